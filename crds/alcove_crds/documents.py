@@ -1,0 +1,304 @@
+"""Documents that the parts leave for each other in the object store, or hand over in an environment variable.
+
+All are frozen. Times named ``*_ns`` in records are nanoseconds since the go; times of day are RFC 3339 in UTC.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Document(BaseModel):
+    """Base of every document: immutable, and strict about names so that a typo is an error at once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def canonical(self) -> bytes:
+        """The bytes that digests are taken of: sorted keys, no white space, UTF-8."""
+        return json.dumps(
+            self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        ).encode()
+
+    def sha256(self) -> str:
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+
+class StoreCredentials(Document):
+    access_key: str
+    secret_key: str
+    session_token: str | None = None
+    expires_at: datetime | None = None
+
+
+class RunConfig(Document):
+    """What ``stage`` and the recorder are told of their run (``ALCOVE_RUN``)."""
+
+    submission_uid: str
+    alias: str
+    attempt: int
+    data_sha256: Sha256 | None
+    """None where the input is a volume claim, which needs no staging."""
+    code_sha256: Sha256
+    budget_ns: int
+    disclosed: bool = True
+    n_test: int
+    n_labels: int
+    max_snapshots: int = 1000
+    max_bytes: int = 8 << 30
+    code_bytes_limit: int = 1 << 30
+    """Unpacked size of a bundle at most."""
+
+
+class Record(Document):
+    """One prediction file as the recorder saw it. ``rec/<seq:08>.json`` holds :meth:`Document.canonical`."""
+
+    seq: int
+    name: str
+    kind: Literal["npy", "predict"]
+    seen_ns: int
+    """When the recorder first saw the file."""
+    t_ns: int
+    """When the recorder held the last byte of its own copy: what the prediction is charged at."""
+    sha256: Sha256 | None
+    """Of the data object; None for a refusal."""
+    bytes: int
+    refused: str | None = None
+    previous: Sha256 | None
+    """Digest of the previous record's canonical bytes; None for the first."""
+
+
+class End(Document):
+    cause: Literal["finished", "failed", "signalled", "budget", "could-not-start", "recorder-saw-eof", "unknown"]
+    code: int = 0
+    signal: int = 0
+    ended_ns: int
+    """Since the go; when the last process was reaped. −1 where that is not known."""
+
+
+class Manifest(Document):
+    """Closes the chain of one attempt."""
+
+    version: Literal[1] = 1
+    submission_uid: str
+    alias: str
+    attempt: int
+    pod_uid: str
+    budget_ns: int
+    go_at: datetime | None
+    """Wall-clock time of the go, for people; None where there was none. Never used to score."""
+    boot_id: str
+    end: End
+    overshoot_ns: int
+    """How long after the budget the last process was gone; 0 where the run ended earlier."""
+    records: tuple[Record, ...]
+    head: Sha256 | None
+    """Digest of the last record."""
+    sealed_by: Literal["recorder", "scorer"] = "recorder"
+
+
+class RecorderReport(Document):
+    """The recorder's termination message, ≤ 4096 bytes: trusted, since the participant cannot write it."""
+
+    go_at: datetime | None
+    end: End | None
+    snapshots: int
+    refused: int
+    overshoot_ns: int
+    head: Sha256 | None
+    manifest_sha256: Sha256 | None
+    """None where it was stopped before it could seal."""
+    oom_kills: int = 0
+    error: str | None = None
+
+
+class Verdict(Document):
+    """The operator's word on one dataset of one submission, once no attempt will follow."""
+
+    submission_uid: str
+    alias: str
+    attempt: int | None
+    """The one attempt that is scored; None where no pod ever recorded anything."""
+    pod_uid: str | None
+    phase: Literal["Done", "Failed"]
+    cause: str
+    charged_to: Literal["", "Participant", "Platform"]
+    queued_at: datetime | None = None
+    created_at: datetime | None = None
+    pulled_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class FileEntry(Document):
+    path: str
+    bytes: int
+    sha256: Sha256
+
+
+class DatasetManifest(Document):
+    """``data/<sha256>/manifest.json``; the digest in the key is that of exactly these bytes."""
+
+    version: Literal[1] = 1
+    name: str
+    domain: str
+    n_train: int
+    n_test: int
+    n_labels: int
+    labels: tuple[str, ...]
+    files: tuple[FileEntry, ...]
+
+
+class Scoring(Document):
+    """Settings that a score depends on. Its digest, with those of the solutions, names the result."""
+
+    scheme: Literal["hackathon", "autodl"] = "hackathon"
+    metric: str | None = None
+    """Default: the scheme's."""
+    t0_seconds: float | None = None
+    """Default: the scheme's."""
+    curve: Literal["trapezoid", "step"] | None = None
+    """Default: the scheme's."""
+
+
+class ScoreDataset(Document):
+    alias: str
+    name: str
+    solution_sha256: Sha256
+    n_test: int
+    n_labels: int
+
+
+class Feedback(Document):
+    mode: Literal["live", "final", "none"] = "final"
+    decimals: int = 4
+    test_fraction: float = 1.0
+    """Of the test set, for what is shown while the run goes on; the final score is always of the whole."""
+    max_snapshots: int = 32
+
+
+class ScoreRequest(Document):
+    submission_uid: str
+    namespace: str
+    submission: str
+    competition: str
+    phase: str
+    budget_seconds: float
+    scoring: Scoring
+    feedback: Feedback
+    datasets: tuple[ScoreDataset, ...]
+    code_sha256: Sha256 | None = None
+
+    def scoring_digest(self, scorer_version: str) -> str:
+        """Names the result: same settings, solutions, budget and scorer version, same digest (16 hex digits)."""
+        material = {
+            "scoring": self.scoring.model_dump(mode="json"),
+            "solutions": {d.alias: d.solution_sha256 for d in self.datasets},
+            "budget_seconds": self.budget_seconds,
+            "scorer_version": scorer_version,
+        }
+        text = json.dumps(material, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class CurvePoint(Document):
+    t: float
+    """Seconds since the go."""
+    score: float
+
+
+class LiveRun(Document):
+    alias: str
+    snapshots: int
+    alc: float | None
+    curve: tuple[CurvePoint, ...]
+
+
+class LiveCurve(Document):
+    """Rounded and cut as the phase's feedback says; nothing in it is of full precision."""
+
+    submission_uid: str
+    updated_at: datetime
+    runs: tuple[LiveRun, ...]
+
+
+class Refusal(Document):
+    seq: int
+    name: str
+    reason: str
+
+
+class ScoredRun(Document):
+    alias: str
+    dataset: str
+    attempt: int | None
+    cause: str
+    alc: float | None
+    """None where the run has no valid prediction (``NoPredictions``) or was never scored."""
+    final_score: float | None
+    snapshots: int
+    points: tuple[CurvePoint, ...]
+    refused: tuple[Refusal, ...]
+    manifest_sha256: Sha256 | None
+
+
+class ScoreResult(Document):
+    submission_uid: str
+    scorer_version: str
+    scoring_digest: str
+    scoring: Scoring
+    t0_seconds: float
+    budget_seconds: float
+    runs: tuple[ScoredRun, ...]
+
+
+class BoardSubmission(Document):
+    team: str
+    submission: str
+    submission_uid: str
+    created_at: datetime
+    scoring_digest: str
+
+
+class AggregateRequest(Document):
+    competition_namespace: str
+    competition: str
+    phase: str
+    leaderboard: str
+    """Name of the Leaderboard object."""
+    datasets: tuple[str, ...]
+    """Aliases, in the phase's order."""
+    method: Literal["average", "copeland", "mean-minus-std", "relative"] = "average"
+    decimals: int = 4
+    top: int = 100
+    budget_seconds: float
+    entries: tuple[BoardSubmission, ...]
+    generation: int = 0
+    """Grows with each request of a phase; written to the status so that an older board never replaces a newer."""
+
+
+class CheckRequest(Document):
+    dataset: str
+    data_sha256: Sha256
+    solution_sha256: Sha256
+    metric: str = "balanced_accuracy"
+
+
+class CheckResult(Document):
+    """Termination message of the check, ≤ 4096 bytes."""
+
+    ok: bool
+    problems: tuple[str, ...] = ()
+    """Sentences: what is wrong, where, what to do. At most 8, each at most 300 characters."""
+    domain: str = ""
+    n_train: int = 0
+    n_test: int = 0
+    n_labels: int = 0
+    bytes: int = 0
+    chance_score: float | None = None

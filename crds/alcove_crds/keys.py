@@ -1,0 +1,78 @@
+"""Keys of the object store. Every part computes them here; none is ever taken from a spec that a team wrote.
+
+The layout is section 11 of the design: nothing is overwritten but ``curve.json`` and the boards, and what a role
+may touch is always a prefix, so that a policy can be written for it.
+"""
+
+from __future__ import annotations
+
+MAIN_BUCKET = "alcove"
+SOLUTIONS_BUCKET = "alcove-solutions"
+
+
+def dataset_manifest(sha256: str) -> str:
+    return f"data/{sha256}/manifest.json"
+
+
+def dataset_file(sha256: str, path: str) -> str:
+    return f"data/{sha256}/files/{path}"
+
+
+def solution(sha256: str) -> str:
+    """Key in :data:`SOLUTIONS_BUCKET`."""
+    return f"solutions/{sha256}"
+
+
+def code(sha256: str) -> str:
+    return f"code/{sha256}.tar.gz"
+
+
+def team_bundle(namespace: str, sha256: str) -> str:
+    """Where a team uploads a bundle: below a prefix that only its own credentials can write."""
+    return f"teams/{namespace}/bundles/{sha256}.tar.gz"
+
+
+def attempt_prefix(submission_uid: str, alias: str, attempt: int, pod_uid: str) -> str:
+    """Everything that one pod records. The pod's uid keeps two pods of one attempt apart, should there ever be two."""
+    return f"runs/{submission_uid}/{alias}/{attempt}-{pod_uid}"
+
+
+def snapshot(prefix: str, seq: int) -> str:
+    return f"{prefix}/snap/{seq:08d}.bin"
+
+
+def record(prefix: str, seq: int) -> str:
+    return f"{prefix}/rec/{seq:08d}.json"
+
+
+def log(prefix: str) -> str:
+    return f"{prefix}/log.txt"
+
+
+def manifest(prefix: str) -> str:
+    return f"{prefix}/manifest.json"
+
+
+def verdict(submission_uid: str, alias: str) -> str:
+    return f"runs/{submission_uid}/{alias}/verdict.json"
+
+
+def live_curve(submission_uid: str) -> str:
+    return f"scores/{submission_uid}/curve.json"
+
+
+def score_result(submission_uid: str, scoring_digest: str) -> str:
+    return f"scores/{submission_uid}/{scoring_digest}.json"
+
+
+def score_svg(submission_uid: str, alias: str) -> str:
+    return f"scores/{submission_uid}/{alias}.svg"
+
+
+def report(submission_uid: str) -> str:
+    return f"scores/{submission_uid}/report.html"
+
+
+def board(competition_namespace: str, competition: str, phase: str, name: str) -> str:
+    """``name``: ``table.json`` or ``leaderboard.html``."""
+    return f"boards/{competition_namespace}.{competition}/{phase}/{name}"

@@ -1,0 +1,1 @@
+"""The dataset format: read, write, check, make, publish and fetch."""

@@ -1,0 +1,1 @@
+"""Runs a participant's model.py inside the ingestion image."""

@@ -1,0 +1,1 @@
+"""The recorder: the only clock of a run."""

@@ -1,0 +1,1 @@
+"""The operator: kopf wiring around a pure reconciler."""

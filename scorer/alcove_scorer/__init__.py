@@ -1,0 +1,1 @@
+"""Metrics, learning curves, ranks, reports and the two scorer jobs."""
