@@ -26,7 +26,7 @@ class Document(BaseModel):
             self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False
         ).encode()
 
-    def sha256(self) -> str:
+    def digest(self) -> str:
         return hashlib.sha256(self.canonical()).hexdigest()
 
 
@@ -45,7 +45,8 @@ class RunConfig(Document):
     attempt: int
     data_sha256: Sha256 | None
     """None where the input is a volume claim, which needs no staging."""
-    code_sha256: Sha256
+    code_sha256: Sha256 | None
+    """None where the submission is an image, which brings its own code."""
     budget_ns: int
     disclosed: bool = True
     n_test: int
