@@ -1,0 +1,66 @@
+"""The errors of the dataset format and of the object store.
+
+Each says what went wrong, what follows from it and what to do, who is charged, and whether a retry helps.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+ChargedTo = Literal["Participant", "Platform", "Organizer"]
+
+
+class DatasetsError(Exception):
+    """Base of all errors of this package.
+
+    ``str()`` of it is the text for a user: three sentences, cause, consequence and remedy.
+    """
+
+    charged_to: ChargedTo = "Organizer"
+    retriable: bool = False
+
+    def __init__(self, cause: str, *, consequence: str = "", remedy: str = "") -> None:
+        super().__init__(cause, consequence, remedy)
+        self.cause = cause
+        self.consequence = consequence
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.cause, self.consequence, self.remedy) if part)
+
+
+class StoreError(DatasetsError):
+    """The object store did not do what was asked of it."""
+
+    charged_to: ChargedTo = "Platform"
+
+
+class StoreUnavailableError(StoreError):
+    """No answer, or one that says "later": connection refused, timeout, 5xx."""
+
+    retriable = True
+
+
+class StoreDeniedError(StoreError):
+    """The credentials were refused: wrong, expired, or not meant for this key."""
+
+    retriable = True
+    """Credentials are refreshed while a pod waits, so a later try can succeed."""
+
+
+class StoreNotFoundError(StoreError):
+    """No object under this key."""
+
+
+class StoreConflictError(StoreError):
+    """There is an object under this key already, and it was to be written only once."""
+
+
+class DigestError(StoreError):
+    """The bytes in the store are not those that their digest names."""
+
+
+class BundleError(DatasetsError):
+    """A participant's bundle that cannot be unpacked, or must not be."""
+
+    charged_to: ChargedTo = "Participant"
