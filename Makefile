@@ -1,0 +1,61 @@
+# What a user types. `make help` lists it.
+SHELL := bash
+VENV := .venv
+PY := $(VENV)/bin/python
+# Several demos, or a demo and a test run, can live side by side: make demo NAME=other
+NAME ?= demo
+
+.PHONY: help install lock crds lint types check unit integration e2e test demo demo-down kubectl bench
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.installed: locks/dev.txt pyproject.toml
+	@test -x $(PY) || python3 -m venv $(VENV) || { echo "python3-venv is missing: apt-get install python3-venv"; exit 1; }
+	@$(PY) -c 'import uv' 2>/dev/null || $(PY) -m pip install -q --disable-pip-version-check uv
+	@echo "Installing Alcove and its tools from locks/dev.txt (a minute or two the first time)"
+	@$(PY) -m uv pip sync -q --python $(PY) locks/dev.txt
+	@$(PY) -m uv pip install -q --python $(PY) --no-deps -e .
+	@touch $@
+
+install: $(VENV)/.installed ## the `alcove` command into .venv/bin, from the lock file
+
+lock: ## write locks/ anew from pyproject.toml
+	@.ci/lock
+
+crds: install ## write crds/*.yaml from the models
+	@$(PY) -m alcove_crds crds
+
+lint: install
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/lint-imports
+	@$(PY) -m alcove_crds --check crds
+
+types: install
+	@$(VENV)/bin/mypy
+
+unit: install
+	@$(PY) -m pytest -q tests/unit
+
+check: lint types unit ## the inner loop: lint, types, unit tests
+
+integration: install ## a real API server and a real MinIO
+	@$(PY) -m tests.cluster deps && $(PY) -m tests.cluster binaries
+	@$(PY) -m pytest -q tests/integration
+
+e2e: install ## the throwaway cluster
+	@$(PY) -m pytest -q tests/e2e
+
+test: check integration e2e ## everything; CI runs this
+
+demo: install ## a cluster, a hackathon, three submissions, a leaderboard
+	@$(PY) -m tests.demo --name $(NAME)
+
+demo-down: install ## take the demo down, leaving nothing behind
+	@$(PY) -m tests.cluster down --name $(NAME)
+
+kubectl: ## make kubectl ARGS="get submissions -A": look around in the demo's cluster
+	@$(PY) -m tests.cluster kubectl --name $(NAME) -- $(ARGS)
+
+bench: install ## measure; results go to bench/
+	@$(PY) -m bench
