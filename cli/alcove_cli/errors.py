@@ -1,0 +1,9 @@
+"""What goes wrong at the command line, said in one sentence that ends with what to do."""
+
+from __future__ import annotations
+
+
+class CommandError(Exception):
+    """Ends a command with one line on stderr and exit status 2."""
+
+    exit_status = 2

@@ -1,0 +1,146 @@
+"""``alcove run``: a submission on a laptop, with the cluster's own recorder, supervisor and runner.
+
+No cluster and no store: the recorder writes its snapshots to a folder. What it shows is what a run would show, but
+for the machine's speed and the isolation between containers, which a laptop cannot give.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from alcove_cli.errors import CommandError
+
+SUBMISSION_UID = "local"
+ALIAS = "local"
+
+
+def run(
+    folder: Annotated[Path, typer.Argument(help="Folder with model.py at its top.")],
+    dataset: Annotated[Path, typer.Argument(help="Dataset folder, with train/ and test/ in it.")],
+    budget: Annotated[int, typer.Option(min=1, help="Time budget in seconds.")] = 60,
+    solution: Annotated[Path | None, typer.Option(help="Solution to score with; by default the one beside.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to keep what was recorded.")] = None,
+    scheme: Annotated[str, typer.Option(help="hackathon or autodl.")] = "hackathon",
+) -> None:
+    """Run a folder of code on a dataset as the cluster would, and score it."""
+    from alcove_datasets.reader import open_dataset
+
+    if not (folder / "model.py").is_file():
+        raise CommandError(f"{folder} has no model.py at its top, so nothing can be run.")
+    test = open_dataset(dataset / "test").metadata
+    shape = (test.sample_count, test.output_dim)
+    root = Path(tempfile.mkdtemp(prefix="alcove-run-"))
+    kept = out or root / "recorded"
+    try:
+        status = _execute(folder.resolve(), dataset.resolve(), root, kept.resolve(), budget, shape)
+        typer.echo(f"Ended: {_EXITS.get(status, f'supervisor exit {status}')}.")
+        manifest = next(kept.rglob("manifest.json"), None)
+        if manifest is None:
+            raise CommandError("The recorder left no manifest, so there is nothing to score.")
+        _report(manifest, solution or _beside(dataset), budget, scheme)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+_EXITS = {
+    0: "the program finished",
+    10: "the program failed; its output above says why",
+    11: "the program was killed by a signal",
+    12: "the budget was used up",
+    20: "the recorder was lost",
+    21: "the program could not be started",
+}
+
+
+def _execute(folder: Path, dataset: Path, root: Path, kept: Path, budget: int, shape: tuple[int, int]) -> int:
+    for name in ("run", "out", "spool"):
+        (root / name).mkdir()
+    kept.mkdir(parents=True, exist_ok=True)
+    home = root / "home"
+    home.mkdir()
+    environment = {
+        "PATH": os.environ.get("PATH", ""),
+        "HOME": str(home),
+        "USER": "participant",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "ALCOVE_DATA": str(dataset),
+        "ALCOVE_OUT": str(root / "out"),
+        "ALCOVE_CODE": str(folder),
+        "ALCOVE_BUDGET": str(budget),
+    }
+    command = [
+        str(_supervisor()), "run", "--socket", str(root / "run" / "go.sock"), "--go", "runner", "--",
+        sys.executable, "-I", "-m", "alcove_ingestion",
+    ]  # fmt: skip
+    with _recorder(root, kept, budget, shape):
+        return subprocess.run(command, env=environment, check=False).returncode
+
+
+@contextmanager
+def _recorder(root: Path, kept: Path, budget: int, shape: tuple[int, int]) -> Iterator[None]:
+    config = {
+        "submission_uid": SUBMISSION_UID, "alias": ALIAS, "attempt": 1, "data_sha256": None, "code_sha256": None,
+        "budget_ns": budget * 1_000_000_000, "n_test": shape[0], "n_labels": shape[1],
+    }  # fmt: skip
+    environment = {
+        "PATH": os.environ.get("PATH", ""),
+        "ALCOVE_ROOT": str(root),
+        "ALCOVE_RUN": json.dumps(config),
+        "ALCOVE_POD_UID": "laptop",
+        "ALCOVE_STORE_ENDPOINT": kept.as_uri(),
+        "ALCOVE_TERMINATION_LOG": str(root / "recorder.json"),
+    }
+    process = subprocess.Popen([sys.executable, "-I", "-m", "alcove_recorder"], env=environment)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _supervisor() -> Path:
+    """Beside this interpreter, where ``make install`` puts it, or on the PATH."""
+    beside = Path(sys.executable).parent / "alcove-supervisor"
+    found = beside if beside.exists() else shutil.which("alcove-supervisor")
+    if not found:
+        raise CommandError(
+            "alcove-supervisor is not installed, so a run could not be timed. `make install` compiles it "
+            "(it needs a C compiler: apt-get install gcc libc6-dev)."
+        )
+    return Path(found)
+
+
+def _beside(dataset: Path) -> Path | None:
+    """``NAME.solution`` beside ``NAME.data``, or ``solution`` inside."""
+    for path in (dataset.with_suffix(".solution"), dataset / "solution", dataset.parent / f"{dataset.name}.solution"):
+        if path.is_file():
+            return path
+    return None
+
+
+def _report(manifest: Path, solution: Path | None, budget: int, scheme: str) -> None:
+    recorded = json.loads(manifest.read_text())
+    for record in recorded["records"]:
+        said = f"refused: {record['refused']}" if record["refused"] else f"{record['t_ns'] / 1e9:8.2f} s"
+        typer.echo(f"  {record['name']:<28} {said}")
+    if solution is None:
+        typer.echo("No solution found beside the dataset, so nothing was scored: give --solution.")
+        return
+    command = [sys.executable, "-I", "-m", "alcove_cli.main", "score", "--solution", str(solution),
+               "--snapshots", str(manifest.parent), "--budget", str(budget), "--scheme", scheme]  # fmt: skip
+    subprocess.run(command, check=False)

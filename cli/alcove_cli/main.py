@@ -1,0 +1,100 @@
+"""``alcove`` and, as a plugin, ``kubectl alcove``: one Typer application, a module a group of commands.
+
+Imports of the heavy parts happen inside the commands, so that ``alcove --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from alcove_cli.errors import CommandError
+
+app = typer.Typer(
+    name="alcove",
+    help="Any-time learning challenges on Kubernetes: try, submit, score.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Kubeconfig = Annotated[str | None, typer.Option(help="Path of a kubeconfig; by default $KUBECONFIG.")]
+
+
+@app.command()
+def submit(
+    folder: Annotated[Path, typer.Argument(help="Folder with model.py at its top.")],
+    team: Annotated[str, typer.Option(help="Your team's namespace.")],
+    competition: Annotated[str, typer.Option(help="NAMESPACE/NAME of the competition.")] = "hackathon/hackathon",
+    phase: Annotated[str, typer.Option(help="Phase to submit to.")] = "practice",
+    name: Annotated[str | None, typer.Option(help="Name of the Submission; by default made from the folder's.")] = None,
+    store: Annotated[str | None, typer.Option(help="Endpoint for large bundles, http://HOST:PORT.")] = None,
+    watch: Annotated[bool, typer.Option(help="Follow it until it has ended.")] = False,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Hand in a folder of code."""
+    from alcove_cli.cluster import Cluster
+    from alcove_cli.submit import Target
+    from alcove_cli.submit import submit as hand_in
+
+    cluster = Cluster(kubeconfig)
+    created = hand_in(cluster, folder, Target(competition, phase, team), name, store)
+    made = created["metadata"]["name"]
+    typer.echo(f"Submitted {team}/{made}. Follow it: kubectl get submission {made} -n {team} --watch")
+    if watch:
+        _follow(cluster, [(team, made)], 7 * 86400)
+
+
+@app.command()
+def watch(
+    name: Annotated[str, typer.Argument(help="Name of a Submission.")],
+    team: Annotated[str, typer.Option(help="Its namespace.")],
+    timeout: Annotated[float, typer.Option(help="Seconds to wait at most.")] = 86400.0,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Follow a submission until it has ended; exit status 1 if it failed or was rejected."""
+    from alcove_cli.cluster import Cluster
+
+    _follow(Cluster(kubeconfig), [(team, name)], timeout)
+
+
+def _follow(cluster: object, wanted: list[tuple[str, str]], timeout: float) -> None:
+    from alcove_cli.cluster import Cluster
+    from alcove_cli.watch import follow
+    from rich.console import Console
+
+    assert isinstance(cluster, Cluster)
+    ended = follow(cluster, wanted, Console(), timeout)
+    if any(s.get("status", {}).get("phase") != "Done" for s in ended):
+        raise typer.Exit(1)
+
+
+def _mount() -> None:
+    """Commands of the other parts, registered here under the names that programs call them by."""
+    from alcove_cli import dataset, local
+
+    app.command("run")(local.run)
+    app.add_typer(dataset.app, name="dataset")
+    try:
+        from alcove_scorer.cli import rank_command, score_command
+    except ImportError as error:  # the scorer's extra is not installed
+        if error.name and error.name.split(".")[0] == "alcove_scorer":
+            raise
+        return
+    app.command("score")(score_command)
+    app.command("rank")(rank_command)
+
+
+def main() -> None:
+    _mount()
+    try:
+        app()
+    except CommandError as error:
+        print(f"alcove: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
+
+
+if __name__ == "__main__":
+    main()
