@@ -1,0 +1,413 @@
+"""What the core is told (views, facts) and what it answers (actions, outcome). All frozen, all plain data.
+
+Views are snapshots of API objects, from a cache that may lag behind. Facts are what the wiring learnt by I/O, kept
+in memory only: they may be lost at any time, and the core then asks for them again. What must outlive a crash is in
+``Submission.status``, in ``Competition.status.usage``, or in the names of objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Literal
+
+from alcove_crds.competition import CompetitionSpec, CompetitionStatus, Phase, Resources
+from alcove_crds.documents import LiveCurve, RecorderReport, RunConfig, ScoreRequest, ScoreResult, Verdict
+from alcove_crds.submission import SubmissionSpec, SubmissionStatus
+
+Payer = Literal["", "Participant", "Platform", "Organizer"]
+Role = Literal["run", "score"]
+
+# --- Views ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SubmissionView:
+    uid: str
+    namespace: str
+    """Also the team's name."""
+    name: str
+    generation: int
+    resource_version: str
+    created_at: datetime
+    deleting: bool
+    finalizers: tuple[str, ...]
+    spec: SubmissionSpec | None
+    """None where it does not validate; ``invalid`` then says why."""
+    status: SubmissionStatus
+    invalid: str = ""
+
+
+@dataclass(frozen=True)
+class CompetitionView:
+    namespace: str
+    name: str
+    uid: str
+    spec: CompetitionSpec
+    status: CompetitionStatus
+
+    def phase(self, name: str) -> Phase | None:
+        return next((p for p in self.spec.phases if p.name == name), None)
+
+
+@dataclass(frozen=True)
+class DatasetView:
+    name: str
+    alias: str
+    data_sha256: str
+    solution_sha256: str
+    ready: bool | None
+    """None until it has been checked."""
+    reason: str = ""
+    n_test: int = 0
+    n_labels: int = 0
+
+
+@dataclass(frozen=True)
+class JobView:
+    name: str
+    uid: str
+    submission_uid: str
+    role: str
+    """Label ``alcove.dev/role``: run or score."""
+    alias: str
+    attempt: int
+    created_at: datetime
+    deleting: bool = False
+    finished: Literal["", "Complete", "Failed"] = ""
+    reason: str = ""
+    """Of the Failed condition: BackoffLimitExceeded, DeadlineExceeded, PodFailurePolicy…"""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class ContainerView:
+    name: str
+    running: bool = False
+    started_at: datetime | None = None
+    """Of the running or the last terminated process."""
+    waiting_reason: str = ""
+    waiting_message: str = ""
+    terminated: bool = False
+    terminated_reason: str = ""
+    exit_code: int = 0
+    signal: int = 0
+    finished_at: datetime | None = None
+    restarts: int = 0
+
+
+@dataclass(frozen=True)
+class PodView:
+    name: str
+    uid: str
+    job: str
+    """Name of its Job."""
+    created_at: datetime
+    phase: Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"]
+    node: str = ""
+    reason: str = ""
+    """``status.reason``: Evicted, DeadlineExceeded, NodeLost…"""
+    message: str = ""
+    deleting: bool = False
+    scheduled_at: datetime | None = None
+    unschedulable: str = ""
+    """The scheduler's message while no node fits."""
+    disruption: str = ""
+    """Reason of a true DisruptionTarget condition."""
+    stage: ContainerView | None = None
+    recorder: ContainerView | None = None
+    main: ContainerView | None = None
+    report: RecorderReport | None = None
+    """The recorder container's termination message. The participant's container cannot write it."""
+
+    @property
+    def terminal(self) -> bool:
+        return self.phase in ("Succeeded", "Failed")
+
+
+# --- Facts ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CodeFact:
+    """Answer to :class:`AdmitCode`: accepted with a digest, or refused. ``sha256`` is "" for an image."""
+
+    accepted: bool
+    sha256: str = ""
+    bytes: int = 0
+    reason: str = ""
+    """One CamelCase word, of a refusal: CodeMissing, DigestMismatch, BundleTooLarge, NoModel…"""
+    message: str = ""
+    """What is wrong and what to do."""
+    wait: bool = False
+    """A refusal that may pass, such as a ConfigMap that is not there yet."""
+
+
+@dataclass(frozen=True)
+class QuotaRefusal:
+    """Answer to :class:`CountUsage` where a limit stands against it."""
+
+    limit: str
+    """perDay, total or inFlight."""
+    message: str
+
+
+@dataclass(frozen=True)
+class QueuePlace:
+    position: int
+    """From 1, over the whole competition."""
+    reason: str
+
+
+@dataclass(frozen=True)
+class ScoreFault:
+    """Answer to :class:`ReadScore` where there is nothing sound to read."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the operator was installed with; constant while it runs."""
+
+    scorer_version: str
+    unschedulable_seconds: int = 86400
+    """How long a pod may wait for a free node before that counts as a fault of the platform."""
+    seal_seconds: int = 120
+    """For what follows the budget: kill, last copy, seal."""
+    grace_seconds: int = 60
+    """After its deadline, an unreachable pod is taken for dead this much later."""
+    waiting_seconds: int = 60
+    """How long a Submission waits for a Competition, a label or a ConfigMap that may come a moment later."""
+
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything defaults to "not known"; the core asks by an action for what it needs."""
+
+    team_member: bool | None = None
+    """Whether the Submission's namespace carries the label of its competition."""
+    code: CodeFact | None = None
+    usage_refused: QuotaRefusal | None = None
+    granted: frozenset[str] = frozenset()
+    """Aliases that the queue gave a place to (see ``queue.py``)."""
+    queue: Mapping[str, QueuePlace] = field(default_factory=lambda: MappingProxyType({}))
+    """By alias."""
+    verdicts: frozenset[str] = frozenset()
+    """Aliases whose verdict is known to be in the store."""
+    live_jobs: frozenset[str] | None = None
+    """Answer to :class:`ListLive`: names of this Submission's Jobs of which a Job *or a pod* was found by a direct
+    list, not the cache. To be forgotten by the wiring whenever it creates a Job for this Submission."""
+    curve: LiveCurve | None = None
+    score: ScoreResult | ScoreFault | None = None
+    log_tails: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    """By Job name; "" where there was no output, or none could be read."""
+    lost_nodes: frozenset[str] = frozenset()
+    """Nodes that are NotReady, or gone."""
+
+
+# --- Actions -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AddFinalizer:
+    key: str = "finalizer/add"
+
+
+@dataclass(frozen=True)
+class RemoveFinalizer:
+    key: str = "finalizer/remove"
+
+
+@dataclass(frozen=True)
+class AdmitCode:
+    """Check the code and copy it to ``code/<sha256>``; answer in ``Facts.code``. An image needs none of this."""
+
+    limit_bytes: int
+    key: str = "code"
+
+
+@dataclass(frozen=True)
+class CountUsage:
+    """Apply ``usage.count`` to a fresh Competition and write it with its resourceVersion; a conflict is repeated.
+    Success shows in the Competition's status; a refusal goes to ``Facts.usage_refused``."""
+
+    team: str
+    submission_uid: str
+    key: str = "usage/count"
+
+
+@dataclass(frozen=True)
+class SettleUsage:
+    """Apply ``usage.settle`` likewise. Once."""
+
+    team: str
+    submission_uid: str
+    compute_seconds: float
+    refund: bool
+    admitted_at: datetime
+    key: str = "usage/settle"
+
+
+@dataclass(frozen=True)
+class ForgetUsage:
+    """Apply ``usage.forget`` likewise: the Submission says itself that it is settled."""
+
+    team: str
+    submission_uid: str
+    key: str = "usage/forget"
+
+
+@dataclass(frozen=True)
+class CreateRun:
+    """Create the Job of one attempt. 409 is success once the full UID in the label is found the same."""
+
+    job: str
+    submission_uid: str
+    alias: str
+    attempt: int
+    dataset: str
+    """Name of the Dataset."""
+    labels: Mapping[str, str]
+    config: RunConfig
+    run_as: int
+    """User and group of all containers, of this run alone."""
+    image: str | None
+    """The participant's own; None for the ingestion image."""
+    command: tuple[str, ...]
+    """Of the participant's own image; () otherwise."""
+    resources: Resources
+    allow_network: bool
+    start_timeout_seconds: int
+    active_deadline_seconds: int
+    """Of the *pod* (template.spec), not of the Job: it must count from the node's acceptance, not from the queue."""
+
+    @property
+    def key(self) -> str:
+        return f"run/{self.job}"
+
+
+@dataclass(frozen=True)
+class DeleteJob:
+    """Delete with Background propagation; 404 is success."""
+
+    job: str
+    reason: str
+
+    @property
+    def key(self) -> str:
+        return f"delete/{self.job}"
+
+
+@dataclass(frozen=True)
+class ListLive:
+    """List this Submission's Jobs and pods directly; answer in ``Facts.live_jobs``."""
+
+    submission_uid: str
+    key: str = "list"
+
+
+@dataclass(frozen=True)
+class WriteVerdict:
+    """Put ``keys.verdict`` only if absent; present already is success. Success goes to ``Facts.verdicts``."""
+
+    verdict: Verdict
+
+    @property
+    def key(self) -> str:
+        return f"verdict/{self.verdict.alias}"
+
+
+@dataclass(frozen=True)
+class StartScoring:
+    """Create the scorer's Job. 409 is success once the full UID is found the same."""
+
+    job: str
+    labels: Mapping[str, str]
+    request: ScoreRequest
+
+    @property
+    def key(self) -> str:
+        return f"score/{self.job}"
+
+
+@dataclass(frozen=True)
+class ReadCurve:
+    """Read ``keys.live_curve``; answer in ``Facts.curve``. Absent is no answer."""
+
+    submission_uid: str
+    key: str = "curve"
+
+
+@dataclass(frozen=True)
+class ReadScore:
+    """Read ``keys.score_result``; answer in ``Facts.score``."""
+
+    submission_uid: str
+    scoring_digest: str
+
+    @property
+    def key(self) -> str:
+        return f"result/{self.scoring_digest}"
+
+
+@dataclass(frozen=True)
+class ReadLogTail:
+    """Read the end (about 1 KiB) of the attempt's ``log.txt``; always answered in ``Facts.log_tails``, by Job."""
+
+    job: str
+    prefix: str
+    """:func:`alcove_crds.keys.attempt_prefix` of the attempt."""
+
+    @property
+    def key(self) -> str:
+        return f"log/{self.job}"
+
+
+@dataclass(frozen=True)
+class Emit:
+    """One Event on the Submission; deduplicated by key."""
+
+    key: str
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+Action = (
+    AddFinalizer
+    | RemoveFinalizer
+    | AdmitCode
+    | CountUsage
+    | SettleUsage
+    | ForgetUsage
+    | CreateRun
+    | DeleteJob
+    | ListLive
+    | WriteVerdict
+    | StartScoring
+    | ReadCurve
+    | ReadScore
+    | ReadLogTail
+    | Emit
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """First the status is written, then the actions are done in order; a failure stops there and is tried again.
+
+    The status is written with the resourceVersion of the view, and on a conflict *nothing* else is done: that is
+    what keeps an old view from acting. Where ``fenced``, it is written even if it is equal (a write that changes
+    nothing checks the version all the same); otherwise only if it differs.
+    """
+
+    status: SubmissionStatus
+    actions: tuple[Action, ...] = ()
+    requeue_at: datetime | None = None
+    fenced: bool = False
