@@ -1,0 +1,107 @@
+"""python -m tests.cluster: the throwaway cluster from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+
+from . import buildah, lifecycle
+from .binaries import binaries, locked
+from .console import ClusterError, say
+from .deps import deps
+from .images import images
+from .layout import DEFAULT_NAME, known_names
+from .versions import TOOLS
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.cluster",
+        description="Raises a real single-node Kubernetes cluster in namespaces of its own, and takes it down again.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+
+    def add(name: str, text: str, named: bool = True) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        if named:
+            command.add_argument("--name", default=DEFAULT_NAME, help=f"the cluster's name (default: {DEFAULT_NAME})")
+        return command
+
+    add("deps", "check the needed packages; install what is missing as root", named=False)
+    programs = add("binaries", "build the pinned programs into the cache", named=False)
+    programs.add_argument("--only", metavar="X,Y", help=f"out of: {', '.join(tool.name for tool in TOOLS)}")
+    raising = add("up", "raise a cluster, or check the one that runs")
+    raising.add_argument("--gpus", type=int, default=0, metavar="N", help="GPUs that the node pretends to have")
+    add("control-plane", "raise etcd and the API server alone")
+    add("down", "take a cluster down and verify that nothing is left")
+    add("list", "list the clusters of this machine", named=False)
+    add("env", "print shell lines that select the cluster")
+    kubectl = add("kubectl", "run kubectl on the cluster, as in: kubectl --name demo -- get pods -A")
+    kubectl.add_argument("arguments", nargs=argparse.REMAINDER, metavar="-- args")
+    add("base", "make the base image that the others are built on", named=False)
+    building = add("images", "build the images and push them to the cluster's registry")
+    building.add_argument("--only", metavar="X,Y", help="build these alone")
+    return parser
+
+
+def _kubectl(name: str, arguments: list[str]) -> None:
+    cluster = lifecycle.get(name)
+    binaries(["kubectl"])
+    if arguments[:1] == ["--"]:
+        arguments = arguments[1:]
+    os.execve(cluster.kubectl, ["kubectl", *arguments], {**os.environ, **cluster.environment()})
+
+
+def _split(names: str | None) -> list[str] | None:
+    return [name for name in names.split(",") if name] if names is not None else None
+
+
+def _list() -> None:
+    for name in known_names():
+        print(f"{name}\t{'running' if lifecycle.is_running(name) else 'not running'}")
+
+
+def _dispatch(options: argparse.Namespace) -> None:
+    match options.command:
+        case "deps":
+            deps()
+        case "binaries":
+            binaries(_split(options.only))
+            say("All programs are in the cache.")
+        case "up":
+            lifecycle.up(options.name, options.gpus)
+        case "control-plane":
+            lifecycle.control_plane(options.name)
+        case "down":
+            lifecycle.down(options.name)
+        case "list":
+            _list()
+        case "env":
+            for key, value in lifecycle.get(options.name).environment().items():
+                print(f"export {key}={shlex.quote(value)}")
+        case "kubectl":
+            _kubectl(options.name, options.arguments)
+        case "base":
+            with locked(buildah.root() / ".lock", say, "building images"):
+                buildah.base(say)
+            say(f"The base image is {buildah.BASE_IMAGE}.")
+        case "images":
+            images(lifecycle.get(options.name), _split(options.only))
+
+
+def main() -> int:
+    try:
+        _dispatch(_parser().parse_args())
+    except ClusterError as error:
+        say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        say("Interrupted. What was begun can be cleared with: python -m tests.cluster down")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

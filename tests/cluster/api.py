@@ -1,0 +1,33 @@
+"""What tests and the demo use; everything else in this package is how it is done.
+
+    from tests.cluster import api
+
+    cluster = api.up("e2e-" + str(os.getpid()))
+    references = api.images(cluster)          # {"operator": "10.…:5000/alcove/operator@sha256:…", …}
+    …
+    api.down(cluster.name)
+"""
+
+from __future__ import annotations
+
+from .console import ClusterError, Progress
+from .images import images
+from .layout import DEFAULT_NAME, Cluster
+from .lifecycle import control_plane, down, get, is_running, set_extended_resource, up
+from .minio import MinioServer, minio_server
+
+__all__ = [
+    "DEFAULT_NAME",
+    "Cluster",
+    "ClusterError",
+    "MinioServer",
+    "Progress",
+    "control_plane",
+    "down",
+    "get",
+    "images",
+    "is_running",
+    "minio_server",
+    "set_extended_resource",
+    "up",
+]

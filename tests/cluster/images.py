@@ -1,0 +1,233 @@
+"""Builds the project's images from their real Dockerfiles and pushes them to a cluster's registry."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import re
+import shutil
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import buildah
+from .binaries import binaries, locked
+from .config import PAUSE_IMAGE, pause_archive
+from .console import ClusterError, Progress, run_logged, say, step
+from .layout import Cluster
+from .versions import binary_path, cache_dir
+
+REPOSITORY = Path(__file__).parents[2]
+OWN_IMAGES = Path(__file__).parent / "images"
+_MANIFESTS = ", ".join(
+    ["application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"]
+)
+# Never part of an image, yet changed by merely running things.
+_IGNORED = {".git", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv"}
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image to build: a Dockerfile, its context, and its build arguments."""
+
+    name: str
+    dockerfile: Path
+    context: Path
+    arguments: dict[str, str] = field(default_factory=dict)
+    # The program of ours that is copied into the context first, if any.
+    binary: str = ""
+
+
+def project_images(repository: Path = REPOSITORY) -> list[Image]:
+    """Every images/<name>/Dockerfile, or its variants where images/<name>/variants.json names some."""
+    found: list[Image] = []
+    for dockerfile in sorted((repository / "images").glob("*/Dockerfile")):
+        listing = dockerfile.with_name("variants.json")
+        variants: dict[str, dict[str, str]] = {dockerfile.parent.name: {}}
+        if listing.exists():
+            content = json.loads(listing.read_text())
+            wanted = content.pop("throwaway", list(content))
+            unknown = [name for name in wanted if name not in content]
+            if unknown:
+                raise ClusterError(
+                    f"{listing} asks for {', '.join(unknown)} in the throwaway cluster, but describes no such variant, "
+                    "so it cannot be built. Add the variant or take its name out of 'throwaway'."
+                )
+            variants = {name: content[name] for name in wanted}
+        found += [Image(name, dockerfile, repository, dict(args)) for name, args in variants.items()]
+    return found
+
+
+def own_images() -> list[Image]:
+    """The images that only the throwaway cluster needs; each holds one of the cached programs."""
+    context = cache_dir() / "images" / "context"
+    return [
+        Image(name, OWN_IMAGES / name / "Dockerfile", context / name, binary=name) for name in ("minio", "pause")
+    ]
+
+
+def copied_sources(dockerfile: str) -> list[str]:
+    """What a Dockerfile copies from its context; layers copied from other stages are not among it."""
+    joined = re.sub(r"\\\s*\n", " ", dockerfile)
+    sources: list[str] = []
+    for line in joined.splitlines():
+        match = re.match(r"\s*(?:COPY|ADD)\s+(.*)", line, re.IGNORECASE)
+        if match is None:
+            continue
+        words = match[1].split()
+        flags = [word for word in words if word.startswith("--")]
+        if any(flag.startswith("--from=") for flag in flags):
+            continue
+        rest = match[1]
+        for flag in flags:
+            rest = rest.replace(flag, "", 1)
+        rest = rest.strip()
+        paths = json.loads(rest) if rest.startswith("[") else rest.split()
+        sources += [str(path) for path in paths[:-1] if "://" not in str(path)]
+    return sources
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_dir() and not path.is_symlink():
+        for child in sorted(path.iterdir()):
+            if child.name not in _IGNORED:
+                yield from _files(child)
+    else:
+        yield path
+
+
+def content_key(image: Image, base_id: str) -> str:
+    """A digest of all that the build can see: the Dockerfile, what it copies, its arguments and its base."""
+    text = image.dockerfile.read_text()
+    digest = hashlib.sha256()
+    digest.update(json.dumps([base_id, image.arguments, text]).encode())
+    ignore = image.context / ".dockerignore"
+    patterns = [*copied_sources(text), *([".dockerignore"] if ignore.exists() else [])]
+    for pattern in patterns:
+        # A build argument in a path could be anything, so everything counts.
+        relative = "." if "$" in pattern else pattern.strip("/") or "."
+        matches = sorted(image.context.glob(relative)) if relative != "." else [image.context]
+        for file in (file for match in matches for file in _files(match)):
+            mode = file.lstat().st_mode
+            content = str(file.readlink()).encode() if stat.S_ISLNK(mode) else file.read_bytes()
+            digest.update(f"{file.relative_to(image.context)} {mode:o} {len(content)}\n".encode())
+            digest.update(content)
+    return digest.hexdigest()
+
+
+def _prepare(image: Image, progress: Progress) -> None:
+    """Fills the context of an image of ours with its one program; a hard link costs nothing."""
+    if not image.binary:
+        return
+    binaries([image.binary], progress)
+    target = image.context / image.binary
+    source = binary_path(image.binary)
+    if target.exists() and target.samefile(source):
+        return
+    shutil.rmtree(image.context, ignore_errors=True)
+    image.context.mkdir(parents=True)
+    target.hardlink_to(source)
+
+
+def _build(image: Image, tag: str, progress: Progress) -> None:
+    arguments = {"BASE": buildah.BASE_IMAGE, **image.arguments}
+    # Dockerfiles that take no base (FROM scratch) would make buildah warn about the unused argument.
+    if "BASE" not in image.dockerfile.read_text():
+        del arguments["BASE"]
+    flags = [flag for key, value in arguments.items() for flag in ("--build-arg", f"{key}={value}")]
+    argv = buildah.command(
+        "bud", "--layers", "--isolation=chroot", "--network=host", *buildah.build_volumes(), *flags,
+        "--file", image.dockerfile, "--tag", tag, image.context,
+    )  # fmt: skip
+    with step(progress, f"building the image {image.name}"):
+        run_logged(argv, cache_dir() / "log" / f"image-{image.name}.log", f"Building the image {image.name}")
+
+
+def _tag(image: Image, key: str) -> str:
+    return f"localhost/alcove/{image.name}:{key[:32]}"
+
+
+def ensure_pause(progress: Progress = say) -> None:
+    """The sandbox image as an archive, since containerd needs it before there is a registry to pull from."""
+    archive = pause_archive()
+    if archive.exists():
+        return
+    (image,) = (image for image in own_images() if image.name == "pause")
+    with locked(buildah.root() / ".lock", progress, "building images"):
+        _prepare(image, progress)
+        _build(image, PAUSE_IMAGE, progress)
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = archive.with_suffix(".part")
+        unfinished.unlink(missing_ok=True)
+        log = cache_dir() / "log" / "pause.log"
+        target = f"docker-archive:{unfinished}:{PAUSE_IMAGE}"
+        run_logged(buildah.command("push", PAUSE_IMAGE, target), log, "Saving the pause image")
+        unfinished.rename(archive)
+
+
+def _in_registry(registry: str, name: str, digest: str) -> bool:
+    connection = http.client.HTTPConnection(registry, timeout=10)
+    try:
+        connection.request("HEAD", f"/v2/alcove/{name}/manifests/{digest}", headers={"Accept": _MANIFESTS})
+        return connection.getresponse().status == 200
+    except OSError as error:
+        raise ClusterError(
+            f"The cluster's registry at {registry} does not answer ({error}), so no image can be pushed. "
+            "Check the cluster with: python -m tests.cluster up"
+        ) from error
+    finally:
+        connection.close()
+
+
+def _push(image: Image, tag: str, registry: str, progress: Progress) -> str:
+    """Pushes uncompressed: over this wire compressing costs more than it saves. Returns the digest."""
+    digest_file = cache_dir() / "images" / f"{image.name}.digest"
+    digest_file.parent.mkdir(parents=True, exist_ok=True)
+    argv = buildah.command(
+        "push", "--tls-verify=false", "--disable-compression", "--digestfile", digest_file,
+        tag, f"docker://{registry}/alcove/{image.name}:{tag.rsplit(':', 1)[1]}",
+    )  # fmt: skip
+    with step(progress, f"pushing the image {image.name}"):
+        run_logged(argv, cache_dir() / "log" / f"push-{image.name}.log", f"Pushing the image {image.name}")
+    return digest_file.read_text().strip()
+
+
+def _publish(image: Image, registry: str, base_id: str, progress: Progress) -> str:
+    """Builds and pushes what has changed; returns the image's digest."""
+    _prepare(image, progress)
+    key = content_key(image, base_id)
+    stamp = cache_dir() / "images" / f"{image.name}-{key[:32]}.json"
+    if stamp.exists():
+        digest = str(json.loads(stamp.read_text())["digest"])
+        if _in_registry(registry, image.name, digest):
+            return digest
+    tag = _tag(image, key)
+    if buildah.image_id(tag) is None:
+        _build(image, tag, progress)
+    digest = _push(image, tag, registry, progress)
+    stamp.write_text(json.dumps({"digest": digest, "tag": tag}) + "\n")
+    return digest
+
+
+def images(cluster: Cluster, only: Iterable[str] | None = None, progress: Progress = say) -> dict[str, str]:
+    """Makes every image available in a cluster; returns their references by digest, also in <state>/images.json."""
+    available = {image.name: image for image in [*own_images(), *project_images()]}
+    wanted = list(only) if only is not None else list(available)
+    unknown = [name for name in wanted if name not in available]
+    if unknown:
+        raise ClusterError(
+            f"There is no image named {', '.join(unknown)}, so nothing was built. "
+            f"The images are: {', '.join(available)}."
+        )
+    listing = cluster.state / "images.json"
+    references: dict[str, str] = json.loads(listing.read_text()) if listing.exists() else {}
+    with locked(buildah.root() / ".lock", progress, "building images"):
+        base_id = buildah.base(progress)
+        for name in wanted:
+            digest = _publish(available[name], cluster.registry, base_id, progress)
+            references[name] = f"{cluster.registry}/alcove/{name}@{digest}"
+            listing.write_text(json.dumps(references, indent=1) + "\n")
+    progress(f"{len(wanted)} images are in the registry at {cluster.registry}; their digests are in {listing}.")
+    return {name: references[name] for name in wanted}

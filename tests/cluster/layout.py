@@ -1,0 +1,217 @@
+"""Names, addresses and folders of a cluster: everything about it that can be said without touching the machine."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .console import ClusterError
+from .versions import binary_path, cache_dir
+
+DEFAULT_NAME = "demo"
+REGISTRY_PORT = 5000
+API_PORT = 6443
+CLUSTER_DOMAIN = "cluster.local"
+
+Network = ipaddress.IPv4Network
+Address = ipaddress.IPv4Address
+
+# Every cluster gets one /20 out of these; 2048 of them, so that names seldom meet.
+_POOL = ipaddress.IPv4Network("10.128.0.0/9")
+_BLOCK_PREFIX = 20
+SLOTS = 2 ** (_BLOCK_PREFIX - _POOL.prefixlen)
+
+# A route this wide (a company network behind a VPN, say) says little about any one block inside it.
+_WIDE = 12
+
+
+def check_name(name: str) -> str:
+    """Names end up in host names, cgroups and paths; eight characters of slack keep them short enough for all."""
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?", name):
+        raise ClusterError(
+            f"'{name}' cannot be the name of a cluster, because the node, its control group and its folder are named "
+            "after it. Take lower-case letters, digits and hyphens, 32 characters at most."
+        )
+    return name
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """One cluster's addresses: a /20 cut into the link to the host, the pods and the services."""
+
+    slot: int
+
+    @property
+    def block(self) -> Network:
+        first = int(_POOL.network_address) + self.slot * 2 ** (32 - _BLOCK_PREFIX)
+        return Network((first, _BLOCK_PREFIX))
+
+    def _at(self, offset: int) -> Address:
+        return self.block.network_address + offset
+
+    @property
+    def link(self) -> Network:
+        return Network((int(self.block.network_address), 24))
+
+    @property
+    def pods(self) -> Network:
+        return Network((int(self._at(4 * 256)), 22))
+
+    @property
+    def services(self) -> Network:
+        return Network((int(self._at(8 * 256)), 22))
+
+    @property
+    def host(self) -> str:
+        return str(self._at(1))
+
+    @property
+    def node(self) -> str:
+        return str(self._at(2))
+
+    @property
+    def api_service(self) -> str:
+        return str(self._at(8 * 256 + 1))
+
+    @property
+    def dns(self) -> str:
+        return str(self._at(8 * 256 + 10))
+
+    @property
+    def host_link(self) -> str:
+        return f"alcove{self.slot}h"
+
+    @property
+    def node_link(self) -> str:
+        return f"alcove{self.slot}n"
+
+
+def free_slot(name: str, taken: Iterable[Network]) -> int:
+    """The first block from the name's own place on that meets no network which the host already knows."""
+    networks = [network for network in taken if network.prefixlen > _WIDE]
+    start = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % SLOTS
+    for offset in range(SLOTS):
+        slot = (start + offset) % SLOTS
+        block = Addresses(slot).block
+        if not any(block.overlaps(network) for network in networks):
+            return slot
+    raise ClusterError(
+        f"No block of addresses in {_POOL} is free on this machine, so the cluster cannot be linked to it. "
+        "See `ip route`, and take clusters down that are no longer needed (python -m tests.cluster list)."
+    )
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that is up: what a test, or the demo, needs to use it."""
+
+    name: str
+    kubeconfig: Path
+    node_ip: str
+    registry: str
+    state: Path
+    kubectl: Path
+    helm: Path
+
+    def environment(self) -> dict[str, str]:
+        """What `python -m tests.cluster env` prints."""
+        return {
+            "KUBECONFIG": str(self.kubeconfig),
+            "ALCOVE_REGISTRY": self.registry,
+            "ALCOVE_NODE_IP": self.node_ip,
+            "ALCOVE_CLUSTER": self.name,
+            "ALCOVE_IMAGES": str(self.state / "images.json"),
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was decided when a cluster was raised; kept in its folder as cluster.json."""
+
+    name: str
+    slot: int
+    # False for an API server alone (etcd and kube-apiserver, no node).
+    node: bool
+
+    @property
+    def addresses(self) -> Addresses:
+        return Addresses(self.slot)
+
+    @property
+    def state(self) -> Path:
+        return state_dir(self.name)
+
+    @property
+    def hostname(self) -> str:
+        return f"alcove-{self.name}"
+
+    @property
+    def cgroup(self) -> str:
+        return cgroup_name(self.name)
+
+    @property
+    def pki(self) -> Path:
+        return self.state / "pki"
+
+    @property
+    def conf(self) -> Path:
+        return self.state / "conf"
+
+    @property
+    def log(self) -> Path:
+        return self.state / "log"
+
+    @property
+    def registry(self) -> str:
+        return f"{self.addresses.node}:{REGISTRY_PORT}"
+
+    @property
+    def server(self) -> str:
+        return f"https://{self.addresses.node}:{API_PORT}"
+
+    def cluster(self) -> Cluster:
+        return Cluster(
+            name=self.name,
+            kubeconfig=self.state / "kubeconfig",
+            node_ip=self.addresses.node,
+            registry=self.registry,
+            state=self.state,
+            kubectl=binary_path("kubectl"),
+            helm=binary_path("helm"),
+        )
+
+    def save(self) -> None:
+        (self.state / "cluster.json").write_text(json.dumps(asdict(self)) + "\n")
+
+
+def cgroup_name(name: str) -> str:
+    return f"alcove-{name}"
+
+
+def clusters_dir() -> Path:
+    return cache_dir() / "clusters"
+
+
+def state_dir(name: str) -> Path:
+    return clusters_dir() / check_name(name)
+
+
+def load_plan(name: str) -> Plan | None:
+    """The plan of a cluster that was raised under this name; None when there is none, or none that can be read."""
+    try:
+        fields = json.loads((state_dir(name) / "cluster.json").read_text())
+        return Plan(name=str(fields["name"]), slot=int(fields["slot"]), node=bool(fields["node"]))
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def known_names() -> list[str]:
+    """The names of all clusters that have a folder, running or not."""
+    if not clusters_dir().is_dir():
+        return []
+    return sorted(p.name for p in clusters_dir().iterdir() if p.is_dir())

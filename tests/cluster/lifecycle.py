@@ -1,0 +1,336 @@
+"""Raising a cluster and taking it down again, with nothing left behind."""
+
+from __future__ import annotations
+
+import fcntl
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from . import certs, cgroups, config, network
+from .binaries import binaries
+from .console import ClusterError, Progress, elapsed, say, step, tail
+from .deps import missing_packages
+from .kube import Api, ApiError
+from .layout import (
+    CLUSTER_DOMAIN,
+    DEFAULT_NAME,
+    Cluster,
+    Plan,
+    cgroup_name,
+    clusters_dir,
+    load_plan,
+    state_dir,
+)
+
+UP_TIMEOUT = 180.0
+_GPU = "nvidia.com/gpu"
+
+
+@contextmanager
+def _locked(name: str, progress: Progress) -> Iterator[None]:
+    """One command at a time a cluster. The file goes when the cluster goes, so it is looked at twice."""
+    path = clusters_dir() / f".{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with path.open("a") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                progress(f"Another command is working on the cluster '{name}'; waiting for it …")
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            try:
+                current = path.stat().st_ino == os.fstat(handle.fileno()).st_ino
+            except FileNotFoundError:
+                current = False
+            if not current:
+                continue
+            try:
+                yield
+            finally:
+                if not state_dir(name).exists():
+                    path.unlink(missing_ok=True)
+            return
+
+
+def _init_pid(state: Path) -> int | None:
+    """The number of the cluster's first process, if it is still the same one and alive."""
+    try:
+        identity = json.loads((state / "init.json").read_text())
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        stat = Path(f"/proc/{identity['pid']}/stat").read_text().rsplit(")", 1)[1].split()
+    except (OSError, ValueError, KeyError):
+        return None
+    alive = identity["boot"] == boot and int(stat[19]) == identity["started"] and stat[0] not in "ZX"
+    return int(identity["pid"]) if alive else None
+
+
+def is_running(name: str) -> bool:
+    return _init_pid(state_dir(name)) is not None
+
+
+def _check_host(node: bool) -> None:
+    if os.geteuid() != 0:
+        raise ClusterError(
+            "The cluster needs root, because it makes namespaces, mounts and a network link of its own. "
+            f"Run it again as root: sudo {sys.executable} -m tests.cluster …"
+        )
+    missing = missing_packages()
+    if missing:
+        raise ClusterError(
+            f"These packages are not installed: {', '.join(missing)}. The cluster cannot start without them. "
+            "Install them with: python -m tests.cluster deps"
+        )
+    for hidden in ("/var/lib", "/var/log", "/run"):
+        if clusters_dir().resolve().is_relative_to(hidden):
+            raise ClusterError(
+                f"The cache folder {clusters_dir().parent} lies under {hidden}, which the cluster's own folders cover, "
+                "so its programs would not be found. Set XDG_CACHE_HOME to a folder elsewhere."
+            )
+
+
+def _status(state: Path) -> dict[str, Any]:
+    try:
+        status: dict[str, Any] = json.loads((state / "status.json").read_text())
+        return status
+    except (OSError, ValueError):
+        return {"step": "its first process", "failed": "", "restarts": {}}
+
+
+def _explain(plan: Plan, waiting_for: str) -> ClusterError:
+    """Says why the wait ended, with the end of the log that is most likely to tell."""
+    status = _status(plan.state)
+    restarts: dict[str, int] = status["restarts"]
+    suspects = {"the node is ready": "kubelet", "the cluster's DNS answers": "coredns"}
+    culprit = max(restarts, key=lambda name: restarts[name]) if restarts else suspects.get(waiting_for, "kube-apiserver")
+    if status["failed"]:
+        cause = str(status["failed"])
+        culprit = cause.split(" ", 1)[0] if not restarts else culprit
+    elif _init_pid(plan.state) is None:
+        cause, culprit = "its first process is gone", "init"
+    else:
+        cause = f"waiting until {waiting_for} took longer than {UP_TIMEOUT:.0f} s (last step: {status['step']})"
+    log = plan.log / f"{culprit}.log"
+    return ClusterError(
+        f"The cluster '{plan.name}' did not come up: {cause}. Restarts so far: {restarts or 'none'}. "
+        f"It is left as it is, so that its logs in {plan.log} can be read; remove it with: "
+        f"python -m tests.cluster down --name {plan.name}\nThe end of {log}:\n{tail(log)}"
+    )
+
+
+def _await(plan: Plan, what: str, condition: Callable[[], bool], deadline: float) -> None:
+    while True:
+        try:
+            if condition():
+                return
+        except (OSError, ApiError, http.client.HTTPException):
+            pass  # not there yet; the deadline bounds it
+        gone = _init_pid(plan.state) is None
+        if gone or _status(plan.state)["failed"] or time.monotonic() > deadline:
+            raise _explain(plan, what)
+        time.sleep(0.1)
+
+
+def _node_ready(api: Api, plan: Plan) -> bool:
+    node = api.get(f"/api/v1/nodes/{plan.hostname}")
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
+
+
+def dns_answers(server: str, name: str) -> bool:
+    """Asks for an address record; true if one comes back."""
+    question = b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0"
+    packet = b"\xa1\xc0\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00" + question + b"\x00\x01\x00\x01"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(1)
+        sock.connect((server, 53))
+        sock.send(packet)
+        answer = sock.recv(512)
+    # Byte 3 carries the return code; bytes 6 and 7 count the answers.
+    return answer[:2] == packet[:2] and answer[3] & 0x0F == 0 and int.from_bytes(answer[6:8], "big") > 0
+
+
+def _allow_coredns(api: Api) -> None:
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    read = ["list", "watch"]
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "alcove:coredns"},
+        "rules": [
+            {"apiGroups": [""], "resources": ["services", "pods", "namespaces"], "verbs": read},
+            {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": read},
+        ],
+    }  # fmt: skip
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": {"name": "alcove:coredns"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "alcove:coredns"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "alcove:coredns"}],
+    }  # fmt: skip
+    api.ensure(f"{rbac}/clusterroles", role)
+    api.ensure(f"{rbac}/clusterrolebindings", binding)
+
+
+def _await_all(plan: Plan, progress: Progress) -> None:
+    deadline = time.monotonic() + UP_TIMEOUT
+    api = Api(plan)
+    with step(progress, f"waiting for the API server at {plan.server}"):
+        _await(plan, "the API server is ready", api.ready, deadline)
+    if not plan.node:
+        return
+    _allow_coredns(api)
+    dns, name = plan.addresses.dns, f"kubernetes.default.svc.{CLUSTER_DOMAIN}"
+    with step(progress, "waiting for the node and the cluster's DNS"):
+        _await(plan, "the node is ready", lambda: _node_ready(api, plan), deadline)
+        _await(plan, "the cluster's DNS answers", lambda: dns_answers(dns, name), deadline)
+        account = "/api/v1/namespaces/default/serviceaccounts/default"
+        _await(plan, "the default service account exists", lambda: bool(api.get(account)), deadline)
+
+
+def _launch(name: str, node: bool, progress: Progress) -> Plan:
+    state = state_dir(name)
+    for folder in ("conf", "log", "lib"):
+        (state / folder).mkdir(parents=True)
+    plan = Plan(name, network.plug_in(name, progress), node)
+    plan.save()
+    certs.create(plan)
+    if node:
+        config.registry_storage().mkdir(parents=True, exist_ok=True)
+        config.write_files(plan)
+    (state / "spec.json").write_text(json.dumps(config.spec(plan, cgroups.create(plan.cgroup)), indent=1))
+    script = Path(__file__).with_name("init.py")
+    log = plan.log / "init.log"
+    with log.open("ab") as output:
+        # Returns once the namespaces are made and the cluster's process 1 has forked off.
+        started = subprocess.run(
+            [sys.executable, "-I", str(script), str(state / "spec.json")], cwd="/", check=False,
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    pid = _init_pid(state)
+    if started.returncode != 0 or pid is None:
+        raise _explain(plan, "its first process runs")
+    network.connect(plan.addresses, pid)
+    return plan
+
+
+def _raise(name: str, node: bool, progress: Progress) -> Plan:
+    """Verifies a running cluster, or clears what is left of a dead one and starts afresh."""
+    _check_host(node)
+    plan = load_plan(name)
+    if plan is not None and is_running(name):
+        if node and not plan.node:
+            raise ClusterError(
+                f"'{name}' is an API server without a node, so no pod can run there. Choose another name, or take it "
+                f"down first: python -m tests.cluster down --name {name}"
+            )
+        progress(f"The cluster '{name}' is running already; checking it.")
+        _await_all(plan, progress)
+        return plan
+    _remove(name)
+    if node:
+        binaries(progress=progress)
+        from .images import ensure_pause  # images needs a cluster, and a cluster one image
+
+        ensure_pause(progress)
+    else:
+        binaries(["kube-apiserver", "kubectl", "helm"], progress)
+    with step(progress, f"starting the processes of '{name}'"):
+        plan = _launch(name, node, progress)
+    _await_all(plan, progress)
+    return plan
+
+
+def up(name: str = DEFAULT_NAME, gpus: int = 0, progress: Progress = say) -> Cluster:
+    """Raises a whole node; a cluster of that name which runs already is verified and returned."""
+    start = time.monotonic()
+    with _locked(name, progress):
+        plan = _raise(name, True, progress)
+    if gpus:
+        set_extended_resource(name, _GPU, gpus)
+    progress(f"The cluster '{name}' is up ({elapsed(start)}): {plan.server}, registry {plan.registry}")
+    return plan.cluster()
+
+
+def control_plane(name: str, progress: Progress = say) -> Cluster:
+    """Raises etcd and kube-apiserver alone, in seconds, for tests that need no pod to run."""
+    with _locked(name, progress):
+        return _raise(name, False, progress).cluster()
+
+
+def get(name: str = DEFAULT_NAME) -> Cluster:
+    """A cluster that runs already."""
+    plan = load_plan(name)
+    if plan is None or not is_running(name):
+        raise ClusterError(
+            f"No cluster named '{name}' is running, so there is nothing to work with. "
+            f"Raise it with: python -m tests.cluster up --name {name}"
+        )
+    return plan.cluster()
+
+
+def set_extended_resource(name: str, resource: str, count: int) -> None:
+    """Makes the node offer `count` of a resource that it does not have, and waits until pods can ask for it."""
+    get(name)
+    plan = load_plan(name)
+    assert plan is not None
+    api, path = Api(plan), f"/api/v1/nodes/{plan.hostname}"
+    key = resource.replace("~", "~0").replace("/", "~1")
+    api.patch(f"{path}/status", [{"op": "add", "path": f"/status/capacity/{key}", "value": str(count)}])
+
+    def offered() -> bool:
+        return str(api.get(path)["status"]["allocatable"].get(resource)) == str(count)
+
+    _await(plan, f"the node offers {resource}", offered, time.monotonic() + 60)
+
+
+def _remove(name: str) -> None:
+    """Takes away whatever exists of a cluster, in whatever state it is."""
+    state = state_dir(name)
+    pid = _init_pid(state)
+    if pid is not None:
+        os.kill(pid, signal.SIGKILL)  # and the kernel kills all else in its PID namespace
+    cgroups.kill_all(cgroup_name(name))
+    cgroups.remove(cgroup_name(name))
+    network.unplug(name)
+    if state.exists():
+        shutil.rmtree(state)
+
+
+def leftovers(name: str) -> list[str]:
+    """What is still there of a cluster, in words; empty when it is gone without a trace."""
+    state, found = state_dir(name), []
+    found += [f"process {pid}" for pid in sorted(cgroups.processes(cgroup_name(name)))]
+    found += [f"control group {group}" for group in cgroups.groups(cgroup_name(name))]
+    found += [f"network interface {link}" for link in network.links_of(name)]
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    found += [f"mount {line.split()[4]}" for line in mounts if f"{state}/" in line]
+    if state.exists():
+        found.append(f"folder {state}")
+    return found
+
+
+def down(name: str = DEFAULT_NAME, progress: Progress = say) -> None:
+    """Takes a cluster down, also a half-made one or one from before a reboot, and verifies that nothing is left."""
+    if os.geteuid() != 0:
+        raise ClusterError("Taking a cluster down needs root, as raising it did. Run the command again with sudo.")
+    with _locked(name, progress):
+        if not leftovers(name):
+            progress(f"There is no cluster '{name}'.")
+            return
+        with step(progress, f"taking down '{name}'"):
+            _remove(name)
+        left = leftovers(name)
+    if left:
+        raise ClusterError(
+            f"The cluster '{name}' is down, but this is still there: {'; '.join(left)}. Run the command again; if it "
+            "stays, remove it by hand."
+        )
+    progress(f"Nothing of '{name}' is left: no process, mount, network interface, control group or file.")

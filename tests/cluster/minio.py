@@ -1,0 +1,77 @@
+"""A MinIO server for tests that need an object store and no cluster."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import secrets
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .binaries import binaries
+from .console import ClusterError, Progress, say, tail
+from .versions import binary_path
+
+_START_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True)
+class MinioServer:
+    endpoint: str  # host:port, as the SDK takes it; plain HTTP
+    access_key: str
+    secret_key: str
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.endpoint}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _healthy(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/minio/health/ready")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+@contextmanager
+def minio_server(progress: Progress = say) -> Iterator[MinioServer]:
+    """A fresh, empty MinIO on loopback, with random credentials; it and its data are gone afterwards."""
+    binaries(["minio"], progress)
+    server_port, console_port = _free_port(), _free_port()
+    server = MinioServer(f"127.0.0.1:{server_port}", "alcove-test", secrets.token_urlsafe(24))
+    with tempfile.TemporaryDirectory(prefix="alcove-minio-") as folder:
+        log = Path(folder) / "minio.log"
+        env = {
+            "PATH": os.environ.get("PATH", ""), "HOME": folder, "MINIO_ROOT_USER": server.access_key,
+            "MINIO_ROOT_PASSWORD": server.secret_key, "MINIO_BROWSER": "off", "MINIO_UPDATE": "off",
+        }  # fmt: skip
+        argv = [str(binary_path("minio")), "server", f"{folder}/data", "--quiet", "--address", server.endpoint,
+                "--console-address", f"127.0.0.1:{console_port}"]  # fmt: skip
+        with log.open("w") as output:
+            process = subprocess.Popen(argv, env=env, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            deadline = time.monotonic() + _START_TIMEOUT
+            while not _healthy(server_port):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise ClusterError(f"MinIO did not start, so tests that need a store cannot run. Its log:\n{tail(log)}")
+                time.sleep(0.05)
+            yield server
+        finally:
+            process.kill()
+            process.wait()

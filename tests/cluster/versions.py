@@ -1,0 +1,79 @@
+"""What the throwaway cluster is made of: pinned versions and where the cached binaries lie."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+KUBERNETES = "v1.34.4"
+# MinIO's releases carry no semantic version, so the module is pinned by commit.
+MINIO = "v0.0.0-20260212201848-7aac2a2c5b7c"
+HELM = "v3.22.0"
+COREDNS = "v1.12.4"
+PAUSE = "v1"
+
+GO_MODULES = Path(__file__).parent / "go"
+
+_STRIP = "-s -w"
+_STAMP = " ".join(
+    [
+        _STRIP,
+        # Without these the server would call itself v0.0.0, and clients would refuse to talk to it.
+        f"-X k8s.io/component-base/version.gitVersion={KUBERNETES}",
+        "-X k8s.io/component-base/version.gitMajor=1",
+        f"-X k8s.io/component-base/version.gitMinor={KUBERNETES.split('.')[1]}",
+        "-X k8s.io/component-base/version.gitTreeState=clean",
+        f"-X k8s.io/client-go/pkg/version.gitVersion={KUBERNETES}",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One binary: the module folder under ``go/`` that pins it and the package to build there."""
+
+    name: str
+    version: str
+    module: str
+    package: str
+    ldflags: str = field(default=_STRIP)
+
+    @property
+    def filename(self) -> str:
+        return f"{self.name}-{self.version}"
+
+
+def _kubernetes(name: str) -> Tool:
+    return Tool(name, KUBERNETES, "kubernetes", f"k8s.io/kubernetes/cmd/{name}", _STAMP)
+
+
+# In the order in which others want them: integration tests need only the first two.
+TOOLS: tuple[Tool, ...] = (
+    Tool("pause", PAUSE, "pause", "."),
+    _kubernetes("kube-apiserver"),
+    Tool("minio", MINIO, "minio", "github.com/minio/minio"),
+    Tool("helm", HELM, "helm", "helm.sh/helm/v3/cmd/helm"),
+    _kubernetes("kubectl"),
+    _kubernetes("kubelet"),
+    _kubernetes("kube-controller-manager"),
+    _kubernetes("kube-scheduler"),
+    _kubernetes("kube-proxy"),
+    Tool("coredns", COREDNS, "coredns", "github.com/coredns/coredns"),
+)
+
+BY_NAME: dict[str, Tool] = {tool.name: tool for tool in TOOLS}
+
+
+def cache_dir() -> Path:
+    """Where everything that outlives a run is kept; nothing of the throwaway cluster lies elsewhere."""
+    if sys.platform != "linux":
+        raise SystemExit("The throwaway cluster needs Linux; on another system run it in a Linux virtual machine.")
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "alcove"
+
+
+def binary_path(name: str) -> Path:
+    """The path of a cached binary, whether or not it has been built yet."""
+    return cache_dir() / "bin" / BY_NAME[name].filename
