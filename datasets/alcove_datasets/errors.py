@@ -64,3 +64,45 @@ class BundleError(DatasetsError):
     """A participant's bundle that cannot be unpacked, or must not be."""
 
     charged_to: ChargedTo = "Participant"
+
+
+class FormatError(DatasetsError):
+    """A dataset on disk that does not follow the format. ``where`` names file and position."""
+
+    def __init__(
+        self, where: str, problem: str, *, remedy: str = "Make the file again, or fetch it again."
+    ) -> None:
+        super().__init__(f"{where}: {problem}", consequence="The dataset cannot be used.", remedy=remedy)
+        self.where = where
+        self.problem = problem
+
+
+class SolutionError(DatasetsError):
+    """A solution that is not a table of 0 and 1. ``where`` names file and row."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(
+            f"{where}: {problem}",
+            consequence="Nothing can be scored with it.",
+            remedy="It must have one row a test example, and in it one 0 or 1 a label, with spaces between.",
+        )
+        self.where = where
+        self.problem = problem
+
+
+class OutputExistsError(DatasetsError):
+    """There is something under the final name already; nothing is overwritten."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path} is there already.",
+            consequence="Nothing was written.",
+            remedy="Remove it, or choose another name.",
+        )
+
+
+class UnknownDatasetError(DatasetsError):
+    """No practice dataset of this name."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"There is no practice dataset {name!r}.", remedy=f"There are: {', '.join(known)}.")

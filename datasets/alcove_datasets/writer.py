@@ -1,0 +1,198 @@
+"""Writing a dataset: ``NAME.data/{train,test}`` and, beside it, ``NAME.solution``.
+
+Nothing half-written is ever seen under a final name, and the same examples give the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from alcove_datasets.errors import FormatError, OutputExistsError
+from alcove_datasets.format_pb2 import FeatureLists, SequenceExample
+from alcove_datasets.metadata import METADATA_FILE, Format, Metadata
+from alcove_datasets.records import write_record
+
+SHARD_BYTES = 32 << 20
+"""A sample file ends once it is this large, so that several can be fetched and read at a time."""
+
+
+@dataclass(frozen=True)
+class NewExample:
+    """One example to be written.
+
+    ``features`` is time × rows × columns × channels or, with format COMPRESSED, each step's encoded image.
+    A token sequence (sparse text) is given as it is read: token numbers, time × 1 × 1 × 1.
+    """
+
+    features: npt.ArrayLike | Sequence[bytes]
+    labels: Mapping[int, float] = field(default_factory=dict)
+    """Score of each label that it has: usually 1.0."""
+
+
+def write_dataset(
+    out: Path, name: str, metadata: Metadata, train: Iterable[NewExample], test: Iterable[NewExample]
+) -> Path:
+    """Writes ``out/NAME.data`` and ``out/NAME.solution``; returns the former.
+
+    Test labels go to the solution alone: 1 where the score is at least 0.5. ``n_examples`` is not read.
+    Both iterables are consumed once, example by example.
+
+    Raises:
+        OutputExistsError: one of the two is there already.
+        FormatError: an example does not match the metadata.
+    """
+    data, solution = out / f"{name}.data", out / f"{name}.solution"
+    for path in (data, solution):
+        if path.exists():
+            raise OutputExistsError(str(path))
+    out.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=out))
+    try:
+        _write_part(temporary / "data" / "train", metadata, train, None)
+        with (temporary / "solution").open("wb") as rows:
+            _write_part(temporary / "data" / "test", metadata, test, rows)
+        # The data last: where they are, the solution is too.
+        (temporary / "solution").rename(solution)
+        (temporary / "data").rename(data)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return data
+
+
+def _write_part(
+    path: Path, metadata: Metadata, examples: Iterable[NewExample], rows: BinaryIO | None
+) -> None:
+    """Writes one part; with ``rows``, labels are written there and kept out of the records."""
+    path.mkdir(parents=True)
+    shards = _Shards(path)
+    count = 0
+    for count, example in enumerate(examples, start=1):
+        where = f"example {count - 1} of {path.name}"
+        _check_labels(example.labels, metadata, where)
+        shards.write(_encode(count - 1, example, metadata, where, with_labels=rows is None))
+        if rows is not None:
+            present = (example.labels.get(i, 0.0) >= 0.5 for i in range(metadata.n_labels))
+            rows.write(b" ".join(b"1" if p else b"0" for p in present) + b"\n")
+    shards.close()
+    (path / METADATA_FILE).write_text(replace(metadata, n_examples=count).to_text(), "utf-8")
+
+
+class _Shards:
+    """``sample-00000``, ``sample-00001``, …: a new one once the last is large enough."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._count = 0
+        self._bytes = 0
+        self._file: BinaryIO | None = None
+
+    def write(self, data: bytes) -> None:
+        if self._file is None or self._bytes >= SHARD_BYTES:
+            self.close()
+            self._file = (self._folder / f"sample-{self._count:05d}").open("wb")
+            self._count += 1
+            self._bytes = 0
+        self._bytes += write_record(self._file, data)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._file = None
+
+
+def _check_labels(labels: Mapping[int, float], metadata: Metadata, where: str) -> None:
+    for index in labels:
+        if not 0 <= index < metadata.n_labels:
+            raise FormatError(
+                where, f"label {index} is outside 0 … {metadata.n_labels - 1}", remedy="Correct it."
+            )
+
+
+def _encode(number: int, example: NewExample, metadata: Metadata, where: str, *, with_labels: bool) -> bytes:
+    message = SequenceExample()
+    context = message.context.feature
+    context["id"].int64_list.value.append(number)
+    # Both are there, if empty, in test too: some readers want the keys.
+    indices, scores = context["label_index"].int64_list, context["label_score"].float_list
+    indices.SetInParent()
+    scores.SetInParent()
+    if with_labels:
+        for index in sorted(example.labels):
+            indices.value.append(index)
+            scores.value.append(example.labels[index])
+    if metadata.format is Format.COMPRESSED:
+        _encode_compressed(message.feature_lists, example, metadata, where)
+    else:
+        array = _shaped(example.features, metadata, where)
+        encode = _encode_dense if metadata.format is Format.DENSE else _encode_sparse
+        encode(message.feature_lists, array, metadata)
+    return message.SerializeToString(deterministic=True)
+
+
+def _shaped(features: object, metadata: Metadata, where: str) -> npt.NDArray[np.float32]:
+    array = np.asarray(features, np.float32)
+    expected = metadata.shape
+    if array.ndim != 4 or any(e not in (-1, n) for e, n in zip(expected, array.shape, strict=True)):
+        raise FormatError(
+            where,
+            f"has shape {array.shape}, not (time, rows, columns, channels) = {expected}",
+            remedy="Give every example the shape that the metadata says, −1 standing for any.",
+        )
+    return array
+
+
+def _encode_dense(lists: FeatureLists, array: npt.NDArray[np.float32], metadata: Metadata) -> None:
+    del metadata
+    steps = lists.feature_list["0_dense_input"]
+    steps.SetInParent()
+    for frame in array:
+        steps.feature.add().float_list.value.extend(frame.ravel().tolist())
+
+
+def _encode_compressed(lists: FeatureLists, example: NewExample, metadata: Metadata, where: str) -> None:
+    given = example.features if isinstance(example.features, Sequence) else ()
+    frames = [frame for frame in given if isinstance(frame, bytes)]
+    if not frames or len(frames) != len(given):
+        raise FormatError(
+            where, "format COMPRESSED takes the encoded bytes of each step", remedy="Encode the images."
+        )
+    if metadata.sequence_size not in (-1, len(frames)):
+        raise FormatError(
+            where, f"has {len(frames)} steps, not {metadata.sequence_size}", remedy="Set sequence_size to −1."
+        )
+    steps = lists.feature_list["0_compressed"]
+    steps.SetInParent()
+    for frame in frames:
+        steps.feature.add().bytes_list.value.append(frame)
+
+
+def _encode_sparse(lists: FeatureLists, array: npt.NDArray[np.float32], metadata: Metadata) -> None:
+    keys = ("row_index", "col_index", "channel_index", "value")
+    row, col, channel, value = (lists.feature_list[f"0_sparse_{key}"] for key in keys)
+    for steps in (row, col, channel, value):
+        steps.SetInParent()
+    for frame in array:
+        if metadata.is_token_sequence:
+            index = [np.zeros(1, np.int64), np.zeros(1, np.int64), frame.ravel().astype(np.int64)]
+            numbers = np.ones(1, np.float32)
+        else:
+            index = list(np.nonzero(frame))
+            numbers = frame[tuple(index)]
+        for steps, numbers_of_axis in zip((row, col, channel), index, strict=True):
+            int64s = steps.feature.add().int64_list
+            int64s.SetInParent()
+            int64s.value.extend(numbers_of_axis.tolist())
+        floats = value.feature.add().float_list
+        floats.SetInParent()
+        floats.value.extend(numbers.tolist())
