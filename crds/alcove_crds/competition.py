@@ -144,7 +144,7 @@ class TeamUsage(StatusModel):
     compute_seconds: float = 0.0
     """(end − go) × max(GPUs, CPUs) over all attempts but those charged to the platform."""
     settling: Annotated[tuple[Annotated[str, Field(max_length=96)], ...], Field(max_length=1000)] = ()
-    """Entries already counted whose Submission does not say so yet: what makes counting exact over a crash."""
+    """UIDs of Submissions that are counted and not yet settled: what makes counting exact over a crash."""
 
 
 class PhaseStatus(StatusModel):

@@ -85,6 +85,8 @@ class RunStatus(StatusModel):
     """Alias of the dataset."""
     attempt: int = 0
     """Counts from 1; 0 while queued for the first time."""
+    pod_uid: Annotated[str, Field(max_length=36)] = ""
+    """Pod of this attempt: what it recorded is what is scored."""
     phase: RunPhase = "Queued"
     cause: Annotated[str, Field(max_length=64)] = ""
     """Why it ended: Finished, DeadlineReached, ExitCode, OutOfMemory, …"""

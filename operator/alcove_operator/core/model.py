@@ -1,8 +1,8 @@
 """What the core is told (views, facts) and what it answers (actions, outcome). All frozen, all plain data.
 
-Views are snapshots of API objects, from a cache that may lag behind. Facts are what the wiring learnt by I/O, kept
-in memory only: they may be lost at any time, and the core then asks for them again. What must outlive a crash is in
-``Submission.status``, in ``Competition.status.usage``, or in the names of objects.
+Views are snapshots of API objects, from a cache that may lag behind. Facts are what the wiring learnt by I/O,
+kept in memory only: they may be lost at any time, and the core then asks for them again. What must outlive a
+crash is in ``Submission.status``, in ``Competition.status.usage``, or in the names of objects.
 """
 
 from __future__ import annotations
@@ -18,9 +18,6 @@ from alcove_crds.documents import LiveCurve, RecorderReport, RunConfig, ScoreReq
 from alcove_crds.submission import SubmissionSpec, SubmissionStatus
 
 Payer = Literal["", "Participant", "Platform", "Organizer"]
-Role = Literal["run", "score"]
-
-# --- Views ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -110,12 +107,15 @@ class PodView:
     reason: str = ""
     """``status.reason``: Evicted, DeadlineExceeded, NodeLost…"""
     message: str = ""
-    deleting: bool = False
+    deleted_at: datetime | None = None
+    """When its deletion was asked for."""
     scheduled_at: datetime | None = None
+    active_deadline_seconds: int | None = None
     unschedulable: str = ""
     """The scheduler's message while no node fits."""
     disruption: str = ""
     """Reason of a true DisruptionTarget condition."""
+    disruption_at: datetime | None = None
     stage: ContainerView | None = None
     recorder: ContainerView | None = None
     main: ContainerView | None = None
@@ -125,9 +125,6 @@ class PodView:
     @property
     def terminal(self) -> bool:
         return self.phase in ("Succeeded", "Failed")
-
-
-# --- Facts ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -169,6 +166,15 @@ class ScoreFault:
 
 
 @dataclass(frozen=True)
+class LiveList:
+    """What a direct list (not the cache) found of one Submission, by name of the Job."""
+
+    jobs: frozenset[str]
+    pods: frozenset[str]
+    """Jobs of which a pod exists, ended or not."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the operator was installed with; constant while it runs."""
 
@@ -200,18 +206,18 @@ class Facts:
     """By alias."""
     verdicts: frozenset[str] = frozenset()
     """Aliases whose verdict is known to be in the store."""
-    live_jobs: frozenset[str] | None = None
-    """Answer to :class:`ListLive`: names of this Submission's Jobs of which a Job *or a pod* was found by a direct
-    list, not the cache. To be forgotten by the wiring whenever it creates a Job for this Submission."""
+    settled: bool = False
+    """Whether :class:`SettleUsage` has succeeded."""
+    live: LiveList | None = None
+    """Answer to :class:`ListLive`. The wiring forgets it whenever it creates a Job for this Submission."""
+    store_away: bool = False
+    """Whether the operator itself could not reach the store at some time during the last attempt."""
     curve: LiveCurve | None = None
     score: ScoreResult | ScoreFault | None = None
     log_tails: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     """By Job name; "" where there was no output, or none could be read."""
     lost_nodes: frozenset[str] = frozenset()
     """Nodes that are NotReady, or gone."""
-
-
-# --- Actions -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -226,7 +232,7 @@ class RemoveFinalizer:
 
 @dataclass(frozen=True)
 class AdmitCode:
-    """Check the code and copy it to ``code/<sha256>``; answer in ``Facts.code``. An image needs none of this."""
+    """Check the code and copy it to ``code/<sha256>``; answer in ``Facts.code``. Not asked for an image."""
 
     limit_bytes: int
     key: str = "code"
@@ -234,7 +240,7 @@ class AdmitCode:
 
 @dataclass(frozen=True)
 class CountUsage:
-    """Apply ``usage.count`` to a fresh Competition and write it with its resourceVersion; a conflict is repeated.
+    """Apply ``usage.count`` to a fresh Competition and write it with its resourceVersion; repeat on conflict.
     Success shows in the Competition's status; a refusal goes to ``Facts.usage_refused``."""
 
     team: str
@@ -244,7 +250,7 @@ class CountUsage:
 
 @dataclass(frozen=True)
 class SettleUsage:
-    """Apply ``usage.settle`` likewise. Once."""
+    """Apply ``usage.settle`` likewise; success goes to ``Facts.settled``. No Competition: success."""
 
     team: str
     submission_uid: str
@@ -252,15 +258,6 @@ class SettleUsage:
     refund: bool
     admitted_at: datetime
     key: str = "usage/settle"
-
-
-@dataclass(frozen=True)
-class ForgetUsage:
-    """Apply ``usage.forget`` likewise: the Submission says itself that it is settled."""
-
-    team: str
-    submission_uid: str
-    key: str = "usage/forget"
 
 
 @dataclass(frozen=True)
@@ -285,7 +282,7 @@ class CreateRun:
     allow_network: bool
     start_timeout_seconds: int
     active_deadline_seconds: int
-    """Of the *pod* (template.spec), not of the Job: it must count from the node's acceptance, not from the queue."""
+    """Of the *pod* (template.spec), not of the Job: a wait for a free node must not count."""
 
     @property
     def key(self) -> str:
@@ -358,7 +355,7 @@ class ReadScore:
 
 @dataclass(frozen=True)
 class ReadLogTail:
-    """Read the end (about 1 KiB) of the attempt's ``log.txt``; always answered in ``Facts.log_tails``, by Job."""
+    """Read the end (about 700 bytes) of the attempt's log; always answered in ``Facts.log_tails``, by Job."""
 
     job: str
     prefix: str
@@ -379,32 +376,20 @@ class Emit:
     message: str
 
 
+Stored = WriteVerdict | ReadCurve | ReadScore | ReadLogTail
 Action = (
-    AddFinalizer
-    | RemoveFinalizer
-    | AdmitCode
-    | CountUsage
-    | SettleUsage
-    | ForgetUsage
-    | CreateRun
-    | DeleteJob
-    | ListLive
-    | WriteVerdict
-    | StartScoring
-    | ReadCurve
-    | ReadScore
-    | ReadLogTail
-    | Emit
-)
+    AddFinalizer | RemoveFinalizer | AdmitCode | CountUsage | SettleUsage | CreateRun | DeleteJob | ListLive
+    | StartScoring | Emit | Stored
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """First the status is written, then the actions are done in order; a failure stops there and is tried again.
+    """First the status is written, then the actions are done in order; a failure stops there and is repeated.
 
-    The status is written with the resourceVersion of the view, and on a conflict *nothing* else is done: that is
-    what keeps an old view from acting. Where ``fenced``, it is written even if it is equal (a write that changes
-    nothing checks the version all the same); otherwise only if it differs.
+    The status is written with the resourceVersion of the view, and on a conflict *nothing* else is done: that
+    is what keeps an old view from acting. Where ``fenced``, it is written even if it is equal (a write that
+    changes nothing checks the version all the same); otherwise only if it differs.
     """
 
     status: SubmissionStatus
