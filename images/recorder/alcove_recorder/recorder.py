@@ -1,0 +1,244 @@
+"""The recorder's one loop: the supervisor's messages, the files, the seal.
+
+It sleeps in poll() until one of them has something to say; nothing is done by the hour.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from alcove_crds.documents import End, RecorderReport
+from pydantic import ValidationError
+
+from .handshake import Connection, log_data
+from .intake import Intake
+from .jsonlog import log
+from .report import ReportFile
+from .settings import Settings
+from .shipper import Seal, Shipper, overshoot_ns
+from .sinks import Sink
+from .spool import Spool, State, boot_id, load_state, save_state
+
+_UNKNOWN_END = End(cause="unknown", ended_ns=-1)
+
+
+class Recorder:
+    """One run from the first ``hello`` to ``sealed``. :meth:`serve` blocks until SIGTERM."""
+
+    def __init__(self, settings: Settings, listener: socket.socket, sink: Callable[[], Sink]) -> None:
+        self._settings, self._listener = settings, listener
+        self._spool = Spool(settings.spool)
+        self._log = os.open(self._spool.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._log_bytes = os.fstat(self._log).st_size
+        self._wake_r, self._wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._shipper = Shipper(settings, self._spool, sink, self._wake)
+        self._intake = Intake(settings.run, settings.out, self._spool, self._shipper.submit)
+        self._connection: Connection | None = None
+        self._connected_once = False
+        self._oom_kills = 0
+        self._stop_at: float | None = None
+        self._boot_id = boot_id()
+        self._state = load_state(settings.state)
+        self._ended: End | None = None if self._state is None else self._state.end
+        self._seal_owed = False
+        """Whether the supervisor on the line has said ``end`` and waits for ``sealed``."""
+        self._report_file = ReportFile(settings.termination_log)
+
+    def serve(self) -> int:
+        """The exit status: 0 sealed, 1 not."""
+        signal.signal(signal.SIGTERM, lambda *_: self._stop())
+        signal.set_wakeup_fd(self._wake_w, warn_on_full_buffer=False)
+        self._shipper.start()
+        self._resume()
+        self._report()
+        poll = select.poll()
+        for readable in (self._listener, self._intake.inotify, self._wake_r):
+            poll.register(readable, select.POLLIN)
+        while True:
+            ready = {fd for fd, _ in poll.poll(self._timeout_ms())}
+            # Files first: they are what is timed.
+            if self._intake.inotify.fileno() in ready:
+                self._intake.see()
+            self._intake.take_all()
+            if self._listener.fileno() in ready and (connection := self._accept()) is not None:
+                poll.register(connection, select.POLLIN)
+            if self._connection is not None and self._connection.fileno() in ready:
+                gone = self._connection.fileno()
+                self._receive(self._connection)
+                if self._connection is None:
+                    poll.unregister(gone)
+            if self._wake_r in ready:
+                os.read(self._wake_r, 4096)
+                self._answer_seal()
+            if (status := self._exit_status()) is not None:
+                self._report()
+                return status
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # it is being woken already
+            os.write(self._wake_w, b"\0")
+
+    def _stop(self) -> None:
+        """Runs as the signal handler: only notes that it came."""
+        if self._stop_at is None:
+            self._stop_at = time.monotonic() + self._settings.stop_seconds
+
+    def _timeout_ms(self) -> float | None:
+        return None if self._stop_at is None else max(0.0, self._stop_at - time.monotonic()) * 1000
+
+    def _exit_status(self) -> int | None:
+        if self._shipper.progress.crashed is not None:
+            return 1
+        if self._stop_at is None:
+            return None
+        if self._shipper.progress.manifest_sha256 is not None:
+            return 0
+        self._end(_UNKNOWN_END)
+        return 1 if time.monotonic() >= self._stop_at else None
+
+    def _resume(self) -> None:
+        """After a restart the go stands, and what was not seen yet is seen now: stamps can only be later."""
+        state = self._state
+        if state is None:
+            return
+        log("resumed", taken=len(self._spool.entries), uploaded=len(self._spool.records))
+        if state.boot_id != self._boot_id:
+            # The node was restarted: the clock that t0 is of is gone, and the participant with it.
+            self._end(_UNKNOWN_END)
+            return
+        self._intake.t0_ns = state.t0_ns
+        if state.end is not None:
+            self._shipper.submit(Seal(state.end, state, self._boot_id))
+        else:
+            self._intake.rescan()
+            self._intake.take_all()
+
+    def _accept(self) -> Connection | None:
+        try:
+            connected, _ = self._listener.accept()
+        except OSError:
+            return None
+        if self._connected_once:
+            # The supervisor was first; whoever this is, it is not answered.
+            log("second-connection-refused")
+            connected.close()
+            return None
+        self._connected_once = True
+        self._connection = Connection(connected)
+        return self._connection
+
+    def _receive(self, connection: Connection) -> None:
+        messages = connection.receive()
+        for message in messages or ():
+            self._handle(connection, message)
+        if messages is None:
+            log("connection-closed")
+            self._drop()
+            if self._state is not None:
+                self._end(End(cause="recorder-saw-eof", ended_ns=-1))
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+            self._seal_owed = False
+
+    def _handle(self, connection: Connection, message: dict[str, Any]) -> None:
+        run = self._settings.run
+        match message.get("type"):
+            case "hello":
+                t0 = {} if self._state is None else {"t0_ns": self._state.t0_ns}
+                connection.send(
+                    {"type": "ready", "budget_ns": run.budget_ns, "disclosed": run.disclosed, **t0}
+                )
+            case "go":
+                connection.send({"type": "started", "t0_ns": self._go()})
+            case "log":
+                self._keep_log(log_data(message))
+            case "end":
+                self._seal_owed = True
+                self._end(self._end_of(message))
+                self._answer_seal()
+
+    def _go(self) -> int:
+        if self._state is None:
+            # Persisted before it is answered: a go that the supervisor knows of is never forgotten.
+            state = State(self._boot_id, time.monotonic_ns(), datetime.now(UTC))
+            save_state(self._settings.state, state)
+            self._state = state
+            self._intake.see()  # what was there before the go is dropped
+            self._intake.t0_ns = state.t0_ns
+            log("go", t0_ns=state.t0_ns)
+            self._report()
+        return self._state.t0_ns
+
+    def _end_of(self, message: dict[str, Any]) -> End:
+        """``ended_ns`` comes as CLOCK_MONOTONIC and is kept since the go."""
+        state = self._state
+        try:
+            self._oom_kills = max(0, int(message.get("oom_kills", 0)))
+            ended = -1 if state is None else int(message["ended_ns"]) - state.t0_ns
+            return End(
+                cause=message["cause"],
+                code=message.get("code", 0),
+                signal=message.get("signal", 0),
+                ended_ns=ended,
+            )
+        except (KeyError, TypeError, ValueError, ValidationError) as error:
+            log("end-unreadable", error=repr(error))
+            return _UNKNOWN_END
+
+    def _end(self, end: End) -> None:
+        """The first end stands. What is in the directory by now is taken before the seal."""
+        if self._ended is not None:
+            return
+        self._intake.see()
+        self._intake.rescan()
+        self._intake.take_all()
+        self._ended = end
+        if self._state is not None:
+            self._state = replace(self._state, end=end)
+            save_state(self._settings.state, self._state)
+        log("end", cause=end.cause, code=end.code, signal=end.signal, ended_ns=end.ended_ns)
+        self._shipper.submit(Seal(end, self._state, self._boot_id))
+
+    def _answer_seal(self) -> None:
+        """Whenever the shipper got on, and at ``end``, which a supervisor repeats after a restart."""
+        self._report()
+        digest = self._shipper.progress.manifest_sha256
+        if digest is not None and self._seal_owed and self._connection is not None:
+            self._seal_owed = False
+            self._connection.send({"type": "sealed", "manifest_sha256": digest})
+
+    def _keep_log(self, data: bytes) -> None:
+        room = self._settings.log_limit - self._log_bytes
+        if room < 0:
+            return
+        note = b"" if len(data) <= room else b"\n[the recorder keeps no more of this log]\n"
+        self._log_bytes += os.write(self._log, data[:room] + note)
+
+    def _report(self) -> None:
+        progress, state = self._shipper.progress, self._state
+        end = self._ended
+        error = progress.crashed or progress.trouble or self._intake.trouble
+        report = RecorderReport(
+            go_at=None if state is None else state.go_at,
+            end=end,
+            snapshots=progress.snapshots,
+            refused=progress.refused,
+            overshoot_ns=0 if end is None else overshoot_ns(end, self._settings.run.budget_ns),
+            head=progress.head,
+            manifest_sha256=progress.manifest_sha256,
+            oom_kills=self._oom_kills,
+            error=None if error is None else error[:1000],
+        )
+        self._report_file.write(report)

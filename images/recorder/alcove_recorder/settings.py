@@ -1,0 +1,81 @@
+"""What the recorder is told, from its environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from alcove_crds import keys
+from alcove_crds.documents import RunConfig
+from pydantic import ValidationError
+
+from .errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Settings:
+    run: RunConfig
+    pod_uid: str
+    root: Path
+    """``/alcove`` in a pod."""
+    endpoint: str
+    """``http://…``, ``https://…``, or ``file:///folder`` on a laptop."""
+    termination_log: Path
+    stop_seconds: float = 20.0
+    """How long after SIGTERM it goes on trying to seal; less than the pod's grace period."""
+    log_limit: int = 4 << 20
+    """Bytes of the participant's output that are kept."""
+
+    @property
+    def prefix(self) -> str:
+        run = self.run
+        return keys.attempt_prefix(run.submission_uid, run.alias, run.attempt, self.pod_uid)
+
+    @property
+    def out(self) -> Path:
+        return self.root / "out"
+
+    @property
+    def spool(self) -> Path:
+        return self.root / "spool"
+
+    @property
+    def socket(self) -> Path:
+        return self.root / "run" / "go.sock"
+
+    @property
+    def state(self) -> Path:
+        return self.root / "run" / "state.json"
+
+
+def from_environment(environment: Mapping[str, str]) -> Settings:
+    """Raises :class:`SettingsError` naming what is missing or wrong.
+
+    Beside the contract's variables: ``ALCOVE_ROOT`` and ``ALCOVE_TERMINATION_LOG`` move the folders for a run
+    outside a pod, ``ALCOVE_STOP_SECONDS`` follows the pod's grace period.
+    """
+    try:
+        run = RunConfig.model_validate_json(environment.get("ALCOVE_RUN", ""))
+        stop_seconds = float(environment.get("ALCOVE_STOP_SECONDS", "20"))
+    except (ValidationError, ValueError) as error:
+        raise SettingsError(
+            f"ALCOVE_RUN or ALCOVE_STOP_SECONDS cannot be read: {error}",
+            consequence="Nothing is recorded.",
+            remedy="Both are set by the operator; look at the Job.",
+        ) from error
+    endpoint, pod_uid = environment.get("ALCOVE_STORE_ENDPOINT", ""), environment.get("ALCOVE_POD_UID", "")
+    if not endpoint or not pod_uid:
+        raise SettingsError(
+            "ALCOVE_STORE_ENDPOINT and ALCOVE_POD_UID must both be set.",
+            consequence="Nothing is recorded.",
+            remedy="Both are set by the operator; look at the Job.",
+        )
+    return Settings(
+        run=run,
+        pod_uid=pod_uid,
+        root=Path(environment.get("ALCOVE_ROOT", "/alcove")),
+        endpoint=endpoint,
+        termination_log=Path(environment.get("ALCOVE_TERMINATION_LOG", "/dev/termination-log")),
+        stop_seconds=stop_seconds,
+    )

@@ -1,0 +1,65 @@
+"""Where recorded objects go: the object store, or a folder on a laptop."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from pathlib import Path
+from typing import BinaryIO, Protocol
+from urllib.parse import urlsplit
+
+from .errors import SinkError
+
+
+class Sink(Protocol):
+    def put(self, key: str, source: BinaryIO, length: int) -> None:
+        """Writes an object of ``length`` bytes, whole or not at all. Raises :class:`SinkError`."""
+
+
+class FolderSink:
+    """The same keys below a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, key: str, source: BinaryIO, length: int) -> None:
+        path = self._folder / key
+        temporary = path.with_name(f".{path.name}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as target:
+                shutil.copyfileobj(source, target)
+                # The log may have grown since its length was taken.
+                target.truncate(length)
+            temporary.replace(path)
+        except OSError as error:
+            raise SinkError(f"{path} could not be written: {error}.") from error
+
+
+class StoreSink:
+    """The object store. The SDK is loaded at the first write, so that a recorder is ready before that."""
+
+    def __init__(self) -> None:
+        from alcove_datasets import store
+
+        self._store = store
+        config = store.StoreConfig.from_environment(os.environ)
+        self._client, self._bucket = store.connect(config), config.bucket
+
+    def put(self, key: str, source: BinaryIO, length: int) -> None:
+        from alcove_datasets.errors import StoreError
+
+        try:
+            self._store.put_file(self._client, self._bucket, key, source, length)
+        except (StoreError, OSError) as error:
+            raise SinkError(str(error)) from error
+
+
+def open_sink(endpoint: str) -> Sink:
+    url = urlsplit(endpoint)
+    return FolderSink(Path(url.path)) if url.scheme == "file" else StoreSink()
+
+
+def put_bytes(sink: Sink, key: str, data: bytes) -> None:
+    sink.put(key, io.BytesIO(data), len(data))

@@ -1,0 +1,150 @@
+"""What must survive a restart of the recorder: the go, the copies not uploaded yet, the chain so far.
+
+Journals are files of JSON lines, each line written by one call: a crash of the process can tear none but the
+last, which is then dropped. (A crash of the node takes the volumes with it, so nothing is synced.)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alcove_crds.documents import End, Record
+
+from .formats import Kind
+
+_T = TypeVar("_T")
+
+Identity = tuple[int, int, int, int]
+"""Inode, size, mtime and ctime: tells a rescan which files were taken already. Never read as a time."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file as the loop took it, before anything has looked into it. Times in nanoseconds since the go."""
+
+    seq: int
+    name: str
+    kind: Kind
+    seen_ns: int
+    t_ns: int
+    bytes: int
+    refused: str | None = None
+    identity: Identity | None = None
+    """None where it cannot be told; a rescan then takes the file again."""
+
+
+@dataclass(frozen=True)
+class State:
+    """``state.json``: what a restarted recorder, and nobody else, goes by."""
+
+    boot_id: str
+    t0_ns: int
+    """CLOCK_MONOTONIC at the go."""
+    go_at: datetime
+    end: End | None = None
+
+
+def boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(data)
+    temporary.replace(path)
+
+
+def save_state(path: Path, state: State) -> None:
+    document = {
+        "boot_id": state.boot_id,
+        "t0_ns": state.t0_ns,
+        "go_at": state.go_at.isoformat(),
+        "end": None if state.end is None else state.end.model_dump(mode="json"),
+    }
+    write_atomic(path, json.dumps(document).encode())
+
+
+def load_state(path: Path) -> State | None:
+    """None where there was no go yet."""
+    try:
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    return State(
+        boot_id=document["boot_id"],
+        t0_ns=document["t0_ns"],
+        go_at=datetime.fromisoformat(document["go_at"]),
+        end=None if document["end"] is None else End.model_validate(document["end"]),
+    )
+
+
+class Journal:
+    """An append-only file of JSON lines."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        content = os.pread(self._fd, os.fstat(self._fd).st_size, 0)
+        whole = content.rfind(b"\n") + 1
+        os.ftruncate(self._fd, whole)
+        self.lines: tuple[bytes, ...] = tuple(content[:whole].splitlines())
+        """As found when it was opened."""
+
+    def append(self, line: bytes) -> None:
+        """Raises OSError where the volume is full; nothing of the line is then kept."""
+        before = os.fstat(self._fd).st_size
+        if os.write(self._fd, line + b"\n") != len(line) + 1:
+            os.ftruncate(self._fd, before)
+            raise OSError("the journal's volume is full")
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+class Spool:
+    """The recorder's own volume: two journals, the copies not uploaded yet, the log, the manifest."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._taken = Journal(folder / "taken.jsonl")
+        self._records = Journal(folder / "records.jsonl")
+        self.entries: tuple[Entry, ...] = tuple(_read(self._taken.lines, _entry))
+        self.records: list[Record] = list(_read(self._records.lines, Record.model_validate))
+        """Uploaded, in order. Grows; only the shipper touches it."""
+        self.manifest = folder / "manifest.json"
+        self.log = folder / "log.txt"
+
+    @property
+    def pending(self) -> tuple[Entry, ...]:
+        """Taken before a restart and not uploaded by then."""
+        return self.entries[len(self.records) :]
+
+    def copy_path(self, seq: int) -> Path:
+        return self.folder / f"{seq:08d}.bin"
+
+    def took(self, entry: Entry) -> None:
+        self._taken.append(json.dumps(asdict(entry)).encode())
+
+    def uploaded(self, record: Record) -> None:
+        self._records.append(record.canonical())
+        self.records.append(record)
+        self.copy_path(record.seq).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        self._taken.close()
+        self._records.close()
+
+
+def _entry(fields: dict[str, Any]) -> Entry:
+    identity = fields.pop("identity")
+    return Entry(**fields, identity=None if identity is None else tuple(identity))
+
+
+def _read(lines: tuple[bytes, ...], make: Callable[[dict[str, Any]], _T]) -> Iterator[_T]:
+    return (make(json.loads(line)) for line in lines)

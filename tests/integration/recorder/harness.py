@@ -1,0 +1,225 @@
+"""A recorder process, a supervisor's side of the socket, and a participant's side of the directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from alcove_crds import keys
+from alcove_crds.documents import Manifest, Record, RecorderReport, RunConfig
+
+N_TEST, N_LABELS = 20, 3
+SECOND = 1_000_000_000
+
+
+def run_config(**changes: Any) -> RunConfig:
+    fields: dict[str, Any] = {
+        "submission_uid": "uid-1", "alias": "table", "attempt": 1, "data_sha256": None, "code_sha256": "0" * 64,
+        "budget_ns": 60 * SECOND, "n_test": N_TEST, "n_labels": N_LABELS,
+    }  # fmt: skip
+    return RunConfig(**{**fields, **changes})
+
+
+def wait_for(condition: Callable[[], Any], *, seconds: float = 20.0, what: str = "the condition") -> Any:
+    """What ``condition`` returns once that is true."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"{what} did not come true within {seconds} s"
+        time.sleep(0.005)
+    return value
+
+
+class Supervisor:
+    """Speaks the supervisor's part by hand, so that a test can say what the real one never would."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(20)
+
+        def connect() -> bool:
+            try:
+                self._socket.connect(str(path))
+            except (FileNotFoundError, ConnectionRefusedError):
+                return False
+            return True
+
+        wait_for(connect, what="a recorder that listens")
+        self._lines = self._socket.makefile("rb")
+
+    def say(self, **message: Any) -> None:
+        self._socket.sendall(json.dumps(message).encode() + b"\n")
+
+    def hear(self) -> dict[str, Any] | None:
+        """None where the recorder closed the connection."""
+        line = self._lines.readline()
+        return json.loads(line) if line else None
+
+    def has_answer(self, seconds: float) -> bool:
+        return bool(select.select([self._socket], [], [], seconds)[0])
+
+    def go(self) -> int:
+        self.say(type="hello", version=1)
+        ready = self.hear()
+        assert ready is not None
+        assert ready["type"] == "ready"
+        self.say(type="go")
+        started = self.hear()
+        assert started is not None
+        assert started["type"] == "started"
+        return int(started["t0_ns"])
+
+    def end(self, cause: str = "finished", **fields: Any) -> str:
+        """The digest of the manifest, once it is sealed."""
+        self.say(
+            type="end", cause=cause, **{"code": 0, "signal": 0, "ended_ns": time.monotonic_ns(), **fields}
+        )
+        sealed = self.hear()
+        assert sealed is not None
+        assert sealed["type"] == "sealed"
+        return str(sealed["manifest_sha256"])
+
+    def close(self) -> None:
+        self._lines.close()
+        self._socket.close()
+
+
+@dataclass
+class Recorder:
+    """One run's recorder. ``store`` reads back what it wrote: key to bytes, None where there is nothing."""
+
+    root: Path
+    run: RunConfig
+    environment: dict[str, str]
+    store: Callable[[str], bytes | None]
+    process: subprocess.Popen[bytes] | None = None
+    supervisors: list[Supervisor] = field(default_factory=list)
+
+    @property
+    def prefix(self) -> str:
+        return keys.attempt_prefix(self.run.submission_uid, self.run.alias, self.run.attempt, "pod-1")
+
+    @property
+    def out(self) -> Path:
+        return self.root / "out"
+
+    def start(self) -> None:
+        with (self.root / "recorder.log").open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-I", "-m", "alcove_recorder"],
+                env={"PATH": os.environ["PATH"], **self.environment},
+                stdout=output,
+                stderr=output,
+            )
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, seconds: float = 20) -> int:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=seconds)
+
+    def supervisor(self) -> Supervisor:
+        supervisor = Supervisor(self.root / "run" / "go.sock")
+        self.supervisors.append(supervisor)
+        return supervisor
+
+    def save(self, name: str, data: bytes) -> None:
+        """As a participant should: another name first, then a rename."""
+        temporary = self.out / f".{name}.tmp"
+        temporary.write_bytes(data)
+        temporary.rename(self.out / name)
+
+    def records(self) -> list[Record]:
+        """What is in the store by now."""
+        found: list[Record] = []
+        while (data := self.store(keys.record(self.prefix, len(found)))) is not None:
+            found.append(Record.model_validate_json(data))
+        return found
+
+    def wait_records(self, count: int) -> list[Record]:
+        wait_for(lambda: len(self.records()) >= count, what=f"{count} records in the store")
+        return self.records()
+
+    def report(self) -> RecorderReport:
+        return RecorderReport.model_validate_json((self.root / "termination-log").read_bytes())
+
+    def log_text(self) -> str:
+        return (self.root / "recorder.log").read_text()
+
+    def sealed(self) -> Manifest:
+        """The manifest in the store, after checking everything that must hold of any manifest."""
+        data = self.store(keys.manifest(self.prefix))
+        assert data is not None
+        manifest = Manifest.model_validate_json(data)
+        assert manifest.canonical() == data
+        previous = None
+        for seq, record in enumerate(manifest.records):
+            assert record.seq == seq
+            assert record.previous == previous
+            stored = self.store(keys.record(self.prefix, seq))
+            assert stored == record.canonical()
+            previous = record.digest()
+            copy = self.store(keys.snapshot(self.prefix, seq))
+            if record.refused is None:
+                assert copy is not None
+                assert record.sha256 == digest(copy)
+                assert record.bytes == len(copy)
+            else:
+                assert copy is None
+                assert record.sha256 is None
+            assert 0 <= record.seen_ns <= record.t_ns
+        assert manifest.head == previous
+        return manifest
+
+
+def digest(data: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(data).hexdigest()
+
+
+@contextmanager
+def recorder(
+    root: Path, run: RunConfig, environment: dict[str, str], store: Callable[[str], bytes | None]
+) -> Iterator[Recorder]:
+    """A started recorder; gone, with its connections, at the end."""
+    for name in ("run", "out", "spool"):
+        (root / name).mkdir()
+    full = {
+        "ALCOVE_ROOT": str(root),
+        "ALCOVE_RUN": run.model_dump_json(),
+        "ALCOVE_POD_UID": "pod-1",
+        "ALCOVE_TERMINATION_LOG": str(root / "termination-log"),
+        **environment,
+    }
+    it = Recorder(root, run, full, store)
+    it.start()
+    try:
+        yield it
+    finally:
+        for supervisor in it.supervisors:
+            supervisor.close()
+        it.kill()
+
+
+def npy(value: float = 0.5, shape: tuple[int, int] = (N_TEST, N_LABELS)) -> bytes:
+    import io
+
+    file = io.BytesIO()
+    np.save(file, np.full(shape, value, dtype=np.float32))
+    return file.getvalue()
