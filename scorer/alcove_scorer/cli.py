@@ -1,0 +1,65 @@
+"""``alcove score`` and ``alcove rank``, for the command line to mount. NumPy is loaded only when one of them
+runs.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alcove_scorer.errors import InputError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def score_command(
+    solution: Annotated[Path, typer.Option(help="The solution: .npy, or rows of 0/1 separated by spaces.")],
+    snapshots: Annotated[
+        Path, typer.Option(help="Folder of predictions with times.csv (file,seconds) or manifest.json.")
+    ],
+    budget: Annotated[float, typer.Option(help="The time budget, seconds.")],
+    scheme: Annotated[str, typer.Option(help="hackathon or autodl.")] = "hackathon",
+    t0: Annotated[float | None, typer.Option(help="Scale of the time axis, seconds [the scheme's].")] = None,
+    metric: Annotated[str | None, typer.Option(help="Name of a metric [the scheme's].")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score the snapshots of one run against a solution."""
+    from alcove_scorer import run_files
+    from alcove_scorer.curves import rules
+
+    try:
+        settings = rules(budget, scheme, metric, t0)
+        names, outcome = run_files.score_files(solution, snapshots, settings)
+    except InputError as error:
+        raise _refusal("score", error) from None
+    document = run_files.as_document(names, outcome, settings)
+    typer.echo(json.dumps(document) if as_json else run_files.as_text(names, outcome, settings))
+
+
+def rank_command(
+    file: Annotated[Path, typer.Argument(help="CSV: the participant, then a column of scores a dataset.")],
+    method: Annotated[str, typer.Option(help="average, copeland, mean-minus-std or relative.")] = "average",
+    penalty: Annotated[float, typer.Option(help="Standard deviations taken off by mean-minus-std.")] = 1.0,
+    baseline: Annotated[str | None, typer.Option(help="The participant that relative compares with.")] = None,
+    alpha: Annotated[float, typer.Option(help="Level of the critical difference.")] = 0.05,
+    intervals: Annotated[int, typer.Option(help="Bootstrap resamples; 0 for no intervals.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Rank participants over datasets. Equal overall ranks are told apart by the order of the file's rows."""
+    from alcove_scorer import rank_files
+
+    try:
+        options = rank_files.Options(rank_files.method_of(method), penalty, baseline, alpha, intervals, seed)
+        document = rank_files.rank_document(rank_files.read_table(file), options)
+    except InputError as error:
+        raise _refusal("rank", error) from None
+    typer.echo(json.dumps(document) if as_json else rank_files.as_text(document))
+
+
+def _refusal(command: str, error: InputError) -> typer.Exit:
+    typer.echo(f"alcove {command}: {error}", err=True)
+    return typer.Exit(2)

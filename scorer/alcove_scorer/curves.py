@@ -1,0 +1,107 @@
+"""Learning curves on a logarithmic time axis, and the area under them (section 9 of the design)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from alcove_scorer.errors import InputError
+from alcove_scorer.metrics import Metric, metric
+
+CurveShape = Literal["trapezoid", "step"]
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How snapshots become a curve. ``t0``, in seconds, is the scale of the time axis."""
+
+    name: str
+    metric: str
+    t0: float
+    curve: CurveShape
+
+
+HACKATHON = Scheme("hackathon", "balanced_accuracy", 1.0, "trapezoid")
+AUTODL = Scheme("autodl", "nauc", 60.0, "step")
+"""Liu et al., Winning solutions and post-challenge analyses of the AutoDL challenge 2019 (2021)."""
+SCHEMES = {scheme.name: scheme for scheme in (HACKATHON, AUTODL)}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A scheme with its settings resolved: all that a curve depends on beside its points.
+
+    ``budget`` and ``t0`` are in seconds.
+    """
+
+    scheme: str
+    metric: Metric
+    t0: float
+    curve: CurveShape
+    budget: float
+
+
+def rules(
+    budget: float,
+    scheme: str = "hackathon",
+    metric_name: str | None = None,
+    t0: float | None = None,
+    curve: CurveShape | None = None,
+) -> Rules:
+    """Fills in the scheme's defaults. Raises InputError for a value that cannot be."""
+    if scheme not in SCHEMES:
+        raise InputError(f"scheme {scheme!r}: expected one of: {', '.join(SCHEMES)}")
+    if not (math.isfinite(budget) and budget > 0):
+        raise InputError(f"budget {budget}: expected a positive number of seconds")
+    defaults = SCHEMES[scheme]
+    scale = defaults.t0 if t0 is None else t0
+    if not (math.isfinite(scale) and scale > 0):
+        raise InputError(f"t0 {scale}: expected a positive number of seconds")
+    return Rules(scheme, metric(metric_name or defaults.metric), scale, curve or defaults.curve, budget)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A valid snapshot: ``number`` orders snapshots of equal time, ``seconds`` is counted from the go."""
+
+    number: int
+    seconds: float
+    score: float
+
+
+def counted_ns(t_ns: int, seen_ns: int, budget_ns: int) -> int | None:
+    """When a snapshot counts, in nanoseconds since the go; None where it is late.
+
+    ``t_ns`` is when the recorder held its last byte, ``seen_ns`` when it first saw the file.
+    """
+    if t_ns <= budget_ns:
+        return t_ns
+    return budget_ns if seen_ns <= budget_ns else None
+
+
+def axis(seconds: float, rules: Rules) -> float:
+    """x(t) = ln(1 + t/t0) / ln(1 + T/t0): 0 at the go, 1 at the budget T."""
+    return math.log1p(seconds / rules.t0) / math.log1p(rules.budget / rules.t0)
+
+
+def standing(points: Iterable[Point]) -> tuple[Point, ...]:
+    """Points by time; of equal times only the one with the highest number stands."""
+    latest = {point.seconds: point for point in sorted(points, key=lambda p: (p.seconds, p.number))}
+    return tuple(latest.values())
+
+
+def alc(points: Sequence[Point], rules: Rules) -> float:
+    """Area under the learning curve of ``standing`` points, none later than the budget.
+
+    The curve starts at (0, the metric's chance score), goes in straight lines (``trapezoid``) or steps
+    (``step``) and holds its last value to x = 1; without a point it stays at its start value.
+    """
+    xs = [0.0, *(axis(point.seconds, rules) for point in points), 1.0]
+    scores = [point.score for point in points]
+    ys = [rules.metric.chance, *scores, scores[-1] if scores else rules.metric.chance]
+    pairs = range(len(xs) - 1)
+    if rules.curve == "step":
+        return math.fsum((xs[i + 1] - xs[i]) * ys[i] for i in pairs)
+    return math.fsum((xs[i + 1] - xs[i]) * (ys[i] + ys[i + 1]) / 2 for i in pairs)

@@ -1,0 +1,34 @@
+"""The scorer's errors: each says cause, consequence and remedy, who is charged, and whether a retry helps."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+
+class ScorerError(Exception):
+    """Base of the tree; its text is one line for people."""
+
+    charged_to: ClassVar[Literal["Participant", "Platform", "Organizer"]] = "Platform"
+    retry: ClassVar[bool] = False
+
+
+class PredictionError(ScorerError):
+    """A prediction cannot be read or must not be scored: it scores nothing and is listed with this reason."""
+
+    charged_to = "Participant"
+
+
+class InputError(ScorerError):
+    """A file, a row, a column or an option of the caller's is wrong: exit status 2."""
+
+    charged_to = "Organizer"
+
+
+class DamagedError(ScorerError):
+    """What the store holds is missing, or is not what its digest names: exit status 3, nothing is scored."""
+
+
+class StoreAwayError(ScorerError):
+    """The store did not answer for longer than the job waits."""
+
+    retry = True

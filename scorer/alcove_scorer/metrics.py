@@ -1,0 +1,146 @@
+"""Per-snapshot metrics. Others are found by the entry point group ``alcove.metrics``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import metadata
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from alcove_scorer.errors import InputError
+
+Solution = npt.NDArray[np.bool_]
+"""n examples × labels: which labels are present."""
+Prediction = npt.NDArray[Any]
+"""n examples × labels, real numbers, all finite; higher means more likely present."""
+
+BLOCK_BYTES = 1 << 20
+"""Working memory of a step: about what a core's cache holds."""
+
+
+class Metric(Protocol):
+    """One number for one snapshot; higher is better."""
+
+    name: ClassVar[str]
+    chance: ClassVar[float]
+    """Score of a prediction that knows nothing, where learning curves start."""
+    best: ClassVar[float]
+
+    def score(self, solution: Solution, prediction: Prediction) -> float:
+        """Scores a prediction of the solution's shape. Raises InputError where no label has both classes."""
+        ...
+
+
+class BalancedAccuracy:
+    """Mean over labels of ½(TPR + TNR), a label being predicted present at ≥ 0.5.
+
+    Labels of one class only are left out (Brodersen et al., 2010, by label).
+    """
+
+    name: ClassVar[str] = "balanced_accuracy"
+    chance: ClassVar[float] = 0.5
+    best: ClassVar[float] = 1.0
+
+    def score(self, solution: Solution, prediction: Prediction) -> float:
+        n, labels = prediction.shape
+        present = np.zeros(labels, np.int64)
+        true_positives = np.zeros(labels, np.int64)
+        called = np.zeros(labels, np.int64)
+        for rows in row_blocks(n, prediction.itemsize * labels):
+            hits = prediction[rows] >= 0.5
+            truth = solution[rows]
+            called += _column_counts(hits)
+            present += _column_counts(truth)
+            hits &= truth
+            true_positives += _column_counts(hits)
+        both = two_class(present, n)
+        positives = present[both]
+        negatives = n - positives
+        sensitivity = true_positives[both] / positives
+        specificity = 1.0 - (called - true_positives)[both] / negatives
+        return float(np.mean((sensitivity + specificity) / 2))
+
+
+class NormalizedAUC:
+    """Mean over labels of 2·AUC − 1, ties by average rank; labels of one class only are left out.
+
+    AUC is the Mann–Whitney statistic: the share of (positive, negative) pairs in the right order, ties half.
+    """
+
+    name: ClassVar[str] = "nauc"
+    chance: ClassVar[float] = 0.0
+    best: ClassVar[float] = 1.0
+
+    def score(self, solution: Solution, prediction: Prediction) -> float:
+        n = len(prediction)
+        both = two_class(np.count_nonzero(solution, axis=0), n)
+        width = max(1, min(8, 4 * BLOCK_BYTES // (n * prediction.itemsize)))
+        columns = np.flatnonzero(both)
+        total = 0.0
+        for start in range(0, len(columns), width):
+            chosen = columns[start : start + width]
+            # Columns lie strided in memory; a few at a time are made contiguous.
+            for truth, values in zip(
+                solution[:, chosen].T.copy(), prediction[:, chosen].T.copy(), strict=True
+            ):
+                total += _nauc(values[truth], values[~truth])
+        return total / len(columns)
+
+
+def _nauc(positives: Prediction, negatives: Prediction) -> float:
+    positives.sort()
+    negatives.sort()
+    # Twice the number of pairs in the right order, ties counted half: integers, so exact.
+    pairs = (
+        np.searchsorted(negatives, positives, "left").sum()
+        + np.searchsorted(negatives, positives, "right").sum()
+    )
+    return float(int(pairs) / (len(positives) * len(negatives)) - 1.0)
+
+
+def two_class(present: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.bool_]:
+    """Labels that have both classes, from the number of examples that have each. Raises InputError if none
+    has.
+    """
+    both = (present > 0) & (present < n)
+    if not both.any():
+        raise InputError(
+            f"no label of the solution has both classes among its {n} examples, so nothing can be scored; "
+            "give a solution in which at least one label is present in some examples and absent in others"
+        )
+    return both
+
+
+def row_blocks(n: int, row_bytes: int) -> Iterator[slice]:
+    """Slices of rows, each about ``BLOCK_BYTES``; a multiple of 255 rows, which ``_column_counts`` likes."""
+    step = 255 * max(1, BLOCK_BYTES // (255 * row_bytes))
+    return (slice(start, start + step) for start in range(0, n, step))
+
+
+def _column_counts(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    # 255 rows cannot overflow one byte, and sums of bytes are an order faster than sums of int64.
+    ones = mask.view(np.uint8)
+    whole = len(ones) // 255 * 255
+    counts: npt.NDArray[np.int64] = ones[whole:].sum(axis=0, dtype=np.int64)
+    if whole:
+        by_255 = ones[:whole].reshape(-1, 255, ones.shape[1]).sum(axis=1, dtype=np.uint8)
+        counts += by_255.sum(axis=0, dtype=np.int64)
+    return counts
+
+
+BUILT_IN: dict[str, type[Metric]] = {m.name: m for m in (BalancedAccuracy, NormalizedAUC)}
+
+
+def metric(name: str) -> Metric:
+    """The metric of that name, built in or installed. Raises InputError for an unknown name."""
+    if name in BUILT_IN:
+        return BUILT_IN[name]()
+    installed = metadata.entry_points(group="alcove.metrics")
+    for entry in installed:
+        if entry.name == name:
+            found: Metric = entry.load()()
+            return found
+    known = ", ".join(sorted({*BUILT_IN, *(e.name for e in installed)}))
+    raise InputError(f"metric {name!r}: no such metric is installed; expected one of: {known}")

@@ -1,0 +1,199 @@
+"""A file of scores to ranks, with their uncertainty: what ``alcove rank`` does."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from alcove_scorer.errors import InputError
+from alcove_scorer.ranks import METHODS, Method, Ranking, bootstrap_intervals, over_repeats, rank
+from alcove_scorer.significance import critical_difference, friedman, kendall_w
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Table:
+    """``scores``: participants × datasets × repeats, NaN where a run is missing."""
+
+    participants: tuple[str, ...]
+    datasets: tuple[str, ...]
+    scores: Floats
+
+
+@dataclass(frozen=True)
+class Options:
+    method: Method = "average"
+    penalty: float = 1.0
+    baseline: str | None = None
+    alpha: float = 0.05
+    intervals: int = 1000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha < 1:
+            raise InputError(f"--alpha {self.alpha:g}: expected a level between 0 and 1")
+        if not (math.isfinite(self.penalty) and self.penalty >= 0):
+            raise InputError(f"--penalty {self.penalty:g}: expected a number of at least 0")
+        if not 0 <= self.intervals <= 100_000:
+            raise InputError(f"--intervals {self.intervals}: expected a number of resamples from 0 to 100000")
+        if self.seed < 0:
+            raise InputError(f"--seed {self.seed}: expected a whole number of at least 0")
+
+
+def method_of(name: str) -> Method:
+    for known in METHODS:
+        if name == known:
+            return known
+    raise InputError(f"--method {name!r}: expected one of: {', '.join(METHODS)}")
+
+
+def read_table(path: Path) -> Table:
+    """Reads the CSV. Raises InputError that names the row and the column."""
+    try:
+        rows = list(csv.reader(path.read_text("utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = (error.strerror or "error").lower() if isinstance(error, OSError) else str(error)
+        raise InputError(
+            f"{path}: cannot be read as CSV ({reason}); expected one row a participant"
+        ) from None
+    header = [cell.strip() for cell in rows[0]] if rows else []
+    columns = [i for i, name in enumerate(header) if i > 0 and name != "repeat"]
+    if not columns or len({header[i] for i in columns}) != len(columns) or header.count("repeat") > 1:
+        raise InputError(
+            f"{path}: row 1: expected a header: the participant, then a column of its own name a dataset"
+        )
+    repeat = header.index("repeat") if "repeat" in header[1:] else None
+    cells: dict[tuple[str, int], list[float]] = {}
+    for number, row in enumerate(rows[1:], start=2):
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) != len(header):
+            raise InputError(f"{path}: row {number}: expected {len(header)} columns; got {len(row)}")
+        key = (row[0].strip(), 0 if repeat is None else _repeat(row[repeat], path, number))
+        if not key[0] or key in cells:
+            wanted = (
+                "a name" if not key[0] else f"each participant once{'' if repeat is None else ' a repeat'}"
+            )
+            raise InputError(f"{path}: row {number}, column {header[0]}: expected {wanted}; got {row[0]!r}")
+        cells[key] = [_cell(row[i], path, number, header[i]) for i in columns]
+    if not cells:
+        raise InputError(f"{path}: row 2: expected at least one participant")
+    participants = tuple(dict.fromkeys(name for name, _ in cells))
+    repeats = sorted({number for _, number in cells})
+    scores = np.full((len(participants), len(columns), len(repeats)), np.nan)
+    places = {name: i for i, name in enumerate(participants)}
+    for (name, number), values in cells.items():
+        scores[places[name], :, repeats.index(number)] = values
+    return Table(participants, tuple(header[i] for i in columns), scores)
+
+
+def _repeat(text: str, path: Path, number: int) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(
+            f"{path}: row {number}, column repeat: expected the number of the repeat; got {text!r}"
+        ) from None
+
+
+def _cell(text: str, path: Path, number: int, column: str) -> float:
+    if not text.strip():
+        return math.nan
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(
+            f"{path}: row {number}, column {column}: expected a finite number, or an empty cell for a "
+            f"missing run; got {text!r}"
+        )
+    return value
+
+
+def rank_document(table: Table, options: Options) -> dict[str, object]:
+    """The command's JSON. Raises InputError for a baseline that is not in the table or has no score."""
+    scores = over_repeats(table.scores, options.penalty if options.method == "mean-minus-std" else 0.0)
+    baseline = _baseline(table, scores, options)
+    ranking = rank(scores, options.method, baseline)
+    intervals = None
+    if options.intervals:
+        intervals = bootstrap_intervals(
+            scores, options.method, baseline, resamples=options.intervals, seed=options.seed
+        )
+    test = friedman(ranking.ranks)
+    cd = critical_difference(len(table.participants), len(table.datasets), options.alpha)
+    return {
+        "entries": _entries(table, ranking, intervals),
+        "friedman": None
+        if test is None
+        else {
+            "chi2": test.chi2,
+            "p": test.p,
+            "f": test.f if math.isfinite(test.f) else None,
+            "f_p": test.f_p,
+        },
+        "critical_difference": None if cd is None else {"alpha": options.alpha, "cd": cd},
+        "kendall_w": kendall_w(ranking.ranks),
+    }
+
+
+def _baseline(table: Table, scores: Floats, options: Options) -> Floats | None:
+    if options.method != "relative":
+        return None
+    if options.baseline not in table.participants:
+        raise InputError(
+            f"--baseline {options.baseline!r}: expected a participant of the table, for --method relative"
+        )
+    row: Floats = scores[table.participants.index(options.baseline)]
+    for name, value in zip(table.datasets, row, strict=True):
+        if not value < 1:
+            got = "no score" if math.isnan(value) else f"{value:g}"
+            raise InputError(
+                f"--baseline {options.baseline}: column {name}: expected a score below 1; got {got}"
+            )
+    return row
+
+
+def _entries(table: Table, ranking: Ranking, intervals: Floats | None) -> list[dict[str, object]]:
+    return [
+        {
+            "participant": table.participants[i],
+            "rank": int(ranking.rank[i]),
+            "value": None if math.isnan(ranking.value[i]) else float(ranking.value[i]),
+            "ranks": dict(zip(table.datasets, ranking.ranks[i].tolist(), strict=True)),
+            "interval": None if intervals is None else intervals[i].tolist(),
+        }
+        for i in np.argsort(ranking.rank)
+    ]
+
+
+def as_text(document: dict[str, object]) -> str:
+    entries = document["entries"]
+    assert isinstance(entries, list)
+    width = max(len("participant"), *(len(entry["participant"]) for entry in entries))
+    lines = [f"{'rank':>4}  {'participant':<{width}}  {'value':>8}  {'95 % of ranks':>14}  ranks by dataset"]
+    for entry in entries:
+        value = "–" if entry["value"] is None else f"{entry['value']:.4f}"
+        span = "–" if entry["interval"] is None else "{:g}–{:g}".format(*entry["interval"])
+        by_dataset = ", ".join(f"{name} {place:g}" for name, place in entry["ranks"].items())
+        lines.append(
+            f"{entry['rank']:>4}  {entry['participant']:<{width}}  {value:>8}  {span:>14}  {by_dataset}"
+        )
+    test, cd, w = document["friedman"], document["critical_difference"], document["kendall_w"]
+    if isinstance(test, dict):
+        f = "∞" if test["f"] is None else f"{test['f']:.4g}"
+        lines.append(
+            f"Friedman χ² {test['chi2']:.4g} (p {test['p']:.3g}); Iman–Davenport F {f} (p {test['f_p']:.3g})"
+        )
+    if isinstance(cd, dict):
+        lines.append(f"critical difference {cd['cd']:.4f} of mean ranks at α {cd['alpha']:g} (Nemenyi)")
+    if w is not None:
+        lines.append(f"Kendall's W {w:.4f}")
+    return "\n".join(lines)

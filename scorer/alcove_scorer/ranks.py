@@ -1,0 +1,208 @@
+"""Ranks of participants over datasets, and how sure they are.
+
+Scores are matrices of participants × datasets, higher is better, NaN where a run is missing. Participants are
+in the order of their submission: it alone breaks ties of the overall rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from alcove_scorer.errors import InputError
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Method = Literal["average", "copeland", "mean-minus-std", "relative"]
+METHODS: tuple[Method, ...] = ("average", "copeland", "mean-minus-std", "relative")
+CONFIDENCE = 0.95
+"""Of the bootstrap intervals."""
+_CELLS = 1 << 22
+"""Elements of working memory at most in one step of the pairwise comparisons."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """``ranks``: participants × datasets, 1 is best, ties share the average. ``rank``: overall,
+    1…participants.
+
+    ``value``: what the overall rank orders by, a value a participant: the mean rank (lower is better),
+    Copeland's score (higher), or the mean relative error (lower; NaN where a run is missing).
+    """
+
+    method: Method
+    ranks: Floats
+    value: Floats
+    rank: Ints
+
+    @property
+    def mean_rank(self) -> Floats:
+        mean: Floats = self.ranks.mean(axis=1)
+        return mean
+
+
+def dataset_ranks(scores: Floats) -> Floats:
+    """Ranks on each dataset: 1 is the highest score, ties share the average, the missing share the last
+    ranks.
+    """
+    filled = np.where(np.isnan(scores), -np.inf, scores)
+    return np.column_stack([average_ranks(-column) for column in filled.T]) if scores.size else filled
+
+
+def average_ranks(values: npt.NDArray[Any]) -> Floats:
+    """Ranks of a vector, 1 is the lowest, ties share the average."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    first = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    lengths = np.diff(np.append(first, len(values)))
+    ranks = np.empty(len(values))
+    ranks[order] = np.repeat(first + (lengths + 1) / 2, lengths)
+    return ranks
+
+
+def over_repeats(scores: npt.NDArray[np.float64], penalty: float) -> Floats:
+    """Participants × datasets × repeats to mean − penalty·std over the repeats (population standard
+    deviation).
+
+    A missing repeat makes the cell missing: leaving it out would let a crash raise the score.
+    """
+    combined: Floats = scores.mean(axis=2) - penalty * scores.std(axis=2)
+    return combined
+
+
+def relative_errors(scores: Floats, baseline: Floats, best: float = 1.0) -> Floats:
+    """(best − score) / (best − baseline) by cell; ``baseline`` has a score a dataset, each below ``best``."""
+    return (best - scores) / (best - baseline)
+
+
+def rank(scores: Floats, method: Method = "average", baseline: Floats | None = None) -> Ranking:
+    """Ranks participants. ``relative`` needs ``baseline``, a score a dataset. ``mean-minus-std`` ranks as
+    ``average`` does, on scores that went through :func:`over_repeats`.
+
+    Raises InputError for an empty matrix or a missing baseline.
+    """
+    if scores.ndim != 2 or 0 in scores.shape:
+        raise InputError("expected at least one participant and one dataset")
+    ranks = dataset_ranks(scores)
+    key, value = _overall(scores, ranks, method, baseline)(np.ones((scores.shape[1], 1)))
+    order = np.argsort(key[:, 0], kind="stable")
+    overall = np.empty(len(scores), np.int64)
+    overall[order] = np.arange(1, len(scores) + 1)
+    return Ranking(method, ranks, value[:, 0], overall)
+
+
+Overall = Callable[[Floats], tuple[npt.NDArray[Any], Floats]]
+"""From counts of datasets (datasets × resamples) to keys, lower is better, and values, by participant."""
+
+
+def _overall(scores: Floats, ranks: Floats, method: Method, baseline: Floats | None) -> Overall:
+    if method == "copeland":
+        return _copeland(ranks)
+    if method == "relative":
+        if baseline is None:
+            raise InputError("method relative: expected a baseline to compare with")
+        return _relative(relative_errors(scores, baseline))
+    doubled = np.rint(2 * ranks)
+
+    def mean_rank(counts: Floats) -> tuple[npt.NDArray[Any], Floats]:
+        # Twice an average rank is whole, and so are their sums: equal means are equal exactly.
+        sums = doubled @ counts
+        return sums.astype(np.int64), sums / (2 * counts.sum(axis=0))
+
+    return mean_rank
+
+
+def _copeland(ranks: Floats) -> Overall:
+    """Copeland's score: pairwise wins, ties half; a pair is won on the majority of datasets."""
+    participants, datasets = ranks.shape
+    step = max(1, _CELLS // (participants * datasets))
+
+    def score(counts: Floats) -> tuple[npt.NDArray[Any], Floats]:
+        totals = np.empty((participants, counts.shape[1]))
+        for start in range(0, participants, step):
+            rows = slice(start, start + step)
+            better = np.sign(ranks[None, :, :] - ranks[rows, None, :])
+            for column, weights in enumerate(counts.T):
+                margin = np.sign(better @ weights)
+                # A participant ties with itself: that half is taken off.
+                totals[rows, column] = ((margin + 1) / 2).sum(axis=1) - 0.5
+        return -totals, totals
+
+    return score
+
+
+def _relative(errors: Floats) -> Overall:
+    missing = np.isnan(errors)
+    filled = np.where(missing, 0.0, errors)
+
+    def mean_error(counts: Floats) -> tuple[npt.NDArray[Any], Floats]:
+        gone = missing.astype(np.float64) @ counts
+        present = counts.sum(axis=0) - gone
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = np.where(present > 0, (filled @ counts) / present, 0.0)
+        # A mean over fewer datasets is no better than any over more: first by the number missing, then by
+        # error.
+        keys = np.empty(mean.shape, np.int64)
+        for column in range(mean.shape[1]):
+            order = np.lexsort((mean[:, column], gone[:, column]))
+            pairs = np.column_stack((gone[order, column], mean[order, column]))
+            keys[order, column] = np.cumsum(np.append(False, np.any(pairs[1:] != pairs[:-1], axis=1)))
+        return keys, np.where(gone > 0, np.nan, mean)
+
+    return mean_error
+
+
+def bootstrap_intervals(
+    scores: Floats,
+    method: Method = "average",
+    baseline: Floats | None = None,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Floats:
+    """Percentile intervals (95 %) of the overall rank, participants × (low, high), resampling datasets.
+
+    Within a resample, equal participants share the average rank: who came first says nothing of how sure a
+    rank is. The same seed gives the same intervals.
+    """
+    datasets = scores.shape[1]
+    drawn = np.random.default_rng(seed).integers(0, datasets, (resamples, datasets))
+    counts = np.stack([np.bincount(row, minlength=datasets) for row in drawn], axis=1).astype(np.float64)
+    # Equal draws give equal ranks: with few datasets most resamples are repetitions.
+    distinct, times = np.unique(counts, axis=1, return_counts=True)
+    overall = _overall(scores, dataset_ranks(scores), method, baseline)
+    participants = len(scores)
+    doubled = np.empty((distinct.shape[1], participants), np.int32)
+    step = max(1, _CELLS // participants)
+    for start in range(0, distinct.shape[1], step):
+        keys, _ = overall(distinct[:, start : start + step])
+        for offset, column in enumerate(np.ascontiguousarray(keys.T)):
+            doubled[start + offset] = _doubled_ranks(column)
+    every = np.repeat(doubled, times, axis=0)
+    low = int(np.floor((1 - CONFIDENCE) / 2 * (resamples - 1)))
+    high = resamples - 1 - low
+    # Participant by participant, so that what is partitioned lies together in memory.
+    placed = np.partition(np.ascontiguousarray(every.T), (low, high), axis=1)
+    return placed[:, [low, high]] / 2
+
+
+def _doubled_ranks(keys: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+    """Twice the average ranks of a vector of keys: whole numbers."""
+    n = len(keys)
+    if keys.dtype.kind == "i" and int(keys.min()) >= 0 and int(keys.max()) < 1 << 38 and n < 1 << 24:
+        # Key and position in one word: sorting that is much faster than an argsort.
+        packed = (keys.astype(np.int64) << 24) | np.arange(n)
+        packed.sort()
+        order, ordered = packed & ((1 << 24) - 1), packed >> 24
+    else:
+        order = np.argsort(keys, kind="stable")
+        ordered = keys[order]
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    ends = np.append(starts[1:], n)
+    ranks = np.empty(n, np.int32)
+    ranks[order] = np.repeat((starts + 1 + ends).astype(np.int32), ends - starts)
+    return ranks

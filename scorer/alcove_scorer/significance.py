@@ -1,0 +1,75 @@
+"""Do differences of ranks over datasets mean anything (Demšar, 2006)? Ranks are participants × datasets."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Friedman:
+    """Friedman's chi-squared with its p, and the Iman–Davenport F with its p. F is infinite, p zero, where
+    all datasets rank alike.
+    """
+
+    chi2: float
+    p: float
+    f: float
+    f_p: float
+
+
+def friedman(ranks: Floats) -> Friedman | None:
+    """The Friedman test, corrected for ties, and Iman and Davenport's (1980) less conservative F.
+
+    None where it says nothing: under two participants or datasets, or every rank tied.
+    """
+    k, n = ranks.shape
+    if k < 2 or n < 2:
+        return None
+    # Conover's form, which holds with ties: the spread of the rank sums over that of the ranks themselves.
+    centre = (k + 1) / 2
+    spread = float(((ranks - centre) ** 2).sum())
+    if spread == 0:
+        return None
+    between = float(((ranks.sum(axis=1) - n * centre) ** 2).sum())
+    chi2 = (k - 1) * between / spread
+    remainder = n * (k - 1) - chi2
+    df1, df2 = k - 1, (k - 1) * (n - 1)
+    p = float(special.chdtrc(df1, chi2))
+    if remainder <= 1e-12 * n * k:
+        return Friedman(chi2, p, math.inf, 0.0)
+    f = (n - 1) * chi2 / remainder
+    return Friedman(chi2, p, f, float(special.fdtrc(df1, df2, f)))
+
+
+def kendall_w(ranks: Floats) -> float | None:
+    """Kendall's coefficient of concordance of the datasets, corrected for ties: 1 is agreement, 0 none."""
+    test = friedman(ranks)
+    k, n = ranks.shape
+    return None if test is None else test.chi2 / (n * (k - 1))
+
+
+def critical_difference(participants: int, datasets: int, alpha: float = 0.05) -> float | None:
+    """Nemenyi's critical difference of mean ranks: q_α(k, ∞)/√2 · √(k(k + 1)/(6N)).
+
+    None for fewer than two participants.
+    """
+    if participants < 2:
+        return None
+    return (
+        _studentized_range(alpha, participants)
+        / math.sqrt(2)
+        * math.sqrt(participants * (participants + 1) / (6 * datasets))
+    )
+
+
+def _studentized_range(alpha: float, k: int) -> float:
+    from scipy import stats  # a second to load, and only this needs it
+
+    return float(stats.studentized_range.ppf(1 - alpha, k, np.inf))

@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from alcove_crds.documents import End, Manifest, Record
+from alcove_scorer.cli import rank_command, score_command
+from typer.testing import CliRunner, Result
+
+DATA = Path(__file__).parent / "data"
+NANO = 10**9
+
+app = typer.Typer()
+app.command("score")(score_command)
+app.command("rank")(rank_command)
+
+
+def alcove(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def document(*arguments: object) -> Any:
+    result = alcove(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def refusal(*arguments: object) -> str:
+    """The one line on stderr of a command that ends with exit status 2."""
+    result = alcove(*arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+def digest(record: Record) -> str:
+    return hashlib.sha256(record.canonical()).hexdigest()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A solution, and a folder of four predictions of which one is late and one is not finite."""
+    (tmp_path / "solution").write_text("1 0\n0 1\n1 0\n0 1\n")
+    folder = tmp_path / "snaps"
+    folder.mkdir()
+    perfect = np.array([[1, 0], [0, 1], [1, 0], [0, 1]], np.float32)
+    np.save(folder / "a.npy", np.abs(perfect - np.array([[0, 0], [0, 0], [1, 1], [0, 0]], np.float32)))
+    (folder / "b.predict").write_text("1 0\n0 1\n1 0\n0 1\n")
+    np.save(folder / "c.npy", perfect * np.nan)
+    np.save(folder / "d.npy", perfect)
+    (folder / "times.csv").write_text("file,seconds\nb.predict,99\na.npy,9\nc.npy,50\nd.npy,1000\n")
+    return tmp_path
+
+
+def test_score(run: Path) -> None:
+    got = document("score", "--solution", run / "solution", "--snapshots", run / "snaps", "--budget", 999)
+    assert got["alc"] == pytest.approx((0.5 + 0.75) / 2 / 3 + (0.75 + 1) / 2 / 3 + 1 / 3)
+    assert got["final_score"] == 1.0
+    assert [(p["file"], p["seconds"], p["score"]) for p in got["points"]] == [
+        ("a.npy", 9.0, 0.75),
+        ("b.predict", 99.0, 1.0),
+    ]
+    assert [p["x"] for p in got["points"]] == pytest.approx([1 / 3, 2 / 3])
+    assert [r["file"] for r in got["refused"]] == ["c.npy", "d.npy"]
+    assert (got["scheme"], got["t0"], got["budget"]) == ("hackathon", 1.0, 999.0)
+
+
+def test_score_with_other_settings(run: Path) -> None:
+    files = ("--solution", run / "solution", "--snapshots", run / "snaps", "--budget", 999)
+    assert document("score", *files, "--scheme", "autodl")["t0"] == 60.0
+    assert document("score", *files, "--t0", 5)["t0"] == 5.0
+    by_area = document("score", *files, "--metric", "nauc")
+    assert [p["score"] for p in by_area["points"]] == [0.5, 1.0]
+
+
+def test_score_without_a_valid_prediction_keeps_the_start_value(run: Path) -> None:
+    (run / "snaps" / "times.csv").write_text("file,seconds\nc.npy,1\n")
+    got = document("score", "--solution", run / "solution", "--snapshots", run / "snaps", "--budget", 9)
+    assert (got["alc"], got["final_score"], got["points"]) == (0.5, None, [])
+    assert (
+        "no valid prediction"
+        in alcove("score", "--solution", run / "solution", "--snapshots", run / "snaps", "--budget", 9).stdout
+    )
+
+
+def test_score_reads_what_a_recorder_left(run: Path) -> None:
+    folder = run / "recorded"
+    (folder / "snap").mkdir(parents=True)
+    data = (run / "snaps" / "d.npy").read_bytes()
+    records: list[Record] = []
+    for seq, (seen, t, refused) in enumerate(
+        [(1.0, 9.0, None), (2.0, 2.1, "too many"), (998.0, 1001.0, None)]
+    ):
+        if refused is None:
+            (folder / "snap" / f"{seq:08d}.bin").write_bytes(data)
+        records.append(
+            Record(
+                seq=seq,
+                name=f"p{seq}.npy",
+                kind="npy",
+                seen_ns=int(seen * NANO),
+                t_ns=int(t * NANO),
+                sha256=None if refused else hashlib.sha256(data).hexdigest(),
+                bytes=len(data),
+                refused=refused,
+                previous=digest(records[-1]) if records else None,
+            )
+        )
+    manifest = Manifest(
+        submission_uid="u",
+        alias="a",
+        attempt=1,
+        pod_uid="p",
+        budget_ns=999 * NANO,
+        go_at=None,
+        boot_id="b",
+        end=End(cause="finished", ended_ns=-1),
+        overshoot_ns=0,
+        records=tuple(records),
+        head=digest(records[-1]),
+    )
+    (folder / "manifest.json").write_bytes(manifest.canonical())
+    got = document("score", "--solution", run / "solution", "--snapshots", folder, "--budget", 999)
+    assert [(p["file"], p["seconds"]) for p in got["points"]] == [("p0.npy", 9.0), ("p2.npy", 999.0)]
+    assert got["refused"] == [{"file": "p1.npy", "reason": "too many"}]
+    (folder / "snap" / "00000000.bin").write_bytes(b"x")
+    assert "00000000.bin" in refusal(
+        "score", "--solution", run / "solution", "--snapshots", folder, "--budget", 999
+    )
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        ("name,time\n", "times.csv: row 1: expected the header file,seconds"),
+        ("file,seconds\na.npy\n", "times.csv: row 2: expected two columns"),
+        ("file,seconds\n\nz.npy,1\n", "times.csv: row 3, column file"),
+        ("file,seconds\n../solution,1\n", "times.csv: row 2, column file"),
+        ("file,seconds\na.npy,1\na.npy,2\n", "row 3, column file: 'a.npy' is listed twice"),
+        ("file,seconds\na.npy,-1\n", "row 2, column seconds: expected a number of at least 0; got '-1'"),
+        ("file,seconds\na.npy,nan\n", "row 2, column seconds"),
+        ("file,seconds\na.npy,soon\n", "row 2, column seconds"),
+    ],
+)
+def test_a_wrong_list_is_one_line_that_names_row_and_column(run: Path, times: str, message: str) -> None:
+    (run / "snaps" / "times.csv").write_text(times)
+    got = refusal("score", "--solution", run / "solution", "--snapshots", run / "snaps", "--budget", 9)
+    assert message in got
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--solution", "absent", "absent: cannot be read (no such file or directory)"),
+        ("--snapshots", "absent", "absent: expected a folder with times.csv"),
+        ("--budget", "0", "budget 0.0: expected a positive number of seconds"),
+        ("--scheme", "best", "scheme 'best': expected one of: hackathon, autodl"),
+        ("--t0", "0", "t0 0.0: expected a positive number"),
+        (
+            "--metric",
+            "f1",
+            "metric 'f1': no such metric is installed; expected one of: balanced_accuracy, nauc",
+        ),
+    ],
+)
+def test_a_wrong_option_is_one_line(run: Path, option: str, value: str, message: str) -> None:
+    options = {
+        "--solution": str(run / "solution"),
+        "--snapshots": str(run / "snaps"),
+        "--budget": "9",
+        option: value,
+    }
+    assert message in refusal("score", *(part for pair in options.items() for part in pair))
+
+
+def test_rank_reproduces_scipy_on_the_reference() -> None:
+    from scipy import stats
+
+    got = document("rank", DATA / "autodl_alc_20x15.csv", "--intervals", 50, "--seed", 3)
+    assert [e["participant"] for e in got["entries"][:2]] == ["DeepWisdom", "DeepBlueAI"]
+    assert set(got["entries"][0]) == {"participant", "rank", "value", "ranks", "interval"}
+    scores = np.loadtxt(DATA / "autodl_alc_20x15.csv", delimiter=",", skiprows=1, usecols=range(1, 16))
+    oracle = stats.friedmanchisquare(*scores)
+    assert (got["friedman"]["chi2"], got["friedman"]["p"]) == pytest.approx((oracle.statistic, oracle.pvalue))
+    assert got["critical_difference"] == {"alpha": 0.05, "cd": pytest.approx(7.6, abs=0.1)}
+    assert 0 < got["kendall_w"] < 1
+
+
+def test_rank_with_repeats_missing_cells_and_a_baseline(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("who,repeat,d1,d2\nsteady,1,0.5,0.5\nwild,1,1,0\nsteady,2,0.5,0.5\nwild,2,0.2,\n")
+    got = document("rank", table, "--method", "mean-minus-std", "--penalty", 1)
+    assert [(e["participant"], e["ranks"]) for e in got["entries"]] == [
+        ("steady", {"d1": 1.0, "d2": 1.0}),
+        ("wild", {"d1": 2.0, "d2": 2.0}),
+    ]
+    got = document("rank", table, "--method", "relative", "--baseline", "steady", "--intervals", 0)
+    assert [(e["participant"], e["value"], e["interval"]) for e in got["entries"]] == [
+        ("steady", 1.0, None),
+        ("wild", None, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("", "row 1: expected a header"),
+        ("who\nx\n", "row 1: expected a header"),
+        ("who,d,d\nx,1,2\n", "row 1: expected a header"),
+        ("who,d\n", "row 2: expected at least one participant"),
+        ("who,d\nx,1\ny\n", "row 3: expected 2 columns; got 1"),
+        ("who,d\nx,1\nx,2\n", "row 3, column who: expected each participant once"),
+        ("who,d\n,1\n", "row 2, column who: expected a name"),
+        ("who,d\nx,good\n", "row 2, column d: expected a finite number, or an empty cell"),
+        ("who,d\nx,nan\n", "row 2, column d: expected a finite number"),
+        ("who,repeat,d\nx,first,1\n", "row 2, column repeat"),
+    ],
+)
+def test_a_wrong_table_is_one_line_that_names_row_and_column(
+    tmp_path: Path, table: str, message: str
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(table)
+    assert f"{path}: {message}" in refusal("rank", path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--method", "best"], "--method 'best': expected one of: average, copeland"),
+        (["--method", "relative"], "--baseline None: expected a participant"),
+        (
+            ["--method", "relative", "--baseline", "y"],
+            "--baseline y: column d: expected a score below 1; got no score",
+        ),
+        (["--alpha", "5"], "--alpha 5: expected a level between 0 and 1"),
+        (["--intervals", "-1"], "--intervals -1"),
+        (["--penalty", "-1"], "--penalty -1"),
+        (["--seed", "-1"], "--seed -1"),
+    ],
+)
+def test_a_wrong_option_of_rank_is_one_line(tmp_path: Path, options: list[str], message: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("who,d\nx,0.5\ny,\n")
+    assert message in refusal("rank", path, *options)
+
+
+def test_tables_for_people(run: Path) -> None:
+    shown = alcove(
+        "score", "--solution", run / "solution", "--snapshots", run / "snaps", "--budget", 999
+    ).stdout
+    assert "ALC 0.8" in shown
+    assert "refused: d.npy: late" in shown
+    shown = alcove("rank", DATA / "autodl_alc_20x15.csv", "--intervals", 20).stdout
+    assert "DeepWisdom" in shown
+    assert "critical difference" in shown

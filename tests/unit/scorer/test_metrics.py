@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from alcove_scorer.errors import InputError
+from alcove_scorer.metrics import BalancedAccuracy, Metric, NormalizedAUC, metric
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+
+from .strategies import solved
+
+METRICS: tuple[Metric, ...] = (BalancedAccuracy(), NormalizedAUC())
+
+
+def two_class(solution: np.ndarray) -> list[int]:
+    return [j for j in range(solution.shape[1]) if 0 < solution[:, j].sum() < len(solution)]
+
+
+@given(solved())
+def test_balanced_accuracy_is_scikit_learns_by_label(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    solution, prediction = pair
+    oracle = np.mean(
+        [balanced_accuracy_score(solution[:, j], prediction[:, j] >= 0.5) for j in two_class(solution)]
+    )
+    assert BalancedAccuracy().score(solution, prediction) == pytest.approx(oracle, abs=1e-12)
+
+
+@given(solved())
+def test_nauc_is_scikit_learns_by_label(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    solution, prediction = pair
+    oracle = np.mean([2 * roc_auc_score(solution[:, j], prediction[:, j]) - 1 for j in two_class(solution)])
+    assert NormalizedAUC().score(solution, prediction) == pytest.approx(oracle, abs=1e-12)
+
+
+@pytest.mark.parametrize("which", METRICS, ids=lambda m: m.name)
+@given(pair=solved(), seed=st.integers(0, 99))
+def test_order_of_examples_and_labels_changes_nothing(
+    which: Metric, pair: tuple[np.ndarray, np.ndarray], seed: int
+) -> None:
+    solution, prediction = pair
+    rng = np.random.default_rng(seed)
+    rows, columns = rng.permutation(len(solution)), rng.permutation(solution.shape[1])
+    shuffled = which.score(solution[rows][:, columns], prediction[rows][:, columns])
+    assert shuffled == pytest.approx(which.score(solution, prediction), abs=1e-12)
+
+
+@pytest.mark.parametrize("which", METRICS, ids=lambda m: m.name)
+@given(pair=solved())
+def test_scores_lie_between_the_reverse_of_best_and_best(
+    which: Metric, pair: tuple[np.ndarray, np.ndarray]
+) -> None:
+    solution, prediction = pair
+    assert 2 * which.chance - which.best <= which.score(solution, prediction) <= which.best
+    assert which.score(solution, solution.astype(np.float32)) == which.best
+    assert which.score(solution, np.zeros(solution.shape)) == which.chance
+
+
+@pytest.mark.parametrize("which", METRICS, ids=lambda m: m.name)
+def test_a_label_with_one_negative_in_100000_counts(which: Metric) -> None:
+    solution = np.ones((100_000, 2), np.bool_)
+    solution[::2, 0] = False
+    solution[70_000, 1] = False
+    prediction = solution.astype(np.float32)
+    prediction[:, 1] = 1 - prediction[:, 1]
+    assert which.score(solution, prediction) == pytest.approx(
+        (which.best + 2 * which.chance - which.best) / 2
+    )
+
+
+@pytest.mark.parametrize("n", [254, 255, 256, 510, 100_003])
+def test_counts_do_not_overflow_at_block_borders(n: int) -> None:
+    solution = np.zeros((n, 3), np.bool_)
+    solution[: n // 3] = True
+    prediction = np.ones((n, 3), np.float32)
+    prediction[n // 2 :] = 0
+    oracle = balanced_accuracy_score(solution[:, 0], prediction[:, 0] >= 0.5)
+    assert BalancedAccuracy().score(solution, prediction) == pytest.approx(oracle, abs=1e-12)
+
+
+@pytest.mark.parametrize("which", METRICS, ids=lambda m: m.name)
+def test_a_solution_of_one_class_is_refused(which: Metric) -> None:
+    with pytest.raises(InputError, match="both classes"):
+        which.score(np.ones((3, 2), np.bool_), np.ones((3, 2), np.float32))
+
+
+def test_an_unknown_metric_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(InputError, match=r"'f2'.*balanced_accuracy, nauc"):
+        metric("f2")
+
+
+def test_an_installed_metric_is_found_by_its_entry_point(
+    tmp_path: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = str(tmp_path)
+    info = f"{folder}/hamming-1.0.dist-info"
+    import os
+
+    os.mkdir(info)
+    with open(f"{info}/entry_points.txt", "w") as file:
+        file.write("[alcove.metrics]\nhamming = hamming_metric:Hamming\n")
+    with open(f"{info}/METADATA", "w") as file:
+        file.write("Metadata-Version: 2.1\nName: hamming\nVersion: 1.0\n")
+    with open(f"{folder}/hamming_metric.py", "w") as file:
+        file.write(
+            "class Hamming:\n"
+            "    name, chance, best = 'hamming', 0.5, 1.0\n"
+            "    def score(self, solution, prediction):\n"
+            "        return float((solution == (prediction >= 0.5)).mean())\n"
+        )
+    monkeypatch.syspath_prepend(folder)
+    assert metric("hamming").score(np.array([[True], [False]]), np.array([[1.0], [1.0]])) == 0.5

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from alcove_scorer.errors import InputError, PredictionError
+from alcove_scorer.predictions import Kind, parse_prediction, parse_solution
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from .strategies import solved
+
+
+def npy(array: Any, **kwargs: Any) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, **kwargs)
+    return file.getvalue()
+
+
+def text(array: Any) -> bytes:
+    return b"".join(b" ".join(repr(float(v)).encode() for v in row) + b"\n" for row in array)
+
+
+@given(solved(), st.sampled_from(["<f4", "<f8", ">f4", ">f8", "<f2"]), st.booleans())
+def test_npy_round_trip(pair: tuple[np.ndarray, np.ndarray], dtype: str, fortran: bool) -> None:
+    array = pair[1].astype(dtype)
+    data = npy(np.asfortranarray(array) if fortran else array)
+    assert np.array_equal(parse_prediction(data, "npy", *array.shape), array)
+
+
+@given(solved())
+def test_text_round_trip(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    assert np.array_equal(parse_prediction(text(pair[1]), "text", *pair[1].shape), pair[1])
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint64"])
+def test_whole_numbers_are_read(dtype: str) -> None:
+    array = np.array([[0, 1], [1, 0]], dtype)
+    assert np.array_equal(parse_prediction(npy(array), "npy", 2, 2), array)
+
+
+def test_one_row_stays_a_row_and_one_column_a_column() -> None:
+    assert parse_prediction(b"0.1 0.2 0.3\n", "text", 1, 3).shape == (1, 3)
+    assert parse_prediction(b"0.1\n0.2\n0.3", "text", 3, 1).shape == (3, 1)
+    assert parse_solution(b"0 1 1\n", "s").shape == (1, 3)
+    assert parse_solution(b"0\n1\n1\n", "s").shape == (3, 1)
+
+
+HUGE = npy(np.zeros((2, 2), np.float32)).replace(
+    b"(2, 2), }" + b" " * 40, b"(99999999999, 9999999999), }".ljust(49)
+)
+OBJECT = npy(np.array([[None, 1], [2, 3]], dtype=object), allow_pickle=True)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "reason"),
+    [
+        (npy(np.zeros((2, 3), np.float32)), "npy", "shape 2 × 3: expected 2 × 2"),
+        (npy(np.zeros(4, np.float32)), "npy", "shape 4: expected 2 × 2"),
+        (npy(np.float32(1)), "npy", r"shape \(\): expected 2 × 2"),
+        (npy(np.zeros((2, 2, 1, 1, 1, 1), np.float32)), "npy", "…"),
+        (npy(np.array([[1, np.nan], [0, 0]])), "npy", "row 1, column 2 is nan"),
+        (npy(np.array([[1, 0], [-np.inf, 0]])), "npy", "row 2, column 1 is -inf"),
+        (npy(np.zeros((2, 2), np.complex64)), "npy", "complex64"),
+        (npy(np.zeros((2, 2), "U3")), "npy", "dtype <U3"),
+        (npy(np.zeros((2, 2), np.longdouble)), "npy", "float128"),
+        (OBJECT, "npy", "object"),
+        (HUGE, "npy", "shape 99999999999 × 9999999999"),
+        (npy(np.zeros((2, 2), np.float32))[:-1], "npy", "15 bytes after the header: expected 16"),
+        (npy(np.zeros((2, 2), np.float32)) + b"x", "npy", "17 bytes"),
+        (b"", "npy", "not a readable .npy"),
+        (b"PK\x03\x04" + bytes(100), "npy", "not a readable .npy"),
+        (b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535, "npy", "not a readable .npy"),
+        (b"\x93NUMPY\x01\x00\x00\x08" + b"-" * 2047 + b"1", "npy", "not a readable .npy"),
+        (b"\x93NUMPY\x09\x00", "npy", "not a readable .npy"),
+        (b"1 2\n3\n", "text", "columns changed"),
+        (b"1 2 3\n4 5 6\n", "text", "2 rows, the first of 3 numbers: expected 2 rows of 2"),
+        (b"1 2\n", "text", "1 rows"),
+        (b"", "text", "0 rows"),
+        (b"1 2\n3 nan\n", "text", "line 2: 'nan' is not a finite number"),
+        (b"1 2\n3 1e999\n", "text", "row 2, column 2 is inf"),
+        (b"1 2\n3 1_0\n", "text", "line 2: '1_0'"),
+        (b"1 2\n3 --4\n", "text", "--4"),
+        (b"1,2\n3,4\n", "text", "line 1: '1,2'"),
+        (b"\xff\xfe1\x00", "text", "line 1"),
+        (b"1 2\n3 4\n" + b" " * 5000, "text", "too long"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused_with_its_reason(data: bytes, kind: Kind, reason: str) -> None:
+    with pytest.raises(PredictionError, match=reason) as caught:
+        parse_prediction(data, kind, 2, 2)
+    assert len(str(caught.value)) < 400
+    assert "\n" not in str(caught.value)
+
+
+@given(st.binary(max_size=300), st.sampled_from(["npy", "text"]))
+@example(b"\x93NUMPY\x01\x00", "npy")
+def test_any_bytes_are_read_or_refused(data: bytes, kind: Kind) -> None:
+    try:
+        array = parse_prediction(data, kind, 2, 2)
+    except PredictionError:
+        return
+    assert array.shape == (2, 2)
+    assert np.isfinite(array).all()
+
+
+@given(st.data())
+def test_any_damage_to_a_header_is_read_or_refused(data: st.DataObject) -> None:
+    file = bytearray(npy(np.zeros((2, 2), np.float32)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        file[data.draw(st.integers(0, 127))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(PredictionError):
+        assert parse_prediction(file, "npy", 2, 2).shape == (2, 2)
+
+
+@given(solved(), st.sampled_from([b"\n", b"\r\n"]), st.booleans())
+def test_solutions_as_text_and_npy(
+    pair: tuple[np.ndarray, np.ndarray], newline: bytes, last_newline: bool
+) -> None:
+    rows = [b" ".join(b"1" if v else b"0" for v in row) for row in pair[0]]
+    data = newline.join(rows) + (newline if last_newline else b"")
+    assert np.array_equal(parse_solution(data, "s"), pair[0])
+    assert np.array_equal(parse_solution(npy(pair[0].astype(np.float32)), "s"), pair[0])
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"0 1\n1 2\n", "sol: row 2, column 2 is 2"),
+        (b"0 1\n1 0.5\n", "sol: row 2, column 2 is 0.5"),
+        (b"0 1\n1 x\n", "sol: line 2: 'x'"),
+        (b"0 1\n1\n", "sol: .*columns changed"),
+        (b"", "sol: "),
+        (npy(np.zeros((0, 3))), "at least one example"),
+        (npy(np.zeros(3)), "shape 3: expected examples × labels"),
+        (npy(np.array([[0, np.nan]])), "row 1, column 2 is nan"),
+    ],
+)
+def test_a_wrong_solution_is_refused_by_row_and_column(data: bytes, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_solution(data, "sol")

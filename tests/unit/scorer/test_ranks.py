@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from alcove_scorer.errors import InputError
+from alcove_scorer.ranks import (
+    METHODS,
+    Method,
+    bootstrap_intervals,
+    dataset_ranks,
+    over_repeats,
+    rank,
+)
+from alcove_scorer.significance import critical_difference, friedman, kendall_w
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import stats
+
+DATA = Path(__file__).parent / "data"
+cells = st.sampled_from([0.1, 0.5, 0.5, -0.2, 0.0]) | st.floats(-1, 0.99)
+shapes = st.tuples(st.integers(2, 8), st.integers(2, 6))
+tables = shapes.flatmap(lambda shape: hnp.arrays(np.float64, shape, elements=cells))
+gappy = shapes.flatmap(lambda shape: hnp.arrays(np.float64, shape, elements=cells | st.just(np.nan)))
+every_method = pytest.mark.parametrize("method", METHODS)
+
+
+def reference() -> tuple[list[str], np.ndarray]:
+    with (DATA / "autodl_alc_20x15.csv").open() as file:
+        rows = list(csv.reader(file))[1:]
+    return [row[0] for row in rows], np.array([[float(v) for v in row[1:]] for row in rows])
+
+
+def test_the_published_leaderboards_top_five_is_reproduced() -> None:
+    names, scores = reference()
+    got = rank(scores[:, :5])
+    with (DATA / "autodl_feedback_leaderboard_published.csv").open() as file:
+        published = list(csv.DictReader(file))[:5]
+    for place, row in enumerate(published, start=1):
+        i = names.index(row["user"])
+        assert got.rank[i] == place
+        assert got.ranks[i].tolist() == [float(row[f"r{d}"]) for d in range(1, 6)]
+        assert round(float(got.value[i]), 1) == float(row["avg_rank"])
+
+
+@given(tables)
+def test_dataset_ranks_are_scipys(scores: np.ndarray) -> None:
+    oracle = np.column_stack([stats.rankdata(-column) for column in scores.T])
+    assert np.array_equal(dataset_ranks(scores), oracle)
+
+
+@given(gappy)
+def test_a_missing_run_never_outranks_a_score(scores: np.ndarray) -> None:
+    ranks = dataset_ranks(scores)
+    for column, places in zip(scores.T, ranks.T, strict=True):
+        gone = np.isnan(column)
+        if gone.any() and not gone.all():
+            assert places[gone].min() > places[~gone].max()
+        assert len(set(places[gone])) <= 1
+        assert places.sum() == len(places) * (len(places) + 1) / 2
+
+
+@every_method
+@given(scores=gappy)
+def test_whoever_has_no_run_at_all_comes_after_all_who_have_every_run(
+    method: Method, scores: np.ndarray
+) -> None:
+    scores = scores.copy()
+    scores[0], scores[1] = np.nan, np.nan_to_num(scores[1], nan=-1.0)
+    got = rank(scores, method, np.zeros(scores.shape[1]))
+    assert got.rank[0] > got.rank[1]
+    assert sorted(got.rank) == list(range(1, len(scores) + 1))
+
+
+def test_a_crash_a_zero_and_a_negative_score_are_three_things() -> None:
+    assert dataset_ranks(np.array([[np.nan], [0.0], [-0.3]])).ravel().tolist() == [3, 1, 2]
+
+
+def test_equal_mean_ranks_are_told_apart_by_the_earlier_submission() -> None:
+    assert rank(np.array([[0.1, 0.9], [0.9, 0.1], [0.0, 0.0]])).rank.tolist() == [1, 2, 3]
+
+
+def test_repeats() -> None:
+    scores = np.array([[[0.4, 0.6]], [[0.5, np.nan]]])
+    got = over_repeats(scores, 2.0)
+    assert got[0, 0] == pytest.approx(0.5 - 2 * 0.1)
+    assert np.isnan(got[1, 0])
+
+
+def test_copeland_is_won_by_who_beats_everyone_on_most_datasets() -> None:
+    # The first wins two datasets of three against each other one, though its mean rank is the second's.
+    scores = np.array([[0.9, 0.9, 0.1], [0.8, 0.8, 0.8], [0.1, 0.2, 0.9]])
+    got = rank(scores, "copeland")
+    assert got.value.tolist() == [2.0, 1.0, 0.0]
+    assert got.rank.tolist() == [1, 2, 3]
+
+
+@given(tables)
+def test_copeland_counts_pairwise_majorities(scores: np.ndarray) -> None:
+    n = len(scores)
+    oracle = [
+        sum((np.sign(np.sign(scores[i] - scores[j]).sum()) + 1) / 2 for j in range(n) if j != i)
+        for i in range(n)
+    ]
+    assert rank(scores, "copeland").value.tolist() == oracle
+
+
+def test_relative_is_the_mean_error_in_units_of_the_baselines() -> None:
+    scores = np.array([[0.5, 0.8], [0.75, 0.8], [0.9, np.nan]])
+    got = rank(scores, "relative", scores[0])
+    assert got.value[:2] == pytest.approx([1.0, 0.75])
+    assert np.isnan(got.value[2])
+    assert got.rank.tolist() == [2, 1, 3]
+
+
+def test_relative_needs_a_baseline() -> None:
+    with pytest.raises(InputError, match="baseline"):
+        rank(np.ones((2, 2)), "relative")
+
+
+@every_method
+@given(scores=gappy, seed=st.integers(0, 5))
+def test_intervals_are_reproducible_ordered_and_within_the_ranks(
+    method: Method, scores: np.ndarray, seed: int
+) -> None:
+    baseline = np.zeros(scores.shape[1])
+    got = bootstrap_intervals(scores, method, baseline, resamples=30, seed=seed)
+    again = bootstrap_intervals(scores, method, baseline, resamples=30, seed=seed)
+    assert np.array_equal(got, again)
+    assert (got[:, 0] <= got[:, 1]).all()
+    assert got.min() >= 1
+    assert got.max() <= len(scores)
+
+
+@every_method
+def test_intervals_are_those_of_resampling_by_hand(method: Method) -> None:
+    _, scores = reference()
+    baseline = scores[0]
+    drawn = np.random.default_rng(7).integers(0, 15, (200, 15))
+    places = []
+    for columns in drawn:
+        got = rank(scores[:, columns], method, baseline[columns])
+        key = -got.value if method == "copeland" else got.value
+        places.append(stats.rankdata(np.round(key, 9)))
+    oracle = np.sort(np.array(places), axis=0)[[4, 195]].T
+    assert np.array_equal(bootstrap_intervals(scores, method, baseline, resamples=200, seed=7), oracle)
+
+
+def test_intervals_are_one_rank_where_all_datasets_agree() -> None:
+    scores = np.array([[0.9] * 4, [0.8] * 4, [0.7] * 4])
+    assert bootstrap_intervals(scores, resamples=50).tolist() == [[1, 1], [2, 2], [3, 3]]
+
+
+@given(tables.filter(lambda table: len(table) >= 3))
+def test_friedman_is_scipys_and_w_follows(scores: np.ndarray) -> None:
+    ranks = dataset_ranks(scores)
+    got = friedman(ranks)
+    if got is None:
+        assert np.ptp(ranks) == 0
+        return
+    oracle = stats.friedmanchisquare(*scores)
+    assert got.chi2 == pytest.approx(oracle.statistic, abs=1e-9)
+    assert got.p == pytest.approx(oracle.pvalue, abs=1e-9)
+    k, n = scores.shape
+    assert kendall_w(ranks) == pytest.approx(oracle.statistic / (n * (k - 1)))
+
+
+def test_iman_davenport_is_an_analysis_of_variance_of_the_ranks() -> None:
+    # F of a two-way layout with datasets as blocks, by sums of squares: another way to the same statistic.
+    _, scores = reference()
+    ranks = dataset_ranks(scores)
+    k, n = ranks.shape
+    treatments = n * ((ranks.mean(axis=1) - (k + 1) / 2) ** 2).sum() / (k - 1)
+    residuals = ((ranks - ranks.mean(axis=1, keepdims=True)) ** 2).sum() / ((k - 1) * (n - 1))
+    got = friedman(ranks)
+    assert got is not None
+    assert got.f == pytest.approx(treatments / residuals)
+    assert got.f_p == pytest.approx(stats.f.sf(treatments / residuals, k - 1, (k - 1) * (n - 1)))
+
+
+def test_two_rankings_agree_as_spearman_says() -> None:
+    # W of two rankings is (1 + Spearman's rho) / 2.
+    _, scores = reference()
+    rho = stats.spearmanr(scores[:, 0], scores[:, 1]).statistic
+    assert kendall_w(dataset_ranks(scores[:, :2])) == pytest.approx((1 + rho) / 2)
+
+
+def test_complete_agreement() -> None:
+    ranks = dataset_ranks(np.array([[0.9] * 4, [0.8] * 4, [0.7] * 4]))
+    got = friedman(ranks)
+    assert got is not None
+    assert (got.f, got.f_p) == (np.inf, 0.0)
+    assert kendall_w(ranks) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (4, 1)])
+def test_nothing_is_said_of_one_participant_or_one_dataset(shape: tuple[int, int]) -> None:
+    assert friedman(np.ones(shape)) is None
+
+
+@pytest.mark.parametrize(
+    ("k", "alpha", "q"),
+    # Table 5(a) of Demšar (2006): critical values of the two-tailed Nemenyi test.
+    [(2, 0.05, 1.960), (5, 0.05, 2.728), (10, 0.05, 3.164), (2, 0.10, 1.645), (6, 0.10, 2.589)],
+)
+def test_the_critical_difference_is_the_published_one(k: int, alpha: float, q: float) -> None:
+    got = critical_difference(k, 14, alpha)
+    assert got is not None
+    assert got == pytest.approx(q * np.sqrt(k * (k + 1) / (6 * 14)), rel=5e-4)
