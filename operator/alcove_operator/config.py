@@ -1,0 +1,92 @@
+"""Settings of the operator, from the environment that the chart sets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from alcove_crds import keys
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from alcove_operator.errors import SettingsError
+
+PREFIX = "ALCOVE_"
+
+
+class Settings(BaseModel):
+    """One field an environment variable: ``store_endpoint`` is ``ALCOVE_STORE_ENDPOINT``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    namespaces: tuple[str, ...] = Field(min_length=1)
+    """Namespaces watched, commas between: the competition's and each team's. No right is cluster-wide."""
+    competition_namespace: str = Field(min_length=1)
+    """Where Competitions, Datasets, Leaderboards and all pods live."""
+    image_ingestion: str = Field(min_length=1)
+    image_recorder: str = Field(min_length=1)
+    image_stager: str = Field(min_length=1)
+    image_scorer: str = Field(min_length=1)
+    image_pull_policy: str = "IfNotPresent"
+    image_pull_secrets: tuple[str, ...] = ()
+    """Names of Secrets in the competition's namespace."""
+    store_endpoint: str = Field(pattern=r"^https?://[^/]+$")
+    """As pods see it: ``http://host:port``."""
+    store_region: str = "us-east-1"
+    store_bucket: str = keys.MAIN_BUCKET
+    store_solutions_bucket: str = keys.SOLUTIONS_BUCKET
+    store_credentials: Path
+    """File with the operator's own ``StoreCredentials``; read again when it changes."""
+    scorer_secret: str = "alcove-scorer-store"
+    """Secret in the competition's namespace whose key ``credentials.json`` may read runs and
+    solutions, and write scores."""
+    aggregate_secret: str = "alcove-aggregate-store"
+    """The same for the aggregate job: may read scores, and write boards."""
+    run_service_account: str = "alcove-run"
+    score_service_account: str = "alcove-score"
+    aggregate_service_account: str = "alcove-aggregate"
+    runtime_class: str = ""
+    """RuntimeClass of run pods; empty: the cluster's default."""
+    lease_name: str = "alcove-operator"
+    identity: str = Field(default_factory=lambda: os.uname().nodename)
+    """Name of this operator in its Lease: the pod's name."""
+    resync_seconds: float = Field(default=30.0, ge=1.0)
+    health_port: int = Field(default=8080, ge=0, le=65535)
+    metrics_port: int = Field(default=9090, ge=0, le=65535)
+    log_level: str = "INFO"
+
+    @field_validator("namespaces", "image_pull_secrets", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(sorted({part.strip() for part in value.split(",") if part.strip()}))
+        return value
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """All namespaces, the competition's own among them."""
+        return tuple(sorted({*self.namespaces, self.competition_namespace}))
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Reads the settings.
+
+    Raises:
+        SettingsError: a variable is missing or wrong; all of them are named at once.
+    """
+    given = {
+        name: environment[PREFIX + name.upper()]
+        for name in Settings.model_fields
+        if environment.get(PREFIX + name.upper())
+    }
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{PREFIX}{str(problem['loc'][0]).upper()}: {problem['msg']}" for problem in error.errors()
+        )
+        raise SettingsError(
+            f"The operator's environment is not complete: {problems}.",
+            consequence="It cannot start.",
+            remedy="Set these variables; the chart does so in templates/operator.",
+        ) from error

@@ -1,0 +1,287 @@
+"""Builders of the run's Job and Secret. Pure: dictionaries in, dictionaries out.
+
+The run pod is described in docs/contracts.md; sections 5 and 7 of the design say why it is as it is.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from alcove_crds.documents import StoreCredentials
+
+from alcove_operator.config import Settings
+from alcove_operator.core.model import CreateRun
+
+Object = dict[str, Any]
+
+PYTHON = "/opt/alcove/bin/python"
+"""The interpreter in every image of ours."""
+GO_TIMEOUT_SECONDS = 120
+SEAL_TIMEOUT_SECONDS = 60
+"""How long the supervisor waits for `sealed`: a store that is away for less than this loses nothing."""
+GRACE_SECONDS = 20
+"""From SIGTERM to SIGKILL. The supervisor kills at once what the participant started; this is to seal."""
+_MI = 1 << 20
+_SUFFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_SUFFIXES |= {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
+
+
+def quantity_bytes(quantity: str) -> int:
+    """Bytes of a Kubernetes quantity such as ``10Gi``."""
+    number = quantity.rstrip("kKMGTim")
+    suffix = quantity[len(number) :]
+    return int(float(number) / 1000) if suffix == "m" else int(float(number) * _SUFFIXES[suffix])
+
+
+def store_environment(settings: Settings, credentials: str) -> Object:
+    """What every process with credentials is told of the store; ``credentials`` is the path of its file."""
+    return {
+        "ALCOVE_STORE_ENDPOINT": settings.store_endpoint,
+        "ALCOVE_STORE_REGION": settings.store_region,
+        "ALCOVE_STORE_BUCKET": settings.store_bucket,
+        "ALCOVE_STORE_CREDENTIALS": credentials,
+    }
+
+
+def env(variables: Mapping[str, str]) -> list[Object]:
+    return [{"name": name, "value": value} for name, value in variables.items()]
+
+
+def restricted() -> Object:
+    """Container settings that Pod Security's `restricted` level asks for, and a read-only root."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+
+
+def pod_security(user: int) -> Object:
+    """For the pod: ``user`` as user, group and owner of its volumes."""
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": user,
+        "runAsGroup": user,
+        "fsGroup": user,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def run_secret(
+    action: CreateRun, namespace: str, stage: StoreCredentials, recorder: StoreCredentials
+) -> Object:
+    """Short-lived credentials of one attempt, under the name of its Job: reading for `stage`, putting for the
+    recorder. It is deleted with the Job."""
+    files = {"stage.json": stage, "recorder.json": recorder}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": {"name": action.job, "namespace": namespace, "labels": dict(action.labels)},
+        "data": {
+            name: base64.b64encode(document.model_dump_json().encode()).decode()
+            for name, document in files.items()
+        },
+    }
+
+
+def run_job(action: CreateRun, settings: Settings, annotations: Mapping[str, str], data_bytes: int) -> Object:
+    """The Job of one attempt.
+
+    Args:
+        action: what the core asks for.
+        settings: images, store, service accounts.
+        annotations: for people who look at the Job; nothing reads them back.
+        data_bytes: size of the dataset's input, to size its volume.
+    """
+    metadata = {"labels": dict(action.labels), "annotations": dict(annotations)}
+    pod: Object = {
+        "restartPolicy": "Never",
+        "serviceAccountName": settings.run_service_account,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "shareProcessNamespace": False,
+        # Of the pod, counted from when the node takes it: a Job's own would count the wait for a GPU as well.
+        "activeDeadlineSeconds": action.active_deadline_seconds,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "securityContext": pod_security(action.run_as),
+        "initContainers": [_recorder(action, settings), _stage(action, settings)],
+        "containers": [_main(action, settings, data_bytes)],
+        "volumes": _volumes(action, data_bytes),
+    }
+    if settings.runtime_class:
+        pod["runtimeClassName"] = settings.runtime_class
+    if settings.image_pull_secrets:
+        pod["imagePullSecrets"] = [{"name": name} for name in settings.image_pull_secrets]
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": action.job, "namespace": settings.competition_namespace, **metadata},
+        "spec": {
+            "backoffLimit": 0,
+            "completions": 1,
+            "parallelism": 1,
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": {
+                "rules": [
+                    {
+                        "action": "FailJob",
+                        "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+                    }
+                ]
+            },
+            "template": {"metadata": metadata, "spec": pod},
+        },
+    }
+
+
+def _recorder(action: CreateRun, settings: Settings) -> Object:
+    environment = store_environment(settings, "/alcove/store/recorder.json")
+    environment |= {
+        "ALCOVE_RUN": action.config.model_dump_json(),
+        # Less than the grace period, so that its report is written before it is killed.
+        "ALCOVE_STOP_SECONDS": str(GRACE_SECONDS - 5),
+    }
+    pod_uid = {"name": "ALCOVE_POD_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}
+    return {
+        "name": "recorder",
+        "image": settings.image_recorder,
+        "imagePullPolicy": settings.image_pull_policy,
+        "restartPolicy": "Always",
+        "env": [*env(environment), pod_uid],
+        "securityContext": restricted(),
+        # Throttling would show as late stamps, so its limit lies far above what it uses.
+        "resources": {
+            "requests": {"cpu": "50m", "memory": "128Mi", "ephemeral-storage": "128Mi"},
+            "limits": {"cpu": "1", "memory": "512Mi", "ephemeral-storage": str(_spool_bytes(action))},
+        },
+        "volumeMounts": [
+            _mount("run", "/alcove/run"),
+            _mount("out", "/alcove/out", read_only=True),
+            _mount("spool", "/alcove/spool"),
+            _mount("recorder-store", "/alcove/store", read_only=True),
+            _mount("recorder-tmp", "/tmp"),
+        ],
+    }
+
+
+def _stage(action: CreateRun, settings: Settings) -> Object:
+    environment = store_environment(settings, "/alcove/store/stage.json")
+    environment |= {"ALCOVE_RUN": action.config.model_dump_json()}
+    return {
+        "name": "stage",
+        "image": settings.image_stager,
+        "imagePullPolicy": settings.image_pull_policy,
+        "env": env(environment),
+        "securityContext": restricted(),
+        "resources": {
+            "requests": {"cpu": "50m", "memory": "128Mi"},
+            "limits": {"cpu": "1", "memory": "512Mi"},
+        },
+        "volumeMounts": [
+            _mount("bin", "/alcove/bin"),
+            _mount("run", "/alcove/run", read_only=True),
+            _mount("data", "/alcove/data"),
+            _mount("code", "/alcove/code"),
+            _mount("stage-store", "/alcove/store", read_only=True),
+            _mount("stage-tmp", "/tmp"),
+        ],
+    }
+
+
+def _main(action: CreateRun, settings: Settings, data_bytes: int) -> Object:
+    asked = action.resources
+    own_image = action.image is not None
+    command = list(action.command) if own_image else [PYTHON, "-I", "-m", "alcove_ingestion"]
+    supervisor = [
+        "/alcove/bin/alcove-supervisor",
+        "run",
+        *("--socket", "/alcove/run/go.sock"),
+        *("--go", "start" if own_image else "runner"),
+        *("--go-timeout", str(GO_TIMEOUT_SECONDS)),
+        *("--seal-timeout", str(SEAL_TIMEOUT_SECONDS)),
+        *("--max-processes", str(asked.processes)),
+        *(["--allow-network"] if action.allow_network else []),
+        "--",
+    ]
+    variables = {
+        "ALCOVE_DATA": "/alcove/data",
+        "ALCOVE_OUT": "/alcove/out",
+        "ALCOVE_CODE": "/alcove/code",
+        "HOME": "/tmp",
+        "USER": "participant",
+    }
+    if action.config.disclosed:
+        variables["ALCOVE_BUDGET"] = f"{action.config.budget_ns / 1e9:g}"
+    if asked.gpus == 0:
+        # An image may ask for all GPUs in its own environment, and some runtimes obey.
+        variables["NVIDIA_VISIBLE_DEVICES"] = "void"
+    amounts = {"cpu": asked.cpu, "memory": asked.memory}
+    if asked.gpus:
+        amounts[asked.gpu_resource] = str(asked.gpus)
+    disk = quantity_bytes(asked.disk)
+    staged = _data_bytes(data_bytes) + action.config.code_bytes_limit + 128 * _MI
+    return {
+        "name": "main",
+        "image": action.image or settings.image_ingestion,
+        "imagePullPolicy": settings.image_pull_policy,
+        "command": supervisor + command,
+        "workingDir": "/tmp" if own_image else "/alcove/code",
+        "env": env(variables),
+        "securityContext": restricted(),
+        "resources": {
+            # What is staged is added to the limit, or the participant would pay for the size of the data.
+            "requests": {**amounts, "ephemeral-storage": str(disk)},
+            "limits": {**amounts, "ephemeral-storage": str(disk + staged)},
+        },
+        "volumeMounts": [
+            *(_mount(name, f"/alcove/{name}", read_only=True) for name in ("bin", "run", "data", "code")),
+            _mount("out", "/alcove/out"),
+            _mount("tmp", "/tmp"),
+            _mount("shm", "/dev/shm"),
+        ],
+    }
+
+
+def _volumes(action: CreateRun, data_bytes: int) -> list[Object]:
+    asked = action.resources
+    shared_memory = {"medium": "Memory", "sizeLimit": asked.shared_memory}
+    return [
+        _empty("bin", 64 * _MI),
+        _empty("run", 16 * _MI),
+        _empty("data", _data_bytes(data_bytes)),
+        _empty("code", action.config.code_bytes_limit + 16 * _MI),
+        {"name": "out", "emptyDir": {"sizeLimit": asked.disk}},
+        {"name": "tmp", "emptyDir": {"sizeLimit": asked.disk}},
+        {"name": "shm", "emptyDir": shared_memory},
+        _empty("spool", _spool_bytes(action)),
+        _empty("recorder-tmp", 64 * _MI),
+        _empty("stage-tmp", 64 * _MI),
+        _secret_file("recorder-store", action.job, "recorder.json"),
+        _secret_file("stage-store", action.job, "stage.json"),
+    ]
+
+
+def _data_bytes(data_bytes: int) -> int:
+    return int(data_bytes * 1.1) + 64 * _MI
+
+
+def _spool_bytes(action: CreateRun) -> int:
+    # Above the recorder's own limit, which is to refuse a file before the kubelet evicts the pod.
+    return action.config.max_bytes + 256 * _MI
+
+
+def _empty(name: str, size: int) -> Object:
+    return {"name": name, "emptyDir": {"sizeLimit": str(size)}}
+
+
+def _secret_file(name: str, secret: str, key: str) -> Object:
+    items = [{"key": key, "path": key}]
+    return {"name": name, "secret": {"secretName": secret, "items": items, "defaultMode": 0o440}}
+
+
+def _mount(volume: str, path: str, read_only: bool = False) -> Object:
+    return {"name": volume, "mountPath": path} | ({"readOnly": True} if read_only else {})

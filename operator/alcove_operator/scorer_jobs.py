@@ -1,0 +1,119 @@
+"""Builders of the scorer's three Jobs: score, aggregate and check. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from alcove_crds.documents import AggregateRequest, CheckRequest, ScoreRequest
+
+from alcove_operator.config import Settings
+from alcove_operator.manifests import Object, env, pod_security, restricted, store_environment
+
+Task = Literal["score", "aggregate", "check"]
+USER = 65532
+INPUT_DAMAGED = 3
+"""Exit status of `score` where an input is missing or damaged: trying again would not help."""
+
+
+def score_job(name: str, labels: Mapping[str, str], request: ScoreRequest, settings: Settings) -> Object:
+    """Follows the runs of one submission to their verdicts; without any right in the cluster."""
+    job = _job("score", name, labels, request.model_dump_json(), settings)
+    # It waits for as long as the runs are queued, so it has no deadline; a fault of the node may repeat it.
+    job["spec"] |= {
+        "backoffLimit": 3,
+        "podFailurePolicy": {
+            "rules": [
+                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                {
+                    "action": "FailJob",
+                    "onExitCodes": {"containerName": "score", "operator": "In", "values": [INPUT_DAMAGED]},
+                },
+            ]
+        },
+    }
+    return job
+
+
+def aggregate_job(
+    name: str, labels: Mapping[str, str], request: AggregateRequest, settings: Settings
+) -> Object:
+    """Ranks one phase; its service account may write that phase's Leaderboard."""
+    job = _job("aggregate", name, labels, request.model_dump_json(), settings)
+    job["spec"] |= {"backoffLimit": 2, "activeDeadlineSeconds": 900}
+    return job
+
+
+def check_job(name: str, labels: Mapping[str, str], request: CheckRequest, settings: Settings) -> Object:
+    """Looks through one dataset and its solution; without any right in the cluster."""
+    job = _job("check", name, labels, request.model_dump_json(), settings)
+    job["spec"] |= {
+        "backoffLimit": 2,
+        "activeDeadlineSeconds": 3600,
+        # 1 is a finding, not a fault: it would be the same the next time.
+        "podFailurePolicy": {
+            "rules": [
+                {
+                    "action": "FailJob",
+                    "onExitCodes": {"containerName": "check", "operator": "In", "values": [1]},
+                },
+            ]
+        },
+    }
+    return job
+
+
+def _job(task: Task, name: str, labels: Mapping[str, str], request: str, settings: Settings) -> Object:
+    aggregate = task == "aggregate"
+    environment = store_environment(settings, "/alcove/store/credentials.json")
+    environment |= {
+        "ALCOVE_SOLUTIONS_BUCKET": settings.store_solutions_bucket,
+        "ALCOVE_REQUEST": request,
+        "HOME": "/tmp",
+        "MPLCONFIGDIR": "/tmp",
+    }
+    container: Object = {
+        "name": task,
+        "image": settings.image_scorer,
+        "imagePullPolicy": settings.image_pull_policy,
+        # The image's entry point is `python -I -m alcove_scorer`.
+        "args": [task],
+        "env": env(environment),
+        "securityContext": restricted(),
+        "resources": {
+            "requests": {"cpu": "50m", "memory": "256Mi"},
+            "limits": {"cpu": "2", "memory": "2Gi", "ephemeral-storage": "2Gi"},
+        },
+        "volumeMounts": [
+            {"name": "store", "mountPath": "/alcove/store", "readOnly": True},
+            {"name": "tmp", "mountPath": "/tmp"},
+        ],
+    }
+    secret = settings.aggregate_secret if aggregate else settings.scorer_secret
+    account = settings.aggregate_service_account if aggregate else settings.score_service_account
+    pod: Object = {
+        "restartPolicy": "Never",
+        "serviceAccountName": account,
+        "automountServiceAccountToken": aggregate,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 5,
+        "securityContext": pod_security(USER),
+        "containers": [container],
+        "volumes": [
+            {"name": "store", "secret": {"secretName": secret, "defaultMode": 0o440}},
+            {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
+        ],
+    }
+    if settings.image_pull_secrets:
+        pod["imagePullSecrets"] = [{"name": secret_name} for secret_name in settings.image_pull_secrets]
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": settings.competition_namespace, "labels": dict(labels)},
+        "spec": {
+            "completions": 1,
+            "parallelism": 1,
+            "podReplacementPolicy": "Failed",
+            "template": {"metadata": {"labels": dict(labels)}, "spec": pod},
+        },
+    }

@@ -1,0 +1,218 @@
+"""What the operator itself does in the object store. All functions block; none touches Kubernetes."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import io
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import IO, BinaryIO, TypeVar, cast
+
+from alcove_crds import keys
+from alcove_crds.documents import Document, LiveCurve, ScoreResult, Verdict
+from alcove_datasets import store
+from alcove_datasets.errors import StoreConflictError, StoreNotFoundError
+from minio import Minio
+from pydantic import ValidationError
+
+from alcove_operator.core.model import CodeFact
+from alcove_operator.errors import CodeError, OperatorError
+
+D = TypeVar("D", bound=Document)
+_CHUNK = 1 << 20
+_DOCUMENT_LIMIT = 16 << 20
+
+
+def config_map_archive(data: Mapping[str, str], binary_data: Mapping[str, str]) -> bytes:
+    """A .tar.gz of a ConfigMap's keys: the same bytes for the same content, whenever and wherever it is made.
+
+    Args:
+        data: file name to text.
+        binary_data: file name to base64.
+    """
+    files = {name: text.encode() for name, text in data.items()}
+    files |= {name: base64.b64decode(text) for name, text in binary_data.items()}
+    packed = io.BytesIO()
+    with (
+        gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as compressed,
+        tarfile.open(fileobj=cast(IO[bytes], compressed), mode="w", format=tarfile.USTAR_FORMAT) as archive,
+    ):
+        for name in sorted(files):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(files[name])
+            entry.mode = 0o644
+            archive.addfile(entry, io.BytesIO(files[name]))
+    return packed.getvalue()
+
+
+def check_archive(archive: BinaryIO, unpacked_limit: int) -> None:
+    """Looks through a bundle without unpacking it.
+
+    Raises:
+        CodeError: no .tar.gz, more than ``unpacked_limit`` bytes unpacked, or no model.py at its top.
+    """
+    total = 0
+    found = False
+    try:
+        with tarfile.open(fileobj=archive, mode="r:gz") as members:
+            for member in members:
+                total += max(0, member.size)
+                if total > unpacked_limit:
+                    raise CodeError(
+                        "BundleTooLarge",
+                        f"The bundle is larger than {unpacked_limit} bytes when unpacked.",
+                        remedy="Leave out what the code does not need, and submit again under another name.",
+                    )
+                found = found or (member.isfile() and member.name.removeprefix("./") == "model.py")
+    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+        raise CodeError(
+            "BundleUnreadable",
+            f"The bundle is not a readable .tar.gz ({type(error).__name__}).",
+            remedy="Make it with `tar -czf bundle.tar.gz -C FOLDER .`, or use `alcove submit`.",
+        ) from error
+    if not found:
+        raise CodeError(
+            "NoModel",
+            "There is no model.py at the top of the submitted code.",
+            remedy="Put model.py itself at the top, not the folder around it, and submit under another name.",
+        )
+
+
+@dataclass(frozen=True)
+class OperatorStore:
+    """The store under the operator's own credentials, and the bucket of everything but solutions."""
+
+    client: Minio
+    bucket: str
+
+    @classmethod
+    def connect(cls, config: store.StoreConfig) -> OperatorStore:
+        return cls(store.connect(config, read_timeout=30.0, retries=1), config.bucket)
+
+    def take_config_map(
+        self, name: str, data: Mapping[str, str], binary_data: Mapping[str, str], limit: int
+    ) -> CodeFact:
+        """Copies the code of a ConfigMap.
+
+        Raises:
+            CodeError: what :func:`check_archive` finds, or more than ``limit`` bytes.
+            StoreError: the store failed.
+        """
+        archive = config_map_archive(data, binary_data)
+        if len(archive) > limit:
+            raise CodeError(
+                "BundleTooLarge",
+                f"The code in ConfigMap {name} has {len(archive)} bytes packed; {limit} are allowed.",
+                remedy="Leave out what the code does not need, and submit again under another name.",
+            )
+        return self._keep(io.BytesIO(archive), hashlib.sha256(archive).hexdigest(), len(archive), 4 * limit)
+
+    def take_bundle(self, namespace: str, sha256: str, limit: int) -> CodeFact:
+        """Copies an uploaded bundle; the digest is taken of the copy, so a later upload changes nothing.
+
+        Raises:
+            CodeError: absent, more than ``limit`` bytes, another digest, or what :func:`check_archive` finds.
+            StoreError: the store failed.
+        """
+        key = keys.team_bundle(namespace, sha256)
+        digest = hashlib.sha256()
+        size = 0
+        with tempfile.TemporaryFile() as copy:
+            try:
+                for piece in store.stream(self.client, self.bucket, key, chunk=_CHUNK):
+                    size += len(piece)
+                    if size > limit:
+                        raise CodeError(
+                            "BundleTooLarge",
+                            f"The bundle {sha256[:12]}… has more than the {limit} bytes that are allowed.",
+                            remedy="Make it smaller (pretrained models count); submit it under another name.",
+                        )
+                    digest.update(piece)
+                    copy.write(piece)
+            except StoreNotFoundError as error:
+                raise CodeError(
+                    "CodeMissing",
+                    f"There is no uploaded bundle {sha256[:12]}… of team {namespace}.",
+                    remedy="Upload it first: `alcove submit` uploads and submits in one step.",
+                ) from error
+            if digest.hexdigest() != sha256:
+                raise CodeError(
+                    "DigestMismatch",
+                    f"The uploaded bundle has the digest {digest.hexdigest()[:12]}…, not {sha256[:12]}….",
+                    remedy="Upload it again, and submit with the digest that `alcove submit` prints.",
+                )
+            copy.seek(0)
+            return self._keep(cast(BinaryIO, copy), sha256, size, 4 * limit)
+
+    def _keep(self, archive: BinaryIO, sha256: str, size: int, unpacked_limit: int) -> CodeFact:
+        check_archive(archive, unpacked_limit)
+        key = keys.code(sha256)
+        if not self.exists(key):
+            archive.seek(0)
+            store.put_file(self.client, self.bucket, key, archive, size)
+        return CodeFact(accepted=True, sha256=sha256, bytes=size)
+
+    def exists(self, key: str) -> bool:
+        try:
+            with store.store_errors(f"looking for {key}"):
+                self.client.stat_object(self.bucket, key)
+        except StoreNotFoundError:
+            return False
+        return True
+
+    def write_verdict(self, verdict: Verdict) -> Verdict:
+        """Writes the verdict unless there is one; returns the one that stands. A verdict never changes."""
+        key = keys.verdict(verdict.submission_uid, verdict.alias)
+        try:
+            store.put_if_absent(self.client, self.bucket, key, verdict.canonical())
+        except StoreConflictError:
+            standing = self._read(key, Verdict)
+            if standing is not None:
+                return standing
+            raise
+        return verdict
+
+    def live_curve(self, submission_uid: str) -> LiveCurve | None:
+        """None where nothing is scored yet."""
+        return self._read(keys.live_curve(submission_uid), LiveCurve)
+
+    def score_result(self, submission_uid: str, scoring_digest: str) -> ScoreResult | None:
+        return self._read(keys.score_result(submission_uid, scoring_digest), ScoreResult)
+
+    def log_tail(self, prefix: str, size: int = 700) -> str:
+        """The last ``size`` bytes of a run's output as printable text; empty where there is none."""
+        key = keys.log(prefix)
+        try:
+            with store.store_errors(f"reading {key}"):
+                length = self.client.stat_object(self.bucket, key).size or 0
+                if not length:
+                    return ""
+                start = max(0, length - size)
+                answer = self.client.get_object(self.bucket, key, offset=start, length=length - start)
+                try:
+                    data = answer.read()
+                finally:
+                    answer.close()
+                    answer.release_conn()
+        except StoreNotFoundError:
+            return ""
+        text = data.decode(errors="replace")
+        return "".join(c for c in text if c in "\n\t" or c.isprintable()).strip()
+
+    def _read(self, key: str, model: type[D]) -> D | None:
+        try:
+            data = store.get_bytes(self.client, self.bucket, key, limit=_DOCUMENT_LIMIT)
+        except StoreNotFoundError:
+            return None
+        try:
+            return model.model_validate_json(data)
+        except ValidationError as error:
+            raise OperatorError(
+                f"{key} in the store is not a {model.__name__}.",
+                consequence="It was not used.",
+                remedy="Check that operator and scorer are of the same version.",
+            ) from error
