@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import gc
-import os
-import sys
+import signal
 
-from .errors import SettingsError
-from .handshake import listen
-from .jsonlog import log
-from .recorder import Recorder
-from .settings import from_environment
-from .sinks import open_sink
+# A SIGTERM before there is a handler would be lost: the kernel drops it for the first process of a container.
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+import gc  # noqa: E402
+import os  # noqa: E402
+import sys  # noqa: E402
+
+from .errors import SettingsError  # noqa: E402
+from .jsonlog import log  # noqa: E402
+from .recorder import Recorder  # noqa: E402
+from .settings import from_environment  # noqa: E402
+from .sinks import open_sink  # noqa: E402
 
 
 def main() -> int:
@@ -23,7 +27,8 @@ def main() -> int:
     # Uploading must not delay stamping: the thread that stamps waits 0.5 ms for the interpreter at most.
     sys.setswitchinterval(0.0005)
     settings.spool.mkdir(parents=True, exist_ok=True)
-    recorder = Recorder(settings, listen(settings.socket), lambda: open_sink(settings.endpoint))
+    recorder = Recorder(settings, lambda: open_sink(settings.endpoint))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     gc.freeze()
     return recorder.serve()
 

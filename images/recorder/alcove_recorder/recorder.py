@@ -9,7 +9,6 @@ import contextlib
 import os
 import select
 import signal
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +18,7 @@ from typing import Any
 from alcove_crds.documents import End, RecorderReport
 from pydantic import ValidationError
 
-from .handshake import Connection, log_data
+from .handshake import Connection, listen, log_data
 from .intake import Intake
 from .jsonlog import log
 from .report import ReportFile
@@ -34,8 +33,8 @@ _UNKNOWN_END = End(cause="unknown", ended_ns=-1)
 class Recorder:
     """One run from the first ``hello`` to ``sealed``. :meth:`serve` blocks until SIGTERM."""
 
-    def __init__(self, settings: Settings, listener: socket.socket, sink: Callable[[], Sink]) -> None:
-        self._settings, self._listener = settings, listener
+    def __init__(self, settings: Settings, sink: Callable[[], Sink]) -> None:
+        self._settings = settings
         self._spool = Spool(settings.spool)
         self._log = os.open(self._spool.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._log_bytes = os.fstat(self._log).st_size
@@ -46,17 +45,18 @@ class Recorder:
         self._connected_once = False
         self._oom_kills = 0
         self._stop_at: float | None = None
+        signal.signal(signal.SIGTERM, lambda *_: self._stop())
+        signal.set_wakeup_fd(self._wake_w, warn_on_full_buffer=False)
         self._boot_id = boot_id()
         self._state = load_state(settings.state)
         self._ended: End | None = None if self._state is None else self._state.end
         self._seal_owed = False
         """Whether the supervisor on the line has said ``end`` and waits for ``sealed``."""
         self._report_file = ReportFile(settings.termination_log)
+        self._listener = listen(settings.socket)
 
     def serve(self) -> int:
         """The exit status: 0 sealed, 1 not."""
-        signal.signal(signal.SIGTERM, lambda *_: self._stop())
-        signal.set_wakeup_fd(self._wake_w, warn_on_full_buffer=False)
         self._shipper.start()
         self._resume()
         self._report()

@@ -26,13 +26,19 @@ SECOND = 1_000_000_000
 
 def run_config(**changes: Any) -> RunConfig:
     fields: dict[str, Any] = {
-        "submission_uid": "uid-1", "alias": "table", "attempt": 1, "data_sha256": None, "code_sha256": "0" * 64,
-        "budget_ns": 60 * SECOND, "n_test": N_TEST, "n_labels": N_LABELS,
-    }  # fmt: skip
+        "submission_uid": "uid-1",
+        "alias": "table",
+        "attempt": 1,
+        "data_sha256": None,
+        "code_sha256": "0" * 64,
+        "budget_ns": 60 * SECOND,
+        "n_test": N_TEST,
+        "n_labels": N_LABELS,
+    }
     return RunConfig(**{**fields, **changes})
 
 
-def wait_for(condition: Callable[[], Any], *, seconds: float = 20.0, what: str = "the condition") -> Any:
+def wait_for(condition: Callable[[], Any], *, seconds: float = 20.0, what: str = "it") -> Any:
     """What ``condition`` returns once that is true."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

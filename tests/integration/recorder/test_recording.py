@@ -1,4 +1,4 @@
-"""What a recorder records, beside a participant who does what it should. Real processes, files and sockets."""
+"""What a recorder records beside a participant who does what it should. Real processes, files, sockets."""
 
 from __future__ import annotations
 
