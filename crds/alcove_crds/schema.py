@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any
 
 from alcove_crds.base import GROUP, VERSION, Kind
@@ -13,6 +15,7 @@ from alcove_crds.submission import SUBMISSION
 KINDS = (COMPETITION, DATASET, SUBMISSION, LEADERBOARD)
 
 Schema = dict[str, Any]
+DIGEST_ANNOTATION = f"{GROUP}/schema-digest"
 # Unknown fields are pruned by the server, and refused by kubectl's strict validation, without this keyword,
 # which a structural schema may not have beside "properties".
 _DROPPED = {"title", "$defs", "additionalProperties", "discriminator"}
@@ -85,24 +88,34 @@ def definition(kind: Kind) -> Schema:
         ],
         "schema": {"openAPIV3Schema": schema},
     }
+    content = {
+        "group": GROUP,
+        "scope": "Namespaced",
+        "names": {
+            "kind": kind.name,
+            "listKind": f"{kind.name}List",
+            "plural": kind.plural,
+            "singular": kind.name.lower(),
+            "shortNames": list(kind.short_names),
+            "categories": ["alcove"],
+        },
+        "versions": [version],
+    }
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        # Results must outlive an uninstall of the chart.
-        "metadata": {"name": kind.crd_name, "annotations": {"helm.sh/resource-policy": "keep"}},
-        "spec": {
-            "group": GROUP,
-            "scope": "Namespaced",
-            "names": {
-                "kind": kind.name,
-                "listKind": f"{kind.name}List",
-                "plural": kind.plural,
-                "singular": kind.name.lower(),
-                "shortNames": list(kind.short_names),
-                "categories": ["alcove"],
+        "metadata": {
+            "name": kind.crd_name,
+            "annotations": {
+                # Results must outlive an uninstall of the chart.
+                "helm.sh/resource-policy": "keep",
+                # Tells the chart whether the definition in a cluster is this one: the server adds defaults to it.
+                DIGEST_ANNOTATION: hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[
+                    :16
+                ],
             },
-            "versions": [version],
         },
+        "spec": content,
     }
 
 

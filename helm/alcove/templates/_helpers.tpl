@@ -1,0 +1,147 @@
+{{/* One hackathon a namespace: names are fixed, and the namespace tells releases apart. */}}
+{{- define "alcove.labels" -}}
+app.kubernetes.io/name: alcove
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: alcove
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{/* Of pods: nothing that changes with the chart's version, or every upgrade would restart the store. */}}
+{{- define "alcove.podLabels" -}}
+app.kubernetes.io/name: alcove
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/part-of: alcove
+{{- end }}
+
+{{- define "alcove.competition" -}}
+{{ .Values.competition.name | default .Release.Name }}
+{{- end }}
+
+{{/* What the label of a team's namespace says: which competition it takes part in. */}}
+{{- define "alcove.competitionKey" -}}
+{{ .Release.Namespace }}.{{ include "alcove.competition" . }}
+{{- end }}
+
+{{/* Namespace of a team. Takes a list: root, team. */}}
+{{- define "alcove.teamNamespace" -}}
+{{- $root := index . 0 }}{{- $team := index . 1 -}}
+{{ $team.namespace | default (printf "%s-%s" $root.Release.Namespace $team.name) }}
+{{- end }}
+
+{{/* Reference of an image of the project. Takes a list: root, name. */}}
+{{- define "alcove.image" -}}
+{{- $root := index . 0 }}{{- $name := index . 1 -}}
+{{ index $root.Values.images $name | default (printf "%s/%s:%s" $root.Values.images.repository $name $root.Chart.AppVersion) }}
+{{- end }}
+
+{{- define "alcove.pullSecrets" -}}
+{{- with .Values.images.pullSecrets }}
+imagePullSecrets:
+{{- range . }}
+  - name: {{ . }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "alcove.storeEndpoint" -}}
+{{- if .Values.store.minio.enabled -}}
+http://alcove-minio.{{ .Release.Namespace }}.svc:9000
+{{- else -}}
+{{ .Values.store.external.endpoint }}
+{{- end }}
+{{- end }}
+
+{{- define "alcove.storeAdminSecret" -}}
+{{ ternary "alcove-store-root" .Values.store.external.adminSecret .Values.store.minio.enabled }}
+{{- end }}
+
+{{- define "alcove.storeEnvironment" -}}
+- {name: ALCOVE_STORE_ENDPOINT, value: {{ include "alcove.storeEndpoint" . | quote }}}
+- {name: ALCOVE_STORE_REGION, value: {{ .Values.store.region | quote }}}
+- {name: ALCOVE_STORE_BUCKET, value: {{ .Values.store.bucket | quote }}}
+- {name: ALCOVE_STORE_SOLUTIONS_BUCKET, value: {{ .Values.store.solutionsBucket | quote }}}
+{{- end }}
+
+{{- define "alcove.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "alcove.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{/* Resources of hooks and tests, which work for seconds. */}}
+{{- define "alcove.hookResources" -}}
+requests: {cpu: 10m, memory: 64Mi}
+limits: {memory: 256Mi}
+{{- end }}
+
+{{/* The interpreter of the operator's image; its entry point is the operator itself. */}}
+{{- define "alcove.python" -}}
+/opt/alcove/bin/python
+{{- end }}
+
+{{/* credentials.json of a store user: what the cluster holds, or new. Takes a list: namespace, Secret, access key. */}}
+{{- define "alcove.credentials" -}}
+{{- $found := lookup "v1" "Secret" (index . 0) (index . 1) -}}
+{{- if and $found (hasKey ($found.data | default dict) "credentials.json") -}}
+{{ index $found.data "credentials.json" | b64dec }}
+{{- else -}}
+{{ dict "access_key" (index . 2) "secret_key" (randAlphaNum 40) | toJson }}
+{{- end }}
+{{- end }}
+
+{{/* What no schema can say. Included once, by the operator's template. */}}
+{{- define "alcove.check" -}}
+{{- $seen := dict .Release.Namespace "the release" -}}
+{{- range .Values.teams }}
+{{- $namespace := include "alcove.teamNamespace" (list $ .) -}}
+{{- if gt (len $namespace) 63 }}
+{{- fail (printf "teams: the namespace %s of team %s is longer than 63 characters: set a shorter teams[].namespace." $namespace .name) }}
+{{- end }}
+{{- if hasKey $seen $namespace }}
+{{- fail (printf "teams: team %s and %s share the namespace %s, but the namespace is the team: give each its own." .name (get $seen $namespace) $namespace) }}
+{{- end }}
+{{- $_ := set $seen $namespace (printf "team %s" .name) }}
+{{- end }}
+{{- $datasets := dict }}{{- $aliases := dict }}
+{{- range .Values.datasets }}
+{{- if hasKey $datasets .name }}{{ fail (printf "datasets: there are two named %s." .name) }}{{ end }}
+{{- if hasKey $aliases .alias }}{{ fail (printf "datasets: %s and %s have the same alias %s." .name (get $aliases .alias) .alias) }}{{ end }}
+{{- $_ := set $datasets .name true }}{{- $_ := set $aliases .alias .name }}
+{{- end }}
+{{- range .Values.competition.spec.phases }}
+{{- $phase := .name }}
+{{- range .datasets }}
+{{- if and $.Values.datasets (not (hasKey $datasets .)) }}
+{{- fail (printf "competition.spec.phases: phase %s names the dataset %s, which is not in datasets." $phase .) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Port of the store, for NetworkPolicies: MinIO's own, or the external endpoint's. */}}
+{{- define "alcove.storePort" -}}
+{{- if .Values.store.minio.enabled -}}
+9000
+{{- else -}}
+{{- $url := urlParse .Values.store.external.endpoint -}}
+{{- $parts := splitList ":" $url.host -}}
+{{- if gt (len $parts) 1 }}{{ last $parts }}{{ else }}{{ ternary 443 80 (eq $url.scheme "https") }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{/* Annotations of the hook that upgrades CRDs; its rights are gone when it is done. Takes the weight. */}}
+{{- define "alcove.crdsHook" -}}
+helm.sh/hook: pre-install,pre-upgrade
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
