@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import urllib3
-from alcove_cli.errors import CommandError
 from alcove_crds.base import API_VERSION, GROUP, VERSION
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
+
+from alcove_cli.errors import CommandError
 
 Object = dict[str, Any]
 
@@ -30,12 +31,14 @@ class Cluster:
         self._core = client.CoreV1Api(self._api)
 
     def get(self, plural: str, namespace: str, name: str) -> Object:
-        with _sentences(f"{plural}/{name} in {namespace}"):
-            found: Object = self._objects.get_namespaced_custom_object(GROUP, VERSION, namespace, plural, name)
+        with _Sentences(f"{plural}/{name} in {namespace}"):
+            found: Object = self._objects.get_namespaced_custom_object(
+                GROUP, VERSION, namespace, plural, name
+            )
             return found
 
     def list(self, plural: str, namespace: str | None = None) -> list[Object]:
-        with _sentences(plural):
+        with _Sentences(plural):
             if namespace is None:
                 answer = self._objects.list_cluster_custom_object(GROUP, VERSION, plural)
             else:
@@ -45,8 +48,10 @@ class Cluster:
 
     def create(self, plural: str, namespace: str, body: Object) -> Object:
         body = {"apiVersion": API_VERSION, **body}
-        with _sentences(f"{plural}/{body['metadata'].get('name', '')} in {namespace}"):
-            created: Object = self._objects.create_namespaced_custom_object(GROUP, VERSION, namespace, plural, body)
+        with _Sentences(f"{plural}/{body['metadata'].get('name', '')} in {namespace}"):
+            created: Object = self._objects.create_namespaced_custom_object(
+                GROUP, VERSION, namespace, plural, body
+            )
             return created
 
     def create_config_map(self, namespace: str, name: str, files: dict[str, bytes]) -> None:
@@ -58,18 +63,21 @@ class Cluster:
             except UnicodeDecodeError:
                 binary[path] = base64.b64encode(content).decode()
         body = client.V1ConfigMap(
-            metadata=client.V1ObjectMeta(name=name), data=data or None, binary_data=binary or None, immutable=True
+            metadata=client.V1ObjectMeta(name=name),
+            data=data or None,
+            binary_data=binary or None,
+            immutable=True,
         )
-        with _sentences(f"configmaps/{name} in {namespace}"):
+        with _Sentences(f"configmaps/{name} in {namespace}"):
             self._core.create_namespaced_config_map(namespace, body)
 
     def secret(self, namespace: str, name: str) -> dict[str, bytes]:
-        with _sentences(f"secrets/{name} in {namespace}"):
+        with _Sentences(f"secrets/{name} in {namespace}"):
             found = self._core.read_namespaced_secret(name, namespace)
         return {key: base64.b64decode(value) for key, value in (found.data or {}).items()}
 
 
-class _sentences:
+class _Sentences:
     """Turns the client's errors into one sentence about ``what``."""
 
     def __init__(self, what: str) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from alcove_cli.errors import CommandError
 
 SUBMISSION_UID = "local"
@@ -29,7 +30,9 @@ def run(
     folder: Annotated[Path, typer.Argument(help="Folder with model.py at its top.")],
     dataset: Annotated[Path, typer.Argument(help="Dataset folder, with train/ and test/ in it.")],
     budget: Annotated[int, typer.Option(min=1, help="Time budget in seconds.")] = 60,
-    solution: Annotated[Path | None, typer.Option(help="Solution to score with; by default the one beside.")] = None,
+    solution: Annotated[
+        Path | None, typer.Option(help="Solution to score with; by default the one beside.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Where to keep what was recorded.")] = None,
     scheme: Annotated[str, typer.Option(help="hackathon or autodl.")] = "hackathon",
 ) -> None:
@@ -127,7 +130,11 @@ def _supervisor() -> Path:
 
 def _beside(dataset: Path) -> Path | None:
     """``NAME.solution`` beside ``NAME.data``, or ``solution`` inside."""
-    for path in (dataset.with_suffix(".solution"), dataset / "solution", dataset.parent / f"{dataset.name}.solution"):
+    for path in (
+        dataset.with_suffix(".solution"),
+        dataset / "solution",
+        dataset.parent / f"{dataset.name}.solution",
+    ):
         if path.is_file():
             return path
     return None

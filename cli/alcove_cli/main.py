@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from alcove_cli.errors import CommandError
 
 app = typer.Typer(
@@ -27,9 +28,13 @@ Kubeconfig = Annotated[str | None, typer.Option(help="Path of a kubeconfig; by d
 def submit(
     folder: Annotated[Path, typer.Argument(help="Folder with model.py at its top.")],
     team: Annotated[str, typer.Option(help="Your team's namespace.")],
-    competition: Annotated[str, typer.Option(help="NAMESPACE/NAME of the competition.")] = "hackathon/hackathon",
+    competition: Annotated[
+        str, typer.Option(help="NAMESPACE/NAME of the competition.")
+    ] = "hackathon/hackathon",
     phase: Annotated[str, typer.Option(help="Phase to submit to.")] = "practice",
-    name: Annotated[str | None, typer.Option(help="Name of the Submission; by default made from the folder's.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the Submission; by default made from the folder's.")
+    ] = None,
     store: Annotated[str | None, typer.Option(help="Endpoint for large bundles, http://HOST:PORT.")] = None,
     watch: Annotated[bool, typer.Option(help="Follow it until it has ended.")] = False,
     kubeconfig: Kubeconfig = None,
@@ -61,9 +66,10 @@ def watch(
 
 
 def _follow(cluster: object, wanted: list[tuple[str, str]], timeout: float) -> None:
+    from rich.console import Console
+
     from alcove_cli.cluster import Cluster
     from alcove_cli.watch import follow
-    from rich.console import Console
 
     assert isinstance(cluster, Cluster)
     ended = follow(cluster, wanted, Console(), timeout)

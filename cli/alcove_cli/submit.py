@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from alcove_crds import keys
+
 from alcove_cli.cluster import Cluster, Object
 from alcove_cli.errors import CommandError
-from alcove_crds import keys
 
 # A ConfigMap holds 1 MiB at most, names and base64 included.
 CONFIG_MAP_BYTES = 700_000
@@ -48,7 +49,9 @@ def read_folder(folder: Path) -> dict[str, bytes]:
         if path.is_file() and not _IGNORED.intersection(path.parts) and path.name not in _MANIFESTS
     }
     if "model.py" not in files:
-        raise CommandError(f"{folder} has no model.py at its top, so nothing could be run. See docs/participant.md.")
+        raise CommandError(
+            f"{folder} has no model.py at its top, so nothing could be run. See docs/participant.md."
+        )
     return files
 
 
@@ -111,5 +114,7 @@ def _upload(cluster: Cluster, team: str, bundle: bytes, endpoint: str | None) ->
     try:
         store.put_object(keys.MAIN_BUCKET, keys.team_bundle(team, digest), io.BytesIO(bundle), len(bundle))
     except (MinioException, OSError) as error:
-        raise CommandError(f"The bundle could not be uploaded to {where}: {error}. Nothing was submitted.") from error
+        raise CommandError(
+            f"The bundle could not be uploaded to {where}: {error}. Nothing was submitted."
+        ) from error
     return digest

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from alcove_cli.cluster import Cluster, Object, runs
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+
+from alcove_cli.cluster import Cluster, Object, runs
 
 ENDED = ("Done", "Failed", "Rejected")
 Key = tuple[str, str]
@@ -23,7 +24,9 @@ def table(submissions: Iterable[Object], started: float) -> Table:
         meta, status = submission["metadata"], submission.get("status", {})
         rows = list(runs(submission))
         if not rows:
-            view.add_row(meta["namespace"], meta["name"], "", status.get("phase", "…"), "", "", status.get("cause", ""))
+            view.add_row(
+                meta["namespace"], meta["name"], "", status.get("phase", "…"), "", "", status.get("cause", "")
+            )
         for number, run in enumerate(rows):
             owner = (meta["namespace"], meta["name"]) if number == 0 else ("", "")
             view.add_row(*owner, run["dataset"], run.get("phase", ""), *_figures(run), run.get("cause", ""))
@@ -90,4 +93,3 @@ def _with(live: Live | None, body: Callable[[], list[Object]]) -> list[Object]:
         return body()
     with live:
         return body()
-

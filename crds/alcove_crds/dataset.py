@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from alcove_crds.base import Alias, ApiModel, Column, Conditions, Kind, Sha256, StatusModel
 

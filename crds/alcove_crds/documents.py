@@ -76,7 +76,9 @@ class Record(Document):
 
 
 class End(Document):
-    cause: Literal["finished", "failed", "signalled", "budget", "could-not-start", "recorder-saw-eof", "unknown"]
+    cause: Literal[
+        "finished", "failed", "signalled", "budget", "could-not-start", "recorder-saw-eof", "unknown"
+    ]
     code: int = 0
     signal: int = 0
     ended_ns: int

@@ -27,9 +27,7 @@ class BundleCode(ApiModel):
 class ImageCode(ApiModel):
     reference: Annotated[str, Field(pattern=r"^[^\s@]+@sha256:[0-9a-f]{64}$", max_length=512)]
     """An image pinned by digest: name@sha256:…"""
-    command: Annotated[
-        tuple[Annotated[str, Field(max_length=1024)], ...], Field(min_length=1, max_length=64)
-    ]
+    command: Annotated[tuple[Annotated[str, Field(max_length=1024)], ...], Field(min_length=1, max_length=64)]
     """Command and arguments; it reads $ALCOVE_DATA and writes predictions to $ALCOVE_OUT."""
 
 

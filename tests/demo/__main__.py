@@ -1,0 +1,112 @@
+"""Raises a cluster, installs a hackathon, hands in three submissions and prints the leaderboard."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from alcove_cli.cluster import Cluster as Api
+from alcove_cli.watch import follow
+from alcove_crds import keys
+from rich.console import Console
+
+from tests.cluster import api
+from tests.cluster.console import ClusterError, step
+from tests.demo import hackathon as steps
+
+BUDGET = 20
+CAPACITY = 3
+# Team, submission. The later of a team counts, so the baseline goes first.
+SUBMISSIONS = (("red", "chance"), ("red", "sklearn"), ("blue", "tensorflow"))
+EXAMPLES = steps.REPOSITORY / "examples" / "submissions"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--name", default=api.DEFAULT_NAME, help="name of the cluster")
+    arguments = parser.parse_args()
+    started = time.monotonic()
+
+    def say(message: str) -> None:
+        print(f"{time.monotonic() - started:6.0f} s  {message}", flush=True)
+
+    try:
+        run(arguments.name, say)
+    except (ClusterError, steps.DemoError) as error:
+        say(f"The demo stopped: {error}")
+        return 1
+    return 0
+
+
+def run(name: str, say: steps.Progress) -> None:
+    cluster = api.up(name, progress=say)
+    folder = cluster.state / "datasets"
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(steps.make_datasets, folder)
+        images = api.images(cluster, progress=say)
+        made.result()
+    spec = {
+        "title": "Practice hackathon",
+        "capacity": CAPACITY,
+        "limits": {"perDay": 100, "parallel": 3},
+        "phases": [steps.practice_phase(BUDGET)],
+    }
+    with step(say, "helm install"):
+        hackathon = steps.install(cluster, "hackathon", steps.chart_values(images, ("red", "blue"), spec))
+    with step(say, "publishing five datasets"):
+        steps.publish_datasets(hackathon, folder, say)
+        steps.wait_ready(hackathon, say)
+    wanted = []
+    for team, submission in SUBMISSIONS:
+        namespace = hackathon.team_namespace(team)
+        hackathon.kubectl("apply", "-n", namespace, "-k", str(EXAMPLES / submission))
+        wanted.append((namespace, submission))
+        say(f"kubectl apply -n {namespace} -k examples/submissions/{submission}")
+    follow(Api(str(cluster.kubeconfig)), wanted, Console(), timeout=900)
+    steps.wait_for("a leaderboard of both teams", lambda: _teams(hackathon) == 2)
+    _show(hackathon, name, say)
+
+
+def _teams(hackathon: steps.Hackathon) -> int:
+    status = hackathon.get("leaderboard", "practice").get("status", {})
+    return int(status.get("teams", 0))
+
+
+def _show(hackathon: steps.Hackathon, name: str, say: steps.Progress) -> None:
+    print(flush=True)
+    for arguments in (
+        ("get", "submissions", "-A"),
+        ("get", "leaderboard", "-n", hackathon.name),
+        ("get", "leaderboard", "practice", "-n", hackathon.name, "-o", "jsonpath={.status.table}"),
+    ):
+        print(f"$ kubectl {' '.join(arguments)}\n{hackathon.kubectl(*arguments)}", flush=True)
+    pictures = fetch_pictures(hackathon, steps.REPOSITORY / "out" / name)
+    say(f"Learning curves and reports: {pictures}/ (open leaderboard.html)")
+    say(f'Look around: make kubectl ARGS="get submissions -A" NAME={name}, or')
+    say(f"  export KUBECONFIG={hackathon.cluster.kubeconfig}")
+    say(f"Take it down: make demo-down NAME={name}")
+
+
+def fetch_pictures(hackathon: steps.Hackathon, folder: Path) -> Path:
+    """Copies every report, curve and board out of the store."""
+    scores, boards = hackathon.store("scorer"), hackathon.store("aggregate")
+    names = {
+        submission["metadata"][
+            "uid"
+        ]: f"{submission['metadata']['namespace']}-{submission['metadata']['name']}"
+        for submission in Api(str(hackathon.cluster.kubeconfig)).list("submissions")
+    }
+    for store, prefix in ((scores, "scores/"), (boards, "boards/")):
+        for found in store.list_objects(keys.MAIN_BUCKET, prefix=prefix, recursive=True):
+            parts = found.object_name.split("/")
+            if parts[-1].endswith((".html", ".svg")):
+                owner = names.get(parts[1], "")
+                store.fget_object(keys.MAIN_BUCKET, found.object_name, str(folder / owner / parts[-1]))
+    return folder
+
+
+if __name__ == "__main__":
+    sys.exit(main())

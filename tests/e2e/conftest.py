@@ -1,0 +1,187 @@
+"""One cluster and one hackathon for all end-to-end tests; each test hands in submissions of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from alcove_crds import keys
+from alcove_crds.documents import Manifest
+
+from tests.cluster import api
+from tests.demo import hackathon as steps
+from tests.demo.hackathon import Hackathon, wait_for
+
+BUDGET = 8
+ENDED = ("Done", "Failed", "Rejected")
+Object = dict[str, Any]
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.__stderr__, flush=True)
+
+
+def _phase(name: str, datasets: list[str], budget: int, **more: Any) -> Object:
+    resources = {"gpus": 0, "cpu": "400m", "memory": "600Mi", "disk": "1Gi", "processes": 256}
+    resources |= more.pop("resources", {})
+    return {
+        "name": name, "datasets": datasets, "budget": {"seconds": budget}, "resources": resources,
+        "feedback": {"mode": "live"}, **more,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[api.Cluster]:
+    # A cluster that is up already can be named, to try one test again and again.
+    kept = os.environ.get("ALCOVE_E2E_CLUSTER")
+    name = kept or f"e2e-{os.getpid()}"
+    raised = api.up(name, progress=_say)
+    yield raised
+    if not kept:
+        api.down(name, progress=_say)
+
+
+@pytest.fixture(scope="session")
+def hackathon(cluster: api.Cluster) -> Hackathon:
+    images = api.images(cluster, progress=_say)
+    folder = cluster.state / "datasets"
+    steps.make_datasets(folder)
+    spec = {
+        "capacity": 4,
+        "maxAttempts": 2,
+        "limits": {"perDay": 500, "total": 5000, "parallel": 4},
+        "images": {"allowed": [cluster.registry]},
+        "phases": [
+            steps.practice_phase(12),
+            _phase("single", ["digits"], BUDGET),
+            _phase("long", ["digits"], 45),
+            _phase("gpu", ["digits"], BUDGET, resources={"gpus": 1}),
+            _phase("broken", ["broken"], BUDGET),
+        ],
+    }
+    installed = steps.install(cluster, "hack", steps.chart_values(images, ("red", "blue"), spec))
+    steps.publish_datasets(installed, folder, _say)
+    wait_for("the five Datasets becoming Ready", lambda: _ready(installed), 180)
+    return installed
+
+
+def _ready(hackathon: Hackathon) -> bool:
+    found = json.loads(hackathon.kubectl("get", "datasets", "-n", hackathon.name, "-o", "json"))["items"]
+    states = {d["metadata"]["name"]: steps.condition(d, "Ready").get("status") for d in found}
+    states.pop("broken", None)
+    return len(states) == 5 and set(states.values()) == {"True"}
+
+
+@dataclass
+class Team:
+    """A team, and what it hands in; everything is deleted when the test is over."""
+
+    hackathon: Hackathon
+    name: str
+
+    @property
+    def namespace(self) -> str:
+        return self.hackathon.team_namespace(self.name)
+
+    def submit(self, name: str, code: str | Object, phase: str = "single") -> None:
+        """``code``: the text of model.py, or the ``code`` field itself."""
+        documents: list[Object] = []
+        if isinstance(code, str):
+            documents.append(
+                {
+                    "apiVersion": "v1",
+                    "kind": "ConfigMap",
+                    "metadata": {"name": name, "namespace": self.namespace},
+                    "data": {"model.py": code},
+                }
+            )
+            code = {"configMap": {"name": name}}
+        reference = {"namespace": self.hackathon.name, "name": self.hackathon.name}
+        documents.append(
+            {
+                "apiVersion": "alcove.dev/v1alpha1",
+                "kind": "Submission",
+                "metadata": {"name": name, "namespace": self.namespace},
+                "spec": {"competition": reference, "phase": phase, "code": code},
+            }
+        )
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})
+        self.hackathon.kubectl("apply", "-f", "-", stdin=text)
+
+    def status(self, name: str) -> Object:
+        status: Object = self.hackathon.get("submission", name, self.namespace).get("status", {})
+        return status
+
+    def run(self, name: str, dataset: str = "digits") -> Object:
+        """The status of one run; {} while there is none."""
+        runs = self.status(name).get("runs", [])
+        return next((run for run in runs if run["dataset"] == dataset), {})
+
+    def uid(self, name: str) -> str:
+        return str(self.hackathon.get("submission", name, self.namespace)["metadata"]["uid"])
+
+    def until(self, name: str, phases: tuple[str, ...] = ENDED, seconds: float = 150) -> Object:
+        """Waits until the Submission is in one of ``phases``; returns its status."""
+        wait_for(
+            f"{self.namespace}/{name} getting to {' or '.join(phases)} (it is {self.status(name)})",
+            lambda: self.status(name).get("phase") in phases,
+            seconds,
+        )
+        return self.status(name)
+
+    def until_run(self, name: str, phases: tuple[str, ...], seconds: float = 90) -> Object:
+        wait_for(
+            f"the run of {self.namespace}/{name} getting to {' or '.join(phases)}",
+            lambda: self.run(name).get("phase") in phases,
+            seconds,
+        )
+        return self.run(name)
+
+    def pods(self, name: str) -> list[Object]:
+        """The run pods of a submission, as the organizer sees them."""
+        selector = f"alcove.dev/submission-uid={self.uid(name)},alcove.dev/role=run"
+        out = self.hackathon.kubectl("get", "pods", "-n", self.hackathon.name, "-l", selector, "-o", "json")
+        items: list[Object] = json.loads(out)["items"]
+        return items
+
+    def manifests(self, name: str, alias: str = "digits") -> list[Manifest]:
+        """What recorders sealed, one for each pod that there ever was."""
+        store = self.hackathon.store("scorer")
+        prefix = f"runs/{self.uid(name)}/{alias}/"
+        found = [o.object_name for o in store.list_objects(keys.MAIN_BUCKET, prefix=prefix, recursive=True)]
+        return [
+            Manifest.model_validate_json(store.get_object(keys.MAIN_BUCKET, key).read())
+            for key in found
+            if key.endswith("/manifest.json")
+        ]
+
+    def log(self, name: str, alias: str = "digits") -> str:
+        store = self.hackathon.store("scorer")
+        prefix = f"runs/{self.uid(name)}/{alias}/"
+        for found in store.list_objects(keys.MAIN_BUCKET, prefix=prefix, recursive=True):
+            if found.object_name.endswith("/log.txt"):
+                return bytes(store.get_object(keys.MAIN_BUCKET, found.object_name).read()).decode(
+                    errors="replace"
+                )
+        return ""
+
+
+def _team(hackathon: Hackathon, name: str) -> Iterator[Team]:
+    team = Team(hackathon, name)
+    yield team
+    hackathon.kubectl("delete", "submissions,configmaps", "--all", "-n", team.namespace, "--timeout=60s")
+
+
+@pytest.fixture
+def red(hackathon: Hackathon) -> Iterator[Team]:
+    yield from _team(hackathon, "red")
+
+
+@pytest.fixture
+def blue(hackathon: Hackathon) -> Iterator[Team]:
+    yield from _team(hackathon, "blue")

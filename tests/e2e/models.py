@@ -1,0 +1,176 @@
+"""Participants' programs for the end-to-end tests: each behaves, or misbehaves, in one way.
+
+All are NumPy models, so that nothing but what is tested takes time.
+"""
+
+from __future__ import annotations
+
+from textwrap import dedent
+
+_HEAD = """
+import os
+import sys
+import time
+
+import numpy as np
+
+
+class Base:
+    framework = "numpy"
+
+    def __init__(self, metadata):
+        self.metadata = metadata
+        self.started = time.monotonic()
+        self.done_training = False
+        self.saved = 0
+
+    def train(self, dataset, remaining_time_budget=None):
+        pass
+
+    def predict(self):
+        size = self.rows, self.metadata.get_output_size()
+        return np.random.default_rng(self.saved).random(size)
+
+    def count(self, dataset):
+        if not hasattr(self, "rows"):
+            self.rows = sum(1 for _ in dataset)
+        self.saved += 1
+
+
+"""
+
+
+def _model(body: str) -> str:
+    return dedent(_HEAD).lstrip() + dedent(body).lstrip()
+
+
+# Predicts at 1, 2, 3 and 4 s after its constructor ran, then ends.
+SCHEDULED = _model("""
+class Model(Base):
+    def test(self, dataset, remaining_time_budget=None):
+        self.count(dataset)
+        time.sleep(max(0.0, self.started + self.saved - time.monotonic()))
+        if self.saved == 4:
+            self.done_training = True
+        return self.predict()
+""")
+
+NEVER_STOPS = _model("""
+import signal
+import subprocess
+
+
+class Model(Base):
+    def __init__(self, metadata):
+        super().__init__(metadata)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                while True:
+                    time.sleep(1)
+            os._exit(0)
+
+    def test(self, dataset, remaining_time_budget=None):
+        self.count(dataset)
+        if self.saved > 3:
+            while True:
+                time.sleep(1)
+        return self.predict()
+""")
+
+CRASHES = _model("""
+class Model(Base):
+    def test(self, dataset, remaining_time_budget=None):
+        self.count(dataset)
+        if self.saved == 3:
+            raise RuntimeError("the third prediction went wrong")
+        return self.predict()
+""")
+
+EATS_MEMORY = _model("""
+class Model(Base):
+    def test(self, dataset, remaining_time_budget=None):
+        self.count(dataset)
+        if self.saved == 3:
+            time.sleep(1)
+            hoard = []
+            while True:
+                hoard.append(np.ones(16 << 20, dtype=np.uint8))
+        return self.predict()
+""")
+
+# Predicts once a second for as long as the budget lasts.
+STEADY = _model("""
+class Model(Base):
+    def test(self, dataset, remaining_time_budget=None):
+        self.count(dataset)
+        time.sleep(max(0.0, self.started + self.saved - time.monotonic()))
+        return self.predict()
+""")
+
+SLEEPS = _model("""
+class Model(Base):
+    def test(self, dataset, remaining_time_budget=None):
+        time.sleep(3600)
+""")
+
+SYNTAX_ERROR = "class Model\n    pass\n"
+
+# Tries what must not work and prints one JSON object with what came of each.
+PROBES = _model("""
+import errno
+import glob
+import json
+import socket
+
+
+def attempt(function):
+    try:
+        return "worked: %r" % (function(),)
+    except Exception as error:
+        return type(error).__name__ + ": " + str(error)
+
+
+def connect(host, port, family=socket.AF_INET):
+    def inner():
+        with socket.socket(family, socket.SOCK_STREAM) as s:
+            s.settimeout(2)
+            s.connect((host, port))
+            return "connected"
+    return inner
+
+
+def tree(*roots):
+    found = []
+    for root in roots:
+        for folder, _, files in os.walk(root):
+            found += [os.path.join(folder, name) for name in files]
+    return found
+
+
+class Model(Base):
+    def test(self, dataset, remaining_time_budget=None):
+        self.count(dataset)
+        files = tree("/alcove", "/var/run", "/run", "/tmp", "/etc/alcove")
+        report = {
+            "api": attempt(connect(os.environ.get("KUBERNETES_SERVICE_HOST", "10.0.0.1"), 443)),
+            "store": attempt(connect(STORE_HOST, 9000)),
+            "internet": attempt(connect("192.0.2.1", 80)),
+            "ipv6": attempt(connect("::1", 9000, socket.AF_INET6)),
+            "netlink": attempt(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)),
+            "unix": attempt(lambda: socket.socket(socket.AF_UNIX, socket.SOCK_STREAM).close()),
+            "token": [f for f in files if "serviceaccount" in f],
+            "credentials": [f for f in files if f.endswith((".json",)) and "credential" in f or "/alcove/store" in f],
+            "solutions": [f for f in files if "solution" in f],
+            "environment": sorted(k for k in os.environ if "SECRET" in k or "TOKEN" in k or "STORE" in k),
+            "kill": attempt(lambda: os.kill(1, 9)),
+            "root": attempt(lambda: open("/alcove/data/x", "w")),
+            "uid": os.getuid(),
+            "processes": sorted(p for p in os.listdir("/proc") if p.isdigit())[:5],
+        }
+        print("PROBE " + json.dumps(report), flush=True)
+        self.done_training = True
+        return self.predict()
+""")
