@@ -1,0 +1,120 @@
+"""The recorder goes away, comes back, or never was."""
+
+from __future__ import annotations
+
+import pytest
+
+from .harness import Message, Workshop
+
+
+def test_a_recorder_that_comes_later_is_waited_for(shop: Workshop) -> None:
+    run = shop.start("echo", "hello")
+    recorder = shop.recorder()
+    assert run.wait() == 0
+    assert recorder.log == b"hello\n"
+
+
+def test_the_run_goes_on_while_the_recorder_restarts(any_shop: Workshop) -> None:
+    recorder = any_shop.recorder()
+    run = any_shop.start(
+        "/bin/sh", "-c",
+        "echo before; while ! [ -e gone ]; do sleep 0.02; done; echo during; touch spoke;"
+        " while ! [ -e back ]; do sleep 0.02; done; echo after; exit 3",
+    )  # fmt: skip
+    recorder.wait_for("log")
+    recorder.vanish()
+    (any_shop.folder / "gone").touch()
+    while not (any_shop.folder / "spoke").exists():
+        assert run.process.poll() is None
+    recorder.listen()
+    assert recorder.wait_for("hello", 2) == {"type": "hello", "version": 1, "resume": True}
+    (any_shop.folder / "back").touch()
+    assert run.wait() == 10
+    assert recorder.end["code"] == 3
+    assert len(recorder.of("go")) == 1
+    assert recorder.log == b"before\nduring\nafter\n"
+
+
+def test_the_budget_holds_while_the_recorder_is_away(any_shop: Workshop) -> None:
+    recorder = any_shop.recorder(budget_s=1.0)
+    run = any_shop.start("/bin/sh", "-c", "echo up; exec sleep 1000")
+    recorder.wait_for("log")
+    recorder.vanish()
+    while any_shop.commands(run):
+        assert run.process.poll() is None
+    recorder.listen()
+    assert run.wait() == 12
+    assert 0 <= recorder.end["ended_ns"] - recorder.t0_ns - recorder.budget_ns < 5e9
+
+
+def test_a_restart_before_the_answer_to_go_gives_the_first_t0(shop: Workshop) -> None:
+    recorder = shop.recorder()
+    started = recorder.replies["go"]
+
+    def die(message: Message) -> None:
+        started(message)
+        recorder.vanish()
+        recorder.listen()
+
+    recorder.replies["go"] = die
+    assert shop.start("true").wait() == 0
+    assert len(recorder.of("go")) == 1
+    assert recorder.t0_ns < recorder.end["ended_ns"]
+
+
+def test_a_go_that_was_lost_is_asked_for_again(shop: Workshop) -> None:
+    recorder = shop.recorder()
+    started = recorder.replies["go"]
+
+    def die(_: Message) -> None:
+        recorder.replies["go"] = started
+        recorder.vanish()
+        recorder.listen()
+
+    recorder.replies["go"] = die
+    assert shop.start("true").wait() == 0
+    assert len(recorder.of("go")) == 2
+
+
+def test_a_restart_while_sealing_is_told_the_end_again(shop: Workshop) -> None:
+    recorder = shop.recorder()
+    sealed = recorder.replies["end"]
+
+    def die(_: Message) -> None:
+        recorder.replies["end"] = sealed
+        recorder.vanish()
+        recorder.listen()
+
+    recorder.replies["end"] = die
+    assert shop.start("/bin/sh", "-c", "exit 5").wait() == 10
+    assert recorder.of("end")[0] == recorder.of("end")[1]
+
+
+def test_a_recorder_that_forgot_the_run_is_a_lost_one(any_shop: Workshop) -> None:
+    recorder = any_shop.recorder()
+    run = any_shop.start("/bin/sh", "-c", "echo up; exec sleep 1000")
+    recorder.wait_for("log")
+    recorder.vanish()
+    recorder.replies["hello"] = lambda _: {"type": "ready", "budget_ns": recorder.budget_ns}
+    recorder.listen()
+    assert run.wait() == 20
+    assert run.marked() == []
+    assert b"came back without this run's start" in run.stderr
+
+
+def test_a_recorder_that_never_comes_ends_it_with_20(shop: Workshop) -> None:
+    run = shop.start("touch", "ran")
+    assert run.wait() == 20
+    assert b"cannot be reached" in run.stderr
+    assert not (shop.folder / "ran").exists()
+
+
+@pytest.mark.timeout(120)
+def test_a_recorder_that_does_not_come_back_ends_everything(shop: Workshop) -> None:
+    recorder = shop.recorder(budget_s=300)
+    run = shop.start("/bin/sh", "-c", "echo up; setsid sleep 1000")
+    recorder.wait_for("log")
+    recorder.vanish()
+    assert run.wait() == 20
+    assert run.marked() == []
+    assert b"did not come back" in run.stderr
