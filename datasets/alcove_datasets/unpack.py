@@ -1,0 +1,120 @@
+"""Unpacks a participant's bundle: hostile bytes, read with bounds and written with none of their own ideas.
+
+Only plain files and folders are taken. (The `data` filter of the standard library would do most of it, but Debian
+12's Python has none, and it bounds neither sizes nor headers.)
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import os
+import tarfile
+import zlib
+from pathlib import Path
+from typing import IO, cast
+
+from .errors import BundleError
+
+MAX_MEMBERS = 10_000
+_HEADER_LIMIT = 1 << 20
+"""What `tarfile` may read at once: the extended headers it holds in memory, and our own pieces of files."""
+_PIECE = 256 << 10
+_PATH_LIMIT = 512
+_OF_THE_BUNDLE = (None, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL)
+"""What its own content can bring about; `gzip` gives none. Anything else, a full disk say, is not its fault."""
+_REMEDY = "Make it with `tar -czf bundle.tar.gz -C FOLDER .`, or use `alcove submit`."
+
+
+def _bad(cause: str, remedy: str = _REMEDY) -> BundleError:
+    return BundleError(cause, consequence="Nothing of it was run.", remedy=remedy)
+
+
+class _Bounded:
+    """A decompressed stream that ends in an error past ``limit`` bytes, or at a demand for too many at once."""
+
+    def __init__(self, stream: gzip.GzipFile, limit: int) -> None:
+        self._stream = stream
+        self._limit = limit
+
+    def _check(self, position: int) -> None:
+        if position > self._limit:
+            raise _bad(
+                f"The bundle unpacks to more than {self._limit} bytes.", "Leave out what is not needed."
+            )
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= _HEADER_LIMIT:
+            raise _bad("The bundle has a header of more than a mebibyte.")
+        self._check(self._stream.tell() + size)
+        return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._check(offset)
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+
+def unpack(bundle: Path, target: Path, *, limit: int) -> int:
+    """Unpacks a .tar.gz below ``target``, files 0444 (0555 where executable), folders 0755; how many files.
+
+    Raises :class:`BundleError` where it is damaged, unpacks to more than ``limit`` bytes or 10,000 members, or
+    holds a link, a device, a sparse file, or a path that leaves ``target``.
+    """
+    # A tar file has a header of 512 bytes a member, rounding, and an end, beside its content.
+    whole = limit + 2048 * MAX_MEMBERS
+    count = 0
+    try:
+        with gzip.open(bundle, "rb") as stream:
+            bounded = cast(IO[bytes], _Bounded(cast(gzip.GzipFile, stream), whole))
+            with tarfile.open(fileobj=bounded, mode="r:") as archive:
+                total = 0
+                for number, member in enumerate(archive):
+                    total += max(0, member.size)
+                    if number >= MAX_MEMBERS or total > limit:
+                        raise _bad(
+                            f"The bundle has more than {MAX_MEMBERS} members, or {limit} bytes unpacked.",
+                            "Leave out what is not needed.",
+                        )
+                    count += _extract(archive, member, target)
+    except (
+        tarfile.TarError,
+        zlib.error,
+        EOFError,
+        OSError,
+        ValueError,
+        OverflowError,
+        RecursionError,
+    ) as error:
+        raise _bad(f"The bundle is not a readable .tar.gz ({type(error).__name__}).") from error
+    return count
+
+
+def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> int:
+    shown = "".join(c if c.isprintable() else "?" for c in member.name[:100])
+    parts = [part for part in member.name.split("/") if part not in ("", ".")]
+    if member.name.startswith("/") or ".." in parts or "\0" in member.name or len(member.name) > _PATH_LIMIT:
+        raise _bad(f"The bundle holds the path {shown!r}, which leads out of it or is too long.")
+    if member.isdir():
+        target.joinpath(*parts).mkdir(mode=0o755, parents=True, exist_ok=True)
+        return 0
+    if not member.isreg() or member.issparse() or not parts:
+        raise _bad(f"The bundle holds {shown!r}, which is neither a plain file nor a folder.")
+    path = target.joinpath(*parts)
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    # The folder was empty and links are refused, so no path can lead out; a name that comes twice is an error.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as output:
+        source = archive.extractfile(member)
+        assert source is not None
+        left = member.size
+        while left:
+            piece = source.read(min(_PIECE, left))
+            if not piece:
+                raise _bad(f"The bundle ends within {shown!r}.")
+            output.write(piece)
+            left -= len(piece)
+        os.fchmod(output.fileno(), 0o555 if member.mode & 0o100 else 0o444)
+    return 1
