@@ -1,0 +1,139 @@
+"""Short-lived credentials of one run, and the policies that say what every role may do in the object store.
+
+The policies are pure functions; only :func:`session_credentials` talks to the store. A session's rights are the
+intersection of its policy with its parent's, so the operator's own policy has to hold all that it hands on.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from alcove_crds import keys
+from alcove_crds.documents import StoreCredentials
+from alcove_datasets.store import http_pool, store_errors
+from minio.credentials import AssumeRoleProvider
+
+from alcove_operator.errors import OperatorError
+
+Policy = dict[str, Any]
+
+POLICY_LIMIT = 2048
+"""Characters of a session policy, from the STS API."""
+SHORTEST_SECONDS = 900
+"""A session's life at least, from the STS API."""
+
+
+def _allow(actions: list[str], bucket: str, *patterns: str) -> Policy:
+    return {
+        "Effect": "Allow",
+        "Action": [f"s3:{action}" for action in actions],
+        "Resource": [f"arn:aws:s3:::{bucket}/{pattern}" for pattern in patterns],
+    }
+
+
+def _list(bucket: str, *patterns: str) -> Policy:
+    statement: Policy = {
+        "Effect": "Allow",
+        "Action": ["s3:ListBucket"],
+        "Resource": [f"arn:aws:s3:::{bucket}"],
+    }
+    if patterns:
+        statement["Condition"] = {"StringLike": {"s3:prefix": list(patterns)}}
+    return statement
+
+
+def _policy(*statements: Policy) -> Policy:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+_PUT = ["PutObject", "AbortMultipartUpload"]
+"""Large objects are uploaded in parts; an upload that fails is taken back."""
+
+
+def recorder_policy(submission_uid: str, alias: str, attempt: int, bucket: str = keys.MAIN_BUCKET) -> Policy:
+    """Put only, and only what this attempt records. The pod's uid is not known yet when it is made."""
+    return _policy(_allow(_PUT, bucket, keys.attempt_prefix(submission_uid, alias, attempt, "*") + "/*"))
+
+
+def stage_policy(data_sha256: str | None, code_sha256: str | None, bucket: str = keys.MAIN_BUCKET) -> Policy:
+    """Get only, and only this run's dataset and code. At least one of them is given."""
+    patterns = [f"data/{data_sha256}/*"] if data_sha256 else []
+    patterns += [keys.code(code_sha256)] if code_sha256 else []
+    return _policy(_allow(["GetObject"], bucket, *patterns))
+
+
+def operator_policy(bucket: str = keys.MAIN_BUCKET) -> Policy:
+    """What it does itself, and what it hands on to runs. No solutions."""
+    return _policy(
+        _allow(["GetObject"], bucket, "teams/*", "code/*", "runs/*", "scores/*", "boards/*", "data/*"),
+        _allow(_PUT, bucket, "code/*", "runs/*"),
+        _list(bucket, "runs/*", "scores/*", "boards/*"),
+    )
+
+
+def scorer_policy(bucket: str = keys.MAIN_BUCKET, solutions: str = keys.SOLUTIONS_BUCKET) -> Policy:
+    """Reads runs beside solutions; writes scores, and the manifest of a run whose recorder could not."""
+    return _policy(
+        _allow(["GetObject"], bucket, "runs/*", "data/*", "scores/*"),
+        _allow(_PUT, bucket, "scores/*", "runs/*/manifest.json"),
+        _list(bucket, "runs/*", "data/*", "scores/*"),
+        _allow(["GetObject"], solutions, "*"),
+        _list(solutions),
+    )
+
+
+def aggregate_policy(bucket: str = keys.MAIN_BUCKET) -> Policy:
+    return _policy(
+        _allow(["GetObject"], bucket, "scores/*", "boards/*"),
+        _allow(_PUT, bucket, "boards/*"),
+        _list(bucket, "scores/*", "boards/*"),
+    )
+
+
+def publisher_policy(bucket: str = keys.MAIN_BUCKET, solutions: str = keys.SOLUTIONS_BUCKET) -> Policy:
+    """The organizer's, for datasets."""
+    return _policy(
+        _allow(["GetObject", *_PUT], bucket, "data/*"),
+        _list(bucket, "data/*"),
+        _allow(_PUT, solutions, "solutions/*"),
+    )
+
+
+def team_policy(namespace: str, bucket: str = keys.MAIN_BUCKET) -> Policy:
+    """A team's own prefix; no other team's."""
+    own = f"teams/{namespace}/*"
+    return _policy(_allow(["GetObject", "DeleteObject", *_PUT], bucket, own), _list(bucket, own))
+
+
+def session_credentials(
+    parent: StoreCredentials, endpoint: str, region: str, policy: Policy, seconds: int
+) -> StoreCredentials:
+    """Credentials that do at most what ``policy`` says, for ``seconds`` (at least :data:`SHORTEST_SECONDS`).
+
+    Raises :class:`OperatorError` where the policy is too long, :class:`StoreError` where the store fails.
+    """
+    text = json.dumps(policy, separators=(",", ":"))
+    if len(text) > POLICY_LIMIT:
+        raise OperatorError(
+            f"A store policy of {len(text)} characters is longer than the {POLICY_LIMIT} allowed.",
+            consequence="The run gets no credentials.",
+            remedy="Give the dataset a shorter alias.",
+        )
+    provider = AssumeRoleProvider(
+        sts_endpoint=endpoint,
+        access_key=parent.access_key,
+        secret_key=parent.secret_key,
+        duration_seconds=max(seconds, SHORTEST_SECONDS),
+        policy=text,
+        region=region,
+        http_client=http_pool(),
+    )
+    with store_errors("short-lived credentials"):
+        found = provider.retrieve()
+    return StoreCredentials(
+        access_key=found.access_key,
+        secret_key=found.secret_key,
+        session_token=found.session_token,
+        expires_at=found.expiration,
+    )

@@ -1,0 +1,161 @@
+"""``python -I -m alcove_operator.store_setup``: makes buckets, policies and users; any number of times.
+
+Environment: ``ALCOVE_STORE_{ENDPOINT,REGION,BUCKET,SOLUTIONS_BUCKET}``, ``ALCOVE_STORE_ADMIN_{USER,PASSWORD}``, and
+``ALCOVE_STORE_USERS``, a file ``{"users": [{"role", "access_key", "secret_key", "team"}]}`` in which ``role`` is
+operator, scorer, aggregate, publisher or team, and ``team`` the namespace of one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from alcove_crds import keys
+from alcove_datasets.errors import StoreError
+from alcove_datasets.store import client, http_pool, store_errors
+from minio import Minio, MinioAdmin
+from minio.commonconfig import ENABLED
+from minio.credentials import StaticProvider
+from minio.error import MinioAdminException, S3Error
+from minio.versioningconfig import VersioningConfig
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from alcove_operator import credentials
+from alcove_operator.errors import OperatorError, SettingsError
+
+_PATIENCE = 120.0
+"""Seconds that a store which is just starting is waited for."""
+
+
+class User(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Literal["operator", "scorer", "aggregate", "publisher", "team"]
+    access_key: str
+    secret_key: str
+    team: str = ""
+    """Namespace, of a team's user only."""
+
+    @model_validator(mode="after")
+    def _team_is_named(self) -> User:
+        if (self.role == "team") != bool(self.team):
+            raise ValueError("a team's user names its namespace, and no other user does")
+        return self
+
+
+class Users(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    users: tuple[User, ...]
+
+
+def policy_of(user: User, bucket: str, solutions: str) -> credentials.Policy:
+    match user.role:
+        case "operator":
+            return credentials.operator_policy(bucket)
+        case "scorer":
+            return credentials.scorer_policy(bucket, solutions)
+        case "aggregate":
+            return credentials.aggregate_policy(bucket)
+        case "publisher":
+            return credentials.publisher_policy(bucket, solutions)
+        case "team":
+            return credentials.team_policy(user.team, bucket)
+
+
+def make_bucket(store: Minio, bucket: str, region: str) -> None:
+    """A versioned bucket, with object lock where the store offers it. One that is there is kept as it is."""
+    with store_errors(f"making the bucket {bucket}"):
+        if not store.bucket_exists(bucket):
+            try:
+                store.make_bucket(bucket, region, object_lock=True)
+            except S3Error as error:
+                if error.code not in ("NotImplemented", "InvalidRequest"):
+                    raise
+                store.make_bucket(bucket, region)
+        if store.get_bucket_versioning(bucket).status != ENABLED:
+            store.set_bucket_versioning(bucket, VersioningConfig(ENABLED))
+
+
+def make_user(admin: MinioAdmin, user: User, policy: credentials.Policy) -> None:
+    """The user, with exactly this policy. Its secret and its policy are replaced where they differ."""
+    try:
+        # The policy first: a user never exists without its bounds.
+        admin.policy_add(policy_name=user.access_key, policy=policy)
+        admin.user_add(user.access_key, user.secret_key)
+        admin.policy_set(policy_name=user.access_key, user=user.access_key)
+    except MinioAdminException as error:
+        raise OperatorError(
+            f"The store did not make the user {user.access_key}: {error}.",
+            consequence="Whoever needs it cannot reach the store.",
+            remedy="Check the store's root credentials; the hook can be run again.",
+        ) from error
+
+
+def set_up(environment: Mapping[str, str], say: Callable[[str], None]) -> None:
+    """Raises :class:`SettingsError`, :class:`OperatorError` or :class:`StoreError`."""
+    try:
+        endpoint = environment["ALCOVE_STORE_ENDPOINT"]
+        admin_user, password = (
+            environment["ALCOVE_STORE_ADMIN_USER"],
+            environment["ALCOVE_STORE_ADMIN_PASSWORD"],
+        )
+        users = Users.model_validate_json(Path(environment["ALCOVE_STORE_USERS"]).read_bytes())
+    except (KeyError, OSError, ValidationError) as error:
+        raise SettingsError(
+            f"The environment of the store's setup is not complete ({type(error).__name__}): {error}.",
+            consequence="The store was not set up.",
+            remedy="The chart sets it; see the description of alcove_operator.store_setup.",
+        ) from error
+    region = environment.get("ALCOVE_STORE_REGION", "us-east-1")
+    bucket = environment.get("ALCOVE_STORE_BUCKET", keys.MAIN_BUCKET)
+    solutions = environment.get("ALCOVE_STORE_SOLUTIONS_BUCKET", keys.SOLUTIONS_BUCKET)
+    root = StaticProvider(admin_user, password)
+    store = client(endpoint, region, root)
+    url = urlsplit(endpoint)
+    admin = MinioAdmin(
+        endpoint=url.netloc,
+        credentials=root,
+        region=region,
+        secure=url.scheme == "https",
+        http_client=http_pool(retries=5),
+    )
+    _wait(store, say)
+    for name in (bucket, solutions):
+        make_bucket(store, name, region)
+        say(f"bucket {name}")
+    for user in users.users:
+        make_user(admin, user, policy_of(user, bucket, solutions))
+        say(f"user {user.access_key} ({user.role})")
+
+
+def _wait(store: Minio, say: Callable[[str], None]) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            with store_errors("a first look at it"):
+                store.list_buckets()
+            return
+        except StoreError as error:
+            if not error.retriable or time.monotonic() > deadline:
+                raise
+            say(f"waiting for the store: {error}")
+            time.sleep(1.0)
+
+
+def main() -> int:
+    try:
+        set_up(os.environ, lambda text: print(f"store-setup: {text}", flush=True))
+    except (OperatorError, StoreError) as error:
+        print(f"store-setup: {error}", file=sys.stderr, flush=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
