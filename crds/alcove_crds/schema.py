@@ -38,6 +38,9 @@ def structural(schema: Schema, definitions: dict[str, Schema] | None = None) -> 
         rest = {k: v for k, v in schema.items() if k not in ("anyOf", "default")}
         return structural({**options[0], **rest}, definitions)
     result = {k: v for k, v in schema.items() if k not in _DROPPED}
+    if "default" in result:
+        # The server refuses a default that its own schema does, and absent is what null means.
+        result["default"] = _without_nulls(result["default"])
     if "const" in result:
         result["enum"] = [result.pop("const")]
     if "exclusiveMinimum" in result:
@@ -53,6 +56,12 @@ def structural(schema: Schema, definitions: dict[str, Schema] | None = None) -> 
     if "description" in result:
         result["description"] = " ".join(result["description"].split())
     return result
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(child) for key, child in value.items() if child is not None}
+    return value
 
 
 def definition(kind: Kind) -> Schema:
