@@ -85,10 +85,11 @@ def make_bucket(store: Minio, bucket: str, region: str) -> None:
 def make_user(admin: MinioAdmin, user: User, policy: credentials.Policy) -> None:
     """The user, with exactly this policy. Its secret and its policy are replaced where they differ."""
     try:
-        # The policy first: a user never exists without its bounds.
-        admin.policy_add(policy_name=user.access_key, policy=policy)
-        admin.user_add(user.access_key, user.secret_key)
-        admin.policy_set(policy_name=user.access_key, user=user.access_key)
+        with store_errors(f"making the user {user.access_key}"):
+            # The policy first: a user never exists without its bounds.
+            admin.policy_add(policy_name=user.access_key, policy=policy)
+            admin.user_add(user.access_key, user.secret_key)
+            admin.policy_set(policy_name=user.access_key, user=user.access_key)
     except MinioAdminException as error:
         raise OperatorError(
             f"The store did not make the user {user.access_key}: {error}.",

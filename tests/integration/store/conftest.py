@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from alcove_crds import keys
+from alcove_crds.documents import StoreCredentials
+from alcove_datasets import store
+from alcove_operator import store_setup
+from minio import Minio
+from minio.credentials import StaticProvider
+
+from tests.cluster.api import MinioServer, minio_server
+
+REGION = "us-east-1"
+ROLES = ("operator", "scorer", "aggregate", "publisher")
+TEAMS = ("team-a", "team-b")
+
+
+@dataclass(frozen=True)
+class SetUpStore:
+    """A MinIO after the chart's hook has run, with a client for each role, and for each team by its namespace."""
+
+    server: MinioServer
+    environment: dict[str, str]
+    credentials: dict[str, StoreCredentials]
+
+    def client(self, who: str) -> Minio:
+        return self.client_of(self.credentials[who])
+
+    def client_of(self, found: StoreCredentials) -> Minio:
+        provider = StaticProvider(found.access_key, found.secret_key, found.session_token)
+        return store.client(self.server.url, REGION, provider)
+
+    @property
+    def root(self) -> Minio:
+        return store.client(
+            self.server.url, REGION, StaticProvider(self.server.access_key, self.server.secret_key)
+        )
+
+
+@pytest.fixture(scope="module")
+def set_up_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SetUpStore]:
+    users = [
+        {"role": role, "access_key": f"alcove-system.{role}", "secret_key": f"secret-of-{role}"}
+        for role in ROLES
+    ]
+    users += [
+        {"role": "team", "team": t, "access_key": f"alcove-system.team.{t}", "secret_key": f"secret-of-{t}"}
+        for t in TEAMS
+    ]
+    path: Path = tmp_path_factory.mktemp("users") / "users.json"
+    path.write_text(json.dumps({"users": users}))
+    with minio_server(lambda _: None) as server:
+        environment = {
+            "ALCOVE_STORE_ENDPOINT": server.url,
+            "ALCOVE_STORE_REGION": REGION,
+            "ALCOVE_STORE_ADMIN_USER": server.access_key,
+            "ALCOVE_STORE_ADMIN_PASSWORD": server.secret_key,
+            "ALCOVE_STORE_USERS": str(path),
+        }
+        store_setup.set_up(environment, lambda _: None)
+        credentials = {
+            user.get("team", user["role"]): StoreCredentials(
+                access_key=user["access_key"], secret_key=user["secret_key"]
+            )
+            for user in users
+        }
+        found = SetUpStore(server, environment, credentials)
+        for key in (
+            "data/d1/manifest.json", "code/c1.tar.gz", "code/c2.tar.gz", "teams/team-a/bundles/b.tar.gz",
+            "teams/team-b/bundles/b.tar.gz", "runs/u1/table/1-p/manifest.json", "scores/u1/s.json",
+            "boards/ns.c/practice/table.json",
+        ):  # fmt: skip
+            store.put_bytes(found.root, keys.MAIN_BUCKET, key, b"{}")
+        store.put_bytes(found.root, keys.SOLUTIONS_BUCKET, keys.solution("s1"), b"1 0\n")
+        yield found

@@ -1,0 +1,185 @@
+"""Who may do what in a real MinIO: everything that a role needs works, and a sample of all else does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from alcove_crds import keys
+from alcove_datasets import store
+from alcove_datasets.errors import StoreConflictError, StoreDeniedError, StoreNotFoundError
+from alcove_operator import credentials, store_setup
+from alcove_operator.errors import OperatorError
+from minio import Minio
+
+from .conftest import REGION, SetUpStore
+
+MAIN, SOLUTIONS = keys.MAIN_BUCKET, keys.SOLUTIONS_BUCKET
+SOLUTION = keys.solution("s1")
+
+Try = Callable[[Minio], object]
+
+
+def get(key: str, bucket: str = MAIN) -> Try:
+    return lambda client: store.get_bytes(client, bucket, key)
+
+
+def put(key: str, bucket: str = MAIN) -> Try:
+    return lambda client: store.put_bytes(client, bucket, key, b"{}")
+
+
+def listing(prefix: str, bucket: str = MAIN) -> Try:
+    return lambda client: store.list_keys(client, bucket, prefix)
+
+
+def delete(key: str, bucket: str = MAIN) -> Try:
+    def remove(client: Minio) -> None:
+        with store.store_errors(f"deleting {key}"):
+            client.remove_object(bucket, key)
+
+    return remove
+
+
+def is_denied(attempt: Try, client: Minio) -> bool:
+    try:
+        attempt(client)
+    except StoreDeniedError:
+        return True
+    return False
+
+
+ALLOWED: dict[str, list[Try]] = {
+    "operator": [
+        get("teams/team-a/bundles/b.tar.gz"), put("code/c3.tar.gz"), get("code/c1.tar.gz"),
+        get("runs/u1/table/1-p/manifest.json"), listing("runs/u1/"), put(keys.verdict("u1", "table")),
+        get("scores/u1/s.json"), listing("scores/u1/"), get("boards/ns.c/practice/table.json"),
+    ],
+    "scorer": [
+        get("runs/u1/table/1-p/manifest.json"), listing("runs/u1/"), put("runs/u1/table/1-p/manifest.json"),
+        get(SOLUTION, SOLUTIONS), get("data/d1/manifest.json"), listing("data/d1/"), put("scores/u1/s2.json"),
+    ],
+    "aggregate": [get("scores/u1/s.json"), put("boards/ns.c/practice/table.json")],
+    "publisher": [put("data/d2/manifest.json"), get("data/d1/manifest.json"), put(keys.solution("s2"), SOLUTIONS)],
+    "team-a": [put("teams/team-a/bundles/n.tar.gz"), get("teams/team-a/bundles/b.tar.gz"), listing("teams/team-a/")],
+}  # fmt: skip
+
+DENIED: dict[str, list[Try]] = {
+    "operator": [
+        get(SOLUTION, SOLUTIONS), listing("", SOLUTIONS), put(SOLUTION, SOLUTIONS), put("data/d1/x"),
+        put("scores/u1/s.json"), put("boards/ns.c/practice/table.json"), put("teams/team-a/x"),
+        delete("code/c1.tar.gz"), delete("runs/u1/table/1-p/manifest.json"),
+    ],
+    "scorer": [
+        put("runs/u1/table/1-p/rec/00000000.json"), put("code/c1.tar.gz"), put("boards/ns.c/practice/table.json"),
+        put(SOLUTION, SOLUTIONS), get("teams/team-a/bundles/b.tar.gz"), delete("runs/u1/table/1-p/manifest.json"),
+    ],
+    "aggregate": [
+        get(SOLUTION, SOLUTIONS), get("runs/u1/table/1-p/manifest.json"), put("scores/u1/s.json"),
+        get("data/d1/manifest.json"), get("code/c1.tar.gz"),
+    ],
+    "publisher": [
+        get(SOLUTION, SOLUTIONS), get("code/c1.tar.gz"), put("scores/u1/s.json"), get("teams/team-a/bundles/b.tar.gz"),
+    ],
+    "team-a": [
+        get("teams/team-b/bundles/b.tar.gz"), put("teams/team-b/bundles/x"), listing("teams/team-b/"), listing(""),
+        listing("teams/"), get("data/d1/manifest.json"), get("code/c1.tar.gz"), get("scores/u1/s.json"),
+        get(SOLUTION, SOLUTIONS), put("runs/u1/table/1-p/manifest.json"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("who", ALLOWED)
+def test_a_role_can_do_its_work(set_up_store: SetUpStore, who: str) -> None:
+    for attempt in ALLOWED[who]:
+        attempt(set_up_store.client(who))
+
+
+@pytest.mark.parametrize("who", DENIED)
+def test_a_role_can_do_nothing_else(set_up_store: SetUpStore, who: str) -> None:
+    for number, attempt in enumerate(DENIED[who]):
+        assert is_denied(attempt, set_up_store.client(who)), f"{who} was allowed number {number}"
+
+
+def test_setting_up_again_changes_nothing(set_up_store: SetUpStore) -> None:
+    said: list[str] = []
+    store_setup.set_up(set_up_store.environment, said.append)
+    test_a_role_can_do_its_work(set_up_store, "team-a")
+    test_a_role_can_do_nothing_else(set_up_store, "team-a")
+    assert len(said) == 2 + 6
+
+
+def test_buckets_keep_every_version(set_up_store: SetUpStore) -> None:
+    for bucket in (MAIN, SOLUTIONS):
+        assert set_up_store.root.get_bucket_versioning(bucket).status == "Enabled"
+
+
+def test_a_run_s_credentials_put_below_its_prefix_and_do_nothing_else(set_up_store: SetUpStore) -> None:
+    session = credentials.session_credentials(
+        set_up_store.credentials["operator"],
+        set_up_store.server.url,
+        REGION,
+        credentials.recorder_policy("u1", "table", 1),
+        900,
+    )
+    assert session.session_token
+    assert session.expires_at is not None
+    client = set_up_store.client_of(session)
+    own = keys.attempt_prefix("u1", "table", 1, "pod-1")
+    put(keys.record(own, 0))(client)
+    store.put_bytes(client, MAIN, keys.snapshot(own, 0), bytes(12 << 20))  # in parts
+    forbidden: list[Try] = [
+        get(keys.record(own, 0)), listing(own), delete(keys.record(own, 0)),
+        put(keys.record(keys.attempt_prefix("u1", "table", 2, "pod-1"), 0)),
+        put(keys.record(keys.attempt_prefix("u1", "table", 11, "pod-1"), 0)),
+        put(keys.record(keys.attempt_prefix("u1", "text", 1, "pod-1"), 0)),
+        put(keys.record(keys.attempt_prefix("u2", "table", 1, "pod-1"), 0)),
+        put(keys.verdict("u1", "table")), put("scores/u1/s.json"), put("code/c1.tar.gz"),
+        get("data/d1/manifest.json"), get(SOLUTION, SOLUTIONS), put(SOLUTION, SOLUTIONS), listing("", SOLUTIONS),
+    ]  # fmt: skip
+    for number, attempt in enumerate(forbidden):
+        assert is_denied(attempt, client), f"number {number} was allowed"
+
+
+def test_staging_credentials_read_this_run_s_input_and_do_nothing_else(set_up_store: SetUpStore) -> None:
+    session = credentials.session_credentials(
+        set_up_store.credentials["operator"],
+        set_up_store.server.url,
+        REGION,
+        credentials.stage_policy("d1", "c1"),
+        900,
+    )
+    client = set_up_store.client_of(session)
+    get("data/d1/manifest.json")(client)
+    get("code/c1.tar.gz")(client)
+    for attempt in (
+        get("code/c2.tar.gz"), get("data/d2/manifest.json"), put("data/d1/x"), put("runs/u1/table/1-p/x"),
+        get("runs/u1/table/1-p/manifest.json"), get(SOLUTION, SOLUTIONS), listing("data/d1/"),
+    ):  # fmt: skip
+        assert is_denied(attempt, client)
+
+
+def test_a_policy_that_is_too_long_is_said_before_it_is_sent(set_up_store: SetUpStore) -> None:
+    with pytest.raises(OperatorError, match="2048"):
+        credentials.session_credentials(
+            set_up_store.credentials["operator"],
+            set_up_store.server.url,
+            REGION,
+            credentials.recorder_policy("u" * 2048, "table", 1),
+            900,
+        )
+
+
+def test_what_is_written_once_is_not_written_again(set_up_store: SetUpStore) -> None:
+    operator = set_up_store.client("operator")
+    key = keys.verdict("u9", "table")
+    store.put_if_absent(operator, MAIN, key, b"first")
+    with pytest.raises(StoreConflictError):
+        store.put_if_absent(operator, MAIN, key, b"second")
+    assert store.get_bytes(operator, MAIN, key) == b"first"
+    with pytest.raises(StoreDeniedError):
+        store.put_if_absent(operator, MAIN, "scores/u9/x", b"{}")
+
+
+def test_an_absent_object_is_told_from_a_forbidden_one(set_up_store: SetUpStore) -> None:
+    with pytest.raises(StoreNotFoundError):
+        store.get_bytes(set_up_store.client("scorer"), MAIN, "runs/u1/absent")
