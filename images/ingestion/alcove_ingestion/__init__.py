@@ -1,1 +1,1 @@
-"""Runs a participant's model.py inside the ingestion image."""
+"""Runs a participant's ``model.py``: ``python -I -m alcove_ingestion``."""

@@ -1,0 +1,81 @@
+"""What ``Model(metadata)`` is given: the interface of the AutoDL starting kit over our metadata."""
+
+# ruff: noqa: ARG002 — bundle_index is part of that interface; a dataset has one matrix a step, so it is always 0.
+
+from __future__ import annotations
+
+from alcove_datasets.metadata import Domain, Format, Metadata
+from alcove_datasets.reader import Part
+
+
+class ModelMetadata:
+    """Describes the dataset that the model is to learn. Sizes are −1 where they vary between examples.
+
+    The ``get_…`` methods are those of the AutoDL challenge's public starting kit; ``array_shape`` and
+    ``domain`` are ours.
+    """
+
+    def __init__(self, test: Part) -> None:
+        self._path = test.path
+        self._metadata: Metadata = test.metadata
+
+    @property
+    def array_shape(self) -> tuple[int, int, int, int]:
+        """Time × rows × columns × channels of one example, as ``train`` and ``test`` hand it out."""
+        return self._metadata.shape
+
+    @property
+    def domain(self) -> Domain:
+        """``tabular``, ``series``, ``text``, ``image`` or ``video``, as told by the shape."""
+        return self._metadata.domain
+
+    @property
+    def is_sequence(self) -> bool:
+        return self._metadata.is_sequence
+
+    def get_dataset_name(self) -> str:
+        """Folder of the test part, as in the starting kit."""
+        return str(self._path)
+
+    def size(self) -> int:
+        """Number of test examples: rows of a prediction."""
+        return self._metadata.n_examples
+
+    def get_output_size(self) -> int:
+        """Number of labels: columns of a prediction."""
+        return self._metadata.n_labels
+
+    def get_bundle_size(self) -> int:
+        return 1
+
+    def get_sequence_size(self) -> int:
+        return self._metadata.sequence_size
+
+    def get_matrix_size(self, bundle_index: int = 0) -> tuple[int, int]:
+        """Rows and columns."""
+        return self._metadata.rows, self._metadata.cols
+
+    def get_num_channels(self, bundle_index: int = 0) -> int:
+        """Channels; in text the size of the vocabulary, of which an example holds token numbers."""
+        return self._metadata.frame_channels
+
+    def get_tensor_size(self, bundle_index: int = 0) -> tuple[int, int, int]:
+        return self._metadata.rows, self._metadata.cols, self._metadata.frame_channels
+
+    def get_tensor_shape(self, bundle_index: int = 0) -> tuple[int, int, int, int]:
+        return self._metadata.sequence_size, *self.get_tensor_size()
+
+    def is_compressed(self, bundle_index: int = 0) -> bool:
+        return self._metadata.format is Format.COMPRESSED
+
+    def is_sparse(self, bundle_index: int = 0) -> bool:
+        return self._metadata.format is Format.SPARSE
+
+    def get_label_to_index_map(self) -> dict[str, int]:
+        return dict(self._metadata.labels)
+
+    def get_channel_to_index_map(self) -> dict[str, int]:
+        return dict(self._metadata.channel_names)
+
+    def get_feature_to_index_map(self) -> dict[str, int]:
+        return dict(self._metadata.features)

@@ -1,0 +1,96 @@
+"""Calling the participant's code, and showing what it raised."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from alcove_datasets.errors import DatasetsError
+
+from alcove_ingestion.errors import ModelError, ParticipantCodeError
+
+Framework = Literal["tensorflow", "numpy"]
+
+
+@contextmanager
+def participant_code(folder: Path) -> Iterator[None]:
+    """Turns whatever the participant's code raises into a ParticipantCodeError with its own frames alone.
+
+    A damaged dataset, met while the code iterates over it, stays what it is.
+    """
+    try:
+        yield
+    except DatasetsError:
+        raise
+    except Exception as error:
+        raise ParticipantCodeError(participant_traceback(error, folder)) from None
+
+
+def participant_traceback(error: BaseException, folder: Path) -> str:
+    """The traceback of an error and of what caused it, reduced to lines of files below ``folder``."""
+    trace = traceback.TracebackException.from_exception(error)
+    _reduce(trace, str(folder.resolve()))
+    return "".join(trace.format()).rstrip()
+
+
+def _reduce(trace: traceback.TracebackException, folder: str) -> None:
+    own = [f for f in trace.stack if str(Path(f.filename).resolve()).startswith(folder + "/")]
+    trace.stack = traceback.StackSummary.from_list(own)
+    for linked in (trace.__cause__, trace.__context__):
+        if linked is not None:
+            _reduce(linked, folder)
+
+
+def load_model_class(folder: Path) -> type:
+    """Imports ``model.py`` from the code folder, which comes first on the module search path.
+
+    Raises:
+        ModelError: there is no ``model.py``, or no class ``Model`` with the methods in it.
+        ParticipantCodeError: importing it failed.
+    """
+    if not (folder / "model.py").is_file():
+        found = (
+            ", ".join(sorted(path.name for path in folder.iterdir())[:8]) if folder.is_dir() else "no folder"
+        )
+        raise ModelError(
+            f"There is no model.py in the submitted code (found: {found or 'nothing'}). Nothing was run. "
+            "Put model.py with a class Model at the top of the bundle, not in a folder of it."
+        )
+    sys.path.insert(0, str(folder))
+    with participant_code(folder):
+        module = importlib.import_module("model")
+    model_class = getattr(module, "Model", None)
+    if not isinstance(model_class, type):
+        raise ModelError("model.py has no class Model. Nothing was run. Define it, with train and test.")
+    for method in ("train", "test"):
+        if not callable(getattr(model_class, method, None)):
+            raise ModelError(
+                f"The class Model in model.py has no method {method}. Nothing was run. Define it."
+            )
+    return model_class
+
+
+def framework_of(model_class: Any) -> Framework:
+    """What its datasets are to be: its attribute ``framework``, or what is installed.
+
+    Raises:
+        ModelError: it names something else, or TensorFlow where that is not installed.
+    """
+    installed = importlib.util.find_spec("tensorflow") is not None
+    wanted = getattr(model_class, "framework", "tensorflow" if installed else "numpy")
+    if wanted == "tensorflow" and not installed:
+        raise ModelError(
+            "Model.framework is 'tensorflow', but TensorFlow is not installed here. Nothing was run. "
+            'Set framework = "numpy" in the class, or install TensorFlow.'
+        )
+    if wanted == "tensorflow":
+        return "tensorflow"
+    if wanted == "numpy":
+        return "numpy"
+    raise ModelError(f"Model.framework is {wanted!r}. Nothing was run. Set it to 'numpy' or 'tensorflow'.")

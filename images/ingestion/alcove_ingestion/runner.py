@@ -1,0 +1,54 @@
+"""The loop of ``train`` and ``test``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from alcove_datasets.reader import Part, open_dataset
+
+from alcove_ingestion.go import Clock
+from alcove_ingestion.metadata import ModelMetadata
+from alcove_ingestion.participant import Framework, framework_of, load_model_class, participant_code
+from alcove_ingestion.prediction import checked, save
+
+
+def run(data: Path, code: Path, out: Path, clock: Clock) -> int:
+    """Runs the model until it is done or the budget is over; returns the number of predictions saved.
+
+    Raises:
+        IngestionError: the participant's code raised, or does not keep to the interface.
+        alcove_datasets.errors.FormatError: the dataset is damaged.
+    """
+    dataset = open_dataset(data)
+    model_class = load_model_class(code)
+    framework = framework_of(model_class)
+    train, test = _feed(dataset.train, framework), _feed(dataset.test, framework)
+    shape = (dataset.test.metadata.n_examples, dataset.test.metadata.n_labels)
+    with participant_code(code):
+        model: Any = model_class(ModelMetadata(dataset.test))
+    saved = 0
+    while not (getattr(model, "done_training", False) or _over(clock)):
+        with participant_code(code):
+            model.train(train, remaining_time_budget=clock.remaining())
+            returned = model.test(test, remaining_time_budget=clock.remaining())
+        if returned is None:
+            break
+        save(checked(returned, shape), out, saved)
+        print(f"[alcove] prediction {saved} saved {clock.elapsed():.2f} s after the go")
+        saved += 1
+    return saved
+
+
+def _over(clock: Clock) -> bool:
+    remaining = clock.remaining()
+    return remaining is not None and remaining <= 0
+
+
+def _feed(part: Part, framework: Framework) -> Any:
+    """What ``train`` and ``test`` get: (features, label) of each example, in the same order each time."""
+    if framework == "numpy":
+        return part
+    from alcove_datasets.tf_reader import tf_dataset  # Loads TensorFlow, which not everybody has.
+
+    return tf_dataset(part)
