@@ -10,6 +10,7 @@ from typing import Literal
 from alcove_scorer.errors import InputError
 from alcove_scorer.metrics import Metric, metric
 
+NANO = 1_000_000_000
 CurveShape = Literal["trapezoid", "step"]
 
 
@@ -71,14 +72,14 @@ class Point:
     score: float
 
 
-def counted_ns(t_ns: int, seen_ns: int, budget_ns: int) -> int | None:
-    """When a snapshot counts, in nanoseconds since the go; None where it is late.
+def counted_seconds(t_ns: int, seen_ns: int, budget: float) -> float | None:
+    """When a snapshot counts, in seconds since the go; None where it is late.
 
-    ``t_ns`` is when the recorder held its last byte, ``seen_ns`` when it first saw the file.
+    ``t_ns`` is when the recorder held its last byte, ``seen_ns`` when it first saw the file, nanoseconds since the go.
     """
-    if t_ns <= budget_ns:
-        return t_ns
-    return budget_ns if seen_ns <= budget_ns else None
+    if t_ns <= round(budget * NANO):
+        return min(t_ns / NANO, budget)
+    return budget if seen_ns <= round(budget * NANO) else None
 
 
 def axis(seconds: float, rules: Rules) -> float:

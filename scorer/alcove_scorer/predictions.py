@@ -25,6 +25,11 @@ def kind_of(name: str) -> Kind:
     return "npy" if name.endswith(".npy") else "text"
 
 
+def size_limit(n_test: int, n_labels: int) -> int:
+    """Bytes that a prediction of this shape has at most, in either form."""
+    return (n_test + 1) * n_labels * MAX_TEXT_CELL + MAX_HEADER
+
+
 def parse_prediction(data: Buffer, kind: Kind, n_test: int, n_labels: int) -> Prediction:
     """The n_test × n_labels array in a prediction file, all finite; a view of ``data`` where that can be.
 
@@ -76,7 +81,7 @@ def _shape_text(shape: tuple[int, ...]) -> str:
 
 def _parse_text(data: Buffer, n_test: int, n_labels: int) -> Prediction:
     """The AutoDL text form: a row a line, numbers separated by white space; empty lines are skipped."""
-    if len(data) > (n_test + 1) * n_labels * MAX_TEXT_CELL:
+    if len(data) > size_limit(n_test, n_labels):
         raise PredictionError(f"{len(data)} bytes: too long for {n_test} × {n_labels} numbers as text")
     text = bytes(data)
     odd = re.search(rb"[^0-9eE+\-.\s]", text)

@@ -12,12 +12,10 @@ from pathlib import Path
 from alcove_crds.documents import Manifest
 from pydantic import ValidationError
 
-from alcove_scorer.curves import Rules, axis, counted_ns
+from alcove_scorer.curves import NANO, Rules, axis, counted_seconds
 from alcove_scorer.errors import InputError
 from alcove_scorer.predictions import Kind, kind_of, parse_solution
 from alcove_scorer.scoring import Outcome, RunScorer
-
-NANO = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -116,8 +114,8 @@ def _from_manifest(folder: Path, path: Path, budget: float) -> Iterator[Listed]:
         if record.refused is not None:
             yield Listed(record.seq, record.name, kind, None, None, refused=record.refused)
             continue
-        counted = counted_ns(record.t_ns, record.seen_ns, round(budget * NANO))
-        seconds = record.t_ns / NANO if counted is None else counted / NANO
+        counted = counted_seconds(record.t_ns, record.seen_ns, budget)
+        seconds = record.t_ns / NANO if counted is None else counted
         data = folder / "snap" / f"{record.seq:08d}.bin"
         yield Listed(record.seq, record.name, kind, seconds, data, record.sha256)
 

@@ -1,0 +1,38 @@
+"""``python -m alcove_scorer score|aggregate|check``: the scorer's jobs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+
+from alcove_datasets.errors import DatasetsError
+
+from alcove_scorer import jobs
+from alcove_scorer.errors import DamagedError, InputError, ScorerError
+
+JOBS = ("score", "aggregate", "check")
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one job and returns its exit status, having said in the termination message what went wrong."""
+    try:
+        if len(arguments) != 1 or arguments[0] not in JOBS:
+            raise InputError(f"usage: python -m alcove_scorer {'|'.join(JOBS)}")
+        # Only the job's own libraries are loaded: a scorer is started for every submission.
+        run: Callable[[], int] = import_module(f"alcove_scorer.job_{arguments[0]}").run
+        return run()
+    except (ScorerError, DatasetsError) as error:
+        jobs.leave_message(str(error))
+        return status(error)
+
+
+def status(error: ScorerError | DatasetsError) -> int:
+    """The exit status that says whose fault it is and whether another try helps."""
+    if error.retry if isinstance(error, ScorerError) else error.retriable:
+        return jobs.AWAY
+    return jobs.DAMAGED if isinstance(error, DamagedError | DatasetsError) else jobs.WRONG
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

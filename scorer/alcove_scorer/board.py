@@ -1,0 +1,249 @@
+"""The leaderboard of one phase: scores to entries, the same as text, and what the page says of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+from alcove_crds.documents import AggregateRequest, BoardSubmission, ScoredRun, ScoreResult
+from alcove_crds.leaderboard import DatasetScore, Entry, LeaderboardStatus
+
+from alcove_scorer.curves import Rules, rules
+from alcove_scorer.ranks import Ranking, bootstrap_intervals, rank
+from alcove_scorer.significance import Friedman, critical_difference, friedman, kendall_w
+
+Floats = npt.NDArray[np.float64]
+RESAMPLES = 1000
+TABLE_CHARACTERS = 65536
+"""Of ``status.table`` at most, as the API allows."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One team: its counted submission, its runs by dataset, its place."""
+
+    submission: BoardSubmission
+    runs: Mapping[str, ScoredRun]
+    rank: int
+    value: float | None
+    """What the method orders by; None where a missing run leaves none."""
+    mean_rank: float
+    interval: tuple[float, float]
+    ranks: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Board:
+    request: AggregateRequest
+    rows: tuple[Row, ...]
+    """Best first."""
+    problems: tuple[str, ...]
+    rules: Rules | None
+    """Of the scores; None where there are none."""
+    friedman: Friedman | None
+    kendall_w: float | None
+    cd: float | None
+
+
+def make_board(
+    request: AggregateRequest, results: Mapping[str, ScoreResult], problems: Sequence[str] = ()
+) -> Board:
+    """Ranks the entries that have a result (by submission UID); ``problems`` says why others have none."""
+    present = sorted(
+        (entry for entry in request.entries if entry.submission_uid in results),
+        key=lambda entry: (entry.created_at, entry.submission_uid),
+    )
+    if not present or not request.datasets:
+        return Board(request, (), tuple(problems), None, None, None, None)
+    runs = [{run.alias: run for run in results[entry.submission_uid].runs} for entry in present]
+    settings = _rules(results[present[0].submission_uid])
+    scores = np.array([[_alc(by_alias, alias) for alias in request.datasets] for by_alias in runs])
+    # Errors are relative to those of knowing nothing: a phase names no baseline.
+    baseline = np.full(len(request.datasets), settings.metric.chance)
+    ranking = rank(scores, request.method, baseline)
+    intervals = bootstrap_intervals(scores, request.method, baseline, resamples=RESAMPLES)
+    rows = [
+        _row(entry, by_alias, ranking, intervals, i, request.datasets)
+        for i, (entry, by_alias) in enumerate(zip(present, runs, strict=True))
+    ]
+    return Board(
+        request,
+        tuple(sorted(rows, key=lambda row: row.rank)),
+        tuple(problems),
+        settings,
+        friedman(ranking.ranks),
+        kendall_w(ranking.ranks),
+        critical_difference(len(rows), len(request.datasets)),
+    )
+
+
+def _rules(result: ScoreResult) -> Rules:
+    scoring = result.scoring
+    return rules(result.budget_seconds, scoring.scheme, scoring.metric, result.t0_seconds, scoring.curve)
+
+
+def _alc(runs: Mapping[str, ScoredRun], alias: str) -> float:
+    run = runs.get(alias)
+    return math.nan if run is None or run.alc is None else run.alc
+
+
+def _row(
+    entry: BoardSubmission,
+    runs: Mapping[str, ScoredRun],
+    ranking: Ranking,
+    intervals: Floats,
+    i: int,
+    datasets: Sequence[str],
+) -> Row:
+    value = float(ranking.value[i])
+    return Row(
+        entry,
+        runs,
+        int(ranking.rank[i]),
+        None if math.isnan(value) else value,
+        float(ranking.mean_rank[i]),
+        (float(intervals[i, 0]), float(intervals[i, 1])),
+        dict(zip(datasets, ranking.ranks[i].tolist(), strict=True)),
+    )
+
+
+def shown_alc(row: Row, alias: str, decimals: int) -> float | None:
+    run = row.runs.get(alias)
+    return None if run is None or run.alc is None else round(run.alc, decimals)
+
+
+def missing_cause(row: Row, alias: str) -> str:
+    """Why a run has no score: a crash is not a zero."""
+    run = row.runs.get(alias)
+    return "no run" if run is None else run.cause or "no score"
+
+
+def as_status(board: Board, updated_at: datetime) -> LeaderboardStatus:
+    request = board.request
+    top = board.rows[: min(request.top, 100)]
+    return LeaderboardStatus(
+        generation=request.generation,
+        updated_at=updated_at,
+        teams=len(board.rows),
+        leader=board.rows[0].submission.team if board.rows else "",
+        table=as_text(board),
+        entries=tuple(
+            Entry(
+                rank=row.rank,
+                team=row.submission.team,
+                submission=row.submission.submission,
+                submission_uid=row.submission.submission_uid,
+                average_rank=row.mean_rank,
+                rank_low=row.interval[0],
+                rank_high=row.interval[1],
+                scores=tuple(
+                    DatasetScore(
+                        dataset=alias, alc=shown_alc(row, alias, request.decimals), rank=row.ranks[alias]
+                    )
+                    for alias in request.datasets
+                ),
+            )
+            for row in top
+        ),
+    )
+
+
+def as_document(board: Board, updated_at: datetime) -> dict[str, object]:
+    """``table.json``: every entry, rounded as the phase says."""
+    request = board.request
+    test = board.friedman
+    return {
+        "competition": request.competition,
+        "phase": request.phase,
+        "generation": request.generation,
+        "updated_at": updated_at.isoformat(),
+        "method": request.method,
+        "entries": [
+            {
+                "rank": row.rank,
+                "team": row.submission.team,
+                "submission": row.submission.submission,
+                "submission_uid": row.submission.submission_uid,
+                "value": row.value,
+                "average_rank": row.mean_rank,
+                "interval": list(row.interval),
+                "scores": [
+                    {
+                        "dataset": alias,
+                        "alc": shown_alc(row, alias, request.decimals),
+                        "rank": row.ranks[alias],
+                        "cause": row.runs[alias].cause if alias in row.runs else "",
+                    }
+                    for alias in request.datasets
+                ],
+            }
+            for row in board.rows
+        ],
+        "friedman": None
+        if test is None
+        else {
+            "chi2": test.chi2,
+            "p": test.p,
+            "f": test.f if math.isfinite(test.f) else None,
+            "f_p": test.f_p,
+        },
+        "kendall_w": board.kendall_w,
+        "critical_difference": board.cd,
+        "problems": list(board.problems),
+    }
+
+
+def as_text(board: Board) -> str:
+    """The table in columns of fixed width, best first; cut, with a last line that says so, where it is too long."""
+    request = board.request
+    header = [
+        "RANK",
+        "TEAM",
+        "SUBMISSION",
+        "MEAN-RANK",
+        "95%",
+        *(alias.upper() for alias in request.datasets),
+    ]
+    cells = [
+        [
+            str(row.rank),
+            row.submission.team,
+            row.submission.submission,
+            f"{row.mean_rank:.2f}",
+            "{:g}-{:g}".format(*row.interval),
+            *(_cell(row, alias, request.decimals) for alias in request.datasets),
+        ]
+        for row in board.rows[: request.top]
+    ]
+    if not cells:
+        return "No entries yet."
+    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    lines: list[str] = []
+    room = TABLE_CHARACTERS - 80
+    for row in [header, *cells]:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        room -= len(line) + 1
+        if room < 0:
+            break
+        lines.append(line)
+    hidden = len(board.rows) - (len(lines) - 1)
+    if hidden:
+        lines.append(f"… and {hidden} more in the store's table.json")
+    return "\n".join(lines)
+
+
+def _cell(row: Row, alias: str, decimals: int) -> str:
+    alc = shown_alc(row, alias, decimals)
+    return missing_cause(row, alias) if alc is None else f"{alc:.{decimals}f} ({row.ranks[alias]:g})"
+
+
+def order_text(method: str) -> tuple[str, str]:
+    """What the method orders by, in a sentence and as a heading."""
+    return {
+        "copeland": ("Copeland's score", "Wins"),
+        "relative": ("mean error relative to chance", "Error"),
+    }.get(method, ("mean rank", "Mean rank"))

@@ -1,0 +1,165 @@
+"""Follows the runs of one submission in the store and scores every snapshot once, as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from alcove_crds import keys
+from alcove_crds.documents import (
+    CurvePoint,
+    LiveRun,
+    Record,
+    Refusal,
+    ScoreDataset,
+    ScoredRun,
+    ScoreRequest,
+    Verdict,
+)
+
+from alcove_scorer.curves import NANO, Point, Rules, counted_seconds
+from alcove_scorer.errors import DamagedError
+from alcove_scorer.feedback import Shown, shown
+from alcove_scorer.metrics import Solution
+from alcove_scorer.predictions import size_limit
+from alcove_scorer.scoring import RunScorer, preview_rows
+from alcove_scorer.store import Attempt, Runs, next_head
+
+
+@dataclass
+class AttemptReader:
+    """One attempt, read as far as it goes. A failed read changes nothing, so it can be tried again."""
+
+    runs: Runs
+    prefix: str
+    scorer: RunScorer
+    records: list[Record] = field(default_factory=list)
+    head: str | None = None
+
+    def advance(self) -> None:
+        """Reads and scores what has come. Raises DamagedError, or the store's errors."""
+        self.feed(self.runs.records(self.prefix, len(self.records)))
+
+    def feed(self, records: Iterable[Record]) -> None:
+        for record in records:
+            head = next_head(self.prefix, len(self.records), self.head, record)
+            self._score(record)
+            self.records.append(record)
+            self.head = head
+
+    def _score(self, record: Record) -> None:
+        number, name = record.seq, record.name
+        budget = self.scorer.rules.budget
+        seconds = counted_seconds(record.t_ns, record.seen_ns, budget)
+        most = size_limit(*self.scorer.solution.shape)
+        if record.refused is not None or record.sha256 is None:
+            self.scorer.refuse(number, name, record.refused or "it was recorded without data")
+        elif seconds is None:
+            late = f"late: first seen {record.seen_ns / NANO:.3f} s after the go, the budget is {budget:g} s"
+            self.scorer.refuse(number, name, late)
+        elif record.bytes > most:
+            self.scorer.refuse(
+                number, name, f"{record.bytes} bytes: a prediction of its shape has at most {most}"
+            )
+        else:
+            data = self.runs.snapshot(self.prefix, record)
+            self.scorer.add(number, name, seconds, data, "npy" if record.kind == "npy" else "text")
+
+    def close(self, verdict: Verdict) -> str:
+        """Reads the rest, checks it against the manifest, or seals one. Returns the manifest's digest."""
+        self.advance()
+        found = self.runs.manifest(self.prefix)
+        if found is None:
+            return self.runs.seal(verdict, self.prefix, self.scorer.rules.budget, tuple(self.records))
+        manifest, digest = found
+        if list(manifest.records[: len(self.records)]) != self.records:
+            raise DamagedError(f"{keys.manifest(self.prefix)} does not list the records that lie beside it")
+        self.feed(manifest.records[len(self.records) :])
+        return digest
+
+
+@dataclass
+class RunFollower:
+    """One dataset of the submission: the newest attempt while it is live, the verdict's at the end."""
+
+    runs: Runs
+    request: ScoreRequest
+    dataset: ScoreDataset
+    rules: Rules
+    solution: Solution
+    readers: dict[Attempt, AttemptReader] = field(default_factory=dict)
+    newest: AttemptReader | None = None
+    verdict: Verdict | None = None
+    result: ScoredRun | None = None
+
+    def advance(self) -> None:
+        """One round; sets ``result`` once the verdict is there and everything has been scored."""
+        if self.result is not None:
+            return
+        attempts, decided = self.runs.attempts(self.dataset.alias)
+        if decided:
+            self.verdict = self.verdict or self.runs.verdict(self.dataset.alias)
+            self.result = self._close(self.verdict)
+        elif attempts:
+            self.newest = self._reader(attempts[-1])
+            try:
+                self.newest.advance()
+            except DamagedError:
+                return  # whether this attempt is scored at all, and damage matters, is for the verdict to say
+
+    def _reader(self, attempt: Attempt) -> AttemptReader:
+        if attempt not in self.readers:
+            feedback, sha256 = self.request.feedback, self.dataset.solution_sha256
+            rows = preview_rows(sha256, len(self.solution), feedback.test_fraction)
+            scorer = RunScorer(self.rules, self.solution, rows if feedback.mode == "live" else None)
+            self.readers[attempt] = AttemptReader(
+                self.runs, self.runs.prefix(self.dataset.alias, attempt), scorer
+            )
+        return self.readers[attempt]
+
+    def _close(self, verdict: Verdict) -> ScoredRun:
+        if verdict.attempt is None or verdict.pod_uid is None:
+            return self._scored(verdict, None, None)
+        reader = self._reader(Attempt(verdict.attempt, verdict.pod_uid))
+        manifest = reader.close(verdict)
+        self.newest = reader
+        return self._scored(verdict, reader, manifest)
+
+    def _scored(self, verdict: Verdict, reader: AttemptReader | None, manifest: str | None) -> ScoredRun:
+        outcome = reader.scorer.outcome() if reader else None
+        valid = outcome is not None and outcome.final_score is not None
+        # A run that failed says more by its own cause than by having predicted nothing.
+        cause = verdict.cause if valid or verdict.phase == "Failed" else "NoPredictions"
+        return ScoredRun(
+            alias=self.dataset.alias,
+            dataset=self.dataset.name,
+            attempt=verdict.attempt,
+            cause=cause,
+            alc=outcome.alc if outcome and valid else None,
+            final_score=outcome.final_score if outcome else None,
+            snapshots=sum(record.sha256 is not None for record in reader.records) if reader else 0,
+            points=tuple(CurvePoint(t=p.seconds, score=p.score) for p in outcome.points) if outcome else (),
+            refused=tuple(Refusal(seq=r.number, name=r.name, reason=r.reason) for r in outcome.refused)
+            if outcome
+            else (),
+            manifest_sha256=manifest,
+        )
+
+    def live(self) -> LiveRun:
+        """What the phase's feedback lets people see now."""
+        reader, seen = self.newest, Shown((), None)
+        if reader is not None:
+            feedback = self.request.feedback
+            seen = shown(reader.scorer.preview_points, self.rules, feedback.decimals, feedback.max_snapshots)
+        return LiveRun(
+            alias=self.dataset.alias,
+            snapshots=sum(record.sha256 is not None for record in reader.records) if reader else 0,
+            alc=seen.alc,
+            curve=tuple(CurvePoint(t=point.seconds, score=point.score) for point in seen.points),
+        )
+
+    def final(self) -> tuple[Point, ...]:
+        """The points that the report shows: of the whole test set, rounded and cut as the feedback says."""
+        feedback = self.request.feedback
+        points = self.newest.scorer.points if self.newest and self.result else []
+        return shown(points, self.rules, feedback.decimals, feedback.max_snapshots).points

@@ -1,0 +1,139 @@
+"""The score job: the runs of one submission to learning curves, while they go on, and to scores at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from alcove_crds import keys
+from alcove_crds.documents import LiveCurve, LiveRun, ScoreRequest, ScoreResult
+from alcove_datasets.errors import StoreError
+from alcove_datasets.store import connect, put_bytes
+
+from alcove_scorer import SCORER_VERSION, jobs
+from alcove_scorer.curves import Rules, rules
+from alcove_scorer.errors import StoreAwayError
+from alcove_scorer.follow import RunFollower
+from alcove_scorer.store import Runs
+
+T = TypeVar("T")
+POLL_SECONDS = 1.0
+WRITE_SECONDS = 2.0
+"""Between two writes of the live curve, at least."""
+PATIENCE_SECONDS = 600.0
+"""How long the store may be away before the job gives up."""
+
+
+def run() -> int:
+    request = jobs.request(ScoreRequest)
+    config = jobs.store_config()
+    runs = Runs(connect(config), config.bucket, jobs.solutions_bucket(), request.submission_uid)
+    score(request, runs)
+    return jobs.DONE
+
+
+def rules_of(request: ScoreRequest) -> Rules:
+    scoring = request.scoring
+    return rules(request.budget_seconds, scoring.scheme, scoring.metric, scoring.t0_seconds, scoring.curve)
+
+
+def score(request: ScoreRequest, runs: Runs) -> ScoreResult:
+    """Follows every dataset until its verdict is there, then writes result, pictures and report.
+
+    Raises DamagedError where an input is missing or not what its digest names, StoreAwayError after
+    ``PATIENCE_SECONDS`` without the store.
+    """
+    settings = rules_of(request)
+    solutions = _patiently(lambda: [runs.solution(dataset) for dataset in request.datasets])
+    followers = [
+        RunFollower(runs, request, dataset, settings, solution)
+        for dataset, solution in zip(request.datasets, solutions, strict=True)
+    ]
+    live = LiveWriter(runs, request)
+    while True:
+        for follower in followers:
+            _patiently(follower.advance)
+            live.offer(followers)
+        if all(follower.result is not None for follower in followers):
+            break
+        time.sleep(POLL_SECONDS)
+    live.offer(followers, last=True)
+    result = ScoreResult(
+        submission_uid=request.submission_uid,
+        scorer_version=SCORER_VERSION,
+        scoring_digest=request.scoring_digest(SCORER_VERSION),
+        scoring=request.scoring,
+        t0_seconds=settings.t0,
+        budget_seconds=request.budget_seconds,
+        runs=tuple(follower.result for follower in followers if follower.result is not None),
+    )
+    _patiently(lambda: _publish(request, runs, settings, followers, result))
+    return result
+
+
+@dataclass
+class LiveWriter:
+    """Writes ``curve.json`` where the phase's feedback is live: when it changed, at most once in WRITE_SECONDS."""
+
+    runs: Runs
+    request: ScoreRequest
+    written: tuple[LiveRun, ...] | None = None
+    at: float = 0.0
+
+    def offer(self, followers: list[RunFollower], *, last: bool = False) -> None:
+        """``last``: there is no later round to write what changed, so it is written at once."""
+        if self.request.feedback.mode != "live":
+            return
+        if not last and self.written is not None and time.monotonic() - self.at < WRITE_SECONDS:
+            return
+        shown = tuple(follower.live() for follower in followers)
+        if shown == self.written:
+            return
+        document = LiveCurve(
+            submission_uid=self.request.submission_uid, updated_at=datetime.now(UTC), runs=shown
+        ).canonical()
+        key = keys.live_curve(self.request.submission_uid)
+        _patiently(lambda: put_bytes(self.runs.store, self.runs.bucket, key, document))
+        self.written, self.at = shown, time.monotonic()
+
+
+def _publish(
+    request: ScoreRequest, runs: Runs, settings: Rules, followers: list[RunFollower], result: ScoreResult
+) -> None:
+    from alcove_scorer.pictures import run_svg  # Matplotlib: a second to load, and only the end needs it
+    from alcove_scorer.report import ReportRun, number, report_html
+
+    sections = []
+    for follower in followers:
+        assert follower.result is not None
+        alias, decimals = follower.dataset.alias, request.feedback.decimals
+        points = follower.final()
+        area = number(follower.result.alc, decimals)
+        svg = run_svg(f"{alias}: ALC {area}", points, settings)
+        put_bytes(runs.store, runs.bucket, keys.score_svg(runs.uid, alias), svg)
+        sections.append(ReportRun(follower.result, follower.verdict, points, svg))
+    page = report_html(request, settings, sections).encode()
+    put_bytes(runs.store, runs.bucket, keys.report(runs.uid), page)
+    # The result comes last: where it is, everything is.
+    key = keys.score_result(runs.uid, result.scoring_digest)
+    put_bytes(runs.store, runs.bucket, key, result.canonical())
+
+
+def _patiently(action: Callable[[], T]) -> T:
+    """Does it again while the store is away, every ``POLL_SECONDS``, for ``PATIENCE_SECONDS`` at most."""
+    started = time.monotonic()
+    while True:
+        try:
+            return action()
+        except StoreError as error:
+            if not error.retriable:
+                raise
+            if time.monotonic() - started > PATIENCE_SECONDS:
+                raise StoreAwayError(
+                    f"{error} It was away for {PATIENCE_SECONDS:g} s: start the job again."
+                ) from error
+            jobs.say(f"the store is away, trying again: {error}")
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,173 @@
+"""What the score job reads of runs in the store, each object once, and how it makes sure of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from alcove_crds import keys
+from alcove_crds.documents import End, Manifest, Record, ScoreDataset, Verdict
+from alcove_datasets.errors import StoreConflictError, StoreNotFoundError
+from alcove_datasets.store import get_bytes, put_if_absent, store_errors, stream
+from minio import Minio
+from pydantic import ValidationError
+
+from alcove_scorer.curves import NANO
+from alcove_scorer.errors import DamagedError, InputError
+from alcove_scorer.metrics import Solution
+from alcove_scorer.predictions import parse_solution
+
+SMALL = 64 << 20
+"""Bytes that a document or a solution has at most."""
+D = TypeVar("D", Record, Manifest, Verdict)
+
+
+@dataclass(frozen=True, order=True)
+class Attempt:
+    number: int
+    pod_uid: str
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of one submission in the main bucket, and the solutions in theirs."""
+
+    store: Minio
+    bucket: str
+    solutions_bucket: str
+    uid: str
+
+    def solution(self, dataset: ScoreDataset) -> Solution:
+        """Raises DamagedError unless it is what the request says."""
+        key = keys.solution(dataset.solution_sha256)
+        data = self.get(self.solutions_bucket, key)
+        if hashlib.sha256(data).hexdigest() != dataset.solution_sha256:
+            raise DamagedError(
+                f"{key} is not what its digest names, so nothing can be scored; upload it again"
+            )
+        try:
+            solution = parse_solution(data, f"the solution of dataset {dataset.alias}")
+        except InputError as error:
+            raise DamagedError(str(error)) from None
+        if solution.shape != (dataset.n_test, dataset.n_labels):
+            raise DamagedError(
+                f"the solution of dataset {dataset.alias} has {solution.shape[0]} × {solution.shape[1]} cells: "
+                f"expected {dataset.n_test} × {dataset.n_labels}, as in its Dataset; publish a matching solution"
+            )
+        return solution
+
+    def attempts(self, alias: str) -> tuple[list[Attempt], bool]:
+        """Attempts that recorded anything, and whether the verdict is there."""
+        prefix = f"runs/{self.uid}/{alias}/"
+        found: list[Attempt] = []
+        decided = False
+        with store_errors(f"listing {prefix}"):
+            for entry in self.store.list_objects(self.bucket, prefix=prefix):
+                name = entry.object_name.removeprefix(prefix)
+                decided = decided or name == "verdict.json"
+                number, _, pod_uid = name.rstrip("/").partition("-")
+                if number.isdecimal() and pod_uid:
+                    found.append(Attempt(int(number), pod_uid))
+        return sorted(found), decided
+
+    def verdict(self, alias: str) -> Verdict:
+        key = keys.verdict(self.uid, alias)
+        return self._document(Verdict, key, self.get(self.bucket, key))
+
+    def prefix(self, alias: str, attempt: Attempt) -> str:
+        return keys.attempt_prefix(self.uid, alias, attempt.number, attempt.pod_uid)
+
+    def records(self, prefix: str, start: int) -> Iterator[Record]:
+        """Records from number ``start`` on, as far as they are without a gap."""
+        with store_errors(f"listing {prefix}"):
+            after = keys.record(prefix, start - 1) if start else None
+            entries = self.store.list_objects(self.bucket, prefix=f"{prefix}/rec/", start_after=after)
+            present = [entry.object_name for entry in entries]
+        for seq, name in enumerate(present, start):
+            if name != keys.record(prefix, seq):
+                return
+            yield self._document(Record, name, self.get(self.bucket, name))
+
+    def snapshot(self, prefix: str, record: Record) -> bytearray:
+        """The bytes of a prediction, checked against its record while they come in."""
+        key = keys.snapshot(prefix, record.seq)
+        data, end, digest = bytearray(record.bytes), 0, hashlib.sha256()
+        try:
+            for piece in stream(self.store, self.bucket, key):
+                if end + len(piece) > record.bytes:
+                    break
+                data[end : end + len(piece)] = piece
+                digest.update(piece)
+                end += len(piece)
+        except StoreNotFoundError:
+            raise DamagedError(f"{key} is missing from the store, though it was recorded") from None
+        if end != record.bytes or digest.hexdigest() != record.sha256:
+            raise DamagedError(
+                f"{key} is not what its record says: its bytes changed since they were recorded"
+            )
+        return data
+
+    def manifest(self, prefix: str) -> tuple[Manifest, str] | None:
+        """The manifest and the digest of its bytes, with its chain checked; None where there is none."""
+        key = keys.manifest(prefix)
+        try:
+            data = get_bytes(self.store, self.bucket, key, limit=SMALL)
+        except StoreNotFoundError:
+            return None
+        manifest = self._document(Manifest, key, data)
+        head = None
+        for seq, record in enumerate(manifest.records):
+            head = next_head(key, seq, head, record)
+        if head != manifest.head:
+            raise DamagedError(f"{key}: its head is not the digest of its last record")
+        return manifest, hashlib.sha256(data).hexdigest()
+
+    def seal(self, verdict: Verdict, prefix: str, budget: float, records: tuple[Record, ...]) -> str:
+        """Writes the manifest that the recorder could not, and returns the digest of its bytes.
+
+        What the store holds without a manifest says nothing of how the run ended: the verdict does.
+        """
+        manifest = Manifest(
+            submission_uid=self.uid,
+            alias=verdict.alias,
+            attempt=verdict.attempt or 0,
+            pod_uid=verdict.pod_uid or "",
+            budget_ns=round(budget * NANO),
+            go_at=verdict.started_at,
+            boot_id="",
+            end=End(cause="unknown", ended_ns=-1),
+            overshoot_ns=0,
+            records=records,
+            head=records[-1].digest() if records else None,
+            sealed_by="scorer",
+        ).canonical()
+        try:
+            put_if_absent(self.store, self.bucket, keys.manifest(prefix), manifest)
+        except StoreConflictError:
+            raise DamagedError(
+                f"{keys.manifest(prefix)} appeared after the verdict; score it again"
+            ) from None
+        return hashlib.sha256(manifest).hexdigest()
+
+    def get(self, bucket: str, key: str) -> bytes:
+        try:
+            return get_bytes(self.store, bucket, key, limit=SMALL)
+        except StoreNotFoundError:
+            raise DamagedError(f"{key} is missing from the store; put it back, or publish it again") from None
+
+    def _document(self, kind: type[D], key: str, data: bytes) -> D:
+        try:
+            return kind.model_validate_json(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise DamagedError(f"{key}: field {where!r}: {first['msg']}") from None
+
+
+def next_head(key: str, seq: int, head: str | None, record: Record) -> str:
+    """The chain's new head. Raises DamagedError where ``record`` does not continue it."""
+    if record.seq != seq or record.previous != head:
+        raise DamagedError(f"{key}: record {seq} does not continue the chain of those before it")
+    return record.digest()
