@@ -50,7 +50,10 @@ def values_schema(written: Schema) -> Schema:
     competition = _model(CompetitionSpec, definitions)
     dataset = _model(DatasetSpec, definitions)
     name = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "maxLength": 63}
-    dataset["properties"] = {"name": {**name, "description": "Name of the Dataset object."}, **dataset["properties"]}
+    dataset["properties"] = {
+        "name": {**name, "description": "Name of the Dataset object."},
+        **dataset["properties"],
+    }
     dataset["required"] = ["name", *dataset["required"]]
     definitions |= {"CompetitionSpec": competition, "NamedDataset": dataset}
     # Defaults are the server's, and titles repeat the names.

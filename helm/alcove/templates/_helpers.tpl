@@ -47,7 +47,7 @@ imagePullSecrets:
 
 {{- define "alcove.storeEndpoint" -}}
 {{- if .Values.store.minio.enabled -}}
-http://alcove-minio.{{ .Release.Namespace }}.svc:9000
+http://alcove-store.{{ .Release.Namespace }}.svc:9000
 {{- else -}}
 {{ .Values.store.external.endpoint }}
 {{- end }}
@@ -144,4 +144,17 @@ limits: {memory: 256Mi}
 helm.sh/hook: pre-install,pre-upgrade
 helm.sh/hook-weight: {{ . | quote }}
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+
+{{/* The same for `helm test`: its rights end with it, its pods stay until the next test, for their logs. */}}
+{{- define "alcove.testRightsHook" -}}
+helm.sh/hook: test
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+
+{{- define "alcove.testHook" -}}
+helm.sh/hook: test
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation
 {{- end }}

@@ -1,0 +1,317 @@
+"""What `helm test` runs: each promise of the installation, kept or not on this very cluster.
+
+``promises.py run``: in a pod with the labels and the account of a run; finds out what a run could reach, and leaves it
+as its termination message. It always exits 0, since what was found is judged by:
+``promises.py check``: one line a promise; exits 1 if one is broken.
+
+Settings come as JSON in ``ALCOVE_TEST``; see the chart's templates/tests/promises.yaml.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+Settings = dict[str, Any]
+TERMINATION = Path("/dev/termination-log")
+TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+KINDS = ("competitions", "datasets", "leaderboards", "submissions")
+GROUP, VERSION = "alcove.dev", "v1alpha1"
+CONNECT_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    promise: str
+    state: Literal["PASS", "FAIL", "WARN"]
+    detail: str
+
+
+def reachable(host: str, port: int) -> bool:
+    """Whether a TCP connection can be made."""
+    try:
+        with socket.create_connection((host, port), timeout=CONNECT_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+def within(seconds: float, condition: Callable[[], bool]) -> bool:
+    """Whether ``condition`` comes true in time; network plugins take a moment to know a new pod."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.5)
+    return True
+
+
+def store_address(endpoint: str) -> tuple[str, int]:
+    parts = urlsplit(endpoint)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def api_address() -> tuple[str, int]:
+    """Every pod is told it, with or without a token."""
+    return os.environ["KUBERNETES_SERVICE_HOST"], int(os.environ["KUBERNETES_SERVICE_PORT"])
+
+
+def probe(settings: Settings) -> dict[str, bool]:
+    """What a run's pod can reach and read."""
+    store, api = store_address(settings["endpoint"]), api_address()
+    return {
+        "store": within(30, lambda: reachable(*store)),
+        "api": not within(10, lambda: not reachable(*api)),
+        "token": TOKEN.exists(),
+    }
+
+
+def judge_run(found: dict[str, bool] | None, settings: Settings) -> Iterator[Verdict]:
+    """The promises about runs, from what :func:`probe` found; None where the pod left nothing."""
+    if found is None:
+        yield Verdict("runs", "FAIL", "The probing pod left no report; see `kubectl logs alcove-test-run`.")
+        return
+    if found["store"]:
+        yield Verdict("store for runs", "PASS", "a run reaches the store")
+    else:
+        yield Verdict(
+            "store for runs",
+            "FAIL",
+            "A run cannot reach the store, so no run could stage its data. Check that the store is up, and that "
+            "networkPolicy.dns and store.external.cidrs name the right peers.",
+        )
+    if found["token"]:
+        yield Verdict("no token in runs", "FAIL", "A run's pod has a token of the API server mounted.")
+    else:
+        yield Verdict("no token in runs", "PASS", "a run's pod has no token of the API server")
+    if not found["api"]:
+        yield Verdict("network of runs", "PASS", "enforced: a run reaches the store, and not the API server")
+        return
+    reason = (
+        "NOT enforced: a run's pod reached the API server. "
+        + (
+            "This cluster's network plugin ignores NetworkPolicy (Calico and Cilium do not). "
+            if settings["networkPolicy"]
+            else "networkPolicy.enabled is false. "
+        )
+        + "Only the seccomp filter keeps participants' code from the network."
+    )
+    yield Verdict("network of runs", "FAIL" if settings["networkPolicyRequired"] else "WARN", reason)
+
+
+def judge_kinds(served: set[str]) -> Verdict:
+    missing = [kind for kind in KINDS if kind not in served]
+    if missing:
+        detail = f"{', '.join(missing)} of {GROUP}/{VERSION} not served: kubectl apply -f helm/alcove/crds"
+        return Verdict("custom resources", "FAIL", detail)
+    return Verdict("custom resources", "PASS", f"{', '.join(KINDS)} are served")
+
+
+@dataclass(frozen=True)
+class Right:
+    """One question to the API server: may this team do that?"""
+
+    allowed: bool
+    namespace: str
+    verb: str
+    group: str
+    resource: str
+    name: str = ""
+    subresource: str = ""
+
+    def __str__(self) -> str:
+        what = "/".join(part for part in (self.resource, self.subresource) if part)
+        return f"{self.verb} {what}{f' {self.name}' if self.name else ''} in {self.namespace}"
+
+
+def rights(team: str, competition: str, others: tuple[str, ...]) -> Iterator[Right]:
+    """What a team may and may not do; namespaces all."""
+    for verb in ("create", "get", "list", "watch", "delete"):
+        yield Right(True, team, verb, GROUP, "submissions")
+    yield Right(True, team, "create", "", "configmaps")
+    yield Right(True, team, "get", "", "secrets", "alcove-store")
+    yield Right(True, competition, "get", GROUP, "leaderboards")
+    for verb in ("patch", "update"):
+        yield Right(False, team, verb, GROUP, "submissions", subresource="status")
+    for verb in ("create", "get", "list", "delete"):
+        yield Right(False, team, verb, "", "pods")
+        yield Right(False, competition, verb, "", "pods")
+    for namespace in (team, competition):
+        yield Right(False, namespace, "create", "", "pods", subresource="exec")
+        yield Right(False, namespace, "get", "", "pods", subresource="log")
+        yield Right(False, namespace, "create", "batch", "jobs")
+        yield Right(False, namespace, "list", "", "secrets")
+        yield Right(False, namespace, "create", "rbac.authorization.k8s.io", "rolebindings")
+    yield Right(False, competition, "get", "", "secrets", "alcove-store-scorer")
+    for kind in ("datasets", "competitions"):
+        yield Right(False, competition, "get", GROUP, kind)
+        yield Right(False, competition, "list", GROUP, kind)
+    yield Right(False, competition, "patch", GROUP, "leaderboards", subresource="status")
+    for other in others:
+        for verb in ("create", "get", "list"):
+            yield Right(False, other, verb, GROUP, "submissions")
+        yield Right(False, other, "get", "", "configmaps")
+        yield Right(False, other, "get", "", "secrets", "alcove-store")
+
+
+def judge_rights(team: str, asked: list[tuple[Right, bool]]) -> Verdict:
+    wrong = [(right, answer) for right, answer in asked if right.allowed != answer]
+    if not wrong:
+        return Verdict(f"rights of {team}", "PASS", f"{len(asked)} questions answered as they should be")
+    said = "; ".join(f"{'may' if answer else 'may not'} {right}" for right, answer in wrong[:6])
+    remedy = "Look for bindings of system:authenticated or system:serviceaccounts that give more than the chart does."
+    return Verdict(f"rights of {team}", "FAIL", f"The team {said}. {remedy}")
+
+
+class Cluster:
+    """What the checks ask the API server, with the test's own account."""
+
+    def __init__(self, settings: Settings) -> None:
+        from kubernetes import client, config
+
+        try:
+            config.load_incluster_config()
+        except config.ConfigException:
+            config.load_kube_config()
+        self._client = client
+        self._namespace = settings["namespace"]
+
+    def kinds(self) -> set[str]:
+        try:
+            listing = self._client.CustomObjectsApi().get_api_resources(GROUP, VERSION)
+        except self._client.ApiException as error:
+            if error.status == 404:
+                return set()
+            raise
+        return {resource.name for resource in listing.resources}
+
+    def operator(self) -> Verdict:
+        found = self._client.AppsV1Api().read_namespaced_deployment("alcove-operator", self._namespace)
+        conditions = {c.type: c for c in found.status.conditions or ()}
+        if "Available" in conditions and conditions["Available"].status == "True":
+            return Verdict("operator", "PASS", "available")
+        why = conditions["Available"].message if "Available" in conditions else "no pod of it was ever ready"
+        return Verdict(
+            "operator",
+            "FAIL",
+            f"Not available ({why}): kubectl logs -n {self._namespace} deploy/alcove-operator",
+        )
+
+    def run_report(self) -> dict[str, bool] | None:
+        pod = self._client.CoreV1Api().read_namespaced_pod("alcove-test-run", self._namespace)
+        for status in pod.status.container_statuses or ():
+            if status.state.terminated and status.state.terminated.message:
+                found: dict[str, bool] = json.loads(status.state.terminated.message)
+                return found
+        return None
+
+    def may(self, team: str, right: Right) -> bool:
+        body = {
+            "metadata": {"namespace": right.namespace},
+            "spec": {
+                "user": f"system:serviceaccount:{team}:participant",
+                "groups": [
+                    "system:serviceaccounts",
+                    f"system:serviceaccounts:{team}",
+                    "system:authenticated",
+                ],
+                "resourceAttributes": {
+                    "namespace": right.namespace,
+                    "verb": right.verb,
+                    "group": right.group,
+                    "version": "*",
+                    "resource": right.resource,
+                    "subresource": right.subresource,
+                    "name": right.name,
+                },
+            },
+        }
+        api = self._client.AuthorizationV1Api()
+        return bool(api.create_namespaced_local_subject_access_review(right.namespace, body).status.allowed)
+
+
+def store_health(settings: Settings) -> Verdict:
+    host, port = store_address(settings["endpoint"])
+    if within(30, lambda: reachable(host, port)):
+        return Verdict("store", "PASS", f"{settings['endpoint']} answers")
+    return Verdict("store", "FAIL", f"{settings['endpoint']} does not answer from a pod of this namespace.")
+
+
+def solutions(settings: Settings, folder: Path) -> Iterator[Verdict]:
+    """That users who need not read solutions cannot. ``folder`` holds ``<user>.json`` for some of them."""
+    from minio import Minio
+    from minio.error import S3Error
+    from urllib3.exceptions import HTTPError
+
+    parts, bucket = urlsplit(settings["endpoint"]), settings["solutionsBucket"]
+    for path in sorted(folder.glob("*.json")):
+        promise = f"solutions hidden from {path.stem}"
+        user = json.loads(path.read_text())
+        store = Minio(
+            parts.netloc,
+            access_key=user["access_key"],
+            secret_key=user["secret_key"],
+            secure=parts.scheme == "https",
+            region=settings["region"],
+        )
+        answers = set()
+        for ask in (
+            lambda s=store: list(s.list_objects(bucket)),
+            lambda s=store: s.get_object(bucket, f"solutions/{'0' * 64}").release_conn(),
+        ):
+            try:
+                ask()
+                answers.add("yes")
+            except S3Error as error:
+                answers.add(error.code)
+            except (HTTPError, OSError) as error:
+                answers.add(f"nothing ({error})")
+        if answers == {"AccessDenied"}:
+            yield Verdict(promise, "PASS", "access denied, as it should be")
+        else:
+            said = ", ".join(sorted(answers))
+            remedy = "`helm upgrade` sets users and policies anew."
+            yield Verdict(
+                promise, "FAIL", f"Asked for them with its keys, the store answered {said}. {remedy}"
+            )
+
+
+def verdicts(settings: Settings) -> Iterator[Verdict]:
+    cluster = Cluster(settings)
+    yield judge_kinds(cluster.kinds())
+    yield cluster.operator()
+    yield store_health(settings)
+    yield from solutions(settings, Path(os.environ.get("ALCOVE_TEST_USERS", "/alcove/users")))
+    yield from judge_run(cluster.run_report(), settings)
+    teams = tuple(settings["teams"])
+    for team in teams:
+        others = tuple(other for other in teams if other != team)
+        asked = [(right, cluster.may(team, right)) for right in rights(team, settings["namespace"], others)]
+        yield judge_rights(team, asked)
+
+
+def main(task: str) -> int:
+    settings: Settings = json.loads(os.environ["ALCOVE_TEST"])
+    if task == "run":
+        text = json.dumps(probe(settings))
+        print(text)
+        Path(os.environ.get("ALCOVE_TERMINATION_LOG", TERMINATION)).write_text(text)
+        return 0
+    broken = 0
+    for verdict in verdicts(settings):
+        broken += verdict.state == "FAIL"
+        print(f"{verdict.state}  {verdict.promise}: {verdict.detail}", flush=True)
+    print("Every promise is kept." if not broken else f"{broken} broken.")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,312 @@
+"""Properties of what the chart renders."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from alcove_operator.config import from_environment
+from alcove_operator.store_setup import Users
+
+from tests.unit.helm.chart import (
+    CHART,
+    NAMESPACE,
+    REPOSITORY,
+    VALUES,
+    Object,
+    environment,
+    helm,
+    of_kind,
+    one,
+    pods,
+    render,
+    template,
+)
+
+TEAMS = ("team-red", "hackathon-blue")
+EXTERNAL = {
+    "minio": {"enabled": False},
+    "external": {
+        "endpoint": "https://s3.example.org",
+        "adminSecret": "store-admin",
+        "cidrs": ["203.0.113.0/24"],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def objects() -> list[Object]:
+    return render({"operator": {"readNodes": True}})
+
+
+def test_every_pod_is_restricted(objects: list[Object]) -> None:
+    found = list(pods(objects))
+    assert {name for name, _, _ in found} >= {
+        "Deployment/alcove-operator",
+        "StatefulSet/alcove-store",
+        "Job/alcove-store-setup",
+        "Job/alcove-crds-upgrade",
+        "Pod/alcove-test",
+        "Pod/alcove-test-run",
+    }
+    for name, labels, spec in found:
+        assert labels["alcove.dev/role"], name
+        security = spec["securityContext"]
+        assert security["runAsNonRoot"] is True, name
+        assert security["runAsUser"] > 0, name
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys(), name
+        assert all(not {"hostPath"} & volume.keys() for volume in spec.get("volumes", ())), name
+        for container in [*spec.get("initContainers", ()), *spec["containers"]]:
+            own = container["securityContext"]
+            assert own["allowPrivilegeEscalation"] is False, name
+            assert own["readOnlyRootFilesystem"] is True, name
+            assert own["capabilities"] == {"drop": ["ALL"]}, name
+            assert {"cpu", "memory"} <= container["resources"]["requests"].keys(), name
+            assert "memory" in container["resources"]["limits"], name
+
+
+def test_only_who_talks_to_the_api_server_has_a_token(objects: list[Object]) -> None:
+    with_token = {name for name, _, spec in pods(objects) if spec.get("automountServiceAccountToken", True)}
+    assert with_token == {"Deployment/alcove-operator", "Job/alcove-crds-upgrade", "Pod/alcove-test"}
+
+
+def test_no_right_is_wider_than_it_says(objects: list[Object]) -> None:
+    for role in of_kind(objects, "Role", "ClusterRole"):
+        for rule in role["rules"]:
+            words = [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
+            assert all("*" not in word for word in words), role["metadata"]
+            assert not {"escalate", "bind", "impersonate", "deletecollection"} & set(rule["verbs"]), role[
+                "metadata"
+            ]
+
+
+def test_cluster_wide_rights_are_nodes_and_the_definitions_alone(objects: list[Object]) -> None:
+    rules = {role["metadata"]["name"]: role["rules"] for role in of_kind(objects, "ClusterRole")}
+    nodes, definitions = rules["alcove-nodes-hackathon"], rules["alcove-crds-upgrade-hackathon"]
+    assert len(rules) == 2
+    assert nodes == [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}]
+    assert definitions[0]["resources"] == ["customresourcedefinitions"]
+    assert len(definitions[0]["resourceNames"]) == 4
+    assert definitions[0]["verbs"] == ["get", "update"]
+    assert not of_kind(render({"crds": {"upgrade": False}}), "ClusterRole", "ClusterRoleBinding")
+
+
+def test_runs_and_scores_have_no_right_at_all(objects: list[Object]) -> None:
+    bound = {
+        (subject["namespace"], subject["name"])
+        for binding in of_kind(objects, "RoleBinding", "ClusterRoleBinding")
+        for subject in binding["subjects"]
+        if subject["kind"] == "ServiceAccount"
+    }
+    for account in ("alcove-run", "alcove-score"):
+        assert one(objects, "ServiceAccount", account)["automountServiceAccountToken"] is False
+        assert (NAMESPACE, account) not in bound
+    assert (NAMESPACE, "alcove-aggregate") in bound
+
+
+def test_aggregate_may_write_the_phases_leaderboards_alone(objects: list[Object]) -> None:
+    rules = one(objects, "Role", "alcove-aggregate")["rules"]
+    assert [(r["resources"], r["resourceNames"], r["verbs"]) for r in rules] == [
+        (["leaderboards"], ["practice"], ["get"]),
+        (["leaderboards/status"], ["practice"], ["patch"]),
+    ]
+
+
+def _secrets_of(spec: Object) -> Iterator[str]:
+    for volume in spec.get("volumes", ()):
+        if "secret" in volume:
+            yield volume["secret"]["secretName"]
+        for source in volume.get("projected", {}).get("sources", ()):
+            yield source["secret"]["name"]
+    for container in spec["containers"]:
+        for entry in container.get("env", ()):
+            if "secretKeyRef" in entry.get("valueFrom", {}):
+                yield entry["valueFrom"]["secretKeyRef"]["name"]
+
+
+def test_credentials_go_to_who_needs_them(objects: list[Object]) -> None:
+    mounted = {name: set(_secrets_of(spec)) for name, _, spec in pods(objects)}
+    assert {name: secrets for name, secrets in mounted.items() if secrets} == {
+        "Deployment/alcove-operator": {"alcove-store-operator"},
+        "StatefulSet/alcove-store": {"alcove-store-root"},
+        "Job/alcove-store-setup": {"alcove-store-root", "alcove-store-users"},
+        # To find out that neither can read the solutions.
+        "Pod/alcove-test": {"alcove-store-operator", "alcove-store-aggregate"},
+    }
+
+
+def test_a_teams_namespace_says_its_competition_and_refuses_privilege(objects: list[Object]) -> None:
+    namespaces = of_kind(objects, "Namespace")
+    assert tuple(n["metadata"]["name"] for n in namespaces) == TEAMS
+    for namespace in namespaces:
+        labels = namespace["metadata"]["labels"]
+        assert labels["alcove.dev/competition"] == "hackathon.hackathon"
+        assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_a_namespace_that_is_there_is_not_made() -> None:
+    objects = render({"teams": [{"name": "red", "namespace": "team-red", "createNamespace": False}]})
+    assert not of_kind(objects, "Namespace")
+    assert one(objects, "Role", "alcove-team", "team-red")
+
+
+def test_results_are_kept_when_the_release_goes(objects: list[Object]) -> None:
+    kept = {
+        f"{item['kind']}/{item['metadata']['name']}"
+        for item in objects
+        if item["metadata"].get("annotations", {}).get("helm.sh/resource-policy") == "keep"
+    }
+    users = {
+        f"Secret/alcove-store-{user}" for user in ("operator", "scorer", "aggregate", "publisher", "root")
+    }
+    assert kept == {
+        *(f"Namespace/{team}" for team in TEAMS), *users, "Secret/alcove-store", "Competition/hackathon",
+    }  # fmt: skip
+
+
+def _policies(objects: list[Object], labels: dict[str, str]) -> list[Object]:
+    """Specs of the NetworkPolicies that select a pod with these labels."""
+
+    def matches(selector: Object) -> bool:
+        tests = {
+            "Exists": lambda key, _: key in labels,
+            "In": lambda key, values: labels.get(key) in values,
+            "NotIn": lambda key, values: labels.get(key) not in values,
+        }
+        expressions = selector.get("matchExpressions", ())
+        return selector.get("matchLabels", {}).items() <= labels.items() and all(
+            tests[e["operator"]](e["key"], e.get("values")) for e in expressions
+        )
+
+    found = (policy["spec"] for policy in of_kind(objects, "NetworkPolicy"))
+    return [spec for spec in found if matches(spec["podSelector"])]
+
+
+def _egress(objects: list[Object], role: str) -> list[Object]:
+    found = _policies(objects, {"alcove.dev/role": role})
+    assert any("Egress" in spec["policyTypes"] for spec in found)
+    return [rule for spec in found for rule in spec.get("egress", ())]
+
+
+STORE = {"podSelector": {"matchLabels": {"alcove.dev/role": "store"}}}
+DNS = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
+
+
+def test_a_run_reaches_the_store_and_dns_alone(objects: list[Object]) -> None:
+    allowed = {(json.dumps(rule["to"]), rule["ports"][0]["port"]) for rule in _egress(objects, "run")}
+    assert allowed == {(json.dumps([STORE]), 9000), (json.dumps([DNS]), 53)}
+    policies = _policies(objects, {"alcove.dev/role": "run"})
+    assert any("Ingress" in spec["policyTypes"] for spec in policies)
+    assert not [rule for spec in policies for rule in spec.get("ingress", ())]
+
+
+def test_a_run_reaches_an_external_store_by_its_networks() -> None:
+    rules = _egress(render({"store": EXTERNAL}), "run")
+    assert [(rule["to"], rule["ports"][0]["port"]) for rule in rules] == [
+        ([{"ipBlock": {"cidr": "203.0.113.0/24"}}], 443),
+        ([DNS], 53),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("role", "allowed"),
+    [("operator", True), ("aggregate", True), ("score", False), ("check", False), ("run", False)],
+)
+def test_who_reaches_the_api_server(objects: list[Object], role: str, allowed: bool) -> None:
+    ports = {port["port"] for rule in _egress(objects, role) for port in rule["ports"]}
+    assert (443 in ports) is allowed
+
+
+def test_a_pod_without_a_role_reaches_nothing(objects: list[Object]) -> None:
+    assert [spec["policyTypes"] for spec in _policies(objects, {})] == [["Ingress", "Egress"]]
+
+
+def test_an_allowed_network_is_the_internet_and_not_the_cluster() -> None:
+    spec = {**VALUES["competition"]["spec"], "allowNetwork": True}
+    rules = _egress(render({"competition": {"spec": spec}}), "run")
+    (block,) = (peer["ipBlock"] for rule in rules for peer in rule["to"] if "ipBlock" in peer)
+    assert {"10.0.0.0/8", "169.254.0.0/16"} <= set(block["except"])
+
+
+@pytest.mark.parametrize("store", [{}, EXTERNAL])
+def test_the_operator_takes_its_environment(store: Object) -> None:
+    objects = render({"store": store})
+    (container,) = one(objects, "Deployment", "alcove-operator")["spec"]["template"]["spec"]["containers"]
+    settings = from_environment(environment(container))
+    assert settings.competition_namespace == NAMESPACE
+    assert settings.watched == tuple(sorted([NAMESPACE, *TEAMS]))
+    assert settings.image_scorer == "alcove/scorer:0.1.0"
+    secrets = {item["metadata"]["name"] for item in of_kind(objects, "Secret")}
+    assert {settings.scorer_secret, settings.aggregate_secret} <= secrets
+    accounts = {item["metadata"]["name"] for item in of_kind(objects, "ServiceAccount")}
+    assert {settings.run_service_account, settings.score_service_account} <= accounts
+    assert settings.aggregate_service_account in accounts
+    (lease,) = (
+        rule["resourceNames"]
+        for rule in one(objects, "Role", "alcove-operator")["rules"]
+        if rule["resources"] == ["leases"] and "resourceNames" in rule
+    )
+    assert lease == [settings.lease_name]
+
+
+def test_the_stores_setup_takes_its_users(objects: list[Object]) -> None:
+    listing = Users.model_validate_json(
+        one(objects, "Secret", "alcove-store-users")["stringData"]["users.json"]
+    )
+    assert {(user.role, user.team) for user in listing.users} == {
+        ("operator", ""), ("scorer", ""), ("aggregate", ""), ("publisher", ""),
+        *(("team", team) for team in TEAMS),
+    }  # fmt: skip
+    assert len({user.access_key for user in listing.users}) == len(listing.users)
+    assert all(len(user.secret_key) == 40 for user in listing.users)
+    own = json.loads(one(objects, "Secret", "alcove-store", "team-red")["stringData"]["credentials.json"])
+    (red,) = (user for user in listing.users if user.team == "team-red")
+    assert own == {"access_key": red.access_key, "secret_key": red.secret_key}
+
+
+def test_a_full_reference_wins_over_the_repository() -> None:
+    digest = f"registry.example.org/x@sha256:{ZERO_DIGEST}"
+    objects = render({"images": {"operator": digest, "repository": "registry.example.org/alcove"}})
+    (container,) = one(objects, "Deployment", "alcove-operator")["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == digest
+    assert environment(container)["ALCOVE_IMAGE_RECORDER"] == "registry.example.org/alcove/recorder:0.1.0"
+
+
+ZERO_DIGEST = "0" * 64
+
+
+def test_a_new_version_of_the_chart_does_not_restart_the_store(objects: list[Object]) -> None:
+    (labels,) = (labels for name, labels, _ in pods(objects) if name == "StatefulSet/alcove-store")
+    assert not {"helm.sh/chart", "app.kubernetes.io/version"} & labels.keys()
+
+
+def test_no_competition_is_fine() -> None:
+    done = template({})
+    assert done.returncode == 0, done.stderr
+    kinds = {document["kind"] for document in yaml.safe_load_all(done.stdout) if document}
+    assert "Deployment" in kinds
+    assert not {"Competition", "Namespace"} & kinds
+
+
+def test_the_example_renders() -> None:
+    done = template(yaml.safe_load((REPOSITORY / "examples" / "hackathon.yaml").read_text()))
+    assert done.returncode == 0, done.stderr
+    objects = [document for document in yaml.safe_load_all(done.stdout) if document]
+    assert len(of_kind(objects, "Dataset")) == 5
+    assert [n["metadata"]["name"] for n in of_kind(objects, "Namespace")] == ["team-red", "team-blue"]
+
+
+def test_lint_and_package(tmp_path: Path) -> None:
+    linted = helm("lint", CHART, "--strict", "--kube-version", "1.34.4")
+    assert linted.returncode == 0, linted.stdout
+    packed = helm("package", CHART, "-d", tmp_path)
+    assert packed.returncode == 0, packed.stderr
+    with tarfile.open(tmp_path / "alcove-0.1.0.tgz") as archive:
+        names = {os.path.basename(name) for name in archive.getnames() if name.startswith("alcove/crds/")}
+    assert names == {"competitions.yaml", "datasets.yaml", "leaderboards.yaml", "submissions.yaml"}
