@@ -121,6 +121,8 @@ class PodView:
     main: ContainerView | None = None
     report: RecorderReport | None = None
     """The recorder container's termination message. The participant's container cannot write it."""
+    said: str = ""
+    """Termination message of the scorer's container."""
 
     @property
     def terminal(self) -> bool:

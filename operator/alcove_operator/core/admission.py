@@ -1,0 +1,207 @@
+"""Whether a Submission is let in: everything that can be wrong with it is said once, with what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from alcove_crds.competition import Phase
+from alcove_crds.submission import RunStatus, SubmissionSpec, SubmissionStatus
+
+from alcove_operator.core import usage
+from alcove_operator.core.model import (
+    Action,
+    AdmitCode,
+    CodeFact,
+    CompetitionView,
+    CountUsage,
+    DatasetView,
+    Facts,
+    Outcome,
+    Settings,
+    SubmissionView,
+)
+from alcove_operator.core.status import ADMITTED, condition, with_condition
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    reason: str
+    """One CamelCase word."""
+    message: str
+    """What is wrong and what to do."""
+    waits: bool = False
+    """Whether it may pass within moments, such as an object that is applied a little later."""
+    organizer: bool = False
+    """Whether it is not the team's to mend, so that it is waited for without end."""
+
+
+def step(
+    submission: SubmissionView,
+    competition: CompetitionView | None,
+    datasets: Mapping[str, DatasetView],
+    facts: Facts,
+    settings: Settings,
+    now: datetime,
+) -> Outcome:
+    """One step of the admission; ``datasets`` by name. Terminal in phase Rejected, or with ``admitted_at`` set."""
+    status, spec = submission.status, submission.spec
+    found = _obstacle(submission, competition, datasets, facts, now)
+    if found is not None:
+        return _obstructed(status, found, settings, now)
+    # What follows only asks the types: an obstacle was found above where any is missing.
+    assert spec is not None
+    assert competition is not None
+    phase = competition.phase(spec.phase)
+    assert phase is not None
+    actions: tuple[Action, ...] = ()
+    if spec.code.image is None and facts.code is None:
+        actions = (AdmitCode(competition.spec.limits.bundle_bytes),)
+        return Outcome(_waiting(status, "CheckingCode", "The code is being copied.", now), actions)
+    if not usage.counted(competition.status, submission.namespace, submission.uid):
+        actions = (CountUsage(submission.namespace, submission.uid),)
+        return Outcome(
+            _waiting(status, "Counting", "Its use of the quota is being counted.", now), actions, fenced=True
+        )
+    code = facts.code or CodeFact(accepted=True)
+    return Outcome(_admitted(status, phase, datasets, code.sha256, now))
+
+
+def _obstructed(status: SubmissionStatus, found: Obstacle, settings: Settings, now: datetime) -> Outcome:
+    waiting = _waiting(status, found.reason, found.message, now)
+    if found.organizer:
+        return Outcome(waiting)
+    since = condition(waiting, ADMITTED)
+    patience = timedelta(seconds=settings.waiting_seconds)
+    if found.waits and since is not None and now < since.last_transition_time + patience:
+        return Outcome(waiting, requeue_at=since.last_transition_time + patience)
+    return Outcome(waiting.model_copy(update={"phase": "Rejected"}))
+
+
+def _waiting(status: SubmissionStatus, reason: str, message: str, now: datetime) -> SubmissionStatus:
+    shown = with_condition(status, ADMITTED, "False", reason, message, now)
+    return shown.model_copy(update={"cause": reason})
+
+
+def _admitted(
+    status: SubmissionStatus,
+    phase: Phase,
+    datasets: Mapping[str, DatasetView],
+    code_sha256: str,
+    now: datetime,
+) -> SubmissionStatus:
+    """Admitted with the datasets that the phase has now: what is edited later is not for this Submission."""
+    at = now.replace(microsecond=0)
+    runs = tuple(RunStatus(dataset=datasets[name].alias, queued_at=at) for name in phase.datasets)
+    shown = with_condition(status, ADMITTED, "True", "Admitted", "Its runs are queued.", now)
+    return shown.model_copy(
+        update={
+            "phase": "Queued",
+            "cause": "",
+            "code_sha256": code_sha256,
+            "admitted_at": at,
+            "progress": f"0/{len(runs)}",
+            "runs": runs,
+        }
+    )
+
+
+def _obstacle(
+    submission: SubmissionView,
+    competition: CompetitionView | None,
+    datasets: Mapping[str, DatasetView],
+    facts: Facts,
+    now: datetime,
+) -> Obstacle | None:
+    spec = submission.spec
+    if spec is None:
+        return Obstacle(
+            "Invalid", f"Its spec cannot be read. Mend it and apply it anew: {submission.invalid}"
+        )
+    asked = f"{spec.competition.namespace}/{spec.competition.name}"
+    if competition is None:
+        return Obstacle(
+            "CompetitionMissing",
+            f"There is no competition {asked}. Check spec.competition, and apply it anew under another name.",
+            waits=True,
+        )
+    phase = competition.phase(spec.phase)
+    if phase is None:
+        known = ", ".join(p.name for p in competition.spec.phases)
+        message = (
+            f"{asked} has no phase {spec.phase}. Its phases are: {known}. Apply it anew with one of them."
+        )
+        return Obstacle("PhaseMissing", message)
+    if not facts.team_member:
+        return Obstacle(
+            "NotATeam",
+            f"The namespace {submission.namespace} is no team of {asked}. The organizer makes it one with "
+            f"`kubectl label namespace {submission.namespace} "
+            f"alcove.dev/competition={spec.competition.namespace}.{spec.competition.name}`.",
+            waits=True,
+        )
+    return (
+        _closed(submission, phase)
+        or _image(spec, competition)
+        or _datasets(phase, datasets)
+        or _quota(submission, competition, facts, now)
+        or _code(facts)
+    )
+
+
+def _closed(submission: SubmissionView, phase: Phase) -> Obstacle | None:
+    """By its time of creation, so that an operator that was away takes no team's chance."""
+    if phase.opens_at is not None and submission.created_at < phase.opens_at:
+        when = f"{phase.opens_at:%Y-%m-%dT%H:%M:%SZ}"
+        message = f"The phase {phase.name} opens at {when}. Apply it anew, under another name, from then on."
+        return Obstacle("PhaseNotOpen", message)
+    if phase.closes_at is not None and submission.created_at >= phase.closes_at:
+        when = f"{phase.closes_at:%Y-%m-%dT%H:%M:%SZ}"
+        return Obstacle("PhaseClosed", f"The phase {phase.name} has been closed since {when}.")
+    return None
+
+
+def _image(spec: SubmissionSpec, competition: CompetitionView) -> Obstacle | None:
+    if spec.code.image is None:
+        return None
+    allowed = competition.spec.images.allowed
+    if any(spec.code.image.reference.startswith(prefix) for prefix in allowed):
+        return None
+    remedy = (
+        f"Allowed are images that begin with: {', '.join(allowed)}" if allowed else "Bring a model.py instead"
+    )
+    return Obstacle("ImageNotAllowed", f"The competition does not allow this image. {remedy}.")
+
+
+def _datasets(phase: Phase, datasets: Mapping[str, DatasetView]) -> Obstacle | None:
+    """A team is told of the phase, never of a Dataset's name."""
+    missing = sum(name not in datasets for name in phase.datasets)
+    if missing:
+        message = f"{missing} of the {len(phase.datasets)} datasets of the phase {phase.name} are missing."
+        return Obstacle("DatasetsMissing", f"{message} The organizer has to add them.", organizer=True)
+    aliases = [datasets[name].alias for name in phase.datasets]
+    double = sorted({alias for alias in aliases if aliases.count(alias) > 1})
+    if double:
+        message = f"Two datasets of the phase {phase.name} share the alias {double[0]}."
+        return Obstacle(
+            "AliasesNotUnique", f"{message} The organizer has to give one another.", organizer=True
+        )
+    return None
+
+
+def _quota(
+    submission: SubmissionView, competition: CompetitionView, facts: Facts, now: datetime
+) -> Obstacle | None:
+    if usage.counted(competition.status, submission.namespace, submission.uid):
+        return None
+    team = usage.of_team(competition.status, submission.namespace)
+    refused = facts.usage_refused or usage.refusal(team, competition.spec.limits, now)
+    return Obstacle("QuotaExceeded", refused.message) if refused else None
+
+
+def _code(facts: Facts) -> Obstacle | None:
+    code = facts.code
+    if code is None or code.accepted:
+        return None
+    return Obstacle(code.reason or "CodeRefused", code.message, waits=code.wait)

@@ -1,0 +1,279 @@
+"""Why an attempt ended, and who bears it: section 10 of the design as ordered rules.
+
+Evidence comes from the kubelet, the API server, the supervisor's exit status (it is the container's first process,
+which nothing inside can kill or trace) and the recorder's report. What the participant can write, such as its
+container's termination message or its log, is none. After the go the platform bears an end only where something
+outside the pod confirms it; else a team could have a bad run repeated by making it look like a fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from alcove_operator.core.model import ContainerView, JobView, Payer, PodView
+
+FINISHED, PROGRAM_FAILED, SIGNALLED, BUDGET, RECORDER_LOST, COULD_NOT_START = 0, 10, 11, 12, 20, 21
+"""Exit statuses of the supervisor."""
+STAGE_BAD_BUNDLE, STAGE_FAULT = 3, 4
+"""Exit statuses of ``stage``."""
+NORMAL = frozenset({"Finished", "DeadlineReached"})
+_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+_NO_START = frozenset({"CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun"})
+_NODE_GONE = frozenset({"DeletionByTaintManager", "DeletionByPodGC"})
+_NODE_DOWN = frozenset({"NodeLost", "NodeShutdown", "Shutdown", "Terminated"})
+_HOPELESS = ("not found", "manifest unknown", "unauthorized", "denied", "forbidden", "no match for platform")
+
+
+@dataclass(frozen=True)
+class Cause:
+    name: str
+    charged_to: Payer
+    message: str
+
+
+@dataclass(frozen=True)
+class Context:
+    own_image: bool = False
+    """Whether the participant brought the image that main runs."""
+    lost_nodes: frozenset[str] = field(default_factory=frozenset)
+    store_away: bool = False
+
+
+def went(pod: PodView | None) -> bool:
+    """Whether the go was given: the recorder's word, or without one, that main was ever started."""
+    if pod is None:
+        return False
+    if pod.report is not None:
+        return pod.report.go_at is not None
+    return pod.main is not None and pod.main.started_at is not None
+
+
+def cause_of(pod: PodView | None, context: Context) -> Cause:
+    """Of an attempt that is over: its pod is terminal, is gone (None), or can no longer be running."""
+    if pod is None:
+        return _platform("PodGone", "Its pod was removed from outside.")
+    for rule in _RULES:
+        cause = rule(pod, context)
+        if cause is not None:
+            return cause
+    if went(pod):
+        return _participant("Signalled", "Its processes were ended, and nothing outside the pod explains it.")
+    return _platform("NeverStarted", f"The pod ended before the go. {pod.message}".strip())
+
+
+def stop_cause(
+    job: JobView, pod: PodView | None, context: Context, start_timeout: timedelta, patience: timedelta
+) -> tuple[Cause, datetime] | None:
+    """What a pod that has not started will be stopped for, and when; None where it is to be left alone.
+
+    Args:
+        job: of the attempt.
+        pod: its pod; None where the Job has none yet.
+        context: whose image it is, and what is known from outside.
+        start_timeout: from the node's acceptance to the start of main.
+        patience: how long it may wait for a node with room.
+    """
+    if pod is None:
+        timeout = job.created_at + start_timeout
+        return _platform("NeverStarted", "Its Job got no pod: see `kubectl describe job`."), timeout
+    if pod.terminal or _began(pod.main):
+        return None
+    if pod.scheduled_at is None:
+        why = pod.unschedulable or "the scheduler said nothing"
+        return _platform("NeverStarted", f"No node had room for it: {why}"), pod.created_at + patience
+    image = _image_fault(pod, context)
+    if image is not None:
+        hopeless = context.own_image and image[1]
+        return image[0], pod.scheduled_at if hopeless else pod.scheduled_at + start_timeout
+    waiting = next((c for c in (pod.main, pod.stage, pod.recorder) if c and c.waiting_message), None)
+    if waiting is pod.main and waiting is not None and waiting.waiting_reason in _NO_START:
+        return _could_not_start(context, waiting.waiting_message), pod.scheduled_at + start_timeout
+    detail = f" {waiting.waiting_reason}: {waiting.waiting_message}" if waiting else ""
+    cause = _platform("NeverStarted", f"Pull and staging took longer than the start timeout.{detail}")
+    return cause, pod.scheduled_at + start_timeout
+
+
+def _own_end(pod: PodView, _: Context) -> Cause | None:
+    """An end in good order stands, whatever befell the pod afterwards."""
+    end = pod.report.end.cause if pod.report and pod.report.end else ""
+    end = "" if end in ("recorder-saw-eof", "unknown") else end
+    code = pod.main.exit_code if pod.main and pod.main.terminated else None
+    if _recorder_died(pod):
+        return None
+    if end == "budget" or (not end and code == BUDGET):
+        return _participant("DeadlineReached", "It was ended at its budget; what it had saved counts.")
+    if end == "finished" or (not end and code == FINISHED):
+        return Cause("Finished", "", "")
+    return None
+
+
+def _disrupted(pod: PodView, _: Context) -> Cause | None:
+    if not pod.disruption or _ended_before(pod, pod.disruption_at):
+        return None
+    if pod.disruption in _NODE_GONE:
+        return _platform("NodeLost", f"Its node {pod.node or '?'} was lost.")
+    return _platform("Preempted", f"Its pod was taken from its node ({pod.disruption}).")
+
+
+def _evicted(pod: PodView, context: Context) -> Cause | None:
+    if pod.reason != "Evicted" or pod.disruption:
+        return None
+    if context.store_away and '"spool"' in pod.message:
+        return _platform("StoreAway", "The object store was away for longer than the recorder could wait.")
+    return _participant("DiskOverrun", f"It wrote more than its disk limit allows: {pod.message}")
+
+
+def _deleted(pod: PodView, _: Context) -> Cause | None:
+    if pod.deleted_at is None or _ended_before(pod, pod.deleted_at):
+        return None
+    return _platform("PodGone", "Its pod was deleted from outside.")
+
+
+def _stage_failed(pod: PodView, _: Context) -> Cause | None:
+    stage = pod.stage
+    if stage is None or not stage.terminated or stage.exit_code == 0 or pod.reason == "DeadlineExceeded":
+        return None
+    if stage.exit_code == STAGE_BAD_BUNDLE:
+        return _participant(
+            "BadBundle", "The code could not be unpacked: it is damaged, or too large unpacked."
+        )
+    if stage.exit_code == STAGE_FAULT:
+        return _platform("StagingFault", "The dataset or the code could not be staged.")
+    reason = stage.terminated_reason or f"exit {stage.exit_code}"
+    return _platform("StagingFault", f"Staging ended unexpectedly ({reason}).")
+
+
+def _out_of_memory(pod: PodView, _: Context) -> Cause | None:
+    main = pod.main
+    if main is None or not main.terminated:
+        return None
+    counted = pod.report is not None and pod.report.oom_kills > 0
+    program = main.exit_code in (PROGRAM_FAILED, SIGNALLED)
+    if main.terminated_reason == "OOMKilled" or (counted and program):
+        return _participant("OutOfMemory", "It used more memory than its limit; what it had saved counts.")
+    return None
+
+
+def _program_ended(pod: PodView, context: Context) -> Cause | None:
+    if pod.main is None or not pod.main.terminated:
+        return None
+    end = pod.report.end if pod.report else None
+    code = pod.main.exit_code
+    if code == PROGRAM_FAILED:
+        status = f"status {end.code}" if end else "an error"
+        return _participant("ExitCode", f"It ended with {status}; what it had saved counts.")
+    if code == SIGNALLED:
+        signal = f"signal {end.signal}" if end else "a signal"
+        return _participant("Signalled", f"It was ended by {signal}; what it had saved counts.")
+    if code == COULD_NOT_START:
+        return _could_not_start(context, pod.report.error if pod.report and pod.report.error else "")
+    if pod.main.terminated_reason in _NO_START:
+        return _could_not_start(context, "The container's first process could not be started.")
+    return None
+
+
+def _node_lost(pod: PodView, context: Context) -> Cause | None:
+    if pod.reason in _NODE_DOWN or pod.node in context.lost_nodes:
+        return _platform("NodeLost", f"Its node {pod.node or '?'} was lost.")
+    return None
+
+
+def _deadline_exceeded(pod: PodView, _: Context) -> Cause | None:
+    if pod.reason != "DeadlineExceeded":
+        return None
+    if went(pod):
+        return _participant(
+            "DeadlineReached", "It was ended by the pod's deadline; what it had saved counts."
+        )
+    return _platform("NeverStarted", "The pod's deadline passed before the go.")
+
+
+def _recorder_lost(pod: PodView, _: Context) -> Cause | None:
+    said = pod.main is not None and pod.main.terminated and pod.main.exit_code == RECORDER_LOST
+    recorder = pod.recorder
+    confirmed = _recorder_died(pod) or (recorder is not None and recorder.restarts > 0)
+    if (said and (confirmed or not went(pod))) or _recorder_died(pod):
+        return _platform("RecorderLost", "The recorder, which keeps the clock and the predictions, failed.")
+    if said:
+        return _participant(
+            "RecorderUnreachable", "It cut itself off from the recorder; what it had saved counts."
+        )
+    return None
+
+
+def _unreported(pod: PodView, _: Context) -> Cause | None:
+    if pod.terminal:
+        return None
+    return _platform(
+        "NodeLost", f"Its node {pod.node or '?'} never reported the end, long after the deadline."
+    )
+
+
+_RULES: tuple[Callable[[PodView, Context], Cause | None], ...] = (
+    _own_end,
+    _disrupted,
+    _evicted,
+    _deleted,
+    _stage_failed,
+    _out_of_memory,
+    _program_ended,
+    _node_lost,
+    _deadline_exceeded,
+    _recorder_lost,
+    _unreported,
+)
+
+
+def _recorder_died(pod: PodView) -> bool:
+    """By the kubelet's word, and not by the SIGKILL that ends the grace period: that a slow upload brings about,
+    and the size of an upload is in the participant's hands."""
+    recorder = pod.recorder
+    if recorder is None or not recorder.terminated or pod.report is not None:
+        return False
+    return recorder.terminated_reason == "OOMKilled" or recorder.exit_code not in (0, 137, 143)
+
+
+def _ended_before(pod: PodView, moment: datetime | None) -> bool:
+    main = pod.main
+    if main is None or not main.terminated or main.finished_at is None or moment is None:
+        return False
+    return main.finished_at < moment
+
+
+def _began(container: ContainerView | None) -> bool:
+    return container is not None and (container.running or container.terminated)
+
+
+def _image_fault(pod: PodView, context: Context) -> tuple[Cause, bool] | None:
+    """The fault, and whether waiting for it to pass would be in vain."""
+    for container in (pod.recorder, pod.stage, pod.main):
+        if container is None or container.waiting_reason not in _IMAGE:
+            continue
+        said = container.waiting_message or container.waiting_reason
+        if container is pod.main and context.own_image:
+            hopeless = container.waiting_reason == "InvalidImageName" or any(
+                word in said.lower() for word in _HOPELESS
+            )
+            advice = "Check its name and digest, and that the cluster may pull it; then submit again."
+            return _participant("ImageNotFound", f"Its image could not be pulled. {advice} {said}"), hopeless
+        return _platform(
+            "ImagePull", f"The platform's image for {container.name} was not pulled: {said}"
+        ), False
+    return None
+
+
+def _could_not_start(context: Context, detail: str) -> Cause:
+    if context.own_image:
+        advice = "Check that its command exists in the image and can be executed."
+        return _participant("CouldNotStart", f"Its command could not be started. {advice} {detail}".strip())
+    return _platform("CouldNotStart", f"The platform's runner could not be started. {detail}".strip())
+
+
+def _participant(name: str, message: str) -> Cause:
+    return Cause(name, "Participant", message[:1024])
+
+
+def _platform(name: str, message: str) -> Cause:
+    return Cause(name, "Platform", message[:1024])

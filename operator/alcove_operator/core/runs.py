@@ -1,0 +1,371 @@
+"""The state machine of one run: one dataset of one Submission, in one attempt after the other.
+
+What is durable is three fields of its status. ``attempt`` is raised before the Job is created, ``cause`` is set
+once an attempt's end is decided, and a phase of :data:`OVER` says that no attempt will follow. In between::
+
+    attempt 0 ──grant──▶ attempt n, no cause ──▶ attempt n, cause ──▶ over
+                              ▲                        │ platform, attempts left, pod dead
+                              └────────────────────────┘ n + 1
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from alcove_crds import keys
+from alcove_crds.documents import RunConfig, Verdict
+from alcove_crds.submission import RunStatus
+
+from alcove_operator.core import causes, names
+from alcove_operator.core.model import (
+    Action,
+    CreateRun,
+    DeleteJob,
+    JobView,
+    ListLive,
+    PodView,
+    ReadLogTail,
+    Settings,
+    WriteVerdict,
+)
+from alcove_operator.core.world import Rules, World
+
+OVER = frozenset({"Scoring", "Done", "Failed"})
+NO_PREDICTIONS = causes.Cause(
+    "NoPredictions", "Participant", "It saved no prediction: write .npy or .predict files to $ALCOVE_OUT."
+)
+RECHECK = timedelta(seconds=5)
+"""How soon to look again where no event will tell."""
+
+
+@dataclass(frozen=True)
+class Step:
+    run: RunStatus
+    actions: tuple[Action, ...] = ()
+    requeue_at: datetime | None = None
+    fenced: bool = False
+
+
+def step(run: RunStatus, world: World) -> Step:
+    run = _adopt(run, world)
+    if run.phase in OVER:
+        return _over(run, world)
+    if run.attempt == 0:
+        return _queued(run, world)
+    if not run.cause:
+        step = _attempt(run, world)
+        if not step.run.cause:
+            return step
+        run = step.run
+    return _ended(run, world)
+
+
+def _adopt(run: RunStatus, world: World) -> RunStatus:
+    """A Job of a later attempt than the status knows can only mean that the status was lost: go on from there."""
+    latest = max((j.attempt for j in world.jobs.values() if _is_run(j, run)), default=0)
+    if latest <= run.attempt or run.phase in OVER:
+        return run
+    return run.model_copy(update={"attempt": latest, "phase": "Pending", "cause": "", "charged_to": ""})
+
+
+def _queued(run: RunStatus, world: World) -> Step:
+    problem = _not_ready(run, world)
+    if problem:
+        return Step(run.model_copy(update={"message": problem}))
+    if run.dataset in world.facts.granted:
+        return _start(run, 1, "", world)
+    place = world.facts.queue.get(run.dataset)
+    message = f"Number {place.position} in the queue: {place.reason}." if place else "Waits for a place."
+    return Step(run.model_copy(update={"message": message}))
+
+
+def _not_ready(run: RunStatus, world: World) -> str:
+    """Why no attempt can start; "" where one can."""
+    dataset = world.datasets.get(run.dataset)
+    if world.rules is None:
+        return "Its competition or phase is gone. It goes on when the organizer puts it back."
+    if dataset is None:
+        return "Its dataset is gone. It goes on when the organizer puts it back."
+    if dataset.ready is None:
+        return f"The dataset {dataset.alias} is being checked."
+    if not dataset.ready:
+        return f"The dataset {dataset.alias} is not ready; the organizer has to repair it. {dataset.reason}"[
+            :1024
+        ]
+    return ""
+
+
+def _start(run: RunStatus, attempt: int, message: str, world: World) -> Step:
+    fresh = RunStatus(
+        dataset=run.dataset, attempt=attempt, phase="Pending", queued_at=run.queued_at, message=message
+    )
+    return Step(fresh, (creation(run.dataset, attempt, world),), fenced=True)
+
+
+def creation(alias: str, attempt: int, world: World) -> CreateRun:
+    """The Job of one attempt, from specs alone: the same however often it is asked for."""
+    rules, spec, dataset = world.rules, world.submission.spec, world.datasets[alias]
+    # Admission and _not_ready() have seen to it.
+    assert rules is not None
+    assert spec is not None
+    phase = rules.phase
+    image, status = spec.code.image, world.submission.status
+    return CreateRun(
+        job=names.run_job(world.uid, alias, attempt),
+        submission_uid=world.uid,
+        alias=alias,
+        attempt=attempt,
+        dataset=dataset.name,
+        labels=names.run_labels(
+            world.uid, world.submission.namespace, rules.competition.name, phase.name, alias, attempt
+        ),
+        config=RunConfig(
+            submission_uid=world.uid,
+            alias=alias,
+            attempt=attempt,
+            data_sha256=dataset.data_sha256,
+            code_sha256=status.code_sha256 or None,
+            budget_ns=phase.budget.seconds * 10**9,
+            disclosed=phase.budget.disclosed,
+            n_test=dataset.n_test,
+            n_labels=dataset.n_labels,
+        ),
+        run_as=names.run_as(world.uid, alias, attempt),
+        image=image.reference if image else None,
+        command=image.command if image else (),
+        resources=phase.resources,
+        allow_network=rules.spec.allow_network,
+        start_timeout_seconds=rules.spec.start_timeout_seconds,
+        active_deadline_seconds=active_deadline(rules, world.settings),
+    )
+
+
+def active_deadline(rules: Rules, settings: Settings) -> int:
+    """Of the pod, in seconds from when its node takes it."""
+    return rules.spec.start_timeout_seconds + rules.phase.budget.seconds + settings.seal_seconds
+
+
+def _attempt(run: RunStatus, world: World) -> Step:
+    """An attempt under way: shows how far it is, and sets ``cause`` when its end is decided."""
+    name = names.run_job(world.uid, run.dataset, run.attempt)
+    job, pod, live = world.jobs.get(name), world.pods.get(name), world.facts.live
+    if pod is None:
+        return _without_pod(run, name, job, world)
+    run = run.model_copy(update={"pod_uid": pod.uid})
+    context = _context(world)
+    if is_dead(pod, world):
+        return Step(_end(run, causes.cause_of(pod, context), pod))
+    if job is None and live is not None and name not in live.pods:
+        return Step(_end(run, causes.cause_of(None, context), pod))
+    run = _progress(run, pod, world)
+    wakeups = [dead_at(pod, world.settings)] if dead_at(pod, world.settings) else []
+    stop = _stop(job, pod, context, world)
+    if stop is not None:
+        cause, at = stop
+        if world.now >= at:
+            return Step(_end(run, cause, pod))
+        wakeups.append(at)
+    return Step(run, requeue_at=_earliest(wakeups))
+
+
+def _without_pod(run: RunStatus, name: str, job: JobView | None, world: World) -> Step:
+    """No pod in the cache: not yet there, not yet seen, or gone. Only a direct list tells."""
+    live, again = world.facts.live, world.now + RECHECK
+    if job is not None and not job.finished and not run.pod_uid:
+        stop = _stop(job, None, _context(world), world)
+        if stop is None or world.now < stop[1]:
+            return Step(run, requeue_at=stop[1] if stop else None)
+        return Step(_end(run, stop[0], None))
+    look = Step(run, (ListLive(world.uid),), again)
+    if live is None or name in live.pods:
+        return look
+    if run.pod_uid or (job is not None and job.finished):
+        return Step(_end(run, causes.cause_of(None, _context(world)), None))
+    if name in live.jobs or job is not None:
+        return look
+    problem = _not_ready(run, world)
+    if problem:
+        return Step(run.model_copy(update={"message": problem}))
+    # The operator stopped between raising ``attempt`` and creating the Job.
+    return Step(run, (creation(run.dataset, run.attempt, world),), again, fenced=True)
+
+
+def _stop(
+    job: JobView | None, pod: PodView | None, context: causes.Context, world: World
+) -> tuple[causes.Cause, datetime] | None:
+    if job is None or world.rules is None:
+        return None
+    timeout = timedelta(seconds=world.rules.spec.start_timeout_seconds)
+    patience = timedelta(seconds=world.settings.unschedulable_seconds)
+    return causes.stop_cause(job, pod, context, timeout, patience)
+
+
+def _progress(run: RunStatus, pod: PodView, world: World) -> RunStatus:
+    main, message = pod.main, ""
+    phase, started = "Pending", run.started_at
+    if main is not None and (main.running or main.terminated):
+        phase, started = "Running", main.started_at
+    elif any(c is not None and (c.running or c.terminated) for c in (pod.recorder, pod.stage)):
+        phase = "Staging"
+    if pod.node in world.facts.lost_nodes:
+        at = dead_at(pod, world.settings)
+        until = f" It is run again after {at:%Y-%m-%dT%H:%M:%SZ} at the latest." if at else ""
+        message = f"Its node does not answer.{until}"
+    elif pod.unschedulable:
+        message = f"Waits for a node with room: {pod.unschedulable}"[:1024]
+    elif phase != "Running" and run.message.startswith("Attempt "):
+        message = run.message
+    return run.model_copy(update={"phase": phase, "started_at": started, "message": message})
+
+
+def _end(run: RunStatus, cause: causes.Cause, pod: PodView | None) -> RunStatus:
+    """``cause`` and what the recorder reported. The phase stays until the pod is known to be dead."""
+    report = pod.report if pod else None
+    if report is not None and report.snapshots == 0 and cause.name in causes.NORMAL:
+        cause = NO_PREDICTIONS
+    update: dict[str, object] = {
+        "cause": cause.name,
+        "charged_to": cause.charged_to,
+        "message": cause.message,
+        "ended_at": _ended_at(pod),
+        "started_at": _started_at(pod) or (run.started_at if pod is None else None),
+    }
+    if report is not None:
+        update["snapshots"] = report.snapshots
+        update["head"] = report.head or ""
+        update["overshoot_ms"] = round(report.overshoot_ns / 1e6, 3) if report.end else None
+    if pod is not None and not causes.went(pod):
+        # Nothing was recorded, so there is nothing of this pod's to score.
+        update["pod_uid"] = ""
+    return run.model_copy(update=update)
+
+
+def _ended(run: RunStatus, world: World) -> Step:
+    """An attempt whose end is decided: see its pod dead, then try again or be over."""
+    name = names.run_job(world.uid, run.dataset, run.attempt)
+    job, pod, live = world.jobs.get(name), world.pods.get(name), world.facts.live
+    stop = (DeleteJob(name, run.cause),) if job is not None and not job.deleting else ()
+    gone = job is None and pod is None and live is not None and name not in live.jobs | live.pods
+    failed_alone = pod is None and job is not None and job.finished and live and name not in live.pods
+    if not (gone or failed_alone or (pod and (is_dead(pod, world)))):
+        look = (ListLive(world.uid),) if pod is None else ()
+        at = dead_at(pod, world.settings) if pod else world.now + RECHECK
+        return Step(run, (*stop, *look), at)
+    if run.charged_to != "Platform":
+        return _over(run.model_copy(update={"phase": _final(run)}), world)
+    if world.rules is None:
+        return Step(run.model_copy(update={"message": _not_ready(run, world)}))
+    if run.attempt >= world.rules.spec.max_attempts:
+        message = f"{run.message} The platform gave up after {run.attempt} attempts; no quota is used up."
+        return _over(run.model_copy(update={"phase": _final(run), "message": message[-1024:]}), world)
+    if _not_ready(run, world):
+        return Step(run.model_copy(update={"message": _not_ready(run, world)}))
+    why = f"Attempt {run.attempt + 1} of {world.rules.spec.max_attempts}: {run.message}"[:1024]
+    started = _start(run, run.attempt + 1, why, world)
+    return Step(started.run, (*started.actions, *stop), fenced=True)
+
+
+def _final(run: RunStatus) -> str:
+    """Failed at once where no pod has anything to score; else the score decides."""
+    return "Scoring" if run.pod_uid else "Failed"
+
+
+def _over(run: RunStatus, world: World) -> Step:
+    """The verdict is written, then the Jobs go."""
+    if world.submission.status.phase in ("Done", "Failed") or run.dataset in world.facts.verdicts:
+        return Step(run, (*_log_tail(run, world), *_deletions(run, world)))
+    return Step(run, (WriteVerdict(verdict(run, world)), *_log_tail(run, world)), fenced=True)
+
+
+def verdict(run: RunStatus, world: World) -> Verdict:
+    """The last attempt's: the one that ended the run, whatever earlier ones may have recorded."""
+    name = names.run_job(world.uid, run.dataset, run.attempt)
+    job, pod = world.jobs.get(name), world.pods.get(name)
+    scored = bool(run.pod_uid)
+    return Verdict(
+        submission_uid=world.uid,
+        alias=run.dataset,
+        attempt=run.attempt if scored else None,
+        pod_uid=run.pod_uid or None,
+        phase="Failed" if run.charged_to == "Platform" or not scored else "Done",
+        cause=run.cause,
+        charged_to="" if run.charged_to == "Organizer" else run.charged_to,
+        queued_at=run.queued_at,
+        created_at=job.created_at if job else None,
+        pulled_at=pod.stage.started_at if pod and pod.stage else None,
+        started_at=run.started_at or _started_at(pod),
+        ended_at=run.ended_at or _ended_at(pod),
+    )
+
+
+def wants_log(run: RunStatus, world: World) -> bool:
+    """Whether the run's last lines are to be shown, and are not known yet."""
+    shown = world.rules is not None and world.rules.spec.logs == "tail"
+    name = names.run_job(world.uid, run.dataset, run.attempt)
+    told = run.phase == "Scoring" and run.charged_to == "Participant" and bool(run.pod_uid)
+    return shown and told and name not in world.facts.log_tails
+
+
+def _log_tail(run: RunStatus, world: World) -> tuple[Action, ...]:
+    if not wants_log(run, world):
+        return ()
+    prefix = keys.attempt_prefix(world.uid, run.dataset, run.attempt, run.pod_uid)
+    return (ReadLogTail(names.run_job(world.uid, run.dataset, run.attempt), prefix),)
+
+
+def _deletions(run: RunStatus, world: World) -> tuple[Action, ...]:
+    return tuple(
+        DeleteJob(job.name, "over") for job in world.jobs.values() if _is_run(job, run) and not job.deleting
+    )
+
+
+def dead_at(pod: PodView, settings: Settings) -> datetime | None:
+    """When the pod can no longer be running, even where its node cannot be asked; None while it is not placed.
+
+    The node itself ends the pod at its deadline, and the supervisor has ended the participant's processes before.
+    """
+    if pod.scheduled_at is None or pod.active_deadline_seconds is None:
+        return None
+    return pod.scheduled_at + timedelta(seconds=pod.active_deadline_seconds + settings.grace_seconds)
+
+
+def is_dead(pod: PodView, world: World) -> bool:
+    at = dead_at(pod, world.settings)
+    return pod.terminal or (at is not None and world.now >= at)
+
+
+def _started_at(pod: PodView | None) -> datetime | None:
+    if pod is None:
+        return None
+    if pod.report is not None:
+        return pod.report.go_at
+    return pod.main.started_at if pod.main else None
+
+
+def _ended_at(pod: PodView | None) -> datetime | None:
+    if pod is None:
+        return None
+    report = pod.report
+    if (
+        report is not None
+        and report.go_at is not None
+        and report.end is not None
+        and report.end.ended_ns >= 0
+    ):
+        return report.go_at + timedelta(microseconds=report.end.ended_ns // 1000)
+    return pod.main.finished_at if pod.main else None
+
+
+def _context(world: World) -> causes.Context:
+    spec, facts = world.submission.spec, world.facts
+    own = spec is not None and spec.code.image is not None
+    return causes.Context(own_image=own, lost_nodes=facts.lost_nodes, store_away=facts.store_away)
+
+
+def _is_run(job: JobView, run: RunStatus) -> bool:
+    return job.role == names.RUN and job.alias == run.dataset
+
+
+def _earliest(moments: list[datetime | None]) -> datetime | None:
+    return min((m for m in moments if m is not None), default=None)

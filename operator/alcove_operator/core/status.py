@@ -1,0 +1,163 @@
+"""The Submission's status as a whole: conditions, summary, and what a phase's feedback lets be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from alcove_crds.base import Condition
+from alcove_crds.competition import Phase
+from alcove_crds.submission import RunStatus, SubmissionStatus
+
+from alcove_operator.core.model import Emit
+from alcove_operator.core.runs import OVER
+
+ADMITTED, SCORED, COMPLETE = "Admitted", "Scored", "Complete"
+HIDDEN = "Nothing is shown before the reveal."
+ENDED = frozenset({"Done", "Failed", "Rejected"})
+_MILD = ("", "Finished", "DeadlineReached", "NoPredictions")
+_PAYERS = ("Platform", "Organizer", "Participant", "")
+
+
+def condition(status: SubmissionStatus, kind: str) -> Condition | None:
+    return next((c for c in status.conditions if c.type == kind), None)
+
+
+def with_condition(
+    status: SubmissionStatus,
+    kind: str,
+    value: Literal["True", "False", "Unknown"],
+    reason: str,
+    message: str,
+    now: datetime,
+) -> SubmissionStatus:
+    """The time of transition moves only when ``value`` changes, so that saying the same twice changes nothing."""
+    old = condition(status, kind)
+    new = Condition(
+        type=kind,
+        status=value,
+        reason=reason,
+        message=message[:1024],
+        last_transition_time=old.last_transition_time if old and old.status == value else _second(now),
+        observed_generation=status.observed_generation,
+    )
+    if new == old:
+        return status
+    kept = [c for c in status.conditions if c.type != kind]
+    ordered = tuple(sorted((*kept, new), key=lambda c: c.type))
+    return status.model_copy(update={"conditions": ordered})
+
+
+def blind(phase: Phase | None, now: datetime) -> bool:
+    """Whether nothing about the runs may be seen yet. Without its phase nothing says that it may."""
+    if phase is None:
+        return True
+    if phase.reveals_at is not None:
+        return now < phase.reveals_at
+    return phase.feedback.mode == "none"
+
+
+def redacted(status: SubmissionStatus, phase: Phase | None, now: datetime) -> SubmissionStatus:
+    """Without what a blind phase must not show, durations among it. What the reconciler needs to go on stays:
+    attempt, pod, cause and whether a run is over."""
+    if phase is None or not blind(phase, now):
+        return status
+    return status.model_copy(
+        update={"runs": tuple(_hidden(run) for run in status.runs), "scores": "", "progress": ""}
+    )
+
+
+def _hidden(run: RunStatus) -> RunStatus:
+    return RunStatus(
+        dataset=run.dataset,
+        attempt=run.attempt,
+        pod_uid=run.pod_uid,
+        phase=run.phase if run.phase in OVER or run.attempt == 0 else "Pending",
+        cause=run.cause,
+        charged_to=run.charged_to,
+        queued_at=run.queued_at,
+        message=HIDDEN if run.attempt else run.message,
+    )
+
+
+def summarized(status: SubmissionStatus) -> SubmissionStatus:
+    """Phase, progress and cause, from the runs."""
+    runs = status.runs
+    over = sum(run.phase in OVER for run in runs)
+    return status.model_copy(
+        update={
+            "phase": _phase(status, over),
+            "progress": f"{over}/{len(runs)}",
+            "cause": _worst(runs) or ("" if over else _waits(runs)),
+        }
+    )
+
+
+def _phase(status: SubmissionStatus, over: int) -> str:
+    if status.phase in ENDED:
+        return status.phase
+    if over == len(status.runs):
+        return "Scoring"
+    return "Running" if any(run.attempt for run in status.runs) else "Queued"
+
+
+def _worst(runs: Sequence[RunStatus]) -> str:
+    caused = [run for run in runs if run.cause]
+    if not caused:
+        return ""
+    worst = min(
+        caused,
+        key=lambda run: (
+            run.cause in _MILD,
+            -_mildness(run.cause),
+            _PAYERS.index(run.charged_to),
+            run.dataset,
+        ),
+    )
+    return worst.cause if len(runs) == 1 or worst.cause == "Finished" else f"{worst.cause} ({worst.dataset})"
+
+
+def _mildness(cause: str) -> int:
+    return _MILD.index(cause) if cause in _MILD else len(_MILD)
+
+
+def _waits(runs: Sequence[RunStatus]) -> str:
+    return next((run.message[:128] for run in runs if run.attempt == 0 and run.message), "")
+
+
+def events(old: SubmissionStatus, new: SubmissionStatus) -> tuple[Emit, ...]:
+    """One Event for each thing that a user would want to be told of, at the change that shows it."""
+    found = []
+    was, now = condition(old, ADMITTED), condition(new, ADMITTED)
+    if now is not None and (was is None or was.reason != now.reason):
+        kind: Literal["Normal", "Warning"] = "Normal" if now.status == "True" else "Warning"
+        found.append(Emit(f"event/admitted/{now.reason}", kind, now.reason, now.message))
+    before = {run.dataset: run for run in old.runs}
+    for run in new.runs:
+        past = before.get(run.dataset)
+        if past is None:
+            continue
+        if run.attempt > past.attempt > 0:
+            found.append(Emit(f"event/{run.dataset}/{run.attempt}", "Warning", "RunAgain", _about(run)))
+        elif run.phase in OVER and past.phase not in OVER and run.cause not in ("", "Finished"):
+            kind = "Normal" if run.cause in _MILD else "Warning"
+            found.append(Emit(f"event/{run.dataset}/over", kind, run.cause, _about(run)))
+    done = condition(new, COMPLETE)
+    if done is not None and done != condition(old, COMPLETE):
+        found.append(Emit("event/complete", "Normal", done.reason, done.message))
+    return tuple(found)
+
+
+def _about(run: RunStatus) -> str:
+    return f"{run.dataset}: {run.message}"[:1024]
+
+
+def _second(moment: datetime) -> datetime:
+    """As fine as the API server gives it back: a finer one would differ after each round trip."""
+    return moment.replace(microsecond=0)
+
+
+def normalized(status: SubmissionStatus) -> SubmissionStatus:
+    """All times as fine as the API server keeps them, so that equal statuses compare as equal."""
+    return SubmissionStatus.model_validate_json(status.model_dump_json(by_alias=True))
