@@ -8,7 +8,7 @@
 
 void ask_for_go(struct run *run, int64_t now)
 {
-    enter(run, ASKING, now + ANSWER_WITHIN);
+    enter(run, ASKING, now + run->options->recorder_timeout);
     run->asked_at = now;
 }
 
@@ -106,8 +106,8 @@ void link_next(struct run *run)
         link_queue_log(&run->link, &run->output);
     } else if (run->phase == SEALING && !run->link.sent_end) {
         snprintf(line, sizeof line,
-                 "{\"type\":\"end\",\"cause\":\"%s\",\"code\":%d,\"signal\":%d,\"ended_ns\":%" PRId64 "}\n", run->cause,
-                 run->code, run->signal, run->ended_at);
+                 "{\"type\":\"end\",\"cause\":\"%s\",\"code\":%d,\"signal\":%d,\"ended_ns\":%" PRId64
+                 ",\"oom_kills\":%" PRId64 "}\n", run->cause, run->code, run->signal, run->ended_at, run->oom_kills);
         link_queue(&run->link, line);
         run->link.sent_end = true;
     }

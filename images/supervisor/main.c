@@ -27,6 +27,7 @@ static const char usage[] =
     "                                       on the descriptor $ALCOVE_GO_FD (start)\n"
     "  --go-timeout S                       for the command to ask (300)\n"
     "  --seal-timeout S                     for the recorder to have saved everything at the end (60)\n"
+    "  --recorder-timeout S                 for the recorder to appear, to answer, to come back (30)\n"
     "  --log-limit BYTES                    of output passed on, at most 67108864 (1048576)\n"
     "  --max-processes N                    processes and threads of the command's uid (4096)\n"
     "  --allow-network                      leave sockets of every family to the command\n"
@@ -104,6 +105,7 @@ static struct options parse_run(int argc, char **argv)
     static const struct option known[] = {
         {"socket", required_argument, NULL, 's'},      {"go", required_argument, NULL, 'g'},
         {"go-timeout", required_argument, NULL, 't'},  {"seal-timeout", required_argument, NULL, 'e'},
+        {"recorder-timeout", required_argument, NULL, 'r'},
         {"log-limit", required_argument, NULL, 'l'},   {"max-processes", required_argument, NULL, 'p'},
         {"allow-network", no_argument, NULL, 'n'},     {"kill-scope", required_argument, NULL, 'k'},
         {"help", no_argument, NULL, 'h'},              {0},
@@ -114,6 +116,7 @@ static struct options parse_run(int argc, char **argv)
         .socket_path = "/alcove/run/go.sock",
         .go_timeout = 300 * SECOND,
         .seal_timeout = 60 * SECOND,
+        .recorder_timeout = 30 * SECOND,
         .log_limit = 1u << 20,
         .max_processes = 4096,
         .scope = SCOPE_AUTO,
@@ -126,6 +129,7 @@ static struct options parse_run(int argc, char **argv)
         case 'g': options.runner_asks = choice("--go", optarg, askers, "start or runner") == 1; break;
         case 't': options.go_timeout = seconds("--go-timeout", optarg); break;
         case 'e': options.seal_timeout = seconds("--seal-timeout", optarg); break;
+        case 'r': options.recorder_timeout = seconds("--recorder-timeout", optarg); break;
         case 'l': options.log_limit = number("--log-limit", optarg, 0, LOG_LIMIT_AT_MOST); break;
         case 'p': options.max_processes = number("--max-processes", optarg, 1, 1u << 22); break;
         case 'n': options.allow_network = true; break;

@@ -11,8 +11,6 @@
 
 #include "run.h"
 
-#define CONNECT_WITHIN (20 * SECOND)
-#define RECONNECT_WITHIN (30 * SECOND)
 #define SEAL_WHEN_TERMINATED (2 * SECOND) /* a deleted pod has to be gone soon */
 #define KILL_AGAIN (5 * MILLISECOND)
 
@@ -125,6 +123,7 @@ static void command_ended(struct run *run, int status)
 static void all_gone(struct run *run, int64_t now)
 {
     run->ended_at = now;
+    run->oom_kills = oom_kills() - run->oom_kills;
     if (run->child.output_fd >= 0)
         output_drain(&run->output, run->child.output_fd);
     if (run->exit_status == EXIT_BUDGET)
@@ -203,7 +202,7 @@ static int64_t recorder_given_up_at(const struct run *run)
 {
     if (run->link.ready || run->sealed)
         return NEVER;
-    return run->link.down_since + (run->link.greeted_once ? RECONNECT_WITHIN : CONNECT_WITHIN);
+    return run->link.down_since + run->options->recorder_timeout;
 }
 
 /* Everything that time alone brings about. */
@@ -266,6 +265,7 @@ int run(const struct options *options)
         .phase = CONNECTING,
         .phase_ends = NEVER,
         .t0_ns = -1,
+        .oom_kills = oom_kills(), /* before: what is counted is the difference */
     };
     sigset_t handled;
 

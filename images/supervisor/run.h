@@ -4,7 +4,6 @@
 
 #include "supervisor.h"
 
-#define ANSWER_WITHIN (30 * SECOND)
 #define STDOUT_WITHIN SECOND /* for a slow reader, once all else is done */
 
 enum phase {
@@ -25,7 +24,7 @@ struct run {
     int signal_fd;
     enum phase phase;
     int64_t phase_ends; /* when this phase is given up */
-    int64_t budget_ns, asked_at, t0_ns, ended_at;
+    int64_t budget_ns, asked_at, t0_ns, ended_at, oom_kills;
     bool disclosed, terminated, sealed;
     const char *cause;
     int code, signal, exit_status;

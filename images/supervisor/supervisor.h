@@ -32,6 +32,7 @@ struct options {
     bool runner_asks; /* --go runner */
     int64_t go_timeout;
     int64_t seal_timeout;
+    int64_t recorder_timeout;
     size_t log_limit;
     uint64_t max_processes;
     bool allow_network;
@@ -132,6 +133,10 @@ bool link_write(struct link *link, struct output *output);
 bool link_read(struct link *link);
 /* Takes the next whole line that was read; MESSAGE_NONE when there is none. */
 struct message link_message(struct link *link);
+
+/* oom.c */
+/* How often the kernel killed a process of this container for memory; 0 where that cannot be known. */
+int64_t oom_kills(void);
 
 /* run.c */
 int run(const struct options *options);

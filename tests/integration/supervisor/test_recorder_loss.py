@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from .harness import Message, Workshop
 
 
@@ -103,18 +101,26 @@ def test_a_recorder_that_forgot_the_run_is_a_lost_one(any_shop: Workshop) -> Non
 
 
 def test_a_recorder_that_never_comes_ends_it_with_20(shop: Workshop) -> None:
-    run = shop.start("touch", "ran")
+    run = shop.start("touch", "ran", options=("--recorder-timeout", "0.3"))
     assert run.wait() == 20
     assert b"cannot be reached" in run.stderr
     assert not (shop.folder / "ran").exists()
 
 
-@pytest.mark.timeout(120)
 def test_a_recorder_that_does_not_come_back_ends_everything(shop: Workshop) -> None:
     recorder = shop.recorder(budget_s=300)
-    run = shop.start("/bin/sh", "-c", "echo up; setsid sleep 1000")
+    run = shop.start("/bin/sh", "-c", "echo up; setsid sleep 1000", options=("--recorder-timeout", "0.5"))
     recorder.wait_for("log")
     recorder.vanish()
     assert run.wait() == 20
     assert run.marked() == []
     assert b"did not come back" in run.stderr
+
+
+def test_a_recorder_that_does_not_answer_the_go_ends_it_with_20(shop: Workshop) -> None:
+    recorder = shop.recorder()
+    recorder.replies["go"] = lambda _: None
+    run = shop.start("touch", "ran", options=("--recorder-timeout", "0.3"))
+    assert run.wait() == 20
+    assert b"did not answer the go" in run.stderr
+    assert not (shop.folder / "ran").exists()

@@ -24,7 +24,9 @@ def test_both_streams_reach_stdout_and_the_recorder(any_shop: Workshop) -> None:
 
 def test_what_daemons_wrote_last_is_kept(any_shop: Workshop) -> None:
     recorder = any_shop.recorder()
-    run = any_shop.start("/bin/sh", "-c", "(setsid sh -c 'echo from afar; sleep 1000' &) ; sleep 0.3; echo done")
+    run = any_shop.start(
+        "/bin/sh", "-c", "(setsid sh -c 'echo from afar; sleep 1000' &) ; sleep 0.3; echo done"
+    )
     assert run.wait() == 0
     assert sorted(recorder.log.split(b"\n")) == [b"", b"done", b"from afar"]
 
@@ -40,7 +42,11 @@ def test_output_is_cut_at_the_limit_to_the_byte(shop: Workshop, data: bytes, lim
         assert run.stdout == recorder.log
         assert run.stdout[: min(limit, len(data))] == data[:limit]
         rest = run.stdout[min(limit, len(data)) :]
-        assert (rest == b"") if len(data) <= limit else (rest.startswith(b"\n" + NOTE) and rest.count(b"\n") == 2)
+        assert (
+            (rest == b"")
+            if len(data) <= limit
+            else (rest.startswith(b"\n" + NOTE) and rest.count(b"\n") == 2)
+        )
 
 
 def test_a_flood_is_dropped_past_the_limit_and_does_not_hold_up_the_kill(any_shop: Workshop) -> None:

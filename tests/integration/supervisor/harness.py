@@ -94,7 +94,8 @@ class Recorder:
                     if message["type"] == "end":
                         self.ended_seen_ns = time.monotonic_ns()
                     self._news.notify_all()
-                answer = self.replies.get(message["type"], lambda _: None)(message)
+                reply = self.replies.get(message["type"])
+                answer = None if reply is None else reply(message)
                 if self.raw_ready is not None and message["type"] == "hello":
                     connection.sendall(self.raw_ready + b"\n")
                 elif answer is not None:
@@ -125,11 +126,12 @@ class Recorder:
         if self._listener is not None:
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
+            self._listener = None
         self.path.unlink(missing_ok=True)
         if self._connection is not None:
             try:
                 self._connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
+            except OSError:  # gone already
                 return
 
 
@@ -178,7 +180,16 @@ def _exe(pid: int) -> str:
 
 def may_unshare() -> bool:
     """Whether a PID namespace with a /proc and another uid can be had, as in a container of a pod."""
-    command = ["unshare", "--pid", "--fork", "--mount-proc", "setpriv", "--reuid=54321", "--clear-groups", "true"]
+    command = [
+        "unshare",
+        "--pid",
+        "--fork",
+        "--mount-proc",
+        "setpriv",
+        "--reuid=54321",
+        "--clear-groups",
+        "true",
+    ]
     try:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
     except OSError:
@@ -206,16 +217,20 @@ class Workshop:
     uid: int = field(default_factory=lambda: random.randint(100_000, 2_000_000))
     runs: list[Run] = field(default_factory=list)
     recorders: list[Recorder] = field(default_factory=list)
+    socket: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.socket = self.folder / "go.sock"
 
     def recorder(self, budget_s: float = 30.0, *, disclosed: bool = True) -> Recorder:
-        recorder = Recorder(self.folder / "go.sock", budget_s, disclosed=disclosed)
+        recorder = Recorder(self.socket, budget_s, disclosed=disclosed)
         self.recorders.append(recorder)
         return recorder
 
     def start(self, *command: str, options: tuple[str, ...] = (), stdout: int = subprocess.PIPE) -> Run:
         mark = f"alcove-test-{uuid.uuid4()}"
         scope = () if self.scope == "pid1" else ("--kill-scope", self.scope)
-        supervisor = [str(self.binary), "run", "--socket", str(self.folder / "go.sock"), *scope, *options, "--"]
+        supervisor = [str(self.binary), "run", "--socket", str(self.socket), *scope, *options, "--"]
         process = subprocess.Popen(
             [*launcher(self.scope, self.uid), *supervisor, *command],
             env={**os.environ, "ALCOVE_TEST_MARK": mark, "ASAN_OPTIONS": "detect_leaks=0"},

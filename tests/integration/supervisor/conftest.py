@@ -42,7 +42,7 @@ def probe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-@pytest.fixture()
+@pytest.fixture
 def shop(binary: Path) -> Iterator[Workshop]:
     """Where any way of running it will do."""
     with workshop(binary) as place:

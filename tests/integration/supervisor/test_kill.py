@@ -59,11 +59,7 @@ def test_daemons_are_gone_when_the_program_ends(any_shop: Workshop) -> None:
 def test_a_fork_bomb_is_limited_and_ended(any_shop: Workshop) -> None:
     recorder = any_shop.recorder(budget_s=1.0)
     bomb = (
-        "import os\n"
-        "while True:\n"
-        "    try:\n"
-        "        if os.fork() == 0: os.setsid()\n"
-        "    except OSError: pass\n"
+        "import os\nwhile True:\n    try:\n        if os.fork() == 0: os.setsid()\n    except OSError: pass\n"
     )
     run = any_shop.python(bomb, options=("--max-processes", "40"))
     assert run.wait() == 12

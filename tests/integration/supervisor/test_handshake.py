@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .harness import Run, Workshop, workshop
+from .harness import Run, Workshop, wait_until, workshop
 
 RUNNER = """
 import os, socket, sys
@@ -156,8 +156,8 @@ def _terminate(shop: Workshop, run: Run) -> None:
 def test_sigterm_is_not_held_up_by_a_recorder_that_does_not_seal(any_shop: Workshop) -> None:
     recorder = any_shop.recorder()
     recorder.replies["end"] = lambda _: None
-    run = any_shop.start("sleep", "1000", options=("--seal-timeout", "1000"))
-    recorder.wait_for("go")
+    run = any_shop.start("/bin/sh", "-c", "echo up; exec sleep 1000", options=("--seal-timeout", "1000"))
+    recorder.wait_for("log")
     began = time.monotonic()
     _terminate(any_shop, run)
     assert run.wait() == 11
@@ -189,7 +189,25 @@ def test_a_run_that_was_started_before_is_not_started_again(shop: Workshop) -> N
     assert not (shop.folder / "ran").exists()
 
 
-scalars = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.text(max_size=20) | st.floats()
+def test_sigterm_before_the_recorder_is_there_ends_it_too(any_shop: Workshop) -> None:
+    run = any_shop.start("touch", "ran", options=("--recorder-timeout", "1000"))
+    wait_until(lambda: _waits_for_signals(any_shop, run))
+    _terminate(any_shop, run)
+    assert run.wait() == 11
+    assert not (any_shop.folder / "ran").exists()
+
+
+def _waits_for_signals(shop: Workshop, run: Run) -> bool:
+    """Its signalfd is there: the loop has begun."""
+    try:
+        pid = shop.supervisor_pid(run)
+        return any("signalfd" in os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
+    except (OSError, ValueError):
+        return False
+
+
+numbers = st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
+scalars = st.none() | st.booleans() | numbers | st.text(max_size=20)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -204,9 +222,9 @@ def test_ready_is_understood_whatever_else_it_says(
     assert _run_with_first_answer(shop, json.dumps(answer, separators=separators).encode()) == 0
 
 
-hostile = st.binary(max_size=200) | st.text(alphabet='{}[]",:\\tnrue0123456789.-+eE ready_budgetns', max_size=200).map(
-    str.encode
-)
+hostile = st.binary(max_size=200) | st.text(
+    alphabet='{}[]",:\\tnrue0123456789.-+eE ready_budgetns', max_size=200
+).map(str.encode)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

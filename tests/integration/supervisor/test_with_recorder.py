@@ -1,0 +1,107 @@
+"""The supervisor with the real recorder, as they meet in a pod."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from alcove_crds.documents import Manifest, RecorderReport, RunConfig
+
+from .harness import LIMIT_S, Workshop, wait_until, workshop
+
+CONFIG = RunConfig(
+    submission_uid="uid", alias="ds-1", attempt=1, data_sha256=None, code_sha256="0" * 64,
+    budget_ns=2_000_000_000, n_test=2, n_labels=2,
+)  # fmt: skip
+
+WRITER = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork(): time.sleep(1000)
+os.setsid()
+print('predicting')
+for n in range(10 ** 6):
+    with open(f'out/.{n}.tmp', 'w') as file: file.write('0 1\\n1 0\\n')
+    os.rename(f'out/.{n}.tmp', f'out/{n}.predict')
+    time.sleep(0.1)
+"""
+
+
+@pytest.fixture
+def place(binary: Path) -> Iterator[Workshop]:
+    with workshop(binary) as shop:
+        shop.uid = os.geteuid()  # the recorder's, as in a pod
+        for name in ("run", "out", "spool", "kept"):
+            (shop.folder / name).mkdir()
+        shop.socket = shop.folder / "run" / "go.sock"
+        yield shop
+
+
+@contextmanager
+def recorder(shop: Workshop) -> Iterator[subprocess.Popen[bytes]]:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "ALCOVE_ROOT": str(shop.folder),
+        "ALCOVE_RUN": CONFIG.model_dump_json(),
+        "ALCOVE_POD_UID": "pod",
+        "ALCOVE_STORE_ENDPOINT": (shop.folder / "kept").as_uri(),
+        "ALCOVE_TERMINATION_LOG": str(shop.folder / "report.json"),
+    }
+    with subprocess.Popen([sys.executable, "-I", "-m", "alcove_recorder"], env=environment) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(LIMIT_S)
+
+
+def _manifest(shop: Workshop) -> Manifest:
+    return Manifest.model_validate_json((shop.folder / "kept/runs/uid/ds-1/1-pod/manifest.json").read_text())
+
+
+def test_a_run_to_its_budget(place: Workshop) -> None:
+    with recorder(place):
+        run = place.python(WRITER)
+        assert run.wait() == 12, run.stderr
+    manifest = _manifest(place)
+    assert manifest.end.cause == "budget"
+    assert manifest.overshoot_ns == manifest.end.ended_ns - CONFIG.budget_ns >= 0
+    assert len(manifest.records) > 5
+    report = RecorderReport.model_validate_json((place.folder / "report.json").read_text())
+    assert report.end == manifest.end
+    log = (place.folder / "kept/runs/uid/ds-1/1-pod/log.txt").read_text()
+    assert log.startswith("predicting\n")
+
+
+def test_a_run_over_a_killed_recorder(place: Workshop) -> None:
+    """The go stands, the budget is the first one, and both processes agree on the end."""
+    with recorder(place) as first:
+        run = place.python(WRITER)
+        _wait_for_file(place.folder / "out" / "3.predict", run.process)
+        first.kill()
+        first.wait(LIMIT_S)
+    with recorder(place):
+        assert run.wait() == 12, run.stderr
+    manifest = _manifest(place)
+    assert manifest.end.cause == "budget"
+    assert 0 <= manifest.end.ended_ns - CONFIG.budget_ns < 10e9
+    numbers = [record.name for record in manifest.records]
+    assert {"0.predict", "3.predict"} <= set(numbers)
+
+
+def test_a_program_that_fails(place: Workshop) -> None:
+    with recorder(place):
+        assert place.start("/bin/sh", "-c", "echo oh dear; exit 9").wait() == 10
+    end = json.loads(_manifest(place).end.model_dump_json())
+    assert (end["cause"], end["code"]) == ("failed", 9)
+
+
+def _wait_for_file(path: Path, process: subprocess.Popen[bytes]) -> None:
+    wait_until(lambda: path.exists() or process.poll() is not None)
+    assert process.poll() is None
