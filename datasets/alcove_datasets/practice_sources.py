@@ -153,7 +153,7 @@ def waves(rng: Generator, examples: int) -> Parts:
         label = i % len(_WAVES)
         clean = _wave(_WAVES[label], rng)
         delayed = np.roll(clean, int(rng.integers(0, 6))) * rng.uniform(0.3, 1)
-        both = np.stack([clean, delayed], axis=1) + 0.35 * rng.standard_normal((_STEPS, 2))
+        both = np.stack([clean, delayed], axis=1) + 0.8 * rng.standard_normal((_STEPS, 2))
         # Rounded: the last bits of sin() differ between processors.
         rows.append(NewExample(np.round(both, 3).reshape(_STEPS, 1, 1, 2), {label: 1.0}))
     rows = [rows[i] for i in rng.permutation(len(rows))]

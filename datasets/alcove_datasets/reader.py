@@ -39,7 +39,7 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Part:
+class Dataset:
     """The train or the test part: a folder with ``metadata.textproto`` and ``sample*`` files."""
 
     path: Path
@@ -66,23 +66,25 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Dataset:
+class DataFolder:
+    """Both parts of a dataset."""
+
     path: Path
     name: str
-    train: Part
-    test: Part
+    train: Dataset
+    test: Dataset
 
 
-def open_part(path: Path) -> Part:
-    """Opens a folder such as ``NAME.data/train``. Raises FormatError where it is not one."""
+def open_dataset(path: Path) -> Dataset:
+    """Opens one part: a folder such as ``NAME.data/train``. Raises FormatError where it is not one."""
     metadata = read_metadata(path / METADATA_FILE)
     files = tuple(sorted(p for p in path.iterdir() if p.name.startswith("sample") and p.is_file()))
     if not files and metadata.n_examples:
         raise FormatError(str(path), "there is no file whose name starts with 'sample'")
-    return Part(path, metadata, files)
+    return Dataset(path, metadata, files)
 
 
-def open_dataset(path: Path) -> Dataset:
+def open_folder(path: Path) -> DataFolder:
     """Opens a folder that has ``train`` and ``test`` in it, or one ``NAME.data`` that has.
 
     Raises:
@@ -97,12 +99,12 @@ def open_dataset(path: Path) -> Dataset:
                 remedy="Name the folder (NAME.data) that holds 'train' and 'test'.",
             )
         path = inner[0]
-    train, test = open_part(path / "train"), open_part(path / "test")
+    train, test = open_dataset(path / "train"), open_dataset(path / "test")
     for attribute in ("n_labels", "shape", "format"):
         one, other = getattr(train.metadata, attribute), getattr(test.metadata, attribute)
         if one != other:
             raise FormatError(str(path), f"{attribute} is {one} in train, but {other} in test")
-    return Dataset(path, path.name.removesuffix(".data"), train, test)
+    return DataFolder(path, path.name.removesuffix(".data"), train, test)
 
 
 def decode(data: bytes, metadata: Metadata, where: str) -> Example:

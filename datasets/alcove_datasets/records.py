@@ -37,30 +37,36 @@ def write_record(file: BinaryIO, data: bytes) -> int:
 
 
 def read_records(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yields (byte offset, data) of each record of a file.
+    """Yields (byte offset, data) of each record of a file; see :func:`records_of`."""
+    with path.open("rb", buffering=1 << 20) as file:
+        yield from records_of(file, path.stat().st_size, str(path))
+
+
+def records_of(file: BinaryIO, size: int, name: str) -> Iterator[tuple[int, bytes]]:
+    """Yields (byte offset, data) of each record of a stream of ``size`` bytes. ``name`` is for messages.
 
     Raises:
-        FormatError: the file ends within a record, or a CRC is wrong; names file, record and byte offset.
+        FormatError: it ends within a record, or a CRC is wrong; names file, record and byte offset.
     """
-    size = path.stat().st_size
-    with path.open("rb", buffering=1 << 20) as file:
-        offset = 0
-        number = 0
-        while offset < size:
-            where = f"{path}, record {number}, byte {offset}"
-            header = file.read(_HEADER.size)
-            if len(header) < _HEADER.size:
-                raise FormatError(where, "the file ends within the length of a record")
-            length, crc = _HEADER.unpack(header)
-            # Checked before the length is used: a damaged length must not become an allocation.
-            if masked_crc(header[:8]) != crc:
-                raise FormatError(where, "the length of the record is damaged (its CRC does not match)")
-            if offset + OVERHEAD + length > size:
-                raise FormatError(where, f"the record has {length} bytes, but the file ends before that")
-            data = file.read(length)
-            (crc,) = _FOOTER.unpack(file.read(_FOOTER.size))
-            if masked_crc(data) != crc:
-                raise FormatError(where, "the record is damaged (its CRC does not match)")
-            yield offset, data
-            offset += OVERHEAD + length
-            number += 1
+    offset = 0
+    number = 0
+    while offset < size:
+        where = f"{name}, record {number}, byte {offset}"
+        header = file.read(_HEADER.size)
+        if len(header) < _HEADER.size:
+            raise FormatError(where, "the file ends within the length of a record")
+        length, crc = _HEADER.unpack(header)
+        # Checked before the length is used: a damaged length must not become an allocation.
+        if masked_crc(header[:8]) != crc:
+            raise FormatError(where, "the length of the record is damaged (its CRC does not match)")
+        if offset + OVERHEAD + length > size:
+            raise FormatError(where, f"the record has {length} bytes, but the file ends before that")
+        data = file.read(length)
+        footer = file.read(_FOOTER.size)
+        if len(footer) < _FOOTER.size:
+            raise FormatError(where, f"the record has {length} bytes, but the file ends before that")
+        if masked_crc(data) != _FOOTER.unpack(footer)[0]:
+            raise FormatError(where, "the record is damaged (its CRC does not match)")
+        yield offset, data
+        offset += OVERHEAD + length
+        number += 1

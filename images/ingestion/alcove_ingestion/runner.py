@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from alcove_datasets.reader import Part, open_dataset
+from alcove_datasets.reader import Dataset, open_folder
 
 from alcove_ingestion.go import Clock
 from alcove_ingestion.metadata import ModelMetadata
@@ -20,13 +20,13 @@ def run(data: Path, code: Path, out: Path, clock: Clock) -> int:
         IngestionError: the participant's code raised, or does not keep to the interface.
         alcove_datasets.errors.FormatError: the dataset is damaged.
     """
-    dataset = open_dataset(data)
+    folder = open_folder(data)
     model_class = load_model_class(code)
     framework = framework_of(model_class)
-    train, test = _feed(dataset.train, framework), _feed(dataset.test, framework)
-    shape = (dataset.test.metadata.n_examples, dataset.test.metadata.n_labels)
+    train, test = _feed(folder.train, framework), _feed(folder.test, framework)
+    shape = (folder.test.metadata.n_examples, folder.test.metadata.n_labels)
     with participant_code(code):
-        model: Any = model_class(ModelMetadata(dataset.test))
+        model: Any = model_class(ModelMetadata(folder.test))
     saved = 0
     while not (getattr(model, "done_training", False) or _over(clock)):
         with participant_code(code):
@@ -45,10 +45,10 @@ def _over(clock: Clock) -> bool:
     return remaining is not None and remaining <= 0
 
 
-def _feed(part: Part, framework: Framework) -> Any:
+def _feed(dataset: Dataset, framework: Framework) -> Any:
     """What ``train`` and ``test`` get: (features, label) of each example, in the same order each time."""
     if framework == "numpy":
-        return part
+        return dataset
     from alcove_datasets.tf_reader import tf_dataset  # Loads TensorFlow, which not everybody has.
 
-    return tf_dataset(part)
+    return tf_dataset(dataset)
