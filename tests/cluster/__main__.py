@@ -6,13 +6,14 @@ import argparse
 import os
 import shlex
 import sys
+from collections.abc import Callable
 
 from . import buildah, lifecycle
 from .binaries import binaries, locked
 from .console import ClusterError, say
 from .deps import deps
-from .images import images
-from .layout import DEFAULT_NAME, known_names
+from .images import clean, images
+from .layout import DEFAULT_NAME, is_running, known_names
 from .versions import TOOLS
 
 
@@ -26,14 +27,18 @@ def _parser() -> argparse.ArgumentParser:
     def add(name: str, text: str, named: bool = True) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         if named:
-            command.add_argument("--name", default=DEFAULT_NAME, help=f"the cluster's name (default: {DEFAULT_NAME})")
+            command.add_argument(
+                "--name", default=DEFAULT_NAME, help=f"the cluster's name (default: {DEFAULT_NAME})"
+            )
         return command
 
     add("deps", "check the needed packages; install what is missing as root", named=False)
     programs = add("binaries", "build the pinned programs into the cache", named=False)
     programs.add_argument("--only", metavar="X,Y", help=f"out of: {', '.join(tool.name for tool in TOOLS)}")
     raising = add("up", "raise a cluster, or check the one that runs")
-    raising.add_argument("--gpus", type=int, default=0, metavar="N", help="GPUs that the node pretends to have")
+    raising.add_argument(
+        "--gpus", type=int, default=0, metavar="N", help="GPUs that the node pretends to have"
+    )
     add("control-plane", "raise etcd and the API server alone")
     add("down", "take a cluster down and verify that nothing is left")
     add("list", "list the clusters of this machine", named=False)
@@ -43,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     add("base", "make the base image that the others are built on", named=False)
     building = add("images", "build the images and push them to the cluster's registry")
     building.add_argument("--only", metavar="X,Y", help="build these alone")
+    add("clean", "remove all built images from the cache, to get disk space back", named=False)
     return parser
 
 
@@ -60,35 +66,40 @@ def _split(names: str | None) -> list[str] | None:
 
 def _list() -> None:
     for name in known_names():
-        print(f"{name}\t{'running' if lifecycle.is_running(name) else 'not running'}")
+        print(f"{name}\t{'running' if is_running(name) else 'not running'}")
+
+
+def _base() -> None:
+    with locked(buildah.root() / ".lock", say, "building images"):
+        buildah.base(say)
+    say(f"The base image is {buildah.BASE_IMAGE}.")
+
+
+def _env(name: str) -> None:
+    for key, value in lifecycle.get(name).environment().items():
+        print(f"export {key}={shlex.quote(value)}")
+
+
+def _binaries(only: str | None) -> None:
+    binaries(_split(only))
+    say("All programs are in the cache.")
 
 
 def _dispatch(options: argparse.Namespace) -> None:
-    match options.command:
-        case "deps":
-            deps()
-        case "binaries":
-            binaries(_split(options.only))
-            say("All programs are in the cache.")
-        case "up":
-            lifecycle.up(options.name, options.gpus)
-        case "control-plane":
-            lifecycle.control_plane(options.name)
-        case "down":
-            lifecycle.down(options.name)
-        case "list":
-            _list()
-        case "env":
-            for key, value in lifecycle.get(options.name).environment().items():
-                print(f"export {key}={shlex.quote(value)}")
-        case "kubectl":
-            _kubectl(options.name, options.arguments)
-        case "base":
-            with locked(buildah.root() / ".lock", say, "building images"):
-                buildah.base(say)
-            say(f"The base image is {buildah.BASE_IMAGE}.")
-        case "images":
-            images(lifecycle.get(options.name), _split(options.only))
+    actions: dict[str, Callable[[], object]] = {
+        "deps": deps,
+        "binaries": lambda: _binaries(options.only),
+        "up": lambda: lifecycle.up(options.name, options.gpus),
+        "control-plane": lambda: lifecycle.control_plane(options.name),
+        "down": lambda: lifecycle.down(options.name),
+        "list": _list,
+        "env": lambda: _env(options.name),
+        "kubectl": lambda: _kubectl(options.name, options.arguments),
+        "base": _base,
+        "clean": clean,
+        "images": lambda: images(lifecycle.get(options.name), _split(options.only)),
+    }
+    actions[options.command]()
 
 
 def main() -> int:

@@ -1,19 +1,19 @@
 """What tests and the demo use; everything else in this package is how it is done.
 
-    from tests.cluster import api
+from tests.cluster import api
 
-    cluster = api.up("e2e-" + str(os.getpid()))
-    references = api.images(cluster)          # {"operator": "10.…:5000/alcove/operator@sha256:…", …}
-    …
-    api.down(cluster.name)
+cluster = api.up("e2e-" + str(os.getpid()))
+references = api.images(cluster)          # {"operator": "10.…:5000/alcove/operator@sha256:…", …}
+…
+api.down(cluster.name)
 """
 
 from __future__ import annotations
 
 from .console import ClusterError, Progress
 from .images import images
-from .layout import DEFAULT_NAME, Cluster
-from .lifecycle import control_plane, down, get, is_running, set_extended_resource, up
+from .layout import DEFAULT_NAME, Cluster, is_running
+from .lifecycle import control_plane, down, get, set_extended_resource, up
 from .minio import MinioServer, minio_server
 
 __all__ = [

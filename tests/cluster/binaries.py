@@ -32,7 +32,9 @@ def go_version_needed(module: str) -> tuple[int, int]:
     text = (GO_MODULES / module / "go.mod").read_text()
     match = re.search(r"^go (\d+)\.(\d+)", text, re.MULTILINE)
     if match is None:
-        raise ClusterError(f"go/{module}/go.mod names no Go version, so nothing can be built from it. Run `go mod tidy`.")
+        raise ClusterError(
+            f"go/{module}/go.mod names no Go version, so nothing can be built from it. Run `go mod tidy`."
+        )
     return int(match[1]), int(match[2])
 
 
@@ -59,8 +61,22 @@ def check_go(modules: Iterable[str]) -> None:
 def build(tool: Tool, progress: Progress) -> None:
     target = binary_path(tool.name)
     unfinished = target.with_name(f".{target.name}.part")
-    env = dict(os.environ, CGO_ENABLED="0", GOFLAGS="-mod=readonly -buildvcs=false", GOWORK="off", GO111MODULE="on")
-    argv = ["nice", "-n", "10", "go", "build", "-trimpath", "-ldflags", tool.ldflags, "-o", unfinished, tool.package]
+    env = dict(
+        os.environ, CGO_ENABLED="0", GOFLAGS="-mod=readonly -buildvcs=false", GOWORK="off", GO111MODULE="on"
+    )
+    argv: list[str | Path] = [
+        "nice",
+        "-n",
+        "10",
+        "go",
+        "build",
+        "-trimpath",
+        "-ldflags",
+        tool.ldflags,
+        "-o",
+        unfinished,
+        tool.package,
+    ]
     with step(progress, f"building {tool.filename}"):
         log = cache_dir() / "log" / f"build-{tool.filename}.log"
         run_logged(argv, log, f"Building {tool.name}", cwd=GO_MODULES / tool.module, env=env)
@@ -74,7 +90,9 @@ def binaries(names: Iterable[str] | None = None, progress: Progress = say) -> No
     if not missing:
         return
     check_go({tool.module for tool in missing})
-    progress(f"{len(missing)} of {len(tools)} programs are not built yet: {', '.join(t.name for t in missing)}")
+    progress(
+        f"{len(missing)} of {len(tools)} programs are not built yet: {', '.join(t.name for t in missing)}"
+    )
     with locked(cache_dir() / "bin" / ".lock", progress, "building the cluster's programs"):
         for tool in missing:
             if not binary_path(tool.name).exists():  # the run that we waited for may have built it

@@ -15,6 +15,12 @@ _PACKAGES = "python3,python3-venv,python3-pip,ca-certificates"
 # Private certificate authorities of the place we run at: what a build fetches comes through them.
 HOST_CA = Path("/etc/ssl/certs/ca-certificates.crt")
 _PIP_CACHE = "/var/cache/alcove-pip"
+# Buildah also keeps notes on compressed layers, at a place that no option moves.
+_OWN_VIEW = """
+notes=$1; shift
+if [ -d /var/lib/containers ]; then mount --bind "$notes" /var/lib/containers; fi
+exec "$@"
+"""
 
 
 def root() -> Path:
@@ -24,19 +30,47 @@ def root() -> Path:
 def command(*arguments: str | Path) -> list[str]:
     """A buildah command line. Its mounts live in a mount namespace of their own and end with it, also when killed."""
     store = ["--root", str(root() / "root"), "--runroot", str(root() / "run"), "--storage-driver", _driver()]
-    own_mounts = ["unshare", "--mount", "--propagation", "private"]
+    own_mounts = [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-ec",
+        _OWN_VIEW,
+        "sh",
+        str(_notes()),
+    ]
     return [*own_mounts, "buildah", *store, *(str(argument) for argument in arguments)]
+
+
+def _notes() -> Path:
+    notes = root() / "notes"
+    notes.mkdir(parents=True, exist_ok=True)
+    return notes
 
 
 def _driver() -> str:
     """Overlay file systems do not stack, so on one of them layers have to be copied."""
     root().mkdir(parents=True, exist_ok=True)
-    return "vfs" if run(["stat", "--file-system", "--format", "%T", root()]).strip() == "overlayfs" else "overlay"
+    return (
+        "vfs"
+        if run(["stat", "--file-system", "--format", "%T", root()]).strip() == "overlayfs"
+        else "overlay"
+    )
 
 
 def image_id(name: str) -> str | None:
     ids = run(command("images", "--quiet", "--no-trunc", "--filter", f"reference={name}")).split()
     return ids[0] if ids else None
+
+
+def remove_superseded(repository: str, keep: str) -> None:
+    """Drops the other tags of an image: each may hold gigabytes, and the registry has what was pushed."""
+    names = run(command("images", "--format", "{{.Name}}:{{.Tag}}")).split()
+    old = [name for name in names if name.startswith(f"{repository}:") and name != keep]
+    if old:
+        run(command("rmi", *old))
 
 
 def build_volumes() -> list[str]:
@@ -57,7 +91,9 @@ def _mirror() -> list[str]:
     """The mirror that this machine itself takes Debian from, if it is a Debian of the same suite."""
     if shutil.which("apt-get") is None:
         return []
-    targets = run(["apt-get", "indextargets", "--format", "$(SITE) $(CODENAME) $(COMPONENT)", "Identifier: Packages"])
+    targets = run(
+        ["apt-get", "indextargets", "--format", "$(SITE) $(CODENAME) $(COMPONENT)", "Identifier: Packages"]
+    )
     for line in targets.splitlines():
         words = line.split()
         if words[1:] == [SUITE, "main"]:
@@ -71,7 +107,9 @@ def base(progress: Progress) -> str:
     if existing:
         return existing
     if os.geteuid() != 0:
-        raise ClusterError("Making the base image needs root (debootstrap does). Run the command again with sudo.")
+        raise ClusterError(
+            "Making the base image needs root (debootstrap does). Run the command again with sudo."
+        )
     work = cache_dir() / "base.part"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)

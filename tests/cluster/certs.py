@@ -32,7 +32,10 @@ def _certificate(pki: Path, name: str, subject: str, *, sans: Sequence[str] = ()
     _key(pki / f"{name}.key")
     request = pki / f"{name}.csr"
     run(["openssl", "req", "-new", "-key", pki / f"{name}.key", "-subj", subject, "-out", request])
-    extensions = ["basicConstraints=CA:FALSE", "extendedKeyUsage=clientAuth" + (",serverAuth" if sans else "")]
+    extensions = [
+        "basicConstraints=CA:FALSE",
+        "extendedKeyUsage=clientAuth" + (",serverAuth" if sans else ""),
+    ]
     if sans:
         extensions.append("subjectAltName=" + ",".join(sans))
     extension_file = pki / f"{name}.ext"
@@ -89,7 +92,14 @@ def create(plan: Plan) -> None:
     _key(pki / "service-account.key")
     run(["openssl", "ec", "-in", pki / "service-account.key", "-pubout", "-out", pki / "service-account.pub"])
     service = "kubernetes.default.svc"
-    names = ["localhost", "kubernetes", "kubernetes.default", service, f"{service}.{CLUSTER_DOMAIN}", plan.hostname]
+    names = [
+        "localhost",
+        "kubernetes",
+        "kubernetes.default",
+        service,
+        f"{service}.{CLUSTER_DOMAIN}",
+        plan.hostname,
+    ]
     addresses = ["127.0.0.1", a.node, a.api_service]
     sans = [f"DNS:{n}" for n in names] + [f"IP:{ip}" for ip in addresses]
     _certificate(pki, "apiserver", "/CN=kube-apiserver", sans=sans)

@@ -57,7 +57,7 @@ def _wait(name: str, **condition: object) -> Step:
     return {"do": "wait", "name": name, **condition}
 
 
-def _etcd(plan: Plan) -> Step:
+def _etcd() -> Step:
     client, peer = "http://127.0.0.1:2379", "http://127.0.0.1:2380"
     return _start(
         "etcd", _program("etcd"), "--name", "etcd", "--data-dir", "/run/etcd", "--logger", "zap",
@@ -170,6 +170,8 @@ def kubelet_config(plan: Plan) -> dict[str, Any]:
         "kubeAPIBurst": 400,
         "nodeStatusUpdateFrequency": "2s",
         "syncFrequency": "10s",
+        # How soon an overrun of a volume's size limit is noticed; the default is a minute.
+        "volumeStatsAggPeriod": "10s",
         "oomScoreAdj": 0,
         # The disk is shared with the host, whose other users' files are no reason to throw out pods or images.
         "imageGCHighThresholdPercent": 100,
@@ -315,7 +317,10 @@ def write_files(plan: Plan) -> None:
     texts["Corefile"] = corefile(plan)
     texts["resolv.conf"] = f"nameserver {plan.addresses.dns}\n"
     texts["containerd.toml"] = containerd_config(plan, _snapshotter(plan))
-    texts[f"registries/{registry}/hosts.toml"] = f'server = "http://{registry}"\n'
+    texts[f"registries/{registry}/hosts.toml"] = (
+        # containerd 1.6 takes `server` for HTTPS whatever it says; only a host table makes it plain HTTP.
+        f'server = "http://{registry}"\n[host."http://{registry}"]\n  capabilities = ["pull", "resolve"]\n'
+    )
     for name, text in texts.items():
         path = conf / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -325,7 +330,7 @@ def write_files(plan: Plan) -> None:
 def steps(plan: Plan) -> list[Step]:
     """What init.py starts, in order, and what it waits for in between."""
     network = _wait("network", address=plan.addresses.node)
-    etcd = [_etcd(plan)]
+    etcd = [_etcd()]
     etcd_up = _wait("etcd answers", tcp=["127.0.0.1", 2379])
     if not plan.node:
         return [network, *etcd, etcd_up, _apiserver(plan)]
@@ -364,6 +369,9 @@ def spec(plan: Plan, cgroup_doors: list[Path]) -> dict[str, Any]:
         "sysctls": _KUBELET_SYSCTLS if plan.node else {},
         "binds": [[str(state / "lib"), "/var/lib"], [str(plan.log), "/var/log"]],
         # A clean environment: a proxy meant for this host's own downloads would catch the cluster's inner traffic.
-        "env": {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": os.path.expanduser("~")},
+        "env": {
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": os.path.expanduser("~"),
+        },
         "steps": steps(plan),
     }

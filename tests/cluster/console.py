@@ -78,12 +78,19 @@ def run(argv: Sequence[str | Path], *, stdin: str | None = None, env: Mapping[st
         ) from error
     if result.returncode != 0:
         command = " ".join(str(arg) for arg in argv)
-        raise ClusterError(f"The command `{command}` failed (status {result.returncode}):\n{result.stderr.strip()}")
+        raise ClusterError(
+            f"The command `{command}` failed (status {result.returncode}):\n{result.stderr.strip()}"
+        )
     return result.stdout
 
 
 def run_logged(
-    argv: Sequence[str | Path], log: Path, what: str, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    argv: Sequence[str | Path],
+    log: Path,
+    what: str,
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> None:
     """Runs a long command with its output in a log; a failure shows the log's end.
 

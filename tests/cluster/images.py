@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import http.client
 import json
@@ -14,9 +15,9 @@ from pathlib import Path
 
 from . import buildah
 from .binaries import binaries, locked
-from .config import PAUSE_IMAGE, pause_archive
+from .config import PAUSE_IMAGE, pause_archive, registry_storage
 from .console import ClusterError, Progress, run_logged, say, step
-from .layout import Cluster
+from .layout import Cluster, is_running, known_names
 from .versions import binary_path, cache_dir
 
 REPOSITORY = Path(__file__).parents[2]
@@ -64,7 +65,8 @@ def own_images() -> list[Image]:
     """The images that only the throwaway cluster needs; each holds one of the cached programs."""
     context = cache_dir() / "images" / "context"
     return [
-        Image(name, OWN_IMAGES / name / "Dockerfile", context / name, binary=name) for name in ("minio", "pause")
+        Image(name, OWN_IMAGES / name / "Dockerfile", context / name, binary=name)
+        for name in ("minio", "pause")
     ]
 
 
@@ -89,11 +91,36 @@ def copied_sources(dockerfile: str) -> list[str]:
     return sources
 
 
-def _files(path: Path) -> Iterator[Path]:
+def ignored_by(patterns: list[str], relative: str) -> bool:
+    """Whether a .dockerignore leaves a path out. Exceptions (`!`) are rare and subtle: with one, nothing is ignored
+    here, which at worst builds an image once too often."""
+    if any(pattern.startswith("!") for pattern in patterns):
+        return False
+    for pattern in patterns:
+        anywhere = pattern.startswith("**/")
+        core = pattern.removeprefix("**/").strip("/")
+        parts = relative.split("/")
+        starts = range(len(parts)) if anywhere else [0]
+        depth = core.count("/") + 1
+        if any(fnmatch.fnmatchcase("/".join(parts[i : i + depth]), core) for i in starts):
+            return True
+    return False
+
+
+def _ignore_patterns(context: Path) -> list[str]:
+    try:
+        lines = (context / ".dockerignore").read_text().splitlines()
+    except OSError:
+        return []
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def _files(path: Path, context: Path, ignore: list[str]) -> Iterator[Path]:
+    if path.name in _IGNORED or (path != context and ignored_by(ignore, str(path.relative_to(context)))):
+        return
     if path.is_dir() and not path.is_symlink():
         for child in sorted(path.iterdir()):
-            if child.name not in _IGNORED:
-                yield from _files(child)
+            yield from _files(child, context, ignore)
     else:
         yield path
 
@@ -103,13 +130,13 @@ def content_key(image: Image, base_id: str) -> str:
     text = image.dockerfile.read_text()
     digest = hashlib.sha256()
     digest.update(json.dumps([base_id, image.arguments, text]).encode())
-    ignore = image.context / ".dockerignore"
-    patterns = [*copied_sources(text), *([".dockerignore"] if ignore.exists() else [])]
-    for pattern in patterns:
+    ignore = _ignore_patterns(image.context)
+    digest.update(json.dumps(ignore).encode())
+    for pattern in copied_sources(text):
         # A build argument in a path could be anything, so everything counts.
         relative = "." if "$" in pattern else pattern.strip("/") or "."
         matches = sorted(image.context.glob(relative)) if relative != "." else [image.context]
-        for file in (file for match in matches for file in _files(match)):
+        for file in (file for match in matches for file in _files(match, image.context, ignore)):
             mode = file.lstat().st_mode
             content = str(file.readlink()).encode() if stat.S_ISLNK(mode) else file.read_bytes()
             digest.update(f"{file.relative_to(image.context)} {mode:o} {len(content)}\n".encode())
@@ -182,11 +209,11 @@ def _in_registry(registry: str, name: str, digest: str) -> bool:
 
 
 def _push(image: Image, tag: str, registry: str, progress: Progress) -> str:
-    """Pushes uncompressed: over this wire compressing costs more than it saves. Returns the digest."""
+    """Pushes with the fastest compression, since the wire is short. Returns the digest."""
     digest_file = cache_dir() / "images" / f"{image.name}.digest"
     digest_file.parent.mkdir(parents=True, exist_ok=True)
     argv = buildah.command(
-        "push", "--tls-verify=false", "--disable-compression", "--digestfile", digest_file,
+        "push", "--tls-verify=false", "--compression-format=gzip", "--compression-level=1", "--digestfile", digest_file,
         tag, f"docker://{registry}/alcove/{image.name}:{tag.rsplit(':', 1)[1]}",
     )  # fmt: skip
     with step(progress, f"pushing the image {image.name}"):
@@ -208,6 +235,7 @@ def _publish(image: Image, registry: str, base_id: str, progress: Progress) -> s
         _build(image, tag, progress)
     digest = _push(image, tag, registry, progress)
     stamp.write_text(json.dumps({"digest": digest, "tag": tag}) + "\n")
+    buildah.remove_superseded(tag.rsplit(":", 1)[0], tag)
     return digest
 
 
@@ -229,5 +257,30 @@ def images(cluster: Cluster, only: Iterable[str] | None = None, progress: Progre
             digest = _publish(available[name], cluster.registry, base_id, progress)
             references[name] = f"{cluster.registry}/alcove/{name}@{digest}"
             listing.write_text(json.dumps(references, indent=1) + "\n")
-    progress(f"{len(wanted)} images are in the registry at {cluster.registry}; their digests are in {listing}.")
+    progress(
+        f"{len(wanted)} images are in the registry at {cluster.registry}; their digests are in {listing}."
+    )
     return {name: references[name] for name in wanted}
+
+
+def clean(progress: Progress = say) -> None:
+    """Forgets all built images and what was pushed; programs, pip's cache and the sandbox image stay."""
+    running = [name for name in known_names() if is_running(name)]
+    if running:
+        raise ClusterError(
+            f"These clusters are running: {', '.join(running)}. They pull from what would be removed, so nothing was. "
+            "Take them down first: python -m tests.cluster down --name …"
+        )
+    with (
+        locked(buildah.root() / ".lock", progress, "building images"),
+        step(progress, "removing the built images"),
+    ):
+        for folder in (
+            buildah.root() / "root",
+            buildah.root() / "run",
+            buildah.root() / "notes",
+            registry_storage(),
+        ):
+            shutil.rmtree(folder, ignore_errors=True)
+        for stamp in (cache_dir() / "images").glob("*.json"):
+            stamp.unlink()

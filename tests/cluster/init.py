@@ -42,7 +42,9 @@ class Supervisor:
     def report(self) -> None:
         """Tells those outside, who can't see our memory, how far we are."""
         unfinished = self.state / ".status.json.part"
-        unfinished.write_text(json.dumps({"step": self.step, "failed": self.failed, "restarts": self.restarts}))
+        unfinished.write_text(
+            json.dumps({"step": self.step, "failed": self.failed, "restarts": self.restarts})
+        )
         unfinished.rename(self.state / "status.json")
 
     def launch(self, name: str) -> None:
@@ -128,7 +130,9 @@ def _holds(step: dict[str, Any]) -> bool:
     if "path" in step:
         return os.path.exists(step["path"])
     if "address" in step:
-        probe = subprocess.run(["ip", "-4", "-o", "address", "show"], capture_output=True, text=True, check=False)
+        probe = subprocess.run(
+            ["ip", "-4", "-o", "address", "show"], capture_output=True, text=True, check=False
+        )
         return f" {step['address']}/" in probe.stdout
     if "tcp" in step:
         host, port = step["tcp"]

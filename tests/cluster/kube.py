@@ -29,7 +29,9 @@ class Api:
         connection = http.client.HTTPSConnection(self._host, API_PORT, timeout=10, context=self._context)
         try:
             data = None if body is None else json.dumps(body)
-            connection.request(method, path, body=data, headers={"Content-Type": kind, "Accept": "application/json, */*"})
+            connection.request(
+                method, path, body=data, headers={"Content-Type": kind, "Accept": "application/json, */*"}
+            )
             answer = connection.getresponse()
             text = answer.read().decode()
         finally:

@@ -24,7 +24,7 @@ Address = ipaddress.IPv4Address
 # Every cluster gets one /20 out of these; 2048 of them, so that names seldom meet.
 _POOL = ipaddress.IPv4Network("10.128.0.0/9")
 _BLOCK_PREFIX = 20
-SLOTS = 2 ** (_BLOCK_PREFIX - _POOL.prefixlen)
+SLOTS: int = 1 << (_BLOCK_PREFIX - _POOL.prefixlen)
 
 # A route this wide (a company network behind a VPN, say) says little about any one block inside it.
 _WIDE = 12
@@ -48,7 +48,7 @@ class Addresses:
 
     @property
     def block(self) -> Network:
-        first = int(_POOL.network_address) + self.slot * 2 ** (32 - _BLOCK_PREFIX)
+        first = int(_POOL.network_address) + (self.slot << (32 - _BLOCK_PREFIX))
         return Network((first, _BLOCK_PREFIX))
 
     def _at(self, offset: int) -> Address:
@@ -215,3 +215,19 @@ def known_names() -> list[str]:
     if not clusters_dir().is_dir():
         return []
     return sorted(p.name for p in clusters_dir().iterdir() if p.is_dir())
+
+
+def init_pid(state: Path) -> int | None:
+    """The number of the cluster's first process, if it is still the same one and alive."""
+    try:
+        identity = json.loads((state / "init.json").read_text())
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        stat = Path(f"/proc/{identity['pid']}/stat").read_text().rsplit(")", 1)[1].split()
+    except (OSError, ValueError, KeyError):
+        return None
+    alive = identity["boot"] == boot and int(stat[19]) == identity["started"] and stat[0] not in "ZX"
+    return int(identity["pid"]) if alive else None
+
+
+def is_running(name: str) -> bool:
+    return init_pid(state_dir(name)) is not None

@@ -21,6 +21,7 @@ from . import certs, cgroups, config, network
 from .binaries import binaries
 from .console import ClusterError, Progress, elapsed, say, step, tail
 from .deps import missing_packages
+from .images import ensure_pause
 from .kube import Api, ApiError
 from .layout import (
     CLUSTER_DOMAIN,
@@ -29,6 +30,8 @@ from .layout import (
     Plan,
     cgroup_name,
     clusters_dir,
+    init_pid,
+    is_running,
     load_plan,
     state_dir,
 )
@@ -63,23 +66,7 @@ def _locked(name: str, progress: Progress) -> Iterator[None]:
             return
 
 
-def _init_pid(state: Path) -> int | None:
-    """The number of the cluster's first process, if it is still the same one and alive."""
-    try:
-        identity = json.loads((state / "init.json").read_text())
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        stat = Path(f"/proc/{identity['pid']}/stat").read_text().rsplit(")", 1)[1].split()
-    except (OSError, ValueError, KeyError):
-        return None
-    alive = identity["boot"] == boot and int(stat[19]) == identity["started"] and stat[0] not in "ZX"
-    return int(identity["pid"]) if alive else None
-
-
-def is_running(name: str) -> bool:
-    return _init_pid(state_dir(name)) is not None
-
-
-def _check_host(node: bool) -> None:
+def _check_host() -> None:
     if os.geteuid() != 0:
         raise ClusterError(
             "The cluster needs root, because it makes namespaces, mounts and a network link of its own. "
@@ -112,14 +99,20 @@ def _explain(plan: Plan, waiting_for: str) -> ClusterError:
     status = _status(plan.state)
     restarts: dict[str, int] = status["restarts"]
     suspects = {"the node is ready": "kubelet", "the cluster's DNS answers": "coredns"}
-    culprit = max(restarts, key=lambda name: restarts[name]) if restarts else suspects.get(waiting_for, "kube-apiserver")
+    culprit = (
+        max(restarts, key=lambda name: restarts[name])
+        if restarts
+        else suspects.get(waiting_for, "kube-apiserver")
+    )
     if status["failed"]:
         cause = str(status["failed"])
         culprit = cause.split(" ", 1)[0] if not restarts else culprit
-    elif _init_pid(plan.state) is None:
+    elif init_pid(plan.state) is None:
         cause, culprit = "its first process is gone", "init"
     else:
-        cause = f"waiting until {waiting_for} took longer than {UP_TIMEOUT:.0f} s (last step: {status['step']})"
+        cause = (
+            f"waiting until {waiting_for} took longer than {UP_TIMEOUT:.0f} s (last step: {status['step']})"
+        )
     log = plan.log / f"{culprit}.log"
     return ClusterError(
         f"The cluster '{plan.name}' did not come up: {cause}. Restarts so far: {restarts or 'none'}. "
@@ -135,7 +128,7 @@ def _await(plan: Plan, what: str, condition: Callable[[], bool], deadline: float
                 return
         except (OSError, ApiError, http.client.HTTPException):
             pass  # not there yet; the deadline bounds it
-        gone = _init_pid(plan.state) is None
+        gone = init_pid(plan.state) is None
         if gone or _status(plan.state)["failed"] or time.monotonic() > deadline:
             raise _explain(plan, what)
         time.sleep(0.1)
@@ -214,7 +207,7 @@ def _launch(name: str, node: bool, progress: Progress) -> Plan:
             [sys.executable, "-I", str(script), str(state / "spec.json")], cwd="/", check=False,
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
-    pid = _init_pid(state)
+    pid = init_pid(state)
     if started.returncode != 0 or pid is None:
         raise _explain(plan, "its first process runs")
     network.connect(plan.addresses, pid)
@@ -223,7 +216,7 @@ def _launch(name: str, node: bool, progress: Progress) -> Plan:
 
 def _raise(name: str, node: bool, progress: Progress) -> Plan:
     """Verifies a running cluster, or clears what is left of a dead one and starts afresh."""
-    _check_host(node)
+    _check_host()
     plan = load_plan(name)
     if plan is not None and is_running(name):
         if node and not plan.node:
@@ -237,8 +230,6 @@ def _raise(name: str, node: bool, progress: Progress) -> Plan:
     _remove(name)
     if node:
         binaries(progress=progress)
-        from .images import ensure_pause  # images needs a cluster, and a cluster one image
-
         ensure_pause(progress)
     else:
         binaries(["kube-apiserver", "kubectl", "helm"], progress)
@@ -294,7 +285,7 @@ def set_extended_resource(name: str, resource: str, count: int) -> None:
 def _remove(name: str) -> None:
     """Takes away whatever exists of a cluster, in whatever state it is."""
     state = state_dir(name)
-    pid = _init_pid(state)
+    pid = init_pid(state)
     if pid is not None:
         os.kill(pid, signal.SIGKILL)  # and the kernel kills all else in its PID namespace
     cgroups.kill_all(cgroup_name(name))
@@ -320,7 +311,9 @@ def leftovers(name: str) -> list[str]:
 def down(name: str = DEFAULT_NAME, progress: Progress = say) -> None:
     """Takes a cluster down, also a half-made one or one from before a reboot, and verifies that nothing is left."""
     if os.geteuid() != 0:
-        raise ClusterError("Taking a cluster down needs root, as raising it did. Run the command again with sudo.")
+        raise ClusterError(
+            "Taking a cluster down needs root, as raising it did. Run the command again with sudo."
+        )
     with _locked(name, progress):
         if not leftovers(name):
             progress(f"There is no cluster '{name}'.")

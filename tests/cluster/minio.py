@@ -69,7 +69,9 @@ def minio_server(progress: Progress = say) -> Iterator[MinioServer]:
             deadline = time.monotonic() + _START_TIMEOUT
             while not _healthy(server_port):
                 if process.poll() is not None or time.monotonic() > deadline:
-                    raise ClusterError(f"MinIO did not start, so tests that need a store cannot run. Its log:\n{tail(log)}")
+                    raise ClusterError(
+                        f"MinIO did not start, so tests that need a store cannot run. Its log:\n{tail(log)}"
+                    )
                 time.sleep(0.05)
             yield server
         finally:

@@ -6,8 +6,8 @@ import ipaddress
 import json
 from typing import Any
 
-from .console import Progress, run
 from .binaries import locked
+from .console import Progress, run
 from .layout import Addresses, Network, clusters_dir, free_slot
 
 

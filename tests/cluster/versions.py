@@ -69,7 +69,9 @@ BY_NAME: dict[str, Tool] = {tool.name: tool for tool in TOOLS}
 def cache_dir() -> Path:
     """Where everything that outlives a run is kept; nothing of the throwaway cluster lies elsewhere."""
     if sys.platform != "linux":
-        raise SystemExit("The throwaway cluster needs Linux; on another system run it in a Linux virtual machine.")
+        raise SystemExit(
+            "The throwaway cluster needs Linux; on another system run it in a Linux virtual machine."
+        )
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(base) / "alcove"
 
