@@ -97,11 +97,9 @@ def _pictures(board: Board) -> list[tuple[str, bytes, str]]:
         found.append(("Ranks over time", svg, "Mean rank of each team, had the budget ended earlier"))
     for alias in board.request.datasets:
         lines = [Line(row.submission.team, rounded(row, alias, board.request.decimals)) for row in drawn]
-        lines = sorted((line for line in lines if line.points), key=lambda line: -alc(line.points, settings))
-        if lines:
-            found.append(
-                (alias, teams_svg(f"{alias}: learning curves", lines, settings), f"Curves on {alias}")
-            )
+        if any(line.points for line in lines):
+            svg = teams_svg(lines, settings)
+            found.append((alias, svg, f"Learning curves of the teams on {alias}"))
     return found
 
 
@@ -117,18 +115,14 @@ def moments(rules: Rules) -> list[float]:
     return [rules.t0 * math.expm1(span * i / MOMENTS) for i in range(1, MOMENTS)] + [rules.budget]
 
 
-def ranks_over_time(
-    rows: Sequence[Row], datasets: Sequence[str], rules: Rules
-) -> npt.NDArray[np.float64]:
+def ranks_over_time(rows: Sequence[Row], datasets: Sequence[str], rules: Rules) -> npt.NDArray[np.float64]:
     """Mean ranks (teams × moments), had every run ended at that moment: by the area up to there.
 
     A team without a prediction yet ranks last, as a run without one does.
     """
     columns = []
     for moment in moments(rules):
-        areas = np.array(
-            [[_area(row, alias, moment, rules) for alias in datasets] for row in rows]
-        )
+        areas = np.array([[_area(row, alias, moment, rules) for alias in datasets] for row in rows])
         columns.append(dataset_ranks(areas).mean(axis=1))
     return np.column_stack(columns)
 

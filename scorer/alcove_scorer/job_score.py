@@ -111,8 +111,8 @@ def _publish(
         assert follower.result is not None
         alias, decimals = follower.dataset.alias, request.feedback.decimals
         points = follower.final()
-        area = number(follower.result.alc, decimals)
-        svg = run_svg(f"{alias}: ALC {area}", points, settings)
+        area = f"ALC {number(follower.result.alc, decimals)}" if points else "no valid prediction"
+        svg = run_svg(f"{alias}: {area}", points, settings)
         put_bytes(runs.store, runs.bucket, keys.score_svg(runs.uid, alias), svg)
         sections.append(ReportRun(follower.result, follower.verdict, points, svg))
     page = report_html(request, settings, sections).encode()

@@ -6,7 +6,7 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -54,15 +54,9 @@ def run_svg(title: str, points: Sequence[Point], rules: Rules, others: Sequence[
         lows = [p.score for line in (*(other.points for other in others), points) for p in line]
         _frame(axes, rules, min([0.0, *lows]))
         xs, ys = _path(points, rules)
-        axes.fill_between(
-            xs,
-            ys,
-            axes.get_ylim()[0],
-            step="post" if rules.curve == "step" else None,
-            color=BLUE,
-            alpha=0.15,
-            linewidth=0,
-        )
+        if points:
+            step: Literal["post"] | None = "post" if rules.curve == "step" else None
+            axes.fill_between(xs, ys, axes.get_ylim()[0], step=step, color=BLUE, alpha=0.15, linewidth=0)
         _draw(axes, points, rules, color=BLUE, linewidth=1.8)
         axes.plot(
             [axis(p.seconds, rules) for p in points],
@@ -75,18 +69,21 @@ def run_svg(title: str, points: Sequence[Point], rules: Rules, others: Sequence[
         return _svg(figure)
 
 
-def teams_svg(title: str, lines: Sequence[Line], rules: Rules) -> bytes:
-    """The curves of all participants on one dataset, best first: the leading five in colour, the others in grey."""
+def teams_svg(lines: Sequence[Line], rules: Rules) -> bytes:
+    """The curves of all participants on one dataset, in the leaderboard's order, so that a participant's colour is
+    the same in all pictures: the leading five in colour, the others in grey. Without a point there is no line.
+    """
+    coloured = [pair for pair in zip(lines, COLOURS, strict=False) if pair[0].points]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 3.4), layout="constrained")
         axes = figure.add_subplot()
         for line in lines[len(COLOURS) :]:
-            _draw(axes, line.points, rules, color=GREY, linewidth=1)
-        for line, colour in reversed(list(zip(lines, COLOURS, strict=False))):
+            if line.points:
+                _draw(axes, line.points, rules, color=GREY, linewidth=1)
+        for line, colour in reversed(coloured):
             _draw(axes, line.points, rules, color=colour, linewidth=1.8, label=_short(line.name))
         _frame(axes, rules, min([0.0, *(p.score for line in lines for p in line.points)]))
         _legend(axes)
-        axes.set_title(title, loc="left", fontsize=11)
         return _svg(figure)
 
 

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from alcove_crds import keys
+from alcove_crds.documents import Feedback, Manifest, ScoreRequest, ScoreResult, Scoring
+from alcove_scorer import SCORER_VERSION
+from alcove_scorer.curves import Point, alc, rules, standing
+from alcove_scorer.metrics import BalancedAccuracy
+
+from .conftest import SOLUTION, Job, Recording, Store, eventually, npy, prediction
+
+pytestmark = pytest.mark.integration
+Start = Callable[..., Job]
+Make = Callable[..., ScoreRequest]
+
+
+def result(store: Store, request: ScoreRequest) -> ScoreResult:
+    data = store.get(keys.score_result(request.submission_uid, request.scoring_digest(SCORER_VERSION)))
+    assert data is not None
+    return ScoreResult.model_validate_json(data)
+
+
+def read(data: bytes) -> np.ndarray:
+    return np.frombuffer(data[-SOLUTION.size * 4 :], np.float32).reshape(SOLUTION.shape)
+
+
+def test_a_run_is_scored_when_its_verdict_is_there(store: Store, start: Start, request_for: Make) -> None:
+    request = request_for("one", "two", "three", "four")
+    one, two, three, four = (Recording(store, request.submission_uid, d.alias) for d in request.datasets)
+    one.snapshot(2, prediction(0.7))
+    one.snapshot(5, None, refused="too many labels")
+    one.snapshot(9, npy(np.zeros((40, 2), np.float32)))
+    one.snapshot(31, prediction(0.9), seen=29.5)
+    one.snapshot(32, prediction(1.0), seen=31)
+    one.seal()
+    one.verdict()
+    two.snapshot(3, prediction(0.8))
+    two.verdict("Failed", "OutOfMemory")
+    three.seal()
+    three.verdict()
+    four.verdict("Failed", "NeverStarted", scored=False)
+    status, message = start("score", request).wait()
+    assert (status, message) == (0, "")
+    got = {run.alias: run for run in result(store, request).runs}
+
+    metric = BalancedAccuracy()
+    scores = [metric.score(SOLUTION, read(prediction(share))) for share in (0.7, 0.9)]
+    assert [(p.t, p.score) for p in got["one"].points] == [(2.0, scores[0]), (30.0, scores[1])]
+    assert got["one"].alc == alc(standing([Point(0, 2, scores[0]), Point(3, 30, scores[1])]), rules(30))
+    assert got["one"].final_score == scores[1]
+    assert [(r.seq, r.reason.split(":")[0]) for r in got["one"].refused] == [
+        (1, "too many labels"),
+        (2, "shape 40 × 2"),
+        (4, "late"),
+    ]
+    assert got["one"].snapshots == 4
+    assert (got["two"].cause, len(got["two"].points)) == ("OutOfMemory", 1)
+    assert (got["three"].cause, got["three"].alc, got["three"].attempt) == ("NoPredictions", None, 1)
+    assert (got["four"].cause, got["four"].alc, got["four"].attempt) == ("NeverStarted", None, None)
+    for alias in ("one", "two", "three", "four"):
+        assert (store.get(keys.score_svg(request.submission_uid, alias)) or b"").startswith(b"<?xml")
+    report = (store.get(keys.report(request.submission_uid)) or b"").decode()
+    assert "OutOfMemory" in report
+    assert "secret" not in report
+
+
+def test_a_missing_manifest_is_sealed_from_the_records(store: Store, start: Start, request_for: Make) -> None:
+    request = request_for("one")
+    run = Recording(store, request.submission_uid, "one")
+    run.snapshot(2, prediction(0.7))
+    run.snapshot(4, prediction(0.9))
+    run.verdict("Failed", "ExitCode")
+    assert start("score", request).wait()[0] == 0
+    sealed = Manifest.model_validate_json(store.get(keys.manifest(run.prefix)) or b"")
+    assert (sealed.sealed_by, sealed.records, sealed.head) == (
+        "scorer",
+        tuple(run.records),
+        run.records[-1].digest(),
+    )
+    # Scoring again reads the same manifest and changes nothing.
+    first = result(store, request)
+    assert start("score", request).wait()[0] == 0
+    assert result(store, request) == first
+
+
+def test_a_live_curve_grows_and_says_no_more_than_it_may(
+    store: Store, start: Start, request_for: Make
+) -> None:
+    feedback = Feedback(mode="live", decimals=1, max_snapshots=2, test_fraction=0.5)
+    request = request_for("one", feedback=feedback)
+    run = Recording(store, request.submission_uid, "one")
+    job = start("score", request)
+    key = keys.live_curve(request.submission_uid)
+
+    def live(snapshots: int) -> object:
+        document = store.json(key)
+        return document["runs"][0] if document and document["runs"][0]["snapshots"] == snapshots else None
+
+    run.snapshot(2, prediction(0.7))
+    first = eventually(lambda: live(1), "the first snapshot's curve")
+    for seconds in (3, 4, 29):
+        run.snapshot(seconds, prediction(0.9))
+    last = eventually(lambda: live(4), "the last snapshot's curve")
+    assert last["curve"][:1] == first["curve"]
+    assert len(last["curve"]) == 2
+    numbers = [last["alc"], *(point["score"] for point in last["curve"])]
+    assert all(number == round(number, 1) for number in numbers)
+    run.seal()
+    run.verdict()
+    assert job.wait()[0] == 0
+    assert result(store, request).runs[0].points[0].score == BalancedAccuracy().score(
+        SOLUTION, read(prediction(0.7))
+    )
+
+
+@pytest.mark.parametrize("mode", ["final", "none"])
+def test_without_live_feedback_nothing_is_written_before_the_end(
+    store: Store, start: Start, request_for: Make, mode: str
+) -> None:
+    request = request_for("one", "two", feedback=Feedback(mode="final" if mode == "final" else "none"))
+    one, two = (Recording(store, request.submission_uid, d.alias) for d in request.datasets)
+    one.snapshot(2, prediction(0.7))
+    one.verdict()
+    job = start("score", request)
+    eventually(lambda: store.get(keys.manifest(one.prefix)), "the first run's manifest")
+    listed = list(
+        store.client.list_objects(keys.MAIN_BUCKET, f"scores/{request.submission_uid}/", recursive=True)
+    )
+    assert listed == []
+    two.verdict("Failed", "NeverStarted", scored=False)
+    assert job.wait()[0] == 0
+    assert store.get(keys.live_curve(request.submission_uid)) is None
+    assert len(result(store, request).runs) == 2
+
+
+def test_only_the_attempt_of_the_verdict_is_scored(store: Store, start: Start, request_for: Make) -> None:
+    request = request_for("one", feedback=Feedback(mode="live"))
+    first = Recording(store, request.submission_uid, "one", 1, "pod-a")
+    second = Recording(store, request.submission_uid, "one", 2, "pod-b")
+    first.snapshot(2, prediction(0.9))
+    job = start("score", request)
+    key = keys.live_curve(request.submission_uid)
+    eventually(lambda: store.json(key) and store.json(key)["runs"][0]["snapshots"] == 1, "the first attempt")
+    second.snapshot(3, prediction(0.6))
+    second.snapshot(4, prediction(0.7))
+    eventually(lambda: store.json(key)["runs"][0]["snapshots"] == 2, "the second attempt's curve")
+    second.seal()
+    second.verdict()
+    assert job.wait()[0] == 0
+    got = result(store, request).runs[0]
+    assert (got.attempt, [p.t for p in got.points]) == (2, [3.0, 4.0])
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("changed data", "00000000.bin is not what its record says"),
+        ("missing data", "00000000.bin is missing"),
+        ("changed record", "does not continue the chain"),
+        ("changed manifest", "does not list the records"),
+        ("broken manifest", "its head is not the digest"),
+        ("unreadable verdict", "verdict.json: field"),
+    ],
+)
+def test_damage_ends_with_3_and_says_where(
+    store: Store, start: Start, request_for: Make, damage: str, words: str
+) -> None:
+    request = request_for("one")
+    run = Recording(store, request.submission_uid, "one")
+    run.snapshot(2, prediction(0.7))
+    run.snapshot(4, prediction(0.8))
+    run.seal()
+    run.verdict()
+    data = keys.snapshot(run.prefix, 0)
+    match damage:
+        case "changed data":
+            store.put(data, prediction(1.0))
+        case "missing data":
+            store.client.remove_object(keys.MAIN_BUCKET, data)
+        case "changed record":
+            forged = run.records[0].model_copy(update={"t_ns": 1})
+            store.put(keys.record(run.prefix, 0), forged.canonical())
+        case "changed manifest":
+            run.records[1] = run.records[1].model_copy(update={"t_ns": 1})
+            run.seal()
+        case "broken manifest":
+            manifest = store.json(keys.manifest(run.prefix))
+            manifest["records"][1]["t_ns"] = 1
+            store.put(keys.manifest(run.prefix), json.dumps(manifest).encode())
+        case "unreadable verdict":
+            store.put(keys.verdict(run.uid, "one"), b"{}")
+    status, message = start("score", request).wait()
+    assert status == 3
+    assert words in message
+    assert store.get(keys.report(request.submission_uid)) is None
+
+
+def test_a_solution_of_another_shape_ends_with_3(start: Start, request_for: Make) -> None:
+    request = request_for("one")
+    wrong = request.datasets[0].model_copy(update={"n_labels": 4})
+    status, message = start("score", request.model_copy(update={"datasets": (wrong,)})).wait()
+    assert status == 3
+    assert "has 40 × 3 cells: expected 40 × 4" in message
+    absent = request.datasets[0].model_copy(update={"solution_sha256": "0" * 64})
+    status, message = start("score", request.model_copy(update={"datasets": (absent,)})).wait()
+    assert status == 3
+    assert "is missing from the store" in message
+
+
+def test_a_request_that_cannot_be_ends_with_2(start: Start, request_for: Make) -> None:
+    request = request_for("one", scoring=Scoring(metric="f2"))
+    status, message = start("score", request).wait()
+    assert status == 2
+    assert "metric 'f2'" in message
+    status, message = start("score", request, ALCOVE_REQUEST='{"phase": 3}').wait()
+    assert status == 2
+    assert "ALCOVE_REQUEST: field" in message
+
+
+def test_the_autodl_scheme(store: Store, start: Start, request_for: Make) -> None:
+    request = request_for("one", scoring=Scoring(scheme="autodl"))
+    run = Recording(store, request.submission_uid, "one")
+    run.snapshot(2, npy(1.0 - SOLUTION))
+    run.verdict()
+    assert start("score", request).wait()[0] == 0
+    got = result(store, request)
+    assert got.t0_seconds == 60
+    assert got.runs[0].final_score == -1.0
+    assert got.runs[0].alc == pytest.approx(-(1 - np.log(62 / 60) / np.log(1.5)))
