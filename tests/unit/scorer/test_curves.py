@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from alcove_scorer.curves import Point, Rules, alc, axis, counted_ns, rules, standing
+from alcove_scorer.curves import Point, Rules, alc, axis, counted_seconds, rules, standing
 from alcove_scorer.errors import InputError
 from alcove_scorer.feedback import shown
 from hypothesis import given
@@ -99,12 +99,16 @@ def test_the_axis_runs_from_0_to_1() -> None:
 
 @pytest.mark.parametrize(
     ("t_ns", "seen_ns", "counted"),
-    [(99, 90, 99), (100, 90, 100), (101, 90, 100), (101, 100, 100), (102, 101, None)],
+    [(99, 90, 99e-9), (100, 90, 1e-7), (101, 90, 1e-7), (101, 100, 1e-7), (102, 101, None)],
 )
 def test_seen_in_time_but_copied_later_counts_at_the_budget(
-    t_ns: int, seen_ns: int, counted: int | None
+    t_ns: int, seen_ns: int, counted: float | None
 ) -> None:
-    assert counted_ns(t_ns, seen_ns, 100) == counted
+    assert counted_seconds(t_ns, seen_ns, 1e-7) == counted
+
+
+def test_what_counts_is_never_later_than_a_budget_that_is_no_whole_number_of_nanoseconds() -> None:
+    assert counted_seconds(666_666_667, 0, 2 / 3) == 2 / 3
 
 
 @pytest.mark.parametrize(
