@@ -11,6 +11,7 @@ from typing import Any
 
 from alcove_crds import keys
 from alcove_crds.documents import StoreCredentials
+from alcove_datasets.errors import StoreDeniedError, StoreUnavailableError
 from alcove_datasets.store import http_pool, store_errors
 from minio.credentials import AssumeRoleProvider
 
@@ -20,8 +21,8 @@ Policy = dict[str, Any]
 
 POLICY_LIMIT = 2048
 """Characters of a session policy, from the STS API."""
-SHORTEST_SECONDS = 900
-"""A session's life at least, from the STS API."""
+SHORTEST_SECONDS = 3600
+"""A session's life at least, from the SDK. (The STS API itself would take 900.)"""
 
 
 def _allow(actions: list[str], bucket: str, *patterns: str) -> Policy:
@@ -129,8 +130,22 @@ def session_credentials(
         region=region,
         http_client=http_pool(),
     )
-    with store_errors("short-lived credentials"):
-        found = provider.retrieve()
+    try:
+        with store_errors("short-lived credentials"):
+            found = provider.retrieve()
+    # How the SDK says that the answer was not 200. A store that is starting up answers 400, as to a bad request.
+    except ValueError as error:
+        if str(error).endswith("403"):
+            raise StoreDeniedError(
+                "The object store made no short-lived credentials: the operator's own are refused.",
+                consequence="Runs cannot start.",
+                remedy="Check the operator's credentials, and run the store's setup again.",
+            ) from error
+        raise StoreUnavailableError(
+            "The object store made no short-lived credentials.",
+            consequence="Runs wait.",
+            remedy="Try again.",
+        ) from error
     return StoreCredentials(
         access_key=found.access_key,
         secret_key=found.secret_key,

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from alcove_crds import keys
+from alcove_crds.documents import StoreCredentials
 from alcove_datasets import store
-from alcove_datasets.errors import StoreConflictError, StoreDeniedError, StoreNotFoundError
+from alcove_datasets.errors import (
+    StoreConflictError,
+    StoreDeniedError,
+    StoreNotFoundError,
+    StoreUnavailableError,
+)
 from alcove_operator import credentials, store_setup
 from alcove_operator.errors import OperatorError
 from minio import Minio
@@ -123,6 +130,7 @@ def test_a_run_s_credentials_put_below_its_prefix_and_do_nothing_else(set_up_sto
     )
     assert session.session_token
     assert session.expires_at is not None
+    assert timedelta(minutes=55) < session.expires_at - datetime.now(UTC) < timedelta(minutes=65)
     client = set_up_store.client_of(session)
     own = keys.attempt_prefix("u1", "table", 1, "pod-1")
     put(keys.record(own, 0))(client)
@@ -156,6 +164,15 @@ def test_staging_credentials_read_this_run_s_input_and_do_nothing_else(set_up_st
         get("runs/u1/table/1-p/manifest.json"), get(SOLUTION, SOLUTIONS), listing("data/d1/"),
     ):  # fmt: skip
         assert is_denied(attempt, client)
+
+
+def test_wrong_parent_credentials_are_told_from_a_store_that_is_away(set_up_store: SetUpStore) -> None:
+    wrong = StoreCredentials(access_key="alcove-system.operator", secret_key="wrong-secret")
+    policy = credentials.stage_policy("d1", "c1")
+    with pytest.raises(StoreDeniedError):
+        credentials.session_credentials(wrong, set_up_store.server.url, REGION, policy, 900)
+    with pytest.raises(StoreUnavailableError):
+        credentials.session_credentials(wrong, "http://127.0.0.1:9", REGION, policy, 900)
 
 
 def test_a_policy_that_is_too_long_is_said_before_it_is_sent(set_up_store: SetUpStore) -> None:
