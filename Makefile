@@ -18,7 +18,13 @@ $(VENV)/.installed: locks/dev.txt pyproject.toml
 	@$(PY) -m uv pip install -q --python $(PY) --no-deps -e .
 	@touch $@
 
-install: $(VENV)/.installed ## the `alcove` command into .venv/bin, from the lock file
+# `alcove run` times a run with the supervisor of the cluster; without a C compiler all else works.
+SUPERVISOR := $(VENV)/bin/alcove-supervisor
+$(SUPERVISOR): $(wildcard images/supervisor/*.c images/supervisor/*.h) $(VENV)/.installed
+	@if command -v cc >/dev/null; then make -s -C images/supervisor && cp images/supervisor/build/alcove-supervisor $@; \
+	else echo "No C compiler, so \`alcove run\` will not work: apt-get install gcc libc6-dev"; fi
+
+install: $(VENV)/.installed $(SUPERVISOR) ## the `alcove` command into .venv/bin, from the lock file
 
 lock: ## write locks/ anew from pyproject.toml
 	@.ci/lock

@@ -20,6 +20,7 @@ from typing import Annotated
 
 import typer
 
+from alcove_cli.dataset import find_solution
 from alcove_cli.errors import CommandError
 
 SUBMISSION_UID = "local"
@@ -37,21 +38,21 @@ def run(
     scheme: Annotated[str, typer.Option(help="hackathon or autodl.")] = "hackathon",
 ) -> None:
     """Run a folder of code on a dataset as the cluster would, and score it."""
-    from alcove_datasets.reader import open_dataset
+    from alcove_datasets.reader import open_folder
 
     if not (folder / "model.py").is_file():
         raise CommandError(f"{folder} has no model.py at its top, so nothing can be run.")
-    test = open_dataset(dataset / "test").metadata
-    shape = (test.sample_count, test.output_dim)
+    data = open_folder(dataset)
+    shape = (data.test.metadata.n_examples, data.test.metadata.n_labels)
     root = Path(tempfile.mkdtemp(prefix="alcove-run-"))
     kept = out or root / "recorded"
     try:
-        status = _execute(folder.resolve(), dataset.resolve(), root, kept.resolve(), budget, shape)
+        status = _execute(folder.resolve(), data.path.resolve(), root, kept.resolve(), budget, shape)
         typer.echo(f"Ended: {_EXITS.get(status, f'supervisor exit {status}')}.")
         manifest = next(kept.rglob("manifest.json"), None)
         if manifest is None:
             raise CommandError("The recorder left no manifest, so there is nothing to score.")
-        _report(manifest, solution or _beside(dataset), budget, scheme)
+        _report(manifest, solution or find_solution(dataset), budget, scheme)
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
@@ -126,18 +127,6 @@ def _supervisor() -> Path:
             "(it needs a C compiler: apt-get install gcc libc6-dev)."
         )
     return Path(found)
-
-
-def _beside(dataset: Path) -> Path | None:
-    """``NAME.solution`` beside ``NAME.data``, or ``solution`` inside."""
-    for path in (
-        dataset.with_suffix(".solution"),
-        dataset / "solution",
-        dataset.parent / f"{dataset.name}.solution",
-    ):
-        if path.is_file():
-            return path
-    return None
 
 
 def _report(manifest: Path, solution: Path | None, budget: int, scheme: str) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from alcove_cli.errors import CommandError
+from alcove_datasets.errors import DatasetsError
 
 app = typer.Typer(
     name="alcove",
@@ -83,12 +84,8 @@ def _mount() -> None:
 
     app.command("run")(local.run)
     app.add_typer(dataset.app, name="dataset")
-    try:
-        from alcove_scorer.cli import rank_command, score_command
-    except ImportError as error:  # the scorer's extra is not installed
-        if error.name and error.name.split(".")[0] == "alcove_scorer":
-            raise
-        return
+    from alcove_scorer.cli import rank_command, score_command
+
     app.command("score")(score_command)
     app.command("rank")(rank_command)
 
@@ -97,9 +94,9 @@ def main() -> None:
     _mount()
     try:
         app()
-    except CommandError as error:
+    except (CommandError, DatasetsError) as error:
         print(f"alcove: {error}", file=sys.stderr)
-        sys.exit(error.exit_status)
+        sys.exit(CommandError.exit_status)
 
 
 if __name__ == "__main__":

@@ -145,9 +145,9 @@ def publish_datasets(hackathon: Hackathon, folder: Path, progress: Progress) -> 
     store = hackathon.store()
 
     def push(name: str) -> str:
-        published = publish(folder / f"{name}.data", folder / f"{name}.solution", store)
-        progress(f"  published {name}: {len(published.manifest.files)} files")
-        return dataset_yaml(name, published)
+        data, solution, manifest = publish(folder / f"{name}.data", folder / f"{name}.solution", store)
+        progress(f"  published {name}: {len(manifest.files)} files")
+        return dataset_yaml(name, data, solution, manifest.domain)
 
     with ThreadPoolExecutor(4) as pool:
         documents = list(pool.map(push, [practice.name for practice in PRACTICE]))

@@ -59,7 +59,7 @@ def test_a_bundle_that_was_never_uploaded_is_rejected(red: Team) -> None:
 
 
 def test_an_image_that_does_not_exist_is_the_participants_and_not_retried_forever(
-    red: Team, cluster: object
+    red: Team,
 ) -> None:
     reference = f"{red.hackathon.cluster.registry}/nobody/nothing@sha256:{'0' * 64}"
     red.submit("no-image", {"image": {"reference": reference, "command": ["/bin/true"]}})
@@ -81,8 +81,15 @@ def test_a_dataset_whose_solution_has_the_wrong_shape_is_not_ready_and_burns_not
     folder = hackathon.cluster.state / "datasets"
     short = folder / "broken.solution"
     short.write_bytes(b"".join((folder / "digits.solution").read_bytes().splitlines(keepends=True)[:-3]))
-    published = publish(folder / "digits.data", short, hackathon.store())
-    hackathon.kubectl("apply", "-n", hackathon.name, "-f", "-", stdin=dataset_yaml("broken", published))
+    data, solution, manifest = publish(folder / "digits.data", short, hackathon.store())
+    hackathon.kubectl(
+        "apply",
+        "-n",
+        hackathon.name,
+        "-f",
+        "-",
+        stdin=dataset_yaml("broken", data, solution, manifest.domain),
+    )
     wait_for(
         "the broken Dataset being checked",
         lambda: condition(hackathon.get("dataset", "broken"), "Ready").get("status") == "False",
