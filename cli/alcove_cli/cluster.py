@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import urllib3
-from alcove_crds.base import API_VERSION, GROUP, VERSION
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
 from alcove_cli.errors import CommandError
+from alcove_crds.base import API_VERSION, GROUP, VERSION
 
 Object = dict[str, Any]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from alcove_cli.errors import CommandError
 
 app = typer.Typer(help="Datasets: make, check, describe and publish.", no_args_is_help=True)
@@ -95,13 +96,14 @@ def push(
     ],
     solution: Solution = None,
     alias: Annotated[str | None, typer.Option(help="What participants see; by default the name.")] = None,
+    region: Annotated[str, typer.Option(help="Region of the store.")] = "us-east-1",
 ) -> None:
     """Publish a dataset, and print the Dataset to `kubectl apply -f -`."""
     from alcove_crds.documents import StoreCredentials
     from alcove_datasets.publish import dataset_yaml, publish
     from alcove_datasets.store import client
 
-    connected = client(store, StoreCredentials.model_validate_json(credentials.read_text()))
+    connected = client(store, region, StoreCredentials.model_validate_json(credentials.read_text()))
     data, hidden, manifest = publish(folder, _solution(folder, solution), connected)
     typer.echo(f"Published {len(manifest.files)} files of {manifest.name}.", err=True)
     typer.echo(dataset_yaml(name, data, hidden, manifest.domain, alias), nl=False)

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from alcove_crds import keys
-
 from alcove_cli.cluster import Cluster, Object
 from alcove_cli.errors import CommandError
+from alcove_crds import keys
 
 # A ConfigMap holds 1 MiB at most, names and base64 included.
 CONFIG_MAP_BYTES = 700_000
@@ -92,9 +91,10 @@ def _name(folder: Path) -> str:
 
 def _upload(cluster: Cluster, team: str, bundle: bytes, endpoint: str | None) -> str:
     """Puts the bundle below the team's own prefix, with the credentials of the team's Secret; returns its digest."""
-    from alcove_crds.documents import StoreCredentials
     from minio import Minio
     from minio.error import MinioException
+
+    from alcove_crds.documents import StoreCredentials
 
     secret = cluster.secret(team, "alcove-store")
     credentials = StoreCredentials.model_validate(json.loads(secret["credentials.json"]))

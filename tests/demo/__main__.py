@@ -8,11 +8,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from rich.console import Console
+
 from alcove_cli.cluster import Cluster as Api
 from alcove_cli.watch import follow
 from alcove_crds import keys
-from rich.console import Console
-
 from tests.cluster import api
 from tests.cluster.console import ClusterError, step
 from tests.demo import hackathon as steps

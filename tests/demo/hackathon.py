@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from minio import Minio
+
 from alcove_crds.documents import StoreCredentials
 from alcove_datasets.practice import PRACTICE, make_practice
 from alcove_datasets.publish import dataset_yaml, publish
 from alcove_datasets.store import client
-from minio import Minio
-
 from tests.cluster.layout import Cluster
 
 REPOSITORY = Path(__file__).parents[2]
@@ -58,7 +58,7 @@ class Hackathon:
         raw = base64.b64decode(secret["data"]["credentials.json"])
         service = self.get("service", "alcove-store")
         endpoint = f"http://{service['spec']['clusterIP']}:{service['spec']['ports'][0]['port']}"
-        return client(endpoint, StoreCredentials.model_validate_json(raw))
+        return client(endpoint, "us-east-1", StoreCredentials.model_validate_json(raw))
 
 
 def kubectl(cluster: Cluster, *arguments: str, stdin: str | None = None, timeout: float = 120) -> str:

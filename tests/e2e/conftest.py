@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+
 from alcove_crds import keys
 from alcove_crds.documents import Manifest
-
 from tests.cluster import api
 from tests.demo import hackathon as steps
 from tests.demo.hackathon import Hackathon, wait_for

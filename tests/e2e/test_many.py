@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tests.demo.hackathon import Hackathon, wait_for
@@ -33,13 +35,14 @@ def test_several_submissions_that_end_together_make_one_right_leaderboard(
     assert [entry["rank"] for entry in entries] == [1, 2]
     for entry in entries:
         team = red if entry["team"] == red.namespace else blue
-        wait_for(
-            "the rank on the submission",
-            lambda t=team, e=entry: t.status(e["submission"]).get("rank") == e["rank"],
-        )
+        wait_for("the rank on the submission", partial(_has_rank, team, entry["submission"], entry["rank"]))
         for score in entry["scores"]:
             assert score["alc"] == pytest.approx(team.run(entry["submission"], score["dataset"])["alc"])
     assert red.status("old").get("rank") is None, "a submission that no longer counts has no rank"
     table = hackathon.kubectl("get", "lb", "practice", "-n", hackathon.name, "-o", "jsonpath={.status.table}")
     assert red.namespace in table
     assert blue.namespace in table
+
+
+def _has_rank(team: Team, submission: str, rank: int) -> bool:
+    return bool(team.status(submission).get("rank") == rank)

@@ -8,12 +8,12 @@ import io
 import json
 
 import pytest
+from minio import Minio
+
 from alcove_crds import keys
 from alcove_crds.documents import StoreCredentials
 from alcove_datasets.publish import dataset_yaml, publish
 from alcove_datasets.store import client
-from minio import Minio
-
 from tests.demo import hackathon as steps
 from tests.demo.hackathon import Hackathon, condition, wait_for
 from tests.e2e import models
@@ -50,7 +50,7 @@ def _team_store(team: Team) -> Minio:
     service = team.hackathon.get("service", "alcove-store")
     raw = base64.b64decode(secret["data"]["credentials.json"])
     endpoint = f"http://{service['spec']['clusterIP']}:{service['spec']['ports'][0]['port']}"
-    return client(endpoint, StoreCredentials.model_validate_json(raw))
+    return client(endpoint, "us-east-1", StoreCredentials.model_validate_json(raw))
 
 
 def test_a_bundle_that_was_never_uploaded_is_rejected(red: Team) -> None:
