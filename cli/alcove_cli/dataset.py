@@ -99,11 +99,10 @@ def push(
     region: Annotated[str, typer.Option(help="Region of the store.")] = "us-east-1",
 ) -> None:
     """Publish a dataset, and print the Dataset to `kubectl apply -f -`."""
-    from alcove_crds.documents import StoreCredentials
     from alcove_datasets.publish import dataset_yaml, publish
-    from alcove_datasets.store import client
+    from alcove_datasets.store import FileProvider, client
 
-    connected = client(store, region, StoreCredentials.model_validate_json(credentials.read_text()))
+    connected = client(store, region, FileProvider(credentials))
     data, hidden, manifest = publish(folder, _solution(folder, solution), connected)
     typer.echo(f"Published {len(manifest.files)} files of {manifest.name}.", err=True)
     typer.echo(dataset_yaml(name, data, hidden, manifest.domain, alias), nl=False)

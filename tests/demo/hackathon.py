@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 from minio import Minio
+from minio.credentials import StaticProvider
 
 from alcove_crds.documents import StoreCredentials
 from alcove_datasets.practice import PRACTICE, make_practice
@@ -52,13 +53,14 @@ class Hackathon:
         )
         return found
 
-    def store(self, user: str = "publisher") -> Minio:
-        """The object store from the host, with the credentials of one of its users."""
-        secret = self.get("secret", f"alcove-store-{user}")
-        raw = base64.b64decode(secret["data"]["credentials.json"])
+    def store(self, user: str = "publisher", secret: str = "", namespace: str | None = None) -> Minio:
+        """The object store from the host, with the credentials of one of its users, or of the Secret named."""
+        found = self.get("secret", secret or f"alcove-store-{user}", namespace)
+        raw = base64.b64decode(found["data"]["credentials.json"])
+        credentials = StoreCredentials.model_validate_json(raw)
         service = self.get("service", "alcove-store")
         endpoint = f"http://{service['spec']['clusterIP']}:{service['spec']['ports'][0]['port']}"
-        return client(endpoint, "us-east-1", StoreCredentials.model_validate_json(raw))
+        return client(endpoint, "us-east-1", StaticProvider(credentials.access_key, credentials.secret_key))
 
 
 def kubectl(cluster: Cluster, *arguments: str, stdin: str | None = None, timeout: float = 120) -> str:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import io
 import json
 
 import pytest
-from minio import Minio
 
 from alcove_crds import keys
-from alcove_crds.documents import StoreCredentials
 from alcove_datasets.publish import dataset_yaml, publish
-from alcove_datasets.store import client
 from tests.demo import hackathon as steps
 from tests.demo.hackathon import Hackathon, condition, wait_for
 from tests.e2e import models
@@ -37,20 +33,12 @@ def test_a_bundle_that_is_not_what_its_digest_says_is_rejected(red: Team) -> Non
         store.put_object(
             keys.MAIN_BUCKET, keys.team_bundle(red.namespace, digest), io.BytesIO(content), len(content)
         )
-    team_store = _team_store(red)
+    team_store = red.hackathon.store(secret="alcove-store", namespace=red.namespace)
     team_store.put_object(
         keys.MAIN_BUCKET, keys.team_bundle(red.namespace, digest), io.BytesIO(content), len(content)
     )
     red.submit("wrong-digest", {"bundle": {"sha256": digest}})
     assert "digest" in _refused(red, "wrong-digest").lower()
-
-
-def _team_store(team: Team) -> Minio:
-    secret = team.hackathon.get("secret", "alcove-store", team.namespace)
-    service = team.hackathon.get("service", "alcove-store")
-    raw = base64.b64decode(secret["data"]["credentials.json"])
-    endpoint = f"http://{service['spec']['clusterIP']}:{service['spec']['ports'][0]['port']}"
-    return client(endpoint, "us-east-1", StoreCredentials.model_validate_json(raw))
 
 
 def test_a_bundle_that_was_never_uploaded_is_rejected(red: Team) -> None:
