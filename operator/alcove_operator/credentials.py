@@ -7,6 +7,7 @@ intersection of its policy with its parent's, so the operator's own policy has t
 from __future__ import annotations
 
 import json
+from datetime import UTC
 from typing import Any
 
 from alcove_crds import keys
@@ -150,5 +151,6 @@ def session_credentials(
         access_key=found.access_key,
         secret_key=found.secret_key,
         session_token=found.session_token,
-        expires_at=found.expiration,
+        # The SDK keeps it in UTC and leaves that out.
+        expires_at=found.expiration and found.expiration.replace(tzinfo=UTC),
     )

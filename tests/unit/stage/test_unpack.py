@@ -1,0 +1,156 @@
+"""Unpacking a bundle: what a participant packs arrives, and nothing that it packs can leave the folder."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from alcove_datasets.errors import BundleError
+from alcove_datasets.unpack import MAX_MEMBERS, unpack
+from hypothesis import given
+from hypothesis import strategies as st
+
+LIMIT = 1 << 20
+
+
+def member(name: str, data: bytes = b"", **fields: object) -> tuple[tarfile.TarInfo, bytes]:
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    for field, value in fields.items():
+        setattr(info, field, value)
+    return info, data
+
+
+def bundle(*members: tuple[tarfile.TarInfo, bytes], format: int = tarfile.PAX_FORMAT) -> bytes:
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w:gz", format=format) as archive:
+        for info, data in members:
+            archive.addfile(info, io.BytesIO(data))
+    return raw.getvalue()
+
+
+def unpacked(data: bytes, limit: int = LIMIT) -> dict[str, bytes]:
+    """Relative path to content of what came out. Fails where anything else than files below the folder was made."""
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "b.tar.gz").write_bytes(data)
+        (root / "code").mkdir()
+        unpack(root / "b.tar.gz", root / "code", limit=limit)
+        assert sorted(path.name for path in root.iterdir()) == ["b.tar.gz", "code"]
+        return {
+            str(path.relative_to(root / "code")): path.read_bytes()
+            for path in (root / "code").rglob("*")
+            if path.is_file()
+        }
+
+
+def refusal(data: bytes, limit: int = LIMIT) -> str:
+    with pytest.raises(BundleError) as error:
+        unpacked(data, limit)
+    assert error.value.charged_to == "Participant"
+    return str(error.value)
+
+
+def test_what_is_packed_arrives() -> None:
+    data = bundle(
+        member("./"[:1], type=tarfile.DIRTYPE),
+        member("./model.py", b"class Model: ..."),
+        member("weights/best/w.bin", bytes(300_000)),
+    )
+    assert unpacked(data) == {"model.py": b"class Model: ...", "weights/best/w.bin": bytes(300_000)}
+
+
+def test_files_are_read_only_and_for_all(tmp_path: Path) -> None:
+    (tmp_path / "b").write_bytes(bundle(member("model.py", b"x", mode=0o4777), member("notes", b"x", mode=0)))
+    assert unpack(tmp_path / "b", tmp_path / "code", limit=LIMIT) == 2
+    assert (tmp_path / "code" / "model.py").stat().st_mode & 0o7777 == 0o555
+    assert (tmp_path / "code" / "notes").stat().st_mode & 0o7777 == 0o444
+
+
+@pytest.mark.parametrize("name", ["/etc/cron.d/x", "../x", "a/../../x", "a/" * 300 + "x"])
+def test_a_path_that_leads_out_is_refused(name: str) -> None:
+    assert "path" in refusal(bundle(member(name, b"x")))
+
+
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE]
+)
+def test_links_and_devices_are_refused(kind: bytes) -> None:
+    assert "neither a plain file nor a folder" in refusal(bundle(member("x", type=kind, linkname="model.py")))
+
+
+def test_a_name_that_comes_twice_is_refused() -> None:
+    refusal(bundle(member("x", b"1"), member("x", b"2")))
+    refusal(bundle(member("x", b"1"), member("x/y", b"2")))
+    refusal(bundle(member("x/y", b"1"), member("x", b"2")))
+
+
+def test_sizes_and_counts_are_bounded() -> None:
+    assert unpacked(bundle(member("x", bytes(LIMIT))))
+    assert "Leave out" in refusal(bundle(member("x", bytes(LIMIT + 1))))
+    assert "Leave out" in refusal(bundle(*(member(str(n)) for n in range(MAX_MEMBERS + 1))))
+
+
+def test_a_bomb_is_not_unpacked_to_find_out() -> None:
+    head = tarfile.TarInfo("x")
+    head.size = 1 << 40
+    assert "Leave out" in refusal(gzip.compress(head.tobuf() + bytes(4 << 20)))
+    # Extended headers are read whole by the standard library: refused before that.
+    head.type, head.size = tarfile.XHDTYPE, 512 << 20
+    assert "header" in refusal(gzip.compress(head.tobuf(tarfile.USTAR_FORMAT) + bytes(4 << 20)), 1 << 30)
+    head.type = tarfile.GNUTYPE_LONGNAME
+    assert "header" in refusal(gzip.compress(head.tobuf(tarfile.USTAR_FORMAT) + bytes(4 << 20)), 1 << 30)
+
+
+def test_a_damaged_bundle_is_a_sentence() -> None:
+    data = bundle(member("model.py", bytes(range(256)) * 100))
+    for damaged in (
+        b"",
+        data[: len(data) // 2],
+        b"PK\x03\x04" + data,
+        gzip.compress(b"hello"),
+        data[:-8] + bytes(8),
+    ):
+        assert "Nothing of it was run." in refusal(damaged)
+
+
+def never_leaves(data: bytes) -> None:
+    try:
+        unpacked(data, 100_000)
+    except BundleError:
+        return
+
+
+@given(st.binary(max_size=2000))
+def test_arbitrary_bytes_are_refused(data: bytes) -> None:
+    never_leaves(data)
+    never_leaves(gzip.compress(data))
+
+
+FLIPS = st.lists(st.tuples(st.integers(0, 3071), st.integers(0, 255)), max_size=12)
+
+
+@given(flips=FLIPS)
+def test_an_archive_with_changed_bytes_stays_inside(flips: list[tuple[int, int]]) -> None:
+    raw = bytearray(gzip.decompress(bundle(member("a/b", b"x" * 600), member("é" * 60, b"y"))))
+    for place, value in flips:
+        raw[place] = value
+    never_leaves(gzip.compress(bytes(raw), 1))
+
+
+PARTS = st.sampled_from(["..", ".", "", "a", "b", "\0", "\udcff", "x" * 300, "~", "C:\\"])
+
+
+@given(
+    st.lists(st.lists(PARTS, max_size=4).map("/".join), max_size=4), st.sampled_from([b"0", b"5", b"1", b"2"])
+)
+def test_no_name_leads_out(names: list[str], kind: bytes) -> None:
+    make: Callable[[str], tuple[tarfile.TarInfo, bytes]] = lambda name: member(  # noqa: E731
+        name, b"x" if kind == b"0" else b"", type=kind, linkname="../../b.tar.gz"
+    )
+    never_leaves(bundle(*(make(name) for name in names), format=tarfile.GNU_FORMAT))
