@@ -173,16 +173,20 @@ def test_results_are_kept_when_the_release_goes(objects: list[Object]) -> None:
 def _policies(objects: list[Object], labels: dict[str, str]) -> list[Object]:
     """Specs of the NetworkPolicies that select a pod with these labels."""
 
+    def holds(expression: Object) -> bool:
+        key, values = expression["key"], expression.get("values", ())
+        match expression["operator"]:
+            case "Exists":
+                return key in labels
+            case "In":
+                return labels.get(key) in values
+            case "NotIn":
+                return labels.get(key) not in values
+        raise AssertionError(f"unknown operator in {expression}")
+
     def matches(selector: Object) -> bool:
-        tests = {
-            "Exists": lambda key, _: key in labels,
-            "In": lambda key, values: labels.get(key) in values,
-            "NotIn": lambda key, values: labels.get(key) not in values,
-        }
-        expressions = selector.get("matchExpressions", ())
-        return selector.get("matchLabels", {}).items() <= labels.items() and all(
-            tests[e["operator"]](e["key"], e.get("values")) for e in expressions
-        )
+        named: bool = selector.get("matchLabels", {}).items() <= labels.items()
+        return named and all(map(holds, selector.get("matchExpressions", ())))
 
     found = (policy["spec"] for policy in of_kind(objects, "NetworkPolicy"))
     return [spec for spec in found if matches(spec["podSelector"])]
