@@ -12,11 +12,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from alcove_crds.base import API_VERSION
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
+from alcove_crds.base import API_VERSION
 from alcove_operator.errors import ApiError
 
 Object = dict[str, Any]
@@ -48,6 +48,7 @@ PODS = Resource("v1", "pods")
 SECRETS = Resource("v1", "secrets")
 CONFIG_MAPS = Resource("v1", "configmaps")
 NODES = Resource("v1", "nodes")
+NAMESPACES = Resource("v1", "namespaces")
 EVENTS = Resource("events.k8s.io/v1", "events")
 LEASES = Resource("coordination.k8s.io/v1", "leases")
 

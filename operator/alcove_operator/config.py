@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from alcove_crds import keys
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from alcove_crds import keys
 from alcove_operator.errors import SettingsError
 
 PREFIX = "ALCOVE_"
@@ -53,6 +53,8 @@ class Settings(BaseModel):
     resync_seconds: float = Field(default=30.0, ge=1.0)
     health_port: int = Field(default=8080, ge=0, le=65535)
     metrics_port: int = Field(default=9090, ge=0, le=65535)
+    scorer_version: str = "1"
+    """Of the scorer image: part of the digest that names a result."""
     log_level: str = "INFO"
 
     @field_validator("namespaces", "image_pull_secrets", mode="before")

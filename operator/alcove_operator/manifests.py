@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from alcove_crds.documents import StoreCredentials
-
 from alcove_operator.config import Settings
 from alcove_operator.core.model import CreateRun
 
@@ -71,16 +70,26 @@ def pod_security(user: int) -> Object:
 
 
 def run_secret(
-    action: CreateRun, namespace: str, stage: StoreCredentials, recorder: StoreCredentials
+    job: str,
+    job_uid: str,
+    namespace: str,
+    labels: Mapping[str, str],
+    stage: StoreCredentials,
+    recorder: StoreCredentials,
 ) -> Object:
-    """Short-lived credentials of one attempt, under the name of its Job: reading for `stage`, putting for the
-    recorder. It is deleted with the Job."""
+    """Short-lived credentials of one attempt, under the name of its Job, which owns it."""
     files = {"stage.json": stage, "recorder.json": recorder}
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": job, "uid": job_uid}
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "type": "Opaque",
-        "metadata": {"name": action.job, "namespace": namespace, "labels": dict(action.labels)},
+        "metadata": {
+            "name": job,
+            "namespace": namespace,
+            "labels": dict(labels),
+            "ownerReferences": [owner],
+        },
         "data": {
             name: base64.b64encode(document.model_dump_json().encode()).decode()
             for name, document in files.items()

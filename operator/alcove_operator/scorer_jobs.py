@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Literal
 
 from alcove_crds.documents import AggregateRequest, CheckRequest, ScoreRequest
-
 from alcove_operator.config import Settings
 from alcove_operator.manifests import Object, env, pod_security, restricted, store_environment
 

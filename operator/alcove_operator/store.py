@@ -12,17 +12,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO, BinaryIO, TypeVar, cast
 
-from alcove_crds import keys
-from alcove_crds.documents import Document, LiveCurve, ScoreResult, Verdict
-from alcove_datasets import store
-from alcove_datasets.errors import StoreConflictError, StoreNotFoundError
 from minio import Minio
 from pydantic import ValidationError
 
+from alcove_crds import keys
+from alcove_crds.documents import Document, LiveCurve, RunConfig, ScoreResult, Verdict
+from alcove_datasets import store
+from alcove_datasets.errors import StoreConflictError, StoreNotFoundError
 from alcove_operator.core.model import CodeFact
 from alcove_operator.errors import CodeError, OperatorError
 
 D = TypeVar("D", bound=Document)
+UNPACKED_LIMIT: int = RunConfig.model_fields["code_bytes_limit"].default
+"""What `stage` will unpack at most."""
 _CHUNK = 1 << 20
 _DOCUMENT_LIMIT = 16 << 20
 
@@ -83,6 +85,15 @@ def check_archive(archive: BinaryIO, unpacked_limit: int) -> None:
 
 
 @dataclass(frozen=True)
+class Place:
+    """One line of a leaderboard."""
+
+    rank: int
+    average_rank: float
+    team: str
+
+
+@dataclass(frozen=True)
 class OperatorStore:
     """The store under the operator's own credentials, and the bucket of everything but solutions."""
 
@@ -109,7 +120,7 @@ class OperatorStore:
                 f"The code in ConfigMap {name} has {len(archive)} bytes packed; {limit} are allowed.",
                 remedy="Leave out what the code does not need, and submit again under another name.",
             )
-        return self._keep(io.BytesIO(archive), hashlib.sha256(archive).hexdigest(), len(archive), 4 * limit)
+        return self._keep(io.BytesIO(archive), hashlib.sha256(archive).hexdigest(), len(archive))
 
     def take_bundle(self, namespace: str, sha256: str, limit: int) -> CodeFact:
         """Copies an uploaded bundle; the digest is taken of the copy, so a later upload changes nothing.
@@ -146,10 +157,10 @@ class OperatorStore:
                     remedy="Upload it again, and submit with the digest that `alcove submit` prints.",
                 )
             copy.seek(0)
-            return self._keep(cast(BinaryIO, copy), sha256, size, 4 * limit)
+            return self._keep(cast(BinaryIO, copy), sha256, size)
 
-    def _keep(self, archive: BinaryIO, sha256: str, size: int, unpacked_limit: int) -> CodeFact:
-        check_archive(archive, unpacked_limit)
+    def _keep(self, archive: BinaryIO, sha256: str, size: int) -> CodeFact:
+        check_archive(archive, UNPACKED_LIMIT)
         key = keys.code(sha256)
         if not self.exists(key):
             archive.seek(0)
@@ -182,6 +193,15 @@ class OperatorStore:
 
     def score_result(self, submission_uid: str, scoring_digest: str) -> ScoreResult | None:
         return self._read(keys.score_result(submission_uid, scoring_digest), ScoreResult)
+
+    def places(self, namespace: str, competition: str, phase: str) -> dict[str, Place]:
+        """The whole table of a phase, by the Submissions' UIDs; empty where there is none."""
+        key = keys.board(namespace, competition, phase, "table.json")
+        try:
+            entries = store.get_json(self.client, self.bucket, key, limit=_DOCUMENT_LIMIT)["entries"]
+            return {e["submission_uid"]: Place(e["rank"], e["average_rank"], e["team"]) for e in entries}
+        except StoreNotFoundError:
+            return {}
 
     def log_tail(self, prefix: str, size: int = 700) -> str:
         """The last ``size`` bytes of a run's output as printable text; empty where there is none."""

@@ -1,0 +1,220 @@
+"""One turn on one Competition: is it sound, who goes next, how many run, and is its ranking up to date."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from alcove_crds.competition import PhaseStatus
+from alcove_operator.api import COMPETITIONS, LEADERBOARDS, Api
+from alcove_operator.conditions import set_ready
+from alcove_operator.config import Settings
+from alcove_operator.core import queue as capacity
+from alcove_operator.core import usage
+from alcove_operator.core.model import CompetitionView, SubmissionView
+from alcove_operator.core.runs import OVER
+from alcove_operator.core.status import ENDED, blind
+from alcove_operator.errors import ApiError
+from alcove_operator.executor import to_json
+from alcove_operator.index import Index, Key
+from alcove_operator.metrics import Metrics
+from alcove_operator.queue import WorkQueue
+from alcove_operator.rankings import Rankings
+from alcove_operator.submissions import Submissions
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Census:
+    """Runs of one competition, by what they hold."""
+
+    waiting: tuple[capacity.Waiting, ...]
+    running: dict[capacity.Key, str]
+    queued: dict[str, int]
+    """Runs that wait, for whatever reason, by phase."""
+    active: dict[str, int]
+    """Runs that hold a place, by phase."""
+
+
+def census(submissions: Iterable[SubmissionView], ready: frozenset[str]) -> Census:
+    """Counts the runs of ``submissions``; only those on datasets whose alias is in ``ready`` can be given a place."""
+    waiting: list[capacity.Waiting] = []
+    running: dict[capacity.Key, str] = {}
+    queued: dict[str, int] = {}
+    active: dict[str, int] = {}
+    for view in submissions:
+        if view.spec is None or view.status.phase in ENDED:
+            continue
+        for place, run in enumerate(view.status.runs):
+            if run.phase in OVER:
+                continue
+            if run.attempt:
+                running[view.uid, run.dataset] = view.namespace
+                active[view.spec.phase] = active.get(view.spec.phase, 0) + 1
+                continue
+            queued[view.spec.phase] = queued.get(view.spec.phase, 0) + 1
+            if not view.deleting and run.dataset in ready:
+                waiting.append(
+                    capacity.Waiting(view.created_at, view.uid, place, run.dataset, view.namespace)
+                )
+    return Census(tuple(waiting), running, queued, active)
+
+
+def soundness(competition: CompetitionView, index: Index) -> tuple[str, str, str]:
+    """Status, reason and message of the condition Ready."""
+    aliases: dict[str, str] = {}
+    waiting = []
+    for phase in competition.spec.phases:
+        for name in phase.datasets:
+            record = index.datasets.get((competition.namespace, name))
+            if record is None:
+                remedy = f"Apply a Dataset of that name, or take it out of spec.phases of {competition.name}."
+                return "False", "DatasetMissing", f"Phase {phase.name} names the Dataset {name}. {remedy}"
+            other = aliases.setdefault(record.spec.alias, name)
+            if other != name:
+                said = f"The Datasets {other} and {name} both have the alias {record.spec.alias}."
+                return "False", "AliasTaken", f"{said} Give one of them another spec.alias."
+            if record.view.ready is None:
+                waiting.append(name)
+            elif not record.view.ready:
+                return "False", "DatasetNotReady", f"The Dataset {name} is not ready: {record.view.reason}"
+    if waiting:
+        return "Unknown", "DatasetsAreChecked", f"These Datasets are being checked: {', '.join(waiting)}."
+    return "True", "Ready", "Submissions are taken."
+
+
+@dataclass
+class Competitions:
+    api: Api
+    index: Index
+    queue: WorkQueue[Key]
+    submissions: Submissions
+    settings: Settings
+    metrics: Metrics
+    rankings: Rankings
+
+    async def work(self, key: Key) -> None:
+        competition = self.index.competitions.get((key.namespace, key.name))
+        if competition is None:
+            return
+        now = datetime.now(UTC)
+        views = self.index.submissions_of(key.namespace, key.name)
+        ready = frozenset(
+            record.spec.alias
+            for ref, record in self.index.datasets.items()
+            if ref[0] == key.namespace and record.view.ready
+        )
+        counted = census(views, ready)
+        self._grant(competition, views, counted, now)
+        await self._write(key, competition, views, counted, now)
+        await self._boards(competition)
+        after = await self.rankings.work(competition, views, now)
+        if after is not None:
+            self.queue.add(key, after)
+
+    def _grant(
+        self, competition: CompetitionView, views: list[SubmissionView], counted: Census, now: datetime
+    ) -> None:
+        """A place that was given stays given until the run shows it: nobody else may get it in between."""
+        waiting = {(w.submission_uid, w.alias): w.team for w in counted.waiting}
+        kept = {
+            (view.uid, alias): view.namespace
+            for view in views
+            for alias in self.submissions.granted(view.uid)
+            if (view.uid, alias) in waiting
+        }
+        plan = capacity.grant(
+            counted.waiting,
+            {**counted.running, **kept},
+            _compute(competition, views, now),
+            competition.spec.capacity,
+            competition.spec.limits.parallel,
+        )
+        given = plan.grants | kept.keys()
+        for view in views:
+            mine = frozenset(alias for uid, alias in given if uid == view.uid)
+            places = {alias: place for (uid, alias), place in plan.places.items() if uid == view.uid}
+            if self.submissions.grant(view.uid, mine, places):
+                self.queue.add(Key("submission", view.namespace, view.name))
+
+    async def _write(
+        self,
+        key: Key,
+        competition: CompetitionView,
+        views: list[SubmissionView],
+        counted: Census,
+        now: datetime,
+    ) -> None:
+        generation, version = self.index.versions[COMPETITIONS, key.namespace, key.name]
+        old = competition.status
+        phases = tuple(
+            PhaseStatus(
+                name=phase.name,
+                submissions=sum(1 for v in views if v.spec and v.spec.phase == phase.name),
+                running=0 if blind(phase, now) else counted.active.get(phase.name, 0),
+                queued=0 if blind(phase, now) else counted.queued.get(phase.name, 0),
+            )
+            for phase in competition.spec.phases
+        )
+        update = {
+            "observed_generation": generation,
+            "conditions": set_ready(old.conditions, soundness(competition, self.index), generation, now),
+            "phases": phases,
+            "running": sum(counted.active.values()),
+            "queued": sum(counted.queued.values()),
+        }
+        new = usage.prune(old.model_copy(update=update), [v.uid for v in views])
+        self.metrics.running.labels(competition.name).set(new.running)
+        self.metrics.queued.labels(competition.name).set(new.queued)
+        if new == old:
+            return
+        body = {"metadata": {"resourceVersion": str(version)}, "status": to_json(new)}
+        try:
+            made = await self.api.patch(COMPETITIONS, key.namespace, key.name, body, "status")
+        except ApiError as error:
+            if not error.conflict:
+                raise
+            newest = await self.api.get(COMPETITIONS, key.namespace, key.name)
+            self.index.apply(COMPETITIONS, newest)
+            self.queue.add(key)
+            return
+        self.index.apply(COMPETITIONS, made)
+
+    async def _boards(self, competition: CompetitionView) -> None:
+        for phase in competition.spec.phases:
+            if (competition.namespace, phase.name) in self.index.leaderboards:
+                continue
+            owner = {"apiVersion": COMPETITIONS.api_version, "kind": "Competition"}
+            body = {
+                "apiVersion": LEADERBOARDS.api_version,
+                "kind": "Leaderboard",
+                "metadata": {
+                    "name": phase.name,
+                    "namespace": competition.namespace,
+                    "ownerReferences": [{**owner, "name": competition.name, "uid": competition.uid}],
+                },
+                "spec": {"competition": competition.name, "phase": phase.name},
+            }
+            try:
+                made = await self.api.create(LEADERBOARDS, competition.namespace, body)
+            except ApiError as error:
+                if not error.conflict:
+                    raise
+                made = await self.api.get(LEADERBOARDS, competition.namespace, phase.name)
+            self.index.apply(LEADERBOARDS, made)
+
+
+def _compute(competition: CompetitionView, views: list[SubmissionView], now: datetime) -> dict[str, float]:
+    """Compute seconds of each team: what is settled, and what its Submissions under way have used so far."""
+    used = {team.team: team.compute_seconds for team in competition.status.usage}
+    for view in views:
+        phase = competition.phase(view.spec.phase) if view.spec else None
+        if phase is None or not usage.counted(competition.status, view.namespace, view.uid):
+            continue
+        hidden = blind(phase, now)
+        spent = usage.compute_seconds(view.status.runs, phase.resources, phase.budget.seconds, now, hidden)
+        used[view.namespace] = used.get(view.namespace, 0.0) + spent
+    return used

@@ -1,0 +1,143 @@
+"""One turn on one Dataset: has what its digests name been checked, and what was found."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pydantic import ValidationError
+
+from alcove_crds.dataset import DatasetStatus
+from alcove_crds.documents import CheckRequest, CheckResult
+from alcove_operator.api import DATASETS, JOBS, Api
+from alcove_operator.conditions import set_ready
+from alcove_operator.config import Settings
+from alcove_operator.core import names
+from alcove_operator.errors import ApiError
+from alcove_operator.executor import Executor, to_json
+from alcove_operator.index import CHECK, DatasetRecord, Index, JobRecord, Key, PodRecord
+from alcove_operator.queue import WorkQueue
+from alcove_operator.scorer_jobs import check_job
+
+log = logging.getLogger(__name__)
+AGAIN = timedelta(seconds=60)
+"""A check that could not be done is tried again this long after it was asked for."""
+
+
+def request_for(record: DatasetRecord) -> CheckRequest:
+    return CheckRequest(
+        dataset=record.view.name,
+        data_sha256=record.spec.data_sha256,
+        solution_sha256=record.spec.solution_sha256,
+    )
+
+
+def job_name(record: DatasetRecord) -> str:
+    """The same for the same content, so that a check is never done twice at a time."""
+    digests = f"{record.view.name}/{record.spec.data_sha256}/{record.spec.solution_sha256}"
+    return f"c-{record.spec.alias}-{hashlib.sha256(digests.encode()).hexdigest()[:8]}"
+
+
+def status_of(result: CheckResult, generation: int, old: DatasetStatus, now: datetime) -> DatasetStatus:
+    """What the check found, as a status."""
+    if result.ok:
+        ready = ("True", "Sound", "Data and solution were checked.")
+    else:
+        problems = " ".join(result.problems) or "The check refused it without a reason."
+        remedy = (
+            "Publish it again with `alcove dataset push`, and put the digests that it prints into the spec."
+        )
+        ready = ("False", "CheckFailed", f"{problems[:850]} {remedy}")
+    return DatasetStatus(
+        observed_generation=generation,
+        conditions=set_ready(old.conditions, ready, generation, now),
+        n_train=result.n_train,
+        n_test=result.n_test,
+        n_labels=result.n_labels,
+        bytes=result.bytes,
+        chance_score=result.chance_score,
+    )
+
+
+@dataclass
+class Datasets:
+    api: Api
+    index: Index
+    queue: WorkQueue[Key]
+    executor: Executor
+    settings: Settings
+
+    async def work(self, key: Key) -> None:
+        record = self.index.datasets.get((key.namespace, key.name))
+        if record is None:
+            return
+        name = job_name(record)
+        job = self.index.jobs.get((key.namespace, name))
+        if record.view.ready is not None:
+            if job is not None and not job.view.deleting:
+                await self.api.delete(JOBS, key.namespace, name)
+            return
+        now = datetime.now(UTC)
+        if job is None:
+            labels = {names.ROLE: CHECK, names.DATASET: record.spec.alias}
+            await self.executor.create_job(check_job(name, labels, request_for(record), self.settings))
+            await self._say(key, record, ("Unknown", "Checking", "Data and solution are being checked."), now)
+            return
+        pods = [pod for pod in self.index.pods.values() if pod.view.job == name]
+        if job.view.finished:
+            await self._ended(key, record, job, pods, now)
+            return
+        waiting = next((pod.waiting for pod in pods if pod.waiting), "")
+        if waiting:
+            message = f"The check waits: {waiting}"
+            await self._say(key, record, ("Unknown", "CheckWaits", message), now)
+
+    async def _ended(
+        self, key: Key, record: DatasetRecord, job: JobRecord, pods: list[PodRecord], now: datetime
+    ) -> None:
+        result = next((found for pod in pods if (found := read_result(pod.message)) is not None), None)
+        if result is not None:
+            generation = self.index.versions[DATASETS, key.namespace, key.name][0]
+            await self._write(key, record, status_of(result, generation, record.status, now))
+            return
+        wait = (job.view.created_at + AGAIN - now).total_seconds()
+        if wait > 0:
+            said = f"The check could not be done ({job.view.reason or 'its pod is gone'}): {job.view.message}"
+            message = f"{said} It is tried again. Look at: kubectl describe job {job.view.name}."
+            await self._say(key, record, ("Unknown", "CheckNotDone", message), now)
+            self.queue.add(key, wait)
+            return
+        # Its next turn, when it is seen to be gone, makes a new one.
+        await self.api.delete(JOBS, key.namespace, job.view.name)
+
+    async def _say(self, key: Key, record: DatasetRecord, ready: tuple[str, str, str], now: datetime) -> None:
+        generation = self.index.versions[DATASETS, key.namespace, key.name][0]
+        conditions = set_ready(record.status.conditions, ready, generation, now)
+        await self._write(key, record, DatasetStatus(observed_generation=generation, conditions=conditions))
+
+    async def _write(self, key: Key, record: DatasetRecord, status: DatasetStatus) -> None:
+        if status == record.status:
+            return
+        dumped = to_json(status)
+        fields = {f.alias or name for name, f in DatasetStatus.model_fields.items()}
+        body = {
+            "metadata": {"resourceVersion": str(self.index.versions[DATASETS, key.namespace, key.name][1])},
+            "status": {name: dumped.get(name) for name in sorted(fields)},
+        }
+        try:
+            made = await self.api.patch(DATASETS, key.namespace, key.name, body, "status")
+        except ApiError as error:
+            if not error.conflict:
+                raise
+            made = await self.api.get(DATASETS, key.namespace, key.name)
+            self.queue.add(key)
+        self.index.apply(DATASETS, made)
+
+
+def read_result(message: str) -> CheckResult | None:
+    try:
+        return CheckResult.model_validate_json(message)
+    except ValidationError:
+        return None

@@ -1,0 +1,281 @@
+"""Carries out the core's actions: the only place where the operator changes anything on behalf of a Submission.
+
+Every action can be repeated: names are computed, 409 and 404 are answers, and what was learnt goes into the facts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from alcove_crds.base import GROUP
+from alcove_crds.competition import CompetitionStatus
+from alcove_datasets.errors import StoreError
+from alcove_operator.api import COMPETITIONS, CONFIG_MAPS, EVENTS, JOBS, PODS, SUBMISSIONS, Api, Object
+from alcove_operator.config import Settings
+from alcove_operator.core import model, names, usage
+from alcove_operator.core.model import Action, Facts, SubmissionView
+from alcove_operator.errors import ApiError, CodeError, OperatorError
+from alcove_operator.index import Index
+from alcove_operator.manifests import run_job
+from alcove_operator.run_credentials import RunCredentials
+from alcove_operator.scorer_jobs import score_job
+from alcove_operator.store import OperatorStore
+
+log = logging.getLogger(__name__)
+COMPONENT = "alcove-operator"
+CONFLICTS = 8
+"""Writers of one Competition's status are few; more conflicts in a row than this are waited out by the queue."""
+
+
+def to_json(document: BaseModel) -> Any:
+    """For a merge patch; no nulls, which the API server would refuse within lists."""
+    return document.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+@dataclass
+class Executor:
+    api: Api
+    index: Index
+    settings: Settings
+    store: OperatorStore
+    credentials: RunCredentials
+    emitted: set[tuple[str, str]] = field(default_factory=set)
+
+    async def perform(self, action: Action, view: SubmissionView, facts: Facts) -> Facts:
+        """Does one action; returns what is known afterwards.
+
+        Raises:
+            OperatorError: it could not be done; it is to be tried again.
+            StoreError: the same, of the store.
+        """
+        match action:
+            case model.AddFinalizer():
+                await self._finalizers(view, add=True)
+            case model.RemoveFinalizer():
+                await self._finalizers(view, add=False)
+            case model.AdmitCode():
+                return replace(facts, code=await self._admit(view, action.limit_bytes))
+            case model.CountUsage():
+                return replace(facts, usage_refused=await self._count(action, view))
+            case model.SettleUsage():
+                await self._settle(action, view)
+                return replace(facts, settled=True)
+            case model.CreateRun():
+                await self._create_run(action, view)
+                return replace(facts, live=None)
+            case model.StartScoring():
+                job = score_job(action.job, action.labels, action.request, self.settings)
+                await self.create_job(job)
+                return replace(facts, live=None)
+            case model.DeleteJob():
+                if await self.api.delete(JOBS, self.settings.competition_namespace, action.job):
+                    log.info("Job %s was deleted: %s", action.job, action.reason)
+                self.credentials.forget(action.job)
+            case model.ListLive():
+                return replace(facts, live=await self._list(action.submission_uid))
+            case model.Emit():
+                await self._emit(action, view)
+            case _:
+                return await asyncio.to_thread(self._stored, action, facts)
+        return facts
+
+    def _stored(self, action: model.Stored, facts: Facts) -> Facts:
+        match action:
+            case model.WriteVerdict():
+                self.store.write_verdict(action.verdict)
+                return replace(facts, verdicts=facts.verdicts | {action.verdict.alias})
+            case model.ReadCurve():
+                found = self.store.live_curve(action.submission_uid)
+                return replace(facts, curve=found) if found else facts
+            case model.ReadScore():
+                return replace(facts, score=self._score(action))
+            case model.ReadLogTail():
+                return replace(facts, log_tails={**facts.log_tails, action.job: self._log_tail(action)})
+
+    def _score(self, action: model.ReadScore) -> Any:
+        try:
+            result = self.store.score_result(action.submission_uid, action.scoring_digest)
+        except OperatorError as error:
+            return model.ScoreFault(str(error))
+        return result or model.ScoreFault("The scorer left no result in the store.")
+
+    def _log_tail(self, action: model.ReadLogTail) -> str:
+        try:
+            return self.store.log_tail(action.prefix)
+        except StoreError:
+            return ""
+
+    async def create_job(self, job: Object) -> Object:
+        """Creates a Job; one that exists already is taken for ours if it is of the same submission.
+
+        Raises:
+            ApiError: refused, or the name is taken by another submission's Job (eight hex digits that clash).
+        """
+        namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
+        try:
+            made = await self.api.create(JOBS, namespace, job)
+        except ApiError as error:
+            if not error.conflict:
+                raise
+            made = await self.api.get(JOBS, namespace, name)
+            uids = [(j["metadata"].get("labels") or {}).get(names.SUBMISSION_UID) for j in (made, job)]
+            if uids[0] != uids[1]:
+                raise ApiError(f"The Job {name} is another submission's.", status=409) from error
+        else:
+            log.info("Job %s was created.", name)
+        self.index.apply(JOBS, made)
+        return made
+
+    async def _create_run(self, action: model.CreateRun, view: SubmissionView) -> None:
+        dataset = self.index.datasets.get((self.settings.competition_namespace, action.dataset))
+        notes = {f"{GROUP}/submission": f"{view.namespace}/{view.name}"}
+        issued = await self.credentials.issue(action.config)
+        size = (dataset.status.bytes or 0) if dataset else 0
+        made = await self.create_job(run_job(action, self.settings, notes, size))
+        # After the Job, so that the Secret can be owned by it and goes when it goes; the kubelet waits for it.
+        await self.credentials.deliver(action.job, action.labels, made["metadata"]["uid"], issued)
+
+    async def _list(self, submission_uid: str) -> model.LiveList:
+        selector = f"{names.SUBMISSION_UID}={submission_uid}"
+        namespace = self.settings.competition_namespace
+        jobs, pods = await asyncio.gather(
+            self.api.find_all(JOBS, namespace, selector), self.api.find_all(PODS, namespace, selector)
+        )
+        of_jobs = (p["metadata"].get("labels", {}).get("batch.kubernetes.io/job-name", "") for p in pods)
+        return model.LiveList(frozenset(j["metadata"]["name"] for j in jobs), frozenset(of_jobs))
+
+    async def _finalizers(self, view: SubmissionView, add: bool) -> None:
+        others = [f for f in view.finalizers if f != names.FINALIZER]
+        wanted = [*others, names.FINALIZER] if add else others
+        body = {"metadata": {"resourceVersion": view.resource_version, "finalizers": wanted}}
+        try:
+            made = await self.api.patch(SUBMISSIONS, view.namespace, view.name, body)
+        except ApiError as error:
+            if error.not_found and not add:
+                return
+            raise
+        self.index.apply(SUBMISSIONS, made)
+
+    async def _admit(self, view: SubmissionView, limit: int) -> model.CodeFact:
+        assert view.spec is not None
+        code = view.spec.code
+        try:
+            if code.bundle is not None:
+                return await asyncio.to_thread(
+                    self.store.take_bundle, view.namespace, code.bundle.sha256, limit
+                )
+            assert code.config_map is not None
+            name = code.config_map.name
+            found = await self.api.find(CONFIG_MAPS, view.namespace, name)
+            if found is None:
+                raise CodeError(
+                    "CodeMissing",
+                    f"There is no ConfigMap {name} in namespace {view.namespace}.",
+                    remedy=f"Make it: kubectl create configmap {name} --from-file=model.py.",
+                    wait=True,
+                )
+            files, binary = found.get("data") or {}, found.get("binaryData") or {}
+            return await asyncio.to_thread(self.store.take_config_map, name, files, binary, limit)
+        except CodeError as error:
+            return model.CodeFact(False, reason=error.reason, message=str(error), wait=error.wait)
+
+    async def _count(self, action: model.CountUsage, view: SubmissionView) -> model.QuotaRefusal | None:
+        refused: list[model.QuotaRefusal] = []
+
+        def change(status: CompetitionStatus, competition: model.CompetitionView) -> CompetitionStatus:
+            refused.clear()
+            now = datetime.now(UTC)
+            limits = competition.spec.limits
+            answer = usage.count(status, limits, action.team, action.submission_uid, now)
+            if isinstance(answer, model.QuotaRefusal):
+                refused.append(answer)
+                return status
+            return answer
+
+        await self._usage(view, change)
+        return refused[0] if refused else None
+
+    async def _settle(self, action: model.SettleUsage, view: SubmissionView) -> None:
+        await self._usage(
+            view,
+            lambda status, _: usage.settle(
+                status,
+                action.team,
+                action.submission_uid,
+                action.compute_seconds,
+                action.refund,
+                action.admitted_at,
+            ),
+        )
+
+    async def _usage(
+        self,
+        view: SubmissionView,
+        change: Callable[[CompetitionStatus, model.CompetitionView], CompetitionStatus],
+    ) -> None:
+        """Changes the counts of a Competition: read afresh, written with the version that was read."""
+        if view.spec is None:
+            return
+        ref = (view.spec.competition.namespace, view.spec.competition.name)
+        if ref[0] != self.settings.competition_namespace:
+            return
+        for _ in range(CONFLICTS):
+            raw = await self.api.find(COMPETITIONS, *ref)
+            if raw is None:
+                return
+            self.index.apply(COMPETITIONS, raw)
+            competition = self.index.competitions[ref]
+            status = change(competition.status, competition)
+            if status is competition.status:
+                return
+            body = {
+                "metadata": {"resourceVersion": raw["metadata"]["resourceVersion"]},
+                "status": {"usage": to_json(status)["usage"]},
+            }
+            try:
+                made = await self.api.patch(COMPETITIONS, *ref, body, "status")
+            except ApiError as error:
+                if error.conflict:
+                    continue
+                raise
+            self.index.apply(COMPETITIONS, made)
+            return
+        raise OperatorError(
+            f"The counts of {ref[1]} were changed by others each time.", remedy="Tried again."
+        )
+
+    async def _emit(self, action: model.Emit, view: SubmissionView) -> None:
+        mark = (view.uid, action.key)
+        if mark in self.emitted:
+            return
+        # The same event has the same name, also after a restart: the API server then says that it is there.
+        digest = hashlib.sha256(f"{view.uid}/{action.key}".encode()).hexdigest()[:16]
+        about = {"apiVersion": SUBMISSIONS.api_version, "kind": "Submission", "uid": view.uid}
+        body = {
+            "apiVersion": EVENTS.api_version,
+            "kind": "Event",
+            "metadata": {"name": f"{view.name[:200]}.{digest}", "namespace": view.namespace},
+            "eventTime": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "reportingController": f"{GROUP}/{COMPONENT}",
+            "reportingInstance": self.settings.identity[:128],
+            "action": "Reconcile",
+            "reason": action.reason,
+            "type": action.type,
+            "note": action.message[:1024],
+            "regarding": {**about, "namespace": view.namespace, "name": view.name},
+        }
+        try:
+            await self.api.create(EVENTS, view.namespace, body)
+        except ApiError as error:
+            # An Event is a courtesy: a namespace that is being deleted takes none, and nothing may hang on it.
+            if not error.conflict:
+                log.warning("The event %s of %s was not taken: %s", action.reason, view.name, error)
+        self.emitted.add(mark)

@@ -1,0 +1,99 @@
+"""Prometheus metrics: one for every promise. Nothing of a blind phase is counted before its reveal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from alcove_crds.submission import RunStatus, SubmissionStatus
+from alcove_operator.core.model import CompetitionView, SubmissionView
+from alcove_operator.core.status import blind
+
+_WAITS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400)
+_STAGES = (0.5, 1, 2, 5, 10, 20, 60, 120, 300, 900)
+_OVERSHOOTS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+_OVER = ("Scoring", "Done", "Failed")
+
+
+@dataclass
+class Metrics:
+    registry: CollectorRegistry = field(default_factory=lambda: CollectorRegistry(auto_describe=True))
+
+    def __post_init__(self) -> None:
+        labels = ("competition", "phase")
+        self.queue_wait = Histogram(
+            "alcove_queue_wait_seconds",
+            "From a run's admission to the start of its first attempt.",
+            labels,
+            buckets=_WAITS,
+            registry=self.registry,
+        )
+        self.start_time = Histogram(
+            "alcove_start_seconds",
+            "From the creation of a run's Job to the start of the participant's container: scheduling, image "
+            "pull and staging.",
+            labels,
+            buckets=_STAGES,
+            registry=self.registry,
+        )
+        self.overshoot = Histogram(
+            "alcove_overshoot_seconds",
+            "From the end of the budget to the end of the participant's last process.",
+            labels,
+            buckets=_OVERSHOOTS,
+            registry=self.registry,
+        )
+        self.runs = Counter(
+            "alcove_runs_total",
+            "Runs that ended, by cause and by who bears it.",
+            (*labels, "cause", "charged_to"),
+            registry=self.registry,
+        )
+        self.rank = Gauge("alcove_rank", "Rank of each team.", (*labels, "team"), registry=self.registry)
+        self.running = Gauge(
+            "alcove_runs_running", "Runs under way.", ("competition",), registry=self.registry
+        )
+        self.queued = Gauge("alcove_runs_queued", "Runs that wait.", ("competition",), registry=self.registry)
+        self.work_age = Gauge(
+            "alcove_work_queue_age_seconds",
+            "How long the key that has waited longest has been due.",
+            registry=self.registry,
+        )
+        self.work_depth = Gauge(
+            "alcove_work_queue_depth", "Keys that are due and wait.", registry=self.registry
+        )
+        self.work_failures = Counter(
+            "alcove_work_failures_total",
+            "Turns that failed and were repeated.",
+            ("kind",),
+            registry=self.registry,
+        )
+        self.api_requests = Counter(
+            "alcove_api_requests_total",
+            "Requests to the API server, watches left out.",
+            ("verb", "resource"),
+            registry=self.registry,
+        )
+
+    def observe(
+        self, view: SubmissionView, new: SubmissionStatus, competition: CompetitionView | None
+    ) -> None:
+        """Counts what a written change of status says."""
+        phase = competition.phase(view.spec.phase) if competition and view.spec else None
+        now = datetime.now(UTC)
+        if competition is None or phase is None or blind(phase, now):
+            return
+        labels = (competition.name, phase.name)
+        before = {run.dataset: run for run in view.status.runs}
+        for run in new.runs:
+            self._run(before.get(run.dataset, RunStatus(dataset=run.dataset)), run, labels, now)
+
+    def _run(self, old: RunStatus, new: RunStatus, labels: tuple[str, str], now: datetime) -> None:
+        if old.attempt == 0 and new.attempt == 1 and new.queued_at is not None:
+            self.queue_wait.labels(*labels).observe((now - new.queued_at).total_seconds())
+        if new.phase in _OVER and old.phase not in _OVER:
+            self.runs.labels(*labels, new.cause, new.charged_to or "nobody").inc()
+            if new.overshoot_ms is not None and new.cause == "DeadlineReached":
+                self.overshoot.labels(*labels).observe(new.overshoot_ms / 1000)

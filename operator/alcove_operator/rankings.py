@@ -1,0 +1,196 @@
+"""Keeps the ranking of each phase up to date: asks for an aggregation when what counts has changed, and hands the
+ranks on to the Submissions.
+
+What an aggregation was made of is in a label of its Job, so nothing is forgotten when the operator restarts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from alcove_crds.base import GROUP
+from alcove_crds.competition import Phase
+from alcove_crds.documents import AggregateRequest, BoardSubmission
+from alcove_crds.leaderboard import LeaderboardStatus
+from alcove_operator.api import JOBS, SUBMISSIONS, Api
+from alcove_operator.config import Settings
+from alcove_operator.core import names
+from alcove_operator.core.model import CompetitionView, SubmissionView
+from alcove_operator.errors import ApiError
+from alcove_operator.executor import Executor
+from alcove_operator.index import AGGREGATE, Index, JobRecord
+from alcove_operator.metrics import Metrics
+from alcove_operator.scorer_jobs import aggregate_job
+from alcove_operator.store import Place
+
+log = logging.getLogger(__name__)
+GENERATION = f"{GROUP}/generation"
+INPUTS = f"{GROUP}/inputs"
+AGAIN = timedelta(seconds=60)
+"""After a failed aggregation, this long after it was asked for it is asked for again."""
+
+
+def counting(views: list[SubmissionView], phase: str) -> list[SubmissionView]:
+    """The last scored Submission of each team, by time of creation; earliest first."""
+    last: dict[str, SubmissionView] = {}
+    for view in views:
+        if view.spec and view.spec.phase == phase and view.status.scoring_digest and not view.deleting:
+            last[view.namespace] = view
+    return sorted(last.values(), key=lambda v: (v.created_at, v.uid))
+
+
+def board_request(
+    competition: CompetitionView, phase: Phase, aliases: tuple[str, ...], views: list[SubmissionView]
+) -> AggregateRequest:
+    """``views``: those that count. The generation is still to be set."""
+    return AggregateRequest(
+        competition_namespace=competition.namespace,
+        competition=competition.name,
+        phase=phase.name,
+        leaderboard=phase.name,
+        datasets=aliases,
+        method=competition.spec.ranking,
+        decimals=phase.feedback.decimals,
+        budget_seconds=float(phase.budget.seconds),
+        entries=tuple(
+            BoardSubmission(
+                team=v.namespace,
+                submission=v.name,
+                submission_uid=v.uid,
+                created_at=v.created_at,
+                scoring_digest=v.status.scoring_digest,
+            )
+            for v in views
+        ),
+    )
+
+
+@dataclass
+class Rankings:
+    api: Api
+    index: Index
+    executor: Executor
+    settings: Settings
+    metrics: Metrics
+
+    async def work(
+        self, competition: CompetitionView, views: list[SubmissionView], now: datetime
+    ) -> float | None:
+        """Returns after how many seconds it wants to look again, though nothing happens."""
+        wishes = [await self._phase(competition, phase, views, now) for phase in competition.spec.phases]
+        return min((w for w in wishes if w is not None), default=None)
+
+    async def _phase(
+        self, competition: CompetitionView, phase: Phase, views: list[SubmissionView], now: datetime
+    ) -> float | None:
+        if phase.reveals_at is not None and now < phase.reveals_at:
+            return (phase.reveals_at - now).total_seconds()
+        if phase.feedback.mode == "none" and phase.reveals_at is None:
+            return None
+        board = self.index.leaderboards.get((competition.namespace, phase.name))
+        if board is None:
+            return None
+        await self._hand_on(competition, phase, views, board)
+        return await self._aggregate(competition, phase, views, board, now)
+
+    async def _aggregate(
+        self,
+        competition: CompetitionView,
+        phase: Phase,
+        views: list[SubmissionView],
+        board: LeaderboardStatus,
+        now: datetime,
+    ) -> float | None:
+        jobs = self._jobs(competition, phase)
+        if any(not job.view.finished for job in jobs):
+            # One at a time. What changes meanwhile is looked at when it has ended.
+            return None
+        counted = counting(views, phase.name)
+        if not counted and not board.generation:
+            return None
+        records = (self.index.datasets.get((competition.namespace, name)) for name in phase.datasets)
+        request = board_request(
+            competition, phase, tuple(r.spec.alias for r in records if r is not None), counted
+        )
+        inputs = hashlib.sha256(request.canonical()).hexdigest()[:16]
+        last = max(jobs, key=_generation, default=None)
+        if last is not None and last.labels.get(INPUTS) == inputs:
+            if last.view.finished == "Complete":
+                await self._delete([job for job in jobs if job is not last])
+                return None
+            if now < last.view.created_at + AGAIN:
+                return (last.view.created_at + AGAIN - now).total_seconds()
+            log.warning(
+                "The ranking of %s failed (%s); it is asked for again.", phase.name, last.view.message
+            )
+        generation = max([board.generation, *map(_generation, jobs)]) + 1
+        request = request.model_copy(update={"generation": generation})
+        labels = {
+            names.ROLE: AGGREGATE,
+            names.COMPETITION: competition.name,
+            names.PHASE: phase.name,
+            GENERATION: str(generation),
+            INPUTS: inputs,
+        }
+        job = aggregate_job(f"a-{phase.name}-{generation}", labels, request, self.settings)
+        await self.executor.create_job(job)
+        await self._delete(jobs)
+        return None
+
+    def _jobs(self, competition: CompetitionView, phase: Phase) -> list[JobRecord]:
+        wanted = {names.ROLE: AGGREGATE, names.COMPETITION: competition.name, names.PHASE: phase.name}
+        return [
+            record
+            for record in self.index.jobs.values()
+            if wanted.items() <= record.labels.items() and not record.view.deleting
+        ]
+
+    async def _delete(self, jobs: list[JobRecord]) -> None:
+        for job in jobs:
+            await self.api.delete(JOBS, self.settings.competition_namespace, job.view.name)
+
+    async def _hand_on(
+        self,
+        competition: CompetitionView,
+        phase: Phase,
+        views: list[SubmissionView],
+        board: LeaderboardStatus,
+    ) -> None:
+        """Writes rank, average rank and `counted` where they differ: these fields of a Submission are ours."""
+        places = {e.submission_uid: Place(e.rank, e.average_rank, e.team) for e in board.entries}
+        if board.teams > len(places):
+            # The status holds the first hundred; the aggregate job writes the rest of the table right after it.
+            where = (competition.namespace, competition.name, phase.name)
+            places |= await asyncio.to_thread(self.executor.store.places, *where)
+        changes = []
+        for view in views:
+            if view.spec is None or view.spec.phase != phase.name:
+                continue
+            place = places.get(view.uid)
+            if place is not None:
+                self.metrics.rank.labels(competition.name, phase.name, place.team).set(place.rank)
+            wanted = (place.rank, place.average_rank, True) if place else (None, None, False)
+            if (view.status.rank, view.status.average_rank, view.status.counted) != wanted:
+                changes.append(self._write(view, *wanted))
+        await asyncio.gather(*changes)
+
+    async def _write(
+        self, view: SubmissionView, rank: int | None, average: float | None, counted: bool
+    ) -> None:
+        # Without a resource version: nobody else changes these fields, and who changes others reads them again.
+        body = {"status": {"rank": rank, "averageRank": average, "counted": counted}}
+        try:
+            made = await self.api.patch(SUBMISSIONS, view.namespace, view.name, body, "status")
+        except ApiError as error:
+            if error.not_found:
+                return
+            raise
+        self.index.apply(SUBMISSIONS, made)
+
+
+def _generation(job: JobRecord) -> int:
+    return int(job.labels.get(GENERATION, "0"))

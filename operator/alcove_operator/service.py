@@ -1,0 +1,201 @@
+"""The running operator: its parts put together, and the few loops that are not driven by events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from prometheus_client import start_http_server
+
+from alcove_datasets.errors import StoreError, StoreUnavailableError
+from alcove_datasets.store import StoreConfig
+from alcove_operator.api import JOBS, Api
+from alcove_operator.competitions import Competitions
+from alcove_operator.config import Settings
+from alcove_operator.core import names
+from alcove_operator.datasets import Datasets
+from alcove_operator.errors import ApiError, OperatorError
+from alcove_operator.executor import Executor
+from alcove_operator.index import AGGREGATE, CHECK, Index, JobRecord, Key, fill
+from alcove_operator.lease import Lease
+from alcove_operator.metrics import Metrics
+from alcove_operator.queue import WorkQueue
+from alcove_operator.rankings import Rankings
+from alcove_operator.run_credentials import RunCredentials
+from alcove_operator.store import OperatorStore
+from alcove_operator.submissions import Submissions
+from alcove_operator.watches import operators
+
+log = logging.getLogger(__name__)
+WORKERS = 8
+RELIST_EVERY = 10
+"""Resyncs between two full lists."""
+ORPHANED_AFTER = timedelta(seconds=60)
+PROBE_SECONDS = 10.0
+
+
+@dataclass
+class Service:
+    api: Api
+    settings: Settings
+    index: Index = field(default_factory=Index)
+    queue: WorkQueue[Key] = field(default_factory=WorkQueue)
+    metrics: Metrics = field(default_factory=Metrics)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        config = StoreConfig(
+            settings.store_endpoint, settings.store_region, settings.store_bucket, settings.store_credentials
+        )
+        self.store = OperatorStore.connect(config)
+        credentials = RunCredentials(self.api, settings)
+        self.executor = Executor(self.api, self.index, settings, self.store, credentials)
+        self.submissions = Submissions(
+            self.api, self.index, self.queue, self.executor, settings, self.metrics
+        )
+        rankings = Rankings(self.api, self.index, self.executor, settings, self.metrics)
+        self.competitions = Competitions(
+            self.api, self.index, self.queue, self.submissions, settings, self.metrics, rankings
+        )
+        self.datasets = Datasets(self.api, self.index, self.queue, self.executor, settings)
+        self.lease = Lease(self.api, settings.competition_namespace, settings.lease_name, settings.identity)
+
+    async def run(self) -> None:
+        """Until a signal, or until something that cannot be lived with; then the Lease is given back.
+
+        Raises:
+            LeaseLostError: another operator took over.
+            OperatorError: the API server does not let it start.
+        """
+        began = time.monotonic()
+        await self.lease.acquire()
+        await fill(self.index, self.api, self.settings)
+        if self.settings.metrics_port:
+            start_http_server(self.settings.metrics_port, registry=self.metrics.registry)
+        for key in self.index.all_keys():
+            self.queue.add(key)
+        log.info(
+            "The operator started in %.1f s and watches %d namespaces.",
+            time.monotonic() - began,
+            len(self.settings.watched),
+        )
+        loops: list[Coroutine[Any, Any, None]] = [
+            *operators(self.index, self.queue, self.settings),
+            self.queue.run(self.work, WORKERS),
+            self.lease.hold(),
+            self._resync(),
+            self._probe_store(),
+            self._measure(),
+        ]
+        try:
+            await first_of(loops)
+        finally:
+            with contextlib.suppress(ApiError):
+                await self.lease.release()
+
+    async def work(self, key: Key) -> None:
+        """One turn; whatever goes wrong is said in one line, and the queue tries again."""
+        turns = {
+            "submission": self.submissions.work,
+            "competition": self.competitions.work,
+            "dataset": self.datasets.work,
+        }
+        try:
+            await turns[key.kind](key)
+        except Exception as error:
+            self.metrics.work_failures.labels(key.kind).inc()
+            known = isinstance(error, OperatorError | StoreError)
+            again = "It is tried again."
+            log.warning("%s %s/%s: %s %s", *key, error, again, exc_info=None if known else error)
+            raise
+
+    async def _resync(self) -> None:
+        """Looks at everything now and then, so that a lost event costs time and nothing else."""
+        for turn in range(1, 1 << 62):
+            await asyncio.sleep(self.settings.resync_seconds)
+            try:
+                if turn % RELIST_EVERY == 0:
+                    await fill(self.index, self.api, self.settings)
+                    await self._sweep()
+                    self.submissions.forget()
+                await self.submissions.refresh_credentials()
+            except (OperatorError, StoreError) as error:
+                log.warning("The resync was cut short: %s", error)
+            for key in self.index.all_keys():
+                self.queue.add(key)
+
+    async def _sweep(self) -> None:
+        """Deletes Jobs of ours whose owner is gone; their pods and Secrets go with them."""
+        recent = datetime.now(UTC) - ORPHANED_AFTER
+        for record in list(self.index.jobs.values()):
+            if record.view.created_at < recent and not record.view.deleting and self._orphaned(record):
+                log.info("Job %s is an orphan and is deleted.", record.view.name)
+                await self.api.delete(
+                    JOBS, self.settings.competition_namespace, record.view.name, record.view.uid
+                )
+
+    def _orphaned(self, job: JobRecord) -> bool:
+        role = job.view.role
+        if role in (names.RUN, names.SCORE):
+            return self.index.submission_by_uid(job.view.submission_uid) is None
+        if role == CHECK:
+            alias = job.labels.get(names.DATASET)
+            return all(d.spec.alias != alias for d in self.index.datasets.values())
+        if role == AGGREGATE:
+            competition = (self.settings.competition_namespace, job.labels.get(names.COMPETITION, ""))
+            return competition not in self.index.competitions
+        return False
+
+    async def _probe_store(self) -> None:
+        """While runs go on, notices that the store is away: evidence from outside of their pods."""
+        while True:
+            await asyncio.sleep(PROBE_SECONDS)
+            if any(job.config and not job.view.finished for job in self.index.jobs.values()):
+                try:
+                    await asyncio.to_thread(self.store.exists, "code/probe")
+                except StoreUnavailableError:
+                    self.submissions.store_seen_away = datetime.now(UTC)
+                except StoreError as error:
+                    log.warning("The store answers, but not as it should: %s", error)
+
+    async def _measure(self) -> None:
+        counted: dict[str, int] = {}
+        while True:
+            self.metrics.work_age.set(self.queue.age)
+            self.metrics.work_depth.set(self.queue.depth)
+            for request, count in self.api.requests.items():
+                verb, resource = request.split(" ", 1)
+                self.metrics.api_requests.labels(verb, resource).inc(count - counted.get(request, 0))
+                counted[request] = count
+            await asyncio.sleep(1.0)
+
+
+async def first_of(loops: list[Coroutine[Any, Any, None]]) -> None:
+    """Runs all until one ends, then stops the others. Raises what that one raised."""
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+async def serve(settings: Settings) -> None:
+    """Connects and runs. Raises :class:`OperatorError`."""
+    try:
+        api = Api.connect()
+    except Exception as error:
+        raise ApiError(
+            f"There is no way to the API server: {error}.",
+            remedy="Run it in a cluster, or set KUBECONFIG.",
+        ) from error
+    await Service(api, settings).run()

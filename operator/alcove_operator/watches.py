@@ -1,0 +1,129 @@
+"""Watches by kopf: every event only brings the index up to date and makes keys due.
+
+Nothing of kopf's own machinery for changes is used: no handler state, no annotations, no finalizers, no events.
+There are two operators in the process, because kopf watches all of its resources in all of its namespaces, and
+pods, Jobs and Datasets are none of ours in the teams' namespaces, where we have no right to them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Coroutine
+from typing import Any
+
+import kopf
+
+from alcove_operator.api import (
+    COMPETITIONS,
+    DATASETS,
+    JOBS,
+    LEADERBOARDS,
+    PODS,
+    SUBMISSIONS,
+    Resource,
+)
+from alcove_operator.config import Settings
+from alcove_operator.index import SELECTOR, Index, Key, keys_for
+from alcove_operator.queue import WorkQueue
+
+IN_COMPETITION = (COMPETITIONS, DATASETS, LEADERBOARDS, JOBS, PODS)
+IN_TEAMS = (SUBMISSIONS,)
+
+
+class NoDiffBase(kopf.DiffBaseStorage):  # type: ignore[misc]  # kopf is not followed by the type checker
+    """Kopf would read an annotation that a team can write, and fail on what it cannot parse."""
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return None
+
+
+class NoProgress(kopf.ProgressStorage):  # type: ignore[misc]
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return None
+
+    def purge(self, **_: Any) -> None:
+        return None
+
+    def touch(self, **_: Any) -> None:
+        return None
+
+    def clear(self, *, essence: Any) -> Any:
+        return essence
+
+
+def kopf_settings() -> Any:
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.peering.standalone = True
+    settings.persistence.diffbase_storage = NoDiffBase()
+    settings.persistence.progress_storage = NoProgress()
+    settings.persistence.finalizer = "alcove.dev/kopf"
+    for resource in (JOBS, PODS):
+        settings.watching.label_selectors[group_of(resource), "v1", resource.plural] = SELECTOR
+    return settings
+
+
+def group_of(resource: Resource) -> str:
+    return resource.api_version.rpartition("/")[0]
+
+
+def registry(index: Index, queue: WorkQueue[Key], resources: Collection[Resource]) -> Any:
+    """Handlers for all events of ``resources``."""
+    handlers = kopf.OperatorRegistry()
+    kopf.on.login(registry=handlers)(_login)
+    for resource in resources:
+        version = resource.api_version.rpartition("/")[2]
+        watch = kopf.on.event(
+            group_of(resource), version, resource.plural, registry=handlers, id=resource.plural
+        )
+        watch(_handler(index, queue, resource))
+    return handlers
+
+
+def _handler(index: Index, queue: WorkQueue[Key], resource: Resource) -> Any:
+    async def observed(event: Any, **_: Any) -> None:
+        raw, deleted = event["object"], event["type"] == "DELETED"
+        due = set(keys_for(index, resource, raw))
+        index.apply(resource, raw, deleted)
+        for key in due | set(keys_for(index, resource, raw)):
+            queue.add(key)
+
+    return observed
+
+
+def _login(**arguments: Any) -> Any:
+    return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
+
+
+def operators(index: Index, queue: WorkQueue[Key], settings: Settings) -> list[Coroutine[None, None, None]]:
+    """One coroutine for the competition's namespace and one for those of the teams, each to be run for ever."""
+    # Each event would be a line; what matters of it is said where it is acted on.
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    teams = [n for n in settings.watched if n != settings.competition_namespace]
+    health = f"http://0.0.0.0:{settings.health_port}/healthz" if settings.health_port else None
+    found = [
+        kopf.operator(
+            registry=registry(index, queue, IN_COMPETITION),
+            settings=kopf_settings(),
+            namespaces=[settings.competition_namespace],
+            standalone=True,
+            liveness_endpoint=health,
+        )
+    ]
+    if teams:
+        found.append(
+            kopf.operator(
+                registry=registry(index, queue, IN_TEAMS),
+                settings=kopf_settings(),
+                namespaces=teams,
+                standalone=True,
+            )
+        )
+    return found

@@ -1,0 +1,90 @@
+"""Packing and looking through code, without a store."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import gzip
+import io
+import tarfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alcove_operator.errors import CodeError
+from alcove_operator.store import check_archive, config_map_archive
+
+NAMES = st.from_regex(r"[-._a-zA-Z0-9]{1,20}", fullmatch=True).filter(lambda n: n not in (".", ".."))
+
+
+@given(files=st.dictionaries(NAMES, st.binary(max_size=200), max_size=5), data=st.data())
+def test_same_files_same_bytes_whatever_the_order(files: dict[str, bytes], data: st.DataObject) -> None:
+    shuffled = data.draw(st.permutations(sorted(files)))
+    encoded = {name: base64.b64encode(files[name]).decode() for name in shuffled}
+    archive = config_map_archive({}, encoded)
+    assert archive == config_map_archive({}, dict(sorted(encoded.items())))
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as members:
+        found = {m.name: members.extractfile(m).read() for m in members}  # type: ignore[union-attr]
+        assert found == files
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as members:
+        assert all((m.uid, m.gid, m.mtime) == (0, 0, 0) for m in members)
+
+
+def test_text_and_binary_keys_are_both_files() -> None:
+    archive = config_map_archive({"model.py": "x = 1\n"}, {"w.bin": base64.b64encode(b"\0\1").decode()})
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as members:
+        assert sorted(members.getnames()) == ["model.py", "w.bin"]
+    check_archive(io.BytesIO(archive), 1 << 20)
+
+
+def _tar(*names: str, size: int = 3) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name in names:
+            entry = tarfile.TarInfo(name)
+            entry.size = size
+            archive.addfile(entry, io.BytesIO(b"x" * size))
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("names", [("model.py",), ("./model.py", "./data/a"), ("z", "model.py")])
+def test_model_at_the_top_is_accepted(names: tuple[str, ...]) -> None:
+    check_archive(io.BytesIO(_tar(*names)), 100)
+
+
+@pytest.mark.parametrize(
+    ("archive", "reason"),
+    [
+        (b"", "BundleUnreadable"),
+        (b"PK\3\4 a zip", "BundleUnreadable"),
+        (gzip.compress(b"not a tar"), "BundleUnreadable"),
+        (_tar("model.py", size=90)[:-20], "BundleUnreadable"),
+        (_tar("folder/model.py"), "NoModel"),
+        (_tar("Model.py"), "NoModel"),
+        (_tar("model.py", "big", size=99), "BundleTooLarge"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_with_a_remedy(archive: bytes, reason: str) -> None:
+    with pytest.raises(CodeError) as caught:
+        check_archive(io.BytesIO(archive), 100)
+    assert caught.value.reason == reason
+    assert caught.value.charged_to == "Participant"
+    assert caught.value.remedy in str(caught.value)
+
+
+SOUND = config_map_archive({f"{i}.py": f"value = {i * 7919}\n" * (i + 1) for i in range(40)}, {})
+
+
+@given(at=st.integers(0, len(SOUND) - 1), damage=st.binary(min_size=1, max_size=40))
+def test_damage_anywhere_is_at_worst_a_refusal(at: int, damage: bytes) -> None:
+    damaged = SOUND[:at] + damage + SOUND[at + len(damage) :]
+    with contextlib.suppress(CodeError):
+        check_archive(io.BytesIO(damaged), 1 << 20)
+
+
+@given(st.binary(max_size=300))
+def test_arbitrary_bytes_never_raise_anything_else(data: bytes) -> None:
+    for archive in (data, gzip.compress(data)):
+        with pytest.raises(CodeError):
+            check_archive(io.BytesIO(archive), 100)
