@@ -22,6 +22,8 @@ from alcove_datasets.metadata import METADATA_FILE, Format, Metadata, read_metad
 from alcove_datasets.records import read_records
 
 Floats = npt.NDArray[np.float32]
+_IMAGES = ("PNG", "JPEG", "GIF", "BMP")
+"""What TensorFlow decodes, too."""
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
@@ -188,7 +190,7 @@ def _compressed(steps: Sequence[Feature] | None, metadata: Metadata, where: str)
 
 def _image(data: bytes, channels: int, where: str) -> npt.NDArray[np.uint8]:
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=_IMAGES) as image:
             mode = _MODES.get(channels)
             if mode is None:
                 raise FormatError(where, f"images have 1 to 4 channels, not {channels}")
@@ -197,7 +199,7 @@ def _image(data: bytes, channels: int, where: str) -> npt.NDArray[np.uint8]:
                     "L", image.size
                 )  # A colour JPEG holds its own grey picture; other formats don't mind.
             pixels = np.asarray(image if image.mode == mode else image.convert(mode))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise FormatError(where, f"the image cannot be decoded: {error}") from None
     return pixels.reshape(pixels.shape[0], pixels.shape[1], channels)
 
