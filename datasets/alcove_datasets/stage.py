@@ -18,9 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
+from pydantic import ValidationError
+
 from alcove_crds import keys
 from alcove_crds.documents import DatasetManifest, FileEntry, RunConfig
-from pydantic import ValidationError
 
 from . import store
 from .errors import DatasetsError, DigestError, StoreError

@@ -1,7 +1,7 @@
 """Thin access to the object store, shared by every part that has credentials for it.
 
-Nothing here decides anything: keys come from :mod:`alcove_crds.keys`, failures become :mod:`.errors`. The bucket's
-region is always given, because asking the store for it needs a right that put-only credentials do not have.
+Nothing here decides anything: keys come from :mod:`alcove_crds.keys`, failures become :mod:`.errors`. The
+bucket's region is always given, because asking the store for it needs a right that put-only credentials lack.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import urllib3
-from alcove_crds.documents import StoreCredentials
 from minio import Minio
 from minio.credentials import Credentials, Provider
 from minio.error import InvalidResponseError, S3Error, ServerError
 from pydantic import ValidationError
+
+from alcove_crds.documents import StoreCredentials
 
 from .errors import (
     StoreConflictError,
@@ -57,7 +58,10 @@ class StoreConfig:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> StoreConfig:
-        """From ``ALCOVE_STORE_{ENDPOINT,REGION,BUCKET,CREDENTIALS}``. Raises :class:`StoreError` naming what is missing."""
+        """From ``ALCOVE_STORE_{ENDPOINT,REGION,BUCKET,CREDENTIALS}``.
+
+        Raises :class:`StoreError` naming what is missing.
+        """
         names = {
             field: f"ALCOVE_STORE_{field.upper()}"
             for field in ("endpoint", "region", "bucket", "credentials")
@@ -76,7 +80,7 @@ class StoreConfig:
 class FileProvider(Provider):  # type: ignore[misc]  # the SDK is not followed by the type checker
     """Credentials of the SDK from a file, read again whenever the file is another one or was changed.
 
-    A mounted Secret is refreshed by replacing a link, so the identity of the file behind the path is what tells.
+    A mounted Secret is refreshed by replacing a link, so the identity of the file behind the path tells.
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,7 +94,7 @@ class FileProvider(Provider):  # type: ignore[misc]  # the SDK is not followed b
             identity = (status.st_ino, status.st_size, status.st_mtime_ns)
             if self._credentials is None or identity != self._seen:
                 document = StoreCredentials.model_validate_json(self._path.read_bytes())
-                # Expiry is left to the store: a clock that differs here must not refuse what it would still take.
+                # Expiry is left to the store: a clock that differs here must not refuse what it would take.
                 self._credentials = Credentials(
                     document.access_key, document.secret_key, session_token=document.session_token
                 )
@@ -164,7 +168,7 @@ def _s3_error(error: S3Error, what: str) -> StoreError:
 
 @contextmanager
 def store_errors(what: str) -> Iterator[None]:
-    """Turns whatever the SDK, the HTTP library or the socket raises into a :class:`StoreError` about ``what``."""
+    """Turns what the SDK, the HTTP library or the socket raises into a :class:`StoreError` about ``what``."""
     try:
         yield
     except S3Error as error:

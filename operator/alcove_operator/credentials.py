@@ -10,12 +10,12 @@ import json
 from datetime import UTC
 from typing import Any
 
+from minio.credentials import AssumeRoleProvider
+
 from alcove_crds import keys
 from alcove_crds.documents import StoreCredentials
 from alcove_datasets.errors import StoreDeniedError, StoreUnavailableError
 from alcove_datasets.store import http_pool, store_errors
-from minio.credentials import AssumeRoleProvider
-
 from alcove_operator.errors import OperatorError
 
 Policy = dict[str, Any]

@@ -15,9 +15,6 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from alcove_crds import keys
-from alcove_datasets.errors import StoreError
-from alcove_datasets.store import client, http_pool, store_errors
 from minio import Minio, MinioAdmin
 from minio.commonconfig import ENABLED
 from minio.credentials import StaticProvider
@@ -25,6 +22,9 @@ from minio.error import MinioAdminException, S3Error
 from minio.versioningconfig import VersioningConfig
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from alcove_crds import keys
+from alcove_datasets.errors import StoreError
+from alcove_datasets.store import client, http_pool, store_errors
 from alcove_operator import credentials
 from alcove_operator.errors import OperatorError, SettingsError
 

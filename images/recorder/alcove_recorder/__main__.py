@@ -10,6 +10,7 @@ signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 import gc  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
+import traceback  # noqa: E402
 
 from .errors import SettingsError  # noqa: E402
 from .jsonlog import log  # noqa: E402
@@ -26,11 +27,19 @@ def main() -> int:
         return 2
     # Uploading must not delay stamping: the thread that stamps waits 0.5 ms for the interpreter at most.
     sys.setswitchinterval(0.0005)
-    settings.spool.mkdir(parents=True, exist_ok=True)
-    recorder = Recorder(settings, lambda: open_sink(settings.endpoint))
+    try:
+        recorder = Recorder(settings, lambda: open_sink(settings.endpoint))
+    except (OSError, ValueError) as error:
+        log("cannot-start", error=f"The recorder's volumes cannot be used, so nothing is recorded: {error!r}")
+        return 2
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     gc.freeze()
-    return recorder.serve()
+    try:
+        return recorder.serve()
+    except Exception as error:  # the operator has to learn of it; the kubelet starts a new one, which goes on
+        log("crashed", error=repr(error), trace=traceback.format_exc())
+        recorder.report(f"{type(error).__name__}: {error}")
+        return 1
 
 
 if __name__ == "__main__":

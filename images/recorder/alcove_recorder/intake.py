@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from alcove_crds.documents import RunConfig
 from inotify_simple import INotify, flags
+
+from alcove_crds.documents import RunConfig
 
 from . import formats
 from .errors import RefusedError

@@ -15,8 +15,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from alcove_crds.documents import End, RecorderReport
 from pydantic import ValidationError
+
+from alcove_crds.documents import End, RecorderReport
 
 from .handshake import Connection, listen, log_data
 from .intake import Intake
@@ -59,7 +60,7 @@ class Recorder:
         """The exit status: 0 sealed, 1 not."""
         self._shipper.start()
         self._resume()
-        self._report()
+        self.report()
         poll = select.poll()
         for readable in (self._listener, self._intake.inotify, self._wake_r):
             poll.register(readable, select.POLLIN)
@@ -80,7 +81,7 @@ class Recorder:
                 os.read(self._wake_r, 4096)
                 self._answer_seal()
             if (status := self._exit_status()) is not None:
-                self._report()
+                self.report()
                 return status
 
     def _wake(self) -> None:
@@ -178,7 +179,7 @@ class Recorder:
             self._intake.see()  # what was there before the go is dropped
             self._intake.t0_ns = state.t0_ns
             log("go", t0_ns=state.t0_ns)
-            self._report()
+            self.report()
         return self._state.t0_ns
 
     def _end_of(self, message: dict[str, Any]) -> End:
@@ -213,7 +214,7 @@ class Recorder:
 
     def _answer_seal(self) -> None:
         """Whenever the shipper got on, and at ``end``, which a supervisor repeats after a restart."""
-        self._report()
+        self.report()
         digest = self._shipper.progress.manifest_sha256
         if digest is not None and self._seal_owed and self._connection is not None:
             self._seal_owed = False
@@ -226,10 +227,11 @@ class Recorder:
         note = b"" if len(data) <= room else b"\n[the recorder keeps no more of this log]\n"
         self._log_bytes += os.write(self._log, data[:room] + note)
 
-    def _report(self) -> None:
+    def report(self, error: str | None = None) -> None:
+        """Brings the termination message up to date; ``error``: what is about to end the recorder."""
         progress, state = self._shipper.progress, self._state
         end = self._ended
-        error = progress.crashed or progress.trouble or self._intake.trouble
+        error = error or progress.crashed or progress.trouble or self._intake.trouble
         report = RecorderReport(
             go_at=None if state is None else state.go_at,
             end=end,

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from alcove_crds import keys
 from alcove_crds.documents import RunConfig
-from pydantic import ValidationError
 
 from .errors import SettingsError
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from alcove_crds import keys
 from alcove_crds.documents import Manifest, Record, RecorderReport, RunConfig
 

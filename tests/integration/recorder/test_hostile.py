@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+
 from alcove_crds import keys
 from alcove_crds.documents import Record
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import time
 from collections.abc import Iterator
@@ -10,14 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from minio import Minio as SdkClient
+from minio.credentials import StaticProvider
+
 from alcove_crds import keys
 from alcove_crds.documents import StoreCredentials
 from alcove_datasets import store
 from alcove_datasets.errors import StoreError, StoreNotFoundError
 from alcove_operator.credentials import recorder_policy, session_credentials
-from minio import Minio as SdkClient
-from minio.credentials import StaticProvider
-
 from tests.cluster.binaries import binaries
 from tests.cluster.minio import _free_port, _healthy
 from tests.cluster.versions import binary_path
@@ -325,3 +326,36 @@ def test_idle_it_takes_less_than_a_hundredth_of_a_core(start: Start) -> None:
     before, began = cpu_seconds(), time.monotonic()
     wait_for(lambda: time.monotonic() - began >= 5)
     assert cpu_seconds() - before <= 0.01 * 5
+
+
+def test_a_crash_of_its_own_is_reported_and_gone_on_from(start: Start) -> None:
+    """A limit on file sizes stands for a full volume: the journal cannot be written any more."""
+    recorder = start()
+    recorder.supervisor().go()
+    assert recorder.process is not None
+    resource.prlimit(recorder.process.pid, resource.RLIMIT_FSIZE, (4096, 4096))
+    for index in range(20):
+        recorder.save(f"{index:0>200}.npy", npy())
+    assert recorder.process.wait(20) == 1
+    assert recorder.report().error
+    assert recorder.report().go_at is not None
+    recorder.start()
+    again = recorder.supervisor()
+    again.say(type="hello", version=1, resume=True)
+    again.hear()
+    again.end()
+    assert sorted(r.name for r in recorder.sealed().records) == [f"{index:0>200}.npy" for index in range(20)]
+
+
+def test_a_spool_that_cannot_be_used_is_a_sentence(start: Start) -> None:
+    recorder = start()
+    recorder.supervisor().go()
+    recorder.kill()
+    journal = recorder.root / "spool" / "taken.jsonl"
+    journal.unlink()
+    journal.mkdir()
+    recorder.start()
+    assert recorder.process is not None
+    assert recorder.process.wait(20) == 2
+    assert "cannot be used" in recorder.log_text()
+    assert "Traceback" not in recorder.log_text()

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from minio import Minio
+from minio.credentials import StaticProvider
+
 from alcove_crds import keys
 from alcove_crds.documents import DatasetManifest, FileEntry, RunConfig, StoreCredentials
 from alcove_datasets import store
 from alcove_datasets.errors import StoreError
-from minio import Minio
-from minio.credentials import StaticProvider
-
 from tests.cluster.api import MinioServer, minio_server
 from tests.integration.recorder.harness import wait_for
 

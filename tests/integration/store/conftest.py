@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from minio import Minio
+from minio.credentials import StaticProvider
+
 from alcove_crds import keys
 from alcove_crds.documents import StoreCredentials
 from alcove_datasets import store
 from alcove_operator import store_setup
-from minio import Minio
-from minio.credentials import StaticProvider
-
 from tests.cluster.api import MinioServer, minio_server
 
 REGION = "us-east-1"

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from minio import Minio
+
 from alcove_crds import keys
 from alcove_crds.documents import StoreCredentials
 from alcove_datasets import store
@@ -17,7 +19,6 @@ from alcove_datasets.errors import (
 )
 from alcove_operator import credentials, store_setup
 from alcove_operator.errors import OperatorError
-from minio import Minio
 
 from .conftest import REGION, SetUpStore
 

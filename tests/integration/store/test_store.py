@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from alcove_crds import keys
 from alcove_crds.documents import StoreCredentials
 from alcove_datasets import store

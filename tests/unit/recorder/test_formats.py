@@ -6,10 +6,11 @@ import io
 
 import numpy as np
 import pytest
-from alcove_recorder.errors import RefusedError
-from alcove_recorder.formats import check, check_npy, check_predict, kind_of, size_limit
 from hypothesis import example, given
 from hypothesis import strategies as st
+
+from alcove_recorder.errors import RefusedError
+from alcove_recorder.formats import check, check_npy, check_predict, kind_of, size_limit
 
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 6))
 DTYPES = st.sampled_from(["<f2", "<f4", "<f8", ">f4", ">f8", "<i4", "<i8", "|u1", "|b1", ">u2"])
