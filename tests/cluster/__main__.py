@@ -109,7 +109,9 @@ def main() -> int:
         say(str(error))
         return 1
     except KeyboardInterrupt:
-        say("Interrupted. What was begun can be cleared with: python -m tests.cluster down")
+        say(
+            "Interrupted. A cluster that was only half up can be removed with: python -m tests.cluster down --name …"
+        )
         return 130
     return 0
 

@@ -7,6 +7,8 @@ import signal
 import time
 from pathlib import Path
 
+from .console import ClusterError
+
 ROOT = Path("/sys/fs/cgroup")
 _V2_CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids")
 
@@ -27,8 +29,14 @@ def _delegate(group: Path) -> None:
     """Version 2: lets children of this group have controllers of their own."""
     available = (group / "cgroup.controllers").read_text().split()
     wanted = [f"+{c}" for c in _V2_CONTROLLERS if c in available]
-    if wanted:
+    try:
         (group / "cgroup.subtree_control").write_text(" ".join(wanted))
+    except OSError as error:
+        raise ClusterError(
+            f"The control group {group} cannot hand controllers on to its children ({error.strerror}), so kubelet "
+            "could not limit pods. Inside a container, give it a control-group namespace of its own; or use a "
+            "virtual machine."
+        ) from error
 
 
 def _inherit_cpuset(group: Path) -> None:

@@ -87,7 +87,10 @@ def _apiserver(plan: Plan) -> Step:
         "kubelet-preferred-address-types": "InternalIP",
         "profiling": "false",
     }
-    if plan.node:
+    if not plan.node:
+        # Nobody makes service accounts there, and without one this check would refuse every pod.
+        flags["disable-admission-plugins"] = "ServiceAccount"
+    else:
         flags["kubelet-client-certificate"] = pki / "apiserver-kubelet.crt"
         flags["kubelet-client-key"] = pki / "apiserver-kubelet.key"
     return _start("kube-apiserver", binary_path("kube-apiserver"), *(f"--{k}={v}" for k, v in flags.items()))
