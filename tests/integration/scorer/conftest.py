@@ -19,6 +19,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from minio import Minio
+from minio.error import S3Error
+
 from alcove_crds import keys
 from alcove_crds.documents import (
     Document,
@@ -32,9 +35,6 @@ from alcove_crds.documents import (
     StoreCredentials,
     Verdict,
 )
-from minio import Minio
-from minio.error import S3Error
-
 from tests.cluster.minio import minio_server
 
 NANO = 10**9

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
 from alcove_crds import keys
 from alcove_crds.documents import Feedback, Manifest, ScoreRequest, ScoreResult, Scoring
 from alcove_scorer import SCORER_VERSION
