@@ -11,10 +11,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from alcove_crds.__main__ import main as write_crds
 from alcove_crds.competition import CompetitionSpec
 from alcove_crds.dataset import DatasetSpec
-from pydantic import BaseModel
 
 CHART = Path(__file__).parent / "alcove"
 SCHEMA = CHART / "values.schema.json"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from alcove_operator.config import from_environment
 from alcove_operator.store_setup import Users
-
 from tests.unit.helm.chart import (
     CHART,
     NAMESPACE,

@@ -1,0 +1,110 @@
+"""What `helm test` makes of what it finds."""
+
+from __future__ import annotations
+
+import importlib.util
+import socket
+import sys
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.unit.helm.chart import CHART
+
+
+def _load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("alcove_promises", CHART / "files" / "promises.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+promises: Any = _load()
+ASKED = {"networkPolicy": True, "networkPolicyRequired": True}
+GOOD = {"store": True, "api": False, "token": False}
+
+
+def states(found: dict[str, bool] | None, **settings: bool) -> list[str]:
+    return [verdict.state for verdict in promises.judge_run(found, {**ASKED, **settings})]
+
+
+def test_a_run_that_is_kept_in_passes() -> None:
+    assert states(GOOD) == ["PASS", "PASS", "PASS"]
+
+
+def test_each_fault_of_a_run_is_told_apart() -> None:
+    assert states({**GOOD, "store": False}) == ["FAIL", "PASS", "PASS"]
+    assert states({**GOOD, "token": True}) == ["PASS", "FAIL", "PASS"]
+    assert states({**GOOD, "api": True}) == ["PASS", "PASS", "FAIL"]
+    assert states({**GOOD, "api": True}, networkPolicyRequired=False) == ["PASS", "PASS", "WARN"]
+    assert states(None) == ["FAIL"]
+
+
+def test_a_policy_that_was_switched_off_is_not_blamed_on_the_cluster() -> None:
+    *_, said = promises.judge_run({**GOOD, "api": True}, {**ASKED, "networkPolicy": False})
+    assert "networkPolicy.enabled is false" in said.detail
+    assert "plugin" not in said.detail
+
+
+def test_missing_kinds_are_named() -> None:
+    verdict = promises.judge_kinds({"competitions", "datasets", "submissions"})
+    assert verdict.state == "FAIL"
+    assert "leaderboards" in verdict.detail
+
+
+def test_a_right_too_many_or_too_few_is_named() -> None:
+    asked = [(right, right.allowed) for right in promises.rights("team-a", "comp", ("team-b",))]
+    assert promises.judge_rights("team-a", asked).state == "PASS"
+    for index, (right, answer) in enumerate(asked):
+        wrong = [*asked[:index], (right, not answer), *asked[index + 1 :]]
+        verdict = promises.judge_rights("team-a", wrong)
+        assert verdict.state == "FAIL"
+        assert str(right) in verdict.detail
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "address"),
+    [
+        ("http://alcove-store.x.svc:9000", ("alcove-store.x.svc", 9000)),
+        ("https://s3.example.org", ("s3.example.org", 443)),
+        ("http://s3.example.org", ("s3.example.org", 80)),
+    ],
+)
+def test_address_of_the_store(endpoint: str, address: tuple[str, int]) -> None:
+    assert promises.store_address(endpoint) == address
+
+
+def test_a_closed_port_and_a_silent_host_are_both_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = listening.getsockname()[:2]
+        assert promises.reachable(*address)
+        # A full queue of a listener that never accepts is as silent as a dropped packet.
+        monkeypatch.setattr(promises, "CONNECT_SECONDS", 0.2)
+    assert not promises.reachable(*address)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(0)
+        waiting = [socket.socket() for _ in range(3)]
+        try:
+            for client in waiting:
+                client.setblocking(False)
+                client.connect_ex(silent.getsockname())
+            assert not promises.reachable(*silent.getsockname())
+        finally:
+            for client in waiting:
+                client.close()
+
+
+def test_store_and_api_server_as_a_run_sees_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(promises, "CONNECT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as store, socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(port))
+        settings = {"endpoint": f"http://127.0.0.1:{store.getsockname()[1]}"}
+        server.close()
+        assert promises.probe(settings) == GOOD
