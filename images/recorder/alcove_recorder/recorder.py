@@ -241,6 +241,6 @@ class Recorder:
             head=progress.head,
             manifest_sha256=progress.manifest_sha256,
             oom_kills=self._oom_kills,
-            error=None if error is None else error[:1000],
+            error=None if error is None else error[:500],
         )
         self._report_file.write(report)

@@ -359,3 +359,12 @@ def test_a_spool_that_cannot_be_used_is_a_sentence(start: Start) -> None:
     assert recorder.process.wait(20) == 2
     assert "cannot be used" in recorder.log_text()
     assert "Traceback" not in recorder.log_text()
+
+
+def test_the_report_fits_a_termination_message_whatever_went_wrong(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("in the way")
+    recorder = start({"ALCOVE_STORE_ENDPOINT": (tmp_path / "store" / ("\x01" * 1000)).as_uri()})
+    recorder.supervisor().go()
+    recorder.save("a.npy", npy())
+    wait_for(lambda: recorder.report().error, what="a report of the trouble")
+    assert (recorder.root / "termination-log").stat().st_size <= 4096

@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from alcove_recorder.errors import RefusedError
@@ -31,6 +31,7 @@ def accepted(kind: str, data: bytes, shape: tuple[int, int]) -> bool:
     return True
 
 
+@settings(deadline=None)
 @given(shape=SHAPES, dtype=DTYPES, fortran=st.booleans())
 def test_what_numpy_saves_in_the_right_shape_is_taken(
     shape: tuple[int, int], dtype: str, fortran: bool
@@ -40,6 +41,7 @@ def test_what_numpy_saves_in_the_right_shape_is_taken(
     assert len(data) <= size_limit("npy", *shape)
 
 
+@settings(deadline=None)
 @given(shape=SHAPES, wanted=SHAPES)
 def test_another_shape_is_refused(shape: tuple[int, int], wanted: tuple[int, int]) -> None:
     assert accepted("npy", saved(np.zeros(shape)), wanted) == (shape == wanted)
@@ -65,6 +67,7 @@ def test_other_types_and_ranks_are_refused(array: object) -> None:
     assert not accepted("npy", saved(array), (1, 1))
 
 
+@settings(deadline=None)
 @given(cut=st.integers(0, 176), more=st.binary(max_size=8))
 def test_cut_or_extended_files_are_refused(cut: int, more: bytes) -> None:
     data = saved(np.zeros((3, 2)))
@@ -129,6 +132,7 @@ def test_a_header_that_says_it_is_huge_is_not_read() -> None:
     assert stream.asked < 100
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=400), shape=SHAPES)
 @example(data=b"\x93NUMPY", shape=(1, 1))
 @example(data=b"\x93NUMPY\x01\x00", shape=(1, 1))
@@ -137,6 +141,7 @@ def test_arbitrary_bytes_get_an_answer(data: bytes, shape: tuple[int, int]) -> N
     accepted("predict", data, shape)
 
 
+@settings(deadline=None)
 @given(text=st.binary(max_size=300), data=st.binary(max_size=16))
 def test_arbitrary_headers_are_never_taken_for_what_numpy_cannot_read(text: bytes, data: bytes) -> None:
     file = header(text, data)
@@ -144,6 +149,7 @@ def test_arbitrary_headers_are_never_taken_for_what_numpy_cannot_read(text: byte
         assert np.load(io.BytesIO(file), allow_pickle=False).shape == (1, 2)
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.floats(), min_size=3, max_size=3), min_size=1, max_size=5))
 def test_text_of_any_float_is_taken(rows: list[list[float]]) -> None:
     text = "\n".join(" ".join(map(repr, row)) for row in rows).encode()

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alcove_datasets.errors import BundleError
@@ -121,6 +121,7 @@ def never_leaves(data: bytes) -> None:
         return
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=2000))
 def test_arbitrary_bytes_are_refused(data: bytes) -> None:
     never_leaves(data)
@@ -130,6 +131,7 @@ def test_arbitrary_bytes_are_refused(data: bytes) -> None:
 FLIPS = st.lists(st.tuples(st.integers(0, 3071), st.integers(0, 255)), max_size=12)
 
 
+@settings(deadline=None)
 @given(flips=FLIPS)
 def test_an_archive_with_changed_bytes_stays_inside(flips: list[tuple[int, int]]) -> None:
     raw = bytearray(gzip.decompress(bundle(member("a/b", b"x" * 600), member("é" * 60, b"y"))))
@@ -141,6 +143,7 @@ def test_an_archive_with_changed_bytes_stays_inside(flips: list[tuple[int, int]]
 PARTS = st.sampled_from(["..", ".", "", "a", "b", "\0", "\udcff", "x" * 300, "~", "C:\\"])
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.lists(PARTS, max_size=4).map("/".join), max_size=4), st.sampled_from([b"0", b"5", b"1", b"2"])
 )
