@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from alcove_crds.documents import CheckResult
 
+from alcove_crds.documents import CheckResult
 from alcove_datasets.errors import FormatError, SolutionError
 from alcove_datasets.metadata import Metadata
 from alcove_datasets.reader import decode, open_folder

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from alcove_crds import keys
 from alcove_crds.documents import DatasetManifest, FileEntry
-
 from alcove_datasets.errors import StoreDeniedError, StoreNotFoundError
 from alcove_datasets.metadata import METADATA_FILE
 from alcove_datasets.reader import DataFolder, open_folder

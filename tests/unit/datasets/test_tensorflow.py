@@ -1,0 +1,168 @@
+"""TensorFlow reads what we write, and we read what TensorFlow writes, to the bit."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from PIL import Image
+
+from alcove_datasets.metadata import Format, Metadata
+from alcove_datasets.reader import open_dataset, open_folder
+from alcove_datasets.solution import read_solution
+from alcove_datasets.writer import NewExample, write_dataset
+from tests.unit.datasets.strategies import Content, contents
+
+tf = pytest.importorskip("tensorflow")
+Lists = dict[str, list[list[float]]]
+"""Feature lists: numbers by step, by key."""
+
+
+def assert_same(path: Path) -> None:
+    """Both readers give the same arrays in the same order."""
+    from alcove_datasets.tf_reader import tf_dataset
+
+    dataset = open_dataset(path)
+    ours = list(dataset.examples())
+    theirs = list(tf_dataset(dataset).as_numpy_iterator())
+    assert len(ours) == len(theirs) > 0
+    for (features, label), (tf_features, tf_label) in zip(ours, theirs, strict=True):
+        assert tf_features.dtype == features.dtype == np.float32
+        assert np.array_equal(features, tf_features)
+        assert np.array_equal(label, tf_label)
+
+
+@given(contents())
+@settings(max_examples=15, deadline=None)
+def test_tf_data_gives_the_same_arrays(content: Content) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        path = write_dataset(Path(name), "d", content.metadata, content.written, content.written)
+        assert_same(path / "train")
+        assert_same(path / "test")
+
+
+@pytest.mark.parametrize(("size", "steps"), [(2, 3), (4, 3)])
+def test_both_cut_and_pad_to_the_sequence_size(tmp_path: Path, size: int, steps: int) -> None:
+    metadata = Metadata(n_examples=0, n_labels=1, rows=1, cols=2, sequence_size=-1)
+    array = np.arange(1, steps * 2 + 1, dtype=np.float32).reshape(steps, 1, 2, 1)
+    path = write_dataset(tmp_path, "d", metadata, [NewExample(array, {0: 1.0})], [])
+    file = path / "train" / "metadata.textproto"
+    file.write_text(file.read_text().replace("sequence_size: -1", f"sequence_size: {size}"))
+    assert_same(path / "train")
+    features, _ = next(open_dataset(path / "train").examples())
+    assert features.ravel().tolist() == [*range(1, steps * 2 + 1), 0, 0][: size * 2]
+
+
+def photo(mode: str, kind: str, seed: int) -> bytes:
+    random = np.random.default_rng(seed)
+    small = Image.fromarray(random.integers(0, 256, (5, 6, 3), dtype=np.uint8))
+    buffer = io.BytesIO()
+    small.resize((37, 29)).convert(mode).save(buffer, kind)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(("kind", "channels"), [("JPEG", 1), ("JPEG", 3), ("PNG", 1), ("PNG", 3), ("BMP", 3)])
+def test_photos_are_decoded_to_the_same_pixels(tmp_path: Path, kind: str, channels: int) -> None:
+    metadata = Metadata(
+        n_examples=0, n_labels=1, rows=-1, cols=-1, channels=channels, format=Format.COMPRESSED
+    )
+    mode = "L" if channels == 1 else "RGB"
+    examples = [NewExample([photo(mode, kind, seed)], {0: 1.0}) for seed in range(4)]
+    if kind == "JPEG" and channels == 1:
+        examples.append(NewExample([photo("RGB", kind, 9)], {0: 1.0}))
+    assert_same(write_dataset(tmp_path, "d", metadata, examples, []) / "train")
+
+
+def test_our_records_parse_with_the_bare_tensorflow_calls(tmp_path: Path) -> None:
+    metadata = Metadata(n_examples=0, n_labels=3, rows=1, cols=2, sequence_size=-1)
+    array = np.array([[1, 2], [3, 4]], np.float32).reshape(2, 1, 2, 1)
+    path = write_dataset(tmp_path, "d", metadata, [NewExample(array, {2: 1.0, 0: 0.5})], [])
+    (record,) = tf.data.TFRecordDataset(str(path / "train" / "sample-00000"))
+    context, steps = tf.io.parse_single_sequence_example(
+        record,
+        context_features={
+            "id": tf.io.FixedLenFeature([], tf.int64),
+            "label_index": tf.io.VarLenFeature(tf.int64),
+            "label_score": tf.io.VarLenFeature(tf.float32),
+        },
+        sequence_features={"0_dense_input": tf.io.FixedLenSequenceFeature([2], tf.float32)},
+    )
+    assert context["id"].numpy() == 0
+    assert context["label_index"].values.numpy().tolist() == [0, 2]
+    assert context["label_score"].values.numpy().tolist() == [0.5, 1.0]
+    assert steps["0_dense_input"].numpy().tolist() == [[1, 2], [3, 4]]
+
+
+# A dataset as the AutoDL challenge laid it out, written with TensorFlow alone: the older metadata without names,
+# file names of its own, sparse features without a channel index.
+OLD_METADATA = """is_sequence: false
+sample_count: %d
+output_dim: 3
+matrix_spec {
+  col_count: 4
+  row_count: 2
+  is_sequence_col: false
+  is_sequence_row: false
+  has_locality_col: true
+  has_locality_row: true
+  format: %s
+}
+"""
+
+
+def hand_written(labels: list[int], identity: int, lists: Lists) -> bytes:
+    def feature(key: str, step: list[float]) -> object:
+        if key.endswith("index"):
+            return tf.train.Feature(int64_list=tf.train.Int64List(value=[int(x) for x in step]))
+        return tf.train.Feature(float_list=tf.train.FloatList(value=step))
+
+    example = tf.train.SequenceExample(
+        context=tf.train.Features(
+            feature={
+                "id": tf.train.Feature(int64_list=tf.train.Int64List(value=[identity])),
+                "label_index": tf.train.Feature(int64_list=tf.train.Int64List(value=labels)),
+                "label_score": tf.train.Feature(float_list=tf.train.FloatList(value=[1.0] * len(labels))),
+            }
+        ),
+        feature_lists=tf.train.FeatureLists(
+            feature_list={
+                key: tf.train.FeatureList(feature=[feature(key, step) for step in steps])
+                for key, steps in lists.items()
+            }
+        ),
+    )
+    return bytes(example.SerializeToString())
+
+
+@pytest.mark.parametrize("form", ["DENSE", "SPARSE"])
+def test_a_dataset_in_the_autodl_layout_loads_unchanged(tmp_path: Path, form: str) -> None:
+    dense: Lists = {"0_dense_input": [[float(i) for i in range(8)]]}
+    sparse: Lists = {
+        "0_sparse_row_index": [[0, 1]],
+        "0_sparse_col_index": [[3, 0]],
+        "0_sparse_value": [[7.0, -1.0]],
+    }
+    lists = dense if form == "DENSE" else sparse
+    for name, rows in (("train", [[0], [1, 2], []]), ("test", [[], []])):
+        part = tmp_path / "mini" / "mini.data" / name
+        part.mkdir(parents=True)
+        (part / "metadata.textproto").write_text(OLD_METADATA % (len(rows), form))
+        with tf.io.TFRecordWriter(str(part / f"sample-mini-{name}.tfrecord")) as file:
+            for i, labels in enumerate(rows):
+                file.write(hand_written(labels, i, lists))
+    (tmp_path / "mini" / "mini.solution").write_text("1 0 0\n0 1 1\n")
+
+    folder = open_folder(tmp_path / "mini")
+    assert (folder.name, folder.train.metadata.domain) == ("mini", "image")
+    expected = np.arange(8) if form == "DENSE" else np.array([0, 0, 0, 7, -1, 0, 0, 0])
+    examples = list(folder.train.records())
+    assert [e.label.tolist() for e in examples] == [[1, 0, 0], [0, 1, 1], [0, 0, 0]]
+    assert [e.id for e in examples] == [0, 1, 2]
+    assert all(np.array_equal(e.features, expected.reshape(1, 2, 4, 1)) for e in examples)
+    assert read_solution(tmp_path / "mini" / "mini.solution").tolist() == [[1, 0, 0], [0, 1, 1]]
+    for name in ("train", "test"):
+        assert_same(tmp_path / "mini" / "mini.data" / name)
