@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 from alcove_crds.competition import Phase
 from alcove_crds.submission import RunStatus, SubmissionSpec, SubmissionStatus
-
 from alcove_operator.core import usage
 from alcove_operator.core.model import (
     Action,

@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 from alcove_crds import keys
 from alcove_crds.documents import RunConfig, Verdict
 from alcove_crds.submission import RunStatus
-
 from alcove_operator.core import causes, names
 from alcove_operator.core.model import (
     Action,
@@ -83,8 +82,6 @@ def _queued(run: RunStatus, world: World) -> Step:
 def _not_ready(run: RunStatus, world: World) -> str:
     """Why no attempt can start; "" where one can."""
     dataset = world.datasets.get(run.dataset)
-    if world.rules is None:
-        return "Its competition or phase is gone. It goes on when the organizer puts it back."
     if dataset is None:
         return "Its dataset is gone. It goes on when the organizer puts it back."
     if dataset.ready is None:
@@ -106,9 +103,7 @@ def _start(run: RunStatus, attempt: int, message: str, world: World) -> Step:
 def creation(alias: str, attempt: int, world: World) -> CreateRun:
     """The Job of one attempt, from specs alone: the same however often it is asked for."""
     rules, spec, dataset = world.rules, world.submission.spec, world.datasets[alias]
-    # Admission and _not_ready() have seen to it.
-    assert rules is not None
-    assert spec is not None
+    assert spec is not None  # by admission
     phase = rules.phase
     image, status = spec.code.image, world.submission.status
     return CreateRun(
@@ -154,7 +149,7 @@ def _attempt(run: RunStatus, world: World) -> Step:
         return _without_pod(run, name, job, world)
     run = run.model_copy(update={"pod_uid": pod.uid})
     context = _context(world)
-    if is_dead(pod, world):
+    if is_dead(pod, world.settings, world.now):
         return Step(_end(run, causes.cause_of(pod, context), pod))
     if job is None and live is not None and name not in live.pods:
         return Step(_end(run, causes.cause_of(None, context), pod))
@@ -194,7 +189,7 @@ def _without_pod(run: RunStatus, name: str, job: JobView | None, world: World) -
 def _stop(
     job: JobView | None, pod: PodView | None, context: causes.Context, world: World
 ) -> tuple[causes.Cause, datetime] | None:
-    if job is None or world.rules is None:
+    if job is None:
         return None
     timeout = timedelta(seconds=world.rules.spec.start_timeout_seconds)
     patience = timedelta(seconds=world.settings.unschedulable_seconds)
@@ -248,14 +243,12 @@ def _ended(run: RunStatus, world: World) -> Step:
     stop = (DeleteJob(name, run.cause),) if job is not None and not job.deleting else ()
     gone = job is None and pod is None and live is not None and name not in live.jobs | live.pods
     failed_alone = pod is None and job is not None and job.finished and live and name not in live.pods
-    if not (gone or failed_alone or (pod and (is_dead(pod, world)))):
+    if not (gone or failed_alone or (pod and (is_dead(pod, world.settings, world.now)))):
         look = (ListLive(world.uid),) if pod is None else ()
         at = dead_at(pod, world.settings) if pod else world.now + RECHECK
         return Step(run, (*stop, *look), at)
     if run.charged_to != "Platform":
         return _over(run.model_copy(update={"phase": _final(run)}), world)
-    if world.rules is None:
-        return Step(run.model_copy(update={"message": _not_ready(run, world)}))
     if run.attempt >= world.rules.spec.max_attempts:
         message = f"{run.message} The platform gave up after {run.attempt} attempts; no quota is used up."
         return _over(run.model_copy(update={"phase": _final(run), "message": message[-1024:]}), world)
@@ -301,7 +294,7 @@ def verdict(run: RunStatus, world: World) -> Verdict:
 
 def wants_log(run: RunStatus, world: World) -> bool:
     """Whether the run's last lines are to be shown, and are not known yet."""
-    shown = world.rules is not None and world.rules.spec.logs == "tail"
+    shown = world.rules.spec.logs == "tail" and not world.blind
     name = names.run_job(world.uid, run.dataset, run.attempt)
     told = run.phase == "Scoring" and run.charged_to == "Participant" and bool(run.pod_uid)
     return shown and told and name not in world.facts.log_tails
@@ -330,9 +323,9 @@ def dead_at(pod: PodView, settings: Settings) -> datetime | None:
     return pod.scheduled_at + timedelta(seconds=pod.active_deadline_seconds + settings.grace_seconds)
 
 
-def is_dead(pod: PodView, world: World) -> bool:
-    at = dead_at(pod, world.settings)
-    return pod.terminal or (at is not None and world.now >= at)
+def is_dead(pod: PodView, settings: Settings, now: datetime) -> bool:
+    at = dead_at(pod, settings)
+    return pod.terminal or (at is not None and now >= at)
 
 
 def _started_at(pod: PodView | None) -> datetime | None:

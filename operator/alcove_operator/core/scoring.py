@@ -9,7 +9,6 @@ from typing import Literal, TypeVar
 
 from alcove_crds.documents import Feedback, ScoreDataset, ScoredRun, ScoreRequest, ScoreResult, Scoring
 from alcove_crds.submission import CurvePoint, RunStatus, SubmissionStatus
-
 from alcove_operator.core import causes, names, runs
 from alcove_operator.core import status as statuses
 from alcove_operator.core.model import (
@@ -20,7 +19,7 @@ from alcove_operator.core.model import (
     ScoreFault,
     StartScoring,
 )
-from alcove_operator.core.world import Rules, World
+from alcove_operator.core.world import World
 
 T = TypeVar("T")
 MAX_POINTS = 32
@@ -35,9 +34,9 @@ class Scored:
     requeue_at: datetime | None = None
 
 
-def request(world: World, rules: Rules) -> ScoreRequest | str:
+def request(world: World) -> ScoreRequest | str:
     """What the scorer is asked; a sentence where a dataset of a run is gone."""
-    submission, competition, phase = world.submission, rules.competition, rules.phase
+    submission, competition, phase = world.submission, world.rules.competition, world.rules.phase
     chosen = []
     for run in submission.status.runs:
         dataset = world.datasets.get(run.dataset)
@@ -79,7 +78,7 @@ def request(world: World, rules: Rules) -> ScoreRequest | str:
     )
 
 
-def step(current: SubmissionStatus, world: World, rules: Rules) -> Scored:
+def step(current: SubmissionStatus, world: World) -> Scored:
     """Starts the scorer, shows what it says, and ends the Submission with its result.
 
     A Submission that is done is scored again when the settings or the solutions have changed: its runs stay as
@@ -88,25 +87,25 @@ def step(current: SubmissionStatus, world: World, rules: Rules) -> Scored:
     everything = all(run.phase in runs.OVER for run in current.runs)
     if everything and not any(run.pod_uid for run in current.runs):
         return _nothing_to_score(current, world)
-    live = rules.phase.feedback.mode == "live" and not statuses.blind(rules.phase, world.now)
+    live = world.rules.phase.feedback.mode == "live" and not world.blind
     running = any(run.phase in ("Running", *runs.OVER) for run in current.runs)
     ended = current.phase in statuses.ENDED
     if not ended and not (everything and _verdicts(world)) and not (live and running):
         return Scored(current)
-    asked = request(world, rules)
+    asked = request(world)
     if isinstance(asked, str):
         return Scored(_not_scored(current, "DatasetMissing", asked, world))
     digest = asked.scoring_digest(world.settings.scorer_version)
     name = names.score_job(world.submission.uid, digest)
     stale = _others(world, name)
-    if ended and current.scoring_digest == digest and _is_shown(current, world, rules):
+    if ended and current.scoring_digest == digest and _is_shown(current, world):
         return Scored(current, (*stale, *_delete(world, name)))
     result = world.facts.score
     if isinstance(result, ScoreResult) and result.scoring_digest == digest and everything:
-        return _finish(current, result, world, rules, stale)
+        return _finish(current, result, world, stale)
     if ended and current.scoring_digest == digest:
         return Scored(current, (*stale, ReadScore(world.submission.uid, digest)))
-    return _follow(current, asked, digest, name, stale, world, rules)
+    return _follow(current, asked, digest, name, stale, world)
 
 
 def _follow(
@@ -116,11 +115,12 @@ def _follow(
     name: str,
     stale: tuple[Action, ...],
     world: World,
-    rules: Rules,
 ) -> Scored:
     job, uid = world.jobs.get(name), world.submission.uid
     if job is None:
-        labels = names.score_labels(uid, world.submission.namespace, rules.competition.name, rules.phase.name)
+        labels = names.score_labels(
+            uid, world.submission.namespace, world.rules.competition.name, world.rules.phase.name
+        )
         return Scored(current, (*stale, StartScoring(name, labels, asked)))
     if job.finished == "Failed":
         pod = world.pods.get(name)
@@ -132,18 +132,18 @@ def _follow(
         if isinstance(fault, ScoreFault):
             current = _not_scored(current, "ResultMissing", fault.message, world)
         return Scored(current, (*stale, ReadScore(uid, digest)), world.now + 2 * runs.RECHECK)
-    if asked.feedback.mode != "live" or statuses.blind(rules.phase, world.now):
+    if asked.feedback.mode != "live" or world.blind:
         return Scored(current, stale)
-    return Scored(_with_curve(current, world, rules), (*stale, ReadCurve(uid)), world.now + runs.RECHECK)
+    return Scored(_with_curve(current, world), (*stale, ReadCurve(uid)), world.now + runs.RECHECK)
 
 
 def _verdicts(world: World) -> bool:
     return all(run.dataset in world.facts.verdicts for run in world.submission.status.runs)
 
 
-def _with_curve(current: SubmissionStatus, world: World, rules: Rules) -> SubmissionStatus:
+def _with_curve(current: SubmissionStatus, world: World) -> SubmissionStatus:
     """The live curve, of runs that are not scored yet. It is rounded already."""
-    curve, limit = world.facts.curve, rules.phase.feedback.max_snapshots
+    curve, limit = world.facts.curve, world.rules.phase.feedback.max_snapshots
     if curve is None:
         return current
     found = {run.alias: run for run in curve.runs}
@@ -163,16 +163,16 @@ def _with_curve(current: SubmissionStatus, world: World, rules: Rules) -> Submis
 
 
 def _finish(
-    current: SubmissionStatus, result: ScoreResult, world: World, rules: Rules, stale: tuple[Action, ...]
+    current: SubmissionStatus, result: ScoreResult, world: World, stale: tuple[Action, ...]
 ) -> Scored:
     """Waits only for the last lines of the runs' output, which are always answered."""
     waits = any(runs.wants_log(run, world) for run in current.runs)
     if waits and current.phase not in statuses.ENDED:
         return Scored(current, stale)
     found = {run.alias: run for run in result.runs}
-    hidden = statuses.blind(rules.phase, world.now)
-    scored = tuple(_scored_run(run, found.get(run.dataset), hidden, world, rules) for run in current.runs)
-    decimals = rules.phase.feedback.decimals
+    hidden = world.blind
+    scored = tuple(_scored_run(run, found.get(run.dataset), hidden, world) for run in current.runs)
+    decimals = world.rules.phase.feedback.decimals
     shown = ", ".join(
         f"{r.dataset} {'–' if r.alc is None else format(r.alc, f'.{decimals}f')}" for r in scored
     )
@@ -191,15 +191,12 @@ def _finish(
     return Scored(_ended(_scored(status, reason, message, world), world), stale)
 
 
-def _scored_run(
-    run: RunStatus, scored: ScoredRun | None, hidden: bool, world: World, rules: Rules
-) -> RunStatus:
-    feedback, update = rules.phase.feedback, dict[str, object]()
+def _scored_run(run: RunStatus, scored: ScoredRun | None, hidden: bool, world: World) -> RunStatus:
+    feedback, update = world.rules.phase.feedback, dict[str, object]()
     alc = scored.alc if scored else None
     if run.phase == "Scoring":
-        lost = run.charged_to == "Platform" or (alc is None and run.cause not in causes.NORMAL)
-        update["phase"] = "Failed" if lost else "Done"
-        update["message"] = _with_tail(run, world, rules)
+        update["phase"] = "Failed" if run.charged_to == "Platform" or alc is None else "Done"
+        update["message"] = _with_tail(run, world)
         if alc is None and run.cause in causes.NORMAL:
             nothing = runs.NO_PREDICTIONS
             update |= {"cause": nothing.name, "charged_to": nothing.charged_to, "message": nothing.message}
@@ -212,9 +209,9 @@ def _scored_run(
     return run.model_copy(update=update)
 
 
-def _with_tail(run: RunStatus, world: World, rules: Rules) -> str:
+def _with_tail(run: RunStatus, world: World) -> str:
     tail = world.facts.log_tails.get(names.run_job(world.submission.uid, run.dataset, run.attempt), "")
-    if not tail.strip() or run.charged_to != "Participant" or rules.competition.spec.logs != "tail":
+    if not tail.strip() or run.charged_to != "Participant" or world.rules.competition.spec.logs != "tail":
         return run.message
     room = 1000 - len(run.message)
     return f"{run.message} Last output:\n{tail.strip()[-room:]}" if room > 80 else run.message
@@ -253,11 +250,11 @@ def _not_scored(status: SubmissionStatus, reason: str, message: str, world: Worl
     return statuses.with_condition(status, statuses.SCORED, value, reason, message, world.now)
 
 
-def _is_shown(status: SubmissionStatus, world: World, rules: Rules) -> bool:
+def _is_shown(status: SubmissionStatus, world: World) -> bool:
     """Whether there is nothing more to show now. What was held back is fetched at the reveal."""
     condition = statuses.condition(status, statuses.SCORED)
     held = condition is not None and condition.reason == HELD_BACK
-    return not held or statuses.blind(rules.phase, world.now)
+    return not held or world.blind
 
 
 def _others(world: World, name: str) -> tuple[Action, ...]:

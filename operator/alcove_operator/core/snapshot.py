@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+from pydantic import ValidationError
+
 from alcove_crds.competition import CompetitionSpec, CompetitionStatus
 from alcove_crds.dataset import DatasetSpec, DatasetStatus
 from alcove_crds.documents import RecorderReport
 from alcove_crds.submission import SubmissionSpec, SubmissionStatus
-from pydantic import ValidationError
-
 from alcove_operator.core import names
 from alcove_operator.core.model import (
     CompetitionView,

@@ -7,9 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from alcove_crds.base import Condition
-from alcove_crds.competition import Phase
 from alcove_crds.submission import RunStatus, SubmissionStatus
-
 from alcove_operator.core.model import Emit
 from alcove_operator.core.runs import OVER
 
@@ -49,23 +47,11 @@ def with_condition(
     return status.model_copy(update={"conditions": ordered})
 
 
-def blind(phase: Phase | None, now: datetime) -> bool:
-    """Whether nothing about the runs may be seen yet. Without its phase nothing says that it may."""
-    if phase is None:
-        return True
-    if phase.reveals_at is not None:
-        return now < phase.reveals_at
-    return phase.feedback.mode == "none"
-
-
-def redacted(status: SubmissionStatus, phase: Phase | None, now: datetime) -> SubmissionStatus:
+def redacted(status: SubmissionStatus) -> SubmissionStatus:
     """Without what a blind phase must not show, durations among it. What the reconciler needs to go on stays:
     attempt, pod, cause and whether a run is over."""
-    if phase is None or not blind(phase, now):
-        return status
-    return status.model_copy(
-        update={"runs": tuple(_hidden(run) for run in status.runs), "scores": "", "progress": ""}
-    )
+    hidden = tuple(_hidden(run) for run in status.runs)
+    return status.model_copy(update={"runs": hidden, "scores": "", "progress": ""})
 
 
 def _hidden(run: RunStatus) -> RunStatus:

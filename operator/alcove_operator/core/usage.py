@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 from alcove_crds.competition import CompetitionStatus, Limits, Resources, TeamUsage
 from alcove_crds.submission import RunStatus
-
-from alcove_operator.core.model import QuotaRefusal
+from alcove_operator.core.model import QuotaRefusal, SettleUsage, SubmissionView
+from alcove_operator.core.world import Rules, blind
 
 MAX_IN_FLIGHT = 1000
 """Tickets of a team at once: what the status has room for."""
@@ -139,6 +139,24 @@ def width(resources: Resources) -> float:
     cpu = resources.cpu
     cpus = float(cpu[:-1]) / 1000 if cpu.endswith("m") else float(cpu.rstrip("kMGTi"))
     return max(float(resources.gpus), cpus)
+
+
+def settlement(submission: SubmissionView, rules: Rules | None, now: datetime) -> SettleUsage:
+    """What its runs cost the team, and whether the platform owes it the place in the quota."""
+    status = submission.status
+    failed = {run.charged_to for run in status.runs if run.phase == "Failed"}
+    compute = 0.0
+    if rules is not None:
+        phase = rules.phase
+        hidden = blind(phase, now)
+        compute = compute_seconds(status.runs, phase.resources, phase.budget.seconds, now, hidden)
+    return SettleUsage(
+        team=submission.namespace,
+        submission_uid=submission.uid,
+        compute_seconds=round(compute, 3),
+        refund=failed == {"Platform"} or status.admitted_at is None,
+        admitted_at=status.admitted_at or now,
+    )
 
 
 def _day(moment: datetime) -> str:

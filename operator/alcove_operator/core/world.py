@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from alcove_crds.competition import CompetitionSpec, Phase
-
 from alcove_operator.core.model import (
     CompetitionView,
     DatasetView,
@@ -34,8 +33,7 @@ class Rules:
 @dataclass(frozen=True)
 class World:
     submission: SubmissionView
-    rules: Rules | None
-    """None where the competition or its phase is gone."""
+    rules: Rules
     datasets: Mapping[str, DatasetView]
     """By alias."""
     jobs: Mapping[str, JobView]
@@ -50,8 +48,20 @@ class World:
     def uid(self) -> str:
         return self.submission.uid
 
+    @property
+    def blind(self) -> bool:
+        return blind(self.rules.phase, self.now)
+
+
+def blind(phase: Phase, now: datetime) -> bool:
+    """Whether nothing about the runs may be seen yet."""
+    if phase.reveals_at is not None:
+        return now < phase.reveals_at
+    return phase.feedback.mode == "none"
+
 
 def rules_of(submission: SubmissionView, competition: CompetitionView | None) -> Rules | None:
+    """None where the competition or its phase is gone."""
     if competition is None or submission.spec is None:
         return None
     phase = competition.phase(submission.spec.phase)
@@ -65,8 +75,8 @@ def pods_by_job(submission: SubmissionView, pods: Iterable[PodView]) -> dict[str
     return {pod.job: pod for pod in ordered}
 
 
-def datasets_by_alias(rules: Rules | None, datasets: Mapping[str, DatasetView]) -> dict[str, DatasetView]:
+def datasets_by_alias(rules: Rules, datasets: Mapping[str, DatasetView]) -> dict[str, DatasetView]:
     """A dataset that left the phase still serves the Submissions that were admitted before."""
     ordered = sorted(datasets.values(), key=lambda dataset: dataset.name, reverse=True)
-    wanted = [datasets[name] for name in rules.phase.datasets if name in datasets] if rules else []
+    wanted = [datasets[name] for name in rules.phase.datasets if name in datasets]
     return {dataset.alias: dataset for dataset in (*ordered, *wanted)}

@@ -1,0 +1,483 @@
+"""A small model of what surrounds the core: API server with lagging caches, Job controller, kubelet, store, scorer.
+
+It is deliberately literal: objects are raw dictionaries as the API server gives them, caches are older versions of
+them, and an operator that crashes keeps nothing but what it wrote.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from alcove_crds.competition import CompetitionSpec, CompetitionStatus
+from alcove_crds.documents import ScoredRun, ScoreRequest, ScoreResult, Verdict
+from alcove_operator.core import model, names, queue, snapshot, usage
+from alcove_operator.core.model import CodeFact, Facts, LiveList, QuotaRefusal, ScoreFault, Settings
+from alcove_operator.core.reconcile import reconcile
+
+START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+UID = "0f1e2d3c-0000-4000-8000-000000000001"
+SETTINGS = Settings(scorer_version="1")
+CODE = "c" * 64
+BUDGET = 30
+
+# What becomes of an attempt → (cause, who pays).
+FATES = {
+    "finished": ("Finished", ""),
+    "deadline": ("DeadlineReached", "Participant"),
+    "nothing": ("NoPredictions", "Participant"),
+    "exit": ("ExitCode", "Participant"),
+    "signal": ("Signalled", "Participant"),
+    "oom": ("OutOfMemory", "Participant"),
+    "oom-child": ("OutOfMemory", "Participant"),
+    "disk": ("DiskOverrun", "Participant"),
+    "bad-bundle": ("BadBundle", "Participant"),
+    "node-lost": ("NodeLost", "Platform"),
+    "node-silent": ("NodeLost", "Platform"),
+    "preempted": ("Preempted", "Platform"),
+    "recorder-lost": ("RecorderLost", "Platform"),
+    "stage-fault": ("StagingFault", "Platform"),
+    "stuck-pulling": ("NeverStarted", "Platform"),
+    "no-room": ("NeverStarted", "Platform"),
+    "no-pod": ("NeverStarted", "Platform"),
+    "deleted": ("PodGone", "Platform"),
+}
+NEVER_WENT = frozenset({"bad-bundle", "stage-fault", "stuck-pulling", "no-room", "no-pod"})
+
+
+class Crash(Exception):
+    """The operator is killed here."""
+
+
+class Away(Exception):
+    """The store does not answer."""
+
+
+def stamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass
+class Pod:
+    raw: dict[str, Any]
+    alias: str
+    attempt: int
+    fate: str
+    stage: int = 0
+    """How many steps it has gone."""
+    gone: bool = False
+
+
+@dataclass
+class Cluster:
+    """One Submission with runs on ``fates``: for each alias, what becomes of each of its attempts."""
+
+    fates: dict[str, list[str]]
+    capacity: int = 2
+    max_attempts: int = 3
+    feedback: str = "live"
+    now: datetime = START
+    facts: Facts = field(default_factory=lambda: Facts(team_member=True))
+    store_up: bool = True
+    competition_there: bool = True
+    datasets_there: bool = True
+    code: CodeFact = field(default_factory=lambda: CodeFact(True, CODE, 100))
+
+    def __post_init__(self) -> None:
+        self.version = 1
+        self.submission: dict[str, Any] | None = {
+            "metadata": {
+                "uid": UID,
+                "namespace": "team-a",
+                "name": "first",
+                "generation": 1,
+                "resourceVersion": "1",
+                "creationTimestamp": stamp(START),
+                "finalizers": [],
+            },
+            "spec": {
+                "competition": {"namespace": "comp", "name": "cup"},
+                "phase": "practice",
+                "code": {"bundle": {"sha256": CODE}},
+            },
+        }
+        feedback: dict[str, Any] = {"mode": self.feedback}
+        self.spec = CompetitionSpec.model_validate(
+            {
+                "capacity": self.capacity,
+                "maxAttempts": self.max_attempts,
+                "startTimeoutSeconds": 120,
+                "phases": [
+                    {
+                        "name": "practice",
+                        "datasets": [f"ds-{alias}" for alias in self.fates],
+                        "budget": {"seconds": BUDGET},
+                        "feedback": feedback,
+                        **(
+                            {"revealsAt": stamp(START + timedelta(days=9))} if self.feedback == "none" else {}
+                        ),
+                    }
+                ],
+            }
+        )
+        self.usage = CompetitionStatus()
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.pods: list[Pod] = []
+        self.verdicts: dict[str, Verdict] = {}
+        self.scores: dict[str, ScoreResult] = {}
+        self.requests: dict[str, ScoreRequest] = {}
+        self.lost: set[str] = set()
+        self.history: list[dict[str, Any]] = []
+        """Every status that was ever written."""
+        self.created: list[tuple[str, int]] = []
+        """(alias, attempt) of every run Job that was ever created."""
+        self.requeue_at: datetime | None = None
+        self.crashes = 0
+        self.competition_missed = False
+        """Whether the operator ever saw it gone."""
+        self.cache: dict[str, Any] = {}
+        self.deliver(("submission", "competition", "jobs", "pods"))
+
+    # Caches: each kind is as old as its last delivery.
+
+    def deliver(self, kinds: Iterable[str]) -> None:
+        for kind in kinds:
+            if kind == "submission":
+                self.cache[kind] = copy.deepcopy(self.submission)
+            elif kind == "competition":
+                self.cache[kind] = self.usage if self.competition_there else None
+                self.competition_missed |= not self.competition_there
+            elif kind == "jobs":
+                self.cache[kind] = copy.deepcopy(list(self.jobs.values()))
+            else:
+                self.cache[kind] = [copy.deepcopy(pod.raw) for pod in self.pods if not pod.gone]
+
+    # The operator.
+
+    def plan(self) -> None:
+        """The queue's part of the wiring, from the cached Submission."""
+        raw = self.cache["submission"]
+        if raw is None:
+            return
+        runs = snapshot.submission_view(raw).status.runs
+        over = ("Scoring", "Done", "Failed")
+        running = {(UID, r.dataset): "team-a" for r in runs if r.attempt and r.phase not in over}
+        waiting = [
+            queue.Waiting(START, UID, i, r.dataset, "team-a")
+            for i, r in enumerate(runs)
+            if not r.attempt and r.phase not in over
+        ]
+        result = queue.grant(waiting, running, {}, self.spec.capacity, self.spec.limits.parallel)
+        self.facts = replace(
+            self.facts,
+            granted=frozenset(alias for _, alias in result.grants),
+            queue={alias: place for (_, alias), place in result.places.items()},
+        )
+
+    def reconcile(self, crash_after: int | None = None) -> bool:
+        """One pass on the cached views. ``crash_after``: how many writes it survives. True if anything was done."""
+        raw = self.cache["submission"]
+        if raw is None:
+            return False
+        view = snapshot.submission_view(raw)
+        competition = None
+        if self.cache["competition"] is not None:
+            competition = model.CompetitionView("comp", "cup", "u", self.spec, self.cache["competition"])
+        outcome = reconcile(
+            view,
+            competition,
+            self._datasets(),
+            [snapshot.job_view(job) for job in self.cache["jobs"]],
+            [snapshot.pod_view(pod) for pod in self.cache["pods"]],
+            replace(self.facts, lost_nodes=frozenset(self.lost)),
+            SETTINGS,
+            self.now,
+        )
+        self.requeue_at = outcome.requeue_at
+        left = crash_after
+        try:
+            if left == 0:
+                raise Crash
+            changed = outcome.status != view.status
+            if (outcome.fenced or changed) and not self._write(view, outcome.status):
+                return False
+            for action in outcome.actions:
+                if left is not None:
+                    left -= 1
+                    if left == 0:
+                        raise Crash
+                self._perform(action)
+        except Crash:
+            self._restart()
+            return True
+        except Away:
+            return False
+        return changed or any(not isinstance(a, model.ListLive | model.ReadCurve) for a in outcome.actions)
+
+    def _restart(self) -> None:
+        self.crashes += 1
+        self.facts = Facts(team_member=True)
+        self.deliver(("submission", "competition", "jobs", "pods"))
+
+    def _datasets(self) -> dict[str, model.DatasetView]:
+        if not self.datasets_there:
+            return {}
+        return {
+            f"ds-{alias}": model.DatasetView(f"ds-{alias}", alias, "d" * 64, "e" * 64, True, "", 100, 3)
+            for alias in self.fates
+        }
+
+    def _write(self, view: model.SubmissionView, status: Any) -> bool:
+        current = self.submission
+        if current is None or current["metadata"]["resourceVersion"] != view.resource_version:
+            return False
+        written = json.loads(status.model_dump_json(by_alias=True, exclude_none=True))
+        if written != current.get("status"):
+            current["status"] = written
+            self._touch()
+            self.history.append(written)
+        return True
+
+    def _touch(self) -> None:
+        assert self.submission is not None
+        self.version += 1
+        self.submission["metadata"]["resourceVersion"] = str(self.version)
+
+    def _perform(self, action: model.Action) -> None:
+        match action:
+            case model.AddFinalizer():
+                if self.submission is not None and names.FINALIZER not in self._finalizers():
+                    self._finalizers().append(names.FINALIZER)
+                    self._touch()
+            case model.RemoveFinalizer():
+                if self.submission is not None and names.FINALIZER in self._finalizers():
+                    self._finalizers().remove(names.FINALIZER)
+                    self._touch()
+                    if "deletionTimestamp" in self.submission["metadata"]:
+                        self.submission = None
+            case model.AdmitCode():
+                self._need_store()
+                self.facts = replace(self.facts, code=self.code)
+            case model.CountUsage():
+                if not self.competition_there:
+                    return
+                found = usage.count(
+                    self.usage, self.spec.limits, action.team, action.submission_uid, self.now
+                )
+                if isinstance(found, QuotaRefusal):
+                    self.facts = replace(self.facts, usage_refused=found)
+                else:
+                    self.usage = found
+            case model.SettleUsage():
+                self.usage = usage.settle(
+                    self.usage,
+                    action.team,
+                    action.submission_uid,
+                    action.compute_seconds,
+                    action.refund,
+                    action.admitted_at,
+                )
+                self.facts = replace(self.facts, settled=True)
+            case model.CreateRun():
+                self._create(action.job, dict(action.labels), action.active_deadline_seconds)
+            case model.StartScoring():
+                self.requests[action.job] = action.request
+                self._create(action.job, dict(action.labels), 0)
+            case model.DeleteJob():
+                self._delete(action.job)
+            case model.ListLive():
+                pods = {pod.raw["metadata"]["labels"]["job-name"] for pod in self.pods if not pod.gone}
+                self.facts = replace(self.facts, live=LiveList(frozenset(self.jobs), frozenset(pods)))
+            case _:
+                self._stored(action)
+
+    def _stored(self, action: model.Action) -> None:
+        match action:
+            case model.WriteVerdict(verdict):
+                self._need_store()
+                old = self.verdicts.setdefault(verdict.alias, verdict)
+                assert _said(old) == _said(verdict), "a verdict was changed"
+                self.facts = replace(self.facts, verdicts=self.facts.verdicts | {verdict.alias})
+            case model.ReadScore():
+                self._need_store()
+                found = self.scores.get(action.scoring_digest)
+                self.facts = replace(self.facts, score=found or ScoreFault("There is no result."))
+            case model.ReadLogTail():
+                self._need_store()
+                self.facts = replace(self.facts, log_tails={**self.facts.log_tails, action.job: "last words"})
+            case model.ReadCurve() | model.Emit():
+                pass
+            case _:
+                raise AssertionError(action)
+
+    def _need_store(self) -> None:
+        if not self.store_up:
+            raise Away
+
+    def _finalizers(self) -> list[str]:
+        assert self.submission is not None
+        found: list[str] = self.submission["metadata"]["finalizers"]
+        return found
+
+    def _create(self, name: str, labels: dict[str, str], deadline: int) -> None:
+        self.facts = replace(self.facts, live=None)
+        if name in self.jobs:
+            return
+        if labels[names.ROLE] == names.RUN:
+            self.created.append((labels[names.DATASET], int(labels[names.ATTEMPT])))
+        self.jobs[name] = {
+            "metadata": {
+                "name": name,
+                "uid": f"job-{len(self.created)}",
+                "labels": labels,
+                "creationTimestamp": stamp(self.now),
+            },
+            "deadline": deadline,
+        }
+
+    def _delete(self, name: str) -> None:
+        """Background propagation: the Job goes at once, its pod after it."""
+        if self.jobs.pop(name, None) is not None:
+            for pod in self.pods:
+                if pod.raw["metadata"]["labels"]["job-name"] == name and not pod.gone:
+                    pod.raw["metadata"].setdefault("deletionTimestamp", stamp(self.now))
+
+    # Everybody else.
+
+    def cancel(self) -> None:
+        if self.submission is not None:
+            if not self._finalizers():
+                self.submission = None
+            elif "deletionTimestamp" not in self.submission["metadata"]:
+                self.submission["metadata"]["deletionTimestamp"] = stamp(self.now)
+                self._touch()
+
+    def controllers(self) -> bool:
+        """The Job controller and the scorer, once."""
+        done = False
+        for name, job in list(self.jobs.items()):
+            if "status" in job:
+                continue
+            if job["metadata"]["labels"][names.ROLE] == names.SCORE:
+                done = self._score(name, job) or done
+                continue
+            done = self._pod_of(name, job) or done
+        return done
+
+    def _pod_of(self, name: str, job: dict[str, Any]) -> bool:
+        labels = job["metadata"]["labels"]
+        alias, attempt = labels[names.DATASET], int(labels[names.ATTEMPT])
+        mine = [pod for pod in self.pods if pod.raw["metadata"]["labels"]["job-name"] == name]
+        if not mine:
+            fates = self.fates[alias]
+            fate = fates[min(attempt, len(fates)) - 1]
+            if fate == "no-pod":
+                return False
+            self._check_new_pod(alias)
+            raw = {
+                "metadata": {
+                    "name": f"{name}-x",
+                    "uid": f"pod-{len(self.pods)}",
+                    "labels": {**labels, "job-name": name},
+                    "creationTimestamp": stamp(self.now),
+                },
+                "spec": {"activeDeadlineSeconds": job["deadline"]},
+                "status": {"phase": "Pending"},
+            }
+            self.pods.append(Pod(raw, alias, attempt, fate))
+            return True
+        ended = mine[0].gone or mine[0].raw["status"]["phase"] in ("Succeeded", "Failed")
+        if ended:
+            good = mine[0].raw["status"]["phase"] == "Succeeded"
+            job["status"] = {"conditions": [{"type": "Complete" if good else "Failed", "status": "True"}]}
+        return ended
+
+    def _check_new_pod(self, alias: str) -> None:
+        assert alias not in self.verdicts, "a pod after the verdict"
+        assert not [pod for pod in self.pods if pod.alias == alias and self.alive(pod)], "two live pods"
+
+    def alive(self, pod: Pod) -> bool:
+        if pod.gone or pod.raw["status"]["phase"] in ("Succeeded", "Failed"):
+            return False
+        at = snapshot.pod_view(pod.raw).scheduled_at
+        limit = pod.raw["spec"]["activeDeadlineSeconds"]
+        return at is None or self.now < at + timedelta(seconds=limit + SETTINGS.grace_seconds)
+
+    def _score(self, name: str, job: dict[str, Any]) -> bool:
+        request = self.requests[name]
+        if any(d.alias not in self.verdicts for d in request.datasets) or not self.store_up:
+            return False
+        digest = request.scoring_digest(SETTINGS.scorer_version)
+        self.scores[digest] = ScoreResult(
+            submission_uid=UID,
+            scorer_version="1",
+            scoring_digest=digest,
+            scoring=request.scoring,
+            t0_seconds=1,
+            budget_seconds=BUDGET,
+            runs=tuple(self._scored(d.alias) for d in request.datasets),
+        )
+        job["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
+        return True
+
+    def _scored(self, alias: str) -> ScoredRun:
+        verdict = self.verdicts[alias]
+        fates = self.fates[alias]
+        saved = verdict.pod_uid and fates[min(verdict.attempt or 1, len(fates)) - 1] != "nothing"
+        return ScoredRun(
+            alias=alias,
+            dataset=f"ds-{alias}",
+            attempt=verdict.attempt,
+            cause=verdict.cause,
+            alc=0.12345678 * (verdict.attempt or 0) if saved else None,
+            final_score=0.5 if saved else None,
+            snapshots=3 if saved else 0,
+            points=(),
+            refused=(),
+            manifest_sha256=None,
+        )
+
+    def kubelet(self, index: int) -> bool:
+        """The pod with this number goes one step further."""
+        from tests.unit.operator_core.pods import advance
+
+        waiting = [pod for pod in self.pods if not pod.gone]
+        return bool(waiting) and advance(self, waiting[index % len(waiting)])
+
+    def wait(self, seconds: int) -> None:
+        """Time passes, and the kubelets do not stand still in it."""
+        if seconds > 10:
+            while any([self.kubelet(index) for index in range(len(self.pods))]):
+                pass
+        self.now += timedelta(seconds=seconds)
+
+    def settle(self, rounds: int = 300) -> None:
+        """Everything goes on, fairly, until nothing changes and nothing is waited for."""
+        self.store_up = self.competition_there = self.datasets_there = True
+        idle = 0
+        for _ in range(rounds):
+            self.deliver(("submission", "competition", "jobs", "pods"))
+            self.plan()
+            busy = self.reconcile()
+            busy = self.controllers() or busy
+            for index in range(len([pod for pod in self.pods if not pod.gone])):
+                busy = self.kubelet(index) or busy
+            if self.submission is None:
+                break
+            if not busy:
+                if self.requeue_at is None and self.cache["submission"] == self.submission:
+                    return
+                idle += 1
+                self.now = max(self.requeue_at or self.now, self.now + timedelta(seconds=2**idle))
+            else:
+                idle = 0
+        else:
+            raise AssertionError(f"never came to rest: {json.dumps(self.submission, indent=1)}")
+
+
+def _said(verdict: Verdict) -> tuple[object, ...]:
+    return verdict.attempt, verdict.pod_uid, verdict.phase, verdict.cause, verdict.charged_to

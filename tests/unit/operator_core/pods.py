@@ -1,0 +1,161 @@
+"""How a pod of the model goes from step to step, as its fate has it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from alcove_crds.documents import End, RecorderReport
+
+if TYPE_CHECKING:
+    from tests.unit.operator_core.cluster import Cluster, Pod
+
+ENDS = {
+    "finished": (0, "finished"),
+    "nothing": (0, "finished"),
+    "deadline": (12, "budget"),
+    "exit": (10, "failed"),
+    "signal": (11, "signalled"),
+    "oom": (137, None),
+    "oom-child": (11, "signalled"),
+}
+
+
+def stamp(moment: Any) -> str:
+    return str(moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
+def advance(cluster: Cluster, pod: Pod) -> bool:
+    """One step; False where nothing can happen any more, or yet."""
+    status = pod.raw["status"]
+    node = pod.raw["spec"].get("nodeName", "")
+    if "deletionTimestamp" in pod.raw["metadata"] and node not in cluster.lost:
+        # A pod that is deleted from outside is seen to end first; one of a deleted Job just goes.
+        pod.gone = True
+        return True
+    if status["phase"] in ("Succeeded", "Failed"):
+        return False
+    if node in cluster.lost:
+        return _lost(cluster, pod)
+    steps = (_scheduled, _staged, _started, _ended)
+    if pod.stage < len(steps) and steps[pod.stage](cluster, pod):
+        pod.stage += 1
+        return True
+    return False
+
+
+def _scheduled(cluster: Cluster, pod: Pod) -> bool:
+    if pod.fate == "no-room":
+        said = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}
+        if pod.raw["status"].get("conditions") == [said]:
+            return False
+        pod.raw["status"]["conditions"] = [said]
+        pod.stage -= 1
+        return True
+    pod.raw["spec"]["nodeName"] = f"node-{pod.raw['metadata']['uid']}"
+    pod.raw["status"]["conditions"] = [
+        {"type": "PodScheduled", "status": "True", "lastTransitionTime": stamp(cluster.now)}
+    ]
+    return True
+
+
+def _staged(cluster: Cluster, pod: Pod) -> bool:
+    if pod.fate == "stuck-pulling":
+        return False
+    running = {"state": {"running": {"startedAt": stamp(cluster.now)}}}
+    pod.raw["status"]["initContainerStatuses"] = [
+        {"name": "recorder", **running},
+        {"name": "stage", **running},
+    ]
+    return True
+
+
+def _started(cluster: Cluster, pod: Pod) -> bool:
+    code = {"bad-bundle": 3, "stage-fault": 4}.get(pod.fate, 0)
+    _terminate(cluster, pod, "stage", code)
+    if code:
+        pod.raw["status"]["phase"] = "Failed"
+        return True
+    pod.raw["status"]["phase"] = "Running"
+    pod.raw["status"]["containerStatuses"] = [
+        {"name": "main", "state": {"running": {"startedAt": stamp(cluster.now)}}}
+    ]
+    return True
+
+
+def _ended(cluster: Cluster, pod: Pod) -> bool:
+    status, fate = pod.raw["status"], pod.fate
+    if fate in ("node-lost", "node-silent"):
+        cluster.lost.add(pod.raw["spec"]["nodeName"])
+        return True
+    status["phase"] = "Failed"
+    if fate in ENDS:
+        code, end = ENDS[fate]
+        _terminate(cluster, pod, "main", code, "OOMKilled" if fate == "oom" else "")
+        _report(cluster, pod, end)
+        status["phase"] = "Succeeded" if code == 0 else "Failed"
+    elif fate == "disk":
+        status |= {"reason": "Evicted", "message": 'Usage of EmptyDir volume "out" exceeds the limit "1Gi"'}
+        _terminate(cluster, pod, "main", 137)
+    elif fate == "preempted":
+        status["conditions"].append(_disruption(cluster, "PreemptionByScheduler"))
+        _terminate(cluster, pod, "main", 11)
+        _report(cluster, pod, "signalled")
+    elif fate == "recorder-lost":
+        _terminate(cluster, pod, "recorder", 1)
+        _terminate(cluster, pod, "main", 20)
+    elif fate == "deleted":
+        pod.raw["metadata"]["deletionTimestamp"] = stamp(cluster.now)
+        _terminate(cluster, pod, "main", 11)
+        _report(cluster, pod, "signalled")
+    return True
+
+
+def _lost(cluster: Cluster, pod: Pod) -> bool:
+    """The garbage collector of pods comes late, or never."""
+    if pod.fate != "node-lost":
+        return False
+    pod.raw["status"]["phase"] = "Failed"
+    pod.raw["status"]["conditions"].append(_disruption(cluster, "DeletionByPodGC"))
+    return True
+
+
+def _disruption(cluster: Cluster, reason: str) -> dict[str, Any]:
+    return {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": reason,
+        "lastTransitionTime": stamp(cluster.now),
+    }
+
+
+def _terminate(cluster: Cluster, pod: Pod, name: str, code: int, reason: str = "") -> None:
+    status = pod.raw["status"]
+    every = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+    container = next(c for c in every if c["name"] == name)
+    started = container["state"].get("running", {}).get("startedAt")
+    container["state"] = {
+        "terminated": {
+            "startedAt": started,
+            "finishedAt": stamp(cluster.now),
+            "exitCode": code,
+            "reason": reason or ("Completed" if code == 0 else "Error"),
+        }
+    }
+
+
+def _report(cluster: Cluster, pod: Pod, end: str | None) -> None:
+    """The recorder ends in good order and leaves its word."""
+    _terminate(cluster, pod, "recorder", 0)
+    recorder = pod.raw["status"]["initContainerStatuses"][0]
+    report = RecorderReport(
+        go_at=cluster.now - timedelta(seconds=10),
+        end=End(cause=end, ended_ns=10 * 10**9) if end else None,  # type: ignore[arg-type]
+        snapshots=0 if pod.fate == "nothing" else 3,
+        refused=0,
+        overshoot_ns=0,
+        head=None,
+        manifest_sha256=None,
+        oom_kills=1 if pod.fate == "oom-child" else 0,
+    )
+    recorder["state"]["terminated"]["message"] = report.model_dump_json()

@@ -1,0 +1,195 @@
+"""The reconciler under every order, loss and repetition of events, and a crash after any action."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from alcove_operator.core import names
+from tests.unit.operator_core.cluster import FATES, NEVER_WENT, START, Cluster
+
+KINDS = ("submission", "competition", "jobs", "pods")
+ENDED = ("Done", "Failed", "Rejected")
+
+STEPS = st.one_of(
+    st.tuples(st.just("deliver"), st.sampled_from(KINDS)),
+    st.tuples(st.just("reconcile"), st.none()),
+    st.tuples(st.just("crash"), st.integers(0, 6)),
+    st.tuples(st.just("plan"), st.none()),
+    st.tuples(st.just("controllers"), st.none()),
+    st.tuples(st.just("kubelet"), st.integers(0, 5)),
+    st.tuples(st.just("wait"), st.sampled_from((1, 31, 200, 1000))),
+    st.tuples(st.just("round"), st.none()),
+    st.tuples(st.just("away"), st.sampled_from(("store_up", "competition_there", "datasets_there"))),
+)
+FATE = st.sampled_from(sorted(FATES))
+SCENARIO = st.lists(st.lists(FATE, min_size=3, max_size=3), min_size=1, max_size=3)
+
+
+def play(cluster: Cluster, step: tuple[str, object]) -> None:
+    name, argument = step
+    if name == "deliver":
+        cluster.deliver((str(argument),))
+    elif name == "reconcile":
+        cluster.reconcile()
+    elif name == "crash":
+        assert isinstance(argument, int)
+        cluster.reconcile(crash_after=argument)
+    elif name == "kubelet":
+        assert isinstance(argument, int)
+        cluster.kubelet(argument)
+    elif name == "wait":
+        assert isinstance(argument, int)
+        cluster.wait(argument)
+    elif name == "round":
+        cluster.deliver(KINDS)
+        cluster.plan()
+        cluster.reconcile()
+        cluster.controllers()
+    elif argument == "competition_there" and not admitted(cluster):
+        pass  # It would be rejected, rightly.
+    elif name == "away":
+        setattr(cluster, str(argument), not getattr(cluster, str(argument)))
+    else:
+        getattr(cluster, name)()
+
+
+def admitted(cluster: Cluster) -> bool:
+    return cluster.submission is not None and "admittedAt" in cluster.submission.get("status", {})
+
+
+def expected(fates: list[str], attempts: int) -> tuple[str, str, int, str]:
+    """(cause, who pays, attempt, phase) that the run must end with, whatever the path."""
+    for attempt, fate in enumerate(fates[:attempts], 1):
+        cause, payer = FATES[fate]
+        if payer != "Platform" or attempt == attempts:
+            break
+    never = fate in NEVER_WENT
+    lost = payer == "Platform" or never or fate == "nothing"
+    return cause, payer, attempt, "Failed" if lost else "Done"
+
+
+def check_history(cluster: Cluster) -> None:
+    """What must hold of every status that was ever written."""
+    for old, new in zip(cluster.history, cluster.history[1:], strict=False):
+        if old.get("phase") in ENDED:
+            assert new["phase"] == old["phase"]
+        before = {run["dataset"]: run for run in old.get("runs", ())}
+        for run in new.get("runs", ()):
+            past = before.get(run["dataset"])
+            if past is None:
+                continue
+            assert run["attempt"] >= past["attempt"]
+            if past["phase"] in ("Scoring", "Done", "Failed"):
+                assert run["attempt"] == past["attempt"]
+                assert run["podUid"] == past["podUid"]
+            if past["phase"] in ("Done", "Failed"):
+                same = ("phase", "cause", "chargedTo", "startedAt", "endedAt")
+                assert [run.get(k) for k in same] == [past.get(k) for k in same]
+    for alias, attempt in cluster.created:
+        assert 1 <= attempt <= cluster.max_attempts, alias
+    for team in cluster.usage.usage:
+        assert 0 <= team.total <= 1
+        assert 0 <= team.today <= 1
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(scenario=SCENARIO, steps=st.lists(STEPS, max_size=80), feedback=st.sampled_from(("live", "final")))
+def test_every_path_ends_the_same(
+    scenario: list[list[str]], steps: list[tuple[str, object]], feedback: str
+) -> None:
+    fates = {f"d{i}": list(fate) for i, fate in enumerate(scenario)}
+    cluster = Cluster(fates, feedback=feedback)
+    for step in steps:
+        play(cluster, step)
+    cluster.settle()
+    check_history(cluster)
+
+    assert cluster.submission is not None
+    status = cluster.submission["status"]
+    ends = {alias: expected(fate, cluster.max_attempts) for alias, fate in fates.items()}
+    assert {
+        r["dataset"]: (r["cause"], r["chargedTo"], r["attempt"], r["phase"]) for r in status["runs"]
+    } == ends
+    assert status["phase"] == ("Failed" if all(e[3] == "Failed" for e in ends.values()) else "Done")
+    assert set(cluster.verdicts) == set(fates)
+    assert not cluster.jobs
+    assert not [pod for pod in cluster.pods if cluster.alive(pod)]
+    (team,) = cluster.usage.usage
+    refund = {e[1] for e in ends.values() if e[3] == "Failed"} == {"Platform"}
+    assert (team.total, team.today, team.settling) == (0 if refund else 1, 0 if refund else 1, ())
+    if {e[3] for e in ends.values()} == {"Done"}:
+        assert team.compute_seconds == 2 * sum(
+            (run_end(r) - run_start(r)).total_seconds() for r in status["runs"]
+        )
+
+
+def run_start(run: dict[str, str]):  # type: ignore[no-untyped-def]
+    from datetime import datetime
+
+    return datetime.fromisoformat(run["startedAt"].replace("Z", "+00:00"))
+
+
+def run_end(run: dict[str, str]):  # type: ignore[no-untyped-def]
+    from datetime import datetime
+
+    return datetime.fromisoformat(run["endedAt"].replace("Z", "+00:00"))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(scenario=SCENARIO, before=st.lists(STEPS, max_size=60), after=st.lists(STEPS, max_size=20))
+def test_deleting_leaves_nothing_behind(
+    scenario: list[list[str]], before: list[tuple[str, object]], after: list[tuple[str, object]]
+) -> None:
+    cluster = Cluster({f"d{i}": list(fate) for i, fate in enumerate(scenario)})
+    for step in before:
+        play(cluster, step)
+    cluster.cancel()
+    for step in after:
+        play(cluster, step)
+    cluster.settle()
+    check_history(cluster)
+    assert cluster.submission is None
+    assert not cluster.jobs
+    assert not [pod for pod in cluster.pods if cluster.alive(pod)]
+    if not cluster.competition_missed:
+        assert all(not team.settling for team in cluster.usage.usage)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(scenario=SCENARIO, steps=st.lists(STEPS, max_size=60))
+def test_a_blind_phase_tells_nothing_before_its_reveal(
+    scenario: list[list[str]], steps: list[tuple[str, object]]
+) -> None:
+    cluster = Cluster({f"d{i}": list(fate) for i, fate in enumerate(scenario)}, feedback="none")
+    for step in steps:
+        play(cluster, step)
+    cluster.settle()
+    check_history(cluster)
+    assert cluster.submission is not None
+    reveal = START + timedelta(days=9)
+    assert cluster.now >= reveal, "it waits for the reveal by itself"
+    for status in cluster.history[:-1]:
+        if status.get("scores"):
+            continue
+        for run in status.get("runs", ()):
+            assert not {"startedAt", "endedAt", "alc", "overshootMs"} & run.keys()
+            assert run["snapshots"] == 0
+    scored = [r for r in cluster.submission["status"]["runs"] if r["phase"] == "Done"]
+    assert all("alc" in r for r in scored if r["cause"] != "NoPredictions")
+
+
+def test_an_undisturbed_submission_takes_few_writes() -> None:
+    cluster = Cluster({"d0": ["finished"], "d1": ["exit"]})
+    cluster.settle()
+    assert cluster.submission is not None
+    status = cluster.submission["status"]
+    assert status["phase"] == "Done"
+    assert status["progress"] == "2/2"
+    assert status["scores"] == "d0 0.1235, d1 0.1235"
+    assert status["cause"] == "ExitCode (d1)"
+    assert "Last output:\nlast words" in status["runs"][1]["message"]
+    assert names.FINALIZER in cluster.submission["metadata"]["finalizers"]
+    assert len(cluster.history) <= 12
