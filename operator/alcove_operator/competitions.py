@@ -15,7 +15,8 @@ from alcove_operator.core import queue as capacity
 from alcove_operator.core import usage
 from alcove_operator.core.model import CompetitionView, SubmissionView
 from alcove_operator.core.runs import OVER
-from alcove_operator.core.status import ENDED, blind
+from alcove_operator.core.status import ENDED
+from alcove_operator.core.world import blind
 from alcove_operator.errors import ApiError
 from alcove_operator.executor import to_json
 from alcove_operator.index import Index, Key

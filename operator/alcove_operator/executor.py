@@ -62,7 +62,7 @@ class Executor:
             case model.RemoveFinalizer():
                 await self._finalizers(view, add=False)
             case model.AdmitCode():
-                return replace(facts, code=await self._admit(view, action.limit_bytes))
+                return replace(facts, code=await self.admit(view, action.limit_bytes))
             case model.CountUsage():
                 return replace(facts, usage_refused=await self._count(action, view))
             case model.SettleUsage():
@@ -164,7 +164,8 @@ class Executor:
             raise
         self.index.apply(SUBMISSIONS, made)
 
-    async def _admit(self, view: SubmissionView, limit: int) -> model.CodeFact:
+    async def admit(self, view: SubmissionView, limit: int) -> model.CodeFact:
+        """Copies the code of a Submission into the store, or says why not."""
         assert view.spec is not None
         code = view.spec.code
         try:

@@ -186,7 +186,9 @@ async def first_of(loops: list[Coroutine[Any, Any, None]]) -> None:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     for task in done:
-        task.result()
+        # On a signal kopf cancels, beside its own tasks, those that others started after it.
+        if not task.cancelled():
+            task.result()
 
 
 async def serve(settings: Settings) -> None:

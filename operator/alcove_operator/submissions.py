@@ -23,7 +23,8 @@ from alcove_operator.queue import WorkQueue
 
 log = logging.getLogger(__name__)
 NODE_SECONDS = 20.0
-LABEL_SECONDS = 60.0
+UNSEEN_SECONDS = 3.0
+"""How soon to look again at what a Submission waits for and no watch tells of."""
 
 
 def whole_status(status: SubmissionStatus) -> Object:
@@ -88,9 +89,9 @@ class Submissions:
         view = self.index.submissions.get((key.namespace, key.name))
         if view is None:
             return
-        before = await self._observe(view)
-        self.facts[view.uid] = before
         competition = self._competition(view)
+        before = await self._observe(key, view, competition)
+        self.facts[view.uid] = before
         now = datetime.now(UTC)
         outcome = reconcile(
             submission=view,
@@ -178,19 +179,31 @@ class Submissions:
         self.metrics.observe(view, outcome.status, self._competition(view))
         return True
 
-    async def _observe(self, view: SubmissionView) -> Facts:
+    async def _observe(
+        self, key: Key, view: SubmissionView, competition: model.CompetitionView | None
+    ) -> Facts:
+        """The facts that are to be had by looking: asked for anew in each turn, or nearly."""
         facts = self.facts.get(view.uid, Facts())
         pods = [p for p in self.index.pods_of(view.uid) if not p.terminal and p.node]
         lost = frozenset({p.node for p in pods if not await self._node_answers(p.node)})
         jobs = [j.created_at for j in self.index.jobs_of(view.uid) if j.role == names.RUN]
         away = bool(jobs and self.store_seen_away and self.store_seen_away >= min(jobs))
-        member = facts.team_member
-        if not member and view.spec is not None:
-            member = await self._is_team(view.namespace, view.spec.competition)
-        return replace(facts, team_member=member, lost_nodes=lost, store_away=away)
+        facts = replace(facts, lost_nodes=lost, store_away=away)
+        if view.spec is None or competition is None or view.status.phase != "":
+            return facts
+        member = facts.team_member or await self._is_team(view.namespace, view.spec.competition)
+        facts = replace(facts, team_member=member)
+        waits = facts.code is not None and facts.code.wait
+        if waits:
+            limit = competition.spec.limits.bundle_bytes
+            facts = replace(facts, code=await self.executor.admit(view, limit))
+        if waits or not member:
+            # No event tells of the label of a namespace, or of a ConfigMap.
+            self.queue.add(key, UNSEEN_SECONDS)
+        return facts
 
     async def _is_team(self, namespace: str, wanted: Any) -> bool:
-        found = await self._cached.get(NAMESPACES, namespace, 5.0)
+        found = await self._cached.get(NAMESPACES, namespace, UNSEEN_SECONDS / 2)
         labels = ((found or {}).get("metadata") or {}).get("labels") or {}
         return bool(labels.get(names.COMPETITION) == f"{wanted.namespace}.{wanted.name}")
 

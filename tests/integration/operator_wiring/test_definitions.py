@@ -1,0 +1,55 @@
+"""What the API server refuses by itself: wrong objects, by field and with the fix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from alcove_operator.api import COMPETITIONS, SUBMISSIONS
+from alcove_operator.errors import ApiError
+from tests.integration.operator_wiring.world import GREY, World
+
+pytestmark = pytest.mark.integration
+GOOD: dict[str, Any] = {
+    "competition": {"namespace": "elsewhere", "name": "none"},
+    "phase": "practice",
+    "code": {"bundle": {"sha256": "a" * 64}},
+}
+IMAGE = {"image": {"reference": "alcove/x:latest", "command": ["run"]}}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"code": {}}, ("code", "exactly one of code.configMap, code.bundle and code.image")),
+        ({"code": {**GOOD["code"], "configMap": {"name": "x"}}}, ("exactly one of",)),
+        ({"code": {"bundle": {"sha256": "abc"}}}, ("spec.code.bundle.sha256",)),
+        ({"code": IMAGE}, ("spec.code.image.reference",)),
+        ({"phase": None}, ("spec.phase",)),
+        ({"phase": "Not A Name"}, ("spec.phase",)),
+    ],
+)
+def test_a_wrong_submission_is_refused_naming_the_field(
+    world: World, change: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    spec = {k: v for k, v in {**GOOD, **change}.items() if v is not None}
+    with pytest.raises(ApiError) as caught:
+        world.create(SUBMISSIONS, {"kind": "Submission", "metadata": {"name": "wrong"}, "spec": spec}, GREY)
+    assert caught.value.status == 422
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_competition_without_phases_is_refused(world: World) -> None:
+    body = {"kind": "Competition", "metadata": {"name": "empty"}, "spec": {"phases": []}}
+    with pytest.raises(ApiError, match=r"spec\.phases"):
+        world.create(COMPETITIONS, body)
+
+
+def test_a_submission_cannot_be_changed(world: World) -> None:
+    world.create(SUBMISSIONS, {"kind": "Submission", "metadata": {"name": "fixed"}, "spec": GOOD}, GREY)
+    path = SUBMISSIONS.path(GREY, "fixed")
+    with pytest.raises(ApiError, match="apply a new one under another name") as caught:
+        world.ask("PATCH", path, {"spec": {"phase": "final"}}, "application/merge-patch+json")
+    assert caught.value.status == 422

@@ -1,0 +1,297 @@
+"""A submission's way through the operator, on a real API server and a real store."""
+
+from __future__ import annotations
+
+import io
+import re
+import signal
+import urllib.request
+from functools import partial
+from typing import Any
+
+import pytest
+from minio import Minio
+from minio.credentials import StaticProvider
+from minio.error import S3Error
+
+from alcove_crds import keys
+from alcove_crds.documents import (
+    AggregateRequest,
+    CheckResult,
+    End,
+    RunConfig,
+    ScoredRun,
+    ScoreRequest,
+    ScoreResult,
+    Scoring,
+    Verdict,
+)
+from alcove_operator.api import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SECRETS, SUBMISSIONS
+from alcove_scorer import SCORER_VERSION
+from tests.integration.operator_wiring.world import (
+    BLUE,
+    GOLD,
+    GREEN,
+    GREY,
+    RED,
+    World,
+    ready,
+    secret_file,
+    wait_for,
+)
+
+pytestmark = pytest.mark.integration
+FINISHED = End(cause="finished", ended_ns=5_000_000_000)
+OVER_BUDGET = End(cause="budget", ended_ns=20_001_600_000)
+
+
+def root_store(world: World) -> Minio:
+    credentials = StaticProvider(world.minio.access_key, world.minio.secret_key)
+    return Minio(endpoint=world.minio.endpoint, credentials=credentials, secure=False, region="us-east-1")
+
+
+def environment(job: dict[str, Any], container: str) -> dict[str, str]:
+    spec = job["spec"]["template"]["spec"]
+    found = next(c for c in spec["containers"] + spec.get("initContainers", []) if c["name"] == container)
+    return {e["name"]: e.get("value", "") for e in found["env"]}
+
+
+def run_status(world: World, name: str, team: str) -> dict[str, Any]:
+    return dict((world.submission_status(name, team).get("runs") or [{}])[0])
+
+
+def jobs_of(world: World, uid: str) -> list[dict[str, Any]]:
+    return [j for j in world.list(JOBS) if j["metadata"]["labels"].get("alcove.dev/submission-uid") == uid]
+
+
+def score(world: World, job: dict[str, Any], alc: float) -> None:
+    """What the scorer would leave, and its end."""
+    request = ScoreRequest.model_validate_json(environment(job, "score")["ALCOVE_REQUEST"])
+    digest = request.scoring_digest(SCORER_VERSION)
+    run = ScoredRun(
+        alias=request.datasets[0].alias,
+        dataset=request.datasets[0].name,
+        attempt=1,
+        cause="DeadlineReached",
+        alc=alc,
+        final_score=alc,
+        snapshots=3,
+        points=(),
+        refused=(),
+        manifest_sha256=None,
+    )
+    result = ScoreResult(
+        submission_uid=request.submission_uid,
+        scorer_version=SCORER_VERSION,
+        scoring_digest=digest,
+        scoring=Scoring(),
+        t0_seconds=1.0,
+        budget_seconds=20.0,
+        runs=(run,),
+    )
+    data = result.canonical()
+    key = keys.score_result(request.submission_uid, digest)
+    root_store(world).put_object(keys.MAIN_BUCKET, key, io.BytesIO(data), len(data))
+    world.finish(job)
+
+
+def publish(world: World, job: dict[str, Any]) -> AggregateRequest:
+    """What the aggregate job would write, and its end."""
+    request = AggregateRequest.model_validate_json(environment(job, "aggregate")["ALCOVE_REQUEST"])
+    entries = [
+        {
+            "rank": rank,
+            "team": e.team,
+            "submission": e.submission,
+            "submissionUid": e.submission_uid,
+            "averageRank": float(rank),
+            "scores": [],
+        }
+        for rank, e in enumerate(request.entries, 1)
+    ]
+    status = {"generation": request.generation, "teams": len(entries), "entries": entries}
+    world.status(LEADERBOARDS, request.leaderboard, status)
+    world.finish(job)
+    return request
+
+
+def check_secret(world: World, job: dict[str, Any]) -> None:
+    """It goes with the Job, and the recorder's credentials can only put below the attempt's prefix."""
+    name, uid = job["metadata"]["name"], job["metadata"]["labels"]["alcove.dev/submission-uid"]
+    secret = wait_for("the run's Secret", lambda: world.find(SECRETS, name))
+    assert [o["uid"] for o in secret["metadata"]["ownerReferences"]] == [job["metadata"]["uid"]]
+    given = secret_file(secret, "recorder.json")
+    provider = StaticProvider(given["access_key"], given["secret_key"], given["session_token"])
+    recorder = Minio(endpoint=world.minio.endpoint, credentials=provider, secure=False, region="us-east-1")
+    config = RunConfig.model_validate_json(environment(job, "recorder")["ALCOVE_RUN"])
+    prefix = keys.attempt_prefix(uid, config.alias, 1, "pod")
+    recorder.put_object(keys.MAIN_BUCKET, keys.log(prefix), io.BytesIO(b"hello"), 5)
+    for denied in (
+        keys.log(keys.attempt_prefix(uid, "other", 1, "pod")),
+        keys.code(config.code_sha256 or ""),
+    ):
+        with pytest.raises(S3Error, match="AccessDenied"):
+            recorder.put_object(keys.MAIN_BUCKET, denied, io.BytesIO(b"x"), 1)
+
+
+def test_from_apply_to_a_rank(world: World) -> None:
+    world.join(RED, "one")
+    world.open_competition("one")
+    uid = world.submission("first", "one", RED)["metadata"]["uid"]
+    job = world.job(f"r-{uid[:8]}")
+    labels = job["metadata"]["labels"]
+    assert labels["alcove.dev/submission-uid"] == uid
+    assert labels["alcove.dev/team"] == RED
+    assert labels["alcove.dev/role"] == "run"
+    assert job["spec"]["template"]["metadata"]["labels"].items() >= labels.items()
+
+    check_secret(world, job)
+
+    # The pod as the API server's Pod Security admission (restricted) lets it in.
+    pod = world.pod_of(job)
+    world.running(pod)
+    wait_for("Running", lambda: run_status(world, "first", RED).get("phase") == "Running")
+    world.ended(pod, 12, OVER_BUDGET)
+    scoring = world.job(f"s-{uid[:8]}")
+    key = keys.verdict(uid, "one-digits")
+    store = root_store(world)
+    verdict = Verdict.model_validate_json(wait_for("the verdict", lambda: read(store, key)))
+    assert (verdict.attempt, verdict.cause, verdict.charged_to) == (1, "DeadlineReached", "Participant")
+    score(world, scoring, 0.8125)
+
+    done = wait_for("Done", lambda: finished(world, "first", RED))
+    assert done["scores"] == "one-digits 0.8125"
+    assert done["runs"][0]["cause"] == "DeadlineReached"
+    assert done["runs"][0]["overshootMs"] == pytest.approx(1.6)
+    asked = publish(world, world.job("a-one-practice-"))
+    assert [e.submission_uid for e in asked.entries] == [uid]
+    wait_for("the rank", lambda: world.submission_status("first", RED).get("rank") == 1)
+    assert world.submission_status("first", RED)["counted"] is True
+    wait_for("all Jobs of the submission are gone", lambda: not jobs_of(world, uid))
+
+    # A second submission of the team replaces the first on the board.
+    second = world.submission("second", "one", RED)["metadata"]["uid"]
+    job = world.job(f"r-{second[:8]}")
+    pod = world.pod_of(job)
+    world.running(pod)
+    world.ended(pod, 0, FINISHED)
+    score(world, world.job(f"s-{second[:8]}"), 0.9)
+    asked = publish(world, world.job(f"a-one-practice-{asked.generation + 1}"))
+    assert [e.submission_uid for e in asked.entries] == [second]
+    wait_for("the rank moved", lambda: world.submission_status("second", RED).get("rank") == 1)
+    wait_for("the first is off", lambda: not world.submission_status("first", RED).get("counted"))
+    assert world.submission_status("first", RED).get("rank") is None
+    usage = world.find(COMPETITIONS, "one")["status"]["usage"]  # type: ignore[index]
+    assert [(u["team"], u["total"], u["settling"]) for u in usage] == [(RED, 2, [])]
+
+
+def read(store: Minio, key: str) -> bytes | None:
+    try:
+        return bytes(store.get_object(keys.MAIN_BUCKET, key).read())
+    except S3Error:
+        return None
+
+
+def finished(world: World, name: str, team: str) -> dict[str, Any] | None:
+    status = world.submission_status(name, team)
+    return status if status.get("phase") in ("Done", "Failed", "Rejected") else None
+
+
+def test_killed_and_restarted_makes_no_second_job(world: World) -> None:
+    world.join(BLUE, "two")
+    world.open_competition("two")
+    uid = world.submission("kept", "two", BLUE)["metadata"]["uid"]
+    job = world.job(f"r-{uid[:8]}")
+    pod = world.pod_of(job)
+    world.running(pod)
+    wait_for("Running", lambda: run_status(world, "kept", BLUE).get("phase") == "Running")
+    world.operator.stop(signal.SIGKILL)
+    world.ended(pod, 12, OVER_BUDGET)
+    # Same name in the Lease, as a restarted container has: it need not wait for the Lease to run out.
+    assert world.operator.start() < 10.0
+    score(world, world.job(f"s-{uid[:8]}"), 0.5)
+    done = wait_for("Done", lambda: finished(world, "kept", BLUE))
+    assert (done["phase"], done["runs"][0]["attempt"], done["runs"][0]["cause"]) == (
+        "Done",
+        1,
+        "DeadlineReached",
+    )
+    made = {j["metadata"]["uid"] for j in jobs_of(world, uid) if j["metadata"]["name"].startswith("r-")}
+    assert made <= {job["metadata"]["uid"]}
+
+
+def test_deleting_a_submission_stops_its_jobs_and_lets_it_go(world: World) -> None:
+    world.join(GREEN, "three")
+    world.open_competition("three")
+    uid = world.submission("doomed", "three", GREEN)["metadata"]["uid"]
+    pod = world.pod_of(world.job(f"r-{uid[:8]}"))
+    world.running(pod)
+    wait_for("Running", lambda: run_status(world, "doomed", GREEN).get("phase") == "Running")
+    world.delete(SUBMISSIONS, "doomed", GREEN)
+    wait_for("its Jobs are gone", lambda: not jobs_of(world, uid), 5.0)
+    assert world.find(SUBMISSIONS, "doomed", GREEN), "it stays until its pod is known to be gone"
+    world.delete(PODS, pod)
+    wait_for("it is gone", lambda: world.find(SUBMISSIONS, "doomed", GREEN) is None)
+
+
+@pytest.mark.parametrize("team", [GREY])
+def test_code_that_cannot_be_run_is_rejected_with_a_remedy_and_not_counted(world: World, team: str) -> None:
+    world.join(team, "four")
+    world.open_competition("four")
+    store = root_store(world)
+    data = b"something else"
+    store.put_object(keys.MAIN_BUCKET, keys.team_bundle(team, "e" * 64), io.BytesIO(data), len(data))
+    wrong = {
+        "wrong-digest": ("e" * 64, "DigestMismatch"),
+        "not-uploaded": ("f" * 64, "CodeMissing"),
+    }
+    for name, (digest, _) in wrong.items():
+        world.submission(name, "four", team, {"bundle": {"sha256": digest}})
+    for name, (_, reason) in wrong.items():
+        status = wait_for(f"{name} is rejected", partial(finished, world, name, team))
+        condition = status["conditions"][0]
+        assert (status["phase"], condition["status"], condition["reason"]) == ("Rejected", "False", reason)
+        assert "alcove submit" in condition["message"]
+    assert not [j for j in world.list(JOBS) if j["metadata"]["labels"].get("alcove.dev/team") == team]
+    assert not (world.find(COMPETITIONS, "four") or {})["status"].get("usage")
+
+
+def test_an_unsound_dataset_says_what_to_do(world: World) -> None:
+    world.dataset("five-digits")
+    job = world.job("c-five-digits-")
+    problem = "The solution has 49 rows, but the test set has 50 examples."
+    result = CheckResult(ok=False, problems=(problem,))
+    world.said(world.pod_of(job), "check", result.model_dump_json(), 1)
+    world.finish(job, ok=False)
+    wait_for("not Ready", lambda: ready(world.find(DATASETS, "five-digits")) == "False")
+    message = (world.find(DATASETS, "five-digits") or {})["status"]["conditions"][0]["message"]
+    assert problem in message
+    assert "alcove dataset push" in message
+    wait_for("the check's Job is gone", lambda: not world.find(JOBS, job["metadata"]["name"]))
+
+
+def requests_so_far(world: World) -> dict[str, float]:
+    port = world.operator.environment["ALCOVE_METRICS_PORT"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    found = re.findall(r'^alcove_api_requests_total\{resource="(\w+)",verb="(\w+)"\} ([0-9.]+)$', text, re.M)
+    return {f"{verb} {resource}": float(count) for resource, verb, count in found if resource != "leases"}
+
+
+def test_what_one_submission_costs(world: World) -> None:
+    """Prints the figures; holds only their order of magnitude."""
+    world.join(GOLD, "six")
+    world.open_competition("six")
+    before = requests_so_far(world)
+    uid = world.submission("counted", "six", GOLD)["metadata"]["uid"]
+    pod = world.pod_of(world.job(f"r-{uid[:8]}"))
+    world.running(pod)
+    world.ended(pod, 0, FINISHED)
+    score(world, world.job(f"s-{uid[:8]}"), 0.5)
+    publish(world, world.job("a-six-practice-"))
+    wait_for("the rank", lambda: world.submission_status("counted", GOLD).get("rank") == 1)
+    spent = {k: v - before.get(k, 0) for k, v in requests_so_far(world).items() if v != before.get(k, 0)}
+    print(f"requests of one submission with one run: {sum(spent.values()):.0f}: {spent}")
+    print(f"memory: {world.operator.memory_mib():.0f} MiB")
+    assert sum(spent.values()) < 60
+    assert world.operator.memory_mib() < 300
