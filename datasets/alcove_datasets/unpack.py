@@ -11,8 +11,10 @@ import gzip
 import os
 import tarfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, BinaryIO, cast
 
 from .errors import BundleError
 
@@ -63,46 +65,66 @@ def unpack(bundle: Path, target: Path, *, limit: int) -> int:
     Raises :class:`BundleError` where it is damaged, unpacks to more than ``limit`` bytes or 10,000 members, or
     holds a link, a device, a sparse file, or a path that leaves ``target``.
     """
+    with bundle.open("rb") as stream, _faults_named():
+        return sum(
+            _extract(archive, member, parts, target) for archive, member, parts in _members(stream, limit)
+        )
+
+
+def file_names(bundle: BinaryIO, *, limit: int) -> list[str]:
+    """Paths of the files in a bundle, in order, with nothing unpacked. Little memory, whatever it holds.
+
+    Raises :class:`BundleError` as :func:`unpack` does.
+    """
+    with _faults_named():
+        return ["/".join(parts) for _, member, parts in _members(bundle, limit) if member.isreg()]
+
+
+@contextmanager
+def _faults_named() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _OF_THE_BUNDLE:
+            raise
+        raise _bad(f"The bundle cannot be unpacked ({error.strerror or type(error).__name__}).") from error
+    except (tarfile.TarError, zlib.error, EOFError, ValueError, OverflowError, RecursionError) as error:
+        raise _bad(f"The bundle is not a readable .tar.gz ({type(error).__name__}).") from error
+
+
+def _members(bundle: BinaryIO, limit: int) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, list[str]]]:
+    """Each member that may be taken, with the parts of its path."""
     # A tar file has a header of 512 bytes a member, rounding, and an end, beside its content.
     whole = limit + 2048 * MAX_MEMBERS
-    count = 0
-    try:
-        with gzip.open(bundle, "rb") as stream:
-            bounded = cast(IO[bytes], _Bounded(cast(gzip.GzipFile, stream), whole))
-            with tarfile.open(fileobj=bounded, mode="r:") as archive:
-                total = 0
-                for number, member in enumerate(archive):
-                    total += max(0, member.size)
-                    if number >= MAX_MEMBERS or total > limit:
-                        raise _bad(
-                            f"The bundle has more than {MAX_MEMBERS} members, or {limit} bytes unpacked.",
-                            "Leave out what is not needed.",
-                        )
-                    count += _extract(archive, member, target)
-    except (
-        tarfile.TarError,
-        zlib.error,
-        EOFError,
-        OSError,
-        ValueError,
-        OverflowError,
-        RecursionError,
-    ) as error:
-        raise _bad(f"The bundle is not a readable .tar.gz ({type(error).__name__}).") from error
-    return count
+    total = 0
+    with gzip.GzipFile(fileobj=bundle, mode="rb") as stream:
+        bounded = cast(IO[bytes], _Bounded(stream, whole))
+        with tarfile.open(fileobj=bounded, mode="r:") as archive:
+            for number, member in enumerate(archive):
+                total += max(0, member.size)
+                if number >= MAX_MEMBERS or total > limit:
+                    raise _bad(
+                        f"The bundle has more than {MAX_MEMBERS} members, or {limit} bytes unpacked.",
+                        "Leave out what is not needed.",
+                    )
+                yield archive, member, _parts(member)
 
 
-def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> int:
+def _parts(member: tarfile.TarInfo) -> list[str]:
     shown = "".join(c if c.isprintable() else "?" for c in member.name[:100])
     parts = [part for part in member.name.split("/") if part not in ("", ".")]
     if member.name.startswith("/") or ".." in parts or "\0" in member.name or len(member.name) > _PATH_LIMIT:
         raise _bad(f"The bundle holds the path {shown!r}, which leads out of it or is too long.")
-    if member.isdir():
-        target.joinpath(*parts).mkdir(mode=0o755, parents=True, exist_ok=True)
-        return 0
-    if not member.isreg() or member.issparse() or not parts:
+    if not member.isdir() and (not member.isreg() or member.issparse() or not parts):
         raise _bad(f"The bundle holds {shown!r}, which is neither a plain file nor a folder.")
+    return parts
+
+
+def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, parts: list[str], target: Path) -> int:
     path = target.joinpath(*parts)
+    if member.isdir():
+        path.mkdir(mode=0o755, parents=True, exist_ok=True)
+        return 0
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     # The folder was empty and links are refused, so no path can lead out; a name that comes twice is an error.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -113,7 +135,7 @@ def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) ->
         while left:
             piece = source.read(min(_PIECE, left))
             if not piece:
-                raise _bad(f"The bundle ends within {shown!r}.")
+                raise _bad(f"The bundle ends within {path.name!r}.")
             output.write(piece)
             left -= len(piece)
         os.fchmod(output.fileno(), 0o555 if member.mode & 0o100 else 0o444)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alcove_datasets.errors import BundleError
-from alcove_datasets.unpack import MAX_MEMBERS, unpack
+from alcove_datasets.unpack import MAX_MEMBERS, file_names, unpack
 
 LIMIT = 1 << 20
 
@@ -106,6 +107,27 @@ def test_a_bomb_is_not_unpacked_to_find_out() -> None:
     assert "header" in refusal(gzip.compress(head.tobuf(tarfile.USTAR_FORMAT) + bytes(4 << 20)), 1 << 30)
     head.type = tarfile.GNUTYPE_LONGNAME
     assert "header" in refusal(gzip.compress(head.tobuf(tarfile.USTAR_FORMAT) + bytes(4 << 20)), 1 << 30)
+
+
+def test_names_are_told_without_unpacking() -> None:
+    data = bundle(member("d", type=tarfile.DIRTYPE), member("./model.py", b"x"), member("d/w", b"y"))
+    assert file_names(io.BytesIO(data), limit=LIMIT) == ["model.py", "d/w"]
+    with pytest.raises(BundleError, match="path"):
+        file_names(io.BytesIO(bundle(member("../x", b"x"))), limit=LIMIT)
+
+
+def test_a_small_bundle_cannot_take_much_memory() -> None:
+    """A name of 64 MiB packs to 64 KiB; the standard library alone would hold it whole."""
+    head = tarfile.TarInfo("x")
+    head.type, head.size = tarfile.GNUTYPE_LONGNAME, 64 << 20
+    data = gzip.compress(head.tobuf(tarfile.USTAR_FORMAT) + b"a" * (64 << 20), 1)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BundleError):
+            file_names(io.BytesIO(data), limit=1 << 30)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_damaged_bundle_is_a_sentence() -> None:
