@@ -278,16 +278,6 @@ def test_a_network_that_is_not_enforced_is_told(
     assert status != 0
 
 
-def test_a_network_that_need_not_be_enforced_is_a_warning(
-    server: ApiServer, installed: Release, tmp_path: Path
-) -> None:
-    installed.values["networkPolicy"] = {"required": False}
-    assert installed.upgrade().returncode == 0
-    status, lines = helm_test(server, installed, tmp_path, enforced=False)
-    assert any(line.startswith("WARN  network of runs: NOT enforced") for line in lines)
-    assert status == 0
-
-
 def test_what_is_wrong_on_this_cluster_is_found(
     server: ApiServer, installed: Release, minio: api.MinioServer, tmp_path: Path
 ) -> None:

@@ -58,10 +58,6 @@ def leaderboard(namespace: str, phase: str = "practice") -> Object:
     }
 
 
-def patch(kind: str, name: str, namespace: str, body: Object, *more: str) -> list[str]:
-    return ["patch", kind, name, "-n", namespace, "--type=merge", "-p", json.dumps(body), *more]
-
-
 def test_what_a_team_may_do(server: ApiServer, releases: Releases) -> None:
     releases("may", teams("may"))
     red = "may-red"
@@ -128,14 +124,11 @@ def test_what_the_operator_may_do(server: ApiServer, releases: Releases) -> None
     server.create(config_map(red), as_user=participant(red))
 
     server.ok("get", "submissions", "-n", red, as_user=me)
-    server.ok(
-        *patch("submission", "first", red, {"metadata": {"finalizers": ["alcove.dev/runs"]}}), as_user=me
-    )
-    server.ok(*patch("submission", "first", red, {"metadata": {"finalizers": None}}), as_user=me)
-    server.ok(
-        *patch("submission", "first", red, {"status": {"phase": "Queued"}}, "--subresource=status"),
-        as_user=me,
-    )
+    api = "/apis/alcove.dev/v1alpha1/namespaces"
+    mine = f"{api}/{red}/submissions/first"
+    for finalizers in (["alcove.dev/runs"], None):
+        assert server.patch(mine, {"metadata": {"finalizers": finalizers}}, as_user=me) == 200
+    assert server.patch(f"{mine}/status", {"status": {"phase": "Queued"}}, as_user=me) == 200
     server.ok("get", "configmap", "first", "-n", red, as_user=me)
     # A Role may grant its own Namespace object.
     labels = json.loads(server.ok("get", "namespace", red, "-o", "json", as_user=me))["metadata"]["labels"]
@@ -143,8 +136,10 @@ def test_what_the_operator_may_do(server: ApiServer, releases: Releases) -> None
     server.refused("get", "namespace", "kube-system", as_user=me)
     for kind in ("competitions", "datasets", "leaderboards", "jobs", "pods"):
         server.ok("get", kind, "-n", "op", as_user=me)
-    usage = {"status": {"running": 1}}
-    server.ok(*patch("competition", "op", "op", usage, "--subresource=status"), as_user=me)
+    body: Object = {"status": {"running": 1}}
+    assert server.patch(f"{api}/op/competitions/op/status", body, as_user=me) == 200
+    assert server.patch(f"{api}/op/datasets/digits/status", {"status": {"nTest": 1}}, as_user=me) == 200
+    assert server.patch(f"{api}/op/competitions/op", {"spec": {"capacity": 9}}, as_user=me) == 403
     server.ok("create", "job", "x", "--image=x", "-n", "op", as_user=me)
     server.ok("delete", "job", "x", "-n", "op", as_user=me)
     server.ok("create", "secret", "generic", "r-1", "-n", "op", as_user=me)
