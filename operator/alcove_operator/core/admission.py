@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alcove_crds.competition import Phase
@@ -21,6 +21,7 @@ from alcove_operator.core.model import (
     Settings,
     SubmissionView,
 )
+from alcove_operator.core.runs import RECHECK
 from alcove_operator.core.status import ADMITTED, condition, with_condition
 
 
@@ -48,7 +49,12 @@ def step(
     status, spec = submission.status, submission.spec
     found = _obstacle(submission, competition, datasets, facts, now)
     if found is not None:
-        return _obstructed(status, found, settings, now)
+        outcome = _obstructed(status, found, settings, now)
+        if competition is None or facts.code is None or outcome.requeue_at is None:
+            return outcome
+        # What the code lacked may be there by now.
+        again = (AdmitCode(competition.spec.limits.bundle_bytes),)
+        return replace(outcome, actions=again, requeue_at=min(outcome.requeue_at, now + RECHECK))
     # What follows only asks the types: an obstacle was found above where any is missing.
     assert spec is not None
     assert competition is not None

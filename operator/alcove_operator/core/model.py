@@ -183,8 +183,9 @@ class Settings:
     scorer_version: str
     unschedulable_seconds: int = 86400
     """How long a pod may wait for a free node before that counts as a fault of the platform."""
-    seal_seconds: int = 120
-    """For what follows the budget: kill, last copy, seal."""
+    overhead_seconds: int = 240
+    """For what is in neither the start timeout nor the budget: loading libraries before the go; kill, last copy
+    and seal after the end."""
     grace_seconds: int = 60
     """After its deadline, an unreachable pod is taken for dead this much later."""
     waiting_seconds: int = 60

@@ -56,14 +56,15 @@ def reconcile(
     settle = _settle(submission, competition, rules, now)
     if old.phase == "Rejected":
         return Outcome(old, settle)
+    seen = replace(submission, status=old.model_copy(update={"observed_generation": submission.generation}))
     if old.admitted_at is None:
-        return _finished(submission, admission.step(submission, competition, datasets, facts, settings, now))
+        return _finished(submission, admission.step(seen, competition, datasets, facts, settings, now))
     if rules is None:
         # Nothing is judged without rules; what runs goes on, and is judged when they are back.
         missing = "" if old.phase in statuses.ENDED else "CompetitionMissing"
         return Outcome(old.model_copy(update={"cause": missing or old.cause}), settle)
     by_alias = datasets_by_alias(rules, datasets)
-    outcome = _run(World(submission, rules, by_alias, mine, theirs, facts, settings, now))
+    outcome = _run(World(seen, rules, by_alias, mine, theirs, facts, settings, now))
     return _finished(submission, replace(outcome, actions=(*outcome.actions, *settle)))
 
 
@@ -94,8 +95,7 @@ def _settle(
 
 def _finished(submission: SubmissionView, outcome: Outcome) -> Outcome:
     """The status in the form in which the API server gives it back, and the Events of the change."""
-    seen = outcome.status.model_copy(update={"observed_generation": submission.generation})
-    normal = statuses.normalized(seen)
+    normal = statuses.normalized(outcome.status)
     events = statuses.events(submission.status, normal)
     return replace(outcome, status=normal, actions=(*outcome.actions, *events))
 

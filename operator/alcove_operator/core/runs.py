@@ -138,7 +138,7 @@ def creation(alias: str, attempt: int, world: World) -> CreateRun:
 
 def active_deadline(rules: Rules, settings: Settings) -> int:
     """Of the pod, in seconds from when its node takes it."""
-    return rules.spec.start_timeout_seconds + rules.phase.budget.seconds + settings.seal_seconds
+    return rules.spec.start_timeout_seconds + rules.phase.budget.seconds + settings.overhead_seconds
 
 
 def _attempt(run: RunStatus, world: World) -> Step:

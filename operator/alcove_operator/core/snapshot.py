@@ -181,11 +181,11 @@ def _container(raw: Raw | None) -> ContainerView | None:
     shown = ended or running or _map(_map(raw, "lastState"), "terminated")
     return ContainerView(
         name=str(raw.get("name", "")),
-        running=bool(running),
+        running="running" in state,
         started_at=_time(shown.get("startedAt")),
         waiting_reason=str(waiting.get("reason") or ""),
         waiting_message=str(waiting.get("message") or ""),
-        terminated=bool(ended),
+        terminated="terminated" in state,
         terminated_reason=str(shown.get("reason") or ""),
         exit_code=_int(shown.get("exitCode")),
         signal=_int(shown.get("signal")),

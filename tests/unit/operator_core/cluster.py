@@ -6,7 +6,6 @@ them, and an operator that crashes keeps nothing but what it wrote.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -49,12 +48,16 @@ FATES = {
 NEVER_WENT = frozenset({"bad-bundle", "stage-fault", "stuck-pulling", "no-room", "no-pod"})
 
 
-class Crash(Exception):
+class CrashError(Exception):
     """The operator is killed here."""
 
 
-class Away(Exception):
+class AwayError(Exception):
     """The store does not answer."""
+
+
+def _copy(raw: Any) -> Any:
+    return json.loads(json.dumps(raw))
 
 
 def stamp(moment: datetime) -> str:
@@ -147,14 +150,14 @@ class Cluster:
     def deliver(self, kinds: Iterable[str]) -> None:
         for kind in kinds:
             if kind == "submission":
-                self.cache[kind] = copy.deepcopy(self.submission)
+                self.cache[kind] = _copy(self.submission)
             elif kind == "competition":
                 self.cache[kind] = self.usage if self.competition_there else None
                 self.competition_missed |= not self.competition_there
             elif kind == "jobs":
-                self.cache[kind] = copy.deepcopy(list(self.jobs.values()))
+                self.cache[kind] = _copy(list(self.jobs.values()))
             else:
-                self.cache[kind] = [copy.deepcopy(pod.raw) for pod in self.pods if not pod.gone]
+                self.cache[kind] = _copy([pod.raw for pod in self.pods if not pod.gone])
 
     # The operator.
 
@@ -201,7 +204,7 @@ class Cluster:
         left = crash_after
         try:
             if left == 0:
-                raise Crash
+                raise CrashError
             changed = outcome.status != view.status
             if (outcome.fenced or changed) and not self._write(view, outcome.status):
                 return False
@@ -209,12 +212,12 @@ class Cluster:
                 if left is not None:
                     left -= 1
                     if left == 0:
-                        raise Crash
+                        raise CrashError
                 self._perform(action)
-        except Crash:
+        except CrashError:
             self._restart()
             return True
-        except Away:
+        except AwayError:
             return False
         return changed or any(not isinstance(a, model.ListLive | model.ReadCurve) for a in outcome.actions)
 
@@ -249,39 +252,10 @@ class Cluster:
 
     def _perform(self, action: model.Action) -> None:
         match action:
-            case model.AddFinalizer():
-                if self.submission is not None and names.FINALIZER not in self._finalizers():
-                    self._finalizers().append(names.FINALIZER)
-                    self._touch()
-            case model.RemoveFinalizer():
-                if self.submission is not None and names.FINALIZER in self._finalizers():
-                    self._finalizers().remove(names.FINALIZER)
-                    self._touch()
-                    if "deletionTimestamp" in self.submission["metadata"]:
-                        self.submission = None
-            case model.AdmitCode():
-                self._need_store()
-                self.facts = replace(self.facts, code=self.code)
-            case model.CountUsage():
-                if not self.competition_there:
-                    return
-                found = usage.count(
-                    self.usage, self.spec.limits, action.team, action.submission_uid, self.now
-                )
-                if isinstance(found, QuotaRefusal):
-                    self.facts = replace(self.facts, usage_refused=found)
-                else:
-                    self.usage = found
-            case model.SettleUsage():
-                self.usage = usage.settle(
-                    self.usage,
-                    action.team,
-                    action.submission_uid,
-                    action.compute_seconds,
-                    action.refund,
-                    action.admitted_at,
-                )
-                self.facts = replace(self.facts, settled=True)
+            case model.AddFinalizer() | model.RemoveFinalizer():
+                self._finalize(add=isinstance(action, model.AddFinalizer))
+            case model.CountUsage() | model.SettleUsage():
+                self._use(action)
             case model.CreateRun():
                 self._create(action.job, dict(action.labels), action.active_deadline_seconds)
             case model.StartScoring():
@@ -295,8 +269,37 @@ class Cluster:
             case _:
                 self._stored(action)
 
+    def _finalize(self, add: bool) -> None:
+        if self.submission is None or add == (names.FINALIZER in self._finalizers()):
+            return
+        self.submission["metadata"]["finalizers"] = [names.FINALIZER] if add else []
+        self._touch()
+        if not add and "deletionTimestamp" in self.submission["metadata"]:
+            self.submission = None
+
+    def _use(self, action: model.CountUsage | model.SettleUsage) -> None:
+        if isinstance(action, model.SettleUsage):
+            what = (
+                action.team,
+                action.submission_uid,
+                action.compute_seconds,
+                action.refund,
+                action.admitted_at,
+            )
+            self.usage = usage.settle(self.usage, *what)
+            self.facts = replace(self.facts, settled=True)
+        elif self.competition_there:
+            found = usage.count(self.usage, self.spec.limits, action.team, action.submission_uid, self.now)
+            if isinstance(found, QuotaRefusal):
+                self.facts = replace(self.facts, usage_refused=found)
+            else:
+                self.usage = found
+
     def _stored(self, action: model.Action) -> None:
         match action:
+            case model.AdmitCode():
+                self._need_store()
+                self.facts = replace(self.facts, code=self.code)
             case model.WriteVerdict(verdict):
                 self._need_store()
                 old = self.verdicts.setdefault(verdict.alias, verdict)
@@ -316,7 +319,7 @@ class Cluster:
 
     def _need_store(self) -> None:
         if not self.store_up:
-            raise Away
+            raise AwayError
 
     def _finalizers(self) -> list[str]:
         assert self.submission is not None

@@ -150,7 +150,7 @@ def _report(cluster: Cluster, pod: Pod, end: str | None) -> None:
     recorder = pod.raw["status"]["initContainerStatuses"][0]
     report = RecorderReport(
         go_at=cluster.now - timedelta(seconds=10),
-        end=End(cause=end, ended_ns=10 * 10**9) if end else None,  # type: ignore[arg-type]
+        end=End(cause=end, ended_ns=10 * 10**9) if end else None,
         snapshots=0 if pod.fate == "nothing" else 3,
         refused=0,
         overshoot_ns=0,

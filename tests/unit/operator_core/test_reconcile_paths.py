@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -95,7 +95,7 @@ def check_history(cluster: Cluster) -> None:
         assert 0 <= team.today <= 1
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scenario=SCENARIO, steps=st.lists(STEPS, max_size=80), feedback=st.sampled_from(("live", "final")))
 def test_every_path_ends_the_same(
     scenario: list[list[str]], steps: list[tuple[str, object]], feedback: str
@@ -121,24 +121,15 @@ def test_every_path_ends_the_same(
     refund = {e[1] for e in ends.values() if e[3] == "Failed"} == {"Platform"}
     assert (team.total, team.today, team.settling) == (0 if refund else 1, 0 if refund else 1, ())
     if {e[3] for e in ends.values()} == {"Done"}:
-        assert team.compute_seconds == 2 * sum(
-            (run_end(r) - run_start(r)).total_seconds() for r in status["runs"]
-        )
+        assert team.compute_seconds == 2 * sum(seconds(run) for run in status["runs"])
 
 
-def run_start(run: dict[str, str]):  # type: ignore[no-untyped-def]
-    from datetime import datetime
-
-    return datetime.fromisoformat(run["startedAt"].replace("Z", "+00:00"))
-
-
-def run_end(run: dict[str, str]):  # type: ignore[no-untyped-def]
-    from datetime import datetime
-
-    return datetime.fromisoformat(run["endedAt"].replace("Z", "+00:00"))
+def seconds(run: dict[str, str]) -> float:
+    start, end = (datetime.fromisoformat(run[k].replace("Z", "+00:00")) for k in ("startedAt", "endedAt"))
+    return (end - start).total_seconds()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scenario=SCENARIO, before=st.lists(STEPS, max_size=60), after=st.lists(STEPS, max_size=20))
 def test_deleting_leaves_nothing_behind(
     scenario: list[list[str]], before: list[tuple[str, object]], after: list[tuple[str, object]]
@@ -158,7 +149,7 @@ def test_deleting_leaves_nothing_behind(
         assert all(not team.settling for team in cluster.usage.usage)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scenario=SCENARIO, steps=st.lists(STEPS, max_size=60))
 def test_a_blind_phase_tells_nothing_before_its_reveal(
     scenario: list[list[str]], steps: list[tuple[str, object]]

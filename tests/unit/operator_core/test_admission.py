@@ -1,0 +1,167 @@
+"""What is wrong with a Submission is said once, with what to do."""
+
+# Tables read best with one row a line.
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from alcove_crds.competition import CompetitionSpec, CompetitionStatus, TeamUsage
+from alcove_crds.submission import SubmissionSpec, SubmissionStatus
+from alcove_operator.core import names
+from alcove_operator.core.model import (
+    AddFinalizer,
+    AdmitCode,
+    CodeFact,
+    CompetitionView,
+    CountUsage,
+    DatasetView,
+    Facts,
+    Outcome,
+    QuotaRefusal,
+    SubmissionView,
+)
+from alcove_operator.core.reconcile import reconcile
+from alcove_operator.core.status import condition
+from tests.unit.operator_core.cluster import CODE, SETTINGS, START, UID
+
+OWN = {"image": {"reference": "reg/team/x@sha256:" + "a" * 64, "command": ["/run"]}}
+BUNDLE = {"bundle": {"sha256": CODE}}
+READY = DatasetView("ds", "digits", "d" * 64, "e" * 64, True, "", 100, 3)
+
+
+def submission(code: dict[str, Any] = BUNDLE, phase: str = "practice", **more: Any) -> SubmissionView:
+    spec = {"competition": {"namespace": "comp", "name": "cup"}, "phase": phase, "code": code}
+    base = SubmissionView(
+        uid=UID,
+        namespace="team-a",
+        name="first",
+        generation=1,
+        resource_version="1",
+        created_at=START,
+        deleting=False,
+        finalizers=(names.FINALIZER,),
+        spec=SubmissionSpec.model_validate(spec),
+        status=SubmissionStatus(),
+    )
+    return replace(base, **more)
+
+
+def competition(
+    usage: TeamUsage | None = None, images: tuple[str, ...] = (), **phase: Any
+) -> CompetitionView:
+    practice = {"name": "practice", "datasets": ["ds"], "budget": {"seconds": 30}, **phase}
+    spec = {"phases": [practice], "limits": {"perDay": 1}, "images": {"allowed": images}}
+    status = CompetitionStatus(usage=(usage,) if usage else ())
+    return CompetitionView("comp", "cup", "u", CompetitionSpec.model_validate(spec), status)
+
+
+def judge(
+    view: SubmissionView, where: CompetitionView | None, facts: Facts, *datasets: DatasetView, after: int = 0
+) -> Outcome:
+    now = START + timedelta(seconds=after)
+    return reconcile(view, where, {d.name: d for d in datasets}, (), (), facts, SETTINGS, now)
+
+
+TEAM = Facts(team_member=True)
+COUNTED = TeamUsage(team="team-a", total=1, day="2026-01-05", today=1, settling=(UID,))
+LATER, EARLIER = START + timedelta(hours=1), START - timedelta(hours=1)
+
+REJECTED = [
+    ("Invalid", submission(spec=None, invalid="code: missing"), competition(), TEAM, "code: missing"),
+    ("PhaseMissing", submission(phase="final"), competition(), TEAM, "practice"),
+    ("PhaseNotOpen", submission(), competition(opensAt=LATER), TEAM, "2026-01-05T13:00:00Z"),
+    ("PhaseClosed", submission(), competition(closesAt=EARLIER), TEAM, "2026-01-05T11:00:00Z"),
+    ("ImageNotAllowed", submission(OWN), competition(), TEAM, "model.py"),
+    ("ImageNotAllowed", submission(OWN), competition(images=("other/",)), TEAM, "other/"),
+    ("QuotaExceeded", submission(), competition(COUNTED.model_copy(update={"settling": ("other",)})), TEAM, "2026-01-06"),
+    ("QuotaExceeded", submission(), competition(), replace(TEAM, usage_refused=QuotaRefusal("total", "All used.")), "All used."),
+    ("DigestMismatch", submission(), competition(), replace(TEAM, code=CodeFact(False, reason="DigestMismatch", message="Upload it again.")), "Upload"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "view", "where", "facts", "remedy"), REJECTED)
+def test_rejected_at_once_with_a_remedy(
+    reason: str, view: SubmissionView, where: CompetitionView, facts: Facts, remedy: str
+) -> None:
+    outcome = judge(view, where, facts, READY)
+    found = condition(outcome.status, "Admitted")
+    assert outcome.status.phase == "Rejected"
+    assert outcome.status.cause == reason
+    assert found is not None
+    assert (found.status, found.reason) == ("False", reason)
+    assert remedy in found.message
+    again = judge(replace(view, status=outcome.status), where, facts, READY, after=9999)
+    assert (again.status, again.actions, again.requeue_at) == (outcome.status, (), None)
+
+
+@pytest.mark.parametrize(
+    ("reason", "where", "facts"),
+    [
+        ("CompetitionMissing", None, TEAM),
+        ("NotATeam", competition(), Facts(team_member=False)),
+        ("CodeMissing", competition(), replace(TEAM, code=CodeFact(False, reason="CodeMissing", wait=True))),
+    ],
+)
+def test_what_may_come_a_moment_later_is_waited_for(
+    reason: str, where: CompetitionView | None, facts: Facts
+) -> None:
+    first = judge(submission(), where, facts, READY)
+    assert (first.status.phase, first.status.cause) == ("", reason)
+    assert first.requeue_at is not None
+    assert START < first.requeue_at <= START + timedelta(seconds=60)
+    waiting = submission(status=first.status)
+    assert judge(waiting, where, facts, READY, after=59).status == first.status
+    assert judge(waiting, where, facts, READY, after=60).status.phase == "Rejected"
+    assert judge(waiting, competition(), TEAM, READY, after=60).actions[0] == AdmitCode(536870912)
+
+
+def test_code_that_is_waited_for_is_looked_for_again() -> None:
+    facts = replace(TEAM, code=CodeFact(False, reason="CodeMissing", message="", wait=True))
+    outcome = judge(submission(), competition(), facts, READY)
+    assert AdmitCode(536870912) in outcome.actions
+    assert outcome.requeue_at == START + timedelta(seconds=5)
+
+
+def test_what_only_the_organizer_can_mend_is_waited_for_without_end() -> None:
+    outcome = judge(submission(), competition(), TEAM, after=0)
+    assert (outcome.status.phase, outcome.status.cause) == ("", "DatasetsMissing")
+    assert judge(submission(status=outcome.status), competition(), TEAM, after=10**6).status.phase == ""
+    twice = competition(datasets=["ds", "ds2"])
+    double = judge(submission(), twice, TEAM, READY, replace(READY, name="ds2"))
+    assert double.status.cause == "AliasesNotUnique"
+
+
+def test_the_way_in() -> None:
+    assert judge(submission(finalizers=()), competition(), TEAM, READY).actions == (AddFinalizer(),)
+    asks = judge(submission(), competition(), TEAM, READY)
+    assert isinstance(asks.actions[0], AdmitCode)
+    accepted = replace(TEAM, code=CodeFact(True, CODE, 10))
+    counts = judge(submission(status=asks.status), competition(), accepted, READY)
+    assert isinstance(counts.actions[0], CountUsage)
+    assert counts.fenced
+    admitted = judge(submission(status=counts.status), competition(COUNTED), accepted, READY).status
+    assert (admitted.phase, admitted.code_sha256, admitted.progress) == ("Queued", CODE, "0/1")
+    assert [run.dataset for run in admitted.runs] == ["digits"]
+
+
+def test_an_image_of_ones_own_needs_no_copy_of_code() -> None:
+    where = competition(images=("reg/team/",))
+    assert isinstance(judge(submission(OWN), where, TEAM, READY).actions[0], CountUsage)
+
+
+def test_a_dataset_that_is_not_ready_burns_nothing() -> None:
+    accepted = replace(TEAM, code=CodeFact(True, CODE, 10), granted=frozenset({"digits"}))
+    admitted = judge(submission(), competition(COUNTED), accepted, READY).status
+    broken = replace(READY, ready=False, reason="The solution has 3 rows, not 100.")
+    outcome = judge(submission(status=admitted), competition(COUNTED), accepted, broken)
+    (run,) = outcome.status.runs
+    assert (run.phase, run.attempt) == ("Queued", 0)
+    assert "digits is not ready" in run.message
+    assert "3 rows" in run.message
+    assert not [a for a in outcome.actions if a.key.startswith("run/")]

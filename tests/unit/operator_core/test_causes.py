@@ -1,0 +1,152 @@
+"""Why an attempt ended, and who pays: one row for each thing that can be seen."""
+
+# Tables read best with one row a line.
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from alcove_crds.documents import End, RecorderReport
+from alcove_operator.core.causes import Context, cause_of, stop_cause
+from alcove_operator.core.model import ContainerView, JobView, PodView
+from tests.unit.operator_core.cluster import START
+
+LATER = START + timedelta(seconds=40)
+
+
+def ended(name: str, code: int, reason: str = "", restarts: int = 0) -> ContainerView:
+    return ContainerView(
+        name,
+        started_at=START,
+        terminated=True,
+        terminated_reason=reason or ("Completed" if code == 0 else "Error"),
+        exit_code=code,
+        finished_at=START + timedelta(seconds=30),
+        restarts=restarts,
+    )
+
+
+def waiting(name: str, reason: str, message: str) -> ContainerView:
+    return ContainerView(name, waiting_reason=reason, waiting_message=message)
+
+
+def report(
+    end: str | None, *, go: bool = True, oom: int = 0, code: int = 0, signal: int = 0
+) -> RecorderReport:
+    return RecorderReport(
+        go_at=START if go else None,
+        end=End(cause=end, code=code, signal=signal, ended_ns=1) if end else None,
+        snapshots=3,
+        refused=0,
+        overshoot_ns=0,
+        head=None,
+        manifest_sha256=None,
+        oom_kills=oom,
+    )
+
+
+def pod(**more: Any) -> PodView:
+    base = PodView("p", "u", "j", START, "Failed", node="n1", scheduled_at=START, active_deadline_seconds=300)
+    return replace(base, **more)
+
+
+MAIN_KILLED = ended("main", 137)
+AFTER_GO: dict[str, Any] = {"stage": ended("stage", 0)}
+RECORDER = ended("recorder", 0)
+
+ROWS: list[tuple[str, PodView | None, str, str]] = [
+    ("the pod vanished", None, "PodGone", "Platform"),
+    ("finished", pod(main=ended("main", 0), report=report("finished")), "Finished", ""),
+    ("finished, report lost in the shutdown", pod(main=ended("main", 0), recorder=ended("recorder", 137)), "Finished", ""),
+    ("budget", pod(main=ended("main", 12), report=report("budget")), "DeadlineReached", "Participant"),
+    ("budget by the exit status alone", pod(main=ended("main", 12)), "DeadlineReached", "Participant"),
+    ("budget, a child was OOM-killed before", pod(main=ended("main", 12, "OOMKilled"), report=report("budget", oom=1)), "DeadlineReached", "Participant"),
+    ("recorder saw the end of the connection only", pod(main=ended("main", 12), report=report("recorder-saw-eof")), "DeadlineReached", "Participant"),
+    ("preempted after its end", pod(main=ended("main", 0), report=report("finished"), disruption="PreemptionByScheduler"), "Finished", ""),
+    ("exit code", pod(main=ended("main", 10), report=report("failed", code=1)), "ExitCode", "Participant"),
+    ("signal", pod(main=ended("main", 11), report=report("signalled", signal=11)), "Signalled", "Participant"),
+    ("kubelet says OOM", pod(main=ended("main", 137, "OOMKilled")), "OutOfMemory", "Participant"),
+    ("the cgroup counted an OOM kill", pod(main=ended("main", 11), report=report("signalled", oom=1)), "OutOfMemory", "Participant"),
+    ("a child OOM-killed, the program failed of it", pod(main=ended("main", 10), report=report("failed", oom=1)), "OutOfMemory", "Participant"),
+    ("killed, nothing explains it", pod(main=MAIN_KILLED, **AFTER_GO), "Signalled", "Participant"),
+    ("killed before the go", pod(main=MAIN_KILLED, report=report(None, go=False)), "NeverStarted", "Platform"),
+    ("preempted", pod(main=ended("main", 11), report=report("signalled"), disruption="PreemptionByScheduler"), "Preempted", "Platform"),
+    ("drained", pod(main=ended("main", 10), report=report("failed"), disruption="EvictionByEvictionAPI"), "Preempted", "Platform"),
+    ("failed before it was preempted", pod(main=ended("main", 10), report=report("failed"), disruption="PreemptionByScheduler", disruption_at=LATER), "ExitCode", "Participant"),
+    ("taint manager", pod(disruption="DeletionByTaintManager"), "NodeLost", "Platform"),
+    ("evicted for node pressure", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED), "Preempted", "Platform"),
+    ("evicted for its own disk use", pod(reason="Evicted", message="out exceeds", main=MAIN_KILLED), "DiskOverrun", "Participant"),
+    ("deleted from outside", pod(main=ended("main", 11), report=report("signalled"), deleted_at=START), "PodGone", "Platform"),
+    ("failed before it was deleted", pod(main=ended("main", 10), report=report("failed"), deleted_at=LATER), "ExitCode", "Participant"),
+    ("bad bundle", pod(stage=ended("stage", 3)), "BadBundle", "Participant"),
+    ("staging fault", pod(stage=ended("stage", 4)), "StagingFault", "Platform"),
+    ("stage out of memory", pod(stage=ended("stage", 137, "OOMKilled")), "StagingFault", "Platform"),
+    ("deadline while staging", pod(stage=ended("stage", 137), reason="DeadlineExceeded"), "NeverStarted", "Platform"),
+    ("backstop after the go", pod(main=MAIN_KILLED, reason="DeadlineExceeded", **AFTER_GO), "DeadlineReached", "Participant"),
+    ("recorder gone before the go", pod(main=ended("main", 20), report=report(None, go=False)), "RecorderLost", "Platform"),
+    ("recorder crashed, the kubelet says so", pod(main=ended("main", 20), recorder=ended("recorder", 1)), "RecorderLost", "Platform"),
+    ("recorder crashed after the end", pod(main=ended("main", 0), recorder=ended("recorder", 1)), "RecorderLost", "Platform"),
+    ("recorder restarted", pod(main=ended("main", 20), recorder=ended("recorder", 0, restarts=1)), "RecorderLost", "Platform"),
+    ("recorder said to be lost, nothing confirms it", pod(main=ended("main", 20), recorder=RECORDER, report=report("recorder-saw-eof")), "RecorderUnreachable", "Participant"),
+    ("node shut down", pod(reason="NodeShutdown", main=MAIN_KILLED), "NodeLost", "Platform"),
+    ("never reported, past its deadline", pod(phase="Running", main=ContainerView("main", running=True, started_at=START)), "NodeLost", "Platform"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("seen", "cause", "payer"), [r[1:] for r in ROWS], ids=[r[0] for r in ROWS])
+def test_cause(seen: PodView | None, cause: str, payer: str) -> None:
+    found = cause_of(seen, Context())
+    assert (found.name, found.charged_to) == (cause, payer)
+
+
+@pytest.mark.parametrize(("own", "payer"), [(True, "Participant"), (False, "Platform")])
+def test_who_brought_the_image_bears_that_it_does_not_start(own: bool, payer: str) -> None:
+    for seen in (pod(main=ended("main", 21)), pod(main=ended("main", 128, "StartError"))):
+        found = cause_of(seen, Context(own_image=own))
+        assert (found.name, found.charged_to) == ("CouldNotStart", payer)
+
+
+def test_a_lost_node_excuses_no_program_that_had_failed_before() -> None:
+    lost = Context(lost_nodes=frozenset({"n1"}))
+    assert cause_of(pod(main=ended("main", 10), report=report("failed")), lost).name == "ExitCode"
+    assert cause_of(pod(main=MAIN_KILLED), lost).name == "NodeLost"
+
+
+def test_a_full_spool_is_the_platforms_only_while_the_store_is_known_to_be_away() -> None:
+    seen = pod(
+        reason="Evicted", message='Usage of EmptyDir volume "spool" exceeds the limit', main=MAIN_KILLED
+    )
+    assert cause_of(seen, Context(store_away=True)).name == "StoreAway"
+    assert cause_of(seen, Context()).name == "DiskOverrun"
+
+
+JOB = JobView("j", "ju", "s", "run", "d", 1, START)
+TIMEOUT, PATIENCE = timedelta(seconds=120), timedelta(days=1)
+NOT_FOUND = waiting("main", "ErrImagePull", "rpc error: code = NotFound desc = failed to pull: not found")
+REGISTRY_AWAY = waiting("main", "ImagePullBackOff", "dial tcp: lookup registry: no such host")
+STUCK: dict[str, Any] = {"phase": "Pending"}
+
+STOPS: list[tuple[str, PodView | None, bool, tuple[str, str, timedelta] | None]] = [
+    ("no pod", None, False, ("NeverStarted", "Platform", TIMEOUT)),
+    ("waits for a GPU", pod(**STUCK, scheduled_at=None, unschedulable="Insufficient nvidia.com/gpu"), False, ("NeverStarted", "Platform", PATIENCE)),
+    ("pulling", pod(**STUCK), False, ("NeverStarted", "Platform", TIMEOUT)),
+    ("own image is not there", pod(**STUCK, main=NOT_FOUND), True, ("ImageNotFound", "Participant", timedelta(0))),
+    ("own image, its registry is away", pod(**STUCK, main=REGISTRY_AWAY), True, ("ImageNotFound", "Participant", TIMEOUT)),
+    ("our image is not there", pod(**STUCK, main=NOT_FOUND), False, ("ImagePull", "Platform", TIMEOUT)),
+    ("our recorder's image, beside an own image", pod(**STUCK, recorder=waiting("recorder", "ErrImagePull", "not found")), True, ("ImagePull", "Platform", TIMEOUT)),
+    ("own image cannot be created", pod(**STUCK, main=waiting("main", "CreateContainerError", "no such user")), True, ("CouldNotStart", "Participant", TIMEOUT)),
+    ("runs", pod(phase="Running", main=ContainerView("main", running=True, started_at=START)), False, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("seen", "own", "expected"), [r[1:] for r in STOPS], ids=[r[0] for r in STOPS])
+def test_what_a_pod_that_does_not_start_is_stopped_for(
+    seen: PodView | None, own: bool, expected: tuple[str, str, timedelta] | None
+) -> None:
+    found = stop_cause(JOB, seen, Context(own_image=own), TIMEOUT, PATIENCE)
+    assert (found and (found[0].name, found[0].charged_to, found[1] - START)) == expected
