@@ -7,7 +7,6 @@ from collections.abc import Callable
 from importlib import import_module
 
 from alcove_datasets.errors import DatasetsError
-
 from alcove_scorer import jobs
 from alcove_scorer.errors import DamagedError, InputError, ScorerError
 

@@ -16,7 +16,6 @@ from alcove_crds.documents import (
     ScoreRequest,
     Verdict,
 )
-
 from alcove_scorer.curves import NANO, Point, Rules, counted_seconds
 from alcove_scorer.errors import DamagedError
 from alcove_scorer.feedback import Shown, shown

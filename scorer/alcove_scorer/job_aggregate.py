@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from minio import Minio
+from pydantic import ValidationError
+
 from alcove_crds import keys
 from alcove_crds.documents import AggregateRequest, ScoreResult
 from alcove_crds.leaderboard import LeaderboardStatus
 from alcove_datasets.errors import StoreNotFoundError
 from alcove_datasets.store import connect, get_bytes, put_bytes, put_json
-from minio import Minio
-from pydantic import ValidationError
-
 from alcove_scorer import jobs
 from alcove_scorer.board import Board, as_document, as_status, make_board
 from alcove_scorer.errors import DamagedError, StoreAwayError

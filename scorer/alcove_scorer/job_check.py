@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from pydantic import ValidationError
+
 from alcove_crds import keys
 from alcove_crds.documents import CheckRequest, CheckResult, DatasetManifest, FileEntry
 from alcove_datasets.check import PartCheck, result
 from alcove_datasets.errors import DatasetsError, FormatError, StoreNotFoundError
 from alcove_datasets.metadata import METADATA_FILE, Metadata, read_metadata
 from alcove_datasets.store import connect, get_bytes, stream
-from pydantic import ValidationError
-
 from alcove_scorer import jobs
 from alcove_scorer.errors import InputError
 from alcove_scorer.metrics import metric

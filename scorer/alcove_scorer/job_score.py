@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
+from threading import Thread
 from typing import TypeVar
 
 from alcove_crds import keys
 from alcove_crds.documents import LiveCurve, LiveRun, ScoreRequest, ScoreResult
 from alcove_datasets.errors import StoreError
 from alcove_datasets.store import connect, put_bytes
-
 from alcove_scorer import SCORER_VERSION, jobs
 from alcove_scorer.curves import Rules, rules
 from alcove_scorer.errors import StoreAwayError
@@ -53,6 +54,8 @@ def score(request: ScoreRequest, runs: Runs) -> ScoreResult:
         for dataset, solution in zip(request.datasets, solutions, strict=True)
     ]
     live = LiveWriter(runs, request)
+    # Matplotlib takes a second to load: meanwhile, so that nobody waits for it at the end.
+    Thread(target=import_module, args=("alcove_scorer.pictures",), daemon=True).start()
     while True:
         for follower in followers:
             _patiently(follower.advance)
@@ -103,7 +106,7 @@ class LiveWriter:
 def _publish(
     request: ScoreRequest, runs: Runs, settings: Rules, followers: list[RunFollower], result: ScoreResult
 ) -> None:
-    from alcove_scorer.pictures import run_svg  # Matplotlib: a second to load, and only the end needs it
+    from alcove_scorer.pictures import run_svg
     from alcove_scorer.report import ReportRun, number, report_html
 
     sections = []

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from pydantic import ValidationError
+
 from alcove_crds.documents import Document
 from alcove_crds.keys import SOLUTIONS_BUCKET
 from alcove_datasets.store import StoreConfig
-from pydantic import ValidationError
-
 from alcove_scorer.errors import InputError
 
 DONE, UNSOUND, WRONG, DAMAGED, AWAY = 0, 1, 2, 3, 4

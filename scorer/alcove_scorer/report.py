@@ -9,8 +9,8 @@ from datetime import datetime
 from itertools import pairwise
 
 import jinja2
-from alcove_crds.documents import ScoredRun, ScoreRequest, Verdict
 
+from alcove_crds.documents import ScoredRun, ScoreRequest, Verdict
 from alcove_scorer.curves import Point, Rules
 
 MAX_REFUSED = 100

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from alcove_crds.documents import Manifest
 from pydantic import ValidationError
 
+from alcove_crds.documents import Manifest
 from alcove_scorer.curves import NANO, Rules, axis, counted_seconds
 from alcove_scorer.errors import InputError
 from alcove_scorer.predictions import Kind, kind_of, parse_solution

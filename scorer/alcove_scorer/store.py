@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
+
+from minio import Minio
+from pydantic import ValidationError
 
 from alcove_crds import keys
 from alcove_crds.documents import End, Manifest, Record, ScoreDataset, Verdict
 from alcove_datasets.errors import StoreConflictError, StoreNotFoundError
 from alcove_datasets.store import get_bytes, put_if_absent, store_errors, stream
-from minio import Minio
-from pydantic import ValidationError
-
 from alcove_scorer.curves import NANO
 from alcove_scorer.errors import DamagedError, InputError
 from alcove_scorer.metrics import Solution
@@ -38,6 +38,8 @@ class Runs:
     bucket: str
     solutions_bucket: str
     uid: str
+    buffer: list[bytearray] = field(default_factory=lambda: [bytearray()], compare=False, repr=False)
+    """Holds one snapshot after the other: fresh memory for each costs as much as scoring it."""
 
     def solution(self, dataset: ScoreDataset) -> Solution:
         """Raises DamagedError unless it is what the request says."""
@@ -90,10 +92,12 @@ class Runs:
                 return
             yield self._document(Record, name, self.get(self.bucket, name))
 
-    def snapshot(self, prefix: str, record: Record) -> bytearray:
-        """The bytes of a prediction, checked against its record while they come in."""
+    def snapshot(self, prefix: str, record: Record) -> memoryview:
+        """The bytes of a prediction, checked against its record while they come in; good until the next call."""
         key = keys.snapshot(prefix, record.seq)
-        data, end, digest = bytearray(record.bytes), 0, hashlib.sha256()
+        if len(self.buffer[0]) < record.bytes:
+            self.buffer[0] = bytearray(record.bytes)
+        data, end, digest = memoryview(self.buffer[0])[: record.bytes], 0, hashlib.sha256()
         try:
             for piece in stream(self.store, self.bucket, key):
                 if end + len(piece) > record.bytes:

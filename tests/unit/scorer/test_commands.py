@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
+from typer.testing import CliRunner, Result
+
 from alcove_crds.documents import End, Manifest, Record
 from alcove_scorer.cli import rank_command, score_command
-from typer.testing import CliRunner, Result
 
 DATA = Path(__file__).parent / "data"
 NANO = 10**9

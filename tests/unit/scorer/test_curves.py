@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from alcove_scorer.curves import Point, Rules, alc, axis, counted_seconds, rules, standing
 from alcove_scorer.errors import InputError
 from alcove_scorer.feedback import shown
-from hypothesis import given
-from hypothesis import strategies as st
 
 HACKATHON = rules(1200, "hackathon")
 AUTODL = rules(1200, "autodl")

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from alcove_scorer.errors import InputError
-from alcove_scorer.metrics import BalancedAccuracy, Metric, NormalizedAUC, metric
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+
+from alcove_scorer.errors import InputError
+from alcove_scorer.metrics import BalancedAccuracy, Metric, NormalizedAUC, metric
 
 from .strategies import solved
 

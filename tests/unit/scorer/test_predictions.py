@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from alcove_scorer.errors import InputError, PredictionError
-from alcove_scorer.predictions import Kind, parse_prediction, parse_solution
 from hypothesis import example, given
 from hypothesis import strategies as st
+
+from alcove_scorer.errors import InputError, PredictionError
+from alcove_scorer.predictions import Kind, parse_prediction, parse_solution
 
 from .strategies import solved
 

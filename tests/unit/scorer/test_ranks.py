@@ -5,6 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import stats
+
 from alcove_scorer.errors import InputError
 from alcove_scorer.ranks import (
     METHODS,
@@ -15,10 +20,6 @@ from alcove_scorer.ranks import (
     rank,
 )
 from alcove_scorer.significance import critical_difference, friedman, kendall_w
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
-from scipy import stats
 
 DATA = Path(__file__).parent / "data"
 cells = st.sampled_from([0.1, 0.5, 0.5, -0.2, 0.0]) | st.floats(-1, 0.99)

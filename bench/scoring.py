@@ -1,0 +1,215 @@
+"""Speed and memory of the scorer, each beside what it is measured against in the same run.
+
+    python bench/scoring.py [--quick]
+
+The job's figures need the pinned MinIO (built on first use by tests/cluster).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from minio import Minio
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+
+from alcove_crds import keys
+from alcove_crds.documents import (
+    Feedback,
+    Record,
+    ScoreDataset,
+    ScoreRequest,
+    Scoring,
+    StoreCredentials,
+    Verdict,
+)
+from alcove_scorer.metrics import BalancedAccuracy, NormalizedAUC
+from alcove_scorer.ranks import bootstrap_intervals, rank
+from tests.cluster.minio import MinioServer, minio_server
+
+FETCH = """
+import hashlib, resource, sys, time
+from minio import Minio
+endpoint, access, secret, prefix, count = sys.argv[1:]
+store = Minio(endpoint=endpoint, access_key=access, secret_key=secret, secure=False, region="us-east-1")
+for seq in range(int(count)):
+    response = store.get_object("alcove", f"{prefix}/snap/{seq:08d}.bin")
+    digest = hashlib.sha256()
+    for piece in response.stream(1 << 20):
+        digest.update(piece)
+    response.close(); response.release_conn()
+"""
+PEAK = (
+    "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:]); "
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
+)
+
+
+def seconds(action: Callable[[], Any], repeats: int) -> float:
+    """Median wall-clock time."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def row(name: str, ours: float, theirs: float | None, against: str, goal: str) -> None:
+    ratio = "" if theirs is None else f"{max(theirs / ours, ours / theirs):8.1f}×"
+    other = "" if theirs is None else f"{theirs:9.3f} s"
+    print(f"{name:<34} {ours:9.3f} s {other:>12} {ratio:>9}  {against}; goal {goal}", flush=True)
+
+
+def metrics(solution: np.ndarray, prediction: np.ndarray, repeats: int) -> None:
+    labels = range(solution.shape[1])
+    row(
+        "mean balanced accuracy",
+        seconds(lambda: BalancedAccuracy().score(solution, prediction), 5 * repeats),
+        seconds(
+            lambda: [balanced_accuracy_score(solution[:, j], prediction[:, j] >= 0.5) for j in labels],
+            repeats,
+        ),
+        "scikit-learn by label",
+        "50× faster",
+    )
+    row(
+        "NAUC",
+        seconds(lambda: NormalizedAUC().score(solution, prediction), repeats),
+        seconds(lambda: roc_auc_score(solution, prediction, average="macro"), repeats),
+        'roc_auc_score(average="macro")',
+        "5× faster",
+    )
+
+
+def ranks(repeats: int) -> None:
+    scores = np.random.default_rng(1).random((10_000, 10))
+    row(
+        "ranks, 1,000 resamples, 10,000×10",
+        seconds(lambda: (rank(scores), bootstrap_intervals(scores, resamples=1000)), repeats),
+        None,
+        "",
+        "1 s",
+    )
+
+
+def job(solution: np.ndarray, prediction: np.ndarray, snapshots: int) -> None:
+    with minio_server(lambda _: None) as server, tempfile.TemporaryDirectory() as folder:
+        store = Minio(
+            endpoint=server.endpoint, access_key=server.access_key, secret_key=server.secret_key, secure=False
+        )
+        request, size = fill(store, solution, prediction, snapshots)
+        prefix = keys.attempt_prefix(request.submission_uid, "one", 1, "pod")
+        fetch = [sys.executable, "-c", FETCH, server.endpoint, server.access_key, server.secret_key, prefix]
+        environment = environment_of(server, request, Path(folder))
+        # Once each to warm the page cache, then in turn.
+        ours, theirs, peak = [], [], 0
+        for _ in range(3):
+            theirs.append(seconds(lambda: subprocess.run([*fetch, str(snapshots)], check=True), 1))
+            start = time.perf_counter()
+            scorer = [sys.executable, "-c", PEAK, sys.executable, "-m", "alcove_scorer", "score"]
+            done = subprocess.run(scorer, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+            ours.append(time.perf_counter() - start)
+            peak = max(peak, int(done.stdout.split()[-1]) * 1024)
+        row(
+            f"score job, {snapshots} × {size / 1e6:.0f} MB",
+            statistics.median(ours),
+            statistics.median(theirs),
+            "fetching and hashing the same bytes",
+            "at most 1.5× slower",
+        )
+        print(
+            f"{'peak memory of that job':<34} {peak / 1e6:9.0f} MB {peak / size:20.2f}×  one snapshot; goal under 4×"
+        )
+
+
+def fill(store: Minio, solution: np.ndarray, prediction: np.ndarray, count: int) -> tuple[ScoreRequest, int]:
+    for bucket in (keys.MAIN_BUCKET, keys.SOLUTIONS_BUCKET):
+        store.make_bucket(bucket)
+
+    def put(bucket: str, key: str, data: bytes) -> None:
+        store.put_object(bucket, key, io.BytesIO(data), len(data))
+
+    text = np.full((solution.shape[0], 2 * solution.shape[1]), ord(" "), np.uint8)
+    text[:, ::2] = solution + ord("0")
+    text[:, -1] = ord("\n")
+    sha256 = hashlib.sha256(text.tobytes()).hexdigest()
+    put(keys.SOLUTIONS_BUCKET, keys.solution(sha256), text.tobytes())
+    file = io.BytesIO()
+    np.save(file, prediction)
+    data = file.getvalue()
+    digest = hashlib.sha256(data).hexdigest()
+    prefix = keys.attempt_prefix("uid", "one", 1, "pod")
+    previous = None
+    for seq in range(count):
+        record = Record(
+            seq=seq, name=f"{seq}.npy", kind="npy", seen_ns=seq * 10**9, t_ns=seq * 10**9, sha256=digest,
+            bytes=len(data), previous=previous,
+        )  # fmt: skip
+        previous = record.digest()
+        put(keys.MAIN_BUCKET, keys.snapshot(prefix, seq), data)
+        put(keys.MAIN_BUCKET, keys.record(prefix, seq), record.canonical())
+    verdict = Verdict(
+        submission_uid="uid", alias="one", attempt=1, pod_uid="pod", phase="Done", cause="", charged_to=""
+    )
+    put(keys.MAIN_BUCKET, keys.verdict("uid", "one"), verdict.canonical())
+    n_test, n_labels = solution.shape
+    dataset = ScoreDataset(alias="one", name="one", solution_sha256=sha256, n_test=n_test, n_labels=n_labels)
+    request = ScoreRequest(
+        submission_uid="uid", namespace="n", submission="s", competition="c", phase="p", budget_seconds=1200,
+        scoring=Scoring(), feedback=Feedback(), datasets=(dataset,),
+    )  # fmt: skip
+    return request, len(data)
+
+
+def environment_of(server: MinioServer, request: ScoreRequest, folder: Path) -> dict[str, str]:
+    credentials = folder / "credentials.json"
+    document = StoreCredentials(access_key=server.access_key, secret_key=server.secret_key)
+    credentials.write_bytes(document.canonical())
+    return {
+        **os.environ,
+        "ALCOVE_STORE_ENDPOINT": server.url,
+        "ALCOVE_STORE_REGION": "us-east-1",
+        "ALCOVE_STORE_BUCKET": keys.MAIN_BUCKET,
+        "ALCOVE_STORE_CREDENTIALS": str(credentials),
+        "ALCOVE_REQUEST": request.canonical().decode(),
+        "ALCOVE_TERMINATION_LOG": str(folder / "termination"),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the examples, 5 snapshots")
+    quick = parser.parse_args().quick
+    shape = (10_000, 100) if quick else (100_000, 100)
+    print(json.dumps({"at": datetime.now(UTC).isoformat(timespec="seconds"), "cores": os.cpu_count(),
+                      "machine": platform.machine(), "python": platform.python_version(),
+                      "numpy": np.__version__, "examples × labels": shape}))  # fmt: skip
+    rng = np.random.default_rng(0)
+    solution = rng.random(shape) < 0.1
+    prediction = rng.random(shape, dtype=np.float32)
+    repeats = 3
+    metrics(solution, prediction, repeats)
+    ranks(repeats)
+    job(solution, prediction, 5 if quick else 50)
+
+
+if __name__ == "__main__":
+    main()
