@@ -20,7 +20,7 @@ from alcove_crds.competition import CompetitionStatus
 from alcove_datasets.errors import StoreError
 from alcove_operator.api import COMPETITIONS, CONFIG_MAPS, EVENTS, JOBS, PODS, SUBMISSIONS, Api, Object
 from alcove_operator.config import Settings
-from alcove_operator.core import model, names, usage
+from alcove_operator.core import model, names, snapshot, usage
 from alcove_operator.core.model import Action, Facts, SubmissionView
 from alcove_operator.errors import ApiError, CodeError, OperatorError
 from alcove_operator.index import Index
@@ -146,11 +146,14 @@ class Executor:
     async def _list(self, submission_uid: str) -> model.LiveList:
         selector = f"{names.SUBMISSION_UID}={submission_uid}"
         namespace = self.settings.competition_namespace
+        asked = datetime.now(UTC)
         jobs, pods = await asyncio.gather(
             self.api.find_all(JOBS, namespace, selector), self.api.find_all(PODS, namespace, selector)
         )
-        of_jobs = (p["metadata"].get("labels", {}).get("batch.kubernetes.io/job-name", "") for p in pods)
-        return model.LiveList(frozenset(j["metadata"]["name"] for j in jobs), frozenset(of_jobs))
+        found = sorted(map(snapshot.pod_view, pods), key=lambda pod: pod.created_at)
+        return model.LiveList(
+            frozenset(j["metadata"]["name"] for j in jobs), {pod.job: pod for pod in found}, asked
+        )
 
     async def _finalizers(self, view: SubmissionView, add: bool) -> None:
         others = [f for f in view.finalizers if f != names.FINALIZER]

@@ -31,6 +31,7 @@ from alcove_operator.api import (
 from alcove_operator.config import Settings
 from alcove_operator.core import names, snapshot
 from alcove_operator.core.model import CompetitionView, DatasetView, JobView, PodView, SubmissionView
+from alcove_operator.errors import ApiError
 
 log = logging.getLogger(__name__)
 
@@ -159,20 +160,37 @@ class Index:
         return tables[resource]
 
 
-async def fill(index: Index, api: Api, settings: Settings) -> None:
-    """Lists everything anew: at the start, and now and then, since a deletion can be missed by a watch."""
-    teams = [n for n in settings.watched if n != settings.competition_namespace]
+async def fill(index: Index, api: Api, settings: Settings) -> list[str]:
+    """Lists everything anew: at the start, and now and then, since a deletion can be missed by a watch.
+
+    Returns the teams' namespaces that can be read: one that was deleted, or whose Role is gone, must not keep all
+    other teams waiting.
+    """
 
     async def one(resource: Resource, namespace: str, selector: str = "") -> None:
         before = index.refs(resource, namespace)
         index.replace(resource, before, await api.find_all(resource, namespace, selector))
 
+    async def team(namespace: str) -> bool:
+        try:
+            await one(SUBMISSIONS, namespace)
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            log.warning(
+                "The namespace %s is left out: %s Is it still there, and of the chart?", namespace, error
+            )
+            return False
+        return True
+
     own = settings.competition_namespace
+    teams = [namespace for namespace in settings.watched if namespace != own]
     await asyncio.gather(
-        *(one(SUBMISSIONS, team) for team in teams),
         *(one(resource, own) for resource in (COMPETITIONS, DATASETS, LEADERBOARDS)),
         *(one(resource, own, SELECTOR) for resource in (JOBS, PODS)),
     )
+    readable = await asyncio.gather(*(team(namespace) for namespace in teams))
+    return [namespace for namespace, can in zip(teams, readable, strict=True) if can]
 
 
 def keys_for(index: Index, resource: Resource, raw: Object) -> list[Key]:

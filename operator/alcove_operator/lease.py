@@ -16,7 +16,6 @@ from alcove_operator.api import LEASES, Api
 from alcove_operator.errors import ApiError, LeaseLostError
 
 DURATION = 15
-RENEW = 5.0
 RETRY = 1.0
 
 log = logging.getLogger(__name__)
@@ -33,7 +32,8 @@ class Lease:
     carries are another machine's.
     """
 
-    def __init__(self, api: Api, namespace: str, name: str, identity: str) -> None:
+    def __init__(self, api: Api, namespace: str, name: str, identity: str, duration: int = DURATION) -> None:
+        self._duration = duration
         self._api = api
         self._namespace = namespace
         self._name = name
@@ -41,8 +41,15 @@ class Lease:
         self._seen: tuple[str, float] = ("", 0.0)
 
     async def acquire(self) -> None:
-        """Waits until the Lease is ours."""
-        while not await self._try():
+        """Waits until the Lease is ours. Raises :class:`ApiError` where it can never be."""
+        while True:
+            try:
+                if await self._try():
+                    break
+            except ApiError as error:
+                if not error.retriable:
+                    raise
+                log.warning("The lease cannot be asked for yet: %s", error)
             await asyncio.sleep(RETRY)
         log.info("This operator, %s, holds the lease %s.", self._identity, self._name)
 
@@ -53,17 +60,18 @@ class Lease:
             LeaseLostError: another holds it, or it could not be renewed for as long as it lasts.
         """
         loop = asyncio.get_running_loop()
-        renewed = loop.time()
+        renewed, healthy = loop.time(), True
         while True:
-            await asyncio.sleep(RENEW if loop.time() - renewed < RENEW * 1.5 else RETRY)
+            await asyncio.sleep(self._duration / 3 if healthy else RETRY)
             try:
                 if not await self._try():
                     raise LeaseLostError("Another operator holds the lease.", consequence="This one stops.")
-                renewed = loop.time()
+                renewed, healthy = loop.time(), True
             except ApiError as error:
-                if loop.time() - renewed > DURATION - RETRY:
+                healthy = False
+                if loop.time() - renewed > self._duration - RETRY:
                     raise LeaseLostError(
-                        f"The lease could not be renewed for {DURATION} seconds: {error}",
+                        f"The lease could not be renewed for {self._duration} seconds: {error}",
                         consequence="This operator stops, and starts again.",
                     ) from error
 
@@ -86,7 +94,7 @@ class Lease:
             taken = holder != self._identity
             found["spec"] |= {
                 "holderIdentity": self._identity,
-                "leaseDurationSeconds": DURATION,
+                "leaseDurationSeconds": self._duration,
                 "renewTime": _now(),
                 **({"acquireTime": _now()} if taken else {}),
                 "leaseTransitions": int(found["spec"].get("leaseTransitions") or 0) + taken,
@@ -104,7 +112,7 @@ class Lease:
         now = asyncio.get_running_loop().time()
         if version != self._seen[0]:
             self._seen = (version, now)
-        return now - self._seen[1] > float(found["spec"].get("leaseDurationSeconds") or DURATION)
+        return now - self._seen[1] > float(found["spec"].get("leaseDurationSeconds") or self._duration)
 
     def _fresh(self) -> dict[str, Any]:
         return {
@@ -113,7 +121,7 @@ class Lease:
             "metadata": {"name": self._name, "namespace": self._namespace},
             "spec": {
                 "holderIdentity": self._identity,
-                "leaseDurationSeconds": DURATION,
+                "leaseDurationSeconds": self._duration,
                 "acquireTime": _now(),
                 "renewTime": _now(),
                 "leaseTransitions": 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -78,9 +79,13 @@ class Metrics:
         )
 
     def observe(
-        self, view: SubmissionView, new: SubmissionStatus, competition: CompetitionView | None
+        self,
+        view: SubmissionView,
+        new: SubmissionStatus,
+        competition: CompetitionView | None,
+        created: Mapping[str, datetime],
     ) -> None:
-        """Counts what a written change of status says."""
+        """Counts what a written change of status says. ``created``: of the newest Job of each run, by alias."""
         phase = competition.phase(view.spec.phase) if competition and view.spec else None
         now = datetime.now(UTC)
         if competition is None or phase is None or blind(phase, now):
@@ -88,7 +93,11 @@ class Metrics:
         labels = (competition.name, phase.name)
         before = {run.dataset: run for run in view.status.runs}
         for run in new.runs:
-            self._run(before.get(run.dataset, RunStatus(dataset=run.dataset)), run, labels, now)
+            old = before.get(run.dataset, RunStatus(dataset=run.dataset))
+            self._run(old, run, labels, now)
+            if run.started_at and not old.started_at and run.dataset in created:
+                waited = (run.started_at - created[run.dataset]).total_seconds()
+                self.start_time.labels(*labels).observe(waited)
 
     def _run(self, old: RunStatus, new: RunStatus, labels: tuple[str, str], now: datetime) -> None:
         if old.attempt == 0 and new.attempt == 1 and new.queued_at is not None:

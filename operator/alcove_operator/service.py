@@ -50,6 +50,7 @@ class Service:
 
     def __post_init__(self) -> None:
         settings = self.settings
+        self.api.count = lambda verb, plural: self.metrics.api_requests.labels(verb, plural).inc()
         config = StoreConfig(
             settings.store_endpoint, settings.store_region, settings.store_bucket, settings.store_credentials
         )
@@ -75,7 +76,7 @@ class Service:
         """
         began = time.monotonic()
         await self.lease.acquire()
-        await fill(self.index, self.api, self.settings)
+        watched = await fill(self.index, self.api, self.settings)
         if self.settings.metrics_port:
             start_http_server(self.settings.metrics_port, registry=self.metrics.registry)
         for key in self.index.all_keys():
@@ -83,10 +84,10 @@ class Service:
         log.info(
             "The operator started in %.1f s and watches %d namespaces.",
             time.monotonic() - began,
-            len(self.settings.watched),
+            len(watched) + 1,
         )
         loops: list[Coroutine[Any, Any, None]] = [
-            *operators(self.index, self.queue, self.settings),
+            *operators(self.index, self.queue, self.settings, watched),
             self.queue.run(self.work, WORKERS),
             self.lease.hold(),
             self._resync(),
@@ -165,14 +166,9 @@ class Service:
                     log.warning("The store answers, but not as it should: %s", error)
 
     async def _measure(self) -> None:
-        counted: dict[str, int] = {}
         while True:
             self.metrics.work_age.set(self.queue.age)
             self.metrics.work_depth.set(self.queue.depth)
-            for request, count in self.api.requests.items():
-                verb, resource = request.split(" ", 1)
-                self.metrics.api_requests.labels(verb, resource).inc(count - counted.get(request, 0))
-                counted[request] = count
             await asyncio.sleep(1.0)
 
 

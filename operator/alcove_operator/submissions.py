@@ -176,7 +176,9 @@ class Submissions:
             self.queue.add(key)
             return False
         self.index.apply(SUBMISSIONS, made)
-        self.metrics.observe(view, outcome.status, self._competition(view))
+        runs = sorted(self.index.jobs_of(view.uid), key=lambda job: job.attempt)
+        created = {job.alias: job.created_at for job in runs if job.role == names.RUN}
+        self.metrics.observe(view, outcome.status, self._competition(view), created)
         return True
 
     async def _observe(

@@ -102,11 +102,12 @@ def _login(**arguments: Any) -> Any:
     return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
 
 
-def operators(index: Index, queue: WorkQueue[Key], settings: Settings) -> list[Coroutine[None, None, None]]:
-    """One coroutine for the competition's namespace and one for those of the teams, each to be run for ever."""
+def operators(
+    index: Index, queue: WorkQueue[Key], settings: Settings, teams: Collection[str]
+) -> list[Coroutine[None, None, None]]:
+    """One coroutine for the competition's namespace, one for those of ``teams``; each is to be run for ever."""
     # Each event would be a line; what matters of it is said where it is acted on.
     logging.getLogger("kopf").setLevel(logging.WARNING)
-    teams = [n for n in settings.watched if n != settings.competition_namespace]
     health = f"http://0.0.0.0:{settings.health_port}/healthz" if settings.health_port else None
     found = [
         kopf.operator(
@@ -122,7 +123,7 @@ def operators(index: Index, queue: WorkQueue[Key], settings: Settings) -> list[C
             kopf.operator(
                 registry=registry(index, queue, IN_TEAMS),
                 settings=kopf_settings(),
-                namespaces=teams,
+                namespaces=list(teams),
                 standalone=True,
             )
         )

@@ -1,0 +1,108 @@
+"""The index: newest wins, lists never lose what came while they were under way; the census and who counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from alcove_crds.submission import SubmissionStatus
+from alcove_operator.api import SUBMISSIONS
+from alcove_operator.competitions import census, soundness
+from alcove_operator.core.model import CompetitionView
+from alcove_operator.core.snapshot import competition_view, submission_view
+from alcove_operator.index import Index, Key, keys_for
+from alcove_operator.rankings import counting
+from alcove_operator.submissions import whole_status
+
+SPEC = {
+    "competition": {"namespace": "hack", "name": "one"},
+    "phase": "practice",
+    "code": {"bundle": {"sha256": "a" * 64}},
+}
+
+
+def raw(name: str, version: int, team: str = "red", day: int = 1, **status: Any) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": team,
+            "uid": f"uid-{name}",
+            "resourceVersion": str(version),
+            "creationTimestamp": f"2026-01-{day:02}T00:00:00Z",
+            "generation": 1,
+        },
+        "spec": SPEC,
+        "status": status,
+    }
+
+
+def competition(**phase: Any) -> CompetitionView:
+    spec = {"phases": [{"name": "practice", "datasets": ["d"], "budget": {"seconds": 20}, **phase}]}
+    return competition_view({"metadata": {"name": "one", "namespace": "hack", "uid": "u"}, "spec": spec})
+
+
+def test_an_event_that_is_older_than_an_answer_changes_nothing() -> None:
+    index = Index()
+    index.apply(SUBMISSIONS, raw("a", 7, phase="Running"))
+    index.apply(SUBMISSIONS, raw("a", 5, phase="Queued"))
+    assert index.submissions["red", "a"].status.phase == "Running"
+
+
+def test_a_name_that_is_used_again_is_taken_in() -> None:
+    index = Index()
+    index.apply(SUBMISSIONS, raw("a", 7))
+    index.apply(SUBMISSIONS, raw("a", 8), deleted=True)
+    index.apply(SUBMISSIONS, raw("a", 9))
+    assert index.submissions["red", "a"].resource_version == "9"
+
+
+def test_a_list_drops_what_is_gone_but_not_what_came_since_it_was_asked_for() -> None:
+    index = Index()
+    index.apply(SUBMISSIONS, raw("gone", 1))
+    before = index.refs(SUBMISSIONS, "red")
+    index.apply(SUBMISSIONS, raw("came", 4))
+    index.replace(SUBMISSIONS, before, [raw("listed", 2)])
+    assert {name for _, name in index.submissions} == {"came", "listed"}
+
+
+def test_a_submission_concerns_itself_and_its_competition() -> None:
+    assert keys_for(Index(), SUBMISSIONS, raw("a", 1)) == [
+        Key("submission", "red", "a"),
+        Key("competition", "hack", "one"),
+    ]
+
+
+def test_the_census_counts_what_waits_and_what_holds_a_place() -> None:
+    runs = [{"dataset": "d"}, {"dataset": "e"}, {"dataset": "f", "attempt": 1, "phase": "Running"}]
+    runs += [{"dataset": "g", "attempt": 1, "phase": "Scoring"}]
+    views = [
+        submission_view(raw("a", 1, phase="Running", runs=runs)),
+        submission_view(raw("over", 1, phase="Done", runs=[{"dataset": "d", "attempt": 1, "phase": "Done"}])),
+    ]
+    found = census(views, frozenset({"d"}))
+    assert [(w.submission_uid, w.alias, w.team) for w in found.waiting] == [("uid-a", "d", "red")]
+    assert found.running == {("uid-a", "f"): "red"}
+    assert (found.queued, found.active) == ({"practice": 2}, {"practice": 1})
+
+
+def test_the_last_scored_submission_of_each_team_counts() -> None:
+    views = [
+        submission_view(raw("old", 1, day=1, scoringDigest="x")),
+        submission_view(raw("new", 1, day=2, scoringDigest="x")),
+        submission_view(raw("unscored", 1, day=3)),
+        submission_view(raw("other", 1, team="blue", day=4, scoringDigest="x")),
+    ]
+    assert [v.name for v in counting(views, "practice")] == ["new", "other"]
+    assert counting(views, "final") == []
+
+
+def test_a_missing_dataset_is_named() -> None:
+    status, reason, message = soundness(competition(), Index())
+    assert (status, reason) == ("False", "DatasetMissing")
+    assert "names the Dataset d" in message
+
+
+def test_a_status_patch_takes_away_what_has_no_value_and_holds_no_null_within_lists() -> None:
+    body = whole_status(SubmissionStatus.model_validate({"runs": [{"dataset": "d"}]}))
+    assert body["rank"] is None
+    assert "alc" not in body["runs"][0]
+    assert body.keys() >= {"phase", "runs", "conditions", "averageRank", "scoringDigest"}

@@ -1,0 +1,278 @@
+"""The run's Job: what the contracts and Pod Security's `restricted` level ask for, whatever is asked of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alcove_crds.competition import Resources
+from alcove_crds.documents import (
+    AggregateRequest,
+    CheckRequest,
+    RunConfig,
+    ScoreRequest,
+    Scoring,
+    StoreCredentials,
+)
+from alcove_operator import config
+from alcove_operator.core.model import CreateRun
+from alcove_operator.errors import SettingsError
+from alcove_operator.manifests import quantity_bytes, run_job, run_secret
+from alcove_operator.scorer_jobs import aggregate_job, check_job, score_job
+from alcove_scorer import SCORER_VERSION
+
+ENVIRONMENT = {
+    "ALCOVE_NAMESPACES": "hack, hack-red",
+    "ALCOVE_COMPETITION_NAMESPACE": "hack",
+    "ALCOVE_IMAGE_INGESTION": "alcove/ingestion:1",
+    "ALCOVE_IMAGE_RECORDER": "alcove/recorder:1",
+    "ALCOVE_IMAGE_STAGER": "alcove/stager:1",
+    "ALCOVE_IMAGE_SCORER": "alcove/scorer:1",
+    "ALCOVE_STORE_ENDPOINT": "http://minio:9000",
+    "ALCOVE_STORE_CREDENTIALS": "/alcove/store/credentials.json",
+}
+SETTINGS = config.from_environment(ENVIRONMENT)
+UID = "0123abcd-0000-0000-0000-000000000000"
+LABELS = {"alcove.dev/submission-uid": UID, "alcove.dev/role": "run"}
+
+
+def action(**changes: Any) -> CreateRun:
+    told = RunConfig(
+        submission_uid=UID,
+        alias="digits",
+        attempt=1,
+        data_sha256="a" * 64,
+        code_sha256="b" * 64,
+        budget_ns=20 * 10**9,
+        disclosed=changes.pop("disclosed", True),
+        n_test=100,
+        n_labels=10,
+    )
+    fields: dict[str, Any] = {
+        "job": "r-0123abcd-digits-1",
+        "submission_uid": UID,
+        "alias": "digits",
+        "attempt": 1,
+        "dataset": "digits",
+        "labels": LABELS,
+        "config": told,
+        "run_as": 1_234_567,
+        "image": None,
+        "command": (),
+        "resources": Resources(gpus=0, cpu="1", memory="1Gi", disk="1Gi"),
+        "allow_network": False,
+        "start_timeout_seconds": 900,
+        "active_deadline_seconds": 1040,
+    }
+    return CreateRun(**{**fields, **changes})
+
+
+def job(**changes: Any) -> dict[str, Any]:
+    return run_job(action(**changes), SETTINGS, {"note": "x"}, 10_000_000)
+
+
+def containers(made: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    spec = made["spec"]["template"]["spec"]
+    return {c["name"]: c for c in [*spec.get("initContainers", []), *spec["containers"]]}
+
+
+def environment(container: dict[str, Any]) -> dict[str, str]:
+    return {e["name"]: e.get("value", "<field>") for e in container["env"]}
+
+
+def mounts(container: dict[str, Any]) -> dict[str, tuple[str, bool]]:
+    return {m["mountPath"]: (m["name"], m.get("readOnly", False)) for m in container["volumeMounts"]}
+
+
+def requests() -> dict[str, dict[str, Any]]:
+    score = ScoreRequest(
+        submission_uid=UID,
+        namespace="hack-red",
+        submission="first",
+        competition="one",
+        phase="practice",
+        budget_seconds=20,
+        scoring=Scoring(),
+        feedback={"mode": "live"},
+        datasets=(),
+    )
+    board = AggregateRequest(
+        competition_namespace="hack",
+        competition="one",
+        phase="practice",
+        leaderboard="practice",
+        datasets=("digits",),
+        budget_seconds=20,
+        entries=(),
+    )
+    check = CheckRequest(dataset="digits", data_sha256="a" * 64, solution_sha256="b" * 64)
+    return {
+        "score": score_job("s-x", LABELS, score, SETTINGS),
+        "aggregate": aggregate_job("a-x", LABELS, board, SETTINGS),
+        "check": check_job("c-x", LABELS, check, SETTINGS),
+    }
+
+
+ALL = {
+    "run": job(),
+    "own image": job(image="x@sha256:" + "0" * 64, command=("run", "me")),
+    "gpu": job(resources=Resources(gpus=2)),
+    **requests(),
+}
+
+
+@pytest.mark.parametrize("made", ALL.values(), ids=ALL)
+def test_pods_are_restricted_with_a_read_only_root(made: dict[str, Any]) -> None:
+    spec = made["spec"]["template"]["spec"]
+    security = spec["securityContext"]
+    assert security["runAsNonRoot"] is True
+    assert security["runAsUser"] == security["runAsGroup"] == security["fsGroup"] > 0
+    assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not {"hostNetwork", "hostPID", "hostIPC", "hostUsers"} & spec.keys()
+    assert spec["enableServiceLinks"] is False
+    assert spec["restartPolicy"] == "Never"
+    assert {kind for v in spec["volumes"] for kind in v if kind != "name"} <= {"emptyDir", "secret"}
+    assert all("sizeLimit" in v["emptyDir"] for v in spec["volumes"] if "emptyDir" in v)
+    for container in containers(made).values():
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        }
+        assert container["imagePullPolicy"] == "IfNotPresent"
+        assert {"cpu", "memory"} <= container["resources"]["limits"].keys()
+
+
+@pytest.mark.parametrize("made", ALL.values(), ids=ALL)
+def test_only_the_aggregate_job_has_a_token(made: dict[str, Any]) -> None:
+    spec = made["spec"]["template"]["spec"]
+    expected = made is ALL["aggregate"]
+    assert spec["automountServiceAccountToken"] is expected
+    assert (spec["serviceAccountName"] == "alcove-aggregate") is expected
+
+
+@pytest.mark.parametrize("made", ALL.values(), ids=ALL)
+def test_pods_carry_the_labels_of_their_job(made: dict[str, Any]) -> None:
+    assert made["spec"]["template"]["metadata"]["labels"] == made["metadata"]["labels"] == LABELS
+
+
+def test_the_run_has_the_contracts_containers_and_mounts() -> None:
+    made = job()
+    spec = made["spec"]["template"]["spec"]
+    assert [c["name"] for c in spec["initContainers"]] == ["recorder", "stage"]
+    assert [c.get("restartPolicy") for c in spec["initContainers"]] == ["Always", None]
+    found = {name: mounts(c) for name, c in containers(made).items()}
+    assert found["main"] == {
+        "/alcove/bin": ("bin", True),
+        "/alcove/run": ("run", True),
+        "/alcove/data": ("data", True),
+        "/alcove/code": ("code", True),
+        "/alcove/out": ("out", False),
+        "/tmp": ("tmp", False),
+        "/dev/shm": ("shm", False),
+    }
+    assert found["recorder"]["/alcove/out"] == ("out", True)
+    assert found["recorder"]["/alcove/run"] == ("run", False)
+    assert found["stage"]["/alcove/run"] == ("run", True)
+    assert found["stage"]["/alcove/bin"] == ("bin", False)
+    volumes = {v["name"]: v for v in spec["volumes"]}
+    assert volumes["shm"]["emptyDir"]["medium"] == "Memory"
+    for name in ("recorder", "stage"):
+        items = volumes[f"{name}-store"]["secret"]["items"]
+        assert items == [{"key": f"{name}.json", "path": f"{name}.json"}]
+        assert environment(containers(made)[name])["ALCOVE_STORE_CREDENTIALS"].endswith(f"{name}.json")
+        told = RunConfig.model_validate_json(environment(containers(made)[name])["ALCOVE_RUN"])
+        assert told == action().config
+
+
+def test_the_participants_container_holds_no_credential_and_no_address() -> None:
+    main = containers(job())["main"]
+    assert not [m for m in main["volumeMounts"] if "store" in m["name"]]
+    assert environment(main) == {
+        "ALCOVE_DATA": "/alcove/data",
+        "ALCOVE_OUT": "/alcove/out",
+        "ALCOVE_CODE": "/alcove/code",
+        "ALCOVE_BUDGET": "20",
+        "HOME": "/tmp",
+        "USER": "participant",
+        "NVIDIA_VISIBLE_DEVICES": "void",
+    }
+
+
+def test_an_undisclosed_budget_is_nowhere_in_the_participants_container() -> None:
+    main = containers(job(disclosed=False))["main"]
+    assert "ALCOVE_BUDGET" not in environment(main)
+    assert "20" not in main["command"]
+
+
+def test_the_clock_starts_when_the_runner_asks_or_with_a_foreign_command() -> None:
+    ours = containers(job())["main"]["command"]
+    assert ours[: ours.index("--")][2:6] == ["--socket", "/alcove/run/go.sock", "--go", "runner"]
+    assert ours[ours.index("--") + 1 :] == ["/opt/alcove/bin/python", "-I", "-m", "alcove_ingestion"]
+    theirs = containers(ALL["own image"])["main"]
+    assert theirs["command"][4:6] == ["--go", "start"]
+    assert theirs["command"][theirs["command"].index("--") + 1 :] == ["run", "me"]
+    assert theirs["image"].startswith("x@sha256:")
+
+
+def test_the_network_is_closed_unless_the_competition_opens_it() -> None:
+    assert "--allow-network" not in containers(job())["main"]["command"]
+    assert "--allow-network" in containers(job(allow_network=True))["main"]["command"]
+
+
+def test_gpus_are_asked_for_and_otherwise_hidden() -> None:
+    main = containers(ALL["gpu"])["main"]
+    assert main["resources"]["limits"]["nvidia.com/gpu"] == "2"
+    assert main["resources"]["requests"]["nvidia.com/gpu"] == "2"
+    assert "NVIDIA_VISIBLE_DEVICES" not in environment(main)
+    assert "nvidia.com/gpu" not in containers(job())["main"]["resources"]["limits"]
+
+
+def test_one_pod_a_job_and_a_deadline_that_does_not_count_the_queue() -> None:
+    spec = job()["spec"]
+    assert (spec["backoffLimit"], spec["completions"], spec["parallelism"]) == (0, 1, 1)
+    assert spec["podReplacementPolicy"] == "Failed"
+    assert spec["podFailurePolicy"]["rules"][0]["action"] == "FailJob"
+    assert "activeDeadlineSeconds" not in spec
+    assert "ttlSecondsAfterFinished" not in spec
+    assert spec["template"]["spec"]["activeDeadlineSeconds"] == 1040
+
+
+@given(data=st.integers(0, 10**12), disk=st.sampled_from(["100Mi", "10Gi", "1Ti"]))
+def test_the_participant_never_pays_for_the_size_of_what_is_staged(data: int, disk: str) -> None:
+    made = run_job(action(resources=Resources(gpus=0, disk=disk)), SETTINGS, {}, data)
+    limits = containers(made)["main"]["resources"]["limits"]
+    volumes = {v["name"]: v["emptyDir"]["sizeLimit"] for v in made["spec"]["template"]["spec"]["volumes"][:6]}
+    assert int(volumes["data"]) >= data
+    staged = int(volumes["data"]) + int(volumes["code"]) + int(volumes["bin"]) + int(volumes["run"])
+    assert int(limits["ephemeral-storage"]) >= quantity_bytes(disk) + staged
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("10", 10), ("1k", 1000), ("2Ki", 2048), ("1.5Gi", 3 << 29), ("3T", 3 * 10**12)]
+)
+def test_quantities(text: str, value: int) -> None:
+    assert quantity_bytes(text) == value
+
+
+def test_the_secret_is_the_jobs() -> None:
+    given_out = StoreCredentials(access_key="a", secret_key="b")
+    made = run_secret("r-x", "job-uid", "hack", LABELS, given_out, given_out)
+    owner = made["metadata"]["ownerReferences"][0]
+    assert (owner["kind"], owner["name"], owner["uid"]) == ("Job", "r-x", "job-uid")
+    assert made["data"].keys() == {"stage.json", "recorder.json"}
+
+
+def test_a_missing_setting_is_named_with_all_others() -> None:
+    with pytest.raises(SettingsError) as caught:
+        config.from_environment({"ALCOVE_NAMESPACES": "a", "ALCOVE_STORE_ENDPOINT": "minio:9000"})
+    for name in ("ALCOVE_COMPETITION_NAMESPACE", "ALCOVE_IMAGE_SCORER", "ALCOVE_STORE_ENDPOINT"):
+        assert name in str(caught.value)
+
+
+def test_operator_and_scorer_agree_on_the_scorers_version() -> None:
+    assert SETTINGS.scorer_version == SCORER_VERSION
+    assert SETTINGS.watched == ("hack", "hack-red")
