@@ -29,7 +29,7 @@ class Entry(StatusModel):
     submission_uid: Annotated[str, Field(max_length=64)]
     average_rank: float
     rank_low: float | None = None
-    """Lower end of the bootstrap interval of the average rank."""
+    """Lower end of the 95 % bootstrap interval of the rank, resampling datasets."""
     rank_high: float | None = None
     scores: Annotated[tuple[DatasetScore, ...], Field(max_length=64)] = ()
 
