@@ -43,7 +43,7 @@ def step(
     if not settled:
         actions.append(usage.settlement(submission, rules_of(submission, competition), now))
     dead = {name for name, pod in pods.items() if runs.is_dead(pod, settings, now)}
-    seen = live is None or bool(live.jobs) or bool(live.pods - dead) or bool(jobs)
+    seen = live is None or bool(live.jobs) or bool(live.pods.keys() - dead) or bool(jobs)
     if seen or pods.keys() - dead or not settled:
         look = (ListLive(submission.uid),) if not jobs else ()
         return Outcome(submission.status, (*actions, *look), now + runs.RECHECK)

@@ -169,11 +169,13 @@ class ScoreFault:
 
 @dataclass(frozen=True)
 class LiveList:
-    """What a direct list (not the cache) found of one Submission, by name of the Job."""
+    """What a direct list (not the cache) found of one Submission."""
 
     jobs: frozenset[str]
-    pods: frozenset[str]
-    """Jobs of which a pod exists, ended or not."""
+    pods: Mapping[str, PodView]
+    """By name of the Job, ended ones too."""
+    at: datetime
+    """When the list was asked for."""
 
 
 @dataclass(frozen=True)
@@ -190,9 +192,6 @@ class Settings:
     """After its deadline, an unreachable pod is taken for dead this much later."""
     waiting_seconds: int = 60
     """How long a Submission waits for a Competition, a label or a ConfigMap that may come a moment later."""
-
-
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -217,7 +216,7 @@ class Facts:
     """Whether the operator itself could not reach the store at some time during the last attempt."""
     curve: LiveCurve | None = None
     score: ScoreResult | ScoreFault | None = None
-    log_tails: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    log_tails: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """By Job name; "" where there was no output, or none could be read."""
     lost_nodes: frozenset[str] = frozenset()
     """Nodes that are NotReady, or gone."""

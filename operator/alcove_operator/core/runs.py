@@ -142,39 +142,50 @@ def active_deadline(rules: Rules, settings: Settings) -> int:
 
 
 def _attempt(run: RunStatus, world: World) -> Step:
-    """An attempt under way: shows how far it is, and sets ``cause`` when its end is decided."""
+    """An attempt under way: shows how far it is, and sets ``cause`` when its end is decided.
+
+    What the clock decides, and not the pod, is decided on a direct list made after that moment: in an old view a
+    pod that has long finished still seems to be starting.
+    """
     name = names.run_job(world.uid, run.dataset, run.attempt)
     job, pod, live = world.jobs.get(name), world.pods.get(name), world.facts.live
     if pod is None:
         return _without_pod(run, name, job, world)
     run = run.model_copy(update={"pod_uid": pod.uid})
     context = _context(world)
-    if is_dead(pod, world.settings, world.now):
+    if pod.terminal:
         return Step(_end(run, causes.cause_of(pod, context), pod))
     if job is None and live is not None and name not in live.pods:
         return Step(_end(run, causes.cause_of(None, context), pod))
     run = _progress(run, pod, world)
-    wakeups = [dead_at(pod, world.settings)] if dead_at(pod, world.settings) else []
-    stop = _stop(job, pod, context, world)
-    if stop is not None:
-        cause, at = stop
-        if world.now >= at:
-            return Step(_end(run, cause, pod))
-        wakeups.append(at)
-    return Step(run, requeue_at=_earliest(wakeups))
+    stop, dead = _stop(job, pod, context, world), dead_at(pod, world.settings)
+    due = _earliest([stop[1] if stop else None, dead])
+    if due is None or world.now < due:
+        return Step(run, requeue_at=due)
+    look = Step(run, (ListLive(world.uid),), world.now + RECHECK)
+    if live is None or live.at < due or name not in live.pods:
+        return look
+    seen = live.pods[name]
+    if is_dead(seen, world.settings, world.now):
+        return Step(_end(run, causes.cause_of(seen, context), seen))
+    stop = _stop(job, seen, context, world)
+    return Step(_end(run, stop[0], seen)) if stop is not None and world.now >= stop[1] else look
 
 
 def _without_pod(run: RunStatus, name: str, job: JobView | None, world: World) -> Step:
     """No pod in the cache: not yet there, not yet seen, or gone. Only a direct list tells."""
     live, again = world.facts.live, world.now + RECHECK
+    due = None
     if job is not None and not job.finished and not run.pod_uid:
         stop = _stop(job, None, _context(world), world)
-        if stop is None or world.now < stop[1]:
-            return Step(run, requeue_at=stop[1] if stop else None)
-        return Step(_end(run, stop[0], None))
+        due = stop[1] if stop else None
+        if due is None or world.now < due:
+            return Step(run, requeue_at=due)
     look = Step(run, (ListLive(world.uid),), again)
-    if live is None or name in live.pods:
+    if live is None or name in live.pods or (due is not None and live.at < due):
         return look
+    if due is not None and stop is not None:
+        return Step(_end(run, stop[0], None))
     if run.pod_uid or (job is not None and job.finished):
         return Step(_end(run, causes.cause_of(None, _context(world)), None))
     if name in live.jobs or job is not None:
@@ -241,7 +252,7 @@ def _ended(run: RunStatus, world: World) -> Step:
     name = names.run_job(world.uid, run.dataset, run.attempt)
     job, pod, live = world.jobs.get(name), world.pods.get(name), world.facts.live
     stop = (DeleteJob(name, run.cause),) if job is not None and not job.deleting else ()
-    gone = job is None and pod is None and live is not None and name not in live.jobs | live.pods
+    gone = job is None and pod is None and live is not None and name not in live.jobs | live.pods.keys()
     failed_alone = pod is None and job is not None and job.finished and live and name not in live.pods
     if not (gone or failed_alone or (pod and (is_dead(pod, world.settings, world.now)))):
         look = (ListLive(world.uid),) if pod is None else ()

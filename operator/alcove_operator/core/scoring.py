@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from alcove_crds.documents import Feedback, ScoreDataset, ScoredRun, ScoreRequest, ScoreResult, Scoring
 from alcove_crds.submission import CurvePoint, RunStatus, SubmissionStatus
@@ -245,9 +245,11 @@ def _scored(status: SubmissionStatus, reason: str, message: str, world: World) -
 
 
 def _not_scored(status: SubmissionStatus, reason: str, message: str, world: World) -> SubmissionStatus:
+    """Why not yet. Once it is scored, the condition says whether that is shown, and nothing else."""
     kept = statuses.condition(status, statuses.SCORED)
-    value: Literal["True", "False"] = "True" if kept is not None and kept.status == "True" else "False"
-    return statuses.with_condition(status, statuses.SCORED, value, reason, message, world.now)
+    if kept is not None and kept.status == "True":
+        return status
+    return statuses.with_condition(status, statuses.SCORED, "False", reason, message, world.now)
 
 
 def _is_shown(status: SubmissionStatus, world: World) -> bool:

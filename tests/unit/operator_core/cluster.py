@@ -264,8 +264,9 @@ class Cluster:
             case model.DeleteJob():
                 self._delete(action.job)
             case model.ListLive():
-                pods = {pod.raw["metadata"]["labels"]["job-name"] for pod in self.pods if not pod.gone}
-                self.facts = replace(self.facts, live=LiveList(frozenset(self.jobs), frozenset(pods)))
+                views = [snapshot.pod_view(pod.raw) for pod in self.pods if not pod.gone]
+                live = LiveList(frozenset(self.jobs), {pod.job: pod for pod in views}, self.now)
+                self.facts = replace(self.facts, live=live)
             case _:
                 self._stored(action)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from alcove_operator.core import names
@@ -26,6 +26,13 @@ STEPS = st.one_of(
 )
 FATE = st.sampled_from(sorted(FATES))
 SCENARIO = st.lists(st.lists(FATE, min_size=3, max_size=3), min_size=1, max_size=3)
+
+
+ROUND = ("round", None)
+OLD_PODS = [*[ROUND] * 4, ("kubelet", 0), ROUND, ("wait", 1000), ("reconcile", None)]
+"""The cached pod is much older than the start timeout, while the pod itself has long finished."""
+GONE_DATASET = [ROUND] * 3 + [("wait", 31), ROUND, ROUND, ROUND, ("away", "datasets_there"), ROUND, ROUND]
+"""The dataset is taken away between the score and the reveal."""
 
 
 def play(cluster: Cluster, step: tuple[str, object]) -> None:
@@ -97,6 +104,7 @@ def check_history(cluster: Cluster) -> None:
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scenario=SCENARIO, steps=st.lists(STEPS, max_size=80), feedback=st.sampled_from(("live", "final")))
+@example([["nothing", "no-room", "exit"]], OLD_PODS, "final")
 def test_every_path_ends_the_same(
     scenario: list[list[str]], steps: list[tuple[str, object]], feedback: str
 ) -> None:
@@ -151,6 +159,7 @@ def test_deleting_leaves_nothing_behind(
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scenario=SCENARIO, steps=st.lists(STEPS, max_size=60))
+@example([["deadline", "exit", "exit"]], GONE_DATASET)
 def test_a_blind_phase_tells_nothing_before_its_reveal(
     scenario: list[list[str]], steps: list[tuple[str, object]]
 ) -> None:
