@@ -110,16 +110,21 @@ class Metadata:
 
 
 def read_metadata(path: Path) -> Metadata:
-    """Reads a ``metadata.textproto``.
+    """Reads a ``metadata.textproto``; see :func:`parse_metadata`."""
+    try:
+        return parse_metadata(path.read_bytes(), str(path))
+    except FileNotFoundError:
+        raise FormatError(str(path), "the file is missing", remedy="Name a folder that holds it.") from None
+
+
+def parse_metadata(data: bytes, where: str) -> Metadata:
+    """Reads the bytes of a ``metadata.textproto``. ``where`` is for messages.
 
     Raises:
-        FormatError: the file is missing, is no such text, or describes what this format does not have.
+        FormatError: it is no such text, or describes what this format does not have.
     """
-    where = str(path)
     try:
-        spec = text_format.Parse(path.read_text("utf-8"), format_pb2.DataSpecification())
-    except FileNotFoundError:
-        raise FormatError(where, "the file is missing", remedy="Name a folder that holds it.") from None
+        spec = text_format.Parse(data, format_pb2.DataSpecification())
     except (text_format.ParseError, UnicodeDecodeError) as error:
         raise FormatError(where, f"not a metadata text: {error}", remedy="Correct the line.") from None
     if len(spec.matrix_spec) != 1:

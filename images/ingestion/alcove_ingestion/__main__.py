@@ -11,7 +11,8 @@ import importlib.util
 import io
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from alcove_ingestion.errors import IngestionError, SettingsError
@@ -37,14 +38,27 @@ def main() -> int:
 def _preload(names: str) -> None:
     from alcove_ingestion import runner  # noqa: F401  # Brings NumPy, Pillow and the reader.
 
-    for name in names.split(","):
-        if name and importlib.util.find_spec(name) is not None:
-            importlib.import_module(name)
+    with _silenced(sys.stderr.fileno()):
+        for name in names.split(","):
+            if name and importlib.util.find_spec(name) is not None:
+                importlib.import_module(name)
+
+
+@contextmanager
+def _silenced(descriptor: int) -> Iterator[None]:
+    """Drops what native code writes there: TensorFlow greets on stderr, whatever its log level is."""
+    kept, nowhere = os.dup(descriptor), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, descriptor)
+        yield
+    finally:
+        os.dup2(kept, descriptor)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _run(environment: Mapping[str, str], clock: Clock) -> int:
     from alcove_datasets.errors import DatasetsError
-
     from alcove_ingestion.runner import run
 
     data, code, out = (_folder(environment, name) for name in ("ALCOVE_DATA", "ALCOVE_CODE", "ALCOVE_OUT"))

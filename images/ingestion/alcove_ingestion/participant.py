@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from alcove_datasets.errors import DatasetsError
-
 from alcove_ingestion.errors import ModelError, ParticipantCodeError
 
 Framework = Literal["tensorflow", "numpy"]

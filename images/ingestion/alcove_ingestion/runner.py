@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from alcove_datasets.reader import Dataset, open_folder
-
 from alcove_ingestion.go import Clock
 from alcove_ingestion.metadata import ModelMetadata
 from alcove_ingestion.participant import Framework, framework_of, load_model_class, participant_code
