@@ -115,7 +115,7 @@ static void build(struct program *p, bool allow_network, pid_t supervisor)
     load(p, offsetof(struct seccomp_data, nr));
 #ifdef __x86_64__
     unless(p, BPF_JGE, 0x40000000 /* x32: the same calls by other numbers */, 1);
-    refuse(p, ENOSYS);
+    refuse(p, EPERM); /* told apart from a kernel that has no x32 */
 #endif
     for (size_t i = 0; i < COUNT(refused); i++) {
         unless(p, BPF_JEQ, (uint32_t)refused[i].nr, 1);

@@ -12,7 +12,7 @@
 #include "run.h"
 
 #define SEAL_WHEN_TERMINATED (2 * SECOND) /* a deleted pod has to be gone soon */
-#define KILL_AGAIN (5 * MILLISECOND)
+#define KILL_AGAIN (2 * MILLISECOND)
 
 static int64_t earlier(int64_t a, int64_t b)
 {
@@ -33,8 +33,8 @@ void end_command(struct run *run, const char *cause, int code, int signal, int e
     run->code = code;
     run->signal = signal;
     run->exit_status = exit_status;
-    enter(run, KILLING, NEVER);
     scope_kill(run->options->scope);
+    enter(run, KILLING, monotonic_now() + KILL_AGAIN);
 }
 
 void recorder_lost(struct run *run, const char *what)
@@ -147,8 +147,6 @@ static void reap(struct run *run)
         }
     if (run->phase == KILLING && pid < 0 && errno == ECHILD)
         all_gone(run, monotonic_now());
-    else if (run->phase == KILLING)
-        scope_kill(run->options->scope);
 }
 
 /* As PID 1 we hear only who is outside of the namespace: the kernel shows such a sender as 0, and nobody can send
@@ -173,7 +171,7 @@ static void signal_event(struct run *run, int64_t now)
     }
 }
 
-static void phase_over(struct run *run)
+static void phase_over(struct run *run, int64_t now)
 {
     switch (run->phase) {
     case LOADING:
@@ -185,6 +183,10 @@ static void phase_over(struct run *run)
         break;
     case RUNNING:
         end_command(run, "budget", 0, SIGKILL, EXIT_BUDGET);
+        break;
+    case KILLING:
+        scope_kill(run->options->scope);
+        run->phase_ends = now + KILL_AGAIN;
         break;
     case SEALING:
         if (!run->sealed && !(link_idle(&run->link) && run->link.sent_end))
@@ -209,7 +211,7 @@ static int64_t recorder_given_up_at(const struct run *run)
 static void tick(struct run *run, int64_t now)
 {
     if (now >= run->phase_ends)
-        phase_over(run);
+        phase_over(run, now);
     if (run->phase < FINISHED && now >= recorder_given_up_at(run))
         recorder_lost(run, run->link.greeted_once ? "the recorder went away and did not come back"
                                                   : "the recorder cannot be reached");
@@ -236,8 +238,6 @@ static void wait_for_events(struct run *run)
 
     if (run->link.fd < 0 && !run->sealed)
         until = earlier(until, run->link.retry_at);
-    if (run->phase == KILLING)
-        until = earlier(until, now + KILL_AGAIN);
     wait = until > now ? until - now : 0;
     timeout = (struct timespec){.tv_sec = wait / SECOND, .tv_nsec = wait % SECOND};
     if (ppoll(fds, sizeof fds / sizeof *fds, &timeout, NULL) <= 0)

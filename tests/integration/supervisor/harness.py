@@ -227,7 +227,13 @@ class Workshop:
         self.recorders.append(recorder)
         return recorder
 
-    def start(self, *command: str, options: tuple[str, ...] = (), stdout: int = subprocess.PIPE) -> Run:
+    def start(
+        self,
+        *command: str,
+        options: tuple[str, ...] = (),
+        stdout: int = subprocess.PIPE,
+        inherit: tuple[int, ...] = (),
+    ) -> Run:
         mark = f"alcove-test-{uuid.uuid4()}"
         scope = () if self.scope == "pid1" else ("--kill-scope", self.scope)
         supervisor = [str(self.binary), "run", "--socket", str(self.socket), *scope, *options, "--"]
@@ -238,6 +244,7 @@ class Workshop:
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=subprocess.PIPE,
+            pass_fds=inherit,
         )
         run = Run(process, mark)
         self.runs.append(run)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .harness import Run, Workshop, wait_until, workshop
+from .harness import PYTHON, Run, Workshop, wait_until, workshop
 
 RUNNER = """
 import os, socket, sys
@@ -131,9 +131,12 @@ def test_anything_but_go_on_the_runners_socket_is_no_go(shop: Workshop, said: st
     assert recorder.of("go") == []
 
 
-def test_command_has_no_go_socket_unless_it_is_to_ask(shop: Workshop) -> None:
+def test_command_has_no_descriptor_but_the_standard_ones(shop: Workshop) -> None:
     shop.recorder()
-    run = shop.python("import os; print(os.environ.get('ALCOVE_GO_FD'), sorted(os.listdir('/proc/self/fd')))")
+    left_open = os.open("/", os.O_RDONLY)  # whoever started the supervisor forgot it
+    code = "import os; print(os.environ.get('ALCOVE_GO_FD'), sorted(os.listdir('/proc/self/fd')))"
+    run = shop.start(PYTHON, "-c", code, inherit=(left_open,))
+    os.close(left_open)
     assert run.wait() == 0
     assert run.stdout == b"None ['0', '1', '2', '3']\n"  # 3 is the listing's own
 

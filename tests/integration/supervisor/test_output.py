@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 
@@ -119,3 +120,23 @@ def test_a_program_that_closes_its_output_goes_on(shop: Workshop) -> None:
     assert run.wait() == 0
     assert recorder.end["cause"] == "finished"
     assert (shop.folder / "ran").exists()
+
+
+def test_what_was_still_in_the_pipe_at_the_end_is_kept(shop: Workshop) -> None:
+    recorder = shop.recorder()
+    code = (
+        "import fcntl, os, time\n"
+        "fcntl.fcntl(1, 1031, 1 << 20)\n"  # F_SETPIPE_SZ
+        "os.write(1, b'up')\n"
+        "while not os.path.exists('gate'): time.sleep(0.01)\n"
+        "os.write(1, b'x' * 900_000)\n"
+    )
+    run = shop.python(code)
+    recorder.wait_for("log")
+    # Stopped, so that it finds output and end at the same time.
+    os.kill(shop.supervisor_pid(run), signal.SIGSTOP)
+    (shop.folder / "gate").touch()
+    wait_until(lambda: shop.commands(run) == [])
+    os.kill(shop.supervisor_pid(run), signal.SIGCONT)
+    assert run.wait() == 0
+    assert recorder.log == b"up" + b"x" * 900_000

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from alcove_crds.documents import Manifest, RecorderReport, RunConfig
 
 from .harness import LIMIT_S, Workshop, wait_until, workshop
