@@ -35,7 +35,7 @@ AGAIN = timedelta(seconds=60)
 
 
 def counting(views: list[SubmissionView], phase: str) -> list[SubmissionView]:
-    """The last scored Submission of each team, by time of creation; earliest first."""
+    """The last scored Submission of each team, by time of creation to the second, then UID; earliest first."""
     last: dict[str, SubmissionView] = {}
     for view in views:
         if view.spec and view.spec.phase == phase and view.status.scoring_digest and not view.deleting:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
@@ -86,8 +87,10 @@ class Service:
             time.monotonic() - began,
             len(watched) + 1,
         )
+        kopf = operators(self.index, self.queue, self.settings, watched)
         loops: list[Coroutine[Any, Any, None]] = [
-            *operators(self.index, self.queue, self.settings, watched),
+            *(running for running, _ in kopf),
+            stop_signal([started for _, started in kopf]),
             self.queue.run(self.work, WORKERS),
             self.lease.hold(),
             self._resync(),
@@ -170,6 +173,16 @@ class Service:
             self.metrics.work_age.set(self.queue.age)
             self.metrics.work_depth.set(self.queue.depth)
             await asyncio.sleep(1.0)
+
+
+async def stop_signal(started: list[asyncio.Event]) -> None:
+    """Ends on SIGTERM or SIGINT. Kopf's own handlers, which it replaces, take seconds to let go."""
+    for event in started:
+        await event.wait()
+    stop = asyncio.Event()
+    for which in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(which, stop.set)
+    await stop.wait()
 
 
 async def first_of(loops: list[Coroutine[Any, Any, None]]) -> None:

@@ -7,6 +7,7 @@ pods, Jobs and Datasets are none of ours in the teams' namespaces, where we have
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Collection, Coroutine
 from typing import Any
@@ -104,27 +105,34 @@ def _login(**arguments: Any) -> Any:
 
 def operators(
     index: Index, queue: WorkQueue[Key], settings: Settings, teams: Collection[str]
-) -> list[Coroutine[None, None, None]]:
-    """One coroutine for the competition's namespace, one for those of ``teams``; each is to be run for ever."""
+) -> list[tuple[Coroutine[None, None, None], asyncio.Event]]:
+    """One for the competition's namespace, one for those of ``teams``; each to be run for ever.
+
+    With each comes an event that is set when it has started, and with that installed its own signal handlers.
+    """
     # Each event would be a line; what matters of it is said where it is acted on.
     logging.getLogger("kopf").setLevel(logging.WARNING)
     health = f"http://0.0.0.0:{settings.health_port}/healthz" if settings.health_port else None
-    found = [
-        kopf.operator(
-            registry=registry(index, queue, IN_COMPETITION),
-            settings=kopf_settings(),
-            namespaces=[settings.competition_namespace],
-            standalone=True,
-            liveness_endpoint=health,
-        )
-    ]
+    found = [_operator(index, queue, IN_COMPETITION, [settings.competition_namespace], health)]
     if teams:
-        found.append(
-            kopf.operator(
-                registry=registry(index, queue, IN_TEAMS),
-                settings=kopf_settings(),
-                namespaces=list(teams),
-                standalone=True,
-            )
-        )
+        found.append(_operator(index, queue, IN_TEAMS, teams, None))
     return found
+
+
+def _operator(
+    index: Index,
+    queue: WorkQueue[Key],
+    resources: Collection[Resource],
+    namespaces: Collection[str],
+    health: str | None,
+) -> tuple[Coroutine[None, None, None], asyncio.Event]:
+    started = asyncio.Event()
+    running = kopf.operator(
+        registry=registry(index, queue, resources),
+        settings=kopf_settings(),
+        namespaces=list(namespaces),
+        standalone=True,
+        liveness_endpoint=health,
+        ready_flag=started,
+    )
+    return running, started

@@ -35,6 +35,7 @@ from tests.integration.operator_wiring.world import (
     GREY,
     RED,
     World,
+    now,
     ready,
     secret_file,
     wait_for,
@@ -137,7 +138,8 @@ def check_secret(world: World, job: dict[str, Any]) -> None:
 def test_from_apply_to_a_rank(world: World) -> None:
     world.join(RED, "one")
     world.open_competition("one")
-    uid = world.submission("first", "one", RED)["metadata"]["uid"]
+    first = world.submission("first", "one", RED)["metadata"]
+    uid = first["uid"]
     job = world.job(f"r-{uid[:8]}")
     labels = job["metadata"]["labels"]
     assert labels["alcove.dev/submission-uid"] == uid
@@ -169,7 +171,8 @@ def test_from_apply_to_a_rank(world: World) -> None:
     assert world.submission_status("first", RED)["counted"] is True
     wait_for("all Jobs of the submission are gone", lambda: not jobs_of(world, uid))
 
-    # A second submission of the team replaces the first on the board.
+    # A second submission of the team replaces the first on the board. Times of creation are whole seconds.
+    wait_for("the next second", lambda: now() > first["creationTimestamp"])
     second = world.submission("second", "one", RED)["metadata"]["uid"]
     job = world.job(f"r-{second[:8]}")
     pod = world.pod_of(job)
