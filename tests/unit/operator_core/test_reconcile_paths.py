@@ -29,9 +29,20 @@ SCENARIO = st.lists(st.lists(FATE, min_size=3, max_size=3), min_size=1, max_size
 
 
 ROUND = ("round", None)
-OLD_PODS = [*[ROUND] * 4, ("kubelet", 0), ROUND, ("wait", 1000), ("reconcile", None)]
+OLD_PODS = [*[ROUND] * 5, ("kubelet", 0), ROUND, ("wait", 1000), ("reconcile", None)]
 """The cached pod is much older than the start timeout, while the pod itself has long finished."""
-GONE_DATASET = [ROUND] * 3 + [("wait", 31), ROUND, ROUND, ROUND, ("away", "datasets_there"), ROUND, ROUND]
+OLD_LIST = [
+    *[ROUND] * 5,
+    ("kubelet", 0),
+    ("deliver", "submission"),
+    ("reconcile", None),
+    ("deliver", "jobs"),
+    ("deliver", "pods"),
+    ("wait", 1000),
+    ("reconcile", None),
+]
+"""The same, and a direct list that is as old."""
+GONE_DATASET = [*[ROUND] * 6, ("wait", 31), *[ROUND] * 6, ("away", "datasets_there"), ROUND]
 """The dataset is taken away between the score and the reveal."""
 
 
@@ -105,6 +116,7 @@ def check_history(cluster: Cluster) -> None:
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scenario=SCENARIO, steps=st.lists(STEPS, max_size=80), feedback=st.sampled_from(("live", "final")))
 @example([["nothing", "no-room", "exit"]], OLD_PODS, "final")
+@example([["nothing", "no-room", "exit"]], OLD_LIST, "final")
 def test_every_path_ends_the_same(
     scenario: list[list[str]], steps: list[tuple[str, object]], feedback: str
 ) -> None:
