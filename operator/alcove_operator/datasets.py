@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pydantic import ValidationError
 
+from alcove_crds.competition import ScoringSpec
 from alcove_crds.dataset import DatasetStatus
 from alcove_crds.documents import CheckRequest, CheckResult
 from alcove_operator.api import DATASETS, JOBS, Api
 from alcove_operator.conditions import set_ready
 from alcove_operator.config import Settings
 from alcove_operator.core import names
+from alcove_operator.core.model import CompetitionView
 from alcove_operator.errors import ApiError
 from alcove_operator.executor import Executor, to_json
 from alcove_operator.index import CHECK, DatasetRecord, Index, JobRecord, Key, PodRecord
@@ -22,15 +25,21 @@ from alcove_operator.queue import WorkQueue
 from alcove_operator.scorer_jobs import check_job
 
 log = logging.getLogger(__name__)
+METRICS = {"hackathon": "balanced_accuracy", "autodl": "nauc"}
+"""Of each scheme, where the competition names none."""
 AGAIN = timedelta(seconds=60)
 """A check that could not be done is tried again this long after it was asked for."""
 
 
-def request_for(record: DatasetRecord) -> CheckRequest:
+def request_for(record: DatasetRecord, competitions: Iterable[CompetitionView]) -> CheckRequest:
+    """The chance score is asked for in the metric of a competition that uses the dataset, where there is one."""
+    using = (c for c in competitions if any(record.view.name in phase.datasets for phase in c.spec.phases))
+    scoring = next((c.spec.scoring for c in using), ScoringSpec())
     return CheckRequest(
         dataset=record.view.name,
         data_sha256=record.spec.data_sha256,
         solution_sha256=record.spec.solution_sha256,
+        metric=scoring.metric or METRICS[scoring.scheme],
     )
 
 
@@ -82,7 +91,8 @@ class Datasets:
         now = datetime.now(UTC)
         if job is None:
             labels = {names.ROLE: CHECK, names.DATASET: record.spec.alias}
-            await self.executor.create_job(check_job(name, labels, request_for(record), self.settings))
+            request = request_for(record, self.index.competitions.values())
+            await self.executor.create_job(check_job(name, labels, request, self.settings))
             await self._say(key, record, ("Unknown", "Checking", "Data and solution are being checked."), now)
             return
         pods = [pod for pod in self.index.pods.values() if pod.view.job == name]

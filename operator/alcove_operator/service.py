@@ -48,6 +48,7 @@ class Service:
     index: Index = field(default_factory=Index)
     queue: WorkQueue[Key] = field(default_factory=WorkQueue)
     metrics: Metrics = field(default_factory=Metrics)
+    _readable: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         settings = self.settings
@@ -77,7 +78,7 @@ class Service:
         """
         began = time.monotonic()
         await self.lease.acquire()
-        watched = await fill(self.index, self.api, self.settings)
+        self._readable = watched = await fill(self.index, self.api, self.settings)
         if self.settings.metrics_port:
             start_http_server(self.settings.metrics_port, registry=self.metrics.registry)
         for key in self.index.all_keys():
@@ -125,7 +126,7 @@ class Service:
             await asyncio.sleep(self.settings.resync_seconds)
             try:
                 if turn % RELIST_EVERY == 0:
-                    await fill(self.index, self.api, self.settings)
+                    self._readable = await fill(self.index, self.api, self.settings)
                     await self._sweep()
                     self.submissions.forget()
                 await self.submissions.refresh_credentials()
@@ -147,7 +148,9 @@ class Service:
     def _orphaned(self, job: JobRecord) -> bool:
         role = job.view.role
         if role in (names.RUN, names.SCORE):
-            return self.index.submission_by_uid(job.view.submission_uid) is None
+            # Where a team's namespace cannot be read, that its Submission is not seen says nothing.
+            seen = job.labels.get(names.TEAM) in self._readable
+            return seen and self.index.submission_by_uid(job.view.submission_uid) is None
         if role == CHECK:
             alias = job.labels.get(names.DATASET)
             return all(d.spec.alias != alias for d in self.index.datasets.values())

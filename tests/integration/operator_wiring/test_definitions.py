@@ -53,3 +53,20 @@ def test_a_submission_cannot_be_changed(world: World) -> None:
     with pytest.raises(ApiError, match="apply a new one under another name") as caught:
         world.ask("PATCH", path, {"spec": {"phase": "final"}}, "application/merge-patch+json")
     assert caught.value.status == 422
+
+
+def test_a_write_that_changes_nothing_is_refused_all_the_same_when_its_version_is_old(world: World) -> None:
+    """What the reconciler's fence rests on."""
+    made = world.create(
+        SUBMISSIONS, {"kind": "Submission", "metadata": {"name": "fence"}, "spec": GOOD}, GREY
+    )
+    uid = made["metadata"]["uid"]
+    old = world.find(SUBMISSIONS, "fence", GREY)
+    assert old is not None
+    path = SUBMISSIONS.path(GREY, "fence")
+    world.ask("PATCH", path, {"metadata": {"labels": {"a": "b"}}}, "application/merge-patch+json")
+    version = made["metadata"]["resourceVersion"]
+    body = {"metadata": {"resourceVersion": version, "uid": uid}, "status": old.get("status") or {}}
+    with pytest.raises(ApiError) as caught:
+        world.ask("PATCH", f"{path}/status", body, "application/merge-patch+json")
+    assert caught.value.conflict

@@ -19,10 +19,12 @@ from alcove_crds.documents import (
 )
 from alcove_operator import config
 from alcove_operator.core.model import CreateRun
+from alcove_operator.datasets import METRICS
 from alcove_operator.errors import SettingsError
 from alcove_operator.manifests import quantity_bytes, run_job, run_secret
 from alcove_operator.scorer_jobs import aggregate_job, check_job, score_job
 from alcove_scorer import SCORER_VERSION
+from alcove_scorer.curves import SCHEMES
 
 ENVIRONMENT = {
     "ALCOVE_NAMESPACES": "hack, hack-red",
@@ -273,6 +275,10 @@ def test_a_missing_setting_is_named_with_all_others() -> None:
         assert name in str(caught.value)
 
 
-def test_operator_and_scorer_agree_on_the_scorers_version() -> None:
+def test_operator_and_scorer_agree_on_version_and_metrics() -> None:
     assert SETTINGS.scorer_version == SCORER_VERSION
+    assert {name: scheme.metric for name, scheme in SCHEMES.items()} == METRICS
+
+
+def test_the_settings_hold_the_competitions_namespace_among_the_watched() -> None:
     assert SETTINGS.watched == ("hack", "hack-red")
