@@ -146,13 +146,7 @@ helm.sh/hook-weight: {{ . | quote }}
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end }}
 
-{{/* The same for `helm test`: its rights end with it, its pods stay until the next test, for their logs. */}}
-{{- define "alcove.testRightsHook" -}}
-helm.sh/hook: test
-helm.sh/hook-weight: {{ . | quote }}
-helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
-{{- end }}
-
+{{/* Annotations of the pods of `helm test`; they stay until the next test, for their logs. Takes the weight. */}}
 {{- define "alcove.testHook" -}}
 helm.sh/hook: test
 helm.sh/hook-weight: {{ . | quote }}

@@ -71,6 +71,15 @@ def test_every_pod_is_restricted(objects: list[Object]) -> None:
             assert "memory" in container["resources"]["limits"], name
 
 
+def test_the_test_hooks_are_pods_alone(objects: list[Object]) -> None:
+    hooks = [o for o in objects if o["metadata"].get("annotations", {}).get("helm.sh/hook") == "test"]
+    # `helm test --logs` asks for the log of a pod of each one's name.
+    assert [(o["kind"], o["metadata"]["name"]) for o in hooks] == [
+        ("Pod", "alcove-test-run"),
+        ("Pod", "alcove-test"),
+    ]
+
+
 def test_only_who_talks_to_the_api_server_has_a_token(objects: list[Object]) -> None:
     with_token = {name for name, _, spec in pods(objects) if spec.get("automountServiceAccountToken", True)}
     assert with_token == {"Deployment/alcove-operator", "Job/alcove-crds-upgrade", "Pod/alcove-test"}
