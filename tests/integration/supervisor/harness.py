@@ -269,10 +269,10 @@ def workshop(binary: Path, scope: str = "namespace") -> Iterator[Workshop]:
     folder = Path(tempfile.mkdtemp(prefix="alcove-supervisor-", dir="/tmp"))
     folder.chmod(0o777)
     own = folder / "alcove-supervisor"
-    shutil.copy(binary, own)
-    own.chmod(0o555)
     place = Workshop(folder, own, scope)
     try:
+        shutil.copy(binary, own)
+        own.chmod(0o555)
         yield place
     finally:
         for run in place.runs:
