@@ -29,13 +29,13 @@ install: $(VENV)/.installed $(SUPERVISOR) ## the `alcove` command into .venv/bin
 lock: ## write locks/ anew from pyproject.toml
 	@.ci/lock
 
-crds: install ## write crds/*.yaml from the models
-	@$(PY) -m alcove_crds crds
+crds: install ## write crds/*.yaml, and the chart's copies, from the models
+	@$(PY) -m alcove_crds crds && $(PY) helm/generate.py
 
 lint: install
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/lint-imports
-	@$(PY) -m alcove_crds --check crds
+	@$(PY) -m alcove_crds --check crds && $(PY) helm/generate.py --check
 
 types: install
 	@$(VENV)/bin/mypy

@@ -36,6 +36,7 @@ def submit(
     name: Annotated[
         str | None, typer.Option(help="Name of the Submission; by default made from the folder's.")
     ] = None,
+    framework: Annotated[str, typer.Option(help="Loaded before the go: tensorflow or numpy.")] = "tensorflow",
     store: Annotated[str | None, typer.Option(help="Endpoint for large bundles, http://HOST:PORT.")] = None,
     watch: Annotated[bool, typer.Option(help="Follow it until it has ended.")] = False,
     kubeconfig: Kubeconfig = None,
@@ -46,7 +47,7 @@ def submit(
     from alcove_cli.submit import submit as hand_in
 
     cluster = Cluster(kubeconfig)
-    created = hand_in(cluster, folder, Target(competition, phase, team), name, store)
+    created = hand_in(cluster, folder, Target(competition, phase, team, framework), name, store)
     made = created["metadata"]["name"]
     typer.echo(f"Submitted {team}/{made}. Follow it: kubectl get submission {made} -n {team} --watch")
     if watch:

@@ -28,6 +28,7 @@ class Target:
     """``namespace/name``; the name alone where both are the same."""
     phase: str
     team: str
+    framework: str = "tensorflow"
 
     def reference(self) -> Object:
         namespace, _, name = self.competition.partition("/")
@@ -76,6 +77,7 @@ def submit(cluster: Cluster, folder: Path, target: Target, name: str | None, end
         code: Object = {"configMap": {"name": name}}
     else:
         code = {"bundle": {"sha256": _upload(cluster, target.team, pack(files), endpoint)}}
+    code["framework"] = target.framework
     body = {
         "kind": "Submission",
         "metadata": {"name": name, "namespace": target.team},

@@ -48,6 +48,9 @@ class Code(ApiModel):
     """Code in an uploaded .tar.gz, named by its digest."""
     image: ImageCode | None = None
     """Code in an image of one's own, where the competition allows it."""
+    framework: Literal["tensorflow", "numpy"] = "tensorflow"
+    """What is loaded before the go, free of charge, where model.py is run: TensorFlow and NumPy, or NumPy alone, which
+    starts sooner. Anything else that model.py imports is charged."""
 
 
 class SubmissionSpec(ApiModel):

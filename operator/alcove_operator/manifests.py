@@ -223,6 +223,8 @@ def _main(action: CreateRun, settings: Settings, data_bytes: int) -> Object:
         "HOME": "/tmp",
         "USER": "participant",
     }
+    if not own_image:
+        variables["ALCOVE_PRELOAD"] = ",".join(action.preload)
     if action.config.disclosed:
         variables["ALCOVE_BUDGET"] = f"{action.config.budget_ns / 1e9:g}"
     if asked.gpus == 0:

@@ -100,7 +100,7 @@ class Team:
                     "data": {"model.py": code},
                 }
             )
-            code = {"configMap": {"name": name}}
+            code = {"configMap": {"name": name}, "framework": "numpy"}
         reference = {"namespace": self.hackathon.name, "name": self.hackathon.name}
         documents.append(
             {

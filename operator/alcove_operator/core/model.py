@@ -280,6 +280,8 @@ class CreateRun:
     """The participant's own; None for the ingestion image."""
     command: tuple[str, ...]
     """Of the participant's own image; () otherwise."""
+    preload: tuple[str, ...]
+    """Libraries that the runner of the ingestion image loads before the go."""
     resources: Resources
     allow_network: bool
     start_timeout_seconds: int

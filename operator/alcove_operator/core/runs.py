@@ -129,6 +129,7 @@ def creation(alias: str, attempt: int, world: World) -> CreateRun:
         run_as=names.run_as(world.uid, alias, attempt),
         image=image.reference if image else None,
         command=image.command if image else (),
+        preload=("numpy", "tensorflow") if spec.code.framework == "tensorflow" else ("numpy",),
         resources=phase.resources,
         allow_network=rules.spec.allow_network,
         start_timeout_seconds=rules.spec.start_timeout_seconds,
