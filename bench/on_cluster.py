@@ -1,0 +1,322 @@
+"""What a user waits for and what the operator costs, each beside a baseline measured in the same minutes."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alcove_crds.documents import Manifest
+from tests.cluster.layout import Cluster
+from tests.demo import hackathon as steps
+from tests.demo.hackathon import Hackathon, wait_for
+from tests.e2e import models
+from tests.e2e.conftest import Team
+
+Say = Callable[[str], None]
+MANY = 20
+
+FIRST_LINE = "import time\nprint('FIRST', time.time(), flush=True)\n" + models.SCHEDULED
+SLEEPS_DEAF = (
+    "import signal, time\n"
+    "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    "while True:\n    print(time.time(), flush=True)\n    time.sleep(0.005)\n"
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure: ours, the baseline's, and what the baseline is."""
+
+    what: str
+    ours: str
+    baseline: str
+    named: str
+    ratio: float | None = None
+
+
+def table(rows: Sequence[Row]) -> str:
+    lines = ["| figure | Alcove | baseline | ratio | the baseline |", "|---|---|---|---|---|"]
+    for row in rows:
+        ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+        lines.append(f"| {row.what} | {row.ours} | {row.baseline} | {ratio} | {row.named} |")
+    return "\n".join(lines) + "\n"
+
+
+def measure(cluster: Cluster, times: int, say: Say) -> list[Row]:
+    hackathon = _install(cluster, say)
+    team = Team(hackathon, "red")
+    rows = [_first_line(team, times, say), _overshoot(team, times, say), _leaderboard(team, times, say)]
+    rows += _operator(team, say)
+    hackathon.kubectl("delete", "submissions,configmaps", "--all", "-n", team.namespace, "--timeout=120s")
+    return rows
+
+
+def _install(cluster: Cluster, say: Say) -> Hackathon:
+    from tests.cluster import api
+
+    images = api.images(cluster, progress=say)
+    folder = cluster.state / "datasets"
+    steps.make_datasets(folder)
+
+    def phase(name: str, budget: int, cpu: str, memory: str) -> dict[str, Any]:
+        resources = {"gpus": 0, "cpu": cpu, "memory": memory, "disk": "256Mi", "processes": 128}
+        return {
+            "name": name, "datasets": ["digits"], "budget": {"seconds": budget}, "resources": resources,
+            "feedback": {"mode": "final"},
+        }  # fmt: skip
+
+    spec = {
+        "capacity": MANY,
+        "limits": {"perDay": 1000, "total": 10000, "parallel": MANY},
+        "phases": [phase("quick", 5, "500m", "400Mi"), phase("many", 40, "40m", "150Mi")],
+    }
+    values = steps.chart_values(images, ("red",), spec)
+    say("helm install")
+    hackathon = steps.install(cluster, "bench", values)
+    steps.publish_datasets(hackathon, folder, say)
+    wait_for(
+        "the dataset becoming Ready",
+        lambda: steps.condition(hackathon.get("dataset", "digits"), "Ready").get("status") == "True",
+        180,
+    )
+    return hackathon
+
+
+def _first_line(team: Team, times: int, say: Say) -> Row:
+    """Create → the participant's first line, against a bare Job of the same image that prints the time."""
+    image = _ingestion(team)
+    ours, bare = [], []
+    for number in range(times + 1):
+        began = time.time()
+        team.submit(f"first-{number}", FIRST_LINE, phase="quick")
+        team.until(f"first-{number}")
+        line = next(text for text in team.log(f"first-{number}").splitlines() if text.startswith("FIRST "))
+        ours.append(float(line.split()[1]) - began)
+        began, printed = _bare_job(team.hackathon, f"bare-{number}", image, "import time; print(time.time())")
+        bare.append(float(printed) - began)
+        say(f"create → first line: {ours[-1]:.2f} s; a bare Job {bare[-1]:.2f} s")
+    # The first of each pulls the image.
+    mine, theirs = statistics.median(ours[1:]), statistics.median(bare[1:])
+    return Row(
+        "create → participant's first line, median",
+        f"{mine:.2f} s",
+        f"{theirs:.2f} s",
+        "a bare Job of the same image that prints the time",
+        mine / theirs,
+    )
+
+
+def _ingestion(team: Team) -> str:
+    found = team.hackathon.get("deployment", "alcove-operator")
+    variables = found["spec"]["template"]["spec"]["containers"][0]["env"]
+    return str(next(v["value"] for v in variables if v["name"] == "ALCOVE_IMAGE_INGESTION"))
+
+
+def _bare_job(
+    hackathon: Hackathon, name: str, image: str, program: str, deadline: int | None = None
+) -> tuple[float, str]:
+    """Runs a Job; returns when it was created (Unix time, s) and its last line of output."""
+    container = {
+        "name": "main", "image": image, "command": ["/opt/alcove/bin/python", "-I", "-c", program],
+        "resources": {"limits": {"cpu": "500m", "memory": "200Mi"}},
+        "securityContext": {
+            "runAsNonRoot": True, "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }  # fmt: skip
+    pod: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "containers": [container],
+        "terminationGracePeriodSeconds": 1,
+    }
+    if deadline:
+        pod["activeDeadlineSeconds"] = deadline
+    job = {
+        "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "namespace": hackathon.name},
+        "spec": {"backoffLimit": 0, "template": {"spec": pod}},
+    }  # fmt: skip
+    began = time.time()
+    hackathon.kubectl("create", "-f", "-", stdin=json.dumps(job))
+    wait_for(f"the Job {name}", lambda: bool(hackathon.get("job", name)["status"].get("conditions")), 120)
+    output = hackathon.kubectl("logs", "-n", hackathon.name, f"job/{name}", "--tail=1").strip()
+    hackathon.kubectl("delete", "job", name, "-n", hackathon.name, "--wait=false")
+    return began, output
+
+
+def _overshoot(team: Team, times: int, say: Say) -> Row:
+    """Budget → the participant's processes gone, against the kubelet's own deadline on a pod."""
+    names = [f"over-{number}" for number in range(times * 4)]
+    for name in names:
+        team.submit(name, models.NEVER_STOPS, phase="quick")
+    found = []
+    for name in names:
+        team.until(name, seconds=300)
+        (manifest,) = team.manifests(name)
+        found.append(manifest.overshoot_ns / 1e6)
+    say("overshoot, ms: " + ", ".join(f"{value:.1f}" for value in found))
+    late = []
+    for number in range(2):
+        late.append(1000 * _kubelet_overshoot(team.hackathon, f"deadline-{number}", _ingestion(team)))
+    worst, theirs = max(found), statistics.median(late)
+    return Row(
+        f"budget → processes gone, worst of {len(found)} (median {statistics.median(found):.1f} ms)",
+        f"{worst:.1f} ms",
+        f"{theirs:.0f} ms",
+        "the kubelet's activeDeadlineSeconds on a bare pod with 1 s grace",
+        worst / theirs,
+    )
+
+
+def _kubelet_overshoot(hackathon: Hackathon, name: str, image: str) -> float:
+    """Seconds between a pod's deadline and the last line of a program that ignores SIGTERM."""
+    deadline = 5
+    container = {
+        "name": "main", "image": image, "command": ["/opt/alcove/bin/python", "-I", "-c", SLEEPS_DEAF],
+        "securityContext": {
+            "runAsNonRoot": True, "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }  # fmt: skip
+    pod = {
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": hackathon.name},
+        "spec": {
+            "restartPolicy": "Never", "containers": [container], "terminationGracePeriodSeconds": 1,
+            "activeDeadlineSeconds": deadline,
+        },
+    }  # fmt: skip
+    hackathon.kubectl("create", "-f", "-", stdin=json.dumps(pod))
+    wait_for("the pod's end", lambda: hackathon.get("pod", name)["status"]["phase"] == "Failed", 120)
+    lines = hackathon.kubectl("logs", "-n", hackathon.name, name).split()
+    hackathon.kubectl("delete", "pod", name, "-n", hackathon.name, "--wait=false")
+    # The kubelet counts from the pod's start, a little before the first line: this flatters the baseline.
+    return float(lines[-1]) - float(lines[0]) - deadline
+
+
+def _leaderboard(team: Team, times: int, say: Say) -> Row:
+    """Last run ends → Leaderboard shows it, against a bare Job of the scorer's image that does nothing."""
+    hackathon, waits = team.hackathon, []
+    for number in range(times):
+        name = f"board-{number}"
+        team.submit(name, models.SCHEDULED, phase="quick")
+        uid = team.uid(name)
+        wait_for("the board", lambda uid=uid: uid in _entries(hackathon), 120)  # type: ignore[misc]
+        seen = time.time()
+        (manifest,) = team.manifests(name)
+        waits.append(seen - _ended(manifest))
+    deployment = hackathon.get("deployment", "alcove-operator")["spec"]["template"]["spec"]["containers"][0][
+        "env"
+    ]
+    image = next(v["value"] for v in deployment if v["name"] == "ALCOVE_IMAGE_SCORER")
+    bare = []
+    for number in range(times):
+        began = time.time()
+        _bare_job(hackathon, f"nothing-{number}", image, "pass")
+        bare.append(time.time() - began)
+    mine, theirs = statistics.median(waits), statistics.median(bare)
+    say(f"last run ends → Leaderboard: {mine:.2f} s; a bare Job {theirs:.2f} s")
+    return Row(
+        "last run ends → Leaderboard shows it, median",
+        f"{mine:.2f} s",
+        f"{theirs:.2f} s",
+        "one bare Job of the scorer's image that does nothing (scoring needs two in turn)",
+        mine / theirs,
+    )
+
+
+def _entries(hackathon: Hackathon) -> set[str]:
+    entries = hackathon.get("leaderboard", "quick").get("status", {}).get("entries", [])
+    return {entry["submissionUid"] for entry in entries}
+
+
+def _ended(manifest: Manifest) -> float:
+    assert manifest.go_at is not None
+    return manifest.go_at.timestamp() + manifest.end.ended_ns / 1e9
+
+
+def _operator(team: Team, say: Say) -> list[Row]:
+    """Processor and memory of the operator, idle and with many submissions, beside kube-controller-manager's."""
+    operator = _pid_of("alcove_operator", team.hackathon)
+    manager = _pid_of("kube-controller-manager", team.hackathon)
+    wait_for("quiet", lambda: _share(operator, 5)[0] < 0.05, 120)
+    idle, idle_manager = _shares((operator, manager), 30)
+    say(f"operator idle: {100 * idle:.2f} % of a core")
+    began = time.monotonic()
+    before = _ticks(operator), _ticks(manager)
+    for number in range(MANY):
+        team.submit(f"many-{number}", models.STEADY, phase="many")
+    for number in range(MANY):
+        team.until(f"many-{number}", seconds=600)
+    took = time.monotonic() - began
+    busy, busy_manager = ((_ticks(p) - b) / took for p, b in zip((operator, manager), before, strict=True))
+    say(
+        f"{MANY} submissions: {took:.0f} s, operator {100 * busy:.1f} % of a core, {_memory(operator):.0f} MiB"
+    )
+    named = "kube-controller-manager in the same seconds"
+    return [
+        Row(
+            "operator, idle, share of a core",
+            f"{100 * idle:.2f} %",
+            f"{100 * idle_manager:.2f} %",
+            named,
+            idle / idle_manager,
+        ),
+        Row(
+            f"operator while {MANY} submissions run, share of a core",
+            f"{100 * busy:.1f} %",
+            f"{100 * busy_manager:.1f} %",
+            named,
+            busy / busy_manager,
+        ),
+        Row(
+            "operator's memory after that",
+            f"{_memory(operator):.0f} MiB",
+            f"{_memory(manager):.0f} MiB",
+            named,
+            _memory(operator) / _memory(manager),
+        ),
+    ]
+
+
+def _shares(pids: tuple[int, int], seconds: float) -> tuple[float, float]:
+    before = [_ticks(pid) for pid in pids]
+    time.sleep(seconds)
+    first, second = (_ticks(pid) - was for pid, was in zip(pids, before, strict=True))
+    return first / seconds, second / seconds
+
+
+def _share(pid: int, seconds: float) -> tuple[float, float]:
+    return _shares((pid, pid), seconds)
+
+
+def _ticks(pid: int) -> float:
+    """Processor time of a process, seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _memory(pid: int) -> float:
+    """Resident memory, MiB."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _pid_of(program: str, hackathon: Hackathon) -> int:
+    """The process of that name in this cluster and no other: the cluster's processes share a network namespace."""
+    marker = f"/{hackathon.cluster.name}"
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (folder / "cmdline").read_bytes().decode().replace("\0", " ")
+            inside = (
+                marker in arguments or f"alcove-{hackathon.cluster.name}" in (folder / "cgroup").read_text()
+            )
+        except OSError:
+            continue
+        if program in arguments and inside:
+            return int(folder.name)
+    raise steps.DemoError(f"No process of {program} was found, so its cost cannot be measured.")
