@@ -66,6 +66,10 @@ class BundleError(DatasetsError):
     charged_to: ChargedTo = "Participant"
 
 
+class BundleTooLargeError(BundleError):
+    """More bytes or members than may be unpacked."""
+
+
 class FormatError(DatasetsError):
     """A dataset on disk that does not follow the format. ``where`` names file and position."""
 

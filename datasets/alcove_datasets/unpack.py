@@ -13,41 +13,67 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from .errors import BundleError
+from .errors import BundleError, BundleTooLargeError
 
 MAX_MEMBERS = 10_000
-_HEADER_LIMIT = 1 << 20
-"""What `tarfile` may read at once: the extended headers it holds in memory, and our own pieces of files."""
+_HEADER_LIMIT = 256 << 10
+"""Bytes of headers that `tarfile` may read for one member: it holds all of them in memory."""
+_HEADERS_LIMIT = 2048 * MAX_MEMBERS
+"""The same for all members together: parsing headers is the slow part."""
+_GLOBAL_HEADERS = 100
 _PIECE = 256 << 10
 _PATH_LIMIT = 512
 _OF_THE_BUNDLE = (None, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL)
 """What its own content can bring about; `gzip` gives none. Anything else, a full disk say, is not its fault."""
+_DAMAGED = (tarfile.TarError, zlib.error, EOFError, ValueError, ArithmeticError, LookupError, RecursionError)
+"""LookupError: a sparse file that ends too soon."""
 _REMEDY = "Make it with `tar -czf bundle.tar.gz -C FOLDER .`, or use `alcove submit`."
 
 
-def _bad(cause: str, remedy: str = _REMEDY) -> BundleError:
-    return BundleError(cause, consequence="Nothing of it was run.", remedy=remedy)
+_CONSEQUENCE = "Nothing of it was run."
+
+
+def _bad(cause: str) -> BundleError:
+    return BundleError(cause, consequence=_CONSEQUENCE, remedy=_REMEDY)
+
+
+def _too_large(cause: str) -> BundleError:
+    return BundleTooLargeError(cause, consequence=_CONSEQUENCE, remedy="Leave out what is not needed.")
 
 
 class _Bounded:
-    """A decompressed stream that ends in an error past ``limit`` bytes, or at a demand for too many at once."""
+    """A decompressed stream that ends in an error past ``limit`` bytes, or past the limits on headers."""
 
     def __init__(self, stream: gzip.GzipFile, limit: int) -> None:
         self._stream = stream
         self._limit = limit
+        self._headers = 0
+        self._headers_until: int | None = None
+
+    @contextmanager
+    def header(self) -> Iterator[None]:
+        """What is read within is one member's header."""
+        self._headers_until = min(self._headers + _HEADER_LIMIT, _HEADERS_LIMIT)
+        try:
+            yield
+        finally:
+            self._headers_until = None
 
     def _check(self, position: int) -> None:
         if position > self._limit:
-            raise _bad(
-                f"The bundle unpacks to more than {self._limit} bytes.", "Leave out what is not needed."
-            )
+            raise _too_large(f"The bundle unpacks to more than {self._limit} bytes.")
 
     def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= _HEADER_LIMIT:
-            raise _bad("The bundle has a header of more than a mebibyte.")
+        if size < 0:
+            raise _bad("The bundle has a header without an end.")
+        if self._headers_until is not None:
+            self._headers += size
+            if self._headers > self._headers_until:
+                raise _bad("The bundle has headers that are far too long.")
         self._check(self._stream.tell() + size)
         return self._stream.read(size)
 
@@ -88,7 +114,7 @@ def _faults_named() -> Iterator[None]:
         if error.errno not in _OF_THE_BUNDLE:
             raise
         raise _bad(f"The bundle cannot be unpacked ({error.strerror or type(error).__name__}).") from error
-    except (tarfile.TarError, zlib.error, EOFError, ValueError, OverflowError, RecursionError) as error:
+    except _DAMAGED as error:
         raise _bad(f"The bundle is not a readable .tar.gz ({type(error).__name__}).") from error
 
 
@@ -98,14 +124,23 @@ def _members(bundle: BinaryIO, limit: int) -> Iterator[tuple[tarfile.TarFile, ta
     whole = limit + 2048 * MAX_MEMBERS
     total = 0
     with gzip.GzipFile(fileobj=bundle, mode="rb") as stream:
-        bounded = cast(IO[bytes], _Bounded(stream, whole))
-        with tarfile.open(fileobj=bounded, mode="r:") as archive:
-            for number, member in enumerate(archive):
+        bounded = _Bounded(stream, whole)
+        with bounded.header():  # the first one is read on opening
+            archive = tarfile.TarFile(fileobj=cast(IO[bytes], bounded))
+        with archive:
+            for number in count():
+                with bounded.header():
+                    member = archive.next()
+                if member is None:
+                    return
+                # It would keep every member, and copies global headers for each that follows.
+                archive.members.clear()  # type: ignore[attr-defined]
+                if len(archive.pax_headers) > _GLOBAL_HEADERS:
+                    raise _bad("The bundle has more global headers than any archiver writes.")
                 total += max(0, member.size)
                 if number >= MAX_MEMBERS or total > limit:
-                    raise _bad(
-                        f"The bundle has more than {MAX_MEMBERS} members, or {limit} bytes unpacked.",
-                        "Leave out what is not needed.",
+                    raise _too_large(
+                        f"The bundle has more than {MAX_MEMBERS} members, or {limit} bytes unpacked."
                     )
                 yield archive, member, _parts(member)
 

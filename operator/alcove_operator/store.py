@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from alcove_crds import keys
 from alcove_crds.documents import Document, LiveCurve, RunConfig, ScoreResult, Verdict
 from alcove_datasets import store
-from alcove_datasets.errors import StoreConflictError, StoreNotFoundError
+from alcove_datasets.errors import BundleError, BundleTooLargeError, StoreConflictError, StoreNotFoundError
+from alcove_datasets.unpack import file_names
 from alcove_operator.core.model import CodeFact
 from alcove_operator.errors import CodeError, OperatorError
 
@@ -52,31 +53,21 @@ def config_map_archive(data: Mapping[str, str], binary_data: Mapping[str, str]) 
 
 
 def check_archive(archive: BinaryIO, unpacked_limit: int) -> None:
-    """Looks through a bundle without unpacking it.
+    """Looks through a bundle as ``stage`` will, in little memory and without unpacking it.
 
     Raises:
-        CodeError: no .tar.gz, more than ``unpacked_limit`` bytes unpacked, or no model.py at its top.
+        CodeError: what ``stage`` would refuse to unpack (no .tar.gz, more than ``unpacked_limit`` bytes unpacked, a
+            link, a path that leads out), or no model.py at its top.
     """
-    total = 0
-    found = False
     try:
-        with tarfile.open(fileobj=archive, mode="r:gz") as members:
-            for member in members:
-                total += max(0, member.size)
-                if total > unpacked_limit:
-                    raise CodeError(
-                        "BundleTooLarge",
-                        f"The bundle is larger than {unpacked_limit} bytes when unpacked.",
-                        remedy="Leave out what the code does not need, and submit again under another name.",
-                    )
-                found = found or (member.isfile() and member.name.removeprefix("./") == "model.py")
-    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+        names = file_names(archive, limit=unpacked_limit)
+    except BundleError as error:
         raise CodeError(
-            "BundleUnreadable",
-            f"The bundle is not a readable .tar.gz ({type(error).__name__}).",
-            remedy="Make it with `tar -czf bundle.tar.gz -C FOLDER .`, or use `alcove submit`.",
+            "BundleTooLarge" if isinstance(error, BundleTooLargeError) else "BundleUnreadable",
+            error.cause,
+            remedy=f"{error.remedy} Submit it under another name.",
         ) from error
-    if not found:
+    if "model.py" not in names:
         raise CodeError(
             "NoModel",
             "There is no model.py at the top of the submitted code.",

@@ -7,6 +7,7 @@ import contextlib
 import gzip
 import io
 import tarfile
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -60,6 +61,7 @@ def test_model_at_the_top_is_accepted(names: tuple[str, ...]) -> None:
         (b"PK\3\4 a zip", "BundleUnreadable"),
         (gzip.compress(b"not a tar"), "BundleUnreadable"),
         (_tar("model.py", size=90)[:-20], "BundleUnreadable"),
+        (_tar("../x", "model.py"), "BundleUnreadable"),
         (_tar("folder/model.py"), "NoModel"),
         (_tar("Model.py"), "NoModel"),
         (_tar("model.py", "big", size=99), "BundleTooLarge"),
@@ -71,6 +73,20 @@ def test_what_cannot_be_run_is_refused_with_a_remedy(archive: bytes, reason: str
     assert caught.value.reason == reason
     assert caught.value.charged_to == "Participant"
     assert caught.value.remedy in str(caught.value)
+
+
+def test_a_small_bundle_cannot_take_the_operators_memory() -> None:
+    """A name of 64 MiB packs to little; the standard library alone would hold it, and more than once."""
+    head = tarfile.TarInfo("x")
+    head.type, head.size = tarfile.GNUTYPE_LONGNAME, 64 << 20
+    bomb = gzip.compress(head.tobuf(tarfile.USTAR_FORMAT) + bytes(64 << 20), 1)
+    tracemalloc.start()
+    try:
+        with pytest.raises(CodeError):
+            check_archive(io.BytesIO(bomb), 1 << 30)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
 
 
 SOUND = config_map_archive({f"{i}.py": f"value = {i * 7919}\n" * (i + 1) for i in range(40)}, {})

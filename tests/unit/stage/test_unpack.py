@@ -116,11 +116,45 @@ def test_names_are_told_without_unpacking() -> None:
         file_names(io.BytesIO(bundle(member("../x", b"x"))), limit=LIMIT)
 
 
-def test_a_small_bundle_cannot_take_much_memory() -> None:
-    """A name of 64 MiB packs to 64 KiB; the standard library alone would hold it whole."""
+def extended(kind: bytes, content: bytes) -> bytes:
+    """An extended header, padded to whole blocks."""
     head = tarfile.TarInfo("x")
-    head.type, head.size = tarfile.GNUTYPE_LONGNAME, 64 << 20
-    data = gzip.compress(head.tobuf(tarfile.USTAR_FORMAT) + b"a" * (64 << 20), 1)
+    head.type, head.size = kind, len(content)
+    return head.tobuf(tarfile.USTAR_FORMAT) + content + bytes(-len(content) % 512)
+
+
+def pax(fields: int, value: bytes) -> bytes:
+    lines = b""
+    for number in range(fields):
+        rest = b" %05d=%b\n" % (number, value)
+        length = len(rest) + len(str(len(rest)))
+        length += len(str(length)) - len(str(len(rest)))
+        lines += b"%d%b" % (length, rest)
+    return lines
+
+
+FILE = tarfile.TarInfo("f").tobuf(tarfile.USTAR_FORMAT)
+GNU_SPARSE = bytearray(tarfile.TarInfo("s").tobuf(tarfile.USTAR_FORMAT))
+GNU_SPARSE[156:157] = tarfile.GNUTYPE_SPARSE
+GNU_SPARSE[482] = 1  # "extended": blocks of holes follow
+GNU_SPARSE[148:156] = b"%06o\0 " % (sum(GNU_SPARSE[:148]) + sum(GNU_SPARSE[156:]) + 8 * 32)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(extended(tarfile.GNUTYPE_LONGNAME, b"a" * (64 << 20)), id="one-name"),
+        pytest.param(extended(tarfile.GNUTYPE_LONGNAME, b"a" * (200 << 10)) * 200 + FILE, id="nested-names"),
+        pytest.param((extended(tarfile.XHDTYPE, pax(1, b"a" * 90_000)) + FILE) * 400, id="fields-of-many"),
+        pytest.param(
+            bytes(GNU_SPARSE) + (b"1".ljust(12, b"\0") * 42 + b"\1" + bytes(7)) * 40_000, id="holes"
+        ),
+    ],
+)
+def test_a_small_bundle_cannot_take_much_memory(raw: bytes) -> None:
+    """What packs to little; the standard library alone would hold it whole."""
+    data = gzip.compress(raw, 1)
+    del raw
     tracemalloc.start()
     try:
         with pytest.raises(BundleError):
@@ -130,9 +164,25 @@ def test_a_small_bundle_cannot_take_much_memory() -> None:
         tracemalloc.stop()
 
 
+def test_global_headers_cannot_take_much_time() -> None:
+    """Each member that follows would copy all of them."""
+    many = b"".join(extended(tarfile.XGLTYPE, pax(101, b"")) for _ in range(2)) + FILE
+    with pytest.raises(BundleError, match="global"):
+        file_names(io.BytesIO(gzip.compress(many)), limit=LIMIT)
+    few = extended(tarfile.XGLTYPE, pax(1, b"commit")) + FILE + bytes(1024)
+    assert file_names(io.BytesIO(gzip.compress(few)), limit=LIMIT) == ["f"]
+
+
 def test_a_damaged_bundle_is_a_sentence() -> None:
     data = bundle(member("model.py", bytes(range(256)) * 100))
-    for damaged in (b"", data[: len(data) // 2], b"PK\x03\x04" + data, gzip.compress(b"hello")):
+    ends_in_holes = gzip.compress(bytes(GNU_SPARSE))
+    for damaged in (
+        b"",
+        data[: len(data) // 2],
+        b"PK\x03\x04" + data,
+        gzip.compress(b"hello"),
+        ends_in_holes,
+    ):
         assert "Nothing of it was run." in refusal(damaged)
 
 
