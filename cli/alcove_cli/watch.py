@@ -49,7 +49,8 @@ def state_line(submission: Object) -> str:
     line = f"{meta['namespace']}/{meta['name']}: {status.get('phase') or 'waiting'}"
     if parts:
         line += f" ({parts})"
-    if status.get("cause"):
+    # While runs go on, the cause is only that of the runs that have ended.
+    if status.get("cause") and status.get("phase") not in ("Running", "Scoring"):
         line += f" — {status['cause']}"
     return line
 

@@ -1,0 +1,50 @@
+"""The README's first command, as its user would type it, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from tests.cluster import api
+from tests.demo.hackathon import REPOSITORY, Hackathon, helm
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.mark.timeout(2400)
+def test_make_demo_prints_a_ranked_leaderboard_and_demo_down_leaves_nothing() -> None:
+    name = f"demo-{os.getpid()}"
+    # What make tells a make below it is not for this one.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
+    try:
+        shown = subprocess.run(
+            ["make", "demo", f"NAME={name}"], cwd=REPOSITORY, capture_output=True, text=True, check=False,
+            env=environment,
+        )  # fmt: skip
+        assert shown.returncode == 0, shown.stdout[-4000:] + shown.stderr[-2000:]
+        board = shown.stdout[shown.stdout.index("$ kubectl get submissions -A") :]
+        rows = {line.split()[1]: line for line in board.splitlines() if line.startswith("hackathon-")}
+        assert all("Done" in rows[submission] and "5/5" in rows[submission] for submission in _SUBMISSIONS)
+        ranked = board[board.index("RANK  TEAM") :].splitlines()[1:3]
+        assert [line.split()[0] for line in ranked] == ["1", "2"]
+        assert {line.split()[1] for line in ranked} == {"hackathon-red", "hackathon-blue"}
+        assert (REPOSITORY / "out" / name / "leaderboard.html").is_file()
+    finally:
+        down = subprocess.run(
+            ["make", "demo-down", f"NAME={name}"], cwd=REPOSITORY, capture_output=True, text=True, check=False,
+            env=environment,
+        )  # fmt: skip
+    assert "Nothing of" in down.stdout + down.stderr
+    assert not api.is_running(name)
+    left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert f"/clusters/{name}/" not in left
+
+
+_SUBMISSIONS = ("chance", "sklearn", "tensorflow")
+
+
+def test_helm_test_passes_on_this_cluster(hackathon: Hackathon) -> None:
+    said = helm(hackathon.cluster, "test", hackathon.name, "-n", hackathon.name, "--logs")
+    assert "Succeeded" in said
