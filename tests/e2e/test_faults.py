@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
 def _container_pids(hackathon: Hackathon, component: str) -> list[int]:
     """Pids, on this host, of the processes of a component's pod, found by the pod's uid in their control group."""
     out = hackathon.kubectl(
-        "get", "pods", "-n", hackathon.name, "-l", f"app.kubernetes.io/component={component}", "-o", "json"
+        "get", "pods", "-n", hackathon.name, "-l", f"alcove.dev/role={component}", "-o", "json"
     )
     uids = [pod["metadata"]["uid"] for pod in json.loads(out)["items"]]
     found = []

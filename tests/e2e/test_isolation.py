@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import yaml
 
+from tests.cluster.layout import Cluster
 from tests.demo.hackathon import Hackathon, kubectl
 from tests.e2e import models
 from tests.e2e.conftest import Team
@@ -49,20 +53,29 @@ def test_nothing_is_within_reach_of_the_participants_code(red: Team, hackathon: 
     ],
 )
 def test_a_team_may_do_this_and_no_more(
-    hackathon: Hackathon, verb: str, resource: str, where: str, allowed: bool
+    hackathon: Hackathon, tmp_path: Path, verb: str, resource: str, where: str, allowed: bool
 ) -> None:
     own, other = hackathon.team_namespace("red"), hackathon.team_namespace("blue")
     namespace = {"own": own, "other": other, "competition": hackathon.name}[where]
-    token = kubectl(hackathon.cluster, "create", "token", "participant", "-n", own).strip()
     review = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",
         "spec": {"resourceAttributes": _attributes(verb, resource, namespace)},
     }
-    answer = kubectl(
-        hackathon.cluster, "--token", token, "create", "-f", "-", "-o", "json", stdin=json.dumps(review)
-    )
+    as_team = _as_participant(hackathon, own, tmp_path)
+    answer = kubectl(as_team, "create", "-f", "-", "-o", "json", stdin=json.dumps(review))
     assert json.loads(answer)["status"].get("allowed", False) is allowed
+
+
+def _as_participant(hackathon: Hackathon, namespace: str, folder: Path) -> Cluster:
+    """The cluster as a team sees it: a kubeconfig with the team's token and no certificate."""
+    config = yaml.safe_load(hackathon.cluster.kubeconfig.read_text())
+    token = hackathon.kubectl("create", "token", "participant", "-n", namespace).strip()
+    for user in config["users"]:
+        user["user"] = {"token": token}
+    path = folder / "kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    return replace(hackathon.cluster, kubeconfig=path)
 
 
 def _attributes(verb: str, resource: str, namespace: str) -> dict[str, str]:

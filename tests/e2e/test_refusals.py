@@ -94,7 +94,7 @@ def test_the_operator_outlives_all_of_it(red: Team, hackathon: Hackathon) -> Non
     red.submit("after", models.SCHEDULED)
     assert red.until("after")["phase"] == "Done"
     pods = hackathon.kubectl(
-        "get", "pods", "-n", hackathon.name, "-l", "app.kubernetes.io/component=operator", "-o", "json"
+        "get", "pods", "-n", hackathon.name, "-l", "alcove.dev/role=operator", "-o", "json"
     )
     restarts = [
         c["restartCount"] for p in json.loads(pods)["items"] for c in p["status"]["containerStatuses"]
