@@ -312,7 +312,10 @@ def test_the_example_renders() -> None:
     assert done.returncode == 0, done.stderr
     objects = [document for document in yaml.safe_load_all(done.stdout) if document]
     assert len(of_kind(objects, "Dataset")) == 5
-    assert [n["metadata"]["name"] for n in of_kind(objects, "Namespace")] == ["team-red", "team-blue"]
+    assert [n["metadata"]["name"] for n in of_kind(objects, "Namespace")] == [
+        "hackathon-red",
+        "hackathon-blue",
+    ]
 
 
 def test_lint_and_package(tmp_path: Path) -> None:
