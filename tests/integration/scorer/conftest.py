@@ -58,7 +58,7 @@ class Store:
                 return None
             raise
         try:
-            return response.read()
+            return bytes(response.read())
         finally:
             response.close()
             response.release_conn()

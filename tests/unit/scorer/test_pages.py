@@ -86,7 +86,7 @@ def board(*teams: tuple[str, tuple[ScoredRun, ...]], **changes: object) -> Board
         datasets=("a", "b"),
         budget_seconds=30,
         entries=tuple(entries),
-        **changes,  # type: ignore[arg-type]
+        **changes,
     )
     return make_board(request, results)
 
