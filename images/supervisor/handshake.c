@@ -1,6 +1,7 @@
 /* What is said to the recorder and what its answers bring about. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -41,12 +42,17 @@ static void on_ready(struct run *run, const struct message *message, int64_t now
         recorder_lost(run, "the recorder named no budget");
         return;
     }
+    if (!message->token[0]) {
+        recorder_lost(run, "the recorder gave no token to come back with");
+        return;
+    }
     run->link.ready = run->link.greeted_once = true;
     if (run->phase == CONNECTING) {
         if (message->t0_ns >= 0) {
             recorder_lost(run, "the recorder says that this run was started before");
             return;
         }
+        memcpy(run->link.token, message->token, sizeof run->link.token);
         run->budget_ns = message->budget_ns;
         run->disclosed = message->disclosed;
         if (!run->options->runner_asks) {

@@ -31,6 +31,7 @@ void link_drop(struct link *link, int64_t now)
 void link_tick(struct link *link, int64_t now)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char hello[64 + TOKEN_MOST] = "{\"type\":\"hello\",\"version\":1}\n";
 
     if (link->fd >= 0 || now < link->retry_at)
         return;
@@ -40,8 +41,10 @@ void link_tick(struct link *link, int64_t now)
         link_drop(link, now);
         return;
     }
-    link_queue(link, link->greeted_once ? "{\"type\":\"hello\",\"version\":1,\"resume\":true}\n"
-                                        : "{\"type\":\"hello\",\"version\":1}\n");
+    if (link->greeted_once)
+        snprintf(hello, sizeof hello, "{\"type\":\"hello\",\"version\":1,\"resume\":true,\"token\":\"%s\"}\n",
+                 link->token);
+    link_queue(link, hello);
 }
 
 bool link_idle(const struct link *link)
@@ -117,6 +120,8 @@ static struct message parse(const char *line, const char *end)
             message.budget_ns = field.integer;
         else if (json_key_is(&field, "t0_ns") && field.kind == JSON_INTEGER)
             message.t0_ns = field.integer;
+        else if (json_key_is(&field, "token") && field.kind == JSON_STRING && field.text_length <= TOKEN_MOST)
+            snprintf(message.token, sizeof message.token, "%.*s", (int)field.text_length, field.text);
         else if (json_key_is(&field, "disclosed"))
             message.disclosed = field.kind != JSON_FALSE;
     }

@@ -12,6 +12,7 @@
 
 #define NEVER INT64_MAX
 #define SECOND INT64_C(1000000000)
+#define TOKEN_MOST 64
 #define MILLISECOND INT64_C(1000000)
 
 enum exit_status {
@@ -111,9 +112,11 @@ struct message {
     enum message_type type;
     int64_t budget_ns, t0_ns; /* -1 where absent */
     bool disclosed;
+    char token[TOKEN_MOST + 1]; /* empty where absent, or too long */
 };
 struct link {
     const char *path;
+    char token[TOKEN_MOST + 1]; /* what the recorder knows us by when we come back; kept here alone */
     int fd;                   /* -1: no connection */
     bool greeted_once, ready; /* ready: this connection's hello was answered */
     bool sent_go, sent_end;   /* on this connection */

@@ -6,6 +6,7 @@ It sleeps in poll() until one of them has something to say; nothing is done by t
 from __future__ import annotations
 
 import contextlib
+import hmac
 import os
 import select
 import signal
@@ -28,6 +29,8 @@ from .shipper import Seal, Shipper, overshoot_ns
 from .sinks import Sink
 from .spool import Spool, State, boot_id, load_state, save_state
 
+_STRANGERS = 4
+"""Connections at most that have not said hello yet; each may hold a mebibyte."""
 _UNKNOWN_END = End(cause="unknown", ended_ns=-1)
 
 
@@ -42,8 +45,13 @@ class Recorder:
         self._wake_r, self._wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._shipper = Shipper(settings, self._spool, sink, self._wake)
         self._intake = Intake(settings.run, settings.out, self._spool, self._shipper.submit)
+        self._poll = select.poll()
         self._connection: Connection | None = None
+        """The supervisor's, once its hello was the right one."""
         self._connected_once = False
+        self._strangers: dict[int, Connection] = {}
+        """Those that have not said hello yet, oldest first, by descriptor."""
+        self._refusal_said = False
         self._oom_kills = 0
         self._stop_at: float | None = None
         signal.signal(signal.SIGTERM, lambda *_: self._stop())
@@ -61,22 +69,20 @@ class Recorder:
         self._shipper.start()
         self._resume()
         self.report()
-        poll = select.poll()
         for readable in (self._listener, self._intake.inotify, self._wake_r):
-            poll.register(readable, select.POLLIN)
+            self._poll.register(readable, select.POLLIN)
         while True:
-            ready = {fd for fd, _ in poll.poll(self._timeout_ms())}
+            ready = {fd for fd, _ in self._poll.poll(self._timeout_ms())}
             # Files first: they are what is timed.
             if self._intake.inotify.fileno() in ready:
                 self._intake.see()
             self._intake.take_all()
-            if self._listener.fileno() in ready and (connection := self._accept()) is not None:
-                poll.register(connection, select.POLLIN)
             if self._connection is not None and self._connection.fileno() in ready:
-                gone = self._connection.fileno()
                 self._receive(self._connection)
-                if self._connection is None:
-                    poll.unregister(gone)
+            for descriptor in ready & self._strangers.keys():
+                self._hear_stranger(descriptor)
+            if self._listener.fileno() in ready:
+                self._accept()
             if self._wake_r in ready:
                 os.read(self._wake_r, 4096)
                 self._answer_seal()
@@ -123,19 +129,54 @@ class Recorder:
             self._intake.rescan()
             self._intake.take_all()
 
-    def _accept(self) -> Connection | None:
+    def _accept(self) -> None:
         try:
             connected, _ = self._listener.accept()
         except OSError:
-            return None
+            return
         if self._connected_once:
             # The supervisor was first; whoever this is, it is not answered.
-            log("second-connection-refused")
+            self._say_refused("second-connection-refused")
             connected.close()
-            return None
+            return
+        if len(self._strangers) == _STRANGERS:
+            # The oldest goes: silent ones cannot keep the supervisor out, which says hello at once.
+            self._close(self._strangers.pop(next(iter(self._strangers))))
+        stranger = Connection(connected)
+        self._strangers[stranger.fileno()] = stranger
+        self._poll.register(stranger, select.POLLIN)
+
+    def _hear_stranger(self, descriptor: int) -> None:
+        stranger = self._strangers.get(descriptor)
+        if stranger is None or (messages := stranger.receive()) == []:
+            return
+        del self._strangers[descriptor]
+        if not messages or not self._is_supervisor(messages[0]):
+            self._say_refused("stranger-refused")
+            self._close(stranger)
+            return
         self._connected_once = True
-        self._connection = Connection(connected)
-        return self._connection
+        self._connection = stranger
+        for other in self._strangers.values():
+            self._close(other)
+        self._strangers.clear()
+        for message in messages:
+            self._handle(stranger, message)
+
+    def _say_refused(self, what: str) -> None:
+        """Once: a participant that connects all day must not fill the node's disk with our log."""
+        if not self._refusal_said:
+            self._refusal_said = True
+            log(what)
+
+    def _is_supervisor(self, hello: dict[str, Any]) -> bool:
+        """The participant, of the same uid, can connect too, but runs only after the go and knows no token."""
+        if hello.get("type") != "hello":
+            return False
+        if hello.get("resume") is True:
+            token = str(hello.get("token")).encode(errors="replace")
+            return hmac.compare_digest(token, self._spool.token.encode())
+        return self._state is None
 
     def _receive(self, connection: Connection) -> None:
         messages = connection.receive()
@@ -143,15 +184,15 @@ class Recorder:
             self._handle(connection, message)
         if messages is None:
             log("connection-closed")
-            self._drop()
+            self._connection = None
+            self._seal_owed = False
+            self._close(connection)
             if self._state is not None:
                 self._end(End(cause="recorder-saw-eof", ended_ns=-1))
 
-    def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-            self._seal_owed = False
+    def _close(self, connection: Connection) -> None:
+        self._poll.unregister(connection)
+        connection.close()
 
     def _handle(self, connection: Connection, message: dict[str, Any]) -> None:
         run = self._settings.run
@@ -159,7 +200,13 @@ class Recorder:
             case "hello":
                 t0 = {} if self._state is None else {"t0_ns": self._state.t0_ns}
                 connection.send(
-                    {"type": "ready", "budget_ns": run.budget_ns, "disclosed": run.disclosed, **t0}
+                    {
+                        "type": "ready",
+                        "budget_ns": run.budget_ns,
+                        "disclosed": run.disclosed,
+                        "token": self._spool.token,
+                        **t0,
+                    }
                 )
             case "go":
                 connection.send({"type": "started", "t0_ns": self._go()})

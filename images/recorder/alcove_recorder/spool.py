@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -56,6 +57,8 @@ def boot_id() -> str:
 
 def write_atomic(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    temporary.touch(0o600)
     temporary.write_bytes(data)
     temporary.replace(path)
 
@@ -119,6 +122,8 @@ class Spool:
         """Uploaded, in order. Grows; only the shipper touches it."""
         self.manifest = folder / "manifest.json"
         self.log = folder / "log.txt"
+        self.token = _token(folder / "token")
+        """What a supervisor that comes back is known by. Only here: the participant can read the run folder."""
 
     @property
     def pending(self) -> tuple[Entry, ...]:
@@ -139,6 +144,15 @@ class Spool:
     def close(self) -> None:
         self._taken.close()
         self._records.close()
+
+
+def _token(path: Path) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        token = secrets.token_hex(16)
+        write_atomic(path, token.encode())
+        return token
 
 
 def _entry(fields: dict[str, Any]) -> Entry:

@@ -64,6 +64,8 @@ class Supervisor:
 
         wait_for(connect, what="a recorder that listens")
         self._lines = self._socket.makefile("rb")
+        self.token = ""
+        """What the recorder gave with its ``ready``."""
 
     def say(self, **message: Any) -> None:
         self._socket.sendall(json.dumps(message).encode() + b"\n")
@@ -81,6 +83,7 @@ class Supervisor:
         ready = self.hear()
         assert ready is not None
         assert ready["type"] == "ready"
+        self.token = ready["token"]
         self.say(type="go")
         started = self.hear()
         assert started is not None
@@ -144,6 +147,15 @@ class Recorder:
         supervisor = Supervisor(self.root / "run" / "go.sock")
         self.supervisors.append(supervisor)
         return supervisor
+
+    def resume(self) -> tuple[Supervisor, dict[str, Any]]:
+        """The first supervisor comes back to a recorder that was restarted; with it, the answer to its hello."""
+        again = self.supervisor()
+        again.say(type="hello", version=1, resume=True, token=self.supervisors[0].token)
+        ready = again.hear()
+        assert ready is not None
+        assert ready["type"] == "ready"
+        return again, ready
 
     def save(self, name: str, data: bytes) -> None:
         """As a participant should: another name first, then a rename."""

@@ -195,9 +195,14 @@ def test_a_killed_recorder_goes_on_with_the_same_run(start: Start) -> None:
     recorder.save("meanwhile.npy", npy(0.2))
     back = time.monotonic_ns() - t0
     recorder.start()
-    again = recorder.supervisor()
-    again.say(type="hello", version=1, resume=True)
-    assert again.hear() == {"type": "ready", "budget_ns": 60 * SECOND, "disclosed": True, "t0_ns": t0}
+    again, ready = recorder.resume()
+    assert ready == {
+        "type": "ready",
+        "budget_ns": 60 * SECOND,
+        "disclosed": True,
+        "token": supervisor.token,
+        "t0_ns": t0,
+    }
     recorder.wait_records(2)
     recorder.save("after.npy", npy(0.3))
     again.end()
@@ -220,9 +225,7 @@ def test_killed_with_uploads_pending_it_uploads_them_unchanged(minio: Minio, tmp
         lines = taken(recorder)
         recorder.kill()
         recorder.start()
-        again = recorder.supervisor()
-        again.say(type="hello", version=1, resume=True)
-        again.hear()
+        again, _ = recorder.resume()
         minio.start()
         again.end()
         records = recorder.sealed().records
@@ -241,10 +244,7 @@ def test_killed_at_any_moment_the_chain_holds(start: Start) -> None:
             recorder.save(f"{kill}-{index}.npy", npy(index / 20))
         recorder.kill()
         recorder.start()
-    again = recorder.supervisor()
-    again.say(type="hello", version=1, resume=True)
-    ready = again.hear()
-    assert ready is not None
+    again, ready = recorder.resume()
     assert ready["t0_ns"] == t0
     again.end()
     records = recorder.sealed().records
@@ -261,11 +261,7 @@ def test_killed_after_the_end_it_seals_the_same_manifest(start: Start) -> None:
     first = supervisor.end("failed", code=3)
     recorder.kill()
     recorder.start()
-    again = recorder.supervisor()
-    again.say(type="hello", version=1, resume=True)
-    ready = again.hear()
-    assert ready is not None
-    assert ready["type"] == "ready"
+    again, _ = recorder.resume()
     assert not again.has_answer(
         0.5
     )  # a supervisor that has not said "end" on this line takes "sealed" for nonsense
@@ -285,9 +281,7 @@ def test_a_torn_line_in_a_journal_is_dropped(start: Start) -> None:
         with (recorder.root / "spool" / name).open("ab") as file:
             file.write(b'{"seq": 1, "na')
     recorder.start()
-    again = recorder.supervisor()
-    again.say(type="hello", version=1, resume=True)
-    again.hear()
+    again, _ = recorder.resume()
     recorder.save("b.npy", npy(0.2))
     again.end()
     assert [r.name for r in recorder.sealed().records] == ["a.npy", "b.npy"]
@@ -340,9 +334,7 @@ def test_a_crash_of_its_own_is_reported_and_gone_on_from(start: Start) -> None:
     assert recorder.report().error
     assert recorder.report().go_at is not None
     recorder.start()
-    again = recorder.supervisor()
-    again.say(type="hello", version=1, resume=True)
-    again.hear()
+    again, _ = recorder.resume()
     again.end()
     assert sorted(r.name for r in recorder.sealed().records) == [f"{index:0>200}.npy" for index in range(20)]
 

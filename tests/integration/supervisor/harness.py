@@ -42,6 +42,7 @@ class Recorder:
         self.ended_seen_ns = -1
         self.budget_ns = int(budget_s * 1e9)
         self.disclosed = disclosed
+        self.token = uuid.uuid4().hex
         self.raw_ready: bytes | None = None
         """In place of the answer to hello."""
         self.reading = threading.Event()
@@ -65,7 +66,9 @@ class Recorder:
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def ready(self, hello: Message) -> Message:
-        answer: Message = {"type": "ready", "budget_ns": self.budget_ns, "disclosed": self.disclosed}
+        answer: Message = {
+            "type": "ready", "budget_ns": self.budget_ns, "disclosed": self.disclosed, "token": self.token,
+        }  # fmt: skip
         if hello.get("resume") and self.t0_ns >= 0:
             answer["t0_ns"] = self.t0_ns
         return answer

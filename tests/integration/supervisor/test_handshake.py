@@ -187,8 +187,18 @@ def test_a_clock_that_is_not_ours_is_refused(shop: Workshop) -> None:
 
 def test_a_run_that_was_started_before_is_not_started_again(shop: Workshop) -> None:
     recorder = shop.recorder()
-    recorder.replies["hello"] = lambda _: {"type": "ready", "budget_ns": 10**9, "t0_ns": 5}
+    recorder.replies["hello"] = lambda _: {"type": "ready", "budget_ns": 10**9, "token": "t", "t0_ns": 5}
     assert shop.start("touch", "ran").wait() == 20
+    assert not (shop.folder / "ran").exists()
+
+
+@pytest.mark.parametrize("token", [{}, {"token": ""}, {"token": 7}, {"token": "t" * 65}])
+def test_a_recorder_that_gives_no_token_starts_nothing(shop: Workshop, token: dict[str, object]) -> None:
+    recorder = shop.recorder()
+    recorder.replies["hello"] = lambda _: {"type": "ready", "budget_ns": 10**9, **token}
+    run = shop.start("touch", "ran")
+    assert run.wait() == 20
+    assert b"token" in run.stderr
     assert not (shop.folder / "ran").exists()
 
 
@@ -218,9 +228,9 @@ scalars = st.none() | st.booleans() | numbers | st.text(max_size=20)
 def test_ready_is_understood_whatever_else_it_says(
     shop: Workshop, extra: dict[str, object], indent: bool
 ) -> None:
-    for key in ("type", "budget_ns", "t0_ns", "disclosed"):
+    for key in ("type", "budget_ns", "t0_ns", "token", "disclosed"):
         extra.pop(key, None)
-    answer = {**extra, "type": "ready", "disclosed": True, "budget_ns": 30 * 10**9, "z": 1}
+    answer = {**extra, "type": "ready", "disclosed": True, "budget_ns": 30 * 10**9, "token": "t", "z": 1}
     separators = (" , ", " : ") if indent else (",", ":")
     assert _run_with_first_answer(shop, json.dumps(answer, separators=separators).encode()) == 0
 

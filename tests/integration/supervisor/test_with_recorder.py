@@ -96,6 +96,37 @@ def test_a_run_over_a_killed_recorder(place: Workshop) -> None:
     assert {"0.predict", "3.predict"} <= set(numbers)
 
 
+FORGER = """
+import socket, time
+while True:
+    time.sleep(0.001)
+    forged = socket.socket(socket.AF_UNIX)
+    try: forged.connect('run/go.sock')
+    except OSError: continue
+    try:
+        forged.sendall(b'{"type":"hello","version":1,"resume":true,"token":"00"}\\n')
+        answer = forged.recv(1)
+    except OSError: answer = b''
+    open('heard' if answer else 'refused', 'a').write('x')
+    forged.close()
+"""
+
+
+def test_a_participant_that_forges_a_resume_is_not_heard(place: Workshop) -> None:
+    refused = place.folder / "refused"
+    with recorder(place) as first:
+        run = place.python(FORGER)
+        _wait_for_file(refused, run.process)
+        first.kill()
+        first.wait(LIMIT_S)
+        before = refused.stat().st_size
+    with recorder(place):
+        assert run.wait() == 12, run.stderr
+    assert refused.stat().st_size > before
+    assert not (place.folder / "heard").exists()
+    assert _manifest(place).end.cause == "budget"
+
+
 def test_a_program_that_fails(place: Workshop) -> None:
     with recorder(place):
         assert place.start("/bin/sh", "-c", "echo oh dear; exit 9").wait() == 10
