@@ -36,8 +36,9 @@ def run(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where to keep what was recorded.")] = None,
     scheme: Annotated[str, typer.Option(help="hackathon or autodl.")] = "hackathon",
+    framework: Annotated[str, typer.Option(help="Loaded before the go: tensorflow or numpy.")] = "tensorflow",
 ) -> None:
-    """Run a folder of code on a dataset as the cluster would, and score it."""
+    """Run a folder of code on a dataset as the cluster would, and score it; exit status 1 if the program failed."""
     from alcove_datasets.reader import open_folder
 
     if not (folder / "model.py").is_file():
@@ -47,16 +48,21 @@ def run(
     root = Path(tempfile.mkdtemp(prefix="alcove-run-"))
     kept = out or root / "recorded"
     try:
-        status = _execute(folder.resolve(), data.path.resolve(), root, kept.resolve(), budget, shape)
+        status = _execute(
+            folder.resolve(), data.path.resolve(), root, kept.resolve(), budget, shape, framework
+        )
         typer.echo(f"Ended: {_EXITS.get(status, f'supervisor exit {status}')}.")
         manifest = next(kept.rglob("manifest.json"), None)
         if manifest is None:
             raise CommandError("The recorder left no manifest, so there is nothing to score.")
-        _report(manifest, solution or find_solution(dataset), budget, scheme)
+        scored = _report(manifest, solution or find_solution(dataset), budget, scheme)
     finally:
         shutil.rmtree(root, ignore_errors=True)
+    if status not in _GOOD_ENDS or not scored:
+        raise typer.Exit(1)
 
 
+_GOOD_ENDS = (0, 12)
 _EXITS = {
     0: "the program finished",
     10: "the program failed; its output above says why",
@@ -67,7 +73,9 @@ _EXITS = {
 }
 
 
-def _execute(folder: Path, dataset: Path, root: Path, kept: Path, budget: int, shape: tuple[int, int]) -> int:
+def _execute(
+    folder: Path, dataset: Path, root: Path, kept: Path, budget: int, shape: tuple[int, int], framework: str
+) -> int:
     for name in ("run", "out", "spool"):
         (root / name).mkdir()
     kept.mkdir(parents=True, exist_ok=True)
@@ -82,6 +90,7 @@ def _execute(folder: Path, dataset: Path, root: Path, kept: Path, budget: int, s
         "ALCOVE_OUT": str(root / "out"),
         "ALCOVE_CODE": str(folder),
         "ALCOVE_BUDGET": str(budget),
+        "ALCOVE_PRELOAD": "numpy,tensorflow" if framework == "tensorflow" else "numpy",
     }
     command = [
         str(_supervisor()), "run", "--socket", str(root / "run" / "go.sock"), "--go", "runner", "--",
@@ -129,14 +138,15 @@ def _supervisor() -> Path:
     return Path(found)
 
 
-def _report(manifest: Path, solution: Path | None, budget: int, scheme: str) -> None:
+def _report(manifest: Path, solution: Path | None, budget: int, scheme: str) -> bool:
+    """Prints what was recorded and, where there is a solution, its score; whether nothing went wrong with that."""
     recorded = json.loads(manifest.read_text())
     for record in recorded["records"]:
         said = f"refused: {record['refused']}" if record["refused"] else f"{record['t_ns'] / 1e9:8.2f} s"
         typer.echo(f"  {record['name']:<28} {said}")
     if solution is None:
         typer.echo("No solution found beside the dataset, so nothing was scored: give --solution.")
-        return
+        return True
     command = [sys.executable, "-I", "-m", "alcove_cli.main", "score", "--solution", str(solution),
                "--snapshots", str(manifest.parent), "--budget", str(budget), "--scheme", scheme]  # fmt: skip
-    subprocess.run(command, check=False)
+    return subprocess.run(command, check=False).returncode == 0

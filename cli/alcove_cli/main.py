@@ -79,7 +79,7 @@ def _follow(cluster: object, wanted: list[tuple[str, str]], timeout: float) -> N
         raise typer.Exit(1)
 
 
-def _mount() -> None:
+def mount() -> None:
     """Commands of the other parts, registered here under the names that programs call them by."""
     from alcove_cli import dataset, local
 
@@ -92,7 +92,7 @@ def _mount() -> None:
 
 
 def main() -> None:
-    _mount()
+    mount()
     try:
         app()
     except (CommandError, DatasetsError) as error:

@@ -43,10 +43,11 @@ def read_folder(folder: Path) -> dict[str, bytes]:
     """
     if not folder.is_dir():
         raise CommandError(f"{folder} is no folder. Give the folder that holds model.py.")
+    found = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
     files = {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not _IGNORED.intersection(path.parts) and path.name not in _MANIFESTS
+        inner.as_posix(): path.read_bytes()
+        for inner, path in found.items()
+        if not _IGNORED.intersection(inner.parts) and inner.as_posix() not in _MANIFESTS
     }
     if "model.py" not in files:
         raise CommandError(
@@ -67,12 +68,17 @@ def pack(files: dict[str, bytes]) -> bytes:
     return gzip.compress(raw.getvalue(), mtime=0)
 
 
+def fits_config_map(files: dict[str, bytes]) -> bool:
+    """Whether all lie at the top, under names that are keys of a ConfigMap, and are small enough together."""
+    flat = all(re.fullmatch(r"[-._a-zA-Z0-9]+", path) for path in files)
+    return flat and sum(map(len, files.values())) <= CONFIG_MAP_BYTES
+
+
 def submit(cluster: Cluster, folder: Path, target: Target, name: str | None, endpoint: str | None) -> Object:
     """Creates the Submission, its code in a ConfigMap where that fits and uploaded as a bundle where not."""
     files = read_folder(folder)
     name = name or _name(folder)
-    flat = all("/" not in path and re.fullmatch(r"[-._a-zA-Z0-9]+", path) for path in files)
-    if flat and sum(map(len, files.values())) <= CONFIG_MAP_BYTES:
+    if fits_config_map(files):
         cluster.create_config_map(target.team, name, files)
         code: Object = {"configMap": {"name": name}}
     else:
@@ -111,10 +117,11 @@ def _upload(cluster: Cluster, team: str, bundle: bytes, endpoint: str | None) ->
         access_key=credentials.access_key,
         secret_key=credentials.secret_key,
         secure=where.startswith("https://"),
-        region="us-east-1",
+        region=secret.get("region", b"us-east-1").decode(),
     )
+    bucket = secret.get("bucket", keys.MAIN_BUCKET.encode()).decode()
     try:
-        store.put_object(keys.MAIN_BUCKET, keys.team_bundle(team, digest), io.BytesIO(bundle), len(bundle))
+        store.put_object(bucket, keys.team_bundle(team, digest), io.BytesIO(bundle), len(bundle))
     except (MinioException, OSError) as error:
         raise CommandError(
             f"The bundle could not be uploaded to {where}: {error}. Nothing was submitted."

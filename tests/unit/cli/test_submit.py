@@ -1,0 +1,110 @@
+"""What `alcove submit` reads, packs and chooses, and what `alcove watch` says."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alcove_cli.errors import CommandError
+from alcove_cli.submit import CONFIG_MAP_BYTES, Target, fits_config_map, pack, read_folder
+from alcove_cli.watch import state_line
+from alcove_operator.store import check_archive
+
+PATHS = st.text("abcXYZ019-_. é", min_size=1, max_size=120).filter(lambda name: name.strip("."))
+FILES = st.dictionaries(PATHS, st.binary(max_size=200), max_size=6)
+
+
+def folder(path: Path, *names: str) -> Path:
+    for name in names:
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_text(name)
+    return path
+
+
+@given(FILES)
+def test_a_bundle_is_the_same_for_the_same_files(files: dict[str, bytes]) -> None:
+    packed = pack(files)
+    assert packed == pack(dict(reversed(files.items())))
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(packed))) as archive:
+        found = {m.name: archive.extractfile(m) for m in archive.getmembers()}
+        assert {name: file.read() for name, file in found.items() if file} == files
+
+
+def test_the_operator_takes_the_bundle(tmp_path: Path) -> None:
+    files = read_folder(folder(tmp_path, "model.py", "weights/deep/layer.bin"))
+    check_archive(io.BytesIO(pack(files)), 1 << 20)
+
+
+def test_two_packings_have_one_digest(tmp_path: Path) -> None:
+    first, second = (folder(tmp_path / n, "model.py", "lib/util.py") for n in ("first", "second"))
+    digests = {hashlib.sha256(pack(read_folder(f))).hexdigest() for f in (first, second)}
+    assert len(digests) == 1
+
+
+def test_caches_and_manifests_stay_behind(tmp_path: Path) -> None:
+    made = folder(
+        tmp_path, "model.py", "__pycache__/model.pyc", ".git/HEAD", "submission.yaml", "kustomization.yaml",
+        "lib/util.py", "lib/__pycache__/util.pyc", "assets/submission.yaml",
+    )  # fmt: skip
+    assert set(read_folder(made)) == {"model.py", "lib/util.py", "assets/submission.yaml"}
+
+
+def test_where_the_folder_lies_does_not_matter(tmp_path: Path) -> None:
+    assert set(read_folder(folder(tmp_path / "__pycache__" / "mine", "model.py"))) == {"model.py"}
+
+
+@pytest.mark.parametrize("names", [(), ("deep/model.py",), ("main.py",)])
+def test_a_folder_without_model_py_is_refused(tmp_path: Path, names: tuple[str, ...]) -> None:
+    with pytest.raises(CommandError, match=r"no model\.py at its top"):
+        read_folder(folder(tmp_path, *names))
+
+
+def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="is no folder"):
+        read_folder(folder(tmp_path, "model.py") / "model.py")
+
+
+@pytest.mark.parametrize(
+    ("files", "fits"),
+    [
+        ({"model.py": b"x"}, True),
+        ({"model.py": b"x" * CONFIG_MAP_BYTES}, True),
+        ({"model.py": b"x" * CONFIG_MAP_BYTES, "more.py": b"x"}, False),
+        ({"model.py": b"x", "lib/util.py": b"x"}, False),
+        ({"model.py": b"x", "a name.py": b"x"}, False),
+    ],
+)
+def test_a_config_map_takes_what_is_small_and_flat(files: dict[str, bytes], fits: bool) -> None:
+    assert fits_config_map(files) is fits
+
+
+@pytest.mark.parametrize("text", ["cup", "cup/cup"])
+def test_a_competition_may_be_named_once(text: str) -> None:
+    assert Target(text, "practice", "red").reference() == {"namespace": "cup", "name": "cup"}
+
+
+def submission(**status: Any) -> dict[str, Any]:
+    return {"metadata": {"namespace": "red", "name": "one"}, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("found", "line"),
+    [
+        ({"metadata": {"namespace": "red", "name": "one"}}, "red/one: waiting"),
+        (submission(phase="Rejected", cause="QuotaExceeded"), "red/one: Rejected — QuotaExceeded"),
+        (
+            submission(phase="Running", runs=[{"phase": "Done"}, {"phase": "Running"}, {"phase": "Done"}]),
+            "red/one: Running (2 done, 1 running)",
+        ),
+    ],
+)
+def test_a_line_says_how_far_it_is(found: dict[str, Any], line: str) -> None:
+    assert state_line(found) == line
