@@ -24,7 +24,9 @@ class Resources(ApiModel):
     gpu_resource: Annotated[str, Field(max_length=63)] = "nvidia.com/gpu"
     """Extended resource that counts as a GPU."""
     cpu: Quantity = "2"
+    """Processors: "2", or "500m" for half of one."""
     memory: Quantity = "8Gi"
+    """Memory, /dev/shm included; more than this ends the run with OutOfMemory."""
     disk: Quantity = "10Gi"
     """Limit for what the participant writes: predictions and temporary files."""
     shared_memory: Quantity = "256Mi"
@@ -61,13 +63,16 @@ class Phase(ApiModel):
         }
     )
     name: Alias
+    """Name of the phase, and of its Leaderboard."""
     datasets: Annotated[
         tuple[Name, ...],
         Field(min_length=1, max_length=64, json_schema_extra={"x-kubernetes-list-type": "set"}),
     ]
     """Names of Datasets in the competition's namespace. One run, on one pod, for each."""
     budget: Budget
+    """How long each run may learn."""
     resources: Resources = Resources()
+    """What each run gets; requests and limits are equal, so that runs are alike."""
     opens_at: Time | None = None
     """Submissions are refused before this time."""
     closes_at: Time | None = None
@@ -75,6 +80,7 @@ class Phase(ApiModel):
     reveals_at: Time | None = None
     """Nothing about scores or ranks is shown before this time."""
     feedback: PhaseFeedback = PhaseFeedback()
+    """What participants see of their scores, and when."""
 
 
 class Limits(ApiModel):
@@ -92,6 +98,7 @@ class Limits(ApiModel):
 
 class ScoringSpec(ApiModel):
     scheme: Literal["hackathon", "autodl"] = "hackathon"
+    """hackathon: balanced accuracy under straight lines, t0 = 1 s; autodl: normalised AUC under steps, t0 = 60 s."""
     metric: Annotated[str, Field(max_length=63)] | None = None
     """Name of a metric; by default the scheme's."""
     t0_seconds: Annotated[float, Field(ge=0.001, le=86400)] | None = None
@@ -108,8 +115,12 @@ class Images(ApiModel):
 
 
 class CompetitionSpec(ApiModel):
+    """Phases, limits for each team, capacity, scoring and ranking of one challenge."""
+
     title: Annotated[str, Field(max_length=120)] = ""
+    """For people."""
     description: Annotated[str, Field(max_length=2000)] = ""
+    """For people: what the challenge is about."""
     phases: Annotated[
         tuple[Phase, ...],
         Field(
@@ -118,7 +129,9 @@ class CompetitionSpec(ApiModel):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ]
+    """In order of time, at most 8."""
     limits: Limits = Limits()
+    """Limits for each team."""
     capacity: Annotated[int, Field(ge=1, le=10000)] = 4
     """Runs of all teams at the same time; others are queued."""
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
@@ -126,8 +139,11 @@ class CompetitionSpec(ApiModel):
     start_timeout_seconds: Annotated[int, Field(ge=30, le=86400)] = 900
     """How long image pulls, scheduling and staging may take before an attempt counts as never started."""
     scoring: ScoringSpec = ScoringSpec()
+    """How predictions become a score over time."""
     ranking: Literal["average", "copeland", "mean-minus-std", "relative"] = "average"
+    """How ranks on the datasets become one rank; average is the mean rank."""
     images: Images = Images()
+    """Images that runs use, and may bring."""
     logs: Literal["tail", "none"] = "tail"
     """Whether the last lines of a run's output are shown in the Submission's status."""
     allow_network: bool = False

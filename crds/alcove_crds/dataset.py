@@ -10,9 +10,12 @@ Domain = Literal["image", "video", "speech", "text", "series", "tabular", "other
 
 
 class DatasetSpec(ApiModel):
+    """What was published, by digest, and under which name participants see it."""
+
     alias: Alias
     """The name that participants see."""
     domain: Domain = "other"
+    """Kind of data, for people."""
     data_sha256: Sha256
     """Digest of the published input's manifest: `alcove dataset push` prints it."""
     solution_sha256: Sha256

@@ -10,8 +10,12 @@ from alcove_crds.base import Alias, ApiModel, Column, Conditions, Kind, Name, St
 
 
 class LeaderboardSpec(ApiModel):
+    """Which ranking this is. The operator makes one for each phase."""
+
     competition: Name
+    """Name of the Competition in this namespace."""
     phase: Alias
+    """Name of its phase."""
 
 
 class DatasetScore(StatusModel):

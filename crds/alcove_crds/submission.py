@@ -11,7 +11,9 @@ from alcove_crds.base import Alias, ApiModel, Column, Conditions, Kind, Name, Sh
 
 class CompetitionRef(ApiModel):
     namespace: Name
+    """Namespace that the Competition is in."""
     name: Name
+    """Name of the Competition."""
 
 
 class ConfigMapCode(ApiModel):
@@ -54,6 +56,8 @@ class Code(ApiModel):
 
 
 class SubmissionSpec(ApiModel):
+    """A team's code and what it is for. It cannot be changed: for another try, apply a Submission of another name."""
+
     model_config = ConfigDict(
         json_schema_extra={
             "x-kubernetes-validations": [
@@ -69,6 +73,7 @@ class SubmissionSpec(ApiModel):
     phase: Alias
     """Name of one of the competition's phases."""
     code: Code
+    """Where the code is: in exactly one of configMap, bundle and image."""
 
 
 RunPhase = Literal["Queued", "Pending", "Staging", "Running", "Scoring", "Done", "Failed"]

@@ -132,14 +132,14 @@ class Index:
         )
 
     def submissions_of(self, namespace: str, competition: str) -> list[SubmissionView]:
-        """Of one competition, earliest first."""
+        """Of one competition, earliest first; those of the same second by name, the only order that a team can see."""
         found = [
             s
             for s in self.submissions.values()
             if s.spec is not None
             and (s.spec.competition.namespace, s.spec.competition.name) == (namespace, competition)
         ]
-        return sorted(found, key=lambda s: (s.created_at, s.uid))
+        return sorted(found, key=lambda s: (s.created_at, s.name, s.uid))
 
     def all_keys(self) -> list[Key]:
         return [

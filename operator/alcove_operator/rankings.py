@@ -35,12 +35,12 @@ AGAIN = timedelta(seconds=60)
 
 
 def counting(views: list[SubmissionView], phase: str) -> list[SubmissionView]:
-    """The last scored Submission of each team, by time of creation to the second, then UID; earliest first."""
+    """The last scored Submission of each team, by time of creation to the second, then name; earliest first."""
     last: dict[str, SubmissionView] = {}
     for view in views:
         if view.spec and view.spec.phase == phase and view.status.scoring_digest and not view.deleting:
             last[view.namespace] = view
-    return sorted(last.values(), key=lambda v: (v.created_at, v.uid))
+    return sorted(last.values(), key=lambda v: (v.created_at, v.name, v.uid))
 
 
 def board_request(
@@ -136,7 +136,8 @@ class Rankings:
             GENERATION: str(generation),
             INPUTS: inputs,
         }
-        job = aggregate_job(f"a-{phase.name}-{generation}", labels, request, self.settings)
+        digest = await asyncio.to_thread(self.executor.store.write_board_request, request)
+        job = aggregate_job(f"a-{phase.name}-{generation}", labels, request, digest, self.settings)
         await self.executor.create_job(job)
         await self._delete(jobs)
         return None

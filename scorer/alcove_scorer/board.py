@@ -55,7 +55,7 @@ def make_board(
     """Ranks the entries that have a result (by submission UID); ``problems`` says why others have none."""
     present = sorted(
         (entry for entry in request.entries if entry.submission_uid in results),
-        key=lambda entry: (entry.created_at, entry.submission_uid),
+        key=lambda entry: (entry.created_at, entry.submission, entry.submission_uid),
     )
     if not present or not request.datasets:
         return Board(request, (), tuple(problems), None, None, None, None)

@@ -112,11 +112,15 @@ def _waits(runs: Sequence[RunStatus]) -> str:
     return next((run.message[:128] for run in runs if run.attempt == 0 and run.message), "")
 
 
+# Steps that every Submission goes through within a second: nothing that a user should read as news.
+_IN_PASSING = ("CheckingCode", "Counting")
+
+
 def events(old: SubmissionStatus, new: SubmissionStatus) -> tuple[Emit, ...]:
     """One Event for each thing that a user would want to be told of, at the change that shows it."""
     found = []
     was, now = condition(old, ADMITTED), condition(new, ADMITTED)
-    if now is not None and (was is None or was.reason != now.reason):
+    if now is not None and now.reason not in _IN_PASSING and (was is None or was.reason != now.reason):
         kind: Literal["Normal", "Warning"] = "Normal" if now.status == "True" else "Warning"
         found.append(Emit(f"event/admitted/{now.reason}", kind, now.reason, now.message))
     before = {run.dataset: run for run in old.runs}
