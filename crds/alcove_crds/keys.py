@@ -73,6 +73,11 @@ def report(submission_uid: str) -> str:
     return f"scores/{submission_uid}/report.html"
 
 
+def board_request(competition_namespace: str, competition: str, phase: str, generation: int) -> str:
+    """An ``AggregateRequest``: with thousands of teams it is too long for an environment variable."""
+    return board(competition_namespace, competition, phase, f"request-{generation}.json")
+
+
 def board(competition_namespace: str, competition: str, phase: str, name: str) -> str:
     """``name``: ``table.json`` or ``leaderboard.html``."""
     return f"boards/{competition_namespace}.{competition}/{phase}/{name}"

@@ -69,7 +69,7 @@ def operator_policy(bucket: str = keys.MAIN_BUCKET) -> Policy:
     """What it does itself, and what it hands on to runs. No solutions."""
     return _policy(
         _allow(["GetObject"], bucket, "teams/*", "code/*", "runs/*", "scores/*", "boards/*", "data/*"),
-        _allow(_PUT, bucket, "code/*", "runs/*"),
+        _allow(_PUT, bucket, "code/*", "runs/*", "boards/*/*/request-*.json"),
         _list(bucket, "runs/*", "scores/*", "boards/*"),
     )
 

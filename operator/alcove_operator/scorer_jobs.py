@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from alcove_crds import keys
 from alcove_crds.documents import AggregateRequest, CheckRequest, ScoreRequest
 from alcove_operator.config import Settings
 from alcove_operator.manifests import Object, env, pod_security, restricted, store_environment
@@ -17,7 +18,7 @@ INPUT_DAMAGED = 3
 
 def score_job(name: str, labels: Mapping[str, str], request: ScoreRequest, settings: Settings) -> Object:
     """Follows the runs of one submission to their verdicts; without any right in the cluster."""
-    job = _job("score", name, labels, request.model_dump_json(), settings)
+    job = _job("score", name, labels, {"ALCOVE_REQUEST": request.model_dump_json()}, settings)
     # It waits for as long as the runs are queued, so it has no deadline; a fault of the node may repeat it.
     job["spec"] |= {
         "backoffLimit": 3,
@@ -35,17 +36,23 @@ def score_job(name: str, labels: Mapping[str, str], request: ScoreRequest, setti
 
 
 def aggregate_job(
-    name: str, labels: Mapping[str, str], request: AggregateRequest, settings: Settings
+    name: str, labels: Mapping[str, str], request: AggregateRequest, sha256: str, settings: Settings
 ) -> Object:
-    """Ranks one phase; its service account may write that phase's Leaderboard."""
-    job = _job("aggregate", name, labels, request.model_dump_json(), settings)
+    """Ranks one phase; its service account may write that phase's Leaderboard.
+
+    ``sha256``: of the request as it lies in the store, which the job is told in place of the request itself.
+    """
+    where = (request.competition_namespace, request.competition, request.phase)
+    key = keys.board_request(*where, request.generation)
+    asked = {"ALCOVE_REQUEST_KEY": key, "ALCOVE_REQUEST_SHA256": sha256}
+    job = _job("aggregate", name, labels, asked, settings)
     job["spec"] |= {"backoffLimit": 2, "activeDeadlineSeconds": 900}
     return job
 
 
 def check_job(name: str, labels: Mapping[str, str], request: CheckRequest, settings: Settings) -> Object:
     """Looks through one dataset and its solution; without any right in the cluster."""
-    job = _job("check", name, labels, request.model_dump_json(), settings)
+    job = _job("check", name, labels, {"ALCOVE_REQUEST": request.model_dump_json()}, settings)
     job["spec"] |= {
         "backoffLimit": 2,
         "activeDeadlineSeconds": 3600,
@@ -62,12 +69,14 @@ def check_job(name: str, labels: Mapping[str, str], request: CheckRequest, setti
     return job
 
 
-def _job(task: Task, name: str, labels: Mapping[str, str], request: str, settings: Settings) -> Object:
+def _job(
+    task: Task, name: str, labels: Mapping[str, str], asked: Mapping[str, str], settings: Settings
+) -> Object:
     aggregate = task == "aggregate"
     environment = store_environment(settings, "/alcove/store/credentials.json")
     environment |= {
+        **asked,
         "ALCOVE_SOLUTIONS_BUCKET": settings.store_solutions_bucket,
-        "ALCOVE_REQUEST": request,
         "HOME": "/tmp",
         "MPLCONFIGDIR": "/tmp",
     }

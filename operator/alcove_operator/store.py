@@ -16,7 +16,7 @@ from minio import Minio
 from pydantic import ValidationError
 
 from alcove_crds import keys
-from alcove_crds.documents import Document, LiveCurve, RunConfig, ScoreResult, Verdict
+from alcove_crds.documents import AggregateRequest, Document, LiveCurve, RunConfig, ScoreResult, Verdict
 from alcove_datasets import store
 from alcove_datasets.errors import BundleError, BundleTooLargeError, StoreConflictError, StoreNotFoundError
 from alcove_datasets.unpack import file_names
@@ -177,6 +177,13 @@ class OperatorStore:
                 return standing
             raise
         return verdict
+
+    def write_board_request(self, request: AggregateRequest) -> str:
+        """The SHA-256 of what was written under :func:`keys.board_request`."""
+        where = (request.competition_namespace, request.competition, request.phase)
+        data = request.canonical()
+        store.put_bytes(self.client, self.bucket, keys.board_request(*where, request.generation), data)
+        return hashlib.sha256(data).hexdigest()
 
     def live_curve(self, submission_uid: str) -> LiveCurve | None:
         """None where nothing is scored yet."""

@@ -26,9 +26,9 @@ STORE_RETRIES = 6
 
 
 def run() -> int:
-    request = jobs.request(AggregateRequest)
     config = jobs.store_config()
     store = connect(config, retries=STORE_RETRIES)
+    request = jobs.stored_request(AggregateRequest, store, config.bucket)
     board = read_board(request, store, config.bucket)
     now = datetime.now(UTC)
     # The status decides between boards: an older one must overwrite nothing in the store either.

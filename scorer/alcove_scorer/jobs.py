@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from minio import Minio
 from pydantic import ValidationError
 
 from alcove_crds.documents import Document
 from alcove_crds.keys import SOLUTIONS_BUCKET
-from alcove_datasets.store import StoreConfig
-from alcove_scorer.errors import InputError
+from alcove_datasets.store import StoreConfig, get_bytes
+from alcove_scorer.errors import DamagedError, InputError
 
 DONE, UNSOUND, WRONG, DAMAGED, AWAY = 0, 1, 2, 3, 4
 """Exit statuses: done; check found problems; the request is wrong; an input is missing or damaged; the store or the
@@ -21,20 +23,44 @@ API server is away (only this one is worth another try)."""
 MESSAGE_BYTES = 4096
 """Of a termination message; the kubelet cuts what is longer."""
 
+REQUEST_BYTES = 16 << 20
+"""Of a request in the store, at most: several times that of the 2000 teams that a competition may have."""
+
 R = TypeVar("R", bound=Document)
 
 
 def request(kind: type[R], environment: Mapping[str, str] = os.environ) -> R:
     """``ALCOVE_REQUEST``. Raises InputError that names the field."""
-    text = environment.get("ALCOVE_REQUEST", "")
+    return _request(kind, "ALCOVE_REQUEST", environment.get("ALCOVE_REQUEST", ""))
+
+
+def stored_request(
+    kind: type[R], store: Minio, bucket: str, environment: Mapping[str, str] = os.environ
+) -> R:
+    """What lies under ``ALCOVE_REQUEST_KEY``, of the digest ``ALCOVE_REQUEST_SHA256``.
+
+    Raises DamagedError for other bytes, InputError that names the field, and the store's errors.
+    """
+    key, sha256 = environment.get("ALCOVE_REQUEST_KEY", ""), environment.get("ALCOVE_REQUEST_SHA256", "")
+    if not key or not sha256:
+        raise InputError(
+            "ALCOVE_REQUEST_KEY and ALCOVE_REQUEST_SHA256 must both be set, as the operator does"
+        )
+    data = get_bytes(store, bucket, key, limit=REQUEST_BYTES)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise DamagedError(
+            f"{key} is not what the operator asked for: it changed in the store; it asks again"
+        )
+    return _request(kind, key, data)
+
+
+def _request(kind: type[R], where: str, text: str | bytes) -> R:
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(
-            f"ALCOVE_REQUEST: field {where!r}: {first['msg']}; expected a {kind.__name__}"
-        ) from None
+        field = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{where}: field {field!r}: {first['msg']}; expected a {kind.__name__}") from None
 
 
 def store_config() -> StoreConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import signal
@@ -98,7 +99,10 @@ def score(world: World, job: dict[str, Any], alc: float) -> None:
 
 def publish(world: World, job: dict[str, Any]) -> AggregateRequest:
     """What the aggregate job would write, and its end."""
-    request = AggregateRequest.model_validate_json(environment(job, "aggregate")["ALCOVE_REQUEST"])
+    told = environment(job, "aggregate")
+    data = root_store(world).get_object(keys.MAIN_BUCKET, told["ALCOVE_REQUEST_KEY"]).read()
+    assert hashlib.sha256(data).hexdigest() == told["ALCOVE_REQUEST_SHA256"]
+    request = AggregateRequest.model_validate_json(data)
     entries = [
         {
             "rank": rank,

@@ -24,6 +24,7 @@ from minio.error import S3Error
 
 from alcove_crds import keys
 from alcove_crds.documents import (
+    AggregateRequest,
     Document,
     End,
     Feedback,
@@ -111,13 +112,21 @@ def start(store: Store, tmp_path: Path) -> Iterator[Callable[[str, Document], Jo
 
     def start_job(kind: str, request: Document, **environment: str) -> Job:
         log = tmp_path / f"termination-{len(started)}"
+        asked = {"ALCOVE_REQUEST": request.canonical().decode()}
+        if isinstance(request, AggregateRequest):
+            where = (request.competition_namespace, request.competition, request.phase, request.generation)
+            asked = {
+                "ALCOVE_REQUEST_KEY": keys.board_request(*where),
+                "ALCOVE_REQUEST_SHA256": request.digest(),
+            }
+            store.put(asked["ALCOVE_REQUEST_KEY"], request.canonical())
         job = Job(
             subprocess.Popen(
                 [sys.executable, "-m", "alcove_scorer", kind],
                 env={
                     **os.environ,
                     **store.environment,
-                    "ALCOVE_REQUEST": request.canonical().decode(),
+                    **asked,
                     "ALCOVE_TERMINATION_LOG": str(log),
                     **environment,
                 },

@@ -193,3 +193,33 @@ def test_a_missing_leaderboard_is_said(store: Store, start: Start, kubeconfig: P
     status, message = start("aggregate", aggregation("absent", 1, one), KUBECONFIG=str(kubeconfig)).wait()
     assert status == 3
     assert "Leaderboard default/absent was not written: 404" in message
+
+
+def test_a_board_of_more_teams_than_an_environment_variable_holds(
+    store: Store, start: Start, kubeconfig: Path, board: tuple[str, Callable[[], Any]]
+) -> None:
+    name, read = board
+    one = entry(store, "team-0000", 1, d1=0.8, d2=0.8)
+    request = aggregation(name, 1, *(one.model_copy(update={"team": f"team-{n:04}"}) for n in range(900)))
+    assert len(request.canonical()) > 128 << 10
+    assert start("aggregate", request, KUBECONFIG=str(kubeconfig)).wait() == (0, "")
+    status = read()["status"]
+    assert (status["teams"], len(status["entries"])) == (900, 100)
+
+
+def test_a_request_that_is_not_what_was_asked_for_is_not_followed(
+    store: Store, start: Start, kubeconfig: Path, board: tuple[str, Callable[[], Any]]
+) -> None:
+    name, read = board
+    one = entry(store, "one", 1, d1=0.8, d2=0.8)
+    asked, kubectl = aggregation(name, 1, one), {"KUBECONFIG": str(kubeconfig)}
+    status, message = start("aggregate", asked, **kubectl, ALCOVE_REQUEST_SHA256="0" * 64).wait()
+    assert status == 3
+    assert "is not what the operator asked for" in message
+    status, message = start("aggregate", asked, **kubectl, ALCOVE_REQUEST_KEY="boards/absent.json").wait()
+    assert status == 3
+    assert "boards/absent.json" in message
+    status, message = start("aggregate", asked, **kubectl, ALCOVE_REQUEST_KEY="").wait()
+    assert status == 2
+    assert "ALCOVE_REQUEST_KEY" in message
+    assert "entries" not in read().get("status", {})

@@ -61,12 +61,15 @@ ALLOWED: dict[str, list[Try]] = {
         get("teams/team-a/bundles/b.tar.gz"), put("code/c3.tar.gz"), get("code/c1.tar.gz"),
         get("runs/u1/table/1-p/manifest.json"), listing("runs/u1/"), put(keys.verdict("u1", "table")),
         get("scores/u1/s.json"), listing("scores/u1/"), get("boards/ns.c/practice/table.json"),
+        put(keys.board_request("ns", "c", "practice", 7)),
     ],
     "scorer": [
         get("runs/u1/table/1-p/manifest.json"), listing("runs/u1/"), put("runs/u1/table/1-p/manifest.json"),
         get(SOLUTION, SOLUTIONS), get("data/d1/manifest.json"), listing("data/d1/"), put("scores/u1/s2.json"),
     ],
-    "aggregate": [get("scores/u1/s.json"), put("boards/ns.c/practice/table.json")],
+    "aggregate": [
+        get("scores/u1/s.json"), put("boards/ns.c/practice/table.json"), get("boards/ns.c/practice/request-1.json"),
+    ],
     "publisher": [put("data/d2/manifest.json"), get("data/d1/manifest.json"), put(keys.solution("s2"), SOLUTIONS)],
     "team-a": [put("teams/team-a/bundles/n.tar.gz"), get("teams/team-a/bundles/b.tar.gz"), listing("teams/team-a/")],
 }  # fmt: skip
@@ -75,6 +78,7 @@ DENIED: dict[str, list[Try]] = {
     "operator": [
         get(SOLUTION, SOLUTIONS), listing("", SOLUTIONS), put(SOLUTION, SOLUTIONS), put("data/d1/x"),
         put("scores/u1/s.json"), put("boards/ns.c/practice/table.json"), put("teams/team-a/x"),
+        put("boards/ns.c/practice/leaderboard.html"), put("boards/ns.c/request-1/table.json"),
         delete("code/c1.tar.gz"), delete("runs/u1/table/1-p/manifest.json"),
     ],
     "scorer": [

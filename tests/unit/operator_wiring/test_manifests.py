@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,8 +12,11 @@ from hypothesis import strategies as st
 from alcove_crds.competition import Resources
 from alcove_crds.documents import (
     AggregateRequest,
+    BoardSubmission,
     CheckRequest,
+    Feedback,
     RunConfig,
+    ScoreDataset,
     ScoreRequest,
     Scoring,
     StoreCredentials,
@@ -25,6 +29,7 @@ from alcove_operator.manifests import quantity_bytes, run_job, run_secret
 from alcove_operator.scorer_jobs import aggregate_job, check_job, score_job
 from alcove_scorer import SCORER_VERSION
 from alcove_scorer.curves import SCHEMES
+from alcove_scorer.jobs import REQUEST_BYTES
 
 ENVIRONMENT = {
     "ALCOVE_NAMESPACES": "hack, hack-red",
@@ -114,7 +119,7 @@ def requests() -> dict[str, dict[str, Any]]:
     check = CheckRequest(dataset="digits", data_sha256="a" * 64, solution_sha256="b" * 64)
     return {
         "score": score_job("s-x", LABELS, score, SETTINGS),
-        "aggregate": aggregate_job("a-x", LABELS, board, SETTINGS),
+        "aggregate": aggregate_job("a-x", LABELS, board, board.digest(), SETTINGS),
         "check": check_job("c-x", LABELS, check, SETTINGS),
     }
 
@@ -284,3 +289,52 @@ def test_operator_and_scorer_agree_on_version_and_metrics() -> None:
 
 def test_the_settings_hold_the_competitions_namespace_among_the_watched() -> None:
     assert SETTINGS.watched == ("hack", "hack-red")
+
+
+def test_requests_fit_an_environment_variable() -> None:
+    """Linux takes 128 KiB a string, name and end included; of the largest competition that the API allows."""
+    score = ScoreRequest(
+        submission_uid=UID,
+        namespace="n" * 63,
+        submission="s" * 253,
+        competition="c" * 253,
+        phase="p" * 32,
+        budget_seconds=604800,
+        scoring=Scoring(metric="m" * 63),
+        feedback=Feedback(),
+        datasets=tuple(
+            ScoreDataset(
+                alias=f"{n:a>32}", name=f"{n:d>63}", solution_sha256="a" * 64, n_test=10**9, n_labels=10**6
+            )
+            for n in range(64)
+        ),
+        code_sha256="b" * 64,
+    )
+    board = AggregateRequest(
+        competition_namespace="n" * 63,
+        competition="c" * 253,
+        phase="p" * 32,
+        leaderboard="p" * 32,
+        datasets=tuple(f"{n:a>32}" for n in range(64)),
+        budget_seconds=604800,
+        entries=tuple(
+            BoardSubmission(
+                team=f"{n:t>63}",
+                submission="s" * 253,
+                submission_uid=UID,
+                created_at=datetime(2026, 1, 1, tzinfo=UTC),
+                scoring_digest="d" * 16,
+            )
+            for n in range(2000)
+        ),
+    )
+    assert len(board.canonical()) < REQUEST_BYTES // 2
+    for made in (
+        score_job("s-x", LABELS, score, SETTINGS),
+        aggregate_job("a-x", LABELS, board, board.digest(), SETTINGS),
+    ):
+        strings = [
+            f"{e['name']}={e.get('value', '')}"
+            for e in made["spec"]["template"]["spec"]["containers"][0]["env"]
+        ]
+        assert max(len(text.encode()) + 1 for text in strings) <= 128 << 10
