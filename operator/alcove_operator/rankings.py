@@ -169,7 +169,7 @@ class Rankings:
             places |= await asyncio.to_thread(self.executor.store.places, *where)
         changes = []
         for view in views:
-            if view.spec is None or view.spec.phase != phase.name:
+            if view.spec is None or view.spec.phase != phase.name or view.unreadable:
                 continue
             place = places.get(view.uid)
             if place is not None:

@@ -191,7 +191,7 @@ class Submissions:
         jobs = [j.created_at for j in self.index.jobs_of(view.uid) if j.role == names.RUN]
         away = bool(jobs and self.store_seen_away and self.store_seen_away >= min(jobs))
         facts = replace(facts, lost_nodes=lost, store_away=away)
-        if view.spec is None or competition is None or view.status.phase != "":
+        if view.spec is None or competition is None or view.unreadable or view.status.phase != "":
             return facts
         member = facts.team_member or await self._is_team(view.namespace, view.spec.competition)
         facts = replace(facts, team_member=member)

@@ -34,7 +34,10 @@ class SubmissionView:
     spec: SubmissionSpec | None
     """None where it does not validate; ``invalid`` then says why."""
     status: SubmissionStatus
+    """Empty where it does not validate, which must never be taken for that of a new Submission."""
     invalid: str = ""
+    unreadable: str = ""
+    """What is wrong with a status that does not validate."""
 
 
 @dataclass(frozen=True)

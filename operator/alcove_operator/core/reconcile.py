@@ -13,6 +13,7 @@ from alcove_operator.core.model import (
     AddFinalizer,
     CompetitionView,
     DatasetView,
+    Emit,
     Facts,
     JobView,
     Outcome,
@@ -45,6 +46,8 @@ def reconcile(
         settings: what the operator was installed with.
         now: the time of day.
     """
+    if submission.unreadable:
+        return Outcome(submission.status, (_left_alone(submission),))
     mine = {job.name: job for job in jobs if job.submission_uid == submission.uid}
     theirs = pods_by_job(submission, pods)
     old = submission.status
@@ -66,6 +69,18 @@ def reconcile(
     by_alias = datasets_by_alias(rules, datasets)
     outcome = _run(World(seen, rules, by_alias, mine, theirs, facts, settings, now))
     return _finished(submission, replace(outcome, actions=(*outcome.actions, *settle)))
+
+
+def _left_alone(submission: SubmissionView) -> Emit:
+    """What it has been through is not known: judged as new, it would be admitted, counted and run once more."""
+    return Emit(
+        "event/status-unreadable",
+        "Warning",
+        "StatusUnreadable",
+        f"The operator cannot read this Submission's status ({submission.unreadable[:500]}), so it leaves the "
+        "Submission alone, runs and deletion included. The organizer may install the version of the operator that "
+        "wrote the status again, or correct it: kubectl edit --subresource=status.",
+    )
 
 
 def _run(world: World) -> Outcome:

@@ -28,15 +28,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def submission_view(raw: Raw) -> SubmissionView:
     meta = _map(raw, "metadata")
-    spec, invalid = None, ""
+    spec, invalid, unreadable = None, "", ""
     try:
         spec = SubmissionSpec.model_validate(raw.get("spec"))
     except ValidationError as error:
         invalid = problems(error)
     try:
         status = SubmissionStatus.model_validate(_map(raw, "status"))
-    except ValidationError:
-        status = SubmissionStatus()
+    except ValidationError as error:
+        status, unreadable = SubmissionStatus(), problems(error)
     return SubmissionView(
         uid=str(meta.get("uid", "")),
         namespace=str(meta.get("namespace", "")),
@@ -49,6 +49,7 @@ def submission_view(raw: Raw) -> SubmissionView:
         spec=spec,
         status=status,
         invalid=invalid,
+        unreadable=unreadable,
     )
 
 
