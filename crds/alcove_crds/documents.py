@@ -132,6 +132,8 @@ class Verdict(Document):
     phase: Literal["Done", "Failed"]
     cause: str
     charged_to: Literal["", "Participant", "Platform"]
+    head: Sha256 | None = None
+    """Of the recorder's report, kept outside the store: the records there must hold it. None where it is not known."""
     queued_at: datetime | None = None
     created_at: datetime | None = None
     pulled_at: datetime | None = None
@@ -237,18 +239,25 @@ class Refusal(Document):
     reason: str
 
 
+STORE_DAMAGED = "StoreDamaged"
+"""Cause of a run whose records in the store are missing, or are not those that were made."""
+
+
 class ScoredRun(Document):
     alias: str
     dataset: str
     attempt: int | None
     cause: str
     alc: float | None
-    """None where the run has no valid prediction (``NoPredictions``) or was never scored."""
+    """None where the run has no valid prediction (``NoPredictions``), was never scored, or cannot be any more
+    (``STORE_DAMAGED``)."""
     final_score: float | None
     snapshots: int
     points: tuple[CurvePoint, ...]
     refused: tuple[Refusal, ...]
     manifest_sha256: Sha256 | None
+    message: str = ""
+    """What is wrong, where the store no longer holds what was recorded."""
 
 
 class ScoreResult(Document):

@@ -25,7 +25,10 @@ class InputError(ScorerError):
 
 
 class DamagedError(ScorerError):
-    """What the store holds is missing, or is not what its digest names: exit status 3, nothing is scored."""
+    """What the store holds is missing, or is not what its digest names.
+
+    Records of a run: that run alone is not scored. Anything else: exit status 3, nothing is scored.
+    """
 
 
 class StoreAwayError(ScorerError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from alcove_crds import keys
 from alcove_crds.documents import (
+    STORE_DAMAGED,
     CurvePoint,
     LiveRun,
     Record,
@@ -16,6 +17,7 @@ from alcove_crds.documents import (
     ScoreRequest,
     Verdict,
 )
+from alcove_scorer import jobs
 from alcove_scorer.curves import NANO, Point, Rules, counted_seconds
 from alcove_scorer.errors import DamagedError
 from alcove_scorer.feedback import Shown, shown
@@ -69,12 +71,22 @@ class AttemptReader:
         self.advance()
         found = self.runs.manifest(self.prefix)
         if found is None:
+            self._check_head(verdict, sealed=False)
             return self.runs.seal(verdict, self.prefix, self.scorer.rules.budget, tuple(self.records))
         manifest, digest = found
         if list(manifest.records[: len(self.records)]) != self.records:
             raise DamagedError(f"{keys.manifest(self.prefix)} does not list the records that lie beside it")
         self.feed(manifest.records[len(self.records) :])
+        self._check_head(verdict, manifest.sealed_by == "recorder")
         return digest
+
+    def _check_head(self, verdict: Verdict, sealed: bool) -> None:
+        """A recorder that could not seal may have saved more than it had time to report."""
+        known = self.records[-1:] if sealed else self.records
+        if verdict.head is not None and verdict.head not in (record.digest() for record in known):
+            raise DamagedError(
+                f"{self.prefix}: its records do not end with the one that the recorder reported last"
+            )
 
 
 @dataclass
@@ -97,8 +109,12 @@ class RunFollower:
             return
         attempts, decided = self.runs.attempts(self.dataset.alias)
         if decided:
-            self.verdict = self.verdict or self.runs.verdict(self.dataset.alias)
-            self.result = self._close(self.verdict)
+            try:
+                self.verdict = self.verdict or self.runs.verdict(self.dataset.alias)
+                self.result = self._close(self.verdict)
+            except DamagedError as error:
+                self.newest = None
+                self.result = self._damaged(str(error))
         elif attempts:
             self.newest = self._reader(attempts[-1])
             try:
@@ -123,6 +139,23 @@ class RunFollower:
         manifest = reader.close(verdict)
         self.newest = reader
         return self._scored(verdict, reader, manifest)
+
+    def _damaged(self, message: str) -> ScoredRun:
+        """Of this dataset alone: the others are scored."""
+        jobs.say(message)
+        return ScoredRun(
+            alias=self.dataset.alias,
+            dataset=self.dataset.name,
+            attempt=self.verdict.attempt if self.verdict else None,
+            cause=STORE_DAMAGED,
+            alc=None,
+            final_score=None,
+            snapshots=0,
+            points=(),
+            refused=(),
+            manifest_sha256=None,
+            message=message,
+        )
 
     def _scored(self, verdict: Verdict, reader: AttemptReader | None, manifest: str | None) -> ScoredRun:
         outcome = reader.scorer.outcome() if reader else None

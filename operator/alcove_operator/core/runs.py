@@ -288,6 +288,8 @@ def verdict(run: RunStatus, world: World) -> Verdict:
     name = names.run_job(world.uid, run.dataset, run.attempt)
     job, pod = world.jobs.get(name), world.pods.get(name)
     scored = bool(run.pod_uid)
+    # A blind phase keeps no head in the status: there the pod alone can say it.
+    head = run.head or (pod.report.head if pod and pod.report else None)
     return Verdict(
         submission_uid=world.uid,
         alias=run.dataset,
@@ -295,6 +297,7 @@ def verdict(run: RunStatus, world: World) -> Verdict:
         pod_uid=run.pod_uid or None,
         phase="Failed" if run.charged_to == "Platform" or not scored else "Done",
         cause=run.cause,
+        head=head if scored and head else None,
         charged_to="" if run.charged_to == "Organizer" else run.charged_to,
         queued_at=run.queued_at,
         created_at=job.created_at if job else None,

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from alcove_crds.documents import Feedback, ScoreDataset, ScoredRun, ScoreRequest, ScoreResult, Scoring
+from alcove_crds.documents import (
+    STORE_DAMAGED,
+    Feedback,
+    ScoreDataset,
+    ScoredRun,
+    ScoreRequest,
+    ScoreResult,
+    Scoring,
+)
 from alcove_crds.submission import CurvePoint, RunStatus, SubmissionStatus
 from alcove_operator.core import causes, names, runs
 from alcove_operator.core import status as statuses
@@ -200,6 +208,10 @@ def _scored_run(run: RunStatus, scored: ScoredRun | None, hidden: bool, world: W
         if alc is None and run.cause in causes.NORMAL:
             nothing = runs.NO_PREDICTIONS
             update |= {"cause": nothing.name, "charged_to": nothing.charged_to, "message": nothing.message}
+    if scored is not None and scored.cause == STORE_DAMAGED:
+        if run.phase == "Scoring":
+            update |= {"phase": "Failed", "cause": STORE_DAMAGED, "charged_to": "Platform"}
+        update["message"] = statuses.HIDDEN if hidden else damage(scored)
     if not hidden and scored is not None:
         points = [CurvePoint(t=round(p.t, 3), score=round(p.score, feedback.decimals)) for p in scored.points]
         update["alc"] = None if alc is None else round(alc, feedback.decimals)
@@ -207,6 +219,12 @@ def _scored_run(run: RunStatus, scored: ScoredRun | None, hidden: bool, world: W
         update.setdefault("message", run.message if run.message != statuses.HIDDEN else "")
         update["curve"] = thinned(points, min(MAX_POINTS, feedback.max_snapshots))
     return run.model_copy(update=update)
+
+
+def damage(scored: ScoredRun) -> str:
+    """Where the store is damaged; keys and digests there are no secret of the organizer's."""
+    said = f"What was recorded cannot be scored: {scored.message}"
+    return f"{said[:900]}. It is no fault of the code: the organizer can look into the store."
 
 
 def _with_tail(run: RunStatus, world: World) -> str:

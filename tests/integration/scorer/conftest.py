@@ -211,7 +211,9 @@ class Recording:
         )
         self.store.put(keys.manifest(self.prefix), manifest.canonical())
 
-    def verdict(self, phase: str = "Done", cause: str = "Finished", *, scored: bool = True) -> None:
+    def verdict(
+        self, phase: str = "Done", cause: str = "Finished", *, scored: bool = True, head: str | None = None
+    ) -> None:
         now = datetime.now(UTC)
         verdict = Verdict(
             submission_uid=self.uid,
@@ -220,6 +222,7 @@ class Recording:
             pod_uid=self.pod_uid if scored else None,
             phase="Done" if phase == "Done" else "Failed",
             cause=cause,
+            head=head,
             charged_to="",
             queued_at=now,
             created_at=now,

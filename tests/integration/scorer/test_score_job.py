@@ -165,17 +165,24 @@ def test_only_the_attempt_of_the_verdict_is_scored(store: Store, start: Start, r
         ("changed manifest", "does not list the records"),
         ("broken manifest", "its head is not the digest"),
         ("unreadable verdict", "verdict.json: field"),
+        ("cut off", "do not end with the one that the recorder reported last"),
+        ("cut off unsealed", "do not end with the one that the recorder reported last"),
+        ("added to", "do not end with the one that the recorder reported last"),
     ],
 )
-def test_damage_ends_with_3_and_says_where(
+def test_damage_voids_its_own_run_alone_and_is_said(
     store: Store, start: Start, request_for: Make, damage: str, words: str
 ) -> None:
-    request = request_for("one")
+    request = request_for("other", "one")
+    other = Recording(store, request.submission_uid, "other")
+    other.snapshot(2, prediction(0.7))
+    other.seal()
+    other.verdict(head=other.records[-1].digest())
     run = Recording(store, request.submission_uid, "one")
     run.snapshot(2, prediction(0.7))
     run.snapshot(4, prediction(0.8))
     run.seal()
-    run.verdict()
+    run.verdict(head=run.records[-1].digest())
     data = keys.snapshot(run.prefix, 0)
     match damage:
         case "changed data":
@@ -194,10 +201,37 @@ def test_damage_ends_with_3_and_says_where(
             store.put(keys.manifest(run.prefix), json.dumps(manifest).encode())
         case "unreadable verdict":
             store.put(keys.verdict(run.uid, "one"), b"{}")
-    status, message = start("score", request).wait()
-    assert status == 3
-    assert words in message
-    assert store.get(keys.report(request.submission_uid)) is None
+        case "cut off" | "cut off unsealed":
+            last = run.records.pop()
+            store.client.remove_object(keys.MAIN_BUCKET, keys.record(run.prefix, last.seq))
+            run.seal()
+            if damage == "cut off unsealed":
+                store.client.remove_object(keys.MAIN_BUCKET, keys.manifest(run.prefix))
+        case "added to":
+            run.snapshot(0.1, prediction(1.0))
+            run.seal()
+    assert start("score", request).wait() == (0, "")
+    good, bad = result(store, request).runs
+    assert (good.cause, len(good.points), good.message) == ("Finished", 1, "")
+    assert (bad.cause, bad.alc, bad.points, bad.manifest_sha256) == ("StoreDamaged", None, (), None)
+    assert words in bad.message
+    if damage == "cut off unsealed":
+        assert store.get(keys.manifest(run.prefix)) is None
+    report = (store.get(keys.report(request.submission_uid)) or b"").decode()
+    assert "StoreDamaged" in report
+
+
+def test_more_than_was_reported_is_scored_where_the_recorder_could_not_seal(
+    store: Store, start: Start, request_for: Make
+) -> None:
+    request = request_for("one")
+    run = Recording(store, request.submission_uid, "one")
+    run.snapshot(2, prediction(0.7))
+    run.verdict("Failed", "Evicted", head=run.records[-1].digest())
+    run.snapshot(4, prediction(0.8))
+    for _ in range(2):  # as it was, and with the scorer's own manifest
+        assert start("score", request).wait() == (0, "")
+        assert [p.t for p in result(store, request).runs[0].points] == [2.0, 4.0]
 
 
 def test_a_solution_of_another_shape_ends_with_3(start: Start, request_for: Make) -> None:

@@ -1,0 +1,57 @@
+"""What the operator makes of records that the store no longer holds as they were."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from alcove_crds.documents import STORE_DAMAGED, ScoredRun
+from tests.unit.operator_core.cluster import Cluster
+
+DAMAGED = "runs/u/d1/1-p/rec/00000001.json is missing from the store"
+
+
+class DamagedStore(Cluster):
+    def _scored(self, alias: str) -> ScoredRun:
+        scored = super()._scored(alias)
+        if alias != "d1":
+            return scored
+        return scored.model_copy(
+            update={
+                "cause": STORE_DAMAGED,
+                "alc": None,
+                "final_score": None,
+                "snapshots": 0,
+                "message": DAMAGED,
+            }
+        )
+
+
+def settled(cluster: Cluster) -> dict[str, Any]:
+    cluster.settle()
+    assert cluster.submission is not None
+    return dict(cluster.submission["status"])
+
+
+def test_a_damaged_run_is_the_platforms_and_the_others_count() -> None:
+    status = settled(DamagedStore({"d0": ["exit"], "d1": ["exit"]}))
+    sound, damaged = status["runs"]
+    assert (status["phase"], sound["phase"], sound["alc"]) == ("Done", "Done", 0.1235)
+    assert (damaged["phase"], damaged["cause"], damaged["chargedTo"]) == ("Failed", STORE_DAMAGED, "Platform")
+    assert DAMAGED in damaged["message"]
+    assert "alc" not in damaged
+
+
+def test_where_all_is_damaged_the_quota_is_given_back() -> None:
+    cluster = DamagedStore({"d1": ["exit"]})
+    status = settled(cluster)
+    assert status["phase"] == "Failed"
+    assert [(team.total, team.settling) for team in cluster.usage.usage] == [(0, ())]
+
+
+@pytest.mark.parametrize("feedback", ["live", "none"])
+def test_the_verdict_carries_the_recorders_head(feedback: str) -> None:
+    cluster = Cluster({"d0": ["exit"]}, feedback=feedback)
+    cluster.settle()
+    assert cluster.verdicts["d0"].head == "a" * 64
