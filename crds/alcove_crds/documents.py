@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+SCORER_VERSION = "1"
+"""Part of every scoring digest: raised whenever the same inputs would give another score."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -200,13 +202,13 @@ class ScoreRequest(Document):
     datasets: tuple[ScoreDataset, ...]
     code_sha256: Sha256 | None = None
 
-    def scoring_digest(self, scorer_version: str) -> str:
+    def scoring_digest(self) -> str:
         """Names the result: same settings, solutions, budget and scorer version, same digest (16 hex digits)."""
         material = {
             "scoring": self.scoring.model_dump(mode="json"),
             "solutions": {d.alias: d.solution_sha256 for d in self.datasets},
             "budget_seconds": self.budget_seconds,
-            "scorer_version": scorer_version,
+            "scorer_version": SCORER_VERSION,
         }
         text = json.dumps(material, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -53,8 +53,6 @@ class Settings(BaseModel):
     resync_seconds: float = Field(default=30.0, ge=1.0)
     health_port: int = Field(default=8080, ge=0, le=65535)
     metrics_port: int = Field(default=9090, ge=0, le=65535)
-    scorer_version: str = "1"
-    """Of the scorer image: part of the digest that names a result."""
     log_level: str = "INFO"
 
     @field_validator("namespaces", "image_pull_secrets", mode="before")

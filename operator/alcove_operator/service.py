@@ -59,9 +59,7 @@ class Service:
         self.store = OperatorStore.connect(config)
         credentials = RunCredentials(self.api, settings)
         self.executor = Executor(self.api, self.index, settings, self.store, credentials)
-        self.submissions = Submissions(
-            self.api, self.index, self.queue, self.executor, settings, self.metrics
-        )
+        self.submissions = Submissions(self.api, self.index, self.queue, self.executor, self.metrics)
         rankings = Rankings(self.api, self.index, self.executor, settings, self.metrics)
         self.competitions = Competitions(
             self.api, self.index, self.queue, self.submissions, settings, self.metrics, rankings

@@ -11,7 +11,6 @@ from typing import Any
 from alcove_crds.submission import SubmissionStatus
 from alcove_datasets.errors import StoreUnavailableError
 from alcove_operator.api import NAMESPACES, NODES, SUBMISSIONS, Api, Object, Resource
-from alcove_operator.config import Settings
 from alcove_operator.core import model, names
 from alcove_operator.core.model import Facts, SubmissionView
 from alcove_operator.core.reconcile import reconcile
@@ -72,17 +71,15 @@ class Submissions:
     index: Index
     queue: WorkQueue[Key]
     executor: Executor
-    settings: Settings
     metrics: Metrics
     facts: dict[str, Facts] = field(default_factory=dict)
     """By UID."""
     store_seen_away: datetime | None = None
     _cached: Cached = field(init=False)
-    _core: model.Settings = field(init=False)
+    _core: model.Settings = field(default_factory=model.Settings)
 
     def __post_init__(self) -> None:
         self._cached = Cached(self.api)
-        self._core = model.Settings(scorer_version=self.settings.scorer_version)
 
     async def work(self, key: Key) -> None:
         """Raises what the executor raises: the queue then tries again, a little later each time."""

@@ -11,10 +11,10 @@ from threading import Thread
 from typing import TypeVar
 
 from alcove_crds import keys
-from alcove_crds.documents import LiveCurve, LiveRun, ScoreRequest, ScoreResult
+from alcove_crds.documents import SCORER_VERSION, LiveCurve, LiveRun, ScoreRequest, ScoreResult
 from alcove_datasets.errors import StoreError
 from alcove_datasets.store import connect, put_bytes
-from alcove_scorer import SCORER_VERSION, jobs
+from alcove_scorer import jobs
 from alcove_scorer.curves import Rules, rules
 from alcove_scorer.errors import StoreAwayError
 from alcove_scorer.follow import RunFollower
@@ -67,7 +67,7 @@ def score(request: ScoreRequest, runs: Runs) -> ScoreResult:
     result = ScoreResult(
         submission_uid=request.submission_uid,
         scorer_version=SCORER_VERSION,
-        scoring_digest=request.scoring_digest(SCORER_VERSION),
+        scoring_digest=request.scoring_digest(),
         scoring=request.scoring,
         t0_seconds=settings.t0,
         budget_seconds=request.budget_seconds,

@@ -183,9 +183,8 @@ class LiveList:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the operator was installed with; constant while it runs."""
+    """Patience of the operator; constant while it runs."""
 
-    scorer_version: str
     unschedulable_seconds: int = 86400
     """How long a pod may wait for a free node before that counts as a fault of the platform."""
     overhead_seconds: int = 240

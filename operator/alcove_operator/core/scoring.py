@@ -103,7 +103,7 @@ def step(current: SubmissionStatus, world: World) -> Scored:
     asked = request(world)
     if isinstance(asked, str):
         return Scored(_not_scored(current, "DatasetMissing", asked, world))
-    digest = asked.scoring_digest(world.settings.scorer_version)
+    digest = asked.scoring_digest()
     name = names.score_job(world.submission.uid, digest)
     stale = _others(world, name)
     if ended and current.scoring_digest == digest and _is_shown(current, world):

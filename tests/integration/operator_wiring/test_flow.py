@@ -17,6 +17,7 @@ from minio.error import S3Error
 
 from alcove_crds import keys
 from alcove_crds.documents import (
+    SCORER_VERSION,
     AggregateRequest,
     CheckResult,
     End,
@@ -28,7 +29,6 @@ from alcove_crds.documents import (
     Verdict,
 )
 from alcove_operator.api import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SECRETS, SUBMISSIONS
-from alcove_scorer import SCORER_VERSION
 from tests.integration.operator_wiring.world import (
     BLUE,
     GOLD,
@@ -69,7 +69,7 @@ def jobs_of(world: World, uid: str) -> list[dict[str, Any]]:
 def score(world: World, job: dict[str, Any], alc: float) -> None:
     """What the scorer would leave, and its end."""
     request = ScoreRequest.model_validate_json(environment(job, "score")["ALCOVE_REQUEST"])
-    digest = request.scoring_digest(SCORER_VERSION)
+    digest = request.scoring_digest()
     run = ScoredRun(
         alias=request.datasets[0].alias,
         dataset=request.datasets[0].name,

@@ -13,6 +13,7 @@ from kubernetes.client import ApiException
 
 from alcove_crds import keys
 from alcove_crds.documents import (
+    SCORER_VERSION,
     AggregateRequest,
     BoardSubmission,
     CurvePoint,
@@ -89,7 +90,7 @@ def entry(store: Store, team: str, minute: int, **alcs: float | None) -> BoardSu
     )
     result = ScoreResult(
         submission_uid=f"uid-{team}",
-        scorer_version="1",
+        scorer_version=SCORER_VERSION,
         scoring_digest="0123456789abcdef",
         scoring=Scoring(),
         t0_seconds=1,

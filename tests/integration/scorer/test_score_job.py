@@ -8,7 +8,6 @@ import pytest
 
 from alcove_crds import keys
 from alcove_crds.documents import Feedback, Manifest, ScoreRequest, ScoreResult, Scoring
-from alcove_scorer import SCORER_VERSION
 from alcove_scorer.curves import Point, alc, rules, standing
 from alcove_scorer.metrics import BalancedAccuracy
 
@@ -20,7 +19,7 @@ Make = Callable[..., ScoreRequest]
 
 
 def result(store: Store, request: ScoreRequest) -> ScoreResult:
-    data = store.get(keys.score_result(request.submission_uid, request.scoring_digest(SCORER_VERSION)))
+    data = store.get(keys.score_result(request.submission_uid, request.scoring_digest()))
     assert data is not None
     return ScoreResult.model_validate_json(data)
 

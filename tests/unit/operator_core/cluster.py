@@ -13,14 +13,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from alcove_crds.competition import CompetitionSpec, CompetitionStatus
-from alcove_crds.documents import ScoredRun, ScoreRequest, ScoreResult, Verdict
+from alcove_crds.documents import SCORER_VERSION, ScoredRun, ScoreRequest, ScoreResult, Verdict
 from alcove_operator.core import model, names, queue, snapshot, usage
 from alcove_operator.core.model import CodeFact, Facts, LiveList, QuotaRefusal, ScoreFault, Settings
 from alcove_operator.core.reconcile import reconcile
 
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 UID = "0f1e2d3c-0000-4000-8000-000000000001"
-SETTINGS = Settings(scorer_version="1")
+SETTINGS = Settings()
 CODE = "c" * 64
 BUDGET = 30
 
@@ -415,10 +415,10 @@ class Cluster:
         request = self.requests[name]
         if any(d.alias not in self.verdicts for d in request.datasets) or not self.store_up:
             return False
-        digest = request.scoring_digest(SETTINGS.scorer_version)
+        digest = request.scoring_digest()
         self.scores[digest] = ScoreResult(
             submission_uid=UID,
-            scorer_version="1",
+            scorer_version=SCORER_VERSION,
             scoring_digest=digest,
             scoring=request.scoring,
             t0_seconds=1,

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from alcove_crds.documents import (
+    SCORER_VERSION,
     AggregateRequest,
     BoardSubmission,
     CurvePoint,
@@ -71,7 +72,7 @@ def board(*teams: tuple[str, tuple[ScoredRun, ...]], **changes: object) -> Board
         )
         results[f"u{i}"] = ScoreResult(
             submission_uid=f"u{i}",
-            scorer_version="1",
+            scorer_version=SCORER_VERSION,
             scoring_digest="d",
             scoring=Scoring(),
             t0_seconds=1,
