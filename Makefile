@@ -5,14 +5,15 @@ PY := $(VENV)/bin/python
 # Several demos, or a demo and a test run, can live side by side: make demo NAME=other
 NAME ?= demo
 
-.PHONY: help install lock crds lint types check unit integration e2e test demo demo-down kubectl bench
+.PHONY: help install deps lock crds lint types check unit integration e2e test demo demo-down kubectl bench
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/.installed: locks/dev.txt pyproject.toml
 	@test -x $(PY) || python3 -m venv $(VENV) || { echo "python3-venv is missing: apt-get install python3-venv"; exit 1; }
-	@$(PY) -c 'import uv' 2>/dev/null || $(PY) -m pip install -q --disable-pip-version-check uv
+	@$(PY) -c 'import uv' 2>/dev/null || $(PY) -m pip install -q --disable-pip-version-check \
+	    "$$(sed -nE 's/^(uv==[^ ;]+).*/\1/p' locks/dev.txt)"
 	@echo "Installing Alcove and its tools from locks/dev.txt (a minute or two the first time)"
 	@$(PY) -m uv pip sync -q --python $(PY) locks/dev.txt
 	@$(PY) -m uv pip install -q --python $(PY) --no-deps -e .
@@ -45,16 +46,18 @@ unit: install
 
 check: lint types unit ## the inner loop: lint, types, unit tests
 
-integration: install ## a real API server and a real MinIO
+deps: install ## what clusters are made of: Debian packages, and pinned programs built into the cache
 	@$(PY) -m tests.cluster deps && $(PY) -m tests.cluster binaries
+
+integration: deps ## a real API server and a real MinIO
 	@$(PY) -m pytest -q tests/integration
 
-e2e: install ## the throwaway cluster
+e2e: deps ## the throwaway cluster
 	@$(PY) -m pytest -q tests/e2e
 
 test: check integration e2e ## everything; CI runs this
 
-demo: install ## a cluster, a hackathon, three submissions, a leaderboard
+demo: deps ## a cluster, a hackathon, three submissions, a leaderboard
 	@$(PY) -m tests.demo --name $(NAME)
 
 demo-down: install ## take the demo down, leaving nothing behind
@@ -63,5 +66,5 @@ demo-down: install ## take the demo down, leaving nothing behind
 kubectl: ## make kubectl ARGS="get submissions -A": look around in the demo's cluster
 	@$(PY) -m tests.cluster kubectl --name $(NAME) -- $(ARGS)
 
-bench: install ## measure; results go to bench/
+bench: deps ## measure; results go to bench/
 	@$(PY) -m bench

@@ -29,6 +29,9 @@ PACKAGES: dict[str, str] = {
     "debootstrap": "debootstrap",
     "openssl": "openssl",
     "mount": "mount",
+    # For the supervisor, which the tests and `alcove run` compile.
+    "cc": "gcc",
+    "/usr/include/stdio.h": "libc6-dev",
 }
 
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
