@@ -8,7 +8,7 @@ NAME ?= demo
 .PHONY: help install deps lock crds lint types check unit integration e2e test demo demo-down kubectl bench
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/.installed: locks/dev.txt pyproject.toml
 	@test -x $(PY) || python3 -m venv $(VENV) || { echo "python3-venv is missing: apt-get install python3-venv"; exit 1; }

@@ -68,10 +68,17 @@ static void arrange_descriptors(int output, int status, int go)
 
 static void default_signals(void)
 {
+    /* As the kernel takes it. The C library keeps 32 and 33 for itself and would leave them as they were inherited. */
+    struct {
+        void (*handler)(int);
+        unsigned long flags;
+        void (*restorer)(void);
+        unsigned long mask;
+    } action = {.handler = SIG_DFL};
     sigset_t none;
 
     for (int number = 1; number < NSIG; number++)
-        signal(number, SIG_DFL); /* fails for those that have no other */
+        syscall(SYS_rt_sigaction, number, &action, NULL, sizeof action.mask); /* KILL and STOP have no other */
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
