@@ -44,7 +44,8 @@ class LeaderboardStatus(StatusModel):
     updated_at: Time | None = None
     conditions: Conditions = ()
     teams: int = 0
-    leader: Annotated[str, Field(max_length=63)] = ""
+    leaders: Annotated[str, Field(max_length=256)] = ""
+    """The first of them with their mean ranks, for printing: "1 red (1.20), 2 blue (1.80)"."""
     table: Annotated[str, Field(max_length=65536)] = ""
     """The entries as text: kubectl get lb practice -o jsonpath='{.status.table}'"""
     entries: Annotated[tuple[Entry, ...], Field(max_length=100)] = ()
@@ -59,9 +60,7 @@ LEADERBOARD = Kind(
     description="The ranking of one phase. The whole table and its pictures are in the store.",
     columns=(
         Column("Teams", ".status.teams", "integer"),
-        Column("Leader", ".status.leader"),
-        Column("Top-Teams", ".status.entries[*].team", priority=1),
-        Column("Top-Ranks", ".status.entries[*].averageRank", priority=1),
+        Column("Leaders", ".status.leaders"),
         Column("Updated", ".status.updatedAt", "date"),
         Column("Age", ".metadata.creationTimestamp", "date"),
     ),

@@ -122,6 +122,18 @@ def missing_cause(row: Row, alias: str) -> str:
     return "no run" if run is None else run.cause or "no score"
 
 
+def _leaders(board: Board, most: int = 5, characters: int = 256) -> str:
+    """The first few rows on one line; whole rows only."""
+    said = ""
+    for row in board.rows[:most]:
+        longer = f"{said}, " if said else ""
+        longer += f"{row.rank} {row.submission.team} ({row.mean_rank:.2f})"
+        if len(longer) > characters:
+            break
+        said = longer
+    return said
+
+
 def as_status(board: Board, updated_at: datetime) -> LeaderboardStatus:
     request = board.request
     top = board.rows[: min(request.top, 100)]
@@ -129,7 +141,7 @@ def as_status(board: Board, updated_at: datetime) -> LeaderboardStatus:
         generation=request.generation,
         updated_at=updated_at,
         teams=len(board.rows),
-        leader=board.rows[0].submission.team if board.rows else "",
+        leaders=_leaders(board),
         table=as_text(board),
         entries=tuple(
             Entry(

@@ -20,7 +20,7 @@ from alcove_crds.documents import (
     Scoring,
     Verdict,
 )
-from alcove_scorer.board import Board, as_text, make_board
+from alcove_scorer.board import Board, as_status, as_text, make_board
 from alcove_scorer.board_page import board_html, moments, ranks_over_time
 from alcove_scorer.curves import Point, rules
 from alcove_scorer.pictures import critical_difference_svg, groups, run_svg
@@ -190,6 +190,19 @@ def test_a_long_table_is_cut_and_says_so() -> None:
     lines = as_text(board(*teams)).splitlines()
     assert len(lines) == 102
     assert lines[-1] == "… and 20 more in the store's table.json"
+
+
+def test_the_leaders_are_on_one_line_of_whole_rows() -> None:
+    two = board(("red", (scored("a", 0.9), scored("b", 0.9))), ("blue", (scored("a", 0.8), scored("b", 0.8))))
+    assert as_status(two, NOON).leaders == "1 red (1.00), 2 blue (2.00)"
+    many = [
+        (f"{'team' * 15}-{i}", (scored("a", 0.9 - i / 100), scored("b", 0.9 - i / 100))) for i in range(9)
+    ]
+    said = as_status(board(*many), NOON).leaders
+    assert len(said) <= 256
+    assert said.endswith(")")
+    assert said.count("(") == 3
+    assert as_status(board(), NOON).leaders == ""
 
 
 @pytest.mark.parametrize("method", ["average", "copeland", "mean-minus-std", "relative"])
