@@ -121,6 +121,9 @@ class RecorderReport(Document):
     """None where it was stopped before it could seal."""
     oom_kills: int = 0
     error: str | None = None
+    store_away: bool = False
+    """Whether something is still not uploaded because the store refused it or did not answer at the last try. Slow is
+    not away: how much there is to upload is in the participant's hands."""
 
 
 class Verdict(Document):

@@ -289,5 +289,6 @@ class Recorder:
             manifest_sha256=progress.manifest_sha256,
             oom_kills=self._oom_kills,
             error=None if error is None else error[:500],
+            store_away=progress.trouble is not None and progress.manifest_sha256 is None,
         )
         self._report_file.write(report)

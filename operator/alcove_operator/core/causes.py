@@ -95,6 +95,13 @@ def stop_cause(
     return cause, pod.scheduled_at + start_timeout
 
 
+def _store_away(pod: PodView, _: Context) -> Cause | None:
+    """By the recorder's word, which no participant can write: what it recorded is lost with the pod."""
+    if pod.report is None or not pod.report.store_away:
+        return None
+    return _platform("StoreAway", "The object store was away for longer than the recorder could wait.")
+
+
 def _own_end(pod: PodView, _: Context) -> Cause | None:
     """An end in good order stands, whatever befell the pod afterwards."""
     end = pod.report.end.cause if pod.report and pod.report.end else ""
@@ -212,6 +219,7 @@ def _unreported(pod: PodView, _: Context) -> Cause | None:
 
 
 _RULES: tuple[Callable[[PodView, Context], Cause | None], ...] = (
+    _store_away,
     _own_end,
     _disrupted,
     _evicted,

@@ -36,7 +36,7 @@ def waiting(name: str, reason: str, message: str) -> ContainerView:
 
 
 def report(
-    end: str | None, *, go: bool = True, oom: int = 0, code: int = 0, signal: int = 0
+    end: str | None, *, go: bool = True, oom: int = 0, code: int = 0, signal: int = 0, away: bool = False
 ) -> RecorderReport:
     return RecorderReport(
         go_at=START if go else None,
@@ -47,6 +47,7 @@ def report(
         head=None,
         manifest_sha256=None,
         oom_kills=oom,
+        store_away=away,
     )
 
 
@@ -62,6 +63,8 @@ RECORDER = ended("recorder", 0)
 ROWS: list[tuple[str, PodView | None, str, str]] = [
     ("the pod vanished", None, "PodGone", "Platform"),
     ("finished", pod(main=ended("main", 0), report=report("finished")), "Finished", ""),
+    ("store away at the end", pod(main=ended("main", 0), report=report("finished", away=True)), "StoreAway", "Platform"),
+    ("store away at the budget", pod(main=ended("main", 12), report=report("budget", away=True)), "StoreAway", "Platform"),
     ("finished, report lost in the shutdown", pod(main=ended("main", 0), recorder=ended("recorder", 137)), "Finished", ""),
     ("budget", pod(main=ended("main", 12), report=report("budget")), "DeadlineReached", "Participant"),
     ("budget by the exit status alone", pod(main=ended("main", 12)), "DeadlineReached", "Participant"),
