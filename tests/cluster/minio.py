@@ -14,7 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from minio.credentials import StaticProvider
+
+from alcove_datasets import store
+from alcove_datasets.errors import StoreError
+
 from .binaries import binaries
+from .children import WITH_US
 from .console import ClusterError, Progress, say, tail
 from .versions import binary_path
 
@@ -31,14 +37,24 @@ class MinioServer:
     def url(self) -> str:
         return f"http://{self.endpoint}"
 
+    def answers(self) -> bool:
+        """Whether it does what it is asked: it says that it is ready before it knows its users."""
+        client = store.client(self.url, "us-east-1", StaticProvider(self.access_key, self.secret_key))
+        try:
+            with store.store_errors("a first look"):
+                client.list_buckets()
+        except StoreError:
+            return False
+        return True
 
-def _free_port() -> int:
+
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _healthy(port: int) -> bool:
+def healthy(port: int) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
         connection.request("GET", "/minio/health/ready")
@@ -53,7 +69,7 @@ def _healthy(port: int) -> bool:
 def minio_server(progress: Progress = say) -> Iterator[MinioServer]:
     """A fresh, empty MinIO on loopback, with random credentials; it and its data are gone afterwards."""
     binaries(["minio"], progress)
-    server_port, console_port = _free_port(), _free_port()
+    server_port, console_port = free_port(), free_port()
     server = MinioServer(f"127.0.0.1:{server_port}", "alcove-test", secrets.token_urlsafe(24))
     with tempfile.TemporaryDirectory(prefix="alcove-minio-") as folder:
         log = Path(folder) / "minio.log"
@@ -61,13 +77,13 @@ def minio_server(progress: Progress = say) -> Iterator[MinioServer]:
             "PATH": os.environ.get("PATH", ""), "HOME": folder, "MINIO_ROOT_USER": server.access_key,
             "MINIO_ROOT_PASSWORD": server.secret_key, "MINIO_BROWSER": "off", "MINIO_UPDATE": "off",
         }  # fmt: skip
-        argv = [str(binary_path("minio")), "server", f"{folder}/data", "--quiet", "--address", server.endpoint,
-                "--console-address", f"127.0.0.1:{console_port}"]  # fmt: skip
+        argv = [*WITH_US, str(binary_path("minio")), "server", f"{folder}/data", "--quiet"]
+        argv += ["--address", server.endpoint, "--console-address", f"127.0.0.1:{console_port}"]
         with log.open("w") as output:
             process = subprocess.Popen(argv, env=env, stdout=output, stderr=subprocess.STDOUT)
         try:
             deadline = time.monotonic() + _START_TIMEOUT
-            while not _healthy(server_port):
+            while not (healthy(server_port) and server.answers()):
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise ClusterError(
                         f"MinIO did not start, so tests that need a store cannot run. Its log:\n{tail(log)}"

@@ -34,6 +34,7 @@ from alcove_operator.api import (
     Resource,
 )
 from alcove_operator.errors import ApiError
+from tests.cluster.children import WITH_US
 from tests.cluster.layout import Cluster
 from tests.cluster.minio import MinioServer
 
@@ -71,9 +72,8 @@ class Operator:
         began = time.monotonic()
         before = self.text().count("The operator started")
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "alcove_operator"], env=self.environment, stdout=output, stderr=output
-            )
+            command = [*WITH_US, sys.executable, "-m", "alcove_operator"]
+            self.process = subprocess.Popen(command, env=self.environment, stdout=output, stderr=output)
 
         def started() -> bool:
             assert self.process is not None

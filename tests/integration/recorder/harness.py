@@ -20,6 +20,7 @@ import numpy as np
 
 from alcove_crds import keys
 from alcove_crds.documents import Manifest, Record, RecorderReport, RunConfig
+from tests.cluster.children import WITH_US
 
 N_TEST, N_LABELS = 20, 3
 SECOND = 1_000_000_000
@@ -127,7 +128,7 @@ class Recorder:
     def start(self) -> None:
         with (self.root / "recorder.log").open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "alcove_recorder"],
+                [*WITH_US, sys.executable, "-I", "-m", "alcove_recorder"],
                 env={"PATH": os.environ["PATH"], **self.environment},
                 stdout=output,
                 stderr=output,

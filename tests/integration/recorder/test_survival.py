@@ -20,7 +20,8 @@ from alcove_datasets import store
 from alcove_datasets.errors import StoreError, StoreNotFoundError
 from alcove_operator.credentials import recorder_policy, session_credentials
 from tests.cluster.binaries import binaries
-from tests.cluster.minio import _free_port, _healthy
+from tests.cluster.children import WITH_US
+from tests.cluster.minio import free_port, healthy
 from tests.cluster.versions import binary_path
 
 from .conftest import Start
@@ -35,13 +36,13 @@ class Minio:
     def __init__(self, folder: Path) -> None:
         binaries(["minio"], lambda _: None)
         self._folder = folder
-        self._port, self._console = _free_port(), _free_port()
+        self._port, self._console = free_port(), free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{self._port}"
         self.root = StoreCredentials(access_key="recorder-test", secret_key="recorder-test-secret")
 
     def start(self) -> None:
-        argv = [str(binary_path("minio")), "server", str(self._folder / "data"), "--quiet"]
+        argv = [*WITH_US, str(binary_path("minio")), "server", str(self._folder / "data"), "--quiet"]
         argv += ["--address", f"127.0.0.1:{self._port}", "--console-address", f"127.0.0.1:{self._console}"]
         environment = {
             "PATH": os.environ["PATH"], "HOME": str(self._folder), "MINIO_BROWSER": "off", "MINIO_UPDATE": "off",
@@ -49,7 +50,7 @@ class Minio:
         }  # fmt: skip
         with (self._folder / "minio.log").open("ab") as output:
             self._process = subprocess.Popen(argv, env=environment, stdout=output, stderr=output)
-        wait_for(lambda: _healthy(self._port) and self._answers(), seconds=30, what="MinIO")
+        wait_for(lambda: healthy(self._port) and self._answers(), seconds=30, what="MinIO")
 
     def client(self) -> SdkClient:
         return store.client(self.url, REGION, StaticProvider(self.root.access_key, self.root.secret_key))
@@ -168,6 +169,7 @@ def test_the_seal_waits_for_the_store(minio: Minio, tmp_path: Path) -> None:
         sealed = supervisor.hear()
         assert sealed is not None
         assert sealed["manifest_sha256"] == recorder.sealed().digest()
+        assert not recorder.report().store_away
 
 
 def test_without_a_store_it_stops_in_time_and_says_why(start: Start, tmp_path: Path) -> None:
@@ -183,6 +185,7 @@ def test_without_a_store_it_stops_in_time_and_says_why(start: Start, tmp_path: P
     assert report.manifest_sha256 is None
     assert report.error is not None
     assert "store" in report.error
+    assert report.store_away
 
 
 def test_a_killed_recorder_goes_on_with_the_same_run(start: Start) -> None:

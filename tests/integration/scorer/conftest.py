@@ -36,6 +36,7 @@ from alcove_crds.documents import (
     StoreCredentials,
     Verdict,
 )
+from tests.cluster.children import WITH_US
 from tests.cluster.minio import minio_server
 
 NANO = 10**9
@@ -122,7 +123,7 @@ def start(store: Store, tmp_path: Path) -> Iterator[Callable[[str, Document], Jo
             store.put(asked["ALCOVE_REQUEST_KEY"], request.canonical())
         job = Job(
             subprocess.Popen(
-                [sys.executable, "-m", "alcove_scorer", kind],
+                [*WITH_US, sys.executable, "-m", "alcove_scorer", kind],
                 env={
                     **os.environ,
                     **store.environment,

@@ -17,14 +17,19 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from tests.cluster.children import WITH_US
 
 SOURCE = Path(__file__).parents[3] / "images" / "supervisor"
 # One that every uid may run: a virtual environment below /root is not.
 PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else shutil.which("python3") or "python3"
 LIMIT_S = 60.0
 """How long a test waits for anything at all before it fails."""
+
+MARK = "ALCOVE_TEST_MARK"
 
 Message = dict[str, Any]
 
@@ -181,6 +186,7 @@ def _exe(pid: int) -> str:
         return ""
 
 
+@cache
 def may_unshare() -> bool:
     """Whether a PID namespace with a /proc and another uid can be had, as in a container of a pod."""
     command = [
@@ -200,13 +206,24 @@ def may_unshare() -> bool:
 
 
 def as_uid(uid: int) -> list[str]:
-    return ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if os.geteuid() == 0 else []
+    """Also has it die with its parent, which a change of uid would undo."""
+    user = [f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if os.geteuid() == 0 else []
+    return ["setpriv", "--pdeathsig", "KILL", *user]
 
 
-def launcher(scope: str, uid: int) -> list[str]:
-    """What to put before the supervisor's command so that it runs as ``uid`` in that scope."""
+NEW_NAMESPACE = [*WITH_US, "unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+
+def launcher(scope: str, uid: int, mark: str = "", walled: bool = True) -> list[str]:
+    """What to put before the supervisor's command so that it runs as ``uid`` in that scope, and not on when we die.
+
+    As subreaper, it could leave processes behind that are nobody's children: where that can be had, a PID namespace
+    is walled around it, whose first process is a shell, so that the supervisor still isn't.
+    """
     if scope == "pid1":
-        return ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *as_uid(uid)]
+        return [*NEW_NAMESPACE, *as_uid(uid)]
+    if scope == "subreaper" and walled and may_unshare():
+        return [*NEW_NAMESPACE, "sh", "-c", '"$@"; exit $?', "sh", "env", f"{MARK}={mark}", *as_uid(uid)]
     return as_uid(uid)
 
 
@@ -217,6 +234,8 @@ class Workshop:
     folder: Path
     binary: Path
     scope: str = "namespace"
+    walled: bool = True
+    """Whether a subreaper is within a PID namespace that goes with us."""
     uid: int = field(default_factory=lambda: random.randint(100_000, 2_000_000))
     runs: list[Run] = field(default_factory=list)
     recorders: list[Recorder] = field(default_factory=list)
@@ -240,9 +259,13 @@ class Workshop:
         mark = f"alcove-test-{uuid.uuid4()}"
         scope = () if self.scope == "pid1" else ("--kill-scope", self.scope)
         supervisor = [str(self.binary), "run", "--socket", str(self.socket), *scope, *options, "--"]
+        launch = launcher(self.scope, self.uid, mark, self.walled)
+        environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
+        if "env" not in launch:
+            environment[MARK] = mark
         process = subprocess.Popen(
-            [*launcher(self.scope, self.uid), *supervisor, *command],
-            env={**os.environ, "ALCOVE_TEST_MARK": mark, "ASAN_OPTIONS": "detect_leaks=0"},
+            [*launch, *supervisor, *command],
+            env=environment,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=stdout,

@@ -95,7 +95,8 @@ def test_stopped_and_nested_reapers_are_gone(any_shop: Workshop) -> None:
 
 def test_processes_of_others_are_left_alone(any_shop: Workshop) -> None:
     """Same uid, same parent as the supervisor: exactly what a kill by uid or group would hit."""
-    user = ["setpriv", f"--reuid={any_shop.uid}", "--clear-groups"] if os.geteuid() == 0 else []
+    user = ["setpriv", "--pdeathsig", "KILL"]
+    user += [f"--reuid={any_shop.uid}", "--clear-groups"] if os.geteuid() == 0 else []
     with subprocess.Popen([*user, "sleep", "1000"]) as bystander:
         any_shop.recorder(budget_s=0.5)
         assert any_shop.python(DAEMONS + "stay('main')").wait() == 12
@@ -117,6 +118,7 @@ def test_a_burst_of_signals_from_inside_changes_nothing(any_shop: Workshop) -> N
 
 def test_when_the_supervisor_is_killed_the_command_goes_with_it(any_shop: Workshop) -> None:
     """SIGKILL from outside, such as the kernel's for memory: nothing runs on unwatched."""
+    any_shop.walled = False  # the wall would take it along
     recorder = any_shop.recorder()
     run = any_shop.start("/bin/sh", "-c", "echo up; exec sleep 1000")
     recorder.wait_for("log")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from alcove_crds.documents import Manifest, RecorderReport, RunConfig
+from tests.cluster.children import WITH_US
 
 from .harness import LIMIT_S, Workshop, wait_until, workshop
 
@@ -54,7 +55,8 @@ def recorder(shop: Workshop) -> Iterator[subprocess.Popen[bytes]]:
         "ALCOVE_STORE_ENDPOINT": (shop.folder / "kept").as_uri(),
         "ALCOVE_TERMINATION_LOG": str(shop.folder / "report.json"),
     }
-    with subprocess.Popen([sys.executable, "-I", "-m", "alcove_recorder"], env=environment) as process:
+    command = [*WITH_US, sys.executable, "-I", "-m", "alcove_recorder"]
+    with subprocess.Popen(command, env=environment) as process:
         try:
             yield process
         finally:
