@@ -7,7 +7,6 @@ Only plain files and folders are taken. (The `data` filter of the standard libra
 from __future__ import annotations
 
 import errno
-import gzip
 import os
 import tarfile
 import zlib
@@ -26,9 +25,11 @@ _HEADERS_LIMIT = 2048 * MAX_MEMBERS
 """The same for all members together: parsing headers is the slow part."""
 _GLOBAL_HEADERS = 100
 _PIECE = 256 << 10
+_PACKED_PIECE = 8 << 10
+"""Small, since what of it is not needed yet is copied at each read."""
 _PATH_LIMIT = 512
 _OF_THE_BUNDLE = (None, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL)
-"""What its own content can bring about; `gzip` gives none. Anything else, a full disk say, is not its fault."""
+"""What its own content can bring about. Anything else, a full disk say, is not its fault."""
 _DAMAGED = (tarfile.TarError, zlib.error, EOFError, ValueError, ArithmeticError, LookupError, RecursionError)
 """LookupError: a sparse file that ends too soon."""
 _REMEDY = "Make it with `tar -czf bundle.tar.gz -C FOLDER .`, or use `alcove submit`."
@@ -46,10 +47,16 @@ def _too_large(cause: str) -> BundleError:
 
 
 class _Bounded:
-    """A decompressed stream that ends in an error past ``limit`` bytes, or past the limits on headers."""
+    """A decompressed stream, read forwards, that ends in an error past ``limit`` bytes, or past the limits on headers.
 
-    def __init__(self, stream: gzip.GzipFile, limit: int) -> None:
-        self._stream = stream
+    One gzip stream and no more: empty ones in a row give nothing, so no limit on what comes out would end them, and
+    `gzip` of the standard library takes minutes over what fits a bundle.
+    """
+
+    def __init__(self, packed: BinaryIO, limit: int) -> None:
+        self._packed = packed
+        self._inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        self._position = 0
         self._limit = limit
         self._headers = 0
         self._headers_until: int | None = None
@@ -74,22 +81,39 @@ class _Bounded:
             self._headers += size
             if self._headers > self._headers_until:
                 raise _bad("The bundle has headers that are far too long.")
-        self._check(self._stream.tell() + size)
-        return self._stream.read(size)
+        self._check(self._position + size)
+        found = b"".join(self._pieces(size))
+        self._position += len(found)
+        return found
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+    def _pieces(self, left: int) -> Iterator[bytes]:
+        """``left`` bytes, or fewer at the end. Raises EOFError where the gzip stream is cut short."""
+        while left and not self._inflate.eof:
+            packed = self._inflate.unconsumed_tail or self._packed.read(_PACKED_PIECE)
+            piece = self._inflate.decompress(packed, left)
+            if not packed and not piece:
+                raise EOFError
+            left -= len(piece)
+            yield piece
+        if left and self._inflate.unused_data.strip(b"\0"):
+            raise _bad("The bundle is several gzip streams, one behind the other.")
+
+    def seek(self, offset: int) -> None:
         self._check(offset)
-        return self._stream.seek(offset, whence)
+        if offset < self._position:
+            raise _bad("The bundle has a member of negative size.")
+        while self._position < offset and self.read(min(_PIECE, offset - self._position)):
+            pass
 
     def tell(self) -> int:
-        return self._stream.tell()
+        return self._position
 
 
 def unpack(bundle: Path, target: Path, *, limit: int) -> int:
     """Unpacks a .tar.gz below ``target``, files 0444 (0555 where executable), folders 0755; how many files.
 
-    Raises :class:`BundleError` where it is damaged, unpacks to more than ``limit`` bytes or 10,000 members, or
-    holds a link, a device, a sparse file, or a path that leaves ``target``.
+    Raises :class:`BundleError` where it is damaged, unpacks to more than ``limit`` bytes, 10,000 members
+    or 10,000 folders, or holds a link, a device, a sparse file, or a path that leaves ``target``.
     """
     with bundle.open("rb") as stream, _faults_named():
         return sum(
@@ -123,26 +147,31 @@ def _members(bundle: BinaryIO, limit: int) -> Iterator[tuple[tarfile.TarFile, ta
     # A tar file has a header of 512 bytes a member, rounding, and an end, beside its content.
     whole = limit + 2048 * MAX_MEMBERS
     total = 0
-    with gzip.GzipFile(fileobj=bundle, mode="rb") as stream:
-        bounded = _Bounded(stream, whole)
-        with bounded.header():  # the first one is read on opening
-            archive = tarfile.TarFile(fileobj=cast(IO[bytes], bounded))
-        with archive:
-            for number in count():
-                with bounded.header():
-                    member = archive.next()
-                if member is None:
-                    return
-                # It would keep every member, and copies global headers for each that follows.
-                archive.members.clear()  # type: ignore[attr-defined]
-                if len(archive.pax_headers) > _GLOBAL_HEADERS:
-                    raise _bad("The bundle has more global headers than any archiver writes.")
-                total += max(0, member.size)
-                if number >= MAX_MEMBERS or total > limit:
-                    raise _too_large(
-                        f"The bundle has more than {MAX_MEMBERS} members, or {limit} bytes unpacked."
-                    )
-                yield archive, member, _parts(member)
+    folders: set[str] = set()
+    bounded = _Bounded(bundle, whole)
+    with bounded.header():  # the first one is read on opening
+        archive = tarfile.TarFile(fileobj=cast(IO[bytes], bounded))
+    with archive:
+        for number in count():
+            with bounded.header():
+                member = archive.next()
+            if member is None:
+                return
+            # It would keep every member, and copies global headers for each that follows.
+            archive.members.clear()  # type: ignore[attr-defined]
+            if len(archive.pax_headers) > _GLOBAL_HEADERS:
+                raise _bad("The bundle has more global headers than any archiver writes.")
+            total += max(0, member.size)
+            if number >= MAX_MEMBERS or total > limit:
+                raise _too_large(
+                    f"The bundle has more than {MAX_MEMBERS} members, or {limit} bytes unpacked."
+                )
+            parts = _parts(member)
+            # A node has so many inodes and no more, and few bytes of a header name many folders.
+            folders.update("/".join(parts[:depth]) for depth in range(1, len(parts)))
+            if len(folders) > MAX_MEMBERS:
+                raise _too_large(f"The bundle has more than {MAX_MEMBERS} folders.")
+            yield archive, member, parts
 
 
 def _parts(member: tarfile.TarInfo) -> list[str]:

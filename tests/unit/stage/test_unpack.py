@@ -98,6 +98,25 @@ def test_sizes_and_counts_are_bounded() -> None:
     assert "Leave out" in refusal(bundle(*(member(str(n)) for n in range(MAX_MEMBERS + 1))))
 
 
+def test_folders_are_counted_too() -> None:
+    """A short header can name a hundred folders: a small bundle of them would use up the node's inodes."""
+    deep = "/".join(["a"] * 60)
+    assert unpacked(bundle(member(f"{deep}/x")))
+    many = bundle(*(member(f"{n}/{deep}/x") for n in range(MAX_MEMBERS // 50)))
+    assert "folders" in refusal(many)
+    with pytest.raises(BundleError, match="folders"):
+        file_names(io.BytesIO(many), limit=LIMIT)
+
+
+def test_gzip_streams_one_behind_the_other_are_refused() -> None:
+    """Empty ones take 20 bytes each and give nothing, so no limit on what is unpacked would end them."""
+    data = bundle(member("model.py", b"x"))
+    assert "one behind the other" in refusal(gzip.compress(b"") * 3 + data)
+    raw = gzip.decompress(data)
+    assert "one behind the other" in refusal(gzip.compress(raw[:600]) + gzip.compress(raw[600:]))
+    assert unpacked(data + bytes(512)) == {"model.py": b"x"}  # padding is no stream
+
+
 def test_a_bomb_is_not_unpacked_to_find_out() -> None:
     head = tarfile.TarInfo("x")
     head.size = 1 << 40
@@ -171,6 +190,13 @@ def test_global_headers_cannot_take_much_time() -> None:
         file_names(io.BytesIO(gzip.compress(many)), limit=LIMIT)
     few = extended(tarfile.XGLTYPE, pax(1, b"commit")) + FILE + bytes(1024)
     assert file_names(io.BytesIO(gzip.compress(few)), limit=LIMIT) == ["f"]
+
+
+def test_a_negative_size_leads_nowhere() -> None:
+    head = bytearray(tarfile.TarInfo("f").tobuf(tarfile.USTAR_FORMAT))
+    head[124:136] = b"\xff" * 10 + b"\xfe\x00"  # -512, as GNU tar writes numbers
+    head[148:156] = b"%06o\0 " % (sum(head[:148]) + sum(head[156:]) + 8 * 32)
+    refusal(gzip.compress(FILE + bytes(head) + bytes(2048)))
 
 
 def test_a_damaged_bundle_is_a_sentence() -> None:
