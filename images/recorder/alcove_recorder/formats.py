@@ -89,16 +89,17 @@ def _npy_item_size(header: bytes, shape: tuple[int, int]) -> int:
         raise RefusedError("Its .npy header cannot be read.") from None
     if not isinstance(fields, dict) or set(fields) != {"descr", "fortran_order", "shape"}:
         raise RefusedError("Its .npy header has not the three fields descr, fortran_order and shape.")
+    # Quoted in a reason, these are printable: a header can hold what no terminal should see and no record can store.
     descr, order, found = fields["descr"], fields["fortran_order"], fields["shape"]
     if not isinstance(descr, str) or len(descr) != 3 or descr[0] not in "<>|=":
         raise RefusedError("It is not an array of plain numbers: convert it with astype('float32').")
     item = ord(descr[2]) - ord("0")
     if item not in _NPY_ITEM_SIZES.get(descr[1], ()):
-        raise RefusedError(f"Its data type is {descr!r}: convert it with astype('float32').")
+        raise RefusedError(f"Its data type is {descr!a}: convert it with astype('float32').")
     if not isinstance(order, bool):
         raise RefusedError("Its .npy header has a fortran_order that is neither True nor False.")
     if not isinstance(found, tuple) or not all(type(n) is int for n in found) or found != shape:
-        raise RefusedError(f"Its shape is {str(found)[:60]}, but {shape[0]} × {shape[1]} is wanted.")
+        raise RefusedError(f"Its shape is {ascii(found)[:60]}, but {shape[0]} × {shape[1]} is wanted.")
     return item
 
 

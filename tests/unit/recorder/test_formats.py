@@ -197,3 +197,21 @@ def test_a_trailing_line_break_or_two_is_nothing() -> None:
 )
 def test_the_name_says_the_kind(name: str, kind: str | None) -> None:
     assert kind_of(name) == kind
+
+
+@settings(deadline=None)
+@example(field="shape", value="\ud800")
+@example(field="shape", value="\x1b[2J<b>\n")
+@example(field="descr", value="<\ud8004")
+@given(
+    field=st.sampled_from(["descr", "shape", "fortran_order"]),
+    value=st.text(st.characters(categories=["Cs", "Cc", "Cf", "Ll", "Nd"]), max_size=5),
+)
+def test_a_reason_can_be_stored_and_shown_whatever_a_header_says(field: str, value: str) -> None:
+    """A reason that cannot be encoded would end the recorder, and have the platform pay for another run."""
+    fields: dict[str, object] = {"descr": "<f4", "fortran_order": False, "shape": (1, 1)}
+    data = header(ascii(fields | {field: value}).encode())
+    with pytest.raises(RefusedError) as error:
+        check_npy(io.BytesIO(data), len(data), 1, 1)
+    assert error.value.cause.isprintable()
+    error.value.cause.encode()
