@@ -42,7 +42,8 @@ def config_map_archive(data: Mapping[str, str], binary_data: Mapping[str, str]) 
     packed = io.BytesIO()
     with (
         gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as compressed,
-        tarfile.open(fileobj=cast(IO[bytes], compressed), mode="w", format=tarfile.USTAR_FORMAT) as archive,
+        # Not the plain format, which has no room for keys of more than 100 characters.
+        tarfile.open(fileobj=cast(IO[bytes], compressed), mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
         for name in sorted(files):
             entry = tarfile.TarInfo(name)

@@ -32,6 +32,14 @@ def test_same_files_same_bytes_whatever_the_order(files: dict[str, bytes], data:
         assert all((m.uid, m.gid, m.mtime) == (0, 0, 0) for m in members)
 
 
+def test_a_key_may_be_as_long_as_kubernetes_lets_it() -> None:
+    name = "m" * 250 + ".py"
+    archive = config_map_archive({"model.py": "x = 1\n", name: "y"}, {})
+    check_archive(io.BytesIO(archive), 1 << 20)
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as members:
+        assert sorted(members.getnames()) == [name, "model.py"]
+
+
 def test_text_and_binary_keys_are_both_files() -> None:
     archive = config_map_archive({"model.py": "x = 1\n"}, {"w.bin": base64.b64encode(b"\0\1").decode()})
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as members:
