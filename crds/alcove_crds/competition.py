@@ -10,7 +10,22 @@ from alcove_crds.base import Alias, ApiModel, Column, Conditions, Kind, Name, Qu
 
 
 class Budget(ApiModel):
-    seconds: Annotated[int, Field(ge=1, le=604800)]
+    seconds: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=604800,
+            json_schema_extra={
+                "x-kubernetes-validations": [
+                    cel(
+                        "self == oldSelf",
+                        "a phase's budget.seconds cannot be changed, since runs that had the old one would be scored "
+                        "by the new: add a phase of another name",
+                    )
+                ]
+            },
+        ),
+    ]
     """Time that a run has from its go, in seconds. Queueing, image pulls and staging are never charged."""
     disclosed: bool = True
     """Whether the participant's code is told the budget. False is "stopped at any time"."""

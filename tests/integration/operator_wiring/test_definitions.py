@@ -8,7 +8,7 @@ import pytest
 
 from alcove_operator.api import COMPETITIONS, SUBMISSIONS
 from alcove_operator.errors import ApiError
-from tests.integration.operator_wiring.world import GREY, World
+from tests.integration.operator_wiring.world import GREY, NAMESPACE, World
 
 pytestmark = pytest.mark.integration
 GOOD: dict[str, Any] = {
@@ -45,6 +45,26 @@ def test_a_competition_without_phases_is_refused(world: World) -> None:
     body = {"kind": "Competition", "metadata": {"name": "empty"}, "spec": {"phases": []}}
     with pytest.raises(ApiError, match=r"spec\.phases"):
         world.create(COMPETITIONS, body)
+
+
+def test_a_phases_budget_cannot_be_changed(world: World) -> None:
+    """It is in no record, so runs that had another one would be scored by the new."""
+    phases = [{"name": name, "datasets": ["none"], "budget": {"seconds": 5}} for name in ("one", "two")]
+    spec: dict[str, Any] = {"phases": phases}
+    world.create(COMPETITIONS, {"kind": "Competition", "metadata": {"name": "budget"}, "spec": spec})
+    path = COMPETITIONS.path(NAMESPACE, "budget")
+
+    def change(**phase: Any) -> None:
+        # In another order, as the phases are told apart by name.
+        spec["phases"] = [{**phases[1], **phase}, phases[0]]
+        world.ask("PATCH", path, {"spec": spec}, "application/merge-patch+json")
+
+    with pytest.raises(ApiError, match=r"spec\.phases\[0\]\.budget\.seconds.*another name") as caught:
+        change(budget={"seconds": 6})
+    assert caught.value.status == 422
+    change(budget={"seconds": 5, "disclosed": False})
+    change(name="three", budget={"seconds": 6})
+    world.ask("DELETE", path)
 
 
 def test_a_submission_cannot_be_changed(world: World) -> None:
