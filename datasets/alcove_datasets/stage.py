@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import sys
@@ -65,13 +66,17 @@ def say(text: str) -> None:
     print(f"stage: {text}", flush=True)
 
 
-def patiently(action: Callable[[], _T], deadline: float) -> _T:
-    """Tries again, with growing pauses, what may work later. Raises the last :class:`StoreError` at ``deadline``."""
-    pause = 0.1
+def patiently(action: Callable[[], _T], patience: float) -> _T:
+    """Tries again, with growing pauses, what may work later.
+
+    Raises the last :class:`StoreError` ``patience`` seconds after the first: a large file takes longer than that.
+    """
+    pause, deadline = 0.1, math.inf
     while True:
         try:
             return action()
         except StoreError as error:
+            deadline = min(deadline, time.monotonic() + patience)
             if not error.retriable or time.monotonic() + pause > deadline:
                 raise
             say(f"{error} Trying again.")
@@ -99,9 +104,9 @@ def _checked(pieces: Iterator[bytes], path: Path, sha256: str, size: int | None,
 class Stage:
     """Puts one run's files below ``root``. All methods raise :class:`DatasetsError`."""
 
-    def __init__(self, run: RunConfig, root: Path, client: Minio, bucket: str, deadline: float) -> None:
+    def __init__(self, run: RunConfig, root: Path, client: Minio, bucket: str, patience: float) -> None:
         self._run, self._root, self._client, self._bucket = run, root, client, bucket
-        self._deadline = deadline
+        self._patience = patience
 
     def data(self) -> None:
         """``/alcove/data`` as the manifest says; nothing where the input is a volume claim."""
@@ -109,7 +114,7 @@ class Stage:
         if sha256 is None:
             return
         key = keys.dataset_manifest(sha256)
-        data = patiently(lambda: store.get_bytes(self._client, self._bucket, key), self._deadline)
+        data = patiently(lambda: store.get_bytes(self._client, self._bucket, key), self._patience)
         if hashlib.sha256(data).hexdigest() != sha256:
             raise DigestError("The dataset's manifest in the store is not what its digest says.")
         try:
@@ -135,7 +140,7 @@ class Stage:
                 progress.counted(pieces), path, entry.sha256, entry.bytes, f"{entry.path} of the dataset"
             )
 
-        patiently(download, self._deadline)
+        patiently(download, self._patience)
         path.chmod(0o444)
         progress.add(0, file=True)
 
@@ -150,7 +155,7 @@ class Stage:
             pieces = store.stream(self._client, self._bucket, keys.code(sha256))
             _checked(pieces, bundle, sha256, None, "The code")
 
-        patiently(download, self._deadline)
+        patiently(download, self._patience)
         count = unpack(bundle, bundle.parent, limit=self._run.code_bytes_limit)
         bundle.unlink()
         say(f"{count} files of code")
@@ -177,7 +182,6 @@ def run() -> None:
     environment = os.environ
     root = Path(environment.get("ALCOVE_ROOT", "/alcove"))
     patience = float(environment.get("ALCOVE_STAGE_PATIENCE", _PATIENCE))
-    deadline = time.monotonic() + patience
     try:
         config = RunConfig.model_validate_json(environment.get("ALCOVE_RUN", ""))
     except ValidationError as error:
@@ -185,7 +189,7 @@ def run() -> None:
     where = store.StoreConfig.from_environment(environment)
     source = Path(environment.get("ALCOVE_SUPERVISOR", Path(sys.prefix) / "bin" / "alcove-supervisor"))
     install_supervisor(source, root / "bin")
-    stage = Stage(config, root, store.connect(where), where.bucket, deadline)
+    stage = Stage(config, root, store.connect(where), where.bucket, patience)
     stage.code()
     stage.data()
     wait_for_recorder(root / "run" / "go.sock", time.monotonic() + patience)

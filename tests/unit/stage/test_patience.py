@@ -1,0 +1,56 @@
+"""How long `stage` waits for a store that is away."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from alcove_datasets import stage
+from alcove_datasets.errors import StoreDeniedError, StoreNotFoundError, StoreUnavailableError
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Time that passes when it is slept through, or when a test says so."""
+    passing = SimpleNamespace(now=100.0)
+    passing.monotonic = lambda: passing.now
+
+    def sleep(seconds: float) -> None:
+        passing.now += seconds
+
+    passing.sleep = sleep
+    monkeypatch.setattr(stage, "time", passing)
+    return passing
+
+
+def test_patience_begins_with_the_first_failure(clock: SimpleNamespace) -> None:
+    """A dataset of many gigabytes takes minutes, and a store that is away for a moment then must not end the run."""
+    tries: list[float] = []
+
+    def download() -> str:
+        tries.append(clock.now)
+        clock.now += 300.0
+        if len(tries) == 1:
+            raise StoreUnavailableError("away")
+        return "done"
+
+    assert stage.patiently(download, 60.0) == "done"
+
+
+def test_a_store_that_stays_away_is_given_up(clock: SimpleNamespace) -> None:
+    def ask() -> None:
+        raise StoreDeniedError("expired")
+
+    with pytest.raises(StoreDeniedError):
+        stage.patiently(ask, 60.0)
+    assert 158.0 <= clock.now <= 160.0
+
+
+def test_what_time_does_not_mend_is_not_tried_again(clock: SimpleNamespace) -> None:
+    def ask() -> None:
+        raise StoreNotFoundError("gone")
+
+    with pytest.raises(StoreNotFoundError):
+        stage.patiently(ask, 60.0)
+    assert clock.now == 100.0
