@@ -144,7 +144,8 @@ def test_a_board_is_ranked_written_and_published(
     assert status["entries"][1]["scores"][0] == {"dataset": "d1", "alc": 0.8123, "rank": 1.0}
     crashed = status["entries"][2]["scores"][0]
     assert (crashed.get("alc"), crashed["rank"]) == (None, 4.0)
-    assert (status["teams"], status["leader"], status["generation"]) == (4, "earlier", 1)
+    assert (status["teams"], status["generation"]) == (4, 1)
+    assert status["leaders"] == "1 earlier (1.50), 2 later (1.50), 3 crashed (3.50), 4 negative (3.50)"
     lines = status["table"].splitlines()
     assert lines[0].split() == ["RANK", "TEAM", "SUBMISSION", "MEAN-RANK", "95%", "D1", "D2"]
     assert "OutOfMemory" in lines[3]
