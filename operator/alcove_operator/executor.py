@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from alcove_crds.base import GROUP
 from alcove_crds.competition import CompetitionStatus
 from alcove_datasets.errors import StoreError
+from alcove_operator.admissions import Admissions
 from alcove_operator.api import COMPETITIONS, CONFIG_MAPS, EVENTS, JOBS, PODS, SUBMISSIONS, Api, Object
 from alcove_operator.config import Settings
 from alcove_operator.core import model, names, snapshot, usage
@@ -47,7 +48,13 @@ class Executor:
     settings: Settings
     store: OperatorStore
     credentials: RunCredentials
+    due: Callable[[SubmissionView], None]
+    """Called where an action that takes a while has its answer."""
     emitted: set[tuple[str, str]] = field(default_factory=set)
+    admissions: Admissions = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.admissions = Admissions(self._admit, self.due)
 
     async def perform(self, action: Action, view: SubmissionView, facts: Facts) -> Facts:
         """Does one action; returns what is known afterwards.
@@ -62,7 +69,7 @@ class Executor:
             case model.RemoveFinalizer():
                 await self._finalizers(view, add=False)
             case model.AdmitCode():
-                return replace(facts, code=await self.admit(view, action.limit_bytes))
+                return replace(facts, code=self.admissions.ask(view, action.limit_bytes) or facts.code)
             case model.CountUsage():
                 return replace(facts, usage_refused=await self._count(action, view))
             case model.SettleUsage():
@@ -167,7 +174,7 @@ class Executor:
             raise
         self.index.apply(SUBMISSIONS, made)
 
-    async def admit(self, view: SubmissionView, limit: int) -> model.CodeFact:
+    async def _admit(self, view: SubmissionView, limit: int) -> model.CodeFact:
         """Copies the code of a Submission into the store, or says why not."""
         assert view.spec is not None
         code = view.spec.code

@@ -58,7 +58,14 @@ class Service:
         )
         self.store = OperatorStore.connect(config)
         credentials = RunCredentials(self.api, settings)
-        self.executor = Executor(self.api, self.index, settings, self.store, credentials)
+        self.executor = Executor(
+            self.api,
+            self.index,
+            settings,
+            self.store,
+            credentials,
+            lambda view: self.queue.add(Key("submission", view.namespace, view.name)),
+        )
         self.submissions = Submissions(self.api, self.index, self.queue, self.executor, self.metrics)
         rankings = Rankings(self.api, self.index, self.executor, settings, self.metrics)
         self.competitions = Competitions(

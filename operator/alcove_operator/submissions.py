@@ -134,6 +134,7 @@ class Submissions:
         present = {s.uid for s in self.index.submissions.values()}
         for uid in self.facts.keys() - present:
             del self.facts[uid]
+        self.executor.admissions.forget(present)
 
     def _competition(self, view: SubmissionView) -> model.CompetitionView | None:
         if view.spec is None:
@@ -192,12 +193,8 @@ class Submissions:
             return facts
         member = facts.team_member or await self._is_team(view.namespace, view.spec.competition)
         facts = replace(facts, team_member=member)
-        waits = facts.code is not None and facts.code.wait
-        if waits:
-            limit = competition.spec.limits.bundle_bytes
-            facts = replace(facts, code=await self.executor.admit(view, limit))
-        if waits or not member:
-            # No event tells of the label of a namespace, or of a ConfigMap.
+        if not member or (facts.code is not None and facts.code.wait):
+            # No event tells of the label of a namespace, or of a ConfigMap; the core asks for the latter each time.
             self.queue.add(key, UNSEEN_SECONDS)
         return facts
 
