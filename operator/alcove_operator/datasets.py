@@ -114,7 +114,8 @@ class Datasets:
             return
         wait = (job.view.created_at + AGAIN - now).total_seconds()
         if wait > 0:
-            said = f"The check could not be done ({job.view.reason or 'its pod is gone'}): {job.view.message}"
+            reason = next((pod.message for pod in pods if pod.message), job.view.message)
+            said = f"The check could not be done ({job.view.reason or 'its pod is gone'}): {reason[:700]}"
             message = f"{said} It is tried again. Look at: kubectl describe job {job.view.name}."
             await self._say(key, record, ("Unknown", "CheckNotDone", message), now)
             self.queue.add(key, wait)

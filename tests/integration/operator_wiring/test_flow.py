@@ -277,6 +277,19 @@ def test_an_unsound_dataset_says_what_to_do(world: World) -> None:
     wait_for("the check's Job is gone", lambda: not world.find(JOBS, job["metadata"]["name"]))
 
 
+def test_a_check_that_cannot_be_done_says_what_its_job_said(world: World) -> None:
+    world.dataset("six-digits")
+    job = world.job("c-six-digits-")
+    world.said(world.pod_of(job), "check", "solutions/x has more than 67108864 bytes. It was not read.", 4)
+    world.finish(job, ok=False)
+
+    def told() -> str:
+        conditions = (world.find(DATASETS, "six-digits") or {}).get("status", {}).get("conditions", [])
+        return next((c["message"] for c in conditions if c["reason"] == "CheckNotDone"), "")
+
+    assert "has more than 67108864 bytes" in wait_for("it is said", told)
+
+
 def requests_so_far(world: World) -> dict[str, float]:
     port = world.operator.environment["ALCOVE_METRICS_PORT"]
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
