@@ -237,7 +237,7 @@ def _main(action: CreateRun, settings: Settings, data_bytes: int) -> Object:
     staged = _data_bytes(data_bytes) + action.config.code_bytes_limit + 128 * _MI
     return {
         "name": "main",
-        "image": action.image or settings.image_ingestion,
+        "image": action.image or action.ingestion or settings.image_ingestion,
         "imagePullPolicy": settings.image_pull_policy,
         "command": supervisor + command,
         "workingDir": "/tmp" if own_image else "/alcove/code",

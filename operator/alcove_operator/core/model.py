@@ -279,7 +279,9 @@ class CreateRun:
     run_as: int
     """User and group of all containers, of this run alone."""
     image: str | None
-    """The participant's own; None for the ingestion image."""
+    """The participant's own; None where model.py is run."""
+    ingestion: str | None
+    """The competition's image that runs model.py; None for the one that the operator was installed with."""
     command: tuple[str, ...]
     """Of the participant's own image; () otherwise."""
     preload: tuple[str, ...]

@@ -128,6 +128,7 @@ def creation(alias: str, attempt: int, world: World) -> CreateRun:
         ),
         run_as=names.run_as(world.uid, alias, attempt),
         image=image.reference if image else None,
+        ingestion=rules.spec.images.ingestion,
         command=image.command if image else (),
         preload=("numpy", "tensorflow") if spec.code.framework == "tensorflow" else ("numpy",),
         resources=phase.resources,

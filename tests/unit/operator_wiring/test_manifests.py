@@ -67,6 +67,7 @@ def action(**changes: Any) -> CreateRun:
         "config": told,
         "run_as": 1_234_567,
         "image": None,
+        "ingestion": None,
         "command": (),
         "preload": ("numpy",),
         "resources": Resources(gpus=0, cpu="1", memory="1Gi", disk="1Gi"),
@@ -336,3 +337,19 @@ def test_requests_fit_an_environment_variable() -> None:
             for e in made["spec"]["template"]["spec"]["containers"][0]["env"]
         ]
         assert max(len(text.encode()) + 1 for text in strings) <= 128 << 10
+
+
+@pytest.mark.parametrize(
+    ("own", "competitions", "runs"),
+    [
+        (None, None, SETTINGS.image_ingestion),
+        (None, "reg/other@sha256:1", "reg/other@sha256:1"),
+        ("reg/team@sha256:2", "reg/other@sha256:1", "reg/team@sha256:2"),
+    ],
+)
+def test_the_image_is_the_teams_else_the_competitions_else_the_operators(
+    own: str | None, competitions: str | None, runs: str
+) -> None:
+    command = ("/run",) if own else ()
+    made = job(image=own, ingestion=competitions, command=command)
+    assert containers(made)["main"]["image"] == runs
