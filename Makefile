@@ -42,7 +42,7 @@ types: install
 	@$(VENV)/bin/mypy
 
 unit: install
-	@$(PY) -m pytest -q tests/unit
+	@$(PY) -m pytest -q -n auto tests/unit
 
 check: lint types unit ## the inner loop: lint, types, unit tests
 

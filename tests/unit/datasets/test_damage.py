@@ -116,6 +116,7 @@ def example(**lists: list[list[float] | list[int] | list[bytes]]) -> bytes:
         (Format.SPARSE, example(sparse_value=[[1.0]], sparse_row_index=[[2]], sparse_col_index=[[0]]), "outside 0 … 1"),
         (Format.SPARSE, example(sparse_value=[[1.0]], sparse_row_index=[[0, 1]], sparse_col_index=[[0]]), "entries"),
     ],
+    ids=lambda value: None if isinstance(value, str) else getattr(value, "name", "record"),
 )  # fmt: skip
 def test_what_does_not_match_the_metadata_is_named(form: Format, data: bytes, problem: str) -> None:
     metadata = Metadata(n_examples=1, n_labels=2, rows=2, cols=2, format=form)

@@ -74,6 +74,7 @@ def test_model_at_the_top_is_accepted(names: tuple[str, ...]) -> None:
         (_tar("Model.py"), "NoModel"),
         (_tar("model.py", "big", size=99), "BundleTooLarge"),
     ],
+    ids=["empty", "zip", "no tar", "cut off", "outside", "in a folder", "other case", "too large"],
 )
 def test_what_cannot_be_run_is_refused_with_a_remedy(archive: bytes, reason: str) -> None:
     with pytest.raises(CodeError) as caught:
