@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,6 +46,10 @@ class Settings(BaseModel):
     run_service_account: str = "alcove-run"
     score_service_account: str = "alcove-score"
     aggregate_service_account: str = "alcove-aggregate"
+    run_node_selector: dict[str, str] = {}
+    """Labels of the nodes that run pods may go to; JSON."""
+    run_tolerations: tuple[dict[str, str | int], ...] = ()
+    """Taints that run pods tolerate, such as those of GPU nodes; JSON."""
     runtime_class: str = ""
     """RuntimeClass of run pods; empty: the cluster's default."""
     lease_name: str = "alcove-operator"
@@ -61,6 +66,11 @@ class Settings(BaseModel):
         if isinstance(value, str):
             return tuple(sorted({part.strip() for part in value.split(",") if part.strip()}))
         return value
+
+    @field_validator("run_node_selector", "run_tolerations", mode="before")
+    @classmethod
+    def _json(cls, value: object) -> object:
+        return json.loads(value) if isinstance(value, str) else value
 
     @property
     def watched(self) -> tuple[str, ...]:

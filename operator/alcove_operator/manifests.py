@@ -121,6 +121,10 @@ def run_job(action: CreateRun, settings: Settings, annotations: Mapping[str, str
         "containers": [_main(action, settings, data_bytes)],
         "volumes": _volumes(action, data_bytes),
     }
+    if settings.run_node_selector:
+        pod["nodeSelector"] = dict(settings.run_node_selector)
+    if settings.run_tolerations:
+        pod["tolerations"] = [dict(toleration) for toleration in settings.run_tolerations]
     if settings.runtime_class:
         pod["runtimeClassName"] = settings.runtime_class
     if settings.image_pull_secrets:

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from alcove_crds.submission import SubmissionStatus
-from alcove_datasets.errors import StoreUnavailableError
+from alcove_datasets.errors import StoreError, StoreUnavailableError
 from alcove_operator.api import NAMESPACES, NODES, SUBMISSIONS, Api, Object, Resource
 from alcove_operator.core import model, names
 from alcove_operator.core.model import Facts, SubmissionView
 from alcove_operator.core.reconcile import reconcile
-from alcove_operator.errors import ApiError
+from alcove_operator.errors import ApiError, OperatorError
 from alcove_operator.executor import Executor
 from alcove_operator.index import Index, Key
 from alcove_operator.metrics import Metrics
@@ -217,5 +217,8 @@ class Submissions:
         for record in list(self.index.jobs.values()):
             view = record.view
             if record.config and not view.finished and not view.deleting and view.created_at < soon:
-                credentials = self.executor.credentials
-                await credentials.refresh(view.name, record.labels, view.uid, record.config)
+                try:
+                    await self.executor.credentials.refresh(view.name, record.labels, view.uid, record.config)
+                except (OperatorError, StoreError) as error:
+                    # One that fails must not keep the others, always later in the same order, from theirs.
+                    log.warning("The credentials of %s were not renewed: %s", view.name, error)

@@ -171,12 +171,18 @@ def _image(spec: SubmissionSpec, competition: CompetitionView) -> Obstacle | Non
     if spec.code.image is None:
         return None
     allowed = competition.spec.images.allowed
-    if any(spec.code.image.reference.startswith(prefix) for prefix in allowed):
+    if any(_below(spec.code.image.reference, prefix) for prefix in allowed):
         return None
     remedy = (
         f"Allowed are images that begin with: {', '.join(allowed)}" if allowed else "Bring a model.py instead"
     )
     return Obstacle("ImageNotAllowed", f"The competition does not allow this image. {remedy}.")
+
+
+def _below(reference: str, prefix: str) -> bool:
+    """Whole parts of a name only: registry.example allows neither registry.example.evil nor registry.examples."""
+    rest = reference.removeprefix(prefix)
+    return rest != reference and (prefix.endswith("/") or rest[:1] in ("/", ":", "@", ""))
 
 
 def _datasets(phase: Phase, datasets: Mapping[str, DatasetView]) -> Obstacle | None:

@@ -79,6 +79,7 @@ REJECTED = [
     ("PhaseClosed", submission(), competition(closesAt=EARLIER), TEAM, "2026-01-05T11:00:00Z"),
     ("ImageNotAllowed", submission(OWN), competition(), TEAM, "model.py"),
     ("ImageNotAllowed", submission(OWN), competition(images=("other/",)), TEAM, "other/"),
+    ("ImageNotAllowed", submission(OWN), competition(images=("re", "reg/tea", "reg/team/x@sha256:b")), TEAM, "reg/tea"),
     ("QuotaExceeded", submission(), competition(COUNTED.model_copy(update={"settling": ("other",)})), TEAM, "2026-01-06"),
     ("QuotaExceeded", submission(), competition(), replace(TEAM, usage_refused=QuotaRefusal("total", "All used.")), "All used."),
     ("DigestMismatch", submission(), competition(), replace(TEAM, code=CodeFact(False, reason="DigestMismatch", message="Upload it again.")), "Upload"),
@@ -150,8 +151,9 @@ def test_the_way_in() -> None:
     assert [run.dataset for run in admitted.runs] == ["digits"]
 
 
-def test_an_image_of_ones_own_needs_no_copy_of_code() -> None:
-    where = competition(images=("reg/team/",))
+@pytest.mark.parametrize("allowed", ["reg", "reg/team", "reg/team/", "reg/team/x", OWN["image"]["reference"]])
+def test_an_image_of_ones_own_needs_no_copy_of_code(allowed: str) -> None:
+    where = competition(images=(allowed,))
     assert isinstance(judge(submission(OWN), where, TEAM, READY).actions[0], CountUsage)
 
 

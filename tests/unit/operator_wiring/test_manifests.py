@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -238,6 +239,21 @@ def test_gpus_are_asked_for_and_otherwise_hidden() -> None:
     assert main["resources"]["requests"]["nvidia.com/gpu"] == "2"
     assert "NVIDIA_VISIBLE_DEVICES" not in environment(main)
     assert "nvidia.com/gpu" not in containers(job())["main"]["resources"]["limits"]
+
+
+def test_runs_go_where_the_chart_says() -> None:
+    gpu = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+    told = {
+        **ENVIRONMENT,
+        "ALCOVE_RUN_NODE_SELECTOR": '{"pool": "gpu"}',
+        "ALCOVE_RUN_TOLERATIONS": json.dumps([gpu]),
+    }
+    placed = run_job(action(), config.from_environment(told), {}, 1)["spec"]["template"]["spec"]
+    assert placed["nodeSelector"] == {"pool": "gpu"}
+    assert placed["tolerations"] == [gpu]
+    assert "nodeSelector" not in job()["spec"]["template"]["spec"]
+    with pytest.raises(SettingsError, match="ALCOVE_RUN_TOLERATIONS"):
+        config.from_environment({**ENVIRONMENT, "ALCOVE_RUN_TOLERATIONS": "nvidia"})
 
 
 def test_one_pod_a_job_and_a_deadline_that_does_not_count_the_queue() -> None:
