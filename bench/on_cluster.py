@@ -74,7 +74,7 @@ def _install(cluster: Cluster, say: Say) -> Hackathon:
     spec = {
         "capacity": MANY,
         "limits": {"perDay": 1000, "total": 10000, "parallel": MANY},
-        "phases": [phase("quick", 5, "500m", "400Mi"), phase("many", 40, "40m", "150Mi")],
+        "phases": [phase("quick", 5, "1", "400Mi"), phase("many", 40, "40m", "150Mi")],
     }
     values = steps.chart_values(images, ("red",), spec)
     say("helm install")
@@ -124,7 +124,7 @@ def _bare_job(
     """Runs a Job; returns when it was created (Unix time, s) and its last line of output."""
     container = {
         "name": "main", "image": image, "command": ["/opt/alcove/bin/python", "-I", "-c", program],
-        "resources": {"limits": {"cpu": "500m", "memory": "200Mi"}},
+        "resources": {"limits": {"cpu": "1", "memory": "400Mi"}, "requests": {"cpu": "1"}},
         "securityContext": {
             "runAsNonRoot": True, "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]},
             "seccompProfile": {"type": "RuntimeDefault"},
