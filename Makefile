@@ -15,7 +15,7 @@ $(VENV)/.installed: locks/dev.txt pyproject.toml
 	@$(PY) -c 'import uv' 2>/dev/null || $(PY) -m pip install -q --disable-pip-version-check \
 	    "$$(sed -nE 's/^(uv==[^ ;]+).*/\1/p' locks/dev.txt)"
 	@echo "Installing Alcove and its tools from locks/dev.txt (a minute or two the first time)"
-	@$(PY) -m uv pip sync -q --python $(PY) locks/dev.txt
+	@$(PY) -m uv pip sync $(if $(MAKE_TERMOUT),,-q) --python $(PY) locks/dev.txt
 	@$(PY) -m uv pip install -q --python $(PY) --no-deps -e .
 	@touch $@
 

@@ -6,10 +6,12 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from alcove_crds import keys
 from alcove_crds.documents import Manifest
@@ -169,6 +171,17 @@ class Team:
                     errors="replace"
                 )
         return ""
+
+
+def as_participant(hackathon: Hackathon, namespace: str, folder: Path) -> api.Cluster:
+    """The cluster as a team sees it: a kubeconfig with the team's token and no certificate."""
+    config = yaml.safe_load(hackathon.cluster.kubeconfig.read_text())
+    token = hackathon.kubectl("create", "token", "participant", "-n", namespace).strip()
+    for user in config["users"]:
+        user["user"] = {"token": token}
+    path = folder / "kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    return replace(hackathon.cluster, kubeconfig=path)
 
 
 def _team(hackathon: Hackathon, name: str) -> Iterator[Team]:

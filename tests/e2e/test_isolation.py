@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.cluster.layout import Cluster
 from tests.demo.hackathon import Hackathon, kubectl
 from tests.e2e import models
-from tests.e2e.conftest import Team
+from tests.e2e.conftest import Team, as_participant
 
 pytestmark = pytest.mark.e2e
 
@@ -62,20 +59,9 @@ def test_a_team_may_do_this_and_no_more(
         "kind": "SelfSubjectAccessReview",
         "spec": {"resourceAttributes": _attributes(verb, resource, namespace)},
     }
-    as_team = _as_participant(hackathon, own, tmp_path)
+    as_team = as_participant(hackathon, own, tmp_path)
     answer = kubectl(as_team, "create", "--validate=false", "-f", "-", "-o", "json", stdin=json.dumps(review))
     assert json.loads(answer)["status"].get("allowed", False) is allowed
-
-
-def _as_participant(hackathon: Hackathon, namespace: str, folder: Path) -> Cluster:
-    """The cluster as a team sees it: a kubeconfig with the team's token and no certificate."""
-    config = yaml.safe_load(hackathon.cluster.kubeconfig.read_text())
-    token = hackathon.kubectl("create", "token", "participant", "-n", namespace).strip()
-    for user in config["users"]:
-        user["user"] = {"token": token}
-    path = folder / "kubeconfig"
-    path.write_text(yaml.safe_dump(config))
-    return replace(hackathon.cluster, kubeconfig=path)
 
 
 def _attributes(verb: str, resource: str, namespace: str) -> dict[str, str]:
