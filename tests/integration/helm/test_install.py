@@ -109,7 +109,7 @@ def test_what_a_team_may_not_do(server: ApiServer, releases: Releases) -> None:
     server.refused("get", "competition", "maynot", "-n", "maynot", as_user=me)
     server.refused("get", "secret", "alcove-store-scorer", "-n", "maynot", as_user=me)
     board = "/apis/alcove.dev/v1alpha1/namespaces/maynot/leaderboards/practice"
-    assert server.patch(f"{board}/status", {"status": {"leader": "red"}}, as_user=me) == 403
+    assert server.patch(f"{board}/status", {"status": {"leaders": "red"}}, as_user=me) == 403
     server.refused("get", "submissions", "-A", as_user=me)
     server.refused("get", "namespaces", as_user=me)
     # Nobody in particular, though known to the cluster.
@@ -160,10 +160,10 @@ def test_the_aggregate_job_writes_its_leaderboards_alone(server: ApiServer, rele
     for phase in ("practice", "other"):
         server.create(leaderboard("agg", phase))
     boards = "/apis/alcove.dev/v1alpha1/namespaces/agg/leaderboards"
-    body = {"status": {"leader": "red", "generation": 1}}
+    body = {"status": {"leaders": "red", "generation": 1}}
     server.ok("get", "leaderboard", "practice", "-n", "agg", as_user=me)
     assert server.patch(f"{boards}/practice/status", body, as_user=me) == 200
-    assert server.get("leaderboard", "practice", "agg")["status"]["leader"] == "red"
+    assert server.get("leaderboard", "practice", "agg")["status"]["leaders"] == "red"
     assert server.patch(f"{boards}/other/status", body, as_user=me) == 403
     assert server.patch(f"{boards}/practice", {"spec": {"phase": "x"}}, as_user=me) == 403
     for kind in ("submissions", "datasets", "secrets", "pods", "leaderboards"):

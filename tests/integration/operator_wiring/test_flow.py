@@ -278,13 +278,13 @@ def test_an_unsound_dataset_says_what_to_do(world: World) -> None:
 
 
 def test_a_check_that_cannot_be_done_says_what_its_job_said(world: World) -> None:
-    world.dataset("six-digits")
-    job = world.job("c-six-digits-")
+    world.dataset("unchecked-digits")
+    job = world.job("c-unchecked-digits-")
     world.said(world.pod_of(job), "check", "solutions/x has more than 67108864 bytes. It was not read.", 4)
     world.finish(job, ok=False)
 
     def told() -> str:
-        conditions = (world.find(DATASETS, "six-digits") or {}).get("status", {}).get("conditions", [])
+        conditions = (world.find(DATASETS, "unchecked-digits") or {}).get("status", {}).get("conditions", [])
         return next((c["message"] for c in conditions if c["reason"] == "CheckNotDone"), "")
 
     assert "has more than 67108864 bytes" in wait_for("it is said", told)
