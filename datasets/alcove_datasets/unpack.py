@@ -81,6 +81,9 @@ class _Bounded:
             self._headers += size
             if self._headers > self._headers_until:
                 raise _bad("The bundle has headers that are far too long.")
+        return self._take(size)
+
+    def _take(self, size: int) -> bytes:
         self._check(self._position + size)
         found = b"".join(self._pieces(size))
         self._position += len(found)
@@ -102,7 +105,8 @@ class _Bounded:
         self._check(offset)
         if offset < self._position:
             raise _bad("The bundle has a member of negative size.")
-        while self._position < offset and self.read(min(_PIECE, offset - self._position)):
+        # What is passed over on the way to a header is the member before it, and nobody holds it.
+        while self._position < offset and self._take(min(_PIECE, offset - self._position)):
             pass
 
     def tell(self) -> int:

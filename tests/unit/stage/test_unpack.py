@@ -135,6 +135,14 @@ def test_names_are_told_without_unpacking() -> None:
         file_names(io.BytesIO(bundle(member("../x", b"x"))), limit=LIMIT)
 
 
+def test_large_members_are_no_headers() -> None:
+    """Names are read by passing over the members between them, which once counted as headers."""
+    weights = {f"weights/{number}.bin": bytes(9 << 20) for number in range(3)}
+    packed = bundle(*(member(name, data) for name, data in weights.items()), member("model.py", b"x"))
+    assert file_names(io.BytesIO(packed), limit=64 << 20) == [*weights, "model.py"]
+    assert unpacked(packed, limit=64 << 20) == {**weights, "model.py": b"x"}
+
+
 def extended(kind: bytes, content: bytes) -> bytes:
     """An extended header, padded to whole blocks."""
     head = tarfile.TarInfo("x")
