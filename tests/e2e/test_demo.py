@@ -6,9 +6,11 @@ import os
 import subprocess
 
 import pytest
+import yaml
 
 from tests.cluster import api
-from tests.demo.hackathon import REPOSITORY, Hackathon, helm
+from tests.demo import hackathon as steps
+from tests.demo.hackathon import REPOSITORY, Hackathon, condition, helm, kubectl, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -48,3 +50,38 @@ _SUBMISSIONS = ("chance", "sklearn", "tensorflow")
 def test_helm_test_passes_on_this_cluster(hackathon: Hackathon) -> None:
     said = helm(hackathon.cluster, "test", hackathon.name, "-n", hackathon.name, "--logs")
     assert "Succeeded" in said
+
+
+def test_the_readmes_install_of_the_example(cluster: api.Cluster, hackathon: Hackathon) -> None:
+    """`helm install … -f examples/hackathon.yaml`, with this cluster's images and store for those of a real one."""
+    here = steps.chart_values(api.images(cluster), (), {})
+    own = cluster.state / "example-values.yaml"
+    own.write_text(
+        yaml.safe_dump({key: here[key] for key in ("images", "operator", "store", "networkPolicy")})
+    )
+    example = str(REPOSITORY / "examples" / "hackathon.yaml")
+    try:
+        helm(
+            cluster, "install", "hackathon", str(steps.CHART), "-n", "hackathon", "--create-namespace",
+            "-f", example, "-f", str(own), "--wait", "--timeout", "5m",
+        )  # fmt: skip
+        installed = Hackathon(cluster, "hackathon", ("red", "blue"))
+        assert "Succeeded" in helm(cluster, "test", "hackathon", "-n", "hackathon")
+        wait_for(
+            "the example's datasets saying that they are not published",
+            lambda: "push" in condition(installed.get("dataset", "digits"), "Ready").get("message", ""),
+        )
+        assert condition(installed.get("competition", "hackathon"), "Ready")["status"] == "False"
+        # The other hackathon on the same cluster is none of its business.
+        assert condition(hackathon.get("dataset", "digits"), "Ready")["status"] == "True"
+    finally:
+        helm(cluster, "uninstall", "hackathon", "-n", "hackathon", "--ignore-not-found", "--wait")
+        kubectl(
+            cluster,
+            "delete",
+            "namespace",
+            "hackathon",
+            "hackathon-red",
+            "hackathon-blue",
+            "--ignore-not-found",
+        )
