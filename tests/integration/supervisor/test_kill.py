@@ -8,6 +8,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from .harness import Workshop
 
 DAEMONS = """
@@ -56,6 +58,9 @@ def test_daemons_are_gone_when_the_program_ends(any_shop: Workshop) -> None:
     assert run.marked() == []
 
 
+# A subreaper follows parentage, and promises nothing of what races it on purpose (docs/limitations.md): on a loaded
+# machine a bomb of full rate outran it. Runs in pods have process 1.
+@pytest.mark.parametrize("any_shop", ["pid1", "namespace"], indirect=True)
 def test_a_fork_bomb_is_limited_and_ended(any_shop: Workshop) -> None:
     recorder = any_shop.recorder(budget_s=1.0)
     bomb = (
