@@ -90,7 +90,7 @@ def _install(cluster: Cluster, say: Say) -> Hackathon:
 
 def _first_line(team: Team, times: int, say: Say) -> Row:
     """Create → the participant's first line, against a bare Job of the same image that prints the time."""
-    image = _ingestion(team)
+    image = _image(team.hackathon, "INGESTION")
     ours, bare = [], []
     for number in range(times + 1):
         began = time.time()
@@ -112,31 +112,33 @@ def _first_line(team: Team, times: int, say: Say) -> Row:
     )
 
 
-def _ingestion(team: Team) -> str:
-    found = team.hackathon.get("deployment", "alcove-operator")
+def _image(hackathon: Hackathon, part: str) -> str:
+    """The image that the operator was told to use for ``part``."""
+    found = hackathon.get("deployment", "alcove-operator")
     variables = found["spec"]["template"]["spec"]["containers"][0]["env"]
-    return str(next(v["value"] for v in variables if v["name"] == "ALCOVE_IMAGE_INGESTION"))
+    return str(next(v["value"] for v in variables if v["name"] == f"ALCOVE_IMAGE_{part}"))
 
 
-def _bare_job(
-    hackathon: Hackathon, name: str, image: str, program: str, deadline: int | None = None
-) -> tuple[float, str]:
-    """Runs a Job; returns when it was created (Unix time, s) and its last line of output."""
-    container = {
+def _container(image: str, program: str) -> dict[str, Any]:
+    """One that a namespace with restricted pod security takes."""
+    return {
         "name": "main", "image": image, "command": ["/opt/alcove/bin/python", "-I", "-c", program],
-        "resources": {"limits": {"cpu": "1", "memory": "400Mi"}, "requests": {"cpu": "1"}},
         "securityContext": {
             "runAsNonRoot": True, "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]},
             "seccompProfile": {"type": "RuntimeDefault"},
         },
     }  # fmt: skip
+
+
+def _bare_job(hackathon: Hackathon, name: str, image: str, program: str) -> tuple[float, str]:
+    """Runs a Job; returns when it was created (Unix time, s) and its last line of output."""
+    container = _container(image, program)
+    container["resources"] = {"limits": {"cpu": "1", "memory": "400Mi"}, "requests": {"cpu": "1"}}
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
         "containers": [container],
         "terminationGracePeriodSeconds": 1,
     }
-    if deadline:
-        pod["activeDeadlineSeconds"] = deadline
     job = {
         "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "namespace": hackathon.name},
         "spec": {"backoffLimit": 0, "template": {"spec": pod}},
@@ -160,9 +162,8 @@ def _overshoot(team: Team, times: int, say: Say) -> Row:
         (manifest,) = team.manifests(name)
         found.append(manifest.overshoot_ns / 1e6)
     say("overshoot, ms: " + ", ".join(f"{value:.1f}" for value in found))
-    late = []
-    for number in range(2):
-        late.append(1000 * _kubelet_overshoot(team.hackathon, f"deadline-{number}", _ingestion(team)))
+    image = _image(team.hackathon, "INGESTION")
+    late = [1000 * _kubelet_overshoot(team.hackathon, f"deadline-{number}", image) for number in range(2)]
     worst, theirs = max(found), statistics.median(late)
     return Row(
         f"budget → processes gone, worst of {len(found)} (median {statistics.median(found):.1f} ms)",
@@ -176,13 +177,7 @@ def _overshoot(team: Team, times: int, say: Say) -> Row:
 def _kubelet_overshoot(hackathon: Hackathon, name: str, image: str) -> float:
     """Seconds between a pod's deadline and the last line of a program that ignores SIGTERM."""
     deadline = 5
-    container = {
-        "name": "main", "image": image, "command": ["/opt/alcove/bin/python", "-I", "-c", SLEEPS_DEAF],
-        "securityContext": {
-            "runAsNonRoot": True, "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]},
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-    }  # fmt: skip
+    container = _container(image, SLEEPS_DEAF)
     pod = {
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": hackathon.name},
         "spec": {
@@ -209,10 +204,7 @@ def _leaderboard(team: Team, times: int, say: Say) -> Row:
         seen = time.time()
         (manifest,) = team.manifests(name)
         waits.append(seen - _ended(manifest))
-    deployment = hackathon.get("deployment", "alcove-operator")["spec"]["template"]["spec"]["containers"][0][
-        "env"
-    ]
-    image = next(v["value"] for v in deployment if v["name"] == "ALCOVE_IMAGE_SCORER")
+    image = _image(hackathon, "SCORER")
     bare = []
     for number in range(times):
         began = time.time()
