@@ -1,4 +1,4 @@
-"""The Debian packages that the cluster is made of: checked, and installed where we may."""
+"""The Debian packages that the cluster is made of, and the browser for its pages: checked, and installed where we may."""
 
 from __future__ import annotations
 
@@ -32,6 +32,9 @@ PACKAGES: dict[str, str] = {
     # For the supervisor, which the tests and `alcove run` compile.
     "cc": "gcc",
     "/usr/include/stdio.h": "libc6-dev",
+    # The pages of results are looked at in a real browser.
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
 }
 
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
