@@ -1,4 +1,4 @@
-"""The Debian packages that the cluster is made of, and the browser for its pages: checked, and installed where we may."""
+"""Debian packages that the cluster and the tests of its pages need: checked, and installed where we may."""
 
 from __future__ import annotations
 
