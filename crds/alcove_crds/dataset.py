@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from alcove_crds.base import Alias, ApiModel, Column, Conditions, Kind, Sha256, StatusModel
+from pydantic import Field
+
+from alcove_crds.base import Alias, ApiModel, Column, Conditions, Kind, Sha256, StatusModel, cel
 
 Domain = Literal["image", "video", "speech", "text", "series", "tabular", "other"]
+
+
+class VolumeClaim(ApiModel):
+    """A volume that holds the input, so that runs read it there instead of downloading it. It is mounted read-only."""
+
+    claim_name: Annotated[
+        str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", min_length=1, max_length=253)
+    ]
+    """A PersistentVolumeClaim in the Dataset's namespace; ReadOnlyMany or ReadWriteMany where runs have several
+    nodes."""
+    path: Annotated[
+        str,
+        Field(
+            max_length=1024,
+            json_schema_extra={
+                "x-kubernetes-validations": [
+                    cel(
+                        "!self.startsWith('/') && !self.split('/').exists(part, part == '..')",
+                        "volumeClaim.path is relative to the volume's root, and has no '..' in it",
+                    )
+                ]
+            },
+        ),
+    ] = ""
+    """Folder on the volume that holds train and test; by default the volume's root. Runs see all that is in it."""
 
 
 class DatasetSpec(ApiModel):
@@ -20,6 +47,8 @@ class DatasetSpec(ApiModel):
     """Digest of the published input's manifest: `alcove dataset push` prints it."""
     solution_sha256: Sha256
     """Digest of the hidden solution."""
+    volume_claim: VolumeClaim | None = None
+    """Where the input lies on a volume: its digest is checked once, and runs then read it there."""
 
 
 class DatasetStatus(StatusModel):

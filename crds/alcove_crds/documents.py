@@ -140,10 +140,20 @@ class Verdict(Document):
     head: Sha256 | None = None
     """Of the recorder's report, kept outside the store: the records there must hold it. None where it is not known."""
     queued_at: datetime | None = None
+    """When the submission was admitted."""
     created_at: datetime | None = None
+    """When the Job of this attempt was made: the queue, and earlier attempts, end here."""
     pulled_at: datetime | None = None
+    """When ``stage`` began: a node was found, the platform's images are there. Like the two next, in whole seconds."""
+    staged_at: datetime | None = None
+    """When ``stage`` had ended."""
+    launched_at: datetime | None = None
+    """When the participant's container began: its image is there."""
     started_at: datetime | None = None
+    """The go."""
     ended_at: datetime | None = None
+    message: str = ""
+    """What the cause means in this case, for people; empty where it was held back."""
 
 
 class FileEntry(Document):
@@ -197,6 +207,7 @@ class ScoreRequest(Document):
     submission_uid: str
     namespace: str
     submission: str
+    competition_namespace: str = ""
     competition: str
     phase: str
     budget_seconds: float
@@ -293,6 +304,8 @@ class AggregateRequest(Document):
     """Aliases, in the phase's order."""
     method: Literal["average", "copeland", "mean-minus-std", "relative"] = "average"
     decimals: int = 4
+    max_snapshots: int = 32
+    """Points of a curve that are shown, as in the phase's feedback."""
     top: int = 100
     budget_seconds: float
     entries: tuple[BoardSubmission, ...]
@@ -300,11 +313,45 @@ class AggregateRequest(Document):
     """Grows with each request of a phase; written to the status so that an older board never replaces a newer."""
 
 
+class BoardCurve(Document):
+    """A team's learning curve on one dataset, rounded and cut as the phase's feedback says."""
+
+    team: str
+    """Digest, so that a team can tell its own; no name."""
+    scoring_digest: str
+    """Curves of other settings cannot be compared."""
+    alias: str
+    points: tuple[CurvePoint, ...]
+
+
+class BoardCurves(Document):
+    """``curves.json`` of a board: what the reports of other submissions draw in grey."""
+
+    generation: int
+    updated_at: datetime
+    curves: tuple[BoardCurve, ...]
+
+
+class PastRanks(Document):
+    generation: int
+    at: datetime
+    teams: tuple[str, ...]
+    """In the order of their ranks, the first of them the leader."""
+
+
+class BoardHistory(Document):
+    """``history.json`` of a board: the leading teams of earlier boards, oldest first."""
+
+    boards: tuple[PastRanks, ...] = ()
+
+
 class CheckRequest(Document):
     dataset: str
     data_sha256: Sha256
     solution_sha256: Sha256
     metric: str = "balanced_accuracy"
+    on_volume: bool = False
+    """Whether the input lies on a volume that is mounted at ``/alcove/data``, its manifest alone being in the store."""
 
 
 class CheckResult(Document):

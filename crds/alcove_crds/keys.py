@@ -14,6 +14,11 @@ def dataset_manifest(sha256: str) -> str:
     return f"data/{sha256}/manifest.json"
 
 
+def volume_manifest(sha256: str) -> str:
+    """The same document of a dataset whose files are not in the store, but on a volume."""
+    return f"data/{sha256}/volume.json"
+
+
 def dataset_file(sha256: str, path: str) -> str:
     return f"data/{sha256}/files/{path}"
 
@@ -79,5 +84,5 @@ def board_request(competition_namespace: str, competition: str, phase: str, gene
 
 
 def board(competition_namespace: str, competition: str, phase: str, name: str) -> str:
-    """``name``: ``table.json`` or ``leaderboard.html``."""
+    """``name``: ``table.json``, ``leaderboard.html``, ``curves.json`` or ``history.json``."""
     return f"boards/{competition_namespace}.{competition}/{phase}/{name}"

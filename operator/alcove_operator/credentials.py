@@ -59,9 +59,14 @@ def recorder_policy(submission_uid: str, alias: str, attempt: int, bucket: str =
 
 
 def stage_policy(data_sha256: str | None, code_sha256: str | None, bucket: str = keys.MAIN_BUCKET) -> Policy:
-    """Get only, and only this run's dataset and code. At least one of them is given."""
+    """Get only, and only this run's dataset and code.
+
+    Nothing where neither is in the store: an image of the participant's own, on a dataset that lies on a volume.
+    """
     patterns = [f"data/{data_sha256}/*"] if data_sha256 else []
     patterns += [keys.code(code_sha256)] if code_sha256 else []
+    if not patterns:
+        return _policy({**_allow(["*"], bucket, "*"), "Effect": "Deny"})
     return _policy(_allow(["GetObject"], bucket, *patterns))
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from alcove_crds.competition import ScoringSpec
 from alcove_crds.dataset import DatasetStatus
 from alcove_crds.documents import CheckRequest, CheckResult
-from alcove_operator.api import DATASETS, JOBS, Api
+from alcove_operator.api import DATASETS, JOBS, Api, Object
 from alcove_operator.conditions import set_ready
 from alcove_operator.config import Settings
 from alcove_operator.core import names
@@ -40,13 +40,29 @@ def request_for(record: DatasetRecord, competitions: Iterable[CompetitionView]) 
         data_sha256=record.spec.data_sha256,
         solution_sha256=record.spec.solution_sha256,
         metric=scoring.metric or METRICS[scoring.scheme],
+        on_volume=record.spec.volume_claim is not None,
     )
 
 
 def job_name(record: DatasetRecord) -> str:
-    """The same for the same content, so that a check is never done twice at a time."""
-    digests = f"{record.view.name}/{record.spec.data_sha256}/{record.spec.solution_sha256}"
-    return f"c-{record.spec.alias}-{hashlib.sha256(digests.encode()).hexdigest()[:8]}"
+    """The same for the same content, so that a check is never done twice at a time.
+
+    Of a Dataset that was deleted and made again it is another: what lies on a volume may have changed since.
+    """
+    spec = record.spec
+    checked = [record.uid, spec.data_sha256, spec.solution_sha256]
+    if spec.volume_claim is not None:
+        checked += [spec.volume_claim.claim_name, spec.volume_claim.path]
+    return f"c-{spec.alias}-{hashlib.sha256('/'.join(checked).encode()).hexdigest()[:8]}"
+
+
+def job_for(record: DatasetRecord, request: CheckRequest, settings: Settings) -> Object:
+    """The check's Job; the Dataset owns it, so it goes when that goes."""
+    labels = {names.ROLE: CHECK, names.DATASET: record.spec.alias, names.DATASET_UID: record.uid}
+    made = check_job(job_name(record), labels, request, settings, record.spec.volume_claim)
+    owner = {"apiVersion": DATASETS.api_version, "kind": "Dataset"}
+    made["metadata"]["ownerReferences"] = [{**owner, "name": record.view.name, "uid": record.uid}]
+    return made
 
 
 def status_of(result: CheckResult, generation: int, old: DatasetStatus, now: datetime) -> DatasetStatus:
@@ -83,6 +99,7 @@ class Datasets:
         if record is None:
             return
         name = job_name(record)
+        await self._sweep(key, record, name)
         job = self.index.jobs.get((key.namespace, name))
         if record.view.ready is not None:
             if job is not None and not job.view.deleting:
@@ -90,19 +107,25 @@ class Datasets:
             return
         now = datetime.now(UTC)
         if job is None:
-            labels = {names.ROLE: CHECK, names.DATASET: record.spec.alias}
             request = request_for(record, self.index.competitions.values())
-            await self.executor.create_job(check_job(name, labels, request, self.settings))
+            await self.executor.create_job(job_for(record, request, self.settings))
             await self._say(key, record, ("Unknown", "Checking", "Data and solution are being checked."), now)
             return
         pods = [pod for pod in self.index.pods.values() if pod.view.job == name]
         if job.view.finished:
             await self._ended(key, record, job, pods, now)
             return
-        waiting = next((pod.waiting for pod in pods if pod.waiting), "")
+        waiting = next((why for pod in pods if (why := pod.waiting or pod.view.unschedulable)), "")
         if waiting:
             message = f"The check waits: {waiting}"
             await self._say(key, record, ("Unknown", "CheckWaits", message), now)
+
+    async def _sweep(self, key: Key, record: DatasetRecord, current: str) -> None:
+        """Deletes checks of what the Dataset named before: nobody will read what they find."""
+        for (namespace, name), job in list(self.index.jobs.items()):
+            of_this = namespace == key.namespace and job.labels.get(names.DATASET_UID) == record.uid
+            if of_this and name != current and not job.view.deleting:
+                await self.api.delete(JOBS, namespace, name)
 
     async def _ended(
         self, key: Key, record: DatasetRecord, job: JobRecord, pods: list[PodRecord], now: datetime

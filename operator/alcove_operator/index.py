@@ -53,6 +53,7 @@ class Key(NamedTuple):
 @dataclass(frozen=True)
 class DatasetRecord:
     view: DatasetView
+    uid: str
     generation: int
     spec: DatasetSpec
     status: DatasetStatus
@@ -213,8 +214,8 @@ def keys_for(index: Index, resource: Resource, raw: Object) -> list[Key]:
     if resource is LEADERBOARDS or labels.get(names.ROLE) == AGGREGATE:
         return [Key("competition", *c) for c in index.competitions if c[0] == ref[0]]
     if labels.get(names.ROLE) == CHECK:
-        alias = labels.get(names.DATASET)
-        return [Key("dataset", *ref) for ref, d in index.datasets.items() if d.spec.alias == alias]
+        uid = labels.get(names.DATASET_UID)
+        return [Key("dataset", *ref) for ref, d in index.datasets.items() if d.uid == uid]
     owner = index.submission_by_uid(labels.get(names.SUBMISSION_UID, ""))
     return [Key("submission", owner.namespace, owner.name)] if owner else []
 
@@ -226,6 +227,7 @@ _OPEN = ("", "Queued", "Running", "Scoring")
 def _dataset(raw: Object) -> DatasetRecord:
     return DatasetRecord(
         view=snapshot.dataset_view(raw),
+        uid=str(raw["metadata"].get("uid", "")),
         generation=int(raw["metadata"].get("generation", 1)),
         spec=DatasetSpec.model_validate(raw["spec"]),
         status=DatasetStatus.model_validate(raw.get("status") or {}),

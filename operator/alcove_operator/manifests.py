@@ -9,6 +9,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
+from alcove_crds.dataset import VolumeClaim
 from alcove_crds.documents import StoreCredentials
 from alcove_operator.config import Settings
 from alcove_operator.core.model import CreateRun
@@ -17,6 +18,8 @@ Object = dict[str, Any]
 
 PYTHON = "/opt/alcove/bin/python"
 """The interpreter in every image of ours."""
+DATA = "/alcove/data"
+"""Where a dataset's input is, in the pods of runs and, where it lies on a volume, in that of its check."""
 GO_TIMEOUT_SECONDS = 120
 SEAL_TIMEOUT_SECONDS = 60
 """How long the supervisor waits for `sealed`: a store that is away for less than this loses nothing."""
@@ -104,7 +107,7 @@ def run_job(action: CreateRun, settings: Settings, annotations: Mapping[str, str
         action: what the core asks for.
         settings: images, store, service accounts.
         annotations: for people who look at the Job; nothing reads them back.
-        data_bytes: size of the dataset's input, to size its volume.
+        data_bytes: size of the dataset's input, to size its volume where it is staged.
     """
     metadata = {"labels": dict(action.labels), "annotations": dict(annotations)}
     pod: Object = {
@@ -197,7 +200,7 @@ def _stage(action: CreateRun, settings: Settings) -> Object:
         "volumeMounts": [
             _mount("bin", "/alcove/bin"),
             _mount("run", "/alcove/run", read_only=True),
-            _mount("data", "/alcove/data"),
+            *([] if action.volume_claim else [_mount("data", DATA)]),
             _mount("code", "/alcove/code"),
             _mount("stage-store", "/alcove/store", read_only=True),
             _mount("stage-tmp", "/tmp"),
@@ -221,7 +224,7 @@ def _main(action: CreateRun, settings: Settings, data_bytes: int) -> Object:
         "--",
     ]
     variables = {
-        "ALCOVE_DATA": "/alcove/data",
+        "ALCOVE_DATA": DATA,
         "ALCOVE_OUT": "/alcove/out",
         "ALCOVE_CODE": "/alcove/code",
         "HOME": "/tmp",
@@ -238,7 +241,8 @@ def _main(action: CreateRun, settings: Settings, data_bytes: int) -> Object:
     if asked.gpus:
         amounts[asked.gpu_resource] = str(asked.gpus)
     disk = quantity_bytes(asked.disk)
-    staged = _data_bytes(data_bytes) + action.config.code_bytes_limit + 128 * _MI
+    staged = action.config.code_bytes_limit + 128 * _MI
+    staged += 0 if action.volume_claim else _data_bytes(data_bytes)
     return {
         "name": "main",
         "image": action.image or action.ingestion or settings.image_ingestion,
@@ -253,7 +257,8 @@ def _main(action: CreateRun, settings: Settings, data_bytes: int) -> Object:
             "limits": {**amounts, "ephemeral-storage": str(disk + staged)},
         },
         "volumeMounts": [
-            *(_mount(name, f"/alcove/{name}", read_only=True) for name in ("bin", "run", "data", "code")),
+            *(_mount(name, f"/alcove/{name}", read_only=True) for name in ("bin", "run", "code")),
+            claim_mount(action.volume_claim) if action.volume_claim else _mount("data", DATA, read_only=True),
             _mount("out", "/alcove/out"),
             _mount("tmp", "/tmp"),
             _mount("shm", "/dev/shm"),
@@ -267,7 +272,7 @@ def _volumes(action: CreateRun, data_bytes: int) -> list[Object]:
     return [
         _empty("bin", 64 * _MI),
         _empty("run", 16 * _MI),
-        _empty("data", _data_bytes(data_bytes)),
+        claim_volume(action.volume_claim) if action.volume_claim else _empty("data", _data_bytes(data_bytes)),
         _empty("code", action.config.code_bytes_limit + 16 * _MI),
         {"name": "out", "emptyDir": {"sizeLimit": asked.disk}},
         {"name": "tmp", "emptyDir": {"sizeLimit": asked.disk}},
@@ -278,6 +283,16 @@ def _volumes(action: CreateRun, data_bytes: int) -> list[Object]:
         _secret_file("recorder-store", action.job, "recorder.json"),
         _secret_file("stage-store", action.job, "stage.json"),
     ]
+
+
+def claim_volume(claim: VolumeClaim) -> Object:
+    """A dataset's volume. Read-only here too: the kubelet then never changes the owner of what is on it."""
+    return {"name": "data", "persistentVolumeClaim": {"claimName": claim.claim_name, "readOnly": True}}
+
+
+def claim_mount(claim: VolumeClaim) -> Object:
+    mount = _mount("data", DATA, read_only=True)
+    return mount | ({"subPath": claim.path} if claim.path else {})
 
 
 def _data_bytes(data_bytes: int) -> int:

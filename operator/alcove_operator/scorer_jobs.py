@@ -6,9 +6,18 @@ from collections.abc import Mapping
 from typing import Literal
 
 from alcove_crds import keys
+from alcove_crds.dataset import VolumeClaim
 from alcove_crds.documents import AggregateRequest, CheckRequest, ScoreRequest
 from alcove_operator.config import Settings
-from alcove_operator.manifests import Object, env, pod_security, restricted, store_environment
+from alcove_operator.manifests import (
+    Object,
+    claim_mount,
+    claim_volume,
+    env,
+    pod_security,
+    restricted,
+    store_environment,
+)
 
 Task = Literal["score", "aggregate", "check"]
 USER = 65532
@@ -50,9 +59,22 @@ def aggregate_job(
     return job
 
 
-def check_job(name: str, labels: Mapping[str, str], request: CheckRequest, settings: Settings) -> Object:
-    """Looks through one dataset and its solution; without any right in the cluster."""
+def check_job(
+    name: str,
+    labels: Mapping[str, str],
+    request: CheckRequest,
+    settings: Settings,
+    claim: VolumeClaim | None = None,
+) -> Object:
+    """Looks through one dataset and its solution; without any right in the cluster.
+
+    ``claim``: where the input lies on a volume, as runs will see it.
+    """
     job = _job("check", name, labels, {"ALCOVE_REQUEST": request.model_dump_json()}, settings)
+    if claim is not None:
+        pod = job["spec"]["template"]["spec"]
+        pod["volumes"].append(claim_volume(claim))
+        pod["containers"][0]["volumeMounts"].append(claim_mount(claim))
     job["spec"] |= {
         "backoffLimit": 2,
         "activeDeadlineSeconds": 3600,

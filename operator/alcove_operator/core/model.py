@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from alcove_crds.competition import CompetitionSpec, CompetitionStatus, Phase, Resources
+from alcove_crds.dataset import VolumeClaim
 from alcove_crds.documents import LiveCurve, RecorderReport, RunConfig, ScoreRequest, ScoreResult, Verdict
 from alcove_crds.submission import SubmissionSpec, SubmissionStatus
 
@@ -63,6 +64,8 @@ class DatasetView:
     reason: str = ""
     n_test: int = 0
     n_labels: int = 0
+    volume_claim: VolumeClaim | None = None
+    """Where its input lies on a volume; None where each run downloads it."""
 
 
 @dataclass(frozen=True)
@@ -291,6 +294,8 @@ class CreateRun:
     start_timeout_seconds: int
     active_deadline_seconds: int
     """Of the *pod* (template.spec), not of the Job: a wait for a free node must not count."""
+    volume_claim: VolumeClaim | None = None
+    """What is mounted as the run's input; None where it is staged."""
 
     @property
     def key(self) -> str:

@@ -16,6 +16,7 @@ TEAM = f"{GROUP}/team"
 COMPETITION = f"{GROUP}/competition"
 PHASE = f"{GROUP}/phase"
 DATASET = f"{GROUP}/dataset"
+DATASET_UID = f"{GROUP}/dataset-uid"
 ATTEMPT = f"{GROUP}/attempt"
 ROLE = f"{GROUP}/role"
 

@@ -119,7 +119,7 @@ def creation(alias: str, attempt: int, world: World) -> CreateRun:
             submission_uid=world.uid,
             alias=alias,
             attempt=attempt,
-            data_sha256=dataset.data_sha256,
+            data_sha256=None if dataset.volume_claim else dataset.data_sha256,
             code_sha256=status.code_sha256 or None,
             budget_ns=phase.budget.seconds * 10**9,
             disclosed=phase.budget.disclosed,
@@ -135,6 +135,7 @@ def creation(alias: str, attempt: int, world: World) -> CreateRun:
         allow_network=rules.spec.allow_network,
         start_timeout_seconds=rules.spec.start_timeout_seconds,
         active_deadline_seconds=active_deadline(rules, world.settings),
+        volume_claim=dataset.volume_claim,
     )
 
 
@@ -303,8 +304,11 @@ def verdict(run: RunStatus, world: World) -> Verdict:
         queued_at=run.queued_at,
         created_at=job.created_at if job else None,
         pulled_at=pod.stage.started_at if pod and pod.stage else None,
+        staged_at=pod.stage.finished_at if pod and pod.stage else None,
+        launched_at=pod.main.started_at if pod and pod.main else None,
         started_at=run.started_at or _started_at(pod),
         ended_at=run.ended_at or _ended_at(pod),
+        message="" if world.blind else run.message,
     )
 
 

@@ -89,6 +89,7 @@ def dataset_view(raw: Raw) -> DatasetView:
         reason=condition.message if condition is not None else "",
         n_test=status.n_test or 0,
         n_labels=status.n_labels or 0,
+        volume_claim=spec.volume_claim,
     )
 
 

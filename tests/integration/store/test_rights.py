@@ -171,6 +171,20 @@ def test_staging_credentials_read_this_run_s_input_and_do_nothing_else(set_up_st
         assert is_denied(attempt, client)
 
 
+def test_staging_credentials_can_do_nothing_where_nothing_is_staged(set_up_store: SetUpStore) -> None:
+    """An image of the participant's own, on a dataset that lies on a volume."""
+    parent, url = set_up_store.credentials["operator"], set_up_store.server.url
+    session = credentials.session_credentials(parent, url, REGION, credentials.stage_policy(None, None), 900)
+    client = set_up_store.client_of(session)
+    for attempt in (
+        get("data/d1/manifest.json"),
+        get("code/c1.tar.gz"),
+        put("code/c9.tar.gz"),
+        listing("runs/u1/"),
+    ):
+        assert is_denied(attempt, client)
+
+
 def test_wrong_parent_credentials_are_told_from_a_store_that_is_away(set_up_store: SetUpStore) -> None:
     wrong = StoreCredentials(access_key="alcove-system.operator", secret_key="wrong-secret")
     policy = credentials.stage_policy("d1", "c1")

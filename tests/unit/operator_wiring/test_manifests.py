@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alcove_crds.competition import Resources
+from alcove_crds.dataset import VolumeClaim
 from alcove_crds.documents import (
     AggregateRequest,
     BoardSubmission,
@@ -44,6 +45,7 @@ ENVIRONMENT = {
 SETTINGS = config.from_environment(ENVIRONMENT)
 UID = "0123abcd-0000-0000-0000-000000000000"
 LABELS = {"alcove.dev/submission-uid": UID, "alcove.dev/role": "run"}
+CLAIM = VolumeClaim(claim_name="clips", path="sets/clips.data")
 
 
 def action(**changes: Any) -> CreateRun:
@@ -51,7 +53,7 @@ def action(**changes: Any) -> CreateRun:
         submission_uid=UID,
         alias="digits",
         attempt=1,
-        data_sha256="a" * 64,
+        data_sha256=None if changes.get("volume_claim") else "a" * 64,
         code_sha256="b" * 64,
         budget_ns=20 * 10**9,
         disclosed=changes.pop("disclosed", True),
@@ -122,6 +124,7 @@ def requests() -> dict[str, dict[str, Any]]:
         "score": score_job("s-x", LABELS, score, SETTINGS),
         "aggregate": aggregate_job("a-x", LABELS, board, board.digest(), SETTINGS),
         "check": check_job("c-x", LABELS, check, SETTINGS),
+        "check of a volume": check_job("c-x", LABELS, check, SETTINGS, CLAIM),
     }
 
 
@@ -129,6 +132,7 @@ ALL = {
     "run": job(),
     "own image": job(image="x@sha256:" + "0" * 64, command=("run", "me")),
     "gpu": job(resources=Resources(gpus=2)),
+    "run on a volume": job(volume_claim=CLAIM),
     **requests(),
 }
 
@@ -143,7 +147,11 @@ def test_pods_are_restricted_with_a_read_only_root(made: dict[str, Any]) -> None
     assert not {"hostNetwork", "hostPID", "hostIPC", "hostUsers"} & spec.keys()
     assert spec["enableServiceLinks"] is False
     assert spec["restartPolicy"] == "Never"
-    assert {kind for v in spec["volumes"] for kind in v if kind != "name"} <= {"emptyDir", "secret"}
+    kinds = {kind for v in spec["volumes"] for kind in v if kind != "name"}
+    assert kinds <= {"emptyDir", "secret", "persistentVolumeClaim"}
+    assert all(
+        v["persistentVolumeClaim"]["readOnly"] for v in spec["volumes"] if "persistentVolumeClaim" in v
+    )
     assert all("sizeLimit" in v["emptyDir"] for v in spec["volumes"] if "emptyDir" in v)
     for container in containers(made).values():
         assert container["securityContext"] == {
@@ -195,6 +203,25 @@ def test_the_run_has_the_contracts_containers_and_mounts() -> None:
         assert environment(containers(made)[name])["ALCOVE_STORE_CREDENTIALS"].endswith(f"{name}.json")
         told = RunConfig.model_validate_json(environment(containers(made)[name])["ALCOVE_RUN"])
         assert told == action().config
+
+
+@pytest.mark.parametrize("path", ["sets/clips.data", ""])
+def test_a_datasets_volume_is_mounted_read_only_and_nothing_is_staged(path: str) -> None:
+    claim = VolumeClaim(claim_name="clips", path=path)
+    made = job(volume_claim=claim)
+    found = containers(made)
+    data = [m for m in found["main"]["volumeMounts"] if m["mountPath"] == "/alcove/data"]
+    assert data == [
+        {"name": "data", "mountPath": "/alcove/data", "readOnly": True} | ({"subPath": path} if path else {})
+    ]
+    assert "/alcove/data" not in mounts(found["stage"])
+    # What is on a volume fills no node's disk.
+    limits = (c["main"]["resources"]["limits"]["ephemeral-storage"] for c in (found, containers(job())))
+    assert int(next(limits)) < int(next(limits))
+    assert "/alcove/data" not in mounts(containers(ALL["check"])["check"])
+    check = CheckRequest(dataset="x", data_sha256="a" * 64, solution_sha256="b" * 64, on_volume=True)
+    seen = containers(check_job("c-x", LABELS, check, SETTINGS, claim))["check"]["volumeMounts"]
+    assert [m for m in seen if m["mountPath"] == "/alcove/data"] == data
 
 
 def test_the_participants_container_holds_no_credential_and_no_address() -> None:
