@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -28,14 +28,22 @@ if TYPE_CHECKING:
 
 STORE_RETRIES = 6
 PARTS = ("train", "test")
+Pieces = Callable[[str], Iterator[bytes]]
+"""The bytes of a file of the dataset, named by its path in the manifest, piece by piece. Raises StoreNotFoundError."""
 
 
 def run() -> int:
     request = jobs.request(CheckRequest)
     config = jobs.store_config()
-    checked = Published(connect(config, retries=STORE_RETRIES), config.bucket, request).check()
+    store = connect(config, retries=STORE_RETRIES)
+    checked = Published(store, config.bucket, request, in_store(store, config.bucket, request)).check()
     jobs.leave_message(checked.canonical().decode())
     return jobs.DONE if checked.ok else jobs.UNSOUND
+
+
+def in_store(store: Minio, bucket: str, request: CheckRequest) -> Pieces:
+    """The files lie in the store, beside their manifest."""
+    return lambda path: stream(store, bucket, keys.dataset_file(request.data_sha256, path))
 
 
 class UnsoundError(DatasetsError):
@@ -44,11 +52,13 @@ class UnsoundError(DatasetsError):
 
 @dataclass(frozen=True)
 class Published:
-    """A dataset in the store. Nothing of it but the metadata touches a disk."""
+    """A dataset whose manifest and solution are in the store. Nothing of it but the metadata is written to a disk."""
 
     store: Minio
     bucket: str
     request: CheckRequest
+    pieces: Pieces
+    """Where its files lie."""
 
     def check(self) -> CheckResult:
         """Never raises for what is wrong with the dataset, only where the store fails."""
@@ -85,7 +95,10 @@ class Published:
         return part
 
     def _metadata(self, entry: FileEntry) -> Metadata:
-        data = self._get(self.bucket, keys.dataset_file(self.request.data_sha256, entry.path))
+        try:
+            data = b"".join(self.pieces(entry.path))
+        except StoreNotFoundError:
+            raise UnsoundError(f"{entry.path} is missing. Publish the dataset again.") from None
         _same(data, entry.sha256, entry.path)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / METADATA_FILE
@@ -98,13 +111,12 @@ class Published:
 
     def _file(self, part: PartCheck, path: str, entry: FileEntry) -> list[str]:
         """Checks one sample file as it comes in; its digest too, of what was read and what was not."""
-        key = keys.dataset_file(self.request.data_sha256, path)
-        source = HashedStream(stream(self.store, self.bucket, key))
+        source = HashedStream(self.pieces(path))
         try:
             part.file(cast(BinaryIO, io.BufferedReader(source, 1 << 20)), entry.bytes, path)
             source.drain()
         except StoreNotFoundError:
-            return [f"{path} is missing from the store. Publish the dataset again."]
+            return [f"{path} is missing. Publish the dataset again."]
         if (source.digest.hexdigest(), source.size) != (entry.sha256, entry.bytes):
             return [f"{path}: its bytes are not those that the manifest names. Publish the dataset again."]
         return []
