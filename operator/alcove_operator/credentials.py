@@ -80,11 +80,15 @@ def operator_policy(bucket: str = keys.MAIN_BUCKET) -> Policy:
 
 
 def scorer_policy(bucket: str = keys.MAIN_BUCKET, solutions: str = keys.SOLUTIONS_BUCKET) -> Policy:
-    """Reads runs beside solutions; writes scores, and the manifest of a run whose recorder could not."""
+    """Reads runs beside solutions, and of boards the nameless curves; writes scores, and the manifest of a run whose
+    recorder could not.
+    """
+    curves = keys.board("*", "*", "*", "curves.json")
     return _policy(
-        _allow(["GetObject"], bucket, "runs/*", "data/*", "scores/*"),
+        _allow(["GetObject"], bucket, "runs/*", "data/*", "scores/*", curves),
         _allow(_PUT, bucket, "scores/*", "runs/*/manifest.json"),
-        _list(bucket, "runs/*", "data/*", "scores/*"),
+        # Who may not list is not told that an object is absent.
+        _list(bucket, "runs/*", "data/*", "scores/*", curves),
         _allow(["GetObject"], solutions, "*"),
         _list(solutions),
     )

@@ -55,6 +55,7 @@ def board_request(
         datasets=aliases,
         method=competition.spec.ranking,
         decimals=phase.feedback.decimals,
+        max_snapshots=phase.feedback.max_snapshots,
         budget_seconds=float(phase.budget.seconds),
         entries=tuple(
             BoardSubmission(

@@ -66,6 +66,7 @@ def request(world: World) -> ScoreRequest | str:
         submission_uid=submission.uid,
         namespace=submission.namespace,
         submission=submission.name,
+        competition_namespace=competition.namespace,
         competition=competition.name,
         phase=phase.name,
         budget_seconds=float(phase.budget.seconds),

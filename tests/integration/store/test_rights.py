@@ -66,6 +66,7 @@ ALLOWED: dict[str, list[Try]] = {
     "scorer": [
         get("runs/u1/table/1-p/manifest.json"), listing("runs/u1/"), put("runs/u1/table/1-p/manifest.json"),
         get(SOLUTION, SOLUTIONS), get("data/d1/manifest.json"), listing("data/d1/"), put("scores/u1/s2.json"),
+        get("boards/ns.c/practice/curves.json"),
     ],
     "aggregate": [
         get("scores/u1/s.json"), put("boards/ns.c/practice/table.json"), get("boards/ns.c/practice/request-1.json"),
@@ -84,6 +85,7 @@ DENIED: dict[str, list[Try]] = {
     "scorer": [
         put("runs/u1/table/1-p/rec/00000000.json"), put("code/c1.tar.gz"), put("boards/ns.c/practice/table.json"),
         put(SOLUTION, SOLUTIONS), get("teams/team-a/bundles/b.tar.gz"), delete("runs/u1/table/1-p/manifest.json"),
+        get("boards/ns.c/practice/table.json"), put("boards/ns.c/practice/curves.json"), listing("boards/"),
     ],
     "aggregate": [
         get(SOLUTION, SOLUTIONS), get("runs/u1/table/1-p/manifest.json"), put("scores/u1/s.json"),
@@ -217,5 +219,6 @@ def test_what_is_written_once_is_not_written_again(set_up_store: SetUpStore) -> 
 
 
 def test_an_absent_object_is_told_from_a_forbidden_one(set_up_store: SetUpStore) -> None:
-    with pytest.raises(StoreNotFoundError):
-        store.get_bytes(set_up_store.client("scorer"), MAIN, "runs/u1/absent")
+    for key in ("runs/u1/absent", "boards/ns.c/final/curves.json"):
+        with pytest.raises(StoreNotFoundError):
+            store.get_bytes(set_up_store.client("scorer"), MAIN, key)

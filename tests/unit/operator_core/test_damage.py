@@ -55,3 +55,17 @@ def test_the_verdict_carries_the_recorders_head(feedback: str) -> None:
     cluster = Cluster({"d0": ["exit"]}, feedback=feedback)
     cluster.settle()
     assert cluster.verdicts["d0"].head == "a" * 64
+
+
+@pytest.mark.parametrize("feedback", ["live", "none"])
+def test_the_verdict_says_where_the_time_went_and_why_it_ended(feedback: str) -> None:
+    cluster = Cluster({"d0": ["exit"]}, feedback=feedback)
+    cluster.settle()
+    said = cluster.verdicts["d0"]
+    waits = [said.queued_at, said.created_at, said.pulled_at, said.staged_at, said.launched_at]
+    known = [at for at in waits if at is not None]
+    assert len(known) == len(waits)
+    assert known == sorted(known)
+    assert said.started_at is not None
+    assert said.ended_at is not None
+    assert bool(said.message) == (feedback == "live")
