@@ -110,3 +110,12 @@ class UnknownDatasetError(DatasetsError):
 
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
         super().__init__(f"There is no practice dataset {name!r}.", remedy=f"There are: {', '.join(known)}.")
+
+
+class SourceError(DatasetsError):
+    """What was to be converted is not as a converter needs it. ``where`` names file and position."""
+
+    def __init__(self, where: str, problem: str, *, remedy: str) -> None:
+        super().__init__(f"{where}: {problem}.", consequence="Nothing was written.", remedy=remedy)
+        self.where = where
+        self.problem = problem

@@ -15,7 +15,8 @@ from alcove_datasets.errors import FormatError
 
 METADATA_FILE = "metadata.textproto"
 VARIES = -1
-Domain = Literal["image", "video", "text", "series", "tabular"]
+_SPLIT = "# split: "
+Domain = Literal["image", "video", "speech", "text", "series", "tabular"]
 
 
 class Format(StrEnum):
@@ -48,6 +49,9 @@ class Metadata:
     labels: Mapping[str, int] = field(default_factory=dict)
     features: Mapping[str, int] = field(default_factory=dict)
     channel_names: Mapping[str, int] = field(default_factory=dict)
+    split: str = ""
+    """How train and test were parted, and in what test differs: one line. In the file it is a comment, which every
+    reader of the layout passes over."""
 
     @property
     def is_token_sequence(self) -> bool:
@@ -78,13 +82,19 @@ class Metadata:
 
     @property
     def domain(self) -> Domain:
-        """Kind of data, as far as shape and names tell it."""
+        """Kind of data, as far as shape and names tell it.
+
+        As in the AutoDL starting kit, a sequence of bare numbers is speech where its channels have no names;
+        with names it is a series of measurements.
+        """
         if self.is_token_sequence:
             return "text"
         flat = self.rows == 1 or self.cols == 1
         if self.sequence_size == 1:
             return "tabular" if flat else "image"
-        return "series" if flat else "video"
+        if not flat:
+            return "video"
+        return "speech" if self.rows == self.cols == 1 and not self.channel_names else "series"
 
     def to_text(self) -> str:
         spec = format_pb2.DataSpecification(
@@ -106,7 +116,8 @@ class Metadata:
             format=format_pb2.MatrixSpec.Format.Value(self.format.value),
             num_channels=self.channels,
         )
-        return text_format.MessageToString(spec)
+        remark = f"{_SPLIT}{' '.join(self.split.split())}\n" if self.split else ""
+        return remark + text_format.MessageToString(spec)
 
 
 def read_metadata(path: Path) -> Metadata:
@@ -133,14 +144,19 @@ def parse_metadata(data: bytes, where: str) -> Metadata:
             f"has {len(spec.matrix_spec)} matrix_spec",
             remedy="A dataset has one matrix a step: keep one.",
         )
-    metadata = _from_message(spec)
+    metadata = _from_message(spec, _split(data))
     problem = _problem(metadata)
     if problem:
         raise FormatError(where, problem, remedy="Correct the file.")
     return metadata
 
 
-def _from_message(spec: format_pb2.DataSpecification) -> Metadata:
+def _split(data: bytes) -> str:
+    line = data.partition(b"\n")[0].decode()
+    return line.removeprefix(_SPLIT).strip() if line.startswith(_SPLIT) else ""
+
+
+def _from_message(spec: format_pb2.DataSpecification, split: str) -> Metadata:
     matrix = spec.matrix_spec[0]
     name = "SPARSE" if matrix.is_sparse else format_pb2.MatrixSpec.Format.Name(matrix.format)
     return Metadata(
@@ -157,6 +173,7 @@ def _from_message(spec: format_pb2.DataSpecification) -> Metadata:
         labels=dict(spec.label_to_index_map),
         features=dict(spec.feature_to_index_map),
         channel_names=dict(spec.channel_to_index_map),
+        split=split,
     )
 
 

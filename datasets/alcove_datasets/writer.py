@@ -26,14 +26,29 @@ SHARD_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
+class SparseStep:
+    """One step of format SPARSE, given by the values that are not zero. All arrays have the same length."""
+
+    cols: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float32]
+    rows: npt.NDArray[np.int64] | None = None
+    """Zeros, where it is not given; ``channels`` too."""
+    channels: npt.NDArray[np.int64] | None = None
+
+
+Features = npt.ArrayLike | Sequence[bytes] | Sequence[SparseStep]
+
+
+@dataclass(frozen=True)
 class NewExample:
     """One example to be written.
 
     ``features`` is time × rows × columns × channels or, with format COMPRESSED, each step's encoded image.
-    A token sequence (sparse text) is given as it is read: token numbers, time × 1 × 1 × 1.
+    With format SPARSE it can also be a step's values each, so that no zero is ever held. A token sequence (sparse
+    text) is given as it is read: token numbers, time × 1 × 1 × 1.
     """
 
-    features: npt.ArrayLike | Sequence[bytes]
+    features: Features
     labels: Mapping[int, float] = field(default_factory=dict)
     """Score of each label that it has: usually 1.0."""
 
@@ -133,10 +148,11 @@ def _encode(number: int, example: NewExample, metadata: Metadata, where: str, *,
             scores.value.append(example.labels[index])
     if metadata.format is Format.COMPRESSED:
         _encode_compressed(message.feature_lists, example, metadata, where)
+    elif metadata.format is Format.DENSE:
+        _encode_dense(message.feature_lists, _shaped(example.features, metadata, where))
     else:
-        array = _shaped(example.features, metadata, where)
-        encode = _encode_dense if metadata.format is Format.DENSE else _encode_sparse
-        encode(message.feature_lists, array, metadata)
+        steps = _sparse_steps(example.features, metadata, where)
+        _encode_sparse(message.feature_lists, steps)
     return message.SerializeToString(deterministic=True)
 
 
@@ -152,8 +168,7 @@ def _shaped(features: object, metadata: Metadata, where: str) -> npt.NDArray[np.
     return array
 
 
-def _encode_dense(lists: FeatureLists, array: npt.NDArray[np.float32], metadata: Metadata) -> None:
-    del metadata
+def _encode_dense(lists: FeatureLists, array: npt.NDArray[np.float32]) -> None:
     steps = lists.feature_list["0_dense_input"]
     steps.SetInParent()
     for frame in array:
@@ -177,22 +192,49 @@ def _encode_compressed(lists: FeatureLists, example: NewExample, metadata: Metad
         steps.feature.add().bytes_list.value.append(frame)
 
 
-def _encode_sparse(lists: FeatureLists, array: npt.NDArray[np.float32], metadata: Metadata) -> None:
+def _sparse_steps(features: object, metadata: Metadata, where: str) -> list[SparseStep]:
+    if isinstance(features, Sequence) and features and isinstance(features[0], SparseStep):
+        _check_sparse(features, metadata, where)
+        return list(features)
+    array = _shaped(features, metadata, where)
+    if metadata.is_token_sequence:
+        zero, one = np.zeros(1, np.int64), np.ones(1, np.float32)
+        return [SparseStep(zero, one, zero, frame.ravel().astype(np.int64)) for frame in array]
+    steps = []
+    for frame in array:
+        rows, cols, channels = np.nonzero(frame)
+        steps.append(SparseStep(cols, frame[rows, cols, channels], rows, channels))
+    return steps
+
+
+def _check_sparse(steps: Sequence[SparseStep], metadata: Metadata, where: str) -> None:
+    if metadata.sequence_size not in (-1, len(steps)):
+        raise FormatError(
+            where, f"has {len(steps)} steps, not {metadata.sequence_size}", remedy="Set sequence_size to −1."
+        )
+    for step in steps:
+        sizes = ((step.rows, metadata.rows), (step.cols, metadata.cols), (step.channels, metadata.channels))
+        for indices, size in sizes:
+            if indices is None:
+                continue
+            if len(indices) != len(step.values):
+                raise FormatError(
+                    where, "has another number of indices than of values", remedy="Give one each."
+                )
+            if len(indices) and (indices.min() < 0 or indices.max() >= size):
+                raise FormatError(where, f"has an index outside 0 … {size - 1}", remedy="Correct it.")
+
+
+def _encode_sparse(lists: FeatureLists, steps: Sequence[SparseStep]) -> None:
     keys = ("row_index", "col_index", "channel_index", "value")
     row, col, channel, value = (lists.feature_list[f"0_sparse_{key}"] for key in keys)
-    for steps in (row, col, channel, value):
-        steps.SetInParent()
-    for frame in array:
-        if metadata.is_token_sequence:
-            index = [np.zeros(1, np.int64), np.zeros(1, np.int64), frame.ravel().astype(np.int64)]
-            numbers = np.ones(1, np.float32)
-        else:
-            index = list(np.nonzero(frame))
-            numbers = frame[tuple(index)]
-        for steps, numbers_of_axis in zip((row, col, channel), index, strict=True):
-            int64s = steps.feature.add().int64_list
+    for axis in (row, col, channel, value):
+        axis.SetInParent()
+    for step in steps:
+        for axis, indices in ((row, step.rows), (col, step.cols), (channel, step.channels)):
+            int64s = axis.feature.add().int64_list
             int64s.SetInParent()
-            int64s.value.extend(numbers_of_axis.tolist())
+            int64s.value.extend([0] * len(step.values) if indices is None else indices.tolist())
         floats = value.feature.add().float_list
         floats.SetInParent()
-        floats.value.extend(numbers.tolist())
+        floats.value.extend(step.values.tolist())
