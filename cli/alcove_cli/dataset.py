@@ -36,8 +36,7 @@ def make(
             typer.echo(json.dumps(fields, indent=2))
             return
         for p in PRACTICE:
-            origin = "real" if p.real else "made up"
-            typer.echo(f"{p.name:<14} {p.kind:<8} {p.labels:>3} labels  {origin:<8} {p.about}")
+            typer.echo(f"{p.name:<14} {p.kind:<8} {p.labels:>3} labels  {p.about}; {p.origin}")
         return
     if not name:
         raise CommandError("Which dataset? `alcove dataset make --list` names them.")

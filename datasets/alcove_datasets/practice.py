@@ -1,4 +1,4 @@
-"""Practice datasets of five kinds that need no download, the same bytes for the same seed.
+"""Practice datasets of six kinds that need no download, the same bytes for the same seed and Python version.
 
 Where real data comes with Python or scikit-learn, it is used; what is synthesised says so.
 """
@@ -14,7 +14,9 @@ import numpy as np
 from alcove_datasets import practice_sources as sources
 from alcove_datasets.errors import UnknownDatasetError
 from alcove_datasets.metadata import Domain
-from alcove_datasets.practice_sources import Parts
+from alcove_datasets.practice_draw import Parts
+from alcove_datasets.practice_pictures import digits, moving_digits
+from alcove_datasets.practice_speech import vowels
 from alcove_datasets.writer import write_dataset
 
 
@@ -23,11 +25,17 @@ class Practice:
     name: str
     kind: Domain
     real: bool
+    """Whether real data is inside. Up to ``examples`` each is as it was found; beyond, altered copies come."""
     labels: int
     examples: int
-    """Train and test together, unless asked otherwise; the source may have fewer."""
+    """Train and test together, unless asked otherwise."""
     about: str
     make: Callable[[np.random.Generator, int], Parts]
+
+    @property
+    def origin(self) -> str:
+        """For people."""
+        return f"real to {self.examples:,}, then altered copies" if self.real else "synthesised"
 
 
 PRACTICE = (
@@ -36,11 +44,11 @@ PRACTICE = (
         "tabular",
         True,
         10,
-        5100,
+        3300,
         "properties of Unicode characters → category",
         sources.characters,
     ),
-    Practice("waves", "series", False, 6, 2500, "synthesised signals in noise → wave form", sources.waves),
+    Practice("waves", "series", False, 6, 2500, "signals of two sensors in noise → wave form", sources.waves),
     Practice(
         "docstrings",
         "text",
@@ -50,16 +58,17 @@ PRACTICE = (
         "sentences of the standard library → kind of module",
         sources.docstrings,
     ),
-    Practice("digits", "image", True, 10, 1797, "scikit-learn's handwritten digits → digit", sources.digits),
+    Practice("digits", "image", True, 10, 1797, "scikit-learn's handwritten digits → digit", digits),
     Practice(
         "moving-digits",
         "video",
         True,
         14,
-        2300,
+        1797,
         "handwritten digits that are moved → digit and direction (two labels each)",
-        sources.moving_digits,
+        moving_digits,
     ),
+    Practice("vowels", "speech", False, 10, 2000, "short words in noise → word", vowels),
 )
 
 
@@ -67,7 +76,7 @@ def make_practice(name: str, out: Path, *, seed: int = 0, examples: int | None =
     """Writes ``out/NAME.data`` and ``out/NAME.solution``; returns the former.
 
     Args:
-        examples: train and test together; fewer where a real source has fewer.
+        examples: train and test together, as many as you like: they are made one at a time.
 
     Raises:
         UnknownDatasetError: there is none of this name.
