@@ -95,6 +95,13 @@ def push(
     ],
     solution: Solution = None,
     alias: Annotated[str | None, typer.Option(help="What participants see; by default the name.")] = None,
+    volume_claim: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLAIM[:FOLDER]",
+            help="The files lie on this volume claim, where runs read them: only solution and digests are uploaded.",
+        ),
+    ] = None,
     region: Annotated[str, typer.Option(help="Region of the store.")] = "us-east-1",
 ) -> None:
     """Publish a dataset, and print the Dataset to `kubectl apply -f -`."""
@@ -102,9 +109,13 @@ def push(
     from alcove_datasets.store import FileProvider, client
 
     connected = client(store, region, FileProvider(credentials))
-    data, hidden, manifest = publish(folder, _solution(folder, solution), connected)
-    typer.echo(f"Published {len(manifest.files)} files of {manifest.name}.", err=True)
-    typer.echo(dataset_yaml(name, data, hidden, manifest.domain, alias), nl=False)
+    hidden_rows = _solution(folder, solution)
+    data, hidden, manifest = publish(folder, hidden_rows, connected, on_volume=volume_claim is not None)
+    done = f"{len(manifest.files)} files of {manifest.name}"
+    typer.echo(
+        f"Published {done}." if volume_claim is None else f"Published the digests of {done}.", err=True
+    )
+    typer.echo(dataset_yaml(name, data, hidden, manifest.domain, alias, volume_claim), nl=False)
 
 
 def find_solution(folder: Path) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,11 +26,12 @@ def publish(
     *,
     bucket: str = keys.MAIN_BUCKET,
     solutions_bucket: str = keys.SOLUTIONS_BUCKET,
+    on_volume: bool = False,
 ) -> tuple[str, str, DatasetManifest]:
     """Uploads a folder ``NAME.data`` and its solution.
 
     What is there already, from an upload that broke off, is not sent again. The manifest goes last: where it is, all
-    is. The solution goes to a bucket of its own.
+    is. The solution goes to a bucket of its own. Of a dataset whose files runs read ``on_volume``, none is uploaded.
 
     Returns:
         Digest of the data (of its manifest), digest of the solution, the manifest.
@@ -42,7 +44,7 @@ def publish(
     read_solution(solution)
     manifest = describe(folder)
     digest = manifest.digest()
-    for entry in manifest.files:
+    for entry in () if on_volume else manifest.files:
         key = keys.dataset_file(digest, entry.path)
         if not _is_there(client, bucket, key, entry.bytes):
             with (folder.path / entry.path).open("rb") as file:
@@ -51,7 +53,8 @@ def publish(
     solution_digest = hashlib.sha256(hidden).hexdigest()
     if not _is_there(client, solutions_bucket, keys.solution(solution_digest), len(hidden)):
         put_bytes(client, solutions_bucket, keys.solution(solution_digest), hidden)
-    put_bytes(client, bucket, keys.dataset_manifest(digest), manifest.canonical())
+    named = keys.volume_manifest if on_volume else keys.dataset_manifest
+    put_bytes(client, bucket, named(digest), manifest.canonical())
     return digest, solution_digest, manifest
 
 
@@ -76,9 +79,23 @@ def describe(folder: DataFolder) -> DatasetManifest:
 
 
 def dataset_yaml(
-    name: str, data_sha256: str, solution_sha256: str, domain: str, alias: str | None = None
+    name: str,
+    data_sha256: str,
+    solution_sha256: str,
+    domain: str,
+    alias: str | None = None,
+    volume_claim: str | None = None,
 ) -> str:
-    """The Dataset to apply in the competition's namespace. ``alias`` is what participants see (default: name)."""
+    """The Dataset to apply in the competition's namespace.
+
+    Args:
+        alias: what participants see (default: name).
+        volume_claim: where the files lie on a volume, ``CLAIM`` or ``CLAIM:FOLDER``.
+    """
+    claim, _, folder = (volume_claim or "").partition(":")
+    where = (
+        f"  volumeClaim: {{claimName: {json.dumps(claim)}, path: {json.dumps(folder)}}}\n" if claim else ""
+    )
     return (
         "apiVersion: alcove.dev/v1alpha1\n"
         "kind: Dataset\n"
@@ -89,6 +106,7 @@ def dataset_yaml(
         f"  domain: {domain}\n"
         f"  dataSha256: {data_sha256}\n"
         f"  solutionSha256: {solution_sha256}\n"
+        f"{where}"
     )
 
 

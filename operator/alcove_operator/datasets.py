@@ -65,15 +65,18 @@ def job_for(record: DatasetRecord, request: CheckRequest, settings: Settings) ->
     return made
 
 
-def status_of(result: CheckResult, generation: int, old: DatasetStatus, now: datetime) -> DatasetStatus:
+REMEDY = "Publish it again with `alcove dataset push`, and put the digests that it prints into the spec."
+VOLUME_REMEDY = "Then delete this Dataset and apply it again: what lies on a volume is checked once."
+
+
+def status_of(
+    result: CheckResult, generation: int, old: DatasetStatus, now: datetime, remedy: str = REMEDY
+) -> DatasetStatus:
     """What the check found, as a status."""
     if result.ok:
         ready = ("True", "Sound", "Data and solution were checked.")
     else:
         problems = " ".join(result.problems) or "The check refused it without a reason."
-        remedy = (
-            "Publish it again with `alcove dataset push`, and put the digests that it prints into the spec."
-        )
         ready = ("False", "CheckFailed", f"{problems[:850]} {remedy}")
     return DatasetStatus(
         observed_generation=generation,
@@ -133,7 +136,8 @@ class Datasets:
         result = next((found for pod in pods if (found := read_result(pod.message)) is not None), None)
         if result is not None:
             generation = self.index.versions[DATASETS, key.namespace, key.name][0]
-            await self._write(key, record, status_of(result, generation, record.status, now))
+            remedy = VOLUME_REMEDY if record.spec.volume_claim else REMEDY
+            await self._write(key, record, status_of(result, generation, record.status, now, remedy))
             return
         wait = (job.view.created_at + AGAIN - now).total_seconds()
         if wait > 0:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from pydantic import ValidationError
 
@@ -18,6 +19,7 @@ from alcove_datasets.check import PartCheck, result
 from alcove_datasets.errors import DatasetsError, FormatError, StoreNotFoundError
 from alcove_datasets.metadata import METADATA_FILE, Metadata, read_metadata
 from alcove_datasets.store import connect, get_bytes, stream
+from alcove_datasets.volume import Volume
 from alcove_scorer import jobs
 from alcove_scorer.errors import InputError
 from alcove_scorer.metrics import metric
@@ -28,22 +30,42 @@ if TYPE_CHECKING:
 
 STORE_RETRIES = 6
 PARTS = ("train", "test")
-Pieces = Callable[[str], Iterator[bytes]]
-"""The bytes of a file of the dataset, named by its path in the manifest, piece by piece. Raises StoreNotFoundError."""
+
+
+class Files(Protocol):
+    """Where the files of a dataset lie, each named by its path in the manifest."""
+
+    def problems(self, manifest: DatasetManifest, /) -> list[str]:
+        """What can be seen to be wrong before any file is read."""
+
+    def pieces(self, path: str) -> Iterator[bytes]:
+        """The bytes of a file, piece by piece. Raises StoreNotFoundError or FormatError."""
 
 
 def run() -> int:
     request = jobs.request(CheckRequest)
     config = jobs.store_config()
     store = connect(config, retries=STORE_RETRIES)
-    checked = Published(store, config.bucket, request, in_store(store, config.bucket, request)).check()
+    mounted = Path(os.environ.get("ALCOVE_ROOT", "/alcove")) / "data"
+    files = Volume(mounted) if request.on_volume else InStore(store, config.bucket, request.data_sha256)
+    checked = Published(store, config.bucket, request, files).check()
     jobs.leave_message(checked.canonical().decode())
     return jobs.DONE if checked.ok else jobs.UNSOUND
 
 
-def in_store(store: Minio, bucket: str, request: CheckRequest) -> Pieces:
+@dataclass(frozen=True)
+class InStore:
     """The files lie in the store, beside their manifest."""
-    return lambda path: stream(store, bucket, keys.dataset_file(request.data_sha256, path))
+
+    store: Minio
+    bucket: str
+    data_sha256: str
+
+    def problems(self, _: DatasetManifest) -> list[str]:
+        return []
+
+    def pieces(self, path: str) -> Iterator[bytes]:
+        return stream(self.store, self.bucket, keys.dataset_file(self.data_sha256, path))
 
 
 class UnsoundError(DatasetsError):
@@ -57,13 +79,14 @@ class Published:
     store: Minio
     bucket: str
     request: CheckRequest
-    pieces: Pieces
-    """Where its files lie."""
+    files: Files
 
     def check(self) -> CheckResult:
         """Never raises for what is wrong with the dataset, only where the store fails."""
         try:
             manifest = self._manifest()
+            if wrong := self.files.problems(manifest):
+                return CheckResult(ok=False, problems=tuple(problem[:300] for problem in wrong))
             parts = {name: self._part(name, manifest) for name in PARTS}
             solution = self._get(jobs.solutions_bucket(), keys.solution(self.request.solution_sha256))
             _same(solution, self.request.solution_sha256, "the solution")
@@ -74,7 +97,8 @@ class Published:
         return checked if not checked.ok else self._against(manifest, checked)
 
     def _manifest(self) -> DatasetManifest:
-        data = self._get(self.bucket, keys.dataset_manifest(self.request.data_sha256))
+        named = keys.volume_manifest if self.request.on_volume else keys.dataset_manifest
+        data = self._get(self.bucket, named(self.request.data_sha256))
         _same(data, self.request.data_sha256, "manifest.json")
         try:
             return DatasetManifest.model_validate_json(data)
@@ -96,7 +120,7 @@ class Published:
 
     def _metadata(self, entry: FileEntry) -> Metadata:
         try:
-            data = b"".join(self.pieces(entry.path))
+            data = b"".join(self.files.pieces(entry.path))
         except StoreNotFoundError:
             raise UnsoundError(f"{entry.path} is missing. Publish the dataset again.") from None
         _same(data, entry.sha256, entry.path)
@@ -111,7 +135,7 @@ class Published:
 
     def _file(self, part: PartCheck, path: str, entry: FileEntry) -> list[str]:
         """Checks one sample file as it comes in; its digest too, of what was read and what was not."""
-        source = HashedStream(self.pieces(path))
+        source = HashedStream(self.files.pieces(path))
         try:
             part.file(cast(BinaryIO, io.BufferedReader(source, 1 << 20)), entry.bytes, path)
             source.drain()

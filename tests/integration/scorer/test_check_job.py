@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -81,3 +83,89 @@ def test_a_manifest_that_was_changed(store: Store, start: Start, published: Chec
     store.put(key, original)
     assert status == 1
     assert "manifest.json" in got.problems[0]
+
+
+@dataclass
+class OnVolume:
+    """A dataset as it would be mounted, its manifest and solution in the store."""
+
+    folder: Path
+    request: CheckRequest
+    start: Start
+
+    def check(self) -> tuple[int, CheckResult]:
+        return result(self.start("check", self.request, ALCOVE_ROOT=str(self.folder.parent)))
+
+
+@pytest.fixture
+def volume(store: Store, start: Start, tmp_path: Path) -> OnVolume:
+    data = make_practice("digits", tmp_path / "made", examples=300)
+    digest, solution, _ = publish(data, data.with_suffix(".solution"), store.client, on_volume=True)
+    mounted = tmp_path / "data"
+    data.rename(mounted)
+    return OnVolume(
+        mounted,
+        CheckRequest(dataset="digits", data_sha256=digest, solution_sha256=solution, on_volume=True),
+        start,
+    )
+
+
+def test_a_sound_dataset_on_a_volume_of_which_nothing_is_in_the_store(store: Store, volume: OnVolume) -> None:
+    status, got = volume.check()
+    assert (status, got.ok, got.problems) == (0, True, ())
+    assert got.n_train + got.n_test == 300
+    prefix = f"data/{volume.request.data_sha256}/"
+    found = [o.object_name for o in store.client.list_objects(keys.MAIN_BUCKET, prefix, recursive=True)]
+    assert found == [keys.volume_manifest(volume.request.data_sha256)]
+    # So nobody can take it for one that can be downloaded.
+    status, got = result(volume.start("check", volume.request.model_copy(update={"on_volume": False})))
+    assert (status, "missing from the store" in got.problems[0]) == (1, True)
+
+
+def sample(folder: Path) -> Path:
+    return next((folder / "test").glob("sample*"))
+
+
+def changed(folder: Path) -> None:
+    data = sample(folder).read_bytes()
+    sample(folder).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+def linked(folder: Path) -> None:
+    """To the same bytes: but a link may lead elsewhere in another container."""
+    target = folder.parent / "elsewhere"
+    file = sample(folder)
+    file.rename(target)
+    file.symlink_to(target)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (changed, r"test/sample\S*: its bytes are not those"),
+        (linked, r"test/sample\S* on the volume is a link"),
+        (lambda folder: sample(folder).unlink(), r"test/sample\S* is not on the volume"),
+        (lambda folder: (folder / "digits.solution").write_text("1 0\n"), r"digits\.solution is on the volume, where"),
+        (lambda folder: (folder / "train" / "notes.txt").write_text("x"), r"train/notes.txt is on the volume, but"),
+        (lambda folder: (folder / "old.data" / "test").mkdir(parents=True), ""),
+    ],
+    ids=["changed", "linked", "missing", "solution", "unknown", "empty folder"],
+)  # fmt: skip
+def test_what_is_wrong_on_a_volume_is_named(
+    volume: OnVolume, damage: Callable[[Path], object], said: str
+) -> None:
+    damage(volume.folder)
+    status, got = volume.check()
+    if not said:
+        assert (status, got.ok) == (0, True)
+        return
+    assert (status, got.ok) == (1, False)
+    assert any(re.match(said, problem) for problem in got.problems), got.problems
+
+
+def test_many_wrong_files_are_told_in_few_sentences(volume: OnVolume) -> None:
+    for number in range(50):
+        (volume.folder / f"{number:03d}.solution").write_text("1\n")
+    status, got = volume.check()
+    assert (status, len(got.problems)) == (1, 8)
+    assert got.problems[-1] == "And 43 more. Correct these first."

@@ -1,0 +1,84 @@
+"""The files of a dataset on a volume that runs mount, looked at before they do: participants see all that is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from alcove_crds.documents import DatasetManifest
+from alcove_datasets.errors import FormatError
+
+_PIECE = 1 << 20
+_MOST = 8
+"""Problems that are told; where one file is wrong, thousands often are."""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A folder with ``train`` and ``test`` in it, as it is mounted."""
+
+    root: Path
+
+    def problems(self, manifest: DatasetManifest) -> list[str]:
+        """What is there and should not be, and what is not there: sentences, at most 8. Reads names alone."""
+        found = dict(self._found())
+        wanted = {entry.path for entry in manifest.files}
+        wrong = [_unwanted(path, found[path]) for path in sorted(found.keys() - wanted)]
+        wrong += [_unwanted(path, False) for path in sorted(found.keys() & wanted) if not found[path]]
+        wrong += [
+            f"{path} is not on the volume, or not every user can read its folder. Put it back: chmod -R a+rX."
+            for path in sorted(wanted - found.keys())
+        ]
+        more = len(wrong) - _MOST
+        if more > 0:
+            wrong[_MOST - 1 :] = [f"And {more + 1} more. Correct these first."]
+        return wrong
+
+    def pieces(self, path: str) -> Iterator[bytes]:
+        """The bytes of a file. Raises FormatError where it cannot be read."""
+        try:
+            # A link would lead to whatever another container has under that name.
+            number = os.open(self.root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with open(number, "rb", buffering=0) as file:
+                while piece := file.read(_PIECE):
+                    yield piece
+        except OSError as error:
+            raise FormatError(
+                path,
+                f"it cannot be read on the volume: {error.strerror}",
+                remedy="Each run has a user of its own, so every user must be able to read it: chmod -R a+rX.",
+            ) from None
+
+    def _found(self) -> Iterator[tuple[str, bool]]:
+        """Path and whether it is a regular file, of all but folders. A folder that we cannot read, runs cannot."""
+        folders = [self.root]
+        while folders:
+            try:
+                entries = list(os.scandir(folders.pop()))
+            except PermissionError:
+                continue
+            except OSError as error:
+                raise FormatError(
+                    str(self.root), f"the volume cannot be read: {error.strerror}", remedy="See its node."
+                ) from None
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(Path(entry.path))
+                else:
+                    path = Path(entry.path).relative_to(self.root).as_posix()
+                    yield path, entry.is_file(follow_symlinks=False)
+
+
+def _unwanted(path: str, regular: bool) -> str:
+    if not regular:
+        return f"{path} on the volume is a link or a special file. Put a regular file there."
+    if path.endswith(".solution"):
+        return (
+            f"{path} is on the volume, where participants would read it. Keep solutions in the store alone."
+        )
+    return (
+        f"{path} is on the volume, but not in what was published, so participants would see what nobody checked. "
+        "Take it away, or publish again with it."
+    )
