@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,7 +16,7 @@ from alcove_datasets.errors import FormatError
 
 METADATA_FILE = "metadata.textproto"
 VARIES = -1
-_SPLIT = "# split: "
+_SPLIT, _RATE = "# split: ", "# rate: "
 Domain = Literal["image", "video", "speech", "text", "series", "tabular"]
 
 
@@ -52,6 +53,8 @@ class Metadata:
     split: str = ""
     """How train and test were parted, and in what test differs: one line. In the file it is a comment, which every
     reader of the layout passes over."""
+    rate: float = 0.0
+    """Steps a second: samples of sound, frames of a clip. 0 where it is not known, as in AutoDL's; a comment, too."""
 
     @property
     def is_token_sequence(self) -> bool:
@@ -116,8 +119,9 @@ class Metadata:
             format=format_pb2.MatrixSpec.Format.Value(self.format.value),
             num_channels=self.channels,
         )
-        remark = f"{_SPLIT}{' '.join(self.split.split())}\n" if self.split else ""
-        return remark + text_format.MessageToString(spec)
+        remarks = f"{_SPLIT}{' '.join(self.split.split())}\n" if self.split else ""
+        remarks += f"{_RATE}{self.rate:.9g}\n" if self.rate else ""
+        return remarks + text_format.MessageToString(spec)
 
 
 def read_metadata(path: Path) -> Metadata:
@@ -144,19 +148,32 @@ def parse_metadata(data: bytes, where: str) -> Metadata:
             f"has {len(spec.matrix_spec)} matrix_spec",
             remedy="A dataset has one matrix a step: keep one.",
         )
-    metadata = _from_message(spec, _split(data))
+    metadata = _from_message(spec, _remark(data, _SPLIT), _rate(data))
     problem = _problem(metadata)
     if problem:
         raise FormatError(where, problem, remedy="Correct the file.")
     return metadata
 
 
-def _split(data: bytes) -> str:
-    line = data.partition(b"\n")[0].decode()
-    return line.removeprefix(_SPLIT).strip() if line.startswith(_SPLIT) else ""
+def _remark(data: bytes, start: str) -> str:
+    """What follows ``start`` in the comments at the top."""
+    for line in data.decode().splitlines():
+        if not line.startswith("#"):
+            break
+        if line.startswith(start):
+            return line.removeprefix(start).strip()
+    return ""
 
 
-def _from_message(spec: format_pb2.DataSpecification, split: str) -> Metadata:
+def _rate(data: bytes) -> float:
+    try:
+        rate = float(_remark(data, _RATE))
+    except ValueError:  # A comment of somebody else's.
+        return 0.0
+    return rate if 0 < rate < math.inf else 0.0
+
+
+def _from_message(spec: format_pb2.DataSpecification, split: str, rate: float) -> Metadata:
     matrix = spec.matrix_spec[0]
     name = "SPARSE" if matrix.is_sparse else format_pb2.MatrixSpec.Format.Name(matrix.format)
     return Metadata(
@@ -174,6 +191,7 @@ def _from_message(spec: format_pb2.DataSpecification, split: str) -> Metadata:
         features=dict(spec.feature_to_index_map),
         channel_names=dict(spec.channel_to_index_map),
         split=split,
+        rate=rate,
     )
 
 

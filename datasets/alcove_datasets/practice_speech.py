@@ -45,6 +45,7 @@ def vowels(rng: Generator, examples: int) -> Parts:
         cols=1,
         sequence_size=VARIES,
         is_sequence=True,
+        rate=RATE,
         labels=numbered(tuple(_FORMANTS)),
     )
     one, other = rng.spawn(2)

@@ -11,8 +11,8 @@ from alcove_datasets.reader import Dataset
 class ModelMetadata:
     """Describes the dataset that the model is to learn. Sizes are −1 where they vary between examples.
 
-    The ``get_…`` methods are those of the AutoDL challenge's public starting kit; ``array_shape`` and
-    ``domain`` are ours.
+    The ``get_…`` methods are those of the AutoDL challenge's public starting kit; ``array_shape``,
+    ``domain`` and ``rate`` are ours.
     """
 
     def __init__(self, test: Dataset) -> None:
@@ -26,8 +26,13 @@ class ModelMetadata:
 
     @property
     def domain(self) -> Domain:
-        """``tabular``, ``series``, ``text``, ``image`` or ``video``, as told by the shape."""
+        """``tabular``, ``series``, ``speech``, ``text``, ``image`` or ``video``, as told by shape and names."""
         return self._metadata.domain
+
+    @property
+    def rate(self) -> float:
+        """Steps a second: samples of sound, frames of a clip. 0 where the dataset does not say."""
+        return self._metadata.rate
 
     @property
     def is_sequence(self) -> bool:

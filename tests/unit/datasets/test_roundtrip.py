@@ -62,8 +62,10 @@ def test_the_same_examples_give_the_same_bytes(content: Content) -> None:
 NAMES = st.dictionaries(st.text(st.characters(codec="utf-8"), min_size=1, max_size=8), st.integers(0, 9))
 
 
-@given(NAMES, NAMES, st.integers(0, 99))
-def test_metadata_come_back(labels: dict[str, int], features: dict[str, int], count: int) -> None:
+@given(NAMES, NAMES, st.integers(0, 99), st.sampled_from((0.0, 8000.0, 30000 / 1001)))
+def test_metadata_come_back(
+    labels: dict[str, int], features: dict[str, int], count: int, rate: float
+) -> None:
     metadata = Metadata(
         n_examples=count,
         n_labels=10,
@@ -76,6 +78,7 @@ def test_metadata_come_back(labels: dict[str, int], features: dict[str, int], co
         has_locality_rows=True,
         labels=labels,
         features=features,
+        rate=round(rate, 6),
     )
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "metadata.textproto"
