@@ -35,6 +35,9 @@ COMPONENT = "alcove-operator"
 CONFLICTS = 8
 """Writers of one Competition's status are few; more conflicts in a row than this are waited out by the queue."""
 
+SCORED_AGAIN_AT_ONCE = 16
+"""Where settings change, all that was ever submitted is scored again: runs must find room beside that."""
+
 
 def to_json(document: BaseModel) -> Any:
     """For a merge patch; no nulls, which the API server would refuse within lists."""
@@ -79,9 +82,7 @@ class Executor:
                 await self._create_run(action, view)
                 return replace(facts, live=None)
             case model.StartScoring():
-                job = score_job(action.job, action.labels, action.request, self.settings)
-                await self.create_job(job)
-                return replace(facts, live=None)
+                return replace(facts, live=None) if await self._start_scoring(action) else facts
             case model.DeleteJob():
                 if await self.api.delete(JOBS, self.settings.competition_namespace, action.job):
                     log.info("Job %s was deleted: %s", action.job, action.reason)
@@ -101,11 +102,20 @@ class Executor:
                 return replace(facts, verdicts=facts.verdicts | {action.verdict.alias})
             case model.ReadCurve():
                 found = self.store.live_curve(action.submission_uid)
-                return replace(facts, curve=found) if found else facts
+                return replace(facts, curve=found or facts.curve, curve_at=datetime.now(UTC))
             case model.ReadScore():
                 return replace(facts, score=self._score(action))
             case model.ReadLogTail():
                 return replace(facts, log_tails={**facts.log_tails, action.job: self._log_tail(action)})
+
+    async def _start_scoring(self, action: model.StartScoring) -> bool:
+        """False where enough submissions that have ended are being scored again already: the core asks once more."""
+        if names.AGAIN in action.labels:
+            going = [j for j in self.index.jobs.values() if names.AGAIN in j.labels and not j.view.finished]
+            if len(going) >= SCORED_AGAIN_AT_ONCE:
+                return False
+        await self.create_job(score_job(action.job, action.labels, action.request, self.settings))
+        return True
 
     def _score(self, action: model.ReadScore) -> Any:
         try:

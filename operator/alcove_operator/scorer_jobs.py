@@ -21,8 +21,9 @@ from alcove_operator.manifests import (
 
 Task = Literal["score", "aggregate", "check"]
 USER = 65532
-INPUT_DAMAGED = 3
-"""Exit status of `score` where an input is missing or damaged: trying again would not help."""
+WRONG_REQUEST, INPUT_DAMAGED = 2, 3
+"""Exit statuses where trying again would not help: a setting makes no sense, an input is missing or damaged."""
+FINAL = [WRONG_REQUEST, INPUT_DAMAGED]
 
 
 def score_job(name: str, labels: Mapping[str, str], request: ScoreRequest, settings: Settings) -> Object:
@@ -36,7 +37,7 @@ def score_job(name: str, labels: Mapping[str, str], request: ScoreRequest, setti
                 {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
                 {
                     "action": "FailJob",
-                    "onExitCodes": {"containerName": "score", "operator": "In", "values": [INPUT_DAMAGED]},
+                    "onExitCodes": {"containerName": "score", "operator": "In", "values": FINAL},
                 },
             ]
         },

@@ -14,6 +14,7 @@ from alcove_operator.api import NAMESPACES, NODES, SUBMISSIONS, Api, Object, Res
 from alcove_operator.core import model, names
 from alcove_operator.core.model import Facts, SubmissionView
 from alcove_operator.core.reconcile import reconcile
+from alcove_operator.core.scoring import shows_more
 from alcove_operator.errors import ApiError, OperatorError
 from alcove_operator.executor import Executor
 from alcove_operator.index import Index, Key
@@ -102,6 +103,8 @@ class Submissions:
         )
         if not await self._write(key, view, outcome):
             return
+        if shows_more(view.status, outcome.status):
+            self.facts[view.uid] = replace(self.facts[view.uid], curve_at=now)
         for action in outcome.actions:
             await self._perform(key, action)
         if outcome.requeue_at is not None:
@@ -112,11 +115,8 @@ class Submissions:
         if outcome.status != view.status and view.spec is not None:
             wanted = view.spec.competition
             self.queue.add(Key("competition", wanted.namespace, wanted.name))
-        if (
-            outcome.status != view.status
-            or self.facts[view.uid] != before
-            or competition != self._competition(view)
-        ):
+        learnt = replace(self.facts[view.uid], curve_at=before.curve_at)
+        if outcome.status != view.status or learnt != before or competition != self._competition(view):
             self.queue.add(key)
 
     def grant(self, uid: str, granted: frozenset[str], places: dict[str, model.QueuePlace]) -> bool:

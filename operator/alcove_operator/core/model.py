@@ -77,12 +77,14 @@ class JobView:
     """Label ``alcove.dev/role``: run or score."""
     alias: str
     attempt: int
+    """Counts from 1; of a run, or of scoring one submission by one set of settings."""
     created_at: datetime
     deleting: bool = False
     finished: Literal["", "Complete", "Failed"] = ""
     reason: str = ""
     """Of the Failed condition: BackoffLimitExceeded, DeadlineExceeded, PodFailurePolicy…"""
     message: str = ""
+    finished_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -220,6 +222,8 @@ class Facts:
     store_away: bool = False
     """Whether the operator itself could not reach the store at some time during the last attempt."""
     curve: LiveCurve | None = None
+    curve_at: datetime | None = None
+    """When the curve was last looked for, or a new one written to the status."""
     score: ScoreResult | ScoreFault | None = None
     log_tails: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """By Job name; "" where there was no output, or none could be read."""
@@ -335,7 +339,10 @@ class WriteVerdict:
 
 @dataclass(frozen=True)
 class StartScoring:
-    """Create the scorer's Job. 409 is success once the full UID is found the same."""
+    """Create the scorer's Job. 409 is success once the full UID is found the same.
+
+    With the label ``names.AGAIN`` it may be left for later, where many submissions are scored again at a time.
+    """
 
     job: str
     labels: Mapping[str, str]
@@ -348,7 +355,7 @@ class StartScoring:
 
 @dataclass(frozen=True)
 class ReadCurve:
-    """Read ``keys.live_curve``; answer in ``Facts.curve``. Absent is no answer."""
+    """Read ``keys.live_curve``; answer in ``Facts.curve``, where there is one, and ``Facts.curve_at``."""
 
     submission_uid: str
     key: str = "curve"

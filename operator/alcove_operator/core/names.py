@@ -19,6 +19,8 @@ DATASET = f"{GROUP}/dataset"
 DATASET_UID = f"{GROUP}/dataset-uid"
 ATTEMPT = f"{GROUP}/attempt"
 ROLE = f"{GROUP}/role"
+AGAIN = f"{GROUP}/again"
+"""Label of the Job that scores a submission which has ended."""
 
 _LOWEST_UID, _PAST_UID = 200_000, 2**31 - 1
 """Above what images and hosts give to people and daemons; below what some programs take for negative."""
@@ -33,8 +35,9 @@ def run_job(submission_uid: str, alias: str, attempt: int) -> str:
     return f"r-{uid8(submission_uid)}-{alias}-{attempt}"
 
 
-def score_job(submission_uid: str, scoring_digest: str) -> str:
-    return f"s-{uid8(submission_uid)}-{scoring_digest[:8]}"
+def score_job(submission_uid: str, scoring_digest: str, attempt: int = 1) -> str:
+    first = f"s-{uid8(submission_uid)}-{scoring_digest[:8]}"
+    return first if attempt == 1 else f"{first}-{attempt}"
 
 
 def run_labels(

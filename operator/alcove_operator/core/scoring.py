@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from alcove_crds.documents import (
@@ -17,20 +17,25 @@ from alcove_crds.documents import (
     Scoring,
 )
 from alcove_crds.submission import CurvePoint, RunStatus, SubmissionStatus
-from alcove_operator.core import causes, names, runs
+from alcove_operator.core import causes, names, runs, tries
 from alcove_operator.core import status as statuses
 from alcove_operator.core.model import (
     Action,
+    DatasetView,
     DeleteJob,
+    JobView,
     ReadCurve,
     ReadScore,
     ScoreFault,
     StartScoring,
+    SubmissionView,
 )
-from alcove_operator.core.world import World
+from alcove_operator.core.world import Rules, World
 
 T = TypeVar("T")
 MAX_POINTS = 32
+CURVE_PAUSE = timedelta(seconds=2)
+"""Between two looks at a live curve, and so between two writes of the status because of it."""
 SHOWN, HELD_BACK = "Shown", "HeldBack"
 """Reasons of the true condition Scored."""
 
@@ -42,12 +47,14 @@ class Scored:
     requeue_at: datetime | None = None
 
 
-def request(world: World) -> ScoreRequest | str:
-    """What the scorer is asked; a sentence where a dataset of a run is gone."""
-    submission, competition, phase = world.submission, world.rules.competition, world.rules.phase
+def request(
+    submission: SubmissionView, rules: Rules, datasets: Mapping[str, DatasetView]
+) -> ScoreRequest | str:
+    """What the scorer is asked; a sentence where a dataset of a run is gone. ``datasets``: by alias."""
+    competition, phase = rules.competition, rules.phase
     chosen = []
     for run in submission.status.runs:
-        dataset = world.datasets.get(run.dataset)
+        dataset = datasets.get(run.dataset)
         if dataset is None:
             return (
                 f"The dataset {run.dataset} is gone. The organizer has to put it back before this is scored."
@@ -101,49 +108,91 @@ def step(current: SubmissionStatus, world: World) -> Scored:
     ended = current.phase in statuses.ENDED
     if not ended and not (everything and _verdicts(world)) and not (live and running):
         return Scored(current)
-    asked = request(world)
+    asked = request(world.submission, world.rules, world.datasets)
     if isinstance(asked, str):
         return Scored(_not_scored(current, "DatasetMissing", asked, world))
     digest = asked.scoring_digest()
-    name = names.score_job(world.submission.uid, digest)
-    stale = _others(world, name)
     if ended and current.scoring_digest == digest and _is_shown(current, world):
-        return Scored(current, (*stale, *_delete(world, name)))
+        return Scored(current, _others(world, None))
+    job = tries.newest(world.jobs.values(), world.submission.uid, digest)
+    stale = _others(world, job)
     result = world.facts.score
     if isinstance(result, ScoreResult) and result.scoring_digest == digest and everything:
         return _finish(current, result, world, stale)
     if ended and current.scoring_digest == digest:
         return Scored(current, (*stale, ReadScore(world.submission.uid, digest)))
-    return _follow(current, asked, digest, name, stale, world)
+    if job is None:
+        return _start(current, asked, 1, stale, world)
+    if job.finished == "Failed":
+        return _failed(current, asked, job, stale, world)
+    return _follow(current, asked, job, stale, world)
+
+
+def _start(
+    current: SubmissionStatus, asked: ScoreRequest, attempt: int, stale: tuple[Action, ...], world: World
+) -> Scored:
+    again = current.phase in statuses.ENDED
+    unready = _unready(asked, world)
+    if unready:
+        # Of those that have ended there may be thousands: they wait for the resync.
+        look = None if again else world.now + runs.RECHECK
+        return Scored(_not_scored(current, "DatasetNotReady", unready, world), stale, look)
+    uid, rules = world.submission.uid, world.rules
+    labels = {
+        **names.score_labels(uid, world.submission.namespace, rules.competition.name, rules.phase.name),
+        names.ATTEMPT: str(attempt),
+        **({names.AGAIN: "true"} if again else {}),
+    }
+    start = StartScoring(names.score_job(uid, asked.scoring_digest(), attempt), labels, asked)
+    return Scored(current, (*stale, start), world.now + 2 * runs.RECHECK if again else None)
+
+
+def _unready(asked: ScoreRequest, world: World) -> str:
+    """Why scoring has to wait: what a check has not confirmed would be scored by numbers that may be wrong."""
+    for dataset in asked.datasets:
+        view = world.datasets[dataset.alias]
+        if view.ready is None or (view.ready and not view.n_test):
+            return f"The dataset {dataset.alias} is being checked. It is scored after that."
+        if not view.ready:
+            return (
+                f"The dataset {dataset.alias} is not sound. It is scored once the organizer has repaired it."
+            )
+    return ""
+
+
+def _failed(
+    current: SubmissionStatus, asked: ScoreRequest, job: JobView, stale: tuple[Action, ...], world: World
+) -> Scored:
+    due = tries.next_at(job)
+    if due is not None and world.now >= due:
+        return _start(current, asked, max(1, job.attempt) + 1, stale, world)
+    message = statuses.HIDDEN if world.blind else tries.sentence(job, world.pods.get(job.name))
+    reason = "ScoringTriedAgain" if due is not None else "ScoringFailed"
+    return Scored(_not_scored(current, reason, message, world), stale, due)
 
 
 def _follow(
-    current: SubmissionStatus,
-    asked: ScoreRequest,
-    digest: str,
-    name: str,
-    stale: tuple[Action, ...],
-    world: World,
+    current: SubmissionStatus, asked: ScoreRequest, job: JobView, stale: tuple[Action, ...], world: World
 ) -> Scored:
-    job, uid = world.jobs.get(name), world.submission.uid
-    if job is None:
-        labels = names.score_labels(
-            uid, world.submission.namespace, world.rules.competition.name, world.rules.phase.name
-        )
-        return Scored(current, (*stale, StartScoring(name, labels, asked)))
-    if job.finished == "Failed":
-        pod = world.pods.get(name)
-        said = (pod.said if pod else "") or job.message
-        message = f"The scorer failed; the organizer can have it run again by deleting the Job {name}. {said}"
-        return Scored(_not_scored(current, "ScoringFailed", message, world), (*stale,))
+    uid = world.submission.uid
     if job.finished == "Complete":
         fault = world.facts.score
         if isinstance(fault, ScoreFault):
             current = _not_scored(current, "ResultMissing", fault.message, world)
-        return Scored(current, (*stale, ReadScore(uid, digest)), world.now + 2 * runs.RECHECK)
+        return Scored(current, (*stale, ReadScore(uid, asked.scoring_digest())), world.now + 2 * runs.RECHECK)
     if asked.feedback.mode != "live" or world.blind:
         return Scored(current, stale)
-    return Scored(_with_curve(current, world), (*stale, ReadCurve(uid)), world.now + runs.RECHECK)
+    looked, shown = world.facts.curve_at, _with_curve(current, world)
+    if shows_more(current, shown):
+        return Scored(shown, stale, world.now + CURVE_PAUSE)
+    if looked is not None and world.now < looked + CURVE_PAUSE:
+        return Scored(shown, stale, looked + CURVE_PAUSE)
+    return Scored(shown, (*stale, ReadCurve(uid)), world.now + CURVE_PAUSE)
+
+
+def shows_more(old: SubmissionStatus, new: SubmissionStatus) -> bool:
+    """Whether the curves of ``new`` are others: after writing that, the next look has to wait."""
+    return [(r.alc, r.curve) for r in old.runs] != [(r.alc, r.curve) for r in new.runs]
 
 
 def _verdicts(world: World) -> bool:
@@ -237,7 +286,7 @@ def _with_tail(run: RunStatus, world: World) -> str:
 
 
 def _nothing_to_score(current: SubmissionStatus, world: World) -> Scored:
-    others = _others(world, "")
+    others = _others(world, None)
     if current.phase in statuses.ENDED or not _verdicts(world):
         return Scored(current, others)
     status = current.model_copy(update={"phase": "Failed"})
@@ -264,11 +313,13 @@ def _scored(status: SubmissionStatus, reason: str, message: str, world: World) -
 
 
 def _not_scored(status: SubmissionStatus, reason: str, message: str, world: World) -> SubmissionStatus:
-    """Why not yet. Once it is scored, the condition says whether that is shown, and nothing else."""
+    """Why not yet. What was scored once stays true; that scoring it again fails is said beside it."""
     kept = statuses.condition(status, statuses.SCORED)
-    if kept is not None and kept.status == "True":
+    if kept is None or kept.status != "True":
+        return statuses.with_condition(status, statuses.SCORED, "False", reason, message, world.now)
+    if kept.reason != SHOWN or reason == "DatasetNotReady":
         return status
-    return statuses.with_condition(status, statuses.SCORED, "False", reason, message, world.now)
+    return _scored(status, SHOWN, f"Shown is the earlier score. {message}", world)
 
 
 def _is_shown(status: SubmissionStatus, world: World) -> bool:
@@ -278,18 +329,13 @@ def _is_shown(status: SubmissionStatus, world: World) -> bool:
     return not held or world.blind
 
 
-def _others(world: World, name: str) -> tuple[Action, ...]:
-    """Scorers of other settings: what they would say is no longer asked for."""
+def _others(world: World, kept: JobView | None) -> tuple[Action, ...]:
+    """Scorers of other settings, and earlier tries: what they would say is no longer asked for."""
     return tuple(
-        DeleteJob(job.name, "other settings")
+        DeleteJob(job.name, "no longer asked for")
         for job in world.jobs.values()
-        if job.role == names.SCORE and job.name != name and not job.deleting
+        if job.role == names.SCORE and job != kept and not job.deleting
     )
-
-
-def _delete(world: World, name: str) -> tuple[Action, ...]:
-    job = world.jobs.get(name)
-    return (DeleteJob(name, "scored"),) if job is not None and not job.deleting else ()
 
 
 def thinned(points: Sequence[T], limit: int) -> tuple[T, ...]:

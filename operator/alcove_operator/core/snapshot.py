@@ -109,6 +109,7 @@ def job_view(raw: Raw) -> JobView:
         finished=ended.get("type", ""),
         reason=str(ended.get("reason", "")),
         message=str(ended.get("message", "")),
+        finished_at=_time(ended.get("lastTransitionTime")),
     )
 
 
@@ -145,7 +146,7 @@ def pod_view(raw: Raw) -> PodView:
         recorder=_container(containers.get("recorder")),
         main=_container(containers.get("main")),
         report=recorder_report(containers.get("recorder")),
-        said=next(iter(_messages(containers.get("score"))), ""),
+        said=_said(containers.get("score")),
     )
 
 
@@ -172,6 +173,12 @@ def _messages(container: Raw | None) -> list[str]:
     """Termination messages of a container, of its present state first."""
     states = (_map(container or {}, "state"), _map(container or {}, "lastState"))
     return [str(said) for state in states if (said := _map(state, "terminated").get("message"))]
+
+
+def _said(scorer: Raw | None) -> str:
+    """What the scorer's container left; the kernel leaves no time for a last word."""
+    reason = _map(_map(scorer or {}, "state"), "terminated").get("reason")
+    return next(iter(_messages(scorer)), "It ran out of memory." if reason == "OOMKilled" else "")
 
 
 def _container(raw: Raw | None) -> ContainerView | None:

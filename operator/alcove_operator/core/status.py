@@ -133,6 +133,10 @@ def events(old: SubmissionStatus, new: SubmissionStatus) -> tuple[Emit, ...]:
         elif run.phase in OVER and past.phase not in OVER and run.cause not in ("", "Finished"):
             kind = "Normal" if run.cause in _MILD else "Warning"
             found.append(Emit(f"event/{run.dataset}/over", kind, run.cause, _about(run)))
+    scored, before_that = condition(new, SCORED), condition(old, SCORED)
+    failed = scored is not None and scored.reason == "ScoringFailed"
+    if scored is not None and failed and (before_that is None or before_that.reason != scored.reason):
+        found.append(Emit(f"event/scoring/{scored.reason}", "Warning", scored.reason, scored.message))
     done = condition(new, COMPLETE)
     if done is not None and done != condition(old, COMPLETE):
         found.append(Emit("event/complete", "Normal", done.reason, done.message))

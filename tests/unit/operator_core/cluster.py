@@ -13,16 +13,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from alcove_crds.competition import CompetitionSpec, CompetitionStatus
-from alcove_crds.documents import SCORER_VERSION, ScoredRun, ScoreRequest, ScoreResult, Verdict
+from alcove_crds.documents import LiveCurve, ScoreRequest, ScoreResult, Verdict
 from alcove_operator.core import model, names, queue, snapshot, usage
 from alcove_operator.core.model import CodeFact, Facts, LiveList, QuotaRefusal, ScoreFault, Settings
 from alcove_operator.core.reconcile import reconcile
+from alcove_operator.core.scoring import shows_more
+from tests.unit.operator_core import scorer
+from tests.unit.operator_core.pods import stamp
 
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 UID = "0f1e2d3c-0000-4000-8000-000000000001"
 SETTINGS = Settings()
 CODE = "c" * 64
 BUDGET = 30
+N_TEST = 100
 
 # What becomes of an attempt → (cause, who pays).
 FATES = {
@@ -60,10 +64,6 @@ def _copy(raw: Any) -> Any:
     return json.loads(json.dumps(raw))
 
 
-def stamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 @dataclass
 class Pod:
     raw: dict[str, Any]
@@ -88,6 +88,14 @@ class Cluster:
     store_up: bool = True
     competition_there: bool = True
     datasets_there: bool = True
+    datasets_ready: bool = True
+    """False: they are being checked, and nothing is known of them."""
+    scored: tuple[str, ...] = ("ok",)
+    """What becomes of each try at scoring: ok, fault or damaged; the last holds for all later ones."""
+    scorer_says: str = ""
+    """When it fails."""
+    damage: dict[str, str] = field(default_factory=dict)
+    """What the scorer finds wrong with the records of a run, by alias."""
     code: CodeFact = field(default_factory=lambda: CodeFact(True, CODE, 100))
 
     def __post_init__(self) -> None:
@@ -133,9 +141,13 @@ class Cluster:
         self.verdicts: dict[str, Verdict] = {}
         self.scores: dict[str, ScoreResult] = {}
         self.requests: dict[str, ScoreRequest] = {}
+        self.curve: LiveCurve | None = None
+        self.tries: list[str] = []
+        """Every scorer's Job that was ever created."""
         self.lost: set[str] = set()
         self.history: list[dict[str, Any]] = []
         """Every status that was ever written."""
+        self.written_at: list[datetime] = []
         self.created: list[tuple[str, int]] = []
         """(alias, attempt) of every run Job that was ever created."""
         self.requeue_at: datetime | None = None
@@ -208,6 +220,8 @@ class Cluster:
             changed = outcome.status != view.status
             if (outcome.fenced or changed) and not self._write(view, outcome.status):
                 return False
+            if shows_more(view.status, outcome.status):
+                self.facts = replace(self.facts, curve_at=self.now)
             for action in outcome.actions:
                 if left is not None:
                     left -= 1
@@ -229,8 +243,9 @@ class Cluster:
     def _datasets(self) -> dict[str, model.DatasetView]:
         if not self.datasets_there:
             return {}
+        found = (True, "", N_TEST, 3) if self.datasets_ready else (None, "", 0, 0)
         return {
-            f"ds-{alias}": model.DatasetView(f"ds-{alias}", alias, "d" * 64, "e" * 64, True, "", 100, 3)
+            f"ds-{alias}": model.DatasetView(f"ds-{alias}", alias, "d" * 64, "e" * 64, *found)
             for alias in self.fates
         }
 
@@ -243,6 +258,7 @@ class Cluster:
             current["status"] = written
             self._touch()
             self.history.append(written)
+            self.written_at.append(self.now)
         return True
 
     def _touch(self) -> None:
@@ -257,8 +273,10 @@ class Cluster:
             case model.CountUsage() | model.SettleUsage():
                 self._use(action)
             case model.CreateRun():
+                assert action.config.n_test == N_TEST
                 self._create(action.job, dict(action.labels), action.active_deadline_seconds)
             case model.StartScoring():
+                assert {d.n_test for d in action.request.datasets} == {N_TEST}
                 self.requests[action.job] = action.request
                 self._create(action.job, dict(action.labels), 0)
             case model.DeleteJob():
@@ -313,7 +331,9 @@ class Cluster:
             case model.ReadLogTail():
                 self._need_store()
                 self.facts = replace(self.facts, log_tails={**self.facts.log_tails, action.job: "last words"})
-            case model.ReadCurve() | model.Emit():
+            case model.ReadCurve():
+                self.facts = replace(self.facts, curve=self.curve or self.facts.curve, curve_at=self.now)
+            case model.Emit():
                 pass
             case _:
                 raise AssertionError(action)
@@ -333,6 +353,8 @@ class Cluster:
             return
         if labels[names.ROLE] == names.RUN:
             self.created.append((labels[names.DATASET], int(labels[names.ATTEMPT])))
+        else:
+            self.tries.append(name)
         self.jobs[name] = {
             "metadata": {
                 "name": name,
@@ -367,7 +389,7 @@ class Cluster:
             if "status" in job:
                 continue
             if job["metadata"]["labels"][names.ROLE] == names.SCORE:
-                done = self._score(name, job) or done
+                done = scorer.score(self, name, job) or done
                 continue
             done = self._pod_of(name, job) or done
         return done
@@ -411,40 +433,6 @@ class Cluster:
         limit = pod.raw["spec"]["activeDeadlineSeconds"]
         return at is None or self.now < at + timedelta(seconds=limit + SETTINGS.grace_seconds)
 
-    def _score(self, name: str, job: dict[str, Any]) -> bool:
-        request = self.requests[name]
-        if any(d.alias not in self.verdicts for d in request.datasets) or not self.store_up:
-            return False
-        digest = request.scoring_digest()
-        self.scores[digest] = ScoreResult(
-            submission_uid=UID,
-            scorer_version=SCORER_VERSION,
-            scoring_digest=digest,
-            scoring=request.scoring,
-            t0_seconds=1,
-            budget_seconds=BUDGET,
-            runs=tuple(self._scored(d.alias) for d in request.datasets),
-        )
-        job["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
-        return True
-
-    def _scored(self, alias: str) -> ScoredRun:
-        verdict = self.verdicts[alias]
-        fates = self.fates[alias]
-        saved = verdict.pod_uid and fates[min(verdict.attempt or 1, len(fates)) - 1] != "nothing"
-        return ScoredRun(
-            alias=alias,
-            dataset=f"ds-{alias}",
-            attempt=verdict.attempt,
-            cause=verdict.cause,
-            alc=0.12345678 * (verdict.attempt or 0) if saved else None,
-            final_score=0.5 if saved else None,
-            snapshots=3 if saved else 0,
-            points=(),
-            refused=(),
-            manifest_sha256=None,
-        )
-
     def kubelet(self, index: int) -> bool:
         """The pod with this number goes one step further."""
         from tests.unit.operator_core.pods import advance
@@ -461,7 +449,7 @@ class Cluster:
 
     def settle(self, rounds: int = 300) -> None:
         """Everything goes on, fairly, until nothing changes and nothing is waited for."""
-        self.store_up = self.competition_there = self.datasets_there = True
+        self.store_up = self.competition_there = self.datasets_there = self.datasets_ready = True
         idle = 0
         for _ in range(rounds):
             self.deliver(("submission", "competition", "jobs", "pods"))

@@ -6,26 +6,10 @@ from typing import Any
 
 import pytest
 
-from alcove_crds.documents import STORE_DAMAGED, ScoredRun
+from alcove_crds.documents import STORE_DAMAGED
 from tests.unit.operator_core.cluster import Cluster
 
 DAMAGED = "runs/u/d1/1-p/rec/00000001.json is missing from the store"
-
-
-class DamagedStore(Cluster):
-    def _scored(self, alias: str) -> ScoredRun:
-        scored = super()._scored(alias)
-        if alias != "d1":
-            return scored
-        return scored.model_copy(
-            update={
-                "cause": STORE_DAMAGED,
-                "alc": None,
-                "final_score": None,
-                "snapshots": 0,
-                "message": DAMAGED,
-            }
-        )
 
 
 def settled(cluster: Cluster) -> dict[str, Any]:
@@ -35,7 +19,7 @@ def settled(cluster: Cluster) -> dict[str, Any]:
 
 
 def test_a_damaged_run_is_the_platforms_and_the_others_count() -> None:
-    status = settled(DamagedStore({"d0": ["exit"], "d1": ["exit"]}))
+    status = settled(Cluster({"d0": ["exit"], "d1": ["exit"]}, damage={"d1": DAMAGED}))
     sound, damaged = status["runs"]
     assert (status["phase"], sound["phase"], sound["alc"]) == ("Done", "Done", 0.1235)
     assert (damaged["phase"], damaged["cause"], damaged["chargedTo"]) == ("Failed", STORE_DAMAGED, "Platform")
@@ -44,7 +28,7 @@ def test_a_damaged_run_is_the_platforms_and_the_others_count() -> None:
 
 
 def test_where_all_is_damaged_the_quota_is_given_back() -> None:
-    cluster = DamagedStore({"d1": ["exit"]})
+    cluster = Cluster({"d1": ["exit"]}, damage={"d1": DAMAGED})
     status = settled(cluster)
     assert status["phase"] == "Failed"
     assert [(team.total, team.settling) for team in cluster.usage.usage] == [(0, ())]

@@ -22,7 +22,10 @@ STEPS = st.one_of(
     st.tuples(st.just("kubelet"), st.integers(0, 5)),
     st.tuples(st.just("wait"), st.sampled_from((1, 31, 200, 1000))),
     st.tuples(st.just("round"), st.none()),
-    st.tuples(st.just("away"), st.sampled_from(("store_up", "competition_there", "datasets_there"))),
+    st.tuples(
+        st.just("away"),
+        st.sampled_from(("store_up", "competition_there", "datasets_there", "datasets_ready")),
+    ),
 )
 FATE = st.sampled_from(sorted(FATES))
 SCENARIO = st.lists(st.lists(FATE, min_size=3, max_size=3), min_size=1, max_size=3)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alcove_operator.core import snapshot
-from tests.unit.operator_core.cluster import START, Cluster, stamp
+from tests.unit.operator_core.cluster import START, Cluster
+from tests.unit.operator_core.pods import stamp
 
 LEAF = (
     st.none()

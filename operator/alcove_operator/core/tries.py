@@ -1,0 +1,60 @@
+"""The tries at scoring one Submission by one set of settings: one Job each, and what becomes of one that failed.
+
+How often it was tried is in the Jobs themselves (the label ``alcove.dev/attempt``), so no crash forgets it, and an
+organizer who deletes the last one has it start anew.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from alcove_operator.core import names
+from alcove_operator.core.model import JobView, PodView
+
+MOST = 5
+"""Jobs, of up to four pods each: past that a fault is not one that passes."""
+FIRST_PAUSE = timedelta(minutes=1)
+"""After the first Job that failed; twice as long after each further one."""
+INPUTS_AT_FAULT = "PodFailurePolicy"
+"""Reason of a Job that failed because its pod said that the same inputs will never do."""
+_DIGEST = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{56}\b")
+
+
+def newest(jobs: Iterable[JobView], submission_uid: str, digest: str) -> JobView | None:
+    """The Job of the latest try; None where there is none."""
+    first = names.score_job(submission_uid, digest)
+    mine = (j for j in jobs if j.role == names.SCORE and (j.name == first or j.name.startswith(f"{first}-")))
+    return max(mine, key=lambda job: (job.attempt, job.name), default=None)
+
+
+def next_at(job: JobView) -> datetime | None:
+    """When a Job that failed is followed by another; None where it is not."""
+    tried = max(1, job.attempt)
+    if job.reason == INPUTS_AT_FAULT or tried >= MOST:
+        return None
+    pause: timedelta = FIRST_PAUSE * 2 ** (tried - 1)
+    return (job.finished_at or job.created_at) + pause
+
+
+def gave_up(job: JobView | None) -> bool:
+    return job is not None and job.finished == "Failed" and next_at(job) is None
+
+
+def sentence(job: JobView, pod: PodView | None) -> str:
+    """That scoring failed, why, and what comes next; without the digests of solutions, which teams never see."""
+    said = (pod.said or pod.message if pod else "") or job.message
+    why = _DIGEST.sub(r"\1…", said.strip())[:600]
+    due = next_at(job)
+    if due is not None:
+        coming = f"It is tried again at {due:%H:%M:%S} UTC ({max(1, job.attempt)} of {MOST} tries failed)."
+    elif job.reason == INPUTS_AT_FAULT:
+        coming = (
+            f"It is not tried again until the organizer has repaired that, and deletes the Job {job.name}."
+        )
+    else:
+        coming = (
+            f"After {job.attempt} tries it is not tried again until the organizer deletes the Job {job.name}."
+        )
+    return f"Scoring failed: {why.rstrip('.') or 'its pod is gone'}. {coming}"

@@ -1,0 +1,184 @@
+"""When a submission is scored, tried again and given up on, and how often its live curve is shown."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import groupby, pairwise
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from alcove_operator.core import names, tries
+from alcove_operator.core.scoring import CURVE_PAUSE
+from tests.unit.operator_core import scorer
+from tests.unit.operator_core.cluster import UID, Cluster
+from tests.unit.operator_core.test_reconcile_paths import KINDS, STEPS, check_history, play
+
+FATES = st.lists(st.sampled_from(("ok", "fault", "damaged")), min_size=1, max_size=7)
+SECRET = "5" * 64
+
+
+def status(cluster: Cluster) -> dict[str, Any]:
+    assert cluster.submission is not None
+    return dict(cluster.submission["status"])
+
+
+def scored(cluster: Cluster) -> dict[str, Any]:
+    return next((c for c in status(cluster)["conditions"] if c["type"] == "Scored"), {})
+
+
+def expected(fates: list[str]) -> tuple[bool, int]:
+    """Whether it gets scored in the end, and how many tries that takes."""
+    seen = [fates[min(number, len(fates)) - 1] for number in range(1, tries.MOST + 1)]
+    last = next((n for n, fate in enumerate(seen, 1) if fate != "fault"), tries.MOST)
+    return seen[last - 1] == "ok", last
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(fates=FATES, steps=st.lists(STEPS, max_size=40), feedback=st.sampled_from(("live", "final", "none")))
+@example(["fault"], [], "final")
+@example(["fault", "damaged", "ok"], [], "live")
+def test_what_may_pass_is_tried_again_a_bounded_number_of_times(
+    fates: list[str], steps: list[tuple[str, object]], feedback: str
+) -> None:
+    cluster = Cluster({"d0": ["finished"]}, feedback=feedback, scored=tuple(fates))
+    for step in steps:
+        play(cluster, step)
+    cluster.settle()
+    check_history(cluster)
+    good, number = expected(fates)
+    # An old view may make the Job of a try once more; it never makes a later one.
+    assert {int(name.split("-")[3]) if name.count("-") == 3 else 1 for name in cluster.tries} == set(
+        range(1, number + 1)
+    )
+    assert status(cluster)["phase"] == ("Done" if good else "Scoring")
+    assert bool(cluster.jobs) != good, "a Job that failed stays for the organizer to look at"
+    if good:
+        return
+    assert (scored(cluster)["status"], scored(cluster)["reason"]) == ("False", "ScoringFailed")
+    (job,) = cluster.jobs
+    assert (job in scored(cluster)["message"]) == (cluster.now >= reveal(cluster))
+    # Deleting it is the organizer's word to try again, at once.
+    cluster.scored, before = ("ok",), cluster.now
+    cluster._delete(job)
+    cluster.settle()
+    assert status(cluster)["phase"] == "Done"
+    assert cluster.now - before < tries.FIRST_PAUSE
+
+
+def reveal(cluster: Cluster) -> Any:
+    return cluster.spec.phases[0].reveals_at or cluster.now
+
+
+def test_tries_come_further_and_further_apart() -> None:
+    cluster = Cluster({"d0": ["finished"]}, scored=("fault",))
+    at = []
+    for _ in range(4000):
+        cluster.deliver(KINDS)
+        cluster.plan()
+        known = len(cluster.tries)
+        cluster.reconcile()
+        at += [cluster.now] * (len(cluster.tries) - known)
+        cluster.controllers()
+        cluster.kubelet(0)
+        cluster.wait(1)
+    pauses = [later - earlier for earlier, later in pairwise(at)]
+    assert len(at) == tries.MOST
+    for number, pause in enumerate(pauses):
+        assert pause >= tries.FIRST_PAUSE * 2**number
+
+
+@pytest.mark.parametrize("feedback", ["final", "none"])
+def test_a_solutions_digest_is_never_shown(feedback: str) -> None:
+    cluster = Cluster({"d0": ["finished"]}, feedback=feedback, scored=("damaged",))
+    cluster.scorer_says = f"solutions/{SECRET} is missing from the store"
+    cluster.settle()
+    told = [c["message"] for s in cluster.history for c in s["conditions"] if c["type"] == "Scored"]
+    assert told
+    assert not any(SECRET in message for message in told)
+    before = [
+        c["message"]
+        for at, s in zip(cluster.written_at, cluster.history, strict=True)
+        for c in s["conditions"]
+        if c["type"] == "Scored" and at < reveal(cluster)
+    ]
+    assert not any("solutions" in message for message in before)
+
+
+def test_scoring_again_that_fails_is_said_beside_the_score_that_stands() -> None:
+    cluster = Cluster({"d0": ["finished"]}, feedback="final")
+    cluster.settle()
+    assert scored(cluster)["message"] == "Scored."
+    first = status(cluster)
+    cluster.scored = ("damaged",)
+    cluster.spec = cluster.spec.model_copy(
+        update={"scoring": cluster.spec.scoring.model_copy(update={"scheme": "autodl"})}
+    )
+    cluster.settle()
+    assert scored(cluster)["status"] == "True"
+    assert "Scoring failed" in scored(cluster)["message"]
+    assert status(cluster)["runs"] == first["runs"]
+    assert status(cluster)["scoringDigest"] == first["scoringDigest"]
+    assert names.AGAIN in next(iter(cluster.jobs.values()))["metadata"]["labels"]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.tuples(st.sampled_from(("snapshot", "turn", "both", "jobs")), st.integers(0, 3)), max_size=60)
+)
+def test_a_live_curve_is_written_at_most_every_two_seconds(moves: list[tuple[str, int]]) -> None:
+    cluster = running()
+    for move, seconds in moves:
+        cluster.now += timedelta(seconds=seconds)
+        if move in ("snapshot", "both"):
+            scorer.snapshot(cluster, "d0")
+        if move in ("turn", "both"):
+            cluster.deliver(KINDS)
+            cluster.reconcile()
+        if move == "jobs":  # an event about something else: another turn, at once
+            cluster.reconcile()
+    check_pace(cluster)
+
+
+def test_a_new_snapshot_is_shown_within_a_few_seconds() -> None:
+    cluster = running()
+    shown = []
+    for second in range(40):
+        if second % 3 == 0:
+            scorer.snapshot(cluster, "d0")
+        for _ in range(3):
+            cluster.deliver(KINDS)
+            cluster.reconcile()
+        run = status(cluster)["runs"][0]
+        shown.append((second // 3 + 1) - run["snapshots"])
+        cluster.now += timedelta(seconds=1)
+    assert set(shown) <= {0, 1}, "never more than one snapshot behind"
+    late = max(len(list(group)) for behind, group in groupby(shown) if behind)
+    assert timedelta(seconds=late) <= CURVE_PAUSE
+    check_pace(cluster)
+
+
+def running() -> Cluster:
+    """Up to the point where the run goes on and the scorer follows it."""
+    cluster = Cluster({"d0": ["finished"]})
+    for _ in range(40):
+        play(cluster, ("round", None))
+        if cluster.tries:
+            break
+        if not cluster.pods or cluster.pods[0].stage < 3:
+            cluster.kubelet(0)
+    assert UID[:8] in cluster.tries[0]
+    assert status(cluster)["runs"][0]["phase"] == "Running"
+    return cluster
+
+
+def check_pace(cluster: Cluster) -> None:
+    last, curve = None, None
+    for at, written in zip(cluster.written_at, cluster.history, strict=True):
+        now = [run.get("curve") for run in written["runs"]] if "runs" in written else None
+        if now != curve and any(now or ()):
+            assert last is None or at - last >= CURVE_PAUSE
+            last = at
+        curve = now
