@@ -1,0 +1,181 @@
+"""Items that are a file (or a folder of files) each: listed by folders, or by a table of files and labels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from alcove_datasets.convert.base import Items, Options
+from alcove_datasets.convert.rows import (
+    LABEL_NAMES,
+    Roles,
+    RowScanner,
+    columns_of,
+    find_column,
+    find_roles,
+    is_part,
+)
+from alcove_datasets.convert.tables import Table, is_table, open_table
+from alcove_datasets.errors import SourceError
+
+_LEVELS = ("label", "group", "source", "split", "-")
+_FILE_COLUMNS = ("file", "path", "filename", "file_name")
+
+
+@dataclass(frozen=True)
+class Files:
+    """Items, and where each lies: a file, or a folder of files."""
+
+    items: Items
+    root: Path
+    names: tuple[str, ...]
+    """Paths below ``root``, with slashes, in order of their parts."""
+
+    def path(self, item: int) -> Path:
+        return self.root / self.names[item]
+
+
+def list_files(source: Path, options: Options, suffixes: Sequence[str], *, folders: bool = False) -> Files:
+    """The items of a folder, or those that a table names.
+
+    A folder's levels below ``source`` are labels, unless ``options.folders`` says otherwise; ``train`` and ``test``
+    at its top are taken as the split. Where ``options.labels`` names a table, or ``source`` is one, the labels stand
+    there, one row a file; paths are below the folder, or beside the table.
+
+    Args:
+        suffixes: endings of files, in lower case, with the point; others are left out, and the notes say so.
+        folders: an item is a folder that has such files in it (frames of a clip), not a file.
+
+    Raises:
+        SourceError: nothing found, files without a row, rows without a file, or a file outside its levels.
+    """
+    if is_table(source):
+        return _from_table(source.parent, open_table(source, options.delimiter), options)
+    if not source.is_dir():
+        raise SourceError(
+            str(source),
+            "is neither a folder nor a table of files",
+            remedy="Name a folder with a folder for each label in it, or a CSV with the columns file and label.",
+        )
+    names, others = _walk(source, suffixes, folders)
+    if not names:
+        raise SourceError(
+            str(source),
+            f"there is no file that ends in {', '.join(suffixes)}",
+            remedy="Check folder and kind.",
+        )
+    notes = (f"{others} files of other kinds were left out.",) if others else ()
+    if options.labels is None:
+        return Files(replace(_by_folders(source, names, options), notes=notes), source, names)
+    path = Path(options.labels)
+    if not is_table(path) or not path.is_file():
+        raise SourceError(
+            f"--labels {path}",
+            "is no table of files and labels",
+            remedy="Name a CSV with a row for each file.",
+        )
+    found = _from_table(source, open_table(path, options.delimiter), replace(options, labels=None))
+    missing = sorted(set(names) - set(found.names), key=_order)
+    if missing:
+        raise SourceError(
+            str(source / missing[0]), f"has no row in {path}", remedy="Add it, or remove the file."
+        )
+    return replace(found, items=replace(found.items, notes=notes))
+
+
+def _order(name: str) -> tuple[str, ...]:
+    return PurePosixPath(name).parts
+
+
+def _walk(source: Path, suffixes: Sequence[str], folders: bool) -> tuple[tuple[str, ...], int]:
+    """Names of items below ``source``, in order, and how many other files there are. Hidden ones do not count."""
+    names: set[str] = set()
+    others = 0
+    for folder, inner, files in os.walk(source, followlinks=True):
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        for name in files:
+            if name.startswith("."):
+                continue
+            if not name.lower().endswith(tuple(suffixes)):
+                others += 1
+                continue
+            path = (Path(folder) if folders else Path(folder, name)).relative_to(source).as_posix()
+            if not path.isprintable():
+                raise SourceError(repr(path), "has a name that is no text", remedy="Rename it.")
+            names.add(path)
+    return tuple(sorted(names, key=_order)), others
+
+
+def _by_folders(source: Path, names: Sequence[str], options: Options) -> Items:
+    default = _default_levels(source, {name.split("/")[0] for name in names})
+    levels = (options.folders or default).strip("/").split("/")
+    unknown = next((level for level in levels if level not in _LEVELS), None)
+    if unknown is not None or "label" not in levels:
+        raise SourceError(
+            f"--folders {options.folders}",
+            "does not say which level is the label" if unknown is None else f"{unknown!r} is no level",
+            remedy=f"Join with slashes, from the top: {', '.join(_LEVELS)} (- is skipped).",
+        )
+    group, origin, split = (level if level in levels else None for level in ("group", "source", "split"))
+    roles = Roles(("label",), group, origin, split)
+    scanner = RowScanner(roles, replace(options, label_separator="", confidence=False))
+    for name in names:
+        parts = name.split("/")[:-1]
+        if len(parts) < len(levels):
+            raise SourceError(
+                str(source / name),
+                f"is not in folders {'/'.join(levels)}",
+                remedy="Move it into the folder of its label, or say with --folders what the levels mean.",
+            )
+        scanner.add(dict(zip(levels, parts, strict=False)), str(source / name))
+    return scanner.items(lambda item: str(source / names[item]))
+
+
+def _default_levels(source: Path, tops: set[str]) -> str:
+    parts = {top for top in tops if is_part(top)}
+    if len(parts) < 2:
+        return "label"
+    if tops - parts:
+        raise SourceError(
+            str(source / min(tops - parts)),
+            "lies beside folders for train and test",
+            remedy="Move it away, or say with --folders what the levels of folders mean.",
+        )
+    return "split/label"
+
+
+def _from_table(root: Path, table: Table, options: Options) -> Files:
+    column = find_column(table, _FILE_COLUMNS) or table.names[0]
+    labels = [name for name in (options.labels or "").split(",") if name] or _label_columns(
+        table, column, options
+    )
+    roles = find_roles(table, options, labels)
+    scanner = RowScanner(roles, options)
+    names: dict[str, None] = {}
+    for first, batch in table.batches(tuple(dict.fromkeys((column, *roles.all)))):
+        columns = columns_of(batch)
+        for i, row in enumerate(zip(*columns.values(), strict=True)):
+            cells = dict(zip(columns, row, strict=True))
+            where = table.where(first + i)
+            name = PurePosixPath(str(cells[column])).as_posix()
+            if name in names:
+                raise SourceError(where, f"the file {name!r} is there twice", remedy="Remove one row.")
+            if not (root / name).exists():
+                raise SourceError(
+                    where, f"there is no file {root / name}", remedy="Remove the row, or add it."
+                )
+            names[name] = None
+            scanner.add(cells, where)
+    return Files(scanner.items(lambda item: str(root / tuple(names)[item])), root, tuple(names))
+
+
+def _label_columns(table: Table, file_column: str, options: Options) -> list[str]:
+    """All that are nothing else: one column of names, or several of 0 and 1."""
+    found = find_column(table, LABEL_NAMES, options.drop)
+    if found:
+        return [found]
+    special = (find_column(table, (name,), options.drop) for name in ("split", "confidence"))
+    others = (file_column, options.group_column, options.source_column, *options.drop, *special)
+    return [name for name in table.names if name not in others]
