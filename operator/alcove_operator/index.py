@@ -204,11 +204,11 @@ def keys_for(index: Index, resource: Resource, raw: Object) -> list[Key]:
         wanted = (raw.get("spec") or {}).get("competition") or {}
         return [*found, Key("competition", wanted.get("namespace", ""), wanted.get("name", ""))]
     if resource is COMPETITIONS:
-        affected = index.submissions_of(*ref)
-        return [
-            Key("competition", *ref),
-            *(Key("submission", s.namespace, s.name) for s in affected if s.status.phase in _OPEN),
-        ]
+        # Its status changes all day, its spec now and then: that is also about submissions that have ended.
+        known, _ = index.versions.get((resource, *ref), (0, 0))
+        spec_changed = int(meta.get("generation", 1)) != known
+        affected = [s for s in index.submissions_of(*ref) if spec_changed or s.status.phase in _OPEN]
+        return [Key("competition", *ref), *(Key("submission", s.namespace, s.name) for s in affected)]
     if resource is DATASETS:
         return [Key("dataset", *ref), *(Key("competition", *c) for c in index.competitions if c[0] == ref[0])]
     if resource is LEADERBOARDS or labels.get(names.ROLE) == AGGREGATE:

@@ -14,12 +14,12 @@ from datetime import datetime, timedelta
 
 from alcove_crds.base import GROUP
 from alcove_crds.competition import Phase
-from alcove_crds.documents import AggregateRequest, BoardSubmission
 from alcove_crds.leaderboard import LeaderboardStatus
 from alcove_operator.api import JOBS, SUBMISSIONS, Api
 from alcove_operator.config import Settings
-from alcove_operator.core import names
+from alcove_operator.core import boards, names
 from alcove_operator.core.model import CompetitionView, SubmissionView
+from alcove_operator.core.world import Rules
 from alcove_operator.errors import ApiError
 from alcove_operator.executor import Executor
 from alcove_operator.index import AGGREGATE, Index, JobRecord
@@ -32,42 +32,6 @@ GENERATION = f"{GROUP}/generation"
 INPUTS = f"{GROUP}/inputs"
 AGAIN = timedelta(seconds=60)
 """After a failed aggregation, this long after it was asked for it is asked for again."""
-
-
-def counting(views: list[SubmissionView], phase: str) -> list[SubmissionView]:
-    """The last scored Submission of each team, by time of creation to the second, then name; earliest first."""
-    last: dict[str, SubmissionView] = {}
-    for view in views:
-        if view.spec and view.spec.phase == phase and view.status.scoring_digest and not view.deleting:
-            last[view.namespace] = view
-    return sorted(last.values(), key=lambda v: (v.created_at, v.name, v.uid))
-
-
-def board_request(
-    competition: CompetitionView, phase: Phase, aliases: tuple[str, ...], views: list[SubmissionView]
-) -> AggregateRequest:
-    """``views``: those that count. The generation is still to be set."""
-    return AggregateRequest(
-        competition_namespace=competition.namespace,
-        competition=competition.name,
-        phase=phase.name,
-        leaderboard=phase.name,
-        datasets=aliases,
-        method=competition.spec.ranking,
-        decimals=phase.feedback.decimals,
-        max_snapshots=phase.feedback.max_snapshots,
-        budget_seconds=float(phase.budget.seconds),
-        entries=tuple(
-            BoardSubmission(
-                team=v.namespace,
-                submission=v.name,
-                submission_uid=v.uid,
-                created_at=v.created_at,
-                scoring_digest=v.status.scoring_digest,
-            )
-            for v in views
-        ),
-    )
 
 
 @dataclass
@@ -110,13 +74,16 @@ class Rankings:
         if any(not job.view.finished for job in jobs):
             # One at a time. What changes meanwhile is looked at when it has ended.
             return None
-        counted = counting(views, phase.name)
+        counted = boards.counting(views, phase.name)
         if not counted and not board.generation:
             return None
-        records = (self.index.datasets.get((competition.namespace, name)) for name in phase.datasets)
-        request = board_request(
-            competition, phase, tuple(r.spec.alias for r in records if r is not None), counted
-        )
+        datasets = {r.view.name: r.view for r in self.index.datasets.values()}
+        wanted = boards.digests(counted, Rules(competition, phase), datasets)
+        if boards.awaited(counted, wanted, (job.view for job in self.index.jobs.values())):
+            # The board stays as it is. Each that is scored brings its competition here again.
+            return None
+        aliases = tuple(datasets[name].alias for name in phase.datasets if name in datasets)
+        request = boards.board_request(competition, phase, aliases, counted, wanted)
         inputs = hashlib.sha256(request.canonical()).hexdigest()[:16]
         last = max(jobs, key=_generation, default=None)
         if last is not None and last.labels.get(INPUTS) == inputs:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from alcove_crds.submission import SubmissionStatus
-from alcove_operator.api import SUBMISSIONS
+from alcove_operator.api import COMPETITIONS, SUBMISSIONS
 from alcove_operator.competitions import census, soundness
+from alcove_operator.core.boards import counting
 from alcove_operator.core.model import CompetitionView
 from alcove_operator.core.snapshot import competition_view, submission_view
 from alcove_operator.index import Index, Key, keys_for
-from alcove_operator.rankings import counting
 from alcove_operator.submissions import whole_status
 
 SPEC = {
@@ -93,6 +93,25 @@ def test_the_last_scored_submission_of_each_team_counts() -> None:
     ]
     assert [v.name for v in counting(views, "practice")] == ["new", "other"]
     assert counting(views, "final") == []
+
+
+def test_new_settings_concern_also_what_has_ended() -> None:
+    index = Index()
+    index.apply(SUBMISSIONS, raw("over", 1, phase="Done"))
+    index.apply(SUBMISSIONS, raw("open", 1, phase="Running"))
+    document: dict[str, Any] = {
+        "metadata": {"name": "one", "namespace": "hack", "uid": "u", "resourceVersion": "5", "generation": 1},
+        "spec": {"phases": [{"name": "practice", "datasets": ["d"], "budget": {"seconds": 20}}]},
+    }
+
+    def due() -> set[str]:
+        return {key.name for key in keys_for(index, COMPETITIONS, document) if key.kind == "submission"}
+
+    assert due() == {"over", "open"}
+    index.apply(COMPETITIONS, document)
+    assert due() == {"open"}, "only its status has changed"
+    document["metadata"]["generation"] = 2
+    assert due() == {"over", "open"}
 
 
 def test_a_missing_dataset_is_named() -> None:

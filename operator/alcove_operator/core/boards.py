@@ -1,0 +1,86 @@
+"""Who counts in a phase, and by which scores they are ranked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from alcove_crds.competition import Phase
+from alcove_crds.documents import AggregateRequest, BoardSubmission
+from alcove_operator.core import scoring, tries
+from alcove_operator.core.model import CompetitionView, DatasetView, JobView, SubmissionView
+from alcove_operator.core.world import Rules, datasets_by_alias
+
+
+def counting(views: Iterable[SubmissionView], phase: str) -> list[SubmissionView]:
+    """The last scored Submission of each team, by time of creation to the second, then name; earliest first.
+
+    ``views``: earliest first, as :meth:`Index.submissions_of` has them.
+    """
+    last: dict[str, SubmissionView] = {}
+    for view in views:
+        if view.spec and view.spec.phase == phase and view.status.scoring_digest and not view.deleting:
+            last[view.namespace] = view
+    return sorted(last.values(), key=in_order)
+
+
+def in_order(view: SubmissionView) -> tuple[object, ...]:
+    return view.created_at, view.name, view.uid
+
+
+def digests(
+    views: Iterable[SubmissionView], rules: Rules, datasets: Mapping[str, DatasetView]
+) -> dict[str, str]:
+    """By UID, of the score that each Submission has by the settings of now; where that cannot be said, of the one
+    that it has. ``datasets``: by name."""
+    by_alias = datasets_by_alias(rules, datasets)
+    found = {}
+    for view in views:
+        asked = scoring.request(view, rules, by_alias)
+        found[view.uid] = view.status.scoring_digest if isinstance(asked, str) else asked.scoring_digest()
+    return found
+
+
+def awaited(
+    counted: Sequence[SubmissionView], wanted: Mapping[str, str], jobs: Iterable[JobView]
+) -> list[SubmissionView]:
+    """Whom a board has to wait for: scores by old settings and new ones cannot be ranked together.
+
+    Not those whose scoring was given up, unless it was so for all: one that cannot be scored must not keep the others
+    from their ranks, but settings by which nobody can be scored must not clear the board.
+    """
+    old = [view for view in counted if wanted[view.uid] != view.status.scoring_digest]
+    if len(old) == len(counted):
+        return old
+    known = list(jobs) if old else []
+    return [v for v in old if not tries.gave_up(tries.newest(known, v.uid, wanted[v.uid]))]
+
+
+def board_request(
+    competition: CompetitionView,
+    phase: Phase,
+    aliases: tuple[str, ...],
+    views: Iterable[SubmissionView],
+    wanted: Mapping[str, str],
+) -> AggregateRequest:
+    """``views``: those that count; ``wanted``: digests of their scores, by UID. The generation is still to be set."""
+    return AggregateRequest(
+        competition_namespace=competition.namespace,
+        competition=competition.name,
+        phase=phase.name,
+        leaderboard=phase.name,
+        datasets=aliases,
+        method=competition.spec.ranking,
+        decimals=phase.feedback.decimals,
+        max_snapshots=phase.feedback.max_snapshots,
+        budget_seconds=float(phase.budget.seconds),
+        entries=tuple(
+            BoardSubmission(
+                team=v.namespace,
+                submission=v.name,
+                submission_uid=v.uid,
+                created_at=v.created_at,
+                scoring_digest=wanted[v.uid],
+            )
+            for v in views
+        ),
+    )

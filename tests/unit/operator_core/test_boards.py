@@ -1,0 +1,78 @@
+"""Which scores a board is made of while submissions are being scored again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from alcove_crds.competition import CompetitionSpec, CompetitionStatus
+from alcove_crds.submission import RunStatus, SubmissionSpec, SubmissionStatus
+from alcove_operator.core import boards, names, tries
+from alcove_operator.core.model import CompetitionView, DatasetView, JobView, SubmissionView
+from alcove_operator.core.world import Rules
+from tests.unit.operator_core.cluster import START
+
+DATASET = DatasetView("ds", "digits", "d" * 64, "e" * 64, True, "", 100, 3)
+OLD = "0" * 16
+
+
+def rules(**scoring: object) -> Rules:
+    phase = {"name": "practice", "datasets": ["ds"], "budget": {"seconds": 20}}
+    spec = CompetitionSpec.model_validate({"phases": [phase], "scoring": scoring})
+    return Rules(CompetitionView("comp", "cup", "u", spec, CompetitionStatus()), spec.phases[0])
+
+
+def view(team: str, digest: str) -> SubmissionView:
+    spec = {"competition": {"namespace": "comp", "name": "cup"}, "phase": "practice",
+            "code": {"bundle": {"sha256": "c" * 64}}}  # fmt: skip
+    status = SubmissionStatus(phase="Done", scoring_digest=digest, runs=(RunStatus(dataset="digits"),))
+    return SubmissionView(
+        f"{team}-uid", team, "first", 1, "1", START, False, (), SubmissionSpec.model_validate(spec), status
+    )
+
+
+def scored(*teams: str, **scoring: object) -> list[SubmissionView]:
+    """Submissions that have the score of these settings."""
+    found = [view(team, OLD) for team in teams]
+    wanted = boards.digests(found, rules(**scoring), {"ds": DATASET})
+    return [replace(v, status=v.status.model_copy(update={"scoring_digest": wanted[v.uid]})) for v in found]
+
+
+def failed(of: SubmissionView, digest: str, reason: str, attempt: int = 1) -> JobView:
+    name = names.score_job(of.uid, digest, attempt)
+    end: Literal["Failed"] = "Failed"
+    return JobView(name, "u", of.uid, names.SCORE, "", attempt, START, False, end, reason)
+
+
+def test_a_board_waits_until_all_are_scored_by_the_same_settings() -> None:
+    views = [*scored("red", scheme="autodl"), *scored("blue")]
+    wanted = boards.digests(views, rules(scheme="autodl"), {"ds": DATASET})
+    assert [v.namespace for v in boards.awaited(views, wanted, ())] == ["blue"]
+    done = scored("red", "blue", scheme="autodl")
+    assert boards.awaited(done, wanted, ()) == []
+
+
+def test_one_that_cannot_be_scored_is_left_out_and_keeps_nobody_waiting() -> None:
+    current = rules(scheme="autodl")
+    views = [*scored("red", scheme="autodl"), *scored("blue")]
+    wanted = boards.digests(views, current, {"ds": DATASET})
+    blue = views[1]
+    retried = failed(blue, wanted[blue.uid], "BackoffLimitExceeded")
+    assert boards.awaited(views, wanted, [retried]) == [blue]
+    given_up = failed(blue, wanted[blue.uid], "BackoffLimitExceeded", tries.MOST)
+    assert boards.awaited(views, wanted, [retried, given_up]) == []
+    assert boards.awaited(views, wanted, [failed(blue, wanted[blue.uid], tries.INPUTS_AT_FAULT)]) == []
+    request = boards.board_request(current.competition, current.phase, ("digits",), views, wanted)
+    assert {e.scoring_digest for e in request.entries} == set(wanted.values()), "no entry has an old score"
+
+
+def test_settings_that_score_nobody_do_not_clear_the_board() -> None:
+    views = scored("red", "blue")
+    wanted = boards.digests(views, rules(metric="typo"), {"ds": DATASET})
+    jobs = [failed(v, wanted[v.uid], tries.INPUTS_AT_FAULT) for v in views]
+    assert boards.awaited(views, wanted, jobs) == views
+
+
+def test_where_a_dataset_is_gone_the_score_that_is_there_counts() -> None:
+    (red,) = scored("red")
+    assert boards.digests([red], rules(scheme="autodl"), {}) == {red.uid: red.status.scoring_digest}
