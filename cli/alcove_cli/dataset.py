@@ -46,23 +46,18 @@ def make(
 
 
 @app.command("check")
-def check(folder: Path, solution: Solution = None, as_json: Json = False) -> None:
+def check(
+    folder: Annotated[Path, typer.Argument(help="NAME.data, or a folder that holds it.")],
+    solution: Solution = None,
+    metric: Annotated[str, typer.Option(help="Of the two baselines' scores.")] = "balanced_accuracy",
+    strict: Annotated[bool, typer.Option(help="Exit status 1 for warnings as well.")] = False,
+    as_json: Json = False,
+) -> None:
     """Check a dataset and its solution; exit status 1 for one that must not be used."""
-    from alcove_datasets.check import check_dataset
-    from alcove_scorer.metrics import metric
+    from alcove_cli import check as checking
 
-    found = check_dataset(folder, _solution(folder, solution), metric("balanced_accuracy").score)
-    if as_json:
-        typer.echo(found.model_dump_json(indent=2))
-    else:
-        typer.echo(
-            f"{found.domain or 'dataset'}: {found.n_train} training and {found.n_test} test examples, "
-            f"{found.n_labels} labels, {found.bytes / 1e6:.1f} MB."
-        )
-        for problem in found.problems:
-            typer.echo(f"- {problem}")
-        typer.echo("It can be used." if found.ok else "It must not be used.")
-    raise typer.Exit(0 if found.ok else 1)
+    where = _solution(folder, solution)
+    raise typer.Exit(checking.check(folder, where, metric, strict=strict, as_json=as_json))
 
 
 @app.command("info")
@@ -83,6 +78,35 @@ def info(folder: Path, as_json: Json = False) -> None:
         f"{manifest.n_labels} labels: {', '.join(manifest.labels[:12])}{' …' if manifest.n_labels > 12 else ''}"
     )
     typer.echo(f"{len(manifest.files)} files, {size / 1e6:.1f} MB, digest {manifest.digest()}")
+
+
+@app.command("show")
+def show(
+    folder: Path,
+    out: Annotated[Path | None, typer.Option(help="HTML file to write; by default NAME.html here.")] = None,
+    examples: Annotated[int, typer.Option(min=1, max=1000, help="Of train; of test a quarter.")] = 40,
+    rate: Annotated[float, typer.Option(min=0, help="Samples of sound a second.")] = 0,
+    solution: Solution = None,
+) -> None:
+    """Show what a dataset holds: a page of pictures, curves, sounds or rows that opens without a server.
+
+    Labels of test examples are shown where the solution lies beside the dataset.
+    """
+    from alcove_datasets.reader import open_folder
+    from alcove_datasets.show import contact_sheet
+    from alcove_datasets.solution import read_solution
+
+    opened = open_folder(folder)
+    beside = solution or find_solution(folder)
+    page = contact_sheet(opened, read_solution(beside) if beside else None, examples, rate)
+    out = out or Path(f"{opened.name}.html")
+    try:
+        out.write_text(page, "utf-8")
+    except OSError as error:
+        raise CommandError(
+            f"{out} cannot be written: {error.strerror}. Choose another file with --out."
+        ) from None
+    typer.echo(f"Wrote {out} ({len(page) / 1e6:.1f} MB). Open it in a browser.")
 
 
 @app.command("push")
