@@ -1,0 +1,137 @@
+"""What the columns of a table hold, learnt from train's rows: numbers, yes or no, dates, or categories."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from alcove_datasets.convert.values import (
+    DAY,
+    TRUTH,
+    CategoryEncoding,
+    DateEncoding,
+    Doubles,
+    Encoding,
+    NumberEncoding,
+    TruthEncoding,
+    all_dates,
+    all_numbers,
+    declared,
+    texts,
+)
+
+DISTINCT = 10_000
+"""More different texts than this in one column are no categories."""
+FEW = 10
+"""So many different texts are categories, however few rows there are."""
+Guess = Literal["number", "date"]
+
+
+@dataclass
+class Moments:
+    """Count, mean and squared deviations of what comes batch by batch (Chan, Golub and LeVeque 1983)."""
+
+    count: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+
+    def add(self, values: Doubles) -> None:
+        if not len(values):
+            return
+        mean = float(values.mean())
+        squares = float(((values - mean) ** 2).sum())
+        total = self.count + len(values)
+        shift = mean - self.mean
+        self.squares += squares + shift * shift * self.count * len(values) / total
+        self.mean += shift * len(values) / total
+        self.count = total
+
+    @property
+    def deviation(self) -> float:
+        return math.sqrt(self.squares / self.count) if self.count else 0.0
+
+
+@dataclass
+class ColumnFit:
+    """Looks through train's cells of one column, batch by batch.
+
+    Sums depend, in their last bits, on where batches end: give batches that train's rows alone decide.
+    """
+
+    name: str
+    type: pa.DataType
+    rows: int = 0
+    zeros: int = 0
+    has_time: bool = False
+    moments: dict[Guess, Moments] = field(init=False)
+    """Of each thing that the column can still be."""
+    counts: Counter[str] | None = None
+    """Of each text; None where they are no categories."""
+
+    def __post_init__(self) -> None:
+        kind = declared(self.type)
+        guesses: dict[str, tuple[Guess, ...]] = {
+            "text": ("number", "date"),
+            "number": ("number",),
+            "date": ("date",),
+        }
+        self.moments = {guess: Moments() for guess in guesses.get(kind, ())}
+        if kind == "text":
+            self.counts = Counter()
+
+    def add(self, column: pa.Array) -> None:
+        self.rows += len(column)
+        self._count(column)
+        for guess in tuple(self.moments):
+            values = all_numbers(column) if guess == "number" else all_dates(column)
+            if values is None:
+                del self.moments[guess]
+                continue
+            present = values[~np.isnan(values)]
+            self.moments[guess].add(present if guess == "number" else present / DAY)
+            if guess == "number":
+                self.zeros += int((present == 0).sum())
+            else:
+                self.has_time = self.has_time or bool((present % DAY).any())
+
+    def _count(self, column: pa.Array) -> None:
+        if self.counts is None:
+            return
+        for pair in pc.value_counts(texts(column).drop_null()).to_pylist():
+            self.counts[pair["values"]] += pair["counts"]
+        if len(self.counts) > DISTINCT:
+            self.counts = None
+
+    def encoding(self, *, categories: int, scale: bool) -> Encoding | str:
+        """What the column is; or, in one sentence, why it is left out."""
+        for guess, moments in self.moments.items():
+            if not moments.count:
+                return self._left_out("has no value in train")
+            missing = moments.count < self.rows
+            divisor = (moments.deviation or 1.0) if scale else 0.0
+            if guess == "date":
+                return DateEncoding(self.name, moments.mean, divisor, missing, self.has_time)
+            density = 1.0 if scale else 1 - self.zeros / self.rows
+            return NumberEncoding(self.name, moments.mean, divisor, missing, density)
+        if self.counts is None:
+            return self._left_out(
+                "has too many different texts" if declared(self.type) == "text" else f"is of type {self.type}"
+            )
+        missing = self.counts.total() < self.rows
+        if all(text.lower() in TRUTH for text in self.counts):
+            return TruthEncoding(self.name, missing, 1.0)
+        if len(self.counts) > max(FEW, self.rows // 2):
+            return self._left_out("has another text in nearly every row")
+        # By the text itself where two are as frequent.
+        ranked = sorted(self.counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        frequent = (text for text, _ in ranked[:categories])
+        return CategoryEncoding(self.name, (*frequent, *([None] if missing else [])))
+
+    def _left_out(self, why: str) -> str:
+        return f"Column {self.name!r} {why}: it is left out."

@@ -1,0 +1,144 @@
+"""A conversion from beginning to end."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from alcove_datasets.convert.base import (
+    Converter,
+    Indices,
+    Items,
+    Kind,
+    Options,
+    Progress,
+    open_source,
+    silent,
+)
+from alcove_datasets.convert.split import SplitRequest, split
+from alcove_datasets.convert.spool import Spool
+from alcove_datasets.errors import DatasetsError, OutputExistsError, SourceError
+from alcove_datasets.metadata import Metadata
+from alcove_datasets.writer import Features, NewExample, write_dataset
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What was made."""
+
+    path: Path
+    """``NAME.data``; ``NAME.solution`` lies beside it."""
+    metadata: Metadata
+    n_train: int
+    n_test: int
+    notes: tuple[str, ...]
+    """What the user should know, one sentence each."""
+
+
+def convert(
+    kind: Kind,
+    source: Path,
+    out: Path,
+    name: str = "",
+    *,
+    options: Options | None = None,
+    request: SplitRequest | None = None,
+    progress: Progress = silent,
+) -> Converted:
+    """Writes ``out/NAME.data`` and ``out/NAME.solution``; the same source, options and seed give the same bytes.
+
+    Args:
+        name: by default made from the source's name.
+
+    Raises:
+        SourceError: the source cannot be converted; names file and position.
+        OutputExistsError: one of the two is there already.
+    """
+    name = name or _name(source)
+    for path in (out / f"{name}.data", out / f"{name}.solution"):
+        if path.exists():
+            raise OutputExistsError(str(path))
+    request = request or SplitRequest()
+    try:
+        converter = open_source(kind, source, options or Options(), progress)
+        items = converter.scan()
+        _check(items, source)
+        parted = split(items, request, converter.sizes)
+        rng = np.random.default_rng([request.seed, 1])
+        # In any other order, the position would tell the label of what the source had sorted.
+        train, test = (rng.permutation(np.flatnonzero(mask)) for mask in (~parted.is_test, parted.is_test))
+        metadata = replace(
+            converter.fit(np.sort(train)),
+            n_labels=len(items.labels.names),
+            labels={label: index for index, label in enumerate(items.labels.names)},
+            split=parted.text,
+        )
+        out.mkdir(parents=True, exist_ok=True)
+        with _ordered(converter, items, out, name, progress) as ordered:
+            writing = _Writing(ordered, items, progress)
+            path = write_dataset(out, name, metadata, writing.examples(train), writing.examples(test))
+    except OSError as error:
+        raise DatasetsError(
+            f"{error.filename or source}: {error.strerror or error}.",
+            consequence="Nothing was written.",
+            remedy="Make room or give access, and try again.",
+        ) from None
+    notes = (*items.notes, *parted.notes, *converter.notes())
+    return Converted(path, metadata, len(train), len(test), notes)
+
+
+def _name(source: Path) -> str:
+    """A name that is also one for a Dataset: small letters, digits and hyphens."""
+    stem = source.resolve().name.split(".")[0]
+    return re.sub("[^a-z0-9]+", "-", stem.lower()).strip("-") or "dataset"
+
+
+def _check(items: Items, source: Path) -> None:
+    labels = items.labels
+    if not len(items):
+        raise SourceError(str(source), "there are no examples in it", remedy="Check that it is whole.")
+    if not labels.names:
+        raise SourceError(str(source), "no example has a label", remedy="Label them; see --labels.")
+    if len(labels.names) == 1 and len(labels.indices) == len(items):
+        raise SourceError(
+            str(source),
+            f"all examples have the label {labels.names[0]!r}",
+            remedy="There must be two or more, or examples without it (--multi-label).",
+        )
+
+
+@contextmanager
+def _ordered(
+    converter: Converter, items: Items, out: Path, name: str, progress: Progress
+) -> Iterator[Callable[[Indices], Iterator[Features]]]:
+    """Features in any order, whatever the converter can do."""
+    if not converter.sequential:
+        yield converter.encode
+        return
+    with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=out) as folder, Spool(Path(folder)) as spool:
+        for done, features in enumerate(converter.encode(np.arange(len(items))), start=1):
+            spool.append(features)
+            progress("Encoding", done, len(items))
+        yield lambda indices: (spool.read(item) for item in indices.tolist())
+
+
+class _Writing:
+    """Hands examples to the writer, and counts them."""
+
+    def __init__(
+        self, encode: Callable[[Indices], Iterator[Features]], items: Items, progress: Progress
+    ) -> None:
+        self._encode, self._items, self._progress = encode, items, progress
+        self._done = 0
+
+    def examples(self, indices: Indices) -> Iterator[NewExample]:
+        for item, features in zip(indices.tolist(), self._encode(indices), strict=True):
+            self._done += 1
+            self._progress("Writing", self._done, len(self._items))
+            yield NewExample(features, self._items.labels.of(item))
