@@ -360,9 +360,14 @@ class CheckResult(Document):
     ok: bool
     problems: tuple[str, ...] = ()
     """Sentences: what is wrong, where, what to do. At most 8, each at most 300 characters."""
+    warnings: tuple[str, ...] = ()
+    """What an organizer should know, though the dataset can be used. At most 6, each at most 300 characters."""
     domain: str = ""
     n_train: int = 0
     n_test: int = 0
     n_labels: int = 0
     bytes: int = 0
     chance_score: float | None = None
+    """Of a prediction that knows nothing."""
+    linear_score: float | None = None
+    """Of a linear model on coarse features, fitted to train."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
@@ -15,9 +15,11 @@ from pydantic import ValidationError
 
 from alcove_crds import keys
 from alcove_crds.documents import CheckRequest, CheckResult, DatasetManifest, FileEntry
-from alcove_datasets.check import PartCheck, result
+from alcove_datasets.check import Metric, check_source
+from alcove_datasets.check.report import fitting
+from alcove_datasets.check.source import Part, SampleFile
 from alcove_datasets.errors import DatasetsError, FormatError, StoreNotFoundError
-from alcove_datasets.metadata import METADATA_FILE, Metadata, read_metadata
+from alcove_datasets.metadata import METADATA_FILE, Metadata, parse_metadata
 from alcove_datasets.store import connect, get_bytes, stream
 from alcove_datasets.volume import Volume
 from alcove_scorer import jobs
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 STORE_RETRIES = 6
-PARTS = ("train", "test")
+AGAIN = "Publish the dataset again."
 
 
 class Files(Protocol):
@@ -74,7 +76,7 @@ class UnsoundError(DatasetsError):
 
 @dataclass(frozen=True)
 class Published:
-    """A dataset whose manifest and solution are in the store. Nothing of it but the metadata is written to a disk."""
+    """A dataset whose manifest and solution are in the store. Nothing of it is written to a disk."""
 
     store: Minio
     bucket: str
@@ -86,19 +88,16 @@ class Published:
         try:
             manifest = self._manifest()
             if wrong := self.files.problems(manifest):
-                return CheckResult(ok=False, problems=tuple(problem[:300] for problem in wrong))
-            parts = {name: self._part(name, manifest) for name in PARTS}
-            solution = self._get(jobs.solutions_bucket(), keys.solution(self.request.solution_sha256))
-            _same(solution, self.request.solution_sha256, "the solution")
-            score = metric(self.request.metric).score
-            checked = result(parts["train"], parts["test"], solution, "the solution", score)
+                return _unsound(*wrong)
+            how = Metric(self.request.metric, metric(self.request.metric).score)
+            checked = check_source(PublishedSource(self, manifest), how).to_result()
         except (UnsoundError, FormatError, InputError) as error:
-            return CheckResult(ok=False, problems=(str(error)[:300],))
-        return checked if not checked.ok else self._against(manifest, checked)
+            return _unsound(str(error))
+        return checked if not checked.ok else _against(manifest, checked)
 
     def _manifest(self) -> DatasetManifest:
         named = keys.volume_manifest if self.request.on_volume else keys.dataset_manifest
-        data = self._get(self.bucket, named(self.request.data_sha256))
+        data = self.get(self.bucket, named(self.request.data_sha256))
         _same(data, self.request.data_sha256, "manifest.json")
         try:
             return DatasetManifest.model_validate_json(data)
@@ -107,59 +106,83 @@ class Published:
                 f"manifest.json: {error.errors()[0]['msg']}. Publish the dataset again."
             ) from None
 
-    def _part(self, name: str, manifest: DatasetManifest) -> PartCheck:
-        entries = {entry.path: entry for entry in manifest.files if entry.path.startswith(f"{name}/")}
-        described = entries.pop(f"{name}/{METADATA_FILE}", None)
-        if described is None:
-            raise UnsoundError(f"{name}/{METADATA_FILE} is not in the manifest. Publish the dataset again.")
-        part = PartCheck(name, self._metadata(described))
-        for path, entry in sorted(entries.items()):
-            part.problems += self._file(part, path, entry)
-        part.end()
-        return part
-
-    def _metadata(self, entry: FileEntry) -> Metadata:
-        try:
-            data = b"".join(self.files.pieces(entry.path))
-        except StoreNotFoundError:
-            raise UnsoundError(f"{entry.path} is missing. Publish the dataset again.") from None
-        _same(data, entry.sha256, entry.path)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / METADATA_FILE
-            path.write_bytes(data)
-            try:
-                return read_metadata(path)
-            except FormatError as error:
-                # The name in the dataset, not that of the temporary file, is what the organizer can correct.
-                raise UnsoundError(str(error).replace(str(path), entry.path)) from None
-
-    def _file(self, part: PartCheck, path: str, entry: FileEntry) -> list[str]:
-        """Checks one sample file as it comes in; its digest too, of what was read and what was not."""
-        source = HashedStream(self.files.pieces(path))
-        try:
-            part.file(cast(BinaryIO, io.BufferedReader(source, 1 << 20)), entry.bytes, path)
-            source.drain()
-        except StoreNotFoundError:
-            return [f"{path} is missing. Publish the dataset again."]
-        if (source.digest.hexdigest(), source.size) != (entry.sha256, entry.bytes):
-            return [f"{path}: its bytes are not those that the manifest names. Publish the dataset again."]
-        return []
-
-    def _against(self, manifest: DatasetManifest, checked: CheckResult) -> CheckResult:
-        """What the manifest promises to stager and scorer must be what the files hold."""
-        wrong = [
-            f"manifest.json: {field} is {getattr(manifest, field)}, but the files hold {getattr(checked, field)}. "
-            "Publish the dataset again."
-            for field in ("n_train", "n_test", "n_labels")
-            if getattr(manifest, field) != getattr(checked, field)
-        ]
-        return checked.model_copy(update={"ok": not wrong, "problems": tuple(wrong)})
-
-    def _get(self, bucket: str, key: str) -> bytes:
+    def get(self, bucket: str, key: str) -> bytes:
         try:
             return get_bytes(self.store, bucket, key)
         except StoreNotFoundError:
             raise UnsoundError(f"{key} is missing from the store. Publish the dataset again.") from None
+
+
+@dataclass(frozen=True)
+class PublishedSource:
+    """The files that a manifest names, each checked against its digest while it is read."""
+
+    published: Published
+    manifest: DatasetManifest
+
+    solution_name = "the solution"
+
+    def metadata(self, part: Part) -> Metadata:
+        path = f"{part}/{METADATA_FILE}"
+        entry = self._entries(part).get(path)
+        if entry is None:
+            raise UnsoundError(f"{path} is not in the manifest. Publish the dataset again.")
+        try:
+            data = b"".join(self.published.files.pieces(path))
+        except StoreNotFoundError:
+            raise _missing(path) from None
+        _same(data, entry.sha256, path)
+        return parse_metadata(data, path)
+
+    def files(self, part: Part) -> list[SampleFile]:
+        samples = {p: e for p, e in self._entries(part).items() if p != f"{part}/{METADATA_FILE}"}
+        return [SampleFile(path, entry.bytes) for path, entry in sorted(samples.items())]
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[BinaryIO]:
+        """Raises FormatError where its bytes are others, whatever else is wrong with it: that is then the cause."""
+        entry = next(entry for entry in self.manifest.files if entry.path == path)
+        source = HashedStream(self.published.files.pieces(path))
+        damage = None
+        try:
+            try:
+                yield cast(BinaryIO, io.BufferedReader(source, 1 << 20))
+            except FormatError as error:
+                damage = error
+            source.drain()
+        except StoreNotFoundError:
+            raise _missing(path) from None
+        if (source.digest.hexdigest(), source.size) != (entry.sha256, entry.bytes):
+            raise FormatError(path, "its bytes are not those that the manifest names", remedy=AGAIN) from None
+        if damage is not None:
+            raise damage
+
+    def solution(self) -> bytes:
+        sha256 = self.published.request.solution_sha256
+        data = self.published.get(jobs.solutions_bucket(), keys.solution(sha256))
+        _same(data, sha256, self.solution_name)
+        return data
+
+    def _entries(self, part: Part) -> dict[str, FileEntry]:
+        return {entry.path: entry for entry in self.manifest.files if entry.path.startswith(f"{part}/")}
+
+
+def _missing(path: str) -> FormatError:
+    return FormatError(path, "is missing", remedy=AGAIN)
+
+
+def _unsound(*problems: str) -> CheckResult:
+    return fitting(CheckResult(ok=False, problems=tuple(problem[:300] for problem in problems)))
+
+
+def _against(manifest: DatasetManifest, checked: CheckResult) -> CheckResult:
+    """What the manifest promises to stager and scorer must be what the files hold."""
+    wrong = [
+        f"manifest.json: {field} is {getattr(manifest, field)}, but the files hold {getattr(checked, field)}. {AGAIN}"
+        for field in ("n_train", "n_test", "n_labels")
+        if getattr(manifest, field) != getattr(checked, field)
+    ]
+    return fitting(checked.model_copy(update={"ok": not wrong, "problems": tuple(wrong)}))
 
 
 def _same(data: bytes, sha256: str, name: str) -> None:

@@ -8,20 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alcove_datasets.check import LONGEST_PROBLEM, MOST_PROBLEMS, check_dataset
+from alcove_datasets.check import Metric, check_dataset
+from alcove_datasets.check.report import LONGEST_PROBLEM, MESSAGE_BYTES, MOST_PROBLEMS
 from alcove_datasets.format_pb2 import SequenceExample
 from alcove_datasets.metadata import Metadata
 from alcove_datasets.records import read_records, write_record
 from alcove_datasets.writer import NewExample, write_dataset
 from alcove_scorer.metrics import BalancedAccuracy
 
+METRIC = Metric("balanced_accuracy", BalancedAccuracy().score)
 METADATA = Metadata(n_examples=0, n_labels=2, rows=1, cols=3, labels={"a": 0, "b": 1})
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    examples = [NewExample(np.full((1, 1, 3, 1), i), {i % 2: 1.0}) for i in range(6)]
-    return write_dataset(tmp_path, "d", METADATA, examples, examples[:4])
+    examples = [NewExample(np.full((1, 1, 3, 1), i), {i % 2: 1.0}) for i in range(10)]
+    return write_dataset(tmp_path, "d", METADATA, examples[:6], examples[6:])
 
 
 def solution(data: Path) -> Path:
@@ -29,7 +31,7 @@ def solution(data: Path) -> Path:
 
 
 def test_a_sound_dataset_passes_with_its_chance_score(data: Path) -> None:
-    found = check_dataset(data, solution(data), BalancedAccuracy().score)
+    found = check_dataset(data, solution(data), METRIC)
     assert found.ok, found.problems
     assert (found.n_train, found.n_test, found.n_labels, found.domain) == (6, 4, 2, "tabular")
     assert found.chance_score == 0.5
@@ -131,21 +133,23 @@ def test_what_is_wrong_is_named_with_its_place(
     data: Path, spoil: Callable[[Path], None], problem: str
 ) -> None:
     spoil(data)
-    found = check_dataset(data, solution(data), BalancedAccuracy().score)
+    found = check_dataset(data, solution(data), METRIC)
     assert not found.ok
     assert any(problem in text for text in found.problems), found.problems
 
 
 def test_many_problems_fit_a_termination_message(tmp_path: Path) -> None:
-    examples = [NewExample(np.zeros((1, 1, 3, 1)), {i % 2: 1.0}) for i in range(40)]
-    data = write_dataset(tmp_path, "d" * 200, METADATA, examples, examples)
-
-    def change(record: SequenceExample, _: int) -> None:
-        record.context.feature["id"].int64_list.value[:] = [7]
-
-    rewrite(data / "train" / "sample-00000", change)
-    found = check_dataset(data, solution(data))
-    assert len(found.problems) == MOST_PROBLEMS
-    assert "32 more" in found.problems[-1]
+    labels = {f"label {i}": i for i in range(40)}
+    metadata = Metadata(n_examples=0, n_labels=40, rows=1, cols=3, labels=labels)
+    examples = [NewExample(np.full((1, 1, 3, 1), i), {i % 2: 1.0}) for i in range(40)]
+    data = write_dataset(tmp_path, "ж" * 100, metadata, examples, examples)
+    for part in ("train", "test"):
+        for copy in range(1, 30):  # Each file repeats the ids, and ends within a record.
+            original = (data / part / "sample-00000").read_bytes()
+            (data / part / f"sample-{'ж' * 90}{copy:03d}").write_bytes(original[:-copy])
+    found = check_dataset(data, solution(data)).to_result()
+    assert not found.ok
+    assert 3 <= len(found.problems) <= MOST_PROBLEMS
     assert all(len(problem) <= LONGEST_PROBLEM for problem in found.problems)
-    assert len(found.canonical()) <= 4096
+    assert len(found.canonical()) <= MESSAGE_BYTES
+    assert all("sample" in problem or "id" in problem for problem in found.problems)

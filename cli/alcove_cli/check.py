@@ -1,0 +1,144 @@
+"""``alcove dataset check``: what was found, as a report for a person or as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from alcove_cli.errors import CommandError
+from alcove_datasets.check import Metric, check_dataset
+from alcove_datasets.check.findings import Finding, printable
+from alcove_datasets.check.report import LabelReport, Report
+
+WIDTH = 24
+"""Characters of a full bar."""
+LISTED = 20
+"""Labels that are shown one by one."""
+
+
+def check(folder: Path, solution: Path, metric: str, *, strict: bool, as_json: bool) -> int:
+    """Prints the report; returns the exit status: 0, or 1 where the dataset must not be used."""
+    from alcove_scorer.errors import InputError
+    from alcove_scorer.metrics import metric as named
+
+    for path in (folder, solution):
+        if not path.exists():
+            raise CommandError(
+                f"There is no {path}. Name the folder NAME.data, and its solution with --solution."
+            )
+    try:
+        scored = Metric(metric, named(metric).score)
+    except InputError as error:
+        raise CommandError(str(error)) from None
+    with _progress(folder) as progress:
+        found = check_dataset(folder, solution, scored, progress)
+    if as_json:
+        typer.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+    else:
+        for line in lines(found, strict=strict):
+            typer.echo(line)
+    return 0 if _usable(found, strict) else 1
+
+
+def lines(found: Report, *, strict: bool) -> Iterator[str]:
+    """The report for a person."""
+    if found.train and found.test:
+        yield from _facts(found)
+    if found.labels:
+        yield from _balance(found.labels, found.n_train, found.n_test)
+    if found.chance_score is not None:
+        yield from _baselines(found)
+    for title, findings in (("Must be corrected", found.errors), ("Worth a look", found.warnings)):
+        if findings:
+            yield from _findings(title, findings)
+    counted = [f"{len(f)} {word}{'s' * (len(f) != 1)}" for f, word in _counted(found) if f]
+    verdict = "It can be used" if _usable(found, strict) else "It must not be used"
+    yield f"{verdict}: {', '.join(counted)}." if counted else f"{verdict}: nothing was found."
+
+
+def _usable(found: Report, strict: bool) -> bool:
+    return found.ok and not (strict and found.warnings)
+
+
+def _counted(found: Report) -> tuple[tuple[tuple[Finding, ...], str], ...]:
+    return (found.errors, "error"), (found.warnings, "warning")
+
+
+def _facts(found: Report) -> Iterator[str]:
+    yield f"{found.domain}, {found.n_labels} labels{f'; split: {printable(found.split, 200)}' if found.split else ''}"
+    for name, part in (("train", found.train), ("test", found.test)):
+        if part:
+            fewest, most = part.steps
+            steps = (
+                ""
+                if most == fewest == 1
+                else f", {fewest}–{most} steps"
+                if most != fewest
+                else f", {most} steps"
+            )
+            twice = f", {part.repeated:,} repeat an earlier one" if part.repeated else ""
+            files = f"{part.files} file{'s' * (part.files != 1)}"
+            yield f"  {name:<6}{part.examples:>9,} examples, {part.bytes / 1e6:,.1f} MB in {files}{steps}{twice}"
+    if found.in_both:
+        yield f"  {found.in_both:,} test examples are in train as well"
+    yield ""
+
+
+def _balance(labels: tuple[LabelReport, ...], n_train: int, n_test: int) -> Iterator[str]:
+    yield "Labels: share of train ▇ and of test ░, examples"
+    widest = max(label.train / max(n_train, 1) for label in labels)
+    widest = max(widest, *(label.test / max(n_test, 1) for label in labels)) or 1.0
+    shown = (
+        sorted(labels, key=lambda label: -(label.train + label.test))[:LISTED]
+        if len(labels) > LISTED
+        else labels
+    )
+    name_width = max(len(printable(label.name, 20)) for label in shown)
+    for label in shown:
+        name = f"{printable(label.name, 20):<{name_width}}"
+        yield f"  {name} {_bar('▇', label.train / max(n_train, 1) / widest)} {label.train:>8,}"
+        yield f"  {'':<{name_width}} {_bar('░', label.test / max(n_test, 1) / widest)} {label.test:>8,}"
+    if len(shown) < len(labels):
+        yield f"  … and {len(labels) - len(shown)} rarer labels (all of them: --json)"
+    yield ""
+
+
+def _bar(character: str, share: float) -> str:
+    filled = max(round(share * WIDTH), 1 if share > 0 else 0)
+    return f"{character * filled:<{WIDTH}}"
+
+
+def _baselines(found: Report) -> Iterator[str]:
+    yield f"Baselines ({found.metric})"
+    yield f"  a prediction that knows nothing       {found.chance_score:.3f}"
+    if found.linear_score is not None:
+        yield f"  a linear model on coarse features     {found.linear_score:.3f}"
+    if max(found.n_train, found.n_test) > found.sampled:
+        yield f"  (of a part, {found.sampled:,} examples drawn at random were used)"
+    yield ""
+
+
+def _findings(title: str, findings: tuple[Finding, ...]) -> Iterator[str]:
+    yield title
+    for finding in findings:
+        yield f"  ✗ {finding.message}" if finding.severity == "error" else f"  ! {finding.message}"
+        yield f"    → {finding.remedy}  [{finding.code}]"
+    yield ""
+
+
+@contextmanager
+def _progress(folder: Path) -> Iterator[Callable[[int], None]]:
+    """A bar of bytes read, where somebody looks on."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        total = sum(file.stat().st_size for file in folder.rglob("sample*") if file.is_file())
+        task = bar.add_task("reading", total=total)
+        yield lambda size: bar.update(task, advance=size)
