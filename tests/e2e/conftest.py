@@ -15,6 +15,7 @@ import yaml
 
 from alcove_crds import keys
 from alcove_crds.documents import Manifest
+from alcove_datasets.practice import PRACTICE
 from tests.cluster import api
 from tests.demo import hackathon as steps
 from tests.demo.hackathon import Hackathon, wait_for
@@ -68,7 +69,7 @@ def hackathon(cluster: api.Cluster) -> Hackathon:
     }
     installed = steps.install(cluster, "hack", steps.chart_values(images, ("red", "blue"), spec))
     steps.publish_datasets(installed, folder, _say)
-    wait_for("the five Datasets becoming Ready", lambda: _ready(installed), 180)
+    wait_for("the Datasets becoming Ready", lambda: _ready(installed), 180)
     return installed
 
 
@@ -76,7 +77,7 @@ def _ready(hackathon: Hackathon) -> bool:
     found = json.loads(hackathon.kubectl("get", "datasets", "-n", hackathon.name, "-o", "json"))["items"]
     states = {d["metadata"]["name"]: steps.condition(d, "Ready").get("status") for d in found}
     states.pop("broken", None)
-    return len(states) == 5 and set(states.values()) == {"True"}
+    return len(states) == len(PRACTICE) and set(states.values()) == {"True"}
 
 
 @dataclass

@@ -55,6 +55,35 @@ class Model(Base):
         return self.predict()
 """)
 
+# Tries to make, to overwrite and to delete a file of its dataset, and says how that fails; then as SCHEDULED.
+WRITES_ITS_DATA = _model("""
+import errno
+import pathlib
+
+
+def attempt(change, *arguments):
+    try:
+        change(*arguments)
+        return "done"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+
+
+class Model(Base):
+    def __init__(self, metadata):
+        super().__init__(metadata)
+        test = pathlib.Path(os.environ["ALCOVE_DATA"], "test")
+        sample = next(test.glob("sample*"))
+        new = attempt((test / "mine").write_bytes, b"x")
+        print("data:", new, attempt(open, sample, "r+b"), attempt(sample.unlink), flush=True)
+
+    def test(self, dataset, remaining_time_budget=None):
+        self.count(dataset)
+        if self.saved == 4:
+            self.done_training = True
+        return self.predict()
+""")
+
 NEVER_STOPS = _model("""
 import signal
 import subprocess
