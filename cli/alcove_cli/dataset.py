@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from alcove_cli.convert import convert
 from alcove_cli.errors import CommandError
 
-app = typer.Typer(help="Datasets: make, check, describe and publish.", no_args_is_help=True)
+app = typer.Typer(help="Datasets: make, convert, check, describe and publish.", no_args_is_help=True)
+app.command("convert")(convert)
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 Solution = Annotated[
@@ -66,7 +68,8 @@ def info(folder: Path, as_json: Json = False) -> None:
     from alcove_datasets.publish import describe
     from alcove_datasets.reader import open_folder
 
-    manifest = describe(open_folder(folder))
+    opened = open_folder(folder)
+    manifest = describe(opened)
     if as_json:
         typer.echo(manifest.model_dump_json(indent=2))
         return
@@ -77,6 +80,8 @@ def info(folder: Path, as_json: Json = False) -> None:
     typer.echo(
         f"{manifest.n_labels} labels: {', '.join(manifest.labels[:12])}{' …' if manifest.n_labels > 12 else ''}"
     )
+    if opened.train.metadata.split:
+        typer.echo(f"Split {opened.train.metadata.split}")
     typer.echo(f"{len(manifest.files)} files, {size / 1e6:.1f} MB, digest {manifest.digest()}")
 
 

@@ -18,19 +18,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from alcove_datasets.convert.choices import Kind
 from alcove_datasets.convert.labels import Labels
-from alcove_datasets.errors import SourceError
+from alcove_datasets.errors import DatasetsError, SourceError
 from alcove_datasets.metadata import Metadata
 from alcove_datasets.writer import Features
 
 Indices = npt.NDArray[np.int64]
-Kind = Literal["tabular", "image", "text", "audio", "video", "series"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Progress(Protocol):
@@ -140,10 +139,18 @@ def open_source(kind: Kind, source: Path, options: Options, progress: Progress =
 
     Raises:
         SourceError: the source is missing, or is nothing that this kind reads.
+        DatasetsError: a library for it is not installed.
     """
     if not source.exists():
         raise SourceError(str(source), "there is no such file or folder", remedy="Check the path.")
-    module = import_module(f"alcove_datasets.convert.{kind}")
+    try:
+        module = import_module(f"alcove_datasets.convert.{kind}")
+    except ModuleNotFoundError as error:
+        raise DatasetsError(
+            f"{error.name} is not installed.",
+            consequence=f"Nothing of kind {kind} can be converted.",
+            remedy="Install the extra: pip install 'alcove[convert]'.",
+        ) from None
     opened = module.open_source(source, options, progress)
     assert isinstance(opened, Converter)
     return opened

@@ -15,12 +15,12 @@ from alcove_datasets.convert.base import (
     Converter,
     Indices,
     Items,
-    Kind,
     Options,
     Progress,
     open_source,
     silent,
 )
+from alcove_datasets.convert.choices import Kind
 from alcove_datasets.convert.split import SplitRequest, split
 from alcove_datasets.convert.spool import Spool
 from alcove_datasets.errors import DatasetsError, OutputExistsError, SourceError

@@ -9,19 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from alcove_datasets.convert.base import Items, Keys
+from alcove_datasets.convert.choices import SHIFTS, How, ShiftBy
 from alcove_datasets.convert.labels import Labels
 from alcove_datasets.errors import SourceError
 
-How = Literal["stratified", "random", "group", "shift", "given"]
-ShiftBy = Literal["class", "group", "size", "source"]
-HOWS: tuple[How, ...] = get_args(How)
-SHIFTS: tuple[ShiftBy, ...] = get_args(ShiftBy)
 ODDS = 9.0
 """With a shift by class, the odds of an example of a held-out class to be in test are this many times the others'."""
 

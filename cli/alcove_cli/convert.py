@@ -1,0 +1,174 @@
+"""``alcove dataset convert``: a table, texts, series, pictures, recordings or clips become a dataset."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from alcove_datasets.convert.choices import How, Kind, ShiftBy
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from alcove_datasets.convert.run import Converted
+
+_LABELS = (
+    "Label columns of a table, with commas between; or, where each example is a file, a CSV of files and labels. "
+    "By default the column named label, or the folder."
+)
+_FOLDERS = (
+    "What levels of folders mean, from the top: label, split/label, source/label, label/group …; - skips one."
+)
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(help="A table, a file, or a folder.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write NAME.data and NAME.solution to.")],
+    kind: Annotated[Kind, typer.Option(help="What the examples are.")],
+    name: Annotated[str, typer.Option(help="Name of the dataset; by default made from SOURCE.")] = "",
+    labels: Annotated[str | None, typer.Option(help=_LABELS)] = None,
+    label_separator: Annotated[str, typer.Option(help="Between the labels in one cell.")] = ";",
+    multi_label: Annotated[bool, typer.Option(help="An example may have no label.")] = False,
+    confidence: Annotated[
+        bool, typer.Option(help="Labels have scores: cat:0.8;dog:0.3, or a column confidence.")
+    ] = False,
+    test_fraction: Annotated[float, typer.Option(min=0, max=1, help="Share of examples in test.")] = 0.35,
+    seed: Annotated[int, typer.Option(min=0, help="Same source and seed, same bytes.")] = 0,
+    split: Annotated[
+        How | None, typer.Option(help="By default as given in SOURCE, else stratified by label.")
+    ] = None,
+    shift_by: Annotated[ShiftBy | None, typer.Option(help="What differs with --split shift.")] = None,
+    hold_out: Annotated[
+        str, typer.Option(help="Classes, groups or sources that a shift keeps for test, with commas between.")
+    ] = "",
+    group_column: Annotated[str | None, typer.Option(help="Column whose values are groups.")] = None,
+    source_column: Annotated[
+        str | None, typer.Option(help="Column that says where examples come from.")
+    ] = None,
+    folders: Annotated[str | None, typer.Option(help=_FOLDERS)] = None,
+    drop: Annotated[str, typer.Option(help="Columns to leave out, with commas between.")] = "",
+    delimiter: Annotated[str | None, typer.Option(help="Of a table in text; found by default.")] = None,
+    categories: Annotated[int, typer.Option(min=1, help="At most so many categories a column.")] = 100,
+    scale: Annotated[bool, typer.Option(help="Tables: mean 0 and deviation 1, of train.")] = False,
+    text_column: Annotated[
+        str | None, typer.Option(help="Column of texts; by default the one named text.")
+    ] = None,
+    vocabulary: Annotated[int, typer.Option(min=2, help="Texts: at most so many words.")] = 20_000,
+) -> None:
+    """Convert a source of your own: split, encoded, test labels apart."""
+    from alcove_datasets.convert.base import Options
+    from alcove_datasets.convert.run import convert as run
+    from alcove_datasets.convert.split import SplitRequest
+
+    options = Options(
+        labels=labels,
+        label_separator=label_separator,
+        multi_label=multi_label,
+        confidence=confidence,
+        folders=folders,
+        group_column=group_column,
+        source_column=source_column,
+        drop=_names(drop),
+        delimiter=delimiter,
+        categories=categories,
+        scale=scale,
+        text_column=text_column,
+        vocabulary=vocabulary,
+    )
+    request = SplitRequest(
+        how=split, by=shift_by, hold_out=_names(hold_out), test_fraction=test_fraction, seed=seed
+    )
+    with _terminable(), Reporter() as progress:
+        made = run(kind, source, out, name, options=options, request=request, progress=progress)
+    typer.echo(_summary(made, kind))
+
+
+def _names(cell: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in cell.split(",") if name.strip())
+
+
+def _summary(made: Converted, kind: str) -> str:
+    names = made.metadata.label_names
+    some = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
+    lines = [
+        f"Made {made.path} and {made.path.with_suffix('.solution').name}: {kind}, {made.n_train} training and "
+        f"{made.n_test} test examples, {len(names)} labels ({some}).",
+        f"Split {made.metadata.split}.",
+        *(f"- {note}" for note in made.notes),
+        f"Next: alcove dataset check {made.path}",
+    ]
+    return "\n".join(lines)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """A SIGTERM unwinds like Ctrl-C, so that nothing half-written stays."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        del frame
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class Reporter:
+    """Says on stderr how far a conversion is, once it takes longer than two seconds.
+
+    A bar on a terminal; else a line every ten seconds.
+    """
+
+    PATIENCE, LINE, REDRAW = 2.0, 10.0, 0.1
+    """Seconds."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + self.PATIENCE
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Reporter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now < self._next:
+            return
+        if not sys.stderr.isatty():
+            self._next = now + self.LINE
+            print(f"{step}: {done}{f' of {total}' if total else ''}", file=sys.stderr, flush=True)
+            return
+        self._next = now + self.REDRAW
+        self._draw(step, done, total)
+
+    def _draw(self, step: str, done: int, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        if self._bar is None or self._task is None:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+            )
+            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task(step, total=None)
+            self._bar.start()
+        if self._bar.tasks[0].description != step:
+            self._bar.reset(self._task, description=step)
+        self._bar.update(self._task, completed=done, total=total or None)
