@@ -70,6 +70,20 @@ class Options:
     text_column: str | None = None
     vocabulary: int = 20_000
     """Words, the unknown one among them."""
+    size: tuple[int, int] | None = None
+    """Rows and columns that pictures and frames are brought to."""
+    channels: int | None = None
+    """Of pictures and frames 1, 3 or 4, of recordings any; by default found in the files' headers."""
+    rate: int | None = None
+    """Samples a second that recordings are brought to."""
+    max_seconds: float | None = None
+    """Of a recording: the rest is cut off."""
+    fps: float | None = None
+    """Frames a second that clips are brought to."""
+    max_frames: int | None = None
+    """Of a clip: the rest is cut off."""
+    frames: Literal["jpeg", "png"] = "jpeg"
+    """How frames of clips are stored. PNG is exact, and several times as large."""
 
 
 @dataclass(frozen=True)
