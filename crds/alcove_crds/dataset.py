@@ -60,6 +60,10 @@ class DatasetStatus(StatusModel):
     bytes: int | None = None
     chance_score: float | None = None
     """Score of a prediction that knows nothing."""
+    linear_score: float | None = None
+    """Score of a linear model on coarse features: what a first submission reaches."""
+    warnings: Annotated[tuple[Annotated[str, Field(max_length=300)], ...], Field(max_length=8)] = ()
+    """What the check found and an organizer should know, though the dataset can be used."""
 
 
 DATASET = Kind(
@@ -76,6 +80,8 @@ DATASET = Kind(
         Column("Train", ".status.nTrain", "integer"),
         Column("Test", ".status.nTest", "integer"),
         Column("Labels", ".status.nLabels", "integer"),
+        Column("Chance", ".status.chanceScore", "number", priority=1),
+        Column("Linear", ".status.linearScore", "number", priority=1),
         Column("Reason", ".status.conditions[?(@.type=='Ready')].message"),
         Column("Age", ".metadata.creationTimestamp", "date"),
     ),

@@ -74,7 +74,9 @@ def status_of(
 ) -> DatasetStatus:
     """What the check found, as a status."""
     if result.ok:
-        ready = ("True", "Sound", "Data and solution were checked.")
+        warned = len(result.warnings)
+        said = f" {warned} warning{'s' * (warned != 1)}: {' '.join(result.warnings)}" if warned else ""
+        ready = ("True", "Sound", f"Data and solution were checked.{said}")
     else:
         problems = " ".join(result.problems) or "The check refused it without a reason."
         ready = ("False", "CheckFailed", f"{problems[:850]} {remedy}")
@@ -85,8 +87,14 @@ def status_of(
         n_test=result.n_test,
         n_labels=result.n_labels,
         bytes=result.bytes,
-        chance_score=result.chance_score,
+        chance_score=_rounded(result.chance_score),
+        linear_score=_rounded(result.linear_score),
+        warnings=result.warnings,
     )
+
+
+def _rounded(score: float | None) -> float | None:
+    return None if score is None else round(score, 4)
 
 
 @dataclass
