@@ -22,8 +22,8 @@ from alcove_scorer.curves import NANO, Point, Rules, counted_seconds
 from alcove_scorer.errors import DamagedError
 from alcove_scorer.feedback import Shown, shown
 from alcove_scorer.metrics import Solution
-from alcove_scorer.predictions import size_limit
-from alcove_scorer.scoring import RunScorer, preview_rows
+from alcove_scorer.predictions import Kind, size_limit
+from alcove_scorer.scoring import RunScorer, Snapshot, preview_rows
 from alcove_scorer.store import Attempt, Runs, next_head
 
 
@@ -63,8 +63,9 @@ class AttemptReader:
                 number, name, f"{record.bytes} bytes: a prediction of its shape has at most {most}"
             )
         else:
-            data = self.runs.snapshot(self.prefix, record)
-            self.scorer.add(number, name, seconds, data, "npy" if record.kind == "npy" else "text")
+            kind: Kind = "npy" if record.kind == "npy" else "text"
+            pieces = self.runs.snapshot(self.prefix, record)
+            self.scorer.add(number, name, seconds, Snapshot(kind, record.bytes, pieces))
 
     def close(self, verdict: Verdict) -> str:
         """Reads the rest, checks it against the manifest, or seals one. Returns the manifest's digest."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import metadata
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,47 @@ class Metric(Protocol):
         ...
 
 
+class Tally(Protocol):
+    """One prediction's score in the making: takes its rows, block after block, in order."""
+
+    def add(self, rows: Prediction) -> None: ...
+
+    def score(self) -> float:
+        """Once all rows were added. Raises InputError where no label has both classes."""
+        ...
+
+
+@runtime_checkable
+class RowMetric(Metric, Protocol):
+    """A metric that need not hold a whole prediction in memory; a plug-in may be one, and is quicker for it."""
+
+    def tally(self, solution: Solution) -> Tally: ...
+
+
+def tally(metric: Metric, solution: Solution) -> Tally:
+    """Any metric by blocks of rows: one that is no RowMetric gets the prediction once it is whole."""
+    return metric.tally(solution) if isinstance(metric, RowMetric) else _Whole(metric, solution)
+
+
+class _Whole:
+    def __init__(self, metric: Metric, solution: Solution) -> None:
+        self._metric, self._solution = metric, solution
+        self._prediction: Prediction = np.empty(0)
+        self._rows = 0
+
+    def add(self, rows: Prediction) -> None:
+        if not self._rows:
+            # What comes in one block is not copied.
+            whole = rows.shape == self._solution.shape
+            self._prediction = rows if whole else np.empty(self._solution.shape, rows.dtype)
+        if self._prediction is not rows:
+            self._prediction[self._rows : self._rows + len(rows)] = rows
+        self._rows += len(rows)
+
+    def score(self) -> float:
+        return self._metric.score(self._solution, self._prediction)
+
+
 class BalancedAccuracy:
     """Mean over labels of ½(TPR + TNR), a label being predicted present at ≥ 0.5.
 
@@ -44,22 +85,41 @@ class BalancedAccuracy:
     best: ClassVar[float] = 1.0
 
     def score(self, solution: Solution, prediction: Prediction) -> float:
-        n, labels = prediction.shape
-        present = np.zeros(labels, np.int64)
-        true_positives = np.zeros(labels, np.int64)
-        called = np.zeros(labels, np.int64)
-        for rows in row_blocks(n, prediction.itemsize * labels):
-            hits = prediction[rows] >= 0.5
-            truth = solution[rows]
-            called += _column_counts(hits)
-            present += _column_counts(truth)
+        whole = self.tally(solution)
+        whole.add(prediction)
+        return whole.score()
+
+    def tally(self, solution: Solution) -> Tally:
+        return _Confusion(solution)
+
+
+class _Confusion:
+    """Counts by label."""
+
+    def __init__(self, solution: Solution) -> None:
+        self._solution = solution
+        self._rows = 0
+        labels = solution.shape[1]
+        self._present = np.zeros(labels, np.int64)
+        self._true_positives = np.zeros(labels, np.int64)
+        self._called = np.zeros(labels, np.int64)
+
+    def add(self, rows: Prediction) -> None:
+        for block in row_blocks(len(rows), rows.itemsize * rows.shape[1]):
+            hits = rows[block] >= 0.5
+            truth = self._solution[self._rows : self._rows + len(hits)]
+            self._rows += len(hits)
+            self._called += _column_counts(hits)
+            self._present += _column_counts(truth)
             hits &= truth
-            true_positives += _column_counts(hits)
-        both = two_class(present, n)
-        positives = present[both]
-        negatives = n - positives
-        sensitivity = true_positives[both] / positives
-        specificity = 1.0 - (called - true_positives)[both] / negatives
+            self._true_positives += _column_counts(hits)
+
+    def score(self) -> float:
+        both = two_class(self._present, self._rows)
+        positives = self._present[both]
+        negatives = self._rows - positives
+        sensitivity = self._true_positives[both] / positives
+        specificity = 1.0 - (self._called - self._true_positives)[both] / negatives
         return float(np.mean((sensitivity + specificity) / 2))
 
 
@@ -115,18 +175,19 @@ def two_class(present: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.bool_]:
 
 def row_blocks(n: int, row_bytes: int) -> Iterator[slice]:
     """Slices of rows, each about ``BLOCK_BYTES``; a multiple of 255 rows, which ``_column_counts`` likes."""
-    step = 255 * max(1, BLOCK_BYTES // (255 * row_bytes))
+    step = 255 * (1 + BLOCK_BYTES // (255 * row_bytes))
     return (slice(start, start + step) for start in range(0, n, step))
 
 
 def _column_counts(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    # 255 rows cannot overflow one byte, and sums of bytes are an order faster than sums of int64.
+    # 255 rows cannot overflow one byte, and sums of bytes are an order faster than sums of int64; several rows side by
+    # side make long rows, which are added faster still.
     ones = mask.view(np.uint8)
-    whole = len(ones) // 255 * 255
-    counts: npt.NDArray[np.int64] = ones[whole:].sum(axis=0, dtype=np.int64)
-    if whole:
-        by_255 = ones[:whole].reshape(-1, 255, ones.shape[1]).sum(axis=1, dtype=np.uint8)
-        counts += by_255.sum(axis=0, dtype=np.int64)
+    labels, side = ones.shape[1], len(ones) // 255
+    counts: npt.NDArray[np.int64] = ones[255 * side :].sum(axis=0, dtype=np.uint8).astype(np.int64)
+    if side:
+        by_place = ones[: 255 * side].reshape(255, side * labels).sum(axis=0, dtype=np.uint8)
+        counts += by_place.reshape(side, labels).sum(axis=0, dtype=np.int64)
     return counts
 
 

@@ -1,10 +1,16 @@
-"""Reads predictions, whose bytes are hostile, and solutions, whose bytes are the organizer's."""
+"""Reads predictions, whose bytes are hostile, and solutions, whose bytes are the organizer's.
+
+A prediction is read as it comes, a block of rows at a time: neither its bytes nor its numbers need ever lie in memory
+as a whole.
+"""
 
 from __future__ import annotations
 
 import io
-import re
-from typing import Literal
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib import format as npy
@@ -13,12 +19,13 @@ from alcove_scorer.errors import InputError, PredictionError
 from alcove_scorer.metrics import Prediction, Solution, row_blocks
 
 Kind = Literal["npy", "text"]
-Buffer = bytes | bytearray | memoryview
 
 MAX_HEADER = 4096
 """Of an ``.npy`` file, bytes; NumPy writes 118 for any plain array."""
 MAX_TEXT_CELL = 64
 """Characters a number in text takes at most, with its separator."""
+_NUMBERS = b"0123456789eE+-. \t\r\n\f\v"
+"""All that a text prediction is made of: so no ``nan``, no ``inf`` and no ``1_0``."""
 
 
 def kind_of(name: str) -> Kind:
@@ -30,20 +37,71 @@ def size_limit(n_test: int, n_labels: int) -> int:
     return (n_test + 1) * n_labels * MAX_TEXT_CELL + MAX_HEADER
 
 
-def parse_prediction(data: Buffer, kind: Kind, n_test: int, n_labels: int) -> Prediction:
-    """The n_test × n_labels array in a prediction file, all finite; a view of ``data`` where that can be.
+def read_prediction(
+    pieces: Iterable[bytes], size: int, kind: Kind, n_test: int, n_labels: int
+) -> Iterator[Prediction]:
+    """The prediction in a file of ``size`` bytes: blocks of rows × ``n_labels``, in order, all finite.
 
-    Raises PredictionError with the reason, a sentence for the participant.
+    Together they have ``n_test`` rows. Raises PredictionError with the reason, a sentence for the participant; blocks
+    that came before it mean nothing.
     """
-    shape = (n_test, n_labels)
-    array = _parse_npy(data, shape) if kind == "npy" else _parse_text(data, *shape)
-    _check_finite(array)
-    return array
+    if kind == "npy":
+        blocks = _npy_blocks(iter(pieces), size, (n_test, n_labels))
+    else:
+        if size > size_limit(n_test, n_labels):
+            raise PredictionError(f"{size} bytes: too long for {n_test} × {n_labels} numbers as text")
+        blocks = _text_blocks(pieces, n_labels, n_test)
+    row = 0
+    for block in blocks:
+        _check_finite(block, row)
+        row += len(block)
+        yield block
+    if row != n_test:
+        raise PredictionError(f"{row} rows: expected {n_test} rows of {n_labels} numbers")
 
 
-def _parse_npy(data: Buffer, shape: tuple[int, int] | None) -> Prediction:
-    """Reads no pickle; allocates nothing before header and size agree with ``shape`` (None: any)."""
-    head = io.BytesIO(bytes(memoryview(data)[: MAX_HEADER + 16]))
+@dataclass(frozen=True)
+class _Header:
+    shape: tuple[int, int]
+    fortran: bool
+    dtype: np.dtype[Any]
+    size: int
+
+    def rows(self, data: bytes | memoryview, rows: int) -> Prediction:
+        """That many rows of numbers from the beginning of ``data``, in a form that can be computed with."""
+        flat = np.frombuffer(data, self.dtype, rows * self.shape[1])
+        array = flat.reshape((rows, self.shape[1]), order="F" if self.fortran else "C")
+        if self.dtype.kind == "f" and self.dtype.itemsize == 2:
+            return array.astype(np.float32)
+        if not self.dtype.isnative:
+            return array.astype(self.dtype.newbyteorder("="))
+        return array.view(np.uint8) if self.dtype.kind == "b" else array
+
+
+def _npy_blocks(pieces: Iterator[bytes], size: int, shape: tuple[int, int]) -> Iterator[Prediction]:
+    data = b""
+    while len(data) < MAX_HEADER + 16 and (piece := next(pieces, None)) is not None:
+        data += piece
+    header = _npy_header(data[: MAX_HEADER + 16], size, shape)
+    data = data[header.size :]
+    row_bytes = header.shape[1] * header.dtype.itemsize
+    if header.fortran:
+        # Columns follow each other: no row is complete before the last column is there.
+        yield header.rows(b"".join([data, *pieces]), header.shape[0])
+        return
+    while True:
+        rows = len(data) // row_bytes
+        if rows:
+            yield header.rows(data, rows)
+        piece = next(pieces, b"")
+        if not piece:
+            return
+        data = data[rows * row_bytes :] + piece
+
+
+def _npy_header(data: bytes, size: int, shape: tuple[int, int] | None) -> _Header:
+    """Reads no pickle; nothing is allocated before header and size agree with ``shape`` (None: any)."""
+    head = io.BytesIO(data)
     try:
         version = npy.read_magic(head)
         # 3.0 differs in the names of fields alone, which no plain array has.
@@ -55,23 +113,15 @@ def _parse_npy(data: Buffer, shape: tuple[int, int] | None) -> Prediction:
         raise PredictionError(f"not a readable .npy file ({reason}); save it with numpy.save") from None
     if dtype.kind not in "fiub" or dtype.itemsize > 8:
         raise PredictionError(f"dtype {str(dtype)[:60]}: expected real numbers, such as float32")
-    if len(found) != 2 or (shape is not None and found != shape):
+    if len(found) != 2 or min(found) < 0 or (shape is not None and found != shape):
         wanted = "examples × labels" if shape is None else f"{shape[0]} × {shape[1]} (examples × labels)"
         raise PredictionError(f"shape {_shape_text(found)}: expected {wanted}")
-    rows, columns = found
-    size = rows * columns * dtype.itemsize
-    offset = head.tell()
-    if len(data) - offset != size:
+    expected = found[0] * found[1] * dtype.itemsize
+    if size - head.tell() != expected:
         raise PredictionError(
-            f"{len(data) - offset} bytes after the header: expected {size}, as its shape says"
+            f"{size - head.tell()} bytes after the header: expected {expected}, as its shape says"
         )
-    flat = np.frombuffer(data, dtype=dtype, count=rows * columns, offset=offset)
-    array = flat.reshape((rows, columns), order="F" if fortran else "C")
-    if dtype.kind == "f" and dtype.itemsize == 2:
-        return array.astype(np.float32)
-    if not dtype.isnative:
-        return array.astype(dtype.newbyteorder("="))
-    return array.view(np.uint8) if dtype.kind == "b" else array
+    return _Header(found, fortran, dtype, head.tell())
 
 
 def _shape_text(shape: tuple[int, ...]) -> str:
@@ -79,61 +129,84 @@ def _shape_text(shape: tuple[int, ...]) -> str:
     return f"{sides} …" if len(shape) > 4 else sides or "()"
 
 
-def _parse_text(data: Buffer, n_test: int, n_labels: int) -> Prediction:
-    """The AutoDL text form: a row a line, numbers separated by white space; empty lines are skipped."""
-    if len(data) > size_limit(n_test, n_labels):
-        raise PredictionError(f"{len(data)} bytes: too long for {n_test} × {n_labels} numbers as text")
-    text = bytes(data)
-    odd = re.search(rb"[^0-9eE+\-.\s]", text)
-    if odd:
-        row = text.count(b"\n", 0, odd.start()) + 1
-        word = _word_at(text, odd.start())
-        raise PredictionError(f"line {row}: {word!r} is not a finite number")
-    # Rows and the first row's length are known before the reader allocates anything.
-    rows = sum(1 for line in io.BytesIO(text) if not line.isspace())
-    first = next((line for line in io.BytesIO(text) if not line.isspace()), b"").split()
-    if rows != n_test or len(first) != n_labels:
-        raise PredictionError(
-            f"{rows} rows, the first of {len(first)} numbers: expected {n_test} rows of {n_labels} numbers"
-        )
+def _text_blocks(pieces: Iterable[bytes], n_labels: int, most: int) -> Iterator[Prediction]:
+    """The AutoDL text form: a row a line, numbers separated by white space; empty lines are skipped.
+
+    Reads no further than a piece past row ``most``.
+    """
+    rest, line, rows = b"", 1, 0
+    for piece in chain(pieces, (b"\n",)):  # the last line need not end with one
+        whole, newline, after = piece.rpartition(b"\n")
+        if not newline:
+            rest += piece
+            continue
+        text, rest = rest + whole + newline, after
+        block = _text_block(text, n_labels, line)
+        line += text.count(b"\n")
+        rows += len(block)
+        if rows > most:
+            raise PredictionError(f"more than {most} rows: expected {most} rows of {n_labels} numbers")
+        if len(block):
+            yield block
+
+
+def _text_block(text: bytes, n_labels: int, line: int) -> Prediction:
+    """Whole lines, the first of which is number ``line`` of the file, to rows of numbers."""
+    if text.isspace():
+        return np.empty((0, n_labels))
     try:
-        array = np.loadtxt(
-            io.BytesIO(text), dtype=np.float64, ndmin=2, comments=None, encoding="ascii", max_rows=rows
-        )
-    except ValueError as error:
-        raise PredictionError(" ".join(str(error).split(";")[0].split())[:200]) from None
-    if array.shape != (n_test, n_labels):
-        raise PredictionError(f"shape {_shape_text(array.shape)}: expected {n_test} × {n_labels}")
-    return array
+        if not text.translate(None, _NUMBERS):
+            array = np.loadtxt(io.BytesIO(text), np.float64, comments=None, ndmin=2, encoding="ascii")
+            if array.shape[1] == n_labels:
+                return array
+    except ValueError:
+        pass
+    raise PredictionError(_first_fault(text, n_labels, line))
 
 
-def _word_at(text: bytes, position: int) -> str:
-    start = max(text.rfind(separator, 0, position) for separator in (b" ", b"\n", b"\t")) + 1
-    return text[start : start + 30].split()[0].decode("ascii", "replace")
+def _first_fault(text: bytes, n_labels: int, line: int) -> str:
+    for number, row in enumerate(text.split(b"\n"), start=line):
+        words = row.split()
+        for word in words:
+            if word.translate(None, _NUMBERS) or not _is_number(word):
+                return f"line {number}: {word[:30].decode('ascii', 'replace')!r} is not a finite number"
+        if words and len(words) != n_labels:
+            return f"line {number} has {len(words)} numbers: expected {n_labels}, one a label"
+    return f"from line {line} on: expected {n_labels} numbers a line, separated by spaces"
 
 
-def _check_finite(array: Prediction) -> None:
+def _is_number(word: bytes) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_finite(array: Prediction, row: int) -> None:
+    """``row``: how many rows of the prediction come before these."""
     for rows in row_blocks(len(array), array.itemsize * array.shape[1]):
         finite = np.isfinite(array[rows])
         if not finite.all():
-            row, column = np.argwhere(~finite)[0]
-            value = float(array[rows][row, column])
+            i, column = np.argwhere(~finite)[0]
+            value = float(array[rows][i, column])
             raise PredictionError(
-                f"row {rows.start + row + 1}, column {column + 1} is {value}: all must be finite"
+                f"row {row + rows.start + i + 1}, column {column + 1} is {value}: all must be finite"
             )
 
 
-def parse_solution(data: Buffer, name: str) -> Solution:
+def parse_solution(data: bytes, name: str) -> Solution:
     """The matrix of present labels in an ``.npy`` file or in text rows of 0/1 separated by white space.
 
     Raises InputError that names ``name`` and row, and what was expected.
     """
     try:
-        if bytes(data[:6]) == npy.MAGIC_PREFIX:
-            values = _parse_npy(data, None)
+        if data[:6] == npy.MAGIC_PREFIX:
+            header = _npy_header(data[: MAX_HEADER + 16], len(data), None)
+            values = header.rows(memoryview(data)[header.size :], header.shape[0])
         else:
             regular = _regular_text(data)
-            values = regular if regular is not None else _solution_text(bytes(data))
+            values = regular if regular is not None else _solution_text(data)
     except PredictionError as error:
         raise InputError(f"{name}: {error}") from None
     if values.shape[0] < 1 or values.shape[1] < 1:
@@ -152,12 +225,12 @@ def parse_solution(data: Buffer, name: str) -> Solution:
     return solution
 
 
-def _regular_text(data: Buffer) -> Prediction | None:
+def _regular_text(data: bytes) -> Prediction | None:
     """One digit, one separator, and so on: what every writer of solutions writes, read without parsing
     numbers.
     """
     raw = np.frombuffer(data, np.uint8)
-    end = bytes(data[: 1 << 22]).find(b"\n")
+    end = data.find(b"\n", 0, 1 << 22)
     if end < 0 or end % 2 == 0:
         return None
     width = end + 1
@@ -173,6 +246,6 @@ def _regular_text(data: Buffer) -> Prediction | None:
 
 
 def _solution_text(text: bytes) -> Prediction:
-    rows = sum(1 for line in io.BytesIO(text) if not line.isspace())
     first = next((line for line in io.BytesIO(text) if not line.isspace()), b"").split()
-    return _parse_text(text, rows, max(1, len(first)))
+    blocks = list(_text_blocks([text], max(1, len(first)), len(text)))
+    return np.concatenate(blocks) if blocks else np.empty((0, 0))

@@ -15,7 +15,7 @@ from alcove_crds.documents import Manifest
 from alcove_scorer.curves import NANO, Rules, axis, counted_seconds
 from alcove_scorer.errors import InputError
 from alcove_scorer.predictions import Kind, kind_of, parse_solution
-from alcove_scorer.scoring import Outcome, RunScorer
+from alcove_scorer.scoring import Outcome, RunScorer, Snapshot
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ def score_files(solution: Path, snapshots: Path, settings: Rules) -> tuple[dict[
             scorer.refuse(item.number, item.name, item.refused)
             continue
         if item.seconds > settings.budget:
-            scorer.add(item.number, item.name, item.seconds, b"", item.kind)
+            scorer.add(item.number, item.name, item.seconds, Snapshot(item.kind, 0, ()))
             continue
         data = _read(item.path, "a prediction that its list names")
         if item.sha256 is not None and hashlib.sha256(data).hexdigest() != item.sha256:
             raise InputError(
                 f"{item.path}: its bytes changed since they were recorded; expected sha256 {item.sha256}"
             )
-        scorer.add(item.number, item.name, item.seconds, data, item.kind)
+        scorer.add(item.number, item.name, item.seconds, Snapshot(item.kind, len(data), (data,)))
     return {item.number: item.name for item in listed}, scorer.outcome()
 
 

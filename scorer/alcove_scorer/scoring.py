@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,8 +10,17 @@ import numpy.typing as npt
 
 from alcove_scorer.curves import Point, Rules, alc, standing
 from alcove_scorer.errors import InputError, PredictionError
-from alcove_scorer.metrics import Solution
-from alcove_scorer.predictions import Buffer, Kind, parse_prediction
+from alcove_scorer.metrics import Solution, tally
+from alcove_scorer.predictions import Kind, read_prediction
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A prediction file as it comes: ``pieces`` have ``size`` bytes together."""
+
+    kind: Kind
+    size: int
+    pieces: Iterable[bytes]
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,7 @@ class Outcome:
 class RunScorer:
     """Takes the snapshots of one run in any order, keeps scores and no predictions.
 
-    ``preview``: rows of the test set that what is shown during the run is scored on; None for all of them.
+    ``preview``: rows of the test set, in order, that what is shown during the run is scored on; None for all of them.
     """
 
     rules: Rules
@@ -48,27 +58,46 @@ class RunScorer:
     preview_points: list[Point] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
 
-    def add(self, number: int, name: str, seconds: float, data: Buffer, kind: Kind) -> None:
-        """Scores one snapshot, ``seconds`` after the go, or notes why it scores nothing."""
+    def add(self, number: int, name: str, seconds: float, snapshot: Snapshot) -> None:
+        """Scores one snapshot, ``seconds`` after the go, or notes why it scores nothing.
+
+        Reads it to its end, refused or not, so that whoever hands it over can check what was read; not where it is
+        late.
+        """
         if seconds > self.rules.budget:
             self.refuse(number, name, f"late: {seconds:.3f} s, after the budget of {self.rules.budget:g} s")
             return
+        pieces = iter(snapshot.pieces)
         try:
-            prediction = parse_prediction(data, kind, *self.solution.shape)
+            score, shown = self._scores(pieces, snapshot)
         except PredictionError as error:
+            for _ in pieces:
+                pass
             self.refuse(number, name, str(error))
             return
-        metric = self.rules.metric
-        point = Point(number, seconds, metric.score(self.solution, prediction))
-        self.points.append(point)
-        if self.preview is None:
-            self.preview_points.append(point)
-            return
+        self.points.append(Point(number, seconds, score))
+        if shown is not None:
+            self.preview_points.append(Point(number, seconds, shown))
+
+    def _scores(self, pieces: Iterator[bytes], snapshot: Snapshot) -> tuple[float, float | None]:
+        """Of the whole test set and of its part; None where that is so small that no label has both classes in it."""
+        whole = tally(self.rules.metric, self.solution)
+        rows = self.preview
+        part = None if rows is None else tally(self.rules.metric, self.solution[rows])
+        start = 0
+        for block in read_prediction(pieces, snapshot.size, snapshot.kind, *self.solution.shape):
+            whole.add(block)
+            if rows is not None and part is not None:
+                first, last = np.searchsorted(rows, (start, start + len(block)))
+                part.add(block[rows[first:last] - start])
+            start += len(block)
+        score = whole.score()
+        if part is None:
+            return score, score
         try:
-            score = metric.score(self.solution[self.preview], prediction[self.preview])
+            return score, part.score()
         except InputError:
-            return  # a part so small that no label has both classes in it: nothing can be shown
-        self.preview_points.append(Point(number, seconds, score))
+            return score, None
 
     def refuse(self, number: int, name: str, reason: str) -> None:
         self.refused.append(Refused(number, name, reason))

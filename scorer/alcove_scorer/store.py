@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from minio import Minio
@@ -38,8 +38,6 @@ class Runs:
     bucket: str
     solutions_bucket: str
     uid: str
-    buffer: list[bytearray] = field(default_factory=lambda: [bytearray()], compare=False, repr=False)
-    """Holds one snapshot after the other: fresh memory for each costs as much as scoring it."""
 
     def solution(self, dataset: ScoreDataset) -> Solution:
         """Raises DamagedError unless it is what the request says."""
@@ -92,26 +90,26 @@ class Runs:
                 return
             yield self._document(Record, name, self.get(self.bucket, name))
 
-    def snapshot(self, prefix: str, record: Record) -> memoryview:
-        """The bytes of a prediction, checked against its record while they come in; good until the next call."""
+    def snapshot(self, prefix: str, record: Record) -> Iterator[bytes]:
+        """The bytes of a prediction, piece by piece, fetched as they are asked for.
+
+        Raises DamagedError after the last one where they are not those that were recorded.
+        """
         key = keys.snapshot(prefix, record.seq)
-        if len(self.buffer[0]) < record.bytes:
-            self.buffer[0] = bytearray(record.bytes)
-        data, end, digest = memoryview(self.buffer[0])[: record.bytes], 0, hashlib.sha256()
+        size, digest = 0, hashlib.sha256()
         try:
             for piece in stream(self.store, self.bucket, key):
-                if end + len(piece) > record.bytes:
+                size += len(piece)
+                if size > record.bytes:
                     break
-                data[end : end + len(piece)] = piece
                 digest.update(piece)
-                end += len(piece)
+                yield piece
         except StoreNotFoundError:
             raise DamagedError(f"{key} is missing from the store, though it was recorded") from None
-        if end != record.bytes or digest.hexdigest() != record.sha256:
+        if size != record.bytes or digest.hexdigest() != record.sha256:
             raise DamagedError(
                 f"{key} is not what its record says: its bytes changed since they were recorded"
             )
-        return data
 
     def manifest(self, prefix: str) -> tuple[Manifest, str] | None:
         """The manifest and the digest of its bytes, with its chain checked; None where there is none."""

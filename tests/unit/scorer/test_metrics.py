@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from alcove_scorer.errors import InputError
-from alcove_scorer.metrics import BalancedAccuracy, Metric, NormalizedAUC, metric
+from alcove_scorer.metrics import BalancedAccuracy, Metric, NormalizedAUC, metric, tally
 
 from .strategies import solved
 
@@ -44,6 +44,18 @@ def test_order_of_examples_and_labels_changes_nothing(
     rows, columns = rng.permutation(len(solution)), rng.permutation(solution.shape[1])
     shuffled = which.score(solution[rows][:, columns], prediction[rows][:, columns])
     assert shuffled == pytest.approx(which.score(solution, prediction), abs=1e-12)
+
+
+@pytest.mark.parametrize("which", METRICS, ids=lambda m: m.name)
+@given(pair=solved(), cuts=st.lists(st.integers(0, 40), max_size=5))
+def test_blocks_of_rows_score_as_the_whole(
+    which: Metric, pair: tuple[np.ndarray, np.ndarray], cuts: list[int]
+) -> None:
+    solution, prediction = pair
+    by_block = tally(which, solution)
+    for block in np.split(prediction, sorted(min(cut, len(prediction)) for cut in cuts)):
+        by_block.add(block)
+    assert by_block.score() == which.score(solution, prediction)
 
 
 @pytest.mark.parametrize("which", METRICS, ids=lambda m: m.name)

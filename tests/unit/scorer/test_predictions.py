@@ -10,9 +10,33 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from alcove_scorer.errors import InputError, PredictionError
-from alcove_scorer.predictions import Kind, parse_prediction, parse_solution
+from alcove_scorer.predictions import Kind, parse_solution, read_prediction
 
 from .strategies import solved
+
+PIECE = 7
+"""No number of bytes that anything in these files is a multiple of."""
+
+
+def parse_prediction(data: bytes, kind: Kind, n_test: int, n_labels: int) -> np.ndarray:
+    """The whole prediction, read in small pieces and at once alike."""
+    found: list[np.ndarray | PredictionError] = []
+    for step in (PIECE, 1 << 20):
+        pieces = [bytes(data[i : i + step]) for i in range(0, len(data), step)]
+        try:
+            blocks = list(read_prediction(pieces, len(data), kind, n_test, n_labels))
+            found.append(np.concatenate(blocks))
+            assert all(block.shape[1] == n_labels for block in blocks)
+        except PredictionError as error:
+            found.append(error)
+    small, large = found
+    if isinstance(large, PredictionError):
+        assert isinstance(small, PredictionError)
+        raise large
+    assert isinstance(small, np.ndarray)
+    assert small.dtype == large.dtype
+    assert np.array_equal(small, large)
+    return large
 
 
 def npy(array: Any, **kwargs: Any) -> bytes:
@@ -77,9 +101,11 @@ OBJECT = npy(np.array([[None, 1], [2, 3]], dtype=object), allow_pickle=True)
         (b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535, "npy", "not a readable .npy"),
         (b"\x93NUMPY\x01\x00\x00\x08" + b"-" * 2047 + b"1", "npy", "not a readable .npy"),
         (b"\x93NUMPY\x09\x00", "npy", "not a readable .npy"),
-        (b"1 2\n3\n", "text", "columns changed"),
-        (b"1 2 3\n4 5 6\n", "text", "2 rows, the first of 3 numbers: expected 2 rows of 2"),
-        (b"1 2\n", "text", "1 rows"),
+        (b"1 2\n3\n", "text", "line 2 has 1 numbers: expected 2"),
+        (b"1 2\n\n3 4 5\n", "text", "line 3 has 3 numbers: expected 2"),
+        (b"1 2 3\n4 5 6\n", "text", "line 1 has 3 numbers: expected 2"),
+        (b"1 2\n3 4\n5 6\n", "text", "more than 2 rows: expected 2 rows of 2 numbers"),
+        (b"1 2\n", "text", "1 rows: expected 2 rows of 2"),
         (b"", "text", "0 rows"),
         (b"1 2\n3 nan\n", "text", "line 2: 'nan' is not a finite number"),
         (b"1 2\n3 1e999\n", "text", "row 2, column 2 is inf"),
@@ -114,7 +140,7 @@ def test_any_damage_to_a_header_is_read_or_refused(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 4))):
         file[data.draw(st.integers(0, 127))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(PredictionError):
-        assert parse_prediction(file, "npy", 2, 2).shape == (2, 2)
+        assert parse_prediction(bytes(file), "npy", 2, 2).shape == (2, 2)
 
 
 @given(solved(), st.sampled_from([b"\n", b"\r\n"]), st.booleans())
@@ -133,9 +159,10 @@ def test_solutions_as_text_and_npy(
         (b"0 1\n1 2\n", "sol: row 2, column 2 is 2"),
         (b"0 1\n1 0.5\n", "sol: row 2, column 2 is 0.5"),
         (b"0 1\n1 x\n", "sol: line 2: 'x'"),
-        (b"0 1\n1\n", "sol: .*columns changed"),
+        (b"0 1\n1\n", "sol: line 2 has 1 numbers: expected 2"),
         (b"", "sol: "),
         (npy(np.zeros((0, 3))), "at least one example"),
+        (npy(np.zeros((2, 3))).replace(b"(2, 3)", b"(-2,-3)"), "shape -2 × -3: expected"),
         (npy(np.zeros(3)), "shape 3: expected examples × labels"),
         (npy(np.array([[0, np.nan]])), "row 1, column 2 is nan"),
     ],
