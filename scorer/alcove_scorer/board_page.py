@@ -4,30 +4,50 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
+from markupsafe import Markup
 
+from alcove_crds.documents import BoardHistory, PastRanks
 from alcove_scorer.board import Board, Row, missing_cause, order_text, shown_alc
-from alcove_scorer.curves import Point, Rules, alc
-from alcove_scorer.pictures import Line, critical_difference_svg, ranks_svg, teams_svg
+from alcove_scorer.board_pictures import (
+    budget_ranks_svg,
+    critical_difference_svg,
+    history_svg,
+    intervals_svg,
+)
+from alcove_scorer.curves import Rules
+from alcove_scorer.history import ranks_then
+from alcove_scorer.others import shown_points
+from alcove_scorer.pages import number, page
+from alcove_scorer.pictures import Line, teams_svg
 from alcove_scorer.ranks import dataset_ranks
-from alcove_scorer.report import data_uri, environment, number
+from alcove_scorer.svg import SERIES, inline
 
 MOMENTS = 48
-"""Moments at which ranks over time are computed, evenly along the time axis."""
-MAX_DIAGRAM = 30
-"""Teams in the critical-difference diagram; with more its labels cannot be read."""
-MAX_LINES = 100
-"""Teams that are drawn in the other pictures, best first."""
+"""Moments at which ranks over the budget are computed, evenly along the time axis."""
+MAX_NAMED = 30
+"""Teams in pictures that name them; with more the labels could not be read."""
+MAX_LINES = 50
+"""Teams in the other pictures."""
 
 
-def board_html(board: Board, updated_at: datetime) -> str:
+@dataclass(frozen=True)
+class Picture:
+    title: str
+    svg: Markup
+    caption: str
+    wide: bool = False
+
+
+def board_html(board: Board, updated_at: datetime, history: BoardHistory | None = None) -> str:
     request = board.request
     order, value_name = order_text(request.method)
-    return environment().get_template("leaderboard.html").render(
+    return page(
+        "leaderboard.html",
         competition=request.competition,
         phase=request.phase,
         method=request.method,
@@ -38,9 +58,13 @@ def board_html(board: Board, updated_at: datetime) -> str:
         datasets=request.datasets,
         problems=board.problems,
         rows=[_row(row, board) for row in board.rows],
+        coloured=[row.submission.team for row in board.rows[: len(SERIES)]],
+        lines=min(len(board.rows), MAX_LINES),
         statistics=statistics(board),
-        pictures=[(title, data_uri(svg), alt) for title, svg, alt in _pictures(board)],
-    )  # fmt: skip
+        sure=_sureness(board),
+        course=_course(board, updated_at, history or BoardHistory()),
+        curves=_curves(board),
+    )
 
 
 def _row(row: Row, board: Board) -> dict[str, object]:
@@ -49,10 +73,12 @@ def _row(row: Row, board: Board) -> dict[str, object]:
     for alias in board.request.datasets:
         score = shown_alc(row, alias, decimals)
         shown = "" if score is None else number(score, decimals)
-        cells.append((shown, f"{row.ranks[alias]:g}", missing_cause(row, alias)))
+        kind = "x" if score is None else "neg" if (row.runs[alias].alc or 0) < 0 else ""
+        cells.append((shown, f"{row.ranks[alias]:g}", kind, missing_cause(row, alias)))
+    low, high = row.interval
     return {
         "rank": row.rank,
-        "interval": "{:g}–{:g}".format(*row.interval),
+        "interval": f"{low:g}" if low == high else f"{low:g}–{high:g}",
         "team": row.submission.team,
         "submission": row.submission.submission,
         "value": number(row.value, 2),
@@ -70,43 +96,82 @@ def statistics(board: Board) -> str:
         "differ more than chance would make them" if test.f_p < 0.05 else "may well differ by chance alone"
     )
     return (
-        f"Over these datasets the teams {verdict}: Friedman χ² = {test.chi2:.2f} (p = {test.p:.3g}), "
-        f"Iman–Davenport F = {f} (p = {test.f_p:.3g}). The datasets' rankings agree with W = {w:.2f} "
+        f"Over these datasets the teams {verdict}: Friedman χ² = {test.chi2:.2f} (p {_p(test.p)}), "
+        f"Iman–Davenport F = {f} (p {_p(test.f_p)}). The datasets' rankings agree with W = {w:.2f} "
         f"(Kendall; 1 is agreement). Mean ranks closer than {cd:.2f} cannot be told apart (Nemenyi, α = 0.05)."
     )
 
 
-def _pictures(board: Board) -> list[tuple[str, bytes, str]]:
-    settings, found = board.rules, []
-    if settings is None:
+def _p(value: float) -> str:
+    return "< 0.0001" if value < 0.0001 else f"= {value:.2g}"
+
+
+def _leading(drawn: int, rows: Sequence[Row]) -> str:
+    return f" The leading {drawn} of {len(rows)} teams are drawn." if drawn < len(rows) else ""
+
+
+def _sureness(board: Board) -> list[Picture]:
+    rows = board.rows
+    if len(rows) < 2:
         return []
-    by_mean = sorted(board.rows, key=lambda row: row.mean_rank)
-    if 2 <= len(by_mean) <= MAX_DIAGRAM and board.cd is not None:
+    drawn = rows[:MAX_NAMED]
+    svg = intervals_svg(
+        [row.submission.team for row in drawn], [row.rank for row in drawn], [row.interval for row in drawn]
+    )
+    caption = "Dot: the rank. Bar: where it falls in 95 % of bootstrap samples of the datasets."
+    found = [_picture("Rank intervals", svg, caption + _leading(len(drawn), rows))]
+    if board.cd is not None:
+        by_mean = sorted(rows, key=lambda row: row.mean_rank)[:MAX_NAMED]
         names, means = [row.submission.team for row in by_mean], [row.mean_rank for row in by_mean]
-        svg = critical_difference_svg(names, means, board.cd)
-        alt = "Teams along the axis of mean ranks; a bar joins those that cannot be told apart"
-        found.append(("Critical difference", svg, alt))
-    drawn = board.rows[:MAX_LINES]
-    if len(drawn) >= 2:
-        svg = ranks_svg(
-            [row.submission.team for row in drawn],
-            moments(settings),
-            ranks_over_time(drawn, board.request.datasets, settings),
-            settings,
+        svg = critical_difference_svg(names, means, board.cd, len(rows))
+        caption = "Teams at their mean ranks; a bar joins those that these datasets cannot tell apart."
+        caption += _leading(len(by_mean), rows).replace(
+            "drawn.", f"drawn; the difference is for all {len(rows)}."
         )
-        found.append(("Ranks over time", svg, "Mean rank of each team, had the budget ended earlier"))
-    for alias in board.request.datasets:
-        lines = [Line(row.submission.team, rounded(row, alias, board.request.decimals)) for row in drawn]
-        if any(line.points for line in lines):
-            svg = teams_svg(lines, settings)
-            found.append((alias, svg, f"Learning curves of the teams on {alias}"))
+        found.append(_picture("Critical difference", svg, caption, wide=True))
     return found
 
 
-def rounded(row: Row, alias: str, decimals: int) -> tuple[Point, ...]:
-    run = row.runs.get(alias)
-    points = () if run is None or run.alc is None else run.points
-    return tuple(Point(i, point.t, round(point.score, decimals)) for i, point in enumerate(points))
+def _course(board: Board, now: datetime, history: BoardHistory) -> list[Picture]:
+    """How the ranks came about: from board to board, and as the budget passes."""
+    rows, settings, found = board.rows, board.rules, list[Picture]()
+    drawn = rows[:MAX_LINES]
+    if len(drawn) < 2 or settings is None:
+        return []
+    teams = tuple(row.submission.team for row in drawn)
+    boards = (*history.boards, PastRanks(generation=board.request.generation, at=now, teams=teams))
+    moments_of_boards = [past.at for past in boards]
+    if moments_of_boards[0] < moments_of_boards[-1]:
+        svg = history_svg(ranks_then(BoardHistory(boards=boards), teams), moments_of_boards)
+        caption = "Rank of each team on this board and on those before it."
+        found.append(_picture("Ranks over time", svg, caption + _leading(len(drawn), rows)))
+    over = ranks_over_budget(rows, board.request.datasets, settings)[: len(drawn)]
+    caption = "Mean rank of each team, had every run ended at that moment."
+    svg = budget_ranks_svg(over, moments(settings), settings)
+    found.append(_picture("Ranks as the budget passes", svg, caption + _leading(len(drawn), rows)))
+    return found
+
+
+def _curves(board: Board) -> list[Picture]:
+    settings, decimals, found = board.rules, board.request.decimals, list[Picture]()
+    if settings is None:
+        return []
+    drawn = board.rows[:MAX_LINES]
+    for i, alias in enumerate(board.request.datasets):
+        lines = [Line(row.submission.team, shown_points(row, alias, board, settings)) for row in drawn]
+        if not any(line.points for line in lines):
+            continue
+        leading = ((row.submission.team, shown_alc(row, alias, decimals)) for row in drawn[: len(SERIES)])
+        said = "; ".join(f"{team}: {number(area, decimals)}" for team, area in leading)
+        svg = teams_svg(alias, lines, settings)
+        described = inline(svg, f"c{i}", f"Learning curves on {alias}", f"ALC of the leading teams. {said}")
+        found.append(Picture("", described, ""))
+    return found
+
+
+def _picture(title: str, svg: bytes, caption: str, *, wide: bool = False) -> Picture:
+    name = "".join(word[0] for word in title.lower().split())
+    return Picture(title, inline(svg, name, title, caption), caption, wide)
 
 
 def moments(rules: Rules) -> list[float]:
@@ -115,21 +180,29 @@ def moments(rules: Rules) -> list[float]:
     return [rules.t0 * math.expm1(span * i / MOMENTS) for i in range(1, MOMENTS)] + [rules.budget]
 
 
-def ranks_over_time(rows: Sequence[Row], datasets: Sequence[str], rules: Rules) -> npt.NDArray[np.float64]:
+def ranks_over_budget(rows: Sequence[Row], datasets: Sequence[str], rules: Rules) -> npt.NDArray[np.float64]:
     """Mean ranks (teams × moments), had every run ended at that moment: by the area up to there.
 
     A team without a prediction yet ranks last, as a run without one does.
     """
-    columns = []
-    for moment in moments(rules):
-        areas = np.array([[_area(row, alias, moment, rules) for alias in datasets] for row in rows])
-        columns.append(dataset_ranks(areas).mean(axis=1))
-    return np.column_stack(columns)
+    times = np.log1p(np.array(moments(rules)) / rules.t0)
+    areas = np.array([[_areas(row, alias, times, rules) for alias in datasets] for row in rows])
+    return np.column_stack([dataset_ranks(areas[:, :, i]).mean(axis=1) for i in range(len(times))])
 
 
-def _area(row: Row, alias: str, moment: float, rules: Rules) -> float:
+def _areas(row: Row, alias: str, times: npt.NDArray[np.float64], rules: Rules) -> npt.NDArray[np.float64]:
+    """Area under the curve up to each of ``times``, the last value held; NaN before the first prediction.
+
+    ``times`` are ln(1 + t/t0): what they are divided by to make an axis from 0 to 1 is the same for all teams.
+    """
     run = row.runs.get(alias)
-    if run is None or run.alc is None:
-        return math.nan
-    points = [Point(i, p.t, p.score) for i, p in enumerate(run.points) if p.t <= moment]
-    return alc(points, replace(rules, budget=moment)) if points else math.nan
+    if run is None or run.alc is None or not run.points:
+        return np.full(len(times), np.nan)
+    at = np.log1p(np.array([0.0, *(point.t for point in run.points)]) / rules.t0)
+    scores = np.array([rules.metric.chance, *(point.score for point in run.points)])
+    heights = scores[:-1] if rules.curve == "step" else (scores[:-1] + scores[1:]) / 2
+    before = np.concatenate(([0.0], np.cumsum(np.diff(at) * heights)))
+    last = np.searchsorted(at, times * (1 + 1e-12), side="right") - 1
+    areas: npt.NDArray[np.float64] = before[last] + (times - at[last]) * scores[last]
+    areas[last == 0] = np.nan
+    return areas

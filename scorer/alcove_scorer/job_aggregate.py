@@ -16,6 +16,8 @@ from alcove_datasets.store import connect, get_bytes, put_bytes, put_json
 from alcove_scorer import jobs
 from alcove_scorer.board import Board, as_document, as_status, make_board
 from alcove_scorer.errors import DamagedError, StoreAwayError
+from alcove_scorer.history import carried_on, read_history
+from alcove_scorer.others import board_curves
 
 GROUP, VERSION, PLURAL = "alcove.dev", "v1alpha1", "leaderboards"
 CONFLICTS = 20
@@ -61,7 +63,10 @@ def publish(board: Board, store: Minio, bucket: str, now: datetime) -> None:
     request = board.request
     where = (request.competition_namespace, request.competition, request.phase)
     put_json(store, bucket, keys.board(*where, "table.json"), as_document(board, now))
-    put_bytes(store, bucket, keys.board(*where, "leaderboard.html"), board_html(board, now).encode())
+    history = carried_on(read_history(store, bucket, request), board, now)
+    put_bytes(store, bucket, keys.board(*where, "history.json"), history.canonical())
+    put_bytes(store, bucket, keys.board(*where, "curves.json"), board_curves(board, now).canonical())
+    put_bytes(store, bucket, keys.board(*where, "leaderboard.html"), board_html(board, now, history).encode())
 
 
 def leaderboards() -> Any:

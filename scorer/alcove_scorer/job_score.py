@@ -11,13 +11,24 @@ from threading import Thread
 from typing import TypeVar
 
 from alcove_crds import keys
-from alcove_crds.documents import SCORER_VERSION, LiveCurve, LiveRun, ScoreRequest, ScoreResult
+from alcove_crds.documents import (
+    SCORER_VERSION,
+    Feedback,
+    LiveCurve,
+    LiveRun,
+    ScoredRun,
+    ScoreRequest,
+    ScoreResult,
+    Verdict,
+)
 from alcove_datasets.errors import StoreError
 from alcove_datasets.store import connect, put_bytes
 from alcove_scorer import jobs
-from alcove_scorer.curves import Rules, rules
-from alcove_scorer.errors import StoreAwayError
+from alcove_scorer.curves import Point, Rules, rules
+from alcove_scorer.errors import DamagedError, StoreAwayError
+from alcove_scorer.feedback import shown
 from alcove_scorer.follow import RunFollower
+from alcove_scorer.kept import kept_result
 from alcove_scorer.store import Runs
 
 T = TypeVar("T")
@@ -44,27 +55,36 @@ def rules_of(request: ScoreRequest) -> Rules:
 def score(request: ScoreRequest, runs: Runs) -> ScoreResult:
     """Follows every dataset until its verdict is there, then writes result, pictures and report.
 
+    Where the store holds the result already, for the same request and the same records, that is what is shown.
+
     Raises DamagedError where an input is missing or not what its digest names, StoreAwayError after
     ``PATIENCE_SECONDS`` without the store.
     """
     settings = rules_of(request)
-    solutions = _patiently(lambda: [runs.solution(dataset) for dataset in request.datasets])
+    # Matplotlib takes a second to load: meanwhile, so that nobody waits for it at the end.
+    Thread(target=import_module, args=("alcove_scorer.pictures",), daemon=True).start()
+    result = patiently(lambda: kept_result(request, settings, runs)) or follow(request, settings, runs)
+    patiently(lambda: _publish(request, runs, settings, result))
+    return result
+
+
+def follow(request: ScoreRequest, settings: Rules, runs: Runs) -> ScoreResult:
+    """Scores what is there and what comes, until every dataset has its verdict. Raises as :func:`score` does."""
+    solutions = patiently(lambda: [runs.solution(dataset) for dataset in request.datasets])
     followers = [
         RunFollower(runs, request, dataset, settings, solution)
         for dataset, solution in zip(request.datasets, solutions, strict=True)
     ]
     live = LiveWriter(runs, request)
-    # Matplotlib takes a second to load: meanwhile, so that nobody waits for it at the end.
-    Thread(target=import_module, args=("alcove_scorer.pictures",), daemon=True).start()
     while True:
         for follower in followers:
-            _patiently(follower.advance)
+            patiently(follower.advance)
             live.offer(followers)
         if all(follower.result is not None for follower in followers):
             break
         time.sleep(POLL_SECONDS)
     live.offer(followers, last=True)
-    result = ScoreResult(
+    return ScoreResult(
         submission_uid=request.submission_uid,
         scorer_version=SCORER_VERSION,
         scoring_digest=request.scoring_digest(),
@@ -73,8 +93,6 @@ def score(request: ScoreRequest, runs: Runs) -> ScoreResult:
         budget_seconds=request.budget_seconds,
         runs=tuple(follower.result for follower in followers if follower.result is not None),
     )
-    _patiently(lambda: _publish(request, runs, settings, followers, result))
-    return result
 
 
 @dataclass
@@ -99,33 +117,47 @@ class LiveWriter:
             submission_uid=self.request.submission_uid, updated_at=datetime.now(UTC), runs=shown
         ).canonical()
         key = keys.live_curve(self.request.submission_uid)
-        _patiently(lambda: put_bytes(self.runs.store, self.runs.bucket, key, document))
+        patiently(lambda: put_bytes(self.runs.store, self.runs.bucket, key, document))
         self.written, self.at = shown, time.monotonic()
 
 
-def _publish(
-    request: ScoreRequest, runs: Runs, settings: Rules, followers: list[RunFollower], result: ScoreResult
-) -> None:
-    from alcove_scorer.pictures import run_svg
-    from alcove_scorer.report import ReportRun, number, report_html
+def _publish(request: ScoreRequest, runs: Runs, settings: Rules, result: ScoreResult) -> None:
+    from alcove_scorer.others import of_others, read_curves
+    from alcove_scorer.report import ReportRun, report_html, run_picture
 
-    sections = []
-    for follower in followers:
-        assert follower.result is not None
-        alias, decimals = follower.dataset.alias, request.feedback.decimals
-        points = follower.final()
-        area = f"ALC {number(follower.result.alc, decimals)}" if points else "no valid prediction"
-        svg = run_svg(f"{alias}: {area}", points, settings)
+    curves, sections = read_curves(runs.store, runs.bucket, request), []
+    for run in result.runs:
+        alias = run.alias
+        others = of_others(curves, request, alias)
+        section = ReportRun(run, _verdict(runs, alias), final_points(run, settings, request.feedback), others)
+        svg = run_picture(section, settings, request.feedback.decimals)
         put_bytes(runs.store, runs.bucket, keys.score_svg(runs.uid, alias), svg)
-        sections.append(ReportRun(follower.result, follower.verdict, points, svg))
+        sections.append(section)
     page = report_html(request, settings, sections).encode()
     put_bytes(runs.store, runs.bucket, keys.report(runs.uid), page)
-    # The result comes last: where it is, everything is.
+    # The result comes last: what waits for it finds everything.
+    put_result(runs, result)
+
+
+def put_result(runs: Runs, result: ScoreResult) -> None:
     key = keys.score_result(runs.uid, result.scoring_digest)
     put_bytes(runs.store, runs.bucket, key, result.canonical())
 
 
-def _patiently(action: Callable[[], T]) -> T:
+def final_points(run: ScoredRun, settings: Rules, feedback: Feedback) -> tuple[Point, ...]:
+    """The points that the report shows: of the whole test set, rounded and cut as the feedback says."""
+    points = [Point(number, point.t, point.score) for number, point in enumerate(run.points)]
+    return shown(points, settings, feedback.decimals, feedback.max_snapshots).points
+
+
+def _verdict(runs: Runs, alias: str) -> Verdict | None:
+    try:
+        return runs.verdict(alias)
+    except DamagedError:
+        return None
+
+
+def patiently(action: Callable[[], T]) -> T:
     """Does it again while the store is away, every ``POLL_SECONDS``, for ``PATIENCE_SECONDS`` at most."""
     started = time.monotonic()
     while True:

@@ -1,39 +1,27 @@
-"""Learning curves and the critical-difference diagram as SVG. The same input gives the same bytes."""
+"""Pictures of runs as SVG: learning curves on the scheme's time axis, and where the time went."""
 
 from __future__ import annotations
 
-import io
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-import matplotlib as mpl
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+import numpy as np
+from scipy.optimize import isotonic_regression
 
 from alcove_scorer.curves import Point, Rules, axis
+from alcove_scorer.svg import BAD, GRID, INK, MUTED, OTHERS, PAPER, SERIES, canvas, plain, written
 
-BLUE, GREY, INK = "#1f6feb", "#b8bec6", "#24292f"
-COLOURS = ("#1f6feb", "#d1242f", "#1a7f37", "#9a6700", "#8250df")
-STYLE = {
-    "svg.hashsalt": "alcove",
-    "svg.fonttype": "none",
-    "font.family": ["sans-serif"],
-    "font.size": 10,
-    # Names come from participants: a dollar sign in one must not be read as a formula.
-    "text.parse_math": False,
-    "axes.edgecolor": "#57606a",
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": "#57606a",
-    "ytick.color": "#57606a",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
-TICKS = (1, 2, 5, 10, 20, 60, 120, 300, 600, 1200, 3600, 7200, 18000, 36000, 86400)
-"""Seconds that a tick may stand at, beside the go and the budget."""
+WIDTH, HEIGHT = 6.2, 3.3
+"""Inches of a picture that stands beside another on a page, or fills a telephone's."""
+LABEL = 24
+"""Characters of a name in a picture."""
+TICKS = (
+    (1, 10, 60, 600, 3600, 36000),
+    (5, 30, 300, 1800, 7200, 86400),
+    (2, 20, 120, 1200, 18000, 172800),
+)
+"""Seconds that a tick may stand at, beside the go and the budget: the first ones first."""
 
 
 @dataclass(frozen=True)
@@ -45,111 +33,95 @@ class Line:
 
 
 def run_svg(title: str, points: Sequence[Point], rules: Rules, others: Sequence[Line] = ()) -> bytes:
-    """One run's learning curve on the scheme's time axis, its area shaded, others' curves in grey behind it."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 3.4), layout="constrained")
-        axes = figure.add_subplot()
+    """One run's learning curve, the area between it and zero shaded, others' curves in grey behind it."""
+    with canvas(WIDTH, HEIGHT) as (figure, axes):
         for other in others:
-            _draw(axes, other.points, rules, color=GREY, linewidth=1)
-        lows = [p.score for line in (*(other.points for other in others), points) for p in line]
-        _frame(axes, rules, min([0.0, *lows]))
-        xs, ys = _path(points, rules)
-        if points:
-            step: Literal["post"] | None = "post" if rules.curve == "step" else None
-            axes.fill_between(xs, ys, axes.get_ylim()[0], step=step, color=BLUE, alpha=0.15, linewidth=0)
-        _draw(axes, points, rules, color=BLUE, linewidth=1.8)
-        axes.plot(
-            [axis(p.seconds, rules) for p in points],
-            [p.score for p in points],
-            "o",
-            color=BLUE,
-            markersize=4,
+            _draw(axes, other.points, rules, color=OTHERS, linewidth=0.9)
+        scores = [p.score for line in (*(other.points for other in others), points) for p in line]
+        _frame(axes, rules, scores)
+        axes.set_title(plain(title, 80))
+        if not points:
+            said = {"transform": axes.transAxes, "ha": "center", "va": "center", "color": INK, "zorder": 5}
+            room = {"facecolor": PAPER, "edgecolor": GRID, "boxstyle": "round,pad=0.5"}
+            axes.text(0.5, 0.28, "no valid prediction", bbox=room, **said)
+            return written(figure)
+        xs, ys = map(np.array, _corners(points, rules))
+        axes.fill_between(
+            xs, ys, 0, where=ys >= 0, color=SERIES[0], alpha=0.16, linewidth=0, interpolate=True
         )
-        axes.set_title(title, loc="left", fontsize=11)
-        return _svg(figure)
+        axes.fill_between(xs, ys, 0, where=ys <= 0, color=BAD, alpha=0.16, linewidth=0, interpolate=True)
+        _draw(axes, points, rules, color=SERIES[0], linewidth=2)
+        dots = 4.5 if len(points) <= 40 else 2.5
+        at = [axis(p.seconds, rules) for p in points]
+        axes.plot(
+            at, [p.score for p in points], "o", color=SERIES[0], markersize=dots, clip_on=False, zorder=4
+        )
+        return written(figure)
 
 
-def teams_svg(lines: Sequence[Line], rules: Rules) -> bytes:
+def teams_svg(title: str, lines: Sequence[Line], rules: Rules) -> bytes:
     """The curves of all participants on one dataset, in the leaderboard's order, so that a participant's colour is
-    the same in all pictures: the leading five in colour, the others in grey. Without a point there is no line.
+    the same in all pictures: the leading five in colour with their rank at the end, the others in grey. Without a
+    point there is no line.
     """
-    coloured = [pair for pair in zip(lines, COLOURS, strict=False) if pair[0].points]
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 3.4), layout="constrained")
-        axes = figure.add_subplot()
-        for line in lines[len(COLOURS) :]:
+    with canvas(WIDTH, HEIGHT) as (figure, axes):
+        for line in lines[len(SERIES) :]:
             if line.points:
-                _draw(axes, line.points, rules, color=GREY, linewidth=1)
-        for line, colour in reversed(coloured):
-            _draw(axes, line.points, rules, color=colour, linewidth=1.8, label=_short(line.name))
-        _frame(axes, rules, min([0.0, *(p.score for line in lines for p in line.points)]))
-        _legend(axes)
-        return _svg(figure)
+                _draw(axes, line.points, rules, color=OTHERS, linewidth=0.9)
+        leading = [pair for pair in enumerate(zip(lines, SERIES, strict=False), 1) if pair[1][0].points]
+        for _, (line, colour) in reversed(leading):
+            _draw(axes, line.points, rules, color=colour, linewidth=1.8)
+        _frame(axes, rules, [p.score for line in lines for p in line.points])
+        ends = [(line.points[-1].score, str(place), colour) for place, (line, colour) in leading]
+        name_ends(axes, 1.0, ends)
+        axes.set_title(plain(title, 80))
+        return written(figure)
 
 
-def ranks_svg(names: Sequence[str], moments: Sequence[float], ranks: Any, rules: Rules) -> bytes:
-    """Mean rank of each participant (participants × moments, best first) by how much of the budget has gone."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 3.4), layout="constrained")
-        axes = figure.add_subplot()
-        xs = [axis(moment, rules) for moment in moments]
-        for row in ranks[len(COLOURS) :]:
-            axes.plot(xs, row, color=GREY, linewidth=1)
-        for name, row, colour in reversed(list(zip(names, ranks, COLOURS, strict=False))):
-            axes.plot(xs, row, color=colour, linewidth=1.8, label=_short(name))
-        _time_axis(axes, rules)
-        axes.set_ylim(len(names) + 0.4, 0.6)
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_ylabel("mean rank if it ended here")
-        _legend(axes)
-        return _svg(figure)
+def name_ends(axes: Any, x: float, ends: Sequence[tuple[float, str, str]]) -> None:
+    """Writes (value, label, colour) at the right ends of lines, apart from each other."""
+    low, high = sorted(axes.get_ylim())
+    ordered = sorted(ends)
+    if not ordered:
+        return
+    steps = (high - low) * 0.06 * np.arange(len(ordered))
+    # As near to their lines as their order and a distance from each other allow, and inside the axes.
+    places = isotonic_regression([value for value, *_ in ordered] - steps).x + steps
+    places = np.minimum(np.maximum(places, low + steps), high - steps[::-1])
+    for place, (_, label, colour) in zip(places, ordered, strict=True):
+        axes.annotate(
+            label, (x, place), (5, 0), textcoords="offset points", va="center", color=colour, weight="bold",
+            annotation_clip=False,
+        )  # fmt: skip
 
 
-def critical_difference_svg(names: Sequence[str], mean_ranks: Sequence[float], cd: float) -> bytes:
-    """Demšar's diagram: participants along the axis of mean ranks; a bar joins those that differ by less than ``cd``.
-
-    Both sequences are best first.
-    """
-    with mpl.rc_context(STYLE):
-        k = len(names)
-        half = math.ceil(k / 2)
-        bars = groups(mean_ranks, cd)
-        top = 0.9 + 0.28 * len(bars)
-        height = top + 0.42 * half
-        figure = Figure(figsize=(7.2, 0.5 + 0.62 * height), layout="constrained")
-        axes = figure.add_subplot()
-        axes.axis("off")
-        margin = max(1.0, 0.45 * k)
-        axes.set_xlim(1 - margin, k + margin)
-        axes.set_ylim(-height, 1.6)
-        axes.plot([1, k], [0, 0], color=INK, linewidth=1)
-        for tick in range(1, k + 1, max(1, k // 10)):
-            axes.plot([tick, tick], [0, 0.15], color=INK, linewidth=1)
-            axes.text(tick, 0.25, str(tick), ha="center", va="bottom", fontsize=9)
-        axes.plot([1, 1 + cd], [1.1, 1.1], color=INK, linewidth=2)
-        axes.text(1 + cd / 2, 1.18, f"critical difference {cd:.2f}", ha="center", va="bottom", fontsize=9)
-        for i, (name, mean) in enumerate(zip(names, mean_ranks, strict=True)):
-            left = i < half
-            level = -top - 0.42 * (i if left else k - 1 - i)
-            end = 1 - 0.1 if left else k + 0.1
-            axes.plot([mean, mean, end], [0, level, level], color="#57606a", linewidth=0.9)
-            label = f"{_short(name)}  {mean:.2f}" if left else f"{mean:.2f}  {_short(name)}"
-            axes.text(end, level, f" {label} ", ha="right" if left else "left", va="center", fontsize=9)
-        for i, (first, last) in enumerate(bars):
-            level = -0.35 - 0.28 * i
-            ends = [mean_ranks[first] - 0.04, mean_ranks[last] + 0.04]
-            axes.plot(ends, [level, level], color=BLUE, linewidth=3.5, solid_capstyle="butt")
-        return _svg(figure)
+def time_svg(runs: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> bytes:
+    """Where the time went: a bar a run of (name, its phases with their seconds), in colours by the phases' names."""
+    with canvas(2 * WIDTH, 0.62 + 0.34 * len(runs)) as (figure, axes):
+        for level, (_, spent) in enumerate(runs):
+            start = 0.0
+            for phase, seconds in spent:
+                axes.barh(level, seconds, 0.62, start, color=PHASES[phase], edgecolor=PAPER, linewidth=0.5)
+                start += seconds
+        axes.set_yticks(range(len(runs)), [plain(name, LABEL) for name, _ in runs], color=INK)
+        axes.set_ylim(len(runs) - 0.45, -0.55)
+        axes.grid(visible=False, axis="y")
+        longest = max((sum(seconds for _, seconds in spent) for _, spent in runs), default=0.0) or 1.0
+        ticks = _even_ticks(longest)
+        axes.set_xlim(0, max(longest, ticks[-1]))
+        axes.set_xticks(ticks, [span(tick) for tick in ticks])
+        axes.spines["left"].set_visible(False)
+        return written(figure)
 
 
-def groups(mean_ranks: Sequence[float], cd: float) -> list[tuple[int, int]]:
-    """Longest spans (first, last) of at least two participants, best first, that differ by at most ``cd``."""
-    found: list[tuple[int, int]] = []
-    for first in range(len(mean_ranks)):
-        last = max(i for i in range(first, len(mean_ranks)) if mean_ranks[i] - mean_ranks[first] <= cd)
-        if last > first and (not found or last > found[-1][1]):
-            found.append((first, last))
-    return found
+PHASES = {"Queue": OTHERS, "Pull": SERIES[4], "Stage": SERIES[3], "Start": SERIES[1], "Run": SERIES[0]}
+
+
+def _even_ticks(longest: float) -> list[float]:
+    steps = [n * unit for unit, ns in ((0.1, (1, 2, 5)), (1, (1, 2, 5, 10, 20, 30)), (60, (1, 2, 5, 10, 20, 30)),
+             (3600, (1, 2, 4, 8, 12, 24, 48, 96, 192))) for n in ns]  # fmt: skip
+    step = next((step for step in steps if longest / step <= 8), longest / 8)
+    return [i * step for i in range(int(longest / step + 1e-9) + 1)]
 
 
 def _path(points: Sequence[Point], rules: Rules) -> tuple[list[float], list[float]]:
@@ -159,48 +131,66 @@ def _path(points: Sequence[Point], rules: Rules) -> tuple[list[float], list[floa
     return xs, ys
 
 
-def _draw(axes: Any, points: Sequence[Point], rules: Rules, **style: Any) -> None:
+def _corners(points: Sequence[Point], rules: Rules) -> tuple[list[float], list[float]]:
+    """The drawn line's own corners, those of steps too."""
     xs, ys = _path(points, rules)
-    axes.plot(xs, ys, drawstyle="steps-post" if rules.curve == "step" else "default", **style)
+    if rules.curve == "step":
+        return [x for x in xs for _ in range(2)][1:], [y for y in ys for _ in range(2)][:-1]
+    return xs, ys
 
 
-def _frame(axes: Any, rules: Rules, low: float) -> None:
-    axes.set_ylim(low, rules.metric.best)
-    _time_axis(axes, rules)
-    axes.axhline(rules.metric.chance, color="#8c959f", linewidth=0.8, linestyle=(0, (4, 3)))
-    axes.set_ylabel(rules.metric.name.replace("_", " "))
+def _draw(axes: Any, points: Sequence[Point], rules: Rules, **style: Any) -> None:
+    axes.plot(*_corners(points, rules), **style)
 
 
-def _time_axis(axes: Any, rules: Rules) -> None:
-    placed = [0.0]
-    for tick in TICKS:
-        # Ticks keep apart on the logarithmic axis, or their labels run into each other.
-        if axis(tick, rules) - axis(placed[-1], rules) > 0.07 and axis(tick, rules) < 0.93:
-            placed.append(float(tick))
-    placed.append(rules.budget)
+def _frame(axes: Any, rules: Rules, scores: Sequence[float]) -> None:
+    chance, best = rules.metric.chance, rules.metric.best
+    low = min([0.0, chance, *scores])
+    room = 0.03 * (best - low)
+    axes.set_ylim(low - room * (low < 0), best + room)
+    time_axis(axes, rules)
+    axes.axhline(chance, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+    if low < 0:
+        axes.axhline(0, color=MUTED, linewidth=0.8)
+    if chance > low or low < 0:
+        axes.annotate(
+            "chance", (1, chance), (-3, -3), textcoords="offset points", ha="right", va="top", fontsize=9,
+            color=MUTED,
+        )  # fmt: skip
+    axes.set_ylabel(metric_name(rules))
+
+
+def metric_name(rules: Rules) -> str:
+    name = rules.metric.name
+    return name.upper() if name == "nauc" else name.replace("_", " ")
+
+
+def time_axis(axes: Any, rules: Rules) -> None:
+    placed = time_ticks(rules)
     axes.set_xlim(0, 1)
-    axes.set_xticks([axis(t, rules) for t in placed], [_duration(t) for t in placed])
-    axes.set_xlabel("time since the go, logarithmic")
+    axes.set_xticks([axis(t, rules) for t in placed], [span(t) for t in placed])
+    axes.set_xlabel("time since the go (logarithmic)")
 
 
-def _duration(seconds: float) -> str:
-    if seconds >= 3600:
-        return f"{seconds / 3600:.3g} h"
-    return f"{seconds / 60:.3g} min" if seconds >= 120 else f"{seconds:.3g} s"
+def time_ticks(rules: Rules) -> list[float]:
+    """Seconds in human numbers: the go, the budget, and what has room between them."""
+    placed = [0.0, rules.budget]
+    for tier in TICKS:
+        for tick in tier:
+            if tick < rules.budget and all(_apart(tick, other, rules) for other in placed):
+                placed.append(float(tick))
+    return sorted(placed)
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 24 else f"{name[:23]}…"
+def _apart(one: float, other: float, rules: Rules) -> bool:
+    """Whether their labels do not touch on an axis some 65 characters long."""
+    room = (len(span(one)) + len(span(other))) / 2 + 1.5
+    return abs(axis(one, rules) - axis(other, rules)) >= room / 65
 
 
-def _legend(axes: Any) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    if handles:
-        axes.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-
-
-def _svg(figure: Figure) -> bytes:
-    FigureCanvasSVG(figure)
-    file = io.BytesIO()
-    figure.savefig(file, format="svg", metadata={"Date": None})
-    return file.getvalue()
+def span(seconds: float) -> str:
+    """A time as people say it: 0, 0.5 s, 90 s, 20 min, 3.5 h, 2 d."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size and (seconds % size == 0 or seconds >= 2 * size):
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s" if seconds else "0"

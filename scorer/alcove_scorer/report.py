@@ -1,94 +1,130 @@
-"""A submission's ``report.html``: one file, no network, everything that anyone wrote escaped."""
+"""A submission's ``report.html``."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
-
-import jinja2
 
 from alcove_crds.documents import ScoredRun, ScoreRequest, Verdict
 from alcove_scorer.curves import Point, Rules
+from alcove_scorer.pages import number, page
+from alcove_scorer.pictures import Line, metric_name, run_svg, time_svg
+from alcove_scorer.svg import inline
 
 MAX_REFUSED = 100
 """Refusals of a run that are listed; a participant can cause a thousand."""
+NO_PREDICTIONS = "NoPredictions"
 
 
 @dataclass(frozen=True)
 class ReportRun:
+    """``points`` are those that the phase's feedback lets people see, ``others`` those of other teams."""
+
     result: ScoredRun
     verdict: Verdict | None
     points: Sequence[Point]
-    svg: bytes
+    others: Sequence[Sequence[Point]] = ()
+
+
+def run_picture(run: ReportRun, rules: Rules, decimals: int) -> bytes:
+    """The run's learning curve as a file of its own."""
+    alc = run.result.alc
+    area = f"ALC {number(alc, decimals)}" if alc is not None else "no score"
+    others = [Line("", tuple(points)) for points in run.others]
+    return run_svg(f"{run.result.alias} · {area}", run.points, rules, others)
 
 
 def report_html(request: ScoreRequest, rules: Rules, runs: Sequence[ReportRun]) -> str:
-    """Says no more than the phase's feedback lets people see: a run's ``points`` are those that may be shown."""
-    return environment().get_template("report.html").render(
+    """Says no more than the phase's feedback lets people see."""
+    spent = [(run, phases(run.verdict)) for run in runs if run.verdict]
+    return page(
+        "report.html",
         submission=request.submission,
         team=request.namespace,
         competition=request.competition,
         phase=request.phase,
         budget=request.budget_seconds,
         rules=rules,
+        metric=metric_name(rules),
         most=request.feedback.max_snapshots,
-        runs=[_section(run, request.feedback.decimals) for run in runs],
-    )  # fmt: skip
+        runs=[_section(i, run, rules, request.feedback.decimals) for i, run in enumerate(runs)],
+        time=_time([(run, times) for run, times in spent if times]),
+    )
 
 
-def _section(run: ReportRun, decimals: int) -> dict[str, object]:
+def _section(i: int, run: ReportRun, rules: Rules, decimals: int) -> dict[str, object]:
     result, points = run.result, run.points
+    alc, final = number(result.alc, decimals), number(result.final_score, decimals)
+    said = f"{len(points)} points, ALC {alc}" if points else "No valid prediction."
+    title = f"Learning curve of {result.alias}"
     return {
         "alias": result.alias,
-        "alc": number(result.alc, decimals),
-        "final": number(result.final_score, decimals),
+        "alc": alc,
+        "negative": (result.alc or 0) < 0,
+        "final": final,
         "snapshots": result.snapshots,
+        "state": state(run),
         "cause": result.cause,
+        "message": result.message or (run.verdict.message if run.verdict else ""),
         "attempt": result.attempt,
-        "picture": data_uri(run.svg),
-        "phases": phases(run.verdict) if run.verdict else [],
-        "points": [(f"{p.seconds:.3f}", number(p.score, decimals)) for p in points],
+        "picture": inline(run_picture(run, rules, decimals), f"r{i}", title, said),
+        "others": len(run.others),
+        "points": [(f"{p.seconds:.2f}", number(p.score, decimals)) for p in points],
         "held_back": len(result.points) - len(points),
+        "refusals": len(result.refused),
         "refused": result.refused[:MAX_REFUSED],
-        "more_refused": len(result.refused) - len(result.refused[:MAX_REFUSED]),
     }
 
 
+def state(run: ReportRun) -> str:
+    """``good``; ``empty`` where a run that ended well predicted nothing; ``bad`` where it was cut short, or lost."""
+    if run.result.cause == NO_PREDICTIONS:
+        return "empty"
+    return "bad" if run.result.alc is None or (run.verdict and run.verdict.charged_to) else "good"
+
+
+def _time(spent: Sequence[tuple[ReportRun, list[tuple[str, float]]]]) -> dict[str, object] | None:
+    if not spent:
+        return None
+    bars = [(run.result.alias, times) for run, times in spent]
+    described = (
+        "Queue, pull, stage, start and run of each dataset, one bar each; the numbers are in the table."
+    )
+    return {
+        "picture": inline(time_svg(bars), "t", "Where the time went", described),
+        "rows": [
+            (name, [_sum(times, phase) for phase in ("Queue", "Pull", "Stage", "Start", "Run")])
+            for name, times in bars
+        ],
+        "again": any((run.result.attempt or 0) > 1 for run, _ in spent),
+    }
+
+
+def _sum(times: Sequence[tuple[str, float]], phase: str) -> float | None:
+    found = [seconds for name, seconds in times if name == phase]
+    return sum(found) if found else None
+
+
 def phases(verdict: Verdict) -> list[tuple[str, float]]:
-    """Seconds in the queue, of pull, of stage and of the run itself, as far as their ends are known."""
-    times: list[tuple[str, datetime | None]] = [
-        ("", verdict.queued_at),
+    """Seconds of each phase in order, as far as their ends are known; an image of the participant's is pulled after
+    the staging, so Pull comes twice.
+    """
+    ends: list[tuple[str, datetime | None]] = [
         ("Queue", verdict.created_at),
         ("Pull", verdict.pulled_at),
-        ("Stage", verdict.started_at),
+        ("Stage", verdict.staged_at),
+        ("Pull", verdict.launched_at),
+        ("Start", verdict.started_at),
         ("Run", verdict.ended_at),
     ]
-    known = [(name, at) for name, at in times if at is not None]
-    return [(name, (at - before).total_seconds()) for (_, before), (name, at) in pairwise(known)]
-
-
-def number(value: float | None, decimals: int) -> str:
-    return "–" if value is None else f"{value:.{decimals}f}"
-
-
-def data_uri(svg: bytes) -> str:
-    """A picture inside the page. As an image, nothing in it can run, whatever a name smuggled in."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
-
-
-def duration(seconds: float) -> str:
-    if seconds >= 3600:
-        return f"{seconds / 3600:.2f} h"
-    return f"{seconds / 60:.1f} min" if seconds >= 120 else f"{seconds:.1f} s"
-
-
-def environment() -> jinja2.Environment:
-    made = jinja2.Environment(
-        loader=jinja2.PackageLoader("alcove_scorer"), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-    )  # fmt: skip
-    made.filters["duration"] = duration
-    return made
+    found: list[tuple[str, float]] = []
+    before = verdict.queued_at
+    for name, at in ends:
+        if at is None:
+            continue
+        if before is not None:
+            # Some of these times are in whole seconds, rounded down: the next can seem to be earlier.
+            found.append((name, max(0.0, (at - before).total_seconds())))
+        before = max(at, before) if before is not None else at
+    return found

@@ -15,20 +15,24 @@ from alcove_crds import keys
 from alcove_crds.documents import (
     SCORER_VERSION,
     AggregateRequest,
+    BoardCurves,
+    BoardHistory,
     BoardSubmission,
     CurvePoint,
     ScoredRun,
+    ScoreRequest,
     ScoreResult,
     Scoring,
 )
 from tests.cluster import api
 
-from .conftest import Job, Store, eventually
+from .conftest import Job, Recording, Store, eventually, prediction
 
 pytestmark = pytest.mark.integration
 CRD = Path(__file__).parents[3] / "crds" / "leaderboards.yaml"
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 Start = Callable[..., Job]
+Make = Callable[..., ScoreRequest]
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +161,53 @@ def test_a_board_is_ranked_written_and_published(
     page = (store.get(keys.board(*where, "leaderboard.html")) or b"").decode()
     assert "Critical difference" in page
     assert "secret" not in page
+
+
+def test_reports_show_other_teams_of_the_board_in_grey(
+    store: Store, start: Start, kubeconfig: Path, board: tuple[str, Callable[[], Any]], request_for: Make
+) -> None:
+    name, _ = board
+    where = ("default", "hackathon", name)
+
+    def scored(team: str, share: float) -> tuple[BoardSubmission, str]:
+        """A submission of the team's through the score job, and its report."""
+        place = {"namespace": team, "competition_namespace": "default", "phase": name}
+        asked = request_for("d1", "d2").model_copy(update=place)
+        for dataset in asked.datasets:
+            run = Recording(store, asked.submission_uid, dataset.alias)
+            run.snapshot(2, prediction(share))
+            run.seal()
+            run.verdict()
+        assert start("score", asked).wait() == (0, "")
+        counted = BoardSubmission(
+            team=team,
+            submission="first",
+            submission_uid=asked.submission_uid,
+            created_at=NOON,
+            scoring_digest=asked.scoring_digest(),
+        )
+        return counted, (store.get(keys.report(asked.submission_uid)) or b"").decode()
+
+    made = [scored("red", 0.7), scored("blue", 0.8)]
+    assert not [report for _, report in made if "Grey:" in report]
+    entries = [counted for counted, _ in made]
+    environment = {"KUBECONFIG": str(kubeconfig)}
+    assert start("aggregate", aggregation(name, 1, *entries), **environment).wait() == (0, "")
+    curves = BoardCurves.model_validate_json(store.get(keys.board(*where, "curves.json")) or b"")
+    assert [(curve.alias, len(curve.points)) for curve in curves.curves] == [("d1", 1), ("d2", 1)] * 2
+    assert not [team for team in ("red", "blue") if team in curves.canonical().decode()]
+    again, report = scored("red", 0.9)
+    assert report.count("Grey: 1 other team at") == 2
+    assert scored("green", 0.5)[1].count("Grey: 2 other teams at") == 2
+
+    assert start("aggregate", aggregation(name, 2, again, entries[1]), **environment).wait() == (0, "")
+    history = BoardHistory.model_validate_json(store.get(keys.board(*where, "history.json")) or b"")
+    assert [(past.generation, past.teams) for past in history.boards] == [
+        (1, ("blue", "red")),
+        (2, ("red", "blue")),
+    ]
+    page = (store.get(keys.board(*where, "leaderboard.html")) or b"").decode()
+    assert "Ranks over time" in page
 
 
 def test_an_older_board_never_replaces_a_newer(

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from typing import Literal
 
+import numpy as np
 import pytest
 
 from alcove_crds.documents import (
     SCORER_VERSION,
     AggregateRequest,
+    BoardHistory,
     BoardSubmission,
     CurvePoint,
     Feedback,
+    PastRanks,
     Refusal,
+    ScoreDataset,
     ScoredRun,
     ScoreRequest,
     ScoreResult,
@@ -21,9 +28,10 @@ from alcove_crds.documents import (
     Verdict,
 )
 from alcove_scorer.board import Board, as_status, as_text, make_board
-from alcove_scorer.board_page import board_html, moments, ranks_over_time
-from alcove_scorer.curves import Point, rules
-from alcove_scorer.pictures import critical_difference_svg, groups, run_svg
+from alcove_scorer.board_page import board_html, moments, ranks_over_budget
+from alcove_scorer.curves import Point, alc, rules
+from alcove_scorer.history import MAX_BOARDS, carried_on, ranks_then
+from alcove_scorer.others import board_curves, of_others
 from alcove_scorer.report import ReportRun, phases, report_html
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -106,23 +114,19 @@ def report() -> str:
     )
     shown = (Point(0, 2.0, 0.61),)
     run = scored("a", 0.612345, 0.712345)
-    return report_html(request, RULES, [ReportRun(run, None, shown, run_svg(HOSTILE, shown, RULES))])
+    return report_html(request, RULES, [ReportRun(run, None, shown)])
 
 
 @pytest.mark.parametrize("page", ["report", "board"])
 def test_pages_hold_no_tag_and_no_address_of_others(page: str) -> None:
-    text = report() if page == "report" else board_html(board((HOSTILE, (scored("a", 0.7),))), NOON)
+    teams = ((HOSTILE, (scored("a", 0.7),)), ("other", (scored("a", 0.6),)))
+    text = report() if page == "report" else board_html(board(*teams), NOON)
     tags = Tags(text)
-    assert "script" not in tags.found
-    assert all(source.startswith("data:image/svg+xml;base64,") for source in tags.sources)
+    assert not {"script", "img", "iframe", "object"} & tags.found
+    assert tags.sources
+    assert all(source.startswith("#") or source == "data:," for source in tags.sources)
     assert "default-src 'none'" in text
     assert "secret" not in text
-
-
-def test_pictures_hold_no_tag_of_others_and_are_the_same_each_time() -> None:
-    svg = run_svg(HOSTILE, (Point(0, 2.0, 0.6),), RULES)
-    assert b"<script" not in svg
-    assert svg == run_svg(HOSTILE, (Point(0, 2.0, 0.6),), RULES)
 
 
 def test_a_report_shows_rounded_scores_and_only_the_points_that_may_be_shown() -> None:
@@ -147,28 +151,20 @@ def test_phases_of_a_run() -> None:
         started_at=NOON + timedelta(seconds=5),
         ended_at=NOON + timedelta(seconds=35),
     )
-    assert phases(verdict) == [("Queue", 3.0), ("Stage", 2.0), ("Run", 30.0)]
-
-
-@pytest.mark.parametrize(
-    ("ranks", "cd", "expected"),
-    [
-        ([1, 2, 3, 4], 0.5, []),
-        ([1, 2, 3, 4], 1, [(0, 1), (1, 2), (2, 3)]),
-        ([1, 2, 3, 4], 3, [(0, 3)]),
-        ([1, 1, 3, 3.5], 1, [(0, 1), (2, 3)]),
-        ([1, 2, 2.5, 5], 1.5, [(0, 2)]),
-    ],
-)
-def test_groups_that_cannot_be_told_apart(
-    ranks: list[float], cd: float, expected: list[tuple[int, int]]
-) -> None:
-    assert groups(ranks, cd) == expected
-
-
-def test_the_diagram_names_everyone() -> None:
-    svg = critical_difference_svg(["one", "two", "three"], [1.2, 1.8, 3.0], 1.5).decode()
-    assert all(f"{name} " in svg for name in ("one", "two", "three"))
+    assert phases(verdict) == [("Queue", 3.0), ("Start", 2.0), ("Run", 30.0)]
+    cluster = {
+        "pulled_at": NOON + timedelta(seconds=2),  # in whole seconds, so it can be before what it follows
+        "staged_at": NOON + timedelta(seconds=4),
+        "launched_at": NOON + timedelta(seconds=4),
+    }
+    assert phases(verdict.model_copy(update=cluster)) == [
+        ("Queue", 3.0),
+        ("Pull", 0.0),
+        ("Stage", 1.0),
+        ("Pull", 0.0),
+        ("Start", 1.0),
+        ("Run", 30.0),
+    ]
 
 
 def test_ranks_over_time_end_with_the_ranks_and_start_level() -> None:
@@ -176,7 +172,7 @@ def test_ranks_over_time_end_with_the_ranks_and_start_level() -> None:
         ("early", (scored("a", 0.6, 0.6), scored("b", 0.6, 0.6))),
         ("best", (scored("a", 0.5, 0.9), scored("b", 0.5, 0.9))),
     )
-    over_time = ranks_over_time(got.rows, ("a", "b"), RULES)
+    over_time = ranks_over_budget(got.rows, ("a", "b"), RULES)
     names = [row.submission.team for row in got.rows]
     assert names == ["best", "early"]
     assert over_time[:, 0].tolist() == [1.5, 1.5]
@@ -214,3 +210,124 @@ def test_every_method_of_a_competition_makes_a_board(method: str) -> None:
     )
     assert [row.submission.team for row in got.rows] == ["good", "crashed"]
     assert "OutOfMemory" in board_html(got, NOON)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "curve"), [("hackathon", "trapezoid"), ("autodl", "step"), ("hackathon", "step")]
+)
+def test_ranks_over_the_budget_are_those_of_the_areas_up_to_there(
+    scheme: str, curve: Literal["trapezoid", "step"]
+) -> None:
+    settings = rules(30, scheme, curve=curve)
+    draw = np.random.default_rng(7)
+    runs = [scored("a", *draw.random(int(draw.integers(0, 9)))) for _ in range(12)]
+    got = board(*((f"team-{i:02}", (run,)) for i, run in enumerate(runs)))
+    over_time = ranks_over_budget(got.rows, ("a",), settings)
+    for column, moment in enumerate(moments(settings)):
+        areas = []
+        for row in got.rows:
+            points = [Point(i, p.t, p.score) for i, p in enumerate(row.runs["a"].points) if p.t <= moment]
+            areas.append(alc(points, replace(settings, budget=moment)) if points else -math.inf)
+        better = [sum(other > area + 1e-12 for other in areas) for area in areas]
+        level = [sum(abs(other - area) <= 1e-12 or other == area for other in areas) for area in areas]
+        expected = [ahead + (same + 1) / 2 for ahead, same in zip(better, level, strict=True)]
+        assert over_time[:, column].tolist() == expected
+
+
+def past(generation: int, *teams: str) -> PastRanks:
+    return PastRanks(generation=generation, at=NOON + timedelta(hours=generation), teams=teams)
+
+
+def test_history_is_carried_on_where_the_ranks_have_changed() -> None:
+    now = board(("red", (scored("a", 0.9),)), ("blue", (scored("a", 0.8),)), generation=3)
+    same = BoardHistory(boards=(past(1, "blue"), past(2, "red", "blue")))
+    assert carried_on(same, now, NOON) == same
+    other = BoardHistory(boards=(past(1, "blue"), past(2, "blue", "red")))
+    kept = carried_on(other, now, NOON)
+    assert [(p.generation, p.teams) for p in kept.boards] == [
+        (1, ("blue",)),
+        (2, ("blue", "red")),
+        (3, ("red", "blue")),
+    ]
+    ranks = ranks_then(kept, ("red", "blue"))
+    assert ranks[1].tolist() == [1, 1, 2]
+    assert math.isnan(ranks[0, 0])
+    # A board that comes late, or a second time, leaves nothing behind that was not before it.
+    assert carried_on(BoardHistory(boards=(*other.boards, past(9, "red"))), now, NOON) == kept
+
+
+def test_history_is_bounded_and_keeps_its_beginning_and_its_end() -> None:
+    kept = BoardHistory()
+    red, blue = (board((team, (scored("a", 0.9), scored("b", 0.5)))) for team in ("red", "blue"))
+    for generation in range(1, 1000):
+        made = (red, blue)[generation % 2]
+        request = made.request.model_copy(update={"generation": generation})
+        kept = carried_on(kept, replace(made, request=request), NOON)
+        assert len(kept.boards) <= MAX_BOARDS
+    generations = [p.generation for p in kept.boards]
+    assert generations[0] == 1
+    assert generations[-50:] == list(range(950, 1000))
+
+
+def test_a_report_shows_others_on_the_same_terms_and_never_the_teams_own() -> None:
+    points = tuple(0.5 + i / 100 for i in range(28))
+    got = board(
+        ("red", (scored("a", *points),)),
+        ("blue", (scored("a", 0.123456),)),
+        ("none", (scored("b", 0.9),)),
+        max_snapshots=9,
+    )
+    curves = board_curves(got, NOON)
+    assert "red" not in curves.canonical().decode()
+    assert "blue" not in curves.canonical().decode()
+    assert all(len(curve.points) <= 9 for curve in curves.curves)
+    asked = request_for("red", "a")
+    assert of_others(curves, asked, "a") == []  # scored by other rules
+    same = {"scoring_digest": asked.scoring_digest()}
+    curves = curves.model_copy(update={"curves": tuple(c.model_copy(update=same) for c in curves.curves)})
+    assert [[p.score for p in points] for points in of_others(curves, asked, "a")] == [[0.1235]]
+    assert len(of_others(curves, request_for("blue", "a"), "a")[0]) <= 9
+    assert of_others(None, asked, "a") == []
+
+
+def request_for(team: str, *aliases: str) -> ScoreRequest:
+    return ScoreRequest(
+        submission_uid="u",
+        namespace=team,
+        submission="later",
+        competition_namespace="n",
+        competition=HOSTILE,
+        phase="p",
+        budget_seconds=30,
+        scoring=Scoring(),
+        feedback=Feedback(),
+        datasets=tuple(
+            ScoreDataset(alias=alias, name=alias, solution_sha256="0" * 64, n_test=4, n_labels=2)
+            for alias in aliases
+        ),
+    )
+
+
+def test_a_crash_a_zero_and_a_negative_score_are_told_apart() -> None:
+    crashed, empty = scored("a", cause="OutOfMemory"), scored("a", cause="NoPredictions")
+    runs = (crashed, empty, scored("a", 0.0), scored("a", -0.25))
+    page = board_html(board(*((f"team-{i}", (run,)) for i, run in enumerate(runs))), NOON)
+    words = '"n x">OutOfMemory', '"n x">NoPredictions', '"n">0.0000', '"n neg">−0.2500'
+    assert all(said in page for said in words)
+    sections = [ReportRun(run, None, [Point(0, 2, p.score) for p in run.points]) for run in runs]
+    page = report_html(request_for("team", "a"), RULES, sections)
+    words = 'tag bad">OutOfMemory', 'tag empty">NoPredictions', '"n">0.0000', '"n neg">−0.2500'
+    assert all(said in page for said in words)
+    assert page.count("ranks below every run that has a score") == 2
+
+
+def test_a_failed_run_says_why() -> None:
+    verdict = Verdict(
+        submission_uid="u", alias="a", attempt=1, pod_uid="p", phase="Done", cause="ExitCode",
+        charged_to="Participant", message="It ended with 1.\n<b>",
+    )  # fmt: skip
+    page = report_html(
+        request_for("team", "a"), RULES, [ReportRun(scored("a", 0.7, cause="ExitCode"), verdict, ())]
+    )
+    assert 'tag bad">ExitCode' in page
+    assert "It ended with 1.\n&lt;b&gt;" in page

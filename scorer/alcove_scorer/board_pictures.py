@@ -1,0 +1,154 @@
+"""Pictures of a leaderboard as SVG: how sure the ranks are, and how they came about."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+
+from alcove_scorer.curves import Rules, axis
+from alcove_scorer.pictures import HEIGHT, LABEL, WIDTH, name_ends, time_axis
+from alcove_scorer.svg import INK, MUTED, OTHERS, SERIES, canvas, plain, written
+
+Floats = npt.NDArray[np.float64]
+
+
+def intervals_svg(
+    names: Sequence[str], ranks: Sequence[int], intervals: Sequence[tuple[float, float]]
+) -> bytes:
+    """Rank of each team with its interval, best first, one below the other."""
+    with canvas(WIDTH, 0.75 + 0.24 * len(names)) as (figure, axes):
+        levels = range(len(names))
+        for level, (low, high) in zip(levels, intervals, strict=True):
+            axes.plot(
+                [low, high], [level, level], color=SERIES[0], linewidth=4, alpha=0.3, solid_capstyle="round"
+            )
+        axes.plot(ranks, levels, "o", color=SERIES[0], markersize=5)
+        axes.set_yticks(levels, [plain(name, LABEL) for name in names], color=INK)
+        axes.set_ylim(len(names) - 0.4, -0.6)
+        axes.set_xlim(
+            min([0.6, *(low - 0.4 for low, _ in intervals)]), max(high for _, high in intervals) + 0.4
+        )
+        axes.set_xticks(rank_ticks(1, max(high for _, high in intervals), 8))
+        axes.spines["left"].set_visible(False)
+        axes.set_xlabel("rank")
+        return written(figure)
+
+
+def budget_ranks_svg(ranks: Floats, moments: Sequence[float], rules: Rules) -> bytes:
+    """Mean ranks (teams × moments, best team first) by how much of the budget has gone."""
+    with canvas(WIDTH, HEIGHT) as (figure, axes):
+        _ranks(axes, np.array([axis(moment, rules) for moment in moments]), ranks)
+        time_axis(axes, rules)
+        name_ends(
+            axes,
+            1.0,
+            [(row[-1], str(i), c) for i, (row, c) in enumerate(zip(ranks, SERIES, strict=False), 1)],
+        )
+        axes.set_ylabel("mean rank")
+        return written(figure)
+
+
+def history_svg(ranks: Floats, at: Sequence[datetime]) -> bytes:
+    """Ranks (teams × boards, best team first, NaN where it was not among the leading ones) as they were."""
+    with canvas(WIDTH, HEIGHT) as (figure, axes):
+        xs = date2num(at)
+        _ranks(axes, xs, ranks, drawstyle="steps-post")
+        locator = AutoDateLocator(minticks=2, maxticks=6)
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        axes.margins(x=0)
+        ends = [(row[-1], str(i), c) for i, (row, c) in enumerate(zip(ranks, SERIES, strict=False), 1)]
+        name_ends(axes, xs[-1], [end for end in ends if not math.isnan(end[0])])
+        axes.set_ylabel("rank")
+        axes.set_xlabel("time of the board (UTC)")
+        return written(figure)
+
+
+def _ranks(axes: Any, xs: Floats, ranks: Floats, **style: Any) -> None:
+    for row in ranks[len(SERIES) :]:
+        axes.plot(xs, row, color=OTHERS, linewidth=0.9, **style)
+    for row, colour in reversed(list(zip(ranks, SERIES, strict=False))):
+        axes.plot(xs, row, color=colour, linewidth=1.8, **style)
+        axes.plot(xs[-1:], row[-1:], "o", color=colour, markersize=4, clip_on=False)
+    lowest = float(np.nanmax(ranks))
+    axes.set_ylim(lowest + 0.4, 0.6)
+    axes.set_yticks(rank_ticks(1, lowest, 8))
+
+
+def rank_ticks(first: float, last: float, most: int) -> list[float]:
+    """Ranks that are told: the first of all where it is there, and round ones. About ``most`` of them."""
+    steps = (step * 10**power for power in range(6) for step in (1, 2, 5))
+    step = next(step for step in steps if (last - first) / step <= most)
+    round_ones = [float(tick) for tick in range(0, math.floor(last) + 1, step) if tick >= max(first, 1)]
+    if first <= 1:
+        return [1.0, *(tick for tick in round_ones if tick - 1 >= 0.5 * step)]
+    return round_ones
+
+
+def critical_difference_svg(
+    names: Sequence[str], mean_ranks: Sequence[float], cd: float, participants: int
+) -> bytes:
+    """Demšar's diagram (2006): participants along the axis of mean ranks; a bar joins those that differ by less than
+    ``cd``. Both sequences are best first; ``participants`` may be more than are drawn.
+    """
+    k, bars = len(names), groups(mean_ranks, cd)
+    half = math.ceil(k / 2)
+    first, last = _ends(mean_ranks, participants)
+    span = last - first
+    deep = 0.75 + 0.3 * len(bars)
+    with canvas(1.25 * WIDTH, 0.95 + 0.24 * (deep + half)) as (figure, axes):
+        axes.axis("off")
+        axes.grid(visible=False)
+        axes.set_xlim(first - 0.42 * span, last + 0.42 * span)
+        axes.set_ylim(-deep - half + 0.4, 2.9)
+        _scale(axes, first, last)
+        shown = min(cd, span)
+        axes.plot([first, first + shown], [1.9, 1.9], color=INK, linewidth=2, solid_capstyle="butt")
+        for x in (first, first + shown)[: 2 if shown == cd else 1]:
+            axes.plot([x, x], [1.7, 2.1], color=INK, linewidth=1.2)
+        more = "" if shown == cd else ", longer than this axis"
+        axes.text(first, 2.2, f"critical difference {cd:.2f}{more}", va="bottom")
+        for i, (name, mean) in enumerate(zip(names, mean_ranks, strict=True)):
+            left = i < half
+            level = -deep - (i if left else k - 1 - i)
+            end = first - 0.03 * span if left else last + 0.03 * span
+            axes.plot([mean, mean, end], [0, level, level], color=MUTED, linewidth=0.8)
+            label = f"{plain(name, LABEL)} {mean:.2f}" if left else f"{mean:.2f} {plain(name, LABEL)}"
+            placed = {"textcoords": "offset points", "ha": "right" if left else "left", "va": "center"}
+            axes.annotate(label, (end, level), (-4 if left else 4, 0), **placed)
+        for i, (start, stop) in enumerate(bars):
+            ends = [mean_ranks[start] - 0.008 * span, mean_ranks[stop] + 0.008 * span]
+            axes.plot(ends, [-0.4 - 0.3 * i] * 2, color=SERIES[0], linewidth=4, solid_capstyle="round")
+        return written(figure)
+
+
+def _ends(mean_ranks: Sequence[float], participants: int) -> tuple[float, float]:
+    """Of the axis: whole ranks around those that are drawn."""
+    if participants == len(mean_ranks):
+        return 1.0, float(participants)
+    return float(math.floor(mean_ranks[0])), float(
+        max(math.ceil(mean_ranks[-1]), math.floor(mean_ranks[0]) + 1)
+    )
+
+
+def _scale(axes: Any, first: float, last: float) -> None:
+    axes.plot([first, last], [0, 0], color=INK, linewidth=1)
+    for tick in rank_ticks(first, last, 10):
+        axes.plot([tick, tick], [0, 0.25], color=INK, linewidth=1)
+        axes.text(tick, 0.4, f"{tick:g}", ha="center", va="bottom", color=MUTED)
+
+
+def groups(mean_ranks: Sequence[float], cd: float) -> list[tuple[int, int]]:
+    """Longest spans (first, last) of at least two participants, best first, that differ by at most ``cd``."""
+    found: list[tuple[int, int]] = []
+    for first in range(len(mean_ranks)):
+        last = max(i for i in range(first, len(mean_ranks)) if mean_ranks[i] - mean_ranks[first] <= cd)
+        if last > first and (not found or last > found[-1][1]):
+            found.append((first, last))
+    return found

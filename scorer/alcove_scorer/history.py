@@ -1,0 +1,62 @@
+"""Who led the earlier boards of a phase: carried on from board to board, bounded in teams and in boards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+from minio import Minio
+from pydantic import ValidationError
+
+from alcove_crds import keys
+from alcove_crds.documents import AggregateRequest, BoardHistory, PastRanks
+from alcove_datasets.errors import StoreNotFoundError
+from alcove_datasets.store import get_bytes
+from alcove_scorer import jobs
+from alcove_scorer.board import Board
+
+MAX_TEAMS = 50
+"""Leading teams that are kept of a board."""
+MAX_BOARDS = 120
+LIMIT = 16 << 20
+"""Bytes of the document that are read at most."""
+
+
+def carried_on(history: BoardHistory, board: Board, now: datetime) -> BoardHistory:
+    """With this board at the end, if it ranks the leading teams otherwise than the last.
+
+    Where there are too many, every other one of the older half goes: what is long past is known less finely.
+    """
+    teams = tuple(row.submission.team for row in board.rows[:MAX_TEAMS])
+    earlier = tuple(past for past in history.boards if past.generation < board.request.generation)
+    if not teams or (earlier and earlier[-1].teams == teams):
+        return BoardHistory(boards=earlier)
+    boards = (*earlier, PastRanks(generation=board.request.generation, at=now, teams=teams))
+    if len(boards) > MAX_BOARDS:
+        middle = len(boards) // 2
+        boards = (*boards[:middle:2], *boards[middle:])
+    return BoardHistory(boards=boards)
+
+
+def ranks_then(history: BoardHistory, teams: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Ranks of these teams on each board (teams × boards), NaN where one was not among the leading."""
+    ranks = np.full((len(teams), len(history.boards)), np.nan)
+    for column, past in enumerate(history.boards):
+        places = {team: place for place, team in enumerate(past.teams, 1)}
+        ranks[:, column] = [places.get(team, np.nan) for team in teams]
+    return ranks
+
+
+def read_history(store: Minio, bucket: str, request: AggregateRequest) -> BoardHistory:
+    """Empty where there is none, or none that can be read: a board does not wait for its past."""
+    where = (request.competition_namespace, request.competition, request.phase)
+    key = keys.board(*where, "history.json")
+    try:
+        return BoardHistory.model_validate_json(get_bytes(store, bucket, key, limit=LIMIT))
+    except StoreNotFoundError:
+        return BoardHistory()
+    except ValidationError as error:
+        jobs.say(f"{key} is damaged, the history of ranks begins anew: {error}")
+        return BoardHistory()

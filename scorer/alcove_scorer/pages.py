@@ -1,0 +1,37 @@
+"""What the pages share: one file each, no network, no script, everything that anyone wrote escaped."""
+
+from __future__ import annotations
+
+import jinja2
+
+from alcove_scorer.svg import COLOURS, plain
+
+WRITTEN = 300
+"""Characters that are shown of a file's name or of a reason that quotes one."""
+
+
+def page(template: str, **values: object) -> str:
+    return _ENVIRONMENT.get_template(template).render(colours=COLOURS, **values)
+
+
+def number(value: float | None, decimals: int) -> str:
+    """With a real minus sign; a dash where there is none."""
+    return "–" if value is None else f"{value:.{decimals}f}".replace("-", "−")
+
+
+def duration(seconds: float) -> str:
+    if seconds >= 3600:
+        return f"{seconds / 3600:.2f} h"
+    return f"{seconds / 60:.1f} min" if seconds >= 120 else f"{seconds:.3g} s"
+
+
+def written(text: str, most: int = WRITTEN) -> str:
+    """What someone else wrote, of bearable length."""
+    return plain(text, most)
+
+
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.PackageLoader("alcove_scorer"), autoescape=True, undefined=jinja2.StrictUndefined,
+    trim_blocks=True, lstrip_blocks=True,
+)  # fmt: skip
+_ENVIRONMENT.filters |= {"duration": duration, "written": written}

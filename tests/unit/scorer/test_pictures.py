@@ -1,0 +1,109 @@
+"""Pictures: hostile names are text, ticks can be read, and the same input gives the same bytes."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alcove_scorer.board_pictures import critical_difference_svg, groups, intervals_svg, rank_ticks
+from alcove_scorer.curves import Point, axis, rules
+from alcove_scorer.pictures import Line, run_svg, span, teams_svg, time_svg, time_ticks
+from alcove_scorer.svg import inline
+
+RULES = rules(30)
+HOSTILE = '"><script src=//x>$\\frac{</script>&'
+
+
+def test_pictures_hold_no_tag_of_others_and_are_the_same_each_time() -> None:
+    svg = run_svg(HOSTILE, (Point(0, 2.0, 0.6),), RULES)
+    assert b"<script" not in svg
+    assert svg == run_svg(HOSTILE, (Point(0, 2.0, 0.6),), RULES)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "cd", "expected"),
+    [
+        ([1, 2, 3, 4], 0.5, []),
+        ([1, 2, 3, 4], 1, [(0, 1), (1, 2), (2, 3)]),
+        ([1, 2, 3, 4], 3, [(0, 3)]),
+        ([1, 1, 3, 3.5], 1, [(0, 1), (2, 3)]),
+        ([1, 2, 2.5, 5], 1.5, [(0, 2)]),
+    ],
+)
+def test_groups_that_cannot_be_told_apart(
+    ranks: list[float], cd: float, expected: list[tuple[int, int]]
+) -> None:
+    assert groups(ranks, cd) == expected
+
+
+def test_the_diagram_names_everyone() -> None:
+    svg = critical_difference_svg(["one", "two", "three"], [1.2, 1.8, 3.0], 1.5, 3).decode()
+    assert all(said in svg for said in (">one 1.20<", ">two 1.80<", ">3.00 three<", "difference 1.50<"))
+
+
+def test_an_inline_picture_has_the_pages_colours_a_description_and_identifiers_of_its_own() -> None:
+    svg = run_svg(
+        HOSTILE, (Point(0, 2.0, 0.6), Point(1, 9.0, 0.8)), RULES, [Line("", (Point(0, 1.0, 0.55),))]
+    )
+    first, second = (inline(svg, name, HOSTILE, "x" * 5000) for name in ("a", "b"))
+    assert not re.findall("#[0-9a-f]{6}", first)
+    assert "var(--s1)" in first
+    assert "DejaVu" not in first
+    root = ElementTree.fromstring(first)
+    assert root[0].text == HOSTILE
+    assert len(root[1].text or "") == 500
+    assert all(f'id="a-{name}"' in first for name in ("t", "d"))
+    ids = [set(re.findall(r'id="([^"]+)"', picture)) for picture in (first, second)]
+    assert ids[0]
+    assert not ids[0] & ids[1]
+    used = set(re.findall(r'href="#([^"]+)"', first)) | set(re.findall(r"url\(#([^)]+)\)", first))
+    assert used
+    assert used <= ids[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["a\x00b", "\ud800", "\x1b[31m", "\u202eevil", "$\\frac{", "名前", "x" * 5000]
+)
+def test_any_name_can_be_drawn(name: str) -> None:
+    lines = [Line(name, (Point(0, 2.0, 0.6),))]
+    for svg in (
+        teams_svg(name, lines, RULES),
+        critical_difference_svg([name, name], [1.0, 2.0], 1.5, 2),
+        intervals_svg([name, name], [1, 2], [(1, 2), (1, 2)]),
+        time_svg([(name, [("Run", 3.0)])]),
+    ):
+        assert len(inline(svg, "p", name, name)) < 40_000
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0"), (0.5, "0.5 s"), (30, "30 s"), (60, "1 min"), (90, "90 s"), (1200, "20 min"), (3600, "1 h"),
+     (5400, "90 min"), (12600, "3.5 h"), (86400, "1 d")],
+)  # fmt: skip
+def test_times_as_people_say_them(seconds: float, said: str) -> None:
+    assert span(seconds) == said
+
+
+@given(budget=st.floats(0.5, 1e6), t0=st.floats(0.01, 1000))
+def test_ticks_of_the_time_axis_do_not_touch(budget: float, t0: float) -> None:
+    settings = rules(budget, t0=t0)
+    ticks = time_ticks(settings)
+    assert ticks[0] == 0
+    assert ticks[-1] == budget
+    for one, other in pairwise(ticks):
+        characters = 65 * (axis(other, settings) - axis(one, settings))
+        assert len(ticks) == 2 or characters > (len(span(one)) + len(span(other))) / 2
+
+
+@given(first=st.integers(1, 3000), more=st.integers(1, 3000), most=st.integers(3, 12))
+def test_ticks_of_ranks_are_round_and_few(first: int, more: int, most: int) -> None:
+    ticks = rank_ticks(first, first + more, most)
+    assert 1 <= len(ticks) <= most + 2
+    assert ticks == sorted(set(ticks))
+    assert first <= ticks[0]
+    assert ticks[-1] <= first + more
