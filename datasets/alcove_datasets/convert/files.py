@@ -21,7 +21,7 @@ from alcove_datasets.convert.tables import Table, is_table, open_table
 from alcove_datasets.errors import SourceError
 
 _LEVELS = ("label", "group", "source", "split", "-")
-_FILE_COLUMNS = ("file", "path", "filename", "file_name")
+FILE_NAMES = ("file", "path", "filename", "file_name")
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,11 @@ def _default_levels(source: Path, tops: set[str]) -> str:
 
 
 def _from_table(root: Path, table: Table, options: Options) -> Files:
-    column = find_column(table, _FILE_COLUMNS) or table.names[0]
+    column = find_column(table, FILE_NAMES)
+    if column is None:
+        raise SourceError(
+            str(table.path), "has no column named file", remedy="Name files in one, a row each."
+        )
     labels = [name for name in (options.labels or "").split(",") if name] or _label_columns(
         table, column, options
     )
