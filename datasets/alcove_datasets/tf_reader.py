@@ -7,34 +7,101 @@ from typing import Any
 import tensorflow as tf
 
 from alcove_datasets.metadata import Format, Metadata
-from alcove_datasets.reader import Dataset
+from alcove_datasets.reader import Part
+
+_PARSED_AT_ONCE = 64
+"""Records that one call parses where examples are handed out one by one: a call costs more than a record."""
+_CHANNEL = "0_sparse_channel_index"
 
 
-def tf_dataset(dataset: Dataset) -> Any:
-    """A ``tf.data.Dataset`` of (features, label), in the order of the files.
+def tf_dataset(
+    part: Part,
+    batch: int | None = None,
+    *,
+    shuffle: int = 0,
+    seed: int | None = None,
+    workers: int | None = None,
+    sizes: bool = False,
+) -> Any:
+    """A ``tf.data.Dataset``; see :meth:`alcove_datasets.reader.Part.tf`.
 
-    features: float32, time × rows × columns × channels, None where it varies. label: float32, one number a
-    label; zeros in a test part.
+    features: float32, [batch ×] time × rows × columns × channels, None where it varies. label: float32, [batch ×]
+    one number a label; zeros in a test part. In the order of the files, unless shuffled.
     """
-    records = tf.data.TFRecordDataset([str(path) for path in dataset.files])
-    return records.map(
-        lambda data: _parse(data, dataset.metadata), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    metadata, parallel = part.metadata, workers or tf.data.AUTOTUNE
+    records = _records(part, shuffle, seed)
+    if metadata.format is Format.DENSE or metadata.is_token_sequence:
+        if batch:
+            parsed = _map(records.batch(batch), lambda data: _parse_batch(data, metadata), parallel)
+        elif metadata.sequence_size > 0:
+            parsed = _map(
+                records.batch(_PARSED_AT_ONCE), lambda data: _parse_batch(data, metadata), parallel
+            ).unbatch()
+        else:
+            parsed = _map(records, lambda data: _parse(data, metadata), parallel)
+    else:
+        parsed = _map(records, lambda data: _parse(data, metadata), parallel)
+        if batch:
+            parsed = parsed.padded_batch(batch)
+    if not sizes:
+        parsed = parsed.map(lambda features, label, _: (features, label))
+    return parsed.prefetch(tf.data.AUTOTUNE)
+
+
+def _map(records: Any, parse: Any, parallel: int) -> Any:
+    return records.map(parse, num_parallel_calls=parallel, deterministic=True)
+
+
+def _records(part: Part, shuffle: int, seed: int | None) -> Any:
+    paths = [str(path) for path in part.files]
+    if not shuffle:
+        return tf.data.TFRecordDataset(paths)
+    again = seed is None
+    files = tf.data.Dataset.from_tensor_slices(paths)
+    files = files.shuffle(len(paths), seed=seed, reshuffle_each_iteration=again)
+    return tf.data.TFRecordDataset(files).shuffle(shuffle, seed=seed, reshuffle_each_iteration=again)
+
+
+_CONTEXT = {
+    "label_index": tf.io.VarLenFeature(tf.int64),
+    "label_score": tf.io.VarLenFeature(tf.float32),
+}
+
+
+def _parse_batch(data: Any, metadata: Metadata) -> tuple[Any, Any, Any]:
+    """Many records of format DENSE, or of tokens, at once."""
+    feature = _sequence_features(metadata)
+    if metadata.is_token_sequence:
+        feature = {_CHANNEL: tf.io.RaggedFeature(tf.int64)}
+    context, steps, lengths = tf.io.parse_sequence_example(
+        data, context_features=_CONTEXT, sequence_features=feature
     )
+    if metadata.is_token_sequence:
+        tokens = steps[_CHANNEL].merge_dims(1, 2)
+        times = tf.cast(tokens.row_lengths(), tf.int64)
+        numbers = tf.cast(tokens.to_tensor(), tf.float32)
+    else:
+        times, numbers = tf.cast(lengths["0_dense_input"], tf.int64), steps["0_dense_input"]
+    shape = metadata.shape
+    features = tf.reshape(numbers, [tf.shape(numbers)[0], tf.shape(numbers)[1], *shape[1:]])
+    if shape[0] > 0:
+        features = _fit(features, shape[0], axis=1)
+        times = tf.fill(tf.shape(times), tf.constant(shape[0], tf.int64))
+    features.set_shape([None, *(size if size > 0 else None for size in shape)])
+    others = tf.broadcast_to(tf.constant(shape[1:3], tf.int64), [tf.size(times), 2])
+    return features, _labels(context, tf.size(times), metadata), tf.concat([times[:, None], others], axis=1)
 
 
-def _parse(data: Any, metadata: Metadata) -> tuple[Any, Any]:
+def _parse(data: Any, metadata: Metadata) -> tuple[Any, Any, Any]:
     context, steps = tf.io.parse_single_sequence_example(
-        data,
-        context_features={
-            "label_index": tf.io.VarLenFeature(tf.int64),
-            "label_score": tf.io.VarLenFeature(tf.float32),
-        },
-        sequence_features=_sequence_features(metadata),
+        data, context_features=_CONTEXT, sequence_features=_sequence_features(metadata)
     )
     decode = {Format.DENSE: _dense, Format.SPARSE: _sparse, Format.COMPRESSED: _compressed}[metadata.format]
-    features = _fit(decode(steps, metadata), metadata.sequence_size)
+    features = decode(steps, metadata)
+    if metadata.sequence_size > 0:
+        features = _fit(features, metadata.sequence_size, axis=0)
     features.set_shape([size if size > 0 else None for size in metadata.shape])
-    return features, _label(context, metadata)
+    return features, _label(context, metadata), tf.cast(tf.shape(features)[:3], tf.int64)
 
 
 def _sequence_features(metadata: Metadata) -> dict[str, Any]:
@@ -43,7 +110,7 @@ def _sequence_features(metadata: Metadata) -> dict[str, Any]:
         return {"0_dense_input": tf.io.FixedLenSequenceFeature([rows * cols * channels], tf.float32)}
     if metadata.format is Format.COMPRESSED:
         return {"0_compressed": tf.io.VarLenFeature(tf.string)}
-    channel = {"0_sparse_channel_index": tf.io.VarLenFeature(tf.int64)}
+    channel = {_CHANNEL: tf.io.VarLenFeature(tf.int64)}
     if metadata.is_token_sequence:
         return channel
     return channel | {
@@ -77,7 +144,7 @@ def _image(data: Any, channels: int) -> Any:
 
 
 def _sparse(steps: dict[str, Any], metadata: Metadata) -> Any:
-    channel = steps["0_sparse_channel_index"]
+    channel = steps[_CHANNEL]
     if metadata.is_token_sequence:
         return tf.reshape(tf.cast(channel.values, tf.float32), [-1, 1, 1, 1])
     values = steps["0_sparse_value"]
@@ -93,15 +160,41 @@ def _sparse(steps: dict[str, Any], metadata: Metadata) -> Any:
     return tf.scatter_nd(where, values.values, tf.cast(shape, tf.int64))
 
 
-def _fit(features: Any, sequence_size: int) -> Any:
-    """Pads with zeros, or cuts, to the sequence size of the metadata, where that is fixed."""
-    if sequence_size < 0:
-        return features
-    missing = tf.maximum(sequence_size - tf.shape(features)[0], 0)
-    return tf.pad(features, [[0, missing], [0, 0], [0, 0], [0, 0]])[:sequence_size]
+def _fit(features: Any, sequence_size: int, axis: int) -> Any:
+    """Pads with zeros, or cuts, to the sequence size of the metadata."""
+    missing = tf.maximum(sequence_size - tf.shape(features)[axis], 0)
+    padding = [[0, missing if i == axis else 0] for i in range(axis + 4)]
+    padded = tf.pad(features, padding)
+    return padded[:, :sequence_size] if axis else padded[:sequence_size]
 
 
 def _label(context: dict[str, Any], metadata: Metadata) -> Any:
     index, score = context["label_index"].values, context["label_score"].values
     score = tf.cond(tf.size(score) > 0, lambda: score, lambda: tf.ones_like(index, tf.float32))
     return tf.tensor_scatter_nd_update(tf.zeros(metadata.n_labels), index[:, None], score)
+
+
+def _labels(context: dict[str, Any], count: Any, metadata: Metadata) -> Any:
+    index, score = context["label_index"], context["label_score"]
+    scores = tf.cond(
+        tf.size(score.values) == tf.size(index.values),
+        lambda: score.values,
+        lambda: _scores(index, score, count),
+    )
+    where = tf.stack([index.indices[:, 0], index.values], axis=1)
+    return tf.tensor_scatter_nd_update(tf.zeros([count, metadata.n_labels]), where, scores)
+
+
+def _scores(index: Any, score: Any, count: Any) -> Any:
+    """Ones for the examples that give no scores. (An example gives one for each label, or none.)"""
+    owners = index.indices[:, 0]
+    labels, given = (
+        tf.math.unsorted_segment_sum(tf.ones_like(s), s, count) for s in (owners, score.indices[:, 0])
+    )
+    fits = tf.debugging.Assert(
+        tf.reduce_all((given == labels) | (given == 0)), ["label_score", given, labels]
+    )
+    with tf.control_dependencies([fits]):
+        own = tf.gather(given, owners) > 0
+    # Those that have scores have them in the same order.
+    return tf.tensor_scatter_nd_update(tf.ones_like(index.values, tf.float32), tf.where(own), score.values)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from alcove_datasets.metadata import Domain, Format, Metadata
-from alcove_datasets.reader import Dataset
+from alcove_datasets.reader import Part
 
 
 class ModelMetadata:
@@ -15,7 +15,7 @@ class ModelMetadata:
     ``domain`` and ``rate`` are ours.
     """
 
-    def __init__(self, test: Dataset) -> None:
+    def __init__(self, test: Part) -> None:
         self._path = test.path
         self._metadata: Metadata = test.metadata
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from alcove_datasets.reader import Dataset, open_folder
+from alcove_datasets.reader import Part, open_dataset
 from alcove_ingestion.go import Clock
 from alcove_ingestion.metadata import ModelMetadata
 from alcove_ingestion.participant import Framework, framework_of, load_model_class, participant_code
@@ -19,7 +19,7 @@ def run(data: Path, code: Path, out: Path, clock: Clock) -> int:
         IngestionError: the participant's code raised, or does not keep to the interface.
         alcove_datasets.errors.FormatError: the dataset is damaged.
     """
-    folder = open_folder(data)
+    folder = open_dataset(data)
     model_class = load_model_class(code)
     framework = framework_of(model_class)
     train, test = _feed(folder.train, framework), _feed(folder.test, framework)
@@ -44,10 +44,6 @@ def _over(clock: Clock) -> bool:
     return remaining is not None and remaining <= 0
 
 
-def _feed(dataset: Dataset, framework: Framework) -> Any:
+def _feed(part: Part, framework: Framework) -> Any:
     """What ``train`` and ``test`` get: (features, label) of each example, in the same order each time."""
-    if framework == "numpy":
-        return dataset
-    from alcove_datasets.tf_reader import tf_dataset  # Loads TensorFlow, which not everybody has.
-
-    return tf_dataset(dataset)
+    return part if framework == "numpy" else part.tf()

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from alcove_datasets.errors import FormatError
+from alcove_datasets.example import decode
 from alcove_datasets.format_pb2 import SequenceExample
 from alcove_datasets.metadata import Format, Metadata
-from alcove_datasets.reader import decode, open_dataset, open_folder
+from alcove_datasets.reader import open_dataset, open_part
 from alcove_datasets.records import OVERHEAD, read_records, write_record
 from alcove_datasets.writer import NewExample, write_dataset
 
@@ -150,15 +151,15 @@ def test_a_label_out_of_range_is_named() -> None:
 def test_wrong_metadata_are_named(tmp_path: Path, text: str, problem: str) -> None:
     (tmp_path / "metadata.textproto").write_text(text)
     with pytest.raises(FormatError, match=problem) as caught:
-        open_dataset(tmp_path)
+        open_part(tmp_path)
     assert "metadata.textproto" in str(caught.value)
 
 
 def test_a_folder_that_is_no_dataset_is_named(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="no folder 'train'"):
-        open_folder(tmp_path)
-    with pytest.raises(FormatError, match="file is missing"):
         open_dataset(tmp_path)
+    with pytest.raises(FormatError, match="file is missing"):
+        open_part(tmp_path)
 
 
 def test_parts_of_different_shape_are_refused(tmp_path: Path) -> None:
@@ -167,4 +168,4 @@ def test_parts_of_different_shape_are_refused(tmp_path: Path) -> None:
     file = path / "test" / "metadata.textproto"
     file.write_text(file.read_text().replace("col_count: 3", "col_count: 4"))
     with pytest.raises(FormatError, match="shape is"):
-        open_folder(path)
+        open_dataset(path)

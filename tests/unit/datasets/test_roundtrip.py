@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from alcove_datasets import writer
 from alcove_datasets.errors import FormatError, OutputExistsError
 from alcove_datasets.metadata import Format, Metadata, read_metadata
-from alcove_datasets.reader import open_dataset, open_folder
+from alcove_datasets.reader import open_dataset, open_part
 from alcove_datasets.solution import read_solution
 from alcove_datasets.writer import NewExample, write_dataset
 from tests.unit.datasets.strategies import Content, contents
@@ -35,7 +35,7 @@ def test_arrays_labels_and_solution_come_back(content: Content) -> None:
     with tempfile.TemporaryDirectory() as name:
         out = Path(name)
         path = write_dataset(out, "d", content.metadata, content.written, content.written)
-        folder = open_folder(path)
+        folder = open_dataset(path)
         for part in (folder.train, folder.test):
             assert len(part) == len(content.expected)
             for (features, _), expected in zip(part.examples(), content.expected, strict=True):
@@ -92,7 +92,7 @@ def test_a_part_is_cut_into_files_that_are_read_in_order(
     monkeypatch.setattr(writer, "SHARD_BYTES", 300)
     examples = [NewExample(np.full((1, 1, 3, 1), i), {i % 2: 1.0}) for i in range(40)]
     path = write_dataset(tmp_path, "d", TABLE, examples, examples[:1])
-    train = open_dataset(path / "train")
+    train = open_part(path / "train")
     assert len(train.files) > 3
     assert [features[0, 0, 0, 0] for features, _ in train] == list(range(40))
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from PIL import Image
 
 from alcove_datasets.metadata import Format, Metadata
-from alcove_datasets.reader import open_dataset, open_folder
+from alcove_datasets.reader import open_dataset, open_part
 from alcove_datasets.solution import read_solution
 from alcove_datasets.writer import NewExample, write_dataset
 from tests.unit.datasets.strategies import Content, contents
@@ -24,11 +24,10 @@ Lists = dict[str, list[list[float]]]
 
 def assert_same(path: Path) -> None:
     """Both readers give the same arrays in the same order."""
-    from alcove_datasets.tf_reader import tf_dataset
 
-    dataset = open_dataset(path)
+    dataset = open_part(path)
     ours = list(dataset.examples())
-    theirs = list(tf_dataset(dataset).as_numpy_iterator())
+    theirs = list(dataset.tf().as_numpy_iterator())
     assert len(ours) == len(theirs) > 0
     for (features, label), (tf_features, tf_label) in zip(ours, theirs, strict=True):
         assert tf_features.dtype == features.dtype == np.float32
@@ -53,7 +52,7 @@ def test_both_cut_and_pad_to_the_sequence_size(tmp_path: Path, size: int, steps:
     file = path / "train" / "metadata.textproto"
     file.write_text(file.read_text().replace("sequence_size: -1", f"sequence_size: {size}"))
     assert_same(path / "train")
-    features, _ = next(open_dataset(path / "train").examples())
+    features, _ = next(open_part(path / "train").examples())
     assert features.ravel().tolist() == [*range(1, steps * 2 + 1), 0, 0][: size * 2]
 
 
@@ -156,7 +155,7 @@ def test_a_dataset_in_the_autodl_layout_loads_unchanged(tmp_path: Path, form: st
                 file.write(hand_written(labels, i, lists))
     (tmp_path / "mini" / "mini.solution").write_text("1 0 0\n0 1 1\n")
 
-    folder = open_folder(tmp_path / "mini")
+    folder = open_dataset(tmp_path / "mini")
     assert (folder.name, folder.train.metadata.domain) == ("mini", "image")
     expected = np.arange(8) if form == "DENSE" else np.array([0, 0, 0, 7, -1, 0, 0, 0])
     examples = list(folder.train.records())

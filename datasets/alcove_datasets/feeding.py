@@ -1,0 +1,186 @@
+"""From sample files to examples and batches: decoding ahead, shuffling, padding. NumPy alone."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from alcove_datasets.columns import ColumnDecoder
+from alcove_datasets.example import Arrays, Example, Floats, decode, fit
+from alcove_datasets.metadata import Format, Metadata
+from alcove_datasets.records import Block, blocks_of
+
+Batch = tuple[Floats, Floats]
+Sizes = npt.NDArray[np.int64]
+Group = tuple[Arrays, Floats]
+SizedBatch = tuple[Floats, Floats, Sizes]
+Pair = tuple[Floats, Floats]
+
+_DECODED = 16 << 20
+"""Bytes of decoded numbers, about, that are held at a time (and for each worker)."""
+_IMAGES_AT_A_TIME = 8
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some examples that follow each other in a file."""
+
+    features: Arrays
+    """time × rows × columns × channels each."""
+    labels: Floats
+    """examples × labels."""
+    ids: npt.NDArray[np.int64]
+    labelled: npt.NDArray[np.bool_]
+    block: Block
+
+    def examples(self) -> Iterator[Example]:
+        for i, features in enumerate(self.features):
+            yield Example(
+                int(self.ids[i]), features, self.labels[i], bool(self.labelled[i]), self.block.where(i)
+            )
+
+
+def chunks(files: Iterable[Path], metadata: Metadata, workers: int = 0) -> Iterator[Chunk]:
+    """Decodes files, in order; with ``workers``, so many threads do it ahead.
+
+    Raises FormatError where it comes to what is damaged.
+    """
+    blocks = _blocks(files, _most(metadata))
+    decode_block = _decoder(metadata)
+    return _ahead(decode_block, blocks, workers) if workers else map(decode_block, blocks)
+
+
+def _most(metadata: Metadata) -> int:
+    """How many examples are decoded at a time."""
+    if metadata.format is Format.COMPRESSED:
+        return _IMAGES_AT_A_TIME
+    numbers = 1 if metadata.is_token_sequence else metadata.rows * metadata.cols * metadata.channels
+    return max(1, _DECODED // (4 * numbers * max(1, metadata.sequence_size)))
+
+
+def _blocks(files: Iterable[Path], most: int) -> Iterator[Block]:
+    for path in files:
+        with path.open("rb", buffering=0) as file:
+            for block in blocks_of(file, path.stat().st_size, str(path)):
+                yield from block.split(most)
+
+
+def _decoder(metadata: Metadata) -> Callable[[Block], Chunk]:
+    if metadata.format is Format.COMPRESSED:
+        return lambda block: _one_by_one(block, metadata)
+    columns = ColumnDecoder(metadata)
+
+    def decode_block(block: Block) -> Chunk:
+        found = columns.decode(block)
+        features = found.features
+        if not found.good.all():
+            if not found.good.any():
+                return _one_by_one(block, metadata)
+            features = list(features)
+            for i in np.flatnonzero(~found.good).tolist():
+                example = decode(block.record(i), metadata, block.where(i))
+                features[i] = example.features
+                found.labels[i], found.ids[i], found.labelled[i] = (
+                    example.label,
+                    example.id,
+                    example.has_label,
+                )
+        size = metadata.sequence_size
+        if size > 0 and not (isinstance(features, np.ndarray) and features.shape[1] == size):
+            features = [fit(array, size) for array in features]
+        return Chunk(features, found.labels, found.ids, found.labelled, block)
+
+    return decode_block
+
+
+def _one_by_one(block: Block, metadata: Metadata) -> Chunk:
+    examples = [decode(block.record(i), metadata, block.where(i)) for i in range(len(block))]
+    return Chunk(
+        [example.features for example in examples],
+        np.array([example.label for example in examples], np.float32).reshape(-1, metadata.n_labels),
+        np.array([example.id for example in examples], np.int64),
+        np.array([example.has_label for example in examples], np.bool_),
+        block,
+    )
+
+
+def _ahead(decode_block: Callable[[Block], Chunk], blocks: Iterator[Block], workers: int) -> Iterator[Chunk]:
+    """In order, with at most two blocks a worker under way."""
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="alcove-reader")
+    try:
+        waiting: deque[Future[Chunk]] = deque()
+        damage: Exception | None = None
+        while True:
+            try:
+                while damage is None and len(waiting) < 2 * workers:
+                    waiting.append(pool.submit(decode_block, next(blocks)))
+            except StopIteration as error:
+                damage = error
+            except Exception as error:  # What is whole before it comes first.
+                damage = error
+            if not waiting:
+                break
+            yield waiting.popleft().result()
+        if not isinstance(damage, StopIteration) and damage is not None:
+            raise damage
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def shuffled(pairs: Iterator[Pair], buffer: int, random: np.random.Generator) -> Iterator[Pair]:
+    """Draws from a buffer that is filled up again. What it keeps is copied: a view would hold all around it."""
+    kept: list[Pair] = []
+    for features, label in pairs:
+        kept.append((features.copy(), label.copy()))
+        if len(kept) == buffer:
+            break
+    for features, label in pairs:
+        i = int(random.integers(len(kept)))
+        yield kept[i]
+        kept[i] = features.copy(), label.copy()
+    for i in random.permutation(len(kept)).tolist():
+        yield kept[i]
+
+
+def regrouped(pairs: Iterator[Pair], size: int) -> Iterator[Group]:
+    while some := list(islice(pairs, size)):
+        yield [features for features, _ in some], np.stack([label for _, label in some])
+
+
+def batches(groups: Iterable[Group], size: int) -> Iterator[SizedBatch]:
+    """Cuts groups of examples of any length into batches."""
+    waiting: list[Group] = []
+    count = 0
+    for features, labels in groups:
+        at = 0
+        while at < len(labels):
+            taken = min(size - count, len(labels) - at)
+            waiting.append((features[at : at + taken], labels[at : at + taken]))
+            at += taken
+            count += taken
+            if count == size:
+                yield _padded(waiting)
+                waiting, count = [], 0
+    if waiting:
+        yield _padded(waiting)
+
+
+def _padded(groups: list[Group]) -> SizedBatch:
+    labels = np.concatenate([labels for _, labels in groups])
+    arrays: list[Floats] = [features for features, _ in groups if isinstance(features, np.ndarray)]
+    if len(arrays) == len(groups) and len({array.shape[1:] for array in arrays}) == 1:
+        together = np.concatenate(arrays)
+        return together, labels, np.tile(np.array(together.shape[1:4], np.int64), (len(together), 1))
+    examples = [array for features, _ in groups for array in features]
+    sizes = np.array([array.shape[:3] for array in examples], np.int64)
+    out = np.zeros((len(examples), *sizes.max(axis=0), examples[0].shape[3]), np.float32)
+    for target, array, (time, rows, cols) in zip(out, examples, sizes.tolist(), strict=True):
+        target[:time, :rows, :cols] = array
+    return out, labels, sizes
