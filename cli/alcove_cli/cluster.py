@@ -30,6 +30,11 @@ class Cluster:
         self._objects = client.CustomObjectsApi(self._api)
         self._core = client.CoreV1Api(self._api)
 
+    @property
+    def client(self) -> client.ApiClient:
+        """For what these calls do not do."""
+        return self._api
+
     def get(self, plural: str, namespace: str, name: str) -> Object:
         with _Sentences(f"{plural}/{name} in {namespace}"):
             found: Object = self._objects.get_namespaced_custom_object(

@@ -67,6 +67,39 @@ def watch(
     _follow(Cluster(kubeconfig), [(team, name)], timeout)
 
 
+@app.command()
+def rescore(
+    competition: Annotated[
+        str, typer.Argument(help="NAMESPACE/NAME of the competition; the name alone where both are the same.")
+    ],
+    scheme: Annotated[
+        str | None, typer.Option(help="hackathon or autodl, with its own metric, t0 and curve.")
+    ] = None,
+    metric: Annotated[str | None, typer.Option(help="Name of a metric.")] = None,
+    t0: Annotated[float | None, typer.Option(help="Scale of the time axis, seconds.")] = None,
+    curve: Annotated[str | None, typer.Option(help="step or trapezoid.")] = None,
+    phase: Annotated[str | None, typer.Option(help="Compare the ranks of this phase alone.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show how ranks would move, and stop.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before changing anything.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the movements as JSON.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait at most until all is shown.")] = 3600.0,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Score a whole competition again by other settings, from what was recorded; nothing is run again.
+
+    Prints how every rank would move before anything is changed. Without settings: by those that it has, where a
+    solution or the scorer is another. The old scores stay in the store. Exit status: 0 done, 1 failed, 2 wrong use.
+    """
+    from alcove_cli.cluster import Cluster
+    from alcove_cli.rescore import Options
+    from alcove_cli.rescore import run as score_again
+    from alcove_cli.rescore_plan import Changes
+    from alcove_operator.api import Api
+
+    options = Options(Changes(scheme, metric, t0, curve), phase, dry_run, yes, as_json, timeout)
+    score_again(Api(Cluster(kubeconfig).client), competition, options)
+
+
 def _follow(cluster: object, wanted: list[tuple[str, str]], timeout: float) -> None:
     from rich.console import Console
 
@@ -97,7 +130,7 @@ def main() -> None:
         app()
     except (CommandError, DatasetsError) as error:
         print(f"alcove: {error}", file=sys.stderr)
-        sys.exit(CommandError.exit_status)
+        sys.exit(error.exit_status if isinstance(error, CommandError) else CommandError.exit_status)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ JOBS = Resource("batch/v1", "jobs")
 PODS = Resource("v1", "pods")
 SECRETS = Resource("v1", "secrets")
 CONFIG_MAPS = Resource("v1", "configmaps")
+DEPLOYMENTS = Resource("apps/v1", "deployments")
 NODES = Resource("v1", "nodes")
 NAMESPACES = Resource("v1", "namespaces")
 EVENTS = Resource("events.k8s.io/v1", "events")
@@ -88,6 +89,10 @@ class Api:
         query = [("labelSelector", selector)] if selector else []
         answer = await self._ask("GET", resource, resource.path(namespace), query=query)
         return list(answer["items"])
+
+    async def log(self, namespace: str, pod: str) -> str:
+        """All that the pod's only container has said."""
+        return await asyncio.to_thread(self._read_log, PODS.path(namespace, pod, "log"))
 
     async def create(self, resource: Resource, namespace: str, body: Object) -> Object:
         return await self._ask("POST", resource, resource.path(namespace), body)
@@ -135,32 +140,46 @@ class Api:
     def _send(
         self, verb: str, path: str, body: object, content: str, query: list[tuple[str, str]] | None
     ) -> Object:
+        headers = {"Accept": "application/json", "Content-Type": content}
+        return _parse(self._exchange(verb, path, body, headers, query))
+
+    def _read_log(self, path: str) -> str:
+        return self._exchange("GET", path, None, {"Accept": "*/*"}, None).decode(errors="replace")
+
+    def _exchange(
+        self,
+        verb: str,
+        path: str,
+        body: object,
+        headers: dict[str, str],
+        query: list[tuple[str, str]] | None,
+    ) -> bytes:
         request = self.client.param_serialize(
             verb,
             path,
             query_params=query or [],
-            header_params={"Accept": "application/json", "Content-Type": content},
+            header_params=headers,
             body=body,
             auth_settings=["BearerToken"],
         )
         try:
             response = self.client.call_api(*request, _request_timeout=TIMEOUT)
-            data = response.read()
+            data = bytes(response.read() or b"")
         except (HTTPError, OSError) as error:
             raise ApiError(f"The API server did not answer {verb} {path}: {error}.") from error
         except ApiException as error:
             raise ApiError(f"The API server refused {verb} {path}: {error.reason}.") from error
-        answer = _parse(data)
         if not 200 <= response.status < 300:
+            answer = _parse(data)
             raise ApiError(
                 f"{verb} {path}: {answer.get('message') or response.status}.",
                 status=response.status,
                 reason=str(answer.get("reason", "")),
             )
-        return answer
+        return data
 
 
-def _parse(data: bytes | None) -> Object:
+def _parse(data: bytes) -> Object:
     try:
         answer = json.loads(data or b"{}")
     except ValueError:

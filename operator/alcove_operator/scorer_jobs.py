@@ -1,4 +1,4 @@
-"""Builders of the scorer's three Jobs: score, aggregate and check. Pure."""
+"""Builders of the scorer's Jobs: score, aggregate and check, and rescore and compare for `alcove rescore`. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from alcove_operator.manifests import (
     store_environment,
 )
 
-Task = Literal["score", "aggregate", "check"]
+Task = Literal["score", "aggregate", "check", "rescore", "compare"]
 USER = 65532
 WRONG_REQUEST, INPUT_DAMAGED = 2, 3
 """Exit statuses where trying again would not help: a setting makes no sense, an input is missing or damaged."""
@@ -29,20 +29,51 @@ FINAL = [WRONG_REQUEST, INPUT_DAMAGED]
 def score_job(name: str, labels: Mapping[str, str], request: ScoreRequest, settings: Settings) -> Object:
     """Follows the runs of one submission to their verdicts; without any right in the cluster."""
     job = _job("score", name, labels, {"ALCOVE_REQUEST": request.model_dump_json()}, settings)
-    # It waits for as long as the runs are queued, so it has no deadline; a fault of the node may repeat it.
-    job["spec"] |= {
+    # It waits for as long as the runs are queued, so it has no deadline.
+    job["spec"] |= _repeated("score")
+    return job
+
+
+def rescore_job(name: str, labels: Mapping[str, str], request: ScoreRequest, settings: Settings) -> Object:
+    """Scores a submission that has ended by other settings, and shows nobody; without any right in the cluster."""
+    job = _job("rescore", name, labels, {"ALCOVE_REQUEST": request.model_dump_json()}, settings)
+    job["spec"] |= {**_repeated("rescore"), **_let_go(6 * 3600)}
+    return job
+
+
+def compare_job(name: str, labels: Mapping[str, str], settings: Settings) -> Object:
+    """Ranks by two sets of scores, for its log; with the aggregate's rights in the store, and none in the cluster.
+
+    It waits for a ConfigMap of its own name, whose key ``request.json`` is a ``CompareRequest``.
+    """
+    job = _job("compare", name, labels, {"ALCOVE_REQUEST_FILE": "/alcove/request/request.json"}, settings)
+    job["spec"] |= {**_repeated("compare"), **_let_go(900)}
+    pod = job["spec"]["template"]["spec"]
+    pod["volumes"].append({"name": "request", "configMap": {"name": name}})
+    mount = {"name": "request", "mountPath": "/alcove/request", "readOnly": True}
+    pod["containers"][0]["volumeMounts"].append(mount)
+    return job
+
+
+def _repeated(container: Task) -> Object:
+    """A fault of the node repeats it, another up to three times; not what would be the same each time."""
+    return {
         "backoffLimit": 3,
         "podFailurePolicy": {
             "rules": [
                 {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
                 {
                     "action": "FailJob",
-                    "onExitCodes": {"containerName": "score", "operator": "In", "values": FINAL},
+                    "onExitCodes": {"containerName": container, "operator": "In", "values": FINAL},
                 },
             ]
         },
     }
-    return job
+
+
+def _let_go(seconds: int) -> Object:
+    """Nobody but a command waits for it, which may be gone."""
+    return {"activeDeadlineSeconds": seconds, "ttlSecondsAfterFinished": 3600}
 
 
 def aggregate_job(
@@ -95,7 +126,7 @@ def check_job(
 def _job(
     task: Task, name: str, labels: Mapping[str, str], asked: Mapping[str, str], settings: Settings
 ) -> Object:
-    aggregate = task == "aggregate"
+    ranks = task in ("aggregate", "compare")
     environment = store_environment(settings, "/alcove/store/credentials.json")
     environment |= {
         **asked,
@@ -120,7 +151,8 @@ def _job(
             {"name": "tmp", "mountPath": "/tmp"},
         ],
     }
-    secret = settings.aggregate_secret if aggregate else settings.scorer_secret
+    secret = settings.aggregate_secret if ranks else settings.scorer_secret
+    aggregate = task == "aggregate"
     account = settings.aggregate_service_account if aggregate else settings.score_service_account
     pod: Object = {
         "restartPolicy": "Never",

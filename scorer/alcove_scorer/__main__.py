@@ -1,4 +1,4 @@
-"""``python -m alcove_scorer score|aggregate|check``: the scorer's jobs."""
+"""``python -m alcove_scorer score|aggregate|check|rescore|compare``: the scorer's jobs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from alcove_datasets.errors import DatasetsError
 from alcove_scorer import jobs
 from alcove_scorer.errors import DamagedError, InputError, ScorerError
 
-JOBS = ("score", "aggregate", "check")
+JOBS = ("score", "aggregate", "check", "rescore", "compare")
 
 
 def main(arguments: list[str]) -> int:

@@ -54,6 +54,15 @@ def stored_request(
     return _request(kind, key, data)
 
 
+def mounted_request(kind: type[R], environment: Mapping[str, str] = os.environ) -> R:
+    """What the file ``ALCOVE_REQUEST_FILE`` holds. Raises InputError that names the field."""
+    name = environment.get("ALCOVE_REQUEST_FILE", "")
+    try:
+        return _request(kind, name, Path(name).read_bytes())
+    except OSError as error:
+        raise InputError(f"ALCOVE_REQUEST_FILE: {name or 'not set'}: {error.strerror}") from None
+
+
 def _request(kind: type[R], where: str, text: str | bytes) -> R:
     try:
         return kind.model_validate_json(text)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from alcove_crds.base import GROUP
 
 FINALIZER = f"{GROUP}/runs"
-RUN, SCORE = "run", "score"
+RUN, SCORE, RESCORE = "run", "score", "rescore"
 """Values of the label ``alcove.dev/role``."""
 
 SUBMISSION_UID = f"{GROUP}/submission-uid"

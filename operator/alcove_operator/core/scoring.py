@@ -132,11 +132,11 @@ def _start(
     current: SubmissionStatus, asked: ScoreRequest, attempt: int, stale: tuple[Action, ...], world: World
 ) -> Scored:
     again = current.phase in statuses.ENDED
-    unready = _unready(asked, world)
-    if unready:
+    problem = unready(asked, world.datasets)
+    if problem:
         # Of those that have ended there may be thousands: they wait for the resync.
         look = None if again else world.now + runs.RECHECK
-        return Scored(_not_scored(current, "DatasetNotReady", unready, world), stale, look)
+        return Scored(_not_scored(current, "DatasetNotReady", problem, world), stale, look)
     uid, rules = world.submission.uid, world.rules
     labels = {
         **names.score_labels(uid, world.submission.namespace, rules.competition.name, rules.phase.name),
@@ -147,10 +147,10 @@ def _start(
     return Scored(current, (*stale, start), world.now + 2 * runs.RECHECK if again else None)
 
 
-def _unready(asked: ScoreRequest, world: World) -> str:
+def unready(asked: ScoreRequest, datasets: Mapping[str, DatasetView]) -> str:
     """Why scoring has to wait: what a check has not confirmed would be scored by numbers that may be wrong."""
     for dataset in asked.datasets:
-        view = world.datasets[dataset.alias]
+        view = datasets[dataset.alias]
         if view.ready is None or (view.ready and not view.n_test):
             return f"The dataset {dataset.alias} is being checked. It is scored after that."
         if not view.ready:

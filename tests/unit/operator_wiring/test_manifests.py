@@ -28,7 +28,7 @@ from alcove_operator.core.model import CreateRun
 from alcove_operator.datasets import METRICS
 from alcove_operator.errors import SettingsError
 from alcove_operator.manifests import quantity_bytes, run_job, run_secret
-from alcove_operator.scorer_jobs import aggregate_job, check_job, score_job
+from alcove_operator.scorer_jobs import aggregate_job, check_job, compare_job, rescore_job, score_job
 from alcove_scorer.curves import SCHEMES
 from alcove_scorer.jobs import REQUEST_BYTES
 
@@ -125,6 +125,8 @@ def requests() -> dict[str, dict[str, Any]]:
         "aggregate": aggregate_job("a-x", LABELS, board, board.digest(), SETTINGS),
         "check": check_job("c-x", LABELS, check, SETTINGS),
         "check of a volume": check_job("c-x", LABELS, check, SETTINGS, CLAIM),
+        "rescore": rescore_job("rescore-x-1", LABELS, score, SETTINGS),
+        "compare": compare_job("rescore-x", LABELS, SETTINGS),
     }
 
 
@@ -148,7 +150,9 @@ def test_pods_are_restricted_with_a_read_only_root(made: dict[str, Any]) -> None
     assert spec["enableServiceLinks"] is False
     assert spec["restartPolicy"] == "Never"
     kinds = {kind for v in spec["volumes"] for kind in v if kind != "name"}
-    assert kinds <= {"emptyDir", "secret", "persistentVolumeClaim"}
+    # The one ConfigMap is the request of a comparison, which an organizer's command makes.
+    configured = {"configMap"} if made is ALL["compare"] else set()
+    assert kinds <= {"emptyDir", "secret", "persistentVolumeClaim"} | configured
     assert all(
         v["persistentVolumeClaim"]["readOnly"] for v in spec["volumes"] if "persistentVolumeClaim" in v
     )

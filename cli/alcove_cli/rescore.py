@@ -1,0 +1,212 @@
+"""``alcove rescore``: how ranks move by other settings, and then making it so. Nothing is run but scorer Jobs.
+
+The new scores of those who count are made first, by Jobs that show nobody anything; a Job compares the two boards.
+Then the settings are put into the Competition: from there on it is the operator's ordinary work, which finds these
+scores in the store. The old ones stay beside them. The command needs an organizer's rights in the competition's
+namespace and no credentials of the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import typer
+from pydantic import ValidationError
+
+from alcove_cli import movements
+from alcove_cli.errors import CommandError, FailedError
+from alcove_cli.rescore_jobs import PreviewJobs
+from alcove_cli.rescore_plan import Changes, Plan, plan
+from alcove_cli.rescore_wait import read_submissions, score_jobs, until_shown
+from alcove_crds.comparison import Comparison
+from alcove_operator import config
+from alcove_operator.api import COMPETITIONS, DATASETS, DEPLOYMENTS, JOBS, Api, Object
+from alcove_operator.core import snapshot, tries
+from alcove_operator.core.model import CompetitionView, DatasetView
+from alcove_operator.errors import ApiError, OperatorError
+
+OPERATOR = "alcove-operator"
+"""Name of its Deployment, in the competition's namespace."""
+TRIES = 5
+"""At writing the Competition, whose status others write all day."""
+
+
+@dataclass(frozen=True)
+class Options:
+    changes: Changes
+    phase: str | None = None
+    dry_run: bool = False
+    yes: bool = False
+    as_json: bool = False
+    timeout: float = 3600.0
+
+
+def say(message: str) -> None:
+    """For people: standard output is for the answer."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def run(api: Api, competition: str, options: Options) -> None:
+    """Raises CommandError of exit status 2 where it was asked wrongly, of 1 where something failed."""
+    namespace, _, name = competition.partition("/")
+    try:
+        asyncio.run(_rescore(api, (namespace, name or namespace), options))
+    except OperatorError as error:
+        raise FailedError(str(error)) from error
+
+
+async def _rescore(api: Api, ref: tuple[str, str], options: Options) -> None:
+    raw = await api.find(COMPETITIONS, *ref)
+    if raw is None:
+        raise CommandError(
+            f"There is no Competition {ref[1]} in the namespace {ref[0]}: give NAMESPACE/NAME."
+        )
+    competition = _competition(raw)
+    new = options.changes.applied(competition.spec.scoring)
+    settings = await _settings(api, ref[0])
+    views = await read_submissions(api, ref, settings)
+    planned = plan(competition, views, await _datasets(api, ref[0]), new, options.phase)
+    _check_phase(options, planned)
+    same = new == competition.spec.scoring
+    if same and not planned.again:
+        _answer(options, ref, competition, planned, Comparison(boards=()))
+        say(f"Nothing would change: every score is already by {movements.settings(new)}.")
+        return
+    comparison = await _preview(api, settings, competition, planned)
+    _answer(options, ref, competition, planned, comparison)
+    missing = [problem for board in comparison.boards for problem in board.problems]
+    if missing:
+        raise FailedError(
+            f"Not every submission got a new score ({missing[0]}) Nothing was changed. Is this `alcove` of the version "
+            "of the release's images?"
+        )
+    if options.dry_run:
+        say(
+            "Nothing was changed: the new scores lie in the store beside the old ones, and nobody is shown them."
+        )
+        return
+    _confirm(options, planned, ref)
+    if not same:
+        await _write(api, ref, raw, planned)
+        say(f"{ref[0]}/{ref[1]} is scored by {movements.settings(new)} from now on.")
+    await _start_again(api, ref, planned)
+    await until_shown(api, settings, competition, planned, comparison, options.timeout, say)
+    if not same:
+        say(_to_remember(new.model_dump(mode="json", by_alias=True, exclude_none=True)))
+
+
+def _competition(raw: Object) -> CompetitionView:
+    try:
+        return snapshot.competition_view(raw)
+    except ValidationError as error:
+        raise FailedError(f"The Competition cannot be read: {snapshot.problems(error)}.") from None
+
+
+async def _settings(api: Api, namespace: str) -> config.Settings:
+    """What the operator was installed with: the scorer's image, its accounts, the store."""
+    found = await api.find(DEPLOYMENTS, namespace, OPERATOR)
+    if found is None:
+        raise FailedError(
+            f"There is no Deployment {OPERATOR} in the namespace {namespace}, so it is not known which image scores. "
+            "Is that the release's namespace?"
+        )
+    (container,) = found["spec"]["template"]["spec"]["containers"]
+    return config.from_environment({v["name"]: v.get("value", "") for v in container.get("env", ())})
+
+
+async def _datasets(api: Api, namespace: str) -> Mapping[str, DatasetView]:
+    try:
+        views = [snapshot.dataset_view(raw) for raw in await api.find_all(DATASETS, namespace)]
+    except ValidationError as error:
+        raise FailedError(f"A Dataset cannot be read: {snapshot.problems(error)}.") from None
+    return {view.name: view for view in views}
+
+
+def _check_phase(options: Options, planned: Plan) -> None:
+    """Settings are a competition's: no rank may move that was not shown before."""
+    if options.phase is None or options.dry_run:
+        return
+    others = {v.spec.phase for v in planned.again if v.spec} - {options.phase}
+    if others:
+        raise CommandError(
+            f"Scoring is the whole competition's, and {', '.join(sorted(others))} would be scored again as well: "
+            "leave out --phase, or add --dry-run."
+        )
+
+
+async def _preview(
+    api: Api, settings: config.Settings, competition: CompetitionView, planned: Plan
+) -> Comparison:
+    """New scores, and what they do to the ranks. Its Jobs are gone when it ends, however it ends."""
+    if not planned.comparison.boards:
+        return Comparison(boards=())
+    jobs = PreviewJobs(api, settings, competition, say)
+    try:
+        await jobs.score(planned.requests)
+        return await jobs.compare(planned.comparison)
+    finally:
+        await jobs.delete()
+
+
+def _answer(
+    options: Options, ref: tuple[str, str], competition: CompetitionView, planned: Plan, found: Comparison
+) -> None:
+    again = [f"{view.namespace}/{view.name}" for view in planned.again]
+    old, new = competition.spec.scoring, planned.scoring
+    if options.as_json:
+        document = movements.as_document("/".join(ref), old, new, found, again)
+        typer.echo(json.dumps(document, indent=2))
+    elif found.boards or again or old != new:
+        typer.echo(f"{movements.settings(old)} → {movements.settings(new)}")
+        typer.echo(f"{len(again)} submissions would be scored again.\n")
+        typer.echo(movements.as_text(found) if found.boards else "No submission counts yet: no rank moves.")
+
+
+def _confirm(options: Options, planned: Plan, ref: tuple[str, str]) -> None:
+    if options.yes or not sys.stdin.isatty():
+        return
+    question = f"Score {'/'.join(ref)} by {movements.settings(planned.scoring)} from now on?"
+    if not typer.confirm(question, err=True):
+        raise FailedError("Nothing was changed.")
+
+
+async def _write(api: Api, ref: tuple[str, str], before: Object, planned: Plan) -> None:
+    """Replaces the settings, unless they are no longer those that the ranks were compared with."""
+    for _ in range(TRIES):
+        found = await api.get(COMPETITIONS, *ref)
+        if found["spec"].get("scoring") != before["spec"].get("scoring"):
+            raise FailedError(
+                "Somebody changed the Competition's scoring meanwhile. Nothing was changed: look again."
+            )
+        body = {
+            "metadata": {"resourceVersion": found["metadata"]["resourceVersion"]},
+            # With its nulls: they take away what the old settings had.
+            "spec": {"scoring": planned.scoring.model_dump(mode="json", by_alias=True)},
+        }
+        try:
+            await api.patch(COMPETITIONS, *ref, body)
+            return
+        except ApiError as error:
+            if not error.conflict:
+                raise
+    raise FailedError("The Competition was changed by others each time. Nothing was changed: try again.")
+
+
+async def _start_again(api: Api, ref: tuple[str, str], planned: Plan) -> None:
+    """Scoring that the operator gave up on, by these settings, starts anew once its Job is gone."""
+    jobs = await score_jobs(api, ref)
+    for view in planned.again:
+        job = tries.newest(jobs, view.uid, planned.wanted[view.uid])
+        if job is not None and job.finished == "Failed":
+            await api.delete(JOBS, ref[0], job.name, job.uid)
+
+
+def _to_remember(scoring: Object) -> str:
+    return (
+        "Put the same into the values of the Helm release, or what it installs and what runs are no longer the same:\n"
+        f"  competition: {{spec: {{scoring: {json.dumps(scoring)}}}}}"
+    )

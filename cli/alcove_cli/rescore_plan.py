@@ -1,0 +1,114 @@
+"""What ``alcove rescore`` has to do: who is scored again, by which request, and which boards are compared. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from alcove_cli.errors import CommandError, FailedError
+from alcove_crds.comparison import CompareRequest
+from alcove_crds.competition import ScoringSpec
+from alcove_crds.documents import ScoreRequest
+from alcove_operator.core import boards, scoring
+from alcove_operator.core.model import CompetitionView, DatasetView, SubmissionView
+from alcove_operator.core.snapshot import problems
+from alcove_operator.core.status import ENDED
+from alcove_operator.core.world import Rules, datasets_by_alias
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Settings that the user gave; None for those that were not."""
+
+    scheme: str | None = None
+    metric: str | None = None
+    t0_seconds: float | None = None
+    curve: str | None = None
+
+    def applied(self, old: ScoringSpec) -> ScoringSpec:
+        """A scheme brings its own metric, t0 and curve, but for those that are given with it.
+
+        Raises CommandError, of exit status 2, for a value that no Competition could have.
+        """
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        kept = {} if self.scheme else old.model_dump(by_alias=False)
+        try:
+            return ScoringSpec.model_validate({**kept, **given})
+        except ValidationError as error:
+            raise CommandError(
+                f"{problems(error)}. Options are those of `kubectl explain competition.spec.scoring`."
+            ) from None
+
+
+@dataclass(frozen=True)
+class Plan:
+    scoring: ScoringSpec
+    wanted: Mapping[str, str]
+    """By UID, of the score by the new settings, of every submission that is scored now."""
+    again: tuple[SubmissionView, ...]
+    """Those whose score would be another."""
+    requests: tuple[ScoreRequest, ...]
+    """Those of them that count, and so move ranks: scored before anything is changed."""
+    comparison: CompareRequest
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        return tuple(board.phase for board in self.comparison.boards)
+
+
+def plan(
+    competition: CompetitionView,
+    submissions: Iterable[SubmissionView],
+    datasets: Mapping[str, DatasetView],
+    new: ScoringSpec,
+    only: str | None = None,
+) -> Plan:
+    """``datasets``: by name; ``only``: the one phase whose ranks are wanted.
+
+    Raises CommandError where there is no such phase, FailedError where a dataset is gone or being checked.
+    """
+    names = [phase.name for phase in competition.spec.phases]
+    if only is not None and only not in names:
+        raise CommandError(
+            f"{competition.namespace}/{competition.name} has no phase {only}: it has {', '.join(names)}."
+        )
+    spec = competition.spec.model_copy(update={"scoring": new})
+    future = CompetitionView(
+        competition.namespace, competition.name, competition.uid, spec, competition.status
+    )
+    views = sorted(submissions, key=boards.in_order)
+    wanted: dict[str, str] = {}
+    again: list[SubmissionView] = []
+    requests, compared = [], []
+    for phase in spec.phases:
+        mine = [v for v in views if v.spec and v.spec.phase == phase.name and _is_scored(v)]
+        asked = {v.uid: _request(v, Rules(future, phase), datasets) for v in mine}
+        wanted |= {uid: request.scoring_digest() for uid, request in asked.items()}
+        again += [v for v in mine if v.status.scoring_digest != wanted[v.uid]]
+        counted = boards.counting(mine, phase.name)
+        if not counted or only not in (None, phase.name):
+            continue
+        requests += [asked[v.uid] for v in counted if v.status.scoring_digest != wanted[v.uid]]
+        aliases = tuple(datasets[name].alias for name in phase.datasets if name in datasets)
+        present = {v.uid: v.status.scoring_digest for v in counted}
+        compared.append(boards.board_request(future, phase, aliases, counted, present))
+    return Plan(
+        new, wanted, tuple(again), tuple(requests), CompareRequest(boards=tuple(compared), digests=wanted)
+    )
+
+
+def _is_scored(view: SubmissionView) -> bool:
+    return view.status.phase in ENDED and bool(view.status.scoring_digest) and not view.deleting
+
+
+def _request(view: SubmissionView, rules: Rules, datasets: Mapping[str, DatasetView]) -> ScoreRequest:
+    by_alias = datasets_by_alias(rules, datasets)
+    asked = scoring.request(view, rules, by_alias)
+    if isinstance(asked, str):
+        raise FailedError(f"{view.namespace}/{view.name} cannot be scored: {asked}")
+    unready = scoring.unready(asked, by_alias)
+    if unready:
+        raise FailedError(f"{view.namespace}/{view.name} cannot be scored: {unready} Then try again.")
+    return asked

@@ -1,0 +1,113 @@
+"""Waits until the operator has scored everything again and the boards show it, and says how far it is."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from alcove_cli.errors import FailedError
+from alcove_cli.rescore_plan import Plan
+from alcove_crds.comparison import ComparedBoard, Comparison
+from alcove_crds.leaderboard import LeaderboardStatus
+from alcove_operator.api import JOBS, LEADERBOARDS, SUBMISSIONS, Api
+from alcove_operator.config import Settings
+from alcove_operator.core import names, snapshot, tries
+from alcove_operator.core.model import CompetitionView, JobView, SubmissionView
+from alcove_operator.core.world import blind
+
+POLL_SECONDS = 1.0
+Ref = tuple[str, str]
+
+
+async def read_submissions(api: Api, ref: Ref, settings: Settings) -> list[SubmissionView]:
+    """Of this competition, in all namespaces that the operator watches."""
+    teams = [namespace for namespace in settings.watched if namespace != ref[0]]
+    listed = await asyncio.gather(*(api.find_all(SUBMISSIONS, namespace) for namespace in teams))
+    views = [snapshot.submission_view(raw) for found in listed for raw in found]
+    return [v for v in views if v.spec and (v.spec.competition.namespace, v.spec.competition.name) == ref]
+
+
+async def score_jobs(api: Api, ref: Ref) -> list[JobView]:
+    """The operator's own."""
+    selector = f"{names.ROLE}={names.SCORE},{names.COMPETITION}={ref[1]}"
+    return [snapshot.job_view(raw) for raw in await api.find_all(JOBS, ref[0], selector)]
+
+
+async def until_shown(
+    api: Api,
+    settings: Settings,
+    competition: CompetitionView,
+    planned: Plan,
+    comparison: Comparison,
+    timeout: float,
+    say: Callable[[str], None],
+) -> None:
+    """Raises FailedError where some cannot be scored, or after ``timeout`` seconds; the operator goes on then."""
+    ref, started, said = (competition.namespace, competition.name), time.monotonic(), ""
+    while True:
+        views = {view.uid: view for view in await read_submissions(api, ref, settings)}
+        left = [v for old in planned.again if (v := views.get(old.uid)) and _is_old(v, planned.wanted)]
+        jobs = await score_jobs(api, ref) if left else []
+        failed = [v for v in left if tries.gave_up(tries.newest(jobs, v.uid, planned.wanted[v.uid]))]
+        boards = await _boards(api, competition, comparison) if not left else []
+        if left and len(failed) == len(left):
+            which = ", ".join(f"{v.namespace}/{v.name}" for v in failed)
+            raise FailedError(
+                f"The operator could not score {which}: they are left out of the board until they are. "
+                f"kubectl get jobs -n {ref[0]} -l {names.ROLE}={names.SCORE} names the Jobs that failed."
+            )
+        if not left and not boards:
+            say("Every submission and every Leaderboard shows it.")
+            return
+        doing = (
+            f"  {len(planned.again) - len(left)} of {len(planned.again)} submissions show their new score"
+            if left
+            else f"  waiting for the Leaderboard {', '.join(boards)}"
+        )
+        if doing != said:
+            say(doing)
+            said = doing
+        if time.monotonic() - started > timeout:
+            raise FailedError(
+                f"After {timeout:g} s not all is shown yet:{doing}. The operator goes on by itself; nothing is lost."
+            )
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def _is_old(view: SubmissionView, wanted: Mapping[str, str]) -> bool:
+    return not view.deleting and view.status.scoring_digest != wanted[view.uid]
+
+
+async def _boards(api: Api, competition: CompetitionView, comparison: Comparison) -> list[str]:
+    """Those that do not show the new scores yet; a blind phase's shows nothing before its reveal."""
+    now = datetime.now(UTC)
+    phases = {p.name for p in competition.spec.phases if not blind(p, now)}
+    waiting = []
+    for board in comparison.boards:
+        found = await api.find(LEADERBOARDS, competition.namespace, board.phase)
+        if board.phase in phases and found is not None:
+            status = LeaderboardStatus.model_validate(found.get("status") or {})
+            if not shows(status, board):
+                waiting.append(board.phase)
+    return waiting
+
+
+def shows(status: LeaderboardStatus, board: ComparedBoard) -> bool:
+    """Whether these are the scores of ``board`` and, unless others have joined or left since, its ranks."""
+    wanted = {team.submission_uid: team for team in board.teams if team.new_rank is not None}
+    entries = {entry.submission_uid: entry for entry in status.entries}
+    if not entries.keys() & wanted.keys() and wanted:
+        return False
+    for uid in entries.keys() & wanted.keys():
+        scores = {s.dataset: s.new for s in wanted[uid].scores}
+        if any(_rounded(scores.get(s.dataset), board.decimals) != s.alc for s in entries[uid].scores):
+            return False
+    if status.teams != len(wanted) or entries.keys() - wanted.keys():
+        return True
+    return all(entry.rank == wanted[uid].new_rank for uid, entry in entries.items())
+
+
+def _rounded(value: float | None, decimals: int) -> float | None:
+    return None if value is None else round(value, decimals)

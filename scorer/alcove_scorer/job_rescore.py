@@ -1,0 +1,31 @@
+"""The rescore job: what a submission that has ended scores by other settings, put beside what it scores.
+
+It shows nobody anything: the score job that the operator starts once the settings are the competition's finds this
+result, checks that it still stands, and shows it.
+"""
+
+from __future__ import annotations
+
+from alcove_crds.documents import Feedback, ScoreRequest
+from alcove_datasets.store import connect
+from alcove_scorer import jobs
+from alcove_scorer.job_score import follow, patiently, put_result, rules_of
+from alcove_scorer.kept import kept_result
+from alcove_scorer.store import Runs
+
+
+def run() -> int:
+    request = jobs.request(ScoreRequest)
+    config = jobs.store_config()
+    rescore(request, Runs(connect(config), config.bucket, jobs.solutions_bucket(), request.submission_uid))
+    return jobs.DONE
+
+
+def rescore(request: ScoreRequest, runs: Runs) -> None:
+    """Raises as :func:`alcove_scorer.job_score.score` does."""
+    # No live curve: its readers would take it for one by the settings of now.
+    request = request.model_copy(update={"feedback": Feedback(mode="final")})
+    settings = rules_of(request)
+    if patiently(lambda: kept_result(request, settings, runs)) is None:
+        result = follow(request, settings, runs)
+        patiently(lambda: put_result(runs, result))
