@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import time
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alcove_datasets.convert.choices import How, Kind, ShiftBy
+from alcove_cli.errors import CommandError
+from alcove_datasets.convert.choices import Frames, How, Kind, ShiftBy
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -62,6 +64,20 @@ def convert(
         str | None, typer.Option(help="Column of texts; by default the one named text.")
     ] = None,
     vocabulary: Annotated[int, typer.Option(min=2, help="Texts: at most so many words.")] = 20_000,
+    size: Annotated[
+        str, typer.Option(metavar="HxW", help="Pictures and clips: bring all to these rows and columns.")
+    ] = "",
+    channels: Annotated[
+        int | None,
+        typer.Option(min=1, help="Pictures: 1 grey, 3 colour, 4 transparency. Sound: keep so many."),
+    ] = None,
+    rate: Annotated[
+        int | None, typer.Option(min=1, help="Sound: resample to so many samples a second.")
+    ] = None,
+    max_seconds: Annotated[float | None, typer.Option(min=0.001, help="Sound: cut off the rest.")] = None,
+    fps: Annotated[float | None, typer.Option(min=0.001, help="Clips: take so many frames a second.")] = None,
+    max_frames: Annotated[int | None, typer.Option(min=1, help="Clips: cut off the rest.")] = None,
+    frames: Annotated[Frames, typer.Option(help="Clips: png is exact, and several times as large.")] = "jpeg",
 ) -> None:
     """Convert a source of your own: split, encoded, test labels apart."""
     from alcove_datasets.convert.base import Options
@@ -82,6 +98,13 @@ def convert(
         scale=scale,
         text_column=text_column,
         vocabulary=vocabulary,
+        size=_size(size),
+        channels=channels,
+        rate=rate,
+        max_seconds=max_seconds,
+        fps=fps,
+        max_frames=max_frames,
+        frames=frames,
     )
     request = SplitRequest(
         how=split, by=shift_by, hold_out=_names(hold_out), test_fraction=test_fraction, seed=seed
@@ -93,6 +116,14 @@ def convert(
 
 def _names(cell: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in cell.split(",") if name.strip())
+
+
+def _size(cell: str) -> tuple[int, int] | None:
+    """Rows and columns of ``64x48``."""
+    found = re.fullmatch("([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", cell)
+    if cell and not found:
+        raise CommandError(f"--size {cell} is no size: write rows x columns, such as 64x64.")
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def _summary(made: Converted, kind: str) -> str:

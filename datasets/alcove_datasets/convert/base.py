@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from alcove_datasets.convert.choices import Kind
+from alcove_datasets.convert.choices import Frames, Kind
 from alcove_datasets.convert.labels import Labels
 from alcove_datasets.errors import DatasetsError, SourceError
 from alcove_datasets.metadata import Metadata
@@ -82,7 +82,7 @@ class Options:
     """Frames a second that clips are brought to."""
     max_frames: int | None = None
     """Of a clip: the rest is cut off."""
-    frames: Literal["jpeg", "png"] = "jpeg"
+    frames: Frames = "jpeg"
     """How frames of clips are stored. PNG is exact, and several times as large."""
 
 

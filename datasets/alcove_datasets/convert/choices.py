@@ -7,4 +7,5 @@ from typing import Literal, get_args
 Kind = Literal["tabular", "image", "text", "audio", "video", "series"]
 How = Literal["stratified", "random", "group", "shift", "given"]
 ShiftBy = Literal["class", "group", "size", "source"]
+Frames = Literal["jpeg", "png"]
 SHIFTS: tuple[ShiftBy, ...] = get_args(ShiftBy)

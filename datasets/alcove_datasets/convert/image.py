@@ -1,0 +1,108 @@
+"""Pictures: a folder with a folder for each label in it, or a table of files and labels.
+
+Number of channels and size are of the whole dataset, test included, since every example must fit them; they come from
+the files' headers, before any pixel is decoded. Nothing is learnt from content.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from alcove_datasets.convert.base import Converter, Indices, Items, Options, Progress
+from alcove_datasets.convert.files import Files, list_files
+from alcove_datasets.convert.pictures import SUFFIXES, encode_picture, read_header
+from alcove_datasets.errors import SourceError
+from alcove_datasets.metadata import VARIES, Format, Metadata
+
+
+def open_source(source: Path, options: Options, progress: Progress) -> Converter:
+    check_channels(options)
+    return _Pictures(list_files(source, options, SUFFIXES), options, progress)
+
+
+def check_channels(options: Options) -> None:
+    if options.channels not in (None, 1, 3, 4):
+        raise SourceError(
+            f"--channels {options.channels}",
+            "is nothing that pictures have",
+            remedy="Choose 1 (grey), 3 (colour) or 4 (colour and transparency).",
+        )
+
+
+class _Pictures(Converter):
+    def __init__(self, files: Files, options: Options, progress: Progress) -> None:
+        self._files, self._options, self._progress = files, options, progress
+        self._sizes: npt.NDArray[np.int32] | None = None
+        self._grey = True
+        self._animated = 0
+        self._channels = 0
+
+    def scan(self) -> Items:
+        return self._files.items
+
+    def _headers(self) -> npt.NDArray[np.int32]:
+        """Rows and columns of each picture."""
+        if self._sizes is None:
+            count = len(self._files.names)
+            self._sizes = np.zeros((count, 2), np.int32)
+            for item in range(count):
+                header = read_header(self._files.path(item))
+                self._sizes[item] = header.rows, header.cols
+                self._grey &= header.grey
+                self._animated += header.frames > 1
+                self._progress("Reading headers", item + 1, count)
+        return self._sizes
+
+    def sizes(self) -> npt.NDArray[np.float64]:
+        """Pixels."""
+        pixels: npt.NDArray[np.float64] = self._headers().prod(axis=1, dtype=np.float64)
+        return pixels
+
+    def fit(self, train: Indices) -> Metadata:
+        del train
+        sizes = self._headers()
+        self._channels = self._options.channels or (1 if self._grey else 3)
+        return Metadata(
+            n_examples=0,
+            n_labels=1,
+            rows=self._options.size[0] if self._options.size else same(sizes[:, 0]),
+            cols=self._options.size[1] if self._options.size else same(sizes[:, 1]),
+            channels=self._channels,
+            format=Format.COMPRESSED,
+            has_locality_rows=True,
+            has_locality_cols=True,
+        )
+
+    def encode(self, items: Indices) -> Iterator[list[bytes]]:
+        """Several pictures at a time: decoding lets other threads run."""
+        workers = os.cpu_count() or 1
+        paths = (self._files.path(item) for item in items.tolist())
+        waiting: deque[Future[bytes]] = deque()
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                for path in paths:
+                    waiting.append(pool.submit(encode_picture, path, self._channels, self._options.size))
+                    if len(waiting) > workers:
+                        yield [waiting.popleft().result()]
+                while waiting:
+                    yield [waiting.popleft().result()]
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def notes(self) -> tuple[str, ...]:
+        if not self._animated:
+            return ()
+        return (f"Of {self._animated} pictures with several frames the first one was taken.",)
+
+
+def same(sizes: npt.NDArray[np.integer]) -> int:
+    """What all are, or −1 where they vary."""
+    return int(sizes[0]) if (sizes == sizes[0]).all() else VARIES
