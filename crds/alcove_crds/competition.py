@@ -109,6 +109,9 @@ class Limits(ApiModel):
     """Runs at the same time."""
     bundle_bytes: Annotated[int, Field(ge=1024, le=1099511627776)] = 536870912
     """Size of a code bundle at most: the policy on pretrained models, in bytes."""
+    recorded_bytes: Annotated[int, Field(ge=1048576, le=1099511627776)] = 2147483648
+    """Bytes of predictions that each run may save: the file past them is refused, and is the last one. The store keeps
+    them."""
 
 
 class ScoringSpec(ApiModel):

@@ -26,6 +26,8 @@ from alcove_operator.rankings import Rankings
 from alcove_operator.submissions import Submissions
 
 log = logging.getLogger(__name__)
+_FLOAT = 4
+"""Bytes of a number in the predictions that the runner of model.py writes."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,14 @@ def soundness(competition: CompetitionView, index: Index) -> tuple[str, str, str
             if other != name:
                 said = f"The Datasets {other} and {name} both have the alias {record.spec.alias}."
                 return "False", "AliasTaken", f"{said} Give one of them another spec.alias."
+            least = _FLOAT * record.view.n_test * record.view.n_labels
+            if least > competition.spec.limits.recorded_bytes:
+                said = f"One prediction on the Dataset {name} takes {least} bytes, but a run may save fewer."
+                return (
+                    "False",
+                    "NoRoomToPredict",
+                    f"{said} Raise spec.limits.recordedBytes to many times that.",
+                )
             if record.view.ready is None:
                 waiting.append(name)
             elif not record.view.ready:

@@ -125,6 +125,7 @@ def creation(alias: str, attempt: int, world: World) -> CreateRun:
             disclosed=phase.budget.disclosed,
             n_test=dataset.n_test,
             n_labels=dataset.n_labels,
+            max_bytes=rules.spec.limits.recorded_bytes,
         ),
         run_as=names.run_as(world.uid, alias, attempt),
         image=image.reference if image else None,

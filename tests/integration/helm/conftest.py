@@ -146,7 +146,8 @@ def releases(server: ApiServer) -> Iterator[Releases]:
 
     def make(namespace: str, over: Object | None = None, install: bool = True) -> Release:
         # A ResourceQuota without its controller admits nothing.
-        values = merged(merged(VALUES, {"teamQuota": {"count/configmaps": None}}), over or {})
+        none = {"count/configmaps": None, "count/submissions.alcove.dev": None}
+        values = merged(merged(VALUES, {"teamQuota": none}), over or {})
         release = Release(server, namespace, namespace, values)
         made.append(release)
         if install:

@@ -56,7 +56,7 @@ def data_of(job: dict[str, Any], name: str) -> list[dict[str, Any]]:
 def test_a_dataset_on_a_volume_is_checked_and_read_where_it_is(world: World) -> None:
     world.join(GREEN, "volume")
     make(world, "volume-digits", volumeClaim=CLAIM)
-    world.competition("volume")
+    world.competition("volume", limits={"recordedBytes": 5_000_000})
     check = world.job("c-volume-digits-")
     assert VOLUME in check["spec"]["template"]["spec"]["volumes"]
     assert data_of(check, "check") == [MOUNT]
@@ -69,7 +69,8 @@ def test_a_dataset_on_a_volume_is_checked_and_read_where_it_is(world: World) -> 
     world.pod_of(job)
     assert VOLUME in job["spec"]["template"]["spec"]["volumes"]
     assert (data_of(job, "main"), data_of(job, "stage")) == ([MOUNT], [])
-    assert RunConfig.model_validate_json(told(job, "stage", "ALCOVE_RUN")).data_sha256 is None
+    run = RunConfig.model_validate_json(told(job, "recorder", "ALCOVE_RUN"))
+    assert (run.data_sha256, run.max_bytes) == (None, 5_000_000)
     assert secret_file(
         wait_for("its Secret", lambda: world.find(SECRETS, job["metadata"]["name"])), "stage.json"
     )

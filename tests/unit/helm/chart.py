@@ -63,16 +63,18 @@ def helm(*arguments: str | Path, kubeconfig: Path | None = None) -> subprocess.C
         return subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=240, check=False)
 
 
-def template(values: Object, release: str = "hackathon") -> subprocess.CompletedProcess[str]:
+def template(values: Object, release: str = "hackathon", *more: str) -> subprocess.CompletedProcess[str]:
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         yaml.safe_dump(values, file)
         file.flush()
-        return helm("template", release, CHART, "-n", NAMESPACE, "-f", file.name, "--kube-version", "1.34.4")
+        return helm(
+            "template", release, CHART, "-n", NAMESPACE, "-f", file.name, "--kube-version", "1.34.4", *more
+        )
 
 
-def render(over: Object | None = None, release: str = "hackathon") -> list[Object]:
+def render(over: Object | None = None, release: str = "hackathon", *more: str) -> list[Object]:
     """All objects of a release, hooks among them, each with its namespace filled in."""
-    done = template(merged(VALUES, over or {}), release)
+    done = template(merged(VALUES, over or {}), release, *more)
     assert done.returncode == 0, done.stderr
     return [placed(document) for document in yaml.safe_load_all(done.stdout) if document]
 

@@ -44,6 +44,20 @@ def objects() -> list[Object]:
     return render({"operator": {"readNodes": True}})
 
 
+def test_a_quota_on_submissions_waits_for_the_first_upgrade(objects: list[Object]) -> None:
+    """On a kind that is new to a cluster it would refuse every object until the quota controller has met the kind."""
+
+    def limits(rendered: list[Object]) -> list[Object]:
+        return [quota["spec"]["hard"] for quota in of_kind(rendered, "ResourceQuota")]
+
+    assert limits(objects) == [{"count/configmaps": "200"}] * 2
+    upgraded = limits(render(None, "hackathon", "--is-upgrade"))
+    assert upgraded == [{"count/configmaps": "200", "count/submissions.alcove.dev": "500"}] * 2
+    assert (
+        limits(render({"teamQuota": {"count/configmaps": None, "count/submissions.alcove.dev": None}})) == []
+    )
+
+
 def test_every_pod_is_restricted(objects: list[Object]) -> None:
     found = list(pods(objects))
     assert {name for name, _, _ in found} >= {

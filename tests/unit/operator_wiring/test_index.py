@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from alcove_crds.submission import SubmissionStatus
-from alcove_operator.api import COMPETITIONS, SUBMISSIONS
+from alcove_operator.api import COMPETITIONS, DATASETS, SUBMISSIONS
 from alcove_operator.competitions import census, soundness
 from alcove_operator.core.boards import counting
 from alcove_operator.core.model import CompetitionView
@@ -118,6 +118,31 @@ def test_a_missing_dataset_is_named() -> None:
     status, reason, message = soundness(competition(), Index())
     assert (status, reason) == ("False", "DatasetMissing")
     assert "names the Dataset d" in message
+
+
+def test_a_limit_that_no_prediction_fits_is_named() -> None:
+    """Else every run's first prediction is refused, and counts against the team."""
+    index = Index()
+    document: dict[str, Any] = {
+        "metadata": {"name": "d", "namespace": "hack", "resourceVersion": "1", "generation": 1},
+        "spec": {"alias": "d", "dataSha256": "a" * 64, "solutionSha256": "b" * 64},
+        "status": {
+            "observedGeneration": 1,
+            "nTest": 10**6,
+            "nLabels": 100,
+            "conditions": [
+                {"type": "Ready", "status": "True", "reason": "Sound", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+            ],
+        },
+    }  # fmt: skip
+    index.apply(DATASETS, document)
+    assert soundness(competition(), index)[:2] == ("True", "Ready")
+    document["status"]["nLabels"] = 1000
+    index.apply(DATASETS, document)
+    status, reason, message = soundness(competition(), index)
+    assert (status, reason) == ("False", "NoRoomToPredict")
+    assert "4000000000 bytes" in message
+    assert "spec.limits.recordedBytes" in message
 
 
 def test_a_status_patch_takes_away_what_has_no_value_and_holds_no_null_within_lists() -> None:
