@@ -52,12 +52,12 @@ def chunks(files: Iterable[Path], metadata: Metadata, workers: int = 0) -> Itera
 
     Raises FormatError where it comes to what is damaged.
     """
-    blocks = _blocks(files, _most(metadata))
-    decode_block = _decoder(metadata)
+    blocks = _blocks(files, most_at_a_time(metadata))
+    decode_block = decoder(metadata)
     return _ahead(decode_block, blocks, workers) if workers else map(decode_block, blocks)
 
 
-def _most(metadata: Metadata) -> int:
+def most_at_a_time(metadata: Metadata) -> int:
     """How many examples are decoded at a time."""
     if metadata.format is Format.COMPRESSED:
         return _IMAGES_AT_A_TIME
@@ -72,7 +72,8 @@ def _blocks(files: Iterable[Path], most: int) -> Iterator[Block]:
                 yield from block.split(most)
 
 
-def _decoder(metadata: Metadata) -> Callable[[Block], Chunk]:
+def decoder(metadata: Metadata) -> Callable[[Block], Chunk]:
+    """Decodes the blocks of one part. Raises FormatError for the first record that is not as the metadata say."""
     if metadata.format is Format.COMPRESSED:
         return lambda block: _one_by_one(block, metadata)
     columns = ColumnDecoder(metadata)

@@ -20,6 +20,8 @@ _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
 OVERHEAD = _HEADER.size + _FOOTER.size
 """Bytes that framing adds to a record."""
+HEADER = _HEADER.size
+"""Of these, before it."""
 _BLOCK = 256 << 10
 """Bytes that are read at a time: what fits the processor's cache is copied and checked fastest."""
 

@@ -17,7 +17,7 @@ from alcove_crds import keys
 from alcove_crds.documents import CheckRequest, CheckResult, DatasetManifest, FileEntry
 from alcove_datasets.check import Metric, check_source
 from alcove_datasets.check.report import fitting
-from alcove_datasets.check.source import Part, SampleFile
+from alcove_datasets.check.source import PartName, SampleFile
 from alcove_datasets.errors import DatasetsError, FormatError, StoreNotFoundError
 from alcove_datasets.metadata import METADATA_FILE, Metadata, parse_metadata
 from alcove_datasets.store import connect, get_bytes, stream
@@ -122,7 +122,7 @@ class PublishedSource:
 
     solution_name = "the solution"
 
-    def metadata(self, part: Part) -> Metadata:
+    def metadata(self, part: PartName) -> Metadata:
         path = f"{part}/{METADATA_FILE}"
         entry = self._entries(part).get(path)
         if entry is None:
@@ -134,7 +134,7 @@ class PublishedSource:
         _same(data, entry.sha256, path)
         return parse_metadata(data, path)
 
-    def files(self, part: Part) -> list[SampleFile]:
+    def files(self, part: PartName) -> list[SampleFile]:
         samples = {p: e for p, e in self._entries(part).items() if p != f"{part}/{METADATA_FILE}"}
         return [SampleFile(path, entry.bytes) for path, entry in sorted(samples.items())]
 
@@ -163,7 +163,7 @@ class PublishedSource:
         _same(data, sha256, self.solution_name)
         return data
 
-    def _entries(self, part: Part) -> dict[str, FileEntry]:
+    def _entries(self, part: PartName) -> dict[str, FileEntry]:
         return {entry.path: entry for entry in self.manifest.files if entry.path.startswith(f"{part}/")}
 
 

@@ -189,9 +189,14 @@ def balance_findings(train: PartFacts, table: Table, name: str) -> list[Finding]
     def tell(code: str, which: npt.NDArray[np.bool_], what: str, remedy: str) -> None:
         chosen = np.flatnonzero(which)
         if len(chosen):
+            verb = "is" if len(chosen) == 1 else "are"
             listed = names([labels[i] for i in chosen.tolist()])
             found.append(
-                warning(code, f"{count(len(chosen), 'label')} of {len(labels)} {what}: {listed}.", remedy)
+                warning(
+                    code,
+                    f"{count(len(chosen), 'label')} of {len(labels)} {verb} {what}: {listed}.",
+                    remedy,
+                )
             )
 
     if not is_shift(train.metadata):

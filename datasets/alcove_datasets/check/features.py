@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
+from alcove_datasets.check.findings import printable
 from alcove_datasets.metadata import Metadata
 
 Floats = npt.NDArray[np.float32]
@@ -116,15 +117,11 @@ def _series(features: Floats, channels: int) -> Floats:
     return out
 
 
-def _column(named: object, word: str, width: int, index: int) -> str:
-    found = [name for name, i in named.items() if i % width == index] if isinstance(named, dict) else []
+def _column(named: Mapping[str, int], word: str, width: int, index: int) -> str:
+    found = [printable(name) for name, i in named.items() if i % width == index]
     if not found:
         return f"{word} {index}"
-    return (
-        f"{word} '{found[0][:60]}'"
-        if len(found) == 1
-        else f"one of {len(found)} {word}s, '{found[0][:60]}' first"
-    )
+    return f"{word} '{found[0]}'" if len(found) == 1 else f"one of {len(found)} {word}s ('{found[0]}', …)"
 
 
 def _pixel_name(sizes: tuple[int, int], channels: int, index: int) -> str:

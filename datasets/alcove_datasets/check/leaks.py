@@ -211,12 +211,11 @@ def column_findings(
     if not told:
         return []
     columns = list(dict.fromkeys(rule.column for rule in told))
-    listed = "; ".join(name(c) for c in columns[:3]) + (
-        f"; and {len(columns) - 3} more" if len(columns) > 3 else ""
-    )
+    more = f", and {len(columns) - 3} more," if len(columns) > 3 else ""
+    listed = ", ".join(name(c) for c in columns[:3]) + more
     finding = Finding(
         code,
-        f"{listed}: alone {'tell' if len(columns) > 1 else 'tells'} {_which(told, labels)}.",
+        f"test: {listed} alone {'tell' if len(columns) > 1 else 'tells'} {_which(told, labels)}.",
         "Is it known before the label is? If not, take it out; if so, the label is easy and ranks nobody.",
         "warning",
     )

@@ -14,18 +14,22 @@ import numpy as np
 from alcove_datasets.check.features import FeatureMap, feature_map
 from alcove_datasets.check.findings import Finding, count, error, names, warning
 from alcove_datasets.check.sample import CELLS, SAMPLE, Labels, Reservoir, Shape
-from alcove_datasets.check.source import Part, SampleFile, Source
+from alcove_datasets.check.source import PartName, SampleFile, Source
 from alcove_datasets.errors import FormatError
+from alcove_datasets.example import Floats
+from alcove_datasets.feeding import Chunk, decoder, most_at_a_time
 from alcove_datasets.format_pb2 import SequenceExample
 from alcove_datasets.metadata import VARIES, Format, Metadata
-from alcove_datasets.reader import Example, decode
-from alcove_datasets.records import OVERHEAD, records_of
+from alcove_datasets.records import HEADER, Block, blocks_of
 
 Progress = Callable[[int], None]
 """Told of bytes that were read."""
 NAMED = 3
 """Findings of one kind that are told one by one; of the others the number."""
 _STEP = 1 << 20
+_LOOKED_AT = 500
+"""One example in so many is looked at for keys that readers pass over."""
+_CONTEXT_TAG = b"\x0a"
 _CONTEXT = frozenset({"id", "label_index", "label_score"})
 _LISTS = frozenset(
     {
@@ -40,7 +44,7 @@ _LISTS = frozenset(
 class PartFacts:
     """What is known of a part once it was read."""
 
-    name: Part
+    name: PartName
     metadata: Metadata
     features: FeatureMap
     files: list[SampleFile] = field(default_factory=list)
@@ -67,24 +71,34 @@ class PartFacts:
     def where(self, index: int) -> str:
         """File, record and byte of an example."""
         path = self.files[bisect_right(self.starts, index) - 1].path
-        return place(path, self.numbers[index], self.offsets[index])
+        return f"{path}, record {self.numbers[index]}, byte {self.offsets[index]}"
 
 
-def place(path: str, number: int, offset: int) -> str:
-    return f"{path}, record {number}, byte {offset}"
+def _context_bytes(data: bytes) -> int:
+    """Of the first field of a record: in train, its size tells the label."""
+    if not data.startswith(_CONTEXT_TAG):
+        return 0
+    length, shift, at = 0, 0, 1
+    while at < len(data):
+        length |= (data[at] & 0x7F) << shift
+        shift, at = shift + 7, at + 1
+        if data[at - 1] < 0x80:
+            break
+    return at + length
 
 
 class PartReader:
     """Reads the sample files of a part. What is wrong goes to :attr:`findings`; nothing is raised for it."""
 
-    def __init__(self, name: Part, metadata: Metadata, progress: Progress) -> None:
+    def __init__(self, name: PartName, metadata: Metadata, progress: Progress) -> None:
         self.findings: list[Finding] = []
         self.facts = PartFacts(name, metadata, feature_map(metadata))
         self.facts.labels = Labels(metadata.n_labels)
         size = max(100, min(SAMPLE, CELLS // metadata.n_labels))
         self.facts.sample = Reservoir(size, seed=0 if name == "train" else 1)
+        self._most = most_at_a_time(metadata)
         # As long as each is: what differs from the metadata is then seen, not padded or cut.
-        self._as_is = replace(metadata, sequence_size=VARIES)
+        self._decode = decoder(replace(metadata, sequence_size=VARIES))
         self._decimals = metadata.format is not Format.COMPRESSED and not metadata.is_token_sequence
         self._progress = progress
         self._more: dict[str, int] = {}
@@ -105,19 +119,26 @@ class PartReader:
 
     def _file(self, stream: BinaryIO, file: SampleFile) -> None:
         told = 0
-        for number, (offset, data) in enumerate(records_of(stream, file.bytes, file.path)):
-            try:
-                self._record(data, place(file.path, number, offset))
-            except FormatError as problem:  # Of what is in the record: the next one can be read.
-                self._broken(problem)
-            else:
-                self.facts.numbers.append(number)
-                self.facts.offsets.append(offset)
-            end = offset + len(data) + OVERHEAD
+        for block in blocks_of(stream, file.bytes, file.path):
+            for piece in block.split(self._most):
+                self._block(piece)
+            end = block.offset + block.ends[-1]
             if end - told >= _STEP:
                 self._progress(end - told)
                 told = end
         self._progress(file.bytes - told)
+
+    def _block(self, block: Block) -> None:
+        try:
+            chunk = self._decode(block)
+        except FormatError as problem:
+            if len(block) == 1:
+                self._broken(problem)
+            else:  # The others may be sound.
+                for single in block.split(1):
+                    self._block(single)
+        else:
+            self._chunk(chunk)
 
     def _broken(self, problem: FormatError) -> None:
         self.facts.whole = False
@@ -129,78 +150,90 @@ class PartReader:
         if seen < NAMED:
             self.findings.append(finding)
 
-    def _record(self, data: bytes, where: str) -> None:
-        facts = self.facts
-        example = decode(data, self._as_is, where)
-        self._values(example, where)
-        self._steps(len(example.features), where)
-        self._label(example, where)
-        if facts.sample.takes():
-            self._keep(example, data)
-        facts.ids.append(example.id)
-        values: Any = np.ascontiguousarray(example.features)
-        digest = hashlib.blake2b(values, digest_size=8)
-        digest.update(repr(example.features.shape).encode())
-        facts.hashes.append(int.from_bytes(digest.digest(), "little"))
+    def _chunk(self, chunk: Chunk) -> None:
+        facts, block = self.facts, chunk.block
+        first = len(facts)
+        self._values(chunk)
+        self._labels(chunk)
+        facts.ids.extend(chunk.ids.tolist())
+        facts.numbers.extend(range(block.first, block.first + len(block)))
+        facts.offsets.extend(start + block.offset - HEADER for start in block.starts)
+        for i, features in enumerate(chunk.features):
+            self._steps(len(features), block, i)
+            values: Any = np.ascontiguousarray(features)
+            digest = hashlib.blake2b(values, digest_size=8)
+            digest.update(repr(features.shape).encode())
+            facts.hashes.append(int.from_bytes(digest.digest(), "little"))
+            if facts.sample.takes():
+                self._keep(features, block.record(i))
+            if (first + i) % _LOOKED_AT == 0:
+                self._keys(block.record(i))
 
-    def _values(self, example: Example, where: str) -> None:
-        if self._decimals and not np.isfinite(example.features).all():
-            at = np.argwhere(~np.isfinite(example.features))[0].tolist()
-            value = example.features[tuple(at)]
+    def _values(self, chunk: Chunk) -> None:
+        if not self._decimals:
+            return
+        whole = chunk.features
+        if isinstance(whole, np.ndarray) and np.isfinite(whole).all():
+            return
+        for i, features in enumerate(whole):
+            if np.isfinite(features).all():
+                continue
+            at = np.argwhere(~np.isfinite(features))[0].tolist()
             self._add(
                 error(
                     "not-finite",
-                    f"{where}: at (step, row, column, channel) = {tuple(at)} the value is {value}.",
+                    f"{chunk.block.where(i)}: at (step, row, column, channel) = {tuple(at)} the value is "
+                    f"{features[tuple(at)]}.",
                     "Replace what is missing by a number, and say that it was missing in a column of its own.",
                 )
             )
 
-    def _steps(self, steps: int, where: str) -> None:
+    def _steps(self, steps: int, block: Block, i: int) -> None:
         facts = self.facts
         fewest, most = facts.steps
-        facts.steps = (min(fewest, steps) if len(facts) else steps, max(most, steps))
+        facts.steps = (min(fewest, steps) if facts.hashes else steps, max(most, steps))
         size = facts.metadata.sequence_size
         if size != VARIES and steps != size:
             done = "cut" if steps > size else "filled with zeros"
             self._add(
                 warning(
                     "sequence-size",
-                    f"{where}: has {steps} steps, but sequence_size is {size}: it is {done}.",
+                    f"{block.where(i)}: has {steps} steps, but sequence_size is {size}: it is {done}.",
                     "Set sequence_size to −1 in both parts, or make the examples as long as it says.",
                 )
             )
 
-    def _label(self, example: Example, where: str) -> None:
+    def _labels(self, chunk: Chunk) -> None:
         facts = self.facts
-        if example.has_label:
-            facts.labelled += 1
-            if not (example.label.min() >= 0 and example.label.max() <= 1):
-                self._add(
-                    error(
-                        "label-score",
-                        f"{where}: a label_score is not between 0 and 1.",
-                        "Give the confidence in the label, 1 where it is sure.",
-                    )
+        facts.labelled += int(chunk.labelled.sum())
+        for i in np.flatnonzero(~((chunk.labels >= 0) & (chunk.labels <= 1)).all(axis=1)).tolist():
+            self._add(
+                error(
+                    "label-score",
+                    f"{chunk.block.where(i)}: a label_score is not between 0 and 1.",
+                    "Give the confidence in the label, 1 where it is sure.",
                 )
+            )
         if facts.name == "train":
-            facts.labels.append(np.flatnonzero(example.label >= 0.5))
-        elif example.has_label:
+            facts.labels.extend(chunk.labels >= 0.5)
+            return
+        for i in np.flatnonzero(chunk.labelled).tolist():
             self._add(
                 error(
                     "label-in-test",
-                    f"{where}: a test example carries a label.",
+                    f"{chunk.block.where(i)}: a test example carries a label.",
                     "Leave label_index empty there; labels of the test part belong in the solution alone.",
                 )
             )
 
-    def _keep(self, example: Example, data: bytes) -> None:
-        """Parses the record again, which few are: only so many are kept."""
-        message = SequenceExample.FromString(data)
-        steps, rows, cols, _ = example.features.shape
+    def _keep(self, features: Floats, data: bytes) -> None:
+        steps, rows, cols, _ = features.shape
         with np.errstate(all="ignore"):  # Large numbers overflow; the sample cuts what they become.
-            vector = self.facts.features.vector(example.features)
-        # Without the context, whose size tells the label itself in train.
-        self.facts.sample.keep(vector, Shape(message.feature_lists.ByteSize(), steps, rows, cols))
+            vector = self.facts.features.vector(features)
+        self.facts.sample.keep(vector, Shape(steps, rows, cols, len(data) - _context_bytes(data)))
+
+    def _keys(self, data: bytes) -> None:
+        message = SequenceExample.FromString(data)
         self._extra.update(set(message.context.feature) - _CONTEXT)
         self._extra.update(set(message.feature_lists.feature_list) - _LISTS)
 

@@ -23,13 +23,13 @@ LARGEST = 1e12
 class Shape:
     """Of one example: what a participant sees before the first feature."""
 
-    bytes: int
     steps: int
     rows: int
     cols: int
+    bytes: int
 
 
-SHAPE_NAMES = ("number of bytes", "number of steps", "number of rows", "number of columns")
+SHAPE_NAMES = ("the number of steps", "the number of rows", "the number of columns", "the number of bytes")
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Reservoir:
         np.nan_to_num(vectors, copy=False, posinf=LARGEST, neginf=-LARGEST)
         np.clip(vectors, -LARGEST, LARGEST, out=vectors)
         shapes = [self.shapes[i] for i in order]
-        table = np.array([(s.bytes, s.steps, s.rows, s.cols) for s in shapes], np.float32).reshape(-1, 4)
+        table = np.array([(s.steps, s.rows, s.cols, s.bytes) for s in shapes], np.float32).reshape(-1, 4)
         return Sample(np.array(self.index, np.int64)[order], vectors, table)
 
 
@@ -81,7 +81,7 @@ class Sample:
     vectors: Floats
     """Examples × features."""
     shapes: Floats
-    """Examples × (bytes, steps, rows, columns)."""
+    """Examples × (steps, rows, columns, bytes)."""
 
 
 class Labels:
@@ -92,10 +92,12 @@ class Labels:
         self._flat = array("i")
         self._ends = array("q", [0])
 
-    def append(self, present: npt.NDArray[np.intp]) -> None:
-        """``present``: indices of the labels that the next example has."""
-        self._flat.extend(present.tolist())
-        self._ends.append(len(self._flat))
+    def extend(self, present: Bools) -> None:
+        """``present``: which labels the next examples have, examples × labels."""
+        rows, columns = np.nonzero(present)
+        ends = len(self._flat) + np.searchsorted(rows, np.arange(len(present)), "right")
+        self._flat.extend(columns.tolist())
+        self._ends.extend(ends.tolist())
 
     def __len__(self) -> int:
         return len(self._ends) - 1

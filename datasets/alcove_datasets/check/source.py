@@ -10,10 +10,10 @@ from typing import BinaryIO, Literal, Protocol
 
 from alcove_datasets.errors import FormatError, SolutionError
 from alcove_datasets.metadata import Metadata
-from alcove_datasets.reader import DataFolder, Dataset
+from alcove_datasets.reader import DataFolder, Part
 
-Part = Literal["train", "test"]
-PARTS: tuple[Part, ...] = ("train", "test")
+PartName = Literal["train", "test"]
+PARTS: tuple[PartName, ...] = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Source(Protocol):
         """For messages."""
         ...
 
-    def metadata(self, part: Part) -> Metadata:
+    def metadata(self, part: PartName) -> Metadata:
         """Raises FormatError."""
         ...
 
-    def files(self, part: Part) -> Sequence[SampleFile]:
+    def files(self, part: PartName) -> Sequence[SampleFile]:
         """In the order of their names, which is that of the examples."""
         ...
 
@@ -59,10 +59,10 @@ class FolderSource:
     def solution_name(self) -> str:
         return self.solution_path.name
 
-    def metadata(self, part: Part) -> Metadata:
+    def metadata(self, part: PartName) -> Metadata:
         return self._part(part).metadata
 
-    def files(self, part: Part) -> Sequence[SampleFile]:
+    def files(self, part: PartName) -> Sequence[SampleFile]:
         return [SampleFile(f"{part}/{file.name}", file.stat().st_size) for file in self._part(part).files]
 
     @contextmanager
@@ -79,5 +79,5 @@ class FolderSource:
         except OSError as error:
             raise SolutionError(self.solution_name, f"cannot be read: {error.strerror}.") from None
 
-    def _part(self, part: Part) -> Dataset:
+    def _part(self, part: PartName) -> Part:
         return self.folder.train if part == "train" else self.folder.test
