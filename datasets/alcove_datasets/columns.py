@@ -173,10 +173,7 @@ class _Walk:
 
     def windows(self, at: Ints, size: int) -> Bytes:
         """``size`` bytes at each position: a copy, positions × size."""
-        items: npt.NDArray[np.void] = np.ndarray(
-            (len(self.buffer) - size + 1,), f"V{size}", self._view, 0, (1,)
-        )
-        return items[at].view(np.uint8).reshape(len(at), size)
+        return _items(self._view, at, size)
 
     def gather(self, spans: _Spans) -> tuple[Bytes, Ints]:
         """The bytes of all spans, one behind the other, and where each begins there (and the last ends)."""
@@ -221,6 +218,12 @@ class _Walk:
         return packed.view("<f4").astype(np.float32, copy=False), sizes // 4
 
 
+def _items(buffer: Bytes | memoryview, at: Ints, size: int) -> Bytes:
+    """``size`` bytes at each position, positions × size. NumPy copies them a position, not a byte, at a time."""
+    items: npt.NDArray[np.void] = np.ndarray((len(buffer) - size + 1,), f"V{size}", buffer, 0, (1,))
+    return items[at].view(np.uint8).reshape(len(at), size)
+
+
 def _kept(
     keep: Bools, rows: Ints, at: Ints, ends: Ints, spans: list[tuple[str, Ints, Ints]], first: Bytes | None
 ) -> tuple[Ints, Ints, Ints, list[tuple[str, Ints, Ints]], Bytes | None]:
@@ -250,6 +253,10 @@ def _dense(walk: _Walk, metadata: Metadata) -> Arrays:
     stride = len(frame) + 4 * size
     walk.good &= spans.there & (spans.sizes % stride == 0)
     steps = np.where(walk.good, spans.sizes // stride, 0)
+    if (steps == 1).all():
+        walk.good &= (walk.windows(spans.start, len(frame)) == frame).all(axis=1)
+        numbers = walk.windows(spans.start + len(frame), 4 * size).view("<f4")
+        return numbers.astype(np.float32, copy=False).reshape(-1, 1, *shape)
     packed, _ = walk.gather(_Spans(spans.start, spans.start + steps * stride))
     total = len(packed) // stride
     if not total:
@@ -298,25 +305,32 @@ def _tokens(walk: _Walk, metadata: Metadata) -> Arrays:
     looks = (packed == FIRST) & (two == THIRD) & (four == FIRST) & (one == size + 4) & (three == size + 2)
     at = np.flatnonzero(looks & (size - np.uint8(1) < 4))
     sizes = size[at]
-    chained = total == 0 or (len(at) > 0 and at[0] == 0)
-    chained = chained and bool((at + sizes + 6 == np.append(at[1:], total)).all())
+    chained = total == 0 or (len(at) > 0 and at[0] == 0 and at[-1] + 6 + sizes[-1] == total)
+    chained = chained and bool((np.diff(at) == sizes[:-1] + np.uint8(6)).all())
     first = np.searchsorted(at, begins)
     # Each record's list begins with a frame, too.
     if not chained or (np.append(at, total)[first] != begins).any():
         walk.good[:] = False
         return []
     steps = np.diff(first)
-    value = np.zeros(len(at), np.int32)
-    whole = np.ones(len(at), np.bool_)
-    for place in range(int(sizes.max(initial=0))):
-        byte = ahead[at + (6 + place)]
-        used = sizes > place
-        value |= np.where(used, (byte & 0x7F).astype(np.int32) << (7 * place), 0)
-        whole &= ~used | ((byte >= 0x80) == (sizes > place + 1))
-    wrong = ~whole | (value >= metadata.channels)
+    # At most four bytes each: taken as one word, in which seven bits of each byte are the number's.
+    words: npt.NDArray[np.uint32] = _items(ahead[6:], at, 4).view("<u4")[:, 0]
+    wrong = (words & _CONTINUES[4].take(sizes)) != _CONTINUES[3].take(sizes)
+    value = (words & 0x7F) | (words >> 1 & 0x3F80) | (words >> 2 & 0x1FC000) | (words >> 3 & 0xFE00000)
+    value &= _NUMBER.take(sizes)
+    wrong |= value >= metadata.channels
     if wrong.any():
         walk.good[np.repeat(np.arange(len(steps)), steps)[wrong]] = False
     return _split(value.astype(np.float32).reshape(-1, 1, 1, 1), steps)
+
+
+_NUMBER = np.array([0, 0x7F, 0x3FFF, 0x1FFFFF, 0xFFFFFFF], np.uint32)
+"""The bits of a number of so many bytes."""
+_CONTINUES = {
+    4: np.array([0, 0x80, 0x8080, 0x808080, 0x80808080], np.uint32),
+    3: np.array([0, 0, 0x80, 0x8080, 0x808080], np.uint32),
+}
+"""The highest bits of so many bytes: of all, and of all but the last, which alone has none."""
 
 
 def _sparse(walk: _Walk, metadata: Metadata) -> Arrays:

@@ -26,6 +26,8 @@ Pair = tuple[Floats, Floats]
 _DECODED = 16 << 20
 """Bytes of decoded numbers, about, that are held at a time (and for each worker)."""
 _IMAGES_AT_A_TIME = 8
+_READ = 1 << 20
+"""Bytes that are decoded at a time: fewer cost more calls, more fit no processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def most_at_a_time(metadata: Metadata) -> int:
 def _blocks(files: Iterable[Path], most: int) -> Iterator[Block]:
     for path in files:
         with path.open("rb", buffering=0) as file:
-            for block in blocks_of(file, path.stat().st_size, str(path)):
+            for block in blocks_of(file, path.stat().st_size, str(path), _READ):
                 yield from block.split(most)
 
 

@@ -89,18 +89,21 @@ def records_of(file: BinaryIO, size: int, name: str) -> Iterator[tuple[int, byte
             yield start + shift, block.data[start:end]
 
 
-def blocks_of(file: BinaryIO, size: int, name: str) -> Iterator[Block]:
-    """Yields the records of a stream of ``size`` bytes, as many at a time as fit 256 KiB. ``name`` is for messages.
+def blocks_of(file: BinaryIO, size: int, name: str, most: int = 0) -> Iterator[Block]:
+    """Yields the records of a stream of ``size`` bytes, as many at a time as fit ``most`` bytes (by default 256 KiB).
+
+    ``name`` is for messages. A record that is larger is a block of its own.
 
     Raises:
         FormatError: it ends within a record, or a CRC is wrong; names file, record and byte offset. What comes
             before that place has been yielded then.
     """
-    data, offset, number, wanted = b"", 0, 0, _BLOCK
+    data, offset, number, wanted = b"", 0, 0, most or _BLOCK
     while offset + len(data) < size or data:
         more = file.read(wanted)
         data = data + more if data else more
-        block, behind, wanted, problem = _cut(data, offset, size, name, number)
+        block, behind, missing, problem = _cut(data, offset, size, name, number)
+        wanted = max(most or _BLOCK, missing)
         if len(block):
             yield block
         if not problem and not more:
@@ -112,7 +115,7 @@ def blocks_of(file: BinaryIO, size: int, name: str) -> Iterator[Block]:
 
 
 def _cut(data: bytes, offset: int, size: int, name: str, number: int) -> tuple[Block, int, int, str]:
-    """The whole records of ``data``, how much they fill, how much more to read, and what is wrong behind them."""
+    """The whole records of ``data``, how much they fill, what the next one lacks, and what is wrong behind them."""
     starts: list[int] = []
     ends: list[int] = []
     at, problem, missing = 0, "", 0
@@ -139,7 +142,7 @@ def _cut(data: bytes, offset: int, size: int, name: str, number: int) -> tuple[B
             starts.append(start)
             ends.append(end)
             at = end + _FOOTER.size
-    return Block(data, starts, ends, name, number, offset), at, max(_BLOCK, missing), problem
+    return Block(data, starts, ends, name, number, offset), at, missing, problem
 
 
 def _where(name: str, number: int, offset: int) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alcove_datasets import records, writer
+from alcove_datasets import feeding, records, writer
 from alcove_datasets.errors import FormatError
 from alcove_datasets.example import Floats
 from alcove_datasets.metadata import VARIES, Format, Metadata
@@ -25,7 +25,7 @@ KINDS = ("table", "series", "short", "tokens", "sparse", "images", "clips")
 def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several files of several blocks, of little content."""
     monkeypatch.setattr(writer, "SHARD_BYTES", 3000)
-    monkeypatch.setattr(records, "_BLOCK", 700)
+    monkeypatch.setattr(feeding, "_READ", 700)
 
 
 def made(folder: Path, kind: str, count: int = 50) -> Part:
