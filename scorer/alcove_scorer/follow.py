@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from alcove_crds import keys
@@ -18,13 +19,16 @@ from alcove_crds.documents import (
     Verdict,
 )
 from alcove_scorer import jobs
-from alcove_scorer.curves import NANO, Point, Rules, counted_seconds
+from alcove_scorer.curves import NANO, Rules, counted_seconds
 from alcove_scorer.errors import DamagedError
 from alcove_scorer.feedback import Shown, shown
 from alcove_scorer.metrics import Solution
 from alcove_scorer.predictions import Kind, size_limit
 from alcove_scorer.scoring import RunScorer, Snapshot, preview_rows
 from alcove_scorer.store import Attempt, Runs, next_head
+
+BURST_SECONDS = 0.5
+"""For which one dataset's backlog is scored before what is new is shown, and others have their turn."""
 
 
 @dataclass
@@ -37,16 +41,23 @@ class AttemptReader:
     records: list[Record] = field(default_factory=list)
     head: str | None = None
 
-    def advance(self) -> None:
-        """Reads and scores what has come. Raises DamagedError, or the store's errors."""
-        self.feed(self.runs.records(self.prefix, len(self.records)))
+    def advance(self) -> bool:
+        """Reads and scores what has come, for ``BURST_SECONDS``; says whether that was all.
 
-    def feed(self, records: Iterable[Record]) -> None:
-        for record in records:
-            head = next_head(self.prefix, len(self.records), self.head, record)
-            self._score(record)
-            self.records.append(record)
-            self.head = head
+        Raises DamagedError, or the store's errors.
+        """
+        until = time.monotonic() + BURST_SECONDS
+        for record in self.runs.records(self.prefix, len(self.records)):
+            self.feed(record)
+            if time.monotonic() >= until:
+                return False
+        return True
+
+    def feed(self, record: Record) -> None:
+        head = next_head(self.prefix, len(self.records), self.head, record)
+        self._score(record)
+        self.records.append(record)
+        self.head = head
 
     def _score(self, record: Record) -> None:
         number, name = record.seq, record.name
@@ -68,8 +79,7 @@ class AttemptReader:
             self.scorer.add(number, name, seconds, Snapshot(kind, record.bytes, pieces))
 
     def close(self, verdict: Verdict) -> str:
-        """Reads the rest, checks it against the manifest, or seals one. Returns the manifest's digest."""
-        self.advance()
+        """Once all records were read: checks them against the manifest, or seals one. Returns the manifest's digest."""
         found = self.runs.manifest(self.prefix)
         if found is None:
             self._check_head(verdict, sealed=False)
@@ -77,7 +87,8 @@ class AttemptReader:
         manifest, digest = found
         if list(manifest.records[: len(self.records)]) != self.records:
             raise DamagedError(f"{keys.manifest(self.prefix)} does not list the records that lie beside it")
-        self.feed(manifest.records[len(self.records) :])
+        for record in manifest.records[len(self.records) :]:
+            self.feed(record)
         self._check_head(verdict, manifest.sealed_by == "recorder")
         return digest
 
@@ -104,24 +115,27 @@ class RunFollower:
     verdict: Verdict | None = None
     result: ScoredRun | None = None
 
-    def advance(self) -> None:
-        """One round; sets ``result`` once the verdict is there and everything has been scored."""
+    def advance(self) -> bool:
+        """One round, of not much more than ``BURST_SECONDS``; says whether it took in all that is there.
+
+        Sets ``result`` once the verdict is there and everything has been scored.
+        """
         if self.result is not None:
-            return
+            return True
         attempts, decided = self.runs.attempts(self.dataset.alias)
         if decided:
             try:
                 self.verdict = self.verdict or self.runs.verdict(self.dataset.alias)
-                self.result = self._close(self.verdict)
+                return self._close(self.verdict)
             except DamagedError as error:
                 self.newest = None
                 self.result = self._damaged(str(error))
         elif attempts:
             self.newest = self._reader(attempts[-1])
-            try:
-                self.newest.advance()
-            except DamagedError:
-                return  # whether this attempt is scored at all, and damage matters, is for the verdict to say
+            # Whether this attempt is scored at all, and damage matters, is for the verdict to say.
+            with suppress(DamagedError):
+                return self.newest.advance()
+        return True
 
     def _reader(self, attempt: Attempt) -> AttemptReader:
         if attempt not in self.readers:
@@ -133,13 +147,15 @@ class RunFollower:
             )
         return self.readers[attempt]
 
-    def _close(self, verdict: Verdict) -> ScoredRun:
+    def _close(self, verdict: Verdict) -> bool:
         if verdict.attempt is None or verdict.pod_uid is None:
-            return self._scored(verdict, None, None)
-        reader = self._reader(Attempt(verdict.attempt, verdict.pod_uid))
-        manifest = reader.close(verdict)
-        self.newest = reader
-        return self._scored(verdict, reader, manifest)
+            self.result = self._scored(verdict, None, None)
+            return True
+        self.newest = reader = self._reader(Attempt(verdict.attempt, verdict.pod_uid))
+        if not reader.advance():
+            return False
+        self.result = self._scored(verdict, reader, reader.close(verdict))
+        return True
 
     def _damaged(self, message: str) -> ScoredRun:
         """Of this dataset alone: the others are scored."""
@@ -190,9 +206,3 @@ class RunFollower:
             alc=seen.alc,
             curve=tuple(CurvePoint(t=point.seconds, score=point.score) for point in seen.points),
         )
-
-    def final(self) -> tuple[Point, ...]:
-        """The points that the report shows: of the whole test set, rounded and cut as the feedback says."""
-        feedback = self.request.feedback
-        points = self.newest.scorer.points if self.newest and self.result else []
-        return shown(points, self.rules, feedback.decimals, feedback.max_snapshots).points

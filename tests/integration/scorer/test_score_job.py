@@ -1,15 +1,28 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import urllib3
+from minio import Minio
+from minio.commonconfig import ENABLED
+from minio.versioningconfig import SUSPENDED, VersioningConfig
 
 from alcove_crds import keys
-from alcove_crds.documents import Feedback, Manifest, ScoreRequest, ScoreResult, Scoring
+from alcove_crds.documents import Feedback, Manifest, ScoreRequest, ScoreResult, Scoring, StoreCredentials
+from alcove_scorer import follow, job_score
 from alcove_scorer.curves import Point, alc, rules, standing
 from alcove_scorer.metrics import BalancedAccuracy
+from alcove_scorer.store import Runs
 
 from .conftest import SOLUTION, Job, Recording, Store, eventually, npy, prediction
 
@@ -22,6 +35,12 @@ def result(store: Store, request: ScoreRequest) -> ScoreResult:
     data = store.get(keys.score_result(request.submission_uid, request.scoring_digest()))
     assert data is not None
     return ScoreResult.model_validate_json(data)
+
+
+def shows(store: Store, request: ScoreRequest, snapshots: list[int]) -> bool:
+    """Whether the live curve has so many snapshots of each run."""
+    document = store.json(keys.live_curve(request.submission_uid))
+    return document is not None and [run["snapshots"] for run in document["runs"]] == snapshots
 
 
 def read(data: bytes) -> np.ndarray:
@@ -114,6 +133,99 @@ def test_a_live_curve_grows_and_says_no_more_than_it_may(
     assert job.wait()[0] == 0
     assert result(store, request).runs[0].points[0].score == BalancedAccuracy().score(
         SOLUTION, read(prediction(0.7))
+    )
+
+
+def test_a_live_curve_misses_no_snapshot_and_is_written_at_most_once_a_second(
+    store: Store, start: Start, request_for: Make
+) -> None:
+    request = request_for("one", "two", feedback=Feedback(mode="live"))
+    one, two = (Recording(store, request.submission_uid, d.alias) for d in request.datasets)
+    key = keys.live_curve(request.submission_uid)
+    store.client.set_bucket_versioning(keys.MAIN_BUCKET, VersioningConfig(ENABLED))
+    try:
+        job = start("score", request)
+        for number in range(1, 5):
+            for run in (one, two):
+                run.snapshot(number, prediction(0.5 + number / 10))
+            eventually(partial(shows, store, request, [number, number]), f"snapshot {number} of both")
+        for run in (one, two):
+            run.verdict()
+        assert job.wait()[0] == 0
+        found = store.client.list_objects(keys.MAIN_BUCKET, prefix=key, include_version=True)
+        stamps = sorted(version.last_modified for version in found)
+    finally:
+        store.client.set_bucket_versioning(keys.MAIN_BUCKET, VersioningConfig(SUSPENDED))
+    assert len(stamps) >= 4
+    # The last write alone, once every verdict is there, need not wait.
+    least = timedelta(seconds=job_score.WRITE_SECONDS - 0.01)
+    assert all(later - earlier >= least for earlier, later in pairwise(stamps[:-1]))
+
+
+def runs_of(store: Store, request: ScoreRequest, http: urllib3.PoolManager | None = None) -> Runs:
+    """As the job makes it, in this process."""
+    address = store.environment["ALCOVE_STORE_ENDPOINT"].removeprefix("http://")
+    document = Path(store.environment["ALCOVE_STORE_CREDENTIALS"]).read_bytes()
+    known = StoreCredentials.model_validate_json(document)
+    client = Minio(
+        endpoint=address, access_key=known.access_key, secret_key=known.secret_key, secure=False,
+        region="us-east-1", http_client=http,
+    )  # fmt: skip
+    return Runs(client, keys.MAIN_BUCKET, keys.SOLUTIONS_BUCKET, request.submission_uid)
+
+
+@pytest.mark.parametrize("decided", [False, True])
+def test_a_backlog_is_shown_while_it_is_worked_off(
+    store: Store, request_for: Make, monkeypatch: pytest.MonkeyPatch, decided: bool
+) -> None:
+    monkeypatch.setattr(follow, "BURST_SECONDS", 0.0)
+    request = request_for("one", feedback=Feedback(mode="live"))
+    run = Recording(store, request.submission_uid, "one")
+    for number in range(3):
+        run.snapshot(number, prediction(0.7))
+    if decided:
+        run.seal()
+        run.verdict()
+    runs, dataset = runs_of(store, request), request.datasets[0]
+    follower = follow.RunFollower(runs, request, dataset, job_score.rules_of(request), runs.solution(dataset))
+    for shown in (1, 2, 3):
+        assert not follower.advance()
+        assert (follower.live().snapshots, follower.result) == (shown, None)
+    assert follower.advance()
+    assert (follower.result is not None) == decided
+
+
+class CountingPool(urllib3.PoolManager):  # type: ignore[misc]  # the library is not followed
+    """Notes what it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[str, str]] = []
+
+    def urlopen(self, method: str, url: str, redirect: bool = True, **more: Any) -> Any:
+        self.asked.append((method, url.split("/", 3)[3]))
+        return super().urlopen(method, url, redirect, **more)
+
+
+def test_nothing_is_downloaded_twice(store: Store, request_for: Make) -> None:
+    request = request_for("one", feedback=Feedback(mode="live", test_fraction=0.5))
+    run = Recording(store, request.submission_uid, "one")
+    pool = CountingPool()
+    with ThreadPoolExecutor(1) as thread:
+        job = thread.submit(job_score.score, request, runs_of(store, request, pool))
+        for number in range(1, 4):
+            run.snapshot(number, prediction(0.7))
+            eventually(partial(shows, store, request, [number]), f"snapshot {number}")
+        run.snapshot(4, npy(np.zeros((40, 2), np.float32)))
+        run.seal()
+        run.verdict(head=run.records[-1].digest())
+        assert len(job.result(60).runs[0].points) == 3
+    got = Counter(path for method, path in pool.asked if method == "GET" and "?" not in path)
+    data = [f"{keys.MAIN_BUCKET}/{keys.snapshot(run.prefix, i)}" for i in range(4)]
+    records = [f"{keys.MAIN_BUCKET}/{keys.record(run.prefix, i)}" for i in range(4)]
+    solution = f"{keys.SOLUTIONS_BUCKET}/{keys.solution(request.datasets[0].solution_sha256)}"
+    assert {path: got[path] for path in (*data, *records, solution)} == dict.fromkeys(
+        (*data, *records, solution), 1
     )
 
 
