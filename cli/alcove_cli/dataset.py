@@ -97,11 +97,11 @@ def show(
 
     Labels of test examples are shown where the solution lies beside the dataset.
     """
-    from alcove_datasets.reader import open_folder
+    from alcove_datasets.reader import open_dataset
     from alcove_datasets.show import contact_sheet
     from alcove_datasets.solution import read_solution
 
-    opened = open_folder(folder)
+    opened = open_dataset(folder)
     beside = solution or find_solution(folder)
     page = contact_sheet(opened, read_solution(beside) if beside else None, examples, rate)
     out = out or Path(f"{opened.name}.html")

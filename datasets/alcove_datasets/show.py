@@ -17,9 +17,10 @@ import numpy.typing as npt
 
 from alcove_datasets import show_media
 from alcove_datasets.errors import FormatError
+from alcove_datasets.example import Example, decode
 from alcove_datasets.format_pb2 import SequenceExample
 from alcove_datasets.metadata import VARIES, Format, Metadata
-from alcove_datasets.reader import DataFolder, Dataset, Example, decode
+from alcove_datasets.reader import DataFolder, Part
 from alcove_datasets.records import read_records, records_of
 from alcove_datasets.solution import Table
 
@@ -137,7 +138,7 @@ def contact_sheet(folder: DataFolder, solution: Table | None, examples: int = 40
     )
 
 
-def _look(part: Dataset, most: int, solution: Table | None = None) -> _Seen:
+def _look(part: Part, most: int, solution: Table | None = None) -> _Seen:
     """Reads all labels of a part, and remembers where the first examples of each are."""
     seen = _Seen(np.zeros(part.metadata.n_labels, np.int64))
     for path in part.files:
@@ -255,7 +256,7 @@ class _Viewer:
             self.columns = [self._features.get(i, str(i)) for i in range(min(width, _COLUMNS))]
         self.columns_left_out = width - len(self.columns) if self.columns else 0
 
-    def show(self, part: Dataset, place: _Place, *, hidden: bool = False) -> Shown:
+    def show(self, part: Part, place: _Place, *, hidden: bool = False) -> Shown:
         labels = tuple(
             self._names[label] + (f" {score:.2g}" if score != 1 else "")
             for label, score in sorted(place.labels.items())
@@ -333,7 +334,7 @@ def _chosen(steps: int) -> list[int]:
     return numbers
 
 
-def _read(part: Dataset, place: _Place) -> tuple[Example, int]:
+def _read(part: Part, place: _Place) -> tuple[Example, int]:
     """One example, and how many steps it has. Of a long clip, only those frames are decoded that will be shown."""
     length = place.path.stat().st_size - place.offset
     with place.path.open("rb") as file:

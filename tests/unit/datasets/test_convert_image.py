@@ -19,7 +19,7 @@ from alcove_datasets.convert.run import Converted, convert
 from alcove_datasets.convert.split import SplitRequest
 from alcove_datasets.errors import SourceError
 from alcove_datasets.format_pb2 import SequenceExample
-from alcove_datasets.reader import open_folder
+from alcove_datasets.reader import open_dataset
 from alcove_datasets.records import read_records
 from alcove_datasets.solution import read_solution
 from tests.unit.datasets.test_roundtrip import digest
@@ -97,7 +97,7 @@ def stored(path: Path) -> list[bytes]:
     """The encoded picture of each example, in order."""
     messages = [
         SequenceExample.FromString(data)
-        for file in open_folder(path).train.files
+        for file in open_dataset(path).train.files
         for _, data in read_records(file)
     ]
     return [m.feature_lists.feature_list["0_compressed"].feature[0].bytes_list.value[0] for m in messages]
@@ -128,7 +128,7 @@ def test_every_sort_of_picture_is_read_alike_by_both_readers(
     source, made = every_sort
     converted = in_order(source, tmp_path / "out")
     assert (converted.metadata.rows, converted.metadata.cols, converted.metadata.channels) == (-1, -1, 3)
-    train = open_folder(converted.path).train
+    train = open_dataset(converted.path).train
     theirs = list(tf_dataset(train).as_numpy_iterator())
     files = {(source / "train" / "a" / name).read_bytes(): name for name in made}
     arrays = {pixels.astype(np.float32).tobytes(): name for name, (_, pixels) in made.items()}
@@ -153,7 +153,7 @@ def test_channels_can_be_chosen(
     from alcove_datasets.tf_reader import tf_dataset
 
     converted = in_order(every_sort[0], tmp_path / "out", Options(channels=channels))
-    train = open_folder(converted.path).train
+    train = open_dataset(converted.path).train
     for (features, _), (tf_features, _) in zip(train, tf_dataset(train).as_numpy_iterator(), strict=True):
         assert features.shape[-1] == channels
         assert np.array_equal(features, tf_features)
@@ -193,7 +193,7 @@ def test_a_table_names_files_and_labels(tmp_path: Path) -> None:
     (tmp_path / "index.csv").write_text("file,label\n" + "\n".join(rows) + "\n")
     converted = convert("image", tmp_path / "index.csv", tmp_path / "out", "d")
     assert converted.metadata.label_names == ("even", "odd", "small")
-    train = open_folder(converted.path).train
+    train = open_dataset(converted.path).train
     number = {np.asarray(colour(i)).tobytes(): i for i in range(12)}
     for features, label in train:
         i = number[np.round(features * 255).astype(np.uint8).tobytes()]
@@ -209,7 +209,7 @@ def test_all_are_brought_to_one_size(tmp_path: Path) -> None:
 
 def in_size(tmp_path: Path, source: Path, size: tuple[int, int] | None) -> set[tuple[int, ...]]:
     converted = convert("image", source, tmp_path / f"out{size}", options=Options(size=size))
-    folder = open_folder(converted.path)
+    folder = open_dataset(converted.path)
     assert (converted.metadata.rows, converted.metadata.cols) == (size or (-1, 40))
     return {features.shape[1:3] for part in (folder.train, folder.test) for features, _ in part}
 
@@ -225,7 +225,7 @@ def test_large_ones_can_be_held_out(tmp_path: Path) -> None:
     source = folders(tmp_path / "s", lambda seed: colour(seed, 20 + seed % 50, 40), 12)
     request = SplitRequest(how="shift", by="size")
     converted = convert("image", source, tmp_path / "out", options=Options(), request=request)
-    folder = open_folder(converted.path)
+    folder = open_dataset(converted.path)
     largest = max(features.shape[1] for features, _ in folder.train)
     assert largest <= min(features.shape[1] for features, _ in folder.test)
 

@@ -19,8 +19,9 @@ from sklearn.preprocessing import StandardScaler
 
 from alcove_datasets.check import check_dataset
 from alcove_datasets.errors import UnknownDatasetError
+from alcove_datasets.example import Floats
 from alcove_datasets.practice import PRACTICE, Practice, make_practice
-from alcove_datasets.reader import Floats, open_folder
+from alcove_datasets.reader import open_dataset
 from alcove_datasets.solution import read_solution
 from alcove_datasets.writer import NewExample
 from tests.unit.datasets.test_roundtrip import digest
@@ -56,7 +57,7 @@ def test_it_is_sound_and_as_announced(made: Path, practice: Practice) -> None:
 
 @EACH
 def test_no_test_example_is_in_train(made: Path, practice: Practice) -> None:
-    folder = open_folder(made / f"{practice.name}.data")
+    folder = open_dataset(made / f"{practice.name}.data")
     seen = {features.tobytes() for features, _ in folder.train}
     repeated = sum(features.tobytes() in seen for features, _ in folder.test)
     # Characters of one block can agree in every property; and short docstrings repeat each other.
@@ -75,10 +76,10 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process(made: Path, tmp_p
 
 def test_another_seed_and_size_give_others(made: Path, tmp_path: Path) -> None:
     data = make_practice("waves", tmp_path, seed=1, examples=50)
-    folder = open_folder(data)
+    folder = open_dataset(data)
     assert len(folder.train) + len(folder.test) == 50
     first, _ = next(folder.train.examples())
-    other, _ = next(open_folder(made / "waves.data").train.examples())
+    other, _ = next(open_dataset(made / "waves.data").train.examples())
     assert not np.array_equal(first, other)
 
 
@@ -114,7 +115,7 @@ def test_up_to_their_number_pictures_are_the_real_ones(made: Path) -> None:
     real = {
         np.round(i * (255 / 16)).astype(np.uint8).tobytes(): n for i, n in zip(images, labels, strict=True)
     }
-    folder = open_folder(made / "digits.data")
+    folder = open_dataset(made / "digits.data")
     pixels = [
         np.round(f * 255).astype(np.uint8).tobytes() for part in (folder.train, folder.test) for f, _ in part
     ]
@@ -138,7 +139,7 @@ def test_words_can_be_told_apart_by_their_sound_but_not_by_their_samples(made: P
         ]
         return np.log(np.concatenate(bands) + 1e-8).astype(np.float32)
 
-    folder = open_folder(made / "vowels.data")
+    folder = open_dataset(made / "vowels.data")
     truth = read_solution(made / "vowels.solution").argmax(axis=1)
     wanted = [int(label.argmax()) for _, label in folder.train]
 

@@ -20,7 +20,7 @@ from PIL import Image
 from alcove_datasets.errors import FormatError
 from alcove_datasets.metadata import Format, Metadata
 from alcove_datasets.practice import PRACTICE, Practice, make_practice
-from alcove_datasets.reader import open_folder
+from alcove_datasets.reader import open_dataset
 from alcove_datasets.show import contact_sheet
 from alcove_datasets.solution import read_solution
 from alcove_datasets.writer import NewExample, write_dataset
@@ -53,7 +53,7 @@ class Page(HTMLParser):
 
 
 def sheet(path: Path, examples: int = 40) -> Page:
-    return Page(contact_sheet(open_folder(path), None, examples))
+    return Page(contact_sheet(open_dataset(path), None, examples))
 
 
 def payload(uri: str) -> io.BytesIO:
@@ -71,7 +71,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @EACH
 def test_each_kind_is_shown_in_its_own_way_and_nothing_is_fetched(made: Path, practice: Practice) -> None:
-    html = contact_sheet(open_folder(made / f"{practice.name}.data"), None, 20)
+    html = contact_sheet(open_dataset(made / f"{practice.name}.data"), None, 20)
     page = Page(html)
     tags = Counter(tag for tag, _ in page.tags)
     shown = 25  # 20 of train, 5 of test
@@ -92,7 +92,7 @@ def test_each_kind_is_shown_in_its_own_way_and_nothing_is_fetched(made: Path, pr
 
 
 def test_the_page_forbids_itself_all_but_its_own_style(made: Path) -> None:
-    html = contact_sheet(open_folder(made / "waves.data"), None)
+    html = contact_sheet(open_dataset(made / "waves.data"), None)
     (policy,) = [a["content"] for tag, a in Page(html).tags if tag == "meta" and "http-equiv" in a]
     style = re.search("<style>(.*)</style>", html, re.S)
     assert policy is not None
@@ -103,12 +103,12 @@ def test_the_page_forbids_itself_all_but_its_own_style(made: Path) -> None:
 
 
 def test_pictures_and_sounds_are_those_of_the_examples(made: Path) -> None:
-    folder = open_folder(made / "digits.data")
+    folder = open_dataset(made / "digits.data")
     pixels = {np.round(features[0, :, :, 0] * 255).astype(np.uint8).tobytes() for features, _ in folder.train}
     pictures = sheet(folder.path).all("img", "src")[:40]
     assert all(np.asarray(Image.open(payload(uri))).tobytes() in pixels for uri in pictures)
 
-    folder = open_folder(made / "vowels.data")
+    folder = open_dataset(made / "vowels.data")
     sounds = {np.round(features.ravel() * 32767).astype("<i2").tobytes() for features, _ in folder.train}
     for uri in sheet(folder.path).all("audio", "src")[:40]:
         with wave.open(payload(uri)) as file:
@@ -117,7 +117,7 @@ def test_pictures_and_sounds_are_those_of_the_examples(made: Path) -> None:
 
 
 def test_every_label_is_seen_with_its_examples(made: Path) -> None:
-    html = contact_sheet(open_folder(made / "docstrings.data"), None, 12)
+    html = contact_sheet(open_dataset(made / "docstrings.data"), None, 12)
     train = html[html.index("<h2>Train") : html.index("<h2>Test")]
     assert Counter(re.findall('class="tag">(.*?)<', train)) == dict.fromkeys(
         ("mail", "network", "concurrency", "numbers", "development", "files"), 2
@@ -125,7 +125,7 @@ def test_every_label_is_seen_with_its_examples(made: Path) -> None:
 
 
 def test_labels_of_test_are_shown_with_the_solution_alone(made: Path) -> None:
-    folder = open_folder(made / "digits.data")
+    folder = open_dataset(made / "digits.data")
     solution = read_solution(made / "digits.solution")
     hidden, open_ = (contact_sheet(folder, given, 8).partition("<h2>Test")[2] for given in (None, solution))
     assert hidden.count("hidden") == 2
