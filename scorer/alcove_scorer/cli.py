@@ -6,11 +6,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from alcove_scorer.errors import InputError
+
+if TYPE_CHECKING:
+    from alcove_scorer.curves import Rules
+    from alcove_scorer.scoring import Outcome
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -24,6 +28,9 @@ def score_command(
     scheme: Annotated[str, typer.Option(help="hackathon or autodl.")] = "hackathon",
     t0: Annotated[float | None, typer.Option(help="Scale of the time axis, seconds [the scheme's].")] = None,
     metric: Annotated[str | None, typer.Option(help="Name of a metric [the scheme's].")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a page with the learning curve there, such as report.html.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score the snapshots of one run against a solution."""
@@ -33,6 +40,8 @@ def score_command(
     try:
         settings = rules(budget, scheme, metric, t0)
         names, outcome = run_files.score_files(solution, snapshots, settings)
+        if report is not None:
+            _write_report(report, snapshots, solution, outcome, settings)
     except InputError as error:
         raise _refusal("score", error) from None
     document = run_files.as_document(names, outcome, settings)
@@ -58,6 +67,18 @@ def rank_command(
     except InputError as error:
         raise _refusal("rank", error) from None
     typer.echo(json.dumps(document) if as_json else rank_files.as_text(document))
+
+
+def _write_report(file: Path, snapshots: Path, solution: Path, outcome: Outcome, settings: Rules) -> None:
+    from alcove_scorer.report import outcome_html
+
+    try:
+        file.write_text(outcome_html(snapshots.resolve().name, solution.stem, outcome, settings), "utf-8")
+    except OSError as error:
+        reason = (error.strerror or "error").lower()
+        raise InputError(
+            f"{file}: cannot be written ({reason}); expected a file in a folder of yours"
+        ) from None
 
 
 def _refusal(command: str, error: InputError) -> typer.Exit:

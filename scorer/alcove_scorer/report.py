@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from alcove_crds.documents import ScoredRun, ScoreRequest, Verdict
+from alcove_crds.documents import CurvePoint, Feedback, Refusal, ScoredRun, ScoreRequest, Scoring, Verdict
 from alcove_scorer.curves import Point, Rules
 from alcove_scorer.pages import number, page
-from alcove_scorer.pictures import Line, metric_name, run_svg, time_svg
+from alcove_scorer.pictures import Line, metric_name, run_svg, span, time_svg
+from alcove_scorer.scoring import Outcome
 from alcove_scorer.svg import inline
 
 MAX_REFUSED = 100
@@ -44,13 +45,42 @@ def report_html(request: ScoreRequest, rules: Rules, runs: Sequence[ReportRun]) 
         team=request.namespace,
         competition=request.competition,
         phase=request.phase,
-        budget=request.budget_seconds,
+        budget=span(request.budget_seconds),
         rules=rules,
         metric=metric_name(rules),
         most=request.feedback.max_snapshots,
         runs=[_section(i, run, rules, request.feedback.decimals) for i, run in enumerate(runs)],
         time=_time([(run, times) for run, times in spent if times]),
     )
+
+
+def outcome_html(name: str, dataset: str, outcome: Outcome, settings: Rules) -> str:
+    """The page of one run that was scored from files: all its points, to six decimals."""
+    valid = outcome.final_score is not None
+    run = ScoredRun(
+        alias=dataset,
+        dataset=dataset,
+        attempt=None,
+        cause="" if valid else NO_PREDICTIONS,
+        alc=outcome.alc if valid else None,
+        final_score=outcome.final_score,
+        snapshots=len(outcome.points) + len(outcome.refused),
+        points=tuple(CurvePoint(t=p.seconds, score=p.score) for p in outcome.points),
+        refused=tuple(Refusal(seq=r.number, name=r.name, reason=r.reason) for r in outcome.refused),
+        manifest_sha256=None,
+    )
+    request = ScoreRequest(
+        submission_uid="",
+        namespace="",
+        submission=name,
+        competition="",
+        phase="",
+        budget_seconds=settings.budget,
+        scoring=Scoring(),
+        feedback=Feedback(decimals=6),
+        datasets=(),
+    )
+    return report_html(request, settings, [ReportRun(run, None, outcome.points)])
 
 
 def _section(i: int, run: ReportRun, rules: Rules, decimals: int) -> dict[str, object]:

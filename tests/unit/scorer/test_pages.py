@@ -6,10 +6,13 @@ import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from alcove_crds.documents import (
     SCORER_VERSION,
@@ -29,6 +32,7 @@ from alcove_crds.documents import (
 )
 from alcove_scorer.board import Board, as_status, as_text, make_board
 from alcove_scorer.board_page import board_html, moments, ranks_over_budget
+from alcove_scorer.cli import score_command
 from alcove_scorer.curves import Point, alc, rules
 from alcove_scorer.history import MAX_BOARDS, carried_on, ranks_then
 from alcove_scorer.others import board_curves, of_others
@@ -331,3 +335,37 @@ def test_a_failed_run_says_why() -> None:
     )
     assert 'tag bad">ExitCode' in page
     assert "It ended with 1.\n&lt;b&gt;" in page
+
+
+def test_the_command_line_writes_the_page_of_a_run(tmp_path: Path) -> None:
+    app = typer.Typer()
+    app.command("score")(score_command)
+    app.callback()(lambda: None)
+    (tmp_path / "adult.solution").write_text("1 0\n0 1\n1 0\n0 1\n")
+    run = tmp_path / "my run"
+    run.mkdir()
+    (run / "a.predict").write_text("1 0\n0 1\n1 0\n1 1\n")
+    (run / "b.predict").write_text("1 0\n")
+    (run / "times.csv").write_text("file,seconds\na.predict,5\nb.predict,6\n")
+    asked = [
+        "score",
+        "--solution",
+        tmp_path / "adult.solution",
+        "--snapshots",
+        run,
+        "--budget",
+        60,
+        "--report",
+    ]
+    page = tmp_path / "report.html"
+    scored = CliRunner().invoke(app, [str(a) for a in (*asked, page)])
+    assert scored.exit_code == 0, scored.output
+    text = page.read_text()
+    assert all(
+        said in text
+        for said in ("<bdi>my run</bdi>", "Budget 1 min.", "adult · ALC", "b.predict", "1 refused")
+    )
+    assert "Team" not in text
+    refused = CliRunner().invoke(app, [str(a) for a in (*asked, tmp_path / "absent" / "report.html")])
+    assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+    assert "absent/report.html: cannot be written" in refused.stderr

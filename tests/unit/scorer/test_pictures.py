@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from alcove_scorer.board_pictures import critical_difference_svg, groups, intervals_svg, rank_ticks
 from alcove_scorer.curves import Point, axis, rules
 from alcove_scorer.pictures import Line, run_svg, span, teams_svg, time_svg, time_ticks
-from alcove_scorer.svg import inline
+from alcove_scorer.svg import COLOURS, inline
 
 RULES = rules(30)
 HOSTILE = '"><script src=//x>$\\frac{</script>&'
@@ -107,3 +107,22 @@ def test_ticks_of_ranks_are_round_and_few(first: int, more: int, most: int) -> N
     assert ticks == sorted(set(ticks))
     assert first <= ticks[0]
     assert ticks[-1] <= first + more
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_colours_can_be_read_and_told_from_the_page(dark: bool) -> None:
+    named = {name: night if dark else day for day, (name, night) in COLOURS.items()}
+    paper = luminance(named["paper"])
+    contrast = {
+        name: (max(paper, found) + 0.05) / (min(paper, found) + 0.05)
+        for name, found in ((name, luminance(colour)) for name, colour in named.items())
+    }
+    assert min(contrast[name] for name in ("ink", "muted", "bad", "s1", "s2", "s3", "s4", "s5")) >= 4.5
+    assert contrast["others"] >= 1.8
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of sRGB, as WCAG 2 defines it."""
+    parts = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
