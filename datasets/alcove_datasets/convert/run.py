@@ -125,6 +125,7 @@ def _ordered(
         for done, features in enumerate(converter.encode(np.arange(len(items))), start=1):
             spool.append(features)
             progress("Encoding", done, len(items))
+        spool.flush()
         yield lambda indices: (spool.read(item) for item in indices.tolist())
 
 

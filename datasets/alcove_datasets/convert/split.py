@@ -73,6 +73,12 @@ def split(items: Items, request: SplitRequest, sizes: Callable[[], npt.NDArray[n
         text = "group: no group is in both train and test"
     else:
         mask, text = _shift(items, request, target, rng, sizes)
+    if mask.all() or not mask.any():
+        raise SourceError(
+            f"--split {how}",
+            f"would leave {'train' if mask.all() else 'test'} empty",
+            remedy="Give more examples, hold out fewer, or choose another split.",
+        )
     share = f" ({np.mean(mask):.0%} of all examples are in test)"
     return Split(mask, text + share, _label_notes(items.labels, mask))
 
@@ -84,10 +90,6 @@ def _given(items: Items) -> Mask:
             "--split given",
             "the source has no split of its own",
             remedy="Give it folders train and test, or a column split; or choose another way.",
-        )
-    if mask.all() or not mask.any():
-        raise SourceError(
-            "--split given", f"the source has no {'train' if mask.all() else 'test'} part", remedy="Add it."
         )
     return mask
 
@@ -105,7 +107,7 @@ def _stratified(items: Items, target: int, rng: np.random.Generator) -> Mask:
     """
     labels = items.labels
     counts = np.bincount(labels.indices, minlength=len(labels.names))
-    single = np.diff(labels.offsets).max(initial=0) <= 1
+    single = (np.diff(labels.offsets) == 1).all()
     for label in np.flatnonzero(counts == 1).tolist() if single else ():
         item = (
             int(np.searchsorted(labels.offsets, np.flatnonzero(labels.indices == label)[0], side="right")) - 1
@@ -207,8 +209,6 @@ def _shift(
     keys = _keys(items.group if by == "group" else items.source, by)
     codes = _codes(names, keys.names, by)
     mask = np.isin(keys.codes, codes) if codes else _whole(keys, target, rng)
-    if mask.all():
-        raise SourceError("--hold-out", "nothing is left for train", remedy="Hold out fewer.")
     held = _some([keys.names[code] for code in np.unique(keys.codes[mask])])
     return mask, f"shift by {by}: test alone has {held}, train the others"
 

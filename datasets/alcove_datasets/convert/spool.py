@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from array import array
 from pathlib import Path
@@ -12,7 +13,7 @@ from alcove_datasets.writer import Features
 
 
 class Spool:
-    """A file of its own in ``folder``; whoever makes it removes the folder."""
+    """A file of its own in ``folder``; whoever makes it removes the folder. First all is appended, then read."""
 
     def __init__(self, folder: Path) -> None:
         self._file = (folder / "spool").open("w+b", buffering=1 << 20)
@@ -30,8 +31,11 @@ class Spool:
         # A file of this process's own, so its pickles can be trusted.
         self._ends.append(self._ends[-1] + self._file.write(pickle.dumps(features, pickle.HIGHEST_PROTOCOL)))
 
+    def flush(self) -> None:
+        """To be called between the last ``append`` and the first ``read``."""
+        self._file.flush()
+
     def read(self, item: int) -> Features:
-        """What was appended as number ``item``."""
+        """What was appended as number ``item``. Past the buffer, which would fetch far more than one item."""
         start, end = self._ends[item], self._ends[item + 1]
-        self._file.seek(start)
-        return cast(Features, pickle.loads(self._file.read(end - start)))
+        return cast(Features, pickle.loads(os.pread(self._file.fileno(), end - start, start)))
