@@ -76,12 +76,12 @@ def rules(train: Table, test: Table, seed: int = 0) -> list[Rule]:
     scale = sensitivity_deviation(positives, len(test.labels))
     found = []
     for c in np.unique(column[hopeful]).tolist():
-        says, edges = _rule(train.columns[chosen, c], train.labels[chosen].astype(np.float32))
-        accuracy = _accuracy(says, _bins(test.columns[:, c], edges), test.labels.astype(np.float32))
-        for label in hopeful[column[hopeful] == c].tolist():
-            both = 0 < positives[label] < len(test.labels)
-            if both and accuracy[label] - 0.5 >= SIGMAS * scale[label]:
-                found.append(Rule(label, c, float(accuracy[label])))
+        of = hopeful[column[hopeful] == c]
+        says, edges = _rule(train.columns[chosen, c], train.labels[np.ix_(chosen, of)].astype(np.float32))
+        accuracy = _accuracy(says, _bins(test.columns[:, c], edges), test.labels[:, of].astype(np.float32))
+        for label, reached in zip(of.tolist(), accuracy.tolist(), strict=True):
+            if reached - 0.5 >= SIGMAS * scale[label]:
+                found.append(Rule(label, c, reached))
     return sorted(found, key=lambda rule: (-rule.accuracy, rule.label))
 
 

@@ -31,6 +31,27 @@ def test_both_forms_come_back(table: npt.NDArray[np.uint8]) -> None:
     assert np.array_equal(parse_solution(npy(table.astype(np.float32)), "s"), table)
 
 
+@given(TABLES)
+def test_however_the_text_is_spaced(table: npt.NDArray[np.uint8]) -> None:
+    plain = format_solution(table)
+    spaced = (
+        plain.replace(b" ", b"\t"),
+        plain.replace(b"\n", b" \r\n"),
+        plain.rstrip(),
+        plain.replace(b"1", b"1.0"),
+    )
+    for data in spaced:
+        assert np.array_equal(parse_solution(data, "s"), table)
+
+
+def test_a_npy_that_claims_to_be_huge_is_refused() -> None:
+    buffer = io.BytesIO()
+    claim = {"descr": "<f8", "fortran_order": False, "shape": (10**12, 10**3)}
+    np.lib.format.write_array_header_1_0(buffer, claim)
+    with pytest.raises(SolutionError, match=r"no readable \.npy"):
+        parse_solution(buffer.getvalue(), "s")
+
+
 @given(st.binary(max_size=60))
 def test_any_bytes_give_a_table_of_0_and_1_or_an_error(data: bytes) -> None:
     for prefix in (b"", b"\x93NUMPY\x01\x00"):
