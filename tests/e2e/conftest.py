@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,13 +16,14 @@ import pytest
 import yaml
 
 from alcove_crds import keys
-from alcove_crds.documents import Manifest
+from alcove_crds.documents import Manifest, ScoreResult
 from alcove_datasets.practice import PRACTICE
 from tests.cluster import api
 from tests.demo import hackathon as steps
 from tests.demo.hackathon import Hackathon, wait_for
 
 BUDGET = 8
+NEVER = "2099-01-01T00:00:00Z"
 ENDED = ("Done", "Failed", "Rejected")
 Object = dict[str, Any]
 
@@ -65,6 +68,13 @@ def hackathon(cluster: api.Cluster) -> Hackathon:
             _phase("long", ["digits"], 45),
             _phase("gpu", ["digits"], BUDGET, resources={"gpus": 1}),
             _phase("broken", ["broken"], BUDGET),
+            _phase(
+                "live",
+                ["digits"],
+                16,
+                feedback={"mode": "live", "decimals": 2, "testFraction": 0.5, "maxSnapshots": 8},
+            ),
+            _phase("blind", ["digits"], BUDGET, feedback={"mode": "none", "decimals": 6}, revealsAt=NEVER),
         ],
     }
     installed = steps.install(cluster, "hack", steps.chart_values(images, ("red", "blue"), spec))
@@ -163,6 +173,16 @@ class Team:
             if key.endswith("/manifest.json")
         ]
 
+    def results(self, name: str) -> dict[str, ScoreResult]:
+        """Every score of it that the store holds, by its digest."""
+        store = self.hackathon.store("scorer")
+        listed = store.list_objects(keys.MAIN_BUCKET, prefix=f"scores/{self.uid(name)}/")
+        found = [
+            o.object_name for o in listed if re.fullmatch(r"[0-9a-f]{16}\.json", Path(o.object_name).name)
+        ]
+        read = (store.get_object(keys.MAIN_BUCKET, key).read() for key in found)
+        return {result.scoring_digest: result for result in map(ScoreResult.model_validate_json, read)}
+
     def log(self, name: str, alias: str = "digits") -> str:
         store = self.hackathon.store("scorer")
         prefix = f"runs/{self.uid(name)}/{alias}/"
@@ -172,6 +192,15 @@ class Team:
                     errors="replace"
                 )
         return ""
+
+
+def alcove(cluster: api.Cluster, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command line as it is typed, with the cluster's own kubeconfig: the organizer's."""
+    return subprocess.run(
+        [sys.executable, "-m", "alcove_cli.main", *arguments, "--kubeconfig", str(cluster.kubeconfig)],
+        capture_output=True, text=True, check=False, timeout=240,
+        env={"PATH": os.environ["PATH"], "HOME": str(cluster.state)},
+    )  # fmt: skip
 
 
 def as_participant(hackathon: Hackathon, namespace: str, folder: Path) -> api.Cluster:

@@ -139,6 +139,42 @@ class Model(Base):
         return self.predict()
 """)
 
+_LEARNER = """
+class Learner(Base):
+    # Least squares on all examples: good within a second. Two predictions, then it ends.
+    def train(self, dataset, remaining_time_budget=None):
+        if self.saved == 0:
+            x, y = zip(*((np.asarray(f, np.float64).ravel(), l) for f, l in dataset))
+            x, y = np.stack(x), np.stack(y)
+            self.weights = np.linalg.solve(x.T @ x + np.eye(x.shape[1]), x.T @ y)
+
+    def test(self, dataset, remaining_time_budget=None):
+        x = np.stack([np.asarray(f, np.float64).ravel() for f, _ in dataset])
+        self.saved += 1
+        time.sleep(max(0.0, self.started + self.saved - time.monotonic()))
+        self.done_training = self.saved == 2
+        return self.shaped(x @ self.weights)
+
+
+"""
+
+# Orders the examples well, and never says yes: worthless by balanced accuracy, good by the area under the ROC curve.
+SHY = _model(_LEARNER) + dedent("""
+class Model(Learner):
+    def shaped(self, scores):
+        return 0.4 * (scores - scores.min()) / (scores.max() - scores.min())
+""")
+
+# Says yes or no, and is right on two of three: fair by both.
+BOLD = _model(_LEARNER) + dedent("""
+class Model(Learner):
+    def shaped(self, scores):
+        said = scores >= scores.max(axis=1, keepdims=True)
+        wrong = np.random.default_rng(3).random(len(said)) < 0.35
+        said[wrong] = np.roll(said[wrong], 1, axis=1)
+        return said.astype(np.float32)
+""")
+
 SLEEPS = _model("""
 class Model(Base):
     def test(self, dataset, remaining_time_budget=None):
