@@ -66,7 +66,7 @@ def list_files(source: Path, options: Options, suffixes: Sequence[str], *, folde
             f"there is no file that ends in {', '.join(suffixes)}",
             remedy="Check folder and kind.",
         )
-    notes = (f"{others} files of other kinds were left out.",) if others else ()
+    notes = (f"Files of other kinds, left out: {others}.",) if others else ()
     if options.labels is None:
         return Files(replace(_by_folders(source, names, options), notes=notes), source, names)
     path = Path(options.labels)

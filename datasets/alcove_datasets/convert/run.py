@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -65,6 +65,7 @@ def convert(
         if path.exists():
             raise OutputExistsError(str(path))
     request = request or SplitRequest()
+    is_new = not out.exists()
     try:
         converter = open_source(kind, source, options or Options(), progress)
         items = converter.scan()
@@ -89,6 +90,10 @@ def convert(
             consequence="Nothing was written.",
             remedy="Make room or give access, and try again.",
         ) from None
+    finally:
+        if is_new:
+            with suppress(OSError):
+                out.rmdir()  # Only where nothing is in it.
     notes = (*items.notes, *parted.notes, *converter.notes())
     return Converted(path, metadata, len(train), len(test), notes)
 

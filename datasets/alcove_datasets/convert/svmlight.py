@@ -103,9 +103,7 @@ class SvmlightConverter(Converter):
     def notes(self) -> tuple[str, ...]:
         if not self._unknown:
             return ()
-        return (
-            f"{self._unknown} values of test were left out: train has nothing in their columns or beyond.",
-        )
+        return (f"Values of test in columns past the last of train, left out: {self._unknown}.",)
 
     def _row(self, file: BinaryIO, item: int) -> tuple[Indices, npt.NDArray[np.float32]]:
         """Columns in ascending order, and their values."""

@@ -113,7 +113,7 @@ class TableConverter(Converter):
 
     def notes(self) -> tuple[str, ...]:
         unread = (
-            f"Column {name!r}: {count} cells in test are not as in train, and were taken as missing."
+            f"Cells of {name!r} in test that are not as in train, taken as missing: {count}."
             for name, count in self._unread.items()
         )
         return (*self._notes, *unread)

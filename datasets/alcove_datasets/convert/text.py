@@ -203,7 +203,7 @@ class TextConverter(Converter):
             yield np.array(numbers or [0], np.float32).reshape(-1, 1, 1, 1)
 
     def notes(self) -> tuple[str, ...]:
-        return (f"{self._empty} texts have no word; they are one unknown word.",) if self._empty else ()
+        return (f"Texts without a word, given as one unknown word: {self._empty}.",) if self._empty else ()
 
 
 def count_words(texts: Iterable[str]) -> Counter[str]:
