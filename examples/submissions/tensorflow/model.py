@@ -10,6 +10,8 @@ STEPS_AT_LEAST = 20
 """Of training before a prediction; the first one takes long, since it is compiled."""
 STEPS_AT_MOST = 128
 """Time steps at most: longer sequences are cut, shorter ones padded."""
+WINDOW = 256
+"""Samples of sound that become one time step: their spectrum."""
 SIDE_AT_MOST = 64
 """Rows and columns at most: larger frames are made smaller."""
 
@@ -96,7 +98,7 @@ def layers(metadata, labels):
     keras = tf.keras.layers
     if metadata.domain == "text":
         body = [keras.Embedding(metadata.get_num_channels() + 1, 32), keras.GlobalAveragePooling1D()]
-    elif metadata.domain == "series":
+    elif metadata.domain in ("series", "speech"):
         body = [
             keras.Normalization(),
             keras.Conv1D(24, 7, strides=2, activation="relu"),
@@ -126,17 +128,27 @@ def in_memory(dataset, metadata):
     return np.nan_to_num(np.concatenate(x)), np.concatenate(y)
 
 
+def spectra(features):
+    """Sound as its spectrum over time: windows × frequencies."""
+    sound = tf.reduce_mean(features, axis=[1, 2, 3])
+    power = tf.abs(tf.signal.stft(sound, WINDOW, WINDOW // 2, pad_end=True))
+    return tf.math.log(power + 1e-3)
+
+
 def shaped(features, metadata):
     """One example, in the form that the layers take."""
     if metadata.domain == "tabular":
         return tf.reshape(features, [-1])
-    if metadata.domain in ("text", "series"):
+    if metadata.domain in ("text", "series", "speech"):
+        if metadata.domain == "speech":
+            features = spectra(features)
         steps = tf.reshape(features, [tf.shape(features)[0], -1])[:STEPS_AT_MOST]
         if metadata.domain == "text":
             steps += 1  # 0 is padding
         steps = tf.pad(steps, [[0, STEPS_AT_MOST - tf.shape(steps)[0]], [0, 0]])
         _, rows, cols, channels = metadata.array_shape
-        steps = tf.ensure_shape(steps, [STEPS_AT_MOST, rows * cols * channels])
+        width = WINDOW // 2 + 1 if metadata.domain == "speech" else rows * cols * channels
+        steps = tf.ensure_shape(steps, [STEPS_AT_MOST, width])
         return steps[:, 0] if metadata.domain == "text" else steps
     _, rows, cols, channels = metadata.array_shape
     if rows < 0 or cols < 0 or max(rows, cols) > SIDE_AT_MOST:
