@@ -48,10 +48,10 @@ def decode(data: bytes, metadata: Metadata, where: str) -> Example:
     """
     try:
         message = SequenceExample.FromString(data)
-    except DecodeError:
+        lists = message.feature_lists.feature_list
+        steps = {key: lists[key].feature for key in lists}
+    except (DecodeError, UnicodeDecodeError):  # The latter of a key.
         raise FormatError(where, "the record is not a SequenceExample") from None
-    lists = message.feature_lists.feature_list
-    steps = {key: lists[key].feature for key in lists}
     if metadata.format is Format.DENSE:
         features = _dense(steps.get("0_dense_input"), metadata, where)
     elif metadata.format is Format.COMPRESSED:

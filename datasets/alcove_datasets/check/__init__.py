@@ -42,8 +42,9 @@ def check_dataset(
     except FormatError as problem:
         return Report((_broken(problem),))
     except OSError as problem:
+        where = problem.filename or path
         return Report(
-            (error("unreadable", f"{path}: cannot be read: {problem.strerror}.", "Make it readable."),)
+            (error("unreadable", f"{where}: cannot be read: {problem.strerror}.", "Make it readable."),)
         )
 
 

@@ -234,8 +234,11 @@ class PartReader:
 
     def _keys(self, data: bytes) -> None:
         message = SequenceExample.FromString(data)
-        self._extra.update(set(message.context.feature) - _CONTEXT)
-        self._extra.update(set(message.feature_lists.feature_list) - _LISTS)
+        try:
+            self._extra.update(set(message.context.feature) - _CONTEXT)
+            self._extra.update(set(message.feature_lists.feature_list) - _LISTS)
+        except UnicodeDecodeError:
+            self._extra.add("�")
 
     def _end(self) -> None:
         facts, name, metadata = self.facts, self.facts.name, self.facts.metadata
