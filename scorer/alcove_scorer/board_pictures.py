@@ -12,9 +12,11 @@ import numpy.typing as npt
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
 from alcove_scorer.curves import Rules, axis
-from alcove_scorer.pictures import HEIGHT, LABEL, WIDTH, name_ends, time_axis
-from alcove_scorer.svg import INK, MUTED, OTHERS, SERIES, canvas, plain, written
+from alcove_scorer.pictures import HEIGHT, WIDTH, name_ends, time_axis
+from alcove_scorer.svg import INK, MUTED, OTHERS, SERIES, canvas, label, written
 
+DIAGRAM = 8.0
+"""Inches across of the critical-difference diagram: names stand on both sides of it."""
 Floats = npt.NDArray[np.float64]
 
 
@@ -29,7 +31,7 @@ def intervals_svg(
                 [low, high], [level, level], color=SERIES[0], linewidth=4, alpha=0.3, solid_capstyle="round"
             )
         axes.plot(ranks, levels, "o", color=SERIES[0], markersize=5)
-        axes.set_yticks(levels, [plain(name, LABEL) for name in names], color=INK)
+        axes.set_yticks(levels, [label(name) for name in names], color=INK)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.set_xlim(
             min([0.6, *(low - 0.4 for low, _ in intervals)]), max(high for _, high in intervals) + 0.4
@@ -102,10 +104,14 @@ def critical_difference_svg(
     first, last = _ends(mean_ranks, participants)
     span = last - first
     deep = 0.75 + 0.3 * len(bars)
-    with canvas(1.25 * WIDTH, 0.95 + 0.24 * (deep + half)) as (figure, axes):
+    labels = [(label(name), f"{mean:.2f}") for name, mean in zip(names, mean_ranks, strict=True)]
+    # Room for the longest, in inches; a letter's width is near enough.
+    side = 0.2 + 0.08 * max(len(name) + 1 + len(mean) for name, mean in labels)
+    margin = side / (DIAGRAM - 2 * side) * span
+    with canvas(DIAGRAM, 0.95 + 0.24 * (deep + half)) as (figure, axes):
         axes.axis("off")
         axes.grid(visible=False)
-        axes.set_xlim(first - 0.42 * span, last + 0.42 * span)
+        axes.set_xlim(first - margin, last + margin)
         axes.set_ylim(-deep - half + 0.4, 2.9)
         _scale(axes, first, last)
         shown = min(cd, span)
@@ -114,14 +120,14 @@ def critical_difference_svg(
             axes.plot([x, x], [1.7, 2.1], color=INK, linewidth=1.2)
         more = "" if shown == cd else ", longer than this axis"
         axes.text(first, 2.2, f"critical difference {cd:.2f}{more}", va="bottom")
-        for i, (name, mean) in enumerate(zip(names, mean_ranks, strict=True)):
+        for i, ((name, told), mean) in enumerate(zip(labels, mean_ranks, strict=True)):
             left = i < half
             level = -deep - (i if left else k - 1 - i)
             end = first - 0.03 * span if left else last + 0.03 * span
             axes.plot([mean, mean, end], [0, level, level], color=MUTED, linewidth=0.8)
-            label = f"{plain(name, LABEL)} {mean:.2f}" if left else f"{mean:.2f} {plain(name, LABEL)}"
+            said = f"{name} {told}" if left else f"{told} {name}"
             placed = {"textcoords": "offset points", "ha": "right" if left else "left", "va": "center"}
-            axes.annotate(label, (end, level), (-4 if left else 4, 0), **placed)
+            axes.annotate(said, (end, level), (-4 if left else 4, 0), **placed)
         for i, (start, stop) in enumerate(bars):
             ends = [mean_ranks[start] - 0.008 * span, mean_ranks[stop] + 0.008 * span]
             axes.plot(ends, [-0.4 - 0.3 * i] * 2, color=SERIES[0], linewidth=4, solid_capstyle="round")

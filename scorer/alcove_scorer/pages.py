@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jinja2
 
-from alcove_scorer.svg import COLOURS, plain
+from alcove_scorer.svg import COLOURS, label, plain
 
 WRITTEN = 300
 """Characters that are shown of a file's name or of a reason that quotes one."""
@@ -34,4 +34,4 @@ _ENVIRONMENT = jinja2.Environment(
     loader=jinja2.PackageLoader("alcove_scorer"), autoescape=True, undefined=jinja2.StrictUndefined,
     trim_blocks=True, lstrip_blocks=True,
 )  # fmt: skip
-_ENVIRONMENT.filters |= {"duration": duration, "written": written}
+_ENVIRONMENT.filters |= {"duration": duration, "written": written, "label": label}

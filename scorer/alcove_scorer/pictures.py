@@ -10,12 +10,10 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 
 from alcove_scorer.curves import Point, Rules, axis
-from alcove_scorer.svg import BAD, GRID, INK, MUTED, OTHERS, PAPER, SERIES, canvas, plain, written
+from alcove_scorer.svg import BAD, GRID, INK, MUTED, OTHERS, PAPER, SERIES, canvas, label, plain, written
 
 WIDTH, HEIGHT = 6.2, 3.3
 """Inches of a picture that stands beside another on a page, or fills a telephone's."""
-LABEL = 24
-"""Characters of a name in a picture."""
 TICKS = (
     (1, 10, 60, 600, 3600, 36000),
     (5, 30, 300, 1800, 7200, 86400),
@@ -88,9 +86,9 @@ def name_ends(axes: Any, x: float, ends: Sequence[tuple[float, str, str]]) -> No
     # As near to their lines as their order and a distance from each other allow, and inside the axes.
     places = isotonic_regression([value for value, *_ in ordered] - steps).x + steps
     places = np.minimum(np.maximum(places, low + steps), high - steps[::-1])
-    for place, (_, label, colour) in zip(places, ordered, strict=True):
+    for place, (_, said, colour) in zip(places, ordered, strict=True):
         axes.annotate(
-            label, (x, place), (5, 0), textcoords="offset points", va="center", color=colour, weight="bold",
+            said, (x, place), (5, 0), textcoords="offset points", va="center", color=colour, weight="bold",
             annotation_clip=False,
         )  # fmt: skip
 
@@ -103,7 +101,7 @@ def time_svg(runs: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> bytes:
             for phase, seconds in spent:
                 axes.barh(level, seconds, 0.62, start, color=PHASES[phase], edgecolor=PAPER, linewidth=0.5)
                 start += seconds
-        axes.set_yticks(range(len(runs)), [plain(name, LABEL) for name, _ in runs], color=INK)
+        axes.set_yticks(range(len(runs)), [label(name) for name, _ in runs], color=INK)
         axes.set_ylim(len(runs) - 0.45, -0.55)
         axes.grid(visible=False, axis="y")
         longest = max((sum(seconds for _, seconds in spent) for _, spent in runs), default=0.0) or 1.0

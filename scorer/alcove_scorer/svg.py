@@ -63,7 +63,9 @@ STYLE = {
 _SVG = "{http://www.w3.org/2000/svg}"
 _XLINK = "{http://www.w3.org/1999/xlink}href"
 _NUMBER = re.compile(r"-?\d+\.\d+")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 
 
 @contextmanager
@@ -86,9 +88,20 @@ def written(figure: Figure) -> bytes:
 
 
 def plain(text: str, most: int) -> str:
-    """Of what someone else wrote: at most ``most`` characters, with a visible sign for what cannot be shown."""
+    """Of what someone else wrote: at most ``most`` characters, with a visible sign for what cannot be shown, or would
+    turn other text around."""
     shown = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
+def label(name: str, most: int = 24) -> str:
+    """A name short enough for a picture: its middle is left out, for teams of a competition begin alike."""
+    shown = plain(name, 300)
+    return (
+        shown
+        if len(shown) <= most
+        else f"{shown[: most // 3]}…{shown[len(shown) - (most - most // 3 - 1) :]}"
+    )
 
 
 def inline(svg: bytes, name: str, title: str, description: str) -> Markup:

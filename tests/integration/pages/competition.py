@@ -36,6 +36,7 @@ from alcove_scorer.scoring import RunScorer, Snapshot
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BUDGET = 1200.0
+LONG = "department-of-applied-machine-learning-and-statistics"
 DIFFERENT = 200
 """Teams that are really scored; in larger competitions several are alike."""
 NAMES = ("table", "speech", "images", "clips", "series", "reviews", "sensors", "maps", "genes", "sky")
@@ -98,9 +99,9 @@ def team_runs(team: int, datasets: int, settings: Rules) -> tuple[ScoredRun, ...
     return tuple(runs)
 
 
-def entry(team: int, name: str = "") -> BoardSubmission:
+def entry(team: int, long: bool) -> BoardSubmission:
     return BoardSubmission(
-        team=name or f"hackathon-team-{team:02}",
+        team=f"hackathon-{LONG if long else 'team'}-{team:02}",
         submission=f"try-{team % 7}",
         submission_uid=f"u{team}",
         created_at=NOON + timedelta(minutes=team),
@@ -109,6 +110,7 @@ def entry(team: int, name: str = "") -> BoardSubmission:
 
 
 def competition(teams: int, datasets: int, scheme: str = "hackathon", generation: int = 1) -> Board:
+    """``scheme`` may also be ``long``: the default one, among teams of long names."""
     scoring = Scoring(scheme="autodl" if scheme == "autodl" else "hackathon")
     settings = rules(BUDGET, scoring.scheme)
     results = {
@@ -130,7 +132,7 @@ def competition(teams: int, datasets: int, scheme: str = "hackathon", generation
         leaderboard="practice",
         datasets=NAMES[:datasets],
         budget_seconds=BUDGET,
-        entries=tuple(entry(team) for team in range(teams)),
+        entries=tuple(entry(team, scheme == "long") for team in range(teams)),
         generation=generation,
     )
     return make_board(request, results)
