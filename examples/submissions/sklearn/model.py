@@ -96,7 +96,7 @@ def token_counts(features, metadata):
     return np.bincount(tokens[tokens < size], minlength=size).astype(np.float32)
 
 
-def spectrum(features, metadata):
+def spectrum(features, _metadata):
     """Speech: mean and deviation of the spectrum, in the first half and in the second."""
     sound = features.mean(axis=(1, 2, 3))
     sound = np.pad(sound, (0, max(2 * WINDOW - len(sound), 0)))
