@@ -56,7 +56,7 @@ def run(name: str, say: steps.Progress) -> None:
     }
     with step(say, "helm install"):
         hackathon = steps.install(cluster, "hackathon", steps.chart_values(images, ("red", "blue"), spec))
-    with step(say, "publishing five datasets"):
+    with step(say, "publishing six datasets"):
         steps.publish_datasets(hackathon, folder, say)
         steps.wait_ready(hackathon, say)
     wanted = []
