@@ -1,4 +1,4 @@
-"""``alcove dataset``: make practice data, check a dataset, say what is in it, push it to a competition's store."""
+"""``alcove dataset``: make practice data, check a dataset, say what is in it. The store's: exchange.py."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ import typer
 
 from alcove_cli.convert import convert
 from alcove_cli.errors import CommandError
+from alcove_cli.exchange import listing, pull, push
 
-app = typer.Typer(help="Datasets: make, convert, check, describe and publish.", no_args_is_help=True)
+app = typer.Typer(help="Datasets: make, convert, check, describe, push and pull.", no_args_is_help=True)
 app.command("convert")(convert)
+app.command("push")(push)
+app.command("pull")(pull)
+app.command("list")(listing)
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 Solution = Annotated[
@@ -66,9 +70,9 @@ def check(
 def info(folder: Path, as_json: Json = False) -> None:
     """Say what a dataset holds."""
     from alcove_datasets.publish import describe
-    from alcove_datasets.reader import open_folder
+    from alcove_datasets.reader import open_dataset
 
-    opened = open_folder(folder)
+    opened = open_dataset(folder)
     manifest = describe(opened)
     if as_json:
         typer.echo(manifest.model_dump_json(indent=2))
@@ -112,39 +116,6 @@ def show(
             f"{out} cannot be written: {error.strerror}. Choose another file with --out."
         ) from None
     typer.echo(f"Wrote {out} ({len(page) / 1e6:.1f} MB). Open it in a browser.")
-
-
-@app.command("push")
-def push(
-    folder: Path,
-    name: Annotated[str, typer.Argument(help="Name of the Dataset to make.")],
-    store: Annotated[str, typer.Option(help="Endpoint of the store: http://HOST:PORT.")],
-    credentials: Annotated[
-        Path, typer.Option(help="StoreCredentials JSON of the publisher (Secret alcove-store-publisher).")
-    ],
-    solution: Solution = None,
-    alias: Annotated[str | None, typer.Option(help="What participants see; by default the name.")] = None,
-    volume_claim: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CLAIM[:FOLDER]",
-            help="The files lie on this volume claim, where runs read them: only solution and digests are uploaded.",
-        ),
-    ] = None,
-    region: Annotated[str, typer.Option(help="Region of the store.")] = "us-east-1",
-) -> None:
-    """Publish a dataset, and print the Dataset to `kubectl apply -f -`."""
-    from alcove_datasets.publish import dataset_yaml, publish
-    from alcove_datasets.store import FileProvider, client
-
-    connected = client(store, region, FileProvider(credentials))
-    hidden_rows = _solution(folder, solution)
-    data, hidden, manifest = publish(folder, hidden_rows, connected, on_volume=volume_claim is not None)
-    done = f"{len(manifest.files)} files of {manifest.name}"
-    typer.echo(
-        f"Published {done}." if volume_claim is None else f"Published the digests of {done}.", err=True
-    )
-    typer.echo(dataset_yaml(name, data, hidden, manifest.domain, alias, volume_claim), nl=False)
 
 
 def find_solution(folder: Path) -> Path | None:

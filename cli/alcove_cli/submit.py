@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import json
 import re
 import tarfile
 from dataclasses import dataclass
@@ -99,31 +98,14 @@ def _name(folder: Path) -> str:
 
 def _upload(cluster: Cluster, team: str, bundle: bytes, endpoint: str | None) -> str:
     """Puts the bundle below the team's own prefix, with the credentials of the team's Secret; returns its digest."""
-    from minio import Minio
-    from minio.error import MinioException
+    from alcove_cli.exchange import TEAM_SECRET, Access
+    from alcove_datasets.errors import StoreError
+    from alcove_datasets.store import put_bytes
 
-    from alcove_crds.documents import StoreCredentials
-
-    secret = cluster.secret(team, "alcove-store")
-    credentials = StoreCredentials.model_validate(json.loads(secret["credentials.json"]))
-    where = endpoint or secret.get("endpoint", b"").decode()
-    if not where:
-        raise CommandError(
-            "The code is too large for a ConfigMap, and no store is known to upload it to: give --store http://HOST:PORT."
-        )
+    access = Access.of_secret(cluster, team, TEAM_SECRET, endpoint)
     digest = hashlib.sha256(bundle).hexdigest()
-    store = Minio(
-        re.sub(r"^https?://", "", where),
-        access_key=credentials.access_key,
-        secret_key=credentials.secret_key,
-        secure=where.startswith("https://"),
-        region=secret.get("region", b"us-east-1").decode(),
-    )
-    bucket = secret.get("bucket", keys.MAIN_BUCKET.encode()).decode()
     try:
-        store.put_object(bucket, keys.team_bundle(team, digest), io.BytesIO(bundle), len(bundle))
-    except (MinioException, OSError) as error:
-        raise CommandError(
-            f"The bundle could not be uploaded to {where}: {error}. Nothing was submitted."
-        ) from error
+        put_bytes(access.client(), access.bucket, keys.team_bundle(team, digest), bundle)
+    except StoreError as error:
+        raise CommandError(f"The bundle could not be uploaded. {error} Nothing was submitted.") from error
     return digest

@@ -175,6 +175,18 @@ class DatasetManifest(Document):
     files: tuple[FileEntry, ...]
 
 
+class DatasetVersion(Document):
+    """``data/names/<name>/<data digest>.json``: what ``push`` wrote under a name, and ``pull`` finds."""
+
+    name: str
+    data_sha256: Sha256
+    solution_sha256: Sha256 | None = None
+    domain: str
+    n_train: int
+    n_test: int
+    bytes: int
+
+
 class Scoring(Document):
     """Settings that a score depends on. Its digest, with those of the solutions, names the result."""
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 MAIN_BUCKET = "alcove"
 SOLUTIONS_BUCKET = "alcove-solutions"
+SHARED = "shared/"
+"""Prefix of what teams offer each other."""
 
 
 def dataset_manifest(sha256: str) -> str:
@@ -26,6 +28,21 @@ def dataset_file(sha256: str, path: str) -> str:
 def solution(sha256: str) -> str:
     """Key in :data:`SOLUTIONS_BUCKET`."""
     return f"solutions/{sha256}"
+
+
+def dataset_names() -> str:
+    """Prefix of the index: what was pushed under which name."""
+    return "data/names/"
+
+
+def dataset_version(name: str, sha256: str) -> str:
+    """A ``DatasetVersion``. The newest of a name is the one written last."""
+    return f"{dataset_names()}{name}/{sha256}.json"
+
+
+def shared(namespace: str) -> str:
+    """What a team offers to all others, solutions too, lies below this, under the keys that hidden ones have."""
+    return f"{SHARED}{namespace}/"
 
 
 def code(sha256: str) -> str:

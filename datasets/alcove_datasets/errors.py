@@ -119,3 +119,7 @@ class SourceError(DatasetsError):
         super().__init__(f"{where}: {problem}.", consequence="Nothing was written.", remedy=remedy)
         self.where = where
         self.problem = problem
+
+
+class ExchangeError(DatasetsError):
+    """A dataset that cannot be pushed under this name, is not offered, or is not what a dataset may be."""

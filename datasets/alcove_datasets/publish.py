@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from alcove_crds import keys
-from alcove_crds.documents import DatasetManifest, FileEntry
-from alcove_datasets.errors import StoreDeniedError, StoreNotFoundError
+from alcove_crds.documents import DatasetManifest, DatasetVersion, FileEntry
+from alcove_datasets.download import each
+from alcove_datasets.errors import FormatError, StoreDeniedError, StoreNotFoundError
 from alcove_datasets.metadata import METADATA_FILE
-from alcove_datasets.reader import DataFolder, open_folder
+from alcove_datasets.reader import DataFolder, open_dataset
 from alcove_datasets.solution import read_solution
 from alcove_datasets.store import put_bytes, put_file, store_errors
 
@@ -24,14 +25,18 @@ def publish(
     solution: Path,
     client: Minio,
     *,
+    name: str | None = None,
     bucket: str = keys.MAIN_BUCKET,
     solutions_bucket: str = keys.SOLUTIONS_BUCKET,
     on_volume: bool = False,
 ) -> tuple[str, str, DatasetManifest]:
-    """Uploads a folder ``NAME.data`` and its solution.
+    """Uploads a folder ``NAME.data`` and its solution: a hidden dataset.
 
     What is there already, from an upload that broke off, is not sent again. The manifest goes last: where it is, all
     is. The solution goes to a bucket of its own. Of a dataset whose files runs read ``on_volume``, none is uploaded.
+
+    Args:
+        name: what it can be pulled by again.
 
     Returns:
         Digest of the data (of its manifest), digest of the solution, the manifest.
@@ -40,22 +45,107 @@ def publish(
         FormatError, SolutionError: the folder or the solution cannot be read.
         StoreError: the store is away or refuses.
     """
-    folder = open_folder(path)
+    folder = open_dataset(path)
     read_solution(solution)
     manifest = describe(folder)
     digest = manifest.digest()
-    for entry in () if on_volume else manifest.files:
-        key = keys.dataset_file(digest, entry.path)
-        if not _is_there(client, bucket, key, entry.bytes):
-            with (folder.path / entry.path).open("rb") as file:
-                put_file(client, bucket, key, file, entry.bytes)
-    hidden = solution.read_bytes()
-    solution_digest = hashlib.sha256(hidden).hexdigest()
-    if not _is_there(client, solutions_bucket, keys.solution(solution_digest), len(hidden)):
-        put_bytes(client, solutions_bucket, keys.solution(solution_digest), hidden)
+    if not on_volume:
+        _send_files(client, bucket, "", folder, manifest)
+    solution_sha256 = _send_solution(client, solutions_bucket, "", solution)
     named = keys.volume_manifest if on_volume else keys.dataset_manifest
     put_bytes(client, bucket, named(digest), manifest.canonical())
-    return digest, solution_digest, manifest
+    if name is not None:
+        put_bytes(client, bucket, *_version(name, manifest, solution_sha256))
+    return digest, solution_sha256, manifest
+
+
+def offer(
+    path: Path,
+    solution: Path | None,
+    client: Minio,
+    *,
+    team: str,
+    name: str,
+    bucket: str = keys.MAIN_BUCKET,
+) -> DatasetManifest:
+    """Uploads a folder ``NAME.data`` where all teams can read it, and its solution, if any, beside it.
+
+    It is practice data: who tries a model on it needs the solution. Raises as :func:`publish`.
+    """
+    folder = open_dataset(path)
+    if solution is not None:
+        read_solution(solution)
+    manifest, below = describe(folder), keys.shared(team)
+    _send_files(client, bucket, below, folder, manifest)
+    solution_sha256 = None if solution is None else _send_solution(client, bucket, below, solution)
+    put_bytes(client, bucket, below + keys.dataset_manifest(manifest.digest()), manifest.canonical())
+    key, data = _version(name, manifest, solution_sha256)
+    put_bytes(client, bucket, below + key, data)
+    return manifest
+
+
+def _send_files(
+    client: Minio, bucket: str, below: str, folder: DataFolder, manifest: DatasetManifest
+) -> None:
+    digest = manifest.digest()
+
+    def send(entry: FileEntry) -> None:
+        key = below + keys.dataset_file(digest, entry.path)
+        if _is_there(client, bucket, key, entry.bytes):
+            return
+        with _Hashed(folder.path / entry.path) as file:
+            put_file(client, bucket, key, cast(BinaryIO, file), entry.bytes)
+            if file.digest.hexdigest() != entry.sha256:
+                raise FormatError(
+                    str(folder.path / entry.path),
+                    "the file was changed while it was sent",
+                    remedy="Push it again once nothing writes to it.",
+                )
+
+    each(manifest.files, send)
+
+
+def _send_solution(client: Minio, bucket: str, below: str, solution: Path) -> str:
+    data = solution.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    key = below + keys.solution(digest)
+    if not _is_there(client, bucket, key, len(data)):
+        put_bytes(client, bucket, key, data)
+    return digest
+
+
+def _version(name: str, manifest: DatasetManifest, solution_sha256: str | None) -> tuple[str, bytes]:
+    """Key and content of the entry in the index."""
+    digest = manifest.digest()
+    version = DatasetVersion(
+        name=name,
+        data_sha256=digest,
+        solution_sha256=solution_sha256,
+        domain=manifest.domain,
+        n_train=manifest.n_train,
+        n_test=manifest.n_test,
+        bytes=sum(entry.bytes for entry in manifest.files),
+    )
+    return keys.dataset_version(name, digest), version.canonical()
+
+
+class _Hashed:
+    """A file to read from, with the digest of what was read."""
+
+    def __init__(self, path: Path) -> None:
+        self.digest = hashlib.sha256()
+        self._file = path.open("rb", buffering=0)
+
+    def __enter__(self) -> _Hashed:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self.digest.update(data)
+        return data
 
 
 def describe(folder: DataFolder) -> DatasetManifest:

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import shutil
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -25,6 +21,7 @@ from alcove_crds import keys
 from alcove_crds.documents import DatasetManifest, FileEntry, RunConfig
 
 from . import store
+from .download import Progress, each, patiently, save
 from .errors import DatasetsError, DigestError, StoreError
 from .unpack import unpack
 
@@ -32,73 +29,12 @@ if TYPE_CHECKING:
     from minio import Minio
 
 EXIT_PARTICIPANT, EXIT_PLATFORM = 3, 4
-_PARALLEL = 4
 _PATIENCE = 60.0
 """Seconds that a store which is away, or a recorder that does not come, is waited for."""
-_T = TypeVar("_T")
-
-
-class Progress:
-    """At most one line a second, from any thread."""
-
-    def __init__(self, files: int, total: int) -> None:
-        self._lock = threading.Lock()
-        self._files, self._total = files, total
-        self._files_done = self._done = 0
-        self._said = time.monotonic()
-
-    def counted(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        for piece in pieces:
-            self.add(len(piece))
-            yield piece
-
-    def add(self, count: int, *, file: bool = False) -> None:
-        with self._lock:
-            self._done += count
-            self._files_done += file
-            now = time.monotonic()
-            if now - self._said >= 1.0:
-                self._said = now
-                say(f"{self._files_done}/{self._files} files, {self._done >> 20} of {self._total >> 20} MiB")
 
 
 def say(text: str) -> None:
     print(f"stage: {text}", flush=True)
-
-
-def patiently(action: Callable[[], _T], patience: float) -> _T:
-    """Tries again, with growing pauses, what may work later.
-
-    Raises the last :class:`StoreError` ``patience`` seconds after the first: a large file takes longer than that.
-    """
-    pause, deadline = 0.1, math.inf
-    while True:
-        try:
-            return action()
-        except StoreError as error:
-            deadline = min(deadline, time.monotonic() + patience)
-            if not error.retriable or time.monotonic() + pause > deadline:
-                raise
-            say(f"{error} Trying again.")
-            time.sleep(pause)
-            pause = min(2 * pause, 2.0)
-
-
-def _checked(pieces: Iterator[bytes], path: Path, sha256: str, size: int | None, what: str) -> None:
-    digest, count = hashlib.sha256(), 0
-    with path.open("wb") as output:
-        for piece in pieces:
-            count += len(piece)
-            if size is not None and count > size:
-                break
-            digest.update(piece)
-            output.write(piece)
-    if digest.hexdigest() != sha256 or size not in (None, count):
-        raise DigestError(
-            f"{what} in the store is not what its digest says.",
-            consequence="The run cannot start.",
-            remedy="Publish it again, or restore that object's first version.",
-        )
 
 
 class Stage:
@@ -114,17 +50,15 @@ class Stage:
         if sha256 is None:
             return
         key = keys.dataset_manifest(sha256)
-        data = patiently(lambda: store.get_bytes(self._client, self._bucket, key), self._patience)
+        data = patiently(lambda: store.get_bytes(self._client, self._bucket, key), self._patience, say)
         if hashlib.sha256(data).hexdigest() != sha256:
             raise DigestError("The dataset's manifest in the store is not what its digest says.")
         try:
             manifest = DatasetManifest.model_validate_json(data)
         except ValidationError as error:
             raise DigestError("The dataset's manifest in the store is of another version.") from error
-        progress = Progress(len(manifest.files), sum(entry.bytes for entry in manifest.files))
-        with ThreadPoolExecutor(_PARALLEL) as pool:
-            for future in [pool.submit(self._file, sha256, entry, progress) for entry in manifest.files]:
-                future.result()
+        progress = Progress(len(manifest.files), sum(entry.bytes for entry in manifest.files), say)
+        each(manifest.files, lambda entry: self._file(sha256, entry, progress))
         say(f"{len(manifest.files)} files of data")
 
     def _file(self, sha256: str, entry: FileEntry, progress: Progress) -> None:
@@ -136,11 +70,9 @@ class Stage:
 
         def download() -> None:
             pieces = store.stream(self._client, self._bucket, keys.dataset_file(sha256, entry.path))
-            _checked(
-                progress.counted(pieces), path, entry.sha256, entry.bytes, f"{entry.path} of the dataset"
-            )
+            save(progress.counted(pieces), path, entry.sha256, entry.bytes, f"{entry.path} of the dataset")
 
-        patiently(download, self._patience)
+        patiently(download, self._patience, say)
         path.chmod(0o444)
         progress.add(0, file=True)
 
@@ -153,9 +85,9 @@ class Stage:
 
         def download() -> None:
             pieces = store.stream(self._client, self._bucket, keys.code(sha256))
-            _checked(pieces, bundle, sha256, None, "The code")
+            save(pieces, bundle, sha256, None, "The code")
 
-        patiently(download, self._patience)
+        patiently(download, self._patience, say)
         count = unpack(bundle, bundle.parent, limit=self._run.code_bytes_limit)
         bundle.unlink()
         say(f"{count} files of code")

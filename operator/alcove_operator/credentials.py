@@ -112,9 +112,14 @@ def publisher_policy(bucket: str = keys.MAIN_BUCKET, solutions: str = keys.SOLUT
 
 
 def team_policy(namespace: str, bucket: str = keys.MAIN_BUCKET) -> Policy:
-    """A team's own prefix; no other team's."""
-    own = f"teams/{namespace}/*"
-    return _policy(_allow(["GetObject", "DeleteObject", *_PUT], bucket, own), _list(bucket, own))
+    """A team's own prefix, and no other team's; and what teams offer each other, of which it writes its own part."""
+    own, offered = f"teams/{namespace}/*", f"{keys.shared(namespace)}*"
+    return _policy(
+        _allow(["GetObject", "DeleteObject", *_PUT], bucket, own),
+        _allow(["DeleteObject", *_PUT], bucket, offered),
+        _allow(["GetObject"], bucket, f"{keys.SHARED}*"),
+        _list(bucket, own, f"{keys.SHARED}*"),
+    )
 
 
 def session_credentials(

@@ -74,6 +74,7 @@ def set_up_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SetUpStor
             "data/d1/manifest.json", "code/c1.tar.gz", "code/c2.tar.gz", "teams/team-a/bundles/b.tar.gz",
             "teams/team-b/bundles/b.tar.gz", "runs/u1/table/1-p/manifest.json", "scores/u1/s.json",
             "boards/ns.c/practice/table.json", "boards/ns.c/practice/request-1.json",
+            "data/names/n/d0.json", "shared/team-b/data/d/files/x",
             "boards/ns.c/practice/curves.json",
         ):  # fmt: skip
             store.put_bytes(found.root, keys.MAIN_BUCKET, key, b"{}")

@@ -71,8 +71,15 @@ ALLOWED: dict[str, list[Try]] = {
     "aggregate": [
         get("scores/u1/s.json"), put("boards/ns.c/practice/table.json"), get("boards/ns.c/practice/request-1.json"),
     ],
-    "publisher": [put("data/d2/manifest.json"), get("data/d1/manifest.json"), put(keys.solution("s2"), SOLUTIONS)],
-    "team-a": [put("teams/team-a/bundles/n.tar.gz"), get("teams/team-a/bundles/b.tar.gz"), listing("teams/team-a/")],
+    "publisher": [
+        put("data/d2/manifest.json"), get("data/d1/manifest.json"), put(keys.solution("s2"), SOLUTIONS),
+        put("data/names/n/d1.json"), listing("data/names/"), listing("data/names/n/"),
+    ],
+    "team-a": [
+        put("teams/team-a/bundles/n.tar.gz"), get("teams/team-a/bundles/b.tar.gz"), listing("teams/team-a/"),
+        put("shared/team-a/data/d/manifest.json"), put("shared/team-a/solutions/s"), put("shared/team-a/x"),
+        delete("shared/team-a/x"), get("shared/team-b/data/d/files/x"), listing("shared/"), listing("shared/team-b/"),
+    ],
 }  # fmt: skip
 
 DENIED: dict[str, list[Try]] = {
@@ -93,11 +100,15 @@ DENIED: dict[str, list[Try]] = {
     ],
     "publisher": [
         get(SOLUTION, SOLUTIONS), get("code/c1.tar.gz"), put("scores/u1/s.json"), get("teams/team-a/bundles/b.tar.gz"),
+        delete("data/d1/manifest.json"), listing("", SOLUTIONS), put("shared/team-a/x"), listing("teams/"),
     ],
     "team-a": [
         get("teams/team-b/bundles/b.tar.gz"), put("teams/team-b/bundles/x"), listing("teams/team-b/"), listing(""),
         listing("teams/"), get("data/d1/manifest.json"), get("code/c1.tar.gz"), get("scores/u1/s.json"),
         get(SOLUTION, SOLUTIONS), put("runs/u1/table/1-p/manifest.json"),
+        put("shared/team-b/x"), put("shared/team-ab/x"), put("shared/x"), put("shared/names/n/d1.json"),
+        delete("shared/team-b/data/d/files/x"), listing("data/"), listing("data/names/"), get("data/names/n/d0.json"),
+        put("data/d1/x"), put("data/names/n/d1.json"), put(SOLUTION, SOLUTIONS), listing("", SOLUTIONS),
     ],
 }  # fmt: skip
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from alcove_datasets import stage
+from alcove_datasets import download as downloads
 from alcove_datasets.errors import StoreDeniedError, StoreNotFoundError, StoreUnavailableError
 
 
@@ -20,7 +20,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         passing.now += seconds
 
     passing.sleep = sleep
-    monkeypatch.setattr(stage, "time", passing)
+    monkeypatch.setattr(downloads, "time", passing)
     return passing
 
 
@@ -35,7 +35,7 @@ def test_patience_begins_with_the_first_failure(clock: SimpleNamespace) -> None:
             raise StoreUnavailableError("away")
         return "done"
 
-    assert stage.patiently(download, 60.0) == "done"
+    assert downloads.patiently(download, 60.0, print) == "done"
 
 
 def test_a_store_that_stays_away_is_given_up(clock: SimpleNamespace) -> None:
@@ -43,7 +43,7 @@ def test_a_store_that_stays_away_is_given_up(clock: SimpleNamespace) -> None:
         raise StoreDeniedError("expired")
 
     with pytest.raises(StoreDeniedError):
-        stage.patiently(ask, 60.0)
+        downloads.patiently(ask, 60.0, print)
     assert 158.0 <= clock.now <= 160.0
 
 
@@ -52,5 +52,5 @@ def test_what_time_does_not_mend_is_not_tried_again(clock: SimpleNamespace) -> N
         raise StoreNotFoundError("gone")
 
     with pytest.raises(StoreNotFoundError):
-        stage.patiently(ask, 60.0)
+        downloads.patiently(ask, 60.0, print)
     assert clock.now == 100.0

@@ -1,0 +1,220 @@
+"""``alcove dataset push``, ``pull`` and ``list``: datasets to and from the store of a competition."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import ValidationError
+
+from alcove_cli.errors import CommandError
+from alcove_crds import keys
+from alcove_crds.documents import StoreCredentials
+
+if TYPE_CHECKING:
+    from minio import Minio
+
+    from alcove_cli.cluster import Cluster
+
+TEAM_SECRET, PUBLISHER_SECRET = "alcove-store", "alcove-store-publisher"
+_REGION = "us-east-1"
+
+
+@dataclass(frozen=True)
+class Access:
+    """How the store is reached, and as whom."""
+
+    endpoint: str
+    region: str
+    bucket: str
+    credentials: StoreCredentials
+
+    @classmethod
+    def of_secret(cls, cluster: Cluster, namespace: str, name: str, endpoint: str | None) -> Access:
+        """From a Secret of the chart's; ``endpoint``, where given, stands in for the one in it."""
+        secret = cluster.secret(namespace, name)
+        where = endpoint or secret.get("endpoint", b"").decode()
+        if not where or "credentials.json" not in secret:
+            raise CommandError(
+                f"secrets/{name} in {namespace} does not say how to reach the store: give --store http://HOST:PORT."
+            )
+        return cls(
+            where,
+            secret.get("region", _REGION.encode()).decode(),
+            secret.get("bucket", keys.MAIN_BUCKET.encode()).decode(),
+            _credentials(secret["credentials.json"], f"secrets/{name} in {namespace}"),
+        )
+
+    def client(self) -> Minio:
+        from minio.credentials import StaticProvider
+
+        from alcove_datasets.store import client
+
+        found = self.credentials
+        provider = StaticProvider(found.access_key, found.secret_key, found.session_token)
+        return client(self.endpoint, self.region, provider, read_timeout=60.0, retries=5)
+
+
+def _credentials(data: bytes, where: str) -> StoreCredentials:
+    try:
+        return StoreCredentials.model_validate_json(data)
+    except ValidationError as error:
+        raise CommandError(
+            f"{where}: these are no credentials of the store ({error.errors()[0]['msg']})."
+        ) from None
+
+
+Team = Annotated[str | None, typer.Option(help="Your team's namespace: use its credentials, and its prefix.")]
+Namespace = Annotated[str, typer.Option(help="The competition's namespace, for the organizer's credentials.")]
+Store = Annotated[
+    str | None, typer.Option(help="Endpoint of the store, http://HOST:PORT; by default the Secret's.")
+]
+File = Annotated[
+    Path | None, typer.Option(help="Credentials as JSON, instead of the Secret; then --store is needed, too.")
+]
+Region = Annotated[str, typer.Option(help="Region of the store, with --credentials.")]
+Kubeconfig = Annotated[str | None, typer.Option(help="Path of a kubeconfig; by default $KUBECONFIG.")]
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+def _access(
+    team: str | None,
+    namespace: str,
+    store: str | None,
+    file: Path | None,
+    region: str,
+    kubeconfig: str | None,
+) -> Access:
+    if file is not None:
+        if store is None:
+            raise CommandError("With --credentials, give --store http://HOST:PORT as well.")
+        try:
+            return Access(store, region, keys.MAIN_BUCKET, _credentials(file.read_bytes(), str(file)))
+        except OSError as error:
+            raise CommandError(f"{file} cannot be read: {error.strerror}.") from None
+    from alcove_cli.cluster import Cluster
+
+    cluster = Cluster(kubeconfig)
+    if team is not None:
+        return Access.of_secret(cluster, team, TEAM_SECRET, store)
+    return Access.of_secret(cluster, namespace, PUBLISHER_SECRET, store)
+
+
+def push(
+    folder: Annotated[Path, typer.Argument(help="NAME.data, or a folder that holds it.")],
+    name: Annotated[str, typer.Argument(help="Name of the Dataset to make, or to offer it under.")],
+    team: Team = None,
+    namespace: Namespace = "hackathon",
+    solution: Annotated[
+        Path | None, typer.Option(help="The solution; by default NAME.solution beside NAME.data.")
+    ] = None,
+    alias: Annotated[str | None, typer.Option(help="What participants see; by default the name.")] = None,
+    volume_claim: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLAIM[:FOLDER]",
+            help="The files lie on this volume claim, where runs read them: only solution and digests are uploaded.",
+        ),
+    ] = None,
+    store: Store = None,
+    credentials: File = None,
+    region: Region = _REGION,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Publish a hidden dataset, and print the Dataset to `kubectl apply -f -`; with --team, offer it to all teams.
+
+    An upload that broke off goes on where it was.
+    """
+    from alcove_cli.dataset import find_solution
+    from alcove_datasets.exchange import check_name
+    from alcove_datasets.publish import dataset_yaml, offer, publish
+
+    check_name(name)
+    rows = solution or find_solution(folder)
+    if team is not None:
+        if volume_claim or alias:
+            raise CommandError(
+                "--volume-claim and --alias are for hidden datasets: leave them out with --team."
+            )
+        check_name(team)
+        access = _access(team, namespace, store, credentials, region, kubeconfig)
+        manifest = offer(folder, rows, access.client(), team=team, name=name, bucket=access.bucket)
+        typer.echo(f"Offered {team}/{name}@{manifest.digest()} to all teams, {_with(rows)} solution.")
+        return
+    if rows is None:
+        raise CommandError(f"There is no solution beside {folder}: name it with --solution.")
+    access = _access(None, namespace, store, credentials, region, kubeconfig)
+    data, hidden, manifest = publish(
+        folder, rows, access.client(), name=name, bucket=access.bucket, on_volume=volume_claim is not None
+    )
+    done = f"{len(manifest.files)} files of {manifest.name}"
+    typer.echo(f"Published {'the digests of ' if volume_claim else ''}{done}.", err=True)
+    typer.echo(dataset_yaml(name, data, hidden, manifest.domain, alias, volume_claim), nl=False)
+
+
+def _with(solution: Path | None) -> str:
+    return "without a" if solution is None else "with its"
+
+
+def pull(
+    name: Annotated[
+        str, typer.Argument(metavar="[TEAM/]NAME[@DIGEST]", help="What to fetch; by default the newest.")
+    ],
+    out: Annotated[Path, typer.Argument(help="Folder to write NAME.data to.")] = Path("."),
+    team: Team = None,
+    namespace: Namespace = "hackathon",
+    limit: Annotated[int, typer.Option(min=1, help="GiB at most.")] = 100,
+    store: Store = None,
+    credentials: File = None,
+    region: Region = _REGION,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Fetch a dataset, every digest checked. A download that broke off goes on where it was.
+
+    Teams name what another team offers as TEAM/NAME (`alcove dataset list --team YOURS`). The organizer names a hidden
+    dataset as NAME; its solution stays in the store.
+    """
+    from alcove_datasets.exchange import Source, check_name
+    from alcove_datasets.exchange import pull as fetch
+
+    path, _, digest = name.partition("@")
+    offering, _, plain = path.rpartition("/")
+    if team is not None and not offering:
+        offering = team
+    source_team = check_name(offering) if offering else None
+    check_name(plain)
+    access = _access(team, namespace, store, credentials, region, kubeconfig)
+    data, found = fetch(
+        Source(access.client(), access.bucket, source_team), plain, out, sha256=digest or None, limit=limit << 30,
+        say=lambda text: typer.echo(text, err=True),
+    )  # fmt: skip
+    typer.echo(f"Fetched {data} ({plain}@{found}). `alcove dataset check {data}` says whether it is sound.")
+
+
+def listing(
+    team: Team = None,
+    namespace: Namespace = "hackathon",
+    store: Store = None,
+    credentials: File = None,
+    region: Region = _REGION,
+    kubeconfig: Kubeconfig = None,
+    as_json: Json = False,
+) -> None:
+    """List names and versions, the newest first: hidden datasets, or with --team what teams offer."""
+    from alcove_datasets.exchange import listing as found
+
+    access = _access(team, namespace, store, credentials, region, kubeconfig)
+    rows = list(found(access.client(), access.bucket, hidden=team is None))
+    if as_json:
+        fields = (
+            {"team": r.team, "name": r.name, "sha256": r.sha256, "pushedAt": r.pushed_at.isoformat()}
+            for r in rows
+        )
+        typer.echo(json.dumps(list(fields), indent=2))
+        return
+    for row in rows:
+        name = f"{row.team}/{row.name}" if row.team else row.name
+        typer.echo(f"{name:<40} {row.pushed_at:%Y-%m-%d %H:%M:%S}  {row.sha256}")

@@ -1,0 +1,338 @@
+"""Push and pull through a real MinIO, with the rights of a publisher and of teams, and with offers that mean harm."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from minio import Minio
+
+from alcove_crds import keys
+from alcove_crds.documents import DatasetManifest, DatasetVersion, FileEntry
+from alcove_datasets import download, exchange, store
+from alcove_datasets.errors import (
+    DatasetsError,
+    DigestError,
+    ExchangeError,
+    FormatError,
+    OutputExistsError,
+    SolutionError,
+    StoreDeniedError,
+)
+from alcove_datasets.exchange import Source, listing, pull, versions
+from alcove_datasets.metadata import Metadata
+from alcove_datasets.publish import offer, publish
+from alcove_datasets.writer import NewExample, write_dataset
+from tests.integration.store.conftest import SetUpStore
+
+pytestmark = pytest.mark.integration
+MAIN = keys.MAIN_BUCKET
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+def made(folder: Path, value: float = 0.0) -> Path:
+    metadata = Metadata(n_examples=0, n_labels=2, rows=1, cols=3, labels={"no": 0, "yes": 1})
+    examples = [NewExample(np.full((1, 1, 3, 1), i + value), {i % 2: 1.0}) for i in range(6)]
+    return write_dataset(folder, "little", metadata, examples, examples[:4])
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_the_organizer_gets_back_what_was_pushed_but_for_the_solution(
+    set_up_store: SetUpStore, tmp_path: Path
+) -> None:
+    data, publisher = made(tmp_path), set_up_store.client("publisher")
+    digest, _, _ = publish(data, data.with_suffix(".solution"), publisher, name="first")
+    found, version = pull(Source(publisher), "first", tmp_path / "out", say=quiet)
+    assert (found, version) == (tmp_path / "out" / "first.data", digest)
+    assert content(found) == content(data)
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["first.data"]
+    with pytest.raises(OutputExistsError):
+        pull(Source(publisher), "first", tmp_path / "out", say=quiet)
+
+
+def test_the_newest_version_of_a_name_is_the_one_pushed_last(
+    set_up_store: SetUpStore, tmp_path: Path
+) -> None:
+    publisher = set_up_store.client("publisher")
+    digests = []
+    for value in (1.0, 2.0):
+        data = made(tmp_path / str(value), value)
+        digests.append(publish(data, data.with_suffix(".solution"), publisher, name="second")[0])
+    assert [v.sha256 for v in versions(Source(publisher), "second")] == digests[::-1]
+    found, version = pull(Source(publisher), "second", tmp_path / "new", say=quiet)
+    assert (version, content(found)) == (digests[1], content(tmp_path / "2.0" / "little.data"))
+    found, version = pull(Source(publisher), "second", tmp_path / "old", sha256=digests[0], say=quiet)
+    assert (version, content(found)) == (digests[0], content(tmp_path / "1.0" / "little.data"))
+    again = tmp_path / "1.0" / "little.data"
+    publish(again, again.with_suffix(".solution"), publisher, name="second")
+    assert versions(Source(publisher), "second")[0].sha256 == digests[0]
+
+
+def test_a_team_gets_what_another_offers_with_its_solution(set_up_store: SetUpStore, tmp_path: Path) -> None:
+    data = made(tmp_path)
+    manifest = offer(
+        data, data.with_suffix(".solution"), set_up_store.client("team-a"), team="team-a", name="ours"
+    )
+    other = set_up_store.client("team-b")
+    assert ("team-a", "ours", manifest.digest()) in [
+        (v.team, v.name, v.sha256) for v in listing(other, MAIN, hidden=False)
+    ]
+    found, _ = pull(Source(other, team="team-a"), "ours", tmp_path / "out", say=quiet)
+    assert content(found) == content(data)
+    assert found.with_suffix(".solution").read_bytes() == data.with_suffix(".solution").read_bytes()
+
+
+def test_an_offer_needs_no_solution(set_up_store: SetUpStore, tmp_path: Path) -> None:
+    client = set_up_store.client("team-a")
+    offer(made(tmp_path), None, client, team="team-a", name="bare")
+    pull(Source(client, team="team-a"), "bare", tmp_path / "out", say=quiet)
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["bare.data"]
+
+
+def test_a_team_neither_finds_nor_gets_a_hidden_dataset(set_up_store: SetUpStore, tmp_path: Path) -> None:
+    data, team = made(tmp_path), set_up_store.client("team-a")
+    digest, _, _ = publish(
+        data, data.with_suffix(".solution"), set_up_store.client("publisher"), name="hidden"
+    )
+    tries: list[Callable[[], object]] = [
+        lambda: list(listing(team, MAIN, hidden=True)),
+        lambda: versions(Source(team), "hidden"),
+        lambda: pull(Source(team), "hidden", tmp_path / "out", say=quiet),
+        lambda: pull(Source(team), "hidden", tmp_path / "out", sha256=digest, say=quiet),
+        lambda: offer(data, None, team, team="team-b", name="forged"),
+        lambda: publish(data, data.with_suffix(".solution"), team, name="forged"),
+    ]
+    for attempt in tries:
+        with pytest.raises(StoreDeniedError):
+            attempt()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_download_that_broke_off_goes_on(
+    set_up_store: SetUpStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, client = made(tmp_path), set_up_store.client("team-a")
+    manifest = offer(data, None, client, team="team-a", name="broken")
+    monkeypatch.setattr(download, "PARALLEL", 1)  # The smallest comes last then.
+    last = min(manifest.files, key=lambda e: e.bytes).path
+    lost = keys.shared("team-a") + keys.dataset_file(manifest.digest(), last)
+    set_up_store.root.remove_object(MAIN, lost)
+    source, out = Source(client, team="team-a"), tmp_path / "out"
+    with pytest.raises(DatasetsError):
+        pull(source, "broken", out, say=quiet)
+    assert not (out / "broken.data").exists()
+    (partial,) = out.iterdir()
+    assert content(partial).keys() == content(data).keys() - {last}
+    # One of those that are there was damaged since.
+    damaged = "train/sample-00000"
+    (partial / damaged).write_bytes(b"?" * (data / damaged).stat().st_size)
+    offer(data, None, client, team="team-a", name="broken")
+    fetched: list[str] = []
+
+    def watched(client: Minio, bucket: str, key: str) -> Iterator[bytes]:
+        fetched.append(key.split("/files/")[1])
+        return store.stream(client, bucket, key)
+
+    monkeypatch.setattr(exchange, "stream", watched)
+    found, _ = pull(source, "broken", out, say=quiet)
+    assert content(found) == content(data)
+    assert sorted(fetched) == sorted([damaged, last])
+
+
+def test_an_upload_that_broke_off_goes_on_and_is_not_seen_before(
+    set_up_store: SetUpStore, tmp_path: Path
+) -> None:
+    data, client = made(tmp_path, 9.0), set_up_store.client("team-a")
+    manifest = offer(data, None, client, team="team-a", name="slow")
+    root, below = set_up_store.root, keys.shared("team-a")
+    kept = below + keys.dataset_file(manifest.digest(), "train/sample-00000")
+    before = root.stat_object(MAIN, kept)
+    for key in (
+        keys.dataset_file(manifest.digest(), "test/sample-00000"),
+        keys.dataset_manifest(manifest.digest()),
+        keys.dataset_version("slow", manifest.digest()),
+    ):
+        root.remove_object(MAIN, below + key)
+    with pytest.raises(ExchangeError, match="no dataset 'slow'"):
+        pull(Source(client, team="team-a"), "slow", tmp_path / "out", say=quiet)
+    offer(data, None, client, team="team-a", name="slow")
+    assert root.stat_object(MAIN, kept).version_id == before.version_id
+    found, _ = pull(Source(client, team="team-a"), "slow", tmp_path / "out", say=quiet)
+    assert content(found) == content(data)
+
+
+def test_a_file_that_changes_while_it_is_sent_is_noticed(
+    set_up_store: SetUpStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from alcove_datasets import publish as publishing
+
+    data, client = made(tmp_path, 11.0), set_up_store.client("team-a")
+    real = publishing.describe
+
+    def describe_then_change(folder: object) -> DatasetManifest:
+        manifest = real(folder)  # type: ignore[arg-type]
+        file = data / "train" / "sample-00000"
+        file.write_bytes(file.read_bytes()[:-1] + b"?")
+        return manifest
+
+    monkeypatch.setattr(publishing, "describe", describe_then_change)
+    with pytest.raises(FormatError, match="changed while it was sent"):
+        offer(data, None, client, team="team-a", name="moving")
+    assert versions(Source(client, team="team-a"), "moving") == []
+
+
+def test_a_wrong_solution_is_not_offered(set_up_store: SetUpStore, tmp_path: Path) -> None:
+    data, client = made(tmp_path), set_up_store.client("team-a")
+    data.with_suffix(".solution").write_text("1 0\n0 7\n")
+    with pytest.raises(SolutionError, match="row 2"):
+        offer(data, data.with_suffix(".solution"), client, team="team-a", name="wrong")
+    assert versions(Source(client, team="team-a"), "wrong") == []
+
+
+class Attacker:
+    """Team b, which writes below its own part of the exchange whatever it likes."""
+
+    def __init__(self, client: Minio) -> None:
+        self._client = client
+
+    def put(self, key: str, data: bytes) -> None:
+        store.put_bytes(self._client, MAIN, keys.shared("team-b") + key, data)
+
+    def offer(self, name: str, entries: list[dict[str, object]], files: dict[str, bytes]) -> None:
+        manifest = DatasetManifest(
+            name="x", domain="tabular", n_train=1, n_test=1, n_labels=1, labels=("a",), files=()
+        ).model_dump() | {"files": entries}
+        self.offer_bytes(name, json.dumps(manifest).encode(), files)
+
+    def offer_bytes(self, name: str, manifest: bytes, files: dict[str, bytes]) -> None:
+        digest = hashlib.sha256(manifest).hexdigest()
+        self.put(keys.dataset_manifest(digest), manifest)
+        for path, data in files.items():
+            self.put(keys.dataset_file(digest, path), data)
+        version = DatasetVersion(
+            name=name, data_sha256=digest, domain="tabular", n_train=1, n_test=1, bytes=1
+        )
+        self.put(keys.dataset_version(name, digest), version.canonical())
+
+
+def entry(path: str, data: bytes = b"x", **changes: object) -> dict[str, object]:
+    return (
+        FileEntry(path=path, bytes=len(data), sha256=hashlib.sha256(data).hexdigest()).model_dump() | changes
+    )
+
+
+META = "train/metadata.textproto"
+HOSTILE: dict[str, list[dict[str, object]]] = {
+    "up": [entry("train/../../../up")],
+    "above": [entry("../sample-0")],
+    "absolute": [entry("/etc/sample")],
+    "dots": [entry("train/..")],
+    "deep": [entry("train/sample/../../../x")],
+    "other": [entry("train/run.sh")],
+    "hidden": [entry("train/.bashrc")],
+    "backslash": [entry("train/sample\\..\\x")],
+    "stream": [entry("train/sample:x")],
+    "escape": [entry("train/sample\x1b[2J")],
+    "null": [entry("train/sample\x00")],
+    "long": [entry("train/sample" + "é" * 150)],
+    "top": [entry("sample-0")],
+    "empty": [entry("")],
+    "twice": [entry("train/sample-0"), entry("train/sample-0")],
+    "huge": [entry("train/sample-0", bytes=1 << 62)],
+    "sum": [entry(f"train/sample-{i}", bytes=60 << 30) for i in range(2)],
+    "negative": [entry("train/sample-0", bytes=-5), entry("train/sample-1", bytes=5)],
+    "number": [entry("train/sample-0", bytes=int("9" * 4000))],
+    "many": [entry(f"train/sample-{i}") for i in range(exchange.MOST_FILES + 1)],
+    "digest": [entry("train/sample-0", sha256="../../x")],
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_manifest_that_means_harm_is_refused_before_anything_is_written(
+    set_up_store: SetUpStore, tmp_path: Path, name: str
+) -> None:
+    Attacker(set_up_store.client("team-b")).offer(name, HOSTILE[name], {})
+    out = tmp_path / "inner" / "out"
+    with pytest.raises(ExchangeError) as caught:
+        pull(Source(set_up_store.client("team-a"), team="team-b"), name, out, say=quiet)
+    assert len(str(caught.value)) < 500
+    assert str(caught.value).isprintable()
+    assert not (tmp_path / "inner").exists()
+
+
+BROKEN = {
+    "bomb": b"[" * 1_000_000,
+    "text": b"not JSON",
+    "large": b'{"name": "' + b"x" * (9 << 20) + b'"}',
+    "extra": b'{"version": 1, "surprise": 2}',
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_manifest_that_is_none_is_refused(set_up_store: SetUpStore, tmp_path: Path, name: str) -> None:
+    Attacker(set_up_store.client("team-b")).offer_bytes(name, BROKEN[name], {})
+    with pytest.raises(DatasetsError):
+        pull(Source(set_up_store.client("team-a"), team="team-b"), name, tmp_path / "out", say=quiet)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("stored", [b"y", b"x" * 100, b""])
+def test_a_file_that_is_not_of_its_digest_never_gets_its_name(
+    set_up_store: SetUpStore, tmp_path: Path, stored: bytes
+) -> None:
+    name = f"lies-{len(stored)}"
+    Attacker(set_up_store.client("team-b")).offer(name, [entry("train/sample-0")], {"train/sample-0": stored})
+    with pytest.raises(DigestError, match="train/sample-0"):
+        pull(Source(set_up_store.client("team-a"), team="team-b"), name, tmp_path / "out", say=quiet)
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+
+
+def test_entries_of_the_index_that_mean_harm_are_passed_over_or_refused(
+    set_up_store: SetUpStore, tmp_path: Path
+) -> None:
+    attacker, client = Attacker(set_up_store.client("team-b")), set_up_store.client("team-a")
+    digest = "a" * 64
+    for key in (
+        f"{keys.dataset_names()}n/x.json",
+        f"{keys.dataset_names()}\x1b[2J/{digest}.json",
+        "data/names/a",
+    ):
+        attacker.put(key, b"{}")
+    listed = list(listing(client, MAIN, hidden=False))
+    assert all(v.name.isascii() and v.name.isprintable() and len(v.sha256) == 64 for v in listed)
+    attacker.put(keys.dataset_version("mixed", digest), b"{}")
+    with pytest.raises(ExchangeError, match="cannot be read"):
+        pull(Source(client, team="team-b"), "mixed", tmp_path / "out", say=quiet)
+    other = DatasetVersion(name="other", data_sha256=digest, domain="x", n_train=1, n_test=1, bytes=1)
+    attacker.put(keys.dataset_version("mixed", digest), other.canonical())
+    with pytest.raises(ExchangeError, match="another dataset"):
+        pull(Source(client, team="team-b"), "mixed", tmp_path / "out", say=quiet)
+
+
+@pytest.mark.parametrize("name", ["", "../x", "A", "x/y", "-x", "x" * 64, "é", "x\n"])
+def test_what_is_no_name_is_refused_without_asking_the_store(tmp_path: Path, name: str) -> None:
+    nobody: Minio = None
+    with pytest.raises(ExchangeError, match="is not a name"):
+        pull(Source(nobody), name, tmp_path, say=quiet)
+    with pytest.raises(ExchangeError, match="is not a digest"):
+        pull(Source(nobody), "name", tmp_path, sha256=name or "0", say=quiet)
+
+
+def test_a_disk_that_is_too_small_is_said_first(
+    set_up_store: SetUpStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = set_up_store.client("team-a")
+    offer(made(tmp_path), None, client, team="team-a", name="roomy")
+    monkeypatch.setattr(exchange, "_SPARE_DISK", 1 << 60)
+    with pytest.raises(ExchangeError, match="are free"):
+        pull(Source(client, team="team-a"), "roomy", tmp_path / "out", say=quiet)
