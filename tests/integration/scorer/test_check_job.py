@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,11 @@ import pytest
 
 from alcove_crds import keys
 from alcove_crds.documents import CheckRequest, CheckResult
+from alcove_datasets.check import Metric, check_dataset
 from alcove_datasets.practice import make_practice
 from alcove_datasets.publish import publish
+from alcove_datasets.records import read_records, write_record
+from alcove_scorer.metrics import metric
 
 from .conftest import Job, Store
 
@@ -36,6 +40,34 @@ def test_a_sound_dataset(start: Start, published: CheckRequest) -> None:
     assert (status, got.ok, got.problems) == (0, True, ())
     assert (got.domain, got.n_labels, got.chance_score) == ("image", 10, 0.5)
     assert got.n_train + got.n_test == 200
+    assert got.linear_score is not None
+    assert got.linear_score > 0.8
+
+
+def test_the_job_finds_what_the_command_finds(store: Store, start: Start, tmp_path: Path) -> None:
+    data = make_practice("waves", tmp_path / "made", examples=600)
+    solution = data.with_suffix(".solution")
+    # The same examples twice, and test in the order of its labels: a warning and an error.
+    train, test = data / "train" / "sample-00000", data / "test" / "sample-00000"
+    shutil.copy(train, data / "train" / "sample-00001")
+    records = [record for _, record in read_records(test)]
+    rows = solution.read_text().splitlines(keepends=True)
+    order = sorted(range(len(rows)), key=rows.__getitem__)
+    with test.open("wb") as file:
+        for i in order:
+            write_record(file, records[i])
+    solution.write_text("".join(rows[i] for i in order))
+    metadata = data / "train" / "metadata.textproto"
+    metadata.write_text(metadata.read_text().replace("sample_count: 360", "sample_count: 720"))
+    digest, hidden, _ = publish(data, solution, store.client)
+    status, got = result(
+        start("check", CheckRequest(dataset="w", data_sha256=digest, solution_sha256=hidden))
+    )
+    here = check_dataset(data, solution, Metric("balanced_accuracy", metric("balanced_accuracy").score))
+    assert status == 1
+    assert {f.code for f in here.errors} == {"duplicate-id", "label-by-order"}
+    assert got == here.to_result()
+    assert any("360 examples of 720 repeat an earlier one" in warning for warning in got.warnings)
 
 
 @pytest.mark.parametrize("what", ["changed", "cut", "missing"])
