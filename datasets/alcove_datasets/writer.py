@@ -5,11 +5,13 @@ Nothing half-written is ever seen under a final name, and the same examples give
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,10 +19,18 @@ import numpy as np
 import numpy.typing as npt
 
 from alcove_datasets.errors import FormatError, OutputExistsError
-from alcove_datasets.format_pb2 import FeatureLists, SequenceExample
+from alcove_datasets.format_pb2 import (
+    Feature,
+    FeatureList,
+    FeatureLists,
+    FloatList,
+    Int64List,
+    SequenceExample,
+)
 from alcove_datasets.metadata import METADATA_FILE, Format, Metadata
 from alcove_datasets.records import write_record
 
+_DENSE = b"0_dense_input"
 SHARD_BYTES = 32 << 20
 """A sample file ends once it is this large, so that several can be fetched and read at a time."""
 
@@ -149,7 +159,11 @@ def _encode(number: int, example: NewExample, metadata: Metadata, where: str, *,
     if metadata.format is Format.COMPRESSED:
         _encode_compressed(message.feature_lists, example, metadata, where)
     elif metadata.format is Format.DENSE:
-        _encode_dense(message.feature_lists, _shaped(example.features, metadata, where))
+        # What is merged may as well be appended: protobuf's encoding of one message after another.
+        dense = _dense_lists(_shaped(example.features, metadata, where))
+        return message.SerializeToString(deterministic=True) + dense
+    elif metadata.is_token_sequence:
+        _encode_tokens(message.feature_lists, _shaped(example.features, metadata, where), metadata, where)
     else:
         steps = _sparse_steps(example.features, metadata, where)
         _encode_sparse(message.feature_lists, steps)
@@ -168,11 +182,33 @@ def _shaped(features: object, metadata: Metadata, where: str) -> npt.NDArray[np.
     return array
 
 
-def _encode_dense(lists: FeatureLists, array: npt.NDArray[np.float32]) -> None:
-    steps = lists.feature_list["0_dense_input"]
-    steps.SetInParent()
-    for frame in array:
-        steps.feature.add().float_list.value.extend(frame.ravel().tolist())
+def _dense_lists(array: npt.NDArray[np.float32]) -> bytes:
+    """``feature_lists`` of a SequenceExample as protobuf encodes them, and fast where each step is one number (sound).
+
+    feature_list["0_dense_input"].feature[step].float_list.value[…]: fields 1, 1 and 2, 1, 2, 1.
+    """
+    steps = len(array)
+    floats = np.ascontiguousarray(array, "<f4").reshape(steps, math.prod(array.shape[1:])).view(np.uint8)
+    size = floats.shape[1]
+    start = _start(1, size)
+    start = _start(2, len(start) + size) + start
+    start = _start(1, len(start) + size) + start
+    table = np.empty((steps, len(start) + size), np.uint8)
+    table[:, : len(start)] = np.frombuffer(start, np.uint8)
+    table[:, len(start) :] = floats
+    lead = _start(1, len(_DENSE)) + _DENSE + _start(2, table.size)
+    lead = _start(1, len(lead) + table.size) + lead
+    return b"".join((_start(2, len(lead) + table.size), lead, table.data))
+
+
+def _start(field: int, size: int) -> bytes:
+    """What stands before ``size`` bytes of a field that has a length: its number with wire type 2, and a varint."""
+    out = bytearray([field << 3 | 2])
+    while size > 0x7F:
+        out.append(size & 0x7F | 0x80)
+        size >>= 7
+    out.append(size)
+    return bytes(out)
 
 
 def _encode_compressed(lists: FeatureLists, example: NewExample, metadata: Metadata, where: str) -> None:
@@ -192,14 +228,37 @@ def _encode_compressed(lists: FeatureLists, example: NewExample, metadata: Metad
         steps.feature.add().bytes_list.value.append(frame)
 
 
+def _encode_tokens(
+    lists: FeatureLists, array: npt.NDArray[np.float32], metadata: Metadata, where: str
+) -> None:
+    """One-hot channels, a token a step. There are as many messages as words, so each kind of step is encoded once."""
+    tokens = array.ravel().astype(np.int64).tolist()
+    if tokens and not (min(tokens) >= 0 and max(tokens) < metadata.channels):
+        raise FormatError(where, f"has a token outside 0 … {metadata.channels - 1}", remedy="Correct it.")
+    axes = {
+        "row_index": _int64_step(0) * len(tokens),
+        "col_index": _int64_step(0) * len(tokens),
+        "channel_index": b"".join(map(_int64_step, tokens)),
+        "value": _ONE * len(tokens),
+    }
+    for axis, steps in axes.items():
+        lists.feature_list[f"0_sparse_{axis}"].MergeFromString(steps)
+
+
+@lru_cache(1 << 20)
+def _int64_step(value: int) -> bytes:
+    """A FeatureList of one step with one number. Encoded lists that follow each other are one list."""
+    return FeatureList(feature=[Feature(int64_list=Int64List(value=[value]))]).SerializeToString()
+
+
+_ONE = FeatureList(feature=[Feature(float_list=FloatList(value=[1.0]))]).SerializeToString()
+
+
 def _sparse_steps(features: object, metadata: Metadata, where: str) -> list[SparseStep]:
     if isinstance(features, Sequence) and features and isinstance(features[0], SparseStep):
         _check_sparse(features, metadata, where)
         return list(features)
     array = _shaped(features, metadata, where)
-    if metadata.is_token_sequence:
-        zero, one = np.zeros(1, np.int64), np.ones(1, np.float32)
-        return [SparseStep(zero, one, zero, frame.ravel().astype(np.int64)) for frame in array]
     steps = []
     for frame in array:
         rows, cols, channels = np.nonzero(frame)

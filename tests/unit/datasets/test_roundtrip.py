@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from alcove_datasets import writer
 from alcove_datasets.errors import FormatError, OutputExistsError
+from alcove_datasets.format_pb2 import SequenceExample
 from alcove_datasets.metadata import Format, Metadata, read_metadata
 from alcove_datasets.reader import open_dataset, open_part
+from alcove_datasets.records import read_records
 from alcove_datasets.solution import read_solution
 from alcove_datasets.writer import NewExample, write_dataset
 from tests.unit.datasets.strategies import Content, contents
@@ -57,6 +59,26 @@ def test_the_same_examples_give_the_same_bytes(content: Content) -> None:
         for copy in ("a", "b"):
             write_dataset(Path(name) / copy, "d", content.metadata, content.written, content.written)
         assert digest(Path(name) / "a") == digest(Path(name) / "b")
+
+
+@pytest.mark.parametrize(
+    "shape", [(0, 1, 1, 1), (1, 1, 3, 1), (5, 1, 1, 1), (3, 4, 8, 1), (200, 1, 1, 2), (2, 70, 70, 3)]
+)
+def test_dense_steps_are_the_bytes_that_protobuf_makes_of_them(
+    tmp_path: Path, shape: tuple[int, int, int, int]
+) -> None:
+    array = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    _, rows, cols, channels = shape
+    metadata = Metadata(n_examples=0, n_labels=1, rows=rows, cols=cols, channels=channels, sequence_size=-1)
+    path = write_dataset(tmp_path, "d", metadata, [NewExample(array, {0: 1.0})], [])
+    ((_, data),) = read_records(path / "train" / "sample-00000")
+    wanted = SequenceExample.FromString(data)
+    wanted.ClearField("feature_lists")
+    steps = wanted.feature_lists.feature_list["0_dense_input"]
+    steps.SetInParent()
+    for frame in array:
+        steps.feature.add().float_list.value.extend(frame.ravel().tolist())
+    assert data == wanted.SerializeToString(deterministic=True)
 
 
 NAMES = st.dictionaries(st.text(st.characters(codec="utf-8"), min_size=1, max_size=8), st.integers(0, 9))
