@@ -11,6 +11,8 @@ from alcove_scorer.errors import InputError
 from alcove_scorer.metrics import Metric, metric
 
 NANO = 1_000_000_000
+SHORTEST, LONGEST = 1e-9, 1e9
+"""Seconds that a budget or a t0 has."""
 CurveShape = Literal["trapezoid", "step"]
 
 
@@ -54,13 +56,16 @@ def rules(
     """Fills in the scheme's defaults. Raises InputError for a value that cannot be."""
     if scheme not in SCHEMES:
         raise InputError(f"scheme {scheme!r}: expected one of: {', '.join(SCHEMES)}")
-    if not (math.isfinite(budget) and budget > 0):
-        raise InputError(f"budget {budget}: expected a positive number of seconds")
     defaults = SCHEMES[scheme]
     scale = defaults.t0 if t0 is None else t0
-    if not (math.isfinite(scale) and scale > 0):
-        raise InputError(f"t0 {scale}: expected a positive number of seconds")
-    return Rules(scheme, metric(metric_name or defaults.metric), scale, curve or defaults.curve, budget)
+    # Between these bounds the time axis can be computed whatever the other one is.
+    for name, value in (("budget", budget), ("t0", scale)):
+        if not SHORTEST <= value <= LONGEST:
+            raise InputError(
+                f"{name} {value:g}: expected a positive number of seconds, from {SHORTEST:g} to {LONGEST:g}"
+            )
+    chosen = metric(defaults.metric if metric_name is None else metric_name)
+    return Rules(scheme, chosen, scale, curve or defaults.curve, budget)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from alcove_scorer.csv_files import number, printable, read_rows, shown
 from alcove_scorer.errors import InputError
 from alcove_scorer.ranks import METHODS, Method, Ranking, bootstrap_intervals, over_repeats, rank
 from alcove_scorer.significance import critical_difference, friedman, kendall_w
 
 Floats = npt.NDArray[np.float64]
+LARGEST = 1e100
+"""Of a score or a penalty: their squares and sums are finite."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,10 @@ class Options:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.alpha < 1:
-            raise InputError(f"--alpha {self.alpha:g}: expected a level between 0 and 1")
-        if not (math.isfinite(self.penalty) and self.penalty >= 0):
-            raise InputError(f"--penalty {self.penalty:g}: expected a number of at least 0")
+        if not 1e-9 <= self.alpha < 1:
+            raise InputError(f"--alpha {self.alpha:g}: expected a level between 0 and 1, at least 1e-9")
+        if not 0 <= self.penalty <= LARGEST:
+            raise InputError(f"--penalty {self.penalty:g}: expected a number from 0 to {LARGEST:g}")
         if not 0 <= self.intervals <= 100_000:
             raise InputError(f"--intervals {self.intervals}: expected a number of resamples from 0 to 100000")
         if self.seed < 0:
@@ -55,64 +57,56 @@ def method_of(name: str) -> Method:
 
 def read_table(path: Path) -> Table:
     """Reads the CSV. Raises InputError that names the row and the column."""
-    try:
-        rows = list(csv.reader(path.read_text("utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = (error.strerror or "error").lower() if isinstance(error, OSError) else str(error)
-        raise InputError(
-            f"{path}: cannot be read as CSV ({reason}); expected one row a participant"
-        ) from None
-    header = [cell.strip() for cell in rows[0]] if rows else []
+    rows = read_rows(path, "one row a participant")
+    header = [" ".join(cell.split()) for cell in rows[0]] if rows else []
     columns = [i for i, name in enumerate(header) if i > 0 and name != "repeat"]
-    if not columns or len({header[i] for i in columns}) != len(columns) or header.count("repeat") > 1:
+    names = {header[i] for i in columns} - {""}
+    if not columns or len(names) != len(columns) or header.count("repeat") > 1:
         raise InputError(
             f"{path}: row 1: expected a header: the participant, then a column of its own name a dataset"
         )
     repeat = header.index("repeat") if "repeat" in header[1:] else None
     cells: dict[tuple[str, int], list[float]] = {}
-    for number, row in enumerate(rows[1:], start=2):
-        if not any(cell.strip() for cell in row):
+    for row, found in enumerate(rows[1:], start=2):
+        if not found:
             continue
-        if len(row) != len(header):
-            raise InputError(f"{path}: row {number}: expected {len(header)} columns; got {len(row)}")
-        key = (row[0].strip(), 0 if repeat is None else _repeat(row[repeat], path, number))
-        if not key[0] or key in cells:
-            wanted = (
-                "a name" if not key[0] else f"each participant once{'' if repeat is None else ' a repeat'}"
+        if len(found) != len(header):
+            raise InputError(f"{path}: row {row}: expected {len(header)} columns; got {len(found)}")
+        name = " ".join(found[0].split())
+        key = (name, 0 if repeat is None else _repeat(found[repeat], path, row))
+        if not name or key in cells:
+            wanted = "a name" if not name else f"each participant once{'' if repeat is None else ' a repeat'}"
+            raise InputError(
+                f"{path}: row {row}, column {header[0]}: expected {wanted}; got {shown(found[0])}"
             )
-            raise InputError(f"{path}: row {number}, column {header[0]}: expected {wanted}; got {row[0]!r}")
-        cells[key] = [_cell(row[i], path, number, header[i]) for i in columns]
+        cells[key] = [_cell(found[i], path, row, header[i]) for i in columns]
     if not cells:
         raise InputError(f"{path}: row 2: expected at least one participant")
     participants = tuple(dict.fromkeys(name for name, _ in cells))
     repeats = sorted({number for _, number in cells})
     scores = np.full((len(participants), len(columns), len(repeats)), np.nan)
     places = {name: i for i, name in enumerate(participants)}
-    for (name, number), values in cells.items():
-        scores[places[name], :, repeats.index(number)] = values
+    for (name, run), values in cells.items():
+        scores[places[name], :, repeats.index(run)] = values
     return Table(participants, tuple(header[i] for i in columns), scores)
 
 
-def _repeat(text: str, path: Path, number: int) -> int:
-    try:
-        return int(text)
-    except ValueError:
+def _repeat(text: str, path: Path, row: int) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9):
         raise InputError(
-            f"{path}: row {number}, column repeat: expected the number of the repeat; got {text!r}"
-        ) from None
+            f"{path}: row {row}, column repeat: expected the number of the repeat; got {shown(text)}"
+        )
+    return int(text)
 
 
-def _cell(text: str, path: Path, number: int, column: str) -> float:
-    if not text.strip():
+def _cell(text: str, path: Path, row: int, column: str) -> float:
+    if not text:
         return math.nan
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
+    value = number(text)
+    if value is None or not abs(value) <= LARGEST:
         raise InputError(
-            f"{path}: row {number}, column {column}: expected a finite number, or an empty cell for a "
-            f"missing run; got {text!r}"
+            f"{path}: row {row}, column {column}: expected a finite number (at most {LARGEST:g}), or an empty "
+            f"cell for a missing run; got {shown(text)}"
         )
     return value
 
@@ -130,7 +124,7 @@ def rank_document(table: Table, options: Options) -> dict[str, object]:
     test = friedman(ranking.ranks)
     cd = critical_difference(len(table.participants), len(table.datasets), options.alpha)
     return {
-        "entries": _entries(table, ranking, intervals),
+        "entries": _entries(table, scores, ranking, intervals),
         "friedman": None
         if test is None
         else {
@@ -161,13 +155,20 @@ def _baseline(table: Table, scores: Floats, options: Options) -> Floats | None:
     return row
 
 
-def _entries(table: Table, ranking: Ranking, intervals: Floats | None) -> list[dict[str, object]]:
+def _entries(
+    table: Table, scores: Floats, ranking: Ranking, intervals: Floats | None
+) -> list[dict[str, object]]:
+    """``scores`` are what was ranked: null is a missing run, which has the last rank but no score."""
     return [
         {
             "participant": table.participants[i],
             "rank": int(ranking.rank[i]),
             "value": None if math.isnan(ranking.value[i]) else float(ranking.value[i]),
             "ranks": dict(zip(table.datasets, ranking.ranks[i].tolist(), strict=True)),
+            "scores": {
+                name: None if math.isnan(score) else score
+                for name, score in zip(table.datasets, scores[i].tolist(), strict=True)
+            },
             "interval": None if intervals is None else intervals[i].tolist(),
         }
         for i in np.argsort(ranking.rank)
@@ -177,15 +178,17 @@ def _entries(table: Table, ranking: Ranking, intervals: Floats | None) -> list[d
 def as_text(document: dict[str, object]) -> str:
     entries = document["entries"]
     assert isinstance(entries, list)
-    width = max(len("participant"), *(len(entry["participant"]) for entry in entries))
+    names = [printable(entry["participant"]) for entry in entries]
+    width = max(len("participant"), *map(len, names))
     lines = [f"{'rank':>4}  {'participant':<{width}}  {'value':>8}  {'95 % of ranks':>14}  ranks by dataset"]
-    for entry in entries:
+    for name, entry in zip(names, entries, strict=True):
         value = "–" if entry["value"] is None else f"{entry['value']:.4f}"
         span = "–" if entry["interval"] is None else "{:g}–{:g}".format(*entry["interval"])
-        by_dataset = ", ".join(f"{name} {place:g}" for name, place in entry["ranks"].items())
-        lines.append(
-            f"{entry['rank']:>4}  {entry['participant']:<{width}}  {value:>8}  {span:>14}  {by_dataset}"
+        by_dataset = ", ".join(
+            f"{printable(dataset)} {place:g}{' (no run)' if entry['scores'][dataset] is None else ''}"
+            for dataset, place in entry["ranks"].items()
         )
+        lines.append(f"{entry['rank']:>4}  {name:<{width}}  {value:>8}  {span:>14}  {by_dataset}")
     test, cd, w = document["friedman"], document["critical_difference"], document["kendall_w"]
     if isinstance(test, dict):
         f = "∞" if test["f"] is None else f"{test['f']:.4g}"

@@ -65,10 +65,11 @@ def average_ranks(values: npt.NDArray[Any]) -> Floats:
 
 
 def over_repeats(scores: npt.NDArray[np.float64], penalty: float) -> Floats:
-    """Participants × datasets × repeats to mean − penalty·std over the repeats (population standard
-    deviation).
+    """Participants × datasets × repeats to mean − penalty·std over the repeats.
 
-    A missing repeat makes the cell missing: leaving it out would let a crash raise the score.
+    The standard deviation is the population's (divided by the number of repeats): it says how much these runs differ,
+    and one run alone has none. A missing repeat makes the cell missing, so a participant with fewer repeats than
+    others is ranked as if the run had failed: leaving it out would let a crash raise the score.
     """
     combined: Floats = scores.mean(axis=2) - penalty * scores.std(axis=2)
     return combined

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +12,15 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from alcove_crds.documents import Manifest
+from alcove_scorer.csv_files import number, printable, read_bytes, read_rows, shown, unreadable
 from alcove_scorer.curves import NANO, Rules, axis, counted_seconds
 from alcove_scorer.errors import InputError
 from alcove_scorer.predictions import Kind, kind_of, parse_solution
 from alcove_scorer.scoring import Outcome, RunScorer, Snapshot
+
+PIECE = 1 << 20
+PREDICTION = "a prediction that its list names"
+LATEST_NS = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -33,99 +38,105 @@ class Listed:
 
 def score_files(solution: Path, snapshots: Path, settings: Rules) -> tuple[dict[int, str], Outcome]:
     """Names of the snapshots by number, and what the run is worth. Raises InputError."""
-    truth = parse_solution(_read(solution, "a solution: .npy, or text rows of 0/1"), str(solution))
+    truth = parse_solution(read_bytes(solution, "a solution: .npy, or text rows of 0/1"), str(solution))
     listed = tuple(list_snapshots(snapshots, settings.budget))
     scorer = RunScorer(settings, truth)
     for item in listed:
         if item.seconds is None or item.path is None:
             scorer.refuse(item.number, item.name, item.refused)
-            continue
-        if item.seconds > settings.budget:
+        elif item.seconds > settings.budget:
             scorer.add(item.number, item.name, item.seconds, Snapshot(item.kind, 0, ()))
-            continue
-        data = _read(item.path, "a prediction that its list names")
-        if item.sha256 is not None and hashlib.sha256(data).hexdigest() != item.sha256:
-            raise InputError(
-                f"{item.path}: its bytes changed since they were recorded; expected sha256 {item.sha256}"
-            )
-        scorer.add(item.number, item.name, item.seconds, Snapshot(item.kind, len(data), (data,)))
+        else:
+            size = _size(item.path)
+            pieces = _pieces(item.path, item.sha256)
+            scorer.add(item.number, item.name, item.seconds, Snapshot(item.kind, size, pieces))
     return {item.number: item.name for item in listed}, scorer.outcome()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise unreadable(path, error, PREDICTION) from None
+
+
+def _pieces(path: Path, sha256: str | None) -> Iterator[bytes]:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(PIECE):
+                digest.update(piece)
+                yield piece
+    except OSError as error:
+        raise unreadable(path, error, PREDICTION) from None
+    if sha256 is not None and digest.hexdigest() != sha256:
+        raise InputError(f"{path}: its bytes changed since they were recorded; expected sha256 {sha256}")
 
 
 def list_snapshots(folder: Path, budget: float) -> Iterator[Listed]:
     """Snapshots in the order of ``times.csv`` or of the recorder's manifest, never of the directory."""
-    times, manifest = folder / "times.csv", folder / "manifest.json"
-    if times.is_file():
-        yield from _from_times(folder, times)
-    elif manifest.is_file():
-        yield from _from_manifest(folder, manifest, budget)
-    else:
-        raise InputError(f"{folder}: expected a folder with times.csv (header file,seconds) or manifest.json")
-
-
-def _from_times(folder: Path, times: Path) -> Iterator[Listed]:
+    wanted = "a folder with times.csv (header file,seconds) or manifest.json"
     try:
-        rows = list(csv.reader(times.read_text("utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"{times}: cannot be read as CSV ({error}); expected the header file,seconds"
-        ) from None
-    if not rows or [cell.strip() for cell in rows[0]] != ["file", "seconds"]:
+        with os.scandir(folder) as entries:
+            present = {entry.name for entry in entries if entry.is_file()}
+    except OSError as error:
+        raise unreadable(folder, error, wanted) from None
+    if "times.csv" in present:
+        yield from _from_times(folder, present)
+    elif "manifest.json" in present:
+        yield from _from_manifest(folder, folder / "manifest.json", budget)
+    else:
+        raise InputError(f"{folder}: neither of its two possible lists is there; expected {wanted}")
+
+
+def _from_times(folder: Path, present: set[str]) -> Iterator[Listed]:
+    times = folder / "times.csv"
+    rows = read_rows(times, "the header file,seconds and a row a prediction")
+    if not rows or rows[0] != ["file", "seconds"]:
         raise InputError(f"{times}: row 1: expected the header file,seconds")
     seen: set[str] = set()
-    for number, row in enumerate(rows[1:], start=2):
-        if not any(cell.strip() for cell in row):
+    for row, cells in enumerate(rows[1:], start=2):
+        if not cells:
             continue
-        if len(row) != 2:
-            raise InputError(f"{times}: row {number}: expected two columns, file and seconds; got {len(row)}")
-        name, text = row[0].strip(), row[1].strip()
-        path = folder / name
-        if not name or Path(name).name != name or not path.is_file():
-            raise InputError(f"{times}: row {number}, column file: expected a file in {folder}; got {name!r}")
+        if len(cells) != 2:
+            raise InputError(f"{times}: row {row}: expected two columns, file and seconds; got {len(cells)}")
+        name, seconds = cells[0], number(cells[1])
+        if name not in present:
+            raise InputError(
+                f"{times}: row {row}, column file: expected the name of a file in {folder}; got {shown(name)}"
+            )
         if name in seen:
             raise InputError(
-                f"{times}: row {number}, column file: {name!r} is listed twice; expected it once"
+                f"{times}: row {row}, column file: {shown(name)} is listed twice; expected it once"
+            )
+        if seconds is None or not 0 <= seconds < math.inf:
+            raise InputError(
+                f"{times}: row {row}, column seconds: expected a number of at least 0; got {shown(cells[1])}"
             )
         seen.add(name)
-        yield Listed(number - 1, name, kind_of(name), _seconds(text, times, number), path)
-
-
-def _seconds(text: str, times: Path, number: int) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not (math.isfinite(seconds) and seconds >= 0):
-        raise InputError(
-            f"{times}: row {number}, column seconds: expected a number of at least 0; got {text!r}"
-        )
-    return seconds
+        yield Listed(row - 1, name, kind_of(name), seconds, folder / name)
 
 
 def _from_manifest(folder: Path, path: Path, budget: float) -> Iterator[Listed]:
+    wanted = "a recorder's manifest"
     try:
-        manifest = Manifest.model_validate_json(_read(path, "a recorder's manifest"))
+        manifest = Manifest.model_validate_json(read_bytes(path, wanted))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: field {where!r}: {first['msg']}; expected a recorder's manifest") from None
+        field = f"field {where}: " if where else ""
+        raise InputError(f"{path}: {field}{first['msg']}; expected {wanted}") from None
     for record in manifest.records:
         kind: Kind = "npy" if record.kind == "npy" else "text"
         if record.refused is not None:
             yield Listed(record.seq, record.name, kind, None, None, refused=record.refused)
             continue
+        if not (0 <= record.seen_ns <= LATEST_NS and 0 <= record.t_ns <= LATEST_NS and record.seq >= 0):
+            raise InputError(f"{path}: record {record.seq}: expected times from 0 to {LATEST_NS} ns")
         counted = counted_seconds(record.t_ns, record.seen_ns, budget)
         seconds = record.t_ns / NANO if counted is None else counted
         data = folder / "snap" / f"{record.seq:08d}.bin"
         yield Listed(record.seq, record.name, kind, seconds, data, record.sha256)
-
-
-def _read(path: Path, what: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        reason = (error.strerror or "error").lower()
-        raise InputError(f"{path}: cannot be read ({reason}); expected {what}") from None
 
 
 def as_document(names: dict[int, str], outcome: Outcome, settings: Rules) -> dict[str, object]:
@@ -146,10 +157,12 @@ def as_document(names: dict[int, str], outcome: Outcome, settings: Rules) -> dic
 def as_text(names: dict[int, str], outcome: Outcome, settings: Rules) -> str:
     lines = [f"{'seconds':>10}  {'x':>6}  {settings.metric.name:>17}  file"]
     lines += [
-        f"{p.seconds:>10.3f}  {axis(p.seconds, settings):>6.4f}  {p.score:>17.6f}  {names[p.number]}"
+        f"{p.seconds:>10.3f}  {axis(p.seconds, settings):>6.4f}  {p.score:>17.6f}  {printable(names[p.number])}"
         for p in outcome.points
     ]
-    lines += [f"refused: {refusal.name}: {refusal.reason}" for refusal in outcome.refused]
+    lines += [
+        f"refused: {printable(refusal.name)}: {printable(refusal.reason)}" for refusal in outcome.refused
+    ]
     if outcome.final_score is None:
         lines.append(f"no valid prediction: the curve stays at its start value, ALC {outcome.alc:.6f}")
     else:

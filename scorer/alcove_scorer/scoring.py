@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -65,7 +66,7 @@ class RunScorer:
         late.
         """
         if seconds > self.rules.budget:
-            self.refuse(number, name, f"late: {seconds:.3f} s, after the budget of {self.rules.budget:g} s")
+            self.refuse(number, name, f"late: {seconds:.12g} s, after the budget of {self.rules.budget:g} s")
             return
         pieces = iter(snapshot.pieces)
         try:
@@ -92,6 +93,8 @@ class RunScorer:
                 part.add(block[rows[first:last] - start])
             start += len(block)
         score = whole.score()
+        if not math.isfinite(score):
+            raise PredictionError(f"{self.rules.metric.name} has no finite value for it")
         if part is None:
             return score, score
         try:
