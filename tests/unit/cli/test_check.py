@@ -1,0 +1,94 @@
+"""``alcove dataset check`` as it is typed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from alcove_datasets.practice import make_practice
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_practice("digits", tmp_path_factory.mktemp("digits"), examples=400)
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One row of the solution has two labels: a warning."""
+    data = make_practice("digits", tmp_path_factory.mktemp("odd"), examples=400)
+    solution = data.with_suffix(".solution")
+    rows = solution.read_text().splitlines()
+    rows[0] = "1 1" + rows[0][3:]
+    solution.write_text("\n".join(rows) + "\n")
+    return data
+
+
+def alcove(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "alcove_cli.main", "dataset", "check", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_a_report_for_a_person(digits: Path) -> None:
+    done = alcove(digits)
+    assert (done.returncode, done.stderr) == (0, "")
+    for line in (
+        "image, 10 labels",
+        "Labels: share of train",
+        "Baselines (balanced_accuracy)",
+        "knows nothing",
+    ):
+        assert line in done.stdout
+    assert done.stdout.endswith("It can be used: nothing was found.\n")
+
+
+def test_a_report_for_a_program(odd: Path) -> None:
+    done = alcove(odd, "--json", "--metric", "nauc")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["ok"], found["problems"]) == (0, True, [])
+    assert [(f["severity"], f["code"]) for f in found["findings"]] == [("warning", "labels-per-example")]
+    assert found["findings"][0]["message"].startswith("digits.solution, row 1: has ")
+    assert found["findings"][0]["remedy"]
+    assert (found["metric"], found["chance_score"]) == ("nauc", 0.0)
+    assert 0.5 < found["linear_score"] < 1
+    assert found["parts"]["train"]["examples"] == found["n_train"]
+    assert sum(label["train"] for label in found["labels"]) == found["n_train"]
+    assert found["labels"][3]["name"] == "3"
+
+
+def test_strict_takes_warnings_for_errors(odd: Path, digits: Path) -> None:
+    assert alcove(odd).returncode == 0
+    done = alcove(odd, "--strict")
+    assert done.returncode == 1
+    assert done.stdout.endswith("It must not be used: 1 warning.\n")
+    assert alcove(digits, "--strict").returncode == 0
+
+
+def test_a_dataset_that_must_not_be_used(digits: Path, tmp_path: Path) -> None:
+    solution = tmp_path / "other.solution"
+    solution.write_text("1 0\n0 1\n")
+    done = alcove(digits, "--solution", solution)
+    assert done.returncode == 1
+    assert "✗ other.solution: has 2 rows, but the test part has " in done.stdout
+    assert "→ Give one row for each, in the order of the sample files.  [solution-rows]" in done.stdout
+    assert done.stdout.endswith("It must not be used: 1 error.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nowhere.data",), "There is no solution beside nowhere.data"),
+        (("nowhere.data", "--solution", __file__), "There is no nowhere.data."),
+        (("DIGITS", "--solution", "nowhere.solution"), "There is no nowhere.solution."),
+        (("DIGITS", "--metric", "accuracy"), "metric 'accuracy': no such metric is installed"),
+    ],
+)
+def test_wrong_use_is_one_line_and_status_2(digits: Path, arguments: tuple[str, ...], said: str) -> None:
+    done = alcove(*(str(digits) if word == "DIGITS" else word for word in arguments))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
