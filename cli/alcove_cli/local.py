@@ -39,11 +39,11 @@ def run(
     framework: Annotated[str, typer.Option(help="Loaded before the go: tensorflow or numpy.")] = "tensorflow",
 ) -> None:
     """Run a folder of code on a dataset as the cluster would, and score it; exit status 1 if the program failed."""
-    from alcove_datasets.reader import open_folder
+    from alcove_datasets.reader import open_dataset
 
     if not (folder / "model.py").is_file():
         raise CommandError(f"{folder} has no model.py at its top, so nothing can be run.")
-    data = open_folder(dataset)
+    data = open_dataset(dataset)
     shape = (data.test.metadata.n_examples, data.test.metadata.n_labels)
     root = Path(tempfile.mkdtemp(prefix="alcove-run-"))
     kept = out or root / "recorded"

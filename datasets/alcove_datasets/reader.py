@@ -22,7 +22,6 @@ import numpy as np
 from alcove_datasets import feeding
 from alcove_datasets.errors import FormatError
 from alcove_datasets.example import Example, Floats
-from alcove_datasets.example import decode as decode
 from alcove_datasets.feeding import Batch, SizedBatch
 from alcove_datasets.metadata import METADATA_FILE, Metadata, read_metadata
 
@@ -158,4 +157,3 @@ def open_dataset(path: Path) -> DataFolder:
 
 
 open_folder = open_dataset
-Dataset = Part

@@ -9,8 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from minio import Minio
+from typer.testing import CliRunner, Result
 
+from alcove_cli import dataset
+from alcove_cli.errors import CommandError
 from alcove_crds import keys
 from alcove_crds.documents import DatasetManifest, DatasetVersion, FileEntry
 from alcove_datasets import download, exchange, store
@@ -336,3 +340,48 @@ def test_a_disk_that_is_too_small_is_said_first(
     monkeypatch.setattr(exchange, "_SPARE_DISK", 1 << 60)
     with pytest.raises(ExchangeError, match="are free"):
         pull(Source(client, team="team-a"), "roomy", tmp_path / "out", say=quiet)
+
+
+def alcove(store_: SetUpStore, who: str, scratch: Path, *arguments: str) -> Result:
+    """`alcove dataset …` with the credentials of ``who`` in a file, as a user without a cluster gives them."""
+    credentials = scratch / f"{who}.json"
+    credentials.write_bytes(store_.credentials[who].canonical())
+    where = ["--store", store_.server.url, "--credentials", str(credentials)]
+    return CliRunner().invoke(dataset.app, [*arguments, *where])
+
+
+def test_the_commands_as_they_are_typed(set_up_store: SetUpStore, tmp_path: Path) -> None:
+    data = made(tmp_path, 21.0)
+    pushed = alcove(set_up_store, "publisher", tmp_path, "push", str(tmp_path), "typed")
+    assert pushed.exit_code == 0, pushed.output
+    spec = yaml.safe_load(pushed.stdout)["spec"]
+    assert (spec["alias"], spec["domain"]) == ("typed", "tabular")
+    listed = alcove(set_up_store, "publisher", tmp_path, "list", "--json").stdout
+    assert spec["dataSha256"] in [row["sha256"] for row in json.loads(listed) if row["name"] == "typed"]
+    digest = spec["dataSha256"]
+    pulled = alcove(set_up_store, "publisher", tmp_path, "pull", f"typed@{digest}", str(tmp_path / "back"))
+    assert pulled.exit_code == 0, pulled.output
+    assert content(tmp_path / "back" / "typed.data") == content(data)
+
+    offered = alcove(set_up_store, "team-a", tmp_path, "push", str(data), "typed", "--team", "team-a")
+    assert offered.exit_code == 0, offered.output
+    assert "with its solution" in offered.stdout
+    shown = alcove(set_up_store, "team-b", tmp_path, "list", "--team", "team-b").stdout
+    assert f"team-a/typed {'':27}" in shown
+    assert digest in shown
+    out = str(tmp_path / "theirs")
+    pulled = alcove(set_up_store, "team-b", tmp_path, "pull", "team-a/typed", out, "--team", "team-b")
+    assert pulled.exit_code == 0, pulled.output
+    assert sorted(p.name for p in (tmp_path / "theirs").iterdir()) == ["typed.data", "typed.solution"]
+    missing = alcove(set_up_store, "team-b", tmp_path, "pull", "typed", out, "--team", "team-b")
+    assert isinstance(missing.exception, ExchangeError)
+
+
+def test_a_team_pushes_no_hidden_dataset_by_another_way(set_up_store: SetUpStore, tmp_path: Path) -> None:
+    data = made(tmp_path)
+    pushed = alcove(set_up_store, "team-a", tmp_path, "push", str(data), "sneaky")
+    assert isinstance(pushed.exception, StoreDeniedError)
+    claimed = alcove(
+        set_up_store, "team-a", tmp_path, "push", str(data), "x", "--team", "team-a", "--alias", "y"
+    )
+    assert isinstance(claimed.exception, CommandError)
