@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -425,3 +426,16 @@ def test_labels_of_another_index_in_test(tmp_path: Path) -> None:
     found = checked(data)
     assert codes(found) == [("error", "parts-differ")]
     assert "label_to_index_map gives 'elm', 'oak' another index" in found.problems[0]
+
+
+def test_the_organizers_page_names_every_finding() -> None:
+    root = Path(__file__).parents[3]
+    told = set(re.findall(r"`([a-z-]+)`", (root / "docs" / "organizer.md").read_text()))
+    code = "".join(
+        path.read_text() for path in (root / "datasets" / "alcove_datasets" / "check").glob("*.py")
+    )
+    used = set(re.findall(r'(?:error|warning|Finding|tell)\(\s*"([a-z-]+)"', code))
+    used |= set(re.findall(r'"(label-by-[a-z]+)"', code))
+    assert len(used) > 20
+    needs_no_word = {"solution", "solution-rows", "solution-columns", "nothing-to-score", "unreadable", "empty"}
+    assert used - told == needs_no_word | {"no-labels"}
