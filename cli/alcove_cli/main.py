@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+UsageError: Any = typer.BadParameter.__base__
+"""Of an option or a command that is not there, too; typer has no other public name for it."""
 Kubeconfig = Annotated[str | None, typer.Option(help="Path of a kubeconfig; by default $KUBECONFIG.")]
 
 
@@ -127,7 +129,14 @@ def mount() -> None:
 def main() -> None:
     mount()
     try:
-        app()
+        # An ended command's status; typer itself would draw a box around what is wrong with an option.
+        sys.exit(app(standalone_mode=False))
+    except typer.Abort:
+        sys.exit(1)
+    except UsageError as error:
+        if message := " ".join(error.format_message().split()):
+            print(f"alcove: {message.rstrip('.')}. See: alcove --help", file=sys.stderr)
+        sys.exit(error.exit_code)
     except (CommandError, DatasetsError) as error:
         print(f"alcove: {error}", file=sys.stderr)
         sys.exit(error.exit_status if isinstance(error, CommandError) else CommandError.exit_status)

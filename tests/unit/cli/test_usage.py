@@ -1,0 +1,43 @@
+"""What was typed wrongly is said in one line, by every command."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from alcove_cli.main import main
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nosuch"], "No such command 'nosuch'"),
+        (["score", "--budget", "x"], "Invalid value for '--budget'"),
+        (["score"], "Missing option '--solution'"),
+        (["rank", "a.csv", "--best"], "No such option: --best"),
+        (["rank", "a.csv", "b.csv"], "unexpected extra argument"),
+        (["rank", "a.csv", "--seed", "1.5"], "Invalid value for '--seed'"),
+        (["rank"], "Missing argument 'file'"),
+        (["rank", "nosuch.csv"], "alcove rank: nosuch.csv: cannot be read"),
+    ],
+)
+def test_one_line_and_exit_status_2(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["alcove", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert message in err
+
+
+def test_help_is_no_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["alcove", "score", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    assert "--solution" in capsys.readouterr().out
