@@ -437,5 +437,12 @@ def test_the_organizers_page_names_every_finding() -> None:
     used = set(re.findall(r'(?:error|warning|Finding|tell)\(\s*"([a-z-]+)"', code))
     used |= set(re.findall(r'"(label-by-[a-z]+)"', code))
     assert len(used) > 20
-    needs_no_word = {"solution", "solution-rows", "solution-columns", "nothing-to-score", "unreadable", "empty"}
+    needs_no_word = {
+        "solution",
+        "solution-rows",
+        "solution-columns",
+        "nothing-to-score",
+        "unreadable",
+        "empty",
+    }
     assert used - told == needs_no_word | {"no-labels"}
