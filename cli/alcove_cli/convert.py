@@ -38,9 +38,10 @@ def convert(
     name: Annotated[str, typer.Option(help="Name of the dataset; by default made from SOURCE.")] = "",
     labels: Annotated[str | None, typer.Option(help=_LABELS)] = None,
     label_separator: Annotated[str, typer.Option(help="Between the labels in one cell.")] = ";",
-    multi_label: Annotated[bool, typer.Option(help="An example may have no label.")] = False,
+    multi_label: Annotated[bool, typer.Option("--multi-label", help="An example may have no label.")] = False,
     confidence: Annotated[
-        bool, typer.Option(help="Labels have scores: cat:0.8;dog:0.3, or a column confidence.")
+        bool,
+        typer.Option("--confidence", help="Labels have scores: cat:0.8;dog:0.3, or a column confidence."),
     ] = False,
     test_fraction: Annotated[float, typer.Option(min=0, max=1, help="Share of examples in test.")] = 0.35,
     seed: Annotated[int, typer.Option(min=0, help="Same source and seed, same bytes.")] = 0,
@@ -57,9 +58,13 @@ def convert(
     ] = None,
     folders: Annotated[str | None, typer.Option(help=_FOLDERS)] = None,
     drop: Annotated[str, typer.Option(help="Columns to leave out, with commas between.")] = "",
-    delimiter: Annotated[str | None, typer.Option(help="Of a table in text; found by default.")] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="Of a CSV, one character or tab; found by default.")
+    ] = None,
     categories: Annotated[int, typer.Option(min=1, help="At most so many categories a column.")] = 100,
-    scale: Annotated[bool, typer.Option(help="Tables: mean 0 and deviation 1, of train.")] = False,
+    scale: Annotated[
+        bool, typer.Option("--scale", help="Tables and series: mean 0 and deviation 1, of train.")
+    ] = False,
     text_column: Annotated[
         str | None, typer.Option(help="Column of texts; by default the one named text.")
     ] = None,

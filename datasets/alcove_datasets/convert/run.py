@@ -61,6 +61,10 @@ def convert(
         OutputExistsError: one of the two is there already.
     """
     name = name or _name(source)
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise SourceError(
+            f"--name {name}", "is no name", remedy="Take letters, digits, dots, hyphens and underscores."
+        )
     for path in (out / f"{name}.data", out / f"{name}.solution"):
         if path.exists():
             raise OutputExistsError(str(path))

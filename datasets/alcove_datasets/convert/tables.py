@@ -91,7 +91,7 @@ def open_table(path: Path, delimiter: str | None = None) -> Table:
                 empty = file.metadata.num_rows == 0
         else:
             head = _check_text(path)
-            delimiter = delimiter or _delimiter(head)
+            delimiter = _asked(delimiter) if delimiter else _delimiter(head)
             with _open_csv(path, delimiter, pyarrow.csv.ConvertOptions()) as reader:
                 names = tuple(reader.schema.names)
                 empty = not any(batch.num_rows for batch in reader)
@@ -99,6 +99,15 @@ def open_table(path: Path, delimiter: str | None = None) -> Table:
     if empty:
         raise SourceError(str(path), "has a header, but no rows", remedy="Check that the file is whole.")
     return Table(path, names, delimiter)
+
+
+def _asked(delimiter: str) -> str:
+    delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
+    if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n':
+        raise SourceError(
+            f"--delimiter {delimiter}", "is no delimiter", remedy="Give one character, or the word tab."
+        )
+    return delimiter
 
 
 def _check_header(path: Path, names: Sequence[str]) -> None:

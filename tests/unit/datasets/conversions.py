@@ -12,13 +12,13 @@ from alcove_datasets.convert.split import SplitRequest
 
 
 def converted(
-    source: Path, kind: Kind = "tabular", *, how: Any = None, seed: int = 0, **asked: Any
+    source: Path, kind: Kind = "tabular", *, how: Any = None, seed: int = 0, name: str = "d", **asked: Any
 ) -> Converted:
     """Converts into a folder beside ``source``; ``asked`` are options, or fields of the split."""
     of_split = {k: asked.pop(k) for k in ("by", "hold_out", "test_fraction") if k in asked}
     request = SplitRequest(how=how, seed=seed, **of_split)
     out = source.parent / f"out-{len(list(source.parent.glob('out-*')))}"
-    return convert(kind, source, out, "d", options=Options(**asked), request=request)
+    return convert(kind, source, out, name, options=Options(**asked), request=request)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -66,6 +66,9 @@ def test_bad_input_is_one_line_with_its_place_and_leaves_nothing(
         ({"group_column": "nope"}, "there is no column 'nope'"),
         ({"how": "group"}, "no group is known.*--group-column"),
         ({"test_fraction": 0.01}, "leaves test empty"),
+        ({"delimiter": "ab"}, "--delimiter ab: is no delimiter"),
+        ({"delimiter": "tab"}, "no column is named label"),
+        ({"name": "../x"}, r"--name \.\./x: is no name"),
     ],
 )
 def test_what_cannot_be_asked(tmp_path: Path, asked: dict[str, Any], problem: str) -> None:

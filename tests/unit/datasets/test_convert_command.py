@@ -1,0 +1,74 @@
+"""``alcove dataset convert`` as it is typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from alcove_cli import main as cli
+from alcove_cli.convert import Reporter
+
+
+def alcove(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Exit status of a command that runs in this process."""
+    monkeypatch.setattr("sys.argv", ["alcove", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0)
+
+
+def test_what_was_made_and_what_to_do_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "My Birds.csv"
+    source.write_text("who,n,kind\n" + "".join(f"id{i},{i},{'ab'[i % 2]}\n" for i in range(40)))
+    arguments = ["--kind", "tabular", "--labels", "kind", "--split", "shift", "--shift-by", "class"]
+    assert alcove(monkeypatch, "dataset", "convert", str(source), str(tmp_path / "out"), *arguments) == 0
+    said = capsys.readouterr().out.splitlines()
+    data = tmp_path / "out" / "my-birds.data"
+    assert said[0] == (
+        f"Made {data} and my-birds.solution: tabular, 26 training and 14 test examples, 2 labels (a, b)."
+    )
+    assert said[1].startswith("Split shift by class: of the examples of ")
+    assert said[2].startswith("- Column 'who' has another text in nearly every row")
+    assert said[-1] == f"Next: alcove dataset check {data}"
+    assert alcove(monkeypatch, "dataset", "info", str(data)) == 0
+    assert said[1].rstrip(".") in capsys.readouterr().out
+
+
+def test_an_error_is_one_line_and_status_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "t.csv"
+    source.write_text("x,label\n1,a\n1,2,3\n")
+    assert (
+        alcove(monkeypatch, "dataset", "convert", str(source), str(tmp_path / "out"), "--kind", "tabular")
+        == 2
+    )
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == (
+        f"alcove: {source}, row 3: has 3 cells, but the header 2. Nothing was written. "
+        "Correct the row; a cell with the delimiter in it needs quotes.\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_what_is_quick_says_nothing_and_what_is_long_says_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Reporter() as quick:
+        quick("Writing", 1, 2)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(Reporter, "PATIENCE", 0.0)
+    with Reporter() as long:
+        long("Reading labels", 10, 0)
+        long("Reading labels", 11, 0)
+    assert capsys.readouterr().err == "Reading labels: 10\n"
+    monkeypatch.setattr(Reporter, "LINE", 0.0)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with Reporter() as bar:
+        bar("Reading labels", 5, 0)
+        bar("Writing", 10, 40)
+    assert "10/40" in capsys.readouterr().err
