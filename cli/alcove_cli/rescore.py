@@ -207,6 +207,7 @@ async def _start_again(api: Api, ref: tuple[str, str], planned: Plan) -> None:
 
 def _to_remember(scoring: Object) -> str:
     return (
-        "Put the same into the values of the Helm release, or what it installs and what runs are no longer the same:\n"
+        "Put the same into the values of the Helm release: `helm upgrade` leaves it as it is until one of these\n"
+        "fields changes there; then, and where the release is installed anew, it writes what the values say.\n"
         f"  competition: {{spec: {{scoring: {json.dumps(scoring)}}}}}"
     )

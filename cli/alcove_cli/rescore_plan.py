@@ -13,7 +13,6 @@ from alcove_crds.competition import ScoringSpec
 from alcove_crds.documents import ScoreRequest
 from alcove_operator.core import boards, scoring
 from alcove_operator.core.model import CompetitionView, DatasetView, SubmissionView
-from alcove_operator.core.snapshot import problems
 from alcove_operator.core.status import ENDED
 from alcove_operator.core.world import Rules, datasets_by_alias
 
@@ -37,9 +36,9 @@ class Changes:
         try:
             return ScoringSpec.model_validate({**kept, **given})
         except ValidationError as error:
-            raise CommandError(
-                f"{problems(error)}. Options are those of `kubectl explain competition.spec.scoring`."
-            ) from None
+            first = error.errors()[0]
+            option = str(first["loc"][0]).removesuffix("_seconds")
+            raise CommandError(f"--{option}: {first['msg']}.") from None
 
 
 @dataclass(frozen=True)

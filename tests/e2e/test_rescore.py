@@ -115,7 +115,7 @@ def test_wrong_use_is_one_line_and_changes_nothing(hackathon: Hackathon) -> None
     for arguments, said in (
         (("nowhere/nothing",), "nowhere"),
         ((hackathon.name, "--scheme", "autodll"), "autodl"),
-        ((hackathon.name, "--t0", "-1"), "t0"),
+        ((hackathon.name, "--t0", "-1"), "--t0"),
         ((hackathon.name, "--phase", "none-such"), "none-such"),
     ):
         done = alcove(hackathon.cluster, "rescore", *arguments)
