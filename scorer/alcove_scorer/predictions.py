@@ -170,7 +170,7 @@ def _first_fault(text: bytes, n_labels: int, line: int) -> str:
         for word in words:
             if word.translate(None, _NUMBERS) or not _is_number(word):
                 shown = word[:30].decode("ascii", "backslashreplace")
-                return f"line {number}: {shown!r} is not a finite number; expected {n_labels} of them, spaces between"
+                return f"line {number}: '{shown}' is not a finite number; expected {n_labels} of them, spaces between"
         if words and len(words) != n_labels:
             return f"line {number} has {len(words)} numbers: expected {n_labels}, one a label"
     return f"from line {line} on: expected {n_labels} numbers a line, separated by spaces"

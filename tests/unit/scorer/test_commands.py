@@ -212,6 +212,73 @@ def test_rank_with_repeats_missing_cells_and_a_baseline(tmp_path: Path) -> None:
     ]
 
 
+def test_a_mean_minus_a_standard_deviation_over_repeats(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("who,repeat,d\nsteady,1,0.5\nwild,1,0.2\nonce,1,0.9\nsteady,2,0.5\nwild,2,1.0\n")
+    for penalty, order in ((0, ["wild", "steady", "once"]), (0.5, ["steady", "wild", "once"])):
+        got = document("rank", table, "--method", "mean-minus-std", "--penalty", penalty)["entries"]
+        assert [entry["participant"] for entry in got] == order
+        scores = {entry["participant"]: entry["scores"]["d"] for entry in got}
+        assert scores["wild"] == pytest.approx(0.6 - penalty * np.std([0.2, 1.0]))
+        # Whoever has fewer repeats than others crashed in one of them.
+        assert scores["once"] is None
+
+
+@pytest.mark.parametrize("method", ["average", "copeland", "mean-minus-std", "relative"])
+def test_a_crash_a_zero_and_a_negative_score_are_three_things(tmp_path: Path, method: str) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("who,d1,d2\ncrash,0,\nzero,0,0\nnegative,0,-0.5\nbest,0.1,0.5\n")
+    options = ("--method", method, "--baseline", "zero")
+    got = {entry["participant"]: entry for entry in document("rank", table, *options)["entries"]}
+    assert {name: entry["scores"]["d2"] for name, entry in got.items()} == {
+        "crash": None, "zero": 0.0, "negative": -0.5, "best": 0.5,
+    }  # fmt: skip
+    assert {name: entry["ranks"]["d2"] for name, entry in got.items()} == {
+        "crash": 4, "zero": 2, "negative": 3, "best": 1,
+    }  # fmt: skip
+    assert [got[name]["rank"] for name in ("best", "zero", "negative", "crash")] == [1, 2, 3, 4]
+    shown = alcove("rank", table, *options).stdout
+    assert shown.count("(no run)") == 1
+
+
+@pytest.mark.parametrize("scheme", ["hackathon", "autodl"])
+def test_no_prediction_a_worthless_one_and_a_bad_one_are_three_things(run: Path, scheme: str) -> None:
+    folder, truth = run / "snaps", np.array([[1, 0], [0, 1], [1, 0], [0, 1]], np.float32)
+    outcomes = {}
+    for name, prediction in {"none": None, "worthless": truth * 0, "bad": 1 - truth}.items():
+        if prediction is not None:
+            np.save(folder / "x.npy", prediction)
+        (folder / "times.csv").write_text("file,seconds\n" + ("x.npy,1\n" if prediction is not None else ""))
+        files = ("--solution", run / "solution", "--snapshots", folder, "--budget", 9)
+        outcomes[name] = document("score", *files, "--scheme", scheme)
+    chance, worst = (0.5, 0.0) if scheme == "hackathon" else (0.0, -1.0)
+    assert [outcomes[name]["final_score"] for name in ("none", "worthless", "bad")] == [None, chance, worst]
+    assert outcomes["none"]["alc"] == outcomes["worthless"]["alc"] == chance
+    assert outcomes["bad"]["alc"] < chance
+
+
+def test_the_order_is_that_of_the_list_never_of_the_folder_or_of_names(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    solution = rng.random((30, 3)) < 0.4
+    np.save(tmp_path / "solution.npy", solution)
+    arrays = [rng.random((30, 3)) for _ in range(12)]
+    got = []
+    for names in ([f"{i}.npy" for i in range(12)], [f"{9 - i % 10}{i}.npy" for i in range(12)]):
+        folder = tmp_path / names[1][:-4]
+        folder.mkdir()
+        for i in rng.permutation(12):
+            np.save(folder / names[i], arrays[i])
+        # Two at a time have the same second: the later row stands.
+        rows = [f"{name},{i // 2}" for i, name in enumerate(names)]
+        (folder / "times.csv").write_text("\n".join(["file,seconds", *rows]))
+        found = document(
+            "score", "--solution", tmp_path / "solution.npy", "--snapshots", folder, "--budget", 9
+        )
+        assert [point["file"] for point in found["points"]] == names[1::2]
+        got.append((found["alc"], [point["score"] for point in found["points"]]))
+    assert got[0] == got[1]
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import csv
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scikit_posthocs import posthoc_nemenyi_friedman
 from scipy import stats
 
 from alcove_scorer.errors import InputError
@@ -66,14 +68,43 @@ def test_a_missing_run_never_outranks_a_score(scores: np.ndarray) -> None:
 
 @every_method
 @given(scores=gappy)
-def test_whoever_has_no_run_at_all_comes_after_all_who_have_every_run(
-    method: Method, scores: np.ndarray
-) -> None:
-    scores = scores.copy()
-    scores[0], scores[1] = np.nan, np.nan_to_num(scores[1], nan=-1.0)
+def test_whoever_has_no_run_comes_after_all_who_have_one(method: Method, scores: np.ndarray) -> None:
     got = rank(scores, method, np.zeros(scores.shape[1]))
-    assert got.rank[0] > got.rank[1]
+    none = np.isnan(scores).all(axis=1)
+    if none.any() and not none.all():
+        assert got.rank[none].min() > got.rank[~none].max()
     assert sorted(got.rank) == list(range(1, len(scores) + 1))
+
+
+@every_method
+@given(scores=gappy, which=st.integers(0, 47))
+def test_to_lose_a_run_never_helps_and_a_worse_score_is_better_than_none(
+    method: Method, scores: np.ndarray, which: int
+) -> None:
+    row, column = which % len(scores), which % scores.shape[1]
+    worse, lost = scores.copy(), scores.copy()
+    worse[row, column], lost[row, column] = -1.0, np.nan
+    baseline = np.zeros(scores.shape[1])
+    places = [rank(table, method, baseline).rank[row] for table in (scores, worse, lost)]
+    if np.isnan(scores[row, column]):
+        assert places[1] <= places[0] == places[2]
+    else:
+        assert places[0] <= places[1] <= places[2]
+
+
+@every_method
+@given(scores=gappy, seed=st.integers(0, 99))
+def test_the_order_of_datasets_and_of_participants_who_are_not_tied_changes_nothing(
+    method: Method, scores: np.ndarray, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    rows, columns = rng.permutation(len(scores)), rng.permutation(scores.shape[1])
+    baseline = np.zeros(scores.shape[1])
+    before, after = rank(scores, method, baseline), rank(scores[rows][:, columns], method, baseline)
+    assert after.value == pytest.approx(before.value[rows], nan_ok=True)
+    assert np.array_equal(after.ranks, before.ranks[rows][:, columns])
+    if method != "relative" and len(set(before.value)) == len(scores):
+        assert after.rank.tolist() == before.rank[rows].tolist()
 
 
 def test_a_crash_a_zero_and_a_negative_score_are_three_things() -> None:
@@ -169,17 +200,54 @@ def test_friedman_is_scipys_and_w_follows(scores: np.ndarray) -> None:
     assert kendall_w(ranks) == pytest.approx(oracle.statistic / (n * (k - 1)))
 
 
-def test_iman_davenport_is_an_analysis_of_variance_of_the_ranks() -> None:
-    # F of a two-way layout with datasets as blocks, by sums of squares: another way to the same statistic.
-    _, scores = reference()
-    ranks = dataset_ranks(scores)
+def analysis_of_variance(ranks: np.ndarray) -> float:
+    """F of a two-way layout with datasets as blocks, by sums of squares: another way to Iman and Davenport's."""
     k, n = ranks.shape
     treatments = n * ((ranks.mean(axis=1) - (k + 1) / 2) ** 2).sum() / (k - 1)
     residuals = ((ranks - ranks.mean(axis=1, keepdims=True)) ** 2).sum() / ((k - 1) * (n - 1))
+    return float(treatments / residuals)
+
+
+@given(tables)
+@example(reference()[1])
+def test_iman_davenport_is_an_analysis_of_variance_of_the_ranks_with_ties_or_without(
+    scores: np.ndarray,
+) -> None:
+    ranks = dataset_ranks(scores)
+    k, n = ranks.shape
     got = friedman(ranks)
-    assert got is not None
-    assert got.f == pytest.approx(treatments / residuals)
-    assert got.f_p == pytest.approx(stats.f.sf(treatments / residuals, k - 1, (k - 1) * (n - 1)))
+    if got is None or np.isinf(got.f):
+        assert np.allclose(ranks, ranks[:, :1])
+        return
+    oracle = analysis_of_variance(ranks)
+    assert got.f == pytest.approx(oracle, rel=1e-6)
+    assert got.f_p == pytest.approx(stats.f.sf(oracle, k - 1, (k - 1) * (n - 1)), rel=1e-6)
+
+
+@given(tables)
+def test_datasets_agree_completely_where_every_two_of_them_do(scores: np.ndarray) -> None:
+    w = kendall_w(dataset_ranks(scores))
+    taus = [
+        stats.kendalltau(one, other).statistic for one, other in combinations(scores.T, 2)
+    ]  # NaN where one of them ties everybody
+    agree = all(tau > 1 - 1e-9 for tau in taus)
+    assert agree == (w is not None and w > 1 - 1e-9) or np.isnan(taus).any()
+
+
+@given(tables.filter(lambda table: len(table) >= 3), st.sampled_from([0.01, 0.05, 0.1]))
+@example(reference()[1], 0.05)
+def test_participants_differ_by_more_than_the_critical_difference_where_nemenyis_test_says_so(
+    scores: np.ndarray, alpha: float
+) -> None:
+    ranks = dataset_ranks(scores)
+    # A row a block; a studentized range with infinite degrees of freedom.
+    p = posthoc_nemenyi_friedman(ranks.T).to_numpy()
+    cd = critical_difference(len(scores), scores.shape[1], alpha)
+    assert cd is not None
+    mean = ranks.mean(axis=1)
+    apart = np.abs(mean[:, None] - mean[None, :])
+    clear = np.abs(p - alpha) > 1e-6
+    assert np.array_equal((p < alpha)[clear], (apart > cd)[clear])
 
 
 def test_two_rankings_agree_as_spearman_says() -> None:
