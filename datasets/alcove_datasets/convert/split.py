@@ -51,7 +51,13 @@ def split(items: Items, request: SplitRequest, sizes: Callable[[], npt.NDArray[n
         SourceError: it cannot be done so: one side would be empty, a class has one example, no groups are known…
     """
     rng = np.random.default_rng(request.seed)
-    how = request.how or ("given" if items.is_test is not None else "stratified")
+    how = request.how or _default(items, request)
+    if how != "shift" and (request.by or request.hold_out):
+        raise SourceError(
+            f"--split {how}",
+            "holds nothing out",
+            remedy="Choose --split shift, or leave --shift-by and --hold-out.",
+        )
     target = round(request.test_fraction * len(items))
     if how != "given" and not 0 < target < len(items):
         raise SourceError(
@@ -81,6 +87,12 @@ def split(items: Items, request: SplitRequest, sizes: Callable[[], npt.NDArray[n
         )
     share = f" ({np.mean(mask):.0%} of all examples are in test)"
     return Split(mask, text + share, _label_notes(items.labels, mask))
+
+
+def _default(items: Items, request: SplitRequest) -> How:
+    if request.by:
+        return "shift"
+    return "given" if items.is_test is not None else "stratified"
 
 
 def _given(items: Items) -> Mask:

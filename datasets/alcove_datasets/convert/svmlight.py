@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alcove_datasets.convert.base import Converter, Indices, Items, Options, Progress
-from alcove_datasets.convert.rows import Roles, RowScanner
+from alcove_datasets.convert.rows import Roles, RowScanner, refuse_labels
 from alcove_datasets.errors import SourceError
 from alcove_datasets.metadata import Format, Metadata
 from alcove_datasets.writer import Features, SparseStep
@@ -32,6 +32,7 @@ class SvmlightConverter(Converter):
     """Where each line begins is remembered, so lines can be read in any order."""
 
     def __init__(self, source: Path, options: Options, progress: Progress) -> None:
+        refuse_labels(source, options)
         self._path, self._progress = source, progress
         self._options = replace(options, label_separator=",")
         self._starts = np.zeros(0, np.int64)

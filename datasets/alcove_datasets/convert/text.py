@@ -19,7 +19,15 @@ import numpy.typing as npt
 
 from alcove_datasets.convert.base import Converter, Indices, Items, Options, Progress
 from alcove_datasets.convert.files import FILE_NAMES, Files, list_files
-from alcove_datasets.convert.rows import Roles, RowScanner, as_text, find_column, find_roles, scan_rows
+from alcove_datasets.convert.rows import (
+    Roles,
+    RowScanner,
+    as_text,
+    find_column,
+    find_roles,
+    refuse_labels,
+    scan_rows,
+)
 from alcove_datasets.convert.tables import Table, decoded, is_table, open_table
 from alcove_datasets.errors import SourceError
 from alcove_datasets.metadata import VARIES, Format, Metadata
@@ -121,6 +129,7 @@ class _Lines:
     sequential = False
 
     def __init__(self, path: Path, options: Options, progress: Progress) -> None:
+        refuse_labels(path, options)
         self._path, self._options, self._progress = path, options, progress
         self._starts = array("q")
         self._lines = array("q")

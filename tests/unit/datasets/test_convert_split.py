@@ -145,6 +145,9 @@ def test_the_split_of_the_source_is_taken_where_it_has_one() -> None:
         ({"how": "shift", "by": "source"}, "no source is known.* --source-column"),
         ({"how": "shift", "by": "size", "hold_out": ("a",)}, "sizes have no names"),
         ({"how": "shift", "by": "class", "hold_out": ("q",)}, "no such class"),
+        ({"by": "class", "hold_out": ("q",)}, "no such class"),
+        ({"how": "random", "by": "class"}, "--split random: holds nothing out"),
+        ({"hold_out": ("a",)}, "--split stratified: holds nothing out"),
     ],
 )
 def test_what_cannot_be_split(asked: dict[str, Any], problem: str) -> None:

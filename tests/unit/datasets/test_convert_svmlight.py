@@ -92,3 +92,9 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, problem: str) -> None:
     with pytest.raises(SourceError, match=rf"s\.svm, line 7: .*{problem}"):
         converted(source)
     assert set(contents(tmp_path)) == {"s.svm"}
+
+
+def test_labels_are_in_the_lines(tmp_path: Path) -> None:
+    (tmp_path / "s.svm").write_text("1 1:1\n0 1:2\n")
+    with pytest.raises(SourceError, match="has its labels in each line"):
+        converted(tmp_path / "s.svm", labels="y")
