@@ -51,7 +51,7 @@ _PROPERTIES = (
     "last word",
 )
 _WIDTHS = ("N", "Na", "A", "W", "H", "F")
-_DIRECTIONS = ("L", "R", "AL", "EN", "AN", "ES", "ET", "CS", "NSM", "ON")
+_DIRECTIONS = ("L", "R", "AL", "EN", "AN", "ES", "ET", "CS", "ON")
 
 
 def _character(code: int) -> list[float]:
@@ -60,6 +60,8 @@ def _character(code: int) -> list[float]:
     words = name.split()
     decomposition = unicodedata.decomposition(char).split()
     width, direction = unicodedata.east_asian_width(char), unicodedata.bidirectional(char)
+    if direction == "NSM":  # That would be the category by another name; such a mark goes with what it is on.
+        direction = "L"
     return [
         float(np.float32(np.round(np.log2(code + 1), 4))),
         code % 256,
@@ -237,11 +239,15 @@ def docstrings(rng: Generator, examples: int) -> Parts:
     counts = Counter(word for piece, _ in pools[0] for word in piece)
     common = sorted(counts, key=lambda word: (-counts[word], word))[: _VOCABULARY - 1]
     numbers = numbered(["<unknown>", *common])
-    cut = examples * 2 // 3
-    train, test = (
-        _sentences(pool, numbers, count, own)
-        for pool, count, own in zip(pools, (cut, examples - cut), rng.spawn(2), strict=True)
+    known, asked = (
+        list({(tuple(numbers.get(word, 0) for word in piece), label): None for piece, label in pool})
+        for pool in pools
     )
+    seen = {tokens for tokens, _ in known}
+    asked = [(tokens, label) for tokens, label in asked if tokens not in seen]
+    cut = examples * 2 // 3
+    one, other = rng.spawn(2)
+    train, test = _sentences(known, cut, one), _sentences(asked, examples - cut, other)
     metadata = Metadata(
         n_examples=0,
         n_labels=len(_FAMILIES),
@@ -258,17 +264,16 @@ def docstrings(rng: Generator, examples: int) -> Parts:
 
 
 def _sentences(
-    pool: Sequence[tuple[tuple[str, ...], int]], numbers: dict[str, int], count: int, rng: Generator
+    pool: Sequence[tuple[tuple[int, ...], int]], count: int, rng: Generator
 ) -> Iterator[NewExample]:
-    """``pool``: words and class of each piece of one part."""
-    of_class: dict[int, list[tuple[str, ...]]] = {}
-    for words, label in pool:
-        of_class.setdefault(label, []).append(words)
+    """``pool``: tokens and class of each piece of one part."""
+    of_class: dict[int, list[tuple[int, ...]]] = {}
+    for tokens, label in pool:
+        of_class.setdefault(label, []).append(tokens)
     for i, altered in balanced([label for _, label in pool], count, rng):
-        words, label = pool[i]
+        tokens, label = pool[i]
         if altered:
             other = pick(of_class[label], rng)
             cut = int(rng.integers(_SHORTEST // 2, _SHORTEST))
-            words = words[:cut] + other[cut:]
-        tokens = np.array([numbers.get(word, 0) for word in words], np.float32)
-        yield NewExample(tokens.reshape(-1, 1, 1, 1), {label: 1.0})
+            tokens = tokens[:cut] + other[cut:]
+        yield NewExample(np.array(tokens, np.float32).reshape(-1, 1, 1, 1), {label: 1.0})
