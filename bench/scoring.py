@@ -27,11 +27,13 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from minio import Minio
+from minio.error import S3Error
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from alcove_crds import keys
 from alcove_crds.documents import (
     Feedback,
+    LiveCurve,
     Record,
     ScoreDataset,
     ScoreRequest,
@@ -59,6 +61,7 @@ PEAK = (
     "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:]); "
     "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
 )
+SCORER = [sys.executable, "-m", "alcove_scorer", "score"]
 
 
 def seconds(action: Callable[[], Any], repeats: int) -> float:
@@ -111,22 +114,32 @@ def ranks(repeats: int) -> None:
 
 def job(solution: np.ndarray, prediction: np.ndarray, snapshots: int) -> None:
     with minio_server(lambda _: None) as server, tempfile.TemporaryDirectory() as folder:
-        store = Minio(
-            endpoint=server.endpoint, access_key=server.access_key, secret_key=server.secret_key, secure=False
-        )
-        request, size = fill(store, solution, prediction, snapshots)
-        prefix = keys.attempt_prefix(request.submission_uid, "one", 1, "pod")
-        fetch = [sys.executable, "-c", FETCH, server.endpoint, server.access_key, server.secret_key, prefix]
-        environment = environment_of(server, request, Path(folder))
+        run = Run(server, solution, prediction, Feedback())
+        for _ in range(snapshots):
+            run.snapshot()
+        run.decide()
+        fetch = [
+            sys.executable,
+            "-c",
+            FETCH,
+            server.endpoint,
+            server.access_key,
+            server.secret_key,
+            run.prefix,
+        ]
+        environment = environment_of(server, run.request, Path(folder))
         # Once each to warm the page cache, then in turn.
         ours, theirs, peak = [], [], 0
-        for _ in range(3):
+        for _ in range(4):
             theirs.append(seconds(lambda: subprocess.run([*fetch, str(snapshots)], check=True), 1))
+            # The result of the last time would be kept.
+            run.forget()
             start = time.perf_counter()
-            scorer = [sys.executable, "-c", PEAK, sys.executable, "-m", "alcove_scorer", "score"]
+            scorer = [sys.executable, "-c", PEAK, *SCORER]
             done = subprocess.run(scorer, env=environment, check=True, stdout=subprocess.PIPE, text=True)
             ours.append(time.perf_counter() - start)
             peak = max(peak, int(done.stdout.split()[-1]) * 1024)
+        size = len(run.data)
         row(
             f"score job, {snapshots} × {size / 1e6:.0f} MB",
             min(ours),
@@ -139,43 +152,95 @@ def job(solution: np.ndarray, prediction: np.ndarray, snapshots: int) -> None:
         )
 
 
-def fill(store: Minio, solution: np.ndarray, prediction: np.ndarray, count: int) -> tuple[ScoreRequest, int]:
-    for bucket in (keys.MAIN_BUCKET, keys.SOLUTIONS_BUCKET):
-        store.make_bucket(bucket)
+def live(solution: np.ndarray, prediction: np.ndarray, snapshots: int) -> None:
+    """From a snapshot's record in the store to the curve there that holds it."""
+    rng = np.random.default_rng(2)
+    with minio_server(lambda _: None) as server, tempfile.TemporaryDirectory() as folder:
+        run = Run(server, solution, prediction, Feedback(mode="live"))
+        scorer = subprocess.Popen(SCORER, env=environment_of(server, run.request, Path(folder)))
+        try:
+            delays = []
+            for _ in range(snapshots):
+                time.sleep(rng.uniform(0, 2))  # at any moment of the job's round
+                run.snapshot()
+                start = time.perf_counter()
+                while run.shown() < len(run.records) and scorer.poll() is None:
+                    time.sleep(0.02)
+                delays.append(time.perf_counter() - start)
+            run.decide()
+            if scorer.wait(60):
+                raise SystemExit("the score job failed")
+        finally:
+            scorer.kill()
+        what = f"worst of {snapshots}, median {np.median(delays):.2f} s"
+        row("snapshot → live curve", max(delays), None, what, "2 s")
 
-    def put(bucket: str, key: str, data: bytes) -> None:
-        store.put_object(bucket, key, io.BytesIO(data), len(data))
 
-    text = np.full((solution.shape[0], 2 * solution.shape[1]), ord(" "), np.uint8)
-    text[:, ::2] = solution + ord("0")
-    text[:, -1] = ord("\n")
-    sha256 = hashlib.sha256(text.tobytes()).hexdigest()
-    put(keys.SOLUTIONS_BUCKET, keys.solution(sha256), text.tobytes())
-    file = io.BytesIO()
-    np.save(file, prediction)
-    data = file.getvalue()
-    digest = hashlib.sha256(data).hexdigest()
-    prefix = keys.attempt_prefix("uid", "one", 1, "pod")
-    previous = None
-    for seq in range(count):
-        record = Record(
-            seq=seq, name=f"{seq}.npy", kind="npy", seen_ns=seq * 10**9, t_ns=seq * 10**9, sha256=digest,
-            bytes=len(data), previous=previous,
+class Run:
+    """One run in a fresh store, as a recorder would leave it."""
+
+    def __init__(
+        self, server: MinioServer, solution: np.ndarray, prediction: np.ndarray, feedback: Feedback
+    ) -> None:
+        self.store = Minio(
+            endpoint=server.endpoint, access_key=server.access_key, secret_key=server.secret_key, secure=False
+        )
+        for bucket in (keys.MAIN_BUCKET, keys.SOLUTIONS_BUCKET):
+            self.store.make_bucket(bucket)
+        text = np.full((solution.shape[0], 2 * solution.shape[1]), ord(" "), np.uint8)
+        text[:, ::2] = solution + ord("0")
+        text[:, -1] = ord("\n")
+        sha256 = hashlib.sha256(text.tobytes()).hexdigest()
+        self._put(keys.SOLUTIONS_BUCKET, keys.solution(sha256), text.tobytes())
+        n_test, n_labels = solution.shape
+        dataset = ScoreDataset(
+            alias="one", name="one", solution_sha256=sha256, n_test=n_test, n_labels=n_labels
+        )
+        self.request = ScoreRequest(
+            submission_uid="uid", namespace="n", submission="s", competition="c", phase="p", budget_seconds=1200,
+            scoring=Scoring(), feedback=feedback, datasets=(dataset,),
         )  # fmt: skip
-        previous = record.digest()
-        put(keys.MAIN_BUCKET, keys.snapshot(prefix, seq), data)
-        put(keys.MAIN_BUCKET, keys.record(prefix, seq), record.canonical())
-    verdict = Verdict(
-        submission_uid="uid", alias="one", attempt=1, pod_uid="pod", phase="Done", cause="", charged_to=""
-    )
-    put(keys.MAIN_BUCKET, keys.verdict("uid", "one"), verdict.canonical())
-    n_test, n_labels = solution.shape
-    dataset = ScoreDataset(alias="one", name="one", solution_sha256=sha256, n_test=n_test, n_labels=n_labels)
-    request = ScoreRequest(
-        submission_uid="uid", namespace="n", submission="s", competition="c", phase="p", budget_seconds=1200,
-        scoring=Scoring(), feedback=Feedback(), datasets=(dataset,),
-    )  # fmt: skip
-    return request, len(data)
+        file = io.BytesIO()
+        np.save(file, prediction)
+        self.data = file.getvalue()
+        self.prefix = keys.attempt_prefix("uid", "one", 1, "pod")
+        self.records: list[Record] = []
+
+    def snapshot(self) -> None:
+        seq = len(self.records)
+        record = Record(
+            seq=seq, name=f"{seq}.npy", kind="npy", seen_ns=seq * 10**9, t_ns=seq * 10**9,
+            sha256=hashlib.sha256(self.data).hexdigest(), bytes=len(self.data),
+            previous=self.records[-1].digest() if self.records else None,
+        )  # fmt: skip
+        self._put(keys.MAIN_BUCKET, keys.snapshot(self.prefix, seq), self.data)
+        self._put(keys.MAIN_BUCKET, keys.record(self.prefix, seq), record.canonical())
+        self.records.append(record)
+
+    def decide(self) -> None:
+        verdict = Verdict(
+            submission_uid="uid", alias="one", attempt=1, pod_uid="pod", phase="Done", cause="", charged_to=""
+        )
+        self._put(keys.MAIN_BUCKET, keys.verdict("uid", "one"), verdict.canonical())
+
+    def forget(self) -> None:
+        key = keys.score_result("uid", self.request.scoring_digest())
+        self.store.remove_object(keys.MAIN_BUCKET, key)
+
+    def shown(self) -> int:
+        """Snapshots in the live curve."""
+        try:
+            response = self.store.get_object(keys.MAIN_BUCKET, keys.live_curve("uid"))
+        except S3Error:
+            return 0
+        try:
+            return LiveCurve.model_validate_json(response.read()).runs[0].snapshots
+        finally:
+            response.close()
+            response.release_conn()
+
+    def _put(self, bucket: str, key: str, data: bytes) -> None:
+        self.store.put_object(bucket, key, io.BytesIO(data), len(data))
 
 
 def environment_of(server: MinioServer, request: ScoreRequest, folder: Path) -> dict[str, str]:
@@ -208,6 +273,7 @@ def main() -> None:
     metrics(solution, prediction, repeats)
     ranks(repeats)
     job(solution, prediction, 5 if quick else 50)
+    live(solution, prediction, 5 if quick else 20)
 
 
 if __name__ == "__main__":
