@@ -28,28 +28,22 @@ def tf_dataset(
     features: float32, [batch ×] time × rows × columns × channels, None where it varies. label: float32, [batch ×]
     one number a label; zeros in a test part. In the order of the files, unless shuffled.
     """
-    metadata, parallel = part.metadata, workers or tf.data.AUTOTUNE
+    metadata = part.metadata
     records = _records(part, shuffle, seed)
-    if metadata.format is Format.DENSE or metadata.is_token_sequence:
-        if batch:
-            parsed = _map(records.batch(batch), lambda data: _parse_batch(data, metadata), parallel)
-        elif metadata.sequence_size > 0:
-            parsed = _map(
-                records.batch(_PARSED_AT_ONCE), lambda data: _parse_batch(data, metadata), parallel
-            ).unbatch()
-        else:
-            parsed = _map(records, lambda data: _parse(data, metadata), parallel)
-    else:
-        parsed = _map(records, lambda data: _parse(data, metadata), parallel)
-        if batch:
-            parsed = parsed.padded_batch(batch)
-    if not sizes:
-        parsed = parsed.map(lambda features, label, _: (features, label))
+    numbers = metadata.format is Format.DENSE or metadata.is_token_sequence
+    at_once = batch or (_PARSED_AT_ONCE if metadata.sequence_size > 0 else None)
+    parse = _parse_batch if numbers and at_once else _parse
+    parsed = (records.batch(at_once) if parse is _parse_batch else records).map(
+        # Within the one call, so that sizes that nobody wants are not even computed.
+        lambda data: parse(data, metadata)[: 3 if sizes else 2],
+        num_parallel_calls=workers or tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    if parse is _parse_batch and not batch:
+        parsed = parsed.unbatch()
+    elif parse is _parse and batch:
+        parsed = parsed.padded_batch(batch)
     return parsed.prefetch(tf.data.AUTOTUNE)
-
-
-def _map(records: Any, parse: Any, parallel: int) -> Any:
-    return records.map(parse, num_parallel_calls=parallel, deterministic=True)
 
 
 def _records(part: Part, shuffle: int, seed: int | None) -> Any:

@@ -1,0 +1,340 @@
+"""Speed of reading and staging datasets, each beside what it is measured against in the same run.
+
+    python -m bench.datasets [--quick] [--only table,series,…]
+
+Each figure is the least of several times, ours and the baseline's in turn. The row of staging needs the pinned MinIO
+(built on first use by tests/cluster).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from alcove_crds import keys
+from alcove_crds.documents import RunConfig, StoreCredentials
+from alcove_datasets.format_pb2 import SequenceExample
+from alcove_datasets.metadata import VARIES, Format, Metadata
+from alcove_datasets.publish import publish
+from alcove_datasets.reader import Part, open_dataset
+from alcove_datasets.records import read_records
+from alcove_datasets.writer import NewExample, write_dataset
+from tests.cluster.minio import minio_server
+
+BATCH = 64
+EAGER = 500
+"""Examples that are read so: it takes very long."""
+TABLE = Metadata(n_examples=0, n_labels=4, rows=1, cols=30)
+KINDS = {
+    "table": (TABLE, 100_000),
+    "series": (replace(TABLE, cols=3, sequence_size=VARIES), 10_000),
+    "dense 28×28": (replace(TABLE, rows=28, cols=28), 20_000),
+    "tokens": (
+        replace(TABLE, cols=1, channels=20_000, sequence_size=VARIES, format=Format.SPARSE),
+        10_000,
+    ),
+    "sparse row": (replace(TABLE, cols=10_000, format=Format.SPARSE), 3_000),
+    "image": (replace(TABLE, rows=64, cols=64, channels=3, format=Format.COMPRESSED), 4_000),
+}
+
+
+def examples(kind: str, metadata: Metadata, count: int) -> Iterator[NewExample]:
+    random = np.random.default_rng(0)
+    for i in range(count):
+        labels = {i % metadata.n_labels: 1.0}
+        if kind == "image":
+            small = Image.fromarray(random.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+            file = io.BytesIO()
+            small.resize((64, 64)).save(file, "PNG")
+            yield NewExample([file.getvalue()], labels)
+            continue
+        steps = 200 + i % 50 if kind == "series" else 50 + i % 100 if kind == "tokens" else 1
+        array = random.random((steps, *metadata.shape[1:]), dtype=np.float32)
+        if kind == "tokens":
+            array = np.floor(array * metadata.channels)
+        if kind == "sparse row":
+            array[array < 0.99] = 0
+        yield NewExample(array, labels)
+
+
+def least(actions: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
+    """Least wall-clock seconds of each, taken in turn: what else the machine does only ever adds to it."""
+    times: dict[str, list[float]] = {name: [] for name in actions}
+    for _ in range(repeats):
+        for name, action in actions.items():
+            start = time.perf_counter()
+            action()
+            times[name].append(time.perf_counter() - start)
+    return {name: min(found) for name, found in times.items()}
+
+
+def row(what: str, ours: float, theirs: float, against: str, goal: str) -> None:
+    print(
+        f"| {what} | {ours:.3f} s | {theirs:.3f} s | {ours / theirs:.2f} | {against} | {goal} |", flush=True
+    )
+
+
+def exhaust(iterable: Iterable[object]) -> None:
+    for _ in iterable:
+        pass
+
+
+def read_bytes(part: Part) -> None:
+    for path in part.files:
+        exhaust(read_records(path))
+
+
+def parse_messages(part: Part) -> None:
+    """protobuf alone: nothing is taken out of the messages."""
+    for path in part.files:
+        for _, data in read_records(path):
+            SequenceExample.FromString(data)
+
+
+def decode_images(part: Part) -> None:
+    """Reads and decodes, with nothing of ours around it but the check sums."""
+    for path in part.files:
+        for _, data in read_records(path):
+            message = SequenceExample.FromString(data)
+            for step in message.feature_lists.feature_list["0_compressed"].feature:
+                with Image.open(io.BytesIO(step.bytes_list.value[0])) as image:
+                    np.asarray(image).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Bare:
+    """What a user of TensorFlow writes by hand, for this one dataset."""
+
+    part: Part
+
+    def eager(self, count: int) -> None:
+        """One record at a time, as in a notebook."""
+        parse = self._parse_single()
+        for data in tf.data.TFRecordDataset([str(path) for path in self.part.files]).take(count):
+            parse(data)
+
+    def batched(self) -> Any:
+        records = tf.data.TFRecordDataset([str(path) for path in self.part.files]).batch(BATCH)
+        return records.map(self._parse_batch(), num_parallel_calls=tf.data.AUTOTUNE).prefetch(
+            tf.data.AUTOTUNE
+        )
+
+    def _features(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        context = {
+            "label_index": tf.io.VarLenFeature(tf.int64),
+            "label_score": tf.io.VarLenFeature(tf.float32),
+        }
+        metadata = self.part.metadata
+        if metadata.format is Format.DENSE:
+            size = metadata.rows * metadata.cols
+            return context, {"0_dense_input": tf.io.FixedLenSequenceFeature([size], tf.float32)}
+        if metadata.format is Format.COMPRESSED:
+            return context, {"0_compressed": tf.io.FixedLenSequenceFeature([], tf.string)}
+        indices = {"0_sparse_channel_index": tf.io.VarLenFeature(tf.int64)}
+        if not metadata.is_token_sequence:
+            indices["0_sparse_col_index"] = tf.io.VarLenFeature(tf.int64)
+            indices["0_sparse_value"] = tf.io.VarLenFeature(tf.float32)
+        return context, indices
+
+    def _finish(self, steps: dict[str, Any]) -> Any:
+        """The same decoding, and the same dense rows, as ours has to do."""
+        if self.part.metadata.format is Format.COMPRESSED:
+            flat = tf.reshape(steps["0_compressed"], [-1])
+            return tf.map_fn(
+                lambda data: tf.image.convert_image_dtype(tf.io.decode_png(data, channels=3), tf.float32),
+                flat,
+                fn_output_signature=tf.float32,
+            )
+        if self.part.metadata.format is Format.SPARSE and not self.part.metadata.is_token_sequence:
+            values = steps["0_sparse_value"]
+            where = tf.stack([values.indices[:, 0], steps["0_sparse_col_index"].values], axis=1)
+            count = values.dense_shape[0]
+            return tf.scatter_nd(where, values.values, tf.stack([count, tf.constant(10_000, tf.int64)]))
+        return steps
+
+    def _parse_single(self) -> Callable[[Any], Any]:
+        context, sequence = self._features()
+
+        def parse(data: Any) -> Any:
+            found, steps = tf.io.parse_single_sequence_example(data, context, sequence)
+            return found, self._finish(steps)
+
+        return parse
+
+    def _parse_batch(self) -> Callable[[Any], Any]:
+        context, sequence = self._features()
+
+        def parse(data: Any) -> Any:
+            found, steps, _ = tf.io.parse_sequence_example(data, context, sequence)
+            return found, self._finish(steps)
+
+        return parse
+
+
+def reading(kind: str, part: Part, repeats: int) -> None:
+    image = kind == "image"
+    bare = Bare(part)
+    # Built once, as a program does, and gone through many times.
+    ours, theirs = part.tf(BATCH), bare.batched()
+    found = least(
+        {
+            "numpy": lambda: exhaust(part),
+            "bytes": lambda: decode_images(part) if image else read_bytes(part),
+            "messages": lambda: parse_messages(part),
+            "batches": lambda: exhaust(part.batches(BATCH)),
+            "tf": lambda: exhaust(ours),
+            "bare": lambda: exhaust(theirs),
+        },
+        repeats,
+    )
+    some = min(EAGER, len(part))
+    eager = least({"eager": lambda: bare.eager(some)}, 1)["eager"] * len(part) / some
+    size = sum(path.stat().st_size for path in part.files)
+    name = f"{kind}, {len(part):,} examples, {size / 1e6:.0f} MB"
+    alone = "reading and decoding the images alone" if image else "reading the bytes, CRC checked"
+    row(f"NumPy, {name}", found["numpy"], found["bytes"], alone, "≤ 2")
+    row(f"NumPy in batches of {BATCH}, {kind}", found["batches"], found["bytes"], alone, "≤ 2")
+    if image:
+        threads = least({"two": lambda: exhaust(part.examples(workers=2))}, repeats)["two"]
+        row(f"NumPy with two threads, {kind}", threads, found["numpy"], "NumPy with none", "< 1")
+    else:
+        row(f"(protobuf alone, {kind})", found["messages"], found["bytes"], alone, "–")
+    row(f"NumPy, {kind}", found["numpy"], eager, f"TensorFlow eagerly, by {some} examples", "< 1")
+    row(
+        f"tf.data in batches of {BATCH}, {kind}",
+        found["tf"],
+        found["bare"],
+        "bare TFRecordDataset + parse_sequence_example" + (" + decoding" if image else ""),
+        "≤ 1.11",
+    )
+
+
+FETCH = """
+import sys, time
+from concurrent.futures import ThreadPoolExecutor
+from minio import Minio
+endpoint, access, secret, *keys = sys.argv[1:]
+store = Minio(endpoint=endpoint, access_key=access, secret_key=secret, secure=False, region="us-east-1")
+def fetch(key):
+    response = store.get_object("alcove", key)
+    for piece in response.stream(1 << 20):
+        pass
+    response.close(); response.release_conn()
+with ThreadPoolExecutor(4) as pool:
+    list(pool.map(fetch, keys))
+"""
+
+
+def staging(folder: Path, megabytes: int, repeats: int) -> None:
+    """``stage`` as the pod starts it, beside a program that fetches the same objects and drops them."""
+    random = np.random.default_rng(1)
+    metadata = replace(TABLE, rows=512, cols=512)
+    pictures = (
+        NewExample(random.random((1, 512, 512, 1), dtype=np.float32), {i % 4: 1.0}) for i in range(megabytes)
+    )
+    path = write_dataset(folder, "staged", metadata, pictures, [NewExample(np.zeros((1, 512, 512, 1)))])
+    with minio_server(lambda _: None) as server:
+        from minio.credentials import StaticProvider
+
+        from alcove_datasets import store
+
+        client = store.client(server.url, "us-east-1", StaticProvider(server.access_key, server.secret_key))
+        for bucket in (keys.MAIN_BUCKET, keys.SOLUTIONS_BUCKET):
+            client.make_bucket(bucket)
+        digest, _, manifest = publish(path, path.with_suffix(".solution"), client)
+        objects = [keys.dataset_file(digest, entry.path) for entry in manifest.files]
+        bare = [sys.executable, "-c", FETCH, server.endpoint, server.access_key, server.secret_key, *objects]
+        credentials = folder / "stage.json"
+        credentials.write_bytes(
+            StoreCredentials(access_key=server.access_key, secret_key=server.secret_key).canonical()
+        )
+        run = RunConfig(
+            submission_uid="u", alias="a", attempt=1, data_sha256=digest, code_sha256=None, budget_ns=1, n_test=1,
+            n_labels=4,
+        )  # fmt: skip
+        root = folder / "root"
+        (root / "run").mkdir(parents=True)
+        (folder / "supervisor").write_bytes(b"")
+        environment = os.environ | {
+            "ALCOVE_ROOT": str(root), "ALCOVE_RUN": run.model_dump_json(), "ALCOVE_STORE_ENDPOINT": server.url,
+            "ALCOVE_STORE_REGION": "us-east-1", "ALCOVE_STORE_BUCKET": keys.MAIN_BUCKET,
+            "ALCOVE_STORE_CREDENTIALS": str(credentials), "ALCOVE_SUPERVISOR": str(folder / "supervisor"),
+        }  # fmt: skip
+
+        def stage() -> None:
+            subprocess.run(["rm", "-rf", str(root / "data"), str(root / "bin")], check=True)
+            command = [sys.executable, "-I", "-m", "alcove_datasets.stage"]
+            subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+        with socket.socket(socket.AF_UNIX) as recorder:
+            recorder.bind(str(root / "run" / "go.sock"))
+            found = least(
+                {
+                    "stage": stage,
+                    "fetch": lambda: subprocess.run(bare, check=True),
+                    "hash": lambda: [hashlib.sha256((path / e.path).read_bytes()) for e in manifest.files],
+                },
+                repeats,
+            )
+    size = sum(entry.bytes for entry in manifest.files) / 1e6
+    what = f"stage, {len(manifest.files)} files, {size:.0f} MB"
+    row(
+        what,
+        found["stage"],
+        found["fetch"],
+        "a program that fetches the same objects and drops them",
+        "near 1",
+    )
+    row("stage", found["stage"], found["hash"], "hashing the same bytes from the page cache, one thread", "–")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the examples")
+    parser.add_argument("--only", default=",".join([*KINDS, "stage"]), help="kinds, with commas between")
+    arguments = parser.parse_args()
+    print(json.dumps({"at": datetime.now(UTC).isoformat(timespec="seconds"), "cores": os.cpu_count(),
+                      "machine": platform.machine(), "python": platform.python_version(),
+                      "numpy": np.__version__, "tensorflow": tf.__version__}))  # fmt: skip
+    print("\n| figure | Alcove | baseline | ratio | the baseline | goal |\n|---|---|---|---|---|---|")
+    repeats = 3 if arguments.quick else 7
+    with tempfile.TemporaryDirectory() as name:
+        for kind in arguments.only.split(","):
+            if kind == "stage":
+                staging(Path(name), 64 if arguments.quick else 512, repeats)
+                continue
+            metadata, count = KINDS[kind]
+            count = count // 10 if arguments.quick else count
+            path = write_dataset(
+                Path(name),
+                kind.replace(" ", "-"),
+                metadata,
+                examples(kind, metadata, count),
+                examples(kind, metadata, 1),
+            )
+            reading(kind, open_dataset(path).train, repeats)
+
+
+if __name__ == "__main__":
+    main()
