@@ -125,9 +125,14 @@ def chart_values(images: Mapping[str, str], teams: Iterable[str], spec: Mapping[
     }
 
 
+def values_file(cluster: Cluster, name: str) -> Path:
+    """Where :func:`install` leaves the values of a release."""
+    return cluster.state / f"{name}-values.yaml"
+
+
 def install(cluster: Cluster, name: str, values: Values) -> Hackathon:
     """``helm install`` into the namespace of the same name; returns once the operator and the store are up."""
-    file = cluster.state / f"{name}-values.yaml"
+    file = values_file(cluster, name)
     file.write_text(yaml.safe_dump(values, sort_keys=False))
     helm(
         cluster, "upgrade", "--install", name, str(CHART), "-n", name, "--create-namespace",

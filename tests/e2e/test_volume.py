@@ -18,6 +18,7 @@ from alcove_datasets.practice import make_practice
 from tests.demo.hackathon import Hackathon, condition, wait_for
 from tests.e2e import models
 from tests.e2e.conftest import Object, Team
+from tests.e2e.phases import another_phase
 
 pytestmark = pytest.mark.e2e
 CLAIM = "shelf"
@@ -86,21 +87,12 @@ def shelf(hackathon: Hackathon, tmp_path: Path) -> Iterator[Shelf]:
     }  # fmt: skip
     made = Shelf(hackathon, folder, tmp_path)
     made.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": [volume, claim]}))
-    phases = hackathon.get("competition", hackathon.name)["spec"]["phases"]
     yield made
-    change_phases(hackathon, phases)
     own = ("-n", hackathon.name, "--ignore-not-found", "--timeout=90s")
     hackathon.kubectl("delete", "datasets", "shelved", "cut", "open", "closed", *own)
     hackathon.kubectl("delete", "persistentvolumeclaim", CLAIM, *own)
     hackathon.kubectl("delete", "persistentvolume", CLAIM, "--timeout=90s")
     shutil.rmtree(folder)
-
-
-def change_phases(hackathon: Hackathon, phases: list[Object]) -> None:
-    body = json.dumps({"spec": {"phases": phases}})
-    hackathon.kubectl(
-        "patch", "competition", hackathon.name, "-n", hackathon.name, "--type=merge", "-p", body
-    )
 
 
 def test_a_dataset_on_a_volume_is_checked_once_and_read_there(
@@ -118,11 +110,9 @@ def test_a_dataset_on_a_volume_is_checked_once_and_read_there(
     status = hackathon.get("dataset", "shelved")["status"]
     assert (status["nTrain"] + status["nTest"], status["nLabels"]) == (400, 10)
 
-    phases = hackathon.get("competition", hackathon.name)["spec"]["phases"]
-    single = next(phase for phase in phases if phase["name"] == "single")
-    change_phases(hackathon, [*phases, {**single, "name": "shelf", "datasets": ["shelved"]}])
-    red.submit("reads", models.WRITES_ITS_DATA, "shelf")
-    ended = red.until("reads")
+    with another_phase(hackathon, "shelf", ["shelved"]):
+        red.submit("reads", models.WRITES_ITS_DATA, "shelf")
+        ended = red.until("reads")
     assert ended["phase"] == "Done", ended
     assert (ended["runs"][0]["dataset"], ended["runs"][0]["snapshots"]) == ("shelved", 4)
     assert ended["runs"][0]["alc"] > 0
