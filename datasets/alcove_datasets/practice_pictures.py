@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ _TEST_SHARE = 1000 / 1797
 """More than half are in test, so that there are 1,000."""
 
 
+@cache
 def _load_digits() -> tuple[Pixels, list[int]]:
     """1,797 handwritten digits of 8 × 8 pixels, from UCI's "Optical Recognition of Handwritten Digits"."""
     from sklearn.datasets import load_digits  # Slow to import, and needed here alone.

@@ -11,6 +11,7 @@ import sysconfig
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -81,17 +82,23 @@ def _character(code: int) -> list[float]:
     ]
 
 
+@cache
+def _named() -> tuple[tuple[int, int], ...]:
+    """Code and category of each character."""
+    order = numbered(tuple(_CATEGORIES))
+    return tuple(
+        (code, order[category])
+        for code in range(0x20, 0x20000)
+        if (category := unicodedata.category(chr(code))) in order
+    )
+
+
 def characters(rng: Generator, examples: int) -> Parts:
     """Real: the Unicode character database that comes with Python.
 
     Altered copies mix two characters of one category and one part: each property is of one or of the other.
     """
-    order = numbered(tuple(_CATEGORIES))
-    named = [
-        (code, order[category])
-        for code in range(0x20, 0x20000)
-        if (category := unicodedata.category(chr(code))) in order
-    ]
+    named = _named()
     halves = split([label for _, label in named], 2 / 3, rng)
     cut = examples * 2 // 3
     train, test = (
@@ -101,7 +108,7 @@ def characters(rng: Generator, examples: int) -> Parts:
     names = [*_PROPERTIES, *(f"width {w}" for w in _WIDTHS), *(f"direction {d}" for d in _DIRECTIONS)]
     metadata = Metadata(
         n_examples=0,
-        n_labels=len(order),
+        n_labels=len(_CATEGORIES),
         rows=1,
         cols=len(names),
         labels=numbered(tuple(_CATEGORIES.values())),
@@ -204,6 +211,19 @@ def _docstrings(module: str) -> Iterator[str]:
                     yield text
 
 
+@cache
+def _texts() -> tuple[tuple[str, int], ...]:
+    """All docstrings, each once, with their class."""
+    return tuple(
+        {
+            (text, label): None
+            for label, family in enumerate(_FAMILIES.values())
+            for module in family.split()
+            for text in _docstrings(module)
+        }
+    )
+
+
 def _pieces(text: str) -> list[tuple[str, ...]]:
     words = re.findall(r"[a-z]+", text.lower())
     cuts = [tuple(words[i : i + _LONGEST]) for i in range(0, len(words), _LONGEST)]
@@ -216,14 +236,7 @@ def docstrings(rng: Generator, examples: int) -> Parts:
     Words are numbered by their frequency in the train part alone; 0 is a word that is not among the 2,000.
     Altered copies begin as one piece and end as another of the same class and part.
     """
-    texts = list(
-        {
-            (text, label): None
-            for label, family in enumerate(_FAMILIES.values())
-            for module in family.split()
-            for text in _docstrings(module)
-        }
-    )
+    texts = _texts()
     # Split by docstring: pieces of one text are never in both parts.
     halves = split([label for _, label in texts], 2 / 3, rng)
     pools = [
