@@ -66,7 +66,7 @@ def test_what_is_quick_says_nothing_and_what_is_long_says_lines(
         long("Reading labels", 10, 0)
         long("Reading labels", 11, 0)
     assert capsys.readouterr().err == "Reading labels: 10\n"
-    monkeypatch.setattr(Reporter, "LINE", 0.0)
+    monkeypatch.setattr(Reporter, "REDRAW", 0.0)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     with Reporter() as bar:
         bar("Reading labels", 5, 0)
