@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alcove_crds.documents import DatasetManifest
-from alcove_datasets.errors import FormatError
+from alcove_datasets.errors import StoreUnavailableError
 
 _PIECE = 1 << 20
 _MOST = 8
@@ -22,7 +22,10 @@ class Volume:
     root: Path
 
     def problems(self, manifest: DatasetManifest) -> list[str]:
-        """What is there and should not be, and what is not there: sentences, at most 8. Reads names alone."""
+        """What is there and should not be, what is not there, what cannot be read: at most 8 sentences.
+
+        Reads names alone. Raises StoreUnavailableError where the volume does not answer.
+        """
         found = dict(self._found())
         wanted = {entry.path for entry in manifest.files}
         wrong = [_unwanted(path, found[path]) for path in sorted(found.keys() - wanted)]
@@ -31,13 +34,18 @@ class Volume:
             f"{path} is not on the volume, or not every user can read its folder. Put it back: chmod -R a+rX."
             for path in sorted(wanted - found.keys())
         ]
+        wrong += [
+            f"{path} on the volume cannot be read by every user, and each run has its own. Let all read: chmod -R a+rX."
+            for path in sorted(found.keys() & wanted)
+            if found[path] and not os.access(self.root / path, os.R_OK)
+        ]
         more = len(wrong) - _MOST
         if more > 0:
             wrong[_MOST - 1 :] = [f"And {more + 1} more. Correct these first."]
         return wrong
 
     def pieces(self, path: str) -> Iterator[bytes]:
-        """The bytes of a file. Raises FormatError where it cannot be read."""
+        """The bytes of a file. Raises StoreUnavailableError where it cannot be read."""
         try:
             # A link would lead to whatever another container has under that name.
             number = os.open(self.root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -45,11 +53,7 @@ class Volume:
                 while piece := file.read(_PIECE):
                     yield piece
         except OSError as error:
-            raise FormatError(
-                path,
-                f"it cannot be read on the volume: {error.strerror}",
-                remedy="Each run has a user of its own, so every user must be able to read it: chmod -R a+rX.",
-            ) from None
+            raise _away(path, error) from error
 
     def _found(self) -> Iterator[tuple[str, bool]]:
         """Path and whether it is a regular file, of all but folders. A folder that we cannot read, runs cannot."""
@@ -60,15 +64,21 @@ class Volume:
             except PermissionError:
                 continue
             except OSError as error:
-                raise FormatError(
-                    str(self.root), f"the volume cannot be read: {error.strerror}", remedy="See its node."
-                ) from None
+                raise _away("The folder", error) from error
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(Path(entry.path))
                 else:
                     path = Path(entry.path).relative_to(self.root).as_posix()
                     yield path, entry.is_file(follow_symlinks=False)
+
+
+def _away(what: str, error: OSError) -> StoreUnavailableError:
+    return StoreUnavailableError(
+        f"{what} on the volume cannot be read: {error.strerror}.",
+        consequence="It was not checked.",
+        remedy="It is tried again; look at the volume and its node.",
+    )
 
 
 def _unwanted(path: str, regular: bool) -> str:

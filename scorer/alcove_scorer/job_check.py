@@ -41,7 +41,7 @@ class Files(Protocol):
         """What can be seen to be wrong before any file is read."""
 
     def pieces(self, path: str) -> Iterator[bytes]:
-        """The bytes of a file, piece by piece. Raises StoreNotFoundError or FormatError."""
+        """The bytes of a file, piece by piece. Raises StoreNotFoundError, or StoreUnavailableError for now."""
 
 
 def run() -> int:

@@ -137,7 +137,7 @@ def test_a_volume_that_is_not_what_was_published_says_what_is_wrong(
     assert {found["status"] for found in said.values()} == {"False"}, said
     assert f"test/{cut.name}" in said["cut"]["message"]
     assert "digits.solution is on the volume, where participants would read it" in said["open"]["message"]
-    assert f"test/{closed.name}: it cannot be read on the volume" in said["closed"]["message"]
+    assert f"test/{closed.name} on the volume cannot be read by every user" in said["closed"]["message"]
     assert "chmod -R a+rX" in said["closed"]["message"]
     # Repaired, and asked for once more.
     closed.chmod(0o644)
