@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from minio import Minio
 from pydantic import ValidationError
@@ -13,9 +14,11 @@ from alcove_crds.documents import BoardCurve, BoardCurves, CurvePoint, ScoreRequ
 from alcove_datasets.errors import StoreDeniedError, StoreNotFoundError
 from alcove_datasets.store import get_bytes
 from alcove_scorer import jobs
-from alcove_scorer.board import Board, Row
 from alcove_scorer.curves import Point, Rules
 from alcove_scorer.feedback import shown
+
+if TYPE_CHECKING:  # the board loads SciPy, which a score job has no use for
+    from alcove_scorer.board import Board, Row
 
 MAX_TEAMS = 50
 """Leading teams whose curves other reports show."""

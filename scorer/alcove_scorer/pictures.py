@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 from alcove_scorer.curves import Point, Rules, axis
 from alcove_scorer.svg import BAD, GRID, INK, MUTED, OTHERS, PAPER, SERIES, canvas, label, plain, written
@@ -82,6 +81,8 @@ def name_ends(axes: Any, x: float, ends: Sequence[tuple[float, str, str]]) -> No
     ordered = sorted(ends)
     if not ordered:
         return
+    from scipy.optimize import isotonic_regression  # as much to load as all the rest, and only boards need it
+
     steps = (high - low) * 0.06 * np.arange(len(ordered))
     # As near to their lines as their order and a distance from each other allow, and inside the axes.
     places = isotonic_regression([value for value, *_ in ordered] - steps).x + steps
