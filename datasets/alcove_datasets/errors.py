@@ -10,13 +10,13 @@ from typing import Literal
 ChargedTo = Literal["Participant", "Platform", "Organizer"]
 
 
-class DatasetsError(Exception):
-    """Base of all errors of this package.
+class AlcoveError(Exception):
+    """Base of all errors of the dataset format, the operator and the recorder.
 
     ``str()`` of it is the text for a user: three sentences, cause, consequence and remedy.
     """
 
-    charged_to: ChargedTo = "Organizer"
+    charged_to: ChargedTo = "Platform"
     retriable: bool = False
 
     def __init__(self, cause: str, *, consequence: str = "", remedy: str = "") -> None:
@@ -27,6 +27,12 @@ class DatasetsError(Exception):
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.cause, self.consequence, self.remedy) if part)
+
+
+class DatasetsError(AlcoveError):
+    """Base of all errors of this package."""
+
+    charged_to: ChargedTo = "Organizer"
 
 
 class StoreError(DatasetsError):

@@ -64,14 +64,14 @@ _CONTEXT = {
 
 def _parse_batch(data: Any, metadata: Metadata) -> tuple[Any, Any, Any]:
     """Many records of format DENSE, or of tokens, at once."""
-    feature = _sequence_features(metadata)
-    if metadata.is_token_sequence:
-        feature = {_CHANNEL: tf.io.RaggedFeature(tf.int64)}
     context, steps, lengths = tf.io.parse_sequence_example(
-        data, context_features=_CONTEXT, sequence_features=feature
+        data, context_features=_CONTEXT, sequence_features=_sequence_features(metadata)
     )
     if metadata.is_token_sequence:
-        tokens = steps[_CHANNEL].merge_dims(1, 2)
+        given = steps[_CHANNEL]
+        tokens = tf.RaggedTensor.from_value_rowids(
+            given.values, given.indices[:, 0], nrows=given.dense_shape[0], validate=False
+        )
         times = tf.cast(tokens.row_lengths(), tf.int64)
         numbers = tf.cast(tokens.to_tensor(), tf.float32)
     else:

@@ -5,25 +5,11 @@ Each says cause, consequence and remedy in one sentence each, who is charged, an
 
 from __future__ import annotations
 
-from typing import Literal
-
-ChargedTo = Literal["Participant", "Platform", "Organizer"]
+from alcove_datasets.errors import AlcoveError, ChargedTo
 
 
-class OperatorError(Exception):
+class OperatorError(AlcoveError):
     """Base of all errors of this package; ``str()`` of it is the text for a user."""
-
-    charged_to: ChargedTo = "Platform"
-    retriable: bool = False
-
-    def __init__(self, cause: str, *, consequence: str = "", remedy: str = "") -> None:
-        super().__init__(cause, consequence, remedy)
-        self.cause = cause
-        self.consequence = consequence
-        self.remedy = remedy
-
-    def __str__(self) -> str:
-        return " ".join(part for part in (self.cause, self.consequence, self.remedy) if part)
 
 
 class SettingsError(OperatorError):

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-ChargedTo = Literal["Participant", "Platform", "Organizer"]
+from alcove_datasets.errors import AlcoveError, ChargedTo
 
 
-class RecorderError(Exception):
+class RecorderError(AlcoveError):
     """The recorder cannot do its work. ``str()`` of it is one or more sentences for a person."""
 
-    charged_to: ChargedTo = "Platform"
     retriable: bool = True
-
-    def __init__(self, cause: str, *, consequence: str = "", remedy: str = "") -> None:
-        super().__init__(cause, consequence, remedy)
-        self.cause = cause
-        self.consequence = consequence
-        self.remedy = remedy
-
-    def __str__(self) -> str:
-        return " ".join(part for part in (self.cause, self.consequence, self.remedy) if part)
 
 
 class SettingsError(RecorderError):
