@@ -165,3 +165,50 @@ def test_a_dataset_in_the_autodl_layout_loads_unchanged(tmp_path: Path, form: st
     assert read_solution(tmp_path / "mini" / "mini.solution").tolist() == [[1, 0, 0], [0, 1, 1]]
     for name in ("train", "test"):
         assert_same(tmp_path / "mini" / "mini.data" / name)
+
+
+def test_several_files_of_any_name_and_tokens_with_all_four_lists_load_in_order(tmp_path: Path) -> None:
+    """AutoDL's text: each step names row, column, channel and value of one word. Files are not numbered as ours are."""
+    part = tmp_path / "text.data" / "train"
+    part.mkdir(parents=True)
+    text = (
+        (OLD_METADATA % (6, "SPARSE"))
+        .replace("col_count: 4", "col_count: 1")
+        .replace("row_count: 2", "row_count: 1")
+    )
+    text = text.replace("format: SPARSE", "format: SPARSE\n  num_channels: 30000")
+    (part / "metadata.textproto").write_text(text + "sequence_size: -1\n")
+    (part / "notes.txt").write_text("no sample")
+    for shard, name in enumerate(("sample-text-a.tfrecord", "sample-text-b.tfrecord", "sample_last")):
+        with tf.io.TFRecordWriter(str(part / name)) as file:
+            for i in range(2):
+                words = [[float(w)] for w in (shard, 10 * i, 300, 29_999)[: 2 + i]]
+                same: Lists = {f"0_sparse_{axis}_index": [[0.0]] * len(words) for axis in ("row", "col")}
+                ones: Lists = {"0_sparse_value": [[1.0]] * len(words)}
+                file.write(hand_written([i], 2 * shard + i, same | ones | {"0_sparse_channel_index": words}))
+    found = list(open_part(part).records())
+    assert [e.id for e in found] == list(range(6))
+    assert [e.features.ravel().tolist() for e in found[2:4]] == [[1, 0], [1, 10, 300]]
+    assert_same(part)
+
+
+def test_images_that_tensorflow_wrote_load(tmp_path: Path) -> None:
+    part = tmp_path / "image.data" / "train"
+    part.mkdir(parents=True)
+    text = (OLD_METADATA % (3, "COMPRESSED")).replace("col_count: 4", "col_count: -1")
+    text = text.replace("row_count: 2", "row_count: -1").replace(
+        "matrix_spec {", "matrix_spec {\n  num_channels: 3"
+    )
+    (part / "metadata.textproto").write_text(text)
+    with tf.io.TFRecordWriter(str(part / "sample-image-00000-of-00001")) as file:
+        for i in range(3):
+            pixels = np.full((2 + i, 3, 3), 40 * i, np.uint8)
+            example = tf.train.SequenceExample()
+            example.context.feature["id"].int64_list.value.append(i)
+            example.context.feature["label_index"].int64_list.value.append(i)
+            step = example.feature_lists.feature_list["0_compressed"].feature.add()
+            step.bytes_list.value.append(tf.io.encode_jpeg(pixels).numpy())
+            file.write(example.SerializeToString())
+    assert [features.shape for features, _ in open_part(part)] == [(1, 2 + i, 3, 3) for i in range(3)]
+    assert [label.tolist() for _, label in open_part(part)] == np.eye(3).tolist()
+    assert_same(part)
