@@ -84,7 +84,9 @@ class Rankings:
             return None
         aliases = tuple(datasets[name].alias for name in phase.datasets if name in datasets)
         request = boards.board_request(competition, phase, aliases, counted, wanted)
-        inputs = hashlib.sha256(request.canonical()).hexdigest()[:16]
+        # Those that have no such score yet are left out of the board: once they have one, it is to be made again.
+        missing = [v.uid for v in counted if wanted[v.uid] != v.status.scoring_digest]
+        inputs = hashlib.sha256(request.canonical() + "".join(missing).encode()).hexdigest()[:16]
         last = max(jobs, key=_generation, default=None)
         if last is not None and last.labels.get(INPUTS) == inputs:
             if last.view.finished == "Complete":

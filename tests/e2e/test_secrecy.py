@@ -1,0 +1,265 @@
+"""What a team can learn of its scores: nothing before a blind phase's reveal, and in a live phase what was promised."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import re
+import urllib.request
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from kubernetes import client, config
+from minio import Minio
+from minio.error import S3Error
+
+from alcove_crds import keys
+from alcove_crds.documents import LiveCurve, ScoreResult
+from alcove_datasets.store import list_keys
+from alcove_operator.api import Api, Resource
+from alcove_operator.errors import ApiError
+from alcove_scorer.metrics import BalancedAccuracy
+from alcove_scorer.predictions import parse_solution
+from alcove_scorer.scoring import preview_rows
+from tests.demo.hackathon import Hackathon, wait_for
+from tests.e2e import models
+from tests.e2e.conftest import NEVER, Object, Team, alcove, as_participant
+
+pytestmark = pytest.mark.e2e
+REVEALED = "2026-01-01T00:00:00Z"
+
+
+class Eyes:
+    """Reads whatever somebody's kubeconfig lets them read."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        settings = client.Configuration()
+        config.load_kube_config(str(kubeconfig), client_configuration=settings)
+        settings.connection_pool_maxsize = 16
+        self.api = Api(client.ApiClient(settings))
+
+    def get(self, path: str) -> str:
+        """ "" where it may not be read, or is not there."""
+        try:
+            return self.api._exchange("GET", path, None, {"Accept": "*/*"}, None).decode(errors="replace")
+        except ApiError:
+            return ""
+
+    def kinds(self) -> Iterator[tuple[Resource, set[str]]]:
+        """Every kind in namespaces that the API server serves, with what can be done to it; log and status as well."""
+        groups = json.loads(self.get("/apis"))["groups"]
+        for version in ["v1", *(v["groupVersion"] for group in groups for v in group["versions"])]:
+            root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+            for kind in json.loads(self.get(root) or "{}").get("resources", ()):
+                if kind["namespaced"]:
+                    yield Resource(version, kind["name"]), set(kind["verbs"])
+
+
+def objects(admin: Eyes, namespaces: Iterable[str]) -> list[str]:
+    """Paths of every list, object and readable part of one, in these namespaces."""
+    kinds = list(admin.kinds())
+    parts: dict[tuple[str, str], list[str]] = {}
+    for kind, verbs in kinds:
+        name, _, part = kind.plural.partition("/")
+        if part and "get" in verbs:
+            parts.setdefault((kind.api_version, name), []).append(part)
+    lists = [k.path(n) for k, verbs in kinds if "list" in verbs and "/" not in k.plural for n in namespaces]
+    found = list(lists)
+    by_path = {k.path(n): k for k, _ in kinds for n in namespaces}
+    with ThreadPoolExecutor(8) as pool:
+        for path, text in zip(lists, pool.map(admin.get, lists), strict=True):
+            kind = by_path[path]
+            for item in json.loads(text or "{}").get("items") or ():
+                here = f"{path}/{item['metadata']['name']}"
+                found += [
+                    here,
+                    *(f"{here}/{part}" for part in parts.get((kind.api_version, kind.plural), ())),
+                ]
+    return found
+
+
+def readable(team: Team, scratch: Path) -> dict[str, str]:
+    """All that the team's own account can read: of the cluster, of the store, and the operator's metrics."""
+    hackathon = team.hackathon
+    admin = Eyes(hackathon.cluster.kubeconfig)
+    eyes = Eyes(as_participant(hackathon, team.namespace, scratch).kubeconfig)
+    namespaces = [hackathon.name, *(hackathon.team_namespace(name) for name in hackathon.teams)]
+    paths = [
+        path for path in objects(admin, namespaces) if not path.endswith(("/exec", "/attach", "/portforward"))
+    ]
+    paths += ["/metrics", "/api/v1/events", "/apis/alcove.dev/v1alpha1/submissions"]
+    with ThreadPoolExecutor(8) as pool:
+        found = dict(zip(paths, pool.map(eyes.get, paths), strict=True))
+    store = hackathon.store(secret="alcove-store", namespace=team.namespace)
+    for bucket, key in stored(hackathon):
+        found[f"{bucket}/{key}"] = fetch(store, bucket, key)
+    service = hackathon.get("service", "alcove-operator")["spec"]
+    with urllib.request.urlopen(f"http://{service['clusterIP']}:9090/metrics", timeout=10) as answer:
+        found["metrics"] = answer.read().decode()
+    return {where: text for where, text in found.items() if text}
+
+
+def root_store(hackathon: Hackathon) -> Minio:
+    secret = {
+        k: base64.b64decode(v).decode()
+        for k, v in hackathon.get("secret", "alcove-store-root")["data"].items()
+    }
+    service = hackathon.get("service", "alcove-store")["spec"]
+    return Minio(
+        f"{service['clusterIP']}:{service['ports'][0]['port']}",
+        access_key=secret["rootUser"], secret_key=secret["rootPassword"], secure=False, region="us-east-1",
+    )  # fmt: skip
+
+
+def stored(hackathon: Hackathon) -> list[tuple[str, str]]:
+    root = root_store(hackathon)
+    everything = [(b.name, key) for b in root.list_buckets() for key in list_keys(root, b.name, "")]
+    # Datasets have thousands of files alike.
+    return [(bucket, key) for bucket, key in everything if not re.match(r"data/\w+/files/", key)]
+
+
+def fetch(store: Minio, bucket: str, key: str) -> str:
+    try:
+        answer = store.get_object(bucket, key)
+    except S3Error:
+        return ""
+    try:
+        return bytes(answer.read()).decode(errors="replace")
+    finally:
+        answer.close()
+        answer.release_conn()
+
+
+def tokens(result: ScoreResult) -> set[str]:
+    """How its scores begin, to four decimals and more."""
+    (run,) = result.runs
+    values = [run.alc, run.final_score, *(point.score for point in run.points)]
+    said = [text for v in values if v is not None for text in (f"{abs(v):.4f}", f"{abs(v):.8f}"[:6])]
+    # What is too plain could be about anything.
+    return {text for text in said if not text.endswith("00")}
+
+
+def where(found: dict[str, str], said: Iterable[str]) -> list[str]:
+    return [place for place, text in found.items() if any(token in text for token in said)]
+
+
+def ranked(found: dict[str, str]) -> list[str]:
+    number = re.compile(r'"(rank|averageRank|alc)":\s*-?[0-9]|"curve":\s*\[\{')
+    return [place for place, text in found.items() if number.search(text)]
+
+
+@pytest.fixture
+def blind(hackathon: Hackathon) -> Iterator[Hackathon]:
+    yield hackathon
+    # As before the first submission: what was revealed would stay on the board.
+    reveal(hackathon, NEVER)
+    hackathon.kubectl("delete", "leaderboard", "blind", "-n", hackathon.name)
+
+
+def reveal(hackathon: Hackathon, at: str) -> None:
+    phases = hackathon.get("competition", hackathon.name)["spec"]["phases"]
+    (number,) = (i for i, phase in enumerate(phases) if phase["name"] == "blind")
+    patch = [{"op": "replace", "path": f"/spec/phases/{number}/revealsAt", "value": at}]
+    name = hackathon.name
+    hackathon.kubectl("patch", "competition", name, "-n", name, "--type=json", "-p", json.dumps(patch))
+
+
+def test_nothing_of_a_blind_phase_is_readable_before_its_reveal(
+    red: Team, blue: Team, blind: Hackathon, tmp_path: Path
+) -> None:
+    red.submit("hidden", models.BOLD, phase="blind")
+    blue.submit("hidden", models.SHY, phase="blind")
+    for team in (red, blue):
+        assert team.until("hidden")["phase"] == "Done"
+    results = [result for team in (red, blue) for result in team.results("hidden").values()]
+    # An organizer who looks at other settings meanwhile leaves nothing behind that a team can read.
+    looked = alcove(
+        blind.cluster, "rescore", blind.name, "--scheme", "autodl", "--phase", "blind", "--dry-run"
+    )
+    assert looked.returncode == 0, looked.stderr
+    assert red.namespace in looked.stdout
+    results += [result for team in (red, blue) for result in team.results("hidden").values()]
+    said = set[str]().union(*map(tokens, results))
+    assert len(said) >= 6
+    solution = blind.get("dataset", "digits")["spec"]["solutionSha256"]
+
+    found = readable(red, tmp_path)
+    assert f"/apis/alcove.dev/v1alpha1/namespaces/{red.namespace}/submissions" in found, "it does read"
+    assert f"/apis/alcove.dev/v1alpha1/namespaces/{blind.name}/leaderboards/blind" in found
+    assert where(found, {*said, solution}) == []
+    assert ranked(found) == []
+    others = [path for path in found if blue.namespace in path]
+    assert others == [], "nothing of another team's"
+    own = [path for path in found if f"/namespaces/{blind.name}/" in path and "leaderboards" not in path]
+    assert own == [], "nothing of the competition's but Leaderboards: no pod, no log"
+
+    reveal(blind, REVEALED)
+    wait_for("the rank", lambda: red.status("hidden").get("rank") is not None)
+    found = readable(red, tmp_path)
+    assert where(found, tokens(results[0]))
+    assert any("leaderboards" in place for place in where(found, tokens(results[0])))
+    assert "metrics" in [
+        place for place, text in found.items() if "alcove_rank{" in text and 'phase="blind"' in text
+    ]
+    assert ranked(found)
+    assert where(found, {solution}) == []
+
+
+def test_a_live_curve_grows_and_says_no_more_than_the_phase_allows(red: Team, hackathon: Hackathon) -> None:
+    red.submit("steady", models.STEADY, phase="live")
+    store, uid = hackathon.store("scorer"), red.uid("steady")
+    seen: list[Object] = []
+    written: list[LiveCurve] = []
+
+    def ended() -> bool:
+        run = red.run("steady")
+        if run.get("phase") == "Running" and run.get("curve") and run != (seen[-1] if seen else {}):
+            seen.append(run)
+        text = fetch(store, keys.MAIN_BUCKET, keys.live_curve(uid))
+        if text and (not written or LiveCurve.model_validate_json(text) != written[-1]):
+            written.append(LiveCurve.model_validate_json(text))
+        return red.status("steady").get("phase") in ("Done", "Failed")
+
+    wait_for("the end of the run", ended)
+    assert red.status("steady")["phase"] == "Done"
+    counts = [run["snapshots"] for run in seen]
+    assert len(counts) >= 3, f"it grew {counts}"
+    assert counts == sorted(counts)
+    curves: list[list[Any]] = [run["curve"] for run in seen]
+    assert all(later[: len(earlier)] == earlier for earlier, later in pairwise(curves))
+    assert max(map(len, curves)) <= 8
+    shown = [p["score"] for p in curves[-1]] + [run["alc"] for run in seen]
+    assert all(number == round(number, 2) for number in shown)
+    assert [run.snapshots for curve in written for run in curve.runs] == sorted(
+        run.snapshots for curve in written for run in curve.runs
+    )
+    assert all(p.score == round(p.score, 2) for curve in written for run in curve.runs for p in run.curve)
+    check_half(red, hackathon, curves[-1])
+
+
+def check_half(team: Team, hackathon: Hackathon, curve: list[Object]) -> None:
+    """The points are those of half the test set, which those of the whole are not."""
+    text = (hackathon.cluster.state / "datasets" / "digits.solution").read_bytes()
+    solution = parse_solution(text, "digits")
+    rows = preview_rows(hashlib.sha256(text).hexdigest(), len(solution), 0.5)
+    assert rows is not None
+    assert len(rows) == round(len(solution) / 2)
+    (manifest,) = team.manifests("steady")
+    prefix = keys.attempt_prefix(manifest.submission_uid, "digits", manifest.attempt, manifest.pod_uid)
+    metric, half, whole = BalancedAccuracy(), dict[float, float](), dict[float, float]()
+    store = hackathon.store("scorer")
+    for record in manifest.records:
+        data = store.get_object(keys.MAIN_BUCKET, keys.snapshot(prefix, record.seq)).read()
+        prediction = np.load(io.BytesIO(data))
+        half[record.t_ns / 1e9] = round(metric.score(solution[rows], prediction[rows]), 2)
+        whole[record.t_ns / 1e9] = round(metric.score(solution, prediction), 2)
+    points = {point["t"]: point["score"] for point in curve}
+    assert points == {t: half[t] for t in points}
+    assert points != {t: whole[t] for t in points}
