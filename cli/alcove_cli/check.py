@@ -137,8 +137,14 @@ def _progress(folder: Path) -> Iterator[Callable[[int], None]]:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         total = sum(file.stat().st_size for file in folder.rglob("sample*") if file.is_file())
         task = bar.add_task("reading", total=total)
-        yield lambda size: bar.update(task, advance=size)
+
+        def advance(size: int) -> None:
+            bar.update(task, advance=size)
+            if bar.finished:
+                bar.update(task, description="looking for leaks, fitting baselines")
+
+        yield advance

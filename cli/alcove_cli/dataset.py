@@ -74,8 +74,16 @@ def info(folder: Path, as_json: Json = False) -> None:
 
     opened = open_dataset(folder)
     manifest = describe(opened)
+    metadata = opened.train.metadata
     if as_json:
-        typer.echo(manifest.model_dump_json(indent=2))
+        more = {
+            "format": metadata.format.value,
+            "shape": metadata.shape,
+            "split": metadata.split,
+            "rate": metadata.rate,
+            "digest": manifest.digest(),
+        }
+        typer.echo(json.dumps(manifest.model_dump(mode="json") | more, indent=2, ensure_ascii=False))
         return
     size = sum(entry.bytes for entry in manifest.files)
     typer.echo(
@@ -84,8 +92,11 @@ def info(folder: Path, as_json: Json = False) -> None:
     typer.echo(
         f"{manifest.n_labels} labels: {', '.join(manifest.labels[:12])}{' …' if manifest.n_labels > 12 else ''}"
     )
-    if opened.train.metadata.split:
-        typer.echo(f"Split {opened.train.metadata.split}")
+    sizes = " × ".join("any" if size < 0 else str(size) for size in metadata.shape)
+    rate = f", {metadata.rate:g} steps a second" if metadata.rate else ""
+    typer.echo(f"time × rows × columns × channels: {sizes}, {metadata.format.value.lower()}{rate}")
+    if metadata.split:
+        typer.echo(f"Split {metadata.split}")
     typer.echo(f"{len(manifest.files)} files, {size / 1e6:.1f} MB, digest {manifest.digest()}")
 
 

@@ -105,11 +105,11 @@ def duplicate_findings(train: PartFacts, test: PartFacts) -> list[Finding]:
             found.append(
                 error("constant", f"{part.name}: all examples are the same.", "Check what was converted.")
             )
-        elif again > REPEATED * len(hashes):
+        elif again > max(2, REPEATED * len(hashes)):
             found.append(
                 warning(
                     "repeated",
-                    f"{part.name}: {count(again, 'example')} of {len(hashes):,} repeat an earlier one.",
+                    f"{part.name}: {again:,} examples of {len(hashes):,} repeat an earlier one.",
                     "Leave repetitions out, unless they are in the nature of the data.",
                 )
             )

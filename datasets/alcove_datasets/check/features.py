@@ -79,7 +79,8 @@ def _side(size: int, most: int) -> int:
 def _fold(vector: Floats, width: int) -> Floats:
     if len(vector) <= width:
         return vector
-    padded = np.pad(vector, (0, -len(vector) % width))
+    padded = np.zeros(-(-len(vector) // width) * width, np.float32)
+    padded[: len(vector)] = vector
     out: Floats = padded.reshape(-1, width).sum(axis=0, dtype=np.float32)
     return out
 

@@ -1,4 +1,4 @@
-"""``alcove dataset check`` as it is typed."""
+"""``alcove dataset check`` and ``info`` as they are typed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def alcove(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "alcove_cli.main", "dataset", "check", *map(str, arguments)]
+    return dataset("check", *arguments)
+
+
+def dataset(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "alcove_cli.main", "dataset", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
@@ -92,3 +96,12 @@ def test_wrong_use_is_one_line_and_status_2(digits: Path, arguments: tuple[str, 
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_what_a_dataset_holds(digits: Path) -> None:
+    done = dataset("info", digits)
+    assert done.returncode == 0
+    assert "time × rows × columns × channels: 1 × 8 × 8 × 1, compressed" in done.stdout
+    found = json.loads(dataset("info", digits, "--json").stdout)
+    assert (found["shape"], found["format"], found["n_labels"]) == ([1, 8, 8, 1], "COMPRESSED", 10)
+    assert found["digest"] in done.stdout
