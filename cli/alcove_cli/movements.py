@@ -22,7 +22,7 @@ def _board(board: ComparedBoard) -> str:
     rows = [header, *(_row(team, board.decimals) for team in board.teams)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-    title = f"{board.phase}: {moved} of {len(board.teams)} teams would have another rank."
+    title = f"{board.phase}: {moved} of {counted(len(board.teams), 'team')} would have another rank."
     return "\n".join([title, *lines, *board.problems])
 
 
@@ -63,6 +63,10 @@ def as_document(
         "scored_again": list(again),
         "phases": [board.model_dump(mode="json") for board in comparison.boards],
     }
+
+
+def counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def settings(spec: ScoringSpec) -> str:

@@ -162,7 +162,7 @@ def _answer(
         typer.echo(json.dumps(document, indent=2))
     elif found.boards or again or old != new:
         typer.echo(f"{movements.settings(old)} → {movements.settings(new)}")
-        typer.echo(f"{len(again)} submissions would be scored again.\n")
+        typer.echo(f"{movements.counted(len(again), 'submission')} would be scored again.\n")
         typer.echo(movements.as_text(found) if found.boards else "No submission counts yet: no rank moves.")
 
 
@@ -207,7 +207,7 @@ async def _start_again(api: Api, ref: tuple[str, str], planned: Plan) -> None:
 
 def _to_remember(scoring: Object) -> str:
     return (
-        "Put the same into the values of the Helm release: `helm upgrade` leaves it as it is until one of these\n"
-        "fields changes there; then, and where the release is installed anew, it writes what the values say.\n"
+        "Put the same into the values of the Helm release, which does not see this change. `helm upgrade` leaves it as\n"
+        "it is until the values' own scoring changes, and then writes the fields that differ and no others.\n"
         f"  competition: {{spec: {{scoring: {json.dumps(scoring)}}}}}"
     )

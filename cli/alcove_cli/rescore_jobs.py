@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from alcove_cli.errors import FailedError
+from alcove_cli.movements import counted
 from alcove_crds.base import API_VERSION, GROUP
 from alcove_crds.comparison import CompareRequest, Comparison
 from alcove_crds.documents import ScoreRequest
@@ -45,7 +46,7 @@ class PreviewJobs:
         wanted = {f"rescore-{self.run}-{number}": request for number, request in enumerate(requests, 1)}
         waiting, done = list(wanted), 0
         if wanted:
-            self.say(f"Scoring {len(wanted)} submissions from what the store holds…")
+            self.say(f"Scoring {counted(len(wanted), 'submission')} from what the store holds…")
         while done < len(wanted):
             jobs = await self._jobs()
             failed = next((job for job in jobs if job.finished == "Failed"), None)
@@ -126,5 +127,5 @@ class PreviewJobs:
             for status in pod.get("status", {}).get("containerStatuses") or ():
                 said = (status.get("state", {}).get("terminated") or {}).get("message")
                 if said:
-                    return str(said).strip()
+                    return f"{str(said).strip().rstrip('.')}."
         return f"{job.message or job.reason} (Job {job.name})."
