@@ -82,6 +82,7 @@ def docs(hackathon: Hackathon, tmp_path: Path) -> Iterator[Docs]:
     hackathon.kubectl("delete", "datasets", *NAMES, AUTODL, *found)
 
 
+@pytest.mark.timeout(600)
 def test_every_kind_of_source_becomes_a_dataset_that_is_learnt(
     docs: Docs, hackathon: Hackathon, red: Team
 ) -> None:
@@ -113,9 +114,15 @@ def test_every_kind_of_source_becomes_a_dataset_that_is_learnt(
     assert domains == ["tabular", "image", "speech", "video", "text", "series", "tabular"]
 
     roomy = {"gpus": 0, "cpu": "400m", "memory": "1Gi", "disk": "1Gi", "processes": 256}
-    with another_phase(hackathon, "kinds", list(names), budget={"seconds": 25}, resources=roomy):
-        red.submit("learns", (REPOSITORY / "examples/submissions/sklearn/model.py").read_text(), "kinds")
-        ended = red.until("learns", seconds=240)
+    example = (REPOSITORY / "examples" / "submissions" / "sklearn" / "model.py").read_text()
+    # Its first, small forest is enough here, however slow the machine is.
+    first, last = "self.done_training = self.trees > 320", "self.done_training = True"
+    assert first in example
+    with another_phase(hackathon, "kinds", list(names), budget={"seconds": 90}, resources=roomy):
+        red.submit("learns", example.replace(first, last), "kinds")
+        ended = red.until("learns", seconds=270)
     assert ended["phase"] == "Done", ended
     # Better than chance, which is where every curve starts.
-    assert {run["dataset"]: run["alc"] > 0.5 for run in ended["runs"]} == dict.fromkeys(names, True), ended
+    assert {run["dataset"]: run.get("alc", 0) > 0.5 for run in ended["runs"]} == dict.fromkeys(names, True), (
+        ended
+    )
