@@ -103,10 +103,6 @@ def check_job(
     ``claim``: where the input lies on a volume, as runs will see it.
     """
     job = _job("check", name, labels, {"ALCOVE_REQUEST": request.model_dump_json()}, settings)
-    if claim is not None:
-        pod = job["spec"]["template"]["spec"]
-        pod["volumes"].append(claim_volume(claim))
-        pod["containers"][0]["volumeMounts"].append(claim_mount(claim))
     job["spec"] |= {
         "backoffLimit": 2,
         "activeDeadlineSeconds": 3600,
@@ -120,6 +116,12 @@ def check_job(
             ]
         },
     }
+    if claim is not None:
+        # As much as a claim is worth making for takes a while to read.
+        job["spec"]["activeDeadlineSeconds"] = 86400
+        pod = job["spec"]["template"]["spec"]
+        pod["volumes"].append(claim_volume(claim))
+        pod["containers"][0]["volumeMounts"].append(claim_mount(claim))
     return job
 
 

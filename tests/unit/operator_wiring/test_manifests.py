@@ -224,8 +224,11 @@ def test_a_datasets_volume_is_mounted_read_only_and_nothing_is_staged(path: str)
     assert int(next(limits)) < int(next(limits))
     assert "/alcove/data" not in mounts(containers(ALL["check"])["check"])
     check = CheckRequest(dataset="x", data_sha256="a" * 64, solution_sha256="b" * 64, on_volume=True)
-    seen = containers(check_job("c-x", LABELS, check, SETTINGS, claim))["check"]["volumeMounts"]
+    job_of_check = check_job("c-x", LABELS, check, SETTINGS, claim)
+    seen = containers(job_of_check)["check"]["volumeMounts"]
     assert [m for m in seen if m["mountPath"] == "/alcove/data"] == data
+    # A terabyte is read from a disk in a few hours.
+    assert job_of_check["spec"]["activeDeadlineSeconds"] >= 10 * 3600
 
 
 def test_the_participants_container_holds_no_credential_and_no_address() -> None:
