@@ -207,7 +207,7 @@ async def _start_again(api: Api, ref: tuple[str, str], planned: Plan) -> None:
 
 def _to_remember(scoring: Object) -> str:
     return (
-        "Put the same into the values of the Helm release, which does not see this change. `helm upgrade` leaves it as\n"
-        "it is until the values' own scoring changes, and then writes the fields that differ and no others.\n"
+        "Put the same into the values of the Helm release, which does not see this change. `helm upgrade` leaves it\n"
+        "as it is until the values' own scoring changes, and then writes the fields that differ and no others.\n"
         f"  competition: {{spec: {{scoring: {json.dumps(scoring)}}}}}"
     )
