@@ -257,11 +257,11 @@ class World:
             },
         )
 
-    def finish(self, job: Object, ok: bool = True) -> None:
+    def finish(self, job: Object, ok: bool = True, reason: str = "Test") -> None:
         at = now()
         kind, before = ("Complete", "SuccessCriteriaMet") if ok else ("Failed", "FailureTarget")
         conditions = [
-            {"type": t, "status": "True", "reason": "Test", "lastTransitionTime": at} for t in (before, kind)
+            {"type": t, "status": "True", "reason": reason, "lastTransitionTime": at} for t in (before, kind)
         ]
         status: Object = {"startTime": at, "conditions": conditions}
         if ok:

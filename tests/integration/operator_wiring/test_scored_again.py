@@ -1,0 +1,105 @@
+"""New settings, on a real API server and a real store: what has ended is scored again, and no board mixes scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from alcove_operator.api import COMPETITIONS, JOBS
+from tests.integration.operator_wiring.test_flow import FINISHED, environment, publish, score
+from tests.integration.operator_wiring.world import BLUE, GREEN, World, wait_for
+
+pytestmark = pytest.mark.integration
+
+
+def scored(world: World, name: str, team: str) -> dict[str, Any]:
+    """A submission whose run has ended and is scored; its status."""
+    uid = world.submission(name, "again", team)["metadata"]["uid"]
+    pod = world.pod_of(world.job(f"r-{uid[:8]}"))
+    world.running(pod)
+    world.ended(pod, 0, FINISHED)
+    score(world, world.job(f"s-{uid[:8]}"), 0.7)
+    return wait_for(f"{name} is scored", lambda: done(world, name, team)) | {"uid": uid}
+
+
+def done(world: World, name: str, team: str) -> dict[str, Any] | None:
+    status = world.submission_status(name, team)
+    return status if status.get("phase") == "Done" else None
+
+
+def board_jobs(world: World) -> list[str]:
+    return sorted(
+        j["metadata"]["name"] for j in world.list(JOBS) if j["metadata"]["name"].startswith("a-again-")
+    )
+
+
+def told(world: World, name: str, team: str) -> str:
+    conditions = world.submission_status(name, team).get("conditions", [])
+    return next((str(c["message"]) for c in conditions if c["type"] == "Scored"), "")
+
+
+def test_a_board_is_made_of_new_scores_alone_and_one_that_failed_is_left_out_until_it_has_one(
+    world: World,
+) -> None:
+    for team in (BLUE, GREEN):
+        world.join(team, "again")
+    world.open_competition("again")
+    old = {team: scored(world, "first", team) for team in (BLUE, GREEN)}
+    wait_for("a rank", lambda: ranked(world))
+    before = board_jobs(world)
+
+    body = {"spec": {"scoring": {"scheme": "autodl"}}}
+    world.ask("PATCH", COMPETITIONS.path("hack", "again"), body, "application/merge-patch+json")
+    jobs = {team: world.job(f"s-{old[team]['uid'][:8]}") for team in (BLUE, GREEN)}
+    score(world, jobs[BLUE], 0.4)
+    new = wait_for("another score", lambda: changed(world, BLUE, old[BLUE]))
+    assert new["runs"][0]["alc"] == 0.4
+    assert done(world, "first", GREEN), "what has ended stays so"
+    assert world.submission_status("first", GREEN)["runs"][0]["alc"] == 0.7, "shown until there is another"
+    assert board_jobs(world) == before, "one has an old score, the other a new one"
+
+    # Inputs at fault: not tried again, and said.
+    failed = jobs[GREEN]["metadata"]["name"]
+    world.finish(jobs[GREEN], ok=False, reason="PodFailurePolicy")
+    wait_for("it is said", lambda: failed in told(world, "first", GREEN))
+    assert told(world, "first", GREEN).startswith("Shown is the earlier score.")
+    asked = publish(world, next_board(world, before))
+    assert {e.team: e.scoring_digest for e in asked.entries}[GREEN] != old[GREEN]["scoringDigest"]
+
+    # The organizer repairs it and deletes the Job.
+    before = board_jobs(world)
+    world.delete(JOBS, failed)
+    job = wait_for("another try", lambda: another(world, failed, jobs[GREEN]["metadata"]["uid"]))
+    assert environment(job, "score")["ALCOVE_REQUEST"] == environment(jobs[GREEN], "score")["ALCOVE_REQUEST"]
+    score(world, job, 0.3)
+    wait_for("its score", lambda: changed(world, GREEN, old[GREEN]))
+    assert told(world, "first", GREEN) == "Scored."
+    asked = publish(world, next_board(world, before))
+    assert {e.team for e in asked.entries} == {BLUE, GREEN}
+
+
+def ranked(world: World) -> bool:
+    """Plays the aggregate job for each board that is asked for, until the later of the two is on one."""
+    for job in world.list(JOBS):
+        if job["metadata"]["name"] in board_jobs(world) and not job.get("status", {}).get("conditions"):
+            publish(world, job)
+    return world.submission_status("first", GREEN).get("rank") is not None
+
+
+def next_board(world: World, before: list[str]) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        new = [j for j in world.list(JOBS) if j["metadata"]["name"] in set(board_jobs(world)) - set(before)]
+        return new[0] if new else None
+
+    return wait_for("the next board", look)
+
+
+def changed(world: World, team: str, old: dict[str, Any]) -> dict[str, Any] | None:
+    status = world.submission_status("first", team)
+    return status if status["scoringDigest"] != old["scoringDigest"] else None
+
+
+def another(world: World, name: str, uid: str) -> dict[str, Any] | None:
+    found = world.find(JOBS, name)
+    return found if found and found["metadata"]["uid"] != uid else None
