@@ -36,7 +36,7 @@ class Part:
       order of the files, always.
     - ``seed``: the same seed gives the same order each time (of this method; TensorFlow draws other numbers). Without
       one, each iteration has another order.
-    - ``workers``: threads that decode ahead; the order stays the same. They speed up images, whose decoders work
+    - ``workers``: threads that decode ahead; the order stays the same. Meant for images, whose decoders work
       beside each other; other numbers are read at the speed of their check sums by the calling thread alone.
 
     Whatever is damaged ends with a :class:`FormatError` that names file, record and byte.
