@@ -169,8 +169,8 @@ def _first_fault(text: bytes, n_labels: int, line: int) -> str:
         words = row.split()
         for word in words:
             if word.translate(None, _NUMBERS) or not _is_number(word):
-                shown = word[:30].decode("ascii", "backslashreplace")
-                return f"line {number}: '{shown}' is not a finite number; expected {n_labels} of them, spaces between"
+                shown = repr(word[:30])[1:]  # as Python writes bytes: in quotes, and never two lines
+                return f"line {number}: {shown} is not a finite number; expected {n_labels} of them, spaces between"
         if words and len(words) != n_labels:
             return f"line {number} has {len(words)} numbers: expected {n_labels}, one a label"
     return f"from line {line} on: expected {n_labels} numbers a line, separated by spaces"

@@ -81,6 +81,7 @@ def test_any_list_of_times(times: bytes, ending: bytes, bom: bool) -> None:
 
 @settings(max_examples=40)
 @given(damaged, damaged, st.sampled_from(["hackathon", "autodl"]))
+@example(b"\x1c", b"", "hackathon")
 def test_any_solution_and_any_prediction(solution: bytes, prediction: bytes, scheme: str) -> None:
     times = b"file,seconds\na.predict,1\nb.npy,2\n"
     with TemporaryDirectory() as folder:
