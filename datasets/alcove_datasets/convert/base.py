@@ -14,7 +14,7 @@ Memory is bounded by a few batches: arrays with a few bytes an item are fine, co
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -45,7 +45,7 @@ def silent(step: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a user can ask of the converters; each reads what concerns it."""
+    """What a user can ask of the converters. What has no meaning for a kind or a source is refused."""
 
     labels: str | None = None
     """Names of the label columns, with commas between; or, where items are files, a CSV of files and labels."""
@@ -84,6 +84,32 @@ class Options:
     """Of a clip: the rest is cut off."""
     frames: Frames = "jpeg"
     """How frames of clips are stored. PNG is exact, and several times as large."""
+
+
+_OF_KINDS: Mapping[str, tuple[Kind, ...]] = {
+    "categories": ("tabular",),
+    "scale": ("tabular", "series"),
+    "text_column": ("text",),
+    "vocabulary": ("text",),
+    "size": ("image", "video"),
+    "channels": ("image", "audio", "video"),
+    "rate": ("audio",),
+    "max_seconds": ("audio",),
+    "fps": ("video",),
+    "max_frames": ("video",),
+    "frames": ("video",),
+}
+"""Options that have a meaning for some kinds alone."""
+OF_TABLES = ("group_column", "source_column", "drop", "delimiter")
+OF_CELLS = ("label_separator", "multi_label", "confidence")
+"""Options that say how labels stand in a cell."""
+
+
+def refuse(options: Options, names: Iterable[str], why: str) -> None:
+    """For options that would have no effect. Raises SourceError where one of them is not at its default."""
+    asked = (name for name in names if getattr(options, name) != getattr(Options, name))
+    for name in asked:
+        raise SourceError(f"--{name.replace('_', '-')}", why, remedy="Leave it out.")
 
 
 @dataclass(frozen=True)
@@ -152,9 +178,11 @@ def open_source(kind: Kind, source: Path, options: Options, progress: Progress =
     """The converter of a kind, from its module ``alcove_datasets.convert.<kind>``.
 
     Raises:
-        SourceError: the source is missing, or is nothing that this kind reads.
+        SourceError: the source is missing, or is nothing that this kind reads; an option has no meaning for it.
         DatasetsError: a library for it is not installed.
     """
+    others = (option for option, kinds in _OF_KINDS.items() if kind not in kinds)
+    refuse(options, others, f"has no meaning for --kind {kind}")
     if not source.exists():
         raise SourceError(str(source), "there is no such file or folder", remedy="Check the path.")
     try:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from alcove_datasets.convert.base import Items, Options
+from alcove_datasets.convert.base import OF_CELLS, OF_TABLES, Items, Options, refuse
 from alcove_datasets.convert.rows import (
     LABEL_NAMES,
     Roles,
@@ -68,6 +68,7 @@ def list_files(source: Path, options: Options, suffixes: Sequence[str], *, folde
         )
     notes = (f"Files of other kinds, left out: {others}.",) if others else ()
     if options.labels is None:
+        refuse(options, (*OF_TABLES, *OF_CELLS), f"has no meaning for {source}, where folders are the labels")
         return Files(replace(_by_folders(source, names, options), notes=notes), source, names)
     path = Path(options.labels)
     if not is_table(path) or not path.is_file():
@@ -147,6 +148,7 @@ def _default_levels(source: Path, tops: set[str]) -> str:
 
 
 def _from_table(root: Path, table: Table, options: Options) -> Files:
+    refuse(options, ("folders",), f"has no meaning where the labels stand in {table.path}")
     column = find_column(table, FILE_NAMES)
     if column is None:
         raise SourceError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -75,14 +74,6 @@ def _asked(options: Options) -> tuple[str, ...]:
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:12]) + (" …" if len(names) > 12 else "")
-
-
-def refuse_labels(source: Path, options: Options) -> None:
-    """For sources that have their labels in themselves. Raises SourceError where others are asked for."""
-    if options.labels is not None:
-        raise SourceError(
-            f"--labels {options.labels}", f"{source} has its labels in each line", remedy="Leave it out."
-        )
 
 
 class KeyBuilder:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alcove_datasets.convert.arrays import ArrayFile, open_arrays
-from alcove_datasets.convert.base import Converter, Indices, Items, Options, Progress
+from alcove_datasets.convert.base import OF_TABLES, Converter, Indices, Items, Options, Progress, refuse
 from alcove_datasets.convert.files import Files, list_files
 from alcove_datasets.convert.fitting import Moments
 from alcove_datasets.convert.rows import Roles, RowScanner, find_roles, scan_rows
@@ -135,6 +135,7 @@ class _Stacked:
     sequential = True
 
     def __init__(self, path: Path, options: Options, progress: Progress) -> None:
+        refuse(options, ("folders",), f"has no meaning for {path}, which is one file")
         self._path, self._options, self._progress = path, options, progress
         self._arrays = {name.lower(): array for name, array in open_arrays(path).items()}
         self._series = self._find(("x", "data", "series"), "no array is named X")
@@ -157,6 +158,7 @@ class _Stacked:
             if not labels.is_file():
                 raise SourceError(f"--labels {labels}", "there is no such file", remedy="Check the path.")
             return self._by_table(labels)
+        refuse(self._options, OF_TABLES, "has no meaning where labels are no table")
         columns: dict[str, list[object]] = {}
         label = self._labels(labels)
         if len(label.shape) == 2:

@@ -58,6 +58,13 @@ def split(items: Items, request: SplitRequest, sizes: Callable[[], npt.NDArray[n
             "holds nothing out",
             remedy="Choose --split shift, or leave --shift-by and --hold-out.",
         )
+    named = how == "given" or (request.hold_out and request.by in ("group", "source"))
+    if named and request.test_fraction != SplitRequest.test_fraction:
+        raise SourceError(
+            "--test-fraction",
+            f"has no effect: {'the source has a split' if how == 'given' else '--hold-out says what is in test'}",
+            remedy="Leave it out, or have a split drawn (--split stratified).",
+        )
     target = round(request.test_fraction * len(items))
     if how != "given" and not 0 < target < len(items):
         raise SourceError(
@@ -75,7 +82,7 @@ def split(items: Items, request: SplitRequest, sizes: Callable[[], npt.NDArray[n
     elif how == "random":
         mask, text = _random(len(items), target, rng), "random"
     elif how == "group":
-        mask = _whole(_keys(items.group, "group"), target, rng)
+        mask = _whole(_keys(items.group, "group", "--split group"), target, rng)
         text = "group: no group is in both train and test"
     else:
         mask, text = _shift(items, request, target, rng, sizes)
@@ -168,16 +175,17 @@ def _labels_of(labels: Labels, items: npt.NDArray[np.int64]) -> npt.NDArray[np.i
     return flat
 
 
-def _keys(keys: Keys | None, what: str) -> Keys:
+def _keys(keys: Keys | None, what: str, option: str) -> Keys:
+    """``option``: what asked for them, as it was typed."""
     if keys is None:
         raise SourceError(
-            f"--split by {what}",
+            option,
             f"no {what} is known",
             remedy=f"Name the column with --{what}-column, or the level of folders with --folders.",
         )
     if len(keys.names) < 2:
         raise SourceError(
-            f"--split by {what}",
+            option,
             f"all examples have the {what} {keys.names[0]!r}",
             remedy="There must be two or more, since each goes to one side as a whole.",
         )
@@ -218,7 +226,7 @@ def _shift(
         return mask, "shift by size: test has the largest examples, train the others"
     if by == "class":
         return _shift_by_class(items, names, target, rng)
-    keys = _keys(items.group if by == "group" else items.source, by)
+    keys = _keys(items.group if by == "group" else items.source, by, f"--shift-by {by}")
     codes = _codes(names, keys.names, by)
     mask = np.isin(keys.codes, codes) if codes else _whole(keys, target, rng)
     held = _some([keys.names[code] for code in np.unique(keys.codes[mask])])

@@ -14,8 +14,8 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from alcove_datasets.convert.base import Converter, Indices, Items, Options, Progress
-from alcove_datasets.convert.rows import Roles, RowScanner, refuse_labels
+from alcove_datasets.convert.base import OF_TABLES, Converter, Indices, Items, Options, Progress, refuse
+from alcove_datasets.convert.rows import Roles, RowScanner
 from alcove_datasets.errors import SourceError
 from alcove_datasets.metadata import Format, Metadata
 from alcove_datasets.writer import Features, SparseStep
@@ -32,7 +32,8 @@ class SvmlightConverter(Converter):
     """Where each line begins is remembered, so lines can be read in any order."""
 
     def __init__(self, source: Path, options: Options, progress: Progress) -> None:
-        refuse_labels(source, options)
+        unread = (*OF_TABLES, "labels", "folders", "label_separator", "confidence", "categories", "scale")
+        refuse(options, unread, f"has no meaning for {source}, which is in the svmlight format")
         self._path, self._progress = source, progress
         self._options = replace(options, label_separator=",")
         self._starts = np.zeros(0, np.int64)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from alcove_datasets.convert.base import Converter, Indices, Items, Options, Progress
+from alcove_datasets.convert.base import Converter, Indices, Items, Options, Progress, refuse
 from alcove_datasets.convert.fitting import ColumnFit
 from alcove_datasets.convert.rows import Roles, find_roles, scan_rows
 from alcove_datasets.convert.svmlight import SvmlightConverter, is_svmlight
@@ -26,6 +26,7 @@ def open_source(source: Path, options: Options, progress: Progress) -> Converter
     """A converter of a CSV, a Parquet file, or a file in the svmlight format."""
     if is_svmlight(source):
         return SvmlightConverter(source, options, progress)
+    refuse(options, ("folders",), "has no meaning for --kind tabular")
     table = open_table(source, options.delimiter)
     return TableConverter(table, find_roles(table, options), options, progress)
 

@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from alcove_datasets.convert.base import Converter, Indices, Items, Options, Progress
+from alcove_datasets.convert.base import OF_TABLES, Converter, Indices, Items, Options, Progress, refuse
 from alcove_datasets.convert.files import FILE_NAMES, Files, list_files
 from alcove_datasets.convert.rows import (
     Roles,
@@ -25,7 +25,6 @@ from alcove_datasets.convert.rows import (
     as_text,
     find_column,
     find_roles,
-    refuse_labels,
     scan_rows,
 )
 from alcove_datasets.convert.tables import Table, decoded, is_table, open_table
@@ -85,9 +84,11 @@ def _open(source: Path, options: Options, progress: Progress) -> Texts:
                 raise SourceError(
                     str(source), f"there is no column {column!r}", remedy="Correct --text-column."
                 )
+            refuse(options, ("folders",), f"has no meaning for {source}, where texts stand in a column")
             return _Column(table, column, find_roles(table, options), options, progress)
     elif source.is_file():
         return _Lines(source, options, progress)
+    refuse(options, ("text_column",), f"has no meaning for {source}, where each text is a file")
     return _Files(list_files(source, options, SUFFIXES))
 
 
@@ -129,7 +130,11 @@ class _Lines:
     sequential = False
 
     def __init__(self, path: Path, options: Options, progress: Progress) -> None:
-        refuse_labels(path, options)
+        refuse(
+            options,
+            (*OF_TABLES, "labels", "folders", "text_column"),
+            f"has no meaning for {path}, whose lines are label<TAB>text",
+        )
         self._path, self._options, self._progress = path, options, progress
         self._starts = array("q")
         self._lines = array("q")

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from alcove_datasets.convert import pictures
-from alcove_datasets.convert.base import Converter, Indices, Items, Options, Progress
+from alcove_datasets.convert.base import Converter, Indices, Items, Options, Progress, refuse
 from alcove_datasets.convert.files import Files, list_files
 from alcove_datasets.convert.image import check_channels, same
 from alcove_datasets.convert.tables import is_table
@@ -42,6 +42,8 @@ def open_source(source: Path, options: Options, progress: Progress) -> Converter
             "--channels 4", "is nothing that clips have", remedy="Choose 1 (grey) or 3 (colour)."
         )
     of_frames = source.is_dir() and not _holds_clips(source)
+    if of_frames:
+        refuse(options, ("frames",), f"has no meaning for {source}, which has folders of frames")
     suffixes = FRAME_SUFFIXES if of_frames else SUFFIXES
     return _Clips(list_files(source, options, suffixes, folders=of_frames), source, options, progress)
 

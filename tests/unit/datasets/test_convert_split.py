@@ -140,16 +140,28 @@ def test_the_split_of_the_source_is_taken_where_it_has_one() -> None:
     [
         ({"test_fraction": 0.01}, "leaves test empty: there are 10 examples"),
         ({"test_fraction": 1.0}, "leaves train empty"),
-        ({"how": "group"}, "no group is known"),
         ({"how": "shift"}, "does not say what shifts"),
-        ({"how": "shift", "by": "source"}, "no source is known.* --source-column"),
+        ({"how": "shift", "by": "source"}, "--shift-by source: no source is known.* --source-column"),
         ({"how": "shift", "by": "size", "hold_out": ("a",)}, "sizes have no names"),
         ({"how": "shift", "by": "class", "hold_out": ("q",)}, "no such class"),
         ({"by": "class", "hold_out": ("q",)}, "no such class"),
         ({"how": "random", "by": "class"}, "--split random: holds nothing out"),
+        ({"how": "group"}, "--split group: no group is known"),
         ({"hold_out": ("a",)}, "--split stratified: holds nothing out"),
     ],
 )
 def test_what_cannot_be_split(asked: dict[str, Any], problem: str) -> None:
     with pytest.raises(SourceError, match=problem):
         parted(items([{"ab"[i % 2]} for i in range(10)]), **asked)
+
+
+def test_a_fraction_that_nothing_would_follow_is_refused() -> None:
+    labels: list[set[str]] = [{"a"}, {"b"}] * 3
+    sources = ["x", "x", "y", "y", "y", "y"]
+    halved = items(labels, is_test=np.arange(6) > 3)
+    with pytest.raises(SourceError, match="--test-fraction: has no effect: the source has a split"):
+        parted(halved, test_fraction=0.5)
+    of_sources = items(labels, source=keys(sources))
+    with pytest.raises(SourceError, match="--test-fraction: has no effect: --hold-out says"):
+        parted(of_sources, by="source", hold_out=("y",), test_fraction=0.5)
+    assert parted(halved, how="stratified", test_fraction=0.5).is_test.sum() == 3

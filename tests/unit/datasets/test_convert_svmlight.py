@@ -96,5 +96,5 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, problem: str) -> None:
 
 def test_labels_are_in_the_lines(tmp_path: Path) -> None:
     (tmp_path / "s.svm").write_text("1 1:1\n0 1:2\n")
-    with pytest.raises(SourceError, match="has its labels in each line"):
+    with pytest.raises(SourceError, match="--labels: has no meaning for"):
         converted(tmp_path / "s.svm", labels="y")
