@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -18,6 +19,9 @@ def main(arguments: list[str]) -> int:
     try:
         if len(arguments) != 1 or arguments[0] not in JOBS:
             raise InputError(f"usage: python -m alcove_scorer {'|'.join(JOBS)}")
+        if arguments[0] == "score":
+            # It multiplies no matrices: the threads that BLAS starts, one a core, would only cost time and memory.
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         # Only the job's own libraries are loaded: a scorer is started for every submission.
         run: Callable[[], int] = import_module(f"alcove_scorer.job_{arguments[0]}").run
         return run()
@@ -34,4 +38,8 @@ def status(error: ScorerError | DatasetsError) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    ended = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # All is written; to take apart what was loaded would cost a tenth of a second.
+    os._exit(ended)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import import_module
 from threading import Thread
@@ -134,7 +134,7 @@ def _publish(request: ScoreRequest, runs: Runs, settings: Rules, result: ScoreRe
         section = ReportRun(run, _verdict(runs, alias), final_points(run, settings, request.feedback), others)
         svg = run_picture(section, settings, request.feedback.decimals)
         put_bytes(runs.store, runs.bucket, keys.score_svg(runs.uid, alias), svg)
-        sections.append(section)
+        sections.append(replace(section, picture=svg))
     page = report_html(request, settings, sections).encode()
     put_bytes(runs.store, runs.bucket, keys.report(runs.uid), page)
     # The result comes last: what waits for it finds everything.

@@ -26,6 +26,8 @@ class ReportRun:
     verdict: Verdict | None
     points: Sequence[Point]
     others: Sequence[Sequence[Point]] = ()
+    picture: bytes | None = None
+    """What :func:`run_picture` drew, where it was drawn before."""
 
 
 def run_picture(run: ReportRun, rules: Rules, decimals: int) -> bytes:
@@ -98,7 +100,7 @@ def _section(i: int, run: ReportRun, rules: Rules, decimals: int) -> dict[str, o
         "cause": result.cause,
         "message": result.message or (run.verdict.message if run.verdict else ""),
         "attempt": result.attempt,
-        "picture": inline(run_picture(run, rules, decimals), f"r{i}", title, said),
+        "picture": inline(run.picture or run_picture(run, rules, decimals), f"r{i}", title, said),
         "others": len(run.others),
         "points": [(f"{p.seconds:.2f}", number(p.score, decimals)) for p in points],
         "held_back": len(result.points) - len(points),
