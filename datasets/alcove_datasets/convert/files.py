@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -12,6 +12,7 @@ from alcove_datasets.convert.rows import (
     LABEL_NAMES,
     Roles,
     RowScanner,
+    as_text,
     columns_of,
     find_column,
     find_roles,
@@ -94,19 +95,42 @@ def _walk(source: Path, suffixes: Sequence[str], folders: bool) -> tuple[tuple[s
     """Names of items below ``source``, in order, and how many other files there are. Hidden ones do not count."""
     names: set[str] = set()
     others = 0
-    for folder, inner, files in os.walk(source, followlinks=True):
-        inner[:] = [name for name in inner if not name.startswith(".")]
+    for folder, files in walk(source):
         for name in files:
-            if name.startswith("."):
-                continue
-            if not name.lower().endswith(tuple(suffixes)):
+            if not name.lower().endswith(tuple(suffixes)) or not is_regular(folder / name):
                 others += 1
                 continue
-            path = (Path(folder) if folders else Path(folder, name)).relative_to(source).as_posix()
+            path = (folder if folders else folder / name).relative_to(source).as_posix()
             if not path.isprintable():
                 raise SourceError(repr(path), "has a name that is no text", remedy="Rename it.")
             names.add(path)
     return tuple(sorted(names, key=_order)), others
+
+
+def walk(source: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yields each folder below ``source`` and the names of what is in it that is no folder; nothing that is hidden.
+
+    Raises:
+        SourceError: a link leads back to where it was found, which would never end.
+    """
+    for at, inner, files in os.walk(source, followlinks=True):
+        folder = Path(at)
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        for link in (folder / name for name in inner if (folder / name).is_symlink()):
+            if link.resolve() in {above.resolve() for above in (folder, *folder.absolute().parents)}:
+                raise SourceError(str(link), "leads back to a folder above it", remedy="Remove the link.")
+        yield folder, [name for name in files if not name.startswith(".")]
+
+
+def is_regular(path: Path) -> bool:
+    """Whether it is a file, and no pipe or device, which could keep a reader waiting.
+
+    Raises:
+        SourceError: it is a link to nothing.
+    """
+    if path.is_symlink() and not path.exists():
+        raise SourceError(str(path), "is a link to nothing", remedy="Remove it, or put the file there.")
+    return path.is_file()
 
 
 def _by_folders(source: Path, names: Sequence[str], options: Options) -> Items:
@@ -165,7 +189,7 @@ def _from_table(root: Path, table: Table, options: Options) -> Files:
         for i, row in enumerate(zip(*columns.values(), strict=True)):
             cells = dict(zip(columns, row, strict=True))
             where = table.where(first + i)
-            name = PurePosixPath(str(cells[column])).as_posix()
+            name = _named(as_text(cells[column]), root, where)
             if name in names:
                 raise SourceError(where, f"the file {name!r} is there twice", remedy="Remove one row.")
             if not (root / name).exists():
@@ -175,6 +199,14 @@ def _from_table(root: Path, table: Table, options: Options) -> Files:
             names[name] = None
             scanner.add(cells, where)
     return Files(scanner.items(lambda item: str(root / tuple(names)[item])), root, tuple(names))
+
+
+def _named(cell: str, root: Path, where: str) -> str:
+    """The name in a cell; with slashes, also where it was written on Windows."""
+    if not cell:
+        raise SourceError(where, "names no file", remedy="Fill the cell, or remove the row.")
+    name = cell if "\\" not in cell or (root / cell).exists() else cell.replace("\\", "/")
+    return PurePosixPath(name).as_posix()
 
 
 def _label_columns(table: Table, file_column: str, options: Options) -> list[str]:

@@ -6,6 +6,7 @@ the files' headers, before any pixel is decoded. Nothing is learnt from content.
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -17,17 +18,24 @@ import numpy.typing as npt
 
 from alcove_datasets.convert.base import Converter, Indices, Items, Options, Progress
 from alcove_datasets.convert.files import Files, list_files
-from alcove_datasets.convert.pictures import SUFFIXES, encode_picture, read_header
+from alcove_datasets.convert.pictures import MOST_PIXELS, SUFFIXES, encode_picture, read_header
 from alcove_datasets.errors import SourceError
 from alcove_datasets.metadata import VARIES, Format, Metadata
 
 
 def open_source(source: Path, options: Options, progress: Progress) -> Converter:
-    check_channels(options)
+    check_form(options)
     return _Pictures(list_files(source, options, SUFFIXES), options, progress)
 
 
-def check_channels(options: Options) -> None:
+def check_form(options: Options) -> None:
+    """Raises SourceError where channels or size are such that no picture can have."""
+    if options.size and math.prod(options.size) > MOST_PIXELS:
+        raise SourceError(
+            f"--size {options.size[0]}x{options.size[1]}",
+            f"is more than {MOST_PIXELS:,} pixels",
+            remedy="Choose a smaller one.",
+        )
     if options.channels not in (None, 1, 3, 4):
         raise SourceError(
             f"--channels {options.channels}",

@@ -7,7 +7,6 @@ it is stored. What a JPEG loses depends on the version of libjpeg inside Pillow;
 from __future__ import annotations
 
 import io
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +20,8 @@ from PIL import Image
 
 from alcove_datasets.convert import pictures
 from alcove_datasets.convert.base import Converter, Indices, Items, Options, Progress, refuse
-from alcove_datasets.convert.files import Files, list_files
-from alcove_datasets.convert.image import check_channels, same
+from alcove_datasets.convert.files import Files, is_regular, list_files, walk
+from alcove_datasets.convert.image import check_form, same
 from alcove_datasets.convert.tables import is_table
 from alcove_datasets.errors import SourceError
 from alcove_datasets.metadata import VARIES, Format, Metadata
@@ -36,7 +35,7 @@ _ROWS, _COLS, _GREY, _FRAMES = range(4)
 
 
 def open_source(source: Path, options: Options, progress: Progress) -> Converter:
-    check_channels(options)
+    check_form(options)
     if options.channels == 4:
         raise SourceError(
             "--channels 4", "is nothing that clips have", remedy="Choose 1 (grey) or 3 (colour)."
@@ -49,9 +48,7 @@ def open_source(source: Path, options: Options, progress: Progress) -> Converter
 
 
 def _holds_clips(source: Path) -> bool:
-    return any(
-        name.lower().endswith(SUFFIXES) for _, _, names in os.walk(source, followlinks=True) for name in names
-    )
+    return any(name.lower().endswith(SUFFIXES) for _, names in walk(source) for name in names)
 
 
 class _Clips(Converter):
@@ -179,7 +176,9 @@ def _upright(pixels: npt.NDArray[np.uint8], frame: Any) -> npt.NDArray[np.uint8]
 def frame_files(folder: Path) -> list[Path]:
     """The pictures in a folder, frame 9 before frame 10."""
     found = [
-        path for path in folder.iterdir() if path.suffix.lower() in FRAME_SUFFIXES and path.name[0] != "."
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in FRAME_SUFFIXES and path.name[0] != "." and is_regular(path)
     ]
     if not found:
         raise SourceError(

@@ -99,6 +99,7 @@ def test_a_table_names_files_and_labels(tmp_path: Path) -> None:
         ("file,label\n1.txt,a\n2.txt,b\n./1.txt,b\n", r"labels\.csv, row 4: the file '1.txt' is there twice"),
         ("name,label\n1.txt,a\n", r"labels\.csv: has no column named file"),
         ("file,cat,dog\n1.txt,1,0\n2.txt,2,0\n", r"labels\.csv, row 3, column 'cat': '2' is no confidence"),
+        ("file,label\n1.txt,a\n,b\n", r"labels\.csv, row 3: names no file"),
         ("file,label\n1.txt,a;;b\n2.txt,b\n", r"labels\.csv, row 2: there is an empty label"),
     ],
 )
@@ -131,3 +132,28 @@ def test_names_that_are_no_utf8_are_refused(tmp_path: Path) -> None:
         pass
     with pytest.raises(SourceError, match="has a name that is no text"):
         listed(tmp_path)
+
+
+def test_links_that_lead_back_are_named(tmp_path: Path) -> None:
+    lay(tmp_path, "s/a/1.txt", "s/b/1.txt", "other/c/1.txt")
+    (tmp_path / "s/c").symlink_to(tmp_path / "other/c")
+    assert listed(tmp_path / "s").names == ("a/1.txt", "b/1.txt", "c/1.txt")
+    (tmp_path / "other/c/back").symlink_to(tmp_path / "s")
+    with pytest.raises(SourceError, match=r"s/c/back: leads back to a folder above it.*Remove the link"):
+        listed(tmp_path / "s")
+
+
+def test_pipes_are_no_files_and_links_to_nothing_are_named(tmp_path: Path) -> None:
+    lay(tmp_path, "a/1.txt", "b/1.txt")
+    os.mkfifo(tmp_path / "a/2.txt")
+    assert listed(tmp_path).names == ("a/1.txt", "b/1.txt")
+    assert listed(tmp_path).items.notes == ("Files of other kinds, left out: 1.",)
+    (tmp_path / "b/2.txt").symlink_to("nowhere.txt")
+    with pytest.raises(SourceError, match=r"b/2.txt: is a link to nothing"):
+        listed(tmp_path)
+
+
+def test_names_as_windows_writes_them(tmp_path: Path) -> None:
+    lay(tmp_path, "a/1.txt", "a/2.txt", "b\\1.txt")
+    (tmp_path / "files.csv").write_text("file,label\na\\1.txt,x\na/2.txt,y\nb\\1.txt,x\n")
+    assert listed(tmp_path / "files.csv").names == ("a/1.txt", "a/2.txt", "b\\1.txt")

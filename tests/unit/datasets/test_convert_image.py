@@ -22,6 +22,7 @@ from alcove_datasets.format_pb2 import SequenceExample
 from alcove_datasets.reader import open_dataset
 from alcove_datasets.records import read_records
 from alcove_datasets.solution import read_solution
+from tests.unit.datasets.conversions import converted
 from tests.unit.datasets.test_roundtrip import digest
 
 Pixels = npt.NDArray[np.uint8]
@@ -271,3 +272,9 @@ def test_a_row_without_its_picture_is_named(tmp_path: Path) -> None:
     colour().save(tmp_path / "a.png")
     with pytest.raises(SourceError, match=r"index\.csv.*b\.png"):
         convert("image", tmp_path / "index.csv", tmp_path / "out")
+
+
+def test_a_size_that_is_no_picture_s_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    with pytest.raises(SourceError, match=r"--size 99999x99999: is more than 67,108,864 pixels"):
+        converted(tmp_path / "s", "image", size=(99_999, 99_999))
