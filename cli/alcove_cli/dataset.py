@@ -28,7 +28,7 @@ Solution = Annotated[
 def make(
     name: Annotated[str, typer.Argument(help="Name of a practice dataset.")] = "",
     out: Annotated[Path, typer.Argument(help="Folder to write NAME.data and NAME.solution to.")] = Path("."),
-    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
     examples: Annotated[int | None, typer.Option(min=10, help="Train and test together.")] = None,
     listing: Annotated[bool, typer.Option("--list", help="Name the practice datasets.")] = False,
     as_json: Json = False,
@@ -46,7 +46,6 @@ def make(
         return
     if not name:
         raise CommandError("Which dataset? `alcove dataset make --list` names them.")
-    out.mkdir(parents=True, exist_ok=True)
     made = make_practice(name, out, seed=seed, examples=examples)
     typer.echo(f"Made {made} and {made.with_suffix('.solution')}.")
 

@@ -5,6 +5,7 @@ Each says what went wrong, what follows from it and what to do, who is charged, 
 
 from __future__ import annotations
 
+import errno
 from typing import Literal
 
 ChargedTo = Literal["Participant", "Platform", "Organizer"]
@@ -82,7 +83,9 @@ class FormatError(DatasetsError):
     def __init__(
         self, where: str, problem: str, *, remedy: str = "Make the file again, or fetch it again."
     ) -> None:
-        super().__init__(f"{where}: {problem}", consequence="The dataset cannot be used.", remedy=remedy)
+        super().__init__(
+            f"{where}: {problem.rstrip('.')}.", consequence="The dataset cannot be used.", remedy=remedy
+        )
         self.where = where
         self.problem = problem
 
@@ -92,7 +95,7 @@ class SolutionError(DatasetsError):
 
     def __init__(self, where: str, problem: str) -> None:
         super().__init__(
-            f"{where}: {problem}",
+            f"{where}: {problem.rstrip('.')}.",
             consequence="Nothing can be scored with it.",
             remedy="It must have one row a test example, and in it one 0 or 1 a label, with spaces between.",
         )
@@ -108,6 +111,23 @@ class OutputExistsError(DatasetsError):
             f"{path} is there already.",
             consequence="Nothing was written.",
             remedy="Remove it, or choose another name.",
+        )
+
+
+class FileAccessError(DatasetsError):
+    """The system did not let a file be read or written, when a dataset was to be made.
+
+    ``source`` and ``out`` are named where the system names no file: the latter where there is no room.
+    """
+
+    def __init__(self, error: OSError, source: str, out: str) -> None:
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        no_folder = isinstance(error, FileExistsError | NotADirectoryError)
+        where = out if is_full or no_folder else error.filename or source
+        super().__init__(
+            f"{where}: {'is no folder' if no_folder else error.strerror or error}.",
+            consequence="Nothing was written.",
+            remedy="Choose another place, or make room." if is_full or no_folder else "Give access to it.",
         )
 
 

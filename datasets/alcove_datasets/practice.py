@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from alcove_datasets import practice_sources as sources
-from alcove_datasets.errors import UnknownDatasetError
-from alcove_datasets.metadata import Domain
+from alcove_datasets.convert.choices import Kind
+from alcove_datasets.errors import FileAccessError, UnknownDatasetError
 from alcove_datasets.practice_draw import Parts
 from alcove_datasets.practice_pictures import digits, moving_digits
 from alcove_datasets.practice_speech import vowels
@@ -23,7 +23,7 @@ from alcove_datasets.writer import write_dataset
 @dataclass(frozen=True)
 class Practice:
     name: str
-    kind: Domain
+    kind: Kind
     real: bool
     """Whether real data is inside. Up to ``examples`` each is as it was found; beyond, altered copies come."""
     labels: int
@@ -68,7 +68,7 @@ PRACTICE = (
         "handwritten digits that are moved → digit and direction (two labels each)",
         moving_digits,
     ),
-    Practice("vowels", "speech", False, 10, 2000, "short words in noise → word", vowels),
+    Practice("vowels", "audio", False, 10, 2000, "short words in noise → word", vowels),
 )
 
 
@@ -81,10 +81,14 @@ def make_practice(name: str, out: Path, *, seed: int = 0, examples: int | None =
     Raises:
         UnknownDatasetError: there is none of this name.
         OutputExistsError: there is something under that name already.
+        FileAccessError: there is no room, or no access.
     """
     by_name = {practice.name: practice for practice in PRACTICE}
     if name not in by_name:
         raise UnknownDatasetError(name, tuple(by_name))
     practice = by_name[name]
     metadata, train, test = practice.make(np.random.default_rng(seed), examples or practice.examples)
-    return write_dataset(out, name, metadata, train, test)
+    try:
+        return write_dataset(out, name, metadata, train, test)
+    except OSError as error:
+        raise FileAccessError(error, str(out), str(out)) from None

@@ -75,10 +75,7 @@ def write_dataset(
         OutputExistsError: one of the two is there already.
         FormatError: an example does not match the metadata.
     """
-    data, solution = out / f"{name}.data", out / f"{name}.solution"
-    for path in (data, solution):
-        if path.exists():
-            raise OutputExistsError(str(path))
+    data, solution = final_paths(out, name)
     out.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=out))
     try:
@@ -91,6 +88,15 @@ def write_dataset(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return data
+
+
+def final_paths(out: Path, name: str) -> tuple[Path, Path]:
+    """``NAME.data`` and ``NAME.solution``. Raises OutputExistsError where one is there already."""
+    paths = out / f"{name}.data", out / f"{name}.solution"
+    for path in paths:
+        if path.exists():
+            raise OutputExistsError(str(path))
+    return paths
 
 
 def _write_part(

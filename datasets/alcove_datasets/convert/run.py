@@ -23,9 +23,9 @@ from alcove_datasets.convert.base import (
 from alcove_datasets.convert.choices import Kind
 from alcove_datasets.convert.split import SplitRequest, split
 from alcove_datasets.convert.spool import Spool
-from alcove_datasets.errors import DatasetsError, OutputExistsError, SourceError
+from alcove_datasets.errors import FileAccessError, SourceError
 from alcove_datasets.metadata import Metadata
-from alcove_datasets.writer import Features, NewExample, write_dataset
+from alcove_datasets.writer import Features, NewExample, final_paths, write_dataset
 
 
 @dataclass(frozen=True)
@@ -59,15 +59,14 @@ def convert(
     Raises:
         SourceError: the source cannot be converted; names file and position.
         OutputExistsError: one of the two is there already.
+        FileAccessError: the system did not let it be read or written.
     """
     name = name or _name(source)
     if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise SourceError(
             f"--name {name}", "is no name", remedy="Take letters, digits, dots, hyphens and underscores."
         )
-    for path in (out / f"{name}.data", out / f"{name}.solution"):
-        if path.exists():
-            raise OutputExistsError(str(path))
+    final_paths(out, name)
     request = request or SplitRequest()
     is_new = not out.exists()
     try:
@@ -89,11 +88,7 @@ def convert(
             writing = _Writing(ordered, items, progress)
             path = write_dataset(out, name, metadata, writing.examples(train), writing.examples(test))
     except OSError as error:
-        raise DatasetsError(
-            f"{error.filename or source}: {error.strerror or error}.",
-            consequence="Nothing was written.",
-            remedy="Make room or give access, and try again.",
-        ) from None
+        raise FileAccessError(error, str(source), str(out)) from None
     finally:
         if is_new:
             with suppress(OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,36 @@ def test_what_is_quick_says_nothing_and_what_is_long_says_lines(
         bar("Reading labels", 5, 0)
         bar("Writing", 10, 40)
     assert "10/40" in capsys.readouterr().err
+
+
+def test_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = tmp_path / "t.csv", tmp_path / "file"
+    source.write_text("x,label\n" + "1,a\n2,b\n" * 4)
+    out.write_text("mine")
+    for command in (("convert", str(source), str(out), "--kind", "tabular"), ("make", "waves", str(out))):
+        assert alcove(monkeypatch, "dataset", *command) == 2
+        assert capsys.readouterr().err == (
+            f"alcove: {out}: is no folder. Nothing was written. Choose another place, or make room.\n"
+        )
+    assert out.read_text() == "mine"
+
+
+def test_where_there_is_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = tmp_path / "t.csv", tmp_path / "out"
+    source.write_text("x,label\n" + "1,a\n2,b\n" * 4)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, limits[1]))
+    try:
+        for command in (("convert", str(source), str(out), "--kind", "tabular"), ("make", "waves", str(out))):
+            assert alcove(monkeypatch, "dataset", *command) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    for line in capsys.readouterr().err.splitlines():
+        assert (
+            line == f"alcove: {out}: File too large. Nothing was written. Choose another place, or make room."
+        )
+    assert not any(out.glob("*"))

@@ -80,8 +80,8 @@ def test_each_kind_is_shown_in_its_own_way_and_nothing_is_fetched(made: Path, pr
     else:
         assert tags["figure"] == shown
     assert tags["img"] == {"image": shown, "video": 6 * shown}.get(practice.kind, 0)
-    assert tags["audio"] == (shown if practice.kind == "speech" else 0)
-    assert tags["path"] == {"series": 2 * shown, "speech": shown}.get(practice.kind, 0)
+    assert tags["audio"] == (shown if practice.kind == "audio" else 0)
+    assert tags["path"] == {"series": 2 * shown, "audio": shown}.get(practice.kind, 0)
     assert not {"script", "link", "iframe", "form", "object"} & set(tags)
     for attribute in ("src", "href"):
         for tag in tags:
