@@ -7,6 +7,7 @@ as a whole.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -26,6 +27,9 @@ MAX_TEXT_CELL = 64
 """Characters a number in text takes at most, with its separator."""
 _NUMBERS = b"0123456789eE+-. \t\r\n\f\v"
 """All that a text prediction is made of: so no ``nan``, no ``inf`` and no ``1_0``."""
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+"""Of an object that an error of Python's names: another each time, and a score says the same each time."""
 
 
 def kind_of(name: str) -> Kind:
@@ -109,7 +113,7 @@ def _npy_header(data: bytes, size: int, shape: tuple[int, int] | None) -> _Heade
         found, fortran, dtype = reader(head, max_header_size=MAX_HEADER)
     except Exception as error:
         # NumPy hands the header to Python's own parsers, which fail on hostile text in half a dozen ways.
-        reason = " ".join(str(error).split())[:200]
+        reason = _ADDRESS.sub("", " ".join(str(error).split()))[:200]
         raise PredictionError(f"not a readable .npy file ({reason}); save it with numpy.save") from None
     if dtype.kind not in "fiub" or dtype.itemsize > 8:
         raise PredictionError(f"dtype {str(dtype)[:60]}: expected real numbers, such as float32")
@@ -139,6 +143,8 @@ def _text_blocks(pieces: Iterable[bytes], n_labels: int, most: int) -> Iterator[
         whole, newline, after = piece.rpartition(b"\n")
         if not newline:
             rest += piece
+            if len(rest) > size_limit(0, n_labels):
+                raise PredictionError(f"line {line} is longer than {n_labels} numbers can be")
             continue
         text, rest = rest + whole + newline, after
         block = _text_block(text, n_labels, line)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,27 @@ def test_what_cannot_be_scored_is_refused_with_its_reason(data: bytes, kind: Kin
         parse_prediction(data, kind, 2, 2)
     assert len(str(caught.value)) < 400
     assert "\n" not in str(caught.value)
+
+
+def test_a_refusal_says_the_same_each_time() -> None:
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2**9), }\n"
+    data = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    with pytest.raises(PredictionError, match="not a readable") as caught:
+        parse_prediction(data, "npy", 2, 2)
+    assert "0x" not in str(caught.value)
+
+
+def test_no_more_of_a_text_is_read_than_its_first_line_may_have() -> None:
+    taken: list[bytes] = []
+
+    def pieces() -> Iterator[bytes]:
+        for _ in range(1000):
+            taken.append(b"0 " * 500)
+            yield taken[-1]
+
+    with pytest.raises(PredictionError, match="line 1 is longer than 2 numbers can be"):
+        list(read_prediction(pieces(), 1_000_000, "text", 10_000, 2))
+    assert len(taken) < 10
 
 
 @given(st.binary(max_size=300), st.sampled_from(["npy", "text"]))
