@@ -5,32 +5,25 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from alcove_datasets.convert.readings import Doubles, Reading, declared, readable, readings_of
 from alcove_datasets.convert.values import (
-    DAY,
     TRUTH,
     CategoryEncoding,
     DateEncoding,
-    Doubles,
     Encoding,
     NumberEncoding,
     TruthEncoding,
-    all_dates,
-    all_numbers,
-    declared,
-    texts,
 )
 
 DISTINCT = 10_000
 """More different texts than this in one column are no categories."""
 FEW = 10
 """So many different texts are categories, however few rows there are."""
-Guess = Literal["number", "date"]
 
 
 @dataclass
@@ -38,12 +31,17 @@ class Moments:
     """Count, mean and squared deviations of what comes batch by batch (Chan, Golub and LeVeque 1983)."""
 
     count: int = 0
+    zeros: int = 0
+    whole: bool = True
+    """Whether all are whole numbers."""
     mean: float = 0.0
     squares: float = 0.0
 
     def add(self, values: Doubles) -> None:
         if not len(values):
             return
+        self.zeros += int((values == 0).sum())
+        self.whole = self.whole and not (values % 1).any()
         mean = float(values.mean())
         squares = float(((values - mean) ** 2).sum())
         total = self.count + len(values)
@@ -67,58 +65,47 @@ class ColumnFit:
     name: str
     type: pa.DataType
     rows: int = 0
-    zeros: int = 0
-    has_time: bool = False
-    moments: dict[Guess, Moments] = field(init=False)
-    """Of each thing that the column can still be."""
+    moments: dict[Reading, Moments] = field(init=False)
+    """Of each way in which all cells so far can be read."""
     counts: Counter[str] | None = None
     """Of each text; None where they are no categories."""
 
     def __post_init__(self) -> None:
-        kind = declared(self.type)
-        guesses: dict[str, tuple[Guess, ...]] = {
-            "text": ("number", "date"),
-            "number": ("number",),
-            "date": ("date",),
-        }
-        self.moments = {guess: Moments() for guess in guesses.get(kind, ())}
-        if kind == "text":
+        self.moments = {reading: Moments() for reading in readings_of(self.type)}
+        if declared(self.type) == "text":
             self.counts = Counter()
 
     def add(self, column: pa.Array) -> None:
         self.rows += len(column)
-        self._count(column)
-        for guess in tuple(self.moments):
-            values = all_numbers(column) if guess == "number" else all_dates(column)
+        cells = readable(column)
+        self._count(cells)
+        for reading in tuple(self.moments):
+            values = reading.read(cells)
             if values is None:
-                del self.moments[guess]
-                continue
-            present = values[~np.isnan(values)]
-            self.moments[guess].add(present if guess == "number" else present / DAY)
-            if guess == "number":
-                self.zeros += int((present == 0).sum())
+                del self.moments[reading]
             else:
-                self.has_time = self.has_time or bool((present % DAY).any())
+                self.moments[reading].add(values[~np.isnan(values)])
 
-    def _count(self, column: pa.Array) -> None:
+    def _count(self, cells: pa.Array) -> None:
         if self.counts is None:
             return
-        for pair in pc.value_counts(texts(column).drop_null()).to_pylist():
+        for pair in pc.value_counts(cells.drop_null()).to_pylist():
             self.counts[pair["values"]] += pair["counts"]
         if len(self.counts) > DISTINCT:
             self.counts = None
 
     def encoding(self, *, categories: int, scale: bool) -> Encoding | str:
         """What the column is; or, in one sentence, why it is left out."""
-        for guess, moments in self.moments.items():
+        for reading, moments in self.moments.items():
             if not moments.count:
                 return self._left_out("has no value in train")
             missing = moments.count < self.rows
             divisor = (moments.deviation or 1.0) if scale else 0.0
-            if guess == "date":
-                return DateEncoding(self.name, moments.mean, divisor, missing, self.has_time)
-            density = 1.0 if scale else 1 - self.zeros / self.rows
-            return NumberEncoding(self.name, moments.mean, divisor, missing, density)
+            if reading.kind == "date":
+                has_time = not moments.whole
+                return DateEncoding(self.name, reading, moments.mean, divisor, missing, has_time)
+            density = 1.0 if scale else 1 - moments.zeros / self.rows
+            return NumberEncoding(self.name, reading, moments.mean, divisor, missing, density)
         if self.counts is None:
             return self._left_out(
                 "has too many different texts" if declared(self.type) == "text" else f"is of type {self.type}"
@@ -132,6 +119,12 @@ class ColumnFit:
         ranked = sorted(self.counts.items(), key=lambda pair: (-pair[1], pair[0]))
         frequent = (text for text, _ in ranked[:categories])
         return CategoryEncoding(self.name, (*frequent, *([None] if missing else [])))
+
+    @property
+    def note(self) -> str:
+        """How it is read, where that is not the usual way; once all cells were added."""
+        reading = next(iter(self.moments), None)
+        return f"Column {self.name!r} {reading.note}." if reading and reading.note else ""
 
     def _left_out(self, why: str) -> str:
         return f"Column {self.name!r} {why}: it is left out."

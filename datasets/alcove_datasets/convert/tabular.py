@@ -68,6 +68,7 @@ class TableConverter(Converter):
             else:
                 self._encodings.append(encoding)
                 self._sources.append(fit.name)
+                self._notes += [fit.note] if fit.note else []
         names = [name for encoding in self._encodings for name in encoding.names]
         if not names:
             raise SourceError(
@@ -114,7 +115,7 @@ class TableConverter(Converter):
 
     def notes(self) -> tuple[str, ...]:
         unread = (
-            f"Cells of {name!r} in test that are not as in train, taken as missing: {count}."
+            f"Cells of {name!r} that are infinite, or not as in train, taken as missing: {count}."
             for name, count in self._unread.items()
         )
         return (*self._notes, *unread)

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from alcove_datasets.convert.readings import Doubles, Reading, read_cells, readable
 
 Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
-MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-")
-"""Cells that stand for no value, in any case."""
 TRUTH = {"true": 1.0, "yes": 1.0, "t": 1.0, "y": 1.0, "false": 0.0, "no": 0.0, "f": 0.0, "n": 0.0}
-_LARGEST = float(np.finfo(np.float32).max)
-DAY = 86_400_000_000
-"""Microseconds."""
 
 
 class Encoding(Protocol):
@@ -43,6 +37,7 @@ class NumberEncoding:
     """The number; the mean of train where it is missing, and then 1 in a column of its own if train has such."""
 
     name: str
+    reading: Reading
     mean: float
     scale: float
     """Divides; 0 where numbers stay as they are."""
@@ -54,7 +49,7 @@ class NumberEncoding:
         return (self.name, f"{self.name} is missing") if self.has_missing else (self.name,)
 
     def encode(self, column: pa.Array) -> tuple[Floats, int]:
-        values, bad = _read(column, all_numbers)
+        values, bad = read_cells(column, self.reading)
         missing = np.isnan(values)
         values[missing] = self.mean
         if self.scale:
@@ -75,7 +70,7 @@ class TruthEncoding:
         return (self.name, f"{self.name} is missing") if self.has_missing else (self.name,)
 
     def encode(self, column: pa.Array) -> tuple[Floats, int]:
-        cells = texts(column).to_pylist()
+        cells = readable(column).to_pylist()
         values = np.array([math.nan if c is None else TRUTH.get(c.lower(), math.nan) for c in cells])
         missing = np.isnan(values)
         values[missing] = 0
@@ -88,6 +83,7 @@ class DateEncoding:
     """Days since 1970, and where in the year, the week and, if train has times, the day it is, each on a circle."""
 
     name: str
+    reading: Reading
     mean: float
     scale: float
     has_missing: bool
@@ -104,8 +100,7 @@ class DateEncoding:
         return float(len(self.names))
 
     def encode(self, column: pa.Array) -> tuple[Floats, int]:
-        moments, bad = _read(column, all_dates)
-        days = moments / DAY
+        days, bad = read_cells(column, self.reading)
         missing = np.isnan(days)
         days[missing] = self.mean
         whole = np.floor(days).astype(np.int64).astype("datetime64[D]")
@@ -140,72 +135,10 @@ class CategoryEncoding:
 
     def encode(self, column: pa.Array) -> tuple[Floats, int]:
         position = {category: i for i, category in enumerate(self.categories)}
-        coded = texts(column).dictionary_encode(null_encoding="encode")
+        coded = readable(column).dictionary_encode(null_encoding="encode")
         known = np.array([position.get(c, -1) for c in coded.dictionary.to_pylist()], np.int64)
         codes = known[coded.indices.to_numpy(zero_copy_only=False)] if len(coded) else known
         out = np.zeros((len(coded), len(self.categories)), np.float32)
         rows = np.flatnonzero(codes >= 0)
         out[rows, codes[rows]] = 1
         return out, 0
-
-
-def texts(column: pa.Array) -> pa.Array:
-    """Cells as text without spaces around; null where missing."""
-    trimmed = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))
-    is_missing = pc.is_in(pc.utf8_lower(trimmed), value_set=pa.array(MISSING))
-    return pc.if_else(is_missing, pa.scalar(None, pa.string()), trimmed)
-
-
-def all_numbers(column: pa.Array) -> Doubles | None:
-    """Cells as numbers, NaN where missing or infinite; None if one is no number."""
-    try:
-        cells = texts(column) if is_text(column) else column
-        values: Doubles = pc.cast(cells, pa.float64(), safe=False).to_numpy(zero_copy_only=False).copy()
-    except pa.ArrowInvalid:
-        return None
-    values[np.abs(values) > _LARGEST] = math.nan
-    return values
-
-
-def all_dates(column: pa.Array) -> Doubles | None:
-    """Cells as microseconds since 1970 (in UTC where they name a zone), NaN where missing; None if one is no date."""
-    cells = texts(column) if is_text(column) else column
-    for moment in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
-        try:
-            whole = pc.cast(pc.cast(cells, moment, safe=False), pa.int64())
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            continue
-        values: Doubles = pc.cast(whole, pa.float64(), safe=False).to_numpy(zero_copy_only=False).copy()
-        return values
-    return None
-
-
-def _read(column: pa.Array, read: Callable[[pa.Array], Doubles | None]) -> tuple[Doubles, int]:
-    """What ``read`` makes of the cells, NaN where it cannot; and how many are neither that nor missing."""
-    values = read(column)
-    if values is None:
-        each = (read(column.slice(i, 1)) for i in range(len(column)))
-        values = np.array([math.nan if one is None else one[0] for one in each])
-    missing = texts(column).null_count if is_text(column) else column.null_count
-    return values, int(np.isnan(values).sum()) - missing
-
-
-def is_text(column: pa.Array) -> bool:
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def declared(kind: pa.DataType) -> Literal["text", "number", "date", "other"]:
-    """What the type of a column (of a Parquet file) says."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return "text"
-    if (
-        pa.types.is_boolean(kind)
-        or pa.types.is_integer(kind)
-        or pa.types.is_floating(kind)
-        or pa.types.is_decimal(kind)
-    ):
-        return "number"
-    return "date" if pa.types.is_date(kind) or pa.types.is_timestamp(kind) else "other"

@@ -82,7 +82,7 @@ def test_what_test_has_and_train_has_not(tmp_path: Path) -> None:
     assert sorted(found["n"]) == [9.5, 9.5]
     assert found["c is 'x'"].tolist() + found["c is 'y'"].tolist() in ([0, 1, 0, 0], [1, 0, 0, 0])
     assert sorted(found["m"]) == [2, 3]
-    assert made.notes == ("Cells of 'n' in test that are not as in train, taken as missing: 2.",)
+    assert made.notes == ("Cells of 'n' that are infinite, or not as in train, taken as missing: 2.",)
 
 
 def test_scaling_is_trains(tmp_path: Path) -> None:
@@ -91,6 +91,58 @@ def test_scaling_is_trains(tmp_path: Path) -> None:
     train = columns(made)["n"]
     assert (train.mean(), train.std()) == (pytest.approx(0, abs=1e-6), pytest.approx(1))
     assert max(columns(made, "test")["n"]) == pytest.approx((1000 - 4.5) / np.std(np.arange(10)))
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected", "note"),
+    [
+        (["1,5", "2", "-0,25"], [1.5, 2, -0.25], "has numbers such as 1.234,5"),
+        (["1.234,5", "999", "12.345.678"], [1234.5, 999, 12345678], "has numbers such as 1.234,5"),
+        (["1,234.5", "999", "12,345,678"], [1234.5, 999, 12345678], "has numbers such as 1,234.5 or 5 %"),
+        (["1,234", "999"], [1234, 999], "has numbers such as 1,234.5 or 5 %"),
+        (["0,512", "1,234"], [0.512, 1.234], "has numbers such as 1.234,5"),
+        (["5 %", "12.5%", "7"], [5, 12.5, 7], "has numbers such as 1,234.5 or 5 %"),
+        (["5,5 %", "12%", ""], [5.5, 12, 8.75], "has numbers such as 1.234,5"),
+    ],
+)
+def test_numbers_as_they_are_written_elsewhere(
+    tmp_path: Path, cells: list[str], expected: list[float], note: str
+) -> None:
+    rows = [[i % len(cells), cells[i % len(cells)], "ab"[i // 6 % 2]] for i in range(24)]
+    source = tmp_path / "t.csv"
+    source.write_text("which;n;label\n" + "".join(f"{';'.join(map(str, row))}\n" for row in rows))
+    made = converted(source, how="random")
+    assert made.notes == (f"Column 'n' {note}.",)
+    found = columns(made)
+    of_train = {int(k): value for k, value in zip(found["which"], found["n"], strict=True)}
+    for k, cell in enumerate(cells):
+        assert not cell or of_train[k] == pytest.approx(expected[k])
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["31.12.2023", "1.1.2024 "], "day.month.year"),
+        (["12/31/2023", "1/1/2024"], "month/day/year"),
+        (["31/12/2023", "1/1/2024"], "day/month/year"),
+        (["2023/12/31", "2024/1/1"], "year/month/day"),
+    ],
+)
+def test_dates_as_they_are_written_elsewhere(tmp_path: Path, cells: list[str], said: str) -> None:
+    rows = [[i % 2, cells[i % 2], f"{cells[i % 2].strip()} 6:0{i % 3}", "ab"[i // 4 % 2]] for i in range(24)]
+    made = converted(write(tmp_path / "t.csv", ["which", "d", "t", "label"], rows), how="random")
+    assert made.notes == tuple(f"Column {name!r} has dates that are read as {said}." for name in "dt")
+    found = columns(made)
+    assert np.array_equal(found["d days"], 19722 + found["which"])
+    assert "d sine of day" not in found
+    assert found["t days"] == pytest.approx(found["d days"] + 0.25, abs=0.01)
+
+
+def test_what_only_looks_like_numbers_or_dates_is_text(tmp_path: Path) -> None:
+    for cells in (["1,2,3", "4"], ["31.31.2023", "1.1.2024"], ["1.2.23", "3.4.23"], ["1,5", "1.5"]):
+        rows = [[cells[i % 2], "ab"[i // 4 % 2]] for i in range(24)]
+        made = converted(write(tmp_path / "t.csv", ["c", "label"], rows), how="random")
+        assert set(made.metadata.features) == {f"c is {cell!r}" for cell in cells}
 
 
 def test_columns_of_ids_are_left_out_and_rare_categories_are_none(tmp_path: Path) -> None:
