@@ -13,6 +13,7 @@ from alcove_datasets.convert.rows import (
     Roles,
     RowScanner,
     as_text,
+    asked_labels,
     columns_of,
     find_column,
     find_roles,
@@ -178,9 +179,7 @@ def _from_table(root: Path, table: Table, options: Options) -> Files:
         raise SourceError(
             str(table.path), "has no column named file", remedy="Name files in one, a row each."
         )
-    labels = [name for name in (options.labels or "").split(",") if name] or _label_columns(
-        table, column, options
-    )
+    labels = asked_labels(options) or _label_columns(table, column, options)
     roles = find_roles(table, options, labels)
     scanner = RowScanner(roles, options)
     names: dict[str, None] = {}

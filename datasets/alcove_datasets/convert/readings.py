@@ -142,12 +142,12 @@ _READINGS = (
     Reading(
         "number",
         partial(_numbers_with, pattern=_ENGLISH, thousands=",", decimal="."),
-        "has numbers such as 1,234.5 or 5 %",
+        "has numbers that are read as in 1,234.5 or 5 %",
     ),
     Reading(
         "number",
         partial(_numbers_with, pattern=_CONTINENTAL, thousands=".", decimal=","),
-        "has numbers such as 1.234,5",
+        "has numbers that are read as in 1.234,5",
     ),
     _DATE,
     *(

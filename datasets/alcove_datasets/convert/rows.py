@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -36,7 +36,7 @@ class Roles:
 
 def find_column(table: Table, names: Sequence[str], drop: Sequence[str] = ()) -> str | None:
     """The first column that has one of these names, in any case."""
-    return next((n for n in table.names if n.strip().lower() in names and n not in drop), None)
+    return next((n for n in table.names if n.lower() in names and n not in drop), None)
 
 
 def find_roles(table: Table, options: Options, labels: Sequence[str] | None = None) -> Roles:
@@ -50,14 +50,19 @@ def find_roles(table: Table, options: Options, labels: Sequence[str] | None = No
     """
     split = find_column(table, ("split",), options.drop)
     confidence = find_column(table, ("confidence",), options.drop) if options.confidence else None
-    asked = labels if labels is not None else _asked(options)
+    asked = labels if labels is not None else asked_labels(options)
     if not asked:
         found = find_column(table, LABEL_NAMES, options.drop)
         if found is None:
             raise SourceError(
                 str(table.path),
                 "no column is named label",
-                remedy=f"Name the label's with --labels; there are: {_some(table.names)}.",
+                remedy=f"Name the label's with --labels; there are: {_some(table.names)}."
+                + (
+                    " If that is several, name what stands between them with --delimiter."
+                    if len(table.names) == 1
+                    else ""
+                ),
             )
         asked = (found,)
     for name in (*asked, *options.drop, options.group_column, options.source_column):
@@ -68,8 +73,9 @@ def find_roles(table: Table, options: Options, labels: Sequence[str] | None = No
     return Roles(tuple(asked), options.group_column, options.source_column, split, confidence)
 
 
-def _asked(options: Options) -> tuple[str, ...]:
-    return tuple(name for name in (options.labels or "").split(",") if name)
+def asked_labels(options: Options) -> tuple[str, ...]:
+    """The label columns that ``--labels`` names; none where it is left out."""
+    return tuple(name.strip() for name in (options.labels or "").split(",") if name.strip())
 
 
 def _some(names: Sequence[str]) -> str:
@@ -162,7 +168,7 @@ def scan_rows(table: Table, roles: Roles, options: Options, progress: Progress) 
         for i, cells in enumerate(zip(*columns.values(), strict=True)):
             scanner.add(dict(zip(columns, cells, strict=True)), table.where(first + i))
         progress("Reading labels", first + batch.num_rows, 0)
-    return scanner.items(table.where)
+    return replace(scanner.items(table.where), notes=table.notes)
 
 
 def columns_of(batch: pa.RecordBatch) -> dict[str, list[object]]:

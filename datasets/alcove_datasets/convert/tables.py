@@ -35,12 +35,24 @@ def is_table(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class Table:
-    """A table on disk. Rows are counted from 0, and named in messages as a text editor counts them."""
+    """A table on disk. Rows are counted from 0, and named in messages as a spreadsheet counts them."""
 
     path: Path
-    names: tuple[str, ...]
+    raw: tuple[str, ...]
+    """Names of all columns as they stand in the file."""
     delimiter: str
     """Empty for Parquet."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names without spaces around; columns without a name are left out."""
+        return tuple(name.strip() for name in self.raw if name.strip())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know."""
+        nameless = len(self.raw) - len(self.names)
+        return (f"Columns without a name, left out: {nameless}.",) if nameless else ()
 
     def where(self, row: int) -> str:
         """File and row, for messages. The header of a CSV is row 1; empty lines do not count."""
@@ -53,15 +65,18 @@ class Table:
             SourceError: a ragged row, or the file is damaged.
         """
         wanted = list(self.names if columns is None else columns)
+        raw = {name.strip(): name for name in self.raw}
+        named = [raw[name] for name in wanted]
         first = 0
         with _errors(self.path):
-            for batch in self._csv(wanted) if self.delimiter else self._parquet(wanted):
-                yield first, batch
+            for batch in self._csv(named) if self.delimiter else self._parquet(named):
+                # Parquet has its own order.
+                yield first, batch.select(named).rename_columns(wanted)
                 first += batch.num_rows
 
     def _csv(self, wanted: list[str]) -> Iterator[pa.RecordBatch]:
         convert = pyarrow.csv.ConvertOptions(
-            column_types={name: pa.string() for name in self.names}, include_columns=wanted
+            column_types={name: pa.string() for name in self.raw}, include_columns=wanted
         )
         yield from _open_csv(self.path, self.delimiter, convert)
 
@@ -111,17 +126,14 @@ def _asked(delimiter: str) -> str:
 
 
 def _check_header(path: Path, names: Sequence[str]) -> None:
-    for number, name in enumerate(names):
-        if not name.strip():
-            raise SourceError(
-                f"{path}, row 1",
-                f"column {number + 1} has no name",
-                remedy="The first row must name columns.",
-            )
-        if name in names[:number]:
-            raise SourceError(
-                f"{path}, row 1", f"there are two columns {name!r}", remedy="Give each a name of its own."
-            )
+    bare = [name.strip() for name in names if name.strip()]
+    if not bare:
+        raise SourceError(f"{path}, row 1", "names no column", remedy="The first row must name columns.")
+    if len(set(bare)) < len(bare):
+        twice = next(name for number, name in enumerate(bare) if name in bare[:number])
+        raise SourceError(
+            f"{path}, row 1", f"there are two columns {twice!r}", remedy="Give each a name of its own."
+        )
 
 
 def _open_csv(path: Path, delimiter: str, convert: object) -> pyarrow.csv.CSVStreamingReader:
@@ -185,9 +197,9 @@ def _not_utf8(path: Path, byte: int) -> SourceError:
 
 
 def _delimiter(head: str) -> str:
-    """Tab, semicolon or comma: which is most frequent outside quotes in the first line."""
+    """Tab, semicolon, comma or bar: which is most frequent outside quotes in the first line."""
     bare = re.sub(r'"[^"]*"', "", head)
-    return max(",;\t", key=bare.count)
+    return max(",;\t|", key=bare.count)
 
 
 @contextmanager

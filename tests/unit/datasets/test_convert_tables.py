@@ -27,7 +27,9 @@ GOOD = "x,label\n" + "".join(f"{i},{'ab'[i % 2]}\n" for i in range(10))
         (b"\n \n", r"t\.csv: is empty"),
         (b"x,label\n", r"t\.csv: has a header, but no rows"),
         (b"x,x,label\n1,2,a\n", r"t\.csv, row 1: there are two columns 'x'"),
-        (b"x,,label\n1,2,a\n", r"t\.csv, row 1: column 2 has no name"),
+        (b"x, x ,label\n1,2,a\n", r"t\.csv, row 1: there are two columns 'x'"),
+        (b",,\n1,2,a\n", r"t\.csv, row 1: names no column"),
+        (b"x label\n1 a\n", r"t\.csv: no column is named label.* --delimiter"),
         (b"x,label\n1,a\n2,b\n1,2,a\n", r"t\.csv, row 4: has 3 cells, but the header 2"),
         (b"x,label\n1,a\n2\n1,a\n", r"t\.csv, row 3: has 1 cells, but the header 2"),
         (b"x,label\n1,a\n1,caf\xe9\n", r"t\.csv, byte 17: is not UTF-8"),
@@ -132,3 +134,20 @@ def test_any_bytes_are_a_table_or_an_error_with_its_place(content: bytes) -> Non
             message = str(error)
         assert not message or message.startswith(str(path))
         assert len(message.splitlines()) <= 1
+
+
+def test_tables_as_other_programs_write_them(tmp_path: Path) -> None:
+    source = tmp_path / "t.csv"
+    rows = [(i, i % 3, "ab"[i % 2]) for i in range(12)]
+    # pandas writes row numbers into a column without a name, a spreadsheet empty columns at the end.
+    for header, row, nameless in (
+        (",x,label", "{},{},{}", 1),
+        ("x|label||", "{1}|{2}||", 2),
+        ('" x";label ', "{1};{2}", 0),
+        ("x, label", "{1}, {2}", 0),
+    ):
+        source.write_text("\n".join((header, *(row.format(*cells) for cells in rows))) + "\n")
+        made = converted(source, labels=" label ")
+        assert set(made.metadata.features) == {"x"}
+        assert made.metadata.label_names == ("a", "b")
+        assert made.notes == ((f"Columns without a name, left out: {nameless}.",) if nameless else ())

@@ -96,13 +96,13 @@ def test_scaling_is_trains(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("cells", "expected", "note"),
     [
-        (["1,5", "2", "-0,25"], [1.5, 2, -0.25], "has numbers such as 1.234,5"),
-        (["1.234,5", "999", "12.345.678"], [1234.5, 999, 12345678], "has numbers such as 1.234,5"),
-        (["1,234.5", "999", "12,345,678"], [1234.5, 999, 12345678], "has numbers such as 1,234.5 or 5 %"),
-        (["1,234", "999"], [1234, 999], "has numbers such as 1,234.5 or 5 %"),
-        (["0,512", "1,234"], [0.512, 1.234], "has numbers such as 1.234,5"),
-        (["5 %", "12.5%", "7"], [5, 12.5, 7], "has numbers such as 1,234.5 or 5 %"),
-        (["5,5 %", "12%", ""], [5.5, 12, 8.75], "has numbers such as 1.234,5"),
+        (["1,5", "2", "-0,25"], [1.5, 2, -0.25], "has numbers that are read as in 1.234,5"),
+        (["1.234,5", "999", "12.345.678"], [1234.5, 999, 12345678], "has numbers that are read as in 1.234,5"),
+        (["1,234.5", "999", "12,345,678"], [1234.5, 999, 12345678], "has numbers that are read as in 1,234.5 or 5 %"),
+        (["1,234", "999"], [1234, 999], "has numbers that are read as in 1,234.5 or 5 %"),
+        (["0,512", "1,234"], [0.512, 1.234], "has numbers that are read as in 1.234,5"),
+        (["5 %", "12.5%", "7"], [5, 12.5, 7], "has numbers that are read as in 1,234.5 or 5 %"),
+        (["5,5 %", "12%", ""], [5.5, 12, 8.75], "has numbers that are read as in 1.234,5"),
     ],
 )
 def test_numbers_as_they_are_written_elsewhere(
