@@ -75,6 +75,8 @@ async def _rescore(api: Api, ref: tuple[str, str], options: Options) -> None:
     if same and not planned.again:
         _answer(options, ref, competition, planned, Comparison(boards=()))
         say(f"Nothing would change: every score is already by {movements.settings(new)}.")
+        if not options.dry_run:
+            await _start_again(api, ref, planned)
         return
     comparison = await _preview(api, settings, competition, planned)
     _answer(options, ref, competition, planned, comparison)
@@ -198,11 +200,13 @@ async def _write(api: Api, ref: tuple[str, str], before: Object, planned: Plan) 
 
 async def _start_again(api: Api, ref: tuple[str, str], planned: Plan) -> None:
     """Scoring that the operator gave up on, by these settings, starts anew once its Job is gone."""
-    jobs = await score_jobs(api, ref)
-    for view in planned.again:
-        job = tries.newest(jobs, view.uid, planned.wanted[view.uid])
-        if job is not None and job.finished == "Failed":
-            await api.delete(JOBS, ref[0], job.name, job.uid)
+    found = await score_jobs(api, ref)
+    newest = [tries.newest(found, uid, digest) for uid, digest in planned.wanted.items()]
+    failed = [job for job in newest if job is not None and job.finished == "Failed"]
+    for job in failed:
+        await api.delete(JOBS, ref[0], job.name, job.uid)
+    if failed:
+        say(f"Scoring starts anew where it had failed: {movements.counted(len(failed), 'submission')}.")
 
 
 def _to_remember(scoring: Object) -> str:

@@ -45,7 +45,7 @@ class Changes:
 class Plan:
     scoring: ScoringSpec
     wanted: Mapping[str, str]
-    """By UID, of the score by the new settings, of every submission that is scored now."""
+    """By UID, of the score by the new settings, of every submission that is scored now or waits for it."""
     again: tuple[SubmissionView, ...]
     """Those whose score would be another."""
     requests: tuple[ScoreRequest, ...]
@@ -86,6 +86,8 @@ def plan(
         asked = {v.uid: _request(v, Rules(future, phase), datasets) for v in mine}
         wanted |= {uid: request.scoring_digest() for uid, request in asked.items()}
         again += [v for v in mine if v.status.scoring_digest != wanted[v.uid]]
+        waiting = [v for v in views if v.spec and v.spec.phase == phase.name and v.status.phase == "Scoring"]
+        wanted |= boards.digests(waiting, Rules(future, phase), datasets)
         counted = boards.counting(mine, phase.name)
         if not counted or only not in (None, phase.name):
             continue

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from alcove_operator.api import COMPETITIONS, JOBS
+from alcove_cli import rescore
+from alcove_cli.rescore_plan import Changes
+from alcove_operator.api import COMPETITIONS, DEPLOYMENTS, JOBS
 from tests.integration.operator_wiring.test_flow import FINISHED, environment, publish, score
 from tests.integration.operator_wiring.world import BLUE, GREEN, World, wait_for
 
@@ -77,6 +79,38 @@ def test_a_board_is_made_of_new_scores_alone_and_one_that_failed_is_left_out_unt
     assert told(world, "first", GREEN) == "Scored."
     asked = publish(world, next_board(world, before))
     assert {e.team for e in asked.entries} == {BLUE, GREEN}
+
+
+def test_alcove_rescore_tries_again_what_was_never_scored(world: World) -> None:
+    containers = [
+        {
+            "name": "operator",
+            "image": "alcove/operator:1",
+            "env": [{"name": n, "value": v} for n, v in world.operator.environment.items()],
+        }
+    ]
+    labels = {"app": "operator"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": containers}}
+    spec = {"selector": {"matchLabels": labels}, "template": template}
+    world.create(DEPLOYMENTS, {"kind": "Deployment", "metadata": {"name": rescore.OPERATOR}, "spec": spec})
+    world.join(BLUE, "mended")
+    world.open_competition("mended")
+    uid = world.submission("never", "mended", BLUE)["metadata"]["uid"]
+    pod = world.pod_of(world.job(f"r-{uid[:8]}"))
+    world.running(pod)
+    world.ended(pod, 0, FINISHED)
+    job = world.job(f"s-{uid[:8]}")
+    world.finish(job, ok=False, reason="PodFailurePolicy")
+    wait_for("it is said", lambda: job["metadata"]["name"] in told(world, "never", BLUE))
+
+    rescore.run(world.api, "hack/mended", rescore.Options(Changes(), dry_run=True))
+    found = world.find(JOBS, job["metadata"]["name"])
+    assert found is not None
+    assert found["metadata"]["uid"] == job["metadata"]["uid"]
+    rescore.run(world.api, "hack/mended", rescore.Options(Changes()))
+    again = wait_for("another try", lambda: another(world, job["metadata"]["name"], job["metadata"]["uid"]))
+    score(world, again, 0.6)
+    assert wait_for("its score", lambda: done(world, "never", BLUE))["runs"][0]["alc"] == 0.6
 
 
 def ranked(world: World) -> bool:

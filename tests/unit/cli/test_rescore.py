@@ -125,6 +125,15 @@ def test_what_is_not_scored_yet_or_is_being_deleted_is_left_alone() -> None:
     assert planned([running, gone, never]).again == ()
 
 
+def test_what_waits_for_its_first_score_is_known_so_that_it_can_be_tried_again() -> None:
+    waits = submission("red")
+    digest = waits.status.scoring_digest
+    status = waits.status.model_copy(update={"phase": "Scoring", "scoring_digest": ""})
+    found = planned([replace(waits, status=status)], ScoringSpec())
+    assert found.wanted == {waits.uid: digest}
+    assert (found.again, found.requests) == ((), ())
+
+
 def test_one_phase_can_be_looked_at_alone() -> None:
     views = [submission("red"), submission("blue", phase="final")]
     found = planned(views, only="final")
