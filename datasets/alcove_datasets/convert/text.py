@@ -10,7 +10,7 @@ import re
 import unicodedata
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -35,6 +35,8 @@ from alcove_datasets.writer import Features
 SUFFIXES = (".txt", ".text", ".md")
 TEXT_NAMES = ("text", "sentence", "document", "content")
 UNKNOWN = "<unknown>"
+MOST_BYTES, MOST_WORDS = 64 << 20, 1 << 20
+"""Of one text: a word takes some hundred bytes of memory while it is written."""
 COUNTED = 1 << 21
 """So many different words are counted at a time; the rare ones are then forgotten."""
 # Han, kana, Thai, Lao, Myanmar, Khmer.
@@ -104,6 +106,8 @@ class _Files:
     def read(self, items: Indices) -> Iterator[str]:
         for item in items.tolist():
             path = self._files.path(item)
+            if path.stat().st_size > MOST_BYTES:
+                raise _too_long(str(path))
             with path.open("rb") as file:
                 yield "".join(decoded(path, iter(lambda: file.read(1 << 20), b"")))
 
@@ -165,11 +169,20 @@ class _Lines:
                 yield file.readline().decode().partition("\t")[2]
 
 
+def _too_long(where: str) -> SourceError:
+    return SourceError(
+        where,
+        f"is a text of more than {MOST_WORDS:,} words",
+        remedy="Cut it into pieces: each file, row or line is one example.",
+    )
+
+
 class TextConverter(Converter):
     """Words are numbered by how frequent they are in train; 0 is any other."""
 
     def __init__(self, texts: Texts, options: Options, progress: Progress, where: str) -> None:
-        self._texts, self._options, self._progress, self._where = texts, options, progress, where
+        self._texts, self._options, self._progress, self._source = texts, options, progress, where
+        self._where: Callable[[int], str] = str
         self.sequential = texts.sequential
         self._numbers: dict[str, int] = {}
         self._count = 0
@@ -177,7 +190,7 @@ class TextConverter(Converter):
 
     def scan(self) -> Items:
         items = self._texts.scan()
-        self._count = len(items)
+        self._count, self._where = len(items), items.where
         return items
 
     def sizes(self) -> npt.NDArray[np.float64]:
@@ -190,7 +203,7 @@ class TextConverter(Converter):
         ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
         words = [UNKNOWN, *(word for word, _ in ranked[: self._options.vocabulary - 1])]
         if len(words) < 2:
-            raise SourceError(self._where, "there is no word in train", remedy="Check the texts.")
+            raise SourceError(self._source, "there is no word in train", remedy="Check the texts.")
         self._numbers = {word: number for number, word in enumerate(words)}
         return Metadata(
             n_examples=0,
@@ -210,8 +223,10 @@ class TextConverter(Converter):
             yield text
 
     def encode(self, items: Indices) -> Iterator[Features]:
-        for text in self._texts.read(items):
+        for item, text in zip(items.tolist(), self._texts.read(items), strict=True):
             numbers = [self._numbers.get(word, 0) for word in tokens(text)]
+            if len(numbers) > MOST_WORDS:
+                raise _too_long(self._where(item))
             self._empty += not numbers
             # A sequence has a step at least.
             yield np.array(numbers or [0], np.float32).reshape(-1, 1, 1, 1)

@@ -167,6 +167,13 @@ class _Clips(Converter):
                 image.save(buffer, "JPEG", quality=_QUALITY)
             yield buffer.getvalue(), (image.height, image.width)
 
+    def notes(self) -> tuple[str, ...]:
+        if len(self._rates) < 2 or self._options.fps:
+            return ()
+        return (
+            f"Clips have {min(self._rates):g} to {max(self._rates):g} frames a second; --fps brings all to one.",
+        )
+
 
 def _upright(pixels: npt.NDArray[np.uint8], frame: Any) -> npt.NDArray[np.uint8]:
     """As it is seen: telephones store frames as their sensor lies, and say how to turn them."""

@@ -126,3 +126,19 @@ def test_long_texts_are_the_larger_ones(tmp_path: Path) -> None:
     source.write_text("".join(f"{'ab'[i % 2]}\t{'word ' * (i + 1)}\n" for i in range(20)))
     made = converted(source, "text", how="shift", by="size", test_fraction=0.25)
     assert sorted(len(words) for words, _ in read(made, "test")) == [16, 17, 18, 19, 20]
+
+
+def test_a_text_that_is_too_long_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "t.txt"
+    source.write_text("a\tone two\nb\tone\n" * 3 + "a\tone two three\n")
+    assert converted(source, "text").n_train
+    monkeypatch.setattr(text, "MOST_WORDS", 2)
+    with pytest.raises(SourceError, match=r"t\.txt, line 7: is a text of more than 2 words.*Cut it"):
+        converted(source, "text")
+    for label in "ab":
+        (tmp_path / "s" / label).mkdir(parents=True)
+        for name in ("1.txt", "2.txt"):
+            (tmp_path / "s" / label / name).write_text("one")
+    monkeypatch.setattr(text, "MOST_BYTES", 2)
+    with pytest.raises(SourceError, match=r"\.txt: is a text of more than"):
+        converted(tmp_path / "s", "text")

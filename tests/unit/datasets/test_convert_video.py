@@ -36,13 +36,19 @@ def frame(seed: int, number: int, rows: int = ROWS, cols: int = COLS) -> Pixels:
 
 
 def write(
-    path: Path, seed: int, count: int, codec: str = "ffv1", pixels: str = "bgr0", rows: int = ROWS
+    path: Path,
+    seed: int,
+    count: int,
+    codec: str = "ffv1",
+    pixels: str = "bgr0",
+    rows: int = ROWS,
+    fps: int = FPS,
 ) -> None:
     """Lossless by default, so that frames can be compared."""
     with av.open(
         str(path), "w", options={"movflags": "faststart"} if path.suffix == ".mp4" else {}
     ) as container:
-        stream = container.add_stream(codec, rate=FPS)
+        stream = container.add_stream(codec, rate=fps)
         stream.width, stream.height, stream.pix_fmt = COLS, rows, pixels
         for number in range(count):
             picture = av.VideoFrame.from_ndarray(frame(seed, number, rows), format="rgb24")
@@ -124,6 +130,15 @@ def test_frames_are_taken_by_the_clock(tmp_path: Path, fps: float, steps: list[i
     assert converted.metadata.rate == fps
     wanted = steps or [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7]
     assert contents(converted) == expected(4, lambda _: wanted)
+
+
+def test_clips_of_several_rates_are_told(tmp_path: Path) -> None:
+    source = clips(tmp_path / "s", count=2)
+    write(source / "left" / "9.mkv", 9, 6, fps=FPS + 5)
+    made = given(source, tmp_path / "a")
+    assert made.metadata.rate == 0
+    assert made.notes == (f"Clips have {FPS} to {FPS + 5} frames a second; --fps brings all to one.",)
+    assert given(source, tmp_path / "b", Options(fps=FPS)).notes == ()
 
 
 def test_what_is_longer_than_wished_is_cut_off_and_all_is_brought_to_one_size(tmp_path: Path) -> None:
