@@ -18,12 +18,13 @@ from alcove_datasets.convert.rows import (
     find_column,
     find_roles,
     is_part,
+    some,
 )
 from alcove_datasets.convert.tables import Table, is_table, open_table
 from alcove_datasets.errors import SourceError
 
 _LEVELS = ("label", "group", "source", "split", "-")
-FILE_NAMES = ("file", "path", "filename", "file_name")
+FILE_NAMES = ("file", "path", "filename", "file_name", "filepath", "file_path", "image", "audio", "video")
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,9 @@ def _from_table(root: Path, table: Table, options: Options) -> Files:
     column = find_column(table, FILE_NAMES)
     if column is None:
         raise SourceError(
-            str(table.path), "has no column named file", remedy="Name files in one, a row each."
+            str(table.path),
+            "has no column named file",
+            remedy=f"Give the one with names of files that name; there are: {some(table.names)}.",
         )
     labels = asked_labels(options) or _label_columns(table, column, options)
     roles = find_roles(table, options, labels)

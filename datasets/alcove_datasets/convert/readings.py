@@ -97,6 +97,8 @@ def _numbers(cells: pa.Array) -> Doubles | None:
 
 
 def _numbers_with(cells: pa.Array, pattern: str, thousands: str, decimal: str) -> Doubles | None:
+    if not pc.any(pc.match_substring_regex(cells, f"[,%{thousands}]")).as_py():
+        return _numbers(cells)  # Several times as fast.
     if not _all_match(cells, pattern):
         return None
     bare = pc.replace_substring(cells, thousands, "")

@@ -57,7 +57,7 @@ def find_roles(table: Table, options: Options, labels: Sequence[str] | None = No
             raise SourceError(
                 str(table.path),
                 "no column is named label",
-                remedy=f"Name the label's with --labels; there are: {_some(table.names)}."
+                remedy=f"Name the label's with --labels; there are: {some(table.names)}."
                 + (
                     " If that is several, name what stands between them with --delimiter."
                     if len(table.names) == 1
@@ -68,7 +68,7 @@ def find_roles(table: Table, options: Options, labels: Sequence[str] | None = No
     for name in (*asked, *options.drop, options.group_column, options.source_column):
         if name is not None and name not in table.names:
             raise SourceError(
-                str(table.path), f"there is no column {name!r}", remedy=f"There are: {_some(table.names)}."
+                str(table.path), f"there is no column {name!r}", remedy=f"There are: {some(table.names)}."
             )
     return Roles(tuple(asked), options.group_column, options.source_column, split, confidence)
 
@@ -78,7 +78,8 @@ def asked_labels(options: Options) -> tuple[str, ...]:
     return tuple(name.strip() for name in (options.labels or "").split(",") if name.strip())
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """The first names, for messages."""
     return ", ".join(names[:12]) + (" …" if len(names) > 12 else "")
 
 

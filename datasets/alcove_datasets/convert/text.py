@@ -26,6 +26,7 @@ from alcove_datasets.convert.rows import (
     find_column,
     find_roles,
     scan_rows,
+    some,
 )
 from alcove_datasets.convert.tables import Table, decoded, is_table, open_table
 from alcove_datasets.errors import SourceError
@@ -79,7 +80,7 @@ def _open(source: Path, options: Options, progress: Progress) -> Texts:
             raise SourceError(
                 str(source),
                 "has neither a column text nor a column file",
-                remedy=f"Name it with --text-column; there are: {', '.join(table.names[:12])}.",
+                remedy=f"Name it with --text-column; there are: {some(table.names)}.",
             )
         if column is not None:
             if column not in table.names:
