@@ -10,7 +10,7 @@ holds and on what is wrong with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,8 +43,8 @@ class Columns:
     labels: Floats
     """n × labels."""
     labelled: Bools
-    features: Arrays
-    """time × rows × columns × channels of each record, as long as it is in the record."""
+    features: Callable[[int, int], Arrays]
+    """time × rows × columns × channels of each record from one number up to another, as long as it is there."""
 
 
 class ColumnDecoder:
@@ -69,7 +69,7 @@ class ColumnDecoder:
             if walk.left.size:
                 walk.match(layout)
         while walk.left.size and len(self._layouts) < _MOST_LAYOUTS and self._failures < _MOST_LAYOUTS:
-            row = int(walk.left[0])
+            row = int(walk.left[-1])  # Small ids are shorter than most.
             found = layout_of(block.record(row), self._keys, self._unwrap)
             if found is None:
                 self._failures += 1
@@ -77,10 +77,12 @@ class ColumnDecoder:
                 self._layouts.append(found)
                 walk.match(found)
             walk.left = walk.left[walk.left != row]
-        decode = _dense if self._metadata.format is Format.DENSE else _sparse
-        if self._metadata.is_token_sequence:
-            decode = _tokens
-        features = decode(walk, self._metadata)
+        if self._metadata.format is Format.SPARSE and not self._metadata.is_token_sequence:
+            features = _sparse(walk, self._metadata)
+        else:
+            decode = _tokens if self._metadata.is_token_sequence else _dense
+            arrays = decode(walk, self._metadata)
+            features = lambda start, end: arrays[start:end]  # noqa: E731
         return Columns(walk.good, walk.ids, walk.labels, walk.labelled, features)
 
 
@@ -132,6 +134,11 @@ class _Walk:
                 return
             head = self.windows(at, size)
             same = ((head & segment.mask) == segment.head).all(axis=1)
+            if not same.all():
+                rows, at, ends, spans, first = _kept(same, rows, at, ends, spans, first)
+                if not len(rows):
+                    return
+                head, same = head[same], same[same]
             values = at + size
             behind = values + _varint(head, segment.to_values[-1])
             for places, until in ((segment.to_values[:-1], behind), (segment.to_end, ends)):
@@ -172,8 +179,10 @@ class _Walk:
         self.left = self.left[left[self.left]]
 
     def windows(self, at: Ints, size: int) -> Bytes:
-        """``size`` bytes at each position: a copy, positions × size."""
-        return _items(self._view, at, size)
+        """``size`` bytes at each position, positions × size. NumPy copies them a position, not a byte, at a time."""
+        count = len(self._view) - size + 1
+        items: npt.NDArray[np.void] = np.ndarray((count,), f"V{size}", self._view, 0, (1,))
+        return items[at].view(np.uint8).reshape(len(at), size)
 
     def gather(self, spans: _Spans) -> tuple[Bytes, Ints]:
         """The bytes of all spans, one behind the other, and where each begins there (and the last ends)."""
@@ -186,27 +195,28 @@ class _Walk:
         at = np.arange(total) + np.repeat(spans.start - begins[:-1], sizes)
         return self.buffer[at], begins
 
-    def ints(self, spans: _Spans) -> tuple[Ints, Ints]:
+    def ints(self, spans: _Spans) -> tuple[npt.NDArray[np.unsignedinteger], Ints]:
         """All packed int64 of these spans, and how many each has. No record is good where they are damaged."""
         packed, begins = self.gather(spans)
         last = packed < 0x80
-        upto = np.concatenate([np.zeros(1, np.int64), np.cumsum(last)])
-        counts = np.diff(upto[begins])
         if last.all():
-            return packed.astype(np.int64), counts
+            return packed, np.diff(begins)
         ends = np.flatnonzero(last)
-        starts = np.concatenate([np.zeros(1, np.int64), ends[:-1] + 1])
-        size = ends - starts + 1
         # A span that ends within a number would spill into the next one.
-        nonempty = begins[1:][begins[1:] > begins[:-1]]
-        if not last[nonempty - 1].all() or size.max() > 4:
+        whole = last[begins[1:][begins[1:] > begins[:-1]] - 1].all()
+        longest, run = 1, ~last
+        while longest < 5 and run.any():
+            longest, run = longest + 1, run[1:] & ~last[:-longest]
+        if not whole or longest == 5:
             self.good[:] = False
-            return np.zeros(0, np.int64), np.zeros(len(self.good), np.int64)
-        value = np.zeros(len(ends), np.int64)
-        for place in range(int(size.max())):
-            more = np.flatnonzero(size > place)
-            value[more] |= (packed[starts[more] + place] & 0x7F).astype(np.int64) << (7 * place)
-        return value, counts
+            return np.zeros(0, np.uint32), np.zeros(len(self.good), np.int64)
+        value, more = packed.take(ends).astype(np.uint32), np.ones(len(ends), np.bool_)
+        for place in range(1, longest):
+            # Before the first byte lies, for "wrap", the last one, which belongs to no number but its own.
+            before = packed.take(ends - place, mode="wrap")
+            more &= before >= 0x80
+            value = np.where(more, value << 7 | before & 0x7F, value)
+        return value, np.diff(np.searchsorted(ends, begins))
 
     def floats(self, spans: _Spans) -> tuple[Floats, Ints]:
         """All packed floats of these spans, and how many each has. No record is good where they are damaged."""
@@ -216,12 +226,6 @@ class _Walk:
             self.good[:] = False
             return np.zeros(0, np.float32), np.zeros(len(self.good), np.int64)
         return packed.view("<f4").astype(np.float32, copy=False), sizes // 4
-
-
-def _items(buffer: Bytes | memoryview, at: Ints, size: int) -> Bytes:
-    """``size`` bytes at each position, positions × size. NumPy copies them a position, not a byte, at a time."""
-    items: npt.NDArray[np.void] = np.ndarray((len(buffer) - size + 1,), f"V{size}", buffer, 0, (1,))
-    return items[at].view(np.uint8).reshape(len(at), size)
 
 
 def _kept(
@@ -301,10 +305,16 @@ def _tokens(walk: _Walk, metadata: Metadata) -> Arrays:
     packed, begins = walk.gather(_Spans(spans.start, np.where(walk.good, spans.end, spans.start)))
     total = len(packed)
     ahead = np.concatenate([packed, np.zeros(_SPARE, np.uint8)])
-    one, two, three, four, size = (ahead[place : place + total] for place in range(1, 6))
-    looks = (packed == FIRST) & (two == THIRD) & (four == FIRST) & (one == size + 4) & (three == size + 2)
-    at = np.flatnonzero(looks & (size - np.uint8(1) < 4))
-    sizes = size[at]
+    one, two, three, four, size, *body = (ahead[place : place + total] for place in range(1, 10))
+    # In place, and the rest only where it may be one: each array of this length costs as much as the comparison.
+    looks = packed == FIRST
+    looks &= two == THIRD
+    looks &= four == FIRST
+    at = np.flatnonzero(looks)
+    sizes = size.take(at)
+    fits = (one.take(at) == sizes + 4) & (three.take(at) == sizes + 2) & (sizes - np.uint8(1) < 4)
+    if not fits.all():
+        at, sizes = at[fits], sizes[fits]
     chained = total == 0 or (len(at) > 0 and at[0] == 0 and at[-1] + 6 + sizes[-1] == total)
     chained = chained and bool((np.diff(at) == sizes[:-1] + np.uint8(6)).all())
     first = np.searchsorted(at, begins)
@@ -313,48 +323,47 @@ def _tokens(walk: _Walk, metadata: Metadata) -> Arrays:
         walk.good[:] = False
         return []
     steps = np.diff(first)
-    # At most four bytes each: taken as one word, in which seven bits of each byte are the number's.
-    words: npt.NDArray[np.uint32] = _items(ahead[6:], at, 4).view("<u4")[:, 0]
-    wrong = (words & _CONTINUES[4].take(sizes)) != _CONTINUES[3].take(sizes)
-    value = (words & 0x7F) | (words >> 1 & 0x3F80) | (words >> 2 & 0x1FC000) | (words >> 3 & 0xFE00000)
-    value &= _NUMBER.take(sizes)
+    value, wrong = np.zeros(len(at), np.uint32), np.zeros(len(at), np.bool_)
+    for place in range(int(sizes.max(initial=0))):
+        byte = body[place].take(at)
+        inside = sizes > place
+        wrong |= inside & ((byte >= 0x80) != (sizes > place + 1))
+        value |= (byte & 0x7F * inside.view(np.uint8)).astype(np.uint32) << 7 * place
     wrong |= value >= metadata.channels
     if wrong.any():
         walk.good[np.repeat(np.arange(len(steps)), steps)[wrong]] = False
     return _split(value.astype(np.float32).reshape(-1, 1, 1, 1), steps)
 
 
-_NUMBER = np.array([0, 0x7F, 0x3FFF, 0x1FFFFF, 0xFFFFFFF], np.uint32)
-"""The bits of a number of so many bytes."""
-_CONTINUES = {
-    4: np.array([0, 0x80, 0x8080, 0x808080, 0x80808080], np.uint32),
-    3: np.array([0, 0, 0x80, 0x8080, 0x808080], np.uint32),
-}
-"""The highest bits of so many bytes: of all, and of all but the last, which alone has none."""
+def _sparse(walk: _Walk, metadata: Metadata) -> Callable[[int, int], Arrays]:
+    """Examples of one step: where there are more, the record's layout is none of ours.
 
-
-def _sparse(walk: _Walk, metadata: Metadata) -> Arrays:
-    """Examples of one step: where there are more, the record's layout is none of ours."""
+    The arrays are mostly zeros, and many times as large as the records: they are made as they are asked for.
+    """
     given = walk.values["0_sparse_value"]
     walk.good &= given.there
     values, counts = walk.floats(given)
     shape = (metadata.rows, metadata.cols, metadata.channels)
-    place = np.repeat(np.arange(len(counts)), counts)
-    inside = np.ones(len(values), np.bool_)
-    for (_, key), size in zip(_SPARSE_INDEX.items(), shape, strict=True):
-        place *= size
+    size = shape[0] * shape[1] * shape[2]
+    place = np.zeros(len(values), np.min_scalar_type(size))
+    inside = True
+    for (_, key), length in zip(_SPARSE_INDEX.items(), shape, strict=True):
         spans = walk.values[key]
-        if not spans.there.any():
-            continue  # Older files have no channel index; there the only channel is meant.
-        index, entries = walk.ints(spans)
-        if (entries != counts).any():
-            walk.good[:] = False
-            return []
-        inside &= index < size
-        place += index
-    if not inside.all() or not walk.good.all():
-        walk.good[:] = False
-        return []
-    out = np.zeros((len(counts), 1, *shape), np.float32)
-    out.reshape(-1)[place] = values
-    return out
+        index: npt.NDArray[np.unsignedinteger] | int = 0
+        if spans.there.any():  # Older files have no channel index; there the only channel is meant.
+            index, entries = walk.ints(spans)
+            inside = inside and np.array_equal(entries, counts) and int(index.max(initial=0)) < length
+        if length > 1 and inside:
+            place *= length
+            place += index
+    walk.good &= inside and bool(walk.good.all())
+    first = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+
+    def features(start: int, end: int) -> Arrays:
+        out = np.zeros((end - start, 1, *shape), np.float32)
+        some = slice(first[start], first[end])
+        begins = np.repeat(np.arange(0, (end - start) * size, size), counts[start:end])
+        out.reshape(-1)[place[some] + begins] = values[some]
+        return out
+
+    return features

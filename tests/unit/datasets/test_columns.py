@@ -238,3 +238,36 @@ def test_an_index_outside_is_named_with_its_place(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace("output_dim: 2", "output_dim: 1"))
     with pytest.raises(FormatError, match=r"sample-00000, record 0, byte 0: a label_index is outside 0 … 0"):
         list(open_part(path / "train"))
+
+
+def wide(cols: list[int], rows: list[int]) -> bytes:
+    """A sparse record whose indices are written as they come, however long."""
+    lists = [
+        entry("0_sparse_row_index", field(0x0A, ints(*rows, packed=True))),
+        entry("0_sparse_col_index", field(0x0A, ints(*cols, packed=True))),
+        entry("0_sparse_value", field(0x0A, floats(*range(1, len(cols) + 1), packed=True))),
+    ]
+    return field(0x0A) + field(0x12, *lists)
+
+
+WIDE = Metadata(n_examples=0, n_labels=1, rows=2, cols=2_100_000, format=Format.SPARSE)
+
+
+def test_sparse_indices_of_any_length_lie_where_protobuf_puts_them() -> None:
+    columns_ = [0, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152, 2_099_999]
+    records = [wide(np.roll(columns_, i).tolist(), [i % 2] * 8) for i in range(4)]
+    records += [wide([5, 5, 9], [0, 0, 1]), wide([], [])]
+    assert good(records, WIDE) == len(records)
+    assert_same(by_columns(records, WIDE), one_by_one(records, WIDE))
+
+
+@pytest.mark.parametrize(("cols", "rows"), [([2_100_000], [0]), ([1 << 40], [0]), ([1], [2]), ([1, 2], [0])])
+def test_a_sparse_index_outside_is_found_among_others(cols: list[int], rows: list[int]) -> None:
+    """What lies in the block before it is given; numbers of more bytes than an index has are left to protobuf."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "sample"
+        path.write_bytes(written([wide([3], [1])] * 3 + [wide(cols, rows)]))
+        found = chunks([path], WIDE)
+        assert sum(len(next(found).labels) for _ in range(3)) == 3
+        with pytest.raises(FormatError, match=r"record 3, byte \d+"):
+            next(found)
