@@ -30,7 +30,7 @@ class Row:
     runs: Mapping[str, ScoredRun]
     rank: int
     value: float | None
-    """What the method orders by; None where a missing run leaves none."""
+    """What the method orders by, an error rounded as scores are; None where a missing run leaves none."""
     mean_rank: float
     interval: tuple[float, float]
     ranks: Mapping[str, float]
@@ -67,7 +67,7 @@ def make_board(
     ranking = rank(scores, request.method, baseline)
     intervals = bootstrap_intervals(scores, request.method, baseline, resamples=RESAMPLES)
     rows = [
-        _row(entry, by_alias, ranking, intervals, i, request.datasets)
+        _row(entry, by_alias, ranking, intervals, i, request)
         for i, (entry, by_alias) in enumerate(zip(present, runs, strict=True))
     ]
     return Board(
@@ -97,9 +97,12 @@ def _row(
     ranking: Ranking,
     intervals: Floats,
     i: int,
-    datasets: Sequence[str],
+    request: AggregateRequest,
 ) -> Row:
     value = float(ranking.value[i])
+    if ranking.method == "relative":
+        # An error is a score by another name: it must not say more digits of it than the phase shows.
+        value = round(value, request.decimals)
     return Row(
         entry,
         runs,
@@ -107,7 +110,7 @@ def _row(
         None if math.isnan(value) else value,
         float(ranking.mean_rank[i]),
         (float(intervals[i, 0]), float(intervals[i, 1])),
-        dict(zip(datasets, ranking.ranks[i].tolist(), strict=True)),
+        dict(zip(request.datasets, ranking.ranks[i].tolist(), strict=True)),
     )
 
 

@@ -34,3 +34,11 @@ def test_a_crash_a_zero_and_a_negative_score_are_three_things_on_the_board(metho
     lines = as_text(made).splitlines()[1:5]
     for line, cell in zip(lines, ("0.7000 (1)", "0.0000 (2)", "-0.5000 (3)", "OutOfMemory"), strict=True):
         assert cell in line
+
+
+def test_an_error_relative_to_chance_says_no_more_digits_than_the_scores() -> None:
+    made = board(("red", (scored("a", 0.87654321), scored("b", 0.87654321))), method="relative")
+    document = as_document(made, NOON)
+    entries = document["entries"]
+    assert isinstance(entries, list)
+    assert (entries[0]["scores"][0]["alc"], entries[0]["value"]) == (0.8765, 0.2469)
