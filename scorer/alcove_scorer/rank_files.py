@@ -17,6 +17,8 @@ from alcove_scorer.significance import critical_difference, friedman, kendall_w
 Floats = npt.NDArray[np.float64]
 LARGEST = 1e100
 """Of a score or a penalty: their squares and sums are finite."""
+MOST_RANKS = 100_000_000
+"""Of a bootstrap, participants × resamples: they are in memory at once, some 20 bytes each."""
 
 
 @dataclass(frozen=True)
@@ -112,17 +114,25 @@ def _cell(text: str, path: Path, row: int, column: str) -> float:
 
 
 def rank_document(table: Table, options: Options) -> dict[str, object]:
-    """The command's JSON. Raises InputError for a baseline that is not in the table or has no score."""
+    """The command's JSON. Raises InputError for a baseline that is not in the table or has no score, and for more
+    resamples than memory has room for.
+    """
     scores = over_repeats(table.scores, options.penalty if options.method == "mean-minus-std" else 0.0)
     baseline = _baseline(table, scores, options)
     ranking = rank(scores, options.method, baseline)
     intervals = None
+    participants = len(table.participants)
+    most = MOST_RANKS // participants
+    if options.intervals > most:
+        raise InputError(
+            f"--intervals {options.intervals}: expected at most {most} resamples of {participants} participants"
+        )
     if options.intervals:
         intervals = bootstrap_intervals(
             scores, options.method, baseline, resamples=options.intervals, seed=options.seed
         )
     test = friedman(ranking.ranks)
-    cd = critical_difference(len(table.participants), len(table.datasets), options.alpha)
+    cd = critical_difference(participants, len(table.datasets), options.alpha)
     return {
         "entries": _entries(table, scores, ranking, intervals),
         "friedman": None

@@ -323,6 +323,13 @@ def test_a_wrong_option_of_rank_is_one_line(tmp_path: Path, options: list[str], 
     assert message in refusal("rank", path, *options)
 
 
+def test_more_resamples_than_memory_has_room_for_are_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("who,d\n" + "".join(f"p{i},{i}\n" for i in range(2000)))
+    said = refusal("rank", path, "--intervals", 100_000)
+    assert "--intervals 100000: expected at most 50000 resamples of 2000 participants" in said
+
+
 def test_tables_for_people(run: Path) -> None:
     shown = alcove(
         "score", "--solution", run / "solution", "--snapshots", run / "snaps", "--budget", 999
