@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from alcove_datasets.convert.base import Converter, Indices, Items, Options, Progress
-from alcove_datasets.convert.files import Files, list_files
+from alcove_datasets.convert.base import Converter, Indices, Options, Progress
+from alcove_datasets.convert.files import FileConverter, Files, list_files
 from alcove_datasets.errors import SourceError
 from alcove_datasets.metadata import VARIES, Metadata
 
@@ -34,36 +34,26 @@ def open_source(source: Path, options: Options, progress: Progress) -> Converter
     return _Recordings(list_files(source, options, SUFFIXES), options, progress)
 
 
-class _Recordings(Converter):
+class _Recordings(FileConverter):
     def __init__(self, files: Files, options: Options, progress: Progress) -> None:
-        self._files, self._options, self._progress = files, options, progress
-        self._headers: npt.NDArray[np.int64] | None = None
+        super().__init__(files, options, progress)
         self._rate = 0
 
-    def scan(self) -> Items:
-        return self._files.items
-
-    def _all_headers(self) -> npt.NDArray[np.int64]:
-        """Rate, channels and samples a channel of each file, as it says; a compressed one only estimates the last."""
-        if self._headers is None:
-            count = len(self._files.names)
-            self._headers = np.zeros((count, 3), np.int64)
-            for item in range(count):
-                with _opened(self._files.path(item)) as sound:
-                    self._headers[item] = sound.samplerate, sound.channels, sound.frames
-                self._progress("Reading headers", item + 1, count)
-        return self._headers
+    def _header(self, path: Path) -> tuple[int, ...]:
+        """Rate, channels and samples a channel; a compressed file only estimates the last."""
+        with _opened(path) as sound:
+            return sound.samplerate, sound.channels, sound.frames
 
     def sizes(self) -> npt.NDArray[np.float64]:
         """Seconds."""
-        headers = self._all_headers()
+        headers = self._headers
         seconds: npt.NDArray[np.float64] = headers[:, _FRAMES] / headers[:, _RATE]
         return seconds
 
     def fit(self, train: Indices) -> Metadata:
         """Rate and channels are of the whole dataset: they are its form, nothing that is learnt."""
         del train
-        headers = self._all_headers()
+        headers = self._headers
         self._rate = self._options.rate or self._common_rate(headers[:, _RATE])
         wanted = self._options.channels
         if wanted and wanted > 1:
@@ -129,7 +119,6 @@ class _Recordings(Converter):
         return out
 
     def notes(self) -> tuple[str, ...]:
-        assert self._headers is not None
         mixed = int((self._headers[:, _CHANNELS] > 1).sum()) if (self._options.channels or 1) == 1 else 0
         if not mixed:
             return ()

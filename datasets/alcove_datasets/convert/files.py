@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from alcove_datasets.convert.base import OF_CELLS, OF_TABLES, Items, Options, refuse
+import numpy as np
+import numpy.typing as npt
+
+from alcove_datasets.convert.base import OF_CELLS, OF_TABLES, Converter, Items, Options, Progress, refuse
 from alcove_datasets.convert.rows import (
     LABEL_NAMES,
     Roles,
@@ -38,6 +44,30 @@ class Files:
 
     def path(self, item: int) -> Path:
         return self.root / self.names[item]
+
+
+class FileConverter(Converter):
+    """Items that are files (or folders) each, whose headers are read once, train's and test's: they are its form."""
+
+    def __init__(self, files: Files, options: Options, progress: Progress) -> None:
+        self._files, self._options, self._progress = files, options, progress
+
+    def scan(self) -> Items:
+        return self._files.items
+
+    @abstractmethod
+    def _header(self, path: Path) -> tuple[int, ...]:
+        """What a file says of itself, before its content is decoded: some numbers, as many for each."""
+
+    @cached_property
+    def _headers(self) -> npt.NDArray[np.int64]:
+        """Items × numbers."""
+        count = len(self._files.names)
+        numbers = array("q")
+        for item in range(count):
+            numbers.extend(self._header(self._files.path(item)))
+            self._progress("Reading headers", item + 1, count)
+        return np.array(numbers, np.int64).reshape(count, -1)
 
 
 def list_files(source: Path, options: Options, suffixes: Sequence[str], *, folders: bool = False) -> Files:

@@ -16,11 +16,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from alcove_datasets.convert.base import Converter, Indices, Items, Options, Progress
-from alcove_datasets.convert.files import Files, list_files
+from alcove_datasets.convert.base import Converter, Indices, Options, Progress
+from alcove_datasets.convert.files import FileConverter, Files, list_files
 from alcove_datasets.convert.pictures import MOST_PIXELS, SUFFIXES, encode_picture, read_header
 from alcove_datasets.errors import SourceError
 from alcove_datasets.metadata import VARIES, Format, Metadata
+
+_ROWS, _COLS, _GREY, _FRAMES = range(4)
 
 
 def open_source(source: Path, options: Options, progress: Progress) -> Converter:
@@ -44,44 +46,29 @@ def check_form(options: Options) -> None:
         )
 
 
-class _Pictures(Converter):
+class _Pictures(FileConverter):
     def __init__(self, files: Files, options: Options, progress: Progress) -> None:
-        self._files, self._options, self._progress = files, options, progress
-        self._sizes: npt.NDArray[np.int32] | None = None
-        self._grey = True
-        self._animated = 0
+        super().__init__(files, options, progress)
         self._channels = 0
 
-    def scan(self) -> Items:
-        return self._files.items
-
-    def _headers(self) -> npt.NDArray[np.int32]:
-        """Rows and columns of each picture."""
-        if self._sizes is None:
-            count = len(self._files.names)
-            self._sizes = np.zeros((count, 2), np.int32)
-            for item in range(count):
-                header = read_header(self._files.path(item))
-                self._sizes[item] = header.rows, header.cols
-                self._grey &= header.grey
-                self._animated += header.frames > 1
-                self._progress("Reading headers", item + 1, count)
-        return self._sizes
+    def _header(self, path: Path) -> tuple[int, ...]:
+        header = read_header(path)
+        return header.rows, header.cols, header.grey, header.frames
 
     def sizes(self) -> npt.NDArray[np.float64]:
         """Pixels."""
-        pixels: npt.NDArray[np.float64] = self._headers().prod(axis=1, dtype=np.float64)
+        pixels: npt.NDArray[np.float64] = self._headers[:, [_ROWS, _COLS]].prod(axis=1, dtype=np.float64)
         return pixels
 
     def fit(self, train: Indices) -> Metadata:
         del train
-        sizes = self._headers()
-        self._channels = self._options.channels or (1 if self._grey else 3)
+        headers = self._headers
+        self._channels = self._options.channels or (1 if headers[:, _GREY].all() else 3)
         return Metadata(
             n_examples=0,
             n_labels=1,
-            rows=self._options.size[0] if self._options.size else same(sizes[:, 0]),
-            cols=self._options.size[1] if self._options.size else same(sizes[:, 1]),
+            rows=self._options.size[0] if self._options.size else same(headers[:, _ROWS]),
+            cols=self._options.size[1] if self._options.size else same(headers[:, _COLS]),
             channels=self._channels,
             format=Format.COMPRESSED,
             has_locality_rows=True,
@@ -106,9 +93,10 @@ class _Pictures(Converter):
                     future.cancel()
 
     def notes(self) -> tuple[str, ...]:
-        if not self._animated:
+        animated = int((self._headers[:, _FRAMES] > 1).sum())
+        if not animated:
             return ()
-        return (f"Of {self._animated} pictures with several frames the first one was taken.",)
+        return (f"Of {animated} pictures with several frames the first one was taken.",)
 
 
 def same(sizes: npt.NDArray[np.integer]) -> int:

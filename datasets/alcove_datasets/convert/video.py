@@ -19,10 +19,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from alcove_datasets.convert import pictures
-from alcove_datasets.convert.base import Converter, Indices, Items, Options, Progress, refuse
-from alcove_datasets.convert.files import Files, is_regular, list_files, walk
+from alcove_datasets.convert.base import Converter, Indices, Options, Progress, refuse
+from alcove_datasets.convert.files import FileConverter, Files, is_regular, list_files, walk
 from alcove_datasets.convert.image import check_form, same
-from alcove_datasets.convert.tables import is_table
 from alcove_datasets.errors import SourceError
 from alcove_datasets.metadata import VARIES, Format, Metadata
 
@@ -44,34 +43,22 @@ def open_source(source: Path, options: Options, progress: Progress) -> Converter
     if of_frames:
         refuse(options, ("frames",), f"has no meaning for {source}, which has folders of frames")
     suffixes = FRAME_SUFFIXES if of_frames else SUFFIXES
-    return _Clips(list_files(source, options, suffixes, folders=of_frames), source, options, progress)
+    return _Clips(list_files(source, options, suffixes, folders=of_frames), options, progress)
 
 
 def _holds_clips(source: Path) -> bool:
     return any(name.lower().endswith(SUFFIXES) for _, names in walk(source) for name in names)
 
 
-class _Clips(Converter):
-    def __init__(self, files: Files, source: Path, options: Options, progress: Progress) -> None:
-        self._files, self._options, self._progress = files, options, progress
-        self._named = is_table(source)
-        self._headers: npt.NDArray[np.int32] | None = None
+class _Clips(FileConverter):
+    def __init__(self, files: Files, options: Options, progress: Progress) -> None:
+        super().__init__(files, options, progress)
         self._rates: set[float] = set()
         self._channels = 0
 
-    def scan(self) -> Items:
-        return self._files.items
-
-    def _all_headers(self) -> npt.NDArray[np.int32]:
-        """Rows, columns, whether grey, and the number of frames (0 where it is not known) of each clip."""
-        if self._headers is None:
-            count = len(self._files.names)
-            self._headers = np.zeros((count, 4), np.int32)
-            for item in range(count):
-                path = self._files.path(item)
-                self._headers[item] = self._folder(path) if path.is_dir() else self._file(path)
-                self._progress("Reading headers", item + 1, count)
-        return self._headers
+    def _header(self, path: Path) -> tuple[int, ...]:
+        """Rows, columns, whether grey, and the number of frames (0 where it is not known)."""
+        return self._folder(path) if path.is_dir() else self._file(path)
 
     def _folder(self, path: Path) -> tuple[int, int, bool, int]:
         if self._options.fps:
@@ -93,7 +80,7 @@ class _Clips(Converter):
 
     def sizes(self) -> npt.NDArray[np.float64]:
         """Frames."""
-        headers = self._all_headers()
+        headers = self._headers
         for item in np.flatnonzero(headers[:, _FRAMES] < 1).tolist():
             with _opened(self._files.path(item)) as (container, stream):
                 headers[item, _FRAMES] = sum(packet.size > 0 for packet in container.demux(stream))
@@ -102,7 +89,7 @@ class _Clips(Converter):
     def fit(self, train: Indices) -> Metadata:
         """Size and channels are of the whole dataset: they are its form, nothing that is learnt."""
         del train
-        headers = self._all_headers()
+        headers = self._headers
         self._channels = self._options.channels or (1 if headers[:, _GREY].all() else 3)
         size = self._options.size
         rate = self._options.fps or (next(iter(self._rates)) if len(self._rates) == 1 else 0.0)
