@@ -198,14 +198,7 @@ def as_document(board: Board, updated_at: datetime) -> dict[str, object]:
             }
             for row in board.rows
         ],
-        "friedman": None
-        if test is None
-        else {
-            "chi2": test.chi2,
-            "p": test.p,
-            "f": test.f if math.isfinite(test.f) else None,
-            "f_p": test.f_p,
-        },
+        "friedman": None if test is None else test.as_document(),
         "kendall_w": board.kendall_w,
         "critical_difference": board.cd,
         "problems": list(board.problems),

@@ -135,14 +135,7 @@ def rank_document(table: Table, options: Options) -> dict[str, object]:
     cd = critical_difference(participants, len(table.datasets), options.alpha)
     return {
         "entries": _entries(table, scores, ranking, intervals),
-        "friedman": None
-        if test is None
-        else {
-            "chi2": test.chi2,
-            "p": test.p,
-            "f": test.f if math.isfinite(test.f) else None,
-            "f_p": test.f_p,
-        },
+        "friedman": None if test is None else test.as_document(),
         "critical_difference": None if cd is None else {"alpha": options.alpha, "cd": cd},
         "kendall_w": kendall_w(ranking.ranks),
     }

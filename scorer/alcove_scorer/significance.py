@@ -23,6 +23,15 @@ class Friedman:
     f: float
     f_p: float
 
+    def as_document(self) -> dict[str, float | None]:
+        """For JSON, which has no infinity: there F is null."""
+        return {
+            "chi2": self.chi2,
+            "p": self.p,
+            "f": self.f if math.isfinite(self.f) else None,
+            "f_p": self.f_p,
+        }
+
 
 def friedman(ranks: Floats) -> Friedman | None:
     """The Friedman test, corrected for ties, and Iman and Davenport's (1980) less conservative F.
