@@ -114,7 +114,7 @@ def convert(
     request = SplitRequest(
         how=split, by=shift_by, hold_out=_names(hold_out), test_fraction=test_fraction, seed=seed
     )
-    with _terminable(), Reporter() as progress:
+    with terminable(), Reporter() as progress:
         made = run(kind, source, out, name, options=options, request=request, progress=progress)
     typer.echo(_summary(made, kind))
 
@@ -145,18 +145,23 @@ def _summary(made: Converted, kind: str) -> str:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """A SIGTERM unwinds like Ctrl-C, so that nothing half-written stays."""
+def terminable() -> Iterator[None]:
+    """SIGTERM, and SIGHUP of a terminal that is closed, unwind like Ctrl-C, so that nothing half-written stays."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         del frame
         sys.exit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, stop)
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        if before[number] != signal.SIG_IGN:  # As nohup wants it.
+            signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in numbers:
+            signal.signal(number, before[number])
 
 
 class Reporter:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from alcove_cli.convert import convert
+from alcove_cli.convert import convert, terminable
 from alcove_cli.errors import CommandError
 from alcove_cli.exchange import listing, pull, push
 
@@ -46,7 +46,8 @@ def make(
         return
     if not name:
         raise CommandError("Which dataset? `alcove dataset make --list` names them.")
-    made = make_practice(name, out, seed=seed, examples=examples)
+    with terminable():
+        made = make_practice(name, out, seed=seed, examples=examples)
     typer.echo(f"Made {made} and {made.with_suffix('.solution')}.")
 
 
@@ -116,6 +117,9 @@ def show(
     from alcove_datasets.solution import read_solution
 
     opened = open_dataset(folder)
+    domain = opened.train.metadata.domain
+    if rate and domain != "speech":
+        raise CommandError(f"--rate has no meaning for a dataset of domain {domain}. Leave it out.")
     beside = solution or find_solution(folder)
     page = contact_sheet(opened, read_solution(beside) if beside else None, examples, rate)
     out = out or Path(f"{opened.name}.html")

@@ -97,8 +97,16 @@ def test_scaling_is_trains(tmp_path: Path) -> None:
     ("cells", "expected", "note"),
     [
         (["1,5", "2", "-0,25"], [1.5, 2, -0.25], "has numbers that are read as in 1.234,5"),
-        (["1.234,5", "999", "12.345.678"], [1234.5, 999, 12345678], "has numbers that are read as in 1.234,5"),
-        (["1,234.5", "999", "12,345,678"], [1234.5, 999, 12345678], "has numbers that are read as in 1,234.5 or 5 %"),
+        (
+            ["1.234,5", "999", "12.345.678"],
+            [1234.5, 999, 12345678],
+            "has numbers that are read as in 1.234,5",
+        ),
+        (
+            ["1,234.5", "999", "12,345,678"],
+            [1234.5, 999, 12345678],
+            "has numbers that are read as in 1,234.5 or 5 %",
+        ),
         (["1,234", "999"], [1234, 999], "has numbers that are read as in 1,234.5 or 5 %"),
         (["0,512", "1,234"], [0.512, 1.234], "has numbers that are read as in 1.234,5"),
         (["5 %", "12.5%", "7"], [5, 12.5, 7], "has numbers that are read as in 1,234.5 or 5 %"),
@@ -265,9 +273,9 @@ def test_the_same_bytes_whatever_the_hash_seed_and_the_locale(tmp_path: Path, ki
     assert len(made[0]) == 5
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_conversion_that_is_stopped_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
-    source = write(tmp_path / "t.csv", ["x", "label"], [[i, "ab"[i % 2]] for i in range(50_000)])
+    source = write(tmp_path / "t.csv", ["x", "label"], [[i, "ab"[i % 2]] for i in range(20_000)])
     out = tmp_path / "out"
     command = ["-m", "alcove_cli.main", "dataset", "convert", str(source), str(out), "--kind", "tabular"]
     with subprocess.Popen(

@@ -6,8 +6,6 @@ import base64
 import hashlib
 import io
 import re
-import subprocess
-import sys
 import wave
 from collections import Counter
 from html.parser import HTMLParser
@@ -25,6 +23,7 @@ from alcove_datasets.show import contact_sheet
 from alcove_datasets.solution import read_solution
 from alcove_datasets.writer import NewExample, write_dataset
 from tests.unit.datasets.strategies import png
+from tests.unit.datasets.test_convert_command import alcove
 
 EACH = pytest.mark.parametrize("practice", PRACTICE, ids=lambda practice: practice.name)
 
@@ -199,16 +198,17 @@ def test_a_picture_that_cannot_be_decoded_is_said_so_and_a_damaged_record_ends_i
         sheet(path)
 
 
-def test_the_command_writes_the_page(made: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-I", "-m", "alcove_cli.main", "dataset", "show", str(made / "digits.data")]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "digits.html" in done.stdout
+def test_the_command_writes_the_page(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ("dataset", "show", str(made / "digits.data"))
+    assert alcove(monkeypatch, *command) == 0
+    assert "digits.html" in capsys.readouterr().out
     page = (tmp_path / "digits.html").read_text()
     assert ">hidden<" not in page, "the solution lies beside"
     for option in ("--solution", "--out"):
-        failed = subprocess.run(
-            [*command, option, "gone/x"], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert failed.returncode == 2
-        assert re.fullmatch("alcove: gone/x.*\n", failed.stderr)
+        assert alcove(monkeypatch, *command, option, "gone/x") == 2
+        assert re.fullmatch("alcove: gone/x.*\n", capsys.readouterr().err)
+    assert alcove(monkeypatch, *command, "--rate", "8000") == 2
+    assert "--rate has no meaning for a dataset of domain image" in capsys.readouterr().err
