@@ -23,6 +23,8 @@ Group = tuple[Arrays, Floats]
 SizedBatch = tuple[Floats, Floats, Sizes]
 Pair = tuple[Floats, Floats]
 
+_Pieces = Callable[[Block, int, int], Iterator["Chunk"]]
+
 _DECODED = 16 << 20
 """Bytes of decoded numbers, about, that are held at a time."""
 _PIECE = 1 << 20
@@ -51,16 +53,16 @@ class Chunk:
             )
 
 
-def chunks(files: Iterable[Path], metadata: Metadata, workers: int = 0) -> Iterator[Chunk]:
+def chunks(files: Iterable[Path], metadata: Metadata, workers: int = 0, batch: int = 0) -> Iterator[Chunk]:
     """Decodes files, in order; with ``workers``, so many threads decode images ahead.
+
+    Where a ``batch`` of examples is large, each but those that lie in two blocks is a chunk of its own.
 
     Raises FormatError where it comes to what is damaged.
     """
     blocks = _blocks(files)
     if metadata.format is not Format.COMPRESSED:
-        pieces = _pieces(metadata)
-        most = most_at_a_time(metadata, _PIECE)
-        return chain.from_iterable(pieces(block, most) for block in blocks)
+        return _in_pieces(blocks, _pieces(metadata), max(batch, most_at_a_time(metadata, _PIECE)))
     few = chain.from_iterable(block.split(_IMAGES_AT_A_TIME) for block in blocks)
     decode_block = decoder(metadata)
     return _ahead(decode_block, few, workers) if workers else map(decode_block, few)
@@ -74,6 +76,13 @@ def most_at_a_time(metadata: Metadata, size: int = _DECODED) -> int:
     return max(1, size // (4 * numbers * max(1, metadata.sequence_size)))
 
 
+def _in_pieces(blocks: Iterator[Block], pieces: _Pieces, most: int) -> Iterator[Chunk]:
+    lacking = most
+    for block in blocks:
+        yield from pieces(block, most, lacking)
+        lacking = most - (len(block) - lacking) % most
+
+
 def _blocks(files: Iterable[Path]) -> Iterator[Block]:
     for path in files:
         with path.open("rb", buffering=0) as file:
@@ -85,17 +94,17 @@ def decoder(metadata: Metadata) -> Callable[[Block], Chunk]:
     if metadata.format is Format.COMPRESSED:
         return lambda block: _one_by_one(block, metadata)
     pieces = _pieces(metadata)
-    return lambda block: next(pieces(block, len(block)))
+    return lambda block: next(pieces(block, len(block), len(block)))
 
 
-def _pieces(metadata: Metadata) -> Callable[[Block, int], Iterator[Chunk]]:
+def _pieces(metadata: Metadata) -> _Pieces:
     """Decodes the blocks of one part, of numbers: structure at once, arrays of at most so many examples at a time."""
     columns = ColumnDecoder(metadata)
 
-    def pieces(block: Block, most: int) -> Iterator[Chunk]:
+    def pieces(block: Block, most: int, first: int) -> Iterator[Chunk]:
         found = columns.decode(block)
         start = 0
-        for piece in block.split(most):
+        for piece in block.split(most, first):
             some = slice(start, start + len(piece))
             good = found.good[some]
             if good.any():
@@ -188,7 +197,8 @@ def batches(groups: Iterable[Group], size: int) -> Iterator[SizedBatch]:
         at = 0
         while at < len(labels):
             taken = min(size - count, len(labels) - at)
-            waiting.append((features[at : at + taken], labels[at : at + taken]))
+            whole = taken == len(labels)  # Then it is nobody else's.
+            waiting.append((features if whole else features[at : at + taken], labels[at : at + taken]))
             at += taken
             count += taken
             if count == size:
@@ -202,7 +212,7 @@ def _padded(groups: list[Group]) -> SizedBatch:
     labels = np.concatenate([labels for _, labels in groups])
     arrays: list[Floats] = [features for features, _ in groups if isinstance(features, np.ndarray)]
     if len(arrays) == len(groups) and len({array.shape[1:] for array in arrays}) == 1:
-        together = np.concatenate(arrays)
+        together = arrays[0] if len(arrays) == 1 and arrays[0].base is None else np.concatenate(arrays)
         return together, labels, np.tile(np.array(together.shape[1:4], np.int64), (len(together), 1))
     examples = [array for features, _ in groups for array in features]
     sizes = np.array([array.shape[:3] for array in examples], np.int64)

@@ -78,7 +78,7 @@ class Part:
     ) -> Iterator[SizedBatch]:
         """As :meth:`batches`, with the sizes before padding: batch × (time, rows, columns) of int64."""
         random = np.random.default_rng(seed)
-        found = feeding.chunks(self._files(shuffle, random), self.metadata, workers)
+        found = feeding.chunks(self._files(shuffle, random), self.metadata, workers, size)
         if shuffle:
             pairs = chain.from_iterable(zip(c.features, c.labels, strict=True) for c in found)
             return feeding.batches(feeding.regrouped(feeding.shuffled(pairs, shuffle, random), size), size)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,14 +44,12 @@ class Block:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def split(self, most: int) -> Iterator[Block]:
-        """The same records, at most so many in a block."""
-        if len(self) <= most:
-            yield self
-            return
-        for i in range(0, len(self), most):
-            starts, ends = self.starts[i : i + most], self.ends[i : i + most]
-            yield replace(self, starts=starts, ends=ends, first=self.first + i)
+    def split(self, most: int, first: int | None = None) -> Iterator[Block]:
+        """The same records, at most so many in a block, and in the first one at most ``first``."""
+        edges = [0, *range(most if first is None else first, len(self), most), len(self)]
+        for start, end in pairwise(edges):
+            starts, ends = self.starts[start:end], self.ends[start:end]
+            yield replace(self, starts=starts, ends=ends, first=self.first + start)
 
     def record(self, i: int) -> bytes:
         return self.data[self.starts[i] : self.ends[i]]
