@@ -1,4 +1,4 @@
-"""Whole submissions over five datasets, several at once, and the leaderboard that comes of them."""
+"""Whole submissions over six datasets, several at once, and the leaderboard that comes of them."""
 
 from __future__ import annotations
 

@@ -151,8 +151,10 @@ def where(found: dict[str, str], said: Iterable[str]) -> list[str]:
 
 
 def ranked(found: dict[str, str]) -> list[str]:
+    """Where ranks or scores are, the boards of other phases left out: what they show is theirs to show."""
     number = re.compile(r'"(rank|averageRank|alc)":\s*-?[0-9]|"curve":\s*\[\{')
-    return [place for place, text in found.items() if number.search(text)]
+    others = re.compile(r"/leaderboards(/(?!blind$).*)?$")
+    return [place for place, text in found.items() if number.search(text) and not others.search(place)]
 
 
 @pytest.fixture
