@@ -59,7 +59,7 @@ class PhaseFeedback(ApiModel):
     test_fraction: Annotated[float, Field(ge=0.01, le=1.0)] = 1.0
     """Part of the test set that live feedback is computed on. Final scores use all of it."""
     max_snapshots: Annotated[int, Field(ge=1, le=32)] = 32
-    """Points of the live curve at most."""
+    """Snapshots of a run whose scores are shown at most, live or at the end."""
 
 
 class Phase(ApiModel):

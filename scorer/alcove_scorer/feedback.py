@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from alcove_scorer.curves import Point, Rules, alc, axis, standing
+from alcove_crds.feedback import shown_places
+from alcove_scorer.curves import Point, Rules, alc, standing
 
 
 @dataclass(frozen=True)
@@ -19,15 +20,8 @@ class Shown:
 
 
 def shown(points: Iterable[Point], rules: Rules, decimals: int, most: int) -> Shown:
-    """Chooses at most ``most`` points, rounded to ``decimals``.
-
-    Whether a snapshot is shown depends on those before it alone, so what was shown once stays and no more
-    than ``most`` are ever shown, however often someone looks. Half of them are for whoever comes first, the
-    others are given out evenly along the time axis.
-    """
-    chosen: list[Point] = []
-    for point in sorted(points, key=lambda p: (p.seconds, p.number)):
-        if len(chosen) < most * (1 + axis(point.seconds, rules)) / 2:
-            chosen.append(Point(point.number, point.seconds, round(point.score, decimals)))
-    kept = standing(chosen)
+    """The points that :func:`alcove_crds.feedback.shown_places` chooses, rounded to ``decimals``."""
+    ordered = sorted(points, key=lambda p: (p.seconds, p.number))
+    places = shown_places([point.seconds for point in ordered], most, rules.t0, rules.budget)
+    kept = standing(replace(ordered[i], score=round(ordered[i].score, decimals)) for i in places)
     return Shown(kept, round(alc(kept, rules), decimals) if kept else None)

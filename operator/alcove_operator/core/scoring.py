@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from alcove_crds.documents import (
     STORE_DAMAGED,
@@ -16,6 +15,7 @@ from alcove_crds.documents import (
     ScoreResult,
     Scoring,
 )
+from alcove_crds.feedback import shown_places
 from alcove_crds.submission import CurvePoint, RunStatus, SubmissionStatus
 from alcove_operator.core import causes, names, runs, tries
 from alcove_operator.core import status as statuses
@@ -32,8 +32,6 @@ from alcove_operator.core.model import (
 )
 from alcove_operator.core.world import Rules, World
 
-T = TypeVar("T")
-MAX_POINTS = 32
 CURVE_PAUSE = timedelta(seconds=2)
 """Between two looks at a live curve, and so between two writes of the status because of it."""
 SHOWN, HELD_BACK = "Shown", "HeldBack"
@@ -213,7 +211,7 @@ def _with_curve(current: SubmissionStatus, world: World) -> SubmissionStatus:
                 update={
                     "alc": seen.alc,
                     "snapshots": max(run.snapshots, seen.snapshots),
-                    "curve": thinned([CurvePoint(t=p.t, score=p.score) for p in seen.curve], limit),
+                    "curve": tuple(CurvePoint(t=p.t, score=p.score) for p in seen.curve[:limit]),
                 }
             )
         shown.append(run)
@@ -229,7 +227,7 @@ def _finish(
         return Scored(current, stale)
     found = {run.alias: run for run in result.runs}
     hidden = world.blind
-    scored = tuple(_scored_run(run, found.get(run.dataset), hidden, world) for run in current.runs)
+    scored = tuple(_scored_run(run, found.get(run.dataset), result, world) for run in current.runs)
     decimals = world.rules.phase.feedback.decimals
     shown = ", ".join(
         f"{r.dataset} {'–' if r.alc is None else format(r.alc, f'.{decimals}f')}" for r in scored
@@ -249,8 +247,8 @@ def _finish(
     return Scored(_ended(_scored(status, reason, message, world), world), stale)
 
 
-def _scored_run(run: RunStatus, scored: ScoredRun | None, hidden: bool, world: World) -> RunStatus:
-    feedback, update = world.rules.phase.feedback, dict[str, object]()
+def _scored_run(run: RunStatus, scored: ScoredRun | None, result: ScoreResult, world: World) -> RunStatus:
+    feedback, hidden, update = world.rules.phase.feedback, world.blind, dict[str, object]()
     alc = scored.alc if scored else None
     if run.phase == "Scoring":
         update["phase"] = "Failed" if run.charged_to == "Platform" or alc is None else "Done"
@@ -263,11 +261,16 @@ def _scored_run(run: RunStatus, scored: ScoredRun | None, hidden: bool, world: W
             update |= {"phase": "Failed", "cause": STORE_DAMAGED, "charged_to": "Platform"}
         update["message"] = statuses.HIDDEN if hidden else damage(scored)
     if not hidden and scored is not None:
-        points = [CurvePoint(t=round(p.t, 3), score=round(p.score, feedback.decimals)) for p in scored.points]
+        points = scored.points
+        times = [point.t for point in points]
+        places = shown_places(times, feedback.max_snapshots, result.t0_seconds, result.budget_seconds)
         update["alc"] = None if alc is None else round(alc, feedback.decimals)
         update["snapshots"] = scored.snapshots
         update.setdefault("message", run.message if run.message != statuses.HIDDEN else "")
-        update["curve"] = thinned(points, min(MAX_POINTS, feedback.max_snapshots))
+        update["curve"] = tuple(
+            CurvePoint(t=round(points[i].t, 3), score=round(points[i].score, feedback.decimals))
+            for i in places
+        )
     return run.model_copy(update=update)
 
 
@@ -336,13 +339,3 @@ def _others(world: World, kept: JobView | None) -> tuple[Action, ...]:
         for job in world.jobs.values()
         if job.role == names.SCORE and job != kept and not job.deleting
     )
-
-
-def thinned(points: Sequence[T], limit: int) -> tuple[T, ...]:
-    """At most ``limit`` of the points, evenly chosen, always with the last."""
-    if len(points) <= limit:
-        return tuple(points)
-    if limit == 1:
-        return (points[-1],)
-    last = len(points) - 1
-    return tuple(points[round(i * last / (limit - 1))] for i in range(limit))

@@ -66,7 +66,7 @@ def _scored(cluster: Cluster, alias: str) -> ScoredRun:
         alc=0.12345678 * (verdict.attempt or 0) if counts else None,
         final_score=0.5 if counts else None,
         snapshots=3 if counts else 0,
-        points=(),
+        points=tuple(CurvePoint(t=i / 10, score=i / 100) for i in range(1, 41)) if counts else (),
         refused=(),
         manifest_sha256=None,
         message=damage,
