@@ -46,7 +46,10 @@ def convert(
     test_fraction: Annotated[float, typer.Option(min=0, max=1, help="Share of examples in test.")] = 0.35,
     seed: Annotated[int, typer.Option(min=0, help="Same source and seed, same bytes.")] = 0,
     split: Annotated[
-        How | None, typer.Option(help="By default as given in SOURCE, else stratified by label.")
+        How | None,
+        typer.Option(
+            help="By default as given in SOURCE, by group where groups are named, else stratified by label."
+        ),
     ] = None,
     shift_by: Annotated[ShiftBy | None, typer.Option(help="What differs with --split shift.")] = None,
     hold_out: Annotated[

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 import os
+import secrets
 import shutil
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -76,18 +77,25 @@ def write_dataset(
         FormatError: an example does not match the metadata.
     """
     data, solution = final_paths(out, name)
-    out.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=out))
-    try:
+    with scratch(out, name) as temporary:
         _write_part(temporary / "data" / "train", metadata, train, None)
         with (temporary / "solution").open("wb") as rows:
             _write_part(temporary / "data" / "test", metadata, test, rows)
         # The data last: where they are, the solution is too.
         (temporary / "solution").rename(solution)
         (temporary / "data").rename(data)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return data
+
+
+@contextmanager
+def scratch(out: Path, name: str) -> Iterator[Path]:
+    """A hidden folder in ``out``, removed at the end with all that is in it."""
+    folder = out / f".{name}.{secrets.token_hex(4)}"
+    try:  # From here on, so that a signal finds no moment in which the folder is there and nobody removes it.
+        folder.mkdir(parents=True)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def final_paths(out: Path, name: str) -> tuple[Path, Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ from alcove_datasets.convert.split import SplitRequest, split
 from alcove_datasets.convert.spool import Spool
 from alcove_datasets.errors import FileAccessError, SourceError
 from alcove_datasets.metadata import Metadata
-from alcove_datasets.writer import Features, NewExample, final_paths, write_dataset
+from alcove_datasets.writer import Features, NewExample, final_paths, scratch, write_dataset
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,6 @@ def convert(
             labels={label: index for index, label in enumerate(items.labels.names)},
             split=parted.text,
         )
-        out.mkdir(parents=True, exist_ok=True)
         with _ordered(converter, items, out, name, progress) as ordered:
             writing = _Writing(ordered, items, progress)
             path = write_dataset(out, name, metadata, writing.examples(train), writing.examples(test))
@@ -125,7 +123,7 @@ def _ordered(
     if not converter.sequential:
         yield converter.encode
         return
-    with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=out) as folder, Spool(Path(folder)) as spool:
+    with scratch(out, name) as folder, Spool(folder) as spool:
         for done, features in enumerate(converter.encode(np.arange(len(items))), start=1):
             spool.append(features)
             progress("Encoding", done, len(items))

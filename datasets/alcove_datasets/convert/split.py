@@ -27,7 +27,7 @@ Mask = npt.NDArray[np.bool_]
 @dataclass(frozen=True, kw_only=True)
 class SplitRequest:
     how: How | None = None
-    """By default ``given`` where the source has a split, else ``stratified``."""
+    """By default ``given`` where the source has a split, ``group`` where it has groups, else ``stratified``."""
     by: ShiftBy | None = None
     hold_out: tuple[str, ...] = ()
     """Names of classes, groups or sources that a shift keeps for test; by default they are drawn."""
@@ -99,7 +99,10 @@ def split(items: Items, request: SplitRequest, sizes: Callable[[], npt.NDArray[n
 def _default(items: Items, request: SplitRequest) -> How:
     if request.by:
         return "shift"
-    return "given" if items.is_test is not None else "stratified"
+    if items.is_test is not None:
+        return "given"
+    # Who names groups wants none of them in both parts.
+    return "stratified" if items.group is None else "group"
 
 
 def _given(items: Items) -> Mask:

@@ -165,3 +165,11 @@ def test_a_fraction_that_nothing_would_follow_is_refused() -> None:
     with pytest.raises(SourceError, match="--test-fraction: has no effect: --hold-out says"):
         parted(of_sources, by="source", hold_out=("y",), test_fraction=0.5)
     assert parted(halved, how="stratified", test_fraction=0.5).is_test.sum() == 3
+
+
+def test_groups_that_are_named_are_kept_whole_by_default() -> None:
+    of_groups = items([{"a"}, {"b"}] * 6, group=keys(list("uuuvvvwwwxxx")))
+    assert (parted(of_groups).is_test == parted(of_groups, how="group").is_test).all()
+    assert parted(of_groups).text.startswith("group: ")
+    assert parted(of_groups, how="stratified").text.startswith("stratified: ")
+    assert parted(of_groups, by="class").text.startswith("shift by class")
