@@ -11,7 +11,7 @@ from alcove_cli.errors import FailedError
 from alcove_cli.rescore_plan import Plan
 from alcove_crds.comparison import ComparedBoard, Comparison
 from alcove_crds.leaderboard import LeaderboardStatus
-from alcove_operator.api import JOBS, LEADERBOARDS, SUBMISSIONS, Api
+from alcove_operator.api import COMPETITIONS, JOBS, LEADERBOARDS, SUBMISSIONS, Api
 from alcove_operator.config import Settings
 from alcove_operator.core import names, snapshot, tries
 from alcove_operator.core.model import CompetitionView, JobView, SubmissionView
@@ -44,9 +44,16 @@ async def until_shown(
     timeout: float,
     say: Callable[[str], None],
 ) -> None:
-    """Raises FailedError where some cannot be scored, or after ``timeout`` seconds; the operator goes on then."""
+    """Raises FailedError where some cannot be scored, where the settings are others again, or after ``timeout``
+    seconds; the operator goes on then.
+    """
     ref, started, said = (competition.namespace, competition.name), time.monotonic(), ""
     while True:
+        found = await api.find(COMPETITIONS, *ref)
+        if found is None or snapshot.competition_view(found).spec.scoring != planned.scoring:
+            raise FailedError(
+                "Somebody changed the Competition's scoring meanwhile, or deleted it: it is scored by what it says."
+            )
         views = {view.uid: view for view in await read_submissions(api, ref, settings)}
         left = [v for old in planned.again if (v := views.get(old.uid)) and _is_old(v, planned.wanted)]
         jobs = await score_jobs(api, ref) if left else []

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from alcove_cli import rescore
-from alcove_cli.rescore_plan import Changes
+from alcove_cli.errors import FailedError
+from alcove_cli.rescore_plan import Changes, plan
+from alcove_cli.rescore_wait import until_shown
+from alcove_crds.comparison import Comparison
+from alcove_crds.competition import ScoringSpec
+from alcove_operator import config
 from alcove_operator.api import COMPETITIONS, DEPLOYMENTS, JOBS
+from alcove_operator.core import snapshot
 from tests.integration.operator_wiring.test_flow import FINISHED, environment, publish, score
 from tests.integration.operator_wiring.world import BLUE, GREEN, World, wait_for
 
@@ -111,6 +118,16 @@ def test_alcove_rescore_tries_again_what_was_never_scored(world: World) -> None:
     again = wait_for("another try", lambda: another(world, job["metadata"]["name"], job["metadata"]["uid"]))
     score(world, again, 0.6)
     assert wait_for("its score", lambda: done(world, "never", BLUE))["runs"][0]["alc"] == 0.6
+
+
+def test_alcove_rescore_does_not_wait_for_settings_that_somebody_else_replaced(world: World) -> None:
+    world.open_competition("edited")
+    now = snapshot.competition_view(world.ask("GET", COMPETITIONS.path("hack", "edited")))
+    settings = config.from_environment(world.operator.environment)
+    wanted = plan(now, [], {}, ScoringSpec(scheme="autodl"))
+    waits = until_shown(world.api, settings, now, wanted, Comparison(boards=()), 60.0, print)
+    with pytest.raises(FailedError, match="Somebody changed the Competition's scoring"):
+        asyncio.run(waits)
 
 
 def ranked(world: World) -> bool:
