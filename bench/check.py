@@ -21,9 +21,9 @@ from alcove_datasets.writer import NewExample, SparseStep, write_dataset
 READ = """
 import sys, time, resource
 from pathlib import Path
-from alcove_datasets.reader import open_folder
+from alcove_datasets.reader import open_dataset
 started = time.perf_counter()
-folder = open_folder(Path(sys.argv[1]))
+folder = open_dataset(Path(sys.argv[1]))
 for part in (folder.train, folder.test):
     for features, label in part:
         pass

@@ -154,6 +154,3 @@ def open_dataset(path: Path) -> DataFolder:
         if one != other:
             raise FormatError(str(path), f"{attribute} is {one} in train, but {other} in test")
     return DataFolder(path, path.name.removesuffix(".data"), train, test)
-
-
-open_folder = open_dataset

@@ -30,18 +30,18 @@ def tf_dataset(
     """
     metadata = part.metadata
     records = _records(part, shuffle, seed)
-    numbers = metadata.format is Format.DENSE or metadata.is_token_sequence
-    at_once = batch or (_PARSED_AT_ONCE if metadata.sequence_size > 0 else None)
-    parse = _parse_batch if numbers and at_once else _parse
-    parsed = (records.batch(at_once) if parse is _parse_batch else records).map(
+    images = metadata.format is Format.COMPRESSED
+    parse = _parse_image if images else _parse_batch
+    at_once = batch or (_PARSED_AT_ONCE if metadata.sequence_size > 0 else 1)
+    parsed = (records if images else records.batch(at_once)).map(
         # Within the one call, so that sizes that nobody wants are not even computed.
         lambda data: parse(data, metadata)[: 3 if sizes else 2],
         num_parallel_calls=workers or tf.data.AUTOTUNE,
         deterministic=True,
     )
-    if parse is _parse_batch and not batch:
+    if not images and not batch:
         parsed = parsed.unbatch()
-    elif parse is _parse and batch:
+    elif images and batch:
         parsed = parsed.padded_batch(batch)
     return parsed.prefetch(tf.data.AUTOTUNE)
 
@@ -63,11 +63,14 @@ _CONTEXT = {
 
 
 def _parse_batch(data: Any, metadata: Metadata) -> tuple[Any, Any, Any]:
-    """Many records of format DENSE, or of tokens, at once."""
+    """Many records of numbers or tokens at once."""
     context, steps, lengths = tf.io.parse_sequence_example(
         data, context_features=_CONTEXT, sequence_features=_sequence_features(metadata)
     )
-    if metadata.is_token_sequence:
+    shape = metadata.shape
+    if metadata.format is Format.DENSE:
+        times, numbers = tf.cast(lengths["0_dense_input"], tf.int64), steps["0_dense_input"]
+    elif metadata.is_token_sequence:
         given = steps[_CHANNEL]
         tokens = tf.RaggedTensor.from_value_rowids(
             given.values, given.indices[:, 0], nrows=given.dense_shape[0], validate=False
@@ -75,25 +78,30 @@ def _parse_batch(data: Any, metadata: Metadata) -> tuple[Any, Any, Any]:
         times = tf.cast(tokens.row_lengths(), tf.int64)
         numbers = tf.cast(tokens.to_tensor(), tf.float32)
     else:
-        times, numbers = tf.cast(lengths["0_dense_input"], tf.int64), steps["0_dense_input"]
-    shape = metadata.shape
+        times, numbers = steps["0_sparse_value"].row_lengths(), _sparse(steps, metadata)
     features = tf.reshape(numbers, [tf.shape(numbers)[0], tf.shape(numbers)[1], *shape[1:]])
     if shape[0] > 0:
-        features = _fit(features, shape[0], axis=1)
+        features = _fit(features, shape[0])
         times = tf.fill(tf.shape(times), tf.constant(shape[0], tf.int64))
     features.set_shape([None, *(size if size > 0 else None for size in shape)])
     others = tf.broadcast_to(tf.constant(shape[1:3], tf.int64), [tf.size(times), 2])
     return features, _labels(context, tf.size(times), metadata), tf.concat([times[:, None], others], axis=1)
 
 
-def _parse(data: Any, metadata: Metadata) -> tuple[Any, Any, Any]:
+def _parse_image(data: Any, metadata: Metadata) -> tuple[Any, Any, Any]:
+    """One record of images, whose sizes may differ from those of the next."""
     context, steps = tf.io.parse_single_sequence_example(
-        data, context_features=_CONTEXT, sequence_features=_sequence_features(metadata)
+        data, context_features=_CONTEXT, sequence_features={"0_compressed": tf.io.VarLenFeature(tf.string)}
     )
-    decode = {Format.DENSE: _dense, Format.SPARSE: _sparse, Format.COMPRESSED: _compressed}[metadata.format]
-    features = decode(steps, metadata)
+    channels = metadata.frame_channels
+    frames = tf.map_fn(
+        lambda data: _image(data, channels),
+        steps["0_compressed"].values,
+        fn_output_signature=tf.TensorSpec([None, None, channels], tf.uint8),
+    )
+    features = tf.image.convert_image_dtype(frames, tf.float32)
     if metadata.sequence_size > 0:
-        features = _fit(features, metadata.sequence_size, axis=0)
+        features = _fit(features[None], metadata.sequence_size)[0]
     features.set_shape([size if size > 0 else None for size in metadata.shape])
     return features, _label(context, metadata), tf.cast(tf.shape(features)[:3], tf.int64)
 
@@ -102,30 +110,12 @@ def _sequence_features(metadata: Metadata) -> dict[str, Any]:
     if metadata.format is Format.DENSE:
         _, rows, cols, channels = metadata.shape
         return {"0_dense_input": tf.io.FixedLenSequenceFeature([rows * cols * channels], tf.float32)}
-    if metadata.format is Format.COMPRESSED:
-        return {"0_compressed": tf.io.VarLenFeature(tf.string)}
-    channel = {_CHANNEL: tf.io.VarLenFeature(tf.int64)}
     if metadata.is_token_sequence:
-        return channel
-    return channel | {
-        "0_sparse_row_index": tf.io.VarLenFeature(tf.int64),
-        "0_sparse_col_index": tf.io.VarLenFeature(tf.int64),
-        "0_sparse_value": tf.io.VarLenFeature(tf.float32),
-    }
-
-
-def _dense(steps: dict[str, Any], metadata: Metadata) -> Any:
-    return tf.reshape(steps["0_dense_input"], [-1, *metadata.shape[1:]])
-
-
-def _compressed(steps: dict[str, Any], metadata: Metadata) -> Any:
-    channels = metadata.frame_channels
-    frames = tf.map_fn(
-        lambda data: _image(data, channels),
-        steps["0_compressed"].values,
-        fn_output_signature=tf.TensorSpec([None, None, channels], tf.uint8),
-    )
-    return tf.image.convert_image_dtype(frames, tf.float32)
+        return {_CHANNEL: tf.io.VarLenFeature(tf.int64)}
+    # Ragged, since these tell where the steps end, even those that have no entry.
+    axes = ("0_sparse_row_index", "0_sparse_col_index", _CHANNEL)
+    indices = {key: tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64) for key in axes}
+    return indices | {"0_sparse_value": tf.io.RaggedFeature(tf.float32, row_splits_dtype=tf.int64)}
 
 
 def _image(data: Any, channels: int) -> Any:
@@ -138,28 +128,38 @@ def _image(data: Any, channels: int) -> Any:
 
 
 def _sparse(steps: dict[str, Any], metadata: Metadata) -> Any:
-    channel = steps[_CHANNEL]
-    if metadata.is_token_sequence:
-        return tf.reshape(tf.cast(channel.values, tf.float32), [-1, 1, 1, 1])
+    """Batch × time × rows × columns × channels. A cell that is named several times has the last of its values."""
     values = steps["0_sparse_value"]
+    owners = values.value_rowids()
+    time = tf.range(tf.size(owners, tf.int64)) - tf.gather(values.row_starts(), owners)
+    entries = values.values.value_rowids()
 
     def indices(axis: str) -> Any:
-        given = steps[f"0_sparse_{axis}_index"].values
-        # Older files have no channel index; there the only channel is meant.
-        return given if axis != "channel" else tf.cond(tf.size(given) > 0, lambda: given, lambda: zeros)
+        given = steps[f"0_sparse_{axis}_index"]
+        # What an example has no list of is 0: older files have no channel index, and mean the only channel.
+        own = tf.where(tf.gather(tf.gather(given.row_lengths() > 0, owners), entries))
+        zeros = tf.zeros_like(entries)
+        return tf.cond(
+            tf.size(given.flat_values) == tf.size(zeros),
+            lambda: given.flat_values,
+            lambda: tf.tensor_scatter_nd_update(zeros, own, given.flat_values),
+        )
 
-    zeros = tf.zeros_like(values.indices[:, 0])
-    where = tf.stack([values.indices[:, 0], indices("row"), indices("col"), indices("channel")], axis=1)
-    shape = tf.stack([values.dense_shape[0], metadata.rows, metadata.cols, metadata.channels])
-    return tf.scatter_nd(where, values.values, tf.cast(shape, tf.int64))
+    axes = [indices(axis) for axis in ("row", "col", "channel")]
+    where = tf.stack([tf.gather(owners, entries), tf.gather(time, entries), *axes], axis=1)
+    shape = [values.nrows(), tf.reduce_max(values.row_lengths()), *metadata.shape[1:]]
+    return tf.tensor_scatter_nd_update(tf.zeros(shape), where, values.flat_values)
 
 
-def _fit(features: Any, sequence_size: int, axis: int) -> Any:
-    """Pads with zeros, or cuts, to the sequence size of the metadata."""
-    missing = tf.maximum(sequence_size - tf.shape(features)[axis], 0)
-    padding = [[0, missing if i == axis else 0] for i in range(axis + 4)]
-    padded = tf.pad(features, padding)
-    return padded[:, :sequence_size] if axis else padded[:sequence_size]
+def _fit(features: Any, sequence_size: int) -> Any:
+    """Pads the second axis with zeros, or cuts it, to the sequence size of the metadata."""
+    steps = tf.shape(features)[1]
+    missing = tf.maximum(sequence_size - steps, 0)
+    return tf.cond(  # Most need neither, and both copy all of it.
+        steps == sequence_size,
+        lambda: features,
+        lambda: tf.pad(features, [[0, 0], [0, missing], *[[0, 0]] * 3])[:, :sequence_size],
+    )
 
 
 def _label(context: dict[str, Any], metadata: Metadata) -> Any:

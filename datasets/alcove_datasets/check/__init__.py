@@ -17,7 +17,7 @@ from alcove_datasets.check.report import LabelReport, PartReport, Report
 from alcove_datasets.check.sample import SHAPE_NAMES, Floats, Ints, Sample
 from alcove_datasets.check.source import PARTS, FolderSource, Source
 from alcove_datasets.errors import FormatError, SolutionError
-from alcove_datasets.reader import open_folder
+from alcove_datasets.reader import open_dataset
 from alcove_datasets.solution import Table as Solution
 from alcove_datasets.solution import parse_solution
 
@@ -38,7 +38,7 @@ def check_dataset(
 ) -> Report:
     """Checks a folder ``NAME.data`` and its solution file. Never raises for what is wrong with them."""
     try:
-        return check_source(FolderSource(open_folder(path), solution), metric, progress)
+        return check_source(FolderSource(open_dataset(path), solution), metric, progress)
     except FormatError as problem:
         return Report((_broken(problem),))
     except OSError as problem:

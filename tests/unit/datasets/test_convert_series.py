@@ -11,7 +11,7 @@ import pytest
 
 from alcove_datasets.convert.run import Converted
 from alcove_datasets.errors import SourceError
-from alcove_datasets.reader import open_folder
+from alcove_datasets.reader import open_dataset
 from tests.unit.datasets.conversions import contents, converted
 
 RNG = np.random.default_rng(0)
@@ -22,7 +22,7 @@ Y = np.arange(30) % 3
 def read(made: Converted) -> dict[int, tuple[npt.NDArray[np.float32], str]]:
     """Series and label of each example of train, by which of X its first step is."""
     found = {}
-    for features, label in open_folder(made.path).train:
+    for features, label in open_dataset(made.path).train:
         item = int(np.argmin(np.abs(X[:, 0, 0] - features[0, 0, 0, 0])))
         found[item] = (features[:, 0, 0, :], made.metadata.label_names[int(label.argmax())])
     return found
@@ -90,7 +90,7 @@ def test_scaling_is_trains_and_test_changes_nothing_else(tmp_path: Path) -> None
         np.savez(tmp_path / name / "s.npz", X=x, y=Y, split=split)
         made = converted(tmp_path / name / "s.npz", "series", scale=True)
         found.append({k: v for k, v in contents(made.path).items() if not k.startswith("test/sample")})
-        train = np.concatenate([features for features, _ in open_folder(made.path).train])
+        train = np.concatenate([features for features, _ in open_dataset(made.path).train])
         assert train.mean((0, 1, 2)) == pytest.approx([0, 0], abs=1e-5)
         assert train.std((0, 1, 2)) == pytest.approx([1, 1])
     assert found[0] == found[1]

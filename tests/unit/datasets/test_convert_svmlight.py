@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from alcove_datasets.convert.svmlight import parse_row
 from alcove_datasets.errors import SourceError
 from alcove_datasets.metadata import Format
-from alcove_datasets.reader import open_folder
+from alcove_datasets.reader import open_dataset
 from tests.unit.datasets.conversions import contents, converted
 
 ROWS = st.dictionaries(st.integers(0, 10**6), st.floats(width=32, allow_nan=False, allow_infinity=False))
@@ -47,7 +47,7 @@ def test_rows_labels_and_columns_of_train_alone(tmp_path: Path) -> None:
     assert made.metadata.label_names == ("0", "1", "5")
     assert made.metadata.cols == 900
     found = []
-    for features, label in open_folder(made.path).train:
+    for features, label in open_dataset(made.path).train:
         columns = np.flatnonzero(features)
         item = int(columns[0])
         assert columns.tolist() == [item, 899]

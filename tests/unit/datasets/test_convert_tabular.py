@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from alcove_datasets.convert import tables, tabular
 from alcove_datasets.convert.run import Converted
 from alcove_datasets.metadata import Format
-from alcove_datasets.reader import open_folder
+from alcove_datasets.reader import open_dataset
 from alcove_datasets.solution import read_solution
 from tests.unit.datasets.conversions import contents, converted
 
@@ -39,7 +39,7 @@ def write(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -
 
 def columns(made: Converted, part: str = "train") -> dict[str, npt.NDArray[np.float32]]:
     """Values of each feature in the order of the examples."""
-    opened = open_folder(made.path)
+    opened = open_dataset(made.path)
     examples = list(opened.train if part == "train" else opened.test)
     table = np.stack([features.ravel() for features, _ in examples])
     return {name: table[:, i] for name, i in made.metadata.features.items()}
@@ -165,25 +165,25 @@ def test_labels_in_cells_columns_and_with_confidence(tmp_path: Path) -> None:
     rows = [[i, ["a;b", "", "b", "c"][i % 4]] for i in range(24)]
     cells = converted(write(tmp_path / "cells.csv", ["n", "label"], rows))
     names = cells.metadata.label_names
-    for features, label in open_folder(cells.path).train:
+    for features, label in open_dataset(cells.path).train:
         expected = {0: "ab", 1: "", 2: "b", 3: "c"}[int(features.ravel()[0]) % 4]
         assert {name for name, score in zip(names, label, strict=True) if score} == set(expected)
 
     rows = [[i, i % 2, (i % 5) / 5] for i in range(24)]
     scored = converted(write(tmp_path / "columns.csv", ["n", "p", "q"], rows), labels="p,q")
     assert scored.metadata.label_names == ("p", "q")
-    for features, label in open_folder(scored.path).train:
+    for features, label in open_dataset(scored.path).train:
         i = int(features.ravel()[0])
         assert label.tolist() == pytest.approx([i % 2, (i % 5) / 5])
     solution = read_solution(scored.path.with_suffix(".solution"))
-    for (features, label), row in zip(open_folder(scored.path).test, solution, strict=True):
+    for (features, label), row in zip(open_dataset(scored.path).test, solution, strict=True):
         i = int(features.ravel()[0])
         assert row.tolist() == [i % 2, (i % 5) / 5 >= 0.5]
         assert not label.any()
 
     rows = [[i, "ab"[i % 2], 0.75] for i in range(24)]
     sure = converted(write(tmp_path / "sure.csv", ["n", "label", "confidence"], rows), confidence=True)
-    assert {max(label) for _, label in open_folder(sure.path).train} == {0.75}
+    assert {max(label) for _, label in open_dataset(sure.path).train} == {0.75}
     assert set(sure.metadata.features) == {"n"}
 
 
@@ -213,7 +213,7 @@ def test_wide_and_mostly_zero_is_written_sparse(tmp_path: Path, monkeypatch: pyt
     rows = [[*row, "ab"[i % 2]] for i, row in enumerate(table.tolist())]
     made = converted(write(tmp_path / "t.csv", [*(f"x{i}" for i in range(50)), "label"], rows))
     assert made.metadata.format is Format.SPARSE
-    parts = open_folder(made.path)
+    parts = open_dataset(made.path)
     read = [features.ravel() for part in (parts.train, parts.test) for features, _ in part]
     assert sorted(map(tuple, read)) == sorted(map(tuple, table.astype(np.float32)))
 

@@ -12,7 +12,7 @@ from alcove_datasets.convert import text
 from alcove_datasets.convert.run import Converted
 from alcove_datasets.convert.text import count_words, tokens
 from alcove_datasets.errors import SourceError
-from alcove_datasets.reader import open_folder
+from alcove_datasets.reader import open_dataset
 from tests.unit.datasets.conversions import contents, converted
 
 
@@ -40,7 +40,7 @@ def test_words_have_no_spaces_and_are_words_again(said: str) -> None:
 
 def read(made: Converted, part: str = "train") -> list[tuple[list[str], str]]:
     """Words and label of each example."""
-    opened = open_folder(made.path)
+    opened = open_dataset(made.path)
     words = {number: word for word, number in made.metadata.channel_names.items()}
     found = []
     for features, label in opened.train if part == "train" else opened.test:

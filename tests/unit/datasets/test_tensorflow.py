@@ -212,3 +212,33 @@ def test_images_that_tensorflow_wrote_load(tmp_path: Path) -> None:
     assert [features.shape for features, _ in open_part(part)] == [(1, 2 + i, 3, 3) for i in range(3)]
     assert [label.tolist() for _, label in open_part(part)] == np.eye(3).tolist()
     assert_same(part)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "size"), [((), -1), (("row",), 1), (("col", "channel"), 3), (("row", "col", "channel"), -1)]
+)
+def test_sparse_records_that_leave_out_an_index_or_repeat_a_cell_are_read_alike(
+    tmp_path: Path, left_out: tuple[str, ...], size: int
+) -> None:
+    """Some records have all lists, and some do not; a cell named twice has its last value; a step may be empty."""
+    part = tmp_path / "mini.data" / "train"
+    part.mkdir(parents=True)
+    text = (OLD_METADATA % (6, "SPARSE")).replace("matrix_spec {", "matrix_spec {\n  num_channels: 2")
+    (part / "metadata.textproto").write_text(text + f"sequence_size: {size}\n")
+    with tf.io.TFRecordWriter(str(part / "sample")) as file:
+        for i in range(6):
+            steps: Lists = {
+                "0_sparse_row_index": [[0, 1, 1, 1], [0], []],
+                "0_sparse_col_index": [[3, 0, 2, 0], [i % 4], []],
+                "0_sparse_channel_index": [[0, 1, 1, 1], [0], []],
+                "0_sparse_value": [[7, -1, 2, 5 + i], [9], []],
+            }
+            for axis in left_out if i % 2 else ():
+                del steps[f"0_sparse_{axis}_index"]
+            file.write(hand_written([0], i, {key: found[: 1 + i % 3] for key, found in steps.items()}))
+    assert_same(part)
+    opened = open_part(part)
+    for (ours, _), (theirs, _) in zip(opened.batches(4), opened.tf(4).as_numpy_iterator(), strict=True):
+        assert np.array_equal(ours, theirs)
+    first, _ = next(opened.examples())
+    assert first[0, 1, 0, 1] == 5
