@@ -182,7 +182,9 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _unreadable(path: Path, error: BaseException) -> SourceError:
-    reason = "it is no picture of a known format" if isinstance(error, UnidentifiedImageError) else str(error)
+    reason = str(getattr(error, "strerror", None) or error)
+    if isinstance(error, UnidentifiedImageError):
+        reason = "it is no picture of a known format"
     return SourceError(
         str(path), f"the picture cannot be read: {reason.rstrip('.')}", remedy="Repair it, or remove it."
     )

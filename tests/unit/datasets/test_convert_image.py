@@ -278,3 +278,10 @@ def test_a_size_that_is_no_picture_s_is_refused(tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
     with pytest.raises(SourceError, match=r"--size 99999x99999: is more than 67,108,864 pixels"):
         converted(tmp_path / "s", "image", size=(99_999, 99_999))
+
+
+def test_a_row_that_names_a_folder_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "files.csv").write_text("file,label\na,x\n./,y\n")
+    with pytest.raises(SourceError, match=r"/a: the picture cannot be read: Is a directory\."):
+        converted(tmp_path / "files.csv", "image", how="random", test_fraction=0.5)
