@@ -20,7 +20,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    # Plain help: tables of three narrow columns are hard to read, and what stands in brackets would be taken for markup.
+    # Plain help: tables of three narrow columns are hard to read, and brackets would be taken for markup.
     rich_markup_mode=None,
 )
 
