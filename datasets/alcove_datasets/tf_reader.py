@@ -135,15 +135,14 @@ def _sparse(steps: dict[str, Any], metadata: Metadata) -> Any:
     entries = values.values.value_rowids()
 
     def indices(axis: str) -> Any:
-        given = steps[f"0_sparse_{axis}_index"]
-        # What an example has no list of is 0: older files have no channel index, and mean the only channel.
-        own = tf.where(tf.gather(tf.gather(given.row_lengths() > 0, owners), entries))
-        zeros = tf.zeros_like(entries)
-        return tf.cond(
-            tf.size(given.flat_values) == tf.size(zeros),
-            lambda: given.flat_values,
-            lambda: tf.tensor_scatter_nd_update(zeros, own, given.flat_values),
-        )
+        given, zeros = steps[f"0_sparse_{axis}_index"], tf.zeros_like(entries)
+
+        def filled() -> Any:
+            # What an example has no list of is 0: older files have no channel index, and mean the only channel.
+            own = tf.gather(tf.gather(given.row_lengths() > 0, owners), entries)
+            return tf.tensor_scatter_nd_update(zeros, tf.where(own), given.flat_values)
+
+        return tf.cond(tf.size(given.flat_values) == tf.size(zeros), lambda: given.flat_values, filled)
 
     axes = [indices(axis) for axis in ("row", "col", "channel")]
     where = tf.stack([tf.gather(owners, entries), tf.gather(time, entries), *axes], axis=1)
