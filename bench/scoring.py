@@ -32,8 +32,10 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from alcove_crds import keys
 from alcove_crds.documents import (
+    End,
     Feedback,
     LiveCurve,
+    Manifest,
     Record,
     ScoreDataset,
     ScoreRequest,
@@ -218,9 +220,17 @@ class Run:
         self.records.append(record)
 
     def decide(self) -> None:
+        head = self.records[-1].digest()
+        manifest = Manifest(
+            submission_uid="uid", alias="one", attempt=1, pod_uid="pod", budget_ns=1200 * 10**9, go_at=None,
+            boot_id="", end=End(cause="finished", ended_ns=0), overshoot_ns=0, records=tuple(self.records),
+            head=head, sealed_by="recorder",
+        )  # fmt: skip
+        self._put(keys.MAIN_BUCKET, keys.manifest(self.prefix), manifest.canonical())
         verdict = Verdict(
-            submission_uid="uid", alias="one", attempt=1, pod_uid="pod", phase="Done", cause="", charged_to=""
-        )
+            submission_uid="uid", alias="one", attempt=1, pod_uid="pod", phase="Done", cause="", charged_to="",
+            head=head,
+        )  # fmt: skip
         self._put(keys.MAIN_BUCKET, keys.verdict("uid", "one"), verdict.canonical())
 
     def forget(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from alcove_crds.documents import (
     STORE_DAMAGED,
     CurvePoint,
     LiveRun,
+    Manifest,
     Record,
     Refusal,
     ScoreDataset,
@@ -40,18 +42,28 @@ class AttemptReader:
     scorer: RunScorer
     records: list[Record] = field(default_factory=list)
     head: str | None = None
+    manifest: tuple[Manifest, str] | None = None
+    """And the digest of its bytes: read already."""
 
-    def advance(self) -> bool:
+    def advance(self, verdict: Verdict | None = None) -> bool:
         """Reads and scores what has come, for ``BURST_SECONDS``; says whether that was all.
 
-        Raises DamagedError, or the store's errors.
+        Once there is a ``verdict`` nothing more comes. Raises DamagedError, or the store's errors.
         """
         until = time.monotonic() + BURST_SECONDS
-        for record in self.runs.records(self.prefix, len(self.records)):
+        for record in self._ahead(verdict):
             self.feed(record)
             if time.monotonic() >= until:
                 return False
         return True
+
+    def _ahead(self, verdict: Verdict | None) -> Iterator[Record]:
+        """Of a manifest that ends with what the recorder reported last: it proves all records, and is one object."""
+        if verdict is not None and verdict.head is not None:
+            self.manifest = self.manifest or self.runs.manifest(self.prefix)
+            if self.manifest is not None and self.manifest[0].head == verdict.head:
+                return iter(self.manifest[0].records[len(self.records) :])
+        return self.runs.records(self.prefix, len(self.records))
 
     def feed(self, record: Record) -> None:
         head = next_head(self.prefix, len(self.records), self.head, record)
@@ -80,7 +92,7 @@ class AttemptReader:
 
     def close(self, verdict: Verdict) -> str:
         """Once all records were read: checks them against the manifest, or seals one. Returns the manifest's digest."""
-        found = self.runs.manifest(self.prefix)
+        found = self.manifest or self.runs.manifest(self.prefix)
         if found is None:
             self._check_head(verdict, sealed=False)
             return self.runs.seal(verdict, self.prefix, self.scorer.rules.budget, tuple(self.records))
@@ -152,7 +164,7 @@ class RunFollower:
             self.result = self._scored(verdict, None, None)
             return True
         self.newest = reader = self._reader(Attempt(verdict.attempt, verdict.pod_uid))
-        if not reader.advance():
+        if not reader.advance(verdict):
             return False
         self.result = self._scored(verdict, reader, reader.close(verdict))
         return True

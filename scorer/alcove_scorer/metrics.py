@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -47,12 +47,16 @@ class Tally(Protocol):
 class RowMetric(Metric, Protocol):
     """A metric that need not hold a whole prediction in memory; a plug-in may be one, and is quicker for it."""
 
-    def tally(self, solution: Solution) -> Tally: ...
+    def tallies(self, solution: Solution) -> Callable[[], Tally]:
+        """Makes an empty tally, for each prediction of that solution."""
+        ...
 
 
-def tally(metric: Metric, solution: Solution) -> Tally:
+def tallies(metric: Metric, solution: Solution) -> Callable[[], Tally]:
     """Any metric by blocks of rows: one that is no RowMetric gets the prediction once it is whole."""
-    return metric.tally(solution) if isinstance(metric, RowMetric) else _Whole(metric, solution)
+    if isinstance(metric, RowMetric):
+        return metric.tallies(solution)
+    return lambda: _Whole(metric, solution)
 
 
 class _Whole:
@@ -85,22 +89,25 @@ class BalancedAccuracy:
     best: ClassVar[float] = 1.0
 
     def score(self, solution: Solution, prediction: Prediction) -> float:
-        whole = self.tally(solution)
+        whole = self.tallies(solution)()
         whole.add(prediction)
         return whole.score()
 
-    def tally(self, solution: Solution) -> Tally:
-        return _Confusion(solution)
+    def tallies(self, solution: Solution) -> Callable[[], Tally]:
+        present = np.zeros(solution.shape[1], np.int64)
+        for block in row_blocks(len(solution), solution.shape[1]):
+            present += _column_counts(solution[block])
+        return lambda: _Confusion(solution, present)
 
 
 class _Confusion:
-    """Counts by label."""
+    """Counts by label. ``present``: examples that have each, in the whole solution."""
 
-    def __init__(self, solution: Solution) -> None:
+    def __init__(self, solution: Solution, present: npt.NDArray[np.int64]) -> None:
         self._solution = solution
+        self._present = present
         self._rows = 0
         labels = solution.shape[1]
-        self._present = np.zeros(labels, np.int64)
         self._true_positives = np.zeros(labels, np.int64)
         self._called = np.zeros(labels, np.int64)
 
@@ -110,14 +117,13 @@ class _Confusion:
             truth = self._solution[self._rows : self._rows + len(hits)]
             self._rows += len(hits)
             self._called += _column_counts(hits)
-            self._present += _column_counts(truth)
             hits &= truth
             self._true_positives += _column_counts(hits)
 
     def score(self) -> float:
-        both = two_class(self._present, self._rows)
+        both = two_class(self._present, len(self._solution))
         positives = self._present[both]
-        negatives = self._rows - positives
+        negatives = len(self._solution) - positives
         sensitivity = self._true_positives[both] / positives
         specificity = 1.0 - (self._called - self._true_positives)[both] / negatives
         return float(np.mean((sensitivity + specificity) / 2))

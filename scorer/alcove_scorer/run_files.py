@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from pydantic import ValidationError
 
 from alcove_crds.documents import Manifest
 from alcove_scorer.csv_files import number, printable, read_bytes, read_rows, shown, unreadable
 from alcove_scorer.curves import NANO, Rules, axis, counted_seconds
 from alcove_scorer.errors import InputError
+from alcove_scorer.metrics import Solution, two_class
 from alcove_scorer.predictions import Kind, kind_of, parse_solution
 from alcove_scorer.scoring import Outcome, RunScorer, Snapshot
 
@@ -38,7 +40,7 @@ class Listed:
 
 def score_files(solution: Path, snapshots: Path, settings: Rules) -> tuple[dict[int, str], Outcome]:
     """Names of the snapshots by number, and what the run is worth. Raises InputError."""
-    truth = parse_solution(read_bytes(solution, "a solution: .npy, or text rows of 0/1"), str(solution))
+    truth = _solution(solution)
     listed = tuple(list_snapshots(snapshots, settings.budget))
     scorer = RunScorer(settings, truth)
     for item in listed:
@@ -51,6 +53,16 @@ def score_files(solution: Path, snapshots: Path, settings: Rules) -> tuple[dict[
             pieces = _pieces(item.path, item.sha256)
             scorer.add(item.number, item.name, item.seconds, Snapshot(item.kind, size, pieces))
     return {item.number: item.name for item in listed}, scorer.outcome()
+
+
+def _solution(path: Path) -> Solution:
+    """Said of the solution whether or not there is a prediction to score: nothing could be scored by it."""
+    truth = parse_solution(read_bytes(path, "a solution: .npy, or text rows of 0/1"), str(path))
+    try:
+        two_class(np.count_nonzero(truth, axis=0), len(truth))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return truth
 
 
 def _size(path: Path) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from alcove_scorer.curves import Point, Rules, alc, standing
 from alcove_scorer.errors import InputError, PredictionError
-from alcove_scorer.metrics import Solution, tally
+from alcove_scorer.metrics import Solution, Tally, tallies
 from alcove_scorer.predictions import Kind, read_prediction
 
 
@@ -58,6 +58,12 @@ class RunScorer:
     points: list[Point] = field(default_factory=list)
     preview_points: list[Point] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
+    _whole: Callable[[], Tally] = field(init=False)
+    _part: Callable[[], Tally] | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._whole = tallies(self.rules.metric, self.solution)
+        self._part = None if self.preview is None else tallies(self.rules.metric, self.solution[self.preview])
 
     def add(self, number: int, name: str, seconds: float, snapshot: Snapshot) -> None:
         """Scores one snapshot, ``seconds`` after the go, or notes why it scores nothing.
@@ -82,9 +88,8 @@ class RunScorer:
 
     def _scores(self, pieces: Iterator[bytes], snapshot: Snapshot) -> tuple[float, float | None]:
         """Of the whole test set and of its part; None where that is so small that no label has both classes in it."""
-        whole = tally(self.rules.metric, self.solution)
-        rows = self.preview
-        part = None if rows is None else tally(self.rules.metric, self.solution[rows])
+        rows, whole = self.preview, self._whole()
+        part = self._part() if self._part is not None else None
         start = 0
         for block in read_prediction(pieces, snapshot.size, snapshot.kind, *self.solution.shape):
             whole.add(block)

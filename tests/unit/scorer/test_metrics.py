@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from alcove_scorer.errors import InputError
-from alcove_scorer.metrics import BalancedAccuracy, Metric, NormalizedAUC, metric, tally
+from alcove_scorer.metrics import BalancedAccuracy, Metric, NormalizedAUC, metric, tallies
 
 from .strategies import solved
 
@@ -52,7 +52,7 @@ def test_blocks_of_rows_score_as_the_whole(
     which: Metric, pair: tuple[np.ndarray, np.ndarray], cuts: list[int]
 ) -> None:
     solution, prediction = pair
-    by_block = tally(which, solution)
+    by_block = tallies(which, solution)()
     for block in np.split(prediction, sorted(min(cut, len(prediction)) for cut in cuts)):
         by_block.add(block)
     assert by_block.score() == which.score(solution, prediction)
