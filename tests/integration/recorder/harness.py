@@ -59,8 +59,8 @@ class Supervisor:
         def connect() -> bool:
             try:
                 self._socket.connect(str(path))
-            except (FileNotFoundError, ConnectionRefusedError):
-                return False
+            except (FileNotFoundError, ConnectionRefusedError, BlockingIOError):
+                return False  # not there, or more wait already than its queue has room for
             return True
 
         wait_for(connect, what="a recorder that listens")
