@@ -176,7 +176,9 @@ def test_one_example_and_one_label(tmp_path: Path) -> None:
     path = filled(str(tmp_path), b"file,seconds\na.predict,1\n", b"1 0\n", b"0.5 0.25\n")
     refused = alcove("score", "--solution", path / "solution", "--snapshots", path, "--budget", 10)
     assert refused.exit_code == 2
-    assert "no label of the solution has both classes" in refused.stderr
+    assert f"{path / 'solution'}: no label of the solution has both classes" in refused.stderr
+    (path / "times.csv").write_text("file,seconds\n")
+    assert score(path, "--budget", 10) is None, "without a prediction too"
     column = filled(str(tmp_path), b"file,seconds\na.predict,1\n", b"1\n0\n", b"0.5\n0.25\n")
     got = score(column, "--budget", 10)
     assert got is not None
