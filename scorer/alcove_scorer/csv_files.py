@@ -38,7 +38,7 @@ def read_rows(path: Path, wanted: str) -> list[list[str]]:
     except UnicodeDecodeError as error:
         row = data.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path}: row {row}: not UTF-8 text; expected {wanted}") from None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
     rows: list[list[str]] = []
     try:
         rows.extend([cell.strip() for cell in row] for row in reader)

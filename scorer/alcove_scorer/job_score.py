@@ -61,8 +61,6 @@ def score(request: ScoreRequest, runs: Runs) -> ScoreResult:
     ``PATIENCE_SECONDS`` without the store.
     """
     settings = rules_of(request)
-    # Matplotlib takes a second to load: meanwhile, so that nobody waits for it at the end.
-    Thread(target=import_module, args=("alcove_scorer.pictures",), daemon=True).start()
     result = patiently(lambda: kept_result(request, settings, runs)) or follow(request, settings, runs)
     patiently(lambda: _publish(request, runs, settings, result))
     return result
@@ -71,6 +69,8 @@ def score(request: ScoreRequest, runs: Runs) -> ScoreResult:
 def follow(request: ScoreRequest, settings: Rules, runs: Runs) -> ScoreResult:
     """Scores what is there and what comes, until every dataset has its verdict. Raises as :func:`score` does."""
     solutions = patiently(lambda: [runs.solution(dataset) for dataset in request.datasets])
+    # Matplotlib and Jinja take half a second to load: while snapshots are read, not at the end.
+    Thread(target=import_module, args=("alcove_scorer.report",), daemon=True).start()
     followers = [
         RunFollower(runs, request, dataset, settings, solution)
         for dataset, solution in zip(request.datasets, solutions, strict=True)
