@@ -142,6 +142,11 @@ def main() -> None:
     except (CommandError, DatasetsError) as error:
         print(f"alcove: {error}", file=sys.stderr)
         sys.exit(error.exit_status if isinstance(error, CommandError) else CommandError.exit_status)
+    except OSError as error:
+        # Of their own files the commands say more; this is a standard output that cannot be written, say.
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"alcove: {place}{error.strerror or error}.", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -41,3 +44,21 @@ def test_help_is_no_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         main()
     assert not ended.value.code
     assert "--solution" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux alone has a disk that is always full")
+def test_an_answer_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "scores.csv").write_text("who,a\nx,1\n")
+    command = [
+        sys.executable,
+        "-m",
+        "alcove_cli.main",
+        "rank",
+        str(tmp_path / "scores.csv"),
+        "--intervals",
+        "0",
+    ]
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert ended.stderr == "alcove: No space left on device.\n"

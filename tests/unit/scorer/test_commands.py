@@ -280,6 +280,24 @@ def test_the_order_is_that_of_the_list_never_of_the_folder_or_of_names(tmp_path:
 
 
 @pytest.mark.parametrize(
+    "table",
+    [
+        "who,d 1\nx,1\ny,2\n",
+        '\ufeff"who", "d 1"\r\n"x", "1"\r\n\r\ny , 2',
+        "who\t,d 1\rx,1\ry,2\r",
+    ],
+)
+def test_tables_as_people_and_spreadsheets_write_them(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(table.encode())
+    got = document("rank", path, "--intervals", 0)["entries"]
+    assert [(entry["participant"], entry["scores"]) for entry in got] == [
+        ("y", {"d 1": 2.0}),
+        ("x", {"d 1": 1.0}),
+    ]
+
+
+@pytest.mark.parametrize(
     ("table", "message"),
     [
         ("", "row 1: expected a header"),
