@@ -24,6 +24,8 @@ Arrays = Floats | list[Floats]
 """One array a record: one array of them where all have the same shape, or a list."""
 _IMAGES = ("PNG", "JPEG", "GIF", "BMP")
 """What TensorFlow decodes, too."""
+_GREY = np.array([9797, 19234, 3737], np.uint32)
+"""Red, green and blue in grey, of 2¹⁵: 0.299 and 0.587, cut off, and the rest."""
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
@@ -129,10 +131,21 @@ def _image(data: bytes, channels: int, where: str) -> npt.NDArray[np.uint8]:
                 image.draft(
                     "L", image.size
                 )  # A colour JPEG holds its own grey picture; other formats don't mind.
-            pixels = np.asarray(image if image.mode == mode else image.convert(mode))
+            pixels = _pixels(image, mode)
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise FormatError(where, f"the image cannot be decoded: {error}") from None
     return pixels.reshape(pixels.shape[0], pixels.shape[1], channels)
+
+
+def _pixels(image: Image.Image, mode: str) -> npt.NDArray[np.uint8]:
+    """As TensorFlow, that is libpng, has them, where Pillow would have others."""
+    if image.mode.startswith("I"):  # Of 16 bits, the upper ones; Pillow would cut at 255.
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if mode == "L" and image.format == "PNG" and image.mode in ("RGB", "RGBA", "P"):
+        colours = np.asarray(image.convert("RGB")).astype(np.uint32)
+        grey: npt.NDArray[np.uint8] = (colours @ _GREY >> 15).astype(np.uint8)
+        return grey
+    return np.asarray(image if image.mode == mode else image.convert(mode))
 
 
 def _sparse(steps: Mapping[str, Sequence[Feature]], metadata: Metadata, where: str) -> Floats:

@@ -31,15 +31,16 @@ def tf_dataset(
     metadata = part.metadata
     records = _records(part, shuffle, seed)
     images = metadata.format is Format.COMPRESSED
-    parse = _parse_image if images else _parse_batch
-    at_once = batch or (_PARSED_AT_ONCE if metadata.sequence_size > 0 else 1)
-    parsed = (records if images else records.batch(at_once)).map(
+    # Of examples without a step, which only those of any length can be, unbatch() makes the process crash.
+    at_once = batch or (_PARSED_AT_ONCE if metadata.sequence_size > 0 else 0)
+    parse = _parse_image if images else _parse_batch if at_once else _parse_one
+    parsed = (records if images or not at_once else records.batch(at_once)).map(
         # Within the one call, so that sizes that nobody wants are not even computed.
         lambda data: parse(data, metadata)[: 3 if sizes else 2],
         num_parallel_calls=workers or tf.data.AUTOTUNE,
         deterministic=True,
     )
-    if not images and not batch:
+    if not images and not batch and at_once:
         parsed = parsed.unbatch()
     elif images and batch:
         parsed = parsed.padded_batch(batch)
@@ -88,16 +89,27 @@ def _parse_batch(data: Any, metadata: Metadata) -> tuple[Any, Any, Any]:
     return features, _labels(context, tf.size(times), metadata), tf.concat([times[:, None], others], axis=1)
 
 
+def _parse_one(data: Any, metadata: Metadata) -> tuple[Any, Any, Any]:
+    """One record of numbers or tokens."""
+    features, label, sizes = _parse_batch(data[None], metadata)
+    return features[0], label[0], sizes[0]
+
+
 def _parse_image(data: Any, metadata: Metadata) -> tuple[Any, Any, Any]:
     """One record of images, whose sizes may differ from those of the next."""
     context, steps = tf.io.parse_single_sequence_example(
         data, context_features=_CONTEXT, sequence_features={"0_compressed": tf.io.VarLenFeature(tf.string)}
     )
     channels = metadata.frame_channels
-    frames = tf.map_fn(
-        lambda data: _image(data, channels),
-        steps["0_compressed"].values,
-        fn_output_signature=tf.TensorSpec([None, None, channels], tf.uint8),
+    given = steps["0_compressed"].values
+    frames = tf.cond(  # Of no frame, map_fn cannot tell rows and columns.
+        tf.size(given) > 0,
+        lambda: tf.map_fn(
+            lambda data: _image(data, channels),
+            given,
+            fn_output_signature=tf.TensorSpec([None, None, channels], tf.uint8),
+        ),
+        lambda: tf.zeros([0, max(metadata.rows, 0), max(metadata.cols, 0), channels], tf.uint8),
     )
     features = tf.image.convert_image_dtype(frames, tf.float32)
     if metadata.sequence_size > 0:

@@ -76,6 +76,70 @@ def test_photos_are_decoded_to_the_same_pixels(tmp_path: Path, kind: str, channe
     assert_same(write_dataset(tmp_path, "d", metadata, examples, []) / "train")
 
 
+@pytest.mark.parametrize(
+    ("pixels", "channels"), [("sixteen", 1), ("sixteen", 3), ("RGB", 1), ("RGBA", 1), ("P", 1), ("P", 3)]
+)
+def test_pngs_of_more_than_the_metadata_tell_are_read_alike(
+    tmp_path: Path, pixels: str, channels: int
+) -> None:
+    """By hand one can write them: 16 bits a pixel, or colour where one channel is announced."""
+    part = tmp_path / "d.data" / "train"
+    part.mkdir(parents=True)
+    text = (OLD_METADATA % (1, "COMPRESSED")).replace("col_count: 4", "col_count: -1")
+    text = text.replace("row_count: 2", f"row_count: -1\n  num_channels: {channels}")
+    (part / "metadata.textproto").write_text(text)
+    random = np.random.default_rng(0)
+    if pixels == "sixteen":
+        buffer = io.BytesIO()
+        Image.fromarray(random.integers(0, 1 << 16, (29, 37)).astype(np.uint16)).save(buffer, "PNG")
+        data = buffer.getvalue()
+    else:
+        data = photo(pixels, "PNG", 3)
+    with tf.io.TFRecordWriter(str(part / "sample")) as file:
+        example = tf.train.SequenceExample()
+        step = example.feature_lists.feature_list["0_compressed"].feature.add()
+        step.bytes_list.value.append(data)
+        file.write(example.SerializeToString())
+    assert_same(part)
+    features, _ = next(open_part(part).examples())
+    assert 0.3 < features.mean() < 0.7
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse", "tokens", "frames", "frames of any size"])
+def test_examples_without_a_step_are_read_alike(tmp_path: Path, kind: str) -> None:
+    part = tmp_path / "d.data" / "train"
+    part.mkdir(parents=True)
+    form = {"dense": "DENSE", "sparse": "SPARSE", "tokens": "SPARSE"}.get(kind, "COMPRESSED")
+    text = (OLD_METADATA % (5, form)).replace("matrix_spec {", "matrix_spec {\n  num_channels: 3")
+    if kind == "tokens":
+        text = text.replace("col_count: 4", "col_count: 1").replace("row_count: 2", "row_count: 1")
+    if kind == "frames of any size":
+        text = text.replace("col_count: 4", "col_count: -1").replace("row_count: 2", "row_count: -1")
+    (part / "metadata.textproto").write_text(text + "sequence_size: -1\n")
+    steps: dict[str, Lists] = {
+        "dense": {"0_dense_input": [[float(i) for i in range(24)]]},
+        "sparse": {"0_sparse_col_index": [[3.0]], "0_sparse_value": [[7.0]]},
+        "tokens": {"0_sparse_channel_index": [[2.0]], "0_sparse_value": [[1.0]]},
+    }
+    with tf.io.TFRecordWriter(str(part / "sample")) as file:
+        for i, length in enumerate((0, 2, 0, 0, 1)):
+            if form != "COMPRESSED":
+                file.write(hand_written([i % 3], i, {k: v * length for k, v in steps[kind].items()}))
+                continue
+            example = tf.train.SequenceExample()
+            frames = example.feature_lists.feature_list["0_compressed"].feature
+            for _ in range(length):
+                frames.add().bytes_list.value.append(
+                    tf.io.encode_png(np.full((2, 4, 3), i, np.uint8)).numpy()
+                )
+            file.write(example.SerializeToString())
+    assert_same(part)
+    opened = open_part(part)
+    assert [len(features) for features, _ in opened] == [0, 2, 0, 0, 1]
+    for (ours, _), (theirs, _) in zip(opened.batches(2), opened.tf(2), strict=True):
+        assert np.array_equal(ours, theirs)
+
+
 def test_our_records_parse_with_the_bare_tensorflow_calls(tmp_path: Path) -> None:
     metadata = Metadata(n_examples=0, n_labels=3, rows=1, cols=2, sequence_size=-1)
     array = np.array([[1, 2], [3, 4]], np.float32).reshape(2, 1, 2, 1)
