@@ -23,9 +23,11 @@ class Cluster:
     def __init__(self, kubeconfig: str | None = None, context: str | None = None) -> None:
         try:
             self._api = config.new_client_from_config(config_file=kubeconfig, context=context)
-        except config.ConfigException as error:
+        except Exception as error:
+            # Of a file that is none the client complains in half a dozen ways.
+            reason = " ".join(str(error).split())[:300].rstrip(".")
             raise CommandError(
-                f"No usable kubeconfig, so no cluster can be reached: {error}. Set KUBECONFIG, or give --kubeconfig."
+                f"No usable kubeconfig, so no cluster can be reached: {reason}. Set KUBECONFIG, or give --kubeconfig."
             ) from error
         self._objects = client.CustomObjectsApi(self._api)
         self._core = client.CoreV1Api(self._api)

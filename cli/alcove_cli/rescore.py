@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from alcove_operator.errors import ApiError, OperatorError
 
 OPERATOR = "alcove-operator"
 """Name of its Deployment, in the competition's namespace."""
+NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+"""Of objects and namespaces, as the API server has them."""
 TRIES = 5
 """At writing the Competition, whose status others write all day."""
 
@@ -53,6 +56,8 @@ def say(message: str) -> None:
 def run(api: Api, competition: str, options: Options) -> None:
     """Raises CommandError of exit status 2 where it was asked wrongly, of 1 where something failed."""
     namespace, _, name = competition.partition("/")
+    if not all(NAME.fullmatch(part) for part in (namespace, name or namespace)):
+        raise CommandError(f"{competition!r} is no name of a Competition: expected NAMESPACE/NAME.")
     try:
         asyncio.run(_rescore(api, (namespace, name or namespace), options))
     except OperatorError as error:

@@ -44,21 +44,25 @@ class PreviewJobs:
     async def score(self, requests: Sequence[ScoreRequest]) -> None:
         """Raises FailedError with the scorer's words at the first that cannot be scored."""
         wanted = {f"rescore-{self.run}-{number}": request for number, request in enumerate(requests, 1)}
-        waiting, done = list(wanted), 0
+        waiting, done = list(wanted), set[str]()
         if wanted:
             self.say(f"Scoring {counted(len(wanted), 'submission')} from what the store holds…")
-        while done < len(wanted):
+        while len(done) < len(wanted):
             jobs = await self._jobs()
             failed = next((job for job in jobs if job.finished == "Failed"), None)
             if failed is not None:
                 request = wanted[failed.name]
                 what = f"{request.namespace}/{request.submission} could not be scored"
                 raise FailedError(f"{what}: {await self._why(failed)} Nothing was changed.")
-            ended = sum(job.finished == "Complete" for job in jobs)
+            # What has ended is remembered: of hundreds the cluster removes the first before the last has ended.
+            ended = done | {job.name for job in jobs if job.finished}
             if ended > done and len(wanted) > 1:
-                self.say(f"  {ended} of {len(wanted)} are scored")
+                self.say(f"  {len(ended)} of {len(wanted)} are scored")
             done = ended
-            room = AT_ONCE - (len(jobs) - ended)
+            under_way = wanted.keys() - done - set(waiting)
+            if gone := sorted(under_way - {job.name for job in jobs}):
+                raise FailedError(f"Somebody deleted the Job {gone[0]}. Nothing was changed: try again.")
+            room = AT_ONCE - len(under_way)
             for name in waiting[:room]:
                 await self._create(rescore_job(name, self._labels(), wanted[name], self.settings))
             del waiting[:room]
@@ -78,8 +82,10 @@ class PreviewJobs:
         await self.api.create(CONFIG_MAPS, self._namespace, {**body, "data": {"request.json": data}})
         self.say("Comparing the boards…")
         while True:
-            found = next((job for job in await self._jobs() if job.name == name and job.finished), None)
-            if found is not None:
+            found = next((job for job in await self._jobs() if job.name == name), None)
+            if found is None:
+                raise FailedError(f"Somebody deleted the Job {name}. Nothing was changed: try again.")
+            if found.finished:
                 break
             await asyncio.sleep(POLL_SECONDS)
         if found.finished == "Failed":

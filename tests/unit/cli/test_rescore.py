@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from typer.testing import CliRunner
@@ -13,12 +13,14 @@ from typer.testing import CliRunner
 from alcove_cli import movements
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.main import app
+from alcove_cli.rescore import Options, run
 from alcove_cli.rescore_plan import Changes, Plan, plan
 from alcove_cli.rescore_wait import shows
 from alcove_crds.comparison import ComparedBoard, ComparedScore, ComparedTeam, Comparison
 from alcove_crds.competition import CompetitionSpec, CompetitionStatus, ScoringSpec
 from alcove_crds.leaderboard import LeaderboardStatus
 from alcove_crds.submission import RunStatus, SubmissionSpec, SubmissionStatus
+from alcove_operator.api import Api
 from alcove_operator.core import boards
 from alcove_operator.core.model import CompetitionView, DatasetView, SubmissionView
 from alcove_operator.core.world import Rules
@@ -240,3 +242,10 @@ def test_help_says_what_it_costs_and_returns() -> None:
     said = CliRunner().invoke(app, ["rescore", "--help"]).stdout
     assert "nothing is run again" in " ".join(said.split())
     assert "--dry-run" in said
+
+
+@pytest.mark.parametrize("name", ["", "/", "/b", "A/b", "a/b/c", "a/../b", "a?x=1"])
+def test_a_name_that_no_competition_can_have_is_wrong_use(name: str) -> None:
+    with pytest.raises(CommandError, match="expected NAMESPACE/NAME") as refused:
+        run(cast(Api, None), name, Options(Changes()))
+    assert refused.value.exit_status == 2
