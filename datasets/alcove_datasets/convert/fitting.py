@@ -69,6 +69,8 @@ class ColumnFit:
     """Of each way in which all cells so far can be read."""
     counts: Counter[str] | None = None
     """Of each text; None where they are no categories."""
+    note: str = ""
+    """What the user should know of its encoding, one sentence."""
 
     def __post_init__(self) -> None:
         self.moments = {reading: Moments() for reading in readings_of(self.type)}
@@ -99,6 +101,7 @@ class ColumnFit:
         for reading, moments in self.moments.items():
             if not moments.count:
                 return self._left_out("has no value in train")
+            self.note = f"Column {self.name!r} {reading.note}." if reading.note else ""
             missing = moments.count < self.rows
             divisor = (moments.deviation or 1.0) if scale else 0.0
             if reading.kind == "date":
@@ -115,16 +118,15 @@ class ColumnFit:
             return TruthEncoding(self.name, missing, 1.0)
         if len(self.counts) > max(FEW, self.rows // 2):
             return self._left_out("has another text in nearly every row")
+        if len(self.counts) > categories:
+            self.note = (
+                f"Column {self.name!r} has {len(self.counts):,} categories in train, of which the {categories:,} most "
+                "frequent are kept (--categories)."
+            )
         # By the text itself where two are as frequent.
         ranked = sorted(self.counts.items(), key=lambda pair: (-pair[1], pair[0]))
         frequent = (text for text, _ in ranked[:categories])
         return CategoryEncoding(self.name, (*frequent, *([None] if missing else [])))
-
-    @property
-    def note(self) -> str:
-        """How it is read, where that is not the usual way; once all cells were added."""
-        reading = next(iter(self.moments), None)
-        return f"Column {self.name!r} {reading.note}." if reading and reading.note else ""
 
     def _left_out(self, why: str) -> str:
         return f"Column {self.name!r} {why}: it is left out."

@@ -165,7 +165,7 @@ def _plain(image: Image.Image, channels: int) -> Image.Image:
         image = image.convert("RGBA")
         if channels != 4:
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    plain = (image.convert("RGB") if image.mode == "P" else image).convert(_MODES[channels])
+    plain = (image.convert("RGB") if image.mode in ("P", "LAB") else image).convert(_MODES[channels])
     # Nothing but pixels goes into the PNG, no profile and no gamma.
     plain.info.clear()
     return plain

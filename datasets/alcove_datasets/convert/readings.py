@@ -38,7 +38,10 @@ class Reading:
 
 
 def readable(column: pa.Array) -> pa.Array:
-    """Cells as text without spaces around, null where missing; as they are where they have another type."""
+    """Cells as text without spaces around, or numbers, null where missing; as they are where of another type."""
+    if pa.types.is_floating(column.type):
+        numbers = pc.cast(column, pa.float64())
+        return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
     if not _is_text(column.type):
         return column
     trimmed = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))

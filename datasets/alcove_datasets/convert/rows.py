@@ -199,7 +199,8 @@ def as_text(cell: object) -> str:
         return ""
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
-    return str(cell).strip()
+    text = cell.decode(errors="backslashreplace") if isinstance(cell, bytes) else str(cell)
+    return text.strip()
 
 
 def _score(cell: object, where: str) -> float:

@@ -18,7 +18,7 @@ from alcove_datasets.convert.arrays import ArrayFile, open_arrays
 from alcove_datasets.convert.base import OF_TABLES, Converter, Indices, Items, Options, Progress, refuse
 from alcove_datasets.convert.files import Files, list_files
 from alcove_datasets.convert.fitting import Moments
-from alcove_datasets.convert.rows import Roles, RowScanner, find_roles, scan_rows
+from alcove_datasets.convert.rows import Roles, RowScanner, find_roles, scan_rows, some
 from alcove_datasets.convert.tables import decoded, is_table, open_table
 from alcove_datasets.errors import SourceError
 from alcove_datasets.metadata import VARIES, Metadata
@@ -235,6 +235,8 @@ class _Files:
 
     def __init__(self, files: Files) -> None:
         self._files = files
+        self._header: tuple[str, ...] = ()
+        """Of train's first series, where it is a CSV that has one."""
 
     def scan(self) -> Items:
         return self._files.items
@@ -252,13 +254,23 @@ class _Files:
         path = self._files.path(item)
         if path.suffix.lower() == ".npy":
             return _numbered(_read_npy(path).shape[1])
-        names, series = read_csv(path)
-        return names or _numbered(series.shape[1])
+        self._header, series = read_csv(path)
+        return self._header or _numbered(series.shape[1])
 
     def read(self, items: Indices) -> Iterator[Doubles]:
         for item in items.tolist():
             path = self._files.path(item)
-            yield _read_npy(path) if path.suffix.lower() == ".npy" else read_csv(path)[1]
+            yield _read_npy(path) if path.suffix.lower() == ".npy" else self._read_csv(path)
+
+    def _read_csv(self, path: Path) -> Doubles:
+        header, series = read_csv(path)
+        if header != self._header and len(header) == len(self._header):
+            raise SourceError(
+                f"{path}, row 1",
+                f"has the channels {some(header)}, but the first series of train {some(self._header)}",
+                remedy="Give all files the same columns, in one order.",
+            )
+        return series
 
 
 def _numbered(count: int) -> tuple[str, ...]:

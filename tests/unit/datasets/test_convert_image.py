@@ -76,6 +76,7 @@ def save(folder: Path) -> dict[str, tuple[bool, Pixels]]:
     add("palette-clear.png", few, Image.alpha_composite(white, _with_hole(few)), False, transparency=1)
     add("moving.gif", few, few, False, save_all=True, append_images=[few.rotate(90)])
     add("scan.tif", rgb, rgb, False)
+    add("lab.tif", rgb.convert("LAB"), rgb.convert("LAB"), False)
     add("bits16.tif", sixteen_bits(), grey, False)
     add("web.webp", rgb, rgb, False, lossless=True)
     add("raw.ppm", rgb, rgb, False)

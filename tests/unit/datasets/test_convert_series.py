@@ -60,6 +60,9 @@ def test_labels_apart(tmp_path: Path) -> None:
     by_table = converted(tmp_path / "x.npy", "series", labels=str(tmp_path / "y.csv"))
     assert by_array.metadata.label_names == ("high", "low", "mid")
     assert contents(by_array.path) == contents(by_table.path)
+    np.save(tmp_path / "y.npy", np.array([b"low", b"mid", b"high"])[Y])
+    by_bytes = converted(tmp_path / "x.npy", "series", labels=str(tmp_path / "y.npy"))
+    assert contents(by_bytes.path) == contents(by_table.path)
 
 
 @pytest.mark.parametrize("ending", ["npy", "csv"])
@@ -136,6 +139,7 @@ def test_bad_arrays_are_named(tmp_path: Path) -> None:
         ("x,y\n1,2\n3,\n", "5.csv, row 3: '' is no number"),
         ("x,y\n1,2\n3,inf\n", "5.csv, step 1: channel 'y' is missing or not finite"),
         ("x,y,z\n1,2,3\n", "has . channels, but the first series of train"),
+        ("y,x\n1,2\n", "row 1: has the channels ., ., but the first series of train ., ."),
     ],
 )
 def test_a_bad_file_is_named(tmp_path: Path, content: str, problem: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import math
 import os
 import random
 import signal
@@ -158,7 +159,10 @@ def test_columns_of_ids_are_left_out_and_rare_categories_are_none(tmp_path: Path
     rows = [[f"id{i}", rng.choice("aaaabbbcd"), "ab"[i % 2]] for i in range(60)]
     made = converted(write(tmp_path / "t.csv", ["key", "c", "label"], rows), categories=2)
     assert set(made.metadata.features) == {"c is 'a'", "c is 'b'"}
-    assert any("'key' has another text in nearly every row" in note for note in made.notes)
+    assert made.notes == (
+        "Column 'key' has another text in nearly every row: it is left out.",
+        "Column 'c' has 4 categories in train, of which the 2 most frequent are kept (--categories).",
+    )
 
 
 def test_labels_in_cells_columns_and_with_confidence(tmp_path: Path) -> None:
@@ -195,6 +199,8 @@ def test_parquet_has_types(tmp_path: Path) -> None:
             "when": pa.array([dt.datetime(2024, 5, 1, i) for i in range(20)]),
             "kind": pa.array(["x", "y"] * 10).dictionary_encode(),
             "blob": pa.array([b"?"] * 20),
+            "gap": pa.array([math.nan, 1.0, 2.0, 3.0] * 5),
+            "half": pa.array(np.arange(20, dtype=np.float16)),
             "label": pa.array([["a"], ["a", "b"]] * 10),
         }
     )
@@ -203,7 +209,10 @@ def test_parquet_has_types(tmp_path: Path) -> None:
     found = columns(made)
     assert {"int", "flag", "when days", "when sine of day", "kind is 'x'"} <= set(found)
     assert made.metadata.label_names == ("a", "b")
-    assert any("'blob' is of type binary" in note for note in made.notes)
+    assert found["gap is missing"].any()
+    assert found["half"].any()
+    (note,) = made.notes
+    assert "'blob' is of type binary" in note
 
 
 def test_wide_and_mostly_zero_is_written_sparse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,6 +74,17 @@ def test_files_lines_and_columns_are_the_same_texts(tmp_path: Path) -> None:
             assert words[:3] == ["the", {"n": "bad", "p": "good"}[label], "film"]
     # Order on disk differs: of two that have the same order, all is the same.
     assert contents(made[1].path) == contents(made[2].path)
+
+
+def test_texts_that_parquet_holds_as_bytes(tmp_path: Path) -> None:
+    """Older writers do not say that they are text."""
+    cells = {"text": ["naïve words", "other words"] * 10, "label": ["a", "b"] * 10}
+    made = []
+    for name, kind in (("texts", pa.string()), ("bytes", pa.binary())):
+        table = pa.table({column: pa.array(cell, pa.string()).cast(kind) for column, cell in cells.items()})
+        pyarrow.parquet.write_table(table, tmp_path / f"{name}.parquet")
+        made.append(contents(converted(tmp_path / f"{name}.parquet", "text").path))
+    assert made[0] == made[1]
 
 
 def test_the_vocabulary_is_trains_and_bounded(tmp_path: Path) -> None:
