@@ -117,8 +117,9 @@ def step(current: SubmissionStatus, world: World) -> Scored:
     result = world.facts.score
     if isinstance(result, ScoreResult) and result.scoring_digest == digest and everything:
         return _finish(current, result, world, stale)
-    if ended and current.scoring_digest == digest:
+    if ended and current.scoring_digest == digest and not isinstance(result, ScoreFault):
         return Scored(current, (*stale, ReadScore(world.submission.uid, digest)))
+    # Where what was held back is no longer in the store, it is scored anew.
     if job is None:
         return _start(current, asked, 1, stale, world)
     if job.finished == "Failed":
@@ -320,9 +321,10 @@ def _not_scored(status: SubmissionStatus, reason: str, message: str, world: Worl
     kept = statuses.condition(status, statuses.SCORED)
     if kept is None or kept.status != "True":
         return statuses.with_condition(status, statuses.SCORED, "False", reason, message, world.now)
-    if kept.reason != SHOWN or reason == "DatasetNotReady":
+    if world.blind or reason == "DatasetNotReady":
         return status
-    return _scored(status, SHOWN, f"Shown is the earlier score. {message}", world)
+    before = "Shown is the earlier score." if kept.reason == SHOWN else "It cannot be shown yet."
+    return _scored(status, kept.reason, f"{before} {message}", world)
 
 
 def _is_shown(status: SubmissionStatus, world: World) -> bool:

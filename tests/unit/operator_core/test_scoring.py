@@ -138,6 +138,41 @@ def test_scoring_again_that_fails_is_said_beside_the_score_that_stands() -> None
     assert names.AGAIN in next(iter(cluster.jobs.values()))["metadata"]["labels"]
 
 
+def held_back() -> Cluster:
+    """Scored long before the reveal, by an operator that has been started again since."""
+    cluster = Cluster({"d0": ["finished"]}, feedback="none")
+    for _ in range(200):
+        play(cluster, ("round", None))
+        if cluster.history and scored(cluster).get("reason") == "HeldBack":
+            break
+        cluster.controllers()
+        cluster.kubelet(0)
+        cluster.wait(1)
+    assert cluster.now < reveal(cluster)
+    cluster._restart()
+    return cluster
+
+
+def test_what_was_held_back_and_is_gone_at_the_reveal_is_scored_anew() -> None:
+    cluster = held_back()
+    (lost,) = cluster.scores
+    cluster.scores.clear()
+    cluster.settle()
+    assert list(cluster.scores) == [lost]
+    assert (scored(cluster)["reason"], scored(cluster)["message"]) == ("Shown", "Scored.")
+    assert status(cluster)["runs"][0]["alc"] is not None
+    assert not cluster.jobs
+
+
+def test_what_was_held_back_and_cannot_be_scored_anew_is_said_at_the_reveal() -> None:
+    cluster = held_back()
+    cluster.scores.clear()
+    cluster.scored = ("damaged",)
+    cluster.settle()
+    assert (scored(cluster)["status"], scored(cluster)["reason"]) == ("True", "HeldBack")
+    assert scored(cluster)["message"].startswith("It cannot be shown yet. Scoring failed")
+
+
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.tuples(st.sampled_from(("snapshot", "turn", "both", "jobs")), st.integers(0, 3)), max_size=60)
