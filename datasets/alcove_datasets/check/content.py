@@ -70,7 +70,7 @@ def id_findings(part: PartFacts) -> list[Finding]:
                 "Number the examples of a part.",
             )
         )
-    elif not len(missing) and len(ids) and not (ids[order] == np.arange(len(ids))).all():
+    elif part.whole and not len(missing) and len(ids) and not (ids[order] == np.arange(len(ids))).all():
         found.append(
             warning(
                 "odd-ids",

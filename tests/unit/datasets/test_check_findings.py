@@ -177,6 +177,16 @@ def test_ids_of_no_meaning_are_only_odd(tmp_path: Path) -> None:
     assert found.ok
 
 
+def test_ids_that_were_not_read_are_not_missed(tmp_path: Path) -> None:
+    data = honest().write(tmp_path)
+    file = data / "train" / "sample-00000"
+    records = [record for _, record in read_records(file)]
+    with file.open("wb") as stream:
+        for record in (*records[:3], b"damaged", *records[4:]):
+            write_record(stream, record)
+    assert codes(checked(data)) == [("error", "record")]
+
+
 def test_missing_ids_are_a_warning(tmp_path: Path) -> None:
     data = honest().write(tmp_path)
 

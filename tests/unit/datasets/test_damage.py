@@ -138,6 +138,7 @@ def test_a_label_out_of_range_is_named() -> None:
     ("text", "problem"),
     [
         ("output_dim: ten", "1:13"),
+        ("matrix_spec { format: DENSER }", r"named DENSER\. [A-Z]"),
         ("output_dim: 2", "0 matrix_spec"),
         ("output_dim: 0 matrix_spec { row_count: 1 col_count: 1 }", "output_dim"),
         ("output_dim: 2 matrix_spec { row_count: 0 col_count: 1 }", "row_count is 0"),
