@@ -141,7 +141,9 @@ def parse_metadata(data: bytes, where: str) -> Metadata:
     try:
         spec = text_format.Parse(data, format_pb2.DataSpecification())
     except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise FormatError(where, f"not a metadata text: {str(error).rstrip('.')}", remedy="Correct the line.") from None
+        raise FormatError(
+            where, f"not a metadata text: {str(error).rstrip('.')}", remedy="Correct the line."
+        ) from None
     if len(spec.matrix_spec) != 1:
         raise FormatError(
             where,
