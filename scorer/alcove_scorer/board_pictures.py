@@ -33,10 +33,9 @@ def intervals_svg(
         axes.plot(ranks, levels, "o", color=SERIES[0], markersize=5)
         axes.set_yticks(levels, [label(name) for name in names], color=INK)
         axes.set_ylim(len(names) - 0.4, -0.6)
-        axes.set_xlim(
-            min([0.6, *(low - 0.4 for low, _ in intervals)]), max(high for _, high in intervals) + 0.4
-        )
-        axes.set_xticks(rank_ticks(1, max(high for _, high in intervals), 8))
+        last = max([*ranks, *(high for _, high in intervals)])
+        axes.set_xlim(0.6, last + 0.4)
+        axes.set_xticks(rank_ticks(1, last, 8))
         axes.spines["left"].set_visible(False)
         axes.set_xlabel("rank")
         return written(figure)

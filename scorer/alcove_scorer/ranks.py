@@ -167,8 +167,9 @@ def bootstrap_intervals(
 ) -> Floats:
     """Percentile intervals (95 %) of the overall rank, participants × (low, high), resampling datasets.
 
-    Within a resample, equal participants share the average rank: who came first says nothing of how sure a
-    rank is. The same seed gives the same intervals.
+    Within a resample, equal participants have all the ranks that they share: whose submission was earlier says nothing
+    of how sure a rank is, and of two that are equal everywhere either could be the first. The same seed gives the same
+    intervals.
     """
     datasets = scores.shape[1]
     drawn = np.random.default_rng(seed).integers(0, datasets, (resamples, datasets))
@@ -177,22 +178,27 @@ def bootstrap_intervals(
     distinct, times = np.unique(counts, axis=1, return_counts=True)
     overall = _overall(scores, dataset_ranks(scores), method, baseline)
     participants = len(scores)
-    doubled = np.empty((distinct.shape[1], participants), np.int32)
+    first, last = np.empty((2, distinct.shape[1], participants), np.int32)
     step = max(1, _CELLS // participants)
     for start in range(0, distinct.shape[1], step):
         keys, _ = overall(distinct[:, start : start + step])
-        for offset, column in enumerate(np.ascontiguousarray(keys.T)):
-            doubled[start + offset] = _doubled_ranks(column)
-    every = np.repeat(doubled, times, axis=0)
-    low = int(np.floor((1 - CONFIDENCE) / 2 * (resamples - 1)))
-    high = resamples - 1 - low
+        for row, column in enumerate(np.ascontiguousarray(keys.T), start):
+            first[row], last[row] = _shared_ranks(column)
+    place = int(np.floor((1 - CONFIDENCE) / 2 * (resamples - 1)))
+    low, high = _at(first, times, place), _at(last, times, resamples - 1 - place)
+    return np.column_stack((low, high)).astype(np.float64)
+
+
+def _at(ranks: npt.NDArray[np.int32], times: Ints, place: int) -> npt.NDArray[np.int32]:
+    """Each participant's rank at that place of all resamples in order; a row of ``ranks`` came so many times."""
     # Participant by participant, so that what is partitioned lies together in memory.
-    placed = np.partition(np.ascontiguousarray(every.T), (low, high), axis=1)
-    return placed[:, [low, high]] / 2
+    every = np.ascontiguousarray(np.repeat(ranks, times, axis=0).T)
+    every.partition(place, axis=1)
+    return every[:, place]
 
 
-def _doubled_ranks(keys: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
-    """Twice the average ranks of a vector of keys: whole numbers."""
+def _shared_ranks(keys: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """The first and the last of the ranks that equal keys of a vector share; 1 is the lowest key."""
     n = len(keys)
     if keys.dtype.kind == "i" and int(keys.min()) >= 0 and int(keys.max()) < 1 << 38 and n < 1 << 24:
         # Key and position in one word: sorting that is much faster than an argsort.
@@ -204,6 +210,7 @@ def _doubled_ranks(keys: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
         ordered = keys[order]
     starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
     ends = np.append(starts[1:], n)
-    ranks = np.empty(n, np.int32)
-    ranks[order] = np.repeat((starts + 1 + ends).astype(np.int32), ends - starts)
-    return ranks
+    first, last = np.empty((2, n), np.int32)
+    first[order] = np.repeat((starts + 1).astype(np.int32), ends - starts)
+    last[order] = np.repeat(ends.astype(np.int32), ends - starts)
+    return first, last

@@ -126,3 +126,14 @@ def luminance(colour: str) -> float:
     parts = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_the_axis_of_ranks_has_room_for_every_dot() -> None:
+    svg = ElementTree.fromstring(intervals_svg(["a", "b", "c"], [1, 2, 3], [(1, 1), (1, 2), (1, 2)]))
+    name = "{http://www.w3.org/2000/svg}"
+    (seen,) = {(float(r.get("x", "nan")), float(r.get("width", "nan"))) for r in svg.iter(f"{name}rect")}
+    dots = [
+        use for group in svg.iter(f"{name}g") if group.get("clip-path") for use in group.iter(f"{name}use")
+    ]
+    assert len(dots) == 3
+    assert all(seen[0] < float(dot.get("x", "nan")) < sum(seen) for dot in dots)
