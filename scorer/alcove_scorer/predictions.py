@@ -108,6 +108,8 @@ def _npy_header(data: bytes, size: int, shape: tuple[int, int] | None) -> _Heade
     head = io.BytesIO(data)
     try:
         version = npy.read_magic(head)
+        if version not in ((1, 0), (2, 0), (3, 0)):
+            raise ValueError(f"version {version[0]}.{version[1]} of the format, which NumPy cannot read")
         # 3.0 differs in the names of fields alone, which no plain array has.
         reader = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         found, fortran, dtype = reader(head, max_header_size=MAX_HEADER)

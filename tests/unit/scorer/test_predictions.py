@@ -102,6 +102,7 @@ OBJECT = npy(np.array([[None, 1], [2, 3]], dtype=object), allow_pickle=True)
         (b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535, "npy", "not a readable .npy"),
         (b"\x93NUMPY\x01\x00\x00\x08" + b"-" * 2047 + b"1", "npy", "not a readable .npy"),
         (b"\x93NUMPY\x09\x00", "npy", "not a readable .npy"),
+        (npy(np.zeros((2, 2))).replace(b"\x01\x00", b"\x01\x09", 1), "npy", "version 1.9 of the format"),
         (b"1 2\n3\n", "text", "line 2 has 1 numbers: expected 2"),
         (b"1 2\n\n3 4 5\n", "text", "line 3 has 3 numbers: expected 2"),
         (b"1 2 3\n4 5 6\n", "text", "line 1 has 3 numbers: expected 2"),
