@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from alcove_datasets.practice import make_practice
+from tests.unit.cli.conftest import Typed
 
 
 @pytest.fixture(scope="module")
@@ -28,17 +29,9 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
-def alcove(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return dataset("check", *arguments)
-
-
-def dataset(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "alcove_cli.main", "dataset", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-
-
 def test_a_report_for_a_person(digits: Path) -> None:
-    done = alcove(digits)
+    command = [sys.executable, "-m", "alcove_cli.main", "dataset", "check", str(digits)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     for line in (
         "image, 10 labels",
@@ -50,8 +43,8 @@ def test_a_report_for_a_person(digits: Path) -> None:
     assert done.stdout.endswith("It can be used: nothing was found.\n")
 
 
-def test_a_report_for_a_program(odd: Path) -> None:
-    done = alcove(odd, "--json", "--metric", "nauc")
+def test_a_report_for_a_program(odd: Path, alcove: Typed) -> None:
+    done = alcove("dataset", "check", odd, "--json", "--metric", "nauc")
     found = json.loads(done.stdout)
     assert (done.returncode, found["ok"], found["problems"]) == (0, True, [])
     assert [(f["severity"], f["code"]) for f in found["findings"]] == [("warning", "labels-per-example")]
@@ -64,18 +57,18 @@ def test_a_report_for_a_program(odd: Path) -> None:
     assert found["labels"][3]["name"] == "3"
 
 
-def test_strict_takes_warnings_for_errors(odd: Path, digits: Path) -> None:
-    assert alcove(odd).returncode == 0
-    done = alcove(odd, "--strict")
+def test_strict_takes_warnings_for_errors(odd: Path, digits: Path, alcove: Typed) -> None:
+    assert alcove("dataset", "check", odd).returncode == 0
+    done = alcove("dataset", "check", odd, "--strict")
     assert done.returncode == 1
     assert done.stdout.endswith("It must not be used: 1 warning.\n")
-    assert alcove(digits, "--strict").returncode == 0
+    assert alcove("dataset", "check", digits, "--strict").returncode == 0
 
 
-def test_a_dataset_that_must_not_be_used(digits: Path, tmp_path: Path) -> None:
+def test_a_dataset_that_must_not_be_used(digits: Path, tmp_path: Path, alcove: Typed) -> None:
     solution = tmp_path / "other.solution"
     solution.write_text("1 0\n0 1\n")
-    done = alcove(digits, "--solution", solution)
+    done = alcove("dataset", "check", digits, "--solution", solution)
     assert done.returncode == 1
     assert "✗ other.solution: has 2 rows, but the test part has " in done.stdout
     assert "→ Give one row for each, in the order of the sample files.  [solution-rows]" in done.stdout
@@ -91,17 +84,19 @@ def test_a_dataset_that_must_not_be_used(digits: Path, tmp_path: Path) -> None:
         (("DIGITS", "--metric", "accuracy"), "metric 'accuracy': no such metric is installed"),
     ],
 )
-def test_wrong_use_is_one_line_and_status_2(digits: Path, arguments: tuple[str, ...], said: str) -> None:
-    done = alcove(*(str(digits) if word == "DIGITS" else word for word in arguments))
+def test_wrong_use_is_one_line_and_status_2(
+    digits: Path, arguments: tuple[str, ...], said: str, alcove: Typed
+) -> None:
+    done = alcove("dataset", "check", *(str(digits) if word == "DIGITS" else word for word in arguments))
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_what_a_dataset_holds(digits: Path) -> None:
-    done = dataset("info", digits)
+def test_what_a_dataset_holds(digits: Path, alcove: Typed) -> None:
+    done = alcove("dataset", "info", digits)
     assert done.returncode == 0
     assert "time × rows × columns × channels: 1 × 8 × 8 × 1, compressed" in done.stdout
-    found = json.loads(dataset("info", digits, "--json").stdout)
+    found = json.loads(alcove("dataset", "info", digits, "--json").stdout)
     assert (found["shape"], found["format"], found["n_labels"]) == ([1, 8, 8, 1], "COMPRESSED", 10)
     assert found["digest"] in done.stdout

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from alcove_datasets.practice import make_practice
+from tests.unit.cli.conftest import Typed
 from tests.unit.docs.pages import blocks, pages
 
 PARTICIPANT = next(page for page in pages() if page.name == "docs/participant.md")
@@ -36,14 +37,16 @@ def _supervisor() -> None:
         pytest.skip("the supervisor is not compiled: make install")
 
 
-def alcove(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command: Sequence[str | Path] = [sys.executable, "-I", "-m", "alcove_cli.main", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
-
 def run(tmp_path: Path, digits: Path, code: str, *options: str) -> subprocess.CompletedProcess[str]:
     (tmp_path / "model.py").write_text(code)
-    return alcove("run", tmp_path, digits, "--budget", "3", "--framework", "numpy", *options)
+    command: Sequence[str | Path] = [sys.executable, "-I", "-m", "alcove_cli.main", "run", tmp_path, digits]
+    return subprocess.run(
+        [*command, "--budget", "2", "--framework", "numpy", *options],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def test_the_model_of_the_docs_is_scored(tmp_path: Path, digits: Path) -> None:
@@ -88,7 +91,7 @@ def test_nothing_saved_is_said(tmp_path: Path, digits: Path) -> None:
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(
-    tmp_path: Path, digits: Path, arguments: tuple[str, ...], said: str
+    tmp_path: Path, digits: Path, arguments: tuple[str, ...], said: str, alcove: Typed
 ) -> None:
     filled = [a.replace("CODE", str(tmp_path)).replace("DIGITS", str(digits)) for a in arguments]
     done = alcove(*filled)
