@@ -144,22 +144,33 @@ def _sparse(steps: dict[str, Any], metadata: Metadata) -> Any:
     values = steps["0_sparse_value"]
     owners = values.value_rowids()
     time = tf.range(tf.size(owners, tf.int64)) - tf.gather(values.row_starts(), owners)
+    longest = tf.reduce_max(values.row_lengths())
+    # Cells are counted through, so that one number, not five, says where an entry belongs.
     entries = values.values.value_rowids()
+    cell, inside = tf.gather(owners * longest + time, entries), tf.constant(True)
+    for axis, length in zip(("row", "col", "channel"), metadata.shape[1:], strict=True):
+        given = steps[f"0_sparse_{axis}_index"]
+        inside &= tf.reduce_all((given.flat_values >= 0) & (given.flat_values < length))
+        # What an example has no list of is 0: older files have no channel index, and mean the only channel.
+        cell = cell * length + _aligned(given, owners, entries) if length > 1 else cell
+    shape = [values.nrows(), longest, *metadata.shape[1:]]
+    # Not tf.debugging.Assert: each brings functions along, which every pass over the data sets up anew.
+    wrong = tf.raw_ops.Assert(condition=inside, data=[f"an index beyond {metadata.shape[1:]}"])
+    with tf.control_dependencies([wrong]):
+        given = tf.SparseTensor(cell[:, None], values.flat_values, [tf.reduce_prod(shape)])
+        return tf.reshape(tf.sparse.to_dense(given, validate_indices=False), shape)
 
-    def indices(axis: str) -> Any:
-        given, zeros = steps[f"0_sparse_{axis}_index"], tf.zeros_like(entries)
 
-        def filled() -> Any:
-            # What an example has no list of is 0: older files have no channel index, and mean the only channel.
-            own = tf.gather(tf.gather(given.row_lengths() > 0, owners), entries)
-            return tf.tensor_scatter_nd_update(zeros, tf.where(own), given.flat_values)
+def _aligned(given: Any, owners: Any, entries: Any) -> Any:
+    """An index for each value, of the step ``entries`` of the example ``owners[entries]``."""
+    lengths = given.row_lengths()
 
-        return tf.cond(tf.size(given.flat_values) == tf.size(zeros), lambda: given.flat_values, filled)
+    def filled() -> Any:
+        own = tf.where(tf.gather(tf.gather(lengths > 0, owners), entries))
+        return tf.tensor_scatter_nd_update(tf.zeros_like(entries), own, given.flat_values)
 
-    axes = [indices(axis) for axis in ("row", "col", "channel")]
-    where = tf.stack([tf.gather(owners, entries), tf.gather(time, entries), *axes], axis=1)
-    shape = [values.nrows(), tf.reduce_max(values.row_lengths()), *metadata.shape[1:]]
-    return tf.tensor_scatter_nd_update(tf.zeros(shape), where, values.flat_values)
+    same = tf.size(given.flat_values) == tf.size(entries)
+    return tf.cond(same, lambda: given.flat_values, filled)
 
 
 def _fit(features: Any, sequence_size: int) -> Any:
@@ -196,8 +207,8 @@ def _scores(index: Any, score: Any, count: Any) -> Any:
     labels, given = (
         tf.math.unsorted_segment_sum(tf.ones_like(s), s, count) for s in (owners, score.indices[:, 0])
     )
-    fits = tf.debugging.Assert(
-        tf.reduce_all((given == labels) | (given == 0)), ["label_score", given, labels]
+    fits = tf.raw_ops.Assert(
+        condition=tf.reduce_all((given == labels) | (given == 0)), data=["label_score", given, labels]
     )
     with tf.control_dependencies([fits]):
         own = tf.gather(given, owners) > 0
