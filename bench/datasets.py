@@ -119,9 +119,7 @@ def make_zeros(part: Part) -> None:
     size = int(np.prod(part.metadata.shape))
     at_once = max(1, (1 << 20) // (4 * size))
     for _ in range(0, len(part), at_once):
-        np.zeros((at_once, size), np.float32).fill(
-            0
-        )  # zeros() alone leaves the pages to whoever writes first
+        np.empty((at_once, size), np.float32).fill(0)
 
 
 def decode_images(part: Part) -> None:
