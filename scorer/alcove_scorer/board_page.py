@@ -25,6 +25,7 @@ from alcove_scorer.others import shown_points
 from alcove_scorer.pages import number, page
 from alcove_scorer.pictures import Line, teams_svg
 from alcove_scorer.ranks import dataset_ranks
+from alcove_scorer.significance import Friedman
 from alcove_scorer.svg import SERIES, inline
 
 MOMENTS = 48
@@ -33,6 +34,16 @@ MAX_NAMED = 30
 """Teams in pictures that name them; with more the labels could not be read."""
 MAX_LINES = 50
 """Teams in the other pictures."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One participant's place, and the interval of it where that was computed."""
+
+    name: str
+    rank: int
+    mean_rank: float
+    interval: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -60,8 +71,8 @@ def board_html(board: Board, updated_at: datetime, history: BoardHistory | None 
         rows=[_row(row, board) for row in board.rows],
         coloured=[row.submission.team for row in board.rows[: len(SERIES)]],
         lines=min(len(board.rows), MAX_LINES),
-        statistics=statistics(board),
-        sure=_sureness(board),
+        statistics=statistics(board.friedman, board.kendall_w, board.cd),
+        sure=sureness([_standing(row) for row in board.rows], board.cd),
         course=_course(board, updated_at, history or BoardHistory()),
         curves=_curves(board),
     )
@@ -86,9 +97,14 @@ def _row(row: Row, board: Board) -> dict[str, object]:
     }
 
 
-def statistics(board: Board) -> str:
+def _standing(row: Row) -> Standing:
+    return Standing(row.submission.team, row.rank, row.mean_rank, row.interval)
+
+
+def statistics(
+    test: Friedman | None, w: float | None, cd: float | None, alpha: float = 0.05, who: str = "teams"
+) -> str:
     """What the tests say, in words."""
-    test, w, cd = board.friedman, board.kendall_w, board.cd
     if test is None or w is None or cd is None:
         return ""
     f = "∞" if math.isinf(test.f) else f"{test.f:.2f}"
@@ -96,9 +112,9 @@ def statistics(board: Board) -> str:
         "differ more than chance would make them" if test.f_p < 0.05 else "may well differ by chance alone"
     )
     return (
-        f"Over these datasets the teams {verdict}: Friedman χ² = {test.chi2:.2f} (p {_p(test.p)}), "
+        f"Over these datasets the {who} {verdict}: Friedman χ² = {test.chi2:.2f} (p {_p(test.p)}), "
         f"Iman–Davenport F = {f} (p {_p(test.f_p)}). The datasets' rankings agree with W = {w:.2f} "
-        f"(Kendall; 1 is agreement). Mean ranks closer than {cd:.2f} cannot be told apart (Nemenyi, α = 0.05)."
+        f"(Kendall; 1 is agreement). Mean ranks closer than {cd:.2f} cannot be told apart (Nemenyi, α = {alpha:g})."
     )
 
 
@@ -106,26 +122,27 @@ def _p(value: float) -> str:
     return "< 0.0001" if value < 0.0001 else f"= {value:.2g}"
 
 
-def _leading(drawn: int, rows: Sequence[Row]) -> str:
-    return f" The leading {drawn} of {len(rows)} teams are drawn." if drawn < len(rows) else ""
+def _leading(drawn: int, rows: Sequence[object], who: str = "teams") -> str:
+    return f" The leading {drawn} of {len(rows)} {who} are drawn." if drawn < len(rows) else ""
 
 
-def _sureness(board: Board) -> list[Picture]:
-    rows = board.rows
+def sureness(rows: Sequence[Standing], cd: float | None, who: str = "teams") -> list[Picture]:
+    """``rows``: best first. ``cd``: the critical difference of their mean ranks, None where there is none."""
+    found = list[Picture]()
     if len(rows) < 2:
-        return []
-    drawn = rows[:MAX_NAMED]
-    svg = intervals_svg(
-        [row.submission.team for row in drawn], [row.rank for row in drawn], [row.interval for row in drawn]
-    )
-    caption = "Dot: the rank. Bar: where it falls in 95 % of bootstrap samples of the datasets."
-    found = [_picture("Rank intervals", svg, caption + _leading(len(drawn), rows))]
-    if board.cd is not None:
+        return found
+    drawn = [row for row in rows[:MAX_NAMED] if row.interval is not None]
+    if drawn:
+        intervals = [row.interval for row in drawn if row.interval is not None]
+        svg = intervals_svg([row.name for row in drawn], [row.rank for row in drawn], intervals)
+        caption = "Dot: the rank. Bar: where it falls in 95 % of bootstrap samples of the datasets."
+        found.append(_picture("Rank intervals", svg, caption + _leading(len(drawn), rows, who)))
+    if cd is not None:
         by_mean = sorted(rows, key=lambda row: row.mean_rank)[:MAX_NAMED]
-        names, means = [row.submission.team for row in by_mean], [row.mean_rank for row in by_mean]
-        svg = critical_difference_svg(names, means, board.cd, len(rows))
-        caption = "Teams at their mean ranks; a bar joins those that these datasets cannot tell apart."
-        caption += _leading(len(by_mean), rows).replace(
+        names, means = [row.name for row in by_mean], [row.mean_rank for row in by_mean]
+        svg = critical_difference_svg(names, means, cd, len(rows))
+        caption = f"{who.capitalize()} at their mean ranks; a bar joins those that these datasets cannot tell apart."
+        caption += _leading(len(by_mean), rows, who).replace(
             "drawn.", f"drawn; the difference is for all {len(rows)}."
         )
         found.append(_picture("Critical difference", svg, caption, wide=True))

@@ -6,15 +6,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from alcove_scorer.errors import InputError
-
-if TYPE_CHECKING:
-    from alcove_scorer.curves import Rules
-    from alcove_scorer.scoring import Outcome
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -41,7 +37,9 @@ def score_command(
         settings = rules(budget, scheme, metric, t0)
         names, outcome = run_files.score_files(solution, snapshots, settings)
         if report is not None:
-            _write_report(report, snapshots, solution, outcome, settings)
+            from alcove_scorer.report import outcome_html
+
+            _write_page(report, outcome_html(snapshots.resolve().name, solution.stem, outcome, settings))
     except InputError as error:
         raise _refusal("score", error) from None
     document = run_files.as_document(names, outcome, settings)
@@ -56,6 +54,10 @@ def rank_command(
     alpha: Annotated[float, typer.Option(help="Level of the critical difference.")] = 0.05,
     intervals: Annotated[int, typer.Option(help="Bootstrap resamples; 0 for no intervals.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write a page with table and pictures there, such as leaderboard.html."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Rank participants over datasets. Equal overall ranks are told apart by the order of the file's rows."""
@@ -63,17 +65,21 @@ def rank_command(
 
     try:
         options = rank_files.Options(rank_files.method_of(method), penalty, baseline, alpha, intervals, seed)
-        document = rank_files.rank_document(rank_files.read_table(file), options)
+        table = rank_files.read_table(file)
+        ranked = rank_files.rank_table(table, options)
+        if report is not None:
+            from alcove_scorer.rank_page import rank_html
+
+            _write_page(report, rank_html(file.name, table, ranked, options))
     except InputError as error:
         raise _refusal("rank", error) from None
+    document = rank_files.as_document(table, ranked, options)
     typer.echo(json.dumps(document) if as_json else rank_files.as_text(document))
 
 
-def _write_report(file: Path, snapshots: Path, solution: Path, outcome: Outcome, settings: Rules) -> None:
-    from alcove_scorer.report import outcome_html
-
+def _write_page(file: Path, page: str) -> None:
     try:
-        file.write_text(outcome_html(snapshots.resolve().name, solution.stem, outcome, settings), "utf-8")
+        file.write_text(page, "utf-8")
     except OSError as error:
         reason = (error.strerror or "error").lower()
         raise InputError(

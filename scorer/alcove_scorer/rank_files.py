@@ -12,7 +12,7 @@ import numpy.typing as npt
 from alcove_scorer.csv_files import number, printable, read_rows, shown
 from alcove_scorer.errors import InputError
 from alcove_scorer.ranks import METHODS, Method, Ranking, bootstrap_intervals, over_repeats, rank
-from alcove_scorer.significance import critical_difference, friedman, kendall_w
+from alcove_scorer.significance import Friedman, critical_difference, friedman, kendall_w
 
 Floats = npt.NDArray[np.float64]
 LARGEST = 1e100
@@ -48,6 +48,18 @@ class Options:
             raise InputError(f"--intervals {self.intervals}: expected a number of resamples from 0 to 100000")
         if self.seed < 0:
             raise InputError(f"--seed {self.seed}: expected a whole number of at least 0")
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """``scores``: what was ranked, participants × datasets. ``intervals``: participants × (low, high), of ranks."""
+
+    scores: Floats
+    ranking: Ranking
+    intervals: Floats | None
+    friedman: Friedman | None
+    cd: float | None
+    kendall_w: float | None
 
 
 def method_of(name: str) -> Method:
@@ -113,8 +125,8 @@ def _cell(text: str, path: Path, row: int, column: str) -> float:
     return value
 
 
-def rank_document(table: Table, options: Options) -> dict[str, object]:
-    """The command's JSON. Raises InputError for a baseline that is not in the table or has no score, and for more
+def rank_table(table: Table, options: Options) -> Ranked:
+    """Raises InputError for a baseline that is not in the table or has no score, and for more
     resamples than memory has room for.
     """
     scores = over_repeats(table.scores, options.penalty if options.method == "mean-minus-std" else 0.0)
@@ -131,13 +143,18 @@ def rank_document(table: Table, options: Options) -> dict[str, object]:
         intervals = bootstrap_intervals(
             scores, options.method, baseline, resamples=options.intervals, seed=options.seed
         )
-    test = friedman(ranking.ranks)
     cd = critical_difference(participants, len(table.datasets), options.alpha)
+    return Ranked(scores, ranking, intervals, friedman(ranking.ranks), cd, kendall_w(ranking.ranks))
+
+
+def as_document(table: Table, ranked: Ranked, options: Options) -> dict[str, object]:
+    """The command's JSON."""
+    test, cd = ranked.friedman, ranked.cd
     return {
-        "entries": _entries(table, scores, ranking, intervals),
+        "entries": _entries(table, ranked.scores, ranked.ranking, ranked.intervals),
         "friedman": None if test is None else test.as_document(),
         "critical_difference": None if cd is None else {"alpha": options.alpha, "cd": cd},
-        "kendall_w": kendall_w(ranking.ranks),
+        "kendall_w": ranked.kendall_w,
     }
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
+from math import nan
 
 import numpy as np
 import pytest
 
 from alcove_crds.documents import Feedback, Refusal, ScoredRun
 from alcove_scorer.curves import rules
+from alcove_scorer.rank_files import Options, Table, rank_table
+from alcove_scorer.rank_page import rank_html
 
 from . import competition as made
 from .conftest import Page
@@ -38,6 +41,8 @@ def page(name: str) -> str:
     if kind == "board":
         teams, datasets, *scheme = rest.split()
         return made.leaderboard(int(teams), int(datasets), *scheme)
+    if kind == "ranks":
+        return ranks(rest)
     return {
         "full": full_report,
         "many": many_snapshots,
@@ -45,6 +50,20 @@ def page(name: str) -> str:
         "none": nothing,
         "autodl": negative,
     }[rest]()
+
+
+def ranks(name: str) -> str:
+    """What ``alcove rank --report`` writes, of 200 participants, or of three with a gap and a bad name."""
+    if name == "few":
+        table = Table(
+            (HOSTILE[0], HOSTILE[2], "z"), ("a", "b"), np.array([[[0.5], [-1]], [[nan], [0]], [[0], [1]]])
+        )
+        options = Options(intervals=0)
+    else:
+        scores = np.random.default_rng(0).random((200, 5, 1))
+        table = Table(tuple(f"team {i}" for i in range(200)), ("a", "b", "c", "d", "e"), scores)
+        options = Options("copeland", intervals=100)
+    return rank_html("scores.csv", table, rank_table(table, options), options)
 
 
 def full_report() -> str:
@@ -96,6 +115,7 @@ def negative() -> str:
 PAGES = [
     "board 0 1", "board 1 1", "board 1 5", "board 3 1", "board 3 5", "board 20 1", "board 20 5", "board 200 5",
     "board 12 5 autodl", "board 30 2 long", "report full", "report many", "report one", "report none", "report autodl",
+    "ranks many", "ranks few",
 ]  # fmt: skip
 
 

@@ -32,7 +32,7 @@ from alcove_crds.documents import (
 )
 from alcove_scorer.board import Board, as_status, as_text, make_board
 from alcove_scorer.board_page import board_html, moments, ranks_over_budget
-from alcove_scorer.cli import score_command
+from alcove_scorer.cli import rank_command, score_command
 from alcove_scorer.curves import Point, alc, rules
 from alcove_scorer.history import MAX_BOARDS, carried_on, ranks_then
 from alcove_scorer.others import board_curves, of_others
@@ -369,3 +369,23 @@ def test_the_command_line_writes_the_page_of_a_run(tmp_path: Path) -> None:
     refused = CliRunner().invoke(app, [str(a) for a in (*asked, tmp_path / "absent" / "report.html")])
     assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
     assert "absent/report.html: cannot be written" in refused.stderr
+
+
+def test_the_command_line_writes_the_page_of_a_table(tmp_path: Path) -> None:
+    app = typer.Typer()
+    app.command("rank")(rank_command)
+    app.callback()(lambda: None)
+    (tmp_path / "sc<b>ores.csv").write_text("team,a,b\nx & y,0.5,-0.25\nnobody,,\nz,0.75,0\n")
+    page = tmp_path / "leaderboard.html"
+    asked = ["rank", str(tmp_path / "sc<b>ores.csv"), "--report"]
+    ranked = CliRunner().invoke(app, [*asked, str(page)])
+    assert ranked.exit_code == 0, ranked.output
+    text = page.read_text()
+    assert all(
+        said in text
+        for said in ("sc&lt;b&gt;ores.csv", "3 participants", "x &amp; y", "−0.2500", "no run", "0.0000")
+    )
+    assert text.count("<svg") == 2
+    refused = CliRunner().invoke(app, [*asked, str(tmp_path / "absent" / "leaderboard.html")])
+    assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+    assert "absent/leaderboard.html: cannot be written" in refused.stderr

@@ -1,0 +1,63 @@
+"""The page that ``alcove rank --report`` writes: the table, and the pictures that a leaderboard has without runs."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from alcove_scorer.board_page import Standing, statistics, sureness
+from alcove_scorer.pages import number, page
+from alcove_scorer.rank_files import Options, Ranked, Table
+
+DECIMALS = 4
+
+
+def rank_html(name: str, table: Table, ranked: Ranked, options: Options) -> str:
+    """``name``: what the table is called."""
+    order = [int(i) for i in np.argsort(ranked.ranking.rank)]
+    standings = [_standing(table, ranked, i) for i in order]
+    said = {
+        "average": ("mean rank", "Mean rank"),
+        "copeland": ("Copeland's score", "Wins"),
+        "mean-minus-std": (f"mean rank of mean − {options.penalty:g}·std of the repeats", "Mean rank"),
+        "relative": (f"mean error relative to {options.baseline}", "Error"),
+    }
+    ordered_by, value_name = said[options.method]
+    return page(
+        "ranks.html",
+        name=name,
+        order=ordered_by,
+        value_name=value_name,
+        datasets=table.datasets,
+        intervals=ranked.intervals is not None,
+        repeats=table.scores.shape[2] > 1,
+        rows=[_row(standing, ranked, i) for standing, i in zip(standings, order, strict=True)],
+        statistics=statistics(ranked.friedman, ranked.kendall_w, ranked.cd, options.alpha, "participants"),
+        sure=sureness(standings, ranked.cd, "participants"),
+    )
+
+
+def _standing(table: Table, ranked: Ranked, i: int) -> Standing:
+    interval = None
+    if ranked.intervals is not None:
+        interval = (float(ranked.intervals[i, 0]), float(ranked.intervals[i, 1]))
+    mean_rank = float(ranked.ranking.mean_rank[i])
+    return Standing(table.participants[i], int(ranked.ranking.rank[i]), mean_rank, interval)
+
+
+def _row(standing: Standing, ranked: Ranked, i: int) -> dict[str, object]:
+    value = float(ranked.ranking.value[i])
+    cells = []
+    for score, place in zip(ranked.scores[i].tolist(), ranked.ranking.ranks[i].tolist(), strict=True):
+        missing = math.isnan(score)
+        kind = "x" if missing else "neg" if score < 0 else ""
+        cells.append(("" if missing else number(score, DECIMALS), f"{place:g}", kind))
+    low, high = standing.interval or (math.nan, math.nan)
+    return {
+        "rank": standing.rank,
+        "interval": f"{low:g}" if low == high else f"{low:g}–{high:g}",
+        "name": standing.name,
+        "value": number(None if math.isnan(value) else value, 2),
+        "cells": cells,
+    }
