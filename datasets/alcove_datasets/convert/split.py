@@ -147,8 +147,9 @@ def _stratified(items: Items, target: int, rng: np.random.Generator) -> Mask:
     while left.any():
         label = int(np.argmin(np.where(left > 0, left, np.iinfo(np.int64).max)))
         candidates = members[label][~assigned[members[label]]]
-        # What rounding has given test too much or too little is made up for, by less than one example a label.
-        number = round(wanted[label] - np.clip(excess, -0.5, 0.5))
+        # What rounding has given test too much or too little is made up for, by less than one example a label. With
+        # several labels an example the next label has it already, in what it still wants.
+        number = round(wanted[label] - (np.clip(excess, -0.5, 0.5) if single else 0))
         if len(candidates) == counts[label] > 1:
             number = max(1, min(number, len(candidates) - 1))
         number = max(0, min(number, len(candidates)))
