@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -54,9 +55,9 @@ class RowMetric(Metric, Protocol):
 
 def tallies(metric: Metric, solution: Solution) -> Callable[[], Tally]:
     """Any metric by blocks of rows: one that is no RowMetric gets the prediction once it is whole."""
-    if isinstance(metric, RowMetric):
-        return metric.tallies(solution)
-    return lambda: _Whole(metric, solution)
+    with _blaming(metric.name):
+        make = metric.tallies(solution) if isinstance(metric, RowMetric) else lambda: _Whole(metric, solution)
+    return make if type(metric) in BUILT_IN.values() else lambda: _Guarded(metric.name, make)
 
 
 class _Whole:
@@ -76,6 +77,36 @@ class _Whole:
 
     def score(self) -> float:
         return self._metric.score(self._solution, self._prediction)
+
+
+class _Guarded:
+    """A tally of somebody else's, whose errors say whose they are."""
+
+    def __init__(self, name: str, make: Callable[[], Tally]) -> None:
+        self._name = name
+        with _blaming(name):
+            self._tally = make()
+
+    def add(self, rows: Prediction) -> None:
+        with _blaming(self._name):
+            self._tally.add(rows)
+
+    def score(self) -> float:
+        with _blaming(self._name):
+            return self._tally.score()
+
+
+@contextmanager
+def _blaming(name: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"metric {name!r} failed ({type(error).__name__}: {reason}), so nothing can be scored; correct the metric"
+        ) from error
 
 
 class BalancedAccuracy:
@@ -207,7 +238,8 @@ def metric(name: str) -> Metric:
     installed = metadata.entry_points(group="alcove.metrics")
     for entry in installed:
         if entry.name == name:
-            found: Metric = entry.load()()
+            with _blaming(name):
+                found: Metric = entry.load()()
             return found
     known = ", ".join(sorted({*BUILT_IN, *(e.name for e in installed)}))
     raise InputError(f"metric {name!r}: no such metric is installed; expected one of: {known}")

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -102,24 +106,51 @@ def test_an_unknown_metric_is_refused_with_those_that_are_known() -> None:
         metric("f2")
 
 
-def test_an_installed_metric_is_found_by_its_entry_point(
-    tmp_path: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = str(tmp_path)
-    info = f"{folder}/hamming-1.0.dist-info"
-    import os
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes ``Hamming`` of this source a metric that is installed."""
 
-    os.mkdir(info)
-    with open(f"{info}/entry_points.txt", "w") as file:
-        file.write("[alcove.metrics]\nhamming = hamming_metric:Hamming\n")
-    with open(f"{info}/METADATA", "w") as file:
-        file.write("Metadata-Version: 2.1\nName: hamming\nVersion: 1.0\n")
-    with open(f"{folder}/hamming_metric.py", "w") as file:
-        file.write(
-            "class Hamming:\n"
-            "    name, chance, best = 'hamming', 0.5, 1.0\n"
-            "    def score(self, solution, prediction):\n"
-            "        return float((solution == (prediction >= 0.5)).mean())\n"
-        )
-    monkeypatch.syspath_prepend(folder)
-    assert metric("hamming").score(np.array([[True], [False]]), np.array([[1.0], [1.0]])) == 0.5
+    def write(source: str) -> None:
+        info = tmp_path / "hamming-1.0.dist-info"
+        info.mkdir()
+        (info / "entry_points.txt").write_text("[alcove.metrics]\nhamming = hamming_metric:Hamming\n")
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hamming\nVersion: 1.0\n")
+        (tmp_path / "hamming_metric.py").write_text(source)
+        monkeypatch.delitem(sys.modules, "hamming_metric", raising=False)
+        monkeypatch.syspath_prepend(tmp_path)
+
+    return write
+
+
+HAMMING = """class Hamming:
+    name, chance, best = 'hamming', 0.5, 1.0
+    def score(self, solution, prediction):
+        return float((solution == (prediction >= 0.5)).mean())
+"""
+TRUTH, PREDICTED = np.array([[True], [False]]), np.array([[1.0], [1.0]])
+
+
+def scored_by_blocks(name: str) -> float:
+    whole = tallies(metric(name), TRUTH)()
+    for row in PREDICTED:
+        whole.add(row[None])
+    return whole.score()
+
+
+def test_an_installed_metric_is_found_by_its_entry_point(install: Callable[[str], None]) -> None:
+    install(HAMMING)
+    assert metric("hamming").score(TRUTH, PREDICTED) == scored_by_blocks("hamming") == 0.5
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        (HAMMING.replace("float(", "flaot("), "NameError: name 'flaot'"),
+        (HAMMING + "    def tallies(self, solution):\n        raise OSError('a\\nb')", "OSError: a b"),
+    ],
+)
+def test_a_metric_that_fails_is_named(install: Callable[[str], None], source: str, words: str) -> None:
+    install(source)
+    with pytest.raises(InputError, match=f"metric 'hamming' failed .{words}"):
+        scored_by_blocks("hamming")
