@@ -253,7 +253,7 @@ def test_what_stands_in_test_changes_nothing_but_test(data: st.DataObject) -> No
 
 def test_sums_do_not_depend_on_where_blocks_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
-    rows = [[x, "ab"[i % 2]] for i, x in enumerate((rng.standard_normal(4000) * 1e6).tolist())]
+    rows = [[x, "ab"[i % 2]] for i, x in enumerate((rng.standard_normal(1500) * 1e6).tolist())]
     source = write(tmp_path / "t.csv", ["x", "label"], rows)
     monkeypatch.setattr(tabular, "CELLS", 300)
     found = []
