@@ -6,6 +6,7 @@ Imports of the heavy parts happen inside the commands, so that ``alcove --help``
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -116,8 +117,9 @@ def _follow(cluster: object, wanted: list[tuple[str, str]], timeout: float) -> N
         raise typer.Exit(1)
 
 
+@cache
 def mount() -> None:
-    """Commands of the other parts, registered here under the names that programs call them by."""
+    """Commands of the other parts, registered here, once, under the names that programs call them by."""
     from alcove_cli import dataset, local
 
     app.command("run")(local.run)
