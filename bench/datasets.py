@@ -14,13 +14,11 @@ import io
 import json
 import os
 import platform
-import resource
 import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,15 +33,13 @@ from PIL import Image
 
 from alcove_crds import keys
 from alcove_crds.documents import RunConfig, StoreCredentials
-from alcove_datasets.format_pb2 import SequenceExample
 from alcove_datasets.metadata import VARIES, Format, Metadata
 from alcove_datasets.publish import publish
 from alcove_datasets.reader import Part, open_dataset
-from alcove_datasets.records import read_records
 from alcove_datasets.writer import NewExample, write_dataset
+from bench.reading import BATCH, CHECKED, exhaust, least, measured, processor_time, reading_rows, row
 from tests.cluster.minio import minio_server
 
-BATCH = 64
 EAGER = 500
 """Examples that are read so: it takes very long."""
 TABLE = Metadata(n_examples=0, n_labels=4, rows=1, cols=30)
@@ -77,66 +73,6 @@ def examples(kind: str, metadata: Metadata, count: int) -> Iterator[NewExample]:
         if kind == "sparse row":
             array[array < 0.99] = 0
         yield NewExample(array, labels)
-
-
-def least(
-    actions: dict[str, Callable[[], Any]], repeats: int, clock: Callable[[], float] = time.perf_counter
-) -> dict[str, float]:
-    """Least seconds of each, taken in turn: what else the machine does only ever adds to it."""
-    times: dict[str, list[float]] = {name: [] for name in actions}
-    for _ in range(repeats):
-        for name, action in actions.items():
-            start = clock()
-            action()
-            times[name].append(clock() - start)
-    return {name: min(found) for name, found in times.items()}
-
-
-def processor_time() -> float:
-    """Seconds of this process and of those that it has waited for; the store's are not among them."""
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + children.ru_utime + children.ru_stime
-
-
-def row(what: str, ours: float, theirs: float, against: str, goal: str) -> None:
-    print(
-        f"| {what} | {ours:.3f} s | {theirs:.3f} s | {ours / theirs:.2f} | {against} | {goal} |", flush=True
-    )
-
-
-def exhaust(iterable: Iterable[object]) -> None:
-    for _ in iterable:
-        pass
-
-
-def read_bytes(part: Part) -> None:
-    for path in part.files:
-        exhaust(read_records(path))
-
-
-def parse_messages(part: Part) -> None:
-    """protobuf alone: nothing is taken out of the messages."""
-    for path in part.files:
-        for _, data in read_records(path):
-            SequenceExample.FromString(data)
-
-
-def make_zeros(part: Part) -> None:
-    """What a reader of sparse rows hands out, before anything is in it, a megabyte at a time."""
-    size = int(np.prod(part.metadata.shape))
-    at_once = max(1, (1 << 20) // (4 * size))
-    for _ in range(0, len(part), at_once):
-        np.empty((at_once, size), np.float32).fill(0)
-
-
-def decode_images(part: Part) -> None:
-    """Reads and decodes, with nothing of ours around it but the check sums."""
-    for path in part.files:
-        for _, data in read_records(path):
-            message = SequenceExample.FromString(data)
-            for step in message.feature_lists.feature_list["0_compressed"].feature:
-                with Image.open(io.BytesIO(step.bytes_list.value[0])) as image:
-                    np.asarray(image).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -220,18 +156,18 @@ def reading(kind: str, part: Part, repeats: int) -> None:
     image = kind == "image"
     bare = Bare(part)
     sparse = part.metadata.format is Format.SPARSE and not part.metadata.is_token_sequence
-    # One thread each: processor time leaves out what other programs take of a shared machine.
-    found = least(
-        {
-            "numpy": lambda: exhaust(part),
-            "bytes": lambda: decode_images(part) if image else read_bytes(part),
-            "messages": lambda: parse_messages(part),
-            "batches": lambda: exhaust(part.batches(BATCH)),
-            "zeros": lambda: make_zeros(part) if sparse else None,
-        },
-        repeats,
-        time.process_time,
-    )
+    size = sum(path.stat().st_size for path in part.files)
+    name = f"{kind}, {len(part):,} examples, {size / 1e6:.0f} MB"
+    # As most have it, who need no TensorFlow: what memory costs differs with what a process has loaded.
+    alone = subprocess.run(
+        [sys.executable, "-m", "bench.reading", str(part.files[0].parents[1]), str(repeats)],
+        check=True, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1],
+    )  # fmt: skip
+    found = json.loads(alone.stdout)
+    reading_rows(name, kind, part.metadata, found)
+    if not image:
+        loaded = measured(part, repeats)
+        row(f"(where TensorFlow is loaded, {kind})", loaded["numpy"], loaded["bytes"], CHECKED, "–")
     # Built once, as a program does, and gone through many times.
     ours, theirs, whole = part.tf(BATCH), bare.batched(), Bare(part, all_lists=True).batched()
     pipelines = {"tf": lambda: exhaust(ours), "bare": lambda: exhaust(theirs)}
@@ -240,21 +176,6 @@ def reading(kind: str, part: Part, repeats: int) -> None:
     found |= least(pipelines, repeats)
     some = min(EAGER, len(part))
     eager = least({"eager": lambda: bare.eager(some)}, 1)["eager"] * len(part) / some
-    size = sum(path.stat().st_size for path in part.files)
-    name = f"{kind}, {len(part):,} examples, {size / 1e6:.0f} MB"
-    alone = "reading and decoding the images alone" if image else "reading the bytes, CRC checked"
-    row(f"NumPy, {name}", found["numpy"], found["bytes"], alone, "≤ 2")
-    row(f"NumPy in batches of {BATCH}, {kind}", found["batches"], found["bytes"], alone, "≤ 2")
-    if sparse:
-        both = found["bytes"] + found["zeros"]
-        row(f"NumPy, {kind}", found["numpy"], both, f"{alone}, and making rows of zeros", "≤ 2")
-    if image:
-        threads = least(
-            {"two": lambda: exhaust(part.examples(workers=2)), "none": lambda: exhaust(part)}, repeats
-        )
-        row(f"NumPy with two threads, {kind}", threads["two"], threads["none"], "NumPy with none", "< 1")
-    else:
-        row(f"(protobuf alone, {kind})", found["messages"], found["bytes"], alone, "–")
     row(f"NumPy, {kind}", found["numpy"], eager, f"TensorFlow eagerly, by {some} examples", "< 1")
     tf_row = f"tf.data in batches of {BATCH}, {kind}"
     by_hand = "bare TFRecordDataset + parse_sequence_example"
