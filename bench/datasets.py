@@ -45,13 +45,13 @@ EAGER = 500
 TABLE = Metadata(n_examples=0, n_labels=4, rows=1, cols=30)
 KINDS = {
     "table": (TABLE, 100_000),
-    "series": (replace(TABLE, cols=3, sequence_size=VARIES), 10_000),
+    "series": (replace(TABLE, cols=3, sequence_size=VARIES), 20_000),
     "dense 28×28": (replace(TABLE, rows=28, cols=28), 20_000),
     "tokens": (
         replace(TABLE, cols=1, channels=20_000, sequence_size=VARIES, format=Format.SPARSE),
-        10_000,
+        30_000,
     ),
-    "sparse row": (replace(TABLE, cols=10_000, format=Format.SPARSE), 20_000),
+    "sparse row": (replace(TABLE, cols=10_000, format=Format.SPARSE), 50_000),
     "image": (replace(TABLE, rows=64, cols=64, channels=3, format=Format.COMPRESSED), 4_000),
 }
 
