@@ -31,18 +31,23 @@ def tf_dataset(
     metadata = part.metadata
     records = _records(part, shuffle, seed)
     images = metadata.format is Format.COMPRESSED
-    # Of examples without a step, which only those of any length can be, unbatch() makes the process crash.
-    at_once = batch or (_PARSED_AT_ONCE if metadata.sequence_size > 0 else 0)
-    parse = _parse_image if images else _parse_batch if at_once else _parse_one
-    parsed = (records if images or not at_once else records.batch(at_once)).map(
+    if images:
+        # One after the other where sizes differ, or where 64 at a time would be more than was asked for.
+        at_once = batch or 0 if min(metadata.shape) > 0 else 0
+        parse = _parse_images if at_once else _parse_image
+    else:
+        # Of examples without a step, which only those of any length can be, unbatch() makes the process crash.
+        at_once = batch or (_PARSED_AT_ONCE if metadata.sequence_size > 0 else 0)
+        parse = _parse_batch if at_once else _parse_one
+    parsed = (records.batch(at_once) if at_once else records).map(
         # Within the one call, so that sizes that nobody wants are not even computed.
         lambda data: parse(data, metadata)[: 3 if sizes else 2],
         num_parallel_calls=workers or tf.data.AUTOTUNE,
         deterministic=True,
     )
-    if not images and not batch and at_once:
+    if at_once and not batch:
         parsed = parsed.unbatch()
-    elif images and batch:
+    elif batch and not at_once:
         parsed = parsed.padded_batch(batch)
     return parsed.prefetch(tf.data.AUTOTUNE)
 
@@ -116,6 +121,29 @@ def _parse_image(data: Any, metadata: Metadata) -> tuple[Any, Any, Any]:
         features = _fit(features[None], metadata.sequence_size)[0]
     features.set_shape([size if size > 0 else None for size in metadata.shape])
     return features, _label(context, metadata), tf.cast(tf.shape(features)[:3], tf.int64)
+
+
+def _parse_images(data: Any, metadata: Metadata) -> tuple[Any, Any, Any]:
+    """Many records of images of one size at once."""
+    context, steps, lengths = tf.io.parse_sequence_example(
+        data,
+        context_features=_CONTEXT,
+        sequence_features={"0_compressed": tf.io.FixedLenSequenceFeature([], tf.string)},
+    )
+    given, lengths = steps["0_compressed"], tf.cast(lengths["0_compressed"], tf.int64)
+    time, rows, cols, channels = metadata.shape
+    frames = tf.map_fn(
+        lambda data: _image(data, channels),
+        tf.boolean_mask(given, tf.sequence_mask(lengths, tf.shape(given)[1])),
+        fn_output_signature=tf.TensorSpec([rows, cols, channels], tf.uint8),
+    )
+    together = tf.RaggedTensor.from_row_lengths(frames, lengths, validate=False)
+    # Padded with zeros, or cut, to the sequence size of the metadata.
+    whole = together.to_tensor(shape=[None, time, rows, cols, channels])
+    features = tf.image.convert_image_dtype(whole, tf.float32)
+    count = tf.size(lengths)
+    sizes = tf.broadcast_to(tf.constant([time, rows, cols], tf.int64), [count, 3])
+    return features, _labels(context, count, metadata), sizes
 
 
 def _sequence_features(metadata: Metadata) -> dict[str, Any]:

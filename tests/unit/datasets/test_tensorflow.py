@@ -105,7 +105,7 @@ def test_pngs_of_more_than_the_metadata_tell_are_read_alike(
     assert 0.3 < features.mean() < 0.7
 
 
-@pytest.mark.parametrize("kind", ["dense", "sparse", "tokens", "frames", "frames of any size"])
+@pytest.mark.parametrize("kind", ["dense", "sparse", "tokens", "frames", "frames of any size", "two frames"])
 def test_examples_without_a_step_are_read_alike(tmp_path: Path, kind: str) -> None:
     part = tmp_path / "d.data" / "train"
     part.mkdir(parents=True)
@@ -115,14 +115,15 @@ def test_examples_without_a_step_are_read_alike(tmp_path: Path, kind: str) -> No
         text = text.replace("col_count: 4", "col_count: 1").replace("row_count: 2", "row_count: 1")
     if kind == "frames of any size":
         text = text.replace("col_count: 4", "col_count: -1").replace("row_count: 2", "row_count: -1")
-    (part / "metadata.textproto").write_text(text + "sequence_size: -1\n")
+    fixed = kind == "two frames"
+    (part / "metadata.textproto").write_text(text + f"sequence_size: {2 if fixed else -1}\n")
     steps: dict[str, Lists] = {
         "dense": {"0_dense_input": [[float(i) for i in range(24)]]},
         "sparse": {"0_sparse_col_index": [[3.0]], "0_sparse_value": [[7.0]]},
         "tokens": {"0_sparse_channel_index": [[2.0]], "0_sparse_value": [[1.0]]},
     }
     with tf.io.TFRecordWriter(str(part / "sample")) as file:
-        for i, length in enumerate((0, 2, 0, 0, 1)):
+        for i, length in enumerate((0, 2, 3 if fixed else 0, 0, 1)):
             if form != "COMPRESSED":
                 file.write(hand_written([i % 3], i, {k: v * length for k, v in steps[kind].items()}))
                 continue
@@ -135,9 +136,9 @@ def test_examples_without_a_step_are_read_alike(tmp_path: Path, kind: str) -> No
             file.write(example.SerializeToString())
     assert_same(part)
     opened = open_part(part)
-    assert [len(features) for features, _ in opened] == [0, 2, 0, 0, 1]
-    for (ours, _), (theirs, _) in zip(opened.batches(2), opened.tf(2), strict=True):
-        assert np.array_equal(ours, theirs)
+    assert [len(features) for features, _ in opened] == ([2] * 5 if fixed else [0, 2, 0, 0, 1])
+    for mine, theirs in zip(opened.sized_batches(2), opened.tf(2, sizes=True), strict=True):
+        assert all(np.array_equal(one, other) for one, other in zip(mine, theirs, strict=True))
 
 
 def test_our_records_parse_with_the_bare_tensorflow_calls(tmp_path: Path) -> None:
