@@ -129,10 +129,11 @@ def _shared(train: PartFacts, test: PartFacts, shared: npt.NDArray[np.intp]) -> 
         natural = float((counts[inverse] > 1).mean())
     # Three standard deviations of a share of the test part.
     margin = 3 * (natural * (1 - natural) / len(test)) ** 0.5
+    verb = "is" if len(shared) == 1 else "are"
     return Finding(
         "in-both-parts",
-        f"{count(len(shared), 'test example')} of {len(test):,} ({share:.1%}) are in train as well, the first in "
-        f"{test.where(int(shared[0]))} and {train.where(first)}.",
+        f"{count(len(shared), 'test example')} of {len(test):,} ({100 * share:.2g} %) {verb} in train as well, "
+        f"the first in {test.where(int(shared[0]))} and {train.where(first)}.",
         "Leave them out of one part: who remembers them scores without having learned.",
         "error" if share > COPIED and share > natural + margin else "warning",
     )
