@@ -1,7 +1,7 @@
 """``make bench``: measures on a throwaway cluster of its own and adds the table to bench/RESULTS.md.
 
-Scoring and the supervisor alone have benchmarks of their own: ``python -m bench.scoring``,
-``python -m bench.supervisor_overshoot``.
+What needs no cluster has benchmarks of its own: ``python -m bench.scoring``, ``bench.datasets`` (reading, staging),
+``bench.convert``, ``bench.check`` and ``bench.supervisor_overshoot``.
 """
 
 from __future__ import annotations
