@@ -26,6 +26,10 @@ FEW = 10
 """So many different texts are categories, however few rows there are."""
 
 
+EXACT = 1 << 24
+"""float32 tells apart all whole numbers up to this one."""
+
+
 @dataclass
 class Moments:
     """Count, mean and squared deviations of what comes batch by batch (Chan, Golub and LeVeque 1983)."""
@@ -34,6 +38,8 @@ class Moments:
     zeros: int = 0
     whole: bool = True
     """Whether all are whole numbers."""
+    largest: float = 0.0
+    """Without its sign."""
     mean: float = 0.0
     squares: float = 0.0
 
@@ -42,6 +48,7 @@ class Moments:
             return
         self.zeros += int((values == 0).sum())
         self.whole = self.whole and not (values % 1).any()
+        self.largest = max(self.largest, float(np.abs(values).max()))
         mean = float(values.mean())
         squares = float(((values - mean) ** 2).sum())
         total = self.count + len(values)
@@ -107,6 +114,8 @@ class ColumnFit:
             if reading.kind == "date":
                 has_time = not moments.whole
                 return DateEncoding(self.name, reading, moments.mean, divisor, missing, has_time)
+            if moments.whole and moments.largest > EXACT and not scale:
+                self.note = " ".join([self.note, self._inexact()]).lstrip()
             density = 1.0 if scale else 1 - moments.zeros / self.rows
             return NumberEncoding(self.name, reading, moments.mean, divisor, missing, density)
         if self.counts is None:
@@ -127,6 +136,12 @@ class ColumnFit:
         ranked = sorted(self.counts.items(), key=lambda pair: (-pair[1], pair[0]))
         frequent = (text for text, _ in ranked[:categories])
         return CategoryEncoding(self.name, (*frequent, *([None] if missing else [])))
+
+    def _inexact(self) -> str:
+        return (
+            f"Column {self.name!r} has whole numbers beyond {EXACT:,}, some of which float32 takes for each other: "
+            "leave it out (--drop) if it is an id; --scale keeps more of their differences."
+        )
 
     def _left_out(self, why: str) -> str:
         return f"Column {self.name!r} {why}: it is left out."

@@ -166,6 +166,23 @@ def test_columns_of_ids_are_left_out_and_rare_categories_are_none(tmp_path: Path
     )
 
 
+@pytest.mark.parametrize(
+    ("first", "scale", "said"),
+    [(1 << 24, False, True), (1 << 24, True, False), ((1 << 24) - 20, False, False)],
+)
+def test_whole_numbers_that_float32_takes_for_each_other_are_told(
+    tmp_path: Path, first: int, scale: bool, said: bool
+) -> None:
+    rows = [[first + i, "ab"[i % 2]] for i in range(20)]
+    made = converted(write(tmp_path / "t.csv", ["customer", "label"], rows), scale=scale)
+    opened = open_dataset(made.path)
+    values = {float(features.ravel()[0]) for features, _ in (*opened.train, *opened.test)}
+    assert (len(values) < 20) == said
+    assert [note.partition(":")[0] for note in made.notes] == [
+        "Column 'customer' has whole numbers beyond 16,777,216, some of which float32 takes for each other"
+    ] * said
+
+
 def test_labels_in_cells_columns_and_with_confidence(tmp_path: Path) -> None:
     rows = [[i, ["a;b", "", "b", "c"][i % 4]] for i in range(24)]
     cells = converted(write(tmp_path / "cells.csv", ["n", "label"], rows))
