@@ -132,7 +132,7 @@ def _shared(train: PartFacts, test: PartFacts, shared: npt.NDArray[np.intp]) -> 
     verb = "is" if len(shared) == 1 else "are"
     return Finding(
         "in-both-parts",
-        f"{count(len(shared), 'test example')} of {len(test):,} ({100 * share:.2g} %) {verb} in train as well, "
+        f"{count(len(shared), 'test example')} of {len(test):,} ({100 * share:.3g} %) {verb} in train as well, "
         f"the first in {test.where(int(shared[0]))} and {train.where(first)}.",
         "Leave them out of one part: who remembers them scores without having learned.",
         "error" if share > COPIED and share > natural + margin else "warning",

@@ -316,14 +316,14 @@ def test_other_keys_in_a_record(tmp_path: Path) -> None:
 # --- examples that are there twice
 
 
-@pytest.mark.parametrize(("share", "severity"), [(0.2, "error"), (0.02, "warning")])
+@pytest.mark.parametrize(("share", "severity"), [(1.0, "error"), (0.2, "error"), (0.02, "warning")])
 def test_test_examples_that_are_in_train(tmp_path: Path, share: float, severity: str) -> None:
     content = honest()
     n = int(share * len(content.y_test))
     content.x_test[:n], content.y_test[:n] = content.x_train[:n], content.y_train[:n]
     found = checked(content.write(tmp_path))
     assert codes(found) == [(severity, "in-both-parts")]
-    assert f"{n} test examples of 300" in found.findings[0].message
+    assert f"{n} test examples of 300 ({100 * share:g} %) are in train" in found.findings[0].message
     assert found.in_both == n
 
 
