@@ -93,7 +93,7 @@ class _Guarded:
 
     def score(self) -> float:
         with _blaming(self._name):
-            return self._tally.score()
+            return float(self._tally.score())
 
 
 @contextmanager
@@ -240,6 +240,8 @@ def metric(name: str) -> Metric:
         if entry.name == name:
             with _blaming(name):
                 found: Metric = entry.load()()
+                if not found.name or not found.chance < found.best:
+                    raise ValueError("it needs a name, and a chance below its best")
             return found
     known = ", ".join(sorted({*BUILT_IN, *(e.name for e in installed)}))
     raise InputError(f"metric {name!r}: no such metric is installed; expected one of: {known}")

@@ -147,6 +147,12 @@ def test_an_installed_metric_is_found_by_its_entry_point(install: Callable[[str]
     [
         ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
         (HAMMING.replace("float(", "flaot("), "NameError: name 'flaot'"),
+        (HAMMING.replace("return float(", "print("), "TypeError: float.. argument must be"),
+        (
+            HAMMING.replace("name, chance, best = 'hamming', 0.5, 1.0", "name = 'hamming'"),
+            "AttributeError: .*'chance'",
+        ),
+        (HAMMING.replace("0.5, 1.0", "1.0, 0.5"), "ValueError: it needs a name, and a chance below its best"),
         (HAMMING + "    def tallies(self, solution):\n        raise OSError('a\\nb')", "OSError: a b"),
     ],
 )
