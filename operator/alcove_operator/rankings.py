@@ -17,7 +17,7 @@ from alcove_crds.competition import Phase
 from alcove_crds.leaderboard import LeaderboardStatus
 from alcove_operator.api import JOBS, SUBMISSIONS, Api
 from alcove_operator.config import Settings
-from alcove_operator.core import boards, names
+from alcove_operator.core import boards, names, scoring
 from alcove_operator.core.model import CompetitionView, SubmissionView
 from alcove_operator.core.world import Rules
 from alcove_operator.errors import ApiError
@@ -84,8 +84,13 @@ class Rankings:
             return None
         aliases = tuple(datasets[name].alias for name in phase.datasets if name in datasets)
         request = boards.board_request(competition, phase, aliases, counted, wanted)
-        # Those that have no such score yet are left out of the board: once they have one, it is to be made again.
-        missing = [v.uid for v in counted if wanted[v.uid] != v.status.scoring_digest]
+        # Those that have no such score yet are left out of the board, as are those whose score, held back until the
+        # reveal, is gone from the store: once they have one, it is to be made again.
+        missing = [
+            v.uid
+            for v in counted
+            if wanted[v.uid] != v.status.scoring_digest or scoring.is_held_back(v.status)
+        ]
         inputs = hashlib.sha256(request.canonical() + "".join(missing).encode()).hexdigest()[:16]
         last = max(jobs, key=_generation, default=None)
         if last is not None and last.labels.get(INPUTS) == inputs:

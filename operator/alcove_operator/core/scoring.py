@@ -329,9 +329,12 @@ def _not_scored(status: SubmissionStatus, reason: str, message: str, world: Worl
 
 def _is_shown(status: SubmissionStatus, world: World) -> bool:
     """Whether there is nothing more to show now. What was held back is fetched at the reveal."""
+    return not is_held_back(status) or world.blind
+
+
+def is_held_back(status: SubmissionStatus) -> bool:
     condition = statuses.condition(status, statuses.SCORED)
-    held = condition is not None and condition.reason == HELD_BACK
-    return not held or world.blind
+    return condition is not None and condition.reason == HELD_BACK
 
 
 def _others(world: World, kept: JobView | None) -> tuple[Action, ...]:
