@@ -23,6 +23,7 @@ LISTED = 20
 def check(folder: Path, solution: Path, metric: str, *, strict: bool, as_json: bool) -> int:
     """Prints the report; returns the exit status: 0, or 1 where the dataset must not be used."""
     from alcove_scorer.errors import InputError
+    from alcove_scorer.metrics import by_whole
     from alcove_scorer.metrics import metric as named
 
     for path in (folder, solution):
@@ -31,11 +32,11 @@ def check(folder: Path, solution: Path, metric: str, *, strict: bool, as_json: b
                 f"There is no {path}. Name the folder NAME.data, and its solution with --solution."
             )
     try:
-        scored = Metric(metric, named(metric).score)
+        scored = Metric(metric, by_whole(named(metric)))
+        with _progress(folder) as progress:
+            found = check_dataset(folder, solution, scored, progress)
     except InputError as error:
         raise CommandError(str(error)) from None
-    with _progress(folder) as progress:
-        found = check_dataset(folder, solution, scored, progress)
     if as_json:
         typer.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
     else:

@@ -24,7 +24,7 @@ from alcove_datasets.store import connect, get_bytes, stream
 from alcove_datasets.volume import Volume
 from alcove_scorer import jobs
 from alcove_scorer.errors import InputError
-from alcove_scorer.metrics import metric
+from alcove_scorer.metrics import by_whole, metric
 
 if TYPE_CHECKING:
     from minio import Minio
@@ -89,7 +89,7 @@ class Published:
             manifest = self._manifest()
             if wrong := self.files.problems(manifest):
                 return _unsound(*wrong)
-            how = Metric(self.request.metric, metric(self.request.metric).score)
+            how = Metric(self.request.metric, by_whole(metric(self.request.metric)))
             checked = check_source(PublishedSource(self, manifest), how).to_result()
         except (UnsoundError, FormatError, InputError) as error:
             return _unsound(str(error))

@@ -60,6 +60,17 @@ def tallies(metric: Metric, solution: Solution) -> Callable[[], Tally]:
     return make if type(metric) in BUILT_IN.values() else lambda: _Guarded(metric.name, make)
 
 
+def by_whole(metric: Metric) -> Callable[[Solution, Prediction], float]:
+    """Scores a prediction that is there whole. Raises InputError, where somebody else's metric fails as well."""
+
+    def score(solution: Solution, prediction: Prediction) -> float:
+        tally = tallies(metric, solution)()
+        tally.add(prediction)
+        return tally.score()
+
+    return score
+
+
 class _Whole:
     def __init__(self, metric: Metric, solution: Solution) -> None:
         self._metric, self._solution = metric, solution

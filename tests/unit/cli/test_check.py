@@ -93,6 +93,21 @@ def test_wrong_use_is_one_line_and_status_2(
     assert done.stderr.count("\n") == 1
 
 
+def test_a_metric_of_somebody_elses_that_fails_is_said_in_one_line(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alcove: Typed
+) -> None:
+    info = tmp_path / "faulty-1.0.dist-info"
+    info.mkdir()
+    (info / "entry_points.txt").write_text("[alcove.metrics]\nfaulty = faulty_metric:Faulty\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty\nVersion: 1.0\n")
+    source = "class Faulty:\n    name, chance, best = 'faulty', 0, 1\n    def score(self, *_): return 1 / 0\n"
+    (tmp_path / "faulty_metric.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    done = alcove("dataset", "check", digits, "--metric", "faulty")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "metric 'faulty' failed (ZeroDivisionError: division by zero)" in done.stderr
+
+
 def test_what_a_dataset_holds(digits: Path, alcove: Typed) -> None:
     done = alcove("dataset", "info", digits)
     assert done.returncode == 0
