@@ -109,7 +109,7 @@ def statistics(
         return ""
     f = "∞" if math.isinf(test.f) else f"{test.f:.2f}"
     verdict = (
-        "differ more than chance would make them" if test.f_p < 0.05 else "may well differ by chance alone"
+        "differ more than chance would make them" if test.f_p < alpha else "may well differ by chance alone"
     )
     return (
         f"Over these datasets the {who} {verdict}: Friedman χ² = {test.chi2:.2f} (p {_p(test.p)}), "

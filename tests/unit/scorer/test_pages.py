@@ -31,12 +31,13 @@ from alcove_crds.documents import (
     Verdict,
 )
 from alcove_scorer.board import Board, as_status, as_text, make_board
-from alcove_scorer.board_page import board_html, moments, ranks_over_budget
+from alcove_scorer.board_page import board_html, moments, ranks_over_budget, statistics
 from alcove_scorer.cli import rank_command, score_command
 from alcove_scorer.curves import Point, alc, rules
 from alcove_scorer.history import MAX_BOARDS, carried_on, ranks_then
 from alcove_scorer.others import board_curves, of_others
 from alcove_scorer.report import ReportRun, phases, report_html
+from alcove_scorer.significance import Friedman
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 RULES = rules(30)
@@ -389,3 +390,9 @@ def test_the_command_line_writes_the_page_of_a_table(tmp_path: Path) -> None:
     refused = CliRunner().invoke(app, [*asked, str(tmp_path / "absent" / "leaderboard.html")])
     assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
     assert "absent/leaderboard.html: cannot be written" in refused.stderr
+
+
+def test_whether_participants_differ_is_said_at_the_level_of_the_critical_difference() -> None:
+    test = Friedman(chi2=5.0, p=0.08, f=3.0, f_p=0.07)
+    assert "differ more than chance" in statistics(test, 0.5, 1.2, 0.1)
+    assert "by chance alone" in statistics(test, 0.5, 1.2, 0.05)
