@@ -61,16 +61,22 @@ def score(request: ScoreRequest, runs: Runs) -> ScoreResult:
     ``PATIENCE_SECONDS`` without the store.
     """
     settings = rules_of(request)
-    result = patiently(lambda: kept_result(request, settings, runs)) or follow(request, settings, runs)
+    result = patiently(lambda: kept_result(request, settings, runs)) or follow(
+        request, settings, runs, drawn=True
+    )
     patiently(lambda: _publish(request, runs, settings, result))
     return result
 
 
-def follow(request: ScoreRequest, settings: Rules, runs: Runs) -> ScoreResult:
-    """Scores what is there and what comes, until every dataset has its verdict. Raises as :func:`score` does."""
+def follow(request: ScoreRequest, settings: Rules, runs: Runs, *, drawn: bool = False) -> ScoreResult:
+    """Scores what is there and what comes, until every dataset has its verdict. Raises as :func:`score` does.
+
+    ``drawn``: the result's pictures are wanted next.
+    """
     solutions = patiently(lambda: [runs.solution(dataset) for dataset in request.datasets])
-    # Matplotlib and Jinja take half a second to load: while snapshots are read, not at the end.
-    Thread(target=import_module, args=("alcove_scorer.report",), daemon=True).start()
+    if drawn:
+        # Matplotlib and Jinja take half a second to load: while snapshots are read, not at the end.
+        Thread(target=import_module, args=("alcove_scorer.report",), daemon=True).start()
     followers = [
         RunFollower(runs, request, dataset, settings, solution)
         for dataset, solution in zip(request.datasets, solutions, strict=True)

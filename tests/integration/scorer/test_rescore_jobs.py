@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,6 +23,7 @@ from alcove_crds.documents import (
     ScoreResult,
     Scoring,
 )
+from alcove_scorer import job_rescore, job_score
 from alcove_scorer.job_score import rules_of
 from alcove_scorer.kept import kept_result
 from alcove_scorer.store import Runs
@@ -55,6 +57,26 @@ def scores(store: Store, request: ScoreRequest) -> dict[str, bytes | None]:
 
 def key(request: ScoreRequest) -> str:
     return keys.score_result(request.submission_uid, request.scoring_digest())
+
+
+def test_what_only_pages_need_is_not_loaded(
+    store: Store, request_for: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second of processor time a submission, and there may be hundreds."""
+    request = by(AUTODL, request_for("one"))
+    recorded(store, request, 0.7)
+    loaded = list[str]()
+
+    def thread(args: tuple[str], **_: object) -> SimpleNamespace:
+        return SimpleNamespace(start=lambda: loaded.extend(args))
+
+    monkeypatch.setattr(job_score, "Thread", thread)
+    runs = Runs(store.client, keys.MAIN_BUCKET, keys.SOLUTIONS_BUCKET, request.submission_uid)
+    job_rescore.rescore(request, runs)
+    assert store.get(key(request))
+    assert loaded == []
+    job_score.follow(request, rules_of(request), runs, drawn=True)
+    assert loaded == ["alcove_scorer.report"]
 
 
 def test_other_scores_lie_beside_and_are_shown_once_they_are_asked_for(
