@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import tensorflow as tf
@@ -11,6 +12,8 @@ from alcove_datasets.reader import Part
 
 _PARSED_AT_ONCE = 64
 """Records that one call parses where examples are handed out one by one: a call costs more than a record."""
+_SMALL_BATCH = 16 << 20
+"""Bytes of a batch of images that one call decodes; of larger ones, each image is decoded by itself."""
 _CHANNEL = "0_sparse_channel_index"
 
 
@@ -32,8 +35,7 @@ def tf_dataset(
     records = _records(part, shuffle, seed)
     images = metadata.format is Format.COMPRESSED
     if images:
-        # One after the other where sizes differ, or where 64 at a time would be more than was asked for.
-        at_once = batch or 0 if min(metadata.shape) > 0 else 0
+        at_once = batch if batch and _is_small(metadata, batch) else 0
         parse = _parse_images if at_once else _parse_image
     else:
         # Of examples without a step, which only those of any length can be, unbatch() makes the process crash.
@@ -50,6 +52,11 @@ def tf_dataset(
     elif batch and not at_once:
         parsed = parsed.padded_batch(batch)
     return parsed.prefetch(tf.data.AUTOTUNE)
+
+
+def _is_small(metadata: Metadata, batch: int) -> bool:
+    """Whether as many batches of images as there are processors can be in memory at a time; not where sizes differ."""
+    return min(metadata.shape) > 0 and 4 * batch * math.prod(metadata.shape) <= _SMALL_BATCH
 
 
 def _records(part: Part, shuffle: int, seed: int | None) -> Any:
