@@ -249,9 +249,9 @@ def _cell(row: Row, alias: str, decimals: int) -> str:
     return missing_cause(row, alias) if alc is None else f"{alc:.{decimals}f} ({row.ranks[alias]:g})"
 
 
-def order_text(method: str) -> tuple[str, str]:
-    """What the method orders by, in a sentence and as a heading."""
+def order_text(method: str, baseline: str | None = None) -> tuple[str, str]:
+    """What the method orders by, in a sentence and as a heading. ``baseline``: None for chance."""
     return {
         "copeland": ("Copeland's score", "Wins"),
-        "relative": ("mean error relative to chance", "Error"),
+        "relative": (f"mean error relative to {baseline or 'chance'}", "Error"),
     }.get(method, ("mean rank", "Mean rank"))

@@ -82,19 +82,28 @@ def _row(row: Row, board: Board) -> dict[str, object]:
     decimals = board.request.decimals
     cells = []
     for alias in board.request.datasets:
-        score = shown_alc(row, alias, decimals)
-        shown = "" if score is None else number(score, decimals)
-        kind = "x" if score is None else "neg" if (row.runs[alias].alc or 0) < 0 else ""
-        cells.append((shown, f"{row.ranks[alias]:g}", kind, missing_cause(row, alias)))
-    low, high = row.interval
+        run = row.runs.get(alias)
+        cell = score_cell(run.alc if run else None, row.ranks[alias], decimals)
+        cells.append((*cell, missing_cause(row, alias)))
     return {
         "rank": row.rank,
-        "interval": f"{low:g}" if low == high else f"{low:g}–{high:g}",
+        "interval": interval_text(row.interval),
         "team": row.submission.team,
         "submission": row.submission.submission,
         "value": number(row.value, 2),
         "cells": cells,
     }
+
+
+def score_cell(score: float | None, rank: float, decimals: int) -> tuple[str, str, str]:
+    """Of a table: the score, empty where there is none, the rank, and the style's class."""
+    shown = "" if score is None else number(score, decimals)
+    return shown, f"{rank:g}", "x" if score is None else "neg" if score < 0 else ""
+
+
+def interval_text(interval: tuple[float, float]) -> str:
+    low, high = interval
+    return f"{low:g}" if low == high else f"{low:g}–{high:g}"
 
 
 def _standing(row: Row) -> Standing:
@@ -131,9 +140,9 @@ def sureness(rows: Sequence[Standing], cd: float | None, who: str = "teams") -> 
     found = list[Picture]()
     if len(rows) < 2:
         return found
-    drawn = [row for row in rows[:MAX_NAMED] if row.interval is not None]
-    if drawn:
-        intervals = [row.interval for row in drawn if row.interval is not None]
+    drawn = rows[:MAX_NAMED]
+    intervals = [row.interval for row in drawn if row.interval is not None]
+    if intervals:
         svg = intervals_svg([row.name for row in drawn], [row.rank for row in drawn], intervals)
         caption = "Dot: the rank. Bar: where it falls in 95 % of bootstrap samples of the datasets."
         found.append(_picture("Rank intervals", svg, caption + _leading(len(drawn), rows, who)))

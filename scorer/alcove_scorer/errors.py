@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class ScorerError(Exception):
@@ -35,3 +38,9 @@ class StoreAwayError(ScorerError):
     """The store did not answer for longer than the job waits."""
 
     retry = True
+
+
+def first_fault(error: ValidationError) -> tuple[str, str]:
+    """Of a document: the field, empty for all of it, and what is wrong there."""
+    first = error.errors()[0]
+    return ".".join(str(part) for part in first["loc"]), first["msg"]

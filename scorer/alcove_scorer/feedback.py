@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from alcove_crds.documents import CurvePoint, ScoredRun
 from alcove_crds.feedback import shown_places
 from alcove_scorer.curves import Point, Rules, alc, standing
 
@@ -25,3 +26,13 @@ def shown(points: Iterable[Point], rules: Rules, decimals: int, most: int) -> Sh
     places = shown_places([point.seconds for point in ordered], most, rules.t0, rules.budget)
     kept = standing(replace(ordered[i], score=round(ordered[i].score, decimals)) for i in places)
     return Shown(kept, round(alc(kept, rules), decimals) if kept else None)
+
+
+def shown_run(run: ScoredRun, rules: Rules, decimals: int, most: int) -> tuple[Point, ...]:
+    """Of a run that was scored, on the whole test set; none where it has no score."""
+    return shown(numbered(run.points if run.alc is not None else ()), rules, decimals, most).points
+
+
+def numbered(curve: Iterable[CurvePoint]) -> tuple[Point, ...]:
+    """Points of a document, in their order there."""
+    return tuple(Point(number, point.t, point.score) for number, point in enumerate(curve))

@@ -13,10 +13,8 @@ from typing import TypeVar
 from alcove_crds import keys
 from alcove_crds.documents import (
     SCORER_VERSION,
-    Feedback,
     LiveCurve,
     LiveRun,
-    ScoredRun,
     ScoreRequest,
     ScoreResult,
     Verdict,
@@ -24,9 +22,9 @@ from alcove_crds.documents import (
 from alcove_datasets.errors import StoreError
 from alcove_datasets.store import connect, put_bytes
 from alcove_scorer import jobs
-from alcove_scorer.curves import Point, Rules, rules
+from alcove_scorer.curves import Rules, rules
 from alcove_scorer.errors import DamagedError, StoreAwayError
-from alcove_scorer.feedback import shown
+from alcove_scorer.feedback import shown_run
 from alcove_scorer.follow import RunFollower
 from alcove_scorer.kept import kept_result
 from alcove_scorer.store import Runs
@@ -133,12 +131,14 @@ def _publish(request: ScoreRequest, runs: Runs, settings: Rules, result: ScoreRe
     from alcove_scorer.others import of_others, read_curves
     from alcove_scorer.report import ReportRun, report_html, run_picture
 
+    feedback = request.feedback
     curves, sections = read_curves(runs.store, runs.bucket, request), []
     for run in result.runs:
         alias = run.alias
         others = of_others(curves, request, alias)
-        section = ReportRun(run, _verdict(runs, alias), final_points(run, settings, request.feedback), others)
-        svg = run_picture(section, settings, request.feedback.decimals)
+        points = shown_run(run, settings, feedback.decimals, feedback.max_snapshots)
+        section = ReportRun(run, _verdict(runs, alias), points, others)
+        svg = run_picture(section, settings, feedback.decimals)
         put_bytes(runs.store, runs.bucket, keys.score_svg(runs.uid, alias), svg)
         sections.append(replace(section, picture=svg))
     page = report_html(request, settings, sections).encode()
@@ -150,12 +150,6 @@ def _publish(request: ScoreRequest, runs: Runs, settings: Rules, result: ScoreRe
 def put_result(runs: Runs, result: ScoreResult) -> None:
     key = keys.score_result(runs.uid, result.scoring_digest)
     put_bytes(runs.store, runs.bucket, key, result.canonical())
-
-
-def final_points(run: ScoredRun, settings: Rules, feedback: Feedback) -> tuple[Point, ...]:
-    """The points that the report shows: of the whole test set, rounded and cut as the feedback says."""
-    points = [Point(number, point.t, point.score) for number, point in enumerate(run.points)]
-    return shown(points, settings, feedback.decimals, feedback.max_snapshots).points
 
 
 def _verdict(runs: Runs, alias: str) -> Verdict | None:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from alcove_crds.documents import Document
 from alcove_crds.keys import SOLUTIONS_BUCKET
 from alcove_datasets.store import StoreConfig, get_bytes
-from alcove_scorer.errors import DamagedError, InputError
+from alcove_scorer.errors import DamagedError, InputError, first_fault
 
 DONE, UNSOUND, WRONG, DAMAGED, AWAY = 0, 1, 2, 3, 4
 """Exit statuses: done; check found problems; the request is wrong; an input is missing or damaged; the store or the
@@ -67,9 +67,8 @@ def _request(kind: type[R], where: str, text: str | bytes) -> R:
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{where}: field {field!r}: {first['msg']}; expected a {kind.__name__}") from None
+        field, fault = first_fault(error)
+        raise InputError(f"{where}: field {field!r}: {fault}; expected a {kind.__name__}") from None
 
 
 def store_config() -> StoreConfig:

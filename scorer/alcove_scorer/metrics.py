@@ -131,9 +131,7 @@ class BalancedAccuracy:
     best: ClassVar[float] = 1.0
 
     def score(self, solution: Solution, prediction: Prediction) -> float:
-        whole = self.tallies(solution)()
-        whole.add(prediction)
-        return whole.score()
+        return by_whole(self)(solution, prediction)
 
     def tallies(self, solution: Solution) -> Callable[[], Tally]:
         present = np.zeros(solution.shape[1], np.int64)

@@ -15,7 +15,7 @@ from alcove_datasets.errors import StoreDeniedError, StoreNotFoundError
 from alcove_datasets.store import get_bytes
 from alcove_scorer import jobs
 from alcove_scorer.curves import Point, Rules
-from alcove_scorer.feedback import shown
+from alcove_scorer.feedback import numbered, shown_run
 
 if TYPE_CHECKING:  # the board loads SciPy, which a score job has no use for
     from alcove_scorer.board import Board, Row
@@ -29,9 +29,7 @@ LIMIT = 16 << 20
 def shown_points(row: Row, alias: str, board: Board, rules: Rules) -> tuple[Point, ...]:
     """Of a team's run, as the phase's feedback says; none where it has no score."""
     run, request = row.runs.get(alias), board.request
-    points = () if run is None or run.alc is None else run.points
-    numbered = [Point(i, point.t, point.score) for i, point in enumerate(points)]
-    return shown(numbered, rules, request.decimals, request.max_snapshots).points
+    return () if run is None else shown_run(run, rules, request.decimals, request.max_snapshots)
 
 
 def board_curves(board: Board, now: datetime) -> BoardCurves:
@@ -59,7 +57,7 @@ def of_others(curves: BoardCurves | None, request: ScoreRequest, alias: str) -> 
     own = _digest(request.namespace, request.competition_namespace, request.competition, request.phase)
     scoring = request.scoring_digest()
     return [
-        tuple(Point(i, point.t, point.score) for i, point in enumerate(curve.points))
+        numbered(curve.points)
         for curve in (curves.curves if curves else ())
         if (curve.alias, curve.scoring_digest) == (alias, scoring) and curve.team != own
     ]

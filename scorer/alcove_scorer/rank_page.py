@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from alcove_scorer.board_page import Standing, statistics, sureness
+from alcove_scorer.board import order_text
+from alcove_scorer.board_page import Standing, interval_text, score_cell, statistics, sureness
 from alcove_scorer.pages import number, page
 from alcove_scorer.rank_files import Options, Ranked, Table
 
@@ -17,13 +18,9 @@ def rank_html(name: str, table: Table, ranked: Ranked, options: Options) -> str:
     """``name``: what the table is called."""
     order = [int(i) for i in np.argsort(ranked.ranking.rank)]
     standings = [_standing(table, ranked, i) for i in order]
-    said = {
-        "average": ("mean rank", "Mean rank"),
-        "copeland": ("Copeland's score", "Wins"),
-        "mean-minus-std": (f"mean rank of mean − {options.penalty:g}·std of the repeats", "Mean rank"),
-        "relative": (f"mean error relative to {options.baseline}", "Error"),
-    }
-    ordered_by, value_name = said[options.method]
+    ordered_by, value_name = order_text(options.method, options.baseline)
+    if options.method == "mean-minus-std":
+        ordered_by += f" of mean − {options.penalty:g}·std of the repeats"
     return page(
         "ranks.html",
         name=name,
@@ -50,13 +47,10 @@ def _row(standing: Standing, ranked: Ranked, i: int) -> dict[str, object]:
     value = float(ranked.ranking.value[i])
     cells = []
     for score, place in zip(ranked.scores[i].tolist(), ranked.ranking.ranks[i].tolist(), strict=True):
-        missing = math.isnan(score)
-        kind = "x" if missing else "neg" if score < 0 else ""
-        cells.append(("" if missing else number(score, DECIMALS), f"{place:g}", kind))
-    low, high = standing.interval or (math.nan, math.nan)
+        cells.append(score_cell(None if math.isnan(score) else score, place, DECIMALS))
     return {
         "rank": standing.rank,
-        "interval": f"{low:g}" if low == high else f"{low:g}–{high:g}",
+        "interval": interval_text(standing.interval) if standing.interval else "",
         "name": standing.name,
         "value": number(None if math.isnan(value) else value, 2),
         "cells": cells,

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from alcove_crds.documents import Manifest
 from alcove_scorer.csv_files import number, printable, read_bytes, read_rows, shown, unreadable
 from alcove_scorer.curves import NANO, Rules, axis, counted_seconds
-from alcove_scorer.errors import InputError
+from alcove_scorer.errors import InputError, first_fault
 from alcove_scorer.metrics import Solution, two_class
 from alcove_scorer.predictions import Kind, kind_of, parse_solution
 from alcove_scorer.scoring import Outcome, RunScorer, Snapshot
@@ -134,10 +134,9 @@ def _from_manifest(folder: Path, path: Path, budget: float) -> Iterator[Listed]:
     try:
         manifest = Manifest.model_validate_json(read_bytes(path, wanted))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        field = f"field {where}: " if where else ""
-        raise InputError(f"{path}: {field}{first['msg']}; expected {wanted}") from None
+        field, fault = first_fault(error)
+        where = f"field {field}: " if field else ""
+        raise InputError(f"{path}: {where}{fault}; expected {wanted}") from None
     for record in manifest.records:
         kind: Kind = "npy" if record.kind == "npy" else "text"
         if record.refused is not None:

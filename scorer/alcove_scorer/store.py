@@ -15,7 +15,7 @@ from alcove_crds.documents import End, Manifest, Record, ScoreDataset, Verdict
 from alcove_datasets.errors import StoreConflictError, StoreNotFoundError
 from alcove_datasets.store import get_bytes, put_if_absent, store_errors, stream
 from alcove_scorer.curves import NANO
-from alcove_scorer.errors import DamagedError, InputError
+from alcove_scorer.errors import DamagedError, InputError, first_fault
 from alcove_scorer.metrics import Solution
 from alcove_scorer.predictions import parse_solution
 
@@ -163,9 +163,8 @@ class Runs:
         try:
             return kind.model_validate_json(data)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise DamagedError(f"{key}: field {where!r}: {first['msg']}") from None
+            field, fault = first_fault(error)
+            raise DamagedError(f"{key}: field {field!r}: {fault}") from None
 
 
 def next_head(key: str, seq: int, head: str | None, record: Record) -> str:
