@@ -230,7 +230,8 @@ def _from_table(root: Path, table: Table, options: Options) -> Files:
                 )
             names[name] = None
             scanner.add(cells, where)
-    return Files(scanner.items(lambda item: str(root / tuple(names)[item])), root, tuple(names))
+    ordered = tuple(names)
+    return Files(scanner.items(lambda item: str(root / ordered[item])), root, ordered)
 
 
 def _named(cell: str, root: Path, where: str) -> str:
