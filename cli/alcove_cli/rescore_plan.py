@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
@@ -73,21 +73,21 @@ def plan(
         raise CommandError(
             f"{competition.namespace}/{competition.name} has no phase {only}: it has {', '.join(names)}."
         )
-    spec = competition.spec.model_copy(update={"scoring": new})
-    future = CompetitionView(
-        competition.namespace, competition.name, competition.uid, spec, competition.status
-    )
+    future = replace(competition, spec=competition.spec.model_copy(update={"scoring": new}))
     views = sorted(submissions, key=boards.in_order)
     wanted: dict[str, str] = {}
     again: list[SubmissionView] = []
     requests, compared = [], []
-    for phase in spec.phases:
-        mine = [v for v in views if v.spec and v.spec.phase == phase.name and _is_scored(v)]
-        asked = {v.uid: _request(v, Rules(future, phase), datasets) for v in mine}
+    for phase in future.spec.phases:
+        rules = Rules(future, phase)
+        by_alias = datasets_by_alias(rules, datasets)
+        entered = [v for v in views if v.spec and v.spec.phase == phase.name]
+        mine = [v for v in entered if _is_scored(v)]
+        asked = {v.uid: _request(v, rules, by_alias) for v in mine}
         wanted |= {uid: request.scoring_digest() for uid, request in asked.items()}
         again += [v for v in mine if v.status.scoring_digest != wanted[v.uid]]
-        waiting = [v for v in views if v.spec and v.spec.phase == phase.name and v.status.phase == "Scoring"]
-        wanted |= boards.digests(waiting, Rules(future, phase), datasets)
+        waiting = [v for v in entered if v.status.phase == "Scoring"]
+        wanted |= boards.digests(waiting, rules, datasets)
         counted = boards.counting(mine, phase.name)
         if not counted or only not in (None, phase.name):
             continue
@@ -104,8 +104,7 @@ def _is_scored(view: SubmissionView) -> bool:
     return view.status.phase in ENDED and bool(view.status.scoring_digest) and not view.deleting
 
 
-def _request(view: SubmissionView, rules: Rules, datasets: Mapping[str, DatasetView]) -> ScoreRequest:
-    by_alias = datasets_by_alias(rules, datasets)
+def _request(view: SubmissionView, rules: Rules, by_alias: Mapping[str, DatasetView]) -> ScoreRequest:
     asked = scoring.request(view, rules, by_alias)
     if isinstance(asked, str):
         raise FailedError(f"{view.namespace}/{view.name} cannot be scored: {asked}")
