@@ -56,10 +56,11 @@ def say(message: str) -> None:
 def run(api: Api, competition: str, options: Options) -> None:
     """Raises CommandError of exit status 2 where it was asked wrongly, of 1 where something failed."""
     namespace, _, name = competition.partition("/")
-    if not all(NAME.fullmatch(part) for part in (namespace, name or namespace)):
+    ref = (namespace, name or namespace)
+    if not all(NAME.fullmatch(part) for part in ref):
         raise CommandError(f"{competition!r} is no name of a Competition: expected NAMESPACE/NAME.")
     try:
-        asyncio.run(_rescore(api, (namespace, name or namespace), options))
+        asyncio.run(_rescore(api, ref, options))
     except OperatorError as error:
         raise FailedError(str(error)) from error
 
