@@ -147,12 +147,8 @@ class _Clips(FileConverter):
         for frame in frames_of(path, self._options.fps):
             pixels = Image.fromarray(_upright(frame.to_ndarray(format=mode), frame))
             image = pictures.resized(pixels, self._options.size)
-            buffer = io.BytesIO()
-            if self._options.frames == "png":
-                image.save(buffer, "PNG")
-            else:
-                image.save(buffer, "JPEG", quality=_QUALITY)
-            yield buffer.getvalue(), (image.height, image.width)
+            encode = pictures.to_png if self._options.frames == "png" else _to_jpeg
+            yield encode(image), (image.height, image.width)
 
     def notes(self) -> tuple[str, ...]:
         if len(self._rates) < 2 or self._options.fps:
@@ -160,6 +156,12 @@ class _Clips(FileConverter):
         return (
             f"Clips have {min(self._rates):g} to {max(self._rates):g} frames a second; --fps brings all to one.",
         )
+
+
+def _to_jpeg(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=_QUALITY)
+    return buffer.getvalue()
 
 
 def _upright(pixels: npt.NDArray[np.uint8], frame: Any) -> npt.NDArray[np.uint8]:
