@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -73,11 +74,16 @@ class SeriesConverter(Converter):
 
     def sizes(self) -> npt.NDArray[np.float64]:
         """Steps."""
-        return self._series.lengths().astype(np.float64)
+        return self._lengths.astype(np.float64)
+
+    @cached_property
+    def _lengths(self) -> Indices:
+        """Kept, since a CSV is read as a whole for its length."""
+        return self._series.lengths()
 
     def fit(self, train: Indices) -> Metadata:
         # A length is no statistic: it must hold for both parts, as the names of labels do.
-        lengths = np.unique(self._series.lengths())
+        lengths = np.unique(self._lengths)
         self._names = self._series.channels(int(train[0]))
         if self._options.scale:
             self._measure(train)
