@@ -20,10 +20,10 @@ from alcove_datasets.convert.rows import (
     RowScanner,
     as_text,
     asked_labels,
-    columns_of,
     find_column,
     find_roles,
     is_part,
+    rows_of,
     some,
 )
 from alcove_datasets.convert.tables import Table, is_table, open_table
@@ -217,10 +217,8 @@ def _from_table(root: Path, table: Table, options: Options) -> Files:
     scanner = RowScanner(roles, options)
     names: dict[str, None] = {}
     for first, batch in table.batches(tuple(dict.fromkeys((column, *roles.all)))):
-        columns = columns_of(batch)
-        for i, row in enumerate(zip(*columns.values(), strict=True)):
-            cells = dict(zip(columns, row, strict=True))
-            where = table.where(first + i)
+        for row, cells in enumerate(rows_of(batch.to_pydict()), start=first):
+            where = table.where(row)
             name = _named(as_text(cells[column]), root, where)
             if name in names:
                 raise SourceError(where, f"the file {name!r} is there twice", remedy="Remove one row.")

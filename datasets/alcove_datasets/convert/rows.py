@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pyarrow as pa
 
 from alcove_datasets.convert.base import Items, Keys, Options, Progress
 from alcove_datasets.convert.labels import LabelBuilder, parse_cell, parse_score
@@ -165,16 +164,16 @@ def scan_rows(table: Table, roles: Roles, options: Options, progress: Progress) 
     """One item a row; reads the columns of the roles alone."""
     scanner = RowScanner(roles, options)
     for first, batch in table.batches(roles.all):
-        columns = columns_of(batch)
-        for i, cells in enumerate(zip(*columns.values(), strict=True)):
-            scanner.add(dict(zip(columns, cells, strict=True)), table.where(first + i))
+        for row, cells in enumerate(rows_of(batch.to_pydict()), start=first):
+            scanner.add(cells, table.where(row))
         progress("Reading labels", first + batch.num_rows, 0)
     return replace(scanner.items(table.where), notes=table.notes)
 
 
-def columns_of(batch: pa.RecordBatch) -> dict[str, list[object]]:
-    """Python values of each column of a batch."""
-    return {name: batch.column(name).to_pylist() for name in batch.schema.names}
+def rows_of(columns: Mapping[str, Sequence[object]]) -> Iterator[dict[str, object]]:
+    """Yields the cells of one row after the other; the columns have one length."""
+    for cells in zip(*columns.values(), strict=True):
+        yield dict(zip(columns, cells, strict=True))
 
 
 def parse_part(cell: str, where: str) -> bool:

@@ -19,7 +19,7 @@ from alcove_datasets.convert.arrays import ArrayFile, open_arrays
 from alcove_datasets.convert.base import OF_TABLES, Converter, Indices, Items, Options, Progress, refuse
 from alcove_datasets.convert.files import Files, list_files
 from alcove_datasets.convert.fitting import Moments
-from alcove_datasets.convert.rows import Roles, RowScanner, find_roles, scan_rows, some
+from alcove_datasets.convert.rows import Roles, RowScanner, find_roles, rows_of, scan_rows, some
 from alcove_datasets.convert.tables import decoded, is_table, open_table
 from alcove_datasets.errors import SourceError
 from alcove_datasets.metadata import VARIES, Metadata
@@ -180,8 +180,8 @@ class _Stacked:
         scanner = RowScanner(roles, self._options)
         for name, column in columns.items():
             self._check_count(len(column), name)
-        for number, cells in enumerate(zip(*columns.values(), strict=True)):
-            scanner.add(dict(zip(columns, cells, strict=True)), self._where(number))
+        for number, cells in enumerate(rows_of(columns)):
+            scanner.add(cells, self._where(number))
         return scanner.items(self._where)
 
     def _labels(self, given: Path | None) -> ArrayFile:
