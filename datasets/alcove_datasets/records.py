@@ -88,7 +88,7 @@ def records_of(file: BinaryIO, size: int, name: str) -> Iterator[tuple[int, byte
             yield start + shift, block.data[start:end]
 
 
-def blocks_of(file: BinaryIO, size: int, name: str, most: int = 0) -> Iterator[Block]:
+def blocks_of(file: BinaryIO, size: int, name: str, most: int = _BLOCK) -> Iterator[Block]:
     """Yields the records of a stream of ``size`` bytes, as many at a time as fit ``most`` bytes (by default 256 KiB).
 
     ``name`` is for messages. A record that is larger is a block of its own.
@@ -97,12 +97,12 @@ def blocks_of(file: BinaryIO, size: int, name: str, most: int = 0) -> Iterator[B
         FormatError: it ends within a record, or a CRC is wrong; names file, record and byte offset. What comes
             before that place has been yielded then.
     """
-    data, offset, number, wanted = b"", 0, 0, most or _BLOCK
+    data, offset, number, wanted = b"", 0, 0, most
     while offset + len(data) < size or data:
         more = file.read(wanted)
         data = data + more if data else more
         block, behind, missing, problem = _cut(data, offset, size, name, number)
-        wanted = max(most or _BLOCK, missing)
+        wanted = max(most, missing)
         if len(block):
             yield block
         if not problem and not more:
