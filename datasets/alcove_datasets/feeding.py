@@ -156,9 +156,7 @@ def _ahead(decode_block: Callable[[Block], Chunk], blocks: Iterator[Block], work
             try:
                 while damage is None and len(waiting) < 2 * workers:
                     waiting.append(pool.submit(decode_block, next(blocks)))
-            except StopIteration as error:
-                damage = error
-            except Exception as error:  # What is whole before it comes first.
+            except Exception as error:  # The end, too. What is whole before it comes first.
                 damage = error
             if not waiting:
                 break
