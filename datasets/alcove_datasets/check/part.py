@@ -47,6 +47,8 @@ class PartFacts:
     name: PartName
     metadata: Metadata
     features: FeatureMap
+    sample: Reservoir
+    labels: Labels
     files: list[SampleFile] = field(default_factory=list)
     bytes: int = 0
     whole: bool = True
@@ -54,8 +56,6 @@ class PartFacts:
     labelled: int = 0
     steps: tuple[int, int] = (0, 0)
     """Fewest and most."""
-    sample: Reservoir = field(default_factory=lambda: Reservoir(SAMPLE, 0))
-    labels: Labels = field(default_factory=lambda: Labels(1))
     ids: array[int] = field(default_factory=lambda: array("q"))
     hashes: array[int] = field(default_factory=lambda: array("Q"))
     """Of the decoded features of each example. Python's own, of 64 bits: several times as fast as a digest, and good
@@ -101,10 +101,9 @@ class PartReader:
 
     def __init__(self, name: PartName, metadata: Metadata, progress: Progress) -> None:
         self.findings: list[Finding] = []
-        self.facts = PartFacts(name, metadata, feature_map(metadata))
-        self.facts.labels = Labels(metadata.n_labels)
         size = max(100, min(SAMPLE, CELLS // metadata.n_labels))
-        self.facts.sample = Reservoir(size, seed=0 if name == "train" else 1)
+        sample = Reservoir(size, seed=0 if name == "train" else 1)
+        self.facts = PartFacts(name, metadata, feature_map(metadata), sample, Labels(metadata.n_labels))
         self._most = most_at_a_time(metadata)
         # As long as each is: what differs from the metadata is then seen, not padded or cut.
         self._decode = decoder(replace(metadata, sequence_size=VARIES))
