@@ -99,9 +99,6 @@ class Labels:
         self._flat.extend(columns.tolist())
         self._ends.extend(ends.tolist())
 
-    def __len__(self) -> int:
-        return len(self._ends) - 1
-
     def counts(self) -> Ints:
         """Examples that have each label."""
         flat = np.frombuffer(self._flat, np.int32) if self._flat else np.zeros(0, np.int32)
