@@ -37,7 +37,17 @@ from alcove_datasets.metadata import VARIES, Format, Metadata
 from alcove_datasets.publish import publish
 from alcove_datasets.reader import Part, open_dataset
 from alcove_datasets.writer import NewExample, write_dataset
-from bench.reading import BATCH, CHECKED, exhaust, least, measured, processor_time, reading_rows, row
+from bench.reading import (
+    BATCH,
+    CHECKED,
+    exhaust,
+    is_sparse_row,
+    least,
+    measured,
+    processor_time,
+    reading_rows,
+    row,
+)
 from tests.cluster.minio import minio_server
 
 EAGER = 500
@@ -125,7 +135,7 @@ class Bare:
                 flat,
                 fn_output_signature=tf.float32,
             )
-        if self.part.metadata.format is Format.SPARSE and not self.part.metadata.is_token_sequence:
+        if is_sparse_row(self.part.metadata):
             values = steps["0_sparse_value"]
             given = [steps[f"0_sparse_{axis}_index"].values for axis in ("row", "col", "channel")[self._axes]]
             where = tf.stack([values.indices[:, 0], *given], axis=1)
@@ -155,7 +165,7 @@ class Bare:
 def reading(kind: str, part: Part, repeats: int) -> None:
     image = kind == "image"
     bare = Bare(part)
-    sparse = part.metadata.format is Format.SPARSE and not part.metadata.is_token_sequence
+    sparse = is_sparse_row(part.metadata)
     size = sum(path.stat().st_size for path in part.files)
     name = f"{kind}, {len(part):,} examples, {size / 1e6:.0f} MB"
     # As most have it, who need no TensorFlow: what memory costs differs with what a process has loaded.
