@@ -102,15 +102,13 @@ class Published:
         try:
             return DatasetManifest.model_validate_json(data)
         except ValidationError as error:
-            raise UnsoundError(
-                f"manifest.json: {error.errors()[0]['msg']}. Publish the dataset again."
-            ) from None
+            raise UnsoundError(f"manifest.json: {error.errors()[0]['msg']}. {AGAIN}") from None
 
     def get(self, bucket: str, key: str) -> bytes:
         try:
             return get_bytes(self.store, bucket, key)
         except StoreNotFoundError:
-            raise UnsoundError(f"{key} is missing from the store. Publish the dataset again.") from None
+            raise UnsoundError(f"{key} is missing from the store. {AGAIN}") from None
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ class PublishedSource:
         path = f"{part}/{METADATA_FILE}"
         entry = self._entries(part).get(path)
         if entry is None:
-            raise UnsoundError(f"{path} is not in the manifest. Publish the dataset again.")
+            raise UnsoundError(f"{path} is not in the manifest. {AGAIN}")
         try:
             data = b"".join(self.published.files.pieces(path))
         except StoreNotFoundError:
@@ -187,9 +185,7 @@ def _against(manifest: DatasetManifest, checked: CheckResult) -> CheckResult:
 
 def _same(data: bytes, sha256: str, name: str) -> None:
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise UnsoundError(
-            f"{name}: its bytes are not those that its digest names. Publish the dataset again."
-        )
+        raise UnsoundError(f"{name}: its bytes are not those that its digest names. {AGAIN}")
 
 
 class HashedStream(io.RawIOBase):
