@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import numpy as np
@@ -15,6 +15,8 @@ from alcove_datasets.practice_draw import Generator, Parts, balanced, numbered
 from alcove_datasets.writer import NewExample
 
 Pixels = npt.NDArray[np.uint8]
+Pool = npt.NDArray[np.int64]
+"""Which pictures a part may use."""
 _TEST_SHARE = 1000 / 1797
 """More than half are in test, so that there are 1,000."""
 
@@ -68,7 +70,7 @@ def _altered(image: Pixels, rng: Generator) -> Pixels:
     return out
 
 
-def _pictures(pool: npt.NDArray[np.int64], count: int, rng: Generator) -> Iterator[tuple[Pixels, int]]:
+def _pictures(pool: Pool, count: int, rng: Generator) -> Iterator[tuple[Pixels, int]]:
     """Picture and digit: each of ``pool`` once before altered copies come."""
     images, labels = _load_digits()
     for i, altered in balanced([0] * len(pool), count, rng):
@@ -76,11 +78,15 @@ def _pictures(pool: npt.NDArray[np.int64], count: int, rng: Generator) -> Iterat
         yield _altered(image, rng) if altered else image, labels[pool[i]]
 
 
-def _pools(rng: Generator) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Which pictures train may use, and which test: no picture, and no copy of one, is in both."""
+def _parts(
+    make: Callable[[Pool, int, Generator], Iterator[NewExample]], rng: Generator, examples: int
+) -> tuple[Iterator[NewExample], Iterator[NewExample]]:
+    """Train and test: no picture, and no copy of one, is in both."""
     order = rng.permutation(len(_load_digits()[0]))
     cut = round(len(order) * (1 - _TEST_SHARE))
-    return order[:cut], order[cut:]
+    test_count = round(examples * _TEST_SHARE)
+    one, other = rng.spawn(2)
+    return make(order[:cut], examples - test_count, one), make(order[cut:], test_count, other)
 
 
 def digits(rng: Generator, examples: int) -> Parts:
@@ -95,14 +101,12 @@ def digits(rng: Generator, examples: int) -> Parts:
         has_locality_cols=True,
         labels=numbered([str(digit) for digit in range(10)]),
     )
-    test_count = round(examples * _TEST_SHARE)
-    train, test = (
-        (NewExample([_png(image)], {label: 1.0}) for image, label in _pictures(pool, count, own))
-        for pool, count, own in zip(
-            _pools(rng), (examples - test_count, test_count), rng.spawn(2), strict=True
-        )
-    )
-    return metadata, train, test
+    return metadata, *_parts(_stills, rng, examples)
+
+
+def _stills(pool: Pool, count: int, rng: Generator) -> Iterator[NewExample]:
+    for image, label in _pictures(pool, count, rng):
+        yield NewExample([_png(image)], {label: 1.0})
 
 
 _DIRECTIONS = {"right": (0, 1), "left": (0, -1), "down": (1, 0), "up": (-1, 0)}
@@ -143,17 +147,10 @@ def moving_digits(rng: Generator, examples: int) -> Parts:
         has_locality_cols=True,
         labels=numbered([str(digit) for digit in range(10)] + list(_DIRECTIONS)),
     )
-    test_count = round(examples * _TEST_SHARE)
-    train, test = (
-        _clips(pool, count, own)
-        for pool, count, own in zip(
-            _pools(rng), (examples - test_count, test_count), rng.spawn(2), strict=True
-        )
-    )
-    return metadata, train, test
+    return metadata, *_parts(_clips, rng, examples)
 
 
-def _clips(pool: npt.NDArray[np.int64], count: int, rng: Generator) -> Iterator[NewExample]:
+def _clips(pool: Pool, count: int, rng: Generator) -> Iterator[NewExample]:
     moves = tuple(_DIRECTIONS.values())
     for image, label in _pictures(pool, count, rng):
         direction = int(rng.integers(0, len(moves)))
