@@ -232,14 +232,18 @@ def _encode_compressed(lists: FeatureLists, example: NewExample, metadata: Metad
         raise FormatError(
             where, "format COMPRESSED takes the encoded bytes of each step", remedy="Encode the images."
         )
-    if metadata.sequence_size not in (-1, len(frames)):
-        raise FormatError(
-            where, f"has {len(frames)} steps, not {metadata.sequence_size}", remedy="Set sequence_size to −1."
-        )
+    _check_steps(len(frames), metadata, where)
     steps = lists.feature_list["0_compressed"]
     steps.SetInParent()
     for frame in frames:
         steps.feature.add().bytes_list.value.append(frame)
+
+
+def _check_steps(count: int, metadata: Metadata, where: str) -> None:
+    if metadata.sequence_size not in (-1, count):
+        raise FormatError(
+            where, f"has {count} steps, not {metadata.sequence_size}", remedy="Set sequence_size to −1."
+        )
 
 
 def _encode_tokens(
@@ -281,10 +285,7 @@ def _sparse_steps(features: object, metadata: Metadata, where: str) -> list[Spar
 
 
 def _check_sparse(steps: Sequence[SparseStep], metadata: Metadata, where: str) -> None:
-    if metadata.sequence_size not in (-1, len(steps)):
-        raise FormatError(
-            where, f"has {len(steps)} steps, not {metadata.sequence_size}", remedy="Set sequence_size to −1."
-        )
+    _check_steps(len(steps), metadata, where)
     for step in steps:
         sizes = ((step.rows, metadata.rows), (step.cols, metadata.cols), (step.channels, metadata.channels))
         for indices, size in sizes:
