@@ -52,10 +52,6 @@ class Plan:
     """Those of them that count, and so move ranks: scored before anything is changed."""
     comparison: CompareRequest
 
-    @property
-    def phases(self) -> tuple[str, ...]:
-        return tuple(board.phase for board in self.comparison.boards)
-
 
 def plan(
     competition: CompetitionView,

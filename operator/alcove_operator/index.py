@@ -29,7 +29,7 @@ from alcove_operator.api import (
     Resource,
 )
 from alcove_operator.config import Settings
-from alcove_operator.core import names, snapshot
+from alcove_operator.core import boards, names, snapshot
 from alcove_operator.core.model import CompetitionView, DatasetView, JobView, PodView, SubmissionView
 from alcove_operator.errors import ApiError
 
@@ -140,7 +140,10 @@ class Index:
             if s.spec is not None
             and (s.spec.competition.namespace, s.spec.competition.name) == (namespace, competition)
         ]
-        return sorted(found, key=lambda s: (s.created_at, s.name, s.uid))
+        return sorted(found, key=boards.in_order)
+
+    def datasets_by_name(self) -> dict[str, DatasetView]:
+        return {row.view.name: row.view for row in self.datasets.values()}
 
     def all_keys(self) -> list[Key]:
         return [

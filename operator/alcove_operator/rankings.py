@@ -77,7 +77,7 @@ class Rankings:
         counted = boards.counting(views, phase.name)
         if not counted and not board.generation:
             return None
-        datasets = {r.view.name: r.view for r in self.index.datasets.values()}
+        datasets = self.index.datasets_by_name()
         wanted = boards.digests(counted, Rules(competition, phase), datasets)
         if boards.awaited(counted, wanted, (job.view for job in self.index.jobs.values())):
             # The board stays as it is. Each that is scored brings its competition here again.

@@ -94,7 +94,7 @@ class Submissions:
         outcome = reconcile(
             submission=view,
             competition=competition,
-            datasets={r.view.name: r.view for r in self.index.datasets.values()},
+            datasets=self.index.datasets_by_name(),
             jobs=self.index.jobs_of(view.uid),
             pods=self.index.pods_of(view.uid),
             facts=before,

@@ -164,7 +164,7 @@ def _failed(
 ) -> Scored:
     due = tries.next_at(job)
     if due is not None and world.now >= due:
-        return _start(current, asked, max(1, job.attempt) + 1, stale, world)
+        return _start(current, asked, tries.number(job) + 1, stale, world)
     message = statuses.HIDDEN if world.blind else tries.sentence(job, world.pods.get(job.name))
     reason = "ScoringTriedAgain" if due is not None else "ScoringFailed"
     return Scored(_not_scored(current, reason, message, world), stale, due)

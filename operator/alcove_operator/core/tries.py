@@ -29,9 +29,14 @@ def newest(jobs: Iterable[JobView], submission_uid: str, digest: str) -> JobView
     return max(mine, key=lambda job: (job.attempt, job.name), default=None)
 
 
+def number(job: JobView) -> int:
+    """Which try it is; a Job without the label is the first."""
+    return max(1, job.attempt)
+
+
 def next_at(job: JobView) -> datetime | None:
     """When a Job that failed is followed by another; None where it is not."""
-    tried = max(1, job.attempt)
+    tried = number(job)
     if job.reason == INPUTS_AT_FAULT or tried >= MOST:
         return None
     pause: timedelta = FIRST_PAUSE * 2 ** (tried - 1)
@@ -48,7 +53,7 @@ def sentence(job: JobView, pod: PodView | None) -> str:
     why = _DIGEST.sub(r"\1…", said.strip())[:600]
     due = next_at(job)
     if due is not None:
-        coming = f"It is tried again at {due:%H:%M:%S} UTC ({max(1, job.attempt)} of {MOST} tries failed)."
+        coming = f"It is tried again at {due:%H:%M:%S} UTC ({number(job)} of {MOST} tries failed)."
     elif job.reason == INPUTS_AT_FAULT:
         coming = (
             f"It is not tried again until the organizer has repaired that, and deletes the Job {job.name}."

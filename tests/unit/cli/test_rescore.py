@@ -139,7 +139,7 @@ def test_what_waits_for_its_first_score_is_known_so_that_it_can_be_tried_again()
 def test_one_phase_can_be_looked_at_alone() -> None:
     views = [submission("red"), submission("blue", phase="final")]
     found = planned(views, only="final")
-    assert found.phases == ("final",)
+    assert [board.phase for board in found.comparison.boards] == ["final"]
     assert [r.phase for r in found.requests] == ["final"]
     assert names(found.again) == ["red/first", "blue/first"], "the settings are the whole competition's"
     with pytest.raises(CommandError, match="practice, final"):

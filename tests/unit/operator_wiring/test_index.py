@@ -47,6 +47,13 @@ def test_an_event_that_is_older_than_an_answer_changes_nothing() -> None:
     assert index.submissions["red", "a"].status.phase == "Running"
 
 
+def test_submissions_come_earliest_first_and_by_name_within_a_second() -> None:
+    index = Index()
+    for name, day in (("b", 2), ("z", 1), ("a", 2), ("c", 3)):
+        index.apply(SUBMISSIONS, raw(name, 1, day=day))
+    assert [view.name for view in index.submissions_of("hack", "one")] == ["z", "a", "b", "c"]
+
+
 def test_a_name_that_is_used_again_is_taken_in() -> None:
     index = Index()
     index.apply(SUBMISSIONS, raw("a", 7))
