@@ -20,7 +20,7 @@ from alcove_datasets.convert.base import OF_TABLES, Converter, Indices, Items, O
 from alcove_datasets.convert.files import Files, list_files
 from alcove_datasets.convert.fitting import Moments
 from alcove_datasets.convert.rows import Roles, RowScanner, find_roles, rows_of, scan_rows, some
-from alcove_datasets.convert.tables import decoded, is_table, open_table
+from alcove_datasets.convert.tables import is_table, open_table, read_text
 from alcove_datasets.errors import SourceError
 from alcove_datasets.metadata import VARIES, Metadata
 from alcove_datasets.writer import Features
@@ -300,8 +300,7 @@ def read_csv(path: Path) -> tuple[tuple[str, ...], Doubles]:
     Raises:
         SourceError: no UTF-8, a ragged row or a cell that is no number; names the row.
     """
-    with path.open("rb") as file:
-        text = "".join(decoded(path, iter(lambda: file.read(1 << 20), b""))).lstrip("\ufeff")
+    text = read_text(path).lstrip("\ufeff")
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
         raise SourceError(str(path), "is empty", remedy="Remove the file.")

@@ -157,6 +157,12 @@ def _check_text(path: Path) -> str:
     return head.lstrip("\ufeff").splitlines()[0]
 
 
+def read_text(path: Path) -> str:
+    """All of a file, in memory. Raises SourceError as :func:`decoded` does."""
+    with path.open("rb") as file:
+        return "".join(decoded(path, iter(lambda: file.read(1 << 20), b"")))
+
+
 def decoded(path: Path, pieces: Iterator[bytes]) -> Iterator[str]:
     """Decodes a file that comes in pieces.
 

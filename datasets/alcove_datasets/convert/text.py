@@ -28,7 +28,7 @@ from alcove_datasets.convert.rows import (
     scan_rows,
     some,
 )
-from alcove_datasets.convert.tables import Table, decoded, is_table, open_table
+from alcove_datasets.convert.tables import Table, decoded, is_table, open_table, read_text
 from alcove_datasets.errors import SourceError
 from alcove_datasets.metadata import VARIES, Format, Metadata
 from alcove_datasets.writer import Features
@@ -109,8 +109,7 @@ class _Files:
             path = self._files.path(item)
             if path.stat().st_size > MOST_BYTES:
                 raise _too_long(str(path))
-            with path.open("rb") as file:
-                yield "".join(decoded(path, iter(lambda: file.read(1 << 20), b"")))
+            yield read_text(path)
 
 
 class _Column:
