@@ -22,7 +22,8 @@ MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-")
 """Cells that stand for no value, in any case."""
 DAY = 86_400_000_000
 """Microseconds."""
-_LARGEST = float(np.finfo(np.float32).max)
+LARGEST = float(np.finfo(np.float32).max)
+"""Numbers beyond it, with either sign, are infinite in a dataset."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def _numbers(cells: pa.Array) -> Doubles | None:
         values: Doubles = pc.cast(cells, pa.float64(), safe=False).to_numpy(zero_copy_only=False).copy()
     except pa.ArrowInvalid:
         return None
-    values[np.abs(values) > _LARGEST] = math.nan
+    values[np.abs(values) > LARGEST] = math.nan
     return values
 
 

@@ -19,6 +19,7 @@ from alcove_datasets.convert.arrays import ArrayFile, open_arrays
 from alcove_datasets.convert.base import OF_TABLES, Converter, Indices, Items, Options, Progress, refuse
 from alcove_datasets.convert.files import Files, list_files
 from alcove_datasets.convert.fitting import Moments
+from alcove_datasets.convert.readings import LARGEST, Doubles
 from alcove_datasets.convert.rows import Roles, RowScanner, find_roles, rows_of, scan_rows, some
 from alcove_datasets.convert.tables import is_table, open_table, read_text
 from alcove_datasets.errors import SourceError
@@ -26,8 +27,6 @@ from alcove_datasets.metadata import VARIES, Metadata
 from alcove_datasets.writer import Features
 
 SUFFIXES = (".npy", ".csv", ".tsv")
-Doubles = npt.NDArray[np.float64]
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 class Series(Protocol):
@@ -115,7 +114,7 @@ class SeriesConverter(Converter):
             _check_channels(series, names, where)
             if not len(series):
                 raise SourceError(where, "has no steps", remedy="Remove it.")
-            bad = np.argwhere(~(np.abs(series) <= _LARGEST))
+            bad = np.argwhere(~(np.abs(series) <= LARGEST))
             if len(bad):
                 raise SourceError(
                     f"{where}, step {bad[0, 0]}",

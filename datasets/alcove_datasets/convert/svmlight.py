@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from alcove_datasets.convert.base import OF_TABLES, Converter, Indices, Items, Options, Progress, refuse
+from alcove_datasets.convert.readings import LARGEST
 from alcove_datasets.convert.rows import Roles, RowScanner
 from alcove_datasets.errors import SourceError
 from alcove_datasets.metadata import Format, Metadata
 from alcove_datasets.writer import Features, SparseStep
 
-LARGEST = float(np.finfo(np.float32).max)
 SUFFIXES = (".svm", ".svmlight", ".libsvm")
 
 
