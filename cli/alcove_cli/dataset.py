@@ -71,6 +71,7 @@ def info(folder: Path, as_json: Json = False) -> None:
     """Say what a dataset holds."""
     from alcove_datasets.publish import describe
     from alcove_datasets.reader import open_dataset
+    from alcove_datasets.show import shape
 
     opened = open_dataset(folder)
     manifest = describe(opened)
@@ -92,9 +93,10 @@ def info(folder: Path, as_json: Json = False) -> None:
     typer.echo(
         f"{manifest.n_labels} labels: {', '.join(manifest.labels[:12])}{' …' if manifest.n_labels > 12 else ''}"
     )
-    sizes = " × ".join("any" if size < 0 else str(size) for size in metadata.shape)
     rate = f", {metadata.rate:g} steps a second" if metadata.rate else ""
-    typer.echo(f"time × rows × columns × channels: {sizes}, {metadata.format.value.lower()}{rate}")
+    typer.echo(
+        f"time × rows × columns × channels: {shape(metadata.shape)}, {metadata.format.value.lower()}{rate}"
+    )
     if metadata.split:
         typer.echo(f"Split {metadata.split}")
     typer.echo(f"{len(manifest.files)} files, {size / 1e6:.1f} MB, digest {manifest.digest()}")
