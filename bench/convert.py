@@ -21,12 +21,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from bench import PEAK
+
 CONVERT = "from alcove_cli.main import main; main()"
 ALTERNATIVE = "import sys; from sklearn.datasets import load_svmlight_file; load_svmlight_file(sys.argv[1])"
-PEAK = (
-    "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:]); "
-    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
-)
 DECODE = (
     "import sys; from pathlib import Path; from PIL import Image\n"
     "for path in sorted(Path(sys.argv[1]).rglob('*.jpg')):\n"

@@ -45,6 +45,7 @@ from alcove_crds.documents import (
 )
 from alcove_scorer.metrics import BalancedAccuracy, NormalizedAUC
 from alcove_scorer.ranks import bootstrap_intervals, rank
+from bench import PEAK
 from tests.cluster.minio import MinioServer, minio_server
 
 FETCH = """
@@ -59,10 +60,6 @@ for seq in range(int(count)):
         digest.update(piece)
     response.close(); response.release_conn()
 """
-PEAK = (
-    "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:]); "
-    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
-)
 SCORER = [sys.executable, "-m", "alcove_scorer", "score"]
 
 
