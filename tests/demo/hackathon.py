@@ -55,12 +55,19 @@ class Hackathon:
 
     def store(self, user: str = "publisher", secret: str = "", namespace: str | None = None) -> Minio:
         """The object store from the host, with the credentials of one of its users, or of the Secret named."""
-        found = self.get("secret", secret or f"alcove-store-{user}", namespace)
-        raw = base64.b64decode(found["data"]["credentials.json"])
+        raw = self.store_credentials(secret or f"alcove-store-{user}", namespace)
         credentials = StoreCredentials.model_validate_json(raw)
-        service = self.get("service", "alcove-store")
-        endpoint = f"http://{service['spec']['clusterIP']}:{service['spec']['ports'][0]['port']}"
-        return client(endpoint, "us-east-1", StaticProvider(credentials.access_key, credentials.secret_key))
+        provider = StaticProvider(credentials.access_key, credentials.secret_key)
+        return client(self.store_url(), "us-east-1", provider)
+
+    def store_credentials(self, secret: str, namespace: str | None = None) -> bytes:
+        """The file of credentials that a Secret holds."""
+        return base64.b64decode(self.get("secret", secret, namespace)["data"]["credentials.json"])
+
+    def store_url(self) -> str:
+        """Where the object store is, from the host."""
+        service = self.get("service", "alcove-store")["spec"]
+        return f"http://{service['clusterIP']}:{service['ports'][0]['port']}"
 
 
 def kubectl(cluster: Cluster, *arguments: str, stdin: str | None = None, timeout: float = 120) -> str:

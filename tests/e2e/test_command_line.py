@@ -48,9 +48,7 @@ def test_what_a_config_map_cannot_hold_goes_up_as_a_bundle(
     shutil.copytree(CHANCE, folder)
     (folder / "weights").mkdir()
     (folder / "weights" / "layer.bin").write_bytes(os.urandom(2 << 20))
-    service = hackathon.get("service", "alcove-store")
-    endpoint = f"http://{service['spec']['clusterIP']}:{service['spec']['ports'][0]['port']}"
-    said = _submit(hackathon, red, folder, "bundled", tmp_path, "--store", endpoint)
+    said = _submit(hackathon, red, folder, "bundled", tmp_path, "--store", hackathon.store_url())
     assert f"{red.namespace}/bundled: Done" in said
     status = red.status("bundled")
     assert (

@@ -18,10 +18,12 @@ import numpy as np
 import pytest
 from kubernetes import client, config
 from minio import Minio
+from minio.credentials import StaticProvider
 from minio.error import S3Error
 
 from alcove_crds import keys
 from alcove_crds.documents import LiveCurve, ScoreResult
+from alcove_datasets.store import client as store_client
 from alcove_datasets.store import list_keys
 from alcove_operator.api import Api, Resource
 from alcove_operator.errors import ApiError
@@ -111,11 +113,8 @@ def root_store(hackathon: Hackathon) -> Minio:
         k: base64.b64decode(v).decode()
         for k, v in hackathon.get("secret", "alcove-store-root")["data"].items()
     }
-    service = hackathon.get("service", "alcove-store")["spec"]
-    return Minio(
-        f"{service['clusterIP']}:{service['ports'][0]['port']}",
-        access_key=secret["rootUser"], secret_key=secret["rootPassword"], secure=False, region="us-east-1",
-    )  # fmt: skip
+    provider = StaticProvider(secret["rootUser"], secret["rootPassword"])
+    return store_client(hackathon.store_url(), "us-east-1", provider)
 
 
 def stored(hackathon: Hackathon) -> list[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import shutil
@@ -35,14 +34,12 @@ class Shelf:
 
     def push(self, data: Path, name: str, path: str) -> str:
         """`alcove dataset push --volume-claim` as the organizer types it; the Dataset that it prints."""
-        secret = self.hackathon.get("secret", "alcove-store-publisher")["data"]["credentials.json"]
         credentials = self.scratch / "publisher.json"
-        credentials.write_bytes(base64.b64decode(secret))
-        service = self.hackathon.get("service", "alcove-store")["spec"]
+        credentials.write_bytes(self.hackathon.store_credentials("alcove-store-publisher"))
         done = subprocess.run(
             [
                 sys.executable, "-m", "alcove_cli.main", "dataset", "push", str(data), name,
-                "--store", f"http://{service['clusterIP']}:{service['ports'][0]['port']}",
+                "--store", self.hackathon.store_url(),
                 "--credentials", str(credentials), "--volume-claim", f"{CLAIM}:{path}",
             ],
             capture_output=True, text=True, check=False,
