@@ -31,12 +31,12 @@ lock: ## write locks/ anew from pyproject.toml
 	@.ci/lock
 
 crds: install ## write crds/*.yaml, and the chart's copies, from the models
-	@$(PY) -m alcove_crds crds && $(PY) helm/generate.py
+	@$(PY) -m alcove_api crds && $(PY) helm/generate.py
 
 lint: install
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/lint-imports
-	@$(PY) -m alcove_crds --check crds && $(PY) helm/generate.py --check
+	@$(PY) -m alcove_api --check crds && $(PY) helm/generate.py --check
 
 types: install
 	@$(VENV)/bin/mypy

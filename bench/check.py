@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from alcove_datasets.metadata import Format, Metadata
-from alcove_datasets.practice import make_practice
-from alcove_datasets.writer import NewExample, SparseStep, write_dataset
+from alcove_format.metadata import Format, Metadata
+from alcove_format.writer import NewExample, SparseStep, write_dataset
+from alcove_toolkit.practice import make_practice
 
 READ = """
 import sys, time, resource
 from pathlib import Path
-from alcove_datasets.reader import open_dataset
+from alcove_format.reader import open_dataset
 started = time.perf_counter()
 folder = open_dataset(Path(sys.argv[1]))
 for part in (folder.train, folder.test):
@@ -32,7 +32,7 @@ print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru
 CHECK = """
 import sys, time, resource
 from pathlib import Path
-from alcove_datasets.check import Metric, check_dataset
+from alcove_toolkit.check import Metric, check_dataset
 from alcove_scorer.metrics import BalancedAccuracy
 started = time.perf_counter()
 data = Path(sys.argv[1])

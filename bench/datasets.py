@@ -31,12 +31,12 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from alcove_crds import keys
-from alcove_crds.documents import RunConfig, StoreCredentials
-from alcove_datasets.metadata import VARIES, Format, Metadata
-from alcove_datasets.publish import publish
-from alcove_datasets.reader import Part, open_dataset
-from alcove_datasets.writer import NewExample, write_dataset
+from alcove_api import keys
+from alcove_api.documents import RunConfig, StoreCredentials
+from alcove_format.metadata import VARIES, Format, Metadata
+from alcove_format.reader import Part, open_dataset
+from alcove_format.writer import NewExample, write_dataset
+from alcove_toolkit.publish import publish
 from bench.reading import (
     BATCH,
     CHECKED,
@@ -223,9 +223,11 @@ def staging(folder: Path, megabytes: int, repeats: int) -> None:
     with minio_server(lambda _: None) as server:
         from minio.credentials import StaticProvider
 
-        from alcove_datasets import store
+        from alcove_store import client as store_client
 
-        client = store.client(server.url, "us-east-1", StaticProvider(server.access_key, server.secret_key))
+        client = store_client.client(
+            server.url, "us-east-1", StaticProvider(server.access_key, server.secret_key)
+        )
         for bucket in (keys.MAIN_BUCKET, keys.SOLUTIONS_BUCKET):
             client.make_bucket(bucket)
         digest, _, manifest = publish(path, path.with_suffix(".solution"), client)
@@ -250,7 +252,7 @@ def staging(folder: Path, megabytes: int, repeats: int) -> None:
 
         def stage() -> None:
             subprocess.run(["rm", "-rf", str(root / "data"), str(root / "bin")], check=True)
-            command = [sys.executable, "-I", "-m", "alcove_datasets.stage"]
+            command = [sys.executable, "-I", "-m", "alcove_stager"]
             subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
 
         with socket.socket(socket.AF_UNIX) as recorder:

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from alcove_datasets.format_pb2 import SequenceExample
-from alcove_datasets.metadata import Format, Metadata
-from alcove_datasets.reader import Part, open_dataset
-from alcove_datasets.records import read_records
+from alcove_format.format_pb2 import SequenceExample
+from alcove_format.metadata import Format, Metadata
+from alcove_format.reader import Part, open_dataset
+from alcove_format.records import read_records
 
 BATCH = 64
 CHECKED = "reading the bytes, CRC checked"

@@ -30,8 +30,8 @@ from minio import Minio
 from minio.error import S3Error
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from alcove_crds import keys
-from alcove_crds.documents import (
+from alcove_api import keys
+from alcove_api.documents import (
     End,
     Feedback,
     LiveCurve,

@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from alcove_crds.__main__ import main as write_crds
-from alcove_crds.competition import CompetitionSpec
-from alcove_crds.dataset import DatasetSpec
+from alcove_api.__main__ import main as write_crds
+from alcove_api.competition import CompetitionSpec
+from alcove_api.dataset import DatasetSpec
 
 CHART = Path(__file__).parent / "alcove"
 SCHEMA = CHART / "values.schema.json"

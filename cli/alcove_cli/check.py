@@ -10,9 +10,9 @@ from pathlib import Path
 import typer
 
 from alcove_cli.errors import CommandError
-from alcove_datasets.check import Metric, check_dataset
-from alcove_datasets.check.findings import Finding, printable
-from alcove_datasets.check.report import LabelReport, Report
+from alcove_toolkit.check import Metric, check_dataset
+from alcove_toolkit.check.findings import Finding, printable
+from alcove_toolkit.check.report import LabelReport, Report
 
 WIDTH = 24
 """Characters of a full bar."""

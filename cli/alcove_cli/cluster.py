@@ -11,8 +11,8 @@ import urllib3
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
+from alcove_api.base import API_VERSION, GROUP, VERSION
 from alcove_cli.errors import CommandError
-from alcove_crds.base import API_VERSION, GROUP, VERSION
 
 Object = dict[str, Any]
 

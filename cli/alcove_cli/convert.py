@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alcove_cli.errors import CommandError
-from alcove_datasets.convert.choices import Frames, How, Kind, ShiftBy
+from alcove_toolkit.convert.choices import Frames, How, Kind, ShiftBy
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from alcove_datasets.convert.run import Converted
+    from alcove_toolkit.convert.run import Converted
 
 _LABELS = (
     "Label columns of a table, with commas between; or, where each example is a file, a CSV of files and labels. "
@@ -88,9 +88,9 @@ def convert(
     frames: Annotated[Frames, typer.Option(help="Clips: png is exact, and several times as large.")] = "jpeg",
 ) -> None:
     """Convert a source of your own: split, encoded, test labels apart."""
-    from alcove_datasets.convert.base import Options
-    from alcove_datasets.convert.run import convert as run
-    from alcove_datasets.convert.split import SplitRequest
+    from alcove_toolkit.convert.base import Options
+    from alcove_toolkit.convert.run import convert as run
+    from alcove_toolkit.convert.split import SplitRequest
 
     options = Options(
         labels=labels,

@@ -34,7 +34,7 @@ def make(
     as_json: Json = False,
 ) -> None:
     """Make a practice dataset; nothing is downloaded."""
-    from alcove_datasets.practice import PRACTICE, make_practice
+    from alcove_toolkit.practice import PRACTICE, make_practice
 
     if listing:
         if as_json:
@@ -69,9 +69,9 @@ def check(
 @app.command("info")
 def info(folder: Path, as_json: Json = False) -> None:
     """Say what a dataset holds."""
-    from alcove_datasets.publish import describe
-    from alcove_datasets.reader import open_dataset
-    from alcove_datasets.show import shape
+    from alcove_format.reader import open_dataset
+    from alcove_toolkit.contact_sheet import shape
+    from alcove_toolkit.publish import describe
 
     opened = open_dataset(folder)
     manifest = describe(opened)
@@ -114,9 +114,9 @@ def show(
 
     Labels of test examples are shown where the solution lies beside the dataset.
     """
-    from alcove_datasets.reader import open_dataset
-    from alcove_datasets.show import contact_sheet
-    from alcove_datasets.solution import read_solution
+    from alcove_format.reader import open_dataset
+    from alcove_format.solution import read_solution
+    from alcove_toolkit.contact_sheet import contact_sheet
 
     opened = open_dataset(folder)
     domain = opened.train.metadata.domain

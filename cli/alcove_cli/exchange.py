@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import ValidationError
 
+from alcove_api import keys
+from alcove_api.documents import StoreCredentials
 from alcove_cli.errors import CommandError
-from alcove_crds import keys
-from alcove_crds.documents import StoreCredentials
 
 if TYPE_CHECKING:
     from minio import Minio
@@ -51,7 +51,7 @@ class Access:
     def client(self) -> Minio:
         from minio.credentials import StaticProvider
 
-        from alcove_datasets.store import client
+        from alcove_store.client import client
 
         found = self.credentials
         provider = StaticProvider(found.access_key, found.secret_key, found.session_token)
@@ -129,8 +129,8 @@ def push(
     An upload that broke off goes on where it was.
     """
     from alcove_cli.dataset import find_solution
-    from alcove_datasets.exchange import check_name
-    from alcove_datasets.publish import dataset_yaml, offer, publish
+    from alcove_toolkit.exchange import check_name
+    from alcove_toolkit.publish import dataset_yaml, offer, publish
 
     check_name(name)
     rows = solution or find_solution(folder)
@@ -177,8 +177,8 @@ def pull(
     Teams name what another team offers as TEAM/NAME (`alcove dataset list --team YOURS`). The organizer names a hidden
     dataset as NAME; its solution stays in the store.
     """
-    from alcove_datasets.exchange import Source, check_name
-    from alcove_datasets.exchange import pull as fetch
+    from alcove_toolkit.exchange import Source, check_name
+    from alcove_toolkit.exchange import pull as fetch
 
     path, _, digest = name.partition("@")
     offering, _, plain = path.rpartition("/")
@@ -204,7 +204,7 @@ def listing(
     as_json: Json = False,
 ) -> None:
     """List names and versions, the newest first: hidden datasets, or with --team what teams offer."""
-    from alcove_datasets.exchange import listing as found
+    from alcove_toolkit.exchange import listing as found
 
     access = _access(team, namespace, store, credentials, region, kubeconfig)
     rows = list(found(access.client(), access.bucket, hidden=team is None))

@@ -39,7 +39,7 @@ def run(
     framework: Annotated[str, typer.Option(help="Loaded before the go: tensorflow or numpy.")] = "tensorflow",
 ) -> None:
     """Run a folder of code on a dataset as the cluster would, and score it; exit status 1 if the program failed."""
-    from alcove_datasets.reader import open_dataset
+    from alcove_format.reader import open_dataset
 
     if not (folder / "model.py").is_file():
         raise CommandError(f"{folder} has no model.py at its top, so nothing can be run.")

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
+from alcove_api.errors import AlcoveError
 from alcove_cli.errors import CommandError
-from alcove_datasets.errors import DatasetsError
 
 app = typer.Typer(
     name="alcove",
@@ -141,7 +141,7 @@ def main() -> None:
         if message := " ".join(error.format_message().split()):
             print(f"alcove: {message.rstrip('.')}. See: alcove --help", file=sys.stderr)
         sys.exit(error.exit_code)
-    except (CommandError, DatasetsError) as error:
+    except (CommandError, AlcoveError) as error:
         print(f"alcove: {error}", file=sys.stderr)
         sys.exit(error.exit_status if isinstance(error, CommandError) else CommandError.exit_status)
     except OSError as error:

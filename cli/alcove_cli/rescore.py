@@ -18,15 +18,15 @@ from dataclasses import dataclass
 import typer
 from pydantic import ValidationError
 
-from alcove_cli import movements
+from alcove_api.comparison import Comparison
+from alcove_cli import rank_changes
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.rescore_jobs import PreviewJobs
 from alcove_cli.rescore_plan import Changes, Plan, plan
 from alcove_cli.rescore_wait import read_submissions, score_jobs, until_shown
-from alcove_crds.comparison import Comparison
 from alcove_operator import config
 from alcove_operator.api import COMPETITIONS, DATASETS, DEPLOYMENTS, JOBS, Api, Object
-from alcove_operator.core import snapshot, tries
+from alcove_operator.core import parse_objects, scoring_retries
 from alcove_operator.core.model import CompetitionView, DatasetView
 from alcove_operator.errors import ApiError, OperatorError
 
@@ -80,7 +80,7 @@ async def _rescore(api: Api, ref: tuple[str, str], options: Options) -> None:
     same = new == competition.spec.scoring
     if same and not planned.again:
         _answer(options, ref, competition, planned, Comparison(boards=()))
-        say(f"Nothing would change: every score is already by {movements.settings(new)}.")
+        say(f"Nothing would change: every score is already by {rank_changes.settings(new)}.")
         if not options.dry_run:
             await _start_again(api, ref, planned)
         return
@@ -100,7 +100,7 @@ async def _rescore(api: Api, ref: tuple[str, str], options: Options) -> None:
     _confirm(options, planned, ref)
     if not same:
         await _write(api, ref, raw, planned)
-        say(f"{ref[0]}/{ref[1]} is scored by {movements.settings(new)} from now on.")
+        say(f"{ref[0]}/{ref[1]} is scored by {rank_changes.settings(new)} from now on.")
     await _start_again(api, ref, planned)
     await until_shown(api, settings, competition, planned, comparison, options.timeout, say)
     if not same:
@@ -109,9 +109,9 @@ async def _rescore(api: Api, ref: tuple[str, str], options: Options) -> None:
 
 def _competition(raw: Object) -> CompetitionView:
     try:
-        return snapshot.competition_view(raw)
+        return parse_objects.competition_view(raw)
     except ValidationError as error:
-        raise FailedError(f"The Competition cannot be read: {snapshot.problems(error)}.") from None
+        raise FailedError(f"The Competition cannot be read: {parse_objects.problems(error)}.") from None
 
 
 async def _settings(api: Api, namespace: str) -> config.Settings:
@@ -128,9 +128,9 @@ async def _settings(api: Api, namespace: str) -> config.Settings:
 
 async def _datasets(api: Api, namespace: str) -> Mapping[str, DatasetView]:
     try:
-        views = [snapshot.dataset_view(raw) for raw in await api.find_all(DATASETS, namespace)]
+        views = [parse_objects.dataset_view(raw) for raw in await api.find_all(DATASETS, namespace)]
     except ValidationError as error:
-        raise FailedError(f"A Dataset cannot be read: {snapshot.problems(error)}.") from None
+        raise FailedError(f"A Dataset cannot be read: {parse_objects.problems(error)}.") from None
     return {view.name: view for view in views}
 
 
@@ -166,18 +166,20 @@ def _answer(
     again = [f"{view.namespace}/{view.name}" for view in planned.again]
     old, new = competition.spec.scoring, planned.scoring
     if options.as_json:
-        document = movements.as_document("/".join(ref), old, new, found, again)
+        document = rank_changes.as_document("/".join(ref), old, new, found, again)
         typer.echo(json.dumps(document, indent=2))
     elif found.boards or again or old != new:
-        typer.echo(f"{movements.settings(old)} → {movements.settings(new)}")
-        typer.echo(f"{movements.counted(len(again), 'submission')} would be scored again.\n")
-        typer.echo(movements.as_text(found) if found.boards else "No submission counts yet: no rank moves.")
+        typer.echo(f"{rank_changes.settings(old)} → {rank_changes.settings(new)}")
+        typer.echo(f"{rank_changes.counted(len(again), 'submission')} would be scored again.\n")
+        typer.echo(
+            rank_changes.as_text(found) if found.boards else "No submission counts yet: no rank moves."
+        )
 
 
 def _confirm(options: Options, planned: Plan, ref: tuple[str, str]) -> None:
     if options.yes or not sys.stdin.isatty():
         return
-    question = f"Score {'/'.join(ref)} by {movements.settings(planned.scoring)} from now on?"
+    question = f"Score {'/'.join(ref)} by {rank_changes.settings(planned.scoring)} from now on?"
     if not typer.confirm(question, err=True):
         raise FailedError("Nothing was changed.")
 
@@ -207,12 +209,12 @@ async def _write(api: Api, ref: tuple[str, str], before: Object, planned: Plan) 
 async def _start_again(api: Api, ref: tuple[str, str], planned: Plan) -> None:
     """Scoring that the operator gave up on, by these settings, starts anew once its Job is gone."""
     found = await score_jobs(api, ref)
-    newest = [tries.newest(found, uid, digest) for uid, digest in planned.wanted.items()]
+    newest = [scoring_retries.newest(found, uid, digest) for uid, digest in planned.wanted.items()]
     failed = [job for job in newest if job is not None and job.finished == "Failed"]
     for job in failed:
         await api.delete(JOBS, ref[0], job.name, job.uid)
     if failed:
-        say(f"Scoring starts anew where it had failed: {movements.counted(len(failed), 'submission')}.")
+        say(f"Scoring starts anew where it had failed: {rank_changes.counted(len(failed), 'submission')}.")
 
 
 def _to_remember(scoring: Object) -> str:

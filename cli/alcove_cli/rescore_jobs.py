@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
+from alcove_api.base import API_VERSION, GROUP
+from alcove_api.comparison import CompareRequest, Comparison
+from alcove_api.documents import ScoreRequest
 from alcove_cli.errors import FailedError
-from alcove_cli.movements import counted
-from alcove_crds.base import API_VERSION, GROUP
-from alcove_crds.comparison import CompareRequest, Comparison
-from alcove_crds.documents import ScoreRequest
+from alcove_cli.rank_changes import counted
 from alcove_operator.api import CONFIG_MAPS, JOBS, PODS, Api, Object
 from alcove_operator.config import Settings
-from alcove_operator.core import names, snapshot
+from alcove_operator.core import names, parse_objects
 from alcove_operator.core.model import CompetitionView, JobView
 from alcove_operator.scorer_jobs import compare_job, rescore_job
 
@@ -115,7 +115,7 @@ class PreviewJobs:
 
     async def _jobs(self) -> list[JobView]:
         found = await self.api.find_all(JOBS, self._namespace, f"{LABEL}={self.run}")
-        return [snapshot.job_view(job) for job in found]
+        return [parse_objects.job_view(job) for job in found]
 
     async def _create(self, job: Object) -> Object:
         """It goes with the Competition, should nothing else remove it."""

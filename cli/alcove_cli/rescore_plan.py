@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
+from alcove_api.comparison import CompareRequest
+from alcove_api.competition import ScoringSpec
+from alcove_api.documents import ScoreRequest
 from alcove_cli.errors import CommandError, FailedError
-from alcove_crds.comparison import CompareRequest
-from alcove_crds.competition import ScoringSpec
-from alcove_crds.documents import ScoreRequest
 from alcove_operator.core import boards, scoring
 from alcove_operator.core.model import CompetitionView, DatasetView, SubmissionView
+from alcove_operator.core.reconcile_input import Rules, datasets_by_alias
 from alcove_operator.core.status import ENDED
-from alcove_operator.core.world import Rules, datasets_by_alias
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+from alcove_api.comparison import ComparedBoard, Comparison
+from alcove_api.leaderboard import LeaderboardStatus
 from alcove_cli.errors import FailedError
 from alcove_cli.rescore_plan import Plan
-from alcove_crds.comparison import ComparedBoard, Comparison
-from alcove_crds.leaderboard import LeaderboardStatus
 from alcove_operator.api import COMPETITIONS, JOBS, LEADERBOARDS, SUBMISSIONS, Api
 from alcove_operator.config import Settings
-from alcove_operator.core import names, snapshot, tries
+from alcove_operator.core import names, parse_objects, scoring_retries
 from alcove_operator.core.model import CompetitionView, JobView, SubmissionView
-from alcove_operator.core.world import blind
+from alcove_operator.core.reconcile_input import blind
 
 POLL_SECONDS = 1.0
 Ref = tuple[str, str]
@@ -25,14 +25,14 @@ async def read_submissions(api: Api, ref: Ref, settings: Settings) -> list[Submi
     """Of this competition, in all namespaces that the operator watches."""
     teams = [namespace for namespace in settings.watched if namespace != ref[0]]
     listed = await asyncio.gather(*(api.find_all(SUBMISSIONS, namespace) for namespace in teams))
-    views = [snapshot.submission_view(raw) for found in listed for raw in found]
+    views = [parse_objects.submission_view(raw) for found in listed for raw in found]
     return [v for v in views if v.spec and (v.spec.competition.namespace, v.spec.competition.name) == ref]
 
 
 async def score_jobs(api: Api, ref: Ref) -> list[JobView]:
     """The operator's own."""
     selector = f"{names.ROLE}={names.SCORE},{names.COMPETITION}={ref[1]}"
-    return [snapshot.job_view(raw) for raw in await api.find_all(JOBS, ref[0], selector)]
+    return [parse_objects.job_view(raw) for raw in await api.find_all(JOBS, ref[0], selector)]
 
 
 async def until_shown(
@@ -50,14 +50,18 @@ async def until_shown(
     ref, started, said = (competition.namespace, competition.name), time.monotonic(), ""
     while True:
         found = await api.find(COMPETITIONS, *ref)
-        if found is None or snapshot.competition_view(found).spec.scoring != planned.scoring:
+        if found is None or parse_objects.competition_view(found).spec.scoring != planned.scoring:
             raise FailedError(
                 "Somebody changed the Competition's scoring meanwhile, or deleted it: it is scored by what it says."
             )
         views = {view.uid: view for view in await read_submissions(api, ref, settings)}
         left = [v for old in planned.again if (v := views.get(old.uid)) and _is_old(v, planned.wanted)]
         jobs = await score_jobs(api, ref) if left else []
-        failed = [v for v in left if tries.gave_up(tries.newest(jobs, v.uid, planned.wanted[v.uid]))]
+        failed = [
+            v
+            for v in left
+            if scoring_retries.gave_up(scoring_retries.newest(jobs, v.uid, planned.wanted[v.uid]))
+        ]
         boards = await _boards(api, competition, comparison) if not left else []
         if left and len(failed) == len(left):
             which = ", ".join(f"{v.namespace}/{v.name}" for v in failed)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from alcove_api import keys
 from alcove_cli.cluster import Cluster, Object
 from alcove_cli.errors import CommandError
-from alcove_crds import keys
 
 # A ConfigMap holds 1 MiB at most, names and base64 included.
 CONFIG_MAP_BYTES = 700_000
@@ -99,8 +99,8 @@ def _name(folder: Path) -> str:
 def _upload(cluster: Cluster, team: str, bundle: bytes, endpoint: str | None) -> str:
     """Puts the bundle below the team's own prefix, with the credentials of the team's Secret; returns its digest."""
     from alcove_cli.exchange import TEAM_SECRET, Access
-    from alcove_datasets.errors import StoreError
-    from alcove_datasets.store import put_bytes
+    from alcove_store.client import put_bytes
+    from alcove_store.errors import StoreError
 
     access = Access.of_secret(cluster, team, TEAM_SECRET, endpoint)
     digest = hashlib.sha256(bundle).hexdigest()

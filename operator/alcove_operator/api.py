@@ -16,7 +16,7 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
-from alcove_crds.base import API_VERSION
+from alcove_api.base import API_VERSION
 from alcove_operator.errors import ApiError
 
 Object = dict[str, Any]

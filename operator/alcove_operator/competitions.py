@@ -7,23 +7,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from alcove_crds.competition import PhaseStatus
+from alcove_api.competition import PhaseStatus
 from alcove_operator.api import COMPETITIONS, LEADERBOARDS, Api
 from alcove_operator.conditions import set_ready
 from alcove_operator.config import Settings
-from alcove_operator.core import queue as capacity
+from alcove_operator.core import capacity as capacity
 from alcove_operator.core import usage
 from alcove_operator.core.model import CompetitionView, SubmissionView
+from alcove_operator.core.reconcile_input import blind
 from alcove_operator.core.runs import OVER
 from alcove_operator.core.status import ENDED
-from alcove_operator.core.world import blind
 from alcove_operator.errors import ApiError
 from alcove_operator.executor import to_json
 from alcove_operator.index import Index, Key
 from alcove_operator.metrics import Metrics
-from alcove_operator.queue import WorkQueue
 from alcove_operator.rankings import Rankings
 from alcove_operator.submissions import Submissions
+from alcove_operator.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
 _FLOAT = 4

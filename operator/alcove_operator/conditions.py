@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from alcove_crds.base import Condition
+from alcove_api.base import Condition
 
 
 def set_ready(

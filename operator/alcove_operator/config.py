@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from alcove_crds import keys
+from alcove_api import keys
 from alcove_operator.errors import SettingsError
 
 PREFIX = "ALCOVE_"

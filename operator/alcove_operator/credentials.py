@@ -12,11 +12,11 @@ from typing import Any
 
 from minio.credentials import AssumeRoleProvider
 
-from alcove_crds import keys
-from alcove_crds.documents import StoreCredentials
-from alcove_datasets.errors import StoreDeniedError, StoreUnavailableError
-from alcove_datasets.store import http_pool, store_errors
+from alcove_api import keys
+from alcove_api.documents import StoreCredentials
 from alcove_operator.errors import OperatorError
+from alcove_store.client import http_pool, store_errors
+from alcove_store.errors import StoreDeniedError, StoreUnavailableError
 
 Policy = dict[str, Any]
 

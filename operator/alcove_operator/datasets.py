@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import ValidationError
 
-from alcove_crds.competition import ScoringSpec
-from alcove_crds.dataset import DatasetStatus
-from alcove_crds.documents import CheckRequest, CheckResult
+from alcove_api.competition import ScoringSpec
+from alcove_api.dataset import DatasetStatus
+from alcove_api.documents import CheckRequest, CheckResult
 from alcove_operator.api import DATASETS, JOBS, Api, Object
 from alcove_operator.conditions import set_ready
 from alcove_operator.config import Settings
@@ -21,8 +21,8 @@ from alcove_operator.core.model import CompetitionView
 from alcove_operator.errors import ApiError
 from alcove_operator.executor import Executor, to_json
 from alcove_operator.index import CHECK, DatasetRecord, Index, JobRecord, Key, PodRecord
-from alcove_operator.queue import WorkQueue
 from alcove_operator.scorer_jobs import check_job
+from alcove_operator.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
 METRICS = {"hackathon": "balanced_accuracy", "autodl": "nauc"}

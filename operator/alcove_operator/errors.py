@@ -5,7 +5,7 @@ Each says cause, consequence and remedy in one sentence each, who is charged, an
 
 from __future__ import annotations
 
-from alcove_datasets.errors import AlcoveError, ChargedTo
+from alcove_api.errors import AlcoveError, ChargedTo
 
 
 class OperatorError(AlcoveError):

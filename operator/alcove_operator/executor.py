@@ -15,13 +15,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from alcove_crds.base import GROUP
-from alcove_crds.competition import CompetitionStatus
-from alcove_datasets.errors import StoreError
-from alcove_operator.admissions import Admissions
+from alcove_api.base import GROUP
+from alcove_api.competition import CompetitionStatus
 from alcove_operator.api import COMPETITIONS, CONFIG_MAPS, EVENTS, JOBS, PODS, SUBMISSIONS, Api, Object
+from alcove_operator.code_intake import Admissions
 from alcove_operator.config import Settings
-from alcove_operator.core import model, names, snapshot, usage
+from alcove_operator.core import model, names, parse_objects, usage
 from alcove_operator.core.model import Action, Facts, SubmissionView
 from alcove_operator.errors import ApiError, CodeError, OperatorError
 from alcove_operator.index import Index
@@ -29,6 +28,7 @@ from alcove_operator.manifests import run_job
 from alcove_operator.run_credentials import RunCredentials
 from alcove_operator.scorer_jobs import score_job
 from alcove_operator.store import OperatorStore
+from alcove_store.errors import StoreError
 
 log = logging.getLogger(__name__)
 COMPONENT = "alcove-operator"
@@ -167,7 +167,7 @@ class Executor:
         jobs, pods = await asyncio.gather(
             self.api.find_all(JOBS, namespace, selector), self.api.find_all(PODS, namespace, selector)
         )
-        found = sorted(map(snapshot.pod_view, pods), key=lambda pod: pod.created_at)
+        found = sorted(map(parse_objects.pod_view, pods), key=lambda pod: pod.created_at)
         return model.LiveList(
             frozenset(j["metadata"]["name"] for j in jobs), {pod.job: pod for pod in found}, asked
         )

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from alcove_crds.dataset import DatasetSpec, DatasetStatus
-from alcove_crds.documents import RunConfig
-from alcove_crds.leaderboard import LeaderboardStatus
+from alcove_api.dataset import DatasetSpec, DatasetStatus
+from alcove_api.documents import RunConfig
+from alcove_api.leaderboard import LeaderboardStatus
 from alcove_operator.api import (
     COMPETITIONS,
     DATASETS,
@@ -29,7 +29,7 @@ from alcove_operator.api import (
     Resource,
 )
 from alcove_operator.config import Settings
-from alcove_operator.core import boards, names, snapshot
+from alcove_operator.core import boards, names, parse_objects
 from alcove_operator.core.model import CompetitionView, DatasetView, JobView, PodView, SubmissionView
 from alcove_operator.errors import ApiError
 
@@ -107,7 +107,7 @@ class Index:
             table[ref] = _READERS[resource](raw)
             self.versions[resource, *ref] = (int(meta.get("generation", 1)), version)
         except ValidationError as error:
-            log.warning("%s %s/%s is left alone: %s", resource.plural, *ref, snapshot.problems(error))
+            log.warning("%s %s/%s is left alone: %s", resource.plural, *ref, parse_objects.problems(error))
 
     def refs(self, resource: Resource, namespace: str) -> set[Ref]:
         return {ref for ref in self._table(resource) if ref[0] == namespace}
@@ -229,7 +229,7 @@ _OPEN = ("", "Queued", "Running", "Scoring")
 
 def _dataset(raw: Object) -> DatasetRecord:
     return DatasetRecord(
-        view=snapshot.dataset_view(raw),
+        view=parse_objects.dataset_view(raw),
         uid=str(raw["metadata"].get("uid", "")),
         generation=int(raw["metadata"].get("generation", 1)),
         spec=DatasetSpec.model_validate(raw["spec"]),
@@ -243,7 +243,7 @@ def _job(raw: Object) -> JobRecord:
     variables = [v for c in template.get("initContainers") or () for v in c.get("env") or ()]
     told = next((v["value"] for v in variables if v["name"] == "ALCOVE_RUN"), None)
     config = RunConfig.model_validate_json(told) if told and labels.get(names.ROLE) == names.RUN else None
-    return JobRecord(snapshot.job_view(raw), labels, config)
+    return JobRecord(parse_objects.job_view(raw), labels, config)
 
 
 def _pod(raw: Object) -> PodRecord:
@@ -254,12 +254,12 @@ def _pod(raw: Object) -> PodRecord:
             state = status.get("state") or {}
             message = str((state.get("terminated") or {}).get("message") or "")
             waiting = str((state.get("waiting") or {}).get("message") or "")
-    return PodRecord(snapshot.pod_view(raw), labels, message, waiting)
+    return PodRecord(parse_objects.pod_view(raw), labels, message, waiting)
 
 
 _READERS: dict[Resource, Callable[[Object], Any]] = {
-    SUBMISSIONS: snapshot.submission_view,
-    COMPETITIONS: snapshot.competition_view,
+    SUBMISSIONS: parse_objects.submission_view,
+    COMPETITIONS: parse_objects.competition_view,
     DATASETS: _dataset,
     LEADERBOARDS: lambda raw: LeaderboardStatus.model_validate(raw.get("status") or {}),
     JOBS: _job,

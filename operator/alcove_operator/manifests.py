@@ -9,8 +9,8 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from alcove_crds.dataset import VolumeClaim
-from alcove_crds.documents import StoreCredentials
+from alcove_api.dataset import VolumeClaim
+from alcove_api.documents import StoreCredentials
 from alcove_operator.config import Settings
 from alcove_operator.core.model import CreateRun
 

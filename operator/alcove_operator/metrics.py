@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from alcove_crds.submission import RunStatus, SubmissionStatus
+from alcove_api.submission import RunStatus, SubmissionStatus
 from alcove_operator.core.model import CompetitionView, SubmissionView
-from alcove_operator.core.world import blind
+from alcove_operator.core.reconcile_input import blind
 
 _WAITS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400)
 _STAGES = (0.5, 1, 2, 5, 10, 20, 60, 120, 300, 900)

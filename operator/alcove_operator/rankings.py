@@ -12,14 +12,14 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alcove_crds.base import GROUP
-from alcove_crds.competition import Phase
-from alcove_crds.leaderboard import LeaderboardStatus
+from alcove_api.base import GROUP
+from alcove_api.competition import Phase
+from alcove_api.leaderboard import LeaderboardStatus
 from alcove_operator.api import JOBS, SUBMISSIONS, Api
 from alcove_operator.config import Settings
 from alcove_operator.core import boards, names, scoring
 from alcove_operator.core.model import CompetitionView, SubmissionView
-from alcove_operator.core.world import Rules
+from alcove_operator.core.reconcile_input import Rules
 from alcove_operator.errors import ApiError
 from alcove_operator.executor import Executor
 from alcove_operator.index import AGGREGATE, Index, JobRecord

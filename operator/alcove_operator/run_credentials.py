@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from alcove_crds.documents import RunConfig, StoreCredentials
+from alcove_api.documents import RunConfig, StoreCredentials
 from alcove_operator.api import SECRETS, Api
 from alcove_operator.config import Settings
 from alcove_operator.credentials import Policy, recorder_policy, session_credentials, stage_policy

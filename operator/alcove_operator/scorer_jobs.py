@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from alcove_crds import keys
-from alcove_crds.dataset import VolumeClaim
-from alcove_crds.documents import AggregateRequest, CheckRequest, ScoreRequest
+from alcove_api import keys
+from alcove_api.dataset import VolumeClaim
+from alcove_api.documents import AggregateRequest, CheckRequest, ScoreRequest
 from alcove_operator.config import Settings
 from alcove_operator.manifests import (
     Object,

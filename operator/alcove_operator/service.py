@@ -14,8 +14,6 @@ from typing import Any
 
 from prometheus_client import start_http_server
 
-from alcove_datasets.errors import StoreError, StoreUnavailableError
-from alcove_datasets.store import StoreConfig
 from alcove_operator.api import JOBS, Api
 from alcove_operator.competitions import Competitions
 from alcove_operator.config import Settings
@@ -26,12 +24,14 @@ from alcove_operator.executor import Executor
 from alcove_operator.index import AGGREGATE, CHECK, Index, JobRecord, Key, fill
 from alcove_operator.lease import Lease
 from alcove_operator.metrics import Metrics
-from alcove_operator.queue import WorkQueue
 from alcove_operator.rankings import Rankings
 from alcove_operator.run_credentials import RunCredentials
 from alcove_operator.store import OperatorStore
 from alcove_operator.submissions import Submissions
 from alcove_operator.watches import operators
+from alcove_operator.workqueue import WorkQueue
+from alcove_store.client import StoreConfig
+from alcove_store.errors import StoreError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
 WORKERS = 8

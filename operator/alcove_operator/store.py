@@ -15,13 +15,13 @@ from typing import IO, BinaryIO, TypeVar, cast
 from minio import Minio
 from pydantic import ValidationError
 
-from alcove_crds import keys
-from alcove_crds.documents import AggregateRequest, Document, LiveCurve, RunConfig, ScoreResult, Verdict
-from alcove_datasets import store
-from alcove_datasets.errors import BundleError, BundleTooLargeError, StoreConflictError, StoreNotFoundError
-from alcove_datasets.unpack import file_names
+from alcove_api import keys
+from alcove_api.documents import AggregateRequest, Document, LiveCurve, RunConfig, ScoreResult, Verdict
 from alcove_operator.core.model import CodeFact
 from alcove_operator.errors import CodeError, OperatorError
+from alcove_store import client as store_client
+from alcove_store.errors import BundleError, BundleTooLargeError, StoreConflictError, StoreNotFoundError
+from alcove_store.unpack import file_names
 
 D = TypeVar("D", bound=Document)
 UNPACKED_LIMIT: int = RunConfig.model_fields["code_bytes_limit"].default
@@ -93,8 +93,8 @@ class OperatorStore:
     bucket: str
 
     @classmethod
-    def connect(cls, config: store.StoreConfig) -> OperatorStore:
-        return cls(store.connect(config, read_timeout=30.0, retries=1), config.bucket)
+    def connect(cls, config: store_client.StoreConfig) -> OperatorStore:
+        return cls(store_client.connect(config, read_timeout=30.0, retries=1), config.bucket)
 
     def take_config_map(
         self, name: str, data: Mapping[str, str], binary_data: Mapping[str, str], limit: int
@@ -126,7 +126,7 @@ class OperatorStore:
         size = 0
         with tempfile.TemporaryFile() as copy:
             try:
-                for piece in store.stream(self.client, self.bucket, key, chunk=_CHUNK):
+                for piece in store_client.stream(self.client, self.bucket, key, chunk=_CHUNK):
                     size += len(piece)
                     if size > limit:
                         raise CodeError(
@@ -156,12 +156,12 @@ class OperatorStore:
         key = keys.code(sha256)
         if not self.exists(key):
             archive.seek(0)
-            store.put_file(self.client, self.bucket, key, archive, size)
+            store_client.put_file(self.client, self.bucket, key, archive, size)
         return CodeFact(accepted=True, sha256=sha256, bytes=size)
 
     def exists(self, key: str) -> bool:
         try:
-            with store.store_errors(f"looking for {key}"):
+            with store_client.store_errors(f"looking for {key}"):
                 self.client.stat_object(self.bucket, key)
         except StoreNotFoundError:
             return False
@@ -171,7 +171,7 @@ class OperatorStore:
         """Writes the verdict unless there is one; returns the one that stands. A verdict never changes."""
         key = keys.verdict(verdict.submission_uid, verdict.alias)
         try:
-            store.put_if_absent(self.client, self.bucket, key, verdict.canonical())
+            store_client.put_if_absent(self.client, self.bucket, key, verdict.canonical())
         except StoreConflictError:
             standing = self._read(key, Verdict)
             if standing is not None:
@@ -183,7 +183,7 @@ class OperatorStore:
         """The SHA-256 of what was written under :func:`keys.board_request`."""
         where = (request.competition_namespace, request.competition, request.phase)
         data = request.canonical()
-        store.put_bytes(self.client, self.bucket, keys.board_request(*where, request.generation), data)
+        store_client.put_bytes(self.client, self.bucket, keys.board_request(*where, request.generation), data)
         return hashlib.sha256(data).hexdigest()
 
     def live_curve(self, submission_uid: str) -> LiveCurve | None:
@@ -197,7 +197,7 @@ class OperatorStore:
         """The whole table of a phase, by the Submissions' UIDs; empty where there is none."""
         key = keys.board(namespace, competition, phase, "table.json")
         try:
-            entries = store.get_json(self.client, self.bucket, key, limit=_DOCUMENT_LIMIT)["entries"]
+            entries = store_client.get_json(self.client, self.bucket, key, limit=_DOCUMENT_LIMIT)["entries"]
             return {e["submission_uid"]: Place(e["rank"], e["average_rank"], e["team"]) for e in entries}
         except StoreNotFoundError:
             return {}
@@ -206,7 +206,7 @@ class OperatorStore:
         """The last ``size`` bytes of a run's output as printable text; empty where there is none."""
         key = keys.log(prefix)
         try:
-            with store.store_errors(f"reading {key}"):
+            with store_client.store_errors(f"reading {key}"):
                 length = self.client.stat_object(self.bucket, key).size or 0
                 if not length:
                     return ""
@@ -224,7 +224,7 @@ class OperatorStore:
 
     def _read(self, key: str, model: type[D]) -> D | None:
         try:
-            data = store.get_bytes(self.client, self.bucket, key, limit=_DOCUMENT_LIMIT)
+            data = store_client.get_bytes(self.client, self.bucket, key, limit=_DOCUMENT_LIMIT)
         except StoreNotFoundError:
             return None
         try:

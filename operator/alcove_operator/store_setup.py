@@ -22,11 +22,11 @@ from minio.error import MinioAdminException, S3Error
 from minio.versioningconfig import VersioningConfig
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from alcove_crds import keys
-from alcove_datasets.errors import StoreError
-from alcove_datasets.store import client, http_pool, store_errors
+from alcove_api import keys
 from alcove_operator import credentials
 from alcove_operator.errors import OperatorError, SettingsError
+from alcove_store.client import client, http_pool, store_errors
+from alcove_store.errors import StoreError
 
 _PATIENCE = 120.0
 """Seconds that a store which is just starting is waited for."""

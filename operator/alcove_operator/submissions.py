@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from alcove_crds.submission import SubmissionStatus
-from alcove_datasets.errors import StoreError, StoreUnavailableError
+from alcove_api.submission import SubmissionStatus
 from alcove_operator.api import NAMESPACES, NODES, SUBMISSIONS, Api, Object, Resource
 from alcove_operator.core import model, names
 from alcove_operator.core.model import Facts, SubmissionView
@@ -19,7 +18,8 @@ from alcove_operator.errors import ApiError, OperatorError
 from alcove_operator.executor import Executor
 from alcove_operator.index import Index, Key
 from alcove_operator.metrics import Metrics
-from alcove_operator.queue import WorkQueue
+from alcove_operator.workqueue import WorkQueue
+from alcove_store.errors import StoreError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
 NODE_SECONDS = 20.0

@@ -25,7 +25,7 @@ from alcove_operator.api import (
 )
 from alcove_operator.config import Settings
 from alcove_operator.index import SELECTOR, Index, Key, keys_for
-from alcove_operator.queue import WorkQueue
+from alcove_operator.workqueue import WorkQueue
 
 IN_COMPETITION = (COMPETITIONS, DATASETS, LEADERBOARDS, JOBS, PODS)
 IN_TEAMS = (SUBMISSIONS,)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 
-from alcove_datasets.errors import DatasetsError
+from alcove_api.errors import AlcoveError
 from alcove_scorer import jobs
 from alcove_scorer.errors import DamagedError, InputError, ScorerError
 
@@ -25,16 +25,16 @@ def main(arguments: list[str]) -> int:
         # Only the job's own libraries are loaded: a scorer is started for every submission.
         run: Callable[[], int] = import_module(f"alcove_scorer.job_{arguments[0]}").run
         return run()
-    except (ScorerError, DatasetsError) as error:
+    except (ScorerError, AlcoveError) as error:
         jobs.leave_message(str(error))
         return status(error)
 
 
-def status(error: ScorerError | DatasetsError) -> int:
+def status(error: ScorerError | AlcoveError) -> int:
     """The exit status that says whose fault it is and whether another try helps."""
     if error.retry if isinstance(error, ScorerError) else error.retriable:
         return jobs.AWAY
-    return jobs.DAMAGED if isinstance(error, DamagedError | DatasetsError) else jobs.WRONG
+    return jobs.DAMAGED if isinstance(error, DamagedError | AlcoveError) else jobs.WRONG
 
 
 if __name__ == "__main__":

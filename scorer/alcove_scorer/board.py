@@ -10,8 +10,8 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from alcove_crds.documents import AggregateRequest, BoardSubmission, ScoredRun, ScoreResult
-from alcove_crds.leaderboard import DatasetScore, Entry, LeaderboardStatus
+from alcove_api.documents import AggregateRequest, BoardSubmission, ScoredRun, ScoreResult
+from alcove_api.leaderboard import DatasetScore, Entry, LeaderboardStatus
 from alcove_scorer.curves import Rules, rules
 from alcove_scorer.ranks import Ranking, bootstrap_intervals, rank
 from alcove_scorer.significance import Friedman, critical_difference, friedman, kendall_w

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
-from alcove_crds.documents import BoardHistory, PastRanks
+from alcove_api.documents import BoardHistory, PastRanks
 from alcove_scorer.board import Board, Row, missing_cause, order_text, shown_alc
 from alcove_scorer.board_pictures import (
     budget_ranks_svg,
@@ -21,8 +21,8 @@ from alcove_scorer.board_pictures import (
 )
 from alcove_scorer.curves import Rules
 from alcove_scorer.history import ranks_then
-from alcove_scorer.others import shown_points
 from alcove_scorer.pages import number, page
+from alcove_scorer.peer_curves import shown_points
 from alcove_scorer.pictures import Line, teams_svg
 from alcove_scorer.ranks import dataset_ranks
 from alcove_scorer.significance import Friedman

@@ -10,12 +10,12 @@ import numpy.typing as npt
 from minio import Minio
 from pydantic import ValidationError
 
-from alcove_crds import keys
-from alcove_crds.documents import AggregateRequest, BoardHistory, PastRanks
-from alcove_datasets.errors import StoreNotFoundError
-from alcove_datasets.store import get_bytes
+from alcove_api import keys
+from alcove_api.documents import AggregateRequest, BoardHistory, PastRanks
 from alcove_scorer import jobs
 from alcove_scorer.board import Board
+from alcove_store.client import get_bytes
+from alcove_store.errors import StoreNotFoundError
 
 MAX_TEAMS = 50
 """Leading teams that are kept of a board."""

@@ -8,16 +8,16 @@ from typing import Any
 from minio import Minio
 from pydantic import ValidationError
 
-from alcove_crds import keys
-from alcove_crds.documents import AggregateRequest, ScoreResult
-from alcove_crds.leaderboard import LeaderboardStatus
-from alcove_datasets.errors import StoreNotFoundError
-from alcove_datasets.store import connect, get_bytes, put_bytes, put_json
+from alcove_api import keys
+from alcove_api.documents import AggregateRequest, ScoreResult
+from alcove_api.leaderboard import LeaderboardStatus
 from alcove_scorer import jobs
 from alcove_scorer.board import Board, as_document, as_status, make_board
 from alcove_scorer.errors import DamagedError, StoreAwayError
 from alcove_scorer.history import carried_on, read_history
-from alcove_scorer.others import board_curves
+from alcove_scorer.peer_curves import board_curves
+from alcove_store.client import connect, get_bytes, put_bytes, put_json
+from alcove_store.errors import StoreNotFoundError
 
 GROUP, VERSION, PLURAL = "alcove.dev", "v1alpha1", "leaderboards"
 CONFLICTS = 20

@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from pydantic import ValidationError
 
-from alcove_crds import keys
-from alcove_crds.documents import CheckRequest, CheckResult, DatasetManifest, FileEntry
-from alcove_datasets.check import Metric, check_source
-from alcove_datasets.check.report import fitting
-from alcove_datasets.check.source import PartName, SampleFile
-from alcove_datasets.errors import DatasetsError, FormatError, StoreNotFoundError
-from alcove_datasets.metadata import METADATA_FILE, Metadata, parse_metadata
-from alcove_datasets.store import connect, get_bytes, stream
-from alcove_datasets.volume import Volume
+from alcove_api import keys
+from alcove_api.documents import CheckRequest, CheckResult, DatasetManifest, FileEntry
+from alcove_api.errors import AlcoveError
+from alcove_format.errors import FormatError
+from alcove_format.metadata import METADATA_FILE, Metadata, parse_metadata
 from alcove_scorer import jobs
 from alcove_scorer.errors import InputError
 from alcove_scorer.metrics import by_whole, metric
+from alcove_store.client import connect, get_bytes, stream
+from alcove_store.errors import StoreNotFoundError
+from alcove_toolkit.check import Metric, check_source
+from alcove_toolkit.check.report import fitting
+from alcove_toolkit.check.source import PartName, SampleFile
+from alcove_toolkit.volume import Volume
 
 if TYPE_CHECKING:
     from minio import Minio
@@ -70,7 +72,7 @@ class InStore:
         return stream(self.store, self.bucket, keys.dataset_file(self.data_sha256, path))
 
 
-class UnsoundError(DatasetsError):
+class UnsoundError(AlcoveError):
     """What was published cannot be read far enough to check more of it."""
 
 

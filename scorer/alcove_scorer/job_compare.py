@@ -4,18 +4,18 @@ nothing.
 
 from __future__ import annotations
 
-from alcove_crds.comparison import (
+from alcove_api.comparison import (
     ComparedBoard,
     ComparedScore,
     ComparedTeam,
     CompareRequest,
     Comparison,
 )
-from alcove_crds.documents import AggregateRequest
-from alcove_datasets.store import connect
+from alcove_api.documents import AggregateRequest
 from alcove_scorer import jobs
 from alcove_scorer.board import Board, Row, missing_cause
 from alcove_scorer.job_aggregate import STORE_RETRIES, read_board
+from alcove_store.client import connect
 
 
 def run() -> int:

@@ -6,12 +6,12 @@ result, checks that it still stands, and shows it.
 
 from __future__ import annotations
 
-from alcove_crds.documents import Feedback, ScoreRequest
-from alcove_datasets.store import connect
+from alcove_api.documents import Feedback, ScoreRequest
 from alcove_scorer import jobs
 from alcove_scorer.job_score import follow, patiently, put_result, rules_of
-from alcove_scorer.kept import kept_result
+from alcove_scorer.result_cache import kept_result
 from alcove_scorer.store import Runs
+from alcove_store.client import connect
 
 
 def run() -> int:

@@ -10,8 +10,8 @@ from importlib import import_module
 from threading import Thread
 from typing import TypeVar
 
-from alcove_crds import keys
-from alcove_crds.documents import (
+from alcove_api import keys
+from alcove_api.documents import (
     SCORER_VERSION,
     LiveCurve,
     LiveRun,
@@ -19,15 +19,15 @@ from alcove_crds.documents import (
     ScoreResult,
     Verdict,
 )
-from alcove_datasets.errors import StoreError
-from alcove_datasets.store import connect, put_bytes
 from alcove_scorer import jobs
+from alcove_scorer.attempt_reader import RunFollower
 from alcove_scorer.curves import Rules, rules
+from alcove_scorer.disclosure import shown_run
 from alcove_scorer.errors import DamagedError, StoreAwayError
-from alcove_scorer.feedback import shown_run
-from alcove_scorer.follow import RunFollower
-from alcove_scorer.kept import kept_result
+from alcove_scorer.result_cache import kept_result
 from alcove_scorer.store import Runs
+from alcove_store.client import connect, put_bytes
+from alcove_store.errors import StoreError
 
 T = TypeVar("T")
 POLL_SECONDS = 1.0
@@ -128,7 +128,7 @@ class LiveWriter:
 
 
 def _publish(request: ScoreRequest, runs: Runs, settings: Rules, result: ScoreResult) -> None:
-    from alcove_scorer.others import of_others, read_curves
+    from alcove_scorer.peer_curves import of_others, read_curves
     from alcove_scorer.report import ReportRun, report_html, run_picture
 
     feedback = request.feedback

@@ -12,10 +12,10 @@ from typing import TypeVar
 from minio import Minio
 from pydantic import ValidationError
 
-from alcove_crds.documents import Document
-from alcove_crds.keys import SOLUTIONS_BUCKET
-from alcove_datasets.store import StoreConfig, get_bytes
+from alcove_api.documents import Document
+from alcove_api.keys import SOLUTIONS_BUCKET
 from alcove_scorer.errors import DamagedError, InputError, first_fault
+from alcove_store.client import StoreConfig, get_bytes
 
 DONE, UNSOUND, WRONG, DAMAGED, AWAY = 0, 1, 2, 3, 4
 """Exit statuses: done; check found problems; the request is wrong; an input is missing or damaged; the store or the

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from alcove_crds.documents import CurvePoint, Feedback, Refusal, ScoredRun, ScoreRequest, Scoring, Verdict
+from alcove_api.documents import CurvePoint, Feedback, Refusal, ScoredRun, ScoreRequest, Scoring, Verdict
 from alcove_scorer.curves import Point, Rules
 from alcove_scorer.pages import number, page
 from alcove_scorer.pictures import Line, metric_name, run_svg, span, time_svg

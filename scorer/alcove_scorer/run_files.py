@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from alcove_crds.documents import Manifest
+from alcove_api.documents import Manifest
 from alcove_scorer.csv_files import number, printable, read_bytes, read_rows, shown, unreadable
 from alcove_scorer.curves import NANO, Rules, axis, counted_seconds
 from alcove_scorer.errors import InputError, first_fault

@@ -10,14 +10,14 @@ from typing import TypeVar
 from minio import Minio
 from pydantic import ValidationError
 
-from alcove_crds import keys
-from alcove_crds.documents import End, Manifest, Record, ScoreDataset, Verdict
-from alcove_datasets.errors import StoreConflictError, StoreNotFoundError
-from alcove_datasets.store import get_bytes, put_if_absent, store_errors, stream
+from alcove_api import keys
+from alcove_api.documents import End, Manifest, Record, ScoreDataset, Verdict
 from alcove_scorer.curves import NANO
 from alcove_scorer.errors import DamagedError, InputError, first_fault
 from alcove_scorer.metrics import Solution
 from alcove_scorer.predictions import parse_solution
+from alcove_store.client import get_bytes, put_if_absent, store_errors, stream
+from alcove_store.errors import StoreConflictError, StoreNotFoundError
 
 SMALL = 64 << 20
 """Bytes that a document or a solution has at most."""

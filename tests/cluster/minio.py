@@ -16,8 +16,8 @@ from pathlib import Path
 
 from minio.credentials import StaticProvider
 
-from alcove_datasets import store
-from alcove_datasets.errors import StoreError
+from alcove_store import client as store_client
+from alcove_store.errors import StoreError
 
 from .binaries import binaries
 from .children import WITH_US
@@ -39,9 +39,9 @@ class MinioServer:
 
     def answers(self) -> bool:
         """Whether it does what it is asked: it says that it is ready before it knows its users."""
-        client = store.client(self.url, "us-east-1", StaticProvider(self.access_key, self.secret_key))
+        client = store_client.client(self.url, "us-east-1", StaticProvider(self.access_key, self.secret_key))
         try:
-            with store.store_errors("a first look"):
+            with store_client.store_errors("a first look"):
                 client.list_buckets()
         except StoreError:
             return False

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from alcove_api import keys
 from alcove_cli.cluster import Cluster as Api
 from alcove_cli.watch import follow
-from alcove_crds import keys
 from tests.cluster import api
 from tests.cluster.console import ClusterError, step
 from tests.demo import hackathon as steps

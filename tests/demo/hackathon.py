@@ -17,10 +17,10 @@ import yaml
 from minio import Minio
 from minio.credentials import StaticProvider
 
-from alcove_crds.documents import StoreCredentials
-from alcove_datasets.practice import PRACTICE, make_practice
-from alcove_datasets.publish import dataset_yaml, publish
-from alcove_datasets.store import client
+from alcove_api.documents import StoreCredentials
+from alcove_store.client import client
+from alcove_toolkit.practice import PRACTICE, make_practice
+from alcove_toolkit.publish import dataset_yaml, publish
 from tests.cluster.layout import Cluster
 
 REPOSITORY = Path(__file__).parents[2]

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import yaml
 
-from alcove_crds import keys
-from alcove_crds.documents import Manifest, ScoreResult
-from alcove_datasets.practice import PRACTICE
+from alcove_api import keys
+from alcove_api.documents import Manifest, ScoreResult
+from alcove_toolkit.practice import PRACTICE
 from tests.cluster import api
 from tests.demo import hackathon as steps
 from tests.demo.hackathon import Hackathon, wait_for

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import yaml
 
-from alcove_datasets.practice import PRACTICE
+from alcove_toolkit.practice import PRACTICE
 from tests.cluster import api
 from tests.demo import hackathon as steps
 from tests.demo.hackathon import REPOSITORY, Hackathon, condition, helm, kubectl, wait_for

@@ -8,8 +8,8 @@ import json
 
 import pytest
 
-from alcove_crds import keys
-from alcove_datasets.publish import dataset_yaml, publish
+from alcove_api import keys
+from alcove_toolkit.publish import dataset_yaml, publish
 from tests.demo import hackathon as steps
 from tests.demo.hackathon import Hackathon, condition, wait_for
 from tests.e2e import models

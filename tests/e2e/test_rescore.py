@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from alcove_crds import keys
+from alcove_api import keys
 from tests.demo.hackathon import Hackathon, wait_for
 from tests.e2e import models
 from tests.e2e.conftest import Team, alcove

@@ -21,15 +21,15 @@ from minio import Minio
 from minio.credentials import StaticProvider
 from minio.error import S3Error
 
-from alcove_crds import keys
-from alcove_crds.documents import LiveCurve, ScoreResult
-from alcove_datasets.store import client as store_client
-from alcove_datasets.store import list_keys
+from alcove_api import keys
+from alcove_api.documents import LiveCurve, ScoreResult
 from alcove_operator.api import Api, Resource
 from alcove_operator.errors import ApiError
 from alcove_scorer.metrics import BalancedAccuracy
 from alcove_scorer.predictions import parse_solution
 from alcove_scorer.scoring import preview_rows
+from alcove_store.client import client as store_client
+from alcove_store.client import list_keys
 from tests.demo.hackathon import Hackathon, wait_for
 from tests.e2e import models
 from tests.e2e.conftest import NEVER, Object, Team, alcove, as_participant

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from alcove_datasets.practice import make_practice
+from alcove_toolkit.practice import make_practice
 from tests.demo.hackathon import Hackathon, condition, wait_for
 from tests.e2e import models
 from tests.e2e.conftest import Object, Team

@@ -58,13 +58,13 @@ def _silenced(descriptor: int) -> Iterator[None]:
 
 
 def _run(environment: Mapping[str, str], clock: Clock) -> int:
-    from alcove_datasets.errors import DatasetsError
+    from alcove_api.errors import AlcoveError
     from alcove_ingestion.runner import run
 
     data, code, out = (_folder(environment, name) for name in ("ALCOVE_DATA", "ALCOVE_CODE", "ALCOVE_OUT"))
     try:
         saved = run(data, code, out, clock)
-    except DatasetsError as error:
+    except AlcoveError as error:
         print(f"[alcove] The dataset cannot be read; this is not your fault. {error}", file=sys.stderr)
         return 1
     print(f"[alcove] finished after {clock.elapsed():.2f} s with {saved} predictions")

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from alcove_datasets.metadata import Domain, Format, Metadata
-from alcove_datasets.reader import Part
+from alcove_format.metadata import Domain, Format, Metadata
+from alcove_format.reader import Part
 
 
 class ModelMetadata:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from alcove_datasets.errors import DatasetsError
+from alcove_api.errors import AlcoveError
 from alcove_ingestion.errors import ModelError, ParticipantCodeError
 
 Framework = Literal["tensorflow", "numpy"]
@@ -25,7 +25,7 @@ def participant_code(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except DatasetsError:
+    except AlcoveError:
         raise
     except Exception as error:
         raise ParticipantCodeError(participant_traceback(error, folder)) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from alcove_datasets.reader import Part, open_dataset
+from alcove_format.reader import Part, open_dataset
 from alcove_ingestion.go import Clock
 from alcove_ingestion.metadata import ModelMetadata
 from alcove_ingestion.participant import Framework, framework_of, load_model_class, participant_code
@@ -17,7 +17,7 @@ def run(data: Path, code: Path, out: Path, clock: Clock) -> int:
 
     Raises:
         IngestionError: the participant's code raised, or does not keep to the interface.
-        alcove_datasets.errors.FormatError: the dataset is damaged.
+        alcove_format.errors.FormatError: the dataset is damaged.
     """
     folder = open_dataset(data)
     model_class = load_model_class(code)

@@ -12,11 +12,11 @@ import os  # noqa: E402
 import sys  # noqa: E402
 import traceback  # noqa: E402
 
-from .errors import SettingsError  # noqa: E402
-from .jsonlog import log  # noqa: E402
-from .recorder import Recorder  # noqa: E402
-from .settings import from_environment  # noqa: E402
-from .sinks import open_sink  # noqa: E402
+from alcove_recorder.errors import SettingsError  # noqa: E402
+from alcove_recorder.jsonlog import log  # noqa: E402
+from alcove_recorder.recorder import Recorder  # noqa: E402
+from alcove_recorder.settings import from_environment  # noqa: E402
+from alcove_recorder.sinks import open_sink  # noqa: E402
 
 
 def main() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alcove_datasets.errors import AlcoveError, ChargedTo
+from alcove_api.errors import AlcoveError, ChargedTo
 
 
 class RecorderError(AlcoveError):

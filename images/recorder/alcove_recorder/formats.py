@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from typing import BinaryIO, Literal
 
-from .errors import RefusedError
+from alcove_recorder.errors import RefusedError
 
 Kind = Literal["npy", "predict"]
 

@@ -18,16 +18,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from alcove_crds.documents import End, RecorderReport
-
-from .handshake import Connection, listen, log_data
-from .intake import Intake
-from .jsonlog import log
-from .report import ReportFile
-from .settings import Settings
-from .shipper import Seal, Shipper, overshoot_ns
-from .sinks import Sink
-from .spool import Spool, State, boot_id, load_state, save_state
+from alcove_api.documents import End, RecorderReport
+from alcove_recorder.capture import Intake
+from alcove_recorder.handshake import Connection, listen, log_data
+from alcove_recorder.jsonlog import log
+from alcove_recorder.report import ReportFile
+from alcove_recorder.settings import Settings
+from alcove_recorder.sinks import Sink
+from alcove_recorder.spool import Spool, State, boot_id, load_state, save_state
+from alcove_recorder.uploader import Seal, Shipper, overshoot_ns
 
 _STRANGERS = 4
 """Connections at most that have not said hello yet; each may hold a mebibyte."""

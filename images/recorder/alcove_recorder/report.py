@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from alcove_crds.documents import RecorderReport
+from alcove_api.documents import RecorderReport
 
 _LIMIT = 4096
 """Bytes of a termination message that the kubelet takes."""

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from alcove_crds import keys
-from alcove_crds.documents import RunConfig
-
-from .errors import SettingsError
+from alcove_api import keys
+from alcove_api.documents import RunConfig
+from alcove_recorder.errors import SettingsError
 
 
 @dataclass(frozen=True)

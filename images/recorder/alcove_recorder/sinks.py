@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
 
-from .errors import SinkError
+from alcove_recorder.errors import SinkError
+from alcove_store import client as store_client
 
 
 class Sink(Protocol):
@@ -41,14 +42,13 @@ class StoreSink:
     """The object store. The SDK is loaded at the first write, so that a recorder is ready before that."""
 
     def __init__(self) -> None:
-        from alcove_datasets import store
 
-        self._store = store
-        config = store.StoreConfig.from_environment(os.environ)
-        self._client, self._bucket = store.connect(config), config.bucket
+        self._store = store_client
+        config = store_client.StoreConfig.from_environment(os.environ)
+        self._client, self._bucket = store_client.connect(config), config.bucket
 
     def put(self, key: str, source: BinaryIO, length: int) -> None:
-        from alcove_datasets.errors import StoreError
+        from alcove_store.errors import StoreError
 
         try:
             self._store.put_file(self._client, self._bucket, key, source, length)

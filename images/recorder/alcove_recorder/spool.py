@@ -15,9 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from alcove_crds.documents import End, Record
-
-from .formats import Kind
+from alcove_api.documents import End, Record
+from alcove_recorder.formats import Kind
 
 _T = TypeVar("_T")
 

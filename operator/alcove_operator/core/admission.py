@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from alcove_crds.competition import Phase
-from alcove_crds.submission import RunStatus, SubmissionSpec, SubmissionStatus
+from alcove_api.competition import Phase
+from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_operator.core import usage
 from alcove_operator.core.model import (
     Action,

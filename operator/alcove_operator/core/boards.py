@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from alcove_crds.competition import Phase
-from alcove_crds.documents import AggregateRequest, BoardSubmission
-from alcove_operator.core import scoring, tries
+from alcove_api.competition import Phase
+from alcove_api.documents import AggregateRequest, BoardSubmission
+from alcove_operator.core import scoring, scoring_retries
 from alcove_operator.core.model import CompetitionView, DatasetView, JobView, SubmissionView
-from alcove_operator.core.world import Rules, datasets_by_alias
+from alcove_operator.core.reconcile_input import Rules, datasets_by_alias
 
 
 def counting(views: Iterable[SubmissionView], phase: str) -> list[SubmissionView]:
@@ -52,7 +52,9 @@ def awaited(
     if len(old) == len(counted):
         return old
     known = list(jobs) if old else []
-    return [v for v in old if not tries.gave_up(tries.newest(known, v.uid, wanted[v.uid]))]
+    return [
+        v for v in old if not scoring_retries.gave_up(scoring_retries.newest(known, v.uid, wanted[v.uid]))
+    ]
 
 
 def board_request(

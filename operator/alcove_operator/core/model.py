@@ -13,10 +13,10 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
-from alcove_crds.competition import CompetitionSpec, CompetitionStatus, Phase, Resources
-from alcove_crds.dataset import VolumeClaim
-from alcove_crds.documents import LiveCurve, RecorderReport, RunConfig, ScoreRequest, ScoreResult, Verdict
-from alcove_crds.submission import SubmissionSpec, SubmissionStatus
+from alcove_api.competition import CompetitionSpec, CompetitionStatus, Phase, Resources
+from alcove_api.dataset import VolumeClaim
+from alcove_api.documents import LiveCurve, RecorderReport, RunConfig, ScoreRequest, ScoreResult, Verdict
+from alcove_api.submission import SubmissionSpec, SubmissionStatus
 
 Payer = Literal["", "Participant", "Platform", "Organizer"]
 
@@ -379,7 +379,7 @@ class ReadLogTail:
 
     job: str
     prefix: str
-    """:func:`alcove_crds.keys.attempt_prefix` of the attempt."""
+    """:func:`alcove_api.keys.attempt_prefix` of the attempt."""
 
     @property
     def key(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from alcove_crds.base import GROUP
+from alcove_api.base import GROUP
 
 FINALIZER = f"{GROUP}/runs"
 RUN, SCORE, RESCORE = "run", "score", "rescore"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from alcove_operator.core import admission, cancel, names, runs, scoring, usage
+from alcove_operator.core import admission, deletion, names, runs, scoring, usage
 from alcove_operator.core import status as statuses
 from alcove_operator.core.model import (
     Action,
@@ -21,7 +21,7 @@ from alcove_operator.core.model import (
     Settings,
     SubmissionView,
 )
-from alcove_operator.core.world import Rules, World, datasets_by_alias, pods_by_job, rules_of
+from alcove_operator.core.reconcile_input import Rules, World, datasets_by_alias, pods_by_job, rules_of
 
 
 def reconcile(
@@ -52,7 +52,7 @@ def reconcile(
     theirs = pods_by_job(submission, pods)
     old = submission.status
     if submission.deleting:
-        return cancel.step(submission, competition, mine, theirs, facts, settings, now)
+        return deletion.step(submission, competition, mine, theirs, facts, settings, now)
     if names.FINALIZER not in submission.finalizers:
         return Outcome(old, (AddFinalizer(),))
     rules = rules_of(submission, competition)

@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alcove_crds import keys
-from alcove_crds.documents import RunConfig, Verdict
-from alcove_crds.submission import RunStatus
+from alcove_api import keys
+from alcove_api.documents import RunConfig, Verdict
+from alcove_api.submission import RunStatus
 from alcove_operator.core import causes, names
 from alcove_operator.core.model import (
     Action,
@@ -28,7 +28,7 @@ from alcove_operator.core.model import (
     Settings,
     WriteVerdict,
 )
-from alcove_operator.core.world import Rules, World
+from alcove_operator.core.reconcile_input import Rules, World
 
 OVER = frozenset({"Scoring", "Done", "Failed"})
 NO_PREDICTIONS = causes.Cause(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alcove_crds.documents import (
+from alcove_api.documents import (
     STORE_DAMAGED,
     Feedback,
     ScoreDataset,
@@ -15,9 +15,9 @@ from alcove_crds.documents import (
     ScoreResult,
     Scoring,
 )
-from alcove_crds.feedback import shown_places
-from alcove_crds.submission import CurvePoint, RunStatus, SubmissionStatus
-from alcove_operator.core import causes, names, runs, tries
+from alcove_api.feedback import shown_places
+from alcove_api.submission import CurvePoint, RunStatus, SubmissionStatus
+from alcove_operator.core import causes, names, runs, scoring_retries
 from alcove_operator.core import status as statuses
 from alcove_operator.core.model import (
     Action,
@@ -30,7 +30,7 @@ from alcove_operator.core.model import (
     StartScoring,
     SubmissionView,
 )
-from alcove_operator.core.world import Rules, World
+from alcove_operator.core.reconcile_input import Rules, World
 
 CURVE_PAUSE = timedelta(seconds=2)
 """Between two looks at a live curve, and so between two writes of the status because of it."""
@@ -112,7 +112,7 @@ def step(current: SubmissionStatus, world: World) -> Scored:
     digest = asked.scoring_digest()
     if ended and current.scoring_digest == digest and _is_shown(current, world):
         return Scored(current, _others(world, None))
-    job = tries.newest(world.jobs.values(), world.submission.uid, digest)
+    job = scoring_retries.newest(world.jobs.values(), world.submission.uid, digest)
     stale = _others(world, job)
     result = world.facts.score
     if isinstance(result, ScoreResult) and result.scoring_digest == digest and everything:
@@ -162,10 +162,10 @@ def unready(asked: ScoreRequest, datasets: Mapping[str, DatasetView]) -> str:
 def _failed(
     current: SubmissionStatus, asked: ScoreRequest, job: JobView, stale: tuple[Action, ...], world: World
 ) -> Scored:
-    due = tries.next_at(job)
+    due = scoring_retries.next_at(job)
     if due is not None and world.now >= due:
-        return _start(current, asked, tries.number(job) + 1, stale, world)
-    message = statuses.HIDDEN if world.blind else tries.sentence(job, world.pods.get(job.name))
+        return _start(current, asked, scoring_retries.number(job) + 1, stale, world)
+    message = statuses.HIDDEN if world.blind else scoring_retries.sentence(job, world.pods.get(job.name))
     reason = "ScoringTriedAgain" if due is not None else "ScoringFailed"
     return Scored(_not_scored(current, reason, message, world), stale, due)
 

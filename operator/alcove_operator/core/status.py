@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from alcove_crds.base import Condition
-from alcove_crds.submission import RunStatus, SubmissionStatus
+from alcove_api.base import Condition
+from alcove_api.submission import RunStatus, SubmissionStatus
 from alcove_operator.core.model import Emit
 from alcove_operator.core.runs import OVER
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from alcove_crds.competition import CompetitionStatus, Limits, Resources, TeamUsage
-from alcove_crds.submission import RunStatus
+from alcove_api.competition import CompetitionStatus, Limits, Resources, TeamUsage
+from alcove_api.submission import RunStatus
 from alcove_operator.core.model import QuotaRefusal, SettleUsage, SubmissionView
-from alcove_operator.core.world import Rules, blind
+from alcove_operator.core.reconcile_input import Rules, blind
 
 MAX_IN_FLIGHT = 1000
 """Tickets of a team at once: what the status has room for."""

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from kubernetes import client, config
 
-from alcove_crds.documents import StoreCredentials
+from alcove_api.documents import StoreCredentials
 from alcove_operator.api import Api, Resource
 from alcove_operator.errors import ApiError
 from alcove_operator.store_setup import set_up

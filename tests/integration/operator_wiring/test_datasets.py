@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alcove_crds.documents import CheckRequest, CheckResult, RunConfig
+from alcove_api.documents import CheckRequest, CheckResult, RunConfig
 from alcove_operator.api import DATASETS, JOBS, PODS, SECRETS
 from alcove_operator.errors import ApiError
 from tests.integration.operator_wiring.world import (

@@ -15,8 +15,8 @@ from minio import Minio
 from minio.credentials import StaticProvider
 from minio.error import S3Error
 
-from alcove_crds import keys
-from alcove_crds.documents import (
+from alcove_api import keys
+from alcove_api.documents import (
     SCORER_VERSION,
     AggregateRequest,
     CheckResult,

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
+from alcove_api.comparison import Comparison
+from alcove_api.competition import ScoringSpec
 from alcove_cli import rescore
 from alcove_cli.errors import FailedError
 from alcove_cli.rescore_plan import Changes, plan
 from alcove_cli.rescore_wait import until_shown
-from alcove_crds.comparison import Comparison
-from alcove_crds.competition import ScoringSpec
 from alcove_operator import config
 from alcove_operator.api import COMPETITIONS, DEPLOYMENTS, JOBS
-from alcove_operator.core import snapshot
+from alcove_operator.core import parse_objects
 from tests.integration.operator_wiring.test_flow import FINISHED, environment, publish, score
 from tests.integration.operator_wiring.world import BLUE, GREEN, World, wait_for
 
@@ -122,7 +122,7 @@ def test_alcove_rescore_tries_again_what_was_never_scored(world: World) -> None:
 
 def test_alcove_rescore_does_not_wait_for_settings_that_somebody_else_replaced(world: World) -> None:
     world.open_competition("edited")
-    now = snapshot.competition_view(world.ask("GET", COMPETITIONS.path("hack", "edited")))
+    now = parse_objects.competition_view(world.ask("GET", COMPETITIONS.path("hack", "edited")))
     settings = config.from_environment(world.operator.environment)
     wanted = plan(now, [], {}, ScoringSpec(scheme="autodl"))
     waits = until_shown(world.api, settings, now, wanted, Comparison(boards=()), 60.0, print)

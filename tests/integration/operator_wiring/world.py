@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import yaml
 from kubernetes import client, config
 
-from alcove_crds.documents import CheckResult, End, RecorderReport
+from alcove_api.documents import CheckResult, End, RecorderReport
 from alcove_operator.api import (
     COMPETITIONS,
     CONFIG_MAPS,

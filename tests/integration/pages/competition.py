@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from alcove_crds.documents import (
+from alcove_api.documents import (
     SCORER_VERSION,
     AggregateRequest,
     BoardHistory,
@@ -28,9 +28,9 @@ from alcove_crds.documents import (
 from alcove_scorer.board import Board, make_board
 from alcove_scorer.board_page import board_html
 from alcove_scorer.curves import Point, Rules, rules
-from alcove_scorer.feedback import shown
+from alcove_scorer.disclosure import shown
 from alcove_scorer.history import carried_on
-from alcove_scorer.others import board_curves, of_others
+from alcove_scorer.peer_curves import board_curves, of_others
 from alcove_scorer.report import ReportRun, report_html
 from alcove_scorer.scoring import RunScorer, Snapshot
 

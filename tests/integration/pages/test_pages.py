@@ -10,7 +10,7 @@ from math import nan
 import numpy as np
 import pytest
 
-from alcove_crds.documents import Feedback, Refusal, ScoredRun
+from alcove_api.documents import Feedback, Refusal, ScoredRun
 from alcove_scorer.curves import rules
 from alcove_scorer.rank_files import Options, Table, rank_table
 from alcove_scorer.rank_page import rank_html

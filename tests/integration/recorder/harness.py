@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from alcove_crds import keys
-from alcove_crds.documents import Manifest, Record, RecorderReport, RunConfig
+from alcove_api import keys
+from alcove_api.documents import Manifest, Record, RecorderReport, RunConfig
 from tests.cluster.children import WITH_US
 
 N_TEST, N_LABELS = 20, 3

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from alcove_crds import keys
-from alcove_crds.documents import Record
+from alcove_api import keys
+from alcove_api.documents import Record
 
 from .conftest import Start
 from .harness import Recorder, Supervisor, digest, npy, wait_for

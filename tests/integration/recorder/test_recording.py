@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import time
 
-from alcove_crds import keys
+from alcove_api import keys
 
 from .conftest import Start
 from .harness import SECOND, digest, npy, wait_for

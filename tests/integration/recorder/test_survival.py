@@ -14,11 +14,11 @@ import pytest
 from minio import Minio as SdkClient
 from minio.credentials import StaticProvider
 
-from alcove_crds import keys
-from alcove_crds.documents import StoreCredentials
-from alcove_datasets import store
-from alcove_datasets.errors import StoreError, StoreNotFoundError
+from alcove_api import keys
+from alcove_api.documents import StoreCredentials
 from alcove_operator.credentials import recorder_policy, session_credentials
+from alcove_store import client as store_client
+from alcove_store.errors import StoreError, StoreNotFoundError
 from tests.cluster.binaries import binaries
 from tests.cluster.children import WITH_US
 from tests.cluster.minio import free_port, healthy
@@ -53,12 +53,14 @@ class Minio:
         wait_for(lambda: healthy(self._port) and self._answers(), seconds=30, what="MinIO")
 
     def client(self) -> SdkClient:
-        return store.client(self.url, REGION, StaticProvider(self.root.access_key, self.root.secret_key))
+        return store_client.client(
+            self.url, REGION, StaticProvider(self.root.access_key, self.root.secret_key)
+        )
 
     def _answers(self) -> bool:
         """It says that it is healthy before it knows its users."""
         try:
-            with store.store_errors("a look"):
+            with store_client.store_errors("a look"):
                 self.client().list_buckets()
             session_credentials(self.root, self.url, REGION, recorder_policy("u", "a", 1), 900)
         except StoreError:
@@ -73,7 +75,7 @@ class Minio:
 
     def read(self, key: str) -> bytes | None:
         try:
-            return store.get_bytes(self.client(), keys.MAIN_BUCKET, key)
+            return store_client.get_bytes(self.client(), keys.MAIN_BUCKET, key)
         except StoreNotFoundError:
             return None
 

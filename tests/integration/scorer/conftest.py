@@ -22,8 +22,8 @@ import pytest
 from minio import Minio
 from minio.error import S3Error
 
-from alcove_crds import keys
-from alcove_crds.documents import (
+from alcove_api import keys
+from alcove_api.documents import (
     AggregateRequest,
     Document,
     End,

@@ -11,8 +11,8 @@ import yaml
 from kubernetes import client, config
 from kubernetes.client import ApiException
 
-from alcove_crds import keys
-from alcove_crds.documents import (
+from alcove_api import keys
+from alcove_api.documents import (
     SCORER_VERSION,
     AggregateRequest,
     BoardCurves,

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from alcove_crds import keys
-from alcove_crds.documents import CheckRequest, CheckResult
-from alcove_datasets.check import Metric, check_dataset
-from alcove_datasets.practice import make_practice
-from alcove_datasets.publish import publish
-from alcove_datasets.records import read_records, write_record
+from alcove_api import keys
+from alcove_api.documents import CheckRequest, CheckResult
+from alcove_format.records import read_records, write_record
 from alcove_scorer.metrics import metric
+from alcove_toolkit.check import Metric, check_dataset
+from alcove_toolkit.practice import make_practice
+from alcove_toolkit.publish import publish
 
 from .conftest import Job, Store
 

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from alcove_crds import keys
-from alcove_crds.comparison import CompareRequest, Comparison
-from alcove_crds.documents import (
+from alcove_api import keys
+from alcove_api.comparison import CompareRequest, Comparison
+from alcove_api.documents import (
     STORE_DAMAGED,
     AggregateRequest,
     BoardSubmission,
@@ -25,7 +25,7 @@ from alcove_crds.documents import (
 )
 from alcove_scorer import job_rescore, job_score
 from alcove_scorer.job_score import rules_of
-from alcove_scorer.kept import kept_result
+from alcove_scorer.result_cache import kept_result
 from alcove_scorer.store import Runs
 
 from .conftest import Job, Recording, Store, prediction

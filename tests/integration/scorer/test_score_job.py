@@ -17,9 +17,9 @@ from minio import Minio
 from minio.commonconfig import ENABLED
 from minio.versioningconfig import SUSPENDED, VersioningConfig
 
-from alcove_crds import keys
-from alcove_crds.documents import Feedback, Manifest, ScoreRequest, ScoreResult, Scoring, StoreCredentials
-from alcove_scorer import follow, job_score
+from alcove_api import keys
+from alcove_api.documents import Feedback, Manifest, ScoreRequest, ScoreResult, Scoring, StoreCredentials
+from alcove_scorer import attempt_reader, job_score
 from alcove_scorer.curves import Point, alc, rules, standing
 from alcove_scorer.metrics import BalancedAccuracy
 from alcove_scorer.store import Runs
@@ -178,7 +178,7 @@ def runs_of(store: Store, request: ScoreRequest, http: urllib3.PoolManager | Non
 def test_a_backlog_is_shown_while_it_is_worked_off(
     store: Store, request_for: Make, monkeypatch: pytest.MonkeyPatch, decided: bool
 ) -> None:
-    monkeypatch.setattr(follow, "BURST_SECONDS", 0.0)
+    monkeypatch.setattr(attempt_reader, "BURST_SECONDS", 0.0)
     request = request_for("one", feedback=Feedback(mode="live"))
     run = Recording(store, request.submission_uid, "one")
     for number in range(3):
@@ -187,7 +187,9 @@ def test_a_backlog_is_shown_while_it_is_worked_off(
         run.seal()
         run.verdict()
     runs, dataset = runs_of(store, request), request.datasets[0]
-    follower = follow.RunFollower(runs, request, dataset, job_score.rules_of(request), runs.solution(dataset))
+    follower = attempt_reader.RunFollower(
+        runs, request, dataset, job_score.rules_of(request), runs.solution(dataset)
+    )
     for shown in (1, 2, 3):
         assert not follower.advance()
         assert (follower.live().snapshots, follower.result) == (shown, None)

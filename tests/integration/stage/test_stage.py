@@ -18,10 +18,10 @@ import pytest
 from minio import Minio
 from minio.credentials import StaticProvider
 
-from alcove_crds import keys
-from alcove_crds.documents import DatasetManifest, FileEntry, RunConfig, StoreCredentials
-from alcove_datasets import store
-from alcove_datasets.errors import StoreError
+from alcove_api import keys
+from alcove_api.documents import DatasetManifest, FileEntry, RunConfig, StoreCredentials
+from alcove_store import client as store_client
+from alcove_store.errors import StoreError
 from tests.cluster.api import MinioServer, minio_server
 from tests.integration.recorder.harness import wait_for
 
@@ -44,7 +44,7 @@ class Store:
                 entry = tarfile.TarInfo(name)
                 entry.size, entry.type, entry.linkname = len(data), kind, "/etc/passwd"
                 archive.addfile(entry, io.BytesIO(data))
-        store.put_bytes(self.client, BUCKET, keys.code(sha256(raw.getvalue())), raw.getvalue())
+        store_client.put_bytes(self.client, BUCKET, keys.code(sha256(raw.getvalue())), raw.getvalue())
         return sha256(raw.getvalue())
 
     def put_data(self, files: dict[str, bytes], damage: str | None = None) -> str:
@@ -53,11 +53,11 @@ class Store:
             name="t", domain="tabular", n_train=1, n_test=1, n_labels=1, labels=("a",), files=entries
         )
         digest = manifest.digest()
-        store.put_bytes(self.client, BUCKET, keys.dataset_manifest(digest), manifest.canonical())
+        store_client.put_bytes(self.client, BUCKET, keys.dataset_manifest(digest), manifest.canonical())
         for path, data in files.items():
             if not path.startswith("/") and ".." not in path:
                 stored = data[:-1] + b"!" if path == damage else data
-                store.put_bytes(self.client, BUCKET, keys.dataset_file(digest, path), stored)
+                store_client.put_bytes(self.client, BUCKET, keys.dataset_file(digest, path), stored)
         return digest
 
 
@@ -65,11 +65,11 @@ class Store:
 def objects() -> Iterator[Store]:
     with minio_server(lambda _: None) as server:
         provider = StaticProvider(server.access_key, server.secret_key)
-        client = store.client(server.url, REGION, provider)
+        client = store_client.client(server.url, REGION, provider)
 
         def made() -> bool:
             try:
-                with store.store_errors("making the bucket"):
+                with store_client.store_errors("making the bucket"):
                     client.make_bucket(BUCKET)
             except StoreError:
                 return False
@@ -115,7 +115,7 @@ def stage(
         if recorder:
             listener.bind(str(root / "run" / "go.sock"))
         done = subprocess.run(
-            [sys.executable, "-I", "-m", "alcove_datasets.stage"], env=environment, capture_output=True, text=True,
+            [sys.executable, "-I", "-m", "alcove_stager"], env=environment, capture_output=True, text=True,
             timeout=60, check=False,
         )  # fmt: skip
     log = root / "termination-log"

@@ -9,10 +9,10 @@ import pytest
 from minio import Minio
 from minio.credentials import StaticProvider
 
-from alcove_crds import keys
-from alcove_crds.documents import StoreCredentials
-from alcove_datasets import store
+from alcove_api import keys
+from alcove_api.documents import StoreCredentials
 from alcove_operator import store_setup
+from alcove_store import client as store_client
 from tests.cluster.api import MinioServer, minio_server
 
 REGION = "us-east-1"
@@ -33,11 +33,11 @@ class SetUpStore:
 
     def client_of(self, found: StoreCredentials) -> Minio:
         provider = StaticProvider(found.access_key, found.secret_key, found.session_token)
-        return store.client(self.server.url, REGION, provider)
+        return store_client.client(self.server.url, REGION, provider)
 
     @property
     def root(self) -> Minio:
-        return store.client(
+        return store_client.client(
             self.server.url, REGION, StaticProvider(self.server.access_key, self.server.secret_key)
         )
 
@@ -77,6 +77,6 @@ def set_up_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SetUpStor
             "data/names/n/d0.json", "shared/team-b/data/d/files/x",
             "boards/ns.c/practice/curves.json",
         ):  # fmt: skip
-            store.put_bytes(found.root, keys.MAIN_BUCKET, key, b"{}")
-        store.put_bytes(found.root, keys.SOLUTIONS_BUCKET, keys.solution("s1"), b"1 0\n")
+            store_client.put_bytes(found.root, keys.MAIN_BUCKET, key, b"{}")
+        store_client.put_bytes(found.root, keys.SOLUTIONS_BUCKET, keys.solution("s1"), b"1 0\n")
         yield found

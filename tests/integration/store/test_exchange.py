@@ -13,24 +13,21 @@ import yaml
 from minio import Minio
 from typer.testing import CliRunner, Result
 
+from alcove_api import keys
+from alcove_api.documents import DatasetManifest, DatasetVersion, FileEntry
+from alcove_api.errors import AlcoveError
 from alcove_cli import dataset
 from alcove_cli.errors import CommandError
-from alcove_crds import keys
-from alcove_crds.documents import DatasetManifest, DatasetVersion, FileEntry
-from alcove_datasets import download, exchange, store
-from alcove_datasets.errors import (
-    DatasetsError,
-    DigestError,
-    ExchangeError,
-    FormatError,
-    OutputExistsError,
-    SolutionError,
-    StoreDeniedError,
-)
-from alcove_datasets.exchange import Source, listing, pull, versions
-from alcove_datasets.metadata import Metadata
-from alcove_datasets.publish import offer, publish
-from alcove_datasets.writer import NewExample, write_dataset
+from alcove_format.errors import FormatError, OutputExistsError, SolutionError
+from alcove_format.metadata import Metadata
+from alcove_format.writer import NewExample, write_dataset
+from alcove_store import client as store_client
+from alcove_store import transfer
+from alcove_store.errors import DigestError, StoreDeniedError
+from alcove_toolkit import exchange
+from alcove_toolkit.errors import ExchangeError
+from alcove_toolkit.exchange import Source, listing, pull, versions
+from alcove_toolkit.publish import offer, publish
 from tests.integration.store.conftest import SetUpStore
 
 pytestmark = pytest.mark.integration
@@ -127,12 +124,12 @@ def test_a_download_that_broke_off_goes_on(
 ) -> None:
     data, client = made(tmp_path), set_up_store.client("team-a")
     manifest = offer(data, None, client, team="team-a", name="broken")
-    monkeypatch.setattr(download, "PARALLEL", 1)  # The smallest comes last then.
+    monkeypatch.setattr(transfer, "PARALLEL", 1)  # The smallest comes last then.
     last = min(manifest.files, key=lambda e: e.bytes).path
     lost = keys.shared("team-a") + keys.dataset_file(manifest.digest(), last)
     set_up_store.root.remove_object(MAIN, lost)
     source, out = Source(client, team="team-a"), tmp_path / "out"
-    with pytest.raises(DatasetsError):
+    with pytest.raises(AlcoveError):
         pull(source, "broken", out, say=quiet)
     assert not (out / "broken.data").exists()
     (partial,) = out.iterdir()
@@ -145,7 +142,7 @@ def test_a_download_that_broke_off_goes_on(
 
     def watched(client: Minio, bucket: str, key: str) -> Iterator[bytes]:
         fetched.append(key.split("/files/")[1])
-        return store.stream(client, bucket, key)
+        return store_client.stream(client, bucket, key)
 
     monkeypatch.setattr(exchange, "stream", watched)
     found, _ = pull(source, "broken", out, say=quiet)
@@ -178,7 +175,7 @@ def test_an_upload_that_broke_off_goes_on_and_is_not_seen_before(
 def test_a_file_that_changes_while_it_is_sent_is_noticed(
     set_up_store: SetUpStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from alcove_datasets import publish as publishing
+    from alcove_toolkit import publish as publishing
 
     data, client = made(tmp_path, 11.0), set_up_store.client("team-a")
     real = publishing.describe
@@ -210,7 +207,7 @@ class Attacker:
         self._client = client
 
     def put(self, key: str, data: bytes) -> None:
-        store.put_bytes(self._client, MAIN, keys.shared("team-b") + key, data)
+        store_client.put_bytes(self._client, MAIN, keys.shared("team-b") + key, data)
 
     def offer(self, name: str, entries: list[dict[str, object]], files: dict[str, bytes]) -> None:
         manifest = DatasetManifest(
@@ -285,7 +282,7 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_manifest_that_is_none_is_refused(set_up_store: SetUpStore, tmp_path: Path, name: str) -> None:
     Attacker(set_up_store.client("team-b")).offer_bytes(name, BROKEN[name], {})
-    with pytest.raises(DatasetsError):
+    with pytest.raises(AlcoveError):
         pull(Source(set_up_store.client("team-a"), team="team-b"), name, tmp_path / "out", say=quiet)
     assert not (tmp_path / "out").exists()
 

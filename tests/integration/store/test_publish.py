@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import yaml
 
-from alcove_crds import keys
-from alcove_crds.dataset import DatasetSpec
-from alcove_crds.documents import DatasetManifest
-from alcove_datasets import store
-from alcove_datasets.errors import SolutionError
-from alcove_datasets.metadata import Metadata
-from alcove_datasets.publish import dataset_yaml, publish
-from alcove_datasets.writer import NewExample, write_dataset
+from alcove_api import keys
+from alcove_api.dataset import DatasetSpec
+from alcove_api.documents import DatasetManifest
+from alcove_format.errors import SolutionError
+from alcove_format.metadata import Metadata
+from alcove_format.writer import NewExample, write_dataset
+from alcove_store import client as store_client
+from alcove_toolkit.publish import dataset_yaml, publish
 from tests.integration.store.conftest import SetUpStore
 
 pytestmark = pytest.mark.integration
@@ -34,7 +34,7 @@ def test_what_is_published_is_what_was_on_disk(set_up_store: SetUpStore, data: P
     data_sha256, solution_sha256, manifest = publish(data, solution, set_up_store.client("publisher"))
 
     root = set_up_store.root
-    stored = store.get_bytes(root, keys.MAIN_BUCKET, keys.dataset_manifest(data_sha256))
+    stored = store_client.get_bytes(root, keys.MAIN_BUCKET, keys.dataset_manifest(data_sha256))
     assert hashlib.sha256(stored).hexdigest() == data_sha256
     assert DatasetManifest.model_validate_json(stored) == manifest
     assert (manifest.name, manifest.domain, manifest.labels) == ("little", "tabular", ("no", "yes"))
@@ -43,10 +43,10 @@ def test_what_is_published_is_what_was_on_disk(set_up_store: SetUpStore, data: P
         str(path.relative_to(data)) for path in data.rglob("*") if path.is_file()
     }
     for entry in manifest.files:
-        found = store.get_bytes(root, keys.MAIN_BUCKET, keys.dataset_file(data_sha256, entry.path))
+        found = store_client.get_bytes(root, keys.MAIN_BUCKET, keys.dataset_file(data_sha256, entry.path))
         assert found == (data / entry.path).read_bytes()
         assert hashlib.sha256(found).hexdigest() == entry.sha256
-    hidden = store.get_bytes(root, keys.SOLUTIONS_BUCKET, keys.solution(solution_sha256))
+    hidden = store_client.get_bytes(root, keys.SOLUTIONS_BUCKET, keys.solution(solution_sha256))
     assert hidden == solution.read_bytes()
     assert hashlib.sha256(hidden).hexdigest() == solution_sha256
 
@@ -65,17 +65,17 @@ def test_publishing_again_sends_no_file_again(set_up_store: SetUpStore, data: Pa
 
     after = set_up_store.root.stat_object(keys.MAIN_BUCKET, key)
     assert (after.version_id, after.last_modified) == (before.version_id, before.last_modified)
-    assert store.get_bytes(set_up_store.root, keys.MAIN_BUCKET, lost)
-    assert store.get_bytes(set_up_store.root, keys.MAIN_BUCKET, keys.dataset_manifest(first[0]))
+    assert store_client.get_bytes(set_up_store.root, keys.MAIN_BUCKET, lost)
+    assert store_client.get_bytes(set_up_store.root, keys.MAIN_BUCKET, keys.dataset_manifest(first[0]))
 
 
 def test_a_wrong_solution_is_refused_before_anything_is_sent(set_up_store: SetUpStore, data: Path) -> None:
     solution = data.with_suffix(".solution")
     solution.write_text("1 0\n0 5\n")
-    before = store.list_keys(set_up_store.root, keys.MAIN_BUCKET, "data/")
+    before = store_client.list_keys(set_up_store.root, keys.MAIN_BUCKET, "data/")
     with pytest.raises(SolutionError, match="row 2"):
         publish(data, solution, set_up_store.client("publisher"))
-    assert store.list_keys(set_up_store.root, keys.MAIN_BUCKET, "data/") == before
+    assert store_client.list_keys(set_up_store.root, keys.MAIN_BUCKET, "data/") == before
 
 
 def test_the_printed_dataset_is_one_that_the_api_takes() -> None:

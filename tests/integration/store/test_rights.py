@@ -8,17 +8,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from minio import Minio
 
-from alcove_crds import keys
-from alcove_crds.documents import StoreCredentials
-from alcove_datasets import store
-from alcove_datasets.errors import (
+from alcove_api import keys
+from alcove_api.documents import StoreCredentials
+from alcove_operator import credentials, store_setup
+from alcove_operator.errors import OperatorError
+from alcove_store import client as store_client
+from alcove_store.errors import (
     StoreConflictError,
     StoreDeniedError,
     StoreNotFoundError,
     StoreUnavailableError,
 )
-from alcove_operator import credentials, store_setup
-from alcove_operator.errors import OperatorError
 
 from .conftest import REGION, SetUpStore
 
@@ -29,20 +29,20 @@ Try = Callable[[Minio], object]
 
 
 def get(key: str, bucket: str = MAIN) -> Try:
-    return lambda client: store.get_bytes(client, bucket, key)
+    return lambda client: store_client.get_bytes(client, bucket, key)
 
 
 def put(key: str, bucket: str = MAIN) -> Try:
-    return lambda client: store.put_bytes(client, bucket, key, b"{}")
+    return lambda client: store_client.put_bytes(client, bucket, key, b"{}")
 
 
 def listing(prefix: str, bucket: str = MAIN) -> Try:
-    return lambda client: store.list_keys(client, bucket, prefix)
+    return lambda client: store_client.list_keys(client, bucket, prefix)
 
 
 def delete(key: str, bucket: str = MAIN) -> Try:
     def remove(client: Minio) -> None:
-        with store.store_errors(f"deleting {key}"):
+        with store_client.store_errors(f"deleting {key}"):
             client.remove_object(bucket, key)
 
     return remove
@@ -152,7 +152,7 @@ def test_a_run_s_credentials_put_below_its_prefix_and_do_nothing_else(set_up_sto
     client = set_up_store.client_of(session)
     own = keys.attempt_prefix("u1", "table", 1, "pod-1")
     put(keys.record(own, 0))(client)
-    store.put_bytes(client, MAIN, keys.snapshot(own, 0), bytes(12 << 20))  # in parts
+    store_client.put_bytes(client, MAIN, keys.snapshot(own, 0), bytes(12 << 20))  # in parts
     forbidden: list[Try] = [
         get(keys.record(own, 0)), listing(own), delete(keys.record(own, 0)),
         put(keys.record(keys.attempt_prefix("u1", "table", 2, "pod-1"), 0)),
@@ -221,15 +221,15 @@ def test_a_policy_that_is_too_long_is_said_before_it_is_sent(set_up_store: SetUp
 def test_what_is_written_once_is_not_written_again(set_up_store: SetUpStore) -> None:
     operator = set_up_store.client("operator")
     key = keys.verdict("u9", "table")
-    store.put_if_absent(operator, MAIN, key, b"first")
+    store_client.put_if_absent(operator, MAIN, key, b"first")
     with pytest.raises(StoreConflictError):
-        store.put_if_absent(operator, MAIN, key, b"second")
-    assert store.get_bytes(operator, MAIN, key) == b"first"
+        store_client.put_if_absent(operator, MAIN, key, b"second")
+    assert store_client.get_bytes(operator, MAIN, key) == b"first"
     with pytest.raises(StoreDeniedError):
-        store.put_if_absent(operator, MAIN, "scores/u9/x", b"{}")
+        store_client.put_if_absent(operator, MAIN, "scores/u9/x", b"{}")
 
 
 def test_an_absent_object_is_told_from_a_forbidden_one(set_up_store: SetUpStore) -> None:
     for key in ("runs/u1/absent", "boards/ns.c/final/curves.json"):
         with pytest.raises(StoreNotFoundError):
-            store.get_bytes(set_up_store.client("scorer"), MAIN, key)
+            store_client.get_bytes(set_up_store.client("scorer"), MAIN, key)

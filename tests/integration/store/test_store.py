@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from alcove_crds import keys
-from alcove_crds.documents import StoreCredentials
-from alcove_datasets import store
-from alcove_datasets.errors import StoreDeniedError, StoreError, StoreUnavailableError
-from alcove_datasets.store import StoreConfig
+from alcove_api import keys
+from alcove_api.documents import StoreCredentials
+from alcove_store import client as store_client
+from alcove_store.client import StoreConfig
+from alcove_store.errors import StoreDeniedError, StoreError, StoreUnavailableError
 
 from .conftest import REGION, SetUpStore
 
@@ -31,34 +31,34 @@ def write(path: Path, credentials: StoreCredentials) -> None:
 def test_credentials_are_read_again_when_their_file_changes(set_up_store: SetUpStore, tmp_path: Path) -> None:
     path = tmp_path / "credentials.json"
     write(path, StoreCredentials(access_key="alcove-system.operator", secret_key="an old secret"))
-    client = store.connect(StoreConfig(set_up_store.server.url, REGION, MAIN, path))
+    client = store_client.connect(StoreConfig(set_up_store.server.url, REGION, MAIN, path))
     with pytest.raises(StoreDeniedError):
-        store.put_bytes(client, MAIN, "code/refreshed.tar.gz", b"x")
+        store_client.put_bytes(client, MAIN, "code/refreshed.tar.gz", b"x")
     write(path, set_up_store.credentials["operator"])
-    store.put_bytes(client, MAIN, "code/refreshed.tar.gz", b"x")
-    assert store.get_bytes(client, MAIN, "code/refreshed.tar.gz") == b"x"
+    store_client.put_bytes(client, MAIN, "code/refreshed.tar.gz", b"x")
+    assert store_client.get_bytes(client, MAIN, "code/refreshed.tar.gz") == b"x"
     path.write_text("not JSON")
     with pytest.raises(StoreDeniedError, match=r"credentials\.json"):
-        store.get_bytes(client, MAIN, "code/refreshed.tar.gz")
+        store_client.get_bytes(client, MAIN, "code/refreshed.tar.gz")
 
 
 def test_json_comes_back_as_it_went(set_up_store: SetUpStore) -> None:
     value = {"b": [1, 2.5, None], "a": "é"}
-    store.put_json(set_up_store.root, MAIN, "scores/u1/value.json", value)
-    assert store.get_json(set_up_store.root, MAIN, "scores/u1/value.json") == value
+    store_client.put_json(set_up_store.root, MAIN, "scores/u1/value.json", value)
+    assert store_client.get_json(set_up_store.root, MAIN, "scores/u1/value.json") == value
     assert (
-        store.get_bytes(set_up_store.root, MAIN, "scores/u1/value.json")
+        store_client.get_bytes(set_up_store.root, MAIN, "scores/u1/value.json")
         == json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     )
-    store.put_bytes(set_up_store.root, MAIN, "scores/u1/broken.json", b"{")
+    store_client.put_bytes(set_up_store.root, MAIN, "scores/u1/broken.json", b"{")
     with pytest.raises(StoreError, match=r"broken\.json is not JSON"):
-        store.get_json(set_up_store.root, MAIN, "scores/u1/broken.json")
+        store_client.get_json(set_up_store.root, MAIN, "scores/u1/broken.json")
 
 
 def test_reading_is_bounded(set_up_store: SetUpStore) -> None:
-    store.put_bytes(set_up_store.root, MAIN, "scores/u1/large", bytes(3 << 20))
+    store_client.put_bytes(set_up_store.root, MAIN, "scores/u1/large", bytes(3 << 20))
     with pytest.raises(StoreError, match="more than 1000 bytes"):
-        store.get_bytes(set_up_store.root, MAIN, "scores/u1/large", limit=1000)
+        store_client.get_bytes(set_up_store.root, MAIN, "scores/u1/large", limit=1000)
 
 
 def test_a_large_upload_starts_no_thread(set_up_store: SetUpStore) -> None:
@@ -77,9 +77,9 @@ def test_a_large_upload_starts_no_thread(set_up_store: SetUpStore) -> None:
             self.left -= piece
             return bytes(piece)
 
-    store.put_file(set_up_store.root, MAIN, "scores/u1/parts", Watching(), 20 << 20)  # type: ignore[arg-type]
+    store_client.put_file(set_up_store.root, MAIN, "scores/u1/parts", Watching(), 20 << 20)  # type: ignore[arg-type]
     assert most == before
-    assert len(store.get_bytes(set_up_store.root, MAIN, "scores/u1/parts")) == 20 << 20
+    assert len(store_client.get_bytes(set_up_store.root, MAIN, "scores/u1/parts")) == 20 << 20
 
 
 def test_a_store_that_is_away_is_said_at_once(tmp_path: Path) -> None:
@@ -87,9 +87,11 @@ def test_a_store_that_is_away_is_said_at_once(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: refused
         path = tmp_path / "credentials.json"
         write(path, StoreCredentials(access_key="someone", secret_key="something"))
-        client = store.connect(StoreConfig(f"http://127.0.0.1:{taken.getsockname()[1]}", REGION, MAIN, path))
+        client = store_client.connect(
+            StoreConfig(f"http://127.0.0.1:{taken.getsockname()[1]}", REGION, MAIN, path)
+        )
         with pytest.raises(StoreUnavailableError) as error:
-            store.put_bytes(client, MAIN, "x", b"x")
+            store_client.put_bytes(client, MAIN, "x", b"x")
     assert error.value.retriable
     assert error.value.charged_to == "Platform"
 
@@ -99,10 +101,10 @@ def test_a_store_that_does_not_answer_is_given_up_in_time(tmp_path: Path) -> Non
         path = tmp_path / "credentials.json"
         write(path, StoreCredentials(access_key="someone", secret_key="something"))
         config = StoreConfig(f"http://127.0.0.1:{silent.getsockname()[1]}", REGION, MAIN, path)
-        client = store.connect(config, read_timeout=0.3)
+        client = store_client.connect(config, read_timeout=0.3)
         before = time.monotonic()
         with pytest.raises(StoreUnavailableError):
-            store.get_bytes(client, MAIN, "x")
+            store_client.get_bytes(client, MAIN, "x")
         assert time.monotonic() - before < 5
 
 

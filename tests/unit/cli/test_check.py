@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from alcove_datasets.practice import make_practice
+from alcove_toolkit.practice import make_practice
 from tests.unit.cli.conftest import Typed
 
 

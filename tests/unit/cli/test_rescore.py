@@ -10,20 +10,20 @@ from typing import Any, cast
 import pytest
 from typer.testing import CliRunner
 
-from alcove_cli import movements
+from alcove_api.comparison import ComparedBoard, ComparedScore, ComparedTeam, Comparison
+from alcove_api.competition import CompetitionSpec, CompetitionStatus, ScoringSpec
+from alcove_api.leaderboard import LeaderboardStatus
+from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
+from alcove_cli import rank_changes
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.main import app
 from alcove_cli.rescore import Options, run
 from alcove_cli.rescore_plan import Changes, Plan, plan
 from alcove_cli.rescore_wait import shows
-from alcove_crds.comparison import ComparedBoard, ComparedScore, ComparedTeam, Comparison
-from alcove_crds.competition import CompetitionSpec, CompetitionStatus, ScoringSpec
-from alcove_crds.leaderboard import LeaderboardStatus
-from alcove_crds.submission import RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_operator.api import Api
 from alcove_operator.core import boards
 from alcove_operator.core.model import CompetitionView, DatasetView, SubmissionView
-from alcove_operator.core.world import Rules
+from alcove_operator.core.reconcile_input import Rules
 from tests.unit.operator_core.cluster import START
 
 DATASETS = {"ds": DatasetView("ds", "digits", "d" * 64, "e" * 64, True, "", 100, 3)}
@@ -182,7 +182,7 @@ BOARD = ComparedBoard(
 
 
 def test_the_table_shows_every_move_and_says_once_what_stays() -> None:
-    assert movements.as_text(Comparison(boards=(BOARD,))).splitlines() == [
+    assert rank_changes.as_text(Comparison(boards=(BOARD,))).splitlines() == [
         "practice: 2 of 3 teams would have another rank.",
         "TEAM       SUBMISSION  RANK   MEAN-RANK    DIGITS",
         "hack-blue  first       2 → 1  2.00 → 1.00  0.500 → 0.839",
@@ -192,7 +192,9 @@ def test_the_table_shows_every_move_and_says_once_what_stays() -> None:
 
 
 def test_the_document_has_full_precision_and_a_missing_score_is_null() -> None:
-    document = movements.as_document("comp/cup", ScoringSpec(), AUTODL, Comparison(boards=(BOARD,)), ["a/b"])
+    document = rank_changes.as_document(
+        "comp/cup", ScoringSpec(), AUTODL, Comparison(boards=(BOARD,)), ["a/b"]
+    )
     read = json.loads(json.dumps(document))
     assert read["competition"] == "comp/cup"
     assert (read["old_scoring"]["scheme"], read["new_scoring"]["scheme"]) == ("hackathon", "autodl")
@@ -203,13 +205,13 @@ def test_the_document_has_full_precision_and_a_missing_score_is_null() -> None:
 
 
 def test_one_is_one() -> None:
-    assert [movements.counted(n, "team") for n in (0, 1, 2)] == ["0 teams", "1 team", "2 teams"]
+    assert [rank_changes.counted(n, "team") for n in (0, 1, 2)] == ["0 teams", "1 team", "2 teams"]
 
 
 def test_settings_are_said_with_what_is_not_the_schemes_own() -> None:
-    assert movements.settings(AUTODL) == "autodl"
+    assert rank_changes.settings(AUTODL) == "autodl"
     own = ScoringSpec(scheme="autodl", t0_seconds=30.0, metric="nauc", curve="step")
-    assert movements.settings(own) == "autodl, metric nauc, t0 30, curve step"
+    assert rank_changes.settings(own) == "autodl, metric nauc, t0 30, curve step"
 
 
 def board_status(*entries: tuple[str, int, float | None]) -> LeaderboardStatus:

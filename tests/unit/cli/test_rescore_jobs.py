@@ -11,12 +11,12 @@ from typing import Any, cast
 
 import pytest
 
+from alcove_api.comparison import CompareRequest
+from alcove_api.competition import CompetitionSpec, CompetitionStatus
+from alcove_api.documents import Feedback, ScoreRequest, Scoring
 from alcove_cli import rescore_jobs
 from alcove_cli.errors import FailedError
 from alcove_cli.rescore_jobs import AT_ONCE, PreviewJobs
-from alcove_crds.comparison import CompareRequest
-from alcove_crds.competition import CompetitionSpec, CompetitionStatus
-from alcove_crds.documents import Feedback, ScoreRequest, Scoring
 from alcove_operator.api import JOBS, Api, Object, Resource
 from alcove_operator.config import Settings
 from alcove_operator.core.model import CompetitionView

@@ -12,13 +12,13 @@ import pytest
 import typer.main
 import yaml
 
+from alcove_api.base import API_VERSION, Kind
+from alcove_api.competition import COMPETITION, CompetitionSpec
+from alcove_api.dataset import DATASET, DatasetSpec
+from alcove_api.documents import STORE_DAMAGED
+from alcove_api.leaderboard import LEADERBOARD
+from alcove_api.submission import SUBMISSION
 from alcove_cli.main import app, mount
-from alcove_crds.base import API_VERSION, Kind
-from alcove_crds.competition import COMPETITION, CompetitionSpec
-from alcove_crds.dataset import DATASET, DatasetSpec
-from alcove_crds.documents import STORE_DAMAGED
-from alcove_crds.leaderboard import LEADERBOARD
-from alcove_crds.submission import SUBMISSION
 from tests.unit.docs.pages import REPOSITORY, Page, blocks, pages
 
 KINDS: tuple[Kind, ...] = (COMPETITION, DATASET, LEADERBOARD, SUBMISSION)

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alcove_datasets.metadata import Metadata
-from alcove_datasets.writer import NewExample, write_dataset
+from alcove_format.metadata import Metadata
+from alcove_format.writer import NewExample, write_dataset
 
 TEST_EXAMPLES, LABELS = 4, 2
 MODEL = """

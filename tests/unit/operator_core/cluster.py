@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from alcove_crds.competition import CompetitionSpec, CompetitionStatus
-from alcove_crds.documents import LiveCurve, ScoreRequest, ScoreResult, Verdict
-from alcove_operator.core import model, names, queue, snapshot, usage
+from alcove_api.competition import CompetitionSpec, CompetitionStatus
+from alcove_api.documents import LiveCurve, ScoreRequest, ScoreResult, Verdict
+from alcove_operator.core import capacity, model, names, parse_objects, usage
 from alcove_operator.core.model import CodeFact, Facts, LiveList, QuotaRefusal, ScoreFault, Settings
 from alcove_operator.core.reconcile import reconcile
 from alcove_operator.core.scoring import shows_more
@@ -178,15 +178,15 @@ class Cluster:
         raw = self.cache["submission"]
         if raw is None:
             return
-        runs = snapshot.submission_view(raw).status.runs
+        runs = parse_objects.submission_view(raw).status.runs
         over = ("Scoring", "Done", "Failed")
         running = {(UID, r.dataset): "team-a" for r in runs if r.attempt and r.phase not in over}
         waiting = [
-            queue.Waiting(START, UID, i, r.dataset, "team-a")
+            capacity.Waiting(START, UID, i, r.dataset, "team-a")
             for i, r in enumerate(runs)
             if not r.attempt and r.phase not in over
         ]
-        result = queue.grant(waiting, running, {}, self.spec.capacity, self.spec.limits.parallel)
+        result = capacity.grant(waiting, running, {}, self.spec.capacity, self.spec.limits.parallel)
         self.facts = replace(
             self.facts,
             granted=frozenset(alias for _, alias in result.grants),
@@ -198,7 +198,7 @@ class Cluster:
         raw = self.cache["submission"]
         if raw is None:
             return False
-        view = snapshot.submission_view(raw)
+        view = parse_objects.submission_view(raw)
         competition = None
         if self.cache["competition"] is not None:
             competition = model.CompetitionView("comp", "cup", "u", self.spec, self.cache["competition"])
@@ -206,8 +206,8 @@ class Cluster:
             view,
             competition,
             self._datasets(),
-            [snapshot.job_view(job) for job in self.cache["jobs"]],
-            [snapshot.pod_view(pod) for pod in self.cache["pods"]],
+            [parse_objects.job_view(job) for job in self.cache["jobs"]],
+            [parse_objects.pod_view(pod) for pod in self.cache["pods"]],
             replace(self.facts, lost_nodes=frozenset(self.lost)),
             SETTINGS,
             self.now,
@@ -282,7 +282,7 @@ class Cluster:
             case model.DeleteJob():
                 self._delete(action.job)
             case model.ListLive():
-                views = [snapshot.pod_view(pod.raw) for pod in self.pods if not pod.gone]
+                views = [parse_objects.pod_view(pod.raw) for pod in self.pods if not pod.gone]
                 live = LiveList(frozenset(self.jobs), {pod.job: pod for pod in views}, self.now)
                 self.facts = replace(self.facts, live=live)
             case _:
@@ -429,7 +429,7 @@ class Cluster:
     def alive(self, pod: Pod) -> bool:
         if pod.gone or pod.raw["status"]["phase"] in ("Succeeded", "Failed"):
             return False
-        at = snapshot.pod_view(pod.raw).scheduled_at
+        at = parse_objects.pod_view(pod.raw).scheduled_at
         limit = pod.raw["spec"]["activeDeadlineSeconds"]
         return at is None or self.now < at + timedelta(seconds=limit + SETTINGS.grace_seconds)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from alcove_crds.documents import End, RecorderReport
+from alcove_api.documents import End, RecorderReport
 
 if TYPE_CHECKING:
     from tests.unit.operator_core.cluster import Cluster, Pod

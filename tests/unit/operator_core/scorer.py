@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from alcove_crds.documents import (
+from alcove_api.documents import (
     SCORER_VERSION,
     STORE_DAMAGED,
     CurvePoint,

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from alcove_crds.competition import CompetitionSpec, CompetitionStatus, TeamUsage
-from alcove_crds.submission import SubmissionSpec, SubmissionStatus
+from alcove_api.competition import CompetitionSpec, CompetitionStatus, TeamUsage
+from alcove_api.submission import SubmissionSpec, SubmissionStatus
 from alcove_operator.core import names
 from alcove_operator.core.model import (
     AddFinalizer,

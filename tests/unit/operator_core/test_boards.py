@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from alcove_crds.competition import CompetitionSpec, CompetitionStatus
-from alcove_crds.submission import RunStatus, SubmissionSpec, SubmissionStatus
-from alcove_operator.core import boards, names, tries
+from alcove_api.competition import CompetitionSpec, CompetitionStatus
+from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
+from alcove_operator.core import boards, names, scoring_retries
 from alcove_operator.core.model import CompetitionView, DatasetView, JobView, SubmissionView
-from alcove_operator.core.world import Rules
+from alcove_operator.core.reconcile_input import Rules
 from tests.unit.operator_core.cluster import START
 
 DATASET = DatasetView("ds", "digits", "d" * 64, "e" * 64, True, "", 100, 3)
@@ -59,9 +59,11 @@ def test_one_that_cannot_be_scored_is_left_out_and_keeps_nobody_waiting() -> Non
     blue = views[1]
     retried = failed(blue, wanted[blue.uid], "BackoffLimitExceeded")
     assert boards.awaited(views, wanted, [retried]) == [blue]
-    given_up = failed(blue, wanted[blue.uid], "BackoffLimitExceeded", tries.MOST)
+    given_up = failed(blue, wanted[blue.uid], "BackoffLimitExceeded", scoring_retries.MOST)
     assert boards.awaited(views, wanted, [retried, given_up]) == []
-    assert boards.awaited(views, wanted, [failed(blue, wanted[blue.uid], tries.INPUTS_AT_FAULT)]) == []
+    assert (
+        boards.awaited(views, wanted, [failed(blue, wanted[blue.uid], scoring_retries.INPUTS_AT_FAULT)]) == []
+    )
     request = boards.board_request(current.competition, current.phase, ("digits",), views, wanted)
     assert {e.scoring_digest for e in request.entries} == set(wanted.values()), "no entry has an old score"
 
@@ -69,7 +71,7 @@ def test_one_that_cannot_be_scored_is_left_out_and_keeps_nobody_waiting() -> Non
 def test_settings_that_score_nobody_do_not_clear_the_board() -> None:
     views = scored("red", "blue")
     wanted = boards.digests(views, rules(metric="typo"), {"ds": DATASET})
-    jobs = [failed(v, wanted[v.uid], tries.INPUTS_AT_FAULT) for v in views]
+    jobs = [failed(v, wanted[v.uid], scoring_retries.INPUTS_AT_FAULT) for v in views]
     assert boards.awaited(views, wanted, jobs) == views
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alcove_crds.documents import STORE_DAMAGED
+from alcove_api.documents import STORE_DAMAGED
 from tests.unit.operator_core.cluster import Cluster
 
 DAMAGED = "runs/u/d1/1-p/rec/00000001.json is missing from the store"

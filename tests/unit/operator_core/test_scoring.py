@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from alcove_operator.core import names, tries
+from alcove_operator.core import names, scoring_retries
 from alcove_operator.core.scoring import CURVE_PAUSE
 from alcove_scorer.curves import Point, rules
-from alcove_scorer.feedback import shown
+from alcove_scorer.disclosure import shown
 from tests.unit.operator_core import scorer
 from tests.unit.operator_core.cluster import UID, Cluster
 from tests.unit.operator_core.test_reconcile_paths import KINDS, STEPS, check_history, play
@@ -33,8 +33,8 @@ def scored(cluster: Cluster) -> dict[str, Any]:
 
 def expected(fates: list[str]) -> tuple[bool, int]:
     """Whether it gets scored in the end, and how many tries that takes."""
-    seen = [fates[min(number, len(fates)) - 1] for number in range(1, tries.MOST + 1)]
-    last = next((n for n, fate in enumerate(seen, 1) if fate != "fault"), tries.MOST)
+    seen = [fates[min(number, len(fates)) - 1] for number in range(1, scoring_retries.MOST + 1)]
+    last = next((n for n, fate in enumerate(seen, 1) if fate != "fault"), scoring_retries.MOST)
     return seen[last - 1] == "ok", last
 
 
@@ -67,7 +67,7 @@ def test_what_may_pass_is_tried_again_a_bounded_number_of_times(
     cluster._delete(job)
     cluster.settle()
     assert status(cluster)["phase"] == "Done"
-    assert cluster.now - before < tries.FIRST_PAUSE
+    assert cluster.now - before < scoring_retries.FIRST_PAUSE
 
 
 def reveal(cluster: Cluster) -> Any:
@@ -87,9 +87,9 @@ def test_tries_come_further_and_further_apart() -> None:
         cluster.kubelet(0)
         cluster.wait(1)
     pauses = [later - earlier for earlier, later in pairwise(at)]
-    assert len(at) == tries.MOST
+    assert len(at) == scoring_retries.MOST
     for number, pause in enumerate(pauses):
-        assert pause >= tries.FIRST_PAUSE * 2**number
+        assert pause >= scoring_retries.FIRST_PAUSE * 2**number
 
 
 def test_the_end_shows_no_other_snapshots_than_the_live_curve_did() -> None:

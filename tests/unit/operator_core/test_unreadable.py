@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alcove_operator.core import model, snapshot
+from alcove_operator.core import model, parse_objects
 from alcove_operator.core.reconcile import reconcile
 from tests.unit.operator_core.cluster import SETTINGS, Cluster
 
@@ -22,13 +22,13 @@ def test_it_gets_one_event_and_nothing_else(damage: dict[str, Any], deleting: bo
     raw = {**cluster.submission, "status": {**cluster.submission["status"], **damage}}
     if deleting:
         raw["metadata"] = {**raw["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}
-    view = snapshot.submission_view(raw)
+    view = parse_objects.submission_view(raw)
     outcome = reconcile(
         view,
         model.CompetitionView("comp", "cup", "u", cluster.spec, cluster.usage),
         {},
-        [snapshot.job_view(job) for job in cluster.jobs.values()],
-        [snapshot.pod_view(pod.raw) for pod in cluster.pods],
+        [parse_objects.job_view(job) for job in cluster.jobs.values()],
+        [parse_objects.pod_view(pod.raw) for pod in cluster.pods],
         cluster.facts,
         SETTINGS,
         cluster.now,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from alcove_crds.dataset import DatasetStatus
-from alcove_crds.documents import CheckResult
+from alcove_api.dataset import DatasetStatus
+from alcove_api.documents import CheckResult
 from alcove_operator.datasets import status_of
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)

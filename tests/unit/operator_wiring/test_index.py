@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from alcove_crds.submission import SubmissionStatus
+from alcove_api.submission import SubmissionStatus
 from alcove_operator.api import COMPETITIONS, DATASETS, SUBMISSIONS
 from alcove_operator.competitions import census, soundness
 from alcove_operator.core.boards import counting
 from alcove_operator.core.model import CompetitionView
-from alcove_operator.core.snapshot import competition_view, submission_view
+from alcove_operator.core.parse_objects import competition_view, submission_view
 from alcove_operator.index import Index, Key, keys_for
 from alcove_operator.submissions import whole_status
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alcove_crds.competition import Resources
-from alcove_crds.dataset import VolumeClaim
-from alcove_crds.documents import (
+from alcove_api.competition import Resources
+from alcove_api.dataset import VolumeClaim
+from alcove_api.documents import (
     AggregateRequest,
     BoardSubmission,
     CheckRequest,

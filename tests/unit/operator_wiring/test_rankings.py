@@ -7,13 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
-from alcove_crds.competition import CompetitionSpec, CompetitionStatus
-from alcove_crds.documents import AggregateRequest
-from alcove_crds.leaderboard import LeaderboardStatus
-from alcove_crds.submission import RunStatus, SubmissionSpec, SubmissionStatus
+from alcove_api.competition import CompetitionSpec, CompetitionStatus
+from alcove_api.documents import AggregateRequest
+from alcove_api.leaderboard import LeaderboardStatus
+from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_operator.api import Api, Object, Resource
 from alcove_operator.config import Settings
-from alcove_operator.core import scoring, snapshot
+from alcove_operator.core import parse_objects, scoring
 from alcove_operator.core import status as statuses
 from alcove_operator.core.model import CompetitionView, SubmissionView
 from alcove_operator.executor import Executor
@@ -51,7 +51,7 @@ class Made:
         self.count += 1
         meta = {**job["metadata"], "uid": f"u{self.count}", "creationTimestamp": START.isoformat()}
         done = {"conditions": [{"type": "Complete", "status": "True"}]}
-        view = snapshot.job_view({**job, "metadata": meta, "status": done})
+        view = parse_objects.job_view({**job, "metadata": meta, "status": done})
         self.index.jobs[view.name, ""] = JobRecord(view, meta["labels"], None)
 
     async def delete(self, _resource: Resource, _namespace: str, name: str) -> None:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alcove_scorer.curves import Point, Rules, alc, axis, counted_seconds, rules, standing
+from alcove_scorer.disclosure import shown
 from alcove_scorer.errors import InputError
-from alcove_scorer.feedback import shown
 
 HACKATHON = rules(1200, "hackathon")
 AUTODL = rules(1200, "autodl")

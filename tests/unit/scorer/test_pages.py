@@ -14,7 +14,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from alcove_crds.documents import (
+from alcove_api.documents import (
     SCORER_VERSION,
     AggregateRequest,
     BoardHistory,
@@ -35,7 +35,7 @@ from alcove_scorer.board_page import board_html, moments, ranks_over_budget, sta
 from alcove_scorer.cli import rank_command, score_command
 from alcove_scorer.curves import Point, alc, rules
 from alcove_scorer.history import MAX_BOARDS, carried_on, ranks_then
-from alcove_scorer.others import board_curves, of_others
+from alcove_scorer.peer_curves import board_curves, of_others
 from alcove_scorer.report import ReportRun, phases, report_html
 from alcove_scorer.significance import Friedman
 

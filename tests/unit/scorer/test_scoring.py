@@ -142,6 +142,8 @@ def test_a_refused_snapshot_is_read_to_its_end_a_late_one_not_at_all() -> None:
 
 def test_a_score_job_loads_no_scipy() -> None:
     # It is as much time and memory as all that the job needs, and a job is started for every submission.
-    modules = "alcove_scorer.job_score, alcove_scorer.others, alcove_scorer.pictures, alcove_scorer.report"
+    modules = (
+        "alcove_scorer.job_score, alcove_scorer.peer_curves, alcove_scorer.pictures, alcove_scorer.report"
+    )
     code = f"import sys, {modules}; sys.exit('scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

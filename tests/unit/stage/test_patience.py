@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from alcove_datasets import download as downloads
-from alcove_datasets.errors import StoreDeniedError, StoreNotFoundError, StoreUnavailableError
+from alcove_store import transfer as downloads
+from alcove_store.errors import StoreDeniedError, StoreNotFoundError, StoreUnavailableError
 
 
 @pytest.fixture

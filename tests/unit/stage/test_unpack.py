@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alcove_datasets.errors import BundleError
-from alcove_datasets.unpack import MAX_MEMBERS, file_names, unpack
+from alcove_store.errors import BundleError
+from alcove_store.unpack import MAX_MEMBERS, file_names, unpack
 
 LIMIT = 1 << 20
 

@@ -1,0 +1,228 @@
+"""Competition: phases, limits, scoring; its status counts what each team has used."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from alcove_api.base import Alias, ApiModel, Column, Conditions, Kind, Name, Quantity, StatusModel, Time, cel
+
+
+class Budget(ApiModel):
+    seconds: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=604800,
+            json_schema_extra={
+                "x-kubernetes-validations": [
+                    cel(
+                        "self == oldSelf",
+                        "a phase's budget.seconds cannot be changed, since runs that had the old one would be scored "
+                        "by the new: add a phase of another name",
+                    )
+                ]
+            },
+        ),
+    ]
+    """Time that a run has from its go, in seconds. Queueing, image pulls and staging are never charged."""
+    disclosed: bool = True
+    """Whether the participant's code is told the budget. False is "stopped at any time"."""
+
+
+class Resources(ApiModel):
+    """What each run gets; requests and limits are equal, so that runs are alike."""
+
+    gpus: Annotated[int, Field(ge=0, le=16)] = 1
+    """GPUs for each run; 0 runs on the processor alone."""
+    gpu_resource: Annotated[str, Field(max_length=63)] = "nvidia.com/gpu"
+    """Extended resource that counts as a GPU."""
+    cpu: Quantity = "2"
+    """Processors: "2", or "500m" for half of one."""
+    memory: Quantity = "8Gi"
+    """Memory, /dev/shm included; more than this ends the run with OutOfMemory."""
+    disk: Quantity = "10Gi"
+    """Limit for what the participant writes: predictions and temporary files."""
+    shared_memory: Quantity = "256Mi"
+    """Size of /dev/shm, counted towards memory."""
+    processes: Annotated[int, Field(ge=16, le=65536)] = 1024
+    """Processes and threads at most."""
+
+
+class PhaseFeedback(ApiModel):
+    mode: Literal["live", "final", "none"] = "live"
+    """live: a rounded curve while the run goes on; final: scores once all runs have ended; none: nothing before
+    revealsAt."""
+    decimals: Annotated[int, Field(ge=0, le=6)] = 4
+    """Decimals shown. A full-precision score a snapshot would be an oracle for the hidden labels."""
+    test_fraction: Annotated[float, Field(ge=0.01, le=1.0)] = 1.0
+    """Part of the test set that live feedback is computed on. Final scores use all of it."""
+    max_snapshots: Annotated[int, Field(ge=1, le=32)] = 32
+    """Snapshots of a run whose scores are shown at most, live or at the end."""
+
+
+class Phase(ApiModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                cel(
+                    "self.feedback.mode != 'none' || has(self.revealsAt)",
+                    "feedback.mode none needs revealsAt: without it no score would ever be shown",
+                ),
+                cel(
+                    "!has(self.opensAt) || !has(self.closesAt) || self.opensAt < self.closesAt",
+                    "closesAt must be later than opensAt",
+                ),
+            ]
+        }
+    )
+    name: Alias
+    """Name of the phase, and of its Leaderboard."""
+    datasets: Annotated[
+        tuple[Name, ...],
+        Field(min_length=1, max_length=64, json_schema_extra={"x-kubernetes-list-type": "set"}),
+    ]
+    """Names of Datasets in the competition's namespace. One run, on one pod, for each."""
+    budget: Budget
+    """How long each run may learn."""
+    resources: Resources = Resources()
+    """What each run gets; requests and limits are equal, so that runs are alike."""
+    opens_at: Time | None = None
+    """Submissions are refused before this time."""
+    closes_at: Time | None = None
+    """Submissions are refused from this time on."""
+    reveals_at: Time | None = None
+    """Nothing about scores or ranks is shown before this time."""
+    feedback: PhaseFeedback = PhaseFeedback()
+    """What participants see of their scores, and when."""
+
+
+class Limits(ApiModel):
+    """Limits for each team. What the platform's faults cost is not counted."""
+
+    per_day: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Submissions a day (UTC)."""
+    total: Annotated[int, Field(ge=1, le=10000)] = 100
+    """Submissions in the whole competition."""
+    parallel: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Runs at the same time."""
+    bundle_bytes: Annotated[int, Field(ge=1024, le=1099511627776)] = 536870912
+    """Size of a code bundle at most: the policy on pretrained models, in bytes."""
+    recorded_bytes: Annotated[int, Field(ge=1048576, le=1099511627776)] = 2147483648
+    """Bytes of predictions that each run may save: the file past them is refused, and is the last one. The store keeps
+    them."""
+
+
+class ScoringSpec(ApiModel):
+    scheme: Literal["hackathon", "autodl"] = "hackathon"
+    """hackathon: balanced accuracy under straight lines, t0 = 1 s; autodl: normalised AUC under steps, t0 = 60 s."""
+    metric: Annotated[str, Field(max_length=63)] | None = None
+    """Name of a metric; by default the scheme's."""
+    t0_seconds: Annotated[float, Field(ge=0.001, le=86400)] | None = None
+    """Scale of the logarithmic time axis; by default the scheme's."""
+    curve: Literal["trapezoid", "step"] | None = None
+    """How snapshots are joined; by default the scheme's."""
+
+
+class Images(ApiModel):
+    ingestion: Annotated[str, Field(max_length=512)] | None = None
+    """Image that runs model.py; by default the one that the operator was installed with."""
+    allowed: Annotated[tuple[Annotated[str, Field(max_length=512)], ...], Field(max_length=64)] = ()
+    """Prefixes of images that participants may bring. None are allowed where the list is empty."""
+
+
+class CompetitionSpec(ApiModel):
+    """Phases, limits for each team, capacity, scoring and ranking of one challenge."""
+
+    title: Annotated[str, Field(max_length=120)] = ""
+    """For people."""
+    description: Annotated[str, Field(max_length=2000)] = ""
+    """For people: what the challenge is about."""
+    phases: Annotated[
+        tuple[Phase, ...],
+        Field(
+            min_length=1,
+            max_length=8,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ]
+    """In order of time, at most 8."""
+    limits: Limits = Limits()
+    """Limits for each team."""
+    capacity: Annotated[int, Field(ge=1, le=10000)] = 4
+    """Runs of all teams at the same time; others are queued."""
+    max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    """Attempts for each run, of which all but the first are for the platform's faults."""
+    start_timeout_seconds: Annotated[int, Field(ge=30, le=86400)] = 900
+    """How long image pulls, scheduling and staging may take before an attempt counts as never started."""
+    scoring: ScoringSpec = ScoringSpec()
+    """How predictions become a score over time."""
+    ranking: Literal["average", "copeland", "mean-minus-std", "relative"] = "average"
+    """How ranks on the datasets become one rank; average is the mean rank."""
+    images: Images = Images()
+    """Images that runs use, and may bring."""
+    logs: Literal["tail", "none"] = "tail"
+    """Whether the last lines of a run's output are shown in the Submission's status."""
+    allow_network: bool = False
+    """Whether participants' code may open network sockets."""
+
+
+class TeamUsage(StatusModel):
+    team: Name
+    total: int = 0
+    """Submissions counted, refunds taken off."""
+    day: Annotated[str, Field(max_length=10)] = ""
+    """The day (UTC) that ``today`` is of."""
+    today: int = 0
+    compute_seconds: float = 0.0
+    """(end − go) × max(GPUs, CPUs) over all attempts but those charged to the platform."""
+    settling: Annotated[tuple[Annotated[str, Field(max_length=96)], ...], Field(max_length=1000)] = ()
+    """UIDs of Submissions that are counted and not yet settled: what makes counting exact over a crash."""
+
+
+class PhaseStatus(StatusModel):
+    name: Alias
+    submissions: int = 0
+    running: int = 0
+    queued: int = 0
+
+
+class CompetitionStatus(StatusModel):
+    observed_generation: int | None = None
+    conditions: Conditions = ()
+    phases: Annotated[
+        tuple[PhaseStatus, ...],
+        Field(
+            max_length=8,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = ()
+    usage: Annotated[
+        tuple[TeamUsage, ...],
+        Field(
+            max_length=2000,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["team"]},
+        ),
+    ] = ()
+    running: int = 0
+    queued: int = 0
+
+
+COMPETITION = Kind(
+    name="Competition",
+    plural="competitions",
+    short_names=("comp",),
+    spec=CompetitionSpec,
+    status=CompetitionStatus,
+    description="A challenge: its phases, limits and scoring. Runs of its submissions live in its namespace.",
+    columns=(
+        Column("Ready", ".status.conditions[?(@.type=='Ready')].status"),
+        Column("Phases", ".spec.phases[*].name"),
+        Column("Running", ".status.running", "integer"),
+        Column("Queued", ".status.queued", "integer"),
+        Column("Capacity", ".spec.capacity", "integer"),
+        Column("Reason", ".status.conditions[?(@.type=='Ready')].message", priority=1),
+        Column("Age", ".metadata.creationTimestamp", "date"),
+    ),
+)

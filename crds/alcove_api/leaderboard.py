@@ -1,0 +1,67 @@
+"""Leaderboard: the ranks of one phase, written by the aggregate job alone."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from alcove_api.base import Alias, ApiModel, Column, Conditions, Kind, Name, StatusModel, Time
+
+
+class LeaderboardSpec(ApiModel):
+    """Which ranking this is. The operator makes one for each phase."""
+
+    competition: Name
+    """Name of the Competition in this namespace."""
+    phase: Alias
+    """Name of its phase."""
+
+
+class DatasetScore(StatusModel):
+    dataset: Alias
+    alc: float | None = None
+    """None where the run is missing or has no valid prediction; it ranks last."""
+    rank: float
+
+
+class Entry(StatusModel):
+    rank: int
+    """Competition rank of the team: 1 is best; equal average ranks are told apart by the earlier submission."""
+    team: Name
+    submission: Annotated[str, Field(max_length=253)]
+    submission_uid: Annotated[str, Field(max_length=64)]
+    average_rank: float
+    rank_low: float | None = None
+    """Lower end of the 95 % bootstrap interval of the rank, resampling datasets."""
+    rank_high: float | None = None
+    scores: Annotated[tuple[DatasetScore, ...], Field(max_length=64)] = ()
+
+
+class LeaderboardStatus(StatusModel):
+    generation: int = 0
+    """Grows with each aggregation; an older one never replaces a newer."""
+    updated_at: Time | None = None
+    conditions: Conditions = ()
+    teams: int = 0
+    leaders: Annotated[str, Field(max_length=256)] = ""
+    """The first of them with their mean ranks, for printing: "1 red (1.20), 2 blue (1.80)"."""
+    table: Annotated[str, Field(max_length=65536)] = ""
+    """The entries as text: kubectl get lb practice -o jsonpath='{.status.table}'"""
+    entries: Annotated[tuple[Entry, ...], Field(max_length=100)] = ()
+
+
+LEADERBOARD = Kind(
+    name="Leaderboard",
+    plural="leaderboards",
+    short_names=("lb",),
+    spec=LeaderboardSpec,
+    status=LeaderboardStatus,
+    description="The ranking of one phase. The whole table and its pictures are in the store.",
+    columns=(
+        Column("Teams", ".status.teams", "integer"),
+        Column("Leaders", ".status.leaders"),
+        Column("Updated", ".status.updatedAt", "date"),
+        Column("Age", ".metadata.creationTimestamp", "date"),
+    ),
+)

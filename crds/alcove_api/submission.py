@@ -1,0 +1,160 @@
+"""Submission: a team's code for one phase, and what became of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from alcove_api.base import Alias, ApiModel, Column, Conditions, Kind, Name, Sha256, StatusModel, Time, cel
+
+
+class CompetitionRef(ApiModel):
+    namespace: Name
+    """Namespace that the Competition is in."""
+    name: Name
+    """Name of the Competition."""
+
+
+class ConfigMapCode(ApiModel):
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+    """A ConfigMap beside the Submission; each of its keys becomes a file, one of them model.py."""
+
+
+class BundleCode(ApiModel):
+    sha256: Sha256
+    """Digest of a .tar.gz that was uploaded with the team's own credentials: `alcove submit` does it."""
+
+
+class ImageCode(ApiModel):
+    reference: Annotated[str, Field(pattern=r"^[^\s@]+@sha256:[0-9a-f]{64}$", max_length=512)]
+    """An image pinned by digest: name@sha256:…"""
+    command: Annotated[tuple[Annotated[str, Field(max_length=1024)], ...], Field(min_length=1, max_length=64)]
+    """Command and arguments; it reads $ALCOVE_DATA and writes predictions to $ALCOVE_OUT."""
+
+
+class Code(ApiModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                cel(
+                    "[has(self.configMap), has(self.bundle), has(self.image)].filter(x, x).size() == 1",
+                    "set exactly one of code.configMap, code.bundle and code.image",
+                )
+            ]
+        }
+    )
+    config_map: ConfigMapCode | None = None
+    """Code in a ConfigMap of the same namespace: the quick way, up to about 1 MiB."""
+    bundle: BundleCode | None = None
+    """Code in an uploaded .tar.gz, named by its digest."""
+    image: ImageCode | None = None
+    """Code in an image of one's own, where the competition allows it."""
+    framework: Literal["tensorflow", "numpy"] = "tensorflow"
+    """What is loaded before the go, free of charge, where model.py is run: TensorFlow and NumPy, or NumPy alone, which
+    starts sooner. Anything else that model.py imports is charged."""
+
+
+class SubmissionSpec(ApiModel):
+    """A team's code and what it is for. It cannot be changed: for another try, apply a Submission of another name."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                cel(
+                    "self == oldSelf",
+                    "a Submission cannot be changed: apply a new one under another name",
+                )
+            ]
+        }
+    )
+    competition: CompetitionRef
+    """The competition that this is for. The team is this Submission's namespace."""
+    phase: Alias
+    """Name of one of the competition's phases."""
+    code: Code
+    """Where the code is: in exactly one of configMap, bundle and image."""
+
+
+RunPhase = Literal["Queued", "Pending", "Staging", "Running", "Scoring", "Done", "Failed"]
+ChargedTo = Literal["", "Participant", "Platform", "Organizer"]
+
+
+class CurvePoint(StatusModel):
+    t: float
+    """Seconds since the go."""
+    score: float
+
+
+class RunStatus(StatusModel):
+    dataset: Alias
+    """Alias of the dataset."""
+    attempt: int = 0
+    """Counts from 1; 0 while queued for the first time."""
+    pod_uid: Annotated[str, Field(max_length=36)] = ""
+    """Pod of this attempt: what it recorded is what is scored."""
+    phase: RunPhase = "Queued"
+    cause: Annotated[str, Field(max_length=64)] = ""
+    """Why it ended: Finished, DeadlineReached, ExitCode, OutOfMemory, …"""
+    charged_to: ChargedTo = ""
+    """Who bears the cause. What the platform bears is run again and uses up no quota."""
+    queued_at: Time | None = None
+    started_at: Time | None = None
+    """The go: the budget counts from here."""
+    ended_at: Time | None = None
+    snapshots: int = 0
+    alc: float | None = None
+    """Area under the learning curve, rounded as the phase's feedback says."""
+    curve: Annotated[tuple[CurvePoint, ...], Field(max_length=32)] = ()
+    message: Annotated[str, Field(max_length=1024)] = ""
+    head: Annotated[str, Field(max_length=64)] = ""
+    """Digest of the last record: what the store holds can be checked against it."""
+    overshoot_ms: float | None = None
+    """How long after the budget the last of the participant's processes was gone."""
+
+
+class SubmissionStatus(StatusModel):
+    observed_generation: int | None = None
+    phase: Literal["", "Queued", "Running", "Scoring", "Done", "Failed", "Rejected"] = ""
+    conditions: Conditions = ()
+    code_sha256: Annotated[str, Field(max_length=64)] = ""
+    admitted_at: Time | None = None
+    progress: Annotated[str, Field(max_length=32)] = ""
+    """Runs that have ended, of all: "3/5"."""
+    scores: Annotated[str, Field(max_length=1024)] = ""
+    """ALC by dataset, for printing: "digits 0.81, news 0.55"."""
+    rank: int | None = None
+    """Of the team, where this is its counted submission."""
+    average_rank: float | None = None
+    counted: bool = False
+    """Whether this is the team's submission that counts in its phase."""
+    cause: Annotated[str, Field(max_length=128)] = ""
+    """The worst cause among its runs, with the dataset; or why it waits or was rejected."""
+    scoring_digest: Annotated[str, Field(max_length=64)] = ""
+    runs: Annotated[
+        tuple[RunStatus, ...],
+        Field(
+            max_length=64,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["dataset"]},
+        ),
+    ] = ()
+
+
+SUBMISSION = Kind(
+    name="Submission",
+    plural="submissions",
+    short_names=("sub", "subs"),
+    spec=SubmissionSpec,
+    status=SubmissionStatus,
+    description="A team's code for one phase of a competition. The team is the namespace.",
+    columns=(
+        Column("Phase", ".status.phase"),
+        Column("Runs", ".status.progress"),
+        Column("Scores", ".status.scores"),
+        Column("Rank", ".status.rank", "integer"),
+        Column("Cause", ".status.cause"),
+        Column("Competition", ".spec.competition.name", priority=1),
+        Column("Comp-Phase", ".spec.phase", priority=1),
+        Column("Age", ".metadata.creationTimestamp", "date"),
+    ),
+)

@@ -1,1 +1,0 @@
-"""The dataset format: read, write, check, make, publish and fetch."""

@@ -1,0 +1,48 @@
+"""The errors of the dataset format."""
+
+from __future__ import annotations
+
+from alcove_api.errors import AlcoveError, ChargedTo
+
+
+class FormatError(AlcoveError):
+    """A dataset on disk that does not follow the format. ``where`` names file and position."""
+
+    charged_to: ChargedTo = "Organizer"
+
+    def __init__(
+        self, where: str, problem: str, *, remedy: str = "Make the file again, or fetch it again."
+    ) -> None:
+        super().__init__(
+            f"{where}: {problem.rstrip('.')}.", consequence="The dataset cannot be used.", remedy=remedy
+        )
+        self.where = where
+        self.problem = problem
+
+
+class SolutionError(AlcoveError):
+    """A solution that is not a table of 0 and 1. ``where`` names file and row."""
+
+    charged_to: ChargedTo = "Organizer"
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(
+            f"{where}: {problem.rstrip('.')}.",
+            consequence="Nothing can be scored with it.",
+            remedy="It must have one row a test example, and in it one 0 or 1 a label, with spaces between.",
+        )
+        self.where = where
+        self.problem = problem
+
+
+class OutputExistsError(AlcoveError):
+    """There is something under the final name already; nothing is overwritten."""
+
+    charged_to: ChargedTo = "Organizer"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path} is there already.",
+            consequence="Nothing was written.",
+            remedy="Remove it, or choose another name.",
+        )

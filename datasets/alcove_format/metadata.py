@@ -1,0 +1,219 @@
+"""``metadata.textproto``: what all examples of one part (train or test) of a dataset have in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from google.protobuf import text_format
+
+from alcove_format import format_pb2
+from alcove_format.errors import FormatError
+
+METADATA_FILE = "metadata.textproto"
+VARIES = -1
+_SPLIT, _RATE = "# split: ", "# rate: "
+Domain = Literal["image", "video", "speech", "text", "series", "tabular"]
+
+
+class Format(StrEnum):
+    """How the numbers of one example are stored."""
+
+    DENSE = "DENSE"
+    SPARSE = "SPARSE"
+    COMPRESSED = "COMPRESSED"
+    """Each step is an encoded image (PNG, JPEG, …)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """Shape and names. A size is −1 where it varies from example to example.
+
+    ``labels``, ``features`` (names of columns) and ``channel_names`` (in text: the vocabulary) map name to
+    index; they may be empty.
+    """
+
+    n_examples: int
+    n_labels: int
+    rows: int
+    cols: int
+    channels: int = 1
+    sequence_size: int = 1
+    format: Format = Format.DENSE
+    is_sequence: bool = False
+    has_locality_rows: bool = False
+    has_locality_cols: bool = False
+    labels: Mapping[str, int] = field(default_factory=dict)
+    features: Mapping[str, int] = field(default_factory=dict)
+    channel_names: Mapping[str, int] = field(default_factory=dict)
+    split: str = ""
+    """How train and test were parted, and in what test differs: one line. In the file it is a comment, which every
+    reader of the layout passes over."""
+    rate: float = 0.0
+    """Steps a second: samples of sound, frames of a clip. 0 where it is not known, as in AutoDL's; a comment, too."""
+
+    @property
+    def is_token_sequence(self) -> bool:
+        """Whether each step is one of ``channels`` tokens, stored as sparse one-hot channels (AutoDL's text).
+
+        Such an example is given as token numbers, time × 1 × 1 × 1: one-hot it would have as many numbers a
+        word as there are words in the vocabulary.
+        """
+        return self.format is Format.SPARSE and self.rows == self.cols == 1 and self.channels > 1
+
+    @property
+    def frame_channels(self) -> int:
+        """Channels of a decoded frame; 3 where the metadata leaves it open, as in the AutoDL starting kit."""
+        if self.channels > 0:
+            return self.channels
+        return 3 if self.format is Format.COMPRESSED else 1
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of one example as it is read: time × rows × columns × channels, −1 where it varies."""
+        return self.sequence_size, self.rows, self.cols, 1 if self.is_token_sequence else self.frame_channels
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """One name a label, in order; its number where it has none."""
+        names = {index: name for name, index in self.labels.items()}
+        return tuple(names.get(i, str(i)) for i in range(self.n_labels))
+
+    @property
+    def domain(self) -> Domain:
+        """Kind of data, as far as shape and names tell it.
+
+        As in the AutoDL starting kit, a sequence of bare numbers is speech where its channels have no names;
+        with names it is a series of measurements.
+        """
+        if self.is_token_sequence:
+            return "text"
+        flat = self.rows == 1 or self.cols == 1
+        if self.sequence_size == 1:
+            return "tabular" if flat else "image"
+        if not flat:
+            return "video"
+        return "speech" if self.rows == self.cols == 1 and not self.channel_names else "series"
+
+    def to_text(self) -> str:
+        spec = format_pb2.DataSpecification(
+            is_sequence=self.is_sequence,
+            output_dim=self.n_labels,
+            label_to_index_map=self.labels,
+            feature_to_index_map=self.features,
+            channel_to_index_map=self.channel_names,
+            sequence_size=self.sequence_size,
+            sample_count=self.n_examples,
+        )
+        spec.matrix_spec.add(
+            col_count=self.cols,
+            row_count=self.rows,
+            is_sequence_col=False,
+            is_sequence_row=False,
+            has_locality_col=self.has_locality_cols,
+            has_locality_row=self.has_locality_rows,
+            format=format_pb2.MatrixSpec.Format.Value(self.format.value),
+            num_channels=self.channels,
+        )
+        remarks = f"{_SPLIT}{' '.join(self.split.split())}\n" if self.split else ""
+        remarks += f"{_RATE}{self.rate:.9g}\n" if self.rate else ""
+        return remarks + text_format.MessageToString(spec)
+
+
+def read_metadata(path: Path) -> Metadata:
+    """Reads a ``metadata.textproto``; see :func:`parse_metadata`."""
+    try:
+        return parse_metadata(path.read_bytes(), str(path))
+    except FileNotFoundError:
+        raise FormatError(str(path), "the file is missing", remedy="Name a folder that holds it.") from None
+
+
+def parse_metadata(data: bytes, where: str) -> Metadata:
+    """Reads the bytes of a ``metadata.textproto``. ``where`` is for messages.
+
+    Raises:
+        FormatError: it is no such text, or describes what this format does not have.
+    """
+    try:
+        spec = text_format.Parse(data, format_pb2.DataSpecification())
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise FormatError(
+            where, f"not a metadata text: {str(error).rstrip('.')}", remedy="Correct the line."
+        ) from None
+    if len(spec.matrix_spec) != 1:
+        raise FormatError(
+            where,
+            f"has {len(spec.matrix_spec)} matrix_spec",
+            remedy="A dataset has one matrix a step: keep one.",
+        )
+    metadata = _from_message(spec, _remark(data, _SPLIT), _rate(data))
+    problem = _problem(metadata)
+    if problem:
+        raise FormatError(where, problem, remedy="Correct the file.")
+    return metadata
+
+
+def _remark(data: bytes, start: str) -> str:
+    """What follows ``start`` in the comments at the top."""
+    for line in data.decode().splitlines():
+        if not line.startswith("#"):
+            break
+        if line.startswith(start):
+            return line.removeprefix(start).strip()
+    return ""
+
+
+def _rate(data: bytes) -> float:
+    try:
+        rate = float(_remark(data, _RATE))
+    except ValueError:  # A comment of somebody else's.
+        return 0.0
+    return rate if 0 < rate < math.inf else 0.0
+
+
+def _from_message(spec: format_pb2.DataSpecification, split: str, rate: float) -> Metadata:
+    matrix = spec.matrix_spec[0]
+    name = "SPARSE" if matrix.is_sparse else format_pb2.MatrixSpec.Format.Name(matrix.format)
+    return Metadata(
+        n_examples=spec.sample_count,
+        n_labels=spec.output_dim,
+        rows=matrix.row_count,
+        cols=matrix.col_count,
+        channels=matrix.num_channels,
+        sequence_size=spec.sequence_size,
+        format=Format(name),
+        is_sequence=spec.is_sequence,
+        has_locality_rows=matrix.has_locality_row,
+        has_locality_cols=matrix.has_locality_col,
+        labels=dict(spec.label_to_index_map),
+        features=dict(spec.feature_to_index_map),
+        channel_names=dict(spec.channel_to_index_map),
+        split=split,
+        rate=rate,
+    )
+
+
+def _problem(metadata: Metadata) -> str:
+    sizes = {
+        "sequence_size": metadata.sequence_size,
+        "row_count": metadata.rows,
+        "col_count": metadata.cols,
+        "num_channels": metadata.channels,
+    }
+    for name, size in sizes.items():
+        if size < 1 and size != VARIES:
+            return f"{name} is {size}, but must be at least 1, or −1 where it varies"
+        if size == VARIES and metadata.format is not Format.COMPRESSED and name != "sequence_size":
+            return f"{name} may be −1 (it varies) only with format COMPRESSED"
+    if metadata.n_labels < 1:
+        return f"output_dim (the number of labels) is {metadata.n_labels}, but must be at least 1"
+    if metadata.n_examples < 0:
+        return f"sample_count is {metadata.n_examples}"
+    for name, index in metadata.labels.items():
+        if not 0 <= index < metadata.n_labels:
+            return f"label {name!r} has index {index}, but output_dim is {metadata.n_labels}"
+    return ""

@@ -1,0 +1,1 @@
+"""Access to the object store: client, errors, transfer, unpacking."""

@@ -1,0 +1,263 @@
+"""Thin access to the object store, shared by every part that has credentials for it.
+
+Nothing here decides anything: keys come from :mod:`alcove_api.keys`, failures become :mod:`.errors`. The
+bucket's region is always given, because asking the store for it needs a right that put-only credentials lack.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+
+import urllib3
+from minio import Minio
+from minio.credentials import Credentials, Provider
+from minio.error import InvalidResponseError, S3Error, ServerError
+from pydantic import ValidationError
+
+from alcove_api.documents import StoreCredentials
+from alcove_store.errors import (
+    StoreConflictError,
+    StoreDeniedError,
+    StoreError,
+    StoreNotFoundError,
+    StoreUnavailableError,
+)
+
+_DENIED = frozenset(
+    {
+        "AccessDenied",
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "ExpiredToken",
+        "InvalidTokenId",
+        "InvalidToken",
+    }
+)
+_NOT_FOUND = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "NoSuchUpload"})
+_SMALL = 64 << 20
+
+
+@dataclass(frozen=True)
+class StoreConfig:
+    endpoint: str
+    """``http://host:port`` or ``https://host[:port]``."""
+    region: str
+    bucket: str
+    credentials: Path
+    """A :class:`~alcove_api.documents.StoreCredentials` file, read again when it changes."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> StoreConfig:
+        """From ``ALCOVE_STORE_{ENDPOINT,REGION,BUCKET,CREDENTIALS}``.
+
+        Raises :class:`StoreError` naming what is missing.
+        """
+        names = {
+            field: f"ALCOVE_STORE_{field.upper()}"
+            for field in ("endpoint", "region", "bucket", "credentials")
+        }
+        missing = sorted(name for name in names.values() if not environment.get(name))
+        if missing:
+            raise StoreError(
+                f"{', '.join(missing)} not set.",
+                consequence="The object store cannot be reached.",
+                remedy="Set it in the environment of this container.",
+            )
+        values = {field: environment[name] for field, name in names.items()}
+        return cls(values["endpoint"], values["region"], values["bucket"], Path(values["credentials"]))
+
+
+class FileProvider(Provider):  # type: ignore[misc]  # the SDK is not followed by the type checker
+    """Credentials of the SDK from a file, read again whenever the file is another one or was changed.
+
+    A mounted Secret is refreshed by replacing a link, so the identity of the file behind the path tells.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, int, int] | None = None
+        self._credentials: Credentials | None = None
+
+    def retrieve(self) -> Credentials:
+        try:
+            status = self._path.stat()
+            identity = (status.st_ino, status.st_size, status.st_mtime_ns)
+            if self._credentials is None or identity != self._seen:
+                document = StoreCredentials.model_validate_json(self._path.read_bytes())
+                # Expiry is left to the store: a clock that differs here must not refuse what it would take.
+                self._credentials = Credentials(
+                    document.access_key, document.secret_key, session_token=document.session_token
+                )
+                self._seen = identity
+        except (OSError, ValidationError) as error:
+            raise StoreDeniedError(
+                f"The credentials file {self._path} could not be read ({type(error).__name__}).",
+                consequence="The object store cannot be used until it can.",
+                remedy="Check the Secret that is mounted there.",
+            ) from error
+        return self._credentials
+
+
+def http_pool(*, connect: float = 2.0, read: float = 10.0, retries: int = 0) -> urllib3.PoolManager:
+    """Connections with bounded waits, in seconds. It makes no threads."""
+    return urllib3.PoolManager(
+        timeout=urllib3.Timeout(connect=connect, read=read),
+        maxsize=8,
+        retries=urllib3.Retry(total=retries, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
+    )
+
+
+def client(
+    endpoint: str, region: str, credentials: Provider, *, read_timeout: float = 10.0, retries: int = 0
+) -> Minio:
+    """A client of the store at ``http(s)://host[:port]``. Does not touch the network."""
+    url = urlsplit(endpoint)
+    if url.scheme not in ("http", "https") or not url.netloc or url.path not in ("", "/"):
+        raise StoreError(
+            f"{endpoint!r} is not the address of an object store.",
+            consequence="Nothing can be read or written.",
+            remedy="Give it as http://host:port or https://host:port.",
+        )
+    return Minio(
+        endpoint=url.netloc,
+        credentials=credentials,
+        secure=url.scheme == "https",
+        region=region,
+        http_client=http_pool(read=read_timeout, retries=retries),
+    )
+
+
+def connect(config: StoreConfig, *, read_timeout: float = 10.0, retries: int = 0) -> Minio:
+    """A client for ``config``, whose credentials follow the file. Does not touch the network."""
+    return client(
+        config.endpoint,
+        config.region,
+        FileProvider(config.credentials),
+        read_timeout=read_timeout,
+        retries=retries,
+    )
+
+
+def _s3_error(error: S3Error, what: str) -> StoreError:
+    text = f"The object store refused {what}: {error.code}."
+    if error.code in _DENIED:
+        return StoreDeniedError(text, remedy="Check the rights and the age of the credentials.")
+    if error.code in _NOT_FOUND:
+        return StoreNotFoundError(text, remedy="Check that it was uploaded and is still there.")
+    if error.code == "PreconditionFailed":
+        return StoreConflictError(text, remedy="What is there already was kept.")
+    status = getattr(error.response, "status", 0)
+    if (
+        status >= 500
+        or status == 429
+        or error.code in ("SlowDown", "ConditionalRequestConflict", "RequestTimeout")
+    ):
+        return StoreUnavailableError(text, remedy="Try again.")
+    return StoreError(text)
+
+
+@contextmanager
+def store_errors(what: str) -> Iterator[None]:
+    """Turns what the SDK, the HTTP library or the socket raises into a :class:`StoreError` about ``what``."""
+    try:
+        yield
+    except S3Error as error:
+        raise _s3_error(error, what) from error
+    except (
+        ServerError,
+        InvalidResponseError,
+        urllib3.exceptions.HTTPError,
+        ConnectionError,
+        TimeoutError,
+    ) as error:
+        raise StoreUnavailableError(
+            f"The object store did not answer for {what} ({type(error).__name__}).", remedy="Try again."
+        ) from error
+
+
+def put_file(store: Minio, bucket: str, key: str, source: BinaryIO, length: int) -> None:
+    """Writes ``length`` bytes of ``source``. Holds at most 10 MiB of it in memory, and makes no threads."""
+    with store_errors(f"writing {key}"):
+        # One upload at a time: the SDK would otherwise start a pool of threads for large objects.
+        store.put_object(bucket, key, source, length, part_size=5 << 20, num_parallel_uploads=1)
+
+
+def put_bytes(store: Minio, bucket: str, key: str, data: bytes) -> None:
+    put_file(store, bucket, key, io.BytesIO(data), len(data))
+
+
+def put_if_absent(store: Minio, bucket: str, key: str, data: bytes) -> None:
+    """Writes an object that must not exist yet, decided by the store (``If-None-Match: *``).
+
+    Raises :class:`StoreConflictError` where it does exist.
+    """
+    with store_errors(f"writing {key}"):
+        # The SDK's put_object takes no conditional header; a signed URL does, and is as public an interface.
+        url = store.get_presigned_url("PUT", bucket, key, expires=timedelta(minutes=5))
+        response = http_pool().request("PUT", url, body=data, headers={"If-None-Match": "*"}, retries=False)
+    if response.status == 200:
+        return
+    what = f"The object store refused writing {key}: HTTP {response.status}."
+    if response.status == 412:
+        raise StoreConflictError(what, remedy="What is there already was kept.")
+    if response.status in (401, 403):
+        raise StoreDeniedError(what, remedy="Check the rights and the age of the credentials.")
+    raise StoreUnavailableError(what, remedy="Try again.")
+
+
+def stream(store: Minio, bucket: str, key: str, *, chunk: int = 1 << 20) -> Iterator[bytes]:
+    """The bytes of one object, piece by piece."""
+    response = None
+    try:
+        with store_errors(f"reading {key}"):
+            response = store.get_object(bucket, key)
+            yield from response.stream(chunk)
+    finally:
+        if response is not None:
+            response.close()
+            response.release_conn()
+
+
+def get_bytes(store: Minio, bucket: str, key: str, *, limit: int = _SMALL) -> bytes:
+    """One whole object of at most ``limit`` bytes. Raises :class:`StoreError` where it is larger."""
+    data = bytearray()
+    for piece in stream(store, bucket, key):
+        data += piece
+        if len(data) > limit:
+            raise StoreError(f"{key} has more than {limit} bytes.", consequence="It was not read.")
+    return bytes(data)
+
+
+def get_json(store: Minio, bucket: str, key: str, *, limit: int = _SMALL) -> Any:
+    data = get_bytes(store, bucket, key, limit=limit)
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{key} is not JSON.", consequence="It was not used.") from error
+
+
+def put_json(store: Minio, bucket: str, key: str, value: Any) -> None:
+    """As the digests of the documents take it: sorted keys, no white space."""
+    put_bytes(
+        store,
+        bucket,
+        key,
+        json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(),
+    )
+
+
+def list_keys(store: Minio, bucket: str, prefix: str) -> list[str]:
+    """All keys below ``prefix``, sorted."""
+    with store_errors(f"listing {prefix}"):
+        return sorted(
+            entry.object_name for entry in store.list_objects(bucket, prefix=prefix, recursive=True)
+        )

@@ -1,0 +1,44 @@
+"""The errors of the object store and of what is read from it."""
+
+from __future__ import annotations
+
+from alcove_api.errors import AlcoveError, ChargedTo
+
+
+class StoreError(AlcoveError):
+    """The object store did not do what was asked of it."""
+
+
+class StoreUnavailableError(StoreError):
+    """No answer, or one that says "later": connection refused, timeout, 5xx."""
+
+    retriable = True
+
+
+class StoreDeniedError(StoreError):
+    """The credentials were refused: wrong, expired, or not meant for this key."""
+
+    retriable = True
+    """Credentials are refreshed while a pod waits, so a later try can succeed."""
+
+
+class StoreNotFoundError(StoreError):
+    """No object under this key."""
+
+
+class StoreConflictError(StoreError):
+    """There is an object under this key already, and it was to be written only once."""
+
+
+class DigestError(StoreError):
+    """The bytes in the store are not those that their digest names."""
+
+
+class BundleError(AlcoveError):
+    """A participant's bundle that cannot be unpacked, or must not be."""
+
+    charged_to: ChargedTo = "Participant"
+
+
+class BundleTooLargeError(BundleError):
+    """More bytes or members than may be unpacked."""

@@ -1,0 +1,91 @@
+"""Fetching the files of a dataset from the store: several at a time, each checked while it streams."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from alcove_api.documents import FileEntry
+from alcove_store.errors import DigestError, StoreError
+
+PARALLEL = 4
+_T = TypeVar("_T")
+Say = Callable[[str], None]
+
+
+class Progress:
+    """At most one line a second, from any thread."""
+
+    def __init__(self, files: int, total: int, say: Say) -> None:
+        self._lock = threading.Lock()
+        self._files, self._total, self._say = files, total, say
+        self._files_done = self._done = 0
+        self._said = time.monotonic()
+
+    def counted(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self.add(len(piece))
+            yield piece
+
+    def add(self, count: int, *, file: bool = False) -> None:
+        with self._lock:
+            self._done += count
+            self._files_done += file
+            now = time.monotonic()
+            if now - self._said >= 1.0:
+                self._said = now
+                self._say(
+                    f"{self._files_done}/{self._files} files, {self._done >> 20} of {self._total >> 20} MiB"
+                )
+
+
+def patiently(action: Callable[[], _T], patience: float, say: Say) -> _T:
+    """Tries again, with growing pauses, what may work later.
+
+    Raises the last :class:`StoreError` ``patience`` seconds after the first: a large file takes longer than that.
+    """
+    pause, deadline = 0.1, math.inf
+    while True:
+        try:
+            return action()
+        except StoreError as error:
+            deadline = min(deadline, time.monotonic() + patience)
+            if not error.retriable or time.monotonic() + pause > deadline:
+                raise
+            say(f"{error} Trying again.")
+            time.sleep(pause)
+            pause = min(2 * pause, 2.0)
+
+
+def each(entries: Sequence[FileEntry], action: Callable[[FileEntry], None]) -> None:
+    """Does it with every file, a few at a time, the largest first. The first error ends it, and is raised."""
+    pool = ThreadPoolExecutor(PARALLEL)
+    try:
+        for future in [pool.submit(action, entry) for entry in sorted(entries, key=lambda e: -e.bytes)]:
+            future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def save(pieces: Iterator[bytes], path: Path, sha256: str, size: int | None, what: str) -> None:
+    """Writes what comes in to ``path``. Raises :class:`DigestError` where it is not of this digest and size."""
+    digest, count = hashlib.sha256(), 0
+    with path.open("wb") as output:
+        for piece in pieces:
+            count += len(piece)
+            if size is not None and count > size:
+                break
+            digest.update(piece)
+            output.write(piece)
+    if digest.hexdigest() != sha256 or size not in (None, count):
+        raise DigestError(
+            f"{what} in the store is not what its digest says.",
+            consequence="It is not used.",
+            remedy="Publish it again, or restore that object's first version.",
+        )

@@ -1,0 +1,199 @@
+"""Checks a dataset and its solution before anybody is scored with it. Reads each file once, front to back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from alcove_format.errors import FormatError, SolutionError
+from alcove_format.reader import open_dataset
+from alcove_format.solution import Table as Solution
+from alcove_format.solution import parse_solution
+from alcove_toolkit.check import baselines, content, leaks
+from alcove_toolkit.check.baselines import Score
+from alcove_toolkit.check.findings import Finding, error
+from alcove_toolkit.check.leaks import Table
+from alcove_toolkit.check.part import PartFacts, PartReader, Progress
+from alcove_toolkit.check.report import LabelReport, PartReport, Report
+from alcove_toolkit.check.sample import SHAPE_NAMES, Floats, Ints, Sample
+from alcove_toolkit.check.source import PARTS, FolderSource, Source
+
+ORDER_ROWS, ORDER_CELLS = 200_000, 4_000_000
+"""Examples whose order is looked at, and examples × labels, at most."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a prediction is scored, so that this package need not know the metrics."""
+
+    name: str
+    score: Score
+
+
+def check_dataset(
+    path: Path, solution: Path, metric: Metric | None = None, progress: Progress = lambda _: None
+) -> Report:
+    """Checks a folder ``NAME.data`` and its solution file. Never raises for what is wrong with them."""
+    try:
+        return check_source(FolderSource(open_dataset(path), solution), metric, progress)
+    except FormatError as problem:
+        return Report((_broken(problem),))
+    except OSError as problem:
+        where = problem.filename or path
+        return Report(
+            (error("unreadable", f"{where}: cannot be read: {problem.strerror}.", "Make it readable."),)
+        )
+
+
+def check_source(source: Source, metric: Metric | None = None, progress: Progress = lambda _: None) -> Report:
+    """Checks a dataset, wherever it lies.
+
+    Args:
+        metric: gives the scores of a prediction that knows nothing, and of a linear model.
+
+    Raises:
+        OSError and the store's errors, where a source does.
+    """
+    try:
+        train_metadata, test_metadata = (source.metadata(part) for part in PARTS)
+    except FormatError as problem:
+        return Report((_broken(problem),))
+    findings = content.metadata_findings(train_metadata, test_metadata)
+    if findings:  # Nothing else could be said of both.
+        return Report(tuple(findings))
+    solution = _solution(source, findings)
+    if solution is not None:
+        wrong = content.solution_findings(solution, test_metadata, source.solution_name)
+        findings += wrong
+        solution = None if wrong else solution
+    readers = [PartReader("train", train_metadata, progress), PartReader("test", test_metadata, progress)]
+    train, test = (reader.read(source) for reader in readers)
+    for reader in readers:
+        findings += reader.findings
+        findings += content.id_findings(reader.facts)
+    findings += content.duplicate_findings(train, test)
+    linear = None
+    # What cannot be read whole cannot be matched with the rows of its solution.
+    if solution is not None and train.whole and test.whole and len(train) and len(test) == len(solution):
+        findings += content.balance_findings(train, solution, source.solution_name)
+        linear = _judge(train, test, solution, metric, findings)
+    return Report(
+        findings=tuple(sorted(findings, key=lambda f: f.severity != "error")),
+        domain=test_metadata.domain,
+        split=test_metadata.split,
+        train=_part(train),
+        test=_part(test),
+        in_both=len(content.copies(train, test)),
+        labels=_labels(train, solution),
+        n_train=train_metadata.n_examples,
+        n_test=test_metadata.n_examples,
+        n_labels=test_metadata.n_labels,
+        metric=metric.name if metric else "",
+        chance_score=_chance(metric, solution),
+        linear_score=linear,
+        sampled=train.sample.size,
+    )
+
+
+def _broken(problem: FormatError) -> Finding:
+    return error("format", f"{problem.where}: {problem.problem}.", problem.remedy)
+
+
+def _solution(source: Source, findings: list[Finding]) -> Solution | None:
+    try:
+        return parse_solution(source.solution(), source.solution_name)
+    except SolutionError as problem:
+        findings.append(error("solution", problem.cause, problem.remedy))
+        return None
+
+
+def _judge(
+    train: PartFacts, test: PartFacts, solution: Solution, metric: Metric | None, findings: list[Finding]
+) -> float | None:
+    """Looks for leaks and fits a linear model, on the samples; returns the latter's score on test."""
+    names = train.metadata.label_names
+    one, other = train.sample.sample(), test.sample.sample()
+    y_train = train.labels.table(one.index, np.arange(len(names)))
+    y_test = solution[other.index].astype(np.bool_)
+
+    def tables(columns: Callable[[PartFacts, Sample], Floats]) -> tuple[Table, Table]:
+        return Table(columns(train, one), y_train), Table(columns(test, other), y_test)
+
+    by_order = _order(train, test, solution)
+    by_id = leaks.id_finding(
+        *tables(lambda part, s: leaks.id_columns(_ids(part)[s.index], len(names))), names
+    )
+    # Where ids are the order of the files, one finding is enough.
+    told = [
+        *by_order,
+        *([by_id] if by_id and not any(f.code.startswith("label-by") for f in by_order) else []),
+    ]
+    shapes, vectors = tables(lambda _, s: s.shapes), tables(lambda _, s: s.vectors)
+    told += leaks.column_findings(*shapes, names, "label-by-size", SHAPE_NAMES.__getitem__)
+    told += leaks.column_findings(*vectors, names, "label-by-feature", train.features.name)
+    linear = baselines.linear_baseline(*vectors)
+    if linear is not None:
+        told += baselines.baseline_findings(linear, content.is_shift(test.metadata))
+    findings += told
+    if linear is None or metric is None or not content.can_be_scored(y_test):
+        return None
+    return metric.score(y_test, linear.prediction)
+
+
+def _order(train: PartFacts, test: PartFacts, solution: Solution) -> list[Finding]:
+    rows = _stretches(len(test))
+    columns = _widest(solution.sum(axis=0, dtype=np.int64), len(solution), len(rows))
+    found = [leaks.order_finding(solution[np.ix_(rows, columns)].astype(np.bool_), _ids(test)[rows])]
+    rows = _stretches(len(train))
+    columns = _widest(train.labels.counts(), len(train), len(rows))
+    found.append(leaks.train_order_finding(train.labels.table(rows, columns)))
+    return [f for f in found if f]
+
+
+def _ids(part: PartFacts) -> Ints:
+    return np.array(part.ids, np.int64)
+
+
+def _stretches(n: int) -> Ints:
+    """Positions whose order is looked at: all or, of many, stretches from the whole length."""
+    if n <= ORDER_ROWS:
+        return np.arange(n)
+    stretch = 2_000
+    starts = np.linspace(0, n - stretch, ORDER_ROWS // stretch).astype(np.int64)
+    return (starts[:, None] + np.arange(stretch)).ravel()
+
+
+def _widest(positives: Ints, n: int, rows: int) -> Ints:
+    """The labels that vary most, as many as fit ``ORDER_CELLS`` with so many rows."""
+    spread = positives * (n - positives)
+    return np.sort(np.argsort(-spread, kind="stable")[: max(1, ORDER_CELLS // max(rows, 1))])
+
+
+def _chance(metric: Metric | None, solution: Solution | None) -> float | None:
+    if metric is None or solution is None:
+        return None
+    return metric.score(solution.astype(np.bool_), np.full(solution.shape, 0.5, np.float32))
+
+
+def _part(facts: PartFacts) -> PartReport:
+    return PartReport(
+        examples=len(facts),
+        bytes=facts.bytes,
+        files=len(facts.files),
+        labelled=facts.labelled,
+        steps=facts.steps,
+        repeated=content.repeated(np.array(facts.hashes, np.uint64)),
+    )
+
+
+def _labels(train: PartFacts, solution: Solution | None) -> tuple[LabelReport, ...]:
+    if solution is None:
+        return ()
+    both = zip(train.labels.counts().tolist(), solution.sum(axis=0, dtype=np.int64).tolist(), strict=True)
+    return tuple(
+        LabelReport(name, one, other)
+        for name, (one, other) in zip(train.metadata.label_names, both, strict=True)
+    )

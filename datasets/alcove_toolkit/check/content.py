@@ -1,0 +1,234 @@
+"""What only all examples together can tell: ids, duplicates, balance of the classes, shape of the solution."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from alcove_format.metadata import Metadata
+from alcove_format.solution import Table
+from alcove_toolkit.check.findings import Finding, count, error, names, warning
+from alcove_toolkit.check.part import PartFacts
+
+FEW = 10
+"""Test examples with a label; of fewer, one more right answer moves its score by 0.05."""
+COPIED = 0.05
+"""Share of the test part that may be in train, too."""
+REPEATED = 0.01
+"""Share of a part that may repeat within it without a word."""
+
+
+def metadata_findings(train: Metadata, test: Metadata) -> list[Finding]:
+    """Whether the two parts go together."""
+    found = []
+    for field in ("n_labels", "shape", "format"):
+        one, other = getattr(train, field), getattr(test, field)
+        if one != other:
+            found.append(
+                error(
+                    "parts-differ",
+                    f"metadata.textproto: {field} is {one} in train, but {other} in test.",
+                    "Write both parts alike.",
+                )
+            )
+    for field, word in (("labels", "label_to_index_map"), ("channel_names", "channel_to_index_map")):
+        one, other = getattr(train, field), getattr(test, field)
+        differ = sorted(name for name in one.keys() & other.keys() if one[name] != other[name])
+        if differ:
+            found.append(
+                error(
+                    "parts-differ",
+                    f"metadata.textproto: {word} gives {names(differ)} another index in train than in test.",
+                    "Write both parts with the same names.",
+                )
+            )
+    return found
+
+
+def id_findings(part: PartFacts) -> list[Finding]:
+    """A part's ids must differ. Numbers other than 0, 1, 2, … are only odd."""
+    ids = np.array(part.ids, np.int64)
+    found: list[Finding] = []
+    missing = np.flatnonzero(ids == -1)
+    if len(missing):
+        found.append(
+            warning(
+                "no-id",
+                f"{part.where(int(missing[0]))}: has no id, as {len(missing):,} of {len(ids):,} of {part.name}.",
+                "Number them 0, 1, 2, …; the order of the files counts all the same.",
+            )
+        )
+    order = np.argsort(ids, kind="stable")
+    same = np.flatnonzero((np.diff(ids[order]) == 0) & (ids[order][1:] != -1))
+    if len(same):
+        again, first = int(order[same[0] + 1]), int(order[same[0]])
+        more = f" So are {len(same) - 1:,} more of {part.name}." if len(same) > 1 else ""
+        found.append(
+            error(
+                "duplicate-id",
+                f"{part.where(again)}: id {ids[again]} was there before, in {part.where(first)}.{more}",
+                "Number the examples of a part.",
+            )
+        )
+    elif part.whole and not len(missing) and len(ids) and not (ids[order] == np.arange(len(ids))).all():
+        found.append(
+            warning(
+                "odd-ids",
+                f"{part.name}: ids run from {ids.min()} to {ids.max()}, and are not 0 to {len(ids) - 1}.",
+                "They do no harm in themselves. Where they can tell where an example comes from, number them anew.",
+            )
+        )
+    return found
+
+
+def repeated(hashes: npt.NDArray[np.uint64]) -> int:
+    """Examples that are the same as an earlier one."""
+    return len(hashes) - len(np.unique(hashes))
+
+
+def copies(train: PartFacts, test: PartFacts) -> npt.NDArray[np.intp]:
+    """Positions of the test examples whose features are those of a train example."""
+    return np.flatnonzero(np.isin(np.array(test.hashes, np.uint64), np.array(train.hashes, np.uint64)))
+
+
+def duplicate_findings(train: PartFacts, test: PartFacts) -> list[Finding]:
+    """Examples that are there twice.
+
+    Rows of a table with few columns repeat by nature, in test as often as within train: that alone is no sign of a
+    copy. Of pictures, sounds and texts it always is.
+    """
+    found: list[Finding] = []
+    for part in (train, test):
+        hashes = np.array(part.hashes, np.uint64)
+        again = repeated(hashes)
+        if len(hashes) > 1 and again == len(hashes) - 1:
+            found.append(
+                error("constant", f"{part.name}: all examples are the same.", "Check what was converted.")
+            )
+        elif again > max(2, REPEATED * len(hashes)):
+            found.append(
+                warning(
+                    "repeated",
+                    f"{part.name}: {again:,} examples of {len(hashes):,} repeat an earlier one.",
+                    "Leave repetitions out, unless they are in the nature of the data.",
+                )
+            )
+    shared = copies(train, test)
+    if len(shared):
+        found.append(_shared(train, test, shared))
+    return found
+
+
+def _shared(train: PartFacts, test: PartFacts, shared: npt.NDArray[np.intp]) -> Finding:
+    share = len(shared) / len(test)
+    hashes = np.array(train.hashes, np.uint64)
+    first = int(np.flatnonzero(hashes == test.hashes[int(shared[0])])[0])
+    natural = 0.0
+    if train.metadata.domain == "tabular":
+        _, inverse, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+        natural = float((counts[inverse] > 1).mean())
+    # Three standard deviations of a share of the test part.
+    margin = 3 * (natural * (1 - natural) / len(test)) ** 0.5
+    verb = "is" if len(shared) == 1 else "are"
+    return Finding(
+        "in-both-parts",
+        f"{count(len(shared), 'test example')} of {len(test):,} ({100 * share:.3g} %) {verb} in train as well, "
+        f"the first in {test.where(int(shared[0]))} and {train.where(first)}.",
+        "Leave them out of one part: who remembers them scores without having learned.",
+        "error" if share > COPIED and share > natural + margin else "warning",
+    )
+
+
+def is_shift(metadata: Metadata) -> bool:
+    """Whether the metadata declare that test differs from train."""
+    return metadata.split.startswith("shift")
+
+
+def can_be_scored(table: npt.NDArray[np.uint8] | npt.NDArray[np.bool_]) -> bool:
+    """Whether any label is present in some rows and absent in others."""
+    present = table.sum(axis=0, dtype=np.int64)
+    return bool(((present > 0) & (present < len(table))).any())
+
+
+def solution_findings(table: Table, metadata: Metadata, name: str) -> list[Finding]:
+    """Whether it has a row an example and a column a label, and something to be scored."""
+    rows, labels = table.shape
+    if rows != metadata.n_examples:
+        return [
+            error(
+                "solution-rows",
+                f"{name}: has {rows} rows, but the test part has {metadata.n_examples} examples.",
+                "Give one row for each, in the order of the sample files.",
+            )
+        ]
+    if labels != metadata.n_labels:
+        return [
+            error(
+                "solution-columns",
+                f"{name}: has {labels} numbers a row, but output_dim in test/metadata.textproto is "
+                f"{metadata.n_labels}.",
+                "Give one number for each label.",
+            )
+        ]
+    if not can_be_scored(table):
+        return [
+            error(
+                "nothing-to-score",
+                f"{name}: no label is present in some test examples and absent in others, so nothing can be scored.",
+                "Check that the columns are labels.",
+            )
+        ]
+    return []
+
+
+def balance_findings(train: PartFacts, table: Table, name: str) -> list[Finding]:
+    """Labels that cannot be learned, or not be scored."""
+    labels = train.metadata.label_names
+    in_train, in_test = train.labels.counts(), table.sum(axis=0, dtype=np.int64)
+    found: list[Finding] = []
+
+    def tell(code: str, which: npt.NDArray[np.bool_], what: str, remedy: str) -> None:
+        chosen = np.flatnonzero(which)
+        if len(chosen):
+            verb = "is" if len(chosen) == 1 else "are"
+            listed = names([labels[i] for i in chosen.tolist()])
+            found.append(
+                warning(
+                    code,
+                    f"{count(len(chosen), 'label')} of {len(labels)} {verb} {what}: {listed}.",
+                    remedy,
+                )
+            )
+
+    if not is_shift(train.metadata):
+        tell(
+            "label-not-in-train", (in_train == 0) & (in_test > 0), "in test but in no training example",
+            "Nobody can learn what was never shown. Split again, or make it a declared shift.",
+        )  # fmt: skip
+    tell(
+        "label-not-scored", (in_test == 0) | (in_test == len(table)), "in none or all of the test examples",
+        "Such a label is left out of the score. Split again, or leave it out.",
+    )  # fmt: skip
+    tell(
+        "label-rare", (in_test > 0) & (in_test < FEW), f"in fewer than {FEW} test examples",
+        "One example more or less moves its score a lot: take more test examples, or leave it out.",
+    )  # fmt: skip
+    found += _one_label_each(train, table, name)
+    return found
+
+
+def _one_label_each(train: PartFacts, table: Table, name: str) -> list[Finding]:
+    each = train.labels.per_example()
+    if train.metadata.n_labels == 1 or not len(each):
+        return []
+    odd = np.flatnonzero(table.sum(axis=1, dtype=np.int64) != 1)
+    if (each == 1).all() and len(odd):
+        return [
+            warning(
+                "labels-per-example",
+                f"{name}, row {odd[0] + 1}: has {int(table[odd[0]].sum())} labels; {len(odd):,} of {len(table):,} rows "
+                "do not have exactly one, as every training example has.",
+                "Check that train and solution were labelled alike.",
+            )
+        ]
+    return []

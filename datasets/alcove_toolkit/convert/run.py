@@ -1,0 +1,147 @@
+"""A conversion from beginning to end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from alcove_format.metadata import Metadata
+from alcove_format.writer import Features, NewExample, final_paths, scratch, write_dataset
+from alcove_toolkit.convert.base import (
+    Converter,
+    Indices,
+    Items,
+    Options,
+    Progress,
+    open_source,
+    silent,
+)
+from alcove_toolkit.convert.choices import Kind
+from alcove_toolkit.convert.split import SplitRequest, split
+from alcove_toolkit.convert.spool import Spool
+from alcove_toolkit.errors import FileAccessError, SourceError
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What was made."""
+
+    path: Path
+    """``NAME.data``; ``NAME.solution`` lies beside it."""
+    metadata: Metadata
+    n_train: int
+    n_test: int
+    notes: tuple[str, ...]
+    """What the user should know, one sentence each."""
+
+
+def convert(
+    kind: Kind,
+    source: Path,
+    out: Path,
+    name: str = "",
+    *,
+    options: Options | None = None,
+    request: SplitRequest | None = None,
+    progress: Progress = silent,
+) -> Converted:
+    """Writes ``out/NAME.data`` and ``out/NAME.solution``; the same source, options and seed give the same bytes.
+
+    Args:
+        name: by default made from the source's name.
+
+    Raises:
+        SourceError: the source cannot be converted; names file and position.
+        OutputExistsError: one of the two is there already.
+        FileAccessError: the system did not let it be read or written.
+    """
+    name = name or _name(source)
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise SourceError(
+            f"--name {name}", "is no name", remedy="Take letters, digits, dots, hyphens and underscores."
+        )
+    final_paths(out, name)
+    request = request or SplitRequest()
+    is_new = not out.exists()
+    try:
+        converter = open_source(kind, source, options or Options(), progress)
+        items = converter.scan()
+        _check(items, source)
+        parted = split(items, request, converter.sizes)
+        rng = np.random.default_rng([request.seed, 1])
+        # In any other order, the position would tell the label of what the source had sorted.
+        train, test = (rng.permutation(np.flatnonzero(mask)) for mask in (~parted.is_test, parted.is_test))
+        metadata = replace(
+            converter.fit(np.sort(train)),
+            n_labels=len(items.labels.names),
+            labels={label: index for index, label in enumerate(items.labels.names)},
+            split=parted.text,
+        )
+        with _ordered(converter, items, out, name, progress) as ordered:
+            writing = _Writing(ordered, items, progress)
+            path = write_dataset(out, name, metadata, writing.examples(train), writing.examples(test))
+    except OSError as error:
+        raise FileAccessError(error, str(source), str(out)) from None
+    finally:
+        if is_new:
+            with suppress(OSError):
+                out.rmdir()  # Only where nothing is in it.
+    notes = (*items.notes, *parted.notes, *converter.notes())
+    return Converted(path, metadata, len(train), len(test), notes)
+
+
+def _name(source: Path) -> str:
+    """A name that is also one for a Dataset: small letters, digits and hyphens."""
+    stem = source.resolve().name.split(".")[0]
+    return re.sub("[^a-z0-9]+", "-", stem.lower()).strip("-") or "dataset"
+
+
+def _check(items: Items, source: Path) -> None:
+    labels = items.labels
+    if not len(items):
+        raise SourceError(str(source), "there are no examples in it", remedy="Check that it is whole.")
+    if not labels.names:
+        raise SourceError(str(source), "no example has a label", remedy="Label them; see --labels.")
+    if len(labels.names) == 1 and len(labels.indices) == len(items):
+        raise SourceError(
+            str(source),
+            f"all examples have the label {labels.names[0]!r}",
+            remedy="There must be two or more, or examples without it (--multi-label).",
+        )
+
+
+@contextmanager
+def _ordered(
+    converter: Converter, items: Items, out: Path, name: str, progress: Progress
+) -> Iterator[Callable[[Indices], Iterator[Features]]]:
+    """Features in any order, whatever the converter can do."""
+    if not converter.sequential:
+        yield converter.encode
+        return
+    with scratch(out, name) as folder, Spool(folder) as spool:
+        for done, features in enumerate(converter.encode(np.arange(len(items))), start=1):
+            spool.append(features)
+            progress("Encoding", done, len(items))
+        spool.flush()
+        yield lambda indices: (spool.read(item) for item in indices.tolist())
+
+
+class _Writing:
+    """Hands examples to the writer, and counts them."""
+
+    def __init__(
+        self, encode: Callable[[Indices], Iterator[Features]], items: Items, progress: Progress
+    ) -> None:
+        self._encode, self._items, self._progress = encode, items, progress
+        self._done = 0
+
+    def examples(self, indices: Indices) -> Iterator[NewExample]:
+        for item, features in zip(indices.tolist(), self._encode(indices), strict=True):
+            self._done += 1
+            self._progress("Writing", self._done, len(self._items))
+            yield NewExample(features, self._items.labels.of(item))

@@ -1,0 +1,294 @@
+"""Finding datasets in the store by name, and fetching them. Nothing that is read there is trusted.
+
+What a team offers (below ``shared/<its namespace>/``) was written by people who may mean harm: names are checked
+before anything is written, sizes are bounded, and a file gets its name only once its digest is right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from alcove_api import keys
+from alcove_api.documents import DatasetManifest, DatasetVersion, FileEntry
+from alcove_format.errors import OutputExistsError
+from alcove_format.metadata import METADATA_FILE
+from alcove_store.client import get_bytes, store_errors, stream
+from alcove_store.errors import StoreDeniedError, StoreNotFoundError
+from alcove_store.transfer import Progress, Say, each, patiently, save
+from alcove_toolkit.errors import ExchangeError
+
+if TYPE_CHECKING:
+    from minio import Minio
+
+MOST_FILES = 10_000
+MOST_BYTES = 100 << 30
+_MANIFEST_BYTES = 8 << 20
+_VERSION_BYTES = 64 << 10
+_SOLUTION_BYTES = 64 << 20
+_METADATA_BYTES = 64 << 20
+_MOST_VERSIONS = 1000
+"""Of one team, or of the hidden datasets, that are looked at."""
+_MOST_TEAMS = 1000
+_SPARE_DISK = 256 << 20
+_PATIENCE = 30.0
+_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_ENTRY = re.compile(rf"({_NAME.pattern})/({_DIGEST.pattern})\.json")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where names are looked up: the hidden datasets, or what one team offers."""
+
+    client: Minio
+    bucket: str = keys.MAIN_BUCKET
+    team: str | None = None
+
+    @property
+    def below(self) -> str:
+        return keys.shared(self.team) if self.team is not None else ""
+
+    def get(self, key: str, limit: int) -> bytes:
+        return get_bytes(self.client, self.bucket, self.below + key, limit=limit)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One version of a name."""
+
+    team: str | None
+    name: str
+    sha256: str
+    pushed_at: datetime
+    """By the store's clock."""
+
+
+def check_name(name: str) -> str:
+    """The name itself. Raises :class:`ExchangeError` where it is none that a Dataset or a namespace can have."""
+    if not _NAME.fullmatch(name):
+        raise ExchangeError(
+            f"{name[:80]!r} is not a name.",
+            consequence="Nothing was sent or fetched.",
+            remedy="Use up to 63 lower-case letters, digits and hyphens, as for a Dataset.",
+        )
+    return name
+
+
+def versions(source: Source, name: str | None = None) -> list[Listed]:
+    """Versions of one name, or of all, the newest first. Entries that no push writes are passed over."""
+    prefix = source.below + keys.dataset_names() + (f"{check_name(name)}/" if name else "")
+    with store_errors("the list of datasets"):
+        entries = source.client.list_objects(source.bucket, prefix=prefix, recursive=True)
+        found = [
+            Listed(source.team, match[1], match[2], entry.last_modified)
+            for entry in islice(entries, _MOST_VERSIONS)
+            if (
+                match := _ENTRY.fullmatch(entry.object_name.removeprefix(source.below + keys.dataset_names()))
+            )
+        ]
+    return sorted(found, key=lambda v: (v.pushed_at, v.sha256), reverse=True)
+
+
+def teams(client: Minio, bucket: str = keys.MAIN_BUCKET) -> list[str]:
+    """Namespaces of the teams that offer something."""
+    with store_errors("the list of teams"):
+        entries = client.list_objects(bucket, prefix=keys.SHARED)
+        found = [
+            e.object_name.removeprefix(keys.SHARED).removesuffix("/") for e in islice(entries, _MOST_TEAMS)
+        ]
+    return [name for name in found if _NAME.fullmatch(name)]
+
+
+def pull(
+    source: Source, name: str, out: Path, *, sha256: str | None = None, limit: int = MOST_BYTES, say: Say
+) -> tuple[Path, str]:
+    """Fetches ``out/NAME.data``, and ``out/NAME.solution`` where a team offers it with one.
+
+    What was fetched by a pull that broke off is kept in a hidden folder, and not fetched again.
+
+    Args:
+        sha256: digest of the version; None: the newest.
+        limit: bytes at most.
+
+    Returns:
+        The folder, and the digest of its version.
+
+    Raises:
+        ExchangeError: no such dataset; or what is there is not what a dataset may be.
+        OutputExistsError: there is something under one of the names already.
+        StoreError: the store is away or refuses, or its bytes are not those that were pushed.
+    """
+    data, solution = out / f"{check_name(name)}.data", out / f"{name}.solution"
+    digest = sha256 or _newest(source, name)
+    version = _version(source, name, digest)
+    manifest = _manifest(source, digest, limit)
+    wanted = version.solution_sha256 if source.team is not None else None
+    for path in (data, solution) if wanted else (data,):
+        if path.exists():
+            raise OutputExistsError(str(path))
+    out.mkdir(parents=True, exist_ok=True)
+    partial = out / f".{name}-{digest[:16]}.part"
+    missing = [entry for entry in manifest.files if not _is_whole(partial / entry.path, entry)]
+    _check_disk(out, sum(entry.bytes for entry in missing))
+    if len(missing) < len(manifest.files):
+        say(f"{len(manifest.files) - len(missing)} of {len(manifest.files)} files are here already.")
+    _fetch(source, digest, missing, partial, say)
+    if wanted:
+        rows = source.get(keys.solution(wanted), _SOLUTION_BYTES)
+        _same(rows, wanted, "The solution")
+        (partial / "solution").write_bytes(rows)
+        (partial / "solution").rename(solution)
+    partial.rename(data)
+    return data, digest
+
+
+def _newest(source: Source, name: str) -> str:
+    found = versions(source, name)
+    if not found:
+        raise _not_there(source, name)
+    return found[0].sha256
+
+
+def _not_there(source: Source, name: str) -> ExchangeError:
+    where = f"by {source.team}" if source.team is not None else "in this store"
+    return ExchangeError(
+        f"There is no dataset {name!r} {where}.",
+        consequence="Nothing was fetched.",
+        remedy="`alcove dataset list` names what there is.",
+    )
+
+
+def _version(source: Source, name: str, digest: str) -> DatasetVersion:
+    if not _DIGEST.fullmatch(digest):
+        raise ExchangeError(
+            f"{digest[:80]!r} is not a digest.", remedy="Give 64 characters 0-9a-f after the @."
+        )
+    try:
+        data = source.get(keys.dataset_version(name, digest), _VERSION_BYTES)
+    except StoreNotFoundError:
+        raise _not_there(source, f"{name}@{digest}") from None
+    try:
+        version = DatasetVersion.model_validate_json(data)
+    except ValidationError as error:
+        raise _bad(f"The entry of {name}@{digest[:12]} cannot be read.") from error
+    if (version.name, version.data_sha256) != (name, digest):
+        raise _bad(f"The entry of {name}@{digest[:12]} is that of another dataset.")
+    return version
+
+
+def _manifest(source: Source, digest: str, limit: int) -> DatasetManifest:
+    try:
+        data = source.get(keys.dataset_manifest(digest), _MANIFEST_BYTES)
+    except StoreNotFoundError:
+        raise ExchangeError(
+            "The files of this dataset are not in the store.",
+            consequence="Nothing was fetched.",
+            remedy="They may lie on a volume: ask whoever pushed it.",
+        ) from None
+    _same(data, digest, "The manifest")
+    try:
+        manifest = DatasetManifest.model_validate_json(data)
+    except ValidationError as error:
+        raise _bad("The manifest cannot be read.") from error
+    problem = _problem(manifest, limit)
+    if problem:
+        raise _bad(problem)
+    return manifest
+
+
+def _problem(manifest: DatasetManifest, limit: int) -> str:
+    """Why its files are not written; "" where they can be."""
+    if len(manifest.files) > MOST_FILES:
+        return f"The manifest has more than {MOST_FILES} files."
+    paths = [entry.path for entry in manifest.files]
+    if len(set(paths)) < len(paths):
+        return "The manifest has a file twice."
+    for entry in manifest.files:
+        if not _is_path_of_a_dataset(entry.path):
+            return f"The manifest has the path {entry.path[:80]!r}, which no dataset has."
+        if not 0 <= entry.bytes <= (_METADATA_BYTES if entry.path.endswith(METADATA_FILE) else limit):
+            return f"The size that the manifest gives {entry.path!r} is none that is allowed."
+    if sum(entry.bytes for entry in manifest.files) > limit:
+        return f"The dataset has more than the {limit} bytes that are allowed here (--limit)."
+    return ""
+
+
+def _is_path_of_a_dataset(path: str) -> bool:
+    part, _, name = path.partition("/")
+    plain = name.isprintable() and not set(name) & set("/\\:") and len(name.encode()) <= 200
+    return part in ("train", "test") and plain and (name == METADATA_FILE or name.startswith("sample"))
+
+
+def _is_whole(path: Path, entry: FileEntry) -> bool:
+    if not path.is_file() or path.stat().st_size != entry.bytes:
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == entry.sha256
+
+
+def _check_disk(out: Path, wanted: int) -> None:
+    free = shutil.disk_usage(out).free - _SPARE_DISK
+    if wanted > free:
+        raise ExchangeError(
+            f"The dataset needs {wanted >> 20} MiB, and {max(free, 0) >> 20} MiB are free in {out}.",
+            consequence="Nothing was fetched.",
+            remedy="Make room, or name another folder.",
+        )
+
+
+def _fetch(source: Source, digest: str, entries: list[FileEntry], partial: Path, say: Say) -> None:
+    progress = Progress(len(entries), sum(entry.bytes for entry in entries), say)
+    for part in ("train", "test"):
+        (partial / part).mkdir(parents=True, exist_ok=True)
+
+    def fetch(entry: FileEntry) -> None:
+        path = partial / entry.path
+        temporary = path.with_name(f".{path.name}.tmp")
+
+        def download() -> None:
+            pieces = stream(
+                source.client, source.bucket, source.below + keys.dataset_file(digest, entry.path)
+            )
+            save(progress.counted(pieces), temporary, entry.sha256, entry.bytes, entry.path)
+
+        try:
+            patiently(download, _PATIENCE, say)
+            temporary.rename(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        progress.add(0, file=True)
+
+    each(entries, fetch)
+
+
+def _same(data: bytes, sha256: str, what: str) -> None:
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise _bad(f"{what} is not what its digest says.")
+
+
+def _bad(cause: str) -> ExchangeError:
+    return ExchangeError(
+        cause, consequence="Nothing of it is used.", remedy="Ask whoever pushed it to push it again."
+    )
+
+
+def listing(client: Minio, bucket: str, *, hidden: bool) -> Iterator[Listed]:
+    """All names with their versions: of the hidden datasets, or of what the teams offer."""
+    if hidden:
+        yield from versions(Source(client, bucket))
+        return
+    for team in teams(client, bucket):
+        try:
+            yield from versions(Source(client, bucket, team))
+        except StoreDeniedError:
+            continue

@@ -1,0 +1,94 @@
+"""Practice datasets of six kinds that need no download, the same bytes for the same seed and Python version.
+
+Where real data comes with Python or scikit-learn, it is used; what is synthesised says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from alcove_format.writer import write_dataset
+from alcove_toolkit import practice_sources as sources
+from alcove_toolkit.convert.choices import Kind
+from alcove_toolkit.errors import FileAccessError, UnknownDatasetError
+from alcove_toolkit.practice_draw import Parts
+from alcove_toolkit.practice_pictures import digits, moving_digits
+from alcove_toolkit.practice_speech import vowels
+
+
+@dataclass(frozen=True)
+class Practice:
+    name: str
+    kind: Kind
+    real: bool
+    """Whether real data is inside. Up to ``examples`` each is as it was found; beyond, altered copies come."""
+    labels: int
+    examples: int
+    """Train and test together, unless asked otherwise."""
+    about: str
+    make: Callable[[np.random.Generator, int], Parts]
+
+    @property
+    def origin(self) -> str:
+        """For people."""
+        return f"real to {self.examples:,}, then altered copies" if self.real else "synthesised"
+
+
+PRACTICE = (
+    Practice(
+        "characters",
+        "tabular",
+        True,
+        10,
+        3300,
+        "properties of Unicode characters → category",
+        sources.characters,
+    ),
+    Practice("waves", "series", False, 6, 2500, "signals of two sensors in noise → wave form", sources.waves),
+    Practice(
+        "docstrings",
+        "text",
+        True,
+        6,
+        3600,
+        "sentences of the standard library → kind of module",
+        sources.docstrings,
+    ),
+    Practice("digits", "image", True, 10, 1797, "scikit-learn's handwritten digits → digit", digits),
+    Practice(
+        "moving-digits",
+        "video",
+        True,
+        14,
+        1797,
+        "handwritten digits that are moved → digit and direction (two labels each)",
+        moving_digits,
+    ),
+    Practice("vowels", "audio", False, 10, 2000, "short words in noise → word", vowels),
+)
+
+
+def make_practice(name: str, out: Path, *, seed: int = 0, examples: int | None = None) -> Path:
+    """Writes ``out/NAME.data`` and ``out/NAME.solution``; returns the former.
+
+    Args:
+        examples: train and test together, as many as you like: they are made one at a time.
+
+    Raises:
+        UnknownDatasetError: there is none of this name.
+        OutputExistsError: there is something under that name already.
+        FileAccessError: there is no room, or no access.
+    """
+    by_name = {practice.name: practice for practice in PRACTICE}
+    if name not in by_name:
+        raise UnknownDatasetError(name, tuple(by_name))
+    practice = by_name[name]
+    metadata, train, test = practice.make(np.random.default_rng(seed), examples or practice.examples)
+    try:
+        return write_dataset(out, name, metadata, train, test)
+    except OSError as error:
+        raise FileAccessError(error, str(out), str(out)) from None

@@ -1,0 +1,211 @@
+"""Publishing a dataset to the object store, and the Dataset that names what was published."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from alcove_api import keys
+from alcove_api.documents import DatasetManifest, DatasetVersion, FileEntry
+from alcove_format.errors import FormatError
+from alcove_format.metadata import METADATA_FILE
+from alcove_format.reader import DataFolder, open_dataset
+from alcove_format.solution import read_solution
+from alcove_store.client import put_bytes, put_file, store_errors
+from alcove_store.errors import StoreDeniedError, StoreNotFoundError
+from alcove_store.transfer import each
+
+if TYPE_CHECKING:
+    from minio import Minio
+
+
+def publish(
+    path: Path,
+    solution: Path,
+    client: Minio,
+    *,
+    name: str | None = None,
+    bucket: str = keys.MAIN_BUCKET,
+    solutions_bucket: str = keys.SOLUTIONS_BUCKET,
+    on_volume: bool = False,
+) -> tuple[str, str, DatasetManifest]:
+    """Uploads a folder ``NAME.data`` and its solution: a hidden dataset.
+
+    What is there already, from an upload that broke off, is not sent again. The manifest goes last: where it is, all
+    is. The solution goes to a bucket of its own. Of a dataset whose files runs read ``on_volume``, none is uploaded.
+
+    Args:
+        name: what it can be pulled by again.
+
+    Returns:
+        Digest of the data (of its manifest), digest of the solution, the manifest.
+
+    Raises:
+        FormatError, SolutionError: the folder or the solution cannot be read.
+        StoreError: the store is away or refuses.
+    """
+    folder = open_dataset(path)
+    read_solution(solution)
+    manifest = describe(folder)
+    digest = manifest.digest()
+    if not on_volume:
+        _send_files(client, bucket, "", folder, manifest)
+    solution_sha256 = _send_solution(client, solutions_bucket, "", solution)
+    named = keys.volume_manifest if on_volume else keys.dataset_manifest
+    put_bytes(client, bucket, named(digest), manifest.canonical())
+    if name is not None:
+        put_bytes(client, bucket, *_version(name, manifest, solution_sha256))
+    return digest, solution_sha256, manifest
+
+
+def offer(
+    path: Path,
+    solution: Path | None,
+    client: Minio,
+    *,
+    team: str,
+    name: str,
+    bucket: str = keys.MAIN_BUCKET,
+) -> DatasetManifest:
+    """Uploads a folder ``NAME.data`` where all teams can read it, and its solution, if any, beside it.
+
+    It is practice data: who tries a model on it needs the solution. Raises as :func:`publish`.
+    """
+    folder = open_dataset(path)
+    if solution is not None:
+        read_solution(solution)
+    manifest, below = describe(folder), keys.shared(team)
+    _send_files(client, bucket, below, folder, manifest)
+    solution_sha256 = None if solution is None else _send_solution(client, bucket, below, solution)
+    put_bytes(client, bucket, below + keys.dataset_manifest(manifest.digest()), manifest.canonical())
+    key, data = _version(name, manifest, solution_sha256)
+    put_bytes(client, bucket, below + key, data)
+    return manifest
+
+
+def _send_files(
+    client: Minio, bucket: str, below: str, folder: DataFolder, manifest: DatasetManifest
+) -> None:
+    digest = manifest.digest()
+
+    def send(entry: FileEntry) -> None:
+        key = below + keys.dataset_file(digest, entry.path)
+        if _is_there(client, bucket, key, entry.bytes):
+            return
+        with _Hashed(folder.path / entry.path) as file:
+            put_file(client, bucket, key, cast(BinaryIO, file), entry.bytes)
+            if file.digest.hexdigest() != entry.sha256:
+                raise FormatError(
+                    str(folder.path / entry.path),
+                    "the file was changed while it was sent",
+                    remedy="Push it again once nothing writes to it.",
+                )
+
+    each(manifest.files, send)
+
+
+def _send_solution(client: Minio, bucket: str, below: str, solution: Path) -> str:
+    data = solution.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    key = below + keys.solution(digest)
+    if not _is_there(client, bucket, key, len(data)):
+        put_bytes(client, bucket, key, data)
+    return digest
+
+
+def _version(name: str, manifest: DatasetManifest, solution_sha256: str | None) -> tuple[str, bytes]:
+    """Key and content of the entry in the index."""
+    digest = manifest.digest()
+    version = DatasetVersion(
+        name=name,
+        data_sha256=digest,
+        solution_sha256=solution_sha256,
+        domain=manifest.domain,
+        n_train=manifest.n_train,
+        n_test=manifest.n_test,
+        bytes=sum(entry.bytes for entry in manifest.files),
+    )
+    return keys.dataset_version(name, digest), version.canonical()
+
+
+class _Hashed:
+    """A file to read from, with the digest of what was read."""
+
+    def __init__(self, path: Path) -> None:
+        self.digest = hashlib.sha256()
+        self._file = path.open("rb", buffering=0)
+
+    def __enter__(self) -> _Hashed:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self.digest.update(data)
+        return data
+
+
+def describe(folder: DataFolder) -> DatasetManifest:
+    """The manifest of a folder. Reads every file once, for its digest."""
+    entries = []
+    for name, part in (("test", folder.test), ("train", folder.train)):
+        for file in (part.path / METADATA_FILE, *part.files):
+            with file.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            entries.append(FileEntry(path=f"{name}/{file.name}", bytes=file.stat().st_size, sha256=digest))
+    metadata = folder.test.metadata
+    return DatasetManifest(
+        name=folder.name,
+        domain=metadata.domain,
+        n_train=folder.train.metadata.n_examples,
+        n_test=metadata.n_examples,
+        n_labels=metadata.n_labels,
+        labels=metadata.label_names,
+        files=tuple(entries),
+    )
+
+
+def dataset_yaml(
+    name: str,
+    data_sha256: str,
+    solution_sha256: str,
+    domain: str,
+    alias: str | None = None,
+    volume_claim: str | None = None,
+) -> str:
+    """The Dataset to apply in the competition's namespace.
+
+    Args:
+        alias: what participants see (default: name).
+        volume_claim: where the files lie on a volume, ``CLAIM`` or ``CLAIM:FOLDER``.
+    """
+    claim, _, folder = (volume_claim or "").partition(":")
+    where = (
+        f"  volumeClaim: {{claimName: {json.dumps(claim)}, path: {json.dumps(folder)}}}\n" if claim else ""
+    )
+    return (
+        "apiVersion: alcove.dev/v1alpha1\n"
+        "kind: Dataset\n"
+        "metadata:\n"
+        f"  name: {name}\n"
+        "spec:\n"
+        f"  alias: {alias or name}\n"
+        f"  domain: {domain}\n"
+        f"  dataSha256: {data_sha256}\n"
+        f"  solutionSha256: {solution_sha256}\n"
+        f"{where}"
+    )
+
+
+def _is_there(client: Minio, bucket: str, key: str, size: int) -> bool:
+    """Whether an object of that size is there. Its key names its content, so the same size is the same object."""
+    try:
+        with store_errors(f"looking for {key}"):
+            found: int = client.stat_object(bucket, key).size
+            return found == size
+    except (StoreNotFoundError, StoreDeniedError):  # Denied: may write, but not read.
+        return False

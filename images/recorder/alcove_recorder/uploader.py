@@ -1,0 +1,202 @@
+"""The thread that looks into what was taken, chains the records, and uploads.
+
+One thread, so that the order of records is that of the queue; everything it does may wait for the store as
+long as it must, since nothing here is on the clock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from alcove_api import keys
+from alcove_api.documents import End, Manifest, Record
+from alcove_recorder import formats
+from alcove_recorder.errors import RefusedError, SinkError
+from alcove_recorder.jsonlog import log
+from alcove_recorder.settings import Settings
+from alcove_recorder.sinks import Sink, put_bytes
+from alcove_recorder.spool import Entry, Spool, State, write_atomic
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+_LOG_PERIOD = 10.0
+_LOG_RATE = 32 << 10
+"""Bytes a second: each upload of the log is a whole one, and a versioned bucket keeps them all."""
+
+
+@dataclass(frozen=True)
+class Seal:
+    """The last item of the queue."""
+
+    end: End
+    state: State | None
+    boot_id: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the shipper has done so far; replaced as a whole, so another thread may read it at any time."""
+
+    snapshots: int = 0
+    refused: int = 0
+    head: str | None = None
+    manifest_sha256: str | None = None
+    trouble: str | None = None
+    """Why it cannot upload right now."""
+    crashed: str | None = None
+
+
+def overshoot_ns(end: End, budget_ns: int) -> int:
+    return max(0, end.ended_ns - budget_ns)
+
+
+class Shipper(threading.Thread):
+    """``wake`` is called, from this thread, whenever :attr:`progress` has changed."""
+
+    def __init__(
+        self, settings: Settings, spool: Spool, sink: Callable[[], Sink], wake: Callable[[], None]
+    ) -> None:
+        super().__init__(name="shipper", daemon=True)
+        self._settings, self._spool, self._open_sink, self._wake = settings, spool, sink, wake
+        self._sink: Sink
+        self._queue: SimpleQueue[Entry | Seal] = SimpleQueue()
+        self._log_uploaded = 0
+        self._log_due = time.monotonic() + _LOG_PERIOD
+        refused = sum(record.refused is not None for record in spool.records)
+        self.progress = Progress(
+            snapshots=len(spool.records) - refused,
+            refused=refused,
+            head=spool.records[-1].digest() if spool.records else None,
+        )
+        for entry in spool.pending:
+            self._queue.put(entry)
+
+    def submit(self, item: Entry | Seal) -> None:
+        self._queue.put(item)
+
+    def run(self) -> None:
+        try:
+            self._sink = self._open_sink()
+            while True:
+                try:
+                    item = self._queue.get(timeout=max(0.0, self._log_due - time.monotonic()))
+                except Empty:
+                    self._upload_log()
+                    continue
+                if isinstance(item, Seal):
+                    self._seal(item)
+                    return
+                self._ship(item)
+        except Exception as error:  # whatever it is, the main thread has to hear of it
+            log("shipper-crashed", error=repr(error))
+            self._update(replace(self.progress, crashed=f"{type(error).__name__}: {error}"))
+
+    def _update(self, progress: Progress) -> None:
+        self.progress = progress
+        self._wake()
+
+    def _ship(self, entry: Entry) -> None:
+        record = self._examine(entry)
+        canonical, prefix = record.canonical(), self._settings.prefix
+        if record.sha256 is not None:
+            self._until_done(
+                lambda: self._put_file(keys.snapshot(prefix, entry.seq), self._spool.copy_path(entry.seq))
+            )
+        self._until_done(lambda: put_bytes(self._sink, keys.record(prefix, entry.seq), canonical))
+        self._spool.uploaded(record)
+        was = self.progress
+        self._update(
+            replace(
+                was,
+                snapshots=was.snapshots + (record.refused is None),
+                refused=was.refused + (record.refused is not None),
+                head=hashlib.sha256(canonical).hexdigest(),
+            )
+        )
+
+    def _examine(self, entry: Entry) -> Record:
+        refused, digest = entry.refused, None
+        if refused is None:
+            run = self._settings.run
+            with self._spool.copy_path(entry.seq).open("rb") as copy:
+                try:
+                    formats.check(entry.kind, copy, entry.bytes, run.n_test, run.n_labels)
+                    copy.seek(0)
+                    digest = hashlib.file_digest(copy, "sha256").hexdigest()
+                except RefusedError as error:
+                    refused = error.cause
+        return Record(
+            seq=entry.seq,
+            name=entry.name,
+            kind=entry.kind,
+            seen_ns=entry.seen_ns,
+            t_ns=entry.t_ns,
+            sha256=digest,
+            bytes=entry.bytes,
+            refused=refused,
+            previous=self.progress.head,
+        )
+
+    def _seal(self, seal: Seal) -> None:
+        prefix, path = self._settings.prefix, self._spool.manifest
+        if not path.exists():
+            write_atomic(path, self._manifest(seal).canonical())
+        data = path.read_bytes()
+        self._until_done(lambda: self._put_file(keys.log(prefix), self._spool.log))
+        self._until_done(lambda: put_bytes(self._sink, keys.manifest(prefix), data))
+        log("sealed", records=len(self._spool.records))
+        self._update(replace(self.progress, manifest_sha256=hashlib.sha256(data).hexdigest()))
+
+    def _manifest(self, seal: Seal) -> Manifest:
+        run, state = self._settings.run, seal.state
+        return Manifest(
+            submission_uid=run.submission_uid,
+            alias=run.alias,
+            attempt=run.attempt,
+            pod_uid=self._settings.pod_uid,
+            budget_ns=run.budget_ns,
+            go_at=None if state is None else state.go_at,
+            boot_id=seal.boot_id if state is None else state.boot_id,
+            end=seal.end,
+            overshoot_ns=overshoot_ns(seal.end, run.budget_ns),
+            records=tuple(self._spool.records),
+            head=self.progress.head,
+        )
+
+    def _put_file(self, key: str, path: Path) -> None:
+        with path.open("rb") as source:
+            self._sink.put(key, source, path.stat().st_size)
+
+    def _until_done(self, put: Callable[[], None]) -> None:
+        """Tries for ever: the process ends before that, at the pod's grace, if it must."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                put()
+            except SinkError as error:
+                if self.progress.trouble != str(error):
+                    log("upload-waits", error=str(error))
+                    self._update(replace(self.progress, trouble=str(error)))
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            else:
+                if self.progress.trouble is not None:
+                    log("upload-resumed")
+                    self._update(replace(self.progress, trouble=None))
+                return
+
+    def _upload_log(self) -> None:
+        """Once, without insisting: the whole of it is uploaded at the seal."""
+        size = self._spool.log.stat().st_size
+        if size != self._log_uploaded:
+            try:
+                self._put_file(keys.log(self._settings.prefix), self._spool.log)
+                self._log_uploaded = size
+            except SinkError as error:
+                log("log-upload-failed", error=str(error))
+        self._log_due = time.monotonic() + _LOG_PERIOD + size / _LOG_RATE

@@ -1,0 +1,50 @@
+"""The end of a Submission that is deleted: everything stops at once, and what was counted stays counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from alcove_operator.core import names, runs, usage
+from alcove_operator.core.model import (
+    Action,
+    CompetitionView,
+    DeleteJob,
+    Facts,
+    JobView,
+    ListLive,
+    Outcome,
+    PodView,
+    RemoveFinalizer,
+    Settings,
+    SubmissionView,
+)
+from alcove_operator.core.reconcile_input import rules_of
+
+
+def step(
+    submission: SubmissionView,
+    competition: CompetitionView | None,
+    jobs: Mapping[str, JobView],
+    pods: Mapping[str, PodView],
+    facts: Facts,
+    settings: Settings,
+    now: datetime,
+) -> Outcome:
+    """Lets go when a direct list finds nothing alive and the counts are settled; ``jobs``, ``pods`` by Job."""
+    live = facts.live
+    if names.FINALIZER not in submission.finalizers:
+        return Outcome(submission.status)
+    going = {name: job.deleting for name, job in jobs.items()}
+    if live is not None:
+        going = {**dict.fromkeys(live.jobs, False), **going}
+    actions: list[Action] = [DeleteJob(name, "cancelled") for name, gone in going.items() if not gone]
+    settled = facts.settled or competition is None or submission.spec is None
+    if not settled:
+        actions.append(usage.settlement(submission, rules_of(submission, competition), now))
+    dead = {name for name, pod in pods.items() if runs.is_dead(pod, settings, now)}
+    seen = live is None or bool(live.jobs) or bool(live.pods.keys() - dead) or bool(jobs)
+    if seen or pods.keys() - dead or not settled:
+        look = (ListLive(submission.uid),) if not jobs else ()
+        return Outcome(submission.status, (*actions, *look), now + runs.RECHECK)
+    return Outcome(submission.status, (RemoveFinalizer(),))

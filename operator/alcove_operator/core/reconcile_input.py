@@ -1,0 +1,82 @@
+"""All that one Submission's next step depends on, in one frozen piece."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from alcove_api.competition import CompetitionSpec, Phase
+from alcove_operator.core.model import (
+    CompetitionView,
+    DatasetView,
+    Facts,
+    JobView,
+    PodView,
+    Settings,
+    SubmissionView,
+)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the Submission runs under."""
+
+    competition: CompetitionView
+    phase: Phase
+
+    @property
+    def spec(self) -> CompetitionSpec:
+        return self.competition.spec
+
+
+@dataclass(frozen=True)
+class World:
+    submission: SubmissionView
+    rules: Rules
+    datasets: Mapping[str, DatasetView]
+    """By alias."""
+    jobs: Mapping[str, JobView]
+    """By name; of this Submission."""
+    pods: Mapping[str, PodView]
+    """By name of their Job; of this Submission."""
+    facts: Facts
+    settings: Settings
+    now: datetime
+
+    @property
+    def uid(self) -> str:
+        return self.submission.uid
+
+    @property
+    def blind(self) -> bool:
+        return blind(self.rules.phase, self.now)
+
+
+def blind(phase: Phase, now: datetime) -> bool:
+    """Whether nothing about the runs may be seen yet."""
+    if phase.reveals_at is not None:
+        return now < phase.reveals_at
+    return phase.feedback.mode == "none"
+
+
+def rules_of(submission: SubmissionView, competition: CompetitionView | None) -> Rules | None:
+    """None where the competition or its phase is gone."""
+    if competition is None or submission.spec is None:
+        return None
+    phase = competition.phase(submission.spec.phase)
+    return Rules(competition, phase) if phase is not None else None
+
+
+def pods_by_job(submission: SubmissionView, pods: Iterable[PodView]) -> dict[str, PodView]:
+    """One pod a Job: the one whose records count, else the newest."""
+    counted = {run.pod_uid for run in submission.status.runs}
+    ordered = sorted(pods, key=lambda pod: (pod.uid in counted, pod.created_at, pod.uid))
+    return {pod.job: pod for pod in ordered}
+
+
+def datasets_by_alias(rules: Rules, datasets: Mapping[str, DatasetView]) -> dict[str, DatasetView]:
+    """A dataset that left the phase still serves the Submissions that were admitted before."""
+    ordered = sorted(datasets.values(), key=lambda dataset: dataset.name, reverse=True)
+    wanted = [datasets[name] for name in rules.phase.datasets if name in datasets]
+    return {dataset.alias: dataset for dataset in (*ordered, *wanted)}

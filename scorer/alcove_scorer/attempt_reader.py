@@ -1,0 +1,220 @@
+"""Follows the runs of one submission in the store and scores every snapshot once, as it comes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from alcove_api import keys
+from alcove_api.documents import (
+    STORE_DAMAGED,
+    CurvePoint,
+    LiveRun,
+    Manifest,
+    Record,
+    Refusal,
+    ScoreDataset,
+    ScoredRun,
+    ScoreRequest,
+    Verdict,
+)
+from alcove_scorer import jobs
+from alcove_scorer.curves import NANO, Rules, counted_seconds
+from alcove_scorer.disclosure import Shown, shown
+from alcove_scorer.errors import DamagedError
+from alcove_scorer.metrics import Solution
+from alcove_scorer.predictions import Kind, size_limit
+from alcove_scorer.scoring import RunScorer, Snapshot, preview_rows
+from alcove_scorer.store import Attempt, Runs, next_head
+
+BURST_SECONDS = 0.5
+"""For which one dataset's backlog is scored before what is new is shown, and others have their turn."""
+
+
+@dataclass
+class AttemptReader:
+    """One attempt, read as far as it goes. A failed read changes nothing, so it can be tried again."""
+
+    runs: Runs
+    prefix: str
+    scorer: RunScorer
+    records: list[Record] = field(default_factory=list)
+    head: str | None = None
+    manifest: tuple[Manifest, str] | None = None
+    """And the digest of its bytes: read already."""
+
+    def advance(self, verdict: Verdict | None = None) -> bool:
+        """Reads and scores what has come, for ``BURST_SECONDS``; says whether that was all.
+
+        Once there is a ``verdict`` nothing more comes. Raises DamagedError, or the store's errors.
+        """
+        until = time.monotonic() + BURST_SECONDS
+        for record in self._ahead(verdict):
+            self.feed(record)
+            if time.monotonic() >= until:
+                return False
+        return True
+
+    def _ahead(self, verdict: Verdict | None) -> Iterator[Record]:
+        """Of a manifest that ends with what the recorder reported last: it proves all records, and is one object."""
+        if verdict is not None and verdict.head is not None:
+            self.manifest = self.manifest or self.runs.manifest(self.prefix)
+            if self.manifest is not None and self.manifest[0].head == verdict.head:
+                return iter(self.manifest[0].records[len(self.records) :])
+        return self.runs.records(self.prefix, len(self.records))
+
+    def feed(self, record: Record) -> None:
+        head = next_head(self.prefix, len(self.records), self.head, record)
+        self._score(record)
+        self.records.append(record)
+        self.head = head
+
+    def _score(self, record: Record) -> None:
+        number, name = record.seq, record.name
+        budget = self.scorer.rules.budget
+        seconds = counted_seconds(record.t_ns, record.seen_ns, budget)
+        most = size_limit(*self.scorer.solution.shape)
+        if record.refused is not None or record.sha256 is None:
+            self.scorer.refuse(number, name, record.refused or "it was recorded without data")
+        elif seconds is None:
+            late = f"late: first seen {record.seen_ns / NANO:.3f} s after the go, the budget is {budget:g} s"
+            self.scorer.refuse(number, name, late)
+        elif record.bytes > most:
+            self.scorer.refuse(
+                number, name, f"{record.bytes} bytes: a prediction of its shape has at most {most}"
+            )
+        else:
+            kind: Kind = "npy" if record.kind == "npy" else "text"
+            pieces = self.runs.snapshot(self.prefix, record)
+            self.scorer.add(number, name, seconds, Snapshot(kind, record.bytes, pieces))
+
+    def close(self, verdict: Verdict) -> str:
+        """Once all records were read: checks them against the manifest, or seals one. Returns the manifest's digest."""
+        found = self.manifest or self.runs.manifest(self.prefix)
+        if found is None:
+            self._check_head(verdict, sealed=False)
+            return self.runs.seal(verdict, self.prefix, self.scorer.rules.budget, tuple(self.records))
+        manifest, digest = found
+        if list(manifest.records[: len(self.records)]) != self.records:
+            raise DamagedError(f"{keys.manifest(self.prefix)} does not list the records that lie beside it")
+        for record in manifest.records[len(self.records) :]:
+            self.feed(record)
+        self._check_head(verdict, manifest.sealed_by == "recorder")
+        return digest
+
+    def _check_head(self, verdict: Verdict, sealed: bool) -> None:
+        """A recorder that could not seal may have saved more than it had time to report."""
+        known = self.records[-1:] if sealed else self.records
+        if verdict.head is not None and verdict.head not in (record.digest() for record in known):
+            raise DamagedError(
+                f"{self.prefix}: its records do not end with the one that the recorder reported last"
+            )
+
+
+@dataclass
+class RunFollower:
+    """One dataset of the submission: the newest attempt while it is live, the verdict's at the end."""
+
+    runs: Runs
+    request: ScoreRequest
+    dataset: ScoreDataset
+    rules: Rules
+    solution: Solution
+    readers: dict[Attempt, AttemptReader] = field(default_factory=dict)
+    newest: AttemptReader | None = None
+    verdict: Verdict | None = None
+    result: ScoredRun | None = None
+
+    def advance(self) -> bool:
+        """One round, of not much more than ``BURST_SECONDS``; says whether it took in all that is there.
+
+        Sets ``result`` once the verdict is there and everything has been scored.
+        """
+        if self.result is not None:
+            return True
+        attempts, decided = self.runs.attempts(self.dataset.alias)
+        if decided:
+            try:
+                self.verdict = self.verdict or self.runs.verdict(self.dataset.alias)
+                return self._close(self.verdict)
+            except DamagedError as error:
+                self.newest = None
+                self.result = self._damaged(str(error))
+        elif attempts:
+            self.newest = self._reader(attempts[-1])
+            # Whether this attempt is scored at all, and damage matters, is for the verdict to say.
+            with suppress(DamagedError):
+                return self.newest.advance()
+        return True
+
+    def _reader(self, attempt: Attempt) -> AttemptReader:
+        if attempt not in self.readers:
+            feedback, sha256 = self.request.feedback, self.dataset.solution_sha256
+            rows = preview_rows(sha256, len(self.solution), feedback.test_fraction)
+            scorer = RunScorer(self.rules, self.solution, rows if feedback.mode == "live" else None)
+            self.readers[attempt] = AttemptReader(
+                self.runs, self.runs.prefix(self.dataset.alias, attempt), scorer
+            )
+        return self.readers[attempt]
+
+    def _close(self, verdict: Verdict) -> bool:
+        if verdict.attempt is None or verdict.pod_uid is None:
+            self.result = self._scored(verdict, None, None)
+            return True
+        self.newest = reader = self._reader(Attempt(verdict.attempt, verdict.pod_uid))
+        if not reader.advance(verdict):
+            return False
+        self.result = self._scored(verdict, reader, reader.close(verdict))
+        return True
+
+    def _damaged(self, message: str) -> ScoredRun:
+        """Of this dataset alone: the others are scored."""
+        jobs.say(message)
+        return ScoredRun(
+            alias=self.dataset.alias,
+            dataset=self.dataset.name,
+            attempt=self.verdict.attempt if self.verdict else None,
+            cause=STORE_DAMAGED,
+            alc=None,
+            final_score=None,
+            snapshots=0,
+            points=(),
+            refused=(),
+            manifest_sha256=None,
+            message=message,
+        )
+
+    def _scored(self, verdict: Verdict, reader: AttemptReader | None, manifest: str | None) -> ScoredRun:
+        outcome = reader.scorer.outcome() if reader else None
+        valid = outcome is not None and outcome.final_score is not None
+        # A run that failed says more by its own cause than by having predicted nothing.
+        cause = verdict.cause if valid or verdict.phase == "Failed" else "NoPredictions"
+        return ScoredRun(
+            alias=self.dataset.alias,
+            dataset=self.dataset.name,
+            attempt=verdict.attempt,
+            cause=cause,
+            alc=outcome.alc if outcome and valid else None,
+            final_score=outcome.final_score if outcome else None,
+            snapshots=sum(record.sha256 is not None for record in reader.records) if reader else 0,
+            points=tuple(CurvePoint(t=p.seconds, score=p.score) for p in outcome.points) if outcome else (),
+            refused=tuple(Refusal(seq=r.number, name=r.name, reason=r.reason) for r in outcome.refused)
+            if outcome
+            else (),
+            manifest_sha256=manifest,
+        )
+
+    def live(self) -> LiveRun:
+        """What the phase's feedback lets people see now."""
+        reader, seen = self.newest, Shown((), None)
+        if reader is not None:
+            feedback = self.request.feedback
+            seen = shown(reader.scorer.preview_points, self.rules, feedback.decimals, feedback.max_snapshots)
+        return LiveRun(
+            alias=self.dataset.alias,
+            snapshots=sum(record.sha256 is not None for record in reader.records) if reader else 0,
+            alc=seen.alc,
+            curve=tuple(CurvePoint(t=point.seconds, score=point.score) for point in seen.points),
+        )
