@@ -1,6 +1,6 @@
 """Keys of the object store. Every part computes them here; none is ever taken from a spec that a team wrote.
 
-The layout is section 11 of the design: nothing is overwritten but ``curve.json`` and the boards, and what a role
+The layout is in docs/design.md, "Object store". Only ``curve.json`` and the boards are overwritten, and what a role
 may touch is always a prefix, so that a policy can be written for it.
 """
 

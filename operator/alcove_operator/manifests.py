@@ -1,6 +1,6 @@
 """Builders of the run's Job and Secret. Pure: dictionaries in, dictionaries out.
 
-The run pod is described in docs/contracts.md; sections 5 and 7 of the design say why it is as it is.
+docs/contracts.md describes the run pod; docs/design.md, "Clock" and "Participant code", says why it is so.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Learning curves on a logarithmic time axis, and the area under them (section 9 of the design)."""
+"""Learning curves on a logarithmic time axis, and the area under them (docs/design.md, "Scoring")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why an attempt ended, and who bears it: section 10 of the design as ordered rules.
+"""Why an attempt ended, and who bears it: docs/design.md, "Operator", as ordered rules.
 
 Evidence comes from the kubelet, the API server, the supervisor's exit status (it is the container's first process,
 which nothing inside can kill or trace) and the recorder's report. What the participant can write, such as its
