@@ -69,7 +69,7 @@ def plan(
         raise CommandError(
             f"{competition.namespace}/{competition.name} has no phase {only}: it has {', '.join(names)}."
         )
-    future = replace(competition, spec=competition.spec.model_copy(update={"scoring": new}))
+    future = replace(competition, spec=competition.spec.replace(scoring=new))
     views = sorted(submissions, key=boards.in_order)
     wanted: dict[str, str] = {}
     again: list[SubmissionView] = []

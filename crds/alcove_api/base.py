@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
@@ -27,12 +27,29 @@ Alias = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_len
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$", max_length=16)]
 
 
-class ApiModel(BaseModel):
-    """Frozen; snake_case here, camelCase in the API; unknown fields are an error."""
+class FrozenModel(BaseModel):
+    """Base of every model here: immutable, so a change makes another one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def replace(self, **changes: object) -> Self:
+        """The same with other values in the named fields; pydantic's ```model_copy`` checks neither.
+
+        Raises:
+            TypeError: a name that is not a field's.
+            ValidationError: a value that the field does not take.
+        """
+        unknown = changes.keys() - type(self).model_fields.keys()
+        if unknown:
+            raise TypeError(f"{type(self).__name__} has no field {', '.join(sorted(unknown))}")
+        kept = {name: getattr(self, name) for name in self.model_fields_set}
+        return self.model_validate({**kept, **changes})
+
+
+class ApiModel(FrozenModel):
+    """snake_case here, camelCase in the API; unknown fields are an error."""
 
     model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
         alias_generator=to_camel,
         validate_by_name=True,
         validate_by_alias=True,

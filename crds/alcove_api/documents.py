@@ -10,17 +10,17 @@ import json
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from alcove_api.base import FrozenModel
 
 SCORER_VERSION = "1"
 """Part of every scoring digest: raised whenever the same inputs would give another score."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Document(BaseModel):
+class Document(FrozenModel):
     """Base of every document: immutable, and strict about names so that a typo is an error at once."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     def canonical(self) -> bytes:
         """The bytes that digests are taken of: sorted keys, no white space, UTF-8."""

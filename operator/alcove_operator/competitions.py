@@ -177,7 +177,7 @@ class Competitions:
             "running": sum(counted.active.values()),
             "queued": sum(counted.queued.values()),
         }
-        new = usage.prune(old.model_copy(update=update), [v.uid for v in views])
+        new = usage.prune(old.replace(**update), [v.uid for v in views])
         self.metrics.running.labels(competition.name).set(new.running)
         self.metrics.queued.labels(competition.name).set(new.queued)
         if new == old:

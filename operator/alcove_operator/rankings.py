@@ -103,7 +103,7 @@ class Rankings:
                 "The ranking of %s failed (%s); it is asked for again.", phase.name, last.view.message
             )
         generation = max([board.generation, *map(_generation, jobs)]) + 1
-        request = request.model_copy(update={"generation": generation})
+        request = request.replace(generation=generation)
         labels = {
             names.ROLE: AGGREGATE,
             names.COMPETITION: competition.name,

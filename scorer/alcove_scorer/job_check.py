@@ -182,7 +182,7 @@ def _against(manifest: DatasetManifest, checked: CheckResult) -> CheckResult:
         for field in ("n_train", "n_test", "n_labels")
         if getattr(manifest, field) != getattr(checked, field)
     ]
-    return fitting(checked.model_copy(update={"ok": not wrong, "problems": tuple(wrong)}))
+    return fitting(checked.replace(ok=not wrong, problems=tuple(wrong)))
 
 
 def _same(data: bytes, sha256: str, name: str) -> None:

@@ -32,8 +32,8 @@ def run() -> int:
 
 
 def other_scores(board: AggregateRequest, digests: dict[str, str]) -> AggregateRequest:
-    entries = (e.model_copy(update={"scoring_digest": digests[e.submission_uid]}) for e in board.entries)
-    return board.model_copy(update={"entries": tuple(entries)})
+    entries = (e.replace(scoring_digest=digests[e.submission_uid]) for e in board.entries)
+    return board.replace(entries=tuple(entries))
 
 
 def compared(old: Board, new: Board) -> ComparedBoard:

@@ -24,7 +24,7 @@ def run() -> int:
 def rescore(request: ScoreRequest, runs: Runs) -> None:
     """Raises as :func:`alcove_scorer.job_score.score` does."""
     # No live curve: its readers would take it for one by the settings of now.
-    request = request.model_copy(update={"feedback": Feedback(mode="final")})
+    request = request.replace(feedback=Feedback(mode="final"))
     settings = rules_of(request)
     if patiently(lambda: kept_result(request, settings, runs)) is None:
         result = follow(request, settings, runs)

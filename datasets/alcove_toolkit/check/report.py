@@ -125,11 +125,9 @@ def fitting(result: CheckResult) -> CheckResult:
     longest = LONGEST_PROBLEM
     while len(result.canonical()) > MESSAGE_BYTES and longest > 20:
         longest -= 20
-        result = result.model_copy(
-            update={
-                "problems": tuple(_cut(p, longest + 60) for p in result.problems),
-                "warnings": tuple(_cut(w, longest) for w in result.warnings),
-            }
+        result = result.replace(
+            problems=tuple(_cut(p, longest + 60) for p in result.problems),
+            warnings=tuple(_cut(w, longest) for w in result.warnings),
         )
     return result
 

@@ -81,12 +81,12 @@ def _obstructed(status: SubmissionStatus, found: Obstacle, settings: Settings, n
     patience = timedelta(seconds=settings.waiting_seconds)
     if found.waits and since is not None and now < since.last_transition_time + patience:
         return Outcome(waiting, requeue_at=since.last_transition_time + patience)
-    return Outcome(waiting.model_copy(update={"phase": "Rejected"}))
+    return Outcome(waiting.replace(phase="Rejected"))
 
 
 def _waiting(status: SubmissionStatus, reason: str, message: str, now: datetime) -> SubmissionStatus:
     shown = with_condition(status, ADMITTED, "False", reason, message, now)
-    return shown.model_copy(update={"cause": reason})
+    return shown.replace(cause=reason)
 
 
 def _admitted(
@@ -100,15 +100,13 @@ def _admitted(
     at = now.replace(microsecond=0)
     runs = tuple(RunStatus(dataset=datasets[name].alias, queued_at=at) for name in phase.datasets)
     shown = with_condition(status, ADMITTED, "True", "Admitted", "Its runs are queued.", now)
-    return shown.model_copy(
-        update={
-            "phase": "Queued",
-            "cause": "",
-            "code_sha256": code_sha256,
-            "admitted_at": at,
-            "progress": f"0/{len(runs)}",
-            "runs": runs,
-        }
+    return shown.replace(
+        phase="Queued",
+        cause="",
+        code_sha256=code_sha256,
+        admitted_at=at,
+        progress=f"0/{len(runs)}",
+        runs=runs,
     )
 
 

@@ -59,13 +59,13 @@ def reconcile(
     settle = _settle(submission, competition, rules, now)
     if old.phase == "Rejected":
         return Outcome(old, settle)
-    seen = replace(submission, status=old.model_copy(update={"observed_generation": submission.generation}))
+    seen = replace(submission, status=old.replace(observed_generation=submission.generation))
     if old.admitted_at is None:
         return _finished(submission, admission.step(seen, competition, datasets, facts, settings, now))
     if rules is None:
         # Nothing is judged without rules; what runs goes on, and is judged when they are back.
         missing = "" if old.phase in statuses.ENDED else "CompetitionMissing"
-        return Outcome(old.model_copy(update={"cause": missing or old.cause}), settle)
+        return Outcome(old.replace(cause=missing or old.cause), settle)
     by_alias = datasets_by_alias(rules, datasets)
     outcome = _run(World(seen, rules, by_alias, mine, theirs, facts, settings, now))
     return _finished(submission, replace(outcome, actions=(*outcome.actions, *settle)))
@@ -85,7 +85,7 @@ def _left_alone(submission: SubmissionView) -> Emit:
 
 def _run(world: World) -> Outcome:
     steps = [runs.step(run, world) for run in world.submission.status.runs]
-    status = world.submission.status.model_copy(update={"runs": tuple(step.run for step in steps)})
+    status = world.submission.status.replace(runs=tuple(step.run for step in steps))
     actions = [action for step in steps for action in step.actions]
     scored = scoring.step(status, world)
     reveal = world.rules.phase.reveals_at if world.blind else None

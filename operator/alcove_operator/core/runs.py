@@ -65,18 +65,18 @@ def _adopt(run: RunStatus, world: World) -> RunStatus:
     latest = max((j.attempt for j in world.jobs.values() if _is_run(j, run)), default=0)
     if latest <= run.attempt or run.phase in OVER:
         return run
-    return run.model_copy(update={"attempt": latest, "phase": "Pending", "cause": "", "charged_to": ""})
+    return run.replace(attempt=latest, phase="Pending", cause="", charged_to="")
 
 
 def _queued(run: RunStatus, world: World) -> Step:
     problem = _not_ready(run, world)
     if problem:
-        return Step(run.model_copy(update={"message": problem}))
+        return Step(run.replace(message=problem))
     if run.dataset in world.facts.granted:
         return _start(run, 1, "", world)
     place = world.facts.queue.get(run.dataset)
     message = f"Number {place.position} in the queue: {place.reason}." if place else "Waits for a place."
-    return Step(run.model_copy(update={"message": message}))
+    return Step(run.replace(message=message))
 
 
 def _not_ready(run: RunStatus, world: World) -> str:
@@ -155,7 +155,7 @@ def _attempt(run: RunStatus, world: World) -> Step:
     job, pod, live = world.jobs.get(name), world.pods.get(name), world.facts.live
     if pod is None:
         return _without_pod(run, name, job, world)
-    run = run.model_copy(update={"pod_uid": pod.uid})
+    run = run.replace(pod_uid=pod.uid)
     context = _context(world)
     if pod.terminal:
         return Step(_end(run, causes.cause_of(pod, context), pod))
@@ -196,7 +196,7 @@ def _without_pod(run: RunStatus, name: str, job: JobView | None, world: World) -
         return look
     problem = _not_ready(run, world)
     if problem:
-        return Step(run.model_copy(update={"message": problem}))
+        return Step(run.replace(message=problem))
     # The operator stopped between raising ``attempt`` and creating the Job.
     return Step(run, (creation(run.dataset, run.attempt, world),), again, fenced=True)
 
@@ -226,7 +226,7 @@ def _progress(run: RunStatus, pod: PodView, world: World) -> RunStatus:
         message = f"Waits for a node with room: {pod.unschedulable}"[:1024]
     elif phase != "Running" and run.message.startswith("Attempt "):
         message = run.message
-    return run.model_copy(update={"phase": phase, "started_at": started, "message": message})
+    return run.replace(phase=phase, started_at=started, message=message)
 
 
 def _end(run: RunStatus, cause: causes.Cause, pod: PodView | None) -> RunStatus:
@@ -248,7 +248,7 @@ def _end(run: RunStatus, cause: causes.Cause, pod: PodView | None) -> RunStatus:
     if pod is not None and not causes.went(pod):
         # Nothing was recorded, so there is nothing of this pod's to score.
         update["pod_uid"] = ""
-    return run.model_copy(update=update)
+    return run.replace(**update)
 
 
 def _ended(run: RunStatus, world: World) -> Step:
@@ -263,12 +263,12 @@ def _ended(run: RunStatus, world: World) -> Step:
         at = dead_at(pod, world.settings) if pod else world.now + RECHECK
         return Step(run, (*stop, *look), at)
     if run.charged_to != "Platform":
-        return _over(run.model_copy(update={"phase": _final(run)}), world)
+        return _over(run.replace(phase=_final(run)), world)
     if run.attempt >= world.rules.spec.max_attempts:
         message = f"{run.message} The platform gave up after {run.attempt} attempts; no quota is used up."
-        return _over(run.model_copy(update={"phase": _final(run), "message": message[-1024:]}), world)
+        return _over(run.replace(phase=_final(run), message=message[-1024:]), world)
     if _not_ready(run, world):
-        return Step(run.model_copy(update={"message": _not_ready(run, world)}))
+        return Step(run.replace(message=_not_ready(run, world)))
     why = f"Attempt {run.attempt + 1} of {world.rules.spec.max_attempts}: {run.message}"[:1024]
     started = _start(run, run.attempt + 1, why, world)
     return Step(started.run, (*started.actions, *stop), fenced=True)

@@ -208,15 +208,13 @@ def _with_curve(current: SubmissionStatus, world: World) -> SubmissionStatus:
     for run in current.runs:
         seen = found.get(run.dataset)
         if seen is not None and run.attempt and run.phase not in ("Done", "Failed"):
-            run = run.model_copy(
-                update={
-                    "alc": seen.alc,
-                    "snapshots": max(run.snapshots, seen.snapshots),
-                    "curve": tuple(CurvePoint(t=p.t, score=p.score) for p in seen.curve[:limit]),
-                }
+            run = run.replace(
+                alc=seen.alc,
+                snapshots=max(run.snapshots, seen.snapshots),
+                curve=tuple(CurvePoint(t=p.t, score=p.score) for p in seen.curve[:limit]),
             )
         shown.append(run)
-    return current.model_copy(update={"runs": tuple(shown)})
+    return current.replace(runs=tuple(shown))
 
 
 def _finish(
@@ -240,10 +238,10 @@ def _finish(
     }
     if hidden:
         update["scores"] = ""
-    status = current.model_copy(update=update)
+    status = current.replace(**update)
     if current.phase not in statuses.ENDED:
         phase = "Failed" if all(run.phase == "Failed" for run in scored) else "Done"
-        status = status.model_copy(update={"phase": phase})
+        status = status.replace(phase=phase)
     reason, message = (SHOWN, "Scored.") if not hidden else (HELD_BACK, "Shown from the reveal on.")
     return Scored(_ended(_scored(status, reason, message, world), world), stale)
 
@@ -272,7 +270,7 @@ def _scored_run(run: RunStatus, scored: ScoredRun | None, result: ScoreResult, w
             CurvePoint(t=round(points[i].t, 3), score=round(points[i].score, feedback.decimals))
             for i in places
         )
-    return run.model_copy(update=update)
+    return run.replace(**update)
 
 
 def damage(scored: ScoredRun) -> str:
@@ -293,7 +291,7 @@ def _nothing_to_score(current: SubmissionStatus, world: World) -> Scored:
     others = _others(world, None)
     if current.phase in statuses.ENDED or not _verdicts(world):
         return Scored(current, others)
-    status = current.model_copy(update={"phase": "Failed"})
+    status = current.replace(phase="Failed")
     message = "No run got as far as the go."
     status = statuses.with_condition(status, statuses.SCORED, "False", "NothingToScore", message, world.now)
     return Scored(_ended(status, world), others)

@@ -44,14 +44,14 @@ def with_condition(
         return status
     kept = [c for c in status.conditions if c.type != kind]
     ordered = tuple(sorted((*kept, new), key=lambda c: c.type))
-    return status.model_copy(update={"conditions": ordered})
+    return status.replace(conditions=ordered)
 
 
 def redacted(status: SubmissionStatus) -> SubmissionStatus:
     """Without what a blind phase must not show, durations among it. What the reconciler needs to go on stays:
     attempt, pod, cause and whether a run is over."""
     hidden = tuple(_hidden(run) for run in status.runs)
-    return status.model_copy(update={"runs": hidden, "scores": "", "progress": ""})
+    return status.replace(runs=hidden, scores="", progress="")
 
 
 def _hidden(run: RunStatus) -> RunStatus:
@@ -71,12 +71,10 @@ def summarized(status: SubmissionStatus) -> SubmissionStatus:
     """Phase, progress and cause, from the runs."""
     runs = status.runs
     over = sum(run.phase in OVER for run in runs)
-    return status.model_copy(
-        update={
-            "phase": _phase(status, over),
-            "progress": f"{over}/{len(runs)}",
-            "cause": _worst(runs) or ("" if over else _waits(runs)),
-        }
+    return status.replace(
+        phase=_phase(status, over),
+        progress=f"{over}/{len(runs)}",
+        cause=_worst(runs) or ("" if over else _waits(runs)),
     )
 
 

@@ -65,13 +65,8 @@ def count(
     today = usage.today if usage.day == _day(now) else 0
     return _with(
         status,
-        usage.model_copy(
-            update={
-                "total": usage.total + 1,
-                "day": _day(now),
-                "today": today + 1,
-                "settling": (*usage.settling, submission_uid),
-            }
+        usage.replace(
+            total=usage.total + 1, day=_day(now), today=today + 1, settling=(*usage.settling, submission_uid)
         ),
     )
 
@@ -94,13 +89,11 @@ def settle(
     same_day = usage.day == _day(admitted_at)
     return _with(
         status,
-        usage.model_copy(
-            update={
-                "total": max(0, usage.total - refund),
-                "today": max(0, usage.today - (refund and same_day)),
-                "compute_seconds": round(usage.compute_seconds + compute_seconds, 3),
-                "settling": tuple(uid for uid in usage.settling if uid != submission_uid),
-            }
+        usage.replace(
+            total=max(0, usage.total - refund),
+            today=max(0, usage.today - (refund and same_day)),
+            compute_seconds=round(usage.compute_seconds + compute_seconds, 3),
+            settling=tuple(uid for uid in usage.settling if uid != submission_uid),
         ),
     )
 
@@ -111,7 +104,7 @@ def prune(status: CompetitionStatus, existing_uids: Iterable[str]) -> Competitio
     for usage in status.usage:
         kept = tuple(uid for uid in usage.settling if uid in existing)
         if kept != usage.settling:
-            status = _with(status, usage.model_copy(update={"settling": kept}))
+            status = _with(status, usage.replace(settling=kept))
     return status
 
 
@@ -166,4 +159,4 @@ def _day(moment: datetime) -> str:
 def _with(status: CompetitionStatus, usage: TeamUsage) -> CompetitionStatus:
     others = tuple(u for u in status.usage if u.team != usage.team)
     ordered = tuple(sorted((*others, usage), key=lambda u: u.team))
-    return status.model_copy(update={"usage": ordered})
+    return status.replace(usage=ordered)
