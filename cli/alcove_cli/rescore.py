@@ -114,7 +114,7 @@ def _competition(raw: Object) -> CompetitionView:
         raise FailedError(f"The Competition cannot be read: {parse_objects.problems(error)}.") from None
 
 
-async def _settings(api: Api, namespace: str) -> config.Settings:
+async def _settings(api: Api, namespace: str) -> config.OperatorSettings:
     """What the operator was installed with: the scorer's image, its accounts, the store."""
     found = await api.find(DEPLOYMENTS, namespace, OPERATOR)
     if found is None:
@@ -135,7 +135,7 @@ async def _datasets(api: Api, namespace: str) -> Mapping[str, DatasetView]:
 
 
 def _check_phase(options: Options, planned: Plan) -> None:
-    """Settings are a competition's: no rank may move that was not shown before."""
+    """OperatorSettings are a competition's: no rank may move that was not shown before."""
     if options.phase is None or options.dry_run:
         return
     others = {v.spec.phase for v in planned.again if v.spec} - {options.phase}
@@ -147,7 +147,7 @@ def _check_phase(options: Options, planned: Plan) -> None:
 
 
 async def _preview(
-    api: Api, settings: config.Settings, competition: CompetitionView, planned: Plan
+    api: Api, settings: config.OperatorSettings, competition: CompetitionView, planned: Plan
 ) -> Comparison:
     """New scores, and what they do to the ranks. Its Jobs are gone when it ends, however it ends."""
     if not planned.comparison.boards:
@@ -209,7 +209,7 @@ async def _write(api: Api, ref: tuple[str, str], before: Object, planned: Plan) 
 async def _start_again(api: Api, ref: tuple[str, str], planned: Plan) -> None:
     """Scoring that the operator gave up on, by these settings, starts anew once its Job is gone."""
     found = await score_jobs(api, ref)
-    newest = [scoring_retries.newest(found, uid, digest) for uid, digest in planned.wanted.items()]
+    newest = [scoring_retries.newest_job(found, uid, digest) for uid, digest in planned.wanted.items()]
     failed = [job for job in newest if job is not None and job.finished == "Failed"]
     for job in failed:
         await api.delete(JOBS, ref[0], job.name, job.uid)

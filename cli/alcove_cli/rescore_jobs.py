@@ -19,7 +19,7 @@ from alcove_api.documents import ScoreRequest
 from alcove_cli.errors import FailedError
 from alcove_cli.rank_changes import counted
 from alcove_operator.api import CONFIG_MAPS, JOBS, PODS, Api, Object
-from alcove_operator.config import Settings
+from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names, parse_objects
 from alcove_operator.core.model import CompetitionView, JobView
 from alcove_operator.scorer_jobs import compare_job, rescore_job
@@ -35,7 +35,7 @@ REQUEST_BYTES = 1 << 20
 @dataclass
 class PreviewJobs:
     api: Api
-    settings: Settings
+    settings: OperatorSettings
     competition: CompetitionView
     say: Callable[[str], None]
     run: str = field(default_factory=lambda: secrets.token_hex(4))

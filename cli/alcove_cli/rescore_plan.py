@@ -13,13 +13,13 @@ from alcove_api.documents import ScoreRequest
 from alcove_cli.errors import CommandError, FailedError
 from alcove_operator.core import boards, scoring
 from alcove_operator.core.model import CompetitionView, DatasetView, SubmissionView
-from alcove_operator.core.reconcile_input import Rules, datasets_by_alias
+from alcove_operator.core.reconcile_input import PhaseRules, datasets_by_alias
 from alcove_operator.core.status import ENDED
 
 
 @dataclass(frozen=True)
 class Changes:
-    """Settings that the user gave; None for those that were not."""
+    """OperatorSettings that the user gave; None for those that were not."""
 
     scheme: str | None = None
     metric: str | None = None
@@ -70,12 +70,12 @@ def plan(
             f"{competition.namespace}/{competition.name} has no phase {only}: it has {', '.join(names)}."
         )
     future = replace(competition, spec=competition.spec.replace(scoring=new))
-    views = sorted(submissions, key=boards.in_order)
+    views = sorted(submissions, key=boards.creation_order)
     wanted: dict[str, str] = {}
     again: list[SubmissionView] = []
     requests, compared = [], []
     for phase in future.spec.phases:
-        rules = Rules(future, phase)
+        rules = PhaseRules(future, phase)
         by_alias = datasets_by_alias(rules, datasets)
         entered = [v for v in views if v.spec and v.spec.phase == phase.name]
         mine = [v for v in entered if _is_scored(v)]
@@ -83,14 +83,14 @@ def plan(
         wanted |= {uid: request.scoring_digest() for uid, request in asked.items()}
         again += [v for v in mine if v.status.scoring_digest != wanted[v.uid]]
         waiting = [v for v in entered if v.status.phase == "Scoring"]
-        wanted |= boards.digests(waiting, rules, datasets)
-        counted = boards.counting(mine, phase.name)
+        wanted |= boards.compute_digests(waiting, rules, datasets)
+        counted = boards.select_counted(mine, phase.name)
         if not counted or only not in (None, phase.name):
             continue
         requests += [asked[v.uid] for v in counted if v.status.scoring_digest != wanted[v.uid]]
         aliases = tuple(datasets[name].alias for name in phase.datasets if name in datasets)
         present = {v.uid: v.status.scoring_digest for v in counted}
-        compared.append(boards.board_request(future, phase, aliases, counted, present))
+        compared.append(boards.build_board_request(future, phase, aliases, counted, present))
     return Plan(
         new, wanted, tuple(again), tuple(requests), CompareRequest(boards=tuple(compared), digests=wanted)
     )
@@ -100,11 +100,11 @@ def _is_scored(view: SubmissionView) -> bool:
     return view.status.phase in ENDED and bool(view.status.scoring_digest) and not view.deleting
 
 
-def _request(view: SubmissionView, rules: Rules, by_alias: Mapping[str, DatasetView]) -> ScoreRequest:
-    asked = scoring.request(view, rules, by_alias)
+def _request(view: SubmissionView, rules: PhaseRules, by_alias: Mapping[str, DatasetView]) -> ScoreRequest:
+    asked = scoring.build_request(view, rules, by_alias)
     if isinstance(asked, str):
         raise FailedError(f"{view.namespace}/{view.name} cannot be scored: {asked}")
-    unready = scoring.unready(asked, by_alias)
+    unready = scoring.explain_unready(asked, by_alias)
     if unready:
         raise FailedError(f"{view.namespace}/{view.name} cannot be scored: {unready} Then try again.")
     return asked

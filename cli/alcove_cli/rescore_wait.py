@@ -12,7 +12,7 @@ from alcove_api.leaderboard import LeaderboardStatus
 from alcove_cli.errors import FailedError
 from alcove_cli.rescore_plan import Plan
 from alcove_operator.api import COMPETITIONS, JOBS, LEADERBOARDS, SUBMISSIONS, Api
-from alcove_operator.config import Settings
+from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names, parse_objects, scoring_retries
 from alcove_operator.core.model import CompetitionView, JobView, SubmissionView
 from alcove_operator.core.reconcile_input import blind
@@ -21,7 +21,7 @@ POLL_SECONDS = 1.0
 Ref = tuple[str, str]
 
 
-async def read_submissions(api: Api, ref: Ref, settings: Settings) -> list[SubmissionView]:
+async def read_submissions(api: Api, ref: Ref, settings: OperatorSettings) -> list[SubmissionView]:
     """Of this competition, in all namespaces that the operator watches."""
     teams = [namespace for namespace in settings.watched if namespace != ref[0]]
     listed = await asyncio.gather(*(api.find_all(SUBMISSIONS, namespace) for namespace in teams))
@@ -37,7 +37,7 @@ async def score_jobs(api: Api, ref: Ref) -> list[JobView]:
 
 async def until_shown(
     api: Api,
-    settings: Settings,
+    settings: OperatorSettings,
     competition: CompetitionView,
     planned: Plan,
     comparison: Comparison,
@@ -60,7 +60,7 @@ async def until_shown(
         failed = [
             v
             for v in left
-            if scoring_retries.gave_up(scoring_retries.newest(jobs, v.uid, planned.wanted[v.uid]))
+            if scoring_retries.is_given_up(scoring_retries.newest_job(jobs, v.uid, planned.wanted[v.uid]))
         ]
         boards = await _boards(api, competition, comparison) if not left else []
         if left and len(failed) == len(left):

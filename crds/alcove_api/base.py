@@ -64,11 +64,14 @@ class StatusModel(ApiModel):
     model_config = ConfigDict(extra="ignore")
 
 
+ConditionStatus = Literal["True", "False", "Unknown"]
+
+
 class Condition(StatusModel):
     """The standard condition of Kubernetes."""
 
     type: Annotated[str, Field(max_length=64)]
-    status: Literal["True", "False", "Unknown"]
+    status: ConditionStatus
     reason: Annotated[str, Field(max_length=64)]
     """One CamelCase word, for programs."""
     message: Annotated[str, Field(max_length=1024)] = ""

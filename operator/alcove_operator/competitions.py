@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 from alcove_api.competition import PhaseStatus
 from alcove_operator.api import COMPETITIONS, LEADERBOARDS, Api
-from alcove_operator.conditions import set_ready
-from alcove_operator.config import Settings
+from alcove_operator.config import OperatorSettings
 from alcove_operator.core import capacity as capacity
 from alcove_operator.core import usage
+from alcove_operator.core.conditions import READY, ConditionValue, set_condition
 from alcove_operator.core.model import CompetitionView, SubmissionView
 from alcove_operator.core.reconcile_input import blind
 from alcove_operator.core.runs import OVER
@@ -66,7 +66,7 @@ def census(submissions: Iterable[SubmissionView], ready: frozenset[str]) -> Cens
     return Census(tuple(waiting), running, queued, active)
 
 
-def soundness(competition: CompetitionView, index: Index) -> tuple[str, str, str]:
+def soundness(competition: CompetitionView, index: Index) -> ConditionValue:
     """Status, reason and message of the condition Ready."""
     aliases: dict[str, str] = {}
     waiting = []
@@ -103,7 +103,7 @@ class Competitions:
     index: Index
     queue: WorkQueue[Key]
     submissions: Submissions
-    settings: Settings
+    settings: OperatorSettings
     metrics: Metrics
     rankings: Rankings
 
@@ -137,7 +137,7 @@ class Competitions:
             for alias in self.submissions.granted(view.uid)
             if (view.uid, alias) in waiting
         }
-        plan = capacity.grant(
+        plan = capacity.grant_places(
             counted.waiting,
             {**counted.running, **kept},
             _compute(competition, views, now),
@@ -172,12 +172,14 @@ class Competitions:
         )
         update = {
             "observed_generation": generation,
-            "conditions": set_ready(old.conditions, soundness(competition, self.index), generation, now),
+            "conditions": set_condition(
+                old.conditions, READY, soundness(competition, self.index), generation=generation, now=now
+            ),
             "phases": phases,
             "running": sum(counted.active.values()),
             "queued": sum(counted.queued.values()),
         }
-        new = usage.prune(old.replace(**update), [v.uid for v in views])
+        new = usage.prune_tickets(old.replace(**update), [v.uid for v in views])
         self.metrics.running.labels(competition.name).set(new.running)
         self.metrics.queued.labels(competition.name).set(new.queued)
         if new == old:
@@ -223,7 +225,7 @@ def _compute(competition: CompetitionView, views: list[SubmissionView], now: dat
     used = {team.team: team.compute_seconds for team in competition.status.usage}
     for view in views:
         phase = competition.phase(view.spec.phase) if view.spec else None
-        if phase is None or not usage.counted(competition.status, view.namespace, view.uid):
+        if phase is None or not usage.is_counted(competition.status, view.namespace, view.uid):
             continue
         hidden = blind(phase, now)
         spent = usage.compute_seconds(view.status.runs, phase.resources, phase.budget.seconds, now, hidden)

@@ -1,4 +1,4 @@
-"""Settings of the operator, from the environment that the chart sets."""
+"""OperatorSettings of the operator, from the environment that the chart sets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from alcove_operator.errors import SettingsError
 PREFIX = "ALCOVE_"
 
 
-class Settings(BaseModel):
+class OperatorSettings(BaseModel):
     """One field an environment variable: ``store_endpoint`` is ``ALCOVE_STORE_ENDPOINT``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -78,7 +78,7 @@ class Settings(BaseModel):
         return tuple(sorted({*self.namespaces, self.competition_namespace}))
 
 
-def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
+def from_environment(environment: Mapping[str, str] = os.environ) -> OperatorSettings:
     """Reads the settings.
 
     Raises:
@@ -86,11 +86,11 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     """
     given = {
         name: environment[PREFIX + name.upper()]
-        for name in Settings.model_fields
+        for name in OperatorSettings.model_fields
         if environment.get(PREFIX + name.upper())
     }
     try:
-        return Settings.model_validate(given)
+        return OperatorSettings.model_validate(given)
     except ValidationError as error:
         problems = "; ".join(
             f"{PREFIX}{str(problem['loc'][0]).upper()}: {problem['msg']}" for problem in error.errors()

@@ -14,9 +14,9 @@ from alcove_api.competition import ScoringSpec
 from alcove_api.dataset import DatasetStatus
 from alcove_api.documents import CheckRequest, CheckResult
 from alcove_operator.api import DATASETS, JOBS, Api, Object
-from alcove_operator.conditions import set_ready
-from alcove_operator.config import Settings
+from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names
+from alcove_operator.core.conditions import READY, ConditionValue, set_condition
 from alcove_operator.core.model import CompetitionView
 from alcove_operator.errors import ApiError
 from alcove_operator.executor import Executor, to_json
@@ -31,7 +31,7 @@ AGAIN = timedelta(seconds=60)
 """A check that could not be done is tried again this long after it was asked for."""
 
 
-def request_for(record: DatasetRecord, competitions: Iterable[CompetitionView]) -> CheckRequest:
+def build_request(record: DatasetRecord, competitions: Iterable[CompetitionView]) -> CheckRequest:
     """The chance score is asked for in the metric of a competition that uses the dataset, where there is one."""
     using = (c for c in competitions if any(record.view.name in phase.datasets for phase in c.spec.phases))
     scoring = next((c.spec.scoring for c in using), ScoringSpec())
@@ -56,7 +56,7 @@ def job_name(record: DatasetRecord) -> str:
     return f"c-{spec.alias}-{hashlib.sha256('/'.join(checked).encode()).hexdigest()[:8]}"
 
 
-def job_for(record: DatasetRecord, request: CheckRequest, settings: Settings) -> Object:
+def job_for(record: DatasetRecord, request: CheckRequest, settings: OperatorSettings) -> Object:
     """The check's Job; the Dataset owns it, so it goes when that goes."""
     labels = {names.ROLE: CHECK, names.DATASET: record.spec.alias, names.DATASET_UID: record.uid}
     made = check_job(job_name(record), labels, request, settings, record.spec.volume_claim)
@@ -69,20 +69,20 @@ REMEDY = "Publish it again with `alcove dataset push`, and put the digests that 
 VOLUME_REMEDY = "Then delete this Dataset and apply it again: what lies on a volume is checked once."
 
 
-def status_of(
+def build_status(
     result: CheckResult, generation: int, old: DatasetStatus, now: datetime, remedy: str = REMEDY
 ) -> DatasetStatus:
     """What the check found, as a status."""
     if result.ok:
         warned = len(result.warnings)
         said = f" {warned} warning{'s' * (warned != 1)}: {' '.join(result.warnings)}" if warned else ""
-        ready = ("True", "Sound", f"Data and solution were checked.{said}")
+        ready: ConditionValue = ("True", "Sound", f"Data and solution were checked.{said}")
     else:
         problems = " ".join(result.problems) or "The check refused it without a reason."
         ready = ("False", "CheckFailed", f"{problems[:850]} {remedy}")
     return DatasetStatus(
         observed_generation=generation,
-        conditions=set_ready(old.conditions, ready, generation, now),
+        conditions=set_condition(old.conditions, READY, ready, generation=generation, now=now),
         n_train=result.n_train,
         n_test=result.n_test,
         n_labels=result.n_labels,
@@ -103,7 +103,7 @@ class Datasets:
     index: Index
     queue: WorkQueue[Key]
     executor: Executor
-    settings: Settings
+    settings: OperatorSettings
 
     async def work(self, key: Key) -> None:
         record = self.index.datasets.get((key.namespace, key.name))
@@ -118,7 +118,7 @@ class Datasets:
             return
         now = datetime.now(UTC)
         if job is None:
-            request = request_for(record, self.index.competitions.values())
+            request = build_request(record, self.index.competitions.values())
             await self.executor.create_job(job_for(record, request, self.settings))
             await self._say(key, record, ("Unknown", "Checking", "Data and solution are being checked."), now)
             return
@@ -145,7 +145,7 @@ class Datasets:
         if result is not None:
             generation = self.index.versions[DATASETS, key.namespace, key.name][0]
             remedy = VOLUME_REMEDY if record.spec.volume_claim else REMEDY
-            await self._write(key, record, status_of(result, generation, record.status, now, remedy))
+            await self._write(key, record, build_status(result, generation, record.status, now, remedy))
             return
         wait = (job.view.created_at + AGAIN - now).total_seconds()
         if wait > 0:
@@ -158,9 +158,9 @@ class Datasets:
         # Its next turn, when it is seen to be gone, makes a new one.
         await self.api.delete(JOBS, key.namespace, job.view.name)
 
-    async def _say(self, key: Key, record: DatasetRecord, ready: tuple[str, str, str], now: datetime) -> None:
+    async def _say(self, key: Key, record: DatasetRecord, ready: ConditionValue, now: datetime) -> None:
         generation = self.index.versions[DATASETS, key.namespace, key.name][0]
-        conditions = set_ready(record.status.conditions, ready, generation, now)
+        conditions = set_condition(record.status.conditions, READY, ready, generation=generation, now=now)
         await self._write(key, record, DatasetStatus(observed_generation=generation, conditions=conditions))
 
     async def _write(self, key: Key, record: DatasetRecord, status: DatasetStatus) -> None:

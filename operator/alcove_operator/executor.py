@@ -19,7 +19,7 @@ from alcove_api.base import GROUP
 from alcove_api.competition import CompetitionStatus
 from alcove_operator.api import COMPETITIONS, CONFIG_MAPS, EVENTS, JOBS, PODS, SUBMISSIONS, Api, Object
 from alcove_operator.code_intake import Admissions
-from alcove_operator.config import Settings
+from alcove_operator.config import OperatorSettings
 from alcove_operator.core import model, names, parse_objects, usage
 from alcove_operator.core.model import Action, Facts, SubmissionView
 from alcove_operator.errors import ApiError, CodeError, OperatorError
@@ -48,7 +48,7 @@ def to_json(document: BaseModel) -> Any:
 class Executor:
     api: Api
     index: Index
-    settings: Settings
+    settings: OperatorSettings
     store: OperatorStore
     credentials: RunCredentials
     due: Callable[[SubmissionView], None]
@@ -215,7 +215,7 @@ class Executor:
             refused.clear()
             now = datetime.now(UTC)
             limits = competition.spec.limits
-            answer = usage.count(status, limits, action.team, action.submission_uid, now)
+            answer = usage.count_submission(status, limits, action.team, action.submission_uid, now)
             if isinstance(answer, model.QuotaRefusal):
                 refused.append(answer)
                 return status
@@ -227,7 +227,7 @@ class Executor:
     async def _settle(self, action: model.SettleUsage, view: SubmissionView) -> None:
         await self._usage(
             view,
-            lambda status, _: usage.settle(
+            lambda status, _: usage.settle_submission(
                 status,
                 action.team,
                 action.submission_uid,

@@ -28,7 +28,7 @@ from alcove_operator.api import (
     Object,
     Resource,
 )
-from alcove_operator.config import Settings
+from alcove_operator.config import OperatorSettings
 from alcove_operator.core import boards, names, parse_objects
 from alcove_operator.core.model import CompetitionView, DatasetView, JobView, PodView, SubmissionView
 from alcove_operator.errors import ApiError
@@ -140,7 +140,7 @@ class Index:
             if s.spec is not None
             and (s.spec.competition.namespace, s.spec.competition.name) == (namespace, competition)
         ]
-        return sorted(found, key=boards.in_order)
+        return sorted(found, key=boards.creation_order)
 
     def datasets_by_name(self) -> dict[str, DatasetView]:
         return {row.view.name: row.view for row in self.datasets.values()}
@@ -164,7 +164,7 @@ class Index:
         return tables[resource]
 
 
-async def fill(index: Index, api: Api, settings: Settings) -> list[str]:
+async def fill(index: Index, api: Api, settings: OperatorSettings) -> list[str]:
     """Lists everything anew: at the start, and now and then, since a deletion can be missed by a watch.
 
     Returns the teams' namespaces that can be read: one that was deleted, or whose Role is gone, must not keep all

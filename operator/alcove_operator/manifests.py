@@ -11,7 +11,7 @@ from typing import Any
 
 from alcove_api.dataset import VolumeClaim
 from alcove_api.documents import StoreCredentials
-from alcove_operator.config import Settings
+from alcove_operator.config import OperatorSettings
 from alcove_operator.core.model import CreateRun
 
 Object = dict[str, Any]
@@ -37,7 +37,7 @@ def quantity_bytes(quantity: str) -> int:
     return int(float(number) / 1000) if suffix == "m" else int(float(number) * _SUFFIXES[suffix])
 
 
-def store_environment(settings: Settings, credentials: str) -> Object:
+def store_environment(settings: OperatorSettings, credentials: str) -> Object:
     """What every process with credentials is told of the store; ``credentials`` is the path of its file."""
     return {
         "ALCOVE_STORE_ENDPOINT": settings.store_endpoint,
@@ -100,7 +100,9 @@ def run_secret(
     }
 
 
-def run_job(action: CreateRun, settings: Settings, annotations: Mapping[str, str], data_bytes: int) -> Object:
+def run_job(
+    action: CreateRun, settings: OperatorSettings, annotations: Mapping[str, str], data_bytes: int
+) -> Object:
     """The Job of one attempt.
 
     Args:
@@ -154,7 +156,7 @@ def run_job(action: CreateRun, settings: Settings, annotations: Mapping[str, str
     }
 
 
-def _recorder(action: CreateRun, settings: Settings) -> Object:
+def _recorder(action: CreateRun, settings: OperatorSettings) -> Object:
     environment = store_environment(settings, "/alcove/store/recorder.json")
     environment |= {
         "ALCOVE_RUN": action.config.model_dump_json(),
@@ -184,7 +186,7 @@ def _recorder(action: CreateRun, settings: Settings) -> Object:
     }
 
 
-def _stage(action: CreateRun, settings: Settings) -> Object:
+def _stage(action: CreateRun, settings: OperatorSettings) -> Object:
     environment = store_environment(settings, "/alcove/store/stage.json")
     environment |= {"ALCOVE_RUN": action.config.model_dump_json()}
     return {
@@ -208,7 +210,7 @@ def _stage(action: CreateRun, settings: Settings) -> Object:
     }
 
 
-def _main(action: CreateRun, settings: Settings, data_bytes: int) -> Object:
+def _main(action: CreateRun, settings: OperatorSettings, data_bytes: int) -> Object:
     asked = action.resources
     own_image = action.image is not None
     command = list(action.command) if own_image else [PYTHON, "-I", "-m", "alcove_ingestion"]

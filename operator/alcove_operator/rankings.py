@@ -16,16 +16,16 @@ from alcove_api.base import GROUP
 from alcove_api.competition import Phase
 from alcove_api.leaderboard import LeaderboardStatus
 from alcove_operator.api import JOBS, SUBMISSIONS, Api
-from alcove_operator.config import Settings
+from alcove_operator.config import OperatorSettings
 from alcove_operator.core import boards, names, scoring
 from alcove_operator.core.model import CompetitionView, SubmissionView
-from alcove_operator.core.reconcile_input import Rules
+from alcove_operator.core.reconcile_input import PhaseRules
 from alcove_operator.errors import ApiError
 from alcove_operator.executor import Executor
 from alcove_operator.index import AGGREGATE, Index, JobRecord
 from alcove_operator.metrics import Metrics
 from alcove_operator.scorer_jobs import aggregate_job
-from alcove_operator.store import Place
+from alcove_operator.store import BoardPlace
 
 log = logging.getLogger(__name__)
 GENERATION = f"{GROUP}/generation"
@@ -39,7 +39,7 @@ class Rankings:
     api: Api
     index: Index
     executor: Executor
-    settings: Settings
+    settings: OperatorSettings
     metrics: Metrics
 
     async def work(
@@ -74,16 +74,16 @@ class Rankings:
         if any(not job.view.finished for job in jobs):
             # One at a time. What changes meanwhile is looked at when it has ended.
             return None
-        counted = boards.counting(views, phase.name)
+        counted = boards.select_counted(views, phase.name)
         if not counted and not board.generation:
             return None
         datasets = self.index.datasets_by_name()
-        wanted = boards.digests(counted, Rules(competition, phase), datasets)
-        if boards.awaited(counted, wanted, (job.view for job in self.index.jobs.values())):
+        wanted = boards.compute_digests(counted, PhaseRules(competition, phase), datasets)
+        if boards.list_awaited(counted, wanted, (job.view for job in self.index.jobs.values())):
             # The board stays as it is. Each that is scored brings its competition here again.
             return None
         aliases = tuple(datasets[name].alias for name in phase.datasets if name in datasets)
-        request = boards.board_request(competition, phase, aliases, counted, wanted)
+        request = boards.build_board_request(competition, phase, aliases, counted, wanted)
         # Those that have no such score yet are left out of the board, as are those whose score, held back until the
         # reveal, is gone from the store: once they have one, it is to be made again.
         missing = [
@@ -137,7 +137,7 @@ class Rankings:
         board: LeaderboardStatus,
     ) -> None:
         """Writes rank, average rank and `counted` where they differ: these fields of a Submission are ours."""
-        places = {e.submission_uid: Place(e.rank, e.average_rank, e.team) for e in board.entries}
+        places = {e.submission_uid: BoardPlace(e.rank, e.average_rank, e.team) for e in board.entries}
         if board.teams > len(places):
             # The status holds the first hundred; the aggregate job writes the rest of the table right after it.
             where = (competition.namespace, competition.name, phase.name)

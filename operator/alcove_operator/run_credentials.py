@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from alcove_api.documents import RunConfig, StoreCredentials
 from alcove_operator.api import SECRETS, Api
-from alcove_operator.config import Settings
+from alcove_operator.config import OperatorSettings
 from alcove_operator.credentials import Policy, recorder_policy, session_credentials, stage_policy
 from alcove_operator.errors import ApiError
 from alcove_operator.manifests import run_secret
@@ -39,7 +39,7 @@ def life_of(config: RunConfig) -> timedelta:
 @dataclass
 class RunCredentials:
     api: Api
-    settings: Settings
+    settings: OperatorSettings
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _known: dict[str, Issued] = field(default_factory=dict)
 

@@ -8,7 +8,7 @@ from typing import Literal
 from alcove_api import keys
 from alcove_api.dataset import VolumeClaim
 from alcove_api.documents import AggregateRequest, CheckRequest, ScoreRequest
-from alcove_operator.config import Settings
+from alcove_operator.config import OperatorSettings
 from alcove_operator.manifests import (
     Object,
     claim_mount,
@@ -26,7 +26,9 @@ WRONG_REQUEST, INPUT_DAMAGED = 2, 3
 FINAL = [WRONG_REQUEST, INPUT_DAMAGED]
 
 
-def score_job(name: str, labels: Mapping[str, str], request: ScoreRequest, settings: Settings) -> Object:
+def score_job(
+    name: str, labels: Mapping[str, str], request: ScoreRequest, settings: OperatorSettings
+) -> Object:
     """Follows the runs of one submission to their verdicts; without any right in the cluster."""
     job = _job("score", name, labels, {"ALCOVE_REQUEST": request.model_dump_json()}, settings)
     # It waits for as long as the runs are queued, so it has no deadline.
@@ -34,14 +36,16 @@ def score_job(name: str, labels: Mapping[str, str], request: ScoreRequest, setti
     return job
 
 
-def rescore_job(name: str, labels: Mapping[str, str], request: ScoreRequest, settings: Settings) -> Object:
+def rescore_job(
+    name: str, labels: Mapping[str, str], request: ScoreRequest, settings: OperatorSettings
+) -> Object:
     """Scores a submission that has ended by other settings, and shows nobody; without any right in the cluster."""
     job = _job("rescore", name, labels, {"ALCOVE_REQUEST": request.model_dump_json()}, settings)
     job["spec"] |= {**_repeated("rescore"), **_let_go(6 * 3600)}
     return job
 
 
-def compare_job(name: str, labels: Mapping[str, str], settings: Settings) -> Object:
+def compare_job(name: str, labels: Mapping[str, str], settings: OperatorSettings) -> Object:
     """Ranks by two sets of scores, for its log; with the aggregate's rights in the store, and none in the cluster.
 
     It waits for a ConfigMap of its own name, whose key ``request.json`` is a ``CompareRequest``.
@@ -77,7 +81,7 @@ def _let_go(seconds: int) -> Object:
 
 
 def aggregate_job(
-    name: str, labels: Mapping[str, str], request: AggregateRequest, sha256: str, settings: Settings
+    name: str, labels: Mapping[str, str], request: AggregateRequest, sha256: str, settings: OperatorSettings
 ) -> Object:
     """Ranks one phase; its service account may write that phase's Leaderboard.
 
@@ -95,7 +99,7 @@ def check_job(
     name: str,
     labels: Mapping[str, str],
     request: CheckRequest,
-    settings: Settings,
+    settings: OperatorSettings,
     claim: VolumeClaim | None = None,
 ) -> Object:
     """Looks through one dataset and its solution; without any right in the cluster.
@@ -126,7 +130,7 @@ def check_job(
 
 
 def _job(
-    task: Task, name: str, labels: Mapping[str, str], asked: Mapping[str, str], settings: Settings
+    task: Task, name: str, labels: Mapping[str, str], asked: Mapping[str, str], settings: OperatorSettings
 ) -> Object:
     ranks = task in ("aggregate", "compare")
     environment = store_environment(settings, "/alcove/store/credentials.json")

@@ -16,7 +16,7 @@ from prometheus_client import start_http_server
 
 from alcove_operator.api import JOBS, Api
 from alcove_operator.competitions import Competitions
-from alcove_operator.config import Settings
+from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names
 from alcove_operator.datasets import Datasets
 from alcove_operator.errors import ApiError, OperatorError
@@ -44,7 +44,7 @@ PROBE_SECONDS = 10.0
 @dataclass
 class Service:
     api: Api
-    settings: Settings
+    settings: OperatorSettings
     index: Index = field(default_factory=Index)
     queue: WorkQueue[Key] = field(default_factory=WorkQueue)
     metrics: Metrics = field(default_factory=Metrics)
@@ -208,7 +208,7 @@ async def first_of(loops: list[Coroutine[Any, Any, None]]) -> None:
             task.result()
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: OperatorSettings) -> None:
     """Connects and runs. Raises :class:`OperatorError`."""
     try:
         api = Api.connect()

@@ -77,7 +77,7 @@ def check_archive(archive: BinaryIO, unpacked_limit: int) -> None:
 
 
 @dataclass(frozen=True)
-class Place:
+class BoardPlace:
     """One line of a leaderboard."""
 
     rank: int
@@ -193,12 +193,12 @@ class OperatorStore:
     def score_result(self, submission_uid: str, scoring_digest: str) -> ScoreResult | None:
         return self._read(keys.score_result(submission_uid, scoring_digest), ScoreResult)
 
-    def places(self, namespace: str, competition: str, phase: str) -> dict[str, Place]:
+    def places(self, namespace: str, competition: str, phase: str) -> dict[str, BoardPlace]:
         """The whole table of a phase, by the Submissions' UIDs; empty where there is none."""
         key = keys.board(namespace, competition, phase, "table.json")
         try:
             entries = store_client.get_json(self.client, self.bucket, key, limit=_DOCUMENT_LIMIT)["entries"]
-            return {e["submission_uid"]: Place(e["rank"], e["average_rank"], e["team"]) for e in entries}
+            return {e["submission_uid"]: BoardPlace(e["rank"], e["average_rank"], e["team"]) for e in entries}
         except StoreNotFoundError:
             return {}
 

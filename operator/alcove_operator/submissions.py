@@ -13,7 +13,7 @@ from alcove_operator.api import NAMESPACES, NODES, SUBMISSIONS, Api, Object, Res
 from alcove_operator.core import model, names
 from alcove_operator.core.model import Facts, SubmissionView
 from alcove_operator.core.reconcile import reconcile
-from alcove_operator.core.scoring import shows_more
+from alcove_operator.core.scoring import shows_new_curve
 from alcove_operator.errors import ApiError, OperatorError
 from alcove_operator.executor import Executor
 from alcove_operator.index import Index, Key
@@ -77,7 +77,7 @@ class Submissions:
     """By UID."""
     store_seen_away: datetime | None = None
     _cached: Cached = field(init=False)
-    _core: model.Settings = field(default_factory=model.Settings)
+    _core: model.ReconcileSettings = field(default_factory=model.ReconcileSettings)
 
     def __post_init__(self) -> None:
         self._cached = Cached(self.api)
@@ -103,7 +103,7 @@ class Submissions:
         )
         if not await self._write(key, view, outcome):
             return
-        if shows_more(view.status, outcome.status):
+        if shows_new_curve(view.status, outcome.status):
             self.facts[view.uid] = replace(self.facts[view.uid], curve_at=now)
         for action in outcome.actions:
             await self._perform(key, action)
@@ -155,7 +155,7 @@ class Submissions:
         latest = self.facts[view.uid]
         self.facts[view.uid] = replace(learnt, granted=latest.granted, queue=latest.queue)
 
-    async def _write(self, key: Key, view: SubmissionView, outcome: model.Outcome) -> bool:
+    async def _write(self, key: Key, view: SubmissionView, outcome: model.Decision) -> bool:
         """False where the view was old: the newest is fetched, and the key is due again at once."""
         if outcome.status == view.status and not outcome.fenced:
             return True

@@ -23,7 +23,7 @@ from alcove_operator.api import (
     SUBMISSIONS,
     Resource,
 )
-from alcove_operator.config import Settings
+from alcove_operator.config import OperatorSettings
 from alcove_operator.index import SELECTOR, Index, Key, keys_for
 from alcove_operator.workqueue import WorkQueue
 
@@ -104,7 +104,7 @@ def _login(**arguments: Any) -> Any:
 
 
 def operators(
-    index: Index, queue: WorkQueue[Key], settings: Settings, teams: Collection[str]
+    index: Index, queue: WorkQueue[Key], settings: OperatorSettings, teams: Collection[str]
 ) -> list[tuple[Coroutine[None, None, None], asyncio.Event]]:
     """One for the competition's namespace, one for those of ``teams``; each to be run for ever.
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from alcove_api.competition import Phase
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_operator.core import usage
+from alcove_operator.core.conditions import find_condition
 from alcove_operator.core.model import (
     Action,
     AdmitCode,
@@ -16,13 +17,13 @@ from alcove_operator.core.model import (
     CompetitionView,
     CountUsage,
     DatasetView,
+    Decision,
     Facts,
-    Outcome,
-    Settings,
+    ReconcileSettings,
     SubmissionView,
 )
 from alcove_operator.core.runs import RECHECK
-from alcove_operator.core.status import ADMITTED, condition, with_condition
+from alcove_operator.core.status import ADMITTED, set_condition
 
 
 @dataclass(frozen=True)
@@ -37,24 +38,24 @@ class Obstacle:
     """Whether it is not the team's to mend, so that it is waited for without end."""
 
 
-def step(
+def advance_admission(
     submission: SubmissionView,
     competition: CompetitionView | None,
     datasets: Mapping[str, DatasetView],
     facts: Facts,
-    settings: Settings,
+    settings: ReconcileSettings,
     now: datetime,
-) -> Outcome:
+) -> Decision:
     """One step of the admission; ``datasets`` by name. Terminal in phase Rejected, or with ``admitted_at`` set."""
     status, spec = submission.status, submission.spec
     found = _obstacle(submission, competition, datasets, facts, now)
     if found is not None:
-        outcome = _obstructed(status, found, settings, now)
-        if competition is None or facts.code is None or outcome.requeue_at is None:
-            return outcome
+        decision = _obstructed(status, found, settings, now)
+        if competition is None or facts.code is None or decision.requeue_at is None:
+            return decision
         # What the code lacked may be there by now.
         again = (AdmitCode(competition.spec.limits.bundle_bytes),)
-        return replace(outcome, actions=again, requeue_at=min(outcome.requeue_at, now + RECHECK))
+        return replace(decision, actions=again, requeue_at=min(decision.requeue_at, now + RECHECK))
     # What follows only asks the types: an obstacle was found above where any is missing.
     assert spec is not None
     assert competition is not None
@@ -63,29 +64,31 @@ def step(
     actions: tuple[Action, ...] = ()
     if spec.code.image is None and facts.code is None:
         actions = (AdmitCode(competition.spec.limits.bundle_bytes),)
-        return Outcome(_waiting(status, "CheckingCode", "The code is being copied.", now), actions)
-    if not usage.counted(competition.status, submission.namespace, submission.uid):
+        return Decision(_waiting(status, "CheckingCode", "The code is being copied.", now), actions)
+    if not usage.is_counted(competition.status, submission.namespace, submission.uid):
         actions = (CountUsage(submission.namespace, submission.uid),)
-        return Outcome(
+        return Decision(
             _waiting(status, "Counting", "Its use of the quota is being counted.", now), actions, fenced=True
         )
     code = facts.code or CodeFact(accepted=True)
-    return Outcome(_admitted(status, phase, datasets, code.sha256, now))
+    return Decision(_admitted(status, phase, datasets, code.sha256, now))
 
 
-def _obstructed(status: SubmissionStatus, found: Obstacle, settings: Settings, now: datetime) -> Outcome:
+def _obstructed(
+    status: SubmissionStatus, found: Obstacle, settings: ReconcileSettings, now: datetime
+) -> Decision:
     waiting = _waiting(status, found.reason, found.message, now)
     if found.organizer:
-        return Outcome(waiting)
-    since = condition(waiting, ADMITTED)
+        return Decision(waiting)
+    since = find_condition(waiting.conditions, ADMITTED)
     patience = timedelta(seconds=settings.waiting_seconds)
     if found.waits and since is not None and now < since.last_transition_time + patience:
-        return Outcome(waiting, requeue_at=since.last_transition_time + patience)
-    return Outcome(waiting.replace(phase="Rejected"))
+        return Decision(waiting, requeue_at=since.last_transition_time + patience)
+    return Decision(waiting.replace(phase="Rejected"))
 
 
 def _waiting(status: SubmissionStatus, reason: str, message: str, now: datetime) -> SubmissionStatus:
-    shown = with_condition(status, ADMITTED, "False", reason, message, now)
+    shown = set_condition(status, ADMITTED, ("False", reason, message), now)
     return shown.replace(cause=reason)
 
 
@@ -99,7 +102,7 @@ def _admitted(
     """Admitted with the datasets that the phase has now: what is edited later is not for this Submission."""
     at = now.replace(microsecond=0)
     runs = tuple(RunStatus(dataset=datasets[name].alias, queued_at=at) for name in phase.datasets)
-    shown = with_condition(status, ADMITTED, "True", "Admitted", "Its runs are queued.", now)
+    shown = set_condition(status, ADMITTED, ("True", "Admitted", "Its runs are queued."), now)
     return shown.replace(
         phase="Queued",
         cause="",
@@ -202,10 +205,10 @@ def _datasets(phase: Phase, datasets: Mapping[str, DatasetView]) -> Obstacle | N
 def _quota(
     submission: SubmissionView, competition: CompetitionView, facts: Facts, now: datetime
 ) -> Obstacle | None:
-    if usage.counted(competition.status, submission.namespace, submission.uid):
+    if usage.is_counted(competition.status, submission.namespace, submission.uid):
         return None
-    team = usage.of_team(competition.status, submission.namespace)
-    refused = facts.usage_refused or usage.refusal(team, competition.spec.limits, now)
+    team = usage.usage_of_team(competition.status, submission.namespace)
+    refused = facts.usage_refused or usage.find_refusal(team, competition.spec.limits, now)
     return Obstacle("QuotaExceeded", refused.message) if refused else None
 
 

@@ -8,10 +8,10 @@ from alcove_api.competition import Phase
 from alcove_api.documents import AggregateRequest, BoardSubmission
 from alcove_operator.core import scoring, scoring_retries
 from alcove_operator.core.model import CompetitionView, DatasetView, JobView, SubmissionView
-from alcove_operator.core.reconcile_input import Rules, datasets_by_alias
+from alcove_operator.core.reconcile_input import PhaseRules, datasets_by_alias
 
 
-def counting(views: Iterable[SubmissionView], phase: str) -> list[SubmissionView]:
+def select_counted(views: Iterable[SubmissionView], phase: str) -> list[SubmissionView]:
     """The last scored Submission of each team, by time of creation to the second, then name; earliest first.
 
     ``views``: earliest first, as :meth:`Index.submissions_of` has them.
@@ -20,27 +20,27 @@ def counting(views: Iterable[SubmissionView], phase: str) -> list[SubmissionView
     for view in views:
         if view.spec and view.spec.phase == phase and view.status.scoring_digest and not view.deleting:
             last[view.namespace] = view
-    return sorted(last.values(), key=in_order)
+    return sorted(last.values(), key=creation_order)
 
 
-def in_order(view: SubmissionView) -> tuple[object, ...]:
+def creation_order(view: SubmissionView) -> tuple[object, ...]:
     return view.created_at, view.name, view.uid
 
 
-def digests(
-    views: Iterable[SubmissionView], rules: Rules, datasets: Mapping[str, DatasetView]
+def compute_digests(
+    views: Iterable[SubmissionView], rules: PhaseRules, datasets: Mapping[str, DatasetView]
 ) -> dict[str, str]:
     """By UID, of the score that each Submission has by the settings of now; where that cannot be said, of the one
     that it has. ``datasets``: by name."""
     by_alias = datasets_by_alias(rules, datasets)
     found = {}
     for view in views:
-        asked = scoring.request(view, rules, by_alias)
+        asked = scoring.build_request(view, rules, by_alias)
         found[view.uid] = view.status.scoring_digest if isinstance(asked, str) else asked.scoring_digest()
     return found
 
 
-def awaited(
+def list_awaited(
     counted: Sequence[SubmissionView], wanted: Mapping[str, str], jobs: Iterable[JobView]
 ) -> list[SubmissionView]:
     """Whom a board has to wait for: scores by old settings and new ones cannot be ranked together.
@@ -53,11 +53,13 @@ def awaited(
         return old
     known = list(jobs) if old else []
     return [
-        v for v in old if not scoring_retries.gave_up(scoring_retries.newest(known, v.uid, wanted[v.uid]))
+        v
+        for v in old
+        if not scoring_retries.is_given_up(scoring_retries.newest_job(known, v.uid, wanted[v.uid]))
     ]
 
 
-def board_request(
+def build_board_request(
     competition: CompetitionView,
     phase: Phase,
     aliases: tuple[str, ...],

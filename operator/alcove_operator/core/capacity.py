@@ -27,19 +27,19 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Plan:
+class CapacityPlan:
     grants: frozenset[Key]
     places: Mapping[Key, QueuePlace]
     """Of those that got no grant."""
 
 
-def grant(
+def grant_places(
     waiting: Iterable[Waiting],
     running: Mapping[Key, str],
     usage: Mapping[str, float],
     capacity: int,
     parallel: int,
-) -> Plan:
+) -> CapacityPlan:
     """Gives the free places to the teams with the least compute used; among equals, first come, first served.
 
     Args:
@@ -69,4 +69,4 @@ def grant(
         else:
             reason = f"all {capacity} places are taken; next goes the team that has used the least compute"
             places[key] = QueuePlace(len(places) + 1, reason)
-    return Plan(frozenset(grants), places)
+    return CapacityPlan(frozenset(grants), places)

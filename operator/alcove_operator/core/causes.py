@@ -41,7 +41,7 @@ class Context:
     store_away: bool = False
 
 
-def went(pod: PodView | None) -> bool:
+def got_go(pod: PodView | None) -> bool:
     """Whether the go was given: the recorder's word, or without one, that main was ever started."""
     if pod is None:
         return False
@@ -50,7 +50,7 @@ def went(pod: PodView | None) -> bool:
     return pod.main is not None and pod.main.started_at is not None
 
 
-def cause_of(pod: PodView | None, context: Context) -> Cause:
+def find_cause(pod: PodView | None, context: Context) -> Cause:
     """Of an attempt that is over: its pod is terminal, is gone (None), or can no longer be running."""
     if pod is None:
         return _platform("PodGone", "Its pod was removed from outside.")
@@ -58,12 +58,12 @@ def cause_of(pod: PodView | None, context: Context) -> Cause:
         cause = rule(pod, context)
         if cause is not None:
             return cause
-    if went(pod):
+    if got_go(pod):
         return _participant("Signalled", "Its processes were ended, and nothing outside the pod explains it.")
     return _platform("NeverStarted", f"The pod ended before the go. {pod.message}".strip())
 
 
-def stop_cause(
+def find_stop_cause(
     job: JobView, pod: PodView | None, context: Context, start_timeout: timedelta, patience: timedelta
 ) -> tuple[Cause, datetime] | None:
     """What a pod that has not started will be stopped for, and when; None where it is to be left alone.
@@ -190,7 +190,7 @@ def _node_lost(pod: PodView, context: Context) -> Cause | None:
 def _deadline_exceeded(pod: PodView, _: Context) -> Cause | None:
     if pod.reason != "DeadlineExceeded":
         return None
-    if went(pod):
+    if got_go(pod):
         return _participant(
             "DeadlineReached", "It was ended by the pod's deadline; what it had saved counts."
         )
@@ -201,7 +201,7 @@ def _recorder_lost(pod: PodView, _: Context) -> Cause | None:
     said = pod.main is not None and pod.main.terminated and pod.main.exit_code == RECORDER_LOST
     recorder = pod.recorder
     confirmed = _recorder_died(pod) or (recorder is not None and recorder.restarts > 0)
-    if (said and (confirmed or not went(pod))) or _recorder_died(pod):
+    if (said and (confirmed or not got_go(pod))) or _recorder_died(pod):
         return _platform("RecorderLost", "The recorder, which keeps the clock and the predictions, failed.")
     if said:
         return _participant(

@@ -9,42 +9,42 @@ from alcove_operator.core import names, runs, usage
 from alcove_operator.core.model import (
     Action,
     CompetitionView,
+    Decision,
     DeleteJob,
     Facts,
     JobView,
     ListLive,
-    Outcome,
     PodView,
+    ReconcileSettings,
     RemoveFinalizer,
-    Settings,
     SubmissionView,
 )
-from alcove_operator.core.reconcile_input import rules_of
+from alcove_operator.core.reconcile_input import find_rules
 
 
-def step(
+def advance_deletion(
     submission: SubmissionView,
     competition: CompetitionView | None,
     jobs: Mapping[str, JobView],
     pods: Mapping[str, PodView],
     facts: Facts,
-    settings: Settings,
+    settings: ReconcileSettings,
     now: datetime,
-) -> Outcome:
+) -> Decision:
     """Lets go when a direct list finds nothing alive and the counts are settled; ``jobs``, ``pods`` by Job."""
     live = facts.live
     if names.FINALIZER not in submission.finalizers:
-        return Outcome(submission.status)
+        return Decision(submission.status)
     going = {name: job.deleting for name, job in jobs.items()}
     if live is not None:
         going = {**dict.fromkeys(live.jobs, False), **going}
     actions: list[Action] = [DeleteJob(name, "cancelled") for name, gone in going.items() if not gone]
     settled = facts.settled or competition is None or submission.spec is None
     if not settled:
-        actions.append(usage.settlement(submission, rules_of(submission, competition), now))
+        actions.append(usage.build_settlement(submission, find_rules(submission, competition), now))
     dead = {name for name, pod in pods.items() if runs.is_dead(pod, settings, now)}
     seen = live is None or bool(live.jobs) or bool(live.pods.keys() - dead) or bool(jobs)
     if seen or pods.keys() - dead or not settled:
         look = (ListLive(submission.uid),) if not jobs else ()
-        return Outcome(submission.status, (*actions, *look), now + runs.RECHECK)
-    return Outcome(submission.status, (RemoveFinalizer(),))
+        return Decision(submission.status, (*actions, *look), now + runs.RECHECK)
+    return Decision(submission.status, (RemoveFinalizer(),))

@@ -1,4 +1,4 @@
-"""What the core is told (views, facts) and what it answers (actions, outcome). All frozen, all plain data.
+"""What the core is told (views, facts) and what it answers (actions, decision). All frozen, all plain data.
 
 Views are snapshots of API objects, from a cache that may lag behind. Facts are what the wiring learnt by I/O,
 kept in memory only: they may be lost at any time, and the core then asks for them again. What must outlive a
@@ -129,7 +129,7 @@ class PodView:
     main: ContainerView | None = None
     report: RecorderReport | None = None
     """The recorder container's termination message. The participant's container cannot write it."""
-    said: str = ""
+    termination_message: str = ""
     """Termination message of the scorer's container."""
 
     @property
@@ -187,7 +187,7 @@ class LiveList:
 
 
 @dataclass(frozen=True)
-class Settings:
+class ReconcileSettings:
     """Patience of the operator; constant while it runs."""
 
     unschedulable_seconds: int = 86400
@@ -251,8 +251,8 @@ class AdmitCode:
 
 @dataclass(frozen=True)
 class CountUsage:
-    """Apply ``usage.count`` to a fresh Competition and write it with its resourceVersion; repeat on conflict.
-    Success shows in the Competition's status; a refusal goes to ``Facts.usage_refused``."""
+    """Apply ``usage.count_submission`` to a fresh Competition and write it with its resourceVersion; repeat on
+    conflict. Success shows in the Competition's status; a refusal goes to ``Facts.usage_refused``."""
 
     team: str
     submission_uid: str
@@ -261,7 +261,7 @@ class CountUsage:
 
 @dataclass(frozen=True)
 class SettleUsage:
-    """Apply ``usage.settle`` likewise; success goes to ``Facts.settled``. No Competition: success."""
+    """Apply ``usage.settle_submission`` likewise; success goes to ``Facts.settled``. No Competition: success."""
 
     team: str
     submission_uid: str
@@ -404,7 +404,7 @@ Action = (
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Decision:
     """First the status is written, then the actions are done in order; a failure stops there and is repeated.
 
     The status is written with the resourceVersion of the view, and on a conflict *nothing* else is done: that

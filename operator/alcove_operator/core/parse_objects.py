@@ -146,7 +146,7 @@ def pod_view(raw: Raw) -> PodView:
         recorder=_container(containers.get("recorder")),
         main=_container(containers.get("main")),
         report=recorder_report(containers.get("recorder")),
-        said=_said(containers.get("score")),
+        termination_message=_termination_message(containers.get("score")),
     )
 
 
@@ -175,7 +175,7 @@ def _messages(container: Raw | None) -> list[str]:
     return [str(said) for state in states if (said := _map(state, "terminated").get("message"))]
 
 
-def _said(scorer: Raw | None) -> str:
+def _termination_message(scorer: Raw | None) -> str:
     """What the scorer's container left; the kernel leaves no time for a last word."""
     reason = _map(_map(scorer or {}, "state"), "terminated").get("reason")
     return next(iter(_messages(scorer)), "It ran out of memory." if reason == "OOMKilled" else "")

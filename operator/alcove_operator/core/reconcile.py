@@ -13,15 +13,21 @@ from alcove_operator.core.model import (
     AddFinalizer,
     CompetitionView,
     DatasetView,
+    Decision,
     Emit,
     Facts,
     JobView,
-    Outcome,
     PodView,
-    Settings,
+    ReconcileSettings,
     SubmissionView,
 )
-from alcove_operator.core.reconcile_input import Rules, World, datasets_by_alias, pods_by_job, rules_of
+from alcove_operator.core.reconcile_input import (
+    PhaseRules,
+    ReconcileInput,
+    datasets_by_alias,
+    find_rules,
+    pods_by_job,
+)
 
 
 def reconcile(
@@ -31,9 +37,9 @@ def reconcile(
     jobs: Iterable[JobView],
     pods: Iterable[PodView],
     facts: Facts,
-    settings: Settings,
+    settings: ReconcileSettings,
     now: datetime,
-) -> Outcome:
+) -> Decision:
     """What the status is to be, what is to be done, and when to look again though nothing happens.
 
     Args:
@@ -47,28 +53,30 @@ def reconcile(
         now: the time of day.
     """
     if submission.unreadable:
-        return Outcome(submission.status, (_left_alone(submission),))
+        return Decision(submission.status, (_left_alone(submission),))
     mine = {job.name: job for job in jobs if job.submission_uid == submission.uid}
     theirs = pods_by_job(submission, pods)
     old = submission.status
     if submission.deleting:
-        return deletion.step(submission, competition, mine, theirs, facts, settings, now)
+        return deletion.advance_deletion(submission, competition, mine, theirs, facts, settings, now)
     if names.FINALIZER not in submission.finalizers:
-        return Outcome(old, (AddFinalizer(),))
-    rules = rules_of(submission, competition)
+        return Decision(old, (AddFinalizer(),))
+    rules = find_rules(submission, competition)
     settle = _settle(submission, competition, rules, now)
     if old.phase == "Rejected":
-        return Outcome(old, settle)
+        return Decision(old, settle)
     seen = replace(submission, status=old.replace(observed_generation=submission.generation))
     if old.admitted_at is None:
-        return _finished(submission, admission.step(seen, competition, datasets, facts, settings, now))
+        return _finished(
+            submission, admission.advance_admission(seen, competition, datasets, facts, settings, now)
+        )
     if rules is None:
         # Nothing is judged without rules; what runs goes on, and is judged when they are back.
         missing = "" if old.phase in statuses.ENDED else "CompetitionMissing"
-        return Outcome(old.replace(cause=missing or old.cause), settle)
+        return Decision(old.replace(cause=missing or old.cause), settle)
     by_alias = datasets_by_alias(rules, datasets)
-    outcome = _run(World(seen, rules, by_alias, mine, theirs, facts, settings, now))
-    return _finished(submission, replace(outcome, actions=(*outcome.actions, *settle)))
+    decision = _run(ReconcileInput(seen, rules, by_alias, mine, theirs, facts, settings, now))
+    return _finished(submission, replace(decision, actions=(*decision.actions, *settle)))
 
 
 def _left_alone(submission: SubmissionView) -> Emit:
@@ -83,36 +91,36 @@ def _left_alone(submission: SubmissionView) -> Emit:
     )
 
 
-def _run(world: World) -> Outcome:
-    steps = [runs.step(run, world) for run in world.submission.status.runs]
-    status = world.submission.status.replace(runs=tuple(step.run for step in steps))
+def _run(given: ReconcileInput) -> Decision:
+    steps = [runs.advance_run(run, given) for run in given.submission.status.runs]
+    status = given.submission.status.replace(runs=tuple(step.run for step in steps))
     actions = [action for step in steps for action in step.actions]
-    scored = scoring.step(status, world)
-    reveal = world.rules.phase.reveals_at if world.blind else None
+    scored = scoring.advance_scoring(status, given)
+    reveal = given.rules.phase.reveals_at if given.blind else None
     wakeups = [*(step.requeue_at for step in steps), scored.requeue_at, reveal]
     due = min((moment for moment in wakeups if moment is not None), default=None)
-    status = statuses.summarized(scored.status)
-    if world.blind:
-        status = statuses.redacted(status)
-    return Outcome(status, _once([*actions, *scored.actions]), due, any(step.fenced for step in steps))
+    status = statuses.summarize(scored.status)
+    if given.blind:
+        status = statuses.redact(status)
+    return Decision(status, _once([*actions, *scored.actions]), due, any(step.fenced for step in steps))
 
 
 def _settle(
-    submission: SubmissionView, competition: CompetitionView | None, rules: Rules | None, now: datetime
+    submission: SubmissionView, competition: CompetitionView | None, rules: PhaseRules | None, now: datetime
 ) -> tuple[Action, ...]:
     """Only once the status *in the cluster* says that it has ended: what is settled can't be undone."""
     if competition is None or submission.status.phase not in statuses.ENDED:
         return ()
-    if not usage.counted(competition.status, submission.namespace, submission.uid):
+    if not usage.is_counted(competition.status, submission.namespace, submission.uid):
         return ()
-    return (usage.settlement(submission, rules, now),)
+    return (usage.build_settlement(submission, rules, now),)
 
 
-def _finished(submission: SubmissionView, outcome: Outcome) -> Outcome:
+def _finished(submission: SubmissionView, decision: Decision) -> Decision:
     """The status in the form in which the API server gives it back, and the Events of the change."""
-    normal = statuses.normalized(outcome.status)
-    events = statuses.events(submission.status, normal)
-    return replace(outcome, status=normal, actions=(*outcome.actions, *events))
+    normal = statuses.normalize(decision.status)
+    events = statuses.list_events(submission.status, normal)
+    return replace(decision, status=normal, actions=(*decision.actions, *events))
 
 
 def _once(actions: Iterable[Action]) -> tuple[Action, ...]:

@@ -13,13 +13,13 @@ from alcove_operator.core.model import (
     Facts,
     JobView,
     PodView,
-    Settings,
+    ReconcileSettings,
     SubmissionView,
 )
 
 
 @dataclass(frozen=True)
-class Rules:
+class PhaseRules:
     """What the Submission runs under."""
 
     competition: CompetitionView
@@ -31,9 +31,9 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class World:
+class ReconcileInput:
     submission: SubmissionView
-    rules: Rules
+    rules: PhaseRules
     datasets: Mapping[str, DatasetView]
     """By alias."""
     jobs: Mapping[str, JobView]
@@ -41,7 +41,7 @@ class World:
     pods: Mapping[str, PodView]
     """By name of their Job; of this Submission."""
     facts: Facts
-    settings: Settings
+    settings: ReconcileSettings
     now: datetime
 
     @property
@@ -60,12 +60,12 @@ def blind(phase: Phase, now: datetime) -> bool:
     return phase.feedback.mode == "none"
 
 
-def rules_of(submission: SubmissionView, competition: CompetitionView | None) -> Rules | None:
+def find_rules(submission: SubmissionView, competition: CompetitionView | None) -> PhaseRules | None:
     """None where the competition or its phase is gone."""
     if competition is None or submission.spec is None:
         return None
     phase = competition.phase(submission.spec.phase)
-    return Rules(competition, phase) if phase is not None else None
+    return PhaseRules(competition, phase) if phase is not None else None
 
 
 def pods_by_job(submission: SubmissionView, pods: Iterable[PodView]) -> dict[str, PodView]:
@@ -75,7 +75,7 @@ def pods_by_job(submission: SubmissionView, pods: Iterable[PodView]) -> dict[str
     return {pod.job: pod for pod in ordered}
 
 
-def datasets_by_alias(rules: Rules, datasets: Mapping[str, DatasetView]) -> dict[str, DatasetView]:
+def datasets_by_alias(rules: PhaseRules, datasets: Mapping[str, DatasetView]) -> dict[str, DatasetView]:
     """A dataset that left the phase still serves the Submissions that were admitted before."""
     ordered = sorted(datasets.values(), key=lambda dataset: dataset.name, reverse=True)
     wanted = [datasets[name] for name in rules.phase.datasets if name in datasets]

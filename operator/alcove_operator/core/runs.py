@@ -25,10 +25,10 @@ from alcove_operator.core.model import (
     ListLive,
     PodView,
     ReadLogTail,
-    Settings,
+    ReconcileSettings,
     WriteVerdict,
 )
-from alcove_operator.core.reconcile_input import Rules, World
+from alcove_operator.core.reconcile_input import PhaseRules, ReconcileInput
 
 OVER = frozenset({"Scoring", "Done", "Failed"})
 NO_PREDICTIONS = causes.Cause(
@@ -39,49 +39,49 @@ RECHECK = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
-class Step:
+class RunStep:
     run: RunStatus
     actions: tuple[Action, ...] = ()
     requeue_at: datetime | None = None
     fenced: bool = False
 
 
-def step(run: RunStatus, world: World) -> Step:
-    run = _adopt(run, world)
+def advance_run(run: RunStatus, given: ReconcileInput) -> RunStep:
+    run = _adopt(run, given)
     if run.phase in OVER:
-        return _over(run, world)
+        return _over(run, given)
     if run.attempt == 0:
-        return _queued(run, world)
+        return _queued(run, given)
     if not run.cause:
-        step = _attempt(run, world)
+        step = _attempt(run, given)
         if not step.run.cause:
             return step
         run = step.run
-    return _ended(run, world)
+    return _ended(run, given)
 
 
-def _adopt(run: RunStatus, world: World) -> RunStatus:
+def _adopt(run: RunStatus, given: ReconcileInput) -> RunStatus:
     """A Job of a later attempt than the status knows can only mean that the status was lost: go on from there."""
-    latest = max((j.attempt for j in world.jobs.values() if _is_run(j, run)), default=0)
+    latest = max((j.attempt for j in given.jobs.values() if _is_run(j, run)), default=0)
     if latest <= run.attempt or run.phase in OVER:
         return run
     return run.replace(attempt=latest, phase="Pending", cause="", charged_to="")
 
 
-def _queued(run: RunStatus, world: World) -> Step:
-    problem = _not_ready(run, world)
+def _queued(run: RunStatus, given: ReconcileInput) -> RunStep:
+    problem = _not_ready(run, given)
     if problem:
-        return Step(run.replace(message=problem))
-    if run.dataset in world.facts.granted:
-        return _start(run, 1, "", world)
-    place = world.facts.queue.get(run.dataset)
+        return RunStep(run.replace(message=problem))
+    if run.dataset in given.facts.granted:
+        return _start(run, 1, "", given)
+    place = given.facts.queue.get(run.dataset)
     message = f"Number {place.position} in the queue: {place.reason}." if place else "Waits for a place."
-    return Step(run.replace(message=message))
+    return RunStep(run.replace(message=message))
 
 
-def _not_ready(run: RunStatus, world: World) -> str:
+def _not_ready(run: RunStatus, given: ReconcileInput) -> str:
     """Why no attempt can start; "" where one can."""
-    dataset = world.datasets.get(run.dataset)
+    dataset = given.datasets.get(run.dataset)
     if dataset is None:
         return "Its dataset is gone. It goes on when the organizer puts it back."
     if dataset.ready is None:
@@ -93,30 +93,30 @@ def _not_ready(run: RunStatus, world: World) -> str:
     return ""
 
 
-def _start(run: RunStatus, attempt: int, message: str, world: World) -> Step:
+def _start(run: RunStatus, attempt: int, message: str, given: ReconcileInput) -> RunStep:
     fresh = RunStatus(
         dataset=run.dataset, attempt=attempt, phase="Pending", queued_at=run.queued_at, message=message
     )
-    return Step(fresh, (creation(run.dataset, attempt, world),), fenced=True)
+    return RunStep(fresh, (build_creation(run.dataset, attempt, given),), fenced=True)
 
 
-def creation(alias: str, attempt: int, world: World) -> CreateRun:
+def build_creation(alias: str, attempt: int, given: ReconcileInput) -> CreateRun:
     """The Job of one attempt, from specs alone: the same however often it is asked for."""
-    rules, spec, dataset = world.rules, world.submission.spec, world.datasets[alias]
+    rules, spec, dataset = given.rules, given.submission.spec, given.datasets[alias]
     assert spec is not None  # by admission
     phase = rules.phase
-    image, status = spec.code.image, world.submission.status
+    image, status = spec.code.image, given.submission.status
     return CreateRun(
-        job=names.run_job(world.uid, alias, attempt),
-        submission_uid=world.uid,
+        job=names.run_job(given.uid, alias, attempt),
+        submission_uid=given.uid,
         alias=alias,
         attempt=attempt,
         dataset=dataset.name,
         labels=names.run_labels(
-            world.uid, world.submission.namespace, rules.competition.name, phase.name, alias, attempt
+            given.uid, given.submission.namespace, rules.competition.name, phase.name, alias, attempt
         ),
         config=RunConfig(
-            submission_uid=world.uid,
+            submission_uid=given.uid,
             alias=alias,
             attempt=attempt,
             data_sha256=None if dataset.volume_claim else dataset.data_sha256,
@@ -127,7 +127,7 @@ def creation(alias: str, attempt: int, world: World) -> CreateRun:
             n_labels=dataset.n_labels,
             max_bytes=rules.spec.limits.recorded_bytes,
         ),
-        run_as=names.run_as(world.uid, alias, attempt),
+        run_as=names.run_as(given.uid, alias, attempt),
         image=image.reference if image else None,
         ingestion=rules.spec.images.ingestion,
         command=image.command if image else (),
@@ -135,91 +135,91 @@ def creation(alias: str, attempt: int, world: World) -> CreateRun:
         resources=phase.resources,
         allow_network=rules.spec.allow_network,
         start_timeout_seconds=rules.spec.start_timeout_seconds,
-        active_deadline_seconds=active_deadline(rules, world.settings),
+        active_deadline_seconds=count_deadline_seconds(rules, given.settings),
         volume_claim=dataset.volume_claim,
     )
 
 
-def active_deadline(rules: Rules, settings: Settings) -> int:
+def count_deadline_seconds(rules: PhaseRules, settings: ReconcileSettings) -> int:
     """Of the pod, in seconds from when its node takes it."""
     return rules.spec.start_timeout_seconds + rules.phase.budget.seconds + settings.overhead_seconds
 
 
-def _attempt(run: RunStatus, world: World) -> Step:
+def _attempt(run: RunStatus, given: ReconcileInput) -> RunStep:
     """An attempt under way: shows how far it is, and sets ``cause`` when its end is decided.
 
     What the clock decides, and not the pod, is decided on a direct list made after that moment: in an old view a
     pod that has long finished still seems to be starting.
     """
-    name = names.run_job(world.uid, run.dataset, run.attempt)
-    job, pod, live = world.jobs.get(name), world.pods.get(name), world.facts.live
+    name = names.run_job(given.uid, run.dataset, run.attempt)
+    job, pod, live = given.jobs.get(name), given.pods.get(name), given.facts.live
     if pod is None:
-        return _without_pod(run, name, job, world)
+        return _without_pod(run, name, job, given)
     run = run.replace(pod_uid=pod.uid)
-    context = _context(world)
+    context = _context(given)
     if pod.terminal:
-        return Step(_end(run, causes.cause_of(pod, context), pod))
+        return RunStep(_end(run, causes.find_cause(pod, context), pod))
     if job is None and live is not None and name not in live.pods:
-        return Step(_end(run, causes.cause_of(None, context), pod))
-    run = _progress(run, pod, world)
-    stop, dead = _stop(job, pod, context, world), dead_at(pod, world.settings)
+        return RunStep(_end(run, causes.find_cause(None, context), pod))
+    run = _progress(run, pod, given)
+    stop, dead = _stop(job, pod, context, given), dead_at(pod, given.settings)
     due = _earliest([stop[1] if stop else None, dead])
-    if due is None or world.now < due:
-        return Step(run, requeue_at=due)
-    look = Step(run, (ListLive(world.uid),), world.now + RECHECK)
+    if due is None or given.now < due:
+        return RunStep(run, requeue_at=due)
+    look = RunStep(run, (ListLive(given.uid),), given.now + RECHECK)
     if live is None or live.at < due or name not in live.pods:
         return look
     seen = live.pods[name]
-    if is_dead(seen, world.settings, world.now):
-        return Step(_end(run, causes.cause_of(seen, context), seen))
-    stop = _stop(job, seen, context, world)
-    return Step(_end(run, stop[0], seen)) if stop is not None and world.now >= stop[1] else look
+    if is_dead(seen, given.settings, given.now):
+        return RunStep(_end(run, causes.find_cause(seen, context), seen))
+    stop = _stop(job, seen, context, given)
+    return RunStep(_end(run, stop[0], seen)) if stop is not None and given.now >= stop[1] else look
 
 
-def _without_pod(run: RunStatus, name: str, job: JobView | None, world: World) -> Step:
+def _without_pod(run: RunStatus, name: str, job: JobView | None, given: ReconcileInput) -> RunStep:
     """No pod in the cache: not yet there, not yet seen, or gone. Only a direct list tells."""
-    live, again = world.facts.live, world.now + RECHECK
+    live, again = given.facts.live, given.now + RECHECK
     due = None
     if job is not None and not job.finished and not run.pod_uid:
-        stop = _stop(job, None, _context(world), world)
+        stop = _stop(job, None, _context(given), given)
         due = stop[1] if stop else None
-        if due is None or world.now < due:
-            return Step(run, requeue_at=due)
-    look = Step(run, (ListLive(world.uid),), again)
+        if due is None or given.now < due:
+            return RunStep(run, requeue_at=due)
+    look = RunStep(run, (ListLive(given.uid),), again)
     if live is None or name in live.pods or (due is not None and live.at < due):
         return look
     if due is not None and stop is not None:
-        return Step(_end(run, stop[0], None))
+        return RunStep(_end(run, stop[0], None))
     if run.pod_uid or (job is not None and job.finished):
-        return Step(_end(run, causes.cause_of(None, _context(world)), None))
+        return RunStep(_end(run, causes.find_cause(None, _context(given)), None))
     if name in live.jobs or job is not None:
         return look
-    problem = _not_ready(run, world)
+    problem = _not_ready(run, given)
     if problem:
-        return Step(run.replace(message=problem))
+        return RunStep(run.replace(message=problem))
     # The operator stopped between raising ``attempt`` and creating the Job.
-    return Step(run, (creation(run.dataset, run.attempt, world),), again, fenced=True)
+    return RunStep(run, (build_creation(run.dataset, run.attempt, given),), again, fenced=True)
 
 
 def _stop(
-    job: JobView | None, pod: PodView | None, context: causes.Context, world: World
+    job: JobView | None, pod: PodView | None, context: causes.Context, given: ReconcileInput
 ) -> tuple[causes.Cause, datetime] | None:
     if job is None:
         return None
-    timeout = timedelta(seconds=world.rules.spec.start_timeout_seconds)
-    patience = timedelta(seconds=world.settings.unschedulable_seconds)
-    return causes.stop_cause(job, pod, context, timeout, patience)
+    timeout = timedelta(seconds=given.rules.spec.start_timeout_seconds)
+    patience = timedelta(seconds=given.settings.unschedulable_seconds)
+    return causes.find_stop_cause(job, pod, context, timeout, patience)
 
 
-def _progress(run: RunStatus, pod: PodView, world: World) -> RunStatus:
+def _progress(run: RunStatus, pod: PodView, given: ReconcileInput) -> RunStatus:
     main, message = pod.main, ""
     phase, started = "Pending", run.started_at
     if main is not None and (main.running or main.terminated):
         phase, started = "Running", main.started_at
     elif any(c is not None and (c.running or c.terminated) for c in (pod.recorder, pod.stage)):
         phase = "Staging"
-    if pod.node in world.facts.lost_nodes:
-        at = dead_at(pod, world.settings)
+    if pod.node in given.facts.lost_nodes:
+        at = dead_at(pod, given.settings)
         until = f" It is run again after {at:%Y-%m-%dT%H:%M:%SZ} at the latest." if at else ""
         message = f"Its node does not answer.{until}"
     elif pod.unschedulable:
@@ -245,33 +245,33 @@ def _end(run: RunStatus, cause: causes.Cause, pod: PodView | None) -> RunStatus:
         update["snapshots"] = report.snapshots
         update["head"] = report.head or ""
         update["overshoot_ms"] = round(report.overshoot_ns / 1e6, 3) if report.end else None
-    if pod is not None and not causes.went(pod):
+    if pod is not None and not causes.got_go(pod):
         # Nothing was recorded, so there is nothing of this pod's to score.
         update["pod_uid"] = ""
     return run.replace(**update)
 
 
-def _ended(run: RunStatus, world: World) -> Step:
+def _ended(run: RunStatus, given: ReconcileInput) -> RunStep:
     """An attempt whose end is decided: see its pod dead, then try again or be over."""
-    name = names.run_job(world.uid, run.dataset, run.attempt)
-    job, pod, live = world.jobs.get(name), world.pods.get(name), world.facts.live
+    name = names.run_job(given.uid, run.dataset, run.attempt)
+    job, pod, live = given.jobs.get(name), given.pods.get(name), given.facts.live
     stop = (DeleteJob(name, run.cause),) if job is not None and not job.deleting else ()
     gone = job is None and pod is None and live is not None and name not in live.jobs | live.pods.keys()
     failed_alone = pod is None and job is not None and job.finished and live and name not in live.pods
-    if not (gone or failed_alone or (pod and (is_dead(pod, world.settings, world.now)))):
-        look = (ListLive(world.uid),) if pod is None else ()
-        at = dead_at(pod, world.settings) if pod else world.now + RECHECK
-        return Step(run, (*stop, *look), at)
+    if not (gone or failed_alone or (pod and (is_dead(pod, given.settings, given.now)))):
+        look = (ListLive(given.uid),) if pod is None else ()
+        at = dead_at(pod, given.settings) if pod else given.now + RECHECK
+        return RunStep(run, (*stop, *look), at)
     if run.charged_to != "Platform":
-        return _over(run.replace(phase=_final(run)), world)
-    if run.attempt >= world.rules.spec.max_attempts:
+        return _over(run.replace(phase=_final(run)), given)
+    if run.attempt >= given.rules.spec.max_attempts:
         message = f"{run.message} The platform gave up after {run.attempt} attempts; no quota is used up."
-        return _over(run.replace(phase=_final(run), message=message[-1024:]), world)
-    if _not_ready(run, world):
-        return Step(run.replace(message=_not_ready(run, world)))
-    why = f"Attempt {run.attempt + 1} of {world.rules.spec.max_attempts}: {run.message}"[:1024]
-    started = _start(run, run.attempt + 1, why, world)
-    return Step(started.run, (*started.actions, *stop), fenced=True)
+        return _over(run.replace(phase=_final(run), message=message[-1024:]), given)
+    if _not_ready(run, given):
+        return RunStep(run.replace(message=_not_ready(run, given)))
+    why = f"Attempt {run.attempt + 1} of {given.rules.spec.max_attempts}: {run.message}"[:1024]
+    started = _start(run, run.attempt + 1, why, given)
+    return RunStep(started.run, (*started.actions, *stop), fenced=True)
 
 
 def _final(run: RunStatus) -> str:
@@ -279,22 +279,22 @@ def _final(run: RunStatus) -> str:
     return "Scoring" if run.pod_uid else "Failed"
 
 
-def _over(run: RunStatus, world: World) -> Step:
+def _over(run: RunStatus, given: ReconcileInput) -> RunStep:
     """The verdict is written, then the Jobs go."""
-    if world.submission.status.phase in ("Done", "Failed") or run.dataset in world.facts.verdicts:
-        return Step(run, (*_log_tail(run, world), *_deletions(run, world)))
-    return Step(run, (WriteVerdict(verdict(run, world)), *_log_tail(run, world)), fenced=True)
+    if given.submission.status.phase in ("Done", "Failed") or run.dataset in given.facts.verdicts:
+        return RunStep(run, (*_log_tail(run, given), *_deletions(run, given)))
+    return RunStep(run, (WriteVerdict(build_verdict(run, given)), *_log_tail(run, given)), fenced=True)
 
 
-def verdict(run: RunStatus, world: World) -> Verdict:
+def build_verdict(run: RunStatus, given: ReconcileInput) -> Verdict:
     """The last attempt's: the one that ended the run, whatever earlier ones may have recorded."""
-    name = names.run_job(world.uid, run.dataset, run.attempt)
-    job, pod = world.jobs.get(name), world.pods.get(name)
+    name = names.run_job(given.uid, run.dataset, run.attempt)
+    job, pod = given.jobs.get(name), given.pods.get(name)
     scored = bool(run.pod_uid)
     # A blind phase keeps no head in the status: there the pod alone can say it.
     head = run.head or (pod.report.head if pod and pod.report else None)
     return Verdict(
-        submission_uid=world.uid,
+        submission_uid=given.uid,
         alias=run.dataset,
         attempt=run.attempt if scored else None,
         pod_uid=run.pod_uid or None,
@@ -309,32 +309,32 @@ def verdict(run: RunStatus, world: World) -> Verdict:
         launched_at=pod.main.started_at if pod and pod.main else None,
         started_at=run.started_at or _started_at(pod),
         ended_at=run.ended_at or _ended_at(pod),
-        message="" if world.blind else run.message,
+        message="" if given.blind else run.message,
     )
 
 
-def wants_log(run: RunStatus, world: World) -> bool:
+def wants_log(run: RunStatus, given: ReconcileInput) -> bool:
     """Whether the run's last lines are to be shown, and are not known yet."""
-    shown = world.rules.spec.logs == "tail" and not world.blind
-    name = names.run_job(world.uid, run.dataset, run.attempt)
+    shown = given.rules.spec.logs == "tail" and not given.blind
+    name = names.run_job(given.uid, run.dataset, run.attempt)
     told = run.phase == "Scoring" and run.charged_to == "Participant" and bool(run.pod_uid)
-    return shown and told and name not in world.facts.log_tails
+    return shown and told and name not in given.facts.log_tails
 
 
-def _log_tail(run: RunStatus, world: World) -> tuple[Action, ...]:
-    if not wants_log(run, world):
+def _log_tail(run: RunStatus, given: ReconcileInput) -> tuple[Action, ...]:
+    if not wants_log(run, given):
         return ()
-    prefix = keys.attempt_prefix(world.uid, run.dataset, run.attempt, run.pod_uid)
-    return (ReadLogTail(names.run_job(world.uid, run.dataset, run.attempt), prefix),)
+    prefix = keys.attempt_prefix(given.uid, run.dataset, run.attempt, run.pod_uid)
+    return (ReadLogTail(names.run_job(given.uid, run.dataset, run.attempt), prefix),)
 
 
-def _deletions(run: RunStatus, world: World) -> tuple[Action, ...]:
+def _deletions(run: RunStatus, given: ReconcileInput) -> tuple[Action, ...]:
     return tuple(
-        DeleteJob(job.name, "over") for job in world.jobs.values() if _is_run(job, run) and not job.deleting
+        DeleteJob(job.name, "over") for job in given.jobs.values() if _is_run(job, run) and not job.deleting
     )
 
 
-def dead_at(pod: PodView, settings: Settings) -> datetime | None:
+def dead_at(pod: PodView, settings: ReconcileSettings) -> datetime | None:
     """When the pod can no longer be running, even where its node cannot be asked; None while it is not placed.
 
     The node itself ends the pod at its deadline, and the supervisor has ended the participant's processes before.
@@ -344,7 +344,7 @@ def dead_at(pod: PodView, settings: Settings) -> datetime | None:
     return pod.scheduled_at + timedelta(seconds=pod.active_deadline_seconds + settings.grace_seconds)
 
 
-def is_dead(pod: PodView, settings: Settings, now: datetime) -> bool:
+def is_dead(pod: PodView, settings: ReconcileSettings, now: datetime) -> bool:
     at = dead_at(pod, settings)
     return pod.terminal or (at is not None and now >= at)
 
@@ -371,8 +371,8 @@ def _ended_at(pod: PodView | None) -> datetime | None:
     return pod.main.finished_at if pod.main else None
 
 
-def _context(world: World) -> causes.Context:
-    spec, facts = world.submission.spec, world.facts
+def _context(given: ReconcileInput) -> causes.Context:
+    spec, facts = given.submission.spec, given.facts
     own = spec is not None and spec.code.image is not None
     return causes.Context(own_image=own, lost_nodes=facts.lost_nodes, store_away=facts.store_away)
 

@@ -19,6 +19,7 @@ from alcove_api.feedback import shown_places
 from alcove_api.submission import CurvePoint, RunStatus, SubmissionStatus
 from alcove_operator.core import causes, names, runs, scoring_retries
 from alcove_operator.core import status as statuses
+from alcove_operator.core.conditions import find_condition
 from alcove_operator.core.model import (
     Action,
     DatasetView,
@@ -30,7 +31,7 @@ from alcove_operator.core.model import (
     StartScoring,
     SubmissionView,
 )
-from alcove_operator.core.reconcile_input import Rules, World
+from alcove_operator.core.reconcile_input import PhaseRules, ReconcileInput
 
 CURVE_PAUSE = timedelta(seconds=2)
 """Between two looks at a live curve, and so between two writes of the status because of it."""
@@ -39,14 +40,14 @@ SHOWN, HELD_BACK = "Shown", "HeldBack"
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoringStep:
     status: SubmissionStatus
     actions: tuple[Action, ...] = ()
     requeue_at: datetime | None = None
 
 
-def request(
-    submission: SubmissionView, rules: Rules, datasets: Mapping[str, DatasetView]
+def build_request(
+    submission: SubmissionView, rules: PhaseRules, datasets: Mapping[str, DatasetView]
 ) -> ScoreRequest | str:
     """What the scorer is asked; a sentence where a dataset of a run is gone. ``datasets``: by alias."""
     competition, phase = rules.competition, rules.phase
@@ -92,7 +93,7 @@ def request(
     )
 
 
-def step(current: SubmissionStatus, world: World) -> Scored:
+def advance_scoring(current: SubmissionStatus, given: ReconcileInput) -> ScoringStep:
     """Starts the scorer, shows what it says, and ends the Submission with its result.
 
     A Submission that is done is scored again when the settings or the solutions have changed: its runs stay as
@@ -100,53 +101,57 @@ def step(current: SubmissionStatus, world: World) -> Scored:
     """
     everything = all(run.phase in runs.OVER for run in current.runs)
     if everything and not any(run.pod_uid for run in current.runs):
-        return _nothing_to_score(current, world)
-    live = world.rules.phase.feedback.mode == "live" and not world.blind
+        return _nothing_to_score(current, given)
+    live = given.rules.phase.feedback.mode == "live" and not given.blind
     running = any(run.phase in ("Running", *runs.OVER) for run in current.runs)
     ended = current.phase in statuses.ENDED
-    if not ended and not (everything and _verdicts(world)) and not (live and running):
-        return Scored(current)
-    asked = request(world.submission, world.rules, world.datasets)
+    if not ended and not (everything and _verdicts(given)) and not (live and running):
+        return ScoringStep(current)
+    asked = build_request(given.submission, given.rules, given.datasets)
     if isinstance(asked, str):
-        return Scored(_not_scored(current, "DatasetMissing", asked, world))
+        return ScoringStep(_not_scored(current, "DatasetMissing", asked, given))
     digest = asked.scoring_digest()
-    if ended and current.scoring_digest == digest and _is_shown(current, world):
-        return Scored(current, _others(world, None))
-    job = scoring_retries.newest(world.jobs.values(), world.submission.uid, digest)
-    stale = _others(world, job)
-    result = world.facts.score
+    if ended and current.scoring_digest == digest and _is_shown(current, given):
+        return ScoringStep(current, _others(given, None))
+    job = scoring_retries.newest_job(given.jobs.values(), given.submission.uid, digest)
+    stale = _others(given, job)
+    result = given.facts.score
     if isinstance(result, ScoreResult) and result.scoring_digest == digest and everything:
-        return _finish(current, result, world, stale)
+        return _finish(current, result, given, stale)
     if ended and current.scoring_digest == digest and not isinstance(result, ScoreFault):
-        return Scored(current, (*stale, ReadScore(world.submission.uid, digest)))
+        return ScoringStep(current, (*stale, ReadScore(given.submission.uid, digest)))
     # Where what was held back is no longer in the store, it is scored anew.
     if job is None:
-        return _start(current, asked, 1, stale, world)
+        return _start(current, asked, 1, stale, given)
     if job.finished == "Failed":
-        return _failed(current, asked, job, stale, world)
-    return _follow(current, asked, job, stale, world)
+        return _failed(current, asked, job, stale, given)
+    return _follow(current, asked, job, stale, given)
 
 
 def _start(
-    current: SubmissionStatus, asked: ScoreRequest, attempt: int, stale: tuple[Action, ...], world: World
-) -> Scored:
+    current: SubmissionStatus,
+    asked: ScoreRequest,
+    attempt: int,
+    stale: tuple[Action, ...],
+    given: ReconcileInput,
+) -> ScoringStep:
     again = current.phase in statuses.ENDED
-    problem = unready(asked, world.datasets)
+    problem = explain_unready(asked, given.datasets)
     if problem:
         # Of those that have ended there may be thousands: they wait for the resync.
-        look = None if again else world.now + runs.RECHECK
-        return Scored(_not_scored(current, "DatasetNotReady", problem, world), stale, look)
-    uid, rules = world.submission.uid, world.rules
+        look = None if again else given.now + runs.RECHECK
+        return ScoringStep(_not_scored(current, "DatasetNotReady", problem, given), stale, look)
+    uid, rules = given.submission.uid, given.rules
     labels = {
-        **names.score_labels(uid, world.submission.namespace, rules.competition.name, rules.phase.name),
+        **names.score_labels(uid, given.submission.namespace, rules.competition.name, rules.phase.name),
         names.ATTEMPT: str(attempt),
         **({names.AGAIN: "true"} if again else {}),
     }
     start = StartScoring(names.score_job(uid, asked.scoring_digest(), attempt), labels, asked)
-    return Scored(current, (*stale, start), world.now + 2 * runs.RECHECK if again else None)
+    return ScoringStep(current, (*stale, start), given.now + 2 * runs.RECHECK if again else None)
 
 
-def unready(asked: ScoreRequest, datasets: Mapping[str, DatasetView]) -> str:
+def explain_unready(asked: ScoreRequest, datasets: Mapping[str, DatasetView]) -> str:
     """Why scoring has to wait: what a check has not confirmed would be scored by numbers that may be wrong."""
     for dataset in asked.datasets:
         view = datasets[dataset.alias]
@@ -160,47 +165,59 @@ def unready(asked: ScoreRequest, datasets: Mapping[str, DatasetView]) -> str:
 
 
 def _failed(
-    current: SubmissionStatus, asked: ScoreRequest, job: JobView, stale: tuple[Action, ...], world: World
-) -> Scored:
-    due = scoring_retries.next_at(job)
-    if due is not None and world.now >= due:
-        return _start(current, asked, scoring_retries.number(job) + 1, stale, world)
-    message = statuses.HIDDEN if world.blind else scoring_retries.sentence(job, world.pods.get(job.name))
+    current: SubmissionStatus,
+    asked: ScoreRequest,
+    job: JobView,
+    stale: tuple[Action, ...],
+    given: ReconcileInput,
+) -> ScoringStep:
+    due = scoring_retries.next_try_at(job)
+    if due is not None and given.now >= due:
+        return _start(current, asked, scoring_retries.try_number(job) + 1, stale, given)
+    message = (
+        statuses.HIDDEN if given.blind else scoring_retries.describe_failure(job, given.pods.get(job.name))
+    )
     reason = "ScoringTriedAgain" if due is not None else "ScoringFailed"
-    return Scored(_not_scored(current, reason, message, world), stale, due)
+    return ScoringStep(_not_scored(current, reason, message, given), stale, due)
 
 
 def _follow(
-    current: SubmissionStatus, asked: ScoreRequest, job: JobView, stale: tuple[Action, ...], world: World
-) -> Scored:
-    uid = world.submission.uid
+    current: SubmissionStatus,
+    asked: ScoreRequest,
+    job: JobView,
+    stale: tuple[Action, ...],
+    given: ReconcileInput,
+) -> ScoringStep:
+    uid = given.submission.uid
     if job.finished == "Complete":
-        fault = world.facts.score
+        fault = given.facts.score
         if isinstance(fault, ScoreFault):
-            current = _not_scored(current, "ResultMissing", fault.message, world)
-        return Scored(current, (*stale, ReadScore(uid, asked.scoring_digest())), world.now + 2 * runs.RECHECK)
-    if asked.feedback.mode != "live" or world.blind:
-        return Scored(current, stale)
-    looked, shown = world.facts.curve_at, _with_curve(current, world)
-    if shows_more(current, shown):
-        return Scored(shown, stale, world.now + CURVE_PAUSE)
-    if looked is not None and world.now < looked + CURVE_PAUSE:
-        return Scored(shown, stale, looked + CURVE_PAUSE)
-    return Scored(shown, (*stale, ReadCurve(uid)), world.now + CURVE_PAUSE)
+            current = _not_scored(current, "ResultMissing", fault.message, given)
+        return ScoringStep(
+            current, (*stale, ReadScore(uid, asked.scoring_digest())), given.now + 2 * runs.RECHECK
+        )
+    if asked.feedback.mode != "live" or given.blind:
+        return ScoringStep(current, stale)
+    looked, shown = given.facts.curve_at, _with_curve(current, given)
+    if shows_new_curve(current, shown):
+        return ScoringStep(shown, stale, given.now + CURVE_PAUSE)
+    if looked is not None and given.now < looked + CURVE_PAUSE:
+        return ScoringStep(shown, stale, looked + CURVE_PAUSE)
+    return ScoringStep(shown, (*stale, ReadCurve(uid)), given.now + CURVE_PAUSE)
 
 
-def shows_more(old: SubmissionStatus, new: SubmissionStatus) -> bool:
+def shows_new_curve(old: SubmissionStatus, new: SubmissionStatus) -> bool:
     """Whether the curves of ``new`` are others: after writing that, the next look has to wait."""
     return [(r.alc, r.curve) for r in old.runs] != [(r.alc, r.curve) for r in new.runs]
 
 
-def _verdicts(world: World) -> bool:
-    return all(run.dataset in world.facts.verdicts for run in world.submission.status.runs)
+def _verdicts(given: ReconcileInput) -> bool:
+    return all(run.dataset in given.facts.verdicts for run in given.submission.status.runs)
 
 
-def _with_curve(current: SubmissionStatus, world: World) -> SubmissionStatus:
+def _with_curve(current: SubmissionStatus, given: ReconcileInput) -> SubmissionStatus:
     """The live curve, of runs that are not scored yet. It is rounded already."""
-    curve, limit = world.facts.curve, world.rules.phase.feedback.max_snapshots
+    curve, limit = given.facts.curve, given.rules.phase.feedback.max_snapshots
     if curve is None:
         return current
     found = {run.alias: run for run in curve.runs}
@@ -218,16 +235,16 @@ def _with_curve(current: SubmissionStatus, world: World) -> SubmissionStatus:
 
 
 def _finish(
-    current: SubmissionStatus, result: ScoreResult, world: World, stale: tuple[Action, ...]
-) -> Scored:
+    current: SubmissionStatus, result: ScoreResult, given: ReconcileInput, stale: tuple[Action, ...]
+) -> ScoringStep:
     """Waits only for the last lines of the runs' output, which are always answered."""
-    waits = any(runs.wants_log(run, world) for run in current.runs)
+    waits = any(runs.wants_log(run, given) for run in current.runs)
     if waits and current.phase not in statuses.ENDED:
-        return Scored(current, stale)
+        return ScoringStep(current, stale)
     found = {run.alias: run for run in result.runs}
-    hidden = world.blind
-    scored = tuple(_scored_run(run, found.get(run.dataset), result, world) for run in current.runs)
-    decimals = world.rules.phase.feedback.decimals
+    hidden = given.blind
+    scored = tuple(_scored_run(run, found.get(run.dataset), result, given) for run in current.runs)
+    decimals = given.rules.phase.feedback.decimals
     shown = ", ".join(
         f"{r.dataset} {'–' if r.alc is None else format(r.alc, f'.{decimals}f')}" for r in scored
     )
@@ -243,22 +260,24 @@ def _finish(
         phase = "Failed" if all(run.phase == "Failed" for run in scored) else "Done"
         status = status.replace(phase=phase)
     reason, message = (SHOWN, "Scored.") if not hidden else (HELD_BACK, "Shown from the reveal on.")
-    return Scored(_ended(_scored(status, reason, message, world), world), stale)
+    return ScoringStep(_ended(_scored(status, reason, message, given), given), stale)
 
 
-def _scored_run(run: RunStatus, scored: ScoredRun | None, result: ScoreResult, world: World) -> RunStatus:
-    feedback, hidden, update = world.rules.phase.feedback, world.blind, dict[str, object]()
+def _scored_run(
+    run: RunStatus, scored: ScoredRun | None, result: ScoreResult, given: ReconcileInput
+) -> RunStatus:
+    feedback, hidden, update = given.rules.phase.feedback, given.blind, dict[str, object]()
     alc = scored.alc if scored else None
     if run.phase == "Scoring":
         update["phase"] = "Failed" if run.charged_to == "Platform" or alc is None else "Done"
-        update["message"] = _with_tail(run, world)
+        update["message"] = _with_tail(run, given)
         if alc is None and run.cause in causes.NORMAL:
             nothing = runs.NO_PREDICTIONS
             update |= {"cause": nothing.name, "charged_to": nothing.charged_to, "message": nothing.message}
     if scored is not None and scored.cause == STORE_DAMAGED:
         if run.phase == "Scoring":
             update |= {"phase": "Failed", "cause": STORE_DAMAGED, "charged_to": "Platform"}
-        update["message"] = statuses.HIDDEN if hidden else damage(scored)
+        update["message"] = statuses.HIDDEN if hidden else describe_damage(scored)
     if not hidden and scored is not None:
         points = scored.points
         times = [point.t for point in points]
@@ -273,31 +292,31 @@ def _scored_run(run: RunStatus, scored: ScoredRun | None, result: ScoreResult, w
     return run.replace(**update)
 
 
-def damage(scored: ScoredRun) -> str:
+def describe_damage(scored: ScoredRun) -> str:
     """Where the store is damaged; keys and digests there are no secret of the organizer's."""
     said = f"What was recorded cannot be scored: {scored.message}"
     return f"{said[:900]}. It is no fault of the code: the organizer can look into the store."
 
 
-def _with_tail(run: RunStatus, world: World) -> str:
-    tail = world.facts.log_tails.get(names.run_job(world.submission.uid, run.dataset, run.attempt), "")
-    if not tail.strip() or run.charged_to != "Participant" or world.rules.competition.spec.logs != "tail":
+def _with_tail(run: RunStatus, given: ReconcileInput) -> str:
+    tail = given.facts.log_tails.get(names.run_job(given.submission.uid, run.dataset, run.attempt), "")
+    if not tail.strip() or run.charged_to != "Participant" or given.rules.competition.spec.logs != "tail":
         return run.message
     room = 1000 - len(run.message)
     return f"{run.message} Last output:\n{tail.strip()[-room:]}" if room > 80 else run.message
 
 
-def _nothing_to_score(current: SubmissionStatus, world: World) -> Scored:
-    others = _others(world, None)
-    if current.phase in statuses.ENDED or not _verdicts(world):
-        return Scored(current, others)
+def _nothing_to_score(current: SubmissionStatus, given: ReconcileInput) -> ScoringStep:
+    others = _others(given, None)
+    if current.phase in statuses.ENDED or not _verdicts(given):
+        return ScoringStep(current, others)
     status = current.replace(phase="Failed")
     message = "No run got as far as the go."
-    status = statuses.with_condition(status, statuses.SCORED, "False", "NothingToScore", message, world.now)
-    return Scored(_ended(status, world), others)
+    status = statuses.set_condition(status, statuses.SCORED, ("False", "NothingToScore", message), given.now)
+    return ScoringStep(_ended(status, given), others)
 
 
-def _ended(status: SubmissionStatus, world: World) -> SubmissionStatus:
+def _ended(status: SubmissionStatus, given: ReconcileInput) -> SubmissionStatus:
     worst = {run.charged_to for run in status.runs if run.phase == "Failed"}
     if status.phase == "Done":
         reason, message = "Done", "All runs have ended and are scored."
@@ -305,40 +324,42 @@ def _ended(status: SubmissionStatus, world: World) -> SubmissionStatus:
         reason, message = "PlatformFault", "The platform failed; no quota is used up. Submit again."
     else:
         reason, message = "NoRunSucceeded", "No run could be scored: see the cause of each, and submit again."
-    if statuses.condition(status, statuses.COMPLETE) is not None:
+    if find_condition(status.conditions, statuses.COMPLETE) is not None:
         return status
-    return statuses.with_condition(status, statuses.COMPLETE, "True", reason, message, world.now)
+    return statuses.set_condition(status, statuses.COMPLETE, ("True", reason, message), given.now)
 
 
-def _scored(status: SubmissionStatus, reason: str, message: str, world: World) -> SubmissionStatus:
-    return statuses.with_condition(status, statuses.SCORED, "True", reason, message, world.now)
+def _scored(status: SubmissionStatus, reason: str, message: str, given: ReconcileInput) -> SubmissionStatus:
+    return statuses.set_condition(status, statuses.SCORED, ("True", reason, message), given.now)
 
 
-def _not_scored(status: SubmissionStatus, reason: str, message: str, world: World) -> SubmissionStatus:
+def _not_scored(
+    status: SubmissionStatus, reason: str, message: str, given: ReconcileInput
+) -> SubmissionStatus:
     """Why not yet. What was scored once stays true; that scoring it again fails is said beside it."""
-    kept = statuses.condition(status, statuses.SCORED)
+    kept = find_condition(status.conditions, statuses.SCORED)
     if kept is None or kept.status != "True":
-        return statuses.with_condition(status, statuses.SCORED, "False", reason, message, world.now)
-    if world.blind or reason == "DatasetNotReady":
+        return statuses.set_condition(status, statuses.SCORED, ("False", reason, message), given.now)
+    if given.blind or reason == "DatasetNotReady":
         return status
     before = "Shown is the earlier score." if kept.reason == SHOWN else "It cannot be shown yet."
-    return _scored(status, kept.reason, f"{before} {message}", world)
+    return _scored(status, kept.reason, f"{before} {message}", given)
 
 
-def _is_shown(status: SubmissionStatus, world: World) -> bool:
+def _is_shown(status: SubmissionStatus, given: ReconcileInput) -> bool:
     """Whether there is nothing more to show now. What was held back is fetched at the reveal."""
-    return not is_held_back(status) or world.blind
+    return not is_held_back(status) or given.blind
 
 
 def is_held_back(status: SubmissionStatus) -> bool:
-    condition = statuses.condition(status, statuses.SCORED)
+    condition = find_condition(status.conditions, statuses.SCORED)
     return condition is not None and condition.reason == HELD_BACK
 
 
-def _others(world: World, kept: JobView | None) -> tuple[Action, ...]:
+def _others(given: ReconcileInput, kept: JobView | None) -> tuple[Action, ...]:
     """Scorers of other settings, and earlier tries: what they would say is no longer asked for."""
     return tuple(
         DeleteJob(job.name, "no longer asked for")
-        for job in world.jobs.values()
+        for job in given.jobs.values()
         if job.role == names.SCORE and job != kept and not job.deleting
     )

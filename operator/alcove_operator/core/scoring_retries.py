@@ -22,38 +22,38 @@ INPUTS_AT_FAULT = "PodFailurePolicy"
 _DIGEST = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{56}\b")
 
 
-def newest(jobs: Iterable[JobView], submission_uid: str, digest: str) -> JobView | None:
+def newest_job(jobs: Iterable[JobView], submission_uid: str, digest: str) -> JobView | None:
     """The Job of the latest try; None where there is none."""
     first = names.score_job(submission_uid, digest)
     mine = (j for j in jobs if j.role == names.SCORE and (j.name == first or j.name.startswith(f"{first}-")))
     return max(mine, key=lambda job: (job.attempt, job.name), default=None)
 
 
-def number(job: JobView) -> int:
+def try_number(job: JobView) -> int:
     """Which try it is; a Job without the label is the first."""
     return max(1, job.attempt)
 
 
-def next_at(job: JobView) -> datetime | None:
+def next_try_at(job: JobView) -> datetime | None:
     """When a Job that failed is followed by another; None where it is not."""
-    tried = number(job)
+    tried = try_number(job)
     if job.reason == INPUTS_AT_FAULT or tried >= MOST:
         return None
     pause: timedelta = FIRST_PAUSE * 2 ** (tried - 1)
     return (job.finished_at or job.created_at) + pause
 
 
-def gave_up(job: JobView | None) -> bool:
-    return job is not None and job.finished == "Failed" and next_at(job) is None
+def is_given_up(job: JobView | None) -> bool:
+    return job is not None and job.finished == "Failed" and next_try_at(job) is None
 
 
-def sentence(job: JobView, pod: PodView | None) -> str:
+def describe_failure(job: JobView, pod: PodView | None) -> str:
     """That scoring failed, why, and what comes next; without the digests of solutions, which teams never see."""
-    said = (pod.said or pod.message if pod else "") or job.message
+    said = (pod.termination_message or pod.message if pod else "") or job.message
     why = _DIGEST.sub(r"\1…", said.strip())[:600]
-    due = next_at(job)
+    due = next_try_at(job)
     if due is not None:
-        coming = f"It is tried again at {due:%H:%M:%S} UTC ({number(job)} of {MOST} tries failed)."
+        coming = f"It is tried again at {due:%H:%M:%S} UTC ({try_number(job)} of {MOST} tries failed)."
     elif job.reason == INPUTS_AT_FAULT:
         coming = (
             f"It is not tried again until the organizer has repaired that, and deletes the Job {job.name}."

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from alcove_api.base import Condition
 from alcove_api.submission import RunStatus, SubmissionStatus
+from alcove_operator.core import conditions
+from alcove_operator.core.conditions import ConditionValue, find_condition
 from alcove_operator.core.model import Emit
 from alcove_operator.core.runs import OVER
 
@@ -18,36 +19,16 @@ _MILD = ("", "Finished", "DeadlineReached", "NoPredictions")
 _PAYERS = ("Platform", "Organizer", "Participant", "")
 
 
-def condition(status: SubmissionStatus, kind: str) -> Condition | None:
-    return next((c for c in status.conditions if c.type == kind), None)
-
-
-def with_condition(
-    status: SubmissionStatus,
-    kind: str,
-    value: Literal["True", "False", "Unknown"],
-    reason: str,
-    message: str,
-    now: datetime,
+def set_condition(
+    status: SubmissionStatus, kind: str, value: ConditionValue, now: datetime
 ) -> SubmissionStatus:
-    """The time of transition moves only when ``value`` changes, so that saying the same twice changes nothing."""
-    old = condition(status, kind)
-    new = Condition(
-        type=kind,
-        status=value,
-        reason=reason,
-        message=message[:1024],
-        last_transition_time=old.last_transition_time if old and old.status == value else _second(now),
-        observed_generation=status.observed_generation,
-    )
-    if new == old:
-        return status
-    kept = [c for c in status.conditions if c.type != kind]
-    ordered = tuple(sorted((*kept, new), key=lambda c: c.type))
-    return status.replace(conditions=ordered)
+    """The status with one condition set; the same object where that changes nothing."""
+    generation = status.observed_generation
+    found = conditions.set_condition(status.conditions, kind, value, generation=generation, now=now)
+    return status if found is status.conditions else status.replace(conditions=found)
 
 
-def redacted(status: SubmissionStatus) -> SubmissionStatus:
+def redact(status: SubmissionStatus) -> SubmissionStatus:
     """Without what a blind phase must not show, durations among it. What the reconciler needs to go on stays:
     attempt, pod, cause and whether a run is over."""
     hidden = tuple(_hidden(run) for run in status.runs)
@@ -67,7 +48,7 @@ def _hidden(run: RunStatus) -> RunStatus:
     )
 
 
-def summarized(status: SubmissionStatus) -> SubmissionStatus:
+def summarize(status: SubmissionStatus) -> SubmissionStatus:
     """Phase, progress and cause, from the runs."""
     runs = status.runs
     over = sum(run.phase in OVER for run in runs)
@@ -114,10 +95,10 @@ def _waits(runs: Sequence[RunStatus]) -> str:
 _IN_PASSING = ("CheckingCode", "Counting")
 
 
-def events(old: SubmissionStatus, new: SubmissionStatus) -> tuple[Emit, ...]:
+def list_events(old: SubmissionStatus, new: SubmissionStatus) -> tuple[Emit, ...]:
     """One Event for each thing that a user would want to be told of, at the change that shows it."""
     found = []
-    was, now = condition(old, ADMITTED), condition(new, ADMITTED)
+    was, now = find_condition(old.conditions, ADMITTED), find_condition(new.conditions, ADMITTED)
     if now is not None and now.reason not in _IN_PASSING and (was is None or was.reason != now.reason):
         kind: Literal["Normal", "Warning"] = "Normal" if now.status == "True" else "Warning"
         found.append(Emit(f"event/admitted/{now.reason}", kind, now.reason, now.message))
@@ -131,12 +112,12 @@ def events(old: SubmissionStatus, new: SubmissionStatus) -> tuple[Emit, ...]:
         elif run.phase in OVER and past.phase not in OVER and run.cause not in ("", "Finished"):
             kind = "Normal" if run.cause in _MILD else "Warning"
             found.append(Emit(f"event/{run.dataset}/over", kind, run.cause, _about(run)))
-    scored, before_that = condition(new, SCORED), condition(old, SCORED)
+    scored, before_that = find_condition(new.conditions, SCORED), find_condition(old.conditions, SCORED)
     failed = scored is not None and scored.reason == "ScoringFailed"
     if scored is not None and failed and (before_that is None or before_that.reason != scored.reason):
         found.append(Emit(f"event/scoring/{scored.reason}", "Warning", scored.reason, scored.message))
-    done = condition(new, COMPLETE)
-    if done is not None and done != condition(old, COMPLETE):
+    done = find_condition(new.conditions, COMPLETE)
+    if done is not None and done != find_condition(old.conditions, COMPLETE):
         found.append(Emit("event/complete", "Normal", done.reason, done.message))
     return tuple(found)
 
@@ -145,11 +126,6 @@ def _about(run: RunStatus) -> str:
     return f"{run.dataset}: {run.message}"[:1024]
 
 
-def _second(moment: datetime) -> datetime:
-    """As fine as the API server gives it back: a finer one would differ after each round trip."""
-    return moment.replace(microsecond=0)
-
-
-def normalized(status: SubmissionStatus) -> SubmissionStatus:
+def normalize(status: SubmissionStatus) -> SubmissionStatus:
     """All times as fine as the API server keeps them, so that equal statuses compare as equal."""
     return SubmissionStatus.model_validate_json(status.model_dump_json(by_alias=True))

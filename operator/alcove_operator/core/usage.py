@@ -13,22 +13,22 @@ from datetime import UTC, datetime, timedelta
 from alcove_api.competition import CompetitionStatus, Limits, Resources, TeamUsage
 from alcove_api.submission import RunStatus
 from alcove_operator.core.model import QuotaRefusal, SettleUsage, SubmissionView
-from alcove_operator.core.reconcile_input import Rules, blind
+from alcove_operator.core.reconcile_input import PhaseRules, blind
 
 MAX_IN_FLIGHT = 1000
 """Tickets of a team at once: what the status has room for."""
 
 
-def of_team(status: CompetitionStatus, team: str) -> TeamUsage:
+def usage_of_team(status: CompetitionStatus, team: str) -> TeamUsage:
     return next((u for u in status.usage if u.team == team), TeamUsage(team=team))
 
 
-def counted(status: CompetitionStatus, team: str, submission_uid: str) -> bool:
+def is_counted(status: CompetitionStatus, team: str, submission_uid: str) -> bool:
     """Whether the Submission is counted and not yet settled."""
-    return submission_uid in of_team(status, team).settling
+    return submission_uid in usage_of_team(status, team).settling
 
 
-def refusal(usage: TeamUsage, limits: Limits, now: datetime) -> QuotaRefusal | None:
+def find_refusal(usage: TeamUsage, limits: Limits, now: datetime) -> QuotaRefusal | None:
     """Which limit, if any, stands against one more Submission."""
     if usage.total >= limits.total:
         return QuotaRefusal(
@@ -52,14 +52,14 @@ def refusal(usage: TeamUsage, limits: Limits, now: datetime) -> QuotaRefusal | N
     return None
 
 
-def count(
+def count_submission(
     status: CompetitionStatus, limits: Limits, team: str, submission_uid: str, now: datetime
 ) -> CompetitionStatus | QuotaRefusal:
     """The status with one more Submission counted; the same object where it is counted already."""
-    usage = of_team(status, team)
+    usage = usage_of_team(status, team)
     if submission_uid in usage.settling:
         return status
-    refused = refusal(usage, limits, now)
+    refused = find_refusal(usage, limits, now)
     if refused is not None:
         return refused
     today = usage.today if usage.day == _day(now) else 0
@@ -71,7 +71,7 @@ def count(
     )
 
 
-def settle(
+def settle_submission(
     status: CompetitionStatus,
     team: str,
     submission_uid: str,
@@ -83,7 +83,7 @@ def settle(
 
     The same object where it is settled already, or was never counted.
     """
-    usage = of_team(status, team)
+    usage = usage_of_team(status, team)
     if submission_uid not in usage.settling:
         return status
     same_day = usage.day == _day(admitted_at)
@@ -98,7 +98,7 @@ def settle(
     )
 
 
-def prune(status: CompetitionStatus, existing_uids: Iterable[str]) -> CompetitionStatus:
+def prune_tickets(status: CompetitionStatus, existing_uids: Iterable[str]) -> CompetitionStatus:
     """Without the tickets of Submissions that are gone, such as where the finalizer was taken off by hand."""
     existing = frozenset(existing_uids)
     for usage in status.usage:
@@ -124,17 +124,17 @@ def compute_seconds(
             total += budget_seconds if run.pod_uid else 0.0
         elif run.started_at is not None:
             total += max(0.0, ((run.ended_at or now) - run.started_at).total_seconds())
-    return total * width(resources)
+    return total * processor_count(resources)
 
 
-def width(resources: Resources) -> float:
+def processor_count(resources: Resources) -> float:
     """max(GPUs, CPUs) of a run."""
     cpu = resources.cpu
     cpus = float(cpu[:-1]) / 1000 if cpu.endswith("m") else float(cpu.rstrip("kMGTi"))
     return max(float(resources.gpus), cpus)
 
 
-def settlement(submission: SubmissionView, rules: Rules | None, now: datetime) -> SettleUsage:
+def build_settlement(submission: SubmissionView, rules: PhaseRules | None, now: datetime) -> SettleUsage:
     """What its runs cost the team, and whether the platform owes it the place in the quota."""
     status = submission.status
     failed = {run.charged_to for run in status.runs if run.phase == "Failed"}

@@ -23,7 +23,7 @@ from alcove_cli.rescore_wait import shows
 from alcove_operator.api import Api
 from alcove_operator.core import boards
 from alcove_operator.core.model import CompetitionView, DatasetView, SubmissionView
-from alcove_operator.core.reconcile_input import Rules
+from alcove_operator.core.reconcile_input import PhaseRules
 from tests.unit.operator_core.cluster import START
 
 DATASETS = {"ds": DatasetView("ds", "digits", "d" * 64, "e" * 64, True, "", 100, 3)}
@@ -48,7 +48,7 @@ def submission(team: str, name: str = "first", phase: str = "practice", at: int 
     comp = competition()
     found = comp.phase(phase)
     assert found is not None
-    digest = boards.digests([view], Rules(comp, found), DATASETS)[view.uid]
+    digest = boards.compute_digests([view], PhaseRules(comp, found), DATASETS)[view.uid]
     return replace(view, status=view.status.model_copy(update={"scoring_digest": digest}))
 
 

@@ -18,10 +18,10 @@ from alcove_cli import rescore_jobs
 from alcove_cli.errors import FailedError
 from alcove_cli.rescore_jobs import AT_ONCE, PreviewJobs
 from alcove_operator.api import JOBS, Api, Object, Resource
-from alcove_operator.config import Settings
+from alcove_operator.config import OperatorSettings
 from alcove_operator.core.model import CompetitionView
 
-SETTINGS = Settings(
+SETTINGS = OperatorSettings(
     namespaces=("comp",), competition_namespace="comp", image_ingestion="i", image_recorder="r", image_stager="t",
     image_scorer="s", store_endpoint="http://store:9000", store_credentials=Path("credentials.json"),
 )  # fmt: skip

@@ -15,15 +15,15 @@ from typing import Any
 from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.documents import LiveCurve, ScoreRequest, ScoreResult, Verdict
 from alcove_operator.core import capacity, model, names, parse_objects, usage
-from alcove_operator.core.model import CodeFact, Facts, LiveList, QuotaRefusal, ScoreFault, Settings
+from alcove_operator.core.model import CodeFact, Facts, LiveList, QuotaRefusal, ReconcileSettings, ScoreFault
 from alcove_operator.core.reconcile import reconcile
-from alcove_operator.core.scoring import shows_more
+from alcove_operator.core.scoring import shows_new_curve
 from tests.unit.operator_core import scorer
 from tests.unit.operator_core.pods import stamp
 
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 UID = "0f1e2d3c-0000-4000-8000-000000000001"
-SETTINGS = Settings()
+SETTINGS = ReconcileSettings()
 CODE = "c" * 64
 BUDGET = 30
 N_TEST = 100
@@ -186,7 +186,7 @@ class Cluster:
             for i, r in enumerate(runs)
             if not r.attempt and r.phase not in over
         ]
-        result = capacity.grant(waiting, running, {}, self.spec.capacity, self.spec.limits.parallel)
+        result = capacity.grant_places(waiting, running, {}, self.spec.capacity, self.spec.limits.parallel)
         self.facts = replace(
             self.facts,
             granted=frozenset(alias for _, alias in result.grants),
@@ -220,7 +220,7 @@ class Cluster:
             changed = outcome.status != view.status
             if (outcome.fenced or changed) and not self._write(view, outcome.status):
                 return False
-            if shows_more(view.status, outcome.status):
+            if shows_new_curve(view.status, outcome.status):
                 self.facts = replace(self.facts, curve_at=self.now)
             for action in outcome.actions:
                 if left is not None:
@@ -305,10 +305,12 @@ class Cluster:
                 action.refund,
                 action.admitted_at,
             )
-            self.usage = usage.settle(self.usage, *what)
+            self.usage = usage.settle_submission(self.usage, *what)
             self.facts = replace(self.facts, settled=True)
         elif self.competition_there:
-            found = usage.count(self.usage, self.spec.limits, action.team, action.submission_uid, self.now)
+            found = usage.count_submission(
+                self.usage, self.spec.limits, action.team, action.submission_uid, self.now
+            )
             if isinstance(found, QuotaRefusal):
                 self.facts = replace(self.facts, usage_refused=found)
             else:

@@ -14,6 +14,7 @@ import pytest
 from alcove_api.competition import CompetitionSpec, CompetitionStatus, TeamUsage
 from alcove_api.submission import SubmissionSpec, SubmissionStatus
 from alcove_operator.core import names
+from alcove_operator.core.conditions import find_condition
 from alcove_operator.core.model import (
     AddFinalizer,
     AdmitCode,
@@ -21,13 +22,12 @@ from alcove_operator.core.model import (
     CompetitionView,
     CountUsage,
     DatasetView,
+    Decision,
     Facts,
-    Outcome,
     QuotaRefusal,
     SubmissionView,
 )
 from alcove_operator.core.reconcile import reconcile
-from alcove_operator.core.status import condition
 from tests.unit.operator_core.cluster import CODE, SETTINGS, START, UID
 
 OWN = {"image": {"reference": "reg/team/x@sha256:" + "a" * 64, "command": ["/run"]}}
@@ -63,7 +63,7 @@ def competition(
 
 def judge(
     view: SubmissionView, where: CompetitionView | None, facts: Facts, *datasets: DatasetView, after: int = 0
-) -> Outcome:
+) -> Decision:
     now = START + timedelta(seconds=after)
     return reconcile(view, where, {d.name: d for d in datasets}, (), (), facts, SETTINGS, now)
 
@@ -91,7 +91,7 @@ def test_rejected_at_once_with_a_remedy(
     reason: str, view: SubmissionView, where: CompetitionView, facts: Facts, remedy: str
 ) -> None:
     outcome = judge(view, where, facts, READY)
-    found = condition(outcome.status, "Admitted")
+    found = find_condition(outcome.status.conditions, "Admitted")
     assert outcome.status.phase == "Rejected"
     assert outcome.status.cause == reason
     assert found is not None

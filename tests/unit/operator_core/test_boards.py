@@ -9,17 +9,17 @@ from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_operator.core import boards, names, scoring_retries
 from alcove_operator.core.model import CompetitionView, DatasetView, JobView, SubmissionView
-from alcove_operator.core.reconcile_input import Rules
+from alcove_operator.core.reconcile_input import PhaseRules
 from tests.unit.operator_core.cluster import START
 
 DATASET = DatasetView("ds", "digits", "d" * 64, "e" * 64, True, "", 100, 3)
 OLD = "0" * 16
 
 
-def rules(**scoring: object) -> Rules:
+def rules(**scoring: object) -> PhaseRules:
     phase = {"name": "practice", "datasets": ["ds"], "budget": {"seconds": 20}}
     spec = CompetitionSpec.model_validate({"phases": [phase], "scoring": scoring})
-    return Rules(CompetitionView("comp", "cup", "u", spec, CompetitionStatus()), spec.phases[0])
+    return PhaseRules(CompetitionView("comp", "cup", "u", spec, CompetitionStatus()), spec.phases[0])
 
 
 def view(team: str, digest: str) -> SubmissionView:
@@ -34,7 +34,7 @@ def view(team: str, digest: str) -> SubmissionView:
 def scored(*teams: str, **scoring: object) -> list[SubmissionView]:
     """Submissions that have the score of these settings."""
     found = [view(team, OLD) for team in teams]
-    wanted = boards.digests(found, rules(**scoring), {"ds": DATASET})
+    wanted = boards.compute_digests(found, rules(**scoring), {"ds": DATASET})
     return [replace(v, status=v.status.model_copy(update={"scoring_digest": wanted[v.uid]})) for v in found]
 
 
@@ -46,35 +46,36 @@ def failed(of: SubmissionView, digest: str, reason: str, attempt: int = 1) -> Jo
 
 def test_a_board_waits_until_all_are_scored_by_the_same_settings() -> None:
     views = [*scored("red", scheme="autodl"), *scored("blue")]
-    wanted = boards.digests(views, rules(scheme="autodl"), {"ds": DATASET})
-    assert [v.namespace for v in boards.awaited(views, wanted, ())] == ["blue"]
+    wanted = boards.compute_digests(views, rules(scheme="autodl"), {"ds": DATASET})
+    assert [v.namespace for v in boards.list_awaited(views, wanted, ())] == ["blue"]
     done = scored("red", "blue", scheme="autodl")
-    assert boards.awaited(done, wanted, ()) == []
+    assert boards.list_awaited(done, wanted, ()) == []
 
 
 def test_one_that_cannot_be_scored_is_left_out_and_keeps_nobody_waiting() -> None:
     current = rules(scheme="autodl")
     views = [*scored("red", scheme="autodl"), *scored("blue")]
-    wanted = boards.digests(views, current, {"ds": DATASET})
+    wanted = boards.compute_digests(views, current, {"ds": DATASET})
     blue = views[1]
     retried = failed(blue, wanted[blue.uid], "BackoffLimitExceeded")
-    assert boards.awaited(views, wanted, [retried]) == [blue]
+    assert boards.list_awaited(views, wanted, [retried]) == [blue]
     given_up = failed(blue, wanted[blue.uid], "BackoffLimitExceeded", scoring_retries.MOST)
-    assert boards.awaited(views, wanted, [retried, given_up]) == []
+    assert boards.list_awaited(views, wanted, [retried, given_up]) == []
     assert (
-        boards.awaited(views, wanted, [failed(blue, wanted[blue.uid], scoring_retries.INPUTS_AT_FAULT)]) == []
+        boards.list_awaited(views, wanted, [failed(blue, wanted[blue.uid], scoring_retries.INPUTS_AT_FAULT)])
+        == []
     )
-    request = boards.board_request(current.competition, current.phase, ("digits",), views, wanted)
+    request = boards.build_board_request(current.competition, current.phase, ("digits",), views, wanted)
     assert {e.scoring_digest for e in request.entries} == set(wanted.values()), "no entry has an old score"
 
 
 def test_settings_that_score_nobody_do_not_clear_the_board() -> None:
     views = scored("red", "blue")
-    wanted = boards.digests(views, rules(metric="typo"), {"ds": DATASET})
+    wanted = boards.compute_digests(views, rules(metric="typo"), {"ds": DATASET})
     jobs = [failed(v, wanted[v.uid], scoring_retries.INPUTS_AT_FAULT) for v in views]
-    assert boards.awaited(views, wanted, jobs) == views
+    assert boards.list_awaited(views, wanted, jobs) == views
 
 
 def test_where_a_dataset_is_gone_the_score_that_is_there_counts() -> None:
     (red,) = scored("red")
-    assert boards.digests([red], rules(scheme="autodl"), {}) == {red.uid: red.status.scoring_digest}
+    assert boards.compute_digests([red], rules(scheme="autodl"), {}) == {red.uid: red.status.scoring_digest}

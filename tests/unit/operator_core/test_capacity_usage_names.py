@@ -44,7 +44,7 @@ def test_grants_keep_the_limits_and_waste_no_place(
     places: int,
     parallel: int,
 ) -> None:
-    plan = capacity.grant(waiting, running, used, places, parallel)
+    plan = capacity.grant_places(waiting, running, used, places, parallel)
     by_key = {(w.submission_uid, w.alias): w for w in waiting}
     assert plan.grants | plan.places.keys() == by_key.keys()
     assert not plan.grants & plan.places.keys()
@@ -72,7 +72,7 @@ def test_no_team_starves(costs: list[int], places: int) -> None:
     late = capacity.Waiting(START + timedelta(hours=1), "z", 0, "d", "late")
     used, served = {"late": float(costs[1])}, 0
     for _ in range(60):
-        plan = capacity.grant([*greedy, late], {}, used, places, 100)
+        plan = capacity.grant_places([*greedy, late], {}, used, places, 100)
         if ("z", "d") in plan.grants:
             break
         served += len(plan.grants)
@@ -95,20 +95,20 @@ def test_usage_counts_each_submission_once_whatever_is_repeated(steps: list[tupl
         if name == "count" and i in counted - tickets:
             continue  # The fence before it keeps a settled Submission from being counted again.
         if name == "count":
-            found = usage.count(status, Limits(per_day=10, total=10), "t", uid, START)
+            found = usage.count_submission(status, Limits(per_day=10, total=10), "t", uid, START)
             assert not isinstance(found, QuotaRefusal)
             status = found
             counted.add(i)
             tickets.add(i)
         else:
             before = status
-            status = usage.settle(status, "t", uid, 10.0, name == "refund", START)
+            status = usage.settle_submission(status, "t", uid, 10.0, name == "refund", START)
             if i not in tickets:
                 assert status is before
             elif name == "refund":
                 refunded.add(i)
             tickets.discard(i)
-    team = usage.of_team(status, "t")
+    team = usage.usage_of_team(status, "t")
     assert team.total == team.today == len(counted) - len(refunded)
     assert set(team.settling) == {f"uid-{i}" for i in tickets}
     assert team.compute_seconds == 10.0 * len(counted - tickets)
@@ -117,24 +117,24 @@ def test_usage_counts_each_submission_once_whatever_is_repeated(steps: list[tupl
 def test_a_limit_says_when_it_frees_and_a_new_day_frees_it() -> None:
     status = CompetitionStatus()
     for uid in ("1", "2"):
-        counted = usage.count(status, LIMITS, "t", uid, START)
+        counted = usage.count_submission(status, LIMITS, "t", uid, START)
         assert isinstance(counted, CompetitionStatus)
         status = counted
-    refused = usage.count(status, LIMITS, "t", "3", START)
+    refused = usage.count_submission(status, LIMITS, "t", "3", START)
     assert isinstance(refused, QuotaRefusal)
     assert refused.limit == "perDay"
     assert "2026-01-06T00:00:00Z" in refused.message
-    assert usage.count(status, LIMITS, "t", "2", START) is status
-    tomorrow = usage.count(status, LIMITS, "t", "3", START + DAY)
+    assert usage.count_submission(status, LIMITS, "t", "2", START) is status
+    tomorrow = usage.count_submission(status, LIMITS, "t", "3", START + DAY)
     assert isinstance(tomorrow, CompetitionStatus)
-    assert usage.of_team(tomorrow, "t").today == 1
-    over = usage.count(tomorrow, LIMITS, "t", "4", START + 2 * DAY)
+    assert usage.usage_of_team(tomorrow, "t").today == 1
+    over = usage.count_submission(tomorrow, LIMITS, "t", "4", START + 2 * DAY)
     assert isinstance(over, QuotaRefusal)
     assert over.limit == "total"
     # A refund gives back today's place only to the day that it was taken on.
-    refunded = usage.of_team(usage.settle(tomorrow, "t", "1", 0, True, START), "t")
+    refunded = usage.usage_of_team(usage.settle_submission(tomorrow, "t", "1", 0, True, START), "t")
     assert (refunded.total, refunded.today) == (2, 1)
-    assert usage.of_team(usage.prune(tomorrow, {"3"}), "t").settling == ("3",)
+    assert usage.usage_of_team(usage.prune_tickets(tomorrow, {"3"}), "t").settling == ("3",)
 
 
 def test_compute_is_time_by_width_without_what_the_platform_bears() -> None:

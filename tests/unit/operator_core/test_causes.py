@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from alcove_api.documents import End, RecorderReport
-from alcove_operator.core.causes import Context, cause_of, stop_cause
+from alcove_operator.core.causes import Context, find_cause, find_stop_cause
 from alcove_operator.core.model import ContainerView, JobView, PodView
 from tests.unit.operator_core.cluster import START
 
@@ -103,29 +103,29 @@ ROWS: list[tuple[str, PodView | None, str, str]] = [
 
 @pytest.mark.parametrize(("seen", "cause", "payer"), [r[1:] for r in ROWS], ids=[r[0] for r in ROWS])
 def test_cause(seen: PodView | None, cause: str, payer: str) -> None:
-    found = cause_of(seen, Context())
+    found = find_cause(seen, Context())
     assert (found.name, found.charged_to) == (cause, payer)
 
 
 @pytest.mark.parametrize(("own", "payer"), [(True, "Participant"), (False, "Platform")])
 def test_who_brought_the_image_bears_that_it_does_not_start(own: bool, payer: str) -> None:
     for seen in (pod(main=ended("main", 21)), pod(main=ended("main", 128, "StartError"))):
-        found = cause_of(seen, Context(own_image=own))
+        found = find_cause(seen, Context(own_image=own))
         assert (found.name, found.charged_to) == ("CouldNotStart", payer)
 
 
 def test_a_lost_node_excuses_no_program_that_had_failed_before() -> None:
     lost = Context(lost_nodes=frozenset({"n1"}))
-    assert cause_of(pod(main=ended("main", 10), report=report("failed")), lost).name == "ExitCode"
-    assert cause_of(pod(main=MAIN_KILLED), lost).name == "NodeLost"
+    assert find_cause(pod(main=ended("main", 10), report=report("failed")), lost).name == "ExitCode"
+    assert find_cause(pod(main=MAIN_KILLED), lost).name == "NodeLost"
 
 
 def test_a_full_spool_is_the_platforms_only_while_the_store_is_known_to_be_away() -> None:
     seen = pod(
         reason="Evicted", message='Usage of EmptyDir volume "spool" exceeds the limit', main=MAIN_KILLED
     )
-    assert cause_of(seen, Context(store_away=True)).name == "StoreAway"
-    assert cause_of(seen, Context()).name == "DiskOverrun"
+    assert find_cause(seen, Context(store_away=True)).name == "StoreAway"
+    assert find_cause(seen, Context()).name == "DiskOverrun"
 
 
 JOB = JobView("j", "ju", "s", "run", "d", 1, START)
@@ -151,5 +151,5 @@ STOPS: list[tuple[str, PodView | None, bool, tuple[str, str, timedelta] | None]]
 def test_what_a_pod_that_does_not_start_is_stopped_for(
     seen: PodView | None, own: bool, expected: tuple[str, str, timedelta] | None
 ) -> None:
-    found = stop_cause(JOB, seen, Context(own_image=own), TIMEOUT, PATIENCE)
+    found = find_stop_cause(JOB, seen, Context(own_image=own), TIMEOUT, PATIENCE)
     assert (found and (found[0].name, found[0].charged_to, found[1] - START)) == expected

@@ -7,7 +7,7 @@ from typing import Any
 from alcove_api.submission import SubmissionStatus
 from alcove_operator.api import COMPETITIONS, DATASETS, SUBMISSIONS
 from alcove_operator.competitions import census, soundness
-from alcove_operator.core.boards import counting
+from alcove_operator.core.boards import select_counted
 from alcove_operator.core.model import CompetitionView
 from alcove_operator.core.parse_objects import competition_view, submission_view
 from alcove_operator.index import Index, Key, keys_for
@@ -98,8 +98,8 @@ def test_the_last_scored_submission_of_each_team_counts() -> None:
         submission_view(raw("unscored", 1, day=3)),
         submission_view(raw("other", 1, team="blue", day=4, scoringDigest="x")),
     ]
-    assert [v.name for v in counting(views, "practice")] == ["new", "other"]
-    assert counting(views, "final") == []
+    assert [v.name for v in select_counted(views, "practice")] == ["new", "other"]
+    assert select_counted(views, "final") == []
 
 
 def test_new_settings_concern_also_what_has_ended() -> None:

@@ -12,7 +12,7 @@ from alcove_api.documents import AggregateRequest
 from alcove_api.leaderboard import LeaderboardStatus
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_operator.api import Api, Object, Resource
-from alcove_operator.config import Settings
+from alcove_operator.config import OperatorSettings
 from alcove_operator.core import parse_objects, scoring
 from alcove_operator.core import status as statuses
 from alcove_operator.core.model import CompetitionView, SubmissionView
@@ -23,7 +23,7 @@ from alcove_operator.rankings import Rankings
 from tests.unit.operator_core.cluster import START
 
 REVEAL = START + timedelta(days=1)
-SETTINGS = Settings(
+SETTINGS = OperatorSettings(
     namespaces=("comp",), competition_namespace="comp", image_ingestion="i", image_recorder="r", image_stager="t",
     image_scorer="s", store_endpoint="http://store:9000", store_credentials=Path("credentials.json"),
 )  # fmt: skip
@@ -62,7 +62,7 @@ def view(reason: str) -> SubmissionView:
     spec = {"competition": {"namespace": "comp", "name": "cup"}, "phase": "final",
             "code": {"bundle": {"sha256": "c" * 64}}}  # fmt: skip
     status = SubmissionStatus(phase="Done", scoring_digest="0" * 16, runs=(RunStatus(dataset="digits"),))
-    shown = statuses.with_condition(status, statuses.SCORED, "True", reason, "", START)
+    shown = statuses.set_condition(status, statuses.SCORED, ("True", reason, ""), START)
     parsed = SubmissionSpec.model_validate(spec)
     return SubmissionView("red-uid", "red", "first", 1, "1", START, False, (), parsed, shown)
 
