@@ -1,4 +1,4 @@
-"""``alcove dataset convert``: a table, texts, series, pictures, recordings or clips become a dataset."""
+"""``alcove dataset convert``: make a dataset of a table, texts, series, images, recordings or clips."""
 
 from __future__ import annotations
 
@@ -30,111 +30,118 @@ _FOLDERS = (
     "What levels of folders mean, from the top: label, split/label, source/label, label/group …; - skips one."
 )
 
+Source = Annotated[Path, typer.Argument(help="A table, a file, or a folder.")]
+OutFolder = Annotated[Path, typer.Argument(help="Folder to write NAME.data and NAME.solution to.")]
+KindOfData = Annotated[Kind, typer.Option(help="What the examples are.")]
+Name = Annotated[str, typer.Option(help="Name of the dataset; by default made from SOURCE.")]
+LabelColumns = Annotated[str | None, typer.Option(help=_LABELS)]
+LabelSeparator = Annotated[str, typer.Option(help="Between the labels in one cell.")]
+MultiLabel = Annotated[bool, typer.Option("--multi-label", help="An example may have no label.")]
+Confidence = Annotated[
+    bool,
+    typer.Option("--confidence", help="Labels have scores: cat:0.8;dog:0.3, or a column confidence."),
+]
+TestFraction = Annotated[float, typer.Option(min=0, max=1, help="Share of examples in test.")]
+Seed = Annotated[int, typer.Option(min=0, help="Same source and seed, same bytes.")]
+SplitHow = Annotated[
+    How | None,
+    typer.Option(
+        help="By default as given in SOURCE, by group where groups are named, else stratified by label."
+    ),
+]
+Shift = Annotated[ShiftBy | None, typer.Option(help="What differs with --split shift.")]
+HoldOut = Annotated[
+    str, typer.Option(help="Classes, groups or sources that a shift keeps for test, with commas between.")
+]
+GroupColumn = Annotated[str | None, typer.Option(help="Column whose values are groups.")]
+SourceColumn = Annotated[str | None, typer.Option(help="Column that says where examples come from.")]
+FolderLevels = Annotated[str | None, typer.Option(help=_FOLDERS)]
+DroppedColumns = Annotated[str, typer.Option(help="Columns to leave out, with commas between.")]
+Delimiter = Annotated[str | None, typer.Option(help="Of a CSV, one character or tab; found by default.")]
+Categories = Annotated[int, typer.Option(min=1, help="At most so many categories a column.")]
+Scale = Annotated[bool, typer.Option("--scale", help="Tables and series: mean 0 and deviation 1, of train.")]
+TextColumn = Annotated[str | None, typer.Option(help="Column of texts; by default the one named text.")]
+Vocabulary = Annotated[int, typer.Option(min=2, help="Texts: at most so many words.")]
+Size = Annotated[
+    str, typer.Option(metavar="HxW", help="Pictures and clips: bring all to these rows and columns.")
+]
+Channels = Annotated[
+    int | None,
+    typer.Option(min=1, help="Pictures: 1 grey, 3 colour, 4 transparency. Sound: keep so many."),
+]
+Rate = Annotated[int | None, typer.Option(min=1, help="Sound: resample to so many samples a second.")]
+MaxSeconds = Annotated[float | None, typer.Option(min=0.001, help="Sound: cut off the rest.")]
+FramesPerSecond = Annotated[
+    float | None, typer.Option(min=0.001, help="Clips: take so many frames a second.")
+]
+MaxFrames = Annotated[int | None, typer.Option(min=1, help="Clips: cut off the rest.")]
+FrameFormat = Annotated[Frames, typer.Option(help="Clips: png is exact, and several times as large.")]
+
 
 def convert(
-    source: Annotated[Path, typer.Argument(help="A table, a file, or a folder.")],
-    out: Annotated[Path, typer.Argument(help="Folder to write NAME.data and NAME.solution to.")],
-    kind: Annotated[Kind, typer.Option(help="What the examples are.")],
-    name: Annotated[str, typer.Option(help="Name of the dataset; by default made from SOURCE.")] = "",
-    labels: Annotated[str | None, typer.Option(help=_LABELS)] = None,
-    label_separator: Annotated[str, typer.Option(help="Between the labels in one cell.")] = ";",
-    multi_label: Annotated[bool, typer.Option("--multi-label", help="An example may have no label.")] = False,
-    confidence: Annotated[
-        bool,
-        typer.Option("--confidence", help="Labels have scores: cat:0.8;dog:0.3, or a column confidence."),
-    ] = False,
-    test_fraction: Annotated[float, typer.Option(min=0, max=1, help="Share of examples in test.")] = 0.35,
-    seed: Annotated[int, typer.Option(min=0, help="Same source and seed, same bytes.")] = 0,
-    split: Annotated[
-        How | None,
-        typer.Option(
-            help="By default as given in SOURCE, by group where groups are named, else stratified by label."
-        ),
-    ] = None,
-    shift_by: Annotated[ShiftBy | None, typer.Option(help="What differs with --split shift.")] = None,
-    hold_out: Annotated[
-        str, typer.Option(help="Classes, groups or sources that a shift keeps for test, with commas between.")
-    ] = "",
-    group_column: Annotated[str | None, typer.Option(help="Column whose values are groups.")] = None,
-    source_column: Annotated[
-        str | None, typer.Option(help="Column that says where examples come from.")
-    ] = None,
-    folders: Annotated[str | None, typer.Option(help=_FOLDERS)] = None,
-    drop: Annotated[str, typer.Option(help="Columns to leave out, with commas between.")] = "",
-    delimiter: Annotated[
-        str | None, typer.Option(help="Of a CSV, one character or tab; found by default.")
-    ] = None,
-    categories: Annotated[int, typer.Option(min=1, help="At most so many categories a column.")] = 100,
-    scale: Annotated[
-        bool, typer.Option("--scale", help="Tables and series: mean 0 and deviation 1, of train.")
-    ] = False,
-    text_column: Annotated[
-        str | None, typer.Option(help="Column of texts; by default the one named text.")
-    ] = None,
-    vocabulary: Annotated[int, typer.Option(min=2, help="Texts: at most so many words.")] = 20_000,
-    size: Annotated[
-        str, typer.Option(metavar="HxW", help="Pictures and clips: bring all to these rows and columns.")
-    ] = "",
-    channels: Annotated[
-        int | None,
-        typer.Option(min=1, help="Pictures: 1 grey, 3 colour, 4 transparency. Sound: keep so many."),
-    ] = None,
-    rate: Annotated[
-        int | None, typer.Option(min=1, help="Sound: resample to so many samples a second.")
-    ] = None,
-    max_seconds: Annotated[float | None, typer.Option(min=0.001, help="Sound: cut off the rest.")] = None,
-    fps: Annotated[float | None, typer.Option(min=0.001, help="Clips: take so many frames a second.")] = None,
-    max_frames: Annotated[int | None, typer.Option(min=1, help="Clips: cut off the rest.")] = None,
-    frames: Annotated[Frames, typer.Option(help="Clips: png is exact, and several times as large.")] = "jpeg",
+    source: Source,
+    out: OutFolder,
+    kind: KindOfData,
+    name: Name = "",
+    labels: LabelColumns = None,
+    label_separator: LabelSeparator = ";",
+    multi_label: MultiLabel = False,
+    confidence: Confidence = False,
+    test_fraction: TestFraction = 0.35,
+    seed: Seed = 0,
+    split: SplitHow = None,
+    shift_by: Shift = None,
+    hold_out: HoldOut = "",
+    group_column: GroupColumn = None,
+    source_column: SourceColumn = None,
+    folders: FolderLevels = None,
+    drop: DroppedColumns = "",
+    delimiter: Delimiter = None,
+    categories: Categories = 100,
+    scale: Scale = False,
+    text_column: TextColumn = None,
+    vocabulary: Vocabulary = 20_000,
+    size: Size = "",
+    channels: Channels = None,
+    rate: Rate = None,
+    max_seconds: MaxSeconds = None,
+    fps: FramesPerSecond = None,
+    max_frames: MaxFrames = None,
+    frames: FrameFormat = "jpeg",
 ) -> None:
-    """Convert a source of your own: split, encoded, test labels apart."""
+    """Convert your own data: split it into train and test, encode it, keep the test labels apart."""
     from alcove_toolkit.convert.base import Options
-    from alcove_toolkit.convert.run import convert as run
+    from alcove_toolkit.convert.run import convert as run_conversion
     from alcove_toolkit.convert.split import SplitRequest
 
     options = Options(
-        labels=labels,
-        label_separator=label_separator,
-        multi_label=multi_label,
-        confidence=confidence,
-        folders=folders,
-        group_column=group_column,
-        source_column=source_column,
-        drop=_names(drop),
-        delimiter=delimiter,
-        categories=categories,
-        scale=scale,
-        text_column=text_column,
-        vocabulary=vocabulary,
-        size=_size(size),
-        channels=channels,
-        rate=rate,
-        max_seconds=max_seconds,
-        fps=fps,
-        max_frames=max_frames,
-        frames=frames,
-    )
+        labels=labels, label_separator=label_separator, multi_label=multi_label, confidence=confidence,
+        folders=folders, group_column=group_column, source_column=source_column, drop=_parse_names(drop),
+        delimiter=delimiter, categories=categories, scale=scale, text_column=text_column, vocabulary=vocabulary,
+        size=_parse_size(size), channels=channels, rate=rate, max_seconds=max_seconds, fps=fps,
+        max_frames=max_frames, frames=frames,
+    )  # fmt: skip
     request = SplitRequest(
-        how=split, by=shift_by, hold_out=_names(hold_out), test_fraction=test_fraction, seed=seed
+        how=split, by=shift_by, hold_out=_parse_names(hold_out), test_fraction=test_fraction, seed=seed
     )
-    with terminable(), Reporter() as progress:
-        made = run(kind, source, out, name, options=options, request=request, progress=progress)
-    typer.echo(_summary(made, kind))
+    with terminable(), ProgressReporter() as progress:
+        made = run_conversion(kind, source, out, name, options=options, request=request, progress=progress)
+    typer.echo(_summarize(made, kind))
 
 
-def _names(cell: str) -> tuple[str, ...]:
+def _parse_names(cell: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in cell.split(",") if name.strip())
 
 
-def _size(cell: str) -> tuple[int, int] | None:
+def _parse_size(cell: str) -> tuple[int, int] | None:
     """Rows and columns of ``64x48``."""
     found = re.fullmatch("([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", cell)
     if cell and not found:
-        raise CommandError(f"--size {cell} is no size: write rows x columns, such as 64x64.")
+        raise CommandError(f"--size {cell!r} is not a size. Write rows x columns, such as 64x48.")
     return (int(found[1]), int(found[2])) if found else None
 
 
-def _summary(made: Converted, kind: str) -> str:
+def _summarize(made: Converted, kind: str) -> str:
     names = made.metadata.label_names
     some = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
     lines = [
@@ -149,7 +156,7 @@ def _summary(made: Converted, kind: str) -> str:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """SIGTERM, and SIGHUP of a terminal that is closed, unwind like Ctrl-C, so that nothing half-written stays."""
+    """Make SIGTERM, and SIGHUP of a closed terminal, unwind like Ctrl-C, so that nothing half-written stays."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         del frame
@@ -167,10 +174,10 @@ def terminable() -> Iterator[None]:
             signal.signal(number, before[number])
 
 
-class Reporter:
-    """Says on stderr how far a conversion is, once it takes longer than two seconds.
+class ProgressReporter:
+    """Reports on stderr how far a conversion is, once it has taken two seconds.
 
-    A bar on a terminal; else a line every ten seconds.
+    A bar on a terminal, otherwise a line every ten seconds.
     """
 
     PATIENCE, LINE, REDRAW = 2.0, 10.0, 0.1
@@ -181,7 +188,7 @@ class Reporter:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
-    def __enter__(self) -> Reporter:
+    def __enter__(self) -> ProgressReporter:
         return self
 
     def __exit__(self, *error: object) -> None:

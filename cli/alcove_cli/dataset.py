@@ -10,13 +10,13 @@ import typer
 
 from alcove_cli.convert import convert, terminable
 from alcove_cli.errors import CommandError
-from alcove_cli.exchange import listing, pull, push
+from alcove_cli.exchange import list_datasets, pull, push
 
 app = typer.Typer(help="Datasets: make, convert, check, describe, push and pull.", no_args_is_help=True)
 app.command("convert")(convert)
 app.command("push")(push)
 app.command("pull")(pull)
-app.command("list")(listing)
+app.command("list")(list_datasets)
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 Solution = Annotated[
@@ -70,7 +70,7 @@ def check(
 def info(folder: Path, as_json: Json = False) -> None:
     """Say what a dataset holds."""
     from alcove_format.reader import open_dataset
-    from alcove_toolkit.contact_sheet import shape
+    from alcove_toolkit.contact_sheet import format_shape
     from alcove_toolkit.publish import describe
 
     opened = open_dataset(folder)
@@ -95,7 +95,7 @@ def info(folder: Path, as_json: Json = False) -> None:
     )
     rate = f", {metadata.rate:g} steps a second" if metadata.rate else ""
     typer.echo(
-        f"time × rows × columns × channels: {shape(metadata.shape)}, {metadata.format.value.lower()}{rate}"
+        f"time × rows × columns × channels: {format_shape(metadata.shape)}, {metadata.format.value.lower()}{rate}"
     )
     if metadata.split:
         typer.echo(f"Split {metadata.split}")
@@ -116,14 +116,14 @@ def show(
     """
     from alcove_format.reader import open_dataset
     from alcove_format.solution import read_solution
-    from alcove_toolkit.contact_sheet import contact_sheet
+    from alcove_toolkit.contact_sheet import render_contact_sheet
 
     opened = open_dataset(folder)
     domain = opened.train.metadata.domain
     if rate and domain != "speech":
         raise CommandError(f"--rate has no meaning for a dataset of domain {domain}. Leave it out.")
     beside = solution or find_solution(folder)
-    page = contact_sheet(opened, read_solution(beside) if beside else None, examples, rate)
+    page = render_contact_sheet(opened, read_solution(beside) if beside else None, examples, rate)
     out = out or Path(f"{opened.name}.html")
     try:
         out.write_text(page, "utf-8")

@@ -1,4 +1,4 @@
-"""``alcove dataset push``, ``pull`` and ``list``: datasets to and from the store of a competition."""
+"""``alcove dataset push``, ``pull`` and ``list``: datasets in the store of a competition."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _REGION = "us-east-1"
 
 
 @dataclass(frozen=True)
-class Access:
-    """How the store is reached, and as whom."""
+class StoreAccess:
+    """Address of the store, and the credentials to use."""
 
     endpoint: str
     region: str
@@ -33,13 +33,13 @@ class Access:
     credentials: StoreCredentials
 
     @classmethod
-    def of_secret(cls, cluster: Cluster, namespace: str, name: str, endpoint: str | None) -> Access:
-        """From a Secret of the chart's; ``endpoint``, where given, stands in for the one in it."""
+    def of_secret(cls, cluster: Cluster, namespace: str, name: str, endpoint: str | None) -> StoreAccess:
+        """Read it from a Secret that the chart makes; ``endpoint`` replaces the one in it."""
         secret = cluster.secret(namespace, name)
         where = endpoint or secret.get("endpoint", b"").decode()
         if not where or "credentials.json" not in secret:
             raise CommandError(
-                f"secrets/{name} in {namespace} does not say how to reach the store: give --store http://HOST:PORT."
+                f"secrets/{name} in {namespace} does not say how to reach the store. Give --store http://HOST:PORT."
             )
         return cls(
             where,
@@ -63,7 +63,7 @@ def _credentials(data: bytes, where: str) -> StoreCredentials:
         return StoreCredentials.model_validate_json(data)
     except ValidationError as error:
         raise CommandError(
-            f"{where}: these are no credentials of the store ({error.errors()[0]['msg']})."
+            f"{where}: not credentials of the store ({error.errors()[0]['msg']}). Copy them from the Secret again."
         ) from None
 
 
@@ -72,35 +72,35 @@ Namespace = Annotated[str, typer.Option(help="The competition's namespace, for t
 Store = Annotated[
     str | None, typer.Option(help="Endpoint of the store, http://HOST:PORT; by default the Secret's.")
 ]
-File = Annotated[
-    Path | None, typer.Option(help="Credentials as JSON, instead of the Secret; then --store is needed, too.")
+CredentialsFile = Annotated[
+    Path | None, typer.Option(help="Credentials as JSON, instead of the Secret; needs --store.")
 ]
 Region = Annotated[str, typer.Option(help="Region of the store, with --credentials.")]
 Kubeconfig = Annotated[str | None, typer.Option(help="Path of a kubeconfig; by default $KUBECONFIG.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
-def _access(
+def _open_access(
     team: str | None,
     namespace: str,
     store: str | None,
     file: Path | None,
     region: str,
     kubeconfig: str | None,
-) -> Access:
+) -> StoreAccess:
     if file is not None:
         if store is None:
             raise CommandError("With --credentials, give --store http://HOST:PORT as well.")
         try:
-            return Access(store, region, keys.MAIN_BUCKET, _credentials(file.read_bytes(), str(file)))
+            return StoreAccess(store, region, keys.MAIN_BUCKET, _credentials(file.read_bytes(), str(file)))
         except OSError as error:
             raise CommandError(f"{file} cannot be read: {error.strerror}.") from None
     from alcove_cli.cluster import Cluster
 
     cluster = Cluster(kubeconfig)
     if team is not None:
-        return Access.of_secret(cluster, team, TEAM_SECRET, store)
-    return Access.of_secret(cluster, namespace, PUBLISHER_SECRET, store)
+        return StoreAccess.of_secret(cluster, team, TEAM_SECRET, store)
+    return StoreAccess.of_secret(cluster, namespace, PUBLISHER_SECRET, store)
 
 
 def push(
@@ -120,13 +120,13 @@ def push(
         ),
     ] = None,
     store: Store = None,
-    credentials: File = None,
+    credentials: CredentialsFile = None,
     region: Region = _REGION,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Publish a hidden dataset, and print the Dataset to `kubectl apply -f -`; with --team, offer it to all teams.
 
-    An upload that broke off goes on where it was.
+    Run it again to resume an upload that was interrupted.
     """
     from alcove_cli.dataset import find_solution
     from alcove_toolkit.exchange import check_name
@@ -140,13 +140,13 @@ def push(
                 "--volume-claim and --alias are for hidden datasets: leave them out with --team."
             )
         check_name(team)
-        access = _access(team, namespace, store, credentials, region, kubeconfig)
+        access = _open_access(team, namespace, store, credentials, region, kubeconfig)
         manifest = offer(folder, rows, access.client(), team=team, name=name, bucket=access.bucket)
         typer.echo(f"Offered {team}/{name}@{manifest.digest()} to all teams, {_with(rows)} solution.")
         return
     if rows is None:
         raise CommandError(f"There is no solution beside {folder}: name it with --solution.")
-    access = _access(None, namespace, store, credentials, region, kubeconfig)
+    access = _open_access(None, namespace, store, credentials, region, kubeconfig)
     data, hidden, manifest = publish(
         folder, rows, access.client(), name=name, bucket=access.bucket, on_volume=volume_claim is not None
     )
@@ -168,17 +168,16 @@ def pull(
     namespace: Namespace = "hackathon",
     limit: Annotated[int, typer.Option(min=1, help="GiB at most.")] = 100,
     store: Store = None,
-    credentials: File = None,
+    credentials: CredentialsFile = None,
     region: Region = _REGION,
     kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Fetch a dataset, every digest checked. A download that broke off goes on where it was.
+    """Fetch a dataset and check every digest. Run it again to resume a download that was interrupted.
 
     Teams name what another team offers as TEAM/NAME (`alcove dataset list --team YOURS`). The organizer names a hidden
     dataset as NAME; its solution stays in the store.
     """
-    from alcove_toolkit.exchange import Source, check_name
-    from alcove_toolkit.exchange import pull as fetch
+    from alcove_toolkit.exchange import DatasetCatalog, check_name, pull_dataset
 
     path, _, digest = name.partition("@")
     offering, _, plain = path.rpartition("/")
@@ -186,28 +185,28 @@ def pull(
         offering = team
     source_team = check_name(offering) if offering else None
     check_name(plain)
-    access = _access(team, namespace, store, credentials, region, kubeconfig)
-    data, found = fetch(
-        Source(access.client(), access.bucket, source_team), plain, out, sha256=digest or None, limit=limit << 30,
-        say=lambda text: typer.echo(text, err=True),
-    )  # fmt: skip
-    typer.echo(f"Fetched {data} ({plain}@{found}). `alcove dataset check {data}` says whether it is sound.")
+    access = _open_access(team, namespace, store, credentials, region, kubeconfig)
+    catalog = DatasetCatalog(access.client(), access.bucket, source_team)
+    data, found = pull_dataset(
+        catalog, plain, out, sha256=digest or None, limit=limit << 30, say=lambda t: typer.echo(t, err=True)
+    )
+    typer.echo(f"Fetched {data} ({plain}@{found}). Next: alcove dataset check {data}")
 
 
-def listing(
+def list_datasets(
     team: Team = None,
     namespace: Namespace = "hackathon",
     store: Store = None,
-    credentials: File = None,
+    credentials: CredentialsFile = None,
     region: Region = _REGION,
     kubeconfig: Kubeconfig = None,
     as_json: Json = False,
 ) -> None:
-    """List names and versions, the newest first: hidden datasets, or with --team what teams offer."""
-    from alcove_toolkit.exchange import listing as found
+    """List names and versions, newest first: hidden datasets, or with --team those that teams offer."""
+    from alcove_toolkit import exchange
 
-    access = _access(team, namespace, store, credentials, region, kubeconfig)
-    rows = list(found(access.client(), access.bucket, hidden=team is None))
+    access = _open_access(team, namespace, store, credentials, region, kubeconfig)
+    rows = list(exchange.list_datasets(access.client(), access.bucket, hidden=team is None))
     if as_json:
         fields = (
             {"team": r.team, "name": r.name, "sha256": r.sha256, "pushedAt": r.pushed_at.isoformat()}

@@ -98,11 +98,11 @@ def _name(folder: Path) -> str:
 
 def _upload(cluster: Cluster, team: str, bundle: bytes, endpoint: str | None) -> str:
     """Puts the bundle below the team's own prefix, with the credentials of the team's Secret; returns its digest."""
-    from alcove_cli.exchange import TEAM_SECRET, Access
+    from alcove_cli.exchange import TEAM_SECRET, StoreAccess
     from alcove_store.client import put_bytes
     from alcove_store.errors import StoreError
 
-    access = Access.of_secret(cluster, team, TEAM_SECRET, endpoint)
+    access = StoreAccess.of_secret(cluster, team, TEAM_SECRET, endpoint)
     digest = hashlib.sha256(bundle).hexdigest()
     try:
         put_bytes(access.client(), access.bucket, keys.team_bundle(team, digest), bundle)

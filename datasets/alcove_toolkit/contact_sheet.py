@@ -1,7 +1,7 @@
-"""The contact sheet of a dataset: one HTML file that needs nothing else, to see what is in it.
+"""The contact sheet of a dataset: one self-contained HTML file that shows some of its examples.
 
-Names and texts in a dataset are anybody's: the template escapes everything, and the page forbids itself scripts,
-forms and the network.
+Anybody can have written the names and texts in a dataset: the template escapes everything, and the page's policy
+forbids scripts, forms and the network.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,7 @@ from alcove_toolkit import media_frames
 DEFAULT_RATE = 16000.0
 """Samples a second that are assumed where a dataset does not say, as in AutoDL's."""
 _FRAMES, _COLUMNS, _WORDS, _LABELS = 6, 40, 120, 40
-"""Most frames of a clip, columns of a table, words of a text, bars in the chart of labels."""
+"""At most so many frames of a clip, columns of a table, words of a text, bars in the chart of labels."""
 _SIDE, _FRAME_SIDE = 160, 112
 """Of a picture and of a clip's frame, in pixels."""
 _SECONDS, _SOUND_BYTES = 10.0, 12 << 20
@@ -35,16 +36,16 @@ _SECONDS, _SOUND_BYTES = 10.0, 12 << 20
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One example as the template takes it; what does not apply is empty."""
+class ExampleView:
+    """One example as the template shows it; fields that do not apply are empty."""
 
     number: int
     labels: tuple[str, ...]
     hidden: bool
-    """Whether its labels are for the solution alone to know."""
+    """Whether its labels are hidden, because only the solution has them."""
     about: str
-    pictures: tuple[media_frames.Picture, ...] = ()
-    plot: media_frames.Plot | None = None
+    pictures: tuple[media_frames.EmbeddedPicture, ...] = ()
+    plot: media_frames.CurvePlot | None = None
     sound: str = ""
     cells: tuple[str, ...] = ()
     text: str = ""
@@ -52,8 +53,8 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Bar:
-    """How often a label occurs; ``…_share`` in percent of the most frequent one's share of its part."""
+class LabelBar:
+    """How often a label occurs. ``…_share``: percent of the share that the most frequent label has in its part."""
 
     name: str
     train: int
@@ -63,47 +64,69 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where an example lies, so that it can be read again."""
+class _RecordPosition:
+    """Position of an example on disk, to read it again."""
 
     path: Path
     number: int
-    """In its part, from 0."""
+    """Of the example in its part, from 0."""
     record: int
-    """In its file."""
+    """Number of the record in its file, from 0."""
     offset: int
     labels: Mapping[int, float]
 
 
 @dataclass
-class _Seen:
-    """What one pass over a part found, content aside."""
+class _PartSurvey:
+    """What one pass over a part found out, without its content."""
 
     counts: npt.NDArray[np.int64]
     unlabelled: int = 0
     examples: int = 0
     bytes: int = 0
-    first: dict[int, list[_Place]] = field(default_factory=dict)
-    """The first examples of each label (of the smallest one that an example has; −1: none)."""
+    first: dict[int, list[_RecordPosition]] = field(default_factory=dict)
+    """First examples of each label; an example with several counts for the smallest, one without counts for −1."""
 
 
-def contact_sheet(folder: DataFolder, solution: Table | None, examples: int = 40, rate: float = 0.0) -> str:
-    """The page.
+def render_contact_sheet(
+    folder: DataFolder, solution: Table | None, examples: int = 40, rate: float = 0.0
+) -> str:
+    """Return the page, as HTML.
 
     Args:
-        solution: of the test part, or None where it is hidden: then no label of a test example is shown.
-        examples: of train, spread over the labels; of test a quarter as many.
-        rate: samples of sound a second, where the metadata do not say or say it wrongly.
+        solution: of the test part; None hides the labels of test examples.
+        examples: number from train, spread over the labels; test shows a quarter as many.
+        rate: samples of sound per second, where the metadata lack it or are wrong.
 
     Raises:
-        FormatError: a record is damaged; names file and position. A picture that cannot be decoded is shown as such.
+        FormatError: a record is damaged; names file and position. (A picture that cannot be decoded is marked.)
     """
-    import jinja2
-
     metadata = folder.train.metadata
-    train, test = _look(folder.train, examples), _look(folder.test, max(examples // 4, 1), solution)
-    heard = rate or metadata.rate or DEFAULT_RATE
-    viewer = _Viewer(metadata, heard)
+    of_test = max(examples // 4, 1)
+    train, test = _survey_part(folder.train, examples), _survey_part(folder.test, of_test, solution)
+    viewer = _ExampleViewer(metadata, rate or metadata.rate or DEFAULT_RATE)
+    hidden = solution is None
+    shown = [viewer.show(folder.train, place) for place in _choose_examples(train, examples)]
+    asked = [viewer.show(folder.test, place, hidden=hidden) for place in _choose_examples(test, of_test)]
+    return _render_page(
+        name=folder.name,
+        kind=metadata.domain,
+        facts=_list_facts(folder, train, test),
+        bars=_label_bars(metadata, train, test, solution),
+        more_labels=max(metadata.n_labels - _LABELS, 0),
+        has_solution=not hidden,
+        columns=viewer.columns,
+        columns_left_out=viewer.columns_left_out,
+        assumed_rate=0 if rate or metadata.rate or metadata.domain != "speech" else round(DEFAULT_RATE),
+        seconds=round(_SECONDS),
+        parts=[("Train", shown), ("Test", asked)],
+    )
+
+
+def _render_page(**values: Any) -> str:
+    """Fill the template, with its style sheet inside; the page's policy allows that one alone, by its digest."""
+    import jinja2  # Slow to import.
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("alcove_toolkit"),
         autoescape=True,
@@ -112,39 +135,18 @@ def contact_sheet(folder: DataFolder, solution: Table | None, examples: int = 40
         lstrip_blocks=True,
     )
     style = environment.get_template("contact_sheet.css").render()
-    return environment.get_template("contact_sheet.html").render(
-        name=folder.name,
-        kind=metadata.domain,
-        style=style,
-        style_digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-        facts=_facts(folder, train, test),
-        bars=_bars(metadata, train, test, solution),
-        more_labels=max(metadata.n_labels - _LABELS, 0),
-        has_solution=solution is not None,
-        columns=viewer.columns,
-        columns_left_out=viewer.columns_left_out,
-        assumed_rate=0 if rate or metadata.rate or metadata.domain != "speech" else round(heard),
-        seconds=round(_SECONDS),
-        parts=[
-            ("Train", [viewer.show(folder.train, place) for place in _spread(train, examples)]),
-            (
-                "Test",
-                [
-                    viewer.show(folder.test, place, hidden=solution is None)
-                    for place in _spread(test, max(examples // 4, 1))
-                ],
-            ),
-        ],
-    )
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    template = environment.get_template("contact_sheet.html")
+    return template.render(style=style, style_digest=digest, **values)
 
 
-def _look(part: Part, most: int, solution: Table | None = None) -> _Seen:
-    """Reads all labels of a part, and remembers where the first examples of each are."""
-    seen = _Seen(np.zeros(part.metadata.n_labels, np.int64))
+def _survey_part(part: Part, most: int, solution: Table | None = None) -> _PartSurvey:
+    """Read all labels of a part, and note where the first examples of each are."""
+    seen = _PartSurvey(np.zeros(part.metadata.n_labels, np.int64))
     for path in part.files:
         seen.bytes += path.stat().st_size
         for record, (offset, data) in enumerate(read_records(path)):
-            labels = _labels(data, f"{path}, record {record}, byte {offset}")
+            labels = _parse_labels(data, f"{path}, record {record}, byte {offset}")
             if solution is not None and seen.examples < len(solution):
                 labels = dict.fromkeys(np.flatnonzero(solution[seen.examples]).tolist(), 1.0)
             for label, score in labels.items():
@@ -153,12 +155,12 @@ def _look(part: Part, most: int, solution: Table | None = None) -> _Seen:
             seen.unlabelled += not labels
             places = seen.first.setdefault(min(labels, default=-1), [])
             if len(places) < most:
-                places.append(_Place(path, seen.examples, record, offset, labels))
+                places.append(_RecordPosition(path, seen.examples, record, offset, labels))
             seen.examples += 1
     return seen
 
 
-def _labels(data: bytes, where: str) -> dict[int, float]:
+def _parse_labels(data: bytes, where: str) -> dict[int, float]:
     try:
         context = SequenceExample.FromString(data).context.feature
     except ValueError:  # protobuf's DecodeError is one.
@@ -168,53 +170,53 @@ def _labels(data: bytes, where: str) -> dict[int, float]:
     return dict(zip(indices, scores if len(scores) == len(indices) else [1.0] * len(indices), strict=True))
 
 
-def _spread(seen: _Seen, most: int) -> list[_Place]:
-    """Up to ``most`` places: first one of each label, then a second of each, …; in order of labels."""
+def _choose_examples(seen: _PartSurvey, most: int) -> list[_RecordPosition]:
+    """Choose up to ``most`` examples: one of each label, then a second of each, …; in order of labels."""
     columns = [seen.first[label] for label in sorted(seen.first)]
     turns = [(turn, column) for column, places in enumerate(columns) for turn in range(len(places))]
     chosen = sorted(turns)[:most]
     return [columns[column][turn] for turn, column in sorted(chosen, key=lambda one: (one[1], one[0]))]
 
 
-def _facts(folder: DataFolder, train: _Seen, test: _Seen) -> list[tuple[str, str]]:
+def _list_facts(folder: DataFolder, train: _PartSurvey, test: _PartSurvey) -> list[tuple[str, str]]:
     metadata = folder.train.metadata
+    files = len(folder.train.files) + len(folder.test.files)
     facts = [
         ("Examples", f"{train.examples:,} train, {test.examples:,} test"),
         ("Labels", f"{metadata.n_labels:,}"),
-        ("Shape", f"{shape(metadata.shape)} (time × rows × columns × channels)"),
+        ("Shape", f"{format_shape(metadata.shape)} (time × rows × columns × channels)"),
         ("Format", metadata.format.value),
-        (
-            "Files",
-            f"{len(folder.train.files) + len(folder.test.files):,}, {size(train.bytes)} train, {size(test.bytes)} test",
-        ),
+        ("Files", f"{files:,}, {format_bytes(train.bytes)} train, {format_bytes(test.bytes)} test"),
     ]
     labelled = train.examples - train.unlabelled
     if labelled and train.counts.sum() != labelled:
-        facts.append(("Labels an example", f"{train.counts.sum() / labelled:.2f} on average"))
+        facts.append(("Labels per example", f"{train.counts.sum() / labelled:.2f} on average"))
     if train.unlabelled:
         facts.append(("Without a label", f"{train.unlabelled:,} of train"))
     if metadata.is_token_sequence:
         facts.append(("Vocabulary", f"{metadata.channels:,}"))
     if metadata.rate:
-        facts.append(("Rate", f"{metadata.rate:,.6g} steps a second"))
+        facts.append(("Rate", f"{metadata.rate:,.6g} steps per second"))
     if metadata.split:
         facts.append(("Split", metadata.split))
     return facts
 
 
-def shape(sizes: Sequence[int]) -> str:
+def format_shape(sizes: Sequence[int]) -> str:
     return " × ".join("any" if n < 0 else str(n) for n in sizes)
 
 
-def size(count: int) -> str:
+def format_bytes(count: int) -> str:
     for unit, bytes_ in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= bytes_:
             return f"{count / bytes_:.1f} {unit}"
     return f"{count} B"
 
 
-def _bars(metadata: Metadata, train: _Seen, test: _Seen, solution: Table | None) -> list[Bar]:
-    """The labels in their order or, where there are too many, the most frequent ones."""
+def _label_bars(
+    metadata: Metadata, train: _PartSurvey, test: _PartSurvey, solution: Table | None
+) -> list[LabelBar]:
+    """Bars of all labels in their order; of the most frequent ones where there are too many."""
     order = np.arange(metadata.n_labels)
     if metadata.n_labels > _LABELS:
         order = np.sort(np.argsort(-train.counts, kind="stable")[:_LABELS])
@@ -226,7 +228,7 @@ def _bars(metadata: Metadata, train: _Seen, test: _Seen, solution: Table | None)
     )
     names = metadata.label_names
     return [
-        Bar(
+        LabelBar(
             names[i],
             int(train.counts[i]),
             round(100 * float(shares[i]) / most, 2),
@@ -237,18 +239,18 @@ def _bars(metadata: Metadata, train: _Seen, test: _Seen, solution: Table | None)
     ]
 
 
-class _Viewer:
-    """Turns examples into what the template shows of them."""
+class _ExampleViewer:
+    """Turns examples into what the template shows."""
 
     def __init__(self, metadata: Metadata, rate: float) -> None:
         self._metadata = metadata
         self._names = metadata.label_names
         self._rate = rate
         self._sound_left = _SOUND_BYTES
-        self._words = _by_index(metadata.channel_names) if metadata.is_token_sequence else {}
+        self._words = _names_by_index(metadata.channel_names) if metadata.is_token_sequence else {}
         width = metadata.rows * metadata.cols * metadata.frame_channels
         self._is_table = metadata.domain == "tabular"
-        self._features = _by_index(metadata.features)
+        self._features = _names_by_index(metadata.features)
         # A wide sparse table is shown by what is not zero, since most of it is.
         self._by_entries = self._is_table and metadata.format is Format.SPARSE and width > _COLUMNS
         self.columns: list[str] = []
@@ -256,63 +258,64 @@ class _Viewer:
             self.columns = [self._features.get(i, str(i)) for i in range(min(width, _COLUMNS))]
         self.columns_left_out = width - len(self.columns) if self.columns else 0
 
-    def show(self, part: Part, place: _Place, *, hidden: bool = False) -> Shown:
+    def show(self, part: Part, place: _RecordPosition, *, hidden: bool = False) -> ExampleView:
         labels = tuple(
             self._names[label] + (f" {score:.2g}" if score != 1 else "")
             for label, score in sorted(place.labels.items())
             if 0 <= label < len(self._names)
         )
-        base = Shown(place.number, () if hidden else labels, hidden, "")
+        base = ExampleView(place.number, () if hidden else labels, hidden, "")
         try:
-            example, steps = _read(part, place)
+            example, steps = _read_example(part, place)
         except FormatError as error:
             return replace(base, problem=error.problem)
         features = example.features
         kind = self._metadata.domain
         sizes = features.shape[1:] if kind == "image" else (steps, *features.shape[1:])
-        base = replace(base, about=shape(sizes))
+        base = replace(base, about=format_shape(sizes))
         if kind == "text":
-            return self._text(base, features)
+            return self._view_text(base, features)
         if kind == "tabular":
-            return self._row(base, features)
+            return self._view_row(base, features)
         if kind in ("image", "video"):
-            return self._pictures(base, features, steps)
-        made = replace(base, plot=media_frames.plot(features), about=f"{steps:,} steps")
+            return self._view_pictures(base, features, steps)
+        made = replace(base, plot=media_frames.draw_curves(features), about=f"{steps:,} steps")
         if kind != "speech":
             return made
-        uri = media_frames.sound(features, self._rate, _SECONDS)
+        uri = media_frames.embed_sound(features, self._rate, _SECONDS)
         if len(uri) > self._sound_left:
             uri = ""
         self._sound_left -= len(uri)
         return replace(made, sound=uri, about=f"{steps / self._rate:.2f} s, {steps:,} samples")
 
-    def _text(self, base: Shown, features: media_frames.Floats) -> Shown:
+    def _view_text(self, base: ExampleView, features: media_frames.Floats) -> ExampleView:
         tokens = features.ravel().astype(int).tolist()
         words = [self._words.get(token, str(token)) for token in tokens[:_WORDS]]
         more = f" … ({len(tokens) - _WORDS:,} more words)" if len(tokens) > _WORDS else ""
         return replace(base, text=" ".join(words) + more)
 
-    def _row(self, base: Shown, features: media_frames.Floats) -> Shown:
+    def _view_row(self, base: ExampleView, features: media_frames.Floats) -> ExampleView:
         row = features.ravel()
         if not self._by_entries:
-            return replace(base, cells=tuple(_number(x) for x in row[:_COLUMNS].tolist()))
+            return replace(base, cells=tuple(_format_number(x) for x in row[:_COLUMNS].tolist()))
         entries = np.flatnonzero(row)
         shown = [
-            f"{self._features.get(i, str(i))} = {_number(float(row[i]))}" for i in entries[:_COLUMNS].tolist()
+            f"{self._features.get(i, str(i))} = {_format_number(float(row[i]))}"
+            for i in entries[:_COLUMNS].tolist()
         ]
         more = f" … ({len(entries) - _COLUMNS:,} more)" if len(entries) > _COLUMNS else ""
         return replace(base, text=", ".join(shown) + more)
 
-    def _pictures(self, base: Shown, features: media_frames.Floats, steps: int) -> Shown:
+    def _view_pictures(self, base: ExampleView, features: media_frames.Floats, steps: int) -> ExampleView:
         compressed = self._metadata.format is Format.COMPRESSED
-        factor = 255.0 if compressed else media_frames.brightness(features)
-        numbers = _chosen(steps)
+        factor = 255.0 if compressed else media_frames.brightness_factor(features)
+        numbers = _choose_frames(steps)
         frames = features if len(features) == len(numbers) else features[numbers]
         side = _SIDE if steps == 1 else _FRAME_SIDE
         return replace(
             base,
             pictures=tuple(
-                media_frames.picture(
+                media_frames.embed_picture(
                     frame, side, factor, f"frame {number + 1} of {steps}" if steps > 1 else ""
                 )
                 for frame, number in zip(frames, numbers, strict=True)
@@ -320,24 +323,24 @@ class _Viewer:
         )
 
 
-def _by_index(names: Mapping[str, int]) -> dict[int, str]:
+def _names_by_index(names: Mapping[str, int]) -> dict[int, str]:
     return {index: name for name, index in names.items()}
 
 
-def _number(value: float) -> str:
+def _format_number(value: float) -> str:
     return "–" if value != value else f"{value:.5g}"
 
 
-def _chosen(steps: int) -> list[int]:
-    """Numbers of up to six frames, equally spaced, the first and the last among them."""
+def _choose_frames(steps: int) -> list[int]:
+    """Numbers of up to six frames, equally spaced, with the first and the last."""
     numbers: list[int] = np.unique(
         np.linspace(0, steps - 1, min(steps, _FRAMES)).round().astype(int)
     ).tolist()
     return numbers
 
 
-def _read(part: Part, place: _Place) -> tuple[Example, int]:
-    """One example, and how many steps it has. Of a long clip, only those frames are decoded that will be shown."""
+def _read_example(part: Part, place: _RecordPosition) -> tuple[Example, int]:
+    """Read one example and its number of steps. Of a long clip, only the frames to be shown are decoded."""
     length = place.path.stat().st_size - place.offset
     with place.path.open("rb") as file:
         file.seek(place.offset)
@@ -348,7 +351,7 @@ def _read(part: Part, place: _Place) -> tuple[Example, int]:
         message = SequenceExample.FromString(data)
         steps = message.feature_lists.feature_list["0_compressed"].feature
         if len(steps) > _FRAMES:
-            count, chosen = len(steps), [steps[i] for i in _chosen(len(steps))]
+            count, chosen = len(steps), [steps[i] for i in _choose_frames(len(steps))]
             thin = SequenceExample(context=message.context)
             thin.feature_lists.feature_list["0_compressed"].feature.extend(chosen)
             return decode(thin.SerializeToString(), replace(metadata, sequence_size=VARIES), where), count

@@ -1,7 +1,7 @@
-"""Finding datasets in the store by name, and fetching them. Nothing that is read there is trusted.
+"""Find datasets in the store by name, and fetch them. Nothing read there is trusted.
 
-What a team offers (below ``shared/<its namespace>/``) was written by people who may mean harm: names are checked
-before anything is written, sizes are bounded, and a file gets its name only once its digest is right.
+Whoever offers a dataset (below ``shared/<namespace>/``) may mean harm: names are checked before anything is written,
+sizes are bounded, and a file gets its final name only once its digest is right.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _VERSION_BYTES = 64 << 10
 _SOLUTION_BYTES = 64 << 20
 _METADATA_BYTES = 64 << 20
 _MOST_VERSIONS = 1000
-"""Of one team, or of the hidden datasets, that are looked at."""
+"""Of one team, or of the hidden datasets; later ones are not listed."""
 _MOST_TEAMS = 1000
 _SPARE_DISK = 256 << 20
 _PATIENCE = 30.0
@@ -47,8 +47,8 @@ _ENTRY = re.compile(rf"({_NAME.pattern})/({_DIGEST.pattern})\.json")
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where names are looked up: the hidden datasets, or what one team offers."""
+class DatasetCatalog:
+    """A place where names are looked up: the hidden datasets, or what one team offers."""
 
     client: Minio
     bucket: str = keys.MAIN_BUCKET
@@ -63,8 +63,8 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Listed:
-    """One version of a name."""
+class ListedVersion:
+    """One version of a dataset's name."""
 
     team: str | None
     name: str
@@ -74,7 +74,7 @@ class Listed:
 
 
 def check_name(name: str) -> str:
-    """The name itself. Raises :class:`ExchangeError` where it is none that a Dataset or a namespace can have."""
+    """Return the name. Raises ExchangeError where neither a Dataset nor a namespace could have it."""
     if not _NAME.fullmatch(name):
         raise ExchangeError(
             f"{name[:80]!r} is not a name.",
@@ -84,23 +84,25 @@ def check_name(name: str) -> str:
     return name
 
 
-def versions(source: Source, name: str | None = None) -> list[Listed]:
-    """Versions of one name, or of all, the newest first. Entries that no push writes are passed over."""
-    prefix = source.below + keys.dataset_names() + (f"{check_name(name)}/" if name else "")
+def list_versions(catalog: DatasetCatalog, name: str | None = None) -> list[ListedVersion]:
+    """List the versions of one name, or of all, newest first. Entries that no push writes are skipped."""
+    prefix = catalog.below + keys.dataset_names() + (f"{check_name(name)}/" if name else "")
     with store_errors("the list of datasets"):
-        entries = source.client.list_objects(source.bucket, prefix=prefix, recursive=True)
+        entries = catalog.client.list_objects(catalog.bucket, prefix=prefix, recursive=True)
         found = [
-            Listed(source.team, match[1], match[2], entry.last_modified)
+            ListedVersion(catalog.team, match[1], match[2], entry.last_modified)
             for entry in islice(entries, _MOST_VERSIONS)
             if (
-                match := _ENTRY.fullmatch(entry.object_name.removeprefix(source.below + keys.dataset_names()))
+                match := _ENTRY.fullmatch(
+                    entry.object_name.removeprefix(catalog.below + keys.dataset_names())
+                )
             )
         ]
     return sorted(found, key=lambda v: (v.pushed_at, v.sha256), reverse=True)
 
 
-def teams(client: Minio, bucket: str = keys.MAIN_BUCKET) -> list[str]:
-    """Namespaces of the teams that offer something."""
+def list_teams(client: Minio, bucket: str = keys.MAIN_BUCKET) -> list[str]:
+    """List the namespaces of teams that offer something."""
     with store_errors("the list of teams"):
         entries = client.list_objects(bucket, prefix=keys.SHARED)
         found = [
@@ -109,30 +111,36 @@ def teams(client: Minio, bucket: str = keys.MAIN_BUCKET) -> list[str]:
     return [name for name in found if _NAME.fullmatch(name)]
 
 
-def pull(
-    source: Source, name: str, out: Path, *, sha256: str | None = None, limit: int = MOST_BYTES, say: Say
+def pull_dataset(
+    catalog: DatasetCatalog,
+    name: str,
+    out: Path,
+    *,
+    sha256: str | None = None,
+    limit: int = MOST_BYTES,
+    say: Say,
 ) -> tuple[Path, str]:
-    """Fetches ``out/NAME.data``, and ``out/NAME.solution`` where a team offers it with one.
+    """Fetch ``out/NAME.data``, and ``out/NAME.solution`` where a team offers one.
 
-    What was fetched by a pull that broke off is kept in a hidden folder, and not fetched again.
+    Files of an interrupted pull are kept in a hidden folder, and not fetched again.
 
     Args:
-        sha256: digest of the version; None: the newest.
-        limit: bytes at most.
+        sha256: digest of the version; by default the newest.
+        limit: at most so many bytes.
 
     Returns:
-        The folder, and the digest of its version.
+        The folder and the digest of its version.
 
     Raises:
-        ExchangeError: no such dataset; or what is there is not what a dataset may be.
-        OutputExistsError: there is something under one of the names already.
-        StoreError: the store is away or refuses, or its bytes are not those that were pushed.
+        ExchangeError: no such dataset, or not what a dataset may be.
+        OutputExistsError: one of the names exists already.
+        StoreError: the store cannot be reached or refuses, or its bytes are not those that were pushed.
     """
     data, solution = out / f"{check_name(name)}.data", out / f"{name}.solution"
-    digest = sha256 or _newest(source, name)
-    version = _version(source, name, digest)
-    manifest = _manifest(source, digest, limit)
-    wanted = version.solution_sha256 if source.team is not None else None
+    digest = sha256 or _find_newest(catalog, name)
+    version = _read_version(catalog, name, digest)
+    manifest = _read_manifest(catalog, digest, limit)
+    wanted = version.solution_sha256 if catalog.team is not None else None
     for path in (data, solution) if wanted else (data,):
         if path.exists():
             raise OutputExistsError(str(path))
@@ -142,88 +150,88 @@ def pull(
     _check_disk(out, sum(entry.bytes for entry in missing))
     if len(missing) < len(manifest.files):
         say(f"{len(manifest.files) - len(missing)} of {len(manifest.files)} files are here already.")
-    _fetch(source, digest, missing, partial, say)
+    _fetch_files(catalog, digest, missing, partial, say)
     if wanted:
-        rows = source.get(keys.solution(wanted), _SOLUTION_BYTES)
-        _same(rows, wanted, "The solution")
+        rows = catalog.get(keys.solution(wanted), _SOLUTION_BYTES)
+        _check_digest(rows, wanted, "The solution")
         (partial / "solution").write_bytes(rows)
         (partial / "solution").rename(solution)
     partial.rename(data)
     return data, digest
 
 
-def _newest(source: Source, name: str) -> str:
-    found = versions(source, name)
+def _find_newest(catalog: DatasetCatalog, name: str) -> str:
+    found = list_versions(catalog, name)
     if not found:
-        raise _not_there(source, name)
+        raise _unknown_dataset(catalog, name)
     return found[0].sha256
 
 
-def _not_there(source: Source, name: str) -> ExchangeError:
-    where = f"by {source.team}" if source.team is not None else "in this store"
+def _unknown_dataset(catalog: DatasetCatalog, name: str) -> ExchangeError:
+    where = f"by {catalog.team}" if catalog.team is not None else "in this store"
     return ExchangeError(
         f"There is no dataset {name!r} {where}.",
         consequence="Nothing was fetched.",
-        remedy="`alcove dataset list` names what there is.",
+        remedy="List the datasets: alcove dataset list.",
     )
 
 
-def _version(source: Source, name: str, digest: str) -> DatasetVersion:
+def _read_version(catalog: DatasetCatalog, name: str, digest: str) -> DatasetVersion:
     if not _DIGEST.fullmatch(digest):
         raise ExchangeError(
             f"{digest[:80]!r} is not a digest.", remedy="Give 64 characters 0-9a-f after the @."
         )
     try:
-        data = source.get(keys.dataset_version(name, digest), _VERSION_BYTES)
+        data = catalog.get(keys.dataset_version(name, digest), _VERSION_BYTES)
     except StoreNotFoundError:
-        raise _not_there(source, f"{name}@{digest}") from None
+        raise _unknown_dataset(catalog, f"{name}@{digest}") from None
     try:
         version = DatasetVersion.model_validate_json(data)
     except ValidationError as error:
-        raise _bad(f"The entry of {name}@{digest[:12]} cannot be read.") from error
+        raise _broken_offer(f"The entry of {name}@{digest[:12]} cannot be read.") from error
     if (version.name, version.data_sha256) != (name, digest):
-        raise _bad(f"The entry of {name}@{digest[:12]} is that of another dataset.")
+        raise _broken_offer(f"The entry of {name}@{digest[:12]} is that of another dataset.")
     return version
 
 
-def _manifest(source: Source, digest: str, limit: int) -> DatasetManifest:
+def _read_manifest(catalog: DatasetCatalog, digest: str, limit: int) -> DatasetManifest:
     try:
-        data = source.get(keys.dataset_manifest(digest), _MANIFEST_BYTES)
+        data = catalog.get(keys.dataset_manifest(digest), _MANIFEST_BYTES)
     except StoreNotFoundError:
         raise ExchangeError(
             "The files of this dataset are not in the store.",
             consequence="Nothing was fetched.",
-            remedy="They may lie on a volume: ask whoever pushed it.",
+            remedy="They may be on a volume: ask whoever pushed it.",
         ) from None
-    _same(data, digest, "The manifest")
+    _check_digest(data, digest, "The manifest")
     try:
         manifest = DatasetManifest.model_validate_json(data)
     except ValidationError as error:
-        raise _bad("The manifest cannot be read.") from error
-    problem = _problem(manifest, limit)
+        raise _broken_offer("The manifest cannot be read.") from error
+    problem = _find_problem(manifest, limit)
     if problem:
-        raise _bad(problem)
+        raise _broken_offer(problem)
     return manifest
 
 
-def _problem(manifest: DatasetManifest, limit: int) -> str:
-    """Why its files are not written; "" where they can be."""
+def _find_problem(manifest: DatasetManifest, limit: int) -> str:
+    """Why its files must not be written; empty where they may be."""
     if len(manifest.files) > MOST_FILES:
         return f"The manifest has more than {MOST_FILES} files."
     paths = [entry.path for entry in manifest.files]
     if len(set(paths)) < len(paths):
         return "The manifest has a file twice."
     for entry in manifest.files:
-        if not _is_path_of_a_dataset(entry.path):
-            return f"The manifest has the path {entry.path[:80]!r}, which no dataset has."
+        if not _is_dataset_path(entry.path):
+            return f"The manifest has the path {entry.path[:80]!r}, which no dataset can have."
         if not 0 <= entry.bytes <= (_METADATA_BYTES if entry.path.endswith(METADATA_FILE) else limit):
-            return f"The size that the manifest gives {entry.path!r} is none that is allowed."
+            return f"The manifest gives {entry.path!r} a size that is not allowed."
     if sum(entry.bytes for entry in manifest.files) > limit:
         return f"The dataset has more than the {limit} bytes that are allowed here (--limit)."
     return ""
 
 
-def _is_path_of_a_dataset(path: str) -> bool:
+def _is_dataset_path(path: str) -> bool:
     part, _, name = path.partition("/")
     plain = name.isprintable() and not set(name) & set("/\\:") and len(name.encode()) <= 200
     return part in ("train", "test") and plain and (name == METADATA_FILE or name.startswith("sample"))
@@ -246,7 +254,9 @@ def _check_disk(out: Path, wanted: int) -> None:
         )
 
 
-def _fetch(source: Source, digest: str, entries: list[FileEntry], partial: Path, say: Say) -> None:
+def _fetch_files(
+    catalog: DatasetCatalog, digest: str, entries: list[FileEntry], partial: Path, say: Say
+) -> None:
     progress = Progress(len(entries), sum(entry.bytes for entry in entries), say)
     for part in ("train", "test"):
         (partial / part).mkdir(parents=True, exist_ok=True)
@@ -257,7 +267,7 @@ def _fetch(source: Source, digest: str, entries: list[FileEntry], partial: Path,
 
         def download() -> None:
             pieces = stream(
-                source.client, source.bucket, source.below + keys.dataset_file(digest, entry.path)
+                catalog.client, catalog.bucket, catalog.below + keys.dataset_file(digest, entry.path)
             )
             save(progress.counted(pieces), temporary, entry.sha256, entry.bytes, entry.path)
 
@@ -271,24 +281,24 @@ def _fetch(source: Source, digest: str, entries: list[FileEntry], partial: Path,
     each(entries, fetch)
 
 
-def _same(data: bytes, sha256: str, what: str) -> None:
+def _check_digest(data: bytes, sha256: str, what: str) -> None:
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise _bad(f"{what} is not what its digest says.")
+        raise _broken_offer(f"{what} is not what its digest says.")
 
 
-def _bad(cause: str) -> ExchangeError:
+def _broken_offer(cause: str) -> ExchangeError:
     return ExchangeError(
         cause, consequence="Nothing of it is used.", remedy="Ask whoever pushed it to push it again."
     )
 
 
-def listing(client: Minio, bucket: str, *, hidden: bool) -> Iterator[Listed]:
-    """All names with their versions: of the hidden datasets, or of what the teams offer."""
+def list_datasets(client: Minio, bucket: str, *, hidden: bool) -> Iterator[ListedVersion]:
+    """List all names with their versions: of the hidden datasets, or of what teams offer."""
     if hidden:
-        yield from versions(Source(client, bucket))
+        yield from list_versions(DatasetCatalog(client, bucket))
         return
-    for team in teams(client, bucket):
+    for team in list_teams(client, bucket):
         try:
-            yield from versions(Source(client, bucket, team))
+            yield from list_versions(DatasetCatalog(client, bucket, team))
         except StoreDeniedError:
             continue

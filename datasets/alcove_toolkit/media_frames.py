@@ -1,4 +1,4 @@
-"""What a contact sheet is made of: numbers become small pictures, curves and sound, each inside the page."""
+"""Turn features into media that a page can hold: small pictures, curves and sounds, as data: URIs or SVG paths."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _WIDTH, _HEIGHT = 300, 90
 
 
 @dataclass(frozen=True)
-class Picture:
+class EmbeddedPicture:
     uri: str
     width: int
     height: int
-    """As it is shown, in CSS pixels."""
+    """Size on the page, CSS pixels."""
     tiny: bool
-    """Whether it is enlarged, so that its pixels should be seen."""
+    """Whether it is enlarged, so that single pixels show."""
     caption: str
 
 
 @dataclass(frozen=True)
-class Plot:
+class CurvePlot:
     paths: tuple[str, ...]
     """SVG path data, a curve each, in a box of 300 × 90."""
     filled: bool
@@ -38,13 +38,13 @@ class Plot:
     high: float
     steps: int
     left_out: int
-    """Curves that found no room."""
+    """Number of curves that are not drawn."""
 
 
-def picture(frame: Floats, side: int, factor: float, caption: str = "") -> Picture:
-    """One frame, rows × columns × channels, as a data: URI; ``factor`` takes its numbers to 0 … 255.
+def embed_picture(frame: Floats, side: int, factor: float, caption: str = "") -> EmbeddedPicture:
+    """Encode one frame, rows × columns × channels, as a data: URI; ``factor`` scales its numbers to 0 … 255.
 
-    Larger ones are made smaller until they fit a square of ``side``; tiny ones are shown enlarged.
+    A frame larger than ``side`` pixels is made smaller, a tiny one is shown enlarged.
     """
     pixels = np.clip(np.nan_to_num(frame) * factor, 0, 255).round().astype(np.uint8)
     if pixels.shape[2] not in (3, 4):
@@ -57,55 +57,55 @@ def picture(frame: Floats, side: int, factor: float, caption: str = "") -> Pictu
     image.save(buffer, kind, quality=85)
     uri = f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
     scale = max(1, side // max(image.size))
-    return Picture(uri, image.width * scale, image.height * scale, scale > 1, caption)
+    return EmbeddedPicture(uri, image.width * scale, image.height * scale, scale > 1, caption)
 
 
-def brightness(features: Floats) -> float:
-    """What takes the numbers of a picture to 0 … 255: they are parts of 1, or of 255, or else of their maximum."""
+def brightness_factor(features: Floats) -> float:
+    """Return the factor that scales a picture to 0 … 255: its numbers reach to 1, to 255, or to their own maximum."""
     highest = float(np.nan_to_num(features).max(initial=0))
     if highest <= 1:
         return 255.0
     return 1.0 if highest <= 255 else 255 / highest
 
 
-def plot(features: Floats) -> Plot:
-    """Curves over time; time × rows × columns × channels, each row, column and channel one curve."""
+def draw_curves(features: Floats) -> CurvePlot:
+    """Draw time × rows × columns × channels over time: a curve for each row, column and channel."""
     steps = len(features)
     curves = np.nan_to_num(features.reshape(steps, -1).T.astype(np.float64))
     shown = curves[:MOST_CURVES]
     low, high = float(shown.min(initial=0)), float(shown.max(initial=0))
     filled = steps > 2 * _WIDTH
-    draw = _area if filled else _line
-    return Plot(
+    draw = _draw_area if filled else _draw_line
+    return CurvePlot(
         tuple(draw(curve, low, high) for curve in shown), filled, low, high, steps, len(curves) - len(shown)
     )
 
 
-def _line(curve: npt.NDArray[np.float64], low: float, high: float) -> str:
+def _draw_line(curve: npt.NDArray[np.float64], low: float, high: float) -> str:
     x = np.linspace(0, _WIDTH, len(curve)) if len(curve) > 1 else np.array([0, _WIDTH])
-    return _path(x, _heights(curve if len(curve) > 1 else np.repeat(curve, 2), low, high))
+    return _svg_path(x, _to_heights(curve if len(curve) > 1 else np.repeat(curve, 2), low, high))
 
 
-def _area(curve: npt.NDArray[np.float64], low: float, high: float) -> str:
+def _draw_area(curve: npt.NDArray[np.float64], low: float, high: float) -> str:
     """Lowest and highest value in each of as many equal spans as there are units of width."""
     starts = np.linspace(0, len(curve), _WIDTH, endpoint=False).astype(int)
-    above = _heights(np.maximum.reduceat(curve, starts), low, high)
-    below = _heights(np.minimum.reduceat(curve, starts), low, high)
+    above = _to_heights(np.maximum.reduceat(curve, starts), low, high)
+    below = _to_heights(np.minimum.reduceat(curve, starts), low, high)
     x = np.arange(_WIDTH)
-    return _path(np.concatenate([x, x[::-1]]), np.concatenate([above - 0.3, below[::-1] + 0.3])) + "Z"
+    return _svg_path(np.concatenate([x, x[::-1]]), np.concatenate([above - 0.3, below[::-1] + 0.3])) + "Z"
 
 
-def _heights(values: npt.NDArray[np.float64], low: float, high: float) -> npt.NDArray[np.float64]:
+def _to_heights(values: npt.NDArray[np.float64], low: float, high: float) -> npt.NDArray[np.float64]:
     margin = 4
     return margin + (high - values) / ((high - low) or 1) * (_HEIGHT - 2 * margin)
 
 
-def _path(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> str:
+def _svg_path(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> str:
     return "M" + "L".join(f"{a:.4g} {b:.4g}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
 
 
-def sound(features: Floats, rate: float, seconds: float) -> str:
-    """The first ``seconds`` as a WAV in a data: URI: 16 bits, one channel (their mean), the peak at most 1."""
+def embed_sound(features: Floats, rate: float, seconds: float) -> str:
+    """Encode the first ``seconds`` as a data: URI of a WAV: 16 bits, the mean of all channels, peak at most 1."""
     mono = np.nan_to_num(features.reshape(len(features), -1)[: round(rate * seconds)]).mean(axis=1)
     mono = mono / max(1.0, float(np.abs(mono).max(initial=0)))
     buffer = io.BytesIO()

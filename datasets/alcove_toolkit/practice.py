@@ -1,6 +1,6 @@
-"""Practice datasets of six kinds that need no download, the same bytes for the same seed and Python version.
+"""Practice datasets of six kinds. They need no download, and one seed and Python version give the same bytes.
 
-Where real data comes with Python or scikit-learn, it is used; what is synthesised says so.
+Real data that comes with Python or scikit-learn is used where there is any; what is synthesised says so.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from alcove_toolkit import practice_sources as sources
 from alcove_toolkit.convert.choices import Kind
 from alcove_toolkit.errors import FileAccessError, UnknownDatasetError
 from alcove_toolkit.practice_draw import Parts
-from alcove_toolkit.practice_pictures import digits, moving_digits
-from alcove_toolkit.practice_speech import vowels
+from alcove_toolkit.practice_pictures import make_digits, make_moving_digits
+from alcove_toolkit.practice_speech import make_vowels
 
 
 @dataclass(frozen=True)
-class Practice:
+class PracticeDataset:
     name: str
     kind: Kind
     real: bool
-    """Whether real data is inside. Up to ``examples`` each is as it was found; beyond, altered copies come."""
+    """Whether it holds real data: each example up to ``examples`` is as it was found, later ones are altered copies."""
     labels: int
     examples: int
     """Train and test together, unless asked otherwise."""
@@ -39,36 +39,40 @@ class Practice:
 
 
 PRACTICE = (
-    Practice(
+    PracticeDataset(
         "characters",
         "tabular",
         True,
         10,
         3300,
         "properties of Unicode characters → category",
-        sources.characters,
+        sources.make_characters,
     ),
-    Practice("waves", "series", False, 6, 2500, "signals of two sensors in noise → wave form", sources.waves),
-    Practice(
+    PracticeDataset(
+        "waves", "series", False, 6, 2500, "signals of two sensors in noise → wave form", sources.make_waves
+    ),
+    PracticeDataset(
         "docstrings",
         "text",
         True,
         6,
         3600,
         "sentences of the standard library → kind of module",
-        sources.docstrings,
+        sources.make_docstrings,
     ),
-    Practice("digits", "image", True, 10, 1797, "scikit-learn's handwritten digits → digit", digits),
-    Practice(
+    PracticeDataset(
+        "digits", "image", True, 10, 1797, "scikit-learn's handwritten digits → digit", make_digits
+    ),
+    PracticeDataset(
         "moving-digits",
         "video",
         True,
         14,
         1797,
         "handwritten digits that are moved → digit and direction (two labels each)",
-        moving_digits,
+        make_moving_digits,
     ),
-    Practice("vowels", "audio", False, 10, 2000, "short words in noise → word", vowels),
+    PracticeDataset("vowels", "audio", False, 10, 2000, "short words in noise → word", make_vowels),
 )
 
 
@@ -76,12 +80,12 @@ def make_practice(name: str, out: Path, *, seed: int = 0, examples: int | None =
     """Writes ``out/NAME.data`` and ``out/NAME.solution``; returns the former.
 
     Args:
-        examples: train and test together, as many as you like: they are made one at a time.
+        examples: train and test together, any number: they are made one at a time.
 
     Raises:
-        UnknownDatasetError: there is none of this name.
-        OutputExistsError: there is something under that name already.
-        FileAccessError: there is no room, or no access.
+        UnknownDatasetError: there is no practice dataset of this name.
+        OutputExistsError: a file or folder of that name exists.
+        FileAccessError: no space, or no access.
     """
     by_name = {practice.name: practice for practice in PRACTICE}
     if name not in by_name:

@@ -1,4 +1,4 @@
-"""Drawing any number of examples from a source that has fewer: what its real ones have run out of, is altered."""
+"""Draw any number of examples from a source that has fewer: once the real ones have run out, altered copies follow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Parts = tuple[Metadata, Iterable[NewExample], Iterable[NewExample]]
 T = TypeVar("T")
 
 
-def balanced(labels: Sequence[int], count: int, rng: Generator) -> Iterator[tuple[int, bool]]:
+def draw_balanced(labels: Sequence[int], count: int, rng: Generator) -> Iterator[tuple[int, bool]]:
     """Draws ``count`` items in random order, of each class as many as of any other (or one more).
 
     Yields (index, whether to alter it): each item of a class comes once before one comes a second time, and
@@ -38,7 +38,7 @@ def balanced(labels: Sequence[int], count: int, rng: Generator) -> Iterator[tupl
         yield int(every[i]), bool(again[i])
 
 
-def split(labels: Sequence[int], fraction: float, rng: Generator) -> tuple[list[int], list[int]]:
+def split_by_label(labels: Sequence[int], fraction: float, rng: Generator) -> tuple[list[int], list[int]]:
     """Indices of train and test; ``fraction`` of each class is in train."""
     array = np.asarray(labels)
     train: list[int] = []
@@ -51,10 +51,10 @@ def split(labels: Sequence[int], fraction: float, rng: Generator) -> tuple[list[
     return train, test
 
 
-def pick(items: Sequence[T], rng: Generator) -> T:
+def pick_one(items: Sequence[T], rng: Generator) -> T:
     return items[int(rng.integers(len(items)))]
 
 
-def numbered(names: Sequence[str]) -> dict[str, int]:
+def number_names(names: Sequence[str]) -> dict[str, int]:
     """Names with their index, as metadata hold them."""
     return {name: i for i, name in enumerate(names)}

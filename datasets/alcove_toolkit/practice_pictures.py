@@ -1,4 +1,4 @@
-"""Practice datasets of pictures: scikit-learn's handwritten digits, as they are and in motion."""
+"""Practice datasets of images: scikit-learn's handwritten digits, still and moving."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from alcove_format.metadata import Format, Metadata
 from alcove_format.writer import NewExample
-from alcove_toolkit.practice_draw import Generator, Parts, balanced, numbered
+from alcove_toolkit.practice_draw import Generator, Parts, draw_balanced, number_names
 
 Pixels = npt.NDArray[np.uint8]
 Pool = npt.NDArray[np.int64]
@@ -30,7 +30,7 @@ def _load_digits() -> tuple[Pixels, list[int]]:
     return np.round(images.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8), labels.tolist()
 
 
-def _png(pixels: Pixels) -> bytes:
+def _encode_png(pixels: Pixels) -> bytes:
     """A grey PNG of rows × columns, at most 64 KiB of them.
 
     Not compressed, and so not Pillow's: each build of zlib compresses to other bytes.
@@ -49,7 +49,7 @@ def _png(pixels: Pixels) -> bytes:
     )
 
 
-def _altered(image: Pixels, rng: Generator) -> Pixels:
+def _alter_picture(image: Pixels, rng: Generator) -> Pixels:
     """A copy turned by up to 15°, scaled by up to a tenth, shifted by up to a pixel, with noise."""
     angle = rng.uniform(-15, 15) * (np.pi / 180)
     # Rounded: the last bits of sin() differ between processors; all else is exact arithmetic.
@@ -70,15 +70,15 @@ def _altered(image: Pixels, rng: Generator) -> Pixels:
     return out
 
 
-def _pictures(pool: Pool, count: int, rng: Generator) -> Iterator[tuple[Pixels, int]]:
+def _draw_pictures(pool: Pool, count: int, rng: Generator) -> Iterator[tuple[Pixels, int]]:
     """Picture and digit: each of ``pool`` once before altered copies come."""
     images, labels = _load_digits()
-    for i, altered in balanced([0] * len(pool), count, rng):
+    for i, altered in draw_balanced([0] * len(pool), count, rng):
         image = images[pool[i]]
-        yield _altered(image, rng) if altered else image, labels[pool[i]]
+        yield _alter_picture(image, rng) if altered else image, labels[pool[i]]
 
 
-def _parts(
+def _make_parts(
     make: Callable[[Pool, int, Generator], Iterator[NewExample]], rng: Generator, examples: int
 ) -> tuple[Iterator[NewExample], Iterator[NewExample]]:
     """Train and test: no picture, and no copy of one, is in both."""
@@ -89,7 +89,7 @@ def _parts(
     return make(order[:cut], examples - test_count, one), make(order[cut:], test_count, other)
 
 
-def digits(rng: Generator, examples: int) -> Parts:
+def make_digits(rng: Generator, examples: int) -> Parts:
     """Real: scikit-learn's bundled digits; beyond 1,797, altered copies of them."""
     metadata = Metadata(
         n_examples=0,
@@ -99,21 +99,21 @@ def digits(rng: Generator, examples: int) -> Parts:
         format=Format.COMPRESSED,
         has_locality_rows=True,
         has_locality_cols=True,
-        labels=numbered([str(digit) for digit in range(10)]),
+        labels=number_names([str(digit) for digit in range(10)]),
     )
-    return metadata, *_parts(_stills, rng, examples)
+    return metadata, *_make_parts(_stills, rng, examples)
 
 
 def _stills(pool: Pool, count: int, rng: Generator) -> Iterator[NewExample]:
-    for image, label in _pictures(pool, count, rng):
-        yield NewExample([_png(image)], {label: 1.0})
+    for image, label in _draw_pictures(pool, count, rng):
+        yield NewExample([_encode_png(image)], {label: 1.0})
 
 
 _DIRECTIONS = {"right": (0, 1), "left": (0, -1), "down": (1, 0), "up": (-1, 0)}
 _FRAMES, _SIDE = 6, 16
 
 
-def _clip(image: Pixels, move: tuple[int, int], rng: Generator) -> list[bytes]:
+def _make_clip(image: Pixels, move: tuple[int, int], rng: Generator) -> list[bytes]:
     room = _SIDE - image.shape[0] + 1
     start = [
         int(rng.integers(0, room - (_FRAMES - 1))) + (_FRAMES - 1 if step < 0 else 0)
@@ -126,11 +126,11 @@ def _clip(image: Pixels, move: tuple[int, int], rng: Generator) -> list[bytes]:
         frame = np.zeros((_SIDE, _SIDE), np.uint8)
         top, left = start[0] + t * move[0], start[1] + t * move[1]
         frame[top : top + image.shape[0], left : left + image.shape[1]] = image
-        frames.append(_png(frame))
+        frames.append(_encode_png(frame))
     return frames
 
 
-def moving_digits(rng: Generator, examples: int) -> Parts:
+def make_moving_digits(rng: Generator, examples: int) -> Parts:
     """Real digits, moved: six frames of 16 × 16; two labels each, the digit and the direction.
 
     Beyond 1,797, what is moved is an altered copy. No digit's picture is in both parts.
@@ -145,13 +145,13 @@ def moving_digits(rng: Generator, examples: int) -> Parts:
         is_sequence=True,
         has_locality_rows=True,
         has_locality_cols=True,
-        labels=numbered([str(digit) for digit in range(10)] + list(_DIRECTIONS)),
+        labels=number_names([str(digit) for digit in range(10)] + list(_DIRECTIONS)),
     )
-    return metadata, *_parts(_clips, rng, examples)
+    return metadata, *_make_parts(_clips, rng, examples)
 
 
 def _clips(pool: Pool, count: int, rng: Generator) -> Iterator[NewExample]:
     moves = tuple(_DIRECTIONS.values())
-    for image, label in _pictures(pool, count, rng):
+    for image, label in _draw_pictures(pool, count, rng):
         direction = int(rng.integers(0, len(moves)))
-        yield NewExample(_clip(image, moves[direction], rng), {label: 1.0, 10 + direction: 1.0})
+        yield NewExample(_make_clip(image, moves[direction], rng), {label: 1.0, 10 + direction: 1.0})

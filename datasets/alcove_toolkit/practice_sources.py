@@ -20,7 +20,14 @@ import numpy.typing as npt
 from alcove_api.errors import AlcoveError
 from alcove_format.metadata import VARIES, Format, Metadata
 from alcove_format.writer import NewExample
-from alcove_toolkit.practice_draw import Generator, Parts, balanced, numbered, pick, split
+from alcove_toolkit.practice_draw import (
+    Generator,
+    Parts,
+    draw_balanced,
+    number_names,
+    pick_one,
+    split_by_label,
+)
 
 # --- characters: a table
 
@@ -55,7 +62,7 @@ _WIDTHS = ("N", "Na", "A", "W", "H", "F")
 _DIRECTIONS = ("L", "R", "AL", "EN", "AN", "ES", "ET", "CS", "ON")
 
 
-def _character(code: int) -> list[float]:
+def _describe_character(code: int) -> list[float]:
     char = chr(code)
     name = unicodedata.name(char, "")
     words = name.split()
@@ -83,9 +90,9 @@ def _character(code: int) -> list[float]:
 
 
 @cache
-def _named() -> tuple[tuple[int, int], ...]:
+def _list_characters() -> tuple[tuple[int, int], ...]:
     """Code and category of each character."""
-    order = numbered(tuple(_CATEGORIES))
+    order = number_names(tuple(_CATEGORIES))
     return tuple(
         (code, order[category])
         for code in range(0x20, 0x20000)
@@ -93,16 +100,16 @@ def _named() -> tuple[tuple[int, int], ...]:
     )
 
 
-def characters(rng: Generator, examples: int) -> Parts:
+def make_characters(rng: Generator, examples: int) -> Parts:
     """Real: the Unicode character database that comes with Python.
 
     Altered copies mix two characters of one category and one part: each property is of one or of the other.
     """
-    named = _named()
-    halves = split([label for _, label in named], 2 / 3, rng)
+    named = _list_characters()
+    halves = split_by_label([label for _, label in named], 2 / 3, rng)
     cut = examples * 2 // 3
     train, test = (
-        _rows([named[i] for i in half], count, own)
+        _character_rows([named[i] for i in half], count, own)
         for half, count, own in zip(halves, (cut, examples - cut), rng.spawn(2), strict=True)
     )
     names = [*_PROPERTIES, *(f"width {w}" for w in _WIDTHS), *(f"direction {d}" for d in _DIRECTIONS)]
@@ -111,22 +118,22 @@ def characters(rng: Generator, examples: int) -> Parts:
         n_labels=len(_CATEGORIES),
         rows=1,
         cols=len(names),
-        labels=numbered(tuple(_CATEGORIES.values())),
-        features=numbered(names),
+        labels=number_names(tuple(_CATEGORIES.values())),
+        features=number_names(names),
     )
     return metadata, train, test
 
 
-def _rows(pool: Sequence[tuple[int, int]], count: int, rng: Generator) -> Iterator[NewExample]:
+def _character_rows(pool: Sequence[tuple[int, int]], count: int, rng: Generator) -> Iterator[NewExample]:
     """``pool``: code and category of each character of one part."""
     of_category: dict[int, list[int]] = {}
     for code, label in pool:
         of_category.setdefault(label, []).append(code)
-    for i, altered in balanced([label for _, label in pool], count, rng):
+    for i, altered in draw_balanced([label for _, label in pool], count, rng):
         code, label = pool[i]
-        row = np.array(_character(code), np.float32)
+        row = np.array(_describe_character(code), np.float32)
         if altered:
-            other = np.array(_character(pick(of_category[label], rng)), np.float32)
+            other = np.array(_describe_character(pick_one(of_category[label], rng)), np.float32)
             row = np.where(rng.random(len(row)) < 0.5, row, other)
         yield NewExample(row.reshape(1, 1, -1, 1), {label: 1.0})
 
@@ -137,7 +144,7 @@ _WAVES = ("sine", "square", "sawtooth", "triangle", "chirp", "noise")
 _STEPS = 96
 
 
-def _wave(kind: str, rng: Generator) -> npt.NDArray[np.float64]:
+def _draw_wave(kind: str, rng: Generator) -> npt.NDArray[np.float64]:
     cycles, phase = rng.uniform(2, 10), rng.uniform()
     t = np.arange(_STEPS) / _STEPS
     turns = cycles * t + phase
@@ -155,7 +162,7 @@ def _wave(kind: str, rng: Generator) -> npt.NDArray[np.float64]:
     return np.sin(2 * np.pi * turns)
 
 
-def waves(rng: Generator, examples: int) -> Parts:
+def make_waves(rng: Generator, examples: int) -> Parts:
     """Synthesised: six wave forms of random pitch and phase, seen by two sensors with noise and a delay."""
     metadata = Metadata(
         n_examples=0,
@@ -165,8 +172,8 @@ def waves(rng: Generator, examples: int) -> Parts:
         channels=2,
         sequence_size=_STEPS,
         is_sequence=True,
-        labels=numbered(_WAVES),
-        channel_names=numbered(("sensor 1", "sensor 2")),
+        labels=number_names(_WAVES),
+        channel_names=number_names(("sensor 1", "sensor 2")),
     )
     one, other = rng.spawn(2)
     cut = examples * 3 // 5
@@ -174,8 +181,8 @@ def waves(rng: Generator, examples: int) -> Parts:
 
 
 def _waves(rng: Generator, count: int) -> Iterator[NewExample]:
-    for label, _ in balanced(range(len(_WAVES)), count, rng):
-        clean = _wave(_WAVES[label], rng)
+    for label, _ in draw_balanced(range(len(_WAVES)), count, rng):
+        clean = _draw_wave(_WAVES[label], rng)
         delayed = np.roll(clean, int(rng.integers(0, 6))) * rng.uniform(0.3, 1)
         both = np.stack([clean, delayed], axis=1) + 0.8 * rng.standard_normal((_STEPS, 2))
         # Rounded: the last bits of sin() differ between processors.
@@ -197,7 +204,7 @@ _LONGEST, _SHORTEST = 20, 8
 """Words in one example."""
 
 
-def _docstrings(module: str) -> Iterator[str]:
+def _read_docstrings(module: str) -> Iterator[str]:
     library = Path(sysconfig.get_path("stdlib"))
     package = library / module
     files = sorted(package.rglob("*.py")) if package.is_dir() else [library / f"{module}.py"]
@@ -212,35 +219,37 @@ def _docstrings(module: str) -> Iterator[str]:
 
 
 @cache
-def _texts() -> tuple[tuple[str, int], ...]:
+def _labelled_docstrings() -> tuple[tuple[str, int], ...]:
     """All docstrings, each once, with their class."""
     return tuple(
         {
             (text, label): None
             for label, family in enumerate(_FAMILIES.values())
             for module in family.split()
-            for text in _docstrings(module)
+            for text in _read_docstrings(module)
         }
     )
 
 
-def _pieces(text: str) -> list[tuple[str, ...]]:
+def _split_words(text: str) -> list[tuple[str, ...]]:
     words = re.findall(r"[a-z]+", text.lower())
     cuts = [tuple(words[i : i + _LONGEST]) for i in range(0, len(words), _LONGEST)]
     return [piece for piece in cuts if len(piece) >= _SHORTEST]
 
 
-def docstrings(rng: Generator, examples: int) -> Parts:
+def make_docstrings(rng: Generator, examples: int) -> Parts:
     """Real: docstrings of Python's standard library, read from its sources, in pieces of up to 20 words.
 
     Words are numbered by their frequency in the train part alone; 0 is a word that is not among the 2,000.
     Altered copies begin as one piece and end as another of the same class and part.
     """
-    texts = _texts()
+    texts = _labelled_docstrings()
     # Split by docstring: pieces of one text are never in both parts.
-    halves = split([label for _, label in texts], 2 / 3, rng)
+    halves = split_by_label([label for _, label in texts], 2 / 3, rng)
     pools = [
-        list({(piece, label): None for text, label in (texts[i] for i in half) for piece in _pieces(text)})
+        list(
+            {(piece, label): None for text, label in (texts[i] for i in half) for piece in _split_words(text)}
+        )
         for half in halves
     ]
     if not all(pools):
@@ -251,7 +260,7 @@ def docstrings(rng: Generator, examples: int) -> Parts:
         )
     counts = Counter(word for piece, _ in pools[0] for word in piece)
     common = sorted(counts, key=lambda word: (-counts[word], word))[: _VOCABULARY - 1]
-    numbers = numbered(["<unknown>", *common])
+    numbers = number_names(["<unknown>", *common])
     known, asked = (
         list({(tuple(numbers.get(word, 0) for word in piece), label): None for piece, label in pool})
         for pool in pools
@@ -270,7 +279,7 @@ def docstrings(rng: Generator, examples: int) -> Parts:
         sequence_size=VARIES,
         format=Format.SPARSE,
         is_sequence=True,
-        labels=numbered(tuple(_FAMILIES)),
+        labels=number_names(tuple(_FAMILIES)),
         channel_names=numbers,
     )
     return metadata, train, test
@@ -283,10 +292,10 @@ def _sentences(
     of_class: dict[int, list[tuple[int, ...]]] = {}
     for tokens, label in pool:
         of_class.setdefault(label, []).append(tokens)
-    for i, altered in balanced([label for _, label in pool], count, rng):
+    for i, altered in draw_balanced([label for _, label in pool], count, rng):
         tokens, label = pool[i]
         if altered:
-            other = pick(of_class[label], rng)
+            other = pick_one(of_class[label], rng)
             cut = int(rng.integers(_SHORTEST // 2, _SHORTEST))
             tokens = tokens[:cut] + other[cut:]
         yield NewExample(np.array(tokens, np.float32).reshape(-1, 1, 1, 1), {label: 1.0})

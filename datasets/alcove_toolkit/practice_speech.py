@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from alcove_format.metadata import VARIES, Metadata
 from alcove_format.writer import NewExample
-from alcove_toolkit.practice_draw import Generator, Parts, balanced, numbered
+from alcove_toolkit.practice_draw import Generator, Parts, draw_balanced, number_names
 
 Samples = npt.NDArray[np.float64]
 RATE = 8000
@@ -33,7 +33,7 @@ _SHORTEST, _LONGEST = 400, 800
 """Samples of one word."""
 
 
-def vowels(rng: Generator, examples: int) -> Parts:
+def make_vowels(rng: Generator, examples: int) -> Parts:
     """Synthesised: breath and vocal cords through the resonances of a throat, with a room's noise.
 
     Speakers differ in size, pitch and loudness; words in their length. 16 bits, 8,000 samples a second.
@@ -46,7 +46,7 @@ def vowels(rng: Generator, examples: int) -> Parts:
         sequence_size=VARIES,
         is_sequence=True,
         rate=RATE,
-        labels=numbered(tuple(_FORMANTS)),
+        labels=number_names(tuple(_FORMANTS)),
     )
     one, other = rng.spawn(2)
     cut = examples // 2
@@ -55,11 +55,11 @@ def vowels(rng: Generator, examples: int) -> Parts:
 
 def _words(rng: Generator, count: int) -> Iterator[NewExample]:
     formants = tuple(_FORMANTS.values())
-    for label, _ in balanced(range(len(formants)), count, rng):
-        yield NewExample(_word(formants[label], rng).reshape(-1, 1, 1, 1), {label: 1.0})
+    for label, _ in draw_balanced(range(len(formants)), count, rng):
+        yield NewExample(_speak_word(formants[label], rng).reshape(-1, 1, 1, 1), {label: 1.0})
 
 
-def _word(formants: tuple[int, ...], rng: Generator) -> Samples:
+def _speak_word(formants: tuple[int, ...], rng: Generator) -> Samples:
     """An /h/, and a vowel with these resonances; between −1 and 1, in steps of 2⁻¹⁵."""
     from scipy.signal import lfilter  # Slow to import, and needed here alone.
 

@@ -17,7 +17,7 @@ import soundfile
 
 from alcove_format.metadata import VARIES, Metadata
 from alcove_toolkit.convert.base import Converter, Indices, Options, Progress
-from alcove_toolkit.convert.files import FileConverter, Files, list_files
+from alcove_toolkit.convert.files import FileConverter, FileItems, list_files
 from alcove_toolkit.errors import SourceError
 
 Floats = npt.NDArray[np.float32]
@@ -35,13 +35,13 @@ def open_source(source: Path, options: Options, progress: Progress) -> Converter
 
 
 class _Recordings(FileConverter):
-    def __init__(self, files: Files, options: Options, progress: Progress) -> None:
+    def __init__(self, files: FileItems, options: Options, progress: Progress) -> None:
         super().__init__(files, options, progress)
         self._rate = 0
 
     def _header(self, path: Path) -> tuple[int, ...]:
         """Rate, channels and samples a channel; a compressed file only estimates the last."""
-        with _opened(path) as sound:
+        with _open_recording(path) as sound:
             return sound.samplerate, sound.channels, sound.frames
 
     def sizes(self) -> npt.NDArray[np.float64]:
@@ -87,12 +87,12 @@ class _Recordings(FileConverter):
 
     def encode(self, items: Indices) -> Iterator[Floats]:
         for item in items.tolist():
-            yield self._samples(self._files.path(item)).reshape(-1, 1, 1, self._options.channels or 1)
+            yield self._load_samples(self._files.path(item)).reshape(-1, 1, 1, self._options.channels or 1)
 
-    def _samples(self, path: Path) -> Floats:
+    def _load_samples(self, path: Path) -> Floats:
         """Time × channels, mixed and resampled as wished."""
         keep = (self._options.channels or 1) > 1
-        with _opened(path) as sound:
+        with _open_recording(path) as sound:
             seconds = self._options.max_seconds
             most = (
                 MOST_SAMPLES
@@ -101,7 +101,7 @@ class _Recordings(FileConverter):
                 // max(self._rate, sound.samplerate)
             )
             wanted = min(most, math.ceil(seconds * sound.samplerate)) if seconds else most
-            samples = _read(sound, path, wanted, mix=not keep)
+            samples = _read_samples(sound, path, wanted, mix=not keep)
             if len(samples) == most and len(sound.read(1)):
                 raise SourceError(
                     str(path),
@@ -125,10 +125,10 @@ class _Recordings(FileConverter):
         return (f"The channels of {mixed} recordings were mixed to one; --channels keeps them.",)
 
 
-def _opened(path: Path) -> Any:
+def _open_recording(path: Path) -> Any:
     """A soundfile.SoundFile. Raises SourceError: it is no recording, or ends before its header says."""
     try:
-        missing = _missing_bytes(path)
+        missing = _count_missing_bytes(path)
         if not missing:
             sound = soundfile.SoundFile(path)
             if sound.frames:
@@ -143,7 +143,7 @@ def _opened(path: Path) -> Any:
     )
 
 
-def _missing_bytes(path: Path) -> int:
+def _count_missing_bytes(path: Path) -> int:
     """Of a file that was cut off: of these sorts, libsndfile reads what is left and says nothing."""
     with path.open("rb") as file:
         size = path.stat().st_size
@@ -162,7 +162,7 @@ def _missing_bytes(path: Path) -> int:
     return 0
 
 
-def _read(sound: Any, path: Path, most: int, *, mix: bool) -> Floats:
+def _read_samples(sound: Any, path: Path, most: int, *, mix: bool) -> Floats:
     """Up to ``most`` samples a channel, in blocks, so that channels that are mixed are never all in memory."""
     blocks: list[Floats] = []
     done = 0

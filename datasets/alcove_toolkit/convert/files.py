@@ -34,7 +34,7 @@ FILE_NAMES = ("file", "path", "filename", "file_name", "filepath", "file_path", 
 
 
 @dataclass(frozen=True)
-class Files:
+class FileItems:
     """Items, and where each lies: a file, or a folder of files."""
 
     items: Items
@@ -49,7 +49,7 @@ class Files:
 class FileConverter(Converter):
     """Items that are files (or folders) each, whose headers are read once, train's and test's: they are its form."""
 
-    def __init__(self, files: Files, options: Options, progress: Progress) -> None:
+    def __init__(self, files: FileItems, options: Options, progress: Progress) -> None:
         self._files, self._options, self._progress = files, options, progress
 
     def scan(self) -> Items:
@@ -70,7 +70,9 @@ class FileConverter(Converter):
         return np.array(numbers, np.int64).reshape(count, -1)
 
 
-def list_files(source: Path, options: Options, suffixes: Sequence[str], *, folders: bool = False) -> Files:
+def list_files(
+    source: Path, options: Options, suffixes: Sequence[str], *, folders: bool = False
+) -> FileItems:
     """The items of a folder, or those that a table names.
 
     A folder's levels below ``source`` are labels, unless ``options.folders`` says otherwise; ``train`` and ``test``
@@ -92,7 +94,7 @@ def list_files(source: Path, options: Options, suffixes: Sequence[str], *, folde
             "is neither a folder nor a table of files",
             remedy="Name a folder with a folder for each label in it, or a CSV with the columns file and label.",
         )
-    names, others = _walk(source, suffixes, folders)
+    names, others = _list_names(source, suffixes, folders)
     if not names:
         raise SourceError(
             str(source),
@@ -102,7 +104,7 @@ def list_files(source: Path, options: Options, suffixes: Sequence[str], *, folde
     notes = (f"Files of other kinds, left out: {others}.",) if others else ()
     if options.labels is None:
         refuse(options, (*OF_TABLES, *OF_CELLS), f"has no meaning for {source}, where folders are the labels")
-        return Files(replace(_by_folders(source, names, options), notes=notes), source, names)
+        return FileItems(replace(_by_folders(source, names, options), notes=notes), source, names)
     path = Path(options.labels)
     if not is_table(path) or not path.is_file():
         raise SourceError(
@@ -111,7 +113,7 @@ def list_files(source: Path, options: Options, suffixes: Sequence[str], *, folde
             remedy="Name a CSV with a row for each file.",
         )
     found = _from_table(source, open_table(path, options.delimiter), replace(options, labels=None))
-    missing = sorted(set(names) - set(found.names), key=_order)
+    missing = sorted(set(names) - set(found.names), key=_path_order)
     if missing:
         raise SourceError(
             str(source / missing[0]), f"has no row in {path}", remedy="Add it, or remove the file."
@@ -119,15 +121,15 @@ def list_files(source: Path, options: Options, suffixes: Sequence[str], *, folde
     return replace(found, items=replace(found.items, notes=notes))
 
 
-def _order(name: str) -> tuple[str, ...]:
+def _path_order(name: str) -> tuple[str, ...]:
     return PurePosixPath(name).parts
 
 
-def _walk(source: Path, suffixes: Sequence[str], folders: bool) -> tuple[tuple[str, ...], int]:
+def _list_names(source: Path, suffixes: Sequence[str], folders: bool) -> tuple[tuple[str, ...], int]:
     """Names of items below ``source``, in order, and how many other files there are. Hidden ones do not count."""
     names: set[str] = set()
     others = 0
-    for folder, files in walk(source):
+    for folder, files in walk_folders(source):
         for name in files:
             if not name.lower().endswith(tuple(suffixes)) or not is_regular(folder / name):
                 others += 1
@@ -136,10 +138,10 @@ def _walk(source: Path, suffixes: Sequence[str], folders: bool) -> tuple[tuple[s
             if not path.isprintable():
                 raise SourceError(repr(path), "has a name that is no text", remedy="Rename it.")
             names.add(path)
-    return tuple(sorted(names, key=_order)), others
+    return tuple(sorted(names, key=_path_order)), others
 
 
-def walk(source: Path) -> Iterator[tuple[Path, list[str]]]:
+def walk_folders(source: Path) -> Iterator[tuple[Path, list[str]]]:
     """Yields each folder below ``source`` and the names of what is in it that is no folder; nothing that is hidden.
 
     Raises:
@@ -203,7 +205,7 @@ def _default_levels(source: Path, tops: set[str]) -> str:
     return "split/label"
 
 
-def _from_table(root: Path, table: Table, options: Options) -> Files:
+def _from_table(root: Path, table: Table, options: Options) -> FileItems:
     refuse(options, ("folders",), f"has no meaning where the labels stand in {table.path}")
     column = find_column(table, FILE_NAMES)
     if column is None:
@@ -219,7 +221,7 @@ def _from_table(root: Path, table: Table, options: Options) -> Files:
     for first, batch in table.batches(tuple(dict.fromkeys((column, *roles.all)))):
         for row, cells in enumerate(rows_of(batch.to_pydict()), start=first):
             where = table.where(row)
-            name = _named(as_text(cells[column]), root, where)
+            name = _parse_name(as_text(cells[column]), root, where)
             if name in names:
                 raise SourceError(where, f"the file {name!r} is there twice", remedy="Remove one row.")
             if not (root / name).exists():
@@ -229,10 +231,10 @@ def _from_table(root: Path, table: Table, options: Options) -> Files:
             names[name] = None
             scanner.add(cells, where)
     ordered = tuple(names)
-    return Files(scanner.items(lambda item: str(root / ordered[item])), root, ordered)
+    return FileItems(scanner.items(lambda item: str(root / ordered[item])), root, ordered)
 
 
-def _named(cell: str, root: Path, where: str) -> str:
+def _parse_name(cell: str, root: Path, where: str) -> str:
     """The name in a cell; with slashes, also where it was written on Windows."""
     if not cell:
         raise SourceError(where, "names no file", remedy="Fill the cell, or remove the row.")

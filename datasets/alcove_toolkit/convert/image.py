@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from alcove_format.metadata import VARIES, Format, Metadata
 from alcove_toolkit.convert.base import Converter, Indices, Options, Progress
-from alcove_toolkit.convert.files import FileConverter, Files, list_files
+from alcove_toolkit.convert.files import FileConverter, FileItems, list_files
 from alcove_toolkit.convert.pictures import MOST_PIXELS, SUFFIXES, encode_picture, read_header
 from alcove_toolkit.errors import SourceError
 
@@ -26,11 +26,11 @@ _ROWS, _COLS, _GREY, _FRAMES = range(4)
 
 
 def open_source(source: Path, options: Options, progress: Progress) -> Converter:
-    check_form(options)
+    check_options(options)
     return _Pictures(list_files(source, options, SUFFIXES), options, progress)
 
 
-def check_form(options: Options) -> None:
+def check_options(options: Options) -> None:
     """Raises SourceError where channels or size are such that no picture can have."""
     if options.size and math.prod(options.size) > MOST_PIXELS:
         raise SourceError(
@@ -47,7 +47,7 @@ def check_form(options: Options) -> None:
 
 
 class _Pictures(FileConverter):
-    def __init__(self, files: Files, options: Options, progress: Progress) -> None:
+    def __init__(self, files: FileItems, options: Options, progress: Progress) -> None:
         super().__init__(files, options, progress)
         self._channels = 0
 
@@ -67,8 +67,8 @@ class _Pictures(FileConverter):
         return Metadata(
             n_examples=0,
             n_labels=1,
-            rows=self._options.size[0] if self._options.size else same(headers[:, _ROWS]),
-            cols=self._options.size[1] if self._options.size else same(headers[:, _COLS]),
+            rows=self._options.size[0] if self._options.size else common_size(headers[:, _ROWS]),
+            cols=self._options.size[1] if self._options.size else common_size(headers[:, _COLS]),
             channels=self._channels,
             format=Format.COMPRESSED,
             has_locality_rows=True,
@@ -99,6 +99,6 @@ class _Pictures(FileConverter):
         return (f"Of {animated} pictures with several frames the first one was taken.",)
 
 
-def same(sizes: npt.NDArray[np.integer]) -> int:
+def common_size(sizes: npt.NDArray[np.integer]) -> int:
     """What all are, or −1 where they vary."""
     return int(sizes[0]) if (sizes == sizes[0]).all() else VARIES

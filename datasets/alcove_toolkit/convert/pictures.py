@@ -35,7 +35,7 @@ _UPRIGHT = (None, 0, 1)
 
 
 @dataclass(frozen=True)
-class Header:
+class PictureHeader:
     """What a file says of its picture, before its pixels are decoded."""
 
     rows: int
@@ -49,7 +49,7 @@ class Header:
     frames: int = 1
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path) -> PictureHeader:
     """Raises SourceError: it is no picture, or has too many pixels."""
     try:
         with warnings.catch_warnings():
@@ -62,7 +62,7 @@ def read_header(path: Path) -> Header:
         raise _unreadable(path, error) from None
 
 
-def _header(image: ImageFile.ImageFile, path: Path) -> Header:
+def _header(image: ImageFile.ImageFile, path: Path) -> PictureHeader:
     cols, rows = image.size
     if rows * cols > MOST_PIXELS:
         raise SourceError(
@@ -76,11 +76,11 @@ def _header(image: ImageFile.ImageFile, path: Path) -> Header:
         rows, cols = cols, rows
     frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     upright = turn in _UPRIGHT
-    keep = _kept(image) if upright and frames == 1 else ()
-    return Header(rows, cols, image.mode in _GREY, upright, keep, frames)
+    keep = _find_kept_channels(image) if upright and frames == 1 else ()
+    return PictureHeader(rows, cols, image.mode in _GREY, upright, keep, frames)
 
 
-def _kept(image: ImageFile.ImageFile) -> tuple[int, ...]:
+def _find_kept_channels(image: ImageFile.ImageFile) -> tuple[int, ...]:
     """For which numbers of channels all readers decode this file to the same pixels."""
     transparent = "transparency" in image.info or image.mode in ("LA", "PA", "RGBA")
     kind = image.format
@@ -137,30 +137,30 @@ def encode_picture(path: Path, channels: int, size: tuple[int, int] | None) -> b
                 image.load()
                 return data
             turned = image if header.upright else ImageOps.exif_transpose(image)
-            return to_png(resized(_plain(turned, channels), size))
+            return encode_png(resize_picture(_to_plain_pixels(turned, channels), size))
     except FileNotFoundError:
         raise
     except _BROKEN as error:
         raise _unreadable(path, error) from None
 
 
-def resized(image: Image.Image, size: tuple[int, int] | None) -> Image.Image:
+def resize_picture(image: Image.Image, size: tuple[int, int] | None) -> Image.Image:
     """``size``: rows and columns; the picture's proportions give way to them."""
     if size is None or size == (image.height, image.width):
         return image
     return image.resize((size[1], size[0]), Image.Resampling.LANCZOS)
 
 
-def to_png(image: Image.Image) -> bytes:
+def encode_png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def _plain(image: Image.Image, channels: int) -> Image.Image:
+def _to_plain_pixels(image: Image.Image, channels: int) -> Image.Image:
     """8 bits, this many channels; transparency is laid over white unless there are four."""
     if image.mode.startswith("I") or image.mode == "F":
-        image = _eight_bits(image)
+        image = _to_eight_bits(image)
     if "transparency" in image.info or image.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
         image = image.convert("RGBA")
         if channels != 4:
@@ -171,7 +171,7 @@ def _plain(image: Image.Image, channels: int) -> Image.Image:
     return plain
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def _to_eight_bits(image: Image.Image) -> Image.Image:
     """Grey of 16 bits, brought to 8; of numbers that go further than that, their whole range."""
     numbers = np.asarray(image).astype(np.float64)
     low, high = float(numbers.min()), float(numbers.max())

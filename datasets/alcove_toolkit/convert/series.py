@@ -22,7 +22,7 @@ from alcove_toolkit.convert.base import OF_TABLES, Converter, Indices, Items, Op
 from alcove_toolkit.convert.cell_parsers import LARGEST, Doubles
 from alcove_toolkit.convert.column_inference import Moments
 from alcove_toolkit.convert.column_roles import Roles, RowScanner, find_roles, rows_of, scan_rows, some
-from alcove_toolkit.convert.files import Files, list_files
+from alcove_toolkit.convert.files import FileItems, list_files
 from alcove_toolkit.convert.tables import is_table, open_table, read_text
 from alcove_toolkit.errors import SourceError
 
@@ -238,7 +238,7 @@ class _Files:
 
     sequential = False
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: FileItems) -> None:
         self._files = files
         self._header: tuple[str, ...] = ()
         """Of train's first series, where it is a CSV that has one."""

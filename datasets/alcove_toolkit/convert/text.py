@@ -29,7 +29,7 @@ from alcove_toolkit.convert.column_roles import (
     scan_rows,
     some,
 )
-from alcove_toolkit.convert.files import FILE_NAMES, Files, list_files
+from alcove_toolkit.convert.files import FILE_NAMES, FileItems, list_files
 from alcove_toolkit.convert.tables import Table, decoded, is_table, open_table, read_text
 from alcove_toolkit.errors import SourceError
 
@@ -98,7 +98,7 @@ def _open(source: Path, options: Options, progress: Progress) -> Texts:
 class _Files:
     sequential = False
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: FileItems) -> None:
         self._files = files
 
     def scan(self) -> Items:

@@ -21,8 +21,8 @@ from PIL import Image
 from alcove_format.metadata import VARIES, Format, Metadata
 from alcove_toolkit.convert import pictures
 from alcove_toolkit.convert.base import Converter, Indices, Options, Progress, refuse
-from alcove_toolkit.convert.files import FileConverter, Files, is_regular, list_files, walk
-from alcove_toolkit.convert.image import check_form, same
+from alcove_toolkit.convert.files import FileConverter, FileItems, is_regular, list_files, walk_folders
+from alcove_toolkit.convert.image import check_options, common_size
 from alcove_toolkit.errors import SourceError
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ogv", ".wmv", ".flv", ".3gp")
@@ -34,7 +34,7 @@ _ROWS, _COLS, _GREY, _FRAMES = range(4)
 
 
 def open_source(source: Path, options: Options, progress: Progress) -> Converter:
-    check_form(options)
+    check_options(options)
     if options.channels == 4:
         raise SourceError(
             "--channels 4", "is nothing that clips have", remedy="Choose 1 (grey) or 3 (colour)."
@@ -47,42 +47,42 @@ def open_source(source: Path, options: Options, progress: Progress) -> Converter
 
 
 def _holds_clips(source: Path) -> bool:
-    return any(name.lower().endswith(SUFFIXES) for _, names in walk(source) for name in names)
+    return any(name.lower().endswith(SUFFIXES) for _, names in walk_folders(source) for name in names)
 
 
 class _Clips(FileConverter):
-    def __init__(self, files: Files, options: Options, progress: Progress) -> None:
+    def __init__(self, files: FileItems, options: Options, progress: Progress) -> None:
         super().__init__(files, options, progress)
         self._rates: set[float] = set()
         self._channels = 0
 
     def _header(self, path: Path) -> tuple[int, ...]:
         """Rows, columns, whether grey, and the number of frames (0 where it is not known)."""
-        return self._folder(path) if path.is_dir() else self._file(path)
+        return self._folder_header(path) if path.is_dir() else self._file_header(path)
 
-    def _folder(self, path: Path) -> tuple[int, int, bool, int]:
+    def _folder_header(self, path: Path) -> tuple[int, int, bool, int]:
         if self._options.fps:
             raise SourceError(
                 str(path), "is a folder of frames, of which nobody knows the time", remedy="Leave --fps out."
             )
-        frames = frame_files(path)
+        frames = list_frames(path)
         first = pictures.read_header(frames[0])
         return first.rows, first.cols, first.grey, len(frames)
 
-    def _file(self, path: Path) -> tuple[int, int, bool, int]:
-        with _opened(path) as (_, stream):
+    def _file_header(self, path: Path) -> tuple[int, int, bool, int]:
+        with _open_clip(path) as (_, stream):
             self._rates.add(float(stream.average_rate or 0))
             count = stream.frames
         # Whether frames are turned is known once there is one.
-        frame = next(frames_of(path))
-        rows, cols = _upright(frame.to_ndarray(format="gray"), frame).shape
+        frame = next(decode_frames(path))
+        rows, cols = _turn_upright(frame.to_ndarray(format="gray"), frame).shape
         return rows, cols, frame.format.name.startswith(("gray", "mono")), count
 
     def sizes(self) -> npt.NDArray[np.float64]:
         """Frames."""
         headers = self._headers
         for item in np.flatnonzero(headers[:, _FRAMES] < 1).tolist():
-            with _opened(self._files.path(item)) as (container, stream):
+            with _open_clip(self._files.path(item)) as (container, stream):
                 headers[item, _FRAMES] = sum(packet.size > 0 for packet in container.demux(stream))
         return headers[:, _FRAMES].astype(np.float64)
 
@@ -96,8 +96,8 @@ class _Clips(FileConverter):
         return Metadata(
             n_examples=0,
             n_labels=1,
-            rows=size[0] if size else same(headers[:, _ROWS]),
-            cols=size[1] if size else same(headers[:, _COLS]),
+            rows=size[0] if size else common_size(headers[:, _ROWS]),
+            cols=size[1] if size else common_size(headers[:, _COLS]),
             channels=self._channels,
             sequence_size=VARIES,
             format=Format.COMPRESSED,
@@ -137,17 +137,17 @@ class _Clips(FileConverter):
 
     def _from_folder(self, path: Path) -> Iterator[tuple[bytes, tuple[int, int]]]:
         """Each frame as it is stored, with its rows and columns."""
-        for file in frame_files(path):
+        for file in list_frames(path):
             header = pictures.read_header(file)
             data = pictures.encode_picture(file, self._channels, self._options.size)
             yield data, self._options.size or (header.rows, header.cols)
 
     def _from_file(self, path: Path) -> Iterator[tuple[bytes, tuple[int, int]]]:
         mode = "gray" if self._channels == 1 else "rgb24"
-        for frame in frames_of(path, self._options.fps):
-            pixels = Image.fromarray(_upright(frame.to_ndarray(format=mode), frame))
-            image = pictures.resized(pixels, self._options.size)
-            encode = pictures.to_png if self._options.frames == "png" else _to_jpeg
+        for frame in decode_frames(path, self._options.fps):
+            pixels = Image.fromarray(_turn_upright(frame.to_ndarray(format=mode), frame))
+            image = pictures.resize_picture(pixels, self._options.size)
+            encode = pictures.encode_png if self._options.frames == "png" else _encode_jpeg
             yield encode(image), (image.height, image.width)
 
     def notes(self) -> tuple[str, ...]:
@@ -158,18 +158,18 @@ class _Clips(FileConverter):
         )
 
 
-def _to_jpeg(image: Image.Image) -> bytes:
+def _encode_jpeg(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=_QUALITY)
     return buffer.getvalue()
 
 
-def _upright(pixels: npt.NDArray[np.uint8], frame: Any) -> npt.NDArray[np.uint8]:
+def _turn_upright(pixels: npt.NDArray[np.uint8], frame: Any) -> npt.NDArray[np.uint8]:
     """As it is seen: telephones store frames as their sensor lies, and say how to turn them."""
     return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
 
 
-def frame_files(folder: Path) -> list[Path]:
+def list_frames(folder: Path) -> list[Path]:
     """The pictures in a folder, frame 9 before frame 10."""
     found = [
         path
@@ -180,25 +180,25 @@ def frame_files(folder: Path) -> list[Path]:
         raise SourceError(
             str(folder), "there is no frame in it", remedy="Put its pictures there, or remove it."
         )
-    return sorted(found, key=_natural)
+    return sorted(found, key=_natural_order)
 
 
-def _natural(path: Path) -> tuple[list[str | int], str]:
+def _natural_order(path: Path) -> tuple[list[str | int], str]:
     parts = re.split("([0-9]+)", path.name)  # Text and numbers by turns.
     return [int(part) if i % 2 else part for i, part in enumerate(parts)], path.name
 
 
-def frames_of(path: Path, fps: float | None = None) -> Iterator[Any]:
+def decode_frames(path: Path, fps: float | None = None) -> Iterator[Any]:
     """Decoded frames; with ``fps``, for each k the last one that begins at k/fps or before.
 
     Raises:
         SourceError: a frame is damaged, or the file ends too soon; names the frame.
     """
     number = 0
-    with _opened(path) as (container, stream):
+    with _open_clip(path) as (container, stream):
         try:
-            decoded = _decoded(container, stream)
-            for frame in _sampled(decoded, fps) if fps else decoded:
+            decoded = _decode(container, stream)
+            for frame in _sample_frames(decoded, fps) if fps else decoded:
                 yield frame
                 number += 1
         except av.FFmpegError as error:
@@ -207,7 +207,7 @@ def frames_of(path: Path, fps: float | None = None) -> Iterator[Any]:
             raise _unreadable(path, "there is no frame in it")
 
 
-def _decoded(container: Any, stream: Any) -> Iterator[Any]:
+def _decode(container: Any, stream: Any) -> Iterator[Any]:
     """All frames. Decoders conceal what is missing, so that is found by other signs."""
     count, first, last = 0, 0.0, 0.0
     for packet in container.demux(stream):
@@ -220,11 +220,11 @@ def _decoded(container: Any, stream: Any) -> Iterator[Any]:
             yield frame
     # Edit lists leave frames out, and the last one has a length, but that makes no tenth.
     seconds = last - first + 2 / (stream.average_rate or 1)
-    if count < 0.9 * stream.frames or seconds < 0.9 * _seconds(container, stream):
+    if count < 0.9 * stream.frames or seconds < 0.9 * _read_duration(container, stream):
         raise av.InvalidDataError(0, f"the file ends too soon, after {count} frames")
 
 
-def _seconds(container: Any, stream: Any) -> float:
+def _read_duration(container: Any, stream: Any) -> float:
     """How long the video should be; 0 where only its sound's length is told."""
     told = re.fullmatch("([0-9]+):([0-9]+):([0-9.]+)", stream.metadata.get("DURATION", ""))
     if told:  # Matroska's
@@ -233,7 +233,7 @@ def _seconds(container: Any, stream: Any) -> float:
     return float(container.duration / av.time_base) if alone else 0.0
 
 
-def _sampled(frames: Iterator[Any], fps: float) -> Iterator[Any]:
+def _sample_frames(frames: Iterator[Any], fps: float) -> Iterator[Any]:
     before: Any = None
     start = 0.0
     taken = 0
@@ -251,7 +251,7 @@ def _sampled(frames: Iterator[Any], fps: float) -> Iterator[Any]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+def _open_clip(path: Path) -> Iterator[tuple[Any, Any]]:
     """Container and its video stream."""
     if not path.exists():
         raise FileNotFoundError(2, "it is not there any more", str(path))

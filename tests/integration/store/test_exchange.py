@@ -26,7 +26,7 @@ from alcove_store import transfer
 from alcove_store.errors import DigestError, StoreDeniedError
 from alcove_toolkit import exchange
 from alcove_toolkit.errors import ExchangeError
-from alcove_toolkit.exchange import Source, listing, pull, versions
+from alcove_toolkit.exchange import DatasetCatalog, list_datasets, list_versions, pull_dataset
 from alcove_toolkit.publish import offer, publish
 from tests.integration.store.conftest import SetUpStore
 
@@ -53,12 +53,12 @@ def test_the_organizer_gets_back_what_was_pushed_but_for_the_solution(
 ) -> None:
     data, publisher = made(tmp_path), set_up_store.client("publisher")
     digest, _, _ = publish(data, data.with_suffix(".solution"), publisher, name="first")
-    found, version = pull(Source(publisher), "first", tmp_path / "out", say=quiet)
+    found, version = pull_dataset(DatasetCatalog(publisher), "first", tmp_path / "out", say=quiet)
     assert (found, version) == (tmp_path / "out" / "first.data", digest)
     assert content(found) == content(data)
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["first.data"]
     with pytest.raises(OutputExistsError):
-        pull(Source(publisher), "first", tmp_path / "out", say=quiet)
+        pull_dataset(DatasetCatalog(publisher), "first", tmp_path / "out", say=quiet)
 
 
 def test_the_newest_version_of_a_name_is_the_one_pushed_last(
@@ -69,14 +69,16 @@ def test_the_newest_version_of_a_name_is_the_one_pushed_last(
     for value in (1.0, 2.0):
         data = made(tmp_path / str(value), value)
         digests.append(publish(data, data.with_suffix(".solution"), publisher, name="second")[0])
-    assert [v.sha256 for v in versions(Source(publisher), "second")] == digests[::-1]
-    found, version = pull(Source(publisher), "second", tmp_path / "new", say=quiet)
+    assert [v.sha256 for v in list_versions(DatasetCatalog(publisher), "second")] == digests[::-1]
+    found, version = pull_dataset(DatasetCatalog(publisher), "second", tmp_path / "new", say=quiet)
     assert (version, content(found)) == (digests[1], content(tmp_path / "2.0" / "little.data"))
-    found, version = pull(Source(publisher), "second", tmp_path / "old", sha256=digests[0], say=quiet)
+    found, version = pull_dataset(
+        DatasetCatalog(publisher), "second", tmp_path / "old", sha256=digests[0], say=quiet
+    )
     assert (version, content(found)) == (digests[0], content(tmp_path / "1.0" / "little.data"))
     again = tmp_path / "1.0" / "little.data"
     publish(again, again.with_suffix(".solution"), publisher, name="second")
-    assert versions(Source(publisher), "second")[0].sha256 == digests[0]
+    assert list_versions(DatasetCatalog(publisher), "second")[0].sha256 == digests[0]
 
 
 def test_a_team_gets_what_another_offers_with_its_solution(set_up_store: SetUpStore, tmp_path: Path) -> None:
@@ -86,9 +88,9 @@ def test_a_team_gets_what_another_offers_with_its_solution(set_up_store: SetUpSt
     )
     other = set_up_store.client("team-b")
     assert ("team-a", "ours", manifest.digest()) in [
-        (v.team, v.name, v.sha256) for v in listing(other, MAIN, hidden=False)
+        (v.team, v.name, v.sha256) for v in list_datasets(other, MAIN, hidden=False)
     ]
-    found, _ = pull(Source(other, team="team-a"), "ours", tmp_path / "out", say=quiet)
+    found, _ = pull_dataset(DatasetCatalog(other, team="team-a"), "ours", tmp_path / "out", say=quiet)
     assert content(found) == content(data)
     assert found.with_suffix(".solution").read_bytes() == data.with_suffix(".solution").read_bytes()
 
@@ -96,7 +98,7 @@ def test_a_team_gets_what_another_offers_with_its_solution(set_up_store: SetUpSt
 def test_an_offer_needs_no_solution(set_up_store: SetUpStore, tmp_path: Path) -> None:
     client = set_up_store.client("team-a")
     offer(made(tmp_path), None, client, team="team-a", name="bare")
-    pull(Source(client, team="team-a"), "bare", tmp_path / "out", say=quiet)
+    pull_dataset(DatasetCatalog(client, team="team-a"), "bare", tmp_path / "out", say=quiet)
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["bare.data"]
 
 
@@ -106,10 +108,10 @@ def test_a_team_neither_finds_nor_gets_a_hidden_dataset(set_up_store: SetUpStore
         data, data.with_suffix(".solution"), set_up_store.client("publisher"), name="hidden"
     )
     tries: list[Callable[[], object]] = [
-        lambda: list(listing(team, MAIN, hidden=True)),
-        lambda: versions(Source(team), "hidden"),
-        lambda: pull(Source(team), "hidden", tmp_path / "out", say=quiet),
-        lambda: pull(Source(team), "hidden", tmp_path / "out", sha256=digest, say=quiet),
+        lambda: list(list_datasets(team, MAIN, hidden=True)),
+        lambda: list_versions(DatasetCatalog(team), "hidden"),
+        lambda: pull_dataset(DatasetCatalog(team), "hidden", tmp_path / "out", say=quiet),
+        lambda: pull_dataset(DatasetCatalog(team), "hidden", tmp_path / "out", sha256=digest, say=quiet),
         lambda: offer(data, None, team, team="team-b", name="forged"),
         lambda: publish(data, data.with_suffix(".solution"), team, name="forged"),
     ]
@@ -128,9 +130,9 @@ def test_a_download_that_broke_off_goes_on(
     last = min(manifest.files, key=lambda e: e.bytes).path
     lost = keys.shared("team-a") + keys.dataset_file(manifest.digest(), last)
     set_up_store.root.remove_object(MAIN, lost)
-    source, out = Source(client, team="team-a"), tmp_path / "out"
+    source, out = DatasetCatalog(client, team="team-a"), tmp_path / "out"
     with pytest.raises(AlcoveError):
-        pull(source, "broken", out, say=quiet)
+        pull_dataset(source, "broken", out, say=quiet)
     assert not (out / "broken.data").exists()
     (partial,) = out.iterdir()
     assert content(partial).keys() == content(data).keys() - {last}
@@ -145,7 +147,7 @@ def test_a_download_that_broke_off_goes_on(
         return store_client.stream(client, bucket, key)
 
     monkeypatch.setattr(exchange, "stream", watched)
-    found, _ = pull(source, "broken", out, say=quiet)
+    found, _ = pull_dataset(source, "broken", out, say=quiet)
     assert content(found) == content(data)
     assert sorted(fetched) == sorted([damaged, last])
 
@@ -165,10 +167,10 @@ def test_an_upload_that_broke_off_goes_on_and_is_not_seen_before(
     ):
         root.remove_object(MAIN, below + key)
     with pytest.raises(ExchangeError, match="no dataset 'slow'"):
-        pull(Source(client, team="team-a"), "slow", tmp_path / "out", say=quiet)
+        pull_dataset(DatasetCatalog(client, team="team-a"), "slow", tmp_path / "out", say=quiet)
     offer(data, None, client, team="team-a", name="slow")
     assert root.stat_object(MAIN, kept).version_id == before.version_id
-    found, _ = pull(Source(client, team="team-a"), "slow", tmp_path / "out", say=quiet)
+    found, _ = pull_dataset(DatasetCatalog(client, team="team-a"), "slow", tmp_path / "out", say=quiet)
     assert content(found) == content(data)
 
 
@@ -189,7 +191,7 @@ def test_a_file_that_changes_while_it_is_sent_is_noticed(
     monkeypatch.setattr(publishing, "describe", describe_then_change)
     with pytest.raises(FormatError, match="changed while it was sent"):
         offer(data, None, client, team="team-a", name="moving")
-    assert versions(Source(client, team="team-a"), "moving") == []
+    assert list_versions(DatasetCatalog(client, team="team-a"), "moving") == []
 
 
 def test_a_wrong_solution_is_not_offered(set_up_store: SetUpStore, tmp_path: Path) -> None:
@@ -197,7 +199,7 @@ def test_a_wrong_solution_is_not_offered(set_up_store: SetUpStore, tmp_path: Pat
     data.with_suffix(".solution").write_text("1 0\n0 7\n")
     with pytest.raises(SolutionError, match="row 2"):
         offer(data, data.with_suffix(".solution"), client, team="team-a", name="wrong")
-    assert versions(Source(client, team="team-a"), "wrong") == []
+    assert list_versions(DatasetCatalog(client, team="team-a"), "wrong") == []
 
 
 class Attacker:
@@ -265,7 +267,7 @@ def test_a_manifest_that_means_harm_is_refused_before_anything_is_written(
     Attacker(set_up_store.client("team-b")).offer(name, HOSTILE[name], {})
     out = tmp_path / "inner" / "out"
     with pytest.raises(ExchangeError) as caught:
-        pull(Source(set_up_store.client("team-a"), team="team-b"), name, out, say=quiet)
+        pull_dataset(DatasetCatalog(set_up_store.client("team-a"), team="team-b"), name, out, say=quiet)
     assert len(str(caught.value)) < 500
     assert str(caught.value).isprintable()
     assert not (tmp_path / "inner").exists()
@@ -283,7 +285,9 @@ BROKEN = {
 def test_a_manifest_that_is_none_is_refused(set_up_store: SetUpStore, tmp_path: Path, name: str) -> None:
     Attacker(set_up_store.client("team-b")).offer_bytes(name, BROKEN[name], {})
     with pytest.raises(AlcoveError):
-        pull(Source(set_up_store.client("team-a"), team="team-b"), name, tmp_path / "out", say=quiet)
+        pull_dataset(
+            DatasetCatalog(set_up_store.client("team-a"), team="team-b"), name, tmp_path / "out", say=quiet
+        )
     assert not (tmp_path / "out").exists()
 
 
@@ -294,7 +298,9 @@ def test_a_file_that_is_not_of_its_digest_never_gets_its_name(
     name = f"lies-{len(stored)}"
     Attacker(set_up_store.client("team-b")).offer(name, [entry("train/sample-0")], {"train/sample-0": stored})
     with pytest.raises(DigestError, match="train/sample-0"):
-        pull(Source(set_up_store.client("team-a"), team="team-b"), name, tmp_path / "out", say=quiet)
+        pull_dataset(
+            DatasetCatalog(set_up_store.client("team-a"), team="team-b"), name, tmp_path / "out", say=quiet
+        )
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
 
 
@@ -309,24 +315,24 @@ def test_entries_of_the_index_that_mean_harm_are_passed_over_or_refused(
         "data/names/a",
     ):
         attacker.put(key, b"{}")
-    listed = list(listing(client, MAIN, hidden=False))
+    listed = list(list_datasets(client, MAIN, hidden=False))
     assert all(v.name.isascii() and v.name.isprintable() and len(v.sha256) == 64 for v in listed)
     attacker.put(keys.dataset_version("mixed", digest), b"{}")
     with pytest.raises(ExchangeError, match="cannot be read"):
-        pull(Source(client, team="team-b"), "mixed", tmp_path / "out", say=quiet)
+        pull_dataset(DatasetCatalog(client, team="team-b"), "mixed", tmp_path / "out", say=quiet)
     other = DatasetVersion(name="other", data_sha256=digest, domain="x", n_train=1, n_test=1, bytes=1)
     attacker.put(keys.dataset_version("mixed", digest), other.canonical())
     with pytest.raises(ExchangeError, match="another dataset"):
-        pull(Source(client, team="team-b"), "mixed", tmp_path / "out", say=quiet)
+        pull_dataset(DatasetCatalog(client, team="team-b"), "mixed", tmp_path / "out", say=quiet)
 
 
 @pytest.mark.parametrize("name", ["", "../x", "A", "x/y", "-x", "x" * 64, "é", "x\n"])
 def test_what_is_no_name_is_refused_without_asking_the_store(tmp_path: Path, name: str) -> None:
     nobody: Minio = None
     with pytest.raises(ExchangeError, match="is not a name"):
-        pull(Source(nobody), name, tmp_path, say=quiet)
+        pull_dataset(DatasetCatalog(nobody), name, tmp_path, say=quiet)
     with pytest.raises(ExchangeError, match="is not a digest"):
-        pull(Source(nobody), "name", tmp_path, sha256=name or "0", say=quiet)
+        pull_dataset(DatasetCatalog(nobody), "name", tmp_path, sha256=name or "0", say=quiet)
 
 
 def test_a_disk_that_is_too_small_is_said_first(
@@ -336,7 +342,7 @@ def test_a_disk_that_is_too_small_is_said_first(
     offer(made(tmp_path), None, client, team="team-a", name="roomy")
     monkeypatch.setattr(exchange, "_SPARE_DISK", 1 << 60)
     with pytest.raises(ExchangeError, match="are free"):
-        pull(Source(client, team="team-a"), "roomy", tmp_path / "out", say=quiet)
+        pull_dataset(DatasetCatalog(client, team="team-a"), "roomy", tmp_path / "out", say=quiet)
 
 
 def alcove(store_: SetUpStore, who: str, scratch: Path, *arguments: str) -> Result:

@@ -20,8 +20,8 @@ from alcove_format.metadata import Format, Metadata
 from alcove_format.reader import open_dataset
 from alcove_format.solution import read_solution
 from alcove_format.writer import NewExample, write_dataset
-from alcove_toolkit.contact_sheet import contact_sheet
-from alcove_toolkit.practice import PRACTICE, Practice, make_practice
+from alcove_toolkit.contact_sheet import render_contact_sheet
+from alcove_toolkit.practice import PRACTICE, PracticeDataset, make_practice
 from tests.unit.format.strategies import png
 from tests.unit.toolkit.test_convert_command import alcove
 
@@ -52,7 +52,7 @@ class Page(HTMLParser):
 
 
 def sheet(path: Path, examples: int = 40) -> Page:
-    return Page(contact_sheet(open_dataset(path), None, examples))
+    return Page(render_contact_sheet(open_dataset(path), None, examples))
 
 
 def payload(uri: str) -> io.BytesIO:
@@ -69,8 +69,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @EACH
-def test_each_kind_is_shown_in_its_own_way_and_nothing_is_fetched(made: Path, practice: Practice) -> None:
-    html = contact_sheet(open_dataset(made / f"{practice.name}.data"), None, 20)
+def test_each_kind_is_shown_in_its_own_way_and_nothing_is_fetched(
+    made: Path, practice: PracticeDataset
+) -> None:
+    html = render_contact_sheet(open_dataset(made / f"{practice.name}.data"), None, 20)
     page = Page(html)
     tags = Counter(tag for tag, _ in page.tags)
     shown = 25  # 20 of train, 5 of test
@@ -91,7 +93,7 @@ def test_each_kind_is_shown_in_its_own_way_and_nothing_is_fetched(made: Path, pr
 
 
 def test_the_page_forbids_itself_all_but_its_own_style(made: Path) -> None:
-    html = contact_sheet(open_dataset(made / "waves.data"), None)
+    html = render_contact_sheet(open_dataset(made / "waves.data"), None)
     (policy,) = [a["content"] for tag, a in Page(html).tags if tag == "meta" and "http-equiv" in a]
     style = re.search("<style>(.*)</style>", html, re.S)
     assert policy is not None
@@ -116,7 +118,7 @@ def test_pictures_and_sounds_are_those_of_the_examples(made: Path) -> None:
 
 
 def test_every_label_is_seen_with_its_examples(made: Path) -> None:
-    html = contact_sheet(open_dataset(made / "docstrings.data"), None, 12)
+    html = render_contact_sheet(open_dataset(made / "docstrings.data"), None, 12)
     train = html[html.index("<h2>Train") : html.index("<h2>Test")]
     assert Counter(re.findall('class="tag">(.*?)<', train)) == dict.fromkeys(
         ("mail", "network", "concurrency", "numbers", "development", "files"), 2
@@ -126,7 +128,9 @@ def test_every_label_is_seen_with_its_examples(made: Path) -> None:
 def test_labels_of_test_are_shown_with_the_solution_alone(made: Path) -> None:
     folder = open_dataset(made / "digits.data")
     solution = read_solution(made / "digits.solution")
-    hidden, open_ = (contact_sheet(folder, given, 8).partition("<h2>Test")[2] for given in (None, solution))
+    hidden, open_ = (
+        render_contact_sheet(folder, given, 8).partition("<h2>Test")[2] for given in (None, solution)
+    )
     assert hidden.count("hidden") == 2
     assert 'class="tag"' not in hidden
     shown = [int(number) for number in re.findall(r"<span>#(\d+)</span>", open_)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from alcove_cli import main as cli
-from alcove_cli.convert import Reporter
+from alcove_cli.convert import ProgressReporter
 
 
 def alcove(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -59,17 +59,17 @@ def test_an_error_is_one_line_and_status_2(
 def test_what_is_quick_says_nothing_and_what_is_long_says_lines(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Reporter() as quick:
+    with ProgressReporter() as quick:
         quick("Writing", 1, 2)
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(Reporter, "PATIENCE", 0.0)
-    with Reporter() as long:
+    monkeypatch.setattr(ProgressReporter, "PATIENCE", 0.0)
+    with ProgressReporter() as long:
         long("Reading labels", 10, 0)
         long("Reading labels", 11, 0)
     assert capsys.readouterr().err == "Reading labels: 10\n"
-    monkeypatch.setattr(Reporter, "REDRAW", 0.0)
+    monkeypatch.setattr(ProgressReporter, "REDRAW", 0.0)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    with Reporter() as bar:
+    with ProgressReporter() as bar:
         bar("Reading labels", 5, 0)
         bar("Writing", 10, 40)
     assert "10/40" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from alcove_toolkit.convert.base import Options
-from alcove_toolkit.convert.files import Files, list_files
+from alcove_toolkit.convert.files import FileItems, list_files
 from alcove_toolkit.errors import SourceError
 
 
@@ -20,12 +20,12 @@ def lay(root: Path, *names: str) -> Path:
     return root
 
 
-def listed(root: Path, **asked: Any) -> Files:
+def listed(root: Path, **asked: Any) -> FileItems:
     folders = asked.pop("as_folders", False)
     return list_files(root, Options(**asked), (".txt",), folders=folders)
 
 
-def labels(files: Files) -> dict[str, set[str]]:
+def labels(files: FileItems) -> dict[str, set[str]]:
     table = files.items.labels
     return {name: {table.names[k] for k in table.of(i)} for i, name in enumerate(files.names)}
 

@@ -25,7 +25,7 @@ from alcove_format.writer import NewExample
 from alcove_toolkit.check import check_dataset
 from alcove_toolkit.convert.choices import Kind
 from alcove_toolkit.errors import UnknownDatasetError
-from alcove_toolkit.practice import PRACTICE, Practice, make_practice
+from alcove_toolkit.practice import PRACTICE, PracticeDataset, make_practice
 from tests.unit.format.test_roundtrip import digest
 
 EACH = pytest.mark.parametrize("practice", PRACTICE, ids=lambda practice: practice.name)
@@ -44,7 +44,7 @@ def test_there_is_one_of_every_kind() -> None:
 
 
 @EACH
-def test_it_is_sound_and_as_announced(made: Path, practice: Practice) -> None:
+def test_it_is_sound_and_as_announced(made: Path, practice: PracticeDataset) -> None:
     data, solution = made / f"{practice.name}.data", made / f"{practice.name}.solution"
     found = check_dataset(data, solution)
     assert found.ok, found.problems
@@ -59,7 +59,7 @@ def test_it_is_sound_and_as_announced(made: Path, practice: Practice) -> None:
 
 
 @EACH
-def test_no_test_example_is_in_train(made: Path, practice: Practice) -> None:
+def test_no_test_example_is_in_train(made: Path, practice: PracticeDataset) -> None:
     folder = open_dataset(made / f"{practice.name}.data")
     seen = {features.tobytes() for features, _ in folder.train}
     repeated = sum(features.tobytes() in seen for features, _ in folder.test)
@@ -91,7 +91,7 @@ def test_another_seed_and_size_give_others(made: Path, tmp_path: Path) -> None:
 
 @EACH
 @pytest.mark.parametrize("examples", [10, 4001])
-def test_there_are_as_many_as_were_asked_for(practice: Practice, examples: int) -> None:
+def test_there_are_as_many_as_were_asked_for(practice: PracticeDataset, examples: int) -> None:
     """Also where a real source has fewer."""
     _, train, test = practice.make(np.random.default_rng(0), examples)
     part = [*train, *test]
