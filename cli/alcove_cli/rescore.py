@@ -24,11 +24,14 @@ from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.rescore_jobs import PreviewJobs
 from alcove_cli.rescore_plan import Changes, Plan, plan
 from alcove_cli.rescore_wait import read_submissions, score_jobs, until_shown
+from alcove_kube.client import Object
+from alcove_kube.errors import ApiError
+from alcove_kube.resources import COMPETITIONS, DATASETS, DEPLOYMENTS, JOBS
 from alcove_operator import config
-from alcove_operator.api import COMPETITIONS, DATASETS, DEPLOYMENTS, JOBS, Api, Object
+from alcove_operator.api import Api
 from alcove_operator.core import parse_objects, scoring_retries
 from alcove_operator.core.model import CompetitionView, DatasetView
-from alcove_operator.errors import ApiError, OperatorError
+from alcove_operator.errors import OperatorError
 
 OPERATOR = "alcove-operator"
 """Name of its Deployment, in the competition's namespace."""

@@ -18,7 +18,9 @@ from alcove_api.comparison import CompareRequest, Comparison
 from alcove_api.documents import ScoreRequest
 from alcove_cli.errors import FailedError
 from alcove_cli.rank_changes import counted
-from alcove_operator.api import CONFIG_MAPS, JOBS, PODS, Api, Object
+from alcove_kube.client import Object
+from alcove_kube.resources import CONFIG_MAPS, JOBS, PODS
+from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names, parse_objects
 from alcove_operator.core.model import CompetitionView, JobView
@@ -93,7 +95,7 @@ class PreviewJobs:
                 f"The boards could not be compared: {await self._why(found)} Nothing was changed."
             )
         for pod in await self._pods(name):
-            for line in (await self.api.log(self._namespace, pod["metadata"]["name"])).splitlines():
+            for line in (await self.api.read_log(self._namespace, pod["metadata"]["name"])).splitlines():
                 try:
                     return Comparison.model_validate_json(line)
                 except ValidationError:

@@ -11,7 +11,8 @@ from alcove_api.comparison import ComparedBoard, Comparison
 from alcove_api.leaderboard import LeaderboardStatus
 from alcove_cli.errors import FailedError
 from alcove_cli.rescore_plan import Plan
-from alcove_operator.api import COMPETITIONS, JOBS, LEADERBOARDS, SUBMISSIONS, Api
+from alcove_kube.resources import COMPETITIONS, JOBS, LEADERBOARDS, SUBMISSIONS
+from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names, parse_objects, scoring_retries
 from alcove_operator.core.model import CompetitionView, JobView, SubmissionView

@@ -18,6 +18,8 @@ class AlcoveError(Exception):
 
     charged_to: ChargedTo = "Platform"
     retriable: bool = False
+    retry_after: float = 0.0
+    """Seconds that whoever refused asks to wait before the next try."""
 
     def __init__(self, cause: str, *, consequence: str = "", remedy: str = "") -> None:
         super().__init__(cause, consequence, remedy)

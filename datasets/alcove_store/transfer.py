@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 from alcove_api.documents import FileEntry
-from alcove_store.errors import DigestError, StoreError
+from alcove_store.errors import DigestError
 
 PARALLEL = 4
-_T = TypeVar("_T")
 Say = Callable[[str], None]
 
 
@@ -43,24 +40,6 @@ class Progress:
                 self._say(
                     f"{self._files_done}/{self._files} files, {self._done >> 20} of {self._total >> 20} MiB"
                 )
-
-
-def patiently(action: Callable[[], _T], patience: float, say: Say) -> _T:
-    """Tries again, with growing pauses, what may work later.
-
-    Raises the last :class:`StoreError` ``patience`` seconds after the first: a large file takes longer than that.
-    """
-    pause, deadline = 0.1, math.inf
-    while True:
-        try:
-            return action()
-        except StoreError as error:
-            deadline = min(deadline, time.monotonic() + patience)
-            if not error.retriable or time.monotonic() + pause > deadline:
-                raise
-            say(f"{error} Trying again.")
-            time.sleep(pause)
-            pause = min(2 * pause, 2.0)
 
 
 def each(entries: Sequence[FileEntry], action: Callable[[FileEntry], None]) -> None:

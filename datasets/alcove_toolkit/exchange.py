@@ -20,11 +20,12 @@ from pydantic import ValidationError
 
 from alcove_api import keys
 from alcove_api.documents import DatasetManifest, DatasetVersion, FileEntry
+from alcove_api.retry import retry
 from alcove_format.errors import OutputExistsError
 from alcove_format.metadata import METADATA_FILE
 from alcove_store.client import get_bytes, store_errors, stream
 from alcove_store.errors import StoreDeniedError, StoreNotFoundError
-from alcove_store.transfer import Progress, Say, each, patiently, save
+from alcove_store.transfer import Progress, Say, each, save
 from alcove_toolkit.errors import ExchangeError
 
 if TYPE_CHECKING:
@@ -272,7 +273,7 @@ def _fetch_files(
             save(progress.counted(pieces), temporary, entry.sha256, entry.bytes, entry.path)
 
         try:
-            patiently(download, _PATIENCE, say)
+            retry(download, _PATIENCE, say)
             temporary.rename(path)
         finally:
             temporary.unlink(missing_ok=True)

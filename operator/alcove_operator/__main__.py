@@ -6,8 +6,8 @@ import asyncio
 import logging
 import sys
 
+from alcove_api.errors import AlcoveError
 from alcove_operator import config, logs
-from alcove_operator.errors import OperatorError
 
 
 def main() -> int:
@@ -19,7 +19,7 @@ def main() -> int:
         from alcove_operator.service import serve  # kopf takes most of a second to load
 
         asyncio.run(serve(settings))
-    except OperatorError as error:
+    except AlcoveError as error:
         log.error("%s", error)
         return 1
     return 0

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from alcove_api.competition import PhaseStatus
-from alcove_operator.api import COMPETITIONS, LEADERBOARDS, Api
+from alcove_kube.errors import ApiError
+from alcove_kube.resources import COMPETITIONS, LEADERBOARDS
+from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import capacity as capacity
 from alcove_operator.core import usage
@@ -17,7 +19,6 @@ from alcove_operator.core.model import CompetitionView, SubmissionView
 from alcove_operator.core.reconcile_input import blind
 from alcove_operator.core.runs import OVER
 from alcove_operator.core.status import ENDED
-from alcove_operator.errors import ApiError
 from alcove_operator.executor import to_json
 from alcove_operator.index import Index, Key
 from alcove_operator.metrics import Metrics

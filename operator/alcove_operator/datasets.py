@@ -13,12 +13,14 @@ from pydantic import ValidationError
 from alcove_api.competition import ScoringSpec
 from alcove_api.dataset import DatasetStatus
 from alcove_api.documents import CheckRequest, CheckResult
-from alcove_operator.api import DATASETS, JOBS, Api, Object
+from alcove_kube.client import Object
+from alcove_kube.errors import ApiError
+from alcove_kube.resources import DATASETS, JOBS
+from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names
 from alcove_operator.core.conditions import READY, ConditionValue, set_condition
 from alcove_operator.core.model import CompetitionView
-from alcove_operator.errors import ApiError
 from alcove_operator.executor import Executor, to_json
 from alcove_operator.index import CHECK, DatasetRecord, Index, JobRecord, Key, PodRecord
 from alcove_operator.scorer_jobs import check_job

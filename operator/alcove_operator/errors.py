@@ -30,26 +30,5 @@ class CodeError(OperatorError):
         """Whether it may pass by itself."""
 
 
-class ApiError(OperatorError):
-    """The API server refused a request.
-
-    ``status`` is the HTTP status (0 where there was no answer), ``reason`` the server's one-word reason.
-    """
-
-    def __init__(self, cause: str, *, status: int = 0, reason: str = "", remedy: str = "") -> None:
-        super().__init__(cause, remedy=remedy)
-        self.status = status
-        self.reason = reason
-        self.retriable = status == 0 or status == 429 or status >= 500
-
-    @property
-    def not_found(self) -> bool:
-        return self.status == 404
-
-    @property
-    def conflict(self) -> bool:
-        return self.status == 409
-
-
 class LeaseLostError(OperatorError):
     """Another operator holds the Lease: this one must stop at once."""

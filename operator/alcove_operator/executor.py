@@ -17,12 +17,15 @@ from pydantic import BaseModel
 
 from alcove_api.base import GROUP
 from alcove_api.competition import CompetitionStatus
-from alcove_operator.api import COMPETITIONS, CONFIG_MAPS, EVENTS, JOBS, PODS, SUBMISSIONS, Api, Object
+from alcove_kube.client import Object
+from alcove_kube.errors import ApiError
+from alcove_kube.resources import COMPETITIONS, CONFIG_MAPS, EVENTS, JOBS, PODS, SUBMISSIONS
+from alcove_operator.api import Api
 from alcove_operator.code_intake import Admissions
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import model, names, parse_objects, usage
 from alcove_operator.core.model import Action, Facts, SubmissionView
-from alcove_operator.errors import ApiError, CodeError, OperatorError
+from alcove_operator.errors import CodeError, OperatorError
 from alcove_operator.index import Index
 from alcove_operator.manifests import run_job
 from alcove_operator.run_credentials import RunCredentials
@@ -63,8 +66,7 @@ class Executor:
         """Does one action; returns what is known afterwards.
 
         Raises:
-            OperatorError: it could not be done; it is to be tried again.
-            StoreError: the same, of the store.
+            AlcoveError: it could not be done; it is to be tried again.
         """
         match action:
             case model.AddFinalizer():

@@ -17,21 +17,13 @@ from pydantic import ValidationError
 from alcove_api.dataset import DatasetSpec, DatasetStatus
 from alcove_api.documents import RunConfig
 from alcove_api.leaderboard import LeaderboardStatus
-from alcove_operator.api import (
-    COMPETITIONS,
-    DATASETS,
-    JOBS,
-    LEADERBOARDS,
-    PODS,
-    SUBMISSIONS,
-    Api,
-    Object,
-    Resource,
-)
+from alcove_kube.client import Object
+from alcove_kube.errors import ApiError
+from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
+from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import boards, names, parse_objects
 from alcove_operator.core.model import CompetitionView, DatasetView, JobView, PodView, SubmissionView
-from alcove_operator.errors import ApiError
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,10 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
-from alcove_operator.api import LEASES, Api
-from alcove_operator.errors import ApiError, LeaseLostError
+from alcove_kube.errors import ApiError
+from alcove_kube.resources import LEASES
+from alcove_operator.api import Api
+from alcove_operator.errors import LeaseLostError
 
 DURATION = 15
 RETRY = 1.0

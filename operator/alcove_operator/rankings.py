@@ -15,12 +15,13 @@ from datetime import datetime, timedelta
 from alcove_api.base import GROUP
 from alcove_api.competition import Phase
 from alcove_api.leaderboard import LeaderboardStatus
-from alcove_operator.api import JOBS, SUBMISSIONS, Api
+from alcove_kube.errors import ApiError
+from alcove_kube.resources import JOBS, SUBMISSIONS
+from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import boards, names, scoring
 from alcove_operator.core.model import CompetitionView, SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules
-from alcove_operator.errors import ApiError
 from alcove_operator.executor import Executor
 from alcove_operator.index import AGGREGATE, Index, JobRecord
 from alcove_operator.metrics import Metrics

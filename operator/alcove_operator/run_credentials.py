@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from alcove_api.documents import RunConfig, StoreCredentials
-from alcove_operator.api import SECRETS, Api
+from alcove_kube.errors import ApiError
+from alcove_kube.resources import SECRETS
+from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
 from alcove_operator.credentials import Policy, recorder_policy, session_credentials, stage_policy
-from alcove_operator.errors import ApiError
 from alcove_operator.manifests import run_secret
 
 SHORTEST, LONGEST = timedelta(minutes=15), timedelta(days=7)

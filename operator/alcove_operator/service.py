@@ -14,12 +14,15 @@ from typing import Any
 
 from prometheus_client import start_http_server
 
-from alcove_operator.api import JOBS, Api
+from alcove_api.errors import AlcoveError
+from alcove_kube.client import KubeClient
+from alcove_kube.errors import ApiError
+from alcove_kube.resources import JOBS
+from alcove_operator.api import Api
 from alcove_operator.competitions import Competitions
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names
 from alcove_operator.datasets import Datasets
-from alcove_operator.errors import ApiError, OperatorError
 from alcove_operator.executor import Executor
 from alcove_operator.index import AGGREGATE, CHECK, Index, JobRecord, Key, fill
 from alcove_operator.lease import Lease
@@ -79,7 +82,7 @@ class Service:
 
         Raises:
             LeaseLostError: another operator took over.
-            OperatorError: the API server does not let it start.
+            ApiError: the API server does not let it start.
         """
         began = time.monotonic()
         await self.lease.acquire()
@@ -120,7 +123,7 @@ class Service:
             await turns[key.kind](key)
         except Exception as error:
             self.metrics.work_failures.labels(key.kind).inc()
-            known = isinstance(error, OperatorError | StoreError)
+            known = isinstance(error, AlcoveError)
             again = "It is tried again."
             log.warning("%s %s/%s: %s %s", *key, error, again, exc_info=None if known else error)
             raise
@@ -135,7 +138,7 @@ class Service:
                     await self._sweep()
                     self.submissions.forget()
                 await self.submissions.refresh_credentials()
-            except (OperatorError, StoreError) as error:
+            except AlcoveError as error:
                 log.warning("The resync was cut short: %s", error)
             for key in self.index.all_keys():
                 self.queue.add(key)
@@ -209,12 +212,5 @@ async def first_of(loops: list[Coroutine[Any, Any, None]]) -> None:
 
 
 async def serve(settings: OperatorSettings) -> None:
-    """Connects and runs. Raises :class:`OperatorError`."""
-    try:
-        api = Api.connect()
-    except Exception as error:
-        raise ApiError(
-            f"There is no way to the API server: {error}.",
-            remedy="Run it in a cluster, or set KUBECONFIG.",
-        ) from error
-    await Service(api, settings).run()
+    """Connects and runs. Raises :class:`AlcoveError`."""
+    await Service(Api(KubeClient.from_pod()), settings).run()

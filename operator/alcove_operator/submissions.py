@@ -8,18 +8,21 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from alcove_api.errors import AlcoveError
 from alcove_api.submission import SubmissionStatus
-from alcove_operator.api import NAMESPACES, NODES, SUBMISSIONS, Api, Object, Resource
+from alcove_kube.client import Object
+from alcove_kube.errors import ApiError
+from alcove_kube.resources import NAMESPACES, NODES, SUBMISSIONS, Resource
+from alcove_operator.api import Api
 from alcove_operator.core import model, names
 from alcove_operator.core.model import Facts, SubmissionView
 from alcove_operator.core.reconcile import reconcile
 from alcove_operator.core.scoring import shows_new_curve
-from alcove_operator.errors import ApiError, OperatorError
 from alcove_operator.executor import Executor
 from alcove_operator.index import Index, Key
 from alcove_operator.metrics import Metrics
 from alcove_operator.workqueue import WorkQueue
-from alcove_store.errors import StoreError, StoreUnavailableError
+from alcove_store.errors import StoreUnavailableError
 
 log = logging.getLogger(__name__)
 NODE_SECONDS = 20.0
@@ -219,6 +222,6 @@ class Submissions:
             if record.config and not view.finished and not view.deleting and view.created_at < soon:
                 try:
                     await self.executor.credentials.refresh(view.name, record.labels, view.uid, record.config)
-                except (OperatorError, StoreError) as error:
+                except AlcoveError as error:
                     # One that fails must not keep the others, always later in the same order, from theirs.
                     log.warning("The credentials of %s were not renewed: %s", view.name, error)

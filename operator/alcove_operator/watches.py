@@ -14,15 +14,7 @@ from typing import Any
 
 import kopf
 
-from alcove_operator.api import (
-    COMPETITIONS,
-    DATASETS,
-    JOBS,
-    LEADERBOARDS,
-    PODS,
-    SUBMISSIONS,
-    Resource,
-)
+from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
 from alcove_operator.config import OperatorSettings
 from alcove_operator.index import SELECTOR, Index, Key, keys_for
 from alcove_operator.workqueue import WorkQueue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from minio import Minio
 from pydantic import ValidationError
@@ -11,6 +11,8 @@ from pydantic import ValidationError
 from alcove_api import keys
 from alcove_api.documents import AggregateRequest, ScoreResult
 from alcove_api.leaderboard import LeaderboardStatus
+from alcove_kube.errors import ApiError
+from alcove_kube.resources import LEADERBOARDS
 from alcove_scorer import jobs
 from alcove_scorer.board import Board, as_document, as_status, make_board
 from alcove_scorer.errors import DamagedError, StoreAwayError
@@ -19,22 +21,25 @@ from alcove_scorer.peer_curves import board_curves
 from alcove_store.client import connect, get_bytes, put_bytes, put_json
 from alcove_store.errors import StoreNotFoundError
 
-GROUP, VERSION, PLURAL = "alcove.dev", "v1alpha1", "leaderboards"
+if TYPE_CHECKING:
+    from alcove_kube.client import KubeClient
+
 CONFLICTS = 20
 """Tries at writing the status while others change the object."""
-API_SECONDS = 15.0
 STORE_RETRIES = 6
 """With doubling waits from 0.2 s: about 13 s, enough for a store that restarts."""
 
 
 def run() -> int:
+    from alcove_kube.client import KubeClient  # a second to load, and `compare` uses what is in this module
+
     config = jobs.store_config()
     store = connect(config, retries=STORE_RETRIES)
     request = jobs.stored_request(AggregateRequest, store, config.bucket)
     board = read_board(request, store, config.bucket)
     now = datetime.now(UTC)
     # The status decides between boards: an older one must overwrite nothing in the store either.
-    if write_status(leaderboards(), request, as_status(board, now)):
+    if write_status(KubeClient.from_pod(), request, as_status(board, now)):
         publish(board, store, config.bucket, now)
     return jobs.DONE
 
@@ -69,50 +74,33 @@ def publish(board: Board, store: Minio, bucket: str, now: datetime) -> None:
     put_bytes(store, bucket, keys.board(*where, "leaderboard.html"), board_html(board, now, history).encode())
 
 
-def leaderboards() -> Any:
-    """A client of the API server with the pod's own token, or with a kubeconfig outside a cluster."""
-    from kubernetes import client, config
-
-    try:
-        config.load_incluster_config()
-    except config.ConfigException:
-        config.load_kube_config()
-    return client.CustomObjectsApi()
-
-
-def write_status(api: Any, request: AggregateRequest, status: LeaderboardStatus) -> bool:
+def write_status(api: KubeClient, request: AggregateRequest, status: LeaderboardStatus) -> bool:
     """Writes the status unless a newer board is there; says whether it did.
 
     The version that was read goes along with the write, so whoever read before another's write has to read again.
     Raises DamagedError where there is no such Leaderboard, StoreAwayError where the API server does not answer.
     """
-    from kubernetes.client import ApiException
-    from urllib3.exceptions import HTTPError
-
-    name = (GROUP, VERSION, request.competition_namespace, PLURAL, request.leaderboard)
+    name = (LEADERBOARDS, request.competition_namespace, request.leaderboard)
     body = status.model_dump(mode="json", by_alias=True, exclude={"conditions"})
     for _ in range(CONFLICTS):
         try:
-            found = api.get_namespaced_custom_object(*name, _request_timeout=API_SECONDS)
+            found = api.get(*name)
             newest = found.get("status", {}).get("generation", 0)
             if newest > request.generation:
                 jobs.say(f"board {newest} is there already: board {request.generation} is not written")
                 return False
             version = {"resourceVersion": found["metadata"]["resourceVersion"]}
-            patch = {"metadata": version, "status": body}
-            api.patch_namespaced_custom_object_status(*name, patch, _request_timeout=API_SECONDS)
+            api.patch(*name, {"metadata": version, "status": body}, "status")
             return True
-        except ApiException as error:
-            if error.status == 409:
+        except ApiError as error:
+            if error.conflict:
                 continue
-            raise _refused(request, error.status, error.reason) from error
-        except HTTPError as error:
-            raise _refused(request, 503, str(error)) from error
-    raise _refused(request, 409, f"it changed {CONFLICTS} times while it was being written")
+            raise _not_written(request, error.cause, again=error.retriable) from error
+    raise _not_written(request, f"It changed {CONFLICTS} times while it was being written.", again=True)
 
 
-def _refused(request: AggregateRequest, status: int, reason: str) -> DamagedError | StoreAwayError:
-    what = f"Leaderboard {request.competition_namespace}/{request.leaderboard} was not written: {status} {reason}"
-    if status in (401, 403, 404, 422):
-        return DamagedError(f"{what}. Check that it exists and that this job's Role names it.")
-    return StoreAwayError(f"{what}. Start the job again.")
+def _not_written(request: AggregateRequest, cause: str, *, again: bool) -> DamagedError | StoreAwayError:
+    what = f"The Leaderboard {request.competition_namespace}/{request.leaderboard} was not written. {cause}"
+    if again:
+        return StoreAwayError(f"{what} Start the job again.")
+    return DamagedError(f"{what} Check that it exists and that this job's Role names it.")

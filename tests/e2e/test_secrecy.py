@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kubernetes import client, config
 from minio import Minio
 from minio.credentials import StaticProvider
 from minio.error import S3Error
 
 from alcove_api import keys
 from alcove_api.documents import LiveCurve, ScoreResult
-from alcove_operator.api import Api, Resource
-from alcove_operator.errors import ApiError
+from alcove_kube.client import KubeClient
+from alcove_kube.errors import ApiError
+from alcove_kube.resources import Resource
 from alcove_scorer.metrics import BalancedAccuracy
 from alcove_scorer.predictions import parse_solution
 from alcove_scorer.scoring import preview_rows
@@ -42,15 +42,12 @@ class Eyes:
     """Reads whatever somebody's kubeconfig lets them read."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        settings = client.Configuration()
-        config.load_kube_config(str(kubeconfig), client_configuration=settings)
-        settings.connection_pool_maxsize = 16
-        self.api = Api(client.ApiClient(settings))
+        self.client = KubeClient.from_kubeconfig(str(kubeconfig))
 
     def get(self, path: str) -> str:
         """ "" where it may not be read, or is not there."""
         try:
-            return self.api._exchange("GET", path, None, {"Accept": "*/*"}, None).decode(errors="replace")
+            return self.client.read_text(path)
         except ApiError:
             return ""
 

@@ -20,9 +20,10 @@ from pydantic import ValidationError
 from alcove_api import keys
 from alcove_api.documents import DatasetManifest, FileEntry, RunConfig
 from alcove_api.errors import AlcoveError
+from alcove_api.retry import retry
 from alcove_store import client as store_client
 from alcove_store.errors import DigestError, StoreError
-from alcove_store.transfer import Progress, each, patiently, save
+from alcove_store.transfer import Progress, each, save
 from alcove_store.unpack import unpack
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Stage:
         if sha256 is None:
             return
         key = keys.dataset_manifest(sha256)
-        data = patiently(lambda: store_client.get_bytes(self._client, self._bucket, key), self._patience, say)
+        data = retry(lambda: store_client.get_bytes(self._client, self._bucket, key), self._patience, say)
         if hashlib.sha256(data).hexdigest() != sha256:
             raise DigestError("The dataset's manifest in the store is not what its digest says.")
         try:
@@ -72,7 +73,7 @@ class Stage:
             pieces = store_client.stream(self._client, self._bucket, keys.dataset_file(sha256, entry.path))
             save(progress.counted(pieces), path, entry.sha256, entry.bytes, f"{entry.path} of the dataset")
 
-        patiently(download, self._patience, say)
+        retry(download, self._patience, say)
         path.chmod(0o444)
         progress.add(0, file=True)
 
@@ -87,7 +88,7 @@ class Stage:
             pieces = store_client.stream(self._client, self._bucket, keys.code(sha256))
             save(pieces, bundle, sha256, None, "The code")
 
-        patiently(download, self._patience, say)
+        retry(download, self._patience, say)
         count = unpack(bundle, bundle.parent, limit=self._run.code_bytes_limit)
         bundle.unlink()
         say(f"{count} files of code")

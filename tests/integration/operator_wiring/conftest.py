@@ -13,8 +13,9 @@ import yaml
 from kubernetes import client, config
 
 from alcove_api.documents import StoreCredentials
-from alcove_operator.api import Api, Resource
-from alcove_operator.errors import ApiError
+from alcove_kube.client import KubeClient
+from alcove_kube.errors import ApiError
+from alcove_kube.resources import Resource
 from alcove_operator.store_setup import set_up
 from tests.cluster.layout import Cluster
 from tests.cluster.lifecycle import control_plane, down
@@ -90,7 +91,7 @@ def world(cluster: Cluster, store: MinioServer, tmp_path_factory: pytest.TempPat
         world.operator.kill()
 
 
-def apply(api: Api, document: dict[str, object]) -> None:
+def apply(api: KubeClient, document: dict[str, object]) -> None:
     plurals = {"Role": "roles", "RoleBinding": "rolebindings", "ServiceAccount": "serviceaccounts"}
     plurals |= {"Namespace": "namespaces", "CustomResourceDefinition": "customresourcedefinitions"}
     metadata = document["metadata"]
@@ -100,7 +101,7 @@ def apply(api: Api, document: dict[str, object]) -> None:
     resource = Resource(str(document["apiVersion"]), plurals[kind])
     path = resource.path(str(metadata.get("namespace", NAMESPACE)) if namespaced else None)
     try:
-        api._send("POST", path, document, "application/json", None)
+        api.request("POST", path, document)
     except ApiError as error:
         if not error.conflict:
             raise
@@ -108,9 +109,7 @@ def apply(api: Api, document: dict[str, object]) -> None:
 
 def install(cluster: Cluster) -> None:
     """The definitions, the namespaces, and of the chart all rights and accounts: nothing that needs a node."""
-    settings = client.Configuration()
-    config.load_kube_config(str(cluster.kubeconfig), client_configuration=settings)
-    api = Api(client.ApiClient(settings))
+    api = KubeClient.from_kubeconfig(str(cluster.kubeconfig))
     for path in sorted((ROOT / "crds").glob("*.yaml")):
         apply(api, yaml.safe_load(path.read_text()))
     restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -162,8 +161,9 @@ def kubeconfig_of_operator(cluster: Cluster, folder: Path) -> Path:
         "kind": "TokenRequest",
         "spec": {"expirationSeconds": 7200},
     }
-    api = Api(client.ApiClient(settings))
-    token = api._send("POST", path, request, "application/json", None)["status"]["token"]
+    token = KubeClient.from_kubeconfig(str(cluster.kubeconfig)).request("POST", path, request)["status"][
+        "token"
+    ]
     authority = base64.b64encode(Path(settings.ssl_ca_cert).read_bytes()).decode()
     document = {
         "apiVersion": "v1",

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from alcove_api.documents import CheckRequest, CheckResult, RunConfig
-from alcove_operator.api import DATASETS, JOBS, PODS, SECRETS
-from alcove_operator.errors import ApiError
+from alcove_kube.errors import ApiError
+from alcove_kube.resources import DATASETS, JOBS, PODS, SECRETS
 from tests.integration.operator_wiring.world import (
     GREEN,
     NAMESPACE,

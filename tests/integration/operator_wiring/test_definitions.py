@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from alcove_operator.api import COMPETITIONS, SUBMISSIONS
-from alcove_operator.errors import ApiError
+from alcove_kube.errors import ApiError
+from alcove_kube.resources import COMPETITIONS, SUBMISSIONS
 from tests.integration.operator_wiring.world import GREY, NAMESPACE, World
 
 pytestmark = pytest.mark.integration

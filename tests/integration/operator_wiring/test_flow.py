@@ -28,7 +28,7 @@ from alcove_api.documents import (
     Scoring,
     Verdict,
 )
-from alcove_operator.api import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SECRETS, SUBMISSIONS
+from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SECRETS, SUBMISSIONS
 from tests.integration.operator_wiring.world import (
     BLUE,
     GOLD,

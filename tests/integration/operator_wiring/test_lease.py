@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from alcove_operator.api import LEASES
+from alcove_kube.resources import LEASES
 from alcove_operator.errors import LeaseLostError
 from alcove_operator.lease import Lease
 from tests.integration.operator_wiring.world import NAMESPACE, World

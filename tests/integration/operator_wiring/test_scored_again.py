@@ -13,8 +13,8 @@ from alcove_cli import rescore
 from alcove_cli.errors import FailedError
 from alcove_cli.rescore_plan import Changes, plan
 from alcove_cli.rescore_wait import until_shown
+from alcove_kube.resources import COMPETITIONS, DEPLOYMENTS, JOBS
 from alcove_operator import config
-from alcove_operator.api import COMPETITIONS, DEPLOYMENTS, JOBS
 from alcove_operator.core import parse_objects
 from tests.integration.operator_wiring.test_flow import FINISHED, environment, publish, score
 from tests.integration.operator_wiring.world import BLUE, GREEN, World, wait_for

@@ -19,21 +19,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from kubernetes import client, config
 
 from alcove_api.documents import CheckResult, End, RecorderReport
-from alcove_operator.api import (
-    COMPETITIONS,
-    CONFIG_MAPS,
-    DATASETS,
-    JOBS,
-    PODS,
-    SUBMISSIONS,
-    Api,
-    Object,
-    Resource,
-)
-from alcove_operator.errors import ApiError
+from alcove_kube.client import KubeClient, Object, Verb
+from alcove_kube.errors import ApiError
+from alcove_kube.resources import COMPETITIONS, CONFIG_MAPS, DATASETS, JOBS, PODS, SUBMISSIONS, Resource
+from alcove_operator.api import Api
 from tests.cluster.children import WITH_US
 from tests.cluster.layout import Cluster
 from tests.cluster.minio import MinioServer
@@ -115,12 +106,10 @@ class World:
     api: Api = field(init=False)
 
     def __post_init__(self) -> None:
-        settings = client.Configuration()
-        config.load_kube_config(str(self.cluster.kubeconfig), client_configuration=settings)
-        self.api = Api(client.ApiClient(settings))
+        self.api = Api(KubeClient.from_kubeconfig(str(self.cluster.kubeconfig)))
 
-    def ask(self, verb: str, path: str, body: Any = None, content: str = "application/json") -> Object:
-        return self.api._send(verb, path, body, content, None)
+    def ask(self, verb: Verb, path: str, body: Any = None, content: str = "application/json") -> Object:
+        return self.api.client.request(verb, path, body, content)
 
     def find(self, resource: Resource, name: str, namespace: str = NAMESPACE) -> Object | None:
         try:

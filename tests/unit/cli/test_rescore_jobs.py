@@ -17,7 +17,9 @@ from alcove_api.documents import Feedback, ScoreRequest, Scoring
 from alcove_cli import rescore_jobs
 from alcove_cli.errors import FailedError
 from alcove_cli.rescore_jobs import AT_ONCE, PreviewJobs
-from alcove_operator.api import JOBS, Api, Object, Resource
+from alcove_kube.client import Object
+from alcove_kube.resources import JOBS, Resource
+from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core.model import CompetitionView
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from alcove_api.submission import SubmissionStatus
-from alcove_operator.api import COMPETITIONS, DATASETS, SUBMISSIONS
+from alcove_kube.resources import COMPETITIONS, DATASETS, SUBMISSIONS
 from alcove_operator.competitions import census, soundness
 from alcove_operator.core.boards import select_counted
 from alcove_operator.core.model import CompetitionView

@@ -11,7 +11,9 @@ from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.documents import AggregateRequest
 from alcove_api.leaderboard import LeaderboardStatus
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
-from alcove_operator.api import Api, Object, Resource
+from alcove_kube.client import Object
+from alcove_kube.resources import Resource
+from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import parse_objects, scoring
 from alcove_operator.core import status as statuses

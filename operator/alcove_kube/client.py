@@ -1,0 +1,215 @@
+"""A small client of the API server: verbs on paths, JSON in and out.
+
+It stands on the ``kubernetes`` package for authentication, TLS and connections, and leaves out its models: building
+objects of Jobs and Pods only to take them apart costs time. Retries are this module's own, since a write whose answer
+was lost must not be repeated blindly.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kubernetes import client, config
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+
+from alcove_api.errors import AlcoveError
+from alcove_api.retry import retry
+from alcove_kube.errors import ApiError, KubeconfigError
+from alcove_kube.resources import PODS, SECRETS, Resource
+
+Object = dict[str, Any]
+Verb = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+TIMEOUT = (5.0, 30.0)
+"""Seconds to connect, and to read."""
+PATIENCE = 5.0
+"""Seconds after the first failure in which a request is repeated."""
+CONNECTIONS = 16
+_REPEATABLE = ("GET", "PUT", "DELETE")
+"""Done twice, they do what they do once."""
+_CONSEQUENCE_OF_LOSS = "The change may have been made or not."
+_UNREACHABLE_REMEDY = "Check the address in the kubeconfig, and that the cluster is up."
+
+
+@dataclass
+class KubeClient:
+    """All methods raise :class:`ApiError`. Threads may share one."""
+
+    connection: client.ApiClient
+    patience: float = PATIENCE
+    """Seconds; 0: every request is sent once."""
+    timeout: tuple[float, float] = TIMEOUT
+
+    @classmethod
+    def from_kubeconfig(cls, path: str | None = None, context: str | None = None) -> KubeClient:
+        """By default $KUBECONFIG, its current context. Raises :class:`KubeconfigError`."""
+        settings = client.Configuration()
+        try:
+            config.load_kube_config(path, context, client_configuration=settings)
+        except Exception as error:
+            # For a file that is not a kubeconfig the package raises errors of half a dozen kinds.
+            raise _unusable(error) from error
+        return cls(_connection(settings))
+
+    @classmethod
+    def from_pod(cls) -> KubeClient:
+        """With the pod's own token; outside of a cluster as :meth:`from_kubeconfig`."""
+        settings = client.Configuration()
+        try:
+            config.load_incluster_config(client_configuration=settings)
+        except config.ConfigException:
+            return cls.from_kubeconfig()
+        return cls(_connection(settings))
+
+    def get(self, resource: Resource, namespace: str | None, name: str) -> Object:
+        return self.request("GET", resource.path(namespace, name))
+
+    def find(self, resource: Resource, namespace: str | None, name: str) -> Object | None:
+        """None where there is no such object."""
+        try:
+            return self.get(resource, namespace, name)
+        except ApiError as error:
+            if error.not_found:
+                return None
+            raise
+
+    def find_all(self, resource: Resource, namespace: str | None, selector: str = "") -> list[Object]:
+        """Those that ``selector`` (of labels) chooses; with no namespace, those of all namespaces."""
+        query = [("labelSelector", selector)] if selector else []
+        return list(self.request("GET", resource.path(namespace), query=query)["items"])
+
+    def read_secret(self, namespace: str, name: str) -> dict[str, bytes]:
+        data = self.get(SECRETS, namespace, name).get("data") or {}
+        return {key: base64.b64decode(value) for key, value in data.items()}
+
+    def read_log(self, namespace: str, pod: str) -> str:
+        """All that the pod's only container has written."""
+        return self.read_text(PODS.path(namespace, pod, "log"))
+
+    def create(
+        self, resource: Resource, namespace: str | None, body: Object, subresource: str = ""
+    ) -> Object:
+        name = body["metadata"]["name"] if subresource else ""
+        return self.request("POST", resource.path(namespace, name, subresource), body)
+
+    def replace(self, resource: Resource, namespace: str | None, name: str, body: Object) -> Object:
+        return self.request("PUT", resource.path(namespace, name), body)
+
+    def patch(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        body: Object | list[Object],
+        subresource: Literal["", "status"] = "",
+    ) -> Object:
+        """A list is a JSON patch, a dictionary a merge patch."""
+        kind = JSON_PATCH if isinstance(body, list) else MERGE_PATCH
+        return self.request("PATCH", resource.path(namespace, name, subresource), body, kind)
+
+    def delete(self, resource: Resource, namespace: str | None, name: str, uid: str | None = None) -> bool:
+        """Deletes with Background propagation; False where there was nothing (of that uid) to delete."""
+        body: Object = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
+        if uid:
+            body["preconditions"] = {"uid": uid}
+        try:
+            self.request("DELETE", resource.path(namespace, name), body)
+        except ApiError as error:
+            if error.not_found or (uid and error.conflict):
+                return False
+            raise
+        return True
+
+    def read_text(self, path: str) -> str:
+        return self._repeat("GET", path, None, "", []).decode(errors="replace")
+
+    def request(
+        self,
+        verb: Verb,
+        path: str,
+        body: Object | list[Object] | None = None,
+        content: str = JSON,
+        query: list[tuple[str, str]] | None = None,
+    ) -> Object:
+        return _parse(self._repeat(verb, path, body, content, query or []))
+
+    def _repeat(
+        self, verb: Verb, path: str, body: object, content: str, query: list[tuple[str, str]]
+    ) -> bytes:
+        def may_repeat(error: AlcoveError) -> bool:
+            assert isinstance(error, ApiError)
+            return error.retriable and (verb in _REPEATABLE or error.done is False)
+
+        return retry(
+            lambda: self._send(verb, path, body, content, query), self.patience, may_repeat=may_repeat
+        )
+
+    def _send(self, verb: Verb, path: str, body: object, content: str, query: list[tuple[str, str]]) -> bytes:
+        headers = {"Accept": JSON, "Content-Type": content} if content else {"Accept": "*/*"}
+        request = self.connection.param_serialize(
+            verb, path, query_params=query, header_params=headers, body=body, auth_settings=["BearerToken"]
+        )
+        try:
+            response = self.connection.call_api(*request, _request_timeout=self.timeout)
+            data = bytes(response.read() or b"")
+        except (HTTPError, OSError, ApiException) as error:
+            raise _unanswered(verb, path, error) from error
+        if not 200 <= response.status < 300:
+            raise _refused(verb, path, response.status, response.headers.get("Retry-After"), _parse(data))
+        return data
+
+
+def _connection(settings: client.Configuration) -> client.ApiClient:
+    settings.connection_pool_maxsize = CONNECTIONS
+    settings.retries = False
+    return client.ApiClient(settings)
+
+
+def _unusable(error: Exception) -> KubeconfigError:
+    reason = " ".join(str(error).split())[:300].rstrip(".")
+    return KubeconfigError(
+        f"No usable kubeconfig, so no cluster can be reached: {reason}.",
+        remedy="Set KUBECONFIG, or give --kubeconfig.",
+    )
+
+
+def _unanswered(verb: Verb, path: str, error: Exception) -> ApiError:
+    said = error.reason if isinstance(error, ApiException) else str(error)
+    reason = " ".join(str(said).split())[:300].rstrip(".")
+    # A connection that was never made carried no request.
+    lost = verb != "GET" and not isinstance(error, (NewConnectionError, ConnectTimeoutError, ApiException))
+    return ApiError(
+        f"The API server did not answer {verb} {path} ({type(error).__name__}: {reason}).",
+        done=None if lost else False,
+        consequence=_CONSEQUENCE_OF_LOSS if lost else "",
+        remedy=_UNREACHABLE_REMEDY,
+    )
+
+
+def _refused(verb: Verb, path: str, status: int, wait: str | None, answer: Object) -> ApiError:
+    message = str(answer.get("message") or f"HTTP status {status}").rstrip(".")
+    # 429 is answered before anything is done; a server that fails with 500 or more may have got anywhere.
+    unknown = verb != "GET" and status >= 500
+    return ApiError(
+        f"The API server refused {verb} {path}: {message}.",
+        status=status,
+        reason=str(answer.get("reason", "")),
+        message=message,
+        done=None if unknown else False,
+        retry_after=float(wait) if wait and wait.isdigit() else 0.0,
+        consequence=_CONSEQUENCE_OF_LOSS if unknown else "",
+    )
+
+
+def _parse(data: bytes) -> Object:
+    try:
+        answer = json.loads(data or b"{}")
+    except ValueError:
+        return {"message": (data or b"")[:200].decode(errors="replace")}
+    return answer if isinstance(answer, dict) else {}
