@@ -127,7 +127,7 @@ def session_credentials(
 ) -> StoreCredentials:
     """Credentials that do at most what ``policy`` says, for ``seconds`` (at least :data:`SHORTEST_SECONDS`).
 
-    Raises :class:`OperatorError` where the policy is too long, :class:`StoreError` where the store fails.
+    Raises :class:`OperatorError` if the policy is too long, :class:`alcove_store.errors.StoreError` if the store fails.
     """
     text = json.dumps(policy, separators=(",", ":"))
     if len(text) > POLICY_LIMIT:

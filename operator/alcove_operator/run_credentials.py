@@ -45,7 +45,7 @@ class RunCredentials:
     _known: dict[str, Issued] = field(default_factory=dict)
 
     async def issue(self, config: RunConfig) -> Issued:
-        """Asks the store for both sets of credentials. Raises :class:`StoreError` where it fails."""
+        """Asks the store for both sets of credentials. Raises :class:`alcove_store.errors.StoreError`."""
         life = life_of(config)
         bucket = self.settings.store_bucket
         policies = (

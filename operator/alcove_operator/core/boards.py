@@ -14,7 +14,7 @@ from alcove_operator.core.reconcile_input import PhaseRules, datasets_by_alias
 def select_counted(views: Iterable[SubmissionView], phase: str) -> list[SubmissionView]:
     """The last scored Submission of each team, by time of creation to the second, then name; earliest first.
 
-    ``views``: earliest first, as :meth:`Index.submissions_of` has them.
+    ``views``: earliest first, as :meth:`alcove_operator.index.Index.submissions_of` has them.
     """
     last: dict[str, SubmissionView] = {}
     for view in views:

@@ -210,7 +210,7 @@ class Facts:
     code: CodeFact | None = None
     usage_refused: QuotaRefusal | None = None
     granted: frozenset[str] = frozenset()
-    """Aliases that the queue gave a place to (see ``queue.py``)."""
+    """Aliases that the queue gave a place to (see :mod:`alcove_operator.core.capacity`)."""
     queue: Mapping[str, QueuePlace] = field(default_factory=lambda: MappingProxyType({}))
     """By alias."""
     verdicts: frozenset[str] = frozenset()
