@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from alcove_cli.errors import CommandError
-from alcove_toolkit.check import Metric, check_dataset
+from alcove_toolkit.check import CheckMetric, check_dataset
 from alcove_toolkit.check.findings import Finding, printable
 from alcove_toolkit.check.report import LabelReport, Report
 
@@ -32,7 +32,7 @@ def check(folder: Path, solution: Path, metric: str, *, strict: bool, as_json: b
                 f"There is no {path}. Name the folder NAME.data, and its solution with --solution."
             )
     try:
-        scored = Metric(metric, by_whole(named(metric)))
+        scored = CheckMetric(metric, by_whole(named(metric)))
         with _progress(folder) as progress:
             found = check_dataset(folder, solution, scored, progress)
     except InputError as error:

@@ -110,11 +110,11 @@ def convert(
     frames: FrameFormat = "jpeg",
 ) -> None:
     """Convert your own data: split it into train and test, encode it, keep the test labels apart."""
-    from alcove_toolkit.convert.base import Options
+    from alcove_toolkit.convert.base import ConvertOptions
     from alcove_toolkit.convert.run import convert as run_conversion
     from alcove_toolkit.convert.split import SplitRequest
 
-    options = Options(
+    options = ConvertOptions(
         labels=labels, label_separator=label_separator, multi_label=multi_label, confidence=confidence,
         folders=folders, group_column=group_column, source_column=source_column, drop=_parse_names(drop),
         delimiter=delimiter, categories=categories, scale=scale, text_column=text_column, vocabulary=vocabulary,

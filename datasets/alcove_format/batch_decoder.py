@@ -19,7 +19,16 @@ import numpy.typing as npt
 from alcove_format.example import Arrays, Floats
 from alcove_format.format_pb2 import FeatureList
 from alcove_format.metadata import Format, Metadata
-from alcove_format.record_layout import FIRST, FLOATS, INTS, THIRD, Bytes, Layout, Place, layout_of
+from alcove_format.record_layout import (
+    FIRST,
+    FLOATS,
+    INTS,
+    THIRD,
+    ByteRange,
+    Bytes,
+    RecordLayout,
+    derive_layout,
+)
 from alcove_format.records import Block
 
 Ints = npt.NDArray[np.int64]
@@ -35,7 +44,7 @@ _LONG = 16
 
 
 @dataclass(frozen=True)
-class Columns:
+class DecodedBatch:
     """What was decoded of n records. Where ``good`` is false, nothing else is to be believed."""
 
     good: Bools
@@ -47,12 +56,12 @@ class Columns:
     """time × rows × columns × channels of each record from one number up to another, as long as it is there."""
 
 
-class ColumnDecoder:
+class BatchDecoder:
     """Decodes the records of one part, of format DENSE or SPARSE. Remembers the layouts that it has met."""
 
     def __init__(self, metadata: Metadata) -> None:
         self._metadata = metadata
-        self._layouts: list[Layout] = []
+        self._layouts: list[RecordLayout] = []
         self._failures = 0
         self._unwrap: dict[str, Sequence[int]] = {}
         if metadata.format is Format.DENSE:
@@ -63,14 +72,14 @@ class ColumnDecoder:
                 self._unwrap = dict.fromkeys(_SPARSE_INDEX.values(), _STEP + INTS)
                 self._unwrap["0_sparse_value"] = _STEP + FLOATS
 
-    def decode(self, block: Block) -> Columns:
-        walk = _Walk(block, self._metadata.n_labels, self._keys)
+    def decode(self, block: Block) -> DecodedBatch:
+        walk = _BlockMatcher(block, self._metadata.n_labels, self._keys)
         for layout in self._layouts:
             if walk.left.size:
                 walk.match(layout)
         while walk.left.size and len(self._layouts) < _MOST_LAYOUTS and self._failures < _MOST_LAYOUTS:
             row = int(walk.left[-1])  # Small ids are shorter than most.
-            found = layout_of(block.record(row), self._keys, self._unwrap)
+            found = derive_layout(block.record(row), self._keys, self._unwrap)
             if found is None:
                 self._failures += 1
             else:
@@ -78,12 +87,12 @@ class ColumnDecoder:
                 walk.match(found)
             walk.left = walk.left[walk.left != row]
         if self._metadata.format is Format.SPARSE and not self._metadata.is_token_sequence:
-            features = _sparse(walk, self._metadata)
+            features = _decode_sparse(walk, self._metadata)
         else:
-            decode = _tokens if self._metadata.is_token_sequence else _dense
+            decode = _decode_tokens if self._metadata.is_token_sequence else _decode_dense
             arrays = decode(walk, self._metadata)
             features = lambda start, end: arrays[start:end]  # noqa: E731
-        return Columns(walk.good, walk.ids, walk.labels, walk.labelled, features)
+        return DecodedBatch(walk.good, walk.ids, walk.labels, walk.labelled, features)
 
 
 class _Spans:
@@ -101,7 +110,7 @@ class _Spans:
         return self.end - self.start
 
 
-class _Walk:
+class _BlockMatcher:
     """The bytes of a block, and what was found out about its records so far."""
 
     def __init__(self, block: Block, n_labels: int, keys: Sequence[str]) -> None:
@@ -119,7 +128,7 @@ class _Walk:
         self._view = memoryview(block.data)
         self._starts, self._ends = np.array(block.starts, np.int64), np.array(block.ends, np.int64)
 
-    def match(self, layout: Layout) -> None:
+    def match(self, layout: RecordLayout) -> None:
         """Takes from the records that are left those of this layout."""
         rows = self.left
         at, ends = self._starts[rows], self._ends[rows]
@@ -129,13 +138,13 @@ class _Walk:
             size = len(segment.head)
             fits = at + size <= ends
             if not fits.all():
-                rows, at, ends, spans, first = _kept(fits, rows, at, ends, spans, first)
+                rows, at, ends, spans, first = _keep_rows(fits, rows, at, ends, spans, first)
             if not len(rows):
                 return
             head = self.windows(at, size)
             same = ((head & segment.mask) == segment.head).all(axis=1)
             if not same.all():
-                rows, at, ends, spans, first = _kept(same, rows, at, ends, spans, first)
+                rows, at, ends, spans, first = _keep_rows(same, rows, at, ends, spans, first)
                 if not len(rows):
                     return
                 head, same = head[same], same[same]
@@ -149,14 +158,16 @@ class _Walk:
             first = head if first is None else first
             at = behind
             if not same.all():
-                rows, at, ends, spans, first = _kept(same, rows, at, ends, spans, first)
+                rows, at, ends, spans, first = _keep_rows(same, rows, at, ends, spans, first)
         whole = at == ends
         if not whole.all():
-            rows, at, ends, spans, first = _kept(whole, rows, at, ends, spans, first)
+            rows, at, ends, spans, first = _keep_rows(whole, rows, at, ends, spans, first)
         if first is not None and len(rows):
             self._take(layout, rows, spans, first)
 
-    def _take(self, layout: Layout, rows: Ints, spans: list[tuple[str, Ints, Ints]], head: Bytes) -> None:
+    def _take(
+        self, layout: RecordLayout, rows: Ints, spans: list[tuple[str, Ints, Ints]], head: Bytes
+    ) -> None:
         good = np.ones(len(rows), np.bool_)
         if layout.id:
             self.ids[rows] = _varint(head, layout.id)
@@ -228,14 +239,14 @@ class _Walk:
         return packed.view("<f4").astype(np.float32, copy=False), sizes // 4
 
 
-def _kept(
+def _keep_rows(
     keep: Bools, rows: Ints, at: Ints, ends: Ints, spans: list[tuple[str, Ints, Ints]], first: Bytes | None
 ) -> tuple[Ints, Ints, Ints, list[tuple[str, Ints, Ints]], Bytes | None]:
     spans = [(key, start[keep], end[keep]) for key, start, end in spans]
     return rows[keep], at[keep], ends[keep], spans, None if first is None else first[keep]
 
 
-def _varint(head: Bytes, place: Place) -> Ints:
+def _varint(head: Bytes, place: ByteRange) -> Ints:
     """The varint of so many bytes in each row; the layout's mask has made sure that it is one."""
     value = head[:, place.at].astype(np.int64)
     if place.size == 1:
@@ -246,7 +257,7 @@ def _varint(head: Bytes, place: Place) -> Ints:
     return value
 
 
-def _dense(walk: _Walk, metadata: Metadata) -> Arrays:
+def _decode_dense(walk: _BlockMatcher, metadata: Metadata) -> Arrays:
     """Each step has the same length, so its frame (tags and lengths, written here by protobuf) has, too."""
     spans = walk.values["0_dense_input"]
     shape = metadata.shape[1:]
@@ -264,9 +275,9 @@ def _dense(walk: _Walk, metadata: Metadata) -> Arrays:
     packed, _ = walk.gather(_Spans(spans.start, spans.start + steps * stride))
     total = len(packed) // stride
     if not total:
-        return _split(np.zeros((0, *shape), np.float32), steps)
+        return _split_by_record(np.zeros((0, *shape), np.float32), steps)
     framed = np.ones(total, np.bool_)
-    for place, width in _words(len(frame)):
+    for place, width in _cut_words(len(frame)):
         words: npt.NDArray[np.unsignedinteger] = np.ndarray((total,), f"<u{width}", packed, place, (stride,))
         framed &= words == frame[place : place + width].view(f"<u{width}")
     if not framed.all():
@@ -274,10 +285,10 @@ def _dense(walk: _Walk, metadata: Metadata) -> Arrays:
     # As one item of so many bytes a step: NumPy then copies a step at a time, and not number by number.
     items: npt.NDArray[np.void] = np.ndarray((total,), f"V{4 * size}", packed, len(frame), (stride,))
     numbers = items.copy().view("<f4").astype(np.float32, copy=False)
-    return _split(numbers.reshape(-1, *shape), steps)
+    return _split_by_record(numbers.reshape(-1, *shape), steps)
 
 
-def _words(length: int) -> Iterator[tuple[int, int]]:
+def _cut_words(length: int) -> Iterator[tuple[int, int]]:
     """Cuts so many bytes into words of 8, 4, 2 and 1: (where, width)."""
     place = 0
     for width in (8, 4, 2, 1):
@@ -286,7 +297,7 @@ def _words(length: int) -> Iterator[tuple[int, int]]:
             place += width
 
 
-def _split(numbers: Floats, steps: Ints) -> Arrays:
+def _split_by_record(numbers: Floats, steps: Ints) -> Arrays:
     """One array a record, of all their steps."""
     if len(steps) and (steps == steps[0]).all():
         return numbers.reshape(len(steps), int(steps[0]), *numbers.shape[1:])
@@ -294,7 +305,7 @@ def _split(numbers: Floats, steps: Ints) -> Arrays:
     return [numbers[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
-def _tokens(walk: _Walk, metadata: Metadata) -> Arrays:
+def _decode_tokens(walk: _BlockMatcher, metadata: Metadata) -> Arrays:
     """Steps of one token each: six bytes of frame, whose lengths go with each other, and a varint.
 
     Every place that looks like a frame is taken; they are right if, and only if, each begins where the one before
@@ -332,10 +343,10 @@ def _tokens(walk: _Walk, metadata: Metadata) -> Arrays:
     wrong |= value >= metadata.channels
     if wrong.any():
         walk.good[np.repeat(np.arange(len(steps)), steps)[wrong]] = False
-    return _split(value.astype(np.float32).reshape(-1, 1, 1, 1), steps)
+    return _split_by_record(value.astype(np.float32).reshape(-1, 1, 1, 1), steps)
 
 
-def _sparse(walk: _Walk, metadata: Metadata) -> Callable[[int, int], Arrays]:
+def _decode_sparse(walk: _BlockMatcher, metadata: Metadata) -> Callable[[int, int], Arrays]:
     """Examples of one step: where there are more, the record's layout is none of ours.
 
     The arrays are mostly zeros, and many times as large as the records: they are made as they are asked for.

@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from alcove_format.batch_decoder import ColumnDecoder
-from alcove_format.example import Arrays, Example, Floats, decode, fit
+from alcove_format.batch_decoder import BatchDecoder
+from alcove_format.example import Arrays, Example, Floats, decode_example, fit_length
 from alcove_format.metadata import Format, Metadata
 from alcove_format.records import Block, blocks_of
 
 Batch = tuple[Floats, Floats]
 Sizes = npt.NDArray[np.int64]
 Group = tuple[Arrays, Floats]
-SizedBatch = tuple[Floats, Floats, Sizes]
+BatchWithSizes = tuple[Floats, Floats, Sizes]
 Pair = tuple[Floats, Floats]
 
 _Pieces = Callable[[Block, int, int], Iterator["Chunk"]]
@@ -53,22 +53,24 @@ class Chunk:
             )
 
 
-def chunks(files: Iterable[Path], metadata: Metadata, workers: int = 0, batch: int = 0) -> Iterator[Chunk]:
+def decode_files(
+    files: Iterable[Path], metadata: Metadata, workers: int = 0, batch: int = 0
+) -> Iterator[Chunk]:
     """Decodes files, in order; with ``workers``, so many threads decode images ahead.
 
     Where a ``batch`` of examples is large, each but those that lie in two blocks is a chunk of its own.
 
     Raises FormatError where it comes to what is damaged.
     """
-    blocks = _blocks(files)
+    blocks = _read_blocks(files)
     if metadata.format is not Format.COMPRESSED:
-        return _in_pieces(blocks, _pieces(metadata), max(batch, most_at_a_time(metadata, _PIECE)))
+        return _cut_pieces(blocks, _piece_decoder(metadata), max(batch, examples_per_piece(metadata, _PIECE)))
     few = chain.from_iterable(block.split(_IMAGES_AT_A_TIME) for block in blocks)
-    decode_block = decoder(metadata)
-    return _ahead(decode_block, few, workers) if workers else map(decode_block, few)
+    decode_block = block_decoder(metadata)
+    return _decode_ahead(decode_block, few, workers) if workers else map(decode_block, few)
 
 
-def most_at_a_time(metadata: Metadata, size: int = _DECODED) -> int:
+def examples_per_piece(metadata: Metadata, size: int = _DECODED) -> int:
     """How many examples are decoded at a time, so that their arrays fill about so many bytes."""
     if metadata.format is Format.COMPRESSED:
         return _IMAGES_AT_A_TIME
@@ -76,30 +78,30 @@ def most_at_a_time(metadata: Metadata, size: int = _DECODED) -> int:
     return max(1, size // (4 * numbers * max(1, metadata.sequence_size)))
 
 
-def _in_pieces(blocks: Iterator[Block], pieces: _Pieces, most: int) -> Iterator[Chunk]:
+def _cut_pieces(blocks: Iterator[Block], pieces: _Pieces, most: int) -> Iterator[Chunk]:
     lacking = most
     for block in blocks:
         yield from pieces(block, most, lacking)
         lacking = most - (len(block) - lacking) % most
 
 
-def _blocks(files: Iterable[Path]) -> Iterator[Block]:
+def _read_blocks(files: Iterable[Path]) -> Iterator[Block]:
     for path in files:
         with path.open("rb", buffering=0) as file:
             yield from blocks_of(file, path.stat().st_size, str(path), _READ)
 
 
-def decoder(metadata: Metadata) -> Callable[[Block], Chunk]:
+def block_decoder(metadata: Metadata) -> Callable[[Block], Chunk]:
     """Decodes the blocks of one part. Raises FormatError for the first record that is not as the metadata say."""
     if metadata.format is Format.COMPRESSED:
-        return lambda block: _one_by_one(block, metadata)
-    pieces = _pieces(metadata)
+        return lambda block: _decode_singly(block, metadata)
+    pieces = _piece_decoder(metadata)
     return lambda block: next(pieces(block, len(block), len(block)))
 
 
-def _pieces(metadata: Metadata) -> _Pieces:
+def _piece_decoder(metadata: Metadata) -> _Pieces:
     """Decodes the blocks of one part, of numbers: structure at once, arrays of at most so many examples at a time."""
-    columns = ColumnDecoder(metadata)
+    columns = BatchDecoder(metadata)
 
     def pieces(block: Block, most: int, first: int) -> Iterator[Chunk]:
         found = columns.decode(block)
@@ -110,33 +112,33 @@ def _pieces(metadata: Metadata) -> _Pieces:
             if good.any():
                 features = found.features(some.start, some.stop)
                 chunk = Chunk(features, found.labels[some], found.ids[some], found.labelled[some], piece)
-                yield _fitted(chunk if good.all() else _mended(chunk, good, metadata), metadata)
+                yield _fit_lengths(chunk if good.all() else _redecode_failed(chunk, good, metadata), metadata)
             else:
-                yield _one_by_one(piece, metadata)
+                yield _decode_singly(piece, metadata)
             start = some.stop
 
     return pieces
 
 
-def _mended(chunk: Chunk, good: npt.NDArray[np.bool_], metadata: Metadata) -> Chunk:
+def _redecode_failed(chunk: Chunk, good: npt.NDArray[np.bool_], metadata: Metadata) -> Chunk:
     """With the examples in it that only protobuf decodes."""
     features = list(chunk.features)
     for i in np.flatnonzero(~good).tolist():
-        example = decode(chunk.block.record(i), metadata, chunk.block.where(i))
+        example = decode_example(chunk.block.record(i), metadata, chunk.block.where(i))
         features[i] = example.features
         chunk.labels[i], chunk.ids[i], chunk.labelled[i] = example.label, example.id, example.has_label
     return replace(chunk, features=features)
 
 
-def _fitted(chunk: Chunk, metadata: Metadata) -> Chunk:
+def _fit_lengths(chunk: Chunk, metadata: Metadata) -> Chunk:
     features, size = chunk.features, metadata.sequence_size
     if size < 0 or (isinstance(features, np.ndarray) and features.shape[1] == size):
         return chunk
-    return replace(chunk, features=[fit(array, size) for array in features])
+    return replace(chunk, features=[fit_length(array, size) for array in features])
 
 
-def _one_by_one(block: Block, metadata: Metadata) -> Chunk:
-    examples = [decode(block.record(i), metadata, block.where(i)) for i in range(len(block))]
+def _decode_singly(block: Block, metadata: Metadata) -> Chunk:
+    examples = [decode_example(block.record(i), metadata, block.where(i)) for i in range(len(block))]
     return Chunk(
         [example.features for example in examples],
         np.array([example.label for example in examples], np.float32).reshape(-1, metadata.n_labels),
@@ -146,7 +148,9 @@ def _one_by_one(block: Block, metadata: Metadata) -> Chunk:
     )
 
 
-def _ahead(decode_block: Callable[[Block], Chunk], blocks: Iterator[Block], workers: int) -> Iterator[Chunk]:
+def _decode_ahead(
+    decode_block: Callable[[Block], Chunk], blocks: Iterator[Block], workers: int
+) -> Iterator[Chunk]:
     """In order, with at most two blocks a worker under way."""
     pool = ThreadPoolExecutor(workers, thread_name_prefix="alcove-reader")
     try:
@@ -167,7 +171,7 @@ def _ahead(decode_block: Callable[[Block], Chunk], blocks: Iterator[Block], work
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def shuffled(pairs: Iterator[Pair], buffer: int, random: np.random.Generator) -> Iterator[Pair]:
+def shuffle_pairs(pairs: Iterator[Pair], buffer: int, random: np.random.Generator) -> Iterator[Pair]:
     """Draws from a buffer that is filled up again. What it keeps is copied: a view would hold all around it."""
     kept: list[Pair] = []
     for features, label in pairs:
@@ -182,12 +186,12 @@ def shuffled(pairs: Iterator[Pair], buffer: int, random: np.random.Generator) ->
         yield kept[i]
 
 
-def regrouped(pairs: Iterator[Pair], size: int) -> Iterator[Group]:
+def group_pairs(pairs: Iterator[Pair], size: int) -> Iterator[Group]:
     while some := list(islice(pairs, size)):
         yield [features for features, _ in some], np.stack([label for _, label in some])
 
 
-def batches(groups: Iterable[Group], size: int) -> Iterator[SizedBatch]:
+def assemble_batches(groups: Iterable[Group], size: int) -> Iterator[BatchWithSizes]:
     """Cuts groups of examples of any length into batches."""
     waiting: list[Group] = []
     count = 0
@@ -200,13 +204,13 @@ def batches(groups: Iterable[Group], size: int) -> Iterator[SizedBatch]:
             at += taken
             count += taken
             if count == size:
-                yield _padded(waiting)
+                yield _pad_groups(waiting)
                 waiting, count = [], 0
     if waiting:
-        yield _padded(waiting)
+        yield _pad_groups(waiting)
 
 
-def _padded(groups: list[Group]) -> SizedBatch:
+def _pad_groups(groups: list[Group]) -> BatchWithSizes:
     labels = np.concatenate([labels for _, labels in groups])
     arrays: list[Floats] = [features for features, _ in groups if isinstance(features, np.ndarray)]
     if len(arrays) == len(groups) and len({array.shape[1:] for array in arrays}) == 1:

@@ -42,7 +42,7 @@ class Example:
     """File, record and byte offset, for messages."""
 
 
-def decode(data: bytes, metadata: Metadata, where: str) -> Example:
+def decode_example(data: bytes, metadata: Metadata, where: str) -> Example:
     """Decodes one record. ``where`` is for messages.
 
     Raises:
@@ -63,10 +63,12 @@ def decode(data: bytes, metadata: Metadata, where: str) -> Example:
     context = message.context.feature
     label, has_label = _label(context, metadata, where)
     ids = context["id"].int64_list.value if "id" in context else ()
-    return Example(ids[0] if ids else -1, fit(features, metadata.sequence_size), label, has_label, where)
+    return Example(
+        ids[0] if ids else -1, fit_length(features, metadata.sequence_size), label, has_label, where
+    )
 
 
-def fit(features: Floats, sequence_size: int) -> Floats:
+def fit_length(features: Floats, sequence_size: int) -> Floats:
     """Pads with zeros, or cuts, to the sequence size of the metadata, where that is fixed."""
     steps = len(features)
     if sequence_size < 0 or steps == sequence_size:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from alcove_format import batching
-from alcove_format.batching import Batch, SizedBatch
+from alcove_format.batching import Batch, BatchWithSizes
 from alcove_format.errors import FormatError
 from alcove_format.example import Example, Floats
 from alcove_format.metadata import METADATA_FILE, Metadata, read_metadata
@@ -58,9 +58,9 @@ class Part:
     ) -> Iterator[tuple[Floats, Floats]]:
         """Yields (features, label) of each example, each in its own shape."""
         random = np.random.default_rng(seed)
-        chunks = batching.chunks(self._files(shuffle, random), self.metadata, workers)
+        chunks = batching.decode_files(self._files(shuffle, random), self.metadata, workers)
         pairs = chain.from_iterable(zip(c.features, c.labels, strict=True) for c in chunks)
-        return batching.shuffled(pairs, shuffle, random) if shuffle else pairs
+        return batching.shuffle_pairs(pairs, shuffle, random) if shuffle else pairs
 
     def batches(
         self, size: int, *, shuffle: int = 0, seed: int | None = None, workers: int = 0
@@ -68,25 +68,28 @@ class Part:
         """Yields (features, labels) of ``size`` examples (fewer in the last batch).
 
         features: batch × time × rows × columns × channels, labels: batch × labels. Where shapes vary, examples are
-        padded with zeros, at the end of each axis, to the largest of the batch; :meth:`sized_batches` says how far.
+        padded with zeros, at the end of each axis, to the largest of the batch; :meth:`batches_with_sizes` gives the
+        sizes before that.
         """
-        for features, labels, _ in self.sized_batches(size, shuffle=shuffle, seed=seed, workers=workers):
+        for features, labels, _ in self.batches_with_sizes(size, shuffle=shuffle, seed=seed, workers=workers):
             yield features, labels
 
-    def sized_batches(
+    def batches_with_sizes(
         self, size: int, *, shuffle: int = 0, seed: int | None = None, workers: int = 0
-    ) -> Iterator[SizedBatch]:
+    ) -> Iterator[BatchWithSizes]:
         """As :meth:`batches`, with the sizes before padding: batch × (time, rows, columns) of int64."""
         random = np.random.default_rng(seed)
-        found = batching.chunks(self._files(shuffle, random), self.metadata, workers, size)
+        found = batching.decode_files(self._files(shuffle, random), self.metadata, workers, size)
         if shuffle:
             pairs = chain.from_iterable(zip(c.features, c.labels, strict=True) for c in found)
-            return batching.batches(batching.regrouped(batching.shuffled(pairs, shuffle, random), size), size)
-        return batching.batches(((c.features, c.labels) for c in found), size)
+            return batching.assemble_batches(
+                batching.group_pairs(batching.shuffle_pairs(pairs, shuffle, random), size), size
+            )
+        return batching.assemble_batches(((c.features, c.labels) for c in found), size)
 
     def records(self) -> Iterator[Example]:
         """Yields each example with its id and its place."""
-        for chunk in batching.chunks(self.files, self.metadata):
+        for chunk in batching.decode_files(self.files, self.metadata):
             yield from chunk.examples()
 
     def tf(
@@ -103,7 +106,7 @@ class Part:
         Args:
             batch: examples a batch; None: one at a time, in its own shape.
             workers: parallel calls; None: as many as TensorFlow finds best.
-            sizes: give (features, labels, sizes) as :meth:`sized_batches` does.
+            sizes: give (features, labels, sizes) as :meth:`batches_with_sizes` does.
         """
         from alcove_format.tf_reader import tf_dataset
 

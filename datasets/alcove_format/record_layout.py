@@ -22,7 +22,7 @@ INTS, FLOATS = (THIRD, FIRST), (SECOND, FIRST)
 
 
 @dataclass(frozen=True)
-class Place:
+class ByteRange:
     """``size`` bytes from ``at`` on, counted from the beginning of a segment."""
 
     at: int
@@ -35,22 +35,22 @@ class Segment:
 
     head: Bytes
     mask: Bytes
-    to_values: tuple[Place, ...]
+    to_values: tuple[ByteRange, ...]
     """Lengths of what ends with the values, the last one that of the values themselves."""
-    to_end: tuple[Place, ...]
+    to_end: tuple[ByteRange, ...]
     """Lengths of what ends with the record."""
     key: str
 
 
 @dataclass(frozen=True)
-class Layout:
+class RecordLayout:
     """Segments and values in turn. The places of the context are in the first segment."""
 
     segments: tuple[Segment, ...]
-    id: Place | None
-    index: tuple[Place, ...]
+    id: ByteRange | None
+    index: tuple[ByteRange, ...]
     """A varint each."""
-    scores: Place | None
+    scores: ByteRange | None
 
 
 class _OtherwiseError(Exception):
@@ -60,12 +60,12 @@ class _OtherwiseError(Exception):
 @dataclass(frozen=True)
 class _Field:
     tag: int
-    length: Place
+    length: ByteRange
     start: int
     end: int
 
 
-def layout_of(data: bytes, keys: Sequence[str], unwrap: dict[str, Sequence[int]]) -> Layout | None:
+def derive_layout(data: bytes, keys: Sequence[str], unwrap: dict[str, Sequence[int]]) -> RecordLayout | None:
     """The layout of a SequenceExample whose feature lists are some of ``keys``; None where it is another thing.
 
     ``unwrap``: what is around the values of a key, as tags; nothing for those whose steps are taken as they are.
@@ -80,9 +80,9 @@ class _Sketch:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._mask = np.full(len(data), 0xFF, np.uint8)
-        self._lengths: list[tuple[Place, int]] = []
+        self._lengths: list[tuple[ByteRange, int]] = []
 
-    def layout(self, keys: Sequence[str], unwrap: dict[str, Sequence[int]]) -> Layout:
+    def layout(self, keys: Sequence[str], unwrap: dict[str, Sequence[int]]) -> RecordLayout:
         context, lists = self._only(0, len(self._data), FIRST, SECOND)
         identity, index, scores = self._context(context)
         values = []
@@ -101,13 +101,13 @@ class _Sketch:
         for begin, end, key in values:
             segments.append(self._segment(start, begin, end, key))
             start = end
-        return Layout(tuple(segments), identity, index, scores)
+        return RecordLayout(tuple(segments), identity, index, scores)
 
-    def _context(self, context: _Field) -> tuple[Place | None, tuple[Place, ...], Place | None]:
+    def _context(self, context: _Field) -> tuple[ByteRange | None, tuple[ByteRange, ...], ByteRange | None]:
         found = dict(self._entries(context))
-        identity: Place | None = None
-        index: tuple[Place, ...] = ()
-        scores: Place | None = None
+        identity: ByteRange | None = None
+        index: tuple[ByteRange, ...] = ()
+        scores: ByteRange | None = None
         if "id" in found:
             identity = next(iter(self._varints(self._unwrapped(found["id"], INTS))), None)
         if "label_index" in found:
@@ -118,18 +118,18 @@ class _Sketch:
             if size not in (0, 4 * len(index)):
                 raise _OtherwiseError
             if size:
-                scores = Place(packed.start, size)
+                scores = ByteRange(packed.start, size)
                 self._mask[packed.start : packed.end] = 0
         return identity, index, scores
 
-    def _varints(self, field: _Field) -> Iterator[Place]:
+    def _varints(self, field: _Field) -> Iterator[ByteRange]:
         at = field.start
         while at < field.end:
             _, behind = self._varint(at)
             if behind > field.end:
                 raise _OtherwiseError
             self._mask[at:behind] = 0x80
-            yield Place(at, behind - at)
+            yield ByteRange(at, behind - at)
             at = behind
 
     def _varint(self, at: int) -> tuple[int, int]:
@@ -146,7 +146,7 @@ class _Sketch:
             length, content = self._varint(start + 1)
             if content + length > end:
                 raise _OtherwiseError
-            place = Place(start + 1, content - start - 1)
+            place = ByteRange(start + 1, content - start - 1)
             self._lengths.append((place, content + length))
             yield _Field(self._data[start], place, content, content + length)
             start = content + length
@@ -179,9 +179,9 @@ class _Sketch:
             if not start <= place.at < values or ends <= values < end:
                 continue
             if ends == end:
-                to_values.append(Place(place.at - start, place.size))
+                to_values.append(ByteRange(place.at - start, place.size))
             elif ends == len(self._data):
-                to_end.append(Place(place.at - start, place.size))
+                to_end.append(ByteRange(place.at - start, place.size))
             elif ends > values:
                 raise _OtherwiseError
             else:

@@ -16,7 +16,7 @@ PARALLEL = 4
 Say = Callable[[str], None]
 
 
-class Progress:
+class TransferProgress:
     """At most one line a second, from any thread."""
 
     def __init__(self, files: int, total: int, say: Say) -> None:
@@ -42,7 +42,7 @@ class Progress:
                 )
 
 
-def each(entries: Sequence[FileEntry], action: Callable[[FileEntry], None]) -> None:
+def run_parallel(entries: Sequence[FileEntry], action: Callable[[FileEntry], None]) -> None:
     """Does it with every file, a few at a time, the largest first. The first error ends it, and is raised."""
     pool = ThreadPoolExecutor(PARALLEL)
     try:
@@ -52,7 +52,7 @@ def each(entries: Sequence[FileEntry], action: Callable[[FileEntry], None]) -> N
         pool.shutdown(cancel_futures=True)
 
 
-def save(pieces: Iterator[bytes], path: Path, sha256: str, size: int | None, what: str) -> None:
+def save_checked(pieces: Iterator[bytes], path: Path, sha256: str, size: int | None, what: str) -> None:
     """Writes what comes in to ``path``. Raises :class:`DigestError` where it is not of this digest and size."""
     digest, count = hashlib.sha256(), 0
     with path.open("wb") as output:

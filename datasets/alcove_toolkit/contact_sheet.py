@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alcove_format.errors import FormatError
-from alcove_format.example import Example, decode
+from alcove_format.example import Example, decode_example
 from alcove_format.format_pb2 import SequenceExample
 from alcove_format.metadata import VARIES, Format, Metadata
 from alcove_format.reader import DataFolder, Part
@@ -354,6 +354,8 @@ def _read_example(part: Part, place: _RecordPosition) -> tuple[Example, int]:
             count, chosen = len(steps), [steps[i] for i in _choose_frames(len(steps))]
             thin = SequenceExample(context=message.context)
             thin.feature_lists.feature_list["0_compressed"].feature.extend(chosen)
-            return decode(thin.SerializeToString(), replace(metadata, sequence_size=VARIES), where), count
-    example = decode(data, metadata, where)
+            return decode_example(
+                thin.SerializeToString(), replace(metadata, sequence_size=VARIES), where
+            ), count
+    example = decode_example(data, metadata, where)
     return example, len(example.features)

@@ -25,7 +25,7 @@ from alcove_format.errors import OutputExistsError
 from alcove_format.metadata import METADATA_FILE
 from alcove_store.client import get_bytes, store_errors, stream
 from alcove_store.errors import StoreDeniedError, StoreNotFoundError
-from alcove_store.transfer import Progress, Say, each, save
+from alcove_store.transfer import Say, TransferProgress, run_parallel, save_checked
 from alcove_toolkit.errors import ExchangeError
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ def _check_disk(out: Path, wanted: int) -> None:
 def _fetch_files(
     catalog: DatasetCatalog, digest: str, entries: list[FileEntry], partial: Path, say: Say
 ) -> None:
-    progress = Progress(len(entries), sum(entry.bytes for entry in entries), say)
+    progress = TransferProgress(len(entries), sum(entry.bytes for entry in entries), say)
     for part in ("train", "test"):
         (partial / part).mkdir(parents=True, exist_ok=True)
 
@@ -270,7 +270,7 @@ def _fetch_files(
             pieces = stream(
                 catalog.client, catalog.bucket, catalog.below + keys.dataset_file(digest, entry.path)
             )
-            save(progress.counted(pieces), temporary, entry.sha256, entry.bytes, entry.path)
+            save_checked(progress.counted(pieces), temporary, entry.sha256, entry.bytes, entry.path)
 
         try:
             retry(download, _PATIENCE, say)
@@ -279,7 +279,7 @@ def _fetch_files(
             temporary.unlink(missing_ok=True)
         progress.add(0, file=True)
 
-    each(entries, fetch)
+    run_parallel(entries, fetch)
 
 
 def _check_digest(data: bytes, sha256: str, what: str) -> None:

@@ -15,7 +15,7 @@ from alcove_format.reader import DataFolder, open_dataset
 from alcove_format.solution import read_solution
 from alcove_store.client import put_bytes, put_file, store_errors
 from alcove_store.errors import StoreDeniedError, StoreNotFoundError
-from alcove_store.transfer import each
+from alcove_store.transfer import run_parallel
 
 if TYPE_CHECKING:
     from minio import Minio
@@ -103,7 +103,7 @@ def _send_files(
                     remedy="Push it again once nothing writes to it.",
                 )
 
-    each(manifest.files, send)
+    run_parallel(manifest.files, send)
 
 
 def _send_solution(client: Minio, bucket: str, below: str, solution: Path) -> str:

@@ -23,7 +23,7 @@ from alcove_scorer.errors import InputError
 from alcove_scorer.metrics import by_whole, metric
 from alcove_store.client import connect, get_bytes, stream
 from alcove_store.errors import StoreNotFoundError
-from alcove_toolkit.check import Metric, check_source
+from alcove_toolkit.check import CheckMetric, check_source
 from alcove_toolkit.check.report import fitting
 from alcove_toolkit.check.source import PartName, SampleFile
 from alcove_toolkit.volume import Volume
@@ -91,7 +91,7 @@ class Published:
             manifest = self._manifest()
             if wrong := self.files.problems(manifest):
                 return _unsound(*wrong)
-            how = Metric(self.request.metric, by_whole(metric(self.request.metric)))
+            how = CheckMetric(self.request.metric, by_whole(metric(self.request.metric)))
             checked = check_source(PublishedSource(self, manifest), how).to_result()
         except (UnsoundError, FormatError, InputError) as error:
             return _unsound(str(error))

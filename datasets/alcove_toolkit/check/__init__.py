@@ -15,8 +15,8 @@ from alcove_format.solution import parse_solution
 from alcove_toolkit.check import baselines, content, leaks
 from alcove_toolkit.check.baselines import Score
 from alcove_toolkit.check.findings import Finding, error
-from alcove_toolkit.check.leaks import Table
-from alcove_toolkit.check.part import PartFacts, PartReader, Progress
+from alcove_toolkit.check.leaks import LabelledColumns
+from alcove_toolkit.check.part import PartFacts, PartReader, ReadProgress
 from alcove_toolkit.check.report import LabelReport, PartReport, Report
 from alcove_toolkit.check.sample import SHAPE_NAMES, Floats, Ints, Sample
 from alcove_toolkit.check.source import PARTS, FolderSource, Source
@@ -26,7 +26,7 @@ ORDER_ROWS, ORDER_CELLS = 200_000, 4_000_000
 
 
 @dataclass(frozen=True)
-class Metric:
+class CheckMetric:
     """How a prediction is scored, so that this package need not know the metrics."""
 
     name: str
@@ -34,7 +34,7 @@ class Metric:
 
 
 def check_dataset(
-    path: Path, solution: Path, metric: Metric | None = None, progress: Progress = lambda _: None
+    path: Path, solution: Path, metric: CheckMetric | None = None, progress: ReadProgress = lambda _: None
 ) -> Report:
     """Checks a folder ``NAME.data`` and its solution file. Never raises for what is wrong with them."""
     try:
@@ -48,7 +48,9 @@ def check_dataset(
         )
 
 
-def check_source(source: Source, metric: Metric | None = None, progress: Progress = lambda _: None) -> Report:
+def check_source(
+    source: Source, metric: CheckMetric | None = None, progress: ReadProgress = lambda _: None
+) -> Report:
     """Checks a dataset, wherever it lies.
 
     Args:
@@ -111,7 +113,7 @@ def _solution(source: Source, findings: list[Finding]) -> Solution | None:
 
 
 def _judge(
-    train: PartFacts, test: PartFacts, solution: Solution, metric: Metric | None, findings: list[Finding]
+    train: PartFacts, test: PartFacts, solution: Solution, metric: CheckMetric | None, findings: list[Finding]
 ) -> float | None:
     """Looks for leaks and fits a linear model, on the samples; returns the latter's score on test."""
     names = train.metadata.label_names
@@ -119,8 +121,8 @@ def _judge(
     y_train = train.labels.table(one.index, np.arange(len(names)))
     y_test = solution[other.index].astype(np.bool_)
 
-    def tables(columns: Callable[[PartFacts, Sample], Floats]) -> tuple[Table, Table]:
-        return Table(columns(train, one), y_train), Table(columns(test, other), y_test)
+    def tables(columns: Callable[[PartFacts, Sample], Floats]) -> tuple[LabelledColumns, LabelledColumns]:
+        return LabelledColumns(columns(train, one), y_train), LabelledColumns(columns(test, other), y_test)
 
     by_order = _order(train, test, solution)
     by_id = leaks.id_finding(
@@ -172,7 +174,7 @@ def _widest(positives: Ints, n: int, rows: int) -> Ints:
     return np.sort(np.argsort(-spread, kind="stable")[: max(1, ORDER_CELLS // max(rows, 1))])
 
 
-def _chance(metric: Metric | None, solution: Solution | None) -> float | None:
+def _chance(metric: CheckMetric | None, solution: Solution | None) -> float | None:
     if metric is None or solution is None:
         return None
     return metric.score(solution.astype(np.bool_), np.full(solution.shape, 0.5, np.float32))

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alcove_toolkit.check.findings import Finding, warning
-from alcove_toolkit.check.leaks import SIGMAS, Table, sensitivity_deviation
+from alcove_toolkit.check.leaks import SIGMAS, LabelledColumns, sensitivity_deviation
 from alcove_toolkit.check.sample import Bools, Floats
 
 Score = Callable[[Any, Any], float]
@@ -37,7 +37,7 @@ class Linear:
     """Test sample × labels; present at ≥ 0.5, as metrics take it."""
 
 
-def linear_baseline(train: Table, test: Table) -> Linear | None:
+def linear_baseline(train: LabelledColumns, test: LabelledColumns) -> Linear | None:
     """None where there is too little to fit: fewer than 8 examples, or no label with both classes on either side."""
     n = len(train.labels)
     if n < 8 or not len(test.labels):

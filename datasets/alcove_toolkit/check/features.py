@@ -59,7 +59,7 @@ def feature_map(metadata: Metadata) -> FeatureMap:
     )
 
 
-def pool(array: Floats, axis: int, size: int) -> Floats:
+def pool_axis(array: Floats, axis: int, size: int) -> Floats:
     """Means over ``size`` pieces of an axis of at least one element; elements repeat where there are fewer."""
     length = array.shape[axis]
     starts = np.arange(size) * length // size
@@ -101,7 +101,7 @@ def _frames(features: Floats, sizes: tuple[int, int, int]) -> Floats:
     channels = min(features.shape[3], CHANNELS)
     if not features.size:
         return np.zeros(steps * rows * cols * channels, np.float32)
-    small = pool(pool(pool(features, 0, steps), 1, rows), 2, cols)
+    small = pool_axis(pool_axis(pool_axis(features, 0, steps), 1, rows), 2, cols)
     return small[..., :channels].ravel()
 
 
@@ -109,12 +109,14 @@ def _series(features: Floats, channels: int) -> Floats:
     steps = len(features)
     if not features.size:
         return np.zeros(channels * (len(_STATISTICS) + SEGMENTS + BANDS), np.float32)
-    values = pool(features.reshape(steps, -1), 1, channels)
+    values = pool_axis(features.reshape(steps, -1), 1, channels)
     centred = values - values.mean(axis=0)
     power = np.log(np.abs(np.fft.rfft(centred, axis=0))[1:] ** 2 / steps + 1e-6).astype(np.float32)
-    spectrum = pool(power, 0, BANDS) if len(power) else np.zeros((BANDS, channels), np.float32)
+    spectrum = pool_axis(power, 0, BANDS) if len(power) else np.zeros((BANDS, channels), np.float32)
     statistics = np.stack([values.mean(axis=0), centred.std(axis=0), values.min(axis=0), values.max(axis=0)])
-    out: Floats = np.concatenate([statistics, pool(values, 0, SEGMENTS), spectrum]).ravel().astype(np.float32)
+    out: Floats = (
+        np.concatenate([statistics, pool_axis(values, 0, SEGMENTS), spectrum]).ravel().astype(np.float32)
+    )
     return out
 
 

@@ -38,7 +38,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Table:
+class LabelledColumns:
     """Numbers and labels of the same examples."""
 
     columns: Floats
@@ -50,7 +50,7 @@ def sensitivity_deviation(positives: npt.NDArray[np.int64], n: int) -> npt.NDArr
     return 0.25 * np.sqrt(1 / np.maximum(positives, 1) + 1 / np.maximum(n - positives, 1))
 
 
-def rules(train: Table, test: Table) -> list[Rule]:
+def find_rules(train: LabelledColumns, test: LabelledColumns) -> list[Rule]:
     """The best column of each label that one of them tells significantly, on the test part.
 
     A rule is a value's share of the label against the label's share of all, values being cut into ``BINS`` bins.
@@ -188,9 +188,9 @@ def id_columns(ids: Ints, labels: int) -> Floats:
     return np.stack(columns, axis=1)
 
 
-def id_finding(train: Table, test: Table, labels: Sequence[str]) -> Finding | None:
+def id_finding(train: LabelledColumns, test: LabelledColumns, labels: Sequence[str]) -> Finding | None:
     """``columns`` are those of :func:`id_columns`."""
-    told = [rule for rule in rules(train, test) if rule.accuracy >= SUSPICIOUS]
+    told = [rule for rule in find_rules(train, test) if rule.accuracy >= SUSPICIOUS]
     if not told:
         return None
     severity: Severity = "error" if told[0].accuracy >= TELLS else "warning"
@@ -203,11 +203,15 @@ def id_finding(train: Table, test: Table, labels: Sequence[str]) -> Finding | No
 
 
 def column_findings(
-    train: Table, test: Table, labels: Sequence[str], code: str, name: Callable[[int], str]
+    train: LabelledColumns,
+    test: LabelledColumns,
+    labels: Sequence[str],
+    code: str,
+    name: Callable[[int], str],
 ) -> list[Finding]:
     """Whether one column of what belongs to the example is the label: it can be so by nature."""
     least = IS if code == "label-by-feature" else TELLS
-    told = [rule for rule in rules(train, test) if rule.accuracy >= least]
+    told = [rule for rule in find_rules(train, test) if rule.accuracy >= least]
     if not told:
         return []
     columns = list(dict.fromkeys(rule.column for rule in told))

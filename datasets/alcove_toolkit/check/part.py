@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from alcove_format.batching import Chunk, decoder, most_at_a_time
+from alcove_format.batching import Chunk, block_decoder, examples_per_piece
 from alcove_format.errors import FormatError
 from alcove_format.example import Floats
 from alcove_format.format_pb2 import SequenceExample
@@ -19,10 +19,10 @@ from alcove_format.metadata import VARIES, Format, Metadata
 from alcove_format.records import HEADER, Block, blocks_of
 from alcove_toolkit.check.features import FeatureMap, feature_map
 from alcove_toolkit.check.findings import Finding, count, error, names, warning
-from alcove_toolkit.check.sample import CELLS, SAMPLE, Labels, Reservoir, Shape
+from alcove_toolkit.check.sample import CELLS, SAMPLE, LabelLists, Reservoir, Shape
 from alcove_toolkit.check.source import PartName, SampleFile, Source
 
-Progress = Callable[[int], None]
+ReadProgress = Callable[[int], None]
 """Told of bytes that were read."""
 NAMED = 3
 """Findings of one kind that are told one by one; of the others the number."""
@@ -48,7 +48,7 @@ class PartFacts:
     metadata: Metadata
     features: FeatureMap
     sample: Reservoir
-    labels: Labels
+    labels: LabelLists
     files: list[SampleFile] = field(default_factory=list)
     bytes: int = 0
     whole: bool = True
@@ -99,14 +99,14 @@ def _context_bytes(data: bytes) -> int:
 class PartReader:
     """Reads the sample files of a part. What is wrong goes to :attr:`findings`; nothing is raised for it."""
 
-    def __init__(self, name: PartName, metadata: Metadata, progress: Progress) -> None:
+    def __init__(self, name: PartName, metadata: Metadata, progress: ReadProgress) -> None:
         self.findings: list[Finding] = []
         size = max(100, min(SAMPLE, CELLS // metadata.n_labels))
         sample = Reservoir(size, seed=0 if name == "train" else 1)
-        self.facts = PartFacts(name, metadata, feature_map(metadata), sample, Labels(metadata.n_labels))
-        self._most = most_at_a_time(metadata)
+        self.facts = PartFacts(name, metadata, feature_map(metadata), sample, LabelLists(metadata.n_labels))
+        self._most = examples_per_piece(metadata)
         # As long as each is: what differs from the metadata is then seen, not padded or cut.
-        self._decode = decoder(replace(metadata, sequence_size=VARIES))
+        self._decode = block_decoder(replace(metadata, sequence_size=VARIES))
         self._decimals = metadata.format is not Format.COMPRESSED and not metadata.is_token_sequence
         self._progress = progress
         self._more: dict[str, int] = {}

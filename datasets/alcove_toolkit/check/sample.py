@@ -84,7 +84,7 @@ class Sample:
     """Examples × (steps, rows, columns, bytes)."""
 
 
-class Labels:
+class LabelLists:
     """The labels of each example of a part that carries them, in a few bytes each."""
 
     def __init__(self, n_labels: int) -> None:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import soundfile
 
 from alcove_format.metadata import VARIES, Metadata
-from alcove_toolkit.convert.base import Converter, Indices, Options, Progress
+from alcove_toolkit.convert.base import Converter, ConvertOptions, ConvertProgress, Indices
 from alcove_toolkit.convert.files import FileConverter, FileItems, list_files
 from alcove_toolkit.errors import SourceError
 
@@ -30,12 +30,12 @@ _UNKNOWN = 0xFFFFFF00
 _RATE, _CHANNELS, _FRAMES = range(3)
 
 
-def open_source(source: Path, options: Options, progress: Progress) -> Converter:
+def open_source(source: Path, options: ConvertOptions, progress: ConvertProgress) -> Converter:
     return _Recordings(list_files(source, options, SUFFIXES), options, progress)
 
 
 class _Recordings(FileConverter):
-    def __init__(self, files: FileItems, options: Options, progress: Progress) -> None:
+    def __init__(self, files: FileItems, options: ConvertOptions, progress: ConvertProgress) -> None:
         super().__init__(files, options, progress)
         self._rate = 0
 

@@ -27,25 +27,25 @@ from alcove_api.errors import AlcoveError
 from alcove_format.metadata import Metadata
 from alcove_format.writer import Features
 from alcove_toolkit.convert.choices import Frames, Kind
-from alcove_toolkit.convert.labels import Labels
+from alcove_toolkit.convert.labels import ItemLabels
 from alcove_toolkit.errors import SourceError
 
 Indices = npt.NDArray[np.int64]
 
 
-class Progress(Protocol):
+class ConvertProgress(Protocol):
     """Told now and then how far a step is. ``total`` is 0 where it is not known. Cheap: call it for each item."""
 
     def __call__(self, step: str, done: int, total: int) -> None: ...
 
 
-def silent(step: str, done: int, total: int) -> None:
+def ignore_progress(step: str, done: int, total: int) -> None:
     """Tells nobody."""
     del step, done, total
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class ConvertOptions:
     """What a user can ask of the converters. What has no meaning for a kind or a source is refused."""
 
     labels: str | None = None
@@ -106,15 +106,15 @@ OF_CELLS = ("label_separator", "multi_label", "confidence")
 """Options that say how labels stand in a cell."""
 
 
-def refuse(options: Options, names: Iterable[str], why: str) -> None:
+def refuse_options(options: ConvertOptions, names: Iterable[str], why: str) -> None:
     """For options that would have no effect. Raises SourceError where one of them is not at its default."""
-    asked = (name for name in names if getattr(options, name) != getattr(Options, name))
+    asked = (name for name in names if getattr(options, name) != getattr(ConvertOptions, name))
     for name in asked:
         raise SourceError(f"--{name.replace('_', '-')}", why, remedy="Leave it out.")
 
 
 @dataclass(frozen=True)
-class Keys:
+class ItemKeys:
     """One name an item (its group, its source), kept as a number."""
 
     codes: Indices
@@ -122,14 +122,14 @@ class Keys:
 
 
 @dataclass(frozen=True)
-class Items:
+class SourceItems:
     """What there is in a source, in an order that depends on the source's content alone (never on a listing)."""
 
-    labels: Labels
+    labels: ItemLabels
     where: Callable[[int], str]
     """File and position of an item, for messages: ``birds.csv, row 17``."""
-    group: Keys | None = None
-    source: Keys | None = None
+    group: ItemKeys | None = None
+    source: ItemKeys | None = None
     is_test: npt.NDArray[np.bool_] | None = None
     """Of each item, where the source has a split of its own."""
     notes: tuple[str, ...] = field(default=())
@@ -151,7 +151,7 @@ class Converter(ABC):
     them, and the framework puts them in order on disk; else it is called for train, then test, in any order."""
 
     @abstractmethod
-    def scan(self) -> Items:
+    def scan(self) -> SourceItems:
         """Lists the items without reading their content."""
 
     def sizes(self) -> npt.NDArray[np.float64]:
@@ -175,7 +175,9 @@ class Converter(ABC):
         return ()
 
 
-def open_source(kind: Kind, source: Path, options: Options, progress: Progress = silent) -> Converter:
+def open_source(
+    kind: Kind, source: Path, options: ConvertOptions, progress: ConvertProgress = ignore_progress
+) -> Converter:
     """The converter of a kind, from its module ``alcove_toolkit.convert.<kind>``.
 
     Raises:
@@ -183,7 +185,7 @@ def open_source(kind: Kind, source: Path, options: Options, progress: Progress =
         AlcoveError: a library for it is not installed.
     """
     others = (option for option, kinds in _OF_KINDS.items() if kind not in kinds)
-    refuse(options, others, f"has no meaning for --kind {kind}")
+    refuse_options(options, others, f"has no meaning for --kind {kind}")
     if not source.exists():
         raise SourceError(str(source), "there is no such file or folder", remedy="Check the path.")
     try:

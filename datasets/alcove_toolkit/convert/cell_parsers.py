@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Doubles = npt.NDArray[np.float64]
-MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-")
+MISSING_TEXTS = ("", "na", "n/a", "nan", "null", "none", "?", "-")
 """Cells that stand for no value, in any case."""
 DAY = 86_400_000_000
 """Microseconds."""
@@ -27,18 +27,18 @@ LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
-class Reading:
+class CellParser:
     """One way to read a column."""
 
     kind: Literal["number", "date"]
     read: Callable[[pa.Array], Doubles | None]
-    """Of cells as :func:`readable` gives them: numbers, or days since 1970 (in UTC where they name a zone), NaN where
-    missing; None if one cannot be read so."""
+    """Of cells as :func:`normalize_cells` gives them: numbers, or days since 1970 (in UTC where they name a zone).
+    NaN where missing; None if one cell cannot be read this way."""
     note: str = ""
     """What the user should know, where it is not the usual way."""
 
 
-def readable(column: pa.Array) -> pa.Array:
+def normalize_cells(column: pa.Array) -> pa.Array:
     """Cells as text without spaces around, or numbers, null where missing; as they are where of another type."""
     if pa.types.is_floating(column.type):
         numbers = pc.cast(column, pa.float64())
@@ -46,13 +46,13 @@ def readable(column: pa.Array) -> pa.Array:
     if not _is_text(column.type):
         return column
     trimmed = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))
-    is_missing = pc.is_in(pc.utf8_lower(trimmed), value_set=pa.array(MISSING))
+    is_missing = pc.is_in(pc.utf8_lower(trimmed), value_set=pa.array(MISSING_TEXTS))
     return pc.if_else(is_missing, pa.scalar(None, pa.string()), trimmed)
 
 
-def read_cells(column: pa.Array, reading: Reading) -> tuple[Doubles, int]:
+def parse_cells(column: pa.Array, reading: CellParser) -> tuple[Doubles, int]:
     """What a reading makes of a column, NaN where it cannot; and how many cells are neither that nor missing."""
-    cells = readable(column)
+    cells = normalize_cells(column)
     values = reading.read(cells)
     if values is None:
         each = (reading.read(cells.slice(i, 1)) for i in range(len(cells)))
@@ -60,7 +60,7 @@ def read_cells(column: pa.Array, reading: Reading) -> tuple[Doubles, int]:
     return values, int(np.isnan(values).sum()) - cells.null_count
 
 
-def declared(kind: pa.DataType) -> Literal["text", "number", "date", "other"]:
+def declared_kind(kind: pa.DataType) -> Literal["text", "number", "date", "other"]:
     """What the type of a column (of a Parquet file) says."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
@@ -76,9 +76,9 @@ def declared(kind: pa.DataType) -> Literal["text", "number", "date", "other"]:
     return "date" if pa.types.is_date(kind) or pa.types.is_timestamp(kind) else "other"
 
 
-def readings_of(kind: pa.DataType) -> tuple[Reading, ...]:
+def parsers_for(kind: pa.DataType) -> tuple[CellParser, ...]:
     """The ways to read a column of this type, the preferred one first."""
-    said = declared(kind)
+    said = declared_kind(kind)
     return (
         _READINGS
         if said == "text"
@@ -139,25 +139,27 @@ def _days(moments: pa.Array) -> Doubles:
     return values / DAY
 
 
-_NUMBER = Reading("number", _numbers)
-_DATE = Reading("date", _dates)
+_NUMBER = CellParser("number", _numbers)
+_DATE = CellParser("date", _dates)
 _ENGLISH = r"^[+-]?([0-9]+|[1-9][0-9]{0,2}(,[0-9]{3})+)(\.[0-9]+)?\s*%?$"
 _CONTINENTAL = r"^[+-]?([0-9]+|[1-9][0-9]{0,2}(\.[0-9]{3})+)(,[0-9]+)?\s*%?$"
 _READINGS = (
     _NUMBER,
-    Reading(
+    CellParser(
         "number",
         partial(_numbers_with, pattern=_ENGLISH, thousands=",", decimal="."),
         "has numbers that are read as in 1,234.5 or 5 %",
     ),
-    Reading(
+    CellParser(
         "number",
         partial(_numbers_with, pattern=_CONTINENTAL, thousands=".", decimal=","),
         "has numbers that are read as in 1.234,5",
     ),
     _DATE,
     *(
-        Reading("date", partial(_dates_as, pattern=pattern, form=form), f"has dates that are read as {said}")
+        CellParser(
+            "date", partial(_dates_as, pattern=pattern, form=form), f"has dates that are read as {said}"
+        )
         for pattern, form, said in (
             (r"\d{4}/\d{1,2}/\d{1,2}", "%Y/%m/%d", "year/month/day"),
             (r"\d{1,2}\.\d{1,2}\.\d{4}", "%d.%m.%Y", "day.month.year"),

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from alcove_toolkit.convert.cell_parsers import Doubles, Reading, read_cells, readable
+from alcove_toolkit.convert.cell_parsers import CellParser, Doubles, normalize_cells, parse_cells
 
 Floats = npt.NDArray[np.float32]
-TRUTH = {"true": 1.0, "yes": 1.0, "t": 1.0, "y": 1.0, "false": 0.0, "no": 0.0, "f": 0.0, "n": 0.0}
+BOOLEAN_TEXTS = {"true": 1.0, "yes": 1.0, "t": 1.0, "y": 1.0, "false": 0.0, "no": 0.0, "f": 0.0, "n": 0.0}
 
 
-class Encoding(Protocol):
+class ColumnEncoder(Protocol):
     """One column of the source as one or more numbers a row."""
 
     @property
@@ -33,11 +33,11 @@ class Encoding(Protocol):
 
 
 @dataclass(frozen=True)
-class NumberEncoding:
+class NumberEncoder:
     """The number; the mean of train where it is missing, and then 1 in a column of its own if train has such."""
 
     name: str
-    reading: Reading
+    reading: CellParser
     mean: float
     scale: float
     """Divides; 0 where numbers stay as they are."""
@@ -49,7 +49,7 @@ class NumberEncoding:
         return (self.name, f"{self.name} is missing") if self.has_missing else (self.name,)
 
     def encode(self, column: pa.Array) -> tuple[Floats, int]:
-        values, bad = read_cells(column, self.reading)
+        values, bad = parse_cells(column, self.reading)
         missing = np.isnan(values)
         values[missing] = self.mean
         if self.scale:
@@ -58,7 +58,7 @@ class NumberEncoding:
 
 
 @dataclass(frozen=True)
-class TruthEncoding:
+class BooleanEncoder:
     """1 for true, 0 for false and missing."""
 
     name: str
@@ -70,8 +70,8 @@ class TruthEncoding:
         return (self.name, f"{self.name} is missing") if self.has_missing else (self.name,)
 
     def encode(self, column: pa.Array) -> tuple[Floats, int]:
-        cells = readable(column).to_pylist()
-        values = np.array([math.nan if c is None else TRUTH.get(c.lower(), math.nan) for c in cells])
+        cells = normalize_cells(column).to_pylist()
+        values = np.array([math.nan if c is None else BOOLEAN_TEXTS.get(c.lower(), math.nan) for c in cells])
         missing = np.isnan(values)
         values[missing] = 0
         bad = int(missing.sum()) - cells.count(None)
@@ -79,11 +79,11 @@ class TruthEncoding:
 
 
 @dataclass(frozen=True)
-class DateEncoding:
+class DateEncoder:
     """Days since 1970, and where in the year, the week and, if train has times, the day it is, each on a circle."""
 
     name: str
-    reading: Reading
+    reading: CellParser
     mean: float
     scale: float
     has_missing: bool
@@ -100,7 +100,7 @@ class DateEncoding:
         return float(len(self.names))
 
     def encode(self, column: pa.Array) -> tuple[Floats, int]:
-        days, bad = read_cells(column, self.reading)
+        days, bad = parse_cells(column, self.reading)
         missing = np.isnan(days)
         days[missing] = self.mean
         whole = np.floor(days).astype(np.int64).astype("datetime64[D]")
@@ -118,7 +118,7 @@ class DateEncoding:
 
 
 @dataclass(frozen=True)
-class CategoryEncoding:
+class CategoryEncoder:
     """One-hot; a category that is not among the most frequent of train, or unknown there, is all zeros."""
 
     name: str
@@ -135,7 +135,7 @@ class CategoryEncoding:
 
     def encode(self, column: pa.Array) -> tuple[Floats, int]:
         position = {category: i for i, category in enumerate(self.categories)}
-        coded = readable(column).dictionary_encode(null_encoding="encode")
+        coded = normalize_cells(column).dictionary_encode(null_encoding="encode")
         known = np.array([position.get(c, -1) for c in coded.dictionary.to_pylist()], np.int64)
         codes = known[coded.indices.to_numpy(zero_copy_only=False)] if len(coded) else known
         out = np.zeros((len(coded), len(self.categories)), np.float32)

@@ -10,14 +10,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from alcove_toolkit.convert.cell_parsers import Doubles, Reading, declared, readable, readings_of
+from alcove_toolkit.convert.cell_parsers import (
+    CellParser,
+    Doubles,
+    declared_kind,
+    normalize_cells,
+    parsers_for,
+)
 from alcove_toolkit.convert.column_encoders import (
-    TRUTH,
-    CategoryEncoding,
-    DateEncoding,
-    Encoding,
-    NumberEncoding,
-    TruthEncoding,
+    BOOLEAN_TEXTS,
+    BooleanEncoder,
+    CategoryEncoder,
+    ColumnEncoder,
+    DateEncoder,
+    NumberEncoder,
 )
 
 DISTINCT = 10_000
@@ -31,7 +37,7 @@ EXACT = 1 << 24
 
 
 @dataclass
-class Moments:
+class RunningMoments:
     """Count, mean and squared deviations of what comes batch by batch (Chan, Golub and LeVeque 1983)."""
 
     count: int = 0
@@ -63,7 +69,7 @@ class Moments:
 
 
 @dataclass
-class ColumnFit:
+class ColumnInference:
     """Looks through train's cells of one column, batch by batch.
 
     Sums depend, in their last bits, on where batches end: give batches that train's rows alone decide.
@@ -72,7 +78,7 @@ class ColumnFit:
     name: str
     type: pa.DataType
     rows: int = 0
-    moments: dict[Reading, Moments] = field(init=False)
+    moments: dict[CellParser, RunningMoments] = field(init=False)
     """Of each way in which all cells so far can be read."""
     counts: Counter[str] | None = None
     """Of each text; None where they are no categories."""
@@ -80,13 +86,13 @@ class ColumnFit:
     """What the user should know of its encoding, one sentence."""
 
     def __post_init__(self) -> None:
-        self.moments = {reading: Moments() for reading in readings_of(self.type)}
-        if declared(self.type) == "text":
+        self.moments = {reading: RunningMoments() for reading in parsers_for(self.type)}
+        if declared_kind(self.type) == "text":
             self.counts = Counter()
 
     def add(self, column: pa.Array) -> None:
         self.rows += len(column)
-        cells = readable(column)
+        cells = normalize_cells(column)
         self._count(cells)
         for reading in tuple(self.moments):
             values = reading.read(cells)
@@ -103,7 +109,7 @@ class ColumnFit:
         if len(self.counts) > DISTINCT:
             self.counts = None
 
-    def encoding(self, *, categories: int, scale: bool) -> Encoding | str:
+    def encoding(self, *, categories: int, scale: bool) -> ColumnEncoder | str:
         """What the column is; or, in one sentence, why it is left out."""
         for reading, moments in self.moments.items():
             if not moments.count:
@@ -113,18 +119,20 @@ class ColumnFit:
             divisor = (moments.deviation or 1.0) if scale else 0.0
             if reading.kind == "date":
                 has_time = not moments.whole
-                return DateEncoding(self.name, reading, moments.mean, divisor, missing, has_time)
+                return DateEncoder(self.name, reading, moments.mean, divisor, missing, has_time)
             if moments.whole and moments.largest > EXACT and not scale:
                 self.note = " ".join([self.note, self._inexact()]).lstrip()
             density = 1.0 if scale else 1 - moments.zeros / self.rows
-            return NumberEncoding(self.name, reading, moments.mean, divisor, missing, density)
+            return NumberEncoder(self.name, reading, moments.mean, divisor, missing, density)
         if self.counts is None:
             return self._left_out(
-                "has too many different texts" if declared(self.type) == "text" else f"is of type {self.type}"
+                "has too many different texts"
+                if declared_kind(self.type) == "text"
+                else f"is of type {self.type}"
             )
         missing = self.counts.total() < self.rows
-        if all(text.lower() in TRUTH for text in self.counts):
-            return TruthEncoding(self.name, missing, 1.0)
+        if all(text.lower() in BOOLEAN_TEXTS for text in self.counts):
+            return BooleanEncoder(self.name, missing, 1.0)
         if len(self.counts) > max(FEW, self.rows // 2):
             return self._left_out("has another text in nearly every row")
         if len(self.counts) > categories:
@@ -135,7 +143,7 @@ class ColumnFit:
         # By the text itself where two are as frequent.
         ranked = sorted(self.counts.items(), key=lambda pair: (-pair[1], pair[0]))
         frequent = (text for text, _ in ranked[:categories])
-        return CategoryEncoding(self.name, (*frequent, *([None] if missing else [])))
+        return CategoryEncoder(self.name, (*frequent, *([None] if missing else [])))
 
     def _inexact(self) -> str:
         return (

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from alcove_toolkit.convert.base import Items, Keys, Options, Progress
-from alcove_toolkit.convert.labels import LabelBuilder, parse_cell, parse_score
-from alcove_toolkit.convert.tables import Table
+from alcove_toolkit.convert.base import ConvertOptions, ConvertProgress, ItemKeys, SourceItems
+from alcove_toolkit.convert.labels import LabelBuilder, parse_label_cell, parse_score
+from alcove_toolkit.convert.tables import SourceTable
 from alcove_toolkit.errors import SourceError
 
 LABEL_NAMES = ("label", "labels", "class", "target")
@@ -18,7 +18,7 @@ _TEST = {"train": False, "training": False, "test": True, "testing": True}
 
 
 @dataclass(frozen=True)
-class Roles:
+class ColumnRoles:
     """Columns that are no features."""
 
     labels: tuple[str, ...]
@@ -33,12 +33,14 @@ class Roles:
         return tuple(dict.fromkeys((*self.labels, *(name for name in rest if name))))
 
 
-def find_column(table: Table, names: Sequence[str], drop: Sequence[str] = ()) -> str | None:
+def find_column(table: SourceTable, names: Sequence[str], drop: Sequence[str] = ()) -> str | None:
     """The first column that has one of these names, in any case."""
     return next((n for n in table.names if n.lower() in names and n not in drop), None)
 
 
-def find_roles(table: Table, options: Options, labels: Sequence[str] | None = None) -> Roles:
+def find_roles(
+    table: SourceTable, options: ConvertOptions, labels: Sequence[str] | None = None
+) -> ColumnRoles:
     """What the columns are for, as asked or by their names.
 
     Args:
@@ -56,7 +58,7 @@ def find_roles(table: Table, options: Options, labels: Sequence[str] | None = No
             raise SourceError(
                 str(table.path),
                 "no column is named label",
-                remedy=f"Name the label's with --labels; there are: {some(table.names)}."
+                remedy=f"Name the label's with --labels; there are: {join_names(table.names)}."
                 + (
                     " If that is several, name what stands between them with --delimiter."
                     if len(table.names) == 1
@@ -67,17 +69,19 @@ def find_roles(table: Table, options: Options, labels: Sequence[str] | None = No
     for name in (*asked, *options.drop, options.group_column, options.source_column):
         if name is not None and name not in table.names:
             raise SourceError(
-                str(table.path), f"there is no column {name!r}", remedy=f"There are: {some(table.names)}."
+                str(table.path),
+                f"there is no column {name!r}",
+                remedy=f"There are: {join_names(table.names)}.",
             )
-    return Roles(tuple(asked), options.group_column, options.source_column, split, confidence)
+    return ColumnRoles(tuple(asked), options.group_column, options.source_column, split, confidence)
 
 
-def asked_labels(options: Options) -> tuple[str, ...]:
+def asked_labels(options: ConvertOptions) -> tuple[str, ...]:
     """The label columns that ``--labels`` names; none where it is left out."""
     return tuple(name.strip() for name in (options.labels or "").split(",") if name.strip())
 
 
-def some(names: Sequence[str]) -> str:
+def join_names(names: Sequence[str]) -> str:
     """The first names, for messages."""
     return ", ".join(names[:12]) + (" …" if len(names) > 12 else "")
 
@@ -92,18 +96,18 @@ class KeyBuilder:
     def add(self, name: str) -> None:
         self._codes.append(self._numbers.setdefault(name, len(self._numbers)))
 
-    def build(self) -> Keys:
+    def build(self) -> ItemKeys:
         names = sorted(self._numbers)
         position = np.zeros(len(names) or 1, np.int64)
         for index, name in enumerate(names):
             position[self._numbers[name]] = index
-        return Keys(position[np.array(self._codes, np.int64)], tuple(names))
+        return ItemKeys(position[np.array(self._codes, np.int64)], tuple(names))
 
 
 class RowScanner:
     """Takes what roles say of one row after the other, and gives the items in the end."""
 
-    def __init__(self, roles: Roles, options: Options) -> None:
+    def __init__(self, roles: ColumnRoles, options: ConvertOptions) -> None:
         self._roles, self._options = roles, options
         self._labels = LabelBuilder()
         self._group, self._source = KeyBuilder(), KeyBuilder()
@@ -122,12 +126,12 @@ class RowScanner:
         self._labels.add(labels)
         for name, builder in ((self._roles.group, self._group), (self._roles.source, self._source)):
             if name is not None:
-                key = as_text(cells[name])
+                key = cell_text(cells[name])
                 if not key:
                     raise SourceError(where, f"the cell of {name!r} is empty", remedy="Fill it.")
                 builder.add(key)
         if self._roles.split is not None:
-            self._is_test.append(parse_part(as_text(cells[self._roles.split]), where))
+            self._is_test.append(parse_part(cell_text(cells[self._roles.split]), where))
 
     def _row_labels(self, cells: Mapping[str, object], where: str) -> dict[str, float]:
         roles, options = self._roles, self._options
@@ -136,14 +140,16 @@ class RowScanner:
             return {name: score for name, score in scores if score > 0}
         cell = cells[roles.labels[0]]
         if isinstance(cell, list):  # Of a Parquet file.
-            return {as_text(name): 1.0 for name in cell}
+            return {cell_text(name): 1.0 for name in cell}
         in_cell = options.confidence and roles.confidence is None
-        found = parse_cell(as_text(cell), where, separator=options.label_separator, confidence=in_cell)
+        found = parse_label_cell(
+            cell_text(cell), where, separator=options.label_separator, confidence=in_cell
+        )
         if roles.confidence is None:
             return found
-        return dict.fromkeys(found, parse_score(as_text(cells[roles.confidence]), where))
+        return dict.fromkeys(found, parse_score(cell_text(cells[roles.confidence]), where))
 
-    def items(self, where: Callable[[int], str]) -> Items:
+    def items(self, where: Callable[[int], str]) -> SourceItems:
         """Raises SourceError where a row has no label, although each is to have one."""
         if self._unlabelled and not self._multi:
             raise SourceError(
@@ -151,7 +157,7 @@ class RowScanner:
                 "there is no label",
                 remedy="Fill the cell, or remove the row; with --multi-label, an example may have none.",
             )
-        return Items(
+        return SourceItems(
             self._labels.build(),
             where,
             self._group.build() if self._roles.group else None,
@@ -160,17 +166,19 @@ class RowScanner:
         )
 
 
-def scan_rows(table: Table, roles: Roles, options: Options, progress: Progress) -> Items:
+def scan_rows(
+    table: SourceTable, roles: ColumnRoles, options: ConvertOptions, progress: ConvertProgress
+) -> SourceItems:
     """One item a row; reads the columns of the roles alone."""
     scanner = RowScanner(roles, options)
     for first, batch in table.batches(roles.all):
-        for row, cells in enumerate(rows_of(batch.to_pydict()), start=first):
+        for row, cells in enumerate(iterate_rows(batch.to_pydict()), start=first):
             scanner.add(cells, table.where(row))
         progress("Reading labels", first + batch.num_rows, 0)
     return replace(scanner.items(table.where), notes=table.notes)
 
 
-def rows_of(columns: Mapping[str, Sequence[object]]) -> Iterator[dict[str, object]]:
+def iterate_rows(columns: Mapping[str, Sequence[object]]) -> Iterator[dict[str, object]]:
     """Yields the cells of one row after the other; the columns have one length."""
     for cells in zip(*columns.values(), strict=True):
         yield dict(zip(columns, cells, strict=True))
@@ -187,12 +195,12 @@ def parse_part(cell: str, where: str) -> bool:
     return _TEST[cell.lower()]
 
 
-def is_part(name: str) -> bool:
+def is_part_name(name: str) -> bool:
     """Whether a folder's name is that of a part: train or test."""
     return name.lower() in _TEST
 
 
-def as_text(cell: object) -> str:
+def cell_text(cell: object) -> str:
     """A cell as a name: whole numbers without a point, nothing for a missing one."""
     if cell is None or (isinstance(cell, float) and np.isnan(cell)):
         return ""
@@ -203,6 +211,6 @@ def as_text(cell: object) -> str:
 
 
 def _score(cell: object, where: str) -> float:
-    text = as_text(cell).lower()
+    text = cell_text(cell).lower()
     known = {"": 0.0, "false": 0.0, "true": 1.0}.get(text)
     return parse_score(text, where) if known is None else known

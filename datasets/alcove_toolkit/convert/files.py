@@ -13,20 +13,28 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
-from alcove_toolkit.convert.base import OF_CELLS, OF_TABLES, Converter, Items, Options, Progress, refuse
+from alcove_toolkit.convert.base import (
+    OF_CELLS,
+    OF_TABLES,
+    Converter,
+    ConvertOptions,
+    ConvertProgress,
+    SourceItems,
+    refuse_options,
+)
 from alcove_toolkit.convert.column_roles import (
     LABEL_NAMES,
-    Roles,
+    ColumnRoles,
     RowScanner,
-    as_text,
     asked_labels,
+    cell_text,
     find_column,
     find_roles,
-    is_part,
-    rows_of,
-    some,
+    is_part_name,
+    iterate_rows,
+    join_names,
 )
-from alcove_toolkit.convert.tables import Table, is_table, open_table
+from alcove_toolkit.convert.tables import SourceTable, is_table, open_table
 from alcove_toolkit.errors import SourceError
 
 _LEVELS = ("label", "group", "source", "split", "-")
@@ -37,7 +45,7 @@ FILE_NAMES = ("file", "path", "filename", "file_name", "filepath", "file_path", 
 class FileItems:
     """Items, and where each lies: a file, or a folder of files."""
 
-    items: Items
+    items: SourceItems
     root: Path
     names: tuple[str, ...]
     """Paths below ``root``, with slashes, in order of their parts."""
@@ -49,10 +57,10 @@ class FileItems:
 class FileConverter(Converter):
     """Items that are files (or folders) each, whose headers are read once, train's and test's: they are its form."""
 
-    def __init__(self, files: FileItems, options: Options, progress: Progress) -> None:
+    def __init__(self, files: FileItems, options: ConvertOptions, progress: ConvertProgress) -> None:
         self._files, self._options, self._progress = files, options, progress
 
-    def scan(self) -> Items:
+    def scan(self) -> SourceItems:
         return self._files.items
 
     @abstractmethod
@@ -71,7 +79,7 @@ class FileConverter(Converter):
 
 
 def list_files(
-    source: Path, options: Options, suffixes: Sequence[str], *, folders: bool = False
+    source: Path, options: ConvertOptions, suffixes: Sequence[str], *, folders: bool = False
 ) -> FileItems:
     """The items of a folder, or those that a table names.
 
@@ -103,7 +111,9 @@ def list_files(
         )
     notes = (f"Files of other kinds, left out: {others}.",) if others else ()
     if options.labels is None:
-        refuse(options, (*OF_TABLES, *OF_CELLS), f"has no meaning for {source}, where folders are the labels")
+        refuse_options(
+            options, (*OF_TABLES, *OF_CELLS), f"has no meaning for {source}, where folders are the labels"
+        )
         return FileItems(replace(_by_folders(source, names, options), notes=notes), source, names)
     path = Path(options.labels)
     if not is_table(path) or not path.is_file():
@@ -167,7 +177,7 @@ def is_regular(path: Path) -> bool:
     return path.is_file()
 
 
-def _by_folders(source: Path, names: Sequence[str], options: Options) -> Items:
+def _by_folders(source: Path, names: Sequence[str], options: ConvertOptions) -> SourceItems:
     default = _default_levels(source, {name.split("/")[0] for name in names})
     levels = (options.folders or default).strip("/").split("/")
     unknown = next((level for level in levels if level not in _LEVELS), None)
@@ -178,7 +188,7 @@ def _by_folders(source: Path, names: Sequence[str], options: Options) -> Items:
             remedy=f"Join with slashes, from the top: {', '.join(_LEVELS)} (- is skipped).",
         )
     group, origin, split = (level if level in levels else None for level in ("group", "source", "split"))
-    roles = Roles(("label",), group, origin, split)
+    roles = ColumnRoles(("label",), group, origin, split)
     scanner = RowScanner(roles, replace(options, label_separator="", confidence=False))
     for name in names:
         parts = name.split("/")[:-1]
@@ -193,7 +203,7 @@ def _by_folders(source: Path, names: Sequence[str], options: Options) -> Items:
 
 
 def _default_levels(source: Path, tops: set[str]) -> str:
-    parts = {top for top in tops if is_part(top)}
+    parts = {top for top in tops if is_part_name(top)}
     if len(parts) < 2:
         return "label"
     if tops - parts:
@@ -205,23 +215,23 @@ def _default_levels(source: Path, tops: set[str]) -> str:
     return "split/label"
 
 
-def _from_table(root: Path, table: Table, options: Options) -> FileItems:
-    refuse(options, ("folders",), f"has no meaning where the labels stand in {table.path}")
+def _from_table(root: Path, table: SourceTable, options: ConvertOptions) -> FileItems:
+    refuse_options(options, ("folders",), f"has no meaning where the labels stand in {table.path}")
     column = find_column(table, FILE_NAMES)
     if column is None:
         raise SourceError(
             str(table.path),
             "has no column named file",
-            remedy=f"Give the one with names of files that name; there are: {some(table.names)}.",
+            remedy=f"Give the one with names of files that name; there are: {join_names(table.names)}.",
         )
     labels = asked_labels(options) or _label_columns(table, column, options)
     roles = find_roles(table, options, labels)
     scanner = RowScanner(roles, options)
     names: dict[str, None] = {}
     for first, batch in table.batches(tuple(dict.fromkeys((column, *roles.all)))):
-        for row, cells in enumerate(rows_of(batch.to_pydict()), start=first):
+        for row, cells in enumerate(iterate_rows(batch.to_pydict()), start=first):
             where = table.where(row)
-            name = _parse_name(as_text(cells[column]), root, where)
+            name = _parse_name(cell_text(cells[column]), root, where)
             if name in names:
                 raise SourceError(where, f"the file {name!r} is there twice", remedy="Remove one row.")
             if not (root / name).exists():
@@ -242,7 +252,7 @@ def _parse_name(cell: str, root: Path, where: str) -> str:
     return PurePosixPath(name).as_posix()
 
 
-def _label_columns(table: Table, file_column: str, options: Options) -> list[str]:
+def _label_columns(table: SourceTable, file_column: str, options: ConvertOptions) -> list[str]:
     """All that are nothing else: one column of names, or several of 0 and 1."""
     found = find_column(table, LABEL_NAMES, options.drop)
     if found:

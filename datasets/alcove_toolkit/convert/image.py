@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alcove_format.metadata import VARIES, Format, Metadata
-from alcove_toolkit.convert.base import Converter, Indices, Options, Progress
+from alcove_toolkit.convert.base import Converter, ConvertOptions, ConvertProgress, Indices
 from alcove_toolkit.convert.files import FileConverter, FileItems, list_files
 from alcove_toolkit.convert.pictures import MOST_PIXELS, SUFFIXES, encode_picture, read_header
 from alcove_toolkit.errors import SourceError
@@ -25,12 +25,12 @@ from alcove_toolkit.errors import SourceError
 _ROWS, _COLS, _GREY, _FRAMES = range(4)
 
 
-def open_source(source: Path, options: Options, progress: Progress) -> Converter:
+def open_source(source: Path, options: ConvertOptions, progress: ConvertProgress) -> Converter:
     check_options(options)
     return _Pictures(list_files(source, options, SUFFIXES), options, progress)
 
 
-def check_options(options: Options) -> None:
+def check_options(options: ConvertOptions) -> None:
     """Raises SourceError where channels or size are such that no picture can have."""
     if options.size and math.prod(options.size) > MOST_PIXELS:
         raise SourceError(
@@ -47,7 +47,7 @@ def check_options(options: Options) -> None:
 
 
 class _Pictures(FileConverter):
-    def __init__(self, files: FileItems, options: Options, progress: Progress) -> None:
+    def __init__(self, files: FileItems, options: ConvertOptions, progress: ConvertProgress) -> None:
         super().__init__(files, options, progress)
         self._channels = 0
 

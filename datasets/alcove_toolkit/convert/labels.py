@@ -14,7 +14,7 @@ from alcove_toolkit.errors import SourceError
 
 
 @dataclass(frozen=True)
-class Labels:
+class ItemLabels:
     """Which labels each item has, and with which score. Item i has ``indices[offsets[i]:offsets[i + 1]]``."""
 
     names: tuple[str, ...]
@@ -52,12 +52,12 @@ class LabelBuilder:
             self._scores.append(score)
         self._offsets.append(len(self._indices))
 
-    def build(self) -> Labels:
+    def build(self) -> ItemLabels:
         names = sorted(self._numbers, key=_order(self._numbers))
         position = np.zeros(len(names) or 1, np.int32)
         for index, name in enumerate(names):
             position[self._numbers[name]] = index
-        return Labels(
+        return ItemLabels(
             tuple(names),
             np.array(self._offsets, np.int64),
             position[np.array(self._indices, np.int64)],
@@ -70,7 +70,7 @@ def _order(names: Mapping[str, int]) -> Callable[[str], tuple[int, str]]:
     return lambda name: (int(name) if numbers else 0, name)
 
 
-def parse_cell(cell: str, where: str, *, separator: str, confidence: bool) -> dict[str, float]:
+def parse_label_cell(cell: str, where: str, *, separator: str, confidence: bool) -> dict[str, float]:
     """The labels in one cell: ``cat``, ``cat;dog``, or with ``confidence`` ``cat:0.8;dog:0.3``.
 
     Spaces around names do not count; an empty cell has no label.

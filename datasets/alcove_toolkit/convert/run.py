@@ -14,16 +14,16 @@ from alcove_format.metadata import Metadata
 from alcove_format.writer import Features, NewExample, final_paths, scratch, write_dataset
 from alcove_toolkit.convert.base import (
     Converter,
+    ConvertOptions,
+    ConvertProgress,
     Indices,
-    Items,
-    Options,
-    Progress,
+    SourceItems,
+    ignore_progress,
     open_source,
-    silent,
 )
 from alcove_toolkit.convert.choices import Kind
-from alcove_toolkit.convert.split import SplitRequest, split
-from alcove_toolkit.convert.spool import Spool
+from alcove_toolkit.convert.split import SplitRequest, split_items
+from alcove_toolkit.convert.spool import FeatureSpool
 from alcove_toolkit.errors import FileAccessError, SourceError
 
 
@@ -46,9 +46,9 @@ def convert(
     out: Path,
     name: str = "",
     *,
-    options: Options | None = None,
+    options: ConvertOptions | None = None,
     request: SplitRequest | None = None,
-    progress: Progress = silent,
+    progress: ConvertProgress = ignore_progress,
 ) -> Converted:
     """Writes ``out/NAME.data`` and ``out/NAME.solution``; the same source, options and seed give the same bytes.
 
@@ -60,48 +60,55 @@ def convert(
         OutputExistsError: one of the two is there already.
         FileAccessError: the system did not let it be read or written.
     """
-    name = name or _name(source)
+    name = name or _default_name(source)
     if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise SourceError(
-            f"--name {name}", "is no name", remedy="Take letters, digits, dots, hyphens and underscores."
+            f"--name {name}",
+            "a name has letters, digits, dots, hyphens and underscores, and begins with a letter or digit",
+            remedy="Choose another name.",
         )
     final_paths(out, name)
-    request = request or SplitRequest()
     is_new = not out.exists()
     try:
-        converter = open_source(kind, source, options or Options(), progress)
-        items = converter.scan()
-        _check(items, source)
-        parted = split(items, request, converter.sizes)
-        rng = np.random.default_rng([request.seed, 1])
-        # In any other order, the position would tell the label of what the source had sorted.
-        train, test = (rng.permutation(np.flatnonzero(mask)) for mask in (~parted.is_test, parted.is_test))
-        metadata = replace(
-            converter.fit(np.sort(train)),
-            n_labels=len(items.labels.names),
-            labels={label: index for index, label in enumerate(items.labels.names)},
-            split=parted.text,
-        )
-        with _ordered(converter, items, out, name, progress) as ordered:
-            writing = _Writing(ordered, items, progress)
-            path = write_dataset(out, name, metadata, writing.examples(train), writing.examples(test))
+        converter = open_source(kind, source, options or ConvertOptions(), progress)
+        return _convert(converter, source, out, name, request or SplitRequest(), progress)
     except OSError as error:
         raise FileAccessError(error, str(source), str(out)) from None
     finally:
         if is_new:
             with suppress(OSError):
                 out.rmdir()  # Only where nothing is in it.
+
+
+def _convert(
+    converter: Converter, source: Path, out: Path, name: str, request: SplitRequest, progress: ConvertProgress
+) -> Converted:
+    items = converter.scan()
+    _check_labels(items, source)
+    parted = split_items(items, request, converter.sizes)
+    rng = np.random.default_rng([request.seed, 1])
+    # In any other order, the position would tell the label of what the source had sorted.
+    train, test = (rng.permutation(np.flatnonzero(mask)) for mask in (~parted.is_test, parted.is_test))
+    metadata = replace(
+        converter.fit(np.sort(train)),
+        n_labels=len(items.labels.names),
+        labels={label: index for index, label in enumerate(items.labels.names)},
+        split=parted.text,
+    )
+    with _any_order(converter, items, out, name, progress) as encode:
+        writing = _ExampleStream(encode, items, progress)
+        path = write_dataset(out, name, metadata, writing.examples(train), writing.examples(test))
     notes = (*items.notes, *parted.notes, *converter.notes())
     return Converted(path, metadata, len(train), len(test), notes)
 
 
-def _name(source: Path) -> str:
+def _default_name(source: Path) -> str:
     """A name that is also one for a Dataset: small letters, digits and hyphens."""
     stem = source.resolve().name.split(".")[0]
     return re.sub("[^a-z0-9]+", "-", stem.lower()).strip("-") or "dataset"
 
 
-def _check(items: Items, source: Path) -> None:
+def _check_labels(items: SourceItems, source: Path) -> None:
     labels = items.labels
     if not len(items):
         raise SourceError(str(source), "there are no examples in it", remedy="Check that it is whole.")
@@ -116,14 +123,14 @@ def _check(items: Items, source: Path) -> None:
 
 
 @contextmanager
-def _ordered(
-    converter: Converter, items: Items, out: Path, name: str, progress: Progress
+def _any_order(
+    converter: Converter, items: SourceItems, out: Path, name: str, progress: ConvertProgress
 ) -> Iterator[Callable[[Indices], Iterator[Features]]]:
     """Features in any order, whatever the converter can do."""
     if not converter.sequential:
         yield converter.encode
         return
-    with scratch(out, name) as folder, Spool(folder) as spool:
+    with scratch(out, name) as folder, FeatureSpool(folder) as spool:
         for done, features in enumerate(converter.encode(np.arange(len(items))), start=1):
             spool.append(features)
             progress("Encoding", done, len(items))
@@ -131,11 +138,11 @@ def _ordered(
         yield lambda indices: (spool.read(item) for item in indices.tolist())
 
 
-class _Writing:
+class _ExampleStream:
     """Hands examples to the writer, and counts them."""
 
     def __init__(
-        self, encode: Callable[[Indices], Iterator[Features]], items: Items, progress: Progress
+        self, encode: Callable[[Indices], Iterator[Features]], items: SourceItems, progress: ConvertProgress
     ) -> None:
         self._encode, self._items, self._progress = encode, items, progress
         self._done = 0

@@ -18,23 +18,38 @@ import numpy.typing as npt
 from alcove_format.metadata import VARIES, Metadata
 from alcove_format.writer import Features
 from alcove_toolkit.convert.arrays import ArrayFile, open_arrays
-from alcove_toolkit.convert.base import OF_TABLES, Converter, Indices, Items, Options, Progress, refuse
+from alcove_toolkit.convert.base import (
+    OF_TABLES,
+    Converter,
+    ConvertOptions,
+    ConvertProgress,
+    Indices,
+    SourceItems,
+    refuse_options,
+)
 from alcove_toolkit.convert.cell_parsers import LARGEST, Doubles
-from alcove_toolkit.convert.column_inference import Moments
-from alcove_toolkit.convert.column_roles import Roles, RowScanner, find_roles, rows_of, scan_rows, some
+from alcove_toolkit.convert.column_inference import RunningMoments
+from alcove_toolkit.convert.column_roles import (
+    ColumnRoles,
+    RowScanner,
+    find_roles,
+    iterate_rows,
+    join_names,
+    scan_rows,
+)
 from alcove_toolkit.convert.files import FileItems, list_files
-from alcove_toolkit.convert.tables import is_table, open_table, read_text
+from alcove_toolkit.convert.tables import is_table, open_table, read_utf8
 from alcove_toolkit.errors import SourceError
 
 SUFFIXES = (".npy", ".csv", ".tsv")
 
 
-class Series(Protocol):
+class SeriesSource(Protocol):
     """Where series lie."""
 
     sequential: bool
 
-    def scan(self) -> Items: ...
+    def scan(self) -> SourceItems: ...
 
     def read(self, items: Indices) -> Iterator[Doubles]:
         """Of each item time × channels; where it is sequential, of ascending ones."""
@@ -49,7 +64,7 @@ class Series(Protocol):
         ...
 
 
-def open_source(source: Path, options: Options, progress: Progress) -> Converter:
+def open_source(source: Path, options: ConvertOptions, progress: ConvertProgress) -> Converter:
     """A converter of an ``.npz``, an ``.npy``, a folder of files, or a table of files."""
     if source.is_file() and not is_table(source):
         return SeriesConverter(_Stacked(source, options, progress), options, progress)
@@ -59,14 +74,14 @@ def open_source(source: Path, options: Options, progress: Progress) -> Converter
 class SeriesConverter(Converter):
     """Series of one length, or of many; channels are the same in all."""
 
-    def __init__(self, series: Series, options: Options, progress: Progress) -> None:
+    def __init__(self, series: SeriesSource, options: ConvertOptions, progress: ConvertProgress) -> None:
         self._series, self._options, self._progress = series, options, progress
         self.sequential = series.sequential
         self._where: Callable[[int], str] = str
         self._names: tuple[str, ...] = ()
         self._mean, self._divisor = np.zeros(1), np.ones(1)
 
-    def scan(self) -> Items:
+    def scan(self) -> SourceItems:
         items = self._series.scan()
         self._where = items.where
         return items
@@ -98,7 +113,7 @@ class SeriesConverter(Converter):
         )
 
     def _measure(self, train: Indices) -> None:
-        moments = [Moments() for _ in self._names]
+        moments = [RunningMoments() for _ in self._names]
         for done, series in enumerate(self._series.read(train), start=1):
             _check_channels(series, self._names, self._where(int(train[done - 1])))
             for channel, values in zip(moments, series.T, strict=True):
@@ -139,8 +154,8 @@ class _Stacked:
 
     sequential = True
 
-    def __init__(self, path: Path, options: Options, progress: Progress) -> None:
-        refuse(options, ("folders",), f"has no meaning for {path}, which is one file")
+    def __init__(self, path: Path, options: ConvertOptions, progress: ConvertProgress) -> None:
+        refuse_options(options, ("folders",), f"has no meaning for {path}, which is one file")
         self._path, self._options, self._progress = path, options, progress
         self._arrays = {name.lower(): array for name, array in open_arrays(path).items()}
         self._series = self._find(("x", "data", "series"), "no array is named X")
@@ -157,13 +172,13 @@ class _Stacked:
             raise SourceError(str(self._path), problem, remedy=f"There are: {', '.join(self._arrays)}.")
         return found
 
-    def scan(self) -> Items:
+    def scan(self) -> SourceItems:
         labels = Path(self._options.labels) if self._options.labels else None
         if labels is not None and is_table(labels):
             if not labels.is_file():
                 raise SourceError(f"--labels {labels}", "there is no such file", remedy="Check the path.")
             return self._by_table(labels)
-        refuse(self._options, OF_TABLES, "has no meaning where labels are no table")
+        refuse_options(self._options, OF_TABLES, "has no meaning where labels are no table")
         columns: dict[str, list[object]] = {}
         label = self._labels(labels)
         if len(label.shape) == 2:
@@ -175,11 +190,13 @@ class _Stacked:
             array = self._arrays.get(role, self._arrays.get(f"{role}s"))
             if array is not None:
                 columns[role] = array.whole().tolist()
-        roles = Roles(names, *(role if role in columns else None for role in ("group", "source", "split")))
+        roles = ColumnRoles(
+            names, *(role if role in columns else None for role in ("group", "source", "split"))
+        )
         scanner = RowScanner(roles, self._options)
         for name, column in columns.items():
             self._check_count(len(column), name)
-        for number, cells in enumerate(rows_of(columns)):
+        for number, cells in enumerate(iterate_rows(columns)):
             scanner.add(cells, self._where(number))
         return scanner.items(self._where)
 
@@ -192,7 +209,7 @@ class _Stacked:
             return self._find((str(given).lower(),), f"there is no array or file {str(given)!r}")
         return next(iter(open_arrays(given).values()))
 
-    def _by_table(self, labels: Path) -> Items:
+    def _by_table(self, labels: Path) -> SourceItems:
         table = open_table(labels, self._options.delimiter)
         options = replace(self._options, labels=None)
         items = scan_rows(table, find_roles(table, options), options, self._progress)
@@ -243,7 +260,7 @@ class _Files:
         self._header: tuple[str, ...] = ()
         """Of train's first series, where it is a CSV that has one."""
 
-    def scan(self) -> Items:
+    def scan(self) -> SourceItems:
         return self._files.items
 
     def lengths(self) -> Indices:
@@ -253,13 +270,13 @@ class _Files:
         path = self._files.path(item)
         if path.suffix.lower() == ".npy":
             return open_arrays(path)["X"].shape[0]
-        return len(read_csv(path)[1])
+        return len(read_series_csv(path)[1])
 
     def channels(self, item: int) -> tuple[str, ...]:
         path = self._files.path(item)
         if path.suffix.lower() == ".npy":
             return _numbered(_read_npy(path).shape[1])
-        self._header, series = read_csv(path)
+        self._header, series = read_series_csv(path)
         return self._header or _numbered(series.shape[1])
 
     def read(self, items: Indices) -> Iterator[Doubles]:
@@ -268,11 +285,11 @@ class _Files:
             yield _read_npy(path) if path.suffix.lower() == ".npy" else self._read_csv(path)
 
     def _read_csv(self, path: Path) -> Doubles:
-        header, series = read_csv(path)
+        header, series = read_series_csv(path)
         if header != self._header and len(header) == len(self._header):
             raise SourceError(
                 f"{path}, row 1",
-                f"has the channels {some(header)}, but the first series of train {some(self._header)}",
+                f"has the channels {join_names(header)}, but the first series of train {join_names(self._header)}",
                 remedy="Give all files the same columns, in one order.",
             )
         return series
@@ -293,13 +310,13 @@ def _read_npy(path: Path) -> Doubles:
     return array.whole().astype(np.float64).reshape(array.shape[0], -1)
 
 
-def read_csv(path: Path) -> tuple[tuple[str, ...], Doubles]:
+def read_series_csv(path: Path) -> tuple[tuple[str, ...], Doubles]:
     """Names of the channels (empty where the first row has numbers) and time × channels; NaN where a cell is empty.
 
     Raises:
         SourceError: no UTF-8, a ragged row or a cell that is no number; names the row.
     """
-    text = read_text(path).lstrip("\ufeff")
+    text = read_utf8(path).lstrip("\ufeff")
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
         raise SourceError(str(path), "is empty", remedy="Remove the file.")

@@ -13,9 +13,9 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from alcove_toolkit.convert.base import Items, Keys
+from alcove_toolkit.convert.base import ItemKeys, SourceItems
 from alcove_toolkit.convert.choices import SHIFTS, How, ShiftBy
-from alcove_toolkit.convert.labels import Labels
+from alcove_toolkit.convert.labels import ItemLabels
 from alcove_toolkit.errors import SourceError
 
 ODDS = 9.0
@@ -44,7 +44,9 @@ class Split:
     notes: tuple[str, ...]
 
 
-def split(items: Items, request: SplitRequest, sizes: Callable[[], npt.NDArray[np.float64]]) -> Split:
+def split_items(
+    items: SourceItems, request: SplitRequest, sizes: Callable[[], npt.NDArray[np.float64]]
+) -> Split:
     """Parts the items. ``sizes`` is called for a shift by size alone.
 
     Raises:
@@ -96,7 +98,7 @@ def split(items: Items, request: SplitRequest, sizes: Callable[[], npt.NDArray[n
     return Split(mask, text + share, _label_notes(items.labels, mask))
 
 
-def _default(items: Items, request: SplitRequest) -> How:
+def _default(items: SourceItems, request: SplitRequest) -> How:
     if request.by:
         return "shift"
     if items.is_test is not None:
@@ -105,7 +107,7 @@ def _default(items: Items, request: SplitRequest) -> How:
     return "stratified" if items.group is None else "group"
 
 
-def _given(items: Items) -> Mask:
+def _given(items: SourceItems) -> Mask:
     mask = items.is_test
     if mask is None:
         raise SourceError(
@@ -122,7 +124,7 @@ def _random(n: int, target: int, rng: np.random.Generator) -> Mask:
     return mask
 
 
-def _stratified(items: Items, target: int, rng: np.random.Generator) -> Mask:
+def _stratified(items: SourceItems, target: int, rng: np.random.Generator) -> Mask:
     """Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011) of two parts: rarest label first.
 
     With one label an example this is the usual stratified split.
@@ -163,7 +165,7 @@ def _stratified(items: Items, target: int, rng: np.random.Generator) -> Mask:
     return mask
 
 
-def _members(labels: Labels) -> list[npt.NDArray[np.int64]]:
+def _members(labels: ItemLabels) -> list[npt.NDArray[np.int64]]:
     """Items of each label."""
     items = np.repeat(np.arange(len(labels)), np.diff(labels.offsets))
     order = np.argsort(labels.indices, kind="stable")
@@ -171,7 +173,7 @@ def _members(labels: Labels) -> list[npt.NDArray[np.int64]]:
     return [items[order[start:end]] for start, end in pairwise(ends)]
 
 
-def _labels_of(labels: Labels, items: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+def _labels_of(labels: ItemLabels, items: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
     """Labels of some items, one after the other."""
     chosen = np.zeros(len(labels), bool)
     chosen[items] = True
@@ -179,7 +181,7 @@ def _labels_of(labels: Labels, items: npt.NDArray[np.int64]) -> npt.NDArray[np.i
     return flat
 
 
-def _keys(keys: Keys | None, what: str, option: str) -> Keys:
+def _keys(keys: ItemKeys | None, what: str, option: str) -> ItemKeys:
     """``option``: what asked for them, as it was typed."""
     if keys is None:
         raise SourceError(
@@ -196,7 +198,7 @@ def _keys(keys: Keys | None, what: str, option: str) -> Keys:
     return keys
 
 
-def _whole(keys: Keys, target: int, rng: np.random.Generator) -> Mask:
+def _whole(keys: ItemKeys, target: int, rng: np.random.Generator) -> Mask:
     """Draws whole groups for test until it has about ``target`` examples; at least one on each side."""
     sizes = np.bincount(keys.codes, minlength=len(keys.names))
     chosen: list[int] = []
@@ -209,7 +211,7 @@ def _whole(keys: Keys, target: int, rng: np.random.Generator) -> Mask:
 
 
 def _shift(
-    items: Items,
+    items: SourceItems,
     request: SplitRequest,
     target: int,
     rng: np.random.Generator,
@@ -238,7 +240,7 @@ def _shift(
 
 
 def _shift_by_class(
-    items: Items, names: tuple[str, ...], target: int, rng: np.random.Generator
+    items: SourceItems, names: tuple[str, ...], target: int, rng: np.random.Generator
 ) -> tuple[Mask, str]:
     """Label shift: the held-out classes are rare in train and frequent in test. Each stays in both, or it could not be
     learnt."""
@@ -298,7 +300,7 @@ def _some(names: tuple[str, ...] | list[str]) -> str:
     return ", ".join(map(repr, names[:8])) + more
 
 
-def _label_notes(labels: Labels, is_test: Mask) -> tuple[str, ...]:
+def _label_notes(labels: ItemLabels, is_test: Mask) -> tuple[str, ...]:
     """Labels that one part lacks."""
     of_test = np.repeat(is_test, np.diff(labels.offsets))
     notes = []

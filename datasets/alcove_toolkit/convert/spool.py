@@ -12,14 +12,14 @@ from typing import cast
 from alcove_format.writer import Features
 
 
-class Spool:
+class FeatureSpool:
     """A file of its own in ``folder``; whoever makes it removes the folder. First all is appended, then read."""
 
     def __init__(self, folder: Path) -> None:
         self._file = (folder / "spool").open("w+b", buffering=1 << 20)
         self._ends = array("q", [0])
 
-    def __enter__(self) -> Spool:
+    def __enter__(self) -> FeatureSpool:
         return self
 
     def __exit__(

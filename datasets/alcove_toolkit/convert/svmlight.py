@@ -16,9 +16,17 @@ import numpy.typing as npt
 
 from alcove_format.metadata import Format, Metadata
 from alcove_format.writer import Features, SparseStep
-from alcove_toolkit.convert.base import OF_TABLES, Converter, Indices, Items, Options, Progress, refuse
+from alcove_toolkit.convert.base import (
+    OF_TABLES,
+    Converter,
+    ConvertOptions,
+    ConvertProgress,
+    Indices,
+    SourceItems,
+    refuse_options,
+)
 from alcove_toolkit.convert.cell_parsers import LARGEST
-from alcove_toolkit.convert.column_roles import Roles, RowScanner
+from alcove_toolkit.convert.column_roles import ColumnRoles, RowScanner
 from alcove_toolkit.errors import SourceError
 
 SUFFIXES = (".svm", ".svmlight", ".libsvm")
@@ -31,9 +39,9 @@ def is_svmlight(path: Path) -> bool:
 class SvmlightConverter(Converter):
     """Where each line begins is remembered, so lines can be read in any order."""
 
-    def __init__(self, source: Path, options: Options, progress: Progress) -> None:
+    def __init__(self, source: Path, options: ConvertOptions, progress: ConvertProgress) -> None:
         unread = (*OF_TABLES, "labels", "folders", "label_separator", "confidence", "categories", "scale")
-        refuse(options, unread, f"has no meaning for {source}, which is in the svmlight format")
+        refuse_options(options, unread, f"has no meaning for {source}, which is in the svmlight format")
         self._path, self._progress = source, progress
         self._options = replace(options, label_separator=",")
         self._starts = np.zeros(0, np.int64)
@@ -45,7 +53,7 @@ class SvmlightConverter(Converter):
     def _where(self, item: int) -> str:
         return f"{self._path}, line {self._lines[item]}"
 
-    def scan(self) -> Items:
+    def scan(self) -> SourceItems:
         starts, lines = array("q"), array("q")
         scanner: RowScanner | None = None
         groups = False
@@ -58,7 +66,9 @@ class SvmlightConverter(Converter):
                     cells = _head(head, where)
                     if scanner is None:
                         groups = "group" in cells
-                        scanner = RowScanner(Roles(("label",), "group" if groups else None), self._options)
+                        scanner = RowScanner(
+                            ColumnRoles(("label",), "group" if groups else None), self._options
+                        )
                     if groups != ("group" in cells):
                         raise SourceError(
                             where, "some lines have a qid, some have none", remedy="Give all one."

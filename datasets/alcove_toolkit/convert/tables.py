@@ -34,7 +34,7 @@ def is_table(path: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class Table:
+class SourceTable:
     """A table on disk. Rows are counted from 0, and named in messages as a spreadsheet counts them."""
 
     path: Path
@@ -86,7 +86,7 @@ class Table:
             yield from file.iter_batches(rows, columns=wanted, use_threads=False)
 
 
-def open_table(path: Path, delimiter: str | None = None) -> Table:
+def open_table(path: Path, delimiter: str | None = None) -> SourceTable:
     """Opens a table and reads its header; a CSV is looked through for bytes that are no UTF-8.
 
     Raises:
@@ -113,7 +113,7 @@ def open_table(path: Path, delimiter: str | None = None) -> Table:
     _check_header(path, names)
     if empty:
         raise SourceError(str(path), "has a header, but no rows", remedy="Check that the file is whole.")
-    return Table(path, names, delimiter)
+    return SourceTable(path, names, delimiter)
 
 
 def _asked(delimiter: str) -> str:
@@ -149,7 +149,7 @@ def _check_text(path: Path) -> str:
     """Reads the file once; returns its first line."""
     head = ""
     with pa.input_stream(str(path)) as stream:
-        for piece in decoded(path, iter(lambda: stream.read(1 << 20), b"")):
+        for piece in decode_utf8(path, iter(lambda: stream.read(1 << 20), b"")):
             if len(head) < 1 << 20 and "\n" not in head:
                 head += piece
     if not head.strip():
@@ -157,13 +157,13 @@ def _check_text(path: Path) -> str:
     return head.lstrip("\ufeff").splitlines()[0]
 
 
-def read_text(path: Path) -> str:
-    """All of a file, in memory. Raises SourceError as :func:`decoded` does."""
+def read_utf8(path: Path) -> str:
+    """All of a file, in memory. Raises SourceError as :func:`decode_utf8` does."""
     with path.open("rb") as file:
-        return "".join(decoded(path, iter(lambda: file.read(1 << 20), b"")))
+        return "".join(decode_utf8(path, iter(lambda: file.read(1 << 20), b"")))
 
 
-def decoded(path: Path, pieces: Iterator[bytes]) -> Iterator[str]:
+def decode_utf8(path: Path, pieces: Iterator[bytes]) -> Iterator[str]:
     """Decodes a file that comes in pieces.
 
     Raises:

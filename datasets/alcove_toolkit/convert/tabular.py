@@ -10,23 +10,30 @@ import pyarrow as pa
 
 from alcove_format.metadata import Format, Metadata
 from alcove_format.writer import Features, SparseStep
-from alcove_toolkit.convert.base import Converter, Indices, Items, Options, Progress, refuse
-from alcove_toolkit.convert.column_encoders import Encoding, Floats
-from alcove_toolkit.convert.column_inference import ColumnFit
-from alcove_toolkit.convert.column_roles import Roles, find_roles, scan_rows
+from alcove_toolkit.convert.base import (
+    Converter,
+    ConvertOptions,
+    ConvertProgress,
+    Indices,
+    SourceItems,
+    refuse_options,
+)
+from alcove_toolkit.convert.column_encoders import ColumnEncoder, Floats
+from alcove_toolkit.convert.column_inference import ColumnInference
+from alcove_toolkit.convert.column_roles import ColumnRoles, find_roles, scan_rows
 from alcove_toolkit.convert.svmlight import SvmlightConverter, is_svmlight
-from alcove_toolkit.convert.tables import CELLS, Table, open_table
+from alcove_toolkit.convert.tables import CELLS, SourceTable, open_table
 from alcove_toolkit.errors import SourceError
 
 WIDE, SPARSE = 1000, 0.1
 """From so many columns on, of which at most this share is not zero, rows are written sparse."""
 
 
-def open_source(source: Path, options: Options, progress: Progress) -> Converter:
+def open_source(source: Path, options: ConvertOptions, progress: ConvertProgress) -> Converter:
     """A converter of a CSV, a Parquet file, or a file in the svmlight format."""
     if is_svmlight(source):
         return SvmlightConverter(source, options, progress)
-    refuse(options, ("folders",), "has no meaning for --kind tabular")
+    refuse_options(options, ("folders",), "has no meaning for --kind tabular")
     table = open_table(source, options.delimiter)
     return TableConverter(table, find_roles(table, options), options, progress)
 
@@ -36,16 +43,18 @@ class TableConverter(Converter):
 
     sequential = True
 
-    def __init__(self, table: Table, roles: Roles, options: Options, progress: Progress) -> None:
+    def __init__(
+        self, table: SourceTable, roles: ColumnRoles, options: ConvertOptions, progress: ConvertProgress
+    ) -> None:
         self._table, self._roles, self._options, self._progress = table, roles, options, progress
         self._columns = tuple(n for n in table.names if n not in roles.all and n not in options.drop)
-        self._encodings: list[Encoding] = []
+        self._encodings: list[ColumnEncoder] = []
         self._sources: list[str] = []
         self._is_sparse = False
         self._notes: list[str] = []
         self._unread: dict[str, int] = {}
 
-    def scan(self) -> Items:
+    def scan(self) -> SourceItems:
         if not self._columns:
             raise SourceError(
                 str(self._table.path), "has no column beside the labels", remedy="There must be a feature."
@@ -53,10 +62,10 @@ class TableConverter(Converter):
         return scan_rows(self._table, self._roles, self._options, self._progress)
 
     def fit(self, train: Indices) -> Metadata:
-        fits: list[ColumnFit] = []
+        fits: list[ColumnInference] = []
         done = 0
         for batch in _regular(self._train(train), max(1, CELLS // len(self._columns))):
-            fits = fits or [ColumnFit(name, batch.schema.field(name).type) for name in self._columns]
+            fits = fits or [ColumnInference(name, batch.schema.field(name).type) for name in self._columns]
             for fit in fits:
                 fit.add(batch.column(fit.name))
             done += batch.num_rows

@@ -19,18 +19,26 @@ import numpy.typing as npt
 
 from alcove_format.metadata import VARIES, Format, Metadata
 from alcove_format.writer import Features
-from alcove_toolkit.convert.base import OF_TABLES, Converter, Indices, Items, Options, Progress, refuse
+from alcove_toolkit.convert.base import (
+    OF_TABLES,
+    Converter,
+    ConvertOptions,
+    ConvertProgress,
+    Indices,
+    SourceItems,
+    refuse_options,
+)
 from alcove_toolkit.convert.column_roles import (
-    Roles,
+    ColumnRoles,
     RowScanner,
-    as_text,
+    cell_text,
     find_column,
     find_roles,
+    join_names,
     scan_rows,
-    some,
 )
 from alcove_toolkit.convert.files import FILE_NAMES, FileItems, list_files
-from alcove_toolkit.convert.tables import Table, decoded, is_table, open_table, read_text
+from alcove_toolkit.convert.tables import SourceTable, decode_utf8, is_table, open_table, read_utf8
 from alcove_toolkit.errors import SourceError
 
 SUFFIXES = (".txt", ".text", ".md")
@@ -50,29 +58,29 @@ _SIGNS = "\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0df
 _TOKEN = re.compile(rf"[{_ALONE}]|(?:[^\W{_ALONE}]|[{_SIGNS}])+(?:['’](?:[^\W{_ALONE}]|[{_SIGNS}])+)*")
 
 
-def tokens(text: str) -> list[str]:
+def tokenize_text(text: str) -> list[str]:
     """The words of a text."""
     return _TOKEN.findall(unicodedata.normalize("NFC", text).lower())
 
 
-class Texts(Protocol):
+class TextSource(Protocol):
     """Where texts lie."""
 
     sequential: bool
 
-    def scan(self) -> Items: ...
+    def scan(self) -> SourceItems: ...
 
     def read(self, items: Indices) -> Iterator[str]:
         """The text of each item; where it is sequential, of ascending ones."""
         ...
 
 
-def open_source(source: Path, options: Options, progress: Progress) -> Converter:
+def open_source(source: Path, options: ConvertOptions, progress: ConvertProgress) -> Converter:
     """A converter of a folder, a table, or a file of lines ``label<TAB>text``."""
     return TextConverter(_open(source, options, progress), options, progress, str(source))
 
 
-def _open(source: Path, options: Options, progress: Progress) -> Texts:
+def _open(source: Path, options: ConvertOptions, progress: ConvertProgress) -> TextSource:
     if is_table(source):
         table = open_table(source, options.delimiter)
         column = options.text_column or find_column(table, TEXT_NAMES, options.drop)
@@ -80,18 +88,20 @@ def _open(source: Path, options: Options, progress: Progress) -> Texts:
             raise SourceError(
                 str(source),
                 "has neither a column text nor a column file",
-                remedy=f"Name it with --text-column; there are: {some(table.names)}.",
+                remedy=f"Name it with --text-column; there are: {join_names(table.names)}.",
             )
         if column is not None:
             if column not in table.names:
                 raise SourceError(
                     str(source), f"there is no column {column!r}", remedy="Correct --text-column."
                 )
-            refuse(options, ("folders",), f"has no meaning for {source}, where texts stand in a column")
+            refuse_options(
+                options, ("folders",), f"has no meaning for {source}, where texts stand in a column"
+            )
             return _Column(table, column, find_roles(table, options), options, progress)
     elif source.is_file():
         return _Lines(source, options, progress)
-    refuse(options, ("text_column",), f"has no meaning for {source}, where each text is a file")
+    refuse_options(options, ("text_column",), f"has no meaning for {source}, where each text is a file")
     return _Files(list_files(source, options, SUFFIXES))
 
 
@@ -101,7 +111,7 @@ class _Files:
     def __init__(self, files: FileItems) -> None:
         self._files = files
 
-    def scan(self) -> Items:
+    def scan(self) -> SourceItems:
         return self._files.items
 
     def read(self, items: Indices) -> Iterator[str]:
@@ -109,17 +119,24 @@ class _Files:
             path = self._files.path(item)
             if path.stat().st_size > MOST_BYTES:
                 raise _too_long(str(path))
-            yield read_text(path)
+            yield read_utf8(path)
 
 
 class _Column:
     sequential = True
 
-    def __init__(self, table: Table, column: str, roles: Roles, options: Options, progress: Progress) -> None:
+    def __init__(
+        self,
+        table: SourceTable,
+        column: str,
+        roles: ColumnRoles,
+        options: ConvertOptions,
+        progress: ConvertProgress,
+    ) -> None:
         self._table, self._column, self._roles = table, column, roles
         self._options, self._progress = options, progress
 
-    def scan(self) -> Items:
+    def scan(self) -> SourceItems:
         return scan_rows(self._table, self._roles, self._options, self._progress)
 
     def read(self, items: Indices) -> Iterator[str]:
@@ -127,14 +144,14 @@ class _Column:
             start, end = np.searchsorted(items, (first, first + batch.num_rows))
             cells = batch.column(self._column)
             for item in items[start:end].tolist():
-                yield as_text(cells[item - first].as_py())
+                yield cell_text(cells[item - first].as_py())
 
 
 class _Lines:
     sequential = False
 
-    def __init__(self, path: Path, options: Options, progress: Progress) -> None:
-        refuse(
+    def __init__(self, path: Path, options: ConvertOptions, progress: ConvertProgress) -> None:
+        refuse_options(
             options,
             (*OF_TABLES, "labels", "folders", "text_column"),
             f"has no meaning for {path}, whose lines are label<TAB>text",
@@ -143,11 +160,11 @@ class _Lines:
         self._starts = array("q")
         self._lines = array("q")
 
-    def scan(self) -> Items:
-        scanner = RowScanner(Roles(("label",)), self._options)
+    def scan(self) -> SourceItems:
+        scanner = RowScanner(ColumnRoles(("label",)), self._options)
         offset = 0
         with self._path.open("rb") as file:
-            for number, line in enumerate(decoded(self._path, iter(file)), start=1):
+            for number, line in enumerate(decode_utf8(self._path, iter(file)), start=1):
                 if line.strip():
                     label, tab, _ = line.lstrip("\ufeff").partition("\t")
                     where = f"{self._path}, line {number}"
@@ -180,7 +197,9 @@ def _too_long(where: str) -> SourceError:
 class TextConverter(Converter):
     """Words are numbered by how frequent they are in train; 0 is any other."""
 
-    def __init__(self, texts: Texts, options: Options, progress: Progress, where: str) -> None:
+    def __init__(
+        self, texts: TextSource, options: ConvertOptions, progress: ConvertProgress, where: str
+    ) -> None:
         self._texts, self._options, self._progress, self._source = texts, options, progress, where
         self._where: Callable[[int], str] = str
         self.sequential = texts.sequential
@@ -188,7 +207,7 @@ class TextConverter(Converter):
         self._count = 0
         self._empty = 0
 
-    def scan(self) -> Items:
+    def scan(self) -> SourceItems:
         items = self._texts.scan()
         self._count, self._where = len(items), items.where
         return items
@@ -196,7 +215,7 @@ class TextConverter(Converter):
     def sizes(self) -> npt.NDArray[np.float64]:
         """Words in each text."""
         texts = self._texts.read(np.arange(self._count))
-        return np.fromiter((len(tokens(text)) for text in texts), np.float64, self._count)
+        return np.fromiter((len(tokenize_text(text)) for text in texts), np.float64, self._count)
 
     def fit(self, train: Indices) -> Metadata:
         counts = count_words(self._told(self._texts.read(train), len(train)))
@@ -224,7 +243,7 @@ class TextConverter(Converter):
 
     def encode(self, items: Indices) -> Iterator[Features]:
         for item, text in zip(items.tolist(), self._texts.read(items), strict=True):
-            numbers = [self._numbers.get(word, 0) for word in tokens(text)]
+            numbers = [self._numbers.get(word, 0) for word in tokenize_text(text)]
             if len(numbers) > MOST_WORDS:
                 raise _too_long(self._where(item))
             self._empty += not numbers
@@ -240,7 +259,7 @@ def count_words(texts: Iterable[str]) -> Counter[str]:
     counts: Counter[str] = Counter()
     least = 1
     for text in texts:
-        counts.update(tokens(text))
+        counts.update(tokenize_text(text))
         while len(counts) > COUNTED:
             counts = Counter({word: count for word, count in counts.items() if count > least})
             least += 1

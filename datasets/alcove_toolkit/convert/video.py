@@ -20,7 +20,7 @@ from PIL import Image
 
 from alcove_format.metadata import VARIES, Format, Metadata
 from alcove_toolkit.convert import pictures
-from alcove_toolkit.convert.base import Converter, Indices, Options, Progress, refuse
+from alcove_toolkit.convert.base import Converter, ConvertOptions, ConvertProgress, Indices, refuse_options
 from alcove_toolkit.convert.files import FileConverter, FileItems, is_regular, list_files, walk_folders
 from alcove_toolkit.convert.image import check_options, common_size
 from alcove_toolkit.errors import SourceError
@@ -33,7 +33,7 @@ _QUALITY = 90
 _ROWS, _COLS, _GREY, _FRAMES = range(4)
 
 
-def open_source(source: Path, options: Options, progress: Progress) -> Converter:
+def open_source(source: Path, options: ConvertOptions, progress: ConvertProgress) -> Converter:
     check_options(options)
     if options.channels == 4:
         raise SourceError(
@@ -41,7 +41,7 @@ def open_source(source: Path, options: Options, progress: Progress) -> Converter
         )
     of_frames = source.is_dir() and not _holds_clips(source)
     if of_frames:
-        refuse(options, ("frames",), f"has no meaning for {source}, which has folders of frames")
+        refuse_options(options, ("frames",), f"has no meaning for {source}, which has folders of frames")
     suffixes = FRAME_SUFFIXES if of_frames else SUFFIXES
     return _Clips(list_files(source, options, suffixes, folders=of_frames), options, progress)
 
@@ -51,7 +51,7 @@ def _holds_clips(source: Path) -> bool:
 
 
 class _Clips(FileConverter):
-    def __init__(self, files: FileItems, options: Options, progress: Progress) -> None:
+    def __init__(self, files: FileItems, options: ConvertOptions, progress: ConvertProgress) -> None:
         super().__init__(files, options, progress)
         self._rates: set[float] = set()
         self._channels = 0

@@ -23,7 +23,7 @@ from alcove_api.errors import AlcoveError
 from alcove_api.retry import retry
 from alcove_store import client as store_client
 from alcove_store.errors import DigestError, StoreError
-from alcove_store.transfer import Progress, each, save
+from alcove_store.transfer import TransferProgress, run_parallel, save_checked
 from alcove_store.unpack import unpack
 
 if TYPE_CHECKING:
@@ -58,11 +58,11 @@ class Stage:
             manifest = DatasetManifest.model_validate_json(data)
         except ValidationError as error:
             raise DigestError("The dataset's manifest in the store is of another version.") from error
-        progress = Progress(len(manifest.files), sum(entry.bytes for entry in manifest.files), say)
-        each(manifest.files, lambda entry: self._file(sha256, entry, progress))
+        progress = TransferProgress(len(manifest.files), sum(entry.bytes for entry in manifest.files), say)
+        run_parallel(manifest.files, lambda entry: self._file(sha256, entry, progress))
         say(f"{len(manifest.files)} files of data")
 
-    def _file(self, sha256: str, entry: FileEntry, progress: Progress) -> None:
+    def _file(self, sha256: str, entry: FileEntry, progress: TransferProgress) -> None:
         relative = PurePosixPath(entry.path)
         if relative.is_absolute() or ".." in relative.parts or not relative.parts:
             raise DigestError(f"The dataset's manifest names the path {entry.path!r}, which leads out of it.")
@@ -71,7 +71,9 @@ class Stage:
 
         def download() -> None:
             pieces = store_client.stream(self._client, self._bucket, keys.dataset_file(sha256, entry.path))
-            save(progress.counted(pieces), path, entry.sha256, entry.bytes, f"{entry.path} of the dataset")
+            save_checked(
+                progress.counted(pieces), path, entry.sha256, entry.bytes, f"{entry.path} of the dataset"
+            )
 
         retry(download, self._patience, say)
         path.chmod(0o444)
@@ -86,7 +88,7 @@ class Stage:
 
         def download() -> None:
             pieces = store_client.stream(self._client, self._bucket, keys.code(sha256))
-            save(pieces, bundle, sha256, None, "The code")
+            save_checked(pieces, bundle, sha256, None, "The code")
 
         retry(download, self._patience, say)
         count = unpack(bundle, bundle.parent, limit=self._run.code_bytes_limit)

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alcove_format import batch_decoder
-from alcove_format.batch_decoder import ColumnDecoder
-from alcove_format.batching import chunks
+from alcove_format.batch_decoder import BatchDecoder
+from alcove_format.batching import decode_files
 from alcove_format.errors import FormatError
-from alcove_format.example import Example, decode
+from alcove_format.example import Example, decode_example
 from alcove_format.format_pb2 import SequenceExample
 from alcove_format.metadata import VARIES, Format, Metadata
 from alcove_format.reader import open_part
@@ -41,11 +41,11 @@ def by_columns(records: list[bytes], metadata: Metadata) -> list[Example]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sample"
         path.write_bytes(written(records))
-        return [example for chunk in chunks([path], metadata) for example in chunk.examples()]
+        return [example for chunk in decode_files([path], metadata) for example in chunk.examples()]
 
 
 def one_by_one(records: list[bytes], metadata: Metadata) -> list[Example]:
-    return [decode(record, metadata, "") for record in records]
+    return [decode_example(record, metadata, "") for record in records]
 
 
 def assert_same(ours: list[Example], theirs: list[Example]) -> None:
@@ -68,7 +68,7 @@ def outcome(read: Callable[[], list[Example]]) -> list[Example] | str:
 def good(records: list[bytes], metadata: Metadata) -> int:
     """How many of them needed no protobuf."""
     data = written(records)
-    decoder = ColumnDecoder(metadata)
+    decoder = BatchDecoder(metadata)
     return sum(
         int(decoder.decode(block).good.sum()) for block in blocks_of(io.BytesIO(data), len(data), "here")
     )
@@ -267,7 +267,7 @@ def test_a_sparse_index_outside_is_found_among_others(cols: list[int], rows: lis
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sample"
         path.write_bytes(written([wide([3], [1])] * 3 + [wide(cols, rows)]))
-        found = chunks([path], WIDE)
+        found = decode_files([path], WIDE)
         assert sum(len(next(found).labels) for _ in range(3)) == 3
         with pytest.raises(FormatError, match=r"record 3, byte \d+"):
             next(found)

@@ -73,7 +73,7 @@ def test_batches_are_the_examples_padded_with_zeros(tmp_path: Path, kind: str, w
     alone = list(part.examples(workers=workers))
     assert [f.tolist() for f, _ in alone] == [f.tolist() for f, _ in part]
     at = 0
-    for features, labels, sizes in part.sized_batches(7, workers=workers):
+    for features, labels, sizes in part.batches_with_sizes(7, workers=workers):
         assert features.dtype == labels.dtype == np.float32
         assert sizes.dtype == np.int64
         for padded, label, size in zip(features, labels, sizes, strict=True):
@@ -99,7 +99,7 @@ def test_tensorflow_gives_the_same_arrays_in_the_same_order(
     part = made(tmp_path, kind)
     theirs = list(part.tf(batch, sizes=True).as_numpy_iterator())
     alone = ((x, y, np.array(x.shape[:3])) for x, y in part)
-    ours = list(part.sized_batches(batch) if batch else alone)
+    ours = list(part.batches_with_sizes(batch) if batch else alone)
     assert len(ours) == len(theirs)
     for expected, found in zip(ours, theirs, strict=True):
         for one, other in zip(expected, found, strict=True):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from alcove_format.errors import FormatError
-from alcove_format.example import decode
+from alcove_format.example import decode_example
 from alcove_format.format_pb2 import SequenceExample
 from alcove_format.metadata import Format, Metadata
 from alcove_format.reader import open_dataset, open_part
@@ -69,7 +69,7 @@ def test_a_cut_within_a_record_is_found(
 def test_any_bytes_as_a_record_give_an_example_or_a_format_error(data: bytes) -> None:
     for form in Format:
         with suppress(FormatError):
-            decode(data, Metadata(n_examples=1, n_labels=2, rows=2, cols=2, format=form), "here")
+            decode_example(data, Metadata(n_examples=1, n_labels=2, rows=2, cols=2, format=form), "here")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF"])
@@ -84,7 +84,7 @@ def test_any_damage_to_an_image_gives_pixels_or_a_format_error(kind: str, data: 
     damaged = damaged[: data.draw(st.integers(0, len(damaged)))]
     metadata = Metadata(n_examples=1, n_labels=2, rows=8, cols=8, format=Format.COMPRESSED)
     with suppress(FormatError), warnings.catch_warnings(action="ignore"):
-        decode(example(compressed=[[bytes(damaged)]]), metadata, "here")
+        decode_example(example(compressed=[[bytes(damaged)]]), metadata, "here")
 
 
 def test_an_image_that_claims_to_be_huge_is_refused() -> None:
@@ -94,7 +94,7 @@ def test_an_image_that_claims_to_be_huge_is_refused() -> None:
     huge[18:26] = struct.pack("<ii", 100_000, 100_000)  # Width and height in the header.
     metadata = Metadata(n_examples=1, n_labels=2, rows=8, cols=8, format=Format.COMPRESSED)
     with pytest.raises(FormatError, match="cannot be decoded: Image size"):
-        decode(example(compressed=[[bytes(huge)]]), metadata, "here")
+        decode_example(example(compressed=[[bytes(huge)]]), metadata, "here")
 
 
 def example(**lists: list[list[float] | list[int] | list[bytes]]) -> bytes:
@@ -122,7 +122,7 @@ def example(**lists: list[list[float] | list[int] | list[bytes]]) -> bytes:
 def test_what_does_not_match_the_metadata_is_named(form: Format, data: bytes, problem: str) -> None:
     metadata = Metadata(n_examples=1, n_labels=2, rows=2, cols=2, format=form)
     with pytest.raises(FormatError, match=problem):
-        decode(data, metadata, "train/sample-0, record 7")
+        decode_example(data, metadata, "train/sample-0, record 7")
 
 
 def test_a_label_out_of_range_is_named() -> None:
@@ -131,7 +131,7 @@ def test_a_label_out_of_range_is_named() -> None:
     message.feature_lists.feature_list["0_dense_input"].feature.add().float_list.value.append(1.0)
     metadata = Metadata(n_examples=1, n_labels=2, rows=1, cols=1)
     with pytest.raises(FormatError, match="label_index is outside 0 … 1"):
-        decode(message.SerializeToString(), metadata, "here")
+        decode_example(message.SerializeToString(), metadata, "here")
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_examples_without_a_step_are_read_alike(tmp_path: Path, kind: str) -> No
     assert_same(part)
     opened = open_part(part)
     assert [len(features) for features, _ in opened] == ([2] * 5 if fixed else [0, 2, 0, 0, 1])
-    for mine, theirs in zip(opened.sized_batches(2), opened.tf(2, sizes=True), strict=True):
+    for mine, theirs in zip(opened.batches_with_sizes(2), opened.tf(2, sizes=True), strict=True):
         same = [np.array_equal(np.asarray(one), other) for one, other in zip(mine, theirs, strict=True)]
         assert all(same)
 

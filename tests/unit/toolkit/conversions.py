@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from alcove_toolkit.convert.base import Options
+from alcove_toolkit.convert.base import ConvertOptions
 from alcove_toolkit.convert.choices import Kind
 from alcove_toolkit.convert.run import Converted, convert
 from alcove_toolkit.convert.split import SplitRequest
@@ -18,7 +18,7 @@ def converted(
     of_split = {k: asked.pop(k) for k in ("by", "hold_out", "test_fraction") if k in asked}
     request = SplitRequest(how=how, seed=seed, **of_split)
     out = source.parent / f"out-{len(list(source.parent.glob('out-*')))}"
-    return convert(kind, source, out, name, options=Options(**asked), request=request)
+    return convert(kind, source, out, name, options=ConvertOptions(**asked), request=request)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

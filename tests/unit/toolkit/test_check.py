@@ -13,10 +13,10 @@ from alcove_format.metadata import Metadata
 from alcove_format.records import read_records, write_record
 from alcove_format.writer import NewExample, write_dataset
 from alcove_scorer.metrics import BalancedAccuracy
-from alcove_toolkit.check import Metric, check_dataset
+from alcove_toolkit.check import CheckMetric, check_dataset
 from alcove_toolkit.check.report import LONGEST_PROBLEM, MESSAGE_BYTES, MOST_PROBLEMS
 
-METRIC = Metric("balanced_accuracy", BalancedAccuracy().score)
+METRIC = CheckMetric("balanced_accuracy", BalancedAccuracy().score)
 METADATA = Metadata(n_examples=0, n_labels=2, rows=1, cols=3, labels={"a": 0, "b": 1})
 
 

@@ -20,11 +20,11 @@ from alcove_format.metadata import VARIES, Format, Metadata
 from alcove_format.records import read_records, write_record
 from alcove_format.writer import NewExample, write_dataset
 from alcove_scorer.metrics import BalancedAccuracy
-from alcove_toolkit.check import Metric, check_dataset
+from alcove_toolkit.check import CheckMetric, check_dataset
 from alcove_toolkit.check.report import MESSAGE_BYTES, Report
 from tests.unit.format.strategies import Content, contents
 
-METRIC = Metric("balanced_accuracy", BalancedAccuracy().score)
+METRIC = CheckMetric("balanced_accuracy", BalancedAccuracy().score)
 FORMS = ("table", "sparse", "text", "series", "images", "clips")
 
 

@@ -17,10 +17,10 @@ from alcove_format.metadata import VARIES, Metadata
 from alcove_format.records import read_records, write_record
 from alcove_format.writer import NewExample, write_dataset
 from alcove_scorer.metrics import BalancedAccuracy
-from alcove_toolkit.check import Metric, check_dataset
+from alcove_toolkit.check import CheckMetric, check_dataset
 from alcove_toolkit.check.report import Report
 
-METRIC = Metric("balanced_accuracy", BalancedAccuracy().score)
+METRIC = CheckMetric("balanced_accuracy", BalancedAccuracy().score)
 CLASSES = 4
 Array = npt.NDArray[Any]
 

@@ -13,7 +13,7 @@ import soundfile
 from alcove_format.example import Floats
 from alcove_toolkit.check import check_dataset
 from alcove_toolkit.convert import audio
-from alcove_toolkit.convert.base import Options
+from alcove_toolkit.convert.base import ConvertOptions
 from alcove_toolkit.convert.run import Converted, convert
 from alcove_toolkit.convert.split import SplitRequest
 from alcove_toolkit.errors import SourceError
@@ -48,7 +48,7 @@ def one(
     return root
 
 
-def given(source: Path, out: Path, options: Options | None = None) -> Converted:
+def given(source: Path, out: Path, options: ConvertOptions | None = None) -> Converted:
     return convert("audio", source, out, "d", options=options)
 
 
@@ -87,7 +87,7 @@ def test_a_folder_of_folders_is_one_command_from_a_sound_dataset_of_speech(tmp_p
 @pytest.mark.parametrize(("rate", "length"), [(16000, 1800), (4000, 450), (11025, 1241)])
 def test_another_rate_resamples(tmp_path: Path, rate: int, length: int) -> None:
     wanted = np.sin(2 * np.pi * 200 * np.arange(900) / RATE)[:, None]
-    converted = given(one(tmp_path, wanted), tmp_path / "out", Options(rate=rate))
+    converted = given(one(tmp_path, wanted), tmp_path / "out", ConvertOptions(rate=rate))
     assert converted.metadata.rate == rate
     features = longest(converted).ravel()
     assert len(features) == length
@@ -101,7 +101,7 @@ def test_different_rates_end_with_the_remedy(tmp_path: Path) -> None:
         SourceError, match=r"yes/0\.wav: has 16,000 samples .* no/0\.wav has 8,000.*--rate 8000"
     ):
         given(source, tmp_path / "out")
-    converted = given(source, tmp_path / "out", Options(rate=8000))
+    converted = given(source, tmp_path / "out", ConvertOptions(rate=8000))
     assert longest(converted).shape == (460, 1, 1, 1)
 
 
@@ -111,16 +111,16 @@ def test_channels_are_mixed_unless_they_are_wished(tmp_path: Path) -> None:
     assert np.abs(longest(converted).ravel() - wanted.mean(axis=1)).max() < 1e-6
     assert "The channels of 1 recordings were mixed" in converted.notes[0]
     with pytest.raises(SourceError, match=r"no/0\.wav: has 1 channels, not 2"):
-        given(tmp_path / "s", tmp_path / "other", Options(channels=2))
+        given(tmp_path / "s", tmp_path / "other", ConvertOptions(channels=2))
     for path in (tmp_path / "s").rglob("*.wav"):
         soundfile.write(path, tone(3, 300 if path.name != "0.wav" else 900, channels=2), RATE)
-    converted = given(tmp_path / "s", tmp_path / "other", Options(channels=2))
+    converted = given(tmp_path / "s", tmp_path / "other", ConvertOptions(channels=2))
     assert longest(converted).shape == (900, 1, 1, 2)
     assert not converted.notes
 
 
 def test_what_is_longer_than_wished_is_cut_off(tmp_path: Path) -> None:
-    converted = given(folders(tmp_path / "s"), tmp_path / "out", Options(max_seconds=0.05, rate=16000))
+    converted = given(folders(tmp_path / "s"), tmp_path / "out", ConvertOptions(max_seconds=0.05, rate=16000))
     assert {len(features) for features, _ in both(converted.path)} == {800}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from alcove_toolkit.convert.base import Options
+from alcove_toolkit.convert.base import ConvertOptions
 from alcove_toolkit.convert.files import FileItems, list_files
 from alcove_toolkit.errors import SourceError
 
@@ -22,7 +22,7 @@ def lay(root: Path, *names: str) -> Path:
 
 def listed(root: Path, **asked: Any) -> FileItems:
     folders = asked.pop("as_folders", False)
-    return list_files(root, Options(**asked), (".txt",), folders=folders)
+    return list_files(root, ConvertOptions(**asked), (".txt",), folders=folders)
 
 
 def labels(files: FileItems) -> dict[str, set[str]]:

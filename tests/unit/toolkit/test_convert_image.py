@@ -18,7 +18,7 @@ from alcove_format.reader import open_dataset
 from alcove_format.records import read_records
 from alcove_format.solution import read_solution
 from alcove_toolkit.check import check_dataset
-from alcove_toolkit.convert.base import Options
+from alcove_toolkit.convert.base import ConvertOptions
 from alcove_toolkit.convert.run import Converted, convert
 from alcove_toolkit.convert.split import SplitRequest
 from alcove_toolkit.errors import SourceError
@@ -105,7 +105,7 @@ def stored(path: Path) -> list[bytes]:
     return [m.feature_lists.feature_list["0_compressed"].feature[0].bytes_list.value[0] for m in messages]
 
 
-def in_order(source: Path, out: Path, options: Options | None = None) -> Converted:
+def in_order(source: Path, out: Path, options: ConvertOptions | None = None) -> Converted:
     """All in train, but for one of each label."""
     return convert("image", source, out, "d", options=options, request=GIVEN)
 
@@ -154,7 +154,7 @@ def test_channels_can_be_chosen(
     pytest.importorskip("tensorflow")
     from alcove_format.tf_reader import tf_dataset
 
-    converted = in_order(every_sort[0], tmp_path / "out", Options(channels=channels))
+    converted = in_order(every_sort[0], tmp_path / "out", ConvertOptions(channels=channels))
     train = open_dataset(converted.path).train
     for (features, _), (tf_features, _) in zip(train, tf_dataset(train).as_numpy_iterator(), strict=True):
         assert features.shape[-1] == channels
@@ -210,7 +210,7 @@ def test_all_are_brought_to_one_size(tmp_path: Path) -> None:
 
 
 def in_size(tmp_path: Path, source: Path, size: tuple[int, int] | None) -> set[tuple[int, ...]]:
-    converted = convert("image", source, tmp_path / f"out{size}", options=Options(size=size))
+    converted = convert("image", source, tmp_path / f"out{size}", options=ConvertOptions(size=size))
     folder = open_dataset(converted.path)
     assert (converted.metadata.rows, converted.metadata.cols) == (size or (-1, 40))
     return {features.shape[1:3] for part in (folder.train, folder.test) for features, _ in part}
@@ -218,7 +218,7 @@ def in_size(tmp_path: Path, source: Path, size: tuple[int, int] | None) -> set[t
 
 def test_what_has_the_size_already_keeps_its_bytes(tmp_path: Path) -> None:
     source = folders(tmp_path / "s", lambda seed: colour(seed, 16, 24), suffix="jpg")
-    converted = convert("image", source, tmp_path / "out", options=Options(size=(16, 24)))
+    converted = convert("image", source, tmp_path / "out", options=ConvertOptions(size=(16, 24)))
     files = {path.read_bytes() for path in source.rglob("*.jpg")}
     assert set(stored(converted.path)) <= files
 
@@ -226,7 +226,7 @@ def test_what_has_the_size_already_keeps_its_bytes(tmp_path: Path) -> None:
 def test_large_ones_can_be_held_out(tmp_path: Path) -> None:
     source = folders(tmp_path / "s", lambda seed: colour(seed, 20 + seed % 50, 40), 12)
     request = SplitRequest(how="shift", by="size")
-    converted = convert("image", source, tmp_path / "out", options=Options(), request=request)
+    converted = convert("image", source, tmp_path / "out", options=ConvertOptions(), request=request)
     folder = open_dataset(converted.path)
     largest = max(features.shape[1] for features, _ in folder.train)
     assert largest <= min(features.shape[1] for features, _ in folder.test)
@@ -264,7 +264,7 @@ def test_a_damaged_picture_is_named_and_nothing_is_left(
     source = folders(tmp_path / "s", colour)
     damage(source / "dog" / "3.png")
     with pytest.raises(SourceError, match=r"dog/3\.png"):
-        convert("image", source, tmp_path / "out", options=Options(size=size))
+        convert("image", source, tmp_path / "out", options=ConvertOptions(size=size))
     assert not list((tmp_path / "out").glob("*"))
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alcove_toolkit.convert.labels import LabelBuilder, parse_cell, parse_score
+from alcove_toolkit.convert.labels import LabelBuilder, parse_label_cell, parse_score
 from alcove_toolkit.errors import SourceError
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters=";:"), min_size=1).filter(
@@ -18,20 +18,20 @@ SCORES = st.floats(0, 1, allow_subnormal=False)
 @given(st.lists(NAMES, unique=True), st.sampled_from(("", " ", "\t")))
 def test_names_between_separators_come_back(names: list[str], space: str) -> None:
     cell = ";".join(f"{space}{name}{space}" for name in names)
-    assert parse_cell(cell, "here", separator=";", confidence=False) == dict.fromkeys(names, 1.0)
+    assert parse_label_cell(cell, "here", separator=";", confidence=False) == dict.fromkeys(names, 1.0)
 
 
 @given(st.dictionaries(NAMES, SCORES))
 def test_scores_come_back(labels: dict[str, float]) -> None:
     cell = ";".join(f"{name}:{score!r}" for name, score in labels.items())
-    assert parse_cell(cell, "here", separator=";", confidence=True) == labels
+    assert parse_label_cell(cell, "here", separator=";", confidence=True) == labels
 
 
 @given(st.text(), st.booleans())
 def test_any_text_is_labels_or_an_error_with_its_place(cell: str, confidence: bool) -> None:
     found, message = None, ""
     try:
-        found = parse_cell(cell, "t.csv, row 7", separator=";", confidence=confidence)
+        found = parse_label_cell(cell, "t.csv, row 7", separator=";", confidence=confidence)
     except SourceError as error:
         message = str(error)
     if found is None:
@@ -42,9 +42,9 @@ def test_any_text_is_labels_or_an_error_with_its_place(cell: str, confidence: bo
 
 
 def test_a_colon_belongs_to_the_name_unless_scores_are_asked_for() -> None:
-    assert parse_cell("ratio:1", "here", separator=";", confidence=False) == {"ratio:1": 1.0}
-    assert parse_cell("a:b:0.5;c", "here", separator=";", confidence=True) == {"a:b": 0.5, "c": 1.0}
-    assert parse_cell("a;b", "here", separator="", confidence=False) == {"a;b": 1.0}
+    assert parse_label_cell("ratio:1", "here", separator=";", confidence=False) == {"ratio:1": 1.0}
+    assert parse_label_cell("a:b:0.5;c", "here", separator=";", confidence=True) == {"a:b": 0.5, "c": 1.0}
+    assert parse_label_cell("a;b", "here", separator="", confidence=False) == {"a;b": 1.0}
 
 
 @pytest.mark.parametrize("cell", ["1.1", "-0.1", "nan", "inf", "high", ""])

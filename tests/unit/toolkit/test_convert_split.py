@@ -9,26 +9,26 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from alcove_toolkit.convert.base import Items, Keys
+from alcove_toolkit.convert.base import ItemKeys, SourceItems
 from alcove_toolkit.convert.labels import LabelBuilder
-from alcove_toolkit.convert.split import Split, SplitRequest, split
+from alcove_toolkit.convert.split import Split, SplitRequest, split_items
 from alcove_toolkit.errors import SourceError
 
 
-def items(labels: list[set[str]], **more: Any) -> Items:
+def items(labels: list[set[str]], **more: Any) -> SourceItems:
     builder = LabelBuilder()
     for names in labels:
         builder.add(dict.fromkeys(sorted(names), 1.0))
-    return Items(builder.build(), "row {}".format, **more)
+    return SourceItems(builder.build(), "row {}".format, **more)
 
 
-def keys(values: list[str]) -> Keys:
+def keys(values: list[str]) -> ItemKeys:
     names = sorted(set(values))
-    return Keys(np.array([names.index(value) for value in values], np.int64), tuple(names))
+    return ItemKeys(np.array([names.index(value) for value in values], np.int64), tuple(names))
 
 
-def parted(of: Items, **asked: Any) -> Split:
-    return split(of, SplitRequest(**asked), lambda: np.arange(len(of), dtype=np.float64) // 2)
+def parted(of: SourceItems, **asked: Any) -> Split:
+    return split_items(of, SplitRequest(**asked), lambda: np.arange(len(of), dtype=np.float64) // 2)
 
 
 def shares(labels: list[set[str]], found: Split) -> dict[str, float]:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alcove_toolkit.convert.tables import Table, open_table
+from alcove_toolkit.convert.tables import SourceTable, open_table
 from alcove_toolkit.errors import SourceError
 from tests.unit.toolkit.conversions import contents, converted
 
@@ -70,7 +70,7 @@ def test_bad_input_is_one_line_with_its_place_and_leaves_nothing(
         ({"test_fraction": 0.01}, "leaves test empty"),
         ({"delimiter": "ab"}, "--delimiter ab: is no delimiter"),
         ({"delimiter": "tab"}, "no column is named label"),
-        ({"name": "../x"}, r"--name \.\./x: is no name"),
+        ({"name": "../x"}, r"--name \.\./x: a name has letters"),
     ],
 )
 def test_what_cannot_be_asked(tmp_path: Path, asked: dict[str, Any], problem: str) -> None:
@@ -88,7 +88,7 @@ def test_a_damaged_gzip_and_parquet_are_named(tmp_path: Path) -> None:
             open_table(tmp_path / name)
 
 
-def rows(table: Table) -> list[dict[str, object]]:
+def rows(table: SourceTable) -> list[dict[str, object]]:
     return [row for _, batch in table.batches() for row in batch.to_pylist()]
 
 

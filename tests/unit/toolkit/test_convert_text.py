@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from alcove_format.reader import open_dataset
 from alcove_toolkit.convert import text
 from alcove_toolkit.convert.run import Converted
-from alcove_toolkit.convert.text import count_words, tokens
+from alcove_toolkit.convert.text import count_words, tokenize_text
 from alcove_toolkit.errors import SourceError
 from tests.unit.toolkit.conversions import contents, converted
 
@@ -30,14 +30,14 @@ from tests.unit.toolkit.conversions import contents, converted
     ],
 )
 def test_words(said: str, words: list[str]) -> None:
-    assert tokens(said) == words
+    assert tokenize_text(said) == words
 
 
 @given(st.text())
 def test_words_have_no_spaces_and_are_words_again(said: str) -> None:
-    for word in tokens(said):
+    for word in tokenize_text(said):
         assert word == word.strip() != ""
-        assert tokens(word) == [word]
+        assert tokenize_text(word) == [word]
 
 
 def read(made: Converted, part: str = "train") -> list[tuple[list[str], str]]:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from alcove_toolkit.check import check_dataset
 from alcove_toolkit.convert import video
-from alcove_toolkit.convert.base import Options
+from alcove_toolkit.convert.base import ConvertOptions
 from alcove_toolkit.convert.run import Converted, convert
 from alcove_toolkit.convert.split import SplitRequest
 from alcove_toolkit.errors import SourceError
@@ -78,7 +78,7 @@ def frames(root: Path, count: int = 4, suffix: str = "png") -> Path:
     return root
 
 
-def given(source: Path, out: Path, options: Options | None = None) -> Converted:
+def given(source: Path, out: Path, options: ConvertOptions | None = None) -> Converted:
     return convert("video", source, out, "d", options=options)
 
 
@@ -107,7 +107,7 @@ def test_a_folder_of_clips_is_one_command_from_a_sound_dataset(tmp_path: Path) -
 
 
 def test_frames_stored_as_png_are_those_of_the_clip(tmp_path: Path) -> None:
-    converted = given(clips(tmp_path / "s"), tmp_path / "out", Options(frames="png"))
+    converted = given(clips(tmp_path / "s"), tmp_path / "out", ConvertOptions(frames="png"))
     assert contents(converted) == expected(4, lambda i: list(range(5 + i)))
 
 
@@ -126,7 +126,7 @@ def test_frames_are_taken_by_the_clock(tmp_path: Path, fps: float, steps: list[i
     source = clips(tmp_path / "s")
     for path in source.rglob("*.mkv"):
         write(path, int(path.stem) + 50 * (path.parent.name == "right"), 8)
-    converted = given(source, tmp_path / "out", Options(frames="png", fps=fps))
+    converted = given(source, tmp_path / "out", ConvertOptions(frames="png", fps=fps))
     assert converted.metadata.rate == fps
     wanted = steps or [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7]
     assert contents(converted) == expected(4, lambda _: wanted)
@@ -138,7 +138,7 @@ def test_clips_of_several_rates_are_told(tmp_path: Path) -> None:
     made = given(source, tmp_path / "a")
     assert made.metadata.rate == 0
     assert made.notes == (f"Clips have {FPS} to {FPS + 5} frames a second; --fps brings all to one.",)
-    assert given(source, tmp_path / "b", Options(fps=FPS)).notes == ()
+    assert given(source, tmp_path / "b", ConvertOptions(fps=FPS)).notes == ()
 
 
 def test_what_is_longer_than_wished_is_cut_off_and_all_is_brought_to_one_size(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_what_is_longer_than_wished_is_cut_off_and_all_is_brought_to_one_size(tm
     write(source / "left" / "9.mkv", 9, 6, rows=64)
     converted = given(source, tmp_path / "a")
     assert (converted.metadata.rows, converted.metadata.cols) == (-1, COLS)
-    converted = given(source, tmp_path / "b", Options(size=(16, 24), max_frames=3, channels=1))
+    converted = given(source, tmp_path / "b", ConvertOptions(size=(16, 24), max_frames=3, channels=1))
     assert converted.metadata.shape == (-1, 16, 24, 1)
     assert {features.shape for features, _ in both(converted.path)} == {(3, 16, 24, 1)}
 
@@ -157,7 +157,7 @@ def test_folders_of_frames_are_clips_and_frame_9_comes_before_frame_10(tmp_path:
     assert (converted.metadata.rows, converted.metadata.cols, converted.metadata.rate) == (ROWS, COLS, 0)
     assert contents(converted) == expected(4, lambda i: list(range(8 + i)))
     with pytest.raises(SourceError, match=r"folder of frames.*--fps"):
-        given(source, tmp_path / "other", Options(fps=5))
+        given(source, tmp_path / "other", ConvertOptions(fps=5))
 
 
 def test_a_table_names_clips_and_folders_of_frames(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_table_names_clips_and_folders_of_frames(tmp_path: Path) -> None:
     names = [f"files/left/{i}.mkv,a" for i in range(2)] + [f"files/right/{i}.mkv,b" for i in range(2)]
     names += [f"folders/left/clip{i},a" for i in range(2)] + [f"folders/right/clip{i},b" for i in range(2)]
     (tmp_path / "index.csv").write_text("file,label\n" + "\n".join(names) + "\n")
-    converted = given(tmp_path / "index.csv", tmp_path / "out", Options(frames="png"))
+    converted = given(tmp_path / "index.csv", tmp_path / "out", ConvertOptions(frames="png"))
     assert contents(converted) == expected(2, lambda i: list(range(5 + i))) | expected(
         2, lambda i: list(range(8 + i))
     )
@@ -201,7 +201,7 @@ def test_a_clip_that_no_memory_could_hold_is_refused(tmp_path: Path, monkeypatch
     monkeypatch.setattr(video, "MOST_BYTES", 7 * ROWS * COLS * 3 * 4)
     with pytest.raises(SourceError, match=r"(left|right)/3\.mkv: has more than .*--max-frames"):
         given(clips(tmp_path / "s"), tmp_path / "out")
-    given(tmp_path / "s", tmp_path / "out", Options(max_frames=7))
+    given(tmp_path / "s", tmp_path / "out", ConvertOptions(max_frames=7))
 
 
 def half(path: Path) -> None:
