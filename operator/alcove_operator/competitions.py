@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from alcove_api.competition import PhaseStatus
+from alcove_api.competition import CompetitionStatus, PhaseStatus
 from alcove_kube.errors import ApiError
-from alcove_kube.resources import COMPETITIONS, LEADERBOARDS
+from alcove_kube.resources import COMPETITIONS, LEADERBOARDS, SUBMISSIONS
 from alcove_operator.api import Api
+from alcove_operator.clock import utc_now
 from alcove_operator.config import OperatorSettings
-from alcove_operator.core import capacity as capacity
-from alcove_operator.core import usage
+from alcove_operator.core import capacity, names, usage
 from alcove_operator.core.conditions import READY, ConditionValue, set_condition
-from alcove_operator.core.model import CompetitionView, SubmissionView
+from alcove_operator.core.model import CompetitionView, QueuePlace, SubmissionView
 from alcove_operator.core.reconcile_input import blind
 from alcove_operator.core.runs import OVER
 from alcove_operator.core.status import ENDED
 from alcove_operator.executor import to_json
-from alcove_operator.index import Index, Key
+from alcove_operator.index import Index, WorkKey
 from alcove_operator.metrics import Metrics
 from alcove_operator.rankings import Rankings
 from alcove_operator.submissions import Submissions
@@ -102,17 +103,18 @@ def soundness(competition: CompetitionView, index: Index) -> ConditionValue:
 class Competitions:
     api: Api
     index: Index
-    queue: WorkQueue[Key]
+    queue: WorkQueue[WorkKey]
     submissions: Submissions
     settings: OperatorSettings
     metrics: Metrics
     rankings: Rankings
+    clock: Callable[[], datetime] = utc_now
 
-    async def work(self, key: Key) -> None:
+    async def work(self, key: WorkKey) -> None:
         competition = self.index.competitions.get((key.namespace, key.name))
         if competition is None:
             return
-        now = datetime.now(UTC)
+        now = self.clock()
         views = self.index.submissions_of(key.namespace, key.name)
         ready = frozenset(
             record.spec.alias
@@ -140,26 +142,41 @@ class Competitions:
         }
         plan = capacity.grant_places(
             counted.waiting,
-            {**counted.running, **kept},
+            {**self._unseen(competition), **counted.running, **kept},
             _compute(competition, views, now),
             competition.spec.capacity,
             competition.spec.limits.parallel,
         )
-        given = plan.grants | kept.keys()
+        given: defaultdict[str, set[str]] = defaultdict(set)
+        for uid, alias in plan.grants | kept.keys():
+            given[uid].add(alias)
+        places: defaultdict[str, dict[str, QueuePlace]] = defaultdict(dict)
+        for (uid, alias), place in plan.places.items():
+            places[uid][alias] = place
         for view in views:
-            mine = frozenset(alias for uid, alias in given if uid == view.uid)
-            places = {alias: place for (uid, alias), place in plan.places.items() if uid == view.uid}
-            if self.submissions.grant(view.uid, mine, places):
-                self.queue.add(Key("submission", view.namespace, view.name))
+            if self.submissions.grant(view.uid, frozenset(given[view.uid]), places[view.uid]):
+                self.queue.add(WorkKey("submission", view.namespace, view.name))
+
+    def _unseen(self, competition: CompetitionView) -> dict[capacity.Key, str]:
+        """Runs whose Jobs are there, though no Submission of theirs is indexed: they hold their places all the same."""
+        return {
+            (record.view.submission_uid, record.view.alias): record.labels.get(names.TEAM, "")
+            for record in self.index.jobs.values()
+            if record.view.role == names.RUN
+            and not record.view.finished
+            and record.labels.get(names.COMPETITION) == competition.name
+            and self.index.submission_by_uid(record.view.submission_uid) is None
+        }
 
     async def _write(
         self,
-        key: Key,
+        key: WorkKey,
         competition: CompetitionView,
         views: list[SubmissionView],
         counted: Census,
         now: datetime,
     ) -> None:
+        # The view and its version belong together: since the turn began, nothing was awaited.
         generation, version = self.index.versions[COMPETITIONS, key.namespace, key.name]
         old = competition.status
         phases = tuple(
@@ -180,9 +197,8 @@ class Competitions:
             "running": sum(counted.active.values()),
             "queued": sum(counted.queued.values()),
         }
-        new = usage.prune_tickets(old.replace(**update), [v.uid for v in views])
-        self.metrics.running.labels(competition.name).set(new.running)
-        self.metrics.queued.labels(competition.name).set(new.queued)
+        new = usage.prune_tickets(old.replace(**update), self._tickets_to_keep(old))
+        self.metrics.show_load(competition.name, new.running, new.queued)
         if new == old:
             return
         body = {"metadata": {"resourceVersion": str(version)}, "status": to_json(new)}
@@ -196,6 +212,17 @@ class Competitions:
             self.queue.add(key)
             return
         self.index.apply(COMPETITIONS, made)
+
+    def _tickets_to_keep(self, status: CompetitionStatus) -> list[str]:
+        """UIDs of the Submissions that exist, or may: that one is not indexed proves nothing where its team's namespace
+        was not listed."""
+        return [
+            uid
+            for team in status.usage
+            for uid in team.settling
+            if not self.index.is_filled(SUBMISSIONS, team.team)
+            or self.index.submission_by_uid(uid) is not None
+        ]
 
     async def _boards(self, competition: CompetitionView) -> None:
         for phase in competition.spec.phases:

@@ -22,7 +22,7 @@ from alcove_operator.core import names
 from alcove_operator.core.conditions import READY, ConditionValue, set_condition
 from alcove_operator.core.model import CompetitionView
 from alcove_operator.executor import Executor, to_json
-from alcove_operator.index import CHECK, DatasetRecord, Index, JobRecord, Key, PodRecord
+from alcove_operator.index import CHECK, DatasetRecord, Index, JobRecord, PodRecord, WorkKey
 from alcove_operator.scorer_jobs import check_job
 from alcove_operator.workqueue import WorkQueue
 
@@ -103,11 +103,11 @@ def _rounded(score: float | None) -> float | None:
 class Datasets:
     api: Api
     index: Index
-    queue: WorkQueue[Key]
+    queue: WorkQueue[WorkKey]
     executor: Executor
     settings: OperatorSettings
 
-    async def work(self, key: Key) -> None:
+    async def work(self, key: WorkKey) -> None:
         record = self.index.datasets.get((key.namespace, key.name))
         if record is None:
             return
@@ -133,7 +133,7 @@ class Datasets:
             message = f"The check waits: {waiting}"
             await self._say(key, record, ("Unknown", "CheckWaits", message), now)
 
-    async def _sweep(self, key: Key, record: DatasetRecord, current: str) -> None:
+    async def _sweep(self, key: WorkKey, record: DatasetRecord, current: str) -> None:
         """Deletes checks of what the Dataset named before: nobody will read what they find."""
         for (namespace, name), job in list(self.index.jobs.items()):
             of_this = namespace == key.namespace and job.labels.get(names.DATASET_UID) == record.uid
@@ -141,13 +141,14 @@ class Datasets:
                 await self.api.delete(JOBS, namespace, name)
 
     async def _ended(
-        self, key: Key, record: DatasetRecord, job: JobRecord, pods: list[PodRecord], now: datetime
+        self, key: WorkKey, record: DatasetRecord, job: JobRecord, pods: list[PodRecord], now: datetime
     ) -> None:
         result = next((found for pod in pods if (found := read_result(pod.message)) is not None), None)
         if result is not None:
-            generation = self.index.versions[DATASETS, key.namespace, key.name][0]
             remedy = VOLUME_REMEDY if record.spec.volume_claim else REMEDY
-            await self._write(key, record, build_status(result, generation, record.status, now, remedy))
+            await self._write(
+                key, record, build_status(result, record.generation, record.status, now, remedy)
+            )
             return
         wait = (job.view.created_at + AGAIN - now).total_seconds()
         if wait > 0:
@@ -160,18 +161,18 @@ class Datasets:
         # Its next turn, when it is seen to be gone, makes a new one.
         await self.api.delete(JOBS, key.namespace, job.view.name)
 
-    async def _say(self, key: Key, record: DatasetRecord, ready: ConditionValue, now: datetime) -> None:
-        generation = self.index.versions[DATASETS, key.namespace, key.name][0]
+    async def _say(self, key: WorkKey, record: DatasetRecord, ready: ConditionValue, now: datetime) -> None:
+        generation = record.generation
         conditions = set_condition(record.status.conditions, READY, ready, generation=generation, now=now)
         await self._write(key, record, DatasetStatus(observed_generation=generation, conditions=conditions))
 
-    async def _write(self, key: Key, record: DatasetRecord, status: DatasetStatus) -> None:
+    async def _write(self, key: WorkKey, record: DatasetRecord, status: DatasetStatus) -> None:
         if status == record.status:
             return
         dumped = to_json(status)
         fields = {f.alias or name for name, f in DatasetStatus.model_fields.items()}
         body = {
-            "metadata": {"resourceVersion": str(self.index.versions[DATASETS, key.namespace, key.name][1])},
+            "metadata": {"resourceVersion": record.resource_version},
             "status": {name: dumped.get(name) for name in sorted(fields)},
         }
         try:

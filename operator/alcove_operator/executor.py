@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
@@ -21,6 +21,7 @@ from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, CONFIG_MAPS, EVENTS, JOBS, PODS, SUBMISSIONS
 from alcove_operator.api import Api
+from alcove_operator.clock import utc_now
 from alcove_operator.code_intake import Admissions
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import model, names, parse_objects, usage
@@ -56,11 +57,20 @@ class Executor:
     credentials: RunCredentials
     due: Callable[[SubmissionView], None]
     """Called where an action that takes a while has its answer."""
-    emitted: set[tuple[str, str]] = field(default_factory=set)
+    clock: Callable[[], datetime] = utc_now
+    _emitted: dict[str, set[str]] = field(default_factory=dict)
+    """Keys of the Events that were sent, by the Submission's UID: spares requests, and may be lost at any time."""
     admissions: Admissions = field(init=False)
 
     def __post_init__(self) -> None:
         self.admissions = Admissions(self._admit, self.due)
+
+    def forget(self, present: Collection[str]) -> None:
+        """Drops what is kept of all Submissions but those of these UIDs, and of Jobs that are gone."""
+        for uid in self._emitted.keys() - set(present):
+            del self._emitted[uid]
+        self.admissions.forget(present)
+        self.credentials.forget_all_but({name for _, name in self.index.jobs})
 
     async def perform(self, action: Action, view: SubmissionView, facts: Facts) -> Facts:
         """Does one action; returns what is known afterwards.
@@ -104,7 +114,7 @@ class Executor:
                 return replace(facts, verdicts=facts.verdicts | {action.verdict.alias})
             case model.ReadCurve():
                 found = self.store.live_curve(action.submission_uid)
-                return replace(facts, curve=found or facts.curve, curve_at=datetime.now(UTC))
+                return replace(facts, curve=found or facts.curve, curve_at=self.clock())
             case model.ReadScore():
                 return replace(facts, score=self._score(action))
             case model.ReadLogTail():
@@ -165,7 +175,7 @@ class Executor:
     async def _list(self, submission_uid: str) -> model.LiveList:
         selector = f"{names.SUBMISSION_UID}={submission_uid}"
         namespace = self.settings.competition_namespace
-        asked = datetime.now(UTC)
+        asked = self.clock()
         jobs, pods = await asyncio.gather(
             self.api.find_all(JOBS, namespace, selector), self.api.find_all(PODS, namespace, selector)
         )
@@ -215,7 +225,7 @@ class Executor:
 
         def change(status: CompetitionStatus, competition: model.CompetitionView) -> CompetitionStatus:
             refused.clear()
-            now = datetime.now(UTC)
+            now = self.clock()
             limits = competition.spec.limits
             answer = usage.count_submission(status, limits, action.team, action.submission_uid, now)
             if isinstance(answer, model.QuotaRefusal):
@@ -255,7 +265,8 @@ class Executor:
             if raw is None:
                 return
             self.index.apply(COMPETITIONS, raw)
-            competition = self.index.competitions[ref]
+            # What was read, not what the index has: that may be newer than the version that is written with.
+            competition = parse_objects.competition_view(raw)
             status = change(competition.status, competition)
             if status is competition.status:
                 return
@@ -276,8 +287,7 @@ class Executor:
         )
 
     async def _emit(self, action: model.Emit, view: SubmissionView) -> None:
-        mark = (view.uid, action.key)
-        if mark in self.emitted:
+        if action.key in self._emitted.get(view.uid, ()):
             return
         # The same event has the same name, also after a restart: the API server then says that it is there.
         digest = hashlib.sha256(f"{view.uid}/{action.key}".encode()).hexdigest()[:16]
@@ -286,7 +296,7 @@ class Executor:
             "apiVersion": EVENTS.api_version,
             "kind": "Event",
             "metadata": {"name": f"{view.name[:200]}.{digest}", "namespace": view.namespace},
-            "eventTime": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "eventTime": self.clock().isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "reportingController": f"{GROUP}/{COMPONENT}",
             "reportingInstance": self.settings.identity[:128],
             "action": "Reconcile",
@@ -301,4 +311,4 @@ class Executor:
             # An Event is a courtesy: a namespace that is being deleted takes none, and nothing may hang on it.
             if not error.conflict:
                 log.warning("The event %s of %s was not taken: %s", action.reason, view.name, error)
-        self.emitted.add(mark)
+        self._emitted.setdefault(view.uid, set()).add(action.key)

@@ -1,14 +1,24 @@
 """What the operator knows of the cluster: small frozen views, kept up to date by watches and full lists.
 
-The index may lag behind. Nothing is decided on it alone that could not be undone: names are computed, and writes
-carry the resource version of what they were decided on.
+Who writes: :meth:`Index.apply` and :meth:`Index.replace` (watch events, full lists, and the answers to our own writes)
+and :meth:`Index.drop` (a read that found nothing). Each runs from start to end without an await, so no reader ever sees
+half of a change. Whoever awaits must take it that every row may be another one, or gone, afterwards: look it up again,
+and compare its UID before doing anything in its name.
+
+The index may lag behind, and its sources overtake each other: the answer to a write is often here before the watch
+tells of what was there earlier, and a full list is older than the events that came while it was under way. So each row
+knows its resource version (the server counts these upwards), an older one never replaces a newer one, and a deletion is
+remembered until the next full list, so that nothing brings the object back meanwhile.
+
+Absence proves something only where a namespace was listed: :meth:`Index.is_filled`. And nothing is decided on the index
+alone that could not be undone: names are computed, and writes carry the resource version of what they were decided on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -24,6 +34,7 @@ from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import boards, names, parse_objects
 from alcove_operator.core.model import CompetitionView, DatasetView, JobView, PodView, SubmissionView
+from alcove_operator.tables import ObjectName, Table
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +44,8 @@ AGGREGATE, CHECK = "aggregate", "check"
 """Values of the label ``alcove.dev/role`` beside the core's."""
 
 
-class Key(NamedTuple):
-    """What is worked on as one: never two at a time."""
+class WorkKey(NamedTuple):
+    """What one turn is about; no two turns on one key run at a time."""
 
     kind: str
     """submission, competition or dataset."""
@@ -47,6 +58,7 @@ class DatasetRecord:
     view: DatasetView
     uid: str
     generation: int
+    resource_version: str
     spec: DatasetSpec
     status: DatasetStatus
 
@@ -69,154 +81,192 @@ class PodRecord:
     """Why that container has not started, such as an image that cannot be pulled."""
 
 
-Ref = tuple[str, str]
+class Version(NamedTuple):
+    generation: int
+    """Counts the changes of the spec."""
+    resource: int
+    """Counts all changes."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What was known of one kind in one namespace at one moment: resource versions by name."""
+
+    rows: Mapping[ObjectName, int]
+    deleted: Mapping[ObjectName, int]
+
+
+def _competition_of(view: SubmissionView) -> ObjectName | None:
+    return (view.spec.competition.namespace, view.spec.competition.name) if view.spec else None
+
+
+def _submissions() -> Table[SubmissionView]:
+    return Table(
+        uid=lambda view: view.uid, competition=_competition_of, namespace=lambda view: view.namespace
+    )
+
+
+def _jobs() -> Table[JobRecord]:
+    return Table(submission_uid=lambda job: job.labels.get(names.SUBMISSION_UID))
+
+
+def _pods() -> Table[PodRecord]:
+    return Table(submission_uid=lambda pod: pod.labels.get(names.SUBMISSION_UID))
 
 
 @dataclass
 class Index:
-    submissions: dict[Ref, SubmissionView] = field(default_factory=dict)
-    competitions: dict[Ref, CompetitionView] = field(default_factory=dict)
-    versions: dict[tuple[Resource, str, str], tuple[int, int]] = field(default_factory=dict)
-    """Generation and resource version of what is known; the server counts both upwards."""
-    datasets: dict[Ref, DatasetRecord] = field(default_factory=dict)
-    leaderboards: dict[Ref, LeaderboardStatus] = field(default_factory=dict)
-    jobs: dict[Ref, JobRecord] = field(default_factory=dict)
-    pods: dict[Ref, PodRecord] = field(default_factory=dict)
+    submissions: Table[SubmissionView] = field(default_factory=_submissions)
+    competitions: dict[ObjectName, CompetitionView] = field(default_factory=dict)
+    datasets: dict[ObjectName, DatasetRecord] = field(default_factory=dict)
+    leaderboards: dict[ObjectName, LeaderboardStatus] = field(default_factory=dict)
+    jobs: Table[JobRecord] = field(default_factory=_jobs)
+    pods: Table[PodRecord] = field(default_factory=_pods)
+    versions: dict[tuple[Resource, str, str], Version] = field(default_factory=dict)
+    """Of every row of every table."""
+    _deleted: dict[tuple[Resource, str], dict[ObjectName, int]] = field(default_factory=dict)
+    """By kind and namespace: the resource versions of what was deleted since the last full list."""
+    _filled: set[tuple[Resource, str]] = field(default_factory=set)
 
     def apply(self, resource: Resource, raw: Object, deleted: bool = False) -> None:
-        """Takes in one object. One that cannot be read is left out, and said so in the log."""
+        """Takes in one object, unless a newer version of it is known.
+
+        An object that cannot be read is left out, and the log says so.
+        """
         meta = raw["metadata"]
-        ref = (meta["namespace"], meta["name"])
-        table = self._table(resource)
-        version = int(meta["resourceVersion"])
-        if deleted:
-            table.pop(ref, None)
+        name = (meta["namespace"], meta["name"])
+        version = Version(int(meta.get("generation", 1)), int(meta["resourceVersion"]))
+        known = self.versions.get((resource, *name))
+        latest = known.resource if known else self._deleted.get((resource, name[0]), {}).get(name, -1) + 1
+        if version.resource < latest:
             return
-        if ref in table and version < self.versions.get((resource, *ref), (0, 0))[1]:
-            # An answer to a write of ours is often here before the watch tells of what was there earlier.
+        if deleted:
+            self._remove(resource, name, version.resource)
             return
         try:
-            table[ref] = _READERS[resource](raw)
-            self.versions[resource, *ref] = (int(meta.get("generation", 1)), version)
+            self._table(resource)[name] = _READERS[resource](raw)
+            self.versions[resource, *name] = version
         except ValidationError as error:
-            log.warning("%s %s/%s is left alone: %s", resource.plural, *ref, parse_objects.problems(error))
+            log.warning("%s %s/%s is left alone: %s", resource.plural, *name, parse_objects.problems(error))
 
-    def refs(self, resource: Resource, namespace: str) -> set[Ref]:
-        return {ref for ref in self._table(resource) if ref[0] == namespace}
+    def known(self, resource: Resource, namespace: str) -> Known:
+        """What is known now of one kind in one namespace; to be asked for before a full list is."""
+        names_of = self.submissions.names_having("namespace", namespace)
+        if resource is not SUBMISSIONS:
+            names_of = [name for name in self._table(resource) if name[0] == namespace]
+        rows = {name: self.versions[resource, *name].resource for name in names_of}
+        return Known(rows, dict(self._deleted.get((resource, namespace), {})))
 
-    def replace(self, resource: Resource, before: set[Ref], found: Iterable[Object]) -> None:
-        """Takes in a full list: what was known ``before`` it was asked for, and is not in it, is gone."""
+    def replace(self, resource: Resource, namespace: str, before: Known, found: Iterable[Object]) -> None:
+        """Takes in a full list of ``namespace``, which then counts as filled.
+
+        ``before``: what was :meth:`known` when the list was asked for. What is not in the list is gone, unless it was
+        changed or made since: of that the list knows nothing.
+        """
         present = set()
         for raw in found:
             self.apply(resource, raw)
             present.add((raw["metadata"]["namespace"], raw["metadata"]["name"]))
-        for ref in before - present:
-            self._table(resource).pop(ref, None)
+        deleted = self._deleted.get((resource, namespace), {})
+        for name, version in before.deleted.items():
+            if deleted.get(name) == version:
+                del deleted[name]
+        for name in before.rows.keys() - present:
+            self.drop(resource, name, before.rows[name])
+        self._filled.add((resource, namespace))
+
+    def drop(self, resource: Resource, name: ObjectName, version: int) -> None:
+        """A read that began when ``version`` was known found nothing: the object is gone, unless it changed since."""
+        known = self.versions.get((resource, *name))
+        if known and known.resource == version:
+            self._remove(resource, name, version)
+
+    def _remove(self, resource: Resource, name: ObjectName, version: int) -> None:
+        self._table(resource).pop(name, None)
+        self.versions.pop((resource, *name), None)
+        self._deleted.setdefault((resource, name[0]), {})[name] = version
+
+    def is_filled(self, resource: Resource, namespace: str) -> bool:
+        """Whether ``namespace`` was listed, and could still be at the last try: only then absence means something."""
+        return (resource, namespace) in self._filled
+
+    def mark_unfilled(self, resource: Resource, namespace: str) -> None:
+        self._filled.discard((resource, namespace))
 
     def submission_by_uid(self, uid: str) -> SubmissionView | None:
-        return next((s for s in self.submissions.values() if s.uid == uid), None)
+        return next(iter(self.submissions.having("uid", uid)), None)
 
     def jobs_of(self, submission_uid: str) -> tuple[JobView, ...]:
-        return tuple(r.view for r in self.jobs.values() if r.view.submission_uid == submission_uid)
+        return tuple(record.view for record in self.jobs.having("submission_uid", submission_uid))
 
     def pods_of(self, submission_uid: str) -> tuple[PodView, ...]:
-        return tuple(
-            r.view for r in self.pods.values() if r.labels.get(names.SUBMISSION_UID) == submission_uid
-        )
+        return tuple(record.view for record in self.pods.having("submission_uid", submission_uid))
 
     def submissions_of(self, namespace: str, competition: str) -> list[SubmissionView]:
         """Of one competition, earliest first; those of the same second by name, the only order that a team can see."""
-        found = [
-            s
-            for s in self.submissions.values()
-            if s.spec is not None
-            and (s.spec.competition.namespace, s.spec.competition.name) == (namespace, competition)
-        ]
-        return sorted(found, key=boards.creation_order)
+        return sorted(
+            self.submissions.having("competition", (namespace, competition)), key=boards.creation_order
+        )
 
     def datasets_by_name(self) -> dict[str, DatasetView]:
         return {row.view.name: row.view for row in self.datasets.values()}
 
-    def all_keys(self) -> list[Key]:
+    def all_keys(self) -> list[WorkKey]:
         return [
-            *(Key("competition", *ref) for ref in self.competitions),
-            *(Key("dataset", *ref) for ref in self.datasets),
-            *(Key("submission", *ref) for ref in self.submissions),
+            *(WorkKey("competition", *name) for name in self.competitions),
+            *(WorkKey("dataset", *name) for name in self.datasets),
+            *(WorkKey("submission", *name) for name in self.submissions),
         ]
 
-    def _table(self, resource: Resource) -> dict[Ref, Any]:
-        tables: dict[Resource, dict[Ref, Any]] = {
+    def _table(self, resource: Resource) -> Any:
+        return {
             SUBMISSIONS: self.submissions,
             COMPETITIONS: self.competitions,
             DATASETS: self.datasets,
             LEADERBOARDS: self.leaderboards,
             JOBS: self.jobs,
             PODS: self.pods,
-        }
-        return tables[resource]
+        }[resource]
 
 
-async def fill(index: Index, api: Api, settings: OperatorSettings) -> list[str]:
-    """Lists everything anew: at the start, and now and then, since a deletion can be missed by a watch.
+async def fill(index: Index, api: Api, settings: OperatorSettings) -> None:
+    """Lists everything: at the start, and now and then, since a watch can miss a deletion.
 
-    Returns the teams' namespaces that can be read: one that was deleted, or whose Role is gone, must not keep all
-    other teams waiting.
+    A team's namespace that cannot be listed (deleted, its Role gone, the server overloaded) is left out, so that it
+    does not keep the other teams waiting; :meth:`Index.is_filled` tells.
+
+    Raises:
+        ApiError: the competition's own namespace cannot be listed.
     """
-
-    async def one(resource: Resource, namespace: str, selector: str = "") -> None:
-        before = index.refs(resource, namespace)
-        index.replace(resource, before, await api.find_all(resource, namespace, selector))
-
-    async def team(namespace: str) -> bool:
-        try:
-            await one(SUBMISSIONS, namespace)
-        except ApiError as error:
-            if error.status != 403:
-                raise
-            log.warning(
-                "The namespace %s is left out: %s Is it still there, and of the chart?", namespace, error
-            )
-            return False
-        return True
-
     own = settings.competition_namespace
-    teams = [namespace for namespace in settings.watched if namespace != own]
     await asyncio.gather(
-        *(one(resource, own) for resource in (COMPETITIONS, DATASETS, LEADERBOARDS)),
-        *(one(resource, own, SELECTOR) for resource in (JOBS, PODS)),
+        *(_fill_one(index, api, resource, own) for resource in (COMPETITIONS, DATASETS, LEADERBOARDS)),
+        *(_fill_one(index, api, resource, own, SELECTOR) for resource in (JOBS, PODS)),
     )
-    readable = await asyncio.gather(*(team(namespace) for namespace in teams))
-    return [namespace for namespace, can in zip(teams, readable, strict=True) if can]
+    await fill_teams(index, api, [namespace for namespace in settings.watched if namespace != own])
 
 
-def keys_for(index: Index, resource: Resource, raw: Object) -> list[Key]:
-    """Which keys an event about ``raw`` makes due."""
-    meta = raw["metadata"]
-    labels = meta.get("labels") or {}
-    ref = (meta["namespace"], meta["name"])
-    if resource is SUBMISSIONS:
-        found = [Key("submission", *ref)]
-        wanted = (raw.get("spec") or {}).get("competition") or {}
-        return [*found, Key("competition", wanted.get("namespace", ""), wanted.get("name", ""))]
-    if resource is COMPETITIONS:
-        # Its status changes all day, its spec now and then: that is also about submissions that have ended.
-        known, _ = index.versions.get((resource, *ref), (0, 0))
-        spec_changed = int(meta.get("generation", 1)) != known
-        affected = [s for s in index.submissions_of(*ref) if spec_changed or s.status.phase in _OPEN]
-        return [Key("competition", *ref), *(Key("submission", s.namespace, s.name) for s in affected)]
-    if resource is DATASETS:
-        return [Key("dataset", *ref), *(Key("competition", *c) for c in index.competitions if c[0] == ref[0])]
-    if resource is LEADERBOARDS or labels.get(names.ROLE) == AGGREGATE:
-        return [Key("competition", *c) for c in index.competitions if c[0] == ref[0]]
-    if labels.get(names.ROLE) == CHECK:
-        uid = labels.get(names.DATASET_UID)
-        return [Key("dataset", *ref) for ref, d in index.datasets.items() if d.uid == uid]
-    owner = index.submission_by_uid(labels.get(names.SUBMISSION_UID, ""))
-    return [Key("submission", owner.namespace, owner.name)] if owner else []
+async def fill_teams(index: Index, api: Api, namespaces: Iterable[str]) -> None:
+    """Lists the Submissions of these namespaces; one that cannot be listed is marked as not filled."""
+
+    async def fill_team(namespace: str) -> None:
+        try:
+            await _fill_one(index, api, SUBMISSIONS, namespace)
+        except ApiError as error:
+            index.mark_unfilled(SUBMISSIONS, namespace)
+            log.warning(
+                "The Submissions in the namespace %s cannot be listed, so it is left out for now: %s "
+                "Check that the namespace exists and that the chart's values name it as a team.",
+                namespace,
+                error,
+            )
+
+    await asyncio.gather(*(fill_team(namespace) for namespace in namespaces))
 
 
-_OPEN = ("", "Queued", "Running", "Scoring")
-"""Phases of a Submission that has not ended."""
+async def _fill_one(index: Index, api: Api, resource: Resource, namespace: str, selector: str = "") -> None:
+    before = index.known(resource, namespace)
+    index.replace(resource, namespace, before, await api.find_all(resource, namespace, selector))
 
 
 def _dataset(raw: Object) -> DatasetRecord:
@@ -224,6 +274,7 @@ def _dataset(raw: Object) -> DatasetRecord:
         view=parse_objects.dataset_view(raw),
         uid=str(raw["metadata"].get("uid", "")),
         generation=int(raw["metadata"].get("generation", 1)),
+        resource_version=str(raw["metadata"].get("resourceVersion", "")),
         spec=DatasetSpec.model_validate(raw["spec"]),
         status=DatasetStatus.model_validate(raw.get("status") or {}),
     )

@@ -1,8 +1,11 @@
-"""Prometheus metrics: one for every promise. Nothing of a blind phase is counted before its reveal."""
+"""Prometheus metrics: one for every promise. Nothing of a blind phase is counted before its reveal.
+
+Only what exists has series: those of a team that has left the board, or of a competition that is gone, are dropped.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -21,6 +24,10 @@ _OVER = ("Scoring", "Done", "Failed")
 @dataclass
 class Metrics:
     registry: CollectorRegistry = field(default_factory=lambda: CollectorRegistry(auto_describe=True))
+    _ranked: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    """Teams with a rank, by competition and phase."""
+    _competitions: set[str] = field(default_factory=set)
+    """Those that any series is about."""
 
     def __post_init__(self) -> None:
         labels = ("competition", "phase")
@@ -78,6 +85,40 @@ class Metrics:
             registry=self.registry,
         )
 
+    def show_ranks(self, competition: str, phase: str, ranks: Mapping[str, int]) -> None:
+        """The board of one phase: rank by team. Teams that are no longer on it lose their series."""
+        self._competitions.add(competition)
+        for team in self._ranked.get((competition, phase), frozenset()) - ranks.keys():
+            self.rank.remove(competition, phase, team)
+        for team, rank in ranks.items():
+            self.rank.labels(competition, phase, team).set(rank)
+        self._ranked[competition, phase] = frozenset(ranks)
+
+    def show_load(self, competition: str, running: int, queued: int) -> None:
+        """Runs of one competition that are under way, and that wait."""
+        self._competitions.add(competition)
+        self.running.labels(competition).set(running)
+        self.queued.labels(competition).set(queued)
+
+    def forget(self, phases: Mapping[str, Collection[str]]) -> None:
+        """Drops all series of competitions and phases other than ``phases`` (by competition)."""
+        for gone in self._competitions - phases.keys():
+            for metric in (
+                self.queue_wait,
+                self.start_time,
+                self.overshoot,
+                self.runs,
+                self.running,
+                self.queued,
+            ):
+                metric.remove_by_labels({"competition": gone})
+        self._competitions &= phases.keys()
+        for competition, phase in list(self._ranked):
+            if phase not in phases.get(competition, ()):
+                self.show_ranks(competition, phase, {})
+                del self._ranked[competition, phase]
+        self._competitions &= phases.keys()
+
     def observe(
         self,
         view: SubmissionView,
@@ -91,6 +132,7 @@ class Metrics:
         if competition is None or phase is None or blind(phase, now):
             return
         labels = (competition.name, phase.name)
+        self._competitions.add(competition.name)
         before = {run.dataset: run for run in view.status.runs}
         for run in new.runs:
             old = before.get(run.dataset, RunStatus(dataset=run.dataset))

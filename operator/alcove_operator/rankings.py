@@ -143,13 +143,12 @@ class Rankings:
             # The status holds the first hundred; the aggregate job writes the rest of the table right after it.
             where = (competition.namespace, competition.name, phase.name)
             places |= await asyncio.to_thread(self.executor.store.places, *where)
+        self.metrics.show_ranks(competition.name, phase.name, {p.team: p.rank for p in places.values()})
         changes = []
         for view in views:
             if view.spec is None or view.spec.phase != phase.name or view.unreadable:
                 continue
             place = places.get(view.uid)
-            if place is not None:
-                self.metrics.rank.labels(competition.name, phase.name, place.team).set(place.rank)
             wanted = (place.rank, place.average_rank, True) if place else (None, None, False)
             if (view.status.rank, view.status.average_rank, view.status.counted) != wanted:
                 changes.append(self._write(view, *wanted))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -82,3 +82,7 @@ class RunCredentials:
 
     def forget(self, job: str) -> None:
         self._known.pop(job, None)
+
+    def forget_all_but(self, jobs: Collection[str]) -> None:
+        for job in self._known.keys() - set(jobs):
+            del self._known[job]

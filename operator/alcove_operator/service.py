@@ -7,9 +7,9 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from prometheus_client import start_http_server
@@ -17,14 +17,15 @@ from prometheus_client import start_http_server
 from alcove_api.errors import AlcoveError
 from alcove_kube.client import KubeClient
 from alcove_kube.errors import ApiError
-from alcove_kube.resources import JOBS
+from alcove_kube.resources import JOBS, SUBMISSIONS
 from alcove_operator.api import Api
+from alcove_operator.clock import utc_now
 from alcove_operator.competitions import Competitions
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names
 from alcove_operator.datasets import Datasets
 from alcove_operator.executor import Executor
-from alcove_operator.index import AGGREGATE, CHECK, Index, JobRecord, Key, fill
+from alcove_operator.index import AGGREGATE, CHECK, Index, JobRecord, WorkKey, fill, fill_teams
 from alcove_operator.lease import Lease
 from alcove_operator.metrics import Metrics
 from alcove_operator.rankings import Rankings
@@ -46,33 +47,46 @@ PROBE_SECONDS = 10.0
 
 @dataclass
 class Service:
+    """The parts and what they share: one index, one work queue, one event loop."""
+
     api: Api
     settings: OperatorSettings
+    store: OperatorStore
+    credentials: RunCredentials
+    clock: Callable[[], datetime] = utc_now
     index: Index = field(default_factory=Index)
-    queue: WorkQueue[Key] = field(default_factory=WorkQueue)
+    queue: WorkQueue[WorkKey] = field(default_factory=WorkQueue)
     metrics: Metrics = field(default_factory=Metrics)
-    _readable: list[str] = field(default_factory=list)
+    _unwatched: list[str] = field(default_factory=list)
+    """Teams' namespaces that could not be listed at the start: kopf would not start on them."""
+
+    @classmethod
+    def connect(cls, settings: OperatorSettings) -> Service:
+        """Raises :class:`AlcoveError`."""
+        api = Api(KubeClient.from_pod())
+        config = StoreConfig(
+            settings.store_endpoint, settings.store_region, settings.store_bucket, settings.store_credentials
+        )
+        return cls(api, settings, OperatorStore.connect(config), RunCredentials(api, settings))
 
     def __post_init__(self) -> None:
         settings = self.settings
         self.api.count = lambda verb, plural: self.metrics.api_requests.labels(verb, plural).inc()
-        config = StoreConfig(
-            settings.store_endpoint, settings.store_region, settings.store_bucket, settings.store_credentials
-        )
-        self.store = OperatorStore.connect(config)
-        credentials = RunCredentials(self.api, settings)
         self.executor = Executor(
             self.api,
             self.index,
             settings,
             self.store,
-            credentials,
-            lambda view: self.queue.add(Key("submission", view.namespace, view.name)),
+            self.credentials,
+            lambda view: self.queue.add(WorkKey("submission", view.namespace, view.name)),
+            self.clock,
         )
-        self.submissions = Submissions(self.api, self.index, self.queue, self.executor, self.metrics)
+        self.submissions = Submissions(
+            self.api, self.index, self.queue, self.executor, self.metrics, self.clock
+        )
         rankings = Rankings(self.api, self.index, self.executor, settings, self.metrics)
         self.competitions = Competitions(
-            self.api, self.index, self.queue, self.submissions, settings, self.metrics, rankings
+            self.api, self.index, self.queue, self.submissions, settings, self.metrics, rankings, self.clock
         )
         self.datasets = Datasets(self.api, self.index, self.queue, self.executor, settings)
         self.lease = Lease(self.api, settings.competition_namespace, settings.lease_name, settings.identity)
@@ -86,7 +100,10 @@ class Service:
         """
         began = time.monotonic()
         await self.lease.acquire()
-        self._readable = watched = await fill(self.index, self.api, self.settings)
+        await fill(self.index, self.api, self.settings)
+        teams = [n for n in self.settings.watched if n != self.settings.competition_namespace]
+        watched = [team for team in teams if self.index.is_filled(SUBMISSIONS, team)]
+        self._unwatched = [team for team in teams if team not in watched]
         if self.settings.metrics_port:
             start_http_server(self.settings.metrics_port, registry=self.metrics.registry)
         for key in self.index.all_keys():
@@ -112,7 +129,7 @@ class Service:
             with contextlib.suppress(ApiError):
                 await self.lease.release()
 
-    async def work(self, key: Key) -> None:
+    async def work(self, key: WorkKey) -> None:
         """One turn; whatever goes wrong is said in one line, and the queue tries again."""
         turns = {
             "submission": self.submissions.work,
@@ -129,23 +146,37 @@ class Service:
             raise
 
     async def _resync(self) -> None:
-        """Looks at everything now and then, so that a lost event costs time and nothing else."""
         for turn in range(1, 1 << 62):
             await asyncio.sleep(self.settings.resync_seconds)
-            try:
-                if turn % RELIST_EVERY == 0:
-                    self._readable = await fill(self.index, self.api, self.settings)
-                    await self._sweep()
-                    self.submissions.forget()
-                await self.submissions.refresh_credentials()
-            except AlcoveError as error:
-                log.warning("The resync was cut short: %s", error)
-            for key in self.index.all_keys():
-                self.queue.add(key)
+            await self.resync(everything=turn % RELIST_EVERY == 0)
+
+    async def resync(self, everything: bool) -> None:
+        """Looks at everything now and then, so that a lost event costs time and nothing else.
+
+        ``everything``: lists all anew; otherwise only those namespaces that no watch tells of.
+        """
+        try:
+            if everything:
+                await fill(self.index, self.api, self.settings)
+                await self._sweep()
+                self._forget()
+            else:
+                await fill_teams(self.index, self.api, self._unwatched)
+            await self.submissions.refresh_credentials()
+        except AlcoveError as error:
+            log.warning("The resync was cut short: %s", error)
+        for key in self.index.all_keys():
+            self.queue.add(key)
+
+    def _forget(self) -> None:
+        """Drops what is kept in memory of objects that are gone."""
+        self.submissions.forget()
+        competitions = self.index.competitions.values()
+        self.metrics.forget({c.name: [phase.name for phase in c.spec.phases] for c in competitions})
 
     async def _sweep(self) -> None:
         """Deletes Jobs of ours whose owner is gone; their pods and Secrets go with them."""
-        recent = datetime.now(UTC) - ORPHANED_AFTER
+        recent = self.clock() - ORPHANED_AFTER
         for record in list(self.index.jobs.values()):
             if record.view.created_at < recent and not record.view.deleting and self._orphaned(record):
                 log.info("Job %s is an orphan and is deleted.", record.view.name)
@@ -156,8 +187,8 @@ class Service:
     def _orphaned(self, job: JobRecord) -> bool:
         role = job.view.role
         if role in (names.RUN, names.SCORE):
-            # Where a team's namespace cannot be read, that its Submission is not seen says nothing.
-            seen = job.labels.get(names.TEAM) in self._readable
+            # Where a team's namespace could not be listed, that its Submission is not seen says nothing.
+            seen = self.index.is_filled(SUBMISSIONS, job.labels.get(names.TEAM, ""))
             return seen and self.index.submission_by_uid(job.view.submission_uid) is None
         if role == CHECK:
             alias = job.labels.get(names.DATASET)
@@ -168,14 +199,14 @@ class Service:
         return False
 
     async def _probe_store(self) -> None:
-        """While runs go on, notices that the store is away: evidence from outside of their pods."""
+        """While runs go on, notices that the store does not answer: evidence from outside of their pods."""
         while True:
             await asyncio.sleep(PROBE_SECONDS)
             if any(job.config and not job.view.finished for job in self.index.jobs.values()):
                 try:
                     await asyncio.to_thread(self.store.exists, "code/probe")
                 except StoreUnavailableError:
-                    self.submissions.store_seen_away = datetime.now(UTC)
+                    self.submissions.store_seen_away = self.clock()
                 except StoreError as error:
                     log.warning("The store answers, but not as it should: %s", error)
 
@@ -213,4 +244,4 @@ async def first_of(loops: list[Coroutine[Any, Any, None]]) -> None:
 
 async def serve(settings: OperatorSettings) -> None:
     """Connects and runs. Raises :class:`AlcoveError`."""
-    await Service(Api(KubeClient.from_pod()), settings).run()
+    await Service.connect(settings).run()

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 from alcove_api.errors import AlcoveError
-from alcove_api.submission import SubmissionStatus
+from alcove_api.submission import CompetitionRef, SubmissionStatus
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
-from alcove_kube.resources import NAMESPACES, NODES, SUBMISSIONS, Resource
+from alcove_kube.resources import NAMESPACES, NODES, SUBMISSIONS
 from alcove_operator.api import Api
+from alcove_operator.clock import utc_now
 from alcove_operator.core import model, names
 from alcove_operator.core.model import Facts, SubmissionView
 from alcove_operator.core.reconcile import reconcile
 from alcove_operator.core.scoring import shows_new_curve
 from alcove_operator.executor import Executor
-from alcove_operator.index import Index, Key
+from alcove_operator.index import Index, WorkKey
 from alcove_operator.metrics import Metrics
+from alcove_operator.unwatched import Unknown, UnwatchedObjects
 from alcove_operator.workqueue import WorkQueue
 from alcove_store.errors import StoreUnavailableError
 
@@ -37,128 +38,132 @@ def whole_status(status: SubmissionStatus) -> Object:
     return {name: dumped.get(name) for name in sorted(fields)}
 
 
-@dataclass
-class Cached:
-    """Objects that are seldom asked for, and not watched: Nodes and team namespaces."""
+@dataclass(frozen=True)
+class Grant:
+    """What the capacity queue says of one Submission."""
 
-    api: Api
-    _known: dict[tuple[Resource, str], tuple[float, Object | None]] = field(default_factory=dict)
-    _forbidden: set[Resource] = field(default_factory=set)
-
-    async def get(self, resource: Resource, name: str, seconds: float, namespace: str | None = None) -> Any:
-        """The object as it was at most ``seconds`` ago; None where there is none.
-
-        Raises:
-            ApiError: not to be had, but for a lack of rights, which is said once and then answered with {}.
-        """
-        if resource in self._forbidden:
-            return {}
-        now = asyncio.get_running_loop().time()
-        at, known = self._known.get((resource, name), (-seconds, None))
-        if now - at < seconds:
-            return known
-        try:
-            found = await self.api.find(resource, namespace, name)
-        except ApiError as error:
-            if error.status != 403:
-                raise
-            self._forbidden.add(resource)
-            log.info("This operator may not read %s; it goes on without.", resource.plural)
-            return {}
-        self._known[resource, name] = (now, found)
-        return found
+    aliases: frozenset[str] = frozenset()
+    """Of the runs that were given a place."""
+    places: Mapping[str, model.QueuePlace] = field(default_factory=dict)
+    """Of the other runs that wait, by alias."""
 
 
 @dataclass
 class Submissions:
+    """Who writes what, since other turns run whenever this one awaits:
+
+    - ``_facts`` of a Submission: its own turn alone, and there is one at a time;
+    - ``_grants``: the turn of its Competition alone, through :meth:`grant`;
+    - ``store_seen_away``: whoever sees it; only ever a later time;
+    - the index: everybody, see there.
+
+    So nothing is written back that somebody else may have changed meanwhile. :meth:`forget` drops what belongs to UIDs
+    that are gone; a turn that still runs for one of them may leave its facts once more, until the next time.
+    """
+
     api: Api
     index: Index
-    queue: WorkQueue[Key]
+    queue: WorkQueue[WorkKey]
     executor: Executor
     metrics: Metrics
-    facts: dict[str, Facts] = field(default_factory=dict)
-    """By UID."""
+    clock: Callable[[], datetime] = utc_now
     store_seen_away: datetime | None = None
-    _cached: Cached = field(init=False)
+    _facts: dict[str, Facts] = field(default_factory=dict)
+    """By UID."""
+    _grants: dict[str, Grant] = field(default_factory=dict)
+    """By UID."""
+    _unwatched: UnwatchedObjects = field(init=False)
     _core: model.ReconcileSettings = field(default_factory=model.ReconcileSettings)
 
     def __post_init__(self) -> None:
-        self._cached = Cached(self.api)
+        self._unwatched = UnwatchedObjects(self.api)
 
-    async def work(self, key: Key) -> None:
+    async def work(self, key: WorkKey) -> None:
         """Raises what the executor raises: the queue then tries again, a little later each time."""
         view = self.index.submissions.get((key.namespace, key.name))
         if view is None:
             return
+        before = await self._observe(key, view)
+        view = self._current(key, view.uid)
+        if view is None:
+            self.queue.add(key)
+            return
+        # From here to the write of the status nothing is awaited: the core judges what is known now, and the resource
+        # version of the view keeps it from acting on what has changed since.
+        grant = self._grants.get(view.uid, Grant())
         competition = self._competition(view)
-        before = await self._observe(key, view, competition)
-        self.facts[view.uid] = before
-        now = datetime.now(UTC)
+        now = self.clock()
         outcome = reconcile(
             submission=view,
             competition=competition,
             datasets=self.index.datasets_by_name(),
             jobs=self.index.jobs_of(view.uid),
             pods=self.index.pods_of(view.uid),
-            facts=before,
+            facts=replace(before, granted=grant.aliases, queue=grant.places),
             settings=self._core,
             now=now,
         )
+        self._facts[view.uid] = before
         if not await self._write(key, view, outcome):
             return
         if shows_new_curve(view.status, outcome.status):
-            self.facts[view.uid] = replace(self.facts[view.uid], curve_at=now)
+            self._facts[view.uid] = replace(before, curve_at=now)
         for action in outcome.actions:
-            await self._perform(key, action)
+            if not await self._perform(key, view.uid, action):
+                return
         if outcome.requeue_at is not None:
             self.queue.add(key, (outcome.requeue_at - now).total_seconds())
-        if (key.namespace, key.name) not in self.index.submissions:
-            self.facts.pop(view.uid, None)
-            return
         if outcome.status != view.status and view.spec is not None:
             wanted = view.spec.competition
-            self.queue.add(Key("competition", wanted.namespace, wanted.name))
-        learnt = replace(self.facts[view.uid], curve_at=before.curve_at)
+            self.queue.add(WorkKey("competition", wanted.namespace, wanted.name))
+        learnt = replace(self._facts.get(view.uid, before), curve_at=before.curve_at)
         if outcome.status != view.status or learnt != before or competition != self._competition(view):
             self.queue.add(key)
 
-    def grant(self, uid: str, granted: frozenset[str], places: dict[str, model.QueuePlace]) -> bool:
-        """Takes in what the capacity queue says; whether that is news."""
-        known = self.facts.get(uid, Facts())
-        new = replace(known, granted=granted, queue=places)
-        self.facts[uid] = new
-        return (known.granted, dict(known.queue)) != (granted, places)
+    def grant(self, uid: str, aliases: frozenset[str], places: Mapping[str, model.QueuePlace]) -> bool:
+        """Takes in what the capacity queue says; whether that is news, so that the Submission is due."""
+        new = Grant(aliases, places)
+        old = self._grants.get(uid, Grant())
+        self._grants[uid] = new
+        return new != old
 
     def granted(self, uid: str) -> frozenset[str]:
-        return self.facts[uid].granted if uid in self.facts else frozenset()
+        return self._grants.get(uid, Grant()).aliases
 
     def forget(self) -> None:
-        """Drops the facts of Submissions that are gone."""
-        present = {s.uid for s in self.index.submissions.values()}
-        for uid in self.facts.keys() - present:
-            del self.facts[uid]
-        self.executor.admissions.forget(present)
+        """Drops all that is kept of Submissions that are gone."""
+        present = {view.uid for view in self.index.submissions.values()}
+        for kept in (self._facts, self._grants):
+            for uid in kept.keys() - present:
+                del kept[uid]
+        self.executor.forget(present)
 
     def _competition(self, view: SubmissionView) -> model.CompetitionView | None:
         if view.spec is None:
             return None
         return self.index.competitions.get((view.spec.competition.namespace, view.spec.competition.name))
 
-    async def _perform(self, key: Key, action: model.Action) -> None:
-        # An earlier action, or the status, may have made a newer version of the object.
+    def _current(self, key: WorkKey, uid: str) -> SubmissionView | None:
+        """The newest view of the Submission with this UID: after an await its name may be another one's."""
         view = self.index.submissions.get((key.namespace, key.name))
-        if view is None:
-            return
-        try:
-            learnt = await self.executor.perform(action, view, self.facts[view.uid])
-        except StoreUnavailableError:
-            self.store_seen_away = datetime.now(UTC)
-            raise
-        # The capacity queue may have spoken meanwhile: its word is not overwritten.
-        latest = self.facts[view.uid]
-        self.facts[view.uid] = replace(learnt, granted=latest.granted, queue=latest.queue)
+        return view if view is not None and view.uid == uid else None
 
-    async def _write(self, key: Key, view: SubmissionView, outcome: model.Decision) -> bool:
+    async def _perform(self, key: WorkKey, uid: str, action: model.Action) -> bool:
+        """Does one action; False where the Submission is gone, and with it what the turn was about."""
+        # An earlier action, or the status, may have made a newer version of the object.
+        view = self._current(key, uid)
+        if view is None:
+            self._facts.pop(uid, None)
+            self.queue.add(key)
+            return False
+        try:
+            self._facts[uid] = await self.executor.perform(action, view, self._facts.get(uid, Facts()))
+        except StoreUnavailableError:
+            self.store_seen_away = self.clock()
+            raise
+        return True
+
+    async def _write(self, key: WorkKey, view: SubmissionView, outcome: model.Decision) -> bool:
         """False where the view was old: the newest is fetched, and the key is due again at once."""
         if outcome.status == view.status and not outcome.fenced:
             return True
@@ -172,8 +177,10 @@ class Submissions:
             if not (error.conflict or error.not_found):
                 raise
             newest = await self.api.find(SUBMISSIONS, view.namespace, view.name)
-            gone = {"metadata": {"namespace": view.namespace, "name": view.name, "resourceVersion": "0"}}
-            self.index.apply(SUBMISSIONS, newest or gone, deleted=newest is None)
+            if newest is None:
+                self.index.drop(SUBMISSIONS, (view.namespace, view.name), int(view.resource_version))
+            else:
+                self.index.apply(SUBMISSIONS, newest)
             self.queue.add(key)
             return False
         self.index.apply(SUBMISSIONS, made)
@@ -182,17 +189,15 @@ class Submissions:
         self.metrics.observe(view, outcome.status, self._competition(view), created)
         return True
 
-    async def _observe(
-        self, key: Key, view: SubmissionView, competition: model.CompetitionView | None
-    ) -> Facts:
-        """The facts that are to be had by looking: asked for anew in each turn, or nearly."""
-        facts = self.facts.get(view.uid, Facts())
+    async def _observe(self, key: WorkKey, view: SubmissionView) -> Facts:
+        """The facts that are found by looking, asked for in each turn, or nearly; and those that were learnt before."""
+        facts = self._facts.get(view.uid, Facts())
         pods = [p for p in self.index.pods_of(view.uid) if not p.terminal and p.node]
-        lost = frozenset({p.node for p in pods if not await self._node_answers(p.node)})
+        lost = frozenset({p.node for p in pods if await self._node_is_lost(p.node)})
         jobs = [j.created_at for j in self.index.jobs_of(view.uid) if j.role == names.RUN]
         away = bool(jobs and self.store_seen_away and self.store_seen_away >= min(jobs))
         facts = replace(facts, lost_nodes=lost, store_away=away)
-        if view.spec is None or competition is None or view.unreadable or view.status.phase != "":
+        if view.spec is None or self._competition(view) is None or view.unreadable or view.status.phase != "":
             return facts
         member = facts.team_member or await self._is_team(view.namespace, view.spec.competition)
         facts = replace(facts, team_member=member)
@@ -201,22 +206,25 @@ class Submissions:
             self.queue.add(key, UNSEEN_SECONDS)
         return facts
 
-    async def _is_team(self, namespace: str, wanted: Any) -> bool:
-        found = await self._cached.get(NAMESPACES, namespace, UNSEEN_SECONDS / 2)
+    async def _is_team(self, namespace: str, wanted: CompetitionRef) -> bool | None:
+        """None where the namespace cannot be looked at."""
+        found = await self._unwatched.look(NAMESPACES, namespace, UNSEEN_SECONDS / 2)
+        if isinstance(found, Unknown):
+            return None
         labels = ((found or {}).get("metadata") or {}).get("labels") or {}
         return bool(labels.get(names.COMPETITION) == f"{wanted.namespace}.{wanted.name}")
 
-    async def _node_answers(self, name: str) -> bool:
-        """True also where Nodes may not be read: then only the pod's own state tells."""
-        found = await self._cached.get(NODES, name, NODE_SECONDS)
-        if found == {}:
-            return True
+    async def _node_is_lost(self, name: str) -> bool:
+        """NotReady, or gone. A Node that cannot be looked at is not lost: then only the pod's own state tells."""
+        found = await self._unwatched.look(NODES, name, NODE_SECONDS)
+        if isinstance(found, Unknown):
+            return False
         conditions = ((found or {}).get("status") or {}).get("conditions") or ()
-        return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+        return not any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
     async def refresh_credentials(self) -> None:
-        """Of every run that is under way; see :mod:`run_credentials`."""
-        soon = datetime.now(UTC) - timedelta(seconds=10)
+        """Renews those of every run that is under way; see :mod:`run_credentials`."""
+        soon = self.clock() - timedelta(seconds=10)
         for record in list(self.index.jobs.values()):
             view = record.view
             if record.config and not view.finished and not view.deleting and view.created_at < soon:

@@ -16,7 +16,8 @@ import kopf
 
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
 from alcove_operator.config import OperatorSettings
-from alcove_operator.index import SELECTOR, Index, Key, keys_for
+from alcove_operator.events import take_in
+from alcove_operator.index import SELECTOR, Index, WorkKey
 from alcove_operator.workqueue import WorkQueue
 
 IN_COMPETITION = (COMPETITIONS, DATASETS, LEADERBOARDS, JOBS, PODS)
@@ -67,7 +68,7 @@ def group_of(resource: Resource) -> str:
     return resource.api_version.rpartition("/")[0]
 
 
-def registry(index: Index, queue: WorkQueue[Key], resources: Collection[Resource]) -> Any:
+def registry(index: Index, queue: WorkQueue[WorkKey], resources: Collection[Resource]) -> Any:
     """Handlers for all events of ``resources``."""
     handlers = kopf.OperatorRegistry()
     kopf.on.login(registry=handlers)(_login)
@@ -80,13 +81,9 @@ def registry(index: Index, queue: WorkQueue[Key], resources: Collection[Resource
     return handlers
 
 
-def _handler(index: Index, queue: WorkQueue[Key], resource: Resource) -> Any:
+def _handler(index: Index, queue: WorkQueue[WorkKey], resource: Resource) -> Any:
     async def observed(event: Any, **_: Any) -> None:
-        raw, deleted = event["object"], event["type"] == "DELETED"
-        due = set(keys_for(index, resource, raw))
-        index.apply(resource, raw, deleted)
-        for key in due | set(keys_for(index, resource, raw)):
-            queue.add(key)
+        take_in(index, queue, resource, event["object"], event["type"] == "DELETED")
 
     return observed
 
@@ -96,7 +93,7 @@ def _login(**arguments: Any) -> Any:
 
 
 def operators(
-    index: Index, queue: WorkQueue[Key], settings: OperatorSettings, teams: Collection[str]
+    index: Index, queue: WorkQueue[WorkKey], settings: OperatorSettings, teams: Collection[str]
 ) -> list[tuple[Coroutine[None, None, None], asyncio.Event]]:
     """One for the competition's namespace, one for those of ``teams``; each to be run for ever.
 
@@ -113,7 +110,7 @@ def operators(
 
 def _operator(
     index: Index,
-    queue: WorkQueue[Key],
+    queue: WorkQueue[WorkKey],
     resources: Collection[Resource],
     namespaces: Collection[str],
     health: str | None,

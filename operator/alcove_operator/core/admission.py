@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Literal
 
 from alcove_api.competition import Phase
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
@@ -36,6 +37,8 @@ class Obstacle:
     """Whether it may pass within moments, such as an object that is applied a little later."""
     organizer: bool = False
     """Whether it is not the team's to mend, so that it is waited for without end."""
+    unknown: bool = False
+    """Whether it only says that something could not be looked at."""
 
 
 def advance_admission(
@@ -77,7 +80,7 @@ def advance_admission(
 def _obstructed(
     status: SubmissionStatus, found: Obstacle, settings: ReconcileSettings, now: datetime
 ) -> Decision:
-    waiting = _waiting(status, found.reason, found.message, now)
+    waiting = _waiting(status, found.reason, found.message, now, "Unknown" if found.unknown else "False")
     if found.organizer:
         return Decision(waiting)
     since = find_condition(waiting.conditions, ADMITTED)
@@ -87,8 +90,14 @@ def _obstructed(
     return Decision(waiting.replace(phase="Rejected"))
 
 
-def _waiting(status: SubmissionStatus, reason: str, message: str, now: datetime) -> SubmissionStatus:
-    shown = set_condition(status, ADMITTED, ("False", reason, message), now)
+def _waiting(
+    status: SubmissionStatus,
+    reason: str,
+    message: str,
+    now: datetime,
+    value: Literal["False", "Unknown"] = "False",
+) -> SubmissionStatus:
+    shown = set_condition(status, ADMITTED, (value, reason, message), now)
     return shown.replace(cause=reason)
 
 
@@ -139,6 +148,13 @@ def _obstacle(
             f"{asked} has no phase {spec.phase}. Its phases are: {known}. Apply it anew with one of them."
         )
         return Obstacle("PhaseMissing", message)
+    if facts.team_member is None:
+        message = (
+            f"The operator cannot read the namespace {submission.namespace} at the moment, so it does not know "
+            f"whether it is a team of {asked}. The Submission waits. If this lasts, ask the organizer to check "
+            "that the namespace and the operator's rights in it exist."
+        )
+        return Obstacle("TeamUnknown", message, organizer=True, unknown=True)
     if not facts.team_member:
         return Obstacle(
             "NotATeam",

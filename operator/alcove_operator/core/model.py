@@ -206,7 +206,7 @@ class Facts:
     """Everything defaults to "not known"; the core asks by an action for what it needs."""
 
     team_member: bool | None = None
-    """Whether the Submission's namespace carries the label of its competition."""
+    """Whether the Submission's namespace carries the label of its competition; None where it cannot be looked at."""
     code: CodeFact | None = None
     usage_refused: QuotaRefusal | None = None
     granted: frozenset[str] = frozenset()

@@ -10,7 +10,8 @@ from alcove_operator.competitions import census, soundness
 from alcove_operator.core.boards import select_counted
 from alcove_operator.core.model import CompetitionView
 from alcove_operator.core.parse_objects import competition_view, submission_view
-from alcove_operator.index import Index, Key, keys_for
+from alcove_operator.events import affected_keys
+from alcove_operator.index import Index, WorkKey
 from alcove_operator.submissions import whole_status
 
 SPEC = {
@@ -65,16 +66,16 @@ def test_a_name_that_is_used_again_is_taken_in() -> None:
 def test_a_list_drops_what_is_gone_but_not_what_came_since_it_was_asked_for() -> None:
     index = Index()
     index.apply(SUBMISSIONS, raw("gone", 1))
-    before = index.refs(SUBMISSIONS, "red")
+    before = index.known(SUBMISSIONS, "red")
     index.apply(SUBMISSIONS, raw("came", 4))
-    index.replace(SUBMISSIONS, before, [raw("listed", 2)])
+    index.replace(SUBMISSIONS, "red", before, [raw("listed", 2)])
     assert {name for _, name in index.submissions} == {"came", "listed"}
 
 
 def test_a_submission_concerns_itself_and_its_competition() -> None:
-    assert keys_for(Index(), SUBMISSIONS, raw("a", 1)) == [
-        Key("submission", "red", "a"),
-        Key("competition", "hack", "one"),
+    assert affected_keys(Index(), SUBMISSIONS, raw("a", 1)) == [
+        WorkKey("submission", "red", "a"),
+        WorkKey("competition", "hack", "one"),
     ]
 
 
@@ -112,7 +113,7 @@ def test_new_settings_concern_also_what_has_ended() -> None:
     }
 
     def due() -> set[str]:
-        return {key.name for key in keys_for(index, COMPETITIONS, document) if key.kind == "submission"}
+        return {key.name for key in affected_keys(index, COMPETITIONS, document) if key.kind == "submission"}
 
     assert due() == {"over", "open"}
     index.apply(COMPETITIONS, document)
