@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from alcove_api.schemes import BALANCED_ACCURACY
 from alcove_cli.convert import convert, terminable
 from alcove_cli.errors import CommandError
 from alcove_cli.exchange import list_datasets, pull, push
@@ -55,7 +56,7 @@ def make(
 def check(
     folder: Annotated[Path, typer.Argument(help="NAME.data, or a folder that holds it.")],
     solution: Solution = None,
-    metric: Annotated[str, typer.Option(help="Of the two baselines' scores.")] = "balanced_accuracy",
+    metric: Annotated[str, typer.Option(help="Of the two baselines' scores.")] = BALANCED_ACCURACY,
     strict: Annotated[bool, typer.Option(help="Exit status 1 for warnings as well.")] = False,
     as_json: Json = False,
 ) -> None:

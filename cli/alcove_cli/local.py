@@ -20,6 +20,8 @@ from typing import Annotated
 
 import typer
 
+from alcove_api.exit_statuses import SupervisorExit
+from alcove_api.schemes import HACKATHON, SCHEMES
 from alcove_cli.dataset import find_solution
 from alcove_cli.errors import CommandError
 
@@ -35,7 +37,7 @@ def run(
         Path | None, typer.Option(help="Solution to score with; by default the one beside.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where to keep what was recorded.")] = None,
-    scheme: Annotated[str, typer.Option(help="hackathon or autodl.")] = "hackathon",
+    scheme: Annotated[str, typer.Option(help=" or ".join(SCHEMES) + ".")] = HACKATHON.name,
     framework: Annotated[str, typer.Option(help="Loaded before the go: tensorflow or numpy.")] = "tensorflow",
 ) -> None:
     """Run a folder of code on a dataset as the cluster would, and score it; exit status 1 if the program failed."""
@@ -62,14 +64,14 @@ def run(
         raise typer.Exit(1)
 
 
-_GOOD_ENDS = (0, 12)
-_EXITS = {
-    0: "the program finished",
-    10: "the program failed; its output above says why",
-    11: "the program was killed by a signal",
-    12: "the budget was used up",
-    20: "the recorder was lost",
-    21: "the program could not be started",
+_GOOD_ENDS = (SupervisorExit.FINISHED, SupervisorExit.BUDGET)
+_EXITS: dict[int, str] = {
+    SupervisorExit.FINISHED: "the program finished",
+    SupervisorExit.PROGRAM_FAILED: "the program failed; its output above says why",
+    SupervisorExit.SIGNALLED: "the program was killed by a signal",
+    SupervisorExit.BUDGET: "the budget was used up",
+    SupervisorExit.RECORDER_LOST: "the recorder was lost",
+    SupervisorExit.NOT_STARTED: "the program could not be started",
 }
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from alcove_api.base import Alias, ApiModel, Column, Conditions, Kind, Name, Quantity, StatusModel, Time, cel
+from alcove_api.schemes import HACKATHON, CurveShape, SchemeName
 
 
 class Budget(ApiModel):
@@ -115,13 +116,13 @@ class Limits(ApiModel):
 
 
 class ScoringSpec(ApiModel):
-    scheme: Literal["hackathon", "autodl"] = "hackathon"
+    scheme: SchemeName = HACKATHON.name
     """hackathon: balanced accuracy under straight lines, t0 = 1 s; autodl: normalised AUC under steps, t0 = 60 s."""
     metric: Annotated[str, Field(max_length=63)] | None = None
     """Name of a metric; by default the scheme's."""
     t0_seconds: Annotated[float, Field(ge=0.001, le=86400)] | None = None
     """Scale of the logarithmic time axis; by default the scheme's."""
-    curve: Literal["trapezoid", "step"] | None = None
+    curve: CurveShape | None = None
     """How snapshots are joined; by default the scheme's."""
 
 

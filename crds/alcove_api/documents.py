@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from alcove_api.base import FrozenModel
+from alcove_api.schemes import BALANCED_ACCURACY, HACKATHON, CurveShape, SchemeName
 
 SCORER_VERSION = "1"
 """Part of every scoring digest: raised whenever the same inputs would give another score."""
@@ -190,12 +191,12 @@ class DatasetVersion(Document):
 class Scoring(Document):
     """Settings that a score depends on. Its digest, with those of the solutions, names the result."""
 
-    scheme: Literal["hackathon", "autodl"] = "hackathon"
+    scheme: SchemeName = HACKATHON.name
     metric: str | None = None
     """Default: the scheme's."""
     t0_seconds: float | None = None
     """Default: the scheme's."""
-    curve: Literal["trapezoid", "step"] | None = None
+    curve: CurveShape | None = None
     """Default: the scheme's."""
 
 
@@ -361,7 +362,7 @@ class CheckRequest(Document):
     dataset: str
     data_sha256: Sha256
     solution_sha256: Sha256
-    metric: str = "balanced_accuracy"
+    metric: str = BALANCED_ACCURACY
     on_volume: bool = False
     """Whether the input lies on a volume that is mounted at ``/alcove/data``, its manifest alone being in the store."""
 

@@ -15,6 +15,7 @@
 #define TOKEN_MOST 64
 #define MILLISECOND INT64_C(1000000)
 
+/* The same as SupervisorExit in crds/alcove_api/exit_statuses.py, by which the operator reads them. */
 enum exit_status {
     EXIT_FINISHED = 0,
     EXIT_PROGRAM_FAILED = 10,

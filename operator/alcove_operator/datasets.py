@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from alcove_api.competition import ScoringSpec
 from alcove_api.dataset import DatasetStatus
 from alcove_api.documents import CheckRequest, CheckResult
+from alcove_api.schemes import SCHEMES
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import DATASETS, JOBS
@@ -27,8 +28,6 @@ from alcove_operator.scorer_jobs import check_job
 from alcove_operator.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
-METRICS = {"hackathon": "balanced_accuracy", "autodl": "nauc"}
-"""Of each scheme, where the competition names none."""
 AGAIN = timedelta(seconds=60)
 """A check that could not be done is tried again this long after it was asked for."""
 
@@ -41,7 +40,7 @@ def build_request(record: DatasetRecord, competitions: Iterable[CompetitionView]
         dataset=record.view.name,
         data_sha256=record.spec.data_sha256,
         solution_sha256=record.spec.solution_sha256,
-        metric=scoring.metric or METRICS[scoring.scheme],
+        metric=scoring.metric or SCHEMES[scoring.scheme].metric,
         on_volume=record.spec.volume_claim is not None,
     )
 

@@ -8,6 +8,7 @@ from typing import Literal
 from alcove_api import keys
 from alcove_api.dataset import VolumeClaim
 from alcove_api.documents import AggregateRequest, CheckRequest, ScoreRequest
+from alcove_api.exit_statuses import ScorerExit
 from alcove_operator.config import OperatorSettings
 from alcove_operator.manifests import (
     Object,
@@ -21,9 +22,8 @@ from alcove_operator.manifests import (
 
 Task = Literal["score", "aggregate", "check", "rescore", "compare"]
 USER = 65532
-WRONG_REQUEST, INPUT_DAMAGED = 2, 3
-"""Exit statuses where trying again would not help: a setting makes no sense, an input is missing or damaged."""
-FINAL = [WRONG_REQUEST, INPUT_DAMAGED]
+FINAL = [int(ScorerExit.WRONG_REQUEST), int(ScorerExit.INPUT_DAMAGED)]
+"""Exit statuses after which another try would end alike."""
 
 
 def score_job(
@@ -115,7 +115,11 @@ def check_job(
             "rules": [
                 {
                     "action": "FailJob",
-                    "onExitCodes": {"containerName": "check", "operator": "In", "values": [1]},
+                    "onExitCodes": {
+                        "containerName": "check",
+                        "operator": "In",
+                        "values": [int(ScorerExit.UNSOUND)],
+                    },
                 },
             ]
         },

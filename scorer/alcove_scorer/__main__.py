@@ -8,6 +8,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from alcove_api.errors import AlcoveError
+from alcove_api.exit_statuses import ScorerExit
 from alcove_scorer import jobs
 from alcove_scorer.errors import DamagedError, InputError, ScorerError
 
@@ -33,8 +34,12 @@ def main(arguments: list[str]) -> int:
 def status(error: ScorerError | AlcoveError) -> int:
     """The exit status that says whose fault it is and whether another try helps."""
     if error.retry if isinstance(error, ScorerError) else error.retriable:
-        return jobs.AWAY
-    return jobs.DAMAGED if isinstance(error, DamagedError | AlcoveError) else jobs.WRONG
+        return ScorerExit.AWAY
+    return (
+        ScorerExit.INPUT_DAMAGED
+        if isinstance(error, DamagedError | AlcoveError)
+        else ScorerExit.WRONG_REQUEST
+    )
 
 
 if __name__ == "__main__":

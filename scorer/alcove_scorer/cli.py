@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from alcove_api.schemes import HACKATHON, SCHEMES
 from alcove_scorer.errors import InputError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -21,7 +22,7 @@ def score_command(
         Path, typer.Option(help="Folder of predictions with times.csv (file,seconds) or manifest.json.")
     ],
     budget: Annotated[float, typer.Option(help="The time budget, seconds.")],
-    scheme: Annotated[str, typer.Option(help="hackathon or autodl.")] = "hackathon",
+    scheme: Annotated[str, typer.Option(help=" or ".join(SCHEMES) + ".")] = HACKATHON.name,
     t0: Annotated[float | None, typer.Option(help="Scale of the time axis, seconds [the scheme's].")] = None,
     metric: Annotated[str | None, typer.Option(help="Name of a metric [the scheme's].")] = None,
     report: Annotated[

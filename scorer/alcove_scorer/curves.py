@@ -5,31 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from alcove_api.schemes import HACKATHON, SCHEMES, CurveShape
 from alcove_scorer.errors import InputError
 from alcove_scorer.metrics import Metric, metric
 
 NANO = 1_000_000_000
 SHORTEST, LONGEST = 1e-9, 1e9
 """Seconds that a budget or a t0 has."""
-CurveShape = Literal["trapezoid", "step"]
-
-
-@dataclass(frozen=True)
-class Scheme:
-    """How snapshots become a curve. ``t0``, in seconds, is the scale of the time axis."""
-
-    name: str
-    metric: str
-    t0: float
-    curve: CurveShape
-
-
-HACKATHON = Scheme("hackathon", "balanced_accuracy", 1.0, "trapezoid")
-AUTODL = Scheme("autodl", "nauc", 60.0, "step")
-"""Liu et al., Winning solutions and post-challenge analyses of the AutoDL challenge 2019 (2021)."""
-SCHEMES = {scheme.name: scheme for scheme in (HACKATHON, AUTODL)}
 
 
 @dataclass(frozen=True)
@@ -48,7 +31,7 @@ class Rules:
 
 def rules(
     budget: float,
-    scheme: str = "hackathon",
+    scheme: str = HACKATHON.name,
     metric_name: str | None = None,
     t0: float | None = None,
     curve: CurveShape | None = None,

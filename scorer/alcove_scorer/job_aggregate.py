@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from alcove_api import keys
 from alcove_api.documents import AggregateRequest, ScoreResult
+from alcove_api.exit_statuses import ScorerExit
 from alcove_api.leaderboard import LeaderboardStatus
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import LEADERBOARDS
@@ -41,7 +42,7 @@ def run() -> int:
     # The status decides between boards: an older one must overwrite nothing in the store either.
     if write_status(KubeClient.from_pod(), request, as_status(board, now)):
         publish(board, store, config.bucket, now)
-    return jobs.DONE
+    return ScorerExit.DONE
 
 
 def read_board(request: AggregateRequest, store: Minio, bucket: str) -> Board:

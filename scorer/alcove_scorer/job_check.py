@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from alcove_api import keys
 from alcove_api.documents import CheckRequest, CheckResult, DatasetManifest, FileEntry
 from alcove_api.errors import AlcoveError
+from alcove_api.exit_statuses import ScorerExit
 from alcove_format.errors import FormatError
 from alcove_format.metadata import METADATA_FILE, Metadata, parse_metadata
 from alcove_scorer import jobs
@@ -54,7 +55,7 @@ def run() -> int:
     files = Volume(mounted) if request.on_volume else InStore(store, config.bucket, request.data_sha256)
     checked = Published(store, config.bucket, request, files).check()
     jobs.leave_message(checked.canonical().decode())
-    return jobs.DONE if checked.ok else jobs.UNSOUND
+    return ScorerExit.DONE if checked.ok else ScorerExit.UNSOUND
 
 
 @dataclass(frozen=True)

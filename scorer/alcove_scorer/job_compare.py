@@ -12,6 +12,7 @@ from alcove_api.comparison import (
     Comparison,
 )
 from alcove_api.documents import AggregateRequest
+from alcove_api.exit_statuses import ScorerExit
 from alcove_scorer import jobs
 from alcove_scorer.board import Board, Row, missing_cause
 from alcove_scorer.job_aggregate import STORE_RETRIES, read_board
@@ -28,7 +29,7 @@ def run() -> int:
         boards = read_board(old, store, config.bucket), read_board(new, store, config.bucket)
         found.append(compared(*boards))
     print(Comparison(boards=tuple(found)).canonical().decode(), flush=True)
-    return jobs.DONE
+    return ScorerExit.DONE
 
 
 def other_scores(board: AggregateRequest, digests: dict[str, str]) -> AggregateRequest:

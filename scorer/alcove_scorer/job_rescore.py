@@ -7,6 +7,7 @@ result, checks that it still stands, and shows it.
 from __future__ import annotations
 
 from alcove_api.documents import Feedback, ScoreRequest
+from alcove_api.exit_statuses import ScorerExit
 from alcove_scorer import jobs
 from alcove_scorer.job_score import follow, patiently, put_result, rules_of
 from alcove_scorer.result_cache import kept_result
@@ -18,7 +19,7 @@ def run() -> int:
     request = jobs.request(ScoreRequest)
     config = jobs.store_config()
     rescore(request, Runs(connect(config), config.bucket, jobs.solutions_bucket(), request.submission_uid))
-    return jobs.DONE
+    return ScorerExit.DONE
 
 
 def rescore(request: ScoreRequest, runs: Runs) -> None:

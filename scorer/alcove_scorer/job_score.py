@@ -19,6 +19,7 @@ from alcove_api.documents import (
     ScoreResult,
     Verdict,
 )
+from alcove_api.exit_statuses import ScorerExit
 from alcove_scorer import jobs
 from alcove_scorer.attempt_reader import RunFollower
 from alcove_scorer.curves import Rules, rules
@@ -42,7 +43,7 @@ def run() -> int:
     config = jobs.store_config()
     runs = Runs(connect(config), config.bucket, jobs.solutions_bucket(), request.submission_uid)
     score(request, runs)
-    return jobs.DONE
+    return ScorerExit.DONE
 
 
 def rules_of(request: ScoreRequest) -> Rules:

@@ -17,9 +17,6 @@ from alcove_api.keys import SOLUTIONS_BUCKET
 from alcove_scorer.errors import DamagedError, InputError, first_fault
 from alcove_store.client import StoreConfig, get_bytes
 
-DONE, UNSOUND, WRONG, DAMAGED, AWAY = 0, 1, 2, 3, 4
-"""Exit statuses: done; check found problems; the request is wrong; an input is missing or damaged; the store or the
-API server is away (only this one is worth another try)."""
 MESSAGE_BYTES = 4096
 """Of a termination message; the kubelet cuts what is longer."""
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from alcove_api.schemes import BALANCED_ACCURACY, NAUC
 from alcove_scorer.errors import InputError
 
 Solution = npt.NDArray[np.bool_]
@@ -126,7 +127,7 @@ class BalancedAccuracy:
     Labels of one class only are left out (Brodersen et al., 2010, by label).
     """
 
-    name: ClassVar[str] = "balanced_accuracy"
+    name: ClassVar[str] = BALANCED_ACCURACY
     chance: ClassVar[float] = 0.5
     best: ClassVar[float] = 1.0
 
@@ -175,7 +176,7 @@ class NormalizedAUC:
     AUC is the Mann–Whitney statistic: the share of (positive, negative) pairs in the right order, ties half.
     """
 
-    name: ClassVar[str] = "nauc"
+    name: ClassVar[str] = NAUC
     chance: ClassVar[float] = 0.0
     best: ClassVar[float] = 1.0
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from alcove_api.schemes import NAUC
 from alcove_scorer.curves import Point, Rules, axis
 from alcove_scorer.svg import BAD, GRID, INK, MUTED, OTHERS, PAPER, SERIES, canvas, label, plain, written
 
@@ -161,7 +162,7 @@ def _frame(axes: Any, rules: Rules, scores: Sequence[float]) -> None:
 
 def metric_name(rules: Rules) -> str:
     name = rules.metric.name
-    return name.upper() if name == "nauc" else name.replace("_", " ")
+    return name.upper() if name == NAUC else name.replace("_", " ")
 
 
 def time_axis(axes: Any, rules: Rules) -> None:

@@ -12,6 +12,7 @@ import os  # noqa: E402
 import sys  # noqa: E402
 import traceback  # noqa: E402
 
+from alcove_api.exit_statuses import RecorderExit  # noqa: E402
 from alcove_recorder.errors import SettingsError  # noqa: E402
 from alcove_recorder.jsonlog import log  # noqa: E402
 from alcove_recorder.recorder import Recorder  # noqa: E402
@@ -24,14 +25,14 @@ def main() -> int:
         settings = from_environment(os.environ)
     except SettingsError as error:
         log("cannot-start", error=str(error))
-        return 2
+        return RecorderExit.NOT_STARTED
     # Uploading must not delay stamping: the thread that stamps waits 0.5 ms for the interpreter at most.
     sys.setswitchinterval(0.0005)
     try:
         recorder = Recorder(settings, lambda: open_sink(settings.endpoint))
     except (OSError, ValueError) as error:
         log("cannot-start", error=f"The recorder's volumes cannot be used, so nothing is recorded: {error!r}")
-        return 2
+        return RecorderExit.NOT_STARTED
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     gc.freeze()
     try:
@@ -39,7 +40,7 @@ def main() -> int:
     except Exception as error:  # the operator has to learn of it; the kubelet starts a new one, which goes on
         log("crashed", error=repr(error), trace=traceback.format_exc())
         recorder.report(f"{type(error).__name__}: {error}")
-        return 1
+        return RecorderExit.NOT_SEALED
 
 
 if __name__ == "__main__":

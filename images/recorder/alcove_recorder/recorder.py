@@ -19,6 +19,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from alcove_api.documents import End, RecorderReport
+from alcove_api.exit_statuses import RecorderExit
 from alcove_recorder.capture import Intake
 from alcove_recorder.handshake import Connection, listen, log_data
 from alcove_recorder.jsonlog import log
@@ -103,13 +104,13 @@ class Recorder:
 
     def _exit_status(self) -> int | None:
         if self._shipper.progress.crashed is not None:
-            return 1
+            return RecorderExit.NOT_SEALED
         if self._stop_at is None:
             return None
         if self._shipper.progress.manifest_sha256 is not None:
-            return 0
+            return RecorderExit.SEALED
         self._end(_UNKNOWN_END)
-        return 1 if time.monotonic() >= self._stop_at else None
+        return RecorderExit.NOT_SEALED if time.monotonic() >= self._stop_at else None
 
     def _resume(self) -> None:
         """After a restart the go stands, and what was not seen yet is seen now: stamps can only be later."""

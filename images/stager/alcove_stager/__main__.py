@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from alcove_api import keys
 from alcove_api.documents import DatasetManifest, FileEntry, RunConfig
 from alcove_api.errors import AlcoveError
+from alcove_api.exit_statuses import StageExit
 from alcove_api.retry import retry
 from alcove_store import client as store_client
 from alcove_store.errors import DigestError, StoreError
@@ -29,7 +30,6 @@ from alcove_store.unpack import unpack
 if TYPE_CHECKING:
     from minio import Minio
 
-EXIT_PARTICIPANT, EXIT_PLATFORM = 3, 4
 _PATIENCE = 60.0
 """Seconds that a store which is away, or a recorder that does not come, is waited for."""
 
@@ -139,9 +139,9 @@ def main() -> int:
         message = json.dumps({"cause": cause, "message": str(error)[:1000]}, ensure_ascii=False)
         print(message, file=sys.stderr, flush=True)
         Path(os.environ.get("ALCOVE_TERMINATION_LOG", "/dev/termination-log")).write_text(message)
-        return EXIT_PARTICIPANT if charged == "Participant" else EXIT_PLATFORM
+        return StageExit.BAD_BUNDLE if charged == "Participant" else StageExit.FAULT
     say("ready")
-    return 0
+    return StageExit.STAGED
 
 
 if __name__ == "__main__":

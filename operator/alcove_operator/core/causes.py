@@ -12,17 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from alcove_api.exit_statuses import RecorderExit, StageExit, SupervisorExit
 from alcove_operator.core.model import ContainerView, JobView, Payer, PodView
 
-FINISHED, PROGRAM_FAILED, SIGNALLED, BUDGET, RECORDER_LOST, COULD_NOT_START = 0, 10, 11, 12, 20, 21
-"""Exit statuses of the supervisor."""
-STAGE_BAD_BUNDLE, STAGE_FAULT = 3, 4
-"""Exit statuses of ``stage``."""
 NORMAL = frozenset({"Finished", "DeadlineReached"})
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _NO_START = frozenset({"CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun"})
 _NODE_GONE = frozenset({"DeletionByTaintManager", "DeletionByPodGC"})
 _NODE_DOWN = frozenset({"NodeLost", "NodeShutdown", "Shutdown", "Terminated"})
+_KILLED = (128 + 9, 128 + 15)
+"""Exit statuses of a container that SIGKILL or SIGTERM ended."""
 _HOPELESS = ("not found", "manifest unknown", "unauthorized", "denied", "forbidden", "no match for platform")
 
 
@@ -109,9 +108,9 @@ def _own_end(pod: PodView, _: Context) -> Cause | None:
     code = pod.main.exit_code if pod.main and pod.main.terminated else None
     if _recorder_died(pod):
         return None
-    if end == "budget" or (not end and code == BUDGET):
+    if end == "budget" or (not end and code == SupervisorExit.BUDGET):
         return _participant("DeadlineReached", "It was ended at its budget; what it had saved counts.")
-    if end == "finished" or (not end and code == FINISHED):
+    if end == "finished" or (not end and code == SupervisorExit.FINISHED):
         return Cause("Finished", "", "")
     return None
 
@@ -140,13 +139,18 @@ def _deleted(pod: PodView, _: Context) -> Cause | None:
 
 def _stage_failed(pod: PodView, _: Context) -> Cause | None:
     stage = pod.stage
-    if stage is None or not stage.terminated or stage.exit_code == 0 or pod.reason == "DeadlineExceeded":
+    if (
+        stage is None
+        or not stage.terminated
+        or stage.exit_code == StageExit.STAGED
+        or pod.reason == "DeadlineExceeded"
+    ):
         return None
-    if stage.exit_code == STAGE_BAD_BUNDLE:
+    if stage.exit_code == StageExit.BAD_BUNDLE:
         return _participant(
             "BadBundle", "The code could not be unpacked: it is damaged, or too large unpacked."
         )
-    if stage.exit_code == STAGE_FAULT:
+    if stage.exit_code == StageExit.FAULT:
         return _platform("StagingFault", "The dataset or the code could not be staged.")
     reason = stage.terminated_reason or f"exit {stage.exit_code}"
     return _platform("StagingFault", f"Staging ended unexpectedly ({reason}).")
@@ -157,7 +161,7 @@ def _out_of_memory(pod: PodView, _: Context) -> Cause | None:
     if main is None or not main.terminated:
         return None
     counted = pod.report is not None and pod.report.oom_kills > 0
-    program = main.exit_code in (PROGRAM_FAILED, SIGNALLED)
+    program = main.exit_code in (SupervisorExit.PROGRAM_FAILED, SupervisorExit.SIGNALLED)
     if main.terminated_reason == "OOMKilled" or (counted and program):
         return _participant("OutOfMemory", "It used more memory than its limit; what it had saved counts.")
     return None
@@ -168,13 +172,13 @@ def _program_ended(pod: PodView, context: Context) -> Cause | None:
         return None
     end = pod.report.end if pod.report else None
     code = pod.main.exit_code
-    if code == PROGRAM_FAILED:
+    if code == SupervisorExit.PROGRAM_FAILED:
         status = f"status {end.code}" if end else "an error"
         return _participant("ExitCode", f"It ended with {status}; what it had saved counts.")
-    if code == SIGNALLED:
+    if code == SupervisorExit.SIGNALLED:
         signal = f"signal {end.signal}" if end else "a signal"
         return _participant("Signalled", f"It was ended by {signal}; what it had saved counts.")
-    if code == COULD_NOT_START:
+    if code == SupervisorExit.NOT_STARTED:
         return _could_not_start(context, pod.report.error if pod.report and pod.report.error else "")
     if pod.main.terminated_reason in _NO_START:
         return _could_not_start(context, "The container's first process could not be started.")
@@ -198,7 +202,7 @@ def _deadline_exceeded(pod: PodView, _: Context) -> Cause | None:
 
 
 def _recorder_lost(pod: PodView, _: Context) -> Cause | None:
-    said = pod.main is not None and pod.main.terminated and pod.main.exit_code == RECORDER_LOST
+    said = pod.main is not None and pod.main.terminated and pod.main.exit_code == SupervisorExit.RECORDER_LOST
     recorder = pod.recorder
     confirmed = _recorder_died(pod) or (recorder is not None and recorder.restarts > 0)
     if (said and (confirmed or not got_go(pod))) or _recorder_died(pod):
@@ -240,7 +244,10 @@ def _recorder_died(pod: PodView) -> bool:
     recorder = pod.recorder
     if recorder is None or not recorder.terminated or pod.report is not None:
         return False
-    return recorder.terminated_reason == "OOMKilled" or recorder.exit_code not in (0, 137, 143)
+    return recorder.terminated_reason == "OOMKilled" or recorder.exit_code not in (
+        RecorderExit.SEALED,
+        *_KILLED,
+    )
 
 
 def _ended_before(pod: PodView, moment: datetime | None) -> bool:

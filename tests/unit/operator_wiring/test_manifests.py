@@ -25,11 +25,9 @@ from alcove_api.documents import (
 )
 from alcove_operator import config
 from alcove_operator.core.model import CreateRun
-from alcove_operator.datasets import METRICS
 from alcove_operator.errors import SettingsError
 from alcove_operator.manifests import quantity_bytes, run_job, run_secret
 from alcove_operator.scorer_jobs import aggregate_job, check_job, compare_job, rescore_job, score_job
-from alcove_scorer.curves import SCHEMES
 from alcove_scorer.jobs import REQUEST_BYTES
 
 ENVIRONMENT = {
@@ -330,10 +328,6 @@ def test_a_missing_setting_is_named_with_all_others() -> None:
         config.from_environment({"ALCOVE_NAMESPACES": "a", "ALCOVE_STORE_ENDPOINT": "minio:9000"})
     for name in ("ALCOVE_COMPETITION_NAMESPACE", "ALCOVE_IMAGE_SCORER", "ALCOVE_STORE_ENDPOINT"):
         assert name in str(caught.value)
-
-
-def test_operator_and_scorer_agree_on_metrics() -> None:
-    assert {name: scheme.metric for name, scheme in SCHEMES.items()} == METRICS
 
 
 def test_the_settings_hold_the_competitions_namespace_among_the_watched() -> None:

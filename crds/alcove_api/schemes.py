@@ -1,0 +1,28 @@
+"""The scoring schemes and the names of the metrics: what a competition may choose by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+BALANCED_ACCURACY = "balanced_accuracy"
+NAUC = "nauc"
+SchemeName = Literal["hackathon", "autodl"]
+CurveShape = Literal["trapezoid", "step"]
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """Defaults of one scheme: how snapshots become a curve."""
+
+    name: SchemeName
+    metric: str
+    t0: float
+    """Scale of the time axis, in seconds."""
+    curve: CurveShape
+
+
+HACKATHON = Scheme("hackathon", BALANCED_ACCURACY, 1.0, "trapezoid")
+AUTODL = Scheme("autodl", NAUC, 60.0, "step")
+"""Liu et al., Winning solutions and post-challenge analyses of the AutoDL challenge 2019 (2021)."""
+SCHEMES: dict[str, Scheme] = {scheme.name: scheme for scheme in (HACKATHON, AUTODL)}
