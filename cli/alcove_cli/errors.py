@@ -1,10 +1,12 @@
-"""What goes wrong at the command line, said in one sentence that ends with what to do."""
+"""What goes wrong at the command line, told in sentences that end with what to do."""
 
 from __future__ import annotations
 
+from alcove_api.errors import AlcoveError
 
-class CommandError(Exception):
-    """Ends a command with one line on stderr and exit status 2: it was used wrongly."""
+
+class CommandError(AlcoveError):
+    """Ends a command with its text on stderr and exit status 2: it was used wrongly."""
 
     exit_status = 2
 
@@ -13,3 +15,10 @@ class FailedError(CommandError):
     """The same with exit status 1: it was used rightly, and failed."""
 
     exit_status = 1
+
+
+def exit_status(error: AlcoveError) -> int:
+    """1 where the same command may work later, 2 where it has to be another one."""
+    if isinstance(error, CommandError):
+        return error.exit_status
+    return FailedError.exit_status if error.retriable else CommandError.exit_status

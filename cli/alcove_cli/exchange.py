@@ -17,7 +17,7 @@ from alcove_cli.errors import CommandError
 if TYPE_CHECKING:
     from minio import Minio
 
-    from alcove_cli.cluster import Cluster
+    from alcove_kube.client import KubeClient
 
 TEAM_SECRET, PUBLISHER_SECRET = "alcove-store", "alcove-store-publisher"
 _REGION = "us-east-1"
@@ -33,9 +33,9 @@ class StoreAccess:
     credentials: StoreCredentials
 
     @classmethod
-    def of_secret(cls, cluster: Cluster, namespace: str, name: str, endpoint: str | None) -> StoreAccess:
+    def of_secret(cls, kube: KubeClient, namespace: str, name: str, endpoint: str | None) -> StoreAccess:
         """Read it from a Secret that the chart makes; ``endpoint`` replaces the one in it."""
-        secret = cluster.secret(namespace, name)
+        secret = kube.read_secret(namespace, name)
         where = endpoint or secret.get("endpoint", b"").decode()
         if not where or "credentials.json" not in secret:
             raise CommandError(
@@ -95,12 +95,12 @@ def _open_access(
             return StoreAccess(store, region, keys.MAIN_BUCKET, _credentials(file.read_bytes(), str(file)))
         except OSError as error:
             raise CommandError(f"{file} cannot be read: {error.strerror}.") from None
-    from alcove_cli.cluster import Cluster
+    from alcove_kube.client import KubeClient
 
-    cluster = Cluster(kubeconfig)
+    kube = KubeClient.from_kubeconfig(kubeconfig)
     if team is not None:
-        return StoreAccess.of_secret(cluster, team, TEAM_SECRET, store)
-    return StoreAccess.of_secret(cluster, namespace, PUBLISHER_SECRET, store)
+        return StoreAccess.of_secret(kube, team, TEAM_SECRET, store)
+    return StoreAccess.of_secret(kube, namespace, PUBLISHER_SECRET, store)
 
 
 def push(

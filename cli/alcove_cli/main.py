@@ -8,12 +8,15 @@ from __future__ import annotations
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from alcove_api.errors import AlcoveError
-from alcove_cli.errors import CommandError
+from alcove_cli.errors import exit_status
+
+if TYPE_CHECKING:
+    from alcove_kube.client import KubeClient
 
 app = typer.Typer(
     name="alcove",
@@ -47,16 +50,15 @@ def submit(
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Hand in a folder of code."""
-    from alcove_cli.cluster import Cluster
-    from alcove_cli.submit import Target
-    from alcove_cli.submit import submit as hand_in
+    from alcove_cli.submit import Target, submit_folder
+    from alcove_kube.client import KubeClient
 
-    cluster = Cluster(kubeconfig)
-    created = hand_in(cluster, folder, Target(competition, phase, team, framework), name, store)
+    kube = KubeClient.from_kubeconfig(kubeconfig)
+    created = submit_folder(kube, folder, Target(competition, phase, team, framework), name, store)
     made = created["metadata"]["name"]
     typer.echo(f"Submitted {team}/{made}. Follow it: kubectl get submission {made} -n {team} --watch")
     if watch:
-        _follow(cluster, [(team, made)], 7 * 86400)
+        _follow(kube, [(team, made)], 7 * 86400)
 
 
 @app.command()
@@ -67,9 +69,9 @@ def watch(
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Follow a submission until it has ended; exit status 1 if it failed or was rejected."""
-    from alcove_cli.cluster import Cluster
+    from alcove_kube.client import KubeClient
 
-    _follow(Cluster(kubeconfig), [(team, name)], timeout)
+    _follow(KubeClient.from_kubeconfig(kubeconfig), [(team, name)], timeout)
 
 
 @app.command()
@@ -95,24 +97,22 @@ def rescore(
     Prints how every rank would move before anything is changed. Without settings: by those that it has, where a
     solution or the scorer is another. The old scores stay in the store. Exit status: 0 done, 1 failed, 2 wrong use.
     """
-    from alcove_cli.cluster import Cluster
-    from alcove_cli.rescore import Options
-    from alcove_cli.rescore import run as score_again
-    from alcove_cli.rescore_plan import Changes
+    from alcove_cli.rescore import RescoreOptions, rescore_competition
+    from alcove_cli.rescore_plan import ScoringChanges
+    from alcove_kube.client import KubeClient
     from alcove_operator.api import Api
 
-    options = Options(Changes(scheme, metric, t0, curve), phase, dry_run, yes, as_json, timeout)
-    score_again(Api(Cluster(kubeconfig).client), competition, options)
+    changes = ScoringChanges(scheme, metric, t0, curve)
+    options = RescoreOptions(changes, phase, dry_run, yes, as_json, timeout)
+    rescore_competition(Api(KubeClient.from_kubeconfig(kubeconfig)), competition, options)
 
 
-def _follow(cluster: object, wanted: list[tuple[str, str]], timeout: float) -> None:
+def _follow(kube: KubeClient, wanted: list[tuple[str, str]], timeout: float) -> None:
     from rich.console import Console
 
-    from alcove_cli.cluster import Cluster
-    from alcove_cli.watch import follow
+    from alcove_cli.watch import follow_submissions
 
-    assert isinstance(cluster, Cluster)
-    ended = follow(cluster, wanted, Console(), timeout)
+    ended = follow_submissions(kube, wanted, Console(), timeout)
     if any(s.get("status", {}).get("phase") != "Done" for s in ended):
         raise typer.Exit(1)
 
@@ -141,9 +141,9 @@ def main() -> None:
         if message := " ".join(error.format_message().split()):
             print(f"alcove: {message.rstrip('.')}. See: alcove --help", file=sys.stderr)
         sys.exit(error.exit_code)
-    except (CommandError, AlcoveError) as error:
+    except AlcoveError as error:
         print(f"alcove: {error}", file=sys.stderr)
-        sys.exit(error.exit_status if isinstance(error, CommandError) else CommandError.exit_status)
+        sys.exit(exit_status(error))
     except OSError as error:
         # Of their own files the commands say more; this is a standard output that cannot be written, say.
         place = f"{error.filename}: " if error.filename else ""

@@ -19,10 +19,11 @@ import typer
 from pydantic import ValidationError
 
 from alcove_api.comparison import Comparison
+from alcove_api.errors import AlcoveError
 from alcove_cli import rank_changes
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.rescore_jobs import PreviewJobs
-from alcove_cli.rescore_plan import Changes, Plan, plan
+from alcove_cli.rescore_plan import RescorePlan, ScoringChanges, plan_rescore
 from alcove_cli.rescore_wait import read_submissions, score_jobs, until_shown
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
@@ -31,7 +32,6 @@ from alcove_operator import config
 from alcove_operator.api import Api
 from alcove_operator.core import parse_objects, scoring_retries
 from alcove_operator.core.model import CompetitionView, DatasetView
-from alcove_operator.errors import OperatorError
 
 OPERATOR = "alcove-operator"
 """Name of its Deployment, in the competition's namespace."""
@@ -42,8 +42,8 @@ TRIES = 5
 
 
 @dataclass(frozen=True)
-class Options:
-    changes: Changes
+class RescoreOptions:
+    changes: ScoringChanges
     phase: str | None = None
     dry_run: bool = False
     yes: bool = False
@@ -56,7 +56,7 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def run(api: Api, competition: str, options: Options) -> None:
+def rescore_competition(api: Api, competition: str, options: RescoreOptions) -> None:
     """Raises CommandError of exit status 2 where it was asked wrongly, of 1 where something failed."""
     namespace, _, name = competition.partition("/")
     ref = (namespace, name or namespace)
@@ -64,11 +64,13 @@ def run(api: Api, competition: str, options: Options) -> None:
         raise CommandError(f"{competition!r} is no name of a Competition: expected NAMESPACE/NAME.")
     try:
         asyncio.run(_rescore(api, ref, options))
-    except OperatorError as error:
+    except CommandError:
+        raise
+    except AlcoveError as error:
         raise FailedError(str(error)) from error
 
 
-async def _rescore(api: Api, ref: tuple[str, str], options: Options) -> None:
+async def _rescore(api: Api, ref: tuple[str, str], options: RescoreOptions) -> None:
     raw = await api.find(COMPETITIONS, *ref)
     if raw is None:
         raise CommandError(
@@ -78,7 +80,7 @@ async def _rescore(api: Api, ref: tuple[str, str], options: Options) -> None:
     new = options.changes.applied(competition.spec.scoring)
     settings = await _settings(api, ref[0])
     views = await read_submissions(api, ref, settings)
-    planned = plan(competition, views, await _datasets(api, ref[0]), new, options.phase)
+    planned = plan_rescore(competition, views, await _datasets(api, ref[0]), new, options.phase)
     _check_phase(options, planned)
     same = new == competition.spec.scoring
     if same and not planned.again:
@@ -137,7 +139,7 @@ async def _datasets(api: Api, namespace: str) -> Mapping[str, DatasetView]:
     return {view.name: view for view in views}
 
 
-def _check_phase(options: Options, planned: Plan) -> None:
+def _check_phase(options: RescoreOptions, planned: RescorePlan) -> None:
     """OperatorSettings are a competition's: no rank may move that was not shown before."""
     if options.phase is None or options.dry_run:
         return
@@ -150,7 +152,7 @@ def _check_phase(options: Options, planned: Plan) -> None:
 
 
 async def _preview(
-    api: Api, settings: config.OperatorSettings, competition: CompetitionView, planned: Plan
+    api: Api, settings: config.OperatorSettings, competition: CompetitionView, planned: RescorePlan
 ) -> Comparison:
     """New scores, and what they do to the ranks. Its Jobs are gone when it ends, however it ends."""
     if not planned.comparison.boards:
@@ -164,7 +166,11 @@ async def _preview(
 
 
 def _answer(
-    options: Options, ref: tuple[str, str], competition: CompetitionView, planned: Plan, found: Comparison
+    options: RescoreOptions,
+    ref: tuple[str, str],
+    competition: CompetitionView,
+    planned: RescorePlan,
+    found: Comparison,
 ) -> None:
     again = [f"{view.namespace}/{view.name}" for view in planned.again]
     old, new = competition.spec.scoring, planned.scoring
@@ -179,7 +185,7 @@ def _answer(
         )
 
 
-def _confirm(options: Options, planned: Plan, ref: tuple[str, str]) -> None:
+def _confirm(options: RescoreOptions, planned: RescorePlan, ref: tuple[str, str]) -> None:
     if options.yes or not sys.stdin.isatty():
         return
     question = f"Score {'/'.join(ref)} by {rank_changes.settings(planned.scoring)} from now on?"
@@ -187,7 +193,7 @@ def _confirm(options: Options, planned: Plan, ref: tuple[str, str]) -> None:
         raise FailedError("Nothing was changed.")
 
 
-async def _write(api: Api, ref: tuple[str, str], before: Object, planned: Plan) -> None:
+async def _write(api: Api, ref: tuple[str, str], before: Object, planned: RescorePlan) -> None:
     """Replaces the settings, unless they are no longer those that the ranks were compared with."""
     for _ in range(TRIES):
         found = await api.get(COMPETITIONS, *ref)
@@ -209,7 +215,7 @@ async def _write(api: Api, ref: tuple[str, str], before: Object, planned: Plan) 
     raise FailedError("The Competition was changed by others each time. Nothing was changed: try again.")
 
 
-async def _start_again(api: Api, ref: tuple[str, str], planned: Plan) -> None:
+async def _start_again(api: Api, ref: tuple[str, str], planned: RescorePlan) -> None:
     """Scoring that the operator gave up on, by these settings, starts anew once its Job is gone."""
     found = await score_jobs(api, ref)
     newest = [scoring_retries.newest_job(found, uid, digest) for uid, digest in planned.wanted.items()]

@@ -18,7 +18,7 @@ from alcove_operator.core.status import ENDED
 
 
 @dataclass(frozen=True)
-class Changes:
+class ScoringChanges:
     """OperatorSettings that the user gave; None for those that were not."""
 
     scheme: str | None = None
@@ -42,7 +42,7 @@ class Changes:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RescorePlan:
     scoring: ScoringSpec
     wanted: Mapping[str, str]
     """By UID, of the score by the new settings, of every submission that is scored now or waits for it."""
@@ -53,13 +53,13 @@ class Plan:
     comparison: CompareRequest
 
 
-def plan(
+def plan_rescore(
     competition: CompetitionView,
     submissions: Iterable[SubmissionView],
     datasets: Mapping[str, DatasetView],
     new: ScoringSpec,
     only: str | None = None,
-) -> Plan:
+) -> RescorePlan:
     """``datasets``: by name; ``only``: the one phase whose ranks are wanted.
 
     Raises CommandError where there is no such phase, FailedError where a dataset is gone or being checked.
@@ -91,7 +91,7 @@ def plan(
         aliases = tuple(datasets[name].alias for name in phase.datasets if name in datasets)
         present = {v.uid: v.status.scoring_digest for v in counted}
         compared.append(boards.build_board_request(future, phase, aliases, counted, present))
-    return Plan(
+    return RescorePlan(
         new, wanted, tuple(again), tuple(requests), CompareRequest(boards=tuple(compared), digests=wanted)
     )
 

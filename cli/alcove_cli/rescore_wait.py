@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from alcove_api.comparison import ComparedBoard, Comparison
 from alcove_api.leaderboard import LeaderboardStatus
 from alcove_cli.errors import FailedError
-from alcove_cli.rescore_plan import Plan
+from alcove_cli.rescore_plan import RescorePlan
 from alcove_kube.resources import COMPETITIONS, JOBS, LEADERBOARDS, SUBMISSIONS
 from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
@@ -40,7 +40,7 @@ async def until_shown(
     api: Api,
     settings: OperatorSettings,
     competition: CompetitionView,
-    planned: Plan,
+    planned: RescorePlan,
     comparison: Comparison,
     timeout: float,
     say: Callable[[str], None],

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from alcove_cli.cluster import Cluster, Object, runs
+from alcove_cli.errors import FailedError
+from alcove_kube.client import KubeClient, Object
+from alcove_kube.errors import ApiError
+from alcove_kube.resources import SUBMISSIONS
 
 ENDED = ("Done", "Failed", "Rejected")
+POLL_SECONDS = 1.0
+HEARTBEAT_SECONDS = 20.0
+"""Where nothing changes, a line is printed this often, so that nobody takes a long run for a hung command."""
 Key = tuple[str, str]
 
 
-def table(submissions: Iterable[Object], started: float) -> Table:
+def list_runs(submission: Object) -> Iterator[Object]:
+    yield from submission.get("status", {}).get("runs", [])
+
+
+def render_table(submissions: Iterable[Object], seconds: float, trouble: str = "") -> Table:
     """One row a run: who, which dataset, in which phase, how many predictions, what score."""
-    view = Table(title=f"{time.monotonic() - started:4.0f} s", title_justify="left", expand=False)
+    title = f"{seconds:4.0f} s"
+    view = Table(title=title, title_justify="left", caption=trouble or None, expand=False)
     for column in ("Team", "Submission", "Dataset", "Phase", "Predictions", "ALC", ""):
         view.add_column(column)
     for submission in submissions:
         meta, status = submission["metadata"], submission.get("status", {})
-        rows = list(runs(submission))
+        rows = list(list_runs(submission))
         if not rows:
             view.add_row(
                 meta["namespace"], meta["name"], "", status.get("phase", "…"), "", "", status.get("cause", "")
@@ -42,7 +55,7 @@ def state_line(submission: Object) -> str:
     """One line that changes whenever anything a watcher cares about does."""
     status = submission.get("status", {})
     counts: dict[str, int] = {}
-    for run in runs(submission):
+    for run in list_runs(submission):
         counts[run.get("phase", "")] = counts.get(run.get("phase", ""), 0) + 1
     parts = ", ".join(f"{n} {phase.lower()}" for phase, n in counts.items())
     meta = submission["metadata"]
@@ -55,42 +68,91 @@ def state_line(submission: Object) -> str:
     return line
 
 
-def follow(
-    cluster: Cluster, wanted: list[Key], console: Console, timeout: float, heartbeat: float = 20.0
-) -> list[Object]:
-    """Returns the submissions once all have ended, or what they are when ``timeout`` seconds have passed."""
-    started = time.monotonic()
-    shown: dict[Key, str] = {}
-    last = started
-    live: Live | None = Live(console=console, refresh_per_second=4) if console.is_terminal else None
+@dataclass
+class WatchView:
+    """What was last shown, and how: a live table where the console is a terminal, else lines."""
 
-    def show(found: list[Object]) -> None:
-        nonlocal last
-        if live is not None:
-            live.update(table(found, started))
+    console: Console
+    started: float = field(default_factory=time.monotonic)
+    _live: Live | None = None
+    _shown: dict[Key, str] = field(default_factory=dict)
+    _printed: float = 0.0
+    _found: list[Object] = field(default_factory=list)
+    _trouble: str = ""
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[WatchView]:
+        self._printed = self.started
+        if not self.console.is_terminal:
+            yield self
+            return
+        with Live(console=self.console, refresh_per_second=4) as self._live:
+            yield self
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def show(self, found: list[Object]) -> None:
+        if self._trouble:
+            self._trouble = ""
+            self._print("The API server answers again.")
+        self._found = found
+        if self._live is not None:
+            self._live.update(render_table(found, self.seconds))
             return
         for submission in found:
             key = (submission["metadata"]["namespace"], submission["metadata"]["name"])
             line = state_line(submission)
-            if shown.get(key) != line or time.monotonic() - last > heartbeat:
-                shown[key] = line
-                last = time.monotonic()
-                console.print(f"{time.monotonic() - started:6.0f} s  {line}", highlight=False, soft_wrap=True)
+            if self._shown.get(key) != line or time.monotonic() - self._printed > HEARTBEAT_SECONDS:
+                self._shown[key] = line
+                self._print(line)
 
-    def poll() -> list[Object]:
+    def show_trouble(self, error: ApiError) -> None:
+        """Once for each outage: what was seen before stays in view."""
+        first = not self._trouble
+        self._trouble = f"{error.cause} What is shown may be old; the submissions go on. Still trying."
+        if self._live is not None:
+            self._live.update(render_table(self._found, self.seconds, self._trouble))
+        elif first or time.monotonic() - self._printed > HEARTBEAT_SECONDS:
+            self._print(self._trouble)
+
+    def _print(self, text: str) -> None:
+        if self._live is None:
+            self._printed = time.monotonic()
+            self.console.print(f"{self.seconds:6.0f} s  {text}", highlight=False, soft_wrap=True)
+
+
+def follow_submissions(kube: KubeClient, wanted: list[Key], console: Console, timeout: float) -> list[Object]:
+    """Returns the submissions once all have ended.
+
+    An API server that does not answer is waited for, and said.
+
+    Raises:
+        ApiError: the first look was refused: no such submission, say.
+        FailedError: one was deleted meanwhile or may no longer be read, or ``timeout`` seconds are over.
+    """
+    found: list[Object] = []
+    with WatchView(console).open() as view:
         while True:
-            found = [cluster.get("submissions", namespace, name) for namespace, name in wanted]
-            show(found)
-            over = all(s.get("status", {}).get("phase") in ENDED for s in found)
-            if over or time.monotonic() - started > timeout:
+            try:
+                found = [kube.get(SUBMISSIONS, namespace, name) for namespace, name in wanted]
+                view.show(found)
+            except ApiError as error:
+                if not error.retriable:
+                    if found:
+                        raise _cut_short(error) from error
+                    raise
+                view.show_trouble(error)
+            if found and all(s.get("status", {}).get("phase") in ENDED for s in found):
                 return found
-            time.sleep(1.0)
+            if view.seconds > timeout:
+                raise FailedError(
+                    f"Not all had ended after {timeout:g} s.", remedy="They go on: watch them again."
+                )
+            time.sleep(POLL_SECONDS)
 
-    return _with(live, poll)
 
-
-def _with(live: Live | None, body: Callable[[], list[Object]]) -> list[Object]:
-    if live is None:
-        return body()
-    with live:
-        return body()
+def _cut_short(error: ApiError) -> FailedError:
+    what = "It was deleted while it was watched" if error.not_found else "It can no longer be read"
+    return FailedError(f"{what}: {error.message}.", remedy="Submit it again." if error.not_found else "")

@@ -185,7 +185,7 @@ def _unanswered(verb: Verb, path: str, error: Exception) -> ApiError:
     # A connection that was never made carried no request.
     lost = verb != "GET" and not isinstance(error, (NewConnectionError, ConnectTimeoutError, ApiException))
     return ApiError(
-        f"The API server did not answer {verb} {path} ({type(error).__name__}: {reason}).",
+        f"The API server gave no answer when asked to {_task(verb, path)} ({type(error).__name__}: {reason}).",
         done=None if lost else False,
         consequence=_CONSEQUENCE_OF_LOSS if lost else "",
         remedy=_UNREACHABLE_REMEDY,
@@ -197,7 +197,7 @@ def _refused(verb: Verb, path: str, status: int, wait: str | None, answer: Objec
     # 429 is answered before anything is done; a server that fails with 500 or more may have got anywhere.
     unknown = verb != "GET" and status >= 500
     return ApiError(
-        f"The API server refused {verb} {path}: {message}.",
+        f"The API server refused to {_task(verb, path)}: {message}.",
         status=status,
         reason=str(answer.get("reason", "")),
         message=message,
@@ -205,6 +205,17 @@ def _refused(verb: Verb, path: str, status: int, wait: str | None, answer: Objec
         retry_after=float(wait) if wait and wait.isdigit() else 0.0,
         consequence=_CONSEQUENCE_OF_LOSS if unknown else "",
     )
+
+
+def _task(verb: Verb, path: str) -> str:
+    """Such as "create jobs/one in red", from the verb and path of a request."""
+    done = {"GET": "read", "POST": "create", "PUT": "replace", "PATCH": "change", "DELETE": "delete"}[verb]
+    parts = path.strip("/").split("/")
+    rest = parts[2:] if parts[0] == "api" else parts[3:]
+    where = ""
+    if len(rest) > 2 and rest[0] == "namespaces":
+        where, rest = f" in {rest[1]}", rest[2:]
+    return f"{done} {'/'.join(rest) or path}{where}"
 
 
 def _parse(data: bytes) -> Object:

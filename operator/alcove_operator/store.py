@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
 import io
-import tarfile
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import IO, BinaryIO, TypeVar, cast
+from typing import BinaryIO, TypeVar, cast
 
 from minio import Minio
 from pydantic import ValidationError
@@ -21,6 +19,7 @@ from alcove_operator.core.model import CodeFact
 from alcove_operator.errors import CodeError, OperatorError
 from alcove_store import client as store_client
 from alcove_store.errors import BundleError, BundleTooLargeError, StoreConflictError, StoreNotFoundError
+from alcove_store.pack import pack_files
 from alcove_store.unpack import file_names
 
 D = TypeVar("D", bound=Document)
@@ -39,18 +38,7 @@ def config_map_archive(data: Mapping[str, str], binary_data: Mapping[str, str]) 
     """
     files = {name: text.encode() for name, text in data.items()}
     files |= {name: base64.b64decode(text) for name, text in binary_data.items()}
-    packed = io.BytesIO()
-    with (
-        gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as compressed,
-        # Not the plain format, which has no room for keys of more than 100 characters.
-        tarfile.open(fileobj=cast(IO[bytes], compressed), mode="w", format=tarfile.PAX_FORMAT) as archive,
-    ):
-        for name in sorted(files):
-            entry = tarfile.TarInfo(name)
-            entry.size = len(files[name])
-            entry.mode = 0o644
-            archive.addfile(entry, io.BytesIO(files[name]))
-    return packed.getvalue()
+    return pack_files(files)
 
 
 def check_archive(archive: BinaryIO, unpacked_limit: int) -> None:

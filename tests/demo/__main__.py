@@ -11,8 +11,10 @@ from pathlib import Path
 from rich.console import Console
 
 from alcove_api import keys
-from alcove_cli.cluster import Cluster as Api
-from alcove_cli.watch import follow
+from alcove_api.errors import AlcoveError
+from alcove_cli.watch import follow_submissions
+from alcove_kube.client import KubeClient
+from alcove_kube.resources import SUBMISSIONS as KIND
 from tests.cluster import api
 from tests.cluster.console import ClusterError, step
 from tests.demo import hackathon as steps
@@ -35,7 +37,7 @@ def main() -> int:
 
     try:
         run(arguments.name, say)
-    except (ClusterError, steps.DemoError) as error:
+    except (ClusterError, steps.DemoError, AlcoveError) as error:
         say(f"The demo stopped: {error}")
         return 1
     return 0
@@ -65,7 +67,7 @@ def run(name: str, say: steps.Progress) -> None:
         hackathon.kubectl("apply", "-n", namespace, "-k", str(EXAMPLES / submission))
         wanted.append((namespace, submission))
         say(f"kubectl apply -n {namespace} -k examples/submissions/{submission}")
-    follow(Api(str(cluster.kubeconfig)), wanted, Console(), timeout=900)
+    follow_submissions(KubeClient.from_kubeconfig(str(cluster.kubeconfig)), wanted, Console(), timeout=900)
     steps.wait_for("a leaderboard of both teams", lambda: _teams(hackathon) == 2)
     _show(hackathon, name, say)
 
@@ -97,7 +99,7 @@ def fetch_pictures(hackathon: steps.Hackathon, folder: Path) -> Path:
         submission["metadata"][
             "uid"
         ]: f"{submission['metadata']['namespace']}-{submission['metadata']['name']}"
-        for submission in Api(str(hackathon.cluster.kubeconfig)).list("submissions")
+        for submission in KubeClient.from_kubeconfig(str(hackathon.cluster.kubeconfig)).find_all(KIND, None)
     }
     for store, prefix in ((scores, "scores/"), (boards, "boards/")):
         for found in store.list_objects(keys.MAIN_BUCKET, prefix=prefix, recursive=True):

@@ -11,7 +11,7 @@ from alcove_api.comparison import Comparison
 from alcove_api.competition import ScoringSpec
 from alcove_cli import rescore
 from alcove_cli.errors import FailedError
-from alcove_cli.rescore_plan import Changes, plan
+from alcove_cli.rescore_plan import ScoringChanges, plan_rescore
 from alcove_cli.rescore_wait import until_shown
 from alcove_kube.resources import COMPETITIONS, DEPLOYMENTS, JOBS
 from alcove_operator import config
@@ -110,11 +110,13 @@ def test_alcove_rescore_tries_again_what_was_never_scored(world: World) -> None:
     world.finish(job, ok=False, reason="PodFailurePolicy")
     wait_for("it is said", lambda: job["metadata"]["name"] in told(world, "never", BLUE))
 
-    rescore.run(world.api, "hack/mended", rescore.Options(Changes(), dry_run=True))
+    rescore.rescore_competition(
+        world.api, "hack/mended", rescore.RescoreOptions(ScoringChanges(), dry_run=True)
+    )
     found = world.find(JOBS, job["metadata"]["name"])
     assert found is not None
     assert found["metadata"]["uid"] == job["metadata"]["uid"]
-    rescore.run(world.api, "hack/mended", rescore.Options(Changes()))
+    rescore.rescore_competition(world.api, "hack/mended", rescore.RescoreOptions(ScoringChanges()))
     again = wait_for("another try", lambda: another(world, job["metadata"]["name"], job["metadata"]["uid"]))
     score(world, again, 0.6)
     assert wait_for("its score", lambda: done(world, "never", BLUE))["runs"][0]["alc"] == 0.6
@@ -124,7 +126,7 @@ def test_alcove_rescore_does_not_wait_for_settings_that_somebody_else_replaced(w
     world.open_competition("edited")
     now = parse_objects.competition_view(world.ask("GET", COMPETITIONS.path("hack", "edited")))
     settings = config.from_environment(world.operator.environment)
-    wanted = plan(now, [], {}, ScoringSpec(scheme="autodl"))
+    wanted = plan_rescore(now, [], {}, ScoringSpec(scheme="autodl"))
     waits = until_shown(world.api, settings, now, wanted, Comparison(boards=()), 60.0, print)
     with pytest.raises(FailedError, match="Somebody changed the Competition's scoring"):
         asyncio.run(waits)

@@ -17,8 +17,8 @@ from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_cli import rank_changes
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.main import app
-from alcove_cli.rescore import Options, run
-from alcove_cli.rescore_plan import Changes, Plan, plan
+from alcove_cli.rescore import RescoreOptions, rescore_competition
+from alcove_cli.rescore_plan import RescorePlan, ScoringChanges, plan_rescore
 from alcove_cli.rescore_wait import shows
 from alcove_operator.api import Api
 from alcove_operator.core import boards
@@ -52,8 +52,8 @@ def submission(team: str, name: str = "first", phase: str = "practice", at: int 
     return replace(view, status=view.status.model_copy(update={"scoring_digest": digest}))
 
 
-def planned(views: list[SubmissionView], new: ScoringSpec = AUTODL, only: str | None = None) -> Plan:
-    return plan(competition(), views, DATASETS, new, only)
+def planned(views: list[SubmissionView], new: ScoringSpec = AUTODL, only: str | None = None) -> RescorePlan:
+    return plan_rescore(competition(), views, DATASETS, new, only)
 
 
 def names(views: Any) -> list[str]:
@@ -62,23 +62,23 @@ def names(views: Any) -> list[str]:
 
 def test_a_scheme_brings_its_own_settings_and_other_options_keep_what_is_there() -> None:
     old = ScoringSpec(scheme="hackathon", t0_seconds=2.0, curve="step")
-    assert Changes().applied(old) == old
-    assert Changes(scheme="autodl").applied(old) == AUTODL
-    assert Changes(scheme="hackathon").applied(old) == ScoringSpec()
-    assert Changes(metric="nauc").applied(old) == old.model_copy(update={"metric": "nauc"})
-    assert Changes(scheme="autodl", t0_seconds=5.0).applied(old).t0_seconds == 5.0
+    assert ScoringChanges().applied(old) == old
+    assert ScoringChanges(scheme="autodl").applied(old) == AUTODL
+    assert ScoringChanges(scheme="hackathon").applied(old) == ScoringSpec()
+    assert ScoringChanges(metric="nauc").applied(old) == old.model_copy(update={"metric": "nauc"})
+    assert ScoringChanges(scheme="autodl", t0_seconds=5.0).applied(old).t0_seconds == 5.0
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        (Changes(scheme="autodll"), "'autodl'"),
-        (Changes(t0_seconds=0.0), "--t0: "),
-        (Changes(curve="steps"), "'step'"),
-        (Changes(metric="m" * 64), "--metric: "),
+        (ScoringChanges(scheme="autodll"), "'autodl'"),
+        (ScoringChanges(t0_seconds=0.0), "--t0: "),
+        (ScoringChanges(curve="steps"), "'step'"),
+        (ScoringChanges(metric="m" * 64), "--metric: "),
     ],
 )
-def test_settings_that_no_competition_can_have_are_wrong_use(changes: Changes, said: str) -> None:
+def test_settings_that_no_competition_can_have_are_wrong_use(changes: ScoringChanges, said: str) -> None:
     with pytest.raises(CommandError) as refused:
         changes.applied(ScoringSpec())
     assert said in str(refused.value)
@@ -152,7 +152,7 @@ def test_one_phase_can_be_looked_at_alone() -> None:
 )
 def test_a_dataset_that_is_not_ready_is_named(datasets: dict[str, DatasetView]) -> None:
     with pytest.raises(FailedError, match=r"red/first.*digits") as refused:
-        plan(competition(), [submission("red")], datasets, AUTODL)
+        plan_rescore(competition(), [submission("red")], datasets, AUTODL)
     assert refused.value.exit_status == 1
 
 
@@ -249,5 +249,5 @@ def test_help_says_what_it_costs_and_returns() -> None:
 @pytest.mark.parametrize("name", ["", "/", "/b", "A/b", "a/b/c", "a/../b", "a?x=1"])
 def test_a_name_that_no_competition_can_have_is_wrong_use(name: str) -> None:
     with pytest.raises(CommandError, match="expected NAMESPACE/NAME") as refused:
-        run(cast(Api, None), name, Options(Changes()))
+        rescore_competition(cast(Api, None), name, RescoreOptions(ScoringChanges()))
     assert refused.value.exit_status == 2

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alcove_cli.errors import CommandError
-from alcove_cli.submit import CONFIG_MAP_BYTES, Target, fits_config_map, pack, read_folder
+from alcove_cli.submit import CONFIG_MAP_BYTES, Target, fits_config_map, read_folder
 from alcove_cli.watch import state_line
 from alcove_operator.store import check_archive
+from alcove_store.pack import pack_files
 
 PATHS = st.text("abcXYZ019-_. é", min_size=1, max_size=120).filter(lambda name: name.strip("."))
 FILES = st.dictionaries(PATHS, st.binary(max_size=200), max_size=6)
@@ -31,8 +32,8 @@ def folder(path: Path, *names: str) -> Path:
 
 @given(FILES)
 def test_a_bundle_is_the_same_for_the_same_files(files: dict[str, bytes]) -> None:
-    packed = pack(files)
-    assert packed == pack(dict(reversed(files.items())))
+    packed = pack_files(files)
+    assert packed == pack_files(dict(reversed(files.items())))
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(packed))) as archive:
         found = {m.name: archive.extractfile(m) for m in archive.getmembers()}
         assert {name: file.read() for name, file in found.items() if file} == files
@@ -40,12 +41,12 @@ def test_a_bundle_is_the_same_for_the_same_files(files: dict[str, bytes]) -> Non
 
 def test_the_operator_takes_the_bundle(tmp_path: Path) -> None:
     files = read_folder(folder(tmp_path, "model.py", "weights/deep/layer.bin"))
-    check_archive(io.BytesIO(pack(files)), 1 << 20)
+    check_archive(io.BytesIO(pack_files(files)), 1 << 20)
 
 
 def test_two_packings_have_one_digest(tmp_path: Path) -> None:
     first, second = (folder(tmp_path / n, "model.py", "lib/util.py") for n in ("first", "second"))
-    digests = {hashlib.sha256(pack(read_folder(f))).hexdigest() for f in (first, second)}
+    digests = {hashlib.sha256(pack_files(read_folder(f))).hexdigest() for f in (first, second)}
     assert len(digests) == 1
 
 
@@ -68,7 +69,7 @@ def test_a_folder_without_model_py_is_refused(tmp_path: Path, names: tuple[str, 
 
 
 def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="is no folder"):
+    with pytest.raises(CommandError, match="is not a folder"):
         read_folder(folder(tmp_path, "model.py") / "model.py")
 
 

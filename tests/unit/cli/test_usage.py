@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from alcove_cli.cluster import Cluster
-from alcove_cli.errors import CommandError
 from alcove_cli.main import main
 
 
@@ -64,11 +62,3 @@ def test_an_answer_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) ->
         ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
     assert ended.returncode == 1
     assert ended.stderr == "alcove: No space left on device.\n"
-
-
-@pytest.mark.parametrize("text", [b"", b"1 0\n", b"a: [", b"\xff\xfe", b"clusters: 1\n"])
-def test_a_kubeconfig_that_is_none_is_said_in_one_line(tmp_path: Path, text: bytes) -> None:
-    (tmp_path / "config").write_bytes(text)
-    for place in (tmp_path / "config", tmp_path, tmp_path / "absent"):
-        with pytest.raises(CommandError, match=r"^No usable kubeconfig.*give --kubeconfig\.$"):
-            Cluster(str(place))

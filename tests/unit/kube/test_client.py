@@ -125,7 +125,9 @@ def test_a_write_that_the_server_put_off_is_repeated_after_the_time_that_it_name
 @pytest.mark.parametrize(("status", "reason"), [(403, "Forbidden"), (409, "Conflict"), (422, "Invalid")])
 def test_a_refusal_is_final_and_in_the_servers_words(tmp_path: Path, status: int, reason: str) -> None:
     with serving(refusal(status, reason, "the red one may not")) as server:
-        with pytest.raises(ApiError, match=r"refused PUT .*/jobs/one: the red one may not\.") as caught:
+        with pytest.raises(
+            ApiError, match=r"refused to replace jobs/one in red: the red one may not\."
+        ) as caught:
             connect(server, tmp_path).replace(JOBS, "red", "one", ONE)
         assert (caught.value.status, caught.value.reason) == (status, reason)
         assert (caught.value.done, caught.value.retriable) == (False, False)
@@ -168,14 +170,20 @@ def test_without_patience_nothing_is_sent_twice(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("body", ["", "<html>busy</html>", '["a"]'])
 def test_a_body_that_is_no_object_still_makes_a_sentence(tmp_path: Path, body: str) -> None:
-    with serving(Answer(400, body)) as server, pytest.raises(ApiError, match=r"refused GET .*: .+\.$"):
+    with (
+        serving(Answer(400, body)) as server,
+        pytest.raises(ApiError, match=r"refused to read jobs/one in red: .+\.$"),
+    ):
         connect(server, tmp_path).get(JOBS, "red", "one")
 
 
-@pytest.mark.parametrize("text", [None, "", "a: [", "kind: Config", "\0", "apiVersion: v1\nclusters: 3"])
-def test_a_file_that_is_not_a_kubeconfig_is_said_to_be_none(tmp_path: Path, text: str | None) -> None:
+@pytest.mark.parametrize(
+    "text", [None, b"", b"1 0\n", b"a: [", b"kind: Config", b"\xff\xfe", b"clusters: 1\n"]
+)
+def test_a_file_that_is_not_a_kubeconfig_is_said_to_be_none(tmp_path: Path, text: bytes | None) -> None:
     path = tmp_path / "kubeconfig"
     if text is not None:
-        path.write_text(text)
-    with pytest.raises(KubeconfigError, match=r"^No usable kubeconfig.*give --kubeconfig\.$"):
-        KubeClient.from_kubeconfig(str(path))
+        path.write_bytes(text)
+    for place in (path, tmp_path):
+        with pytest.raises(KubeconfigError, match=r"^No usable kubeconfig.*give --kubeconfig\.$"):
+            KubeClient.from_kubeconfig(str(place))

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from alcove_operator.errors import CodeError
 from alcove_operator.store import check_archive, config_map_archive
+from alcove_store.pack import pack_files
 
 NAMES = st.from_regex(r"[-._a-zA-Z0-9]{1,20}", fullmatch=True).filter(lambda n: n not in (".", ".."))
 
@@ -48,13 +49,7 @@ def test_text_and_binary_keys_are_both_files() -> None:
 
 
 def _tar(*names: str, size: int = 3) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for name in names:
-            entry = tarfile.TarInfo(name)
-            entry.size = size
-            archive.addfile(entry, io.BytesIO(b"x" * size))
-    return packed.getvalue()
+    return pack_files(dict.fromkeys(names, b"x" * size))
 
 
 @pytest.mark.parametrize("names", [("model.py",), ("./model.py", "./data/a"), ("z", "model.py")])
