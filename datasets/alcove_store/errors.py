@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alcove_api.errors import AlcoveError, ChargedTo
+from alcove_api.errors import AlcoveError
 
 
 class StoreError(AlcoveError):
@@ -35,9 +35,7 @@ class DigestError(StoreError):
 
 
 class BundleError(AlcoveError):
-    """A participant's bundle that cannot be unpacked, or must not be."""
-
-    charged_to: ChargedTo = "Participant"
+    """A participant's bundle that cannot be unpacked, or must not be: the participant's fault, whatever the cause."""
 
 
 class BundleTooLargeError(BundleError):

@@ -106,14 +106,13 @@ void link_next(struct run *run)
     if (!link_idle(&run->link))
         return;
     if (run->phase == ASKING && !run->link.sent_go) {
-        link_queue(&run->link, "{\"type\":\"go\"}\n");
+        link_queue(&run->link, "go\n");
         run->link.sent_go = true;
     } else if (run->output.to_recorder < run->output.length) {
         link_queue_log(&run->link, &run->output);
     } else if (run->phase == SEALING && !run->link.sent_end) {
-        snprintf(line, sizeof line,
-                 "{\"type\":\"end\",\"cause\":\"%s\",\"code\":%d,\"signal\":%d,\"ended_ns\":%" PRId64
-                 ",\"oom_kills\":%" PRId64 "}\n", run->cause, run->code, run->signal, run->ended_at, run->oom_kills);
+        snprintf(line, sizeof line, "end %s %d %d %" PRId64 " %" PRId64 "\n", run->cause, run->code, run->signal,
+                 run->ended_at, run->oom_kills);
         link_queue(&run->link, line);
         run->link.sent_end = true;
     }

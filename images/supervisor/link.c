@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -8,8 +9,8 @@
 #include "supervisor.h"
 
 #define RETRY_EVERY (50 * MILLISECOND)
-/* Raw bytes of output in one log message: its base64 and the braces fit link->out. */
-#define LOG_CHUNK 16384
+#define LOG_CHUNK 16384 /* bytes of output in one message: with its line, they fit link->out */
+#define TOKEN_CHARACTERS "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
 
 void link_init(struct link *link, const char *path, int64_t now)
 {
@@ -31,7 +32,7 @@ void link_drop(struct link *link, int64_t now)
 void link_tick(struct link *link, int64_t now)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    char hello[64 + TOKEN_MOST] = "{\"type\":\"hello\",\"version\":1}\n";
+    char hello[16 + TOKEN_MOST] = "hello\n";
 
     if (link->fd >= 0 || now < link->retry_at)
         return;
@@ -42,8 +43,7 @@ void link_tick(struct link *link, int64_t now)
         return;
     }
     if (link->greeted_once)
-        snprintf(hello, sizeof hello, "{\"type\":\"hello\",\"version\":1,\"resume\":true,\"token\":\"%s\"}\n",
-                 link->token);
+        snprintf(hello, sizeof hello, "resume %s\n", link->token);
     link_queue(link, hello);
 }
 
@@ -61,17 +61,14 @@ void link_queue(struct link *link, const char *line)
 
 void link_queue_log(struct link *link, const struct output *output)
 {
-    static const char head[] = "{\"type\":\"log\",\"data\":\"", tail[] = "\"}\n";
     size_t n = output->length - output->to_recorder;
-    size_t encoded;
+    char head[32];
 
     n = n < LOG_CHUNK ? n : LOG_CHUNK;
-    encoded = 4 * ((n + 2) / 3);
-    memcpy(link->out, head, sizeof head - 1);
-    base64_encode(link->out + sizeof head - 1, (unsigned char *)output->bytes + output->to_recorder, n);
-    memcpy(link->out + sizeof head - 1 + encoded, tail, sizeof tail - 1);
-    link->out_length = sizeof head - 1 + encoded + sizeof tail - 1;
-    link->out_sent = 0;
+    snprintf(head, sizeof head, "log %zu\n", n);
+    link_queue(link, head);
+    memcpy(link->out + link->out_length, output->bytes + output->to_recorder, n);
+    link->out_length += n;
     link->log_bytes = n;
 }
 
@@ -101,32 +98,43 @@ bool link_read(struct link *link)
     return n > 0;
 }
 
-static struct message parse(const char *line, const char *end)
+/* The next word of *rest, which single spaces part; NULL at the end. */
+static const char *word(char **rest)
 {
-    struct message message = {.type = MESSAGE_MALFORMED, .budget_ns = -1, .t0_ns = -1, .disclosed = true};
-    enum message_type type = MESSAGE_MALFORMED;
-    struct json_field field;
-    int more;
+    return strsep(rest, " ");
+}
 
-    if (line == end || *line != '{')
-        return message;
-    while ((more = json_next(&line, end, &field)) > 0) {
-        if (json_key_is(&field, "type"))
-            type = json_text_is(&field, "ready")     ? MESSAGE_READY
-                   : json_text_is(&field, "started") ? MESSAGE_STARTED
-                   : json_text_is(&field, "sealed")  ? MESSAGE_SEALED
-                                                     : MESSAGE_MALFORMED;
-        else if (json_key_is(&field, "budget_ns") && field.kind == JSON_INTEGER)
-            message.budget_ns = field.integer;
-        else if (json_key_is(&field, "t0_ns") && field.kind == JSON_INTEGER)
-            message.t0_ns = field.integer;
-        else if (json_key_is(&field, "token") && field.kind == JSON_STRING && field.text_length <= TOKEN_MOST)
-            snprintf(message.token, sizeof message.token, "%.*s", (int)field.text_length, field.text);
-        else if (json_key_is(&field, "disclosed"))
-            message.disclosed = field.kind != JSON_FALSE;
+static bool number(char **rest, int64_t *value)
+{
+    const char *digits = word(rest);
+    char *end;
+
+    if (!digits || (*digits != '-' && (*digits < '0' || *digits > '9')))
+        return false;
+    errno = 0;
+    *value = strtoll(digits, &end, 10);
+    return !errno && end > digits && !*end;
+}
+
+/* line: terminated, and changed. */
+static struct message parse(char *line)
+{
+    struct message message = {.type = MESSAGE_MALFORMED};
+    const char *verb = word(&line), *token;
+    int64_t disclosed;
+
+    if (!strcmp(verb, "ready") && number(&line, &message.budget_ns) && number(&line, &disclosed) &&
+        (token = word(&line)) && number(&line, &message.t0_ns) && !line &&
+        (disclosed == 0 || disclosed == 1) && strlen(token) <= TOKEN_MOST &&
+        !token[strspn(token, TOKEN_CHARACTERS)]) {
+        message.type = MESSAGE_READY;
+        message.disclosed = disclosed;
+        strcpy(message.token, token);
+    } else if (!strcmp(verb, "started") && number(&line, &message.t0_ns) && !line) {
+        message.type = MESSAGE_STARTED;
+    } else if (!strcmp(verb, "sealed") && word(&line) && !line) {
+        message.type = MESSAGE_SEALED;
     }
-    if (more == 0)
-        message.type = type;
     return message;
 }
 
@@ -141,8 +149,12 @@ struct message link_message(struct link *link)
             message.type = MESSAGE_MALFORMED;
         return message;
     }
-    message = parse(link->in, newline);
     used = (size_t)(newline - link->in) + 1;
+    *newline = '\0';
+    if (strlen(link->in) == used - 1)
+        message = parse(link->in);
+    else
+        message.type = MESSAGE_MALFORMED; /* a zero byte */
     memmove(link->in, newline + 1, link->in_length - used);
     link->in_length -= used;
     return message;

@@ -92,28 +92,13 @@ void output_note(struct output *output, const char *line, bool for_log_only);
 void output_write_stdout(struct output *output);
 bool output_stdout_pending(const struct output *output);
 
-/* json.c: as much JSON as the handshake needs, flat objects on one line. */
-enum json_kind { JSON_STRING, JSON_INTEGER, JSON_TRUE, JSON_FALSE, JSON_OTHER };
-struct json_field {
-    const char *key, *text; /* text: of a string, between its quotes, escapes left as they are */
-    size_t key_length, text_length;
-    enum json_kind kind;
-    int64_t integer;
-};
-/* Reads the next field; *cursor starts at the object's first byte. 1: a field, 0: the end, -1: not such an object. */
-int json_next(const char **cursor, const char *end, struct json_field *field);
-bool json_key_is(const struct json_field *field, const char *key);
-bool json_text_is(const struct json_field *field, const char *text);
-/* Writes the base64 of n bytes, 4 * ((n + 2) / 3) characters, not terminated. */
-void base64_encode(char *to, const unsigned char *from, size_t n);
-
 /* link.c: the connection to the recorder, made again when it is lost. */
 enum message_type { MESSAGE_NONE, MESSAGE_READY, MESSAGE_STARTED, MESSAGE_SEALED, MESSAGE_MALFORMED };
 struct message {
     enum message_type type;
-    int64_t budget_ns, t0_ns; /* -1 where absent */
+    int64_t budget_ns, t0_ns; /* t0_ns of ready: -1 before the go */
     bool disclosed;
-    char token[TOKEN_MOST + 1]; /* empty where absent, or too long */
+    char token[TOKEN_MOST + 1];
 };
 struct link {
     const char *path;
@@ -122,7 +107,7 @@ struct link {
     bool greeted_once, ready; /* ready: this connection's hello was answered */
     bool sent_go, sent_end;   /* on this connection */
     int64_t retry_at, down_since;
-    char in[4096], out[24576];
+    char in[512], out[16384 + 64];
     size_t in_length, out_length, out_sent, log_bytes; /* log_bytes: of the output, in the message being sent */
 };
 void link_init(struct link *link, const char *path, int64_t now);

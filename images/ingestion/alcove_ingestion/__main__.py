@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from alcove_ingestion.errors import IngestionError, SettingsError
+from alcove_ingestion.errors import IngestionError, IngestionSettingsError
 from alcove_ingestion.go import Clock, wait_for_go
 
 
@@ -58,13 +58,13 @@ def _silenced(descriptor: int) -> Iterator[None]:
 
 
 def _run(environment: Mapping[str, str], clock: Clock) -> int:
-    from alcove_api.errors import AlcoveError
+    from alcove_format.errors import FormatError
     from alcove_ingestion.runner import run
 
     data, code, out = (_folder(environment, name) for name in ("ALCOVE_DATA", "ALCOVE_CODE", "ALCOVE_OUT"))
     try:
         saved = run(data, code, out, clock)
-    except AlcoveError as error:
+    except FormatError as error:
         print(f"[alcove] The dataset cannot be read; this is not your fault. {error}", file=sys.stderr)
         return 1
     print(f"[alcove] finished after {clock.elapsed():.2f} s with {saved} predictions")
@@ -74,7 +74,9 @@ def _run(environment: Mapping[str, str], clock: Clock) -> int:
 def _folder(environment: Mapping[str, str], name: str) -> Path:
     path = Path(environment.get(name, ""))
     if name not in environment or not path.is_dir():
-        raise SettingsError(f"{name} is {environment.get(name)!r}: set it to a folder that is there.")
+        raise IngestionSettingsError(
+            f"{name} is {environment.get(name)!r}: set it to a folder that is there."
+        )
     return path.resolve()
 
 

@@ -5,14 +5,11 @@ Whatever ends here ends the run with exit status 1; predictions that were saved 
 
 from __future__ import annotations
 
-from typing import Literal
+from alcove_api.errors import AlcoveError
 
 
-class IngestionError(Exception):
+class IngestionError(AlcoveError):
     """Base of all errors of the runner; ``str()`` of it is the text for a user."""
-
-    charged_to: Literal["Participant", "Platform", "Organizer"] = "Participant"
-    retriable: bool = False
 
 
 class ModelError(IngestionError):
@@ -30,11 +27,6 @@ class ParticipantCodeError(IngestionError):
 class GoError(IngestionError):
     """The supervisor did not give the go."""
 
-    charged_to = "Platform"
-    retriable = True
 
-
-class SettingsError(IngestionError):
+class IngestionSettingsError(IngestionError):
     """An environment variable is missing or wrong."""
-
-    charged_to = "Platform"

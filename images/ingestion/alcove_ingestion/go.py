@@ -7,7 +7,7 @@ import time
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 
-from alcove_ingestion.errors import GoError, SettingsError
+from alcove_ingestion.errors import GoError, IngestionSettingsError
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def wait_for_go(environment: MutableMapping[str, str]) -> Clock:
 
     Raises:
         GoError: the supervisor closed the socket, or answered something else.
-        SettingsError: ALCOVE_BUDGET is not a number.
+        IngestionSettingsError: ALCOVE_BUDGET is not a number.
     """
     number = environment.pop("ALCOVE_GO_FD", None)
     if number is None:
@@ -66,4 +66,4 @@ def _budget(environment: MutableMapping[str, str]) -> int | None:
     try:
         return int(float(text) * 1e9)
     except ValueError:
-        raise SettingsError(f"ALCOVE_BUDGET is {text!r}: set it to a number of seconds.") from None
+        raise IngestionSettingsError(f"ALCOVE_BUDGET is {text!r}: set it to a number of seconds.") from None

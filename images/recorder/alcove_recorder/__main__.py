@@ -13,7 +13,7 @@ import sys  # noqa: E402
 import traceback  # noqa: E402
 
 from alcove_api.exit_statuses import RecorderExit  # noqa: E402
-from alcove_recorder.errors import SettingsError  # noqa: E402
+from alcove_recorder.errors import RecorderSettingsError  # noqa: E402
 from alcove_recorder.jsonlog import log  # noqa: E402
 from alcove_recorder.recorder import Recorder  # noqa: E402
 from alcove_recorder.settings import from_environment  # noqa: E402
@@ -23,7 +23,7 @@ from alcove_recorder.sinks import open_sink  # noqa: E402
 def main() -> int:
     try:
         settings = from_environment(os.environ)
-    except SettingsError as error:
+    except RecorderSettingsError as error:
         log("cannot-start", error=str(error))
         return RecorderExit.NOT_STARTED
     # Uploading must not delay stamping: the thread that stamps waits 0.5 ms for the interpreter at most.
@@ -46,5 +46,5 @@ def main() -> int:
 if __name__ == "__main__":
     status = main()
     sys.stdout.flush()
-    # The shipper may be waiting for a store that is away; it must not keep the process.
+    # The uploader may be waiting for a store that is away; it must not keep the process.
     os._exit(status)

@@ -20,7 +20,7 @@ from alcove_api.documents import RunConfig
 from alcove_recorder import formats
 from alcove_recorder.errors import RefusedError
 from alcove_recorder.jsonlog import log
-from alcove_recorder.spool import Entry, Identity, Spool
+from alcove_recorder.spool import CapturedFile, Identity, RunSpool
 
 _CHUNK = 16 << 20
 _LISTED_AT_MOST = 100_000
@@ -34,13 +34,15 @@ _OPEN_REFUSALS = {
 }
 
 
-class Intake:
+class Capture:
     """``taken`` is called with each entry, already on the spool, in order.
 
     Times are CLOCK_MONOTONIC in nanoseconds; entries carry them since ``t0_ns``, which is set at the go.
     """
 
-    def __init__(self, run: RunConfig, out: Path, spool: Spool, taken: Callable[[Entry], None]) -> None:
+    def __init__(
+        self, run: RunConfig, out: Path, spool: RunSpool, taken: Callable[[CapturedFile], None]
+    ) -> None:
         self._run, self._spool, self._taken = run, spool, taken
         self._out = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.inotify = INotify(nonblocking=True)
@@ -127,8 +129,8 @@ class Intake:
             t_ns, refused = self._now(), error.cause
             self._spool.copy_path(self._seq).unlink(missing_ok=True)
         shown = _printable(name)
-        entry = Entry(self._seq, shown, kind, seen_ns, t_ns, size, refused, identity)
-        self._spool.took(entry)
+        entry = CapturedFile(self._seq, shown, kind, seen_ns, t_ns, size, refused, identity)
+        self._spool.add_capture(entry)
         self._known[shown] = identity
         self._seq += 1
         self._taken(entry)

@@ -1,16 +1,27 @@
-"""The supervisor's end of the socket: listening, and lines of JSON in and out."""
+"""The supervisor's end of the socket: listening, and its lines in and out. docs/contracts.md has the table."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import socket
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-_LINE_LIMIT = 1 << 20
+_LINE_LIMIT = 4096
+_LOG_LIMIT = 64 << 10
+"""Bytes of output that one ``log`` may carry."""
 _READ = 64 << 10
+
+
+class ProtocolError(ValueError):
+    """What came on the socket is not the supervisor's protocol."""
+
+
+@dataclass(frozen=True)
+class Message:
+    verb: str
+    words: tuple[str, ...] = ()
+    data: bytes = b""
+    """Of a ``log``."""
 
 
 def listen(path: Path) -> socket.socket:
@@ -30,7 +41,7 @@ def listen(path: Path) -> socket.socket:
 
 
 class Connection:
-    """One supervisor. Lines longer than 1 MiB end it."""
+    """One supervisor, or somebody who has not said yet who it is: at most 128 KiB are held of what it sends."""
 
     def __init__(self, connected: socket.socket) -> None:
         connected.setblocking(False)
@@ -40,10 +51,10 @@ class Connection:
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def receive(self) -> list[dict[str, Any]] | None:
-        """The messages that have arrived whole; None once the other side is gone. Does not block.
+    def receive(self) -> list[Message] | None:
+        """The messages that have arrived whole; None once the other side is gone, or breaks the protocol.
 
-        Reads a bounded piece each time, so that a flood of log lines cannot keep the loop from stamping.
+        Does not block. Reads a bounded piece each time, so that a flood of output cannot keep the loop from stamping.
         """
         try:
             data = self._socket.recv(_READ)
@@ -54,16 +65,34 @@ class Connection:
         if not data:
             return None
         self._buffer += data
-        *lines, rest = self._buffer.split(b"\n")
-        if len(rest) > _LINE_LIMIT:
+        messages: list[Message] = []
+        try:
+            while (message := self._next()) is not None:
+                messages.append(message)
+        except ProtocolError:
             return None
-        self._buffer = bytearray(rest)
-        return [message for line in lines if (message := _message(bytes(line))) is not None]
+        return messages
 
-    def send(self, message: dict[str, Any]) -> bool:
+    def _next(self) -> Message | None:
+        end = self._buffer.find(b"\n", 0, _LINE_LIMIT)
+        if end < 0:
+            if len(self._buffer) >= _LINE_LIMIT:
+                raise ProtocolError
+            return None
+        verb, *words = self._buffer[:end].decode("ascii", "replace").split(" ")
+        after = end + 1
+        if verb == "log":
+            after += _log_bytes(words)
+        if len(self._buffer) < after:
+            return None
+        data = bytes(self._buffer[end + 1 : after])
+        del self._buffer[:after]
+        return Message(verb, tuple(words), data)
+
+    def send(self, line: str) -> bool:
         """False where the other side is gone. Answers are small: they always fit the socket's buffer."""
         try:
-            self._socket.sendall(json.dumps(message).encode() + b"\n")
+            self._socket.sendall(line.encode() + b"\n")
         except OSError:
             return False
         return True
@@ -72,17 +101,7 @@ class Connection:
         self._socket.close()
 
 
-def _message(line: bytes) -> dict[str, Any] | None:
-    try:
-        message = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return message if isinstance(message, dict) else None
-
-
-def log_data(message: dict[str, Any]) -> bytes:
-    """What a ``log`` message carries; nothing where it is damaged."""
-    try:
-        return base64.b64decode(message.get("data", ""), validate=True)
-    except (binascii.Error, TypeError, ValueError):
-        return b""
+def _log_bytes(words: list[str]) -> int:
+    if len(words) != 1 or not words[0].isdecimal() or len(words[0]) > 8 or int(words[0]) > _LOG_LIMIT:
+        raise ProtocolError
+    return int(words[0])

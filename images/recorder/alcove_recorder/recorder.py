@@ -14,37 +14,34 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
-
-from pydantic import ValidationError
 
 from alcove_api.documents import End, RecorderReport
 from alcove_api.exit_statuses import RecorderExit
-from alcove_recorder.capture import Intake
-from alcove_recorder.handshake import Connection, listen, log_data
+from alcove_recorder.capture import Capture
+from alcove_recorder.handshake import Connection, Message, listen
 from alcove_recorder.jsonlog import log
 from alcove_recorder.report import ReportFile
-from alcove_recorder.settings import Settings
-from alcove_recorder.sinks import Sink
-from alcove_recorder.spool import Spool, State, boot_id, load_state, save_state
-from alcove_recorder.uploader import Seal, Shipper, overshoot_ns
+from alcove_recorder.settings import RecorderSettings
+from alcove_recorder.sinks import ObjectSink
+from alcove_recorder.spool import RunSpool, RunState, boot_id, load_state, save_state
+from alcove_recorder.uploader import SealRequest, Uploader, overshoot_ns
 
 _STRANGERS = 4
-"""Connections at most that have not said hello yet; each may hold a mebibyte."""
+"""Connections at most that have not said hello yet."""
 _UNKNOWN_END = End(cause="unknown", ended_ns=-1)
 
 
 class Recorder:
     """One run from the first ``hello`` to ``sealed``. :meth:`serve` blocks until SIGTERM."""
 
-    def __init__(self, settings: Settings, sink: Callable[[], Sink]) -> None:
+    def __init__(self, settings: RecorderSettings, sink: Callable[[], ObjectSink]) -> None:
         self._settings = settings
-        self._spool = Spool(settings.spool)
+        self._spool = RunSpool(settings.spool)
         self._log = os.open(self._spool.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._log_bytes = os.fstat(self._log).st_size
         self._wake_r, self._wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._shipper = Shipper(settings, self._spool, sink, self._wake)
-        self._intake = Intake(settings.run, settings.out, self._spool, self._shipper.submit)
+        self._uploader = Uploader(settings, self._spool, sink, self._wake)
+        self._capture = Capture(settings.run, settings.out, self._spool, self._uploader.submit)
         self._poll = select.poll()
         self._connection: Connection | None = None
         """The supervisor's, once its hello was the right one."""
@@ -66,17 +63,17 @@ class Recorder:
 
     def serve(self) -> int:
         """The exit status: 0 sealed, 1 not."""
-        self._shipper.start()
+        self._uploader.start()
         self._resume()
         self.report()
-        for readable in (self._listener, self._intake.inotify, self._wake_r):
+        for readable in (self._listener, self._capture.inotify, self._wake_r):
             self._poll.register(readable, select.POLLIN)
         while True:
             ready = {fd for fd, _ in self._poll.poll(self._timeout_ms())}
             # Files first: they are what is timed.
-            if self._intake.inotify.fileno() in ready:
-                self._intake.see()
-            self._intake.take_all()
+            if self._capture.inotify.fileno() in ready:
+                self._capture.see()
+            self._capture.take_all()
             if self._connection is not None and self._connection.fileno() in ready:
                 self._receive(self._connection)
             for descriptor in ready & self._strangers.keys():
@@ -103,11 +100,11 @@ class Recorder:
         return None if self._stop_at is None else max(0.0, self._stop_at - time.monotonic()) * 1000
 
     def _exit_status(self) -> int | None:
-        if self._shipper.progress.crashed is not None:
+        if self._uploader.progress.crashed is not None:
             return RecorderExit.NOT_SEALED
         if self._stop_at is None:
             return None
-        if self._shipper.progress.manifest_sha256 is not None:
+        if self._uploader.progress.manifest_sha256 is not None:
             return RecorderExit.SEALED
         self._end(_UNKNOWN_END)
         return RecorderExit.NOT_SEALED if time.monotonic() >= self._stop_at else None
@@ -122,12 +119,12 @@ class Recorder:
             # The node was restarted: the clock that t0 is of is gone, and the participant with it.
             self._end(_UNKNOWN_END)
             return
-        self._intake.t0_ns = state.t0_ns
+        self._capture.t0_ns = state.t0_ns
         if state.end is not None:
-            self._shipper.submit(Seal(state.end, state, self._boot_id))
+            self._uploader.submit(SealRequest(state.end, state, self._boot_id))
         else:
-            self._intake.rescan()
-            self._intake.take_all()
+            self._capture.rescan()
+            self._capture.take_all()
 
     def _accept(self) -> None:
         try:
@@ -169,14 +166,14 @@ class Recorder:
             self._refusal_said = True
             log(what)
 
-    def _is_supervisor(self, hello: dict[str, Any]) -> bool:
+    def _is_supervisor(self, first: Message) -> bool:
         """The participant, of the same uid, can connect too, but runs only after the go and knows no token."""
-        if hello.get("type") != "hello":
-            return False
-        if hello.get("resume") is True:
-            token = str(hello.get("token")).encode(errors="replace")
-            return hmac.compare_digest(token, self._spool.token.encode())
-        return self._state is None
+        match first.verb, first.words:
+            case "hello", ():
+                return self._state is None
+            case "resume", (token,):
+                return hmac.compare_digest(token.encode(errors="replace"), self._spool.token.encode())
+        return False
 
     def _receive(self, connection: Connection) -> None:
         messages = connection.receive()
@@ -194,54 +191,43 @@ class Recorder:
         self._poll.unregister(connection)
         connection.close()
 
-    def _handle(self, connection: Connection, message: dict[str, Any]) -> None:
-        run = self._settings.run
-        match message.get("type"):
-            case "hello":
-                t0 = {} if self._state is None else {"t0_ns": self._state.t0_ns}
-                connection.send(
-                    {
-                        "type": "ready",
-                        "budget_ns": run.budget_ns,
-                        "disclosed": run.disclosed,
-                        "token": self._spool.token,
-                        **t0,
-                    }
-                )
+    def _handle(self, connection: Connection, message: Message) -> None:
+        match message.verb:
+            case "hello" | "resume":
+                run, t0 = self._settings.run, -1 if self._state is None else self._state.t0_ns
+                connection.send(f"ready {run.budget_ns} {int(run.disclosed)} {self._spool.token} {t0}")
             case "go":
-                connection.send({"type": "started", "t0_ns": self._go()})
+                connection.send(f"started {self._go()}")
             case "log":
-                self._keep_log(log_data(message))
+                self._keep_log(message.data)
             case "end":
                 self._seal_owed = True
-                self._end(self._end_of(message))
+                self._end(self._end_of(message.words))
                 self._answer_seal()
 
     def _go(self) -> int:
         if self._state is None:
             # Persisted before it is answered: a go that the supervisor knows of is never forgotten.
-            state = State(self._boot_id, time.monotonic_ns(), datetime.now(UTC))
+            state = RunState(self._boot_id, time.monotonic_ns(), datetime.now(UTC))
             save_state(self._settings.state, state)
             self._state = state
-            self._intake.see()  # what was there before the go is dropped
-            self._intake.t0_ns = state.t0_ns
+            self._capture.see()  # what was there before the go is dropped
+            self._capture.t0_ns = state.t0_ns
             log("go", t0_ns=state.t0_ns)
             self.report()
         return self._state.t0_ns
 
-    def _end_of(self, message: dict[str, Any]) -> End:
+    def _end_of(self, words: tuple[str, ...]) -> End:
         """``ended_ns`` comes as CLOCK_MONOTONIC and is kept since the go."""
         state = self._state
         try:
-            self._oom_kills = max(0, int(message.get("oom_kills", 0)))
-            ended = -1 if state is None else int(message["ended_ns"]) - state.t0_ns
-            return End(
-                cause=message["cause"],
-                code=message.get("code", 0),
-                signal=message.get("signal", 0),
-                ended_ns=ended,
+            cause, code, signal_number, ended_at, oom_kills = words
+            self._oom_kills = max(0, int(oom_kills))
+            ended = -1 if state is None else int(ended_at) - state.t0_ns
+            return End.model_validate(
+                {"cause": cause, "code": int(code), "signal": int(signal_number), "ended_ns": ended}
             )
-        except (KeyError, TypeError, ValueError, ValidationError) as error:
+        except ValueError as error:  # a ValidationError of pydantic's is one
             log("end-unreadable", error=repr(error))
             return _UNKNOWN_END
 
@@ -249,23 +235,23 @@ class Recorder:
         """The first end stands. What is in the directory by now is taken before the seal."""
         if self._ended is not None:
             return
-        self._intake.see()
-        self._intake.rescan()
-        self._intake.take_all()
+        self._capture.see()
+        self._capture.rescan()
+        self._capture.take_all()
         self._ended = end
         if self._state is not None:
             self._state = replace(self._state, end=end)
             save_state(self._settings.state, self._state)
         log("end", cause=end.cause, code=end.code, signal=end.signal, ended_ns=end.ended_ns)
-        self._shipper.submit(Seal(end, self._state, self._boot_id))
+        self._uploader.submit(SealRequest(end, self._state, self._boot_id))
 
     def _answer_seal(self) -> None:
-        """Whenever the shipper got on, and at ``end``, which a supervisor repeats after a restart."""
+        """Whenever the uploader got on, and at ``end``, which a supervisor repeats after a restart."""
         self.report()
-        digest = self._shipper.progress.manifest_sha256
+        digest = self._uploader.progress.manifest_sha256
         if digest is not None and self._seal_owed and self._connection is not None:
             self._seal_owed = False
-            self._connection.send({"type": "sealed", "manifest_sha256": digest})
+            self._connection.send(f"sealed {digest}")
 
     def _keep_log(self, data: bytes) -> None:
         room = self._settings.log_limit - self._log_bytes
@@ -276,9 +262,9 @@ class Recorder:
 
     def report(self, error: str | None = None) -> None:
         """Brings the termination message up to date; ``error``: what is about to end the recorder."""
-        progress, state = self._shipper.progress, self._state
+        progress, state = self._uploader.progress, self._state
         end = self._ended
-        error = error or progress.crashed or progress.trouble or self._intake.trouble
+        error = error or progress.crashed or progress.trouble or self._capture.trouble
         report = RecorderReport(
             go_at=None if state is None else state.go_at,
             end=end,

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 
 from alcove_api import keys
 from alcove_api.documents import RunConfig
-from alcove_recorder.errors import SettingsError
+from alcove_recorder.errors import RecorderSettingsError
 
 
 @dataclass(frozen=True)
-class Settings:
+class RecorderSettings:
     run: RunConfig
     pod_uid: str
     root: Path
@@ -49,8 +49,8 @@ class Settings:
         return self.root / "run" / "state.json"
 
 
-def from_environment(environment: Mapping[str, str]) -> Settings:
-    """Raises :class:`SettingsError` naming what is missing or wrong.
+def from_environment(environment: Mapping[str, str]) -> RecorderSettings:
+    """Raises :class:`RecorderSettingsError` naming what is missing or wrong.
 
     Beside the contract's variables: ``ALCOVE_ROOT`` and ``ALCOVE_TERMINATION_LOG`` move the folders for a run
     outside a pod, ``ALCOVE_STOP_SECONDS`` follows the pod's grace period.
@@ -59,19 +59,19 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         run = RunConfig.model_validate_json(environment.get("ALCOVE_RUN", ""))
         stop_seconds = float(environment.get("ALCOVE_STOP_SECONDS", "20"))
     except (ValidationError, ValueError) as error:
-        raise SettingsError(
+        raise RecorderSettingsError(
             f"ALCOVE_RUN or ALCOVE_STOP_SECONDS cannot be read: {error}",
             consequence="Nothing is recorded.",
             remedy="Both are set by the operator; look at the Job.",
         ) from error
     endpoint, pod_uid = environment.get("ALCOVE_STORE_ENDPOINT", ""), environment.get("ALCOVE_POD_UID", "")
     if not endpoint or not pod_uid:
-        raise SettingsError(
+        raise RecorderSettingsError(
             "ALCOVE_STORE_ENDPOINT and ALCOVE_POD_UID must both be set.",
             consequence="Nothing is recorded.",
             remedy="Both are set by the operator; look at the Job.",
         )
-    return Settings(
+    return RecorderSettings(
         run=run,
         pod_uid=pod_uid,
         root=Path(environment.get("ALCOVE_ROOT", "/alcove")),

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
 
-from alcove_recorder.errors import SinkError
-from alcove_store import client as store_client
+from alcove_recorder.errors import UploadError
+from alcove_store.errors import StoreError
 
 
-class Sink(Protocol):
+class ObjectSink(Protocol):
     def put(self, key: str, source: BinaryIO, length: int) -> None:
-        """Writes an object of ``length`` bytes, whole or not at all. Raises :class:`SinkError`."""
+        """Writes an object of ``length`` bytes, whole or not at all. Raises :class:`UploadError`."""
 
 
 class FolderSink:
@@ -35,31 +35,30 @@ class FolderSink:
                 target.truncate(length)
             temporary.replace(path)
         except OSError as error:
-            raise SinkError(f"{path} could not be written: {error}.") from error
+            raise UploadError(f"{path} could not be written: {error}.") from error
 
 
 class StoreSink:
-    """The object store. The SDK is loaded at the first write, so that a recorder is ready before that."""
+    """The object store. The SDK is loaded when one is made, by the uploader's thread: the recorder listens before."""
 
     def __init__(self) -> None:
+        from alcove_store import client as store_client
 
         self._store = store_client
         config = store_client.StoreConfig.from_environment(os.environ)
         self._client, self._bucket = store_client.connect(config), config.bucket
 
     def put(self, key: str, source: BinaryIO, length: int) -> None:
-        from alcove_store.errors import StoreError
-
         try:
             self._store.put_file(self._client, self._bucket, key, source, length)
         except (StoreError, OSError) as error:
-            raise SinkError(str(error)) from error
+            raise UploadError(str(error)) from error
 
 
-def open_sink(endpoint: str) -> Sink:
+def open_sink(endpoint: str) -> ObjectSink:
     url = urlsplit(endpoint)
     return FolderSink(Path(url.path)) if url.scheme == "file" else StoreSink()
 
 
-def put_bytes(sink: Sink, key: str, data: bytes) -> None:
+def put_bytes(sink: ObjectSink, key: str, data: bytes) -> None:
     sink.put(key, io.BytesIO(data), len(data))

@@ -25,7 +25,7 @@ Identity = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
-class Entry:
+class CapturedFile:
     """One file as the loop took it, before anything has looked into it. Times in nanoseconds since the go."""
 
     seq: int
@@ -40,7 +40,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class State:
+class RunState:
     """``state.json``: what a restarted recorder, and nobody else, goes by."""
 
     boot_id: str
@@ -62,7 +62,7 @@ def write_atomic(path: Path, data: bytes) -> None:
     temporary.replace(path)
 
 
-def save_state(path: Path, state: State) -> None:
+def save_state(path: Path, state: RunState) -> None:
     document = {
         "boot_id": state.boot_id,
         "t0_ns": state.t0_ns,
@@ -72,13 +72,13 @@ def save_state(path: Path, state: State) -> None:
     write_atomic(path, json.dumps(document).encode())
 
 
-def load_state(path: Path) -> State | None:
+def load_state(path: Path) -> RunState | None:
     """None where there was no go yet."""
     try:
         document = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    return State(
+    return RunState(
         boot_id=document["boot_id"],
         t0_ns=document["t0_ns"],
         go_at=datetime.fromisoformat(document["go_at"]),
@@ -108,7 +108,7 @@ class Journal:
         os.close(self._fd)
 
 
-class Spool:
+class RunSpool:
     """The recorder's own volume: two journals, the copies not uploaded yet, the log, the manifest."""
 
     def __init__(self, folder: Path) -> None:
@@ -116,26 +116,26 @@ class Spool:
         self.folder = folder
         self._taken = Journal(folder / "taken.jsonl")
         self._records = Journal(folder / "records.jsonl")
-        self.entries: tuple[Entry, ...] = tuple(_read(self._taken.lines, _entry))
+        self.entries: tuple[CapturedFile, ...] = tuple(_read(self._taken.lines, _entry))
         self.records: list[Record] = list(_read(self._records.lines, Record.model_validate))
-        """Uploaded, in order. Grows; only the shipper touches it."""
+        """Uploaded, in order. Grows; only the uploader touches it."""
         self.manifest = folder / "manifest.json"
         self.log = folder / "log.txt"
         self.token = _token(folder / "token")
         """What a supervisor that comes back is known by. Only here: the participant can read the run folder."""
 
     @property
-    def pending(self) -> tuple[Entry, ...]:
+    def pending(self) -> tuple[CapturedFile, ...]:
         """Taken before a restart and not uploaded by then."""
         return self.entries[len(self.records) :]
 
     def copy_path(self, seq: int) -> Path:
         return self.folder / f"{seq:08d}.bin"
 
-    def took(self, entry: Entry) -> None:
+    def add_capture(self, entry: CapturedFile) -> None:
         self._taken.append(json.dumps(asdict(entry)).encode())
 
-    def uploaded(self, record: Record) -> None:
+    def add_record(self, record: Record) -> None:
         self._records.append(record.canonical())
         self.records.append(record)
         self.copy_path(record.seq).unlink(missing_ok=True)
@@ -154,9 +154,9 @@ def _token(path: Path) -> str:
         return token
 
 
-def _entry(fields: dict[str, Any]) -> Entry:
+def _entry(fields: dict[str, Any]) -> CapturedFile:
     identity = fields.pop("identity")
-    return Entry(**fields, identity=None if identity is None else tuple(identity))
+    return CapturedFile(**fields, identity=None if identity is None else tuple(identity))
 
 
 def _read(lines: tuple[bytes, ...], make: Callable[[dict[str, Any]], _T]) -> Iterator[_T]:

@@ -7,6 +7,7 @@ long as it must, since nothing here is on the clock.
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -16,31 +17,31 @@ from queue import Empty, SimpleQueue
 
 from alcove_api import keys
 from alcove_api.documents import End, Manifest, Record
+from alcove_api.retry import retry
 from alcove_recorder import formats
-from alcove_recorder.errors import RefusedError, SinkError
+from alcove_recorder.errors import RefusedError, UploadError
 from alcove_recorder.jsonlog import log
-from alcove_recorder.settings import Settings
-from alcove_recorder.sinks import Sink, put_bytes
-from alcove_recorder.spool import Entry, Spool, State, write_atomic
+from alcove_recorder.settings import RecorderSettings
+from alcove_recorder.sinks import ObjectSink, put_bytes
+from alcove_recorder.spool import CapturedFile, RunSpool, RunState, write_atomic
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 _LOG_PERIOD = 10.0
 _LOG_RATE = 32 << 10
 """Bytes a second: each upload of the log is a whole one, and a versioned bucket keeps them all."""
 
 
 @dataclass(frozen=True)
-class Seal:
+class SealRequest:
     """The last item of the queue."""
 
     end: End
-    state: State | None
+    state: RunState | None
     boot_id: str
 
 
 @dataclass(frozen=True)
-class Progress:
-    """What the shipper has done so far; replaced as a whole, so another thread may read it at any time."""
+class UploadProgress:
+    """What the uploader has done so far; replaced as a whole, so another thread may read it at any time."""
 
     snapshots: int = 0
     refused: int = 0
@@ -55,20 +56,24 @@ def overshoot_ns(end: End, budget_ns: int) -> int:
     return max(0, end.ended_ns - budget_ns)
 
 
-class Shipper(threading.Thread):
+class Uploader(threading.Thread):
     """``wake`` is called, from this thread, whenever :attr:`progress` has changed."""
 
     def __init__(
-        self, settings: Settings, spool: Spool, sink: Callable[[], Sink], wake: Callable[[], None]
+        self,
+        settings: RecorderSettings,
+        spool: RunSpool,
+        sink: Callable[[], ObjectSink],
+        wake: Callable[[], None],
     ) -> None:
-        super().__init__(name="shipper", daemon=True)
+        super().__init__(name="uploader", daemon=True)
         self._settings, self._spool, self._open_sink, self._wake = settings, spool, sink, wake
-        self._sink: Sink
-        self._queue: SimpleQueue[Entry | Seal] = SimpleQueue()
+        self._sink: ObjectSink
+        self._queue: SimpleQueue[CapturedFile | SealRequest] = SimpleQueue()
         self._log_uploaded = 0
         self._log_due = time.monotonic() + _LOG_PERIOD
         refused = sum(record.refused is not None for record in spool.records)
-        self.progress = Progress(
+        self.progress = UploadProgress(
             snapshots=len(spool.records) - refused,
             refused=refused,
             head=spool.records[-1].digest() if spool.records else None,
@@ -76,7 +81,7 @@ class Shipper(threading.Thread):
         for entry in spool.pending:
             self._queue.put(entry)
 
-    def submit(self, item: Entry | Seal) -> None:
+    def submit(self, item: CapturedFile | SealRequest) -> None:
         self._queue.put(item)
 
     def run(self) -> None:
@@ -88,27 +93,27 @@ class Shipper(threading.Thread):
                 except Empty:
                     self._upload_log()
                     continue
-                if isinstance(item, Seal):
+                if isinstance(item, SealRequest):
                     self._seal(item)
                     return
-                self._ship(item)
+                self._upload(item)
         except Exception as error:  # whatever it is, the main thread has to hear of it
-            log("shipper-crashed", error=repr(error))
+            log("uploader-crashed", error=repr(error))
             self._update(replace(self.progress, crashed=f"{type(error).__name__}: {error}"))
 
-    def _update(self, progress: Progress) -> None:
+    def _update(self, progress: UploadProgress) -> None:
         self.progress = progress
         self._wake()
 
-    def _ship(self, entry: Entry) -> None:
+    def _upload(self, entry: CapturedFile) -> None:
         record = self._examine(entry)
         canonical, prefix = record.canonical(), self._settings.prefix
         if record.sha256 is not None:
-            self._until_done(
+            self._put_until_done(
                 lambda: self._put_file(keys.snapshot(prefix, entry.seq), self._spool.copy_path(entry.seq))
             )
-        self._until_done(lambda: put_bytes(self._sink, keys.record(prefix, entry.seq), canonical))
-        self._spool.uploaded(record)
+        self._put_until_done(lambda: put_bytes(self._sink, keys.record(prefix, entry.seq), canonical))
+        self._spool.add_record(record)
         was = self.progress
         self._update(
             replace(
@@ -119,7 +124,7 @@ class Shipper(threading.Thread):
             )
         )
 
-    def _examine(self, entry: Entry) -> Record:
+    def _examine(self, entry: CapturedFile) -> Record:
         refused, digest = entry.refused, None
         if refused is None:
             run = self._settings.run
@@ -142,17 +147,17 @@ class Shipper(threading.Thread):
             previous=self.progress.head,
         )
 
-    def _seal(self, seal: Seal) -> None:
+    def _seal(self, seal: SealRequest) -> None:
         prefix, path = self._settings.prefix, self._spool.manifest
         if not path.exists():
             write_atomic(path, self._manifest(seal).canonical())
         data = path.read_bytes()
-        self._until_done(lambda: self._put_file(keys.log(prefix), self._spool.log))
-        self._until_done(lambda: put_bytes(self._sink, keys.manifest(prefix), data))
+        self._put_until_done(lambda: self._put_file(keys.log(prefix), self._spool.log))
+        self._put_until_done(lambda: put_bytes(self._sink, keys.manifest(prefix), data))
         log("sealed", records=len(self._spool.records))
         self._update(replace(self.progress, manifest_sha256=hashlib.sha256(data).hexdigest()))
 
-    def _manifest(self, seal: Seal) -> Manifest:
+    def _manifest(self, seal: SealRequest) -> Manifest:
         run, state = self._settings.run, seal.state
         return Manifest(
             submission_uid=run.submission_uid,
@@ -172,23 +177,17 @@ class Shipper(threading.Thread):
         with path.open("rb") as source:
             self._sink.put(key, source, path.stat().st_size)
 
-    def _until_done(self, put: Callable[[], None]) -> None:
+    def _put_until_done(self, put: Callable[[], None]) -> None:
         """Tries for ever: the process ends before that, at the pod's grace, if it must."""
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                put()
-            except SinkError as error:
-                if self.progress.trouble != str(error):
-                    log("upload-waits", error=str(error))
-                    self._update(replace(self.progress, trouble=str(error)))
-                time.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-            else:
-                if self.progress.trouble is not None:
-                    log("upload-resumed")
-                    self._update(replace(self.progress, trouble=None))
-                return
+        retry(put, math.inf, self._note_trouble, lambda _: True)
+        if self.progress.trouble is not None:
+            log("upload-resumed")
+            self._update(replace(self.progress, trouble=None))
+
+    def _note_trouble(self, text: str) -> None:
+        if self.progress.trouble != text:
+            log("upload-waits", error=text)
+            self._update(replace(self.progress, trouble=text))
 
     def _upload_log(self) -> None:
         """Once, without insisting: the whole of it is uploaded at the seal."""
@@ -197,6 +196,6 @@ class Shipper(threading.Thread):
             try:
                 self._put_file(keys.log(self._settings.prefix), self._spool.log)
                 self._log_uploaded = size
-            except SinkError as error:
+            except UploadError as error:
                 log("log-upload-failed", error=str(error))
         self._log_due = time.monotonic() + _LOG_PERIOD + size / _LOG_RATE

@@ -23,7 +23,7 @@ from alcove_api.errors import AlcoveError
 from alcove_api.exit_statuses import StageExit
 from alcove_api.retry import retry
 from alcove_store import client as store_client
-from alcove_store.errors import DigestError, StoreError
+from alcove_store.errors import BundleError, DigestError, StoreError
 from alcove_store.transfer import TransferProgress, run_parallel, save_checked
 from alcove_store.unpack import unpack
 
@@ -38,14 +38,14 @@ def say(text: str) -> None:
     print(f"stage: {text}", flush=True)
 
 
-class Stage:
+class RunStager:
     """Puts one run's files below ``root``. All methods raise :class:`AlcoveError`."""
 
     def __init__(self, run: RunConfig, root: Path, client: Minio, bucket: str, patience: float) -> None:
         self._run, self._root, self._client, self._bucket = run, root, client, bucket
         self._patience = patience
 
-    def data(self) -> None:
+    def stage_data(self) -> None:
         """``/alcove/data`` as the manifest says; nothing where the input is a volume claim."""
         sha256 = self._run.data_sha256
         if sha256 is None:
@@ -59,10 +59,10 @@ class Stage:
         except ValidationError as error:
             raise DigestError("The dataset's manifest in the store is of another version.") from error
         progress = TransferProgress(len(manifest.files), sum(entry.bytes for entry in manifest.files), say)
-        run_parallel(manifest.files, lambda entry: self._file(sha256, entry, progress))
+        run_parallel(manifest.files, lambda entry: self._download_file(sha256, entry, progress))
         say(f"{len(manifest.files)} files of data")
 
-    def _file(self, sha256: str, entry: FileEntry, progress: TransferProgress) -> None:
+    def _download_file(self, sha256: str, entry: FileEntry, progress: TransferProgress) -> None:
         relative = PurePosixPath(entry.path)
         if relative.is_absolute() or ".." in relative.parts or not relative.parts:
             raise DigestError(f"The dataset's manifest names the path {entry.path!r}, which leads out of it.")
@@ -79,7 +79,7 @@ class Stage:
         path.chmod(0o444)
         progress.add(0, file=True)
 
-    def code(self) -> None:
+    def stage_code(self) -> None:
         """``/alcove/code``, unpacked from the copy that the operator took at admission; nothing for an image."""
         sha256 = self._run.code_sha256
         if sha256 is None:
@@ -113,7 +113,7 @@ def wait_for_recorder(socket: Path, deadline: float) -> None:
         time.sleep(0.01)
 
 
-def run() -> None:
+def stage_run() -> None:
     environment = os.environ
     root = Path(environment.get("ALCOVE_ROOT", "/alcove"))
     patience = float(environment.get("ALCOVE_STAGE_PATIENCE", _PATIENCE))
@@ -124,22 +124,21 @@ def run() -> None:
     where = store_client.StoreConfig.from_environment(environment)
     source = Path(environment.get("ALCOVE_SUPERVISOR", Path(sys.prefix) / "bin" / "alcove-supervisor"))
     install_supervisor(source, root / "bin")
-    stage = Stage(config, root, store_client.connect(where), where.bucket, patience)
-    stage.code()
-    stage.data()
+    stager = RunStager(config, root, store_client.connect(where), where.bucket, patience)
+    stager.stage_code()
+    stager.stage_data()
     wait_for_recorder(root / "run" / "go.sock", time.monotonic() + patience)
 
 
 def main() -> int:
     try:
-        run()
+        stage_run()
     except (AlcoveError, OSError) as error:
-        charged = error.charged_to if isinstance(error, AlcoveError) else "Platform"
         cause = type(error).__name__.removesuffix("Error")
         message = json.dumps({"cause": cause, "message": str(error)[:1000]}, ensure_ascii=False)
         print(message, file=sys.stderr, flush=True)
         Path(os.environ.get("ALCOVE_TERMINATION_LOG", "/dev/termination-log")).write_text(message)
-        return StageExit.BAD_BUNDLE if charged == "Participant" else StageExit.FAULT
+        return StageExit.BAD_BUNDLE if isinstance(error, BundleError) else StageExit.FAULT
     say("ready")
     return StageExit.STAGED
 

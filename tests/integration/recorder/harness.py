@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
@@ -49,6 +48,14 @@ def wait_for(condition: Callable[[], Any], *, seconds: float = 20.0, what: str =
     return value
 
 
+@dataclass(frozen=True)
+class Ready:
+    budget_ns: int
+    disclosed: bool
+    token: str
+    t0_ns: int
+
+
 class Supervisor:
     """Speaks the supervisor's part by hand, so that a test can say what the real one never would."""
 
@@ -68,38 +75,53 @@ class Supervisor:
         self.token = ""
         """What the recorder gave with its ``ready``."""
 
-    def say(self, **message: Any) -> None:
-        self._socket.sendall(json.dumps(message).encode() + b"\n")
+    def say(self, line: str, data: bytes = b"") -> None:
+        self._socket.sendall(line.encode() + b"\n" + data)
 
-    def hear(self) -> dict[str, Any] | None:
-        """None where the recorder closed the connection."""
+    def hear(self) -> list[str] | None:
+        """The words of an answer; None where the recorder closed the connection."""
         line = self._lines.readline()
-        return json.loads(line) if line else None
+        return line.decode().split() if line else None
+
+    def say_hello(self) -> Ready:
+        self.say("hello")
+        return self.hear_ready()
+
+    def hear_ready(self) -> Ready:
+        words = self.hear()
+        assert words is not None
+        verb, budget_ns, disclosed, token, t0_ns = words
+        assert verb == "ready"
+        return Ready(int(budget_ns), disclosed == "1", token, int(t0_ns))
+
+    def say_go(self) -> int:
+        self.say("go")
+        words = self.hear()
+        assert words is not None
+        verb, t0_ns = words
+        assert verb == "started"
+        return int(t0_ns)
 
     def has_answer(self, seconds: float) -> bool:
         return bool(select.select([self._socket], [], [], seconds)[0])
 
     def go(self) -> int:
-        self.say(type="hello", version=1)
-        ready = self.hear()
-        assert ready is not None
-        assert ready["type"] == "ready"
-        self.token = ready["token"]
-        self.say(type="go")
-        started = self.hear()
-        assert started is not None
-        assert started["type"] == "started"
-        return int(started["t0_ns"])
+        self.token = self.say_hello().token
+        return self.say_go()
+
+    def say_end(
+        self, cause: str = "finished", *, code: int = 0, oom_kills: int = 0, ended_ns: object = None
+    ) -> None:
+        self.say(f"end {cause} {code} 0 {time.monotonic_ns() if ended_ns is None else ended_ns} {oom_kills}")
 
     def end(self, cause: str = "finished", **fields: Any) -> str:
         """The digest of the manifest, once it is sealed."""
-        self.say(
-            type="end", cause=cause, **{"code": 0, "signal": 0, "ended_ns": time.monotonic_ns(), **fields}
-        )
-        sealed = self.hear()
-        assert sealed is not None
-        assert sealed["type"] == "sealed"
-        return str(sealed["manifest_sha256"])
+        self.say_end(cause, **fields)
+        words = self.hear()
+        assert words is not None
+        verb, digest = words
+        assert verb == "sealed"
+        return digest
 
     def close(self) -> None:
         self._lines.close()
@@ -149,14 +171,11 @@ class Recorder:
         self.supervisors.append(supervisor)
         return supervisor
 
-    def resume(self) -> tuple[Supervisor, dict[str, Any]]:
+    def resume(self) -> tuple[Supervisor, Ready]:
         """The first supervisor comes back to a recorder that was restarted; with it, the answer to its hello."""
         again = self.supervisor()
-        again.say(type="hello", version=1, resume=True, token=self.supervisors[0].token)
-        ready = again.hear()
-        assert ready is not None
-        assert ready["type"] == "ready"
-        return again, ready
+        again.say(f"resume {self.supervisors[0].token}")
+        return again, again.hear_ready()
 
     def save(self, name: str, data: bytes) -> None:
         """As a participant should: another name first, then a rename."""

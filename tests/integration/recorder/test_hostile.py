@@ -226,8 +226,8 @@ def test_more_events_than_the_kernel_queues_are_made_good_by_a_rescan(start: Sta
 
 def is_unanswered(supervisor: Supervisor) -> bool:
     try:
-        supervisor.say(type="hello", version=1, resume=True)
-        supervisor.say(type="go")
+        supervisor.say("resume 00")
+        supervisor.say("go")
         return supervisor.hear() is None
     except ConnectionError:
         return True
@@ -247,17 +247,7 @@ def test_a_second_connection_is_closed_unanswered(start: Start) -> None:
     assert "second-connection" in recorder.log_text()
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"nonsense\n",
-        b"[1]\n",
-        b'{"type": 7}\n',
-        b'{"type": "log", "data": 5}\n',
-        b"\xff\n",
-        b"[" * 9999 + b"\n",
-    ],
-)
+@pytest.mark.parametrize("line", [b"nonsense\n", b"\n", b" go\n", b"GO\n", b"\xff\0\n", b"x" * 4000 + b"\n"])
 def test_nonsense_on_the_socket_is_ignored(start: Start, line: bytes) -> None:
     recorder = start()
     supervisor = recorder.supervisor()
@@ -267,11 +257,25 @@ def test_nonsense_on_the_socket_is_ignored(start: Start, line: bytes) -> None:
     assert recorder.sealed().end.cause == "finished"
 
 
+@pytest.mark.parametrize(
+    "data",
+    [b"x" * 4096, b"log\n", b"log -1\n", b"log 1 2\n", b"log 65537\n", b"log 9999999999\n", b"log \xb2\n"],
+)
+def test_what_leaves_no_way_to_read_on_ends_the_connection(start: Start, data: bytes) -> None:
+    recorder = start()
+    supervisor = recorder.supervisor()
+    supervisor.go()
+    supervisor._socket.sendall(data)
+    assert supervisor.hear() is None
+    wait_for(lambda: recorder.store(keys.manifest(recorder.prefix)), what="the manifest")
+    assert recorder.sealed().end.cause == "recorder-saw-eof"
+
+
 def test_an_end_that_cannot_be_read_is_still_an_end(start: Start) -> None:
     recorder = start()
     supervisor = recorder.supervisor()
     supervisor.go()
-    supervisor.end("a cause of its own", ended_ns="soon")
+    supervisor.end("a-cause-of-its-own", ended_ns="soon")
     assert recorder.sealed().end.cause == "unknown"
 
 
@@ -328,11 +332,9 @@ def test_a_recorder_never_makes_a_thread_or_process_after_the_go(start: Start) -
     """The participant shares its uid and so its process limit: it could keep a later one from starting."""
     recorder = start()
     supervisor = recorder.supervisor()
-    supervisor.say(type="hello", version=1)
-    supervisor.hear()
+    supervisor.say_hello()
     before = tasks(recorder)
-    supervisor.say(type="go")
-    supervisor.hear()
+    supervisor.say_go()
     forbid_new_tasks(recorder)
     recorder.save("a.npy", npy())
     recorder.save("b.predict", b"0 0 0\n" * 20)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import time
 
 from alcove_api import keys
@@ -20,7 +19,7 @@ def test_a_run_from_go_to_sealed(start: Start) -> None:
     recorder.wait_records(1)
     recorder.save("b.predict", b"0.5 0.5 0.5\n" * 20)
     recorder.wait_records(2)
-    supervisor.say(type="log", data=base64.b64encode(b"epoch 1\n").decode())
+    supervisor.say("log 8", b"epoch 1\n")
     manifest_sha256 = supervisor.end(code=0)
 
     manifest = recorder.sealed()
@@ -106,8 +105,7 @@ def test_nothing_first_seen_after_the_budget_is_taken(start: Start) -> None:
 def test_what_lies_there_before_the_go_is_no_head_start(start: Start) -> None:
     recorder = start()
     supervisor = recorder.supervisor()
-    supervisor.say(type="hello", version=1)
-    supervisor.hear()
+    supervisor.say_hello()
     recorder.save("early.npy", npy())
     t0 = supervisor.go()
     went_on = time.monotonic_ns()
@@ -118,15 +116,8 @@ def test_what_lies_there_before_the_go_is_no_head_start(start: Start) -> None:
 
 def test_an_undisclosed_budget_is_told_to_the_supervisor_alone(start: Start) -> None:
     supervisor = start(disclosed=False).supervisor()
-    supervisor.say(type="hello", version=1)
-    ready = supervisor.hear()
-    assert ready is not None
-    assert {**ready, "token": ""} == {
-        "type": "ready",
-        "budget_ns": 60 * SECOND,
-        "disclosed": False,
-        "token": "",
-    }
+    ready = supervisor.say_hello()
+    assert (ready.budget_ns, ready.disclosed, ready.t0_ns) == (60 * SECOND, False, -1)
 
 
 def test_end_of_file_is_the_end(start: Start) -> None:
@@ -158,7 +149,7 @@ def test_sigterm_seals_what_there_is(start: Start) -> None:
 
 def test_sigterm_without_a_go_leaves_an_empty_manifest(start: Start) -> None:
     recorder = start()
-    recorder.supervisor().say(type="hello", version=1)
+    recorder.supervisor().say_hello()
     assert recorder.stop() == 0
     assert recorder.sealed().go_at is None
     assert recorder.report().go_at is None
@@ -167,8 +158,7 @@ def test_sigterm_without_a_go_leaves_an_empty_manifest(start: Start) -> None:
 def test_a_second_go_changes_nothing(start: Start) -> None:
     supervisor = start().supervisor()
     t0 = supervisor.go()
-    supervisor.say(type="go")
-    assert supervisor.hear() == {"type": "started", "t0_ns": t0}
+    assert supervisor.say_go() == t0
 
 
 def test_the_count_limit_is_said_once_and_then_nothing_is_taken(start: Start) -> None:
@@ -197,10 +187,8 @@ def test_the_log_is_kept_up_to_its_limit(start: Start) -> None:
     recorder = start()
     supervisor = recorder.supervisor()
     supervisor.go()
-    line = base64.b64encode(b"x" * 16384).decode()
     for _ in range(300):
-        supervisor.say(type="log", data=line)
-    supervisor.say(type="log", data="not base64")
+        supervisor.say("log 16384", b"x" * 16384)
     supervisor.end()
     log = recorder.store(keys.log(recorder.prefix))
     assert log is not None

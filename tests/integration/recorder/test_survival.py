@@ -25,7 +25,7 @@ from tests.cluster.minio import free_port, healthy
 from tests.cluster.versions import binary_path
 
 from .conftest import Start
-from .harness import SECOND, Recorder, npy, recorder, run_config, wait_for
+from .harness import SECOND, Ready, Recorder, npy, recorder, run_config, wait_for
 
 REGION = "us-east-1"
 
@@ -165,12 +165,12 @@ def test_the_seal_waits_for_the_store(minio: Minio, tmp_path: Path) -> None:
         supervisor.go()
         minio.stop()
         recorder.save("a.npy", npy())
-        supervisor.say(type="end", cause="finished", code=0, signal=0, ended_ns=time.monotonic_ns())
+        supervisor.say_end()
         assert not supervisor.has_answer(1.0)
         minio.start()
         sealed = supervisor.hear()
         assert sealed is not None
-        assert sealed["manifest_sha256"] == recorder.sealed().digest()
+        assert sealed == ["sealed", recorder.sealed().digest()]
         assert not recorder.report().store_away
 
 
@@ -201,13 +201,7 @@ def test_a_killed_recorder_goes_on_with_the_same_run(start: Start) -> None:
     back = time.monotonic_ns() - t0
     recorder.start()
     again, ready = recorder.resume()
-    assert ready == {
-        "type": "ready",
-        "budget_ns": 60 * SECOND,
-        "disclosed": True,
-        "token": supervisor.token,
-        "t0_ns": t0,
-    }
+    assert ready == Ready(60 * SECOND, True, supervisor.token, t0)
     recorder.wait_records(2)
     recorder.save("after.npy", npy(0.3))
     again.end()
@@ -250,7 +244,7 @@ def test_killed_at_any_moment_the_chain_holds(start: Start) -> None:
         recorder.kill()
         recorder.start()
     again, ready = recorder.resume()
-    assert ready["t0_ns"] == t0
+    assert ready.t0_ns == t0
     again.end()
     records = recorder.sealed().records
     assert {r.name for r in records} == {f"{kill}-{index}.npy" for kill in range(5) for index in range(20)}

@@ -5,15 +5,13 @@ from __future__ import annotations
 import secrets
 import stat
 import time
-from typing import Any
 
 import pytest
 
 from .conftest import Start
 from .harness import Recorder, Supervisor, npy
 
-Hello = dict[str, Any]
-RIGHT = "the supervisor's own"
+RIGHT = "RIGHT"
 
 
 def restarted(recorder: Recorder) -> Supervisor:
@@ -36,23 +34,15 @@ def closes(connection: Supervisor) -> bool:
 @pytest.mark.parametrize(
     "first",
     [
-        {"type": "hello", "version": 1, "resume": True},
-        {"type": "hello", "version": 1, "resume": True, "token": ""},
-        {"type": "hello", "version": 1, "resume": True, "token": None},
-        {"type": "hello", "version": 1, "resume": True, "token": ["é"]},
-        {"type": "hello", "version": 1, "resume": True, "token": "é" * 32},
-        {"type": "hello", "version": 1, "resume": True, "token": secrets.token_hex(16)},
-        {"type": "hello", "version": 1},
-        {"type": "hello", "version": 1, "token": RIGHT},
-        {"type": "go"},
-        {"type": "end", "cause": "finished", "ended_ns": 0},
+        "resume", "resume ", "resume é", f"resume {secrets.token_hex(16)}", f"resume {RIGHT} {RIGHT}",
+        f"Resume {RIGHT}", "hello", f"hello {RIGHT}", "go", "end finished 0 0 0 0", RIGHT, "",
     ],
-)
-def test_a_forged_resume_is_closed_and_the_real_one_answered(start: Start, first: Hello) -> None:
+)  # fmt: skip
+def test_a_forged_resume_is_closed_and_the_real_one_answered(start: Start, first: str) -> None:
     recorder = start()
     supervisor = restarted(recorder)
     forged = recorder.supervisor()
-    forged.say(**{k: supervisor.token if v == RIGHT else v for k, v in first.items()})
+    forged.say(first.replace(RIGHT, supervisor.token))
     assert closes(forged)
     again, _ = recorder.resume()
     recorder.save("b.npy", npy())
@@ -66,7 +56,7 @@ def test_refusals_do_not_fill_the_log(start: Start) -> None:
     recorder = start()
     supervisor = restarted(recorder)
     for _ in range(50):
-        recorder.supervisor().say(type="go")
+        recorder.supervisor().say("go")
     again, _ = recorder.resume()
     for _ in range(50):
         assert closes(recorder.supervisor())
@@ -88,21 +78,15 @@ def test_silent_connections_do_not_keep_the_supervisor_out(start: Start) -> None
 def test_a_resume_before_the_go_needs_the_token_too(start: Start) -> None:
     recorder = start()
     supervisor = recorder.supervisor()
-    supervisor.say(type="hello", version=1)
-    ready = supervisor.hear()
-    assert ready is not None
-    supervisor.token = ready["token"]
+    supervisor.token = supervisor.say_hello().token
     recorder.kill()
     recorder.start()
     forged = recorder.supervisor()
-    forged.say(type="hello", version=1, resume=True, token=supervisor.token[::-1])
+    forged.say(f"resume {supervisor.token[::-1]}")
     assert closes(forged)
     again, ready = recorder.resume()
-    assert "t0_ns" not in ready
-    again.say(type="go")
-    started = again.hear()
-    assert started is not None
-    assert started["t0_ns"] <= time.monotonic_ns()
+    assert ready.t0_ns == -1
+    assert again.say_go() <= time.monotonic_ns()
     again.end()
 
 

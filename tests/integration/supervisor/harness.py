@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import random
 import shutil
@@ -19,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tests.cluster.children import WITH_US
 
@@ -32,6 +30,37 @@ LIMIT_S = 60.0
 MARK = "ALCOVE_TEST_MARK"
 
 Message = dict[str, Any]
+FIELDS = {
+    "hello": (), "resume": ("token",), "go": (), "log": ("bytes",),
+    "end": ("cause", "code", "signal", "ended_ns", "oom_kills"),
+}  # fmt: skip
+"""What follows each verb of the supervisor's, as docs/contracts.md says."""
+
+
+def read_message(stream: BinaryIO) -> Message | None:
+    """The supervisor's next message; of a ``log`` with its ``data``. None at the end of file."""
+    line = stream.readline()
+    if not line.endswith(b"\n"):
+        return None
+    verb, *words = line[:-1].decode("ascii").split(" ")
+    values = [
+        word if name in ("token", "cause") else int(word)
+        for name, word in zip(FIELDS[verb], words, strict=True)
+    ]
+    message: Message = {"type": verb, **dict(zip(FIELDS[verb], values, strict=True))}
+    if verb == "log":
+        message["data"] = stream.read(message["bytes"])
+    return message
+
+
+def ready(budget_ns: object, token: object, t0_ns: object = -1, *, disclosed: object = True) -> Message:
+    return {"type": "ready", "budget_ns": budget_ns, "disclosed": disclosed, "token": token, "t0_ns": t0_ns}
+
+
+def write_message(message: Message) -> bytes:
+    """An answer of the recorder's."""
+    words = [str(int(value) if isinstance(value, bool) else value) for value in message.values()]
+    return " ".join(words).encode() + b"\n"
 
 
 class Recorder:
@@ -54,6 +83,7 @@ class Recorder:
         self.reading.set()
         self.replies: dict[str, Callable[[Message], Message | None]] = {
             "hello": self.ready,
+            "resume": self.ready,
             "go": self._started,
             "end": lambda _: {"type": "sealed", "manifest_sha256": "0" * 64},
         }
@@ -70,13 +100,8 @@ class Recorder:
         self._listener.listen(4)
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
-    def ready(self, hello: Message) -> Message:
-        answer: Message = {
-            "type": "ready", "budget_ns": self.budget_ns, "disclosed": self.disclosed, "token": self.token,
-        }  # fmt: skip
-        if hello.get("resume") and self.t0_ns >= 0:
-            answer["t0_ns"] = self.t0_ns
-        return answer
+    def ready(self, _: Message) -> Message:
+        return ready(self.budget_ns, self.token, self.t0_ns, disclosed=self.disclosed)
 
     def _started(self, _: Message) -> Message:
         if self.t0_ns < 0:
@@ -95,8 +120,8 @@ class Recorder:
 
     def _serve(self, connection: socket.socket) -> None:
         try:
-            for line in connection.makefile("rb"):
-                message = json.loads(line)
+            stream = connection.makefile("rb")
+            while (message := read_message(stream)) is not None:
                 with self._news:
                     self.messages.append(message)
                     if message["type"] == "end":
@@ -107,7 +132,7 @@ class Recorder:
                 if self.raw_ready is not None and message["type"] == "hello":
                     connection.sendall(self.raw_ready + b"\n")
                 elif answer is not None:
-                    connection.sendall(json.dumps(answer).encode() + b"\n")
+                    connection.sendall(write_message(answer))
                 self.reading.wait()
         except OSError:
             return
@@ -123,7 +148,7 @@ class Recorder:
 
     @property
     def log(self) -> bytes:
-        return b"".join(base64.b64decode(m["data"], validate=True) for m in self.of("log"))
+        return b"".join(m["data"] for m in self.of("log"))
 
     @property
     def end(self) -> Message:

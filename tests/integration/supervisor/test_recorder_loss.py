@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .harness import Message, Workshop
+from .harness import Message, Workshop, ready
 
 
 def test_a_recorder_that_comes_later_is_waited_for(shop: Workshop) -> None:
@@ -25,8 +25,7 @@ def test_the_run_goes_on_while_the_recorder_restarts(any_shop: Workshop) -> None
     while not (any_shop.folder / "spoke").exists():
         assert run.process.poll() is None
     recorder.listen()
-    hello = {"type": "hello", "version": 1, "resume": True, "token": recorder.token}
-    assert recorder.wait_for("hello", 2) == hello
+    assert recorder.wait_for("resume") == {"type": "resume", "token": recorder.token}
     (any_shop.folder / "back").touch()
     assert run.wait() == 10
     assert recorder.end["code"] == 3
@@ -94,7 +93,7 @@ def test_a_recorder_that_forgot_the_run_is_a_lost_one(any_shop: Workshop) -> Non
     run = any_shop.start("/bin/sh", "-c", "echo up; exec sleep 1000")
     recorder.wait_for("log")
     recorder.vanish()
-    recorder.replies["hello"] = lambda _: {"type": "ready", "budget_ns": recorder.budget_ns, "token": "t"}
+    recorder.replies["resume"] = lambda _: ready(recorder.budget_ns, "t")
     recorder.listen()
     assert run.wait() == 20
     assert run.marked() == []
