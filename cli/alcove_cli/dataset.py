@@ -12,12 +12,14 @@ from alcove_api.schemes import BALANCED_ACCURACY
 from alcove_cli.convert import convert, terminable
 from alcove_cli.errors import CommandError
 from alcove_cli.exchange import list_datasets, pull, push
+from alcove_cli.recheck import recheck
 
 app = typer.Typer(help="Datasets: make, convert, check, describe, push and pull.", no_args_is_help=True)
 app.command("convert")(convert)
 app.command("push")(push)
 app.command("pull")(pull)
 app.command("list")(list_datasets)
+app.command("recheck")(recheck)
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 Solution = Annotated[

@@ -129,6 +129,7 @@ def push(
     Run it again to resume an upload that was interrupted.
     """
     from alcove_cli.dataset import find_solution
+    from alcove_cli.recheck import new_request
     from alcove_toolkit.exchange import check_name
     from alcove_toolkit.publish import dataset_yaml, offer, publish
 
@@ -152,7 +153,9 @@ def push(
     )
     done = f"{len(manifest.files)} files of {manifest.name}"
     typer.echo(f"Published {'the digests of ' if volume_claim else ''}{done}.", err=True)
-    typer.echo(dataset_yaml(name, data, hidden, manifest.domain, alias, volume_claim), nl=False)
+    typer.echo(
+        dataset_yaml(name, data, hidden, manifest.domain, alias, volume_claim, new_request()), nl=False
+    )
 
 
 def _with(solution: Path | None) -> str:

@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from alcove_api.base import Alias, ApiModel, Column, Conditions, Kind, Sha256, StatusModel, cel
+from alcove_api.base import GROUP, Alias, ApiModel, Column, Conditions, Kind, Sha256, StatusModel, cel
 
+RECHECK = f"{GROUP}/recheck"
+"""Annotation of a Dataset; a value that it did not have before asks for one more check of the same digests."""
 Domain = Literal["image", "video", "speech", "text", "series", "tabular", "other"]
 
 
@@ -58,6 +60,8 @@ class DatasetStatus(StatusModel):
     n_test: int | None = None
     n_labels: int | None = None
     bytes: int | None = None
+    recheck: Annotated[str, Field(max_length=64)] = ""
+    """Value of the annotation alcove.dev/recheck that the last check answers."""
     chance_score: float | None = None
     """Score of a prediction that knows nothing."""
     linear_score: float | None = None

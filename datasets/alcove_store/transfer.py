@@ -1,4 +1,4 @@
-"""Fetching the files of a dataset from the store: several at a time, each checked while it streams."""
+"""Moving the files of a dataset to and from the store: several at a time, each checked while it streams."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alcove_api.documents import FileEntry
-from alcove_store.errors import DigestError
+from alcove_store.client import store_errors, stream
+from alcove_store.errors import DigestError, StoreDeniedError, StoreNotFoundError
+
+if TYPE_CHECKING:
+    from minio import Minio
 
 PARALLEL = 4
 Say = Callable[[str], None]
@@ -40,6 +45,24 @@ class TransferProgress:
                 self._say(
                     f"{self._files_done}/{self._files} files, {self._done >> 20} of {self._total >> 20} MiB"
                 )
+
+
+def holds(store: Minio, bucket: str, key: str, sha256: str, size: int) -> bool:
+    """Whether the bytes under ``key`` are those of this digest and size: reads them all.
+
+    An ETag or a digest kept beside the object says what was once sent, and what it means differs between servers; only
+    reading says what is there now. False where the object may not be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with store_errors(f"looking for {key}"):
+            if store.stat_object(bucket, key).size != size:
+                return False
+        for piece in stream(store, bucket, key):
+            digest.update(piece)
+    except (StoreNotFoundError, StoreDeniedError):
+        return False
+    return digest.hexdigest() == sha256
 
 
 def run_parallel(entries: Sequence[FileEntry], action: Callable[[FileEntry], None]) -> None:

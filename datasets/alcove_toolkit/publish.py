@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from alcove_api import keys
+from alcove_api.dataset import RECHECK
 from alcove_api.documents import DatasetManifest, DatasetVersion, FileEntry
 from alcove_format.errors import FormatError
 from alcove_format.metadata import METADATA_FILE
 from alcove_format.reader import DataFolder, open_dataset
 from alcove_format.solution import read_solution
-from alcove_store.client import put_bytes, put_file, store_errors
-from alcove_store.errors import StoreDeniedError, StoreNotFoundError
-from alcove_store.transfer import run_parallel
+from alcove_store.client import put_bytes, put_file
+from alcove_store.transfer import holds, run_parallel
 
 if TYPE_CHECKING:
     from minio import Minio
@@ -33,8 +33,9 @@ def publish(
 ) -> tuple[str, str, DatasetManifest]:
     """Uploads a folder ``NAME.data`` and its solution: a hidden dataset.
 
-    What is there already, from an upload that broke off, is not sent again. The manifest goes last: where it is, all
-    is. The solution goes to a bucket of its own. Of a dataset whose files runs read ``on_volume``, none is uploaded.
+    What is there already, from an upload that broke off, is read and not sent again; what is damaged there is replaced.
+    The manifest goes last: where it is, all is. The solution goes to a bucket of its own. Of a dataset whose files runs
+    read ``on_volume``, none is uploaded.
 
     Args:
         name: what it can be pulled by again.
@@ -92,7 +93,7 @@ def _send_files(
 
     def send(entry: FileEntry) -> None:
         key = below + keys.dataset_file(digest, entry.path)
-        if _is_there(client, bucket, key, entry.bytes):
+        if holds(client, bucket, key, entry.sha256, entry.bytes):
             return
         with _Hashed(folder.path / entry.path) as file:
             put_file(client, bucket, key, cast(BinaryIO, file), entry.bytes)
@@ -110,7 +111,7 @@ def _send_solution(client: Minio, bucket: str, below: str, solution: Path) -> st
     data = solution.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     key = below + keys.solution(digest)
-    if not _is_there(client, bucket, key, len(data)):
+    if not holds(client, bucket, key, digest, len(data)):
         put_bytes(client, bucket, key, data)
     return digest
 
@@ -176,22 +177,26 @@ def dataset_yaml(
     domain: str,
     alias: str | None = None,
     volume_claim: str | None = None,
+    recheck: str | None = None,
 ) -> str:
     """The Dataset to apply in the competition's namespace.
 
     Args:
         alias: what participants see (default: name).
         volume_claim: where the files lie on a volume, ``CLAIM`` or ``CLAIM:FOLDER``.
+        recheck: a value never used before has a Dataset of the same digests checked once more.
     """
     claim, _, folder = (volume_claim or "").partition(":")
     where = (
         f"  volumeClaim: {{claimName: {json.dumps(claim)}, path: {json.dumps(folder)}}}\n" if claim else ""
     )
+    asked = f"  annotations: {{{RECHECK}: {json.dumps(recheck)}}}\n" if recheck else ""
     return (
         "apiVersion: alcove.dev/v1alpha1\n"
         "kind: Dataset\n"
         "metadata:\n"
         f"  name: {name}\n"
+        f"{asked}"
         "spec:\n"
         f"  alias: {alias or name}\n"
         f"  domain: {domain}\n"
@@ -199,13 +204,3 @@ def dataset_yaml(
         f"  solutionSha256: {solution_sha256}\n"
         f"{where}"
     )
-
-
-def _is_there(client: Minio, bucket: str, key: str, size: int) -> bool:
-    """Whether an object of that size is there. Its key names its content, so the same size is the same object."""
-    try:
-        with store_errors(f"looking for {key}"):
-            found: int = client.stat_object(bucket, key).size
-            return found == size
-    except (StoreNotFoundError, StoreDeniedError):  # Denied: may write, but not read.
-        return False

@@ -46,12 +46,13 @@ def build_request(record: DatasetRecord, competitions: Iterable[CompetitionView]
 
 
 def job_name(record: DatasetRecord) -> str:
-    """The same for the same content, so that a check is never done twice at a time.
+    """The same for the same question, so that a check is never done twice at a time.
 
-    Of a Dataset that was deleted and made again it is another: what lies on a volume may have changed since.
+    Of a Dataset that was deleted and made again, or is to be checked again, it is another: what lies on a volume or in
+    the store may have changed since.
     """
     spec = record.spec
-    checked = [record.uid, spec.data_sha256, spec.solution_sha256]
+    checked = [record.uid, spec.data_sha256, spec.solution_sha256, record.recheck]
     if spec.volume_claim is not None:
         checked += [spec.volume_claim.claim_name, spec.volume_claim.path]
     return f"c-{spec.alias}-{hashlib.sha256('/'.join(checked).encode()).hexdigest()[:8]}"
@@ -66,28 +67,34 @@ def job_for(record: DatasetRecord, request: CheckRequest, settings: OperatorSett
     return made
 
 
-REMEDY = "Publish it again with `alcove dataset push`, and put the digests that it prints into the spec."
-VOLUME_REMEDY = "Then delete this Dataset and apply it again: what lies on a volume is checked once."
+REMEDY = (
+    "Publish it again with `alcove dataset push` and apply the Dataset that it prints; or, where the store was "
+    "repaired, ask for another check: `{recheck}`."
+)
+VOLUME_REMEDY = "Repair what lies on the volume; then ask for another check: `{recheck}`."
 
 
-def build_status(
-    result: CheckResult, generation: int, old: DatasetStatus, now: datetime, remedy: str = REMEDY
-) -> DatasetStatus:
-    """What the check found, as a status."""
+def build_status(result: CheckResult, record: DatasetRecord, namespace: str, now: datetime) -> DatasetStatus:
+    """What the check found, as the status of a Dataset in ``namespace``."""
     if result.ok:
         warned = len(result.warnings)
         said = f" {warned} warning{'s' * (warned != 1)}: {' '.join(result.warnings)}" if warned else ""
         ready: ConditionValue = ("True", "Sound", f"Data and solution were checked.{said}")
     else:
         problems = " ".join(result.problems) or "The check refused it without a reason."
-        ready = ("False", "CheckFailed", f"{problems[:850]} {remedy}")
+        template = VOLUME_REMEDY if record.spec.volume_claim else REMEDY
+        remedy = template.format(recheck=f"alcove dataset recheck {record.view.name} -n {namespace}")
+        ready = ("False", "CheckFailed", f"{problems[: 1023 - len(remedy)]} {remedy}")
     return DatasetStatus(
-        observed_generation=generation,
-        conditions=set_condition(old.conditions, READY, ready, generation=generation, now=now),
+        observed_generation=record.generation,
+        conditions=set_condition(
+            record.status.conditions, READY, ready, generation=record.generation, now=now
+        ),
         n_train=result.n_train,
         n_test=result.n_test,
         n_labels=result.n_labels,
         bytes=result.bytes,
+        recheck=record.recheck,
         chance_score=_rounded(result.chance_score),
         linear_score=_rounded(result.linear_score),
         warnings=result.warnings,
@@ -144,10 +151,7 @@ class Datasets:
     ) -> None:
         result = next((found for pod in pods if (found := read_result(pod.message)) is not None), None)
         if result is not None:
-            remedy = VOLUME_REMEDY if record.spec.volume_claim else REMEDY
-            await self._write(
-                key, record, build_status(result, record.generation, record.status, now, remedy)
-            )
+            await self._write(key, record, build_status(result, record, key.namespace, now))
             return
         wait = (job.view.created_at + AGAIN - now).total_seconds()
         if wait > 0:

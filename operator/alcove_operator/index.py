@@ -61,6 +61,8 @@ class DatasetRecord:
     resource_version: str
     spec: DatasetSpec
     status: DatasetStatus
+    recheck: str = ""
+    """The last request to check it again: see :data:`alcove_api.dataset.RECHECK`."""
 
 
 @dataclass(frozen=True)
@@ -277,6 +279,7 @@ def _dataset(raw: Object) -> DatasetRecord:
         resource_version=str(raw["metadata"].get("resourceVersion", "")),
         spec=DatasetSpec.model_validate(raw["spec"]),
         status=DatasetStatus.model_validate(raw.get("status") or {}),
+        recheck=parse_objects.recheck_value(raw),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -9,7 +10,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from alcove_api.competition import CompetitionSpec, CompetitionStatus
-from alcove_api.dataset import DatasetSpec, DatasetStatus
+from alcove_api.dataset import RECHECK, DatasetSpec, DatasetStatus
 from alcove_api.documents import RecorderReport
 from alcove_api.submission import SubmissionSpec, SubmissionStatus
 from alcove_operator.core import names
@@ -77,8 +78,9 @@ def dataset_view(raw: Raw) -> DatasetView:
     spec = DatasetSpec.model_validate(raw.get("spec"))
     status = DatasetStatus.model_validate(_map(raw, "status"))
     condition = next((c for c in status.conditions if c.type == "Ready"), None)
-    # A verdict on an older spec says nothing about this one.
-    current = status.observed_generation == meta.get("generation")
+    # A verdict on an older spec, or from before the last request for a check, says nothing now.
+    answered = recheck_value(raw) in ("", status.recheck)
+    current = answered and status.observed_generation == meta.get("generation")
     ready = None if condition is None or condition.status == "Unknown" or not current else condition.status
     return DatasetView(
         name=str(meta.get("name", "")),
@@ -91,6 +93,12 @@ def dataset_view(raw: Raw) -> DatasetView:
         n_labels=status.n_labels or 0,
         volume_claim=spec.volume_claim,
     )
+
+
+def recheck_value(raw: Raw) -> str:
+    """The last request to check a Dataset again, short enough for its status; "" where there was none."""
+    asked = str(_map(_map(raw, "metadata"), "annotations").get(RECHECK, ""))
+    return asked if len(asked) <= 64 else hashlib.sha256(asked.encode()).hexdigest()
 
 
 def job_view(raw: Raw) -> JobView:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -134,3 +137,29 @@ def test_a_dataset_that_is_made_again_is_checked_again(world: World) -> None:
     world.said(world.pod_of(world.job(other[0])), "check", passed.model_dump_json())
     world.finish(world.job(other[0]))
     wait_for("Ready", lambda: ready(world.find(DATASETS, "again")) == "True")
+
+
+def test_a_dataset_whose_store_was_repaired_is_ready_once_a_check_is_asked_for(
+    world: World,
+) -> None:
+    """The same digests, so the spec does not change."""
+    make(world, "repaired")
+    job = world.job("c-repaired-")
+    result = CheckResult(ok=False, problems=("train/sample-00000 is not what its digest says.",))
+    world.said(world.pod_of(job), "check", result.model_dump_json(), 1)
+    world.finish(job, ok=False)
+    wait_for("the finding", lambda: ready(world.find(DATASETS, "repaired")) == "False")
+    command = re.search(r"`(alcove dataset recheck [^`]*)`", message(world, "repaired"))
+    assert command is not None
+    wait_for("the old check is gone", lambda: not checks(world, "repaired"))
+
+    typed = [sys.executable, "-m", "alcove_cli.main", *command[1].split()[1:]]
+    done = subprocess.run(
+        [*typed, "--kubeconfig", str(world.cluster.kubeconfig)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+    wait_for("Unknown", lambda: ready(world.find(DATASETS, "repaired")) == "Unknown")
+    world.dataset_passes("repaired")
+    # Asked once, answered once.
+    wait_for("no check", lambda: not checks(world, "repaired"))

@@ -69,6 +69,23 @@ def test_publishing_again_sends_no_file_again(set_up_store: SetUpStore, data: Pa
     assert store_client.get_bytes(set_up_store.root, keys.MAIN_BUCKET, keys.dataset_manifest(first[0]))
 
 
+def test_publishing_again_repairs_what_was_damaged(set_up_store: SetUpStore, data: Path) -> None:
+    """Of the right size, so that only its bytes tell."""
+    client, solution = set_up_store.client("publisher"), data.with_suffix(".solution")
+    published = publish(data, solution, client)
+    damaged = {
+        (keys.MAIN_BUCKET, keys.dataset_file(published[0], "test/sample-00000")): data / "test/sample-00000",
+        (keys.SOLUTIONS_BUCKET, keys.solution(published[1])): solution,
+    }
+    for (bucket, key), file in damaged.items():
+        store_client.put_bytes(set_up_store.root, bucket, key, bytes(file.stat().st_size))
+
+    assert publish(data, solution, client) == published
+
+    for (bucket, key), file in damaged.items():
+        assert store_client.get_bytes(set_up_store.root, bucket, key) == file.read_bytes()
+
+
 def test_a_wrong_solution_is_refused_before_anything_is_sent(set_up_store: SetUpStore, data: Path) -> None:
     solution = data.with_suffix(".solution")
     solution.write_text("1 0\n0 5\n")
@@ -81,5 +98,13 @@ def test_a_wrong_solution_is_refused_before_anything_is_sent(set_up_store: SetUp
 def test_the_printed_dataset_is_one_that_the_api_takes() -> None:
     document = yaml.safe_load(dataset_yaml("little", "a" * 64, "b" * 64, "tabular"))
     assert (document["apiVersion"], document["kind"]) == ("alcove.dev/v1alpha1", "Dataset")
+    assert "annotations" not in document["metadata"]
     spec = DatasetSpec.model_validate(document["spec"])
     assert (spec.alias, spec.domain, spec.data_sha256) == ("little", "tabular", "a" * 64)
+
+
+def test_applying_what_is_printed_asks_for_a_check() -> None:
+    document = yaml.safe_load(
+        dataset_yaml("little", "a" * 64, "b" * 64, "tabular", recheck="2027-01-01T00:00:00Z")
+    )
+    assert document["metadata"]["annotations"] == {"alcove.dev/recheck": "2027-01-01T00:00:00Z"}
