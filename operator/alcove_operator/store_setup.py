@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -23,6 +22,7 @@ from minio.versioningconfig import VersioningConfig
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from alcove_api import keys
+from alcove_api.retry import retry
 from alcove_operator import credentials
 from alcove_operator.errors import OperatorError, SettingsError
 from alcove_store.client import client, http_pool, store_errors
@@ -136,17 +136,11 @@ def set_up(environment: Mapping[str, str], say: Callable[[str], None]) -> None:
 
 
 def _wait(store: Minio, say: Callable[[str], None]) -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            with store_errors("a first look at it"):
-                store.list_buckets()
-            return
-        except StoreError as error:
-            if not error.retriable or time.monotonic() > deadline:
-                raise
-            say(f"waiting for the store: {error}")
-            time.sleep(1.0)
+    def look() -> None:
+        with store_errors("a first look at it"):
+            store.list_buckets()
+
+    retry(look, _PATIENCE, say)
 
 
 def main() -> int:

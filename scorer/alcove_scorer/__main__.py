@@ -10,7 +10,7 @@ from importlib import import_module
 from alcove_api.errors import AlcoveError
 from alcove_api.exit_statuses import ScorerExit
 from alcove_scorer import jobs
-from alcove_scorer.errors import DamagedError, InputError, ScorerError
+from alcove_scorer.errors import InputError
 
 JOBS = ("score", "aggregate", "check", "rescore", "compare")
 
@@ -26,20 +26,16 @@ def main(arguments: list[str]) -> int:
         # Only the job's own libraries are loaded: a scorer is started for every submission.
         run: Callable[[], int] = import_module(f"alcove_scorer.job_{arguments[0]}").run
         return run()
-    except (ScorerError, AlcoveError) as error:
+    except AlcoveError as error:
         jobs.leave_message(str(error))
-        return status(error)
+        return exit_status(error)
 
 
-def status(error: ScorerError | AlcoveError) -> int:
-    """The exit status that says whose fault it is and whether another try helps."""
-    if error.retry if isinstance(error, ScorerError) else error.retriable:
+def exit_status(error: AlcoveError) -> ScorerExit:
+    """Says whose fault it is and whether another try helps."""
+    if error.retriable:
         return ScorerExit.AWAY
-    return (
-        ScorerExit.INPUT_DAMAGED
-        if isinstance(error, DamagedError | AlcoveError)
-        else ScorerExit.WRONG_REQUEST
-    )
+    return ScorerExit.WRONG_REQUEST if isinstance(error, InputError) else ScorerExit.INPUT_DAMAGED
 
 
 if __name__ == "__main__":

@@ -1,30 +1,25 @@
-"""The scorer's errors: each says cause, consequence and remedy, who is charged, and whether a retry helps."""
+"""The scorer's errors: each says cause, consequence and remedy."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING
+
+from alcove_api.errors import AlcoveError
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
-class ScorerError(Exception):
-    """Base of the tree; its text is one line for people."""
-
-    charged_to: ClassVar[Literal["Participant", "Platform", "Organizer"]] = "Platform"
-    retry: ClassVar[bool] = False
+class ScorerError(AlcoveError):
+    """Base of the scorer's errors."""
 
 
 class PredictionError(ScorerError):
     """A prediction cannot be read or must not be scored: it scores nothing and is listed with this reason."""
 
-    charged_to = "Participant"
-
 
 class InputError(ScorerError):
     """A file, a row, a column or an option of the caller's is wrong: exit status 2."""
-
-    charged_to = "Organizer"
 
 
 class DamagedError(ScorerError):
@@ -35,9 +30,9 @@ class DamagedError(ScorerError):
 
 
 class StoreAwayError(ScorerError):
-    """The store did not answer for longer than the job waits."""
+    """The API server did not answer, or says that it can later."""
 
-    retry = True
+    retriable = True
 
 
 def first_fault(error: ValidationError) -> tuple[str, str]:

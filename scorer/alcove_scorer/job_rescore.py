@@ -9,7 +9,7 @@ from __future__ import annotations
 from alcove_api.documents import Feedback, ScoreRequest
 from alcove_api.exit_statuses import ScorerExit
 from alcove_scorer import jobs
-from alcove_scorer.job_score import follow, patiently, put_result, rules_of
+from alcove_scorer.job_score import follow, put_result, retry_store, rules_of
 from alcove_scorer.result_cache import kept_result
 from alcove_scorer.store import Runs
 from alcove_store.client import connect
@@ -27,6 +27,6 @@ def rescore(request: ScoreRequest, runs: Runs) -> None:
     # No live curve: its readers would take it for one by the settings of now.
     request = request.replace(feedback=Feedback(mode="final"))
     settings = rules_of(request)
-    if patiently(lambda: kept_result(request, settings, runs)) is None:
+    if retry_store(lambda: kept_result(request, settings, runs)) is None:
         result = follow(request, settings, runs)
-        patiently(lambda: put_result(runs, result))
+        retry_store(lambda: put_result(runs, result))

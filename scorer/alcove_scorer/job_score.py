@@ -20,15 +20,15 @@ from alcove_api.documents import (
     Verdict,
 )
 from alcove_api.exit_statuses import ScorerExit
+from alcove_api.retry import retry
 from alcove_scorer import jobs
 from alcove_scorer.attempt_reader import RunFollower
 from alcove_scorer.curves import Rules, rules
 from alcove_scorer.disclosure import shown_run
-from alcove_scorer.errors import DamagedError, StoreAwayError
+from alcove_scorer.errors import DamagedError
 from alcove_scorer.result_cache import kept_result
 from alcove_scorer.store import Runs
 from alcove_store.client import connect, put_bytes
-from alcove_store.errors import StoreError
 
 T = TypeVar("T")
 POLL_SECONDS = 1.0
@@ -56,14 +56,14 @@ def score(request: ScoreRequest, runs: Runs) -> ScoreResult:
 
     Where the store holds the result already, for the same request and the same records, that is what is shown.
 
-    Raises DamagedError where an input is missing or not what its digest names, StoreAwayError after
-    ``PATIENCE_SECONDS`` without the store.
+    Raises DamagedError where an input is missing or not what its digest names, and the store's error after
+    ``PATIENCE_SECONDS`` without it.
     """
     settings = rules_of(request)
-    result = patiently(lambda: kept_result(request, settings, runs)) or follow(
+    result = retry_store(lambda: kept_result(request, settings, runs)) or follow(
         request, settings, runs, drawn=True
     )
-    patiently(lambda: _publish(request, runs, settings, result))
+    retry_store(lambda: _publish(request, runs, settings, result))
     return result
 
 
@@ -72,7 +72,7 @@ def follow(request: ScoreRequest, settings: Rules, runs: Runs, *, drawn: bool = 
 
     ``drawn``: the result's pictures are wanted next.
     """
-    solutions = patiently(lambda: [runs.solution(dataset) for dataset in request.datasets])
+    solutions = retry_store(lambda: [runs.solution(dataset) for dataset in request.datasets])
     if drawn:
         # Matplotlib and Jinja take half a second to load: while snapshots are read, not at the end.
         Thread(target=import_module, args=("alcove_scorer.report",), daemon=True).start()
@@ -84,7 +84,7 @@ def follow(request: ScoreRequest, settings: Rules, runs: Runs, *, drawn: bool = 
     while True:
         behind = False
         for follower in followers:
-            behind |= not patiently(follower.advance)
+            behind |= not retry_store(follower.advance)
             live.offer(followers)
         if all(follower.result is not None for follower in followers):
             break
@@ -124,7 +124,7 @@ class LiveWriter:
             submission_uid=self.request.submission_uid, updated_at=datetime.now(UTC), runs=shown
         ).canonical()
         key = keys.live_curve(self.request.submission_uid)
-        patiently(lambda: put_bytes(self.runs.store, self.runs.bucket, key, document))
+        retry_store(lambda: put_bytes(self.runs.store, self.runs.bucket, key, document))
         self.written, self.at = shown, time.monotonic()
 
 
@@ -160,18 +160,6 @@ def _verdict(runs: Runs, alias: str) -> Verdict | None:
         return None
 
 
-def patiently(action: Callable[[], T]) -> T:
-    """Does it again while the store is away, every ``POLL_SECONDS``, for ``PATIENCE_SECONDS`` at most."""
-    started = time.monotonic()
-    while True:
-        try:
-            return action()
-        except StoreError as error:
-            if not error.retriable:
-                raise
-            if time.monotonic() - started > PATIENCE_SECONDS:
-                raise StoreAwayError(
-                    f"{error} It was away for {PATIENCE_SECONDS:g} s: start the job again."
-                ) from error
-            jobs.say(f"the store is away, trying again: {error}")
-        time.sleep(POLL_SECONDS)
+def retry_store(action: Callable[[], T]) -> T:
+    """Does ``action``, again while the store is away. Raises the store's error after ``PATIENCE_SECONDS`` of that."""
+    return retry(action, PATIENCE_SECONDS, jobs.say)
