@@ -23,8 +23,8 @@ LISTED = 20
 def check(folder: Path, solution: Path, metric: str, *, strict: bool, as_json: bool) -> int:
     """Prints the report; returns the exit status: 0, or 1 where the dataset must not be used."""
     from alcove_scorer.errors import InputError
-    from alcove_scorer.metrics import by_whole
     from alcove_scorer.metrics import metric as named
+    from alcove_scorer.metrics import whole_scorer
 
     for path in (folder, solution):
         if not path.exists():
@@ -32,7 +32,7 @@ def check(folder: Path, solution: Path, metric: str, *, strict: bool, as_json: b
                 f"There is no {path}. Name the folder NAME.data, and its solution with --solution."
             )
     try:
-        scored = CheckMetric(metric, by_whole(named(metric)))
+        scored = CheckMetric(metric, whole_scorer(named(metric)))
         with _progress(folder) as progress:
             found = check_dataset(folder, solution, scored, progress)
     except InputError as error:

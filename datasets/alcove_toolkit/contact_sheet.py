@@ -22,7 +22,7 @@ from alcove_format.format_pb2 import SequenceExample
 from alcove_format.metadata import VARIES, Format, Metadata
 from alcove_format.reader import DataFolder, Part
 from alcove_format.records import read_records, records_of
-from alcove_format.solution import Table
+from alcove_format.solution import SolutionTable
 from alcove_toolkit import media_frames
 
 DEFAULT_RATE = 16000.0
@@ -89,7 +89,7 @@ class _PartSurvey:
 
 
 def render_contact_sheet(
-    folder: DataFolder, solution: Table | None, examples: int = 40, rate: float = 0.0
+    folder: DataFolder, solution: SolutionTable | None, examples: int = 40, rate: float = 0.0
 ) -> str:
     """Return the page, as HTML.
 
@@ -140,7 +140,7 @@ def _render_page(**values: Any) -> str:
     return template.render(style=style, style_digest=digest, **values)
 
 
-def _survey_part(part: Part, most: int, solution: Table | None = None) -> _PartSurvey:
+def _survey_part(part: Part, most: int, solution: SolutionTable | None = None) -> _PartSurvey:
     """Read all labels of a part, and note where the first examples of each are."""
     seen = _PartSurvey(np.zeros(part.metadata.n_labels, np.int64))
     for path in part.files:
@@ -214,7 +214,7 @@ def format_bytes(count: int) -> str:
 
 
 def _label_bars(
-    metadata: Metadata, train: _PartSurvey, test: _PartSurvey, solution: Table | None
+    metadata: Metadata, train: _PartSurvey, test: _PartSurvey, solution: SolutionTable | None
 ) -> list[LabelBar]:
     """Bars of all labels in their order; of the most frequent ones where there are too many."""
     order = np.arange(metadata.n_labels)

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from alcove_api.errors import AlcoveError
 from alcove_api.schemes import HACKATHON, SCHEMES
 from alcove_scorer.errors import InputError
 
@@ -41,7 +42,7 @@ def score_command(
             from alcove_scorer.report import outcome_html
 
             _write_page(report, outcome_html(snapshots.resolve().name, solution.stem, outcome, settings))
-    except InputError as error:
+    except AlcoveError as error:
         raise _refusal("score", error) from None
     document = run_files.as_document(names, outcome, settings)
     typer.echo(json.dumps(document) if as_json else run_files.as_text(names, outcome, settings))
@@ -88,6 +89,6 @@ def _write_page(file: Path, page: str) -> None:
         ) from None
 
 
-def _refusal(command: str, error: InputError) -> typer.Exit:
+def _refusal(command: str, error: AlcoveError) -> typer.Exit:
     typer.echo(f"alcove {command}: {error}", err=True)
     return typer.Exit(2)

@@ -21,7 +21,7 @@ from alcove_format.errors import FormatError
 from alcove_format.metadata import METADATA_FILE, Metadata, parse_metadata
 from alcove_scorer import jobs
 from alcove_scorer.errors import InputError
-from alcove_scorer.metrics import by_whole, metric
+from alcove_scorer.metrics import metric, whole_scorer
 from alcove_store.client import connect, get_bytes, stream
 from alcove_store.errors import StoreNotFoundError
 from alcove_toolkit.check import CheckMetric, check_source
@@ -92,7 +92,7 @@ class Published:
             manifest = self._manifest()
             if wrong := self.files.problems(manifest):
                 return _unsound(*wrong)
-            how = CheckMetric(self.request.metric, by_whole(metric(self.request.metric)))
+            how = CheckMetric(self.request.metric, whole_scorer(metric(self.request.metric)))
             checked = check_source(PublishedSource(self, manifest), how).to_result()
         except (UnsoundError, FormatError, InputError) as error:
             return _unsound(str(error))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alcove_api.schemes import BALANCED_ACCURACY, NAUC
+from alcove_format.label_counts import balanced_accuracy, find_two_class
 from alcove_scorer.errors import InputError
 
 Solution = npt.NDArray[np.bool_]
@@ -61,7 +62,7 @@ def tallies(metric: Metric, solution: Solution) -> Callable[[], Tally]:
     return make if type(metric) in BUILT_IN.values() else lambda: _Guarded(metric.name, make)
 
 
-def by_whole(metric: Metric) -> Callable[[Solution, Prediction], float]:
+def whole_scorer(metric: Metric) -> Callable[[Solution, Prediction], float]:
     """Scores a prediction that is there whole. Raises InputError, where somebody else's metric fails as well."""
 
     def score(solution: Solution, prediction: Prediction) -> float:
@@ -122,9 +123,9 @@ def _blaming(name: str) -> Iterator[None]:
 
 
 class BalancedAccuracy:
-    """Mean over labels of ½(TPR + TNR), a label being predicted present at ≥ 0.5.
+    """Mean balanced accuracy of the labels, a label being predicted present at ≥ 0.5.
 
-    Labels of one class only are left out (Brodersen et al., 2010, by label).
+    See :func:`alcove_format.label_counts.balanced_accuracy`.
     """
 
     name: ClassVar[str] = BALANCED_ACCURACY
@@ -132,7 +133,7 @@ class BalancedAccuracy:
     best: ClassVar[float] = 1.0
 
     def score(self, solution: Solution, prediction: Prediction) -> float:
-        return by_whole(self)(solution, prediction)
+        return whole_scorer(self)(solution, prediction)
 
     def tallies(self, solution: Solution) -> Callable[[], Tally]:
         present = np.zeros(solution.shape[1], np.int64)
@@ -162,12 +163,9 @@ class _Confusion:
             self._true_positives += _column_counts(hits)
 
     def score(self) -> float:
-        both = two_class(self._present, len(self._solution))
-        positives = self._present[both]
-        negatives = len(self._solution) - positives
-        sensitivity = self._true_positives[both] / positives
-        specificity = 1.0 - (self._called - self._true_positives)[both] / negatives
-        return float(np.mean((sensitivity + specificity) / 2))
+        examples = len(self._solution)
+        require_two_class(self._present, examples)
+        return balanced_accuracy(self._present, self._called, self._true_positives, examples)
 
 
 class NormalizedAUC:
@@ -182,7 +180,7 @@ class NormalizedAUC:
 
     def score(self, solution: Solution, prediction: Prediction) -> float:
         n = len(prediction)
-        both = two_class(np.count_nonzero(solution, axis=0), n)
+        both = require_two_class(np.count_nonzero(solution, axis=0), n)
         width = max(1, min(8, 4 * BLOCK_BYTES // (n * prediction.itemsize)))
         columns = np.flatnonzero(both)
         total = 0.0
@@ -207,11 +205,11 @@ def _nauc(positives: Prediction, negatives: Prediction) -> float:
     return float(int(pairs) / (len(positives) * len(negatives)) - 1.0)
 
 
-def two_class(present: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.bool_]:
+def require_two_class(present: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.bool_]:
     """Labels that have both classes, from the number of examples that have each. Raises InputError if none
     has.
     """
-    both = (present > 0) & (present < n)
+    both = find_two_class(present, n)
     if not both.any():
         raise InputError(
             f"no label of the solution has both classes among its {n} examples, so nothing can be scored; "

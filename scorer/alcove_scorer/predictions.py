@@ -1,4 +1,4 @@
-"""Reads predictions, whose bytes are hostile, and solutions, whose bytes are the organizer's.
+"""Reads predictions, whose bytes are hostile.
 
 A prediction is read as it comes, a block of rows at a time: neither its bytes nor its numbers need ever lie in memory
 as a whole.
@@ -16,8 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.lib import format as npy
 
-from alcove_scorer.errors import InputError, PredictionError
-from alcove_scorer.metrics import Prediction, Solution, row_blocks
+from alcove_scorer.errors import PredictionError
+from alcove_scorer.metrics import Prediction, row_blocks
 
 Kind = Literal["npy", "text"]
 
@@ -103,8 +103,8 @@ def _npy_blocks(pieces: Iterator[bytes], size: int, shape: tuple[int, int]) -> I
         data = data[rows * row_bytes :] + piece
 
 
-def _npy_header(data: bytes, size: int, shape: tuple[int, int] | None) -> _Header:
-    """Reads no pickle; nothing is allocated before header and size agree with ``shape`` (None: any)."""
+def _npy_header(data: bytes, size: int, shape: tuple[int, int]) -> _Header:
+    """Reads no pickle; nothing is allocated before header and size agree with ``shape``."""
     head = io.BytesIO(data)
     try:
         version = npy.read_magic(head)
@@ -119,8 +119,8 @@ def _npy_header(data: bytes, size: int, shape: tuple[int, int] | None) -> _Heade
         raise PredictionError(f"not a readable .npy file ({reason}); save it with numpy.save") from None
     if dtype.kind not in "fiub" or dtype.itemsize > 8:
         raise PredictionError(f"dtype {str(dtype)[:60]}: expected real numbers, such as float32")
-    if len(found) != 2 or min(found) < 0 or (shape is not None and found != shape):
-        wanted = "examples × labels" if shape is None else f"{shape[0]} × {shape[1]} (examples × labels)"
+    if found != shape:
+        wanted = f"{shape[0]} × {shape[1]} (examples × labels)"
         raise PredictionError(f"shape {_shape_text(found)}: expected {wanted}")
     expected = found[0] * found[1] * dtype.itemsize
     if size - head.tell() != expected:
@@ -202,59 +202,3 @@ def _check_finite(array: Prediction, row: int) -> None:
             raise PredictionError(
                 f"row {row + rows.start + i + 1}, column {column + 1} is {value}: all must be finite"
             )
-
-
-def parse_solution(data: bytes, name: str) -> Solution:
-    """The matrix of present labels in an ``.npy`` file or in text rows of 0/1 separated by white space.
-
-    Raises InputError that names ``name`` and row, and what was expected.
-    """
-    try:
-        if data[:6] == npy.MAGIC_PREFIX:
-            header = _npy_header(data[: MAX_HEADER + 16], len(data), None)
-            values = header.rows(memoryview(data)[header.size :], header.shape[0])
-        else:
-            regular = _regular_text(data)
-            values = regular if regular is not None else _solution_text(data)
-    except PredictionError as error:
-        raise InputError(f"{name}: {error}") from None
-    if values.shape[0] < 1 or values.shape[1] < 1:
-        raise InputError(
-            f"{name}: shape {_shape_text(values.shape)}: expected at least one example and one label"
-        )
-    solution = np.empty(values.shape, np.bool_)
-    for rows in row_blocks(len(values), values.itemsize * values.shape[1]):
-        block = values[rows]
-        np.equal(block, 1, out=solution[rows])
-        wrong = ~solution[rows] & (block != 0)
-        if wrong.any():
-            row, column = np.argwhere(wrong)[0]
-            where = f"row {rows.start + row + 1}, column {column + 1}"
-            raise InputError(f"{name}: {where} is {block[row, column]}: expected 0 or 1")
-    return solution
-
-
-def _regular_text(data: bytes) -> Prediction | None:
-    """One digit, one separator, and so on: what every writer of solutions writes, read without parsing
-    numbers.
-    """
-    raw = np.frombuffer(data, np.uint8)
-    end = data.find(b"\n", 0, 1 << 22)
-    if end < 0 or end % 2 == 0:
-        return None
-    width = end + 1
-    if len(raw) % width == width - 1:
-        raw = np.append(raw, np.uint8(10))
-    if len(raw) % width:
-        return None
-    table = raw.reshape(-1, width)
-    if not (np.all(table[:, -1] == 10) and np.all(table[:, 1:-1:2] == 32)):
-        return None
-    digits: Prediction = table[:, ::2] - np.uint8(48)
-    return digits if digits.max(initial=0) <= 9 else None
-
-
-def _solution_text(text: bytes) -> Prediction:
-    first = next((line for line in io.BytesIO(text) if not line.isspace()), b"").split()
-    blocks = list(_text_blocks([text], max(1, len(first)), len(text)))
-    return np.concatenate(blocks) if blocks else np.empty((0, 0))

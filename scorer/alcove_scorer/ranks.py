@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import rankdata
 
 from alcove_scorer.errors import InputError
 
@@ -49,18 +50,7 @@ def dataset_ranks(scores: Floats) -> Floats:
     """Ranks on each dataset: 1 is the highest score, ties share the average, the missing share the last
     ranks.
     """
-    filled = np.where(np.isnan(scores), -np.inf, scores)
-    return np.column_stack([average_ranks(-column) for column in filled.T]) if scores.size else filled
-
-
-def average_ranks(values: npt.NDArray[Any]) -> Floats:
-    """Ranks of a vector, 1 is the lowest, ties share the average."""
-    order = np.argsort(values, kind="stable")
-    ordered = values[order]
-    first = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    lengths = np.diff(np.append(first, len(values)))
-    ranks = np.empty(len(values))
-    ranks[order] = np.repeat(first + (lengths + 1) / 2, lengths)
+    ranks: Floats = rankdata(np.where(np.isnan(scores), np.inf, -scores), axis=0)
     return ranks
 
 

@@ -13,11 +13,12 @@ import numpy as np
 from pydantic import ValidationError
 
 from alcove_api.documents import Manifest
+from alcove_format.solution import parse_solution
 from alcove_scorer.csv_files import number, printable, read_bytes, read_rows, shown, unreadable
 from alcove_scorer.curves import NANO, Rules, axis, counted_seconds
 from alcove_scorer.errors import InputError, first_fault
-from alcove_scorer.metrics import Solution, two_class
-from alcove_scorer.predictions import Kind, kind_of, parse_solution
+from alcove_scorer.metrics import Solution, require_two_class
+from alcove_scorer.predictions import Kind, kind_of
 from alcove_scorer.scoring import Outcome, RunScorer, Snapshot
 
 PIECE = 1 << 20
@@ -39,7 +40,7 @@ class Listed:
 
 
 def score_files(solution: Path, snapshots: Path, settings: Rules) -> tuple[dict[int, str], Outcome]:
-    """Names of the snapshots by number, and what the run is worth. Raises InputError."""
+    """Names of the snapshots by number, and what the run is worth. Raises InputError, and SolutionError."""
     truth = _solution(solution)
     listed = tuple(list_snapshots(snapshots, settings.budget))
     scorer = RunScorer(settings, truth)
@@ -57,9 +58,11 @@ def score_files(solution: Path, snapshots: Path, settings: Rules) -> tuple[dict[
 
 def _solution(path: Path) -> Solution:
     """Said of the solution whether or not there is a prediction to score: nothing could be scored by it."""
-    truth = parse_solution(read_bytes(path, "a solution: .npy, or text rows of 0/1"), str(path))
+    truth = parse_solution(read_bytes(path, "a solution: .npy, or text rows of 0/1"), str(path)).view(
+        np.bool_
+    )
     try:
-        two_class(np.count_nonzero(truth, axis=0), len(truth))
+        require_two_class(np.count_nonzero(truth, axis=0), len(truth))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return truth

@@ -7,19 +7,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
 from minio import Minio
 from pydantic import ValidationError
 
 from alcove_api import keys
 from alcove_api.documents import End, Manifest, Record, ScoreDataset, Verdict
+from alcove_format.errors import SolutionError
+from alcove_format.solution import MAX_SOLUTION_BYTES, parse_solution
 from alcove_scorer.curves import NANO
-from alcove_scorer.errors import DamagedError, InputError, first_fault
+from alcove_scorer.errors import DamagedError, first_fault
 from alcove_scorer.metrics import Solution
-from alcove_scorer.predictions import parse_solution
 from alcove_store.client import get_bytes, put_if_absent, store_errors, stream
 from alcove_store.errors import StoreConflictError, StoreNotFoundError
 
-SMALL = 64 << 20
+SMALL = MAX_SOLUTION_BYTES
 """Bytes that a document or a solution has at most."""
 D = TypeVar("D", Record, Manifest, Verdict)
 
@@ -28,6 +30,25 @@ D = TypeVar("D", Record, Manifest, Verdict)
 class Attempt:
     number: int
     pod_uid: str
+
+
+def check_solution(data: bytes, dataset: ScoreDataset) -> Solution:
+    """The labels in a solution's bytes. Raises DamagedError unless they are what the request says."""
+    if hashlib.sha256(data).hexdigest() != dataset.solution_sha256:
+        key = keys.solution(dataset.solution_sha256)
+        raise DamagedError(
+            f"{key} is not what its digest says, so nothing can be scored. Upload the solution again."
+        )
+    try:
+        solution = parse_solution(data, f"the solution of dataset {dataset.alias}")
+    except SolutionError as error:
+        raise DamagedError(str(error)) from None
+    if solution.shape != (dataset.n_test, dataset.n_labels):
+        raise DamagedError(
+            f"The solution of dataset {dataset.alias} has {solution.shape[0]} × {solution.shape[1]} cells, but its "
+            f"Dataset has {dataset.n_test} × {dataset.n_labels}. Publish a matching solution."
+        )
+    return solution.view(np.bool_)
 
 
 @dataclass(frozen=True)
@@ -41,22 +62,9 @@ class Runs:
 
     def solution(self, dataset: ScoreDataset) -> Solution:
         """Raises DamagedError unless it is what the request says."""
-        key = keys.solution(dataset.solution_sha256)
-        data = self.get(self.solutions_bucket, key)
-        if hashlib.sha256(data).hexdigest() != dataset.solution_sha256:
-            raise DamagedError(
-                f"{key} is not what its digest names, so nothing can be scored; upload it again"
-            )
-        try:
-            solution = parse_solution(data, f"the solution of dataset {dataset.alias}")
-        except InputError as error:
-            raise DamagedError(str(error)) from None
-        if solution.shape != (dataset.n_test, dataset.n_labels):
-            raise DamagedError(
-                f"the solution of dataset {dataset.alias} has {solution.shape[0]} × {solution.shape[1]} cells: "
-                f"expected {dataset.n_test} × {dataset.n_labels}, as in its Dataset; publish a matching solution"
-            )
-        return solution
+        return check_solution(
+            self.get(self.solutions_bucket, keys.solution(dataset.solution_sha256)), dataset
+        )
 
     def attempts(self, alias: str) -> tuple[list[Attempt], bool]:
         """Attempts that recorded anything, and whether the verdict is there."""

@@ -22,11 +22,11 @@ from minio.error import S3Error
 
 from alcove_api import keys
 from alcove_api.documents import LiveCurve, ScoreResult
+from alcove_format.solution import parse_solution
 from alcove_kube.client import KubeClient
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import Resource
 from alcove_scorer.metrics import BalancedAccuracy
-from alcove_scorer.predictions import parse_solution
 from alcove_scorer.scoring import preview_rows
 from alcove_store.client import client as store_client
 from alcove_store.client import list_keys
@@ -245,7 +245,7 @@ def test_a_live_curve_grows_and_says_no_more_than_the_phase_allows(red: Team, ha
 def check_half(team: Team, hackathon: Hackathon, curve: list[Object]) -> None:
     """The points are those of half the test set, which those of the whole are not."""
     text = (hackathon.cluster.state / "datasets" / "digits.solution").read_bytes()
-    solution = parse_solution(text, "digits")
+    solution = parse_solution(text, "digits").view(np.bool_)
     rows = preview_rows(hashlib.sha256(text).hexdigest(), len(solution), 0.5)
     assert rows is not None
     assert len(rows) == round(len(solution) / 2)

@@ -10,8 +10,7 @@ import numpy as np
 
 from alcove_format.errors import FormatError, SolutionError
 from alcove_format.reader import open_dataset
-from alcove_format.solution import Table as Solution
-from alcove_format.solution import parse_solution
+from alcove_format.solution import SolutionTable, parse_solution
 from alcove_toolkit.check import baselines, content, leaks
 from alcove_toolkit.check.baselines import Score
 from alcove_toolkit.check.findings import Finding, error
@@ -104,7 +103,7 @@ def _broken(problem: FormatError) -> Finding:
     return error("format", f"{problem.where}: {problem.problem}.", problem.remedy)
 
 
-def _solution(source: Source, findings: list[Finding]) -> Solution | None:
+def _solution(source: Source, findings: list[Finding]) -> SolutionTable | None:
     try:
         return parse_solution(source.solution(), source.solution_name)
     except SolutionError as problem:
@@ -113,7 +112,11 @@ def _solution(source: Source, findings: list[Finding]) -> Solution | None:
 
 
 def _judge(
-    train: PartFacts, test: PartFacts, solution: Solution, metric: CheckMetric | None, findings: list[Finding]
+    train: PartFacts,
+    test: PartFacts,
+    solution: SolutionTable,
+    metric: CheckMetric | None,
+    findings: list[Finding],
 ) -> float | None:
     """Looks for leaks and fits a linear model, on the samples; returns the latter's score on test."""
     names = train.metadata.label_names
@@ -145,7 +148,7 @@ def _judge(
     return metric.score(y_test, linear.prediction)
 
 
-def _order(train: PartFacts, test: PartFacts, solution: Solution) -> list[Finding]:
+def _order(train: PartFacts, test: PartFacts, solution: SolutionTable) -> list[Finding]:
     rows = _stretches(len(test))
     columns = _widest(solution.sum(axis=0, dtype=np.int64), len(solution), len(rows))
     found = [leaks.order_finding(solution[np.ix_(rows, columns)].astype(np.bool_), _ids(test)[rows])]
@@ -174,7 +177,7 @@ def _widest(positives: Ints, n: int, rows: int) -> Ints:
     return np.sort(np.argsort(-spread, kind="stable")[: max(1, ORDER_CELLS // max(rows, 1))])
 
 
-def _chance(metric: CheckMetric | None, solution: Solution | None) -> float | None:
+def _chance(metric: CheckMetric | None, solution: SolutionTable | None) -> float | None:
     if metric is None or solution is None:
         return None
     return metric.score(solution.astype(np.bool_), np.full(solution.shape, 0.5, np.float32))
@@ -191,7 +194,7 @@ def _part(facts: PartFacts) -> PartReport:
     )
 
 
-def _labels(train: PartFacts, solution: Solution | None) -> tuple[LabelReport, ...]:
+def _labels(train: PartFacts, solution: SolutionTable | None) -> tuple[LabelReport, ...]:
     if solution is None:
         return ()
     both = zip(train.labels.counts().tolist(), solution.sum(axis=0, dtype=np.int64).tolist(), strict=True)

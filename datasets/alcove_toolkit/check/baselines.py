@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from alcove_format.label_counts import balanced_accuracy, find_two_class
 from alcove_toolkit.check.findings import Finding, warning
 from alcove_toolkit.check.leaks import SIGMAS, LabelledColumns, sensitivity_deviation
 from alcove_toolkit.check.sample import Bools, Floats
@@ -54,7 +55,7 @@ def linear_baseline(train: LabelledColumns, test: LabelledColumns) -> Linear | N
     for tried in PENALTIES:
         guess = _fit(x_train[fitted], y[fitted], x_train[held], tried)
         middle = _middle(guess, train.labels[held])
-        score = balanced_accuracy(train.labels[held], guess >= middle)
+        score = _accuracy(train.labels[held], guess >= middle)
         if score > best:
             best, penalty, cut = score, tried, middle
     # A label that is too rare for both of its classes to be held out is cut where it was fitted.
@@ -63,7 +64,7 @@ def linear_baseline(train: LabelledColumns, test: LabelledColumns) -> Linear | N
         cut[rare] = _middle(_fit(x_train, y, x_train, penalty), train.labels)[rare]
     guess = _fit(x_train, y, x_test, penalty) - cut
     return Linear(
-        balanced_accuracy(test.labels, guess >= 0),
+        _accuracy(test.labels, guess >= 0),
         best,
         _deviation(test.labels),
         _deviation(train.labels[held]),
@@ -71,16 +72,8 @@ def linear_baseline(train: LabelledColumns, test: LabelledColumns) -> Linear | N
     )
 
 
-def balanced_accuracy(truth: Bools, hits: Bools) -> float:
-    """Mean of ½(TPR + TNR) over the labels that have both classes; 0.5 where none has."""
-    both = _both(truth)
-    if not both.any():
-        return 0.5
-    truth, hits = truth[:, both], hits[:, both]
-    positives = truth.sum(axis=0)
-    sensitivity = (truth & hits).sum(axis=0) / positives
-    specificity = (~truth & ~hits).sum(axis=0) / (len(truth) - positives)
-    return float(((sensitivity + specificity) / 2).mean())
+def _accuracy(truth: Bools, called: Bools) -> float:
+    return balanced_accuracy(truth.sum(axis=0), called.sum(axis=0), (truth & called).sum(axis=0), len(truth))
 
 
 def baseline_findings(linear: Linear, shift: bool) -> list[Finding]:
@@ -119,9 +112,7 @@ def baseline_findings(linear: Linear, shift: bool) -> list[Finding]:
 
 
 def _both(labels: Bools) -> Bools:
-    positives = labels.sum(axis=0)
-    out: Bools = (positives > 0) & (positives < len(labels))
-    return out
+    return find_two_class(labels.sum(axis=0), len(labels))
 
 
 def _deviation(labels: Bools) -> float:

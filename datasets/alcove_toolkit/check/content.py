@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from alcove_format.label_counts import find_two_class
 from alcove_format.metadata import Metadata
-from alcove_format.solution import Table
+from alcove_format.solution import SolutionTable
 from alcove_toolkit.check.findings import Finding, count, error, names, warning
 from alcove_toolkit.check.part import PartFacts
 
@@ -146,11 +147,10 @@ def is_shift(metadata: Metadata) -> bool:
 
 def can_be_scored(table: npt.NDArray[np.uint8] | npt.NDArray[np.bool_]) -> bool:
     """Whether any label is present in some rows and absent in others."""
-    present = table.sum(axis=0, dtype=np.int64)
-    return bool(((present > 0) & (present < len(table))).any())
+    return bool(find_two_class(table.sum(axis=0, dtype=np.int64), len(table)).any())
 
 
-def solution_findings(table: Table, metadata: Metadata, name: str) -> list[Finding]:
+def solution_findings(table: SolutionTable, metadata: Metadata, name: str) -> list[Finding]:
     """Whether it has a row an example and a column a label, and something to be scored."""
     rows, labels = table.shape
     if rows != metadata.n_examples:
@@ -181,7 +181,7 @@ def solution_findings(table: Table, metadata: Metadata, name: str) -> list[Findi
     return []
 
 
-def balance_findings(train: PartFacts, table: Table, name: str) -> list[Finding]:
+def balance_findings(train: PartFacts, table: SolutionTable, name: str) -> list[Finding]:
     """Labels that cannot be learned, or not be scored."""
     labels = train.metadata.label_names
     in_train, in_test = train.labels.counts(), table.sum(axis=0, dtype=np.int64)
@@ -217,7 +217,7 @@ def balance_findings(train: PartFacts, table: Table, name: str) -> list[Finding]
     return found
 
 
-def _one_label_each(train: PartFacts, table: Table, name: str) -> list[Finding]:
+def _one_label_each(train: PartFacts, table: SolutionTable, name: str) -> list[Finding]:
     each = train.labels.per_example()
     if train.metadata.n_labels == 1 or not len(each):
         return []

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from alcove_scorer.errors import InputError, PredictionError
-from alcove_scorer.predictions import Kind, parse_solution, read_prediction
+from alcove_scorer.errors import PredictionError
+from alcove_scorer.predictions import Kind, read_prediction
 
 from .strategies import solved
 
@@ -71,8 +71,6 @@ def test_whole_numbers_are_read(dtype: str) -> None:
 def test_one_row_stays_a_row_and_one_column_a_column() -> None:
     assert parse_prediction(b"0.1 0.2 0.3\n", "text", 1, 3).shape == (1, 3)
     assert parse_prediction(b"0.1\n0.2\n0.3", "text", 3, 1).shape == (3, 1)
-    assert parse_solution(b"0 1 1\n", "s").shape == (1, 3)
-    assert parse_solution(b"0\n1\n1\n", "s").shape == (3, 1)
 
 
 HUGE = npy(np.zeros((2, 2), np.float32)).replace(
@@ -164,32 +162,3 @@ def test_any_damage_to_a_header_is_read_or_refused(data: st.DataObject) -> None:
         file[data.draw(st.integers(0, 127))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(PredictionError):
         assert parse_prediction(bytes(file), "npy", 2, 2).shape == (2, 2)
-
-
-@given(solved(), st.sampled_from([b"\n", b"\r\n"]), st.booleans())
-def test_solutions_as_text_and_npy(
-    pair: tuple[np.ndarray, np.ndarray], newline: bytes, last_newline: bool
-) -> None:
-    rows = [b" ".join(b"1" if v else b"0" for v in row) for row in pair[0]]
-    data = newline.join(rows) + (newline if last_newline else b"")
-    assert np.array_equal(parse_solution(data, "s"), pair[0])
-    assert np.array_equal(parse_solution(npy(pair[0].astype(np.float32)), "s"), pair[0])
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (b"0 1\n1 2\n", "sol: row 2, column 2 is 2"),
-        (b"0 1\n1 0.5\n", "sol: row 2, column 2 is 0.5"),
-        (b"0 1\n1 x\n", "sol: line 2: 'x'"),
-        (b"0 1\n1\n", "sol: line 2 has 1 numbers: expected 2"),
-        (b"", "sol: "),
-        (npy(np.zeros((0, 3))), "at least one example"),
-        (npy(np.zeros((2, 3))).replace(b"(2, 3)", b"(-2,-3)"), "shape -2 × -3: expected"),
-        (npy(np.zeros(3)), "shape 3: expected examples × labels"),
-        (npy(np.array([[0, np.nan]])), "row 1, column 2 is nan"),
-    ],
-)
-def test_a_wrong_solution_is_refused_by_row_and_column(data: bytes, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        parse_solution(data, "sol")

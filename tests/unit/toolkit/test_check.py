@@ -125,7 +125,7 @@ def no_solution(data: Path) -> None:
         (short_solution, "d.solution: has 2 rows, but the test part has 4 examples"),
         (narrow_solution, "d.solution: has 1 numbers a row, but output_dim"),
         (constant_solution, "d.solution: no label is present in some test examples"),
-        (worded_solution, "d.solution, row 3: has 'x'"),
+        (worded_solution, "d.solution, row 3, column 2: 'x' is neither"),
         (no_solution, "d.solution: cannot be read"),
     ],
 )
