@@ -4,8 +4,8 @@ protobuf's parser alone, before anything is taken out of its messages, takes sev
 checking the bytes where an example has many steps (bench/datasets.py shows it). So records are compared with the
 layouts of records that came before (:mod:`alcove_format.record_layout`), and where all bytes of structure are the same,
 and all lengths go with each other, the numbers lie where they lay there. Whatever differs, or does not match the
-metadata, is left to :func:`alcove_format.example.decode`, which is protobuf's, and the authority on what a record
-holds and on what is wrong with it.
+metadata, is left to :func:`alcove_format.example.decode_example`. It uses protobuf, and decides what a record holds and
+what is wrong with it.
 """
 
 from __future__ import annotations
