@@ -22,7 +22,7 @@ def _board(board: ComparedBoard) -> str:
     rows = [header, *(_row(team, board.decimals) for team in board.teams)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-    title = f"{board.phase}: {moved} of {counted(len(board.teams), 'team')} would have another rank."
+    title = f"{board.phase}: {moved} of {format_count(len(board.teams), 'team')} would have another rank."
     return "\n".join([title, *lines, *board.problems])
 
 
@@ -30,16 +30,16 @@ def _row(team: ComparedTeam, decimals: int) -> list[str]:
     return [
         team.team,
         team.submission,
-        move(_whole(team.old_rank), _whole(team.new_rank)),
-        move(_number(team.old_mean_rank, 2), _number(team.new_mean_rank, 2)),
+        format_change(_whole(team.old_rank), _whole(team.new_rank)),
+        format_change(_number(team.old_mean_rank, 2), _number(team.new_mean_rank, 2)),
         *(
-            move(s.old_cause or _number(s.old, decimals), s.new_cause or _number(s.new, decimals))
+            format_change(s.old_cause or _number(s.old, decimals), s.new_cause or _number(s.new, decimals))
             for s in team.scores
         ),
     ]
 
 
-def move(old: str, new: str) -> str:
+def format_change(old: str, new: str) -> str:
     return new if old == new else f"{old} → {new}"
 
 
@@ -65,11 +65,11 @@ def as_document(
     }
 
 
-def counted(number: int, what: str) -> str:
+def format_count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def settings(spec: ScoringSpec) -> str:
+def describe_scoring(spec: ScoringSpec) -> str:
     """One line: the scheme, and what is not its own."""
     more = {"metric": spec.metric, "t0": spec.t0_seconds, "curve": spec.curve}
     said = [

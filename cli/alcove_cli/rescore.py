@@ -24,7 +24,7 @@ from alcove_cli import rank_changes
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.rescore_jobs import PreviewJobs
 from alcove_cli.rescore_plan import RescorePlan, ScoringChanges, plan_rescore
-from alcove_cli.rescore_wait import read_submissions, score_jobs, until_shown
+from alcove_cli.rescore_wait import read_submissions, score_jobs, wait_until_shown
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, DATASETS, DEPLOYMENTS, JOBS
@@ -61,7 +61,7 @@ def rescore_competition(api: Api, competition: str, options: RescoreOptions) -> 
     namespace, _, name = competition.partition("/")
     ref = (namespace, name or namespace)
     if not all(NAME.fullmatch(part) for part in ref):
-        raise CommandError(f"{competition!r} is no name of a Competition: expected NAMESPACE/NAME.")
+        raise CommandError(f"{competition!r} is not the name of a Competition: expected NAMESPACE/NAME.")
     try:
         asyncio.run(_rescore(api, ref, options))
     except CommandError:
@@ -85,7 +85,7 @@ async def _rescore(api: Api, ref: tuple[str, str], options: RescoreOptions) -> N
     same = new == competition.spec.scoring
     if same and not planned.again:
         _answer(options, ref, competition, planned, Comparison(boards=()))
-        say(f"Nothing would change: every score is already by {rank_changes.settings(new)}.")
+        say(f"Nothing would change: every score is already by {rank_changes.describe_scoring(new)}.")
         if not options.dry_run:
             await _start_again(api, ref, planned)
         return
@@ -105,9 +105,9 @@ async def _rescore(api: Api, ref: tuple[str, str], options: RescoreOptions) -> N
     _confirm(options, planned, ref)
     if not same:
         await _write(api, ref, raw, planned)
-        say(f"{ref[0]}/{ref[1]} is scored by {rank_changes.settings(new)} from now on.")
+        say(f"{ref[0]}/{ref[1]} is scored by {rank_changes.describe_scoring(new)} from now on.")
     await _start_again(api, ref, planned)
-    await until_shown(api, settings, competition, planned, comparison, options.timeout, say)
+    await wait_until_shown(api, settings, competition, planned, comparison, options.timeout, say)
     if not same:
         say(_to_remember(new.model_dump(mode="json", by_alias=True, exclude_none=True)))
 
@@ -124,7 +124,7 @@ async def _settings(api: Api, namespace: str) -> config.OperatorSettings:
     found = await api.find(DEPLOYMENTS, namespace, OPERATOR)
     if found is None:
         raise FailedError(
-            f"There is no Deployment {OPERATOR} in the namespace {namespace}, so it is not known which image scores. "
+            f"There is no Deployment {OPERATOR} in the namespace {namespace}, so the image that scores is unknown. "
             "Is that the release's namespace?"
         )
     (container,) = found["spec"]["template"]["spec"]["containers"]
@@ -178,8 +178,8 @@ def _answer(
         document = rank_changes.as_document("/".join(ref), old, new, found, again)
         typer.echo(json.dumps(document, indent=2))
     elif found.boards or again or old != new:
-        typer.echo(f"{rank_changes.settings(old)} → {rank_changes.settings(new)}")
-        typer.echo(f"{rank_changes.counted(len(again), 'submission')} would be scored again.\n")
+        typer.echo(f"{rank_changes.describe_scoring(old)} → {rank_changes.describe_scoring(new)}")
+        typer.echo(f"{rank_changes.format_count(len(again), 'submission')} would be scored again.\n")
         typer.echo(
             rank_changes.as_text(found) if found.boards else "No submission counts yet: no rank moves."
         )
@@ -188,7 +188,7 @@ def _answer(
 def _confirm(options: RescoreOptions, planned: RescorePlan, ref: tuple[str, str]) -> None:
     if options.yes or not sys.stdin.isatty():
         return
-    question = f"Score {'/'.join(ref)} by {rank_changes.settings(planned.scoring)} from now on?"
+    question = f"Score {'/'.join(ref)} by {rank_changes.describe_scoring(planned.scoring)} from now on?"
     if not typer.confirm(question, err=True):
         raise FailedError("Nothing was changed.")
 
@@ -199,7 +199,7 @@ async def _write(api: Api, ref: tuple[str, str], before: Object, planned: Rescor
         found = await api.get(COMPETITIONS, *ref)
         if found["spec"].get("scoring") != before["spec"].get("scoring"):
             raise FailedError(
-                "Somebody changed the Competition's scoring meanwhile. Nothing was changed: look again."
+                "Somebody else changed the Competition's scoring. Nothing was changed: run it again."
             )
         body = {
             "metadata": {"resourceVersion": found["metadata"]["resourceVersion"]},
@@ -212,18 +212,20 @@ async def _write(api: Api, ref: tuple[str, str], before: Object, planned: Rescor
         except ApiError as error:
             if not error.conflict:
                 raise
-    raise FailedError("The Competition was changed by others each time. Nothing was changed: try again.")
+    raise FailedError("Others changed the Competition at each try. Nothing was changed: try again.")
 
 
 async def _start_again(api: Api, ref: tuple[str, str], planned: RescorePlan) -> None:
-    """Scoring that the operator gave up on, by these settings, starts anew once its Job is gone."""
+    """Scoring that the operator gave up on, by these settings, starts again once its Job is deleted."""
     found = await score_jobs(api, ref)
     newest = [scoring_retries.newest_job(found, uid, digest) for uid, digest in planned.wanted.items()]
     failed = [job for job in newest if job is not None and job.finished == "Failed"]
     for job in failed:
         await api.delete(JOBS, ref[0], job.name, job.uid)
     if failed:
-        say(f"Scoring starts anew where it had failed: {rank_changes.counted(len(failed), 'submission')}.")
+        say(
+            f"Scoring starts again where it had failed: {rank_changes.format_count(len(failed), 'submission')}."
+        )
 
 
 def _to_remember(scoring: Object) -> str:

@@ -36,7 +36,7 @@ async def score_jobs(api: Api, ref: Ref) -> list[JobView]:
     return [parse_objects.job_view(raw) for raw in await api.find_all(JOBS, ref[0], selector)]
 
 
-async def until_shown(
+async def wait_until_shown(
     api: Api,
     settings: OperatorSettings,
     competition: CompetitionView,
@@ -53,7 +53,7 @@ async def until_shown(
         found = await api.find(COMPETITIONS, *ref)
         if found is None or parse_objects.competition_view(found).spec.scoring != planned.scoring:
             raise FailedError(
-                "Somebody changed the Competition's scoring meanwhile, or deleted it: it is scored by what it says."
+                "Somebody else changed the Competition's scoring, or deleted it. What it says now is what counts."
             )
         views = {view.uid: view for view in await read_submissions(api, ref, settings)}
         left = [v for old in planned.again if (v := views.get(old.uid)) and _is_old(v, planned.wanted)]
@@ -101,12 +101,12 @@ async def _boards(api: Api, competition: CompetitionView, comparison: Comparison
         found = await api.find(LEADERBOARDS, competition.namespace, board.phase)
         if board.phase in phases and found is not None:
             status = LeaderboardStatus.model_validate(found.get("status") or {})
-            if not shows(status, board):
+            if not shows_new_scores(status, board):
                 waiting.append(board.phase)
     return waiting
 
 
-def shows(status: LeaderboardStatus, board: ComparedBoard) -> bool:
+def shows_new_scores(status: LeaderboardStatus, board: ComparedBoard) -> bool:
     """Whether these are the scores of ``board`` and, unless others have joined or left since, its ranks."""
     wanted = {team.submission_uid: team for team in board.teams if team.new_rank is not None}
     entries = {entry.submission_uid: entry for entry in status.entries}

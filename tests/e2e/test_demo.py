@@ -31,9 +31,14 @@ def test_make_demo_prints_a_ranked_leaderboard_and_demo_down_leaves_nothing() ->
         rows = {line.split()[1]: line for line in board.splitlines() if line.startswith("hackathon-")}
         every = f"{len(PRACTICE)}/{len(PRACTICE)}"
         assert all("Done" in rows[submission] and every in rows[submission] for submission in _SUBMISSIONS)
-        ranked = board[board.index("RANK  TEAM") :].splitlines()[1:3]
-        assert [line.split()[0] for line in ranked] == ["1", "2"]
-        assert {line.split()[1] for line in ranked} == {"hackathon-red", "hackathon-blue"}
+        ranked = board[board.index("RANK  TEAM") :].splitlines()[1:4]
+        assert [line.split()[0] for line in ranked] == ["1", "2", "3"]
+        found = {line.split()[1]: line.split()[2] for line in ranked}
+        assert found == {
+            "hackathon-red": "chance",
+            "hackathon-blue": "sklearn",
+            "hackathon-green": "tensorflow",
+        }
         assert (REPOSITORY / "out" / name / "leaderboard.html").is_file()
     finally:
         down = subprocess.run(

@@ -11,58 +11,57 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from kubernetes import client, config
-from kubernetes.client.exceptions import ApiException
 
+from alcove_kube.client import KubeClient
+from alcove_kube.errors import ApiError
+from alcove_kube.resources import Resource
+
+DEFINITIONS = Resource("apiextensions.k8s.io/v1", "customresourcedefinitions")
 DIGEST = "alcove.dev/schema-digest"
 ATTEMPTS = 5
 
 
-def replace(api: client.ApiextensionsV1Api, wanted: dict[str, Any]) -> str:
+def replace(kube: KubeClient, wanted: dict[str, Any]) -> str:
     """Makes the definition in the cluster the one that is wanted; returns what was done, for the log.
 
     Raises:
-        ApiException: the server refused.
+        ApiError: the server refused.
     """
     name = wanted["metadata"]["name"]
     for attempt in range(1, ATTEMPTS + 1):
-        found = api.read_custom_resource_definition(name)
-        if (found.metadata.annotations or {}).get(DIGEST) == wanted["metadata"]["annotations"][DIGEST]:
+        found = kube.get(DEFINITIONS, None, name)["metadata"]
+        annotations = found.get("annotations") or {}
+        if annotations.get(DIGEST) == wanted["metadata"]["annotations"][DIGEST]:
             return "up to date"
-        annotations = {**(found.metadata.annotations or {}), **wanted["metadata"]["annotations"]}
         metadata = {
             "name": name,
-            "resourceVersion": found.metadata.resource_version,
-            "labels": found.metadata.labels,
-            "annotations": annotations,
+            "resourceVersion": found["resourceVersion"],
+            "labels": found.get("labels"),
+            "annotations": {**annotations, **wanted["metadata"]["annotations"]},
         }
         try:
-            api.replace_custom_resource_definition(name, {**wanted, "metadata": metadata})
+            kube.replace(DEFINITIONS, None, name, {**wanted, "metadata": metadata})
             return "upgraded"
-        except ApiException as error:
+        except ApiError as error:
             # The server itself writes its status now and then.
-            if error.status != 409 or attempt == ATTEMPTS:
+            if not error.conflict or attempt == ATTEMPTS:
                 raise
     raise AssertionError("the last attempt returns or raises")
 
 
 def main(folder: Path) -> int:
-    try:
-        config.load_incluster_config()
-    except config.ConfigException:
-        config.load_kube_config()
-    api = client.ApiextensionsV1Api()
+    kube = KubeClient.from_pod()
     failed = 0
     for path in sorted(folder.glob("*.yaml")):
         wanted = yaml.safe_load(path.read_text())
+        name = wanted["metadata"]["name"]
         try:
-            print(f"{wanted['metadata']['name']}: {replace(api, wanted)}", flush=True)
-        except ApiException as error:
+            print(f"{name}: {replace(kube, wanted)}", flush=True)
+        except ApiError as error:
             failed = 1
             print(
-                f"{wanted['metadata']['name']}: not upgraded, the API server says {error.status} {error.reason}. "
-                "Apply the chart's crds folder with `kubectl apply --server-side --force-conflicts -f crds/` and "
-                "upgrade with --set crds.upgrade=false.",
+                f"{name}: not upgraded. {error} Apply the chart's crds folder with "
+                "`kubectl apply --server-side --force-conflicts -f crds/` and upgrade with --set crds.upgrade=false.",
                 flush=True,
             )
     return failed

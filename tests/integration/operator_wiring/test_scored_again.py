@@ -12,7 +12,7 @@ from alcove_api.competition import ScoringSpec
 from alcove_cli import rescore
 from alcove_cli.errors import FailedError
 from alcove_cli.rescore_plan import ScoringChanges, plan_rescore
-from alcove_cli.rescore_wait import until_shown
+from alcove_cli.rescore_wait import wait_until_shown
 from alcove_kube.resources import COMPETITIONS, DEPLOYMENTS, JOBS
 from alcove_operator import config
 from alcove_operator.core import parse_objects
@@ -127,8 +127,8 @@ def test_alcove_rescore_does_not_wait_for_settings_that_somebody_else_replaced(w
     now = parse_objects.competition_view(world.ask("GET", COMPETITIONS.path("hack", "edited")))
     settings = config.from_environment(world.operator.environment)
     wanted = plan_rescore(now, [], {}, ScoringSpec(scheme="autodl"))
-    waits = until_shown(world.api, settings, now, wanted, Comparison(boards=()), 60.0, print)
-    with pytest.raises(FailedError, match="Somebody changed the Competition's scoring"):
+    waits = wait_until_shown(world.api, settings, now, wanted, Comparison(boards=()), 60.0, print)
+    with pytest.raises(FailedError, match="Somebody else changed the Competition's scoring"):
         asyncio.run(waits)
 
 

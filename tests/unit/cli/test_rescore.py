@@ -19,7 +19,7 @@ from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.main import app
 from alcove_cli.rescore import RescoreOptions, rescore_competition
 from alcove_cli.rescore_plan import RescorePlan, ScoringChanges, plan_rescore
-from alcove_cli.rescore_wait import shows
+from alcove_cli.rescore_wait import shows_new_scores
 from alcove_operator.api import Api
 from alcove_operator.core import boards
 from alcove_operator.core.model import CompetitionView, DatasetView, SubmissionView
@@ -205,13 +205,13 @@ def test_the_document_has_full_precision_and_a_missing_score_is_null() -> None:
 
 
 def test_one_is_one() -> None:
-    assert [rank_changes.counted(n, "team") for n in (0, 1, 2)] == ["0 teams", "1 team", "2 teams"]
+    assert [rank_changes.format_count(n, "team") for n in (0, 1, 2)] == ["0 teams", "1 team", "2 teams"]
 
 
 def test_settings_are_said_with_what_is_not_the_schemes_own() -> None:
-    assert rank_changes.settings(AUTODL) == "autodl"
+    assert rank_changes.describe_scoring(AUTODL) == "autodl"
     own = ScoringSpec(scheme="autodl", t0_seconds=30.0, metric="nauc", curve="step")
-    assert rank_changes.settings(own) == "autodl, metric nauc, t0 30, curve step"
+    assert rank_changes.describe_scoring(own) == "autodl, metric nauc, t0 30, curve step"
 
 
 def board_status(*entries: tuple[str, int, float | None]) -> LeaderboardStatus:
@@ -231,13 +231,15 @@ def board_status(*entries: tuple[str, int, float | None]) -> LeaderboardStatus:
 
 def test_a_board_is_waited_for_until_it_has_the_new_scores_and_ranks() -> None:
     red, blue, grey = ("hack-red", 2, -0.003), ("hack-blue", 1, 0.839), ("hack-grey", 3, None)
-    assert shows(board_status(blue, red, grey), BOARD)
-    assert not shows(board_status(), BOARD)
-    assert not shows(board_status(("hack-red", 1, 0.7), ("hack-blue", 2, 0.5), grey), BOARD), "the old one"
-    assert not shows(board_status(blue, ("hack-red", 1, -0.003), grey), BOARD), "an old rank"
+    assert shows_new_scores(board_status(blue, red, grey), BOARD)
+    assert not shows_new_scores(board_status(), BOARD)
+    assert not shows_new_scores(board_status(("hack-red", 1, 0.7), ("hack-blue", 2, 0.5), grey), BOARD), (
+        "the old one"
+    )
+    assert not shows_new_scores(board_status(blue, ("hack-red", 1, -0.003), grey), BOARD), "an old rank"
     joined = ("hack-new", 1, 0.9)
     moved = (joined, ("hack-blue", 2, 0.839), ("hack-red", 3, -0.003), ("hack-grey", 4, None))
-    assert shows(board_status(*moved), BOARD), "who came since has moved the others"
+    assert shows_new_scores(board_status(*moved), BOARD), "who came since has moved the others"
 
 
 def test_help_says_what_it_costs_and_returns() -> None:

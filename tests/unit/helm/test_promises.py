@@ -37,7 +37,7 @@ def test_a_run_that_is_kept_in_passes() -> None:
 
 
 def test_each_fault_of_a_run_is_told_apart() -> None:
-    assert states({**GOOD, "store": False}) == ["FAIL", "PASS", "PASS"]
+    assert states({**GOOD, "store": False}) == ["FAIL", "PASS", "WARN"], "nothing reached shows no policy"
     assert states({**GOOD, "token": True}) == ["PASS", "FAIL", "PASS"]
     assert states({**GOOD, "api": True}) == ["PASS", "PASS", "FAIL"]
     assert states({**GOOD, "api": True}, networkPolicyRequired=False) == ["PASS", "PASS", "WARN"]
@@ -48,6 +48,29 @@ def test_a_policy_that_was_switched_off_is_not_blamed_on_the_cluster() -> None:
     *_, said = promises.judge_run({**GOOD, "api": True}, {**ASKED, "networkPolicy": False})
     assert "networkPolicy.enabled is false" in said.detail
     assert "plugin" not in said.detail
+
+
+def test_no_line_says_more_than_was_seen() -> None:
+    for store in (True, False):
+        for api in (True, False):
+            said = " ".join(v.detail for v in promises.judge_run({**GOOD, "store": store, "api": api}, ASKED))
+            assert ("a run reached the store" in said) == store
+            assert ("enforced: " in said) == (store or api)
+
+
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [
+        ("PPP", "All 3 promises are kept."),
+        ("PWP", "Of 3 promises: 2 kept, 1 not kept or not shown, which is only a warning."),
+        ("PFWF", "Of 4 promises: 1 kept, 1 not kept or not shown, which is only a warning, 2 broken."),
+        ("FF", "Of 2 promises: 2 broken."),
+    ],
+)
+def test_the_last_line_counts_what_the_others_say(states: str, said: str) -> None:
+    words = {"P": "PASS", "W": "WARN", "F": "FAIL"}
+    judged = [promises.Verdict("x", words[state], "y") for state in states]
+    assert promises.summary(judged) == said
 
 
 def test_missing_kinds_are_named() -> None:
