@@ -253,11 +253,3 @@ def put_json(store: Minio, bucket: str, key: str, value: Any) -> None:
         key,
         json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(),
     )
-
-
-def list_keys(store: Minio, bucket: str, prefix: str) -> list[str]:
-    """All keys below ``prefix``, sorted."""
-    with store_errors(f"listing {prefix}"):
-        return sorted(
-            entry.object_name for entry in store.list_objects(bucket, prefix=prefix, recursive=True)
-        )

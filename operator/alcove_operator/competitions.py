@@ -73,6 +73,11 @@ def soundness(competition: CompetitionView, index: Index) -> ConditionValue:
     aliases: dict[str, str] = {}
     waiting = []
     for phase in competition.spec.phases:
+        board = index.leaderboards.get((competition.namespace, phase.name))
+        if board is not None and board.competition != competition.name:
+            said = f"The Competition {board.competition} in this namespace has a phase {phase.name} too"
+            why = "and a Leaderboard has the name of its phase, so nobody is ranked in this one"
+            return "False", "PhaseNameTaken", f"{said}, {why}. Give the phase another name."
         for name in phase.datasets:
             record = index.datasets.get((competition.namespace, name))
             if record is None:

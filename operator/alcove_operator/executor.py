@@ -143,10 +143,10 @@ class Executor:
             return ""
 
     async def create_job(self, job: Object) -> Object:
-        """Creates a Job; one that exists already is taken for ours if it is of the same submission.
+        """Creates a Job; one that exists already is taken for ours if it was made for the same thing.
 
         Raises:
-            ApiError: refused, or the name is taken by another submission's Job (eight hex digits that clash).
+            ApiError: refused, or the name is another Job's: of a submission whose UID begins alike, say.
         """
         namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
         try:
@@ -155,9 +155,14 @@ class Executor:
             if not error.conflict:
                 raise
             made = await self.api.get(JOBS, namespace, name)
-            uids = [(j["metadata"].get("labels") or {}).get(names.SUBMISSION_UID) for j in (made, job)]
-            if uids[0] != uids[1]:
-                raise ApiError(f"The Job {name} is another submission's.", status=409) from error
+            labels = made["metadata"].get("labels") or {}
+            if any(labels.get(key) != job["metadata"]["labels"].get(key) for key in names.IDENTITY):
+                raise ApiError(
+                    f"There is a Job {name} already that was made for something else.",
+                    consequence="This one is created once that is gone.",
+                    remedy=f"See whose it is: kubectl describe job {name} -n {namespace}.",
+                    status=409,
+                ) from error
         else:
             log.info("Job %s was created.", name)
         self.index.apply(JOBS, made)

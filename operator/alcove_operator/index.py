@@ -26,7 +26,7 @@ from pydantic import ValidationError
 
 from alcove_api.dataset import DatasetSpec, DatasetStatus
 from alcove_api.documents import RunConfig
-from alcove_api.leaderboard import LeaderboardStatus
+from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
@@ -63,6 +63,13 @@ class DatasetRecord:
     status: DatasetStatus
     recheck: str = ""
     """The last request to check it again: see :data:`alcove_api.dataset.RECHECK`."""
+
+
+@dataclass(frozen=True)
+class BoardRecord:
+    competition: str
+    """Name of the one whose phase it ranks."""
+    status: LeaderboardStatus
 
 
 @dataclass(frozen=True)
@@ -121,7 +128,7 @@ class Index:
     submissions: Table[SubmissionView] = field(default_factory=_submissions)
     competitions: dict[ObjectName, CompetitionView] = field(default_factory=dict)
     datasets: dict[ObjectName, DatasetRecord] = field(default_factory=dict)
-    leaderboards: dict[ObjectName, LeaderboardStatus] = field(default_factory=dict)
+    leaderboards: dict[ObjectName, BoardRecord] = field(default_factory=dict)
     jobs: Table[JobRecord] = field(default_factory=_jobs)
     pods: Table[PodRecord] = field(default_factory=_pods)
     versions: dict[tuple[Resource, str, str], Version] = field(default_factory=dict)
@@ -283,6 +290,11 @@ def _dataset(raw: Object) -> DatasetRecord:
     )
 
 
+def _board(raw: Object) -> BoardRecord:
+    spec = LeaderboardSpec.model_validate(raw["spec"])
+    return BoardRecord(spec.competition, LeaderboardStatus.model_validate(raw.get("status") or {}))
+
+
 def _job(raw: Object) -> JobRecord:
     labels = dict(raw["metadata"].get("labels") or {})
     template = raw["spec"]["template"]["spec"]
@@ -307,7 +319,7 @@ _READERS: dict[Resource, Callable[[Object], Any]] = {
     SUBMISSIONS: parse_objects.submission_view,
     COMPETITIONS: parse_objects.competition_view,
     DATASETS: _dataset,
-    LEADERBOARDS: lambda raw: LeaderboardStatus.model_validate(raw.get("status") or {}),
+    LEADERBOARDS: _board,
     JOBS: _job,
     PODS: _pod,
 }

@@ -58,10 +58,10 @@ class Rankings:
         if phase.feedback.mode == "none" and phase.reveals_at is None:
             return None
         board = self.index.leaderboards.get((competition.namespace, phase.name))
-        if board is None:
+        if board is None or board.competition != competition.name:
             return None
-        await self._hand_on(competition, phase, views, board)
-        return await self._aggregate(competition, phase, views, board, now)
+        await self._hand_on(competition, phase, views, board.status)
+        return await self._aggregate(competition, phase, views, board.status, now)
 
     async def _aggregate(
         self,

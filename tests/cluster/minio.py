@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from minio import Minio
 from minio.credentials import StaticProvider
 
 from alcove_store import client as store_client
@@ -93,3 +94,11 @@ def minio_server(progress: Progress = say) -> Iterator[MinioServer]:
         finally:
             process.kill()
             process.wait()
+
+
+def list_keys(store: Minio, bucket: str, prefix: str) -> list[str]:
+    """All keys below ``prefix``, sorted. Raises :class:`StoreError`."""
+    with store_client.store_errors(f"listing {prefix}"):
+        return sorted(
+            entry.object_name for entry in store.list_objects(bucket, prefix=prefix, recursive=True)
+        )

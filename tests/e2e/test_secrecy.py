@@ -29,7 +29,7 @@ from alcove_kube.resources import Resource
 from alcove_scorer.metrics import BalancedAccuracy
 from alcove_scorer.scoring import preview_rows
 from alcove_store.client import client as store_client
-from alcove_store.client import list_keys
+from tests.cluster.minio import list_keys
 from tests.demo.hackathon import Hackathon, wait_for
 from tests.e2e import models
 from tests.e2e.conftest import NEVER, Object, Team, alcove, as_participant

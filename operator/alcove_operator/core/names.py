@@ -19,6 +19,8 @@ DATASET = f"{GROUP}/dataset"
 DATASET_UID = f"{GROUP}/dataset-uid"
 ATTEMPT = f"{GROUP}/attempt"
 ROLE = f"{GROUP}/role"
+IDENTITY = (ROLE, SUBMISSION_UID, DATASET_UID, COMPETITION, PHASE, DATASET, ATTEMPT)
+"""Labels that tell what a Job was made for; two Jobs of one name that differ in them are not the same."""
 AGAIN = f"{GROUP}/again"
 """Label of the Job that scores a submission which has ended."""
 

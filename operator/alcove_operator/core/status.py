@@ -55,7 +55,7 @@ def summarize(status: SubmissionStatus) -> SubmissionStatus:
     return status.replace(
         phase=_phase(status, over),
         progress=f"{over}/{len(runs)}",
-        cause=_worst(runs) or ("" if over else _waits(runs)),
+        cause=_worst(runs) or _reason_to_wait(runs),
     )
 
 
@@ -87,8 +87,11 @@ def _mildness(cause: str) -> int:
     return _MILD.index(cause) if cause in _MILD else len(_MILD)
 
 
-def _waits(runs: Sequence[RunStatus]) -> str:
-    return next((run.message[:128] for run in runs if run.attempt == 0 and run.message), "")
+def _reason_to_wait(runs: Sequence[RunStatus]) -> str:
+    """Why nothing of it runs yet; "" once something does, since a place in the queue would read as if all waited."""
+    if any(run.attempt for run in runs):
+        return ""
+    return next((run.message[:128] for run in runs if run.message), "")
 
 
 # Steps that every Submission goes through within a second: nothing that a user should read as news.

@@ -17,6 +17,7 @@ from alcove_format.metadata import Metadata
 from alcove_format.writer import NewExample, write_dataset
 from alcove_store import client as store_client
 from alcove_toolkit.publish import dataset_yaml, publish
+from tests.cluster.minio import list_keys
 from tests.integration.store.conftest import SetUpStore
 
 pytestmark = pytest.mark.integration
@@ -89,10 +90,10 @@ def test_publishing_again_repairs_what_was_damaged(set_up_store: SetUpStore, dat
 def test_a_wrong_solution_is_refused_before_anything_is_sent(set_up_store: SetUpStore, data: Path) -> None:
     solution = data.with_suffix(".solution")
     solution.write_text("1 0\n0 5\n")
-    before = store_client.list_keys(set_up_store.root, keys.MAIN_BUCKET, "data/")
+    before = list_keys(set_up_store.root, keys.MAIN_BUCKET, "data/")
     with pytest.raises(SolutionError, match="row 2"):
         publish(data, solution, set_up_store.client("publisher"))
-    assert store_client.list_keys(set_up_store.root, keys.MAIN_BUCKET, "data/") == before
+    assert list_keys(set_up_store.root, keys.MAIN_BUCKET, "data/") == before
 
 
 def test_the_printed_dataset_is_one_that_the_api_takes() -> None:

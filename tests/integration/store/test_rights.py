@@ -19,6 +19,7 @@ from alcove_store.errors import (
     StoreNotFoundError,
     StoreUnavailableError,
 )
+from tests.cluster.minio import list_keys
 
 from .conftest import REGION, SetUpStore
 
@@ -37,7 +38,7 @@ def put(key: str, bucket: str = MAIN) -> Try:
 
 
 def listing(prefix: str, bucket: str = MAIN) -> Try:
-    return lambda client: store_client.list_keys(client, bucket, prefix)
+    return lambda client: list_keys(client, bucket, prefix)
 
 
 def delete(key: str, bucket: str = MAIN) -> Try:

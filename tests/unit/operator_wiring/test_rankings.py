@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import cast
+
+import pytest
 
 from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.documents import AggregateRequest
 from alcove_api.leaderboard import LeaderboardStatus
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_kube.client import Object
+from alcove_kube.errors import ApiError
 from alcove_kube.resources import Resource
 from alcove_operator.api import Api
+from alcove_operator.competitions import soundness
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import parse_objects, scoring
 from alcove_operator.core import status as statuses
 from alcove_operator.core.model import CompetitionView, SubmissionView
 from alcove_operator.executor import Executor
-from alcove_operator.index import Index, JobRecord
+from alcove_operator.index import BoardRecord, Index, JobRecord
 from alcove_operator.metrics import Metrics
 from alcove_operator.rankings import Rankings
+from alcove_operator.run_credentials import RunCredentials
+from alcove_operator.store import OperatorStore
 from tests.unit.operator_core.cluster import START
 
 REVEAL = START + timedelta(days=1)
@@ -60,6 +67,19 @@ class Made:
         del self.index.jobs[name, ""]
 
 
+class Refusing:
+    """An API server that has a Job of every name, made for the one that is given."""
+
+    def __init__(self, there: Object) -> None:
+        self.there = there
+
+    async def create(self, *_: object) -> Object:
+        raise ApiError("already exists", status=409)
+
+    async def get(self, *_: object) -> Object:
+        return self.there
+
+
 def view(reason: str) -> SubmissionView:
     spec = {"competition": {"namespace": "comp", "name": "cup"}, "phase": "final",
             "code": {"bundle": {"sha256": "c" * 64}}}  # fmt: skip
@@ -71,7 +91,7 @@ def view(reason: str) -> SubmissionView:
 
 def test_a_score_that_had_to_be_made_anew_at_the_reveal_comes_onto_the_board() -> None:
     """The board may have been made while it was gone from the store."""
-    index = Index(leaderboards={("comp", "final"): LeaderboardStatus()})
+    index = Index(leaderboards={("comp", "final"): BoardRecord("cup", LeaderboardStatus())})
     made = Made(index)
     rankings = Rankings(cast(Api, made), index, cast(Executor, made), SETTINGS, Metrics())
 
@@ -83,3 +103,42 @@ def test_a_score_that_had_to_be_made_anew_at_the_reveal_comes_onto_the_board() -
     assert look(scoring.HELD_BACK, -1) == 0
     assert look(scoring.HELD_BACK, 1) == look(scoring.HELD_BACK, 2) == 1
     assert look(scoring.SHOWN, 3) == look(scoring.SHOWN, 4) == 2
+
+
+def test_of_two_phases_of_one_name_the_first_keeps_the_board() -> None:
+    """They would share one Leaderboard, which has the name of its phase."""
+    index = Index(leaderboards={("comp", "final"): BoardRecord("cup", LeaderboardStatus())})
+    made = Made(index)
+    rankings = Rankings(cast(Api, made), index, cast(Executor, made), SETTINGS, Metrics())
+    other = replace(COMPETITION, name="bowl")
+    status, reason, message = soundness(other, index)
+    assert (status, reason) == ("False", "PhaseNameTaken")
+    assert "Competition cup" in message
+    assert "Give the phase another name" in message
+    asyncio.run(rankings.work(other, [view(scoring.SHOWN)], REVEAL + timedelta(seconds=1)))
+    assert made.count == 0
+    assert soundness(COMPETITION, index)[1] == "DatasetMissing"
+
+
+def test_a_job_of_another_competition_is_not_taken_for_ones_own() -> None:
+    """Jobs that rank have no Submission, so their labels tell two competitions apart."""
+    labels = {"alcove.dev/role": "aggregate", "alcove.dev/competition": "cup", "alcove.dev/phase": "final"}
+    of_cup: Object = {
+        "metadata": {"name": "a-final-1", "namespace": "comp", "resourceVersion": "1", "labels": labels},
+        "spec": {"template": {"spec": {}}},
+    }
+    of_bowl: Object = {
+        **of_cup,
+        "metadata": {**of_cup["metadata"], "labels": labels | {"alcove.dev/competition": "bowl"}},
+    }
+    executor = Executor(
+        cast(Api, Refusing(of_cup)),
+        Index(),
+        SETTINGS,
+        cast(OperatorStore, None),
+        cast(RunCredentials, None),
+        lambda _: None,
+    )
+    assert asyncio.run(executor.create_job(of_cup)) == of_cup
+    with pytest.raises(ApiError, match="made for something else"):
+        asyncio.run(executor.create_job(of_bowl))
