@@ -44,7 +44,7 @@ from alcove_api.documents import (
     Verdict,
 )
 from alcove_scorer.metrics import BalancedAccuracy, NormalizedAUC
-from alcove_scorer.ranks import bootstrap_intervals, rank
+from alcove_scorer.ranks import bootstrap_intervals, rank_participants
 from bench import PEAK
 from tests.cluster.minio import MinioServer, minio_server
 
@@ -104,7 +104,7 @@ def ranks(repeats: int) -> None:
     scores = np.random.default_rng(1).random((10_000, 10))
     row(
         "ranks, 1,000 resamples, 10,000×10",
-        seconds(lambda: (rank(scores), bootstrap_intervals(scores, resamples=1000)), repeats),
+        seconds(lambda: (rank_participants(scores), bootstrap_intervals(scores, resamples=1000)), repeats),
         None,
         "",
         "1 s",

@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
         run: Callable[[], int] = import_module(f"alcove_scorer.job_{arguments[0]}").run
         return run()
     except AlcoveError as error:
-        jobs.leave_message(str(error))
+        jobs.write_termination_message(str(error))
         return exit_status(error)
 
 

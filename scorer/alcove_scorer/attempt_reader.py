@@ -21,13 +21,13 @@ from alcove_api.documents import (
     Verdict,
 )
 from alcove_scorer import jobs
-from alcove_scorer.curves import NANO, Rules, counted_seconds
-from alcove_scorer.disclosure import Shown, shown
+from alcove_scorer.curves import NANO, CurveRules, counted_seconds
+from alcove_scorer.disclosure import ShownCurve, limit_curve
 from alcove_scorer.errors import DamagedError
 from alcove_scorer.metrics import Solution
 from alcove_scorer.predictions import Kind, size_limit
 from alcove_scorer.scoring import RunScorer, Snapshot, preview_rows
-from alcove_scorer.store import Attempt, Runs, next_head
+from alcove_scorer.store import Attempt, RunRecords, extend_chain
 
 BURST_SECONDS = 0.5
 """For which one dataset's backlog is scored before what is new is shown, and others have their turn."""
@@ -37,7 +37,7 @@ BURST_SECONDS = 0.5
 class AttemptReader:
     """One attempt, read as far as it goes. A failed read changes nothing, so it can be tried again."""
 
-    runs: Runs
+    runs: RunRecords
     prefix: str
     scorer: RunScorer
     records: list[Record] = field(default_factory=list)
@@ -66,7 +66,7 @@ class AttemptReader:
         return self.runs.records(self.prefix, len(self.records))
 
     def feed(self, record: Record) -> None:
-        head = next_head(self.prefix, len(self.records), self.head, record)
+        head = extend_chain(self.prefix, len(self.records), self.head, record)
         self._score(record)
         self.records.append(record)
         self.head = head
@@ -117,10 +117,10 @@ class AttemptReader:
 class RunFollower:
     """One dataset of the submission: the newest attempt while it is live, the verdict's at the end."""
 
-    runs: Runs
+    runs: RunRecords
     request: ScoreRequest
     dataset: ScoreDataset
-    rules: Rules
+    rules: CurveRules
     solution: Solution
     readers: dict[Attempt, AttemptReader] = field(default_factory=dict)
     newest: AttemptReader | None = None
@@ -171,7 +171,7 @@ class RunFollower:
 
     def _damaged(self, message: str) -> ScoredRun:
         """Of this dataset alone: the others are scored."""
-        jobs.say(message)
+        jobs.log_line(message)
         return ScoredRun(
             alias=self.dataset.alias,
             dataset=self.dataset.name,
@@ -208,10 +208,12 @@ class RunFollower:
 
     def live(self) -> LiveRun:
         """What the phase's feedback lets people see now."""
-        reader, seen = self.newest, Shown((), None)
+        reader, seen = self.newest, ShownCurve((), None)
         if reader is not None:
             feedback = self.request.feedback
-            seen = shown(reader.scorer.preview_points, self.rules, feedback.decimals, feedback.max_snapshots)
+            seen = limit_curve(
+                reader.scorer.preview_points, self.rules, feedback.decimals, feedback.max_snapshots
+            )
         return LiveRun(
             alias=self.dataset.alias,
             snapshots=sum(record.sha256 is not None for record in reader.records) if reader else 0,

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from alcove_api.documents import AggregateRequest, BoardSubmission, ScoredRun, ScoreResult
 from alcove_api.leaderboard import DatasetScore, Entry, LeaderboardStatus
-from alcove_scorer.curves import Rules, rules
-from alcove_scorer.ranks import Ranking, bootstrap_intervals, rank
-from alcove_scorer.significance import Friedman, critical_difference, friedman, kendall_w
+from alcove_scorer.curves import CurveRules, resolve_rules
+from alcove_scorer.ranks import Ranking, bootstrap_intervals, rank_participants
+from alcove_scorer.significance import Friedman, critical_difference, friedman_test, kendall_w
 
 Floats = npt.NDArray[np.float64]
 RESAMPLES = 1000
@@ -23,7 +23,7 @@ TABLE_CHARACTERS = 65536
 
 
 @dataclass(frozen=True)
-class Row:
+class BoardRow:
     """One team: its counted submission, its runs by dataset, its place."""
 
     submission: BoardSubmission
@@ -39,10 +39,10 @@ class Row:
 @dataclass(frozen=True)
 class Board:
     request: AggregateRequest
-    rows: tuple[Row, ...]
+    rows: tuple[BoardRow, ...]
     """Best first."""
     problems: tuple[str, ...]
-    rules: Rules | None
+    rules: CurveRules | None
     """Of the scores; None where there are none."""
     friedman: Friedman | None
     kendall_w: float | None
@@ -64,7 +64,7 @@ def make_board(
     scores = np.array([[_alc(by_alias, alias) for alias in request.datasets] for by_alias in runs])
     # Errors are relative to those of knowing nothing: a phase names no baseline.
     baseline = np.full(len(request.datasets), settings.metric.chance)
-    ranking = rank(scores, request.method, baseline)
+    ranking = rank_participants(scores, request.method, baseline)
     intervals = bootstrap_intervals(scores, request.method, baseline, resamples=RESAMPLES)
     rows = [
         _row(entry, by_alias, ranking, intervals, i, request)
@@ -75,15 +75,17 @@ def make_board(
         tuple(sorted(rows, key=lambda row: row.rank)),
         tuple(problems),
         settings,
-        friedman(ranking.ranks),
+        friedman_test(ranking.ranks),
         kendall_w(ranking.ranks),
         critical_difference(len(rows), len(request.datasets)),
     )
 
 
-def _rules(result: ScoreResult) -> Rules:
+def _rules(result: ScoreResult) -> CurveRules:
     scoring = result.scoring
-    return rules(result.budget_seconds, scoring.scheme, scoring.metric, result.t0_seconds, scoring.curve)
+    return resolve_rules(
+        result.budget_seconds, scoring.scheme, scoring.metric, result.t0_seconds, scoring.curve
+    )
 
 
 def _alc(runs: Mapping[str, ScoredRun], alias: str) -> float:
@@ -98,12 +100,12 @@ def _row(
     intervals: Floats,
     i: int,
     request: AggregateRequest,
-) -> Row:
+) -> BoardRow:
     value = float(ranking.value[i])
     if ranking.method == "relative":
         # An error is a score by another name: it must not say more digits of it than the phase shows.
         value = round(value, request.decimals)
-    return Row(
+    return BoardRow(
         entry,
         runs,
         int(ranking.rank[i]),
@@ -114,12 +116,12 @@ def _row(
     )
 
 
-def shown_alc(row: Row, alias: str, decimals: int) -> float | None:
+def rounded_alc(row: BoardRow, alias: str, decimals: int) -> float | None:
     run = row.runs.get(alias)
     return None if run is None or run.alc is None else round(run.alc, decimals)
 
 
-def missing_cause(row: Row, alias: str) -> str:
+def missing_cause(row: BoardRow, alias: str) -> str:
     """Why a run has no score: a crash is not a zero."""
     run = row.runs.get(alias)
     return "no run" if run is None else run.cause or "no score"
@@ -157,7 +159,7 @@ def as_status(board: Board, updated_at: datetime) -> LeaderboardStatus:
                 rank_high=row.interval[1],
                 scores=tuple(
                     DatasetScore(
-                        dataset=alias, alc=shown_alc(row, alias, request.decimals), rank=row.ranks[alias]
+                        dataset=alias, alc=rounded_alc(row, alias, request.decimals), rank=row.ranks[alias]
                     )
                     for alias in request.datasets
                 ),
@@ -189,7 +191,7 @@ def as_document(board: Board, updated_at: datetime) -> dict[str, object]:
                 "scores": [
                     {
                         "dataset": alias,
-                        "alc": shown_alc(row, alias, request.decimals),
+                        "alc": rounded_alc(row, alias, request.decimals),
                         "rank": row.ranks[alias],
                         "cause": row.runs[alias].cause if alias in row.runs else "",
                     }
@@ -244,12 +246,12 @@ def as_text(board: Board) -> str:
     return "\n".join(lines)
 
 
-def _cell(row: Row, alias: str, decimals: int) -> str:
-    alc = shown_alc(row, alias, decimals)
+def _cell(row: BoardRow, alias: str, decimals: int) -> str:
+    alc = rounded_alc(row, alias, decimals)
     return missing_cause(row, alias) if alc is None else f"{alc:.{decimals}f} ({row.ranks[alias]:g})"
 
 
-def order_text(method: str, baseline: str | None = None) -> tuple[str, str]:
+def describe_order(method: str, baseline: str | None = None) -> tuple[str, str]:
     """What the method orders by, in a sentence and as a heading. ``baseline``: None for chance."""
     return {
         "copeland": ("Copeland's score", "Wins"),

@@ -12,21 +12,21 @@ import numpy.typing as npt
 from markupsafe import Markup
 
 from alcove_api.documents import BoardHistory, PastRanks
-from alcove_scorer.board import Board, Row, missing_cause, order_text, shown_alc
+from alcove_scorer.board import Board, BoardRow, describe_order, missing_cause, rounded_alc
 from alcove_scorer.board_pictures import (
-    budget_ranks_svg,
-    critical_difference_svg,
-    history_svg,
-    intervals_svg,
+    draw_budget_ranks,
+    draw_critical_difference,
+    draw_history,
+    draw_intervals,
 )
-from alcove_scorer.curves import Rules
-from alcove_scorer.history import ranks_then
-from alcove_scorer.pages import number, page
-from alcove_scorer.peer_curves import shown_points
-from alcove_scorer.pictures import Line, teams_svg
+from alcove_scorer.curves import CurveRules
+from alcove_scorer.history import ranks_on_boards
+from alcove_scorer.pages import format_number, render_page
+from alcove_scorer.peer_curves import board_points
+from alcove_scorer.pictures import TeamCurve, draw_teams
 from alcove_scorer.ranks import dataset_ranks
 from alcove_scorer.significance import Friedman
-from alcove_scorer.svg import SERIES, inline
+from alcove_scorer.svg import SERIES, inline_svg
 
 MOMENTS = 48
 """Moments at which ranks over the budget are computed, evenly along the time axis."""
@@ -37,7 +37,7 @@ MAX_LINES = 50
 
 
 @dataclass(frozen=True)
-class Standing:
+class RankedName:
     """One participant's place, and the interval of it where that was computed."""
 
     name: str
@@ -47,7 +47,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Picture:
+class PagePicture:
     title: str
     svg: Markup
     caption: str
@@ -56,8 +56,8 @@ class Picture:
 
 def board_html(board: Board, updated_at: datetime, history: BoardHistory | None = None) -> str:
     request = board.request
-    order, value_name = order_text(request.method)
-    return page(
+    order, value_name = describe_order(request.method)
+    return render_page(
         "leaderboard.html",
         competition=request.competition,
         phase=request.phase,
@@ -71,46 +71,46 @@ def board_html(board: Board, updated_at: datetime, history: BoardHistory | None 
         rows=[_row(row, board) for row in board.rows],
         coloured=[row.submission.team for row in board.rows[: len(SERIES)]],
         lines=min(len(board.rows), MAX_LINES),
-        statistics=statistics(board.friedman, board.kendall_w, board.cd),
-        sure=sureness([_standing(row) for row in board.rows], board.cd),
+        statistics=describe_tests(board.friedman, board.kendall_w, board.cd),
+        sure=draw_certainty([_standing(row) for row in board.rows], board.cd),
         course=_course(board, updated_at, history or BoardHistory()),
         curves=_curves(board),
     )
 
 
-def _row(row: Row, board: Board) -> dict[str, object]:
+def _row(row: BoardRow, board: Board) -> dict[str, object]:
     decimals = board.request.decimals
     cells = []
     for alias in board.request.datasets:
         run = row.runs.get(alias)
-        cell = score_cell(run.alc if run else None, row.ranks[alias], decimals)
+        cell = format_cell(run.alc if run else None, row.ranks[alias], decimals)
         cells.append((*cell, missing_cause(row, alias)))
     return {
         "rank": row.rank,
-        "interval": interval_text(row.interval),
+        "interval": format_interval(row.interval),
         "team": row.submission.team,
         "submission": row.submission.submission,
-        "value": number(row.value, 2),
+        "value": format_number(row.value, 2),
         "cells": cells,
     }
 
 
-def score_cell(score: float | None, rank: float, decimals: int) -> tuple[str, str, str]:
+def format_cell(score: float | None, rank: float, decimals: int) -> tuple[str, str, str]:
     """Of a table: the score, empty where there is none, the rank, and the style's class."""
-    shown = "" if score is None else number(score, decimals)
+    shown = "" if score is None else format_number(score, decimals)
     return shown, f"{rank:g}", "x" if score is None else "neg" if score < 0 else ""
 
 
-def interval_text(interval: tuple[float, float]) -> str:
+def format_interval(interval: tuple[float, float]) -> str:
     low, high = interval
     return f"{low:g}" if low == high else f"{low:g}–{high:g}"
 
 
-def _standing(row: Row) -> Standing:
-    return Standing(row.submission.team, row.rank, row.mean_rank, row.interval)
+def _standing(row: BoardRow) -> RankedName:
+    return RankedName(row.submission.team, row.rank, row.mean_rank, row.interval)
 
 
-def statistics(
+def describe_tests(
     test: Friedman | None, w: float | None, cd: float | None, alpha: float = 0.05, who: str = "teams"
 ) -> str:
     """What the tests say, in words."""
@@ -135,21 +135,21 @@ def _leading(drawn: int, rows: Sequence[object], who: str = "teams") -> str:
     return f" The leading {drawn} of {len(rows)} {who} are drawn." if drawn < len(rows) else ""
 
 
-def sureness(rows: Sequence[Standing], cd: float | None, who: str = "teams") -> list[Picture]:
+def draw_certainty(rows: Sequence[RankedName], cd: float | None, who: str = "teams") -> list[PagePicture]:
     """``rows``: best first. ``cd``: the critical difference of their mean ranks, None where there is none."""
-    found = list[Picture]()
+    found = list[PagePicture]()
     if len(rows) < 2:
         return found
     drawn = rows[:MAX_NAMED]
     intervals = [row.interval for row in drawn if row.interval is not None]
     if intervals:
-        svg = intervals_svg([row.name for row in drawn], [row.rank for row in drawn], intervals)
+        svg = draw_intervals([row.name for row in drawn], [row.rank for row in drawn], intervals)
         caption = "Dot: the rank. Bar: where it falls in 95 % of bootstrap samples of the datasets."
         found.append(_picture("Rank intervals", svg, caption + _leading(len(drawn), rows, who)))
     if cd is not None:
         by_mean = sorted(rows, key=lambda row: row.mean_rank)[:MAX_NAMED]
         names, means = [row.name for row in by_mean], [row.mean_rank for row in by_mean]
-        svg = critical_difference_svg(names, means, cd, len(rows))
+        svg = draw_critical_difference(names, means, cd, len(rows))
         caption = f"{who.capitalize()} at their mean ranks; a bar joins those that these datasets cannot tell apart."
         caption += _leading(len(by_mean), rows, who).replace(
             "drawn.", f"drawn; the difference is for all {len(rows)}."
@@ -158,9 +158,9 @@ def sureness(rows: Sequence[Standing], cd: float | None, who: str = "teams") -> 
     return found
 
 
-def _course(board: Board, now: datetime, history: BoardHistory) -> list[Picture]:
+def _course(board: Board, now: datetime, history: BoardHistory) -> list[PagePicture]:
     """How the ranks came about: from board to board, and as the budget passes."""
-    rows, settings, found = board.rows, board.rules, list[Picture]()
+    rows, settings, found = board.rows, board.rules, list[PagePicture]()
     drawn = rows[:MAX_LINES]
     if len(drawn) < 2 or settings is None:
         return []
@@ -168,55 +168,61 @@ def _course(board: Board, now: datetime, history: BoardHistory) -> list[Picture]
     boards = (*history.boards, PastRanks(generation=board.request.generation, at=now, teams=teams))
     moments_of_boards = [past.at for past in boards]
     if moments_of_boards[0] < moments_of_boards[-1]:
-        svg = history_svg(ranks_then(BoardHistory(boards=boards), teams), moments_of_boards)
+        svg = draw_history(ranks_on_boards(BoardHistory(boards=boards), teams), moments_of_boards)
         caption = "Rank of each team on this board and on those before it."
         found.append(_picture("Ranks over time", svg, caption + _leading(len(drawn), rows)))
     over = ranks_over_budget(rows, board.request.datasets, settings)[: len(drawn)]
     caption = "Mean rank of each team, had every run ended at that moment."
-    svg = budget_ranks_svg(over, moments(settings), settings)
+    svg = draw_budget_ranks(over, budget_moments(settings), settings)
     found.append(_picture("Ranks as the budget passes", svg, caption + _leading(len(drawn), rows)))
     return found
 
 
-def _curves(board: Board) -> list[Picture]:
-    settings, decimals, found = board.rules, board.request.decimals, list[Picture]()
+def _curves(board: Board) -> list[PagePicture]:
+    settings, decimals, found = board.rules, board.request.decimals, list[PagePicture]()
     if settings is None:
         return []
     drawn = board.rows[:MAX_LINES]
     for i, alias in enumerate(board.request.datasets):
-        lines = [Line(row.submission.team, shown_points(row, alias, board, settings)) for row in drawn]
+        lines = [TeamCurve(row.submission.team, board_points(row, alias, board, settings)) for row in drawn]
         if not any(line.points for line in lines):
             continue
-        leading = ((row.submission.team, shown_alc(row, alias, decimals)) for row in drawn[: len(SERIES)])
-        said = "; ".join(f"{team}: {number(area, decimals)}" for team, area in leading)
-        svg = teams_svg(alias, lines, settings)
-        described = inline(svg, f"c{i}", f"Learning curves on {alias}", f"ALC of the leading teams. {said}")
-        found.append(Picture("", described, ""))
+        leading = ((row.submission.team, rounded_alc(row, alias, decimals)) for row in drawn[: len(SERIES)])
+        said = "; ".join(f"{team}: {format_number(area, decimals)}" for team, area in leading)
+        svg = draw_teams(alias, lines, settings)
+        described = inline_svg(
+            svg, f"c{i}", f"Learning curves on {alias}", f"ALC of the leading teams. {said}"
+        )
+        found.append(PagePicture("", described, ""))
     return found
 
 
-def _picture(title: str, svg: bytes, caption: str, *, wide: bool = False) -> Picture:
+def _picture(title: str, svg: bytes, caption: str, *, wide: bool = False) -> PagePicture:
     name = "".join(word[0] for word in title.lower().split())
-    return Picture(title, inline(svg, name, title, caption), caption, wide)
+    return PagePicture(title, inline_svg(svg, name, title, caption), caption, wide)
 
 
-def moments(rules: Rules) -> list[float]:
+def budget_moments(rules: CurveRules) -> list[float]:
     """Seconds since the go, evenly along the scheme's time axis, the budget last."""
     span = math.log1p(rules.budget / rules.t0)
     return [rules.t0 * math.expm1(span * i / MOMENTS) for i in range(1, MOMENTS)] + [rules.budget]
 
 
-def ranks_over_budget(rows: Sequence[Row], datasets: Sequence[str], rules: Rules) -> npt.NDArray[np.float64]:
+def ranks_over_budget(
+    rows: Sequence[BoardRow], datasets: Sequence[str], rules: CurveRules
+) -> npt.NDArray[np.float64]:
     """Mean ranks (teams × moments), had every run ended at that moment: by the area up to there.
 
     A team without a prediction yet ranks last, as a run without one does.
     """
-    times = np.log1p(np.array(moments(rules)) / rules.t0)
+    times = np.log1p(np.array(budget_moments(rules)) / rules.t0)
     areas = np.array([[_areas(row, alias, times, rules) for alias in datasets] for row in rows])
     return np.column_stack([dataset_ranks(areas[:, :, i]).mean(axis=1) for i in range(len(times))])
 
 
-def _areas(row: Row, alias: str, times: npt.NDArray[np.float64], rules: Rules) -> npt.NDArray[np.float64]:
+def _areas(
+    row: BoardRow, alias: str, times: npt.NDArray[np.float64], rules: CurveRules
+) -> npt.NDArray[np.float64]:
     """Area under the curve up to each of ``times``, the last value held; NaN before the first prediction.
 
     ``times`` are ln(1 + t/t0): what they are divided by to make an axis from 0 to 1 is the same for all teams.

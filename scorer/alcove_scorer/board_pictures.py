@@ -11,53 +11,53 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
-from alcove_scorer.curves import Rules, axis
-from alcove_scorer.pictures import HEIGHT, WIDTH, name_ends, time_axis
-from alcove_scorer.svg import INK, MUTED, OTHERS, SERIES, canvas, label, written
+from alcove_scorer.curves import CurveRules, axis_position
+from alcove_scorer.pictures import HEIGHT, WIDTH, draw_time_axis, label_ends
+from alcove_scorer.svg import INK, MUTED, OTHERS, SERIES, open_canvas, shorten_name, write_svg
 
 DIAGRAM = 8.0
 """Inches across of the critical-difference diagram: names stand on both sides of it."""
 Floats = npt.NDArray[np.float64]
 
 
-def intervals_svg(
+def draw_intervals(
     names: Sequence[str], ranks: Sequence[int], intervals: Sequence[tuple[float, float]]
 ) -> bytes:
     """Rank of each team with its interval, best first, one below the other."""
-    with canvas(WIDTH, 0.75 + 0.24 * len(names)) as (figure, axes):
+    with open_canvas(WIDTH, 0.75 + 0.24 * len(names)) as (figure, axes):
         levels = range(len(names))
         for level, (low, high) in zip(levels, intervals, strict=True):
             axes.plot(
                 [low, high], [level, level], color=SERIES[0], linewidth=4, alpha=0.3, solid_capstyle="round"
             )
         axes.plot(ranks, levels, "o", color=SERIES[0], markersize=5)
-        axes.set_yticks(levels, [label(name) for name in names], color=INK)
+        axes.set_yticks(levels, [shorten_name(name) for name in names], color=INK)
         axes.set_ylim(len(names) - 0.4, -0.6)
         last = max([*ranks, *(high for _, high in intervals)])
         axes.set_xlim(0.6, last + 0.4)
-        axes.set_xticks(rank_ticks(1, last, 8))
+        axes.set_xticks(choose_rank_ticks(1, last, 8))
         axes.spines["left"].set_visible(False)
         axes.set_xlabel("rank")
-        return written(figure)
+        return write_svg(figure)
 
 
-def budget_ranks_svg(ranks: Floats, moments: Sequence[float], rules: Rules) -> bytes:
+def draw_budget_ranks(ranks: Floats, moments: Sequence[float], rules: CurveRules) -> bytes:
     """Mean ranks (teams × moments, best team first) by how much of the budget has gone."""
-    with canvas(WIDTH, HEIGHT) as (figure, axes):
-        _ranks(axes, np.array([axis(moment, rules) for moment in moments]), ranks)
-        time_axis(axes, rules)
-        name_ends(
+    with open_canvas(WIDTH, HEIGHT) as (figure, axes):
+        _ranks(axes, np.array([axis_position(moment, rules) for moment in moments]), ranks)
+        draw_time_axis(axes, rules)
+        label_ends(
             axes,
             1.0,
             [(row[-1], str(i), c) for i, (row, c) in enumerate(zip(ranks, SERIES, strict=False), 1)],
         )
         axes.set_ylabel("mean rank")
-        return written(figure)
+        return write_svg(figure)
 
 
-def history_svg(ranks: Floats, at: Sequence[datetime]) -> bytes:
+def draw_history(ranks: Floats, at: Sequence[datetime]) -> bytes:
     """Ranks (teams × boards, best team first, NaN where it was not among the leading ones) as they were."""
-    with canvas(WIDTH, HEIGHT) as (figure, axes):
+    with open_canvas(WIDTH, HEIGHT) as (figure, axes):
         xs = date2num(at)
         _ranks(axes, xs, ranks, drawstyle="steps-post")
         locator = AutoDateLocator(minticks=2, maxticks=6)
@@ -65,10 +65,10 @@ def history_svg(ranks: Floats, at: Sequence[datetime]) -> bytes:
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
         axes.margins(x=0)
         ends = [(row[-1], str(i), c) for i, (row, c) in enumerate(zip(ranks, SERIES, strict=False), 1)]
-        name_ends(axes, xs[-1], [end for end in ends if not math.isnan(end[0])])
+        label_ends(axes, xs[-1], [end for end in ends if not math.isnan(end[0])])
         axes.set_ylabel("rank")
         axes.set_xlabel("time of the board (UTC)")
-        return written(figure)
+        return write_svg(figure)
 
 
 def _ranks(axes: Any, xs: Floats, ranks: Floats, **style: Any) -> None:
@@ -79,10 +79,10 @@ def _ranks(axes: Any, xs: Floats, ranks: Floats, **style: Any) -> None:
         axes.plot(xs[-1:], row[-1:], "o", color=colour, markersize=4, clip_on=False)
     lowest = float(np.nanmax(ranks))
     axes.set_ylim(lowest + 0.4, 0.6)
-    axes.set_yticks(rank_ticks(1, lowest, 8))
+    axes.set_yticks(choose_rank_ticks(1, lowest, 8))
 
 
-def rank_ticks(first: float, last: float, most: int) -> list[float]:
+def choose_rank_ticks(first: float, last: float, most: int) -> list[float]:
     """Ranks that are told: the first of all where it is there, and round ones. About ``most`` of them."""
     steps = (step * 10**power for power in range(6) for step in (1, 2, 5))
     step = next(step for step in steps if (last - first) / step <= most)
@@ -92,22 +92,22 @@ def rank_ticks(first: float, last: float, most: int) -> list[float]:
     return round_ones
 
 
-def critical_difference_svg(
+def draw_critical_difference(
     names: Sequence[str], mean_ranks: Sequence[float], cd: float, participants: int
 ) -> bytes:
     """Demšar's diagram (2006): participants along the axis of mean ranks; a bar joins those that differ by less than
     ``cd``. Both sequences are best first; ``participants`` may be more than are drawn.
     """
-    k, bars = len(names), groups(mean_ranks, cd)
+    k, bars = len(names), find_groups(mean_ranks, cd)
     half = math.ceil(k / 2)
     first, last = _ends(mean_ranks, participants)
     span = last - first
     deep = 0.75 + 0.3 * len(bars)
-    labels = [(label(name), f"{mean:.2f}") for name, mean in zip(names, mean_ranks, strict=True)]
+    labels = [(shorten_name(name), f"{mean:.2f}") for name, mean in zip(names, mean_ranks, strict=True)]
     # Room for the longest, in inches; a letter's width is near enough.
     side = 0.2 + 0.08 * max(len(name) + 1 + len(mean) for name, mean in labels)
     margin = side / (DIAGRAM - 2 * side) * span
-    with canvas(DIAGRAM, 0.95 + 0.24 * (deep + half)) as (figure, axes):
+    with open_canvas(DIAGRAM, 0.95 + 0.24 * (deep + half)) as (figure, axes):
         axes.axis("off")
         axes.grid(visible=False)
         axes.set_xlim(first - margin, last + margin)
@@ -130,7 +130,7 @@ def critical_difference_svg(
         for i, (start, stop) in enumerate(bars):
             ends = [mean_ranks[start] - 0.008 * span, mean_ranks[stop] + 0.008 * span]
             axes.plot(ends, [-0.4 - 0.3 * i] * 2, color=SERIES[0], linewidth=4, solid_capstyle="round")
-        return written(figure)
+        return write_svg(figure)
 
 
 def _ends(mean_ranks: Sequence[float], participants: int) -> tuple[float, float]:
@@ -144,12 +144,12 @@ def _ends(mean_ranks: Sequence[float], participants: int) -> tuple[float, float]
 
 def _scale(axes: Any, first: float, last: float) -> None:
     axes.plot([first, last], [0, 0], color=INK, linewidth=1)
-    for tick in rank_ticks(first, last, 10):
+    for tick in choose_rank_ticks(first, last, 10):
         axes.plot([tick, tick], [0, 0.25], color=INK, linewidth=1)
         axes.text(tick, 0.4, f"{tick:g}", ha="center", va="bottom", color=MUTED)
 
 
-def groups(mean_ranks: Sequence[float], cd: float) -> list[tuple[int, int]]:
+def find_groups(mean_ranks: Sequence[float], cd: float) -> list[tuple[int, int]]:
     """Longest spans (first, last) of at least two participants, best first, that differ by at most ``cd``."""
     found: list[tuple[int, int]] = []
     for first in range(len(mean_ranks)):

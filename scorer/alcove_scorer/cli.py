@@ -33,10 +33,10 @@ def score_command(
 ) -> None:
     """Score the snapshots of one run against a solution."""
     from alcove_scorer import run_files
-    from alcove_scorer.curves import rules
+    from alcove_scorer.curves import resolve_rules
 
     try:
-        settings = rules(budget, scheme, metric, t0)
+        settings = resolve_rules(budget, scheme, metric, t0)
         names, outcome = run_files.score_files(solution, snapshots, settings)
         if report is not None:
             from alcove_scorer.report import outcome_html
@@ -66,7 +66,9 @@ def rank_command(
     from alcove_scorer import rank_files
 
     try:
-        options = rank_files.Options(rank_files.method_of(method), penalty, baseline, alpha, intervals, seed)
+        options = rank_files.RankOptions(
+            rank_files.parse_method(method), penalty, baseline, alpha, intervals, seed
+        )
         table = rank_files.read_table(file)
         ranked = rank_files.rank_table(table, options)
         if report is not None:

@@ -19,10 +19,10 @@ def read_bytes(path: Path, wanted: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise unreadable(path, error, wanted) from None
+        raise describe_unreadable(path, error, wanted) from None
 
 
-def unreadable(path: Path, error: OSError, wanted: str) -> InputError:
+def describe_unreadable(path: Path, error: OSError, wanted: str) -> InputError:
     reason = (error.strerror or "error").lower()
     return InputError(f"{path}: cannot be read ({reason}); expected {wanted}")
 
@@ -47,16 +47,16 @@ def read_rows(path: Path, wanted: str) -> list[list[str]]:
     return [row if any(row) else [] for row in rows]
 
 
-def number(text: str) -> float | None:
+def parse_number(text: str) -> float | None:
     """A decimal number; None where ``text`` is none (``1_0``, ``nan`` and ``inf`` are none)."""
     return float(text) if _NUMBER.fullmatch(text) else None
 
 
-def shown(text: str) -> str:
+def quote_cell(text: str) -> str:
     """A cell as a message repeats it: one line, and not all of it where it is long."""
     return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
-def printable(text: str) -> str:
+def make_printable(text: str) -> str:
     """A name as a table for people shows it: participants choose names, and a terminal obeys some characters."""
     return text if text.isprintable() else repr(text)

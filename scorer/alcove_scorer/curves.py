@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from alcove_api.schemes import HACKATHON, SCHEMES, CurveShape
 from alcove_scorer.errors import InputError
-from alcove_scorer.metrics import Metric, metric
+from alcove_scorer.metrics import Metric, find_metric
 
 NANO = 1_000_000_000
 SHORTEST, LONGEST = 1e-9, 1e9
@@ -16,7 +16,7 @@ SHORTEST, LONGEST = 1e-9, 1e9
 
 
 @dataclass(frozen=True)
-class Rules:
+class CurveRules:
     """A scheme with its settings resolved: all that a curve depends on beside its points.
 
     ``budget`` and ``t0`` are in seconds.
@@ -29,13 +29,13 @@ class Rules:
     budget: float
 
 
-def rules(
+def resolve_rules(
     budget: float,
     scheme: str = HACKATHON.name,
     metric_name: str | None = None,
     t0: float | None = None,
     curve: CurveShape | None = None,
-) -> Rules:
+) -> CurveRules:
     """Fills in the scheme's defaults. Raises InputError for a value that cannot be."""
     if scheme not in SCHEMES:
         raise InputError(f"scheme {scheme!r}: expected one of: {', '.join(SCHEMES)}")
@@ -47,8 +47,8 @@ def rules(
             raise InputError(
                 f"{name} {value:g}: expected a positive number of seconds, from {SHORTEST:g} to {LONGEST:g}"
             )
-    chosen = metric(defaults.metric if metric_name is None else metric_name)
-    return Rules(scheme, chosen, scale, curve or defaults.curve, budget)
+    chosen = find_metric(defaults.metric if metric_name is None else metric_name)
+    return CurveRules(scheme, chosen, scale, curve or defaults.curve, budget)
 
 
 @dataclass(frozen=True)
@@ -70,24 +70,24 @@ def counted_seconds(t_ns: int, seen_ns: int, budget: float) -> float | None:
     return budget if seen_ns <= round(budget * NANO) else None
 
 
-def axis(seconds: float, rules: Rules) -> float:
+def axis_position(seconds: float, rules: CurveRules) -> float:
     """x(t) = ln(1 + t/t0) / ln(1 + T/t0): 0 at the go, 1 at the budget T."""
     return math.log1p(seconds / rules.t0) / math.log1p(rules.budget / rules.t0)
 
 
-def standing(points: Iterable[Point]) -> tuple[Point, ...]:
+def latest_per_time(points: Iterable[Point]) -> tuple[Point, ...]:
     """Points by time; of equal times only the one with the highest number stands."""
     latest = {point.seconds: point for point in sorted(points, key=lambda p: (p.seconds, p.number))}
     return tuple(latest.values())
 
 
-def alc(points: Sequence[Point], rules: Rules) -> float:
-    """Area under the learning curve of ``standing`` points, none later than the budget.
+def area_under_curve(points: Sequence[Point], rules: CurveRules) -> float:
+    """Area under the learning curve of points by time, one for each time, none later than the budget.
 
     The curve starts at (0, the metric's chance score), goes in straight lines (``trapezoid``) or steps
     (``step``) and holds its last value to x = 1; without a point it stays at its start value.
     """
-    xs = [0.0, *(axis(point.seconds, rules) for point in points), 1.0]
+    xs = [0.0, *(axis_position(point.seconds, rules) for point in points), 1.0]
     scores = [point.score for point in points]
     ys = [rules.metric.chance, *scores, scores[-1] if scores else rules.metric.chance]
     pairs = range(len(xs) - 1)

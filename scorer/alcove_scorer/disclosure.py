@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from alcove_api.documents import CurvePoint, ScoredRun
 from alcove_api.feedback import shown_places
-from alcove_scorer.curves import Point, Rules, alc, standing
+from alcove_scorer.curves import CurveRules, Point, area_under_curve, latest_per_time
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownCurve:
     """Points and area that may be shown; the area is computed from these points alone, so that it betrays
     nothing of those held back.
     """
@@ -20,19 +20,19 @@ class Shown:
     alc: float | None
 
 
-def shown(points: Iterable[Point], rules: Rules, decimals: int, most: int) -> Shown:
+def limit_curve(points: Iterable[Point], rules: CurveRules, decimals: int, most: int) -> ShownCurve:
     """The points that :func:`alcove_api.feedback.shown_places` chooses, rounded to ``decimals``."""
     ordered = sorted(points, key=lambda p: (p.seconds, p.number))
     places = shown_places([point.seconds for point in ordered], most, rules.t0, rules.budget)
-    kept = standing(replace(ordered[i], score=round(ordered[i].score, decimals)) for i in places)
-    return Shown(kept, round(alc(kept, rules), decimals) if kept else None)
+    kept = latest_per_time(replace(ordered[i], score=round(ordered[i].score, decimals)) for i in places)
+    return ShownCurve(kept, round(area_under_curve(kept, rules), decimals) if kept else None)
 
 
-def shown_run(run: ScoredRun, rules: Rules, decimals: int, most: int) -> tuple[Point, ...]:
+def limit_run(run: ScoredRun, rules: CurveRules, decimals: int, most: int) -> tuple[Point, ...]:
     """Of a run that was scored, on the whole test set; none where it has no score."""
-    return shown(numbered(run.points if run.alc is not None else ()), rules, decimals, most).points
+    return limit_curve(number_points(run.points if run.alc is not None else ()), rules, decimals, most).points
 
 
-def numbered(curve: Iterable[CurvePoint]) -> tuple[Point, ...]:
+def number_points(curve: Iterable[CurvePoint]) -> tuple[Point, ...]:
     """Points of a document, in their order there."""
     return tuple(Point(number, point.t, point.score) for number, point in enumerate(curve))

@@ -24,7 +24,7 @@ LIMIT = 16 << 20
 """Bytes of the document that are read at most."""
 
 
-def carried_on(history: BoardHistory, board: Board, now: datetime) -> BoardHistory:
+def append_board(history: BoardHistory, board: Board, now: datetime) -> BoardHistory:
     """With this board at the end, if it ranks the leading teams otherwise than the last.
 
     Where there are too many, every other one of the older half goes: what is long past is known less finely.
@@ -40,7 +40,7 @@ def carried_on(history: BoardHistory, board: Board, now: datetime) -> BoardHisto
     return BoardHistory(boards=boards)
 
 
-def ranks_then(history: BoardHistory, teams: Sequence[str]) -> npt.NDArray[np.float64]:
+def ranks_on_boards(history: BoardHistory, teams: Sequence[str]) -> npt.NDArray[np.float64]:
     """Ranks of these teams on each board (teams × boards), NaN where one was not among the leading."""
     ranks = np.full((len(teams), len(history.boards)), np.nan)
     for column, past in enumerate(history.boards):
@@ -58,5 +58,5 @@ def read_history(store: Minio, bucket: str, request: AggregateRequest) -> BoardH
     except StoreNotFoundError:
         return BoardHistory()
     except ValidationError as error:
-        jobs.say(f"{key} is damaged, the history of ranks begins anew: {error}")
+        jobs.log_line(f"{key} is damaged, the history of ranks begins anew: {error}")
         return BoardHistory()

@@ -17,8 +17,8 @@ from alcove_kube.resources import LEADERBOARDS
 from alcove_scorer import jobs
 from alcove_scorer.board import Board, as_document, as_status, make_board
 from alcove_scorer.errors import DamagedError, StoreAwayError
-from alcove_scorer.history import carried_on, read_history
-from alcove_scorer.peer_curves import board_curves
+from alcove_scorer.history import append_board, read_history
+from alcove_scorer.peer_curves import collect_board_curves
 from alcove_store.client import connect, get_bytes, put_bytes, put_json
 from alcove_store.errors import StoreNotFoundError
 
@@ -36,7 +36,7 @@ def run() -> int:
 
     config = jobs.store_config()
     store = connect(config, retries=STORE_RETRIES)
-    request = jobs.stored_request(AggregateRequest, store, config.bucket)
+    request = jobs.read_stored_request(AggregateRequest, store, config.bucket)
     board = read_board(request, store, config.bucket)
     now = datetime.now(UTC)
     # The status decides between boards: an older one must overwrite nothing in the store either.
@@ -59,7 +59,7 @@ def read_board(request: AggregateRequest, store: Minio, bucket: str) -> Board:
         except (StoreNotFoundError, ValidationError, DamagedError) as error:
             what = "is missing" if isinstance(error, StoreNotFoundError) else "is damaged"
             problems.append(f"{entry.team}/{entry.submission} is left out: its score {what}; score it again.")
-            jobs.say(f"{key} {what}: {error}")
+            jobs.log_line(f"{key} {what}: {error}")
     return make_board(request, results, problems)
 
 
@@ -69,9 +69,9 @@ def publish(board: Board, store: Minio, bucket: str, now: datetime) -> None:
     request = board.request
     where = (request.competition_namespace, request.competition, request.phase)
     put_json(store, bucket, keys.board(*where, "table.json"), as_document(board, now))
-    history = carried_on(read_history(store, bucket, request), board, now)
+    history = append_board(read_history(store, bucket, request), board, now)
     put_bytes(store, bucket, keys.board(*where, "history.json"), history.canonical())
-    put_bytes(store, bucket, keys.board(*where, "curves.json"), board_curves(board, now).canonical())
+    put_bytes(store, bucket, keys.board(*where, "curves.json"), collect_board_curves(board, now).canonical())
     put_bytes(store, bucket, keys.board(*where, "leaderboard.html"), board_html(board, now, history).encode())
 
 
@@ -88,7 +88,7 @@ def write_status(api: KubeClient, request: AggregateRequest, status: Leaderboard
             found = api.get(*name)
             newest = found.get("status", {}).get("generation", 0)
             if newest > request.generation:
-                jobs.say(f"board {newest} is there already: board {request.generation} is not written")
+                jobs.log_line(f"board {newest} is there already: board {request.generation} is not written")
                 return False
             version = {"resourceVersion": found["metadata"]["resourceVersion"]}
             api.patch(*name, {"metadata": version, "status": body}, "status")

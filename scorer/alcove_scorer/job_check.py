@@ -21,7 +21,7 @@ from alcove_format.errors import FormatError
 from alcove_format.metadata import METADATA_FILE, Metadata, parse_metadata
 from alcove_scorer import jobs
 from alcove_scorer.errors import InputError
-from alcove_scorer.metrics import metric, whole_scorer
+from alcove_scorer.metrics import find_metric, whole_scorer
 from alcove_store.client import connect, get_bytes, stream
 from alcove_store.errors import StoreNotFoundError
 from alcove_toolkit.check import CheckMetric, check_source
@@ -37,7 +37,7 @@ STORE_RETRIES = 6
 AGAIN = "Publish the dataset again."
 
 
-class Files(Protocol):
+class DatasetFiles(Protocol):
     """Where the files of a dataset lie, each named by its path in the manifest."""
 
     def problems(self, manifest: DatasetManifest, /) -> list[str]:
@@ -48,18 +48,18 @@ class Files(Protocol):
 
 
 def run() -> int:
-    request = jobs.request(CheckRequest)
+    request = jobs.read_request(CheckRequest)
     config = jobs.store_config()
     store = connect(config, retries=STORE_RETRIES)
     mounted = Path(os.environ.get("ALCOVE_ROOT", "/alcove")) / "data"
-    files = Volume(mounted) if request.on_volume else InStore(store, config.bucket, request.data_sha256)
+    files = Volume(mounted) if request.on_volume else StoreFiles(store, config.bucket, request.data_sha256)
     checked = Published(store, config.bucket, request, files).check()
-    jobs.leave_message(checked.canonical().decode())
+    jobs.write_termination_message(checked.canonical().decode())
     return ScorerExit.DONE if checked.ok else ScorerExit.UNSOUND
 
 
 @dataclass(frozen=True)
-class InStore:
+class StoreFiles:
     """The files lie in the store, beside their manifest."""
 
     store: Minio
@@ -84,24 +84,24 @@ class Published:
     store: Minio
     bucket: str
     request: CheckRequest
-    files: Files
+    files: DatasetFiles
 
     def check(self) -> CheckResult:
         """Never raises for what is wrong with the dataset, only where the store fails."""
         try:
             manifest = self._manifest()
             if wrong := self.files.problems(manifest):
-                return _unsound(*wrong)
-            how = CheckMetric(self.request.metric, whole_scorer(metric(self.request.metric)))
+                return _report_problems(*wrong)
+            how = CheckMetric(self.request.metric, whole_scorer(find_metric(self.request.metric)))
             checked = check_source(PublishedSource(self, manifest), how).to_result()
         except (UnsoundError, FormatError, InputError) as error:
-            return _unsound(str(error))
-        return checked if not checked.ok else _against(manifest, checked)
+            return _report_problems(str(error))
+        return checked if not checked.ok else _compare_with_manifest(manifest, checked)
 
     def _manifest(self) -> DatasetManifest:
         named = keys.volume_manifest if self.request.on_volume else keys.dataset_manifest
         data = self.get(self.bucket, named(self.request.data_sha256))
-        _same(data, self.request.data_sha256, "manifest.json")
+        _check_digest(data, self.request.data_sha256, "manifest.json")
         try:
             return DatasetManifest.model_validate_json(data)
         except ValidationError as error:
@@ -131,8 +131,8 @@ class PublishedSource:
         try:
             data = b"".join(self.published.files.pieces(path))
         except StoreNotFoundError:
-            raise _missing(path) from None
-        _same(data, entry.sha256, path)
+            raise _missing_file(path) from None
+        _check_digest(data, entry.sha256, path)
         return parse_metadata(data, path)
 
     def files(self, part: PartName) -> list[SampleFile]:
@@ -152,7 +152,7 @@ class PublishedSource:
                 damage = error
             source.drain()
         except StoreNotFoundError:
-            raise _missing(path) from None
+            raise _missing_file(path) from None
         if (source.digest.hexdigest(), source.size) != (entry.sha256, entry.bytes):
             raise FormatError(path, "its bytes are not those that the manifest names", remedy=AGAIN) from None
         if damage is not None:
@@ -161,22 +161,22 @@ class PublishedSource:
     def solution(self) -> bytes:
         sha256 = self.published.request.solution_sha256
         data = self.published.get(jobs.solutions_bucket(), keys.solution(sha256))
-        _same(data, sha256, self.solution_name)
+        _check_digest(data, sha256, self.solution_name)
         return data
 
     def _entries(self, part: PartName) -> dict[str, FileEntry]:
         return {entry.path: entry for entry in self.manifest.files if entry.path.startswith(f"{part}/")}
 
 
-def _missing(path: str) -> FormatError:
+def _missing_file(path: str) -> FormatError:
     return FormatError(path, "is missing", remedy=AGAIN)
 
 
-def _unsound(*problems: str) -> CheckResult:
+def _report_problems(*problems: str) -> CheckResult:
     return fitting(CheckResult(ok=False, problems=tuple(problem[:300] for problem in problems)))
 
 
-def _against(manifest: DatasetManifest, checked: CheckResult) -> CheckResult:
+def _compare_with_manifest(manifest: DatasetManifest, checked: CheckResult) -> CheckResult:
     """What the manifest promises to stager and scorer must be what the files hold."""
     wrong = [
         f"manifest.json: {field} is {getattr(manifest, field)}, but the files hold {getattr(checked, field)}. {AGAIN}"
@@ -186,7 +186,7 @@ def _against(manifest: DatasetManifest, checked: CheckResult) -> CheckResult:
     return fitting(checked.replace(ok=not wrong, problems=tuple(wrong)))
 
 
-def _same(data: bytes, sha256: str, name: str) -> None:
+def _check_digest(data: bytes, sha256: str, name: str) -> None:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise UnsoundError(f"{name}: its bytes are not those that its digest names. {AGAIN}")
 

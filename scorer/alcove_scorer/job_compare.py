@@ -14,30 +14,30 @@ from alcove_api.comparison import (
 from alcove_api.documents import AggregateRequest
 from alcove_api.exit_statuses import ScorerExit
 from alcove_scorer import jobs
-from alcove_scorer.board import Board, Row, missing_cause
+from alcove_scorer.board import Board, BoardRow, missing_cause
 from alcove_scorer.job_aggregate import STORE_RETRIES, read_board
 from alcove_store.client import connect
 
 
 def run() -> int:
     config = jobs.store_config()
-    request = jobs.mounted_request(CompareRequest)
+    request = jobs.read_mounted_request(CompareRequest)
     store = connect(config, retries=STORE_RETRIES)
     found = []
     for old in request.boards:
-        new = other_scores(old, request.digests)
+        new = with_digests(old, request.digests)
         boards = read_board(old, store, config.bucket), read_board(new, store, config.bucket)
-        found.append(compared(*boards))
+        found.append(compare_boards(*boards))
     print(Comparison(boards=tuple(found)).canonical().decode(), flush=True)
     return ScorerExit.DONE
 
 
-def other_scores(board: AggregateRequest, digests: dict[str, str]) -> AggregateRequest:
+def with_digests(board: AggregateRequest, digests: dict[str, str]) -> AggregateRequest:
     entries = (e.replace(scoring_digest=digests[e.submission_uid]) for e in board.entries)
     return board.replace(entries=tuple(entries))
 
 
-def compared(old: Board, new: Board) -> ComparedBoard:
+def compare_boards(old: Board, new: Board) -> ComparedBoard:
     """Every team that has a score of either kind."""
     before = {row.submission.submission_uid: row for row in old.rows}
     after = {row.submission.submission_uid: row for row in new.rows}
@@ -54,7 +54,7 @@ def compared(old: Board, new: Board) -> ComparedBoard:
     )
 
 
-def _team(old: Row | None, new: Row | None, datasets: tuple[str, ...]) -> ComparedTeam:
+def _team(old: BoardRow | None, new: BoardRow | None, datasets: tuple[str, ...]) -> ComparedTeam:
     row = new or old
     assert row is not None
     return ComparedTeam(
@@ -78,12 +78,12 @@ def _team(old: Row | None, new: Row | None, datasets: tuple[str, ...]) -> Compar
     )
 
 
-def _alc(row: Row | None, alias: str) -> float | None:
+def _alc(row: BoardRow | None, alias: str) -> float | None:
     run = row.runs.get(alias) if row else None
     return run.alc if run else None
 
 
-def _cause(row: Row | None, alias: str) -> str:
+def _cause(row: BoardRow | None, alias: str) -> str:
     if row is None:
         return "no score"
     return missing_cause(row, alias) if _alc(row, alias) is None else ""

@@ -9,24 +9,26 @@ from __future__ import annotations
 from alcove_api.documents import Feedback, ScoreRequest
 from alcove_api.exit_statuses import ScorerExit
 from alcove_scorer import jobs
-from alcove_scorer.job_score import follow, put_result, retry_store, rules_of
-from alcove_scorer.result_cache import kept_result
-from alcove_scorer.store import Runs
+from alcove_scorer.job_score import follow_runs, put_result, request_rules, retry_store
+from alcove_scorer.result_cache import find_cached_result
+from alcove_scorer.store import RunRecords
 from alcove_store.client import connect
 
 
 def run() -> int:
-    request = jobs.request(ScoreRequest)
+    request = jobs.read_request(ScoreRequest)
     config = jobs.store_config()
-    rescore(request, Runs(connect(config), config.bucket, jobs.solutions_bucket(), request.submission_uid))
+    rescore(
+        request, RunRecords(connect(config), config.bucket, jobs.solutions_bucket(), request.submission_uid)
+    )
     return ScorerExit.DONE
 
 
-def rescore(request: ScoreRequest, runs: Runs) -> None:
-    """Raises as :func:`alcove_scorer.job_score.score` does."""
+def rescore(request: ScoreRequest, runs: RunRecords) -> None:
+    """Raises as :func:`alcove_scorer.job_score.score_submission` does."""
     # No live curve: its readers would take it for one by the settings of now.
     request = request.replace(feedback=Feedback(mode="final"))
-    settings = rules_of(request)
-    if retry_store(lambda: kept_result(request, settings, runs)) is None:
-        result = follow(request, settings, runs)
+    settings = request_rules(request)
+    if retry_store(lambda: find_cached_result(request, settings, runs)) is None:
+        result = follow_runs(request, settings, runs)
         retry_store(lambda: put_result(runs, result))

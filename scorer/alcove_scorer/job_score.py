@@ -23,11 +23,11 @@ from alcove_api.exit_statuses import ScorerExit
 from alcove_api.retry import retry
 from alcove_scorer import jobs
 from alcove_scorer.attempt_reader import RunFollower
-from alcove_scorer.curves import Rules, rules
-from alcove_scorer.disclosure import shown_run
+from alcove_scorer.curves import CurveRules, resolve_rules
+from alcove_scorer.disclosure import limit_run
 from alcove_scorer.errors import DamagedError
-from alcove_scorer.result_cache import kept_result
-from alcove_scorer.store import Runs
+from alcove_scorer.result_cache import find_cached_result
+from alcove_scorer.store import RunRecords
 from alcove_store.client import connect, put_bytes
 
 T = TypeVar("T")
@@ -39,19 +39,21 @@ PATIENCE_SECONDS = 600.0
 
 
 def run() -> int:
-    request = jobs.request(ScoreRequest)
+    request = jobs.read_request(ScoreRequest)
     config = jobs.store_config()
-    runs = Runs(connect(config), config.bucket, jobs.solutions_bucket(), request.submission_uid)
-    score(request, runs)
+    runs = RunRecords(connect(config), config.bucket, jobs.solutions_bucket(), request.submission_uid)
+    score_submission(request, runs)
     return ScorerExit.DONE
 
 
-def rules_of(request: ScoreRequest) -> Rules:
+def request_rules(request: ScoreRequest) -> CurveRules:
     scoring = request.scoring
-    return rules(request.budget_seconds, scoring.scheme, scoring.metric, scoring.t0_seconds, scoring.curve)
+    return resolve_rules(
+        request.budget_seconds, scoring.scheme, scoring.metric, scoring.t0_seconds, scoring.curve
+    )
 
 
-def score(request: ScoreRequest, runs: Runs) -> ScoreResult:
+def score_submission(request: ScoreRequest, runs: RunRecords) -> ScoreResult:
     """Follows every dataset until its verdict is there, then writes result, pictures and report.
 
     Where the store holds the result already, for the same request and the same records, that is what is shown.
@@ -59,18 +61,20 @@ def score(request: ScoreRequest, runs: Runs) -> ScoreResult:
     Raises DamagedError where an input is missing or not what its digest names, and the store's error after
     ``PATIENCE_SECONDS`` without it.
     """
-    settings = rules_of(request)
-    result = retry_store(lambda: kept_result(request, settings, runs)) or follow(
+    settings = request_rules(request)
+    result = retry_store(lambda: find_cached_result(request, settings, runs)) or follow_runs(
         request, settings, runs, drawn=True
     )
     retry_store(lambda: _publish(request, runs, settings, result))
     return result
 
 
-def follow(request: ScoreRequest, settings: Rules, runs: Runs, *, drawn: bool = False) -> ScoreResult:
-    """Scores what is there and what comes, until every dataset has its verdict. Raises as :func:`score` does.
+def follow_runs(
+    request: ScoreRequest, settings: CurveRules, runs: RunRecords, *, drawn: bool = False
+) -> ScoreResult:
+    """Scores what is there and what comes, until every dataset has its verdict.
 
-    ``drawn``: the result's pictures are wanted next.
+    ``drawn``: the result's pictures are wanted next. Raises as :func:`score_submission` does.
     """
     solutions = retry_store(lambda: [runs.solution(dataset) for dataset in request.datasets])
     if drawn:
@@ -106,7 +110,7 @@ def follow(request: ScoreRequest, settings: Rules, runs: Runs, *, drawn: bool = 
 class LiveWriter:
     """Writes ``curve.json`` where the phase's feedback is live: when it changed, at most once in WRITE_SECONDS."""
 
-    runs: Runs
+    runs: RunRecords
     request: ScoreRequest
     written: tuple[LiveRun, ...] | None = None
     at: float = 0.0
@@ -128,16 +132,16 @@ class LiveWriter:
         self.written, self.at = shown, time.monotonic()
 
 
-def _publish(request: ScoreRequest, runs: Runs, settings: Rules, result: ScoreResult) -> None:
-    from alcove_scorer.peer_curves import of_others, read_curves
+def _publish(request: ScoreRequest, runs: RunRecords, settings: CurveRules, result: ScoreResult) -> None:
+    from alcove_scorer.peer_curves import read_curves, select_peer_curves
     from alcove_scorer.report import ReportRun, report_html, run_picture
 
     feedback = request.feedback
     curves, sections = read_curves(runs.store, runs.bucket, request), []
     for run in result.runs:
         alias = run.alias
-        others = of_others(curves, request, alias)
-        points = shown_run(run, settings, feedback.decimals, feedback.max_snapshots)
+        others = select_peer_curves(curves, request, alias)
+        points = limit_run(run, settings, feedback.decimals, feedback.max_snapshots)
         section = ReportRun(run, _verdict(runs, alias), points, others)
         svg = run_picture(section, settings, feedback.decimals)
         put_bytes(runs.store, runs.bucket, keys.score_svg(runs.uid, alias), svg)
@@ -148,12 +152,12 @@ def _publish(request: ScoreRequest, runs: Runs, settings: Rules, result: ScoreRe
     put_result(runs, result)
 
 
-def put_result(runs: Runs, result: ScoreResult) -> None:
+def put_result(runs: RunRecords, result: ScoreResult) -> None:
     key = keys.score_result(runs.uid, result.scoring_digest)
     put_bytes(runs.store, runs.bucket, key, result.canonical())
 
 
-def _verdict(runs: Runs, alias: str) -> Verdict | None:
+def _verdict(runs: RunRecords, alias: str) -> Verdict | None:
     try:
         return runs.verdict(alias)
     except DamagedError:
@@ -162,4 +166,4 @@ def _verdict(runs: Runs, alias: str) -> Verdict | None:
 
 def retry_store(action: Callable[[], T]) -> T:
     """Does ``action``, again while the store is away. Raises the store's error after ``PATIENCE_SECONDS`` of that."""
-    return retry(action, PATIENCE_SECONDS, jobs.say)
+    return retry(action, PATIENCE_SECONDS, jobs.log_line)

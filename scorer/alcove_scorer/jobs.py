@@ -26,12 +26,12 @@ REQUEST_BYTES = 16 << 20
 R = TypeVar("R", bound=Document)
 
 
-def request(kind: type[R], environment: Mapping[str, str] = os.environ) -> R:
+def read_request(kind: type[R], environment: Mapping[str, str] = os.environ) -> R:
     """``ALCOVE_REQUEST``. Raises InputError that names the field."""
-    return _request(kind, "ALCOVE_REQUEST", environment.get("ALCOVE_REQUEST", ""))
+    return _parse_request(kind, "ALCOVE_REQUEST", environment.get("ALCOVE_REQUEST", ""))
 
 
-def stored_request(
+def read_stored_request(
     kind: type[R], store: Minio, bucket: str, environment: Mapping[str, str] = os.environ
 ) -> R:
     """What lies under ``ALCOVE_REQUEST_KEY``, of the digest ``ALCOVE_REQUEST_SHA256``.
@@ -48,19 +48,19 @@ def stored_request(
         raise DamagedError(
             f"{key} is not what the operator asked for: it changed in the store; it asks again"
         )
-    return _request(kind, key, data)
+    return _parse_request(kind, key, data)
 
 
-def mounted_request(kind: type[R], environment: Mapping[str, str] = os.environ) -> R:
+def read_mounted_request(kind: type[R], environment: Mapping[str, str] = os.environ) -> R:
     """What the file ``ALCOVE_REQUEST_FILE`` holds. Raises InputError that names the field."""
     name = environment.get("ALCOVE_REQUEST_FILE", "")
     try:
-        return _request(kind, name, Path(name).read_bytes())
+        return _parse_request(kind, name, Path(name).read_bytes())
     except OSError as error:
         raise InputError(f"ALCOVE_REQUEST_FILE: {name or 'not set'}: {error.strerror}") from None
 
 
-def _request(kind: type[R], where: str, text: str | bytes) -> R:
+def _parse_request(kind: type[R], where: str, text: str | bytes) -> R:
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
@@ -77,15 +77,15 @@ def solutions_bucket() -> str:
     return os.environ.get("ALCOVE_SOLUTIONS_BUCKET", SOLUTIONS_BUCKET)
 
 
-def say(message: str) -> None:
+def log_line(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def leave_message(message: str) -> None:
+def write_termination_message(message: str) -> None:
     """Writes the termination message; where that cannot be, the log has it."""
-    say(message)
+    log_line(message)
     path = Path(os.environ.get("ALCOVE_TERMINATION_LOG", "/dev/termination-log"))
     try:
         path.write_bytes(message.encode()[:MESSAGE_BYTES])
     except OSError as error:
-        say(f"the termination message could not be written to {path}: {error.strerror}")
+        log_line(f"the termination message could not be written to {path}: {error.strerror}")

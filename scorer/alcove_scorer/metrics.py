@@ -55,9 +55,9 @@ class RowMetric(Metric, Protocol):
         ...
 
 
-def tallies(metric: Metric, solution: Solution) -> Callable[[], Tally]:
+def make_tallies(metric: Metric, solution: Solution) -> Callable[[], Tally]:
     """Any metric by blocks of rows: one that is no RowMetric gets the prediction once it is whole."""
-    with _blaming(metric.name):
+    with _blame_metric(metric.name):
         make = metric.tallies(solution) if isinstance(metric, RowMetric) else lambda: _Whole(metric, solution)
     return make if type(metric) in BUILT_IN.values() else lambda: _Guarded(metric.name, make)
 
@@ -66,7 +66,7 @@ def whole_scorer(metric: Metric) -> Callable[[Solution, Prediction], float]:
     """Scores a prediction that is there whole. Raises InputError, where somebody else's metric fails as well."""
 
     def score(solution: Solution, prediction: Prediction) -> float:
-        tally = tallies(metric, solution)()
+        tally = make_tallies(metric, solution)()
         tally.add(prediction)
         return tally.score()
 
@@ -97,20 +97,20 @@ class _Guarded:
 
     def __init__(self, name: str, make: Callable[[], Tally]) -> None:
         self._name = name
-        with _blaming(name):
+        with _blame_metric(name):
             self._tally = make()
 
     def add(self, rows: Prediction) -> None:
-        with _blaming(self._name):
+        with _blame_metric(self._name):
             self._tally.add(rows)
 
     def score(self) -> float:
-        with _blaming(self._name):
+        with _blame_metric(self._name):
             return float(self._tally.score())
 
 
 @contextmanager
-def _blaming(name: str) -> Iterator[None]:
+def _blame_metric(name: str) -> Iterator[None]:
     try:
         yield
     except InputError:
@@ -239,14 +239,14 @@ def _column_counts(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
 BUILT_IN: dict[str, type[Metric]] = {m.name: m for m in (BalancedAccuracy, NormalizedAUC)}
 
 
-def metric(name: str) -> Metric:
+def find_metric(name: str) -> Metric:
     """The metric of that name, built in or installed. Raises InputError for an unknown name."""
     if name in BUILT_IN:
         return BUILT_IN[name]()
     installed = metadata.entry_points(group="alcove.metrics")
     for entry in installed:
         if entry.name == name:
-            with _blaming(name):
+            with _blame_metric(name):
                 found: Metric = entry.load()()
                 if not found.name or not found.chance < found.best:
                     raise ValueError("it needs a name, and a chance below its best")

@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import jinja2
 
-from alcove_scorer.svg import COLOURS, label, plain
+from alcove_scorer.svg import COLOURS, clean_text, shorten_name
 
 WRITTEN = 300
 """Characters that are shown of a file's name or of a reason that quotes one."""
 
 
-def page(template: str, **values: object) -> str:
+def render_page(template: str, **values: object) -> str:
     return _ENVIRONMENT.get_template(template).render(colours=COLOURS, **values)
 
 
-def number(value: float | None, decimals: int) -> str:
+def format_number(value: float | None, decimals: int) -> str:
     """With a real minus sign; a dash where there is none."""
     return "–" if value is None else f"{value:.{decimals}f}".replace("-", "−")
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     if seconds >= 3600:
         return f"{seconds / 3600:.2f} h"
     return f"{seconds / 60:.1f} min" if seconds >= 120 else f"{seconds:.3g} s"
 
 
-def written(text: str, most: int = WRITTEN) -> str:
+def shorten_text(text: str, most: int = WRITTEN) -> str:
     """What someone else wrote, of bearable length."""
-    return plain(text, most)
+    return clean_text(text, most)
 
 
 _ENVIRONMENT = jinja2.Environment(
     loader=jinja2.PackageLoader("alcove_scorer"), autoescape=True, undefined=jinja2.StrictUndefined,
     trim_blocks=True, lstrip_blocks=True,
 )  # fmt: skip
-_ENVIRONMENT.filters |= {"duration": duration, "written": written, "label": label}
+_ENVIRONMENT.filters |= {"duration": format_duration, "written": shorten_text, "label": shorten_name}

@@ -12,13 +12,13 @@ from pydantic import ValidationError
 from alcove_api import keys
 from alcove_api.documents import BoardCurve, BoardCurves, CurvePoint, ScoreRequest
 from alcove_scorer import jobs
-from alcove_scorer.curves import Point, Rules
-from alcove_scorer.disclosure import numbered, shown_run
+from alcove_scorer.curves import CurveRules, Point
+from alcove_scorer.disclosure import limit_run, number_points
 from alcove_store.client import get_bytes
 from alcove_store.errors import StoreDeniedError, StoreNotFoundError
 
 if TYPE_CHECKING:  # the board loads SciPy, which a score job has no use for
-    from alcove_scorer.board import Board, Row
+    from alcove_scorer.board import Board, BoardRow
 
 MAX_TEAMS = 50
 """Leading teams whose curves other reports show."""
@@ -26,20 +26,20 @@ LIMIT = 16 << 20
 """Bytes of the document that are read at most."""
 
 
-def shown_points(row: Row, alias: str, board: Board, rules: Rules) -> tuple[Point, ...]:
+def board_points(row: BoardRow, alias: str, board: Board, rules: CurveRules) -> tuple[Point, ...]:
     """Of a team's run, as the phase's feedback says; none where it has no score."""
     run, request = row.runs.get(alias), board.request
-    return () if run is None else shown_run(run, rules, request.decimals, request.max_snapshots)
+    return () if run is None else limit_run(run, rules, request.decimals, request.max_snapshots)
 
 
-def board_curves(board: Board, now: datetime) -> BoardCurves:
+def collect_board_curves(board: Board, now: datetime) -> BoardCurves:
     """``curves.json``: the leading teams' curves, each with a digest in place of the team."""
     request, found = board.request, []
     where = (request.competition_namespace, request.competition, request.phase)
     for row in board.rows[:MAX_TEAMS] if board.rules else ():
         assert board.rules is not None
         for alias in request.datasets:
-            points = shown_points(row, alias, board, board.rules)
+            points = board_points(row, alias, board, board.rules)
             if points:
                 found.append(
                     BoardCurve(
@@ -52,12 +52,14 @@ def board_curves(board: Board, now: datetime) -> BoardCurves:
     return BoardCurves(generation=request.generation, updated_at=now, curves=tuple(found))
 
 
-def of_others(curves: BoardCurves | None, request: ScoreRequest, alias: str) -> list[tuple[Point, ...]]:
+def select_peer_curves(
+    curves: BoardCurves | None, request: ScoreRequest, alias: str
+) -> list[tuple[Point, ...]]:
     """Of other teams on this dataset, scored as this submission is. None of the team's own earlier submissions."""
     own = _digest(request.namespace, request.competition_namespace, request.competition, request.phase)
     scoring = request.scoring_digest()
     return [
-        numbered(curve.points)
+        number_points(curve.points)
         for curve in (curves.curves if curves else ())
         if (curve.alias, curve.scoring_digest) == (alias, scoring) and curve.team != own
     ]
@@ -72,7 +74,7 @@ def read_curves(store: Minio, bucket: str, request: ScoreRequest) -> BoardCurves
     except StoreNotFoundError:
         return None
     except (StoreDeniedError, ValidationError) as error:
-        jobs.say(f"The report shows no curves of others: {key} cannot be read: {error}")
+        jobs.log_line(f"The report shows no curves of others: {key} cannot be read: {error}")
         return None
 
 

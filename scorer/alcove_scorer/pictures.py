@@ -9,8 +9,20 @@ from typing import Any
 import numpy as np
 
 from alcove_api.schemes import NAUC
-from alcove_scorer.curves import Point, Rules, axis
-from alcove_scorer.svg import BAD, GRID, INK, MUTED, OTHERS, PAPER, SERIES, canvas, label, plain, written
+from alcove_scorer.curves import CurveRules, Point, axis_position
+from alcove_scorer.svg import (
+    BAD,
+    GRID,
+    INK,
+    MUTED,
+    OTHERS,
+    PAPER,
+    SERIES,
+    clean_text,
+    open_canvas,
+    shorten_name,
+    write_svg,
+)
 
 WIDTH, HEIGHT = 6.2, 3.3
 """Inches of a picture that stands beside another on a page, or fills a telephone's."""
@@ -23,26 +35,28 @@ TICKS = (
 
 
 @dataclass(frozen=True)
-class Line:
+class TeamCurve:
     """One participant's curve among others'."""
 
     name: str
     points: tuple[Point, ...]
 
 
-def run_svg(title: str, points: Sequence[Point], rules: Rules, others: Sequence[Line] = ()) -> bytes:
+def draw_run(
+    title: str, points: Sequence[Point], rules: CurveRules, others: Sequence[TeamCurve] = ()
+) -> bytes:
     """One run's learning curve, the area between it and zero shaded, others' curves in grey behind it."""
-    with canvas(WIDTH, HEIGHT) as (figure, axes):
+    with open_canvas(WIDTH, HEIGHT) as (figure, axes):
         for other in others:
             _draw(axes, other.points, rules, color=OTHERS, linewidth=0.9)
         scores = [p.score for line in (*(other.points for other in others), points) for p in line]
         _frame(axes, rules, scores)
-        axes.set_title(plain(title, 80))
+        axes.set_title(clean_text(title, 80))
         if not points:
             said = {"transform": axes.transAxes, "ha": "center", "va": "center", "color": INK, "zorder": 5}
             room = {"facecolor": PAPER, "edgecolor": GRID, "boxstyle": "round,pad=0.5"}
             axes.text(0.5, 0.28, "no valid prediction", bbox=room, **said)
-            return written(figure)
+            return write_svg(figure)
         xs, ys = map(np.array, _corners(points, rules))
         axes.fill_between(
             xs, ys, 0, where=ys >= 0, color=SERIES[0], alpha=0.16, linewidth=0, interpolate=True
@@ -50,19 +64,19 @@ def run_svg(title: str, points: Sequence[Point], rules: Rules, others: Sequence[
         axes.fill_between(xs, ys, 0, where=ys <= 0, color=BAD, alpha=0.16, linewidth=0, interpolate=True)
         _draw(axes, points, rules, color=SERIES[0], linewidth=2)
         dots = 4.5 if len(points) <= 40 else 2.5
-        at = [axis(p.seconds, rules) for p in points]
+        at = [axis_position(p.seconds, rules) for p in points]
         axes.plot(
             at, [p.score for p in points], "o", color=SERIES[0], markersize=dots, clip_on=False, zorder=4
         )
-        return written(figure)
+        return write_svg(figure)
 
 
-def teams_svg(title: str, lines: Sequence[Line], rules: Rules) -> bytes:
+def draw_teams(title: str, lines: Sequence[TeamCurve], rules: CurveRules) -> bytes:
     """The curves of all participants on one dataset, in the leaderboard's order, so that a participant's colour is
     the same in all pictures: the leading five in colour with their rank at the end, the others in grey. Without a
     point there is no line.
     """
-    with canvas(WIDTH, HEIGHT) as (figure, axes):
+    with open_canvas(WIDTH, HEIGHT) as (figure, axes):
         for line in lines[len(SERIES) :]:
             if line.points:
                 _draw(axes, line.points, rules, color=OTHERS, linewidth=0.9)
@@ -71,12 +85,12 @@ def teams_svg(title: str, lines: Sequence[Line], rules: Rules) -> bytes:
             _draw(axes, line.points, rules, color=colour, linewidth=1.8)
         _frame(axes, rules, [p.score for line in lines for p in line.points])
         ends = [(line.points[-1].score, str(place), colour) for place, (line, colour) in leading]
-        name_ends(axes, 1.0, ends)
-        axes.set_title(plain(title, 80))
-        return written(figure)
+        label_ends(axes, 1.0, ends)
+        axes.set_title(clean_text(title, 80))
+        return write_svg(figure)
 
 
-def name_ends(axes: Any, x: float, ends: Sequence[tuple[float, str, str]]) -> None:
+def label_ends(axes: Any, x: float, ends: Sequence[tuple[float, str, str]]) -> None:
     """Writes (value, label, colour) at the right ends of lines, apart from each other."""
     low, high = sorted(axes.get_ylim())
     ordered = sorted(ends)
@@ -95,23 +109,23 @@ def name_ends(axes: Any, x: float, ends: Sequence[tuple[float, str, str]]) -> No
         )  # fmt: skip
 
 
-def time_svg(runs: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> bytes:
+def draw_phases(runs: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> bytes:
     """Where the time went: a bar a run of (name, its phases with their seconds), in colours by the phases' names."""
-    with canvas(2 * WIDTH, 0.62 + 0.34 * len(runs)) as (figure, axes):
+    with open_canvas(2 * WIDTH, 0.62 + 0.34 * len(runs)) as (figure, axes):
         for level, (_, spent) in enumerate(runs):
             start = 0.0
             for phase, seconds in spent:
                 axes.barh(level, seconds, 0.62, start, color=PHASES[phase], edgecolor=PAPER, linewidth=0.5)
                 start += seconds
-        axes.set_yticks(range(len(runs)), [label(name) for name, _ in runs], color=INK)
+        axes.set_yticks(range(len(runs)), [shorten_name(name) for name, _ in runs], color=INK)
         axes.set_ylim(len(runs) - 0.45, -0.55)
         axes.grid(visible=False, axis="y")
         longest = max((sum(seconds for _, seconds in spent) for _, spent in runs), default=0.0) or 1.0
         ticks = _even_ticks(longest)
         axes.set_xlim(0, max(longest, ticks[-1]))
-        axes.set_xticks(ticks, [span(tick) for tick in ticks])
+        axes.set_xticks(ticks, [format_time(tick) for tick in ticks])
         axes.spines["left"].set_visible(False)
-        return written(figure)
+        return write_svg(figure)
 
 
 PHASES = {"Queue": OTHERS, "Pull": SERIES[4], "Stage": SERIES[3], "Start": SERIES[1], "Run": SERIES[0]}
@@ -124,14 +138,14 @@ def _even_ticks(longest: float) -> list[float]:
     return [i * step for i in range(int(longest / step + 1e-9) + 1)]
 
 
-def _path(points: Sequence[Point], rules: Rules) -> tuple[list[float], list[float]]:
+def _path(points: Sequence[Point], rules: CurveRules) -> tuple[list[float], list[float]]:
     start = rules.metric.chance
-    xs = [0.0, *(axis(p.seconds, rules) for p in points), 1.0]
+    xs = [0.0, *(axis_position(p.seconds, rules) for p in points), 1.0]
     ys = [start, *(p.score for p in points), points[-1].score if points else start]
     return xs, ys
 
 
-def _corners(points: Sequence[Point], rules: Rules) -> tuple[list[float], list[float]]:
+def _corners(points: Sequence[Point], rules: CurveRules) -> tuple[list[float], list[float]]:
     """The drawn line's own corners, those of steps too."""
     xs, ys = _path(points, rules)
     if rules.curve == "step":
@@ -139,16 +153,16 @@ def _corners(points: Sequence[Point], rules: Rules) -> tuple[list[float], list[f
     return xs, ys
 
 
-def _draw(axes: Any, points: Sequence[Point], rules: Rules, **style: Any) -> None:
+def _draw(axes: Any, points: Sequence[Point], rules: CurveRules, **style: Any) -> None:
     axes.plot(*_corners(points, rules), **style)
 
 
-def _frame(axes: Any, rules: Rules, scores: Sequence[float]) -> None:
+def _frame(axes: Any, rules: CurveRules, scores: Sequence[float]) -> None:
     chance, best = rules.metric.chance, rules.metric.best
     low = min([0.0, chance, *scores])
     room = 0.03 * (best - low)
     axes.set_ylim(low - room * (low < 0), best + room)
-    time_axis(axes, rules)
+    draw_time_axis(axes, rules)
     axes.axhline(chance, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
     if low < 0:
         axes.axhline(0, color=MUTED, linewidth=0.8)
@@ -160,19 +174,19 @@ def _frame(axes: Any, rules: Rules, scores: Sequence[float]) -> None:
     axes.set_ylabel(metric_name(rules))
 
 
-def metric_name(rules: Rules) -> str:
+def metric_name(rules: CurveRules) -> str:
     name = rules.metric.name
     return name.upper() if name == NAUC else name.replace("_", " ")
 
 
-def time_axis(axes: Any, rules: Rules) -> None:
-    placed = time_ticks(rules)
+def draw_time_axis(axes: Any, rules: CurveRules) -> None:
+    placed = choose_time_ticks(rules)
     axes.set_xlim(0, 1)
-    axes.set_xticks([axis(t, rules) for t in placed], [span(t) for t in placed])
+    axes.set_xticks([axis_position(t, rules) for t in placed], [format_time(t) for t in placed])
     axes.set_xlabel("time since the go (logarithmic)")
 
 
-def time_ticks(rules: Rules) -> list[float]:
+def choose_time_ticks(rules: CurveRules) -> list[float]:
     """Seconds in human numbers: the go, the budget, and what has room between them."""
     placed = [0.0, rules.budget]
     for tier in TICKS:
@@ -182,13 +196,13 @@ def time_ticks(rules: Rules) -> list[float]:
     return sorted(placed)
 
 
-def _apart(one: float, other: float, rules: Rules) -> bool:
+def _apart(one: float, other: float, rules: CurveRules) -> bool:
     """Whether their labels do not touch on an axis some 65 characters long."""
-    room = (len(span(one)) + len(span(other))) / 2 + 1.5
-    return abs(axis(one, rules) - axis(other, rules)) >= room / 65
+    room = (len(format_time(one)) + len(format_time(other))) / 2 + 1.5
+    return abs(axis_position(one, rules) - axis_position(other, rules)) >= room / 65
 
 
-def span(seconds: float) -> str:
+def format_time(seconds: float) -> str:
     """A time as people say it: 0, 0.5 s, 90 s, 20 min, 3.5 h, 2 d."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size and (seconds % size == 0 or seconds >= 2 * size):

@@ -32,7 +32,7 @@ _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 """Of an object that an error of Python's names: another each time, and a score says the same each time."""
 
 
-def kind_of(name: str) -> Kind:
+def parse_kind(name: str) -> Kind:
     return "npy" if name.endswith(".npy") else "text"
 
 

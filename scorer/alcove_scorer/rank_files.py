@@ -9,10 +9,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from alcove_scorer.csv_files import number, printable, read_rows, shown
+from alcove_scorer.csv_files import make_printable, parse_number, quote_cell, read_rows
 from alcove_scorer.errors import InputError
-from alcove_scorer.ranks import METHODS, Method, Ranking, bootstrap_intervals, over_repeats, rank
-from alcove_scorer.significance import Friedman, critical_difference, friedman, kendall_w
+from alcove_scorer.ranks import (
+    METHODS,
+    Method,
+    Ranking,
+    bootstrap_intervals,
+    combine_repeats,
+    rank_participants,
+)
+from alcove_scorer.significance import Friedman, critical_difference, friedman_test, kendall_w
 
 Floats = npt.NDArray[np.float64]
 LARGEST = 1e100
@@ -22,7 +29,7 @@ MOST_RANKS = 100_000_000
 
 
 @dataclass(frozen=True)
-class Table:
+class ScoreTable:
     """``scores``: participants × datasets × repeats, NaN where a run is missing."""
 
     participants: tuple[str, ...]
@@ -31,7 +38,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Options:
+class RankOptions:
     method: Method = "average"
     penalty: float = 1.0
     baseline: str | None = None
@@ -51,7 +58,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Ranked:
+class RankedTable:
     """``scores``: what was ranked, participants × datasets. ``intervals``: participants × (low, high), of ranks."""
 
     scores: Floats
@@ -62,14 +69,14 @@ class Ranked:
     kendall_w: float | None
 
 
-def method_of(name: str) -> Method:
+def parse_method(name: str) -> Method:
     for known in METHODS:
         if name == known:
             return known
     raise InputError(f"--method {name!r}: expected one of: {', '.join(METHODS)}")
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path) -> ScoreTable:
     """Reads the CSV. Raises InputError that names the row and the column."""
     rows = read_rows(path, "one row a participant")
     header = [" ".join(cell.split()) for cell in rows[0]] if rows else []
@@ -91,7 +98,7 @@ def read_table(path: Path) -> Table:
         if not name or key in cells:
             wanted = "a name" if not name else f"each participant once{'' if repeat is None else ' a repeat'}"
             raise InputError(
-                f"{path}: row {row}, column {header[0]}: expected {wanted}; got {shown(found[0])}"
+                f"{path}: row {row}, column {header[0]}: expected {wanted}; got {quote_cell(found[0])}"
             )
         cells[key] = [_cell(found[i], path, row, header[i]) for i in columns]
     if not cells:
@@ -102,13 +109,13 @@ def read_table(path: Path) -> Table:
     places = {name: i for i, name in enumerate(participants)}
     for (name, run), values in cells.items():
         scores[places[name], :, repeats.index(run)] = values
-    return Table(participants, tuple(header[i] for i in columns), scores)
+    return ScoreTable(participants, tuple(header[i] for i in columns), scores)
 
 
 def _repeat(text: str, path: Path, row: int) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 9):
         raise InputError(
-            f"{path}: row {row}, column repeat: expected the number of the repeat; got {shown(text)}"
+            f"{path}: row {row}, column repeat: expected the number of the repeat; got {quote_cell(text)}"
         )
     return int(text)
 
@@ -116,22 +123,22 @@ def _repeat(text: str, path: Path, row: int) -> int:
 def _cell(text: str, path: Path, row: int, column: str) -> float:
     if not text:
         return math.nan
-    value = number(text)
+    value = parse_number(text)
     if value is None or not abs(value) <= LARGEST:
         raise InputError(
             f"{path}: row {row}, column {column}: expected a finite number (at most {LARGEST:g}), or an empty "
-            f"cell for a missing run; got {shown(text)}"
+            f"cell for a missing run; got {quote_cell(text)}"
         )
     return value
 
 
-def rank_table(table: Table, options: Options) -> Ranked:
+def rank_table(table: ScoreTable, options: RankOptions) -> RankedTable:
     """Raises InputError for a baseline that is not in the table or has no score, and for more
     resamples than memory has room for.
     """
-    scores = over_repeats(table.scores, options.penalty if options.method == "mean-minus-std" else 0.0)
+    scores = combine_repeats(table.scores, options.penalty if options.method == "mean-minus-std" else 0.0)
     baseline = _baseline(table, scores, options)
-    ranking = rank(scores, options.method, baseline)
+    ranking = rank_participants(scores, options.method, baseline)
     intervals = None
     participants = len(table.participants)
     most = MOST_RANKS // participants
@@ -144,10 +151,10 @@ def rank_table(table: Table, options: Options) -> Ranked:
             scores, options.method, baseline, resamples=options.intervals, seed=options.seed
         )
     cd = critical_difference(participants, len(table.datasets), options.alpha)
-    return Ranked(scores, ranking, intervals, friedman(ranking.ranks), cd, kendall_w(ranking.ranks))
+    return RankedTable(scores, ranking, intervals, friedman_test(ranking.ranks), cd, kendall_w(ranking.ranks))
 
 
-def as_document(table: Table, ranked: Ranked, options: Options) -> dict[str, object]:
+def as_document(table: ScoreTable, ranked: RankedTable, options: RankOptions) -> dict[str, object]:
     """The command's JSON."""
     test, cd = ranked.friedman, ranked.cd
     return {
@@ -158,7 +165,7 @@ def as_document(table: Table, ranked: Ranked, options: Options) -> dict[str, obj
     }
 
 
-def _baseline(table: Table, scores: Floats, options: Options) -> Floats | None:
+def _baseline(table: ScoreTable, scores: Floats, options: RankOptions) -> Floats | None:
     if options.method != "relative":
         return None
     if options.baseline not in table.participants:
@@ -176,7 +183,7 @@ def _baseline(table: Table, scores: Floats, options: Options) -> Floats | None:
 
 
 def _entries(
-    table: Table, scores: Floats, ranking: Ranking, intervals: Floats | None
+    table: ScoreTable, scores: Floats, ranking: Ranking, intervals: Floats | None
 ) -> list[dict[str, object]]:
     """``scores`` are what was ranked: null is a missing run, which has the last rank but no score."""
     return [
@@ -198,14 +205,14 @@ def _entries(
 def as_text(document: dict[str, object]) -> str:
     entries = document["entries"]
     assert isinstance(entries, list)
-    names = [printable(entry["participant"]) for entry in entries]
+    names = [make_printable(entry["participant"]) for entry in entries]
     width = max(len("participant"), *map(len, names))
     lines = [f"{'rank':>4}  {'participant':<{width}}  {'value':>8}  {'95 % of ranks':>14}  ranks by dataset"]
     for name, entry in zip(names, entries, strict=True):
         value = "–" if entry["value"] is None else f"{entry['value']:.4f}"
         span = "–" if entry["interval"] is None else "{:g}–{:g}".format(*entry["interval"])
         by_dataset = ", ".join(
-            f"{printable(dataset)} {place:g}{' (no run)' if entry['scores'][dataset] is None else ''}"
+            f"{make_printable(dataset)} {place:g}{' (no run)' if entry['scores'][dataset] is None else ''}"
             for dataset, place in entry["ranks"].items()
         )
         lines.append(f"{entry['rank']:>4}  {name:<{width}}  {value:>8}  {span:>14}  {by_dataset}")

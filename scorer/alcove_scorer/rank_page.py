@@ -6,22 +6,22 @@ import math
 
 import numpy as np
 
-from alcove_scorer.board import order_text
-from alcove_scorer.board_page import Standing, interval_text, score_cell, statistics, sureness
-from alcove_scorer.pages import number, page
-from alcove_scorer.rank_files import Options, Ranked, Table
+from alcove_scorer.board import describe_order
+from alcove_scorer.board_page import RankedName, describe_tests, draw_certainty, format_cell, format_interval
+from alcove_scorer.pages import format_number, render_page
+from alcove_scorer.rank_files import RankedTable, RankOptions, ScoreTable
 
 DECIMALS = 4
 
 
-def rank_html(name: str, table: Table, ranked: Ranked, options: Options) -> str:
+def rank_html(name: str, table: ScoreTable, ranked: RankedTable, options: RankOptions) -> str:
     """``name``: what the table is called."""
     order = [int(i) for i in np.argsort(ranked.ranking.rank)]
     standings = [_standing(table, ranked, i) for i in order]
-    ordered_by, value_name = order_text(options.method, options.baseline)
+    ordered_by, value_name = describe_order(options.method, options.baseline)
     if options.method == "mean-minus-std":
         ordered_by += f" of mean − {options.penalty:g}·std of the repeats"
-    return page(
+    return render_page(
         "ranks.html",
         name=name,
         order=ordered_by,
@@ -30,28 +30,30 @@ def rank_html(name: str, table: Table, ranked: Ranked, options: Options) -> str:
         intervals=ranked.intervals is not None,
         repeats=table.scores.shape[2] > 1,
         rows=[_row(standing, ranked, i) for standing, i in zip(standings, order, strict=True)],
-        statistics=statistics(ranked.friedman, ranked.kendall_w, ranked.cd, options.alpha, "participants"),
-        sure=sureness(standings, ranked.cd, "participants"),
+        statistics=describe_tests(
+            ranked.friedman, ranked.kendall_w, ranked.cd, options.alpha, "participants"
+        ),
+        sure=draw_certainty(standings, ranked.cd, "participants"),
     )
 
 
-def _standing(table: Table, ranked: Ranked, i: int) -> Standing:
+def _standing(table: ScoreTable, ranked: RankedTable, i: int) -> RankedName:
     interval = None
     if ranked.intervals is not None:
         interval = (float(ranked.intervals[i, 0]), float(ranked.intervals[i, 1]))
     mean_rank = float(ranked.ranking.mean_rank[i])
-    return Standing(table.participants[i], int(ranked.ranking.rank[i]), mean_rank, interval)
+    return RankedName(table.participants[i], int(ranked.ranking.rank[i]), mean_rank, interval)
 
 
-def _row(standing: Standing, ranked: Ranked, i: int) -> dict[str, object]:
+def _row(standing: RankedName, ranked: RankedTable, i: int) -> dict[str, object]:
     value = float(ranked.ranking.value[i])
     cells = []
     for score, place in zip(ranked.scores[i].tolist(), ranked.ranking.ranks[i].tolist(), strict=True):
-        cells.append(score_cell(None if math.isnan(score) else score, place, DECIMALS))
+        cells.append(format_cell(None if math.isnan(score) else score, place, DECIMALS))
     return {
         "rank": standing.rank,
-        "interval": interval_text(standing.interval) if standing.interval else "",
+        "interval": format_interval(standing.interval) if standing.interval else "",
         "name": standing.name,
-        "value": number(None if math.isnan(value) else value, 2),
+        "value": format_number(None if math.isnan(value) else value, 2),
         "cells": cells,
     }

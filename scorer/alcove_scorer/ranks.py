@@ -54,7 +54,7 @@ def dataset_ranks(scores: Floats) -> Floats:
     return ranks
 
 
-def over_repeats(scores: npt.NDArray[np.float64], penalty: float) -> Floats:
+def combine_repeats(scores: npt.NDArray[np.float64], penalty: float) -> Floats:
     """Participants × datasets × repeats to mean − penalty·std over the repeats.
 
     The standard deviation is the population's (divided by the number of repeats): it says how much these runs differ,
@@ -70,9 +70,9 @@ def relative_errors(scores: Floats, baseline: Floats, best: float = 1.0) -> Floa
     return (best - scores) / (best - baseline)
 
 
-def rank(scores: Floats, method: Method = "average", baseline: Floats | None = None) -> Ranking:
+def rank_participants(scores: Floats, method: Method = "average", baseline: Floats | None = None) -> Ranking:
     """Ranks participants. ``relative`` needs ``baseline``, a score a dataset. ``mean-minus-std`` ranks as
-    ``average`` does, on scores that went through :func:`over_repeats`.
+    ``average`` does, on scores that went through :func:`combine_repeats`.
 
     Raises InputError for an empty matrix or a missing baseline.
     """

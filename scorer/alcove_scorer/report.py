@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from alcove_api.documents import CurvePoint, Feedback, Refusal, ScoredRun, ScoreRequest, Scoring, Verdict
-from alcove_scorer.curves import Point, Rules
-from alcove_scorer.pages import number, page
-from alcove_scorer.pictures import Line, metric_name, run_svg, span, time_svg
-from alcove_scorer.scoring import Outcome
-from alcove_scorer.svg import inline
+from alcove_scorer.curves import CurveRules, Point
+from alcove_scorer.pages import format_number, render_page
+from alcove_scorer.pictures import TeamCurve, draw_phases, draw_run, format_time, metric_name
+from alcove_scorer.scoring import RunOutcome
+from alcove_scorer.svg import inline_svg
 
 MAX_REFUSED = 100
 """Refusals of a run that are listed; a participant can cause a thousand."""
@@ -30,24 +30,24 @@ class ReportRun:
     """What :func:`run_picture` drew, where it was drawn before."""
 
 
-def run_picture(run: ReportRun, rules: Rules, decimals: int) -> bytes:
+def run_picture(run: ReportRun, rules: CurveRules, decimals: int) -> bytes:
     """The run's learning curve as a file of its own."""
     alc = run.result.alc
-    area = f"ALC {number(alc, decimals)}" if alc is not None else "no score"
-    others = [Line("", tuple(points)) for points in run.others]
-    return run_svg(f"{run.result.alias} · {area}", run.points, rules, others)
+    area = f"ALC {format_number(alc, decimals)}" if alc is not None else "no score"
+    others = [TeamCurve("", tuple(points)) for points in run.others]
+    return draw_run(f"{run.result.alias} · {area}", run.points, rules, others)
 
 
-def report_html(request: ScoreRequest, rules: Rules, runs: Sequence[ReportRun]) -> str:
+def report_html(request: ScoreRequest, rules: CurveRules, runs: Sequence[ReportRun]) -> str:
     """Says no more than the phase's feedback lets people see."""
-    spent = [(run, phases(run.verdict)) for run in runs if run.verdict]
-    return page(
+    spent = [(run, list_phases(run.verdict)) for run in runs if run.verdict]
+    return render_page(
         "report.html",
         submission=request.submission,
         team=request.namespace,
         competition=request.competition,
         phase=request.phase,
-        budget=span(request.budget_seconds),
+        budget=format_time(request.budget_seconds),
         rules=rules,
         metric=metric_name(rules),
         most=request.feedback.max_snapshots,
@@ -56,7 +56,7 @@ def report_html(request: ScoreRequest, rules: Rules, runs: Sequence[ReportRun]) 
     )
 
 
-def outcome_html(name: str, dataset: str, outcome: Outcome, settings: Rules) -> str:
+def outcome_html(name: str, dataset: str, outcome: RunOutcome, settings: CurveRules) -> str:
     """The page of one run that was scored from files: all its points, to six decimals."""
     valid = outcome.final_score is not None
     run = ScoredRun(
@@ -85,9 +85,9 @@ def outcome_html(name: str, dataset: str, outcome: Outcome, settings: Rules) -> 
     return report_html(request, settings, [ReportRun(run, None, outcome.points)])
 
 
-def _section(i: int, run: ReportRun, rules: Rules, decimals: int) -> dict[str, object]:
+def _section(i: int, run: ReportRun, rules: CurveRules, decimals: int) -> dict[str, object]:
     result, points = run.result, run.points
-    alc, final = number(result.alc, decimals), number(result.final_score, decimals)
+    alc, final = format_number(result.alc, decimals), format_number(result.final_score, decimals)
     said = f"{len(points)} points, ALC {alc}" if points else "No valid prediction."
     title = f"Learning curve of {result.alias}"
     return {
@@ -96,20 +96,20 @@ def _section(i: int, run: ReportRun, rules: Rules, decimals: int) -> dict[str, o
         "negative": (result.alc or 0) < 0,
         "final": final,
         "snapshots": result.snapshots,
-        "state": state(run),
+        "state": badge_class(run),
         "cause": result.cause,
         "message": result.message or (run.verdict.message if run.verdict else ""),
         "attempt": result.attempt,
-        "picture": inline(run.picture or run_picture(run, rules, decimals), f"r{i}", title, said),
+        "picture": inline_svg(run.picture or run_picture(run, rules, decimals), f"r{i}", title, said),
         "others": len(run.others),
-        "points": [(f"{p.seconds:.2f}", number(p.score, decimals)) for p in points],
+        "points": [(f"{p.seconds:.2f}", format_number(p.score, decimals)) for p in points],
         "held_back": len(result.points) - len(points),
         "refusals": len(result.refused),
         "refused": result.refused[:MAX_REFUSED],
     }
 
 
-def state(run: ReportRun) -> str:
+def badge_class(run: ReportRun) -> str:
     """``good``; ``empty`` where a run that ended well predicted nothing; ``bad`` where it was cut short, or lost."""
     if run.result.cause == NO_PREDICTIONS:
         return "empty"
@@ -124,7 +124,7 @@ def _time(spent: Sequence[tuple[ReportRun, list[tuple[str, float]]]]) -> dict[st
         "Queue, pull, stage, start and run of each dataset, one bar each; the numbers are in the table."
     )
     return {
-        "picture": inline(time_svg(bars), "t", "Where the time went", described),
+        "picture": inline_svg(draw_phases(bars), "t", "Where the time went", described),
         "rows": [
             (name, [_sum(times, phase) for phase in ("Queue", "Pull", "Stage", "Start", "Run")])
             for name, times in bars
@@ -138,7 +138,7 @@ def _sum(times: Sequence[tuple[str, float]], phase: str) -> float | None:
     return sum(found) if found else None
 
 
-def phases(verdict: Verdict) -> list[tuple[str, float]]:
+def list_phases(verdict: Verdict) -> list[tuple[str, float]]:
     """Seconds of each phase in order, as far as their ends are known; an image of the participant's is pulled after
     the staging, so Pull comes twice.
     """

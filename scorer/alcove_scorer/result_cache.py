@@ -6,14 +6,14 @@ from pydantic import ValidationError
 
 from alcove_api import keys
 from alcove_api.documents import SCORER_VERSION, STORE_DAMAGED, ScoredRun, ScoreRequest, ScoreResult
-from alcove_scorer.curves import Rules
+from alcove_scorer.curves import CurveRules
 from alcove_scorer.errors import DamagedError
-from alcove_scorer.store import SMALL, Attempt, Runs
+from alcove_scorer.store import SMALL, Attempt, RunRecords
 from alcove_store.client import get_bytes
 from alcove_store.errors import StoreNotFoundError
 
 
-def kept_result(request: ScoreRequest, rules: Rules, runs: Runs) -> ScoreResult | None:
+def find_cached_result(request: ScoreRequest, rules: CurveRules, runs: RunRecords) -> ScoreResult | None:
     """The result that answers ``request``, of the attempts and records that are there now; None where there is none.
 
     One that found the store damaged is never kept: what was missing may have been put back. Raises the store's errors.
@@ -32,10 +32,10 @@ def kept_result(request: ScoreRequest, rules: Rules, runs: Runs) -> ScoreResult 
         and result.budget_seconds == request.budget_seconds
         and [(run.alias, run.dataset) for run in result.runs] == [(d.alias, d.name) for d in request.datasets]
     )
-    return result if same and all(_stands(run, runs) for run in result.runs) else None
+    return result if same and all(_is_current(run, runs) for run in result.runs) else None
 
 
-def _stands(run: ScoredRun, runs: Runs) -> bool:
+def _is_current(run: ScoredRun, runs: RunRecords) -> bool:
     """Whether the verdict names the same attempt, and its records are those that were scored."""
     if run.cause == STORE_DAMAGED:
         return False

@@ -14,12 +14,19 @@ from pydantic import ValidationError
 
 from alcove_api.documents import Manifest
 from alcove_format.solution import parse_solution
-from alcove_scorer.csv_files import number, printable, read_bytes, read_rows, shown, unreadable
-from alcove_scorer.curves import NANO, Rules, axis, counted_seconds
+from alcove_scorer.csv_files import (
+    describe_unreadable,
+    make_printable,
+    parse_number,
+    quote_cell,
+    read_bytes,
+    read_rows,
+)
+from alcove_scorer.curves import NANO, CurveRules, axis_position, counted_seconds
 from alcove_scorer.errors import InputError, first_fault
 from alcove_scorer.metrics import Solution, require_two_class
-from alcove_scorer.predictions import Kind, kind_of
-from alcove_scorer.scoring import Outcome, RunScorer, Snapshot
+from alcove_scorer.predictions import Kind, parse_kind
+from alcove_scorer.scoring import RunOutcome, RunScorer, Snapshot
 
 PIECE = 1 << 20
 PREDICTION = "a prediction that its list names"
@@ -27,7 +34,7 @@ LATEST_NS = 2**63 - 1
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedSnapshot:
     """A snapshot as its list names it: ``seconds`` since the go, None where it is ``refused`` already."""
 
     number: int
@@ -39,7 +46,7 @@ class Listed:
     refused: str = ""
 
 
-def score_files(solution: Path, snapshots: Path, settings: Rules) -> tuple[dict[int, str], Outcome]:
+def score_files(solution: Path, snapshots: Path, settings: CurveRules) -> tuple[dict[int, str], RunOutcome]:
     """Names of the snapshots by number, and what the run is worth. Raises InputError, and SolutionError."""
     truth = _solution(solution)
     listed = tuple(list_snapshots(snapshots, settings.budget))
@@ -72,7 +79,7 @@ def _size(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError as error:
-        raise unreadable(path, error, PREDICTION) from None
+        raise describe_unreadable(path, error, PREDICTION) from None
 
 
 def _pieces(path: Path, sha256: str | None) -> Iterator[bytes]:
@@ -83,19 +90,19 @@ def _pieces(path: Path, sha256: str | None) -> Iterator[bytes]:
                 digest.update(piece)
                 yield piece
     except OSError as error:
-        raise unreadable(path, error, PREDICTION) from None
+        raise describe_unreadable(path, error, PREDICTION) from None
     if sha256 is not None and digest.hexdigest() != sha256:
         raise InputError(f"{path}: its bytes changed since they were recorded; expected sha256 {sha256}")
 
 
-def list_snapshots(folder: Path, budget: float) -> Iterator[Listed]:
+def list_snapshots(folder: Path, budget: float) -> Iterator[ListedSnapshot]:
     """Snapshots in the order of ``times.csv`` or of the recorder's manifest, never of the directory."""
     wanted = "a folder with times.csv (header file,seconds) or manifest.json"
     try:
         with os.scandir(folder) as entries:
             present = {entry.name for entry in entries if entry.is_file()}
     except OSError as error:
-        raise unreadable(folder, error, wanted) from None
+        raise describe_unreadable(folder, error, wanted) from None
     if "times.csv" in present:
         yield from _from_times(folder, present)
     elif "manifest.json" in present:
@@ -104,7 +111,7 @@ def list_snapshots(folder: Path, budget: float) -> Iterator[Listed]:
         raise InputError(f"{folder}: neither of its two possible lists is there; expected {wanted}")
 
 
-def _from_times(folder: Path, present: set[str]) -> Iterator[Listed]:
+def _from_times(folder: Path, present: set[str]) -> Iterator[ListedSnapshot]:
     times = folder / "times.csv"
     rows = read_rows(times, "the header file,seconds and a row a prediction")
     if not rows or rows[0] != ["file", "seconds"]:
@@ -115,24 +122,24 @@ def _from_times(folder: Path, present: set[str]) -> Iterator[Listed]:
             continue
         if len(cells) != 2:
             raise InputError(f"{times}: row {row}: expected two columns, file and seconds; got {len(cells)}")
-        name, seconds = cells[0], number(cells[1])
+        name, seconds = cells[0], parse_number(cells[1])
         if name not in present:
             raise InputError(
-                f"{times}: row {row}, column file: expected the name of a file in {folder}; got {shown(name)}"
+                f"{times}: row {row}, column file: expected the name of a file in {folder}; got {quote_cell(name)}"
             )
         if name in seen:
             raise InputError(
-                f"{times}: row {row}, column file: {shown(name)} is listed twice; expected it once"
+                f"{times}: row {row}, column file: {quote_cell(name)} is listed twice; expected it once"
             )
         if seconds is None or not 0 <= seconds < math.inf:
             raise InputError(
-                f"{times}: row {row}, column seconds: expected a number of at least 0; got {shown(cells[1])}"
+                f"{times}: row {row}, column seconds: expected a number of at least 0; got {quote_cell(cells[1])}"
             )
         seen.add(name)
-        yield Listed(row - 1, name, kind_of(name), seconds, folder / name)
+        yield ListedSnapshot(row - 1, name, parse_kind(name), seconds, folder / name)
 
 
-def _from_manifest(folder: Path, path: Path, budget: float) -> Iterator[Listed]:
+def _from_manifest(folder: Path, path: Path, budget: float) -> Iterator[ListedSnapshot]:
     wanted = "a recorder's manifest"
     try:
         manifest = Manifest.model_validate_json(read_bytes(path, wanted))
@@ -143,22 +150,27 @@ def _from_manifest(folder: Path, path: Path, budget: float) -> Iterator[Listed]:
     for record in manifest.records:
         kind: Kind = "npy" if record.kind == "npy" else "text"
         if record.refused is not None:
-            yield Listed(record.seq, record.name, kind, None, None, refused=record.refused)
+            yield ListedSnapshot(record.seq, record.name, kind, None, None, refused=record.refused)
             continue
         if not (0 <= record.seen_ns <= LATEST_NS and 0 <= record.t_ns <= LATEST_NS and record.seq >= 0):
             raise InputError(f"{path}: record {record.seq}: expected times from 0 to {LATEST_NS} ns")
         counted = counted_seconds(record.t_ns, record.seen_ns, budget)
         seconds = record.t_ns / NANO if counted is None else counted
         data = folder / "snap" / f"{record.seq:08d}.bin"
-        yield Listed(record.seq, record.name, kind, seconds, data, record.sha256)
+        yield ListedSnapshot(record.seq, record.name, kind, seconds, data, record.sha256)
 
 
-def as_document(names: dict[int, str], outcome: Outcome, settings: Rules) -> dict[str, object]:
+def as_document(names: dict[int, str], outcome: RunOutcome, settings: CurveRules) -> dict[str, object]:
     return {
         "alc": outcome.alc,
         "final_score": outcome.final_score,
         "points": [
-            {"file": names[p.number], "seconds": p.seconds, "x": axis(p.seconds, settings), "score": p.score}
+            {
+                "file": names[p.number],
+                "seconds": p.seconds,
+                "x": axis_position(p.seconds, settings),
+                "score": p.score,
+            }
             for p in outcome.points
         ],
         "refused": [{"file": refusal.name, "reason": refusal.reason} for refusal in outcome.refused],
@@ -168,14 +180,16 @@ def as_document(names: dict[int, str], outcome: Outcome, settings: Rules) -> dic
     }
 
 
-def as_text(names: dict[int, str], outcome: Outcome, settings: Rules) -> str:
+def as_text(names: dict[int, str], outcome: RunOutcome, settings: CurveRules) -> str:
     lines = [f"{'seconds':>10}  {'x':>6}  {settings.metric.name:>17}  file"]
     lines += [
-        f"{p.seconds:>10.3f}  {axis(p.seconds, settings):>6.4f}  {p.score:>17.6f}  {printable(names[p.number])}"
+        f"{p.seconds:>10.3f}  {axis_position(p.seconds, settings):>6.4f}  {p.score:>17.6f}  "
+        f"{make_printable(names[p.number])}"
         for p in outcome.points
     ]
     lines += [
-        f"refused: {printable(refusal.name)}: {printable(refusal.reason)}" for refusal in outcome.refused
+        f"refused: {make_printable(refusal.name)}: {make_printable(refusal.reason)}"
+        for refusal in outcome.refused
     ]
     if outcome.final_score is None:
         lines.append(f"no valid prediction: the curve stays at its start value, ALC {outcome.alc:.6f}")

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from alcove_scorer.curves import Point, Rules, alc, standing
+from alcove_scorer.curves import CurveRules, Point, area_under_curve, latest_per_time
 from alcove_scorer.errors import InputError, PredictionError
-from alcove_scorer.metrics import Solution, Tally, tallies
+from alcove_scorer.metrics import Solution, Tally, make_tallies
 from alcove_scorer.predictions import Kind, read_prediction
 
 
@@ -25,7 +25,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class Refused:
+class RefusedSnapshot:
     """A snapshot that scores nothing, and why."""
 
     number: int
@@ -34,7 +34,7 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """What a run is worth. ``final_score`` is None where there is no valid prediction: ``alc`` is then that
     of a curve that stays at its start value, and must not be ranked.
     """
@@ -42,7 +42,7 @@ class Outcome:
     alc: float
     final_score: float | None
     points: tuple[Point, ...]
-    refused: tuple[Refused, ...]
+    refused: tuple[RefusedSnapshot, ...]
 
 
 @dataclass
@@ -52,18 +52,20 @@ class RunScorer:
     ``preview``: rows of the test set, in order, that what is shown during the run is scored on; None for all of them.
     """
 
-    rules: Rules
+    rules: CurveRules
     solution: Solution
     preview: npt.NDArray[np.int64] | None = None
     points: list[Point] = field(default_factory=list)
     preview_points: list[Point] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
+    refused: list[RefusedSnapshot] = field(default_factory=list)
     _whole: Callable[[], Tally] = field(init=False)
     _part: Callable[[], Tally] | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self._whole = tallies(self.rules.metric, self.solution)
-        self._part = None if self.preview is None else tallies(self.rules.metric, self.solution[self.preview])
+        self._whole = make_tallies(self.rules.metric, self.solution)
+        self._part = (
+            None if self.preview is None else make_tallies(self.rules.metric, self.solution[self.preview])
+        )
 
     def add(self, number: int, name: str, seconds: float, snapshot: Snapshot) -> None:
         """Scores one snapshot, ``seconds`` after the go, or notes why it scores nothing.
@@ -108,12 +110,14 @@ class RunScorer:
             return score, None
 
     def refuse(self, number: int, name: str, reason: str) -> None:
-        self.refused.append(Refused(number, name, reason))
+        self.refused.append(RefusedSnapshot(number, name, reason))
 
-    def outcome(self) -> Outcome:
-        points = standing(self.points)
+    def outcome(self) -> RunOutcome:
+        points = latest_per_time(self.points)
         refused = tuple(sorted(self.refused, key=lambda r: r.number))
-        return Outcome(alc(points, self.rules), points[-1].score if points else None, points, refused)
+        return RunOutcome(
+            area_under_curve(points, self.rules), points[-1].score if points else None, points, refused
+        )
 
 
 def preview_rows(solution_sha256: str, n_test: int, fraction: float) -> npt.NDArray[np.int64] | None:

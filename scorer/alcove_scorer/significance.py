@@ -33,7 +33,7 @@ class Friedman:
         }
 
 
-def friedman(ranks: Floats) -> Friedman | None:
+def friedman_test(ranks: Floats) -> Friedman | None:
     """The Friedman test, corrected for ties, and Iman and Davenport's (1980) less conservative F.
 
     None where it says nothing: under two participants or datasets, or every rank tied.
@@ -59,7 +59,7 @@ def friedman(ranks: Floats) -> Friedman | None:
 
 def kendall_w(ranks: Floats) -> float | None:
     """Kendall's coefficient of concordance of the datasets, corrected for ties: 1 is agreement, 0 none."""
-    test = friedman(ranks)
+    test = friedman_test(ranks)
     k, n = ranks.shape
     return None if test is None else test.chi2 / (n * (k - 1))
 

@@ -52,7 +52,7 @@ def check_solution(data: bytes, dataset: ScoreDataset) -> Solution:
 
 
 @dataclass(frozen=True)
-class Runs:
+class RunRecords:
     """The runs of one submission in the main bucket, and the solutions in theirs."""
 
     store: Minio
@@ -129,7 +129,7 @@ class Runs:
         manifest = self._document(Manifest, key, data)
         head = None
         for seq, record in enumerate(manifest.records):
-            head = next_head(key, seq, head, record)
+            head = extend_chain(key, seq, head, record)
         if head != manifest.head:
             raise DamagedError(f"{key}: its head is not the digest of its last record")
         return manifest, hashlib.sha256(data).hexdigest()
@@ -175,7 +175,7 @@ class Runs:
             raise DamagedError(f"{key}: field {field!r}: {fault}") from None
 
 
-def next_head(key: str, seq: int, head: str | None, record: Record) -> str:
+def extend_chain(key: str, seq: int, head: str | None, record: Record) -> str:
     """The chain's new head. Raises DamagedError where ``record`` does not continue it."""
     if record.seq != seq or record.previous != head:
         raise DamagedError(f"{key}: record {seq} does not continue the chain of those before it")

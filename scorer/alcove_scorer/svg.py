@@ -69,14 +69,14 @@ _CONTROL = re.compile(
 
 
 @contextmanager
-def canvas(width: float, height: float, **subplots: Any) -> Iterator[tuple[Figure, Any]]:
+def open_canvas(width: float, height: float, **subplots: Any) -> Iterator[tuple[Figure, Any]]:
     """An empty figure of this size (inches) with its axes, in our style."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure, figure.subplots(**subplots)
 
 
-def written(figure: Figure) -> bytes:
+def write_svg(figure: Figure) -> bytes:
     """The picture as a file of its own."""
     FigureCanvasSVG(figure)
     file = io.BytesIO()
@@ -87,16 +87,16 @@ def written(figure: Figure) -> bytes:
     return file.getvalue()
 
 
-def plain(text: str, most: int) -> str:
+def clean_text(text: str, most: int) -> str:
     """Of what someone else wrote: at most ``most`` characters, with a visible sign for what cannot be shown, or would
     turn other text around."""
     shown = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
-def label(name: str, most: int = 24) -> str:
+def shorten_name(name: str, most: int = 24) -> str:
     """A name short enough for a picture: its middle is left out, for teams of a competition begin alike."""
-    shown = plain(name, 300)
+    shown = clean_text(name, 300)
     return (
         shown
         if len(shown) <= most
@@ -104,7 +104,7 @@ def label(name: str, most: int = 24) -> str:
     )
 
 
-def inline(svg: bytes, name: str, title: str, description: str) -> Markup:
+def inline_svg(svg: bytes, name: str, title: str, description: str) -> Markup:
     """The picture to be put into a page, with its colours as variables of the page's style sheet.
 
     ``name`` keeps the identifiers of several pictures of a page apart. ``title`` and ``description`` are for those who
@@ -126,7 +126,7 @@ def inline(svg: bytes, name: str, title: str, description: str) -> Markup:
     root.attrib |= {"role": "img", "aria-labelledby": f"{name}-t {name}-d"}
     for place, (tag, text) in enumerate((("title", title), ("desc", description))):
         said = ElementTree.Element(f"{_SVG}{tag}", {"id": f"{name}-{tag[0]}"})
-        said.text = plain(text, 500)
+        said.text = clean_text(text, 500)
         root.insert(place, said)
     return Markup(_serialized(root))
 

@@ -27,10 +27,10 @@ from alcove_api.documents import (
 )
 from alcove_scorer.board import Board, make_board
 from alcove_scorer.board_page import board_html
-from alcove_scorer.curves import Point, Rules, rules
-from alcove_scorer.disclosure import shown
-from alcove_scorer.history import carried_on
-from alcove_scorer.peer_curves import board_curves, of_others
+from alcove_scorer.curves import CurveRules, Point, resolve_rules
+from alcove_scorer.disclosure import limit_curve
+from alcove_scorer.history import append_board
+from alcove_scorer.peer_curves import collect_board_curves, select_peer_curves
 from alcove_scorer.report import ReportRun, report_html
 from alcove_scorer.scoring import RunScorer, Snapshot
 
@@ -47,7 +47,9 @@ def truth(dataset: int) -> npt.NDArray[np.bool_]:
     return np.random.default_rng(dataset).random((60, 4)) < 0.4
 
 
-def learner(skill: float, dataset: int, seed: int, moments: Iterable[float], settings: Rules) -> RunScorer:
+def learner(
+    skill: float, dataset: int, seed: int, moments: Iterable[float], settings: CurveRules
+) -> RunScorer:
     """Its predictions at these seconds, scored: at ``skill`` 1 it ends almost without error, below 0 it is misled."""
     solution = truth(dataset)
     scorer, draw = RunScorer(settings, solution), np.random.default_rng(seed)
@@ -81,7 +83,7 @@ def scored(
 
 
 @cache
-def team_runs(team: int, datasets: int, settings: Rules) -> tuple[ScoredRun, ...]:
+def team_runs(team: int, datasets: int, settings: CurveRules) -> tuple[ScoredRun, ...]:
     """Teams of falling skill; now and then one crashes, predicts nothing, or is misled."""
     draw = np.random.default_rng(1000 + team)
     runs = []
@@ -112,7 +114,7 @@ def entry(team: int, long: bool) -> BoardSubmission:
 def competition(teams: int, datasets: int, scheme: str = "hackathon", generation: int = 1) -> Board:
     """``scheme`` may also be ``long``: the default one, among teams of long names."""
     scoring = Scoring(scheme="autodl" if scheme == "autodl" else "hackathon")
-    settings = rules(BUDGET, scoring.scheme)
+    settings = resolve_rules(BUDGET, scoring.scheme)
     results = {
         f"u{team}": ScoreResult(
             submission_uid=f"u{team}",
@@ -149,12 +151,14 @@ def leaderboard(teams: int, datasets: int, scheme: str = "hackathon") -> str:
             rows = rows[::-1]
         request = last.request.model_copy(update={"generation": i})
         at = NOON + timedelta(hours=9 * i)
-        history = carried_on(history, Board(request, rows, (), last.rules, None, None, None), at)
+        history = append_board(history, Board(request, rows, (), last.rules, None, None, None), at)
     now = NOON + timedelta(days=4)
-    return board_html(last, now, carried_on(history, last, now))
+    return board_html(last, now, append_board(history, last, now))
 
 
-def request_of(team: str, datasets: int, settings: Rules, feedback: Feedback | None = None) -> ScoreRequest:
+def request_of(
+    team: str, datasets: int, settings: CurveRules, feedback: Feedback | None = None
+) -> ScoreRequest:
     return ScoreRequest(
         submission_uid="u",
         namespace=team,
@@ -197,7 +201,7 @@ def verdict(alias: str, number: int, cause: str = "Finished", message: str = "",
 def report(
     runs: Sequence[ScoredRun],
     verdicts: Sequence[Verdict | None],
-    settings: Rules,
+    settings: CurveRules,
     *,
     feedback: Feedback | None = None,
     others: Board | None = None,
@@ -205,7 +209,7 @@ def report(
     request = request_of("hackathon-team-00", len(runs), settings, feedback)
     curves = None
     if others is not None:
-        curves = board_curves(others, NOON)
+        curves = collect_board_curves(others, NOON)
         digest = {"scoring_digest": request.scoring_digest()}
         curves = curves.model_copy(
             update={"curves": tuple(c.model_copy(update=digest) for c in curves.curves)}
@@ -214,6 +218,6 @@ def report(
     sections = []
     for run, said in zip(runs, verdicts, strict=True):
         points = [Point(i, p.t, p.score) for i, p in enumerate(run.points)]
-        visible = shown(points, settings, limits.decimals, limits.max_snapshots).points
-        sections.append(ReportRun(run, said, visible, of_others(curves, request, run.alias)))
+        visible = limit_curve(points, settings, limits.decimals, limits.max_snapshots).points
+        sections.append(ReportRun(run, said, visible, select_peer_curves(curves, request, run.alias)))
     return report_html(request, settings, sections)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from alcove_api.documents import Feedback, Refusal, ScoredRun
-from alcove_scorer.curves import rules
-from alcove_scorer.rank_files import Options, Table, rank_table
+from alcove_scorer.curves import resolve_rules
+from alcove_scorer.rank_files import RankOptions, ScoreTable, rank_table
 from alcove_scorer.rank_page import rank_html
 
 from . import competition as made
@@ -20,7 +20,7 @@ from .conftest import Page
 
 pytestmark = pytest.mark.integration
 Visit = Callable[..., Page]
-HACKATHON, AUTODL = rules(made.BUDGET), rules(made.BUDGET, "autodl")
+HACKATHON, AUTODL = resolve_rules(made.BUDGET), resolve_rules(made.BUDGET, "autodl")
 HOSTILE = (
     "<script>document.title='taken'</script>",
     '"><img src=x onerror="document.title=\'taken\'">',
@@ -55,14 +55,14 @@ def page(name: str) -> str:
 def ranks(name: str) -> str:
     """What ``alcove rank --report`` writes, of 200 participants, or of three with a gap and a bad name."""
     if name == "few":
-        table = Table(
+        table = ScoreTable(
             (HOSTILE[0], HOSTILE[2], "z"), ("a", "b"), np.array([[[0.5], [-1]], [[nan], [0]], [[0], [1]]])
         )
-        options = Options(intervals=0)
+        options = RankOptions(intervals=0)
     else:
         scores = np.random.default_rng(0).random((200, 5, 1))
-        table = Table(tuple(f"team {i}" for i in range(200)), ("a", "b", "c", "d", "e"), scores)
-        options = Options("copeland", intervals=100)
+        table = ScoreTable(tuple(f"team {i}" for i in range(200)), ("a", "b", "c", "d", "e"), scores)
+        options = RankOptions("copeland", intervals=100)
     return rank_html("scores.csv", table, rank_table(table, options), options)
 
 

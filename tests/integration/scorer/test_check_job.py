@@ -12,7 +12,7 @@ import pytest
 from alcove_api import keys
 from alcove_api.documents import CheckRequest, CheckResult
 from alcove_format.records import read_records, write_record
-from alcove_scorer.metrics import metric
+from alcove_scorer.metrics import find_metric
 from alcove_toolkit.check import CheckMetric, check_dataset
 from alcove_toolkit.practice import make_practice
 from alcove_toolkit.publish import publish
@@ -63,7 +63,9 @@ def test_the_job_finds_what_the_command_finds(store: Store, start: Start, tmp_pa
     status, got = result(
         start("check", CheckRequest(dataset="w", data_sha256=digest, solution_sha256=hidden))
     )
-    here = check_dataset(data, solution, CheckMetric("balanced_accuracy", metric("balanced_accuracy").score))
+    here = check_dataset(
+        data, solution, CheckMetric("balanced_accuracy", find_metric("balanced_accuracy").score)
+    )
     assert status == 1
     assert {f.code for f in here.errors} == {"duplicate-id", "label-by-order"}
     assert got == here.to_result()

@@ -24,9 +24,9 @@ from alcove_api.documents import (
     Scoring,
 )
 from alcove_scorer import job_rescore, job_score
-from alcove_scorer.job_score import rules_of
-from alcove_scorer.result_cache import kept_result
-from alcove_scorer.store import Runs
+from alcove_scorer.job_score import request_rules
+from alcove_scorer.result_cache import find_cached_result
+from alcove_scorer.store import RunRecords
 
 from .conftest import Job, Recording, Store, prediction
 
@@ -71,11 +71,11 @@ def test_what_only_pages_need_is_not_loaded(
         return SimpleNamespace(start=lambda: loaded.extend(args))
 
     monkeypatch.setattr(job_score, "Thread", thread)
-    runs = Runs(store.client, keys.MAIN_BUCKET, keys.SOLUTIONS_BUCKET, request.submission_uid)
+    runs = RunRecords(store.client, keys.MAIN_BUCKET, keys.SOLUTIONS_BUCKET, request.submission_uid)
     job_rescore.rescore(request, runs)
     assert store.get(key(request))
     assert loaded == []
-    job_score.follow(request, rules_of(request), runs, drawn=True)
+    job_score.follow_runs(request, request_rules(request), runs, drawn=True)
     assert loaded == ["alcove_scorer.report"]
 
 
@@ -111,14 +111,14 @@ def test_a_result_is_kept_only_while_it_answers_the_request(
 ) -> None:
     request = request_for("one")
     run = recorded(store, request, 0.7)
-    runs = Runs(store.client, keys.MAIN_BUCKET, keys.SOLUTIONS_BUCKET, request.submission_uid)
-    rules = rules_of(request)
-    assert kept_result(request, rules, runs) is None
+    runs = RunRecords(store.client, keys.MAIN_BUCKET, keys.SOLUTIONS_BUCKET, request.submission_uid)
+    rules = request_rules(request)
+    assert find_cached_result(request, rules, runs) is None
     assert start("rescore", request).wait() == (0, "")
     data = store.get(key(request))
     assert data is not None
     good = ScoreResult.model_validate_json(data)
-    assert kept_result(request, rules, runs) == good
+    assert find_cached_result(request, rules, runs) == good
 
     damaged = good.runs[0].model_copy(update={"cause": STORE_DAMAGED})
     other = good.runs[0].model_copy(update={"attempt": 2})
@@ -134,14 +134,14 @@ def test_a_result_is_kept_only_while_it_answers_the_request(
         good.model_copy(update={"runs": (other,)}).canonical(),
     ):
         store.put(key(request), wrong)
-        assert kept_result(request, rules, runs) is None, wrong
+        assert find_cached_result(request, rules, runs) is None, wrong
     assert start("rescore", request).wait() == (0, "")
     assert store.get(key(request)) == data, "it is made again, and the same"
 
     # What was recorded is another: the old result says nothing of it.
     run.snapshot(9, prediction(1.0))
     run.seal()
-    assert kept_result(request, rules, runs) is None
+    assert find_cached_result(request, rules, runs) is None
 
 
 def test_a_comparison_tells_every_move_and_writes_nothing(

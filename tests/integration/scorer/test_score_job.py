@@ -20,9 +20,9 @@ from minio.versioningconfig import SUSPENDED, VersioningConfig
 from alcove_api import keys
 from alcove_api.documents import Feedback, Manifest, ScoreRequest, ScoreResult, Scoring, StoreCredentials
 from alcove_scorer import attempt_reader, job_score
-from alcove_scorer.curves import Point, alc, rules, standing
+from alcove_scorer.curves import Point, area_under_curve, latest_per_time, resolve_rules
 from alcove_scorer.metrics import BalancedAccuracy
-from alcove_scorer.store import Runs
+from alcove_scorer.store import RunRecords
 
 from .conftest import SOLUTION, Job, Recording, Store, eventually, npy, prediction
 
@@ -69,7 +69,9 @@ def test_a_run_is_scored_when_its_verdict_is_there(store: Store, start: Start, r
     metric = BalancedAccuracy()
     scores = [metric.score(SOLUTION, read(prediction(share))) for share in (0.7, 0.9)]
     assert [(p.t, p.score) for p in got["one"].points] == [(2.0, scores[0]), (30.0, scores[1])]
-    assert got["one"].alc == alc(standing([Point(0, 2, scores[0]), Point(3, 30, scores[1])]), rules(30))
+    assert got["one"].alc == area_under_curve(
+        latest_per_time([Point(0, 2, scores[0]), Point(3, 30, scores[1])]), resolve_rules(30)
+    )
     assert got["one"].final_score == scores[1]
     assert [(r.seq, r.reason.split(":")[0]) for r in got["one"].refused] == [
         (1, "too many labels"),
@@ -162,7 +164,7 @@ def test_a_live_curve_misses_no_snapshot_and_is_written_at_most_once_a_second(
     assert all(later - earlier >= least for earlier, later in pairwise(stamps[:-1]))
 
 
-def runs_of(store: Store, request: ScoreRequest, http: urllib3.PoolManager | None = None) -> Runs:
+def runs_of(store: Store, request: ScoreRequest, http: urllib3.PoolManager | None = None) -> RunRecords:
     """As the job makes it, in this process."""
     address = store.environment["ALCOVE_STORE_ENDPOINT"].removeprefix("http://")
     document = Path(store.environment["ALCOVE_STORE_CREDENTIALS"]).read_bytes()
@@ -171,7 +173,7 @@ def runs_of(store: Store, request: ScoreRequest, http: urllib3.PoolManager | Non
         endpoint=address, access_key=known.access_key, secret_key=known.secret_key, secure=False,
         region="us-east-1", http_client=http,
     )  # fmt: skip
-    return Runs(client, keys.MAIN_BUCKET, keys.SOLUTIONS_BUCKET, request.submission_uid)
+    return RunRecords(client, keys.MAIN_BUCKET, keys.SOLUTIONS_BUCKET, request.submission_uid)
 
 
 @pytest.mark.parametrize("decided", [False, True])
@@ -188,7 +190,7 @@ def test_a_backlog_is_shown_while_it_is_worked_off(
         run.verdict()
     runs, dataset = runs_of(store, request), request.datasets[0]
     follower = attempt_reader.RunFollower(
-        runs, request, dataset, job_score.rules_of(request), runs.solution(dataset)
+        runs, request, dataset, job_score.request_rules(request), runs.solution(dataset)
     )
     for shown in (1, 2, 3):
         assert not follower.advance()
@@ -214,7 +216,7 @@ def test_nothing_is_downloaded_twice(store: Store, request_for: Make) -> None:
     run = Recording(store, request.submission_uid, "one")
     pool = CountingPool()
     with ThreadPoolExecutor(1) as thread:
-        job = thread.submit(job_score.score, request, runs_of(store, request, pool))
+        job = thread.submit(job_score.score_submission, request, runs_of(store, request, pool))
         for number in range(1, 4):
             run.snapshot(number, prediction(0.7))
             eventually(partial(shows, store, request, [number]), f"snapshot {number}")
@@ -241,7 +243,7 @@ def test_a_manifest_that_the_report_proves_stands_for_its_records(store: Store, 
     forged = run.records[0].model_copy(update={"t_ns": 1})
     store.put(keys.record(run.prefix, 0), forged.canonical())
     pool = CountingPool()
-    got = job_score.score(request, runs_of(store, request, pool)).runs[0]
+    got = job_score.score_submission(request, runs_of(store, request, pool)).runs[0]
     assert (got.cause, [point.t for point in got.points]) == ("Finished", [2.0, 4.0])
     assert not [path for _, path in pool.asked if f"{run.prefix}/rec/" in path]
 

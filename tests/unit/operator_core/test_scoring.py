@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from alcove_operator.core import names, scoring_retries
 from alcove_operator.core.scoring import CURVE_PAUSE
-from alcove_scorer.curves import Point, rules
-from alcove_scorer.disclosure import shown
+from alcove_scorer.curves import Point, resolve_rules
+from alcove_scorer.disclosure import limit_curve
 from tests.unit.operator_core import scorer
 from tests.unit.operator_core.cluster import UID, Cluster
 from tests.unit.operator_core.test_reconcile_paths import KINDS, STEPS, check_history, play
@@ -98,7 +98,9 @@ def test_the_end_shows_no_other_snapshots_than_the_live_curve_did() -> None:
     (result,) = cluster.scores.values()
     points = [Point(i, point.t, point.score) for i, point in enumerate(result.runs[0].points)]
     feedback = cluster.spec.phases[0].feedback
-    live = shown(points, rules(result.budget_seconds), feedback.decimals, feedback.max_snapshots)
+    live = limit_curve(
+        points, resolve_rules(result.budget_seconds), feedback.decimals, feedback.max_snapshots
+    )
     assert 0 < len(live.points) < len(points)
     (run,) = status(cluster)["runs"]
     assert run["curve"] == [{"t": point.seconds, "score": point.score} for point in live.points]

@@ -7,15 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alcove_scorer.curves import Point, Rules, alc, axis, counted_seconds, rules, standing
-from alcove_scorer.disclosure import shown
+from alcove_scorer.curves import (
+    CurveRules,
+    Point,
+    area_under_curve,
+    axis_position,
+    counted_seconds,
+    latest_per_time,
+    resolve_rules,
+)
+from alcove_scorer.disclosure import limit_curve
 from alcove_scorer.errors import InputError
 
-HACKATHON = rules(1200, "hackathon")
-AUTODL = rules(1200, "autodl")
+HACKATHON = resolve_rules(1200, "hackathon")
+AUTODL = resolve_rules(1200, "autodl")
 SCHEMES = pytest.mark.parametrize("scheme", [HACKATHON, AUTODL], ids=lambda r: r.scheme)
 curves = st.lists(st.tuples(st.floats(0, 1200), st.floats(-1, 1)).map(lambda pair: pair), max_size=12).map(
-    lambda pairs: standing(Point(i, t, s) for i, (t, s) in enumerate(pairs))
+    lambda pairs: latest_per_time(Point(i, t, s) for i, (t, s) in enumerate(pairs))
 )
 
 
@@ -24,14 +32,14 @@ def x(t: float, t0: float, budget: float) -> float:
 
 
 def test_hackathon_by_hand() -> None:
-    points = standing([Point(1, 9, 0.7), Point(2, 99, 0.9)])
-    got = alc(points, rules(999, "hackathon"))
+    points = latest_per_time([Point(1, 9, 0.7), Point(2, 99, 0.9)])
+    got = area_under_curve(points, resolve_rules(999, "hackathon"))
     # x = 1/3 and 2/3 with t0 = 1 s and T = 999 s
     assert got == pytest.approx((0.5 + 0.7) / 2 / 3 + (0.7 + 0.9) / 2 / 3 + 0.9 / 3)
 
 
 def test_autodl_by_hand() -> None:
-    got = alc(standing([Point(1, 60, 0.4), Point(2, 180, -0.2)]), AUTODL)
+    got = area_under_curve(latest_per_time([Point(1, 60, 0.4), Point(2, 180, -0.2)]), AUTODL)
     first, second = math.log(2) / math.log(21), math.log(4) / math.log(21)
     assert got == pytest.approx(0.4 * (second - first) - 0.2 * (1 - second))
 
@@ -40,38 +48,41 @@ def test_autodl_by_hand() -> None:
 def test_trapezoid_is_numpys(points: tuple[Point, ...]) -> None:
     xs = [0, *(x(p.seconds, 1, 1200) for p in points), 1]
     ys = [0.5, *(p.score for p in points), points[-1].score if points else 0.5]
-    assert alc(points, HACKATHON) == pytest.approx(np.trapezoid(ys, xs), abs=1e-9)
+    assert area_under_curve(points, HACKATHON) == pytest.approx(np.trapezoid(ys, xs), abs=1e-9)
 
 
 @given(curves)
 def test_step_is_the_integral_of_a_piecewise_constant_function(points: tuple[Point, ...]) -> None:
     xs = np.array([0, *(x(p.seconds, 60, 1200) for p in points), 1])
     ys = np.array([0, *(p.score for p in points)])
-    assert alc(points, AUTODL) == pytest.approx(float(np.diff(xs) @ ys), abs=1e-9)
+    assert area_under_curve(points, AUTODL) == pytest.approx(float(np.diff(xs) @ ys), abs=1e-9)
 
 
 @SCHEMES
 @given(points=curves, better=st.floats(0, 1), which=st.integers(0, 11))
 def test_a_better_snapshot_never_lowers_the_area(
-    scheme: Rules, points: tuple[Point, ...], better: float, which: int
+    scheme: CurveRules, points: tuple[Point, ...], better: float, which: int
 ) -> None:
     if points:
         i = which % len(points)
         raised = Point(points[i].number, points[i].seconds, points[i].score + better)
-        assert alc((*points[:i], raised, *points[i + 1 :]), scheme) >= alc(points, scheme) - 1e-12
+        assert (
+            area_under_curve((*points[:i], raised, *points[i + 1 :]), scheme)
+            >= area_under_curve(points, scheme) - 1e-12
+        )
 
 
 @SCHEMES
 @given(points=curves)
-def test_the_area_lies_within_the_scores(scheme: Rules, points: tuple[Point, ...]) -> None:
+def test_the_area_lies_within_the_scores(scheme: CurveRules, points: tuple[Point, ...]) -> None:
     scores = [scheme.metric.chance, *(p.score for p in points)]
-    assert min(scores) - 1e-9 <= alc(points, scheme) <= max(scores) + 1e-9
+    assert min(scores) - 1e-9 <= area_under_curve(points, scheme) <= max(scores) + 1e-9
 
 
 @SCHEMES
 @given(points=curves, seconds=st.floats(0, 1200))
 def test_splitting_a_constant_segment_changes_nothing(
-    scheme: Rules, points: tuple[Point, ...], seconds: float
+    scheme: CurveRules, points: tuple[Point, ...], seconds: float
 ) -> None:
     before = [p for p in points if p.seconds <= seconds]
     if not before or before[-1].seconds == seconds:
@@ -81,21 +92,27 @@ def test_splitting_a_constant_segment_changes_nothing(
         score = before[-1].score
         after = [Point(p.number, p.seconds, score) if p is after[0] else p for p in after]
     split = Point(99, seconds, before[-1].score)
-    assert alc((*before, split, *after), scheme) == pytest.approx(alc((*before, *after), scheme), abs=1e-9)
+    assert area_under_curve((*before, split, *after), scheme) == pytest.approx(
+        area_under_curve((*before, *after), scheme), abs=1e-9
+    )
 
 
 @SCHEMES
-def test_without_a_point_the_curve_stays_at_its_start(scheme: Rules) -> None:
-    assert alc((), scheme) == scheme.metric.chance
+def test_without_a_point_the_curve_stays_at_its_start(scheme: CurveRules) -> None:
+    assert area_under_curve((), scheme) == scheme.metric.chance
 
 
 def test_of_equal_times_the_later_number_stands_whatever_the_order() -> None:
     points = [Point(2, 5.0, 0.9), Point(1, 5.0, 0.1), Point(3, 1.0, 0.3)]
-    assert standing(points) == standing(reversed(points)) == (Point(3, 1.0, 0.3), Point(2, 5.0, 0.9))
+    assert (
+        latest_per_time(points)
+        == latest_per_time(reversed(points))
+        == (Point(3, 1.0, 0.3), Point(2, 5.0, 0.9))
+    )
 
 
 def test_the_axis_runs_from_0_to_1() -> None:
-    assert (axis(0, AUTODL), axis(1200, AUTODL)) == (0.0, 1.0)
+    assert (axis_position(0, AUTODL), axis_position(1200, AUTODL)) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -123,24 +140,26 @@ def test_what_counts_is_never_later_than_a_budget_that_is_no_whole_number_of_nan
 )
 def test_impossible_settings_are_refused(kwargs: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        rules(**kwargs)  # type: ignore[arg-type]
+        resolve_rules(**kwargs)  # type: ignore[arg-type]
 
 
 @given(curves, st.integers(1, 8), st.integers(0, 4))
 def test_shown_is_bounded_rounded_and_never_taken_back(
     points: tuple[Point, ...], most: int, decimals: int
 ) -> None:
-    full = shown(points, HACKATHON, decimals, most)
+    full = limit_curve(points, HACKATHON, decimals, most)
     assert len(full.points) <= most
     assert all(p.score == round(p.score, decimals) for p in full.points)
     ever = {
-        p.number for i in range(len(points) + 1) for p in shown(points[:i], HACKATHON, decimals, most).points
+        p.number
+        for i in range(len(points) + 1)
+        for p in limit_curve(points[:i], HACKATHON, decimals, most).points
     }
     assert ever == {p.number for p in full.points}
 
 
 def test_the_shown_area_says_nothing_of_what_is_held_back() -> None:
     points = [Point(i, float(i), 0.5 + i / 100) for i in range(1, 30)]
-    held_back = {p.number for p in points} - {p.number for p in shown(points, HACKATHON, 3, 4).points}
+    held_back = {p.number for p in points} - {p.number for p in limit_curve(points, HACKATHON, 3, 4).points}
     changed = [Point(p.number, p.seconds, 0.0) if p.number in held_back else p for p in points]
-    assert shown(points, HACKATHON, 3, 4) == shown(changed, HACKATHON, 3, 4)
+    assert limit_curve(points, HACKATHON, 3, 4) == limit_curve(changed, HACKATHON, 3, 4)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from alcove_scorer.errors import InputError
-from alcove_scorer.metrics import BalancedAccuracy, Metric, NormalizedAUC, metric, tallies
+from alcove_scorer.metrics import BalancedAccuracy, Metric, NormalizedAUC, find_metric, make_tallies
 
 from .strategies import solved
 
@@ -56,7 +56,7 @@ def test_blocks_of_rows_score_as_the_whole(
     which: Metric, pair: tuple[np.ndarray, np.ndarray], cuts: list[int]
 ) -> None:
     solution, prediction = pair
-    by_block = tallies(which, solution)()
+    by_block = make_tallies(which, solution)()
     for block in np.split(prediction, sorted(min(cut, len(prediction)) for cut in cuts)):
         by_block.add(block)
     assert by_block.score() == which.score(solution, prediction)
@@ -103,7 +103,7 @@ def test_a_solution_of_one_class_is_refused(which: Metric) -> None:
 
 def test_an_unknown_metric_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(InputError, match=r"'f2'.*balanced_accuracy, nauc"):
-        metric("f2")
+        find_metric("f2")
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ TRUTH, PREDICTED = np.array([[True], [False]]), np.array([[1.0], [1.0]])
 
 
 def scored_by_blocks(name: str) -> float:
-    whole = tallies(metric(name), TRUTH)()
+    whole = make_tallies(find_metric(name), TRUTH)()
     for row in PREDICTED:
         whole.add(row[None])
     return whole.score()
@@ -139,7 +139,7 @@ def scored_by_blocks(name: str) -> float:
 
 def test_an_installed_metric_is_found_by_its_entry_point(install: Callable[[str], None]) -> None:
     install(HAMMING)
-    assert metric("hamming").score(TRUTH, PREDICTED) == scored_by_blocks("hamming") == 0.5
+    assert find_metric("hamming").score(TRUTH, PREDICTED) == scored_by_blocks("hamming") == 0.5
 
 
 @pytest.mark.parametrize(

@@ -31,16 +31,16 @@ from alcove_api.documents import (
     Verdict,
 )
 from alcove_scorer.board import Board, as_status, as_text, make_board
-from alcove_scorer.board_page import board_html, moments, ranks_over_budget, statistics
+from alcove_scorer.board_page import board_html, budget_moments, describe_tests, ranks_over_budget
 from alcove_scorer.cli import rank_command, score_command
-from alcove_scorer.curves import Point, alc, rules
-from alcove_scorer.history import MAX_BOARDS, carried_on, ranks_then
-from alcove_scorer.peer_curves import board_curves, of_others
-from alcove_scorer.report import ReportRun, phases, report_html
+from alcove_scorer.curves import Point, area_under_curve, resolve_rules
+from alcove_scorer.history import MAX_BOARDS, append_board, ranks_on_boards
+from alcove_scorer.peer_curves import collect_board_curves, select_peer_curves
+from alcove_scorer.report import ReportRun, list_phases, report_html
 from alcove_scorer.significance import Friedman
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-RULES = rules(30)
+RULES = resolve_rules(30)
 HOSTILE = '"><script src=//x>$\\frac{</script>&'
 
 
@@ -156,13 +156,13 @@ def test_phases_of_a_run() -> None:
         started_at=NOON + timedelta(seconds=5),
         ended_at=NOON + timedelta(seconds=35),
     )
-    assert phases(verdict) == [("Queue", 3.0), ("Start", 2.0), ("Run", 30.0)]
+    assert list_phases(verdict) == [("Queue", 3.0), ("Start", 2.0), ("Run", 30.0)]
     cluster = {
         "pulled_at": NOON + timedelta(seconds=2),  # in whole seconds, so it can be before what it follows
         "staged_at": NOON + timedelta(seconds=4),
         "launched_at": NOON + timedelta(seconds=4),
     }
-    assert phases(verdict.model_copy(update=cluster)) == [
+    assert list_phases(verdict.model_copy(update=cluster)) == [
         ("Queue", 3.0),
         ("Pull", 0.0),
         ("Stage", 1.0),
@@ -182,7 +182,7 @@ def test_ranks_over_time_end_with_the_ranks_and_start_level() -> None:
     assert names == ["best", "early"]
     assert over_time[:, 0].tolist() == [1.5, 1.5]
     assert over_time[:, -1].tolist() == [1, 2]
-    at_two = next(i for i, moment in enumerate(moments(RULES)) if 2 < moment < 3)
+    at_two = next(i for i, moment in enumerate(budget_moments(RULES)) if 2 < moment < 3)
     assert over_time[:, at_two].tolist() == [2, 1]
 
 
@@ -223,16 +223,16 @@ def test_every_method_of_a_competition_makes_a_board(method: str) -> None:
 def test_ranks_over_the_budget_are_those_of_the_areas_up_to_there(
     scheme: str, curve: Literal["trapezoid", "step"]
 ) -> None:
-    settings = rules(30, scheme, curve=curve)
+    settings = resolve_rules(30, scheme, curve=curve)
     draw = np.random.default_rng(7)
     runs = [scored("a", *draw.random(int(draw.integers(0, 9)))) for _ in range(12)]
     got = board(*((f"team-{i:02}", (run,)) for i, run in enumerate(runs)))
     over_time = ranks_over_budget(got.rows, ("a",), settings)
-    for column, moment in enumerate(moments(settings)):
+    for column, moment in enumerate(budget_moments(settings)):
         areas = []
         for row in got.rows:
             points = [Point(i, p.t, p.score) for i, p in enumerate(row.runs["a"].points) if p.t <= moment]
-            areas.append(alc(points, replace(settings, budget=moment)) if points else -math.inf)
+            areas.append(area_under_curve(points, replace(settings, budget=moment)) if points else -math.inf)
         better = [sum(other > area + 1e-12 for other in areas) for area in areas]
         level = [sum(abs(other - area) <= 1e-12 or other == area for other in areas) for area in areas]
         expected = [ahead + (same + 1) / 2 for ahead, same in zip(better, level, strict=True)]
@@ -246,19 +246,19 @@ def past(generation: int, *teams: str) -> PastRanks:
 def test_history_is_carried_on_where_the_ranks_have_changed() -> None:
     now = board(("red", (scored("a", 0.9),)), ("blue", (scored("a", 0.8),)), generation=3)
     same = BoardHistory(boards=(past(1, "blue"), past(2, "red", "blue")))
-    assert carried_on(same, now, NOON) == same
+    assert append_board(same, now, NOON) == same
     other = BoardHistory(boards=(past(1, "blue"), past(2, "blue", "red")))
-    kept = carried_on(other, now, NOON)
+    kept = append_board(other, now, NOON)
     assert [(p.generation, p.teams) for p in kept.boards] == [
         (1, ("blue",)),
         (2, ("blue", "red")),
         (3, ("red", "blue")),
     ]
-    ranks = ranks_then(kept, ("red", "blue"))
+    ranks = ranks_on_boards(kept, ("red", "blue"))
     assert ranks[1].tolist() == [1, 1, 2]
     assert math.isnan(ranks[0, 0])
     # A board that comes late, or a second time, leaves nothing behind that was not before it.
-    assert carried_on(BoardHistory(boards=(*other.boards, past(9, "red"))), now, NOON) == kept
+    assert append_board(BoardHistory(boards=(*other.boards, past(9, "red"))), now, NOON) == kept
 
 
 def test_history_is_bounded_and_keeps_its_beginning_and_its_end() -> None:
@@ -267,7 +267,7 @@ def test_history_is_bounded_and_keeps_its_beginning_and_its_end() -> None:
     for generation in range(1, 1000):
         made = (red, blue)[generation % 2]
         request = made.request.model_copy(update={"generation": generation})
-        kept = carried_on(kept, replace(made, request=request), NOON)
+        kept = append_board(kept, replace(made, request=request), NOON)
         assert len(kept.boards) <= MAX_BOARDS
     generations = [p.generation for p in kept.boards]
     assert generations[0] == 1
@@ -282,17 +282,17 @@ def test_a_report_shows_others_on_the_same_terms_and_never_the_teams_own() -> No
         ("none", (scored("b", 0.9),)),
         max_snapshots=9,
     )
-    curves = board_curves(got, NOON)
+    curves = collect_board_curves(got, NOON)
     assert "red" not in curves.canonical().decode()
     assert "blue" not in curves.canonical().decode()
     assert all(len(curve.points) <= 9 for curve in curves.curves)
     asked = request_for("red", "a")
-    assert of_others(curves, asked, "a") == []  # scored by other rules
+    assert select_peer_curves(curves, asked, "a") == []  # scored by other rules
     same = {"scoring_digest": asked.scoring_digest()}
     curves = curves.model_copy(update={"curves": tuple(c.model_copy(update=same) for c in curves.curves)})
-    assert [[p.score for p in points] for points in of_others(curves, asked, "a")] == [[0.1235]]
-    assert len(of_others(curves, request_for("blue", "a"), "a")[0]) <= 9
-    assert of_others(None, asked, "a") == []
+    assert [[p.score for p in points] for points in select_peer_curves(curves, asked, "a")] == [[0.1235]]
+    assert len(select_peer_curves(curves, request_for("blue", "a"), "a")[0]) <= 9
+    assert select_peer_curves(None, asked, "a") == []
 
 
 def request_for(team: str, *aliases: str) -> ScoreRequest:
@@ -394,5 +394,5 @@ def test_the_command_line_writes_the_page_of_a_table(tmp_path: Path) -> None:
 
 def test_whether_participants_differ_is_said_at_the_level_of_the_critical_difference() -> None:
     test = Friedman(chi2=5.0, p=0.08, f=3.0, f_p=0.07)
-    assert "differ more than chance" in statistics(test, 0.5, 1.2, 0.1)
-    assert "by chance alone" in statistics(test, 0.5, 1.2, 0.05)
+    assert "differ more than chance" in describe_tests(test, 0.5, 1.2, 0.1)
+    assert "by chance alone" in describe_tests(test, 0.5, 1.2, 0.05)

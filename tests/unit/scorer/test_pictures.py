@@ -10,19 +10,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alcove_scorer.board_pictures import critical_difference_svg, groups, intervals_svg, rank_ticks
-from alcove_scorer.curves import Point, axis, rules
-from alcove_scorer.pictures import Line, run_svg, span, teams_svg, time_svg, time_ticks
-from alcove_scorer.svg import COLOURS, inline
+from alcove_scorer.board_pictures import (
+    choose_rank_ticks,
+    draw_critical_difference,
+    draw_intervals,
+    find_groups,
+)
+from alcove_scorer.curves import Point, axis_position, resolve_rules
+from alcove_scorer.pictures import (
+    TeamCurve,
+    choose_time_ticks,
+    draw_phases,
+    draw_run,
+    draw_teams,
+    format_time,
+)
+from alcove_scorer.svg import COLOURS, inline_svg
 
-RULES = rules(30)
+RULES = resolve_rules(30)
 HOSTILE = '"><script src=//x>$\\frac{</script>&'
 
 
 def test_pictures_hold_no_tag_of_others_and_are_the_same_each_time() -> None:
-    svg = run_svg(HOSTILE, (Point(0, 2.0, 0.6),), RULES)
+    svg = draw_run(HOSTILE, (Point(0, 2.0, 0.6),), RULES)
     assert b"<script" not in svg
-    assert svg == run_svg(HOSTILE, (Point(0, 2.0, 0.6),), RULES)
+    assert svg == draw_run(HOSTILE, (Point(0, 2.0, 0.6),), RULES)
 
 
 @pytest.mark.parametrize(
@@ -38,19 +50,19 @@ def test_pictures_hold_no_tag_of_others_and_are_the_same_each_time() -> None:
 def test_groups_that_cannot_be_told_apart(
     ranks: list[float], cd: float, expected: list[tuple[int, int]]
 ) -> None:
-    assert groups(ranks, cd) == expected
+    assert find_groups(ranks, cd) == expected
 
 
 def test_the_diagram_names_everyone() -> None:
-    svg = critical_difference_svg(["one", "two", "three"], [1.2, 1.8, 3.0], 1.5, 3).decode()
+    svg = draw_critical_difference(["one", "two", "three"], [1.2, 1.8, 3.0], 1.5, 3).decode()
     assert all(said in svg for said in (">one 1.20<", ">two 1.80<", ">3.00 three<", "difference 1.50<"))
 
 
 def test_an_inline_picture_has_the_pages_colours_a_description_and_identifiers_of_its_own() -> None:
-    svg = run_svg(
-        HOSTILE, (Point(0, 2.0, 0.6), Point(1, 9.0, 0.8)), RULES, [Line("", (Point(0, 1.0, 0.55),))]
+    svg = draw_run(
+        HOSTILE, (Point(0, 2.0, 0.6), Point(1, 9.0, 0.8)), RULES, [TeamCurve("", (Point(0, 1.0, 0.55),))]
     )
-    first, second = (inline(svg, name, HOSTILE, "x" * 5000) for name in ("a", "b"))
+    first, second = (inline_svg(svg, name, HOSTILE, "x" * 5000) for name in ("a", "b"))
     assert not re.findall("#[0-9a-f]{6}", first)
     assert "var(--s1)" in first
     assert "DejaVu" not in first
@@ -70,14 +82,14 @@ def test_an_inline_picture_has_the_pages_colours_a_description_and_identifiers_o
     "name", ["a\x00b", "\ud800", "\x1b[31m", "\u202eevil", "$\\frac{", "名前", "x" * 5000]
 )
 def test_any_name_can_be_drawn(name: str) -> None:
-    lines = [Line(name, (Point(0, 2.0, 0.6),))]
+    lines = [TeamCurve(name, (Point(0, 2.0, 0.6),))]
     for svg in (
-        teams_svg(name, lines, RULES),
-        critical_difference_svg([name, name], [1.0, 2.0], 1.5, 2),
-        intervals_svg([name, name], [1, 2], [(1, 2), (1, 2)]),
-        time_svg([(name, [("Run", 3.0)])]),
+        draw_teams(name, lines, RULES),
+        draw_critical_difference([name, name], [1.0, 2.0], 1.5, 2),
+        draw_intervals([name, name], [1, 2], [(1, 2), (1, 2)]),
+        draw_phases([(name, [("Run", 3.0)])]),
     ):
-        assert len(inline(svg, "p", name, name)) < 40_000
+        assert len(inline_svg(svg, "p", name, name)) < 40_000
 
 
 @pytest.mark.parametrize(
@@ -86,23 +98,23 @@ def test_any_name_can_be_drawn(name: str) -> None:
      (5400, "90 min"), (12600, "3.5 h"), (86400, "1 d")],
 )  # fmt: skip
 def test_times_as_people_say_them(seconds: float, said: str) -> None:
-    assert span(seconds) == said
+    assert format_time(seconds) == said
 
 
 @given(budget=st.floats(0.5, 1e6), t0=st.floats(0.01, 1000))
 def test_ticks_of_the_time_axis_do_not_touch(budget: float, t0: float) -> None:
-    settings = rules(budget, t0=t0)
-    ticks = time_ticks(settings)
+    settings = resolve_rules(budget, t0=t0)
+    ticks = choose_time_ticks(settings)
     assert ticks[0] == 0
     assert ticks[-1] == budget
     for one, other in pairwise(ticks):
-        characters = 65 * (axis(other, settings) - axis(one, settings))
-        assert len(ticks) == 2 or characters > (len(span(one)) + len(span(other))) / 2
+        characters = 65 * (axis_position(other, settings) - axis_position(one, settings))
+        assert len(ticks) == 2 or characters > (len(format_time(one)) + len(format_time(other))) / 2
 
 
 @given(first=st.integers(1, 3000), more=st.integers(1, 3000), most=st.integers(3, 12))
 def test_ticks_of_ranks_are_round_and_few(first: int, more: int, most: int) -> None:
-    ticks = rank_ticks(first, first + more, most)
+    ticks = choose_rank_ticks(first, first + more, most)
     assert 1 <= len(ticks) <= most + 2
     assert ticks == sorted(set(ticks))
     assert first <= ticks[0]
@@ -129,7 +141,7 @@ def luminance(colour: str) -> float:
 
 
 def test_the_axis_of_ranks_has_room_for_every_dot() -> None:
-    svg = ElementTree.fromstring(intervals_svg(["a", "b", "c"], [1, 2, 3], [(1, 1), (1, 2), (1, 2)]))
+    svg = ElementTree.fromstring(draw_intervals(["a", "b", "c"], [1, 2, 3], [(1, 1), (1, 2), (1, 2)]))
     name = "{http://www.w3.org/2000/svg}"
     (seen,) = {(float(r.get("x", "nan")), float(r.get("width", "nan"))) for r in svg.iter(f"{name}rect")}
     dots = [

@@ -17,11 +17,11 @@ from alcove_scorer.ranks import (
     METHODS,
     Method,
     bootstrap_intervals,
+    combine_repeats,
     dataset_ranks,
-    over_repeats,
-    rank,
+    rank_participants,
 )
-from alcove_scorer.significance import critical_difference, friedman, kendall_w
+from alcove_scorer.significance import critical_difference, friedman_test, kendall_w
 
 DATA = Path(__file__).parent / "data"
 cells = st.sampled_from([0.1, 0.5, 0.5, -0.2, 0.0]) | st.floats(-1, 0.99)
@@ -39,7 +39,7 @@ def reference() -> tuple[list[str], np.ndarray]:
 
 def test_the_published_leaderboards_top_five_is_reproduced() -> None:
     names, scores = reference()
-    got = rank(scores[:, :5])
+    got = rank_participants(scores[:, :5])
     with (DATA / "autodl_feedback_leaderboard_published.csv").open() as file:
         published = list(csv.DictReader(file))[:5]
     for place, row in enumerate(published, start=1):
@@ -69,7 +69,7 @@ def test_a_missing_run_never_outranks_a_score(scores: np.ndarray) -> None:
 @every_method
 @given(scores=gappy)
 def test_whoever_has_no_run_comes_after_all_who_have_one(method: Method, scores: np.ndarray) -> None:
-    got = rank(scores, method, np.zeros(scores.shape[1]))
+    got = rank_participants(scores, method, np.zeros(scores.shape[1]))
     none = np.isnan(scores).all(axis=1)
     if none.any() and not none.all():
         assert got.rank[none].min() > got.rank[~none].max()
@@ -85,7 +85,7 @@ def test_to_lose_a_run_never_helps_and_a_worse_score_is_better_than_none(
     worse, lost = scores.copy(), scores.copy()
     worse[row, column], lost[row, column] = -1.0, np.nan
     baseline = np.zeros(scores.shape[1])
-    places = [rank(table, method, baseline).rank[row] for table in (scores, worse, lost)]
+    places = [rank_participants(table, method, baseline).rank[row] for table in (scores, worse, lost)]
     if np.isnan(scores[row, column]):
         assert places[1] <= places[0] == places[2]
     else:
@@ -100,7 +100,10 @@ def test_the_order_of_datasets_and_of_participants_who_are_not_tied_changes_noth
     rng = np.random.default_rng(seed)
     rows, columns = rng.permutation(len(scores)), rng.permutation(scores.shape[1])
     baseline = np.zeros(scores.shape[1])
-    before, after = rank(scores, method, baseline), rank(scores[rows][:, columns], method, baseline)
+    before, after = (
+        rank_participants(scores, method, baseline),
+        rank_participants(scores[rows][:, columns], method, baseline),
+    )
     assert after.value == pytest.approx(before.value[rows], nan_ok=True)
     assert np.array_equal(after.ranks, before.ranks[rows][:, columns])
     if method != "relative" and len(set(before.value)) == len(scores):
@@ -112,12 +115,12 @@ def test_a_crash_a_zero_and_a_negative_score_are_three_things() -> None:
 
 
 def test_equal_mean_ranks_are_told_apart_by_the_earlier_submission() -> None:
-    assert rank(np.array([[0.1, 0.9], [0.9, 0.1], [0.0, 0.0]])).rank.tolist() == [1, 2, 3]
+    assert rank_participants(np.array([[0.1, 0.9], [0.9, 0.1], [0.0, 0.0]])).rank.tolist() == [1, 2, 3]
 
 
 def test_repeats() -> None:
     scores = np.array([[[0.4, 0.6]], [[0.5, np.nan]]])
-    got = over_repeats(scores, 2.0)
+    got = combine_repeats(scores, 2.0)
     assert got[0, 0] == pytest.approx(0.5 - 2 * 0.1)
     assert np.isnan(got[1, 0])
 
@@ -125,7 +128,7 @@ def test_repeats() -> None:
 def test_copeland_is_won_by_who_beats_everyone_on_most_datasets() -> None:
     # The first wins two datasets of three against each other one, though its mean rank is the second's.
     scores = np.array([[0.9, 0.9, 0.1], [0.8, 0.8, 0.8], [0.1, 0.2, 0.9]])
-    got = rank(scores, "copeland")
+    got = rank_participants(scores, "copeland")
     assert got.value.tolist() == [2.0, 1.0, 0.0]
     assert got.rank.tolist() == [1, 2, 3]
 
@@ -137,12 +140,12 @@ def test_copeland_counts_pairwise_majorities(scores: np.ndarray) -> None:
         sum((np.sign(np.sign(scores[i] - scores[j]).sum()) + 1) / 2 for j in range(n) if j != i)
         for i in range(n)
     ]
-    assert rank(scores, "copeland").value.tolist() == oracle
+    assert rank_participants(scores, "copeland").value.tolist() == oracle
 
 
 def test_relative_is_the_mean_error_in_units_of_the_baselines() -> None:
     scores = np.array([[0.5, 0.8], [0.75, 0.8], [0.9, np.nan]])
-    got = rank(scores, "relative", scores[0])
+    got = rank_participants(scores, "relative", scores[0])
     assert got.value[:2] == pytest.approx([1.0, 0.75])
     assert np.isnan(got.value[2])
     assert got.rank.tolist() == [2, 1, 3]
@@ -150,7 +153,7 @@ def test_relative_is_the_mean_error_in_units_of_the_baselines() -> None:
 
 def test_relative_needs_a_baseline() -> None:
     with pytest.raises(InputError, match="baseline"):
-        rank(np.ones((2, 2)), "relative")
+        rank_participants(np.ones((2, 2)), "relative")
 
 
 @every_method
@@ -174,7 +177,7 @@ def test_intervals_are_those_of_resampling_by_hand(method: Method) -> None:
     drawn = np.random.default_rng(7).integers(0, 15, (200, 15))
     first, last = [], []
     for columns in drawn:
-        got = rank(scores[:, columns], method, baseline[columns])
+        got = rank_participants(scores[:, columns], method, baseline[columns])
         key = -got.value if method == "copeland" else got.value
         first.append(stats.rankdata(np.round(key, 9), "min"))
         last.append(stats.rankdata(np.round(key, 9), "max"))
@@ -198,7 +201,7 @@ def test_of_those_that_are_equal_each_could_have_any_of_their_ranks(method: Meth
 @given(tables.filter(lambda table: len(table) >= 3))
 def test_friedman_is_scipys_and_w_follows(scores: np.ndarray) -> None:
     ranks = dataset_ranks(scores)
-    got = friedman(ranks)
+    got = friedman_test(ranks)
     if got is None:
         assert np.ptp(ranks) == 0
         return
@@ -224,7 +227,7 @@ def test_iman_davenport_is_an_analysis_of_variance_of_the_ranks_with_ties_or_wit
 ) -> None:
     ranks = dataset_ranks(scores)
     k, n = ranks.shape
-    got = friedman(ranks)
+    got = friedman_test(ranks)
     if got is None or np.isinf(got.f):
         assert np.allclose(ranks, ranks[:, :1])
         return
@@ -268,7 +271,7 @@ def test_two_rankings_agree_as_spearman_says() -> None:
 
 def test_complete_agreement() -> None:
     ranks = dataset_ranks(np.array([[0.9] * 4, [0.8] * 4, [0.7] * 4]))
-    got = friedman(ranks)
+    got = friedman_test(ranks)
     assert got is not None
     assert (got.f, got.f_p) == (np.inf, 0.0)
     assert kendall_w(ranks) == pytest.approx(1)
@@ -276,7 +279,7 @@ def test_complete_agreement() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 4), (4, 1)])
 def test_nothing_is_said_of_one_participant_or_one_dataset(shape: tuple[int, int]) -> None:
-    assert friedman(np.ones(shape)) is None
+    assert friedman_test(np.ones(shape)) is None
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alcove_scorer.curves import Rules, rules
-from alcove_scorer.scoring import Outcome, RunScorer, Snapshot, preview_rows
+from alcove_scorer.curves import CurveRules, resolve_rules
+from alcove_scorer.scoring import RunOutcome, RunScorer, Snapshot, preview_rows
 
 from .strategies import solved
 
 SCHEMES = pytest.mark.parametrize(
-    "scheme", [rules(60, "hackathon"), rules(60, "autodl")], ids=lambda r: r.scheme
+    "scheme", [resolve_rules(60, "hackathon"), resolve_rules(60, "autodl")], ids=lambda r: r.scheme
 )
 SOLUTION = np.random.default_rng(1).random((50, 4)) < 0.4
 
@@ -32,7 +32,7 @@ def snapshot(array: np.ndarray | bytes) -> Snapshot:
     return Snapshot("npy", len(data), (data[i : i + 100] for i in range(0, len(data), 100)))
 
 
-def scored(scheme: Rules, *snapshots: tuple[float, np.ndarray | bytes]) -> Outcome:
+def scored(scheme: CurveRules, *snapshots: tuple[float, np.ndarray | bytes]) -> RunOutcome:
     scorer = RunScorer(scheme, SOLUTION)
     for number, (seconds, array) in enumerate(snapshots):
         scorer.add(number, f"{number}.npy", seconds, snapshot(array))
@@ -46,7 +46,7 @@ def scored(scheme: Rules, *snapshots: tuple[float, np.ndarray | bytes]) -> Outco
     which=st.integers(0, 4),
 )
 def test_a_better_snapshot_in_the_place_of_another_never_lowers_the_area(
-    scheme: Rules, seed: int, seconds: list[float], which: int
+    scheme: CurveRules, seed: int, seconds: list[float], which: int
 ) -> None:
     rng = np.random.default_rng(seed)
     arrays = [rng.random(SOLUTION.shape) for _ in seconds]
@@ -59,7 +59,7 @@ def test_a_better_snapshot_in_the_place_of_another_never_lowers_the_area(
 
 @SCHEMES
 @given(order=st.permutations(range(5)))
-def test_the_order_of_coming_changes_nothing(scheme: Rules, order: list[int]) -> None:
+def test_the_order_of_coming_changes_nothing(scheme: CurveRules, order: list[int]) -> None:
     rng = np.random.default_rng(2)
     arrays = [rng.random(SOLUTION.shape) for _ in range(5)]
     seconds = [3.0, 1.0, 3.0, 50.0, 70.0]
@@ -74,7 +74,7 @@ def test_the_order_of_coming_changes_nothing(scheme: Rules, order: list[int]) ->
 
 
 @SCHEMES
-def test_a_late_prediction_changes_nothing_good_or_bad(scheme: Rules) -> None:
+def test_a_late_prediction_changes_nothing_good_or_bad(scheme: CurveRules) -> None:
     good, bad = SOLUTION.astype(float), 1.0 - SOLUTION
     before = scored(scheme, (5, good))
     for late in (good, bad):
@@ -84,7 +84,7 @@ def test_a_late_prediction_changes_nothing_good_or_bad(scheme: Rules) -> None:
 
 
 @SCHEMES
-def test_one_bad_file_voids_no_other(scheme: Rules) -> None:
+def test_one_bad_file_voids_no_other(scheme: CurveRules) -> None:
     rng = np.random.default_rng(3)
     arrays = [rng.random(SOLUTION.shape) for _ in range(3)]
     nan = arrays[1].copy()
@@ -111,14 +111,14 @@ def test_the_part_that_is_shown_is_scored_as_if_it_were_the_whole_test_set(
 ) -> None:
     solution, prediction = pair
     rows = preview_rows("ab" * 32, len(solution), fraction)
-    scorer = RunScorer(rules(60), solution, rows)
+    scorer = RunScorer(resolve_rules(60), solution, rows)
     scorer.add(0, "0.npy", 1.0, snapshot(prediction))
     part = slice(None) if rows is None else rows
     present = solution[part].sum(axis=0)
     if not ((present > 0) & (present < len(solution[part]))).any():
         assert scorer.preview_points == []
         return
-    alone = RunScorer(rules(60), solution[part])
+    alone = RunScorer(resolve_rules(60), solution[part])
     alone.add(0, "0.npy", 1.0, snapshot(prediction[part]))
     assert scorer.preview_points == alone.points
     assert scorer.points[0].score == scorer.rules.metric.score(solution, prediction)
@@ -132,7 +132,7 @@ def test_a_refused_snapshot_is_read_to_its_end_a_late_one_not_at_all() -> None:
             read.append(i)
             yield bytes(5000)
 
-    scorer = RunScorer(rules(60), SOLUTION)
+    scorer = RunScorer(resolve_rules(60), SOLUTION)
     scorer.add(0, "late.npy", 61, Snapshot("npy", 20_000, pieces()))
     assert read == []
     scorer.add(1, "bad.npy", 1, Snapshot("npy", 20_000, pieces()))

@@ -20,7 +20,7 @@ from alcove_api.errors import AlcoveError
 from alcove_format.metadata import Metadata
 from alcove_format.solution import format_solution
 from alcove_format.writer import NewExample, write_dataset
-from alcove_scorer.curves import rules
+from alcove_scorer.curves import resolve_rules
 from alcove_scorer.errors import DamagedError
 from alcove_scorer.metrics import BalancedAccuracy
 from alcove_scorer.run_files import score_files
@@ -95,7 +95,7 @@ def test_what_the_check_takes_can_be_scored(data: Path, found: bytes) -> None:
         return BalancedAccuracy().score(solution, np.full(solution.shape, 0.5))
 
     def command() -> float | None:
-        return score_files(path, data.parent / "snaps", rules(10))[1].final_score
+        return score_files(path, data.parent / "snaps", resolve_rules(10))[1].final_score
 
     wanted = None if refused else 0.5
     assert [score_of(score_job), score_of(command)] == [wanted, wanted], refused
