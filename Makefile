@@ -2,7 +2,7 @@
 SHELL := bash
 VENV := .venv
 PY := $(VENV)/bin/python
-# Several demos, or a demo and a test run, can live side by side: make demo NAME=other
+# Several demos, or a demo and a test run, can run side by side: make demo NAME=other
 NAME ?= demo
 
 .PHONY: help install deps lock crds lint types check unit integration e2e test demo demo-down kubectl bench
@@ -19,7 +19,7 @@ $(VENV)/.installed: locks/dev.txt pyproject.toml
 	@$(PY) -m uv pip install -q --python $(PY) --no-deps -e .
 	@touch $@
 
-# `alcove run` times a run with the supervisor of the cluster; without a C compiler all else works.
+# `alcove run` needs the cluster's supervisor; without a C compiler everything else works.
 SUPERVISOR := $(VENV)/bin/alcove-supervisor
 $(SUPERVISOR): $(wildcard images/supervisor/*.c images/supervisor/*.h) $(VENV)/.installed
 	@if command -v cc >/dev/null; then make -s -C images/supervisor && cp images/supervisor/build/alcove-supervisor $@; \
@@ -27,7 +27,7 @@ $(SUPERVISOR): $(wildcard images/supervisor/*.c images/supervisor/*.h) $(VENV)/.
 
 install: $(VENV)/.installed $(SUPERVISOR) ## the `alcove` command into .venv/bin, from the lock file
 
-lock: ## write locks/ anew from pyproject.toml
+lock: ## write locks/ from pyproject.toml
 	@.ci/lock
 
 crds: install ## write crds/*.yaml, and the chart's copies, from the models
@@ -60,7 +60,7 @@ test: check integration e2e ## everything; CI runs this
 demo: deps ## a cluster, a hackathon, three submissions, a leaderboard
 	@$(PY) -m tests.demo --name $(NAME)
 
-demo-down: install ## take the demo down, leaving nothing behind
+demo-down: install ## remove the demo and everything that belongs to it
 	@$(PY) -m tests.cluster down --name $(NAME)
 
 kubectl: ## make kubectl ARGS="get submissions -A": look around in the demo's cluster

@@ -1,4 +1,4 @@
-"""The throwaway cluster: a real Kubernetes node, raised and taken down without a trace.
+"""The throwaway cluster: a real Kubernetes node that leaves nothing behind.
 
 Standard library only, so that ``python -m tests.cluster`` runs before anything is installed.
 """

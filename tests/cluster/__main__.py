@@ -35,11 +35,11 @@ def _parser() -> argparse.ArgumentParser:
     add("deps", "check the needed packages; install what is missing as root", named=False)
     programs = add("binaries", "build the pinned programs into the cache", named=False)
     programs.add_argument("--only", metavar="X,Y", help=f"out of: {', '.join(tool.name for tool in TOOLS)}")
-    raising = add("up", "raise a cluster, or check the one that runs")
+    raising = add("up", "start a cluster, or check the running one")
     raising.add_argument(
         "--gpus", type=int, default=0, metavar="N", help="GPUs that the node pretends to have"
     )
-    add("control-plane", "raise etcd and the API server alone")
+    add("control-plane", "start only etcd and the API server")
     add("down", "take a cluster down and verify that nothing is left")
     add("list", "list the clusters of this machine", named=False)
     add("env", "print shell lines that select the cluster")
@@ -47,8 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     kubectl.add_argument("arguments", nargs=argparse.REMAINDER, metavar="-- args")
     add("base", "make the base image that the others are built on", named=False)
     building = add("images", "build the images and push them to the cluster's registry")
-    building.add_argument("--only", metavar="X,Y", help="build these alone")
-    add("clean", "remove all built images from the cache, to get disk space back", named=False)
+    building.add_argument("--only", metavar="X,Y", help="build only these")
+    add("clean", "remove all built images from the cache, to free disk space", named=False)
     return parser
 
 

@@ -268,7 +268,7 @@ def clean(progress: Progress = say) -> None:
     running = [name for name in known_names() if is_running(name)]
     if running:
         raise ClusterError(
-            f"These clusters are running: {', '.join(running)}. They pull from what would be removed, so nothing was. "
+            f"These clusters are running: {', '.join(running)}. They use the images, so nothing was removed. "
             "Take them down first: python -m tests.cluster down --name …"
         )
     with (

@@ -35,7 +35,7 @@ def check_name(name: str) -> str:
     if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?", name):
         raise ClusterError(
             f"'{name}' cannot be the name of a cluster, because the node, its control group and its folder are named "
-            "after it. Take lower-case letters, digits and hyphens, 32 characters at most."
+            "after it. Use lower-case letters, digits and hyphens, at most 32 characters."
         )
     return name
 
@@ -102,7 +102,7 @@ def free_slot(name: str, taken: Iterable[Network]) -> int:
             return slot
     raise ClusterError(
         f"No block of addresses in {_POOL} is free on this machine, so the cluster cannot be linked to it. "
-        "See `ip route`, and take clusters down that are no longer needed (python -m tests.cluster list)."
+        "Run `ip route`, and take down clusters that you no longer need (python -m tests.cluster list)."
     )
 
 

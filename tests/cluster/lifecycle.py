@@ -81,7 +81,7 @@ def _check_host() -> None:
     for hidden in ("/var/lib", "/var/log", "/run"):
         if clusters_dir().resolve().is_relative_to(hidden):
             raise ClusterError(
-                f"The cache folder {clusters_dir().parent} lies under {hidden}, which the cluster's own folders cover, "
+                f"The cache folder {clusters_dir().parent} is under {hidden}, which the cluster's own folders cover, "
                 "so its programs would not be found. Set XDG_CACHE_HOME to a folder elsewhere."
             )
 
@@ -116,7 +116,7 @@ def _explain(plan: Plan, waiting_for: str) -> ClusterError:
     log = plan.log / f"{culprit}.log"
     return ClusterError(
         f"The cluster '{plan.name}' did not come up: {cause}. Restarts so far: {restarts or 'none'}. "
-        f"It is left as it is, so that its logs in {plan.log} can be read; remove it with: "
+        f"It is not removed, so that you can read its logs in {plan.log}. Remove it with: "
         f"python -m tests.cluster down --name {plan.name}\nThe end of {log}:\n{tail(log)}"
     )
 
@@ -262,7 +262,7 @@ def get(name: str = DEFAULT_NAME) -> Cluster:
     if plan is None or not is_running(name):
         raise ClusterError(
             f"No cluster named '{name}' is running, so there is nothing to work with. "
-            f"Raise it with: python -m tests.cluster up --name {name}"
+            f"Start it with: python -m tests.cluster up --name {name}"
         )
     return plan.cluster()
 
@@ -312,7 +312,7 @@ def down(name: str = DEFAULT_NAME, progress: Progress = say) -> None:
     """Takes a cluster down, also a half-made one or one from before a reboot, and verifies that nothing is left."""
     if os.geteuid() != 0:
         raise ClusterError(
-            "Taking a cluster down needs root, as raising it did. Run the command again with sudo."
+            "Taking a cluster down needs root, as starting it did. Run the command again with sudo."
         )
     with _locked(name, progress):
         if not leftovers(name):
@@ -323,7 +323,7 @@ def down(name: str = DEFAULT_NAME, progress: Progress = say) -> None:
         left = leftovers(name)
     if left:
         raise ClusterError(
-            f"The cluster '{name}' is down, but this is still there: {'; '.join(left)}. Run the command again; if it "
+            f"The cluster '{name}' is down, but this is left: {'; '.join(left)}. Run the command again; if it "
             "stays, remove it by hand."
         )
     progress(f"Nothing of '{name}' is left: no process, mount, network interface, control group or file.")

@@ -1,4 +1,4 @@
-"""Raises a cluster, installs a hackathon, hands in three submissions and prints the leaderboard."""
+"""Starts a cluster, installs a hackathon, submits three submissions and prints the leaderboard."""
 
 from __future__ import annotations
 

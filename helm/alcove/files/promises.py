@@ -1,4 +1,4 @@
-"""What `helm test` runs: each promise of the installation, kept or not on this very cluster.
+"""What `helm test` runs: it checks each promise of the installation on this cluster.
 
 ``promises.py run``: in a pod with the labels and the account of a run; finds out what a run could reach, and leaves it
 as its termination message. It always exits 0, since what was found is judged by:
@@ -78,7 +78,7 @@ def probe(settings: Settings) -> dict[str, bool]:
 def judge_run(found: dict[str, bool] | None, settings: Settings) -> Iterator[Verdict]:
     """The promises about runs, from what :func:`probe` found; None where the pod left nothing."""
     if found is None:
-        yield Verdict("runs", "FAIL", "The probing pod left no report; see `kubectl logs alcove-test-run`.")
+        yield Verdict("runs", "FAIL", "The probing pod left no report. See `kubectl logs alcove-test-run`.")
         return
     if found["store"]:
         yield Verdict("store for runs", "PASS", "a run reached the store")
@@ -289,7 +289,7 @@ def solutions(settings: Settings, folder: Path) -> Iterator[Verdict]:
             yield Verdict(promise, "PASS", "access denied, as it should be")
         else:
             said = ", ".join(sorted(answers))
-            remedy = "`helm upgrade` sets up users and policies again."
+            remedy = "Run `helm upgrade`: it sets up users and policies again."
             yield Verdict(
                 promise, "FAIL", f"Asked for them with its keys, the store answered {said}. {remedy}"
             )

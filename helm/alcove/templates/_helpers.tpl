@@ -1,4 +1,4 @@
-{{/* One hackathon a namespace: names are fixed, and the namespace tells releases apart. */}}
+{{/* One hackathon per namespace: names are fixed, and the namespace separates releases. */}}
 {{- define "alcove.labels" -}}
 app.kubernetes.io/name: alcove
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -8,7 +8,7 @@ app.kubernetes.io/part-of: alcove
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
-{{/* Of pods: nothing that changes with the chart's version, or every upgrade would restart the store. */}}
+{{/* Labels of pods. Nothing here changes with the chart's version, or every upgrade would restart the store. */}}
 {{- define "alcove.podLabels" -}}
 app.kubernetes.io/name: alcove
 app.kubernetes.io/instance: {{ .Release.Name }}
