@@ -100,14 +100,9 @@ class Service:
         """
         began = time.monotonic()
         await self.lease.acquire()
-        await fill(self.index, self.api, self.settings)
-        teams = [n for n in self.settings.watched if n != self.settings.competition_namespace]
-        watched = [team for team in teams if self.index.is_filled(SUBMISSIONS, team)]
-        self._unwatched = [team for team in teams if team not in watched]
+        watched = await self.start()
         if self.settings.metrics_port:
             start_http_server(self.settings.metrics_port, registry=self.metrics.registry)
-        for key in self.index.all_keys():
-            self.queue.add(key)
         log.info(
             "The operator started in %.1f s and watches %d namespaces.",
             time.monotonic() - began,
@@ -119,7 +114,7 @@ class Service:
             stop_signal([started for _, started in kopf]),
             self.queue.run(self.work, WORKERS),
             self.lease.hold(),
-            self._resync(),
+            self.resync_forever(),
             self._probe_store(),
             self._measure(),
         ]
@@ -128,6 +123,15 @@ class Service:
         finally:
             with contextlib.suppress(ApiError):
                 await self.lease.release()
+
+    async def start(self) -> list[str]:
+        """Fills the index, and makes everything due. Returns the teams' namespaces that can be watched."""
+        await fill(self.index, self.api, self.settings)
+        teams = [n for n in self.settings.watched if n != self.settings.competition_namespace]
+        self._unwatched = [team for team in teams if not self.index.is_filled(SUBMISSIONS, team)]
+        for key in self.index.all_keys():
+            self.queue.add(key)
+        return [team for team in teams if team not in self._unwatched]
 
     async def work(self, key: WorkKey) -> None:
         """One turn; whatever goes wrong is said in one line, and the queue tries again."""
@@ -145,7 +149,7 @@ class Service:
             log.warning("%s %s/%s: %s %s", *key, error, again, exc_info=None if known else error)
             raise
 
-    async def _resync(self) -> None:
+    async def resync_forever(self) -> None:
         for turn in range(1, 1 << 62):
             await asyncio.sleep(self.settings.resync_seconds)
             await self.resync(everything=turn % RELIST_EVERY == 0)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
 
 from alcove_api.documents import End, RecorderReport
 
 if TYPE_CHECKING:
-    from tests.unit.operator_core.cluster import Cluster, Pod
+    from tests.unit.operator_core.cluster import Pod
 
 ENDS = {
     "finished": (0, "finished"),
@@ -21,11 +21,22 @@ ENDS = {
 }
 
 
+class Surroundings(Protocol):
+    """What a pod depends on."""
+
+    @property
+    def now(self) -> datetime: ...
+
+    @property
+    def lost(self) -> set[str]:
+        """Nodes that no longer answer."""
+
+
 def stamp(moment: Any) -> str:
     return str(moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 
-def advance(cluster: Cluster, pod: Pod) -> bool:
+def advance(cluster: Surroundings, pod: Pod) -> bool:
     """One step; False where nothing can happen any more, or yet."""
     status = pod.raw["status"]
     node = pod.raw["spec"].get("nodeName", "")
@@ -44,7 +55,7 @@ def advance(cluster: Cluster, pod: Pod) -> bool:
     return False
 
 
-def _scheduled(cluster: Cluster, pod: Pod) -> bool:
+def _scheduled(cluster: Surroundings, pod: Pod) -> bool:
     if pod.fate == "no-room":
         said = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}
         if pod.raw["status"].get("conditions") == [said]:
@@ -59,7 +70,7 @@ def _scheduled(cluster: Cluster, pod: Pod) -> bool:
     return True
 
 
-def _staged(cluster: Cluster, pod: Pod) -> bool:
+def _staged(cluster: Surroundings, pod: Pod) -> bool:
     if pod.fate == "stuck-pulling":
         return False
     running = {"state": {"running": {"startedAt": stamp(cluster.now)}}}
@@ -70,7 +81,7 @@ def _staged(cluster: Cluster, pod: Pod) -> bool:
     return True
 
 
-def _started(cluster: Cluster, pod: Pod) -> bool:
+def _started(cluster: Surroundings, pod: Pod) -> bool:
     code = {"bad-bundle": 3, "stage-fault": 4}.get(pod.fate, 0)
     _terminate(cluster, pod, "stage", code)
     if code:
@@ -83,7 +94,7 @@ def _started(cluster: Cluster, pod: Pod) -> bool:
     return True
 
 
-def _ended(cluster: Cluster, pod: Pod) -> bool:
+def _ended(cluster: Surroundings, pod: Pod) -> bool:
     status, fate = pod.raw["status"], pod.fate
     if fate in ("node-lost", "node-silent"):
         cluster.lost.add(pod.raw["spec"]["nodeName"])
@@ -111,7 +122,7 @@ def _ended(cluster: Cluster, pod: Pod) -> bool:
     return True
 
 
-def _lost(cluster: Cluster, pod: Pod) -> bool:
+def _lost(cluster: Surroundings, pod: Pod) -> bool:
     """The garbage collector of pods comes late, or never."""
     if pod.fate != "node-lost":
         return False
@@ -120,7 +131,7 @@ def _lost(cluster: Cluster, pod: Pod) -> bool:
     return True
 
 
-def _disruption(cluster: Cluster, reason: str) -> dict[str, Any]:
+def _disruption(cluster: Surroundings, reason: str) -> dict[str, Any]:
     return {
         "type": "DisruptionTarget",
         "status": "True",
@@ -129,7 +140,7 @@ def _disruption(cluster: Cluster, reason: str) -> dict[str, Any]:
     }
 
 
-def _terminate(cluster: Cluster, pod: Pod, name: str, code: int, reason: str = "") -> None:
+def _terminate(cluster: Surroundings, pod: Pod, name: str, code: int, reason: str = "") -> None:
     status = pod.raw["status"]
     every = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
     container = next(c for c in every if c["name"] == name)
@@ -144,7 +155,7 @@ def _terminate(cluster: Cluster, pod: Pod, name: str, code: int, reason: str = "
     }
 
 
-def _report(cluster: Cluster, pod: Pod, end: str | None) -> None:
+def _report(cluster: Surroundings, pod: Pod, end: str | None) -> None:
     """The recorder ends in good order and leaves its word."""
     _terminate(cluster, pod, "recorder", 0)
     recorder = pod.raw["status"]["initContainerStatuses"][0]

@@ -1,0 +1,313 @@
+"""A small hackathon on the API server in memory: the operator's real parts, Job controller, kubelet and scorer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+from minio import Minio
+
+from alcove_api.documents import (
+    SCORER_VERSION,
+    AggregateRequest,
+    LiveCurve,
+    RunConfig,
+    ScoredRun,
+    ScoreRequest,
+    ScoreResult,
+    StoreCredentials,
+    Verdict,
+)
+from alcove_kube.client import Object
+from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
+from alcove_operator.api import Api
+from alcove_operator.config import OperatorSettings
+from alcove_operator.core import names
+from alcove_operator.core.model import CodeFact
+from alcove_operator.events import take_in
+from alcove_operator.run_credentials import Issued, RunCredentials
+from alcove_operator.service import WORKERS, Service
+from alcove_operator.store import OperatorStore
+from alcove_operator.workqueue import WorkQueue
+from tests.unit.operator_core.cluster import Pod
+from tests.unit.operator_core.pods import advance, stamp
+from tests.unit.operator_wiring.memory_server import MemoryApi, MemoryServer
+from tests.unit.operator_wiring.virtual_time import wait_until
+
+START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+HACK, CUP = "hack", "cup"
+WATCHED: dict[str, Resource] = {
+    r.plural: r for r in (COMPETITIONS, DATASETS, LEADERBOARDS, JOBS, PODS, SUBMISSIONS)
+}
+LIVE = ("Pending", "Running")
+
+
+@dataclass(frozen=True)
+class MemoryStore(OperatorStore):
+    verdicts: dict[tuple[str, str], Verdict] = field(default_factory=dict)
+    scores: dict[tuple[str, str], ScoreResult] = field(default_factory=dict)
+
+    taken: list[str] = field(default_factory=list)
+    """Namespaces whose bundles were taken in."""
+
+    def take_bundle(self, namespace: str, sha256: str, _limit: int) -> CodeFact:
+        self.taken.append(namespace)
+        return CodeFact(accepted=True, sha256=sha256, bytes=100)
+
+    def exists(self, _key: str) -> bool:
+        return False
+
+    def write_verdict(self, verdict: Verdict) -> Verdict:
+        return self.verdicts.setdefault((verdict.submission_uid, verdict.alias), verdict)
+
+    def write_board_request(self, _request: AggregateRequest) -> str:
+        return "f" * 64
+
+    def live_curve(self, _submission_uid: str) -> LiveCurve | None:
+        return None
+
+    def score_result(self, submission_uid: str, scoring_digest: str) -> ScoreResult | None:
+        return self.scores.get((submission_uid, scoring_digest))
+
+    def log_tail(self, _prefix: str, _size: int = 700) -> str:
+        return ""
+
+
+class FixedCredentials(RunCredentials):
+    async def issue(self, _config: RunConfig) -> Issued:
+        given = StoreCredentials(access_key="a", secret_key="b")
+        return Issued(given, given, self.clock(), timedelta(days=1))
+
+
+@dataclass
+class EventFate:
+    """What becomes of one event of a watch."""
+
+    after: float = 0.0
+    lost: bool = False
+    repeated: bool = False
+
+
+class Hackathon:
+    """Two teams, one competition; :meth:`operate` runs an operator for as long as a test lasts."""
+
+    def __init__(self, aliases: str = "d", teams: tuple[str, ...] = ("red", "blue"), **spec: Any) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.server = MemoryServer(lambda: self.now)
+        self.api = MemoryApi(self.server)
+        self.store = MemoryStore(cast(Minio, None), "alcove")
+        self.event_fate: Callable[[], EventFate] = EventFate
+        self.lost: set[str] = set()
+        self.run_fate = "deadline"
+        self.holding = False
+        """Whether the participants' containers go on and on."""
+        self.pods: dict[str, Pod] = {}
+        self.most: Counter[str] = Counter()
+        """Live pods at most: of all, and of each team."""
+        self.teams = teams
+        self.settings = OperatorSettings(
+            namespaces=teams, competition_namespace=HACK, image_ingestion="i", image_recorder="r", image_stager="t",
+            image_scorer="s", store_endpoint="http://store:9000", store_credentials=Path("unused"),
+        )  # fmt: skip
+        for team in teams:
+            labels = {names.COMPETITION: f"{HACK}.{CUP}"}
+            self.server.put("namespaces", "", {"metadata": {"name": team, "labels": labels}})
+        for alias in aliases:
+            self.server.put("datasets", HACK, _dataset(alias))
+        phase = {"name": "practice", "datasets": [f"ds-{a}" for a in aliases], "budget": {"seconds": 30}}
+        self.server.put(
+            "competitions", HACK, {"metadata": {"name": CUP}, "spec": {"phases": [phase], **spec}}
+        )
+
+    @property
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.loop.time())
+
+    # --- what people and tests do
+
+    def submit(self, team: str, name: str) -> Object:
+        spec = {
+            "competition": {"namespace": HACK, "name": CUP},
+            "phase": "practice",
+            "code": {"bundle": {"sha256": "c" * 64}},
+        }
+        return self.server.put("submissions", team, {"metadata": {"name": name}, "spec": spec})
+
+    def change_spec(self, plural: str, namespace: str, name: str, **spec: Any) -> None:
+        raw = self.server.objects[plural, namespace, name]
+        metadata = {**raw["metadata"], "generation": raw["metadata"]["generation"] + 1}
+        self.server.put(plural, namespace, {**raw, "metadata": metadata, "spec": {**raw["spec"], **spec}})
+
+    def status(self, team: str, name: str) -> Object:
+        return dict(self.server.objects["submissions", team, name].get("status") or {})
+
+    def run_status(self, team: str, name: str, alias: str = "d") -> Object:
+        return next((run for run in self.status(team, name).get("runs", []) if run["dataset"] == alias), {})
+
+    def usage(self, team: str) -> Object:
+        status = self.server.objects["competitions", HACK, CUP].get("status") or {}
+        return next((dict(u) for u in status.get("usage", []) if u["team"] == team), {})
+
+    def run_jobs(self) -> list[str]:
+        """Names of all run Jobs that were ever created, in order."""
+        return [name for plural, _, name in self.server.created if plural == "jobs" and name.startswith("r-")]
+
+    async def ended(self, team: str, name: str, seconds: float = 1800.0) -> Object:
+        await wait_until(
+            f"{team}/{name} ends", lambda: self.phase(team, name) in ("Done", "Failed", "Rejected"), seconds
+        )
+        return self.status(team, name)
+
+    def phase(self, team: str, name: str) -> str:
+        return str(self.status(team, name).get("phase") or "")
+
+    # --- the operator and its surroundings
+
+    def service(self) -> Service:
+        credentials = FixedCredentials(self.api, self.settings, lambda: self.now)
+        queue: WorkQueue[Any] = WorkQueue(jitter=lambda: 0.5)
+        return Service(
+            cast(Api, self.api), self.settings, self.store, credentials, lambda: self.now, queue=queue
+        )
+
+    async def operate(self, test: Callable[[Service], Coroutine[Any, Any, None]]) -> None:
+        """Starts an operator and everything around it, runs ``test``, then kills the operator where it stands."""
+        service = self.service()
+        watched = {HACK, *await service.start()}
+        events: dict[str, asyncio.Queue[tuple[Object, bool]]] = {
+            plural: asyncio.Queue() for plural in WATCHED
+        }
+
+        def listen(plural: str, raw: Object, gone: bool) -> None:
+            if plural in events and raw["metadata"]["namespace"] in watched:
+                events[plural].put_nowait((raw, gone))
+
+        self.server.listeners.append(listen)
+        loops = [service.queue.run(service.work, WORKERS), service.resync_forever(), self._nodes()]
+        loops += [self._watch(service, plural, queue) for plural, queue in events.items()]
+        tasks = [asyncio.create_task(loop) for loop in loops]
+        testing = asyncio.create_task(test(service))
+        try:
+            done, _ = await asyncio.wait([testing, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            self.server.listeners.remove(listen)
+            for task in (testing, *tasks):
+                task.cancel()
+            await asyncio.gather(testing, *tasks, return_exceptions=True)
+
+    async def _watch(self, service: Service, plural: str, queue: asyncio.Queue[tuple[Object, bool]]) -> None:
+        while True:
+            raw, gone = await queue.get()
+            fate = self.event_fate()
+            await asyncio.sleep(fate.after)
+            for _ in range((not fate.lost) + fate.repeated):
+                take_in(service.index, service.queue, WATCHED[plural], raw, gone)
+
+    async def _nodes(self) -> None:
+        """The Job controller, the kubelets and the scorer, once a second."""
+        while True:
+            for (plural, _, name), job in list(self.server.objects.items()):
+                if plural == "jobs" and not (job.get("status") or {}).get("conditions"):
+                    self._job(name, job)
+            self._count()
+            await asyncio.sleep(1.0)
+
+    def _count(self) -> None:
+        live = [
+            raw
+            for (plural, *_), raw in self.server.objects.items()
+            if plural == "pods" and raw["status"]["phase"] in LIVE
+        ]
+        teams = Counter(raw["metadata"]["labels"][names.TEAM] for raw in live)
+        self.most["all"] = max(self.most["all"], len(live))
+        for team, count in teams.items():
+            self.most[team] = max(self.most[team], count)
+
+    def _job(self, name: str, job: Object) -> None:
+        role = job["metadata"]["labels"][names.ROLE]
+        if role == names.SCORE:
+            self._score(job)
+        elif role != names.RUN:
+            self._end(job, "Complete")
+        elif name not in self.pods:
+            self._start(name, job)
+        else:
+            self._advance(name, job)
+
+    def _start(self, name: str, job: Object) -> None:
+        labels = {**job["metadata"]["labels"], "batch.kubernetes.io/job-name": name, "job-name": name}
+        owner = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": job["metadata"]["uid"]}
+        spec = {"activeDeadlineSeconds": job["spec"]["template"]["spec"]["activeDeadlineSeconds"]}
+        raw = {
+            "metadata": {"name": f"{name}-pod", "labels": labels, "ownerReferences": [owner]},
+            "spec": spec,
+            "status": {"phase": "Pending"},
+        }
+        made = self.server.put("pods", HACK, raw)
+        self.pods[name] = Pod(made, labels[names.DATASET], int(labels[names.ATTEMPT]), self.run_fate)
+
+    def _advance(self, name: str, job: Object) -> None:
+        pod, spot = self.pods[name], ("pods", HACK, f"{name}-pod")
+        if spot not in self.server.objects:
+            return
+        pod.raw = self.server.objects[spot]
+        if self.holding and pod.stage == 3:
+            return
+        if advance(self, pod):
+            node = pod.raw["spec"].get("nodeName", "")
+            if node and ("nodes", "", node) not in self.server.objects:
+                ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+                self.server.put("nodes", "", {"metadata": {"name": node}, "status": ready})
+            self.server.put("pods", HACK, pod.raw)
+        if pod.raw["status"]["phase"] in ("Succeeded", "Failed"):
+            self._end(job, "Complete" if pod.raw["status"]["phase"] == "Succeeded" else "Failed")
+
+    def _end(self, job: Object, kind: str) -> None:
+        condition = {"type": kind, "status": "True", "lastTransitionTime": stamp(self.now)}
+        self.server.put("jobs", HACK, {**job, "status": {"conditions": [condition]}})
+
+    def _score(self, job: Object) -> None:
+        variables = job["spec"]["template"]["spec"]["containers"][0]["env"]
+        request = ScoreRequest.model_validate_json(
+            next(v["value"] for v in variables if v["name"] == "ALCOVE_REQUEST")
+        )
+        uid, digest = request.submission_uid, request.scoring_digest()
+        if any((uid, dataset.alias) not in self.store.verdicts for dataset in request.datasets):
+            return
+        runs = tuple(
+            _scored(self.store.verdicts[uid, dataset.alias], dataset.name) for dataset in request.datasets
+        )
+        self.store.scores[uid, digest] = ScoreResult(
+            submission_uid=uid, scorer_version=SCORER_VERSION, scoring_digest=digest, scoring=request.scoring,
+            t0_seconds=1, budget_seconds=request.budget_seconds, runs=runs,
+        )  # fmt: skip
+        self._end(job, "Complete")
+
+
+def _scored(verdict: Verdict, dataset: str) -> ScoredRun:
+    return ScoredRun(
+        alias=verdict.alias, dataset=dataset, attempt=verdict.attempt, cause=verdict.cause, alc=0.5, final_score=0.5,
+        snapshots=3, points=(), refused=(), manifest_sha256=None,
+    )  # fmt: skip
+
+
+def _dataset(alias: str) -> Object:
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "Sound",
+        "message": "",
+        "lastTransitionTime": stamp(START),
+    }
+    return {
+        "metadata": {"name": f"ds-{alias}"},
+        "spec": {"alias": alias, "dataSha256": "a" * 64, "solutionSha256": "b" * 64},
+        "status": {"observedGeneration": 1, "nTest": 100, "nLabels": 3, "conditions": [ready]},
+    }

@@ -1,0 +1,276 @@
+"""The operator's real parts together, on an API server in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sized
+
+import pytest
+
+from alcove_kube.resources import Resource
+from alcove_operator.index import WorkKey
+from alcove_operator.service import Service
+from tests.unit.operator_wiring.hackathon import CUP, HACK, Hackathon
+from tests.unit.operator_wiring.memory_server import Fate
+from tests.unit.operator_wiring.virtual_time import run, wait_until
+
+
+def condition(hackathon: Hackathon, team: str, name: str) -> tuple[str, str]:
+    found = hackathon.status(team, name).get("conditions") or [{}]
+    return found[0].get("status", ""), found[0].get("reason", "")
+
+
+def test_a_submission_goes_its_way_when_nothing_is_in_the_way() -> None:
+    async def scenario() -> None:
+        hackathon = Hackathon()
+
+        async def test(_: Service) -> None:
+            hackathon.submit("red", "one")
+            status = await hackathon.ended("red", "one", 120)
+            assert (status["phase"], status["runs"][0]["cause"]) == ("Done", "DeadlineReached")
+            await wait_until("it is settled", lambda: hackathon.usage("red")["settling"] == [], 10)
+            assert hackathon.usage("red")["total"] == 1
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
+# --- What cannot be looked at is unknown.
+
+
+def test_a_namespace_that_cannot_be_read_stops_no_other_team_and_rejects_nothing() -> None:
+    async def scenario() -> None:
+        hackathon = Hackathon()
+
+        async def test(_: Service) -> None:
+            hackathon.server.forbidden.add(("namespaces", "red"))
+            hackathon.submit("red", "one")
+            await wait_until("red waits", lambda: condition(hackathon, "red", "one")[1] == "TeamUnknown", 10)
+            hackathon.submit("blue", "two")
+            await wait_until("blue runs", lambda: hackathon.phase("blue", "two") == "Running", 30)
+            # Far longer than a Submission waits for what may come a moment later.
+            await asyncio.sleep(300)
+            assert hackathon.phase("red", "one") == ""
+            assert condition(hackathon, "red", "one") == ("Unknown", "TeamUnknown")
+            hackathon.server.forbidden.clear()
+            assert (await hackathon.ended("red", "one", 120))["phase"] == "Done"
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
+def test_what_was_unknown_for_long_gets_its_patience_once_it_is_known() -> None:
+    async def scenario() -> None:
+        hackathon = Hackathon()
+
+        async def test(_: Service) -> None:
+            unlabelled = {"metadata": {"name": "red", "labels": {}}}
+            hackathon.server.put("namespaces", "", unlabelled)
+            hackathon.server.forbidden.add(("namespaces", "red"))
+            hackathon.submit("red", "one")
+            await asyncio.sleep(120)
+            hackathon.server.forbidden.clear()
+            await wait_until("it is known", lambda: condition(hackathon, "red", "one")[1] == "NotATeam", 30)
+            await asyncio.sleep(30)
+            assert hackathon.phase("red", "one") == ""
+            assert (await hackathon.ended("red", "one", 60))["phase"] == "Rejected"
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("status", [403, 429, 500])
+def test_a_node_that_cannot_be_read_hides_no_other_nodes_loss(status: int) -> None:
+    async def scenario() -> None:
+        hackathon = Hackathon()
+        hackathon.holding = True
+        refused = True
+
+        def fate(_verb: str, resource: Resource) -> Fate:
+            return Fate(refused=status if refused and resource.plural == "nodes" else 0)
+
+        async def test(_: Service) -> None:
+            nonlocal refused
+            hackathon.api.fate = fate
+            hackathon.submit("red", "one")
+            await wait_until(
+                "it runs", lambda: hackathon.run_status("red", "one").get("phase") == "Running", 60
+            )
+            await asyncio.sleep(60)
+            assert "does not answer" not in hackathon.run_status("red", "one").get("message", "")
+            refused = False
+            node = next(name for plural, _, name in hackathon.server.objects if plural == "nodes")
+            hackathon.server.put("nodes", "", {"metadata": {"name": node}, "status": {"conditions": []}})
+            await wait_until(
+                "its loss is noticed",
+                lambda: "does not answer" in hackathon.run_status("red", "one").get("message", ""),
+                60,
+            )
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
+# --- Absence from what was not listed proves nothing.
+
+
+def test_a_team_that_cannot_be_listed_at_the_start_keeps_its_ticket_its_job_and_its_place() -> None:
+    async def scenario() -> None:
+        hackathon = Hackathon(capacity=1)
+        hackathon.holding = True
+
+        async def before(_: Service) -> None:
+            hackathon.submit("red", "one")
+            await wait_until(
+                "it runs", lambda: hackathon.run_status("red", "one").get("phase") == "Running", 60
+            )
+
+        async def after(_: Service) -> None:
+            hackathon.submit("blue", "two")
+            await wait_until("blue is admitted", lambda: hackathon.phase("blue", "two") == "Queued", 30)
+            # Longer than it takes until Jobs without a Submission are deleted.
+            await asyncio.sleep(400)
+            assert len(hackathon.usage("red")["settling"]) == 1
+            assert hackathon.run_jobs() == [hackathon.run_jobs()[0]], "the place was given away"
+            assert ("jobs", HACK, hackathon.run_jobs()[0]) in hackathon.server.objects
+            hackathon.server.forbidden.clear()
+            hackathon.holding = False
+            assert (await hackathon.ended("red", "one", 120))["phase"] == "Done"
+            await wait_until("it is settled", lambda: hackathon.usage("red")["settling"] == [], 30)
+            assert hackathon.usage("red")["computeSeconds"] > 0
+            assert (await hackathon.ended("blue", "two", 600))["phase"] == "Done"
+
+        await hackathon.operate(before)
+        hackathon.server.forbidden.add(("submissions", "red"))
+        await hackathon.operate(after)
+
+    run(scenario())
+
+
+def test_the_ticket_of_a_submission_that_was_taken_off_by_force_goes() -> None:
+    async def scenario() -> None:
+        hackathon = Hackathon()
+        hackathon.holding = True
+
+        async def test(_: Service) -> None:
+            hackathon.submit("red", "one")
+            await wait_until("it is counted", lambda: hackathon.usage("red").get("settling"), 60)
+            hackathon.server.remove(("submissions", "red", "one"))
+            await wait_until("its ticket is gone", lambda: not hackathon.usage("red")["settling"], 60)
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
+# --- What comes in while a turn awaits is not overwritten.
+
+
+def test_a_place_that_is_given_while_a_turn_awaits_is_used_at_once() -> None:
+    async def scenario() -> None:
+        hackathon = Hackathon("de", capacity=2, limits={"parallel": 2})
+        hackathon.holding = True
+        red, cup = WorkKey("submission", "red", "two"), WorkKey("competition", HACK, CUP)
+
+        async def test(service: Service) -> None:
+            hackathon.submit("blue", "one")
+            await wait_until("blue has both places", lambda: len(hackathon.run_jobs()) == 2, 30)
+            hackathon.submit("red", "two")
+            await wait_until("red waits", lambda: hackathon.phase("red", "two") == "Queued", 30)
+            hackathon.holding = False
+            await hackathon.ended("blue", "one", 120)
+            await wait_until("red's first run has a node", lambda: len(hackathon.run_jobs()) >= 3, 30)
+            await wait_until("both of red's runs are there", lambda: len(hackathon.run_jobs()) == 4, 3)
+            assert service.queue.failures(red) == service.queue.failures(cup) == 0
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
+def test_a_grant_that_comes_in_while_a_turn_awaits_is_not_overwritten() -> None:
+    async def scenario() -> None:
+        hackathon = Hackathon("de", capacity=1, limits={"parallel": 2})
+        hackathon.holding = True
+
+        async def test(service: Service) -> None:
+            hackathon.submit("red", "one")
+            await wait_until(
+                "it runs", lambda: hackathon.run_status("red", "one").get("phase") == "Running", 60
+            )
+            uid = hackathon.server.objects["submissions", "red", "one"]["metadata"]["uid"]
+            await asyncio.sleep(25)  # what is known of its Node is too old by then
+            gate = hackathon.api.gates["GET", "nodes"] = asyncio.Event()
+            service.queue.add(WorkKey("submission", "red", "one"))
+            await wait_until("its turn awaits", lambda: hackathon.api.waiting, 60)
+            hackathon.change_spec("competitions", HACK, CUP, capacity=2)
+            await wait_until("the grant is there", lambda: len(service.submissions.granted(uid)) > 0, 10)
+            gate.set()
+            await wait_until("the second run starts", lambda: len(hackathon.run_jobs()) == 2, 2)
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
+def test_a_name_that_is_used_again_during_a_turn_is_another_submission() -> None:
+    async def scenario() -> None:
+        hackathon = Hackathon()
+        hackathon.holding = True
+
+        async def test(_: Service) -> None:
+            hackathon.submit("red", "one")
+            await wait_until(
+                "it runs", lambda: hackathon.run_status("red", "one").get("phase") == "Running", 60
+            )
+            await asyncio.sleep(25)
+            gate = hackathon.api.gates["GET", "nodes"] = asyncio.Event()
+            await wait_until("a turn awaits", lambda: hackathon.api.waiting, 60)
+            hackathon.server.remove(("submissions", "red", "one"))
+            second = hackathon.submit("red", "one")["metadata"]["uid"]
+            await asyncio.sleep(1)
+            gate.set()
+            hackathon.holding = False
+            assert (await hackathon.ended("red", "one", 600))["phase"] == "Done"
+            assert hackathon.server.objects["submissions", "red", "one"]["metadata"]["uid"] == second
+            assert len(hackathon.store.taken) == 2, "what was learnt of the first was taken for the second's"
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
+# --- What is kept in memory goes when what it is about is gone.
+
+
+def test_nothing_is_kept_of_what_is_gone() -> None:
+    async def scenario() -> None:
+        hackathon = Hackathon()
+
+        async def test(service: Service) -> None:
+            for team in ("red", "blue"):
+                hackathon.submit(team, "one")
+                assert (await hackathon.ended(team, "one", 120))["phase"] == "Done"
+            await asyncio.sleep(10)
+            kept: list[Sized] = [
+                service.submissions._facts,
+                service.submissions._grants,
+                service.executor._emitted,
+            ]
+            assert all(len(found) == 2 for found in kept)
+            for team in ("red", "blue"):
+                hackathon.server.request(
+                    "DELETE", f"/apis/alcove.dev/v1alpha1/namespaces/{team}/submissions/one"
+                )
+            await wait_until("both are gone", lambda: not service.index.submissions, 60)
+            await service.resync(everything=True)
+            assert [len(found) for found in kept] == [0, 0, 0]
+            assert service.credentials._known == {}
+
+        await hackathon.operate(test)
+
+    run(scenario())
