@@ -12,18 +12,20 @@ import os
 import stat
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
-
-from inotify_simple import INotify, flags
 
 from alcove_api.documents import RunConfig
 from alcove_recorder import formats
 from alcove_recorder.errors import RefusedError
 from alcove_recorder.jsonlog import log
-from alcove_recorder.spool import CapturedFile, Identity, RunSpool
+from alcove_recorder.spool import CapturedFile, FileIdentity, RunSpool
+from alcove_recorder.watch import OutputWatch
 
 _CHUNK = 16 << 20
 _LISTED_AT_MOST = 100_000
+_READS_BEFORE_GO = 10_000
+"""More than the kernel's queue has pieces; nothing of the participant's runs before the go."""
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _OPEN_REFUSALS = {
     errno.ELOOP: "It is a symbolic link; only regular files are taken.",
@@ -35,9 +37,10 @@ _OPEN_REFUSALS = {
 
 
 class Capture:
-    """``taken`` is called with each entry, already on the spool, in order.
+    """``taken`` is called with each captured file, already on the spool, in order.
 
-    Times are CLOCK_MONOTONIC in nanoseconds; entries carry them since ``t0_ns``, which is set at the go.
+    Times are CLOCK_MONOTONIC in nanoseconds; captured files carry them since ``t0_ns``, which is set at the go.
+    Whatever is held of a participant's names is bounded by the count of files that the run may still have.
     """
 
     def __init__(
@@ -45,54 +48,74 @@ class Capture:
     ) -> None:
         self._run, self._spool, self._taken = run, spool, taken
         self._out = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self.inotify = INotify(nonblocking=True)
-        self.inotify.add_watch(out, flags.MOVED_TO | flags.CLOSE_WRITE | flags.ONLYDIR)
+        self.watch = OutputWatch(out)
         self.t0_ns: int | None = None
         self.trouble: str | None = None
         """What went wrong that is not the participant's doing."""
         self._waiting: dict[str, int] = {}
         """Names seen and not taken yet, with when: several events of one name at a time are one content."""
-        self._known: dict[str, Identity | None] = {entry.name: entry.identity for entry in spool.entries}
-        self._seq = len(spool.entries)
-        self._bytes = sum(entry.bytes for entry in spool.entries if entry.refused is None)
-        self._closed = self._seq > run.max_snapshots or self._bytes > run.max_bytes
+        self._known: dict[str, FileIdentity | None] = {file.name: file.identity for file in spool.captured}
+        self._seq = len(spool.captured)
+        self._bytes = sum(file.bytes for file in spool.captured if file.refused is None)
+        self._overflows = 0
+        self._closed = False
+        if self._seq > run.max_snapshots or self._bytes > run.max_bytes:
+            self.close()
 
     def _now(self) -> int:
         assert self.t0_ns is not None
         return time.monotonic_ns() - self.t0_ns
 
+    def close(self) -> None:
+        """Nothing is taken from now on."""
+        self._closed = True
+        self.watch.close()
+
+    def start(self, t0_ns: int) -> None:
+        """The go: what was there before it is dropped, until it is written again or the run ends."""
+        for _ in range(_READS_BEFORE_GO):
+            if not self.watch.read()[0]:
+                break
+        self.t0_ns = t0_ns
+
     def see(self) -> None:
-        """Reads the events that are there; does not block."""
-        events = self.inotify.read(timeout=0)
-        if self.t0_ns is None or self._closed:
-            return
-        seen = self._now()
-        if seen > self._run.budget_ns:
-            return
-        if any(event.mask & flags.Q_OVERFLOW for event in events):
-            log("inotify-overflow")
+        """Reads a piece of the events that are there, or looks through the folder where that is due; does not block."""
+        if self.watch.look_due():
+            began = time.monotonic()
             self.rescan()
-        for event in events:
-            if event.name and formats.kind_of(event.name) is not None:
-                self._waiting.setdefault(event.name, seen)
+            self.watch.looked(time.monotonic() - began)
+        names, lost = self.watch.read()
+        if self.t0_ns is None or self._closed or (seen := self._now()) > self._run.budget_ns:
+            return
+        if lost:
+            if not self._overflows:
+                log("inotify-overflow")
+            self._overflows += 1
+            self.rescan()
+        for name in names:
+            self._note(name, seen)
+
+    def _note(self, name: str, seen: int) -> bool:
+        """False where no more names are of use: each that waits takes one of the places that the run has left."""
+        if len(self._waiting) > self._run.max_snapshots - self._seq:
+            return False
+        if formats.kind_of(name) is not None:
+            self._waiting.setdefault(name, seen)
+        return True
 
     def rescan(self) -> None:
         """Sees every file of the directory that is not known as it is now."""
         if self.t0_ns is None or self._closed or (seen := self._now()) > self._run.budget_ns:
             return
         with os.scandir(self._out) as listing:
-            for count, item in enumerate(listing):
-                if count == _LISTED_AT_MOST:
-                    log("directory-too-large", listed=count)
+            for item in islice(listing, _LISTED_AT_MOST):
+                if not self._is_known(item.name) and not self._note(item.name, seen):
                     return
-                if formats.kind_of(item.name) is not None and not self._is_known(item.name):
-                    self._waiting.setdefault(item.name, seen)
 
     def _is_known(self, name: str) -> bool:
-        shown = _printable(name)
-        return shown in self._known and self._known[shown] == self._identity(name)
+        return name in self._known and self._known[name] == self._identity(name)
 
-    def _identity(self, name: str) -> Identity | None:
+    def _identity(self, name: str) -> FileIdentity | None:
         try:
             status = os.stat(name, dir_fd=self._out, follow_symlinks=False)
         except OSError:
@@ -113,14 +136,14 @@ class Capture:
         size, refused, identity = 0, None, self._identity(name)
         try:
             if self._seq >= self._run.max_snapshots:
-                self._closed = True
+                self.close()
                 raise RefusedError(
                     f"The limit of {self._run.max_snapshots} files a run is reached; no more are taken."
                 )
             size = self._copy(name, formats.size_limit(kind, self._run.n_test, self._run.n_labels))
             t_ns = self._now()
             if self._bytes + size > self._run.max_bytes:
-                self._closed = True
+                self.close()
                 raise RefusedError(
                     f"The limit of {self._run.max_bytes} bytes a run is reached; no more are taken."
                 )
@@ -128,12 +151,11 @@ class Capture:
         except RefusedError as error:
             t_ns, refused = self._now(), error.cause
             self._spool.copy_path(self._seq).unlink(missing_ok=True)
-        shown = _printable(name)
-        entry = CapturedFile(self._seq, shown, kind, seen_ns, t_ns, size, refused, identity)
-        self._spool.add_capture(entry)
-        self._known[shown] = identity
+        file = CapturedFile(self._seq, name, kind, seen_ns, t_ns, size, refused, identity)
+        self._spool.add_capture(file)
+        self._known[name] = identity
         self._seq += 1
-        self._taken(entry)
+        self._taken(file)
 
     def _copy(self, name: str, limit: int) -> int:
         """Copies one file to the spool, in the kernel; its size in bytes. Raises :class:`RefusedError`."""
@@ -179,10 +201,3 @@ class Capture:
         if done > limit:
             raise RefusedError(f"It grew past the {limit} bytes that a file of the wanted shape has at most.")
         return done
-
-
-def _printable(name: str) -> str:
-    """Names are bytes that a participant chose, and end up in JSON, HTML and terminals."""
-    return "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name
-    )

@@ -45,6 +45,7 @@ class Recorder:
         self._poll = select.poll()
         self._connection: Connection | None = None
         """The supervisor's, once its hello was the right one."""
+        self._watched: int | None = None
         self._connected_once = False
         self._strangers: dict[int, Connection] = {}
         """Those that have not said hello yet, oldest first, by descriptor."""
@@ -66,14 +67,15 @@ class Recorder:
         self._uploader.start()
         self._resume()
         self.report()
-        for readable in (self._listener, self._capture.inotify, self._wake_r):
+        for readable in (self._listener, self._wake_r):
             self._poll.register(readable, select.POLLIN)
         while True:
+            self._register_watch()
             ready = {fd for fd, _ in self._poll.poll(self._timeout_ms())}
             # Files first: they are what is timed.
-            if self._capture.inotify.fileno() in ready:
-                self._capture.see()
+            self._capture.see()
             self._capture.take_all()
+            self._note_flood()
             if self._connection is not None and self._connection.fileno() in ready:
                 self._receive(self._connection)
             for descriptor in ready & self._strangers.keys():
@@ -96,8 +98,28 @@ class Recorder:
         if self._stop_at is None:
             self._stop_at = time.monotonic() + self._settings.stop_seconds
 
+    def _register_watch(self) -> None:
+        """Once there is one: the participant can have kept the recorder from getting it."""
+        descriptor = self._capture.watch.descriptor
+        if descriptor is not None and descriptor != self._watched:
+            self._poll.register(descriptor, select.POLLIN)
+            self._watched = descriptor
+
+    def _note_flood(self) -> None:
+        """Kept at once, in case the flood ends the recorder."""
+        if self._capture.watch.rate.exceeded and self._state is not None and not self._state.flooded:
+            self._keep_state(replace(self._state, flooded=True))
+            log("flooded")
+            self.report()
+
+    def _keep_state(self, state: RunState) -> RunState:
+        save_state(self._settings.state, state)
+        self._state = state
+        return state
+
     def _timeout_ms(self) -> float | None:
-        return None if self._stop_at is None else max(0.0, self._stop_at - time.monotonic()) * 1000
+        wake_at = [moment for moment in (self._stop_at, self._capture.watch.look_at) if moment is not None]
+        return max(0.0, min(wake_at) - time.monotonic()) * 1000 if wake_at else None
 
     def _exit_status(self) -> int | None:
         if self._uploader.progress.crashed is not None:
@@ -114,13 +136,14 @@ class Recorder:
         state = self._state
         if state is None:
             return
-        log("resumed", taken=len(self._spool.entries), uploaded=len(self._spool.records))
+        log("resumed", taken=len(self._spool.captured), uploaded=len(self._spool.records))
         if state.boot_id != self._boot_id:
             # The node was restarted: the clock that t0 is of is gone, and the participant with it.
             self._end(_UNKNOWN_END)
             return
         self._capture.t0_ns = state.t0_ns
         if state.end is not None:
+            self._capture.close()
             self._uploader.submit(SealRequest(state.end, state, self._boot_id))
         else:
             self._capture.rescan()
@@ -206,16 +229,14 @@ class Recorder:
                 self._answer_seal()
 
     def _go(self) -> int:
-        if self._state is None:
-            # Persisted before it is answered: a go that the supervisor knows of is never forgotten.
-            state = RunState(self._boot_id, time.monotonic_ns(), datetime.now(UTC))
-            save_state(self._settings.state, state)
-            self._state = state
-            self._capture.see()  # what was there before the go is dropped
-            self._capture.t0_ns = state.t0_ns
-            log("go", t0_ns=state.t0_ns)
-            self.report()
-        return self._state.t0_ns
+        if self._state is not None:
+            return self._state.t0_ns
+        # Persisted before it is answered: a go that the supervisor knows of is never forgotten.
+        state = self._keep_state(RunState(self._boot_id, time.monotonic_ns(), datetime.now(UTC)))
+        self._capture.start(state.t0_ns)
+        log("go", t0_ns=state.t0_ns)
+        self.report()
+        return state.t0_ns
 
     def _end_of(self, words: tuple[str, ...]) -> End:
         """``ended_ns`` comes as CLOCK_MONOTONIC and is kept since the go."""
@@ -238,10 +259,10 @@ class Recorder:
         self._capture.see()
         self._capture.rescan()
         self._capture.take_all()
+        self._capture.close()
         self._ended = end
         if self._state is not None:
-            self._state = replace(self._state, end=end)
-            save_state(self._settings.state, self._state)
+            self._keep_state(replace(self._state, end=end))
         log("end", cause=end.cause, code=end.code, signal=end.signal, ended_ns=end.ended_ns)
         self._uploader.submit(SealRequest(end, self._state, self._boot_id))
 
@@ -274,6 +295,7 @@ class Recorder:
             head=progress.head,
             manifest_sha256=progress.manifest_sha256,
             oom_kills=self._oom_kills,
+            flooded=state is not None and state.flooded,
             error=None if error is None else error[:500],
             store_away=progress.trouble is not None and progress.manifest_sha256 is None,
         )

@@ -20,7 +20,7 @@ from alcove_recorder.formats import Kind
 
 _T = TypeVar("_T")
 
-Identity = tuple[int, int, int, int]
+FileIdentity = tuple[int, int, int, int]
 """Inode, size, mtime and ctime: tells a rescan which files were taken already. Never read as a time."""
 
 
@@ -30,12 +30,13 @@ class CapturedFile:
 
     seq: int
     name: str
+    """As the system gives it, bytes that are no UTF-8 as lone surrogates; :func:`printable` before it is shown."""
     kind: Kind
     seen_ns: int
     t_ns: int
     bytes: int
     refused: str | None = None
-    identity: Identity | None = None
+    identity: FileIdentity | None = None
     """None where it cannot be told; a rescan then takes the file again."""
 
 
@@ -48,6 +49,8 @@ class RunState:
     """CLOCK_MONOTONIC at the go."""
     go_at: datetime
     end: End | None = None
+    flooded: bool = False
+    """Whether the program exceeded its rate."""
 
 
 def boot_id() -> str:
@@ -68,6 +71,7 @@ def save_state(path: Path, state: RunState) -> None:
         "t0_ns": state.t0_ns,
         "go_at": state.go_at.isoformat(),
         "end": None if state.end is None else state.end.model_dump(mode="json"),
+        "flooded": state.flooded,
     }
     write_atomic(path, json.dumps(document).encode())
 
@@ -83,6 +87,7 @@ def load_state(path: Path) -> RunState | None:
         t0_ns=document["t0_ns"],
         go_at=datetime.fromisoformat(document["go_at"]),
         end=None if document["end"] is None else End.model_validate(document["end"]),
+        flooded=document["flooded"],
     )
 
 
@@ -116,7 +121,7 @@ class RunSpool:
         self.folder = folder
         self._taken = Journal(folder / "taken.jsonl")
         self._records = Journal(folder / "records.jsonl")
-        self.entries: tuple[CapturedFile, ...] = tuple(_read(self._taken.lines, _entry))
+        self.captured: tuple[CapturedFile, ...] = tuple(_read(self._taken.lines, _entry))
         self.records: list[Record] = list(_read(self._records.lines, Record.model_validate))
         """Uploaded, in order. Grows; only the uploader touches it."""
         self.manifest = folder / "manifest.json"
@@ -127,7 +132,7 @@ class RunSpool:
     @property
     def pending(self) -> tuple[CapturedFile, ...]:
         """Taken before a restart and not uploaded by then."""
-        return self.entries[len(self.records) :]
+        return self.captured[len(self.records) :]
 
     def copy_path(self, seq: int) -> Path:
         return self.folder / f"{seq:08d}.bin"
@@ -143,6 +148,13 @@ class RunSpool:
     def close(self) -> None:
         self._taken.close()
         self._records.close()
+
+
+def printable(name: str) -> str:
+    """Names are bytes that a participant chose, and end up in JSON, HTML and terminals."""
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name
+    )
 
 
 def _token(path: Path) -> str:

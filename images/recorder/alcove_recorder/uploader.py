@@ -23,7 +23,7 @@ from alcove_recorder.errors import RefusedError, UploadError
 from alcove_recorder.jsonlog import log
 from alcove_recorder.settings import RecorderSettings
 from alcove_recorder.sinks import ObjectSink, put_bytes
-from alcove_recorder.spool import CapturedFile, RunSpool, RunState, write_atomic
+from alcove_recorder.spool import CapturedFile, RunSpool, RunState, printable, write_atomic
 
 _LOG_PERIOD = 10.0
 _LOG_RATE = 32 << 10
@@ -137,7 +137,7 @@ class Uploader(threading.Thread):
                     refused = error.cause
         return Record(
             seq=entry.seq,
-            name=entry.name,
+            name=printable(entry.name),
             kind=entry.kind,
             seen_ns=entry.seen_ns,
             t_ns=entry.t_ns,

@@ -8,6 +8,7 @@ outside the pod confirms it; else a team could have a bad run repeated by making
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,6 +21,10 @@ _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "Err
 _NO_START = frozenset({"CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun"})
 _NODE_GONE = frozenset({"DeletionByTaintManager", "DeletionByPodGC"})
 _NODE_DOWN = frozenset({"NodeLost", "NodeShutdown", "Shutdown", "Terminated"})
+_NODE_PRESSURE = "TerminationByKubelet"
+_OVER_REQUEST = re.compile(
+    r"Container main was using (\S+), request is (\S+), has larger consumption of ([\w.-]+?)\."
+)
 _KILLED = (128 + 9, 128 + 15)
 """Exit statuses of a container that SIGKILL or SIGTERM ended."""
 _HOPELESS = ("not found", "manifest unknown", "unauthorized", "denied", "forbidden", "no match for platform")
@@ -120,6 +125,8 @@ def _disrupted(pod: PodView, _: Context) -> Cause | None:
         return None
     if pod.disruption in _NODE_GONE:
         return _platform("NodeLost", f"Its node {pod.node or '?'} was lost.")
+    if pod.disruption == _NODE_PRESSURE and (why := _brought_about_pressure(pod)):
+        return _participant("NodePressure", f"Its node ran short of room. {why} What it had saved counts.")
     return _platform("Preempted", f"Its pod was taken from its node ({pod.disruption}).")
 
 
@@ -129,6 +136,22 @@ def _evicted(pod: PodView, context: Context) -> Cause | None:
     if context.store_away and '"spool"' in pod.message:
         return _platform("StoreAway", "The object store was away for longer than the recorder could wait.")
     return _participant("DiskOverrun", f"It wrote more than its disk limit allows: {pod.message}")
+
+
+def _brought_about_pressure(pod: PodView) -> str:
+    """What the participant's container did to put its node under pressure; empty where nothing shows that it did.
+
+    The kubelet evicts first whoever uses more than was requested, and names each such container in its message, which
+    nobody else can write. It names none for inodes: there the recorder's word stands that it saw a flood of files.
+    """
+    if pod.reason != "Evicted":
+        return ""
+    if named := _OVER_REQUEST.search(pod.message):
+        used, request, resource = named.groups()
+        return f"It used {used} of {resource}, and {request} is its share."
+    if "low on resource: inodes" in pod.message and pod.report is not None and pod.report.flooded:
+        return "It made files without end."
+    return ""
 
 
 def _deleted(pod: PodView, _: Context) -> Cause | None:
@@ -205,6 +228,12 @@ def _recorder_lost(pod: PodView, _: Context) -> Cause | None:
     said = pod.main is not None and pod.main.terminated and pod.main.exit_code == SupervisorExit.RECORDER_LOST
     recorder = pod.recorder
     confirmed = _recorder_died(pod) or (recorder is not None and recorder.restarts > 0)
+    if said and pod.report is not None and pod.report.flooded:
+        return _participant(
+            "RecorderFlooded",
+            "It did more in its output folder than the recorder has to keep up with, and the recorder failed; what it "
+            "had saved counts.",
+        )
     if (said and (confirmed or not got_go(pod))) or _recorder_died(pod):
         return _platform("RecorderLost", "The recorder, which keeps the clock and the predictions, failed.")
     if said:

@@ -138,6 +138,9 @@ def build_settlement(submission: SubmissionView, rules: PhaseRules | None, now: 
     """What its runs cost the team, and whether the platform owes it the place in the quota."""
     status = submission.status
     failed = {run.charged_to for run in status.runs if run.phase == "Failed"}
+    # A place given back beside a score would be one more try on that dataset: whoever can bring a platform fault
+    # about would have as many as they like.
+    scored = any(run.phase == "Done" or run.alc is not None for run in status.runs)
     compute = 0.0
     if rules is not None:
         phase = rules.phase
@@ -147,7 +150,7 @@ def build_settlement(submission: SubmissionView, rules: PhaseRules | None, now: 
         team=submission.namespace,
         submission_uid=submission.uid,
         compute_seconds=round(compute, 3),
-        refund=failed == {"Platform"} or status.admitted_at is None,
+        refund=(failed == {"Platform"} and not scored) or status.admitted_at is None,
         admitted_at=status.admitted_at or now,
     )
 

@@ -17,7 +17,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts a recorder that writes to a folder; keyword arguments change its RunConfig."""
 
     def folder_recorder(
-        environment: dict[str, str] | None = None, **changes: Any
+        environment: dict[str, str] | None = None, within: list[str] | None = None, **changes: Any
     ) -> AbstractContextManager[Recorder]:
         store = tmp_path / "store"
 
@@ -26,7 +26,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
             return path.read_bytes() if path.exists() else None
 
         run = run_config(**changes)
-        return recorder(tmp_path, run, {"ALCOVE_STORE_ENDPOINT": store.as_uri(), **(environment or {})}, read)
+        full = {"ALCOVE_STORE_ENDPOINT": store.as_uri(), **(environment or {})}
+        return recorder(tmp_path, run, full, read, within)
 
     with ExitStack() as stack:
         yield lambda *args, **changes: stack.enter_context(folder_recorder(*args, **changes))

@@ -136,6 +136,8 @@ class Recorder:
     run: RunConfig
     environment: dict[str, str]
     store: Callable[[str], bytes | None]
+    within: list[str] = field(default_factory=list)
+    """What comes before its command."""
     process: subprocess.Popen[bytes] | None = None
     supervisors: list[Supervisor] = field(default_factory=list)
 
@@ -150,7 +152,7 @@ class Recorder:
     def start(self) -> None:
         with (self.root / "recorder.log").open("ab") as output:
             self.process = subprocess.Popen(
-                [*WITH_US, sys.executable, "-I", "-m", "alcove_recorder"],
+                [*WITH_US, *self.within, sys.executable, "-I", "-m", "alcove_recorder"],
                 env={"PATH": os.environ["PATH"], **self.environment},
                 stdout=output,
                 stderr=output,
@@ -197,6 +199,23 @@ class Recorder:
     def report(self) -> RecorderReport:
         return RecorderReport.model_validate_json((self.root / "termination-log").read_bytes())
 
+    def peak_kib(self) -> int:
+        """Of its resident memory, since it started."""
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0])
+
+    def cpu_share(self, seconds: float) -> float:
+        """Of one core, over that time from now on."""
+        before, began = self._cpu_seconds(), time.monotonic()
+        wait_for(lambda: time.monotonic() - began >= seconds, seconds=10 * seconds)
+        return (self._cpu_seconds() - before) / (time.monotonic() - began)
+
+    def _cpu_seconds(self) -> float:
+        assert self.process is not None
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def log_text(self) -> str:
         return (self.root / "recorder.log").read_text()
 
@@ -234,7 +253,11 @@ def digest(data: bytes) -> str:
 
 @contextmanager
 def recorder(
-    root: Path, run: RunConfig, environment: dict[str, str], store: Callable[[str], bytes | None]
+    root: Path,
+    run: RunConfig,
+    environment: dict[str, str],
+    store: Callable[[str], bytes | None],
+    within: list[str] | None = None,
 ) -> Iterator[Recorder]:
     """A started recorder; gone, with its connections, at the end."""
     for name in ("run", "out", "spool"):
@@ -246,7 +269,7 @@ def recorder(
         "ALCOVE_TERMINATION_LOG": str(root / "termination-log"),
         **environment,
     }
-    it = Recorder(root, run, full, store)
+    it = Recorder(root, run, full, store, within or [])
     it.start()
     try:
         yield it

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alcove_api.competition import CompetitionStatus, Limits, Resources
-from alcove_api.submission import RunStatus
+from alcove_api.submission import RunStatus, SubmissionStatus
 from alcove_operator.core import capacity, names, usage
-from alcove_operator.core.model import QuotaRefusal
+from alcove_operator.core.model import QuotaRefusal, SubmissionView
 from tests.unit.operator_core.cluster import START
 
 TEAMS = ("a", "b", "c")
@@ -149,6 +150,33 @@ def test_compute_is_time_by_width_without_what_the_platform_bears() -> None:
     assert usage.compute_seconds(runs, Resources(gpus=0, cpu="2500m"), 60, now, blind=False) == 15 * 2.5
     assert usage.compute_seconds(runs, Resources(gpus=4, cpu="2"), 60, now, blind=False) == 15 * 4
     assert usage.compute_seconds(runs, Resources(gpus=1, cpu="1"), 60, now, blind=True) == 120
+
+
+@pytest.mark.parametrize(
+    ("runs", "refund"),
+    [
+        ([("Failed", "Platform", None)], True),
+        ([("Failed", "Platform", None), ("Failed", "Platform", None)], True),
+        ([("Failed", "Platform", None), ("Done", "", 0.5)], False),
+        ([("Failed", "Platform", None), ("Done", "Participant", None)], False),
+        ([("Failed", "Platform", 0.5)], False),
+        ([("Failed", "Platform", None), ("Failed", "Participant", None)], False),
+        ([("Done", "", 0.5)], False),
+    ],
+)
+def test_a_place_is_given_back_only_where_nothing_was_scored(
+    runs: list[tuple[str, str, float | None]], refund: bool
+) -> None:
+    """Else whoever can bring a platform fault about on one dataset has as many tries as they like on the others."""
+    status = SubmissionStatus(
+        admittedAt=START,
+        runs=tuple(
+            RunStatus.model_validate({"dataset": f"d{i}", "phase": phase, "chargedTo": payer, "alc": alc})
+            for i, (phase, payer, alc) in enumerate(runs)
+        ),
+    )
+    submission = SubmissionView("u", "team", "s", 1, "1", START, False, (), None, status)
+    assert usage.build_settlement(submission, None, START).refund == refund
 
 
 @given(st.uuids(), st.from_regex(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?", fullmatch=True), st.integers(1, 10))

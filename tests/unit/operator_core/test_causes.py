@@ -36,7 +36,14 @@ def waiting(name: str, reason: str, message: str) -> ContainerView:
 
 
 def report(
-    end: str | None, *, go: bool = True, oom: int = 0, code: int = 0, signal: int = 0, away: bool = False
+    end: str | None,
+    *,
+    go: bool = True,
+    oom: int = 0,
+    code: int = 0,
+    signal: int = 0,
+    away: bool = False,
+    flooded: bool = False,
 ) -> RecorderReport:
     return RecorderReport(
         go_at=START if go else None,
@@ -48,6 +55,7 @@ def report(
         manifest_sha256=None,
         oom_kills=oom,
         store_away=away,
+        flooded=flooded,
     )
 
 
@@ -59,6 +67,12 @@ def pod(**more: Any) -> PodView:
 MAIN_KILLED = ended("main", 137)
 AFTER_GO: dict[str, Any] = {"stage": ended("stage", 0)}
 RECORDER = ended("recorder", 0)
+
+PRESSURE = (
+    "The node was low on resource: ephemeral-storage. Threshold quantity: 2146223340, available: 1960176Ki. "
+)
+INODES = "The node was low on resource: inodes. Threshold quantity: 65536, available: 60211. "
+MAIN_OVER = "Container main was using 5Gi, request is 1Gi, has larger consumption of ephemeral-storage. "
 
 ROWS: list[tuple[str, PodView | None, str, str]] = [
     ("the pod vanished", None, "PodGone", "Platform"),
@@ -83,6 +97,13 @@ ROWS: list[tuple[str, PodView | None, str, str]] = [
     ("failed before it was preempted", pod(main=ended("main", 10), report=report("failed"), disruption="PreemptionByScheduler", disruption_at=LATER), "ExitCode", "Participant"),
     ("taint manager", pod(disruption="DeletionByTaintManager"), "NodeLost", "Platform"),
     ("evicted for node pressure", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED), "Preempted", "Platform"),
+    ("evicted for node pressure, main is over its request", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=PRESSURE + MAIN_OVER), "NodePressure", "Participant"),
+    ("evicted for node pressure, the recorder is over its request", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=PRESSURE + MAIN_OVER.replace("main", "recorder")), "Preempted", "Platform"),
+    ("evicted for node pressure, nobody is over its request", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=PRESSURE), "Preempted", "Platform"),
+    ("evicted for inodes after a flood of files", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=INODES, report=report(None, flooded=True)), "NodePressure", "Participant"),
+    ("evicted for inodes, no flood was seen", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=INODES, report=report(None)), "Preempted", "Platform"),
+    ("preempted, whatever its message says", pod(disruption="PreemptionByScheduler", main=MAIN_KILLED, message=PRESSURE + MAIN_OVER), "Preempted", "Platform"),
+    ("finished before it was evicted for its use", pod(reason="Evicted", disruption="TerminationByKubelet", main=ended("main", 0), report=report("finished"), message=PRESSURE + MAIN_OVER), "Finished", ""),
     ("evicted for its own disk use", pod(reason="Evicted", message="out exceeds", main=MAIN_KILLED), "DiskOverrun", "Participant"),
     ("deleted from outside", pod(main=ended("main", 11), report=report("signalled"), deleted_at=START), "PodGone", "Platform"),
     ("failed before it was deleted", pod(main=ended("main", 10), report=report("failed"), deleted_at=LATER), "ExitCode", "Participant"),
@@ -95,6 +116,11 @@ ROWS: list[tuple[str, PodView | None, str, str]] = [
     ("recorder crashed, the kubelet says so", pod(main=ended("main", 20), recorder=ended("recorder", 1)), "RecorderLost", "Platform"),
     ("recorder crashed after the end", pod(main=ended("main", 0), recorder=ended("recorder", 1)), "RecorderLost", "Platform"),
     ("recorder restarted", pod(main=ended("main", 20), recorder=ended("recorder", 0, restarts=1)), "RecorderLost", "Platform"),
+    ("recorder restarted and lost after a flood", pod(main=ended("main", 20), recorder=ended("recorder", 0, restarts=1), report=report(None, flooded=True)), "RecorderFlooded", "Participant"),
+    ("recorder out of memory after a flood", pod(main=ended("main", 20), recorder=ended("recorder", 137, "OOMKilled"), report=report(None, flooded=True)), "RecorderFlooded", "Participant"),
+    ("recorder out of memory, the program kept its rate", pod(main=ended("main", 20), recorder=ended("recorder", 137, "OOMKilled", restarts=2), report=report(None)), "RecorderLost", "Platform"),
+    ("a flood, and an end in good order", pod(main=ended("main", 12), report=report("budget", flooded=True)), "DeadlineReached", "Participant"),
+    ("a flood, and a lost node", pod(disruption="DeletionByTaintManager", report=report(None, flooded=True)), "NodeLost", "Platform"),
     ("recorder said to be lost, nothing confirms it", pod(main=ended("main", 20), recorder=RECORDER, report=report("recorder-saw-eof")), "RecorderUnreachable", "Participant"),
     ("node shut down", pod(reason="NodeShutdown", main=MAIN_KILLED), "NodeLost", "Platform"),
     ("never reported, past its deadline", pod(phase="Running", main=ContainerView("main", running=True, started_at=START)), "NodeLost", "Platform"),

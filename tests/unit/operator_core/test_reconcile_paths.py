@@ -141,7 +141,7 @@ def test_every_path_ends_the_same(
     assert not cluster.jobs
     assert not [pod for pod in cluster.pods if cluster.alive(pod)]
     (team,) = cluster.usage.usage
-    refund = {e[1] for e in ends.values() if e[3] == "Failed"} == {"Platform"}
+    refund = {(e[1], e[3]) for e in ends.values()} == {("Platform", "Failed")}
     assert (team.total, team.today, team.settling) == (0 if refund else 1, 0 if refund else 1, ())
     if {e[3] for e in ends.values()} == {"Done"}:
         assert team.compute_seconds == 2 * sum(seconds(run) for run in status["runs"])

@@ -1,0 +1,153 @@
+"""What a participant can make the recorder hold of its folder is bounded. Real folders, real inotify."""
+
+from __future__ import annotations
+
+import os
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from alcove_api.documents import RunConfig
+from alcove_recorder.capture import Capture
+from alcove_recorder.spool import CapturedFile, RunSpool
+from alcove_recorder.watch import EVENTS_AT_ONCE, EVENTS_PER_SECOND, EventRate
+
+RUN = RunConfig(
+    submission_uid="uid", alias="ds-1", attempt=1, data_sha256=None, code_sha256=None, budget_ns=600 * 10**9,
+    n_test=2, n_labels=2, max_snapshots=10,
+)  # fmt: skip
+PLACES = RUN.max_snapshots + 1
+"""The file past the limit is refused, and is the last one."""
+FLOOD = 12_000
+MIB = 1 << 20
+
+
+class Captured:
+    def __init__(self, folder: Path) -> None:
+        self.out, self.files = folder / "out", list[CapturedFile]()
+        self.out.mkdir()
+        self.capture = Capture(RUN, self.out, RunSpool(folder / "spool"), self.files.append)
+
+
+@pytest.fixture
+def captured(tmp_path: Path) -> Captured:
+    return Captured(tmp_path)
+
+
+def flood(folder: Path, suffix: str = ".npy") -> None:
+    """Distinct names, as long as names can be, that take Python four bytes a character."""
+    for number in range(FLOOD):
+        name = f"{number:06d}\N{FISH}".ljust(240, "x") + suffix
+        os.close(os.open(folder / name, os.O_CREAT | os.O_WRONLY))
+
+
+@contextmanager
+def at_most(peak: int) -> Iterator[None]:
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < peak
+    finally:
+        tracemalloc.stop()
+
+
+def test_names_in_the_folder_are_held_only_while_they_can_still_be_taken(captured: Captured) -> None:
+    captured.capture.start(time.monotonic_ns())
+    flood(captured.out)
+    with at_most(MIB // 4):
+        captured.capture.rescan()
+    captured.capture.take_all()
+    assert len(captured.files) == PLACES
+
+
+def test_names_in_events_are_held_only_while_they_can_still_be_taken(captured: Captured) -> None:
+    capture = captured.capture
+    capture.start(time.monotonic_ns())
+    flood(captured.out)
+    with at_most(MIB):
+        for _ in range(FLOOD):
+            capture.see()
+    capture.take_all()
+    assert len(captured.files) == PLACES
+
+
+def test_events_of_other_files_take_no_place(captured: Captured) -> None:
+    capture = captured.capture
+    capture.start(time.monotonic_ns())
+    flood(captured.out, ".tmp")
+    (captured.out / "good.npy").write_bytes(b"x")
+    for _ in range(FLOOD):
+        capture.see()
+    capture.take_all()
+    assert [file.name for file in captured.files] == ["good.npy"]
+
+
+def test_what_is_not_text_is_told_from_its_twin_over_a_restart(tmp_path: Path) -> None:
+    """Shown, both names are the same; taken for one, the second would be a change of the first."""
+    place = Captured(tmp_path)
+    place.capture.start(time.monotonic_ns())
+    for name in (b"\xff.npy", b"\xfe.npy"):
+        (tmp_path / "out" / os.fsdecode(name)).write_bytes(b"x")
+    place.capture.rescan()
+    place.capture.take_all()
+    assert len({file.name for file in place.files}) == 2
+    again = list[CapturedFile]()
+    capture = Capture(RUN, place.out, RunSpool(tmp_path / "spool"), again.append)
+    capture.start(time.monotonic_ns())
+    capture.rescan()
+    capture.take_all()
+    assert again == []
+
+
+def test_after_the_end_nothing_is_taken(captured: Captured) -> None:
+    capture = captured.capture
+    capture.start(time.monotonic_ns())
+    (captured.out / "before.npy").write_bytes(b"x")
+    capture.close()
+    (captured.out / "after.npy").write_bytes(b"x")
+    capture.see()
+    capture.rescan()
+    capture.take_all()
+    assert captured.files == []
+    assert capture.watch.look_at is None
+
+
+@pytest.fixture
+def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    now = [1000.0]
+
+    def advance(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr("alcove_recorder.watch.time.monotonic", lambda: now[0])
+    return advance
+
+
+def test_a_program_at_its_rate_is_within_it(pass_time: Callable[[float], None]) -> None:
+    rate = EventRate()
+    for _ in range(1000):
+        pass_time(1)
+        rate.count(EVENTS_PER_SECOND)
+    rate.count(EVENTS_AT_ONCE)
+    assert not rate.exceeded
+
+
+def test_a_flood_exceeds_the_rate_however_quiet_it_was_before(pass_time: Callable[[float], None]) -> None:
+    rate = EventRate()
+    pass_time(3600)
+    rate.count(1)
+    rate.count(EVENTS_AT_ONCE + 1)
+    assert rate.exceeded
+
+
+def test_events_that_waited_for_a_stalled_recorder_had_all_that_time(
+    pass_time: Callable[[float], None],
+) -> None:
+    rate = EventRate()
+    pass_time(60)
+    rate.count(EVENTS_AT_ONCE + 60 * EVENTS_PER_SECOND)
+    assert not rate.exceeded
