@@ -56,11 +56,11 @@ class PhaseFeedback(ApiModel):
     """live: a rounded curve while the run goes on; final: scores once all runs have ended; none: nothing before
     revealsAt."""
     decimals: Annotated[int, Field(ge=0, le=6)] = 4
-    """Decimals shown. A full-precision score a snapshot would be an oracle for the hidden labels."""
+    """Decimals shown. A full-precision score per snapshot would be an oracle for the hidden labels."""
     test_fraction: Annotated[float, Field(ge=0.01, le=1.0)] = 1.0
     """Part of the test set that live feedback is computed on. Final scores use all of it."""
     max_snapshots: Annotated[int, Field(ge=1, le=32)] = 32
-    """Snapshots of a run whose scores are shown at most, live or at the end."""
+    """At most so many snapshots of a run have their scores shown, live or at the end."""
 
 
 class Phase(ApiModel):
@@ -111,8 +111,8 @@ class Limits(ApiModel):
     bundle_bytes: Annotated[int, Field(ge=1024, le=1099511627776)] = 536870912
     """Size of a code bundle at most: the policy on pretrained models, in bytes."""
     recorded_bytes: Annotated[int, Field(ge=1048576, le=1099511627776)] = 2147483648
-    """Bytes of predictions that each run may save: the file past them is refused, and is the last one. The store keeps
-    them."""
+    """Bytes of predictions that each run may save: the file that exceeds them is refused and is the last one. The
+    store keeps them."""
 
 
 class ScoringSpec(ApiModel):
@@ -130,7 +130,7 @@ class Images(ApiModel):
     ingestion: Annotated[str, Field(max_length=512)] | None = None
     """Image that runs model.py; by default the one that the operator was installed with."""
     allowed: Annotated[tuple[Annotated[str, Field(max_length=512)], ...], Field(max_length=64)] = ()
-    """Prefixes of images that participants may bring. None are allowed where the list is empty."""
+    """Prefixes of images that participants may bring. An empty list allows none."""
 
 
 class CompetitionSpec(ApiModel):

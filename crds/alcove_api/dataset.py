@@ -50,7 +50,7 @@ class DatasetSpec(ApiModel):
     solution_sha256: Sha256
     """Digest of the hidden solution."""
     volume_claim: VolumeClaim | None = None
-    """Where the input lies on a volume: its digest is checked once, and runs then read it there."""
+    """For input on a volume: its digest is checked once, and runs then read it there."""
 
 
 class DatasetStatus(StatusModel):

@@ -21,13 +21,13 @@ class LeaderboardSpec(ApiModel):
 class DatasetScore(StatusModel):
     dataset: Alias
     alc: float | None = None
-    """None where the run is missing or has no valid prediction; it ranks last."""
+    """None if the run is missing or has no valid prediction; it ranks last."""
     rank: float
 
 
 class Entry(StatusModel):
     rank: int
-    """Competition rank of the team: 1 is best; equal average ranks are told apart by the earlier submission."""
+    """Competition rank of the team: 1 is best; of equal average ranks, the earlier submission is first."""
     team: Name
     submission: Annotated[str, Field(max_length=253)]
     submission_uid: Annotated[str, Field(max_length=64)]

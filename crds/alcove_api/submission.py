@@ -49,10 +49,10 @@ class Code(ApiModel):
     bundle: BundleCode | None = None
     """Code in an uploaded .tar.gz, named by its digest."""
     image: ImageCode | None = None
-    """Code in an image of one's own, where the competition allows it."""
+    """Code in the team's own image, if the competition allows it."""
     framework: Literal["tensorflow", "numpy"] = "tensorflow"
-    """What is loaded before the go, free of charge, where model.py is run: TensorFlow and NumPy, or NumPy alone, which
-    starts sooner. Anything else that model.py imports is charged."""
+    """For model.py: what is loaded before the go, free of charge. TensorFlow and NumPy, or NumPy alone, which starts
+    sooner. Anything else that model.py imports is charged."""
 
 
 class SubmissionSpec(ApiModel):
@@ -97,7 +97,7 @@ class RunStatus(StatusModel):
     cause: Annotated[str, Field(max_length=64)] = ""
     """Why it ended: Finished, DeadlineReached, ExitCode, OutOfMemory, …"""
     charged_to: ChargedTo = ""
-    """Who bears the cause. What the platform bears is run again and uses up no quota."""
+    """Who pays for the cause. What the platform pays for is run again and uses no quota."""
     queued_at: Time | None = None
     started_at: Time | None = None
     """The go: the budget counts from here."""
@@ -124,7 +124,7 @@ class SubmissionStatus(StatusModel):
     scores: Annotated[str, Field(max_length=1024)] = ""
     """ALC by dataset, for printing: "digits 0.81, news 0.55"."""
     rank: int | None = None
-    """Of the team, where this is its counted submission."""
+    """Rank of the team, if this is its counted submission."""
     average_rank: float | None = None
     counted: bool = False
     """Whether this is the team's submission that counts in its phase."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -41,6 +42,16 @@ def test_other_files_name_what_is_there() -> None:
     others = [*files(*OTHER_KINDS), *files("Dockerfile", "Makefile", "NOTES.txt")]
     wrong = {file: references.in_comments(PROJECT, (REPOSITORY / file).read_text()) for file in others}
     assert not {name: found for name, found in wrong.items() if found}
+
+
+def test_the_architecture_shows_every_package_and_its_layer() -> None:
+    linter = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = next(contract["layers"] for contract in linter["contracts"] if contract["type"] == "layers")
+    page = (REPOSITORY / "docs" / "architecture.md").read_text()
+    section = page.split("\n## Packages\n")[1].split("\n## ")[0]
+    assert set(re.findall(r"^\| `.*?` \| `(alcove_\w+)`", section, re.M)) == set(linter["root_packages"])
+    drawn = [re.findall(r"alcove_\w+", line) for line in section.splitlines() if line.startswith("│")]
+    assert [set(names) for names in drawn] == [set(layer.split(" | ")) for layer in layers]
 
 
 @pytest.fixture
