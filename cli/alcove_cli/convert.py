@@ -147,8 +147,8 @@ def _summarize(made: Converted, kind: str) -> str:
     lines = [
         f"Made {made.path} and {made.path.with_suffix('.solution').name}: {kind}, {made.n_train} training and "
         f"{made.n_test} test examples, {len(names)} labels ({some}).",
-        f"Split {made.metadata.split}.",
-        *(f"- {note}" for note in made.notes),
+        f"What was understood (kept in {made.summary_path}):",
+        *(f"  {line}" for line in made.summary.splitlines()),
         f"Next: alcove dataset check {made.path}",
     ]
     return "\n".join(lines)

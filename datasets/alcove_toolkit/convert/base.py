@@ -31,6 +31,8 @@ from alcove_toolkit.convert.labels import ItemLabels
 from alcove_toolkit.errors import SourceError
 
 Indices = npt.NDArray[np.int64]
+Facts = tuple[tuple[str, str], ...]
+"""What was understood, for people: (``labels``, ``column 'label'``)."""
 
 
 class ConvertProgress(Protocol):
@@ -64,6 +66,8 @@ class ConvertOptions:
     """Columns of a table that are left out."""
     delimiter: str | None = None
     """Of a table in text; by default found in its first line."""
+    header: bool | None = None
+    """Whether row 1 of a table in text names the columns; by default it does, and is refused if it looks like data."""
     categories: int = 100
     """Of one column, at most: the most frequent ones of train."""
     scale: bool = False
@@ -101,7 +105,7 @@ _OF_KINDS: Mapping[str, tuple[Kind, ...]] = {
     "frames": ("video",),
 }
 """Options that have a meaning for some kinds alone."""
-OF_TABLES = ("group_column", "source_column", "drop", "delimiter")
+OF_TABLES = ("group_column", "source_column", "drop", "delimiter", "header")
 OF_CELLS = ("label_separator", "multi_label", "confidence")
 """Options that say how labels stand in a cell."""
 
@@ -133,7 +137,9 @@ class SourceItems:
     is_test: npt.NDArray[np.bool_] | None = None
     """Of each item, where the source has a split of its own."""
     notes: tuple[str, ...] = field(default=())
-    """What the user should know: ``3 files that are no pictures were left out.``"""
+    """What the user should know: ``Files of other kinds, left out: 3.``"""
+    facts: Facts = field(default=())
+    """How the source was understood: which columns or folders are labels, groups, sources, parts."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -169,6 +175,10 @@ class Converter(ABC):
     @abstractmethod
     def encode(self, items: Indices) -> Iterator[Features]:
         """Yields the features of each item, in the order given; see :class:`alcove_format.writer.NewExample`."""
+
+    def facts(self) -> Facts:
+        """What the examples are made of, once :meth:`fit` has learned it: (``features``, ``3 columns: …``)."""
+        return ()
 
     def notes(self) -> tuple[str, ...]:
         """What the user should know at the end, one sentence each: cells that were taken as missing, …"""

@@ -1,7 +1,8 @@
 """Cells as numbers: the ways in which people write numbers and dates.
 
-A column is read in one way only, the first that all of train's cells allow. So a point or comma, and day or month, are
-told by the column as a whole; where that leaves two ways, the first stands, and the user is told.
+A column is read in one way only, the one that most of train's cells allow. So a point or comma, and day or month, are
+told by the column as a whole; where that leaves two ways, the first stands, and the user is told. A few cells that
+cannot be read so (a remark, an error of a spreadsheet) are taken as missing: they do not make words of numbers.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from alcove_toolkit.convert.labels import MISSING_TEXTS
+
 Doubles = npt.NDArray[np.float64]
-MISSING_TEXTS = ("", "na", "n/a", "nan", "null", "none", "?", "-")
-"""Cells that stand for no value, in any case."""
+Bools = npt.NDArray[np.bool_]
 DAY = 86_400_000_000
 """Microseconds."""
 LARGEST = float(np.finfo(np.float32).max)
@@ -43,28 +45,70 @@ def normalize_cells(column: pa.Array) -> pa.Array:
     if pa.types.is_floating(column.type):
         numbers = pc.cast(column, pa.float64())
         return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
-    if not _is_text(column.type):
+    if not is_text_type(column.type):
         return column
     trimmed = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))
-    is_missing = pc.is_in(pc.utf8_lower(trimmed), value_set=pa.array(MISSING_TEXTS))
+    is_missing = pc.is_in(pc.utf8_lower(trimmed), value_set=pa.array(sorted(MISSING_TEXTS)))
     return pc.if_else(is_missing, pa.scalar(None, pa.string()), trimmed)
 
 
-def parse_cells(column: pa.Array, reading: CellParser) -> tuple[Doubles, int]:
-    """What a reading makes of a column, NaN where it cannot; and how many cells are neither that nor missing."""
+@dataclass(frozen=True)
+class ParsedCells:
+    """What a parser made of a column."""
+
+    values: Doubles
+    """NaN where there is none."""
+    unread: Bools
+    """Which cells it cannot read."""
+    odd: npt.NDArray[np.intp]
+    """Positions of cells that are there and have no value: not read, or infinite."""
+
+
+def parse_cells(column: pa.Array, parser: CellParser, most: int | None = None) -> ParsedCells | None:
+    """Reads all cells of a column that can be read; None where more than ``most`` (if given) cannot be.
+
+    Cells are looked at one by one only around those that cannot be read.
+    """
     cells = normalize_cells(column)
-    values = reading.read(cells)
-    if values is None:
-        each = (reading.read(cells.slice(i, 1)) for i in range(len(cells)))
-        values = np.array([math.nan if one is None else one[0] for one in each])
-    return values, int(np.isnan(values).sum()) - cells.null_count
+    is_null = cells.is_null().to_numpy(zero_copy_only=False)
+    values = parser.read(cells)
+    if values is not None:
+        return ParsedCells(values, np.zeros(len(cells), bool), np.flatnonzero(np.isnan(values) & ~is_null))
+    unread = np.zeros(len(cells), bool)
+    if is_text_type(cells.type):
+        plausible = pc.match_substring_regex(cells, _PLAUSIBLE).fill_null(True)
+        unread = ~plausible.to_numpy(zero_copy_only=False)
+        cells = pc.if_else(plausible, cells, pa.scalar(None, cells.type))
+    if most is not None and (unread.sum() > most or _is_hopeless(cells, parser)):
+        return None
+    values = np.full(len(cells), math.nan)
+    stack = [(0, len(cells))]
+    while stack:
+        start, count = stack.pop()
+        part = parser.read(cells.slice(start, count))
+        if part is not None:
+            values[start : start + count] = part
+        elif count == 1:
+            unread[start] = True
+            if most is not None and unread.sum() > most:
+                return None
+        else:
+            half = count // 2
+            stack += [(start, half), (start + half, count - half)]
+    return ParsedCells(values, unread, np.flatnonzero(np.isnan(values) & ~is_null))
+
+
+def _is_hopeless(cells: pa.Array, parser: CellParser) -> bool:
+    """Whether a third of a few cells cannot be read. Spares looking at very many one by one."""
+    few = range(0, len(cells), max(1, len(cells) // 60))
+    return sum(parser.read(cells.slice(i, 1)) is None for i in few) > max(2, len(few) // 3)
 
 
 def declared_kind(kind: pa.DataType) -> Literal["text", "number", "date", "other"]:
     """What the type of a column (of a Parquet file) says."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    if _is_text(kind):
+    if is_text_type(kind):
         return "text"
     if (
         pa.types.is_boolean(kind)
@@ -80,13 +124,12 @@ def parsers_for(kind: pa.DataType) -> tuple[CellParser, ...]:
     """The ways to read a column of this type, the preferred one first."""
     said = declared_kind(kind)
     return (
-        _READINGS
-        if said == "text"
-        else tuple(reading for reading in (_NUMBER, _DATE) if reading.kind == said)
+        _READINGS if said == "text" else tuple(reading for reading in (NUMBER, _DATE) if reading.kind == said)
     )
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text_type(kind: pa.DataType) -> bool:
+    """Whether cells are text, as all of a CSV are."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
@@ -139,12 +182,14 @@ def _days(moments: pa.Array) -> Doubles:
     return values / DAY
 
 
-_NUMBER = CellParser("number", _numbers)
+NUMBER = CellParser("number", _numbers)
 _DATE = CellParser("date", _dates)
+_PLAUSIBLE = r"^[+-]?[.,]?[0-9][0-9.,:/ TZeE%+-]*$|^[+-]?(?i:inf(inity)?)$"
+"""Cells that some parser may read."""
 _ENGLISH = r"^[+-]?([0-9]+|[1-9][0-9]{0,2}(,[0-9]{3})+)(\.[0-9]+)?\s*%?$"
 _CONTINENTAL = r"^[+-]?([0-9]+|[1-9][0-9]{0,2}(\.[0-9]{3})+)(,[0-9]+)?\s*%?$"
 _READINGS = (
-    _NUMBER,
+    NUMBER,
     CellParser(
         "number",
         partial(_numbers_with, pattern=_ENGLISH, thousands=",", decimal="."),

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from alcove_toolkit.convert.cell_parsers import CellParser, Doubles, normalize_cells, parse_cells
+from alcove_toolkit.convert.cell_parsers import CellParser, Doubles, ParsedCells, normalize_cells, parse_cells
 
 Floats = npt.NDArray[np.float32]
+Positions = npt.NDArray[np.intp]
 BOOLEAN_TEXTS = {"true": 1.0, "yes": 1.0, "t": 1.0, "y": 1.0, "false": 0.0, "no": 0.0, "f": 0.0, "n": 0.0}
 
 
@@ -27,8 +28,13 @@ class ColumnEncoder(Protocol):
         """About how many of its numbers are not zero, a row of train."""
         ...
 
-    def encode(self, column: pa.Array) -> tuple[Floats, int]:
-        """Returns (rows × ``len(names)``, how many cells could not be read and were taken as missing)."""
+    @property
+    def kind(self) -> str:
+        """What its cells are, for people: ``number``, ``12 categories``."""
+        ...
+
+    def encode(self, column: pa.Array) -> tuple[Floats, Positions]:
+        """Returns (rows × ``len(names)``, positions of cells that could not be read and were taken as missing)."""
         ...
 
 
@@ -37,7 +43,7 @@ class NumberEncoder:
     """The number; the mean of train where it is missing, and then 1 in a column of its own if train has such."""
 
     name: str
-    reading: CellParser
+    parser: CellParser
     mean: float
     scale: float
     """Divides; 0 where numbers stay as they are."""
@@ -45,16 +51,26 @@ class NumberEncoder:
     density: float
 
     @property
+    def kind(self) -> str:
+        return "number"
+
+    @property
     def names(self) -> tuple[str, ...]:
         return (self.name, f"{self.name} is missing") if self.has_missing else (self.name,)
 
-    def encode(self, column: pa.Array) -> tuple[Floats, int]:
-        values, bad = parse_cells(column, self.reading)
-        missing = np.isnan(values)
+    def encode(self, column: pa.Array) -> tuple[Floats, Positions]:
+        parsed = _parse_all(column, self.parser)
+        values, missing = parsed.values, np.isnan(parsed.values)
         values[missing] = self.mean
         if self.scale:
             values = (values - self.mean) / self.scale
-        return np.column_stack([values, missing][: len(self.names)]).astype(np.float32), bad
+        return np.column_stack([values, missing][: len(self.names)]).astype(np.float32), parsed.odd
+
+
+def _parse_all(column: pa.Array, parser: CellParser) -> ParsedCells:
+    parsed = parse_cells(column, parser)
+    assert parsed is not None  # Without a bound, all is read.
+    return parsed
 
 
 @dataclass(frozen=True)
@@ -66,16 +82,20 @@ class BooleanEncoder:
     density: float
 
     @property
+    def kind(self) -> str:
+        return "yes or no"
+
+    @property
     def names(self) -> tuple[str, ...]:
         return (self.name, f"{self.name} is missing") if self.has_missing else (self.name,)
 
-    def encode(self, column: pa.Array) -> tuple[Floats, int]:
+    def encode(self, column: pa.Array) -> tuple[Floats, Positions]:
         cells = normalize_cells(column).to_pylist()
         values = np.array([math.nan if c is None else BOOLEAN_TEXTS.get(c.lower(), math.nan) for c in cells])
         missing = np.isnan(values)
         values[missing] = 0
-        bad = int(missing.sum()) - cells.count(None)
-        return np.column_stack([values, missing][: len(self.names)]).astype(np.float32), bad
+        odd = np.flatnonzero(missing & np.array([c is not None for c in cells], bool))
+        return np.column_stack([values, missing][: len(self.names)]).astype(np.float32), odd
 
 
 @dataclass(frozen=True)
@@ -83,11 +103,15 @@ class DateEncoder:
     """Days since 1970, and where in the year, the week and, if train has times, the day it is, each on a circle."""
 
     name: str
-    reading: CellParser
+    parser: CellParser
     mean: float
     scale: float
     has_missing: bool
     has_time: bool
+
+    @property
+    def kind(self) -> str:
+        return "date and time" if self.has_time else "date"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -99,9 +123,9 @@ class DateEncoder:
     def density(self) -> float:
         return float(len(self.names))
 
-    def encode(self, column: pa.Array) -> tuple[Floats, int]:
-        days, bad = parse_cells(column, self.reading)
-        missing = np.isnan(days)
+    def encode(self, column: pa.Array) -> tuple[Floats, Positions]:
+        parsed = _parse_all(column, self.parser)
+        days, missing = parsed.values, np.isnan(parsed.values)
         days[missing] = self.mean
         whole = np.floor(days).astype(np.int64).astype("datetime64[D]")
         year = whole.astype("datetime64[Y]").astype("datetime64[D]")
@@ -114,7 +138,7 @@ class DateEncoder:
             columns += [np.where(missing, 0, np.round(f(2 * np.pi * turn), 6)) for f in (np.sin, np.cos)]
         if self.has_missing:
             columns.append(missing.astype(np.float64))
-        return np.column_stack(columns).astype(np.float32), bad
+        return np.column_stack(columns).astype(np.float32), parsed.odd
 
 
 @dataclass(frozen=True)
@@ -126,6 +150,10 @@ class CategoryEncoder:
     """None stands for a missing cell."""
 
     @property
+    def kind(self) -> str:
+        return f"{sum(c is not None for c in self.categories)} categories"
+
+    @property
     def names(self) -> tuple[str, ...]:
         return tuple(f"{self.name} is {'missing' if c is None else repr(c)}" for c in self.categories)
 
@@ -133,7 +161,7 @@ class CategoryEncoder:
     def density(self) -> float:
         return 1.0
 
-    def encode(self, column: pa.Array) -> tuple[Floats, int]:
+    def encode(self, column: pa.Array) -> tuple[Floats, Positions]:
         position = {category: i for i, category in enumerate(self.categories)}
         coded = normalize_cells(column).dictionary_encode(null_encoding="encode")
         known = np.array([position.get(c, -1) for c in coded.dictionary.to_pylist()], np.int64)
@@ -141,4 +169,4 @@ class CategoryEncoder:
         out = np.zeros((len(coded), len(self.categories)), np.float32)
         rows = np.flatnonzero(codes >= 0)
         out[rows, codes[rows]] = 1
-        return out, 0
+        return out, np.zeros(0, np.intp)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
+import re
+import shlex
+from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from alcove_toolkit.convert.cell_parsers import (
+    NUMBER,
     CellParser,
     Doubles,
     declared_kind,
     normalize_cells,
+    parse_cells,
     parsers_for,
 )
 from alcove_toolkit.convert.column_encoders import (
@@ -25,13 +31,15 @@ from alcove_toolkit.convert.column_encoders import (
     DateEncoder,
     NumberEncoder,
 )
+from alcove_toolkit.convert.tables import is_number, join_few
 
+Indices = npt.NDArray[np.int64]
 DISTINCT = 10_000
 """More different texts than this in one column are no categories."""
 FEW = 10
 """So many different texts are categories, however few rows there are."""
-
-
+ODD_SHARE, ODD_CELLS = 0.05, 5
+"""A column of numbers or dates may have this share of cells that are neither, and while few are known, so many more."""
 EXACT = 1 << 24
 """float32 tells apart all whole numbers up to this one."""
 
@@ -68,6 +76,38 @@ class RunningMoments:
         return math.sqrt(self.squares / self.count) if self.count else 0.0
 
 
+_ID = re.compile(
+    r"(.*[_ .-])?(id|idx|index|uuid|rownames?)|\w*[a-z](Id|ID|Idx|Index)|ID|Id|Index|row_?(nr|number)"
+)
+"""Names of columns that tell examples apart and nothing of them."""
+
+
+class RowCounter:
+    """Whether the numbers of a column are those of the rows or, where it is named like an id, all different."""
+
+    def __init__(self, name: str) -> None:
+        self._shift: float | None = None
+        """Of all numbers so far from those of their rows; NaN where it differs."""
+        self._seen = array("d")
+        self._keeps = _ID.fullmatch(name) is not None
+
+    def add(self, values: Doubles, rows: Indices) -> None:
+        if not len(values):
+            return
+        shifts = values - rows
+        first = float(shifts[0]) if self._shift is None else self._shift
+        self._shift = first if (shifts == first).all() else math.nan
+        if self._keeps:
+            self._seen.extend(values.tolist())
+
+    def counts_rows(self, moments: RunningMoments) -> bool:
+        """From 0 or 1 on, without a gap."""
+        return self._shift in (0.0, 1.0) and moments.count > FEW
+
+    def is_id(self, moments: RunningMoments) -> bool:
+        return moments.whole and len(np.unique(np.array(self._seen))) == moments.count > FEW
+
+
 @dataclass
 class ColumnInference:
     """Looks through train's cells of one column, batch by batch.
@@ -79,27 +119,38 @@ class ColumnInference:
     type: pa.DataType
     rows: int = 0
     moments: dict[CellParser, RunningMoments] = field(init=False)
-    """Of each way in which all cells so far can be read."""
+    """Of each way in which most cells so far can be read."""
+    unread: Counter[CellParser] = field(default_factory=Counter)
+    """How many cells each of them cannot read."""
+    counter: RowCounter = field(init=False)
+    """Of the numbers as they are usually written."""
     counts: Counter[str] | None = None
     """Of each text; None where they are no categories."""
     note: str = ""
     """What the user should know of its encoding, one sentence."""
 
     def __post_init__(self) -> None:
-        self.moments = {reading: RunningMoments() for reading in parsers_for(self.type)}
+        self.moments = {parser: RunningMoments() for parser in parsers_for(self.type)}
+        self.counter = RowCounter(self.name)
         if declared_kind(self.type) == "text":
             self.counts = Counter()
 
-    def add(self, column: pa.Array) -> None:
+    def add(self, column: pa.Array, rows: Indices) -> None:
+        """``rows``: number of each cell's row in the source."""
         self.rows += len(column)
         cells = normalize_cells(column)
         self._count(cells)
-        for reading in tuple(self.moments):
-            values = reading.read(cells)
-            if values is None:
-                del self.moments[reading]
-            else:
-                self.moments[reading].add(values[~np.isnan(values)])
+        for parser in tuple(self.moments):
+            most = int(ODD_SHARE * self.rows) + ODD_CELLS - self.unread[parser]
+            parsed = parse_cells(cells, parser, most)
+            if parsed is None:
+                del self.moments[parser]
+                continue
+            self.unread[parser] += int(parsed.unread.sum())
+            known = ~np.isnan(parsed.values)
+            self.moments[parser].add(parsed.values[known])
+            if parser is NUMBER:
+                self.counter.add(parsed.values[known], rows[known])
 
     def _count(self, cells: pa.Array) -> None:
         if self.counts is None:
@@ -109,41 +160,84 @@ class ColumnInference:
         if len(self.counts) > DISTINCT:
             self.counts = None
 
-    def encoding(self, *, categories: int, scale: bool) -> ColumnEncoder | str:
+    def choose_encoder(self, *, categories: int, scale: bool) -> ColumnEncoder | str:
         """What the column is; or, in one sentence, why it is left out."""
-        for reading, moments in self.moments.items():
-            if not moments.count:
-                return self._left_out("has no value in train")
-            self.note = f"Column {self.name!r} {reading.note}." if reading.note else ""
-            missing = moments.count < self.rows
-            divisor = (moments.deviation or 1.0) if scale else 0.0
-            if reading.kind == "date":
-                has_time = not moments.whole
-                return DateEncoder(self.name, reading, moments.mean, divisor, missing, has_time)
-            if moments.whole and moments.largest > EXACT and not scale:
-                self.note = " ".join([self.note, self._inexact()]).lstrip()
-            density = 1.0 if scale else 1 - moments.zeros / self.rows
-            return NumberEncoder(self.name, reading, moments.mean, divisor, missing, density)
+        parser = self._best_parser()
+        if parser is not None:
+            return self._parsed(parser, scale)
+        if self.counts == Counter() or any(not moments.count for moments in self.moments.values()):
+            return self._left_out("has no value in train")
         if self.counts is None:
-            return self._left_out(
-                "has too many different texts"
-                if declared_kind(self.type) == "text"
-                else f"is of type {self.type}"
-            )
+            is_text = declared_kind(self.type) == "text"
+            return self._left_out("has too many different texts" if is_text else f"is of type {self.type}")
         missing = self.counts.total() < self.rows
         if all(text.lower() in BOOLEAN_TEXTS for text in self.counts):
             return BooleanEncoder(self.name, missing, 1.0)
         if len(self.counts) > max(FEW, self.rows // 2):
-            return self._left_out("has another text in nearly every row")
-        if len(self.counts) > categories:
+            return self._left_out("has another text in nearly every row" + self._some_numbers())
+        return self._categories(categories, missing)
+
+    def _best_parser(self) -> CellParser | None:
+        """The way that leaves the fewest cells unread, the first of several, if they are few enough."""
+        ways = [
+            parser
+            for parser, moments in self.moments.items()
+            if self._are_few(self.unread[parser], moments.count)
+        ]
+        return min(ways, key=lambda parser: self.unread[parser], default=None)
+
+    @staticmethod
+    def _are_few(unread: int, read: int) -> bool:
+        return read > 0 and (unread == 0 or unread <= max(1 if read >= 4 else 0, ODD_SHARE * (read + unread)))
+
+    def _parsed(self, parser: CellParser, scale: bool) -> ColumnEncoder | str:
+        moments = self.moments[parser]
+        is_index = parser is NUMBER and self.counter.counts_rows(moments)
+        if is_index and _ID.fullmatch(self.name):
+            return self._left_out("counts the rows, as an index does")
+        self.note = f"Column {self.name!r} {parser.note}." if parser.note else ""
+        missing = moments.count < self.rows
+        divisor = (moments.deviation or 1.0) if scale else 0.0
+        if parser.kind == "date":
+            return DateEncoder(self.name, parser, moments.mean, divisor, missing, not moments.whole)
+        if is_index or (parser is NUMBER and self.counter.is_id(moments)):
+            what = (
+                "counts the rows, as an index does"
+                if is_index
+                else "has another whole number in every row, as an id"
+            )
+            drop = f"--drop {shlex.quote(self.name)}"
+            self.note = self._join_note(f"Column {self.name!r} {what}: if it is one, leave it out ({drop}).")
+        elif moments.whole and moments.largest > EXACT and not scale:
+            self.note = self._join_note(self._inexact())
+        density = 1.0 if scale else 1 - moments.zeros / self.rows
+        return NumberEncoder(self.name, parser, moments.mean, divisor, missing, density)
+
+    def _categories(self, most: int, missing: bool) -> ColumnEncoder:
+        assert self.counts is not None
+        if len(self.counts) > most:
             self.note = (
-                f"Column {self.name!r} has {len(self.counts):,} categories in train, of which the {categories:,} most "
+                f"Column {self.name!r} has {len(self.counts):,} categories in train, of which the {most:,} most "
                 "frequent are kept (--categories)."
             )
+        elif numbers := self._some_numbers():
+            self.note = f"Column {self.name!r} is taken as categories{numbers}."
         # By the text itself where two are as frequent.
         ranked = sorted(self.counts.items(), key=lambda pair: (-pair[1], pair[0]))
-        frequent = (text for text, _ in ranked[:categories])
+        frequent = (text for text, _ in ranked[:most])
         return CategoryEncoder(self.name, (*frequent, *([None] if missing else [])))
+
+    def _some_numbers(self) -> str:
+        """What to say of a column of texts, half of which are numbers."""
+        assert self.counts is not None
+        words = {text: count for text, count in self.counts.items() if not is_number(text)}
+        if not words or sum(words.values()) > self.counts.total() // 2:
+            return ""
+        often = sorted(words, key=lambda text: (-words[text], text))
+        return f", though most of its cells are numbers: {join_few(often, 3)} and the like are not"
+
+    def _join_note(self, note: str) -> str:
+        return f"{self.note} {note}".lstrip()
 
     def _inexact(self) -> str:
         return (

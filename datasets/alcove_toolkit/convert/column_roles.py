@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import unicodedata
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 
-from alcove_toolkit.convert.base import ConvertOptions, ConvertProgress, ItemKeys, SourceItems
+from alcove_toolkit.convert.base import ConvertOptions, ConvertProgress, Facts, ItemKeys, SourceItems
 from alcove_toolkit.convert.labels import LabelBuilder, parse_label_cell, parse_score
-from alcove_toolkit.convert.tables import SourceTable
+from alcove_toolkit.convert.tables import HEADER_OPTIONS, SourceTable, open_table
 from alcove_toolkit.errors import SourceError
 
 LABEL_NAMES = ("label", "labels", "class", "target")
@@ -26,16 +29,62 @@ class ColumnRoles:
     source: str | None = None
     split: str | None = None
     confidence: str | None = None
+    notes: tuple[str, ...] = ()
+    """What was chosen among several columns, one sentence each."""
 
     @property
     def all(self) -> tuple[str, ...]:
         rest = (self.group, self.source, self.split, self.confidence)
         return tuple(dict.fromkeys((*self.labels, *(name for name in rest if name))))
 
+    @property
+    def facts(self) -> Facts:
+        """Of columns that the source has."""
+        several = f"{len(self.labels)} columns: {join_names(self.labels)}"
+        labels = f"column {self.labels[0]!r}" if len(self.labels) == 1 else several
+        others = (
+            ("groups", self.group),
+            ("sources", self.source),
+            ("parts", self.split),
+            ("confidence", self.confidence),
+        )
+        return (("labels", labels), *((what, f"column {name!r}") for what, name in others if name))
+
 
 def find_column(table: SourceTable, names: Sequence[str], drop: Sequence[str] = ()) -> str | None:
-    """The first column that has one of these names, in any case."""
-    return next((n for n in table.names if n.lower() in names and n not in drop), None)
+    """The column that has the first of these names that is there: as it is written, else in any case."""
+    return next(iter(find_columns(table, names, drop)), None)
+
+
+def find_columns(table: SourceTable, names: Sequence[str], drop: Sequence[str] = ()) -> tuple[str, ...]:
+    """All columns that have one of these names, those of the first names first."""
+    found = []
+    for name in names:
+        same = [n for n in table.names if n.lower() == name and n not in drop]
+        found += sorted(same, key=lambda n: n != name)
+    return tuple(found)
+
+
+def choose_column(
+    table: SourceTable, names: Sequence[str], option: str, drop: Sequence[str] = ()
+) -> tuple[str | None, tuple[str, ...]]:
+    """The column that is meant by its name, and a note where another could have been.
+
+    Only the first of ``names`` is sure. Raises SourceError where there are two others: the user must say which.
+    """
+    found = find_columns(table, names, drop)
+    if len(found) < 2:
+        return (found[0] if found else None), ()
+    first, others = found[0], found[1:]
+    if first.lower() != names[0]:
+        raise SourceError(
+            str(table.path),
+            f"there are columns {' and '.join(map(repr, found))}, and none is named {names[0]}",
+            remedy=f"Name the one that is meant: {option} {first}.",
+        )
+    listed = " and ".join(map(repr, others))
+    verb, noun = ("are", "columns") if len(others) > 1 else ("is", "column")
+    return first, (f"Column {first!r} is the {names[0]}; {noun} {listed} {verb} not ({option} to choose).",)
 
 
 def find_roles(
@@ -47,24 +96,16 @@ def find_roles(
         labels: the label columns; by default ``options.labels``, or the one that is named so.
 
     Raises:
-        SourceError: a column that was asked for is not there, or none is named as labels are.
+        SourceError: a column that was asked for is not there, or none is named as labels are, or several.
     """
     split = find_column(table, ("split",), options.drop)
     confidence = find_column(table, ("confidence",), options.drop) if options.confidence else None
-    asked = labels if labels is not None else asked_labels(options)
+    asked = tuple(labels if labels is not None else asked_labels(options))
+    notes: tuple[str, ...] = ()
     if not asked:
-        found = find_column(table, LABEL_NAMES, options.drop)
+        found, notes = choose_column(table, LABEL_NAMES, "--labels", options.drop)
         if found is None:
-            raise SourceError(
-                str(table.path),
-                "no column is named label",
-                remedy=f"Name the label's with --labels; there are: {join_names(table.names)}."
-                + (
-                    " If that is several, name what stands between them with --delimiter."
-                    if len(table.names) == 1
-                    else ""
-                ),
-            )
+            raise _no_label(table)
         asked = (found,)
     for name in (*asked, *options.drop, options.group_column, options.source_column):
         if name is not None and name not in table.names:
@@ -73,7 +114,28 @@ def find_roles(
                 f"there is no column {name!r}",
                 remedy=f"There are: {join_names(table.names)}.",
             )
-    return ColumnRoles(tuple(asked), options.group_column, options.source_column, split, confidence)
+    return ColumnRoles(asked, options.group_column, options.source_column, split, confidence, notes)
+
+
+def _no_label(table: SourceTable) -> SourceError:
+    remedy = f"Name the label's with --labels; there are: {join_names(table.names)}."
+    if len(table.names) == 1 and table.delimiter:
+        remedy += " If that is several, name what stands between them with --delimiter."
+    if table.delimiter and table.has_header:
+        remedy += " If row 1 is the first example, pass --no-header."
+    return SourceError(str(table.path), "no column is named label", remedy=remedy)
+
+
+def open_asked_table(path: Path, options: ConvertOptions) -> SourceTable:
+    """Opens a table as the options say; raises SourceError as :func:`open_table` does."""
+    named = (
+        *asked_labels(options),
+        *options.drop,
+        options.group_column,
+        options.source_column,
+        options.text_column,
+    )
+    return open_table(path, options.delimiter, options.header, [name for name in named if name])
 
 
 def asked_labels(options: ConvertOptions) -> tuple[str, ...]:
@@ -126,7 +188,7 @@ class RowScanner:
         self._labels.add(labels)
         for name, builder in ((self._roles.group, self._group), (self._roles.source, self._source)):
             if name is not None:
-                key = cell_text(cells[name])
+                key = _normal_text(cells[name])
                 if not key:
                     raise SourceError(where, f"the cell of {name!r} is empty", remedy="Fill it.")
                 builder.add(key)
@@ -134,16 +196,17 @@ class RowScanner:
             self._is_test.append(parse_part(cell_text(cells[self._roles.split]), where))
 
     def _row_labels(self, cells: Mapping[str, object], where: str) -> dict[str, float]:
+        """Names are in normal form C: a Mac writes an accent as a character of its own."""
         roles, options = self._roles, self._options
         if len(roles.labels) > 1:
             scores = ((name, _score(cells[name], f"{where}, column {name!r}")) for name in roles.labels)
             return {name: score for name, score in scores if score > 0}
         cell = cells[roles.labels[0]]
         if isinstance(cell, list):  # Of a Parquet file.
-            return {cell_text(name): 1.0 for name in cell}
+            return {_normal_text(name): 1.0 for name in cell}
         in_cell = options.confidence and roles.confidence is None
         found = parse_label_cell(
-            cell_text(cell), where, separator=options.label_separator, confidence=in_cell
+            _normal_text(cell), where, separator=options.label_separator, confidence=in_cell
         )
         if roles.confidence is None:
             return found
@@ -157,12 +220,14 @@ class RowScanner:
                 "there is no label",
                 remedy="Fill the cell, or remove the row; with --multi-label, an example may have none.",
             )
+        labels = self._labels.build()
         return SourceItems(
-            self._labels.build(),
+            labels,
             where,
             self._group.build() if self._roles.group else None,
             self._source.build() if self._roles.source else None,
             np.array(self._is_test, bool) if self._roles.split else None,
+            notes=(*self._roles.notes, *labels.notes),
         )
 
 
@@ -171,11 +236,21 @@ def scan_rows(
 ) -> SourceItems:
     """One item a row; reads the columns of the roles alone."""
     scanner = RowScanner(roles, options)
+    name = roles.labels[0]
+    # A table in text: was row 1 an example, or is the header there again, as where files were joined?
+    header = name if len(roles.labels) == 1 and options.header is None and table.delimiter else None
     for first, batch in table.batches(roles.all):
         for row, cells in enumerate(iterate_rows(batch.to_pydict()), start=first):
+            if header is not None and cells[name] == header:
+                raise SourceError(
+                    table.where(row),
+                    f"the label is {header!r}, which is the name of the column too",
+                    remedy=f"If this row repeats the header, remove it. {HEADER_OPTIONS}",
+                )
             scanner.add(cells, table.where(row))
         progress("Reading labels", first + batch.num_rows, 0)
-    return replace(scanner.items(table.where), notes=table.notes)
+    items = scanner.items(table.where)
+    return replace(items, notes=(*table.notes, *items.notes), facts=(("table", table.form), *roles.facts))
 
 
 def iterate_rows(columns: Mapping[str, Sequence[object]]) -> Iterator[dict[str, object]]:
@@ -204,10 +279,14 @@ def cell_text(cell: object) -> str:
     """A cell as a name: whole numbers without a point, nothing for a missing one."""
     if cell is None or (isinstance(cell, float) and np.isnan(cell)):
         return ""
-    if isinstance(cell, float) and cell.is_integer():
+    if isinstance(cell, float | Decimal) and np.isfinite(float(cell)) and cell == int(cell):
         return str(int(cell))
     text = cell.decode(errors="backslashreplace") if isinstance(cell, bytes) else str(cell)
     return text.strip()
+
+
+def _normal_text(cell: object) -> str:
+    return unicodedata.normalize("NFC", cell_text(cell))
 
 
 def _score(cell: object, where: str) -> float:

@@ -33,8 +33,9 @@ from alcove_toolkit.convert.column_roles import (
     is_part_name,
     iterate_rows,
     join_names,
+    open_asked_table,
 )
-from alcove_toolkit.convert.tables import SourceTable, is_table, open_table
+from alcove_toolkit.convert.tables import SourceTable, is_table
 from alcove_toolkit.errors import SourceError
 
 _LEVELS = ("label", "group", "source", "split", "-")
@@ -95,7 +96,7 @@ def list_files(
         SourceError: nothing found, files without a row, rows without a file, or a file outside its levels.
     """
     if is_table(source):
-        return _from_table(source.parent, open_table(source, options.delimiter), options)
+        return _from_table(source.parent, open_asked_table(source, options), options)
     if not source.is_dir():
         raise SourceError(
             str(source),
@@ -122,7 +123,9 @@ def list_files(
             "is no table of files and labels",
             remedy="Name a CSV with a row for each file.",
         )
-    found = _from_table(source, open_table(path, options.delimiter), replace(options, labels=None))
+    found = _from_table(
+        source, open_asked_table(path, replace(options, labels=None)), replace(options, labels=None)
+    )
     missing = sorted(set(names) - set(found.names), key=_path_order)
     if missing:
         raise SourceError(

@@ -4,13 +4,44 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from alcove_toolkit.errors import SourceError
+
+MISSING_TEXTS = frozenset(
+    [
+        *(
+            "",
+            "na",
+            "n/a",
+            "nan",
+            "-nan",
+            "nat",
+            "null",
+            "none",
+            "nil",
+            "?",
+            "-",
+            "--",
+            ".",
+            "\\n",
+            "<na>",
+            "#na",
+            "#n/a",
+        ),
+        *("#n/a n/a", "#value!", "#div/0!", "#ref!", "#name?", "#num!", "#null!"),
+        *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
+    ]
+)
+"""Cells that stand for no value, in lower case: of spreadsheets, databases, R, pandas and SAS."""
+_LABEL_LIKE = frozenset(("none", "nil", "-", "--", "."))
+"""Of these, what is often a label."""
+_NAMED = 3
+"""Groups of names in a note."""
 
 
 @dataclass(frozen=True)
@@ -18,10 +49,12 @@ class ItemLabels:
     """Which labels each item has, and with which score. Item i has ``indices[offsets[i]:offsets[i + 1]]``."""
 
     names: tuple[str, ...]
-    """In order: by number where all are whole numbers, else by code point."""
+    """In order: by number where all are numbers, else by code point."""
     offsets: npt.NDArray[np.int64]
     indices: npt.NDArray[np.int32]
     scores: npt.NDArray[np.float32]
+    notes: tuple[str, ...] = ()
+    """Names that were taken for one label, or that look alike and were not."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -37,12 +70,14 @@ class LabelBuilder:
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
+        self._declared = False
         self._offsets = array("q", [0])
         self._indices = array("i")
         self._scores = array("f")
 
     def declare(self, name: str) -> None:
         """There is such a label, whether or not an item has it (a column of 0 and 1)."""
+        self._declared = True
         self._numbers.setdefault(name, len(self._numbers))
 
     def add(self, labels: Mapping[str, float]) -> None:
@@ -53,21 +88,71 @@ class LabelBuilder:
         self._offsets.append(len(self._indices))
 
     def build(self) -> ItemLabels:
-        names = sorted(self._numbers, key=_order(self._numbers))
-        position = np.zeros(len(names) or 1, np.int32)
-        for index, name in enumerate(names):
-            position[self._numbers[name]] = index
-        return ItemLabels(
+        """Names that are one number (``1``, ``1.0``, ``+1``) are one label, unless they are names of columns."""
+        merged = {} if self._declared else _merge_numbers(self._numbers)
+        names = sorted({merged.get(name, name) for name in self._numbers}, key=_order(self._numbers))
+        place = {name: index for index, name in enumerate(names)}
+        position = np.zeros(len(self._numbers) or 1, np.int32)
+        for name, number in self._numbers.items():
+            position[number] = place[merged.get(name, name)]
+        labels = ItemLabels(
             tuple(names),
             np.array(self._offsets, np.int64),
             position[np.array(self._indices, np.int64)],
             np.array(self._scores, np.float32),
+            (*_merge_notes(merged), *_likeness_notes(names)),
         )
+        return _without_repeats(labels) if merged else labels
 
 
-def _order(names: Mapping[str, int]) -> Callable[[str], tuple[int, str]]:
-    numbers = all(re.fullmatch("-?[0-9]{1,18}", name) for name in names)
-    return lambda name: (int(name) if numbers else 0, name)
+def _without_repeats(labels: ItemLabels) -> ItemLabels:
+    """Each label once an item, with its highest score."""
+    items = np.repeat(np.arange(len(labels)), np.diff(labels.offsets))
+    order = np.lexsort((-labels.scores, labels.indices, items))
+    items, indices = items[order], labels.indices[order]
+    first = np.ones(len(order), bool)
+    first[1:] = (np.diff(items) != 0) | (np.diff(indices) != 0)
+    offsets = np.searchsorted(items[first], np.arange(len(labels) + 1))
+    return replace(labels, offsets=offsets, indices=indices[first], scores=labels.scores[order][first])
+
+
+def _merge_numbers(names: Iterable[str]) -> dict[str, str]:
+    """The one name of those that are the same whole number; without leading zeros, which codes have."""
+    groups: dict[int, list[str]] = {}
+    for name in names:
+        if re.fullmatch(r"[+-]?(0|[1-9][0-9]{0,17})(\.0*)?", name, re.ASCII):
+            groups.setdefault(int(name.partition(".")[0]), []).append(name)
+    return {name: str(number) for number, group in groups.items() if len(group) > 1 for name in group}
+
+
+def _merge_notes(merged: Mapping[str, str]) -> tuple[str, ...]:
+    groups: dict[str, list[str]] = {}
+    for name, kept in merged.items():
+        groups.setdefault(kept, []).append(name)
+    pairs = [f"{', '.join(map(repr, sorted(group)))} are label {kept!r}" for kept, group in groups.items()]
+    return (f"Labels that are the same number are one label: {'; '.join(pairs[:_NAMED])}.",) if pairs else ()
+
+
+def _likeness_notes(names: Sequence[str]) -> tuple[str, ...]:
+    """Names that a person may have meant to be one, or to be none."""
+    alike: dict[object, list[str]] = {}
+    for name in names:
+        number = re.fullmatch(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?", name, re.ASCII)
+        alike.setdefault(float(name) if number else " ".join(name.casefold().split()), []).append(name)
+    pairs = [" and ".join(map(repr, group)) for group in alike.values() if len(group) > 1]
+    notes = [f"Labels that look alike are labels of their own: {'; '.join(pairs[:_NAMED])}."] if pairs else []
+    missing = [name for name in names if name.lower() in MISSING_TEXTS - _LABEL_LIKE]
+    if missing:
+        listed = ", ".join(map(repr, missing))
+        notes.append(
+            f"Taken as a label: {listed}. Where it stands for a missing label, empty these cells or remove the rows."
+        )
+    return tuple(notes)
+
+
+def _order(names: Iterable[str]) -> Callable[[str], tuple[float, str]]:
+    numbers = all(re.fullmatch(r"[+-]?[0-9]{1,18}(\.[0-9]{0,18})?", name, re.ASCII) for name in names)
+    return lambda name: (float(name) if numbers else 0.0, name)
 
 
 def parse_label_cell(cell: str, where: str, *, separator: str, confidence: bool) -> dict[str, float]:
@@ -103,5 +188,5 @@ def parse_score(cell: str, where: str) -> float:
     except ValueError:
         score = -1.0
     if not 0 <= score <= 1:
-        raise SourceError(where, f"{cell!r} is no confidence", remedy="Write a number from 0 to 1.")
+        raise SourceError(where, f"{cell!r} is not a confidence", remedy="Write a number from 0 to 1.")
     return score

@@ -16,6 +16,7 @@ from alcove_toolkit.convert.base import (
     Converter,
     ConvertOptions,
     ConvertProgress,
+    Facts,
     Indices,
     SourceItems,
     ignore_progress,
@@ -24,6 +25,7 @@ from alcove_toolkit.convert.base import (
 from alcove_toolkit.convert.choices import Kind
 from alcove_toolkit.convert.split import SplitRequest, split_items
 from alcove_toolkit.convert.spool import FeatureSpool
+from alcove_toolkit.convert.summary import format_facts, list_some
 from alcove_toolkit.errors import FileAccessError, SourceError
 
 
@@ -38,6 +40,17 @@ class Converted:
     n_test: int
     notes: tuple[str, ...]
     """What the user should know, one sentence each."""
+    facts: Facts
+    """How the source was understood."""
+
+    @property
+    def summary(self) -> str:
+        """Facts and notes as a table; it is kept in ``NAME.conversion.txt``."""
+        return format_facts(self.facts, self.notes)
+
+    @property
+    def summary_path(self) -> Path:
+        return self.path.with_suffix(".conversion.txt")
 
 
 def convert(
@@ -51,6 +64,8 @@ def convert(
     progress: ConvertProgress = ignore_progress,
 ) -> Converted:
     """Writes ``out/NAME.data`` and ``out/NAME.solution``; the same source, options and seed give the same bytes.
+
+    Beside them, ``NAME.conversion.txt`` says what was understood of the source.
 
     Args:
         name: by default made from the source's name.
@@ -71,7 +86,9 @@ def convert(
     is_new = not out.exists()
     try:
         converter = open_source(kind, source, options or ConvertOptions(), progress)
-        return _convert(converter, source, out, name, request or SplitRequest(), progress)
+        made = _convert(converter, kind, source, out, name, request or SplitRequest(), progress)
+        made.summary_path.write_text(made.summary + "\n", "utf-8")
+        return made
     except OSError as error:
         raise FileAccessError(error, str(source), str(out)) from None
     finally:
@@ -81,7 +98,13 @@ def convert(
 
 
 def _convert(
-    converter: Converter, source: Path, out: Path, name: str, request: SplitRequest, progress: ConvertProgress
+    converter: Converter,
+    kind: Kind,
+    source: Path,
+    out: Path,
+    name: str,
+    request: SplitRequest,
+    progress: ConvertProgress,
 ) -> Converted:
     items = converter.scan()
     _check_labels(items, source)
@@ -99,7 +122,29 @@ def _convert(
         writing = _ExampleStream(encode, items, progress)
         path = write_dataset(out, name, metadata, writing.examples(train), writing.examples(test))
     notes = (*items.notes, *parted.notes, *converter.notes())
-    return Converted(path, metadata, len(train), len(test), notes)
+    facts = _facts(kind, source, items, converter, metadata, (len(train), len(test)))
+    return Converted(path, metadata, len(train), len(test), notes, facts)
+
+
+def _facts(
+    kind: Kind,
+    source: Path,
+    items: SourceItems,
+    converter: Converter,
+    metadata: Metadata,
+    sizes: tuple[int, int],
+) -> Facts:
+    known = dict(items.facts)
+    labels = list_some(metadata.label_names)
+    return (
+        ("source", f"{source} ({kind})"),
+        *((what, how) for what, how in items.facts if what == "table"),
+        ("labels", f"{known['labels']}; {labels}" if "labels" in known else labels),
+        *((what, how) for what, how in items.facts if what not in ("table", "labels")),
+        *converter.facts(),
+        ("split", metadata.split),
+        ("examples", f"{sum(sizes):,}: {sizes[0]:,} in train, {sizes[1]:,} in test"),
+    )
 
 
 def _default_name(source: Path) -> str:
@@ -118,7 +163,7 @@ def _check_labels(items: SourceItems, source: Path) -> None:
         raise SourceError(
             str(source),
             f"all examples have the label {labels.names[0]!r}",
-            remedy="There must be two or more, or examples without it (--multi-label).",
+            remedy="Give two or more labels, or examples without one (--multi-label).",
         )
 
 

@@ -5,7 +5,6 @@ Files of one series are ``.npy`` (time, or time × channels) or CSV (a row a ste
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -23,6 +22,7 @@ from alcove_toolkit.convert.base import (
     Converter,
     ConvertOptions,
     ConvertProgress,
+    Facts,
     Indices,
     SourceItems,
     refuse_options,
@@ -35,10 +35,13 @@ from alcove_toolkit.convert.column_roles import (
     find_roles,
     iterate_rows,
     join_names,
+    open_asked_table,
     scan_rows,
 )
 from alcove_toolkit.convert.files import FileItems, list_files
-from alcove_toolkit.convert.tables import is_table, open_table, read_utf8
+from alcove_toolkit.convert.series_csv import SeriesTable, read_series_csv
+from alcove_toolkit.convert.summary import list_some
+from alcove_toolkit.convert.tables import is_table
 from alcove_toolkit.errors import SourceError
 
 SUFFIXES = (".npy", ".csv", ".tsv")
@@ -63,12 +66,21 @@ class SeriesSource(Protocol):
         """Names of the channels of one item."""
         ...
 
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of how they were read."""
+        ...
+
 
 def open_source(source: Path, options: ConvertOptions, progress: ConvertProgress) -> Converter:
     """A converter of an ``.npz``, an ``.npy``, a folder of files, or a table of files."""
     if source.is_file() and not is_table(source):
         return SeriesConverter(_Stacked(source, options, progress), options, progress)
-    return SeriesConverter(_Files(list_files(source, options, SUFFIXES)), options, progress)
+    if options.labels is None and source.is_dir():
+        # No table of labels: these are of the series.
+        files = list_files(source, replace(options, delimiter=None, header=None), SUFFIXES)
+        return SeriesConverter(_SeriesFiles(files, options), options, progress)
+    of_table = replace(options, delimiter=None, header=None)
+    return SeriesConverter(_SeriesFiles(list_files(source, options, SUFFIXES), of_table), options, progress)
 
 
 class SeriesConverter(Converter):
@@ -111,6 +123,16 @@ class SeriesConverter(Converter):
             is_sequence=True,
             channel_names={name: i for i, name in enumerate(self._names)},
         )
+
+    def facts(self) -> Facts:
+        fewest, most = int(self._lengths.min()), int(self._lengths.max())
+        return (
+            ("channels", list_some(self._names)),
+            ("steps", f"{fewest}" if fewest == most else f"{fewest} to {most}"),
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        return self._series.notes()
 
     def _measure(self, train: Indices) -> None:
         moments = [RunningMoments() for _ in self._names]
@@ -190,9 +212,8 @@ class _Stacked:
             array = self._arrays.get(role, self._arrays.get(f"{role}s"))
             if array is not None:
                 columns[role] = array.whole().tolist()
-        roles = ColumnRoles(
-            names, *(role if role in columns else None for role in ("group", "source", "split"))
-        )
+        group, origin, split = (role if role in columns else None for role in ("group", "source", "split"))
+        roles = ColumnRoles(names, group, origin, split)
         scanner = RowScanner(roles, self._options)
         for name, column in columns.items():
             self._check_count(len(column), name)
@@ -210,8 +231,8 @@ class _Stacked:
         return next(iter(open_arrays(given).values()))
 
     def _by_table(self, labels: Path) -> SourceItems:
-        table = open_table(labels, self._options.delimiter)
         options = replace(self._options, labels=None)
+        table = open_asked_table(labels, options)
         items = scan_rows(table, find_roles(table, options), options, self._progress)
         self._check_count(len(items), str(labels))
         return replace(items, where=self._where)
@@ -241,6 +262,9 @@ class _Stacked:
         del item
         return _numbered(self._series.shape[2] if len(self._series.shape) == 3 else 1)
 
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
     def read(self, items: Indices) -> Iterator[Doubles]:
         lengths = self.lengths()
         wanted = np.zeros(self._series.shape[0], bool)
@@ -250,15 +274,16 @@ class _Stacked:
                 yield row.reshape(len(row), -1)[: lengths[number]].astype(np.float64)
 
 
-class _Files:
+class _SeriesFiles:
     """A file a series."""
 
     sequential = False
 
-    def __init__(self, files: FileItems) -> None:
-        self._files = files
-        self._header: tuple[str, ...] = ()
-        """Of train's first series, where it is a CSV that has one."""
+    def __init__(self, files: FileItems, options: ConvertOptions) -> None:
+        self._files, self._options = files, options
+        self._header: tuple[str, ...] | None = None
+        """Of train's first series, where it is a CSV; empty where that has no header."""
+        self._notes: tuple[str, ...] = ()
 
     def scan(self) -> SourceItems:
         return self._files.items
@@ -268,31 +293,62 @@ class _Files:
 
     def _length(self, item: int) -> int:
         path = self._files.path(item)
-        if path.suffix.lower() == ".npy":
-            return open_arrays(path)["X"].shape[0]
-        return len(read_series_csv(path)[1])
+        return open_arrays(path)["X"].shape[0] if _is_npy(path) else len(self._table(path).values)
+
+    def _table(self, path: Path) -> SeriesTable:
+        return read_series_csv(path, self._options.delimiter, self._options.header)
 
     def channels(self, item: int) -> tuple[str, ...]:
         path = self._files.path(item)
-        if path.suffix.lower() == ".npy":
+        if _is_npy(path):
             return _numbered(_read_npy(path).shape[1])
-        self._header, series = read_series_csv(path)
-        return self._header or _numbered(series.shape[1])
+        table = self._table(path)
+        self._header = table.header
+        names = table.header or _numbered(table.values.shape[1])
+        self._notes = (*table.notes, *_step_notes(names, table.values))
+        return names
 
     def read(self, items: Indices) -> Iterator[Doubles]:
         for item in items.tolist():
             path = self._files.path(item)
-            yield _read_npy(path) if path.suffix.lower() == ".npy" else self._read_csv(path)
+            yield _read_npy(path) if _is_npy(path) else self._read_csv(path)
+
+    def notes(self) -> tuple[str, ...]:
+        return self._notes
 
     def _read_csv(self, path: Path) -> Doubles:
-        header, series = read_series_csv(path)
-        if header != self._header and len(header) == len(self._header):
+        table = self._table(path)
+        known = self._header
+        if known is None or table.header == known or table.values.shape[1] != len(known or table.values[0]):
+            return table.values
+        if not (table.header and known):
             raise SourceError(
                 f"{path}, row 1",
-                f"has the channels {join_names(header)}, but the first series of train {join_names(self._header)}",
-                remedy="Give all files the same columns, in one order.",
+                f"has {'names of channels' if table.header else 'numbers'}, but the first series of train "
+                f"{'names them' if known else 'does not'}",
+                remedy="Give all files a header, or none; --header and --no-header say that they have.",
             )
-        return series
+        raise SourceError(
+            f"{path}, row 1",
+            f"has the channels {join_names(table.header)}, but the first series of train {join_names(known)}",
+            remedy="Give all files the same columns, in one order.",
+        )
+
+
+def _is_npy(path: Path) -> bool:
+    return path.suffix.lower() == ".npy"
+
+
+def _step_notes(names: tuple[str, ...], values: Doubles) -> tuple[str, ...]:
+    """Channels that count the steps of a series of three or more."""
+    steps = np.arange(len(values))[:, None]
+    counts = ((values == steps) | (values == steps + 1)).all(axis=0) & (len(values) > 2)
+    listed = ", ".join(repr(names[i]) for i in np.flatnonzero(counts))
+    return (
+        (f"Channel {listed} counts the steps, as an index does: if it is one, leave it out.",)
+        if listed
+        else ()
+    )
 
 
 def _numbered(count: int) -> tuple[str, ...]:
@@ -308,51 +364,3 @@ def _read_npy(path: Path) -> Doubles:
             remedy="It must be numbers: time × channels.",
         )
     return array.whole().astype(np.float64).reshape(array.shape[0], -1)
-
-
-def read_series_csv(path: Path) -> tuple[tuple[str, ...], Doubles]:
-    """Names of the channels (empty where the first row has numbers) and time × channels; NaN where a cell is empty.
-
-    Raises:
-        SourceError: no UTF-8, a ragged row or a cell that is no number; names the row.
-    """
-    text = read_utf8(path).lstrip("\ufeff")
-    lines = [line for line in text.splitlines() if line.strip()]
-    if not lines:
-        raise SourceError(str(path), "is empty", remedy="Remove the file.")
-    delimiter = max(",;\t", key=lines[0].count)
-    header = tuple(cell.strip().strip('"') for cell in lines[0].split(delimiter))
-    has_header = not all(_is_number(cell) for cell in header)
-    body = lines[has_header:]
-    if not body:
-        raise SourceError(str(path), "has a header, but no rows", remedy="Remove the file.")
-    try:
-        series = np.loadtxt(
-            io.StringIO("\n".join(body)), np.float64, delimiter=delimiter, ndmin=2, comments=None
-        )
-    except ValueError:
-        raise _csv_problem(path, body, delimiter, len(header), 1 + has_header) from None
-    if series.shape[1] != len(header):
-        raise _csv_problem(path, body, delimiter, len(header), 1 + has_header)
-    return header if has_header else (), series
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _csv_problem(path: Path, lines: list[str], delimiter: str, columns: int, first: int) -> SourceError:
-    for number, line in enumerate(lines, start=first):
-        cells = line.split(delimiter)
-        if len(cells) != columns:
-            problem = f"has {len(cells)} cells, but the first row {columns}"
-        elif not all(map(_is_number, cells)):
-            problem = f"{next(cell for cell in cells if not _is_number(cell))!r} is no number"
-        else:
-            continue
-        return SourceError(f"{path}, row {number}", problem, remedy="Correct the row; fill empty cells.")
-    return SourceError(str(path), "is no table of numbers", remedy="A row is a step, a column a channel.")

@@ -6,6 +6,7 @@ source and seed part the same way.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -287,6 +288,7 @@ def _shares(held: int, others: int, target: int) -> tuple[float, float]:
 
 
 def _codes(names: tuple[str, ...], known: tuple[str, ...], what: str) -> list[int]:
+    names = tuple(unicodedata.normalize("NFC", name) for name in names)
     for name in names:
         if name not in known:
             raise SourceError(

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
@@ -26,6 +28,15 @@ CELLS = 1 << 18
 _TEXT = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _PARQUET = (".parquet", ".pq")
 SUFFIXES = (*_TEXT, *_PARQUET)
+_INDEX = re.compile(r"|Unnamed: \d+|__index_level_\d+__")
+"""Names that pandas gives the index of a data frame; R's and many others' have none."""
+_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*%?", re.ASCII)
+_SEPARATOR_LINE = re.compile(r"\ufeff?\"?sep=(\\t|.)\"?\s*", re.IGNORECASE)
+ROLE_NAMES = frozenset(
+    ("label", "labels", "class", "target", "text", "file", "filename", "path", "split", "group", "source")
+)
+"""A first row with one of these is a header."""
+HEADER_OPTIONS = "If row 1 is the first example, pass --no-header; if it names the columns, pass --header."
 
 
 def is_table(path: Path) -> bool:
@@ -39,24 +50,42 @@ class SourceTable:
 
     path: Path
     raw: tuple[str, ...]
-    """Names of all columns as they stand in the file."""
+    """Names of all columns as they stand in the file; ``column 1``, ``column 2``, … where it has no header."""
     delimiter: str
     """Empty for Parquet."""
+    has_header: bool = True
+    """Of a CSV."""
+    skipped: int = 0
+    """Lines before the header: ``sep=;``."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names without spaces around; columns without a name are left out."""
-        return tuple(name.strip() for name in self.raw if name.strip())
+        """Names in normal form C without spaces around; columns of an index are left out."""
+        return tuple(clean for name in self.raw if not is_index_name(clean := _clean_name(name)))
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know."""
-        nameless = len(self.raw) - len(self.names)
-        return (f"Columns without a name, left out: {nameless}.",) if nameless else ()
+        clean = [_clean_name(name) for name in self.raw]
+        index = [
+            f"{name!r}" if name else f"column {i}" for i, name in enumerate(clean, 1) if is_index_name(name)
+        ]
+        return (f"Columns without a name of their own, left out: {', '.join(index)}.",) if index else ()
+
+    @property
+    def form(self) -> str:
+        """How the file was read, for people."""
+        if not self.delimiter:
+            return "Parquet"
+        names = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+        between = names.get(self.delimiter, repr(self.delimiter))
+        header = f"header in row {self.skipped + 1}" if self.has_header else "no header"
+        return f"CSV, {between} between cells, {header}"
 
     def where(self, row: int) -> str:
         """File and row, for messages. The header of a CSV is row 1; empty lines do not count."""
-        return f"{self.path}, row {row + (2 if self.delimiter else 1)}"
+        before = self.skipped + self.has_header if self.delimiter else 0
+        return f"{self.path}, row {row + 1 + before}"
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Yields (number of the first row, batch) with the columns named, or all.
@@ -65,7 +94,7 @@ class SourceTable:
             SourceError: a ragged row, or the file is damaged.
         """
         wanted = list(self.names if columns is None else columns)
-        raw = {name.strip(): name for name in self.raw}
+        raw = {_clean_name(name): name for name in self.raw}
         named = [raw[name] for name in wanted]
         first = 0
         with _errors(self.path):
@@ -78,83 +107,205 @@ class SourceTable:
         convert = pyarrow.csv.ConvertOptions(
             column_types={name: pa.string() for name in self.raw}, include_columns=wanted
         )
-        yield from _open_csv(self.path, self.delimiter, convert)
+        names = () if self.has_header else self.raw
+        yield from _open_csv(self.path, self.delimiter, convert, skip=self.skipped, names=names)
 
     def _parquet(self, wanted: list[str]) -> Iterator[pa.RecordBatch]:
         rows = max(1, CELLS // max(1, len(wanted)))
         with pyarrow.parquet.ParquetFile(self.path) as file:
-            yield from file.iter_batches(rows, columns=wanted, use_threads=False)
+            for batch in file.iter_batches(rows, columns=wanted, use_threads=False):
+                plain = [to_plain_type(column) for column in batch.columns]
+                yield pa.RecordBatch.from_arrays(plain, names=batch.schema.names)
 
 
-def open_table(path: Path, delimiter: str | None = None) -> SourceTable:
-    """Opens a table and reads its header; a CSV is looked through for bytes that are no UTF-8.
+def is_index_name(name: str) -> bool:
+    """Whether a column of this name is the index of a data frame: no name, or the one that pandas writes."""
+    return _INDEX.fullmatch(name) is not None
+
+
+def _clean_name(name: str) -> str:
+    return unicodedata.normalize("NFC", name).strip()
+
+
+def open_table(
+    path: Path, delimiter: str | None = None, header: bool | None = None, named: Sequence[str] = ()
+) -> SourceTable:
+    """Opens a table and reads its header; a CSV is looked through for bytes that are not UTF-8.
+
+    Args:
+        delimiter: of a CSV; by default found in its first line.
+        header: whether row 1 of a CSV names the columns; by default it does, and is refused if it looks like data.
+        named: columns that the user names.
 
     Raises:
-        SourceError: no table, an empty one, other encodings, columns of the same name.
+        SourceError: not a table, an empty one, other encodings, columns of the same name, a first row that may be
+            either data or a header.
     """
     name = path.name.lower()
     if not is_table(path):
         raise SourceError(
             str(path),
-            "is no table that is known",
-            remedy=f"Known are files that end in {', '.join(SUFFIXES)}.",
+            "is not a table that can be read",
+            remedy=f"Give a file that ends in {', '.join(SUFFIXES)}.",
         )
     with _errors(path):
         if name.endswith(_PARQUET):
             with pyarrow.parquet.ParquetFile(path) as file:
-                names, delimiter = tuple(file.schema_arrow.names), ""
+                table = SourceTable(path, tuple(file.schema_arrow.names), "")
                 empty = file.metadata.num_rows == 0
         else:
-            head = _check_text(path)
-            delimiter = _asked(delimiter) if delimiter else _delimiter(head)
-            with _open_csv(path, delimiter, pyarrow.csv.ConvertOptions()) as reader:
-                names = tuple(reader.schema.names)
-                empty = not any(batch.num_rows for batch in reader)
-    _check_header(path, names)
+            table, empty = _open_text(path, delimiter, header)
+    _check_header(table)
+    if header is None and table.delimiter:
+        _check_not_data(table, named)
     if empty:
         raise SourceError(str(path), "has a header, but no rows", remedy="Check that the file is whole.")
-    return SourceTable(path, names, delimiter)
+    return table
 
 
-def _asked(delimiter: str) -> str:
+def _open_text(path: Path, delimiter: str | None, header: bool | None) -> tuple[SourceTable, bool]:
+    """The table, and whether it has no rows."""
+    lines = _check_text(path)
+    separator = separator_of(lines[0])
+    skipped = int(separator is not None)
+    if delimiter:
+        delimiter = asked_delimiter(delimiter)
+    else:
+        delimiter = separator or _find_delimiter(lines[skipped] if len(lines) > skipped else "")
+    numbered = header is False
+    with _open_csv(path, delimiter, skip=skipped, numbered=numbered) as reader:
+        names = tuple(reader.schema.names)
+        empty = not any(batch.num_rows for batch in reader)
+    if numbered:
+        names = tuple(f"column {i}" for i in range(1, len(names) + 1))
+    return SourceTable(path, names, delimiter, not numbered, skipped), empty
+
+
+def separator_of(line: str) -> str | None:
+    """The character that a first line ``sep=;`` names, as Excel writes it; None for any other line."""
+    found = _SEPARATOR_LINE.fullmatch(line)
+    return ("\t" if found[1] == "\\t" else found[1]) if found else None
+
+
+def asked_delimiter(delimiter: str) -> str:
+    """The character that ``--delimiter`` names. Raises SourceError where it names none."""
     delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
     if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n':
         raise SourceError(
-            f"--delimiter {delimiter}", "is no delimiter", remedy="Give one character, or the word tab."
+            f"--delimiter {delimiter}", "cannot separate cells", remedy="Give one character, or the word tab."
         )
     return delimiter
 
 
-def _check_header(path: Path, names: Sequence[str]) -> None:
-    bare = [name.strip() for name in names if name.strip()]
-    if not bare:
-        raise SourceError(f"{path}, row 1", "names no column", remedy="The first row must name columns.")
-    if len(set(bare)) < len(bare):
-        twice = next(name for number, name in enumerate(bare) if name in bare[:number])
+def _check_header(table: SourceTable) -> None:
+    where = f"{table.path}, row {1 + table.skipped}"
+    names = table.names
+    if not names:
+        raise SourceError(where, "no column has a name", remedy=f"Name the columns there. {HEADER_OPTIONS}")
+    if len(set(names)) < len(names):
+        twice = next(name for number, name in enumerate(names) if name in names[:number])
+        remedy = "Give each column a name of its own."
         raise SourceError(
-            f"{path}, row 1", f"there are two columns {twice!r}", remedy="Give each a name of its own."
+            where,
+            f"there are two columns {twice!r}",
+            remedy=f"{remedy} {HEADER_OPTIONS.partition(';')[0]}." if table.delimiter else remedy,
         )
 
 
-def _open_csv(path: Path, delimiter: str, convert: object) -> pyarrow.csv.CSVStreamingReader:
-    return pyarrow.csv.open_csv(
-        pa.input_stream(str(path)),
-        read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=BLOCK),
-        parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-        convert_options=convert,
+def _check_not_data(table: SourceTable, named: Sequence[str]) -> None:
+    """Refuses a first row with numbers in it, unless they count (0, 1, 2, …; years) or a word there must be a name."""
+    names = table.names
+    numbers = [name for name in names if is_number(name)]
+    known = {name for name in names if name.lower() in ROLE_NAMES or (name in named and not is_number(name))}
+    if not numbers or known or counts_up(numbers):
+        return
+    raise SourceError(
+        f"{table.path}, row {1 + table.skipped}",
+        f"has numbers ({join_few(numbers)}) where names of columns are expected: it may be an example",
+        remedy=HEADER_OPTIONS,
     )
 
 
-def _check_text(path: Path) -> str:
-    """Reads the file once; returns its first line."""
+def is_number(cell: str) -> bool:
+    """Whether a cell is written as a number, with a point or a comma."""
+    return _NUMBER.fullmatch(cell.strip()) is not None
+
+
+def counts_up(cells: Sequence[str]) -> bool:
+    """Whether they are two or more whole numbers that follow each other, as names of columns are numbered."""
+    whole = [int(cell) for cell in cells if cell.isascii() and cell.isdecimal() and len(cell) < 19]
+    return len(whole) == len(cells) > 1 and whole == list(range(whole[0], whole[0] + len(whole)))
+
+
+def join_few(names: Sequence[str], most: int = 4) -> str:
+    """The first names in quotes, for messages."""
+    return ", ".join(map(repr, names[:most])) + (" …" if len(names) > most else "")
+
+
+def to_plain_type(column: pa.Array) -> pa.Array:
+    """The same values in a type that Arrow can select from, compare and cast: it can read more than that."""
+    kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return to_plain_type(column.storage)
+    if pa.types.is_run_end_encoded(kind):
+        return to_plain_type(pc.run_end_decode(column))
+    if pa.types.is_dictionary(kind):
+        return to_plain_type(column.dictionary_decode())
+    if pa.types.is_string_view(kind) or pa.types.is_large_string(kind):
+        return pc.cast(column, pa.string())
+    if pa.types.is_binary_view(kind) or pa.types.is_large_binary(kind):
+        return pc.cast(column, pa.binary())
+    if pa.types.is_null(kind):
+        return pa.nulls(len(column), pa.string())
+    if pa.types.is_float16(kind):
+        return pc.cast(column, pa.float32())
+    if pa.types.is_time(kind) or pa.types.is_duration(kind):
+        return _to_seconds(column)
+    return column
+
+
+def _to_seconds(column: pa.Array) -> pa.Array:
+    """Times of day since midnight, and durations."""
+    whole = pc.cast(column, pa.int32() if pa.types.is_time32(column.type) else pa.int64())
+    return pc.divide(pc.cast(whole, pa.float64(), safe=False), _UNITS[column.type.unit])
+
+
+_UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
+
+
+def _open_csv(
+    path: Path,
+    delimiter: str,
+    convert: object = None,
+    *,
+    skip: int = 0,
+    names: Sequence[str] = (),
+    numbered: bool = False,
+) -> pyarrow.csv.CSVStreamingReader:
+    return pyarrow.csv.open_csv(
+        pa.input_stream(str(path)),
+        read_options=pyarrow.csv.ReadOptions(
+            use_threads=False,
+            block_size=BLOCK,
+            skip_rows=skip,
+            column_names=list(names) or None,
+            autogenerate_column_names=numbered,
+        ),
+        parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        convert_options=convert or pyarrow.csv.ConvertOptions(),
+    )
+
+
+def _check_text(path: Path) -> list[str]:
+    """Reads the file once; returns its first lines."""
     head = ""
     with pa.input_stream(str(path)) as stream:
         for piece in decode_utf8(path, iter(lambda: stream.read(1 << 20), b"")):
-            if len(head) < 1 << 20 and "\n" not in head:
+            if len(head) < 1 << 20 and head.count("\n") < 2:
                 head += piece
     if not head.strip():
         raise SourceError(str(path), "is empty", remedy="Check that the file is whole.")
-    return head.lstrip("\ufeff").splitlines()[0]
+    return head.lstrip("\ufeff").splitlines()[:2]
 
 
 def read_utf8(path: Path) -> str:
@@ -202,7 +353,7 @@ def _not_utf8(path: Path, byte: int) -> SourceError:
     )
 
 
-def _delimiter(head: str) -> str:
+def _find_delimiter(head: str) -> str:
     """Tab, semicolon, comma or bar: which is most frequent outside quotes in the first line."""
     bare = re.sub(r'"[^"]*"', "", head)
     return max(",;\t|", key=bare.count)

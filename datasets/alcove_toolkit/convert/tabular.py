@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +16,16 @@ from alcove_toolkit.convert.base import (
     Converter,
     ConvertOptions,
     ConvertProgress,
+    Facts,
     Indices,
     SourceItems,
     refuse_options,
 )
 from alcove_toolkit.convert.column_encoders import ColumnEncoder, Floats
 from alcove_toolkit.convert.column_inference import ColumnInference
-from alcove_toolkit.convert.column_roles import ColumnRoles, find_roles, scan_rows
+from alcove_toolkit.convert.column_roles import ColumnRoles, find_roles, open_asked_table, scan_rows
 from alcove_toolkit.convert.svmlight import SvmlightConverter, is_svmlight
-from alcove_toolkit.convert.tables import CELLS, SourceTable, open_table
+from alcove_toolkit.convert.tables import CELLS, SourceTable
 from alcove_toolkit.errors import SourceError
 
 WIDE, SPARSE = 1000, 0.1
@@ -34,7 +37,7 @@ def open_source(source: Path, options: ConvertOptions, progress: ConvertProgress
     if is_svmlight(source):
         return SvmlightConverter(source, options, progress)
     refuse_options(options, ("folders",), "has no meaning for --kind tabular")
-    table = open_table(source, options.delimiter)
+    table = open_asked_table(source, options)
     return TableConverter(table, find_roles(table, options), options, progress)
 
 
@@ -48,18 +51,21 @@ class TableConverter(Converter):
     ) -> None:
         self._table, self._roles, self._options, self._progress = table, roles, options, progress
         self._columns = tuple(n for n in table.names if n not in roles.all and n not in options.drop)
-        self._encodings: list[ColumnEncoder] = []
+        self._encoders: list[ColumnEncoder] = []
         self._sources: list[str] = []
         self._is_sparse = False
         self._notes: list[str] = []
-        self._unread: dict[str, int] = {}
+        self._odd: dict[str, _OddCells] = {}
+        self._rows = 0
 
     def scan(self) -> SourceItems:
         if not self._columns:
             raise SourceError(
                 str(self._table.path), "has no column beside the labels", remedy="There must be a feature."
             )
-        return scan_rows(self._table, self._roles, self._options, self._progress)
+        items = scan_rows(self._table, self._roles, self._options, self._progress)
+        self._rows = len(items)
+        return items
 
     def fit(self, train: Indices) -> Metadata:
         fits: list[ColumnInference] = []
@@ -67,23 +73,23 @@ class TableConverter(Converter):
         for batch in _regular(self._train(train), max(1, CELLS // len(self._columns))):
             fits = fits or [ColumnInference(name, batch.schema.field(name).type) for name in self._columns]
             for fit in fits:
-                fit.add(batch.column(fit.name))
+                fit.add(batch.column(fit.name), train[done : done + batch.num_rows])
             done += batch.num_rows
             self._progress("Learning from train", done, len(train))
         for fit in fits:
-            encoding = fit.encoding(categories=self._options.categories, scale=self._options.scale)
-            if isinstance(encoding, str):
-                self._notes.append(encoding)
+            encoder = fit.choose_encoder(categories=self._options.categories, scale=self._options.scale)
+            if isinstance(encoder, str):
+                self._notes.append(encoder)
             else:
-                self._encodings.append(encoding)
+                self._encoders.append(encoder)
                 self._sources.append(fit.name)
                 self._notes += [fit.note] if fit.note else []
-        names = [name for encoding in self._encodings for name in encoding.names]
+        names = [name for encoder in self._encoders for name in encoder.names]
         if not names:
             raise SourceError(
                 str(self._table.path), "no column can be used", remedy=f"{' '.join(self._notes)}"
             )
-        density = sum(encoding.density for encoding in self._encodings) / len(names)
+        density = sum(encoder.density for encoder in self._encoders) / len(names)
         self._is_sparse = len(names) >= WIDE and density <= SPARSE
         return Metadata(
             n_examples=0,
@@ -101,18 +107,22 @@ class TableConverter(Converter):
 
     def encode(self, items: Indices) -> Iterator[Features]:
         del items  # All of them, in their order.
-        for _, batch in self._table.batches(self._sources):
+        for first, batch in self._table.batches(self._sources):
             # By so many rows that the numbers, too, are of a bounded size.
             for start in range(0, batch.num_rows, ROWS):
-                for row in self._numbers(batch.slice(start, ROWS)):
+                for row in self._numbers(batch.slice(start, ROWS), first + start):
                     yield self._features(row)
 
-    def _numbers(self, batch: pa.RecordBatch) -> Floats:
+    def _numbers(self, batch: pa.RecordBatch, first: int) -> Floats:
         blocks = []
-        for name, encoding in zip(self._sources, self._encodings, strict=True):
-            block, unread = encoding.encode(batch.column(name))
-            if unread:
-                self._unread[name] = self._unread.get(name, 0) + unread
+        for name, encoder in zip(self._sources, self._encoders, strict=True):
+            column = batch.column(name)
+            block, odd = encoder.encode(column)
+            if len(odd):
+                found = self._odd.setdefault(
+                    name, _OddCells(first + int(odd[0]), column[int(odd[0])].as_py())
+                )
+                found.count += len(odd)
             blocks.append(block)
         return np.concatenate(blocks, axis=1)
 
@@ -122,14 +132,44 @@ class TableConverter(Converter):
         cols = np.flatnonzero(row)
         return [SparseStep(cols, row[cols])]
 
-    def notes(self) -> tuple[str, ...]:
-        unread = (
-            f"Cells of {name!r} that are infinite, or not as in train, taken as missing: {count}."
-            for name, count in self._unread.items()
+    def facts(self) -> Facts:
+        columns = (
+            f"{name} ({encoder.kind})" for name, encoder in zip(self._sources, self._encoders, strict=True)
         )
-        return (*self._notes, *unread)
+        count = len(self._sources)
+        some = ", ".join(islice(columns, _NAMED)) + (f" and {count - _NAMED} more" if count > _NAMED else "")
+        left_out = [*self._options.drop, *(n for n in self._columns if n not in self._sources)]
+        return (
+            ("features", f"{count} {'column' if count == 1 else 'columns'}: {some}"),
+            *(
+                (("left out", ", ".join(left_out[:_NAMED]) + (" …" if len(left_out) > _NAMED else "")),)
+                if left_out
+                else ()
+            ),
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        kinds = dict(zip(self._sources, self._encoders, strict=True))
+        odd = (
+            f"Column {name!r} ({kinds[name].kind}): {found.count} of {self._rows} cells cannot be read as such and "
+            f"{'is' if found.count == 1 else 'are'} taken as missing, first in row "
+            f"{self._table.where(found.row).rpartition(' ')[2]}: {str(found.cell)[:30]!r}."
+            for name, found in self._odd.items()
+        )
+        return (*self._notes, *odd)
 
 
+@dataclass
+class _OddCells:
+    """Cells of one column that were taken as missing, and the first of them."""
+
+    row: int
+    cell: object
+    count: int = 0
+
+
+_NAMED = 12
+"""Columns that are listed for people."""
 ROWS = 256
 
 

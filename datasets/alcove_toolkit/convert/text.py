@@ -11,6 +11,7 @@ import unicodedata
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -32,13 +33,15 @@ from alcove_toolkit.convert.column_roles import (
     ColumnRoles,
     RowScanner,
     cell_text,
+    choose_column,
     find_column,
     find_roles,
     join_names,
+    open_asked_table,
     scan_rows,
 )
 from alcove_toolkit.convert.files import FILE_NAMES, FileItems, list_files
-from alcove_toolkit.convert.tables import SourceTable, decode_utf8, is_table, open_table, read_utf8
+from alcove_toolkit.convert.tables import SourceTable, decode_utf8, is_table, read_utf8
 from alcove_toolkit.errors import SourceError
 
 SUFFIXES = (".txt", ".text", ".md")
@@ -82,8 +85,11 @@ def open_source(source: Path, options: ConvertOptions, progress: ConvertProgress
 
 def _open(source: Path, options: ConvertOptions, progress: ConvertProgress) -> TextSource:
     if is_table(source):
-        table = open_table(source, options.delimiter)
-        column = options.text_column or find_column(table, TEXT_NAMES, options.drop)
+        table = open_asked_table(source, options)
+        column = options.text_column
+        notes: tuple[str, ...] = ()
+        if column is None:
+            column, notes = choose_column(table, TEXT_NAMES, "--text-column", options.drop)
         if column is None and find_column(table, FILE_NAMES) is None:
             raise SourceError(
                 str(source),
@@ -98,7 +104,8 @@ def _open(source: Path, options: ConvertOptions, progress: ConvertProgress) -> T
             refuse_options(
                 options, ("folders",), f"has no meaning for {source}, where texts stand in a column"
             )
-            return _Column(table, column, find_roles(table, options), options, progress)
+            roles = find_roles(table, options)
+            return _Column(table, column, replace(roles, notes=(*roles.notes, *notes)), options, progress)
     elif source.is_file():
         return _Lines(source, options, progress)
     refuse_options(options, ("text_column",), f"has no meaning for {source}, where each text is a file")
@@ -137,7 +144,17 @@ class _Column:
         self._options, self._progress = options, progress
 
     def scan(self) -> SourceItems:
-        return scan_rows(self._table, self._roles, self._options, self._progress)
+        if self._column in self._roles.all:
+            raise SourceError(
+                str(self._table.path),
+                f"the column {self._column!r} is both text and {_role(self._roles, self._column)}",
+                remedy="Name another one with --text-column or --labels.",
+            )
+        items = scan_rows(self._table, self._roles, self._options, self._progress)
+        used = {self._column, *self._roles.all}
+        others = [name for name in self._table.names if name not in used]
+        unread = (("left out", join_names(others)),) if others else ()
+        return replace(items, facts=(*items.facts, ("texts", f"column {self._column!r}"), *unread))
 
     def read(self, items: Indices) -> Iterator[str]:
         for first, batch in self._table.batches([self._column]):
@@ -145,6 +162,10 @@ class _Column:
             cells = batch.column(self._column)
             for item in items[start:end].tolist():
                 yield cell_text(cells[item - first].as_py())
+
+
+def _role(roles: ColumnRoles, column: str) -> str:
+    return "label" if column in roles.labels else "group, source or split"
 
 
 class _Lines:

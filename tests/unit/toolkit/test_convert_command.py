@@ -31,11 +31,24 @@ def test_what_was_made_and_what_to_do_next(
     assert said[0] == (
         f"Made {data} and my-birds.solution: tabular, 26 training and 14 test examples, 2 labels (a, b)."
     )
-    assert said[1].startswith("Split shift by class: of the examples of ")
-    assert said[2].startswith("- Column 'who' has another text in nearly every row")
+    table = said[2:-1]
+    assert all(len(line) <= 80 for line in table if str(tmp_path) not in line)
+    facts = [tuple(line.strip().split("  ", 1)) for line in table if not line.startswith("    ")]
+    assert {what: how.strip() for what, how in facts if what not in ("source", "split")} == {
+        "table": "CSV, commas between cells, header in row 1",
+        "labels": "column 'kind'; 2: a, b",
+        "features": "1 column: n (number)",
+        "left out": "who",
+        "examples": "40: 26 in train, 14 in test",
+        "note": "Column 'n' counts the rows, as an index does: if it is one, leave it",
+    }
+    assert "another text in nearly every row" in " ".join(" ".join(table).split())
+    assert (tmp_path / "out" / "my-birds.conversion.txt").read_text().splitlines() == [
+        line[2:] for line in table
+    ]
     assert said[-1] == f"Next: alcove dataset check {data}"
     assert alcove(monkeypatch, "dataset", "info", str(data)) == 0
-    assert said[1].rstrip(".") in capsys.readouterr().out
+    assert "shift by class: of the examples of " in capsys.readouterr().out
 
 
 def test_an_error_is_one_line_and_status_2(

@@ -98,7 +98,10 @@ def test_a_table_names_files_and_labels(tmp_path: Path) -> None:
         ("file,label\n1.txt,a\n2.txt,b\n3.txt,b\n", r"labels\.csv, row 4: there is no file .*3\.txt"),
         ("file,label\n1.txt,a\n2.txt,b\n./1.txt,b\n", r"labels\.csv, row 4: the file '1.txt' is there twice"),
         ("name,label\n1.txt,a\n", r"labels\.csv: has no column named file.*there are: name, label"),
-        ("file,cat,dog\n1.txt,1,0\n2.txt,2,0\n", r"labels\.csv, row 3, column 'cat': '2' is no confidence"),
+        (
+            "file,cat,dog\n1.txt,1,0\n2.txt,2,0\n",
+            r"labels\.csv, row 3, column 'cat': '2' is not a confidence",
+        ),
         ("file,label\n1.txt,a\n,b\n", r"labels\.csv, row 3: names no file"),
         ("file,label\n1.txt,a;;b\n2.txt,b\n", r"labels\.csv, row 2: there is an empty label"),
     ],

@@ -49,7 +49,7 @@ def test_a_colon_belongs_to_the_name_unless_scores_are_asked_for() -> None:
 
 @pytest.mark.parametrize("cell", ["1.1", "-0.1", "nan", "inf", "high", ""])
 def test_what_is_no_confidence(cell: str) -> None:
-    with pytest.raises(SourceError, match="no confidence"):
+    with pytest.raises(SourceError, match="not a confidence"):
         parse_score(cell, "here")
 
 

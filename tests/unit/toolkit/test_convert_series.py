@@ -136,7 +136,7 @@ def test_bad_arrays_are_named(tmp_path: Path) -> None:
         ("", "5.csv: is empty"),
         ("x,y\n", "5.csv: has a header, but no rows"),
         ("x,y\n1,2\n3\n", "5.csv, row 3: has 1 cells, but the first row 2"),
-        ("x,y\n1,2\n3,\n", "5.csv, row 3: '' is no number"),
+        ("x,y\n1,2\n3,\n", "5.csv, row 3: the cell in column 2 is empty"),
         ("x,y\n1,2\n3,inf\n", "5.csv, step 1: channel 'y' is missing or not finite"),
         ("x,y,z\n1,2,3\n", "has . channels, but the first series of train"),
         ("y,x\n1,2\n", "row 1: has the channels ., ., but the first series of train ., ."),

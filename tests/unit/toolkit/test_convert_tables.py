@@ -28,7 +28,7 @@ GOOD = "x,label\n" + "".join(f"{i},{'ab'[i % 2]}\n" for i in range(10))
         (b"x,label\n", r"t\.csv: has a header, but no rows"),
         (b"x,x,label\n1,2,a\n", r"t\.csv, row 1: there are two columns 'x'"),
         (b"x, x ,label\n1,2,a\n", r"t\.csv, row 1: there are two columns 'x'"),
-        (b",,\n1,2,a\n", r"t\.csv, row 1: names no column"),
+        (b",,\n1,2,a\n", r"t\.csv, row 1: no column has a name"),
         (b"x label\n1 a\n", r"t\.csv: no column is named label.* --delimiter"),
         (b"x,label\n1,a\n2,b\n1,2,a\n", r"t\.csv, row 4: has 3 cells, but the header 2"),
         (b"x,label\n1,a\n2\n1,a\n", r"t\.csv, row 3: has 1 cells, but the header 2"),
@@ -68,7 +68,7 @@ def test_bad_input_is_one_line_with_its_place_and_leaves_nothing(
         ({"group_column": "nope"}, "there is no column 'nope'"),
         ({"how": "group"}, "no group is known.*--group-column"),
         ({"test_fraction": 0.01}, "leaves test empty"),
-        ({"delimiter": "ab"}, "--delimiter ab: is no delimiter"),
+        ({"delimiter": "ab"}, "--delimiter ab: cannot separate cells"),
         ({"delimiter": "tab"}, "no column is named label"),
         ({"name": "../x"}, r"--name \.\./x: a name has letters"),
     ],
@@ -141,13 +141,17 @@ def test_tables_as_other_programs_write_them(tmp_path: Path) -> None:
     rows = [(i, i % 3, "ab"[i % 2]) for i in range(12)]
     # pandas writes row numbers into a column without a name, a spreadsheet empty columns at the end.
     for header, row, nameless in (
-        (",x,label", "{},{},{}", 1),
-        ("x|label||", "{1}|{2}||", 2),
-        ('" x";label ', "{1};{2}", 0),
-        ("x, label", "{1}, {2}", 0),
+        (",x,label", "{},{},{}", "column 1"),
+        ("Unnamed: 0,x,label", "{},{},{}", "'Unnamed: 0'"),
+        ("x|label||", "{1}|{2}||", "column 3, column 4"),
+        ('" x";label ', "{1};{2}", ""),
+        ("x, label", "{1}, {2}", ""),
+        ("sep=;\nx;label", "{1};{2}", ""),
     ):
         source.write_text("\n".join((header, *(row.format(*cells) for cells in rows))) + "\n")
         made = converted(source, labels=" label ")
         assert set(made.metadata.features) == {"x"}
         assert made.metadata.label_names == ("a", "b")
-        assert made.notes == ((f"Columns without a name, left out: {nameless}.",) if nameless else ())
+        assert made.notes == (
+            (f"Columns without a name of their own, left out: {nameless}.",) if nameless else ()
+        )

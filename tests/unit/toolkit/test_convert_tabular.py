@@ -79,12 +79,15 @@ def test_numbers_categories_dates_truth_and_what_is_missing(tmp_path: Path) -> N
 def test_what_test_has_and_train_has_not(tmp_path: Path) -> None:
     rows = [[i, "xy"[i % 2], 2.0, "train", "ab"[i % 2]] for i in range(20)]
     rows += [["many", "z", "", "test", "a"], [1e300, "x", "3", "test", "b"]]
-    made = converted(write(tmp_path / "t.csv", ["n", "c", "m", "split", "label"], rows))
+    source = write(tmp_path / "t.csv", ["n", "c", "m", "split", "label"], rows)
+    made = converted(source)
     found = columns(made, "test")
     assert sorted(found["n"]) == [9.5, 9.5]
     assert found["c is 'x'"].tolist() + found["c is 'y'"].tolist() in ([0, 1, 0, 0], [1, 0, 0, 0])
     assert sorted(found["m"]) == [2, 3]
-    assert made.notes == ("Cells of 'n' that are infinite, or not as in train, taken as missing: 2.",)
+    assert made.notes[1:] == (
+        "Column 'n' (number): 2 of 22 cells cannot be read as such and are taken as missing, first in row 22: 'many'.",
+    )
 
 
 def test_scaling_is_trains(tmp_path: Path) -> None:
@@ -229,8 +232,7 @@ def test_parquet_has_types(tmp_path: Path) -> None:
     assert made.metadata.label_names == ("a", "b")
     assert found["gap is missing"].any()
     assert found["half"].any()
-    (note,) = made.notes
-    assert "'blob' is of type binary" in note
+    assert "Column 'blob' is of type binary: it is left out." in made.notes
 
 
 def test_wide_and_mostly_zero_is_written_sparse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,7 +300,7 @@ def test_the_same_bytes_whatever_the_hash_seed_and_the_locale(tmp_path: Path, ki
         subprocess.run([sys.executable, *command], check=True, env=environment, capture_output=True)
         made.append(contents(out))
     assert made[0] == made[1]
-    assert len(made[0]) == 5
+    assert len(made[0]) == 6
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
