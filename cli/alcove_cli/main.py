@@ -75,6 +75,21 @@ def watch(
 
 
 @app.command()
+def explain(
+    name: Annotated[str, typer.Argument(help="Name of a Submission.")],
+    team: Annotated[str, typer.Option(help="Its namespace.")],
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Say what became of a submission and what to do about it."""
+    from alcove_cli.watch import explain_ended
+    from alcove_kube.client import KubeClient
+    from alcove_kube.resources import SUBMISSIONS
+
+    kube = KubeClient.from_kubeconfig(kubeconfig)
+    typer.echo(explain_ended(kube, kube.get(SUBMISSIONS, team, name)))
+
+
+@app.command()
 def rescore(
     competition: Annotated[
         str, typer.Argument(help="NAMESPACE/NAME of the competition; the name alone where both are the same.")
@@ -110,9 +125,11 @@ def rescore(
 def _follow(kube: KubeClient, wanted: list[tuple[str, str]], timeout: float) -> None:
     from rich.console import Console
 
-    from alcove_cli.watch import follow_submissions
+    from alcove_cli.watch import explain_ended, follow_submissions, wait_for_rank
 
     ended = follow_submissions(kube, wanted, Console(), timeout)
+    for submission in ended:
+        typer.echo(f"\n{explain_ended(kube, wait_for_rank(kube, submission))}")
     if any(s.get("status", {}).get("phase") != "Done" for s in ended):
         raise typer.Exit(1)
 

@@ -12,12 +12,15 @@ from rich.live import Live
 from rich.table import Table
 
 from alcove_cli.errors import FailedError
+from alcove_cli.explain import explain_submission
 from alcove_kube.client import KubeClient, Object
 from alcove_kube.errors import ApiError
-from alcove_kube.resources import SUBMISSIONS
+from alcove_kube.resources import LEADERBOARDS, SUBMISSIONS
 
 ENDED = ("Done", "Failed", "Rejected")
 POLL_SECONDS = 1.0
+RANK_SECONDS = 60.0
+"""That the board may take once a submission has its scores."""
 HEARTBEAT_SECONDS = 20.0
 """Where nothing changes, a line is printed this often, so that nobody takes a long run for a hung command."""
 Key = tuple[str, str]
@@ -156,3 +159,32 @@ def follow_submissions(kube: KubeClient, wanted: list[Key], console: Console, ti
 def _cut_short(error: ApiError) -> FailedError:
     what = "It was deleted while it was watched" if error.not_found else "It can no longer be read"
     return FailedError(f"{what}: {error.message}.", remedy="Submit it again." if error.not_found else "")
+
+
+def wait_for_rank(kube: KubeClient, submission: Object) -> Object:
+    """The submission with its rank, which follows the scores by a few seconds; as it is where none comes in time."""
+    meta = submission["metadata"]
+    end = time.monotonic() + RANK_SECONDS
+    with contextlib.suppress(ApiError):
+        while _may_get_rank(submission) and time.monotonic() < end:
+            time.sleep(POLL_SECONDS)
+            submission = kube.get(SUBMISSIONS, meta["namespace"], meta["name"])
+    return submission
+
+
+def _may_get_rank(submission: Object) -> bool:
+    status = submission.get("status", {})
+    scored = any(run.get("alc") is not None for run in list_runs(submission))
+    return scored and status.get("phase") == "Done" and status.get("rank") is None
+
+
+def explain_ended(kube: KubeClient, submission: Object) -> str:
+    """:func:`explain_submission`, with the number of teams from the board, which teams may read."""
+    spec = submission["spec"]
+    teams = None
+    with contextlib.suppress(ApiError):
+        boards = kube.find_all(LEADERBOARDS, spec["competition"]["namespace"])
+        wanted = (spec["competition"]["name"], spec["phase"])
+        found = [b for b in boards if (b["spec"]["competition"], b["spec"]["phase"]) == wanted]
+        teams = found[0].get("status", {}).get("teams") if found else None
+    return explain_submission(submission, teams)

@@ -43,6 +43,8 @@ class Context:
     """Whether the participant brought the image that main runs."""
     lost_nodes: frozenset[str] = field(default_factory=frozenset)
     store_away: bool = False
+    memory: str = ""
+    """The limit of main, as the phase has it: "8Gi"."""
 
 
 def got_go(pod: PodView | None) -> bool:
@@ -179,14 +181,17 @@ def _stage_failed(pod: PodView, _: Context) -> Cause | None:
     return _platform("StagingFault", f"Staging ended unexpectedly ({reason}).")
 
 
-def _out_of_memory(pod: PodView, _: Context) -> Cause | None:
+def _out_of_memory(pod: PodView, context: Context) -> Cause | None:
     main = pod.main
     if main is None or not main.terminated:
         return None
     counted = pod.report is not None and pod.report.oom_kills > 0
     program = main.exit_code in (SupervisorExit.PROGRAM_FAILED, SupervisorExit.SIGNALLED)
     if main.terminated_reason == "OOMKilled" or (counted and program):
-        return _participant("OutOfMemory", "It used more memory than its limit; what it had saved counts.")
+        limit = f" of {context.memory}" if context.memory else ""
+        return _participant(
+            "OutOfMemory", f"It used more memory than its limit{limit}; what it had saved counts."
+        )
     return None
 
 

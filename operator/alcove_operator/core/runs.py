@@ -374,7 +374,12 @@ def _ended_at(pod: PodView | None) -> datetime | None:
 def _context(given: ReconcileInput) -> causes.Context:
     spec, facts = given.submission.spec, given.facts
     own = spec is not None and spec.code.image is not None
-    return causes.Context(own_image=own, lost_nodes=facts.lost_nodes, store_away=facts.store_away)
+    return causes.Context(
+        own_image=own,
+        lost_nodes=facts.lost_nodes,
+        store_away=facts.store_away,
+        memory=str(given.rules.phase.resources.memory),
+    )
 
 
 def _is_run(job: JobView, run: RunStatus) -> bool:

@@ -16,6 +16,7 @@ from tests.unit.cli.conftest import Typed
 from tests.unit.kube.server import Answer, Lost, refusal, serving
 
 # Longer than the client's patience: the failure gets through to the watch at once.
+NO_BOARDS = Answer(body={"items": []})
 AWAY = refusal(429, "TooManyRequests", "busy", Retry_After="3600")
 
 
@@ -25,9 +26,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def one(phase: str, **status: Any) -> Answer:
-    return Answer(
-        body={"metadata": {"namespace": "red", "name": "one"}, "status": {"phase": phase, **status}}
-    )
+    spec = {"competition": {"namespace": "hack", "name": "hack"}, "phase": "practice", "code": {}}
+    meta = {"namespace": "red", "name": "one"}
+    return Answer(body={"metadata": meta, "spec": spec, "status": {"phase": phase, **status}})
 
 
 def test_an_api_server_that_is_away_is_waited_for_and_said(tmp_path: Path) -> None:
@@ -50,10 +51,21 @@ def test_an_api_server_that_is_away_is_waited_for_and_said(tmp_path: Path) -> No
 
 
 def test_one_failure_is_not_wrong_use(tmp_path: Path, alcove: Typed) -> None:
-    with serving(one("Running"), AWAY, one("Done")) as server:
+    with serving(one("Running"), AWAY, one("Done"), NO_BOARDS) as server:
         done = alcove("watch", "one", "--team", "red", "--kubeconfig", server.kubeconfig(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "Still trying" in done.stdout
+
+
+def test_the_end_says_scores_and_the_rank_that_follows_them(tmp_path: Path, alcove: Typed) -> None:
+    run = {"dataset": "digits", "phase": "Done", "alc": 0.81, "snapshots": 3}
+    board = {"spec": {"competition": "hack", "phase": "practice"}, "status": {"teams": 9}}
+    scored, ranked = one("Done", runs=[run]), one("Done", runs=[run], rank=2)
+    with serving(one("Running"), scored, scored, ranked, Answer(body={"items": [board]})) as server:
+        done = alcove("watch", "one", "--team", "red", "--kubeconfig", server.kubeconfig(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "digits: ALC 0.81, 3 predictions." in done.stdout
+    assert done.stdout.endswith("Your team's rank is 2 of 9, by this submission.\n")
 
 
 @pytest.mark.parametrize(
@@ -67,8 +79,8 @@ def test_one_failure_is_not_wrong_use(tmp_path: Path, alcove: Typed) -> None:
             "was deleted while it was watched",
         ),
         ([one("Running"), refusal(401, "Unauthorized", "Unauthorized")], 1, "can no longer be read"),
-        ([one("Rejected", cause="QuotaExceeded")], 1, ""),
-        ([one("Failed")], 1, ""),
+        ([one("Rejected", cause="QuotaExceeded"), NO_BOARDS], 1, ""),
+        ([one("Failed"), NO_BOARDS], 1, ""),
     ],
 )
 def test_the_end_says_why(tmp_path: Path, alcove: Typed, steps: list[Answer], status: int, said: str) -> None:

@@ -1,0 +1,158 @@
+"""``alcove explain``: what became of a submission and what to do about it, in sentences. Pure, from its status."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
+from alcove_kube.client import Object
+
+OUTPUT = "Last output:\n"
+"""Between what the operator says and the end of the program's own output, in a run's message."""
+INDENT = "    "
+_RUNNER = re.compile(r"^\[alcove\] (model\.py imported|Model\(\) returned|train\(\) returned) ", re.MULTILINE)
+_FRAME = re.compile(r'^\s*File "(?:.*/)?(?P<file>[^"/]+)", line (?P<line>\d+)')
+_ERROR = re.compile(
+    r"^(?P<kind>[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Warning))(?:: (?P<what>.*))?$"
+)
+_STEPS = {
+    "": ("The import of model.py", "Import less, or later: imports are charged."),
+    "model.py imported": ("`Model.__init__`", "Do less in it."),
+    "Model() returned": (
+        "The first `train`",
+        "Return from it often, with what was learned so far: compare the time with `remaining_time_budget`.",
+    ),
+    "train() returned": ("The first `test`", "Predict in batches, and with a smaller model first."),
+}
+"""By the last line of the runner's: what did not return, and what helps."""
+
+
+def explain_submission(submission: Object, teams: int | None = None) -> str:
+    """Paragraphs for a terminal.
+
+    Args:
+        submission: as the API server has it.
+        teams: on the board of its phase, where that is known.
+    """
+    meta, raw = submission["metadata"], submission["spec"]
+    status = SubmissionStatus.model_validate(submission.get("status") or {})
+    spec = SubmissionSpec.model_validate(raw)
+    where = f"phase {spec.phase} of {spec.competition.name}"
+    head = f"{meta['namespace']}/{meta['name']}, {where}: {status.phase or 'not looked at yet'}."
+    parts = [head, *_explain_state(status), *(_explain_run(run, spec) for run in status.runs)]
+    if status.phase in ("Done", "Failed"):
+        parts.append(explain_rank(status, teams))
+    return "\n\n".join(part for part in parts if part)
+
+
+def explain_rank(status: SubmissionStatus, teams: int | None = None) -> str:
+    if status.rank is not None:
+        of = f" of {teams}" if teams else ""
+        return f"Your team's rank is {status.rank}{of}, by this submission."
+    if all(run.alc is None for run in status.runs):
+        return "It has no score, so it gives your team no rank."
+    if _reason(status, "Scored") == "HeldBack":
+        return "Scores and ranks of this phase are shown from its reveal on."
+    return (
+        "It has no rank: another submission of your team counts in this phase, or the board is not made yet."
+    )
+
+
+def _reason(status: SubmissionStatus, kind: str) -> str:
+    return next((c.reason for c in status.conditions if c.type == kind), "")
+
+
+def _message(status: SubmissionStatus, kind: str) -> str:
+    return next((c.message for c in status.conditions if c.type == kind), "")
+
+
+def _explain_state(status: SubmissionStatus) -> Iterator[str]:
+    admitted = _message(status, "Admitted")
+    if not status.phase and not admitted:
+        yield "If this stays so for more than a minute, the operator is not running: tell the organizer."
+    elif not status.phase:
+        yield f"It is not admitted yet. {admitted}"
+    elif status.phase == "Rejected":
+        yield f"Why: {admitted} It was not run, and uses up no quota."
+    elif status.phase in ("Done", "Failed"):
+        yield _message(status, "Complete")
+        scored = _message(status, "Scored")
+        if scored not in ("", "Scored."):
+            yield scored
+
+
+def _explain_run(run: RunStatus, spec: SubmissionSpec) -> str:
+    said, _, output = run.message.partition(OUTPUT)
+    lines = [f"{run.dataset}: {_figures(run)}"]
+    lines += [INDENT + line for line in _explain_cause(run, spec, said.strip(), output)]
+    if output.strip() and run.cause not in ("", "Finished"):
+        lines.append(f"{INDENT}The end of its output:")
+        lines += [f"{INDENT}  {line}" for line in output.strip().splitlines()]
+    return "\n".join(lines)
+
+
+def _figures(run: RunStatus) -> str:
+    if run.phase not in ("Done", "Failed"):
+        seen = f", {_count(run.snapshots, 'prediction')} so far" if run.snapshots else ""
+        return f"{run.phase}{seen}."
+    score = f"ALC {run.alc:g}" if run.alc is not None else "no score"
+    took = (
+        f" in {(run.ended_at - run.started_at).total_seconds():.0f} s"
+        if run.started_at and run.ended_at
+        else ""
+    )
+    return f"{score}, {_count(run.snapshots, 'prediction')}{took}."
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
+
+
+def _explain_cause(run: RunStatus, spec: SubmissionSpec, said: str, output: str) -> Iterator[str]:
+    if run.cause in ("", "Finished"):
+        if said:
+            yield said
+        return
+    if run.cause in ("NoPredictions", "DeadlineReached") and not run.snapshots and run.overshoot_ms:
+        yield from _explain_silence(spec, output)
+    elif run.cause == "DeadlineReached":
+        yield "It used its whole budget, which is the usual end; what it had saved counts."
+    else:
+        yield f"{said} ({run.cause})" if said else f"{run.cause}."
+    if run.cause == "ExitCode":
+        yield from find_error(output)
+    if run.charged_to == "Platform":
+        yield "This is not your fault: it costs you no quota."
+
+
+def _explain_silence(spec: SubmissionSpec, output: str) -> Iterator[str]:
+    """Stopped at its budget before the first prediction."""
+    if spec.code.image is not None:
+        yield "It was stopped at its budget, and had saved no prediction by then."
+        yield "Write each prediction to $ALCOVE_OUT as soon as there is one: NAME.npy or NAME.predict."
+        return
+    reached = _RUNNER.findall(output)
+    what, remedy = _STEPS[reached[-1] if reached else "Model() returned"]
+    never = f"{what} never returned" if reached else "The first `train` or `test` never returned"
+    yield f"{never}: it was stopped at its budget, with no prediction saved. {remedy}"
+
+
+def find_error(output: str) -> Iterator[str]:
+    """Of the last traceback: the error with the place where it arose, and that line of code."""
+    place, code, found = "", "", None
+    lines = [line.removeprefix("[alcove] ") for line in output.splitlines()]
+    for number, line in enumerate(lines):
+        frame = _FRAME.match(line)
+        if frame:
+            place = f"{frame['file']}, line {frame['line']}"
+            code = lines[number + 1].strip() if number + 1 < len(lines) else ""
+        error = _ERROR.match(line)
+        if error:
+            found = (place, error["kind"].rpartition(".")[2], error["what"] or "", code)
+    if found is None:
+        return
+    place, kind, what, code = found
+    yield f"{f'{place}: ' if place else ''}{kind}{f': {what}' if what else ''}"
+    if place and code:
+        yield f"  {code}"

@@ -1,0 +1,189 @@
+"""What a participant is told about a submission, in sentences."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alcove_cli.explain import explain_submission, find_error
+from alcove_ingestion.errors import ParticipantCodeError
+from alcove_ingestion.participant import load_model_class
+from tests.unit.cli.conftest import Typed
+from tests.unit.kube.server import Answer, serving
+
+CODE = {"configMap": {"name": "one"}}
+IMAGE = {"image": {"reference": f"r/x@sha256:{'0' * 64}", "command": ["/x"]}}
+OUTPUT = "It saved no prediction. Last output:\n"
+STARTED, ENDED = "2026-01-01T00:00:00Z", "2026-01-01T00:00:20Z"
+
+
+def submission(
+    phase: str = "Done", *runs: dict[str, Any], code: dict[str, Any] = CODE, **status: Any
+) -> dict[str, Any]:
+    return {
+        "metadata": {"namespace": "red", "name": "one"},
+        "spec": {"competition": {"namespace": "hack", "name": "hack"}, "phase": "practice", "code": code},
+        "status": {"phase": phase, "runs": list(runs), **status},
+    }
+
+
+def run(cause: str, **fields: Any) -> dict[str, Any]:
+    charged = "" if cause == "Finished" else "Participant"
+    return {
+        "dataset": "digits", "phase": "Done", "cause": cause, "chargedTo": charged, "attempt": 1,
+        "startedAt": STARTED, "endedAt": ENDED, **fields,
+    }  # fmt: skip
+
+
+def condition(kind: str, reason: str, message: str) -> dict[str, Any]:
+    return {
+        "type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": STARTED,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("", "The first `train` or `test` never returned"),
+        ("[alcove] model.py imported 0.1 s after the go", "`Model.__init__` never returned"),
+        (
+            "[alcove] model.py imported 0.1 s after the go\n[alcove] Model() returned 0.2 s after the go\nepoch 9",
+            "The first `train` never returned: it was stopped at its budget, with no prediction saved.",
+        ),
+        ("[alcove] train() returned 19.00 s after the go", "The first `test` never returned"),
+    ],
+)
+def test_who_never_returned_is_told_so(output: str, said: str) -> None:
+    endless = run("NoPredictions", overshootMs=3.2, message=OUTPUT + output)
+    text = explain_submission(submission("Failed", endless))
+    assert said in text
+    assert ".npy" not in text
+
+
+def test_an_image_is_told_where_to_write() -> None:
+    text = explain_submission(submission("Failed", run("NoPredictions", overshootMs=3.2), code=IMAGE))
+    assert "$ALCOVE_OUT" in text
+    assert "train" not in text
+
+
+def test_one_that_ended_by_itself_did_return() -> None:
+    text = explain_submission(submission("Failed", run("NoPredictions", overshootMs=0, message="Nothing.")))
+    assert "never returned" not in text
+    assert "Nothing. (NoPredictions)" in text
+
+
+SYNTAX = """[alcove]   File "/alcove/code/model.py", line 7
+    def train(self, dataset
+             ^
+SyntaxError: '(' was never closed"""
+TRACEBACK = """epoch 1
+[alcove] Traceback (most recent call last):
+  File "/alcove/code/model.py", line 12, in train
+    helper.fit(dataset)
+  File "/alcove/code/lib/helper.py", line 3, in fit
+    return 1 / 0
+           ~~^~~
+ZeroDivisionError: division by zero"""
+
+
+@pytest.mark.parametrize(
+    ("output", "found"),
+    [
+        (SYNTAX, ["model.py, line 7: SyntaxError: '(' was never closed", "  def train(self, dataset"]),
+        (TRACEBACK, ["helper.py, line 3: ZeroDivisionError: division by zero", "  return 1 / 0"]),
+        ("KeyError: 'x'", ["KeyError: 'x'"]),
+        ("numpy.linalg.LinAlgError: Singular matrix", ["LinAlgError: Singular matrix"]),
+        ("nothing of the kind", []),
+        ("", []),
+        ('  File "model.py", line 7', []),
+    ],
+)
+def test_an_error_is_shown_with_its_own_line(output: str, found: list[str]) -> None:
+    assert list(find_error(output)) == found
+
+
+def test_a_crash_shows_message_error_and_output() -> None:
+    message = f"It ended with status 1; what it had saved counts. Last output:\n{SYNTAX}"
+    text = explain_submission(submission("Failed", run("ExitCode", message=message)))
+    assert "It ended with status 1; what it had saved counts. (ExitCode)" in text
+    assert "    model.py, line 7: SyntaxError: '(' was never closed\n      def train(self, dataset\n" in text
+    assert "The end of its output:" in text
+
+
+def test_the_memory_limit_is_passed_on() -> None:
+    message = "It used more memory than its limit of 8Gi; what it had saved counts."
+    assert message in explain_submission(submission("Done", run("OutOfMemory", message=message, alc=0.5)))
+
+
+def test_a_good_end_is_short() -> None:
+    text = explain_submission(
+        submission("Done", run("Finished", alc=0.8123, snapshots=12), rank=2, counted=True), teams=14
+    )
+    assert text == (
+        "red/one, phase practice of hack: Done.\n\n"
+        "digits: ALC 0.8123, 12 predictions in 20 s.\n\n"
+        "Your team's rank is 2 of 14, by this submission."
+    )
+
+
+def test_the_usual_end_is_no_fault() -> None:
+    ended = run(
+        "DeadlineReached", alc=0.5, snapshots=1, overshootMs=2.0, message="It was ended at its budget."
+    )
+    assert "which is the usual end" in explain_submission(submission("Done", ended))
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (submission("Rejected", conditions=[condition("Admitted", "PhaseClosed", "Closed.")]), "Why: Closed."),
+        (submission("", conditions=[condition("Admitted", "CodeMissing", "No code.")]), "not admitted yet. No code."),
+        (submission(""), "tell the organizer"),
+        (submission("Running", run("", phase="Running", alc=None, snapshots=2)), "Running, 2 predictions so far."),
+        (submission("Failed", run("NodeLost", chargedTo="Platform", message="Lost.")), "not your fault"),
+        (
+            submission("Done", run("Finished", alc=0.5), conditions=[condition("Scored", "HeldBack", "Later.")]),
+            "shown from its reveal on",
+        ),
+        (submission("Done", run("Finished", alc=0.5)), "another submission of your team counts"),
+    ],
+)  # fmt: skip
+def test_every_state_has_its_sentence(found: dict[str, Any], said: str) -> None:
+    assert said in explain_submission(found)
+
+
+def test_the_command_reads_submission_and_board(tmp_path: Path, alcove: Typed) -> None:
+    one = submission("Done", run("Finished", alc=0.8123, snapshots=12), rank=2, counted=True)
+    board = {"spec": {"competition": "hack", "phase": "practice"}, "status": {"teams": 14}}
+    other = {"spec": {"competition": "hack", "phase": "final"}, "status": {"teams": 99}}
+    with serving(Answer(body=one), Answer(body={"items": [other, board]})) as server:
+        done = alcove("explain", "one", "--team", "red", "--kubeconfig", server.kubeconfig(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "rank is 2 of 14" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("import os\ndef train(self:\n    pass\n", "model.py, line 2: SyntaxError: "),
+        (
+            "x = 1\ny = x.nothing\n",
+            "model.py, line 2: AttributeError: 'int' object has no attribute 'nothing'",
+        ),
+        ("import nothing_of_the_kind\n", "model.py, line 1: ModuleNotFoundError: No module named"),
+    ],
+)
+def test_what_the_runner_prints_of_an_error_is_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, found: str
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "model", raising=False)
+    (tmp_path / "model.py").write_text(code)
+    with pytest.raises(ParticipantCodeError) as raised:
+        load_model_class(tmp_path)
+    error, line = find_error(f"epoch 1\n[alcove] {raised.value}\n")
+    assert error.startswith(found)
+    assert line.strip() == code.splitlines()[int(error.split("line ")[1].split(":")[0]) - 1]
