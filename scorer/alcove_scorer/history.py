@@ -58,5 +58,5 @@ def read_history(store: Minio, bucket: str, request: AggregateRequest) -> BoardH
     except StoreNotFoundError:
         return BoardHistory()
     except ValidationError as error:
-        jobs.log_line(f"{key} is damaged, the history of ranks begins anew: {error}")
+        jobs.log_line(f"{key} is damaged, so the history of ranks starts again: {error}")
         return BoardHistory()

@@ -76,7 +76,7 @@ def id_findings(part: PartFacts) -> list[Finding]:
             warning(
                 "odd-ids",
                 f"{part.name}: ids run from {ids.min()} to {ids.max()}, and are not 0 to {len(ids) - 1}.",
-                "They do no harm in themselves. Where they can tell where an example comes from, number them anew.",
+                "They are harmless in themselves. If they can reveal where an example comes from, renumber them.",
             )
         )
     return found

@@ -163,7 +163,7 @@ def order_finding(labels: Bools, ids: Ints) -> Finding | None:
         "label-by-order" if what.endswith("files") else "label-by-id",
         f"test: in {what}, labels {how} (autocorrelation {best:.2f}; 0 in a random order).",
         "Shuffle the test part and the rows of the solution alike"
-        + (", and number the examples anew." if what.endswith("ids") else "."),
+        + (", and renumber the examples." if what.endswith("ids") else "."),
         "error" if leak else "warning",
     )
 
@@ -197,7 +197,7 @@ def id_finding(train: LabelledColumns, test: LabelledColumns, labels: Sequence[s
     return Finding(
         "label-by-id",
         f"test: ids tell {_which(told, labels)}.",
-        "Shuffle the examples (and the rows of the solution alike), and number them anew.",
+        "Shuffle the examples (and the rows of the solution in the same way), and renumber them.",
         severity,
     )
 

@@ -155,7 +155,7 @@ def test_ids_sorted_by_label(tmp_path: Path) -> None:
         number(data, part, np.argsort(np.argsort(labels, kind="stable")).tolist())
     found = checked(data)
     assert ("error", "label-by-id") in codes(found)
-    assert "number the examples anew" in found.problems[0]
+    assert "renumber the examples" in found.problems[0]
 
 
 def test_ids_whose_last_digit_is_the_label(tmp_path: Path) -> None:
