@@ -231,6 +231,10 @@ class ScoreRequest(Document):
     feedback: Feedback
     datasets: tuple[ScoreDataset, ...]
     code_sha256: Sha256 | None = None
+    title: str = ""
+    """Of the competition, for people."""
+    show_output: bool = False
+    """Whether the report may show the end of what the runs printed."""
 
     def scoring_digest(self) -> str:
         """Names the result: same settings, solutions, budget and scorer version, same digest (16 hex digits)."""
@@ -271,6 +275,10 @@ class Refusal(Document):
     reason: str
 
 
+NORMAL_ENDS = frozenset({"Finished", "DeadlineReached"})
+"""Causes of a run that ended as an any-time learner may."""
+NO_PREDICTIONS = "NoPredictions"
+"""Cause of a run that ended so, and has no valid prediction."""
 STORE_DAMAGED = "StoreDamaged"
 """Cause of a run whose records in the store are missing, or are not those that were made."""
 
@@ -325,6 +333,8 @@ class AggregateRequest(Document):
     top: int = 100
     budget_seconds: float
     entries: tuple[BoardSubmission, ...]
+    title: str = ""
+    """Of the competition, for people."""
     generation: int = 0
     """Grows with each request of a phase; written to the status so that an older board never replaces a newer."""
 

@@ -237,6 +237,24 @@ def get_bytes(store: Minio, bucket: str, key: str, *, limit: int = _SMALL) -> by
     return bytes(data)
 
 
+def read_tail(store: Minio, bucket: str, key: str, size: int) -> bytes:
+    """The last ``size`` bytes of an object at most; none where there is no object."""
+    try:
+        with store_errors(f"reading {key}"):
+            length = store.stat_object(bucket, key).size or 0
+            if not length:
+                return b""
+            start = max(0, length - size)
+            answer = store.get_object(bucket, key, offset=start, length=length - start)
+            try:
+                return bytes(answer.read())
+            finally:
+                answer.close()
+                answer.release_conn()
+    except StoreNotFoundError:
+        return b""
+
+
 def get_json(store: Minio, bucket: str, key: str, *, limit: int = _SMALL) -> Any:
     data = get_bytes(store, bucket, key, limit=limit)
     try:

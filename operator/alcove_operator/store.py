@@ -193,22 +193,9 @@ class OperatorStore:
 
     def log_tail(self, prefix: str, size: int = 700) -> str:
         """The last ``size`` bytes of a run's output as printable text; empty where there is none."""
-        key = keys.log(prefix)
-        try:
-            with store_client.store_errors(f"reading {key}"):
-                length = self.client.stat_object(self.bucket, key).size or 0
-                if not length:
-                    return ""
-                start = max(0, length - size)
-                answer = self.client.get_object(self.bucket, key, offset=start, length=length - start)
-                try:
-                    data = answer.read()
-                finally:
-                    answer.close()
-                    answer.release_conn()
-        except StoreNotFoundError:
-            return ""
-        text = data.decode(errors="replace")
+        text = store_client.read_tail(self.client, self.bucket, keys.log(prefix), size).decode(
+            errors="replace"
+        )
         return "".join(c for c in text if c in "\n\t" or c.isprintable()).strip()
 
     def _read(self, key: str, model: type[D]) -> D | None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from alcove_api import keys
 from alcove_api.documents import (
+    NO_PREDICTIONS,
+    NORMAL_ENDS,
     STORE_DAMAGED,
     CurvePoint,
     LiveRun,
@@ -188,15 +190,15 @@ class RunFollower:
 
     def _scored(self, verdict: Verdict, reader: AttemptReader | None, manifest: str | None) -> ScoredRun:
         outcome = reader.scorer.outcome() if reader else None
-        valid = outcome is not None and outcome.final_score is not None
+        valid = outcome is not None and outcome.alc is not None
         # A run that failed says more by its own cause than by having predicted nothing.
-        cause = verdict.cause if valid or verdict.phase == "Failed" else "NoPredictions"
+        cause = NO_PREDICTIONS if verdict.cause in NORMAL_ENDS and not valid else verdict.cause
         return ScoredRun(
             alias=self.dataset.alias,
             dataset=self.dataset.name,
             attempt=verdict.attempt,
             cause=cause,
-            alc=outcome.alc if outcome and valid else None,
+            alc=outcome.alc if outcome else None,
             final_score=outcome.final_score if outcome else None,
             snapshots=sum(record.sha256 is not None for record in reader.records) if reader else 0,
             points=tuple(CurvePoint(t=p.seconds, score=p.score) for p in outcome.points) if outcome else (),

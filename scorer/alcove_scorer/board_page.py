@@ -59,7 +59,7 @@ def board_html(board: Board, updated_at: datetime, history: BoardHistory | None 
     order, value_name = describe_order(request.method)
     return render_page(
         "leaderboard.html",
-        competition=request.competition,
+        competition=request.title or request.competition,
         phase=request.phase,
         method=request.method,
         generation=request.generation,

@@ -31,7 +31,7 @@ def score_command(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score the snapshots of one run against a solution."""
+    """Score the snapshots of one run against a solution; exit status 1 if none is valid, so that there is no score."""
     from alcove_scorer import run_files
     from alcove_scorer.curves import resolve_rules
 
@@ -46,6 +46,8 @@ def score_command(
         raise _refusal("score", error) from None
     document = run_files.as_document(names, outcome, settings)
     typer.echo(json.dumps(document) if as_json else run_files.as_text(names, outcome, settings))
+    if outcome.alc is None:
+        raise typer.Exit(1)
 
 
 def rank_command(

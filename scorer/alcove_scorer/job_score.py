@@ -27,7 +27,7 @@ from alcove_scorer.curves import CurveRules, resolve_rules
 from alcove_scorer.disclosure import limit_run
 from alcove_scorer.errors import DamagedError
 from alcove_scorer.result_cache import find_cached_result
-from alcove_scorer.store import RunRecords
+from alcove_scorer.store import Attempt, RunRecords
 from alcove_store.client import connect, put_bytes
 
 T = TypeVar("T")
@@ -142,7 +142,9 @@ def _publish(request: ScoreRequest, runs: RunRecords, settings: CurveRules, resu
         alias = run.alias
         others = select_peer_curves(curves, request, alias)
         points = limit_run(run, settings, feedback.decimals, feedback.max_snapshots)
-        section = ReportRun(run, _verdict(runs, alias), points, others)
+        verdict = _verdict(runs, alias)
+        output = _output(runs, verdict) if request.show_output else ""
+        section = ReportRun(run, verdict, points, others, output=output)
         svg = run_picture(section, settings, feedback.decimals)
         put_bytes(runs.store, runs.bucket, keys.score_svg(runs.uid, alias), svg)
         sections.append(replace(section, picture=svg))
@@ -155,6 +157,12 @@ def _publish(request: ScoreRequest, runs: RunRecords, settings: CurveRules, resu
 def put_result(runs: RunRecords, result: ScoreResult) -> None:
     key = keys.score_result(runs.uid, result.scoring_digest)
     put_bytes(runs.store, runs.bucket, key, result.canonical())
+
+
+def _output(runs: RunRecords, verdict: Verdict | None) -> str:
+    if verdict is None or verdict.attempt is None or verdict.pod_uid is None:
+        return ""
+    return runs.output_tail(runs.prefix(verdict.alias, Attempt(verdict.attempt, verdict.pod_uid)))
 
 
 def _verdict(runs: RunRecords, alias: str) -> Verdict | None:

@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from alcove_api.documents import CurvePoint, Feedback, Refusal, ScoredRun, ScoreRequest, Scoring, Verdict
+from alcove_api.documents import (
+    NO_PREDICTIONS,
+    NORMAL_ENDS,
+    CurvePoint,
+    Feedback,
+    Refusal,
+    ScoredRun,
+    ScoreRequest,
+    Scoring,
+    Verdict,
+)
 from alcove_scorer.curves import CurveRules, Point
 from alcove_scorer.pages import format_number, render_page
 from alcove_scorer.pictures import TeamCurve, draw_phases, draw_run, format_time, metric_name
@@ -15,7 +25,6 @@ from alcove_scorer.svg import inline_svg
 
 MAX_REFUSED = 100
 """Refusals of a run that are listed; a participant can cause a thousand."""
-NO_PREDICTIONS = "NoPredictions"
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,8 @@ class ReportRun:
     others: Sequence[Sequence[Point]] = ()
     picture: bytes | None = None
     """What :func:`run_picture` drew, where it was drawn before."""
+    output: str = ""
+    """The end of what the run printed, where that may be shown."""
 
 
 def run_picture(run: ReportRun, rules: CurveRules, decimals: int) -> bytes:
@@ -45,7 +56,7 @@ def report_html(request: ScoreRequest, rules: CurveRules, runs: Sequence[ReportR
         "report.html",
         submission=request.submission,
         team=request.namespace,
-        competition=request.competition,
+        competition=request.title or request.competition,
         phase=request.phase,
         budget=format_time(request.budget_seconds),
         rules=rules,
@@ -64,7 +75,7 @@ def outcome_html(name: str, dataset: str, outcome: RunOutcome, settings: CurveRu
         dataset=dataset,
         attempt=None,
         cause="" if valid else NO_PREDICTIONS,
-        alc=outcome.alc if valid else None,
+        alc=outcome.alc,
         final_score=outcome.final_score,
         snapshots=len(outcome.points) + len(outcome.refused),
         points=tuple(CurvePoint(t=p.seconds, score=p.score) for p in outcome.points),
@@ -100,6 +111,7 @@ def _section(i: int, run: ReportRun, rules: CurveRules, decimals: int) -> dict[s
         "cause": result.cause,
         "message": result.message or (run.verdict.message if run.verdict else ""),
         "attempt": result.attempt,
+        "output": run.output,
         "picture": inline_svg(run.picture or run_picture(run, rules, decimals), f"r{i}", title, said),
         "others": len(run.others),
         "points": [(f"{p.seconds:.2f}", format_number(p.score, decimals)) for p in points],
@@ -113,7 +125,8 @@ def badge_class(run: ReportRun) -> str:
     """``good``; ``empty`` where a run that ended well predicted nothing; ``bad`` where it was cut short, or lost."""
     if run.result.cause == NO_PREDICTIONS:
         return "empty"
-    return "bad" if run.result.alc is None or (run.verdict and run.verdict.charged_to) else "good"
+    failed = run.verdict is not None and run.verdict.charged_to and run.verdict.cause not in NORMAL_ENDS
+    return "bad" if run.result.alc is None or failed else "good"
 
 
 def _time(spent: Sequence[tuple[ReportRun, list[tuple[str, float]]]]) -> dict[str, object] | None:

@@ -191,8 +191,8 @@ def as_text(names: dict[int, str], outcome: RunOutcome, settings: CurveRules) ->
         f"refused: {make_printable(refusal.name)}: {make_printable(refusal.reason)}"
         for refusal in outcome.refused
     ]
-    if outcome.final_score is None:
-        lines.append(f"no valid prediction: the curve stays at its start value, ALC {outcome.alc:.6f}")
+    if outcome.alc is None or outcome.final_score is None:
+        lines.append("no score: there is no valid prediction")
     else:
         lines.append(f"ALC {outcome.alc:.6f}, final score {outcome.final_score:.6f}")
     lines.append(f"scheme {settings.scheme}, t0 {settings.t0:g} s, budget {settings.budget:g} s")

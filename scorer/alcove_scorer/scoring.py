@@ -35,11 +35,9 @@ class RefusedSnapshot:
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """What a run is worth. ``final_score`` is None where there is no valid prediction: ``alc`` is then that
-    of a curve that stays at its start value, and must not be ranked.
-    """
+    """What a run is worth. Without a valid prediction there is no score: ``alc`` and ``final_score`` are None."""
 
-    alc: float
+    alc: float | None
     final_score: float | None
     points: tuple[Point, ...]
     refused: tuple[RefusedSnapshot, ...]
@@ -115,9 +113,9 @@ class RunScorer:
     def outcome(self) -> RunOutcome:
         points = latest_per_time(self.points)
         refused = tuple(sorted(self.refused, key=lambda r: r.number))
-        return RunOutcome(
-            area_under_curve(points, self.rules), points[-1].score if points else None, points, refused
-        )
+        if not points:
+            return RunOutcome(None, None, (), refused)
+        return RunOutcome(area_under_curve(points, self.rules), points[-1].score, points, refused)
 
 
 def preview_rows(solution_sha256: str, n_test: int, fraction: float) -> npt.NDArray[np.int64] | None:

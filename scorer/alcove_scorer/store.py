@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -18,11 +19,14 @@ from alcove_format.solution import MAX_SOLUTION_BYTES, parse_solution
 from alcove_scorer.curves import NANO
 from alcove_scorer.errors import DamagedError, first_fault
 from alcove_scorer.metrics import Solution
-from alcove_store.client import get_bytes, put_if_absent, store_errors, stream
+from alcove_store.client import get_bytes, put_if_absent, read_tail, store_errors, stream
 from alcove_store.errors import StoreConflictError, StoreNotFoundError
 
 SMALL = MAX_SOLUTION_BYTES
 """Bytes that a document or a solution has at most."""
+OUTPUT_BYTES = 2000
+"""Of what a run printed, at its end, that its report shows."""
+_TERMINAL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 D = TypeVar("D", Record, Manifest, Verdict)
 
 
@@ -30,6 +34,12 @@ D = TypeVar("D", Record, Manifest, Verdict)
 class Attempt:
     number: int
     pod_uid: str
+
+
+def tidy_output(text: str) -> str:
+    """What a terminal would show: no colours, and of a line that is written again (a progress bar) the last state."""
+    lines = _TERMINAL.sub("", text).split("\n")
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines).strip("\n")
 
 
 def check_solution(data: bytes, dataset: ScoreDataset) -> Solution:
@@ -118,6 +128,12 @@ class RunRecords:
             raise DamagedError(
                 f"{key} is not what its record says: its bytes changed since they were recorded"
             )
+
+    def output_tail(self, prefix: str) -> str:
+        """The last lines that the run printed; empty where there are none."""
+        data = read_tail(self.store, self.bucket, keys.log(prefix), OUTPUT_BYTES + 1)
+        text = tidy_output(data.decode(errors="replace"))
+        return text if len(data) <= OUTPUT_BYTES else text.partition("\n")[2] or text
 
     def manifest(self, prefix: str) -> tuple[Manifest, str] | None:
         """The manifest and the digest of its bytes, with its chain checked; None where there is none."""

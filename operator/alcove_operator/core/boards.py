@@ -77,6 +77,7 @@ def build_board_request(
         decimals=phase.feedback.decimals,
         max_snapshots=phase.feedback.max_snapshots,
         budget_seconds=float(phase.budget.seconds),
+        title=competition.spec.title,
         entries=tuple(
             BoardSubmission(
                 team=v.namespace,

@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 from alcove_api.exit_statuses import RecorderExit, StageExit, SupervisorExit
 from alcove_operator.core.model import ContainerView, JobView, Payer, PodView
 
-NORMAL = frozenset({"Finished", "DeadlineReached"})
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _NO_START = frozenset({"CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun"})
 _NODE_GONE = frozenset({"DeletionByTaintManager", "DeletionByPodGC"})

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alcove_api import keys
-from alcove_api.documents import RunConfig, Verdict
+from alcove_api.documents import NO_PREDICTIONS, NORMAL_ENDS, RunConfig, Verdict
 from alcove_api.submission import RunStatus
 from alcove_operator.core import causes, names
 from alcove_operator.core.model import (
@@ -31,9 +31,6 @@ from alcove_operator.core.model import (
 from alcove_operator.core.reconcile_input import PhaseRules, ReconcileInput
 
 OVER = frozenset({"Scoring", "Done", "Failed"})
-NO_PREDICTIONS = causes.Cause(
-    "NoPredictions", "Participant", "It saved no prediction: write .npy or .predict files to $ALCOVE_OUT."
-)
 RECHECK = timedelta(seconds=5)
 """How soon to look again where no event will tell."""
 
@@ -229,11 +226,27 @@ def _progress(run: RunStatus, pod: PodView, given: ReconcileInput) -> RunStatus:
     return run.replace(phase=phase, started_at=started, message=message)
 
 
+def no_predictions(refused: int, first: str = "") -> causes.Cause:
+    """Of a run that ended well. ``refused``: of its files; ``first``: why the first of them was."""
+    told = describe_refusals(refused, first)
+    said = told or "It saved no prediction: write .npy or .predict files to $ALCOVE_OUT."
+    return causes.Cause(NO_PREDICTIONS, "Participant", said)
+
+
+def describe_refusals(refused: int, first: str = "") -> str:
+    """Where every file was refused; empty where there was none."""
+    if not refused:
+        return ""
+    if refused == 1:
+        return f"The one file that it saved was refused{f': {first}' if first else ''}."
+    return f"All {refused} files that it saved were refused{f', the first: {first}' if first else ''}."
+
+
 def _end(run: RunStatus, cause: causes.Cause, pod: PodView | None) -> RunStatus:
     """``cause`` and what the recorder reported. The phase stays until the pod is known to be dead."""
     report = pod.report if pod else None
-    if report is not None and report.snapshots == 0 and cause.name in causes.NORMAL:
-        cause = NO_PREDICTIONS
+    if report is not None and report.snapshots == 0 and cause.name in NORMAL_ENDS:
+        cause = no_predictions(report.refused)
     update: dict[str, object] = {
         "cause": cause.name,
         "charged_to": cause.charged_to,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alcove_api.documents import (
+    NO_PREDICTIONS,
+    NORMAL_ENDS,
     STORE_DAMAGED,
     Feedback,
     ScoreDataset,
@@ -17,7 +19,7 @@ from alcove_api.documents import (
 )
 from alcove_api.feedback import shown_places
 from alcove_api.submission import CurvePoint, RunStatus, SubmissionStatus
-from alcove_operator.core import causes, names, runs, scoring_retries
+from alcove_operator.core import names, runs, scoring_retries
 from alcove_operator.core import status as statuses
 from alcove_operator.core.conditions import find_condition
 from alcove_operator.core.model import (
@@ -90,6 +92,8 @@ def build_request(
         ),
         datasets=tuple(chosen),
         code_sha256=submission.status.code_sha256 or None,
+        title=competition.spec.title,
+        show_output=competition.spec.logs == "tail",
     )
 
 
@@ -110,6 +114,8 @@ def advance_scoring(current: SubmissionStatus, given: ReconcileInput) -> Scoring
     asked = build_request(given.submission, given.rules, given.datasets)
     if isinstance(asked, str):
         return ScoringStep(_not_scored(current, "DatasetMissing", asked, given))
+    if given.blind:
+        asked = asked.replace(show_output=False)
     digest = asked.scoring_digest()
     if ended and current.scoring_digest == digest and _is_shown(current, given):
         return ScoringStep(current, _others(given, None))
@@ -270,10 +276,8 @@ def _scored_run(
     alc = scored.alc if scored else None
     if run.phase == "Scoring":
         update["phase"] = "Failed" if run.charged_to == "Platform" or alc is None else "Done"
+        run = _without_score(run, scored) if alc is None else run
         update["message"] = _with_tail(run, given)
-        if alc is None and run.cause in causes.NORMAL:
-            nothing = runs.NO_PREDICTIONS
-            update |= {"cause": nothing.name, "charged_to": nothing.charged_to, "message": nothing.message}
     if scored is not None and scored.cause == STORE_DAMAGED:
         if run.phase == "Scoring":
             update |= {"phase": "Failed", "cause": STORE_DAMAGED, "charged_to": "Platform"}
@@ -290,6 +294,17 @@ def _scored_run(
             for i in places
         )
     return run.replace(**update)
+
+
+def _without_score(run: RunStatus, scored: ScoredRun | None) -> RunStatus:
+    """Says that it has no valid prediction, and where it saved any, why they were refused."""
+    refused = scored.refused if scored else ()
+    first = refused[0].reason[:300].rstrip(".") if refused else ""
+    if run.cause in (*NORMAL_ENDS, NO_PREDICTIONS):
+        nothing = runs.no_predictions(len(refused), first)
+        return run.replace(cause=nothing.name, charged_to=nothing.charged_to, message=nothing.message)
+    told = runs.describe_refusals(len(refused), first)
+    return run.replace(message=f"{run.message} {told}".strip()[:1024])
 
 
 def describe_damage(scored: ScoredRun) -> str:

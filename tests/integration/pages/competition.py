@@ -73,7 +73,7 @@ def scored(
         dataset=f"hidden-{alias}",
         attempt=1,
         cause=cause if valid or cause != "Finished" else "NoPredictions",
-        alc=outcome.alc if valid else None,
+        alc=outcome.alc,
         final_score=outcome.final_score,
         snapshots=len(scorer.points),
         points=tuple(CurvePoint(t=p.seconds, score=p.score) for p in outcome.points),

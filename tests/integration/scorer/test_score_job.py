@@ -89,6 +89,34 @@ def test_a_run_is_scored_when_its_verdict_is_there(store: Store, start: Start, r
     assert "secret" not in report
 
 
+OUTPUT = (
+    b"first line\n" * 200
+    + b"epoch 1\repoch 2\n\x1b[31mTraceback (most recent call last):\x1b[0m\n  ValueError: <b>no</b>\n"
+)
+
+
+def test_a_run_that_failed_without_a_score_keeps_its_cause_and_shows_the_end_of_its_output(
+    store: Store, start: Start, request_for: Make
+) -> None:
+    request = request_for("one", "two")
+    one, two = (Recording(store, request.submission_uid, d.alias) for d in request.datasets)
+    one.seal()
+    one.verdict(cause="ExitCode")
+    two.snapshot(1, None, refused="too many labels")
+    two.seal()
+    two.verdict(cause="DeadlineReached")
+    store.put(keys.log(one.prefix), OUTPUT)
+    for shown in (True, False):
+        asked = request.replace(show_output=shown)
+        assert start("score", asked).wait()[0] == 0
+        assert [run.cause for run in result(store, asked).runs] == ["ExitCode", "NoPredictions"]
+        report = (store.get(keys.report(request.submission_uid)) or b"").decode()
+        assert ("ValueError: &lt;b&gt;no" in report, "The end of its output" in report) == (shown, shown)
+        assert "epoch 1" not in report
+        assert ("\x1b" in report, "[31m" in report) == (False, False)
+        assert 0 < report.count("first line") < 200 if shown else "first line" not in report
+
+
 def test_a_missing_manifest_is_sealed_from_the_records(store: Store, start: Start, request_for: Make) -> None:
     request = request_for("one")
     run = Recording(store, request.submission_uid, "one")

@@ -77,7 +77,8 @@ def test_nothing_saved_is_said(tmp_path: Path, digits: Path) -> None:
     done = run(tmp_path, digits, "class Model")
     assert done.returncode == 1
     assert "SyntaxError" in done.stdout + done.stderr
-    assert "no valid prediction" in done.stdout
+    assert "no score: there is no valid prediction" in done.stdout
+    assert "ALC" not in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,8 @@ class Cluster:
     scorer_says: str = ""
     """When it fails."""
     damage: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Why the files of a run were refused, all of them, by alias."""
     """What the scorer finds wrong with the records of a run, by alias."""
     code: CodeFact = field(default_factory=lambda: CodeFact(True, CODE, 100))
 

@@ -10,6 +10,7 @@ from alcove_api.documents import (
     CurvePoint,
     LiveCurve,
     LiveRun,
+    Refusal,
     ScoredRun,
     ScoreResult,
 )
@@ -57,7 +58,8 @@ def _scored(cluster: Cluster, alias: str) -> ScoredRun:
     fates = cluster.fates[alias]
     saved = verdict.pod_uid and fates[min(verdict.attempt or 1, len(fates)) - 1] != "nothing"
     damage = cluster.damage.get(alias, "")
-    counts = saved and not damage
+    refused = cluster.refused.get(alias, ())
+    counts = saved and not damage and not refused
     return ScoredRun(
         alias=alias,
         dataset=f"ds-{alias}",
@@ -67,7 +69,7 @@ def _scored(cluster: Cluster, alias: str) -> ScoredRun:
         final_score=0.5 if counts else None,
         snapshots=3 if counts else 0,
         points=tuple(CurvePoint(t=i / 10, score=i / 100) for i in range(1, 41)) if counts else (),
-        refused=(),
+        refused=tuple(Refusal(seq=i, name="a.npy", reason=reason) for i, reason in enumerate(refused)),
         manifest_sha256=None,
         message=damage,
     )

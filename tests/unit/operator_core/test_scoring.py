@@ -233,3 +233,25 @@ def check_pace(cluster: Cluster) -> None:
             assert last is None or at - last >= CURVE_PAUSE
             last = at
         curve = now
+
+
+@pytest.mark.parametrize(
+    ("fate", "refused", "cause", "message"),
+    [
+        ("nothing", (), "NoPredictions", "It saved no prediction: write .npy or .predict files to $ALCOVE_OUT."),
+        ("nothing", ("2 rows: expected 4",), "NoPredictions",
+         "The one file that it saved was refused: 2 rows: expected 4."),
+        ("finished", ("2 rows.", "late"), "NoPredictions",
+         "All 2 files that it saved were refused, the first: 2 rows."),
+        ("exit", ("2 rows", "late", "late"), "ExitCode",
+         "what it had saved counts. All 3 files that it saved were refused, the first: 2 rows."),
+    ],
+)  # fmt: skip
+def test_a_run_without_a_score_says_how_many_files_were_refused_and_why(
+    fate: str, refused: tuple[str, ...], cause: str, message: str
+) -> None:
+    cluster = Cluster({"d0": [fate]}, refused={"d0": refused})
+    cluster.settle()
+    (run,) = status(cluster)["runs"]
+    assert (run["phase"], run["cause"], run["chargedTo"]) == ("Failed", cause, "Participant")
+    assert message in run["message"]

@@ -80,14 +80,15 @@ def test_score_with_other_settings(run: Path) -> None:
     assert [p["score"] for p in by_area["points"]] == [0.5, 1.0]
 
 
-def test_score_without_a_valid_prediction_keeps_the_start_value(run: Path) -> None:
+def test_without_a_valid_prediction_there_is_no_score_and_the_exit_status_is_1(run: Path) -> None:
     (run / "snaps" / "times.csv").write_text("file,seconds\nc.npy,1\n")
-    got = document("score", "--solution", run / "solution", "--snapshots", run / "snaps", "--budget", 9)
-    assert (got["alc"], got["final_score"], got["points"]) == (0.5, None, [])
-    assert (
-        "no valid prediction"
-        in alcove("score", "--solution", run / "solution", "--snapshots", run / "snaps", "--budget", 9).stdout
-    )
+    files = ("score", "--solution", run / "solution", "--snapshots", run / "snaps", "--budget", 9)
+    as_text, as_json = alcove(*files), alcove(*files, "--json")
+    got = json.loads(as_json.stdout)
+    assert (got["alc"], got["final_score"], got["points"], len(got["refused"])) == (None, None, [], 1)
+    assert "no score: there is no valid prediction" in as_text.stdout
+    assert "ALC" not in as_text.stdout
+    assert (as_text.exit_code, as_json.exit_code) == (1, 1)
 
 
 def test_score_reads_what_a_recorder_left(run: Path) -> None:
@@ -250,10 +251,10 @@ def test_no_prediction_a_worthless_one_and_a_bad_one_are_three_things(run: Path,
             np.save(folder / "x.npy", prediction)
         (folder / "times.csv").write_text("file,seconds\n" + ("x.npy,1\n" if prediction is not None else ""))
         files = ("--solution", run / "solution", "--snapshots", folder, "--budget", 9)
-        outcomes[name] = document("score", *files, "--scheme", scheme)
+        outcomes[name] = json.loads(alcove("score", *files, "--scheme", scheme, "--json").stdout)
     chance, worst = (0.5, 0.0) if scheme == "hackathon" else (0.0, -1.0)
     assert [outcomes[name]["final_score"] for name in ("none", "worthless", "bad")] == [None, chance, worst]
-    assert outcomes["none"]["alc"] == outcomes["worthless"]["alc"] == chance
+    assert (outcomes["none"]["alc"], outcomes["worthless"]["alc"]) == (None, chance)
     assert outcomes["bad"]["alc"] < chance
 
 

@@ -54,7 +54,10 @@ def test_a_better_snapshot_in_the_place_of_another_never_lowers_the_area(
     # Nearer to the truth in every cell: no label can score less.
     i = which % len(arrays)
     arrays[i] = np.where(SOLUTION, np.maximum(arrays[i], 0.9), np.minimum(arrays[i], 0.1))
-    assert scored(scheme, *zip(seconds, arrays, strict=True)).alc >= before.alc - 1e-12
+    after = scored(scheme, *zip(seconds, arrays, strict=True))
+    assert before.alc is not None
+    assert after.alc is not None
+    assert after.alc >= before.alc - 1e-12
 
 
 @SCHEMES
