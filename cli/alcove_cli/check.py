@@ -26,11 +26,6 @@ def check(folder: Path, solution: Path, metric: str, *, strict: bool, as_json: b
     from alcove_scorer.metrics import find_metric as named
     from alcove_scorer.metrics import whole_scorer
 
-    for path in (folder, solution):
-        if not path.exists():
-            raise CommandError(
-                f"There is no {path}. Name the folder NAME.data, and its solution with --solution."
-            )
     try:
         scored = CheckMetric(metric, whole_scorer(named(metric)))
         with _progress(folder) as progress:
@@ -38,7 +33,7 @@ def check(folder: Path, solution: Path, metric: str, *, strict: bool, as_json: b
     except InputError as error:
         raise CommandError(str(error)) from None
     if as_json:
-        typer.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(found.to_json(), indent=2))
     else:
         for line in lines(found, strict=strict):
             typer.echo(line)

@@ -1,8 +1,9 @@
-"""``alcove dataset``: make practice data, check a dataset, say what is in it. The store's: exchange.py."""
+"""``alcove dataset``: make practice data, check a dataset, show what it holds. For the store: exchange.py."""
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +14,10 @@ from alcove_cli.convert import convert, terminable
 from alcove_cli.errors import CommandError
 from alcove_cli.exchange import list_datasets, pull, push
 from alcove_cli.recheck import recheck
+from alcove_cli.terminal import show_help, write_whole
 
-app = typer.Typer(help="Datasets: make, convert, check, describe, push and pull.", no_args_is_help=True)
+app = typer.Typer(help="Datasets: make, convert, check, show, push and pull.", invoke_without_command=True)
+app.callback()(show_help)
 app.command("convert")(convert)
 app.command("push")(push)
 app.command("pull")(pull)
@@ -48,7 +51,7 @@ def make(
             typer.echo(f"{p.name:<14} {p.kind:<8} {p.labels:>3} labels  {p.about}; {p.origin}")
         return
     if not name:
-        raise CommandError("Which dataset? `alcove dataset make --list` names them.")
+        raise CommandError("Name a practice dataset. List them: alcove dataset make --list.")
     with terminable():
         made = make_practice(name, out, seed=seed, examples=examples)
     typer.echo(f"Made {made} and {made.with_suffix('.solution')}.")
@@ -62,20 +65,21 @@ def check(
     strict: Annotated[bool, typer.Option(help="Exit status 1 for warnings as well.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Check a dataset and its solution; exit status 1 for one that must not be used."""
+    """Check a dataset and its solution; exit status 1 if it must not be used, 3 if the check itself failed."""
     from alcove_cli import check as checking
 
-    where = _solution(folder, solution)
+    where = require_solution(folder, solution)
     raise typer.Exit(checking.check(folder, where, metric, strict=strict, as_json=as_json))
 
 
 @app.command("info")
 def info(folder: Path, as_json: Json = False) -> None:
-    """Say what a dataset holds."""
+    """Print what a dataset holds."""
     from alcove_format.reader import open_dataset
     from alcove_toolkit.contact_sheet import format_shape
     from alcove_toolkit.publish import describe
 
+    require_folder(folder)
     opened = open_dataset(folder)
     manifest = describe(opened)
     metadata = opened.train.metadata
@@ -87,7 +91,7 @@ def info(folder: Path, as_json: Json = False) -> None:
             "rate": metadata.rate,
             "digest": manifest.digest(),
         }
-        typer.echo(json.dumps(manifest.model_dump(mode="json") | more, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(manifest.model_dump(mode="json") | more, indent=2))
         return
     size = sum(entry.bytes for entry in manifest.files)
     typer.echo(
@@ -113,7 +117,7 @@ def show(
     rate: Annotated[float, typer.Option(min=0, help="Samples of sound a second.")] = 0,
     solution: Solution = None,
 ) -> None:
-    """Show what a dataset holds: a page of pictures, curves, sounds or rows that opens without a server.
+    """Write a page of pictures, curves, sounds or rows of a dataset. It opens without a server.
 
     Labels of test examples are shown where the solution lies beside the dataset.
     """
@@ -121,6 +125,7 @@ def show(
     from alcove_format.solution import read_solution
     from alcove_toolkit.contact_sheet import render_contact_sheet
 
+    require_folder(folder)
     opened = open_dataset(folder)
     domain = opened.train.metadata.domain
     if rate and domain != "speech":
@@ -129,7 +134,7 @@ def show(
     page = render_contact_sheet(opened, read_solution(beside) if beside else None, examples, rate)
     out = out or Path(f"{opened.name}.html")
     try:
-        out.write_text(page, "utf-8")
+        write_whole(out, page)
     except OSError as error:
         raise CommandError(
             f"{out} cannot be written: {error.strerror}. Choose another file with --out."
@@ -139,13 +144,27 @@ def show(
 
 def find_solution(folder: Path) -> Path | None:
     """``NAME.solution`` beside ``NAME.data``, where ``folder`` is the latter or the one that holds both."""
-    data = next(iter(sorted(folder.glob("*.data"))), folder)
-    beside = data.with_suffix(".solution")
+    data = Path(
+        os.path.abspath(next(iter(sorted(folder.glob("*.data"))), folder))
+    )  # "." has no name of its own.
+    beside = data.parent / f"{data.stem}.solution"
     return beside if beside.is_file() else None
 
 
-def _solution(folder: Path, given: Path | None) -> Path:
+def require_folder(folder: Path) -> None:
+    """Raises CommandError where a dataset's folder is missing, or is a file."""
+    if not folder.exists():
+        raise CommandError(f"{folder}: there is no such folder. Name NAME.data, or a folder that holds it.")
+    if not folder.is_dir():
+        raise CommandError(f"{folder} is a file, not a dataset. Convert it first: alcove dataset convert.")
+
+
+def require_solution(folder: Path, given: Path | None) -> Path:
+    """The solution that was named, or the one beside ``folder``. Raises CommandError where there is none."""
+    require_folder(folder)
     found = given or find_solution(folder)
     if found is None:
-        raise CommandError(f"There is no solution beside {folder}: name it with --solution.")
+        raise CommandError(f"There is no solution beside {folder}. Name it with --solution.")
+    if not found.is_file():
+        raise CommandError(f"{found}: there is no such file. Name the solution with --solution.")
     return found

@@ -128,28 +128,33 @@ def push(
 
     Run it again to resume an upload that was interrupted.
     """
-    from alcove_cli.dataset import find_solution
+    from alcove_cli.dataset import find_solution, require_folder, require_solution
     from alcove_cli.recheck import new_request
     from alcove_toolkit.exchange import check_name
     from alcove_toolkit.publish import dataset_yaml, offer, publish
 
     check_name(name)
-    rows = solution or find_solution(folder)
+    require_folder(folder)
     if team is not None:
         if volume_claim or alias:
             raise CommandError(
                 "--volume-claim and --alias are for hidden datasets: leave them out with --team."
             )
         check_name(team)
+        rows = solution or find_solution(folder)
         access = _open_access(team, namespace, store, credentials, region, kubeconfig)
         manifest = offer(folder, rows, access.client(), team=team, name=name, bucket=access.bucket)
         typer.echo(f"Offered {team}/{name}@{manifest.digest()} to all teams, {_with(rows)} solution.")
         return
-    if rows is None:
-        raise CommandError(f"There is no solution beside {folder}: name it with --solution.")
+    hidden_rows = require_solution(folder, solution)
     access = _open_access(None, namespace, store, credentials, region, kubeconfig)
     data, hidden, manifest = publish(
-        folder, rows, access.client(), name=name, bucket=access.bucket, on_volume=volume_claim is not None
+        folder,
+        hidden_rows,
+        access.client(),
+        name=name,
+        bucket=access.bucket,
+        on_volume=volume_claim is not None,
     )
     done = f"{len(manifest.files)} files of {manifest.name}"
     typer.echo(f"Published {'the digests of ' if volume_claim else ''}{done}.", err=True)

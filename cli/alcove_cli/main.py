@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alcove_api.errors import AlcoveError
+from alcove_cli import terminal
 from alcove_cli.errors import exit_status
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="alcove",
     help="Any-time learning challenges on Kubernetes: try, submit, score.",
-    no_args_is_help=True,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,
     pretty_exceptions_enable=False,
     # Plain help: tables of three narrow columns are hard to read, and brackets would be taken for markup.
@@ -30,7 +32,17 @@ app = typer.Typer(
 
 UsageError: Any = typer.BadParameter.__base__
 """Of an option or a command that is not there, too; typer has no other public name for it."""
+Version = Annotated[
+    bool, typer.Option("--version", is_eager=True, callback=terminal.show_version, help="Print the version.")
+]
 Kubeconfig = Annotated[str | None, typer.Option(help="Path of a kubeconfig; by default $KUBECONFIG.")]
+
+
+@app.callback()
+def describe(ctx: typer.Context, version: Version = False) -> None:
+    """Any-time learning challenges on Kubernetes: try, submit, score."""
+    del version
+    terminal.show_help(ctx)
 
 
 @app.command()
@@ -148,24 +160,29 @@ def mount() -> None:
 
 
 def main() -> None:
-    mount()
+    terminal.fit_streams()
+    output = sys.stdout
     try:
+        mount()
         # An ended command's status; typer itself would draw a box around what is wrong with an option.
-        sys.exit(app(standalone_mode=False))
+        status = app(standalone_mode=False, prog_name=terminal.program_name())
+        sys.stdout.flush()  # Where this fails, it is still our error.
+        sys.exit(status)
     except typer.Abort:
         sys.exit(1)
+    except SystemExit:
+        if sys.stdout is not output:  # What typer does once nobody reads on, as with `| head`.
+            sys.exit(terminal.BROKEN_PIPE)
+        raise
     except UsageError as error:
-        if message := " ".join(error.format_message().split()):
-            print(f"alcove: {message.rstrip('.')}. See: alcove --help", file=sys.stderr)
-        sys.exit(error.exit_code)
+        sys.exit(terminal.report_usage_error(error))
     except AlcoveError as error:
         print(f"alcove: {error}", file=sys.stderr)
         sys.exit(exit_status(error))
     except OSError as error:
-        # Of their own files the commands say more; this is a standard output that cannot be written, say.
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"alcove: {place}{error.strerror or error}.", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(terminal.report_system_error(error))
+    except Exception as error:
+        sys.exit(terminal.report_fault(error))
 
 
 if __name__ == "__main__":

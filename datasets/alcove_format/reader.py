@@ -11,6 +11,7 @@ score (1.0 unless the dataset says otherwise) of each label that the example has
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -156,4 +157,5 @@ def open_dataset(path: Path) -> DataFolder:
         one, other = getattr(train.metadata, attribute), getattr(test.metadata, attribute)
         if one != other:
             raise FormatError(str(path), f"{attribute} is {one} in train, but {other} in test")
-    return DataFolder(path, path.name.removesuffix(".data"), train, test)
+    name = Path(os.path.abspath(path)).name.removesuffix(".data")  # "." has none of its own.
+    return DataFolder(path, name, train, test)

@@ -78,9 +78,9 @@ def test_a_dataset_that_must_not_be_used(digits: Path, tmp_path: Path, alcove: T
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("nowhere.data",), "There is no solution beside nowhere.data"),
-        (("nowhere.data", "--solution", __file__), "There is no nowhere.data."),
-        (("DIGITS", "--solution", "nowhere.solution"), "There is no nowhere.solution."),
+        (("nowhere.data",), "nowhere.data: there is no such folder."),
+        (("nowhere.data", "--solution", __file__), "nowhere.data: there is no such folder."),
+        (("DIGITS", "--solution", "nowhere.solution"), "nowhere.solution: there is no such file."),
         (("DIGITS", "--metric", "accuracy"), "metric 'accuracy': no such metric is installed"),
     ],
 )

@@ -60,5 +60,5 @@ def test_an_answer_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) ->
     ]
     with open("/dev/full", "w") as full:
         ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
-    assert ended.returncode == 1
+    assert ended.returncode == 3
     assert ended.stderr == "alcove: No space left on device.\n"

@@ -1,0 +1,132 @@
+"""How ``alcove`` meets a terminal: text that any encoding can print, and an exit status for each way to end.
+
+Exit status: 0 done; 1 the command did its work and the answer is no (a submission failed, a dataset must not be used);
+2 it was used wrongly; 3 it could not do its work (a fault of Alcove, or its output could not be written); 130
+interrupted; 141 nobody reads its output any more. So a crash is never taken for an answer.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import os
+import sys
+import tempfile
+import traceback
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import typer
+
+FAULT, BROKEN_PIPE = 3, 141
+_PLAIN = str.maketrans(
+    {
+        "→": "->", "←": "<-", "×": "x", "·": "-", "…": "...", "–": "-", "—": "-", "−": "-", "±": "+-", "≤": "<=",
+        "≥": ">=", "≈": "~", "∞": "inf", "α": "alpha", "√": "sqrt", "✓": "ok", "✗": "x", "▇": "#", "█": "#",
+        "░": ".", "½": "1/2", "²": "^2", "“": '"', "”": '"', "„": '"', "’": "'", "‘": "'", "\u00a0": " ",
+    }
+)  # fmt: skip
+
+
+def fit_streams() -> None:
+    """Let standard output and error print any text, whatever their encoding.
+
+    Signs of our own become plain ones, as ``->``; other letters their escape, as ``\\u00e9``.
+    """
+    codecs.register_error("alcove_plain", _replace)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(
+            AttributeError, ValueError
+        ):  # A stream that a test or a notebook has put there.
+            stream.reconfigure(errors="alcove_plain")
+
+
+def _replace(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end].translate(_PLAIN)
+    escaped = "".join(c if ord(c) < 128 else c.encode("ascii", "backslashreplace").decode() for c in text)
+    return escaped, error.end
+
+
+def show_help(ctx: typer.Context) -> None:
+    """Print the help of a group of commands where none of them is named."""
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and end the program."""
+    if wanted:
+        typer.echo(f"alcove {version('alcove')}")
+        raise typer.Exit
+
+
+def program_name() -> str:
+    """What was typed: ``alcove``, or ``kubectl alcove`` for the plugin."""
+    return "kubectl alcove" if Path(sys.argv[0]).name.startswith("kubectl-") else "alcove"
+
+
+def report_usage_error(error: Any) -> int:
+    """Say in one line what was typed wrongly, and which help has more. Returns the exit status."""
+    message = " ".join(error.format_message().split())
+    where = error.ctx.command_path if error.ctx is not None else program_name()
+    if message:
+        end = "" if message.endswith(("?", "!", ".")) else "."
+        print(f"alcove: {message}{end} See: {where} --help", file=sys.stderr)
+    return int(error.exit_code)
+
+
+def report_fault(error: BaseException) -> int:
+    """Say that Alcove failed, and keep the traceback in a file. Returns the exit status."""
+    if isinstance(error, MemoryError):
+        print("alcove: There is not enough memory for this.", file=sys.stderr)
+        return FAULT
+    told = traceback.format_exception(error)
+    kind = type(error).__name__
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w",
+            prefix="alcove-traceback-",
+            suffix=".txt",
+            encoding="utf-8",
+            errors="backslashreplace",
+            delete=False,
+        ) as file:
+            file.writelines(told)
+        kept = f"send {file.name}"
+    except OSError:
+        sys.stderr.writelines(told)
+        kept = "send the lines above"
+    print(
+        f"alcove: This is a fault of Alcove ({kind}: {error}). The command did not finish. To report it, {kept}.",
+        file=sys.stderr,
+    )
+    return FAULT
+
+
+def report_system_error(error: OSError) -> int:
+    """Say what the system refused: of standard output, say, since commands report on their own files themselves."""
+    if isinstance(error, BrokenPipeError):  # Python would complain once more when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    place = f"{error.filename}: " if error.filename else ""
+    print(f"alcove: {place}{error.strerror or error}.", file=sys.stderr)
+    return FAULT
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file as a whole or not at all. Raises OSError; what was there before stays then."""
+    if path.exists() and not path.is_file():  # A device or a pipe, which cannot be replaced.
+        path.write_text(text, "utf-8")
+        return
+    target = path.resolve()
+    temporary = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
+    try:
+        temporary.write_text(text, "utf-8")
+        if target.exists():
+            temporary.chmod(target.stat().st_mode & 0o7777)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
