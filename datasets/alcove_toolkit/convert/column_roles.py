@@ -13,11 +13,11 @@ import numpy as np
 
 from alcove_toolkit.convert.base import ConvertOptions, ConvertProgress, Facts, ItemKeys, SourceItems
 from alcove_toolkit.convert.labels import LabelBuilder, parse_label_cell, parse_score
+from alcove_toolkit.convert.parts import PartCollector
 from alcove_toolkit.convert.tables import HEADER_OPTIONS, SourceTable, open_table
 from alcove_toolkit.errors import SourceError
 
 LABEL_NAMES = ("label", "labels", "class", "target")
-_TEST = {"train": False, "training": False, "test": True, "testing": True}
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class RowScanner:
         self._roles, self._options = roles, options
         self._labels = LabelBuilder()
         self._group, self._source = KeyBuilder(), KeyBuilder()
-        self._is_test = array("b")
+        self._parts = PartCollector()
         self._multi = options.multi_label or len(roles.labels) > 1
         self._unlabelled = ""
         if len(roles.labels) > 1:
@@ -193,7 +193,7 @@ class RowScanner:
                     raise SourceError(where, f"the cell of {name!r} is empty", remedy="Fill it.")
                 builder.add(key)
         if self._roles.split is not None:
-            self._is_test.append(parse_part(cell_text(cells[self._roles.split]), where))
+            self._parts.add(cell_text(cells[self._roles.split]), where)
 
     def _row_labels(self, cells: Mapping[str, object], where: str) -> dict[str, float]:
         """Names are in normal form C: a Mac writes an accent as a character of its own."""
@@ -220,14 +220,15 @@ class RowScanner:
                 "there is no label",
                 remedy="Fill the cell, or remove the row; with --multi-label, an example may have none.",
             )
+        is_test, notes = self._parts.build() if self._roles.split else (None, ())
         labels = self._labels.build()
         return SourceItems(
             labels,
             where,
             self._group.build() if self._roles.group else None,
             self._source.build() if self._roles.source else None,
-            np.array(self._is_test, bool) if self._roles.split else None,
-            notes=(*self._roles.notes, *labels.notes),
+            is_test,
+            notes=(*self._roles.notes, *labels.notes, *notes),
         )
 
 
@@ -257,22 +258,6 @@ def iterate_rows(columns: Mapping[str, Sequence[object]]) -> Iterator[dict[str, 
     """Yields the cells of one row after the other; the columns have one length."""
     for cells in zip(*columns.values(), strict=True):
         yield dict(zip(columns, cells, strict=True))
-
-
-def parse_part(cell: str, where: str) -> bool:
-    """Whether a cell or folder names the test part. Raises SourceError where it names neither."""
-    if cell.lower() not in _TEST:
-        raise SourceError(
-            where,
-            f"the split is {cell!r}",
-            remedy="It must be train or test; or leave the column out: --drop split.",
-        )
-    return _TEST[cell.lower()]
-
-
-def is_part_name(name: str) -> bool:
-    """Whether a folder's name is that of a part: train or test."""
-    return name.lower() in _TEST
 
 
 def cell_text(cell: object) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -30,14 +29,16 @@ from alcove_toolkit.convert.column_roles import (
     cell_text,
     find_column,
     find_roles,
-    is_part_name,
     iterate_rows,
     join_names,
     open_asked_table,
 )
+from alcove_toolkit.convert.listing import Listing, NameFinder, list_items, normal_form, path_order
+from alcove_toolkit.convert.parts import THIRD_PART_REMEDY, find_part
 from alcove_toolkit.convert.tables import SourceTable, is_table
 from alcove_toolkit.errors import SourceError
 
+_FOLDERS_REMEDY = "Move it away, or say with --folders what the levels of folders mean."
 _LEVELS = ("label", "group", "source", "split", "-")
 FILE_NAMES = ("file", "path", "filename", "file_name", "filepath", "file_path", "image", "audio", "video")
 
@@ -82,14 +83,14 @@ class FileConverter(Converter):
 def list_files(
     source: Path, options: ConvertOptions, suffixes: Sequence[str], *, folders: bool = False
 ) -> FileItems:
-    """The items of a folder, or those that a table names.
+    """List the items of a folder, or those that a table names.
 
-    A folder's levels below ``source`` are labels, unless ``options.folders`` says otherwise; ``train`` and ``test``
-    at its top are taken as the split. Where ``options.labels`` names a table, or ``source`` is one, the labels stand
-    there, one row a file; paths are below the folder, or beside the table.
+    A folder's levels below ``source`` are labels, unless ``options.folders`` says otherwise; folders for train and
+    test (or validation) at its top are the split. Where ``options.labels`` names a table, or ``source`` is one, it
+    has the labels, a row for each file, with paths below the folder, or beside the table.
 
     Args:
-        suffixes: endings of files, in lower case, with the point; others are left out, and the notes say so.
+        suffixes: endings of files, in lower case, with the point; others are left out, and a note counts them.
         folders: an item is a folder that has such files in it (frames of a clip), not a file.
 
     Raises:
@@ -103,98 +104,52 @@ def list_files(
             "is neither a folder nor a table of files",
             remedy="Name a folder with a folder for each label in it, or a CSV with the columns file and label.",
         )
-    names, others = _list_names(source, suffixes, folders)
-    if not names:
+    listing = list_items(source, suffixes, folders=folders)
+    if not listing.names:
+        others = f"; others: {listing.others}" if listing.others else ""
         raise SourceError(
             str(source),
-            f"there is no file that ends in {', '.join(suffixes)}",
-            remedy="Check folder and kind.",
+            f"there is no file that ends in {', '.join(suffixes)}{others}",
+            remedy="Check folder and kind, or convert the files into one of these formats first.",
         )
-    notes = (f"Files of other kinds, left out: {others}.",) if others else ()
+    notes = (f"Files of other kinds, left out: {listing.others}.",) if listing.others else ()
     if options.labels is None:
         refuse_options(
             options, (*OF_TABLES, *OF_CELLS), f"has no meaning for {source}, where folders are the labels"
         )
-        return FileItems(replace(_by_folders(source, names, options), notes=notes), source, names)
+        items = _by_folders(source, listing, options)
+        return FileItems(replace(items, notes=(*notes, *items.notes)), source, listing.names)
     path = Path(options.labels)
     if not is_table(path) or not path.is_file():
         raise SourceError(
             f"--labels {path}",
-            "is no table of files and labels",
+            "is not a table of files and labels",
             remedy="Name a CSV with a row for each file.",
         )
-    found = _from_table(
-        source, open_asked_table(path, replace(options, labels=None)), replace(options, labels=None)
-    )
-    missing = sorted(set(names) - set(found.names), key=_path_order)
+    asked = replace(options, labels=None)
+    found = _from_table(source, open_asked_table(path, asked), asked)
+    missing = sorted(set(listing.names) - set(found.names), key=path_order)
     if missing:
         raise SourceError(
             str(source / missing[0]), f"has no row in {path}", remedy="Add it, or remove the file."
         )
-    return replace(found, items=replace(found.items, notes=notes))
+    return replace(found, items=replace(found.items, notes=(*notes, *found.items.notes)))
 
 
-def _path_order(name: str) -> tuple[str, ...]:
-    return PurePosixPath(name).parts
-
-
-def _list_names(source: Path, suffixes: Sequence[str], folders: bool) -> tuple[tuple[str, ...], int]:
-    """Names of items below ``source``, in order, and how many other files there are. Hidden ones do not count."""
-    names: set[str] = set()
-    others = 0
-    for folder, files in walk_folders(source):
-        for name in files:
-            if not name.lower().endswith(tuple(suffixes)) or not is_regular(folder / name):
-                others += 1
-                continue
-            path = (folder if folders else folder / name).relative_to(source).as_posix()
-            if not path.isprintable():
-                raise SourceError(repr(path), "has a name that is no text", remedy="Rename it.")
-            names.add(path)
-    return tuple(sorted(names, key=_path_order)), others
-
-
-def walk_folders(source: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Yields each folder below ``source`` and the names of what is in it that is no folder; nothing that is hidden.
-
-    Raises:
-        SourceError: a link leads back to where it was found, which would never end.
-    """
-    for at, inner, files in os.walk(source, followlinks=True):
-        folder = Path(at)
-        inner[:] = [name for name in inner if not name.startswith(".")]
-        for link in (folder / name for name in inner if (folder / name).is_symlink()):
-            if link.resolve() in {above.resolve() for above in (folder, *folder.absolute().parents)}:
-                raise SourceError(str(link), "leads back to a folder above it", remedy="Remove the link.")
-        yield folder, [name for name in files if not name.startswith(".")]
-
-
-def is_regular(path: Path) -> bool:
-    """Whether it is a file, and no pipe or device, which could keep a reader waiting.
-
-    Raises:
-        SourceError: it is a link to nothing.
-    """
-    if path.is_symlink() and not path.exists():
-        raise SourceError(str(path), "is a link to nothing", remedy="Remove it, or put the file there.")
-    return path.is_file()
-
-
-def _by_folders(source: Path, names: Sequence[str], options: ConvertOptions) -> SourceItems:
-    default = _default_levels(source, {name.split("/")[0] for name in names})
-    levels = (options.folders or default).strip("/").split("/")
+def _by_folders(source: Path, listing: Listing, options: ConvertOptions) -> SourceItems:
+    levels = (options.folders or _default_levels(source, listing)).strip("/").split("/")
     unknown = next((level for level in levels if level not in _LEVELS), None)
     if unknown is not None or "label" not in levels:
         raise SourceError(
             f"--folders {options.folders}",
-            "does not say which level is the label" if unknown is None else f"{unknown!r} is no level",
+            "does not say which level is the label" if unknown is None else f"{unknown!r} is not a level",
             remedy=f"Join with slashes, from the top: {', '.join(_LEVELS)} (- is skipped).",
         )
     group, origin, split = (level if level in levels else None for level in ("group", "source", "split"))
     roles = ColumnRoles(("label",), group, origin, split)
     scanner = RowScanner(roles, replace(options, label_separator="", confidence=False))
-    for name in names:
-        parts = name.split("/")[:-1]
+    for name in listing.names:
+        parts = normal_form(name).split("/")[:-1]
         if len(parts) < len(levels):
             raise SourceError(
                 str(source / name),
@@ -202,20 +157,63 @@ def _by_folders(source: Path, names: Sequence[str], options: ConvertOptions) -> 
                 remedy="Move it into the folder of its label, or say with --folders what the levels mean.",
             )
         scanner.add(dict(zip(levels, parts, strict=False)), str(source / name))
-    return scanner.items(lambda item: str(source / names[item]))
+    items = scanner.items(lambda item: str(source / listing.names[item]))
+    return replace(items, notes=(*items.notes, *_empty_notes(listing, levels.index("label"))))
 
 
-def _default_levels(source: Path, tops: set[str]) -> str:
-    parts = {top for top in tops if is_part_name(top)}
+def _empty_notes(listing: Listing, level: int) -> tuple[str, ...]:
+    """Folders of labels without an item, so that no class is missing without a word."""
+    used = {name.split("/")[level] for name in listing.names}
+    parts = (folder.split("/") for folder in listing.folders)
+    empty = sorted({part[level] for part in parts if len(part) == level + 1} - used)
+    return (f"Folders without a file of this kind, so not a label: {join_names(empty)}.",) if empty else ()
+
+
+def _default_levels(source: Path, listing: Listing) -> str:
+    """What the levels mean, by the names of the folders. Raises SourceError where that is not clear."""
+    tops = {name.split("/")[0] for name in listing.names if "/" in name}
+    parts = {top: part for top in sorted(tops) if (part := find_part(top))}
     if len(parts) < 2:
+        if len(tops) == 1 and all("/" in name for name in listing.names):
+            _refuse_one_folder(source, *tops)
+        _refuse_parts_below(source, listing)
         return "label"
-    if tops - parts:
+    if tops - set(parts):
         raise SourceError(
-            str(source / min(tops - parts)),
+            str(source / min(tops - set(parts))),
             "lies beside folders for train and test",
-            remedy="Move it away, or say with --folders what the levels of folders mean.",
+            remedy=_FOLDERS_REMEDY,
+        )
+    named = list(parts.values())
+    odd = next((top for top, part in parts.items() if named.count(part) > 1), None)
+    if odd or "train" not in named:
+        problem = "two folders are the same part" if odd else "there is no folder for train"
+        raise SourceError(str(source), f"{problem}: {', '.join(parts)}", remedy=_FOLDERS_REMEDY)
+    if len(parts) > 2:
+        third = next(top for top, part in parts.items() if part == "validation")
+        raise SourceError(
+            str(source / third), "lies beside folders for train and test", remedy=THIRD_PART_REMEDY
         )
     return "split/label"
+
+
+def _refuse_one_folder(source: Path, top: str) -> None:
+    raise SourceError(
+        str(source),
+        f"all files are below one folder, {top!r}, so there would be one label",
+        remedy=f"Name {source / top} as SOURCE, or say with --folders what the levels of folders mean.",
+    )
+
+
+def _refuse_parts_below(source: Path, listing: Listing) -> None:
+    """Folders train and test *in* each label would be passed over."""
+    below = {name.split("/")[1] for name in listing.names if name.count("/") > 1}
+    if len({find_part(name) for name in below} - {None}) > 1:
+        raise SourceError(
+            str(source),
+            f"the folders of the labels have folders {join_names(sorted(below))}",
+            remedy="If these are the split, pass --folders label/split; if not, --folders label.",
+        )
 
 
 def _from_table(root: Path, table: SourceTable, options: ConvertOptions) -> FileItems:
@@ -230,29 +228,18 @@ def _from_table(root: Path, table: SourceTable, options: ConvertOptions) -> File
     labels = asked_labels(options) or _label_columns(table, column, options)
     roles = find_roles(table, options, labels)
     scanner = RowScanner(roles, options)
+    finder = NameFinder(root)
     names: dict[str, None] = {}
     for first, batch in table.batches(tuple(dict.fromkeys((column, *roles.all)))):
         for row, cells in enumerate(iterate_rows(batch.to_pydict()), start=first):
             where = table.where(row)
-            name = _parse_name(cell_text(cells[column]), root, where)
+            name = finder.find(cell_text(cells[column]), where)
             if name in names:
                 raise SourceError(where, f"the file {name!r} is there twice", remedy="Remove one row.")
-            if not (root / name).exists():
-                raise SourceError(
-                    where, f"there is no file {root / name}", remedy="Remove the row, or add it."
-                )
             names[name] = None
             scanner.add(cells, where)
     ordered = tuple(names)
     return FileItems(scanner.items(lambda item: str(root / ordered[item])), root, ordered)
-
-
-def _parse_name(cell: str, root: Path, where: str) -> str:
-    """The name in a cell; with slashes, also where it was written on Windows."""
-    if not cell:
-        raise SourceError(where, "names no file", remedy="Fill the cell, or remove the row.")
-    name = cell if "\\" not in cell or (root / cell).exists() else cell.replace("\\", "/")
-    return PurePosixPath(name).as_posix()
 
 
 def _label_columns(table: SourceTable, file_column: str, options: ConvertOptions) -> list[str]:

@@ -21,8 +21,9 @@ from PIL import Image
 from alcove_format.metadata import VARIES, Format, Metadata
 from alcove_toolkit.convert import pictures
 from alcove_toolkit.convert.base import Converter, ConvertOptions, ConvertProgress, Indices, refuse_options
-from alcove_toolkit.convert.files import FileConverter, FileItems, is_regular, list_files, walk_folders
+from alcove_toolkit.convert.files import FileConverter, FileItems, list_files
 from alcove_toolkit.convert.image import check_options, common_size
+from alcove_toolkit.convert.listing import is_regular, walk_folders
 from alcove_toolkit.errors import SourceError
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ogv", ".wmv", ".flv", ".3gp")

@@ -47,7 +47,7 @@ def test_the_version(alcove: Typed) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("dataset", "chek"), "No such command 'chek'. Did you mean 'check'? See: alcove dataset --help"),
+        (("dataset", "shwo"), "No such command 'shwo'. Did you mean 'show'? See: alcove dataset --help"),
         (("dataset", "convert"), "Missing argument 'source'. See: alcove dataset convert --help"),
         (("sumbit",), "No such command 'sumbit'. Did you mean 'submit'? See: alcove --help"),
         (("rank", "a", "--bset"), "See: alcove rank --help"),

@@ -42,7 +42,7 @@ GOOD = "x,label\n" + "".join(f"{i},{'ab'[i % 2]}\n" for i in range(10))
         (b"x,label\n1,a\n2,b\n3,b\n", r"t\.csv, row 2: is the only example of label 'a'"),
         (b"x,klass\n1,a\n", r"t\.csv: no column is named label.* there are: x, klass"),
         (b"label\na\nb\n", r"t\.csv: has no column beside the labels"),
-        (b"x,label,split\n1,a,train\n1,b,val\n", r"t\.csv, row 3: the split is 'val'"),
+        (b"x,label,split\n1,a,train\n1,b,mine\n", r"t\.csv, row 3: the split is 'mine'"),
         (b"x,label\n\xff\xfe\n", r"t\.csv, byte 8: is not UTF-8"),
         (b'x,label\n1,"a\n2,b\n3,b\n', r"t\.csv"),
         (b"x,label\n,a\n,b\n,a\n,b\n", r"t\.csv: no column can be used.*'x' has no value in train"),
