@@ -28,31 +28,41 @@ def structural(schema: Schema, definitions: dict[str, Schema] | None = None) -> 
         ValueError: the schema holds a union other than "or null", which no structural schema can express.
     """
     definitions = {**(definitions or {}), **schema.get("$defs", {})}
-    if "$ref" in schema:
-        target = definitions[schema["$ref"].rsplit("/", 1)[1]]
-        return structural({**target, **{k: v for k, v in schema.items() if k != "$ref"}}, definitions)
-    if "anyOf" in schema:
-        options = [option for option in schema["anyOf"] if option.get("type") != "null"]
-        if len(options) != 1:
-            raise ValueError(f"no structural schema for the union {schema['anyOf']}")
-        rest = {k: v for k, v in schema.items() if k not in ("anyOf", "default")}
-        return structural({**options[0], **rest}, definitions)
-    result = {k: v for k, v in schema.items() if k not in _DROPPED}
-    if "default" in result:
-        # The server refuses a default that its own schema does, and absent is what null means.
-        result["default"] = _without_nulls(result["default"])
-    if "const" in result:
-        result["enum"] = [result.pop("const")]
-    if "exclusiveMinimum" in result:
-        raise ValueError("use an inclusive minimum: exclusiveMinimum is a boolean in a structural schema")
-    if result.get("type") == "string" and result.get("format") == "date-time":
-        result.pop("maxLength", None)
+    if "$ref" in schema or "anyOf" in schema:
+        return structural(_resolved(schema, definitions), definitions)
+    result = _rewritten(schema)
     if "properties" in result:
         result["properties"] = {
             name: structural(child, definitions) for name, child in result["properties"].items()
         }
     if "items" in result:
         result["items"] = structural(result["items"], definitions)
+    return result
+
+
+def _resolved(schema: Schema, definitions: dict[str, Schema]) -> Schema:
+    """What a reference, or a union with null, stands for."""
+    if "$ref" in schema:
+        target = definitions[schema["$ref"].rsplit("/", 1)[1]]
+        return {**target, **{k: v for k, v in schema.items() if k != "$ref"}}
+    options = [option for option in schema["anyOf"] if option.get("type") != "null"]
+    if len(options) != 1:
+        raise ValueError(f"no structural schema for the union {schema['anyOf']}")
+    return {**options[0], **{k: v for k, v in schema.items() if k not in ("anyOf", "default")}}
+
+
+def _rewritten(schema: Schema) -> Schema:
+    """The schema's own keywords, without its children's, as a structural schema writes them."""
+    result = {k: v for k, v in schema.items() if k not in _DROPPED}
+    if "exclusiveMinimum" in result:
+        raise ValueError("use an inclusive minimum: exclusiveMinimum is a boolean in a structural schema")
+    if "default" in result:
+        # The server refuses a default that its own schema does, and absent is what null means.
+        result["default"] = _without_nulls(result["default"])
+    if "const" in result:
+        result["enum"] = [result.pop("const")]
+    if result.get("type") == "string" and result.get("format") == "date-time":
+        result.pop("maxLength", None)
     if "description" in result:
         result["description"] = " ".join(result["description"].split())
     return result
@@ -84,19 +94,6 @@ def definition(kind: Kind) -> Schema:
             "status": status,
         },
     }
-    version = {
-        "name": VERSION,
-        "served": True,
-        "storage": True,
-        "subresources": {"status": {}},
-        "additionalPrinterColumns": [
-            {"name": c.name, "type": c.type, "jsonPath": c.path}
-            | ({"description": c.description} if c.description else {})
-            | ({"priority": c.priority} if c.priority else {})
-            for c in kind.columns
-        ],
-        "schema": {"openAPIV3Schema": schema},
-    }
     content = {
         "group": GROUP,
         "scope": "Namespaced",
@@ -108,7 +105,7 @@ def definition(kind: Kind) -> Schema:
             "shortNames": list(kind.short_names),
             "categories": ["alcove"],
         },
-        "versions": [version],
+        "versions": [_version(kind, schema)],
     }
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -125,6 +122,22 @@ def definition(kind: Kind) -> Schema:
             },
         },
         "spec": content,
+    }
+
+
+def _version(kind: Kind, schema: Schema) -> Schema:
+    return {
+        "name": VERSION,
+        "served": True,
+        "storage": True,
+        "subresources": {"status": {}},
+        "additionalPrinterColumns": [
+            {"name": c.name, "type": c.type, "jsonPath": c.path}
+            | ({"description": c.description} if c.description else {})
+            | ({"priority": c.priority} if c.priority else {})
+            for c in kind.columns
+        ],
+        "schema": {"openAPIV3Schema": schema},
     }
 
 

@@ -126,14 +126,7 @@ def run_job(
         "containers": [_main(action, settings, data_bytes)],
         "volumes": _volumes(action, data_bytes),
     }
-    if settings.run_node_selector:
-        pod["nodeSelector"] = dict(settings.run_node_selector)
-    if settings.run_tolerations:
-        pod["tolerations"] = [dict(toleration) for toleration in settings.run_tolerations]
-    if settings.runtime_class:
-        pod["runtimeClassName"] = settings.runtime_class
-    if settings.image_pull_secrets:
-        pod["imagePullSecrets"] = [{"name": name} for name in settings.image_pull_secrets]
+    pod |= _placement(settings)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -154,6 +147,17 @@ def run_job(
             "template": {"metadata": metadata, "spec": pod},
         },
     }
+
+
+def _placement(settings: OperatorSettings) -> Object:
+    """Which nodes run pods may go to, and how their images are pulled there."""
+    chosen = {
+        "nodeSelector": dict(settings.run_node_selector),
+        "tolerations": [dict(toleration) for toleration in settings.run_tolerations],
+        "runtimeClassName": settings.runtime_class,
+        "imagePullSecrets": [{"name": name} for name in settings.image_pull_secrets],
+    }
+    return {name: value for name, value in chosen.items() if value}
 
 
 def _recorder(action: CreateRun, settings: OperatorSettings) -> Object:
@@ -213,32 +217,6 @@ def _stage(action: CreateRun, settings: OperatorSettings) -> Object:
 def _main(action: CreateRun, settings: OperatorSettings, data_bytes: int) -> Object:
     asked = action.resources
     own_image = action.image is not None
-    command = list(action.command) if own_image else [PYTHON, "-I", "-m", "alcove_ingestion"]
-    supervisor = [
-        "/alcove/bin/alcove-supervisor",
-        "run",
-        *("--socket", "/alcove/run/go.sock"),
-        *("--go", "start" if own_image else "runner"),
-        *("--go-timeout", str(GO_TIMEOUT_SECONDS)),
-        *("--seal-timeout", str(SEAL_TIMEOUT_SECONDS)),
-        *("--max-processes", str(asked.processes)),
-        *(["--allow-network"] if action.allow_network else []),
-        "--",
-    ]
-    variables = {
-        "ALCOVE_DATA": DATA,
-        "ALCOVE_OUT": "/alcove/out",
-        "ALCOVE_CODE": "/alcove/code",
-        "HOME": "/tmp",
-        "USER": "participant",
-    }
-    if not own_image:
-        variables["ALCOVE_PRELOAD"] = ",".join(action.preload)
-    if action.config.disclosed:
-        variables["ALCOVE_BUDGET"] = f"{action.config.budget_ns / 1e9:g}"
-    if asked.gpus == 0:
-        # An image may ask for all GPUs in its own environment, and some runtimes obey.
-        variables["NVIDIA_VISIBLE_DEVICES"] = "void"
     amounts = {"cpu": asked.cpu, "memory": asked.memory}
     if asked.gpus:
         amounts[asked.gpu_resource] = str(asked.gpus)
@@ -249,9 +227,9 @@ def _main(action: CreateRun, settings: OperatorSettings, data_bytes: int) -> Obj
         "name": "main",
         "image": action.image or action.ingestion or settings.image_ingestion,
         "imagePullPolicy": settings.image_pull_policy,
-        "command": supervisor + command,
+        "command": _command(action),
         "workingDir": "/tmp" if own_image else "/alcove/code",
-        "env": env(variables),
+        "env": env(_participant_environment(action)),
         "securityContext": restricted(),
         "resources": {
             # What is staged is added to the limit, or the participant would pay for the size of the data.
@@ -266,6 +244,42 @@ def _main(action: CreateRun, settings: OperatorSettings, data_bytes: int) -> Obj
             _mount("shm", "/dev/shm"),
         ],
     }
+
+
+def _command(action: CreateRun) -> list[str]:
+    """The supervisor, and what it starts."""
+    own_image = action.image is not None
+    started = list(action.command) if own_image else [PYTHON, "-I", "-m", "alcove_ingestion"]
+    return [
+        "/alcove/bin/alcove-supervisor",
+        "run",
+        *("--socket", "/alcove/run/go.sock"),
+        *("--go", "start" if own_image else "runner"),
+        *("--go-timeout", str(GO_TIMEOUT_SECONDS)),
+        *("--seal-timeout", str(SEAL_TIMEOUT_SECONDS)),
+        *("--max-processes", str(action.resources.processes)),
+        *(["--allow-network"] if action.allow_network else []),
+        "--",
+        *started,
+    ]
+
+
+def _participant_environment(action: CreateRun) -> dict[str, str]:
+    variables = {
+        "ALCOVE_DATA": DATA,
+        "ALCOVE_OUT": "/alcove/out",
+        "ALCOVE_CODE": "/alcove/code",
+        "HOME": "/tmp",
+        "USER": "participant",
+    }
+    if action.image is None:
+        variables["ALCOVE_PRELOAD"] = ",".join(action.preload)
+    if action.config.disclosed:
+        variables["ALCOVE_BUDGET"] = f"{action.config.budget_ns / 1e9:g}"
+    if action.resources.gpus == 0:
+        # An image may ask for all GPUs in its own environment, and some runtimes obey.
+        variables["NVIDIA_VISIBLE_DEVICES"] = "void"
+    return variables
 
 
 def _volumes(action: CreateRun, data_bytes: int) -> list[Object]:

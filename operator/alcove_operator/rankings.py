@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alcove_api.base import GROUP
 from alcove_api.competition import Phase
+from alcove_api.documents import AggregateRequest
 from alcove_api.leaderboard import LeaderboardStatus
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import JOBS, SUBMISSIONS
@@ -85,14 +87,7 @@ class Rankings:
             return None
         aliases = tuple(datasets[name].alias for name in phase.datasets if name in datasets)
         request = boards.build_board_request(competition, phase, aliases, counted, wanted)
-        # Those that have no such score yet are left out of the board, as are those whose score, held back until the
-        # reveal, is gone from the store: once they have one, it is to be made again.
-        missing = [
-            v.uid
-            for v in counted
-            if wanted[v.uid] != v.status.scoring_digest or scoring.is_held_back(v.status)
-        ]
-        inputs = hashlib.sha256(request.canonical() + "".join(missing).encode()).hexdigest()[:16]
+        inputs = _digest_inputs(request, counted, wanted)
         last = max(jobs, key=_generation, default=None)
         if last is not None and last.labels.get(INPUTS) == inputs:
             if last.view.finished == "Complete":
@@ -103,7 +98,20 @@ class Rankings:
             log.warning(
                 "The ranking of %s failed (%s); it is asked for again.", phase.name, last.view.message
             )
-        generation = max([board.generation, *map(_generation, jobs)]) + 1
+        await self._start(
+            competition, phase, request, inputs, max([board.generation, *map(_generation, jobs)]) + 1
+        )
+        await self._delete(jobs)
+        return None
+
+    async def _start(
+        self,
+        competition: CompetitionView,
+        phase: Phase,
+        request: AggregateRequest,
+        inputs: str,
+        generation: int,
+    ) -> None:
         request = request.replace(generation=generation)
         labels = {
             names.ROLE: AGGREGATE,
@@ -115,8 +123,6 @@ class Rankings:
         digest = await asyncio.to_thread(self.executor.store.write_board_request, request)
         job = aggregate_job(f"a-{phase.name}-{generation}", labels, request, digest, self.settings)
         await self.executor.create_job(job)
-        await self._delete(jobs)
-        return None
 
     def _jobs(self, competition: CompetitionView, phase: Phase) -> list[JobRecord]:
         wanted = {names.ROLE: AGGREGATE, names.COMPETITION: competition.name, names.PHASE: phase.name}
@@ -166,6 +172,20 @@ class Rankings:
                 return
             raise
         self.index.apply(SUBMISSIONS, made)
+
+
+def _digest_inputs(
+    request: AggregateRequest, counted: Sequence[SubmissionView], wanted: Mapping[str, str]
+) -> str:
+    """Names what a board is made of.
+
+    Those that have no such score yet are left out of the board, as are those whose score, held back until the reveal,
+    is gone from the store: once they have one, it is to be made again.
+    """
+    missing = [
+        v.uid for v in counted if wanted[v.uid] != v.status.scoring_digest or scoring.is_held_back(v.status)
+    ]
+    return hashlib.sha256(request.canonical() + "".join(missing).encode()).hexdigest()[:16]
 
 
 def _generation(job: JobRecord) -> int:

@@ -137,30 +137,6 @@ def _job(
     task: Task, name: str, labels: Mapping[str, str], asked: Mapping[str, str], settings: OperatorSettings
 ) -> Object:
     ranks = task in ("aggregate", "compare")
-    environment = store_environment(settings, "/alcove/store/credentials.json")
-    environment |= {
-        **asked,
-        "ALCOVE_SOLUTIONS_BUCKET": settings.store_solutions_bucket,
-        "HOME": "/tmp",
-        "MPLCONFIGDIR": "/tmp",
-    }
-    container: Object = {
-        "name": task,
-        "image": settings.image_scorer,
-        "imagePullPolicy": settings.image_pull_policy,
-        # The image's entry point is `python -I -m alcove_scorer`.
-        "args": [task],
-        "env": env(environment),
-        "securityContext": restricted(),
-        "resources": {
-            "requests": {"cpu": "50m", "memory": "256Mi"},
-            "limits": {"cpu": "2", "memory": "2Gi", "ephemeral-storage": "2Gi"},
-        },
-        "volumeMounts": [
-            {"name": "store", "mountPath": "/alcove/store", "readOnly": True},
-            {"name": "tmp", "mountPath": "/tmp"},
-        ],
-    }
     secret = settings.aggregate_secret if ranks else settings.scorer_secret
     aggregate = task == "aggregate"
     account = settings.aggregate_service_account if aggregate else settings.score_service_account
@@ -171,7 +147,7 @@ def _job(
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 5,
         "securityContext": pod_security(USER),
-        "containers": [container],
+        "containers": [_container(task, asked, settings)],
         "volumes": [
             {"name": "store", "secret": {"secretName": secret, "defaultMode": 0o440}},
             {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
@@ -189,4 +165,31 @@ def _job(
             "podReplacementPolicy": "Failed",
             "template": {"metadata": {"labels": dict(labels)}, "spec": pod},
         },
+    }
+
+
+def _container(task: Task, asked: Mapping[str, str], settings: OperatorSettings) -> Object:
+    environment = store_environment(settings, "/alcove/store/credentials.json")
+    environment |= {
+        **asked,
+        "ALCOVE_SOLUTIONS_BUCKET": settings.store_solutions_bucket,
+        "HOME": "/tmp",
+        "MPLCONFIGDIR": "/tmp",
+    }
+    return {
+        "name": task,
+        "image": settings.image_scorer,
+        "imagePullPolicy": settings.image_pull_policy,
+        # The image's entry point is `python -I -m alcove_scorer`.
+        "args": [task],
+        "env": env(environment),
+        "securityContext": restricted(),
+        "resources": {
+            "requests": {"cpu": "50m", "memory": "256Mi"},
+            "limits": {"cpu": "2", "memory": "2Gi", "ephemeral-storage": "2Gi"},
+        },
+        "volumeMounts": [
+            {"name": "store", "mountPath": "/alcove/store", "readOnly": True},
+            {"name": "tmp", "mountPath": "/tmp"},
+        ],
     }

@@ -1,4 +1,4 @@
-"""Whether a Submission is let in: everything that can be wrong with it is said once, with what to do."""
+"""Whether a Submission is admitted: everything that can be wrong with it, with what to do, in one place."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Obstacle:
     waits: bool = False
     """Whether it may pass within moments, such as an object that is applied a little later."""
     organizer: bool = False
-    """Whether it is not the team's to mend, so that it is waited for without end."""
+    """Whether only the organizer can repair it, so that it is waited for without end."""
     unknown: bool = False
     """Whether it only says that something could not be looked at."""
 
@@ -71,7 +71,7 @@ def advance_admission(
     if not usage.is_counted(competition.status, submission.namespace, submission.uid):
         actions = (CountUsage(submission.namespace, submission.uid),)
         return Decision(
-            _waiting(status, "Counting", "Its use of the quota is being counted.", now), actions, fenced=True
+            _waiting(status, "Counting", "The quota is being checked.", now), actions, fenced=True
         )
     code = facts.code or CodeFact(accepted=True)
     return Decision(_admitted(status, phase, datasets, code.sha256, now))
@@ -111,7 +111,7 @@ def _admitted(
     """Admitted with the datasets that the phase has now: what is edited later is not for this Submission."""
     at = now.replace(microsecond=0)
     runs = tuple(RunStatus(dataset=datasets[name].alias, queued_at=at) for name in phase.datasets)
-    shown = set_condition(status, ADMITTED, ("True", "Admitted", "Its runs are queued."), now)
+    shown = set_condition(status, ADMITTED, ("True", "Admitted", "The runs are queued."), now)
     return shown.replace(
         phase="Queued",
         cause="",
@@ -132,21 +132,21 @@ def _obstacle(
     spec = submission.spec
     if spec is None:
         return Obstacle(
-            "Invalid", f"Its spec cannot be read. Mend it and apply it anew: {submission.invalid}"
+            "Invalid",
+            f"The spec cannot be read: {submission.invalid}. Correct it, and apply it under another name.",
         )
     asked = f"{spec.competition.namespace}/{spec.competition.name}"
     if competition is None:
         return Obstacle(
             "CompetitionMissing",
-            f"There is no competition {asked}. Check spec.competition, and apply it anew under another name.",
+            f"There is no competition {asked}. Correct spec.competition, and apply it under another name.",
             waits=True,
         )
     phase = competition.phase(spec.phase)
     if phase is None:
         known = ", ".join(p.name for p in competition.spec.phases)
-        message = (
-            f"{asked} has no phase {spec.phase}. Its phases are: {known}. Apply it anew with one of them."
-        )
+        message = f"{asked} has no phase {spec.phase}. Its phases are: {known}. "
+        message += "Apply a Submission for one of them, under another name."
         return Obstacle("PhaseMissing", message)
     if facts.team_member is None:
         message = (
@@ -158,7 +158,7 @@ def _obstacle(
     if not facts.team_member:
         return Obstacle(
             "NotATeam",
-            f"The namespace {submission.namespace} is no team of {asked}. The organizer makes it one with "
+            f"The namespace {submission.namespace} is not a team of {asked}. The organizer adds it with "
             f"`kubectl label namespace {submission.namespace} "
             f"alcove.dev/competition={spec.competition.namespace}.{spec.competition.name}`.",
             waits=True,
@@ -173,10 +173,12 @@ def _obstacle(
 
 
 def _closed(submission: SubmissionView, phase: Phase) -> Obstacle | None:
-    """By its time of creation, so that an operator that was away takes no team's chance."""
+    """By its time of creation, so that no team loses its chance while the operator is down."""
     if phase.opens_at is not None and submission.created_at < phase.opens_at:
         when = f"{phase.opens_at:%Y-%m-%dT%H:%M:%SZ}"
-        message = f"The phase {phase.name} opens at {when}. Apply it anew, under another name, from then on."
+        message = (
+            f"The phase {phase.name} opens at {when}. Apply the Submission from then on, under another name."
+        )
         return Obstacle("PhaseNotOpen", message)
     if phase.closes_at is not None and submission.created_at >= phase.closes_at:
         when = f"{phase.closes_at:%Y-%m-%dT%H:%M:%SZ}"
@@ -191,7 +193,7 @@ def _image(spec: SubmissionSpec, competition: CompetitionView) -> Obstacle | Non
     if any(_below(spec.code.image.reference, prefix) for prefix in allowed):
         return None
     remedy = (
-        f"Allowed are images that begin with: {', '.join(allowed)}" if allowed else "Bring a model.py instead"
+        f"Use an image that begins with {' or '.join(allowed)}" if allowed else "Submit a model.py instead"
     )
     return Obstacle("ImageNotAllowed", f"The competition does not allow this image. {remedy}.")
 
@@ -212,9 +214,7 @@ def _datasets(phase: Phase, datasets: Mapping[str, DatasetView]) -> Obstacle | N
     double = sorted({alias for alias in aliases if aliases.count(alias) > 1})
     if double:
         message = f"Two datasets of the phase {phase.name} share the alias {double[0]}."
-        return Obstacle(
-            "AliasesNotUnique", f"{message} The organizer has to give one another.", organizer=True
-        )
+        return Obstacle("AliasesNotUnique", f"{message} The organizer has to rename one.", organizer=True)
     return None
 
 

@@ -67,6 +67,6 @@ def grant_places(
             reason = f"the team has {held[entry.team]} runs under way, of {parallel} at the same time"
             places[key] = QueuePlace(len(places) + 1, reason)
         else:
-            reason = f"all {capacity} places are taken; next goes the team that has used the least compute"
+            reason = f"all {capacity} places are taken; the team that has used the least compute goes next"
             places[key] = QueuePlace(len(places) + 1, reason)
     return CapacityPlan(frozenset(grants), places)

@@ -58,13 +58,15 @@ def got_go(pod: PodView | None) -> bool:
 def find_cause(pod: PodView | None, context: Context) -> Cause:
     """Of an attempt that is over: its pod is terminal, is gone (None), or can no longer be running."""
     if pod is None:
-        return _platform("PodGone", "Its pod was removed from outside.")
+        return _platform("PodGone", "The pod was removed from outside.")
     for rule in _RULES:
         cause = rule(pod, context)
         if cause is not None:
             return cause
     if got_go(pod):
-        return _participant("Signalled", "Its processes were ended, and nothing outside the pod explains it.")
+        return _participant(
+            "Signalled", "Its processes were killed, and nothing outside the pod explains it."
+        )
     return _platform("NeverStarted", f"The pod ended before the go. {pod.message}".strip())
 
 
@@ -82,12 +84,12 @@ def find_stop_cause(
     """
     if pod is None:
         timeout = job.created_at + start_timeout
-        return _platform("NeverStarted", "Its Job got no pod: see `kubectl describe job`."), timeout
+        return _platform("NeverStarted", "The Job got no pod: see `kubectl describe job`."), timeout
     if pod.terminal or _began(pod.main):
         return None
     if pod.scheduled_at is None:
         why = pod.unschedulable or "the scheduler said nothing"
-        return _platform("NeverStarted", f"No node had room for it: {why}"), pod.created_at + patience
+        return _platform("NeverStarted", f"No node had room for the run: {why}"), pod.created_at + patience
     image = _image_fault(pod, context)
     if image is not None:
         hopeless = context.own_image and image[1]
@@ -104,18 +106,18 @@ def _store_away(pod: PodView, _: Context) -> Cause | None:
     """By the recorder's word, which no participant can write: what it recorded is lost with the pod."""
     if pod.report is None or not pod.report.store_away:
         return None
-    return _platform("StoreAway", "The object store was away for longer than the recorder could wait.")
+    return _platform("StoreAway", "The object store did not answer for longer than the recorder could wait.")
 
 
 def _own_end(pod: PodView, _: Context) -> Cause | None:
-    """An end in good order stands, whatever befell the pod afterwards."""
+    """A regular end stands, whatever happened to the pod afterwards."""
     end = pod.report.end.cause if pod.report and pod.report.end else ""
     end = "" if end in ("recorder-saw-eof", "unknown") else end
     code = pod.main.exit_code if pod.main and pod.main.terminated else None
     if _recorder_died(pod):
         return None
     if end == "budget" or (not end and code == SupervisorExit.BUDGET):
-        return _participant("DeadlineReached", "It was ended at its budget; what it had saved counts.")
+        return _participant("DeadlineReached", "The time budget was used up. What it had saved counts.")
     if end == "finished" or (not end and code == SupervisorExit.FINISHED):
         return Cause("Finished", "", "")
     return None
@@ -125,18 +127,20 @@ def _disrupted(pod: PodView, _: Context) -> Cause | None:
     if not pod.disruption or _ended_before(pod, pod.disruption_at):
         return None
     if pod.disruption in _NODE_GONE:
-        return _platform("NodeLost", f"Its node {pod.node or '?'} was lost.")
+        return _platform("NodeLost", f"The node {pod.node or '?'} was lost.")
     if pod.disruption == _NODE_PRESSURE and (why := _brought_about_pressure(pod)):
-        return _participant("NodePressure", f"Its node ran short of room. {why} What it had saved counts.")
-    return _platform("Preempted", f"Its pod was taken from its node ({pod.disruption}).")
+        return _participant("NodePressure", f"The node ran short of room. {why} What it had saved counts.")
+    return _platform("Preempted", f"The pod was taken off its node ({pod.disruption}).")
 
 
 def _evicted(pod: PodView, context: Context) -> Cause | None:
     if pod.reason != "Evicted" or pod.disruption:
         return None
     if context.store_away and '"spool"' in pod.message:
-        return _platform("StoreAway", "The object store was away for longer than the recorder could wait.")
-    return _participant("DiskOverrun", f"It wrote more than its disk limit allows: {pod.message}")
+        return _platform(
+            "StoreAway", "The object store did not answer for longer than the recorder could wait."
+        )
+    return _participant("DiskOverrun", f"The run wrote more than its disk limit: {pod.message}")
 
 
 def _brought_about_pressure(pod: PodView) -> str:
@@ -158,7 +162,7 @@ def _brought_about_pressure(pod: PodView) -> str:
 def _deleted(pod: PodView, _: Context) -> Cause | None:
     if pod.deleted_at is None or _ended_before(pod, pod.deleted_at):
         return None
-    return _platform("PodGone", "Its pod was deleted from outside.")
+    return _platform("PodGone", "The pod was deleted from outside.")
 
 
 def _stage_failed(pod: PodView, _: Context) -> Cause | None:
@@ -189,7 +193,7 @@ def _out_of_memory(pod: PodView, context: Context) -> Cause | None:
     if main.terminated_reason == "OOMKilled" or (counted and program):
         limit = f" of {context.memory}" if context.memory else ""
         return _participant(
-            "OutOfMemory", f"It used more memory than its limit{limit}; what it had saved counts."
+            "OutOfMemory", f"The run used more memory than its limit{limit}. What it had saved counts."
         )
     return None
 
@@ -201,10 +205,10 @@ def _program_ended(pod: PodView, context: Context) -> Cause | None:
     code = pod.main.exit_code
     if code == SupervisorExit.PROGRAM_FAILED:
         status = f"status {end.code}" if end else "an error"
-        return _participant("ExitCode", f"It ended with {status}; what it had saved counts.")
+        return _participant("ExitCode", f"The program ended with {status}. What it had saved counts.")
     if code == SupervisorExit.SIGNALLED:
         signal = f"signal {end.signal}" if end else "a signal"
-        return _participant("Signalled", f"It was ended by {signal}; what it had saved counts.")
+        return _participant("Signalled", f"The program was killed by {signal}. What it had saved counts.")
     if code == SupervisorExit.NOT_STARTED:
         return _could_not_start(context, pod.report.error if pod.report and pod.report.error else "")
     if pod.main.terminated_reason in _NO_START:
@@ -214,7 +218,7 @@ def _program_ended(pod: PodView, context: Context) -> Cause | None:
 
 def _node_lost(pod: PodView, context: Context) -> Cause | None:
     if pod.reason in _NODE_DOWN or pod.node in context.lost_nodes:
-        return _platform("NodeLost", f"Its node {pod.node or '?'} was lost.")
+        return _platform("NodeLost", f"The node {pod.node or '?'} was lost.")
     return None
 
 
@@ -223,7 +227,7 @@ def _deadline_exceeded(pod: PodView, _: Context) -> Cause | None:
         return None
     if got_go(pod):
         return _participant(
-            "DeadlineReached", "It was ended by the pod's deadline; what it had saved counts."
+            "DeadlineReached", "It was stopped at the pod's deadline. What it had saved counts."
         )
     return _platform("NeverStarted", "The pod's deadline passed before the go.")
 
@@ -242,7 +246,7 @@ def _recorder_lost(pod: PodView, _: Context) -> Cause | None:
         return _platform("RecorderLost", "The recorder, which keeps the clock and the predictions, failed.")
     if said:
         return _participant(
-            "RecorderUnreachable", "It cut itself off from the recorder; what it had saved counts."
+            "RecorderUnreachable", "The run cut itself off from the recorder. What it had saved counts."
         )
     return None
 
@@ -251,7 +255,7 @@ def _unreported(pod: PodView, _: Context) -> Cause | None:
     if pod.terminal:
         return None
     return _platform(
-        "NodeLost", f"Its node {pod.node or '?'} never reported the end, long after the deadline."
+        "NodeLost", f"The node {pod.node or '?'} did not report the end, long after the deadline."
     )
 
 
@@ -304,8 +308,8 @@ def _image_fault(pod: PodView, context: Context) -> tuple[Cause, bool] | None:
             hopeless = container.waiting_reason == "InvalidImageName" or any(
                 word in said.lower() for word in _HOPELESS
             )
-            advice = "Check its name and digest, and that the cluster may pull it; then submit again."
-            return _participant("ImageNotFound", f"Its image could not be pulled. {advice} {said}"), hopeless
+            advice = "Check its name and digest, and that the cluster can pull it; then submit again."
+            return _participant("ImageNotFound", f"The image could not be pulled. {advice} {said}"), hopeless
         return _platform(
             "ImagePull", f"The platform's image for {container.name} was not pulled: {said}"
         ), False
@@ -314,8 +318,8 @@ def _image_fault(pod: PodView, context: Context) -> tuple[Cause, bool] | None:
 
 def _could_not_start(context: Context, detail: str) -> Cause:
     if context.own_image:
-        advice = "Check that its command exists in the image and can be executed."
-        return _participant("CouldNotStart", f"Its command could not be started. {advice} {detail}".strip())
+        advice = "Check that the command exists in the image and is executable."
+        return _participant("CouldNotStart", f"The command could not be started. {advice} {detail}".strip())
     return _platform("CouldNotStart", f"The platform's runner could not be started. {detail}".strip())
 
 

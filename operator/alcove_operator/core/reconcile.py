@@ -86,8 +86,8 @@ def _left_alone(submission: SubmissionView) -> Emit:
         "Warning",
         "StatusUnreadable",
         f"The operator cannot read this Submission's status ({submission.unreadable[:500]}), so it leaves the "
-        "Submission alone, runs and deletion included. The organizer may install the version of the operator that "
-        "wrote the status again, or correct it: kubectl edit --subresource=status.",
+        "Submission alone, runs and deletion included. The organizer can install the version of the operator that "
+        "wrote the status, or correct it: kubectl edit --subresource=status.",
     )
 
 

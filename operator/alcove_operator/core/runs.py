@@ -72,7 +72,7 @@ def _queued(run: RunStatus, given: ReconcileInput) -> RunStep:
     if run.dataset in given.facts.granted:
         return _start(run, 1, "", given)
     place = given.facts.queue.get(run.dataset)
-    message = f"Number {place.position} in the queue: {place.reason}." if place else "Waits for a place."
+    message = f"Number {place.position} in the queue: {place.reason}." if place else "Waiting for a place."
     return RunStep(run.replace(message=message))
 
 
@@ -80,11 +80,11 @@ def _not_ready(run: RunStatus, given: ReconcileInput) -> str:
     """Why no attempt can start; "" where one can."""
     dataset = given.datasets.get(run.dataset)
     if dataset is None:
-        return "Its dataset is gone. It goes on when the organizer puts it back."
+        return "The dataset is gone. The run starts when the organizer puts it back."
     if dataset.ready is None:
         return f"The dataset {dataset.alias} is being checked."
     if not dataset.ready:
-        return f"The dataset {dataset.alias} is not ready; the organizer has to repair it. {dataset.reason}"[
+        return f"The dataset {dataset.alias} is not ready: the organizer has to repair it. {dataset.reason}"[
             :1024
         ]
     return ""
@@ -217,10 +217,10 @@ def _progress(run: RunStatus, pod: PodView, given: ReconcileInput) -> RunStatus:
         phase = "Staging"
     if pod.node in given.facts.lost_nodes:
         at = dead_at(pod, given.settings)
-        until = f" It is run again after {at:%Y-%m-%dT%H:%M:%SZ} at the latest." if at else ""
-        message = f"Its node does not answer.{until}"
+        until = f" The run is repeated after {at:%Y-%m-%dT%H:%M:%SZ} at the latest." if at else ""
+        message = f"The node does not answer.{until}"
     elif pod.unschedulable:
-        message = f"Waits for a node with room: {pod.unschedulable}"[:1024]
+        message = f"Waiting for a node with room: {pod.unschedulable}"[:1024]
     elif phase != "Running" and run.message.startswith("Attempt "):
         message = run.message
     return run.replace(phase=phase, started_at=started, message=message)
@@ -278,7 +278,7 @@ def _ended(run: RunStatus, given: ReconcileInput) -> RunStep:
     if run.charged_to != "Platform":
         return _over(run.replace(phase=_final(run)), given)
     if run.attempt >= given.rules.spec.max_attempts:
-        message = f"{run.message} The platform gave up after {run.attempt} attempts; no quota is used up."
+        message = f"{run.message} The platform gave up after {run.attempt} attempts. No quota is used up."
         return _over(run.replace(phase=_final(run), message=message[-1024:]), given)
     if _not_ready(run, given):
         return RunStep(run.replace(message=_not_ready(run, given)))

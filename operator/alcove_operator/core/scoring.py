@@ -57,9 +57,7 @@ def build_request(
     for run in submission.status.runs:
         dataset = datasets.get(run.dataset)
         if dataset is None:
-            return (
-                f"The dataset {run.dataset} is gone. The organizer has to put it back before this is scored."
-            )
+            return f"The dataset {run.dataset} is gone. The organizer has to put it back; then the run is scored."
         chosen.append(
             ScoreDataset(
                 alias=dataset.alias,
@@ -126,7 +124,7 @@ def advance_scoring(current: SubmissionStatus, given: ReconcileInput) -> Scoring
         return _finish(current, result, given, stale)
     if ended and current.scoring_digest == digest and not isinstance(result, ScoreFault):
         return ScoringStep(current, (*stale, ReadScore(given.submission.uid, digest)))
-    # Where what was held back is no longer in the store, it is scored anew.
+    # Where what was held back is no longer in the store, it is scored again.
     if job is None:
         return _start(current, asked, 1, stale, given)
     if job.finished == "Failed":
@@ -162,11 +160,9 @@ def explain_unready(asked: ScoreRequest, datasets: Mapping[str, DatasetView]) ->
     for dataset in asked.datasets:
         view = datasets[dataset.alias]
         if view.ready is None or (view.ready and not view.n_test):
-            return f"The dataset {dataset.alias} is being checked. It is scored after that."
+            return f"The dataset {dataset.alias} is being checked. The run is scored after that."
         if not view.ready:
-            return (
-                f"The dataset {dataset.alias} is not sound. It is scored once the organizer has repaired it."
-            )
+            return f"The dataset {dataset.alias} is damaged. The run is scored once the organizer has repaired it."
     return ""
 
 
@@ -265,7 +261,9 @@ def _finish(
     if current.phase not in statuses.ENDED:
         phase = "Failed" if all(run.phase == "Failed" for run in scored) else "Done"
         status = status.replace(phase=phase)
-    reason, message = (SHOWN, "Scored.") if not hidden else (HELD_BACK, "Shown from the reveal on.")
+    reason, message = (
+        (SHOWN, "Scored.") if not hidden else (HELD_BACK, "The scores are shown from the reveal on.")
+    )
     return ScoringStep(_ended(_scored(status, reason, message, given), given), stale)
 
 
@@ -310,7 +308,7 @@ def _without_score(run: RunStatus, scored: ScoredRun | None) -> RunStatus:
 def describe_damage(scored: ScoredRun) -> str:
     """Where the store is damaged; keys and digests there are no secret of the organizer's."""
     said = f"What was recorded cannot be scored: {scored.message}"
-    return f"{said[:900]}. It is no fault of the code: the organizer can look into the store."
+    return f"{said[:900]}. The code is not at fault: the organizer can look into the store."
 
 
 def _with_tail(run: RunStatus, given: ReconcileInput) -> str:
@@ -326,7 +324,7 @@ def _nothing_to_score(current: SubmissionStatus, given: ReconcileInput) -> Scori
     if current.phase in statuses.ENDED or not _verdicts(given):
         return ScoringStep(current, others)
     status = current.replace(phase="Failed")
-    message = "No run got as far as the go."
+    message = "No run started."
     status = statuses.set_condition(status, statuses.SCORED, ("False", "NothingToScore", message), given.now)
     return ScoringStep(_ended(status, given), others)
 
@@ -336,9 +334,9 @@ def _ended(status: SubmissionStatus, given: ReconcileInput) -> SubmissionStatus:
     if status.phase == "Done":
         reason, message = "Done", "All runs have ended and are scored."
     elif worst == {"Platform"}:
-        reason, message = "PlatformFault", "The platform failed; no quota is used up. Submit again."
+        reason, message = "PlatformFault", "The platform failed. No quota is used up. Submit again."
     else:
-        reason, message = "NoRunSucceeded", "No run could be scored: see the cause of each, and submit again."
+        reason, message = "NoRunSucceeded", "No run has a score: see the cause of each, and submit again."
     if find_condition(status.conditions, statuses.COMPLETE) is not None:
         return status
     return statuses.set_condition(status, statuses.COMPLETE, ("True", reason, message), given.now)
@@ -357,7 +355,7 @@ def _not_scored(
         return statuses.set_condition(status, statuses.SCORED, ("False", reason, message), given.now)
     if given.blind or reason == "DatasetNotReady":
         return status
-    before = "Shown is the earlier score." if kept.reason == SHOWN else "It cannot be shown yet."
+    before = "The earlier score is shown." if kept.reason == SHOWN else "It cannot be shown yet."
     return _scored(status, kept.reason, f"{before} {message}", given)
 
 
@@ -372,9 +370,9 @@ def is_held_back(status: SubmissionStatus) -> bool:
 
 
 def _others(given: ReconcileInput, kept: JobView | None) -> tuple[Action, ...]:
-    """Scorers of other settings, and earlier tries: what they would say is no longer asked for."""
+    """Scorers of other settings, and earlier tries: their results are no longer needed."""
     return tuple(
-        DeleteJob(job.name, "no longer asked for")
+        DeleteJob(job.name, "no longer needed")
         for job in given.jobs.values()
         if job.role == names.SCORE and job != kept and not job.deleting
     )

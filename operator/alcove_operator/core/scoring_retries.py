@@ -1,7 +1,7 @@
 """The tries at scoring one Submission by one set of settings: one Job each, and what becomes of one that failed.
 
 How often it was tried is in the Jobs themselves (the label ``alcove.dev/attempt``), so no crash forgets it, and an
-organizer who deletes the last one has it start anew.
+organizer who deletes the last one starts it over.
 """
 
 from __future__ import annotations
@@ -53,13 +53,9 @@ def describe_failure(job: JobView, pod: PodView | None) -> str:
     why = _DIGEST.sub(r"\1…", said.strip())[:600]
     due = next_try_at(job)
     if due is not None:
-        coming = f"It is tried again at {due:%H:%M:%S} UTC ({try_number(job)} of {MOST} tries failed)."
+        coming = f"The next try is at {due:%H:%M:%S} UTC ({try_number(job)} of {MOST} failed)."
     elif job.reason == INPUTS_AT_FAULT:
-        coming = (
-            f"It is not tried again until the organizer has repaired that, and deletes the Job {job.name}."
-        )
+        coming = f"The next try is made once the organizer has repaired that and deletes the Job {job.name}."
     else:
-        coming = (
-            f"After {job.attempt} tries it is not tried again until the organizer deletes the Job {job.name}."
-        )
+        coming = f"After {job.attempt} tries, the next is made once the organizer deletes the Job {job.name}."
     return f"Scoring failed: {why.rstrip('.') or 'its pod is gone'}. {coming}"
