@@ -28,6 +28,7 @@ FOLDERS = (
     "tests/demo/",
 )
 ENDINGS = (".md", ".yaml", ".tpl", ".txt", ".json", ".html", "Makefile", "Dockerfile")
+PACKAGES = re.compile(r"(?:tests/(?:cluster|demo)|helm/alcove/files|(?:\w+/)+alcove_\w+)/.+\.py")
 
 
 def uses(text: str) -> list[str]:
@@ -53,6 +54,12 @@ def test_pages_chart_and_examples_are_in_plain_words() -> None:
     texts = [file for file in files(*ENDINGS) if file.startswith(FOLDERS)]
     assert "docs/design.md" in texts
     wrong = {file: uses((REPOSITORY / file).read_text()) for file in texts}
+    assert not {file: words for file, words in wrong.items() if words}
+
+
+def test_messages_are_in_plain_words() -> None:
+    python = [file for file in files(".py") if PACKAGES.fullmatch(file)]
+    wrong = {file: uses(strings((REPOSITORY / file).read_text())) for file in python}
     assert not {file: words for file, words in wrong.items() if words}
 
 
