@@ -1,4 +1,4 @@
-"""Takes code in beside the work queue: a large bundle takes a while, and nothing else waits for that meanwhile.
+"""Takes code in beside the work queue: a large bundle takes a while, and nothing else waits for it.
 
 A refused bundle uses up no quota, so a team could keep every worker busy with them; here it has one turn at a time.
 """
@@ -22,13 +22,13 @@ class Admissions:
     take: Callable[[SubmissionView, int], Awaitable[CodeFact]]
     """Copies the code of a Submission, of so many bytes at most."""
     due: Callable[[SubmissionView], None]
-    """Called when there is an answer to be had."""
+    """Called when there is an answer to ask for."""
     _under_way: dict[str, asyncio.Task[CodeFact]] = field(default_factory=dict)
     _teams: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
     _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     def ask(self, view: SubmissionView, limit: int) -> CodeFact | None:
-        """The answer, once; None while there is none yet. Raises what ``take`` raised; asked again, it begins anew."""
+        """The answer, once; None while there is none yet. Raises what ``take`` raised; asked again, it starts again."""
         task = self._under_way.get(view.uid)
         if task is None:
             task = asyncio.create_task(self._turn(view, limit))

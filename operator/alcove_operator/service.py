@@ -157,7 +157,7 @@ class Service:
     async def resync(self, everything: bool) -> None:
         """Looks at everything now and then, so that a lost event costs time and nothing else.
 
-        ``everything``: lists all anew; otherwise only those namespaces that no watch tells of.
+        ``everything``: lists everything again; otherwise only those namespaces that no watch tells of.
         """
         try:
             if everything:

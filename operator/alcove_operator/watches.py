@@ -1,8 +1,19 @@
-"""Watches by kopf: every event only brings the index up to date and makes keys due.
+"""Watches, by kopf.
 
-Nothing of kopf's own machinery for changes is used: no handler state, no annotations, no finalizers, no events.
-There are two operators in the process, because kopf watches all of its resources in all of its namespaces, and
-pods, Jobs and Datasets are none of ours in the teams' namespaces, where we have no right to them.
+What kopf does for us, and all that it does:
+
+- lists and watches each kind in each namespace, and starts again, with a pause, after a failure or a timeout;
+- calls our handler for each object of the list and each event, in the order of the events of one object;
+- logs in with the pod's token and renews it; answers the liveness probe.
+
+Everything else of it is switched off: it keeps no handler state, writes no annotations, finalizers or Events, and has
+no peering. Our handler only updates the index and makes keys due (:mod:`alcove_operator.events`). Which turn runs
+when, and what is tried again, is for the work queue alone.
+
+There are two kopf operators in the process, since each watches all of its kinds in all of its namespaces: one is for
+the competition's namespace, the other for Submissions in the teams' namespaces, where we have no right to anything
+else. A namespace that cannot be listed at the start is not watched; the resync lists it until the operator starts
+again.
 """
 
 from __future__ import annotations

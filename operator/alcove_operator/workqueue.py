@@ -1,8 +1,14 @@
 """The work queue: deduplicated, serial for each key, with backoff and delayed requeue.
 
-A key is idle, due (waiting for its time), running, or running and due again. However often it is added
-while it waits, it runs once; added while it runs, it runs once more afterwards: so no event is lost, and no
-key ever runs beside itself.
+A key is idle, due (waiting for its time), running, or running and due again. However often it is added while it
+waits, it runs once. Added while it runs, it runs once more afterwards. So no event is lost, and no key ever runs
+beside itself.
+
+Everything happens on one event loop. Only :meth:`WorkQueue.run` awaits; all other methods run from start to end
+without an await, so anybody on the loop may call them at any time. While a turn on one key awaits, turns on other
+keys run, and events change the index. What belongs to one key may be written by its own turn without care. For what
+several keys share there has to be one writer, or a comparison right before the write: see
+:class:`alcove_operator.submissions.Submissions`.
 """
 
 from __future__ import annotations

@@ -13,12 +13,22 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+BUSY = 20_000
+"""Rounds of the event loop in a row without a wait: more than this is a loop that never waits."""
+RESOLUTION = 1e-9
+
+
 class _JumpingSelector(selectors.DefaultSelector):
     loop: VirtualTimeLoop
+    rounds = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         assert timeout is not None, "nothing will ever happen again: every task waits for another"
-        self.loop.now += max(0.0, timeout)
+        self.rounds = 0 if timeout > 0 else self.rounds + 1
+        assert self.rounds < BUSY, "the operator is busy without end, and no time passes"
+        # As on a real clock, no round takes no time at all: asyncio runs timers that are due within its clock's
+        # resolution, and whoever then finds that its moment has not quite come would ask again for ever.
+        self.loop.now += max(RESOLUTION, timeout)
         return super().select(0)
 
 
