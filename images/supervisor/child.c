@@ -93,12 +93,16 @@ static _Noreturn void become_command(const struct options *options, int output, 
         _exit(126);
     if (limit(RLIMIT_NPROC, options->max_processes) < 0)
         give_up("process limit");
+    if (limit(RLIMIT_FSIZE, options->max_file_size) < 0)
+        give_up("file size limit");
     if (limit(RLIMIT_CORE, 0) < 0)
         give_up("core limit");
     if (unsetenv("ALCOVE_GO_FD") < 0 || (go >= 0 && setenv("ALCOVE_GO_FD", "3", 1) < 0))
         give_up("environment");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         give_up("no_new_privs");
+    if (landlock_confine(options->writable) < 0)
+        give_up("writable folders");
     if (filter_install(options->allow_network, supervisor) < 0)
         give_up("system call filter");
     execvp(options->command[0], options->command);

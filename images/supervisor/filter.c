@@ -1,7 +1,10 @@
+#include <asm/sockios.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -27,9 +30,9 @@ struct refusal {
     int error;
 };
 
-/* Refused whatever the arguments. */
+/* Refused whatever the arguments. ENOSYS where libraries then do without, as on a kernel that has no such call. */
 static const struct refusal refused[] = {
-    /* Opens and uses sockets past a filter on socket(). ENOSYS: libraries then do without. */
+    /* Opens and uses sockets past a filter on socket(). */
     {__NR_io_uring_setup, ENOSYS},
     {__NR_io_uring_enter, ENOSYS},
     {__NR_io_uring_register, ENOSYS},
@@ -38,38 +41,77 @@ static const struct refusal refused[] = {
     {__NR_process_vm_readv, EPERM},
     {__NR_process_vm_writev, EPERM},
     {__NR_pidfd_getfd, EPERM},
+    {__NR_userfaultfd, EPERM},
+    {__NR_perf_event_open, EPERM},
+    {__NR_bpf, EPERM},
+    /* A folder of /proc is a pidfd too, so a filter cannot tell whom the signal is for. */
+    {__NR_pidfd_send_signal, ENOSYS},
+    /* Its flags lie in memory, where a filter cannot read them. Libraries then use clone, whose flags are below. */
+    {__NR_clone3, ENOSYS},
+    {__NR_setns, EPERM},
+    /* Kept per uid, or in the IPC namespace: the recorder has the same. */
+    {__NR_add_key, EPERM},
+    {__NR_request_key, EPERM},
+    {__NR_keyctl, EPERM},
+    {__NR_fanotify_init, ENOSYS},
+    {__NR_mq_open, ENOSYS},
+    {__NR_shmget, ENOSYS},
+    {__NR_shmat, ENOSYS},
+    {__NR_shmctl, ENOSYS},
+    {__NR_semget, ENOSYS},
+    {__NR_semctl, ENOSYS},
+    {__NR_semop, ENOSYS},
+    {__NR_semtimedop, ENOSYS},
+    {__NR_msgget, ENOSYS},
+    {__NR_msgctl, ENOSYS},
+    {__NR_msgsnd, ENOSYS},
+    {__NR_msgrcv, ENOSYS},
 };
+
+enum comparison { EQUALS = BPF_JEQ, HAS_ANY_OF = BPF_JSET };
 
 struct condition {
     int nr;
     int argument;
+    enum comparison comparison;
     uint32_t value;
 };
 
-/* How a process of the same uid could slow or end the supervisor (a CPU limit of zero kills even PID 1), or hide a
- * signal from outside behind one of its own. Filled in with the supervisor's pid where value is SUPERVISOR. */
+/* Refused with EPERM where an argument says so. SUPERVISOR stands for its pid. */
 #define SUPERVISOR UINT32_MAX
-static const struct condition protected[] = {
-    {__NR_kill, 0, SUPERVISOR},
-    {__NR_tkill, 0, SUPERVISOR},
-    {__NR_tgkill, 0, SUPERVISOR},
-    {__NR_rt_sigqueueinfo, 0, SUPERVISOR},
-    {__NR_rt_tgsigqueueinfo, 0, SUPERVISOR},
-    {__NR_pidfd_open, 0, SUPERVISOR},
-    {__NR_prlimit64, 0, SUPERVISOR},
-    {__NR_sched_setaffinity, 0, SUPERVISOR},
-    {__NR_sched_setattr, 0, SUPERVISOR},
-    {__NR_sched_setparam, 0, SUPERVISOR},
-    {__NR_sched_setscheduler, 0, SUPERVISOR},
-    {__NR_setpriority, 1, SUPERVISOR},
-    {__NR_setpriority, 0, PRIO_USER},
-    {__NR_ioprio_set, 1, SUPERVISOR},
-    {__NR_ioprio_set, 0, 3 /* IOPRIO_WHO_USER */},
+#define NEW_NAMESPACES                                                                                               \
+    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
+static const struct condition conditions[] = {
+    /* How a process of the same uid could slow or end the supervisor (a CPU limit of zero kills even PID 1), or hide a
+     * signal from outside behind one of its own. */
+    {__NR_kill, 0, EQUALS, SUPERVISOR},
+    {__NR_tkill, 0, EQUALS, SUPERVISOR},
+    {__NR_tgkill, 0, EQUALS, SUPERVISOR},
+    {__NR_rt_sigqueueinfo, 0, EQUALS, SUPERVISOR},
+    {__NR_rt_tgsigqueueinfo, 0, EQUALS, SUPERVISOR},
+    {__NR_pidfd_open, 0, EQUALS, SUPERVISOR},
+    {__NR_fcntl, 1, EQUALS, F_SETOWN},
+    {__NR_fcntl, 1, EQUALS, F_SETOWN_EX},
+    {__NR_fcntl, 1, EQUALS, F_SETSIG},
+    {__NR_ioctl, 1, EQUALS, FIOSETOWN},
+    {__NR_ioctl, 1, EQUALS, SIOCSPGRP},
+    {__NR_prlimit64, 0, EQUALS, SUPERVISOR},
+    {__NR_sched_setaffinity, 0, EQUALS, SUPERVISOR},
+    {__NR_sched_setattr, 0, EQUALS, SUPERVISOR},
+    {__NR_sched_setparam, 0, EQUALS, SUPERVISOR},
+    {__NR_sched_setscheduler, 0, EQUALS, SUPERVISOR},
+    {__NR_setpriority, 1, EQUALS, SUPERVISOR},
+    {__NR_setpriority, 0, EQUALS, PRIO_USER},
+    {__NR_ioprio_set, 1, EQUALS, SUPERVISOR},
+    {__NR_ioprio_set, 0, EQUALS, 3 /* IOPRIO_WHO_USER */},
+    /* A user namespace gives back the rights that were dropped, and so most of the kernel to attack. */
+    {__NR_clone, 0, HAS_ANY_OF, NEW_NAMESPACES},
+    {__NR_unshare, 0, HAS_ANY_OF, NEW_NAMESPACES | 0x80 /* CLONE_NEWTIME; in clone, part of a signal's number */},
 };
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 /* Each entry below takes at most 5 instructions; 16 are for the rest. */
-#define PROGRAM_AT_MOST (16 + 5 * (COUNT(refused) + COUNT(protected) + 2))
+#define PROGRAM_AT_MOST (16 + 5 * (COUNT(refused) + COUNT(conditions) + 2))
 
 struct program {
     struct sock_filter code[PROGRAM_AT_MOST];
@@ -121,12 +163,12 @@ static void build(struct program *p, bool allow_network, pid_t supervisor)
         unless(p, BPF_JEQ, (uint32_t)refused[i].nr, 1);
         refuse(p, refused[i].error);
     }
-    for (size_t i = 0; i < COUNT(protected); i++) {
-        uint32_t value = protected[i].value == SUPERVISOR ? (uint32_t)supervisor : protected[i].value;
+    for (size_t i = 0; i < COUNT(conditions); i++) {
+        const struct condition *c = &conditions[i];
 
-        unless(p, BPF_JEQ, (uint32_t)protected[i].nr, 4);
-        load(p, ARGUMENT(protected[i].argument));
-        unless(p, BPF_JEQ, value, 1);
+        unless(p, BPF_JEQ, (uint32_t)c->nr, 4);
+        load(p, ARGUMENT(c->argument));
+        unless(p, (uint16_t)c->comparison, c->value == SUPERVISOR ? (uint32_t)supervisor : c->value, 1);
         refuse(p, EPERM);
         load(p, offsetof(struct seccomp_data, nr));
     }
@@ -137,27 +179,11 @@ static void build(struct program *p, bool allow_network, pid_t supervisor)
     statement(p, BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 }
 
-/* From Linux 6.12 on, Landlock keeps signals and abstract AF_UNIX connections within the command's processes, which
- * a filter on arguments cannot. Older kernels say no; docs/limitations.md has what that leaves open. */
-static void landlock_scope(void)
-{
-    struct {
-        uint64_t handled_access_fs, handled_access_net, scoped;
-    } attributes = {.scoped = 3 /* LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | LANDLOCK_SCOPE_SIGNAL */};
-    long ruleset = syscall(444 /* landlock_create_ruleset */, &attributes, sizeof attributes, 0);
-
-    if (ruleset < 0)
-        return;
-    syscall(446 /* landlock_restrict_self */, ruleset, 0);
-    close((int)ruleset);
-}
-
 int filter_install(bool allow_network, pid_t supervisor)
 {
     struct program program = {.length = 0};
     struct sock_fprog prog = {.filter = program.code};
 
-    landlock_scope();
     build(&program, allow_network, supervisor);
     prog.len = program.length;
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);

@@ -30,6 +30,9 @@ static const char usage[] =
     "  --recorder-timeout S                 for the recorder to appear, to answer, to come back (30)\n"
     "  --log-limit BYTES                    of output passed on, at most 67108864 (1048576)\n"
     "  --max-processes N                    processes and threads of the command's uid (4096)\n"
+    "  --max-file-size BYTES                of each file that the command writes (68719476736)\n"
+    "  --writable DIR                       the only folders where the command may change files; repeat it, at most 8\n"
+    "                                       times (every folder; needs Linux 5.19 or later, else it has no effect)\n"
     "  --allow-network                      leave sockets of every family to the command\n"
     "  --kill-scope pid1|namespace|subreaper  (pid1 where we are process 1, else namespace)\n"
     "\n"
@@ -107,6 +110,7 @@ static struct options parse_run(int argc, char **argv)
         {"go-timeout", required_argument, NULL, 't'},  {"seal-timeout", required_argument, NULL, 'e'},
         {"recorder-timeout", required_argument, NULL, 'r'},
         {"log-limit", required_argument, NULL, 'l'},   {"max-processes", required_argument, NULL, 'p'},
+        {"max-file-size", required_argument, NULL, 'f'}, {"writable", required_argument, NULL, 'w'},
         {"allow-network", no_argument, NULL, 'n'},     {"kill-scope", required_argument, NULL, 'k'},
         {"help", no_argument, NULL, 'h'},              {0},
     };
@@ -119,8 +123,10 @@ static struct options parse_run(int argc, char **argv)
         .recorder_timeout = 30 * SECOND,
         .log_limit = 1u << 20,
         .max_processes = 4096,
+        .max_file_size = UINT64_C(64) << 30,
         .scope = SCOPE_AUTO,
     };
+    size_t folders = 0;
     int option;
 
     while ((option = getopt_long(argc, argv, "+h", known, NULL)) != -1) {
@@ -132,6 +138,12 @@ static struct options parse_run(int argc, char **argv)
         case 'r': options.recorder_timeout = seconds("--recorder-timeout", optarg); break;
         case 'l': options.log_limit = number("--log-limit", optarg, 0, LOG_LIMIT_AT_MOST); break;
         case 'p': options.max_processes = number("--max-processes", optarg, 1, 1u << 22); break;
+        case 'f': options.max_file_size = number("--max-file-size", optarg, 1, INT64_MAX); break;
+        case 'w':
+            if (folders == WRITABLE_MOST)
+                bad_option("--writable", optarg, "it at most 8 times");
+            options.writable[folders++] = optarg;
+            break;
         case 'n': options.allow_network = true; break;
         case 'k':
             options.scope = (enum kill_scope)choice("--kill-scope", optarg, scopes, "pid1, namespace or subreaper");

@@ -13,6 +13,7 @@
 #define NEVER INT64_MAX
 #define SECOND INT64_C(1000000000)
 #define TOKEN_MOST 64
+#define WRITABLE_MOST 8
 #define MILLISECOND INT64_C(1000000)
 
 /* The same as SupervisorExit in crds/alcove_api/exit_statuses.py, by which the operator reads them. */
@@ -36,7 +37,8 @@ struct options {
     int64_t seal_timeout;
     int64_t recorder_timeout;
     size_t log_limit;
-    uint64_t max_processes;
+    uint64_t max_processes, max_file_size;
+    char *writable[WRITABLE_MOST + 1]; /* folders, ends with NULL */
     bool allow_network;
     enum kill_scope scope;
     char **command;
@@ -56,9 +58,14 @@ enum kill_scope scope_enter(enum kill_scope wanted);
 void scope_kill(enum kill_scope scope);
 
 /* filter.c */
-/* Confines the calling process and all that it starts: system calls (refusals), and signals and abstract sockets
- * to outside (Landlock, where the kernel has it). no_new_privs must be set. 0, or -1 with errno. */
+/* Refuses system calls to the calling process and all that it starts. no_new_privs must be set. 0, or -1 with errno. */
 int filter_install(bool allow_network, pid_t supervisor);
+
+/* landlock.c */
+/* Keeps signals and abstract sockets of the calling process and all that it starts within them, and their writing
+ * within the folders, devices and /proc; without folders, writing is left as it is. What the kernel has of it:
+ * nothing of it before Linux 5.19 is no failure. no_new_privs must be set. 0, or -1 with errno. */
+int landlock_confine(char *const *writable);
 
 /* child.c */
 struct start_failure {

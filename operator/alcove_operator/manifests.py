@@ -18,6 +18,8 @@ Object = dict[str, Any]
 
 PYTHON = "/opt/alcove/bin/python"
 """The interpreter in every image of ours."""
+WRITABLE = ("/alcove/out", "/tmp", "/dev/shm")
+"""Where the participant may write, and nowhere else."""
 DATA = "/alcove/data"
 """Where a dataset's input is, in the pods of runs and, where it lies on a volume, in that of its check."""
 GO_TIMEOUT_SECONDS = 120
@@ -239,9 +241,7 @@ def _main(action: CreateRun, settings: OperatorSettings, data_bytes: int) -> Obj
         "volumeMounts": [
             *(_mount(name, f"/alcove/{name}", read_only=True) for name in ("bin", "run", "code")),
             claim_mount(action.volume_claim) if action.volume_claim else _mount("data", DATA, read_only=True),
-            _mount("out", "/alcove/out"),
-            _mount("tmp", "/tmp"),
-            _mount("shm", "/dev/shm"),
+            *(_mount(name, folder) for name, folder in zip(("out", "tmp", "shm"), WRITABLE, strict=True)),
         ],
     }
 
@@ -258,6 +258,8 @@ def _command(action: CreateRun) -> list[str]:
         *("--go-timeout", str(GO_TIMEOUT_SECONDS)),
         *("--seal-timeout", str(SEAL_TIMEOUT_SECONDS)),
         *("--max-processes", str(action.resources.processes)),
+        *("--max-file-size", str(quantity_bytes(action.resources.disk))),
+        *(word for folder in WRITABLE for word in ("--writable", folder)),
         *(["--allow-network"] if action.allow_network else []),
         "--",
         *started,

@@ -31,15 +31,37 @@ def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return source / "build" / "alcove-supervisor"
 
 
+def _compile(name: str, folder: Path) -> Path:
+    if not shutil.which("cc"):
+        _missing(f"cc is needed to build {name}: apt-get install gcc libc6-dev")
+    target, source = folder / name, Path(__file__).with_name(f"{name}.c")
+    flags = ["-static", "-O1", "-Wall", "-Wno-unused-result", "-Werror"]
+    subprocess.run(["cc", *flags, "-o", str(target), str(source)], check=True)
+    return target
+
+
 @pytest.fixture(scope="session")
 def probe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """probe.c, which tries what the supervisor has to refuse."""
-    if not shutil.which("cc"):
-        _missing("cc is needed to build the probe: apt-get install gcc libc6-dev")
-    target = tmp_path_factory.mktemp("probe") / "probe"
-    source = Path(__file__).with_name("probe.c")
-    subprocess.run(["cc", "-static", "-O1", "-Wall", "-Werror", "-o", str(target), str(source)], check=True)
-    return target
+    return _compile("probe", tmp_path_factory.mktemp("probe"))
+
+
+@pytest.fixture(scope="session")
+def without_landlock(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """without_landlock.c, which runs a command as on a kernel that has no Landlock."""
+    return _compile("without_landlock", tmp_path_factory.mktemp("without"))
+
+
+@pytest.fixture(params=["as it is", "without Landlock"])
+def each_kernel(request: pytest.FixtureRequest, any_shop: Workshop) -> Workshop:
+    """Each way of finding what has to be killed, on this kernel and on one before Linux 5.13."""
+    if request.param == "without Landlock":
+        built: Path = request.getfixturevalue("without_landlock")
+        wrapper = any_shop.folder / "without_landlock"
+        shutil.copy(built, wrapper)
+        wrapper.chmod(0o555)
+        any_shop.within = [str(wrapper)]
+    return any_shop
 
 
 @pytest.fixture

@@ -261,6 +261,8 @@ class Workshop:
     scope: str = "namespace"
     walled: bool = True
     """Whether a subreaper is within a PID namespace that goes with us."""
+    within: list[str] = field(default_factory=list)
+    """What comes right before the supervisor's command."""
     uid: int = field(default_factory=lambda: random.randint(100_000, 2_000_000))
     runs: list[Run] = field(default_factory=list)
     recorders: list[Recorder] = field(default_factory=list)
@@ -283,7 +285,16 @@ class Workshop:
     ) -> Run:
         mark = f"alcove-test-{uuid.uuid4()}"
         scope = () if self.scope == "pid1" else ("--kill-scope", self.scope)
-        supervisor = [str(self.binary), "run", "--socket", str(self.socket), *scope, *options, "--"]
+        supervisor = [
+            *self.within,
+            str(self.binary),
+            "run",
+            "--socket",
+            str(self.socket),
+            *scope,
+            *options,
+            "--",
+        ]
         launch = launcher(self.scope, self.uid, mark, self.walled)
         environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
         if "env" not in launch:

@@ -43,6 +43,8 @@ def test_install_into_nowhere_says_what_to_do(shop: Workshop) -> None:
         ["run", "--log-limit", "1e9", "--", "true"],
         ["run", "--log-limit", "-5", "--", "true"],
         ["run", "--max-processes", "0", "--", "true"],
+        ["run", "--max-file-size", "0", "--", "true"],
+        ["run", *(["--writable", "/tmp"] * 9), "--", "true"],
         ["run", "--kill-scope", "all", "--", "true"],
         ["run", "--kill-scope", "pid1", "--", "true"],
         ["run", "--socket", "/" + "x" * 108, "--", "true"],

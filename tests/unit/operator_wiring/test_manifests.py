@@ -244,6 +244,14 @@ def test_the_participants_container_holds_no_credential_and_no_address() -> None
     }
 
 
+def test_the_program_may_write_where_a_volume_of_its_own_is_mounted_and_nowhere_else() -> None:
+    main = containers(job())["main"]
+    options = main["command"][: main["command"].index("--")]
+    allowed = {options[i + 1] for i, word in enumerate(options) if word == "--writable"}
+    assert allowed == {path for path, (_, read_only) in mounts(main).items() if not read_only}
+    assert options[options.index("--max-file-size") + 1] == main["resources"]["requests"]["ephemeral-storage"]
+
+
 def test_an_undisclosed_budget_is_nowhere_in_the_participants_container() -> None:
     main = containers(job(disclosed=False))["main"]
     assert "ALCOVE_BUDGET" not in environment(main)
