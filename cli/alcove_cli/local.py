@@ -39,12 +39,18 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Where to keep what was recorded.")] = None,
     scheme: Annotated[str, typer.Option(help=" or ".join(SCHEMES) + ".")] = HACKATHON.name,
     framework: Annotated[str, typer.Option(help="Loaded before the go: tensorflow or numpy.")] = "tensorflow",
+    report: Annotated[Path | None, typer.Option(help="HTML page of the run to write.")] = None,
 ) -> None:
     """Run a folder of code on a dataset as the cluster would, and score it; exit status 1 if the program failed."""
     from alcove_format.reader import open_dataset
 
     if not (folder / "model.py").is_file():
         raise CommandError(f"{folder} has no model.py at its top, so nothing can be run.")
+    hidden = solution or find_solution(dataset)
+    if report is not None and hidden is None:
+        raise CommandError(
+            f"There is no solution beside {dataset}, so no report can be made: name it with --solution."
+        )
     data = open_dataset(dataset)
     shape = (data.test.metadata.n_examples, data.test.metadata.n_labels)
     root = Path(tempfile.mkdtemp(prefix="alcove-run-"))
@@ -57,7 +63,7 @@ def run(
         manifest = next(kept.rglob("manifest.json"), None)
         if manifest is None:
             raise CommandError("The recorder left no manifest, so there is nothing to score.")
-        scored = _report(manifest, solution or find_solution(dataset), budget, scheme)
+        scored = _score(manifest, hidden, budget, scheme, report)
     finally:
         shutil.rmtree(root, ignore_errors=True)
     if status not in _GOOD_ENDS or not scored:
@@ -140,7 +146,7 @@ def _supervisor() -> Path:
     return Path(found)
 
 
-def _report(manifest: Path, solution: Path | None, budget: int, scheme: str) -> bool:
+def _score(manifest: Path, solution: Path | None, budget: int, scheme: str, report: Path | None) -> bool:
     """Prints what was recorded and, where there is a solution, its score; whether nothing went wrong with that."""
     recorded = json.loads(manifest.read_text())
     for record in recorded["records"]:
@@ -151,4 +157,6 @@ def _report(manifest: Path, solution: Path | None, budget: int, scheme: str) -> 
         return True
     command = [sys.executable, "-I", "-m", "alcove_cli.main", "score", "--solution", str(solution),
                "--snapshots", str(manifest.parent), "--budget", str(budget), "--scheme", scheme]  # fmt: skip
+    if report is not None:
+        command += ["--report", str(report)]
     return subprocess.run(command, check=False).returncode == 0

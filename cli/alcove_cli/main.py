@@ -30,6 +30,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+team_app = typer.Typer(help="Teams: make what they need to take part.", no_args_is_help=True)
+app.add_typer(team_app, name="team")
 UsageError: Any = typer.BadParameter.__base__
 """Of an option or a command that is not there, too; typer has no other public name for it."""
 Version = Annotated[
@@ -99,6 +101,47 @@ def explain(
 
     kube = KubeClient.from_kubeconfig(kubeconfig)
     typer.echo(explain_ended(kube, kube.get(SUBMISSIONS, team, name)))
+
+
+@team_app.command("kubeconfig")
+def team_kubeconfig(
+    name: Annotated[str, typer.Argument(help="Name of the team in the release's values, or its namespace.")],
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; by default NAMESPACE.kubeconfig here.")
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, max=365, help="How long it is valid, at most.")] = 30,
+    server: Annotated[
+        str | None, typer.Option(help="Address of the API server for the team; by default yours.")
+    ] = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Write the kubeconfig of a team: with it the team submits, and sees its own results and the boards."""
+    from alcove_cli.team import make_team_kubeconfig
+    from alcove_kube.client import KubeClient
+
+    kube = KubeClient.from_kubeconfig(kubeconfig)
+    path, namespace, expires_at = make_team_kubeconfig(kube, name, out, days, server)
+    typer.echo(
+        f"Wrote {path}, valid until {expires_at:%Y-%m-%d %H:%M} UTC. Whoever has it acts as {namespace}."
+    )
+    typer.echo(f"For the team: export KUBECONFIG={path.name}; kubectl get submissions")
+
+
+@app.command()
+def pages(
+    out: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("pages"),
+    namespace: Annotated[str, typer.Option(help="The competition's namespace.")] = "hackathon",
+    store: Annotated[
+        str | None, typer.Option(help="Endpoint of the store, http://HOST:PORT; by default the Secret's.")
+    ] = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Fetch the board of each phase and the report of each submission: pages that open without a network."""
+    from alcove_cli.pages import fetch_pages
+    from alcove_kube.client import KubeClient
+
+    for path in fetch_pages(KubeClient.from_kubeconfig(kubeconfig), namespace, store, out):
+        typer.echo(str(path))
 
 
 @app.command()

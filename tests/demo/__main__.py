@@ -6,16 +6,14 @@ import argparse
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from alcove_api import keys
 from alcove_api.errors import AlcoveError
+from alcove_cli.pages import fetch_pages
 from alcove_cli.watch import follow_submissions
 from alcove_kube.client import KubeClient
-from alcove_kube.resources import SUBMISSIONS as KIND
 from tests.cluster import api
 from tests.cluster.console import ClusterError, step
 from tests.demo import hackathon as steps
@@ -97,29 +95,13 @@ def _show(hackathon: steps.Hackathon, name: str, say: steps.Progress) -> None:
         ("get", "leaderboard", "practice", "-n", hackathon.name, "-o", "jsonpath={.status.table}"),
     ):
         print(f"$ kubectl {' '.join(arguments)}\n{hackathon.kubectl(*arguments)}", flush=True)
-    pictures = fetch_pictures(hackathon, steps.REPOSITORY / "out" / name)
-    say(f"Learning curves and reports: {pictures}/ (open leaderboard.html)")
+    pages = steps.REPOSITORY / "out" / name
+    kube = KubeClient.from_kubeconfig(str(hackathon.cluster.kubeconfig))
+    fetch_pages(kube, hackathon.name, hackathon.store_url(), pages)
+    say(f"Learning curves and reports: open {pages}/practice/leaderboard.html")
     say(f'Look around: make kubectl ARGS="get submissions -A" NAME={name}, or')
     say(f"  export KUBECONFIG={hackathon.cluster.kubeconfig}")
     say(f"Take it down: make demo-down NAME={name}")
-
-
-def fetch_pictures(hackathon: steps.Hackathon, folder: Path) -> Path:
-    """Copies every report, curve and board out of the store."""
-    scores, boards = hackathon.store("scorer"), hackathon.store("aggregate")
-    names = {
-        submission["metadata"][
-            "uid"
-        ]: f"{submission['metadata']['namespace']}-{submission['metadata']['name']}"
-        for submission in KubeClient.from_kubeconfig(str(hackathon.cluster.kubeconfig)).find_all(KIND, None)
-    }
-    for store, prefix in ((scores, "scores/"), (boards, "boards/")):
-        for found in store.list_objects(keys.MAIN_BUCKET, prefix=prefix, recursive=True):
-            parts = found.object_name.split("/")
-            if parts[-1].endswith((".html", ".svg")):
-                owner = names.get(parts[1], "")
-                store.fget_object(keys.MAIN_BUCKET, found.object_name, str(folder / owner / parts[-1]))
-    return folder
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def test_make_demo_prints_a_ranked_leaderboard_and_demo_down_leaves_nothing() ->
             "hackathon-blue": "sklearn",
             "hackathon-green": "tensorflow",
         }
-        assert (REPOSITORY / "out" / name / "leaderboard.html").is_file()
+        assert (REPOSITORY / "out" / name / "practice" / "leaderboard.html").is_file()
     finally:
         down = subprocess.run(
             ["make", "demo-down", f"NAME={name}"], cwd=REPOSITORY, capture_output=True, text=True, check=False,

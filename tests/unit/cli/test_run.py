@@ -50,8 +50,10 @@ def run(tmp_path: Path, digits: Path, code: str, *options: str) -> subprocess.Co
 
 
 def test_the_model_of_the_docs_is_scored(tmp_path: Path, digits: Path) -> None:
-    done = run(tmp_path, digits, FROM_THE_DOCS)
+    page = tmp_path / "page.html"
+    done = run(tmp_path, digits, FROM_THE_DOCS, "--report", str(page))
     assert done.returncode == 0, done.stderr
+    assert "</html>" in page.read_text()
     assert "Ended: the program finished." in done.stdout
     assert re.search(r"prediction_000000\.npy +0\.\d\d s", done.stdout)
     assert re.search(r"^ALC 0\.\d+, final score 0\.\d+$", done.stdout, re.M)
@@ -86,6 +88,7 @@ def test_nothing_saved_is_said(tmp_path: Path, digits: Path) -> None:
     [
         (("run", "CODE", "DIGITS"), "has no model.py at its top"),
         (("run", "CODE/missing", "DIGITS"), "has no model.py at its top"),
+        (("run", "examples/submissions/chance", "CODE", "--report", "x.html"), "no report can be made"),
         (("dataset", "make"), "Which dataset?"),
         (("dataset", "make", "sudoku", "CODE"), "sudoku"),
         (("dataset", "check", "CODE"), "There is no solution beside"),

@@ -1,0 +1,105 @@
+"""``alcove pages``: the boards and reports of a competition, out of the store. For the organizer."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alcove_api import keys
+from alcove_cli.errors import CommandError, FailedError
+from alcove_cli.exchange import StoreAccess
+from alcove_kube.client import KubeClient
+from alcove_kube.resources import SUBMISSIONS
+from alcove_store.client import get_bytes, store_errors
+from alcove_store.errors import StoreNotFoundError, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from minio import Minio
+
+BOARDS_SECRET, SCORES_SECRET = "alcove-store-aggregate", "alcove-store-scorer"
+BOARD_PAGE = "leaderboard.html"
+
+
+def fetch_pages(kube: KubeClient, namespace: str, endpoint: str | None, out: Path) -> list[Path]:
+    """Writes the board of each phase and the report of each submission; returns their paths.
+
+    Args:
+        namespace: of the competition.
+        endpoint: address of the store, in place of the one in the Secrets.
+        out: folder.
+
+    Raises:
+        FailedError: there are none yet.
+        CommandError: a page cannot be written.
+    """
+    boards, scores = (
+        StoreAccess.of_secret(kube, namespace, name, endpoint) for name in (BOARDS_SECRET, SCORES_SECRET)
+    )
+    with store_reachable(boards.endpoint):
+        written = fetch_boards(boards.client(), boards.bucket, namespace, out)
+        written += fetch_reports(scores.client(), scores.bucket, submission_names(kube, namespace), out)
+    if not written:
+        raise FailedError("There are no pages yet: a board is made once a submission is scored.")
+    return written
+
+
+@contextlib.contextmanager
+def store_reachable(endpoint: str) -> Iterator[None]:
+    """Names the option that helps where the store's address cannot be reached from here."""
+    try:
+        yield
+    except StoreUnavailableError as error:
+        raise FailedError(
+            f"The store at {endpoint} cannot be reached from here. {error.cause}",
+            remedy="Give an address that can be reached: kubectl port-forward -n NAMESPACE service/alcove-store "
+            "9000:9000, and --store http://127.0.0.1:9000",
+        ) from error
+
+
+def submission_names(kube: KubeClient, namespace: str) -> dict[str, tuple[str, str]]:
+    """Team and name by UID, of each submission to a competition in ``namespace``."""
+    found = kube.find_all(SUBMISSIONS, None)
+    return {
+        s["metadata"]["uid"]: (s["metadata"]["namespace"], s["metadata"]["name"])
+        for s in found
+        if s["spec"]["competition"]["namespace"] == namespace
+    }
+
+
+def fetch_boards(store: Minio, bucket: str, namespace: str, out: Path) -> list[Path]:
+    """``OUT/PHASE/leaderboard.html``; a competition not named like its namespace comes before the phase."""
+    fetched = []
+    prefix = f"boards/{namespace}."
+    with store_errors(f"listing {prefix}"):
+        listed = [found.object_name for found in store.list_objects(bucket, prefix, recursive=True)]
+    for key in sorted(listed):
+        _, place, phase, name = key.split("/")
+        competition = place.removeprefix(f"{namespace}.")
+        if name == BOARD_PAGE:
+            folder = phase if competition == namespace else f"{competition}-{phase}"
+            fetched.append(_fetch(store, bucket, key, out / folder / name))
+    return fetched
+
+
+def fetch_reports(store: Minio, bucket: str, names: Mapping[str, tuple[str, str]], out: Path) -> list[Path]:
+    """``OUT/TEAM/SUBMISSION.html``, of submissions that have a report."""
+    fetched = []
+    for uid, (team, name) in sorted(names.items(), key=lambda item: item[1]):
+        with contextlib.suppress(StoreNotFoundError):
+            fetched.append(_fetch(store, bucket, keys.report(uid), out / team / f"{name}.html"))
+    return fetched
+
+
+def _fetch(store: Minio, bucket: str, key: str, path: Path) -> Path:
+    """A page is written whole or not at all."""
+    data = get_bytes(store, bucket, key)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.partial")
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}. Choose another folder.") from None
+    return path

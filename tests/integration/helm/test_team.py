@@ -1,0 +1,79 @@
+"""From nothing to a submission: the organizer makes a team's kubeconfig, and the team hands in code with it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from alcove_kube.client import KubeClient
+from alcove_kube.errors import ApiError
+from alcove_kube.resources import CONFIG_MAPS, NAMESPACES, SUBMISSIONS
+from tests.integration.helm.conftest import ApiServer, Releases
+
+pytestmark = pytest.mark.integration
+CHANCE = Path(__file__).parents[3] / "examples" / "submissions" / "chance"
+
+
+def alcove(folder: Path, kubeconfig: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "alcove_cli.main", *arguments],
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "KUBECONFIG": str(kubeconfig)},
+        cwd=folder, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_a_teams_kubeconfig_has_the_rights_of_the_team(
+    server: ApiServer, releases: Releases, tmp_path: Path
+) -> None:
+    releases("start", {"teams": [{"name": "rose"}, {"name": "teal"}]})
+    made = alcove(tmp_path, server.cluster.kubeconfig, "team", "kubeconfig", "rose")
+    assert made.returncode == 0, made.stderr
+    own = tmp_path / "start-rose.kubeconfig"
+    assert f"Wrote {own.name}, valid until" in made.stdout
+    assert yaml.safe_load(own.read_text())["contexts"][0]["context"]["namespace"] == "start-rose"
+
+    submit = ("submit", str(CHANCE), "--team", "start-rose", "--competition", "start", "--name", "one")
+    assert alcove(tmp_path, own, *submit).returncode == 0
+    team = KubeClient.from_kubeconfig(str(own))
+    created = team.get(SUBMISSIONS, "start-rose", "one")
+    (owner,) = team.get(CONFIG_MAPS, "start-rose", "one")["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["uid"]) == ("Submission", created["metadata"]["uid"])
+    for refused in ((SUBMISSIONS, "start-teal"), (NAMESPACES, None)):
+        with pytest.raises(ApiError) as caught:
+            team.find_all(*refused)
+        assert caught.value.status == 403
+
+    again = alcove(tmp_path, own, *submit)
+    assert again.returncode == 2
+    assert "There is a Submission one in start-rose already" in again.stderr
+
+
+def test_what_is_refused_leaves_no_code(server: ApiServer, releases: Releases, tmp_path: Path) -> None:
+    releases("nothing", {"teams": [{"name": "rose"}]})
+    assert alcove(tmp_path, server.cluster.kubeconfig, "team", "kubeconfig", "nothing-rose").returncode == 0
+    own = tmp_path / "nothing-rose.kubeconfig"
+    submit = ("submit", str(CHANCE), "--team", "nothing-rose", "--competition", "nothing", "--name", "one")
+    refused = alcove(tmp_path, own, *submit, "--phase", "Not A Phase")
+    assert refused.returncode == 2
+    assert "spec.phase" in refused.stderr
+    team = KubeClient.from_kubeconfig(str(own))
+    assert team.find(CONFIG_MAPS, "nothing-rose", "one") is None
+    assert alcove(tmp_path, own, *submit).returncode == 0, "its name can be used"
+
+    # The code alone is refused: the Submission goes, too.
+    rules = [
+        {"apiGroups": ["alcove.dev"], "resources": ["submissions"], "verbs": ["create", "get", "delete"]}
+    ]
+    rules += [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}]
+    server.ok(
+        "patch", "role", "alcove-team", "-n", "nothing-rose", "--type=merge", "-p", yaml.safe_dump({"rules": rules})
+    )  # fmt: skip
+    taken_back = alcove(tmp_path, own, *submit[:-1], "two")
+    assert taken_back.returncode == 1
+    assert "Nothing was submitted." in taken_back.stderr
+    assert team.find(SUBMISSIONS, "nothing-rose", "two") is None
