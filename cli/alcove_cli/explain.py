@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from alcove_api.documents import NO_PREDICTIONS
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_kube.client import Object
 
@@ -114,7 +115,8 @@ def _explain_cause(run: RunStatus, spec: SubmissionSpec, said: str, output: str)
         if said:
             yield said
         return
-    if run.cause in ("NoPredictions", "DeadlineReached") and not run.snapshots and run.overshoot_ms:
+    silent = not run.snapshots and "refused" not in said
+    if run.cause in (NO_PREDICTIONS, "DeadlineReached") and silent and run.overshoot_ms:
         yield from _explain_silence(spec, output)
     elif run.cause == "DeadlineReached":
         yield "It used its whole budget, which is the usual end; what it had saved counts."

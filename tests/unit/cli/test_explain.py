@@ -63,6 +63,13 @@ def test_who_never_returned_is_told_so(output: str, said: str) -> None:
     assert ".npy" not in text
 
 
+def test_one_whose_files_were_all_refused_is_told_that() -> None:
+    said = "All 3 files that it saved were refused, the first: 9 rows, not 10."
+    text = explain_submission(submission("Failed", run("NoPredictions", overshootMs=3.2, message=said)))
+    assert said in text
+    assert "never returned" not in text
+
+
 def test_an_image_is_told_where_to_write() -> None:
     text = explain_submission(submission("Failed", run("NoPredictions", overshootMs=3.2), code=IMAGE))
     assert "$ALCOVE_OUT" in text
