@@ -42,30 +42,89 @@ class Example:
     """File, record and byte offset, for messages."""
 
 
+@dataclass(frozen=True)
+class SparseFeatures:
+    """Features of format SPARSE by their values that are not zero, where an array of all would be too large."""
+
+    shape: tuple[int, int, int, int]
+    """time × rows × columns × channels."""
+    places: npt.NDArray[np.int64]
+    """Of each value in the array of all, counted along the last axis first; ascending."""
+    values: Floats
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+
+@dataclass(frozen=True)
+class SparseExample:
+    """As :class:`Example`."""
+
+    id: int
+    features: SparseFeatures
+    label: Floats
+    has_label: bool
+
+
 def decode_example(data: bytes, metadata: Metadata, where: str) -> Example:
     """Decodes one record. ``where`` is for messages.
 
     Raises:
         FormatError: it does not parse, or does not match the metadata.
     """
-    try:
-        message = SequenceExample.FromString(data)
-        lists = message.feature_lists.feature_list
-        steps = {key: lists[key].feature for key in lists}
-    except (DecodeError, UnicodeDecodeError):  # The latter of a key.
-        raise FormatError(where, "the record is not a SequenceExample") from None
+    message, steps = _parse(data, where)
     if metadata.format is Format.DENSE:
         features = _dense(steps.get("0_dense_input"), metadata, where)
     elif metadata.format is Format.COMPRESSED:
         features = _compressed(steps.get("0_compressed"), metadata, where)
     else:
         features = _sparse(steps, metadata, where)
+    number, label, has_label = _context(message, metadata, where)
+    return Example(number, fit_length(features, metadata.sequence_size), label, has_label, where)
+
+
+def decode_sparse_example(data: bytes, metadata: Metadata, where: str) -> SparseExample:
+    """Decodes one record of format SPARSE without making its zeros.
+
+    Raises:
+        FormatError: it does not parse, or does not match the metadata.
+    """
+    message, lists = _parse(data, where)
+    floats, axes = _sparse_steps(lists, metadata, where)
+    shape = (len(floats), metadata.rows, metadata.cols, metadata.channels)
+    time = np.repeat(np.arange(len(floats)), [len(numbers) for numbers in floats])
+    places = np.zeros(len(time), np.int64)
+    for axis, size in zip((time, *map(_joined, axes)), shape, strict=True):
+        places = places * size + axis
+    values = np.concatenate([*floats, np.zeros(0, np.float32)]).astype(np.float32)
+    order = np.argsort(places, kind="stable")
+    places, values = places[order], values[order]
+    # Of values in one place the last stands, as in the array of all.
+    kept = (np.append(places[1:] != places[:-1], True) if len(places) else np.zeros(0, bool)) & (values != 0)
+    number, label, has_label = _context(message, metadata, where)
+    return SparseExample(number, SparseFeatures(shape, places[kept], values[kept]), label, has_label)
+
+
+def _joined(steps: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    return np.concatenate([*steps, np.zeros(0, np.int64)])
+
+
+def _parse(data: bytes, where: str) -> tuple[SequenceExample, dict[str, Sequence[Feature]]]:
+    """The message, and the steps of each of its feature lists."""
+    try:
+        message = SequenceExample.FromString(data)
+        lists = message.feature_lists.feature_list
+        return message, {key: lists[key].feature for key in lists}
+    except (DecodeError, UnicodeDecodeError):  # The latter of a key.
+        raise FormatError(where, "the record is not a SequenceExample") from None
+
+
+def _context(message: SequenceExample, metadata: Metadata, where: str) -> tuple[int, Floats, bool]:
+    """The id (−1 where there is none), the label, and whether the record names one."""
     context = message.context.feature
     label, has_label = _label(context, metadata, where)
     ids = context["id"].int64_list.value if "id" in context else ()
-    return Example(
-        ids[0] if ids else -1, fit_length(features, metadata.sequence_size), label, has_label, where
-    )
+    return (ids[0] if ids else -1), label, has_label
 
 
 def fit_length(features: Floats, sequence_size: int) -> Floats:
@@ -151,20 +210,30 @@ def _pixels(image: Image.Image, mode: str) -> npt.NDArray[np.uint8]:
 
 
 def _sparse(steps: Mapping[str, Sequence[Feature]], metadata: Metadata, where: str) -> Floats:
+    if metadata.is_token_sequence:
+        if "0_sparse_value" not in steps:
+            raise _missing("0_sparse_value", metadata, where)
+        return _tokens(steps.get("0_sparse_channel_index"), metadata, where)
+    floats, axes = _sparse_steps(steps, metadata, where)
+    out = np.zeros((len(floats), metadata.rows, metadata.cols, metadata.channels), np.float32)
+    for t, numbers in enumerate(floats):
+        out[t, axes[0][t], axes[1][t], axes[2][t]] = numbers
+    return out
+
+
+def _sparse_steps(
+    steps: Mapping[str, Sequence[Feature]], metadata: Metadata, where: str
+) -> tuple[list[Floats], list[list[npt.NDArray[np.int64]]]]:
+    """Values of each step, and their indices: row, column, channel × steps."""
     values = steps.get("0_sparse_value")
     if values is None:
         raise _missing("0_sparse_value", metadata, where)
-    if metadata.is_token_sequence:
-        return _tokens(steps.get("0_sparse_channel_index"), metadata, where)
     floats = [np.array(s.float_list.value, np.float32) for s in values]
     axes = [
         _indices(steps.get(f"0_sparse_{axis}_index"), floats, size, f"{where}, 0_sparse_{axis}_index")
         for axis, size in (("row", metadata.rows), ("col", metadata.cols), ("channel", metadata.channels))
     ]
-    out = np.zeros((len(floats), metadata.rows, metadata.cols, metadata.channels), np.float32)
-    for t, numbers in enumerate(floats):
-        out[t, axes[0][t], axes[1][t], axes[2][t]] = numbers
-    return out
+    return floats, axes
 
 
 def _tokens(steps: Sequence[Feature] | None, metadata: Metadata, where: str) -> Floats:

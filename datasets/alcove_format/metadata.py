@@ -66,6 +66,11 @@ class Metadata:
         return self.format is Format.SPARSE and self.rows == self.cols == 1 and self.channels > 1
 
     @property
+    def numbers(self) -> int:
+        """Of one step, zeros among them; 0 where it varies."""
+        return max(0, self.rows) * max(0, self.cols) * max(0, self.shape[3])
+
+    @property
     def frame_channels(self) -> int:
         """Channels of a decoded frame; 3 where the metadata leaves it open, as in the AutoDL starting kit."""
         if self.channels > 0:

@@ -58,6 +58,9 @@ def rank_command(
     alpha: Annotated[float, typer.Option(help="Level of the critical difference.")] = 0.05,
     intervals: Annotated[int, typer.Option(help="Bootstrap resamples; 0 for no intervals.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    lower_is_better: Annotated[
+        bool, typer.Option("--lower-is-better", help="Scores are errors or times [higher is better].")
+    ] = False,
     report: Annotated[
         Path | None,
         typer.Option(help="Write a page with table and pictures there, such as leaderboard.html."),
@@ -69,7 +72,7 @@ def rank_command(
 
     try:
         options = rank_files.RankOptions(
-            rank_files.parse_method(method), penalty, baseline, alpha, intervals, seed
+            rank_files.parse_method(method), penalty, baseline, alpha, intervals, seed, lower_is_better
         )
         table = rank_files.read_table(file)
         ranked = rank_files.rank_table(table, options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,8 @@ class RankOptions:
     alpha: float = 0.05
     intervals: int = 1000
     seed: int = 0
+    lower_is_better: bool = False
+    """Of scores that are errors or times."""
 
     def __post_init__(self) -> None:
         if not 1e-9 <= self.alpha < 1:
@@ -53,6 +56,10 @@ class RankOptions:
             raise InputError(f"--penalty {self.penalty:g}: expected a number from 0 to {LARGEST:g}")
         if not 0 <= self.intervals <= 100_000:
             raise InputError(f"--intervals {self.intervals}: expected a number of resamples from 0 to 100000")
+        if self.lower_is_better and self.method == "relative":
+            raise InputError(
+                "--lower-is-better: expected another method than relative, which takes scores up to 1"
+            )
         if self.seed < 0:
             raise InputError(f"--seed {self.seed}: expected a whole number of at least 0")
 
@@ -79,13 +86,7 @@ def parse_method(name: str) -> Method:
 def read_table(path: Path) -> ScoreTable:
     """Reads the CSV. Raises InputError that names the row and the column."""
     rows = read_rows(path, "one row a participant")
-    header = [" ".join(cell.split()) for cell in rows[0]] if rows else []
-    columns = [i for i, name in enumerate(header) if i > 0 and name != "repeat"]
-    names = {header[i] for i in columns} - {""}
-    if not columns or len(names) != len(columns) or header.count("repeat") > 1:
-        raise InputError(
-            f"{path}: row 1: expected a header: the participant, then a column of its own name a dataset"
-        )
+    header, columns = _read_header(path, rows)
     repeat = header.index("repeat") if "repeat" in header[1:] else None
     cells: dict[tuple[str, int], list[float]] = {}
     for row, found in enumerate(rows[1:], start=2):
@@ -112,6 +113,41 @@ def read_table(path: Path) -> ScoreTable:
     return ScoreTable(participants, tuple(header[i] for i in columns), scores)
 
 
+def _read_header(path: Path, rows: list[list[str]]) -> tuple[list[str], list[int]]:
+    """The names of all columns, and which are datasets."""
+    header = [" ".join(cell.split()) for cell in rows[0]] if rows else []
+    columns = [i for i, name in enumerate(header) if i > 0 and name != "repeat"]
+    names = {header[i] for i in columns} - {""}
+    if not columns or len(names) != len(columns) or header.count("repeat") > 1:
+        raise InputError(
+            f"{path}: row 1: expected a header: the participant, then a column of its own name a dataset, with commas "
+            "between"
+        )
+    numbers = [header[i] for i in columns if parse_number(header[i]) is not None]
+    if numbers and not _is_numbering(numbers):
+        raise InputError(
+            f"{path}: row 1: expected a header; got numbers ({quote_cell(numbers[0])}), which may be the scores of a "
+            "participant"
+        )
+    first = [row[0] for row in rows[1:] if row]
+    if header[0].lower() in _INDEX_NAMES and first and all(map(str.isdecimal, first)):
+        raise InputError(
+            f"{path}: row 1, column 1: expected the participant; got an index, or a rank ({quote_cell(header[0])}): "
+            "remove the column"
+        )
+    return header, columns
+
+
+_INDEX_NAMES = frozenset(("", "unnamed: 0", "index", "#", "rank", "place", "position"))
+"""Of a first column of whole numbers that are no participants: pandas writes one without a name."""
+
+
+def _is_numbering(cells: list[str]) -> bool:
+    """Whether they are the numbers of datasets: whole, and each one more than the last."""
+    whole = [int(cell) for cell in cells if cell.isascii() and cell.isdecimal()]
+    return len(whole) == len(cells) and whole == list(range(whole[0], whole[0] + len(whole)))
+
+
 def _repeat(text: str, path: Path, row: int) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 9):
         raise InputError(
@@ -136,7 +172,10 @@ def rank_table(table: ScoreTable, options: RankOptions) -> RankedTable:
     """Raises InputError for a baseline that is not in the table or has no score, and for more
     resamples than memory has room for.
     """
-    scores = combine_repeats(table.scores, options.penalty if options.method == "mean-minus-std" else 0.0)
+    # Where lower is better, ranks are those of the negated scores; what is shown are the scores themselves.
+    sign = -1.0 if options.lower_is_better else 1.0
+    penalty = options.penalty if options.method == "mean-minus-std" else 0.0
+    scores = combine_repeats(sign * table.scores, penalty)
     baseline = _baseline(table, scores, options)
     ranking = rank_participants(scores, options.method, baseline)
     intervals = None
@@ -151,13 +190,17 @@ def rank_table(table: ScoreTable, options: RankOptions) -> RankedTable:
             scores, options.method, baseline, resamples=options.intervals, seed=options.seed
         )
     cd = critical_difference(participants, len(table.datasets), options.alpha)
-    return RankedTable(scores, ranking, intervals, friedman_test(ranking.ranks), cd, kendall_w(ranking.ranks))
+    return RankedTable(
+        sign * scores, ranking, intervals, friedman_test(ranking.ranks), cd, kendall_w(ranking.ranks)
+    )
 
 
 def as_document(table: ScoreTable, ranked: RankedTable, options: RankOptions) -> dict[str, object]:
     """The command's JSON."""
     test, cd = ranked.friedman, ranked.cd
     return {
+        "better": "lower" if options.lower_is_better else "higher",
+        "datasets": list(table.datasets),
         "entries": _entries(table, ranked.scores, ranked.ranking, ranked.intervals),
         "friedman": None if test is None else test.as_document(),
         "critical_difference": None if cd is None else {"alpha": options.alpha, "cd": cd},
@@ -205,9 +248,13 @@ def _entries(
 def as_text(document: dict[str, object]) -> str:
     entries = document["entries"]
     assert isinstance(entries, list)
+    datasets = document["datasets"]
+    assert isinstance(datasets, list)
+    ranked_by = f"{len(datasets)} datasets ({', '.join(map(make_printable, datasets))}); {document['better']} is better"
     names = [make_printable(entry["participant"]) for entry in entries]
     width = max(len("participant"), *map(len, names))
-    lines = [f"{'rank':>4}  {'participant':<{width}}  {'value':>8}  {'95 % of ranks':>14}  ranks by dataset"]
+    lines = [*textwrap.wrap(ranked_by, 80), ""]
+    lines += [f"{'rank':>4}  {'participant':<{width}}  {'value':>8}  {'95 % of ranks':>14}  ranks by dataset"]
     for name, entry in zip(names, entries, strict=True):
         value = "–" if entry["value"] is None else f"{entry['value']:.4f}"
         span = "–" if entry["interval"] is None else "{:g}–{:g}".format(*entry["interval"])

@@ -21,6 +21,8 @@ def rank_html(name: str, table: ScoreTable, ranked: RankedTable, options: RankOp
     ordered_by, value_name = describe_order(options.method, options.baseline)
     if options.method == "mean-minus-std":
         ordered_by += f" of mean − {options.penalty:g}·std of the repeats"
+    if options.lower_is_better:
+        ordered_by += "; lower scores are better"
     return render_page(
         "ranks.html",
         name=name,

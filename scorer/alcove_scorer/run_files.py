@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from alcove_api.documents import Manifest
+from alcove_api.schemes import BALANCED_ACCURACY
 from alcove_format.solution import parse_solution
 from alcove_scorer.csv_files import (
     describe_unreadable,
@@ -173,11 +174,27 @@ def as_document(names: dict[int, str], outcome: RunOutcome, settings: CurveRules
             }
             for p in outcome.points
         ],
+        "range": [outcome.lowest, outcome.highest],
         "refused": [{"file": refusal.name, "reason": refusal.reason} for refusal in outcome.refused],
         "scheme": settings.scheme,
         "t0": settings.t0,
         "budget": settings.budget,
     }
+
+
+def range_note(outcome: RunOutcome, settings: CurveRules) -> str:
+    """What to say of values that are no probabilities, where the metric takes them as such; empty where all are."""
+    if settings.metric.name != BALANCED_ACCURACY or (outcome.lowest >= 0 and outcome.highest <= 1):
+        return ""
+    kind = (
+        "percent"
+        if outcome.lowest >= 0 and 2 < outcome.highest <= 100
+        else "scores that are no probabilities"
+    )
+    return (
+        f"values from {outcome.lowest:g} to {outcome.highest:g}: expected 0 to 1, as a label counts as present from "
+        f"0.5 on; are they {kind}?"
+    )
 
 
 def as_text(names: dict[int, str], outcome: RunOutcome, settings: CurveRules) -> str:
@@ -195,5 +212,7 @@ def as_text(names: dict[int, str], outcome: RunOutcome, settings: CurveRules) ->
         lines.append("no score: there is no valid prediction")
     else:
         lines.append(f"ALC {outcome.alc:.6f}, final score {outcome.final_score:.6f}")
+    if note := range_note(outcome, settings):
+        lines.append(note)
     lines.append(f"scheme {settings.scheme}, t0 {settings.t0:g} s, budget {settings.budget:g} s")
     return "\n".join(lines)

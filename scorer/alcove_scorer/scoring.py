@@ -41,6 +41,9 @@ class RunOutcome:
     final_score: float | None
     points: tuple[Point, ...]
     refused: tuple[RefusedSnapshot, ...]
+    lowest: float = 0.0
+    highest: float = 1.0
+    """Of all values of valid predictions, where they leave 0 … 1: percent, or scores that are no probabilities."""
 
 
 @dataclass
@@ -56,6 +59,8 @@ class RunScorer:
     points: list[Point] = field(default_factory=list)
     preview_points: list[Point] = field(default_factory=list)
     refused: list[RefusedSnapshot] = field(default_factory=list)
+    lowest: float = 0.0
+    highest: float = 1.0
     _whole: Callable[[], Tally] = field(init=False)
     _part: Callable[[], Tally] | None = field(init=False)
 
@@ -90,9 +95,10 @@ class RunScorer:
         """Of the whole test set and of its part; None where that is so small that no label has both classes in it."""
         rows, whole = self.preview, self._whole()
         part = self._part() if self._part is not None else None
-        start = 0
+        start, lowest, highest = 0, self.lowest, self.highest
         for block in read_prediction(pieces, snapshot.size, snapshot.kind, *self.solution.shape):
             whole.add(block)
+            lowest, highest = block.min(initial=lowest), block.max(initial=highest)
             if rows is not None and part is not None:
                 first, last = np.searchsorted(rows, (start, start + len(block)))
                 part.add(block[rows[first:last] - start])
@@ -100,6 +106,7 @@ class RunScorer:
         score = whole.score()
         if not math.isfinite(score):
             raise PredictionError(f"{self.rules.metric.name} has no finite value for it")
+        self.lowest, self.highest = float(lowest), float(highest)
         if part is None:
             return score, score
         try:
@@ -115,7 +122,9 @@ class RunScorer:
         refused = tuple(sorted(self.refused, key=lambda r: r.number))
         if not points:
             return RunOutcome(None, None, (), refused)
-        return RunOutcome(area_under_curve(points, self.rules), points[-1].score, points, refused)
+        return RunOutcome(
+            area_under_curve(points, self.rules), points[-1].score, points, refused, self.lowest, self.highest
+        )
 
 
 def preview_rows(solution_sha256: str, n_test: int, fraction: float) -> npt.NDArray[np.int64] | None:

@@ -65,6 +65,7 @@ def check_source(
     findings = content.metadata_findings(train_metadata, test_metadata)
     if findings:  # Nothing else could be said of both.
         return Report(tuple(findings))
+    findings += content.size_findings(test_metadata)
     solution = _solution(source, findings)
     if solution is not None:
         wrong = content.solution_findings(solution, test_metadata, source.solution_name)

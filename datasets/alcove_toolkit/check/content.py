@@ -13,6 +13,8 @@ from alcove_toolkit.check.part import PartFacts
 
 FEW = 10
 """Test examples with a label; of fewer, one more right answer moves its score by 0.05."""
+LARGE = 1 << 28
+"""Bytes of one example as an array that are told."""
 COPIED = 0.05
 """Share of the test part that may be in train, too."""
 REPEATED = 0.01
@@ -44,6 +46,21 @@ def metadata_findings(train: Metadata, test: Metadata) -> list[Finding]:
                 )
             )
     return found
+
+
+def size_findings(metadata: Metadata) -> list[Finding]:
+    """Whether an example fits the memory of those who read it."""
+    size = 4 * metadata.numbers * max(1, metadata.sequence_size)
+    if metadata.is_token_sequence or size < LARGE:
+        return []
+    return [
+        warning(
+            "too-wide",
+            f"metadata.textproto: an example has {size // 4:,} numbers, which is {size / (1 << 30):.1f} GiB as the "
+            "array that readers make of it.",
+            "Few programs can hold a batch of them: renumber the columns, or hash them to fewer.",
+        )
+    ]
 
 
 def id_findings(part: PartFacts) -> list[Finding]:

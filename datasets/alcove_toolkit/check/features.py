@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from alcove_format.metadata import Metadata
+from alcove_format.example import SparseFeatures
+from alcove_format.metadata import Format, Metadata
 from alcove_toolkit.check.findings import printable
 
 Floats = npt.NDArray[np.float32]
 WIDTH = 1024
 """Numbers of one example at most."""
+WIDE = 1 << 22
+"""Numbers of a step from which an example of format SPARSE is not made an array of."""
 SIDE, VIDEO_SIDE, VIDEO_STEPS, CHANNELS = 16, 8, 4, 4
 SEGMENTS, BANDS, SERIES_CHANNELS = 16, 32, 16
 _STATISTICS = ("mean", "standard deviation", "minimum", "maximum")
@@ -24,7 +28,8 @@ _STATISTICS = ("mean", "standard deviation", "minimum", "maximum")
 class FeatureMap:
     """Turns features (time × rows × columns × channels) into one vector, always of the same length."""
 
-    vector: Callable[[Floats], Floats]
+    vector: Callable[[Any], Floats]
+    """Takes an array; of what :func:`is_wide` says, :class:`SparseFeatures`."""
     name: Callable[[int], str]
     """What number i of the vector is, for a sentence."""
 
@@ -34,6 +39,8 @@ def feature_map(metadata: Metadata) -> FeatureMap:
     spectrum; of a table the columns themselves. What is wider than ``WIDTH`` is folded: column i is added to
     column i modulo ``WIDTH``.
     """
+    if is_wide(metadata):
+        return FeatureMap(_fold_sparse, partial(_column, metadata.features, "column", WIDTH))
     if metadata.is_token_sequence:
         width = min(metadata.channels, WIDTH)
         return FeatureMap(
@@ -57,6 +64,17 @@ def feature_map(metadata: Metadata) -> FeatureMap:
     return FeatureMap(
         partial(_frames, sizes=(VIDEO_STEPS, rows, cols)), partial(_pixel_name, (rows, cols), channels)
     )
+
+
+def is_wide(metadata: Metadata) -> bool:
+    """Whether examples are mostly zeros, and too wide to make arrays of them."""
+    sparse = metadata.format is Format.SPARSE and not metadata.is_token_sequence
+    return sparse and metadata.numbers >= WIDE
+
+
+def _fold_sparse(features: SparseFeatures) -> Floats:
+    sums = np.bincount(features.places % WIDTH, weights=features.values, minlength=WIDTH)
+    return sums.astype(np.float32)
 
 
 def pool_axis(array: Floats, axis: int, size: int) -> Floats:

@@ -9,15 +9,16 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 from google.protobuf.message import DecodeError
 
 from alcove_format.batching import Chunk, block_decoder, examples_per_piece
 from alcove_format.errors import FormatError
-from alcove_format.example import Floats
+from alcove_format.example import Floats, SparseFeatures, decode_sparse_example
 from alcove_format.format_pb2 import SequenceExample
 from alcove_format.metadata import VARIES, Format, Metadata
 from alcove_format.records import HEADER, Block, blocks_of
-from alcove_toolkit.check.features import FeatureMap, feature_map
+from alcove_toolkit.check.features import FeatureMap, feature_map, is_wide
 from alcove_toolkit.check.findings import Finding, count, error, names, warning
 from alcove_toolkit.check.sample import CELLS, SAMPLE, LabelLists, Reservoir, Shape
 from alcove_toolkit.check.source import PartName, SampleFile, Source
@@ -75,6 +76,25 @@ class PartFacts:
         return f"{path}, record {self.numbers[index]}, byte {self.offsets[index]}"
 
 
+@dataclass(frozen=True)
+class _WideChunk:
+    """As :class:`Chunk`, of examples that are too wide to be arrays."""
+
+    features: list[SparseFeatures]
+    labels: Floats
+    ids: npt.NDArray[np.int64]
+    labelled: npt.NDArray[np.bool_]
+    block: Block
+
+
+def _hash(features: Floats | SparseFeatures) -> int:
+    if isinstance(features, SparseFeatures):
+        numbers: tuple[bytes, ...] = (features.places.tobytes(), features.values.tobytes())
+    else:
+        numbers = (features.tobytes(),)
+    return hash((*numbers, features.shape)) & 0xFFFF_FFFF_FFFF_FFFF
+
+
 def _parsed(block: Block, i: int) -> SequenceExample:
     """By protobuf, which looks at all of a record; readers pass over what they need not."""
     try:
@@ -107,6 +127,7 @@ class PartReader:
         self._most = examples_per_piece(metadata)
         # As long as each is: what differs from the metadata is then seen, not padded or cut.
         self._decode = block_decoder(replace(metadata, sequence_size=VARIES))
+        self._is_wide = is_wide(metadata)
         self._decimals = metadata.format is not Format.COMPRESSED and not metadata.is_token_sequence
         self._progress = progress
         self._more: dict[str, int] = {}
@@ -141,7 +162,7 @@ class PartReader:
             if self.facts.metadata.is_token_sequence:
                 for i in range(len(block)):
                     _parsed(block, i)  # The reader of texts passes over all but the tokens.
-            chunk = self._decode(block)
+            chunk = self._decode_wide(block) if self._is_wide else self._decode(block)
         except FormatError as problem:
             if len(block) == 1:
                 self._broken(problem)
@@ -150,6 +171,19 @@ class PartReader:
                     self._block(single)
         else:
             self._chunk(chunk)
+
+    def _decode_wide(self, block: Block) -> _WideChunk:
+        metadata = self.facts.metadata
+        examples = [
+            decode_sparse_example(block.record(i), metadata, block.where(i)) for i in range(len(block))
+        ]
+        return _WideChunk(
+            [example.features for example in examples],
+            np.array([example.label for example in examples], np.float32).reshape(-1, metadata.n_labels),
+            np.array([example.id for example in examples], np.int64),
+            np.array([example.has_label for example in examples], np.bool_),
+            block,
+        )
 
     def _broken(self, problem: FormatError) -> None:
         self.facts.whole = False
@@ -161,7 +195,7 @@ class PartReader:
         if seen < NAMED:
             self.findings.append(finding)
 
-    def _chunk(self, chunk: Chunk) -> None:
+    def _chunk(self, chunk: Chunk | _WideChunk) -> None:
         facts, block = self.facts, chunk.block
         first = len(facts)
         self._values(chunk)
@@ -171,27 +205,31 @@ class PartReader:
         facts.offsets.extend(start + block.offset - HEADER for start in block.starts)
         for i, features in enumerate(chunk.features):
             self._steps(len(features), block, i)
-            facts.hashes.append(hash((features.tobytes(), features.shape)) & 0xFFFF_FFFF_FFFF_FFFF)
+            facts.hashes.append(_hash(features))
             if facts.sample.takes():
                 self._keep(features, block.record(i))
             if (first + i) % _LOOKED_AT == 0:
                 self._keys(block, i)
 
-    def _values(self, chunk: Chunk) -> None:
+    def _values(self, chunk: Chunk | _WideChunk) -> None:
         if not self._decimals:
             return
         whole = chunk.features
         if isinstance(whole, np.ndarray) and np.isfinite(whole).all():
             return
         for i, features in enumerate(whole):
-            if np.isfinite(features).all():
+            values = features.values if isinstance(features, SparseFeatures) else features
+            if np.isfinite(values).all():
                 continue
-            at = np.argwhere(~np.isfinite(features))[0].tolist()
+            at = np.argwhere(~np.isfinite(values))[0].tolist()
+            bad = values[tuple(at)]
+            if isinstance(features, SparseFeatures):
+                at = [int(place) for place in np.unravel_index(features.places[at[0]], features.shape)]
             self._add(
                 error(
                     "not-finite",
                     f"{chunk.block.where(i)}: at (step, row, column, channel) = {tuple(at)} the value is "
-                    f"{features[tuple(at)]}.",
+                    f"{bad}.",
                     "Replace what is missing by a number, and say that it was missing in a column of its own.",
                 )
             )
@@ -211,7 +249,7 @@ class PartReader:
                 )
             )
 
-    def _labels(self, chunk: Chunk) -> None:
+    def _labels(self, chunk: Chunk | _WideChunk) -> None:
         facts = self.facts
         facts.labelled += int(chunk.labelled.sum())
         for i in np.flatnonzero(~((chunk.labels >= 0) & (chunk.labels <= 1)).all(axis=1)).tolist():
@@ -234,7 +272,7 @@ class PartReader:
                 )
             )
 
-    def _keep(self, features: Floats, data: bytes) -> None:
+    def _keep(self, features: Floats | SparseFeatures, data: bytes) -> None:
         steps, rows, cols, _ = features.shape
         with np.errstate(all="ignore"):  # Large numbers overflow; the sample cuts what they become.
             vector = self.facts.features.vector(features)

@@ -21,6 +21,7 @@ from alcove_toolkit.convert.base import (
     Converter,
     ConvertOptions,
     ConvertProgress,
+    Facts,
     Indices,
     SourceItems,
     refuse_options,
@@ -30,6 +31,13 @@ from alcove_toolkit.convert.column_roles import ColumnRoles, RowScanner
 from alcove_toolkit.errors import SourceError
 
 SUFFIXES = (".svm", ".svmlight", ".libsvm")
+WIDEST = 1 << 20
+"""Of more columns, as hashes give them, those that train has are renumbered: readers make arrays of a row."""
+NAMED = 100_000
+"""So many of these keep their old numbers as names."""
+_AT_A_TIME = 1 << 22
+_HIGHEST = 1 << 53
+"""Of a column's number: float64 holds all whole numbers up to here."""
 
 
 def is_svmlight(path: Path) -> bool:
@@ -48,6 +56,9 @@ class SvmlightConverter(Converter):
         self._lines = np.zeros(0, np.int64)
         self._first = 1
         self._cols = 0
+        self._used: Indices | None = None
+        """Columns of train, where they are renumbered."""
+        self._last = 0
         self._unknown = 0
 
     def _where(self, item: int) -> str:
@@ -81,7 +92,9 @@ class SvmlightConverter(Converter):
         if scanner is None:
             raise SourceError(str(self._path), "is empty", remedy="Check that the file is whole.")
         self._starts, self._lines = np.array(starts, np.int64), np.array(lines, np.int64)
-        return scanner.items(self._where)
+        items = scanner.items(self._where)
+        group = (("groups", "qid"),) if groups else ()
+        return replace(items, facts=(("table", "svmlight (libsvm)"), ("labels", "first in a line"), *group))
 
     def sizes(self) -> npt.NDArray[np.float64]:
         """Values in each row."""
@@ -89,33 +102,62 @@ class SvmlightConverter(Converter):
             return np.array([len(self._row(file, item)[0]) for item in range(len(self._starts))], np.float64)
 
     def fit(self, train: Indices) -> Metadata:
-        lowest, highest = 1, 0
+        used = self._used_columns(train)
+        if not len(used):
+            raise SourceError(str(self._path), "no row of train has a value", remedy="Check the file.")
+        # Columns are counted from 1, unless there is a 0.
+        self._first = min(int(used[0]), 1)
+        cols = int(used[-1]) - self._first + 1
+        names: dict[str, int] = {}
+        if cols > WIDEST:
+            self._last, self._used, cols = int(used[-1]), used, len(used)
+            if cols <= NAMED:
+                names = {f"column {column}": place for place, column in enumerate(used.tolist())}
+        self._cols = cols
+        return Metadata(n_examples=0, n_labels=1, rows=1, cols=cols, format=Format.SPARSE, features=names)
+
+    def _used_columns(self, train: Indices) -> Indices:
+        """Columns in which rows of train have a value, ascending."""
+        used, waiting, count = np.zeros(0, np.int64), [], 0
         with self._path.open("rb") as file:
             for done, item in enumerate(train.tolist(), start=1):
                 columns, _ = self._row(file, item)
-                if len(columns):
-                    lowest, highest = min(lowest, int(columns[0])), max(highest, int(columns[-1]))
+                waiting.append(columns)
+                count += len(columns)
+                if count > _AT_A_TIME or done == len(train):
+                    used, waiting, count = np.unique(np.concatenate([used, *waiting])), [], 0
                 self._progress("Learning from train", done, len(train))
-        # Columns are counted from 1, unless there is a 0.
-        self._first = min(lowest, 1)
-        self._cols = highest - self._first + 1
-        if self._cols < 1:
-            raise SourceError(str(self._path), "no row of train has a value", remedy="Check the file.")
-        return Metadata(n_examples=0, n_labels=1, rows=1, cols=self._cols, format=Format.SPARSE)
+        return used
 
     def encode(self, items: Indices) -> Iterator[Features]:
         with self._path.open("rb") as file:
             for item in items.tolist():
                 columns, values = self._row(file, item)
-                columns -= self._first
-                known = (columns >= 0) & (columns < self._cols)
+                places, known = self._places(columns)
                 self._unknown += len(known) - int(known.sum())
-                yield [SparseStep(columns[known], values[known])]
+                yield [SparseStep(places[known], values[known])]
+
+    def _places(self, columns: Indices) -> tuple[Indices, npt.NDArray[np.bool_]]:
+        """Where columns are in the dataset, and which are there at all."""
+        if self._used is None:
+            places = columns - self._first
+            return places, (places >= 0) & (places < self._cols)
+        places = np.searchsorted(self._used, columns)
+        return places, self._used[np.minimum(places, self._cols - 1)] == columns
+
+    def facts(self) -> Facts:
+        return (("features", f"{self._cols:,} columns, most of them zero in a row"),)
 
     def notes(self) -> tuple[str, ...]:
-        if not self._unknown:
-            return ()
-        return (f"Values of test in columns past the last of train, left out: {self._unknown}.",)
+        notes = []
+        if self._used is not None:
+            notes.append(
+                f"Columns are numbered up to {self._last:,}, but train has values in {self._cols:,} alone: these are "
+                "renumbered, in order."
+            )
+        if self._unknown:
+            notes.append(f"Values of test in columns that train has not, left out: {self._unknown}.")
+        return tuple(notes)
 
     def _row(self, file: BinaryIO, item: int) -> tuple[Indices, npt.NDArray[np.float32]]:
         """Columns in ascending order, and their values."""
@@ -137,12 +179,14 @@ def parse_row(line: bytes, where: str) -> tuple[Indices, npt.NDArray[np.float32]
     except ValueError:
         bad = next(pair for pair in pairs if not _is_pair(pair))
         raise SourceError(
-            where, f"{bad.decode(errors='replace')!r} is no column:value", remedy="Correct the line."
+            where, f"{bad.decode(errors='replace')!r} is not column:value", remedy="Correct the line."
         ) from None
     whole = np.floor(table[:, 0]) == table[:, 0]
-    if not (whole & (table[:, 0] >= 0) & (table[:, 0] < 2**31) & (np.abs(table[:, 1]) <= LARGEST)).all():
+    if not (whole & (table[:, 0] >= 0) & (table[:, 0] < _HIGHEST) & (np.abs(table[:, 1]) <= LARGEST)).all():
         raise SourceError(
-            where, "has a column that is no whole number, or an infinite value", remedy="Correct it."
+            where,
+            "has a column that is not a whole number, or a value that is not finite",
+            remedy="Correct it.",
         )
     columns, values = table[:, 0].astype(np.int64), table[:, 1].astype(np.float32)
     if (np.diff(columns) <= 0).any():

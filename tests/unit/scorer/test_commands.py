@@ -334,6 +334,10 @@ def test_a_wrong_table_is_one_line_that_names_row_and_column(
         (["--intervals", "-1"], "--intervals -1"),
         (["--penalty", "-1"], "--penalty -1"),
         (["--seed", "-1"], "--seed -1"),
+        (
+            ["--method", "relative", "--lower-is-better"],
+            "--lower-is-better: expected another method than relative",
+        ),
     ],
 )
 def test_a_wrong_option_of_rank_is_one_line(tmp_path: Path, options: list[str], message: str) -> None:
@@ -347,6 +351,87 @@ def test_more_resamples_than_memory_has_room_for_are_one_line(tmp_path: Path) ->
     path.write_text("who,d\n" + "".join(f"p{i},{i}\n" for i in range(2000)))
     said = refusal("rank", path, "--intervals", 100_000)
     assert "--intervals 100000: expected at most 50000 resamples of 2000 participants" in said
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ("alice,0.81,0.7\nbob,0.5,0.6\n", "row 1: expected a header; got numbers ('0.81')"),
+        (",d\n0,0.5\n1,0.6\n", "row 1, column 1: expected the participant; got an index, or a rank ('')"),
+        (
+            "rank,d\n1,0.5\n2,0.6\n",
+            "row 1, column 1: expected the participant; got an index, or a rank ('rank')",
+        ),
+        ("who;d1;d2\nx;1;2\n", "row 1: expected a header: the participant, then"),
+    ],
+)
+def test_rows_that_are_no_header_and_columns_that_are_no_participants_are_refused(
+    tmp_path: Path, table: str, problem: str
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(table)
+    assert f"{path}: {problem}" in refusal("rank", path)
+
+
+def test_names_in_a_column_without_a_name_and_numbered_datasets_are_taken(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(",0,1\nx,0.5,0.1\ny,0.6,0.2\n")
+    got = document("rank", path, "--intervals", 0)
+    assert got["datasets"] == ["0", "1"]
+    assert [entry["participant"] for entry in got["entries"]] == ["y", "x"]
+
+
+@pytest.mark.parametrize("method", ["average", "copeland", "mean-minus-std"])
+def test_lower_is_better_turns_the_order_and_is_said(tmp_path: Path, method: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("who,d1,d2\nslow,9,8\nquick,1,-2\ngone,,\n")
+    options = ("--method", method, "--intervals", 0)
+    for lower, order in ((False, ["slow", "quick", "gone"]), (True, ["quick", "slow", "gone"])):
+        asked = (*options, "--lower-is-better") if lower else options
+        got = document("rank", path, *asked)
+        assert [entry["participant"] for entry in got["entries"]] == order
+        assert {e["participant"]: e["scores"]["d1"] for e in got["entries"]} == {
+            "slow": 9,
+            "quick": 1,
+            "gone": None,
+        }
+        word = "lower" if lower else "higher"
+        assert alcove("rank", path, *asked).stdout.startswith(f"2 datasets (d1, d2); {word} is better\n")
+    page = tmp_path / "r.html"
+    alcove("rank", path, *options, "--lower-is-better", "--report", page)
+    assert "lower scores are better" in page.read_text()
+
+
+def test_a_deviation_over_repeats_makes_an_error_worse(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("who,repeat,d\nsteady,1,0.5\nwild,1,0.2\nsteady,2,0.5\nwild,2,0.7\n")
+    for penalty, order in ((0, ["wild", "steady"]), (1, ["steady", "wild"])):
+        options = ("--method", "mean-minus-std", "--penalty", penalty, "--lower-is-better")
+        assert [e["participant"] for e in document("rank", path, *options)["entries"]] == order
+
+
+@pytest.mark.parametrize(
+    ("scale", "shift", "said"),
+    [
+        (
+            100,
+            0,
+            "values from 0 to 100: expected 0 to 1, as a label counts as present from 0.5 on; are they percent?",
+        ),
+        (8, -4, "values from -4 to 4: expected 0 to 1"),
+        (1, 0, ""),
+    ],
+)
+def test_percent_and_logits_are_pointed_out(run: Path, scale: float, shift: float, said: str) -> None:
+    folder = run / "snaps"
+    np.save(folder / "x.npy", np.array([[1, 0], [0, 1], [1, 0], [0, 1]]) * scale + shift)
+    (folder / "times.csv").write_text("file,seconds\nx.npy,1\n")
+    files = ("--solution", run / "solution", "--snapshots", folder, "--budget", 9)
+    shown = alcove("score", *files).stdout
+    assert said in shown
+    assert ("expected 0 to 1" in shown) == bool(said)
+    # An area under a curve takes any numbers.
+    assert "expected 0 to 1" not in alcove("score", *files, "--scheme", "autodl").stdout
 
 
 def test_tables_for_people(run: Path) -> None:

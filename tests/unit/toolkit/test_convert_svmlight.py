@@ -68,22 +68,22 @@ def test_columns_that_train_has_not_are_left_out_of_test(tmp_path: Path) -> None
         made = converted(source, how="shift", by="size", test_fraction=1 / 3)
         assert made.metadata.cols == 1
         found.append(contents(made.path))
-        assert made.notes[0].startswith("Values of test in columns past the last of train, left out: ")
+        assert made.notes[0].startswith("Values of test in columns that train has not, left out: ")
     assert found[0] == found[1]
 
 
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("1 3:x", "'3:x' is no column:value"),
-        ("1 3", "'3' is no column:value"),
-        ("1 1:2:3 4:5", "'1:2:3' is no column:value"),
-        ("1 -1:2", "a column that is no whole number"),
-        ("1 1.5:2", "a column that is no whole number"),
-        ("1 1:nan", "an infinite value"),
+        ("1 3:x", "'3:x' is not column:value"),
+        ("1 3", "'3' is not column:value"),
+        ("1 1:2:3 4:5", "'1:2:3' is not column:value"),
+        ("1 -1:2", "a column that is not a whole number"),
+        ("1 1.5:2", "a column that is not a whole number"),
+        ("1 1:nan", "a value that is not finite"),
         ("1 3:1 3:2", "has a column twice"),
         ("1 qid:4 3:1", "some lines have a qid"),
-        ("1 1:2:3", "is no column:value"),
+        ("1 1:2:3", "is not column:value"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: str, problem: str) -> None:
