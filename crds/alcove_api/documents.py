@@ -365,10 +365,18 @@ class PastRanks(Document):
     """In the order of their ranks, the first of them the leader."""
 
 
+class TeamColour(Document):
+    team: str
+    number: int
+    """Of the colour, from 0."""
+
+
 class BoardHistory(Document):
     """``history.json`` of a board: the leading teams of earlier boards, oldest first."""
 
     boards: tuple[PastRanks, ...] = ()
+    colours: tuple[TeamColour, ...] = ()
+    """Of the teams that lead this board or led earlier ones; who led last comes last."""
 
 
 class CheckRequest(Document):

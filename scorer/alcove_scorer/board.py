@@ -29,6 +29,8 @@ class BoardRow:
     submission: BoardSubmission
     runs: Mapping[str, ScoredRun]
     rank: int
+    tied: bool
+    """Whether another has the same value: then the earlier submission comes first."""
     value: float | None
     """What the method orders by, an error rounded as scores are; None where a missing run leaves none."""
     mean_rank: float
@@ -109,6 +111,7 @@ def _row(
         entry,
         runs,
         int(ranking.rank[i]),
+        bool(ranking.tied[i]),
         None if math.isnan(value) else value,
         float(ranking.mean_rank[i]),
         (float(intervals[i, 0]), float(intervals[i, 1])),
@@ -220,7 +223,7 @@ def as_text(board: Board) -> str:
     ]
     cells = [
         [
-            str(row.rank),
+            f"{row.rank}{'=' if row.tied else ''}",
             row.submission.team,
             row.submission.submission,
             f"{row.mean_rank:.2f}",

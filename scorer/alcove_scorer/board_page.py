@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,6 +27,7 @@ from alcove_scorer.pictures import TeamCurve, draw_teams
 from alcove_scorer.ranks import dataset_ranks
 from alcove_scorer.significance import Friedman
 from alcove_scorer.svg import SERIES, inline_svg
+from alcove_scorer.team_colours import LEADERS, assign_colours, read_colours
 
 MOMENTS = 48
 """Moments at which ranks over the budget are computed, evenly along the time axis."""
@@ -56,6 +57,8 @@ class PagePicture:
 
 def board_html(board: Board, updated_at: datetime, history: BoardHistory | None = None) -> str:
     request = board.request
+    leaders = [row.submission.team for row in board.rows[:LEADERS]]
+    colours = assign_colours(leaders, read_colours(history or BoardHistory()))
     order, value_name = describe_order(request.method)
     return render_page(
         "leaderboard.html",
@@ -69,12 +72,12 @@ def board_html(board: Board, updated_at: datetime, history: BoardHistory | None 
         datasets=request.datasets,
         problems=board.problems,
         rows=[_row(row, board) for row in board.rows],
-        coloured=[row.submission.team for row in board.rows[: len(SERIES)]],
+        coloured=[(team, colours[team] + 1) for team in leaders],
         lines=min(len(board.rows), MAX_LINES),
         statistics=describe_tests(board.friedman, board.kendall_w, board.cd),
         sure=draw_certainty([_standing(row) for row in board.rows], board.cd),
-        course=_course(board, updated_at, history or BoardHistory()),
-        curves=_curves(board),
+        course=_course(board, updated_at, history or BoardHistory(), [SERIES[colours[t]] for t in leaders]),
+        curves=_curves(board, {team: SERIES[colours[team]] for team in leaders}),
     )
 
 
@@ -87,6 +90,7 @@ def _row(row: BoardRow, board: Board) -> dict[str, object]:
         cells.append((*cell, missing_cause(row, alias)))
     return {
         "rank": row.rank,
+        "tied": row.tied,
         "interval": format_interval(row.interval),
         "team": row.submission.team,
         "submission": row.submission.submission,
@@ -116,13 +120,17 @@ def describe_tests(
     """What the tests say, in words."""
     if test is None or w is None or cd is None:
         return ""
-    f = "∞" if math.isinf(test.f) else f"{test.f:.2f}"
+    f = (
+        f"= {test.f:.2f} (p {_p(test.f_p)})"
+        if math.isfinite(test.f)
+        else "has no bound, since all rank them alike"
+    )
     verdict = (
         "differ more than chance would make them" if test.f_p < alpha else "may well differ by chance alone"
     )
     return (
         f"Over these datasets the {who} {verdict}: Friedman χ² = {test.chi2:.2f} (p {_p(test.p)}), "
-        f"Iman–Davenport F = {f} (p {_p(test.f_p)}). The datasets' rankings agree with W = {w:.2f} "
+        f"Iman–Davenport F {f}. The datasets' rankings agree with W = {w:.2f} "
         f"(Kendall; 1 is agreement). Mean ranks closer than {cd:.2f} cannot be told apart (Nemenyi, α = {alpha:g})."
     )
 
@@ -158,7 +166,7 @@ def draw_certainty(rows: Sequence[RankedName], cd: float | None, who: str = "tea
     return found
 
 
-def _course(board: Board, now: datetime, history: BoardHistory) -> list[PagePicture]:
+def _course(board: Board, now: datetime, history: BoardHistory, colours: Sequence[str]) -> list[PagePicture]:
     """How the ranks came about: from board to board, and as the budget passes."""
     rows, settings, found = board.rows, board.rules, list[PagePicture]()
     drawn = rows[:MAX_LINES]
@@ -168,26 +176,30 @@ def _course(board: Board, now: datetime, history: BoardHistory) -> list[PagePict
     boards = (*history.boards, PastRanks(generation=board.request.generation, at=now, teams=teams))
     moments_of_boards = [past.at for past in boards]
     if moments_of_boards[0] < moments_of_boards[-1]:
-        svg = draw_history(ranks_on_boards(BoardHistory(boards=boards), teams), moments_of_boards)
+        svg = draw_history(ranks_on_boards(BoardHistory(boards=boards), teams), moments_of_boards, colours)
         caption = "Rank of each team on this board and on those before it."
         found.append(_picture("Ranks over time", svg, caption + _leading(len(drawn), rows)))
     over = ranks_over_budget(rows, board.request.datasets, settings)[: len(drawn)]
     caption = "Mean rank of each team, had every run ended at that moment."
-    svg = draw_budget_ranks(over, budget_moments(settings), settings)
+    svg = draw_budget_ranks(over, budget_moments(settings), settings, colours)
     found.append(_picture("Ranks as the budget passes", svg, caption + _leading(len(drawn), rows)))
     return found
 
 
-def _curves(board: Board) -> list[PagePicture]:
+def _curves(board: Board, colours: Mapping[str, str]) -> list[PagePicture]:
     settings, decimals, found = board.rules, board.request.decimals, list[PagePicture]()
     if settings is None:
         return []
     drawn = board.rows[:MAX_LINES]
     for i, alias in enumerate(board.request.datasets):
-        lines = [TeamCurve(row.submission.team, board_points(row, alias, board, settings)) for row in drawn]
+        lines = [
+            TeamCurve(team, board_points(row, alias, board, settings), colours.get(team))
+            for row in drawn
+            for team in (row.submission.team,)
+        ]
         if not any(line.points for line in lines):
             continue
-        leading = ((row.submission.team, rounded_alc(row, alias, decimals)) for row in drawn[: len(SERIES)])
+        leading = ((row.submission.team, rounded_alc(row, alias, decimals)) for row in drawn[:LEADERS])
         said = "; ".join(f"{team}: {format_number(area, decimals)}" for team, area in leading)
         svg = draw_teams(alias, lines, settings)
         described = inline_svg(

@@ -41,40 +41,42 @@ def draw_intervals(
         return write_svg(figure)
 
 
-def draw_budget_ranks(ranks: Floats, moments: Sequence[float], rules: CurveRules) -> bytes:
-    """Mean ranks (teams × moments, best team first) by how much of the budget has gone."""
+def draw_budget_ranks(
+    ranks: Floats, moments: Sequence[float], rules: CurveRules, colours: Sequence[str]
+) -> bytes:
+    """Mean ranks (teams × moments, best team first) by how much of the budget has gone. ``colours``: of the first."""
     with open_canvas(WIDTH, HEIGHT) as (figure, axes):
-        _ranks(axes, np.array([axis_position(moment, rules) for moment in moments]), ranks)
+        _ranks(axes, np.array([axis_position(moment, rules) for moment in moments]), ranks, colours)
         draw_time_axis(axes, rules)
         label_ends(
             axes,
             1.0,
-            [(row[-1], str(i), c) for i, (row, c) in enumerate(zip(ranks, SERIES, strict=False), 1)],
+            [(row[-1], str(i), c) for i, (row, c) in enumerate(zip(ranks, colours, strict=False), 1)],
         )
         axes.set_ylabel("mean rank")
         return write_svg(figure)
 
 
-def draw_history(ranks: Floats, at: Sequence[datetime]) -> bytes:
+def draw_history(ranks: Floats, at: Sequence[datetime], colours: Sequence[str]) -> bytes:
     """Ranks (teams × boards, best team first, NaN where it was not among the leading ones) as they were."""
     with open_canvas(WIDTH, HEIGHT) as (figure, axes):
         xs = date2num(at)
-        _ranks(axes, xs, ranks, drawstyle="steps-post")
+        _ranks(axes, xs, ranks, colours, drawstyle="steps-post")
         locator = AutoDateLocator(minticks=2, maxticks=6)
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
         axes.margins(x=0)
-        ends = [(row[-1], str(i), c) for i, (row, c) in enumerate(zip(ranks, SERIES, strict=False), 1)]
+        ends = [(row[-1], str(i), c) for i, (row, c) in enumerate(zip(ranks, colours, strict=False), 1)]
         label_ends(axes, xs[-1], [end for end in ends if not math.isnan(end[0])])
         axes.set_ylabel("rank")
         axes.set_xlabel("time of the board (UTC)")
         return write_svg(figure)
 
 
-def _ranks(axes: Any, xs: Floats, ranks: Floats, **style: Any) -> None:
-    for row in ranks[len(SERIES) :]:
+def _ranks(axes: Any, xs: Floats, ranks: Floats, colours: Sequence[str], **style: Any) -> None:
+    for row in ranks[len(colours) :]:
         axes.plot(xs, row, color=OTHERS, linewidth=0.9, **style)
-    for row, colour in reversed(list(zip(ranks, SERIES, strict=False))):
+    for row, colour in reversed(list(zip(ranks, colours, strict=False))):
         axes.plot(xs, row, color=colour, linewidth=1.8, **style)
         axes.plot(xs[-1:], row[-1:], "o", color=colour, markersize=4, clip_on=False)
     lowest = float(np.nanmax(ranks))

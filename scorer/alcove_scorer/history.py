@@ -11,9 +11,10 @@ from minio import Minio
 from pydantic import ValidationError
 
 from alcove_api import keys
-from alcove_api.documents import AggregateRequest, BoardHistory, PastRanks
+from alcove_api.documents import AggregateRequest, BoardHistory, PastRanks, TeamColour
 from alcove_scorer import jobs
 from alcove_scorer.board import Board
+from alcove_scorer.team_colours import LEADERS, assign_colours, read_colours
 from alcove_store.client import get_bytes
 from alcove_store.errors import StoreNotFoundError
 
@@ -31,13 +32,15 @@ def append_board(history: BoardHistory, board: Board, now: datetime) -> BoardHis
     """
     teams = tuple(row.submission.team for row in board.rows[:MAX_TEAMS])
     earlier = tuple(past for past in history.boards if past.generation < board.request.generation)
+    numbers = assign_colours(teams[:LEADERS], read_colours(history))
+    colours = tuple(TeamColour(team=team, number=number) for team, number in numbers.items())
     if not teams or (earlier and earlier[-1].teams == teams):
-        return BoardHistory(boards=earlier)
+        return BoardHistory(boards=earlier, colours=colours)
     boards = (*earlier, PastRanks(generation=board.request.generation, at=now, teams=teams))
     if len(boards) > MAX_BOARDS:
         middle = len(boards) // 2
         boards = (*boards[:middle:2], *boards[middle:])
-    return BoardHistory(boards=boards)
+    return BoardHistory(boards=boards, colours=colours)
 
 
 def ranks_on_boards(history: BoardHistory, teams: Sequence[str]) -> npt.NDArray[np.float64]:

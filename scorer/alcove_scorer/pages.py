@@ -19,10 +19,17 @@ def format_number(value: float | None, decimals: int) -> str:
     return "–" if value is None else f"{value:.{decimals}f}".replace("-", "−")
 
 
+def format_whole_seconds(seconds: float) -> str:
+    """A time that is known to about a second."""
+    if seconds >= 120:
+        return format_duration(seconds)
+    return f"{seconds:.0f} s" if seconds >= 1 else "< 1 s"
+
+
 def format_duration(seconds: float) -> str:
     if seconds >= 3600:
         return f"{seconds / 3600:.2f} h"
-    return f"{seconds / 60:.1f} min" if seconds >= 120 else f"{seconds:.3g} s"
+    return f"{seconds / 60:.1f} min" if seconds >= 120 else f"{seconds:.{1 if seconds >= 10 else 2}f} s"
 
 
 def shorten_text(text: str, most: int = WRITTEN) -> str:

@@ -40,6 +40,8 @@ class TeamCurve:
 
     name: str
     points: tuple[Point, ...]
+    colour: str | None = None
+    """None: it is one of those in grey."""
 
 
 def draw_run(
@@ -72,19 +74,18 @@ def draw_run(
 
 
 def draw_teams(title: str, lines: Sequence[TeamCurve], rules: CurveRules) -> bytes:
-    """The curves of all participants on one dataset, in the leaderboard's order, so that a participant's colour is
-    the same in all pictures: the leading five in colour with their rank at the end, the others in grey. Without a
-    point there is no line.
+    """The curves of all participants on one dataset, best first: those with a colour in it, with their place at the
+    end, the others in grey. Without a point there is no line.
     """
     with open_canvas(WIDTH, HEIGHT) as (figure, axes):
-        for line in lines[len(SERIES) :]:
-            if line.points:
+        for line in lines:
+            if line.points and line.colour is None:
                 _draw(axes, line.points, rules, color=OTHERS, linewidth=0.9)
-        leading = [pair for pair in enumerate(zip(lines, SERIES, strict=False), 1) if pair[1][0].points]
-        for _, (line, colour) in reversed(leading):
+        leading = [(i, line, line.colour) for i, line in enumerate(lines, 1) if line.points and line.colour]
+        for _, line, colour in reversed(leading):
             _draw(axes, line.points, rules, color=colour, linewidth=1.8)
         _frame(axes, rules, [p.score for line in lines for p in line.points])
-        ends = [(line.points[-1].score, str(place), colour) for place, (line, colour) in leading]
+        ends = [(line.points[-1].score, str(place), colour) for place, line, colour in leading]
         label_ends(axes, 1.0, ends)
         axes.set_title(clean_text(title, 80))
         return write_svg(figure)
@@ -128,7 +129,10 @@ def draw_phases(runs: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> byte
         return write_svg(figure)
 
 
-PHASES = {"Queue": OTHERS, "Pull": SERIES[4], "Stage": SERIES[3], "Start": SERIES[1], "Run": SERIES[0]}
+PHASES = {
+    "Queue": OTHERS, "Node": SERIES[4], "Stage": SERIES[3], "Image": SERIES[2], "Start": SERIES[1], "Run": SERIES[0],
+}  # fmt: skip
+"""Where the time of a run goes, in order."""
 
 
 def _even_ticks(longest: float) -> list[float]:

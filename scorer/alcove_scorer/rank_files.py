@@ -233,6 +233,7 @@ def _entries(
         {
             "participant": table.participants[i],
             "rank": int(ranking.rank[i]),
+            "tied": bool(ranking.tied[i]),
             "value": None if math.isnan(ranking.value[i]) else float(ranking.value[i]),
             "ranks": dict(zip(table.datasets, ranking.ranks[i].tolist(), strict=True)),
             "scores": {
@@ -262,13 +263,16 @@ def as_text(document: dict[str, object]) -> str:
             f"{make_printable(dataset)} {place:g}{' (no run)' if entry['scores'][dataset] is None else ''}"
             for dataset, place in entry["ranks"].items()
         )
-        lines.append(f"{entry['rank']:>4}  {name:<{width}}  {value:>8}  {span:>14}  {by_dataset}")
+        rank = f"{entry['rank']}{'=' if entry['tied'] else ''}"
+        lines.append(f"{rank:>4}  {name:<{width}}  {value:>8}  {span:>14}  {by_dataset}")
     test, cd, w = document["friedman"], document["critical_difference"], document["kendall_w"]
     if isinstance(test, dict):
-        f = "∞" if test["f"] is None else f"{test['f']:.4g}"
-        lines.append(
-            f"Friedman χ² {test['chi2']:.4g} (p {test['p']:.3g}); Iman–Davenport F {f} (p {test['f_p']:.3g})"
+        f = (
+            f"{test['f']:.4g} (p {test['f_p']:.3g})"
+            if test["f"] is not None
+            else "has no bound: all rank alike"
         )
+        lines.append(f"Friedman χ² {test['chi2']:.4g} (p {test['p']:.3g}); Iman–Davenport F {f}")
     if isinstance(cd, dict):
         lines.append(f"critical difference {cd['cd']:.4f} of mean ranks at α {cd['alpha']:g} (Nemenyi)")
     if w is not None:

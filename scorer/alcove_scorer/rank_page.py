@@ -54,6 +54,7 @@ def _row(standing: RankedName, ranked: RankedTable, i: int) -> dict[str, object]
         cells.append(format_cell(None if math.isnan(score) else score, place, DECIMALS))
     return {
         "rank": standing.rank,
+        "tied": bool(ranked.ranking.tied[i]),
         "interval": format_interval(standing.interval) if standing.interval else "",
         "name": standing.name,
         "value": format_number(None if math.isnan(value) else value, 2),

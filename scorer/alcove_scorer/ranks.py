@@ -41,6 +41,13 @@ class Ranking:
     rank: Ints
 
     @property
+    def tied(self) -> npt.NDArray[np.bool_]:
+        """Which participants share their value with another: the order of submission alone ranks them."""
+        _, inverse, counts = np.unique(self.value, return_inverse=True, return_counts=True, equal_nan=False)
+        shared: npt.NDArray[np.bool_] = counts[inverse] > 1
+        return shared
+
+    @property
     def mean_rank(self) -> Floats:
         mean: Floats = self.ranks.mean(axis=1)
         return mean

@@ -18,8 +18,8 @@ from alcove_api.documents import (
     Verdict,
 )
 from alcove_scorer.curves import CurveRules, Point
-from alcove_scorer.pages import format_number, render_page
-from alcove_scorer.pictures import TeamCurve, draw_phases, draw_run, format_time, metric_name
+from alcove_scorer.pages import format_duration, format_number, format_whole_seconds, render_page
+from alcove_scorer.pictures import PHASES, TeamCurve, draw_phases, draw_run, format_time, metric_name
 from alcove_scorer.scoring import RunOutcome
 from alcove_scorer.svg import inline_svg
 
@@ -133,33 +133,30 @@ def _time(spent: Sequence[tuple[ReportRun, list[tuple[str, float]]]]) -> dict[st
     if not spent:
         return None
     bars = [(run.result.alias, times) for run, times in spent]
-    described = (
-        "Queue, pull, stage, start and run of each dataset, one bar each; the numbers are in the table."
-    )
+    described = "Queue, node, stage, image, start and run of each dataset, one bar each; the numbers are in the table."
     return {
         "picture": inline_svg(draw_phases(bars), "t", "Where the time went", described),
         "rows": [
-            (name, [_sum(times, phase) for phase in ("Queue", "Pull", "Stage", "Start", "Run")])
-            for name, times in bars
+            (name, [_format_phase(dict(times).get(phase), phase) for phase in PHASES]) for name, times in bars
         ],
         "again": any((run.result.attempt or 0) > 1 for run, _ in spent),
     }
 
 
-def _sum(times: Sequence[tuple[str, float]], phase: str) -> float | None:
-    found = [seconds for name, seconds in times if name == phase]
-    return sum(found) if found else None
+def _format_phase(seconds: float | None, phase: str) -> str:
+    if seconds is None:
+        return "–"
+    # The go and the end are the recorder's; the other times come in whole seconds.
+    return format_duration(seconds) if phase == "Run" else format_whole_seconds(seconds)
 
 
 def list_phases(verdict: Verdict) -> list[tuple[str, float]]:
-    """Seconds of each phase in order, as far as their ends are known; an image of the participant's is pulled after
-    the staging, so Pull comes twice.
-    """
+    """Seconds of each of ``PHASES``, in order, as far as their ends are known."""
     ends: list[tuple[str, datetime | None]] = [
         ("Queue", verdict.created_at),
-        ("Pull", verdict.pulled_at),
+        ("Node", verdict.pulled_at),
         ("Stage", verdict.staged_at),
-        ("Pull", verdict.launched_at),
+        ("Image", verdict.launched_at),
         ("Start", verdict.started_at),
         ("Run", verdict.ended_at),
     ]

@@ -190,7 +190,15 @@ def test_rank_reproduces_scipy_on_the_reference() -> None:
 
     got = document("rank", DATA / "autodl_alc_20x15.csv", "--intervals", 50, "--seed", 3)
     assert [e["participant"] for e in got["entries"][:2]] == ["DeepWisdom", "DeepBlueAI"]
-    assert set(got["entries"][0]) == {"participant", "rank", "value", "ranks", "scores", "interval"}
+    assert set(got["entries"][0]) == {
+        "participant",
+        "rank",
+        "tied",
+        "value",
+        "ranks",
+        "scores",
+        "interval",
+    }
     scores = np.loadtxt(DATA / "autodl_alc_20x15.csv", delimiter=",", skiprows=1, usecols=range(1, 16))
     oracle = stats.friedmanchisquare(*scores)
     assert (got["friedman"]["chi2"], got["friedman"]["p"]) == pytest.approx((oracle.statistic, oracle.pvalue))
