@@ -157,7 +157,7 @@ class Verdict(Document):
     """The go."""
     ended_at: datetime | None = None
     message: str = ""
-    """What the cause means in this case, for people; empty where it was held back."""
+    """What the cause means in this case, for people."""
 
 
 class FileEntry(Document):

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from alcove_api.base import GROUP
 from alcove_api.competition import CompetitionStatus
+from alcove_api.documents import Verdict
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, CONFIG_MAPS, EVENTS, JOBS, PODS, SUBMISSIONS
@@ -112,6 +113,9 @@ class Executor:
             case model.WriteVerdict():
                 self.store.write_verdict(action.verdict)
                 return replace(facts, verdicts=facts.verdicts | {action.verdict.alias})
+            case model.ReadVerdict():
+                found_verdict = self._verdict(action)
+                return replace(facts, read_verdicts={**facts.read_verdicts, action.alias: found_verdict})
             case model.ReadCurve():
                 found = self.store.live_curve(action.submission_uid)
                 return replace(facts, curve=found or facts.curve, curve_at=self.clock())
@@ -135,6 +139,13 @@ class Executor:
         except OperatorError as error:
             return model.ScoreFault(str(error))
         return result or model.ScoreFault("The scorer left no result in the store.")
+
+    def _verdict(self, action: model.ReadVerdict) -> Verdict | None:
+        try:
+            return self.store.verdict(action.submission_uid, action.alias)
+        except OperatorError as error:
+            log.warning("%s", error)
+            return None
 
     def _log_tail(self, action: model.ReadLogTail) -> str:
         try:

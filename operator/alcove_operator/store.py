@@ -168,6 +168,10 @@ class OperatorStore:
             raise
         return verdict
 
+    def verdict(self, submission_uid: str, alias: str) -> Verdict | None:
+        """None where there is none."""
+        return self._read(keys.verdict(submission_uid, alias), Verdict)
+
     def write_board_request(self, request: AggregateRequest) -> str:
         """The SHA-256 of what was written under :func:`keys.board_request`."""
         where = (request.competition_namespace, request.competition, request.phase)

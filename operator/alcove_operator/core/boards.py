@@ -12,15 +12,24 @@ from alcove_operator.core.reconcile_input import PhaseRules, datasets_by_alias
 
 
 def select_counted(views: Iterable[SubmissionView], phase: str) -> list[SubmissionView]:
-    """The last scored Submission of each team, by time of creation to the second, then name; earliest first.
+    """The last Submission of each team that has a score, by time of creation to the second, then name; earliest first.
+
+    One without any score, of a program that crashed say, never displaces one with a score. Of those whose scores are
+    held back until the reveal, the aggregate job alone finds out.
 
     ``views``: earliest first, as :meth:`alcove_operator.index.Index.submissions_of` has them.
     """
     last: dict[str, SubmissionView] = {}
     for view in views:
-        if view.spec and view.spec.phase == phase and view.status.scoring_digest and not view.deleting:
+        if view.spec and view.spec.phase == phase and _has_score(view) and not view.deleting:
             last[view.namespace] = view
     return sorted(last.values(), key=creation_order)
+
+
+def _has_score(view: SubmissionView) -> bool:
+    if not view.status.scoring_digest:
+        return False
+    return scoring.is_held_back(view.status) or any(run.alc is not None for run in view.status.runs)
 
 
 def creation_order(view: SubmissionView) -> tuple[object, ...]:

@@ -215,6 +215,8 @@ class Facts:
     """By alias."""
     verdicts: frozenset[str] = frozenset()
     """Aliases whose verdict is known to be in the store."""
+    read_verdicts: Mapping[str, Verdict | None] = field(default_factory=lambda: MappingProxyType({}))
+    """By alias, as they are in the store; None where there is none that can be read."""
     settled: bool = False
     """Whether :class:`SettleUsage` has succeeded."""
     live: LiveList | None = None
@@ -338,6 +340,18 @@ class WriteVerdict:
 
 
 @dataclass(frozen=True)
+class ReadVerdict:
+    """Read ``keys.verdict``; always answered in ``Facts.read_verdicts``."""
+
+    submission_uid: str
+    alias: str
+
+    @property
+    def key(self) -> str:
+        return f"verdict/{self.alias}/read"
+
+
+@dataclass(frozen=True)
 class StartScoring:
     """Create the scorer's Job. 409 is success once the full UID is found the same.
 
@@ -396,7 +410,7 @@ class Emit:
     message: str
 
 
-Stored = WriteVerdict | ReadCurve | ReadScore | ReadLogTail
+Stored = WriteVerdict | ReadVerdict | ReadCurve | ReadScore | ReadLogTail
 Action = (
     AddFinalizer | RemoveFinalizer | AdmitCode | CountUsage | SettleUsage | CreateRun | DeleteJob | ListLive
     | StartScoring | Emit | Stored

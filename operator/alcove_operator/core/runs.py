@@ -25,12 +25,15 @@ from alcove_operator.core.model import (
     ListLive,
     PodView,
     ReadLogTail,
+    ReadVerdict,
     ReconcileSettings,
     WriteVerdict,
 )
 from alcove_operator.core.reconcile_input import PhaseRules, ReconcileInput
 
 OVER = frozenset({"Scoring", "Done", "Failed"})
+HIDDEN = "Nothing is shown before the reveal."
+"""Message of a run whose phase is blind."""
 RECHECK = timedelta(seconds=5)
 """How soon to look again where no event will tell."""
 
@@ -295,7 +298,8 @@ def _final(run: RunStatus) -> str:
 def _over(run: RunStatus, given: ReconcileInput) -> RunStep:
     """The verdict is written, then the Jobs go."""
     if given.submission.status.phase in ("Done", "Failed") or run.dataset in given.facts.verdicts:
-        return RunStep(run, (*_log_tail(run, given), *_deletions(run, given)))
+        shown = _reveal(run, given)
+        return RunStep(shown.run, (*shown.actions, *_log_tail(run, given), *_deletions(run, given)))
     return RunStep(run, (WriteVerdict(build_verdict(run, given)), *_log_tail(run, given)), fenced=True)
 
 
@@ -322,16 +326,54 @@ def build_verdict(run: RunStatus, given: ReconcileInput) -> Verdict:
         launched_at=pod.main.started_at if pod and pod.main else None,
         started_at=run.started_at or _started_at(pod),
         ended_at=run.ended_at or _ended_at(pod),
-        message="" if given.blind else run.message,
+        message=_message_of(run, pod, given),
+    )
+
+
+def _message_of(run: RunStatus, pod: PodView | None, given: ReconcileInput) -> str:
+    """Of a blind phase the status does not keep it: there it is found once more, by the same evidence."""
+    if run.message != HIDDEN or pod is None:
+        return "" if run.message == HIDDEN else run.message
+    again = _end(run, causes.find_cause(pod, _context(given)), pod)
+    return again.message if again.cause == run.cause else ""
+
+
+def _reveal(run: RunStatus, given: ReconcileInput) -> RunStep:
+    """What a blind phase kept out of the status comes back from the verdict, which teams cannot read."""
+    if given.blind or run.message != HIDDEN:
+        return RunStep(run)
+    if run.dataset not in given.facts.read_verdicts:
+        return RunStep(run, (ReadVerdict(given.uid, run.dataset),))
+    if wants_log(run, given):
+        return RunStep(run)
+    found = given.facts.read_verdicts[run.dataset]
+    if found is None:
+        return RunStep(run.replace(message=""))
+    return RunStep(
+        run.replace(
+            message=add_tail(found.message, run, given),
+            started_at=found.started_at,
+            ended_at=found.ended_at,
+            head=found.head or "",
+        )
     )
 
 
 def wants_log(run: RunStatus, given: ReconcileInput) -> bool:
     """Whether the run's last lines are to be shown, and are not known yet."""
-    shown = given.rules.spec.logs == "tail" and not given.blind
+    shown = given.rules.spec.logs == "tail" and not given.blind and bool(run.pod_uid)
     name = names.run_job(given.uid, run.dataset, run.attempt)
-    told = run.phase == "Scoring" and run.charged_to == "Participant" and bool(run.pod_uid)
-    return shown and told and name not in given.facts.log_tails
+    ends_now = run.phase == "Scoring" or (run.phase in OVER and run.message == HIDDEN)
+    return shown and ends_now and run.charged_to != "Platform" and name not in given.facts.log_tails
+
+
+def add_tail(message: str, run: RunStatus, given: ReconcileInput) -> str:
+    """``message`` and the end of the run's output, where the competition shows it."""
+    tail = given.facts.log_tails.get(names.run_job(given.uid, run.dataset, run.attempt), "").strip()
+    room = 1000 - len(message)
+    if not tail or room <= 80 or run.charged_to == "Platform" or given.rules.spec.logs != "tail":
+        return message
+    return f"{message} Last output:\n{tail[-room:]}".strip()
 
 
 def _log_tail(run: RunStatus, given: ReconcileInput) -> tuple[Action, ...]:

@@ -21,7 +21,7 @@ from alcove_api.feedback import shown_places
 from alcove_api.submission import CurvePoint, RunStatus, SubmissionStatus
 from alcove_operator.core import names, runs, scoring_retries
 from alcove_operator.core import status as statuses
-from alcove_operator.core.conditions import find_condition
+from alcove_operator.core.conditions import ConditionValue, find_condition
 from alcove_operator.core.model import (
     Action,
     DatasetView,
@@ -39,6 +39,8 @@ CURVE_PAUSE = timedelta(seconds=2)
 """Between two looks at a live curve, and so between two writes of the status because of it."""
 SHOWN, HELD_BACK = "Shown", "HeldBack"
 """Reasons of the true condition Scored."""
+NO_SCORE = "NoScore"
+"""Reason of the false one where the scorer found nothing to score."""
 
 
 @dataclass(frozen=True)
@@ -176,9 +178,7 @@ def _failed(
     due = scoring_retries.next_try_at(job)
     if due is not None and given.now >= due:
         return _start(current, asked, scoring_retries.try_number(job) + 1, stale, given)
-    message = (
-        statuses.HIDDEN if given.blind else scoring_retries.describe_failure(job, given.pods.get(job.name))
-    )
+    message = runs.HIDDEN if given.blind else scoring_retries.describe_failure(job, given.pods.get(job.name))
     reason = "ScoringTriedAgain" if due is not None else "ScoringFailed"
     return ScoringStep(_not_scored(current, reason, message, given), stale, due)
 
@@ -261,10 +261,13 @@ def _finish(
     if current.phase not in statuses.ENDED:
         phase = "Failed" if all(run.phase == "Failed" for run in scored) else "Done"
         status = status.replace(phase=phase)
-    reason, message = (
-        (SHOWN, "Scored.") if not hidden else (HELD_BACK, "The scores are shown from the reveal on.")
-    )
-    return ScoringStep(_ended(_scored(status, reason, message, given), given), stale)
+    value: ConditionValue = ("True", SHOWN, "Scored.")
+    if hidden:
+        value = ("True", HELD_BACK, "The scores are shown from the reveal on.")
+    elif all(run.alc is None for run in scored):
+        value = ("False", NO_SCORE, "No run has a valid prediction: see the cause of each.")
+    status = statuses.set_condition(status, statuses.SCORED, value, given.now)
+    return ScoringStep(_ended(status, given), stale)
 
 
 def _scored_run(
@@ -275,18 +278,17 @@ def _scored_run(
     if run.phase == "Scoring":
         update["phase"] = "Failed" if run.charged_to == "Platform" or alc is None else "Done"
         run = _without_score(run, scored) if alc is None else run
-        update["message"] = _with_tail(run, given)
+        update["message"] = runs.add_tail(run.message, run, given)
     if scored is not None and scored.cause == STORE_DAMAGED:
         if run.phase == "Scoring":
             update |= {"phase": "Failed", "cause": STORE_DAMAGED, "charged_to": "Platform"}
-        update["message"] = statuses.HIDDEN if hidden else describe_damage(scored)
+        update["message"] = runs.HIDDEN if hidden else describe_damage(scored)
     if not hidden and scored is not None:
         points = scored.points
         times = [point.t for point in points]
         places = shown_places(times, feedback.max_snapshots, result.t0_seconds, result.budget_seconds)
         update["alc"] = None if alc is None else round(alc, feedback.decimals)
         update["snapshots"] = scored.snapshots
-        update.setdefault("message", run.message if run.message != statuses.HIDDEN else "")
         update["curve"] = tuple(
             CurvePoint(t=round(points[i].t, 3), score=round(points[i].score, feedback.decimals))
             for i in places
@@ -311,14 +313,6 @@ def describe_damage(scored: ScoredRun) -> str:
     return f"{said[:900]}. The code is not at fault: the organizer can look into the store."
 
 
-def _with_tail(run: RunStatus, given: ReconcileInput) -> str:
-    tail = given.facts.log_tails.get(names.run_job(given.submission.uid, run.dataset, run.attempt), "")
-    if not tail.strip() or run.charged_to != "Participant" or given.rules.competition.spec.logs != "tail":
-        return run.message
-    room = 1000 - len(run.message)
-    return f"{run.message} Last output:\n{tail.strip()[-room:]}" if room > 80 else run.message
-
-
 def _nothing_to_score(current: SubmissionStatus, given: ReconcileInput) -> ScoringStep:
     others = _others(given, None)
     if current.phase in statuses.ENDED or not _verdicts(given):
@@ -332,7 +326,8 @@ def _nothing_to_score(current: SubmissionStatus, given: ReconcileInput) -> Scori
 def _ended(status: SubmissionStatus, given: ReconcileInput) -> SubmissionStatus:
     worst = {run.charged_to for run in status.runs if run.phase == "Failed"}
     if status.phase == "Done":
-        reason, message = "Done", "All runs have ended and are scored."
+        scored = sum(run.phase == "Done" for run in status.runs)
+        reason, message = "Done", f"All runs have ended; {scored} of {len(status.runs)} have a score."
     elif worst == {"Platform"}:
         reason, message = "PlatformFault", "The platform failed. No quota is used up. Submit again."
     else:

@@ -10,10 +10,9 @@ from alcove_api.submission import RunStatus, SubmissionStatus
 from alcove_operator.core import conditions
 from alcove_operator.core.conditions import ConditionValue, find_condition
 from alcove_operator.core.model import Emit
-from alcove_operator.core.runs import OVER
+from alcove_operator.core.runs import HIDDEN, OVER
 
 ADMITTED, SCORED, COMPLETE = "Admitted", "Scored", "Complete"
-HIDDEN = "Nothing is shown before the reveal."
 ENDED = frozenset({"Done", "Failed", "Rejected"})
 _MILD = ("", "Finished", "DeadlineReached", "NoPredictions")
 _PAYERS = ("Platform", "Organizer", "Participant", "")

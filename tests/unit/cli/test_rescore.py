@@ -40,7 +40,7 @@ def submission(team: str, name: str = "first", phase: str = "practice", at: int 
     """Done, and scored by the settings that the competition has."""
     spec = {"competition": {"namespace": "comp", "name": "cup"}, "phase": phase,
             "code": {"bundle": {"sha256": "c" * 64}}}  # fmt: skip
-    runs = (RunStatus(dataset="digits", phase="Done"),)
+    runs = (RunStatus(dataset="digits", phase="Done", alc=0.5),)
     view = SubmissionView(
         f"{team}-{name}", team, name, 1, "1", START + timedelta(seconds=at), False, (),
         SubmissionSpec.model_validate(spec), SubmissionStatus(phase="Done", runs=runs),

@@ -141,6 +141,7 @@ class Cluster:
         self.jobs: dict[str, dict[str, Any]] = {}
         self.pods: list[Pod] = []
         self.verdicts: dict[str, Verdict] = {}
+        self.lose_verdicts = False
         self.scores: dict[str, ScoreResult] = {}
         self.requests: dict[str, ScoreRequest] = {}
         self.curve: LiveCurve | None = None
@@ -323,6 +324,12 @@ class Cluster:
             case model.AdmitCode():
                 self._need_store()
                 self.facts = replace(self.facts, code=self.code)
+            case model.ReadVerdict(_, alias):
+                read = {
+                    **self.facts.read_verdicts,
+                    alias: None if self.lose_verdicts else self.verdicts.get(alias),
+                }
+                self.facts = replace(self.facts, read_verdicts=read)
             case model.WriteVerdict(verdict):
                 self._need_store()
                 old = self.verdicts.setdefault(verdict.alias, verdict)

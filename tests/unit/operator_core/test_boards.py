@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Literal
 
 from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
-from alcove_operator.core import boards, names, scoring_retries
+from alcove_operator.core import boards, names, scoring, scoring_retries
+from alcove_operator.core import status as statuses
 from alcove_operator.core.model import CompetitionView, DatasetView, JobView, SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules
 from tests.unit.operator_core.cluster import START
@@ -25,7 +27,9 @@ def rules(**scoring: object) -> PhaseRules:
 def view(team: str, digest: str) -> SubmissionView:
     spec = {"competition": {"namespace": "comp", "name": "cup"}, "phase": "practice",
             "code": {"bundle": {"sha256": "c" * 64}}}  # fmt: skip
-    status = SubmissionStatus(phase="Done", scoring_digest=digest, runs=(RunStatus(dataset="digits"),))
+    status = SubmissionStatus(
+        phase="Done", scoring_digest=digest, runs=(RunStatus(dataset="digits", alc=0.5),)
+    )
     return SubmissionView(
         f"{team}-uid", team, "first", 1, "1", START, False, (), SubmissionSpec.model_validate(spec), status
     )
@@ -79,3 +83,19 @@ def test_settings_that_score_nobody_do_not_clear_the_board() -> None:
 def test_where_a_dataset_is_gone_the_score_that_is_there_counts() -> None:
     (red,) = scored("red")
     assert boards.compute_digests([red], rules(scheme="autodl"), {}) == {red.uid: red.status.scoring_digest}
+
+
+def test_a_submission_without_a_score_displaces_none_that_has_one() -> None:
+    good, crashed = view("red", OLD), view("red", OLD)
+    crashed = replace(
+        crashed,
+        uid="later",
+        name="second",
+        created_at=START + timedelta(seconds=9),
+        status=crashed.status.replace(runs=(RunStatus(dataset="digits", cause="ExitCode"),)),
+    )
+    never = replace(crashed, namespace="blue")
+    assert boards.select_counted([good, crashed, never], "practice") == [good]
+    # Before its scores are fetched at the reveal, nobody can say that it has none.
+    held = statuses.set_condition(crashed.status, statuses.SCORED, ("True", scoring.HELD_BACK, ""), START)
+    assert boards.select_counted([good, replace(crashed, status=held)], "practice")[0].name == "second"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from alcove_api.documents import STORE_DAMAGED
+from alcove_operator.core import runs
 from tests.unit.operator_core.cluster import Cluster
 
 DAMAGED = "runs/u/d1/1-p/rec/00000001.json is missing from the store"
@@ -52,4 +53,21 @@ def test_the_verdict_says_where_the_time_went_and_why_it_ended(feedback: str) ->
     assert known == sorted(known)
     assert said.started_at is not None
     assert said.ended_at is not None
-    assert bool(said.message) == (feedback == "live")
+    assert said.message.startswith("The program ended with ")
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["verdict read", "verdict gone"])
+def test_after_the_reveal_a_run_says_why_and_when_it_ended(lost: bool) -> None:
+    cluster = Cluster({"d0": ["exit"]}, feedback="none")
+    cluster.lose_verdicts = lost
+    cluster.settle()
+    (hidden,) = next(s for s in reversed(cluster.history) if s["runs"][0]["message"] == runs.HIDDEN)["runs"]
+    assert hidden.keys() & {"startedAt", "endedAt"} == set()
+    assert (hidden["cause"], hidden["head"]) == ("ExitCode", "")
+    (run,) = cluster.history[-1]["runs"]
+    if lost:
+        assert run["message"] == ""
+        return
+    assert run["message"] == f"{cluster.verdicts['d0'].message} Last output:\nlast words"
+    assert run["startedAt"] < run["endedAt"]
+    assert run["head"] == "a" * 64

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from alcove_operator.core import names, scoring_retries
+from alcove_operator.core import names, scoring, scoring_retries
 from alcove_operator.core.scoring import CURVE_PAUSE
 from alcove_scorer.curves import Point, resolve_rules
 from alcove_scorer.disclosure import limit_curve
@@ -244,7 +244,7 @@ def check_pace(cluster: Cluster) -> None:
         ("finished", ("2 rows.", "late"), "NoPredictions",
          "All 2 files that it saved were refused, the first: 2 rows."),
         ("exit", ("2 rows", "late", "late"), "ExitCode",
-         "what it had saved counts. All 3 files that it saved were refused, the first: 2 rows."),
+         "What it had saved counts. All 3 files that it saved were refused, the first: 2 rows."),
     ],
 )  # fmt: skip
 def test_a_run_without_a_score_says_how_many_files_were_refused_and_why(
@@ -255,3 +255,19 @@ def test_a_run_without_a_score_says_how_many_files_were_refused_and_why(
     (run,) = status(cluster)["runs"]
     assert (run["phase"], run["cause"], run["chargedTo"]) == ("Failed", cause, "Participant")
     assert message in run["message"]
+
+
+@pytest.mark.parametrize("feedback", ["final", "none"])
+def test_where_no_run_has_a_score_the_submission_is_not_scored(feedback: str) -> None:
+    cluster = Cluster({"d0": ["nothing"], "d1": ["nothing"]}, feedback=feedback)
+    cluster.settle()
+    complete = next(c for c in status(cluster)["conditions"] if c["type"] == "Complete")
+    assert (complete["reason"], scored(cluster)["status"]) == ("NoRunSucceeded", "False")
+    assert scored(cluster)["reason"] == scoring.NO_SCORE
+    told = {
+        (c["status"], c["reason"])
+        for at, s in zip(cluster.written_at, cluster.history, strict=True)
+        for c in s["conditions"]
+        if c["type"] == "Scored" and feedback == "none" and at < reveal(cluster)
+    }
+    assert told <= {("True", scoring.HELD_BACK)}, "before the reveal it looks as if there were a score"

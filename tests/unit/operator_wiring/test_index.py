@@ -94,10 +94,12 @@ def test_the_census_counts_what_waits_and_what_holds_a_place() -> None:
 
 def test_the_last_scored_submission_of_each_team_counts() -> None:
     views = [
-        submission_view(raw("old", 1, day=1, scoringDigest="x")),
-        submission_view(raw("new", 1, day=2, scoringDigest="x")),
+        submission_view(raw("old", 1, day=1, scoringDigest="x", runs=[{"dataset": "d", "alc": 0.5}])),
+        submission_view(raw("new", 1, day=2, scoringDigest="x", runs=[{"dataset": "d", "alc": 0.5}])),
         submission_view(raw("unscored", 1, day=3)),
-        submission_view(raw("other", 1, team="blue", day=4, scoringDigest="x")),
+        submission_view(
+            raw("other", 1, team="blue", day=4, scoringDigest="x", runs=[{"dataset": "d", "alc": 0.5}])
+        ),
     ]
     assert [v.name for v in select_counted(views, "practice")] == ["new", "other"]
     assert select_counted(views, "final") == []

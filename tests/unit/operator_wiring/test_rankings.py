@@ -83,7 +83,8 @@ class Refusing:
 def view(reason: str) -> SubmissionView:
     spec = {"competition": {"namespace": "comp", "name": "cup"}, "phase": "final",
             "code": {"bundle": {"sha256": "c" * 64}}}  # fmt: skip
-    status = SubmissionStatus(phase="Done", scoring_digest="0" * 16, runs=(RunStatus(dataset="digits"),))
+    run = RunStatus(dataset="digits", alc=0.5 if reason == scoring.SHOWN else None)
+    status = SubmissionStatus(phase="Done", scoring_digest="0" * 16, runs=(run,))
     shown = statuses.set_condition(status, statuses.SCORED, ("True", reason, ""), START)
     parsed = SubmissionSpec.model_validate(spec)
     return SubmissionView("red-uid", "red", "first", 1, "1", START, False, (), parsed, shown)
