@@ -26,6 +26,7 @@ def score_command(
     scheme: Annotated[str, typer.Option(help=" or ".join(SCHEMES) + ".")] = HACKATHON.name,
     t0: Annotated[float | None, typer.Option(help="Scale of the time axis, seconds [the scheme's].")] = None,
     metric: Annotated[str | None, typer.Option(help="Name of a metric [the scheme's].")] = None,
+    target: Annotated[float | None, typer.Option(help="A score: say when the run first reached it.")] = None,
     report: Annotated[
         Path | None, typer.Option(help="Write a page with the learning curve there, such as report.html.")
     ] = None,
@@ -36,6 +37,7 @@ def score_command(
     from alcove_scorer.curves import resolve_rules
 
     try:
+        run_files.check_target(target)
         settings = resolve_rules(budget, scheme, metric, t0)
         names, outcome = run_files.score_files(solution, snapshots, settings)
         if report is not None:
@@ -44,8 +46,8 @@ def score_command(
             _write_page(report, outcome_html(snapshots.resolve().name, solution.stem, outcome, settings))
     except AlcoveError as error:
         raise _refusal("score", error) from None
-    document = run_files.as_document(names, outcome, settings)
-    typer.echo(json.dumps(document) if as_json else run_files.as_text(names, outcome, settings))
+    document = run_files.as_document(names, outcome, settings, target)
+    typer.echo(json.dumps(document) if as_json else run_files.as_text(names, outcome, settings, target))
     if outcome.alc is None:
         raise typer.Exit(1)
 

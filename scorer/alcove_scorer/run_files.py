@@ -28,6 +28,7 @@ from alcove_scorer.errors import InputError, first_fault
 from alcove_scorer.metrics import Solution, require_two_class
 from alcove_scorer.predictions import Kind, parse_kind
 from alcove_scorer.scoring import RunOutcome, RunScorer, Snapshot
+from alcove_scorer.time_to_target import find_target_at_snapshot, find_target_on_curve
 
 PIECE = 1 << 20
 PREDICTION = "a prediction that its list names"
@@ -161,8 +162,27 @@ def _from_manifest(folder: Path, path: Path, budget: float) -> Iterator[ListedSn
         yield ListedSnapshot(record.seq, record.name, kind, seconds, data, record.sha256)
 
 
-def as_document(names: dict[int, str], outcome: RunOutcome, settings: CurveRules) -> dict[str, object]:
+def check_target(target: float | None) -> None:
+    """Raises InputError where it is not a finite number."""
+    if target is not None and not math.isfinite(target):
+        raise InputError(f"--target {target:g}: expected a finite score")
+
+
+def target_times(outcome: RunOutcome, settings: CurveRules, target: float) -> dict[str, float | None]:
+    """When the run reached that score, in seconds since the go; None where it did not."""
     return {
+        "score": target,
+        "seconds": find_target_on_curve(outcome.points, settings, target),
+        "seconds_at_snapshot": find_target_at_snapshot(outcome.points, target),
+    }
+
+
+def as_document(
+    names: dict[int, str], outcome: RunOutcome, settings: CurveRules, target: float | None = None
+) -> dict[str, object]:
+    times = {} if target is None else {"target": target_times(outcome, settings, target)}
+    return {
+        **times,
         "alc": outcome.alc,
         "final_score": outcome.final_score,
         "points": [
@@ -197,7 +217,20 @@ def range_note(outcome: RunOutcome, settings: CurveRules) -> str:
     )
 
 
-def as_text(names: dict[int, str], outcome: RunOutcome, settings: CurveRules) -> str:
+def _target_text(times: dict[str, float | None]) -> str:
+    target, seconds, at_snapshot = times["score"], times["seconds"], times["seconds_at_snapshot"]
+    if seconds is None:
+        return f"target {target:g} not reached"
+    if at_snapshot is None:
+        return f"target {target:g} reached at {seconds:.3f} s on the curve, by no prediction"
+    return (
+        f"target {target:g} reached at {seconds:.3f} s on the curve, by a prediction at {at_snapshot:.3f} s"
+    )
+
+
+def as_text(
+    names: dict[int, str], outcome: RunOutcome, settings: CurveRules, target: float | None = None
+) -> str:
     lines = [f"{'seconds':>10}  {'x':>6}  {settings.metric.name:>17}  file"]
     lines += [
         f"{p.seconds:>10.3f}  {axis_position(p.seconds, settings):>6.4f}  {p.score:>17.6f}  "
@@ -212,6 +245,8 @@ def as_text(names: dict[int, str], outcome: RunOutcome, settings: CurveRules) ->
         lines.append("no score: there is no valid prediction")
     else:
         lines.append(f"ALC {outcome.alc:.6f}, final score {outcome.final_score:.6f}")
+    if target is not None:
+        lines.append(_target_text(target_times(outcome, settings, target)))
     if note := range_note(outcome, settings):
         lines.append(note)
     lines.append(f"scheme {settings.scheme}, t0 {settings.t0:g} s, budget {settings.budget:g} s")

@@ -72,6 +72,18 @@ def test_score(run: Path) -> None:
     assert (got["scheme"], got["t0"], got["budget"]) == ("hackathon", 1.0, 999.0)
 
 
+def test_score_says_when_a_target_was_reached(run: Path) -> None:
+    files = ("score", "--solution", run / "solution", "--snapshots", run / "snaps", "--budget", 999)
+    got = document(*files, "--target", 0.7)["target"]
+    assert got == {"score": 0.7, "seconds": got["seconds"], "seconds_at_snapshot": 9.0}
+    assert 0 < got["seconds"] < 9
+    said = alcove(*files, "--target", 0.7).stdout
+    assert f"target 0.7 reached at {got['seconds']:.3f} s on the curve, by a prediction at 9.000 s" in said
+    assert "target 1.5 not reached" in alcove(*files, "--target", 1.5).stdout
+    assert document(*files, "--target", 1.5)["target"]["seconds"] is None
+    assert "--target nan: expected a finite score" in refusal(*files, "--target", "nan")
+
+
 def test_score_with_other_settings(run: Path) -> None:
     files = ("--solution", run / "solution", "--snapshots", run / "snaps", "--budget", 999)
     assert document("score", *files, "--scheme", "autodl")["t0"] == 60.0
