@@ -15,6 +15,7 @@ from alcove_api import keys
 from alcove_api.base import API_VERSION
 from alcove_api.leaderboard import LeaderboardSpec, PhaseRules
 from alcove_cli.errors import CommandError, FailedError
+from alcove_cli.phases import format_time
 from alcove_kube.client import KubeClient, Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import CONFIG_MAPS, LEADERBOARDS, SUBMISSIONS
@@ -137,16 +138,12 @@ def check_open(target: Target, rules: PhaseRules, now: datetime) -> None:
     """Raises CommandError where the phase takes no submissions at ``now``, the API server's time."""
     if rules.opens_at is not None and now < rules.opens_at:
         raise CommandError(
-            f"The phase {target.phase} opens at {_moment(rules.opens_at)}. Nothing was submitted. Submit from then on."
+            f"The phase {target.phase} opens at {format_time(rules.opens_at)}. Nothing was submitted. Wait until then."
         )
     if rules.closes_at is not None and now >= rules.closes_at:
         raise CommandError(
-            f"The phase {target.phase} has been closed since {_moment(rules.closes_at)}. Nothing was submitted."
+            f"The phase {target.phase} has been closed since {format_time(rules.closes_at)}. Nothing was submitted."
         )
-
-
-def _moment(time: datetime) -> str:
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _check_dry(kube: KubeClient, target: Target, rules: PhaseRules, body: Object) -> None:
