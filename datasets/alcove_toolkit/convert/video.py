@@ -31,7 +31,7 @@ FRAME_SUFFIXES = tuple(suffix for suffix in pictures.SUFFIXES if suffix != ".gif
 MOST_BYTES = 4 << 30
 """Of one example, as readers give it: float32."""
 _QUALITY = 90
-_ROWS, _COLS, _GREY, _FRAMES = range(4)
+_ROWS, _COLS, _GREY, _FRAMES, _DEEP = range(5)
 
 
 def open_source(source: Path, options: ConvertOptions, progress: ConvertProgress) -> Converter:
@@ -56,28 +56,29 @@ class _Clips(FileConverter):
         super().__init__(files, options, progress)
         self._rates: set[float] = set()
         self._channels = 0
+        self._scale: pictures.ValueRange | None = None
 
     def _header(self, path: Path) -> tuple[int, ...]:
-        """Rows, columns, whether grey, and the number of frames (0 where it is not known)."""
+        """Rows, columns, whether grey, the number of frames (0: not known), whether its frames need a scale."""
         return self._folder_header(path) if path.is_dir() else self._file_header(path)
 
-    def _folder_header(self, path: Path) -> tuple[int, int, bool, int]:
+    def _folder_header(self, path: Path) -> tuple[int, int, bool, int, bool]:
         if self._options.fps:
             raise SourceError(
                 str(path), "is a folder of frames, of which nobody knows the time", remedy="Leave --fps out."
             )
         frames = list_frames(path)
         first = pictures.read_header(frames[0])
-        return first.rows, first.cols, first.grey, len(frames)
+        return first.rows, first.cols, first.grey, len(frames), first.deep
 
-    def _file_header(self, path: Path) -> tuple[int, int, bool, int]:
+    def _file_header(self, path: Path) -> tuple[int, int, bool, int, bool]:
         with _open_clip(path) as (_, stream):
             self._rates.add(float(stream.average_rate or 0))
             count = stream.frames
         # Whether frames are turned is known once there is one.
         frame = next(decode_frames(path))
         rows, cols = _turn_upright(frame.to_ndarray(format="gray"), frame).shape
-        return rows, cols, frame.format.name.startswith(("gray", "mono")), count
+        return rows, cols, frame.format.name.startswith(("gray", "mono")), count, False
 
     def sizes(self) -> npt.NDArray[np.float64]:
         """Frames."""
@@ -92,6 +93,11 @@ class _Clips(FileConverter):
         del train
         headers = self._headers
         self._channels = self._options.channels or (1 if headers[:, _GREY].all() else 3)
+        deep = np.flatnonzero(headers[:, _DEEP]).tolist()
+        if deep:
+            self._scale = pictures.find_scale(
+                file for item in deep for file in list_frames(self._files.path(item))
+            )
         size = self._options.size
         rate = self._options.fps or (next(iter(self._rates)) if len(self._rates) == 1 else 0.0)
         return Metadata(
@@ -140,7 +146,7 @@ class _Clips(FileConverter):
         """Each frame as it is stored, with its rows and columns."""
         for file in list_frames(path):
             header = pictures.read_header(file)
-            data = pictures.encode_picture(file, self._channels, self._options.size)
+            data = pictures.encode_picture(file, self._channels, self._options.size, self._scale)
             yield data, self._options.size or (header.rows, header.cols)
 
     def _from_file(self, path: Path) -> Iterator[tuple[bytes, tuple[int, int]]]:
@@ -152,11 +158,13 @@ class _Clips(FileConverter):
             yield encode(image), (image.height, image.width)
 
     def notes(self) -> tuple[str, ...]:
-        if len(self._rates) < 2 or self._options.fps:
-            return ()
-        return (
-            f"Clips have {min(self._rates):g} to {max(self._rates):g} frames a second; --fps brings all to one.",
-        )
+        notes = []
+        if self._scale:
+            notes.append(pictures.scale_note(int(self._headers[:, _DEEP].sum()), "clips", self._scale))
+        if len(self._rates) > 1 and not self._options.fps:
+            slowest, fastest = min(self._rates), max(self._rates)
+            notes.append(f"Clips have {slowest:g} to {fastest:g} frames a second; --fps brings all to one.")
+        return tuple(notes)
 
 
 def _encode_jpeg(image: Image.Image) -> bytes:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
+from PIL import features as pillow_features
 
 from alcove_format.format_pb2 import SequenceExample
 from alcove_format.reader import open_dataset
@@ -286,3 +287,164 @@ def test_a_row_that_names_a_folder_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "files.csv").write_text("file,label\na,x\n./,y\n")
     with pytest.raises(SourceError, match=r"/a: the picture cannot be read: Is a directory\."):
         converted(tmp_path / "files.csv", "image", how="random", test_fraction=0.5)
+
+
+def corners(rows: int = 20, cols: int = 40) -> Pixels:
+    """Each corner has a colour of its own."""
+    pixels = np.full((rows, cols, 3), 90, np.uint8)
+    pixels[:6, :6], pixels[:6, -6:], pixels[-6:, :6] = (250, 0, 0), (0, 250, 0), (0, 0, 250)
+    return pixels
+
+
+UPRIGHT: dict[int, Callable[[Pixels], Pixels]] = {
+    1: lambda p: p, 2: np.fliplr, 3: lambda p: np.rot90(p, 2), 4: np.flipud,
+    5: lambda p: p.swapaxes(0, 1), 6: lambda p: np.rot90(p, -1), 7: lambda p: np.rot90(p, 2).swapaxes(0, 1),
+    8: np.rot90,
+}  # fmt: skip
+"""What is seen of pixels as they are stored, by EXIF's orientation."""
+
+
+@pytest.mark.parametrize("turn", UPRIGHT)
+@pytest.mark.parametrize("suffix", ["tif", "png", "webp"])
+def test_every_orientation_is_applied_once(tmp_path: Path, suffix: str, turn: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    how: dict[str, Any] = {"tif": {"tiffinfo": {0x0112: turn}}, "webp": {"exif": exif, "lossless": True}}.get(
+        suffix, {"exif": exif}
+    )
+    source = folders(tmp_path / "s", lambda _: Image.fromarray(corners()), 2, suffix)
+    for path in source.rglob(f"*.{suffix}"):
+        Image.fromarray(corners()).save(path, **how)
+    wanted = UPRIGHT[turn](corners())
+    made = converted(source, "image")
+    assert (made.metadata.rows, made.metadata.cols) == wanted.shape[:2]
+    for part in (open_dataset(made.path).train, open_dataset(made.path).test):
+        for features, _ in part:
+            assert np.array_equal(np.round(features[0] * 255), wanted)
+
+
+def test_a_dataset_of_turned_scans_passes_its_check(tmp_path: Path) -> None:
+    source = folders(tmp_path / "s", colour, 6, "tif")
+    for i, path in enumerate(sorted(source.rglob("*.tif"))):
+        colour(i).save(path, tiffinfo={0x0112: 6})
+    made = converted(source, "image")
+    assert (made.metadata.rows, made.metadata.cols) == (40, 30)
+    assert check_dataset(made.path, made.path.with_suffix(".solution")).ok
+
+
+def deep(root: Path, suffix: str, values: Callable[[int], npt.NDArray[Any]], count: int = 4) -> Path:
+    return folders(root, lambda seed: Image.fromarray(values(seed)), count, suffix)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind", "peak", "full"),
+    [
+        ("png", np.uint16, 4000, 4095), ("tif", np.uint16, 4000, 4095), ("png", np.uint16, 900, 1023),
+        ("tif", np.uint16, 15000, 16383), ("png", np.uint16, 60000, 65535), ("tif", np.uint16, 200, 255),
+        ("tif", np.float32, 0.9, 1.0), ("tif", np.float32, 200.5, 255.0), ("tif", np.int32, 50000, 65535),
+    ],
+)  # fmt: skip
+def test_one_scale_for_all_pictures_of_more_than_8_bits(
+    tmp_path: Path, suffix: str, kind: type, peak: float, full: float
+) -> None:
+    """The second picture is half as bright as the first, and stays so."""
+
+    def ramp(seed: int) -> npt.NDArray[Any]:
+        height = peak if seed % 2 == 0 else peak / 2
+        return np.linspace(0, height, 12 * 16).reshape(12, 16).astype(kind)
+
+    made = converted(deep(tmp_path / "s", suffix, ramp), "image")
+    found = {
+        tuple(np.round(features[0, :, :, 0].ravel() * 255).tolist())
+        for part in (open_dataset(made.path).train, open_dataset(made.path).test)
+        for features, _ in part
+    }
+    assert found == {tuple(np.round(ramp(i).ravel().astype(float) * 255 / full).tolist()) for i in (0, 1)}
+    assert (
+        f"8 pictures have more than 8 bits: values from 0 to {full:,g} became 0 to 255, by one scale for all."
+        in (made.notes)
+    )
+
+
+def test_values_below_zero_are_scaled_from_the_lowest_to_the_highest_of_all(tmp_path: Path) -> None:
+    """As in computed tomography: air is −1,024 everywhere, and not black in one picture and grey in another."""
+
+    def slice_(seed: int) -> npt.NDArray[np.int32]:
+        pixels = np.full((8, 10), -1024, np.int32)
+        pixels[2:6, 2:6] = 1000 if seed % 2 else 3071
+        return pixels
+
+    made = converted(deep(tmp_path / "s", "tif", slice_), "image")
+    folder = open_dataset(made.path)
+    values = {
+        tuple(np.unique(np.round(f * 255)).tolist()) for part in (folder.train, folder.test) for f, _ in part
+    }
+    assert values == {(0, 255), (0, round(2024 * 255 / 4095))}
+
+
+def test_a_scan_whose_zero_is_white_is_seen_as_it_was_meant(tmp_path: Path) -> None:
+    source = deep(tmp_path / "s", "tif", lambda _: np.full((6, 8), 1000, np.uint16))
+    for path in source.rglob("*.tif"):
+        Image.fromarray(np.full((6, 8), 1000, np.uint16)).save(path, tiffinfo={262: 0})
+    made = converted(source, "image")
+    features, _ = next(open_dataset(made.path).train.examples())
+    assert round(float(features.max()) * 255) == 255 - round(1000 * 255 / 1023)
+
+
+def test_colour_of_16_bits_is_cut_to_8_and_told(tmp_path: Path) -> None:
+    rows, cols = 6, 8
+    raw = np.random.default_rng(0).integers(0, 65536, (rows, cols, 3)).astype(">u2")
+    scan = b"".join(b"\0" + row.tobytes() for row in raw)
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", cols, rows, 16, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(scan)),
+        (b"IEND", b""),
+    )
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks
+    )
+    source = folders(tmp_path / "s", colour, 2)
+    for path in source.rglob("*.png"):
+        path.write_bytes(data)
+    made = converted(source, "image")
+    features, _ = next(open_dataset(made.path).train.examples())
+    assert np.array_equal(np.round(features[0] * 255), raw >> 8)
+    assert "Of 4 colour pictures with more than 8 bits a channel, the upper 8 were taken." in made.notes
+
+
+def test_a_value_that_is_not_finite_is_named(tmp_path: Path) -> None:
+    source = deep(
+        tmp_path / "s", "tif", lambda seed: np.full((4, 4), np.nan if seed == 3 else 0.5, np.float32)
+    )
+    with pytest.raises(SourceError, match=r"cat/3\.tif: .*numbers that are not finite"):
+        converted(source, "image")
+
+
+@pytest.mark.parametrize(
+    "suffix", ["jfif", "jpe", "JPG", "jif", "pjpeg", "apng", "dib", "jp2", "tga", "pbm", "avif"]
+)
+def test_other_endings_of_known_formats(tmp_path: Path, suffix: str) -> None:
+    kind = {"jif": "JPEG", "pjpeg": "JPEG", "JPG": "JPEG", "pbm": "PPM"}.get(suffix)
+    if suffix == "avif" and not pillow_features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    for label in ("cat", "dog"):
+        (tmp_path / "s" / label).mkdir(parents=True)
+        for i in range(2):
+            image = colour(i).convert("1") if suffix == "pbm" else colour(i)
+            image.save(tmp_path / "s" / label / f"{i}.{suffix}", kind)
+    made = converted(tmp_path / "s", "image")
+    assert (made.n_train + made.n_test, made.metadata.rows, made.metadata.cols) == (4, 30, 40)
+
+
+def test_what_is_of_a_kind_that_cannot_be_read_is_counted(tmp_path: Path) -> None:
+    source = folders(tmp_path / "s", colour, 3)
+    (source / "cat" / "IMG_1.HEIC").write_bytes(b"x")
+    assert "Files of other kinds, left out: 1 (.heic 1)." in converted(source, "image").notes
+
+
+def test_long_notes_inside_a_png_do_no_harm(tmp_path: Path) -> None:
+    source = folders(tmp_path / "s", colour, 2)
+    note = PngImagePlugin.PngInfo()
+    note.add_text("history", "x" * (3 << 20), zip=True)
+    colour(0).save(source / "cat" / "0.png", pnginfo=note)
+    assert converted(source, "image").n_train == 2
