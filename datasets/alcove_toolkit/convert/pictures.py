@@ -211,7 +211,8 @@ def encode_picture(
         data = path.read_bytes()
         with Image.open(io.BytesIO(data)) as image:
             header = _header(image, path)
-            if channels in header.keep and size in (None, (header.rows, header.cols)):
+            fits = channels in header.keep and size in (None, (header.rows, header.cols))
+            if fits and _is_exact(data, image):
                 image.load()
                 return data
             turned = image if header.upright else ImageOps.exif_transpose(image)
@@ -220,6 +221,16 @@ def encode_picture(
                     raise ValueError("it has more than 8 bits, but the first frame has not")
                 turned = _to_eight_bits(turned, scale, inverted=_zero_is_white(image))
             return encode_png(resize_picture(_to_plain_pixels(turned, channels), size))
+
+
+def _is_exact(data: bytes, image: ImageFile.ImageFile) -> bool:
+    """Whether the file ends where its format says. TensorFlow refuses a PNG without its end, and a BMP with more."""
+    if image.format == "PNG":
+        return b"IEND" in data[-64:] or b"IEND\xaeB`\x82" in data
+    if image.format == "BMP":
+        start = int.from_bytes(data[10:14], "little")
+        return len(data) == start + (3 * image.width + 3) // 4 * 4 * image.height
+    return True
 
 
 def resize_picture(image: Image.Image, size: tuple[int, int] | None) -> Image.Image:

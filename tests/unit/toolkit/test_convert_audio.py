@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -181,11 +182,139 @@ def test_a_number_that_is_not_finite_is_named_with_its_place(tmp_path: Path) -> 
         given(one(tmp_path, sound, subtype="FLOAT"), tmp_path / "out")
 
 
-def test_a_wav_from_a_pipe_says_no_length_and_is_read_all_the_same(tmp_path: Path) -> None:
-    source = one(tmp_path, tone(1, 900))
+@pytest.mark.parametrize("length", [0xFFFFFFFF, 0x7FFFF000, 0x80000000, 0x7FFFFFFF, 0, 1800 + 44], ids=hex)
+def test_a_wav_whose_length_nobody_knew_is_read_whole(tmp_path: Path, length: int) -> None:
+    """ffmpeg, sox, arecord, recorders that were stopped, and writers that count the header as data."""
+    wanted = tone(1, 900)
+    source = one(tmp_path, wanted)
     path = source / "yes" / "0.wav"
     data = bytearray(path.read_bytes())
-    for at in (4, data.index(b"data") + 4):
-        data[at : at + 4] = b"\xff\xff\xff\xff"
+    at = data.index(b"data") + 4
+    data[at : at + 4] = length.to_bytes(4, "little")
+    data[4:8] = min(length + 36, 0xFFFFFFFF).to_bytes(4, "little")
+    path.write_bytes(bytes(data))
+    features = longest(given(source, tmp_path / "out")).ravel()
+    assert np.abs(features - wanted.ravel()).max() <= 2**-15
+
+
+def test_a_flac_from_a_pipe_does_not_know_its_length(tmp_path: Path) -> None:
+    source = one(tmp_path, tone(1, 900), "0.flac")
+    path = source / "yes" / "0.flac"
+    data = bytearray(path.read_bytes())
+    data[21] &= 0xF0
+    data[22:42] = bytes(20)  # Samples and check sum of STREAMINFO.
     path.write_bytes(bytes(data))
     assert len(longest(given(source, tmp_path / "out"))) == 900
+    assert (
+        len(longest(convert("audio", source, tmp_path / "b", request=SplitRequest(how="shift", by="size"))))
+        == 900
+    )
+
+
+def mp3(sound: npt.NDArray[np.float64], path: Path, quality: int, **options: str) -> bytes:
+    """Encoded with one bit rate, and without the Xing header that says how long it is."""
+    samples = (sound.T * 32767).astype(np.int16)
+    with av.open(str(path), "w", options={"write_xing": "0", "id3v2_version": "0", **options}) as container:
+        stream = container.add_stream("libmp3lame", rate=16000)
+        stream.layout = "mono"
+        stream.bit_rate = quality
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="s16p", layout="mono")
+        frame.sample_rate = 16000
+        for packet in (*stream.encode(frame), *stream.encode()):
+            container.mux(packet)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("rates", [(160_000, 16_000), (16_000, 160_000)])
+def test_an_mp3_of_varying_bit_rate_without_a_header_of_lengths_is_read_whole(
+    tmp_path: Path, rates: tuple[int, int]
+) -> None:
+    """Its first frame lets it seem several times as long, or as short, as it is."""
+    source = folders(tmp_path / "s", 3, "mp3")
+    parts = [mp3(tone(1, 32000), tmp_path / f"{rate}.mp3", rate) for rate in rates]
+    for path in source.rglob("*.mp3"):
+        path.write_bytes(b"".join(parts))
+    features = longest(given(source, tmp_path / "out"))
+    assert 64000 <= len(features) <= 64000 + 6 * 576
+    request = SplitRequest(how="shift", by="size")
+    assert convert("audio", source, tmp_path / "b", request=request).metadata.rate == 16000
+
+
+def test_an_mp3_is_as_long_as_what_was_encoded_and_its_tags_do_no_harm(tmp_path: Path) -> None:
+    wanted = tone(1, 9000)
+    source = one(tmp_path, wanted, "0.mp3")
+    path = source / "yes" / "0.mp3"
+    tag = b"TAG" + b"title".ljust(125, b"\0")
+    path.write_bytes(path.read_bytes() + b"APETAGEX" + bytes(24) + tag)
+    features = longest(given(source, tmp_path / "out")).ravel()
+    assert len(features) == 9000
+    assert np.corrcoef(features, wanted.ravel())[0, 1] > 0.9
+
+
+def encode(path: Path, codec: str, sound: npt.NDArray[np.float64], rate: int, **options: str) -> None:
+    with av.open(str(path), "w", options=options) as container:
+        stream = container.add_stream(codec, rate=rate)
+        stream.layout = "mono"
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(sound.T.astype(np.float32)), format="fltp", layout="mono"
+        )
+        frame.sample_rate, frame.pts = rate, 0
+        resampler = av.AudioResampler(format=stream.codec_context.format or "fltp", layout="mono", rate=rate)
+        for made in resampler.resample(frame):
+            for packet in stream.encode(made):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "most"),
+    [
+        ("0.m4a", "aac", 24000),
+        ("0.aac", "aac", 24000 + 3 * 1024),
+        ("0.webm", "libopus", 24000),
+        ("0.mka", "libopus", 24000),
+    ],
+)
+def test_recordings_of_telephones_and_browsers_are_read(
+    tmp_path: Path, name: str, codec: str, most: int
+) -> None:
+    """A tone that fades in, so that it is seen whether its beginning is where it was."""
+    wanted = (np.sin(np.arange(24000) / 20) * np.linspace(0, 0.8, 24000))[:, None]
+    source = folders(tmp_path / "s", 3)
+    encode(source / "yes" / name, codec, wanted, 48000)
+    features = longest(given(source, tmp_path / "out", ConvertOptions(rate=48000))).ravel()
+    assert 24000 <= len(features) <= most
+    if most == 24000:
+        assert np.abs(features - wanted.ravel()).mean() < 0.02
+
+
+def test_a_file_whose_ending_is_wrong_is_read_as_what_it_is(tmp_path: Path) -> None:
+    source = folders(tmp_path / "s", 3)
+    encode(tmp_path / "a.m4a", "aac", tone(1, 9000), 8000)
+    (source / "yes" / "0.wav").write_bytes((tmp_path / "a.m4a").read_bytes())
+    assert len(longest(given(source, tmp_path / "out"))) == 9000
+
+
+@pytest.mark.parametrize(("name", "codec"), [("2.m4a", "aac"), ("2.mka", "libopus")])
+def test_a_cut_recording_of_other_kinds_is_named(tmp_path: Path, name: str, codec: str) -> None:
+    source = folders(tmp_path / "s", 3)
+    encode(
+        source / "yes" / name,
+        codec,
+        tone(1, 24000),
+        48000,
+        **({"movflags": "faststart"} if codec == "aac" else {}),
+    )
+    half(source / "yes" / name)
+    with pytest.raises(
+        SourceError, match=rf"yes/{name}: the recording cannot be read: it ends [0-9,]+ bytes before"
+    ):
+        given(source, tmp_path / "out", ConvertOptions(rate=48000))
+
+
+@pytest.mark.parametrize("suffix", ["aifc", "au", "caf", "w64", "wave", "oga"])
+def test_other_endings_of_known_formats(tmp_path: Path, suffix: str) -> None:
+    kinds = {"aifc": "AIFF", "wave": "WAV", "oga": "OGG"}
+    source = folders(tmp_path / "s", 3, suffix, format=kinds.get(suffix, suffix.upper()))
+    assert {len(features) for features, _ in both(given(source, tmp_path / "out").path)} == {400, 420, 440}
