@@ -33,7 +33,10 @@ class ArrayFile:
         """Yields what lies along the first axis, in order; raises SourceError where the file ends too early."""
         size = int(np.prod(self.shape[1:])) * self.dtype.itemsize
         with _open(self.path, self.member) as file, _errors(self.where):
-            _header(file, self.where)
+            _, _, fortran = _header(file, self.where)
+            if fortran:
+                yield from self._columns(file)
+                return
             for number in range(self.shape[0]):
                 data = file.read(size)
                 if len(data) < size:
@@ -41,6 +44,17 @@ class ArrayFile:
                         f"{self.where}, row {number}", "the file ends too early", remedy="Save it again."
                     )
                 yield np.frombuffer(data, self.dtype).reshape(self.shape[1:])
+
+    def _columns(self, file: IO[bytes]) -> Iterator[npt.NDArray[np.generic]]:
+        """The rows of an array that is stored column by column, as NumPy saves a data frame: from the disk where it
+        is a file of its own, else all of it in memory."""
+        if not self.member:
+            table: npt.NDArray[np.generic] = np.memmap(
+                self.path, self.dtype, "r", file.tell(), self.shape, "F"
+            )
+        else:
+            table = np.frombuffer(file.read(), self.dtype).reshape(self.shape, order="F")
+        yield from map(np.ascontiguousarray, table)
 
     def whole(self) -> npt.NDArray[np.generic]:
         """All of it, in memory."""
@@ -63,21 +77,18 @@ def open_arrays(path: Path) -> dict[str, ArrayFile]:
 def _array(path: Path, member: str) -> ArrayFile:
     where = f"{path}, {member}" if member else str(path)
     with _open(path, member) as file, _errors(where):
-        shape, dtype = _header(file, where)
+        shape, dtype, _ = _header(file, where)
     return ArrayFile(path, member, shape, dtype)
 
 
-def _header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+def _header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype[np.generic], bool]:
+    """Shape, type, and whether it is stored column by column."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = read(file)
     if dtype.hasobject:
         raise SourceError(where, "holds Python objects", remedy="Save arrays of numbers or texts.")
-    if fortran and len(shape) > 1:
-        raise SourceError(
-            where, "is stored column by column", remedy="Save numpy.ascontiguousarray(…) of it."
-        )
-    return shape, dtype
+    return shape, dtype, fortran and len(shape) > 1
 
 
 @contextmanager
@@ -98,6 +109,6 @@ def _errors(where: str) -> Iterator[None]:
         problem = str(error).splitlines()[0]
         raise SourceError(
             where,
-            f"is no array that can be read ({problem})",
+            f"cannot be read as an array ({problem})",
             remedy="Save it with numpy.save or numpy.savez.",
         ) from None

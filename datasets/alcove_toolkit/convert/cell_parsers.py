@@ -47,9 +47,16 @@ def normalize_cells(column: pa.Array) -> pa.Array:
         return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
     if not is_text_type(column.type):
         return column
-    trimmed = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))
+    trimmed = trim_cells(column)
     is_missing = pc.is_in(pc.utf8_lower(trimmed), value_set=pa.array(sorted(MISSING_TEXTS)))
     return pc.if_else(is_missing, pa.scalar(None, pa.string()), trimmed)
+
+
+def trim_cells(column: pa.Array) -> pa.Array:
+    """Text without spaces around, of any kind, and with the hyphen for a minus sign."""
+    trimmed = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))
+    has_minus = pc.any(pc.starts_with(trimmed, _MINUS)).as_py()
+    return pc.replace_substring_regex(trimmed, f"^{_MINUS}([0-9.,])", r"-\1") if has_minus else trimmed
 
 
 @dataclass(frozen=True)
@@ -152,6 +159,13 @@ def _numbers_with(cells: pa.Array, pattern: str, thousands: str, decimal: str) -
     return _numbers(pc.replace_substring_regex(pc.replace_substring(bare, decimal, "."), r"\s*%$", ""))
 
 
+def _spaced_numbers(cells: pa.Array, decimal: str) -> Doubles | None:
+    pattern = rf"^[+-]?([0-9]+|[0-9]{{1,3}}({_SPACES}[0-9]{{3}})+)([{decimal}][0-9]+)?$"
+    if not _all_match(cells, pattern):
+        return None
+    return _numbers(pc.replace_substring(pc.replace_substring_regex(cells, _SPACES, ""), decimal, "."))
+
+
 def _dates(cells: pa.Array) -> Doubles | None:
     for moment in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
         try:
@@ -184,7 +198,10 @@ def _days(moments: pa.Array) -> Doubles:
 
 NUMBER = CellParser("number", _numbers)
 _DATE = CellParser("date", _dates)
-_PLAUSIBLE = r"^[+-]?[.,]?[0-9][0-9.,:/ TZeE%+-]*$|^[+-]?(?i:inf(inity)?)$"
+_MINUS = "\u2212"
+_SPACES = "[ \u00a0\u2009\u202f'\u2019]"
+"""Between thousands: the spaces of print, and the apostrophes of Switzerland."""
+_PLAUSIBLE = r"^[+-]?[.,]?[0-9][0-9.,:/ \x{a0}\x{2009}\x{202f}'\x{2019}TZeE%+-]*$|^[+-]?(?i:inf(inity)?)$"
 """Cells that some parser may read."""
 _ENGLISH = r"^[+-]?([0-9]+|[1-9][0-9]{0,2}(,[0-9]{3})+)(\.[0-9]+)?\s*%?$"
 _CONTINENTAL = r"^[+-]?([0-9]+|[1-9][0-9]{0,2}(\.[0-9]{3})+)(,[0-9]+)?\s*%?$"
@@ -200,6 +217,10 @@ _READINGS = (
         partial(_numbers_with, pattern=_CONTINENTAL, thousands=".", decimal=","),
         "has numbers that are read as in 1.234,5",
     ),
+    CellParser(
+        "number", partial(_spaced_numbers, decimal="."), "has numbers that are read as in 1 234.5 or 1'234.5"
+    ),
+    CellParser("number", partial(_spaced_numbers, decimal=","), "has numbers that are read as in 1 234,5"),
     _DATE,
     *(
         CellParser(

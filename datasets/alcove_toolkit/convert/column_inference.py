@@ -19,9 +19,11 @@ from alcove_toolkit.convert.cell_parsers import (
     CellParser,
     Doubles,
     declared_kind,
+    is_text_type,
     normalize_cells,
     parse_cells,
     parsers_for,
+    trim_cells,
 )
 from alcove_toolkit.convert.column_encoders import (
     BOOLEAN_TEXTS,
@@ -122,6 +124,10 @@ class ColumnInference:
     """Of each way in which most cells so far can be read."""
     unread: Counter[CellParser] = field(default_factory=Counter)
     """How many cells each of them cannot read."""
+    spellings: Counter[str] = field(default_factory=Counter)
+    """Of missing cells that are not empty: ``NA``."""
+    has_codes: bool = False
+    """Whether a cell begins with a zero that a number need not have."""
     counter: RowCounter = field(init=False)
     """Of the numbers as they are usually written."""
     counts: Counter[str] | None = None
@@ -140,6 +146,7 @@ class ColumnInference:
         self.rows += len(column)
         cells = normalize_cells(column)
         self._count(cells)
+        self._look_at_texts(column, cells)
         for parser in tuple(self.moments):
             most = int(ODD_SHARE * self.rows) + ODD_CELLS - self.unread[parser]
             parsed = parse_cells(cells, parser, most)
@@ -151,6 +158,18 @@ class ColumnInference:
             self.moments[parser].add(parsed.values[known])
             if parser is NUMBER:
                 self.counter.add(parsed.values[known], rows[known])
+
+    def _look_at_texts(self, column: pa.Array, cells: pa.Array) -> None:
+        if not is_text_type(column.type):
+            return
+        if cells.null_count > column.null_count:
+            missing = trim_cells(column).filter(pc.and_(cells.is_null(), column.is_valid()))
+            self.spellings.update(
+                {p["values"]: p["counts"] for p in pc.value_counts(missing).to_pylist() if p["values"]}
+            )
+        self.has_codes = (
+            self.has_codes or pc.any(pc.match_substring_regex(cells, "^[+-]?0[0-9]")).as_py() is True
+        )
 
     def _count(self, cells: pa.Array) -> None:
         if self.counts is None:
@@ -210,6 +229,10 @@ class ColumnInference:
             self.note = self._join_note(f"Column {self.name!r} {what}: if it is one, leave it out ({drop}).")
         elif moments.whole and moments.largest > EXACT and not scale:
             self.note = self._join_note(self._inexact())
+        if self.has_codes and parser.kind == "number":
+            self.note = self._join_note(
+                f"Column {self.name!r} has leading zeros, as codes have, and is read as numbers: 012 is 12."
+            )
         density = 1.0 if scale else 1 - moments.zeros / self.rows
         return NumberEncoder(self.name, parser, moments.mean, divisor, missing, density)
 
@@ -222,6 +245,11 @@ class ColumnInference:
             )
         elif numbers := self._some_numbers():
             self.note = f"Column {self.name!r} is taken as categories{numbers}."
+        if self.spellings:
+            listed = ", ".join(
+                f"{text!r} ({count} in train)" for text, count in self.spellings.most_common(3)
+            )
+            self.note = self._join_note(f"Column {self.name!r}: cells {listed} are taken as missing.")
         # By the text itself where two are as frequent.
         ranked = sorted(self.counts.items(), key=lambda pair: (-pair[1], pair[0]))
         frequent = (text for text, _ in ranked[:most])

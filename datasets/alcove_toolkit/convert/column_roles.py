@@ -176,6 +176,8 @@ class RowScanner:
         self._parts = PartCollector()
         self._multi = options.multi_label or len(roles.labels) > 1
         self._unlabelled = ""
+        self.several = 0
+        """Examples with more than one label in one cell."""
         if len(roles.labels) > 1:
             for name in roles.labels:
                 self._labels.declare(name)
@@ -184,6 +186,7 @@ class RowScanner:
         """One row: the value of each column of the roles."""
         labels = self._row_labels(cells, where)
         self._multi = self._multi or len(labels) > 1
+        self.several += len(labels) > 1 == len(self._roles.labels)
         self._unlabelled = self._unlabelled or ("" if labels else where)
         self._labels.add(labels)
         for name, builder in ((self._roles.group, self._group), (self._roles.source, self._source)):
@@ -251,7 +254,11 @@ def scan_rows(
             scanner.add(cells, table.where(row))
         progress("Reading labels", first + batch.num_rows, 0)
     items = scanner.items(table.where)
-    return replace(items, notes=(*table.notes, *items.notes), facts=(("table", table.form), *roles.facts))
+    facts = list(roles.facts)
+    if scanner.several:
+        count = "1 cell" if scanner.several == 1 else f"{scanner.several:,} cells"
+        facts[0] = ("labels", f"{facts[0][1]}, several in {count} ({options.label_separator!r} between)")
+    return replace(items, notes=(*table.notes, *items.notes), facts=(("table", table.form), *facts))
 
 
 def iterate_rows(columns: Mapping[str, Sequence[object]]) -> Iterator[dict[str, object]]:

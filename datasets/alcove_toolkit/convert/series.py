@@ -44,6 +44,8 @@ from alcove_toolkit.convert.summary import list_some
 from alcove_toolkit.convert.tables import is_table
 from alcove_toolkit.errors import SourceError
 
+_MANY = 16
+"""Channels that may exceed the steps without a word."""
 SUFFIXES = (".npy", ".csv", ".tsv")
 
 
@@ -132,7 +134,14 @@ class SeriesConverter(Converter):
         )
 
     def notes(self) -> tuple[str, ...]:
-        return self._series.notes()
+        steps, channels = int(self._lengths.max()), len(self._names)
+        if channels <= max(steps, _MANY):
+            return self._series.notes()
+        return (
+            *self._series.notes(),
+            f"There are {channels} channels, but at most {steps} steps: the axes are time, then channels. If yours are "
+            "the other way round, transpose the arrays.",
+        )
 
     def _measure(self, train: Indices) -> None:
         moments = [RunningMoments() for _ in self._names]
@@ -293,7 +302,7 @@ class _SeriesFiles:
 
     def _length(self, item: int) -> int:
         path = self._files.path(item)
-        return open_arrays(path)["X"].shape[0] if _is_npy(path) else len(self._table(path).values)
+        return _open_npy(path).shape[0] if _is_npy(path) else len(self._table(path).values)
 
     def _table(self, path: Path) -> SeriesTable:
         return read_series_csv(path, self._options.delimiter, self._options.header)
@@ -301,7 +310,9 @@ class _SeriesFiles:
     def channels(self, item: int) -> tuple[str, ...]:
         path = self._files.path(item)
         if _is_npy(path):
-            return _numbered(_read_npy(path).shape[1])
+            values = _read_npy(path)
+            self._notes = _step_notes(names := _numbered(values.shape[1]), values)
+            return names
         table = self._table(path)
         self._header = table.header
         names = table.header or _numbered(table.values.shape[1])
@@ -355,12 +366,17 @@ def _numbered(count: int) -> tuple[str, ...]:
     return tuple(f"channel {i + 1}" for i in range(count))
 
 
-def _read_npy(path: Path) -> Doubles:
-    array = open_arrays(path)["X"]
-    if len(array.shape) not in (1, 2) or array.dtype.kind not in "buif":
+def _open_npy(path: Path) -> ArrayFile:
+    array = next(iter(open_arrays(path).values()))
+    if len(array.shape) not in (1, 2) or array.dtype.kind not in "buif" or 0 in array.shape:
         raise SourceError(
             str(path),
             f"has shape {array.shape} of {array.dtype}",
             remedy="It must be numbers: time × channels.",
         )
+    return array
+
+
+def _read_npy(path: Path) -> Doubles:
+    array = _open_npy(path)
     return array.whole().astype(np.float64).reshape(array.shape[0], -1)

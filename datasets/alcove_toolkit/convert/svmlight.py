@@ -5,6 +5,7 @@ No row is ever made dense: of a line, what is there is written.
 
 from __future__ import annotations
 
+import codecs
 from array import array
 from collections.abc import Iterator
 from dataclasses import replace
@@ -72,7 +73,8 @@ class SvmlightConverter(Converter):
         with self._path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 where = f"{self._path}, line {number}"
-                head = line.partition(b"#")[0].split(None, 2)[:2]
+                row = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+                head = row.partition(b"#")[0].split(None, 2)[:2]
                 if head:
                     cells = _head(head, where)
                     if scanner is None:
@@ -171,7 +173,7 @@ def parse_row(line: bytes, where: str) -> tuple[Indices, npt.NDArray[np.float32]
     Raises:
         SourceError: a pair that is none, a column twice, a number that is negative or not finite.
     """
-    tokens = line.partition(b"#")[0].split()
+    tokens = line.removeprefix(codecs.BOM_UTF8).partition(b"#")[0].split()
     pairs = tokens[_head_length(tokens) :]
     try:
         numbers = np.array([float(part) for pair in pairs for part in pair.split(b":")], np.float64)

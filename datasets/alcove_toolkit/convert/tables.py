@@ -7,6 +7,8 @@ thread, so that it can tell which row is ragged.
 from __future__ import annotations
 
 import codecs
+import csv
+import io
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -15,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
+from alcove_toolkit.convert.arrow_types import to_plain_type
 from alcove_toolkit.errors import SourceError
 
 BLOCK = 4 << 20
@@ -165,13 +167,15 @@ def open_table(
 
 def _open_text(path: Path, delimiter: str | None, header: bool | None) -> tuple[SourceTable, bool]:
     """The table, and whether it has no rows."""
-    lines = _check_text(path)
+    lines, has_quotes = _check_text(path)
     separator = separator_of(lines[0])
     skipped = int(separator is not None)
     if delimiter:
         delimiter = asked_delimiter(delimiter)
     else:
         delimiter = separator or _find_delimiter(lines[skipped] if len(lines) > skipped else "")
+    if has_quotes:
+        _check_quotes(path, delimiter, skipped)
     numbered = header is False
     with _open_csv(path, delimiter, skip=skipped, numbered=numbered) as reader:
         names = tuple(reader.schema.names)
@@ -242,37 +246,6 @@ def join_few(names: Sequence[str], most: int = 4) -> str:
     return ", ".join(map(repr, names[:most])) + (" …" if len(names) > most else "")
 
 
-def to_plain_type(column: pa.Array) -> pa.Array:
-    """The same values in a type that Arrow can select from, compare and cast: it can read more than that."""
-    kind = column.type
-    if isinstance(kind, pa.BaseExtensionType):
-        return to_plain_type(column.storage)
-    if pa.types.is_run_end_encoded(kind):
-        return to_plain_type(pc.run_end_decode(column))
-    if pa.types.is_dictionary(kind):
-        return to_plain_type(column.dictionary_decode())
-    if pa.types.is_string_view(kind) or pa.types.is_large_string(kind):
-        return pc.cast(column, pa.string())
-    if pa.types.is_binary_view(kind) or pa.types.is_large_binary(kind):
-        return pc.cast(column, pa.binary())
-    if pa.types.is_null(kind):
-        return pa.nulls(len(column), pa.string())
-    if pa.types.is_float16(kind):
-        return pc.cast(column, pa.float32())
-    if pa.types.is_time(kind) or pa.types.is_duration(kind):
-        return _to_seconds(column)
-    return column
-
-
-def _to_seconds(column: pa.Array) -> pa.Array:
-    """Times of day since midnight, and durations."""
-    whole = pc.cast(column, pa.int32() if pa.types.is_time32(column.type) else pa.int64())
-    return pc.divide(pc.cast(whole, pa.float64(), safe=False), _UNITS[column.type.unit])
-
-
-_UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
-
-
 def _open_csv(
     path: Path,
     delimiter: str,
@@ -296,16 +269,40 @@ def _open_csv(
     )
 
 
-def _check_text(path: Path) -> list[str]:
-    """Reads the file once; returns its first lines."""
-    head = ""
+def _check_quotes(path: Path, delimiter: str, skipped: int) -> None:
+    """Refuses a quote that is not closed: the rows up to the next one would be one cell, in silence."""
+    limit = csv.field_size_limit(BLOCK)
+    line = skipped
+    try:
+        with pa.input_stream(str(path)) as stream, io.TextIOWrapper(stream, "utf-8-sig", newline="") as text:
+            for _ in range(skipped):
+                text.readline()
+            reader = csv.reader(text, delimiter=delimiter, strict=True)
+            for _ in reader:
+                line = reader.line_num + skipped
+    except csv.Error as error:
+        if "line contains NUL" in str(error) or "field larger" in str(error):
+            return  # Told of elsewhere.
+        raise SourceError(
+            f"{path}, line {line + 1}",
+            "a quote is not closed, or text follows one that is",
+            remedy='Close it, and double the quotes within a cell: "a ""word""".',
+        ) from None
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _check_text(path: Path) -> tuple[list[str], bool]:
+    """Reads the file once; returns its first lines, and whether there are quotes in it."""
+    head, has_quotes = "", False
     with pa.input_stream(str(path)) as stream:
         for piece in decode_utf8(path, iter(lambda: stream.read(1 << 20), b"")):
+            has_quotes = has_quotes or '"' in piece
             if len(head) < 1 << 20 and head.count("\n") < 2:
                 head += piece
     if not head.strip():
         raise SourceError(str(path), "is empty", remedy="Check that the file is whole.")
-    return head.lstrip("\ufeff").splitlines()[:2]
+    return head.lstrip("\ufeff").splitlines()[:2], has_quotes
 
 
 def read_utf8(path: Path) -> str:

@@ -24,8 +24,10 @@ from alcove_toolkit.convert.base import (
 from alcove_toolkit.convert.column_encoders import ColumnEncoder, Floats
 from alcove_toolkit.convert.column_inference import ColumnInference
 from alcove_toolkit.convert.column_roles import ColumnRoles, find_roles, open_asked_table, scan_rows
+from alcove_toolkit.convert.svmlight import SUFFIXES as SVMLIGHT
 from alcove_toolkit.convert.svmlight import SvmlightConverter, is_svmlight
-from alcove_toolkit.convert.tables import CELLS, SourceTable
+from alcove_toolkit.convert.tables import CELLS, SourceTable, is_table
+from alcove_toolkit.convert.tables import SUFFIXES as TABLES
 from alcove_toolkit.errors import SourceError
 
 WIDE, SPARSE = 1000, 0.1
@@ -36,6 +38,12 @@ def open_source(source: Path, options: ConvertOptions, progress: ConvertProgress
     """A converter of a CSV, a Parquet file, or a file in the svmlight format."""
     if is_svmlight(source):
         return SvmlightConverter(source, options, progress)
+    if not is_table(source):
+        raise SourceError(
+            str(source),
+            "is not a table that can be read",
+            remedy=f"Give a file that ends in {', '.join((*TABLES, *SVMLIGHT))}; save the sheet of a workbook as CSV.",
+        )
     refuse_options(options, ("folders",), "has no meaning for --kind tabular")
     table = open_asked_table(source, options)
     return TableConverter(table, find_roles(table, options), options, progress)

@@ -30,6 +30,7 @@ from alcove_toolkit.convert.base import (
     refuse_options,
 )
 from alcove_toolkit.convert.column_roles import (
+    LABEL_NAMES,
     ColumnRoles,
     RowScanner,
     cell_text,
@@ -94,7 +95,12 @@ def _open(source: Path, options: ConvertOptions, progress: ConvertProgress) -> T
             raise SourceError(
                 str(source),
                 "has neither a column text nor a column file",
-                remedy=f"Name it with --text-column; there are: {join_names(table.names)}.",
+                remedy=f"Name it with --text-column; there are: {join_names(table.names)}."
+                + (
+                    " If row 1 is the first example, pass --no-header."
+                    if table.delimiter and table.has_header
+                    else ""
+                ),
             )
         if column is not None:
             if column not in table.names:
@@ -187,12 +193,18 @@ class _Lines:
         with self._path.open("rb") as file:
             for number, line in enumerate(decode_utf8(self._path, iter(file)), start=1):
                 if line.strip():
-                    label, tab, _ = line.lstrip("\ufeff").partition("\t")
+                    label, tab, text = line.lstrip("\ufeff").partition("\t")
                     where = f"{self._path}, line {number}"
                     if not tab:
                         raise SourceError(
                             where, "is not label<TAB>text", remedy="Put a tab behind the label."
                         )
+                    if (
+                        number == 1
+                        and label.strip().lower() in LABEL_NAMES
+                        and text.strip().lower() in TEXT_NAMES
+                    ):
+                        raise SourceError(where, "is a header", remedy="Remove it: each line is an example.")
                     scanner.add({"label": label}, where)
                     self._starts.append(offset)
                     self._lines.append(number)

@@ -202,6 +202,43 @@ def test_codes_of_numbers_and_words_stay_categories_and_it_is_said(tmp_path: Pat
     )
 
 
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["1 234,5", "12 345 678", "7"], [7, 1234.5, 12345678]),
+        (["1\u202f234.5", "-2\u00a0000", "7"], [-2000, 7, 1234.5]),
+        (["1'234.5", "7", "-8"], [-8, 7, 1234.5]),
+        (["\u22121.5", "\u22122", "3"], [-2, -1.5, 3]),
+    ],
+)
+def test_numbers_as_print_and_switzerland_have_them(
+    tmp_path: Path, cells: list[str], expected: list[float]
+) -> None:
+    rows = [f"{cells[i % 3]};{'ab'[i // 3 % 2]}" for i in range(24)]
+    made = converted(write(tmp_path / "t.csv", "x;label", *rows), how="random")
+    assert np.unique(values(made, "x")) == pytest.approx(expected)
+
+
+def test_codes_with_leading_zeros_and_missing_categories_are_told(tmp_path: Path) -> None:
+    rows = [f"0{i % 5}12,{['NA', 'US', 'DE', ''][i % 4]},{'ab'[i % 2]}" for i in range(40)]
+    made = converted(write(tmp_path / "t.csv", "zip,country,label", *rows), how="random", seed=1)
+    assert "Column 'zip' has leading zeros, as codes have, and is read as numbers: 012 is 12." in made.notes
+    assert any(note.startswith("Column 'country': cells 'NA' (") for note in made.notes)
+    assert "country is missing" in made.metadata.features
+
+
+@pytest.mark.parametrize("fault", ['"oops', '"oops" said', '"a \\"b\\""'])
+def test_a_quote_that_is_not_closed_swallows_no_rows(tmp_path: Path, fault: str) -> None:
+    rows = [f"{'ab'[i % 2]},word {i % 3}" for i in range(20)]
+    rows[7] = f"a,{fault}"
+    source = write(tmp_path / "t.csv", "label,text", *rows)
+    with pytest.raises(SourceError, match=r"t\.csv, line 9: a quote is not closed"):
+        converted(source, "text")
+    rows[7], rows[12] = 'a,"two\nlines, and ""more"""', 'b,5" disk'
+    made = converted(write(tmp_path / "u.csv", "label,text", *rows), "text")
+    assert made.n_train + made.n_test == 20
+
+
 # Types of Parquet
 
 
@@ -268,6 +305,14 @@ def test_labels_of_svmlight_are_numbers_too_and_both_in_one_cell_are_one(tmp_pat
     made = converted(write(tmp_path / "u.csv", "x,label", *rows))
     assert made.metadata.label_names == ("1", "2")
     assert all(label.sum() == 1 for _, label in open_dataset(made.path).train)
+
+
+def test_several_labels_in_a_cell_are_told(tmp_path: Path) -> None:
+    rows = [f"{i % 7},{['R&amp;D', 'HR'][i % 2]}" for i in range(20)]
+    made = converted(write(tmp_path / "t.csv", "x,label", *rows))
+    assert dict(made.facts)["labels"] == "column 'label', several in 10 cells (';' between); 3: D, HR, R&amp"
+    made = converted(tmp_path / "t.csv", label_separator="|")
+    assert made.metadata.label_names == ("HR", "R&amp;D")
 
 
 # Series
@@ -348,6 +393,55 @@ def test_whole_numbers_between_commas_and_an_index_are_told(tmp_path: Path) -> N
     assert any("'channel 1' counts the steps" in note for note in made.notes)
     made = converted(series(tmp_path / "s", "1,5\n2,7\n3,9\n"), "series", delimiter=";")
     assert steps_of(made)[:, 0] == pytest.approx([1.5, 2.7, 3.9])
+
+
+def arrays(folder: Path, array: npt.NDArray[np.generic]) -> Path:
+    for i in range(8):
+        path = folder / f"{'ab'[i % 2]}/{i}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, array)
+    return folder
+
+
+def test_arrays_in_either_order_are_the_same(tmp_path: Path) -> None:
+    made = converted(arrays(tmp_path / "s", np.asfortranarray(STEPS)), "series")
+    assert steps_of(made).tolist() == STEPS.tolist()
+    many = np.arange(60.0).reshape(20, 3) + 0.5
+    for name, order in (("c", np.ascontiguousarray), ("f", np.asfortranarray)):
+        np.savez(tmp_path / f"{name}.npz", X=order(many), y=np.arange(20) % 2)
+        np.save(tmp_path / f"{name}.npy", order(many))
+    np.save(tmp_path / "y.npy", np.arange(20) % 2)
+    found = [converted(tmp_path / f"{name}.npz", "series") for name in "cf"]
+    found += [converted(tmp_path / f"{name}.npy", "series", labels=str(tmp_path / "y.npy")) for name in "cf"]
+    first, *others = ([example.tolist() for example, _ in open_dataset(made.path).train] for made in found)
+    assert all(other == first for other in others)
+    assert {tuple(np.ravel(example)) for example in first} <= {tuple(row) for row in many.tolist()}
+
+
+@pytest.mark.parametrize("shape", [(), (0, 2), (3, 0), (1, 3, 2)])
+def test_arrays_that_are_no_series_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    with pytest.raises(SourceError, match=r"0\.npy: has shape"):
+        converted(arrays(tmp_path / "s", np.zeros(shape)), "series")
+
+
+def test_channels_before_time_are_told(tmp_path: Path) -> None:
+    made = converted(arrays(tmp_path / "s", np.random.default_rng(0).random((3, 40))), "series")
+    assert any(note.startswith("There are 40 channels, but at most 3 steps") for note in made.notes)
+
+
+# Lines
+
+
+def test_a_header_above_lines_and_a_mark_before_them_are_no_example(tmp_path: Path) -> None:
+    lines = [f"{'ab'[i % 2]}\tword {i % 3}" for i in range(20)]
+    with pytest.raises(SourceError, match="line 1: is a header"):
+        converted(write(tmp_path / "t.txt", "Label\tText", *lines), "text", how="random")
+    assert converted(
+        write(tmp_path / "u.txt", "\ufeff" + lines[0], *lines[1:]), "text"
+    ).metadata.label_names == ("a", "b")
+    rows = [f"{i % 2} 1:{i}" for i in range(20)]
+    made = converted(write(tmp_path / "s.svm", "\ufeff" + rows[0], *rows[1:]), how="random")
+    assert made.metadata.label_names == ("0", "1")
 
 
 # Very wide sparse tables
