@@ -55,11 +55,12 @@ class PhaseFeedback(ApiModel):
     mode: Literal["live", "final", "none"] = "live"
     """live: a rounded curve while the run goes on; final: scores once all runs have ended; none: nothing before
     revealsAt."""
-    decimals: Annotated[int, Field(ge=0, le=6)] = 4
+    decimals: Annotated[int, Field(ge=0, le=6)] = 3
     """Decimals shown. A full-precision score per snapshot would be an oracle for the hidden labels."""
-    test_fraction: Annotated[float, Field(ge=0.01, le=1.0)] = 1.0
-    """Part of the test set that live feedback is computed on. Final scores use all of it."""
-    max_snapshots: Annotated[int, Field(ge=1, le=32)] = 32
+    test_fraction: Annotated[float, Field(ge=0.01, le=1.0)] = 0.3
+    """Part of the test set, always the same rows, that the shown points of a curve are computed on. ALC and final score
+    use all of it."""
+    max_snapshots: Annotated[int, Field(ge=1, le=32)] = 16
     """At most so many snapshots of a run have their scores shown, live or at the end."""
 
 

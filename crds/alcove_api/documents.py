@@ -122,8 +122,8 @@ class RecorderReport(Document):
     """None where it was stopped before it could seal."""
     oom_kills: int = 0
     flooded: bool = False
-    """Whether the program did more in the output folder than it may, or used up what the recorder needs to see it
-    (docs/security.md): what the recorder died of then is not the platform's fault."""
+    """Whether the program did more in the output folder than it may (docs/security.md): what the recorder died of then
+    is not the platform's fault."""
     error: str | None = None
     store_away: bool = False
     """Whether something is still not uploaded because the store refused it or did not answer at the last try. Slow is
@@ -215,7 +215,7 @@ class Feedback(Document):
     mode: Literal["live", "final", "none"] = "final"
     decimals: int = 4
     test_fraction: float = 1.0
-    """Of the test set, for what is shown while the run goes on; the final score is always of the whole."""
+    """Of the test set, for the points that are shown; ALC and final score are always of the whole."""
     max_snapshots: int = 32
 
 
@@ -294,10 +294,19 @@ class ScoredRun(Document):
     final_score: float | None
     snapshots: int
     points: tuple[CurvePoint, ...]
+    """On the whole test set: what the ALC is computed from. For the organizer alone, where ``shown`` is set."""
     refused: tuple[Refusal, ...]
     manifest_sha256: Sha256 | None
     message: str = ""
     """What is wrong, where the store no longer holds what was recorded."""
+    shown: tuple[CurvePoint, ...] | None = None
+    """On the part of the test set that the phase's feedback shows; None where that is the whole."""
+
+    def points_to_show(self) -> tuple[CurvePoint, ...]:
+        """What people may see of the curve, before rounding and thinning; none where the run has no score."""
+        if self.alc is None:
+            return ()
+        return self.points if self.shown is None else self.shown
 
 
 class ScoreResult(Document):
@@ -308,6 +317,8 @@ class ScoreResult(Document):
     t0_seconds: float
     budget_seconds: float
     runs: tuple[ScoredRun, ...]
+    test_fraction: float = 1.0
+    """Part of the test set that the runs' ``shown`` points are of."""
 
 
 class BoardSubmission(Document):

@@ -1,9 +1,19 @@
-"""Which scores of a run people see: one rule for the live curve, the status, reports and boards."""
+"""Which scores of a run people see: one rule for the live curve, the status, reports and boards; and how many bits
+about the hidden labels they give away.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+from alcove_api.schemes import BALANCED_ACCURACY, NAUC
+
+WHOLE_SCORES = 2
+"""Numbers of a run that are of the whole test set: its ALC, and the score of its last snapshot."""
+_SPANS = {BALANCED_ACCURACY: 1, NAUC: 2}
+"""Best score less the worst."""
 
 
 def shown_places(seconds: Sequence[float], most: int, t0: float, budget: float) -> list[int]:
@@ -19,3 +29,36 @@ def shown_places(seconds: Sequence[float], most: int, t0: float, budget: float) 
         if len(chosen) < most * (1 + math.log1p(at / t0) / whole) / 2:
             chosen.append(place)
     return chosen
+
+
+@dataclass(frozen=True)
+class DisclosedBits:
+    """What shown scores can tell about the labels of one dataset, at most, in bits. One hidden 0/1 label is one bit."""
+
+    snapshot: float
+    """One point of a curve."""
+    run: float
+    """All numbers of one run, live and at the end."""
+    team: float
+    """All runs of a team on the dataset, up to its limit of submissions."""
+
+
+def compute_disclosed_bits(
+    decimals: int, max_snapshots: int, submissions: int, metric: str = BALANCED_ACCURACY
+) -> DisclosedBits:
+    """The logarithm of how many answers there are: no way of asking learns more from them.
+
+    A score is one of span · 10^decimals + 1 values, or missing. The live curve and the final one have the same points,
+    and the live ALC follows from them, so a run shows ``max_snapshots`` points and ``WHOLE_SCORES`` numbers more.
+    Ranks are not counted: they depend on other teams too.
+
+    Args:
+        decimals: of a shown score.
+        max_snapshots: points of a run that are shown at most.
+        submissions: that the team may make.
+        metric: its scores' span is known for those of Alcove; for another metric, the span is taken to be 2.
+    """
+    values = _SPANS.get(metric, 2) * 10**decimals + 1
+    snapshot = math.log2(values + 1)
+    run = (max_snapshots + WHOLE_SCORES) * snapshot
+    return DisclosedBits(snapshot, run, submissions * run)

@@ -93,18 +93,10 @@ class KubeClient:
         return self.read_text(PODS.path(namespace, pod, "log"))
 
     def create(
-        self,
-        resource: Resource,
-        namespace: str | None,
-        body: Object,
-        subresource: str = "",
-        *,
-        dry_run: bool = False,
+        self, resource: Resource, namespace: str | None, body: Object, subresource: str = ""
     ) -> Object:
-        """``dry_run``: the server checks and answers as ever, and keeps nothing."""
         name = body["metadata"]["name"] if subresource else ""
-        query = [("dryRun", "All")] if dry_run else []
-        return self.request("POST", resource.path(namespace, name, subresource), body, query=query)
+        return self.request("POST", resource.path(namespace, name, subresource), body)
 
     def replace(self, resource: Resource, namespace: str | None, name: str, body: Object) -> Object:
         return self.request("PUT", resource.path(namespace, name), body)

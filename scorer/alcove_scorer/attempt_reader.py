@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -23,7 +23,7 @@ from alcove_api.documents import (
     Verdict,
 )
 from alcove_scorer import jobs
-from alcove_scorer.curves import NANO, CurveRules, counted_seconds
+from alcove_scorer.curves import NANO, CurveRules, Point, counted_seconds
 from alcove_scorer.disclosure import ShownCurve, limit_curve
 from alcove_scorer.errors import DamagedError
 from alcove_scorer.metrics import Solution
@@ -154,8 +154,8 @@ class RunFollower:
     def _reader(self, attempt: Attempt) -> AttemptReader:
         if attempt not in self.readers:
             feedback, sha256 = self.request.feedback, self.dataset.solution_sha256
-            rows = preview_rows(sha256, len(self.solution), feedback.test_fraction)
-            scorer = RunScorer(self.rules, self.solution, rows if feedback.mode == "live" else None)
+            rows = preview_rows(sha256, self.solution, feedback.test_fraction)
+            scorer = RunScorer(self.rules, self.solution, rows)
             self.readers[attempt] = AttemptReader(
                 self.runs, self.runs.prefix(self.dataset.alias, attempt), scorer
             )
@@ -201,11 +201,14 @@ class RunFollower:
             alc=outcome.alc if outcome else None,
             final_score=outcome.final_score if outcome else None,
             snapshots=sum(record.sha256 is not None for record in reader.records) if reader else 0,
-            points=tuple(CurvePoint(t=p.seconds, score=p.score) for p in outcome.points) if outcome else (),
+            points=_to_curve(outcome.points) if outcome else (),
             refused=tuple(Refusal(seq=r.number, name=r.name, reason=r.reason) for r in outcome.refused)
             if outcome
             else (),
             manifest_sha256=manifest,
+            shown=_to_curve(outcome.preview_points)
+            if outcome and outcome.preview_points is not None
+            else None,
         )
 
     def live(self) -> LiveRun:
@@ -220,5 +223,9 @@ class RunFollower:
             alias=self.dataset.alias,
             snapshots=sum(record.sha256 is not None for record in reader.records) if reader else 0,
             alc=seen.alc,
-            curve=tuple(CurvePoint(t=point.seconds, score=point.score) for point in seen.points),
+            curve=_to_curve(seen.points),
         )
+
+
+def _to_curve(points: Iterable[Point]) -> tuple[CurvePoint, ...]:
+    return tuple(CurvePoint(t=point.seconds, score=point.score) for point in points)

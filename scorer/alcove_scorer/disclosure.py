@@ -29,8 +29,8 @@ def limit_curve(points: Iterable[Point], rules: CurveRules, decimals: int, most:
 
 
 def limit_run(run: ScoredRun, rules: CurveRules, decimals: int, most: int) -> tuple[Point, ...]:
-    """Of a run that was scored, on the whole test set; none where it has no score."""
-    return limit_curve(number_points(run.points if run.alc is not None else ()), rules, decimals, most).points
+    """Of a run that was scored, on the part of the test set that is shown; none where it has no score."""
+    return limit_curve(number_points(run.points_to_show()), rules, decimals, most).points
 
 
 def number_points(curve: Iterable[CurvePoint]) -> tuple[Point, ...]:

@@ -103,6 +103,7 @@ def follow_runs(
         t0_seconds=settings.t0,
         budget_seconds=request.budget_seconds,
         runs=tuple(follower.result for follower in followers if follower.result is not None),
+        test_fraction=request.feedback.test_fraction,
     )
 
 

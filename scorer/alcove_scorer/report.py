@@ -62,6 +62,7 @@ def report_html(request: ScoreRequest, rules: CurveRules, runs: Sequence[ReportR
         rules=rules,
         metric=metric_name(rules),
         most=request.feedback.max_snapshots,
+        part=request.feedback.test_fraction,
         runs=[_section(i, run, rules, request.feedback.decimals) for i, run in enumerate(runs)],
         time=_time([(run, times) for run, times in spent if times]),
     )

@@ -30,6 +30,7 @@ def find_cached_result(request: ScoreRequest, rules: CurveRules, runs: RunRecord
         and result.scoring == request.scoring
         and result.t0_seconds == rules.t0
         and result.budget_seconds == request.budget_seconds
+        and result.test_fraction == request.feedback.test_fraction
         and [(run.alias, run.dataset) for run in result.runs] == [(d.alias, d.name) for d in request.datasets]
     )
     return result if same and all(_is_current(run, runs) for run in result.runs) else None

@@ -44,13 +44,15 @@ class RunOutcome:
     lowest: float = 0.0
     highest: float = 1.0
     """Of all values of valid predictions, where they leave 0 … 1: percent, or scores that are no probabilities."""
+    preview_points: tuple[Point, ...] | None = None
+    """On the part of the test set that people see scores of; None where that is the whole."""
 
 
 @dataclass
 class RunScorer:
     """Takes the snapshots of one run in any order, keeps scores and no predictions.
 
-    ``preview``: rows of the test set, in order, that what is shown during the run is scored on; None for all of them.
+    ``preview``: rows of the test set, in order, that the points which people see are scored on; None for all of them.
     """
 
     rules: CurveRules
@@ -119,22 +121,32 @@ class RunScorer:
 
     def outcome(self) -> RunOutcome:
         points = latest_per_time(self.points)
+        shown = None if self.preview is None else latest_per_time(self.preview_points)
         refused = tuple(sorted(self.refused, key=lambda r: r.number))
         if not points:
-            return RunOutcome(None, None, (), refused)
-        return RunOutcome(
-            area_under_curve(points, self.rules), points[-1].score, points, refused, self.lowest, self.highest
-        )
+            return RunOutcome(None, None, (), refused, preview_points=shown)
+        area = area_under_curve(points, self.rules)
+        return RunOutcome(area, points[-1].score, points, refused, self.lowest, self.highest, shown)
 
 
-def preview_rows(solution_sha256: str, n_test: int, fraction: float) -> npt.NDArray[np.int64] | None:
-    """Rows of the test set that live feedback is computed on: always the same for one solution, in order.
+def preview_rows(solution_sha256: str, solution: Solution, fraction: float) -> npt.NDArray[np.int64] | None:
+    """Rows of the test set that shown points are computed on: always the same for one solution, in order.
 
-    None for all of them.
+    Stratified: rows with the same labels are together in the order that every 1/fraction-th row is taken of, so each
+    combination of labels keeps its share, to one row. None for all rows.
+
+    Args:
+        solution_sha256: digest of the solution; orders the rows of one combination.
+        solution: n_test × n_labels.
+        fraction: of the rows; what is taken is the next smaller whole number of rows, and at least one.
     """
-    count = max(1, round(fraction * n_test))
+    n_test = len(solution)
+    count = max(1, math.floor(fraction * n_test + 1e-9))
     if count >= n_test:
         return None
     # The raw stream of PCG64 is promised to stay the same over NumPy's versions.
     keys = np.random.PCG64(int(solution_sha256, 16)).random_raw(n_test)
-    return np.sort(np.argsort(keys, kind="stable")[:count])
+    _, stratum = np.unique(solution, axis=0, return_inverse=True)
+    order = np.lexsort((keys, stratum.reshape(-1)))
+    places = (2 * np.arange(count) + 1) * n_test // (2 * count)
+    return np.sort(order[places])

@@ -284,7 +284,7 @@ def _scored_run(
             update |= {"phase": "Failed", "cause": STORE_DAMAGED, "charged_to": "Platform"}
         update["message"] = runs.HIDDEN if hidden else describe_damage(scored)
     if not hidden and scored is not None:
-        points = scored.points
+        points = scored.points_to_show()
         times = [point.t for point in points]
         places = shown_places(times, feedback.max_snapshots, result.t0_seconds, result.budget_seconds)
         update["alc"] = None if alc is None else round(alc, feedback.decimals)

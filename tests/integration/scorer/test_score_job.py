@@ -21,6 +21,7 @@ from alcove_api import keys
 from alcove_api.documents import Feedback, Manifest, ScoreRequest, ScoreResult, Scoring, StoreCredentials
 from alcove_scorer import attempt_reader, job_score
 from alcove_scorer.curves import Point, area_under_curve, latest_per_time, resolve_rules
+from alcove_scorer.disclosure import limit_run
 from alcove_scorer.metrics import BalancedAccuracy
 from alcove_scorer.store import RunRecords
 
@@ -161,9 +162,12 @@ def test_a_live_curve_grows_and_says_no_more_than_it_may(
     run.seal()
     run.verdict()
     assert job.wait()[0] == 0
-    assert result(store, request).runs[0].points[0].score == BalancedAccuracy().score(
-        SOLUTION, read(prediction(0.7))
-    )
+    (scored,) = result(store, request).runs
+    assert scored.points[0].score == BalancedAccuracy().score(SOLUTION, read(prediction(0.7)))
+    # The end shows the same part of the test set as the live curve did.
+    shown = limit_run(scored, job_score.request_rules(request), 1, 2)
+    assert [(p.seconds, p.score) for p in shown] == [(p["t"], p["score"]) for p in last["curve"]]
+    assert [p.score for p in scored.points_to_show()] != [p.score for p in scored.points]
 
 
 def test_a_live_curve_misses_no_snapshot_and_is_written_at_most_once_a_second(

@@ -22,7 +22,7 @@ def settled(cluster: Cluster) -> dict[str, Any]:
 def test_a_damaged_run_is_the_platforms_and_the_others_count() -> None:
     status = settled(Cluster({"d0": ["exit"], "d1": ["exit"]}, damage={"d1": DAMAGED}))
     sound, damaged = status["runs"]
-    assert (status["phase"], sound["phase"], sound["alc"]) == ("Done", "Done", 0.1235)
+    assert (status["phase"], sound["phase"], sound["alc"]) == ("Done", "Done", 0.123)
     assert (damaged["phase"], damaged["cause"], damaged["chargedTo"]) == ("Failed", STORE_DAMAGED, "Platform")
     assert DAMAGED in damaged["message"]
     assert "alc" not in damaged

@@ -208,7 +208,7 @@ def test_an_undisturbed_submission_takes_few_writes() -> None:
     status = cluster.submission["status"]
     assert status["phase"] == "Done"
     assert status["progress"] == "2/2"
-    assert status["scores"] == "d0 0.1235, d1 0.1235"
+    assert status["scores"] == "d0 0.123, d1 0.123"
     assert status["cause"] == "ExitCode (d1)"
     assert "Last output:\nlast words" in status["runs"][1]["message"]
     assert names.FINALIZER in cluster.submission["metadata"]["finalizers"]

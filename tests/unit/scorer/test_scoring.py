@@ -113,7 +113,7 @@ def test_the_part_that_is_shown_is_scored_as_if_it_were_the_whole_test_set(
     pair: tuple[np.ndarray, np.ndarray], fraction: float
 ) -> None:
     solution, prediction = pair
-    rows = preview_rows("ab" * 32, len(solution), fraction)
+    rows = preview_rows("ab" * 32, solution, fraction)
     scorer = RunScorer(resolve_rules(60), solution, rows)
     scorer.add(0, "0.npy", 1.0, snapshot(prediction))
     part = slice(None) if rows is None else rows
