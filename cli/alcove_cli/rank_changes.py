@@ -9,6 +9,8 @@ from alcove_api.comparison import ComparedBoard, ComparedTeam, Comparison
 from alcove_api.competition import ScoringSpec
 
 NOTHING = "–"
+WIDTH = 120
+"""Of a terminal that most people have, in columns."""
 
 
 def as_text(comparison: Comparison) -> str:
@@ -19,11 +21,26 @@ def as_text(comparison: Comparison) -> str:
 def _board(board: ComparedBoard) -> str:
     moved = sum(team.old_rank != team.new_rank for team in board.teams)
     header = ["TEAM", "SUBMISSION", "RANK", "MEAN-RANK", *(alias.upper() for alias in board.datasets)]
-    rows = [header, *(_row(team, board.decimals) for team in board.teams)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = _aligned([header, *(_row(team, board.decimals) for team in board.teams)])
+    if max(map(len, lines)) > WIDTH:
+        lines = _tall(board)
     title = f"{board.phase}: {moved} of {format_count(len(board.teams), 'team')} would have another rank."
     return "\n".join([title, *lines, *board.problems])
+
+
+def _tall(board: ComparedBoard) -> list[str]:
+    """A row a dataset, for more datasets than a line has room for."""
+    rows = [["TEAM", "SUBMISSION", "RANK", "MEAN-RANK", "DATASET", "ALC"]]
+    for team in board.teams:
+        about = _row(team, board.decimals)
+        for number, (alias, score) in enumerate(zip(board.datasets, about[4:], strict=True)):
+            rows.append([*(about[:4] if number == 0 else [""] * 4), alias, score])
+    return _aligned(rows)
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _row(team: ComparedTeam, decimals: int) -> list[str]:

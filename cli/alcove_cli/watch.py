@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from alcove_cli.errors import FailedError
 from alcove_cli.explain import explain_submission
@@ -30,23 +31,21 @@ def list_runs(submission: Object) -> Iterator[Object]:
     yield from submission.get("status", {}).get("runs", [])
 
 
-def render_table(submissions: Iterable[Object], seconds: float, trouble: str = "") -> Table:
-    """One row a run: who, which dataset, in which phase, how many predictions, what score."""
-    title = f"{seconds:4.0f} s"
-    view = Table(title=title, title_justify="left", caption=trouble or None, expand=False)
-    for column in ("Team", "Submission", "Dataset", "Phase", "Predictions", "ALC", ""):
-        view.add_column(column)
+def render_view(submissions: Iterable[Object], seconds: float, trouble: str = "") -> Group:
+    """For each submission a line, and below it a row a run: dataset, phase, predictions, score, cause."""
+    parts: list[RenderableType] = [Text(f"{seconds:4.0f} s")]
     for submission in submissions:
-        meta, status = submission["metadata"], submission.get("status", {})
-        rows = list(list_runs(submission))
-        if not rows:
-            view.add_row(
-                meta["namespace"], meta["name"], "", status.get("phase", "…"), "", "", status.get("cause", "")
-            )
-        for number, run in enumerate(rows):
-            owner = (meta["namespace"], meta["name"]) if number == 0 else ("", "")
-            view.add_row(*owner, run["dataset"], run.get("phase", ""), *_figures(run), run.get("cause", ""))
-    return view
+        parts.append(Text(state_line(submission)))
+        table = Table(box=None, padding=(0, 2), pad_edge=True, header_style="dim")
+        for column in ("Dataset", "Phase", "Predictions", "ALC", "Cause"):
+            table.add_column(column, justify="right" if column in ("Predictions", "ALC") else "left")
+        for run in list_runs(submission):
+            table.add_row(run["dataset"], run.get("phase", ""), *_figures(run), run.get("cause", ""))
+        if table.row_count:
+            parts.append(table)
+    if trouble:
+        parts.append(Text(trouble, style="yellow"))
+    return Group(*parts)
 
 
 def _figures(run: Object) -> tuple[str, str]:
@@ -102,7 +101,7 @@ class WatchView:
             self._print("The API server answers again.")
         self._found = found
         if self._live is not None:
-            self._live.update(render_table(found, self.seconds))
+            self._live.update(render_view(found, self.seconds))
             return
         for submission in found:
             key = (submission["metadata"]["namespace"], submission["metadata"]["name"])
@@ -116,7 +115,7 @@ class WatchView:
         first = not self._trouble
         self._trouble = f"{error.cause} What is shown may be old; the submissions go on. Still trying."
         if self._live is not None:
-            self._live.update(render_table(self._found, self.seconds, self._trouble))
+            self._live.update(render_view(self._found, self.seconds, self._trouble))
         elif first or time.monotonic() - self._printed > HEARTBEAT_SECONDS:
             self._print(self._trouble)
 

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from alcove_cli import watch
-from alcove_cli.watch import follow_submissions
+from alcove_cli.watch import follow_submissions, render_view
 from alcove_kube.client import KubeClient
 from tests.unit.cli.conftest import Typed
 from tests.unit.kube.server import Answer, Lost, refusal, serving
@@ -107,3 +107,29 @@ def test_a_table_keeps_what_was_seen_while_nothing_answers(tmp_path: Path) -> No
         follow_submissions(kube, [("red", "one")], console, 60.0)
     assert "one" in text.getvalue()
     assert "Done" in text.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_nothing_that_matters_is_cut_in_a_terminal_of_usual_width(width: int) -> None:
+    aliases = ("characters", "moving-digits", "docstrings")
+    causes = ("DeadlineReached", "", "RecorderUnreachable")
+    runs = [
+        {"dataset": alias, "phase": "Running", "alc": 0.8123, "snapshots": 1000, "cause": cause}
+        for alias, cause in zip(aliases, causes, strict=True)
+    ]
+    meta = {"namespace": "hackathon-red", "name": "sklearn-with-a-name-1130-031245"}
+    text = io.StringIO()
+    found = [{"metadata": meta, "status": {"phase": "Running", "runs": runs}}]
+    Console(file=text, width=width).print(render_view(found, 12.0, "The API server gave no answer."))
+    said = text.getvalue()
+    assert max(map(len, said.splitlines())) <= width
+    assert "…" not in said
+    for word in (
+        *aliases,
+        *causes,
+        "0.8123",
+        "1000",
+        "hackathon-red/sklearn-with-a-name-1130-031245",
+        "no answer",
+    ):
+        assert word in said
