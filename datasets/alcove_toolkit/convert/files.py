@@ -158,7 +158,8 @@ def _by_folders(source: Path, listing: Listing, options: ConvertOptions) -> Sour
             )
         scanner.add(dict(zip(levels, parts, strict=False)), str(source / name))
     items = scanner.items(lambda item: str(source / listing.names[item]))
-    return replace(items, notes=(*items.notes, *_empty_notes(listing, levels.index("label"))))
+    notes = (*items.notes, *_empty_notes(listing, levels.index("label")))
+    return replace(items, notes=notes, facts=(("labels", f"folders, by level: {'/'.join(levels)}"),))
 
 
 def _empty_notes(listing: Listing, level: int) -> tuple[str, ...]:
@@ -239,7 +240,9 @@ def _from_table(root: Path, table: SourceTable, options: ConvertOptions) -> File
             names[name] = None
             scanner.add(cells, where)
     ordered = tuple(names)
-    return FileItems(scanner.items(lambda item: str(root / ordered[item])), root, ordered)
+    items = scanner.items(lambda item: str(root / ordered[item]))
+    facts = (("table", table.form), ("files", f"column {column!r}"), *roles.facts)
+    return FileItems(replace(items, facts=facts), root, ordered)
 
 
 def _label_columns(table: SourceTable, file_column: str, options: ConvertOptions) -> list[str]:

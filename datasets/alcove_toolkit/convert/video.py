@@ -21,12 +21,16 @@ from PIL import Image
 from alcove_format.metadata import VARIES, Format, Metadata
 from alcove_toolkit.convert import pictures
 from alcove_toolkit.convert.base import Converter, ConvertOptions, ConvertProgress, Indices, refuse_options
+from alcove_toolkit.convert.containers import count_missing_bytes
 from alcove_toolkit.convert.files import FileConverter, FileItems, list_files
 from alcove_toolkit.convert.image import check_options, common_size
 from alcove_toolkit.convert.listing import is_regular, walk_folders
 from alcove_toolkit.errors import SourceError
 
-SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ogv", ".wmv", ".flv", ".3gp")
+SUFFIXES = (
+    ".mp4", ".m4v", ".mov", ".qt", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ogv", ".wmv", ".flv", ".3gp", ".3g2",
+    ".ts", ".mts", ".m2ts", ".vob",
+)  # fmt: skip
 FRAME_SUFFIXES = tuple(suffix for suffix in pictures.SUFFIXES if suffix != ".gif")
 MOST_BYTES = 4 << 30
 """Of one example, as readers give it: float32."""
@@ -38,7 +42,9 @@ def open_source(source: Path, options: ConvertOptions, progress: ConvertProgress
     check_options(options)
     if options.channels == 4:
         raise SourceError(
-            "--channels 4", "is nothing that clips have", remedy="Choose 1 (grey) or 3 (colour)."
+            "--channels 4",
+            "is not a number of channels that clips have",
+            remedy="Choose 1 (grey) or 3 (colour).",
         )
     of_frames = source.is_dir() and not _holds_clips(source)
     if of_frames:
@@ -59,13 +65,15 @@ class _Clips(FileConverter):
         self._scale: pictures.ValueRange | None = None
 
     def _header(self, path: Path) -> tuple[int, ...]:
-        """Rows, columns, whether grey, the number of frames (0: not known), whether its frames need a scale."""
+        """Rows, columns, whether grey, the number of frames (0: not counted), whether its frames need a scale."""
         return self._folder_header(path) if path.is_dir() else self._file_header(path)
 
     def _folder_header(self, path: Path) -> tuple[int, int, bool, int, bool]:
         if self._options.fps:
             raise SourceError(
-                str(path), "is a folder of frames, of which nobody knows the time", remedy="Leave --fps out."
+                str(path),
+                "is a folder of frames, which do not say when they were taken",
+                remedy="Leave --fps out.",
             )
         frames = list_frames(path)
         first = pictures.read_header(frames[0])
@@ -74,18 +82,18 @@ class _Clips(FileConverter):
     def _file_header(self, path: Path) -> tuple[int, int, bool, int, bool]:
         with _open_clip(path) as (_, stream):
             self._rates.add(float(stream.average_rate or 0))
-            count = stream.frames
         # Whether frames are turned is known once there is one.
         frame = next(decode_frames(path))
         rows, cols = _turn_upright(frame.to_ndarray(format="gray"), frame).shape
-        return rows, cols, frame.format.name.startswith(("gray", "mono")), count, False
+        return rows, cols, frame.format.name.startswith(("gray", "mono")), 0, False
 
     def sizes(self) -> npt.NDArray[np.float64]:
         """Frames."""
         headers = self._headers
         for item in np.flatnonzero(headers[:, _FRAMES] < 1).tolist():
             with _open_clip(self._files.path(item)) as (container, stream):
-                headers[item, _FRAMES] = sum(packet.size > 0 for packet in container.demux(stream))
+                shown = (packet.size > 0 and not packet.is_discard for packet in container.demux(stream))
+                headers[item, _FRAMES] = sum(shown)
         return headers[:, _FRAMES].astype(np.float64)
 
     def fit(self, train: Indices) -> Metadata:
@@ -217,29 +225,11 @@ def decode_frames(path: Path, fps: float | None = None) -> Iterator[Any]:
 
 
 def _decode(container: Any, stream: Any) -> Iterator[Any]:
-    """All frames. Decoders conceal what is missing, so that is found by other signs."""
-    count, first, last = 0, 0.0, 0.0
+    """All frames that are to be seen; an edit list hides the others, which the header counts as well."""
     for packet in container.demux(stream):
         if packet.is_corrupt:
             raise av.InvalidDataError(0, "the file ends within a frame")
-        for frame in packet.decode():
-            last = frame.time or 0.0
-            first = first if count else last
-            count += 1
-            yield frame
-    # Edit lists leave frames out, and the last one has a length, but that makes no tenth.
-    seconds = last - first + 2 / (stream.average_rate or 1)
-    if count < 0.9 * stream.frames or seconds < 0.9 * _read_duration(container, stream):
-        raise av.InvalidDataError(0, f"the file ends too soon, after {count} frames")
-
-
-def _read_duration(container: Any, stream: Any) -> float:
-    """How long the video should be; 0 where only its sound's length is told."""
-    told = re.fullmatch("([0-9]+):([0-9]+):([0-9.]+)", stream.metadata.get("DURATION", ""))
-    if told:  # Matroska's
-        return int(told[1]) * 3600 + int(told[2]) * 60 + float(told[3])
-    alone = len(container.streams) == 1 and container.duration
-    return float(container.duration / av.time_base) if alone else 0.0
+        yield from packet.decode()
 
 
 def _sample_frames(frames: Iterator[Any], fps: float) -> Iterator[Any]:
@@ -264,8 +254,11 @@ def _open_clip(path: Path) -> Iterator[tuple[Any, Any]]:
     """Container and its video stream."""
     if not path.exists():
         raise FileNotFoundError(2, "it is not there any more", str(path))
+    missing = count_missing_bytes(path)
+    if missing:
+        raise _unreadable(path, f"it ends {missing:,} bytes before its data do")
     try:
-        container = av.open(str(path))
+        container = av.open(str(path), metadata_errors="replace")
     except av.FFmpegError as error:
         raise _unreadable(path, error.strerror) from None
     with container:

@@ -305,3 +305,11 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     command = [*limited, sys.executable, "-c", script, str(tmp_path / "s")]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == f"{tmp_path}/s/c\n"
+
+
+def test_how_the_files_were_understood_is_told(tmp_path: Path) -> None:
+    lay(tmp_path, "train/a/1.txt", "train/b/1.txt", "val/a/2.txt")
+    assert listed(tmp_path).items.facts == (("labels", "folders, by level: split/label"),)
+    (tmp_path / "t.csv").write_text("path,class\ntrain/a/1.txt,x\ntrain/b/1.txt,y\n")
+    facts = dict(listed(tmp_path / "t.csv").items.facts)
+    assert (facts["files"], facts["labels"]) == ("column 'path'", "column 'class'")

@@ -251,3 +251,93 @@ def test_damaged_and_unequal_frames_are_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"right/clip2/f5\.png: the picture cannot be read"):
         given(source, tmp_path / "out")
     assert not list((tmp_path / "out").glob("*"))
+
+
+def remux(source: Path, target: Path, shift: int, last: int = 0) -> None:
+    """Copies a clip as ``ffmpeg -ss … -c copy`` does: what lies before the start stays in the file, hidden.
+
+    Args:
+        shift: frames that are hidden.
+        last: frames for which the last one is shown, besides its own.
+    """
+    options = {"avoid_negative_ts": "disabled", "use_editlist": "1"}
+    with av.open(str(source)) as read, av.open(str(target), "w", options=options) as written:
+        stream = read.streams.video[0]
+        copy = written.add_stream_from_template(stream)
+        packets = [packet for packet in read.demux(stream) if packet.size]
+        step = round(1 / FPS / packets[0].time_base)
+        for packet in packets:
+            packet.pts -= shift * step
+            packet.dts -= shift * step
+            packet.stream = copy
+        packets[-1].duration = (1 + last) * step
+        written.mux(packets)
+
+
+def hidden(tmp_path: Path, shift: int, last: int = 0) -> Path:
+    """Clips of 40 frames without those of the first ones that an edit list hides."""
+    source = tmp_path / "s"
+    for label in ("left", "right"):
+        (source / label).mkdir(parents=True)
+        for i in range(2):
+            write(tmp_path / "whole.mp4", i, 40, "mpeg4", "yuv420p")
+            remux(tmp_path / "whole.mp4", source / label / f"{i}.mp4", shift, last)
+    return source
+
+
+def test_what_an_edit_list_hides_is_not_missing(tmp_path: Path) -> None:
+    source = hidden(tmp_path, 30)
+    with av.open(str(source / "left" / "0.mp4")) as container:
+        assert container.streams.video[0].frames == 40, "the header counts all"
+    made = given(source, tmp_path / "out", ConvertOptions(frames="png"))
+    assert {len(features) for features, _ in both(made.path)} == {10}
+    bars = {tuple((f[:, 20, :, 1] > 0.7).argmax(axis=1).tolist()) for f, _ in both(made.path)}
+    assert bars == {tuple(4 * n % COLS for n in range(30, 40))}
+    request = SplitRequest(how="shift", by="size")
+    assert convert("video", source, tmp_path / "b", request=request).n_train == 3
+
+
+def test_a_last_frame_that_is_shown_for_long_is_no_gap(tmp_path: Path) -> None:
+    """As in recordings of a screen."""
+    made = given(hidden(tmp_path, 0, last=600), tmp_path / "out")
+    assert {len(features) for features, _ in both(made.path)} == {40}
+
+
+def test_a_clip_from_a_stream_says_no_length_and_is_read_all_the_same(tmp_path: Path) -> None:
+    """As browsers record."""
+    source = clips(tmp_path / "s", 2)
+    path = source / "left" / "0.mkv"
+    data = bytearray(path.read_bytes())
+    at = data.index(b"\x18\x53\x80\x67") + 4
+    assert data[at] == 0x01
+    data[at : at + 8] = b"\x01" + b"\xff" * 7
+    path.write_bytes(bytes(data))
+    made = given(source, tmp_path / "out", ConvertOptions(frames="png"))
+    assert contents(made) == expected(2, lambda i: list(range(5 + i)))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "pixels"), [("ts", "mpeg2video", "yuv420p"), ("qt", "mjpeg", "yuvj420p")]
+)
+def test_other_endings_of_known_formats(tmp_path: Path, suffix: str, codec: str, pixels: str) -> None:
+    for label in ("left", "right"):
+        (tmp_path / "s" / label).mkdir(parents=True)
+        for i in range(2):
+            made = tmp_path / f"made.{'mov' if suffix == 'qt' else suffix}"
+            write(made, i, 10, codec, pixels, fps=25)
+            made.rename(tmp_path / "s" / label / f"{i}.{suffix}")
+    converted = given(tmp_path / "s", tmp_path / "out")
+    assert {len(features) for features, _ in both(converted.path)} == {10}
+
+
+def test_frames_of_more_than_8_bits_have_one_scale(tmp_path: Path) -> None:
+    for label in ("left", "right"):
+        for i in range(2):
+            folder = tmp_path / "s" / label / f"clip{i}"
+            folder.mkdir(parents=True)
+            for n in range(3):
+                Image.fromarray(np.full((8, 10), 1000 * (i + n), np.uint16)).save(folder / f"{n}.png")
+    made = given(tmp_path / "s", tmp_path / "out")
+    found = {tuple(np.round(f.max(axis=(1, 2, 3)) * 255).tolist()) for f, _ in both(made.path)}
+    assert found == {tuple(round(1000 * (i + n) * 255 / 4095) for n in range(3)) for i in range(2)}
+    assert "4 clips have more than 8 bits" in made.notes[-1]
