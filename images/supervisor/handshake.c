@@ -81,7 +81,7 @@ static void on_message(struct run *run, const struct message *message, int64_t n
         run->sealed = true;
         enter(run, SEALING, now + STDOUT_WITHIN);
     } else
-        recorder_lost(run, "the recorder said what the supervisor does not understand");
+        recorder_lost(run, "the recorder sent something that the supervisor does not understand");
 }
 
 void link_event(struct run *run, short events, int64_t now)

@@ -64,7 +64,7 @@ void say(const char *format, ...)
 
 static _Noreturn void bad_option(const char *option, const char *value, const char *wanted)
 {
-    say("%s %s: %s is wanted; nothing was started. See " NAME " --help.", option, value, wanted);
+    say("%s %s: it must be %s; nothing was started. See " NAME " --help.", option, value, wanted);
     exit(EXIT_NOT_STARTED);
 }
 
@@ -141,7 +141,7 @@ static struct options parse_run(int argc, char **argv)
         case 'f': options.max_file_size = number("--max-file-size", optarg, 1, INT64_MAX); break;
         case 'w':
             if (folders == WRITABLE_MOST)
-                bad_option("--writable", optarg, "it at most 8 times");
+                bad_option("--writable", optarg, "used at most 8 times");
             options.writable[folders++] = optarg;
             break;
         case 'n': options.allow_network = true; break;

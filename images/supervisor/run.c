@@ -41,8 +41,8 @@ void recorder_lost(struct run *run, const char *what)
 {
     if (run->exit_status == EXIT_RECORDER_LOST)
         return;
-    say("%s; everything that was running was ended, and what was recorded until then counts. This is no fault of "
-        "the program: have the run repeated.", what);
+    say("%s; everything that was running was ended, and what was recorded until then counts. This is not the "
+        "program's fault: run it again.", what);
     end_command(run, "unknown", 0, 0, EXIT_RECORDER_LOST);
     run->exit_status = EXIT_RECORDER_LOST;
     if (run->phase == SEALING)
@@ -84,7 +84,7 @@ static void go_event(struct run *run, int64_t now)
         return;
     }
     if (n > 0) {
-        could_not_start(run, "the runner wrote something else than go on ALCOVE_GO_FD. Use the runner of the image.",
+        could_not_start(run, "the runner wrote something other than go on ALCOVE_GO_FD. Use the runner of the image.",
                         EPROTO, 0);
         return;
     }
@@ -176,7 +176,7 @@ static void phase_over(struct run *run, int64_t now)
     switch (run->phase) {
     case LOADING:
         could_not_start(run, "the runner did not ask for the go in time. A slow disk or a large image can be the "
-                             "cause: have the run repeated, or --go-timeout raised.", ETIMEDOUT, 0);
+                             "cause: run it again, or raise --go-timeout.", ETIMEDOUT, 0);
         break;
     case ASKING:
         recorder_lost(run, "the recorder did not answer the go");
@@ -192,7 +192,7 @@ static void phase_over(struct run *run, int64_t now)
         if (!run->sealed && !(link_idle(&run->link) && run->link.sent_end))
             run->exit_status = EXIT_RECORDER_LOST;
         if (!run->sealed)
-            say("the recorder has not said that all is saved; what it did save counts.");
+            say("the recorder has not confirmed that everything is saved; what it saved counts.");
         enter(run, FINISHED, NEVER);
         break;
     default:

@@ -32,7 +32,7 @@ struct run {
 
 /* run.c */
 void enter(struct run *run, enum phase phase, int64_t ends);
-/* Kills all there is; the first reason stands. */
+/* Kills all there is, and keeps the first reason only. */
 void end_command(struct run *run, const char *cause, int code, int signal, int exit_status);
 void recorder_lost(struct run *run, const char *what);
 void start_command(struct run *run);

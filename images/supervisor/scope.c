@@ -66,7 +66,7 @@ static _Noreturn void stand_outside(pid_t inner)
 }
 
 /* A fork before the one that counts: unshare() would leave a half-changed process behind where it fails. */
-static bool namespaces_can_be_had(void)
+static bool namespaces_allowed(void)
 {
     pid_t probe = fork();
     int status = 1;
@@ -99,7 +99,7 @@ enum kill_scope scope_enter(enum kill_scope wanted)
             "container's entrypoint, without a shared PID namespace.", getpid());
         exit(EXIT_NOT_STARTED);
     }
-    if (wanted == SCOPE_SUBREAPER || !namespaces_can_be_had() || !new_namespaces())
+    if (wanted == SCOPE_SUBREAPER || !namespaces_allowed() || !new_namespaces())
         return enter_subreaper();
     inner = fork();
     if (inner < 0) {

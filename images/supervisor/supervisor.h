@@ -52,7 +52,7 @@ void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* scope.c */
 /* Makes sure that everything the command starts can be killed. Where a PID namespace is created, returns in its
  * first process only; the outer process stays behind, hands on signals and exits as that one did. Returns the
- * scope in force (PID1 or SUBREAPER); says why and exits with EXIT_NOT_STARTED where neither can be had. */
+ * scope in force (PID1 or SUBREAPER); says why and exits with EXIT_NOT_STARTED if neither is possible. */
 enum kill_scope scope_enter(enum kill_scope wanted);
 /* Sends SIGKILL to every process of the command that there is now. Call until waitpid says ECHILD. */
 void scope_kill(enum kill_scope scope);
@@ -64,12 +64,12 @@ int filter_install(bool allow_network, pid_t supervisor);
 /* landlock.c */
 /* Keeps signals and abstract sockets of the calling process and all that it starts within them, and their writing
  * within the folders, devices and /proc; without folders, writing is left as it is. What the kernel has of it:
- * nothing of it before Linux 5.19 is no failure. no_new_privs must be set. 0, or -1 with errno. */
+ * having none of it, before Linux 5.19, is not a failure. no_new_privs must be set. 0, or -1 with errno. */
 int landlock_confine(char *const *writable);
 
 /* child.c */
 struct start_failure {
-    char step[32]; /* "exec", or what of the confinement could not be had */
+    char step[32]; /* "exec", or the part of the confinement that failed */
     int error;     /* errno */
 };
 struct child {
@@ -78,7 +78,7 @@ struct child {
     int status_fd; /* a struct start_failure, should it not get as far as the command */
     int go_fd;     /* --go runner: our end of ALCOVE_GO_FD; else -1 */
 };
-/* Starts options->command. false with errno where there was no process to be had. */
+/* Starts options->command. false with errno if no process could be made. */
 bool child_start(const struct options *options, struct child *child);
 /* Whether the command was never reached, and why. */
 bool child_start_failed(const struct child *child, struct start_failure *failure);
@@ -91,7 +91,7 @@ struct output {
     bool full, stdout_gone;
 };
 bool output_init(struct output *output, size_t limit);
-/* Takes what can be had now. Returns false at the end of file. */
+/* Takes what is there now. Returns false at the end of file. */
 bool output_read(struct output *output, int fd);
 void output_drain(struct output *output, int fd);
 /* A line of our own, past any limit. for_log_only keeps it from stdout where that has all before it. */

@@ -14,14 +14,14 @@ def checked(returned: object, shape: tuple[int, int]) -> npt.NDArray[np.float32]
     """What ``test`` returned, as float32 of that shape (test examples × labels).
 
     Raises:
-        PredictionError: it is no array of numbers, of another shape, or has values that are not finite.
+        PredictionError: it is not an array of numbers, has another shape, or has values that are not finite.
     """
     expected = f"an array of shape {shape}: a row for each test example, a column for each label"
     try:
         array = np.asarray(returned, dtype=np.float32)
     except (TypeError, ValueError):
         raise PredictionError(
-            f"test() returned {type(returned).__name__} that is no array of numbers. None of it was saved. "
+            f"test() returned {type(returned).__name__} which is not an array of numbers. Nothing was saved. "
             f"Return {expected}, or None to end."
         ) from None
     if array.shape != shape:

@@ -172,7 +172,7 @@ class Capture:
                 raise RefusedError("It is not a regular file.")
             if status.st_size > limit:
                 raise RefusedError(
-                    f"It has {status.st_size} bytes; a file of the wanted shape has at most {limit}."
+                    f"It has {status.st_size} bytes; a file of the right shape has at most {limit}."
                 )
             return self._to_spool(source, limit)
         finally:
@@ -199,5 +199,5 @@ class Capture:
             if sent == _CHUNK:
                 self.see()  # so that a large copy does not make another file's "seen" late
         if done > limit:
-            raise RefusedError(f"It grew past the {limit} bytes that a file of the wanted shape has at most.")
+            raise RefusedError(f"It grew past the {limit} bytes that a file of the right shape has at most.")
         return done

@@ -81,14 +81,16 @@ def check_npy(stream: BinaryIO, size: int, n_test: int, n_labels: int) -> None:
 
 def _npy_item_size(header: bytes, shape: tuple[int, int]) -> int:
     if header.count(b"(") + header.count(b"[") + header.count(b"{") > 8:
-        raise RefusedError("Its .npy header is not one of a plain array.")
+        raise RefusedError("Its .npy header does not describe a plain array.")
     try:
         fields = ast.literal_eval(header.decode("latin-1").strip())
     # MemoryError and RecursionError are how the parser answers nesting that is too deep for it.
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         raise RefusedError("Its .npy header cannot be read.") from None
     if not isinstance(fields, dict) or set(fields) != {"descr", "fortran_order", "shape"}:
-        raise RefusedError("Its .npy header has not the three fields descr, fortran_order and shape.")
+        raise RefusedError(
+            "Its .npy header must have the fields descr, fortran_order and shape, and no others."
+        )
     # Quoted in a reason, these are printable: a header can hold what no terminal should see and no record can store.
     descr, order, found = fields["descr"], fields["fortran_order"], fields["shape"]
     if not isinstance(descr, str) or len(descr) != 3 or descr[0] not in "<>|=":
@@ -99,7 +101,7 @@ def _npy_item_size(header: bytes, shape: tuple[int, int]) -> int:
     if not isinstance(order, bool):
         raise RefusedError("Its .npy header has a fortran_order that is neither True nor False.")
     if not isinstance(found, tuple) or not all(type(n) is int for n in found) or found != shape:
-        raise RefusedError(f"Its shape is {ascii(found)[:60]}, but {shape[0]} × {shape[1]} is wanted.")
+        raise RefusedError(f"Its shape is {ascii(found)[:60]}; it must be {shape[0]} × {shape[1]}.")
     return item
 
 
@@ -109,19 +111,19 @@ def check_predict(stream: BinaryIO, n_test: int, n_labels: int) -> None:
     for row in range(1, n_test + 1):
         line = stream.readline(limit + 1)
         if not line:
-            raise RefusedError(f"It has {row - 1} lines, but {n_test} are wanted.")
+            raise RefusedError(f"It has {row - 1} lines, but must have {n_test}.")
         if len(line) > limit:
             raise RefusedError(f"Line {row} is longer than {n_labels} numbers can be.")
         _check_row(row, line, n_labels)
     tail = stream.read(_TEXT_TAIL_LIMIT + 1)
     if tail.strip() or len(tail) > _TEXT_TAIL_LIMIT:
-        raise RefusedError(f"It has more than the {n_test} lines that are wanted.")
+        raise RefusedError(f"It has more than {n_test} lines.")
 
 
 def _check_row(row: int, line: bytes, n_labels: int) -> None:
     values = line.split()
     if len(values) != n_labels:
-        raise RefusedError(f"Line {row} has {len(values)} values, but {n_labels} are wanted.")
+        raise RefusedError(f"Line {row} has {len(values)} values, but must have {n_labels}.")
     try:
         if b"_" in line:  # Python reads 1_0 as 10; other readers of the form do not.
             raise ValueError

@@ -1,6 +1,6 @@
 """The recorder's one loop: the supervisor's messages, the files, the seal.
 
-It sleeps in poll() until one of them has something to say; nothing is done by the hour.
+It sleeps in poll() until one of them has news, and does nothing periodically.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Recorder:
         self._boot_id = boot_id()
         self._state = load_state(settings.state)
         self._ended: End | None = None if self._state is None else self._state.end
-        self._seal_owed = False
+        self._seal_awaited = False
         """Whether the supervisor on the line has said ``end`` and waits for ``sealed``."""
         self._report_file = ReportFile(settings.termination_log)
         self._listener = listen(settings.socket)
@@ -132,7 +132,7 @@ class Recorder:
         return RecorderExit.NOT_SEALED if time.monotonic() >= self._stop_at else None
 
     def _resume(self) -> None:
-        """After a restart the go stands, and what was not seen yet is seen now: stamps can only be later."""
+        """After a restart: keeps the go, and sees now what was not seen before. Stamps can only be later."""
         state = self._state
         if state is None:
             return
@@ -205,7 +205,7 @@ class Recorder:
         if messages is None:
             log("connection-closed")
             self._connection = None
-            self._seal_owed = False
+            self._seal_awaited = False
             self._close(connection)
             if self._state is not None:
                 self._end(End(cause="recorder-saw-eof", ended_ns=-1))
@@ -224,7 +224,7 @@ class Recorder:
             case "log":
                 self._keep_log(message.data)
             case "end":
-                self._seal_owed = True
+                self._seal_awaited = True
                 self._end(self._end_of(message.words))
                 self._answer_seal()
 
@@ -253,7 +253,7 @@ class Recorder:
             return _UNKNOWN_END
 
     def _end(self, end: End) -> None:
-        """The first end stands. What is in the directory by now is taken before the seal."""
+        """Keeps the first end only. Takes what is in the directory by now, before the seal."""
         if self._ended is not None:
             return
         self._capture.see()
@@ -270,8 +270,8 @@ class Recorder:
         """Whenever the uploader got on, and at ``end``, which a supervisor repeats after a restart."""
         self.report()
         digest = self._uploader.progress.manifest_sha256
-        if digest is not None and self._seal_owed and self._connection is not None:
-            self._seal_owed = False
+        if digest is not None and self._seal_awaited and self._connection is not None:
+            self._seal_awaited = False
             self._connection.send(f"sealed {digest}")
 
     def _keep_log(self, data: bytes) -> None:

@@ -30,19 +30,19 @@ class CapturedFile:
 
     seq: int
     name: str
-    """As the system gives it, bytes that are no UTF-8 as lone surrogates; :func:`printable` before it is shown."""
+    """As the system gives it, with lone surrogates for bytes that are not UTF-8; see :func:`printable`."""
     kind: Kind
     seen_ns: int
     t_ns: int
     bytes: int
     refused: str | None = None
     identity: FileIdentity | None = None
-    """None where it cannot be told; a rescan then takes the file again."""
+    """None if it cannot be read; a rescan then takes the file again."""
 
 
 @dataclass(frozen=True)
 class RunState:
-    """``state.json``: what a restarted recorder, and nobody else, goes by."""
+    """``state.json``: what a restarted recorder starts from."""
 
     boot_id: str
     t0_ns: int

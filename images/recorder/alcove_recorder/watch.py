@@ -1,4 +1,4 @@
-"""Says which names in the output folder may hold something new: by inotify or, where that cannot be had, by looks.
+"""Says which names in the output folder may hold something new: by inotify or, without it, by looking regularly.
 
 Instances and watches of inotify are counted per uid, and the participant, of the same uid, can hold them all. So a
 recorder that cannot get one looks into the folder again and again, and takes the first watch that becomes free.
@@ -22,7 +22,7 @@ _USED_UP = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ENOMEM)
 _LOOK_EVERY = 0.05
 """Seconds between two looks, where each is quick."""
 _LOOK_SHARE = 0.05
-"""Of a core that looking takes at most: a look into a full folder is followed by a long pause."""
+"""Of a core, at most: a long look is followed by a long pause."""
 EVENTS_PER_SECOND, EVENTS_AT_ONCE = 500, 10_000
 """What a program may do in the folder and be within its rate (docs/security.md)."""
 

@@ -153,9 +153,9 @@ def _brought_about_pressure(pod: PodView) -> str:
         return ""
     if named := _OVER_REQUEST.search(pod.message):
         used, request, resource = named.groups()
-        return f"It used {used} of {resource}, and {request} is its share."
+        return f"The program used {used} of {resource}; its share is {request}."
     if "low on resource: inodes" in pod.message and pod.report is not None and pod.report.flooded:
-        return "It made files without end."
+        return "The program flooded its folder with files."
     return ""
 
 

@@ -46,7 +46,7 @@ def test_refusals_are_records_with_the_reason_and_no_data(start: Start) -> None:
     recorder.save("wrong.npy", npy(shape=(19, 3)))
     supervisor.end()
     [record] = recorder.sealed().records
-    assert record.refused == "Its shape is (19, 3), but 20 × 3 is wanted."
+    assert record.refused == "Its shape is (19, 3); it must be 20 × 3."
 
 
 def test_a_file_written_in_place_counts_when_it_is_closed(start: Start) -> None:

@@ -172,7 +172,7 @@ def test_seal_is_awaited_but_not_for_ever(shop: Workshop) -> None:
     run = shop.start("true", options=("--seal-timeout", "0.3"))
     assert run.wait() == 0
     assert time.monotonic_ns() - recorder.end["ended_ns"] >= 0.3e9
-    assert b"has not said that all is saved" in run.stderr
+    assert b"has not confirmed that everything is saved" in run.stderr
 
 
 def test_a_clock_that_is_not_ours_is_refused(shop: Workshop) -> None:

@@ -139,8 +139,8 @@ assert metadata.domain == "tabular" and metadata.array_shape == (1, 1, 3, 1)""",
     [
         ("np.zeros((4, 3))", "shape (4, 3). Nothing was saved of it. Return an array of shape (4, 2)"),
         ("np.zeros(4)", "shape (4,)"),
-        ("'abc'", "returned str that is no array of numbers"),
-        ("{'a': 1}", "returned dict that is no array of numbers"),
+        ("'abc'", "returned str which is not an array of numbers"),
+        ("{'a': 1}", "returned dict which is not an array of numbers"),
         ("np.array([[0, 1], [1, 0], [np.nan, 0], [0, 0]])", "not finite (NaN or infinity), first in row 2"),
     ],
 )
