@@ -10,7 +10,7 @@ from datetime import datetime
 
 from alcove_api.competition import CompetitionStatus, PhaseStatus
 from alcove_kube.errors import ApiError
-from alcove_kube.resources import COMPETITIONS, LEADERBOARDS, SUBMISSIONS
+from alcove_kube.resources import COMPETITIONS, DATASETS, LEADERBOARDS, SUBMISSIONS
 from alcove_operator.api import Api
 from alcove_operator.clock import utc_now
 from alcove_operator.config import OperatorSettings
@@ -79,6 +79,13 @@ def soundness(competition: CompetitionView, index: Index) -> ConditionValue:
             why = "and a Leaderboard has the name of its phase, so nobody is ranked in this one"
             return "False", "PhaseNameTaken", f"{said}, {why}. Give the phase another name."
         for name in phase.datasets:
+            problem = index.unreadable.get((DATASETS, competition.namespace, name))
+            if problem is not None:
+                return (
+                    "False",
+                    "DatasetUnreadable",
+                    f"The Dataset {name} cannot be read: {problem}. Correct it.",
+                )
             record = index.datasets.get((competition.namespace, name))
             if record is None:
                 remedy = f"Apply a Dataset of that name, or take it out of spec.phases of {competition.name}."

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
@@ -18,6 +18,7 @@ from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import DATASETS, JOBS
 from alcove_operator.api import Api
+from alcove_operator.clock import utc_now
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names
 from alcove_operator.core.conditions import READY, ConditionValue, set_condition
@@ -112,6 +113,7 @@ class Datasets:
     queue: WorkQueue[WorkKey]
     executor: Executor
     settings: OperatorSettings
+    clock: Callable[[], datetime] = utc_now
 
     async def work(self, key: WorkKey) -> None:
         record = self.index.datasets.get((key.namespace, key.name))
@@ -124,7 +126,7 @@ class Datasets:
             if job is not None and not job.view.deleting:
                 await self.api.delete(JOBS, key.namespace, name)
             return
-        now = datetime.now(UTC)
+        now = self.clock()
         if job is None:
             request = build_request(record, self.index.competitions.values())
             await self.executor.create_job(job_for(record, request, self.settings))

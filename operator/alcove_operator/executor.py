@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from alcove_api.base import GROUP
 from alcove_api.competition import CompetitionStatus
@@ -282,7 +282,14 @@ class Executor:
                 return
             self.index.apply(COMPETITIONS, raw)
             # What was read, not what the index has: that may be newer than the version that is written with.
-            competition = parse_objects.competition_view(raw)
+            try:
+                competition = parse_objects.competition_view(raw)
+            except ValidationError as error:
+                raise OperatorError(
+                    f"The Competition {ref[1]} cannot be read: {parse_objects.problems(error)}.",
+                    consequence=f"The counts of {view.namespace} wait.",
+                    remedy=f"Correct it: kubectl edit competition {ref[1]} -n {ref[0]}.",
+                ) from error
             status = change(competition.status, competition)
             if status is competition.status:
                 return

@@ -132,7 +132,10 @@ class Index:
     jobs: Table[JobRecord] = field(default_factory=_jobs)
     pods: Table[PodRecord] = field(default_factory=_pods)
     versions: dict[tuple[Resource, str, str], Version] = field(default_factory=dict)
-    """Of every row of every table."""
+    """Of every row of every table, and of what is unreadable."""
+    unreadable: dict[tuple[Resource, str, str], str] = field(default_factory=dict)
+    """What is wrong with an object whose newest version cannot be read. It has no row: nothing is judged by an older
+    version, which a restart would have forgotten."""
     _deleted: dict[tuple[Resource, str], dict[ObjectName, int]] = field(default_factory=dict)
     """By kind and namespace: the resource versions of what was deleted since the last full list."""
     _filled: set[tuple[Resource, str]] = field(default_factory=set)
@@ -140,7 +143,7 @@ class Index:
     def apply(self, resource: Resource, raw: Object, deleted: bool = False) -> None:
         """Takes in one object, unless a newer version of it is known.
 
-        An object that cannot be read is left out, and the log says so.
+        An object that cannot be read goes into :attr:`unreadable`, and the log says so.
         """
         meta = raw["metadata"]
         name = (meta["namespace"], meta["name"])
@@ -152,18 +155,31 @@ class Index:
         if deleted:
             self._remove(resource, name, version.resource)
             return
+        self.versions[resource, *name] = version
         try:
             self._table(resource)[name] = _READERS[resource](raw)
-            self.versions[resource, *name] = version
+            self.unreadable.pop((resource, *name), None)
         except ValidationError as error:
-            log.warning("%s %s/%s is left alone: %s", resource.plural, *name, parse_objects.problems(error))
+            self._leave_alone(resource, name, parse_objects.problems(error))
+
+    def _leave_alone(self, resource: Resource, name: ObjectName, problem: str) -> None:
+        self._table(resource).pop(name, None)
+        if self.unreadable.get((resource, *name)) != problem:
+            log.warning(
+                "%s %s/%s cannot be read: %s. What depends on it waits. Correct it: kubectl edit %s %s -n %s.",
+                *(resource.plural, *name, problem, resource.plural, name[1], name[0]),
+            )
+        self.unreadable[resource, *name] = problem
 
     def known(self, resource: Resource, namespace: str) -> Known:
         """What is known now of one kind in one namespace; to be asked for before a full list is."""
         names_of = self.submissions.names_having("namespace", namespace)
         if resource is not SUBMISSIONS:
             names_of = [name for name in self._table(resource) if name[0] == namespace]
-        rows = {name: self.versions[resource, *name].resource for name in names_of}
+        names_of += [
+            (team, name) for of, team, name in self.unreadable if of is resource and team == namespace
+        ]
+        rows = {(team, name): self.versions[resource, team, name].resource for team, name in names_of}
         return Known(rows, dict(self._deleted.get((resource, namespace), {})))
 
     def replace(self, resource: Resource, namespace: str, before: Known, found: Iterable[Object]) -> None:
@@ -193,6 +209,7 @@ class Index:
     def _remove(self, resource: Resource, name: ObjectName, version: int) -> None:
         self._table(resource).pop(name, None)
         self.versions.pop((resource, *name), None)
+        self.unreadable.pop((resource, *name), None)
         self._deleted.setdefault((resource, name[0]), {})[name] = version
 
     def is_filled(self, resource: Resource, namespace: str) -> bool:

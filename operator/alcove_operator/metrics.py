@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -125,10 +125,10 @@ class Metrics:
         new: SubmissionStatus,
         competition: CompetitionView | None,
         created: Mapping[str, datetime],
+        now: datetime,
     ) -> None:
         """Counts what a written change of status says. ``created``: of the newest Job of each run, by alias."""
         phase = competition.phase(view.spec.phase) if competition and view.spec else None
-        now = datetime.now(UTC)
         if competition is None or phase is None or blind(phase, now):
             return
         labels = (competition.name, phase.name)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from alcove_api.documents import RunConfig, StoreCredentials
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import SECRETS
 from alcove_operator.api import Api
+from alcove_operator.clock import utc_now
 from alcove_operator.config import OperatorSettings
 from alcove_operator.credentials import Policy, recorder_policy, session_credentials, stage_policy
 from alcove_operator.manifests import run_secret
@@ -41,7 +42,7 @@ def life_of(config: RunConfig) -> timedelta:
 class RunCredentials:
     api: Api
     settings: OperatorSettings
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], datetime] = utc_now
     _known: dict[str, Issued] = field(default_factory=dict)
 
     async def issue(self, config: RunConfig) -> Issued:

@@ -17,7 +17,7 @@ from prometheus_client import start_http_server
 from alcove_api.errors import AlcoveError
 from alcove_kube.client import KubeClient
 from alcove_kube.errors import ApiError
-from alcove_kube.resources import JOBS, SUBMISSIONS
+from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, SUBMISSIONS
 from alcove_operator.api import Api
 from alcove_operator.clock import utc_now
 from alcove_operator.competitions import Competitions
@@ -88,7 +88,7 @@ class Service:
         self.competitions = Competitions(
             self.api, self.index, self.queue, self.submissions, settings, self.metrics, rankings, self.clock
         )
-        self.datasets = Datasets(self.api, self.index, self.queue, self.executor, settings)
+        self.datasets = Datasets(self.api, self.index, self.queue, self.executor, settings, self.clock)
         self.lease = Lease(self.api, settings.competition_namespace, settings.lease_name, settings.identity)
 
     async def run(self) -> None:
@@ -196,10 +196,12 @@ class Service:
             return seen and self.index.submission_by_uid(job.view.submission_uid) is None
         if role == CHECK:
             alias = job.labels.get(names.DATASET)
-            return all(d.spec.alias != alias for d in self.index.datasets.values())
+            unreadable = any(resource is DATASETS for resource, *_ in self.index.unreadable)
+            return not unreadable and all(d.spec.alias != alias for d in self.index.datasets.values())
         if role == AGGREGATE:
             competition = (self.settings.competition_namespace, job.labels.get(names.COMPETITION, ""))
-            return competition not in self.index.competitions
+            unreadable = (COMPETITIONS, *competition) in self.index.unreadable
+            return not unreadable and competition not in self.index.competitions
         return False
 
     async def _probe_store(self) -> None:

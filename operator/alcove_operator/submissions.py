@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from alcove_api.errors import AlcoveError
-from alcove_api.submission import CompetitionRef, SubmissionStatus
+from alcove_api.submission import CompetitionRef, SubmissionSpec, SubmissionStatus
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
-from alcove_kube.resources import NAMESPACES, NODES, SUBMISSIONS
+from alcove_kube.resources import COMPETITIONS, NAMESPACES, NODES, SUBMISSIONS, Resource
 from alcove_operator.api import Api
 from alcove_operator.clock import utc_now
 from alcove_operator.core import model, names
@@ -143,6 +143,10 @@ class Submissions:
             return None
         return self.index.competitions.get((view.spec.competition.namespace, view.spec.competition.name))
 
+    @staticmethod
+    def _competition_key(spec: SubmissionSpec) -> tuple[Resource, str, str]:
+        return COMPETITIONS, spec.competition.namespace, spec.competition.name
+
     def _current(self, key: WorkKey, uid: str) -> SubmissionView | None:
         """The newest view of the Submission with this UID: after an await its name may be another one's."""
         view = self.index.submissions.get((key.namespace, key.name))
@@ -186,7 +190,7 @@ class Submissions:
         self.index.apply(SUBMISSIONS, made)
         runs = sorted(self.index.jobs_of(view.uid), key=lambda job: job.attempt)
         created = {job.alias: job.created_at for job in runs if job.role == names.RUN}
-        self.metrics.observe(view, outcome.status, self._competition(view), created)
+        self.metrics.observe(view, outcome.status, self._competition(view), created, self.clock())
         return True
 
     async def _observe(self, key: WorkKey, view: SubmissionView) -> Facts:
@@ -196,7 +200,8 @@ class Submissions:
         lost = frozenset({p.node for p in pods if await self._node_is_lost(p.node)})
         jobs = [j.created_at for j in self.index.jobs_of(view.uid) if j.role == names.RUN]
         away = bool(jobs and self.store_seen_away and self.store_seen_away >= min(jobs))
-        facts = replace(facts, lost_nodes=lost, store_away=away)
+        unreadable = view.spec is not None and self._competition_key(view.spec) in self.index.unreadable
+        facts = replace(facts, lost_nodes=lost, store_away=away, competition_unreadable=unreadable)
         if view.spec is None or self._competition(view) is None or view.unreadable or view.status.phase != "":
             return facts
         member = facts.team_member or await self._is_team(view.namespace, view.spec.competition)

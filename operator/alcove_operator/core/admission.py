@@ -136,6 +136,11 @@ def _obstacle(
             f"The spec cannot be read: {submission.invalid}. Correct it, and apply it under another name.",
         )
     asked = f"{spec.competition.namespace}/{spec.competition.name}"
+    if competition is None and facts.competition_unreadable:
+        message = (
+            f"The operator cannot read the competition {asked}. The Submission waits until the organizer "
+        )
+        return Obstacle("CompetitionUnreadable", f"{message}has corrected it.", organizer=True)
     if competition is None:
         return Obstacle(
             "CompetitionMissing",

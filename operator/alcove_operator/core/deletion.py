@@ -39,8 +39,9 @@ def advance_deletion(
     if live is not None:
         going = {**dict.fromkeys(live.jobs, False), **going}
     actions: list[Action] = [DeleteJob(name, "cancelled") for name, gone in going.items() if not gone]
-    settled = facts.settled or competition is None or submission.spec is None
-    if not settled:
+    gone_for_good = competition is None and not facts.competition_unreadable
+    settled = facts.settled or gone_for_good or submission.spec is None
+    if not settled and competition is not None:
         actions.append(usage.build_settlement(submission, find_rules(submission, competition), now))
     dead = {name for name, pod in pods.items() if runs.is_dead(pod, settings, now)}
     seen = live is None or bool(live.jobs) or bool(live.pods.keys() - dead) or bool(jobs)

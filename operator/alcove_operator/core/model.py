@@ -231,6 +231,8 @@ class Facts:
     """By Job name; "" where there was no output, or none could be read."""
     lost_nodes: frozenset[str] = frozenset()
     """Nodes that are NotReady, or gone."""
+    competition_unreadable: bool = False
+    """Whether the Competition that the spec names is there, but the operator cannot read it."""
 
 
 @dataclass(frozen=True)

@@ -72,8 +72,8 @@ def reconcile(
         )
     if rules is None:
         # Nothing is judged without rules; what runs goes on, and is judged when they are back.
-        missing = "" if old.phase in statuses.ENDED else "CompetitionMissing"
-        return Decision(old.replace(cause=missing or old.cause), settle)
+        missing = "CompetitionUnreadable" if facts.competition_unreadable else "CompetitionMissing"
+        return Decision(old.replace(cause=old.cause if old.phase in statuses.ENDED else missing), settle)
     by_alias = datasets_by_alias(rules, datasets)
     decision = _run(ReconcileInput(seen, rules, by_alias, mine, theirs, facts, settings, now))
     return _finished(submission, replace(decision, actions=(*decision.actions, *settle)))

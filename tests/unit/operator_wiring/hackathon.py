@@ -213,11 +213,16 @@ class Hackathon:
     async def _nodes(self) -> None:
         """The Job controller, the kubelets and the scorer, once a second."""
         while True:
-            for (plural, _, name), job in list(self.server.objects.items()):
-                if plural == "jobs" and not (job.get("status") or {}).get("conditions"):
-                    self._job(name, job)
+            for (plural, _, name), raw in list(self.server.objects.items()):
+                if plural == "jobs" and not (raw.get("status") or {}).get("conditions"):
+                    self._job(name, raw)
+                if plural == "pods" and "deletionTimestamp" in raw["metadata"] and not self._has_job(raw):
+                    self.server.remove((plural, HACK, name))
             self._count()
             await asyncio.sleep(1.0)
+
+    def _has_job(self, pod: Object) -> bool:
+        return ("jobs", HACK, pod["metadata"]["labels"]["job-name"]) in self.server.objects
 
     def _count(self) -> None:
         live = [

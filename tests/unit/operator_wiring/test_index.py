@@ -160,3 +160,31 @@ def test_a_status_patch_takes_away_what_has_no_value_and_holds_no_null_within_li
     assert body["rank"] is None
     assert "alc" not in body["runs"][0]
     assert body.keys() >= {"phase", "runs", "conditions", "averageRank", "scoringDigest"}
+
+
+def test_what_cannot_be_read_is_known_to_be_there_until_it_is_gone_or_readable() -> None:
+    index = Index()
+    document: dict[str, Any] = {
+        "metadata": {"name": "one", "namespace": "hack", "uid": "u", "resourceVersion": "5", "generation": 1},
+        "spec": {"phases": [{"name": "practice", "datasets": ["d"], "budget": {"seconds": 20}}]},
+    }
+    index.apply(COMPETITIONS, document)
+    metadata = {**document["metadata"], "resourceVersion": "6", "generation": 2}
+    index.apply(COMPETITIONS, {"metadata": metadata, "spec": {"phases": "none"}})
+    assert index.competitions == {}, "nothing is judged by an older version"
+    assert "phases" in index.unreadable[COMPETITIONS, "hack", "one"]
+    index.apply(COMPETITIONS, document)
+    assert index.competitions == {}, "an older version came late"
+    index.replace(COMPETITIONS, "hack", index.known(COMPETITIONS, "hack"), [])
+    assert (index.unreadable, index.versions) == ({}, {})
+    index.apply(COMPETITIONS, {**document, "metadata": {**metadata, "resourceVersion": "7"}})
+    assert list(index.competitions) == [("hack", "one")]
+
+
+def test_a_dataset_that_cannot_be_read_is_not_called_missing() -> None:
+    index = Index()
+    metadata = {"name": "d", "namespace": "hack", "resourceVersion": "1", "generation": 1}
+    index.apply(DATASETS, {"metadata": metadata, "spec": {"alias": "d"}})
+    status, reason, message = soundness(competition(), index)
+    assert (status, reason) == ("False", "DatasetUnreadable")
+    assert "The Dataset d cannot be read: dataSha256" in message

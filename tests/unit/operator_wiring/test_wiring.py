@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sized
 
 import pytest
 
+from alcove_kube.client import Object
 from alcove_kube.resources import Resource
 from alcove_operator.index import WorkKey
 from alcove_operator.service import Service
@@ -18,6 +20,18 @@ from tests.unit.operator_wiring.virtual_time import run, wait_until
 def condition(hackathon: Hackathon, team: str, name: str) -> tuple[str, str]:
     found = hackathon.status(team, name).get("conditions") or [{}]
     return found[0].get("status", ""), found[0].get("reason", "")
+
+
+def settled(hackathon: Hackathon) -> bool:
+    return all(hackathon.usage(team)["settling"] == [] for team in hackathon.teams)
+
+
+def jobs(hackathon: Hackathon) -> list[str]:
+    return [name for plural, _, name in hackathon.server.objects if plural == "jobs"]
+
+
+def submissions(hackathon: Hackathon) -> list[str]:
+    return [name for plural, _, name in hackathon.server.objects if plural == "submissions"]
 
 
 def test_a_submission_goes_its_way_when_nothing_is_in_the_way() -> None:
@@ -238,6 +252,114 @@ def test_a_name_that_is_used_again_during_a_turn_is_another_submission() -> None
             assert (await hackathon.ended("red", "one", 600))["phase"] == "Done"
             assert hackathon.server.objects["submissions", "red", "one"]["metadata"]["uid"] == second
             assert len(hackathon.store.taken) == 2, "what was learnt of the first was taken for the second's"
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
+# --- Everything goes by one clock.
+
+
+def test_checks_of_datasets_and_metrics_go_by_the_operators_clock() -> None:
+    async def scenario() -> None:
+        hackathon = Hackathon()
+        unchecked = {"alias": "new", "dataSha256": "a" * 64, "solutionSha256": "b" * 64}
+        hackathon.server.put("datasets", HACK, {"metadata": {"name": "new"}, "spec": unchecked})
+
+        def said() -> list[Object]:
+            status = hackathon.server.objects["datasets", HACK, "new"].get("status") or {}
+            return list(status.get("conditions") or [])
+
+        async def test(service: Service) -> None:
+            await wait_until("its check has begun", said, 30)
+            assert said()[0]["lastTransitionTime"].startswith(f"{hackathon.now:%Y-%m-%dT%H:%M}")
+            hackathon.submit("red", "one")
+            await hackathon.ended("red", "one", 120)
+            waits = service.metrics.queue_wait.labels(CUP, "practice")
+            assert 0 <= waits._sum.get() < 60
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
+# --- What cannot be read is the organizer's to correct.
+
+
+def test_a_competition_that_cannot_be_read_rejects_nobody_and_loses_nothing() -> None:
+    async def scenario() -> None:
+        hackathon = Hackathon()
+        hackathon.holding = True
+
+        async def test(service: Service) -> None:
+            hackathon.submit("red", "one")
+            await wait_until(
+                "it runs", lambda: hackathon.run_status("red", "one").get("phase") == "Running", 60
+            )
+            hackathon.change_spec("competitions", HACK, CUP, ranking="by-lot")
+            hackathon.submit("blue", "two")
+            for _ in range(2):
+                # Far longer than a Submission waits for what may come a moment later; then after a full list.
+                await asyncio.sleep(400)
+                assert hackathon.phase("blue", "two") == ""
+                assert condition(hackathon, "blue", "two") == ("False", "CompetitionUnreadable")
+                assert hackathon.status("red", "one")["cause"] == "CompetitionUnreadable"
+                await service.resync(everything=True)
+            hackathon.change_spec("competitions", HACK, CUP, ranking="average")
+            hackathon.holding = False
+            assert (await hackathon.ended("red", "one", 120))["phase"] == "Done"
+            assert (await hackathon.ended("blue", "two", 120))["phase"] == "Done"
+            await wait_until("both are settled", lambda: settled(hackathon), 30)
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
+def test_an_operator_that_starts_beside_what_it_cannot_read_waits_and_does_not_spin() -> None:
+    async def scenario() -> None:
+        hackathon = Hackathon()
+        hackathon.change_spec("competitions", HACK, CUP, ranking="by-lot")
+        requests: Counter[str] = Counter()
+
+        async def test(service: Service) -> None:
+            hackathon.submit("red", "one")
+            await asyncio.sleep(120)
+            service.api.count = lambda verb, _plural: requests.update([verb])
+            await asyncio.sleep(300)
+            assert condition(hackathon, "red", "one") == ("False", "CompetitionUnreadable")
+            assert requests["PATCH"] == 0
+            assert requests["GET"] < 100
+            hackathon.change_spec("competitions", HACK, CUP, ranking="average")
+            assert (await hackathon.ended("red", "one", 120))["phase"] == "Done"
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
+def test_a_submission_that_is_deleted_while_its_competition_cannot_be_read_is_settled_afterwards() -> None:
+    async def scenario() -> None:
+        hackathon = Hackathon()
+        hackathon.holding = True
+
+        async def test(_: Service) -> None:
+            hackathon.submit("red", "one")
+            await wait_until(
+                "it runs", lambda: hackathon.run_status("red", "one").get("phase") == "Running", 60
+            )
+            await asyncio.sleep(10)
+            hackathon.change_spec("competitions", HACK, CUP, ranking="by-lot")
+            await asyncio.sleep(10)
+            hackathon.server.request("DELETE", "/apis/alcove.dev/v1alpha1/namespaces/red/submissions/one")
+            await wait_until("its run is stopped", lambda: not jobs(hackathon), 60)
+            await asyncio.sleep(60)
+            assert ("submissions", "red", "one") in hackathon.server.objects
+            hackathon.change_spec("competitions", HACK, CUP, ranking="average")
+            await wait_until("it is gone", lambda: not submissions(hackathon), 60)
+            assert hackathon.usage("red")["settling"] == []
+            assert hackathon.usage("red")["computeSeconds"] > 0
 
         await hackathon.operate(test)
 
