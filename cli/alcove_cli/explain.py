@@ -87,7 +87,7 @@ def _explain_run(run: RunStatus, spec: SubmissionSpec) -> str:
     said, _, output = run.message.partition(OUTPUT)
     lines = [f"{run.dataset}: {_figures(run)}"]
     lines += [INDENT + line for line in _explain_cause(run, spec, said.strip(), output)]
-    if output.strip() and run.cause not in ("", "Finished"):
+    if output.strip():
         lines.append(f"{INDENT}The end of its output:")
         lines += [f"{INDENT}  {line}" for line in output.strip().splitlines()]
     return "\n".join(lines)

@@ -209,6 +209,8 @@ class CompetitionStatus(StatusModel):
     ] = ()
     running: int = 0
     queued: int = 0
+    summary: Annotated[str, Field(max_length=1024)] = ""
+    """The phases and which of them take submissions, for printing: "practice, final (from 1 Dec)"."""
 
 
 COMPETITION = Kind(
@@ -220,11 +222,11 @@ COMPETITION = Kind(
     description="A challenge: its phases, limits and scoring. Runs of its submissions live in its namespace.",
     columns=(
         Column("Ready", ".status.conditions[?(@.type=='Ready')].status"),
-        Column("Phases", ".spec.phases[*].name"),
         Column("Running", ".status.running", "integer"),
         Column("Queued", ".status.queued", "integer"),
-        Column("Capacity", ".spec.capacity", "integer"),
-        Column("Reason", ".status.conditions[?(@.type=='Ready')].message", priority=1),
         Column("Age", ".metadata.creationTimestamp", "date"),
+        Column("Phases", ".status.summary"),
+        Column("Capacity", ".spec.capacity", "integer", priority=1),
+        Column("Reason", ".status.conditions[?(@.type=='Ready')].message", priority=1),
     ),
 )

@@ -122,14 +122,24 @@ class SubmissionStatus(StatusModel):
     progress: Annotated[str, Field(max_length=32)] = ""
     """Runs that have ended, of all: "3/5"."""
     scores: Annotated[str, Field(max_length=1024)] = ""
-    """ALC by dataset, for printing: "digits 0.81, news 0.55"."""
+    """ALC by dataset where there are several, for printing: "digits 0.81, news 0.55"."""
+    score: Annotated[str, Field(max_length=16)] = ""
+    """Mean ALC over the datasets that have one, for printing."""
+    place: Annotated[str, Field(max_length=16)] = ""
+    """The rank of how many teams in this phase, for printing: "2/14"."""
+    quota: Annotated[str, Field(max_length=64)] = ""
+    """What the team had used of its limits when it was admitted, this Submission included."""
+    message: Annotated[str, Field(max_length=256)] = ""
+    """The cause as a sentence, short enough for a line of a table."""
+    overview: Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=64)] = ()
+    """One line a run, the dataset first: `kubectl describe` sorts fields by name, so the rest of a run is scattered."""
     rank: int | None = None
     """Rank of the team, if this is its counted submission."""
     average_rank: float | None = None
     counted: bool = False
     """Whether this is the team's submission that counts in its phase."""
     cause: Annotated[str, Field(max_length=128)] = ""
-    """The worst cause among its runs, with the dataset; or why it waits or was rejected."""
+    """The worst cause among its runs, or why it waits or was rejected: a word, or a place in the queue."""
     scoring_digest: Annotated[str, Field(max_length=64)] = ""
     runs: Annotated[
         tuple[RunStatus, ...],
@@ -148,13 +158,15 @@ SUBMISSION = Kind(
     status=SubmissionStatus,
     description="A team's code for one phase of a competition. The team is the namespace.",
     columns=(
-        Column("Phase", ".status.phase"),
+        # In 80 columns, and 160 with -o wide; the last one is the one of most unequal length.
+        Column("Phase", ".spec.phase"),
+        Column("State", ".status.phase"),
         Column("Runs", ".status.progress"),
-        Column("Scores", ".status.scores"),
-        Column("Rank", ".status.rank", "integer"),
-        Column("Cause", ".status.cause"),
-        Column("Competition", ".spec.competition.name", priority=1),
-        Column("Comp-Phase", ".spec.phase", priority=1),
+        Column("Score", ".status.score"),
+        Column("Rank", ".status.place"),
         Column("Age", ".metadata.creationTimestamp", "date"),
+        Column("Cause", ".status.cause"),
+        Column("Scores", ".status.scores", priority=1),
+        Column("Message", ".status.message", priority=1),
     ),
 )

@@ -17,6 +17,7 @@ from alcove_operator.config import OperatorSettings
 from alcove_operator.core import capacity, names, usage
 from alcove_operator.core.conditions import READY, ConditionValue, set_condition
 from alcove_operator.core.model import CompetitionView, QueuePlace, SubmissionView
+from alcove_operator.core.phases import describe_phases
 from alcove_operator.core.reconcile_input import blind
 from alcove_operator.core.runs import OVER
 from alcove_operator.core.status import ENDED
@@ -208,6 +209,7 @@ class Competitions:
             "phases": phases,
             "running": sum(counted.active.values()),
             "queued": sum(counted.queued.values()),
+            "summary": describe_phases(competition.spec.phases, now),
         }
         new = usage.prune_tickets(old.replace(**update), self._tickets_to_keep(old))
         self.metrics.show_load(competition.name, new.running, new.queued)

@@ -17,6 +17,7 @@ from alcove_api.base import GROUP
 from alcove_api.competition import Phase
 from alcove_api.documents import AggregateRequest
 from alcove_api.leaderboard import LeaderboardStatus
+from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import JOBS, SUBMISSIONS
 from alcove_operator.api import Api
@@ -143,7 +144,7 @@ class Rankings:
         views: list[SubmissionView],
         board: LeaderboardStatus,
     ) -> None:
-        """Writes rank, average rank and `counted` where they differ: these fields of a Submission are ours."""
+        """Writes rank, place, average rank and `counted` where they differ: these fields of a Submission are ours."""
         places = {e.submission_uid: BoardPlace(e.rank, e.average_rank, e.team) for e in board.entries}
         if board.teams > len(places):
             # The status holds the first hundred; the aggregate job writes the rest of the table right after it.
@@ -155,16 +156,15 @@ class Rankings:
             if view.spec is None or view.spec.phase != phase.name or view.unreadable:
                 continue
             place = places.get(view.uid)
-            wanted = (place.rank, place.average_rank, True) if place else (None, None, False)
-            if (view.status.rank, view.status.average_rank, view.status.counted) != wanted:
-                changes.append(self._write(view, *wanted))
+            wanted = _ranked(place, board.teams)
+            shown = view.status
+            if (shown.rank, shown.place, shown.average_rank, shown.counted) != tuple(wanted.values()):
+                changes.append(self._write(view, wanted))
         await asyncio.gather(*changes)
 
-    async def _write(
-        self, view: SubmissionView, rank: int | None, average: float | None, counted: bool
-    ) -> None:
+    async def _write(self, view: SubmissionView, ranked: Object) -> None:
         # Without a resource version: nobody else changes these fields, and who changes others reads them again.
-        body = {"status": {"rank": rank, "averageRank": average, "counted": counted}}
+        body = {"status": ranked}
         try:
             made = await self.api.patch(SUBMISSIONS, view.namespace, view.name, body, "status")
         except ApiError as error:
@@ -172,6 +172,14 @@ class Rankings:
                 return
             raise
         self.index.apply(SUBMISSIONS, made)
+
+
+def _ranked(place: BoardPlace | None, teams: int) -> Object:
+    """The fields of a Submission's status that say how it is ranked."""
+    if place is None:
+        return {"rank": None, "place": "", "averageRank": None, "counted": False}
+    shown = f"{place.rank}/{teams}"
+    return {"rank": place.rank, "place": shown, "averageRank": place.average_rank, "counted": True}
 
 
 def _digest_inputs(

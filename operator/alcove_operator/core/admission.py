@@ -24,7 +24,7 @@ from alcove_operator.core.model import (
     SubmissionView,
 )
 from alcove_operator.core.runs import RECHECK
-from alcove_operator.core.status import ADMITTED, set_condition
+from alcove_operator.core.status import ADMITTED, MESSAGE, cut_line, set_condition
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,9 @@ def advance_admission(
             _waiting(status, "Counting", "The quota is being checked.", now), actions, fenced=True
         )
     code = facts.code or CodeFact(accepted=True)
-    return Decision(_admitted(status, phase, datasets, code.sha256, now))
+    used = usage.describe_use(competition.status, submission.namespace, competition.spec.limits)
+    shown = _admitted(status, phase, datasets, code.sha256, now)
+    return Decision(shown.replace(quota=used))
 
 
 def _obstructed(
@@ -98,7 +100,7 @@ def _waiting(
     value: Literal["False", "Unknown"] = "False",
 ) -> SubmissionStatus:
     shown = set_condition(status, ADMITTED, (value, reason, message), now)
-    return shown.replace(cause=reason)
+    return shown.replace(cause=reason, message=cut_line(message, MESSAGE))
 
 
 def _admitted(
@@ -115,6 +117,7 @@ def _admitted(
     return shown.replace(
         phase="Queued",
         cause="",
+        message="",
         code_sha256=code_sha256,
         admitted_at=at,
         progress=f"0/{len(runs)}",

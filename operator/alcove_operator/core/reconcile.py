@@ -102,6 +102,7 @@ def _run(given: ReconcileInput) -> Decision:
     status = statuses.summarize(scored.status)
     if given.blind:
         status = statuses.redact(status)
+    status = statuses.write_tables(status, given.rules.phase.feedback.decimals)
     return Decision(status, _once([*actions, *scored.actions]), due, any(step.fenced for step in steps))
 
 

@@ -75,7 +75,7 @@ def _queued(run: RunStatus, given: ReconcileInput) -> RunStep:
     if run.dataset in given.facts.granted:
         return _start(run, 1, "", given)
     place = given.facts.queue.get(run.dataset)
-    message = f"Number {place.position} in the queue: {place.reason}." if place else "Waiting for a place."
+    message = f"Place {place.position} in the queue: {place.reason}." if place else "Waiting for a place."
     return RunStep(run.replace(message=message))
 
 

@@ -246,18 +246,7 @@ def _finish(
     found = {run.alias: run for run in result.runs}
     hidden = given.blind
     scored = tuple(_scored_run(run, found.get(run.dataset), result, given) for run in current.runs)
-    decimals = given.rules.phase.feedback.decimals
-    shown = ", ".join(
-        f"{r.dataset} {'–' if r.alc is None else format(r.alc, f'.{decimals}f')}" for r in scored
-    )
-    update: dict[str, object] = {
-        "runs": scored,
-        "scoring_digest": result.scoring_digest,
-        "scores": shown[:1024],
-    }
-    if hidden:
-        update["scores"] = ""
-    status = current.replace(**update)
+    status = current.replace(runs=scored, scoring_digest=result.scoring_digest)
     if current.phase not in statuses.ENDED:
         phase = "Failed" if all(run.phase == "Failed" for run in scored) else "Done"
         status = status.replace(phase=phase)

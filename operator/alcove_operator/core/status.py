@@ -31,7 +31,7 @@ def redact(status: SubmissionStatus) -> SubmissionStatus:
     """Without what a blind phase must not show, durations among it. What the reconciler needs to go on stays:
     attempt, pod, cause and whether a run is over."""
     hidden = tuple(_hidden(run) for run in status.runs)
-    return status.replace(runs=hidden, scores="", progress="")
+    return status.replace(runs=hidden, progress="")
 
 
 def _hidden(run: RunStatus) -> RunStatus:
@@ -51,11 +51,73 @@ def summarize(status: SubmissionStatus) -> SubmissionStatus:
     """Phase, progress and cause, from the runs."""
     runs = status.runs
     over = sum(run.phase in OVER for run in runs)
+    worst = _worst(runs)
     return status.replace(
         phase=_phase(status, over),
         progress=f"{over}/{len(runs)}",
-        cause=_worst(runs) or _reason_to_wait(runs),
+        cause=worst.cause if worst else _shorten(_reason_to_wait(runs)),
     )
+
+
+def write_tables(status: SubmissionStatus, decimals: int) -> SubmissionStatus:
+    """What tables show, from what the status holds: so it shows no more than that."""
+    runs = status.runs
+    known = [run.alc for run in runs if run.alc is not None]
+    worst = _worst(runs)
+    about = worst.message if worst else _reason_to_wait(runs)
+    if worst and len(runs) > 1 and about:
+        about = f"{worst.dataset}: {about}"
+    scores = _list_scores(runs, decimals) if known else ""
+    return status.replace(
+        score=f"{sum(known) / len(known):.{decimals}f}" if known else "",
+        scores=scores,
+        message=cut_line(about, MESSAGE),
+        overview=tuple(_describe(run, decimals) for run in runs),
+    )
+
+
+SCORES, MESSAGE = 30, 44
+"""Characters of these two columns, for a table of at most 160 with ``-o wide``."""
+
+
+def _list_scores(runs: Sequence[RunStatus], decimals: int) -> str:
+    """By dataset, where there are several; rounded further than the runs' own, for there is little room."""
+    if len(runs) == 1:
+        return ""
+    places = min(2, decimals)
+    shown = (f"{run.dataset} {'–' if run.alc is None else format(run.alc, f'.{places}f')}" for run in runs)
+    return cut_line(", ".join(shown), SCORES)
+
+
+def _describe(run: RunStatus, decimals: int) -> str:
+    """One line: dataset, how far it is, score, predictions, time, cause."""
+    parts: list[str] = [run.phase]
+    if run.alc is not None:
+        parts.append(f"ALC {run.alc:.{decimals}f}")
+    if run.snapshots:
+        parts.append(f"{run.snapshots} prediction{'s' * (run.snapshots != 1)}")
+    if run.started_at and run.ended_at:
+        parts.append(f"{(run.ended_at - run.started_at).total_seconds():.0f} s")
+    if run.cause:
+        parts.append(run.cause)
+    if run.attempt > 1:
+        parts.append(f"attempt {run.attempt}")
+    return f"{run.dataset}: {', '.join(parts)}"
+
+
+def cut_line(text: str, most: int) -> str:
+    """The first line of ``text``, at a word's end where it is too long."""
+    line = text.partition(" Last output:")[0].partition("\n")[0].strip()
+    if len(line) <= most:
+        return line
+    return line[: most - 1].rpartition(" ")[0].rstrip(".,:;") + "…"
+
+
+def _shorten(waits: str) -> str:
+    """ "Place 3" of "Place 3 in the queue: …"; any other reason to wait is too long for a column."""
+    if not waits:
+        return ""
+    return " ".join(waits.split()[:2]) if waits.startswith("Place ") else "Waiting"
 
 
 def _phase(status: SubmissionStatus, over: int) -> str:
@@ -66,11 +128,11 @@ def _phase(status: SubmissionStatus, over: int) -> str:
     return "Running" if any(run.attempt for run in status.runs) else "Queued"
 
 
-def _worst(runs: Sequence[RunStatus]) -> str:
+def _worst(runs: Sequence[RunStatus]) -> RunStatus | None:
     caused = [run for run in runs if run.cause]
     if not caused:
-        return ""
-    worst = min(
+        return None
+    return min(
         caused,
         key=lambda run: (
             run.cause in _MILD,
@@ -79,7 +141,6 @@ def _worst(runs: Sequence[RunStatus]) -> str:
             run.dataset,
         ),
     )
-    return worst.cause if len(runs) == 1 or worst.cause == "Finished" else f"{worst.cause} ({worst.dataset})"
 
 
 def _mildness(cause: str) -> int:
@@ -90,7 +151,7 @@ def _reason_to_wait(runs: Sequence[RunStatus]) -> str:
     """Why nothing of it runs yet; "" once something does, since a place in the queue would read as if all waited."""
     if any(run.attempt for run in runs):
         return ""
-    return next((run.message[:128] for run in runs if run.message), "")
+    return next((run.message for run in runs if run.message), "")
 
 
 # Steps that every Submission goes through within a second: nothing that a user should read as news.

@@ -28,6 +28,12 @@ def is_counted(status: CompetitionStatus, team: str, submission_uid: str) -> boo
     return submission_uid in usage_of_team(status, team).settling
 
 
+def describe_use(status: CompetitionStatus, team: str, limits: Limits) -> str:
+    """What the team has used of its limits: "2 of 10 today, 7 of 100 in all"."""
+    used = usage_of_team(status, team)
+    return f"{used.today} of {limits.per_day} today, {used.total} of {limits.total} in all"
+
+
 def find_refusal(usage: TeamUsage, limits: Limits, now: datetime) -> QuotaRefusal | None:
     """Which limit, if any, stands against one more Submission."""
     if usage.total >= limits.total:

@@ -1,0 +1,44 @@
+"""The phases of a competition, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from alcove_api.competition import Phase
+
+LINE = 35
+"""Characters for a column of a table that has 80."""
+
+
+def describe_phases(phases: Sequence[Phase], now: datetime) -> str:
+    """Names, with what keeps a phase from taking submissions. Those that are over come last; the last are only counted
+    where there is no room."""
+    ordered = sorted(phases, key=lambda phase: _is_over(phase, now))
+    shown = [_describe(phase, now) for phase in ordered]
+    kept = len(shown)
+    while kept > 1 and len(_join(shown, kept)) > LINE:
+        kept -= 1
+    return _join(shown, kept)
+
+
+def _join(shown: Sequence[str], kept: int) -> str:
+    left = len(shown) - kept
+    return ", ".join(shown[:kept]) + (f" and {left} more" if left else "")
+
+
+def _describe(phase: Phase, now: datetime) -> str:
+    if phase.opens_at is not None and now < phase.opens_at:
+        return f"{phase.name} (from {_day(phase.opens_at)})"
+    if _is_over(phase, now):
+        hidden = phase.reveals_at is not None and now < phase.reveals_at
+        return f"{phase.name} (reveal {_day(phase.reveals_at)})" if hidden else f"{phase.name} (over)"
+    return phase.name
+
+
+def _is_over(phase: Phase, now: datetime) -> bool:
+    return phase.closes_at is not None and now >= phase.closes_at
+
+
+def _day(moment: datetime | None) -> str:
+    return f"{moment.astimezone(UTC):%-d %b}" if moment else ""
