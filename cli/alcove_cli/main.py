@@ -14,7 +14,7 @@ import typer
 
 from alcove_api.errors import AlcoveError
 from alcove_cli import terminal
-from alcove_cli.errors import exit_status
+from alcove_cli.errors import CommandError, exit_status
 
 if TYPE_CHECKING:
     from alcove_kube.client import KubeClient
@@ -86,6 +86,28 @@ def watch(
     from alcove_kube.client import KubeClient
 
     _follow(KubeClient.from_kubeconfig(kubeconfig), [(team, name)], timeout)
+
+
+@app.command()
+def phases(
+    competition: Annotated[
+        str, typer.Argument(help="NAMESPACE/NAME of the competition; the name alone where both are the same.")
+    ] = "hackathon/hackathon",
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Say what the phases of a competition are: dates, budget, resources, limits, and who leads."""
+    from datetime import UTC, datetime
+
+    from alcove_cli.phases import describe_phases
+    from alcove_kube.client import KubeClient
+    from alcove_kube.resources import LEADERBOARDS
+
+    namespace, _, name = competition.partition("/")
+    boards = KubeClient.from_kubeconfig(kubeconfig).find_all(LEADERBOARDS, namespace)
+    text = describe_phases(boards, name or namespace, datetime.now(UTC))
+    if not text:
+        raise CommandError(f"There is no competition {competition}. Give NAMESPACE/NAME.")
+    typer.echo(text)
 
 
 @app.command()

@@ -13,10 +13,12 @@ from pathlib import Path
 
 from alcove_api import keys
 from alcove_api.base import API_VERSION
+from alcove_api.leaderboard import LeaderboardSpec, PhaseRules
 from alcove_cli.errors import CommandError, FailedError
+from alcove_cli.phases import format_time
 from alcove_kube.client import KubeClient, Object
 from alcove_kube.errors import ApiError
-from alcove_kube.resources import CONFIG_MAPS, SUBMISSIONS
+from alcove_kube.resources import CONFIG_MAPS, LEADERBOARDS, SUBMISSIONS
 from alcove_store.pack import pack_files
 
 # A ConfigMap holds 1 MiB at most, names and base64 included.
@@ -83,11 +85,21 @@ def submit_folder(
     """
     files = read_folder(folder)
     name = name or _default_name(folder)
-    _check_name_is_free(kube, target.team, name)
-    if not fits_config_map(files):
-        digest = _upload(kube, target.team, pack_files(files), endpoint)
-        return _create_submission(kube, target, name, {"bundle": {"sha256": digest}})
-    created = _create_submission(kube, target, name, {"configMap": {"name": name}})
+    rules = find_rules(kube, target)
+    bundle = None if fits_config_map(files) else pack_files(files)
+    code: Object = (
+        {"configMap": {"name": name}}
+        if bundle is None
+        else {"bundle": {"sha256": hashlib.sha256(bundle).hexdigest()}}
+    )
+    body = _submission(target, name, code)
+    _check_dry(kube, target, rules, body)
+    if bundle is not None:
+        _upload(kube, target.team, bundle, endpoint)
+        return _create_submission(kube, target.team, body)
+    if kube.find(CONFIG_MAPS, target.team, name) is not None:
+        raise _name_taken("ConfigMap", target.team, name)
+    created = _create_submission(kube, target.team, body)
     # The Submission comes first, so that the ConfigMap is born with an owner: wherever this process ends, nothing is
     # left that would outlive the Submission. The operator waits a minute for the code.
     with _taken_back_on_error(kube, target.team, created):
@@ -95,22 +107,71 @@ def submit_folder(
     return created
 
 
+def find_rules(kube: KubeClient, target: Target) -> PhaseRules:
+    """Of the phase, from its Leaderboard, which teams may read. Raises CommandError where there is no such phase."""
+    competition = target.reference()
+    try:
+        found = kube.find_all(LEADERBOARDS, competition["namespace"])
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        raise CommandError(
+            f"You may not see any competition in the namespace {competition['namespace']}. Nothing was submitted. Give "
+            "--competition NAMESPACE/NAME of the one that your team takes part in."
+        ) from error
+    boards = [LeaderboardSpec.model_validate(board["spec"]) for board in found]
+    phases = {board.phase: board.rules for board in boards if board.competition == competition["name"]}
+    if not phases:
+        raise CommandError(
+            f"There is no competition {competition['name']} in the namespace {competition['namespace']}. Nothing was "
+            "submitted. Give its NAMESPACE/NAME with --competition."
+        )
+    if target.phase not in phases:
+        raise CommandError(
+            f"{target.competition} has no phase {target.phase}. Nothing was submitted. Its phases are "
+            f"{', '.join(sorted(phases))}: give one with --phase."
+        )
+    return phases[target.phase]
+
+
+def check_open(target: Target, rules: PhaseRules, now: datetime) -> None:
+    """Raises CommandError where the phase takes no submissions at ``now``, the API server's time."""
+    if rules.opens_at is not None and now < rules.opens_at:
+        raise CommandError(
+            f"The phase {target.phase} opens at {format_time(rules.opens_at)}. Nothing was submitted. Wait until then."
+        )
+    if rules.closes_at is not None and now >= rules.closes_at:
+        raise CommandError(
+            f"The phase {target.phase} has been closed since {format_time(rules.closes_at)}. Nothing was submitted."
+        )
+
+
+def _check_dry(kube: KubeClient, target: Target, rules: PhaseRules, body: Object) -> None:
+    """The server checks the Submission, keeps nothing, and tells its own time: a clock that differs here closes no
+    phase."""
+    try:
+        checked = kube.create(SUBMISSIONS, target.team, body, dry_run=True)
+    except ApiError as error:
+        if error.reason == "AlreadyExists":
+            raise _name_taken("Submission", target.team, body["metadata"]["name"]) from error
+        raise
+    check_open(target, rules, datetime.fromisoformat(checked["metadata"]["creationTimestamp"]))
+
+
+def _name_taken(kind: str, team: str, name: str) -> CommandError:
+    return CommandError(
+        f"There is a {kind} {name} in {team} already. Nothing was submitted. Choose another --name, or delete it: "
+        f"kubectl delete {kind.lower()} {name} -n {team}"
+    )
+
+
 def _default_name(folder: Path) -> str:
     stem = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-")[:40] or "submission"
     return f"{stem}-{datetime.now(UTC):%m%d-%H%M%S}"
 
 
-def _check_name_is_free(kube: KubeClient, team: str, name: str) -> None:
-    for resource, kind in ((SUBMISSIONS, "Submission"), (CONFIG_MAPS, "ConfigMap")):
-        if kube.find(resource, team, name) is not None:
-            raise CommandError(
-                f"There is a {kind} {name} in {team} already. Nothing was submitted. Choose another --name, or delete "
-                f"it: kubectl delete {kind.lower()} {name} -n {team}"
-            )
-
-
-def _create_submission(kube: KubeClient, target: Target, name: str, code: Object) -> Object:
-    body = {
+def _submission(target: Target, name: str, code: Object) -> Object:
+    return {
         "apiVersion": API_VERSION,
         "kind": "Submission",
         "metadata": {"name": name, "namespace": target.team},
@@ -120,11 +181,14 @@ def _create_submission(kube: KubeClient, target: Target, name: str, code: Object
             "code": {**code, "framework": target.framework},
         },
     }
+
+
+def _create_submission(kube: KubeClient, team: str, body: Object) -> Object:
     try:
-        return kube.create(SUBMISSIONS, target.team, body)
+        return kube.create(SUBMISSIONS, team, body)
     except ApiError as error:
         # The name was free a moment ago: what is there now is what this request made.
-        made = kube.find(SUBMISSIONS, target.team, name) if error.done is None else None
+        made = kube.find(SUBMISSIONS, team, body["metadata"]["name"]) if error.done is None else None
         if made is None:
             raise
         return made
@@ -188,8 +252,8 @@ def _taken_back_on_error(kube: KubeClient, team: str, submission: Object) -> Ite
         ) from error
 
 
-def _upload(kube: KubeClient, team: str, bundle: bytes, endpoint: str | None) -> str:
-    """Puts the bundle below the team's own prefix, with the credentials of the team's Secret; returns its digest."""
+def _upload(kube: KubeClient, team: str, bundle: bytes, endpoint: str | None) -> None:
+    """Puts the bundle below the team's own prefix, with the credentials of the team's Secret."""
     from alcove_cli.exchange import TEAM_SECRET, StoreAccess
     from alcove_store.client import put_bytes
     from alcove_store.errors import StoreError, StoreUnavailableError
@@ -210,4 +274,3 @@ def _upload(kube: KubeClient, team: str, bundle: bytes, endpoint: str | None) ->
         raise CommandError(
             f"The bundle could not be uploaded. {error}", consequence="Nothing was submitted."
         ) from error
-    return digest

@@ -122,8 +122,8 @@ class RecorderReport(Document):
     """None where it was stopped before it could seal."""
     oom_kills: int = 0
     flooded: bool = False
-    """Whether the program did more in the output folder than it may (docs/security.md): what the recorder died of then
-    is not the platform's fault."""
+    """Whether the program did more in the output folder than it may, or used up what the recorder needs to see it
+    (docs/security.md): what the recorder died of then is not the platform's fault."""
     error: str | None = None
     store_away: bool = False
     """Whether something is still not uploaded because the store refused it or did not answer at the last try. Slow is

@@ -9,6 +9,34 @@ from pydantic import Field
 from alcove_api.base import Alias, ApiModel, Column, Conditions, Kind, Name, StatusModel, Time
 
 
+class PhaseRules(StatusModel):
+    """What teams may know of a phase's rules, kept by the operator as the Competition has it.
+
+    Teams can read Leaderboards, and not the Competition, which names datasets.
+    """
+
+    title: Annotated[str, Field(max_length=120)] = ""
+    """Of the competition."""
+    opens_at: Time | None = None
+    """Submissions are refused before this time."""
+    closes_at: Time | None = None
+    """Submissions are refused from this time on."""
+    reveals_at: Time | None = None
+    """Nothing about scores or ranks is shown before this time."""
+    budget_seconds: int | None = None
+    """Time of a run from its go, in seconds; absent where it is not disclosed."""
+    resources: Annotated[str, Field(max_length=200)] = ""
+    """What each run gets: "1 GPU, 2 CPU, 8Gi memory, 10Gi disk"."""
+    feedback: Annotated[str, Field(max_length=16)] = ""
+    """live, final or none."""
+    per_day: int | None = None
+    """Submissions of a team a day (UTC)."""
+    total: int | None = None
+    """Submissions of a team in the whole competition."""
+    parallel: int | None = None
+    """Runs of a team at the same time."""
+
+
 class LeaderboardSpec(ApiModel):
     """Which ranking this is. The operator makes one for each phase."""
 
@@ -16,6 +44,8 @@ class LeaderboardSpec(ApiModel):
     """Name of the Competition in this namespace."""
     phase: Alias
     """Name of its phase."""
+    rules: PhaseRules = PhaseRules()
+    """What teams may know of the phase's rules."""
 
 
 class DatasetScore(StatusModel):

@@ -93,10 +93,18 @@ class KubeClient:
         return self.read_text(PODS.path(namespace, pod, "log"))
 
     def create(
-        self, resource: Resource, namespace: str | None, body: Object, subresource: str = ""
+        self,
+        resource: Resource,
+        namespace: str | None,
+        body: Object,
+        subresource: str = "",
+        *,
+        dry_run: bool = False,
     ) -> Object:
+        """``dry_run``: the server checks and answers as ever, and keeps nothing."""
         name = body["metadata"]["name"] if subresource else ""
-        return self.request("POST", resource.path(namespace, name, subresource), body)
+        query = [("dryRun", "All")] if dry_run else []
+        return self.request("POST", resource.path(namespace, name, subresource), body, query=query)
 
     def replace(self, resource: Resource, namespace: str | None, name: str, body: Object) -> Object:
         return self.request("PUT", resource.path(namespace, name), body)

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from alcove_api.competition import CompetitionStatus, PhaseStatus
+from alcove_api.competition import CompetitionSpec, CompetitionStatus, Phase, PhaseStatus
+from alcove_api.leaderboard import PhaseRules
+from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, DATASETS, LEADERBOARDS, SUBMISSIONS
 from alcove_operator.api import Api
@@ -240,26 +242,55 @@ class Competitions:
 
     async def _boards(self, competition: CompetitionView) -> None:
         for phase in competition.spec.phases:
-            if (competition.namespace, phase.name) in self.index.leaderboards:
+            ref = (competition.namespace, phase.name)
+            rules = publish_rules(competition.spec, phase)
+            found = self.index.leaderboards.get(ref)
+            if found is None:
+                made = await self._make_board(competition, phase.name, rules)
+            elif found.competition == competition.name and found.rules != rules:
+                # With its nulls: they take away what was published before.
+                body = {"spec": {"rules": rules.model_dump(mode="json", by_alias=True)}}
+                made = await self.api.patch(LEADERBOARDS, *ref, body)
+            else:
                 continue
-            owner = {"apiVersion": COMPETITIONS.api_version, "kind": "Competition"}
-            body = {
-                "apiVersion": LEADERBOARDS.api_version,
-                "kind": "Leaderboard",
-                "metadata": {
-                    "name": phase.name,
-                    "namespace": competition.namespace,
-                    "ownerReferences": [{**owner, "name": competition.name, "uid": competition.uid}],
-                },
-                "spec": {"competition": competition.name, "phase": phase.name},
-            }
-            try:
-                made = await self.api.create(LEADERBOARDS, competition.namespace, body)
-            except ApiError as error:
-                if not error.conflict:
-                    raise
-                made = await self.api.get(LEADERBOARDS, competition.namespace, phase.name)
             self.index.apply(LEADERBOARDS, made)
+
+    async def _make_board(self, competition: CompetitionView, phase: str, rules: PhaseRules) -> Object:
+        owner = {"apiVersion": COMPETITIONS.api_version, "kind": "Competition"}
+        body = {
+            "apiVersion": LEADERBOARDS.api_version,
+            "kind": "Leaderboard",
+            "metadata": {
+                "name": phase,
+                "namespace": competition.namespace,
+                "ownerReferences": [{**owner, "name": competition.name, "uid": competition.uid}],
+            },
+            "spec": {"competition": competition.name, "phase": phase, "rules": to_json(rules)},
+        }
+        try:
+            return await self.api.create(LEADERBOARDS, competition.namespace, body)
+        except ApiError as error:
+            if not error.conflict:
+                raise
+            return await self.api.get(LEADERBOARDS, competition.namespace, phase)
+
+
+def publish_rules(spec: CompetitionSpec, phase: Phase) -> PhaseRules:
+    """What teams may know: nothing of datasets, and no budget that is not disclosed."""
+    has = phase.resources
+    gpus = [f"{has.gpus} GPU{'' if has.gpus == 1 else 's'}"] if has.gpus else []
+    return PhaseRules(
+        title=spec.title,
+        opens_at=phase.opens_at,
+        closes_at=phase.closes_at,
+        reveals_at=phase.reveals_at,
+        budget_seconds=phase.budget.seconds if phase.budget.disclosed else None,
+        resources=", ".join([*gpus, f"{has.cpu} CPU", f"{has.memory} memory", f"{has.disk} disk"]),
+        feedback=phase.feedback.mode,
+        per_day=spec.limits.per_day,
+        total=spec.limits.total,
+        parallel=spec.limits.parallel,
+    )
 
 
 def _compute(competition: CompetitionView, views: list[SubmissionView], now: datetime) -> dict[str, float]:

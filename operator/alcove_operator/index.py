@@ -26,7 +26,7 @@ from pydantic import ValidationError
 
 from alcove_api.dataset import DatasetSpec, DatasetStatus
 from alcove_api.documents import RunConfig
-from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus
+from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus, PhaseRules
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
@@ -70,6 +70,7 @@ class BoardRecord:
     competition: str
     """Name of the one whose phase it ranks."""
     status: LeaderboardStatus
+    rules: PhaseRules
 
 
 @dataclass(frozen=True)
@@ -309,7 +310,8 @@ def _dataset(raw: Object) -> DatasetRecord:
 
 def _board(raw: Object) -> BoardRecord:
     spec = LeaderboardSpec.model_validate(raw["spec"])
-    return BoardRecord(spec.competition, LeaderboardStatus.model_validate(raw.get("status") or {}))
+    status = LeaderboardStatus.model_validate(raw.get("status") or {})
+    return BoardRecord(spec.competition, status, spec.rules)
 
 
 def _job(raw: Object) -> JobRecord:

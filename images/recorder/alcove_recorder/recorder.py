@@ -56,6 +56,7 @@ class Recorder:
         signal.set_wakeup_fd(self._wake_w, warn_on_full_buffer=False)
         self._boot_id = boot_id()
         self._state = load_state(settings.state)
+        self._resumed = self._state is not None
         self._ended: End | None = None if self._state is None else self._state.end
         self._seal_awaited = False
         """Whether the supervisor on the line has said ``end`` and waits for ``sealed``."""
@@ -106,8 +107,14 @@ class Recorder:
             self._watched = descriptor
 
     def _note_flood(self) -> None:
-        """Kept at once, in case the flood ends the recorder."""
-        if self._capture.watch.rate.exceeded and self._state is not None and not self._state.flooded:
+        """Kept at once, in case the flood ends the recorder.
+
+        Before the go nothing of the program's ran. When inotify is used up after it, the program, whose uid is the
+        run's own, has done it.
+        """
+        watch = self._capture.watch
+        flood = watch.rate.exceeded or (self._resumed and watch.look_at is not None)
+        if flood and self._state is not None and not self._state.flooded:
             self._keep_state(replace(self._state, flooded=True))
             log("flooded")
             self.report()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from alcove_api.base import API_VERSION
 from alcove_kube.client import KubeClient
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import CONFIG_MAPS, NAMESPACES, SUBMISSIONS
@@ -27,10 +28,18 @@ def alcove(folder: Path, kubeconfig: Path, *arguments: str) -> subprocess.Comple
     )  # fmt: skip
 
 
+def board(server: ApiServer, namespace: str, **rules: str) -> None:
+    """What the operator would make for a phase."""
+    spec = {"competition": namespace, "phase": "practice", "rules": rules}
+    meta = {"name": "practice", "namespace": namespace}
+    server.create({"apiVersion": API_VERSION, "kind": "Leaderboard", "metadata": meta, "spec": spec})
+
+
 def test_a_teams_kubeconfig_has_the_rights_of_the_team(
     server: ApiServer, releases: Releases, tmp_path: Path
 ) -> None:
     releases("start", {"teams": [{"name": "rose"}, {"name": "teal"}]})
+    board(server, "start")
     made = alcove(tmp_path, server.cluster.kubeconfig, "team", "kubeconfig", "rose")
     assert made.returncode == 0, made.stderr
     own = tmp_path / "start-rose.kubeconfig"
@@ -55,12 +64,13 @@ def test_a_teams_kubeconfig_has_the_rights_of_the_team(
 
 def test_what_is_refused_leaves_no_code(server: ApiServer, releases: Releases, tmp_path: Path) -> None:
     releases("nothing", {"teams": [{"name": "rose"}]})
+    board(server, "nothing", opensAt="2026-01-01T00:00:00Z")
     assert alcove(tmp_path, server.cluster.kubeconfig, "team", "kubeconfig", "nothing-rose").returncode == 0
     own = tmp_path / "nothing-rose.kubeconfig"
     submit = ("submit", str(CHANCE), "--team", "nothing-rose", "--competition", "nothing", "--name", "one")
-    refused = alcove(tmp_path, own, *submit, "--phase", "Not A Phase")
+    refused = alcove(tmp_path, own, *submit, "--framework", "fortran")
     assert refused.returncode == 2
-    assert "spec.phase" in refused.stderr
+    assert "spec.code.framework" in refused.stderr
     team = KubeClient.from_kubeconfig(str(own))
     assert team.find(CONFIG_MAPS, "nothing-rose", "one") is None
     assert alcove(tmp_path, own, *submit).returncode == 0, "its name can be used"
@@ -77,3 +87,25 @@ def test_what_is_refused_leaves_no_code(server: ApiServer, releases: Releases, t
     assert taken_back.returncode == 1
     assert "Nothing was submitted." in taken_back.stderr
     assert team.find(SUBMISSIONS, "nothing-rose", "two") is None
+
+
+def test_a_phase_that_is_closed_or_missing_is_said_before_anything_is_created(
+    server: ApiServer, releases: Releases, tmp_path: Path
+) -> None:
+    releases("closed", {"teams": [{"name": "rose"}]})
+    board(server, "closed", closesAt="2026-01-01T00:00:00Z")
+    assert alcove(tmp_path, server.cluster.kubeconfig, "team", "kubeconfig", "closed-rose").returncode == 0
+    own = tmp_path / "closed-rose.kubeconfig"
+    submit = ("submit", str(CHANCE), "--team", "closed-rose", "--name", "one", "--competition")
+    for arguments, said in (
+        (("closed",), "has been closed since 2026-01-01 00:00 UTC"),
+        (("closed", "--phase", "final"), "Its phases are practice"),
+        (("closed/other",), "There is no competition other"),
+        (("elsewhere",), "You may not see any competition in the namespace elsewhere"),
+    ):
+        done = alcove(tmp_path, own, *submit, *arguments)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert said in done.stderr
+    team = KubeClient.from_kubeconfig(str(own))
+    assert team.find_all(SUBMISSIONS, "closed-rose") == []
+    assert team.find(CONFIG_MAPS, "closed-rose", "one") is None

@@ -72,7 +72,7 @@ def test_a_board_is_made_of_new_scores_alone_and_one_that_failed_is_left_out_unt
     failed = jobs[GREEN]["metadata"]["name"]
     world.finish(jobs[GREEN], ok=False, reason="PodFailurePolicy")
     wait_for("it is said", lambda: failed in told(world, "first", GREEN))
-    assert told(world, "first", GREEN).startswith("Shown is the earlier score.")
+    assert told(world, "first", GREEN).startswith("The earlier score is shown.")
     asked = publish(world, next_board(world, before))
     assert {e.team: e.scoring_digest for e in asked.entries}[GREEN] != old[GREEN]["scoringDigest"]
 

@@ -94,6 +94,24 @@ def test_without_inotify_it_looks_into_the_folder(start: Start, limit: str) -> N
     supervisor.end()
     assert [r.refused for r in recorder.sealed().records] == [None] * 3
     assert record.t_ns >= record.seen_ns
+    assert not recorder.report().flooded  # it was so before the go, so the program has not done it
+
+
+def test_inotify_used_up_when_it_restarts_is_the_programs_doing(start: Start) -> None:
+    """The uid is the run's own: nobody else can have taken what there is."""
+    if not may_limit():
+        pytest.skip("a user namespace with limits of its own cannot be had here")
+    recorder = start()
+    recorder.supervisor().go()
+    assert not recorder.report().flooded
+    recorder.kill()
+    recorder.within = limited("max_inotify_instances")
+    recorder.start()
+    again, _ = recorder.resume()
+    wait_for(lambda: recorder.report().flooded, what="a report of it")
+    recorder.save("good.npy", npy())
+    again.end()
+    assert [record.name for record in recorder.sealed().records] == ["good.npy"]
 
 
 def test_without_inotify_it_is_idle_all_the_same(start: Start) -> None:

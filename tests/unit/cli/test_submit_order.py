@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,12 +16,24 @@ from tests.unit.cli.conftest import Typed
 from tests.unit.kube.server import Answer, Lost, ScriptedServer, Silent, Step, refusal, serving
 
 FREE = refusal(404, "NotFound", "not found")
-MADE = Answer(201, {"metadata": {"name": "one", "namespace": "red", "uid": "u1"}})
+NOW = "2026-03-01T12:00:00Z"
+MADE = Answer(201, {"metadata": {"name": "one", "namespace": "red", "uid": "u1", "creationTimestamp": NOW}})
 QUOTA = refusal(403, "Forbidden", "exceeded quota: alcove-team")
 SUBMISSIONS = "/apis/alcove.dev/v1alpha1/namespaces/red/submissions"
+BOARDS = "/apis/alcove.dev/v1alpha1/namespaces/hackathon/leaderboards"
 CONFIG_MAPS = "/api/v1/namespaces/red/configmaps"
-LOOKED = [("GET", f"{SUBMISSIONS}/one"), ("GET", f"{CONFIG_MAPS}/one")]
+CHECKED = [("GET", BOARDS), ("POST", f"{SUBMISSIONS}?dryRun=All")]
+LOOKED = [*CHECKED, ("GET", f"{CONFIG_MAPS}/one")]
 ASKED_BOTH = [*LOOKED, ("POST", SUBMISSIONS), ("POST", CONFIG_MAPS)]
+
+
+def boards(competition: str = "hackathon", phase: str = "practice", **rules: Any) -> Answer:
+    spec = {"competition": competition, "phase": phase, "rules": rules}
+    return Answer(body={"items": [{"spec": spec}]})
+
+
+BEFORE = (boards(), MADE, FREE)
+"""Answers to what is asked before anything is created."""
 
 
 @pytest.fixture
@@ -42,11 +55,11 @@ def asked(server: ScriptedServer) -> list[tuple[str, str]]:
 
 
 def test_the_submission_is_created_first_and_owns_its_code(code: Path, alcove: Typed) -> None:
-    with serving(FREE, FREE, MADE) as server:
+    with serving(*BEFORE, MADE) as server:
         done = alcove(*arguments(code, server))
     assert (done.returncode, done.stderr) == (0, "")
     assert asked(server) == ASKED_BOTH
-    submission, config_map = server.asked[2].body, server.asked[3].body
+    submission, config_map = server.asked[3].body, server.asked[4].body
     assert submission["spec"]["code"] == {"configMap": {"name": "one"}, "framework": "tensorflow"}
     owner = {"apiVersion": "alcove.dev/v1alpha1", "kind": "Submission", "name": "one", "uid": "u1"}
     assert config_map["metadata"]["ownerReferences"] == [owner]
@@ -58,7 +71,7 @@ def test_the_submission_is_created_first_and_owns_its_code(code: Path, alcove: T
 
 
 def test_a_refused_submission_leaves_nothing_so_that_its_name_can_be_used(code: Path, alcove: Typed) -> None:
-    with serving(FREE, FREE, QUOTA) as server:
+    with serving(*BEFORE, QUOTA) as server:
         done = alcove(*arguments(code, server))
     assert done.returncode == 2
     assert "exceeded quota" in done.stderr
@@ -66,7 +79,7 @@ def test_a_refused_submission_leaves_nothing_so_that_its_name_can_be_used(code: 
 
 
 def test_where_the_code_is_refused_the_submission_is_taken_back(code: Path, alcove: Typed) -> None:
-    with serving(FREE, FREE, MADE, QUOTA, Answer()) as server:
+    with serving(*BEFORE, MADE, QUOTA, Answer()) as server:
         done = alcove(*arguments(code, server))
     assert done.returncode == 1
     assert "exceeded quota" in done.stderr
@@ -76,7 +89,7 @@ def test_where_the_code_is_refused_the_submission_is_taken_back(code: Path, alco
 
 
 def test_where_it_cannot_be_taken_back_this_is_said(code: Path, alcove: Typed) -> None:
-    with serving(FREE, FREE, MADE, QUOTA) as server:
+    with serving(*BEFORE, MADE, QUOTA) as server:
         done = alcove(*arguments(code, server))
     assert done.returncode == 1
     assert "kubectl delete submission one -n red" in done.stderr
@@ -86,8 +99,8 @@ def test_where_it_cannot_be_taken_back_this_is_said(code: Path, alcove: Typed) -
     ("steps", "then"),
     [
         # The Submission's answer was lost: it is there. Then the code's: it is there.
-        ([FREE, FREE, Lost(), MADE, MADE], [("GET", f"{SUBMISSIONS}/one"), ("POST", CONFIG_MAPS)]),
-        ([FREE, FREE, MADE, Lost(), MADE], [("POST", CONFIG_MAPS), ("GET", f"{CONFIG_MAPS}/one")]),
+        ([*BEFORE, Lost(), MADE, MADE], [("GET", f"{SUBMISSIONS}/one"), ("POST", CONFIG_MAPS)]),
+        ([*BEFORE, MADE, Lost(), MADE], [("POST", CONFIG_MAPS), ("GET", f"{CONFIG_MAPS}/one")]),
     ],
 )
 def test_a_lost_answer_is_looked_up(
@@ -100,42 +113,64 @@ def test_a_lost_answer_is_looked_up(
 
 
 def test_what_was_lost_and_is_not_there_was_not_done(code: Path, alcove: Typed) -> None:
-    with serving(FREE, FREE, Lost(), FREE) as server:
+    with serving(*BEFORE, Lost(), FREE) as server:
         done = alcove(*arguments(code, server))
     assert done.returncode == 1
-    with serving(FREE, FREE, MADE, Lost(), FREE, Answer()) as server:
+    with serving(*BEFORE, MADE, Lost(), FREE, Answer()) as server:
         done = alcove(*arguments(code, server))
     assert done.returncode == 1
     assert asked(server)[-1] == ("DELETE", f"{SUBMISSIONS}/one")
 
 
-@pytest.mark.parametrize(("steps", "kind"), [([MADE], "submission"), ([FREE, MADE], "configmap")])
-def test_a_name_that_is_taken_is_said_before_anything_is_created(
-    code: Path, alcove: Typed, steps: list[Step], kind: str
+TAKEN = refusal(409, "AlreadyExists", 'submissions "one" already exists')
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ([boards(), TAKEN], "kubectl delete submission one -n red"),
+        ([boards(), MADE, MADE], "kubectl delete configmap one -n red"),
+        ([boards(), QUOTA], "exceeded quota"),
+        ([Answer(body={"items": []})], "There is no competition hackathon in the namespace hackathon."),
+        ([boards("other")], "There is no competition hackathon in the namespace hackathon."),
+        ([refusal(403, "Forbidden")], "You may not see any competition in the namespace hackathon."),
+        ([boards(phase="final")], "has no phase practice. Nothing was submitted. Its phases are final"),
+        ([boards(opensAt="2026-03-01T12:00:01Z"), MADE], "opens at 2026-03-01 12:00 UTC"),
+        ([boards(closesAt=NOW), MADE], "has been closed since 2026-03-01 12:00 UTC. Nothing was submitted."),
+    ],
+)
+def test_what_cannot_be_submitted_is_said_before_anything_is_created(
+    code: Path, alcove: Typed, steps: list[Step], said: str
 ) -> None:
     with serving(*steps) as server:
         done = alcove(*arguments(code, server))
     assert done.returncode == 2
-    assert f"kubectl delete {kind} one -n red" in done.stderr
-    assert {verb for verb, _ in asked(server)} == {"GET"}
+    assert said in done.stderr
+    assert not [a for a in server.asked if a.verb != "GET" and "dryRun=All" not in a.path]
+
+
+def test_a_phase_that_is_open_by_the_servers_clock_takes_it(code: Path, alcove: Typed) -> None:
+    open_now = boards(opensAt=NOW, closesAt="2026-03-01T12:00:01Z")
+    with serving(open_now, MADE, FREE, MADE) as server:
+        assert alcove(*arguments(code, server)).returncode == 0
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_process_that_ends_between_the_two_leaves_no_code_without_an_owner(
     code: Path, how: signal.Signals
 ) -> None:
-    with serving(FREE, FREE, MADE, Silent(), Answer()) as server:
+    with serving(*BEFORE, MADE, Silent(), Answer()) as server:
         process = subprocess.Popen(
             [sys.executable, "-m", "alcove_cli.main", *arguments(code, server)],
             env={"PATH": os.environ["PATH"], "HOME": str(code.parent)}, stderr=subprocess.PIPE,
         )  # fmt: skip
         deadline = time.monotonic() + 60
-        while len(server.asked) < 4:
+        while len(server.asked) < 5:
             assert time.monotonic() < deadline, "the code was never sent"
             time.sleep(0.01)
         process.send_signal(how)
         process.communicate(timeout=60)
-    assert asked(server)[:4] == ASKED_BOTH
-    assert server.asked[3].body["metadata"]["ownerReferences"]
+    assert asked(server)[:5] == ASKED_BOTH
+    assert server.asked[4].body["metadata"]["ownerReferences"]
     taken_back = [("DELETE", f"{SUBMISSIONS}/one")] if how == signal.SIGINT else []
-    assert asked(server)[4:] == taken_back
+    assert asked(server)[5:] == taken_back

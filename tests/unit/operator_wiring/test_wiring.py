@@ -396,3 +396,35 @@ def test_nothing_is_kept_of_what_is_gone() -> None:
         await hackathon.operate(test)
 
     run(scenario())
+
+
+# --- What teams may know of the rules.
+
+
+def test_a_board_publishes_the_rules_as_they_are_and_nothing_of_datasets() -> None:
+    async def scenario() -> None:
+        hackathon = Hackathon(title="Cup")
+
+        def rules() -> dict[str, object]:
+            board = hackathon.server.objects.get(("leaderboards", HACK, "practice"))
+            return board["spec"]["rules"] if board else {}
+
+        async def test(_: Service) -> None:
+            await wait_until("the board", lambda: rules() != {}, 10)
+            assert (rules()["title"], rules()["budgetSeconds"], rules()["perDay"]) == ("Cup", 30, 10)
+            assert "closesAt" not in rules()
+            (phase,) = hackathon.server.objects["competitions", HACK, CUP]["spec"]["phases"]
+            hidden = {
+                **phase,
+                "budget": {"seconds": 30, "disclosed": False},
+                "closesAt": "2026-02-01T00:00:00Z",
+            }
+            hackathon.change_spec("competitions", HACK, CUP, phases=[hidden], limits={"perDay": 3})
+            await wait_until("the new rules", lambda: rules().get("perDay") == 3, 10)
+            assert rules()["closesAt"] == "2026-02-01T00:00:00Z"
+            assert rules().get("budgetSeconds") is None
+            assert "ds-" not in str(rules())
+
+        await hackathon.operate(test)
+
+    run(scenario())
