@@ -16,6 +16,7 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
+from av.stream import Disposition
 from PIL import Image
 
 from alcove_format.metadata import VARIES, Format, Metadata
@@ -262,9 +263,9 @@ def _open_clip(path: Path) -> Iterator[tuple[Any, Any]]:
     except av.FFmpegError as error:
         raise _unreadable(path, error.strerror) from None
     with container:
-        if not container.streams.video:
+        stream = container.streams.best("video")
+        if stream is None or stream.disposition & Disposition.attached_pic:  # The cover of a recording.
             raise _unreadable(path, "there is no video in it")
-        stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         stream.codec_context.options = {"err_detect": "explode"}
         yield container, stream

@@ -10,6 +10,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
+from av.stream import Disposition
 from PIL import Image
 
 from alcove_toolkit.check import check_dataset
@@ -341,3 +342,43 @@ def test_frames_of_more_than_8_bits_have_one_scale(tmp_path: Path) -> None:
     found = {tuple(np.round(f.max(axis=(1, 2, 3)) * 255).tolist()) for f, _ in both(made.path)}
     assert found == {tuple(round(1000 * (i + n) * 255 / 4095) for n in range(3)) for i in range(2)}
     assert "4 clips have more than 8 bits" in made.notes[-1]
+
+
+def with_cover(path: Path, count: int) -> None:
+    """A clip whose first stream is a picture of its cover; without frames, a recording that has one."""
+    with av.open(str(path), "w") as container:
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = COLS, 64, "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        made = None
+        if count:
+            made = container.add_stream("mpeg4", rate=FPS)
+            made.width, made.height, made.pix_fmt = COLS, ROWS, "yuv420p"
+        else:
+            sound = container.add_stream("aac", rate=8000)
+            sound.layout = "mono"
+            quiet = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.float32), format="fltp", layout="mono")
+            quiet.sample_rate, quiet.pts = 8000, 0
+            container.mux([*sound.encode(quiet), *sound.encode()])
+        container.mux(
+            [
+                *cover.encode(av.VideoFrame.from_ndarray(frame(1, 0, 64), format="rgb24")),
+                *cover.encode(),
+            ]
+        )
+        for n in range(count):
+            assert made is not None
+            container.mux(made.encode(av.VideoFrame.from_ndarray(frame(1, n), format="rgb24")))
+        if made is not None:
+            container.mux(made.encode())
+
+
+def test_the_picture_of_a_cover_is_not_the_clip(tmp_path: Path) -> None:
+    source = clips(tmp_path / "s", 2, "mp4", "mpeg4", "yuv420p")
+    with_cover(source / "left" / "0.mp4", 9)
+    made = given(source, tmp_path / "out")
+    assert max(len(features) for features, _ in both(made.path)) == 9
+    assert (made.metadata.rows, made.metadata.cols) == (ROWS, COLS)
+    with_cover(source / "left" / "0.mp4", 0)
+    with pytest.raises(SourceError, match=r"left/0\.mp4: .*there is no video in it"):
+        given(source, tmp_path / "b")
