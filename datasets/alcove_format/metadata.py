@@ -141,7 +141,7 @@ def parse_metadata(data: bytes, where: str) -> Metadata:
     """Reads the bytes of a ``metadata.textproto``. ``where`` is for messages.
 
     Raises:
-        FormatError: it is no such text, or describes what this format does not have.
+        FormatError: it is not such a text, or describes what this format does not have.
     """
     try:
         spec = text_format.Parse(data, format_pb2.DataSpecification())

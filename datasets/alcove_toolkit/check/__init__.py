@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from alcove_format.errors import FormatError, SolutionError
+from alcove_format.metadata import Metadata
 from alcove_format.reader import open_dataset
 from alcove_format.solution import SolutionTable, parse_solution
 from alcove_toolkit.check import baselines, content, leaks
@@ -66,11 +67,7 @@ def check_source(
     if findings:  # Nothing else could be said of both.
         return Report(tuple(findings))
     findings += content.size_findings(test_metadata)
-    solution = _solution(source, findings)
-    if solution is not None:
-        wrong = content.solution_findings(solution, test_metadata, source.solution_name)
-        findings += wrong
-        solution = None if wrong else solution
+    solution = _solution(source, test_metadata, findings)
     readers = [PartReader("train", train_metadata, progress), PartReader("test", test_metadata, progress)]
     train, test = (reader.read(source) for reader in readers)
     for reader in readers:
@@ -104,12 +101,16 @@ def _broken(problem: FormatError) -> Finding:
     return error("format", f"{problem.where}: {problem.problem}.", problem.remedy)
 
 
-def _solution(source: Source, findings: list[Finding]) -> SolutionTable | None:
+def _solution(source: Source, metadata: Metadata, findings: list[Finding]) -> SolutionTable | None:
+    """The solution, or None where it cannot be used with these metadata, which is then among the findings."""
     try:
-        return parse_solution(source.solution(), source.solution_name)
+        solution = parse_solution(source.solution(), source.solution_name)
     except SolutionError as problem:
         findings.append(error("solution", problem.cause, problem.remedy))
         return None
+    wrong = content.solution_findings(solution, metadata, source.solution_name)
+    findings += wrong
+    return None if wrong else solution
 
 
 def _judge(

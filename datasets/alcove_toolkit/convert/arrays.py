@@ -65,7 +65,7 @@ def open_arrays(path: Path) -> dict[str, ArrayFile]:
     """The arrays of an ``.npz`` by name; of an ``.npy`` the one, named ``X``.
 
     Raises:
-        SourceError: it is none of them, damaged, or holds Python objects.
+        SourceError: it is neither, is damaged, or holds Python objects.
     """
     if not zipfile.is_zipfile(path):
         return {"X": _array(path, "")}

@@ -80,7 +80,9 @@ def choose_column(
         raise SourceError(
             str(table.path),
             f"there are columns {' and '.join(map(repr, found))}, and none is named {names[0]}",
-            remedy=f"Name the one that is meant: {option} {first}.",
+            remedy=f"Leave out the others: --drop {','.join(others)}."
+            if option == "--drop"
+            else f"Name the one that is meant: {option} {first}.",
         )
     listed = " and ".join(map(repr, others))
     verb, noun = ("are", "columns") if len(others) > 1 else ("is", "column")

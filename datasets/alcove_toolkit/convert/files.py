@@ -27,7 +27,9 @@ from alcove_toolkit.convert.column_roles import (
     RowScanner,
     asked_labels,
     cell_text,
+    choose_column,
     find_column,
+    find_columns,
     find_roles,
     iterate_rows,
     join_names,
@@ -219,15 +221,24 @@ def _refuse_parts_below(source: Path, listing: Listing) -> None:
 
 def _from_table(root: Path, table: SourceTable, options: ConvertOptions) -> FileItems:
     refuse_options(options, ("folders",), f"has no meaning where the labels stand in {table.path}")
-    column = find_column(table, FILE_NAMES)
-    if column is None:
+    columns = find_columns(table, FILE_NAMES, options.drop)
+    if not columns:
         raise SourceError(
             str(table.path),
             "has no column named file",
             remedy=f"Give the one with names of files that name; there are: {join_names(table.names)}.",
         )
-    labels = asked_labels(options) or _label_columns(table, column, options)
-    roles = find_roles(table, options, labels)
+    column, *others = columns
+    labels, notes = asked_labels(options), table.notes
+    if not labels:
+        labels, more = _label_columns(table, column, options)
+        notes = (*notes, *more)
+    if others := [name for name in others if name not in labels]:
+        notes = (
+            *notes,
+            f"Column {column!r} names the files, not {', '.join(map(repr, others))} (--drop to choose).",
+        )
+    roles = replace(find_roles(table, options, labels), notes=notes)
     scanner = RowScanner(roles, options)
     finder = NameFinder(root)
     names: dict[str, None] = {}
@@ -245,11 +256,13 @@ def _from_table(root: Path, table: SourceTable, options: ConvertOptions) -> File
     return FileItems(replace(items, facts=facts), root, ordered)
 
 
-def _label_columns(table: SourceTable, file_column: str, options: ConvertOptions) -> list[str]:
-    """All that are nothing else: one column of names, or several of 0 and 1."""
-    found = find_column(table, LABEL_NAMES, options.drop)
+def _label_columns(
+    table: SourceTable, file_column: str, options: ConvertOptions
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The column named label, or all that are nothing else: one of names, or several of 0 and 1; and what to say."""
+    found, notes = choose_column(table, LABEL_NAMES, "--drop", options.drop)
     if found:
-        return [found]
+        return (found,), notes
     special = (find_column(table, (name,), options.drop) for name in ("split", "confidence"))
     others = (file_column, options.group_column, options.source_column, *options.drop, *special)
-    return [name for name in table.names if name not in others]
+    return tuple(name for name in table.names if name not in others), ()

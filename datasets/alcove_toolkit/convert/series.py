@@ -209,7 +209,7 @@ class _Stacked:
             if not labels.is_file():
                 raise SourceError(f"--labels {labels}", "there is no such file", remedy="Check the path.")
             return self._by_table(labels)
-        refuse_options(self._options, OF_TABLES, "has no meaning where labels are no table")
+        refuse_options(self._options, OF_TABLES, "has no meaning where labels are not a table")
         columns: dict[str, list[object]] = {}
         label = self._labels(labels)
         if len(label.shape) == 2:
@@ -264,7 +264,7 @@ class _Stacked:
         lengths: Indices = array.whole().astype(np.int64)
         self._check_count(len(lengths), array.where)
         if lengths.min(initial=1) < 1 or lengths.max(initial=1) > self._series.shape[1]:
-            raise SourceError(array.where, "has lengths that are no steps of X", remedy="Correct them.")
+            raise SourceError(array.where, "has lengths that X has not", remedy="Correct them.")
         return lengths
 
     def channels(self, item: int) -> tuple[str, ...]:

@@ -55,19 +55,7 @@ def split_items(
     """
     rng = np.random.default_rng(request.seed)
     how = request.how or _default(items, request)
-    if how != "shift" and (request.by or request.hold_out):
-        raise SourceError(
-            f"--split {how}",
-            "holds nothing out",
-            remedy="Choose --split shift, or leave --shift-by and --hold-out.",
-        )
-    named = how == "given" or (request.hold_out and request.by in ("group", "source"))
-    if named and request.test_fraction != SplitRequest.test_fraction:
-        raise SourceError(
-            "--test-fraction",
-            f"has no effect: {'the source has a split' if how == 'given' else '--hold-out says what is in test'}",
-            remedy="Leave it out, or have a split drawn (--split stratified).",
-        )
+    _check_request(how, request)
     target = round(request.test_fraction * len(items))
     if how != "given" and not 0 < target < len(items):
         raise SourceError(
@@ -78,10 +66,8 @@ def split_items(
     if how == "given":
         mask, text = _given(items), "given: as in the source"
     elif how == "stratified":
-        mask, text = (
-            _stratified(items, target, rng),
-            "stratified: train and test have the same share of each label",
-        )
+        mask = _stratified(items, target, rng)
+        text = "stratified: train and test have the same share of each label"
     elif how == "random":
         mask, text = _random(len(items), target, rng), "random"
     elif how == "group":
@@ -97,6 +83,23 @@ def split_items(
         )
     share = f" ({np.mean(mask):.0%} of all examples are in test)"
     return Split(mask, text + share, _label_notes(items.labels, mask))
+
+
+def _check_request(how: How, request: SplitRequest) -> None:
+    """Refuses what would have no effect."""
+    if how != "shift" and (request.by or request.hold_out):
+        raise SourceError(
+            f"--split {how}",
+            "holds nothing out",
+            remedy="Choose --split shift, or leave --shift-by and --hold-out.",
+        )
+    named = how == "given" or (request.hold_out and request.by in ("group", "source"))
+    if named and request.test_fraction != SplitRequest.test_fraction:
+        raise SourceError(
+            "--test-fraction",
+            f"has no effect: {'the source has a split' if how == 'given' else '--hold-out says what is in test'}",
+            remedy="Leave it out, or have a split drawn (--split stratified).",
+        )
 
 
 def _default(items: SourceItems, request: SplitRequest) -> How:

@@ -84,7 +84,9 @@ class SvmlightConverter(Converter):
                         )
                     if groups != ("group" in cells):
                         raise SourceError(
-                            where, "some lines have a qid, some have none", remedy="Give all one."
+                            where,
+                            "some lines have a qid, some have none",
+                            remedy="Give each line one, or none.",
                         )
                     scanner.add(cells, where)
                     starts.append(offset)
@@ -171,7 +173,7 @@ def parse_row(line: bytes, where: str) -> tuple[Indices, npt.NDArray[np.float32]
     """Columns of one line, ascending, and their values.
 
     Raises:
-        SourceError: a pair that is none, a column twice, a number that is negative or not finite.
+        SourceError: a word that is not a pair, a column twice, a number that is negative or not finite.
     """
     tokens = line.removeprefix(codecs.BOM_UTF8).partition(b"#")[0].split()
     pairs = tokens[_head_length(tokens) :]

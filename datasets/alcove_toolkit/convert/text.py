@@ -25,6 +25,7 @@ from alcove_toolkit.convert.base import (
     Converter,
     ConvertOptions,
     ConvertProgress,
+    Facts,
     Indices,
     SourceItems,
     refuse_options,
@@ -210,7 +211,8 @@ class _Lines:
                     self._lines.append(number)
                     self._progress("Reading labels", len(self._lines), 0)
                 offset += len(line.encode())
-        return scanner.items(lambda item: f"{self._path}, line {self._lines[item]}")
+        items = scanner.items(lambda item: f"{self._path}, line {self._lines[item]}")
+        return replace(items, facts=(("table", "lines of label<TAB>text"), ("labels", "before the tab")))
 
     def read(self, items: Indices) -> Iterator[str]:
         with self._path.open("rb") as file:
@@ -282,6 +284,9 @@ class TextConverter(Converter):
             self._empty += not numbers
             # A sequence has a step at least.
             yield np.array(numbers or [0], np.float32).reshape(-1, 1, 1, 1)
+
+    def facts(self) -> Facts:
+        return (("vocabulary", f"{len(self._numbers) - 1:,} words of train, and one for any other"),)
 
     def notes(self) -> tuple[str, ...]:
         return (f"Texts without a word, given as one unknown word: {self._empty}.",) if self._empty else ()

@@ -111,7 +111,7 @@ def test_bad_arrays_are_named(tmp_path: Path) -> None:
         (good | {"X": X[:, 0, 0]}, r"has shape \(30,\)"),
         (good | {"X": X.astype(str)}, "has shape .* of <U32"),
         (good | {"X": missing}, r"s\.npz, X\[3\], step 5: channel 'channel 2' is missing or not finite"),
-        (good | {"lengths": np.full(30, 13)}, "has lengths that are no steps of X"),
+        (good | {"lengths": np.full(30, 13)}, "has lengths that X has not"),
     ):
         np.savez(path, **arrays)
         with pytest.raises(SourceError, match=problem):

@@ -491,3 +491,27 @@ def test_a_wide_table_has_the_same_findings_with_and_without_its_zeros(
     monkeypatch.setattr(check_features, "WIDE", 1)
     sparse = check_dataset(data, data.with_suffix(".solution"))
     assert sparse.to_json() == dense.to_json()
+
+
+# Files
+
+
+def test_tables_of_files_say_which_columns_they_took(tmp_path: Path) -> None:
+    for i in range(8):
+        write(tmp_path / f"{i}.txt", f"word {['red', 'blue'][i % 2]}")
+    rows = [f"{'xyz'[i % 3]},{i}.txt,{'ab'[i % 2]},nowhere" for i in range(8)]
+    made = converted(write(tmp_path / "t.csv", "class,file,label,image", *rows), "text")
+    assert made.metadata.label_names == ("a", "b")
+    assert {"labels": "column 'label'; 2: a, b", "files": "column 'file'"}.items() <= dict(made.facts).items()
+    assert "Column 'file' names the files, not 'image' (--drop to choose)." in made.notes
+    assert "Column 'label' is the label; column 'class' is not (--drop to choose)." in made.notes
+    write(tmp_path / "u.csv", "class,file,target", *(row.rpartition(",")[0] for row in rows))
+    with pytest.raises(SourceError, match=r"'class' and 'target', and none is named label.*--drop target"):
+        converted(tmp_path / "u.csv", "text")
+
+
+def test_folders_are_said(tmp_path: Path) -> None:
+    for i in range(8):
+        write(tmp_path / f"s/{'ab'[i % 2]}/{i}.txt", "word")
+    made = converted(tmp_path / "s", "text")
+    assert dict(made.facts)["labels"] == "folders, by level: label; 2: a, b"
