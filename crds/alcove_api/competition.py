@@ -98,6 +98,9 @@ class Phase(ApiModel):
     """Nothing about scores or ranks is shown before this time."""
     feedback: PhaseFeedback = PhaseFeedback()
     """What participants see of their scores, and when."""
+    deleted_submissions: Literal["stand", "withdraw"] = "stand"
+    """stand: a scored Submission that its team deletes still counts, until a newer one is scored; withdraw: the one
+    before it counts again, so teams may choose by deleting."""
 
 
 class Limits(ApiModel):

@@ -329,6 +329,22 @@ class BoardSubmission(Document):
     scoring_digest: str
 
 
+class CountedSubmission(BoardSubmission):
+    """The last scored Submission of a team in a phase, with what is needed to rank it once it is deleted."""
+
+    datasets: tuple[str, ...]
+    """Aliases of its runs."""
+
+
+class CountedSubmissions(Document):
+    """``counted.json`` of a phase: what has counted stays counted, though teams delete their Submissions."""
+
+    competition_uid: str
+    """Of another Competition of the same name, nothing counts."""
+    entries: tuple[CountedSubmission, ...] = ()
+    """One a team."""
+
+
 class AggregateRequest(Document):
     competition_namespace: str
     competition: str

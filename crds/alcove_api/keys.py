@@ -101,5 +101,5 @@ def board_request(competition_namespace: str, competition: str, phase: str, gene
 
 
 def board(competition_namespace: str, competition: str, phase: str, name: str) -> str:
-    """``name``: ``table.json``, ``leaderboard.html``, ``curves.json`` or ``history.json``."""
+    """``name``: ``table.json``, ``leaderboard.html``, ``curves.json``, ``history.json`` or ``counted.json``."""
     return f"boards/{competition_namespace}.{competition}/{phase}/{name}"

@@ -137,6 +137,8 @@ class Index:
     unreadable: dict[tuple[Resource, str, str], str] = field(default_factory=dict)
     """What is wrong with an object whose newest version cannot be read. It has no row: nothing is judged by an older
     version, which a restart would have forgotten."""
+    deleted_scored: dict[tuple[ObjectName, str, str], SubmissionView] = field(default_factory=dict)
+    """By competition, phase and team: the newest Submission that was deleted and had a score."""
     _deleted: dict[tuple[Resource, str], dict[ObjectName, int]] = field(default_factory=dict)
     """By kind and namespace: the resource versions of what was deleted since the last full list."""
     _filled: set[tuple[Resource, str]] = field(default_factory=set)
@@ -158,7 +160,9 @@ class Index:
             return
         self.versions[resource, *name] = version
         try:
-            self._table(resource)[name] = _READERS[resource](raw)
+            row = _READERS[resource](raw)
+            self._remember_scored(resource, name, getattr(row, "uid", ""))
+            self._table(resource)[name] = row
             self.unreadable.pop((resource, *name), None)
         except ValidationError as error:
             self._leave_alone(resource, name, parse_objects.problems(error))
@@ -207,7 +211,19 @@ class Index:
         if known and known.resource == version:
             self._remove(resource, name, version)
 
+    def _remember_scored(self, resource: Resource, name: ObjectName, uid: str = "") -> None:
+        """Before the row of ``name`` goes, or becomes that of an object with another ``uid``."""
+        old = self.submissions.get(name) if resource is SUBMISSIONS else None
+        if old is None or old.uid == uid or old.spec is None or not boards.is_scored_in(old, old.spec.phase):
+            return
+        wanted = old.spec.competition
+        place = ((wanted.namespace, wanted.name), old.spec.phase, old.namespace)
+        kept = self.deleted_scored.get(place)
+        if kept is None or boards.creation_order(kept) < boards.creation_order(old):
+            self.deleted_scored[place] = old
+
     def _remove(self, resource: Resource, name: ObjectName, version: int) -> None:
+        self._remember_scored(resource, name)
         self._table(resource).pop(name, None)
         self.versions.pop((resource, *name), None)
         self.unreadable.pop((resource, *name), None)

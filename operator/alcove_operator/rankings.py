@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from alcove_api.base import GROUP
@@ -25,6 +25,7 @@ from alcove_operator.config import OperatorSettings
 from alcove_operator.core import boards, names, scoring
 from alcove_operator.core.model import CompetitionView, SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules
+from alcove_operator.counted import CountedKeeper
 from alcove_operator.executor import Executor
 from alcove_operator.index import AGGREGATE, Index, JobRecord
 from alcove_operator.metrics import Metrics
@@ -45,6 +46,10 @@ class Rankings:
     executor: Executor
     settings: OperatorSettings
     metrics: Metrics
+    counted: CountedKeeper = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.counted = CountedKeeper(self.index, self.executor.store, frozenset(self.settings.watched))
 
     async def work(
         self, competition: CompetitionView, views: list[SubmissionView], now: datetime
@@ -56,6 +61,7 @@ class Rankings:
     async def _phase(
         self, competition: CompetitionView, phase: Phase, views: list[SubmissionView], now: datetime
     ) -> float | None:
+        deleted = await self.counted.keep(competition, phase, views)
         if phase.reveals_at is not None and now < phase.reveals_at:
             return (phase.reveals_at - now).total_seconds()
         if phase.feedback.mode == "none" and phase.reveals_at is None:
@@ -64,13 +70,14 @@ class Rankings:
         if board is None or board.competition != competition.name:
             return None
         await self._hand_on(competition, phase, views, board.status)
-        return await self._aggregate(competition, phase, views, board.status, now)
+        counted = self._select(competition, phase, views, deleted)
+        return await self._aggregate(competition, phase, counted, board.status, now)
 
     async def _aggregate(
         self,
         competition: CompetitionView,
         phase: Phase,
-        views: list[SubmissionView],
+        counted: list[SubmissionView],
         board: LeaderboardStatus,
         now: datetime,
     ) -> float | None:
@@ -78,7 +85,6 @@ class Rankings:
         if any(not job.view.finished for job in jobs):
             # One at a time. What changes meanwhile is looked at when it has ended.
             return None
-        counted = boards.select_counted(views, phase.name)
         if not counted and not board.generation:
             return None
         datasets = self.index.datasets_by_name()
@@ -104,6 +110,21 @@ class Rankings:
         )
         await self._delete(jobs)
         return None
+
+    def _select(
+        self,
+        competition: CompetitionView,
+        phase: Phase,
+        views: list[SubmissionView],
+        deleted: list[SubmissionView],
+    ) -> list[SubmissionView]:
+        """What is gone stands where the phase says so, while its score is by the settings of now: nobody can score it
+        again."""
+        stand = phase.deleted_submissions == "stand"
+        rules = PhaseRules(competition, phase)
+        wanted = boards.compute_digests(deleted, rules, self.index.datasets_by_name())
+        usable = [view for view in deleted if wanted[view.uid] == view.status.scoring_digest]
+        return boards.select_counted(views, phase.name, usable if stand else (), stand)
 
     async def _start(
         self,

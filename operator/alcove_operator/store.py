@@ -14,7 +14,15 @@ from minio import Minio
 from pydantic import ValidationError
 
 from alcove_api import keys
-from alcove_api.documents import AggregateRequest, Document, LiveCurve, RunConfig, ScoreResult, Verdict
+from alcove_api.documents import (
+    AggregateRequest,
+    CountedSubmissions,
+    Document,
+    LiveCurve,
+    RunConfig,
+    ScoreResult,
+    Verdict,
+)
 from alcove_operator.core.model import CodeFact
 from alcove_operator.errors import CodeError, OperatorError
 from alcove_store import client as store_client
@@ -178,6 +186,16 @@ class OperatorStore:
         data = request.canonical()
         store_client.put_bytes(self.client, self.bucket, keys.board_request(*where, request.generation), data)
         return hashlib.sha256(data).hexdigest()
+
+    def write_counted(
+        self, namespace: str, competition: str, phase: str, counted: CountedSubmissions
+    ) -> None:
+        key = keys.board(namespace, competition, phase, "counted.json")
+        store_client.put_bytes(self.client, self.bucket, key, counted.canonical())
+
+    def counted(self, namespace: str, competition: str, phase: str) -> CountedSubmissions | None:
+        """None where nothing has counted yet."""
+        return self._read(keys.board(namespace, competition, phase, "counted.json"), CountedSubmissions)
 
     def live_curve(self, submission_uid: str) -> LiveCurve | None:
         """None where nothing is scored yet."""

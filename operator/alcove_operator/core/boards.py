@@ -5,25 +5,73 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from alcove_api.competition import Phase
-from alcove_api.documents import AggregateRequest, BoardSubmission
+from alcove_api.documents import AggregateRequest, BoardSubmission, CountedSubmission
+from alcove_api.submission import RunStatus, SubmissionStatus
 from alcove_operator.core import scoring, scoring_retries
 from alcove_operator.core.model import CompetitionView, DatasetView, JobView, SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules, datasets_by_alias
 
 
-def select_counted(views: Iterable[SubmissionView], phase: str) -> list[SubmissionView]:
+def select_counted(
+    views: Iterable[SubmissionView], phase: str, deleted: Iterable[SubmissionView] = (), stand: bool = True
+) -> list[SubmissionView]:
     """The last Submission of each team that has a score, by time of creation to the second, then name; earliest first.
 
     One without any score, of a program that crashed say, never displaces one with a score. Of those whose scores are
     held back until the reveal, the aggregate job alone finds out.
 
-    ``views``: earliest first, as :meth:`alcove_operator.index.Index.submissions_of` has them.
+    Args:
+        views: those that exist.
+        phase: its name.
+        deleted: of this phase, those that still stand though they are gone.
+        stand: whether one that is being deleted still counts.
     """
-    last: dict[str, SubmissionView] = {}
-    for view in views:
-        if view.spec and view.spec.phase == phase and _has_score(view) and not view.deleting:
-            last[view.namespace] = view
+    scored = [v for v in views if is_scored_in(v, phase) and (stand or not v.deleting)]
+    last = {v.namespace: v for v in sorted([*scored, *deleted], key=creation_order)}
     return sorted(last.values(), key=creation_order)
+
+
+def is_scored_in(view: SubmissionView, phase: str) -> bool:
+    return view.spec is not None and view.spec.phase == phase and _has_score(view)
+
+
+def update_counted(
+    kept: Mapping[str, CountedSubmission], views: Iterable[SubmissionView]
+) -> dict[str, CountedSubmission]:
+    """``kept``, by team, with those of ``views`` that are newer, or that have another score by now.
+
+    ``views``: scored, of one phase. What is kept never becomes older, whatever is deleted.
+    """
+    found = dict(kept)
+    for view in views:
+        old = found.get(view.namespace)
+        if old is None or creation_order(view) >= (old.created_at, old.submission, old.submission_uid):
+            found[view.namespace] = CountedSubmission(
+                team=view.namespace,
+                submission=view.name,
+                submission_uid=view.uid,
+                created_at=view.created_at,
+                scoring_digest=view.status.scoring_digest,
+                datasets=tuple(run.dataset for run in view.status.runs),
+            )
+    return found
+
+
+def view_deleted(entry: CountedSubmission) -> SubmissionView:
+    """A Submission that is gone, as far as ranking it needs to know it."""
+    runs = tuple(RunStatus(dataset=alias) for alias in entry.datasets)
+    return SubmissionView(
+        uid=entry.submission_uid,
+        namespace=entry.team,
+        name=entry.submission,
+        generation=1,
+        resource_version="",
+        created_at=entry.created_at,
+        deleting=True,
+        finalizers=(),
+        spec=None,
+        status=SubmissionStatus(phase="Done", scoring_digest=entry.scoring_digest, runs=runs),
+    )
 
 
 def _has_score(view: SubmissionView) -> bool:

@@ -15,6 +15,7 @@ from minio import Minio
 from alcove_api.documents import (
     SCORER_VERSION,
     AggregateRequest,
+    CountedSubmissions,
     LiveCurve,
     RunConfig,
     ScoredRun,
@@ -52,6 +53,9 @@ class MemoryStore(OperatorStore):
     verdicts: dict[tuple[str, str], Verdict] = field(default_factory=dict)
     scores: dict[tuple[str, str], ScoreResult] = field(default_factory=dict)
 
+    boards: list[list[tuple[str, str]]] = field(default_factory=list)
+    """Team and Submission of each entry of each board that was asked for."""
+    documents: dict[tuple[str, str, str], CountedSubmissions] = field(default_factory=dict)
     taken: list[str] = field(default_factory=list)
     """Namespaces whose bundles were taken in."""
 
@@ -65,8 +69,17 @@ class MemoryStore(OperatorStore):
     def write_verdict(self, verdict: Verdict) -> Verdict:
         return self.verdicts.setdefault((verdict.submission_uid, verdict.alias), verdict)
 
-    def write_board_request(self, _request: AggregateRequest) -> str:
+    def write_board_request(self, request: AggregateRequest) -> str:
+        self.boards.append([(e.team, e.submission) for e in request.entries])
         return "f" * 64
+
+    def write_counted(
+        self, namespace: str, competition: str, phase: str, counted: CountedSubmissions
+    ) -> None:
+        self.documents[namespace, competition, phase] = counted
+
+    def counted(self, namespace: str, competition: str, phase: str) -> CountedSubmissions | None:
+        return self.documents.get((namespace, competition, phase))
 
     def live_curve(self, _submission_uid: str) -> LiveCurve | None:
         return None

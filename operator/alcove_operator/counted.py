@@ -1,0 +1,60 @@
+"""Which Submission has counted for each team, kept in the store, where no team can delete it.
+
+Deleting the newest Submission would otherwise bring the one before it back, and "the last counts" would be "the best
+counts". One entry a team and phase, so what teams can make grow here has a bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from alcove_api.competition import Phase
+from alcove_api.documents import CountedSubmission, CountedSubmissions
+from alcove_operator.core import boards
+from alcove_operator.core.model import CompetitionView, SubmissionView
+from alcove_operator.index import Index
+from alcove_operator.store import OperatorStore
+
+
+@dataclass
+class CountedKeeper:
+    """Turns of one competition alone write what is kept of it, and there is one at a time."""
+
+    index: Index
+    store: OperatorStore
+    teams: frozenset[str]
+    """Namespaces of the teams that take part: of others, nothing stands."""
+    _kept: dict[tuple[str, str], dict[str, CountedSubmission]] = field(default_factory=dict)
+    """By UID of the Competition and phase: by team."""
+
+    async def keep(
+        self, competition: CompetitionView, phase: Phase, views: list[SubmissionView]
+    ) -> list[SubmissionView]:
+        """Takes in what is scored by now; returns those that stand though they are gone.
+
+        Raises:
+            StoreError: the store failed; then nothing is taken in.
+        """
+        where = (competition.namespace, competition.name, phase.name)
+        place = (competition.uid, phase.name)
+        if place not in self._kept:
+            found = await asyncio.to_thread(self.store.counted, *where)
+            same = found is not None and found.competition_uid == competition.uid
+            self._kept[place] = {e.team: e for e in found.entries} if found and same else {}
+        old = self._kept[place]
+        gone = [view for (of, name, _), view in self.index.deleted_scored.items() if (*of, name) == where]
+        new = boards.update_counted(old, [*gone, *(v for v in views if boards.is_scored_in(v, phase.name))])
+        if new != old:
+            entries = tuple(new[team] for team in sorted(new))
+            document = CountedSubmissions(competition_uid=competition.uid, entries=entries)
+            await asyncio.to_thread(self.store.write_counted, *where, document)
+            self._kept[place] = new
+        present = {view.uid for view in views}
+        # Who deletes in the competition's own namespace is the organizer.
+        teams = self.teams - {competition.namespace}
+        return [
+            boards.view_deleted(entry)
+            for entry in new.values()
+            if entry.submission_uid not in present and entry.team in teams
+        ]
