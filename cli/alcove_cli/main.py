@@ -199,6 +199,25 @@ def rescore(
     rescore_competition(Api(KubeClient.from_kubeconfig(kubeconfig)), competition, options)
 
 
+@app.command()
+def preflight(
+    file: Annotated[
+        Path | None, typer.Argument(help="YAML file: a Competition, or the chart's values.")
+    ] = None,
+    competition: Annotated[
+        str | None, typer.Option(help="NAMESPACE/NAME of a Competition in the cluster, in place of a file.")
+    ] = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Say how much a competition's feedback gives away about the hidden labels, and what to change."""
+    from alcove_cli.preflight import describe_cluster, describe_file
+
+    if (file is None) == (competition is None):
+        raise typer.BadParameter("Give either a file or --competition NAMESPACE/NAME.")
+    lines = describe_file(file) if file else describe_cluster(kubeconfig, competition or "")
+    typer.echo("\n".join(lines))
+
+
 def _follow(kube: KubeClient, wanted: list[tuple[str, str]], timeout: float) -> None:
     from rich.console import Console
 

@@ -31,6 +31,11 @@ def shown_places(seconds: Sequence[float], most: int, t0: float, budget: float) 
     return chosen
 
 
+def is_span_known(metric: str) -> bool:
+    """Whether :func:`compute_disclosed_bits` knows how far the metric's scores reach."""
+    return metric in _SPANS
+
+
 @dataclass(frozen=True)
 class DisclosedBits:
     """What shown scores can tell about the labels of one dataset, at most, in bits. One hidden 0/1 label is one bit."""

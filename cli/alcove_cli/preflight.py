@@ -1,0 +1,150 @@
+"""``alcove preflight``: what a competition's feedback gives away, told to its organizer before anybody submits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from alcove_api.competition import CompetitionSpec, Phase, PhaseFeedback
+from alcove_api.feedback import DisclosedBits, compute_disclosed_bits, is_span_known
+from alcove_api.schemes import SCHEMES
+from alcove_cli.errors import CommandError
+from alcove_kube.client import KubeClient, Object
+from alcove_kube.resources import COMPETITIONS, DATASETS
+
+DEFAULTS = PhaseFeedback()
+
+
+def read_specs(path: Path) -> dict[str, CompetitionSpec]:
+    """By name: the Competitions of a manifest, or the one of the chart's values.
+
+    Raises:
+        CommandError: the file cannot be read, or holds no valid Competition.
+    """
+    try:
+        documents = [d for d in yaml.safe_load_all(path.read_text(encoding="utf-8")) if isinstance(d, dict)]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())[:300].rstrip(".")
+        raise CommandError(f"{path} cannot be read: {reason}. Name a YAML file.") from error
+    found = dict(_specs(documents, path))
+    if not found:
+        raise CommandError(
+            f"{path} has no Competition. Name a manifest of the kind Competition, or values of the chart that have "
+            "competition.spec."
+        )
+    return found
+
+
+def _specs(documents: list[Any], path: Path) -> Iterator[tuple[str, CompetitionSpec]]:
+    for document in documents:
+        if document.get("kind") == "Competition":
+            name = str((document.get("metadata") or {}).get("name", ""))
+            yield name, _spec(document.get("spec"), str(path))
+        elif "kind" not in document and isinstance(document.get("competition"), dict):
+            values = document["competition"]
+            if values.get("spec"):
+                yield str(values.get("name") or "competition"), _spec(values["spec"], f"{path}: competition")
+
+
+def _spec(raw: object, where: str) -> CompetitionSpec:
+    try:
+        return CompetitionSpec.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in ("spec", *first["loc"]))
+        raise CommandError(f"{where} is not valid: {field}: {first['msg']}. Correct it there.") from error
+
+
+def fetch_spec(kube: KubeClient, namespace: str, name: str) -> tuple[CompetitionSpec, dict[str, int]]:
+    """A Competition of the cluster, and how many hidden labels each of its checked Datasets has, by name.
+
+    Raises:
+        ApiError: it is not there, or cannot be read.
+        CommandError: its spec is not valid.
+    """
+    spec = _spec(kube.get(COMPETITIONS, namespace, name).get("spec"), f"{namespace}/{name}")
+    return spec, {d["metadata"]["name"]: _labels(d) for d in kube.find_all(DATASETS, namespace)}
+
+
+def _labels(dataset: Object) -> int:
+    status = dataset.get("status") or {}
+    return int(status.get("nTest") or 0) * int(status.get("nLabels") or 0)
+
+
+def describe_file(path: Path) -> list[str]:
+    """Raises CommandError as :func:`read_specs` does."""
+    return [line for spec in read_specs(path).values() for line in describe_feedback(spec, {})]
+
+
+def describe_cluster(kubeconfig: str | None, competition: str) -> list[str]:
+    """``competition``: NAMESPACE/NAME. Raises as :func:`fetch_spec` does."""
+    namespace, _, name = competition.partition("/")
+    if not (namespace and name):
+        raise CommandError(f"{competition!r} names no Competition: expected NAMESPACE/NAME.")
+    return describe_feedback(*fetch_spec(KubeClient.from_kubeconfig(kubeconfig), namespace, name))
+
+
+def describe_feedback(spec: CompetitionSpec, labels: Mapping[str, int]) -> list[str]:
+    """Lines for people: what each phase gives away, and warnings.
+
+    ``labels``: hidden labels (n_test × n_labels) of each dataset, by name, where known.
+    """
+    metric = spec.scoring.metric or SCHEMES[spec.scoring.scheme].metric
+    lines = []
+    for phase in spec.phases:
+        feedback = phase.feedback
+        bits = compute_disclosed_bits(feedback.decimals, feedback.max_snapshots, spec.limits.total, metric)
+        lines.append(f"Phase {phase.name}: {_describe_mode(phase)}")
+        lines.append(
+            f"  On each dataset this gives away at most {bits.snapshot:.1f} bits about the hidden labels a point, "
+            f"{bits.run:.0f} a run,"
+        )
+        lines.append(f"  and {bits.team:.0f} to a team that uses all of its {spec.limits.total} submissions.")
+        lines += [f"  WARNING: {said}" for said in _warnings(phase, bits, metric, labels)]
+    lines.append(
+        "One hidden 0/1 label is one bit. Ranks are not counted. docs/security.md says how it is computed."
+    )
+    return lines
+
+
+def _describe_mode(phase: Phase) -> str:
+    feedback = phase.feedback
+    shown = (
+        f"{feedback.max_snapshots} points of a run, {feedback.decimals} decimals, on "
+        f"{100 * feedback.test_fraction:.3g} % of the test set"
+    )
+    when = {"live": "while it goes on", "final": "when all runs have ended", "none": "from revealsAt on"}
+    return f"feedback {feedback.mode} shows {shown}, {when[feedback.mode]}."
+
+
+def _warnings(phase: Phase, bits: DisclosedBits, metric: str, labels: Mapping[str, int]) -> Sequence[str]:
+    feedback, said = phase.feedback, []
+    if feedback.decimals > DEFAULTS.decimals:
+        said.append(
+            f"decimals is {feedback.decimals}: each one more is 3.3 bits more a point. Take 3 or fewer."
+        )
+    if feedback.test_fraction > DEFAULTS.test_fraction:
+        said.append(
+            f"testFraction is {feedback.test_fraction:g}: points tell of the rows that ranks are made of. "
+            f"Take {DEFAULTS.test_fraction:g} or less."
+        )
+    if feedback.max_snapshots > DEFAULTS.max_snapshots:
+        said.append(f"maxSnapshots is {feedback.max_snapshots}. Take {DEFAULTS.max_snapshots} or fewer.")
+    if not is_span_known(metric):
+        said.append(
+            f"Alcove does not know the span of the metric {metric}: if it is over 2, the bits are more."
+        )
+    for name in phase.datasets:
+        hidden = labels.get(name, 0)
+        if hidden and bits.run >= hidden:
+            said.append(f"One run could read all of the {hidden} hidden labels of the dataset {name}.")
+        elif hidden and bits.team >= hidden:
+            said.append(
+                f"A team could read all of the {hidden} hidden labels of the dataset {name} over its submissions. "
+                "Rank in a phase on other datasets."
+            )
+    return said

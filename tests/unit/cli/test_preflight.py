@@ -1,0 +1,75 @@
+"""``alcove preflight``: what an organizer is told that feedback gives away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from alcove_api.competition import CompetitionSpec
+from alcove_api.feedback import compute_disclosed_bits
+from alcove_cli.preflight import describe_feedback
+
+from .conftest import Typed
+
+PHASE = {"name": "practice", "datasets": ["digits"], "budget": {"seconds": 20}}
+LEAKY = {**PHASE, "feedback": {"decimals": 4, "testFraction": 1.0, "maxSnapshots": 32}}
+
+
+def write(folder: Path, *documents: object) -> Path:
+    path = folder / "file.yaml"
+    path.write_text(yaml.safe_dump_all(documents))
+    return path
+
+
+def test_values_and_manifests_are_read_alike(alcove: Typed, tmp_path: Path) -> None:
+    spec = {"phases": [PHASE]}
+    values = alcove("preflight", write(tmp_path, {"competition": {"spec": spec}}))
+    kind = {"apiVersion": "alcove.dev/v1alpha1", "kind": "Competition", "metadata": {"name": "one"}}
+    manifest = alcove("preflight", write(tmp_path, {"kind": "Dataset"}, {**kind, "spec": spec}))
+    assert (values.returncode, manifest.returncode) == (0, 0)
+    assert values.stdout == manifest.stdout
+    assert "WARNING" not in values.stdout
+    bits = compute_disclosed_bits(3, 16, 100)
+    assert (
+        f"at most {bits.snapshot:.1f} bits about the hidden labels a point, {bits.run:.0f} a run"
+        in values.stdout
+    )
+    assert f"and {bits.team:.0f} to a team" in values.stdout
+    assert max(map(len, values.stdout.splitlines())) <= 120
+
+
+def test_settings_that_give_more_away_are_warned_of(alcove: Typed, tmp_path: Path) -> None:
+    spec = {"phases": [LEAKY], "scoring": {"metric": "mine"}}
+    told = alcove("preflight", write(tmp_path, {"competition": {"spec": spec}})).stdout
+    for said in ("decimals is 4", "testFraction is 1", "maxSnapshots is 32", "metric mine"):
+        assert f"WARNING: {said}" in told or f"span of the {said}" in told
+
+
+@pytest.mark.parametrize(
+    ("hidden", "said"),
+    [(80, "One run could read all of the 80"), (1000, "A team could read all of the 1000"), (10**6, "")],
+)
+def test_a_test_set_that_could_be_read_is_named(hidden: int, said: str) -> None:
+    lines = describe_feedback(CompetitionSpec.model_validate({"phases": [PHASE]}), {"digits": hidden})
+    warnings = [line for line in lines if "WARNING" in line]
+    assert bool(warnings) == bool(said)
+    assert all(said in line for line in warnings)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\n", "has no Competition"),
+        ("competition: {spec: {phases: []}}\n", "spec.phases"),
+        ("{", "cannot be read"),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_one_line(alcove: Typed, tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "values.yaml"
+    path.write_text(text)
+    done = alcove("preflight", path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
