@@ -79,7 +79,14 @@ def render(over: Object | None = None, release: str = "hackathon", *more: str) -
     return [placed(document) for document in yaml.safe_load_all(done.stdout) if document]
 
 
-CLUSTER_SCOPED = {"Namespace", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
+CLUSTER_SCOPED = {
+    "Namespace",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+}
 
 
 def placed(document: Object) -> Object:

@@ -1,0 +1,73 @@
+"""What a team may hang on a Submission beside its spec, on a real API server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.integration.helm.conftest import ApiServer, Releases, wait_for
+from tests.integration.helm.test_install import participant, submission, teams
+from tests.unit.helm.chart import Object
+
+pytestmark = pytest.mark.integration
+
+OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "one", "uid": "u" * 500_000}
+MANAGER = {
+    "manager": "me",
+    "operation": "Update",
+    "apiVersion": "alcove.dev/v1alpha1",
+    "time": "2026-01-01T00:00:00Z",
+    "fieldsType": "FieldsV1",
+    "fieldsV1": {"f:spec": {f"f:{'x' * 200}{i}": {} for i in range(5000)}},
+}
+TOO_MUCH: dict[str, Object] = {
+    "labels": {"labels": {f"l{i}": "x" * 63 for i in range(16_000)}},
+    "annotations": {"annotations": {"one": "x" * 100_000}},
+    "many annotations": {"annotations": {f"a{i}": "" for i in range(40)}},
+    "finalizers": {"finalizers": ["example.org/mine"]},
+    "owners": {"ownerReferences": [OWNER]},
+    "field managers": {"managedFields": [MANAGER]},
+}
+
+
+def make(server: ApiServer, folder: Path, metadata: Object) -> tuple[int, str]:
+    """As a team makes it: exit status of kubectl, and what it said."""
+    document = submission("guard-red", "guard", "big")
+    document["metadata"] |= metadata
+    path = folder / "big.json"
+    path.write_text(json.dumps(document))
+    done = server.kubectl("create", "-f", str(path), as_user=participant("guard-red"))
+    return done.returncode, done.stderr
+
+
+def test_a_team_hangs_no_more_on_a_submission_than_it_needs(
+    server: ApiServer, releases: Releases, tmp_path: Path
+) -> None:
+    releases("guard", teams("guard"))
+
+    def refused(metadata: Object) -> str:
+        code, said = make(server, tmp_path, metadata)
+        if code == 0:
+            server.ok("delete", "submission", "big", "-n", "guard-red", "--wait=false")
+            server.kubectl("patch", "submission", "big", "-n", "guard-red", "--type=merge", "-p",
+                           '{"metadata":{"finalizers":null}}')  # fmt: skip
+        return said if code else ""
+
+    # A policy is known to the API server a moment after it is made.
+    wait_for("the policy", lambda: refused(TOO_MUCH["finalizers"]))
+    for what, metadata in TOO_MUCH.items():
+        said = refused(metadata)
+        assert "A Submission has" in said, (what, said[:300])
+    modest = {"labels": {"a": "b"}, "annotations": {"note": "x" * 1000}}
+    code, said = make(server, tmp_path, modest)
+    assert code == 0, said
+    # The operator goes on with its work on what is there, and so does the API server when the team deletes it.
+    operator = "system:serviceaccount:guard:alcove-operator"
+    path = "/apis/alcove.dev/v1alpha1/namespaces/guard-red/submissions/big"
+    assert server.patch(path, {"metadata": {"finalizers": ["alcove.dev/runs"]}}, operator) == 200
+    server.ok("delete", "submission", "big", "-n", "guard-red", "--cascade=foreground", "--wait=false",
+              as_user=participant("guard-red"))  # fmt: skip
+    assert server.patch(path, {"metadata": {"finalizers": None}}, operator) == 200
+    wait_for("it is gone", lambda: not server.exists("submission", "big", "guard-red"))

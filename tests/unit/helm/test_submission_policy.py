@@ -1,0 +1,25 @@
+"""The chart's policy on Submissions, as it is rendered; tests/integration/helm has it on a real API server."""
+
+from __future__ import annotations
+
+from .chart import of_kind, one, render
+
+KIND = "ValidatingAdmissionPolicy"
+KNOWN = ("--api-versions", f"admissionregistration.k8s.io/v1/{KIND}")
+
+
+def test_the_policy_is_for_the_teams_of_the_release_alone() -> None:
+    objects = render(None, "hackathon", *KNOWN)
+    policy = one(objects, KIND, "alcove-submissions.hackathon")
+    (binding,) = of_kind(objects, f"{KIND}Binding")
+    assert binding["spec"]["policyName"] == policy["metadata"]["name"]
+    (team,) = (n for n in of_kind(objects, "Namespace") if n["metadata"]["name"] == "team-red")
+    selector = binding["spec"]["matchResources"]["namespaceSelector"]["matchLabels"]
+    assert selector.items() <= team["metadata"]["labels"].items()
+    assert binding["spec"]["validationActions"] == ["Deny"]
+    assert policy["spec"]["failurePolicy"] == "Fail"
+
+
+def test_an_api_server_that_does_not_know_the_kind_gets_none() -> None:
+    objects = render(None, "hackathon", "--kube-version", "1.29.0")
+    assert of_kind(objects, KIND, f"{KIND}Binding") == []
