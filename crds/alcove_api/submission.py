@@ -80,7 +80,7 @@ RunPhase = Literal["Queued", "Pending", "Staging", "Running", "Scoring", "Done",
 ChargedTo = Literal["", "Participant", "Platform", "Organizer"]
 
 
-class CurvePoint(StatusModel):
+class StatusCurvePoint(StatusModel):
     t: float
     """Seconds since the go."""
     score: float
@@ -105,7 +105,7 @@ class RunStatus(StatusModel):
     snapshots: int = 0
     alc: float | None = None
     """Area under the learning curve, rounded as the phase's feedback says."""
-    curve: Annotated[tuple[CurvePoint, ...], Field(max_length=32)] = ()
+    curve: Annotated[tuple[StatusCurvePoint, ...], Field(max_length=32)] = ()
     message: Annotated[str, Field(max_length=1024)] = ""
     head: Annotated[str, Field(max_length=64)] = ""
     """Digest of the last record: what the store holds can be checked against it."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from alcove_api.errors import AlcoveError, ChargedTo
+from alcove_api.errors import AlcoveError
 
 
 class FormatError(AlcoveError):
     """A dataset on disk that does not follow the format. ``where`` names file and position."""
-
-    charged_to: ChargedTo = "Organizer"
 
     def __init__(
         self, where: str, problem: str, *, remedy: str = "Make the file again, or fetch it again."
@@ -23,8 +21,6 @@ class FormatError(AlcoveError):
 class SolutionError(AlcoveError):
     """A solution that is not a table of 0 and 1. ``where`` names file and row."""
 
-    charged_to: ChargedTo = "Organizer"
-
     def __init__(self, where: str, problem: str) -> None:
         super().__init__(
             f"{where}: {problem.rstrip('.')}.",
@@ -37,8 +33,6 @@ class SolutionError(AlcoveError):
 
 class OutputExistsError(AlcoveError):
     """There is something under the final name already; nothing is overwritten."""
-
-    charged_to: ChargedTo = "Organizer"
 
     def __init__(self, path: str) -> None:
         super().__init__(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from alcove_api.errors import AlcoveError, ChargedTo
+from alcove_api.errors import AlcoveError
 
 
 class FileAccessError(AlcoveError):
@@ -12,8 +12,6 @@ class FileAccessError(AlcoveError):
 
     ``source`` and ``out`` are named where the system names no file: the latter where there is no room.
     """
-
-    charged_to: ChargedTo = "Organizer"
 
     def __init__(self, error: OSError, source: str, out: str) -> None:
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -29,16 +27,12 @@ class FileAccessError(AlcoveError):
 class UnknownDatasetError(AlcoveError):
     """No practice dataset of this name."""
 
-    charged_to: ChargedTo = "Organizer"
-
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
         super().__init__(f"There is no practice dataset {name!r}.", remedy=f"There are: {', '.join(known)}.")
 
 
 class SourceError(AlcoveError):
     """What was to be converted is not as a converter needs it. ``where`` names file and position."""
-
-    charged_to: ChargedTo = "Organizer"
 
     def __init__(self, where: str, problem: str, *, remedy: str) -> None:
         super().__init__(f"{where}: {problem}.", consequence="Nothing was written.", remedy=remedy)
@@ -48,5 +42,3 @@ class SourceError(AlcoveError):
 
 class ExchangeError(AlcoveError):
     """A dataset that cannot be pushed under this name, is not offered, or is not what a dataset may be."""
-
-    charged_to: ChargedTo = "Organizer"

@@ -38,7 +38,7 @@ class SeriesTable:
 
 
 @dataclass(frozen=True)
-class _Lines:
+class _SeriesLines:
     path: Path
     lines: tuple[str, ...]
     delimiter: str | None
@@ -98,7 +98,7 @@ def read_series_csv(path: Path, delimiter: str | None = None, header: bool | Non
     return SeriesTable(names, values, notes)
 
 
-def _split_lines(path: Path, delimiter: str | None) -> _Lines:
+def _split_lines(path: Path, delimiter: str | None) -> _SeriesLines:
     text = read_utf8(path).lstrip("\ufeff")
     lines = [line for line in text.splitlines() if line.strip()]
     separator = separator_of(lines[0]) if lines else None
@@ -106,7 +106,7 @@ def _split_lines(path: Path, delimiter: str | None) -> _Lines:
     if not lines:
         raise SourceError(str(path), "is empty", remedy="Remove the file.")
     found = asked_delimiter(delimiter) if delimiter else separator or _find_delimiter(lines)
-    return _Lines(path, tuple(lines), found, int(separator is not None))
+    return _SeriesLines(path, tuple(lines), found, int(separator is not None))
 
 
 def _find_delimiter(lines: Sequence[str]) -> str | None:
@@ -148,7 +148,7 @@ def _is_float(cell: str) -> bool:
     return True
 
 
-def _find_problem(table: _Lines, columns: int, has_header: bool) -> SourceError:
+def _find_problem(table: _SeriesLines, columns: int, has_header: bool) -> SourceError:
     for index, line in enumerate(table.lines[has_header:], start=int(has_header)):
         cells = table.cells(line)
         odd = next((cell for cell in cells if not _is_float(cell)), None)

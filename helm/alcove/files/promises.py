@@ -29,7 +29,7 @@ CONNECT_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PromiseResult:
     promise: str
     state: Literal["PASS", "FAIL", "WARN"]
     detail: str
@@ -75,30 +75,34 @@ def probe(settings: Settings) -> dict[str, bool]:
     }
 
 
-def judge_run(found: dict[str, bool] | None, settings: Settings) -> Iterator[Verdict]:
+def judge_run(found: dict[str, bool] | None, settings: Settings) -> Iterator[PromiseResult]:
     """The promises about runs, from what :func:`probe` found; None where the pod left nothing."""
     if found is None:
-        yield Verdict("runs", "FAIL", "The probing pod left no report. See `kubectl logs alcove-test-run`.")
+        yield PromiseResult(
+            "runs", "FAIL", "The probing pod left no report. See `kubectl logs alcove-test-run`."
+        )
         return
     if found["store"]:
-        yield Verdict("store for runs", "PASS", "a run reached the store")
+        yield PromiseResult("store for runs", "PASS", "a run reached the store")
     else:
-        yield Verdict(
+        yield PromiseResult(
             "store for runs",
             "FAIL",
             "A run did not reach the store, so no run could stage its data. Check that the store is up, and that "
             "networkPolicy.dns and store.external.cidrs name the right peers.",
         )
     if found["token"]:
-        yield Verdict("no token in runs", "FAIL", "A run's pod has a token of the API server mounted.")
+        yield PromiseResult("no token in runs", "FAIL", "A run's pod has a token of the API server mounted.")
     else:
-        yield Verdict("no token in runs", "PASS", "a run's pod has no token of the API server")
+        yield PromiseResult("no token in runs", "PASS", "a run's pod has no token of the API server")
     if not found["api"] and not found["store"]:
         detail = "A run reached neither the store nor the API server, so this does not show that policies are enforced."
-        yield Verdict("network of runs", "WARN", detail)
+        yield PromiseResult("network of runs", "WARN", detail)
         return
     if not found["api"]:
-        yield Verdict("network of runs", "PASS", "enforced: a run reached the store, and not the API server")
+        yield PromiseResult(
+            "network of runs", "PASS", "enforced: a run reached the store, and not the API server"
+        )
         return
     reason = (
         "NOT enforced: a run's pod reached the API server. "
@@ -109,15 +113,15 @@ def judge_run(found: dict[str, bool] | None, settings: Settings) -> Iterator[Ver
         )
         + "Only the seccomp filter keeps participants' code from the network."
     )
-    yield Verdict("network of runs", "FAIL" if settings["networkPolicyRequired"] else "WARN", reason)
+    yield PromiseResult("network of runs", "FAIL" if settings["networkPolicyRequired"] else "WARN", reason)
 
 
-def judge_kinds(served: set[str]) -> Verdict:
+def judge_kinds(served: set[str]) -> PromiseResult:
     missing = [kind for kind in KINDS if kind not in served]
     if missing:
         detail = f"{', '.join(missing)} of {GROUP}/{VERSION} not served: kubectl apply -f helm/alcove/crds"
-        return Verdict("custom resources", "FAIL", detail)
-    return Verdict("custom resources", "PASS", f"{', '.join(KINDS)} are served")
+        return PromiseResult("custom resources", "FAIL", detail)
+    return PromiseResult("custom resources", "PASS", f"{', '.join(KINDS)} are served")
 
 
 @dataclass(frozen=True)
@@ -167,13 +171,15 @@ def rights(team: str, competition: str, others: tuple[str, ...]) -> Iterator[Rig
         yield Right(False, other, "get", "", "secrets", "alcove-store")
 
 
-def judge_rights(team: str, asked: list[tuple[Right, bool]]) -> Verdict:
+def judge_rights(team: str, asked: list[tuple[Right, bool]]) -> PromiseResult:
     wrong = [(right, answer) for right, answer in asked if right.allowed != answer]
     if not wrong:
-        return Verdict(f"rights of {team}", "PASS", f"{len(asked)} questions answered as they should be")
+        return PromiseResult(
+            f"rights of {team}", "PASS", f"{len(asked)} questions answered as they should be"
+        )
     said = "; ".join(f"{'may' if answer else 'may not'} {right}" for right, answer in wrong[:6])
     remedy = "Look for bindings of system:authenticated or system:serviceaccounts that give more than the chart does."
-    return Verdict(f"rights of {team}", "FAIL", f"The team {said}. {remedy}")
+    return PromiseResult(f"rights of {team}", "FAIL", f"The team {said}. {remedy}")
 
 
 class Cluster:
@@ -196,16 +202,16 @@ class Cluster:
             raise
         return {resource["name"] for resource in listing["resources"]}
 
-    def operator(self) -> Verdict:
+    def operator(self) -> PromiseResult:
         from alcove_kube.resources import DEPLOYMENTS
 
         found = self._kube.get(DEPLOYMENTS, self._namespace, "alcove-operator")
         conditions = {c["type"]: c for c in found.get("status", {}).get("conditions") or ()}
         available = conditions.get("Available")
         if available and available["status"] == "True":
-            return Verdict("operator", "PASS", "available")
+            return PromiseResult("operator", "PASS", "available")
         why = available["message"] if available else "no pod of it was ever ready"
-        return Verdict(
+        return PromiseResult(
             "operator",
             "FAIL",
             f"Not available ({why}): kubectl logs -n {self._namespace} deploy/alcove-operator",
@@ -249,14 +255,16 @@ class Cluster:
         return bool(self._kube.request("POST", path, body)["status"]["allowed"])
 
 
-def store_health(settings: Settings) -> Verdict:
+def store_health(settings: Settings) -> PromiseResult:
     host, port = store_address(settings["endpoint"])
     if within(30, lambda: reachable(host, port)):
-        return Verdict("store", "PASS", f"{settings['endpoint']} answers")
-    return Verdict("store", "FAIL", f"{settings['endpoint']} does not answer from a pod of this namespace.")
+        return PromiseResult("store", "PASS", f"{settings['endpoint']} answers")
+    return PromiseResult(
+        "store", "FAIL", f"{settings['endpoint']} does not answer from a pod of this namespace."
+    )
 
 
-def solutions(settings: Settings, folder: Path) -> Iterator[Verdict]:
+def solutions(settings: Settings, folder: Path) -> Iterator[PromiseResult]:
     """That users who need not read solutions cannot. ``folder`` holds ``<user>.json`` for some of them."""
     from minio import Minio
     from minio.error import S3Error
@@ -286,16 +294,16 @@ def solutions(settings: Settings, folder: Path) -> Iterator[Verdict]:
             except (HTTPError, OSError) as error:
                 answers.add(f"nothing ({error})")
         if answers == {"AccessDenied"}:
-            yield Verdict(promise, "PASS", "access denied, as it should be")
+            yield PromiseResult(promise, "PASS", "access denied, as it should be")
         else:
             said = ", ".join(sorted(answers))
             remedy = "Run `helm upgrade`: it sets up users and policies again."
-            yield Verdict(
+            yield PromiseResult(
                 promise, "FAIL", f"Asked for them with its keys, the store answered {said}. {remedy}"
             )
 
 
-def verdicts(settings: Settings) -> Iterator[Verdict]:
+def verdicts(settings: Settings) -> Iterator[PromiseResult]:
     cluster = Cluster(settings)
     yield judge_kinds(cluster.kinds())
     yield cluster.operator()
@@ -309,7 +317,7 @@ def verdicts(settings: Settings) -> Iterator[Verdict]:
         yield judge_rights(team, asked)
 
 
-def summary(judged: list[Verdict]) -> str:
+def summary(judged: list[PromiseResult]) -> str:
     """One line that says no more than the lines above it."""
     count = {state: sum(verdict.state == state for verdict in judged) for state in ("PASS", "WARN", "FAIL")}
     if count["PASS"] == len(judged):

@@ -16,7 +16,7 @@ class ModelError(IngestionError):
     """The code has no usable ``Model``."""
 
 
-class PredictionError(IngestionError):
+class InvalidPredictionError(IngestionError):
     """What ``test`` returned is not a prediction for this dataset."""
 
 

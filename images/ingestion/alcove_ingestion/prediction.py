@@ -7,30 +7,30 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from alcove_ingestion.errors import PredictionError
+from alcove_ingestion.errors import InvalidPredictionError
 
 
 def checked(returned: object, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
     """What ``test`` returned, as float32 of that shape (test examples × labels).
 
     Raises:
-        PredictionError: it is not an array of numbers, has another shape, or has values that are not finite.
+        InvalidPredictionError: it is not an array of numbers, has another shape, or has values that are not finite.
     """
     expected = f"an array of shape {shape}: a row for each test example, a column for each label"
     try:
         array = np.asarray(returned, dtype=np.float32)
     except (TypeError, ValueError):
-        raise PredictionError(
+        raise InvalidPredictionError(
             f"test() returned {type(returned).__name__} which is not an array of numbers. Nothing was saved. "
             f"Return {expected}, or None to end."
         ) from None
     if array.shape != shape:
-        raise PredictionError(
+        raise InvalidPredictionError(
             f"test() returned an array of shape {array.shape}. Nothing was saved of it. Return {expected}."
         )
     if not np.isfinite(array).all():
         row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
-        raise PredictionError(
+        raise InvalidPredictionError(
             f"test() returned a number that is not finite (NaN or infinity), first in row {row}. "
             "Nothing was saved of it. Return finite numbers between 0 and 1."
         )
@@ -46,7 +46,7 @@ def save(array: npt.NDArray[np.float32], out: Path, number: int) -> Path:
         return temporary.rename(final)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise PredictionError(
+        raise InvalidPredictionError(
             f"Prediction {number} could not be saved in {out}: {error.strerror}. "
             "Remove what your code has written there and in /tmp."
         ) from None

@@ -18,7 +18,7 @@ from alcove_api.documents import (
     Scoring,
 )
 from alcove_api.feedback import shown_places
-from alcove_api.submission import CurvePoint, RunStatus, SubmissionStatus
+from alcove_api.submission import RunStatus, StatusCurvePoint, SubmissionStatus
 from alcove_operator.core import names, runs, scoring_retries
 from alcove_operator.core import status as statuses
 from alcove_operator.core.conditions import ConditionValue, find_condition
@@ -230,7 +230,7 @@ def _with_curve(current: SubmissionStatus, given: ReconcileInput) -> SubmissionS
             run = run.replace(
                 alc=seen.alc,
                 snapshots=max(run.snapshots, seen.snapshots),
-                curve=tuple(CurvePoint(t=p.t, score=p.score) for p in seen.curve[:limit]),
+                curve=tuple(StatusCurvePoint(t=p.t, score=p.score) for p in seen.curve[:limit]),
             )
         shown.append(run)
     return current.replace(runs=tuple(shown))
@@ -279,7 +279,7 @@ def _scored_run(
         update["alc"] = None if alc is None else round(alc, feedback.decimals)
         update["snapshots"] = scored.snapshots
         update["curve"] = tuple(
-            CurvePoint(t=round(points[i].t, 3), score=round(points[i].score, feedback.decimals))
+            StatusCurvePoint(t=round(points[i].t, 3), score=round(points[i].score, feedback.decimals))
             for i in places
         )
     return run.replace(**update)

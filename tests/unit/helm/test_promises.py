@@ -69,7 +69,7 @@ def test_no_line_says_more_than_was_seen() -> None:
 )
 def test_the_last_line_counts_what_the_others_say(states: str, said: str) -> None:
     words = {"P": "PASS", "W": "WARN", "F": "FAIL"}
-    judged = [promises.Verdict("x", words[state], "y") for state in states]
+    judged = [promises.PromiseResult("x", words[state], "y") for state in states]
     assert promises.summary(judged) == said
 
 
