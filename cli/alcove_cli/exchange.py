@@ -131,7 +131,7 @@ def push(
     from alcove_cli.dataset import find_solution, require_folder, require_solution
     from alcove_cli.recheck import new_request
     from alcove_toolkit.exchange import check_name
-    from alcove_toolkit.publish import dataset_yaml, offer, publish
+    from alcove_toolkit.publish import dataset_yaml, publish
 
     check_name(name)
     require_folder(folder)
@@ -141,10 +141,8 @@ def push(
                 "--volume-claim and --alias are for hidden datasets: leave them out with --team."
             )
         check_name(team)
-        rows = solution or find_solution(folder)
         access = _open_access(team, namespace, store, credentials, region, kubeconfig)
-        manifest = offer(folder, rows, access.client(), team=team, name=name, bucket=access.bucket)
-        typer.echo(f"Offered {team}/{name}@{manifest.digest()} to all teams, {_with(rows)} solution.")
+        _offer_dataset(access, team, name, folder, solution or find_solution(folder))
         return
     hidden_rows = require_solution(folder, solution)
     access = _open_access(None, namespace, store, credentials, region, kubeconfig)
@@ -161,6 +159,13 @@ def push(
     typer.echo(
         dataset_yaml(name, data, hidden, manifest.domain, alias, volume_claim, new_request()), nl=False
     )
+
+
+def _offer_dataset(access: StoreAccess, team: str, name: str, folder: Path, rows: Path | None) -> None:
+    from alcove_toolkit.publish import offer
+
+    manifest = offer(folder, rows, access.client(), team=team, name=name, bucket=access.bucket)
+    typer.echo(f"Offered {team}/{name}@{manifest.digest()} to all teams, {_with(rows)} solution.")
 
 
 def _with(solution: Path | None) -> str:

@@ -121,7 +121,12 @@ def list_files(
         )
         items = _by_folders(source, listing, options)
         return FileItems(replace(items, notes=(*notes, *items.notes)), source, listing.names)
-    path = Path(options.labels)
+    found = _from_label_table(source, listing, Path(options.labels), options)
+    return replace(found, items=replace(found.items, notes=(*notes, *found.items.notes)))
+
+
+def _from_label_table(source: Path, listing: Listing, path: Path, options: ConvertOptions) -> FileItems:
+    """The files of a folder with the labels of a table; each file must have a row, each row a file."""
     if not is_table(path) or not path.is_file():
         raise SourceError(
             f"--labels {path}",
@@ -135,7 +140,7 @@ def list_files(
         raise SourceError(
             str(source / missing[0]), f"has no row in {path}", remedy="Add it, or remove the file."
         )
-    return replace(found, items=replace(found.items, notes=(*notes, *found.items.notes)))
+    return found
 
 
 def _by_folders(source: Path, listing: Listing, options: ConvertOptions) -> SourceItems:
