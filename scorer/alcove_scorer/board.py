@@ -258,5 +258,6 @@ def describe_order(method: str, baseline: str | None = None) -> tuple[str, str]:
     """What the method orders by, in a sentence and as a heading. ``baseline``: None for chance."""
     return {
         "copeland": ("Copeland's score", "Wins"),
+        "performance-profile": ("the area under the performance profile", "Area"),
         "relative": (f"mean error relative to {baseline or 'chance'}", "Error"),
     }.get(method, ("mean rank", "Mean rank"))

@@ -73,6 +73,23 @@ def draw_history(ranks: Floats, at: Sequence[datetime], colours: Sequence[str]) 
         return write_svg(figure)
 
 
+def draw_profiles(ratios: Floats, tau_max: float) -> bytes:
+    """Performance profiles of participants (participants × datasets, best first): the share of ratios up to τ."""
+    with open_canvas(WIDTH, HEIGHT) as (figure, axes):
+        ends = []
+        for place, (row, colour) in reversed(list(enumerate(zip(ratios, SERIES, strict=False), 1))):
+            steps = np.sort(row[row <= tau_max])
+            shares = np.arange(len(steps) + 1) / len(row)
+            axes.step([1.0, *steps, tau_max], [0.0, *shares], where="pre", color=colour, linewidth=1.8)
+            ends.append((float(shares[-1]), str(place), colour))
+        axes.set_xlim(1.0, tau_max)
+        axes.set_ylim(0.0, 1.03)
+        label_ends(axes, tau_max, ends)
+        axes.set_ylabel("share of datasets")
+        axes.set_xlabel("τ: time over the fastest")
+        return write_svg(figure)
+
+
 def _ranks(axes: Any, xs: Floats, ranks: Floats, colours: Sequence[str], **style: Any) -> None:
     for row in ranks[len(colours) :]:
         axes.plot(xs, row, color=OTHERS, linewidth=0.9, **style)

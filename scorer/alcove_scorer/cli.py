@@ -54,7 +54,12 @@ def score_command(
 
 def rank_command(
     file: Annotated[Path, typer.Argument(help="CSV: the participant, then a column of scores a dataset.")],
-    method: Annotated[str, typer.Option(help="average, copeland, mean-minus-std or relative.")] = "average",
+    method: Annotated[
+        str,
+        typer.Option(
+            help="average, copeland, mean-minus-std, relative, or performance-profile (of seconds)."
+        ),
+    ] = "average",
     penalty: Annotated[float, typer.Option(help="Standard deviations taken off by mean-minus-std.")] = 1.0,
     baseline: Annotated[str | None, typer.Option(help="The participant that relative compares with.")] = None,
     alpha: Annotated[float, typer.Option(help="Level of the critical difference.")] = 0.05,
@@ -63,6 +68,11 @@ def rank_command(
     lower_is_better: Annotated[
         bool, typer.Option("--lower-is-better", help="Scores are errors or times [higher is better].")
     ] = False,
+    tau_max: Annotated[float, typer.Option(help="Largest factor of performance-profile.")] = 4.0,
+    reference: Annotated[
+        str | None,
+        typer.Option(help="A row that counts for performance-profile's fastest times and is not ranked."),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(help="Write a page with table and pictures there, such as leaderboard.html."),
@@ -74,9 +84,10 @@ def rank_command(
 
     try:
         options = rank_files.RankOptions(
-            rank_files.parse_method(method), penalty, baseline, alpha, intervals, seed, lower_is_better
-        )
-        table = rank_files.read_table(file)
+            rank_files.parse_method(method), penalty, baseline, alpha, intervals, seed, lower_is_better,
+            tau_max, reference,
+        )  # fmt: skip
+        table = rank_files.read_table(file, options)
         ranked = rank_files.rank_table(table, options)
         if report is not None:
             from alcove_scorer.rank_page import rank_html

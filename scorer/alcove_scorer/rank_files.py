@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from alcove_scorer.csv_files import make_printable, parse_number, quote_cell, read_rows
 from alcove_scorer.errors import InputError
+from alcove_scorer.performance_profile import TAU_MAX, profile_shares, time_ratios
 from alcove_scorer.ranks import (
     METHODS,
     Method,
@@ -36,6 +37,8 @@ class ScoreTable:
     participants: tuple[str, ...]
     datasets: tuple[str, ...]
     scores: Floats
+    reference: Floats | None = None
+    """Of times: a row, one for each dataset, that counts for the fastest and is not ranked."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,20 @@ class RankOptions:
     seed: int = 0
     lower_is_better: bool = False
     """Of scores that are errors or times."""
+    tau_max: float = TAU_MAX
+    """Of the performance profile."""
+    reference: str | None = None
+    """The row that counts for the fastest time of the performance profile and is not ranked."""
+
+    @property
+    def of_times(self) -> bool:
+        """Whether the table holds seconds until a target, empty or ``inf`` where it was not reached."""
+        return self.method == "performance-profile"
+
+    @property
+    def sign(self) -> float:
+        """What scores are multiplied by so that higher is better."""
+        return -1.0 if self.lower_is_better or self.of_times else 1.0
 
     def __post_init__(self) -> None:
         if not 1e-9 <= self.alpha < 1:
@@ -60,6 +77,12 @@ class RankOptions:
             raise InputError(
                 "--lower-is-better: expected another method than relative, which takes scores up to 1"
             )
+        if not 1 < self.tau_max <= LARGEST:
+            raise InputError(
+                f"--tau-max {self.tau_max:g}: expected a factor above 1, and at most {LARGEST:g}"
+            )
+        if self.reference is not None and not self.of_times:
+            raise InputError(f"--reference: expected --method performance-profile; got {self.method}")
         if self.seed < 0:
             raise InputError(f"--seed {self.seed}: expected a whole number of at least 0")
 
@@ -74,6 +97,8 @@ class RankedTable:
     friedman: Friedman | None
     cd: float | None
     kendall_w: float | None
+    ratios: Floats | None = None
+    """Of a performance profile: times over the fastest of their dataset, infinite where the target was not reached."""
 
 
 def parse_method(name: str) -> Method:
@@ -83,8 +108,9 @@ def parse_method(name: str) -> Method:
     raise InputError(f"--method {name!r}: expected one of: {', '.join(METHODS)}")
 
 
-def read_table(path: Path) -> ScoreTable:
+def read_table(path: Path, options: RankOptions) -> ScoreTable:
     """Reads the CSV. Raises InputError that names the row and the column."""
+    read_cell = _seconds if options.of_times else _cell
     rows = read_rows(path, "one row a participant")
     header, columns = _read_header(path, rows)
     repeat = header.index("repeat") if "repeat" in header[1:] else None
@@ -101,7 +127,7 @@ def read_table(path: Path) -> ScoreTable:
             raise InputError(
                 f"{path}: row {row}, column {header[0]}: expected {wanted}; got {quote_cell(found[0])}"
             )
-        cells[key] = [_cell(found[i], path, row, header[i]) for i in columns]
+        cells[key] = [read_cell(found[i], path, row, header[i]) for i in columns]
     if not cells:
         raise InputError(f"{path}: row 2: expected at least one participant")
     participants = tuple(dict.fromkeys(name for name, _ in cells))
@@ -110,7 +136,7 @@ def read_table(path: Path) -> ScoreTable:
     places = {name: i for i, name in enumerate(participants)}
     for (name, run), values in cells.items():
         scores[places[name], :, repeats.index(run)] = values
-    return ScoreTable(participants, tuple(header[i] for i in columns), scores)
+    return _set_reference(ScoreTable(participants, tuple(header[i] for i in columns), scores), options)
 
 
 def _read_header(path: Path, rows: list[list[str]]) -> tuple[list[str], list[int]]:
@@ -168,15 +194,41 @@ def _cell(text: str, path: Path, row: int, column: str) -> float:
     return value
 
 
+def _seconds(text: str, path: Path, row: int, column: str) -> float:
+    if text.lower() in ("", "inf"):
+        return math.nan
+    value = parse_number(text)
+    if value is None or not 0 < value <= LARGEST:
+        raise InputError(
+            f"{path}: row {row}, column {column}: expected seconds above 0, or inf or an empty cell where the target "
+            f"was not reached; got {quote_cell(text)}"
+        )
+    return value
+
+
+def _set_reference(table: ScoreTable, options: RankOptions) -> ScoreTable:
+    """Takes the reference out of the participants."""
+    name = options.reference
+    if name is None:
+        return table
+    if name not in table.participants or len(table.participants) == 1:
+        raise InputError(f"--reference {name!r}: expected a participant of the table, and others beside it")
+    i = table.participants.index(name)
+    others = (*table.participants[:i], *table.participants[i + 1 :])
+    reference = combine_repeats(table.scores[i : i + 1], 0.0)[0]
+    return ScoreTable(others, table.datasets, np.delete(table.scores, i, axis=0), reference)
+
+
 def rank_table(table: ScoreTable, options: RankOptions) -> RankedTable:
     """Raises InputError for a baseline that is not in the table or has no score, and for more
     resamples than memory has room for.
     """
     # Where lower is better, ranks are those of the negated scores; what is shown are the scores themselves.
-    sign = -1.0 if options.lower_is_better else 1.0
-    penalty = options.penalty if options.method == "mean-minus-std" else 0.0
+    sign, penalty = options.sign, options.penalty if options.method == "mean-minus-std" else 0.0
     scores = combine_repeats(sign * table.scores, penalty)
-    baseline = _baseline(table, scores, options)
+    ratios = time_ratios(-scores, table.reference) if options.of_times else None
+    shares = None if ratios is None else profile_shares(ratios, options.tau_max)
+    baseline = _baseline(table, scores, options) if shares is None else shares
     ranking = rank_participants(scores, options.method, baseline)
     intervals = None
     participants = len(table.participants)
@@ -191,15 +243,17 @@ def rank_table(table: ScoreTable, options: RankOptions) -> RankedTable:
         )
     cd = critical_difference(participants, len(table.datasets), options.alpha)
     return RankedTable(
-        sign * scores, ranking, intervals, friedman_test(ranking.ranks), cd, kendall_w(ranking.ranks)
+        sign * scores, ranking, intervals, friedman_test(ranking.ranks), cd, kendall_w(ranking.ranks), ratios
     )
 
 
 def as_document(table: ScoreTable, ranked: RankedTable, options: RankOptions) -> dict[str, object]:
     """The command's JSON."""
     test, cd = ranked.friedman, ranked.cd
+    profile = {"tau_max": options.tau_max} if options.of_times else {}
     return {
-        "better": "lower" if options.lower_is_better else "higher",
+        **profile,
+        "better": "higher" if options.sign > 0 else "lower",
         "datasets": list(table.datasets),
         "entries": _entries(table, ranked.scores, ranked.ranking, ranked.intervals),
         "friedman": None if test is None else test.as_document(),

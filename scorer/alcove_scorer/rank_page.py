@@ -8,8 +8,11 @@ import numpy as np
 
 from alcove_scorer.board import describe_order
 from alcove_scorer.board_page import RankedName, describe_tests, draw_certainty, format_cell, format_interval
+from alcove_scorer.board_pictures import draw_profiles
 from alcove_scorer.pages import format_number, render_page
 from alcove_scorer.rank_files import RankedTable, RankOptions, ScoreTable
+from alcove_scorer.svg import inline_svg
+from alcove_scorer.team_colours import LEADERS
 
 DECIMALS = 4
 
@@ -21,6 +24,8 @@ def rank_html(name: str, table: ScoreTable, ranked: RankedTable, options: RankOp
     ordered_by, value_name = describe_order(options.method, options.baseline)
     if options.method == "mean-minus-std":
         ordered_by += f" of mean − {options.penalty:g}·std of the repeats"
+    if options.of_times:
+        ordered_by += f" up to τ = {options.tau_max:g}"
     if options.lower_is_better:
         ordered_by += "; lower scores are better"
     return render_page(
@@ -36,7 +41,25 @@ def rank_html(name: str, table: ScoreTable, ranked: RankedTable, options: RankOp
             ranked.friedman, ranked.kendall_w, ranked.cd, options.alpha, "participants"
         ),
         sure=draw_certainty(standings, ranked.cd, "participants"),
+        profiles=_profiles(table, ranked, order, options.tau_max),
     )
+
+
+def _profiles(
+    table: ScoreTable, ranked: RankedTable, order: list[int], tau_max: float
+) -> dict[str, object] | None:
+    """The leading participants' performance profiles, with their names by colour; None of a table of scores."""
+    if ranked.ratios is None:
+        return None
+    leading = order[:LEADERS]
+    svg = draw_profiles(ranked.ratios[leading], tau_max)
+    said = "Share of datasets on which a participant is within a factor τ of the fastest."
+    return {
+        "names": [(table.participants[i], number) for number, i in enumerate(leading, 1)],
+        "more": max(0, len(order) - LEADERS),
+        "picture": inline_svg(svg, "pp", "Performance profiles", said),
+        "caption": f"{said} The area under the line, from 1 to {tau_max:g}, is what they are ordered by.",
+    }
 
 
 def _standing(table: ScoreTable, ranked: RankedTable, i: int) -> RankedName:
@@ -49,14 +72,15 @@ def _standing(table: ScoreTable, ranked: RankedTable, i: int) -> RankedName:
 
 def _row(standing: RankedName, ranked: RankedTable, i: int) -> dict[str, object]:
     value = float(ranked.ranking.value[i])
+    of_times = ranked.ratios is not None
     cells = []
     for score, place in zip(ranked.scores[i].tolist(), ranked.ranking.ranks[i].tolist(), strict=True):
-        cells.append(format_cell(None if math.isnan(score) else score, place, DECIMALS))
+        cells.append(format_cell(None if math.isnan(score) else score, place, 1 if of_times else DECIMALS))
     return {
         "rank": standing.rank,
         "tied": bool(ranked.ranking.tied[i]),
         "interval": format_interval(standing.interval) if standing.interval else "",
         "name": standing.name,
-        "value": format_number(None if math.isnan(value) else value, 2),
+        "value": format_number(None if math.isnan(value) else value, DECIMALS if of_times else 2),
         "cells": cells,
     }

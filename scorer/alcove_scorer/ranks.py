@@ -18,8 +18,8 @@ from alcove_scorer.errors import InputError
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Method = Literal["average", "copeland", "mean-minus-std", "relative"]
-METHODS: tuple[Method, ...] = ("average", "copeland", "mean-minus-std", "relative")
+Method = Literal["average", "copeland", "mean-minus-std", "relative", "performance-profile"]
+METHODS: tuple[Method, ...] = ("average", "copeland", "mean-minus-std", "relative", "performance-profile")
 CONFIDENCE = 0.95
 """Of the bootstrap intervals."""
 _CELLS = 1 << 22
@@ -32,7 +32,8 @@ class Ranking:
     1…participants.
 
     ``value``: what the overall rank orders by, a value a participant: the mean rank (lower is better),
-    Copeland's score (higher), or the mean relative error (lower; NaN where a run is missing).
+    Copeland's score (higher), the mean relative error (lower; NaN where a run is missing), or the score of the
+    performance profile (higher).
     """
 
     method: Method
@@ -78,10 +79,16 @@ def relative_errors(scores: Floats, baseline: Floats, best: float = 1.0) -> Floa
 
 
 def rank_participants(scores: Floats, method: Method = "average", baseline: Floats | None = None) -> Ranking:
-    """Ranks participants. ``relative`` needs ``baseline``, a score a dataset. ``mean-minus-std`` ranks as
-    ``average`` does, on scores that went through :func:`combine_repeats`.
+    """Ranks participants. ``mean-minus-std`` ranks as ``average`` does, on scores that went through
+    :func:`combine_repeats`.
 
-    Raises InputError for an empty matrix or a missing baseline.
+    Args:
+        scores: for ``performance-profile`` negated seconds.
+        baseline: what ``relative`` needs, a score a dataset; for ``performance-profile`` the shares of
+            :func:`alcove_scorer.performance_profile.profile_shares`, a matrix like ``scores``.
+
+    Raises:
+        InputError: the matrix is empty, or the baseline is missing.
     """
     if scores.ndim != 2 or 0 in scores.shape:
         raise InputError("expected at least one participant and one dataset")
@@ -104,6 +111,10 @@ def _overall(scores: Floats, ranks: Floats, method: Method, baseline: Floats | N
         if baseline is None:
             raise InputError("method relative: expected a baseline to compare with")
         return _relative(relative_errors(scores, baseline))
+    if method == "performance-profile":
+        if baseline is None:
+            raise InputError("method performance-profile: expected the shares of its score")
+        return _mean_share(baseline)
     doubled = np.rint(2 * ranks)
 
     def mean_rank(counts: Floats) -> tuple[npt.NDArray[Any], Floats]:
@@ -129,6 +140,15 @@ def _copeland(ranks: Floats) -> Overall:
                 # A participant ties with itself: that half is taken off.
                 totals[rows, column] = ((margin + 1) / 2).sum(axis=1) - 0.5
         return -totals, totals
+
+    return score
+
+
+def _mean_share(shares: Floats) -> Overall:
+    def score(counts: Floats) -> tuple[npt.NDArray[Any], Floats]:
+        mean = (shares @ counts) / counts.sum(axis=0)
+        # Sums of the same shares in another order differ in their last bits: these are ties.
+        return np.rint((1.0 - mean) * 1e11).astype(np.int64), np.round(mean, 11)
 
     return score
 

@@ -402,7 +402,7 @@ def test_a_solution_of_another_shape_ends_with_3(start: Start, request_for: Make
     wrong = request.datasets[0].model_copy(update={"n_labels": 4})
     status, message = start("score", request.model_copy(update={"datasets": (wrong,)})).wait()
     assert status == 3
-    assert "has 40 × 3 cells: expected 40 × 4" in message
+    assert "has 40 × 3 cells, but its Dataset has 40 × 4" in message
     absent = request.datasets[0].model_copy(update={"solution_sha256": "0" * 64})
     status, message = start("score", request.model_copy(update={"datasets": (absent,)})).wait()
     assert status == 3

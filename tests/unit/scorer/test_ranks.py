@@ -28,7 +28,8 @@ cells = st.sampled_from([0.1, 0.5, 0.5, -0.2, 0.0]) | st.floats(-1, 0.99)
 shapes = st.tuples(st.integers(2, 8), st.integers(2, 6))
 tables = shapes.flatmap(lambda shape: hnp.arrays(np.float64, shape, elements=cells))
 gappy = shapes.flatmap(lambda shape: hnp.arrays(np.float64, shape, elements=cells | st.just(np.nan)))
-every_method = pytest.mark.parametrize("method", METHODS)
+every_method = pytest.mark.parametrize("method", [m for m in METHODS if m != "performance-profile"])
+"""Those of scores; of times, see test_performance_profile.py."""
 
 
 def reference() -> tuple[list[str], np.ndarray]:
