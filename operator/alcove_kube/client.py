@@ -84,6 +84,17 @@ class KubeClient:
         query = [("labelSelector", selector)] if selector else []
         return list(self.request("GET", resource.path(namespace), query=query)["items"])
 
+    def find_page(
+        self, resource: Resource, namespace: str | None, limit: int, selector: str = "", after: str = ""
+    ) -> tuple[list[Object], str]:
+        """At most ``limit`` objects, and what to give as ``after`` for the next ones; "" after the last.
+
+        Pages of one list are of one moment. Where the server no longer knows that moment, it answers with status 410.
+        """
+        query = [("limit", str(limit)), ("labelSelector", selector), ("continue", after)]
+        answer = self.request("GET", resource.path(namespace), query=[pair for pair in query if pair[1]])
+        return list(answer["items"]), str((answer.get("metadata") or {}).get("continue") or "")
+
     def read_secret(self, namespace: str, name: str) -> dict[str, bytes]:
         data = self.get(SECRETS, namespace, name).get("data") or {}
         return {key: base64.b64decode(value) for key, value in data.items()}

@@ -31,6 +31,12 @@ class Api:
     async def find_all(self, resource: Resource, namespace: str, selector: str = "") -> list[Object]:
         return await self._run("GET", resource, self.client.find_all, resource, namespace, selector)
 
+    async def find_page(
+        self, resource: Resource, namespace: str, limit: int, selector: str = "", after: str = ""
+    ) -> tuple[list[Object], str]:
+        call = self.client.find_page
+        return await self._run("GET", resource, call, resource, namespace, limit, selector, after)
+
     async def read_log(self, namespace: str, pod: str) -> str:
         return await self._run("GET", PODS, self.client.read_log, namespace, pod)
 

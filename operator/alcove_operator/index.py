@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -40,6 +40,10 @@ log = logging.getLogger(__name__)
 
 SELECTOR = names.ROLE
 """Jobs and pods of ours carry this label; the server leaves out all others."""
+SUBMISSIONS_PAGE, LISTS = 8, 2
+"""Submissions of a page, and lists of Submissions at once: one may have 1.5 MB, and several times that in Python."""
+PAGE = 500
+"""Objects of a page of what teams cannot write."""
 AGGREGATE, CHECK = "aggregate", "check"
 """Values of the label ``alcove.dev/role`` beside the core's."""
 
@@ -193,15 +197,22 @@ class Index:
         ``before``: what was :meth:`known` when the list was asked for. What is not in the list is gone, unless it was
         changed or made since: of that the list knows nothing.
         """
-        present = set()
-        for raw in found:
-            self.apply(resource, raw)
-            present.add((raw["metadata"]["namespace"], raw["metadata"]["name"]))
+        self.settle(resource, namespace, before, {self.apply_listed(resource, raw) for raw in found})
+
+    def apply_listed(self, resource: Resource, raw: Object) -> ObjectName:
+        """Takes in one object of a list, whose name it returns, for :meth:`settle` once the list is whole."""
+        self.apply(resource, raw)
+        return raw["metadata"]["namespace"], raw["metadata"]["name"]
+
+    def settle(
+        self, resource: Resource, namespace: str, before: Known, present: Collection[ObjectName]
+    ) -> None:
+        """The end of :meth:`replace`: ``present`` are the names of all that the list had."""
         deleted = self._deleted.get((resource, namespace), {})
         for name, version in before.deleted.items():
             if deleted.get(name) == version:
                 del deleted[name]
-        for name in before.rows.keys() - present:
+        for name in before.rows.keys() - set(present):
             self.drop(resource, name, before.rows[name])
         self._filled.add((resource, namespace))
 
@@ -294,7 +305,8 @@ async def fill_teams(index: Index, api: Api, namespaces: Iterable[str]) -> None:
 
     async def fill_team(namespace: str) -> None:
         try:
-            await _fill_one(index, api, SUBMISSIONS, namespace)
+            async with lists:
+                await _fill_one(index, api, SUBMISSIONS, namespace)
         except ApiError as error:
             index.mark_unfilled(SUBMISSIONS, namespace)
             log.warning(
@@ -304,12 +316,21 @@ async def fill_teams(index: Index, api: Api, namespaces: Iterable[str]) -> None:
                 error,
             )
 
+    lists = asyncio.Semaphore(LISTS)
     await asyncio.gather(*(fill_team(namespace) for namespace in namespaces))
 
 
 async def _fill_one(index: Index, api: Api, resource: Resource, namespace: str, selector: str = "") -> None:
-    before = index.known(resource, namespace)
-    index.replace(resource, namespace, before, await api.find_all(resource, namespace, selector))
+    """Page by page, so that no more than a page is in memory, however large teams make their objects."""
+    before, present, after = index.known(resource, namespace), set[ObjectName](), ""
+    limit = SUBMISSIONS_PAGE if resource is SUBMISSIONS else PAGE
+    while True:
+        page, after = await api.find_page(resource, namespace, limit, selector, after)
+        present.update(index.apply_listed(resource, raw) for raw in page)
+        del page
+        if not after:
+            break
+    index.settle(resource, namespace, before, present)
 
 
 def _dataset(raw: Object) -> DatasetRecord:

@@ -28,7 +28,7 @@ import kopf
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
 from alcove_operator.config import OperatorSettings
 from alcove_operator.events import take_in
-from alcove_operator.index import SELECTOR, Index, WorkKey
+from alcove_operator.index import SELECTOR, SUBMISSIONS_PAGE, Index, WorkKey
 from alcove_operator.workqueue import WorkQueue
 
 IN_COMPETITION = (COMPETITIONS, DATASETS, LEADERBOARDS, JOBS, PODS)
@@ -66,6 +66,7 @@ def kopf_settings() -> Any:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.scanning.disabled = True
+    settings.watching.chunk_size = SUBMISSIONS_PAGE
     settings.peering.standalone = True
     settings.persistence.diffbase_storage = NoDiffBase()
     settings.persistence.progress_storage = NoProgress()

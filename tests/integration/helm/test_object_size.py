@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from alcove_kube.client import KubeClient
+from alcove_kube.errors import ApiError
+from alcove_kube.resources import SUBMISSIONS
 from tests.integration.helm.conftest import ApiServer, Releases, wait_for
-from tests.integration.helm.test_install import participant, submission, teams
+from tests.integration.helm.test_install import config_map, participant, submission, teams
 from tests.unit.helm.chart import Object
 
 pytestmark = pytest.mark.integration
@@ -71,3 +77,32 @@ def test_a_team_hangs_no_more_on_a_submission_than_it_needs(
               as_user=participant("guard-red"))  # fmt: skip
     assert server.patch(path, {"metadata": {"finalizers": None}}, operator) == 200
     wait_for("it is gone", lambda: not server.exists("submission", "big", "guard-red"))
+
+
+def test_an_operator_stays_small_whatever_teams_have_stored(server: ApiServer, releases: Releases) -> None:
+    """Where the API server does not know the policy, or before there was one: sixty Submissions of 1.2 MB."""
+    releases("heavy", teams("heavy"))
+    policy = "alcove-submissions.heavy"
+    server.ok("delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", policy)
+    server.create(config_map("heavy-red"))
+    kube = KubeClient.from_kubeconfig(str(server.cluster.kubeconfig))
+    labels = {f"l{i}": "x" * 63 for i in range(16_000)}
+
+    def make_one(number: int) -> bool:
+        document = submission("heavy-red", "heavy", f"big-{number}")
+        document["metadata"]["labels"] = labels
+        try:
+            kube.create(SUBMISSIONS, "heavy-red", document)
+        except ApiError:
+            return False
+        return True
+
+    wait_for("the policy is gone", lambda: make_one(0))
+    assert all(make_one(number) for number in range(1, 60))
+    environment = {**os.environ, "KUBECONFIG": str(server.cluster.kubeconfig)}
+    argv = [sys.executable, "-m", "tests.integration.helm.operator_memory", "heavy", "heavy-red"]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=True)
+    listed, peak = map(int, done.stdout.split())
+    assert listed == 60
+    # The chart gives it 512 MiB; with small objects it is at 100.
+    assert peak < 256, f"{peak} MiB"
