@@ -124,7 +124,7 @@ def convert(
     request = SplitRequest(
         how=split, by=shift_by, hold_out=_parse_names(hold_out), test_fraction=test_fraction, seed=seed
     )
-    with terminable(), ProgressReporter() as progress:
+    with unwind_on_signals(), ProgressReporter() as progress:
         made = run_conversion(kind, source, out, name, options=options, request=request, progress=progress)
     typer.echo(_summarize(made, kind))
 
@@ -155,7 +155,7 @@ def _summarize(made: Converted, kind: str) -> str:
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
+def unwind_on_signals() -> Iterator[None]:
     """Make SIGTERM, and SIGHUP of a closed terminal, unwind like Ctrl-C, so that nothing half-written stays."""
 
     def stop(number: int, frame: FrameType | None) -> None:

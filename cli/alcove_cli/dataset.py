@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from alcove_api.schemes import BALANCED_ACCURACY
-from alcove_cli.convert import convert, terminable
+from alcove_cli.convert import convert, unwind_on_signals
 from alcove_cli.errors import CommandError
 from alcove_cli.exchange import list_datasets, pull, push
 from alcove_cli.recheck import recheck
@@ -52,7 +52,7 @@ def make(
         return
     if not name:
         raise CommandError("Name a practice dataset. List them: alcove dataset make --list.")
-    with terminable():
+    with unwind_on_signals():
         made = make_practice(name, out, seed=seed, examples=examples)
     typer.echo(f"Made {made} and {made.with_suffix('.solution')}.")
 

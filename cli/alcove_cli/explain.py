@@ -71,7 +71,7 @@ def _message(status: SubmissionStatus, kind: str) -> str:
 def _explain_state(status: SubmissionStatus) -> Iterator[str]:
     admitted = _message(status, "Admitted")
     if not status.phase and not admitted:
-        yield "If this stays so for more than a minute, the operator is not running: tell the organizer."
+        yield "If nothing changes within a minute, the operator is not running: tell the organizer."
     elif not status.phase:
         yield f"It is not admitted yet. {admitted}"
     elif status.phase == "Rejected":

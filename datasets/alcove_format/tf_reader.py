@@ -189,7 +189,7 @@ def _sparse(steps: dict[str, Any], metadata: Metadata) -> Any:
         # What an example has no list of is 0: older files have no channel index, and mean the only channel.
         cell = cell * length + _aligned(given, owners, entries) if length > 1 else cell
     shape = [values.nrows(), longest, *metadata.shape[1:]]
-    # Not tf.debugging.Assert: each brings functions along, which every pass over the data sets up anew.
+    # Not tf.debugging.Assert: each brings functions along, which every pass over the data sets up again.
     wrong = tf.raw_ops.Assert(condition=inside, data=[f"an index beyond {metadata.shape[1:]}"])
     with tf.control_dependencies([wrong]):
         given = tf.SparseTensor(cell[:, None], values.flat_values, [tf.reduce_prod(shape)])

@@ -71,7 +71,7 @@ def census(submissions: Iterable[SubmissionView], ready: frozenset[str]) -> Cens
     return Census(tuple(waiting), running, queued, active)
 
 
-def soundness(competition: CompetitionView, index: Index) -> ConditionValue:
+def ready_condition(competition: CompetitionView, index: Index) -> ConditionValue:
     """Status, reason and message of the condition Ready."""
     aliases: dict[str, str] = {}
     waiting = []
@@ -206,7 +206,11 @@ class Competitions:
         update = {
             "observed_generation": generation,
             "conditions": set_condition(
-                old.conditions, READY, soundness(competition, self.index), generation=generation, now=now
+                old.conditions,
+                READY,
+                ready_condition(competition, self.index),
+                generation=generation,
+                now=now,
             ),
             "phases": phases,
             "running": sum(counted.active.values()),

@@ -25,7 +25,7 @@ from alcove_scorer.metrics import find_metric, whole_scorer
 from alcove_store.client import connect, get_bytes, stream
 from alcove_store.errors import StoreNotFoundError
 from alcove_toolkit.check import CheckMetric, check_source
-from alcove_toolkit.check.report import fitting
+from alcove_toolkit.check.report import shorten_to_fit
 from alcove_toolkit.check.source import PartName, SampleFile
 from alcove_toolkit.volume import Volume
 
@@ -173,7 +173,7 @@ def _missing_file(path: str) -> FormatError:
 
 
 def _report_problems(*problems: str) -> CheckResult:
-    return fitting(CheckResult(ok=False, problems=tuple(problem[:300] for problem in problems)))
+    return shorten_to_fit(CheckResult(ok=False, problems=tuple(problem[:300] for problem in problems)))
 
 
 def _compare_with_manifest(manifest: DatasetManifest, checked: CheckResult) -> CheckResult:
@@ -183,7 +183,7 @@ def _compare_with_manifest(manifest: DatasetManifest, checked: CheckResult) -> C
         for field in ("n_train", "n_test", "n_labels")
         if getattr(manifest, field) != getattr(checked, field)
     ]
-    return fitting(checked.replace(ok=not wrong, problems=tuple(wrong)))
+    return shorten_to_fit(checked.replace(ok=not wrong, problems=tuple(wrong)))
 
 
 def _check_digest(data: bytes, sha256: str, name: str) -> None:

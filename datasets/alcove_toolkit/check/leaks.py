@@ -196,7 +196,7 @@ def id_finding(train: LabelledColumns, test: LabelledColumns, labels: Sequence[s
     severity: Severity = "error" if told[0].accuracy >= TELLS else "warning"
     return Finding(
         "label-by-id",
-        f"test: ids tell {_which(told, labels)}.",
+        f"test: the ids reveal {_which(told, labels)}.",
         "Shuffle the examples (and the rows of the solution in the same way), and renumber them.",
         severity,
     )

@@ -117,10 +117,10 @@ class Report:
             chance_score=self.chance_score,
             linear_score=self.linear_score,
         )
-        return fitting(result)
+        return shorten_to_fit(result)
 
 
-def fitting(result: CheckResult) -> CheckResult:
+def shorten_to_fit(result: CheckResult) -> CheckResult:
     """The same in ``MESSAGE_BYTES``: sentences are shortened, a warning before a problem."""
     longest = LONGEST_PROBLEM
     while len(result.canonical()) > MESSAGE_BYTES and longest > 20:

@@ -122,7 +122,7 @@ def find_roles(
 def _no_label(table: SourceTable) -> SourceError:
     remedy = f"Name the label's with --labels; there are: {join_names(table.names)}."
     if len(table.names) == 1 and table.delimiter:
-        remedy += " If that is several, name what stands between them with --delimiter."
+        remedy += " If these are several columns, give the character between them with --delimiter."
     if table.delimiter and table.has_header:
         remedy += " If row 1 is the first example, pass --no-header."
     return SourceError(str(table.path), "no column is named label", remedy=remedy)

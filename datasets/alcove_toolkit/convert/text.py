@@ -108,9 +108,7 @@ def _open(source: Path, options: ConvertOptions, progress: ConvertProgress) -> T
                 raise SourceError(
                     str(source), f"there is no column {column!r}", remedy="Correct --text-column."
                 )
-            refuse_options(
-                options, ("folders",), f"has no meaning for {source}, where texts stand in a column"
-            )
+            refuse_options(options, ("folders",), f"has no meaning for {source}, whose texts are in a column")
             roles = find_roles(table, options)
             return _Column(table, column, replace(roles, notes=(*roles.notes, *notes)), options, progress)
     elif source.is_file():

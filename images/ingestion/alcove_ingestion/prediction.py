@@ -10,7 +10,7 @@ import numpy.typing as npt
 from alcove_ingestion.errors import InvalidPredictionError
 
 
-def checked(returned: object, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+def check_prediction(returned: object, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
     """What ``test`` returned, as float32 of that shape (test examples × labels).
 
     Raises:

@@ -9,7 +9,7 @@ from alcove_format.reader import Part, open_dataset
 from alcove_ingestion.go import Clock
 from alcove_ingestion.metadata import ModelMetadata
 from alcove_ingestion.participant import Framework, framework_of, load_model_class, participant_code
-from alcove_ingestion.prediction import checked, save
+from alcove_ingestion.prediction import check_prediction, save
 
 
 def run(data: Path, code: Path, out: Path, clock: Clock) -> int:
@@ -38,7 +38,7 @@ def run(data: Path, code: Path, out: Path, clock: Clock) -> int:
             returned = model.test(test, remaining_time_budget=clock.remaining())
         if returned is None:
             break
-        save(checked(returned, shape), out, saved)
+        save(check_prediction(returned, shape), out, saved)
         print(f"[alcove] prediction {saved} saved {clock.elapsed():.2f} s after the go")
         saved += 1
     return saved

@@ -1,4 +1,4 @@
-"""A status that a newer operator wrote, or a hand: the Submission is left alone, not begun anew."""
+"""A status that a newer operator wrote, or a person: the Submission is left alone, not started again."""
 
 from __future__ import annotations
 

@@ -104,6 +104,6 @@ def test_answers_that_nobody_will_ask_for_are_dropped() -> None:
         taker.admissions.ask(ANY, 7)
         await taker.settled()
         taker.admissions.forget({"another"})
-        assert taker.admissions.ask(ANY, 7) is None  # begins anew
+        assert taker.admissions.ask(ANY, 7) is None  # begins again
 
     run(test())

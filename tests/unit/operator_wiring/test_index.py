@@ -6,7 +6,7 @@ from typing import Any
 
 from alcove_api.submission import SubmissionStatus
 from alcove_kube.resources import COMPETITIONS, DATASETS, SUBMISSIONS
-from alcove_operator.competitions import census, soundness
+from alcove_operator.competitions import census, ready_condition
 from alcove_operator.core.boards import select_counted
 from alcove_operator.core.model import CompetitionView
 from alcove_operator.core.parse_objects import competition_view, submission_view
@@ -125,7 +125,7 @@ def test_new_settings_concern_also_what_has_ended() -> None:
 
 
 def test_a_missing_dataset_is_named() -> None:
-    status, reason, message = soundness(competition(), Index())
+    status, reason, message = ready_condition(competition(), Index())
     assert (status, reason) == ("False", "DatasetMissing")
     assert "names the Dataset d" in message
 
@@ -146,10 +146,10 @@ def test_a_limit_that_no_prediction_fits_is_named() -> None:
         },
     }  # fmt: skip
     index.apply(DATASETS, document)
-    assert soundness(competition(), index)[:2] == ("True", "Ready")
+    assert ready_condition(competition(), index)[:2] == ("True", "Ready")
     document["status"]["nLabels"] = 1000
     index.apply(DATASETS, document)
-    status, reason, message = soundness(competition(), index)
+    status, reason, message = ready_condition(competition(), index)
     assert (status, reason) == ("False", "NoRoomToPredict")
     assert "4000000000 bytes" in message
     assert "spec.limits.recordedBytes" in message
@@ -185,6 +185,6 @@ def test_a_dataset_that_cannot_be_read_is_not_called_missing() -> None:
     index = Index()
     metadata = {"name": "d", "namespace": "hack", "resourceVersion": "1", "generation": 1}
     index.apply(DATASETS, {"metadata": metadata, "spec": {"alias": "d"}})
-    status, reason, message = soundness(competition(), index)
+    status, reason, message = ready_condition(competition(), index)
     assert (status, reason) == ("False", "DatasetUnreadable")
     assert "The Dataset d cannot be read: dataSha256" in message

@@ -18,7 +18,7 @@ from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import Resource
 from alcove_operator.api import Api
-from alcove_operator.competitions import soundness
+from alcove_operator.competitions import ready_condition
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import parse_objects, scoring
 from alcove_operator.core import status as statuses
@@ -118,13 +118,13 @@ def test_of_two_phases_of_one_name_the_first_keeps_the_board() -> None:
     made = Made(index)
     rankings = Rankings(cast(Api, made), index, cast(Executor, made), SETTINGS, Metrics())
     other = replace(COMPETITION, name="bowl")
-    status, reason, message = soundness(other, index)
+    status, reason, message = ready_condition(other, index)
     assert (status, reason) == ("False", "PhaseNameTaken")
     assert "Competition cup" in message
     assert "Give the phase another name" in message
     asyncio.run(rankings.work(other, [view(scoring.SHOWN)], REVEAL + timedelta(seconds=1)))
     assert made.count == 0
-    assert soundness(COMPETITION, index)[1] == "DatasetMissing"
+    assert ready_condition(COMPETITION, index)[1] == "DatasetMissing"
 
 
 def test_a_job_of_another_competition_is_not_taken_for_ones_own() -> None:

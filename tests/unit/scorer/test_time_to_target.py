@@ -23,7 +23,7 @@ def curves(draw: st.DrawFn) -> tuple[CurveRules, tuple[Point, ...]]:
 
 
 def height(points: tuple[Point, ...], rules: CurveRules, seconds: float) -> float:
-    """The curve's score at a moment, written down anew: linear in ln(1 + t/t0), or the last value held."""
+    """The curve's score at a moment, worked out a second time: linear in ln(1 + t/t0), or the last value held."""
     path = [(0.0, rules.metric.chance), *((p.seconds, p.score) for p in points)]
     last = max(i for i, (t, _) in enumerate(path) if t <= seconds)
     if rules.curve == "step" or last == len(path) - 1:
