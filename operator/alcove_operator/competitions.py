@@ -167,7 +167,7 @@ class Competitions:
             given[uid].add(alias)
         places: defaultdict[str, dict[str, QueuePlace]] = defaultdict(dict)
         for (uid, alias), place in plan.places.items():
-            places[uid][alias] = place
+            places[uid][alias] = capacity.round_place(place)
         for view in views:
             if self.submissions.grant(view.uid, frozenset(given[view.uid]), places[view.uid]):
                 self.queue.add(WorkKey("submission", view.namespace, view.name))

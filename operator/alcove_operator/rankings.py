@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from alcove_api.base import GROUP
 from alcove_api.competition import Phase
-from alcove_api.documents import AggregateRequest
+from alcove_api.documents import AggregateRequest, BoardSubmission
 from alcove_api.leaderboard import LeaderboardStatus
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
@@ -92,8 +92,12 @@ class Rankings:
         if boards.list_awaited(counted, wanted, (job.view for job in self.index.jobs.values())):
             # The board stays as it is. Each that is scored brings its competition here again.
             return None
+        kept = await self._keep_unseen(competition, phase, counted, wanted, board)
+        if kept is None:
+            # The board stays as it is until all namespaces can be listed, or the organizer takes such a team out.
+            return None
         aliases = tuple(datasets[name].alias for name in phase.datasets if name in datasets)
-        request = boards.build_board_request(competition, phase, aliases, counted, wanted)
+        request = boards.build_board_request(competition, phase, aliases, counted, wanted, kept)
         inputs = _digest_inputs(request, counted, wanted)
         last = max(jobs, key=_generation, default=None)
         if last is not None and last.labels.get(INPUTS) == inputs:
@@ -125,6 +129,23 @@ class Rankings:
         wanted = boards.compute_digests(deleted, rules, self.index.datasets_by_name())
         usable = [view for view in deleted if wanted[view.uid] == view.status.scoring_digest]
         return boards.select_counted(views, phase.name, usable if stand else (), stand)
+
+    async def _keep_unseen(
+        self,
+        competition: CompetitionView,
+        phase: Phase,
+        counted: list[SubmissionView],
+        wanted: Mapping[str, str],
+        board: LeaderboardStatus,
+    ) -> tuple[BoardSubmission, ...] | None:
+        """Entries of teams whose namespaces have not been listed: their absence from the index proves nothing."""
+        unseen = {team for team in self.settings.watched if not self.index.is_filled(SUBMISSIONS, team)}
+        unseen -= {view.namespace for view in counted} | {self.settings.competition_namespace}
+        if not unseen or not board.generation:
+            return ()
+        where = (competition.namespace, competition.name, phase.name, board.generation)
+        last = await asyncio.to_thread(self.executor.store.board_request, *where)
+        return boards.keep_unseen(last, unseen, wanted)
 
     async def _start(
         self,

@@ -169,8 +169,10 @@ class Service:
             await self.submissions.refresh_credentials()
         except AlcoveError as error:
             log.warning("The resync was cut short: %s", error)
-        for key in self.index.all_keys():
-            self.queue.add(key)
+        # Over the time until the next resync, so that what events make due does not wait behind all of it.
+        keys = self.index.all_keys()
+        for place, key in enumerate(keys):
+            self.queue.add(key, self.settings.resync_seconds * place / len(keys))
 
     def _forget(self) -> None:
         """Drops what is kept in memory of objects that are gone."""

@@ -197,6 +197,12 @@ class OperatorStore:
         """None where nothing has counted yet."""
         return self._read(keys.board(namespace, competition, phase, "counted.json"), CountedSubmissions)
 
+    def board_request(
+        self, namespace: str, competition: str, phase: str, generation: int
+    ) -> AggregateRequest | None:
+        """What a board was made of; None where that is no longer there."""
+        return self._read(keys.board_request(namespace, competition, phase, generation), AggregateRequest)
+
     def live_curve(self, submission_uid: str) -> LiveCurve | None:
         """None where nothing is scored yet."""
         return self._read(keys.live_curve(submission_uid), LiveCurve)

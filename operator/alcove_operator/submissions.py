@@ -30,6 +30,9 @@ NODE_SECONDS = 20.0
 UNSEEN_SECONDS = 3.0
 """How soon to look again at what a Submission waits for and no watch tells of."""
 
+PLACES_PAUSE = timedelta(seconds=60)
+"""Between two writes of a Submission's status because it has moved within the queue."""
+
 
 def whole_status(status: SubmissionStatus) -> Object:
     """For a merge patch: every field is there, so that one without a value is taken away."""
@@ -46,6 +49,8 @@ class Grant:
     """Of the runs that were given a place."""
     places: Mapping[str, model.QueuePlace] = field(default_factory=dict)
     """Of the other runs that wait, by alias."""
+    at: datetime | None = None
+    """When it was told."""
 
 
 @dataclass
@@ -121,11 +126,17 @@ class Submissions:
             self.queue.add(key)
 
     def grant(self, uid: str, aliases: frozenset[str], places: Mapping[str, model.QueuePlace]) -> bool:
-        """Takes in what the capacity queue says; whether that is news, so that the Submission is due."""
-        new = Grant(aliases, places)
-        old = self._grants.get(uid, Grant())
-        self._grants[uid] = new
-        return new != old
+        """Takes in what the capacity queue says; whether that is news, so that the Submission is due.
+
+        That one who waits has moved within the queue is news once in :data:`PLACES_PAUSE`.
+        """
+        now, old = self.clock(), self._grants.get(uid, Grant())
+        recent = old.at is not None and now < old.at + PLACES_PAUSE
+        moved = aliases == old.aliases and places.keys() == old.places.keys()
+        if (aliases, places) == (old.aliases, old.places) or (moved and recent):
+            return False
+        self._grants[uid] = Grant(aliases, places, now)
+        return True
 
     def granted(self, uid: str) -> frozenset[str]:
         return self._grants.get(uid, Grant()).aliases

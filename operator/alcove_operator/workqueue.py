@@ -138,6 +138,8 @@ class WorkQueue(Generic[K]):
                 log.debug("%s failed and will be tried again.", key, exc_info=True)
             finally:
                 self.done(key, failed)
+            # A turn that never waited has kept the event loop to itself: now the others, and the watches, go on.
+            await asyncio.sleep(0)
 
     async def _wait(self) -> None:
         self._changed.clear()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import attrgetter
 
 from alcove_api.competition import Phase
 from alcove_api.documents import AggregateRequest, BoardSubmission, CountedSubmission
@@ -116,14 +117,47 @@ def list_awaited(
     ]
 
 
+def keep_unseen(
+    last: AggregateRequest | None, unseen: Collection[str], wanted: Mapping[str, str]
+) -> tuple[BoardSubmission, ...] | None:
+    """The entries of the last board of teams whose Submissions are not known now; ``wanted``: as for the new board.
+
+    None where the board has to wait: it is not known what the last one was made of, or the settings have changed since,
+    and scores by old settings and new ones cannot be ranked together.
+    """
+    if last is None:
+        return None
+    kept = tuple(entry for entry in last.entries if entry.team in unseen)
+    changed = any(
+        wanted.get(entry.submission_uid, entry.scoring_digest) != entry.scoring_digest
+        for entry in last.entries
+    )
+    return None if kept and changed else kept
+
+
 def build_board_request(
     competition: CompetitionView,
     phase: Phase,
     aliases: tuple[str, ...],
     views: Iterable[SubmissionView],
     wanted: Mapping[str, str],
+    kept: Iterable[BoardSubmission] = (),
 ) -> AggregateRequest:
-    """``views``: those that count; ``wanted``: digests of their scores, by UID. The generation is still to be set."""
+    """``views``: those that count; ``wanted``: digests of their scores, by UID; ``kept``: see :func:`keep_unseen`.
+
+    The generation is still to be set.
+    """
+    counted = [
+        BoardSubmission(
+            team=view.namespace,
+            submission=view.name,
+            submission_uid=view.uid,
+            created_at=view.created_at,
+            scoring_digest=wanted[view.uid],
+        )
+        for view in views
+    ]
+    order = attrgetter("created_at", "submission", "submission_uid")
     return AggregateRequest(
         competition_namespace=competition.namespace,
         competition=competition.name,
@@ -135,14 +169,5 @@ def build_board_request(
         max_snapshots=phase.feedback.max_snapshots,
         budget_seconds=float(phase.budget.seconds),
         title=competition.spec.title,
-        entries=tuple(
-            BoardSubmission(
-                team=v.namespace,
-                submission=v.name,
-                submission_uid=v.uid,
-                created_at=v.created_at,
-                scoring_digest=wanted[v.uid],
-            )
-            for v in views
-        ),
+        entries=tuple(sorted([*counted, *kept], key=order)),
     )

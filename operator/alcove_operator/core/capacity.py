@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from alcove_operator.core.model import QueuePlace
@@ -31,6 +31,11 @@ class CapacityPlan:
     grants: frozenset[Key]
     places: Mapping[Key, QueuePlace]
     """Of those that got no grant."""
+
+
+def round_place(place: QueuePlace) -> QueuePlace:
+    """The position, rounded up to a power of two: who waits far behind is not told of every start before them."""
+    return replace(place, position=1 << (place.position - 1).bit_length())
 
 
 def grant_places(

@@ -164,7 +164,7 @@ class QuotaRefusal:
 @dataclass(frozen=True)
 class QueuePlace:
     position: int
-    """From 1, over the whole competition."""
+    """From 1, over the whole competition; where it is told, that or fewer."""
     reason: str
 
 

@@ -75,7 +75,10 @@ def _queued(run: RunStatus, given: ReconcileInput) -> RunStep:
     if run.dataset in given.facts.granted:
         return _start(run, 1, "", given)
     place = given.facts.queue.get(run.dataset)
-    message = f"Place {place.position} in the queue: {place.reason}." if place else "Waiting for a place."
+    if place is None:
+        return RunStep(run.replace(message="Waiting for a place."))
+    bound = "≤" if place.position > 2 else ""
+    message = f"Place {bound}{place.position} in the queue: {place.reason}."
     return RunStep(run.replace(message=message))
 
 

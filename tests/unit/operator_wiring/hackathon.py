@@ -31,6 +31,8 @@ from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names
 from alcove_operator.core.model import CodeFact
 from alcove_operator.events import take_in
+from alcove_operator.index import AGGREGATE
+from alcove_operator.rankings import GENERATION
 from alcove_operator.run_credentials import Issued, RunCredentials
 from alcove_operator.service import WORKERS, Service
 from alcove_operator.store import OperatorStore
@@ -56,6 +58,8 @@ class MemoryStore(OperatorStore):
     boards: list[list[tuple[str, str]]] = field(default_factory=list)
     """Team and Submission of each entry of each board that was asked for."""
     documents: dict[tuple[str, str, str], CountedSubmissions] = field(default_factory=dict)
+    board_requests: dict[int, AggregateRequest] = field(default_factory=dict)
+    """Of the one phase, by generation."""
     taken: list[str] = field(default_factory=list)
     """Namespaces whose bundles were taken in."""
 
@@ -71,6 +75,7 @@ class MemoryStore(OperatorStore):
 
     def write_board_request(self, request: AggregateRequest) -> str:
         self.boards.append([(e.team, e.submission) for e in request.entries])
+        self.board_requests[request.generation] = request
         return "f" * 64
 
     def write_counted(
@@ -80,6 +85,11 @@ class MemoryStore(OperatorStore):
 
     def counted(self, namespace: str, competition: str, phase: str) -> CountedSubmissions | None:
         return self.documents.get((namespace, competition, phase))
+
+    def board_request(
+        self, _ns: str, _competition: str, _phase: str, generation: int
+    ) -> AggregateRequest | None:
+        return self.board_requests.get(generation)
 
     def live_curve(self, _submission_uid: str) -> LiveCurve | None:
         return None
@@ -176,6 +186,11 @@ class Hackathon:
         )
         return self.status(team, name)
 
+    def board(self) -> list[str]:
+        """Team and Submission of each entry, best first."""
+        status = self.server.objects["leaderboards", HACK, "practice"].get("status") or {}
+        return [f"{entry['team']}/{entry['submission']}" for entry in status.get("entries", [])]
+
     def phase(self, team: str, name: str) -> str:
         return str(self.status(team, name).get("phase") or "")
 
@@ -252,6 +267,8 @@ class Hackathon:
         role = job["metadata"]["labels"][names.ROLE]
         if role == names.SCORE:
             self._score(job)
+        elif role == AGGREGATE:
+            self._rank(job)
         elif role != names.RUN:
             self._end(job, "Complete")
         elif name not in self.pods:
@@ -306,6 +323,19 @@ class Hackathon:
             submission_uid=uid, scorer_version=SCORER_VERSION, scoring_digest=digest, scoring=request.scoring,
             t0_seconds=1, budget_seconds=request.budget_seconds, runs=runs,
         )  # fmt: skip
+        self._end(job, "Complete")
+
+    def _rank(self, job: Object) -> None:
+        """First come, first ranked."""
+        request = self.store.board_requests[int(job["metadata"]["labels"][GENERATION])]
+        entries = [
+            {"rank": rank, "team": e.team, "submission": e.submission, "submissionUid": e.submission_uid,
+             "averageRank": float(rank)}
+            for rank, e in enumerate(request.entries, 1)
+        ]  # fmt: skip
+        status = {"generation": request.generation, "teams": len(entries), "entries": entries}
+        board = self.server.objects["leaderboards", HACK, request.leaderboard]
+        self.server.put("leaderboards", HACK, {**board, "status": status})
         self._end(job, "Complete")
 
 

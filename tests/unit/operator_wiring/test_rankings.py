@@ -16,7 +16,7 @@ from alcove_api.leaderboard import LeaderboardStatus, PhaseRules
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
-from alcove_kube.resources import Resource
+from alcove_kube.resources import LEADERBOARDS, SUBMISSIONS, Resource
 from alcove_operator.api import Api
 from alcove_operator.competitions import ready_condition
 from alcove_operator.config import OperatorSettings
@@ -61,6 +61,9 @@ class Made:
 
     def write_board_request(self, _request: AggregateRequest) -> str:
         return "f" * 64
+
+    def board_request(self, *_where: object) -> None:
+        return None
 
     async def create_job(self, job: Object) -> None:
         self.count += 1
@@ -149,3 +152,20 @@ def test_a_job_of_another_competition_is_not_taken_for_ones_own() -> None:
     assert asyncio.run(executor.create_job(of_cup)) == of_cup
     with pytest.raises(ApiError, match="made for something else"):
         asyncio.run(executor.create_job(of_bowl))
+
+
+def test_a_board_waits_where_nobody_knows_what_the_last_one_was_made_of() -> None:
+    """Of a team whose namespace has not been listed, the last request alone says which score it had."""
+    index = Index()
+    metadata = {"name": "final", "namespace": "comp", "resourceVersion": "1"}
+    spec, status = {"competition": "cup", "phase": "final"}, {"generation": 3}
+    index.apply(LEADERBOARDS, {"metadata": metadata, "spec": spec, "status": status})
+    settings = SETTINGS.model_copy(update={"namespaces": ("comp", "blue")})
+    made = Made(index)
+    rankings = Rankings(cast(Api, made), index, cast(Executor, made), settings, Metrics())
+    now = REVEAL + timedelta(seconds=1)
+    asyncio.run(rankings.work(COMPETITION, [view(scoring.SHOWN)], now))
+    assert made.count == 0
+    index.replace(SUBMISSIONS, "blue", index.known(SUBMISSIONS, "blue"), [])
+    asyncio.run(rankings.work(COMPETITION, [view(scoring.SHOWN)], now))
+    assert made.count == 1

@@ -165,6 +165,48 @@ def test_a_team_that_cannot_be_listed_at_the_start_keeps_its_ticket_its_job_and_
     run(scenario())
 
 
+def test_a_team_that_cannot_be_listed_at_the_start_stays_on_the_board() -> None:
+    async def scenario() -> None:
+        hackathon = Hackathon()
+
+        async def before(_: Service) -> None:
+            for team, name in (("red", "one"), ("blue", "two")):
+                hackathon.submit(team, name)
+                await hackathon.ended(team, name, 120)
+            await wait_until("both are ranked", lambda: len(hackathon.board()) == 2, 30)
+
+        async def unseen(_: Service) -> None:
+            await asyncio.sleep(120)
+            assert hackathon.board() == ["red/one", "blue/two"]
+            hackathon.submit("blue", "three")
+            await hackathon.ended("blue", "three", 120)
+            await wait_until("blue's newest is ranked", lambda: "blue/three" in hackathon.board(), 30)
+            assert hackathon.board() == ["red/one", "blue/three"]
+            # Red's score by the old settings must not be ranked with blue's by the new ones.
+            hackathon.change_spec("competitions", HACK, CUP, scoring={"t0Seconds": 5.0})
+            digest = hackathon.status("blue", "three")["scoringDigest"]
+            await wait_until(
+                "blue is scored again",
+                lambda: hackathon.status("blue", "three")["scoringDigest"] != digest,
+                600,
+            )
+            generations = len(hackathon.store.board_requests)
+            await asyncio.sleep(300)
+            assert hackathon.board() == ["red/one", "blue/three"]
+            assert len(hackathon.store.board_requests) == generations
+            hackathon.server.forbidden.clear()
+            await wait_until(
+                "all are ranked anew", lambda: len(hackathon.store.board_requests) > generations, 600
+            )
+            assert hackathon.board() == ["red/one", "blue/three"]
+
+        await hackathon.operate(before)
+        hackathon.server.forbidden.add(("submissions", "red"))
+        await hackathon.operate(unseen)
+
+    run(scenario())
+
+
 def test_the_ticket_of_a_submission_that_was_taken_off_by_force_goes() -> None:
     async def scenario() -> None:
         hackathon = Hackathon()
@@ -360,6 +402,39 @@ def test_a_submission_that_is_deleted_while_its_competition_cannot_be_read_is_se
             await wait_until("it is gone", lambda: not submissions(hackathon), 60)
             assert hackathon.usage("red")["settling"] == []
             assert hackathon.usage("red")["computeSeconds"] > 0
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
+# --- Who waits is told of it rarely.
+
+
+def test_who_waits_far_behind_is_not_told_of_every_start_before_them() -> None:
+    async def scenario() -> None:
+        teams = tuple(f"t{number}" for number in range(6))
+        hackathon = Hackathon(teams=teams, capacity=2, limits={"parallel": 1, "perDay": 100})
+        told: Counter[str] = Counter()
+        messages: dict[str, str] = {}
+
+        def listen(plural: str, raw: Object, _gone: bool) -> None:
+            message = str(((raw.get("status") or {}).get("runs") or [{}])[0].get("message", ""))
+            name = raw["metadata"]["name"]
+            if plural == "submissions" and message.endswith("goes next.") and messages.get(name) != message:
+                told[name] += 1
+                messages[name] = message
+
+        async def test(_: Service) -> None:
+            hackathon.server.listeners.append(listen)
+            every = [(team, f"{team}-{number}") for number in range(6) for team in teams]
+            for team, name in every:
+                hackathon.submit(team, name)
+            for team, name in every:
+                await hackathon.ended(team, name, 7200)
+            assert len(told) > 20
+            # The last of 36: among the first 64, 32, 16, 8, 4; then 2 and 1.
+            assert max(told.values()) <= 8, told
 
         await hackathon.operate(test)
 

@@ -120,6 +120,32 @@ def test_a_key_never_runs_beside_itself_and_failures_are_repeated() -> None:
     assert runs == {"a": 5, "b": 2}
 
 
+def test_turns_that_never_wait_let_others_on_the_event_loop_go_on() -> None:
+    async def scenario() -> None:
+        queue: WorkQueue[str] = WorkQueue()
+        finished = asyncio.Event()
+        turns = 0
+
+        async def work(key: str) -> None:
+            nonlocal turns
+            turns += 1
+            queue.add(key) if turns < 1000 else None
+
+        async def other() -> None:
+            for _ in range(3):
+                await asyncio.sleep(0)
+            finished.set()
+
+        for key in "abcdef":
+            queue.add(key)
+        waiting = asyncio.create_task(other())
+        await _run_until(queue, work, finished)
+        await waiting
+        assert 0 < turns < 50, "the others began when there was nothing left to do"
+
+    asyncio.run(scenario())
+
+
 def test_workers_sleep_until_a_delayed_key_is_due() -> None:
     async def scenario() -> float:
         queue: WorkQueue[str] = WorkQueue()
