@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from prometheus_client import start_http_server
 
@@ -32,7 +32,7 @@ from alcove_operator.rankings import Rankings
 from alcove_operator.run_credentials import RunCredentials
 from alcove_operator.store import OperatorStore
 from alcove_operator.submissions import Submissions
-from alcove_operator.watches import operators
+from alcove_operator.watches import TeamWatch, watch_competition
 from alcove_operator.workqueue import WorkQueue
 from alcove_store.client import StoreConfig
 from alcove_store.errors import StoreError, StoreUnavailableError
@@ -43,6 +43,18 @@ RELIST_EVERY = 10
 """Resyncs between two full lists."""
 ORPHANED_AFTER = timedelta(seconds=60)
 PROBE_SECONDS = 10.0
+
+
+class Watch(Protocol):
+    """Takes in the events of some namespaces: see :class:`alcove_operator.watches.TeamWatch`."""
+
+    @property
+    def namespaces(self) -> frozenset[str]: ...
+
+    @property
+    def alive(self) -> bool: ...
+
+    def stop(self) -> None: ...
 
 
 @dataclass
@@ -57,8 +69,9 @@ class Service:
     index: Index = field(default_factory=Index)
     queue: WorkQueue[WorkKey] = field(default_factory=WorkQueue)
     metrics: Metrics = field(default_factory=Metrics)
-    _unwatched: list[str] = field(default_factory=list)
-    """Teams' namespaces that could not be listed at the start: kopf would not start on them."""
+    open_watch: Callable[[Index, WorkQueue[WorkKey], frozenset[str]], Watch] = TeamWatch
+    _watch: Watch | None = None
+    """Of the teams' namespaces that could be listed."""
 
     @classmethod
     def connect(cls, settings: OperatorSettings) -> Service:
@@ -100,18 +113,18 @@ class Service:
         """
         began = time.monotonic()
         await self.lease.acquire()
-        watched = await self.start()
+        await self.start()
         if self.settings.metrics_port:
             start_http_server(self.settings.metrics_port, registry=self.metrics.registry)
         log.info(
             "The operator started in %.1f s and watches %d namespaces.",
             time.monotonic() - began,
-            len(watched) + 1,
+            len(self._watched()) + 1,
         )
-        kopf = operators(self.index, self.queue, self.settings, watched)
+        watching, started = watch_competition(self.index, self.queue, self.settings)
         loops: list[Coroutine[Any, Any, None]] = [
-            *(running for running, _ in kopf),
-            stop_signal([started for _, started in kopf]),
+            watching,
+            stop_signal(started),
             self.queue.run(self.work, WORKERS),
             self.lease.hold(),
             self.resync_forever(),
@@ -121,17 +134,37 @@ class Service:
         try:
             await first_of(loops)
         finally:
+            if self._watch is not None:
+                self._watch.stop()
             with contextlib.suppress(ApiError):
                 await self.lease.release()
 
-    async def start(self) -> list[str]:
-        """Fills the index, and makes everything due. Returns the teams' namespaces that can be watched."""
+    async def start(self) -> None:
+        """Fills the index, makes everything due, and watches the teams' namespaces."""
         await fill(self.index, self.api, self.settings)
-        teams = [n for n in self.settings.watched if n != self.settings.competition_namespace]
-        self._unwatched = [team for team in teams if not self.index.is_filled(SUBMISSIONS, team)]
         for key in self.index.all_keys():
             self.queue.add(key)
-        return [team for team in teams if team not in self._unwatched]
+        self.watch_teams()
+
+    def watch_teams(self) -> None:
+        """Sees to it that those teams' namespaces are watched that could be listed at the last try, and no others."""
+        listed = frozenset(team for team in self._teams() if self.index.is_filled(SUBMISSIONS, team))
+        if listed == self._watched():
+            return
+        old, self._watch = self._watch, None
+        if listed:
+            # It lists everything first, so nothing is lost where the old one stops before it has begun.
+            self._watch = self.open_watch(self.index, self.queue, listed)
+            log.info("The namespaces of %d teams are watched.", len(listed))
+        if old is not None:
+            old.stop()
+
+    def _teams(self) -> list[str]:
+        return [n for n in self.settings.watched if n != self.settings.competition_namespace]
+
+    def _watched(self) -> frozenset[str]:
+        """Of the teams' namespaces."""
+        return self._watch.namespaces if self._watch is not None and self._watch.alive else frozenset()
 
     async def work(self, key: WorkKey) -> None:
         """One turn; whatever goes wrong is said in one line, and the queue tries again."""
@@ -165,7 +198,11 @@ class Service:
                 await self._sweep()
                 self._forget()
             else:
-                await fill_teams(self.index, self.api, self._unwatched)
+                watched = self._watched()
+                await fill_teams(
+                    self.index, self.api, [team for team in self._teams() if team not in watched]
+                )
+            self.watch_teams()
             await self.submissions.refresh_credentials()
         except AlcoveError as error:
             log.warning("The resync was cut short: %s", error)
@@ -225,10 +262,9 @@ class Service:
             await asyncio.sleep(1.0)
 
 
-async def stop_signal(started: list[asyncio.Event]) -> None:
-    """Ends on SIGTERM or SIGINT. Kopf's own handlers, which it replaces, take seconds to let go."""
-    for event in started:
-        await event.wait()
+async def stop_signal(started: asyncio.Event) -> None:
+    """Ends on SIGTERM or SIGINT. Kopf's own handlers, which it replaces once it has started, take seconds to let go."""
+    await started.wait()
     stop = asyncio.Event()
     for which in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(which, stop.set)

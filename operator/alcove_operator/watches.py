@@ -12,27 +12,34 @@ when, and what is tried again, is for the work queue alone.
 
 There are two kopf operators in the process, since each watches all of its kinds in all of its namespaces: one is for
 the competition's namespace, the other for Submissions in the teams' namespaces, where we have no right to anything
-else. A namespace that cannot be listed at the start is not watched; the resync lists it until the operator starts
-again.
+else. A kopf operator ends where one of its namespaces cannot be listed, and its namespaces are fixed. So the second is
+started for those that can be listed, and another takes its place whenever that changes
+(:meth:`alcove_operator.service.Service.watch_teams`); until then the resync lists what is not watched.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Coroutine
+import threading
+from collections.abc import Callable, Collection, Coroutine
+from functools import partial
 from typing import Any
 
 import kopf
 
+from alcove_kube.client import Object
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
 from alcove_operator.config import OperatorSettings
 from alcove_operator.events import take_in
 from alcove_operator.index import SELECTOR, SUBMISSIONS_PAGE, Index, WorkKey
 from alcove_operator.workqueue import WorkQueue
 
+log = logging.getLogger(__name__)
 IN_COMPETITION = (COMPETITIONS, DATASETS, LEADERBOARDS, JOBS, PODS)
 IN_TEAMS = (SUBMISSIONS,)
+Observer = Callable[[Resource, Object, bool], None]
+"""Told of an object, and whether it is gone."""
 
 
 class NoDiffBase(kopf.DiffBaseStorage):  # type: ignore[misc]  # kopf is not followed by the type checker
@@ -80,8 +87,8 @@ def group_of(resource: Resource) -> str:
     return resource.api_version.rpartition("/")[0]
 
 
-def registry(index: Index, queue: WorkQueue[WorkKey], resources: Collection[Resource]) -> Any:
-    """Handlers for all events of ``resources``."""
+def registry(resources: Collection[Resource], observe: Observer) -> Any:
+    """A handler of all events of ``resources``."""
     handlers = kopf.OperatorRegistry()
     kopf.on.login(registry=handlers)(_login)
     for resource in resources:
@@ -89,13 +96,13 @@ def registry(index: Index, queue: WorkQueue[WorkKey], resources: Collection[Reso
         watch = kopf.on.event(
             group_of(resource), version, resource.plural, registry=handlers, id=resource.plural
         )
-        watch(_handler(index, queue, resource))
+        watch(_handler(resource, observe))
     return handlers
 
 
-def _handler(index: Index, queue: WorkQueue[WorkKey], resource: Resource) -> Any:
+def _handler(resource: Resource, observe: Observer) -> Any:
     async def observed(event: Any, **_: Any) -> None:
-        take_in(index, queue, resource, event["object"], event["type"] == "DELETED")
+        observe(resource, event["object"], event["type"] == "DELETED")
 
     return observed
 
@@ -104,36 +111,72 @@ def _login(**arguments: Any) -> Any:
     return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
 
 
-def operators(
-    index: Index, queue: WorkQueue[WorkKey], settings: OperatorSettings, teams: Collection[str]
-) -> list[tuple[Coroutine[None, None, None], asyncio.Event]]:
-    """One for the competition's namespace, one for those of ``teams``; each to be run for ever.
+def watch_competition(
+    index: Index, queue: WorkQueue[WorkKey], settings: OperatorSettings
+) -> tuple[Coroutine[None, None, None], asyncio.Event]:
+    """Watches the competition's namespace; to be run for ever.
 
-    With each comes an event that is set when it has started, and with that installed its own signal handlers.
+    With it comes an event that is set when it has started, and with that installed its own signal handlers.
     """
     # Each event would be a line; what matters of it is said where it is acted on.
     logging.getLogger("kopf").setLevel(logging.WARNING)
-    health = f"http://0.0.0.0:{settings.health_port}/healthz" if settings.health_port else None
-    found = [_operator(index, queue, IN_COMPETITION, [settings.competition_namespace], health)]
-    if teams:
-        found.append(_operator(index, queue, IN_TEAMS, teams, None))
-    return found
-
-
-def _operator(
-    index: Index,
-    queue: WorkQueue[WorkKey],
-    resources: Collection[Resource],
-    namespaces: Collection[str],
-    health: str | None,
-) -> tuple[Coroutine[None, None, None], asyncio.Event]:
     started = asyncio.Event()
     running = kopf.operator(
-        registry=registry(index, queue, resources),
+        registry=registry(IN_COMPETITION, partial(take_in, index, queue)),
         settings=kopf_settings(),
-        namespaces=list(namespaces),
+        namespaces=[settings.competition_namespace],
         standalone=True,
-        liveness_endpoint=health,
+        liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz" if settings.health_port else None,
         ready_flag=started,
     )
     return running, started
+
+
+class TeamWatch:
+    """Watches Submissions in some teams' namespaces, from now until :meth:`stop`.
+
+    In a thread with an event loop of its own: when kopf ends, it cancels all younger tasks of its loop.
+    Index and queue are touched on the loop of whoever makes this.
+    """
+
+    def __init__(self, index: Index, queue: WorkQueue[WorkKey], namespaces: frozenset[str]) -> None:
+        self.namespaces = namespaces
+        self._take_in = partial(take_in, index, queue)
+        self._home = asyncio.get_running_loop()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="team-watch", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive() and not self._stop.is_set()
+
+    def stop(self) -> None:
+        """Returns at once; events that are on their way may still be taken in."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        # Kopf would say in every thread but the main one that it does not listen to signals.
+        logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
+        try:
+            asyncio.run(self._operate())
+        except Exception as error:
+            said = "The watch of the teams' namespaces ended: %s. The next resync lists them and starts it again."
+            log.warning(said, error)
+
+    async def _operate(self) -> None:
+        try:
+            await kopf.operator(
+                registry=registry(IN_TEAMS, self._hand_over),
+                settings=kopf_settings(),
+                namespaces=sorted(self.namespaces),
+                standalone=True,
+                stop_flag=self._stop,
+            )
+        finally:
+            # Kopf's wait for it holds a thread, which would hold this one.
+            self._stop.set()
+
+    def _hand_over(self, resource: Resource, raw: Object, deleted: bool) -> None:
+        if not self._home.is_closed():
+            self._home.call_soon_threadsafe(self._take_in, resource, raw, deleted)

@@ -14,7 +14,7 @@ from alcove_operator.config import OperatorSettings
 from alcove_operator.events import take_in  # noqa: F401  what the operator has loaded besides
 from alcove_operator.index import Index, WorkKey, fill
 from alcove_operator.service import Service  # noqa: F401
-from alcove_operator.watches import operators
+from alcove_operator.watches import TeamWatch, watch_competition
 from alcove_operator.workqueue import WorkQueue
 
 
@@ -26,8 +26,9 @@ async def list_and_watch(own: str, teams: tuple[str, ...]) -> None:
     index = Index()
     await fill(index, Api(KubeClient.from_kubeconfig()), settings)
     queue: WorkQueue[WorkKey] = WorkQueue()
-    watching = [asyncio.create_task(run) for run, _ in operators(index, queue, settings, teams)]
-    await asyncio.wait(watching, timeout=10)
+    TeamWatch(index, queue, frozenset(teams))
+    watching, _ = watch_competition(index, queue, settings)
+    await asyncio.wait([asyncio.create_task(watching)], timeout=10)
     peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert peak is not None
     print(len(index.submissions), int(peak[1]) // 1024, flush=True)

@@ -39,7 +39,7 @@ from alcove_operator.store import OperatorStore
 from alcove_operator.workqueue import WorkQueue
 from tests.unit.operator_core.cluster import Pod
 from tests.unit.operator_core.pods import advance, stamp
-from tests.unit.operator_wiring.memory_server import MemoryApi, MemoryServer
+from tests.unit.operator_wiring.memory_server import MemoryApi, MemoryServer, copy
 from tests.unit.operator_wiring.virtual_time import wait_until
 
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -116,6 +116,17 @@ class EventFate:
     repeated: bool = False
 
 
+@dataclass
+class MemoryWatch:
+    """Of some teams' namespaces; where it fails, it is no longer alive."""
+
+    namespaces: frozenset[str]
+    alive: bool = True
+
+    def stop(self) -> None:
+        self.alive = False
+
+
 class Hackathon:
     """Two teams, one competition; :meth:`operate` runs an operator for as long as a test lasts."""
 
@@ -132,6 +143,9 @@ class Hackathon:
         self.pods: dict[str, Pod] = {}
         self.most: Counter[str] = Counter()
         """Live pods at most: of all, and of each team."""
+        self.opened: list[MemoryWatch] = []
+        self.events: dict[str, asyncio.Queue[tuple[Object, bool]]] = {}
+        """On their way from the server to the operator, by plural."""
         self.teams = teams
         self.settings = OperatorSettings(
             namespaces=teams, competition_namespace=HACK, image_ingestion="i", image_recorder="r", image_stager="t",
@@ -200,24 +214,41 @@ class Hackathon:
         credentials = FixedCredentials(self.api, self.settings, lambda: self.now)
         queue: WorkQueue[Any] = WorkQueue(jitter=lambda: 0.5)
         return Service(
-            cast(Api, self.api), self.settings, self.store, credentials, lambda: self.now, queue=queue
+            cast(Api, self.api),
+            self.settings,
+            self.store,
+            credentials,
+            lambda: self.now,
+            queue=queue,
+            open_watch=lambda _index, _queue, namespaces: self._open_watch(namespaces),
         )
+
+    def watches(self, namespace: str) -> bool:
+        return any(watch.alive and namespace in watch.namespaces for watch in self.opened)
+
+    def _open_watch(self, namespaces: frozenset[str]) -> MemoryWatch:
+        """It lists everything first."""
+        self.opened.append(MemoryWatch(namespaces))
+        for (plural, namespace, _), raw in self.server.objects.items():
+            if plural == "submissions" and namespace in namespaces:
+                self.events[plural].put_nowait((copy(raw), False))
+        return self.opened[-1]
 
     async def operate(self, test: Callable[[Service], Coroutine[Any, Any, None]]) -> None:
         """Starts an operator and everything around it, runs ``test``, then kills the operator where it stands."""
         service = self.service()
-        watched = {HACK, *await service.start()}
-        events: dict[str, asyncio.Queue[tuple[Object, bool]]] = {
-            plural: asyncio.Queue() for plural in WATCHED
-        }
+        self.opened.clear()
+        self.events = {plural: asyncio.Queue() for plural in WATCHED}
+        await service.start()
 
         def listen(plural: str, raw: Object, gone: bool) -> None:
-            if plural in events and raw["metadata"]["namespace"] in watched:
-                events[plural].put_nowait((raw, gone))
+            namespace = raw["metadata"]["namespace"]
+            if plural in self.events and (namespace == HACK or self.watches(namespace)):
+                self.events[plural].put_nowait((raw, gone))
 
         self.server.listeners.append(listen)
         loops = [service.queue.run(service.work, WORKERS), service.resync_forever(), self._nodes()]
-        loops += [self._watch(service, plural, queue) for plural, queue in events.items()]
+        loops += [self._watch(service, plural, queue) for plural, queue in self.events.items()]
         tasks = [asyncio.create_task(loop) for loop in loops]
         testing = asyncio.create_task(test(service))
         try:

@@ -223,6 +223,48 @@ def test_the_ticket_of_a_submission_that_was_taken_off_by_force_goes() -> None:
     run(scenario())
 
 
+# --- What can be listed is watched.
+
+
+def test_a_namespace_that_becomes_readable_is_watched_without_a_restart() -> None:
+    async def scenario() -> None:
+        hackathon = Hackathon()
+        hackathon.server.forbidden.add(("submissions", "red"))
+
+        async def test(_: Service) -> None:
+            assert (hackathon.watches("red"), hackathon.watches("blue")) == (False, True)
+            await asyncio.sleep(100)
+            assert len(hackathon.opened) == 1, "nothing has changed"
+            hackathon.server.forbidden.clear()
+            await wait_until("red is watched", lambda: hackathon.watches("red"), 35)
+            hackathon.submit("red", "one")
+            await wait_until("red's Submission is seen", lambda: hackathon.phase("red", "one"), 3)
+            assert hackathon.watches("blue")
+            assert sum(watch.alive for watch in hackathon.opened) == 1
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
+def test_a_namespace_that_is_gone_ends_no_other_teams_watch() -> None:
+    async def scenario() -> None:
+        hackathon = Hackathon()
+
+        async def test(_: Service) -> None:
+            hackathon.server.forbidden.add(("submissions", "red"))
+            # As kopf does when one of its namespaces cannot be listed.
+            hackathon.opened[-1].alive = False
+            await wait_until("blue is watched again", lambda: hackathon.watches("blue"), 35)
+            assert not hackathon.watches("red")
+            hackathon.submit("blue", "one")
+            assert (await hackathon.ended("blue", "one", 120))["phase"] == "Done"
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
 # --- What comes in while a turn awaits is not overwritten.
 
 
