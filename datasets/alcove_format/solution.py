@@ -57,11 +57,6 @@ def parse_solution(data: bytes, name: str) -> SolutionTable:
     return _parse_npy(data, name) if data.startswith(_NPY_MAGIC) else _parse_text(data, name)
 
 
-def format_solution(table: npt.ArrayLike) -> bytes:
-    """The text form: rows of 0 and 1 with spaces between, as in the AutoDL challenge."""
-    return b"".join(b" ".join(b"1" if x else b"0" for x in row) + b"\n" for row in np.asarray(table).tolist())
-
-
 def _parse_npy(data: bytes, name: str) -> SolutionTable:
     file = io.BytesIO(data)
     try:

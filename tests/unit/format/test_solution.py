@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from alcove_format.errors import SolutionError
-from alcove_format.solution import format_solution, parse_solution
+from alcove_format.solution import parse_solution
+from tests.unit.format.solutions import format_solution
 
 TABLES = hnp.arrays(
     np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=6), elements=st.integers(0, 1)

@@ -18,7 +18,6 @@ from hypothesis.extra import numpy as hnp
 from alcove_api.documents import ScoreDataset
 from alcove_api.errors import AlcoveError
 from alcove_format.metadata import Metadata
-from alcove_format.solution import format_solution
 from alcove_format.writer import NewExample, write_dataset
 from alcove_scorer.curves import resolve_rules
 from alcove_scorer.errors import DamagedError
@@ -26,6 +25,7 @@ from alcove_scorer.metrics import BalancedAccuracy
 from alcove_scorer.run_files import score_files
 from alcove_scorer.store import check_solution
 from alcove_toolkit.check import CheckMetric, check_dataset
+from tests.unit.format.solutions import format_solution
 
 EXAMPLES, LABELS = 4, 2
 METRIC = CheckMetric("balanced_accuracy", BalancedAccuracy().score)
