@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus, PhaseRules
+from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus, PublishedRules
 from alcove_kube.client import Object
 
 _FEEDBACK = {
@@ -38,7 +38,7 @@ def describe_phases(boards: Sequence[Object], competition: str, now: datetime) -
     return "\n\n".join(parts)
 
 
-def describe_dates(rules: PhaseRules, now: datetime) -> str:
+def describe_dates(rules: PublishedRules, now: datetime) -> str:
     if rules.opens_at is not None and now < rules.opens_at:
         until = f", until {format_time(rules.closes_at)}" if rules.closes_at else ""
         return f"opens at {format_time(rules.opens_at)}{until}."
@@ -49,7 +49,7 @@ def describe_dates(rules: PhaseRules, now: datetime) -> str:
     return f"closed since {format_time(rules.closes_at)}."
 
 
-def _lines(rules: PhaseRules, status: LeaderboardStatus) -> Iterator[str]:
+def _lines(rules: PublishedRules, status: LeaderboardStatus) -> Iterator[str]:
     budget = f"{rules.budget_seconds} s" if rules.budget_seconds else "a time budget that is not disclosed"
     yield f"Each run has {', '.join(part for part in (budget, rules.resources) if part)}."
     if rules.per_day and rules.total and rules.parallel:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from alcove_api import keys
 from alcove_api.base import API_VERSION
-from alcove_api.leaderboard import LeaderboardSpec, PhaseRules
+from alcove_api.leaderboard import LeaderboardSpec, PublishedRules
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.phases import format_time
 from alcove_kube.client import KubeClient, Object
@@ -107,7 +107,7 @@ def submit_folder(
     return created
 
 
-def find_rules(kube: KubeClient, target: Target) -> PhaseRules:
+def find_rules(kube: KubeClient, target: Target) -> PublishedRules:
     """Of the phase, from its Leaderboard, which teams may read. Raises CommandError where there is no such phase."""
     competition = target.reference()
     try:
@@ -134,7 +134,7 @@ def find_rules(kube: KubeClient, target: Target) -> PhaseRules:
     return phases[target.phase]
 
 
-def check_open(target: Target, rules: PhaseRules, now: datetime) -> None:
+def check_open(target: Target, rules: PublishedRules, now: datetime) -> None:
     """Raises CommandError where the phase takes no submissions at ``now``, the API server's time."""
     if rules.opens_at is not None and now < rules.opens_at:
         raise CommandError(
@@ -146,7 +146,7 @@ def check_open(target: Target, rules: PhaseRules, now: datetime) -> None:
         )
 
 
-def _check_dry(kube: KubeClient, target: Target, rules: PhaseRules, body: Object) -> None:
+def _check_dry(kube: KubeClient, target: Target, rules: PublishedRules, body: Object) -> None:
     """The server checks the Submission, keeps nothing, and tells its own time: a clock that differs here closes no
     phase."""
     try:

@@ -9,7 +9,7 @@ from pydantic import Field
 from alcove_api.base import Alias, ApiModel, Column, Conditions, Kind, Name, StatusModel, Time
 
 
-class PhaseRules(StatusModel):
+class PublishedRules(StatusModel):
     """What teams may know of a phase's rules, kept by the operator as the Competition has it.
 
     Teams can read Leaderboards, and not the Competition, which names datasets.
@@ -44,7 +44,7 @@ class LeaderboardSpec(ApiModel):
     """Name of the Competition in this namespace."""
     phase: Alias
     """Name of its phase."""
-    rules: PhaseRules = PhaseRules()
+    rules: PublishedRules = PublishedRules()
     """What teams may know of the phase's rules."""
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from alcove_api.competition import CompetitionSpec, CompetitionStatus, Phase, PhaseStatus
-from alcove_api.leaderboard import PhaseRules
+from alcove_api.leaderboard import PublishedRules
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, DATASETS, LEADERBOARDS, SUBMISSIONS
@@ -259,7 +259,7 @@ class Competitions:
                 continue
             self.index.apply(LEADERBOARDS, made)
 
-    async def _make_board(self, competition: CompetitionView, phase: str, rules: PhaseRules) -> Object:
+    async def _make_board(self, competition: CompetitionView, phase: str, rules: PublishedRules) -> Object:
         owner = {"apiVersion": COMPETITIONS.api_version, "kind": "Competition"}
         body = {
             "apiVersion": LEADERBOARDS.api_version,
@@ -279,11 +279,11 @@ class Competitions:
             return await self.api.get(LEADERBOARDS, competition.namespace, phase)
 
 
-def publish_rules(spec: CompetitionSpec, phase: Phase) -> PhaseRules:
+def publish_rules(spec: CompetitionSpec, phase: Phase) -> PublishedRules:
     """What teams may know: nothing of datasets, and no budget that is not disclosed."""
     has = phase.resources
     gpus = [f"{has.gpus} GPU{'' if has.gpus == 1 else 's'}"] if has.gpus else []
-    return PhaseRules(
+    return PublishedRules(
         title=spec.title,
         opens_at=phase.opens_at,
         closes_at=phase.closes_at,

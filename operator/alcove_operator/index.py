@@ -26,7 +26,7 @@ from pydantic import ValidationError
 
 from alcove_api.dataset import DatasetSpec, DatasetStatus
 from alcove_api.documents import RunConfig
-from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus, PhaseRules
+from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus, PublishedRules
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
@@ -74,7 +74,7 @@ class BoardRecord:
     competition: str
     """Name of the one whose phase it ranks."""
     status: LeaderboardStatus
-    rules: PhaseRules
+    rules: PublishedRules
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from alcove_api.competition import CompetitionSpec
-from alcove_api.leaderboard import PhaseRules
+from alcove_api.leaderboard import PublishedRules
 from alcove_cli.phases import describe_dates, describe_phases
 from alcove_operator.competitions import publish_rules
 from tests.unit.cli.conftest import Typed
@@ -79,7 +79,7 @@ final: opens at 2026-04-01 00:00 UTC.
     ],
 )  # fmt: skip
 def test_dates_are_said_as_of_now(rules: dict[str, str], said: str) -> None:
-    assert describe_dates(PhaseRules.model_validate(rules), NOW) == said
+    assert describe_dates(PublishedRules.model_validate(rules), NOW) == said
 
 
 def test_the_command_names_what_it_does_not_find(tmp_path: Path, alcove: Typed) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.documents import AggregateRequest
-from alcove_api.leaderboard import LeaderboardStatus, PhaseRules
+from alcove_api.leaderboard import LeaderboardStatus, PublishedRules
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
@@ -101,7 +101,7 @@ def view(reason: str) -> SubmissionView:
 
 def test_a_score_that_had_to_be_made_anew_at_the_reveal_comes_onto_the_board() -> None:
     """The board may have been made while it was gone from the store."""
-    index = Index(leaderboards={("comp", "final"): BoardRecord("cup", LeaderboardStatus(), PhaseRules())})
+    index = Index(leaderboards={("comp", "final"): BoardRecord("cup", LeaderboardStatus(), PublishedRules())})
     made = Made(index)
     rankings = Rankings(cast(Api, made), index, cast(Executor, made), SETTINGS, Metrics())
 
@@ -117,7 +117,7 @@ def test_a_score_that_had_to_be_made_anew_at_the_reveal_comes_onto_the_board() -
 
 def test_of_two_phases_of_one_name_the_first_keeps_the_board() -> None:
     """They would share one Leaderboard, which has the name of its phase."""
-    index = Index(leaderboards={("comp", "final"): BoardRecord("cup", LeaderboardStatus(), PhaseRules())})
+    index = Index(leaderboards={("comp", "final"): BoardRecord("cup", LeaderboardStatus(), PublishedRules())})
     made = Made(index)
     rankings = Rankings(cast(Api, made), index, cast(Executor, made), SETTINGS, Metrics())
     other = replace(COMPETITION, name="bowl")
