@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from alcove_api.base import Alias, ApiModel, Column, Conditions, Kind, Name, Quantity, StatusModel, Time, cel
-from alcove_api.schemes import HACKATHON, CurveShape, SchemeName
+from alcove_api.schemes import HACKATHON, BoardRanking, CurveShape, FeedbackMode, SchemeName
 
 
 class Budget(ApiModel):
@@ -52,7 +52,7 @@ class Resources(ApiModel):
 
 
 class PhaseFeedback(ApiModel):
-    mode: Literal["live", "final", "none"] = "live"
+    mode: FeedbackMode = "live"
     """live: a rounded curve while the run goes on; final: scores once all runs have ended; none: nothing before
     revealsAt."""
     decimals: Annotated[int, Field(ge=0, le=6)] = 3
@@ -163,7 +163,7 @@ class CompetitionSpec(ApiModel):
     """How long image pulls, scheduling and staging may take before an attempt counts as never started."""
     scoring: ScoringSpec = ScoringSpec()
     """How predictions become a score over time."""
-    ranking: Literal["average", "copeland", "mean-minus-std", "relative"] = "average"
+    ranking: BoardRanking = "average"
     """How ranks on the datasets become one rank; average is the mean rank."""
     images: Images = Images()
     """Images that runs use, and may bring."""

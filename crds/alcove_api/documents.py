@@ -13,7 +13,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from alcove_api.base import FrozenModel
-from alcove_api.schemes import BALANCED_ACCURACY, HACKATHON, CurveShape, SchemeName
+from alcove_api.schemes import (
+    BALANCED_ACCURACY,
+    HACKATHON,
+    BoardRanking,
+    CurveShape,
+    FeedbackMode,
+    SchemeName,
+)
 
 SCORER_VERSION = "1"
 """Part of every scoring digest: raised whenever the same inputs would give another score."""
@@ -212,7 +219,7 @@ class ScoreDataset(Document):
 
 
 class Feedback(Document):
-    mode: Literal["live", "final", "none"] = "final"
+    mode: FeedbackMode = "final"
     decimals: int = 4
     test_fraction: float = 1.0
     """Of the test set, for the points that are shown; ALC and final score are always of the whole."""
@@ -353,7 +360,7 @@ class AggregateRequest(Document):
     """Name of the Leaderboard object."""
     datasets: tuple[str, ...]
     """Aliases, in the phase's order."""
-    method: Literal["average", "copeland", "mean-minus-std", "relative"] = "average"
+    method: BoardRanking = "average"
     decimals: int = 4
     max_snapshots: int = 32
     """Points of a curve that are shown, as in the phase's feedback."""

@@ -1,4 +1,4 @@
-"""The scoring schemes and the names of the metrics: what a competition may choose by name."""
+"""What a competition may choose by name: schemes, metrics, curves, rankings and modes of feedback."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ BALANCED_ACCURACY = "balanced_accuracy"
 NAUC = "nauc"
 SchemeName = Literal["hackathon", "autodl"]
 CurveShape = Literal["trapezoid", "step"]
+BoardRanking = Literal["average", "copeland", "mean-minus-std", "relative"]
+"""How a board orders its teams; see :func:`alcove_scorer.ranks.rank_participants`."""
+FeedbackMode = Literal["live", "final", "none"]
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
+from alcove_api.schemes import BoardRanking
 from alcove_scorer.errors import InputError
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Method = Literal["average", "copeland", "mean-minus-std", "relative", "performance-profile"]
-METHODS: tuple[Method, ...] = ("average", "copeland", "mean-minus-std", "relative", "performance-profile")
+Method = BoardRanking | Literal["performance-profile"]
+"""A board ranks scores; a performance profile ranks times, and only `alcove rank` makes one."""
+METHODS: tuple[Method, ...] = (*get_args(BoardRanking), "performance-profile")
 CONFIDENCE = 0.95
 """Of the bootstrap intervals."""
 _CELLS = 1 << 22

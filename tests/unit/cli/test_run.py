@@ -89,7 +89,7 @@ def test_nothing_saved_is_said(tmp_path: Path, digits: Path) -> None:
         (("run", "CODE", "DIGITS"), "has no model.py at its top"),
         (("run", "CODE/missing", "DIGITS"), "has no model.py at its top"),
         (("run", "examples/submissions/chance", "CODE", "--report", "x.html"), "no report can be made"),
-        (("dataset", "make"), "Which dataset?"),
+        (("dataset", "make"), "Name a practice dataset. List them: alcove dataset make --list."),
         (("dataset", "make", "sudoku", "CODE"), "sudoku"),
         (("dataset", "check", "CODE"), "There is no solution beside"),
     ],

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
+from alcove_api.schemes import BoardRanking
 from alcove_scorer.board import as_document, as_status, as_text
-from alcove_scorer.ranks import METHODS
 
 from .test_pages import NOON, board, scored
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", get_args(BoardRanking))
 def test_a_crash_a_zero_and_a_negative_score_are_three_things_on_the_board(method: str) -> None:
     # The crash came first: a tie would be its.
     made = board(
