@@ -162,9 +162,9 @@ def push(
 
 
 def _offer_dataset(access: StoreAccess, team: str, name: str, folder: Path, rows: Path | None) -> None:
-    from alcove_toolkit.publish import offer
+    from alcove_toolkit.publish import offer_dataset
 
-    manifest = offer(folder, rows, access.client(), team=team, name=name, bucket=access.bucket)
+    manifest = offer_dataset(folder, rows, access.client(), team=team, name=name, bucket=access.bucket)
     typer.echo(f"Offered {team}/{name}@{manifest.digest()} to all teams, {_with(rows)} solution.")
 
 

@@ -116,7 +116,9 @@ def _competition(raw: Object) -> CompetitionView:
     try:
         return parse_objects.competition_view(raw)
     except ValidationError as error:
-        raise FailedError(f"The Competition cannot be read: {parse_objects.problems(error)}.") from None
+        raise FailedError(
+            f"The Competition cannot be read: {parse_objects.describe_problems(error)}."
+        ) from None
 
 
 async def _settings(api: Api, namespace: str) -> config.OperatorSettings:
@@ -135,7 +137,7 @@ async def _datasets(api: Api, namespace: str) -> Mapping[str, DatasetView]:
     try:
         views = [parse_objects.dataset_view(raw) for raw in await api.find_all(DATASETS, namespace)]
     except ValidationError as error:
-        raise FailedError(f"A Dataset cannot be read: {parse_objects.problems(error)}.") from None
+        raise FailedError(f"A Dataset cannot be read: {parse_objects.describe_problems(error)}.") from None
     return {view.name: view for view in views}
 
 

@@ -16,7 +16,7 @@ from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names, parse_objects, scoring_retries
 from alcove_operator.core.model import CompetitionView, JobView, SubmissionView
-from alcove_operator.core.reconcile_input import blind
+from alcove_operator.core.reconcile_input import is_blind
 
 POLL_SECONDS = 1.0
 Ref = tuple[str, str]
@@ -95,7 +95,7 @@ def _is_old(view: SubmissionView, wanted: Mapping[str, str]) -> bool:
 async def _boards(api: Api, competition: CompetitionView, comparison: Comparison) -> list[str]:
     """Those that do not show the new scores yet; a blind phase's shows nothing before its reveal."""
     now = datetime.now(UTC)
-    phases = {p.name for p in competition.spec.phases if not blind(p, now)}
+    phases = {p.name for p in competition.spec.phases if not is_blind(p, now)}
     waiting = []
     for board in comparison.boards:
         found = await api.find(LEADERBOARDS, competition.namespace, board.phase)

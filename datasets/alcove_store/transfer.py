@@ -47,7 +47,7 @@ class TransferProgress:
                 )
 
 
-def holds(store: Minio, bucket: str, key: str, sha256: str, size: int) -> bool:
+def is_stored(store: Minio, bucket: str, key: str, sha256: str, size: int) -> bool:
     """Whether the bytes under ``key`` are those of this digest and size: reads them all.
 
     An ETag or a digest kept beside the object says what was once sent, and what it means differs between servers; only

@@ -15,7 +15,7 @@ from alcove_format.metadata import METADATA_FILE
 from alcove_format.reader import DataFolder, open_dataset
 from alcove_format.solution import read_solution
 from alcove_store.client import put_bytes, put_file
-from alcove_store.transfer import holds, run_parallel
+from alcove_store.transfer import is_stored, run_parallel
 
 if TYPE_CHECKING:
     from minio import Minio
@@ -61,7 +61,7 @@ def publish(
     return digest, solution_sha256, manifest
 
 
-def offer(
+def offer_dataset(
     path: Path,
     solution: Path | None,
     client: Minio,
@@ -93,7 +93,7 @@ def _send_files(
 
     def send(entry: FileEntry) -> None:
         key = below + keys.dataset_file(digest, entry.path)
-        if holds(client, bucket, key, entry.sha256, entry.bytes):
+        if is_stored(client, bucket, key, entry.sha256, entry.bytes):
             return
         with _Hashed(folder.path / entry.path) as file:
             put_file(client, bucket, key, cast(BinaryIO, file), entry.bytes)
@@ -111,7 +111,7 @@ def _send_solution(client: Minio, bucket: str, below: str, solution: Path) -> st
     data = solution.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     key = below + keys.solution(digest)
-    if not holds(client, bucket, key, digest, len(data)):
+    if not is_stored(client, bucket, key, digest, len(data)):
         put_bytes(client, bucket, key, data)
     return digest
 

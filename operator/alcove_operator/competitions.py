@@ -20,7 +20,7 @@ from alcove_operator.core import capacity, names, usage
 from alcove_operator.core.conditions import READY, ConditionValue, set_condition
 from alcove_operator.core.model import CompetitionView, QueuePlace, SubmissionView
 from alcove_operator.core.phases import describe_phases
-from alcove_operator.core.reconcile_input import blind
+from alcove_operator.core.reconcile_input import is_blind
 from alcove_operator.core.runs import OVER
 from alcove_operator.core.status import ENDED
 from alcove_operator.executor import to_json
@@ -47,7 +47,7 @@ class Census:
     """Runs that hold a place, by phase."""
 
 
-def census(submissions: Iterable[SubmissionView], ready: frozenset[str]) -> Census:
+def count_submissions(submissions: Iterable[SubmissionView], ready: frozenset[str]) -> Census:
     """Counts the runs of ``submissions``; only those on datasets whose alias is in ``ready`` can be given a place."""
     waiting: list[capacity.Waiting] = []
     running: dict[capacity.Key, str] = {}
@@ -136,7 +136,7 @@ class Competitions:
             for ref, record in self.index.datasets.items()
             if ref[0] == key.namespace and record.view.ready
         )
-        counted = census(views, ready)
+        counted = count_submissions(views, ready)
         self._grant(competition, views, counted, now)
         await self._write(key, competition, views, counted, now)
         await self._boards(competition)
@@ -198,8 +198,8 @@ class Competitions:
             PhaseStatus(
                 name=phase.name,
                 submissions=sum(1 for v in views if v.spec and v.spec.phase == phase.name),
-                running=0 if blind(phase, now) else counted.active.get(phase.name, 0),
-                queued=0 if blind(phase, now) else counted.queued.get(phase.name, 0),
+                running=0 if is_blind(phase, now) else counted.active.get(phase.name, 0),
+                queued=0 if is_blind(phase, now) else counted.queued.get(phase.name, 0),
             )
             for phase in competition.spec.phases
         )
@@ -304,7 +304,7 @@ def _compute(competition: CompetitionView, views: list[SubmissionView], now: dat
         phase = competition.phase(view.spec.phase) if view.spec else None
         if phase is None or not usage.is_counted(competition.status, view.namespace, view.uid):
             continue
-        hidden = blind(phase, now)
+        hidden = is_blind(phase, now)
         spent = usage.compute_seconds(view.status.runs, phase.resources, phase.budget.seconds, now, hidden)
         used[view.namespace] = used.get(view.namespace, 0.0) + spent
     return used

@@ -286,7 +286,7 @@ class Executor:
                 competition = parse_objects.competition_view(raw)
             except ValidationError as error:
                 raise OperatorError(
-                    f"The Competition {ref[1]} cannot be read: {parse_objects.problems(error)}.",
+                    f"The Competition {ref[1]} cannot be read: {parse_objects.describe_problems(error)}.",
                     consequence=f"The counts of {view.namespace} wait.",
                     remedy=f"Correct it: kubectl edit competition {ref[1]} -n {ref[0]}.",
                 ) from error

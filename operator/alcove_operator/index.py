@@ -169,7 +169,7 @@ class Index:
             self._table(resource)[name] = row
             self.unreadable.pop((resource, *name), None)
         except ValidationError as error:
-            self._leave_alone(resource, name, parse_objects.problems(error))
+            self._leave_alone(resource, name, parse_objects.describe_problems(error))
 
     def _leave_alone(self, resource: Resource, name: ObjectName, problem: str) -> None:
         self._table(resource).pop(name, None)
@@ -283,7 +283,7 @@ class Index:
         }[resource]
 
 
-async def fill(index: Index, api: Api, settings: OperatorSettings) -> None:
+async def fill_index(index: Index, api: Api, settings: OperatorSettings) -> None:
     """Lists everything: at the start, and now and then, since a watch can miss a deletion.
 
     A team's namespace that cannot be listed (deleted, its Role gone, the server overloaded) is left out, so that it

@@ -53,7 +53,7 @@ def env(variables: Mapping[str, str]) -> list[Object]:
     return [{"name": name, "value": value} for name, value in variables.items()]
 
 
-def restricted() -> Object:
+def build_security_context() -> Object:
     """Container settings that Pod Security's `restricted` level asks for, and a read-only root."""
     return {
         "allowPrivilegeEscalation": False,
@@ -176,7 +176,7 @@ def _recorder(action: CreateRun, settings: OperatorSettings) -> Object:
         "imagePullPolicy": settings.image_pull_policy,
         "restartPolicy": "Always",
         "env": [*env(environment), pod_uid],
-        "securityContext": restricted(),
+        "securityContext": build_security_context(),
         # Throttling would show as late stamps, so its limit lies far above what it uses.
         "resources": {
             "requests": {"cpu": "50m", "memory": "128Mi", "ephemeral-storage": "128Mi"},
@@ -200,7 +200,7 @@ def _stage(action: CreateRun, settings: OperatorSettings) -> Object:
         "image": settings.image_stager,
         "imagePullPolicy": settings.image_pull_policy,
         "env": env(environment),
-        "securityContext": restricted(),
+        "securityContext": build_security_context(),
         "resources": {
             "requests": {"cpu": "50m", "memory": "128Mi"},
             "limits": {"cpu": "1", "memory": "512Mi"},
@@ -232,7 +232,7 @@ def _main(action: CreateRun, settings: OperatorSettings, data_bytes: int) -> Obj
         "command": _command(action),
         "workingDir": "/tmp" if own_image else "/alcove/code",
         "env": env(_participant_environment(action)),
-        "securityContext": restricted(),
+        "securityContext": build_security_context(),
         "resources": {
             # What is staged is added to the limit, or the participant would pay for the size of the data.
             "requests": {**amounts, "ephemeral-storage": str(disk)},

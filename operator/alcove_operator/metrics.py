@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from alcove_api.submission import RunStatus, SubmissionStatus
 from alcove_operator.core.model import CompetitionView, SubmissionView
-from alcove_operator.core.reconcile_input import blind
+from alcove_operator.core.reconcile_input import is_blind
 
 _WAITS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400)
 _STAGES = (0.5, 1, 2, 5, 10, 20, 60, 120, 300, 900)
@@ -129,7 +129,7 @@ class Metrics:
     ) -> None:
         """Counts what a written change of status says. ``created``: of the newest Job of each run, by alias."""
         phase = competition.phase(view.spec.phase) if competition and view.spec else None
-        if competition is None or phase is None or blind(phase, now):
+        if competition is None or phase is None or is_blind(phase, now):
             return
         labels = (competition.name, phase.name)
         self._competitions.add(competition.name)

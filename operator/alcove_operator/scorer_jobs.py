@@ -12,11 +12,11 @@ from alcove_api.exit_statuses import ScorerExit
 from alcove_operator.config import OperatorSettings
 from alcove_operator.manifests import (
     Object,
+    build_security_context,
     claim_mount,
     claim_volume,
     env,
     pod_security,
-    restricted,
     store_environment,
 )
 
@@ -183,7 +183,7 @@ def _container(task: Task, asked: Mapping[str, str], settings: OperatorSettings)
         # The image's entry point is `python -I -m alcove_scorer`.
         "args": [task],
         "env": env(environment),
-        "securityContext": restricted(),
+        "securityContext": build_security_context(),
         "resources": {
             "requests": {"cpu": "50m", "memory": "256Mi"},
             "limits": {"cpu": "2", "memory": "2Gi", "ephemeral-storage": "2Gi"},

@@ -25,7 +25,7 @@ from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names
 from alcove_operator.datasets import Datasets
 from alcove_operator.executor import Executor
-from alcove_operator.index import AGGREGATE, CHECK, Index, JobRecord, WorkKey, fill, fill_teams
+from alcove_operator.index import AGGREGATE, CHECK, Index, JobRecord, WorkKey, fill_index, fill_teams
 from alcove_operator.lease import Lease
 from alcove_operator.metrics import Metrics
 from alcove_operator.rankings import Rankings
@@ -141,7 +141,7 @@ class Service:
 
     async def start(self) -> None:
         """Fills the index, makes everything due, and watches the teams' namespaces."""
-        await fill(self.index, self.api, self.settings)
+        await fill_index(self.index, self.api, self.settings)
         for key in self.index.all_keys():
             self.queue.add(key)
         self.watch_teams()
@@ -194,7 +194,7 @@ class Service:
         """
         try:
             if everything:
-                await fill(self.index, self.api, self.settings)
+                await fill_index(self.index, self.api, self.settings)
                 await self._sweep()
                 self._forget()
             else:

@@ -28,7 +28,7 @@ from alcove_operator.errors import CodeError, OperatorError
 from alcove_store import client as store_client
 from alcove_store.errors import BundleError, BundleTooLargeError, StoreConflictError, StoreNotFoundError
 from alcove_store.pack import pack_files
-from alcove_store.transfer import holds
+from alcove_store.transfer import is_stored
 from alcove_store.unpack import file_names
 
 D = TypeVar("D", bound=Document)
@@ -151,7 +151,7 @@ class OperatorStore:
     def _keep(self, archive: BinaryIO, sha256: str, size: int) -> CodeFact:
         check_archive(archive, UNPACKED_LIMIT)
         key = keys.code(sha256)
-        if not holds(self.client, self.bucket, key, sha256, size):
+        if not is_stored(self.client, self.bucket, key, sha256, size):
             archive.seek(0)
             store_client.put_file(self.client, self.bucket, key, archive, size)
         return CodeFact(accepted=True, sha256=sha256, bytes=size)

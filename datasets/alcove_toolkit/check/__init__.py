@@ -85,7 +85,7 @@ def check_source(
         split=test_metadata.split,
         train=_part(train),
         test=_part(test),
-        in_both=len(content.copies(train, test)),
+        in_both=len(content.find_copies(train, test)),
         labels=_labels(train, solution),
         n_train=train_metadata.n_examples,
         n_test=test_metadata.n_examples,
@@ -192,7 +192,7 @@ def _part(facts: PartFacts) -> PartReport:
         files=len(facts.files),
         labelled=facts.labelled,
         steps=facts.steps,
-        repeated=content.repeated(np.array(facts.hashes, np.uint64)),
+        repeated=content.count_repeated(np.array(facts.hashes, np.uint64)),
     )
 
 

@@ -99,12 +99,12 @@ def id_findings(part: PartFacts) -> list[Finding]:
     return found
 
 
-def repeated(hashes: npt.NDArray[np.uint64]) -> int:
+def count_repeated(hashes: npt.NDArray[np.uint64]) -> int:
     """Examples that are the same as an earlier one."""
     return len(hashes) - len(np.unique(hashes))
 
 
-def copies(train: PartFacts, test: PartFacts) -> npt.NDArray[np.intp]:
+def find_copies(train: PartFacts, test: PartFacts) -> npt.NDArray[np.intp]:
     """Positions of the test examples whose features are those of a train example."""
     return np.flatnonzero(np.isin(np.array(test.hashes, np.uint64), np.array(train.hashes, np.uint64)))
 
@@ -118,7 +118,7 @@ def duplicate_findings(train: PartFacts, test: PartFacts) -> list[Finding]:
     found: list[Finding] = []
     for part in (train, test):
         hashes = np.array(part.hashes, np.uint64)
-        again = repeated(hashes)
+        again = count_repeated(hashes)
         if len(hashes) > 1 and again == len(hashes) - 1:
             found.append(
                 error("constant", f"{part.name}: all examples are the same.", "Check what was converted.")
@@ -131,7 +131,7 @@ def duplicate_findings(train: PartFacts, test: PartFacts) -> list[Finding]:
                     "Leave repetitions out, unless they are in the nature of the data.",
                 )
             )
-    shared = copies(train, test)
+    shared = find_copies(train, test)
     if len(shared):
         found.append(_shared(train, test, shared))
     return found

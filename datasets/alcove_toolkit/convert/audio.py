@@ -16,7 +16,13 @@ import numpy.typing as npt
 from alcove_format.metadata import VARIES, Metadata
 from alcove_toolkit.convert.base import Converter, ConvertOptions, ConvertProgress, Indices
 from alcove_toolkit.convert.files import FileConverter, FileItems, list_files
-from alcove_toolkit.convert.recordings import SUFFIXES, Floats, Recording, open_recording, unreadable
+from alcove_toolkit.convert.recordings import (
+    SUFFIXES,
+    Floats,
+    Recording,
+    make_unreadable_error,
+    open_recording,
+)
 from alcove_toolkit.errors import SourceError
 
 MOST_SAMPLES = 16 << 20
@@ -132,5 +138,5 @@ def _read_samples(recording: Recording, path: Path, most: int, *, mix: bool) -> 
         if done >= most:
             break
     if not done:
-        raise unreadable(path, "there is no sound in it")
+        raise make_unreadable_error(path, "there is no sound in it")
     return np.concatenate(blocks)[:most]

@@ -61,7 +61,7 @@ def open_recording(path: Path) -> Iterator[Recording]:
     """
     missing = count_missing_bytes(path)
     if missing:
-        raise unreadable(path, f"it ends {missing:,} bytes before its data do")
+        raise make_unreadable_error(path, f"it ends {missing:,} bytes before its data do")
     try:
         sound = soundfile.SoundFile(path)
     except soundfile.LibsndfileError as error:
@@ -76,7 +76,7 @@ def open_recording(path: Path) -> Iterator[Recording]:
         yield recording
 
 
-def unreadable(path: Path, reason: str) -> SourceError:
+def make_unreadable_error(path: Path, reason: str) -> SourceError:
     return SourceError(
         str(path), f"the recording cannot be read: {reason.rstrip('. ')}", remedy="Repair it, or remove it."
     )
@@ -95,13 +95,15 @@ class _SndfileRecording:
             try:
                 block: Floats = self._sound.read(_BLOCK, dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
-                raise unreadable(self._path, f"{error.error_string} (after {done:,} samples)") from None
+                raise make_unreadable_error(
+                    self._path, f"{error.error_string} (after {done:,} samples)"
+                ) from None
             if not len(block):
                 break
             done += len(block)
             yield block
         if done < 0.98 * self.frames:
-            raise unreadable(self._path, f"it ends after {done:,} of {self.frames:,} samples")
+            raise make_unreadable_error(self._path, f"it ends after {done:,} of {self.frames:,} samples")
 
 
 @contextmanager
@@ -110,10 +112,10 @@ def _open_ffmpeg(path: Path, reason: str) -> Iterator[Recording]:
     try:
         container = av.open(str(path), metadata_errors="replace")
     except av.FFmpegError:
-        raise unreadable(path, reason) from None
+        raise make_unreadable_error(path, reason) from None
     with container:
         if not container.streams.audio:
-            raise unreadable(path, reason)
+            raise make_unreadable_error(path, reason)
         yield _FfmpegRecording(container, path, reason)
 
 
@@ -124,7 +126,7 @@ class _FfmpegRecording:
         self._decoded = self._decode()
         first = next(self._decoded, None)
         if first is None:
-            raise unreadable(path, reason)
+            raise make_unreadable_error(path, reason)
         self._first: Any = first
         # Of the first frame, since a header can say half the rate (HE-AAC).
         self.rate: int = self._first.sample_rate
@@ -141,9 +143,9 @@ class _FfmpegRecording:
                 except av.InvalidDataError:
                     failed += 1
         except av.FFmpegError as error:
-            raise unreadable(self._path, f"{error.strerror} (at packet {packets:,})") from None
+            raise make_unreadable_error(self._path, f"{error.strerror} (at packet {packets:,})") from None
         if failed > max(2, _BAD_PACKETS * packets):
-            raise unreadable(self._path, f"{failed:,} of its {packets:,} packets are damaged")
+            raise make_unreadable_error(self._path, f"{failed:,} of its {packets:,} packets are damaged")
 
     def read_blocks(self) -> Iterator[Floats]:
         resampler = av.AudioResampler(format="fltp", layout=self._first.layout, rate=self.rate)

@@ -33,11 +33,11 @@ def submission_view(raw: Raw) -> SubmissionView:
     try:
         spec = SubmissionSpec.model_validate(raw.get("spec"))
     except ValidationError as error:
-        invalid = problems(error)
+        invalid = describe_problems(error)
     try:
         status = SubmissionStatus.model_validate(_map(raw, "status"))
     except ValidationError as error:
-        status, unreadable = SubmissionStatus(), problems(error)
+        status, unreadable = SubmissionStatus(), describe_problems(error)
     return SubmissionView(
         uid=str(meta.get("uid", "")),
         namespace=str(meta.get("namespace", "")),
@@ -168,7 +168,7 @@ def recorder_report(container: Raw | None) -> RecorderReport | None:
     return None
 
 
-def problems(error: ValidationError) -> str:
+def describe_problems(error: ValidationError) -> str:
     """Field and fault of each problem, for people."""
     found = [
         f"{'.'.join(str(p) for p in e['loc']) or 'spec'}: {e['msg']}"

@@ -50,10 +50,10 @@ class ReconcileInput:
 
     @property
     def blind(self) -> bool:
-        return blind(self.rules.phase, self.now)
+        return is_blind(self.rules.phase, self.now)
 
 
-def blind(phase: Phase, now: datetime) -> bool:
+def is_blind(phase: Phase, now: datetime) -> bool:
     """Whether nothing about the runs may be seen yet."""
     if phase.reveals_at is not None:
         return now < phase.reveals_at

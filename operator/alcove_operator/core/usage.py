@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from alcove_api.competition import CompetitionStatus, Limits, Resources, TeamUsage
 from alcove_api.submission import RunStatus
 from alcove_operator.core.model import QuotaRefusal, SettleUsage, SubmissionView
-from alcove_operator.core.reconcile_input import PhaseRules, blind
+from alcove_operator.core.reconcile_input import PhaseRules, is_blind
 
 MAX_IN_FLIGHT = 1000
 """Tickets of a team at once: what the status has room for."""
@@ -150,7 +150,7 @@ def build_settlement(submission: SubmissionView, rules: PhaseRules | None, now: 
     compute = 0.0
     if rules is not None:
         phase = rules.phase
-        hidden = blind(phase, now)
+        hidden = is_blind(phase, now)
         compute = compute_seconds(status.runs, phase.resources, phase.budget.seconds, now, hidden)
     return SettleUsage(
         team=submission.namespace,

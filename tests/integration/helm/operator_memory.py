@@ -12,7 +12,7 @@ from alcove_kube.client import KubeClient
 from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
 from alcove_operator.events import take_in  # noqa: F401  what the operator has loaded besides
-from alcove_operator.index import Index, WorkKey, fill
+from alcove_operator.index import Index, WorkKey, fill_index
 from alcove_operator.service import Service  # noqa: F401
 from alcove_operator.watches import TeamWatch, watch_competition
 from alcove_operator.workqueue import WorkQueue
@@ -24,7 +24,7 @@ async def list_and_watch(own: str, teams: tuple[str, ...]) -> None:
         image_scorer="s", store_endpoint="http://store:9000", store_credentials=Path("unused"), health_port=0,
     )  # fmt: skip
     index = Index()
-    await fill(index, Api(KubeClient.from_kubeconfig()), settings)
+    await fill_index(index, Api(KubeClient.from_kubeconfig()), settings)
     queue: WorkQueue[WorkKey] = WorkQueue()
     TeamWatch(index, queue, frozenset(teams))
     watching, _ = watch_competition(index, queue, settings)

@@ -27,7 +27,7 @@ from alcove_store.errors import DigestError, StoreDeniedError
 from alcove_toolkit import exchange
 from alcove_toolkit.errors import ExchangeError
 from alcove_toolkit.exchange import DatasetCatalog, list_datasets, list_versions, pull_dataset
-from alcove_toolkit.publish import offer, publish
+from alcove_toolkit.publish import offer_dataset, publish
 from tests.integration.store.conftest import SetUpStore
 
 pytestmark = pytest.mark.integration
@@ -83,7 +83,7 @@ def test_the_newest_version_of_a_name_is_the_one_pushed_last(
 
 def test_a_team_gets_what_another_offers_with_its_solution(set_up_store: SetUpStore, tmp_path: Path) -> None:
     data = made(tmp_path)
-    manifest = offer(
+    manifest = offer_dataset(
         data, data.with_suffix(".solution"), set_up_store.client("team-a"), team="team-a", name="ours"
     )
     other = set_up_store.client("team-b")
@@ -97,7 +97,7 @@ def test_a_team_gets_what_another_offers_with_its_solution(set_up_store: SetUpSt
 
 def test_an_offer_needs_no_solution(set_up_store: SetUpStore, tmp_path: Path) -> None:
     client = set_up_store.client("team-a")
-    offer(made(tmp_path), None, client, team="team-a", name="bare")
+    offer_dataset(made(tmp_path), None, client, team="team-a", name="bare")
     pull_dataset(DatasetCatalog(client, team="team-a"), "bare", tmp_path / "out", say=quiet)
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["bare.data"]
 
@@ -112,7 +112,7 @@ def test_a_team_neither_finds_nor_gets_a_hidden_dataset(set_up_store: SetUpStore
         lambda: list_versions(DatasetCatalog(team), "hidden"),
         lambda: pull_dataset(DatasetCatalog(team), "hidden", tmp_path / "out", say=quiet),
         lambda: pull_dataset(DatasetCatalog(team), "hidden", tmp_path / "out", sha256=digest, say=quiet),
-        lambda: offer(data, None, team, team="team-b", name="forged"),
+        lambda: offer_dataset(data, None, team, team="team-b", name="forged"),
         lambda: publish(data, data.with_suffix(".solution"), team, name="forged"),
     ]
     for attempt in tries:
@@ -125,7 +125,7 @@ def test_a_download_that_broke_off_goes_on(
     set_up_store: SetUpStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, client = made(tmp_path), set_up_store.client("team-a")
-    manifest = offer(data, None, client, team="team-a", name="broken")
+    manifest = offer_dataset(data, None, client, team="team-a", name="broken")
     monkeypatch.setattr(transfer, "PARALLEL", 1)  # The smallest comes last then.
     last = min(manifest.files, key=lambda e: e.bytes).path
     lost = keys.shared("team-a") + keys.dataset_file(manifest.digest(), last)
@@ -139,7 +139,7 @@ def test_a_download_that_broke_off_goes_on(
     # One of those that are there was damaged since.
     damaged = "train/sample-00000"
     (partial / damaged).write_bytes(b"?" * (data / damaged).stat().st_size)
-    offer(data, None, client, team="team-a", name="broken")
+    offer_dataset(data, None, client, team="team-a", name="broken")
     fetched: list[str] = []
 
     def watched(client: Minio, bucket: str, key: str) -> Iterator[bytes]:
@@ -156,7 +156,7 @@ def test_an_upload_that_broke_off_goes_on_and_is_not_seen_before(
     set_up_store: SetUpStore, tmp_path: Path
 ) -> None:
     data, client = made(tmp_path, 9.0), set_up_store.client("team-a")
-    manifest = offer(data, None, client, team="team-a", name="slow")
+    manifest = offer_dataset(data, None, client, team="team-a", name="slow")
     root, below = set_up_store.root, keys.shared("team-a")
     kept = below + keys.dataset_file(manifest.digest(), "train/sample-00000")
     before = root.stat_object(MAIN, kept)
@@ -168,7 +168,7 @@ def test_an_upload_that_broke_off_goes_on_and_is_not_seen_before(
         root.remove_object(MAIN, below + key)
     with pytest.raises(ExchangeError, match="no dataset 'slow'"):
         pull_dataset(DatasetCatalog(client, team="team-a"), "slow", tmp_path / "out", say=quiet)
-    offer(data, None, client, team="team-a", name="slow")
+    offer_dataset(data, None, client, team="team-a", name="slow")
     assert root.stat_object(MAIN, kept).version_id == before.version_id
     found, _ = pull_dataset(DatasetCatalog(client, team="team-a"), "slow", tmp_path / "out", say=quiet)
     assert content(found) == content(data)
@@ -190,7 +190,7 @@ def test_a_file_that_changes_while_it_is_sent_is_noticed(
 
     monkeypatch.setattr(publishing, "describe", describe_then_change)
     with pytest.raises(FormatError, match="changed while it was sent"):
-        offer(data, None, client, team="team-a", name="moving")
+        offer_dataset(data, None, client, team="team-a", name="moving")
     assert list_versions(DatasetCatalog(client, team="team-a"), "moving") == []
 
 
@@ -198,7 +198,7 @@ def test_a_wrong_solution_is_not_offered(set_up_store: SetUpStore, tmp_path: Pat
     data, client = made(tmp_path), set_up_store.client("team-a")
     data.with_suffix(".solution").write_text("1 0\n0 7\n")
     with pytest.raises(SolutionError, match="row 2"):
-        offer(data, data.with_suffix(".solution"), client, team="team-a", name="wrong")
+        offer_dataset(data, data.with_suffix(".solution"), client, team="team-a", name="wrong")
     assert list_versions(DatasetCatalog(client, team="team-a"), "wrong") == []
 
 
@@ -339,7 +339,7 @@ def test_a_disk_that_is_too_small_is_said_first(
     set_up_store: SetUpStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = set_up_store.client("team-a")
-    offer(made(tmp_path), None, client, team="team-a", name="roomy")
+    offer_dataset(made(tmp_path), None, client, team="team-a", name="roomy")
     monkeypatch.setattr(exchange, "_SPARE_DISK", 1 << 60)
     with pytest.raises(ExchangeError, match="are free"):
         pull_dataset(DatasetCatalog(client, team="team-a"), "roomy", tmp_path / "out", say=quiet)

@@ -6,7 +6,7 @@ from typing import Any
 
 from alcove_api.submission import SubmissionStatus
 from alcove_kube.resources import COMPETITIONS, DATASETS, SUBMISSIONS
-from alcove_operator.competitions import census, ready_condition
+from alcove_operator.competitions import count_submissions, ready_condition
 from alcove_operator.core.boards import select_counted
 from alcove_operator.core.model import CompetitionView
 from alcove_operator.core.parse_objects import competition_view, submission_view
@@ -86,7 +86,7 @@ def test_the_census_counts_what_waits_and_what_holds_a_place() -> None:
         submission_view(raw("a", 1, phase="Running", runs=runs)),
         submission_view(raw("over", 1, phase="Done", runs=[{"dataset": "d", "attempt": 1, "phase": "Done"}])),
     ]
-    found = census(views, frozenset({"d"}))
+    found = count_submissions(views, frozenset({"d"}))
     assert [(w.submission_uid, w.alias, w.team) for w in found.waiting] == [("uid-a", "d", "red")]
     assert found.running == {("uid-a", "f"): "red"}
     assert (found.queued, found.active) == ({"practice": 2}, {"practice": 1})
