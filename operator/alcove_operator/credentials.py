@@ -49,6 +49,11 @@ def _policy(*statements: Policy) -> Policy:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
+def _board(name: str) -> str:
+    """That file of every board."""
+    return keys.board("*", "*", "*", name)
+
+
 _PUT = ["PutObject", "AbortMultipartUpload"]
 """Large objects are uploaded in parts; an upload that fails is taken back."""
 
@@ -74,7 +79,7 @@ def operator_policy(bucket: str = keys.MAIN_BUCKET) -> Policy:
     """What it does itself, and what it hands on to runs. No solutions."""
     return _policy(
         _allow(["GetObject"], bucket, "teams/*", "code/*", "runs/*", "scores/*", "boards/*", "data/*"),
-        _allow(_PUT, bucket, "code/*", "runs/*", "boards/*/*/request-*.json"),
+        _allow(_PUT, bucket, "code/*", "runs/*", "boards/*/*/request-*.json", _board("counted.json")),
         _list(bucket, "runs/*", "scores/*", "boards/*"),
     )
 
@@ -83,7 +88,7 @@ def scorer_policy(bucket: str = keys.MAIN_BUCKET, solutions: str = keys.SOLUTION
     """Reads runs beside solutions, and of boards the nameless curves; writes scores, and the manifest of a run whose
     recorder could not.
     """
-    curves = keys.board("*", "*", "*", "curves.json")
+    curves = _board("curves.json")
     return _policy(
         _allow(["GetObject"], bucket, "runs/*", "data/*", "scores/*", curves),
         _allow(_PUT, bucket, "scores/*", "runs/*/manifest.json"),
@@ -95,9 +100,11 @@ def scorer_policy(bucket: str = keys.MAIN_BUCKET, solutions: str = keys.SOLUTION
 
 
 def aggregate_policy(bucket: str = keys.MAIN_BUCKET) -> Policy:
+    """Writes what a board consists of, but not what the operator says is on it: requests, and what counted."""
+    files = ("table.json", "leaderboard.html", "curves.json", "history.json")
     return _policy(
         _allow(["GetObject"], bucket, "scores/*", "boards/*"),
-        _allow(_PUT, bucket, "boards/*"),
+        _allow(_PUT, bucket, *(_board(name) for name in files)),
         _list(bucket, "scores/*", "boards/*"),
     )
 

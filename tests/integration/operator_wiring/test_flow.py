@@ -166,7 +166,7 @@ def test_from_apply_to_a_rank(world: World) -> None:
     score(world, scoring, 0.8125)
 
     done = wait_for("Done", lambda: finished(world, "first", RED))
-    assert done["scores"] == "one-digits 0.8125"
+    assert done["score"] == "0.812"
     assert done["runs"][0]["cause"] == "DeadlineReached"
     assert done["runs"][0]["overshootMs"] == pytest.approx(1.6)
     asked = publish(world, world.job("a-one-practice-"))

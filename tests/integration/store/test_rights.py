@@ -62,7 +62,7 @@ ALLOWED: dict[str, list[Try]] = {
         get("teams/team-a/bundles/b.tar.gz"), put("code/c3.tar.gz"), get("code/c1.tar.gz"),
         get("runs/u1/table/1-p/manifest.json"), listing("runs/u1/"), put(keys.verdict("u1", "table")),
         get("scores/u1/s.json"), listing("scores/u1/"), get("boards/ns.c/practice/table.json"),
-        put(keys.board_request("ns", "c", "practice", 7)),
+        put(keys.board_request("ns", "c", "practice", 7)), put(keys.board("ns", "c", "practice", "counted.json")),
     ],
     "scorer": [
         get("runs/u1/table/1-p/manifest.json"), listing("runs/u1/"), put("runs/u1/table/1-p/manifest.json"),
@@ -71,6 +71,8 @@ ALLOWED: dict[str, list[Try]] = {
     ],
     "aggregate": [
         get("scores/u1/s.json"), put("boards/ns.c/practice/table.json"), get("boards/ns.c/practice/request-1.json"),
+        put("boards/ns.c/practice/leaderboard.html"), put("boards/ns.c/practice/curves.json"),
+        put("boards/ns.c/practice/history.json"),
     ],
     "publisher": [
         put("data/d2/manifest.json"), get("data/d1/manifest.json"), put(keys.solution("s2"), SOLUTIONS),
@@ -97,7 +99,8 @@ DENIED: dict[str, list[Try]] = {
     ],
     "aggregate": [
         get(SOLUTION, SOLUTIONS), get("runs/u1/table/1-p/manifest.json"), put("scores/u1/s.json"),
-        get("data/d1/manifest.json"), get("code/c1.tar.gz"),
+        get("data/d1/manifest.json"), get("code/c1.tar.gz"), put("boards/ns.c/practice/request-1.json"),
+        put("boards/ns.c/practice/counted.json"),
     ],
     "publisher": [
         get(SOLUTION, SOLUTIONS), get("code/c1.tar.gz"), put("scores/u1/s.json"), get("teams/team-a/bundles/b.tar.gz"),
