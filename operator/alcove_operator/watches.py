@@ -132,6 +132,10 @@ def watch_competition(
     return running, started
 
 
+_UNREAD = frozenset({"labels", "annotations", "managedFields"})
+"""Metadata of Submissions that the operator does not read, and that teams fill."""
+
+
 class TeamWatch:
     """Watches Submissions in some teams' namespaces, from now until :meth:`stop`.
 
@@ -178,5 +182,7 @@ class TeamWatch:
             self._stop.set()
 
     def _hand_over(self, resource: Resource, raw: Object, deleted: bool) -> None:
+        # Events wait for their turn on the other loop. What teams can hang on an object must not wait with them.
+        metadata = {name: raw["metadata"][name] for name in raw["metadata"].keys() - _UNREAD}
         if not self._home.is_closed():
-            self._home.call_soon_threadsafe(self._take_in, resource, raw, deleted)
+            self._home.call_soon_threadsafe(self._take_in, resource, {**raw, "metadata": metadata}, deleted)

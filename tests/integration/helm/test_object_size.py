@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -99,7 +100,9 @@ def test_an_operator_stays_small_whatever_teams_have_stored(server: ApiServer, r
 
     wait_for("the policy is gone", lambda: make_one(0))
     assert all(make_one(number) for number in range(1, 60))
-    environment = {**os.environ, "KUBECONFIG": str(server.cluster.kubeconfig)}
+    dockerfile = Path("images/operator/Dockerfile").read_text()
+    image = dict(re.findall(r"^ENV (\w+)=(\S+)$", dockerfile, re.MULTILINE))
+    environment = {**os.environ, **image, "KUBECONFIG": str(server.cluster.kubeconfig)}
     argv = [sys.executable, "-m", "tests.integration.helm.operator_memory", "heavy", "heavy-red"]
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=True)
     listed, peak = map(int, done.stdout.split())

@@ -94,15 +94,16 @@ def test_a_competition_names_its_phases(world: World) -> None:
     phases = [{"name": f"phase-{i}", "datasets": ["none"], "budget": {"seconds": 5}} for i in range(6)]
     phases[0]["closesAt"] = "2026-01-01T00:00:00Z"
     world.create(
-        COMPETITIONS, {"kind": "Competition", "metadata": {"name": "six"}, "spec": {"phases": phases}}
+        COMPETITIONS, {"kind": "Competition", "metadata": {"name": "phased"}, "spec": {"phases": phases}}
     )
     try:
         wait_for(
-            "its phases", lambda: ((world.find(COMPETITIONS, "six") or {}).get("status") or {}).get("summary")
+            "its phases",
+            lambda: ((world.find(COMPETITIONS, "phased") or {}).get("status") or {}).get("summary"),
         )
-        table = kubectl(world, "get", "competition", "six", "-n", NAMESPACE).splitlines()
+        table = kubectl(world, "get", "competition", "phased", "-n", NAMESPACE).splitlines()
     finally:
-        world.delete(COMPETITIONS, "six")
+        world.delete(COMPETITIONS, "phased")
     print("\n".join(table))
     assert "phase-1, phase-2 and 4 more" in table[1]
     assert max(map(len, table)) <= 80
