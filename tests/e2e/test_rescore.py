@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from alcove_api import keys
+from alcove_api.competition import PhaseFeedback
 from tests.demo.hackathon import Hackathon, wait_for
 from tests.e2e import models
 from tests.e2e.conftest import Team, alcove
@@ -97,7 +98,8 @@ def test_ranks_move_as_they_were_said_to_and_back(scored: dict[str, Team], hacka
         told = next(t for t in board["teams"] if t["team"] == team.namespace)
         digest = team.status(name)["scoringDigest"]
         assert told["scores"][0]["new"] == kept[digest].runs[0].alc
-        assert team.run(name)["alc"] == round(kept[digest].runs[0].alc or 0, 4)
+        shown = round(kept[digest].runs[0].alc or 0, PhaseFeedback().decimals)
+        assert team.run(name)["alc"] == shown
     assert runs_ever(hackathon) == runs, "nothing was run again"
 
     assert "Nothing would change" in alcove(hackathon.cluster, "rescore", hackathon.name).stderr
