@@ -29,13 +29,8 @@ _STEPS = {
 """By the last line of the runner's: what did not return, and what helps."""
 
 
-def explain_submission(submission: Object, teams: int | None = None) -> str:
-    """Paragraphs for a terminal.
-
-    Args:
-        submission: as the API server has it.
-        teams: on the board of its phase, where that is known.
-    """
+def explain_submission(submission: Object) -> str:
+    """Paragraphs for a terminal. ``submission``: as the API server has it."""
     meta, raw = submission["metadata"], submission["spec"]
     status = SubmissionStatus.model_validate(submission.get("status") or {})
     spec = SubmissionSpec.model_validate(raw)
@@ -43,14 +38,14 @@ def explain_submission(submission: Object, teams: int | None = None) -> str:
     head = f"{meta['namespace']}/{meta['name']}, {where}: {status.phase or 'not looked at yet'}."
     parts = [head, *_explain_state(status), *(_explain_run(run, spec) for run in status.runs)]
     if status.phase in ("Done", "Failed"):
-        parts.append(explain_rank(status, teams))
+        parts.append(explain_rank(status))
     return "\n\n".join(part for part in parts if part)
 
 
-def explain_rank(status: SubmissionStatus, teams: int | None = None) -> str:
+def explain_rank(status: SubmissionStatus) -> str:
     if status.rank is not None:
-        of = f" of {teams}" if teams else ""
-        return f"Your team's rank is {status.rank}{of}, by this submission."
+        place = status.place.replace("/", " of ") or str(status.rank)
+        return f"Your team's rank is {place}, by this submission."
     if all(run.alc is None for run in status.runs):
         return "It has no score, so it gives your team no rank."
     if _reason(status, "Scored") == "HeldBack":

@@ -117,12 +117,12 @@ def explain(
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Say what became of a submission and what to do about it."""
-    from alcove_cli.watch import explain_ended
+    from alcove_cli.explain import explain_submission
     from alcove_kube.client import KubeClient
     from alcove_kube.resources import SUBMISSIONS
 
     kube = KubeClient.from_kubeconfig(kubeconfig)
-    typer.echo(explain_ended(kube, kube.get(SUBMISSIONS, team, name)))
+    typer.echo(explain_submission(kube.get(SUBMISSIONS, team, name)))
 
 
 @team_app.command("kubeconfig")
@@ -221,11 +221,12 @@ def preflight(
 def _follow(kube: KubeClient, wanted: list[tuple[str, str]], timeout: float) -> None:
     from rich.console import Console
 
-    from alcove_cli.watch import explain_ended, follow_submissions, wait_for_rank
+    from alcove_cli.explain import explain_submission
+    from alcove_cli.watch import follow_submissions, wait_for_rank
 
     ended = follow_submissions(kube, wanted, Console(), timeout)
     for submission in ended:
-        typer.echo(f"\n{explain_ended(kube, wait_for_rank(kube, submission))}")
+        typer.echo(f"\n{explain_submission(wait_for_rank(kube, submission))}")
     if any(s.get("status", {}).get("phase") != "Done" for s in ended):
         raise typer.Exit(1)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from alcove_api import keys
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.exchange import StoreAccess
+from alcove_cli.terminal import write_whole
 from alcove_kube.client import KubeClient
 from alcove_kube.resources import SUBMISSIONS
 from alcove_store.client import get_bytes, store_errors
@@ -93,13 +94,10 @@ def fetch_reports(store: Minio, bucket: str, names: Mapping[str, tuple[str, str]
 
 
 def _fetch(store: Minio, bucket: str, key: str, path: Path) -> Path:
-    """A page is written whole or not at all."""
     data = get_bytes(store, bucket, key)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_bytes(data)
-        partial.replace(path)
+        write_whole(path, data)
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror}. Choose another folder.") from None
     return path

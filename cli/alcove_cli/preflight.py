@@ -15,6 +15,7 @@ from alcove_api.schemes import SCHEMES
 from alcove_cli.errors import CommandError
 from alcove_kube.client import KubeClient, Object
 from alcove_kube.resources import COMPETITIONS, DATASETS
+from alcove_scorer.errors import first_fault
 
 DEFAULTS = PhaseFeedback()
 
@@ -54,9 +55,9 @@ def _spec(raw: object, where: str) -> CompetitionSpec:
     try:
         return CompetitionSpec.model_validate(raw)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in ("spec", *first["loc"]))
-        raise CommandError(f"{where} is not valid: {field}: {first['msg']}. Correct it there.") from error
+        field, fault = first_fault(error)
+        at = f"spec.{field}" if field else "spec"
+        raise CommandError(f"{where} is not valid: {at}: {fault}. Correct it there.") from error
 
 
 def fetch_spec(kube: KubeClient, namespace: str, name: str) -> tuple[CompetitionSpec, dict[str, int]]:

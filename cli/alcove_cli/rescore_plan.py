@@ -15,6 +15,7 @@ from alcove_operator.core import boards, scoring
 from alcove_operator.core.model import CompetitionView, DatasetView, SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules, datasets_by_alias
 from alcove_operator.core.status import ENDED
+from alcove_scorer.errors import first_fault
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,8 @@ class ScoringChanges:
         try:
             return ScoringSpec.model_validate({**kept, **given})
         except ValidationError as error:
-            first = error.errors()[0]
-            option = str(first["loc"][0]).removesuffix("_seconds")
-            raise CommandError(f"--{option}: {first['msg']}.") from None
+            field, fault = first_fault(error)
+            raise CommandError(f"--{field.partition('.')[0].removesuffix('_seconds')}: {fault}.") from None
 
 
 @dataclass(frozen=True)

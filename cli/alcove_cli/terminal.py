@@ -114,15 +114,16 @@ def report_system_error(error: OSError) -> int:
     return FAULT
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file as a whole or not at all. Raises OSError; what was there before stays then."""
+    data = content.encode() if isinstance(content, str) else content
     if path.exists() and not path.is_file():  # A device or a pipe, which cannot be replaced.
-        path.write_text(text, "utf-8")
+        path.write_bytes(data)
         return
     target = path.resolve()
     temporary = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
     try:
-        temporary.write_text(text, "utf-8")
+        temporary.write_bytes(data)
         if target.exists():
             temporary.chmod(target.stat().st_mode & 0o7777)
         temporary.replace(target)

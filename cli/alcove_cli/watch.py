@@ -13,10 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from alcove_cli.errors import FailedError
-from alcove_cli.explain import explain_submission
 from alcove_kube.client import KubeClient, Object
 from alcove_kube.errors import ApiError
-from alcove_kube.resources import LEADERBOARDS, SUBMISSIONS
+from alcove_kube.resources import SUBMISSIONS
 
 ENDED = ("Done", "Failed", "Rejected")
 POLL_SECONDS = 1.0
@@ -175,15 +174,3 @@ def _may_get_rank(submission: Object) -> bool:
     status = submission.get("status", {})
     scored = any(run.get("alc") is not None for run in list_runs(submission))
     return scored and status.get("phase") == "Done" and status.get("rank") is None
-
-
-def explain_ended(kube: KubeClient, submission: Object) -> str:
-    """:func:`explain_submission`, with the number of teams from the board, which teams may read."""
-    spec = submission["spec"]
-    teams = None
-    with contextlib.suppress(ApiError):
-        boards = kube.find_all(LEADERBOARDS, spec["competition"]["namespace"])
-        wanted = (spec["competition"]["name"], spec["phase"])
-        found = [b for b in boards if (b["spec"]["competition"], b["spec"]["phase"]) == wanted]
-        teams = found[0].get("status", {}).get("teams") if found else None
-    return explain_submission(submission, teams)

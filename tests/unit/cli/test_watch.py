@@ -16,7 +16,6 @@ from tests.unit.cli.conftest import Typed
 from tests.unit.kube.server import Answer, Lost, refusal, serving
 
 # Longer than the client's patience: the failure gets through to the watch at once.
-NO_BOARDS = Answer(body={"items": []})
 AWAY = refusal(429, "TooManyRequests", "busy", Retry_After="3600")
 
 
@@ -51,7 +50,7 @@ def test_an_api_server_that_is_away_is_waited_for_and_said(tmp_path: Path) -> No
 
 
 def test_one_failure_is_not_wrong_use(tmp_path: Path, alcove: Typed) -> None:
-    with serving(one("Running"), AWAY, one("Done"), NO_BOARDS) as server:
+    with serving(one("Running"), AWAY, one("Done")) as server:
         done = alcove("watch", "one", "--team", "red", "--kubeconfig", server.kubeconfig(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "Still trying" in done.stdout
@@ -59,9 +58,8 @@ def test_one_failure_is_not_wrong_use(tmp_path: Path, alcove: Typed) -> None:
 
 def test_the_end_says_scores_and_the_rank_that_follows_them(tmp_path: Path, alcove: Typed) -> None:
     run = {"dataset": "digits", "phase": "Done", "alc": 0.81, "snapshots": 3}
-    board = {"spec": {"competition": "hack", "phase": "practice"}, "status": {"teams": 9}}
-    scored, ranked = one("Done", runs=[run]), one("Done", runs=[run], rank=2)
-    with serving(one("Running"), scored, scored, ranked, Answer(body={"items": [board]})) as server:
+    scored, ranked = one("Done", runs=[run]), one("Done", runs=[run], rank=2, place="2/9")
+    with serving(one("Running"), scored, scored, ranked) as server:
         done = alcove("watch", "one", "--team", "red", "--kubeconfig", server.kubeconfig(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "digits: ALC 0.81, 3 predictions." in done.stdout
@@ -79,8 +77,8 @@ def test_the_end_says_scores_and_the_rank_that_follows_them(tmp_path: Path, alco
             "was deleted while it was watched",
         ),
         ([one("Running"), refusal(401, "Unauthorized", "Unauthorized")], 1, "can no longer be read"),
-        ([one("Rejected", cause="QuotaExceeded"), NO_BOARDS], 1, ""),
-        ([one("Failed"), NO_BOARDS], 1, ""),
+        ([one("Rejected", cause="QuotaExceeded")], 1, ""),
+        ([one("Failed")], 1, ""),
     ],
 )
 def test_the_end_says_why(tmp_path: Path, alcove: Typed, steps: list[Answer], status: int, said: str) -> None:
