@@ -58,6 +58,13 @@ SourceColumn = Annotated[str | None, typer.Option(help="Column that says where e
 FolderLevels = Annotated[str | None, typer.Option(help=_FOLDERS)]
 DroppedColumns = Annotated[str, typer.Option(help="Columns to leave out, with commas between.")]
 Delimiter = Annotated[str | None, typer.Option(help="Of a CSV, one character or tab; found by default.")]
+Header = Annotated[
+    bool | None,
+    typer.Option(
+        "--header/--no-header",
+        help="Whether row 1 of a CSV names the columns; by default it does, and is refused if it looks like data.",
+    ),
+]
 Categories = Annotated[int, typer.Option(min=1, help="At most so many categories a column.")]
 Scale = Annotated[bool, typer.Option("--scale", help="Tables and series: mean 0 and deviation 1, of train.")]
 TextColumn = Annotated[str | None, typer.Option(help="Column of texts; by default the one named text.")]
@@ -97,6 +104,7 @@ def convert(
     folders: FolderLevels = None,
     drop: DroppedColumns = "",
     delimiter: Delimiter = None,
+    header: Header = None,
     categories: Categories = 100,
     scale: Scale = False,
     text_column: TextColumn = None,
@@ -117,9 +125,9 @@ def convert(
     options = ConvertOptions(
         labels=labels, label_separator=label_separator, multi_label=multi_label, confidence=confidence,
         folders=folders, group_column=group_column, source_column=source_column, drop=_parse_names(drop),
-        delimiter=delimiter, categories=categories, scale=scale, text_column=text_column, vocabulary=vocabulary,
-        size=_parse_size(size), channels=channels, rate=rate, max_seconds=max_seconds, fps=fps,
-        max_frames=max_frames, frames=frames,
+        delimiter=delimiter, header=header, categories=categories, scale=scale, text_column=text_column,
+        vocabulary=vocabulary, size=_parse_size(size), channels=channels, rate=rate, max_seconds=max_seconds,
+        fps=fps, max_frames=max_frames, frames=frames,
     )  # fmt: skip
     request = SplitRequest(
         how=split, by=shift_by, hold_out=_parse_names(hold_out), test_fraction=test_fraction, seed=seed

@@ -14,7 +14,8 @@ from alcove_cli.convert import convert, unwind_on_signals
 from alcove_cli.errors import CommandError
 from alcove_cli.exchange import list_datasets, pull, push
 from alcove_cli.recheck import recheck
-from alcove_cli.terminal import show_help, write_whole
+from alcove_cli.terminal import show_help
+from alcove_toolkit.whole_files import write_whole
 
 app = typer.Typer(help="Datasets: make, convert, check, show, push and pull.", invoke_without_command=True)
 app.callback()(show_help)

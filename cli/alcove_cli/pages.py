@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from alcove_api import keys
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.exchange import StoreAccess
-from alcove_cli.terminal import write_whole
 from alcove_kube.client import KubeClient
 from alcove_kube.resources import SUBMISSIONS
 from alcove_store.client import get_bytes, store_errors
 from alcove_store.errors import StoreNotFoundError, StoreUnavailableError
+from alcove_toolkit.whole_files import write_whole
 
 if TYPE_CHECKING:
     from minio import Minio

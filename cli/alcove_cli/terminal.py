@@ -112,20 +112,3 @@ def report_system_error(error: OSError) -> int:
     place = f"{error.filename}: " if error.filename else ""
     print(f"alcove: {place}{error.strerror or error}.", file=sys.stderr)
     return FAULT
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file as a whole or not at all. Raises OSError; what was there before stays then."""
-    data = content.encode() if isinstance(content, str) else content
-    if path.exists() and not path.is_file():  # A device or a pipe, which cannot be replaced.
-        path.write_bytes(data)
-        return
-    target = path.resolve()
-    temporary = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
-    try:
-        temporary.write_bytes(data)
-        if target.exists():
-            temporary.chmod(target.stat().st_mode & 0o7777)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)

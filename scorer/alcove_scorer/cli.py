@@ -13,6 +13,7 @@ import typer
 from alcove_api.errors import AlcoveError
 from alcove_api.schemes import HACKATHON, SCHEMES
 from alcove_scorer.errors import InputError
+from alcove_toolkit.whole_files import write_whole
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -101,7 +102,7 @@ def rank_command(
 
 def _write_page(file: Path, page: str) -> None:
     try:
-        file.write_text(page, "utf-8")
+        write_whole(file, page)
     except OSError as error:
         reason = (error.strerror or "error").lower()
         raise InputError(

@@ -27,6 +27,7 @@ from alcove_toolkit.convert.split import SplitRequest, split_items
 from alcove_toolkit.convert.spool import FeatureSpool
 from alcove_toolkit.convert.summary import format_facts, list_some
 from alcove_toolkit.errors import FileAccessError, SourceError
+from alcove_toolkit.whole_files import write_whole
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def convert(
     try:
         converter = open_source(kind, source, options or ConvertOptions(), progress)
         made = _convert(converter, kind, source, out, name, request or SplitRequest(), progress)
-        made.summary_path.write_text(made.summary + "\n", "utf-8")
+        write_whole(made.summary_path, made.summary + "\n")
         return made
     except OSError as error:
         raise FileAccessError(error, str(source), str(out)) from None

@@ -59,6 +59,14 @@ def test_the_model_of_the_docs_is_scored(tmp_path: Path, digits: Path) -> None:
     assert re.search(r"^ALC 0\.\d+, final score 0\.\d+$", done.stdout, re.M)
 
 
+def test_percent_for_probabilities_are_pointed_out(tmp_path: Path, digits: Path) -> None:
+    percent = FROM_THE_DOCS.replace("return np.tile(", "return 100 * np.tile(")
+    assert percent != FROM_THE_DOCS
+    done = run(tmp_path, digits, percent)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^values from \S+ to \S+: expected 0 to 1, .*; are they percent\?$", done.stdout, re.M)
+
+
 def test_a_program_that_fails_is_scored_and_said_so(tmp_path: Path, digits: Path) -> None:
     done = run(tmp_path, digits, FAILS_LATER, "--out", str(tmp_path / "kept"))
     assert done.returncode == 1

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from alcove_cli.terminal import write_whole
 from alcove_toolkit import check
 from alcove_toolkit.practice import make_practice
+from alcove_toolkit.whole_files import write_whole
 from tests.unit.cli.conftest import Typed
 
 
@@ -150,25 +150,44 @@ def test_what_is_not_a_dataset_is_told_before_anything_else(command: str, alcove
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
-def test_a_page_is_written_whole_or_not_at_all(waves: Path, tmp_path: Path, alcove: Typed) -> None:
+def _page_commands(tmp_path: Path, waves: Path) -> dict[str, tuple[object, ...]]:
+    """Each command that writes a page, but for the page's path at its end."""
+    (tmp_path / "y.solution").write_text("1 0\n0 1\n")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "a.predict").write_text("1 0\n0 1\n")
+    (tmp_path / "run" / "times.csv").write_text("file,seconds\na.predict,5\n")
+    (tmp_path / "t.csv").write_text("team,a\nx,0.5\ny,0.25\n")
+    scored = ("--solution", tmp_path / "y.solution", "--snapshots", tmp_path / "run", "--budget", 60)
+    return {
+        "show": ("dataset", "show", waves, "--out"),
+        "score": ("score", *scored, "--report"),
+        "rank": ("rank", tmp_path / "t.csv", "--report"),
+    }
+
+
+@pytest.mark.parametrize("command", ["show", "score", "rank"])
+def test_a_page_is_written_whole_or_not_at_all(
+    waves: Path, tmp_path: Path, alcove: Typed, command: str
+) -> None:
+    asked = _page_commands(tmp_path, waves)[command]
     page = tmp_path / "page.html"
     page.write_text("the old one")
     page.chmod(0o640)
+    beside = sorted(tmp_path.iterdir())
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
-        done = alcove("dataset", "show", waves, "--out", page)
+        done = alcove(*asked, page)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
-        f"alcove: {page} cannot be written: File too large. Choose another file with --out.\n"
-    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert f"{page}" in done.stderr
+    assert "file too large" in done.stderr.lower()
     assert page.read_text() == "the old one"
-    assert alcove("dataset", "show", waves, "--out", page).returncode == 0
-    assert page.read_text().endswith("</html>")
+    assert alcove(*asked, page).returncode == 0
+    assert page.read_text().rstrip().endswith("</html>")
     assert page.stat().st_mode & 0o777 == 0o640
-    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+    assert sorted(tmp_path.iterdir()) == beside
 
 
 def test_a_page_can_go_into_a_pipe_and_through_a_link(tmp_path: Path) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 
-from alcove_cli.main import main
+from alcove_cli.main import app, main, mount
+from tests.unit.docs.pages import REPOSITORY
 
 
 @pytest.mark.parametrize(
@@ -62,3 +68,28 @@ def test_an_answer_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) ->
         ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
     assert ended.returncode == 3
     assert ended.stderr == "alcove: No space left on device.\n"
+
+
+OF_THE_SUPERVISOR = {"--socket", "--go"}
+
+
+def options(command: Any) -> Iterator[str]:
+    """Of a command and of all below it."""
+    for parameter in command.params:
+        yield from (*parameter.opts, *parameter.secondary_opts)
+    for inner in getattr(command, "commands", {}).values():
+        yield from options(inner)
+
+
+def test_every_option_that_a_message_advises_can_be_typed() -> None:
+    mount()
+    known = {*options(typer.main.get_command(app)), "--help", *OF_THE_SUPERVISOR}
+    named: dict[str, str] = {}
+    for package in ("datasets/alcove_toolkit", "scorer/alcove_scorer", "cli/alcove_cli"):
+        for file in sorted((REPOSITORY / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    found = re.findall(r"(?<![\w-])--[a-z][a-z-]*", node.value)
+                    named |= dict.fromkeys(found, f"{file}, line {node.lineno}")
+    assert "--no-header" in named
+    assert {option: where for option, where in named.items() if option not in known} == {}

@@ -51,6 +51,20 @@ def test_what_was_made_and_what_to_do_next(
     assert "shift by class: of the examples of " in capsys.readouterr().out
 
 
+def test_row_1_is_an_example_or_a_header_as_one_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "iris.csv"
+    source.write_text("".join(f"{4 + i / 10},{i % 7},{['setosa', 'virginica'][i % 2]}\n" for i in range(60)))
+    asked = ["dataset", "convert", str(source), str(tmp_path / "out"), "--kind", "tabular"]
+    assert alcove(monkeypatch, *asked) == 2
+    assert "If row 1 is the first example, pass --no-header; if it names" in capsys.readouterr().err
+    assert alcove(monkeypatch, *asked, "--no-header", "--labels", "column 3") == 0
+    assert "  examples  60: 39 in train, 21 in test" in capsys.readouterr().out
+    assert alcove(monkeypatch, *asked, "--header", "--labels", "setosa", "--name", "named") == 0
+    assert "  examples  59: " in capsys.readouterr().out
+
+
 def test_an_error_is_one_line_and_status_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
