@@ -21,7 +21,7 @@ from alcove_operator.core.conditions import READY, ConditionValue, set_condition
 from alcove_operator.core.model import CompetitionView, QueuePlace, SubmissionView
 from alcove_operator.core.phases import describe_phases
 from alcove_operator.core.reconcile_input import is_blind
-from alcove_operator.core.runs import OVER
+from alcove_operator.core.run_ends import OVER
 from alcove_operator.core.status import ENDED
 from alcove_operator.executor import to_json
 from alcove_operator.index import Index, WorkKey

@@ -25,8 +25,9 @@ from alcove_operator.api import Api
 from alcove_operator.clock import utc_now
 from alcove_operator.code_intake import Admissions
 from alcove_operator.config import OperatorSettings
-from alcove_operator.core import model, names, parse_objects, usage
-from alcove_operator.core.model import Action, Facts, SubmissionView
+from alcove_operator.core import actions, model, names, parse_objects, usage
+from alcove_operator.core.actions import Action
+from alcove_operator.core.model import Facts, SubmissionView
 from alcove_operator.errors import CodeError, OperatorError
 from alcove_operator.index import Index
 from alcove_operator.manifests import run_job
@@ -80,51 +81,51 @@ class Executor:
             AlcoveError: it could not be done; it is to be tried again.
         """
         match action:
-            case model.AddFinalizer():
+            case actions.AddFinalizer():
                 await self._finalizers(view, add=True)
-            case model.RemoveFinalizer():
+            case actions.RemoveFinalizer():
                 await self._finalizers(view, add=False)
-            case model.AdmitCode():
+            case actions.AdmitCode():
                 return replace(facts, code=self.admissions.ask(view, action.limit_bytes) or facts.code)
-            case model.CountUsage():
+            case actions.CountUsage():
                 return replace(facts, usage_refused=await self._count(action, view))
-            case model.SettleUsage():
+            case actions.SettleUsage():
                 await self._settle(action, view)
                 return replace(facts, settled=True)
-            case model.CreateRun():
+            case actions.CreateRun():
                 await self._create_run(action, view)
                 return replace(facts, live=None)
-            case model.StartScoring():
+            case actions.StartScoring():
                 return replace(facts, live=None) if await self._start_scoring(action) else facts
-            case model.DeleteJob():
+            case actions.DeleteJob():
                 if await self.api.delete(JOBS, self.settings.competition_namespace, action.job):
                     log.info("Job %s was deleted: %s", action.job, action.reason)
                 self.credentials.forget(action.job)
-            case model.ListLive():
+            case actions.ListLive():
                 return replace(facts, live=await self._list(action.submission_uid))
-            case model.Emit():
+            case actions.Emit():
                 await self._emit(action, view)
             case _:
                 return await asyncio.to_thread(self._stored, action, facts)
         return facts
 
-    def _stored(self, action: model.Stored, facts: Facts) -> Facts:
+    def _stored(self, action: actions.Stored, facts: Facts) -> Facts:
         match action:
-            case model.WriteVerdict():
+            case actions.WriteVerdict():
                 self.store.write_verdict(action.verdict)
                 return replace(facts, verdicts=facts.verdicts | {action.verdict.alias})
-            case model.ReadVerdict():
+            case actions.ReadVerdict():
                 found_verdict = self._verdict(action)
                 return replace(facts, read_verdicts={**facts.read_verdicts, action.alias: found_verdict})
-            case model.ReadCurve():
+            case actions.ReadCurve():
                 found = self.store.live_curve(action.submission_uid)
                 return replace(facts, curve=found or facts.curve, curve_at=self.clock())
-            case model.ReadScore():
+            case actions.ReadScore():
                 return replace(facts, score=self._score(action))
-            case model.ReadLogTail():
+            case actions.ReadLogTail():
                 return replace(facts, log_tails={**facts.log_tails, action.job: self._log_tail(action)})
 
-    async def _start_scoring(self, action: model.StartScoring) -> bool:
+    async def _start_scoring(self, action: actions.StartScoring) -> bool:
         """False where enough submissions that have ended are being scored again already: the core asks once more."""
         if names.AGAIN in action.labels:
             going = [j for j in self.index.jobs.values() if names.AGAIN in j.labels and not j.view.finished]
@@ -133,21 +134,21 @@ class Executor:
         await self.create_job(score_job(action.job, action.labels, action.request, self.settings))
         return True
 
-    def _score(self, action: model.ReadScore) -> Any:
+    def _score(self, action: actions.ReadScore) -> Any:
         try:
             result = self.store.score_result(action.submission_uid, action.scoring_digest)
         except OperatorError as error:
             return model.ScoreFault(str(error))
         return result or model.ScoreFault("The scorer left no result in the store.")
 
-    def _verdict(self, action: model.ReadVerdict) -> Verdict | None:
+    def _verdict(self, action: actions.ReadVerdict) -> Verdict | None:
         try:
             return self.store.verdict(action.submission_uid, action.alias)
         except OperatorError as error:
             log.warning("%s", error)
             return None
 
-    def _log_tail(self, action: model.ReadLogTail) -> str:
+    def _log_tail(self, action: actions.ReadLogTail) -> str:
         try:
             return self.store.log_tail(action.prefix)
         except StoreError:
@@ -179,7 +180,7 @@ class Executor:
         self.index.apply(JOBS, made)
         return made
 
-    async def _create_run(self, action: model.CreateRun, view: SubmissionView) -> None:
+    async def _create_run(self, action: actions.CreateRun, view: SubmissionView) -> None:
         dataset = self.index.datasets.get((self.settings.competition_namespace, action.dataset))
         notes = {f"{GROUP}/submission": f"{view.namespace}/{view.name}"}
         issued = await self.credentials.issue(action.config)
@@ -236,7 +237,7 @@ class Executor:
         except CodeError as error:
             return model.CodeFact(False, reason=error.reason, message=str(error), wait=error.wait)
 
-    async def _count(self, action: model.CountUsage, view: SubmissionView) -> model.QuotaRefusal | None:
+    async def _count(self, action: actions.CountUsage, view: SubmissionView) -> model.QuotaRefusal | None:
         refused: list[model.QuotaRefusal] = []
 
         def change(status: CompetitionStatus, competition: model.CompetitionView) -> CompetitionStatus:
@@ -252,7 +253,7 @@ class Executor:
         await self._usage(view, change)
         return refused[0] if refused else None
 
-    async def _settle(self, action: model.SettleUsage, view: SubmissionView) -> None:
+    async def _settle(self, action: actions.SettleUsage, view: SubmissionView) -> None:
         await self._usage(
             view,
             lambda status, _: usage.settle_submission(
@@ -309,7 +310,7 @@ class Executor:
             f"The counts of {ref[1]} were changed by others each time.", remedy="Tried again."
         )
 
-    async def _emit(self, action: model.Emit, view: SubmissionView) -> None:
+    async def _emit(self, action: actions.Emit, view: SubmissionView) -> None:
         if action.key in self._emitted.get(view.uid, ()):
             return
         # The same event has the same name, also after a restart: the API server then says that it is there.

@@ -12,7 +12,7 @@ from typing import Any
 from alcove_api.dataset import VolumeClaim
 from alcove_api.documents import StoreCredentials
 from alcove_operator.config import OperatorSettings
-from alcove_operator.core.model import CreateRun
+from alcove_operator.core.actions import CreateRun
 
 Object = dict[str, Any]
 

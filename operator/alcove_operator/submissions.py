@@ -14,7 +14,7 @@ from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, NAMESPACES, NODES, SUBMISSIONS, Resource
 from alcove_operator.api import Api
 from alcove_operator.clock import utc_now
-from alcove_operator.core import model, names
+from alcove_operator.core import actions, model, names
 from alcove_operator.core.model import Facts, SubmissionView
 from alcove_operator.core.reconcile import reconcile
 from alcove_operator.core.scoring import shows_new_curve
@@ -163,7 +163,7 @@ class Submissions:
         view = self.index.submissions.get((key.namespace, key.name))
         return view if view is not None and view.uid == uid else None
 
-    async def _perform(self, key: WorkKey, uid: str, action: model.Action) -> bool:
+    async def _perform(self, key: WorkKey, uid: str, action: actions.Action) -> bool:
         """Does one action; False where the Submission is gone, and with it what the turn was about."""
         # An earlier action, or the status, may have made a newer version of the object.
         view = self._current(key, uid)
@@ -178,7 +178,7 @@ class Submissions:
             raise
         return True
 
-    async def _write(self, key: WorkKey, view: SubmissionView, outcome: model.Decision) -> bool:
+    async def _write(self, key: WorkKey, view: SubmissionView, outcome: actions.Decision) -> bool:
         """False where the view was old: the newest is fetched, and the key is due again at once."""
         if outcome.status == view.status and not outcome.fenced:
             return True

@@ -10,20 +10,17 @@ from typing import Literal
 from alcove_api.competition import Phase
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_operator.core import usage
+from alcove_operator.core.actions import Action, AdmitCode, CountUsage, Decision
 from alcove_operator.core.conditions import find_condition
 from alcove_operator.core.model import (
-    Action,
-    AdmitCode,
     CodeFact,
     CompetitionView,
-    CountUsage,
     DatasetView,
-    Decision,
     Facts,
     ReconcileSettings,
     SubmissionView,
 )
-from alcove_operator.core.runs import RECHECK
+from alcove_operator.core.run_ends import RECHECK
 from alcove_operator.core.status import ADMITTED, MESSAGE, cut_line, set_condition
 
 

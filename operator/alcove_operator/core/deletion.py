@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from alcove_operator.core import names, runs, usage
+from alcove_operator.core import names, run_ends, usage
+from alcove_operator.core.actions import Action, Decision, DeleteJob, ListLive, RemoveFinalizer
 from alcove_operator.core.model import (
-    Action,
     CompetitionView,
-    Decision,
-    DeleteJob,
     Facts,
     JobView,
-    ListLive,
     PodView,
     ReconcileSettings,
-    RemoveFinalizer,
     SubmissionView,
 )
 from alcove_operator.core.reconcile_input import find_rules
@@ -43,9 +39,9 @@ def advance_deletion(
     settled = facts.settled or gone_for_good or submission.spec is None
     if not settled and competition is not None:
         actions.append(usage.build_settlement(submission, find_rules(submission, competition), now))
-    dead = {name for name, pod in pods.items() if runs.is_dead(pod, settings, now)}
+    dead = {name for name, pod in pods.items() if run_ends.is_dead(pod, settings, now)}
     seen = live is None or bool(live.jobs) or bool(live.pods.keys() - dead) or bool(jobs)
     if seen or pods.keys() - dead or not settled:
         look = (ListLive(submission.uid),) if not jobs else ()
-        return Decision(submission.status, (*actions, *look), now + runs.RECHECK)
+        return Decision(submission.status, (*actions, *look), now + run_ends.RECHECK)
     return Decision(submission.status, (RemoveFinalizer(),))

@@ -8,13 +8,10 @@ from datetime import datetime
 
 from alcove_operator.core import admission, deletion, names, runs, scoring, usage
 from alcove_operator.core import status as statuses
+from alcove_operator.core.actions import Action, AddFinalizer, Decision, Emit
 from alcove_operator.core.model import (
-    Action,
-    AddFinalizer,
     CompetitionView,
     DatasetView,
-    Decision,
-    Emit,
     Facts,
     JobView,
     PodView,

@@ -10,46 +10,35 @@ once an attempt's end is decided, and a phase of :data:`OVER` says that no attem
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alcove_api import keys
-from alcove_api.documents import NO_PREDICTIONS, NORMAL_ENDS, RunConfig, Verdict
+from alcove_api.documents import RunConfig
 from alcove_api.submission import RunStatus
 from alcove_operator.core import causes, names
-from alcove_operator.core.model import (
-    Action,
+from alcove_operator.core.actions import (
     CreateRun,
     DeleteJob,
-    JobView,
     ListLive,
-    PodView,
-    ReadLogTail,
-    ReadVerdict,
-    ReconcileSettings,
-    WriteVerdict,
 )
+from alcove_operator.core.model import JobView, PodView, ReconcileSettings
 from alcove_operator.core.reconcile_input import PhaseRules, ReconcileInput
-
-OVER = frozenset({"Scoring", "Done", "Failed"})
-HIDDEN = "Nothing is shown before the reveal."
-"""Message of a run whose phase is blind."""
-RECHECK = timedelta(seconds=5)
-"""How soon to look again where no event will tell."""
-
-
-@dataclass(frozen=True)
-class RunStep:
-    run: RunStatus
-    actions: tuple[Action, ...] = ()
-    requeue_at: datetime | None = None
-    fenced: bool = False
+from alcove_operator.core.run_ends import (
+    OVER,
+    RECHECK,
+    RunStep,
+    build_context,
+    dead_at,
+    is_dead,
+    is_run_of,
+    record_end,
+)
+from alcove_operator.core.run_results import finish_run
 
 
 def advance_run(run: RunStatus, given: ReconcileInput) -> RunStep:
     run = _adopt(run, given)
     if run.phase in OVER:
-        return _over(run, given)
+        return finish_run(run, given)
     if run.attempt == 0:
         return _queued(run, given)
     if not run.cause:
@@ -62,7 +51,7 @@ def advance_run(run: RunStatus, given: ReconcileInput) -> RunStep:
 
 def _adopt(run: RunStatus, given: ReconcileInput) -> RunStatus:
     """A Job of a later attempt than the status knows can only mean that the status was lost: go on from there."""
-    latest = max((j.attempt for j in given.jobs.values() if _is_run(j, run)), default=0)
+    latest = max((j.attempt for j in given.jobs.values() if is_run_of(j, run)), default=0)
     if latest <= run.attempt or run.phase in OVER:
         return run
     return run.replace(attempt=latest, phase="Pending", cause="", charged_to="")
@@ -159,11 +148,11 @@ def _attempt(run: RunStatus, given: ReconcileInput) -> RunStep:
     if pod is None:
         return _without_pod(run, name, job, given)
     run = run.replace(pod_uid=pod.uid)
-    context = _context(given)
+    context = build_context(given)
     if pod.terminal:
-        return RunStep(_end(run, causes.find_cause(pod, context), pod))
+        return RunStep(record_end(run, causes.find_cause(pod, context), pod))
     if job is None and live is not None and name not in live.pods:
-        return RunStep(_end(run, causes.find_cause(None, context), pod))
+        return RunStep(record_end(run, causes.find_cause(None, context), pod))
     run = _progress(run, pod, given)
     stop, dead = _stop(job, pod, context, given), dead_at(pod, given.settings)
     due = _earliest([stop[1] if stop else None, dead])
@@ -174,9 +163,9 @@ def _attempt(run: RunStatus, given: ReconcileInput) -> RunStep:
         return look
     seen = live.pods[name]
     if is_dead(seen, given.settings, given.now):
-        return RunStep(_end(run, causes.find_cause(seen, context), seen))
+        return RunStep(record_end(run, causes.find_cause(seen, context), seen))
     stop = _stop(job, seen, context, given)
-    return RunStep(_end(run, stop[0], seen)) if stop is not None and given.now >= stop[1] else look
+    return RunStep(record_end(run, stop[0], seen)) if stop is not None and given.now >= stop[1] else look
 
 
 def _without_pod(run: RunStatus, name: str, job: JobView | None, given: ReconcileInput) -> RunStep:
@@ -184,7 +173,7 @@ def _without_pod(run: RunStatus, name: str, job: JobView | None, given: Reconcil
     live, again = given.facts.live, given.now + RECHECK
     due = None
     if job is not None and not job.finished and not run.pod_uid:
-        stop = _stop(job, None, _context(given), given)
+        stop = _stop(job, None, build_context(given), given)
         due = stop[1] if stop else None
         if due is None or given.now < due:
             return RunStep(run, requeue_at=due)
@@ -192,9 +181,9 @@ def _without_pod(run: RunStatus, name: str, job: JobView | None, given: Reconcil
     if live is None or name in live.pods or (due is not None and live.at < due):
         return look
     if due is not None and stop is not None:
-        return RunStep(_end(run, stop[0], None))
+        return RunStep(record_end(run, stop[0], None))
     if run.pod_uid or (job is not None and job.finished):
-        return RunStep(_end(run, causes.find_cause(None, _context(given)), None))
+        return RunStep(record_end(run, causes.find_cause(None, build_context(given)), None))
     if name in live.jobs or job is not None:
         return look
     problem = _not_ready(run, given)
@@ -232,44 +221,6 @@ def _progress(run: RunStatus, pod: PodView, given: ReconcileInput) -> RunStatus:
     return run.replace(phase=phase, started_at=started, message=message)
 
 
-def no_predictions(refused: int, first: str = "") -> causes.Cause:
-    """Of a run that ended well. ``refused``: of its files; ``first``: why the first of them was."""
-    told = describe_refusals(refused, first)
-    said = told or "It saved no prediction: write .npy or .predict files to $ALCOVE_OUT."
-    return causes.Cause(NO_PREDICTIONS, "Participant", said)
-
-
-def describe_refusals(refused: int, first: str = "") -> str:
-    """Where every file was refused; empty where there was none."""
-    if not refused:
-        return ""
-    if refused == 1:
-        return f"The one file that it saved was refused{f': {first}' if first else ''}."
-    return f"All {refused} files that it saved were refused{f', the first: {first}' if first else ''}."
-
-
-def _end(run: RunStatus, cause: causes.Cause, pod: PodView | None) -> RunStatus:
-    """``cause`` and what the recorder reported. The phase stays until the pod is known to be dead."""
-    report = pod.report if pod else None
-    if report is not None and report.snapshots == 0 and cause.name in NORMAL_ENDS:
-        cause = no_predictions(report.refused)
-    update: dict[str, object] = {
-        "cause": cause.name,
-        "charged_to": cause.charged_to,
-        "message": cause.message,
-        "ended_at": _ended_at(pod),
-        "started_at": _started_at(pod) or (run.started_at if pod is None else None),
-    }
-    if report is not None:
-        update["snapshots"] = report.snapshots
-        update["head"] = report.head or ""
-        update["overshoot_ms"] = round(report.overshoot_ns / 1e6, 3) if report.end else None
-    if pod is not None and not causes.got_go(pod):
-        # Nothing was recorded, so there is nothing of this pod's to score.
-        update["pod_uid"] = ""
-    return run.replace(**update)
-
-
 def _ended(run: RunStatus, given: ReconcileInput) -> RunStep:
     """An attempt whose end is decided: see its pod dead, then try again or be over."""
     name = names.run_job(given.uid, run.dataset, run.attempt)
@@ -282,10 +233,10 @@ def _ended(run: RunStatus, given: ReconcileInput) -> RunStep:
         at = dead_at(pod, given.settings) if pod else given.now + RECHECK
         return RunStep(run, (*stop, *look), at)
     if run.charged_to != "Platform":
-        return _over(run.replace(phase=_final(run)), given)
+        return finish_run(run.replace(phase=_final(run)), given)
     if run.attempt >= given.rules.spec.max_attempts:
         message = f"{run.message} The platform gave up after {run.attempt} attempts. No quota is used up."
-        return _over(run.replace(phase=_final(run), message=message[-1024:]), given)
+        return finish_run(run.replace(phase=_final(run), message=message[-1024:]), given)
     if _not_ready(run, given):
         return RunStep(run.replace(message=_not_ready(run, given)))
     why = f"Attempt {run.attempt + 1} of {given.rules.spec.max_attempts}: {run.message}"[:1024]
@@ -296,152 +247,6 @@ def _ended(run: RunStatus, given: ReconcileInput) -> RunStep:
 def _final(run: RunStatus) -> str:
     """Failed at once where no pod has anything to score; else the score decides."""
     return "Scoring" if run.pod_uid else "Failed"
-
-
-def _over(run: RunStatus, given: ReconcileInput) -> RunStep:
-    """The verdict is written, then the Jobs go."""
-    if given.submission.status.phase in ("Done", "Failed") or run.dataset in given.facts.verdicts:
-        shown = _reveal(run, given)
-        return RunStep(shown.run, (*shown.actions, *_log_tail(run, given), *_deletions(run, given)))
-    return RunStep(run, (WriteVerdict(build_verdict(run, given)), *_log_tail(run, given)), fenced=True)
-
-
-def build_verdict(run: RunStatus, given: ReconcileInput) -> Verdict:
-    """The last attempt's: the one that ended the run, whatever earlier ones may have recorded."""
-    name = names.run_job(given.uid, run.dataset, run.attempt)
-    job, pod = given.jobs.get(name), given.pods.get(name)
-    scored = bool(run.pod_uid)
-    # A blind phase keeps no head in the status: there the pod alone can say it.
-    head = run.head or (pod.report.head if pod and pod.report else None)
-    return Verdict(
-        submission_uid=given.uid,
-        alias=run.dataset,
-        attempt=run.attempt if scored else None,
-        pod_uid=run.pod_uid or None,
-        phase="Failed" if run.charged_to == "Platform" or not scored else "Done",
-        cause=run.cause,
-        head=head if scored and head else None,
-        charged_to="" if run.charged_to == "Organizer" else run.charged_to,
-        queued_at=run.queued_at,
-        created_at=job.created_at if job else None,
-        pulled_at=pod.stage.started_at if pod and pod.stage else None,
-        staged_at=pod.stage.finished_at if pod and pod.stage else None,
-        launched_at=pod.main.started_at if pod and pod.main else None,
-        started_at=run.started_at or _started_at(pod),
-        ended_at=run.ended_at or _ended_at(pod),
-        message=_message_of(run, pod, given),
-    )
-
-
-def _message_of(run: RunStatus, pod: PodView | None, given: ReconcileInput) -> str:
-    """Of a blind phase the status does not keep it: there it is found once more, by the same evidence."""
-    if run.message != HIDDEN or pod is None:
-        return "" if run.message == HIDDEN else run.message
-    again = _end(run, causes.find_cause(pod, _context(given)), pod)
-    return again.message if again.cause == run.cause else ""
-
-
-def _reveal(run: RunStatus, given: ReconcileInput) -> RunStep:
-    """What a blind phase kept out of the status comes back from the verdict, which teams cannot read."""
-    if given.blind or run.message != HIDDEN:
-        return RunStep(run)
-    if run.dataset not in given.facts.read_verdicts:
-        return RunStep(run, (ReadVerdict(given.uid, run.dataset),))
-    if wants_log(run, given):
-        return RunStep(run)
-    found = given.facts.read_verdicts[run.dataset]
-    if found is None:
-        return RunStep(run.replace(message=""))
-    return RunStep(
-        run.replace(
-            message=add_tail(found.message, run, given),
-            started_at=found.started_at,
-            ended_at=found.ended_at,
-            head=found.head or "",
-        )
-    )
-
-
-def wants_log(run: RunStatus, given: ReconcileInput) -> bool:
-    """Whether the run's last lines are to be shown, and are not known yet."""
-    shown = given.rules.spec.logs == "tail" and not given.blind and bool(run.pod_uid)
-    name = names.run_job(given.uid, run.dataset, run.attempt)
-    ends_now = run.phase == "Scoring" or (run.phase in OVER and run.message == HIDDEN)
-    return shown and ends_now and run.charged_to != "Platform" and name not in given.facts.log_tails
-
-
-def add_tail(message: str, run: RunStatus, given: ReconcileInput) -> str:
-    """``message`` and the end of the run's output, where the competition shows it."""
-    tail = given.facts.log_tails.get(names.run_job(given.uid, run.dataset, run.attempt), "").strip()
-    room = 1000 - len(message)
-    if not tail or room <= 80 or run.charged_to == "Platform" or given.rules.spec.logs != "tail":
-        return message
-    return f"{message} Last output:\n{tail[-room:]}".strip()
-
-
-def _log_tail(run: RunStatus, given: ReconcileInput) -> tuple[Action, ...]:
-    if not wants_log(run, given):
-        return ()
-    prefix = keys.attempt_prefix(given.uid, run.dataset, run.attempt, run.pod_uid)
-    return (ReadLogTail(names.run_job(given.uid, run.dataset, run.attempt), prefix),)
-
-
-def _deletions(run: RunStatus, given: ReconcileInput) -> tuple[Action, ...]:
-    return tuple(
-        DeleteJob(job.name, "over") for job in given.jobs.values() if _is_run(job, run) and not job.deleting
-    )
-
-
-def dead_at(pod: PodView, settings: ReconcileSettings) -> datetime | None:
-    """When the pod can no longer be running, even where its node cannot be asked; None while it is not placed.
-
-    The node itself ends the pod at its deadline, and the supervisor has ended the participant's processes before.
-    """
-    if pod.scheduled_at is None or pod.active_deadline_seconds is None:
-        return None
-    return pod.scheduled_at + timedelta(seconds=pod.active_deadline_seconds + settings.grace_seconds)
-
-
-def is_dead(pod: PodView, settings: ReconcileSettings, now: datetime) -> bool:
-    at = dead_at(pod, settings)
-    return pod.terminal or (at is not None and now >= at)
-
-
-def _started_at(pod: PodView | None) -> datetime | None:
-    if pod is None:
-        return None
-    if pod.report is not None:
-        return pod.report.go_at
-    return pod.main.started_at if pod.main else None
-
-
-def _ended_at(pod: PodView | None) -> datetime | None:
-    if pod is None:
-        return None
-    report = pod.report
-    if (
-        report is not None
-        and report.go_at is not None
-        and report.end is not None
-        and report.end.ended_ns >= 0
-    ):
-        return report.go_at + timedelta(microseconds=report.end.ended_ns // 1000)
-    return pod.main.finished_at if pod.main else None
-
-
-def _context(given: ReconcileInput) -> causes.Context:
-    spec, facts = given.submission.spec, given.facts
-    own = spec is not None and spec.code.image is not None
-    return causes.Context(
-        own_image=own,
-        lost_nodes=facts.lost_nodes,
-        store_away=facts.store_away,
-        memory=str(given.rules.phase.resources.memory),
-    )
-
-
-def _is_run(job: JobView, run: RunStatus) -> bool:
-    return job.role == names.RUN and job.alias == run.dataset
 
 
 def _earliest(moments: list[datetime | None]) -> datetime | None:

@@ -19,20 +19,11 @@ from alcove_api.documents import (
 )
 from alcove_api.feedback import shown_places
 from alcove_api.submission import RunStatus, StatusCurvePoint, SubmissionStatus
-from alcove_operator.core import names, runs, scoring_retries
+from alcove_operator.core import names, run_ends, run_results, scoring_retries
 from alcove_operator.core import status as statuses
+from alcove_operator.core.actions import Action, DeleteJob, ReadCurve, ReadScore, StartScoring
 from alcove_operator.core.conditions import ConditionValue, find_condition
-from alcove_operator.core.model import (
-    Action,
-    DatasetView,
-    DeleteJob,
-    JobView,
-    ReadCurve,
-    ReadScore,
-    ScoreFault,
-    StartScoring,
-    SubmissionView,
-)
+from alcove_operator.core.model import DatasetView, JobView, ScoreFault, SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules, ReconcileInput
 
 CURVE_PAUSE = timedelta(seconds=2)
@@ -103,11 +94,11 @@ def advance_scoring(current: SubmissionStatus, given: ReconcileInput) -> Scoring
     A Submission that is done is scored again when the settings or the solutions have changed: its runs stay as
     they are, and so does what is shown, until the new result is there.
     """
-    everything = all(run.phase in runs.OVER for run in current.runs)
+    everything = all(run.phase in run_ends.OVER for run in current.runs)
     if everything and not any(run.pod_uid for run in current.runs):
         return _nothing_to_score(current, given)
     live = given.rules.phase.feedback.mode == "live" and not given.blind
-    running = any(run.phase in ("Running", *runs.OVER) for run in current.runs)
+    running = any(run.phase in ("Running", *run_ends.OVER) for run in current.runs)
     ended = current.phase in statuses.ENDED
     if not ended and not (everything and _verdicts(given)) and not (live and running):
         return ScoringStep(current)
@@ -145,7 +136,7 @@ def _start(
     problem = explain_unready(asked, given.datasets)
     if problem:
         # Of those that have ended there may be thousands: they wait for the resync.
-        look = None if again else given.now + runs.RECHECK
+        look = None if again else given.now + run_ends.RECHECK
         return ScoringStep(_not_scored(current, "DatasetNotReady", problem, given), stale, look)
     uid, rules = given.submission.uid, given.rules
     labels = {
@@ -154,7 +145,7 @@ def _start(
         **({names.AGAIN: "true"} if again else {}),
     }
     start = StartScoring(names.score_job(uid, asked.scoring_digest(), attempt), labels, asked)
-    return ScoringStep(current, (*stale, start), given.now + 2 * runs.RECHECK if again else None)
+    return ScoringStep(current, (*stale, start), given.now + 2 * run_ends.RECHECK if again else None)
 
 
 def explain_unready(asked: ScoreRequest, datasets: Mapping[str, DatasetView]) -> str:
@@ -178,7 +169,9 @@ def _failed(
     due = scoring_retries.next_try_at(job)
     if due is not None and given.now >= due:
         return _start(current, asked, scoring_retries.try_number(job) + 1, stale, given)
-    message = runs.HIDDEN if given.blind else scoring_retries.describe_failure(job, given.pods.get(job.name))
+    message = (
+        run_ends.HIDDEN if given.blind else scoring_retries.describe_failure(job, given.pods.get(job.name))
+    )
     reason = "ScoringTriedAgain" if due is not None else "ScoringFailed"
     return ScoringStep(_not_scored(current, reason, message, given), stale, due)
 
@@ -196,7 +189,7 @@ def _follow(
         if isinstance(fault, ScoreFault):
             current = _not_scored(current, "ResultMissing", fault.message, given)
         return ScoringStep(
-            current, (*stale, ReadScore(uid, asked.scoring_digest())), given.now + 2 * runs.RECHECK
+            current, (*stale, ReadScore(uid, asked.scoring_digest())), given.now + 2 * run_ends.RECHECK
         )
     if asked.feedback.mode != "live" or given.blind:
         return ScoringStep(current, stale)
@@ -240,7 +233,7 @@ def _finish(
     current: SubmissionStatus, result: ScoreResult, given: ReconcileInput, stale: tuple[Action, ...]
 ) -> ScoringStep:
     """Waits only for the last lines of the runs' output, which are always answered."""
-    waits = any(runs.wants_log(run, given) for run in current.runs)
+    waits = any(run_results.wants_log(run, given) for run in current.runs)
     if waits and current.phase not in statuses.ENDED:
         return ScoringStep(current, stale)
     found = {run.alias: run for run in result.runs}
@@ -267,11 +260,11 @@ def _scored_run(
     if run.phase == "Scoring":
         update["phase"] = "Failed" if run.charged_to == "Platform" or alc is None else "Done"
         run = _without_score(run, scored) if alc is None else run
-        update["message"] = runs.add_tail(run.message, run, given)
+        update["message"] = run_results.add_tail(run.message, run, given)
     if scored is not None and scored.cause == STORE_DAMAGED:
         if run.phase == "Scoring":
             update |= {"phase": "Failed", "cause": STORE_DAMAGED, "charged_to": "Platform"}
-        update["message"] = runs.HIDDEN if hidden else describe_damage(scored)
+        update["message"] = run_ends.HIDDEN if hidden else describe_damage(scored)
     if not hidden and scored is not None:
         points = scored.points_to_show()
         times = [point.t for point in points]
@@ -290,9 +283,9 @@ def _without_score(run: RunStatus, scored: ScoredRun | None) -> RunStatus:
     refused = scored.refused if scored else ()
     first = refused[0].reason[:300].rstrip(".") if refused else ""
     if run.cause in (*NORMAL_ENDS, NO_PREDICTIONS):
-        nothing = runs.no_predictions(len(refused), first)
+        nothing = run_ends.no_predictions(len(refused), first)
         return run.replace(cause=nothing.name, charged_to=nothing.charged_to, message=nothing.message)
-    told = runs.describe_refusals(len(refused), first)
+    told = run_ends.describe_refusals(len(refused), first)
     return run.replace(message=f"{run.message} {told}".strip()[:1024])
 
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 from alcove_api.submission import RunStatus, SubmissionStatus
 from alcove_operator.core import conditions
+from alcove_operator.core.actions import Emit
 from alcove_operator.core.conditions import ConditionValue, find_condition
-from alcove_operator.core.model import Emit
-from alcove_operator.core.runs import HIDDEN, OVER
+from alcove_operator.core.run_ends import HIDDEN, OVER
 
 ADMITTED, SCORED, COMPLETE = "Admitted", "Scored", "Complete"
 ENDED = frozenset({"Done", "Failed", "Rejected"})

@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 from alcove_api.competition import CompetitionStatus, Limits, Resources, TeamUsage
 from alcove_api.submission import RunStatus
-from alcove_operator.core.model import QuotaRefusal, SettleUsage, SubmissionView
+from alcove_operator.core.actions import SettleUsage
+from alcove_operator.core.model import QuotaRefusal, SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules, is_blind
 
 MAX_IN_FLIGHT = 1000

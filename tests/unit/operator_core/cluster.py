@@ -14,7 +14,7 @@ from typing import Any
 
 from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.documents import LiveCurve, ScoreRequest, ScoreResult, Verdict
-from alcove_operator.core import capacity, model, names, parse_objects, usage
+from alcove_operator.core import actions, capacity, model, names, parse_objects, usage
 from alcove_operator.core.model import CodeFact, Facts, LiveList, QuotaRefusal, ReconcileSettings, ScoreFault
 from alcove_operator.core.reconcile import reconcile
 from alcove_operator.core.scoring import shows_new_curve
@@ -236,7 +236,9 @@ class Cluster:
             return True
         except AwayError:
             return False
-        return changed or any(not isinstance(a, model.ListLive | model.ReadCurve) for a in outcome.actions)
+        return changed or any(
+            not isinstance(a, actions.ListLive | actions.ReadCurve) for a in outcome.actions
+        )
 
     def _restart(self) -> None:
         self.crashes += 1
@@ -269,22 +271,22 @@ class Cluster:
         self.version += 1
         self.submission["metadata"]["resourceVersion"] = str(self.version)
 
-    def _perform(self, action: model.Action) -> None:
+    def _perform(self, action: actions.Action) -> None:
         match action:
-            case model.AddFinalizer() | model.RemoveFinalizer():
-                self._finalize(add=isinstance(action, model.AddFinalizer))
-            case model.CountUsage() | model.SettleUsage():
+            case actions.AddFinalizer() | actions.RemoveFinalizer():
+                self._finalize(add=isinstance(action, actions.AddFinalizer))
+            case actions.CountUsage() | actions.SettleUsage():
                 self._use(action)
-            case model.CreateRun():
+            case actions.CreateRun():
                 assert action.config.n_test == N_TEST
                 self._create(action.job, dict(action.labels), action.active_deadline_seconds)
-            case model.StartScoring():
+            case actions.StartScoring():
                 assert {d.n_test for d in action.request.datasets} == {N_TEST}
                 self.requests[action.job] = action.request
                 self._create(action.job, dict(action.labels), 0)
-            case model.DeleteJob():
+            case actions.DeleteJob():
                 self._delete(action.job)
-            case model.ListLive():
+            case actions.ListLive():
                 views = [parse_objects.pod_view(pod.raw) for pod in self.pods if not pod.gone]
                 live = LiveList(frozenset(self.jobs), {pod.job: pod for pod in views}, self.now)
                 self.facts = replace(self.facts, live=live)
@@ -299,8 +301,8 @@ class Cluster:
         if not add and "deletionTimestamp" in self.submission["metadata"]:
             self.submission = None
 
-    def _use(self, action: model.CountUsage | model.SettleUsage) -> None:
-        if isinstance(action, model.SettleUsage):
+    def _use(self, action: actions.CountUsage | actions.SettleUsage) -> None:
+        if isinstance(action, actions.SettleUsage):
             what = (
                 action.team,
                 action.submission_uid,
@@ -319,32 +321,32 @@ class Cluster:
             else:
                 self.usage = found
 
-    def _stored(self, action: model.Action) -> None:
+    def _stored(self, action: actions.Action) -> None:
         match action:
-            case model.AdmitCode():
+            case actions.AdmitCode():
                 self._need_store()
                 self.facts = replace(self.facts, code=self.code)
-            case model.ReadVerdict(_, alias):
+            case actions.ReadVerdict(_, alias):
                 read = {
                     **self.facts.read_verdicts,
                     alias: None if self.lose_verdicts else self.verdicts.get(alias),
                 }
                 self.facts = replace(self.facts, read_verdicts=read)
-            case model.WriteVerdict(verdict):
+            case actions.WriteVerdict(verdict):
                 self._need_store()
                 old = self.verdicts.setdefault(verdict.alias, verdict)
                 assert _said(old) == _said(verdict), "a verdict was changed"
                 self.facts = replace(self.facts, verdicts=self.facts.verdicts | {verdict.alias})
-            case model.ReadScore():
+            case actions.ReadScore():
                 self._need_store()
                 found = self.scores.get(action.scoring_digest)
                 self.facts = replace(self.facts, score=found or ScoreFault("There is no result."))
-            case model.ReadLogTail():
+            case actions.ReadLogTail():
                 self._need_store()
                 self.facts = replace(self.facts, log_tails={**self.facts.log_tails, action.job: "last words"})
-            case model.ReadCurve():
+            case actions.ReadCurve():
                 self.facts = replace(self.facts, curve=self.curve or self.facts.curve, curve_at=self.now)
-            case model.Emit():
+            case actions.Emit():
                 pass
             case _:
                 raise AssertionError(action)

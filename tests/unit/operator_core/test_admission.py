@@ -14,15 +14,12 @@ import pytest
 from alcove_api.competition import CompetitionSpec, CompetitionStatus, TeamUsage
 from alcove_api.submission import SubmissionSpec, SubmissionStatus
 from alcove_operator.core import names
+from alcove_operator.core.actions import AddFinalizer, AdmitCode, CountUsage, Decision
 from alcove_operator.core.conditions import find_condition
 from alcove_operator.core.model import (
-    AddFinalizer,
-    AdmitCode,
     CodeFact,
     CompetitionView,
-    CountUsage,
     DatasetView,
-    Decision,
     Facts,
     QuotaRefusal,
     SubmissionView,

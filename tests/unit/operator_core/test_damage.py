@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from alcove_api.documents import STORE_DAMAGED
-from alcove_operator.core import runs
+from alcove_operator.core import run_ends
 from tests.unit.operator_core.cluster import Cluster
 
 DAMAGED = "runs/u/d1/1-p/rec/00000001.json is missing from the store"
@@ -61,7 +61,9 @@ def test_after_the_reveal_a_run_says_why_and_when_it_ended(lost: bool) -> None:
     cluster = Cluster({"d0": ["exit"]}, feedback="none")
     cluster.lose_verdicts = lost
     cluster.settle()
-    (hidden,) = next(s for s in reversed(cluster.history) if s["runs"][0]["message"] == runs.HIDDEN)["runs"]
+    (hidden,) = next(s for s in reversed(cluster.history) if s["runs"][0]["message"] == run_ends.HIDDEN)[
+        "runs"
+    ]
     assert hidden.keys() & {"startedAt", "endedAt"} == set()
     assert (hidden["cause"], hidden["head"]) == ("ExitCode", "")
     (run,) = cluster.history[-1]["runs"]

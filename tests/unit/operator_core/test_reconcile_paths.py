@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from alcove_operator.core import names
-from alcove_operator.core.runs import HIDDEN
+from alcove_operator.core.run_ends import HIDDEN
 from tests.unit.operator_core.cluster import FATES, NEVER_WENT, START, Cluster
 
 KINDS = ("submission", "competition", "jobs", "pods")

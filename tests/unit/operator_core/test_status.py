@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from alcove_api.submission import RunStatus, SubmissionStatus
 from alcove_operator.core import status as statuses
-from alcove_operator.core.runs import HIDDEN
+from alcove_operator.core.run_ends import HIDDEN
 from tests.unit.operator_core.cluster import START
 
 WAITS = "Place 3 in the queue: all 4 places are taken."

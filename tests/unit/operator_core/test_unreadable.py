@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alcove_operator.core import model, parse_objects
+from alcove_operator.core import actions, model, parse_objects
 from alcove_operator.core.reconcile import reconcile
 from tests.unit.operator_core.cluster import SETTINGS, Cluster
 
@@ -35,7 +35,7 @@ def test_it_gets_one_event_and_nothing_else(damage: dict[str, Any], deleting: bo
     )
     assert (outcome.status, outcome.fenced, outcome.requeue_at) == (view.status, False, None)
     [event] = outcome.actions
-    assert isinstance(event, model.Emit)
+    assert isinstance(event, actions.Emit)
     assert event.reason == "StatusUnreadable"
     assert next(iter(damage)) in event.message
     assert "install the version" in event.message

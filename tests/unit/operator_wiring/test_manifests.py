@@ -24,7 +24,7 @@ from alcove_api.documents import (
     StoreCredentials,
 )
 from alcove_operator import config
-from alcove_operator.core.model import CreateRun
+from alcove_operator.core.actions import CreateRun
 from alcove_operator.errors import SettingsError
 from alcove_operator.manifests import quantity_bytes, run_job, run_secret
 from alcove_operator.scorer_jobs import aggregate_job, check_job, compare_job, rescore_job, score_job
