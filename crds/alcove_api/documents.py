@@ -113,6 +113,12 @@ class Manifest(Document):
     records: tuple[Record, ...]
     head: Sha256 | None
     """Digest of the last record."""
+    data_sha256: Sha256 | None = None
+    """Of the input that the run was given; None where that lay on a volume."""
+    code_sha256: Sha256 | None = None
+    """Of the code that it was given; None where the submission is an image."""
+    log_sha256: Sha256 | None = None
+    """Of ``log.txt``; None where there is none. Where all three are None, this was sealed before they were recorded."""
     sealed_by: Literal["recorder", "scorer"] = "recorder"
 
 
@@ -135,6 +141,12 @@ class RecorderReport(Document):
     store_away: bool = False
     """Whether something is still not uploaded because the store refused it or did not answer at the last try. Slow is
     not away: how much there is to upload is in the participant's hands."""
+
+
+class ContainerImage(Document):
+    container: Literal["stage", "recorder", "main"]
+    image_id: str
+    """As the kubelet reports it: with the digest of what was run, whatever the pod's spec named."""
 
 
 class Verdict(Document):
@@ -165,6 +177,8 @@ class Verdict(Document):
     ended_at: datetime | None = None
     message: str = ""
     """What the cause means in this case, for people."""
+    images: tuple[ContainerImage, ...] = ()
+    """Of this attempt's pod; empty where it is gone, or the kubelet has not reported them."""
 
 
 class FileEntry(Document):
@@ -308,6 +322,9 @@ class ScoredRun(Document):
     """What is wrong, where the store no longer holds what was recorded."""
     shown: tuple[CurvePoint, ...] | None = None
     """On the part of the test set that the phase's feedback shows; None where that is the whole."""
+    verdict_sha256: Sha256 | None = None
+    """Of the bytes of ``verdict.json``; like the next, None in results that are older than the field."""
+    solution_sha256: Sha256 | None = None
 
     def points_to_show(self) -> tuple[CurvePoint, ...]:
         """What people may see of the curve, before rounding and thinning; none where the run has no score."""
@@ -326,6 +343,19 @@ class ScoreResult(Document):
     runs: tuple[ScoredRun, ...]
     test_fraction: float = 1.0
     """Part of the test set that the runs' ``shown`` points are of."""
+    scorer_image: str = ""
+    """What the operator was installed with; with a digest where the chart's values name one."""
+
+
+class ScorePages(Document):
+    """``pages.json`` beside a result: what people are shown of it. They are made again with each result, from what the
+    board shows then, so their digests are kept apart from the result, which stays the same."""
+
+    submission_uid: str
+    scoring_digest: str
+    """Of the result that they show."""
+    files: tuple[FileEntry, ...]
+    """``path``: the name below ``scores/<uid>/``."""
 
 
 class BoardSubmission(Document):

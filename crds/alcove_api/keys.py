@@ -91,6 +91,11 @@ def score_svg(submission_uid: str, alias: str) -> str:
     return f"scores/{submission_uid}/{alias}.svg"
 
 
+def score_pages(submission_uid: str) -> str:
+    """Digests of the live curve, the pictures and the report."""
+    return f"scores/{submission_uid}/pages.json"
+
+
 def report(submission_uid: str) -> str:
     return f"scores/{submission_uid}/report.html"
 

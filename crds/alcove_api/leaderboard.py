@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from alcove_api.base import Alias, ApiModel, Column, Conditions, Kind, Name, StatusModel, Time
+from alcove_api.base import Alias, ApiModel, Column, Conditions, Kind, Name, Sha256, StatusModel, Time
 
 
 class PublishedRules(StatusModel):
@@ -68,6 +68,11 @@ class Entry(StatusModel):
     scores: Annotated[tuple[DatasetScore, ...], Field(max_length=64)] = ()
 
 
+class BoardFile(StatusModel):
+    name: Annotated[str, Field(max_length=64)]
+    sha256: Sha256
+
+
 class LeaderboardStatus(StatusModel):
     generation: int = 0
     """Grows with each aggregation; an older one never replaces a newer."""
@@ -79,6 +84,8 @@ class LeaderboardStatus(StatusModel):
     table: Annotated[str, Field(max_length=65536)] = ""
     """The entries as text: kubectl get lb practice -o jsonpath='{.status.table}'"""
     entries: Annotated[tuple[Entry, ...], Field(max_length=100)] = ()
+    files: Annotated[tuple[BoardFile, ...], Field(max_length=8)] = ()
+    """Digests of the board's files in the store, and of the request that it was made from."""
 
 
 LEADERBOARD = Kind(

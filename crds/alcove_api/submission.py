@@ -141,6 +141,8 @@ class SubmissionStatus(StatusModel):
     cause: Annotated[str, Field(max_length=128)] = ""
     """The worst cause among its runs, or why it waits or was rejected: a word, or a place in the queue."""
     scoring_digest: Annotated[str, Field(max_length=64)] = ""
+    score_sha256: Annotated[str, Field(max_length=64)] = ""
+    """Digest of the score file in the store, from the reveal on: what the store holds can be checked against it."""
     runs: Annotated[
         tuple[RunStatus, ...],
         Field(

@@ -263,11 +263,6 @@ def get_json(store: Minio, bucket: str, key: str, *, limit: int = _SMALL) -> Any
         raise StoreError(f"{key} is not JSON.", consequence="It was not used.") from error
 
 
-def put_json(store: Minio, bucket: str, key: str, value: Any) -> None:
+def dump_json(value: Any) -> bytes:
     """As the digests of the documents take it: sorted keys, no white space."""
-    put_bytes(
-        store,
-        bucket,
-        key,
-        json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(),
-    )
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

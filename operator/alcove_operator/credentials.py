@@ -118,6 +118,19 @@ def publisher_policy(bucket: str = keys.MAIN_BUCKET, solutions: str = keys.SOLUT
     )
 
 
+def auditor_policy(bucket: str = keys.MAIN_BUCKET, solutions: str = keys.SOLUTIONS_BUCKET) -> Policy:
+    """The organizer's, for `alcove verify` and `alcove export`: reads what scores and boards are made of, solutions
+    too, and changes nothing.
+    """
+    evidence = ("runs/*", "scores/*", "boards/*", "data/*", "code/*")
+    return _policy(
+        _allow(["GetObject"], bucket, *evidence),
+        _list(bucket, *evidence),
+        _allow(["GetObject"], solutions, "solutions/*"),
+        _list(solutions),
+    )
+
+
 def team_policy(namespace: str, bucket: str = keys.MAIN_BUCKET) -> Policy:
     """A team's own prefix, and no other team's; and what teams offer each other, of which it writes its own part."""
     own, offered = f"teams/{namespace}/*", f"{keys.shared(namespace)}*"

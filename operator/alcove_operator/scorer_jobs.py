@@ -173,6 +173,7 @@ def _container(task: Task, asked: Mapping[str, str], settings: OperatorSettings)
     environment |= {
         **asked,
         "ALCOVE_SOLUTIONS_BUCKET": settings.store_solutions_bucket,
+        "ALCOVE_SCORER_IMAGE": settings.image_scorer,
         "HOME": "/tmp",
         "MPLCONFIGDIR": "/tmp",
     }

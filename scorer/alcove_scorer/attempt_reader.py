@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from alcove_api import keys
 from alcove_api.documents import (
-    NO_PREDICTIONS,
-    NORMAL_ENDS,
     STORE_DAMAGED,
-    CurvePoint,
     LiveRun,
     Manifest,
     Record,
-    Refusal,
     ScoreDataset,
     ScoredRun,
     ScoreRequest,
     Verdict,
 )
 from alcove_scorer import jobs
-from alcove_scorer.curves import NANO, CurveRules, Point, counted_seconds
+from alcove_scorer.curves import CurveRules
 from alcove_scorer.disclosure import ShownCurve, limit_curve
 from alcove_scorer.errors import DamagedError
 from alcove_scorer.metrics import Solution
-from alcove_scorer.predictions import Kind, size_limit
-from alcove_scorer.scoring import RunScorer, Snapshot, preview_rows
+from alcove_scorer.scored_run import score_record, summarize_run, to_curve
+from alcove_scorer.scoring import RunScorer, preview_rows
 from alcove_scorer.store import Attempt, RunRecords, extend_chain
 
 BURST_SECONDS = 0.5
@@ -69,28 +65,9 @@ class AttemptReader:
 
     def feed(self, record: Record) -> None:
         head = extend_chain(self.prefix, len(self.records), self.head, record)
-        self._score(record)
+        score_record(self.scorer, record, lambda: self.runs.snapshot(self.prefix, record))
         self.records.append(record)
         self.head = head
-
-    def _score(self, record: Record) -> None:
-        number, name = record.seq, record.name
-        budget = self.scorer.rules.budget
-        seconds = counted_seconds(record.t_ns, record.seen_ns, budget)
-        most = size_limit(*self.scorer.solution.shape)
-        if record.refused is not None or record.sha256 is None:
-            self.scorer.refuse(number, name, record.refused or "it was recorded without data")
-        elif seconds is None:
-            late = f"late: first seen {record.seen_ns / NANO:.3f} s after the go, the budget is {budget:g} s"
-            self.scorer.refuse(number, name, late)
-        elif record.bytes > most:
-            self.scorer.refuse(
-                number, name, f"{record.bytes} bytes: a prediction of its shape has at most {most}"
-            )
-        else:
-            kind: Kind = "npy" if record.kind == "npy" else "text"
-            pieces = self.runs.snapshot(self.prefix, record)
-            self.scorer.add(number, name, seconds, Snapshot(kind, record.bytes, pieces))
 
     def close(self, verdict: Verdict) -> str:
         """Once all records were read: checks them against the manifest, or seals one. Returns the manifest's digest."""
@@ -127,6 +104,7 @@ class RunFollower:
     readers: dict[Attempt, AttemptReader] = field(default_factory=dict)
     newest: AttemptReader | None = None
     verdict: Verdict | None = None
+    verdict_sha256: str = ""
     result: ScoredRun | None = None
 
     def advance(self) -> bool:
@@ -139,7 +117,8 @@ class RunFollower:
         attempts, decided = self.runs.attempts(self.dataset.alias)
         if decided:
             try:
-                self.verdict = self.verdict or self.runs.verdict(self.dataset.alias)
+                if self.verdict is None:
+                    self.verdict, self.verdict_sha256 = self.runs.verdict(self.dataset.alias)
                 return self._close(self.verdict)
             except DamagedError as error:
                 self.newest = None
@@ -186,30 +165,13 @@ class RunFollower:
             refused=(),
             manifest_sha256=None,
             message=message,
+            verdict_sha256=self.verdict_sha256 or None,
+            solution_sha256=self.dataset.solution_sha256,
         )
 
     def _scored(self, verdict: Verdict, reader: AttemptReader | None, manifest: str | None) -> ScoredRun:
-        outcome = reader.scorer.outcome() if reader else None
-        valid = outcome is not None and outcome.alc is not None
-        # A run that failed says more by its own cause than by having predicted nothing.
-        cause = NO_PREDICTIONS if verdict.cause in NORMAL_ENDS and not valid else verdict.cause
-        return ScoredRun(
-            alias=self.dataset.alias,
-            dataset=self.dataset.name,
-            attempt=verdict.attempt,
-            cause=cause,
-            alc=outcome.alc if outcome else None,
-            final_score=outcome.final_score if outcome else None,
-            snapshots=sum(record.sha256 is not None for record in reader.records) if reader else 0,
-            points=_to_curve(outcome.points) if outcome else (),
-            refused=tuple(Refusal(seq=r.number, name=r.name, reason=r.reason) for r in outcome.refused)
-            if outcome
-            else (),
-            manifest_sha256=manifest,
-            shown=_to_curve(outcome.preview_points)
-            if outcome and outcome.preview_points is not None
-            else None,
-        )
+        records, outcome = (reader.records, reader.scorer.outcome()) if reader else ([], None)
+        return summarize_run(self.dataset, verdict, self.verdict_sha256, records, outcome, manifest)
 
     def live(self) -> LiveRun:
         """What the phase's feedback lets people see now."""
@@ -223,9 +185,5 @@ class RunFollower:
             alias=self.dataset.alias,
             snapshots=sum(record.sha256 is not None for record in reader.records) if reader else 0,
             alc=seen.alc,
-            curve=_to_curve(seen.points),
+            curve=to_curve(seen.points),
         )
-
-
-def _to_curve(points: Iterable[Point]) -> tuple[CurvePoint, ...]:
-    return tuple(CurvePoint(t=point.seconds, score=point.score) for point in points)

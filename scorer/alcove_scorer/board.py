@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ValidationError
 
+from alcove_api import keys
 from alcove_api.documents import AggregateRequest, BoardSubmission, ScoredRun, ScoreResult
 from alcove_api.leaderboard import DatasetScore, Entry, LeaderboardStatus
 from alcove_scorer.curves import CurveRules, resolve_rules
+from alcove_scorer.errors import DamagedError
 from alcove_scorer.ranks import Ranking, bootstrap_intervals, rank_participants
 from alcove_scorer.significance import Friedman, critical_difference, friedman_test, kendall_w
+from alcove_store.errors import StoreNotFoundError
 
 Floats = npt.NDArray[np.float64]
 RESAMPLES = 1000
@@ -49,6 +53,29 @@ class Board:
     friedman: Friedman | None
     kendall_w: float | None
     cd: float | None
+
+
+def collect_results(
+    request: AggregateRequest, read: Callable[[str], bytes]
+) -> tuple[dict[str, ScoreResult], dict[str, str]]:
+    """The entries' results by submission UID, and what is said of those that are left out, with the reason for the log.
+
+    ``read``: an object of the store, by key. Raises its errors, but for StoreNotFoundError.
+    """
+    results: dict[str, ScoreResult] = {}
+    problems: dict[str, str] = {}
+    for entry in request.entries:
+        key = keys.score_result(entry.submission_uid, entry.scoring_digest)
+        try:
+            result = ScoreResult.model_validate_json(read(key))
+            if (result.submission_uid, result.scoring_digest) != (entry.submission_uid, entry.scoring_digest):
+                raise DamagedError("it belongs to another submission")
+            results[entry.submission_uid] = result
+        except (StoreNotFoundError, ValidationError, DamagedError) as error:
+            what = "is missing" if isinstance(error, StoreNotFoundError) else "is damaged"
+            said = f"{entry.team}/{entry.submission} is left out: its score {what}; score it again."
+            problems[said] = f"{key} {what}: {error}"
+    return results, problems
 
 
 def make_board(

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from minio import Minio
-from pydantic import ValidationError
 
 from alcove_api import keys
-from alcove_api.documents import AggregateRequest, ScoreResult
+from alcove_api.documents import AggregateRequest, BoardHistory
 from alcove_api.exit_statuses import ScorerExit
-from alcove_api.leaderboard import LeaderboardStatus
+from alcove_api.leaderboard import BoardFile, LeaderboardStatus
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import LEADERBOARDS
 from alcove_scorer import jobs
-from alcove_scorer.board import Board, as_document, as_status, make_board
+from alcove_scorer.board import Board, as_document, as_status, collect_results, make_board
 from alcove_scorer.errors import DamagedError, StoreAwayError
 from alcove_scorer.history import append_board, read_history
 from alcove_scorer.peer_curves import collect_board_curves
-from alcove_store.client import connect, get_bytes, put_bytes, put_json
-from alcove_store.errors import StoreNotFoundError
+from alcove_store.client import connect, dump_json, get_bytes, put_bytes
 
 if TYPE_CHECKING:
     from alcove_kube.client import KubeClient
@@ -39,40 +38,44 @@ def run() -> int:
     request = jobs.read_stored_request(AggregateRequest, store, config.bucket)
     board = read_board(request, store, config.bucket)
     now = datetime.now(UTC)
+    files = render_board(board, read_history(store, config.bucket, request), now)
+    asked = keys.board_request(*_place(request), request.generation)
+    status = as_status(board, now).replace(
+        files=(
+            BoardFile(name=asked.rpartition("/")[2], sha256=jobs.stored_request_digest()),
+            *(BoardFile(name=name, sha256=hashlib.sha256(data).hexdigest()) for name, data in files.items()),
+        )
+    )
     # The status decides between boards: an older one must overwrite nothing in the store either.
-    if write_status(KubeClient.from_pod(), request, as_status(board, now)):
-        publish(board, store, config.bucket, now)
+    if write_status(KubeClient.from_pod(), request, status):
+        for name, data in files.items():
+            put_bytes(store, config.bucket, keys.board(*_place(request), name), data)
     return ScorerExit.DONE
 
 
 def read_board(request: AggregateRequest, store: Minio, bucket: str) -> Board:
     """An entry whose result is missing or damaged is left out and named on the board: it voids no one else's."""
-    results: dict[str, ScoreResult] = {}
-    problems: list[str] = []
-    for entry in request.entries:
-        key = keys.score_result(entry.submission_uid, entry.scoring_digest)
-        try:
-            result = ScoreResult.model_validate_json(get_bytes(store, bucket, key))
-            if (result.submission_uid, result.scoring_digest) != (entry.submission_uid, entry.scoring_digest):
-                raise DamagedError("it belongs to another submission")
-            results[entry.submission_uid] = result
-        except (StoreNotFoundError, ValidationError, DamagedError) as error:
-            what = "is missing" if isinstance(error, StoreNotFoundError) else "is damaged"
-            problems.append(f"{entry.team}/{entry.submission} is left out: its score {what}; score it again.")
-            jobs.log_line(f"{key} {what}: {error}")
-    return make_board(request, results, problems)
+    results, problems = collect_results(request, lambda key: get_bytes(store, bucket, key))
+    for said in problems.values():
+        jobs.log_line(said)
+    return make_board(request, results, tuple(problems))
 
 
-def publish(board: Board, store: Minio, bucket: str, now: datetime) -> None:
+def render_board(board: Board, history: BoardHistory, now: datetime) -> dict[str, bytes]:
+    """A board's files, by name. ``history``: of the boards before it."""
     from alcove_scorer.board_page import board_html  # Matplotlib: a second to load
 
-    request = board.request
-    where = (request.competition_namespace, request.competition, request.phase)
-    put_json(store, bucket, keys.board(*where, "table.json"), as_document(board, now))
-    history = append_board(read_history(store, bucket, request), board, now)
-    put_bytes(store, bucket, keys.board(*where, "history.json"), history.canonical())
-    put_bytes(store, bucket, keys.board(*where, "curves.json"), collect_board_curves(board, now).canonical())
-    put_bytes(store, bucket, keys.board(*where, "leaderboard.html"), board_html(board, now, history).encode())
+    history = append_board(history, board, now)
+    return {
+        "table.json": dump_json(as_document(board, now)),
+        "history.json": history.canonical(),
+        "curves.json": collect_board_curves(board, now).canonical(),
+        "leaderboard.html": board_html(board, now, history).encode(),
+    }
+
+
+def _place(request: AggregateRequest) -> tuple[str, str, str]:
+    return request.competition_namespace, request.competition, request.phase
 
 
 def write_status(api: KubeClient, request: AggregateRequest, status: LeaderboardStatus) -> bool:

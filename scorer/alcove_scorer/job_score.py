@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import import_module
@@ -13,8 +16,10 @@ from typing import TypeVar
 from alcove_api import keys
 from alcove_api.documents import (
     SCORER_VERSION,
+    FileEntry,
     LiveCurve,
     LiveRun,
+    ScorePages,
     ScoreRequest,
     ScoreResult,
     Verdict,
@@ -28,7 +33,8 @@ from alcove_scorer.disclosure import limit_run
 from alcove_scorer.errors import DamagedError
 from alcove_scorer.result_cache import find_cached_result
 from alcove_scorer.store import Attempt, RunRecords
-from alcove_store.client import connect, put_bytes
+from alcove_store.client import connect, get_bytes, put_bytes
+from alcove_store.errors import StoreNotFoundError
 
 T = TypeVar("T")
 POLL_SECONDS = 1.0
@@ -104,6 +110,7 @@ def follow_runs(
         budget_seconds=request.budget_seconds,
         runs=tuple(follower.result for follower in followers if follower.result is not None),
         test_fraction=request.feedback.test_fraction,
+        scorer_image=os.environ.get("ALCOVE_SCORER_IMAGE", ""),
     )
 
 
@@ -139,6 +146,7 @@ def _publish(request: ScoreRequest, runs: RunRecords, settings: CurveRules, resu
 
     feedback = request.feedback
     curves, sections = read_curves(runs.store, runs.bucket, request), []
+    pages: dict[str, bytes] = {}
     for run in result.runs:
         alias = run.alias
         others = select_peer_curves(curves, request, alias)
@@ -147,12 +155,30 @@ def _publish(request: ScoreRequest, runs: RunRecords, settings: CurveRules, resu
         output = _output(runs, verdict) if request.show_output else ""
         section = ReportRun(run, verdict, points, others, output=output)
         svg = run_picture(section, settings, feedback.decimals)
-        put_bytes(runs.store, runs.bucket, keys.score_svg(runs.uid, alias), svg)
+        pages[keys.score_svg(runs.uid, alias)] = svg
         sections.append(replace(section, picture=svg))
-    page = report_html(request, settings, sections).encode()
-    put_bytes(runs.store, runs.bucket, keys.report(runs.uid), page)
+    pages[keys.report(runs.uid)] = report_html(request, settings, sections).encode()
+    for key, page in pages.items():
+        put_bytes(runs.store, runs.bucket, key, page)
+    _put_digests(runs, result, pages)
     # The result comes last: what waits for it finds everything.
     put_result(runs, result)
+
+
+def _put_digests(runs: RunRecords, result: ScoreResult, pages: dict[str, bytes]) -> None:
+    """Of ``pages``, by key, and of the live curve, which is no more written by now."""
+    shown = dict(pages)
+    with suppress(StoreNotFoundError):
+        key = keys.live_curve(runs.uid)
+        shown[key] = get_bytes(runs.store, runs.bucket, key)
+    files = tuple(
+        FileEntry(
+            path=key.rpartition("/")[2], bytes=len(shown[key]), sha256=hashlib.sha256(shown[key]).hexdigest()
+        )
+        for key in sorted(shown)
+    )
+    digests = ScorePages(submission_uid=runs.uid, scoring_digest=result.scoring_digest, files=files)
+    put_bytes(runs.store, runs.bucket, keys.score_pages(runs.uid), digests.canonical())
 
 
 def put_result(runs: RunRecords, result: ScoreResult) -> None:
@@ -168,7 +194,7 @@ def _output(runs: RunRecords, verdict: Verdict | None) -> str:
 
 def _verdict(runs: RunRecords, alias: str) -> Verdict | None:
     try:
-        return runs.verdict(alias)
+        return runs.verdict(alias)[0]
     except DamagedError:
         return None
 

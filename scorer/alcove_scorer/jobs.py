@@ -51,6 +51,11 @@ def read_stored_request(
     return _parse_request(kind, key, data)
 
 
+def stored_request_digest(environment: Mapping[str, str] = os.environ) -> str:
+    """SHA-256 of what :func:`read_stored_request` reads."""
+    return environment["ALCOVE_REQUEST_SHA256"]
+
+
 def read_mounted_request(kind: type[R], environment: Mapping[str, str] = os.environ) -> R:
     """What the file ``ALCOVE_REQUEST_FILE`` holds. Raises InputError that names the field."""
     name = environment.get("ALCOVE_REQUEST_FILE", "")

@@ -41,7 +41,9 @@ def _is_current(run: ScoredRun, runs: RunRecords) -> bool:
     if run.cause == STORE_DAMAGED:
         return False
     try:
-        verdict = runs.verdict(run.alias)
+        verdict, digest = runs.verdict(run.alias)
+        if run.verdict_sha256 not in (None, digest):
+            return False
         if verdict.attempt is None or verdict.pod_uid is None:
             return run.attempt is None and run.manifest_sha256 is None
         found = runs.manifest(runs.prefix(run.alias, Attempt(verdict.attempt, verdict.pod_uid)))

@@ -90,9 +90,11 @@ class RunRecords:
                     found.append(Attempt(int(number), pod_uid))
         return sorted(found), decided
 
-    def verdict(self, alias: str) -> Verdict:
+    def verdict(self, alias: str) -> tuple[Verdict, str]:
+        """And the digest of its bytes."""
         key = keys.verdict(self.uid, alias)
-        return self._document(Verdict, key, self.get(self.bucket, key))
+        data = self.get(self.bucket, key)
+        return self._document(Verdict, key, data), hashlib.sha256(data).hexdigest()
 
     def prefix(self, alias: str, attempt: Attempt) -> str:
         return keys.attempt_prefix(self.uid, alias, attempt.number, attempt.pod_uid)
@@ -167,6 +169,7 @@ class RunRecords:
             overshoot_ns=0,
             records=records,
             head=records[-1].digest() if records else None,
+            log_sha256=self._log_digest(prefix),
             sealed_by="scorer",
         ).canonical()
         try:
@@ -176,6 +179,15 @@ class RunRecords:
                 f"{keys.manifest(prefix)} appeared after the verdict; score it again"
             ) from None
         return hashlib.sha256(manifest).hexdigest()
+
+    def _log_digest(self, prefix: str) -> str | None:
+        digest = hashlib.sha256()
+        try:
+            for piece in stream(self.store, self.bucket, keys.log(prefix)):
+                digest.update(piece)
+        except StoreNotFoundError:
+            return None
+        return digest.hexdigest()
 
     def get(self, bucket: str, key: str) -> bytes:
         try:

@@ -283,7 +283,8 @@ class Recorder:
 
     def _keep_log(self, data: bytes) -> None:
         room = self._settings.log_limit - self._log_bytes
-        if room < 0:
+        # What comes after the end is in no log: the seal holds the digest of it.
+        if room < 0 or self._ended is not None:
             return
         note = b"" if len(data) <= room else b"\n[the recorder keeps no more of this log]\n"
         self._log_bytes += os.write(self._log, data[:room] + note)

@@ -171,7 +171,14 @@ class Uploader(threading.Thread):
             overshoot_ns=overshoot_ns(seal.end, run.budget_ns),
             records=tuple(self._spool.records),
             head=self.progress.head,
+            data_sha256=run.data_sha256,
+            code_sha256=run.code_sha256,
+            log_sha256=self._log_digest(),
         )
+
+    def _log_digest(self) -> str:
+        with self._spool.log.open("rb") as log_file:
+            return hashlib.file_digest(log_file, "sha256").hexdigest()
 
     def _put_file(self, key: str, path: Path) -> None:
         with path.open("rb") as source:

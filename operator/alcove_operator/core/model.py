@@ -101,6 +101,8 @@ class ContainerView:
     signal: int = 0
     finished_at: datetime | None = None
     restarts: int = 0
+    image_id: str = ""
+    """What the kubelet runs, with its digest; "" until it says so."""
 
 
 @dataclass(frozen=True)

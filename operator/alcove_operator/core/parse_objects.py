@@ -208,6 +208,7 @@ def _container(raw: Raw | None) -> ContainerView | None:
         signal=_int(shown.get("signal")),
         finished_at=_time(shown.get("finishedAt")),
         restarts=_int(raw.get("restartCount")),
+        image_id=str(raw.get("imageID") or ""),
     )
 
 

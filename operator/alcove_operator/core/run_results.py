@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alcove_api import keys
-from alcove_api.documents import Verdict
+from alcove_api.documents import ContainerImage, Verdict
 from alcove_api.submission import RunStatus
 from alcove_operator.core import causes, names
 from alcove_operator.core.actions import Action, DeleteJob, ReadLogTail, ReadVerdict, WriteVerdict
@@ -53,6 +53,16 @@ def build_verdict(run: RunStatus, given: ReconcileInput) -> Verdict:
         started_at=run.started_at or started_at(pod),
         ended_at=run.ended_at or ended_at(pod),
         message=_message_of(run, pod, given),
+        images=_images_of(pod),
+    )
+
+
+def _images_of(pod: PodView | None) -> tuple[ContainerImage, ...]:
+    containers = (pod.stage, pod.recorder, pod.main) if pod else ()
+    return tuple(
+        ContainerImage.model_validate({"container": found.name, "image_id": found.image_id})
+        for found in containers
+        if found is not None and found.image_id
     )
 
 

@@ -239,7 +239,8 @@ def _finish(
     found = {run.alias: run for run in result.runs}
     hidden = given.blind
     scored = tuple(_scored_run(run, found.get(run.dataset), result, given) for run in current.runs)
-    status = current.replace(runs=scored, scoring_digest=result.scoring_digest)
+    digest = "" if hidden else result.digest()
+    status = current.replace(runs=scored, scoring_digest=result.scoring_digest, score_sha256=digest)
     if current.phase not in statuses.ENDED:
         phase = "Failed" if all(run.phase == "Failed" for run in scored) else "Done"
         status = status.replace(phase=phase)

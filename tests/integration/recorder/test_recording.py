@@ -31,7 +31,11 @@ def test_a_run_from_go_to_sealed(start: Start) -> None:
     assert manifest.end.cause == "finished"
     assert manifest.overshoot_ns == 0
     assert manifest.digest() == manifest_sha256
-    assert recorder.store(keys.log(recorder.prefix)) == b"epoch 1\n"
+    log = recorder.store(keys.log(recorder.prefix))
+    assert manifest.log_sha256 == digest(log or b"")
+    run = recorder.run
+    assert (manifest.data_sha256, manifest.code_sha256) == (run.data_sha256, run.code_sha256)
+    assert log == b"epoch 1\n"
     assert recorder.stop() == 0
     report = recorder.report()
     assert (report.snapshots, report.refused, report.manifest_sha256) == (2, 0, manifest_sha256)

@@ -16,7 +16,7 @@ from alcove_store import client as store_client
 from tests.cluster.api import MinioServer, minio_server
 
 REGION = "us-east-1"
-ROLES = ("operator", "scorer", "aggregate", "publisher")
+ROLES = ("operator", "scorer", "aggregate", "publisher", "auditor")
 TEAMS = ("team-a", "team-b")
 
 

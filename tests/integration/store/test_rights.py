@@ -78,6 +78,11 @@ ALLOWED: dict[str, list[Try]] = {
         put("data/d2/manifest.json"), get("data/d1/manifest.json"), put(keys.solution("s2"), SOLUTIONS),
         put("data/names/n/d1.json"), listing("data/names/"), listing("data/names/n/"),
     ],
+    "auditor": [
+        get("runs/u1/table/1-p/manifest.json"), listing("runs/u1/"), get("scores/u1/s.json"), listing("scores/u1/"),
+        get("boards/ns.c/practice/table.json"), listing("boards/ns.c/practice/"), get("data/d1/manifest.json"),
+        listing("data/d1/"), get("code/c1.tar.gz"), get(SOLUTION, SOLUTIONS),
+    ],
     "team-a": [
         put("teams/team-a/bundles/n.tar.gz"), get("teams/team-a/bundles/b.tar.gz"), listing("teams/team-a/"),
         put("shared/team-a/data/d/manifest.json"), put("shared/team-a/solutions/s"), put("shared/team-a/x"),
@@ -105,6 +110,11 @@ DENIED: dict[str, list[Try]] = {
     "publisher": [
         get(SOLUTION, SOLUTIONS), get("code/c1.tar.gz"), put("scores/u1/s.json"), get("teams/team-a/bundles/b.tar.gz"),
         delete("data/d1/manifest.json"), listing("", SOLUTIONS), put("shared/team-a/x"), listing("teams/"),
+    ],
+    "auditor": [
+        put("runs/u1/table/1-p/manifest.json"), put("scores/u1/s.json"), put("boards/ns.c/practice/table.json"),
+        put("data/d1/x"), put("code/c1.tar.gz"), put(SOLUTION, SOLUTIONS), delete("runs/u1/table/1-p/manifest.json"),
+        delete("scores/u1/s.json"), get("teams/team-a/bundles/b.tar.gz"), listing("teams/"), listing(""),
     ],
     "team-a": [
         get("teams/team-b/bundles/b.tar.gz"), put("teams/team-b/bundles/x"), listing("teams/team-b/"), listing(""),

@@ -44,7 +44,7 @@ def test_credentials_are_read_again_when_their_file_changes(set_up_store: SetUpS
 
 def test_json_comes_back_as_it_went(set_up_store: SetUpStore) -> None:
     value = {"b": [1, 2.5, None], "a": "é"}
-    store_client.put_json(set_up_store.root, MAIN, "scores/u1/value.json", value)
+    store_client.put_bytes(set_up_store.root, MAIN, "scores/u1/value.json", store_client.dump_json(value))
     assert store_client.get_json(set_up_store.root, MAIN, "scores/u1/value.json") == value
     assert (
         store_client.get_bytes(set_up_store.root, MAIN, "scores/u1/value.json")

@@ -75,7 +75,7 @@ def _staged(cluster: Surroundings, pod: Pod) -> bool:
         return False
     running = {"state": {"running": {"startedAt": stamp(cluster.now)}}}
     pod.raw["status"]["initContainerStatuses"] = [
-        {"name": "recorder", **running},
+        {"name": "recorder", "imageID": "r.example/recorder@sha256:1", **running},
         {"name": "stage", **running},
     ]
     return True

@@ -40,6 +40,8 @@ def test_the_verdict_carries_the_recorders_head(feedback: str) -> None:
     cluster = Cluster({"d0": ["exit"]}, feedback=feedback)
     cluster.settle()
     assert cluster.verdicts["d0"].head == "a" * 64
+    named = {image.container: image.image_id for image in cluster.verdicts["d0"].images}
+    assert named == {"recorder": "r.example/recorder@sha256:1"}
 
 
 @pytest.mark.parametrize("feedback", ["live", "none"])

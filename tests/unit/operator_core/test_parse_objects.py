@@ -77,7 +77,7 @@ def test_a_pod_as_the_kubelet_shows_it() -> None:
             ],
             "initContainerStatuses": [
                 {"name": "recorder", "restartCount": 1, "state": {"running": {}}, "lastState": {"terminated": {"message": report, "exitCode": 1}}},
-                {"name": "stage", "state": {"terminated": {"exitCode": 3, "reason": "Error"}}},
+                {"name": "stage", "imageID": "r.example/stager@sha256:1", "state": {"terminated": {"exitCode": 3, "reason": "Error"}}},
             ],
             "containerStatuses": [{"name": "main", "state": {"waiting": {"reason": "ErrImagePull", "message": "no"}}}],
         },
@@ -90,6 +90,7 @@ def test_a_pod_as_the_kubelet_shows_it() -> None:
     assert pod.report.snapshots == 2
     assert pod.stage is not None
     assert (pod.stage.terminated, pod.stage.exit_code) == (True, 3)
+    assert pod.stage.image_id == "r.example/stager@sha256:1"
     assert pod.main is not None
     assert (pod.main.terminated, pod.main.waiting_reason) == (False, "ErrImagePull")
     assert pod.recorder is not None

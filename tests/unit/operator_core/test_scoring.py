@@ -155,6 +155,18 @@ def held_back() -> Cluster:
     return cluster
 
 
+def test_the_digest_of_the_score_file_is_kept_from_the_reveal_on() -> None:
+    cluster = held_back()
+    assert status(cluster)["scoreSha256"] == ""
+    cluster.settle()
+    (result,) = cluster.scores.values()
+    assert status(cluster)["scoreSha256"] == result.digest()
+    shown = [
+        (at, s) for at, s in zip(cluster.written_at, cluster.history, strict=True) if s.get("scoreSha256")
+    ]
+    assert all(at >= reveal(cluster) for at, _ in shown)
+
+
 def test_what_was_held_back_and_is_gone_at_the_reveal_is_scored_anew() -> None:
     cluster = held_back()
     (lost,) = cluster.scores
