@@ -186,7 +186,8 @@ def test_results_are_kept_when_the_release_goes(objects: list[Object]) -> None:
         if item["metadata"].get("annotations", {}).get("helm.sh/resource-policy") == "keep"
     }
     users = {
-        f"Secret/alcove-store-{user}" for user in ("operator", "scorer", "aggregate", "publisher", "root")
+        f"Secret/alcove-store-{user}"
+        for user in ("operator", "scorer", "aggregate", "publisher", "auditor", "root")
     }
     assert kept == {
         *(f"Namespace/{team}" for team in TEAMS), *users, "Secret/alcove-store", "Competition/hackathon",
@@ -287,7 +288,7 @@ def test_the_stores_setup_takes_its_users(objects: list[Object]) -> None:
         one(objects, "Secret", "alcove-store-users")["stringData"]["users.json"]
     )
     assert {(user.role, user.team) for user in listing.users} == {
-        ("operator", ""), ("scorer", ""), ("aggregate", ""), ("publisher", ""),
+        ("operator", ""), ("scorer", ""), ("aggregate", ""), ("publisher", ""), ("auditor", ""),
         *(("team", team) for team in TEAMS),
     }  # fmt: skip
     assert len({user.access_key for user in listing.users}) == len(listing.users)
