@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61lcove_datasets/format.proto\x12\x0f\x61lcove.datasets\"\x1a\n\tBytesList\x12\r\n\x05value\x18\x01 \x03(\x0c\"\x1e\n\tFloatList\x12\x11\n\x05value\x18\x01 \x03(\x02\x42\x02\x10\x01\"\x1e\n\tInt64List\x12\x11\n\x05value\x18\x01 \x03(\x03\x42\x02\x10\x01\"\xa7\x01\n\x07\x46\x65\x61ture\x12\x30\n\nbytes_list\x18\x01 \x01(\x0b\x32\x1a.alcove.datasets.BytesListH\x00\x12\x30\n\nfloat_list\x18\x02 \x01(\x0b\x32\x1a.alcove.datasets.FloatListH\x00\x12\x30\n\nint64_list\x18\x03 \x01(\x0b\x32\x1a.alcove.datasets.Int64ListH\x00\x42\x06\n\x04kind\"\x8d\x01\n\x08\x46\x65\x61tures\x12\x37\n\x07\x66\x65\x61ture\x18\x01 \x03(\x0b\x32&.alcove.datasets.Features.FeatureEntry\x1aH\n\x0c\x46\x65\x61tureEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.alcove.datasets.Feature:\x02\x38\x01\"8\n\x0b\x46\x65\x61tureList\x12)\n\x07\x66\x65\x61ture\x18\x01 \x03(\x0b\x32\x18.alcove.datasets.Feature\"\xa6\x01\n\x0c\x46\x65\x61tureLists\x12\x44\n\x0c\x66\x65\x61ture_list\x18\x01 \x03(\x0b\x32..alcove.datasets.FeatureLists.FeatureListEntry\x1aP\n\x10\x46\x65\x61tureListEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x05value\x18\x02 \x01(\x0b\x32\x1c.alcove.datasets.FeatureList:\x02\x38\x01\"s\n\x0fSequenceExample\x12*\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x19.alcove.datasets.Features\x12\x34\n\rfeature_lists\x18\x02 \x01(\x0b\x32\x1d.alcove.datasets.FeatureLists\"\xb4\x02\n\nMatrixSpec\x12\x11\n\tcol_count\x18\x01 \x01(\x05\x12\x11\n\trow_count\x18\x02 \x01(\x05\x12\x17\n\x0fis_sequence_col\x18\x03 \x01(\x08\x12\x17\n\x0fis_sequence_row\x18\x04 \x01(\x08\x12\x18\n\x10has_locality_col\x18\x05 \x01(\x08\x12\x18\n\x10has_locality_row\x18\x06 \x01(\x08\x12\x15\n\tis_sparse\x18\x07 \x01(\x08\x42\x02\x18\x01\x12\x39\n\x06\x66ormat\x18\x08 \x01(\x0e\x32\".alcove.datasets.MatrixSpec.Format:\x05\x44\x45NSE\x12\x17\n\x0cnum_channels\x18\t \x01(\x05:\x01\x31\"/\n\x06\x46ormat\x12\t\n\x05\x44\x45NSE\x10\x00\x12\n\n\x06SPARSE\x10\x01\x12\x0e\n\nCOMPRESSED\x10\x02\"\xd1\x04\n\x11\x44\x61taSpecification\x12\x30\n\x0bmatrix_spec\x18\x01 \x03(\x0b\x32\x1b.alcove.datasets.MatrixSpec\x12\x13\n\x0bis_sequence\x18\x02 \x01(\x08\x12\x12\n\noutput_dim\x18\x03 \x01(\x05\x12S\n\x12label_to_index_map\x18\x04 \x03(\x0b\x32\x37.alcove.datasets.DataSpecification.LabelToIndexMapEntry\x12W\n\x14\x66\x65\x61ture_to_index_map\x18\x05 \x03(\x0b\x32\x39.alcove.datasets.DataSpecification.FeatureToIndexMapEntry\x12W\n\x14\x63hannel_to_index_map\x18\x06 \x03(\x0b\x32\x39.alcove.datasets.DataSpecification.ChannelToIndexMapEntry\x12\x18\n\rsequence_size\x18\x07 \x01(\x05:\x01\x31\x12\x14\n\x0csample_count\x18\x08 \x01(\x05\x1a\x36\n\x14LabelToIndexMapEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x1a\x38\n\x16\x46\x65\x61tureToIndexMapEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x1a\x38\n\x16\x43hannelToIndexMapEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x61lcove_format/format.proto\x12\x0f\x61lcove.datasets\"\x1a\n\tBytesList\x12\r\n\x05value\x18\x01 \x03(\x0c\"\x1e\n\tFloatList\x12\x11\n\x05value\x18\x01 \x03(\x02\x42\x02\x10\x01\"\x1e\n\tInt64List\x12\x11\n\x05value\x18\x01 \x03(\x03\x42\x02\x10\x01\"\xa7\x01\n\x07\x46\x65\x61ture\x12\x30\n\nbytes_list\x18\x01 \x01(\x0b\x32\x1a.alcove.datasets.BytesListH\x00\x12\x30\n\nfloat_list\x18\x02 \x01(\x0b\x32\x1a.alcove.datasets.FloatListH\x00\x12\x30\n\nint64_list\x18\x03 \x01(\x0b\x32\x1a.alcove.datasets.Int64ListH\x00\x42\x06\n\x04kind\"\x8d\x01\n\x08\x46\x65\x61tures\x12\x37\n\x07\x66\x65\x61ture\x18\x01 \x03(\x0b\x32&.alcove.datasets.Features.FeatureEntry\x1aH\n\x0c\x46\x65\x61tureEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.alcove.datasets.Feature:\x02\x38\x01\"8\n\x0b\x46\x65\x61tureList\x12)\n\x07\x66\x65\x61ture\x18\x01 \x03(\x0b\x32\x18.alcove.datasets.Feature\"\xa6\x01\n\x0c\x46\x65\x61tureLists\x12\x44\n\x0c\x66\x65\x61ture_list\x18\x01 \x03(\x0b\x32..alcove.datasets.FeatureLists.FeatureListEntry\x1aP\n\x10\x46\x65\x61tureListEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x05value\x18\x02 \x01(\x0b\x32\x1c.alcove.datasets.FeatureList:\x02\x38\x01\"s\n\x0fSequenceExample\x12*\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x19.alcove.datasets.Features\x12\x34\n\rfeature_lists\x18\x02 \x01(\x0b\x32\x1d.alcove.datasets.FeatureLists\"\xb5\x02\n\nMatrixSpec\x12\x11\n\tcol_count\x18\x01 \x01(\x05\x12\x11\n\trow_count\x18\x02 \x01(\x05\x12\x17\n\x0fis_sequence_col\x18\x03 \x01(\x08\x12\x17\n\x0fis_sequence_row\x18\x04 \x01(\x08\x12\x18\n\x10has_locality_col\x18\x05 \x01(\x08\x12\x18\n\x10has_locality_row\x18\x06 \x01(\x08\x12\x15\n\tis_sparse\x18\x07 \x01(\x08\x42\x02\x18\x01\x12\x39\n\x06\x66ormat\x18\x08 \x01(\x0e\x32\".alcove.datasets.MatrixSpec.Format:\x05\x44\x45NSE\x12\x18\n\x0cnum_channels\x18\t \x01(\x05:\x02-1\"/\n\x06\x46ormat\x12\t\n\x05\x44\x45NSE\x10\x00\x12\n\n\x06SPARSE\x10\x01\x12\x0e\n\nCOMPRESSED\x10\x02\"\xd1\x04\n\x11\x44\x61taSpecification\x12\x30\n\x0bmatrix_spec\x18\x01 \x03(\x0b\x32\x1b.alcove.datasets.MatrixSpec\x12\x13\n\x0bis_sequence\x18\x02 \x01(\x08\x12\x12\n\noutput_dim\x18\x03 \x01(\x05\x12S\n\x12label_to_index_map\x18\x04 \x03(\x0b\x32\x37.alcove.datasets.DataSpecification.LabelToIndexMapEntry\x12W\n\x14\x66\x65\x61ture_to_index_map\x18\x05 \x03(\x0b\x32\x39.alcove.datasets.DataSpecification.FeatureToIndexMapEntry\x12W\n\x14\x63hannel_to_index_map\x18\x06 \x03(\x0b\x32\x39.alcove.datasets.DataSpecification.ChannelToIndexMapEntry\x12\x18\n\rsequence_size\x18\x07 \x01(\x05:\x01\x31\x12\x14\n\x0csample_count\x18\x08 \x01(\x05\x1a\x36\n\x14LabelToIndexMapEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x1a\x38\n\x16\x46\x65\x61tureToIndexMapEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x1a\x38\n\x16\x43hannelToIndexMapEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,36 +47,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATASPECIFICATION_FEATURETOINDEXMAPENTRY']._serialized_options = b'8\001'
   _globals['_DATASPECIFICATION_CHANNELTOINDEXMAPENTRY']._loaded_options = None
   _globals['_DATASPECIFICATION_CHANNELTOINDEXMAPENTRY']._serialized_options = b'8\001'
-  _globals['_BYTESLIST']._serialized_start=49
-  _globals['_BYTESLIST']._serialized_end=75
-  _globals['_FLOATLIST']._serialized_start=77
-  _globals['_FLOATLIST']._serialized_end=107
-  _globals['_INT64LIST']._serialized_start=109
-  _globals['_INT64LIST']._serialized_end=139
-  _globals['_FEATURE']._serialized_start=142
-  _globals['_FEATURE']._serialized_end=309
-  _globals['_FEATURES']._serialized_start=312
-  _globals['_FEATURES']._serialized_end=453
-  _globals['_FEATURES_FEATUREENTRY']._serialized_start=381
-  _globals['_FEATURES_FEATUREENTRY']._serialized_end=453
-  _globals['_FEATURELIST']._serialized_start=455
-  _globals['_FEATURELIST']._serialized_end=511
-  _globals['_FEATURELISTS']._serialized_start=514
-  _globals['_FEATURELISTS']._serialized_end=680
-  _globals['_FEATURELISTS_FEATURELISTENTRY']._serialized_start=600
-  _globals['_FEATURELISTS_FEATURELISTENTRY']._serialized_end=680
-  _globals['_SEQUENCEEXAMPLE']._serialized_start=682
-  _globals['_SEQUENCEEXAMPLE']._serialized_end=797
-  _globals['_MATRIXSPEC']._serialized_start=800
-  _globals['_MATRIXSPEC']._serialized_end=1108
-  _globals['_MATRIXSPEC_FORMAT']._serialized_start=1061
-  _globals['_MATRIXSPEC_FORMAT']._serialized_end=1108
-  _globals['_DATASPECIFICATION']._serialized_start=1111
-  _globals['_DATASPECIFICATION']._serialized_end=1704
-  _globals['_DATASPECIFICATION_LABELTOINDEXMAPENTRY']._serialized_start=1534
-  _globals['_DATASPECIFICATION_LABELTOINDEXMAPENTRY']._serialized_end=1588
-  _globals['_DATASPECIFICATION_FEATURETOINDEXMAPENTRY']._serialized_start=1590
-  _globals['_DATASPECIFICATION_FEATURETOINDEXMAPENTRY']._serialized_end=1646
-  _globals['_DATASPECIFICATION_CHANNELTOINDEXMAPENTRY']._serialized_start=1648
-  _globals['_DATASPECIFICATION_CHANNELTOINDEXMAPENTRY']._serialized_end=1704
+  _globals['_BYTESLIST']._serialized_start=47
+  _globals['_BYTESLIST']._serialized_end=73
+  _globals['_FLOATLIST']._serialized_start=75
+  _globals['_FLOATLIST']._serialized_end=105
+  _globals['_INT64LIST']._serialized_start=107
+  _globals['_INT64LIST']._serialized_end=137
+  _globals['_FEATURE']._serialized_start=140
+  _globals['_FEATURE']._serialized_end=307
+  _globals['_FEATURES']._serialized_start=310
+  _globals['_FEATURES']._serialized_end=451
+  _globals['_FEATURES_FEATUREENTRY']._serialized_start=379
+  _globals['_FEATURES_FEATUREENTRY']._serialized_end=451
+  _globals['_FEATURELIST']._serialized_start=453
+  _globals['_FEATURELIST']._serialized_end=509
+  _globals['_FEATURELISTS']._serialized_start=512
+  _globals['_FEATURELISTS']._serialized_end=678
+  _globals['_FEATURELISTS_FEATURELISTENTRY']._serialized_start=598
+  _globals['_FEATURELISTS_FEATURELISTENTRY']._serialized_end=678
+  _globals['_SEQUENCEEXAMPLE']._serialized_start=680
+  _globals['_SEQUENCEEXAMPLE']._serialized_end=795
+  _globals['_MATRIXSPEC']._serialized_start=798
+  _globals['_MATRIXSPEC']._serialized_end=1107
+  _globals['_MATRIXSPEC_FORMAT']._serialized_start=1060
+  _globals['_MATRIXSPEC_FORMAT']._serialized_end=1107
+  _globals['_DATASPECIFICATION']._serialized_start=1110
+  _globals['_DATASPECIFICATION']._serialized_end=1703
+  _globals['_DATASPECIFICATION_LABELTOINDEXMAPENTRY']._serialized_start=1533
+  _globals['_DATASPECIFICATION_LABELTOINDEXMAPENTRY']._serialized_end=1587
+  _globals['_DATASPECIFICATION_FEATURETOINDEXMAPENTRY']._serialized_start=1589
+  _globals['_DATASPECIFICATION_FEATURETOINDEXMAPENTRY']._serialized_end=1645
+  _globals['_DATASPECIFICATION_CHANNELTOINDEXMAPENTRY']._serialized_start=1647
+  _globals['_DATASPECIFICATION_CHANNELTOINDEXMAPENTRY']._serialized_end=1703
 # @@protoc_insertion_point(module_scope)

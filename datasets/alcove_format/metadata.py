@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from google.protobuf import text_format
 
@@ -16,8 +17,8 @@ from alcove_format.errors import FormatError
 
 METADATA_FILE = "metadata.textproto"
 VARIES = -1
-_SPLIT, _RATE = "# split: ", "# rate: "
 Domain = Literal["image", "video", "speech", "text", "series", "tabular"]
+DOMAINS: tuple[Domain, ...] = get_args(Domain)
 
 
 class Format(StrEnum):
@@ -55,6 +56,8 @@ class Metadata:
     reader of the layout passes over."""
     rate: float = 0.0
     """Steps a second: samples of sound, frames of a clip. 0 where it is not known, as in AutoDL's; a comment, too."""
+    stated_domain: Domain | None = None
+    """Kind of data as whoever wrote the file says it; None where they do not, as in AutoDL's; a comment, too."""
 
     @property
     def is_token_sequence(self) -> bool:
@@ -72,10 +75,8 @@ class Metadata:
 
     @property
     def frame_channels(self) -> int:
-        """Channels of a decoded frame; 3 where the metadata leaves it open, as in the AutoDL starting kit."""
-        if self.channels > 0:
-            return self.channels
-        return 3 if self.format is Format.COMPRESSED else 1
+        """Channels of a decoded frame. Of images without a number of channels 3, as the AutoDL starting kit has it."""
+        return self.channels if self.channels > 0 else 3
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -90,21 +91,52 @@ class Metadata:
 
     @property
     def domain(self) -> Domain:
-        """Kind of data, as far as shape and names tell it.
+        """Kind of data: as the file states it or, where it does not, as shape and names tell it.
 
-        As in the AutoDL starting kit, a sequence of bare numbers is speech where its channels have no names;
-        with names it is a series of measurements.
+        The rule is the one by which submissions to the AutoDL challenge chose their models: a sequence of single
+        numbers is text where its channels have names (the vocabulary), else speech; any other sequence is video.
         """
+        if self.stated_domain is not None:
+            return self.stated_domain
         if self.is_token_sequence:
             return "text"
-        flat = self.rows == 1 or self.cols == 1
         if self.sequence_size == 1:
-            return "tabular" if flat else "image"
-        if not flat:
-            return "video"
-        return "speech" if self.rows == self.cols == 1 and not self.channel_names else "series"
+            return "tabular" if self.rows == 1 or self.cols == 1 else "image"
+        if self.rows == self.cols == 1:
+            return "text" if self.channel_names else "speech"
+        return "video"
+
+    @property
+    def holds_tokens(self) -> bool:
+        """Whether an example is a sequence of token numbers: in AutoDL's text, sparse or (in its later files) dense."""
+        return self.domain == "text" and self.shape[1:] == (1, 1, 1)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many tokens there are: examples hold their numbers, from 0 on. 0 where the data is no text."""
+        if self.is_token_sequence:
+            return self.channels
+        return len(self.channel_names) if self.holds_tokens else 0
 
     def to_text(self) -> str:
+        """The file: sizes first, in the order of AutoDL's own files, whose users read them by line; comments last."""
+        head = (
+            f"is_sequence: {str(self.is_sequence).lower()}\n"
+            f"sample_count: {self.n_examples}\n"
+            f"sequence_size: {self.sequence_size}\n"
+            f"output_dim: {self.n_labels}\n"
+        )
+        body = self.to_message()
+        for name in ("is_sequence", "sample_count", "sequence_size", "output_dim"):
+            body.ClearField(name)
+        remarks = {"domain": self.stated_domain or "", "split": " ".join(self.split.split())}
+        if self.rate:
+            remarks["rate"] = f"{self.rate:.9g}"
+        told = "".join(f"# {name}: {text}\n" for name, text in remarks.items() if text)
+        return head + text_format.MessageToString(body) + told
+
+    def to_message(self) -> format_pb2.DataSpecification:
+        """The protobuf message that the file holds as text; ``split``, ``rate`` and the domain are not in it."""
         spec = format_pb2.DataSpecification(
             is_sequence=self.is_sequence,
             output_dim=self.n_labels,
@@ -124,9 +156,7 @@ class Metadata:
             format=format_pb2.MatrixSpec.Format.Value(self.format.value),
             num_channels=self.channels,
         )
-        remarks = f"{_SPLIT}{' '.join(self.split.split())}\n" if self.split else ""
-        remarks += f"{_RATE}{self.rate:.9g}\n" if self.rate else ""
-        return remarks + text_format.MessageToString(spec)
+        return spec
 
 
 def read_metadata(path: Path) -> Metadata:
@@ -155,40 +185,39 @@ def parse_metadata(data: bytes, where: str) -> Metadata:
             f"has {len(spec.matrix_spec)} matrix_spec",
             remedy="A dataset has one matrix a step: keep one.",
         )
-    metadata = _from_message(spec, _remark(data, _SPLIT), _rate(data))
+    metadata = _from_message(spec, _remarks(data))
     problem = _problem(metadata)
     if problem:
         raise FormatError(where, problem, remedy="Correct the file.")
     return metadata
 
 
-def _remark(data: bytes, start: str) -> str:
-    """What follows ``start`` in the comments at the top."""
-    for line in data.decode().splitlines():
-        if not line.startswith("#"):
-            break
-        if line.startswith(start):
-            return line.removeprefix(start).strip()
-    return ""
+def _remarks(data: bytes) -> dict[str, str]:
+    """Our comments by name, wherever they stand: a line of this text format is never within a string."""
+    found = re.findall(r"^# (domain|split|rate): (.*)$", data.decode(), re.MULTILINE)
+    return {name: text.strip() for name, text in reversed(found)}  # Of two with one name, the first.
 
 
-def _rate(data: bytes) -> float:
+def _rate(text: str) -> float:
     try:
-        rate = float(_remark(data, _RATE))
+        rate = float(text)
     except ValueError:  # A comment of somebody else's.
         return 0.0
     return rate if 0 < rate < math.inf else 0.0
 
 
-def _from_message(spec: format_pb2.DataSpecification, split: str, rate: float) -> Metadata:
+def _from_message(spec: format_pb2.DataSpecification, remarks: Mapping[str, str]) -> Metadata:
     matrix = spec.matrix_spec[0]
     name = "SPARSE" if matrix.is_sparse else format_pb2.MatrixSpec.Format.Name(matrix.format)
+    channels = matrix.num_channels
+    if channels == VARIES and name != "COMPRESSED":  # Left open, and only images have more without a word.
+        channels = 1
     return Metadata(
         n_examples=spec.sample_count,
         n_labels=spec.output_dim,
         rows=matrix.row_count,
         cols=matrix.col_count,
-        channels=matrix.num_channels,
+        channels=channels,
         sequence_size=spec.sequence_size,
         format=Format(name),
         is_sequence=spec.is_sequence,
@@ -197,8 +226,9 @@ def _from_message(spec: format_pb2.DataSpecification, split: str, rate: float) -
         labels=dict(spec.label_to_index_map),
         features=dict(spec.feature_to_index_map),
         channel_names=dict(spec.channel_to_index_map),
-        split=split,
-        rate=rate,
+        split=remarks.get("split", ""),
+        rate=_rate(remarks.get("rate", "")),
+        stated_domain=next((domain for domain in DOMAINS if domain == remarks.get("domain")), None),
     )
 
 

@@ -122,7 +122,8 @@ def _write_part(
             present = (example.labels.get(i, 0.0) >= 0.5 for i in range(metadata.n_labels))
             rows.write(b" ".join(b"1" if p else b"0" for p in present) + b"\n")
     shards.close()
-    (path / METADATA_FILE).write_text(replace(metadata, n_examples=count).to_text(), "utf-8")
+    stated = replace(metadata, n_examples=count, stated_domain=metadata.domain)
+    (path / METADATA_FILE).write_text(stated.to_text(), "utf-8")
 
 
 class _Shards:

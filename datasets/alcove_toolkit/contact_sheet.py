@@ -193,8 +193,8 @@ def _list_facts(folder: DataFolder, train: _PartSurvey, test: _PartSurvey) -> li
         facts.append(("Labels per example", f"{train.counts.sum() / labelled:.2f} on average"))
     if train.unlabelled:
         facts.append(("Without a label", f"{train.unlabelled:,} of train"))
-    if metadata.is_token_sequence:
-        facts.append(("Vocabulary", f"{metadata.channels:,}"))
+    if metadata.holds_tokens:
+        facts.append(("Vocabulary", f"{metadata.vocabulary_size:,}"))
     if metadata.rate:
         facts.append(("Rate", f"{metadata.rate:,.6g} steps per second"))
     if metadata.split:
@@ -247,7 +247,7 @@ class _ExampleViewer:
         self._names = metadata.label_names
         self._rate = rate
         self._sound_left = _SOUND_BYTES
-        self._words = _names_by_index(metadata.channel_names) if metadata.is_token_sequence else {}
+        self._words = _names_by_index(metadata.channel_names) if metadata.holds_tokens else {}
         width = metadata.rows * metadata.cols * metadata.frame_channels
         self._is_table = metadata.domain == "tabular"
         self._features = _names_by_index(metadata.features)
@@ -289,7 +289,7 @@ class _ExampleViewer:
         return replace(made, sound=uri, about=f"{steps / self._rate:.2f} s, {steps:,} samples")
 
     def _view_text(self, base: ExampleView, features: media_frames.Floats) -> ExampleView:
-        tokens = features.ravel().astype(int).tolist()
+        tokens = np.nan_to_num(features.ravel(), posinf=0, neginf=0).astype(int).tolist()
         words = [self._words.get(token, str(token)) for token in tokens[:_WORDS]]
         more = f" … ({len(tokens) - _WORDS:,} more words)" if len(tokens) > _WORDS else ""
         return replace(base, text=" ".join(words) + more)

@@ -34,7 +34,12 @@ def metadata_findings(train: Metadata, test: Metadata) -> list[Finding]:
                     "Write both parts alike.",
                 )
             )
-    for field, word in (("labels", "label_to_index_map"), ("channel_names", "channel_to_index_map")):
+    maps = {
+        "labels": "label_to_index_map",
+        "features": "feature_to_index_map",
+        "channel_names": "channel_to_index_map",
+    }
+    for field, word in maps.items():
         one, other = getattr(train, field), getattr(test, field)
         differ = sorted(name for name in one.keys() & other.keys() if one[name] != other[name])
         if differ:

@@ -41,8 +41,8 @@ def feature_map(metadata: Metadata) -> FeatureMap:
     """
     if is_wide(metadata):
         return FeatureMap(_fold_sparse, partial(_column, metadata.features, "column", WIDTH))
-    if metadata.is_token_sequence:
-        width = min(metadata.channels, WIDTH)
+    if metadata.holds_tokens:
+        width = min(metadata.vocabulary_size or WIDTH, WIDTH)
         return FeatureMap(
             partial(_bag, width=width), partial(_column, metadata.channel_names, "token", width)
         )
@@ -108,7 +108,8 @@ def _row(features: Floats, width: int) -> Floats:
 
 
 def _bag(features: Floats, width: int) -> Floats:
-    counts = np.bincount(features.ravel().astype(np.int64) % width, minlength=width)
+    tokens = np.nan_to_num(features.ravel(), posinf=0, neginf=0).astype(np.int64)
+    counts = np.bincount(tokens % width, minlength=width)
     logs = np.log1p(counts)
     out: Floats = (logs / max(float(np.linalg.norm(logs)), 1e-9)).astype(np.float32)
     return out

@@ -118,6 +118,7 @@ def _convert(
         n_labels=len(items.labels.names),
         labels={label: index for index, label in enumerate(items.labels.names)},
         split=parted.text,
+        stated_domain="speech" if kind == "audio" else kind,
     )
     with _any_order(converter, items, out, name, progress) as encode:
         writing = _ExampleStream(encode, items, progress)

@@ -123,7 +123,8 @@ class SeriesConverter(Converter):
             channels=len(self._names),
             sequence_size=int(lengths[0]) if len(lengths) == 1 else VARIES,
             is_sequence=True,
-            channel_names={name: i for i, name in enumerate(self._names)},
+            # Not as names of channels: by those, code of the AutoDL challenge would take it for text.
+            features={name: i for i, name in enumerate(self._names)},
         )
 
     def facts(self) -> Facts:

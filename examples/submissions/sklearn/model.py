@@ -91,7 +91,7 @@ def vectors(dataset, metadata):
 
 def token_counts(features, metadata):
     """Text: how often each of the 1,000 most frequent tokens occurs (the lowest numbers are the most frequent)."""
-    size = min(metadata.get_num_channels(), 1000)
+    size = min(metadata.vocabulary_size, 1000)
     tokens = features.ravel().astype(int)
     return np.bincount(tokens[tokens < size], minlength=size).astype(np.float32)
 

@@ -97,7 +97,7 @@ def layers(metadata, labels):
     """A network whose shape follows that of the data: time × rows × columns × channels."""
     keras = tf.keras.layers
     if metadata.domain == "text":
-        body = [keras.Embedding(metadata.get_num_channels() + 1, 32), keras.GlobalAveragePooling1D()]
+        body = [keras.Embedding(metadata.vocabulary_size + 1, 32), keras.GlobalAveragePooling1D()]
     elif metadata.domain in ("series", "speech"):
         body = [
             keras.Normalization(),

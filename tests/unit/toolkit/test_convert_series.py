@@ -77,7 +77,7 @@ def test_a_file_a_series(tmp_path: Path, ending: str) -> None:
             path.write_text("east,north\n" + "".join(f"{a!r},{b!r}\n" for a, b in series.tolist()))
     made = converted(tmp_path / "data", "series")
     names = ("channel 1", "channel 2") if ending == "npy" else ("east", "north")
-    assert set(made.metadata.channel_names) == set(names)
+    assert set(made.metadata.features) == set(names)
     assert made.metadata.sequence_size == -1
     for item, (series, label) in read(made).items():
         assert np.array_equal(series, X[item, : 3 + item % 4])
