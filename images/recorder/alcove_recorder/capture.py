@@ -104,13 +104,19 @@ class Capture:
         return True
 
     def rescan(self) -> None:
-        """Sees every file of the directory that is not known as it is now."""
+        """Sees every file of the directory that is not known as it is now; those that it finds together by number."""
         if self.t0_ns is None or self._closed or (seen := self._now()) > self._run.budget_ns:
             return
+        found: list[str] = []
         with os.scandir(self._out) as listing:
             for item in islice(listing, _LISTED_AT_MOST):
-                if not self._is_known(item.name) and not self._note(item.name, seen):
-                    return
+                if formats.kind_of(item.name) is not None and not self._is_known(item.name):
+                    found.append(item.name)
+                if len(found) > self._run.max_snapshots - self._seq:
+                    break
+        for name in sorted(found, key=formats.order_key):
+            if not self._note(name, seen):
+                return
 
     def _is_known(self, name: str) -> bool:
         return name in self._known and self._known[name] == self._identity(name)

@@ -7,11 +7,15 @@ finite is left to the scorer.
 from __future__ import annotations
 
 import ast
+import re
 from typing import BinaryIO, Literal
 
 from alcove_recorder.errors import RefusedError
 
 Kind = Literal["npy", "predict"]
+
+_NUMBERED = re.compile(r"([^.].*)?\.predict_[0-9]+", re.DOTALL)
+_DIGITS = re.compile("([0-9]+)")
 
 _NPY_MAGIC = b"\x93NUMPY"
 _NPY_LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
@@ -32,12 +36,22 @@ _TEXT_TAIL_LIMIT = 64
 
 
 def kind_of(name: str) -> Kind | None:
-    """The kind that a file name promises; None for a name that is not a prediction's, or is hidden."""
+    """The kind that a file name promises; None for a name that is not a prediction's, or is hidden.
+
+    The AutoDL challenge's ingestion program writes ``NAME.predict_3``, and ``.predict_3`` where NAME is empty.
+    """
+    if _NUMBERED.fullmatch(name):
+        return "predict"
     if name.startswith("."):
         return None
     if name.endswith(".npy"):
         return "npy"
     return "predict" if name.endswith(".predict") else None
+
+
+def order_key(name: str) -> list[str | int]:
+    """Sorts names by the numbers in them: 9 before 10."""
+    return [int(part) if number % 2 else part for number, part in enumerate(_DIGITS.split(name))]
 
 
 def size_limit(kind: Kind, n_test: int, n_labels: int) -> int:

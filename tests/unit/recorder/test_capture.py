@@ -103,6 +103,17 @@ def test_what_is_not_text_is_told_from_its_twin_over_a_restart(tmp_path: Path) -
     assert again == []
 
 
+def test_files_that_are_found_together_are_taken_in_the_order_of_their_numbers(captured: Captured) -> None:
+    captured.capture.start(time.monotonic_ns())
+    names = [f"digits.predict_{number}" for number in range(10)]
+    for name in names[::3] + names[1::3] + names[2::3]:
+        (captured.out / name).write_bytes(b"0 1\n1 0\n")
+    captured.capture.watch.read()  # As if the kernel had lost the events.
+    captured.capture.rescan()
+    captured.capture.take_all()
+    assert [file.name for file in captured.files] == names
+
+
 def test_after_the_end_nothing_is_taken(captured: Captured) -> None:
     capture = captured.capture
     capture.start(time.monotonic_ns())

@@ -189,6 +189,13 @@ def test_a_trailing_line_break_or_two_is_nothing() -> None:
     [
         ("a.npy", "npy"),
         ("x.predict", "predict"),
+        ("x.predict_0", "predict"),
+        ("a.b.predict_12", "predict"),
+        (".predict_0", "predict"),
+        (".x.predict_0", None),
+        ("x.predict_", None),
+        ("x.predict_1a", None),
+        ("predict_1", None),
         (".a.npy", None),
         (".npy", None),
         ("a.npy.tmp", None),
