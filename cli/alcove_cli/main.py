@@ -111,6 +111,19 @@ def phases(
 
 
 @app.command()
+def images(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every package, those that others need, too.")
+    ] = False,
+) -> None:
+    """Say what the images hold that run a model.py: Python and packages."""
+    from alcove_cli.images import describe_images
+
+    for line in describe_images(everything):
+        typer.echo(line)
+
+
+@app.command()
 def explain(
     name: Annotated[str, typer.Argument(help="Name of a Submission.")],
     team: Annotated[str, typer.Option(help="Its namespace.")],

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from alcove_api import keys
 from alcove_api.base import API_VERSION
+from alcove_api.code_layout import MODEL_FILE, explain_missing_model
 from alcove_api.leaderboard import LeaderboardSpec, PublishedRules
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.phases import format_time
@@ -57,9 +58,9 @@ def read_folder(folder: Path) -> dict[str, bytes]:
         for inner, path in found.items()
         if not _IGNORED.intersection(inner.parts) and inner.as_posix() not in _MANIFESTS
     }
-    if "model.py" not in files:
+    if MODEL_FILE not in files:
         raise CommandError(
-            f"{folder} has no model.py at its top, so there is nothing to run. See docs/participant.md."
+            f"{folder} has no model.py at its top, so there is nothing to run. {explain_missing_model(files)}"
         )
     return files
 

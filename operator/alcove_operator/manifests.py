@@ -230,7 +230,8 @@ def _main(action: CreateRun, settings: OperatorSettings, data_bytes: int) -> Obj
         "image": action.image or action.ingestion or settings.image_ingestion,
         "imagePullPolicy": settings.image_pull_policy,
         "command": _command(action),
-        "workingDir": "/tmp" if own_image else "/alcove/code",
+        # The runner goes to the code by itself, here as on a laptop.
+        **({"workingDir": "/tmp"} if own_image else {}),
         "env": env(_participant_environment(action)),
         "securityContext": build_security_context(),
         "resources": {

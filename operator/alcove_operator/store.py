@@ -14,6 +14,7 @@ from minio import Minio
 from pydantic import ValidationError
 
 from alcove_api import keys
+from alcove_api.code_layout import MODEL_FILE, explain_missing_model
 from alcove_api.documents import (
     AggregateRequest,
     CountedSubmissions,
@@ -65,11 +66,11 @@ def check_archive(archive: BinaryIO, unpacked_limit: int) -> None:
             error.cause,
             remedy=f"{error.remedy} Submit it under another name.",
         ) from error
-    if "model.py" not in names:
+    if MODEL_FILE not in names:
         raise CodeError(
             "NoModel",
             "There is no model.py at the top of the submitted code.",
-            remedy="Put model.py itself at the top, not the folder around it, and submit under another name.",
+            remedy=f"{explain_missing_model(names)} Submit it under another name.",
         )
 
 

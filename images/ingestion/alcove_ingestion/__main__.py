@@ -17,6 +17,7 @@ from pathlib import Path
 
 from alcove_ingestion.errors import IngestionError, IngestionSettingsError
 from alcove_ingestion.go import Clock, wait_for_go
+from alcove_ingestion.participant import Framework
 
 
 def main() -> int:
@@ -25,9 +26,9 @@ def main() -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)
     try:
-        _preload(os.environ.get("ALCOVE_PRELOAD", "numpy,tensorflow"))
+        loaded = _preload(os.environ.get("ALCOVE_PRELOAD", "numpy,tensorflow"))
         clock = wait_for_go(os.environ)
-        return _run(os.environ, clock)
+        return _run(os.environ, clock, loaded)
     except IngestionError as error:
         print(f"[alcove] {error}", file=sys.stderr)
         return 1
@@ -35,13 +36,15 @@ def main() -> int:
         return 130
 
 
-def _preload(names: str) -> None:
+def _preload(names: str) -> Framework:
+    """Loads what is installed of these; says which framework a model has that names none."""
     from alcove_ingestion import runner  # noqa: F401  # Brings NumPy, Pillow and the reader.
 
     with _silenced(sys.stderr.fileno()):
         for name in names.split(","):
             if name and importlib.util.find_spec(name) is not None:
                 importlib.import_module(name)
+    return "tensorflow" if "tensorflow" in sys.modules else "numpy"
 
 
 @contextmanager
@@ -57,13 +60,13 @@ def _silenced(descriptor: int) -> Iterator[None]:
         os.close(nowhere)
 
 
-def _run(environment: Mapping[str, str], clock: Clock) -> int:
+def _run(environment: Mapping[str, str], clock: Clock, loaded: Framework) -> int:
     from alcove_format.errors import FormatError
     from alcove_ingestion.runner import run
 
     data, code, out = (_folder(environment, name) for name in ("ALCOVE_DATA", "ALCOVE_CODE", "ALCOVE_OUT"))
     try:
-        saved = run(data, code, out, clock)
+        saved = run(data, code, out, clock, loaded)
     except FormatError as error:
         print(f"[alcove] The dataset cannot be read; this is not your fault. {error}", file=sys.stderr)
         return 1

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from alcove_format.format_pb2 import DataSpecification
 from alcove_format.metadata import Domain, Format, Metadata
 from alcove_format.reader import Part
 
@@ -11,13 +12,19 @@ from alcove_format.reader import Part
 class ModelMetadata:
     """Describes the dataset that the model is to learn. Sizes are −1 where they vary between examples.
 
-    The ``get_…`` methods are those of the AutoDL challenge's public starting kit; ``array_shape``,
-    ``domain`` and ``rate`` are ours.
+    ``size``, ``metadata_`` and the ``get_…`` methods are those of the AutoDL challenge's public starting kit, which
+    describes the train part; ``test_size``, ``array_shape``, ``domain``, ``vocabulary_size`` and ``rate`` are ours.
     """
 
-    def __init__(self, test: Part) -> None:
-        self._path = test.path
-        self._metadata: Metadata = test.metadata
+    def __init__(self, train: Part, test: Part) -> None:
+        self._path = train.path
+        self._metadata: Metadata = train.metadata
+        self._test_size = test.metadata.n_examples
+
+    @property
+    def test_size(self) -> int:
+        """Number of test examples: rows of a prediction."""
+        return self._test_size
 
     @property
     def array_shape(self) -> tuple[int, int, int, int]:
@@ -26,8 +33,13 @@ class ModelMetadata:
 
     @property
     def domain(self) -> Domain:
-        """``tabular``, ``series``, ``speech``, ``text``, ``image`` or ``video``, as told by shape and names."""
+        """``tabular``, ``series``, ``speech``, ``text``, ``image`` or ``video``: as stated, or told by the shape."""
         return self._metadata.domain
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Of a text: its tokens are numbered from 0 to one less. 0 where the data is no text."""
+        return self._metadata.vocabulary_size
 
     @property
     def rate(self) -> float:
@@ -39,11 +51,16 @@ class ModelMetadata:
         return self._metadata.is_sequence
 
     def get_dataset_name(self) -> str:
-        """Folder of the test part, as in the starting kit."""
+        """Folder of the train part, as in the starting kit; that of the test part lies beside it."""
         return str(self._path)
 
+    @property
+    def metadata_(self) -> DataSpecification:
+        """The message of ``metadata.textproto``, with the field names of the starting kit."""
+        return self._metadata.to_message()
+
     def size(self) -> int:
-        """Number of test examples: rows of a prediction."""
+        """Number of training examples; see :attr:`test_size`."""
         return self._metadata.n_examples
 
     def get_output_size(self) -> int:
@@ -61,7 +78,7 @@ class ModelMetadata:
         return self._metadata.rows, self._metadata.cols
 
     def get_num_channels(self, bundle_index: int = 0) -> int:
-        """Channels; in text the size of the vocabulary, of which an example holds token numbers."""
+        """Channels; in sparse text the size of the vocabulary, of which an example holds token numbers."""
         return self._metadata.frame_channels
 
     def get_tensor_size(self, bundle_index: int = 0) -> tuple[int, int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from alcove_api.code_layout import MODEL_FILE, explain_missing_model
 from alcove_api.errors import AlcoveError
+from alcove_ingestion.advice import advise
 from alcove_ingestion.errors import ModelError, ParticipantCodeError
 
 Framework = Literal["tensorflow", "numpy"]
@@ -28,7 +31,8 @@ def participant_code(folder: Path) -> Iterator[None]:
     except AlcoveError:
         raise
     except Exception as error:
-        raise ParticipantCodeError(participant_traceback(error, folder)) from None
+        told = participant_traceback(error, folder)
+        raise ParticipantCodeError("\n".join((told, *advise(error)))) from None
 
 
 def participant_traceback(error: BaseException, folder: Path) -> str:
@@ -47,20 +51,20 @@ def _reduce(trace: traceback.TracebackException, folder: str) -> None:
 
 
 def load_model_class(folder: Path) -> type:
-    """Imports ``model.py`` from the code folder, which comes first on the module search path.
+    """Imports ``model.py`` from the code folder, which becomes the working directory and the first to look for modules.
 
     Raises:
         ModelError: there is no ``model.py``, or no class ``Model`` with the methods in it.
         ParticipantCodeError: importing it failed.
     """
-    if not (folder / "model.py").is_file():
-        found = (
-            ", ".join(sorted(path.name for path in folder.iterdir())[:8]) if folder.is_dir() else "no folder"
-        )
+    if not (folder / MODEL_FILE).is_file():
+        found = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
+        inner = (path.relative_to(folder).as_posix() for path in folder.rglob(MODEL_FILE))
         raise ModelError(
-            f"There is no model.py in the submitted code (found: {found or 'nothing'}). Nothing was run. "
-            "Put model.py with a class Model at the top of the bundle, not in a folder of it."
+            f"There is no model.py at the top of the submitted code (found: {found}). Nothing was run. "
+            f"{explain_missing_model(inner)}"
         )
+    os.chdir(folder)
     sys.path.insert(0, str(folder))
     with participant_code(folder):
         module = importlib.import_module("model")
@@ -75,14 +79,14 @@ def load_model_class(folder: Path) -> type:
     return model_class
 
 
-def framework_of(model_class: Any) -> Framework:
-    """What its datasets are to be: its attribute ``framework``, or what is installed.
+def framework_of(model_class: Any, loaded: Framework) -> Framework:
+    """What its datasets are to be: its attribute ``framework`` or, where it has none, what was ``loaded``.
 
     Raises:
         ModelError: it names something else, or TensorFlow where that is not installed.
     """
     installed = importlib.util.find_spec("tensorflow") is not None
-    wanted = getattr(model_class, "framework", "tensorflow" if installed else "numpy")
+    wanted = getattr(model_class, "framework", loaded)
     if wanted == "tensorflow" and not installed:
         raise ModelError(
             "Model.framework is 'tensorflow', but TensorFlow is not installed here. Nothing was run. "

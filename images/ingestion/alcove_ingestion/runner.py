@@ -12,8 +12,13 @@ from alcove_ingestion.participant import Framework, framework_of, load_model_cla
 from alcove_ingestion.prediction import check_prediction, save
 
 
-def run(data: Path, code: Path, out: Path, clock: Clock) -> int:
+def run(data: Path, code: Path, out: Path, clock: Clock, loaded: Framework) -> int:
     """Runs the model until it is done or the budget is over; returns the number of predictions saved.
+
+    The code folder is the working directory, wherever this runs.
+
+    Args:
+        loaded: the framework that was loaded before the go; the model's unless its class names another.
 
     Raises:
         IngestionError: the participant's code raised, or does not keep to the interface.
@@ -23,11 +28,16 @@ def run(data: Path, code: Path, out: Path, clock: Clock) -> int:
     model_class = load_model_class(code)
     # `alcove explain` reads from these lines what never returned.
     print(f"[alcove] model.py imported {clock.elapsed():.2f} s after the go")
-    framework = framework_of(model_class)
+    framework = framework_of(model_class, loaded)
+    if framework == "tensorflow" and loaded == "numpy":
+        print(
+            "[alcove] Model.framework is 'tensorflow', but it was not asked for (code.framework, --framework): "
+            "it is loaded now, within the budget"
+        )
     train, test = _feed(folder.train, framework), _feed(folder.test, framework)
     shape = (folder.test.metadata.n_examples, folder.test.metadata.n_labels)
     with participant_code(code):
-        model: Any = model_class(ModelMetadata(folder.test))
+        model: Any = model_class(ModelMetadata(folder.train, folder.test))
     print(f"[alcove] Model() returned {clock.elapsed():.2f} s after the go")
     saved = 0
     while not (getattr(model, "done_training", False) or _over(clock)):

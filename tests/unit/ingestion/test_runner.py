@@ -32,7 +32,7 @@ class Model:
     def test(self, dataset, remaining_time_budget=None):
         self.tests += 1
         self.done_training = self.tests == 3
-        return np.full((self.metadata.size(), self.metadata.get_output_size()), self.labels.mean())
+        return np.full((self.metadata.test_size, self.metadata.get_output_size()), self.labels.mean())
 """
 
 
@@ -123,7 +123,10 @@ def test_the_model_sees_the_dataset_through_the_starting_kits_interface(run: Run
             __init__="""\
 assert metadata.get_matrix_size(0) == (1, 3) and metadata.get_num_channels(0) == 1
 assert metadata.get_sequence_size() == 1 and metadata.get_tensor_shape() == (1, 1, 3, 1)
-assert metadata.get_output_size() == 2 and metadata.size() == 4
+assert metadata.get_output_size() == 2
+assert (metadata.size(), metadata.test_size) == (6, 4)
+assert metadata.get_dataset_name().endswith("/train")
+assert metadata.metadata_.sample_count == 6 and metadata.metadata_.matrix_spec[0].col_count == 3
 assert metadata.get_label_to_index_map() == {"no": 0, "yes": 1}
 assert metadata.get_dataset_name().split("/")[-2].split(".")[0] == "d"
 assert metadata.domain == "tabular" and metadata.array_shape == (1, 1, 3, 1)""",
@@ -181,11 +184,47 @@ def test_code_that_cannot_be_started_is_explained(run: Run, model: str, says: st
     assert ended.predictions == []
 
 
+def test_the_code_folder_is_the_working_directory(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "code" / "weights.txt").write_text("0.25")
+    ended = run(
+        changed(test="self.done_training = True\nreturn np.full((4, 2), float(open('weights.txt').read()))")
+    )
+    assert ended.status == 0, ended.stderr
+    assert (np.load(ended.predictions[0]) == 0.25).all()
+
+
+def test_a_missing_module_is_answered_with_what_is_there(run: Run) -> None:
+    ended = run("import not_installed_anywhere")
+    python = ".".join(map(str, sys.version_info[:3]))
+    assert f"Here is Python {python} with numpy {np.__version__}, " in ended.stderr
+    assert "alcove images" in ended.stderr
+    assert "TensorFlow 1" not in ended.stderr
+
+
+def test_a_model_that_names_no_framework_gets_what_was_loaded(run: Run) -> None:
+    """TensorFlow would take seconds of the budget."""
+    model = changed(train="import sys\nassert 'tensorflow' not in sys.modules\nself.labels = np.zeros(1)")
+    ended = run(model.replace('framework = "numpy"', "pass"))
+    assert ended.status == 0, ended.stderr
+    assert len(ended.predictions) == 3
+    assert "TensorFlow" not in ended.stdout + ended.stderr
+
+
+@pytest.mark.skipif(find_spec("tensorflow") is None, reason="TensorFlow is not installed")
+def test_tensorflow_that_only_the_class_asks_for_is_not_loaded_silently(run: Run) -> None:
+    ended = run(changed(train="self.labels = np.zeros(1)").replace('"numpy"', '"tensorflow"'))
+    assert ended.status == 0, ended.stderr
+    assert "it is loaded now, within the budget" in ended.stdout
+
+
 def test_a_missing_model_file_is_explained(run: Run, tmp_path: Path) -> None:
     (tmp_path / "other" / "inner").mkdir(parents=True)
     ended = run(ALCOVE_CODE=str(tmp_path / "other"))
     assert ended.status == 1
-    assert "no model.py in the submitted code (found: inner)" in ended.stderr
+    assert "no model.py at the top of the submitted code (found: inner)" in ended.stderr
+    assert "not in a folder" in ended.stderr
+    (tmp_path / "other" / "inner" / "model.py").write_text(MODEL)
+    assert "There is one in its folder inner: submit that" in run(ALCOVE_CODE=str(tmp_path / "other")).stderr
 
 
 def test_a_damaged_dataset_is_not_blamed_on_the_participant(run: Run, data: Path, tmp_path: Path) -> None:

@@ -1,0 +1,63 @@
+"""``alcove images``: what the images hold in which the code of participants runs.
+
+It is read from the lock files that they are built from, so it needs no cluster.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import fill
+
+from packaging.requirements import Requirement
+
+from alcove_cli.errors import FailedError
+
+_CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def describe_images(everything: bool = False) -> Iterator[str]:
+    """Lines on each image: its name, its Python, and its packages with their versions.
+
+    Args:
+        everything: name the packages that others need, too.
+
+    Raises:
+        FailedError: Alcove is not installed from a checkout, so there are no lock files.
+    """
+    folder = _CHECKOUT / "images" / "ingestion"
+    try:
+        variants = json.loads((folder / "variants.json").read_text())
+        dockerfile = (folder / "Dockerfile").read_text()
+        python = re.findall(r"^ARG BASE=python:(\d+\.\d+)", dockerfile, re.MULTILINE)[0]
+        for image, arguments in variants.items():
+            if isinstance(arguments, dict):
+                packages = _locked(_CHECKOUT / "locks" / f"{arguments['LOCK']}.txt", python)
+                yield f"{image}: Python {python}"
+                names = sorted(packages) if everything else [n for n in _OFTEN_IMPORTED if n in packages]
+                told = ", ".join(f"{name} {packages[name]}" for name in names)
+                yield fill(told, 100, initial_indent="  ", subsequent_indent="  ")
+    except FileNotFoundError as error:
+        raise FailedError(
+            f"{error.filename} is not there, so what the images hold cannot be told.",
+            remedy="Install Alcove from its repository: make install.",
+        ) from None
+
+
+_OFTEN_IMPORTED = (
+    "numpy", "scipy", "scikit-learn", "pillow", "tensorflow", "tensorflow-cpu", "keras", "h5py", "joblib",
+)  # fmt: skip
+
+
+def _locked(lock: Path, python: str) -> dict[str, str]:
+    """Version by package, for Linux and this Python."""
+    found = {}
+    for line in lock.read_text().splitlines():
+        if line[:1].isalnum():
+            package = Requirement(line.rstrip("\\ "))
+            there = {"python_full_version": f"{python}.0", "python_version": python, "sys_platform": "linux"}
+            if package.marker is None or package.marker.evaluate(there):
+                found[package.name] = str(package.specifier).removeprefix("==")
+    return found
