@@ -179,6 +179,8 @@ class Verdict(Document):
     """What the cause means in this case, for people."""
     images: tuple[ContainerImage, ...] = ()
     """Of this attempt's pod; empty where it is gone, or the kubelet has not reported them."""
+    points_shown_before: int = 0
+    """Scores that earlier attempts' live curves showed: as many fewer are shown of this one."""
 
 
 class FileEntry(Document):
@@ -277,9 +279,14 @@ class CurvePoint(Document):
 
 class LiveRun(Document):
     alias: str
+    attempt: int = 0
+    """That the curve is of; 0 before the first is there."""
     snapshots: int
     alc: float | None
     curve: tuple[CurvePoint, ...]
+    points_shown: int = 0
+    """Scores that the curve has shown so far: its points, and those that a later one at the same time took the place
+    of."""
 
 
 class LiveCurve(Document):
@@ -325,6 +332,8 @@ class ScoredRun(Document):
     verdict_sha256: Sha256 | None = None
     """Of the bytes of ``verdict.json``; like the next, None in results that are older than the field."""
     solution_sha256: Sha256 | None = None
+    points_shown_before: int = 0
+    """As in the verdict."""
 
     def points_to_show(self) -> tuple[CurvePoint, ...]:
         """What people may see of the curve, before rounding and thinning; none where the run has no score."""

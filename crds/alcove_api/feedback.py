@@ -54,7 +54,8 @@ def compute_disclosed_bits(
     """The logarithm of how many answers there are: no way of asking learns more from them.
 
     A score is one of span · 10^decimals + 1 values, or missing. The live curve and the final one have the same points,
-    and the live ALC follows from them, so a run shows ``max_snapshots`` points and ``WHOLE_SCORES`` numbers more.
+    and the live ALC follows from them, so a run shows ``max_snapshots`` points and ``WHOLE_SCORES`` numbers more. If it
+    has to be repeated, the points of all its attempts are ``max_snapshots`` together, and one attempt alone is scored.
     Ranks are not counted: they depend on other teams too.
 
     Args:

@@ -106,6 +106,9 @@ class RunStatus(StatusModel):
     alc: float | None = None
     """Area under the learning curve, rounded as the phase's feedback says."""
     curve: Annotated[tuple[StatusCurvePoint, ...], Field(max_length=32)] = ()
+    points_shown: int = 0
+    """Scores that live curves of this run have shown, of all attempts: together no more than the phase's
+    feedback.maxSnapshots."""
     message: Annotated[str, Field(max_length=1024)] = ""
     head: Annotated[str, Field(max_length=64)] = ""
     """Digest of the last record: what the store holds can be checked against it."""

@@ -36,6 +36,7 @@ class AttemptReader:
     """One attempt, read as far as it goes. A failed read changes nothing, so it can be tried again."""
 
     runs: RunRecords
+    attempt: Attempt
     prefix: str
     scorer: RunScorer
     records: list[Record] = field(default_factory=list)
@@ -136,7 +137,7 @@ class RunFollower:
             rows = preview_rows(sha256, self.solution, feedback.test_fraction)
             scorer = RunScorer(self.rules, self.solution, rows)
             self.readers[attempt] = AttemptReader(
-                self.runs, self.runs.prefix(self.dataset.alias, attempt), scorer
+                self.runs, attempt, self.runs.prefix(self.dataset.alias, attempt), scorer
             )
         return self.readers[attempt]
 
@@ -175,7 +176,7 @@ class RunFollower:
 
     def live(self) -> LiveRun:
         """What the phase's feedback lets people see now."""
-        reader, seen = self.newest, ShownCurve((), None)
+        reader, seen = self.newest, ShownCurve((), None, 0)
         if reader is not None:
             feedback = self.request.feedback
             seen = limit_curve(
@@ -183,7 +184,9 @@ class RunFollower:
             )
         return LiveRun(
             alias=self.dataset.alias,
+            attempt=reader.attempt.number if reader else 0,
             snapshots=sum(record.sha256 is not None for record in reader.records) if reader else 0,
             alc=seen.alc,
             curve=to_curve(seen.points),
+            points_shown=seen.chosen,
         )

@@ -18,6 +18,8 @@ class ShownCurve:
 
     points: tuple[Point, ...]
     alc: float | None
+    chosen: int
+    """Scores that were shown so far: of several at the same time, ``points`` has the last."""
 
 
 def limit_curve(points: Iterable[Point], rules: CurveRules, decimals: int, most: int) -> ShownCurve:
@@ -25,12 +27,16 @@ def limit_curve(points: Iterable[Point], rules: CurveRules, decimals: int, most:
     ordered = sorted(points, key=lambda p: (p.seconds, p.number))
     places = shown_places([point.seconds for point in ordered], most, rules.t0, rules.budget)
     kept = latest_per_time(replace(ordered[i], score=round(ordered[i].score, decimals)) for i in places)
-    return ShownCurve(kept, round(area_under_curve(kept, rules), decimals) if kept else None)
+    return ShownCurve(kept, round(area_under_curve(kept, rules), decimals) if kept else None, len(places))
 
 
 def limit_run(run: ScoredRun, rules: CurveRules, decimals: int, most: int) -> tuple[Point, ...]:
-    """Of a run that was scored, on the part of the test set that is shown; none where it has no score."""
-    return limit_curve(number_points(run.points_to_show()), rules, decimals, most).points
+    """Of a run that was scored, on the part of the test set that is shown; none where it has no score.
+
+    ``most``: points of a run, of which earlier attempts may have shown some.
+    """
+    left = most - run.points_shown_before
+    return limit_curve(number_points(run.points_to_show()), rules, decimals, left).points
 
 
 def number_points(curve: Iterable[CurvePoint]) -> tuple[Point, ...]:

@@ -45,9 +45,16 @@ class TeamCurve:
 
 
 def draw_run(
-    title: str, points: Sequence[Point], rules: CurveRules, others: Sequence[TeamCurve] = ()
+    title: str,
+    points: Sequence[Point],
+    rules: CurveRules,
+    others: Sequence[TeamCurve] = (),
+    empty: str = "no valid prediction",
 ) -> bytes:
-    """One run's learning curve, the area between it and zero shaded, others' curves in grey behind it."""
+    """One run's learning curve, the area between it and zero shaded, others' curves in grey behind it.
+
+    ``empty``: why there is none, where there are no points.
+    """
     with open_canvas(WIDTH, HEIGHT) as (figure, axes):
         for other in others:
             _draw(axes, other.points, rules, color=OTHERS, linewidth=0.9)
@@ -57,7 +64,7 @@ def draw_run(
         if not points:
             said = {"transform": axes.transAxes, "ha": "center", "va": "center", "color": INK, "zorder": 5}
             room = {"facecolor": PAPER, "edgecolor": GRID, "boxstyle": "round,pad=0.5"}
-            axes.text(0.5, 0.28, "no valid prediction", bbox=room, **said)
+            axes.text(0.5, 0.28, empty, bbox=room, **said)
             return write_svg(figure)
         xs, ys = map(np.array, _corners(points, rules))
         axes.fill_between(

@@ -46,7 +46,12 @@ def run_picture(run: ReportRun, rules: CurveRules, decimals: int) -> bytes:
     alc = run.result.alc
     area = f"ALC {format_number(alc, decimals)}" if alc is not None else "no score"
     others = [TeamCurve("", tuple(points)) for points in run.others]
-    return draw_run(f"{run.result.alias} · {area}", run.points, rules, others)
+    empty = (
+        "no valid prediction"
+        if alc is None
+        else "an earlier attempt has shown as many points as may be shown"
+    )
+    return draw_run(f"{run.result.alias} · {area}", run.points, rules, others, empty)
 
 
 def report_html(request: ScoreRequest, rules: CurveRules, runs: Sequence[ReportRun]) -> str:
@@ -100,7 +105,7 @@ def outcome_html(name: str, dataset: str, outcome: RunOutcome, settings: CurveRu
 def _section(i: int, run: ReportRun, rules: CurveRules, decimals: int) -> dict[str, object]:
     result, points = run.result, run.points
     alc, final = format_number(result.alc, decimals), format_number(result.final_score, decimals)
-    said = f"{len(points)} points, ALC {alc}" if points else "No valid prediction."
+    said = "No valid prediction." if result.alc is None else f"{len(points)} points, ALC {alc}"
     title = f"Learning curve of {result.alias}"
     return {
         "alias": result.alias,
@@ -117,6 +122,7 @@ def _section(i: int, run: ReportRun, rules: CurveRules, decimals: int) -> dict[s
         "others": len(run.others),
         "points": [(f"{p.seconds:.2f}", format_number(p.score, decimals)) for p in points],
         "held_back": len(result.points) - len(points),
+        "shown_before": result.points_shown_before,
         "refusals": len(result.refused),
         "refused": result.refused[:MAX_REFUSED],
     }

@@ -72,6 +72,7 @@ def summarize_run(
         shown=to_curve(shown) if shown is not None else None,
         verdict_sha256=verdict_sha256,
         solution_sha256=dataset.solution_sha256,
+        points_shown_before=verdict.points_shown_before,
     )
 
 

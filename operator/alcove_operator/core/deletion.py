@@ -38,7 +38,8 @@ def advance_deletion(
     gone_for_good = competition is None and not facts.competition_unreadable
     settled = facts.settled or gone_for_good or submission.spec is None
     if not settled and competition is not None:
-        actions.append(usage.build_settlement(submission, find_rules(submission, competition), now))
+        rules = find_rules(submission, competition)
+        actions.append(usage.build_settlement(submission, rules, now, facts.score))
     dead = {name for name, pod in pods.items() if run_ends.is_dead(pod, settings, now)}
     seen = live is None or bool(live.jobs) or bool(live.pods.keys() - dead) or bool(jobs)
     if seen or pods.keys() - dead or not settled:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from alcove_operator.core import admission, deletion, names, runs, scoring, usage
 from alcove_operator.core import status as statuses
-from alcove_operator.core.actions import Action, AddFinalizer, Decision, Emit
+from alcove_operator.core.actions import Action, AddFinalizer, Decision, Emit, ReadScore
 from alcove_operator.core.model import (
     CompetitionView,
     DatasetView,
@@ -23,6 +23,7 @@ from alcove_operator.core.reconcile_input import (
     ReconcileInput,
     datasets_by_alias,
     find_rules,
+    is_blind,
     pods_by_job,
 )
 
@@ -59,7 +60,7 @@ def reconcile(
     if names.FINALIZER not in submission.finalizers:
         return Decision(old, (AddFinalizer(),))
     rules = find_rules(submission, competition)
-    settle = _settle(submission, competition, rules, now)
+    settle = _settle(submission, competition, rules, facts, now)
     if old.phase == "Rejected":
         return Decision(old, settle)
     seen = replace(submission, status=old.replace(observed_generation=submission.generation))
@@ -89,7 +90,7 @@ def _left_alone(submission: SubmissionView) -> Emit:
 
 
 def _run(given: ReconcileInput) -> Decision:
-    steps = [runs.advance_run(run, given) for run in given.submission.status.runs]
+    steps = runs.advance_runs(given)
     status = given.submission.status.replace(runs=tuple(step.run for step in steps))
     actions = [action for step in steps for action in step.actions]
     scored = scoring.advance_scoring(status, given)
@@ -104,14 +105,21 @@ def _run(given: ReconcileInput) -> Decision:
 
 
 def _settle(
-    submission: SubmissionView, competition: CompetitionView | None, rules: PhaseRules | None, now: datetime
+    submission: SubmissionView,
+    competition: CompetitionView | None,
+    rules: PhaseRules | None,
+    facts: Facts,
+    now: datetime,
 ) -> tuple[Action, ...]:
     """Only once the status *in the cluster* says that it has ended: what is settled can't be undone."""
     if competition is None or submission.status.phase not in statuses.ENDED:
         return ()
     if not usage.is_counted(competition.status, submission.namespace, submission.uid):
         return ()
-    return (usage.build_settlement(submission, rules, now),)
+    blind, status = rules is not None and is_blind(rules.phase, now), submission.status
+    if blind and facts.score is None and status.scoring_digest and usage.is_place_owed(status.runs):
+        return (ReadScore(submission.uid, status.scoring_digest),)
+    return (usage.build_settlement(submission, rules, now, facts.score),)
 
 
 def _finished(submission: SubmissionView, decision: Decision) -> Decision:

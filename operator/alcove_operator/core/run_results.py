@@ -54,7 +54,13 @@ def build_verdict(run: RunStatus, given: ReconcileInput) -> Verdict:
         ended_at=run.ended_at or ended_at(pod),
         message=_message_of(run, pod, given),
         images=_images_of(pod),
+        points_shown_before=count_points_shown_before(run),
     )
+
+
+def count_points_shown_before(run: RunStatus) -> int:
+    """Scores that live curves of earlier attempts showed. Then the one under way shows none, and so has no curve."""
+    return 0 if run.curve else run.points_shown
 
 
 def _images_of(pod: PodView | None) -> tuple[ContainerImage, ...]:

@@ -35,8 +35,32 @@ from alcove_operator.core.run_ends import (
 from alcove_operator.core.run_results import finish_run
 
 
-def advance_run(run: RunStatus, given: ReconcileInput) -> RunStep:
-    run = _adopt(run, given)
+def advance_runs(given: ReconcileInput) -> tuple[RunStep, ...]:
+    """A step of each run, one after the other: together they repeat no more attempts than the Submission has left."""
+    known = [_adopt(run, given) for run in given.submission.status.runs]
+    left = count_repeats(len(known), given.rules.spec.max_attempts) - sum(map(_repeats_of, known))
+    steps = []
+    for run in known:
+        step = _advance_run(run, left, given)
+        left -= _repeats_of(step.run) - _repeats_of(run)
+        steps.append(step)
+    return tuple(steps)
+
+
+def count_repeats(runs: int, max_attempts: int) -> int:
+    """How many attempts of a Submission are repeated at most, over all its ``runs`` and whatever the causes.
+
+    Each run may have ``max_attempts``. Where there are several, a fault that hits all of them, such as that of a node,
+    must be survived once; more would be one more try for whoever can bring such faults about.
+    """
+    return runs + max_attempts - 2
+
+
+def _repeats_of(run: RunStatus) -> int:
+    return max(0, run.attempt - 1)
+
+
+def _advance_run(run: RunStatus, repeats_left: int, given: ReconcileInput) -> RunStep:
     if run.phase in OVER:
         return finish_run(run, given)
     if run.attempt == 0:
@@ -46,7 +70,7 @@ def advance_run(run: RunStatus, given: ReconcileInput) -> RunStep:
         if not step.run.cause:
             return step
         run = step.run
-    return _ended(run, given)
+    return _ended(run, repeats_left, given)
 
 
 def _adopt(run: RunStatus, given: ReconcileInput) -> RunStatus:
@@ -54,7 +78,7 @@ def _adopt(run: RunStatus, given: ReconcileInput) -> RunStatus:
     latest = max((j.attempt for j in given.jobs.values() if is_run_of(j, run)), default=0)
     if latest <= run.attempt or run.phase in OVER:
         return run
-    return run.replace(attempt=latest, phase="Pending", cause="", charged_to="")
+    return run.replace(attempt=latest, phase="Pending", cause="", charged_to="", alc=None, curve=())
 
 
 def _queued(run: RunStatus, given: ReconcileInput) -> RunStep:
@@ -87,7 +111,12 @@ def _not_ready(run: RunStatus, given: ReconcileInput) -> str:
 
 def _start(run: RunStatus, attempt: int, message: str, given: ReconcileInput) -> RunStep:
     fresh = RunStatus(
-        dataset=run.dataset, attempt=attempt, phase="Pending", queued_at=run.queued_at, message=message
+        dataset=run.dataset,
+        attempt=attempt,
+        phase="Pending",
+        queued_at=run.queued_at,
+        points_shown=run.points_shown,
+        message=message,
     )
     return RunStep(fresh, (build_creation(run.dataset, attempt, given),), fenced=True)
 
@@ -221,7 +250,7 @@ def _progress(run: RunStatus, pod: PodView, given: ReconcileInput) -> RunStatus:
     return run.replace(phase=phase, started_at=started, message=message)
 
 
-def _ended(run: RunStatus, given: ReconcileInput) -> RunStep:
+def _ended(run: RunStatus, repeats_left: int, given: ReconcileInput) -> RunStep:
     """An attempt whose end is decided: see its pod dead, then try again or be over."""
     name = names.run_job(given.uid, run.dataset, run.attempt)
     job, pod, live = given.jobs.get(name), given.pods.get(name), given.facts.live
@@ -234,14 +263,23 @@ def _ended(run: RunStatus, given: ReconcileInput) -> RunStep:
         return RunStep(run, (*stop, *look), at)
     if run.charged_to != "Platform":
         return finish_run(run.replace(phase=_final(run)), given)
-    if run.attempt >= given.rules.spec.max_attempts:
-        message = f"{run.message} The platform gave up after {run.attempt} attempts. No quota is used up."
+    most = given.rules.spec.max_attempts
+    if run.attempt >= most or repeats_left <= 0:
+        message = f"{run.message} {_explain_giving_up(run, given)}"
         return finish_run(run.replace(phase=_final(run), message=message[-1024:]), given)
     if _not_ready(run, given):
         return RunStep(run.replace(message=_not_ready(run, given)))
-    why = f"Attempt {run.attempt + 1} of {given.rules.spec.max_attempts}: {run.message}"[:1024]
+    why = f"Attempt {run.attempt + 1} of {most}: {run.message}"[:1024]
     started = _start(run, run.attempt + 1, why, given)
     return RunStep(started.run, (*started.actions, *stop), fenced=True)
+
+
+def _explain_giving_up(run: RunStatus, given: ReconcileInput) -> str:
+    most, runs = given.rules.spec.max_attempts, len(given.submission.status.runs)
+    after = f"{run.attempt} attempts"
+    if run.attempt < most:
+        after = f"the {count_repeats(runs, most)} repeats that the {runs} runs of a Submission have together"
+    return f"The platform gave up after {after}. No quota is used up, unless a score of the Submission was shown."
 
 
 def _final(run: RunStatus) -> str:

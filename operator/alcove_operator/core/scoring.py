@@ -19,7 +19,7 @@ from alcove_api.documents import (
 )
 from alcove_api.feedback import shown_places
 from alcove_api.submission import RunStatus, StatusCurvePoint, SubmissionStatus
-from alcove_operator.core import names, run_ends, run_results, scoring_retries
+from alcove_operator.core import names, run_ends, run_results, scoring_retries, usage
 from alcove_operator.core import status as statuses
 from alcove_operator.core.actions import Action, DeleteJob, ReadCurve, ReadScore, StartScoring
 from alcove_operator.core.conditions import ConditionValue, find_condition
@@ -211,7 +211,11 @@ def _verdicts(given: ReconcileInput) -> bool:
 
 
 def _with_curve(current: SubmissionStatus, given: ReconcileInput) -> SubmissionStatus:
-    """The live curve, of runs that are not scored yet. It is rounded already."""
+    """The live curve, of runs that are not scored yet. It is rounded already.
+
+    Where an earlier attempt has shown points, this one's are shown at the end alone, when it is known how many are
+    left for it.
+    """
     curve, limit = given.facts.curve, given.rules.phase.feedback.max_snapshots
     if curve is None:
         return current
@@ -219,12 +223,14 @@ def _with_curve(current: SubmissionStatus, given: ReconcileInput) -> SubmissionS
     shown = []
     for run in current.runs:
         seen = found.get(run.dataset)
-        if seen is not None and run.attempt and run.phase not in ("Done", "Failed"):
-            run = run.replace(
-                alc=seen.alc,
-                snapshots=max(run.snapshots, seen.snapshots),
-                curve=tuple(StatusCurvePoint(t=p.t, score=p.score) for p in seen.curve[:limit]),
-            )
+        if seen is not None and seen.attempt == run.attempt and run.phase not in ("Done", "Failed"):
+            run = run.replace(snapshots=max(run.snapshots, seen.snapshots))
+            if not run_results.count_points_shown_before(run):
+                run = run.replace(
+                    alc=seen.alc,
+                    curve=tuple(StatusCurvePoint(t=p.t, score=p.score) for p in seen.curve[:limit]),
+                    points_shown=max(run.points_shown, seen.points_shown),
+                )
         shown.append(run)
     return current.replace(runs=tuple(shown))
 
@@ -269,7 +275,8 @@ def _scored_run(
     if not hidden and scored is not None:
         points = scored.points_to_show()
         times = [point.t for point in points]
-        places = shown_places(times, feedback.max_snapshots, result.t0_seconds, result.budget_seconds)
+        most = feedback.max_snapshots - scored.points_shown_before
+        places = shown_places(times, most, result.t0_seconds, result.budget_seconds)
         update["alc"] = None if alc is None else round(alc, feedback.decimals)
         update["snapshots"] = scored.snapshots
         update["curve"] = tuple(
@@ -312,7 +319,9 @@ def _ended(status: SubmissionStatus, given: ReconcileInput) -> SubmissionStatus:
         scored = sum(run.phase == "Done" for run in status.runs)
         reason, message = "Done", f"All runs have ended; {scored} of {len(status.runs)} have a score."
     elif worst == {"Platform"}:
-        reason, message = "PlatformFault", "The platform failed. No quota is used up. Submit again."
+        owed = usage.is_place_owed(status.runs, given.blind, given.facts.score)
+        quota = "No quota is used up." if owed else "The quota is used up, since a score was shown."
+        reason, message = "PlatformFault", f"The platform failed. {quota} Submit again."
     else:
         reason, message = "NoRunSucceeded", "No run has a score: see the cause of each, and submit again."
     if find_condition(status.conditions, statuses.COMPLETE) is not None:

@@ -43,6 +43,7 @@ def _hidden(run: RunStatus) -> RunStatus:
         cause=run.cause,
         charged_to=run.charged_to,
         queued_at=run.queued_at,
+        points_shown=run.points_shown,
         message=HIDDEN if run.attempt else run.message,
     )
 

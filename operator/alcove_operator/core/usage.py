@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from alcove_api.competition import CompetitionStatus, Limits, Resources, TeamUsage
+from alcove_api.documents import ScoreResult
 from alcove_api.submission import RunStatus
 from alcove_operator.core.actions import SettleUsage
-from alcove_operator.core.model import QuotaRefusal, SubmissionView
+from alcove_operator.core.model import QuotaRefusal, ScoreFault, SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules, is_blind
 
 MAX_IN_FLIGHT = 1000
@@ -141,14 +142,41 @@ def processor_count(resources: Resources) -> float:
     return max(float(resources.gpus), cpus)
 
 
-def build_settlement(submission: SubmissionView, rules: PhaseRules | None, now: datetime) -> SettleUsage:
-    """What its runs cost the team, and whether the platform owes it the place in the quota."""
+def is_place_owed(
+    runs: Iterable[RunStatus], blind: bool = False, result: ScoreResult | ScoreFault | None = None
+) -> bool:
+    """Whether the platform owes a Submission its place in the quota.
+
+    Beside a score, also one that only an earlier attempt's live curve showed, a place given back would be one more try
+    on that dataset: whoever can bring a platform fault about would have as many as they like.
+
+    Args:
+        runs: of the Submission, which has ended.
+        blind: whether its scores are kept out of the status.
+        result: of scoring it. Where that is not known in a blind phase, a run that may have a score counts as scored.
+    """
+    known = tuple(runs)
+    failed = {run.charged_to for run in known if run.phase == "Failed"}
+    scored = any(run.phase == "Done" or run.alc is not None or run.points_shown for run in known)
+    if blind and isinstance(result, ScoreResult):
+        scored = scored or any(run.alc is not None for run in result.runs)
+    elif blind:
+        scored = scored or any(run.pod_uid for run in known)
+    return failed == {"Platform"} and not scored
+
+
+def build_settlement(
+    submission: SubmissionView,
+    rules: PhaseRules | None,
+    now: datetime,
+    result: ScoreResult | ScoreFault | None = None,
+) -> SettleUsage:
+    """What its runs cost the team, and whether the platform owes it the place in the quota.
+
+    ``result``: as for :func:`is_place_owed`.
+    """
     status = submission.status
-    failed = {run.charged_to for run in status.runs if run.phase == "Failed"}
-    # A place given back beside a score would be one more try on that dataset: whoever can bring a platform fault
-    # about would have as many as they like.
-    scored = any(run.phase == "Done" or run.alc is not None for run in status.runs)
-    compute = 0.0
+    compute, hidden = 0.0, False
     if rules is not None:
         phase = rules.phase
         hidden = is_blind(phase, now)
@@ -157,7 +185,7 @@ def build_settlement(submission: SubmissionView, rules: PhaseRules | None, now: 
         team=submission.namespace,
         submission_uid=submission.uid,
         compute_seconds=round(compute, 3),
-        refund=(failed == {"Platform"} and not scored) or status.admitted_at is None,
+        refund=is_place_owed(status.runs, hidden, result) or status.admitted_at is None,
         admitted_at=status.admitted_at or now,
     )
 

@@ -20,12 +20,12 @@ from alcove_operator.core.reconcile import reconcile
 from alcove_operator.core.scoring import shows_new_curve
 from tests.unit.operator_core import scorer
 from tests.unit.operator_core.pods import stamp
+from tests.unit.operator_core.scorer import BUDGET
 
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 UID = "0f1e2d3c-0000-4000-8000-000000000001"
 SETTINGS = ReconcileSettings()
 CODE = "c" * 64
-BUDGET = 30
 N_TEST = 100
 
 # What becomes of an attempt → (cause, who pays).
@@ -83,6 +83,7 @@ class Cluster:
     capacity: int = 2
     max_attempts: int = 3
     feedback: str = "live"
+    max_snapshots: int = 16
     now: datetime = START
     facts: Facts = field(default_factory=lambda: Facts(team_member=True))
     store_up: bool = True
@@ -118,7 +119,7 @@ class Cluster:
                 "code": {"bundle": {"sha256": CODE}},
             },
         }
-        feedback: dict[str, Any] = {"mode": self.feedback}
+        feedback: dict[str, Any] = {"mode": self.feedback, "maxSnapshots": self.max_snapshots}
         self.spec = CompetitionSpec.model_validate(
             {
                 "capacity": self.capacity,
@@ -145,6 +146,8 @@ class Cluster:
         self.scores: dict[str, ScoreResult] = {}
         self.requests: dict[str, ScoreRequest] = {}
         self.curve: LiveCurve | None = None
+        self.saved: dict[tuple[str, int], int] = {}
+        """Predictions, by alias and attempt."""
         self.tries: list[str] = []
         """Every scorer's Job that was ever created."""
         self.lost: set[str] = set()

@@ -14,12 +14,16 @@ from alcove_api.documents import (
     ScoredRun,
     ScoreResult,
 )
+from alcove_api.feedback import shown_places
 from alcove_operator.core import names
 from tests.unit.operator_core.pods import stamp
 
 if TYPE_CHECKING:
     from tests.unit.operator_core.cluster import Cluster
 
+BUDGET = 30
+SNAPSHOTS = 40
+"""That a run saves."""
 ENDS = {"fault": "BackoffLimitExceeded", "damaged": "PodFailurePolicy"}
 
 
@@ -68,22 +72,32 @@ def _scored(cluster: Cluster, alias: str) -> ScoredRun:
         alc=0.12345678 * (verdict.attempt or 0) if counts else None,
         final_score=0.5 if counts else None,
         snapshots=3 if counts else 0,
-        points=tuple(CurvePoint(t=i / 10, score=i / 100) for i in range(1, 41)) if counts else (),
+        points=_points(verdict.attempt or 0)[: SNAPSHOTS if counts else 0],
         refused=tuple(Refusal(seq=i, name="a.npy", reason=reason) for i, reason in enumerate(refused)),
         manifest_sha256=None,
         message=damage,
+        points_shown_before=verdict.points_shown_before,
     )
 
 
+def _points(attempt: int) -> tuple[CurvePoint, ...]:
+    """Of each attempt others."""
+    return tuple(CurvePoint(t=i / 10, score=(i + 100 * attempt) / 1000) for i in range(1, SNAPSHOTS + 1))
+
+
 def snapshot(cluster: Cluster, alias: str) -> None:
-    """A prediction was recorded, and the scorer, where it follows the run, has put it on the curve."""
+    """The newest attempt saved a prediction, and the scorer, where it follows the run, has put it on the curve."""
+    attempt = max((pod.attempt for pod in cluster.pods if pod.alias == alias), default=0)
+    saved = cluster.saved[alias, attempt] = min(SNAPSHOTS, cluster.saved.get((alias, attempt), 0) + 1)
     following = [j for j in cluster.jobs.values() if j["metadata"]["labels"][names.ROLE] == names.SCORE]
     if not any("status" not in job for job in following):
         return
     known = {run.alias: run for run in cluster.curve.runs} if cluster.curve else {}
-    past = known[alias].curve if alias in known else ()
-    points = (*past, CurvePoint(t=len(past) + 1, score=0.5))
-    known[alias] = LiveRun(alias=alias, snapshots=len(points), alc=0.5, curve=points)
+    points, most = _points(attempt)[:saved], cluster.spec.phases[0].feedback.max_snapshots
+    shown = tuple(points[i] for i in shown_places([p.t for p in points], most, 1, BUDGET))
+    known[alias] = LiveRun(
+        alias=alias, attempt=attempt, snapshots=saved, alc=0.5, curve=shown, points_shown=len(shown)
+    )
     cluster.curve = LiveCurve(
         submission_uid=next(iter(cluster.requests.values())).submission_uid,
         updated_at=cluster.now,

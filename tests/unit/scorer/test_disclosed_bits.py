@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alcove_api.competition import Limits, PhaseFeedback
+from alcove_api.documents import CurvePoint, ScoredRun
 from alcove_api.feedback import compute_disclosed_bits
-from alcove_scorer.curves import resolve_rules
-from alcove_scorer.disclosure import limit_curve
+from alcove_scorer.curves import Point, resolve_rules
+from alcove_scorer.disclosure import limit_curve, limit_run
 from alcove_scorer.scoring import RunScorer, Snapshot, preview_rows
 
 Labels = npt.NDArray[np.bool_]
@@ -142,6 +143,31 @@ def test_no_decoder_learns_more_from_a_run_than_is_computed(
     }
     learnt = math.log2(len(answers))
     assert learnt <= compute_disclosed_bits(decimals, most, 1).run
+
+
+TIMES = st.lists(st.integers(1, 1000), max_size=20).map(sorted)
+"""Of predictions; with few values, so that some come at the same time."""
+
+
+@given(st.integers(1, 8), TIMES, TIMES)
+def test_two_attempts_of_a_run_together_show_no_more_scores_than_one_may(
+    most: int, lost: list[int], scored: list[int]
+) -> None:
+    """The first is shown live until it is lost, the second at the end. Of predictions at the same time the curve has
+    the last, but each was seen before the next came."""
+    rules, seen, shown_before = resolve_rules(1000.0), set[int](), 0
+    first = [Point(i, at, 0.5) for i, at in enumerate(lost)]
+    for end in range(len(first) + 1):
+        live = limit_curve(first[:end], rules, 3, most)
+        seen |= {point.number for point in live.points}
+        shown_before = live.chosen
+    assert len(seen) <= shown_before <= most
+    run = ScoredRun(
+        alias="a", dataset="a", attempt=2, cause="Finished", alc=0.5, final_score=0.5, snapshots=1, refused=(),
+        points=tuple(CurvePoint(t=at, score=0.5) for at in scored), manifest_sha256=None,
+        points_shown_before=shown_before,
+    )  # fmt: skip
+    assert len(seen) + len(limit_run(run, rules, 3, most)) <= most
 
 
 @pytest.mark.parametrize("decimals", [1, 3])

@@ -34,6 +34,7 @@ from alcove_scorer.board import Board, as_status, as_text, make_board
 from alcove_scorer.board_page import board_html, budget_moments, describe_tests, ranks_over_budget
 from alcove_scorer.cli import rank_command, score_command
 from alcove_scorer.curves import Point, area_under_curve, resolve_rules
+from alcove_scorer.disclosure import limit_run
 from alcove_scorer.history import MAX_BOARDS, append_board, ranks_on_boards
 from alcove_scorer.peer_curves import collect_board_curves, select_peer_curves
 from alcove_scorer.report import ReportRun, list_phases, report_html
@@ -105,7 +106,7 @@ def board(*teams: tuple[str, tuple[ScoredRun, ...]], **changes: object) -> Board
     return make_board(request, results)
 
 
-def report() -> str:
+def report(shown_before: int = 0) -> str:
     request = ScoreRequest(
         submission_uid="u",
         namespace=HOSTILE,
@@ -117,8 +118,8 @@ def report() -> str:
         feedback=Feedback(decimals=2, max_snapshots=1),
         datasets=(),
     )
-    shown = (Point(0, 2.0, 0.61),)
-    run = scored("a", 0.612345, 0.712345)
+    run = scored("a", 0.612345, 0.712345).replace(points_shown_before=shown_before)
+    shown = limit_run(run, RULES, 2, 1)
     return report_html(request, RULES, [ReportRun(run, None, shown)])
 
 
@@ -140,6 +141,18 @@ def test_a_report_shows_rounded_scores_and_only_the_points_that_may_be_shown() -
     assert "0.712" not in text
     assert "0.612" not in text
     assert "1 more were scored" in text
+
+
+def test_a_report_says_that_an_earlier_attempt_has_shown_all_that_may_be_shown() -> None:
+    text = report(shown_before=1)
+    assert "0.71" in text
+    assert "0.61" not in text
+    assert (
+        "2 more were scored; the phase shows at most 1 of a run, of which an earlier attempt has shown 1."
+        in text
+    )
+    assert "an earlier attempt has shown as many points as may be shown" in text
+    assert "alid prediction" not in text
 
 
 def test_phases_of_a_run() -> None:
