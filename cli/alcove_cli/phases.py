@@ -11,6 +11,7 @@ from alcove_kube.client import Object
 _FEEDBACK = {
     "live": "Scores are shown while a run goes on.",
     "final": "Scores are shown once all runs of a submission have ended.",
+    "ladder": "Of each dataset the team's best ALC so far is shown, raised only where it is exceeded by a step.",
     "none": "No score is shown before the reveal.",
 }
 

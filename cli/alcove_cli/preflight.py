@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from alcove_api.competition import CompetitionSpec, Phase, PhaseFeedback
-from alcove_api.feedback import DisclosedBits, compute_disclosed_bits, is_span_known
+from alcove_api.feedback import DisclosedBits, compute_disclosed_bits, compute_ladder_bits, is_span_known
 from alcove_api.schemes import SCHEMES
 from alcove_cli.errors import CommandError
 from alcove_kube.client import KubeClient, Object
@@ -98,26 +98,70 @@ def describe_feedback(spec: CompetitionSpec, labels: Mapping[str, int]) -> list[
     lines = []
     for phase in spec.phases:
         feedback = phase.feedback
-        bits = compute_disclosed_bits(feedback.decimals, feedback.max_snapshots, spec.limits.total, metric)
         lines.append(f"Phase {phase.name}: {_describe_mode(phase)}")
+        if feedback.mode == "ladder":
+            lines += _describe_ladder(phase, spec.limits.total, metric, labels)
+            continue
+        bits = compute_disclosed_bits(feedback.decimals, feedback.max_snapshots, spec.limits.total, metric)
         lines.append(
             f"  On each dataset this gives away at most {bits.snapshot:.1f} bits about the hidden labels a point, "
             f"{bits.run:.0f} a run,"
         )
         lines.append(f"  and {bits.team:.0f} to a team that uses all of its {spec.limits.total} submissions.")
         lines += [f"  WARNING: {said}" for said in _warnings(phase, bits, metric, labels)]
+    lines += _warn_of_rows(spec)
     lines.append(
         "One hidden 0/1 label is one bit. Ranks are not counted. docs/security.md says how it is computed."
     )
     return lines
 
 
+def _warn_of_rows(spec: CompetitionSpec) -> Iterator[str]:
+    """Where a phase shows points of rows that rank, in it or in another phase on the same dataset."""
+    if spec.scoring.ranked_rows == "all":
+        yield "WARNING: scoring.rankedRows is all: points tell of rows that rank. Take rest, where that was not meant."
+        return
+    for name in sorted({name for phase in spec.phases for name in phase.datasets}):
+        shown = {p.feedback.test_fraction: p.name for p in spec.phases if name in p.datasets}
+        if len(shown) > 1:
+            yield (
+                f"WARNING: the phases {' and '.join(shown.values())} show other parts of {name}: rows that one shows "
+                "rank in the other. Give them the same testFraction."
+            )
+        if 1.0 in shown:
+            yield f"WARNING: {shown[1.0]} shows all rows of {name}, so all rows rank. Take a smaller testFraction."
+
+
+def _describe_ladder(phase: Phase, submissions: int, metric: str, labels: Mapping[str, int]) -> Iterator[str]:
+    feedback = phase.feedback
+    bits = compute_ladder_bits(feedback.step, feedback.decimals, submissions, metric)
+    yield f"  On each dataset this gives away at most {bits:.0f} bits about the hidden labels to a team that uses all"
+    yield f"  of its {submissions} submissions."
+    if not is_span_known(metric):
+        yield f"  WARNING: {_unknown_span(metric)}"
+    for name in phase.datasets:
+        if 0 < labels.get(name, 0) <= bits:
+            yield f"  WARNING: {_readable_by_team(labels[name], name)}"
+
+
+def _unknown_span(metric: str) -> str:
+    return f"Alcove does not know the span of the metric {metric}: if it is over 2, the bits are more."
+
+
+def _readable_by_team(hidden: int, dataset: str) -> str:
+    return (
+        f"A team could read all of the {hidden} hidden labels of the dataset {dataset} over its submissions. "
+        "Rank in a phase on other datasets."
+    )
+
+
 def _describe_mode(phase: Phase) -> str:
     feedback = phase.feedback
-    shown = (
-        f"{feedback.max_snapshots} points of a run, {feedback.decimals} decimals, on "
-        f"{100 * feedback.test_fraction:.3g} % of the test set"
-    )
+    part = f"{100 * feedback.test_fraction:.3g} % of the test set"
+    if feedback.mode == "ladder":
+        step = "a step that adapts" if feedback.step is None else f"{feedback.step:g}"
+        return f"feedback ladder shows a team's best ALC so far, on {part}; it is raised by more than {step}."
+    shown = f"{feedback.max_snapshots} points of a run, {feedback.decimals} decimals, on {part}"
     when = {"live": "while it goes on", "final": "when all runs have ended", "none": "from revealsAt on"}
     return f"feedback {feedback.mode} shows {shown}, {when[feedback.mode]}."
 
@@ -130,22 +174,17 @@ def _warnings(phase: Phase, bits: DisclosedBits, metric: str, labels: Mapping[st
         )
     if feedback.test_fraction > DEFAULTS.test_fraction:
         said.append(
-            f"testFraction is {feedback.test_fraction:g}: points tell of the rows that ranks are made of. "
+            f"testFraction is {feedback.test_fraction:g}: few rows are left that points tell nothing of. "
             f"Take {DEFAULTS.test_fraction:g} or less."
         )
     if feedback.max_snapshots > DEFAULTS.max_snapshots:
         said.append(f"maxSnapshots is {feedback.max_snapshots}. Take {DEFAULTS.max_snapshots} or fewer.")
     if not is_span_known(metric):
-        said.append(
-            f"Alcove does not know the span of the metric {metric}: if it is over 2, the bits are more."
-        )
+        said.append(_unknown_span(metric))
     for name in phase.datasets:
         hidden = labels.get(name, 0)
         if hidden and bits.run >= hidden:
             said.append(f"One run could read all of the {hidden} hidden labels of the dataset {name}.")
         elif hidden and bits.team >= hidden:
-            said.append(
-                f"A team could read all of the {hidden} hidden labels of the dataset {name} over its submissions. "
-                "Rank in a phase on other datasets."
-            )
+            said.append(_readable_by_team(hidden, name))
     return said

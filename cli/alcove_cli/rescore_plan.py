@@ -33,7 +33,9 @@ class ScoringChanges:
         Raises CommandError, of exit status 2, for a value that no Competition could have.
         """
         given = {name: value for name, value in vars(self).items() if value is not None}
-        kept = {} if self.scheme else old.model_dump(by_alias=False)
+        kept = old.model_dump(by_alias=False)
+        if self.scheme:
+            kept = {name: kept[name] for name in ("ranked_rows", "seed")}
         try:
             return ScoringSpec.model_validate({**kept, **given})
         except ValidationError as error:

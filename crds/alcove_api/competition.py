@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from alcove_api.base import Alias, ApiModel, Column, Conditions, Kind, Name, Quantity, StatusModel, Time, cel
-from alcove_api.schemes import HACKATHON, BoardRanking, CurveShape, FeedbackMode, SchemeName
+from alcove_api.schemes import HACKATHON, BoardRanking, CurveShape, FeedbackMode, RankedRows, SchemeName
 
 
 class Budget(ApiModel):
@@ -52,14 +52,27 @@ class Resources(ApiModel):
 
 
 class PhaseFeedback(ApiModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                cel(
+                    "!has(self.step) || self.mode == 'ladder'",
+                    "feedback.step belongs to mode ladder: take it out, or set feedback.mode to ladder",
+                )
+            ]
+        }
+    )
     mode: FeedbackMode = "live"
-    """live: a rounded curve while the run goes on; final: scores once all runs have ended; none: nothing before
-    revealsAt."""
+    """live: a rounded curve while the run goes on; final: scores once all runs have ended; ladder: once all runs have
+    ended, the team's best ALC so far, which changes only where it is exceeded by more than the step; none: nothing
+    before revealsAt."""
+    step: Annotated[float, Field(ge=0.0001, le=0.5)] | None = None
+    """Of the ladder. Without it, the step is the standard error of the difference to the best run so far."""
     decimals: Annotated[int, Field(ge=0, le=6)] = 3
     """Decimals shown. A full-precision score per snapshot would be an oracle for the hidden labels."""
     test_fraction: Annotated[float, Field(ge=0.01, le=1.0)] = 0.3
-    """Part of the test set, always the same rows, that the shown points of a curve are computed on. ALC and final score
-    use all of it."""
+    """Part of the test set, always the same rows, that the shown points of a curve, and the ladder, are computed on.
+    scoring.rankedRows says which rows decide the rank."""
     max_snapshots: Annotated[int, Field(ge=1, le=32)] = 16
     """At most so many snapshots of a run have their scores shown, live or at the end."""
 
@@ -128,6 +141,12 @@ class ScoringSpec(ApiModel):
     """Scale of the logarithmic time axis; by default the scheme's."""
     curve: CurveShape | None = None
     """How snapshots are joined; by default the scheme's."""
+    ranked_rows: RankedRows = "rest"
+    """Rows of the test set that ALC, final score and rank are computed on: rest leaves out those that the phase's
+    feedback shows points of, so that no point tells anything of what decides; all takes every row."""
+    seed: Annotated[int, Field(ge=0, le=2147483647)] = 0
+    """Chooses, with the solution's digest, which rows feedback shows. Phases with the same testFraction show the
+    same rows of a dataset."""
 
 
 class Images(ApiModel):

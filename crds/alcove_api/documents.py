@@ -19,6 +19,7 @@ from alcove_api.schemes import (
     BoardRanking,
     CurveShape,
     FeedbackMode,
+    RankedRows,
     SchemeName,
 )
 
@@ -224,6 +225,9 @@ class Scoring(Document):
     """Default: the scheme's."""
     curve: CurveShape | None = None
     """Default: the scheme's."""
+    ranked_rows: RankedRows = "all"
+    seed: int = 0
+    """Chooses, with the solution's digest, the rows that feedback shows."""
 
 
 class ScoreDataset(Document):
@@ -238,8 +242,10 @@ class Feedback(Document):
     mode: FeedbackMode = "final"
     decimals: int = 4
     test_fraction: float = 1.0
-    """Of the test set, for the points that are shown; ALC and final score are always of the whole."""
+    """Of the test set, for the points that are shown, and for the ladder."""
     max_snapshots: int = 32
+    step: float | None = None
+    """Of the ladder; None for the parameter-free one."""
 
 
 class ScoreRequest(Document):
@@ -261,12 +267,17 @@ class ScoreRequest(Document):
 
     def scoring_digest(self) -> str:
         """Names the result: same settings, solutions, budget and scorer version, same digest (16 hex digits)."""
-        material = {
+        feedback = self.feedback
+        material: dict[str, object] = {
             "scoring": self.scoring.model_dump(mode="json"),
             "solutions": {d.alias: d.solution_sha256 for d in self.datasets},
             "budget_seconds": self.budget_seconds,
             "scorer_version": SCORER_VERSION,
         }
+        if self.scoring.ranked_rows == "rest" or feedback.mode == "ladder":
+            material["test_fraction"] = feedback.test_fraction
+        if feedback.mode == "ladder":
+            material["ladder"] = {"step": feedback.step, "decimals": feedback.decimals}
         text = json.dumps(material, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -322,13 +333,16 @@ class ScoredRun(Document):
     final_score: float | None
     snapshots: int
     points: tuple[CurvePoint, ...]
-    """On the whole test set: what the ALC is computed from. For the organizer alone, where ``shown`` is set."""
+    """On the rows that rank: what the ALC is computed from. For the organizer alone, where ``shown`` is set."""
     refused: tuple[Refusal, ...]
     manifest_sha256: Sha256 | None
     message: str = ""
     """What is wrong, where the store no longer holds what was recorded."""
     shown: tuple[CurvePoint, ...] | None = None
-    """On the part of the test set that the phase's feedback shows; None where that is the whole."""
+    """On the part of the test set that the phase's feedback shows; None where that is what ``points`` are of."""
+    ladder: float | None = None
+    """The Ladder's value after this run: all that may be shown of its score. None where the phase has no Ladder, or
+    the run no score."""
     verdict_sha256: Sha256 | None = None
     """Of the bytes of ``verdict.json``; like the next, None in results that are older than the field."""
     solution_sha256: Sha256 | None = None
@@ -340,6 +354,25 @@ class ScoredRun(Document):
         if self.alc is None:
             return ()
         return self.points if self.shown is None else self.shown
+
+    def hide_behind_ladder(self) -> ScoredRun:
+        """The run as all but the organizer may know it: with a Ladder, its value takes the place of all scores."""
+        if self.ladder is None:
+            return self
+        return self.replace(alc=self.ladder, final_score=None, points=(), shown=None)
+
+
+class LadderBest(Document):
+    """``ladders/…/<number>.json``: the best score so far of a team on a dataset. Each raise is a new object."""
+
+    number: int
+    """Counts the raises, from 0."""
+    submission_uid: str
+    """Whose run raised it."""
+    shown: float
+    """The rounded score: what people see."""
+    group_scores: tuple[float, ...] = ()
+    """Of the parameter-free Ladder: ALC of that run on each group of the rows that are shown."""
 
 
 class ScoreResult(Document):

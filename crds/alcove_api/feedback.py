@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from alcove_api.schemes import BALANCED_ACCURACY, NAUC
 
 WHOLE_SCORES = 2
-"""Numbers of a run that are of the whole test set: its ALC, and the score of its last snapshot."""
+"""Numbers of a run that are of the rows that rank: its ALC, and the score of its last snapshot."""
 _SPANS = {BALANCED_ACCURACY: 1, NAUC: 2}
 """Best score less the worst."""
 
@@ -68,3 +68,22 @@ def compute_disclosed_bits(
     snapshot = math.log2(values + 1)
     run = (max_snapshots + WHOLE_SCORES) * snapshot
     return DisclosedBits(snapshot, run, submissions * run)
+
+
+def compute_ladder_bits(
+    step: float | None, decimals: int, submissions: int, metric: str = BALANCED_ACCURACY
+) -> float:
+    """What the Ladder's values can tell a team about the labels of one dataset, at most, in bits.
+
+    What a team sees is its best so far after each submission: a sequence that never falls, of multiples of the step
+    (of the last decimal, without a step) or no score. Of ``submissions`` values out of ``levels`` there are
+    C(submissions + levels − 1, submissions) such sequences; Blum and Hardt (2015) bound the same number.
+
+    Args:
+        step: of the Ladder, None for the parameter-free one.
+        decimals: of a shown score.
+        submissions: that the team may make.
+        metric: as in :func:`compute_disclosed_bits`.
+    """
+    levels = math.floor(_SPANS.get(metric, 2) / (step or 10**-decimals) + 1e-9) + 2
+    return math.log2(math.comb(submissions + levels - 1, submissions))

@@ -96,6 +96,18 @@ def score_pages(submission_uid: str) -> str:
     return f"scores/{submission_uid}/pages.json"
 
 
+def ladder(
+    competition_namespace: str, competition: str, phase: str, scoring_digest: str, team: str, alias: str
+) -> str:
+    """Prefix of the ``LadderBest`` documents of a team on a dataset. Only the scorer reads or writes below
+    ``ladders/``: no team can reset what lies there by deleting a Submission."""
+    return f"ladders/{competition_namespace}.{competition}/{phase}/{scoring_digest}/{team}/{alias}/"
+
+
+def ladder_best(prefix: str, number: int) -> str:
+    return f"{prefix}{number:08d}.json"
+
+
 def report(submission_uid: str) -> str:
     return f"scores/{submission_uid}/report.html"
 

@@ -28,7 +28,7 @@ class PublishedRules(StatusModel):
     resources: Annotated[str, Field(max_length=200)] = ""
     """What each run gets: "1 GPU, 2 CPU, 8Gi memory, 10Gi disk"."""
     feedback: Annotated[str, Field(max_length=16)] = ""
-    """live, final or none."""
+    """live, final, ladder or none."""
     per_day: int | None = None
     """Submissions of a team a day (UTC)."""
     total: int | None = None

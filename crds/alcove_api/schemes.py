@@ -11,7 +11,9 @@ SchemeName = Literal["hackathon", "autodl"]
 CurveShape = Literal["trapezoid", "step"]
 BoardRanking = Literal["average", "copeland", "mean-minus-std", "relative"]
 """How a board orders its teams; see :func:`alcove_scorer.ranks.rank_participants`."""
-FeedbackMode = Literal["live", "final", "none"]
+FeedbackMode = Literal["live", "final", "ladder", "none"]
+RankedRows = Literal["rest", "all"]
+"""Rows of the test set that ranks are made of: without those that feedback shows points of, or all."""
 
 
 @dataclass(frozen=True)

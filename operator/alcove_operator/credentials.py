@@ -85,15 +85,15 @@ def operator_policy(bucket: str = keys.MAIN_BUCKET) -> Policy:
 
 
 def scorer_policy(bucket: str = keys.MAIN_BUCKET, solutions: str = keys.SOLUTIONS_BUCKET) -> Policy:
-    """Reads runs beside solutions, and of boards the nameless curves; writes scores, and the manifest of a run whose
-    recorder could not.
+    """Reads runs beside solutions, and of boards the nameless curves; writes scores, ladders, and the manifest of a run
+    whose recorder could not.
     """
     curves = _board("curves.json")
     return _policy(
-        _allow(["GetObject"], bucket, "runs/*", "data/*", "scores/*", curves),
-        _allow(_PUT, bucket, "scores/*", "runs/*/manifest.json"),
+        _allow(["GetObject"], bucket, "runs/*", "data/*", "scores/*", "ladders/*", curves),
+        _allow(_PUT, bucket, "scores/*", "ladders/*", "runs/*/manifest.json"),
         # Who may not list is not told that an object is absent.
-        _list(bucket, "runs/*", "data/*", "scores/*", curves),
+        _list(bucket, "runs/*", "data/*", "scores/*", "ladders/*", curves),
         _allow(["GetObject"], solutions, "*"),
         _list(solutions),
     )

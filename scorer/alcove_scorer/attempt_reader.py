@@ -22,9 +22,11 @@ from alcove_scorer import jobs
 from alcove_scorer.curves import CurveRules
 from alcove_scorer.disclosure import ShownCurve, limit_curve
 from alcove_scorer.errors import DamagedError
+from alcove_scorer.ladder_store import raise_stored_best
 from alcove_scorer.metrics import Solution
+from alcove_scorer.row_choice import choose_rows
 from alcove_scorer.scored_run import score_record, summarize_run, to_curve
-from alcove_scorer.scoring import RunScorer, preview_rows
+from alcove_scorer.scoring import RunScorer
 from alcove_scorer.store import Attempt, RunRecords, extend_chain
 
 BURST_SECONDS = 0.5
@@ -133,8 +135,8 @@ class RunFollower:
 
     def _reader(self, attempt: Attempt) -> AttemptReader:
         if attempt not in self.readers:
-            feedback, sha256 = self.request.feedback, self.dataset.solution_sha256
-            rows = preview_rows(sha256, self.solution, feedback.test_fraction)
+            sha256, request = self.dataset.solution_sha256, self.request
+            rows = choose_rows(sha256, self.solution, request.feedback, request.scoring)
             scorer = RunScorer(self.rules, self.solution, rows)
             self.readers[attempt] = AttemptReader(
                 self.runs, attempt, self.runs.prefix(self.dataset.alias, attempt), scorer
@@ -172,7 +174,13 @@ class RunFollower:
 
     def _scored(self, verdict: Verdict, reader: AttemptReader | None, manifest: str | None) -> ScoredRun:
         records, outcome = (reader.records, reader.scorer.outcome()) if reader else ([], None)
-        return summarize_run(self.dataset, verdict, self.verdict_sha256, records, outcome, manifest)
+        run = summarize_run(self.dataset, verdict, self.verdict_sha256, records, outcome, manifest)
+        if reader is None or run.alc is None or self.request.feedback.mode != "ladder":
+            return run
+        shown = reader.scorer.rows.shown
+        rows = len(self.solution if shown is None else shown)
+        scores = reader.scorer.ladder_scores()
+        return run.replace(ladder=raise_stored_best(self.runs, self.request, run.alias, *scores, rows))
 
     def live(self) -> LiveRun:
         """What the phase's feedback lets people see now."""

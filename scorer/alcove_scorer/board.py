@@ -88,7 +88,10 @@ def make_board(
     )
     if not present or not request.datasets:
         return Board(request, (), tuple(problems), None, None, None, None)
-    runs = [{run.alias: run for run in results[entry.submission_uid].runs} for entry in present]
+    runs = [
+        {run.alias: run.hide_behind_ladder() for run in results[entry.submission_uid].runs}
+        for entry in present
+    ]
     settings = _rules(results[present[0].submission_uid])
     scores = np.array([[_alc(by_alias, alias) for alias in request.datasets] for by_alias in runs])
     # Errors are relative to those of knowing nothing: a phase names no baseline.

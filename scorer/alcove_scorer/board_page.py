@@ -179,6 +179,8 @@ def _course(board: Board, now: datetime, history: BoardHistory, colours: Sequenc
         svg = draw_history(ranks_on_boards(BoardHistory(boards=boards), teams), moments_of_boards, colours)
         caption = "Rank of each team on this board and on those before it."
         found.append(_picture("Ranks over time", svg, caption + _leading(len(drawn), rows)))
+    if not any(run.points for row in rows for run in row.runs.values()):
+        return found  # behind a Ladder there are no curves
     over = ranks_over_budget(rows, board.request.datasets, settings)[: len(drawn)]
     caption = "Mean rank of each team, had every run ended at that moment."
     svg = draw_budget_ranks(over, budget_moments(settings), settings, colours)

@@ -6,7 +6,7 @@ result, checks that it still stands, and shows it.
 
 from __future__ import annotations
 
-from alcove_api.documents import Feedback, ScoreRequest
+from alcove_api.documents import ScoreRequest
 from alcove_api.exit_statuses import ScorerExit
 from alcove_scorer import jobs
 from alcove_scorer.job_score import follow_runs, put_result, request_rules, retry_store
@@ -27,7 +27,8 @@ def run() -> int:
 def rescore(request: ScoreRequest, runs: RunRecords) -> None:
     """Raises as :func:`alcove_scorer.job_score.score_submission` does."""
     # No live curve: its readers would take it for one by the settings of now.
-    request = request.replace(feedback=Feedback(mode="final"))
+    if request.feedback.mode == "live":
+        request = request.replace(feedback=request.feedback.replace(mode="final"))
     settings = request_rules(request)
     if retry_store(lambda: find_cached_result(request, settings, runs)) is None:
         result = follow_runs(request, settings, runs)

@@ -147,7 +147,7 @@ def _publish(request: ScoreRequest, runs: RunRecords, settings: CurveRules, resu
     feedback = request.feedback
     curves, sections = read_curves(runs.store, runs.bucket, request), []
     pages: dict[str, bytes] = {}
-    for run in result.runs:
+    for run in (run.hide_behind_ladder() for run in result.runs):
         alias = run.alias
         others = select_peer_curves(curves, request, alias)
         points = limit_run(run, settings, feedback.decimals, feedback.max_snapshots)

@@ -105,11 +105,15 @@ def outcome_html(name: str, dataset: str, outcome: RunOutcome, settings: CurveRu
 def _section(i: int, run: ReportRun, rules: CurveRules, decimals: int) -> dict[str, object]:
     result, points = run.result, run.points
     alc, final = format_number(result.alc, decimals), format_number(result.final_score, decimals)
-    said = "No valid prediction." if result.alc is None else f"{len(points)} points, ALC {alc}"
+    laddered = result.ladder is not None
+    said = f"{len(points)} points, ALC {alc}"
+    if not points:
+        said = "Not shown." if laddered else "No valid prediction." if result.alc is None else said
     title = f"Learning curve of {result.alias}"
     return {
         "alias": result.alias,
         "alc": alc,
+        "ladder": laddered,
         "negative": (result.alc or 0) < 0,
         "final": final,
         "snapshots": result.snapshots,

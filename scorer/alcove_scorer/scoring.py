@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from alcove_scorer.curves import CurveRules, Point, area_under_curve, latest_per_time
 from alcove_scorer.errors import InputError, PredictionError
-from alcove_scorer.metrics import Solution, Tally, make_tallies
+from alcove_scorer.metrics import Prediction, Solution, Tally, make_tallies
 from alcove_scorer.predictions import Kind, read_prediction
+from alcove_scorer.row_choice import ALL_ROWS, RowChoice, Rows
 
 
 @dataclass(frozen=True)
@@ -45,31 +45,40 @@ class RunOutcome:
     highest: float = 1.0
     """Of all values of valid predictions, where they leave 0 … 1: percent, or scores that are no probabilities."""
     preview_points: tuple[Point, ...] | None = None
-    """On the part of the test set that people see scores of; None where that is the whole."""
+    """On the rows that people see scores of; None where those are the rows that rank."""
 
 
 @dataclass
 class RunScorer:
     """Takes the snapshots of one run in any order, keeps scores and no predictions.
 
-    ``preview``: rows of the test set, in order, that the points which people see are scored on; None for all of them.
+    ``rows``: what of the test set is scored for what.
     """
 
     rules: CurveRules
     solution: Solution
-    preview: npt.NDArray[np.int64] | None = None
+    rows: RowChoice = ALL_ROWS
     points: list[Point] = field(default_factory=list)
+    """On the rows that rank."""
     preview_points: list[Point] = field(default_factory=list)
+    """On the rows that people see scores of."""
+    group_points: list[list[Point]] = field(default_factory=list)
     refused: list[RefusedSnapshot] = field(default_factory=list)
     lowest: float = 0.0
     highest: float = 1.0
-    _whole: Callable[[], Tally] = field(init=False)
-    _part: Callable[[], Tally] | None = field(init=False)
+    _ranked: _Part = field(init=False)
+    _others: tuple[_Part, ...] = field(init=False)
+    """What is shown, where that is not what ranks, and the groups."""
 
     def __post_init__(self) -> None:
-        self._whole = make_tallies(self.rules.metric, self.solution)
-        self._part = (
-            None if self.preview is None else make_tallies(self.rules.metric, self.solution[self.preview])
+        shown = () if self.rows.shown is None and self.rows.ranked is None else (self.rows.shown,)
+        self._ranked = self._part(self.rows.ranked)
+        self._others = tuple(self._part(rows) for rows in (*shown, *self.rows.groups))
+        self.group_points = [[] for _ in self.rows.groups]
+
+    def _part(self, rows: Rows | None) -> _Part:
+        return _Part(
+            rows, make_tallies(self.rules.metric, self.solution if rows is None else self.solution[rows])
         )
 
     def add(self, number: int, name: str, seconds: float, snapshot: Snapshot) -> None:
@@ -83,70 +92,74 @@ class RunScorer:
             return
         pieces = iter(snapshot.pieces)
         try:
-            score, shown = self._scores(pieces, snapshot)
+            score, others = self._scores(pieces, snapshot)
         except PredictionError as error:
             for _ in pieces:
                 pass
             self.refuse(number, name, str(error))
             return
         self.points.append(Point(number, seconds, score))
-        if shown is not None:
-            self.preview_points.append(Point(number, seconds, shown))
+        groups = len(self.group_points)
+        shown = others[0] if len(others) > groups else score
+        for points, value in zip(
+            (self.preview_points, *self.group_points), (shown, *others[len(others) - groups :]), strict=True
+        ):
+            if value is not None:
+                points.append(Point(number, seconds, value))
 
-    def _scores(self, pieces: Iterator[bytes], snapshot: Snapshot) -> tuple[float, float | None]:
-        """Of the whole test set and of its part; None where that is so small that no label has both classes in it."""
-        rows, whole = self.preview, self._whole()
-        part = self._part() if self._part is not None else None
+    def _scores(self, pieces: Iterator[bytes], snapshot: Snapshot) -> tuple[float, list[float | None]]:
+        """Of the rows that rank, and of the other parts; None of one so small that no label has both classes in it."""
+        ranked, others = self._ranked.make(), [part.make() for part in self._others]
         start, lowest, highest = 0, self.lowest, self.highest
         for block in read_prediction(pieces, snapshot.size, snapshot.kind, *self.solution.shape):
-            whole.add(block)
             lowest, highest = block.min(initial=lowest), block.max(initial=highest)
-            if rows is not None and part is not None:
-                first, last = np.searchsorted(rows, (start, start + len(block)))
-                part.add(block[rows[first:last] - start])
+            for part, tally in zip((self._ranked, *self._others), (ranked, *others), strict=True):
+                tally.add(part.take(block, start))
             start += len(block)
-        score = whole.score()
+        score = ranked.score()
         if not math.isfinite(score):
             raise PredictionError(f"{self.rules.metric.name} has no finite value for it")
         self.lowest, self.highest = float(lowest), float(highest)
-        if part is None:
-            return score, score
-        try:
-            return score, part.score()
-        except InputError:
-            return score, None
+        return score, [_score_or_none(tally) for tally in others]
 
     def refuse(self, number: int, name: str, reason: str) -> None:
         self.refused.append(RefusedSnapshot(number, name, reason))
 
     def outcome(self) -> RunOutcome:
         points = latest_per_time(self.points)
-        shown = None if self.preview is None else latest_per_time(self.preview_points)
+        shown = latest_per_time(self.preview_points) if len(self._others) > len(self.group_points) else None
         refused = tuple(sorted(self.refused, key=lambda r: r.number))
         if not points:
             return RunOutcome(None, None, (), refused, preview_points=shown)
         area = area_under_curve(points, self.rules)
         return RunOutcome(area, points[-1].score, points, refused, self.lowest, self.highest, shown)
 
+    def ladder_scores(self) -> tuple[float, tuple[float, ...]]:
+        """ALC on the rows that are shown, and on each group of them: of chance where there is no point."""
+        whole, *groups = (
+            area_under_curve(latest_per_time(points), self.rules)
+            for points in (self.preview_points, *self.group_points)
+        )
+        return whole, tuple(groups)
 
-def preview_rows(solution_sha256: str, solution: Solution, fraction: float) -> npt.NDArray[np.int64] | None:
-    """Rows of the test set that shown points are computed on: always the same for one solution, in order.
 
-    Stratified: rows with the same labels are together in the order that every 1/fraction-th row is taken of, so each
-    combination of labels keeps its share, to one row. None for all rows.
+@dataclass(frozen=True)
+class _Part:
+    """Rows of the test set that are scored together; None for all of them."""
 
-    Args:
-        solution_sha256: digest of the solution; orders the rows of one combination.
-        solution: n_test × n_labels.
-        fraction: of the rows; what is taken is the next smaller whole number of rows, and at least one.
-    """
-    n_test = len(solution)
-    count = max(1, math.floor(fraction * n_test + 1e-9))
-    if count >= n_test:
+    rows: Rows | None
+    make: Callable[[], Tally]
+
+    def take(self, block: Prediction, start: int) -> Prediction:
+        """Its rows of a block that begins with row ``start`` of the prediction."""
+        if self.rows is None:
+            return block
+        first, last = np.searchsorted(self.rows, (start, start + len(block)))
+        return block[self.rows[first:last] - start]
+
+
+def _score_or_none(tally: Tally) -> float | None:
+    try:
+        return tally.score()
+    except InputError:
         return None
-    # The raw stream of PCG64 is promised to stay the same over NumPy's versions.
-    keys = np.random.PCG64(int(solution_sha256, 16)).random_raw(n_test)
-    _, stratum = np.unique(solution, axis=0, return_inverse=True)
-    order = np.lexsort((keys, stratum.reshape(-1)))
-    places = (2 * np.arange(count) + 1) * n_test // (2 * count)
-    return np.sort(order[places])

@@ -13,7 +13,7 @@ from minio import Minio
 from pydantic import ValidationError
 
 from alcove_api import keys
-from alcove_api.documents import End, Manifest, Record, ScoreDataset, Verdict
+from alcove_api.documents import End, LadderBest, Manifest, Record, ScoreDataset, Verdict
 from alcove_format.errors import SolutionError
 from alcove_format.solution import MAX_SOLUTION_BYTES, parse_solution
 from alcove_scorer.curves import NANO
@@ -27,7 +27,7 @@ SMALL = MAX_SOLUTION_BYTES
 OUTPUT_BYTES = 2000
 """Of what a run printed, at its end, that its report shows."""
 _TERMINAL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-D = TypeVar("D", Record, Manifest, Verdict)
+D = TypeVar("D", Record, Manifest, Verdict, LadderBest)
 
 
 @dataclass(frozen=True, order=True)
@@ -151,6 +151,12 @@ class RunRecords:
         if head != manifest.head:
             raise DamagedError(f"{key}: its head is not the digest of its last record")
         return manifest, hashlib.sha256(data).hexdigest()
+
+    def ladder_best(self, prefix: str) -> LadderBest | None:
+        """The newest of a chain; None where it is empty."""
+        with store_errors(f"listing {prefix}"):
+            names = [entry.object_name for entry in self.store.list_objects(self.bucket, prefix=prefix)]
+        return self._document(LadderBest, names[-1], self.get(self.bucket, names[-1])) if names else None
 
     def seal(self, verdict: Verdict, prefix: str, budget: float, records: tuple[Record, ...]) -> str:
         """Writes the manifest that the recorder could not, and returns the digest of its bytes.

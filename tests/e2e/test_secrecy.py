@@ -27,7 +27,7 @@ from alcove_kube.client import KubeClient
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import Resource
 from alcove_scorer.metrics import BalancedAccuracy
-from alcove_scorer.scoring import preview_rows
+from alcove_scorer.row_choice import order_shown_rows
 from alcove_store.client import client as store_client
 from tests.cluster.minio import list_keys
 from tests.demo.hackathon import Hackathon, wait_for
@@ -246,7 +246,7 @@ def check_half(team: Team, hackathon: Hackathon, curve: list[Object]) -> None:
     """The points are those of half the test set, which those of the whole are not."""
     text = (hackathon.cluster.state / "datasets" / "digits.solution").read_bytes()
     solution = parse_solution(text, "digits").view(np.bool_)
-    rows = preview_rows(hashlib.sha256(text).hexdigest(), solution, 0.5)
+    rows = order_shown_rows(hashlib.sha256(text).hexdigest(), 0, solution, 0.5)
     assert rows is not None
     assert len(rows) == len(solution) // 2
     (manifest,) = team.manifests("steady")

@@ -74,12 +74,15 @@ def build_request(
             metric=scoring.metric,
             t0_seconds=scoring.t0_seconds,
             curve=scoring.curve,
+            ranked_rows=scoring.ranked_rows,
+            seed=scoring.seed,
         ),
         feedback=Feedback(
             mode=feedback.mode,
             decimals=feedback.decimals,
             test_fraction=feedback.test_fraction,
             max_snapshots=feedback.max_snapshots,
+            step=feedback.step,
         ),
         datasets=tuple(chosen),
         code_sha256=submission.status.code_sha256 or None,
@@ -242,7 +245,7 @@ def _finish(
     waits = any(run_results.wants_log(run, given) for run in current.runs)
     if waits and current.phase not in statuses.ENDED:
         return ScoringStep(current, stale)
-    found = {run.alias: run for run in result.runs}
+    found = {run.alias: run.hide_behind_ladder() for run in result.runs}
     hidden = given.blind
     scored = tuple(_scored_run(run, found.get(run.dataset), result, given) for run in current.runs)
     digest = "" if hidden else result.digest()

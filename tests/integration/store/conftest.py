@@ -71,6 +71,7 @@ def set_up_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SetUpStor
         }
         found = SetUpStore(server, environment, credentials)
         for key in (
+            "ladders/ns.c/practice/d/team-a/table/00000000.json",
             "data/d1/manifest.json", "code/c1.tar.gz", "code/c2.tar.gz", "teams/team-a/bundles/b.tar.gz",
             "teams/team-b/bundles/b.tar.gz", "runs/u1/table/1-p/manifest.json", "scores/u1/s.json",
             "boards/ns.c/practice/table.json", "boards/ns.c/practice/request-1.json",

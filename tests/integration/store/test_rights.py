@@ -67,7 +67,8 @@ ALLOWED: dict[str, list[Try]] = {
     "scorer": [
         get("runs/u1/table/1-p/manifest.json"), listing("runs/u1/"), put("runs/u1/table/1-p/manifest.json"),
         get(SOLUTION, SOLUTIONS), get("data/d1/manifest.json"), listing("data/d1/"), put("scores/u1/s2.json"),
-        get("boards/ns.c/practice/curves.json"),
+        get("boards/ns.c/practice/curves.json"), put("ladders/ns.c/practice/d/team-a/table/00000001.json"),
+        get("ladders/ns.c/practice/d/team-a/table/00000000.json"), listing("ladders/ns.c/practice/d/team-a/table/"),
     ],
     "aggregate": [
         get("scores/u1/s.json"), put("boards/ns.c/practice/table.json"), get("boards/ns.c/practice/request-1.json"),
@@ -95,12 +96,14 @@ DENIED: dict[str, list[Try]] = {
         get(SOLUTION, SOLUTIONS), listing("", SOLUTIONS), put(SOLUTION, SOLUTIONS), put("data/d1/x"),
         put("scores/u1/s.json"), put("boards/ns.c/practice/table.json"), put("teams/team-a/x"),
         put("boards/ns.c/practice/leaderboard.html"), put("boards/ns.c/request-1/table.json"),
-        delete("code/c1.tar.gz"), delete("runs/u1/table/1-p/manifest.json"),
+        get("ladders/ns.c/practice/d/team-a/table/00000000.json"), delete("code/c1.tar.gz"),
+        delete("runs/u1/table/1-p/manifest.json"),
     ],
     "scorer": [
         put("runs/u1/table/1-p/rec/00000000.json"), put("code/c1.tar.gz"), put("boards/ns.c/practice/table.json"),
         put(SOLUTION, SOLUTIONS), get("teams/team-a/bundles/b.tar.gz"), delete("runs/u1/table/1-p/manifest.json"),
         get("boards/ns.c/practice/table.json"), put("boards/ns.c/practice/curves.json"), listing("boards/"),
+        delete("ladders/ns.c/practice/d/team-a/table/00000000.json"),
     ],
     "aggregate": [
         get(SOLUTION, SOLUTIONS), get("runs/u1/table/1-p/manifest.json"), put("scores/u1/s.json"),

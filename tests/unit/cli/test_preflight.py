@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from alcove_api.competition import CompetitionSpec
-from alcove_api.feedback import compute_disclosed_bits
+from alcove_api.feedback import compute_disclosed_bits, compute_ladder_bits
 from alcove_cli.preflight import describe_feedback
 
 from .conftest import Typed
@@ -45,6 +45,38 @@ def test_settings_that_give_more_away_are_warned_of(alcove: Typed, tmp_path: Pat
     told = alcove("preflight", write(tmp_path, {"competition": {"spec": spec}})).stdout
     for said in ("decimals is 4", "testFraction is 1", "maxSnapshots is 32", "metric mine"):
         assert f"WARNING: {said}" in told or f"span of the {said}" in told
+
+
+@pytest.mark.parametrize("step", [None, 0.01])
+def test_a_ladders_bits_are_those_of_all_submissions(step: float | None) -> None:
+    phase = {**PHASE, "feedback": {"mode": "ladder", **({} if step is None else {"step": step})}}
+    lines = describe_feedback(CompetitionSpec.model_validate({"phases": [phase]}), {"digits": 150})
+    told = " ".join(" ".join(lines).split())
+    assert f"at most {compute_ladder_bits(step, 3, 100):.0f} bits about the hidden labels to a team" in told
+    assert "A team could read all of the 150" in told
+    assert "a point" not in told
+
+
+@pytest.mark.parametrize(
+    ("scoring", "fractions", "said"),
+    [
+        ({}, (0.3, 0.3), ""),
+        ({"rankedRows": "all"}, (0.3, 0.3), "rankedRows is all"),
+        ({}, (0.3, 0.2), "phases practice and final show other parts of digits"),
+        ({}, (1.0, 1.0), "shows all rows of digits"),
+    ],
+)
+def test_rows_that_are_shown_and_rank_are_warned_of(
+    scoring: dict[str, str], fractions: tuple[float, float], said: str
+) -> None:
+    phases = [
+        {**PHASE, "name": name, "feedback": {"testFraction": fraction}}
+        for name, fraction in zip(("practice", "final"), fractions, strict=True)
+    ]
+    lines = describe_feedback(CompetitionSpec.model_validate({"phases": phases, "scoring": scoring}), {})
+    of_rows = [line for line in lines if line.startswith("WARNING")]
+    assert bool(of_rows) == bool(said)
+    assert all(said in line for line in of_rows)
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alcove_api.competition import Limits, PhaseFeedback
-from alcove_api.documents import CurvePoint, ScoredRun
+from alcove_api.documents import CurvePoint, Feedback, ScoredRun, Scoring
 from alcove_api.feedback import compute_disclosed_bits
 from alcove_scorer.curves import Point, resolve_rules
 from alcove_scorer.disclosure import limit_curve, limit_run
-from alcove_scorer.scoring import RunScorer, Snapshot, preview_rows
+from alcove_scorer.row_choice import RowChoice, choose_rows, order_shown_rows
+from alcove_scorer.scoring import RunScorer, Snapshot
 
 Labels = npt.NDArray[np.bool_]
 Query = npt.NDArray[np.bool_]
@@ -29,11 +30,16 @@ NEW = PhaseFeedback()
 SHA256 = "5a" * 32
 
 
+def shown_rows(solution: Labels, fraction: float) -> npt.NDArray[np.int64] | None:
+    order = order_shown_rows(SHA256, 0, solution, fraction)
+    return None if order is None else np.sort(order)
+
+
 def show_run(labels: Labels, queries: Sequence[Query], feedback: PhaseFeedback) -> tuple[float, ...]:
     """All numbers that a team sees of a run with these predictions: the points, then ALC and final score."""
     solution = labels[:, None]
     rules = resolve_rules(1000.0)
-    scorer = RunScorer(rules, solution, preview_rows(SHA256, solution, feedback.test_fraction))
+    scorer = RunScorer(rules, solution, RowChoice(shown_rows(solution, feedback.test_fraction), None))
     # Spread over the time axis as the rule for what is shown wants it, so that all are shown.
     for number, query in enumerate(queries):
         buffer = io.BytesIO()
@@ -117,7 +123,7 @@ def test_the_same_decoder_reads_no_more_than_chance_from_the_defaults() -> None:
 
 def test_a_decoder_that_knows_which_rows_are_shown_reads_no_more_than_is_computed() -> None:
     labels = np.random.default_rng(0).permutation(np.arange(110) % 2 == 0)
-    rows = preview_rows(SHA256, labels[:, None], NEW.test_fraction)
+    rows = shown_rows(labels[:, None], NEW.test_fraction)
     assert rows is not None
     read = decode_run(labels, NEW, 4, rows)
     assert (read == labels[rows][: len(read)]).all()
@@ -198,8 +204,50 @@ def test_the_part_that_is_shown_keeps_the_share_of_each_class(
 ) -> None:
     kinds = np.random.default_rng(1).permutation(np.repeat(np.arange(len(sizes)), sizes))
     solution = kinds[:, None] == np.arange(len(sizes))
-    rows = preview_rows(SHA256, solution, fraction)
+    rows = shown_rows(solution, fraction)
     assert rows is not None
     assert len(rows) <= fraction * len(solution)
     for taken, size in zip(solution[rows].sum(axis=0), sizes, strict=True):
         assert abs(taken - fraction * size) <= 1
+
+
+@given(
+    st.integers(2, 4).flatmap(
+        lambda labels: st.lists(
+            st.lists(st.booleans(), min_size=labels, max_size=labels), min_size=4, max_size=60
+        )
+    ),
+    st.floats(0.05, 1),
+    st.integers(0, 5),
+)
+def test_no_row_that_is_shown_ranks_unless_asked_for(
+    rows: list[list[bool]], fraction: float, seed: int
+) -> None:
+    solution = np.array(rows)
+    feedback = Feedback(test_fraction=fraction)
+    found = choose_rows(SHA256, solution, feedback, Scoring(ranked_rows="rest", seed=seed))
+    asked = choose_rows(SHA256, solution, feedback, Scoring(ranked_rows="all", seed=seed))
+    assert asked.ranked is None
+    assert str(found.shown) == str(asked.shown)
+    if found.ranked is not None:
+        assert found.shown is not None
+        assert sorted([*found.shown, *found.ranked]) == list(range(len(solution)))
+        mean = solution[found.ranked].mean(axis=0)
+        assert (
+            ((mean > 0) & (mean < 1)) == ((solution.mean(axis=0) > 0) & (solution.mean(axis=0) < 1))
+        ).all()
+    elif found.shown is not None:
+        rest = np.delete(solution, found.shown, axis=0)
+        assert len(rest) == 0 or any(
+            0 < column.sum() < len(solution) and part.sum() in (0, len(rest))
+            for column, part in zip(solution.T, rest.T, strict=True)
+        )
+
+
+def test_the_organizers_seed_chooses_other_rows() -> None:
+    solution = balanced(0)[:, None]
+    scoring = [Scoring(seed=seed) for seed in range(5)]
+    chosen = {
+        str(choose_rows(SHA256, solution, Feedback(test_fraction=0.3), asked).shown) for asked in scoring
+    }
+    assert len(chosen) == 5

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alcove_scorer.curves import CurveRules, resolve_rules
-from alcove_scorer.scoring import RunOutcome, RunScorer, Snapshot, preview_rows
+from alcove_scorer.row_choice import RowChoice, order_shown_rows
+from alcove_scorer.scoring import RunOutcome, RunScorer, Snapshot
 
 from .strategies import solved
 
@@ -113,8 +114,9 @@ def test_the_part_that_is_shown_is_scored_as_if_it_were_the_whole_test_set(
     pair: tuple[np.ndarray, np.ndarray], fraction: float
 ) -> None:
     solution, prediction = pair
-    rows = preview_rows("ab" * 32, solution, fraction)
-    scorer = RunScorer(resolve_rules(60), solution, rows)
+    order = order_shown_rows("ab" * 32, 0, solution, fraction)
+    rows = None if order is None else np.sort(order)
+    scorer = RunScorer(resolve_rules(60), solution, RowChoice(rows, None))
     scorer.add(0, "0.npy", 1.0, snapshot(prediction))
     part = slice(None) if rows is None else rows
     present = solution[part].sum(axis=0)

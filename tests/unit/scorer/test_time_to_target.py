@@ -29,7 +29,8 @@ def height(points: tuple[Point, ...], rules: CurveRules, seconds: float) -> floa
     if rules.curve == "step" or last == len(path) - 1:
         return path[last][1]
     (t1, s1), (t2, s2) = path[last : last + 2]
-    share = math.log((rules.t0 + seconds) / (rules.t0 + t1)) / math.log((rules.t0 + t2) / (rules.t0 + t1))
+    start, at, end = (math.log1p(t / rules.t0) for t in (t1, seconds, t2))
+    share = (at - start) / (end - start)
     return s1 + (s2 - s1) * share
 
 
