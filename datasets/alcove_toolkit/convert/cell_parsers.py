@@ -1,4 +1,4 @@
-"""Cells as numbers: the ways in which people write numbers and dates.
+"""Cells as numbers: which of the ways to read a column fits it.
 
 A column is read in one way only, the one that most of train's cells allow. So a point or comma, and day or month, are
 told by the column as a whole; where that leaves two ways, the first stands, and the user is told. A few cells that
@@ -8,9 +8,7 @@ cannot be read so (a remark, an error of a spreadsheet) are taken as missing: th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -18,26 +16,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from alcove_toolkit.convert.cell_readings import DATE, MINUS, NUMBER, TEXT_READINGS, CellParser, Doubles
 from alcove_toolkit.convert.labels import MISSING_TEXTS
 
-Doubles = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-DAY = 86_400_000_000
-"""Microseconds."""
-LARGEST = float(np.finfo(np.float32).max)
-"""Numbers beyond it, with either sign, are infinite in a dataset."""
-
-
-@dataclass(frozen=True)
-class CellParser:
-    """One way to read a column."""
-
-    kind: Literal["number", "date"]
-    read: Callable[[pa.Array], Doubles | None]
-    """Of cells as :func:`normalize_cells` gives them: numbers, or days since 1970 (in UTC where they name a zone).
-    NaN where missing; None if one cell cannot be read this way."""
-    note: str = ""
-    """What the user should know, where it is not the usual way."""
 
 
 def normalize_cells(column: pa.Array) -> pa.Array:
@@ -55,8 +37,8 @@ def normalize_cells(column: pa.Array) -> pa.Array:
 def trim_cells(column: pa.Array) -> pa.Array:
     """Text without spaces around, of any kind, and with the hyphen for a minus sign."""
     trimmed = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))
-    has_minus = pc.any(pc.starts_with(trimmed, _MINUS)).as_py()
-    return pc.replace_substring_regex(trimmed, f"^{_MINUS}([0-9.,])", r"-\1") if has_minus else trimmed
+    has_minus = pc.any(pc.starts_with(trimmed, MINUS)).as_py()
+    return pc.replace_substring_regex(trimmed, f"^{MINUS}([0-9.,])", r"-\1") if has_minus else trimmed
 
 
 @dataclass(frozen=True)
@@ -71,19 +53,25 @@ class ParsedCells:
     """Positions of cells that are there and have no value: not read, or infinite."""
 
 
-def parse_cells(column: pa.Array, parser: CellParser, most: int | None = None) -> ParsedCells | None:
-    """Reads all cells of a column that can be read; None where more than ``most`` (if given) cannot be.
+def parse_column(column: pa.Array, parser: CellParser) -> ParsedCells:
+    """Reads all cells of a column that can be read."""
+    parsed = parse_cells(normalize_cells(column), parser)
+    assert parsed is not None  # Without a bound, all is read.
+    return parsed
 
-    Cells are looked at one by one only around those that cannot be read.
+
+def parse_cells(cells: pa.Array, parser: CellParser, most: int | None = None) -> ParsedCells | None:
+    """Reads cells as :func:`normalize_cells` gives them; None where more than ``most`` (if given) cannot be read.
+
+    Cells are looked at one by one only around those that cannot be read though they match the parser's pattern.
     """
-    cells = normalize_cells(column)
     is_null = cells.is_null().to_numpy(zero_copy_only=False)
     values = parser.read(cells)
     if values is not None:
         return ParsedCells(values, np.zeros(len(cells), bool), np.flatnonzero(np.isnan(values) & ~is_null))
     unread = np.zeros(len(cells), bool)
     if is_text_type(cells.type):
-        plausible = pc.match_substring_regex(cells, _PLAUSIBLE).fill_null(True)
+        plausible = pc.match_substring_regex(cells, parser.pattern).fill_null(True)
         unread = ~plausible.to_numpy(zero_copy_only=False)
         cells = pc.if_else(plausible, cells, pa.scalar(None, cells.type))
     if most is not None and (unread.sum() > most or _is_hopeless(cells, parser)):
@@ -131,7 +119,9 @@ def parsers_for(kind: pa.DataType) -> tuple[CellParser, ...]:
     """The ways to read a column of this type, the preferred one first."""
     said = declared_kind(kind)
     return (
-        _READINGS if said == "text" else tuple(reading for reading in (NUMBER, _DATE) if reading.kind == said)
+        TEXT_READINGS
+        if said == "text"
+        else tuple(reading for reading in (NUMBER, DATE) if reading.kind == said)
     )
 
 
@@ -139,98 +129,3 @@ def is_text_type(kind: pa.DataType) -> bool:
     """Whether cells are text, as all of a CSV are."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _numbers(cells: pa.Array) -> Doubles | None:
-    try:
-        values: Doubles = pc.cast(cells, pa.float64(), safe=False).to_numpy(zero_copy_only=False).copy()
-    except pa.ArrowInvalid:
-        return None
-    values[np.abs(values) > LARGEST] = math.nan
-    return values
-
-
-def _numbers_with(cells: pa.Array, pattern: str, thousands: str, decimal: str) -> Doubles | None:
-    if not pc.any(pc.match_substring_regex(cells, f"[,%{thousands}]")).as_py():
-        return _numbers(cells)  # Several times as fast.
-    if not _all_match(cells, pattern):
-        return None
-    bare = pc.replace_substring(cells, thousands, "")
-    return _numbers(pc.replace_substring_regex(pc.replace_substring(bare, decimal, "."), r"\s*%$", ""))
-
-
-def _spaced_numbers(cells: pa.Array, decimal: str) -> Doubles | None:
-    pattern = rf"^[+-]?([0-9]+|[0-9]{{1,3}}({_SPACES}[0-9]{{3}})+)([{decimal}][0-9]+)?$"
-    if not _all_match(cells, pattern):
-        return None
-    return _numbers(pc.replace_substring(pc.replace_substring_regex(cells, _SPACES, ""), decimal, "."))
-
-
-def _dates(cells: pa.Array) -> Doubles | None:
-    for moment in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
-        try:
-            return _days(pc.cast(cells, moment, safe=False))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            continue
-    return None
-
-
-def _dates_as(cells: pa.Array, pattern: str, form: str) -> Doubles | None:
-    if not _all_match(cells, rf"^{pattern}( \d{{1,2}}:\d{{2}}(:\d{{2}})?)?$"):
-        return None
-    found = pa.nulls(len(cells), pa.timestamp("us"))
-    for time in ("", " %H:%M", " %H:%M:%S"):
-        found = pc.coalesce(found, pc.strptime(cells, format=form + time, unit="us", error_is_null=True))
-    return _days(found) if found.null_count == cells.null_count else None
-
-
-def _all_match(cells: pa.Array, pattern: str) -> bool:
-    # None of no cells is no answer.
-    return pc.all(pc.match_substring_regex(cells, pattern), min_count=0).as_py() is True
-
-
-def _days(moments: pa.Array) -> Doubles:
-    values: Doubles = pc.cast(pc.cast(moments, pa.int64()), pa.float64(), safe=False).to_numpy(
-        zero_copy_only=False
-    )
-    return values / DAY
-
-
-NUMBER = CellParser("number", _numbers)
-_DATE = CellParser("date", _dates)
-_MINUS = "\u2212"
-_SPACES = "[ \u00a0\u2009\u202f'\u2019]"
-"""Between thousands: the spaces of print, and the apostrophes of Switzerland."""
-_PLAUSIBLE = r"^[+-]?[.,]?[0-9][0-9.,:/ \x{a0}\x{2009}\x{202f}'\x{2019}TZeE%+-]*$|^[+-]?(?i:inf(inity)?)$"
-"""Cells that some parser may read."""
-_ENGLISH = r"^[+-]?([0-9]+|[1-9][0-9]{0,2}(,[0-9]{3})+)(\.[0-9]+)?\s*%?$"
-_CONTINENTAL = r"^[+-]?([0-9]+|[1-9][0-9]{0,2}(\.[0-9]{3})+)(,[0-9]+)?\s*%?$"
-_READINGS = (
-    NUMBER,
-    CellParser(
-        "number",
-        partial(_numbers_with, pattern=_ENGLISH, thousands=",", decimal="."),
-        "has numbers that are read as in 1,234.5 or 5 %",
-    ),
-    CellParser(
-        "number",
-        partial(_numbers_with, pattern=_CONTINENTAL, thousands=".", decimal=","),
-        "has numbers that are read as in 1.234,5",
-    ),
-    CellParser(
-        "number", partial(_spaced_numbers, decimal="."), "has numbers that are read as in 1 234.5 or 1'234.5"
-    ),
-    CellParser("number", partial(_spaced_numbers, decimal=","), "has numbers that are read as in 1 234,5"),
-    _DATE,
-    *(
-        CellParser(
-            "date", partial(_dates_as, pattern=pattern, form=form), f"has dates that are read as {said}"
-        )
-        for pattern, form, said in (
-            (r"\d{4}/\d{1,2}/\d{1,2}", "%Y/%m/%d", "year/month/day"),
-            (r"\d{1,2}\.\d{1,2}\.\d{4}", "%d.%m.%Y", "day.month.year"),
-            (r"\d{1,2}/\d{1,2}/\d{4}", "%m/%d/%Y", "month/day/year"),
-            (r"\d{1,2}/\d{1,2}/\d{4}", "%d/%m/%Y", "day/month/year"),
-        )
-    ),
-)

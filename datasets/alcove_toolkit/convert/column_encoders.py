@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from alcove_toolkit.convert.cell_parsers import CellParser, Doubles, ParsedCells, normalize_cells, parse_cells
+from alcove_toolkit.convert.cell_parsers import normalize_cells, parse_column
+from alcove_toolkit.convert.cell_readings import CellParser, Doubles
 
 Floats = npt.NDArray[np.float32]
 Positions = npt.NDArray[np.intp]
@@ -52,25 +53,19 @@ class NumberEncoder:
 
     @property
     def kind(self) -> str:
-        return "number"
+        return self.parser.name
 
     @property
     def names(self) -> tuple[str, ...]:
         return (self.name, f"{self.name} is missing") if self.has_missing else (self.name,)
 
     def encode(self, column: pa.Array) -> tuple[Floats, Positions]:
-        parsed = _parse_all(column, self.parser)
+        parsed = parse_column(column, self.parser)
         values, missing = parsed.values, np.isnan(parsed.values)
         values[missing] = self.mean
         if self.scale:
             values = (values - self.mean) / self.scale
         return np.column_stack([values, missing][: len(self.names)]).astype(np.float32), parsed.odd
-
-
-def _parse_all(column: pa.Array, parser: CellParser) -> ParsedCells:
-    parsed = parse_cells(column, parser)
-    assert parsed is not None  # Without a bound, all is read.
-    return parsed
 
 
 @dataclass(frozen=True)
@@ -124,7 +119,7 @@ class DateEncoder:
         return float(len(self.names))
 
     def encode(self, column: pa.Array) -> tuple[Floats, Positions]:
-        parsed = _parse_all(column, self.parser)
+        parsed = parse_column(column, self.parser)
         days, missing = parsed.values, np.isnan(parsed.values)
         days[missing] = self.mean
         whole = np.floor(days).astype(np.int64).astype("datetime64[D]")
@@ -151,7 +146,8 @@ class CategoryEncoder:
 
     @property
     def kind(self) -> str:
-        return f"{sum(c is not None for c in self.categories)} categories"
+        count = sum(category is not None for category in self.categories)
+        return f"{count} {'category' if count == 1 else 'categories'}"
 
     @property
     def names(self) -> tuple[str, ...]:

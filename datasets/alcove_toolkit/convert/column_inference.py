@@ -15,9 +15,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from alcove_toolkit.convert.cell_parsers import (
-    NUMBER,
-    CellParser,
-    Doubles,
     declared_kind,
     is_text_type,
     normalize_cells,
@@ -25,6 +22,7 @@ from alcove_toolkit.convert.cell_parsers import (
     parsers_for,
     trim_cells,
 )
+from alcove_toolkit.convert.cell_readings import NUMBER, CellParser, Doubles
 from alcove_toolkit.convert.column_encoders import (
     BOOLEAN_TEXTS,
     BooleanEncoder,
@@ -33,6 +31,7 @@ from alcove_toolkit.convert.column_encoders import (
     DateEncoder,
     NumberEncoder,
 )
+from alcove_toolkit.convert.parts import find_part
 from alcove_toolkit.convert.tables import is_number, join_few
 
 Indices = npt.NDArray[np.int64]
@@ -82,6 +81,8 @@ _ID = re.compile(
     r"(.*[_ .-])?(id|idx|index|uuid|rownames?)|\w*[a-z](Id|ID|Idx|Index)|ID|Id|Index|row_?(nr|number)"
 )
 """Names of columns that tell examples apart and nothing of them."""
+_PART_NAME = re.compile(r"(?i:(is|in|for)[_ .-]?(train|test|val)(ing|idation)?|(cv[_ .-]?)?k?folds?)")
+_BEGINS_WITH_NUMBER = re.compile(r"[+-]?\W{0,2}[0-9]")
 
 
 class RowCounter:
@@ -191,6 +192,7 @@ class ColumnInference:
             return self._left_out("has too many different texts" if is_text else f"is of type {self.type}")
         missing = self.counts.total() < self.rows
         if all(text.lower() in BOOLEAN_TEXTS for text in self.counts):
+            self.note = self._part_note()
             return BooleanEncoder(self.name, missing, 1.0)
         if len(self.counts) > max(FEW, self.rows // 2):
             return self._left_out("has another text in nearly every row" + self._some_numbers())
@@ -214,7 +216,7 @@ class ColumnInference:
         is_index = parser is NUMBER and self.counter.counts_rows(moments)
         if is_index and _ID.fullmatch(self.name):
             return self._left_out("counts the rows, as an index does")
-        self.note = f"Column {self.name!r} {parser.note}." if parser.note else ""
+        self.note = f"Column {self.name!r} {parser.note}." if parser.note else self._part_note()
         missing = moments.count < self.rows
         divisor = (moments.deviation or 1.0) if scale else 0.0
         if parser.kind == "date":
@@ -229,7 +231,7 @@ class ColumnInference:
             self.note = self._join_note(f"Column {self.name!r} {what}: if it is one, leave it out ({drop}).")
         elif moments.whole and moments.largest > EXACT and not scale:
             self.note = self._join_note(self._inexact())
-        if self.has_codes and parser.kind == "number":
+        if self.has_codes and parser.name == "number":
             self.note = self._join_note(
                 f"Column {self.name!r} has leading zeros, as codes have, and is read as numbers: 012 is 12."
             )
@@ -245,6 +247,8 @@ class ColumnInference:
             )
         elif numbers := self._some_numbers():
             self.note = f"Column {self.name!r} is taken as categories{numbers}."
+        else:
+            self.note = self._part_note()
         if self.spellings:
             listed = ", ".join(
                 f"{text!r} ({count} in train)" for text, count in self.spellings.most_common(3)
@@ -256,13 +260,27 @@ class ColumnInference:
         return CategoryEncoder(self.name, (*frequent, *([None] if missing else [])))
 
     def _some_numbers(self) -> str:
-        """What to say of a column of texts, half of which are numbers."""
+        """What to say of a column of texts, half of which are numbers, or nearly all of which begin with one."""
         assert self.counts is not None
         words = {text: count for text, count in self.counts.items() if not is_number(text)}
-        if not words or sum(words.values()) > self.counts.total() // 2:
-            return ""
         often = sorted(words, key=lambda text: (-words[text], text))
-        return f", though most of its cells are numbers: {join_few(often, 3)} and the like are not"
+        if words and sum(words.values()) <= self.counts.total() // 2:
+            return f", though most of its cells are numbers: {join_few(often, 3)} and the like are not"
+        begin = sum(count for text, count in self.counts.items() if _BEGINS_WITH_NUMBER.match(text))
+        if words and begin >= (1 - ODD_SHARE) * self.counts.total():
+            return f", though its cells begin with numbers: {join_few(often, 3)} are read as words"
+        return ""
+
+    def _part_note(self) -> str:
+        """What to say where the column tells train from test: a model would learn who is in which part."""
+        parts = {find_part(text) for text in self.counts or ()}
+        is_named_so = _PART_NAME.fullmatch(self.name) is not None
+        if not is_named_so and (None in parts or len(parts) < 2):
+            return ""
+        return (
+            f"Column {self.name!r} seems to part the rows into train and test, and is a feature: name it split if it "
+            f"does, and write train and test, or leave it out (--drop {shlex.quote(self.name)})."
+        )
 
     def _join_note(self, note: str) -> str:
         return f"{self.note} {note}".lstrip()

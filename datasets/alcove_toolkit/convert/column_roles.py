@@ -209,6 +209,8 @@ class RowScanner:
         cell = cells[roles.labels[0]]
         if isinstance(cell, list):  # Of a Parquet file.
             return {_normal_text(name): 1.0 for name in cell}
+        if isinstance(cell, dict):
+            raise SourceError(where, "the label is a structure", remedy="Give a column of names or numbers.")
         in_cell = options.confidence and roles.confidence is None
         found = parse_label_cell(
             _normal_text(cell), where, separator=options.label_separator, confidence=in_cell

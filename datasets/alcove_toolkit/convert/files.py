@@ -257,7 +257,9 @@ def _from_table(root: Path, table: SourceTable, options: ConvertOptions) -> File
             scanner.add(cells, where)
     ordered = tuple(names)
     items = scanner.items(lambda item: str(root / ordered[item]))
-    facts = (("table", table.form), ("files", f"column {column!r}"), *roles.facts)
+    unread = [name for name in table.names if name not in (column, *roles.all)]
+    left_out = (("left out", join_names(unread)),) if unread else ()
+    facts = (("table", table.form), ("files", f"column {column!r}"), *roles.facts, *left_out)
     return FileItems(replace(items, facts=facts), root, ordered)
 
 
@@ -270,4 +272,6 @@ def _label_columns(
         return (found,), notes
     special = (find_column(table, (name,), options.drop) for name in ("split", "confidence"))
     others = (file_column, options.group_column, options.source_column, *options.drop, *special)
-    return tuple(name for name in table.names if name not in others), ()
+    left = tuple(name for name in table.names if name not in others)
+    notes = (f"Column {left[0]!r} is the label, as the only other one (--labels to choose).",)
+    return left, notes if len(left) == 1 else ()

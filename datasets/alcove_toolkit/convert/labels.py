@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -35,10 +36,11 @@ MISSING_TEXTS = frozenset(
         ),
         *("#n/a n/a", "#value!", "#div/0!", "#ref!", "#name?", "#num!", "#null!"),
         *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
+        *("n.a.", "(null)", "<null>", "[null]", "(blank)", "(na)", "\u2013", "\u2014"),
     ]
 )
 """Cells that stand for no value, in lower case: of spreadsheets, databases, R, pandas and SAS."""
-_LABEL_LIKE = frozenset(("none", "nil", "-", "--", "."))
+_LABEL_LIKE = frozenset(("none", "nil", "-", "--", ".", "\u2013", "\u2014"))
 """Of these, what is often a label."""
 _NAMED = 3
 """Groups of names in a note."""
@@ -141,6 +143,7 @@ def _likeness_notes(names: Sequence[str]) -> tuple[str, ...]:
         alike.setdefault(float(name) if number else " ".join(name.casefold().split()), []).append(name)
     pairs = [" and ".join(map(repr, group)) for group in alike.values() if len(group) > 1]
     notes = [f"Labels that look alike are labels of their own: {'; '.join(pairs[:_NAMED])}."] if pairs else []
+    notes += _joined_notes(names)
     missing = [name for name in names if name.lower() in MISSING_TEXTS - _LABEL_LIKE]
     if missing:
         listed = ", ".join(map(repr, missing))
@@ -148,6 +151,22 @@ def _likeness_notes(names: Sequence[str]) -> tuple[str, ...]:
             f"Taken as a label: {listed}. Where it stands for a missing label, empty these cells or remove the rows."
         )
     return tuple(notes)
+
+
+def _joined_notes(names: Sequence[str]) -> list[str]:
+    """Names that seem to be several, of which at least two stand alone or in another name, too."""
+    for separator in "|,;/":
+        parts = {
+            name: {part.strip() for part in name.split(separator)} for name in names if separator in name
+        }
+        uses = Counter(part for name in names for part in parts.get(name, {name}))
+        joined = [name for name, found in parts.items() if sum(uses[part] > 1 for part in found) > 1]
+        if joined:
+            return [
+                f"Label {joined[0]!r} is one label: if {separator!r} stands between several, pass "
+                f"--label-separator '{separator}'."
+            ]
+    return []
 
 
 def _order(names: Iterable[str]) -> Callable[[str], tuple[float, str]]:

@@ -27,7 +27,7 @@ from alcove_toolkit.convert.base import (
     SourceItems,
     refuse_options,
 )
-from alcove_toolkit.convert.cell_parsers import LARGEST, Doubles
+from alcove_toolkit.convert.cell_readings import LARGEST, Doubles
 from alcove_toolkit.convert.column_inference import RunningMoments
 from alcove_toolkit.convert.column_roles import (
     ColumnRoles,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alcove_toolkit.convert.cell_parsers import Doubles
+from alcove_toolkit.convert.cell_readings import Doubles
 from alcove_toolkit.convert.labels import MISSING_TEXTS
 from alcove_toolkit.convert.tables import (
     HEADER_OPTIONS,

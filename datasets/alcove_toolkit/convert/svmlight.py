@@ -27,7 +27,7 @@ from alcove_toolkit.convert.base import (
     SourceItems,
     refuse_options,
 )
-from alcove_toolkit.convert.cell_parsers import LARGEST
+from alcove_toolkit.convert.cell_readings import LARGEST
 from alcove_toolkit.convert.column_roles import ColumnRoles, RowScanner
 from alcove_toolkit.errors import SourceError
 

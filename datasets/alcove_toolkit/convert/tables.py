@@ -30,10 +30,11 @@ CELLS = 1 << 18
 _TEXT = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _PARQUET = (".parquet", ".pq")
 SUFFIXES = (*_TEXT, *_PARQUET)
-_INDEX = re.compile(r"|Unnamed: \d+|__index_level_\d+__")
+_INDEX = re.compile(r"|Unnamed: \d+([._]\w+)*|__index_level_\d+__")
 """Names that pandas gives the index of a data frame; R's and many others' have none."""
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*%?", re.ASCII)
 _SEPARATOR_LINE = re.compile(r"\ufeff?\"?sep=(\\t|.)\"?\s*", re.IGNORECASE)
+_OTHER_TEXT = re.compile(r"<(!DOCTYPE|html|\?xml)|version https://git-lfs", re.IGNORECASE)
 ROLE_NAMES = frozenset(
     ("label", "labels", "class", "target", "text", "file", "filename", "path", "split", "group", "source")
 )
@@ -302,6 +303,13 @@ def _check_text(path: Path) -> tuple[list[str], bool]:
                 head += piece
     if not head.strip():
         raise SourceError(str(path), "is empty", remedy="Check that the file is whole.")
+    if found := _OTHER_TEXT.match(head.lstrip("\ufeff \r\n\t")):
+        what = "a web page" if found[0].startswith("<") else "a pointer of Git LFS"
+        raise SourceError(
+            str(path),
+            f"is {what}, not a table",
+            remedy="Fetch the file that it stands for, and convert that.",
+        )
     return head.lstrip("\ufeff").splitlines()[:2], has_quotes
 
 
@@ -366,12 +374,16 @@ def _errors(path: Path) -> Iterator[None]:
             raise SourceError(str(path), "is empty", remedy="Check that the file is whole.") from None
         ragged = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", problem)
         if ragged:
-            row, expected, got = ragged.groups()
-            raise SourceError(
-                f"{path}, row {row}",
-                f"has {got} cells, but the header {expected}",
-                remedy="Correct the row; a cell with the delimiter in it needs quotes.",
-            ) from None
+            raise _ragged_error(path, *map(int, ragged.groups())) from None
         if "straddl" in problem or "block" in problem:
             problem = f"a row is longer than {BLOCK >> 20} MiB; is a quote not closed?"
         raise SourceError(str(path), f"cannot be read ({problem})", remedy="Check the file.") from None
+
+
+def _ragged_error(path: Path, row: int, expected: int, got: int) -> SourceError:
+    remedy = "Correct the row; a cell with the delimiter in it needs quotes."
+    if expected == 1:
+        remedy += " Remove what stands above the header."
+    elif row == 2 and got == expected + 1:
+        remedy += " If the first column is an index, as of R, give it a name in the header, and leave it out (--drop)."
+    return SourceError(f"{path}, row {row}", f"has {got} cells, but the header {expected}", remedy=remedy)

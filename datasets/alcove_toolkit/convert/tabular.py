@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -73,7 +73,17 @@ class TableConverter(Converter):
             )
         items = scan_rows(self._table, self._roles, self._options, self._progress)
         self._rows = len(items)
-        return items
+        return replace(items, notes=(*items.notes, *self._unasked_roles()))
+
+    def _unasked_roles(self) -> tuple[str, ...]:
+        """Columns that are named as a role is that nobody asked for."""
+        roles = (("group", self._roles.group), ("source", self._roles.source))
+        found = ((role, name) for role, asked in roles for name in self._columns if not asked)
+        return tuple(
+            f"Column {name!r} is a feature; --{role}-column {name} makes it the {role} of each example."
+            for role, name in found
+            if name.lower() in (role, f"{role}s")
+        )
 
     def fit(self, train: Indices) -> Metadata:
         fits: list[ColumnInference] = []
