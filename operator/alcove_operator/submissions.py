@@ -14,7 +14,8 @@ from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, NAMESPACES, NODES, SUBMISSIONS, Resource
 from alcove_operator.api import Api
 from alcove_operator.clock import utc_now
-from alcove_operator.core import actions, model, names
+from alcove_operator.core import actions, model, names, parse_objects
+from alcove_operator.core.causes import DISK_PRESSURE
 from alcove_operator.core.model import Facts, SubmissionView
 from alcove_operator.core.reconcile import reconcile
 from alcove_operator.core.scoring import shows_new_curve
@@ -207,12 +208,20 @@ class Submissions:
     async def _observe(self, key: WorkKey, view: SubmissionView) -> Facts:
         """The facts that are found by looking, asked for in each turn, or nearly; and those that were learnt before."""
         facts = self._facts.get(view.uid, Facts())
-        pods = [p for p in self.index.pods_of(view.uid) if not p.terminal and p.node]
-        lost = frozenset({p.node for p in pods if await self._node_is_lost(p.node)})
+        pods = [p for p in self.index.pods_of(view.uid) if p.node]
+        lost = frozenset({p.node for p in pods if not p.terminal and await self._node_is_lost(p.node)})
+        evicted = {p.node for p in pods if p.reason == "Evicted"}
+        pressed = {node: at for node in evicted if (at := await self._pressed_since(node)) is not None}
         jobs = [j.created_at for j in self.index.jobs_of(view.uid) if j.role == names.RUN]
         away = bool(jobs and self.store_seen_away and self.store_seen_away >= min(jobs))
         unreadable = view.spec is not None and self._competition_key(view.spec) in self.index.unreadable
-        facts = replace(facts, lost_nodes=lost, store_away=away, competition_unreadable=unreadable)
+        facts = replace(
+            facts,
+            lost_nodes=lost,
+            pressed_since=pressed,
+            store_away=away,
+            competition_unreadable=unreadable,
+        )
         if view.spec is None or self._competition(view) is None or view.unreadable or view.status.phase != "":
             return facts
         member = facts.team_member or await self._is_team(view.namespace, view.spec.competition)
@@ -233,10 +242,12 @@ class Submissions:
     async def _node_is_lost(self, name: str) -> bool:
         """NotReady, or gone. A Node that cannot be looked at is not lost: then only the pod's own state tells."""
         found = await self._unwatched.look(NODES, name, NODE_SECONDS)
-        if isinstance(found, Unknown):
-            return False
-        conditions = ((found or {}).get("status") or {}).get("conditions") or ()
-        return not any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+        return not isinstance(found, Unknown) and "Ready" not in parse_objects.true_conditions(found or {})
+
+    async def _pressed_since(self, name: str) -> datetime | None:
+        """Since when the node has been short of disk; None where it is not, or cannot be looked at."""
+        found = await self._unwatched.look(NODES, name, NODE_SECONDS)
+        return parse_objects.true_conditions(found).get(DISK_PRESSURE) if isinstance(found, dict) else None
 
     async def refresh_credentials(self) -> None:
         """Renews those of every run that is under way; see :mod:`run_credentials`."""

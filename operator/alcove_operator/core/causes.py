@@ -9,9 +9,10 @@ outside the pod confirms it; else a team could have a bad run repeated by making
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from alcove_api.exit_statuses import RecorderExit, StageExit, SupervisorExit
 from alcove_operator.core.model import ContainerView, JobView, Payer, PodView
@@ -21,6 +22,9 @@ _NO_START = frozenset({"CreateContainerError", "RunContainerError", "StartError"
 _NODE_GONE = frozenset({"DeletionByTaintManager", "DeletionByPodGC"})
 _NODE_DOWN = frozenset({"NodeLost", "NodeShutdown", "Shutdown", "Terminated"})
 _NODE_PRESSURE = "TerminationByKubelet"
+_OUT_OF_INODES = "low on resource: inodes"
+DISK_PRESSURE = "DiskPressure"
+"""Condition of a node whose disks are short of bytes or inodes."""
 _OVER_REQUEST = re.compile(
     r"Container main was using (\S+), request is (\S+), has larger consumption of ([\w.-]+?)\."
 )
@@ -41,6 +45,8 @@ class Context:
     own_image: bool = False
     """Whether the participant brought the image that main runs."""
     lost_nodes: frozenset[str] = field(default_factory=frozenset)
+    pressed_since: Mapping[str, datetime] = field(default_factory=lambda: MappingProxyType({}))
+    """By node: since when it has had :data:`DISK_PRESSURE`. Empty where the operator may not read nodes."""
     store_away: bool = False
     memory: str = ""
     """The limit of main, as the phase has it: "8Gi"."""
@@ -123,12 +129,12 @@ def _own_end(pod: PodView, _: Context) -> Cause | None:
     return None
 
 
-def _disrupted(pod: PodView, _: Context) -> Cause | None:
+def _disrupted(pod: PodView, context: Context) -> Cause | None:
     if not pod.disruption or _ended_before(pod, pod.disruption_at):
         return None
     if pod.disruption in _NODE_GONE:
         return _platform("NodeLost", f"The node {pod.node or '?'} was lost.")
-    if pod.disruption == _NODE_PRESSURE and (why := _brought_about_pressure(pod)):
+    if pod.disruption == _NODE_PRESSURE and (why := _brought_about_pressure(pod, context)):
         return _participant("NodePressure", f"The node ran short of room. {why} What it had saved counts.")
     return _platform("Preempted", f"The pod was taken off its node ({pod.disruption}).")
 
@@ -143,20 +149,29 @@ def _evicted(pod: PodView, context: Context) -> Cause | None:
     return _participant("DiskOverrun", f"The run wrote more than its disk limit: {pod.message}")
 
 
-def _brought_about_pressure(pod: PodView) -> str:
-    """What the participant's container did to put its node under pressure; empty where nothing shows that it did.
+def _brought_about_pressure(pod: PodView, context: Context) -> str:
+    """How the program may have put its node under pressure; empty where the evidence from outside speaks against it.
 
     The kubelet evicts first whoever uses more than was requested, and names each such container in its message, which
-    nobody else can write. It names none for inodes: there the recorder's word stands that it saw a flood of files.
+    nobody else can write. Inodes nobody can request, and the kubelet names no container for them: it evicts first
+    whoever holds most. So a program can bring that about, in its output folder or in ``/tmp``, which nothing outside
+    its container sees. What speaks for it is that the node was short before the program ran.
     """
-    if pod.reason != "Evicted":
+    if pod.reason != "Evicted" or not got_go(pod):
         return ""
     if named := _OVER_REQUEST.search(pod.message):
         used, request, resource = named.groups()
         return f"The program used {used} of {resource}; its share is {request}."
-    if "low on resource: inodes" in pod.message and pod.report is not None and pod.report.flooded:
-        return "The program flooded its folder with files."
+    since = context.pressed_since.get(pod.node)
+    if _OUT_OF_INODES in pod.message and (since is None or since >= _went_at(pod)):
+        return "It has no room for more files (inodes), and of all pods the program's held most."
     return ""
+
+
+def _went_at(pod: PodView) -> datetime:
+    """The go, or the start of main; of a pod that :func:`got_go`."""
+    at = pod.report.go_at if pod.report else pod.main.started_at if pod.main else None
+    return at or pod.created_at
 
 
 def _deleted(pod: PodView, _: Context) -> Cause | None:

@@ -233,5 +233,7 @@ class Facts:
     """By Job name; "" where there was no output, or none could be read."""
     lost_nodes: frozenset[str] = frozenset()
     """Nodes that are NotReady, or gone."""
+    pressed_since: Mapping[str, datetime] = field(default_factory=lambda: MappingProxyType({}))
+    """By node of a pod that was evicted: see :class:`~.causes.Context`."""
     competition_unreadable: bool = False
     """Whether the Competition that the spec names is there, but the operator cannot read it."""

@@ -158,6 +158,11 @@ def pod_view(raw: Raw) -> PodView:
     )
 
 
+def true_conditions(raw: Raw) -> dict[str, datetime | None]:
+    """By type, of an object's conditions that are true: since when."""
+    return {str(c.get("type")): _time(c.get("lastTransitionTime")) for c in _true(raw)}
+
+
 def recorder_report(container: Raw | None) -> RecorderReport | None:
     """The recorder's termination message; None where there is none, or none that can be read."""
     for message in _messages(container):

@@ -108,6 +108,7 @@ def build_context(given: ReconcileInput) -> causes.Context:
     return causes.Context(
         own_image=own,
         lost_nodes=facts.lost_nodes,
+        pressed_since=facts.pressed_since,
         store_away=facts.store_away,
         memory=str(given.rules.phase.resources.memory),
     )

@@ -38,6 +38,7 @@ FATES = {
     "oom": ("OutOfMemory", "Participant"),
     "oom-child": ("OutOfMemory", "Participant"),
     "disk": ("DiskOverrun", "Participant"),
+    "inodes": ("NodePressure", "Participant"),
     "bad-bundle": ("BadBundle", "Participant"),
     "node-lost": ("NodeLost", "Platform"),
     "node-silent": ("NodeLost", "Platform"),

@@ -108,6 +108,11 @@ def _ended(cluster: Surroundings, pod: Pod) -> bool:
     elif fate == "disk":
         status |= {"reason": "Evicted", "message": 'Usage of EmptyDir volume "out" exceeds the limit "1Gi"'}
         _terminate(cluster, pod, "main", 137)
+    elif fate == "inodes":
+        said = "The node was low on resource: inodes. Threshold quantity: 65536, available: 60211. "
+        status |= {"reason": "Evicted", "message": said}
+        status["conditions"].append(_disruption(cluster, "TerminationByKubelet"))
+        _terminate(cluster, pod, "main", 137)
     elif fate == "preempted":
         status["conditions"].append(_disruption(cluster, "PreemptionByScheduler"))
         _terminate(cluster, pod, "main", 11)

@@ -100,8 +100,10 @@ ROWS: list[tuple[str, PodView | None, str, str]] = [
     ("evicted for node pressure, main is over its request", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=PRESSURE + MAIN_OVER), "NodePressure", "Participant"),
     ("evicted for node pressure, the recorder is over its request", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=PRESSURE + MAIN_OVER.replace("main", "recorder")), "Preempted", "Platform"),
     ("evicted for node pressure, nobody is over its request", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=PRESSURE), "Preempted", "Platform"),
-    ("evicted for inodes after a flood of files", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=INODES, report=report(None, flooded=True)), "NodePressure", "Participant"),
-    ("evicted for inodes, no flood was seen", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=INODES, report=report(None)), "Preempted", "Platform"),
+    ("evicted for inodes, whether or not a flood was seen", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=INODES, report=report(None)), "NodePressure", "Participant"),
+    ("evicted for inodes, and the recorder had no time for its report", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=INODES), "NodePressure", "Participant"),
+    ("evicted for inodes before the go", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=INODES, report=report(None, go=False)), "Preempted", "Platform"),
+    ("evicted for inodes while staging", pod(reason="Evicted", disruption="TerminationByKubelet", stage=ended("stage", 137), message=INODES), "Preempted", "Platform"),
     ("preempted, whatever its message says", pod(disruption="PreemptionByScheduler", main=MAIN_KILLED, message=PRESSURE + MAIN_OVER), "Preempted", "Platform"),
     ("finished before it was evicted for its use", pod(reason="Evicted", disruption="TerminationByKubelet", main=ended("main", 0), report=report("finished"), message=PRESSURE + MAIN_OVER), "Finished", ""),
     ("evicted for its own disk use", pod(reason="Evicted", message="out exceeds", main=MAIN_KILLED), "DiskOverrun", "Participant"),
@@ -144,6 +146,21 @@ def test_a_lost_node_excuses_no_program_that_had_failed_before() -> None:
     lost = Context(lost_nodes=frozenset({"n1"}))
     assert find_cause(pod(main=ended("main", 10), report=report("failed")), lost).name == "ExitCode"
     assert find_cause(pod(main=MAIN_KILLED), lost).name == "NodeLost"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "payer"),
+    [(-1, "Platform"), (0, "Participant"), (1, "Participant"), (None, "Participant")],
+)
+def test_a_node_that_was_short_of_inodes_before_the_go_is_the_platforms(
+    seconds: int | None, payer: str
+) -> None:
+    seen = pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=INODES)
+    since = {} if seconds is None else {"n1": START + timedelta(seconds=seconds)}
+    assert find_cause(seen, Context(pressed_since=since)).charged_to == payer
+    # Who used more than was asked for pays, whatever the node was like before.
+    over = replace(seen, message=PRESSURE + MAIN_OVER)
+    assert find_cause(over, Context(pressed_since=since)).charged_to == "Participant"
 
 
 def test_a_full_spool_is_the_platforms_only_while_the_store_is_known_to_be_away() -> None:

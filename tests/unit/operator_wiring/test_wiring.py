@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sized
+from datetime import timedelta
 
 import pytest
 
@@ -12,6 +13,7 @@ from alcove_kube.client import Object
 from alcove_kube.resources import Resource
 from alcove_operator.index import WorkKey
 from alcove_operator.service import Service
+from tests.unit.operator_core.pods import stamp
 from tests.unit.operator_wiring.hackathon import CUP, HACK, Hackathon
 from tests.unit.operator_wiring.memory_server import Fate
 from tests.unit.operator_wiring.virtual_time import run, wait_until
@@ -123,6 +125,43 @@ def test_a_node_that_cannot_be_read_hides_no_other_nodes_loss(status: int) -> No
                 lambda: "does not answer" in hackathon.run_status("red", "one").get("message", ""),
                 60,
             )
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("before", "readable", "payer"),
+    [(True, True, "Platform"), (False, True, "Participant"), (True, False, "Participant")],
+)
+def test_a_nodes_own_condition_says_whether_it_was_short_of_inodes_before_the_run(
+    before: bool, readable: bool, payer: str
+) -> None:
+    async def scenario() -> None:
+        hackathon = Hackathon()
+        hackathon.holding, hackathon.run_fate = True, "inodes"
+        if not readable:
+            hackathon.api.fate = lambda _, resource: Fate(refused=403 if resource.plural == "nodes" else 0)
+
+        def is_running() -> bool:
+            return bool(hackathon.run_status("red", "one").get("phase") == "Running")
+
+        async def test(_: Service) -> None:
+            hackathon.submit("red", "one")
+            await wait_until("it runs", is_running, 60)
+            node = next(name for plural, _, name in hackathon.server.objects if plural == "nodes")
+            since = stamp(hackathon.now + timedelta(seconds=-3600 if before else 3600))
+            pressed = {"type": "DiskPressure", "status": "True", "lastTransitionTime": since}
+            conditions = {"conditions": [{"type": "Ready", "status": "True"}, pressed]}
+            hackathon.server.put("nodes", "", {"metadata": {"name": node}, "status": conditions})
+            hackathon.run_fate = "finished"  # of a second attempt, if there is one
+            await asyncio.sleep(30)  # what was seen of the node before is too old by now
+            hackathon.holding = False
+            status = await hackathon.ended("red", "one", 200)
+            first = status["runs"][0]
+            assert (first["attempt"] > 1) == (payer == "Platform")
+            assert (first["cause"] == "NodePressure") == (payer == "Participant")
 
         await hackathon.operate(test)
 
