@@ -20,18 +20,19 @@ from pydantic import ValidationError
 
 from alcove_api.comparison import Comparison
 from alcove_api.errors import AlcoveError
+from alcove_api.leaderboard import LeaderboardStatus
 from alcove_cli import rank_changes
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.rescore_jobs import PreviewJobs
-from alcove_cli.rescore_plan import RescorePlan, ScoringChanges, plan_rescore
+from alcove_cli.rescore_plan import RescorePlan, ScoringChanges, find_deleted, plan_rescore
 from alcove_cli.rescore_wait import read_submissions, score_jobs, wait_until_shown
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
-from alcove_kube.resources import COMPETITIONS, DATASETS, DEPLOYMENTS, JOBS
+from alcove_kube.resources import COMPETITIONS, DATASETS, DEPLOYMENTS, JOBS, LEADERBOARDS
 from alcove_operator import config
 from alcove_operator.api import Api
 from alcove_operator.core import parse_objects, scoring_retries
-from alcove_operator.core.model import CompetitionView, DatasetView
+from alcove_operator.core.model import CompetitionView, DatasetView, SubmissionView
 
 OPERATOR = "alcove-operator"
 """Name of its Deployment, in the competition's namespace."""
@@ -83,6 +84,7 @@ async def _rescore(api: Api, ref: tuple[str, str], options: RescoreOptions) -> N
     planned = plan_rescore(competition, views, await _datasets(api, ref[0]), new, options.phase)
     _check_phase(options, planned)
     same = new == competition.spec.scoring
+    await warn_of_deleted(api, competition, options, views, same)
     if same and not planned.again:
         _answer(options, ref, competition, planned, Comparison(boards=()))
         say(f"Nothing would change: every score is already by {rank_changes.describe_scoring(new)}.")
@@ -139,6 +141,27 @@ async def _datasets(api: Api, namespace: str) -> Mapping[str, DatasetView]:
     except ValidationError as error:
         raise FailedError(f"A Dataset cannot be read: {parse_objects.describe_problems(error)}.") from None
     return {view.name: view for view in views}
+
+
+async def warn_of_deleted(
+    api: Api, competition: CompetitionView, options: RescoreOptions, views: list[SubmissionView], same: bool
+) -> None:
+    """What the comparison below cannot see."""
+    phases = [p.name for p in competition.spec.phases if options.phase in (None, p.name)]
+    found = {phase: await api.find(LEADERBOARDS, competition.namespace, phase) for phase in phases}
+    shown = {
+        phase: LeaderboardStatus.model_validate(raw.get("status") or {})
+        for phase, raw in found.items()
+        if raw is not None and raw["spec"].get("competition") == competition.name
+    }
+    deleted = find_deleted(shown, views)
+    if not deleted:
+        return
+    stands = "stands for its team" if len(deleted) == 1 else "stand for their teams"
+    then = "It is not compared." if len(deleted) == 1 else "They are not compared."
+    if not same:
+        then += " Under other settings the newest that is left counts instead, as the comparison has it."
+    say(f"Deleted, and {stands} by the present settings: {', '.join(deleted)}. {then}")
 
 
 def _check_phase(options: RescoreOptions, planned: RescorePlan) -> None:

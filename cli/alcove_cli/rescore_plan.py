@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from alcove_api.comparison import CompareRequest
 from alcove_api.competition import ScoringSpec
 from alcove_api.documents import ScoreRequest
+from alcove_api.leaderboard import LeaderboardStatus
 from alcove_cli.errors import CommandError, FailedError
 from alcove_operator.core import boards, scoring
 from alcove_operator.core.model import CompetitionView, DatasetView, SubmissionView
@@ -95,6 +96,22 @@ def plan_rescore(
         compared.append(boards.build_board_request(future, phase, aliases, counted, present))
     return RescorePlan(
         new, wanted, tuple(again), tuple(requests), CompareRequest(boards=tuple(compared), digests=wanted)
+    )
+
+
+def find_deleted(
+    boards_now: Mapping[str, LeaderboardStatus], submissions: Iterable[SubmissionView]
+) -> tuple[str, ...]:
+    """Submissions on the boards (by phase) that are gone, as "namespace/name (phase)"; of each board, its first 100.
+
+    They stand for their teams as the present settings score them; nobody can score them again.
+    """
+    present = {view.uid for view in submissions if not view.deleting}
+    return tuple(
+        f"{entry.team}/{entry.submission} ({phase})"
+        for phase, board in boards_now.items()
+        for entry in board.entries
+        if entry.submission_uid not in present
     )
 
 

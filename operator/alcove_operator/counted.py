@@ -7,14 +7,19 @@ counts". One entry a team and phase, so what teams can make grow here has a boun
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from alcove_api.competition import Phase
 from alcove_api.documents import CountedSubmission, CountedSubmissions
-from alcove_operator.core import boards
+from alcove_operator.core import boards, scoring
 from alcove_operator.core.model import CompetitionView, SubmissionView
+from alcove_operator.errors import OperatorError
 from alcove_operator.index import Index
 from alcove_operator.store import OperatorStore
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -27,6 +32,8 @@ class CountedKeeper:
     """Namespaces of the teams that take part: of others, nothing stands."""
     _kept: dict[tuple[str, str], dict[str, CountedSubmission]] = field(default_factory=dict)
     """By UID of the Competition and phase: by team."""
+    _scoreless: set[tuple[str, str]] = field(default_factory=set)
+    """UID and scoring digest of those whose scores are held back and that turned out to have none."""
 
     async def keep(
         self, competition: CompetitionView, phase: Phase, views: list[SubmissionView]
@@ -44,7 +51,9 @@ class CountedKeeper:
             self._kept[place] = {e.team: e for e in found.entries} if found and same else {}
         old = self._kept[place]
         gone = [view for (of, name, _), view in self.index.deleted_scored.items() if (*of, name) == where]
-        new = boards.update_counted(old, [*gone, *(v for v in views if boards.is_scored_in(v, phase.name))])
+        scored = [*gone, *(v for v in views if boards.is_scored_in(v, phase.name))]
+        newer = [view for view in scored if boards.is_not_older(view, old.get(view.namespace))]
+        new = boards.update_counted(old, [view for view in newer if await self._has_score(view, old)])
         if new != old:
             entries = tuple(new[team] for team in sorted(new))
             document = CountedSubmissions(competition_uid=competition.uid, entries=entries)
@@ -58,3 +67,20 @@ class CountedKeeper:
             for entry in new.values()
             if entry.submission_uid not in present and entry.team in teams
         ]
+
+    async def _has_score(self, view: SubmissionView, kept: Mapping[str, CountedSubmission]) -> bool:
+        """What a status that holds scores back cannot tell. After its deletion nothing could show that it has none."""
+        key, entry = (view.uid, view.status.scoring_digest), kept.get(view.namespace)
+        known = entry is not None and (entry.submission_uid, entry.scoring_digest) == key
+        if known or not scoring.is_held_back(view.status):
+            return True
+        if key in self._scoreless:
+            return False
+        try:
+            result = await asyncio.to_thread(self.store.score_result, *key)
+        except OperatorError as error:
+            log.warning("Whether %s/%s has a score is not known: %s", view.namespace, view.name, error)
+            return False
+        if result is not None and all(run.alc is None for run in result.runs):
+            self._scoreless.add(key)
+        return result is not None and key not in self._scoreless

@@ -45,8 +45,7 @@ def update_counted(
     """
     found = dict(kept)
     for view in views:
-        old = found.get(view.namespace)
-        if old is None or creation_order(view) >= (old.created_at, old.submission, old.submission_uid):
+        if is_not_older(view, found.get(view.namespace)):
             found[view.namespace] = CountedSubmission(
                 team=view.namespace,
                 submission=view.name,
@@ -56,6 +55,13 @@ def update_counted(
                 datasets=tuple(run.dataset for run in view.status.runs),
             )
     return found
+
+
+def is_not_older(view: SubmissionView, entry: CountedSubmission | None) -> bool:
+    """Whether ``view`` is the Submission of ``entry``, or was made after it."""
+    if entry is None:
+        return True
+    return creation_order(view) >= (entry.created_at, entry.submission, entry.submission_uid)
 
 
 def view_deleted(entry: CountedSubmission) -> SubmissionView:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -17,7 +18,7 @@ from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_cli import rank_changes
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.main import app
-from alcove_cli.rescore import RescoreOptions, rescore_competition
+from alcove_cli.rescore import RescoreOptions, rescore_competition, warn_of_deleted
 from alcove_cli.rescore_plan import RescorePlan, ScoringChanges, plan_rescore
 from alcove_cli.rescore_wait import shows_new_scores
 from alcove_operator.api import Api
@@ -25,6 +26,7 @@ from alcove_operator.core import boards
 from alcove_operator.core.model import CompetitionView, DatasetView, SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules
 from tests.unit.operator_core.cluster import START
+from tests.unit.operator_wiring.memory_server import MemoryApi, MemoryServer
 
 DATASETS = {"ds": DatasetView("ds", "digits", "d" * 64, "e" * 64, True, "", 100, 3)}
 AUTODL = ScoringSpec(scheme="autodl")
@@ -134,6 +136,28 @@ def test_what_waits_for_its_first_score_is_known_so_that_it_can_be_tried_again()
     found = planned([replace(waits, status=status)], ScoringSpec())
     assert found.wanted == {waits.uid: digest}
     assert (found.again, found.requests) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("new", "then"), [(ScoringSpec(), "not compared.\n"), (AUTODL, "the newest that is left")]
+)
+def test_what_is_deleted_and_stands_on_a_board_is_named_before_the_comparison(
+    new: ScoringSpec, then: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def scenario() -> None:
+        server = MemoryServer(lambda: START)
+        board = board_status(("red", 1, 0.7), ("blue", 2, 0.5)).model_dump(mode="json", by_alias=True)
+        spec = {"competition": "cup", "phase": "practice"}
+        server.put("leaderboards", "comp", {"metadata": {"name": "practice"}, "spec": spec, "status": board})
+        blue = replace(submission("blue"), uid="blue-uid")
+        options, api = RescoreOptions(ScoringChanges()), cast(Api, MemoryApi(server))
+        await warn_of_deleted(api, competition(), options, [blue], new == ScoringSpec())
+
+    asyncio.run(scenario())
+    said = capsys.readouterr().err
+    assert "red/first (practice)" in said
+    assert "blue" not in said
+    assert then in said
 
 
 def test_one_phase_can_be_looked_at_alone() -> None:

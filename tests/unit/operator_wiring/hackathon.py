@@ -73,6 +73,9 @@ class MemoryStore(OperatorStore):
     def write_verdict(self, verdict: Verdict) -> Verdict:
         return self.verdicts.setdefault((verdict.submission_uid, verdict.alias), verdict)
 
+    def verdict(self, submission_uid: str, alias: str) -> Verdict | None:
+        return self.verdicts.get((submission_uid, alias))
+
     def write_board_request(self, request: AggregateRequest) -> str:
         self.boards.append([(e.team, e.submission) for e in request.entries])
         self.board_requests[request.generation] = request
@@ -138,6 +141,8 @@ class Hackathon:
         self.event_fate: Callable[[], EventFate] = EventFate
         self.lost: set[str] = set()
         self.run_fate = "deadline"
+        self.scoreless: set[str] = set()
+        """Names of Submissions none of whose predictions is valid."""
         self.holding = False
         """Whether the participants' containers go on and on."""
         self.pods: dict[str, Pod] = {}
@@ -348,7 +353,12 @@ class Hackathon:
         if any((uid, dataset.alias) not in self.store.verdicts for dataset in request.datasets):
             return
         runs = tuple(
-            _scored(self.store.verdicts[uid, dataset.alias], dataset.name) for dataset in request.datasets
+            _scored(
+                self.store.verdicts[uid, dataset.alias],
+                dataset.name,
+                request.submission not in self.scoreless,
+            )
+            for dataset in request.datasets
         )
         self.store.scores[uid, digest] = ScoreResult(
             submission_uid=uid, scorer_version=SCORER_VERSION, scoring_digest=digest, scoring=request.scoring,
@@ -370,10 +380,11 @@ class Hackathon:
         self._end(job, "Complete")
 
 
-def _scored(verdict: Verdict, dataset: str) -> ScoredRun:
+def _scored(verdict: Verdict, dataset: str, valid: bool) -> ScoredRun:
+    score = 0.5 if valid else None
     return ScoredRun(
-        alias=verdict.alias, dataset=dataset, attempt=verdict.attempt, cause=verdict.cause, alc=0.5, final_score=0.5,
-        snapshots=3, points=(), refused=(), manifest_sha256=None,
+        alias=verdict.alias, dataset=dataset, attempt=verdict.attempt, cause=verdict.cause, alc=score,
+        final_score=score, snapshots=3, points=(), refused=(), manifest_sha256=None,
     )  # fmt: skip
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any, Literal
 
 import pytest
 
 from alcove_operator.service import Service
+from tests.unit.operator_core.pods import stamp
 from tests.unit.operator_wiring.hackathon import CUP, HACK, Hackathon
 from tests.unit.operator_wiring.virtual_time import run, wait_until
 
@@ -64,6 +66,44 @@ def test_a_deleted_submission_still_stands_for_its_team(how: How, restart: bool)
         return await boards_after(Hackathon(), how, restart=restart)
 
     assert run(scenario()) == [("red", "two"), ("blue", "three")]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize(("scoreless", "stands"), [(True, "one"), (False, "two")])
+def test_of_deleted_ones_whose_scores_were_held_back_one_without_any_does_not_stand(
+    scoreless: bool, stands: str, restart: bool
+) -> None:
+    """Nobody is shown before the reveal that it has none, and after it there is no object to show it in."""
+
+    async def scenario() -> Any:
+        hackathon = Hackathon()
+        hackathon.scoreless = {"two"} if scoreless else set()
+        (phase,) = hackathon.server.objects["competitions", HACK, CUP]["spec"]["phases"]
+        reveal = hackathon.now + timedelta(minutes=20)
+        blind = {**phase, "feedback": {"mode": "none"}, "revealsAt": stamp(reveal)}
+        hackathon.change_spec("competitions", HACK, CUP, phases=[blind])
+
+        async def before(_: Service) -> None:
+            for name in ("one", "two"):
+                hackathon.submit("red", name)
+                await hackathon.ended("red", name, 300)
+                await asyncio.sleep(60)
+            if not restart:
+                await after(_)
+
+        async def after(_: Service) -> None:
+            delete(hackathon, "two", "by the operator")
+            await asyncio.sleep(60)
+            assert not hackathon.store.boards
+            await wait_until("there is a board", lambda: bool(hackathon.store.boards), 1800)
+            await asyncio.sleep(300)
+
+        await hackathon.operate(before)
+        if restart:
+            await hackathon.operate(after)
+        return hackathon.store.boards[-1]
+
+    assert run(scenario()) == [("red", stands)]
 
 
 def test_a_newer_one_takes_the_place_of_the_deleted() -> None:

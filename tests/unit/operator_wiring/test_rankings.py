@@ -59,6 +59,9 @@ class Made:
     def counted(self, *_: object) -> None:
         return None
 
+    def score_result(self, *_: object) -> None:
+        return None
+
     def write_board_request(self, _request: AggregateRequest) -> str:
         return "f" * 64
 
