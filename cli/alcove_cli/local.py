@@ -1,162 +1,205 @@
 """``alcove run``: a submission on a laptop, with the cluster's own recorder, supervisor and runner.
 
-No cluster and no store: the recorder writes its snapshots to a folder. What it shows is what a run would show, but
-for the machine's speed and the isolation between containers, which a laptop cannot give.
+What it shows is what runs on the cluster would show, but for the machine's speed and the isolation between
+containers, which a laptop cannot give.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from alcove_api.code_layout import MODEL_FILE, explain_missing_model
 from alcove_api.exit_statuses import SupervisorExit
-from alcove_api.schemes import HACKATHON, SCHEMES
+from alcove_api.schemes import HACKATHON, SchemeName
+from alcove_cli.convert import unwind_on_signals
 from alcove_cli.dataset import find_solution
 from alcove_cli.errors import CommandError
+from alcove_cli.terminal import FAULT
 
-SUBMISSION_UID = "local"
-ALIAS = "local"
+if TYPE_CHECKING:
+    from alcove_cli.local_run import LocalEnd, LocalTask
+
+Framework = Literal["tensorflow", "numpy"]
+FrameworkOption = Annotated[
+    Framework | None,
+    typer.Option(
+        help="Loaded before the go; by default what model.py says as Model.framework, or tensorflow."
+    ),
+]
+SchemeOption = Annotated[SchemeName, typer.Option(help="By which rules it is scored.")]
+Jobs = Annotated[
+    int | None, typer.Option(min=1, help="Runs side by side, which share the machine; by default one a core.")
+]
 
 
 def run(
     folder: Annotated[Path, typer.Argument(help="Folder with model.py at its top.")],
-    dataset: Annotated[Path, typer.Argument(help="Dataset folder, with train/ and test/ in it.")],
+    datasets: Annotated[
+        list[Path],
+        typer.Argument(metavar="DATASET...", help="Dataset folders, with train/ and test/ in them."),
+    ],
     budget: Annotated[int, typer.Option(min=1, help="Time budget in seconds.")] = 60,
     solution: Annotated[
         Path | None, typer.Option(help="Solution to score with; by default the one beside.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to keep what was recorded.")] = None,
-    scheme: Annotated[str, typer.Option(help=" or ".join(SCHEMES) + ".")] = HACKATHON.name,
-    framework: Annotated[str, typer.Option(help="Loaded before the go: tensorflow or numpy.")] = "tensorflow",
-    report: Annotated[Path | None, typer.Option(help="HTML page of the run to write.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to keep what was recorded; of several datasets, a folder each.")
+    ] = None,
+    scheme: SchemeOption = HACKATHON.name,
+    framework: FrameworkOption = None,
+    jobs: Jobs = None,
+    report: Annotated[Path | None, typer.Option(help="HTML page of all runs to write.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON; what the code prints goes to standard error.")
+    ] = False,
 ) -> None:
-    """Run a folder of code on a dataset as the cluster would, and score it; exit status 1 if the program failed."""
-    from alcove_format.reader import open_dataset
+    """Run a folder of code on datasets as the cluster would, and score it.
 
-    if not (folder / "model.py").is_file():
-        raise CommandError(f"{folder} has no model.py at its top, so nothing can be run.")
-    hidden = solution or find_solution(dataset)
-    if report is not None and hidden is None:
+    Exit status: 0 each run left a valid prediction and did not fail, 1 one did not, 2 wrong use, 3 a fault of Alcove.
+    """
+    code = require_model(folder)
+    if solution is not None and len(datasets) > 1:
         raise CommandError(
-            f"There is no solution beside {dataset}, so no report can be made: name it with --solution."
+            "--solution is of one dataset, but there are several. Put each beside its dataset."
         )
-    data = open_dataset(dataset)
-    shape = (data.test.metadata.n_examples, data.test.metadata.n_labels)
-    root = Path(tempfile.mkdtemp(prefix="alcove-run-"))
-    kept = out or root / "recorded"
-    try:
-        status = _execute(
-            folder.resolve(), data.path.resolve(), root, kept.resolve(), budget, shape, framework
-        )
-        typer.echo(f"Ended: {_EXITS.get(status, f'supervisor exit {status}')}.")
-        manifest = next(kept.rglob("manifest.json"), None)
-        if manifest is None:
-            raise CommandError("The recorder left no manifest, so there is nothing to score.")
-        scored = _score(manifest, hidden, budget, scheme, report)
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
-    if status not in _GOOD_ENDS or not scored:
+    with unwind_on_signals(), kept_folder(out) as kept:
+        if report is not None and solution is None:
+            require_solutions(datasets, "no report can be made")
+        tasks = plan_tasks(code, datasets, kept, solution)
+        ends = _run_all(tasks, framework or read_framework(code), (budget, scheme), jobs, report, as_json)
+    if any(end.status in (SupervisorExit.RECORDER_LOST, SupervisorExit.NOT_STARTED) for end in ends):
+        raise typer.Exit(FAULT)
+    if not all(end.is_good for end in ends):
         raise typer.Exit(1)
 
 
-_GOOD_ENDS = (SupervisorExit.FINISHED, SupervisorExit.BUDGET)
-_EXITS: dict[int, str] = {
-    SupervisorExit.FINISHED: "the program finished",
-    SupervisorExit.PROGRAM_FAILED: "the program failed; its output above says why",
-    SupervisorExit.SIGNALLED: "the program was killed by a signal",
-    SupervisorExit.BUDGET: "the budget was used up",
-    SupervisorExit.RECORDER_LOST: "the recorder was lost",
-    SupervisorExit.NOT_STARTED: "the program could not be started",
-}
+def _run_all(
+    tasks: Sequence[LocalTask],
+    framework: Framework,
+    scoring: tuple[int, SchemeName],
+    jobs: int | None,
+    report: Path | None,
+    as_json: bool,
+) -> list[LocalEnd]:
+    from rich.console import Console
 
+    from alcove_cli.local_pool import run_tasks
+    from alcove_cli.local_run import LocalSettings
+    from alcove_cli.local_score import describe_end, tabulate_ends, write_report
+    from alcove_cli.local_view import LocalView
+    from alcove_scorer.curves import resolve_rules
+    from alcove_scorer.run_files import summarise_outcome
 
-def _execute(
-    folder: Path, dataset: Path, root: Path, kept: Path, budget: int, shape: tuple[int, int], framework: str
-) -> int:
-    for name in ("run", "out", "spool"):
-        (root / name).mkdir()
-    kept.mkdir(parents=True, exist_ok=True)
-    home = root / "home"
-    home.mkdir()
-    environment = {
-        "PATH": os.environ.get("PATH", ""),
-        "HOME": str(home),
-        "USER": "participant",
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        "ALCOVE_DATA": str(dataset),
-        "ALCOVE_OUT": str(root / "out"),
-        "ALCOVE_CODE": str(folder),
-        "ALCOVE_BUDGET": str(budget),
-        "ALCOVE_PRELOAD": "numpy,tensorflow" if framework == "tensorflow" else "numpy",
-    }
-    command = [
-        str(_supervisor()), "run", "--socket", str(root / "run" / "go.sock"), "--go", "runner", "--",
-        sys.executable, "-I", "-m", "alcove_ingestion",
-    ]  # fmt: skip
-    with _recorder(root, kept, budget, shape):
-        return subprocess.run(command, env=environment, check=False).returncode
+    rules = resolve_rules(*scoring)
+    settings = LocalSettings(framework, rules)
+    view = LocalView(Console(stderr=as_json, highlight=False), tasks, rules)
+    with view.open():
+        found = {end.task: end for end in run_tasks(tasks, lambda _: settings, jobs or count_cores(), view)}
+    ends = [found[task] for task in tasks]
+    if report is not None:
+        write_report(ends, rules, report)
+    if as_json:
+        typer.echo(json.dumps({"runs": [describe_end(end, rules) for end in ends]}, indent=2))
+        return ends
+    if len(ends) > 1:
+        typer.echo("\n" + "\n".join(tabulate_ends(ends)))
+        return ends
+    typer.echo(f"Ended: {ends[0].message}")
+    if ends[0].outcome is not None:
+        typer.echo("\n".join(summarise_outcome(ends[0].outcome, rules)))
+    else:
+        typer.echo("No solution found beside the dataset, so nothing was scored: give --solution.")
+    return ends
 
 
 @contextmanager
-def _recorder(root: Path, kept: Path, budget: int, shape: tuple[int, int]) -> Iterator[None]:
-    config = {
-        "submission_uid": SUBMISSION_UID, "alias": ALIAS, "attempt": 1, "data_sha256": None, "code_sha256": None,
-        "budget_ns": budget * 1_000_000_000, "n_test": shape[0], "n_labels": shape[1],
-    }  # fmt: skip
-    environment = {
-        "PATH": os.environ.get("PATH", ""),
-        "ALCOVE_ROOT": str(root),
-        "ALCOVE_RUN": json.dumps(config),
-        "ALCOVE_POD_UID": "laptop",
-        "ALCOVE_STORE_ENDPOINT": kept.as_uri(),
-        "ALCOVE_TERMINATION_LOG": str(root / "recorder.json"),
-    }
-    process = subprocess.Popen([sys.executable, "-I", "-m", "alcove_recorder"], env=environment)
+def kept_folder(out: Path | None) -> Iterator[Path]:
+    """``out``, or a folder that is removed at the end."""
+    if out is not None:
+        yield out
+        return
+    folder = Path(tempfile.mkdtemp(prefix="alcove-recorded-"))
     try:
-        yield
+        yield folder
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _supervisor() -> Path:
-    """Beside this interpreter, where ``make install`` puts it, or on the PATH."""
-    beside = Path(sys.executable).parent / "alcove-supervisor"
-    found = beside if beside.exists() else shutil.which("alcove-supervisor")
-    if not found:
-        raise CommandError(
-            "alcove-supervisor is not installed, so a run could not be timed. `make install` compiles it "
-            "(it needs a C compiler: apt-get install gcc libc6-dev)."
-        )
-    return Path(found)
+def require_model(folder: Path) -> Path:
+    """The folder's full path. Raises CommandError where no ``model.py`` is at its top, and says where one is."""
+    if (folder / MODEL_FILE).is_file():
+        return folder.resolve()
+    inner = folder.glob(f"*/{MODEL_FILE}") if folder.is_dir() else ()
+    hint = explain_missing_model(path.relative_to(folder).as_posix() for path in inner)
+    raise CommandError(f"{folder} has no model.py at its top, so nothing can be run. {hint}")
 
 
-def _score(manifest: Path, solution: Path | None, budget: int, scheme: str, report: Path | None) -> bool:
-    """Prints what was recorded and, where there is a solution, its score; whether nothing went wrong with that."""
-    recorded = json.loads(manifest.read_text())
-    for record in recorded["records"]:
-        said = f"refused: {record['refused']}" if record["refused"] else f"{record['t_ns'] / 1e9:8.2f} s"
-        typer.echo(f"  {record['name']:<28} {said}")
-    if solution is None:
-        typer.echo("No solution found beside the dataset, so nothing was scored: give --solution.")
-        return True
-    command = [sys.executable, "-I", "-m", "alcove_cli.main", "score", "--solution", str(solution),
-               "--snapshots", str(manifest.parent), "--budget", str(budget), "--scheme", scheme]  # fmt: skip
-    if report is not None:
-        command += ["--report", str(report)]
-    return subprocess.run(command, check=False).returncode == 0
+def read_framework(code: Path) -> Framework:
+    """What ``class Model`` names as its ``framework``, read without running it; ``tensorflow`` where it names none."""
+    try:
+        tree = ast.parse((code / MODEL_FILE).read_bytes())
+    except (SyntaxError, ValueError):  # The run will say it.
+        return "tensorflow"
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name == "Model":
+            for line in node.body:
+                match line:
+                    case (
+                        ast.Assign(targets=[ast.Name("framework")], value=ast.Constant("numpy"))
+                        | ast.AnnAssign(target=ast.Name("framework"), value=ast.Constant("numpy"))
+                    ):
+                        return "numpy"
+    return "tensorflow"
+
+
+def plan_tasks(
+    code: Path, datasets: Sequence[Path], kept: Path, solution: Path | None = None
+) -> list[LocalTask]:
+    """One task a dataset, each with a folder of its own below ``kept`` where there are several.
+
+    Raises:
+        CommandError: two datasets have one name, or something was recorded in the folder before.
+        FormatError: one is no dataset.
+    """
+    from alcove_cli.local_run import LocalTask
+    from alcove_format.reader import open_dataset
+
+    tasks: list[LocalTask] = []
+    for path in datasets:
+        data = open_dataset(path)
+        if any(task.name == data.name for task in tasks):
+            raise CommandError(f"Two datasets are called {data.name}, so their runs could not be told apart.")
+        recorded = (kept / data.name if len(datasets) > 1 else kept).resolve()
+        if (recorded / "runs").exists():
+            raise CommandError(
+                f"{recorded} holds a run already, which is not overwritten. Name another --out."
+            )
+        shape = (data.test.metadata.n_examples, data.test.metadata.n_labels)
+        hidden = solution or find_solution(path)
+        tasks.append(LocalTask(data.name, code, data.path.resolve(), shape, hidden, recorded))
+    return tasks
+
+
+def require_solutions(datasets: Sequence[Path], consequence: str) -> None:
+    """Raises CommandError where a dataset has no solution beside it."""
+    for path in datasets:
+        if find_solution(path) is None:
+            raise CommandError(
+                f"There is no solution beside {path}, so {consequence}: put NAME.solution beside NAME.data, or, of one "
+                "dataset, name it with --solution."
+            )
+
+
+def count_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))

@@ -50,7 +50,7 @@ class ListedSnapshot:
 
 def score_files(solution: Path, snapshots: Path, settings: CurveRules) -> tuple[dict[int, str], RunOutcome]:
     """Names of the snapshots by number, and what the run is worth. Raises InputError, and SolutionError."""
-    truth = _solution(solution)
+    truth = load_solution(solution)
     listed = tuple(list_snapshots(snapshots, settings.budget))
     scorer = RunScorer(settings, truth)
     for item in listed:
@@ -65,8 +65,8 @@ def score_files(solution: Path, snapshots: Path, settings: CurveRules) -> tuple[
     return {item.number: item.name for item in listed}, scorer.outcome()
 
 
-def _solution(path: Path) -> Solution:
-    """Said of the solution whether or not there is a prediction to score: nothing could be scored by it."""
+def load_solution(path: Path) -> Solution:
+    """Test examples × labels. Raises InputError, and SolutionError, where nothing could be scored by it."""
     truth = parse_solution(read_bytes(path, "a solution: .npy, or text rows of 0/1"), str(path)).view(
         np.bool_
     )
@@ -241,13 +241,18 @@ def as_text(
         f"refused: {make_printable(refusal.name)}: {make_printable(refusal.reason)}"
         for refusal in outcome.refused
     ]
+    lines += summarise_outcome(outcome, settings, target)
+    return "\n".join(lines)
+
+
+def summarise_outcome(outcome: RunOutcome, settings: CurveRules, target: float | None = None) -> list[str]:
+    """The lines below the table of snapshots: the score, and by which rules it is one."""
     if outcome.alc is None or outcome.final_score is None:
-        lines.append("no score: there is no valid prediction")
+        lines = ["no score: there is no valid prediction"]
     else:
-        lines.append(f"ALC {outcome.alc:.6f}, final score {outcome.final_score:.6f}")
+        lines = [f"ALC {outcome.alc:.6f}, final score {outcome.final_score:.6f}"]
     if target is not None:
         lines.append(_target_text(target_times(outcome, settings, target)))
     if note := range_note(outcome, settings):
         lines.append(note)
-    lines.append(f"scheme {settings.scheme}, t0 {settings.t0:g} s, budget {settings.budget:g} s")
-    return "\n".join(lines)
+    return [*lines, f"scheme {settings.scheme}, t0 {settings.t0:g} s, budget {settings.budget:g} s"]

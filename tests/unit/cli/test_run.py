@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -31,6 +35,13 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def waves(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("waves")
+    make_practice("waves", folder, examples=120)
+    return folder
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _supervisor() -> None:
     if not (Path(sys.executable).parent / "alcove-supervisor").exists() and not os.environ.get("CI"):
@@ -39,14 +50,30 @@ def _supervisor() -> None:
 
 def run(tmp_path: Path, digits: Path, code: str, *options: str) -> subprocess.CompletedProcess[str]:
     (tmp_path / "model.py").write_text(code)
-    command: Sequence[str | Path] = [sys.executable, "-I", "-m", "alcove_cli.main", "run", tmp_path, digits]
-    return subprocess.run(
-        [*command, "--budget", "2", "--framework", "numpy", *options],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return alcove_run(tmp_path, digits, "--budget", "2", "--framework", "numpy", *options)
+
+
+def alcove_run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command: Sequence[str | Path] = [sys.executable, "-I", "-m", "alcove_cli.main", "run", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def find_processes(folder: Path) -> list[str]:
+    """Command lines of processes that were told of this folder, by argument or environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            line = (process / "cmdline").read_bytes()
+            if str(folder).encode() in line + (process / "environ").read_bytes():
+                found.append(line.decode(errors="replace"))
+    return found
+
+
+def wait_until(there: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_the_model_of_the_docs_is_scored(tmp_path: Path, digits: Path) -> None:
@@ -83,6 +110,103 @@ def test_the_budget_ends_it_and_that_is_no_failure(tmp_path: Path, digits: Path)
     assert len(re.findall(r"prediction_\d+\.npy +\d\.\d\d s$", done.stdout, re.M)) > 3
 
 
+def test_a_program_that_finishes_without_a_prediction_has_failed(tmp_path: Path, digits: Path) -> None:
+    none = FROM_THE_DOCS.replace("return np.tile(self.prior, (self.shape[0], 1))", "return None")
+    done = run(tmp_path, digits, none)
+    assert done.returncode == 1
+    assert "Ended: the program finished, but it saved no prediction." in done.stdout
+
+
+def test_predictions_that_are_all_refused_are_no_success(tmp_path: Path, digits: Path) -> None:
+    wrong = "import os\nopen(os.environ['ALCOVE_OUT'] + '/a.npy', 'w').write('x')\n" + FROM_THE_DOCS.replace(
+        "return np.tile(self.prior, (self.shape[0], 1))", "return None"
+    )
+    done = run(tmp_path, digits, wrong)
+    assert done.returncode == 1
+    assert "but each of its 1 predictions was refused." in done.stdout
+    assert "a.npy" in done.stdout
+    assert "write it with numpy.save" in done.stdout
+
+
+def test_the_users_folder_is_the_working_directory_and_stays_clean(tmp_path: Path, digits: Path) -> None:
+    (tmp_path / "helper.py").write_text("VALUE = 1\n")
+    (tmp_path / "weights.txt").write_text("1")
+    done = run(tmp_path, digits, "import helper\nopen('weights.txt').close()\n" + FROM_THE_DOCS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["helper.py", "model.py", "weights.txt"]
+
+
+def test_nothing_of_the_recorders_stands_between_the_users_lines(tmp_path: Path, digits: Path) -> None:
+    done = run(tmp_path, digits, "print('mine')\n" + FROM_THE_DOCS)
+    assert "mine\n" in done.stdout
+    assert "{" not in done.stdout + done.stderr
+
+
+def test_the_class_says_what_is_loaded_before_the_go(tmp_path: Path, digits: Path) -> None:
+    code = FROM_THE_DOCS.replace("def train(self", "def train(self").replace(
+        "self.prior =", "import sys\n        assert 'tensorflow' not in sys.modules\n        self.prior ="
+    )
+    (tmp_path / "model.py").write_text(code)
+    done = alcove_run(tmp_path, digits, "--budget", "3")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_several_datasets_run_side_by_side_and_are_told_to_programs(
+    tmp_path: Path, digits: Path, waves: Path
+) -> None:
+    (tmp_path / "model.py").write_text("print('mine')\n" + FROM_THE_DOCS)
+    page, kept = tmp_path / "report.html", tmp_path / "kept"
+    done = alcove_run(
+        tmp_path, digits, waves, "--budget", "3", "--jobs", "2", "--json", "--report", page, "--out", kept
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "mine" in done.stderr
+    runs = json.loads(done.stdout)["runs"]
+    assert [run["dataset"] for run in runs] == ["digits", "waves"]
+    for found in runs:
+        folder = next((kept / found["dataset"]).rglob("manifest.json")).parent
+        solution = (digits if found["dataset"] == "digits" else waves) / f"{found['dataset']}.solution"
+        scored = subprocess.run(
+            [sys.executable, "-I", "-m", "alcove_cli.main", "score", "--json", "--budget", "3",
+             "--snapshots", str(folder), "--solution", str(solution)],
+            capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+        assert json.loads(scored.stdout).items() <= found.items()
+        assert (found["cause"], len(found["points"]), found["refused"]) == ("Finished", 1, [])
+        assert set(found["steps"]) == {"start", "run", "seal", "score"}
+        assert 0 < found["points"][0]["seconds"] <= found["steps"]["run"] + 0.01
+    html = page.read_text()
+    assert "digits" in html
+    assert "waves" in html
+
+
+def test_of_several_datasets_one_that_fails_fails_the_command(
+    tmp_path: Path, digits: Path, waves: Path
+) -> None:
+    code = FROM_THE_DOCS.replace("self.prior =", "assert metadata_of_digits(dataset)\n        self.prior =")
+    code += "\n\ndef metadata_of_digits(dataset):\n    return 'digits' in str(dataset.path)\n"
+    (tmp_path / "model.py").write_text(code)
+    done = alcove_run(tmp_path, digits, waves, "--budget", "3", "--jobs", "1")
+    assert done.returncode == 1
+    assert re.search(r"^digits +Finished +1 ", done.stdout, re.M)
+    assert re.search(r"^waves +ExitCode +0 +- +-$", done.stdout, re.M)
+    assert "waves: AssertionError" in done.stdout
+
+
+def test_a_run_that_is_interrupted_leaves_no_process(tmp_path: Path, digits: Path) -> None:
+    started = tmp_path / "started"
+    (tmp_path / "model.py").write_text(f"import time\nopen({str(started)!r}, 'w')\ntime.sleep(100)\n")
+    command: list[str | Path] = [sys.executable, "-I", "-m", "alcove_cli.main", "run", tmp_path, digits]
+    options = ("--budget", "100", "--framework", "numpy", "--out", tmp_path / "kept")
+    with subprocess.Popen([*command, *options]) as process:
+        wait_until(started.is_file)
+        assert len(find_processes(tmp_path)) > 2
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+    assert process.returncode == 130
+    assert find_processes(tmp_path) == []
+
+
 def test_nothing_saved_is_said(tmp_path: Path, digits: Path) -> None:
     done = run(tmp_path, digits, "class Model")
     assert done.returncode == 1
@@ -96,6 +220,14 @@ def test_nothing_saved_is_said(tmp_path: Path, digits: Path) -> None:
     [
         (("run", "CODE", "DIGITS"), "has no model.py at its top"),
         (("run", "CODE/missing", "DIGITS"), "has no model.py at its top"),
+        (("run", "examples/submissions", "DIGITS"), "There is one in its folder chance: submit that folder"),
+        (("run", "examples/submissions/chance", "DIGITS", "--framework", "torch"), "'torch' is not one of"),
+        (("run", "examples/submissions/chance", "DIGITS", "--scheme", "golf"), "'golf' is not one of"),
+        (("run", "examples/submissions/chance", "DIGITS", "DIGITS"), "Two datasets are called digits"),
+        (
+            ("run", "examples/submissions/chance", "DIGITS", "DIGITS", "--solution", "x"),
+            "--solution is of one",
+        ),
         (("run", "examples/submissions/chance", "CODE", "--report", "x.html"), "no report can be made"),
         (("dataset", "make"), "Name a practice dataset. List them: alcove dataset make --list."),
         (("dataset", "make", "sudoku", "CODE"), "sudoku"),
