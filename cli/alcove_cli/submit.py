@@ -25,7 +25,7 @@ from alcove_store.pack import pack_files
 # A ConfigMap holds 1 MiB at most, names and base64 included.
 CONFIG_MAP_BYTES = 700_000
 _IGNORED = {"__pycache__", ".git", ".ipynb_checkpoints", ".DS_Store"}
-_MANIFESTS = {"submission.yaml", "kustomization.yaml"}
+_MANIFESTS = {"submission.yaml", "kustomization.yaml", "kustomizeconfig.yaml"}
 
 
 @dataclass(frozen=True)

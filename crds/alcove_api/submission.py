@@ -63,7 +63,8 @@ class SubmissionSpec(ApiModel):
             "x-kubernetes-validations": [
                 cel(
                     "self == oldSelf",
-                    "a Submission cannot be changed: apply a new one under another name",
+                    "a Submission cannot be changed, so nothing was: for another try, give it another metadata.name "
+                    "and apply it again",
                 )
             ]
         }

@@ -30,6 +30,11 @@ app.kubernetes.io/part-of: alcove
 {{ $team.namespace | default (printf "%s-%s" $root.Release.Namespace $team.name) }}
 {{- end }}
 
+{{/* Not empty where the API server knows the policy that keeps teams from changing Submissions. */}}
+{{- define "alcove.hasSubmissionPolicy" -}}
+{{- if .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy" }}true{{ end }}
+{{- end }}
+
 {{/* Reference of an image of the project. Takes a list: root, name. */}}
 {{- define "alcove.image" -}}
 {{- $root := index . 0 }}{{- $name := index . 1 -}}

@@ -70,7 +70,7 @@ def test_a_phases_budget_cannot_be_changed(world: World) -> None:
 def test_a_submission_cannot_be_changed(world: World) -> None:
     world.create(SUBMISSIONS, {"kind": "Submission", "metadata": {"name": "fixed"}, "spec": GOOD}, GREY)
     path = SUBMISSIONS.path(GREY, "fixed")
-    with pytest.raises(ApiError, match="apply a new one under another name") as caught:
+    with pytest.raises(ApiError, match=r"give it another metadata\.name and apply it again") as caught:
         world.ask("PATCH", path, {"spec": {"phase": "final"}}, "application/merge-patch+json")
     assert caught.value.status == 422
 

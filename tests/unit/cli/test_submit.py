@@ -53,6 +53,7 @@ def test_two_packings_have_one_digest(tmp_path: Path) -> None:
 def test_caches_and_manifests_stay_behind(tmp_path: Path) -> None:
     made = folder(
         tmp_path, "model.py", "__pycache__/model.pyc", ".git/HEAD", "submission.yaml", "kustomization.yaml",
+        "kustomizeconfig.yaml",
         "lib/util.py", "lib/__pycache__/util.pyc", "assets/submission.yaml",
     )  # fmt: skip
     assert set(read_folder(made)) == {"model.py", "lib/util.py", "assets/submission.yaml"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .chart import of_kind, one, render
 
 KIND = "ValidatingAdmissionPolicy"
@@ -20,6 +22,20 @@ def test_the_policy_is_for_the_teams_of_the_release_alone() -> None:
     assert policy["spec"]["failurePolicy"] == "Fail"
 
 
+OLD = ("--kube-version", "1.29.0")
+
+
 def test_an_api_server_that_does_not_know_the_kind_gets_none() -> None:
-    objects = render(None, "hackathon", "--kube-version", "1.29.0")
+    objects = render(None, "hackathon", *OLD)
     assert of_kind(objects, KIND, f"{KIND}Binding") == []
+
+
+@pytest.mark.parametrize(("more", "may"), [(KNOWN, True), (OLD, False)])
+def test_a_team_may_ask_for_a_change_only_where_the_policy_refuses_it(
+    more: tuple[str, ...], may: bool
+) -> None:
+    role = one(render(None, "hackathon", *more), "Role", "alcove-team", "team-red")
+    verbs = {verb for rule in role["rules"] if rule["resources"] == ["submissions"] for verb in rule["verbs"]}
+    assert {"create", "delete"} < verbs
+    assert ({"patch", "update"} <= verbs) is may
+    assert verbs.isdisjoint({"patch", "update"}) is not may

@@ -1,0 +1,135 @@
+"""Editing a Submission and applying it again, as a team does it: with kubectl and the team's own rights."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.integration.helm.conftest import ApiServer, Releases, wait_for
+from tests.integration.helm.test_install import config_map, participant, submission, teams
+
+pytestmark = pytest.mark.integration
+CHANCE = Path(__file__).parents[3] / "examples" / "submissions" / "chance"
+SENTENCE = "for another try, give it another metadata.name and apply it again"
+FINALIZER = "alcove.dev/runs"
+
+
+def apply_as(
+    server: ApiServer, team: str, document: object, *more: str, verb: str = "apply"
+) -> subprocess.CompletedProcess[str]:
+    return server.kubectl(verb, "-f", "-", *more, stdin=json.dumps(document), as_user=participant(team))
+
+
+def path_of(team: str, name: str = "first") -> str:
+    return f"/apis/alcove.dev/v1alpha1/namespaces/{team}/submissions/{name}"
+
+
+def wait_for_policy(server: ApiServer, team: str) -> None:
+    """A policy is known to the API server a moment after it is made."""
+    document = submission(team, "any", "probe")
+    document["metadata"]["finalizers"] = ["example.org/mine"]
+    wait_for("the policy", lambda: apply_as(server, team, document, "--dry-run=server").returncode)
+
+
+def test_a_changed_submission_is_refused_in_one_sentence(server: ApiServer, releases: Releases) -> None:
+    releases("edit", teams("edit"))
+    red = "edit-red"
+    wait_for_policy(server, red)
+    document = submission(red, "edit")
+    assert apply_as(server, red, document).returncode == 0
+    before = server.get("submission", "first", red)
+
+    same = apply_as(server, red, document)
+    assert (same.returncode, same.stdout.strip()) == (0, "submission.alcove.dev/first unchanged")
+
+    changed = json.loads(json.dumps(document))
+    changed["spec"]["phase"] = "final"
+    labelled = json.loads(json.dumps(document))
+    labelled["metadata"]["labels"] = {"try": "2"}
+    named = before["metadata"]["resourceVersion"]
+    replaced = json.loads(json.dumps(changed))
+    replaced["metadata"]["resourceVersion"] = named
+    for wrong, more, verb in (
+        (changed, (), "apply"),
+        (changed, ("--server-side", "--force-conflicts"), "apply"),
+        (labelled, (), "apply"),
+        (document, ("--server-side", "--force-conflicts"), "apply"),
+        (replaced, (), "replace"),
+    ):
+        done = apply_as(server, red, wrong, *more, verb=verb)
+        assert done.returncode == 1, (verb, more)
+        assert SENTENCE in done.stderr.lower(), done.stderr
+        assert "orbidden" not in done.stderr
+        assert done.stderr.count("\n") < 3, "a sentence, not a patch"
+    assert server.get("submission", "first", red) == before
+
+
+def test_a_team_takes_nothing_from_a_submission_that_is_there(server: ApiServer, releases: Releases) -> None:
+    """Without its finalizer a deleted Submission would be gone while its runs go on, and their use uncounted."""
+    releases("bare", teams("bare"))
+    red, operator = "bare-red", "system:serviceaccount:bare:alcove-operator"
+    wait_for_policy(server, red)
+    server.create(config_map(red), as_user=participant(red))
+    assert apply_as(server, red, submission(red, "bare")).returncode == 0
+    path = path_of(red)
+    assert server.patch(path, {"metadata": {"finalizers": [FINALIZER]}}, operator) == 200
+    changes: list[dict[str, object]] = [
+        {"finalizers": None},
+        {"finalizers": [FINALIZER, "orphan"]},
+        {"labels": {"alcove.dev/run": "1"}},
+        {"annotations": {"note": "x"}},
+        {"annotations": None},
+        {"managedFields": [{}]},
+        {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "first", "uid": "u"}]},
+    ]
+    for metadata in changes:
+        assert server.patch(path, {"metadata": metadata}, participant(red)) == 422, metadata
+    assert server.patch(f"{path}/status", {"status": {"phase": "Done"}}, participant(red)) == 403
+    assert server.patch(path, {"status": {"phase": "Done"}}, participant(red)) == 200
+    assert "status" not in server.get("submission", "first", red), (
+        "a status beside the subresource is dropped"
+    )
+
+    server.ok(
+        "delete", "submission", "first", "-n", red, "--cascade=foreground", "--wait=false", as_user=participant(red)
+    )  # fmt: skip
+    assert server.patch(path, {"metadata": {"finalizers": None}}, participant(red)) == 422
+    assert server.patch(path_of("bare-blue"), {"metadata": {"labels": {"a": "b"}}}, participant(red)) == 403
+    assert FINALIZER in server.get("submission", "first", red)["metadata"]["finalizers"]
+    # Who runs the competition can let go of it, where no operator does; the collector takes off its own finalizer.
+    server.ok(
+        "patch", "submission", "first", "-n", red, "--type=json", "-p",
+        json.dumps([{"op": "remove", "path": "/metadata/finalizers/0"}]),
+    )  # fmt: skip
+
+
+def test_changed_code_is_not_taken_for_what_is_there(
+    server: ApiServer, releases: Releases, tmp_path: Path
+) -> None:
+    """`kubectl apply -k` on a folder in which only the code was edited."""
+    releases("kust", teams("kust"))
+    red = "kust-red"
+    wait_for_policy(server, red)
+    folder = tmp_path / "chance"
+    shutil.copytree(CHANCE, folder)
+    apply = ("apply", "-k", str(folder), "-n", red)
+    server.ok(*apply, as_user=participant(red))
+    (code,) = (
+        item["metadata"]["name"]
+        for item in json.loads(server.ok("get", "configmaps", "-n", red, "-o", "json"))["items"]
+        if item["metadata"]["name"].startswith("chance")
+    )
+    assert server.get("submission", "chance", red)["spec"]["code"]["configMap"]["name"] == code
+
+    (folder / "model.py").write_text(f"{(CHANCE / 'model.py').read_text()}\n# better\n")
+    again = server.kubectl(*apply, as_user=participant(red))
+    assert again.returncode == 1
+    assert SENTENCE in again.stderr
+    manifest = folder / "submission.yaml"
+    manifest.write_text(manifest.read_text().replace("name: chance ", "name: chance-2 "))
+    server.ok(*apply, as_user=participant(red))
+    assert server.get("submission", "chance-2", red)["spec"]["code"]["configMap"]["name"] != code
