@@ -156,6 +156,20 @@ class Images(ApiModel):
     """Prefixes of images that participants may bring. An empty list allows none."""
 
 
+class TeamTitle(ApiModel):
+    namespace: Name
+    """The team's namespace."""
+    display_name: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=40,
+            pattern=r"^[^\p{Cc}\p{Cf}\p{Co}\p{Z}]+( [^\p{Cc}\p{Cf}\p{Co}\p{Z}]+)*$",
+        ),
+    ]
+    """What boards and reports call the team. Any letters and signs, with single spaces between; nothing invisible."""
+
+
 class CompetitionSpec(ApiModel):
     """Phases, limits for each team, capacity, scoring and ranking of one challenge."""
 
@@ -184,6 +198,14 @@ class CompetitionSpec(ApiModel):
     """How predictions become a score over time."""
     ranking: BoardRanking = "average"
     """How ranks on the datasets become one rank; average is the mean rank."""
+    teams: Annotated[
+        tuple[TeamTitle, ...],
+        Field(
+            max_length=2000,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["namespace"]},
+        ),
+    ] = ()
+    """Display names of teams. It admits nobody: that is the label of a namespace."""
     images: Images = Images()
     """Images that runs use, and may bring."""
     logs: Literal["tail", "none"] = "tail"

@@ -262,6 +262,8 @@ class ScoreRequest(Document):
     code_sha256: Sha256 | None = None
     title: str = ""
     """Of the competition, for people."""
+    team_name: str = ""
+    """Display name of the team, if it has one."""
     show_output: bool = False
     """Whether the report may show the end of what the runs printed."""
 
@@ -441,6 +443,8 @@ class AggregateRequest(Document):
     entries: tuple[BoardSubmission, ...]
     title: str = ""
     """Of the competition, for people."""
+    display_names: dict[str, str] = Field(default_factory=dict)
+    """Of those teams of the entries that have one, by namespace."""
     generation: int = 0
     """Grows with each request of a phase; written to the status so that an older board never replaces a newer."""
 

@@ -59,6 +59,9 @@ class Entry(StatusModel):
     rank: int
     """Competition rank of the team: 1 is best; of equal average ranks, the earlier submission is first."""
     team: Name
+    """The team's namespace."""
+    display_name: Annotated[str, Field(max_length=40)] = ""
+    """What the organizer calls the team, if it has such a name."""
     submission: Annotated[str, Field(max_length=253)]
     submission_uid: Annotated[str, Field(max_length=64)]
     average_rank: float
@@ -80,7 +83,7 @@ class LeaderboardStatus(StatusModel):
     conditions: Conditions = ()
     teams: int = 0
     leaders: Annotated[str, Field(max_length=256)] = ""
-    """The first of them with their mean ranks, for printing: "1 red (1.20), 2 blue (1.80)"."""
+    """The first of them with their mean ranks, as many as a column has room for: "1 red (1.20), 2 blue (1.80)"."""
     table: Annotated[str, Field(max_length=65536)] = ""
     """The entries as text: kubectl get lb practice -o jsonpath='{.status.table}'"""
     entries: Annotated[tuple[Entry, ...], Field(max_length=100)] = ()
@@ -96,9 +99,14 @@ LEADERBOARD = Kind(
     status=LeaderboardStatus,
     description="The ranking of one phase. The whole table and its pictures are in the store.",
     columns=(
+        # In 80 columns, and 160 with -o wide, which adds what a team may know of the phase.
         Column("Teams", ".status.teams", "integer"),
         Column("Leaders", ".status.leaders"),
         Column("Updated", ".status.updatedAt", "date"),
         Column("Age", ".metadata.creationTimestamp", "date"),
+        Column("Budget", ".spec.rules.budgetSeconds", "integer", priority=1),
+        Column("Opens", ".spec.rules.opensAt", priority=1),
+        Column("Closes", ".spec.rules.closesAt", priority=1),
+        Column("Reveals", ".spec.rules.revealsAt", priority=1),
     ),
 )

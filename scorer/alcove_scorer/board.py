@@ -18,12 +18,15 @@ from alcove_scorer.curves import CurveRules, resolve_rules
 from alcove_scorer.errors import DamagedError
 from alcove_scorer.ranks import Ranking, bootstrap_intervals, rank_participants
 from alcove_scorer.significance import Friedman, critical_difference, friedman_test, kendall_w
+from alcove_scorer.written_text import count_cells, pad_cells, shorten_name
 from alcove_store.errors import StoreNotFoundError
 
 Floats = npt.NDArray[np.float64]
 RESAMPLES = 1000
 TABLE_CHARACTERS = 65536
 """Of ``status.table`` at most, as the API allows."""
+LEADERS_CELLS = 40
+"""Of ``status.leaders`` at most, so that ``kubectl get leaderboards`` fits 80 columns."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class BoardRow:
     """One team: its counted submission, its runs by dataset, its place."""
 
     submission: BoardSubmission
+    team_name: str
+    """What people read: the display name, or the namespace of a team without one."""
     runs: Mapping[str, ScoredRun]
     rank: int
     tied: bool
@@ -139,6 +144,7 @@ def _row(
         value = round(value, request.decimals)
     return BoardRow(
         entry,
+        request.display_names.get(entry.team, entry.team),
         runs,
         int(ranking.rank[i]),
         bool(ranking.tied[i]),
@@ -160,13 +166,13 @@ def missing_cause(row: BoardRow, alias: str) -> str:
     return "no run" if run is None else run.cause or "no score"
 
 
-def _leaders(board: Board, most: int = 5, characters: int = 256) -> str:
+def _leaders(board: Board) -> str:
     """The first few rows on one line; whole rows only."""
     said = ""
-    for row in board.rows[:most]:
+    for row in board.rows:
         longer = f"{said}, " if said else ""
-        longer += f"{row.rank} {row.submission.team} ({row.mean_rank:.2f})"
-        if len(longer) > characters:
+        longer += f"{row.rank} {shorten_name(row.team_name)} ({row.mean_rank:.2f})"
+        if count_cells(longer) > LEADERS_CELLS and said:
             break
         said = longer
     return said
@@ -185,6 +191,7 @@ def as_status(board: Board, updated_at: datetime) -> LeaderboardStatus:
             Entry(
                 rank=row.rank,
                 team=row.submission.team,
+                display_name=request.display_names.get(row.submission.team, ""),
                 submission=row.submission.submission,
                 submission_uid=row.submission.submission_uid,
                 average_rank=row.mean_rank,
@@ -216,6 +223,7 @@ def as_document(board: Board, updated_at: datetime) -> dict[str, object]:
             {
                 "rank": row.rank,
                 "team": row.submission.team,
+                "display_name": request.display_names.get(row.submission.team, ""),
                 "submission": row.submission.submission,
                 "submission_uid": row.submission.submission_uid,
                 "value": row.value,
@@ -254,8 +262,8 @@ def as_text(board: Board) -> str:
     cells = [
         [
             f"{row.rank}{'=' if row.tied else ''}",
-            row.submission.team,
-            row.submission.submission,
+            shorten_name(row.team_name),
+            shorten_name(row.submission.submission),
             f"{row.mean_rank:.2f}",
             "{:g}-{:g}".format(*row.interval),
             *(_cell(row, alias, request.decimals) for alias in request.datasets),
@@ -264,11 +272,11 @@ def as_text(board: Board) -> str:
     ]
     if not cells:
         return "No entries yet."
-    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    widths = [max(map(count_cells, column)) for column in zip(header, *cells, strict=True)]
     lines: list[str] = []
     room = TABLE_CHARACTERS - 80
     for row in [header, *cells]:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        line = "  ".join(pad_cells(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
         room -= len(line) + 1
         if room < 0:
             break

@@ -72,7 +72,7 @@ def board_html(board: Board, updated_at: datetime, history: BoardHistory | None 
         datasets=request.datasets,
         problems=board.problems,
         rows=[_row(row, board) for row in board.rows],
-        coloured=[(team, colours[team] + 1) for team in leaders],
+        coloured=[(row.team_name, colours[row.submission.team] + 1) for row in board.rows[:LEADERS]],
         lines=min(len(board.rows), MAX_LINES),
         statistics=describe_tests(board.friedman, board.kendall_w, board.cd),
         sure=draw_certainty([_standing(row) for row in board.rows], board.cd),
@@ -92,7 +92,8 @@ def _row(row: BoardRow, board: Board) -> dict[str, object]:
         "rank": row.rank,
         "tied": row.tied,
         "interval": format_interval(row.interval),
-        "team": row.submission.team,
+        "team": row.team_name,
+        "namespace": row.submission.team,
         "submission": row.submission.submission,
         "value": format_number(row.value, 2),
         "cells": cells,
@@ -111,7 +112,7 @@ def format_interval(interval: tuple[float, float]) -> str:
 
 
 def _standing(row: BoardRow) -> RankedName:
-    return RankedName(row.submission.team, row.rank, row.mean_rank, row.interval)
+    return RankedName(row.team_name, row.rank, row.mean_rank, row.interval)
 
 
 def describe_tests(
@@ -195,13 +196,14 @@ def _curves(board: Board, colours: Mapping[str, str]) -> list[PagePicture]:
     drawn = board.rows[:MAX_LINES]
     for i, alias in enumerate(board.request.datasets):
         lines = [
-            TeamCurve(team, board_points(row, alias, board, settings), colours.get(team))
+            TeamCurve(
+                row.team_name, board_points(row, alias, board, settings), colours.get(row.submission.team)
+            )
             for row in drawn
-            for team in (row.submission.team,)
         ]
         if not any(line.points for line in lines):
             continue
-        leading = ((row.submission.team, rounded_alc(row, alias, decimals)) for row in drawn[:LEADERS])
+        leading = ((row.team_name, rounded_alc(row, alias, decimals)) for row in drawn[:LEADERS])
         said = "; ".join(f"{team}: {format_number(area, decimals)}" for team, area in leading)
         svg = draw_teams(alias, lines, settings)
         described = inline_svg(

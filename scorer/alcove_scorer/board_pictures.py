@@ -13,7 +13,8 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
 from alcove_scorer.curves import CurveRules, axis_position
 from alcove_scorer.pictures import HEIGHT, WIDTH, draw_time_axis, label_ends
-from alcove_scorer.svg import INK, MUTED, OTHERS, SERIES, open_canvas, shorten_name, write_svg
+from alcove_scorer.svg import INK, MUTED, OTHERS, SERIES, open_canvas, write_svg
+from alcove_scorer.written_text import shorten_name
 
 DIAGRAM = 8.0
 """Inches across of the critical-difference diagram: names stand on both sides of it."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import jinja2
 
-from alcove_scorer.svg import COLOURS, clean_text, shorten_name
+from alcove_scorer.svg import COLOURS
+from alcove_scorer.written_text import clean_text, shorten_name
 
 WRITTEN = 300
 """Characters that are shown of a file's name or of a reason that quotes one."""

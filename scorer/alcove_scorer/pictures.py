@@ -18,11 +18,10 @@ from alcove_scorer.svg import (
     OTHERS,
     PAPER,
     SERIES,
-    clean_text,
     open_canvas,
-    shorten_name,
     write_svg,
 )
+from alcove_scorer.written_text import clean_text, shorten_name
 
 WIDTH, HEIGHT = 6.2, 3.3
 """Inches of a picture that stands beside another on a page, or fills a telephone's."""

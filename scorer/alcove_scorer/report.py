@@ -60,7 +60,7 @@ def report_html(request: ScoreRequest, rules: CurveRules, runs: Sequence[ReportR
     return render_page(
         "report.html",
         submission=request.submission,
-        team=request.namespace,
+        team=request.team_name or request.namespace,
         competition=request.title or request.competition,
         phase=request.phase,
         budget=format_time(request.budget_seconds),

@@ -15,6 +15,8 @@ from markupsafe import Markup
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from alcove_scorer.written_text import clean_text
+
 PAPER, INK, MUTED, GRID, OTHERS = "#ffffff", "#1f2328", "#57606a", "#e4e8ec", "#b4bcc6"
 BAD = "#b42318"
 SERIES = (
@@ -70,9 +72,6 @@ STYLE = {
 _SVG = "{http://www.w3.org/2000/svg}"
 _XLINK = "{http://www.w3.org/1999/xlink}href"
 _NUMBER = re.compile(r"-?\d+\.\d+")
-_CONTROL = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
 
 
 @contextmanager
@@ -92,23 +91,6 @@ def write_svg(figure: Figure) -> bytes:
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     return file.getvalue()
-
-
-def clean_text(text: str, most: int) -> str:
-    """Of what someone else wrote: at most ``most`` characters, with a visible sign for what cannot be shown, or would
-    turn other text around."""
-    shown = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
-    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
-
-
-def shorten_name(name: str, most: int = 24) -> str:
-    """A name short enough for a picture: its middle is left out, for teams of a competition begin alike."""
-    shown = clean_text(name, 300)
-    return (
-        shown
-        if len(shown) <= most
-        else f"{shown[: most // 3]}…{shown[len(shown) - (most - most // 3 - 1) :]}"
-    )
 
 
 def inline_svg(svg: bytes, name: str, title: str, description: str) -> Markup:

@@ -117,6 +117,17 @@ limits: {memory: 256Mi}
 {{- end }}
 {{- $_ := set $seen $namespace (printf "team %s" .name) }}
 {{- end }}
+{{- $shown := dict }}
+{{- range .Values.teams }}{{- $_ := set $shown (lower (include "alcove.teamNamespace" (list $ .))) (printf "the namespace of team %s" .name) }}{{- end }}
+{{- range .Values.teams }}
+{{- if .displayName }}
+{{- $name := lower .displayName }}
+{{- if and (hasKey $shown $name) (ne $name (include "alcove.teamNamespace" (list $ .))) }}
+{{- fail (printf "teams: the display name %q of team %s is %s already: nobody could tell them apart on a board." .displayName .name (get $shown $name)) }}
+{{- end }}
+{{- $_ := set $shown $name (printf "that of team %s" .name) }}
+{{- end }}
+{{- end }}
 {{- $datasets := dict }}{{- $aliases := dict }}
 {{- range .Values.datasets }}
 {{- if hasKey $datasets .name }}{{ fail (printf "datasets: there are two named %s." .name) }}{{ end }}

@@ -164,6 +164,8 @@ def build_board_request(
         for view in views
     ]
     order = attrgetter("created_at", "submission", "submission_uid")
+    entries = tuple(sorted([*counted, *kept], key=order))
+    teams = {entry.team for entry in entries}
     return AggregateRequest(
         competition_namespace=competition.namespace,
         competition=competition.name,
@@ -175,5 +177,6 @@ def build_board_request(
         max_snapshots=phase.feedback.max_snapshots,
         budget_seconds=float(phase.budget.seconds),
         title=competition.spec.title,
-        entries=tuple(sorted([*counted, *kept], key=order)),
+        entries=entries,
+        display_names={t.namespace: t.display_name for t in competition.spec.teams if t.namespace in teams},
     )

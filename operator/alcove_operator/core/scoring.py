@@ -87,6 +87,9 @@ def build_request(
         datasets=tuple(chosen),
         code_sha256=submission.status.code_sha256 or None,
         title=competition.spec.title,
+        team_name=next(
+            (t.display_name for t in competition.spec.teams if t.namespace == submission.namespace), ""
+        ),
         show_output=competition.spec.logs == "tail",
     )
 

@@ -68,10 +68,10 @@ class ApiServer:
         data = self.get("secret", name, namespace)["data"]
         return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
-    def patch(self, path: str, body: Object, as_user: str) -> int:
+    def patch(self, path: str, body: Object, as_user: str, in_groups: tuple[str, ...] = ()) -> int:
         """One PATCH, without the GET before it that kubectl makes; returns the HTTP status."""
         client = config.new_client_from_config(str(self.cluster.kubeconfig))
-        groups = ["system:authenticated"]
+        groups = ["system:authenticated", *in_groups]
         if as_user.startswith("system:serviceaccount:"):
             groups += ["system:serviceaccounts", f"system:serviceaccounts:{as_user.split(':')[2]}"]
         pairs = [("Impersonate-User", as_user), *(("Impersonate-Group", group) for group in groups)]

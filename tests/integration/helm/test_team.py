@@ -109,3 +109,15 @@ def test_a_phase_that_is_closed_or_missing_is_said_before_anything_is_created(
     team = KubeClient.from_kubeconfig(str(own))
     assert team.find_all(SUBMISSIONS, "closed-rose") == []
     assert team.find(CONFIG_MAPS, "closed-rose", "one") is None
+
+
+def test_only_the_organizer_names_a_team(server: ApiServer, releases: Releases) -> None:
+    releases("title", {"teams": [{"name": "rose", "displayName": "深層 & <b> 🐼"}, {"name": "teal"}]})
+    shown = [{"namespace": "title-rose", "displayName": "深層 & <b> 🐼"}]
+    assert server.get("competition", "title", "title")["spec"]["teams"] == shown
+    path = "/apis/alcove.dev/v1alpha1/namespaces/title/competitions/title"
+    for name in ("zero\u200bwidth", "evil\u202edna", "two\nlines", "x" * 41, " rose", ""):
+        teams = {"spec": {"teams": [{"namespace": "title-teal", "displayName": name}]}}
+        assert server.patch(path, teams, "kubernetes-admin", ("system:masters",)) == 422, name
+    good = {"spec": {"teams": [{"namespace": "title-teal", "displayName": "深層 & <b> 🐼"}]}}
+    assert server.patch(path, good, "system:serviceaccount:title-teal:participant") == 403

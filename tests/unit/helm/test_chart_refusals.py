@@ -71,6 +71,24 @@ def _competition(**spec: object) -> Object:
             ["team a", "the release"],
             id="team with the operator",
         ),
+        pytest.param(
+            {"teams": [{"name": "a", "displayName": "evil \u202edna"}]},
+            ["teams", "displayName"],
+            id="display name that turns text around",
+        ),
+        pytest.param(
+            {"teams": [{"name": "a", "displayName": "x" * 41}]}, ["displayName", "40"], id="long display name"
+        ),
+        pytest.param(
+            {"teams": [{"name": "a", "displayName": "Pandas"}, {"name": "b", "displayName": "pandas"}]},
+            ["team b", "that of team a", "tell them apart"],
+            id="one display name for two teams",
+        ),
+        pytest.param(
+            {"teams": [{"name": "a", "displayName": "hackathon-b"}, {"name": "b"}]},
+            ["team a", "the namespace of team b"],
+            id="display name that is another team's namespace",
+        ),
         pytest.param({"teams": [{"name": "a" * 60}]}, ["63", "teams[].namespace"], id="long namespace"),
         pytest.param(
             _competition(phases=[{**PHASE, "datasets": ["digts"]}]),

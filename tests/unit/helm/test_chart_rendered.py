@@ -173,6 +173,16 @@ def test_a_teams_namespace_says_its_competition_and_refuses_privilege(objects: l
         assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
+def test_display_names_are_in_the_competition() -> None:
+    teams = [{"name": "red", "displayName": "Röte Pandas 🐼 <3"}, {"name": "blue"}]
+    written = [{"namespace": "elsewhere", "displayName": "By hand"}]
+    spec = {**VALUES["competition"]["spec"], "teams": written}
+    objects = render({"teams": teams, "competition": {"spec": spec}})
+    made = one(objects, "Competition", "hackathon")["spec"]["teams"]
+    assert made == [*written, {"namespace": "hackathon-red", "displayName": "Röte Pandas 🐼 <3"}]
+    assert "teams" not in one(render(), "Competition", "hackathon")["spec"]
+
+
 def test_a_namespace_that_is_there_is_not_made() -> None:
     objects = render({"teams": [{"name": "red", "namespace": "team-red", "createNamespace": False}]})
     assert not of_kind(objects, "Namespace")

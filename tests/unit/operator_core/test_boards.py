@@ -99,3 +99,20 @@ def test_a_submission_without_a_score_displaces_none_that_has_one() -> None:
     # Before its scores are fetched at the reveal, nobody can say that it has none.
     held = statuses.set_condition(crashed.status, statuses.SCORED, ("True", scoring.HELD_BACK, ""), START)
     assert boards.select_counted([good, replace(crashed, status=held)], "practice")[0].name == "second"
+
+
+def test_a_team_is_called_what_the_organizer_says() -> None:
+    """Nothing of a Submission, which a team writes, has a say in it."""
+    titles = [{"namespace": "red", "displayName": "Red Pandas"}, {"namespace": "gone", "displayName": "Gone"}]
+    phase = {"name": "practice", "datasets": ["ds"], "budget": {"seconds": 20}}
+    spec = CompetitionSpec.model_validate({"phases": [phase], "teams": titles})
+    current = PhaseRules(CompetitionView("comp", "cup", "u", spec, CompetitionStatus()), spec.phases[0])
+    views = scored("red", "blue")
+    wanted = boards.compute_digests(views, current, {"ds": DATASET})
+    request = boards.build_board_request(current.competition, current.phase, ("digits",), views, wanted)
+    assert request.display_names == {"red": "Red Pandas"}
+    for one, name in zip(views, ("Red Pandas", ""), strict=True):
+        asked = scoring.build_request(one, current, {"digits": DATASET})
+        assert not isinstance(asked, str)
+        assert asked.team_name == name
+        assert asked.scoring_digest() == one.status.scoring_digest, "a name is no reason to score again"

@@ -5,9 +5,11 @@ from typing import get_args
 import pytest
 
 from alcove_api.schemes import BoardRanking
-from alcove_scorer.board import as_document, as_status, as_text
+from alcove_scorer.board import LEADERS_CELLS, as_document, as_status, as_text
+from alcove_scorer.board_page import board_html
+from alcove_scorer.written_text import count_cells
 
-from .test_pages import NOON, board, scored
+from .test_pages import HOSTILE, NOON, board, scored
 
 
 @pytest.mark.parametrize("method", get_args(BoardRanking))
@@ -44,3 +46,42 @@ def test_an_error_relative_to_chance_says_no_more_digits_than_the_scores() -> No
     entries = document["entries"]
     assert isinstance(entries, list)
     assert (entries[0]["scores"][0]["alc"], entries[0]["value"]) == (0.8765, 0.2469)
+
+
+NAMED = {"hack-red": HOSTILE[:40], "hack-blue": "深層学習チーム", "hack-long": "A" * 40}
+
+
+def test_a_display_name_stands_for_the_team_wherever_people_read() -> None:
+    teams = ("hack-red", "hack-blue", "hack-long", "hack-plain")
+    made = board(
+        *((team, (scored("a", 0.9 - i / 10), scored("b", 0.9 - i / 10))) for i, team in enumerate(teams)),
+        display_names=NAMED,
+    )
+    status, document = as_status(made, NOON), as_document(made, NOON)
+    assert [(e.team, e.display_name) for e in status.entries] == [(t, NAMED.get(t, "")) for t in teams]
+    entries = document["entries"]
+    assert isinstance(entries, list)
+    assert [entry["display_name"] for entry in entries] == [NAMED.get(team, "") for team in teams]
+    header, *lines = as_text(made).splitlines()
+    starts = [count_cells(line.partition(f" s{i} ")[0]) for i, line in enumerate(lines)]
+    assert starts == [header.index("SUBMISSION") - 1] * 4, "columns stand below each other, wide letters too"
+    assert all(count_cells(line) <= 120 for line in (header, *lines))
+    assert "深層学習チーム" in lines[1]
+    assert "hack-plain" in lines[3]
+    page = board_html(made, NOON)
+    assert "<script" not in page
+    assert page.count("深層学習チーム") >= 3, "table, key and pictures"
+    assert "<small>hack-blue</small>" in page
+    assert "<small>hack-plain</small>" not in page
+
+
+def test_the_leaders_fit_their_column_whatever_they_are_called() -> None:
+    for name in ("A" * 40, "深" * 40, "x"):
+        made = board(
+            ("one", (scored("a", 0.9), scored("b", 0.9))), ("two", (scored("a", 0.8), scored("b", 0.8))),
+            display_names={"one": name, "two": name},
+        )  # fmt: skip
+        leaders = as_status(made, NOON).leaders
+        assert leaders.startswith("1 ")
+        assert leaders.endswith(")")
+        assert count_cells(leaders) <= LEADERS_CELLS

@@ -39,7 +39,9 @@ def test_equal_teams_are_marked_and_agreement_without_bound_is_put_in_words() ->
 
 def test_a_team_has_its_colour_on_the_next_board_whatever_its_rank() -> None:
     def colours(html: str) -> dict[str, str]:
-        return {team: dot for dot, team in re.findall(r'<i class="dot (d\d+)"></i>\d (\w+)</li>', html)}
+        return {
+            team: dot for dot, team in re.findall(r'<i class="dot (d\d+)"></i>\d <bdi>(\w+)</bdi></li>', html)
+        }
 
     first = board(("red", (scored("a", 0.9),)), ("blue", (scored("a", 0.8),)), generation=1)
     history = append_board(BoardHistory(), first, NOON)

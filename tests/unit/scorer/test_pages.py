@@ -209,13 +209,8 @@ def test_a_long_table_is_cut_and_says_so() -> None:
 def test_the_leaders_are_on_one_line_of_whole_rows() -> None:
     two = board(("red", (scored("a", 0.9), scored("b", 0.9))), ("blue", (scored("a", 0.8), scored("b", 0.8))))
     assert as_status(two, NOON).leaders == "1 red (1.00), 2 blue (2.00)"
-    many = [
-        (f"{'team' * 15}-{i}", (scored("a", 0.9 - i / 100), scored("b", 0.9 - i / 100))) for i in range(9)
-    ]
-    said = as_status(board(*many), NOON).leaders
-    assert len(said) <= 256
-    assert said.endswith(")")
-    assert said.count("(") == 3
+    many = [(f"team-{i}", (scored("a", 0.9 - i / 100), scored("b", 0.9 - i / 100))) for i in range(9)]
+    assert as_status(board(*many), NOON).leaders == "1 team-0 (1.00), 2 team-1 (2.00)"
     assert as_status(board(), NOON).leaders == ""
 
 
