@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +14,8 @@ from pydantic import ValidationError
 
 from alcove_api import keys
 from alcove_api.documents import StoreCredentials
-from alcove_cli.errors import CommandError
+from alcove_cli.errors import CommandError, FailedError
+from alcove_store.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
     from minio import Minio
@@ -31,11 +34,14 @@ class StoreAccess:
     region: str
     bucket: str
     credentials: StoreCredentials
+    source: str
+    """Where the address is from, for people."""
 
     @classmethod
     def of_secret(cls, kube: KubeClient, namespace: str, name: str, endpoint: str | None) -> StoreAccess:
         """Read it from a Secret that the chart makes; ``endpoint`` replaces the one in it."""
         secret = kube.read_secret(namespace, name)
+        source = "--store" if endpoint else f"the Secret {name} in {namespace}"
         where = endpoint or secret.get("endpoint", b"").decode()
         if not where or "credentials.json" not in secret:
             raise CommandError(
@@ -46,7 +52,22 @@ class StoreAccess:
             secret.get("region", _REGION.encode()).decode(),
             secret.get("bucket", keys.MAIN_BUCKET.encode()).decode(),
             _credentials(secret["credentials.json"], f"secrets/{name} in {namespace}"),
+            source,
         )
+
+    @contextlib.contextmanager
+    def reach(self, consequence: str = "") -> Iterator[Minio]:
+        """A client of the store. Raises FailedError with the option that mends it where the store does not answer."""
+        try:
+            yield self.client()
+        except StoreUnavailableError as error:
+            raise FailedError(
+                f"The store at {self.endpoint} (from {self.source}) cannot be reached from here. {error.cause}",
+                consequence=consequence,
+                remedy="Give an address that can be, with --store http://HOST:PORT. The organizer knows it. For one in "
+                "the cluster: kubectl port-forward -n NAMESPACE service/alcove-store 9000:9000, then "
+                "--store http://127.0.0.1:9000",
+            ) from error
 
     def client(self) -> Minio:
         from minio.credentials import StaticProvider
@@ -92,7 +113,8 @@ def _open_access(
         if store is None:
             raise CommandError("With --credentials, give --store http://HOST:PORT as well.")
         try:
-            return StoreAccess(store, region, keys.MAIN_BUCKET, _credentials(file.read_bytes(), str(file)))
+            found = _credentials(file.read_bytes(), str(file))
+            return StoreAccess(store, region, keys.MAIN_BUCKET, found, "--store")
         except OSError as error:
             raise CommandError(f"{file} cannot be read: {error.strerror}.") from None
     from alcove_kube.client import KubeClient
@@ -146,14 +168,15 @@ def push(
         return
     hidden_rows = require_solution(folder, solution)
     access = _open_access(None, namespace, store, credentials, region, kubeconfig)
-    data, hidden, manifest = publish(
-        folder,
-        hidden_rows,
-        access.client(),
-        name=name,
-        bucket=access.bucket,
-        on_volume=volume_claim is not None,
-    )
+    with access.reach() as store_client:
+        data, hidden, manifest = publish(
+            folder,
+            hidden_rows,
+            store_client,
+            name=name,
+            bucket=access.bucket,
+            on_volume=volume_claim is not None,
+        )
     done = f"{len(manifest.files)} files of {manifest.name}"
     typer.echo(f"Published {'the digests of ' if volume_claim else ''}{done}.", err=True)
     typer.echo(
@@ -164,7 +187,8 @@ def push(
 def _offer_dataset(access: StoreAccess, team: str, name: str, folder: Path, rows: Path | None) -> None:
     from alcove_toolkit.publish import offer_dataset
 
-    manifest = offer_dataset(folder, rows, access.client(), team=team, name=name, bucket=access.bucket)
+    with access.reach() as store:
+        manifest = offer_dataset(folder, rows, store, team=team, name=name, bucket=access.bucket)
     typer.echo(f"Offered {team}/{name}@{manifest.digest()} to all teams, {_with(rows)} solution.")
 
 
@@ -199,10 +223,16 @@ def pull(
     source_team = check_name(offering) if offering else None
     check_name(plain)
     access = _open_access(team, namespace, store, credentials, region, kubeconfig)
-    catalog = DatasetCatalog(access.client(), access.bucket, source_team)
-    data, found = pull_dataset(
-        catalog, plain, out, sha256=digest or None, limit=limit << 30, say=lambda t: typer.echo(t, err=True)
-    )
+    with access.reach() as store_client:
+        catalog = DatasetCatalog(store_client, access.bucket, source_team)
+        data, found = pull_dataset(
+            catalog,
+            plain,
+            out,
+            sha256=digest or None,
+            limit=limit << 30,
+            say=lambda t: typer.echo(t, err=True),
+        )
     typer.echo(f"Fetched {data} ({plain}@{found}). Next: alcove dataset check {data}")
 
 
@@ -219,7 +249,8 @@ def list_datasets(
     from alcove_toolkit import exchange
 
     access = _open_access(team, namespace, store, credentials, region, kubeconfig)
-    rows = list(exchange.list_datasets(access.client(), access.bucket, hidden=team is None))
+    with access.reach() as store_client:
+        rows = list(exchange.list_datasets(store_client, access.bucket, hidden=team is None))
     if as_json:
         fields = (
             {"team": r.team, "name": r.name, "sha256": r.sha256, "pushedAt": r.pushed_at.isoformat()}

@@ -48,14 +48,15 @@ def explain_rank(status: SubmissionStatus) -> str:
         return f"Your team's rank is {place}, by this submission."
     if all(run.alc is None for run in status.runs):
         return "It has no score, so it gives your team no rank."
-    if _reason(status, "Scored") == "HeldBack":
+    if find_condition_reason(status, "Scored") == "HeldBack":
         return "Scores and ranks of this phase are shown from its reveal on."
     return (
         "It has no rank: another submission of your team counts in this phase, or the board is not made yet."
     )
 
 
-def _reason(status: SubmissionStatus, kind: str) -> str:
+def find_condition_reason(status: SubmissionStatus, kind: str) -> str:
+    """ "" where there is no such condition."""
     return next((c.reason for c in status.conditions if c.type == kind), "")
 
 

@@ -37,6 +37,12 @@ UsageError: Any = typer.BadParameter.__base__
 Version = Annotated[
     bool, typer.Option("--version", is_eager=True, callback=terminal.show_version, help="Print the version.")
 ]
+Team = Annotated[
+    str | None, typer.Option(help="The team's namespace; by default that of the kubeconfig's context.")
+]
+Store = Annotated[
+    str | None, typer.Option(help="Endpoint of the store, http://HOST:PORT; by default the Secret's.")
+]
 Kubeconfig = Annotated[str | None, typer.Option(help="Path of a kubeconfig; by default $KUBECONFIG.")]
 
 
@@ -50,7 +56,7 @@ def describe(ctx: typer.Context, version: Version = False) -> None:
 @app.command()
 def submit(
     folder: Annotated[Path, typer.Argument(help="Folder with model.py at its top.")],
-    team: Annotated[str, typer.Option(help="Your team's namespace.")],
+    team: Team = None,
     competition: Annotated[
         str, typer.Option(help="NAMESPACE/NAME of the competition.")
     ] = "hackathon/hackathon",
@@ -65,8 +71,10 @@ def submit(
 ) -> None:
     """Hand in a folder of code."""
     from alcove_cli.submit import Target, submit_folder
+    from alcove_cli.team import choose_team
     from alcove_kube.client import KubeClient
 
+    team = choose_team(team, kubeconfig)
     kube = KubeClient.from_kubeconfig(kubeconfig)
     created = submit_folder(kube, folder, Target(competition, phase, team, framework), name, store)
     made = created["metadata"]["name"]
@@ -78,14 +86,15 @@ def submit(
 @app.command()
 def watch(
     name: Annotated[str, typer.Argument(help="Name of a Submission.")],
-    team: Annotated[str, typer.Option(help="Its namespace.")],
+    team: Team = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait at most.")] = 86400.0,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Follow a submission until it has ended; exit status 1 if it failed or was rejected."""
+    from alcove_cli.team import choose_team
     from alcove_kube.client import KubeClient
 
-    _follow(KubeClient.from_kubeconfig(kubeconfig), [(team, name)], timeout)
+    _follow(KubeClient.from_kubeconfig(kubeconfig), [(choose_team(team, kubeconfig), name)], timeout)
 
 
 @app.command()
@@ -126,16 +135,34 @@ def images(
 @app.command()
 def explain(
     name: Annotated[str, typer.Argument(help="Name of a Submission.")],
-    team: Annotated[str, typer.Option(help="Its namespace.")],
+    team: Team = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Say what became of a submission and what to do about it."""
     from alcove_cli.explain import explain_submission
+    from alcove_cli.team import choose_team
     from alcove_kube.client import KubeClient
     from alcove_kube.resources import SUBMISSIONS
 
     kube = KubeClient.from_kubeconfig(kubeconfig)
-    typer.echo(explain_submission(kube.get(SUBMISSIONS, team, name)))
+    typer.echo(explain_submission(kube.get(SUBMISSIONS, choose_team(team, kubeconfig), name)))
+
+
+@app.command()
+def report(
+    name: Annotated[str, typer.Argument(help="Name of a Submission.")],
+    team: Team = None,
+    out: Annotated[Path | None, typer.Option(help="File to write; by default NAME.html here.")] = None,
+    store: Store = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Fetch the page of a submission of your team: curves, where the time went, what was refused."""
+    from alcove_cli.report import fetch_report
+    from alcove_cli.team import choose_team
+    from alcove_kube.client import KubeClient
+
+    kube = KubeClient.from_kubeconfig(kubeconfig)
+    typer.echo(str(fetch_report(kube, choose_team(team, kubeconfig), name, store, out)))
 
 
 @team_app.command("kubeconfig")
@@ -166,9 +193,7 @@ def team_kubeconfig(
 def pages(
     out: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("pages"),
     namespace: Annotated[str, typer.Option(help="The competition's namespace.")] = "hackathon",
-    store: Annotated[
-        str | None, typer.Option(help="Endpoint of the store, http://HOST:PORT; by default the Secret's.")
-    ] = None,
+    store: Store = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Fetch the board of each phase and the report of each submission: pages that open without a network."""

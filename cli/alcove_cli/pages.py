@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from alcove_cli.exchange import StoreAccess
 from alcove_kube.client import KubeClient
 from alcove_kube.resources import SUBMISSIONS
 from alcove_store.client import get_bytes, store_errors
-from alcove_store.errors import StoreNotFoundError, StoreUnavailableError
+from alcove_store.errors import StoreNotFoundError
 from alcove_toolkit.whole_files import write_whole
 
 if TYPE_CHECKING:
@@ -38,25 +38,13 @@ def fetch_pages(kube: KubeClient, namespace: str, endpoint: str | None, out: Pat
     boards, scores = (
         StoreAccess.of_secret(kube, namespace, name, endpoint) for name in (BOARDS_SECRET, SCORES_SECRET)
     )
-    with store_reachable(boards.endpoint):
-        written = fetch_boards(boards.client(), boards.bucket, namespace, out)
-        written += fetch_reports(scores.client(), scores.bucket, submission_names(kube, namespace), out)
+    with boards.reach() as store:
+        written = fetch_boards(store, boards.bucket, namespace, out)
+    with scores.reach() as store:
+        written += fetch_reports(store, scores.bucket, submission_names(kube, namespace), out)
     if not written:
         raise FailedError("There are no pages yet: a board is made once a submission is scored.")
     return written
-
-
-@contextlib.contextmanager
-def store_reachable(endpoint: str) -> Iterator[None]:
-    """Names the option that helps where the store's address cannot be reached from here."""
-    try:
-        yield
-    except StoreUnavailableError as error:
-        raise FailedError(
-            f"The store at {endpoint} cannot be reached from here. {error.cause}",
-            remedy="Give an address that can be reached: kubectl port-forward -n NAMESPACE service/alcove-store "
-            "9000:9000, and --store http://127.0.0.1:9000",
-        ) from error
 
 
 def submission_names(kube: KubeClient, namespace: str) -> dict[str, tuple[str, str]]:
@@ -80,7 +68,7 @@ def fetch_boards(store: Minio, bucket: str, namespace: str, out: Path) -> list[P
         competition = place.removeprefix(f"{namespace}.")
         if name == BOARD_PAGE:
             folder = phase if competition == namespace else f"{competition}-{phase}"
-            fetched.append(_fetch(store, bucket, key, out / folder / name))
+            fetched.append(save_page(store, bucket, key, out / folder / name))
     return fetched
 
 
@@ -89,15 +77,16 @@ def fetch_reports(store: Minio, bucket: str, names: Mapping[str, tuple[str, str]
     fetched = []
     for uid, (team, name) in sorted(names.items(), key=lambda item: item[1]):
         with contextlib.suppress(StoreNotFoundError):
-            fetched.append(_fetch(store, bucket, keys.report(uid), out / team / f"{name}.html"))
+            fetched.append(save_page(store, bucket, keys.report(uid), out / team / f"{name}.html"))
     return fetched
 
 
-def _fetch(store: Minio, bucket: str, key: str, path: Path) -> Path:
+def save_page(store: Minio, bucket: str, key: str, path: Path) -> Path:
+    """Copies one page out of the store into a file. Raises CommandError where that cannot be written."""
     data = get_bytes(store, bucket, key)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, data)
     except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}. Choose another folder.") from None
+        raise CommandError(f"{path} cannot be written: {error.strerror}. Choose another place.") from None
     return path

@@ -257,20 +257,13 @@ def _upload(kube: KubeClient, team: str, bundle: bytes, endpoint: str | None) ->
     """Puts the bundle below the team's own prefix, with the credentials of the team's Secret."""
     from alcove_cli.exchange import TEAM_SECRET, StoreAccess
     from alcove_store.client import put_bytes
-    from alcove_store.errors import StoreError, StoreUnavailableError
+    from alcove_store.errors import StoreError
 
     access = StoreAccess.of_secret(kube, team, TEAM_SECRET, endpoint)
     digest = hashlib.sha256(bundle).hexdigest()
     try:
-        put_bytes(access.client(), access.bucket, keys.team_bundle(team, digest), bundle)
-    except StoreUnavailableError as error:
-        source = "--store" if endpoint else f"the Secret {TEAM_SECRET} in {team}"
-        raise FailedError(
-            f"The store at {access.endpoint} (from {source}) cannot be reached from here, so the bundle was not "
-            "uploaded.",
-            consequence="Nothing was submitted.",
-            remedy="Name an address that can be reached from here: --store http://HOST:PORT. The organizer knows it.",
-        ) from error
+        with access.reach("The bundle was not uploaded, and nothing was submitted.") as store:
+            put_bytes(store, access.bucket, keys.team_bundle(team, digest), bundle)
     except StoreError as error:
         raise CommandError(
             f"The bundle could not be uploaded. {error}", consequence="Nothing was submitted."

@@ -27,6 +27,16 @@ class TeamToken:
     expires_at: datetime
 
 
+def choose_team(team: str | None, kubeconfig: str | None) -> str:
+    """``team``, or else the namespace of the kubeconfig's context. Raises CommandError where neither is given."""
+    found = team or KubeClient.read_namespace(kubeconfig)
+    if not found:
+        raise CommandError(
+            "The kubeconfig's context names no namespace, so it does not say which team you are. Give --team NAMESPACE."
+        )
+    return found
+
+
 def make_team_kubeconfig(
     kube: KubeClient, name: str, out: Path | None, days: int, server: str | None
 ) -> tuple[Path, str, datetime]:

@@ -112,6 +112,16 @@ def report(submission_uid: str) -> str:
     return f"scores/{submission_uid}/report.html"
 
 
+def team_report(namespace: str, submission_uid: str) -> str:
+    """What the team itself reads: a copy of :func:`report`, there once its scores may be seen."""
+    return f"{team_reports(namespace)}{submission_uid}.html"
+
+
+def team_reports(namespace: str) -> str:
+    """Prefix that this team can read, and the operator alone can write."""
+    return f"reports/{namespace}/"
+
+
 def board_request(competition_namespace: str, competition: str, phase: str, generation: int) -> str:
     """An ``AggregateRequest``: with thousands of teams it is too long for an environment variable."""
     return board(competition_namespace, competition, phase, f"request-{generation}.json")

@@ -67,6 +67,18 @@ class KubeClient:
             return cls.from_kubeconfig()
         return cls(_connection(settings))
 
+    @staticmethod
+    def read_namespace(path: str | None = None) -> str:
+        """Of a kubeconfig's current context, by default $KUBECONFIG's; "" where it names none.
+
+        Raises :class:`KubeconfigError`.
+        """
+        try:
+            _, context = config.list_kube_config_contexts(path)
+        except Exception as error:
+            raise _unusable(error) from error
+        return str(((context or {}).get("context") or {}).get("namespace") or "")
+
     def get(self, resource: Resource, namespace: str | None, name: str) -> Object:
         return self.request("GET", resource.path(namespace, name))
 

@@ -79,7 +79,9 @@ def operator_policy(bucket: str = keys.MAIN_BUCKET) -> Policy:
     """What it does itself, and what it hands on to runs. No solutions."""
     return _policy(
         _allow(["GetObject"], bucket, "teams/*", "code/*", "runs/*", "scores/*", "boards/*", "data/*"),
-        _allow(_PUT, bucket, "code/*", "runs/*", "boards/*/*/request-*.json", _board("counted.json")),
+        _allow(
+            _PUT, bucket, "code/*", "runs/*", "reports/*", "boards/*/*/request-*.json", _board("counted.json")
+        ),
         _list(bucket, "runs/*", "scores/*", "boards/*"),
     )
 
@@ -132,13 +134,15 @@ def auditor_policy(bucket: str = keys.MAIN_BUCKET, solutions: str = keys.SOLUTIO
 
 
 def team_policy(namespace: str, bucket: str = keys.MAIN_BUCKET) -> Policy:
-    """A team's own prefix, and no other team's; and what teams offer each other, of which it writes its own part."""
+    """A team's own prefixes, and no other team's: uploads and, to read, reports; and what teams offer each other, of
+    which it writes its own part."""
     own, offered = f"teams/{namespace}/*", f"{keys.shared(namespace)}*"
+    reports = f"{keys.team_reports(namespace)}*"
     return _policy(
         _allow(["GetObject", "DeleteObject", *_PUT], bucket, own),
         _allow(["DeleteObject", *_PUT], bucket, offered),
-        _allow(["GetObject"], bucket, f"{keys.SHARED}*"),
-        _list(bucket, own, f"{keys.SHARED}*"),
+        _allow(["GetObject"], bucket, f"{keys.SHARED}*", reports),
+        _list(bucket, own, f"{keys.SHARED}*", reports),
     )
 
 

@@ -34,7 +34,7 @@ from alcove_operator.manifests import run_job
 from alcove_operator.run_credentials import RunCredentials
 from alcove_operator.scorer_jobs import score_job
 from alcove_operator.store import OperatorStore
-from alcove_store.errors import StoreError
+from alcove_store.errors import StoreError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
 COMPONENT = "alcove-operator"
@@ -122,6 +122,9 @@ class Executor:
                 return replace(facts, curve=found or facts.curve, curve_at=self.clock())
             case actions.ReadScore():
                 return replace(facts, score=self._score(action))
+            case actions.PublishReport():
+                self._publish_report(action)
+                return replace(facts, published=action.scoring_digest)
             case actions.ReadLogTail():
                 return replace(facts, log_tails={**facts.log_tails, action.job: self._log_tail(action)})
 
@@ -140,6 +143,14 @@ class Executor:
         except OperatorError as error:
             return model.ScoreFault(str(error))
         return result or model.ScoreFault("The scorer left no result in the store.")
+
+    def _publish_report(self, action: actions.PublishReport) -> None:
+        try:
+            self.store.publish_report(action.namespace, action.submission_uid)
+        except StoreUnavailableError:
+            raise
+        except StoreError as error:
+            log.warning("%s The team cannot fetch this report; its scores are shown.", error)
 
     def _verdict(self, action: actions.ReadVerdict) -> Verdict | None:
         try:

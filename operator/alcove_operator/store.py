@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, TypeVar, cast
 
 from minio import Minio
+from minio.commonconfig import CopySource
 from pydantic import ValidationError
 
 from alcove_api import keys
@@ -203,6 +204,12 @@ class OperatorStore:
     ) -> AggregateRequest | None:
         """What a board was made of; None where that is no longer there."""
         return self._read(keys.board_request(namespace, competition, phase, generation), AggregateRequest)
+
+    def publish_report(self, namespace: str, submission_uid: str) -> None:
+        """Copies the report to where its team can read it. Raises StoreNotFoundError where there is none."""
+        source, copy = keys.report(submission_uid), keys.team_report(namespace, submission_uid)
+        with store_client.store_errors(f"copying {source}"):
+            self.client.copy_object(self.bucket, copy, CopySource(self.bucket, source))
 
     def live_curve(self, submission_uid: str) -> LiveCurve | None:
         """None where nothing is scored yet."""

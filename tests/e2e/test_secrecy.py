@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import re
+import subprocess
 import urllib.request
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -146,6 +147,13 @@ def where(found: dict[str, str], said: Iterable[str]) -> list[str]:
     return [place for place, text in found.items() if any(token in text for token in said)]
 
 
+def fetch_report(team: Team, name: str, scratch: Path) -> subprocess.CompletedProcess[str]:
+    """As the team types it."""
+    own = as_participant(team.hackathon, team.namespace, scratch)
+    store, out = team.hackathon.store_url(), str(scratch / f"{name}.html")
+    return alcove(own, "report", name, "--team", team.namespace, "--store", store, "--out", out)
+
+
 def ranked(found: dict[str, str]) -> list[str]:
     """Where ranks or scores are, the boards of other phases left out: what they show is theirs to show."""
     number = re.compile(r'"(rank|averageRank|alc)":\s*-?[0-9]|"curve":\s*\[\{')
@@ -197,10 +205,20 @@ def test_nothing_of_a_blind_phase_is_readable_before_its_reveal(
     assert others == [], "nothing of another team's"
     own = [path for path in found if f"/namespaces/{blind.name}/" in path and "leaderboards" not in path]
     assert own == [], "nothing of the competition's but Leaderboards: no pod, no log"
+    early = fetch_report(red, "hidden", tmp_path)
+    assert (early.returncode, early.stdout) == (1, "")
+    assert "are shown from its reveal on" in early.stderr
 
     reveal(blind, REVEALED)
     wait_for("the rank", lambda: red.status("hidden").get("rank") is not None)
+    fetched = fetch_report(red, "hidden", tmp_path)
+    assert fetched.returncode == 0, fetched.stderr
+    page = Path(fetched.stdout.strip()).read_text()
+    assert f"{red.status('hidden')['runs'][0]['alc']:g}".replace("-", "−") in page
     found = readable(red, tmp_path)
+    assert [path for path in found if "/reports/" in path] == [
+        f"{keys.MAIN_BUCKET}/{keys.team_report(red.namespace, red.uid('hidden'))}"
+    ]
     assert where(found, tokens(results[0]))
     assert any("leaderboards" in place for place in where(found, tokens(results[0])))
     assert "metrics" in [

@@ -168,6 +168,20 @@ class ReadScore:
 
 
 @dataclass(frozen=True)
+class PublishReport:
+    """Copy the report of this score to where the team can read it; always answered in ``Facts.published``, also where
+    there is none to copy: a page keeps no score back."""
+
+    namespace: str
+    submission_uid: str
+    scoring_digest: str
+
+    @property
+    def key(self) -> str:
+        return f"report/{self.scoring_digest}"
+
+
+@dataclass(frozen=True)
 class ReadLogTail:
     """Read the end (about 700 bytes) of the attempt's log; always answered in ``Facts.log_tails``, by Job."""
 
@@ -190,7 +204,7 @@ class Emit:
     message: str
 
 
-Stored = WriteVerdict | ReadVerdict | ReadCurve | ReadScore | ReadLogTail
+Stored = WriteVerdict | ReadVerdict | ReadCurve | ReadScore | PublishReport | ReadLogTail
 Action = (
     AddFinalizer | RemoveFinalizer | AdmitCode | CountUsage | SettleUsage | CreateRun | DeleteJob | ListLive
     | StartScoring | Emit | Stored

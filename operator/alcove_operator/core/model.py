@@ -229,6 +229,8 @@ class Facts:
     curve_at: datetime | None = None
     """When the curve was last looked for, or a new one written to the status."""
     score: ScoreResult | ScoreFault | None = None
+    published: str = ""
+    """Digest of the score whose report is where the team can read it."""
     log_tails: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """By Job name; "" where there was no output, or none could be read."""
     lost_nodes: frozenset[str] = frozenset()

@@ -21,7 +21,7 @@ from alcove_api.feedback import shown_places
 from alcove_api.submission import RunStatus, StatusCurvePoint, SubmissionStatus
 from alcove_operator.core import names, run_ends, run_results, scoring_retries, usage
 from alcove_operator.core import status as statuses
-from alcove_operator.core.actions import Action, DeleteJob, ReadCurve, ReadScore, StartScoring
+from alcove_operator.core.actions import Action, DeleteJob, PublishReport, ReadCurve, ReadScore, StartScoring
 from alcove_operator.core.conditions import ConditionValue, find_condition
 from alcove_operator.core.model import DatasetView, JobView, ScoreFault, SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules, ReconcileInput
@@ -248,8 +248,13 @@ def _finish(
     waits = any(run_results.wants_log(run, given) for run in current.runs)
     if waits and current.phase not in statuses.ENDED:
         return ScoringStep(current, stale)
-    found = {run.alias: run.hide_behind_ladder() for run in result.runs}
     hidden = given.blind
+    if not hidden and given.facts.published != result.scoring_digest:
+        # Before the status says that it is scored, which nothing asks for again.
+        submission = given.submission
+        publish = PublishReport(submission.namespace, submission.uid, result.scoring_digest)
+        return ScoringStep(current, (*stale, publish))
+    found = {run.alias: run.hide_behind_ladder() for run in result.runs}
     scored = tuple(_scored_run(run, found.get(run.dataset), result, given) for run in current.runs)
     digest = "" if hidden else result.digest()
     status = current.replace(runs=scored, scoring_digest=result.scoring_digest, score_sha256=digest)

@@ -76,7 +76,8 @@ def set_up_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SetUpStor
             "teams/team-b/bundles/b.tar.gz", "runs/u1/table/1-p/manifest.json", "scores/u1/s.json",
             "boards/ns.c/practice/table.json", "boards/ns.c/practice/request-1.json",
             "data/names/n/d0.json", "shared/team-b/data/d/files/x",
-            "boards/ns.c/practice/curves.json",
+            "boards/ns.c/practice/curves.json", keys.report("u1"), keys.team_report("team-a", "u1"),
+            keys.team_report("team-b", "u2"),
         ):  # fmt: skip
             store_client.put_bytes(found.root, keys.MAIN_BUCKET, key, b"{}")
         store_client.put_bytes(found.root, keys.SOLUTIONS_BUCKET, keys.solution("s1"), b"1 0\n")

@@ -12,6 +12,7 @@ from alcove_api import keys
 from alcove_api.documents import StoreCredentials
 from alcove_operator import credentials, store_setup
 from alcove_operator.errors import OperatorError
+from alcove_operator.store import OperatorStore
 from alcove_store import client as store_client
 from alcove_store.errors import (
     StoreConflictError,
@@ -62,7 +63,8 @@ ALLOWED: dict[str, list[Try]] = {
         get("teams/team-a/bundles/b.tar.gz"), put("code/c3.tar.gz"), get("code/c1.tar.gz"),
         get("runs/u1/table/1-p/manifest.json"), listing("runs/u1/"), put(keys.verdict("u1", "table")),
         get("scores/u1/s.json"), listing("scores/u1/"), get("boards/ns.c/practice/table.json"),
-        put(keys.board_request("ns", "c", "practice", 7)), put(keys.board("ns", "c", "practice", "counted.json")),
+        put(keys.team_report("team-a", "u1")), put(keys.board_request("ns", "c", "practice", 7)),
+        put(keys.board("ns", "c", "practice", "counted.json")),
     ],
     "scorer": [
         get("runs/u1/table/1-p/manifest.json"), listing("runs/u1/"), put("runs/u1/table/1-p/manifest.json"),
@@ -88,6 +90,7 @@ ALLOWED: dict[str, list[Try]] = {
         put("teams/team-a/bundles/n.tar.gz"), get("teams/team-a/bundles/b.tar.gz"), listing("teams/team-a/"),
         put("shared/team-a/data/d/manifest.json"), put("shared/team-a/solutions/s"), put("shared/team-a/x"),
         delete("shared/team-a/x"), get("shared/team-b/data/d/files/x"), listing("shared/"), listing("shared/team-b/"),
+        get(keys.team_report("team-a", "u1")), listing(keys.team_reports("team-a")),
     ],
 }  # fmt: skip
 
@@ -97,13 +100,15 @@ DENIED: dict[str, list[Try]] = {
         put("scores/u1/s.json"), put("boards/ns.c/practice/table.json"), put("teams/team-a/x"),
         put("boards/ns.c/practice/leaderboard.html"), put("boards/ns.c/request-1/table.json"),
         get("ladders/ns.c/practice/d/team-a/table/00000000.json"), delete("code/c1.tar.gz"),
-        delete("runs/u1/table/1-p/manifest.json"),
+        delete("runs/u1/table/1-p/manifest.json"), get(keys.team_report("team-a", "u1")),
+        delete(keys.team_report("team-a", "u1")),
     ],
     "scorer": [
         put("runs/u1/table/1-p/rec/00000000.json"), put("code/c1.tar.gz"), put("boards/ns.c/practice/table.json"),
         put(SOLUTION, SOLUTIONS), get("teams/team-a/bundles/b.tar.gz"), delete("runs/u1/table/1-p/manifest.json"),
         get("boards/ns.c/practice/table.json"), put("boards/ns.c/practice/curves.json"), listing("boards/"),
         delete("ladders/ns.c/practice/d/team-a/table/00000000.json"),
+        put(keys.team_report("team-a", "u1")),
     ],
     "aggregate": [
         get(SOLUTION, SOLUTIONS), get("runs/u1/table/1-p/manifest.json"), put("scores/u1/s.json"),
@@ -120,6 +125,8 @@ DENIED: dict[str, list[Try]] = {
         delete("scores/u1/s.json"), get("teams/team-a/bundles/b.tar.gz"), listing("teams/"), listing(""),
     ],
     "team-a": [
+        get(keys.team_report("team-b", "u2")), listing(keys.team_reports("team-b")), listing("reports/"),
+        put(keys.team_report("team-a", "u1")), delete(keys.team_report("team-a", "u1")), get(keys.report("u1")),
         get("teams/team-b/bundles/b.tar.gz"), put("teams/team-b/bundles/x"), listing("teams/team-b/"), listing(""),
         listing("teams/"), get("data/d1/manifest.json"), get("code/c1.tar.gz"), get("scores/u1/s.json"),
         get(SOLUTION, SOLUTIONS), put("runs/u1/table/1-p/manifest.json"),
@@ -128,6 +135,20 @@ DENIED: dict[str, list[Try]] = {
         put("data/d1/x"), put("data/names/n/d1.json"), put(SOLUTION, SOLUTIONS), listing("", SOLUTIONS),
     ],
 }  # fmt: skip
+
+
+def test_a_report_reaches_its_team_and_no_other(set_up_store: SetUpStore) -> None:
+    put(keys.report("u7"))(set_up_store.client("scorer"))
+    operator = OperatorStore(set_up_store.client("operator"), MAIN)
+    key = keys.team_report("team-a", "u7")
+    with pytest.raises(StoreNotFoundError):
+        get(key)(set_up_store.client("team-a"))
+    operator.publish_report("team-a", "u7")
+    assert get(key)(set_up_store.client("team-a")) == b"{}"
+    assert is_denied(get(key), set_up_store.client("team-b"))
+    assert is_denied(get(keys.team_report("team-a", "absent")), set_up_store.client("team-b"))
+    with pytest.raises(StoreNotFoundError):
+        operator.publish_report("team-a", "never-scored")
 
 
 @pytest.mark.parametrize("who", ALLOWED)

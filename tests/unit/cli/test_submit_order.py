@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.unit.cli.conftest import Typed
 from tests.unit.kube.server import Answer, Lost, ScriptedServer, Silent, Step, refusal, serving
@@ -174,3 +177,38 @@ def test_a_process_that_ends_between_the_two_leaves_no_code_without_an_owner(
     assert server.asked[4].body["metadata"]["ownerReferences"]
     taken_back = [("DELETE", f"{SUBMISSIONS}/one")] if how == signal.SIGINT else []
     assert asked(server)[5:] == taken_back
+
+
+def test_a_store_that_cannot_be_reached_is_named_with_the_option_that_mends_it(
+    code: Path, alcove: Typed
+) -> None:
+    """A folder in the folder does not fit a ConfigMap, so the code is uploaded."""
+    (code / "lib").mkdir()
+    (code / "lib" / "util.py").write_text("")
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        away = f"http://127.0.0.1:{held.getsockname()[1]}"
+    secret = {"endpoint": away.encode(), "credentials.json": b'{"access_key": "a", "secret_key": "b"}'}
+    data = {key: base64.b64encode(value).decode() for key, value in secret.items()}
+    with serving(boards(), MADE, Answer(body={"data": data})) as server:
+        done = alcove(*arguments(code, server))
+    assert done.returncode == 1
+    assert f"The store at {away} (from the Secret alcove-store in red) cannot be reached" in done.stderr
+    assert "nothing was submitted" in done.stderr
+    assert "with --store http://HOST:PORT" in done.stderr
+    assert not [a for a in server.asked if a.verb != "GET" and "dryRun=All" not in a.path]
+
+
+def test_the_team_is_that_of_the_kubeconfig_unless_another_is_named(code: Path, alcove: Typed) -> None:
+    with serving(*BEFORE, MADE) as server:
+        config = server.kubeconfig(code.parent)
+        silent = alcove("submit", code, "--name", "one", "--kubeconfig", config)
+        assert (silent.returncode, server.asked) == (2, [])
+        assert "does not say which team you are. Give --team NAMESPACE." in silent.stderr
+        document = yaml.safe_load(Path(config).read_text())
+        document["contexts"][0]["context"]["namespace"] = "red"
+        Path(config).write_text(yaml.safe_dump(document))
+        done = alcove("submit", code, "--name", "one", "--kubeconfig", config)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Submitted red/one." in done.stdout
+    assert asked(server) == ASKED_BOTH

@@ -101,6 +101,8 @@ class Cluster:
     """Why the files of a run were refused, all of them, by alias."""
     """What the scorer finds wrong with the records of a run, by alias."""
     code: CodeFact = field(default_factory=lambda: CodeFact(True, CODE, 100))
+    published: list[datetime] = field(default_factory=list)
+    """When the report was given to the team."""
 
     def __post_init__(self) -> None:
         self.version = 1
@@ -345,6 +347,10 @@ class Cluster:
                 self._need_store()
                 found = self.scores.get(action.scoring_digest)
                 self.facts = replace(self.facts, score=found or ScoreFault("There is no result."))
+            case actions.PublishReport():
+                self._need_store()
+                self.published.append(self.now)
+                self.facts = replace(self.facts, published=action.scoring_digest)
             case actions.ReadLogTail():
                 self._need_store()
                 self.facts = replace(self.facts, log_tails={**self.facts.log_tails, action.job: "last words"})

@@ -227,6 +227,8 @@ def test_a_blind_phase_tells_nothing_before_its_reveal(
             assert run["snapshots"] == 0
     scored = [r for r in cluster.submission["status"]["runs"] if r["phase"] == "Done"]
     assert all("alc" in r for r in scored if r["cause"] != "NoPredictions")
+    assert all(at >= reveal for at in cluster.published), "its report would show what the status hides"
+    assert cluster.published or not scored
 
 
 def test_an_undisturbed_submission_takes_few_writes() -> None:

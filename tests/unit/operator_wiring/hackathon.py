@@ -60,6 +60,8 @@ class MemoryStore(OperatorStore):
     documents: dict[tuple[str, str, str], CountedSubmissions] = field(default_factory=dict)
     board_requests: dict[int, AggregateRequest] = field(default_factory=dict)
     """Of the one phase, by generation."""
+    reports: list[tuple[str, str]] = field(default_factory=list)
+    """Namespace and UID of those that were given to their teams."""
     taken: list[str] = field(default_factory=list)
     """Namespaces whose bundles were taken in."""
 
@@ -99,6 +101,9 @@ class MemoryStore(OperatorStore):
 
     def score_result(self, submission_uid: str, scoring_digest: str) -> ScoreResult | None:
         return self.scores.get((submission_uid, scoring_digest))
+
+    def publish_report(self, namespace: str, submission_uid: str) -> None:
+        self.reports.append((namespace, submission_uid))
 
     def log_tail(self, _prefix: str, _size: int = 700) -> str:
         return ""
