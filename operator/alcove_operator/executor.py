@@ -99,7 +99,8 @@ class Executor:
                 return replace(facts, live=None) if await self._start_scoring(action) else facts
             case actions.DeleteJob():
                 if await self.api.delete(JOBS, self.settings.competition_namespace, action.job):
-                    log.info("Job %s was deleted: %s", action.job, action.reason)
+                    gone = {"cause": "JobDeleted"}
+                    log.info("The Job %s was deleted: %s.", action.job, action.reason, extra=gone)
                 self.credentials.forget(action.job)
             case actions.ListLive():
                 return replace(facts, live=await self._list(action.submission_uid))
@@ -150,13 +151,14 @@ class Executor:
         except StoreUnavailableError:
             raise
         except StoreError as error:
-            log.warning("%s The team cannot fetch this report; its scores are shown.", error)
+            kept_back = {"cause": "ReportNotPublished"}
+            log.warning("%s The team cannot fetch this report; its scores are shown.", error, extra=kept_back)
 
     def _verdict(self, action: actions.ReadVerdict) -> Verdict | None:
         try:
             return self.store.verdict(action.submission_uid, action.alias)
         except OperatorError as error:
-            log.warning("%s", error)
+            log.warning("%s", error, extra={"cause": "VerdictUnreadable"})
             return None
 
     def _log_tail(self, action: actions.ReadLogTail) -> str:
@@ -187,7 +189,7 @@ class Executor:
                     status=409,
                 ) from error
         else:
-            log.info("Job %s was created.", name)
+            log.info("The Job %s was created.", name, extra={"cause": "JobCreated"})
         self.index.apply(JOBS, made)
         return made
 
@@ -324,6 +326,8 @@ class Executor:
     async def _emit(self, action: actions.Emit, view: SubmissionView) -> None:
         if action.key in self._emitted.get(view.uid, ()):
             return
+        level = logging.WARNING if action.type == "Warning" else logging.INFO
+        log.log(level, "%s", action.message, extra={"cause": action.reason})
         # The same event has the same name, also after a restart: the API server then says that it is there.
         digest = hashlib.sha256(f"{view.uid}/{action.key}".encode()).hexdigest()[:16]
         about = {"apiVersion": SUBMISSIONS.api_version, "kind": "Submission", "uid": view.uid}
@@ -345,5 +349,5 @@ class Executor:
         except ApiError as error:
             # An Event is a courtesy: a namespace that is being deleted takes none, and nothing may hang on it.
             if not error.conflict:
-                log.warning("The event %s of %s was not taken: %s", action.reason, view.name, error)
+                log.warning("The event was not taken: %s", error, extra={"cause": action.reason})
         self._emitted.setdefault(view.uid, set()).add(action.key)

@@ -30,6 +30,7 @@ from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus, Published
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
+from alcove_operator import logs
 from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import boards, names, parse_objects
@@ -174,10 +175,12 @@ class Index:
     def _leave_alone(self, resource: Resource, name: ObjectName, problem: str) -> None:
         self._table(resource).pop(name, None)
         if self.unreadable.get((resource, *name)) != problem:
-            log.warning(
-                "%s %s/%s cannot be read: %s. What depends on it waits. Correct it: kubectl edit %s %s -n %s.",
-                *(resource.plural, *name, problem, resource.plural, name[1], name[0]),
-            )
+            with logs.bind_object(resource.plural.removesuffix("s"), *name):
+                log.warning(
+                    "It cannot be read: %s. What depends on it waits. Correct it: kubectl edit %s %s -n %s.",
+                    *(problem, resource.plural, name[1], name[0]),
+                    extra={"cause": "Unreadable"},
+                )
         self.unreadable[resource, *name] = problem
 
     def known(self, resource: Resource, namespace: str) -> Known:

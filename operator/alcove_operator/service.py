@@ -18,6 +18,7 @@ from alcove_api.errors import AlcoveError
 from alcove_kube.client import KubeClient
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, SUBMISSIONS
+from alcove_operator import logs
 from alcove_operator.api import Api
 from alcove_operator.clock import utc_now
 from alcove_operator.competitions import Competitions
@@ -173,14 +174,15 @@ class Service:
             "competition": self.competitions.work,
             "dataset": self.datasets.work,
         }
-        try:
-            await turns[key.kind](key)
-        except Exception as error:
-            self.metrics.work_failures.labels(key.kind).inc()
-            known = isinstance(error, AlcoveError)
-            again = "It is tried again."
-            log.warning("%s %s/%s: %s %s", *key, error, again, exc_info=None if known else error)
-            raise
+        with logs.bind_object(*key):
+            try:
+                await turns[key.kind](key)
+            except Exception as error:
+                self.metrics.work_failures.labels(key.kind).inc()
+                known = None if isinstance(error, AlcoveError) else error
+                cause = {"cause": type(error).__name__}
+                log.warning("%s It is tried again.", error, exc_info=known, extra=cause)
+                raise
 
     async def resync_forever(self) -> None:
         for turn in range(1, 1 << 62):
@@ -222,7 +224,9 @@ class Service:
         recent = self.clock() - ORPHANED_AFTER
         for record in list(self.index.jobs.values()):
             if record.view.created_at < recent and not record.view.deleting and self._orphaned(record):
-                log.info("Job %s is an orphan and is deleted.", record.view.name)
+                about = {"job": record.view.name, "submission_uid": record.view.submission_uid}
+                with logs.bind(**about, team=record.labels.get(names.TEAM, "")):
+                    log.info("The Job is an orphan and is deleted.", extra={"cause": "Orphan"})
                 await self.api.delete(
                     JOBS, self.settings.competition_namespace, record.view.name, record.view.uid
                 )

@@ -12,6 +12,7 @@ from alcove_api.submission import CompetitionRef, SubmissionSpec, SubmissionStat
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, NAMESPACES, NODES, SUBMISSIONS, Resource
+from alcove_operator import logs
 from alcove_operator.api import Api
 from alcove_operator.clock import utc_now
 from alcove_operator.core import actions, model, names, parse_objects
@@ -259,4 +260,8 @@ class Submissions:
                     await self.executor.credentials.refresh(view.name, record.labels, view.uid, record.config)
                 except AlcoveError as error:
                     # One that fails must not keep the others, always later in the same order, from theirs.
-                    log.warning("The credentials of %s were not renewed: %s", view.name, error)
+                    team = record.labels.get(names.TEAM, "")
+                    owner = self.index.submission_by_uid(view.submission_uid)
+                    with logs.bind_object("submission", team, owner.name if owner else view.submission_uid):
+                        what = "The credentials of the Job %s were not renewed: %s"
+                        log.warning(what, view.name, error, extra={"cause": type(error).__name__})

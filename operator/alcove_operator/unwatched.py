@@ -57,7 +57,8 @@ class UnwatchedObjects:
         try:
             found = await self.api.find(resource, None, name)
         except ApiError as error:
-            log.info("%s %s cannot be looked at: %s", resource.plural, name, error)
+            unknown = {"cause": type(error).__name__}
+            log.info("%s %s cannot be looked at: %s", resource.plural, name, error, extra=unknown)
             found, seconds = Unknown(str(error)), REFUSED_SECONDS
         if len(self._answers) >= MOST:
             self._answers = {at: kept for at, kept in self._answers.items() if loop.time() < kept.until}

@@ -163,9 +163,13 @@ def list_events(old: SubmissionStatus, new: SubmissionStatus) -> tuple[Emit, ...
     """One Event for each thing that a user would want to be told of, at the change that shows it."""
     found = []
     was, now = find_condition(old.conditions, ADMITTED), find_condition(new.conditions, ADMITTED)
-    if now is not None and now.reason not in _IN_PASSING and (was is None or was.reason != now.reason):
+    rejected = new.phase == "Rejected" and old.phase != "Rejected"
+    news = rejected or was is None or (now is not None and was.reason != now.reason)
+    if now is not None and now.reason not in _IN_PASSING and news:
         kind: Literal["Normal", "Warning"] = "Normal" if now.status == "True" else "Warning"
-        found.append(Emit(f"event/admitted/{now.reason}", kind, now.reason, now.message))
+        # One that waited in vain is rejected for the reason that it was told before.
+        key, said = ("/rejected", f"Rejected. {now.message}"[:1024]) if rejected else ("", now.message)
+        found.append(Emit(f"event/admitted/{now.reason}{key}", kind, now.reason, said))
     before = {run.dataset: run for run in old.runs}
     for run in new.runs:
         past = before.get(run.dataset)
