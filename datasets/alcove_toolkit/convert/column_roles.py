@@ -145,9 +145,9 @@ def asked_labels(options: ConvertOptions) -> tuple[str, ...]:
     return tuple(name.strip() for name in (options.labels or "").split(",") if name.strip())
 
 
-def join_names(names: Sequence[str]) -> str:
+def join_names(names: Sequence[str], most: int = 12) -> str:
     """The first names, for messages."""
-    return ", ".join(names[:12]) + (" …" if len(names) > 12 else "")
+    return ", ".join(names[:most]) + (" …" if len(names) > most else "")
 
 
 class KeyBuilder:

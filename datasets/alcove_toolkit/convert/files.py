@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from array import array
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -36,7 +36,7 @@ from alcove_toolkit.convert.column_roles import (
     open_asked_table,
 )
 from alcove_toolkit.convert.listing import Listing, NameFinder, list_items, normal_form, path_order
-from alcove_toolkit.convert.parts import THIRD_PART_REMEDY, find_part
+from alcove_toolkit.convert.parts import THIRD_PART_REMEDY, find_part, mentions_part
 from alcove_toolkit.convert.tables import SourceTable, is_table
 from alcove_toolkit.errors import SourceError
 
@@ -165,7 +165,11 @@ def _by_folders(source: Path, listing: Listing, options: ConvertOptions) -> Sour
             )
         scanner.add(dict(zip(levels, parts, strict=False)), str(source / name))
     items = scanner.items(lambda item: str(source / listing.names[item]))
-    notes = (*items.notes, *_empty_notes(listing, levels.index("label")))
+    notes = (
+        *items.notes,
+        *_empty_notes(listing, levels.index("label")),
+        *_deeper_notes(listing, len(levels)),
+    )
     return replace(items, notes=notes, facts=(("labels", f"folders, by level: {'/'.join(levels)}"),))
 
 
@@ -177,6 +181,16 @@ def _empty_notes(listing: Listing, level: int) -> tuple[str, ...]:
     return (f"Folders without a file of this kind, so not a label: {join_names(empty)}.",) if empty else ()
 
 
+def _deeper_notes(listing: Listing, levels: int) -> tuple[str, ...]:
+    """Folders below the last level that has a meaning, so that none is passed over without a word."""
+    paths = (name.split("/")[:-1] for name in listing.names)
+    deeper = sorted({path[levels] for path in paths if len(path) > levels})
+    listed = join_names(deeper, 4)
+    return (
+        (f"Folders further down have no meaning: {listed} (--folders to give them one).",) if deeper else ()
+    )
+
+
 def _default_levels(source: Path, listing: Listing) -> str:
     """What the levels mean, by the names of the folders. Raises SourceError where that is not clear."""
     tops = {name.split("/")[0] for name in listing.names if "/" in name}
@@ -185,6 +199,7 @@ def _default_levels(source: Path, listing: Listing) -> str:
         if len(tops) == 1 and all("/" in name for name in listing.names):
             _refuse_one_folder(source, *tops)
         _refuse_parts_below(source, listing)
+        _refuse_parts_as_labels(source, tops)
         return "label"
     if tops - set(parts):
         raise SourceError(
@@ -221,6 +236,18 @@ def _refuse_parts_below(source: Path, listing: Listing) -> None:
             str(source),
             f"the folders of the labels have folders {join_names(sorted(below))}",
             remedy="If these are the split, pass --folders label/split; if not, --folders label.",
+        )
+
+
+def _refuse_parts_as_labels(source: Path, tops: Set[str]) -> None:
+    """Folders ``my_train`` and ``my_test``, ``train`` and ``holdout``, ``fold1`` and ``fold2`` would be labels. One of
+    many may be a label that is named so: a train, a query."""
+    found = sorted(name for name in tops if mentions_part(name))
+    if found and (len(found) > 1 or len(tops) <= 2):
+        raise SourceError(
+            str(source),
+            f"has folders {join_names(found)}, which may be parts or labels",
+            remedy="Name those of the split train and test; if they are labels, pass --folders label.",
         )
 
 

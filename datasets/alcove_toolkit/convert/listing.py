@@ -90,7 +90,8 @@ def walk_folders(source: Path) -> Iterator[tuple[Path, list[str]]]:
         for link in (folder / name for name in inner if (folder / name).is_symlink()):
             if link.resolve() in {above.resolve() for above in (folder, *folder.absolute().parents)}:
                 raise SourceError(str(link), "leads back to a folder above it", remedy="Remove the link.")
-        yield folder, [name for name in files if not name.startswith(".")]
+        # What begins with ~$ is the lock of an open document.
+        yield folder, [name for name in files if not name.startswith((".", "~$"))]
 
 
 def _raise(error: OSError) -> None:

@@ -19,6 +19,7 @@ _NAMES: dict[str, SourcePart] = {
         ("val", "valid", "validation", "validate", "validating", "dev", "eval", "evaluation"), "validation"
     ),
 }
+_PART_LIKE = frozenset(("fold", "holdout", "unseen", "query", "gallery"))
 _ADDED = re.compile(
     "set|data|dataset|split|part|images?|imgs?|pictures?|videos?|clips?|audios?|files?|[0-9]{4}"
 )
@@ -33,6 +34,12 @@ def find_part(name: str) -> SourcePart | None:
     words = re.sub("^(train(?:ing)?|test(?:ing)?|val(?:id(?:ation)?)?)(set|data)", r"\1 \2", words)
     found = [word for word in re.split(r"[\W_]+", words) if word and not _ADDED.fullmatch(word)]
     return _NAMES.get(found[0]) if len(found) == 1 else None
+
+
+def mentions_part(name: str) -> bool:
+    """Whether a part's name is a word of it, or it is a fold, without being a part's name: ``my_train``, ``fold1``."""
+    words = re.split(r"[\W_]+", re.sub("([a-z])([0-9])", r"\1 \2", name.casefold()))
+    return any(word in _NAMES or word in _PART_LIKE for word in words)
 
 
 class PartCollector:

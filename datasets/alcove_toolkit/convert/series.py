@@ -46,6 +46,7 @@ from alcove_toolkit.errors import SourceError
 
 _MANY = 16
 """Channels that may exceed the steps without a word."""
+_CLOCK_STEPS, _CLOCK = 10, "rises with every step, as a clock does"
 SUFFIXES = (".npy", ".csv", ".tsv")
 
 
@@ -190,6 +191,7 @@ class _Stacked:
         refuse_options(options, ("folders",), f"has no meaning for {path}, which is one file")
         self._path, self._options, self._progress = path, options, progress
         self._arrays = {name.lower(): array for name, array in open_arrays(path).items()}
+        self._used: list[str] = []
         self._series = self._find(("x", "data", "series"), "no array is named X")
         if len(self._series.shape) not in (2, 3) or self._series.dtype.kind not in "buif":
             raise SourceError(
@@ -199,10 +201,14 @@ class _Stacked:
             )
 
     def _find(self, names: tuple[str, ...], problem: str) -> ArrayFile:
-        found = next((self._arrays[name] for name in names if name in self._arrays), None)
+        found = next((name for name in names if name in self._arrays), None)
         if found is None:
             raise SourceError(str(self._path), problem, remedy=f"There are: {', '.join(self._arrays)}.")
-        return found
+        self._used.append(found)
+        return self._arrays[found]
+
+    def _find_optional(self, *names: str) -> ArrayFile | None:
+        return self._find(names, "") if any(name in self._arrays for name in names) else None
 
     def scan(self) -> SourceItems:
         labels = Path(self._options.labels) if self._options.labels else None
@@ -219,7 +225,7 @@ class _Stacked:
             columns["label"] = label.whole().tolist()
         names = tuple(columns)
         for role in ("group", "source", "split"):
-            array = self._arrays.get(role, self._arrays.get(f"{role}s"))
+            array = self._find_optional(role, f"{role}s")
             if array is not None:
                 columns[role] = array.whole().tolist()
         group, origin, split = (role if role in columns else None for role in ("group", "source", "split"))
@@ -229,7 +235,11 @@ class _Stacked:
             self._check_count(len(column), name)
         for number, cells in enumerate(iterate_rows(columns)):
             scanner.add(cells, self._where(number))
-        return scanner.items(self._where)
+        arrays = (
+            "arrays",
+            f"series {self._used[0]!r}, labels {self._used[1] if labels is None else labels!s}",
+        )
+        return replace(scanner.items(self._where), facts=(arrays,))
 
     def _labels(self, given: Path | None) -> ArrayFile:
         if given is None:
@@ -259,7 +269,7 @@ class _Stacked:
         return f"{self._series.where}[{item}]"
 
     def lengths(self) -> Indices:
-        array = self._arrays.get("lengths", self._arrays.get("length"))
+        array = self._find_optional("lengths", "length")
         if array is None:
             return np.full(self._series.shape[0], self._series.shape[1], np.int64)
         lengths: Indices = array.whole().astype(np.int64)
@@ -273,7 +283,8 @@ class _Stacked:
         return _numbered(self._series.shape[2] if len(self._series.shape) == 3 else 1)
 
     def notes(self) -> tuple[str, ...]:
-        return ()
+        unread = sorted(set(self._arrays) - set(self._used))
+        return (f"Arrays that were not read: {join_names(unread)}.",) if unread else ()
 
     def read(self, items: Indices) -> Iterator[Doubles]:
         lengths = self.lengths()
@@ -352,14 +363,16 @@ def _is_npy(path: Path) -> bool:
 
 
 def _step_notes(names: tuple[str, ...], values: Doubles) -> tuple[str, ...]:
-    """Channels that count the steps of a series of three or more."""
+    """Channels of a series of three steps or more that count them, or that rise with each, as a clock does."""
+    if len(values) < 3:
+        return ()
     steps = np.arange(len(values))[:, None]
-    counts = ((values == steps) | (values == steps + 1)).all(axis=0) & (len(values) > 2)
-    listed = ", ".join(repr(names[i]) for i in np.flatnonzero(counts))
-    return (
-        (f"Channel {listed} counts the steps, as an index does: if it is one, leave it out.",)
-        if listed
-        else ()
+    counts = ((values == steps) | (values == steps + 1)).all(axis=0)
+    rises = ((np.diff(values, axis=0) > 0).all(axis=0)) & ~counts & (len(values) >= _CLOCK_STEPS)
+    return tuple(
+        f"Channel {', '.join(repr(names[i]) for i in np.flatnonzero(found))} {what}: if it is one, leave it out."
+        for found, what in ((counts, "counts the steps, as an index does"), (rises, _CLOCK))
+        if found.any()
     )
 
 

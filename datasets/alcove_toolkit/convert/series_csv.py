@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from alcove_toolkit.convert.cell_readings import Doubles
+from alcove_toolkit.convert.cell_readings import MINUS, Doubles
+from alcove_toolkit.convert.column_roles import LABEL_NAMES
 from alcove_toolkit.convert.labels import MISSING_TEXTS
 from alcove_toolkit.convert.tables import (
     HEADER_OPTIONS,
@@ -71,35 +73,80 @@ def read_series_csv(path: Path, delimiter: str | None = None, header: bool | Non
     body = table.lines[has_header:]
     if not body:
         raise SourceError(str(path), "has a header, but no rows", remedy="Remove the file.")
+    names = tuple(first) if has_header else ()
+    _check_names(names, table.where(0))
     text = "\n".join(body)
     notes: tuple[str, ...] = ()
-    if table.delimiter != "," and "," in text:
+    between = table.delimiter
+    if between == "," and '"' in text:
+        text, between = _join_cells([table.cells(line) for line in body])
+    if between != "," and "," in text:
+        _check_points(table, text)
         text, notes = (
             text.replace(",", "."),
             ("Commas in numbers are read as decimal commas: 1,5 is one and a half.",),
         )
     try:
         values = np.loadtxt(
-            io.StringIO(text), np.float64, delimiter=table.delimiter, ndmin=2, comments=None, quotechar='"'
+            io.StringIO(text), np.float64, delimiter=between, ndmin=2, comments=None, quotechar='"'
         )
     except ValueError:
         raise _find_problem(table, len(first), has_header) from None
     if values.shape[1] != len(first):
         raise _find_problem(table, len(first), has_header)
-    names = tuple(first) if has_header else ()
     if names and is_index_name(names[0]) and len(names) > 1:
         return SeriesTable(
             names[1:], values[:, 1:], (*notes, "A first column without a name is left out as an index.")
         )
-    if not names and table.delimiter == "," and values.shape[1] == 2 and "." not in text:
+    if not names and between == "," and values.shape[1] == 2 and "." not in text:
+        if delimiter is None and re.search(r",[ \t]*0\d", text):
+            raise SourceError(
+                str(path),
+                "has commas that may be decimal commas: a part behind one begins with a zero",
+                remedy="If 1,05 is one number, pass --delimiter ';'; if it is two, pass --delimiter ','.",
+            )
         notes = (
             "Whole numbers between commas are two channels; if 1,5 is one and a half, pass --delimiter ';'.",
         )
     return SeriesTable(names, values, notes)
 
 
+def _check_names(names: tuple[str, ...], where: str) -> None:
+    """Raises SourceError where two channels have one name, one has none, or one is named as labels are."""
+    channels = names[1:] if names and is_index_name(names[0]) else names
+    twice = next((name for number, name in enumerate(channels) if name in channels[:number]), None)
+    label = next((name for name in channels if name.casefold() in LABEL_NAMES), None)
+    if twice is not None:
+        problem = f"there are two channels {twice!r}" if twice else "there are two channels without a name"
+        raise SourceError(where, problem, remedy="Give each channel a name of its own.")
+    if "" in channels:
+        raise SourceError(where, f"channel {channels.index('') + 1} has no name", remedy="Give it one.")
+    if label is not None:
+        raise SourceError(
+            where,
+            f"there is a channel {label!r}, from which a model would read the label",
+            remedy="Remove the column; the label is the folder, or stands in a table. Rename it if it is none.",
+        )
+
+
+def _join_cells(rows: list[list[str]]) -> tuple[str, str]:
+    """Rows that had quotes, in one text without them, and what stands between cells: no comma where they have some."""
+    delimiter = ";" if any("," in cell for row in rows for cell in row) else ","
+    return "\n".join(delimiter.join(row) for row in rows), delimiter
+
+
+def _check_points(table: _SeriesLines, text: str) -> None:
+    """Raises SourceError where both points and commas are in numbers, so that one of them parts thousands."""
+    if "." in text:
+        raise SourceError(
+            str(table.path),
+            "has both points and commas in its numbers",
+            remedy="Write them without thousands separators, and with one sign for decimals.",
+        )
+
+
 def _split_lines(path: Path, delimiter: str | None) -> _SeriesLines:
-    text = read_utf8(path).lstrip("\ufeff")
+    text = read_utf8(path).lstrip("\ufeff").replace(MINUS, "-")
     lines = [line for line in text.splitlines() if line.strip()]
     separator = separator_of(lines[0]) if lines else None
     lines = lines[separator is not None :]
@@ -163,7 +210,10 @@ def _find_problem(table: _SeriesLines, columns: int, has_header: bool) -> Source
             )
         else:
             continue
-        return SourceError(table.where(index), problem, remedy="Correct the row; fill empty cells.")
+        remedy = "Correct the row; fill empty cells."
+        if odd and re.match(r"[0-9]+[-/.:][0-9]+[-/.:]", odd):
+            remedy = "Remove a column of dates or times; steps are in their order."
+        return SourceError(table.where(index), problem, remedy=remedy)
     return SourceError(
         str(table.path),
         "is not a table of numbers",

@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from alcove_format.reader import open_dataset
 from alcove_toolkit.convert.base import ConvertOptions
 from alcove_toolkit.convert.choices import Kind
 from alcove_toolkit.convert.run import Converted, convert
@@ -24,3 +28,17 @@ def converted(
 def contents(folder: Path) -> dict[str, bytes]:
     """The files below a folder."""
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def write(path: Path, *lines: str) -> Path:
+    """A file of these lines, in UTF-8."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    return path
+
+
+def values(made: Converted, feature: str) -> npt.NDArray[np.float32]:
+    """Of one feature, in all examples, sorted."""
+    opened = open_dataset(made.path)
+    column = made.metadata.features[feature]
+    return np.sort([example.ravel()[column] for part in (opened.train, opened.test) for example, _ in part])

@@ -38,7 +38,10 @@ def test_folders_are_labels_in_an_order_of_their_own(tmp_path: Path) -> None:
     files = listed(lay(tmp_path, *names))
     assert files.names == ("a/x/deep.TXT", "a-b/1.txt", "b/10.txt", "b/9.txt")
     assert labels(files) == {n: {n.split("/")[0]} for n in files.names}
-    assert files.items.notes == ("Files of other kinds, left out: 1 (.me 1).",)
+    assert files.items.notes == (
+        "Files of other kinds, left out: 1 (.me 1).",
+        "Folders further down have no meaning: x (--folders to give them one).",
+    )
     assert files.items.where(0) == str(tmp_path / "a/x/deep.TXT")
 
 
@@ -313,3 +316,36 @@ def test_how_the_files_were_understood_is_told(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("path,class\ntrain/a/1.txt,x\ntrain/b/1.txt,y\n")
     facts = dict(listed(tmp_path / "t.csv").items.facts)
     assert (facts["files"], facts["labels"]) == ("column 'path'", "column 'class'")
+
+
+@pytest.mark.parametrize(
+    "tops",
+    [
+        ("my_train", "my_test"),
+        ("train_1", "train_2", "test"),
+        ("train", "holdout"),
+        ("fold1", "fold2", "fold3"),
+    ],
+)
+def test_folders_that_may_be_parts_are_no_labels_in_silence(tmp_path: Path, tops: tuple[str, ...]) -> None:
+    lay(tmp_path, *(f"{top}/{label}/{i}.txt" for top in tops for label in "ab" for i in range(2)))
+    with pytest.raises(SourceError, match=f"{tops[0]}.*may be parts or labels.*--folders label"):
+        listed(tmp_path)
+    assert listed(tmp_path, folders="label").items.labels.names == tuple(sorted(tops))
+
+
+def test_one_label_of_many_may_be_named_as_a_part(tmp_path: Path) -> None:
+    lay(tmp_path, *(f"{label}/{i}.txt" for label in ("bus", "car", "train") for i in range(2)), "car/~$1.txt")
+    files = listed(tmp_path)
+    assert files.items.labels.names == ("bus", "car", "train")
+    assert len(files.names) == 6
+
+
+def test_columns_of_a_table_of_files_that_are_not_read_are_said(tmp_path: Path) -> None:
+    lay(tmp_path, "1.txt", "2.txt")
+    (tmp_path / "t.csv").write_text("file,width,label\n1.txt,3,a\n2.txt,4,b\n")
+    assert ("left out", "width") in listed(tmp_path / "t.csv").items.facts
+    (tmp_path / "u.csv").write_text("file,patient\n1.txt,a\n2.txt,b\n")
+    assert listed(tmp_path / "u.csv").items.notes == (
+        "Column 'patient' is the label, as the only other one (--labels to choose).",
+    )

@@ -12,7 +12,7 @@ import pytest
 from alcove_format.reader import open_dataset
 from alcove_toolkit.convert.run import Converted
 from alcove_toolkit.errors import SourceError
-from tests.unit.toolkit.conversions import contents, converted
+from tests.unit.toolkit.conversions import contents, converted, write
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((30, 12, 2)).astype(np.float32)
@@ -148,3 +148,59 @@ def test_a_bad_file_is_named(tmp_path: Path, content: str, problem: str) -> None
         path.write_text("x,y\n1,2\n2,3\n" if i != 5 else content)
     with pytest.raises(SourceError, match=problem):
         converted(tmp_path / "data", "series")
+
+
+def csv_files(folder: Path, text: str) -> Path:
+    for i in range(8):
+        write(folder / f"{'ab'[i % 2]}/{i}.csv", text)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ('"0,5","7"\n"1,25","8"\n', [[0.5, 7], [1.25, 8]]),
+        ("0.5,\u22127\n\u22121.25,8", [[0.5, -7], [-1.25, 8]]),
+        ("x;y\n1,5;2\n", [[1.5, 2]]),
+    ],
+)
+def test_numbers_of_other_countries(tmp_path: Path, text: str, steps: list[list[float]]) -> None:
+    made = converted(csv_files(tmp_path / "s", text), "series")
+    assert next(iter(open_dataset(made.path).train))[0][:, 0, 0, :].tolist() == steps
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('x,y\n"1,234",0.5\n', "both points and commas in its numbers"),
+        ("x;y\n1,234;0.5\n", "both points and commas in its numbers"),
+        ("1,05\n2,70\n", "may be decimal commas.*--delimiter ';'"),
+        ("x,x,y\n1,2,3\n", "row 1: there are two channels 'x'"),
+        ("x,,y\n1,2,3\n", "row 1: channel 2 has no name"),
+        ("x,Label\n1,0\n", "row 1: there is a channel 'Label', from which a model would read the label"),
+        ("t,x\n2020-01-01 00:00:01,5\n", "row 2: .* is not a number.*Remove a column of dates"),
+    ],
+)
+def test_what_a_series_may_mean_is_not_guessed(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(SourceError, match=problem):
+        converted(csv_files(tmp_path / "s", text), "series")
+
+
+def test_two_channels_between_commas_can_be_asked_for(tmp_path: Path) -> None:
+    made = converted(csv_files(tmp_path / "s", "1,05\n2,70\n"), "series", delimiter=",")
+    assert made.metadata.channels == 2
+
+
+def test_a_clock_is_no_channel_in_silence(tmp_path: Path) -> None:
+    text = "".join(f"{i / 10},{i * 7 % 5}\n" for i in range(12))
+    made = converted(csv_files(tmp_path / "s", f"time,x\n{text}"), "series")
+    assert made.notes == (
+        "Channel 'time' rises with every step, as a clock does: if it is one, leave it out.",
+    )
+
+
+def test_arrays_that_are_read_and_those_that_are_not_are_said(tmp_path: Path) -> None:
+    np.savez(tmp_path / "s.npz", X=X, data=X[:, :5], y=Y, target=Y)
+    made = converted(tmp_path / "s.npz", "series")
+    assert dict(made.facts)["arrays"] == "series 'x', labels 'y'"
+    assert made.notes == ("Arrays that were not read: data, target.",)
