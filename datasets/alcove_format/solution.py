@@ -5,6 +5,7 @@ The check of a dataset, the score Job and ``alcove score`` all read solutions he
 
 from __future__ import annotations
 
+import codecs
 import io
 import re
 from pathlib import Path
@@ -36,9 +37,9 @@ def read_solution(path: Path) -> SolutionTable:
 def parse_solution(data: bytes, name: str) -> SolutionTable:
     """Reads the bytes of a solution, text or ``.npy``.
 
-    Text: ASCII numbers that are 0 or 1 (``1.0`` and ``1e0`` are), separated by white space, a row on a line, no empty
-    line but at the end. ``.npy``: one array of booleans or of whole or real numbers of at most 64 bits, nothing after
-    it.
+    Text (a byte order mark of UTF-8 before it does not count): ASCII numbers that are 0 or 1 (``1.0`` and ``1e0`` are),
+    separated by white space, a row on a line, no empty line but at the end. ``.npy``: one array of booleans or of whole
+    or real numbers of at most 64 bits, nothing after it.
 
     Args:
         name: what the file is called in an error.
@@ -54,7 +55,9 @@ def parse_solution(data: bytes, name: str) -> SolutionTable:
             name,
             f"has {len(data)} bytes; at most {MAX_SOLUTION_BYTES} are read. Save it as .npy of dtype bool.",
         )
-    return _parse_npy(data, name) if data.startswith(_NPY_MAGIC) else _parse_text(data, name)
+    if data.startswith(_NPY_MAGIC):
+        return _parse_npy(data, name)
+    return _parse_text(data.removeprefix(codecs.BOM_UTF8), name)
 
 
 def _parse_npy(data: bytes, name: str) -> SolutionTable:

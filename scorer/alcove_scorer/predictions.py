@@ -6,6 +6,7 @@ as a whole.
 
 from __future__ import annotations
 
+import codecs
 import io
 import re
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,13 @@ MAX_TEXT_CELL = 64
 """Characters a number in text takes at most, with its separator."""
 _NUMBERS = b"0123456789eE+-. \t\r\n\f\v"
 """All that a text prediction is made of: so no ``nan``, no ``inf`` and no ``1_0``."""
+
+_OTHER_FORMS = {
+    codecs.BOM_UTF16_LE: "UTF-16 text, as a redirection in PowerShell writes it",
+    codecs.BOM_UTF16_BE: "UTF-16 text",
+    npy.MAGIC_PREFIX: "an array of NumPy under another name; name it .npy",
+    b"PK": "an archive, as numpy.savez writes it; save one array with numpy.save, and name it .npy",
+}
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 """Of an object that an error of Python's names: another each time, and a score says the same each time."""
@@ -160,7 +168,9 @@ def _text_blocks(pieces: Iterable[bytes], n_labels: int, most: int) -> Iterator[
 
 def _text_block(text: bytes, n_labels: int, line: int) -> Prediction:
     """Whole lines, the first of which is number ``line`` of the file, to rows of numbers."""
-    if text.isspace():
+    if line == 1:
+        text = text.removeprefix(codecs.BOM_UTF8)  # As editors on Windows put it there.
+    if not text or text.isspace():
         return np.empty((0, n_labels))
     try:
         if not text.translate(None, _NUMBERS):
@@ -173,6 +183,10 @@ def _text_block(text: bytes, n_labels: int, line: int) -> Prediction:
 
 
 def _first_fault(text: bytes, n_labels: int, line: int) -> str:
+    if line == 1:
+        kind = next((kind for start, kind in _OTHER_FORMS.items() if text.startswith(start)), None)
+        if kind is not None:
+            return f"line 1: {kind}; expected {n_labels} numbers a line, spaces between"
     for number, row in enumerate(text.split(b"\n"), start=line):
         words = row.split()
         for word in words:

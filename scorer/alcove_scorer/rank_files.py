@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,10 +122,16 @@ def read_table(path: Path, options: RankOptions) -> ScoreTable:
             continue
         if len(found) != len(header):
             raise InputError(f"{path}: row {row}: expected {len(header)} columns; got {len(found)}")
-        name = " ".join(found[0].split())
+        name = _clean_name(found[0])
         key = (name, 0 if repeat is None else _repeat(found[repeat], path, row))
+        if name.lower() in _SUMMARIES:
+            raise InputError(
+                f"{path}: row {row}, column 1: expected a participant; got {quote_cell(found[0])}: remove the row, or "
+                "give it another name if it is one"
+            )
         if not name or key in cells:
-            wanted = "a name" if not name else f"each participant once{'' if repeat is None else ' a repeat'}"
+            once = f"each participant once{', or a column repeat' if repeat is None else ' a repeat'}"
+            wanted = once if name else "a name"
             raise InputError(
                 f"{path}: row {row}, column {header[0]}: expected {wanted}; got {quote_cell(found[0])}"
             )
@@ -141,7 +149,10 @@ def read_table(path: Path, options: RankOptions) -> ScoreTable:
 
 def _read_header(path: Path, rows: list[list[str]]) -> tuple[list[str], list[int]]:
     """The names of all columns, and which are datasets."""
-    header = [" ".join(cell.split()) for cell in rows[0]] if rows else []
+    header = [_clean_name(cell) for cell in rows[0]] if rows else []
+    header = [name.lower() if name.lower() == "repeat" else name for name in header]
+    if _SEPARATOR_LINE.fullmatch(",".join(header)):
+        raise InputError(f"{path}: row 1: expected a header; got a line that names the separator: remove it")
     columns = [i for i, name in enumerate(header) if i > 0 and name != "repeat"]
     names = {header[i] for i in columns} - {""}
     if not columns or len(names) != len(columns) or header.count("repeat") > 1:
@@ -161,11 +172,50 @@ def _read_header(path: Path, rows: list[list[str]]) -> tuple[list[str], list[int
             f"{path}: row 1, column 1: expected the participant; got an index, or a rank ({quote_cell(header[0])}): "
             "remove the column"
         )
+    _check_columns(path, header, columns)
     return header, columns
+
+
+def _check_columns(path: Path, header: list[str], columns: list[int]) -> None:
+    """Refuses what is no dataset's column of scores, and a table that lies on its side."""
+    for i in columns:
+        name = header[i].lower()
+        if name in _INDEX_NAMES | _SUMMARIES or name in _REPEATS:
+            remedy = "name it repeat, or remove it" if name in _REPEATS else "remove the column"
+            raise InputError(
+                f"{path}: row 1, column {i + 1}: expected a dataset; got {quote_cell(header[i])}: {remedy}, or give "
+                "it another name if it is one"
+            )
+    if header[0].lower() in _SIDEWAYS:
+        raise InputError(
+            f"{path}: row 1, column 1: expected the participant; got {quote_cell(header[0])}: give a row to each "
+            "participant and a column to each dataset"
+        )
+
+
+def _clean_name(cell: str) -> str:
+    """A Mac may write an accent as a character of its own."""
+    return unicodedata.normalize("NFC", " ".join(cell.split()))
 
 
 _INDEX_NAMES = frozenset(("", "unnamed: 0", "index", "#", "rank", "place", "position"))
 """Of a first column of whole numbers that are no participants: pandas writes one without a name."""
+_SUMMARIES = frozenset(
+    ("id", "mean", "average", "avg", "avg.", "median", "sum", "total", "overall", "std", "average rank", "avg rank",
+     "mean rank", "avg. rank", "rank sum", "wins")
+)  # fmt: skip
+"""What stands beside scores, or below them."""
+_REPEATS = frozenset(("seed", "fold", "run", "trial", "repetition"))
+_SIDEWAYS = frozenset(
+    ("dataset", "datasets", "data set", "data sets", "task", "tasks", "problem", "problems")
+)
+_ERRORS = re.compile(
+    r"(.*[^a-z])?(rmse|mse|mae|mape|error|err|loss|logloss|regret|time|seconds|secs|latency|runtime|duration|eer|wer|cer|"
+    r"perplexity|mean rank|rank)([^a-z].*)?",
+    re.IGNORECASE,
+)
+"""Names of scores of which lower ones are better."""
+_SEPARATOR_LINE = re.compile(r"\"?sep=.*", re.IGNORECASE)
 
 
 def _is_numbering(cells: list[str]) -> bool:
@@ -247,6 +297,15 @@ def rank_table(table: ScoreTable, options: RankOptions) -> RankedTable:
     )
 
 
+def direction_note(table: ScoreTable, options: RankOptions) -> str:
+    """What to say of datasets whose scores seem to be errors or times, while higher ones are better; else empty."""
+    found = [name for name in table.datasets if _ERRORS.fullmatch(name)] if options.sign > 0 else []
+    if not found:
+        return ""
+    listed = ", ".join(map(make_printable, found[:4])) + (" …" if len(found) > 4 else "")
+    return f"named like errors or times: {listed}; if lower is better, pass --lower-is-better"
+
+
 def as_document(table: ScoreTable, ranked: RankedTable, options: RankOptions) -> dict[str, object]:
     """The command's JSON."""
     test, cd = ranked.friedman, ranked.cd
@@ -254,6 +313,7 @@ def as_document(table: ScoreTable, ranked: RankedTable, options: RankOptions) ->
     return {
         **profile,
         "better": "higher" if options.sign > 0 else "lower",
+        "note": direction_note(table, options) or None,
         "datasets": list(table.datasets),
         "entries": _entries(table, ranked.scores, ranked.ranking, ranked.intervals),
         "friedman": None if test is None else test.as_document(),
@@ -331,4 +391,6 @@ def as_text(document: dict[str, object]) -> str:
         lines.append(f"critical difference {cd['cd']:.4f} of mean ranks at α {cd['alpha']:g} (Nemenyi)")
     if w is not None:
         lines.append(f"Kendall's W {w:.4f}")
+    if document["note"]:
+        lines.append(str(document["note"]))
     return "\n".join(lines)

@@ -194,7 +194,7 @@ def as_document(
             }
             for p in outcome.points
         ],
-        "range": [outcome.lowest, outcome.highest],
+        "range": [outcome.lowest, outcome.highest] if outcome.points else None,
         "refused": [{"file": refusal.name, "reason": refusal.reason} for refusal in outcome.refused],
         "scheme": settings.scheme,
         "t0": settings.t0,
@@ -204,17 +204,16 @@ def as_document(
 
 def range_note(outcome: RunOutcome, settings: CurveRules) -> str:
     """What to say of values that are no probabilities, where the metric takes them as such; empty where all are."""
-    if settings.metric.name != BALANCED_ACCURACY or (outcome.lowest >= 0 and outcome.highest <= 1):
+    lowest, highest = outcome.lowest, outcome.highest
+    if settings.metric.name != BALANCED_ACCURACY or not outcome.points:
         return ""
-    kind = (
-        "percent"
-        if outcome.lowest >= 0 and 2 < outcome.highest <= 100
-        else "scores that are no probabilities"
-    )
-    return (
-        f"values from {outcome.lowest:g} to {outcome.highest:g}: expected 0 to 1, as a label counts as present from "
-        f"0.5 on; are they {kind}?"
-    )
+    values = f"values from {lowest:g} to {highest:g}"
+    if highest < 0.5:
+        return f"{values}: none reaches 0.5, from which on a label counts as present"
+    if lowest >= 0 and highest <= 1:
+        return ""
+    kind = "percent" if lowest >= 0 and 2 < highest <= 100 else "scores that are no probabilities"
+    return f"{values}: expected 0 to 1, as a label counts as present from 0.5 on; are they {kind}?"
 
 
 def _target_text(times: dict[str, float | None]) -> str:

@@ -41,9 +41,9 @@ class RunOutcome:
     final_score: float | None
     points: tuple[Point, ...]
     refused: tuple[RefusedSnapshot, ...]
-    lowest: float = 0.0
-    highest: float = 1.0
-    """Of all values of valid predictions, where they leave 0 … 1: percent, or scores that are no probabilities."""
+    lowest: float = math.inf
+    highest: float = -math.inf
+    """Of all values of valid predictions, which may be percent, or scores that are no probabilities."""
     preview_points: tuple[Point, ...] | None = None
     """On the rows that people see scores of; None where those are the rows that rank."""
 
@@ -64,8 +64,8 @@ class RunScorer:
     """On the rows that people see scores of."""
     group_points: list[list[Point]] = field(default_factory=list)
     refused: list[RefusedSnapshot] = field(default_factory=list)
-    lowest: float = 0.0
-    highest: float = 1.0
+    lowest: float = math.inf
+    highest: float = -math.inf
     _ranked: _Part = field(init=False)
     _others: tuple[_Part, ...] = field(init=False)
     """What is shown, where that is not what ranks, and the groups."""
@@ -112,14 +112,14 @@ class RunScorer:
         ranked, others = self._ranked.make(), [part.make() for part in self._others]
         start, lowest, highest = 0, self.lowest, self.highest
         for block in read_prediction(pieces, snapshot.size, snapshot.kind, *self.solution.shape):
-            lowest, highest = block.min(initial=lowest), block.max(initial=highest)
+            lowest, highest = min(lowest, float(block.min())), max(highest, float(block.max()))
             for part, tally in zip((self._ranked, *self._others), (ranked, *others), strict=True):
                 tally.add(part.take(block, start))
             start += len(block)
         score = ranked.score()
         if not math.isfinite(score):
             raise PredictionError(f"{self.rules.metric.name} has no finite value for it")
-        self.lowest, self.highest = float(lowest), float(highest)
+        self.lowest, self.highest = lowest, highest
         return score, [_score_or_none(tally) for tally in others]
 
     def refuse(self, number: int, name: str, reason: str) -> None:

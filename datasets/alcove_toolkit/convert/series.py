@@ -237,7 +237,7 @@ class _Stacked:
             scanner.add(cells, self._where(number))
         arrays = (
             "arrays",
-            f"series {self._used[0]!r}, labels {self._used[1] if labels is None else labels!s}",
+            f"series of {self._series.member or self._path}, labels of {label.member or label.path}",
         )
         return replace(scanner.items(self._where), facts=(arrays,))
 

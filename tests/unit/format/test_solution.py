@@ -99,3 +99,7 @@ def without_last_byte(data: bytes) -> bytes:
 def test_what_is_wrong_is_named_by_row_and_column(data: bytes, where: str) -> None:
     with pytest.raises(SolutionError, match=where):
         parse_solution(data, "s")
+
+
+def test_a_byte_order_mark_before_text_does_not_count() -> None:
+    assert parse_solution(b"\xef\xbb\xbf1 0\n0 1\n", "s").tolist() == [[1, 0], [0, 1]]

@@ -383,6 +383,16 @@ def test_more_resamples_than_memory_has_room_for_are_one_line(tmp_path: Path) ->
             "row 1, column 1: expected the participant; got an index, or a rank ('rank')",
         ),
         ("who;d1;d2\nx;1;2\n", "row 1: expected a header: the participant, then"),
+        ("sep=,\nwho,d\nx,1\n", "row 1: expected a header; got a line that names the separator: remove it"),
+        ("who,rank,d\nx,1,0.5\n", "row 1, column 2: expected a dataset; got 'rank': remove the column"),
+        ("who,d,Mean\nx,1,0.5\n", "row 1, column 3: expected a dataset; got 'Mean': remove the column"),
+        ("who,seed,d\nx,1,0.5\n", "row 1, column 2: expected a dataset; got 'seed': name it repeat"),
+        (
+            "Dataset,ann,bob\nd,1,0.5\n",
+            "row 1, column 1: expected the participant; got 'Dataset': give a row",
+        ),
+        ("who,d\nx,1\nmean,0.5\n", "row 3, column 1: expected a participant; got 'mean': remove the row"),
+        ("who,d\n\u00e9,1\ne\u0301,0.5\n", "row 3, column who: expected each participant once, or a column"),
     ],
 )
 def test_rows_that_are_no_header_and_columns_that_are_no_participants_are_refused(
@@ -422,6 +432,32 @@ def test_lower_is_better_turns_the_order_and_is_said(tmp_path: Path, method: str
     assert "lower scores are better" in page.read_text()
 
 
+@pytest.mark.parametrize(
+    ("dataset", "told"),
+    [
+        ("rmse", True),
+        ("adult error", True),
+        ("time_s", True),
+        ("Log loss", True),
+        ("terror", False),
+        ("sometimes", False),
+    ],
+)
+def test_scores_named_like_errors_are_pointed_out(tmp_path: Path, dataset: str, told: bool) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"who,{dataset}\nx,0.5\ny,0.4\n")
+    note = f"named like errors or times: {dataset}; if lower is better, pass --lower-is-better"
+    assert (note in alcove("rank", path).stdout.splitlines()) == told
+    assert document("rank", path)["note"] == (note if told else None)
+    assert document("rank", path, "--lower-is-better")["note"] is None
+
+
+def test_a_column_of_repeats_may_have_a_capital(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("who,Repeat,d\nx,1,0.5\nx,2,0.7\ny,1,0.4\ny,2,0.4\n")
+    assert document("rank", path)["datasets"] == ["d"]
+
+
 def test_a_deviation_over_repeats_makes_an_error_worse(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("who,repeat,d\nsteady,1,0.5\nwild,1,0.2\nsteady,2,0.5\nwild,2,0.7\n")
@@ -452,6 +488,14 @@ def test_percent_and_logits_are_pointed_out(run: Path, scale: float, shift: floa
     assert ("expected 0 to 1" in shown) == bool(said)
     # An area under a curve takes any numbers.
     assert "expected 0 to 1" not in alcove("score", *files, "--scheme", "autodl").stdout
+
+
+def test_predictions_that_call_no_label_present_are_pointed_out(run: Path) -> None:
+    folder = run / "snaps"
+    np.save(folder / "x.npy", np.full((4, 2), 0.25))
+    (folder / "times.csv").write_text("file,seconds\nx.npy,1\n")
+    shown = alcove("score", "--solution", run / "solution", "--snapshots", folder, "--budget", 9).stdout
+    assert "values from 0.25 to 0.25: none reaches 0.5, from which on a label counts as present" in shown
 
 
 def test_tables_for_people(run: Path) -> None:

@@ -68,6 +68,12 @@ def test_whole_numbers_are_read(dtype: str) -> None:
     assert np.array_equal(parse_prediction(npy(array), "npy", 2, 2), array)
 
 
+def test_a_byte_order_mark_before_text_does_not_count() -> None:
+    assert parse_prediction(b"\xef\xbb\xbf1 0\n0 1\n", "text", 2, 2).tolist() == [[1, 0], [0, 1]]
+    with pytest.raises(PredictionError, match="line 2: "):
+        parse_prediction(b"1 0\n\xef\xbb\xbf0 1\n", "text", 2, 2)
+
+
 def test_one_row_stays_a_row_and_one_column_a_column() -> None:
     assert parse_prediction(b"0.1 0.2 0.3\n", "text", 1, 3).shape == (1, 3)
     assert parse_prediction(b"0.1\n0.2\n0.3", "text", 3, 1).shape == (3, 1)
@@ -112,7 +118,9 @@ OBJECT = npy(np.array([[None, 1], [2, 3]], dtype=object), allow_pickle=True)
         (b"1 2\n3 1_0\n", "text", "line 2: '1_0'"),
         (b"1 2\n3 --4\n", "text", "--4"),
         (b"1,2\n3,4\n", "text", "line 1: '1,2'"),
-        (b"\xff\xfe1\x00", "text", "line 1"),
+        (b"\xff\xfe1\x00", "text", "line 1: UTF-16 text"),
+        (npy(np.zeros((2, 2), np.float32)), "text", "line 1: an array of NumPy under another name"),
+        (b"PK\x03\x04" + bytes(100), "text", "line 1: an archive, as numpy.savez writes it"),
         (b"1 2\n3 4\n" + b" " * 5000, "text", "too long"),
     ],
 )

@@ -202,5 +202,5 @@ def test_a_clock_is_no_channel_in_silence(tmp_path: Path) -> None:
 def test_arrays_that_are_read_and_those_that_are_not_are_said(tmp_path: Path) -> None:
     np.savez(tmp_path / "s.npz", X=X, data=X[:, :5], y=Y, target=Y)
     made = converted(tmp_path / "s.npz", "series")
-    assert dict(made.facts)["arrays"] == "series 'x', labels 'y'"
+    assert dict(made.facts)["arrays"] == "series of X.npy, labels of y.npy"
     assert made.notes == ("Arrays that were not read: data, target.",)
