@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 # Several demos, or a demo and a test run, can run side by side: make demo NAME=other
 NAME ?= demo
 
-.PHONY: help install deps lock crds lint types check unit integration e2e test demo demo-down kubectl bench
+.PHONY: help install deps lock crds lint types check unit integration e2e test try demo demo-down kubectl bench
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,14 @@ e2e: deps ## the throwaway cluster
 	@$(PY) -m pytest -q tests/e2e
 
 test: check integration e2e ## everything; CI runs this
+
+# As many runs side by side as there are cores: quick, and fair enough to try.
+PRACTICE := characters waves docstrings digits moving-digits vowels
+try: install ## a competition on this machine: three submissions on six datasets, about two minutes, no Kubernetes
+	@for name in $(PRACTICE); do \
+	    test -e out/try/data/$$name.data || $(VENV)/bin/alcove dataset make $$name out/try/data || exit 1; done
+	@$(VENV)/bin/alcove compete examples/submissions/{chance,sklearn,tensorflow} --datasets out/try/data/*.data \
+	    --budget 10 --jobs $$(nproc) --out out/try
 
 demo: deps ## a cluster, a hackathon, three submissions, a leaderboard
 	@$(PY) -m tests.demo --name $(NAME)

@@ -17,6 +17,12 @@ class FailedError(CommandError):
     exit_status = 1
 
 
+class FaultError(CommandError):
+    """The same with exit status 3: Alcove, or the machine, could not do its work."""
+
+    exit_status = 3
+
+
 def exit_status(error: AlcoveError) -> int:
     """1 where the same command may work later, 2 where it has to be another one."""
     if isinstance(error, CommandError):

@@ -27,7 +27,7 @@ from alcove_cli.errors import CommandError
 from alcove_cli.terminal import FAULT
 
 if TYPE_CHECKING:
-    from alcove_cli.local_run import LocalEnd, LocalTask
+    from alcove_cli.local_run import LocalDataset, LocalEnd, LocalTask
 
 Framework = Literal["tensorflow", "numpy"]
 FrameworkOption = Annotated[
@@ -75,7 +75,9 @@ def run(
     with unwind_on_signals(), kept_folder(out) as kept:
         if report is not None and solution is None:
             require_solutions(datasets, "no report can be made")
-        tasks = plan_tasks(code, datasets, kept, solution)
+        opened = open_datasets(datasets, solution)
+        many = len(opened) > 1
+        tasks = [_plan_task(code, dataset, kept / dataset.name if many else kept) for dataset in opened]
         ends = _run_all(tasks, framework or read_framework(code), (budget, scheme), jobs, report, as_json)
     if any(end.status in (SupervisorExit.RECORDER_LOST, SupervisorExit.NOT_STARTED) for end in ends):
         raise typer.Exit(FAULT)
@@ -162,32 +164,35 @@ def read_framework(code: Path) -> Framework:
     return "tensorflow"
 
 
-def plan_tasks(
-    code: Path, datasets: Sequence[Path], kept: Path, solution: Path | None = None
-) -> list[LocalTask]:
-    """One task a dataset, each with a folder of its own below ``kept`` where there are several.
+def open_datasets(paths: Sequence[Path], solution: Path | None = None) -> list[LocalDataset]:
+    """Each with the solution beside it, unless one is given.
 
     Raises:
-        CommandError: two datasets have one name, or something was recorded in the folder before.
+        CommandError: two have one name.
         FormatError: one is no dataset.
     """
-    from alcove_cli.local_run import LocalTask
+    from alcove_cli.local_run import LocalDataset
     from alcove_format.reader import open_dataset
 
-    tasks: list[LocalTask] = []
-    for path in datasets:
+    found: dict[str, LocalDataset] = {}
+    for path in paths:
         data = open_dataset(path)
-        if any(task.name == data.name for task in tasks):
+        if data.name in found:
             raise CommandError(f"Two datasets are called {data.name}, so their runs could not be told apart.")
-        recorded = (kept / data.name if len(datasets) > 1 else kept).resolve()
-        if (recorded / "runs").exists():
-            raise CommandError(
-                f"{recorded} holds a run already, which is not overwritten. Name another --out."
-            )
         shape = (data.test.metadata.n_examples, data.test.metadata.n_labels)
-        hidden = solution or find_solution(path)
-        tasks.append(LocalTask(data.name, code, data.path.resolve(), shape, hidden, recorded))
-    return tasks
+        found[data.name] = LocalDataset(
+            data.name, data.path.resolve(), shape, solution or find_solution(path)
+        )
+    return list(found.values())
+
+
+def _plan_task(code: Path, dataset: LocalDataset, folder: Path) -> LocalTask:
+    """Raises CommandError where something was recorded in the folder before."""
+    from alcove_cli.local_run import LocalTask
+
+    if (folder / "runs").exists():
+        raise CommandError(f"{folder} holds a run already, which is not overwritten. Name another --out.")
+    return LocalTask(code, dataset, folder.resolve())
 
 
 def require_solutions(datasets: Sequence[Path], consequence: str) -> None:

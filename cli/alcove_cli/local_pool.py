@@ -33,8 +33,8 @@ def run_tasks(
             view.beat()
             for future in done:
                 end = future.result()
-                view.hear_end(end)
                 yield end
+                view.hear_end(end)  # Once the caller has kept it: what is told stays done.
     finally:
         stop.set()
         pool.shutdown(cancel_futures=True)

@@ -22,7 +22,7 @@ from threading import Event, Thread
 from typing import Literal, Protocol
 
 from alcove_api import keys
-from alcove_api.documents import Manifest, Record, RecorderReport, RunConfig
+from alcove_api.documents import NO_PREDICTIONS, Manifest, Record, RecorderReport, RunConfig
 from alcove_api.exit_statuses import SupervisorExit
 from alcove_cli.errors import CommandError
 from alcove_scorer.curves import CurveRules, Point, counted_seconds
@@ -39,17 +39,21 @@ _STOP_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class LocalTask:
-    """A folder of code on a dataset."""
-
+class LocalDataset:
     name: str
-    """Of the dataset."""
-    code: Path
-    dataset: Path
+    path: Path
     """``NAME.data``."""
     shape: tuple[int, int]
     """Test examples × labels."""
     solution: Path | None
+
+
+@dataclass(frozen=True)
+class LocalTask:
+    """A folder of code on a dataset."""
+
+    code: Path
+    dataset: LocalDataset
     recorded: Path
     """Where what is recorded is kept."""
 
@@ -100,8 +104,8 @@ class LocalEnd:
     @property
     def cause(self) -> str:
         """As the cluster names it."""
-        if self.status == SupervisorExit.FINISHED and not self.has_prediction:
-            return "NoPredictions"
+        if self.status in _GOOD_ENDS and not self.has_prediction:
+            return NO_PREDICTIONS
         return _CAUSES.get(self.status, "Unknown")
 
     @property
@@ -185,14 +189,14 @@ def _conclude(
     path = attempt / "manifest.json"
     if not path.is_file():
         raise CommandError(
-            f"The recorder left no manifest of the run on {task.name}, so there is nothing to score. "
+            f"The recorder left no manifest of the run on {task.dataset.name}, so there is nothing to score. "
             f"Its last words: {place.last_words()}"
         )
     manifest = Manifest.model_validate_json(path.read_bytes())
     names: dict[int, str] = {}
     outcome, began = None, time.monotonic()
-    if task.solution is not None:
-        names, outcome = score_files(task.solution, attempt, settings.rules)
+    if task.dataset.solution is not None:
+        names, outcome = score_files(task.dataset.solution, attempt, settings.rules)
     run = max(0.0, manifest.end.ended_ns / 1e9)
     steps = {
         "start": place.seconds_to_go(seconds),
@@ -236,7 +240,7 @@ class _SnapshotWatch:
 
     def __init__(self, task: LocalTask, rules: CurveRules, attempt: Path, listener: RunListener) -> None:
         self._task, self._rules, self._attempt, self._listener = task, rules, attempt, listener
-        self._solution = None if task.solution is None else load_solution(task.solution)
+        self._solution = None if task.dataset.solution is None else load_solution(task.dataset.solution)
         self._next = 0
 
     def look(self) -> None:
@@ -277,7 +281,7 @@ def _supervised(place: _Place, task: LocalTask, settings: LocalSettings) -> Iter
         "TF_CPP_MIN_LOG_LEVEL": "2",
         # On a laptop the folder is writable, and it is the user's.
         "PYTHONDONTWRITEBYTECODE": "1",
-        "ALCOVE_DATA": str(task.dataset),
+        "ALCOVE_DATA": str(task.dataset.path),
         "ALCOVE_OUT": str(place.root / "out"),
         "ALCOVE_CODE": str(task.code),
         "ALCOVE_BUDGET": f"{settings.rules.budget:g}",
@@ -309,7 +313,7 @@ def _supervised(place: _Place, task: LocalTask, settings: LocalSettings) -> Iter
 def _recorder(place: _Place, task: LocalTask, rules: CurveRules) -> Iterator[None]:
     config = RunConfig(
         submission_uid=NOBODY, alias=NOBODY, attempt=1, data_sha256=None, code_sha256=None,
-        budget_ns=round(rules.budget * 1e9), n_test=task.shape[0], n_labels=task.shape[1],
+        budget_ns=round(rules.budget * 1e9), n_test=task.dataset.shape[0], n_labels=task.dataset.shape[1],
     )  # fmt: skip
     environment = {
         "PATH": os.environ.get("PATH", ""),

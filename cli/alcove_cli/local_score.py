@@ -19,7 +19,7 @@ _LOG_BYTES = 4096
 def describe_end(end: LocalEnd, rules: CurveRules) -> dict[str, object]:
     """What ``alcove score --json`` says of the run, with its end and the seconds of each step."""
     told: dict[str, object] = {
-        "dataset": end.task.name,
+        "dataset": end.task.dataset.name,
         "code": str(end.task.code),
         "cause": end.cause,
         "message": end.message,
@@ -41,8 +41,8 @@ def scored_run(end: LocalEnd) -> ScoredRun:
     """As the scorer writes it down on the cluster."""
     outcome = end.outcome
     return ScoredRun(
-        alias=end.task.name,
-        dataset=end.task.name,
+        alias=end.task.dataset.name,
+        dataset=end.task.dataset.name,
         attempt=None,
         cause=end.cause,
         alc=None if outcome is None else outcome.alc,
@@ -84,13 +84,13 @@ def _output(end: LocalEnd) -> str:
 
 def tabulate_ends(ends: Sequence[LocalEnd]) -> list[str]:
     """A line a run, in columns of fixed width: dataset, cause, predictions, final score, ALC."""
-    width = max(len("DATASET"), *(len(end.task.name) for end in ends))
+    width = max(len("DATASET"), *(len(end.task.dataset.name) for end in ends))
     lines = [f"{'DATASET':<{width}}  {'ENDED':<15}  {'PREDICTIONS':>11}  {'FINAL':>8}  {'ALC':>8}"]
     for end in ends:
         final, alc = (end.outcome.final_score, end.outcome.alc) if end.outcome is not None else (None, None)
         count = len(end.outcome.points) if end.outcome is not None else len(end.manifest.records)
         lines.append(
-            f"{end.task.name:<{width}}  {end.cause:<15}  {count:>11}  {_number(final):>8}  {_number(alc):>8}"
+            f"{end.task.dataset.name:<{width}}  {end.cause:<15}  {count:>11}  {_number(final):>8}  {_number(alc):>8}"
         )
     return lines
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
@@ -36,8 +36,17 @@ class _Row:
 class LocalView:
     """A :class:`alcove_cli.local_run.RunListener` that shows what it hears. Its methods may be called by any thread."""
 
-    def __init__(self, console: Console, tasks: Sequence[LocalTask], rules: CurveRules) -> None:
+    def __init__(
+        self,
+        console: Console,
+        tasks: Sequence[LocalTask],
+        rules: CurveRules,
+        label_many: Callable[[LocalTask], str] | None = None,
+    ) -> None:
+        """``label_many``: names a task among many; then only runs under way have a row, and ends alone have lines."""
         self._console, self._tasks, self._rules = console, tasks, rules
+        self._label_many = label_many
+        self._ended = 0
         self._rows = {task.recorded: _Row() for task in tasks}
         self._lock = Lock()
         self._live: Live | None = None
@@ -59,13 +68,12 @@ class LocalView:
     def beat(self) -> None:
         """Called from time to time: where nothing was printed for long, says that runs go on."""
         if self._live is None and time.monotonic() - self._printed > _HEARTBEAT_SECONDS:
-            under_way = [
-                task.name for task in self._tasks if self._left(self._rows[task.recorded]) is not None
-            ]
+            under_way = [self._name(task) for task in self._tasks if self._left(self._rows[task.recorded])]
             self._print("", f"Still running: {', '.join(under_way) or 'libraries load'}.")
 
     def hear_line(self, task: LocalTask, line: str) -> None:
-        self._print(self._label(task), line)
+        if self._label_many is None:
+            self._print(self._label(task), line)
 
     def hear_go(self, task: LocalTask, at: datetime) -> None:
         self._rows[task.recorded].go_at = at.timestamp()
@@ -77,6 +85,8 @@ class LocalView:
             if seen.score is not None:
                 row.points.append(Point(row.snapshots, seen.seconds, seen.score))
             row.refused += bool(seen.refused)
+        if self._label_many is not None:
+            return
         name = f"{seen.name:<28}" if len(self._tasks) == 1 else seen.name
         if seen.refused:
             self._print(self._label(task), f"  {name} refused: {seen.refused}")
@@ -86,11 +96,20 @@ class LocalView:
 
     def hear_end(self, end: LocalEnd) -> None:
         self._rows[end.task.recorded].ended = end.cause
-        if len(self._tasks) > 1:
+        self._ended += 1
+        if self._label_many is not None:
+            alc = end.outcome.alc if end.outcome is not None else None
+            score = f"ALC {alc:.4f}" if alc is not None else "no score"
+            count = f"{self._ended:>{len(str(len(self._tasks)))}} of {len(self._tasks)}"
+            self._print(f"{count}  {self._name(end.task)}: ", f"{end.cause}, {score}")
+        elif len(self._tasks) > 1:
             self._print(self._label(end.task), f"Ended: {end.message}")
 
+    def _name(self, task: LocalTask) -> str:
+        return task.dataset.name if self._label_many is None else self._label_many(task)
+
     def _label(self, task: LocalTask) -> str:
-        return f"{task.name}: " if len(self._tasks) > 1 else ""
+        return f"{task.dataset.name}: " if len(self._tasks) > 1 else ""
 
     def _print(self, label: str, line: str) -> None:
         with self._lock:
@@ -111,8 +130,11 @@ class LocalView:
         table.add_column("Curve", no_wrap=True, min_width=_COLUMNS)
         with self._lock:
             for task in self._tasks:
-                table.add_row(*self._cells(task, self._rows[task.recorded]))
-        return Group(Text(""), table)
+                row = self._rows[task.recorded]
+                if self._label_many is None or self._left(row) is not None:
+                    table.add_row(*self._cells(task, row))
+        done = f"{self._ended} of {len(self._tasks)} runs have ended" if self._label_many is not None else ""
+        return Group(Text(done), table)
 
     def _cells(self, task: LocalTask, row: _Row) -> tuple[str, ...]:
         left = self._left(row)
@@ -120,7 +142,14 @@ class LocalView:
         points = latest_per_time(row.points)
         score = f"{points[-1].score:.4f}" if points else ""
         area = f"{area_under_curve(points, self._rules):.4f}" if points else ""
-        return task.name, state, str(row.snapshots or ""), score, area, draw_small_curve(points, self._rules)
+        return (
+            self._name(task),
+            state,
+            str(row.snapshots or ""),
+            score,
+            area,
+            draw_small_curve(points, self._rules),
+        )
 
 
 def draw_small_curve(points: Sequence[Point], rules: CurveRules) -> str:

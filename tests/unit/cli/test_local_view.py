@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from alcove_cli.local_run import LocalTask, SeenSnapshot
+from alcove_cli.local_run import LocalDataset, LocalTask, SeenSnapshot
 from alcove_cli.local_view import LocalView, draw_small_curve
 from alcove_scorer.curves import Point, resolve_rules
 
@@ -16,7 +16,8 @@ RULES = resolve_rules(20.0)
 
 
 def task(name: str) -> LocalTask:
-    return LocalTask(name, Path("code"), Path(name), (10, 2), None, Path("kept", name))
+    dataset = LocalDataset(name, Path(name), (10, 2), None)
+    return LocalTask(Path("code"), dataset, Path("kept", name))
 
 
 def test_the_small_curve_follows_the_scaled_time_axis() -> None:

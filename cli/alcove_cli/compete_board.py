@@ -1,0 +1,109 @@
+"""The leaderboard of a competition at home: the cluster's own ranking and page, from results on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from alcove_api.documents import (
+    SCORER_VERSION,
+    AggregateRequest,
+    BoardSubmission,
+    ScoredRun,
+    ScoreResult,
+    Scoring,
+)
+from alcove_api.schemes import SchemeName
+from alcove_scorer.board import Board, as_document, make_board
+from alcove_scorer.board_page import board_html
+from alcove_scorer.curves import CurveRules
+from alcove_toolkit.whole_files import write_whole
+
+_DECIMALS = 4
+
+
+def combine_repeats(runs: Sequence[ScoredRun]) -> ScoredRun:
+    """One run that stands for its repeats: their mean ALC and final score, and the curve of the middle one.
+
+    A repeat without a score leaves no score: leaving it out would let a crash raise the mean.
+    """
+    for run in runs:
+        if run.alc is None:
+            return run
+    ordered = sorted(runs, key=lambda run: run.alc or 0.0)
+    return ordered[(len(ordered) - 1) // 2].model_copy(
+        update={
+            "alc": sum(run.alc or 0.0 for run in runs) / len(runs),
+            "final_score": sum(run.final_score or 0.0 for run in runs) / len(runs),
+        }
+    )
+
+
+def rank_entrants(
+    runs: Mapping[str, Sequence[ScoredRun]],
+    datasets: Sequence[str],
+    scheme: SchemeName,
+    rules: CurveRules,
+    title: str,
+) -> Board:
+    """Ranks as a phase of a competition does.
+
+    Args:
+        runs: by name, in the order that ties are told apart by: one a dataset.
+    """
+    start = datetime(2000, 1, 1, tzinfo=UTC)
+    request = AggregateRequest(
+        competition_namespace="", competition="", phase=title, leaderboard="", datasets=tuple(datasets),
+        decimals=_DECIMALS, budget_seconds=rules.budget, title="At home",
+        entries=tuple(
+            BoardSubmission(
+                team=name, submission=name, submission_uid=name, scoring_digest="",
+                created_at=start + timedelta(seconds=number),
+            )
+            for number, name in enumerate(runs)
+        ),
+    )  # fmt: skip
+    results = {
+        name: ScoreResult(
+            submission_uid=name, scorer_version=SCORER_VERSION, scoring_digest="", scoring=Scoring(scheme=scheme),
+            t0_seconds=rules.t0, budget_seconds=rules.budget, runs=tuple(found),
+        )
+        for name, found in runs.items()
+    }  # fmt: skip
+    return make_board(request, results)
+
+
+def write_board(board: Board, out: Path) -> Path:
+    """``leaderboard.html`` and ``leaderboard.json`` in ``out``; returns the former. Raises OSError."""
+    now = datetime.now(UTC)
+    write_whole(out / "leaderboard.json", json.dumps(as_document(board, now), indent=1))
+    page = out / "leaderboard.html"
+    write_whole(page, board_html(board, now))
+    return page
+
+
+def tabulate_board(board: Board, width: int) -> list[str]:
+    """Rank, name, mean rank and the ALC of each dataset; further lines hold the datasets that do not fit ``width``."""
+    names = [row.submission.team for row in board.rows]
+    fixed = max([len("NAME"), *map(len, names)]) + 4 + 11 + 2
+    columns = {alias: max(len(alias), 8) for alias in board.request.datasets}
+    lines: list[str] = []
+    waiting = list(columns)
+    while waiting or not lines:
+        taken: list[str] = []
+        while waiting and (not taken or fixed + sum(columns[a] + 2 for a in (*taken, waiting[0])) <= width):
+            taken.append(waiting.pop(0))
+        heads = "".join(f"  {alias.upper():>{columns[alias]}}" for alias in taken)
+        lines.append(f"RANK  {'NAME':<{fixed - 17}}  MEAN RANK{heads}")
+        for row in board.rows:
+            cells = "".join(f"  {_cell(row.runs.get(alias)):>{columns[alias]}}" for alias in taken)
+            rank = f"{row.rank}{'=' if row.tied else ''}"
+            lines.append(f"{rank:<4}  {row.submission.team:<{fixed - 17}}  {row.mean_rank:>9.2f}{cells}")
+        lines += [""] if waiting else []
+    return lines
+
+
+def _cell(run: ScoredRun | None) -> str:
+    return "-" if run is None or run.alc is None else f"{run.alc:.{_DECIMALS}f}"
