@@ -63,7 +63,7 @@ try: install ## a competition on this machine: three submissions on six datasets
 	@for name in $(PRACTICE); do \
 	    test -e out/try/data/$$name.data || $(VENV)/bin/alcove dataset make $$name out/try/data || exit 1; done
 	@$(VENV)/bin/alcove compete examples/submissions/{chance,sklearn,tensorflow} --datasets out/try/data/*.data \
-	    --budget 10 --jobs $$(nproc) --out out/try
+	    --budget 15 --jobs $$(nproc) --out out/try
 
 demo: deps ## a cluster, a hackathon, three submissions, a leaderboard
 	@$(PY) -m tests.demo --name $(NAME)
