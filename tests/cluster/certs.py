@@ -116,5 +116,13 @@ def create(plan: Plan) -> None:
     _certificate(pki, "kube-scheduler", "/CN=system:kube-scheduler")
     _certificate(pki, "kube-proxy", "/CN=system:kube-proxy")
     _certificate(pki, "coredns", "/CN=alcove:coredns")
-    for user in ("kubelet", "kube-controller-manager", "kube-scheduler", "kube-proxy", "coredns"):
+    _certificate(pki, "kube-router", "/CN=alcove:kube-router")
+    for user in (
+        "kubelet",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "kube-proxy",
+        "coredns",
+        "kube-router",
+    ):
         _write_private(plan.conf / f"{user}.kubeconfig", _kubeconfig(plan, user))

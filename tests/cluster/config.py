@@ -209,6 +209,28 @@ def proxy_config(plan: Plan) -> dict[str, Any]:
     }
 
 
+def _await_node(plan: Plan) -> Step:
+    argv = [
+        binary_path("kubectl"), "--kubeconfig", plan.state / "kubeconfig", "--cache-dir", plan.state / "kubectl",
+        "wait", "--for=create", f"node/{plan.hostname}", "--timeout=100s",
+    ]  # fmt: skip
+    return {"do": "run", "name": "await-node", "argv": [str(arg) for arg in argv]}
+
+
+def _policy_engine(plan: Plan) -> Step:
+    """kube-router as a NetworkPolicy engine alone: no routes, and no Services, which are kube-proxy's. It ends if its
+    node isn't registered yet."""
+    return _start(
+        "kube-router", binary_path("kube-router"), "--run-firewall=true", "--run-router=false",
+        "--run-service-proxy=false", f"--kubeconfig={plan.conf / 'kube-router.kubeconfig'}",
+        f"--hostname-override={plan.hostname}",
+        # What goes to these addresses passes whatever the policies say. Where kube-proxy translates them first, no
+        # packet has one any more; but the DNS has its own among them, on the node. So they are one that nobody uses.
+        f"--service-cluster-ip-range={plan.addresses.services.broadcast_address}/32",
+        "--health-port=0",
+    )  # fmt: skip
+
+
 def corefile(plan: Plan) -> str:
     address = plan.addresses.dns
     # Two zones, since in one `template` would answer before `kubernetes` is asked. Nothing leaves the cluster, and
@@ -359,6 +381,8 @@ def steps(plan: Plan) -> list[Step]:
         _kubelet(plan),
         _start("kube-proxy", binary_path("kube-proxy"), f"--config={conf / 'kube-proxy.json'}"),
         _start("coredns", binary_path("coredns"), "-conf", conf / "Corefile"),
+        _await_node(plan),
+        _policy_engine(plan),
     ]
 
 

@@ -24,6 +24,7 @@ PACKAGES: dict[str, str] = {
     str(CNI_PLUGINS / "ptp"): "containernetworking-plugins",
     "conntrack": "conntrack",
     "iptables": "iptables",
+    "ipset": "ipset",
     "nft": "nftables",
     "ip": "iproute2",
     "debootstrap": "debootstrap",

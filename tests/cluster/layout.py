@@ -113,6 +113,8 @@ class Cluster:
     name: str
     kubeconfig: Path
     node_ip: str
+    # This host, as pods see it.
+    host_ip: str
     registry: str
     state: Path
     kubectl: Path
@@ -179,6 +181,7 @@ class Plan:
             name=self.name,
             kubeconfig=self.state / "kubeconfig",
             node_ip=self.addresses.node,
+            host_ip=self.addresses.host,
             registry=self.registry,
             state=self.state,
             kubectl=binary_path("kubectl"),

@@ -98,7 +98,11 @@ def _explain(plan: Plan, waiting_for: str) -> ClusterError:
     """Says why the wait ended, with the end of the log that is most likely to tell."""
     status = _status(plan.state)
     restarts: dict[str, int] = status["restarts"]
-    suspects = {"the node is ready": "kubelet", "the cluster's DNS answers": "coredns"}
+    suspects = {
+        "the node is ready": "kubelet",
+        "the cluster's DNS answers": "coredns",
+        "NetworkPolicies are enforced": "kube-router",
+    }
     culprit = (
         max(restarts, key=lambda name: restarts[name])
         if restarts
@@ -152,24 +156,35 @@ def dns_answers(server: str, name: str) -> bool:
     return answer[:2] == packet[:2] and answer[3] & 0x0F == 0 and int.from_bytes(answer[6:8], "big") > 0
 
 
-def _allow_coredns(api: Api) -> None:
-    rbac = "/apis/rbac.authorization.k8s.io/v1"
-    read = ["list", "watch"]
-    role = {
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "alcove:coredns"},
-        "rules": [
-            {"apiGroups": [""], "resources": ["services", "pods", "namespaces"], "verbs": read},
-            {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": read},
-        ],
-    }  # fmt: skip
+# What the daemons that Kubernetes does not know by name may read: API group, and kinds.
+_READS = {
+    "alcove:coredns": {"": ["services", "pods", "namespaces"], "discovery.k8s.io": ["endpointslices"]},
+    "alcove:kube-router": {
+        "": ["services", "pods", "namespaces", "endpoints", "nodes"],
+        "discovery.k8s.io": ["endpointslices"],
+        "networking.k8s.io": ["networkpolicies"],
+    },
+}
+
+
+def _allow_reading(api: Api, user: str, reads: dict[str, list[str]]) -> None:
+    group = "rbac.authorization.k8s.io"
+    about = {"apiVersion": f"{group}/v1", "metadata": {"name": user}}
+    rules = [
+        {"apiGroups": [name], "resources": kinds, "verbs": ["get", "list", "watch"]}
+        for name, kinds in reads.items()
+    ]
     binding = {
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
-        "metadata": {"name": "alcove:coredns"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "alcove:coredns"},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "alcove:coredns"}],
-    }  # fmt: skip
-    api.ensure(f"{rbac}/clusterroles", role)
-    api.ensure(f"{rbac}/clusterrolebindings", binding)
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": user},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
+    }
+    api.ensure(f"/apis/{group}/v1/clusterroles", {**about, "kind": "ClusterRole", "rules": rules})
+    api.ensure(f"/apis/{group}/v1/clusterrolebindings", {**about, "kind": "ClusterRoleBinding", **binding})
+
+
+def _enforces_policies(plan: Plan) -> bool:
+    pid = init_pid(plan.state)
+    return pid is not None and network.policies_are_enforced(pid)
 
 
 def _await_all(plan: Plan, progress: Progress) -> None:
@@ -179,13 +194,15 @@ def _await_all(plan: Plan, progress: Progress) -> None:
         _await(plan, "the API server is ready", api.ready, deadline)
     if not plan.node:
         return
-    _allow_coredns(api)
+    for user, reads in _READS.items():
+        _allow_reading(api, user, reads)
     dns, name = plan.addresses.dns, f"kubernetes.default.svc.{CLUSTER_DOMAIN}"
     with step(progress, "waiting for the node and the cluster's DNS"):
         _await(plan, "the node is ready", lambda: _node_ready(api, plan), deadline)
         _await(plan, "the cluster's DNS answers", lambda: dns_answers(dns, name), deadline)
         account = "/api/v1/namespaces/default/serviceaccounts/default"
         _await(plan, "the default service account exists", lambda: bool(api.get(account)), deadline)
+        _await(plan, "NetworkPolicies are enforced", lambda: _enforces_policies(plan), deadline)
 
 
 def _launch(name: str, node: bool, progress: Progress) -> Plan:

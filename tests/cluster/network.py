@@ -10,6 +10,11 @@ from .binaries import locked
 from .console import ClusterError, Progress, run
 from .layout import Addresses, Network, clusters_dir, free_slot
 
+METADATA = "169.254.169.254"
+"""Where clouds serve a node's credentials. The node has the address; nothing listens there until a test does."""
+OUTSIDE = "192.0.2.1"
+"""Stands for the internet, in the same way: an address that is neither private nor of the cluster."""
+
 
 def _alias(name: str) -> str:
     # The kernel keeps this with the interface, so that `down` finds it even when the state folder is lost.
@@ -65,10 +70,19 @@ def plug_in(name: str, progress: Progress) -> int:
     return slot
 
 
+def _inside(pid: int, *argv: str) -> list[str]:
+    return ["nsenter", "--target", str(pid), "--net", *argv]
+
+
+def policies_are_enforced(pid: int) -> bool:
+    """Whether what the node forwards goes through the rules of the NetworkPolicy engine."""
+    return "-j KUBE-ROUTER-FORWARD" in run(_inside(pid, "iptables", "--list-rules", "FORWARD"))
+
+
 def connect(addresses: Addresses, pid: int) -> None:
     """Hands the far end to the network namespace of a process, which waits for its address to appear."""
     run(["ip", "link", "set", addresses.node_link, "netns", str(pid)])
-    inside = ["nsenter", "--target", str(pid), "--net", "ip"]
+    inside = _inside(pid, "ip")
     run([*inside, "link", "set", "lo", "up"])
     run([*inside, "link", "set", addresses.node_link, "name", "eth0"])
     run([*inside, "link", "set", "eth0", "up"])
@@ -76,6 +90,8 @@ def connect(addresses: Addresses, pid: int) -> None:
     run([*inside, "route", "add", "default", "via", addresses.host])
     # The cluster's DNS answers here itself, with no proxy between it and the pods.
     run([*inside, "address", "add", f"{addresses.dns}/32", "dev", "lo"])
+    for address in (METADATA, OUTSIDE):
+        run([*inside, "address", "add", f"{address}/32", "dev", "lo"])
 
 
 def links_of(name: str) -> list[str]:

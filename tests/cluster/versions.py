@@ -12,6 +12,7 @@ KUBERNETES = "v1.34.4"
 MINIO = "v0.0.0-20260212201848-7aac2a2c5b7c"
 HELM = "v3.22.0"
 COREDNS = "v1.12.4"
+KUBE_ROUTER = "v2.1.0"
 PAUSE = "v1"
 
 GO_MODULES = Path(__file__).parent / "go"
@@ -61,6 +62,9 @@ TOOLS: tuple[Tool, ...] = (
     _kubernetes("kube-scheduler"),
     _kubernetes("kube-proxy"),
     Tool("coredns", COREDNS, "coredns", "github.com/coredns/coredns"),
+    Tool(
+        "kube-router", KUBE_ROUTER, "kube-router", "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"
+    ),
 )
 
 BY_NAME: dict[str, Tool] = {tool.name: tool for tool in TOOLS}

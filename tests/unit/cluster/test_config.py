@@ -1,5 +1,6 @@
 """What the daemons are told must fit together: they find one another by these addresses and paths alone."""
 
+import ipaddress
 import json
 
 import pytest
@@ -45,3 +46,18 @@ def test_the_pinned_versions_are_those_of_the_go_modules() -> None:
         module = tool.package.split("/cmd/")[0]
         text = (GO_MODULES / tool.module / "go.mod").read_text()
         assert tool.package == "." or f"{module} {tool.version}" in text, tool.name
+
+
+def test_the_policy_engine_starts_once_its_node_is_there(plan: Plan) -> None:
+    names = [step["name"] for step in config.steps(plan)]
+    assert names.index("kubelet") < names.index("await-node") < names.index("kube-router")
+
+
+def test_the_policy_engine_lets_nothing_through_unasked(plan: Plan) -> None:
+    (engine,) = (step for step in config.steps(plan) if step["name"] == "kube-router")
+    (passed,) = (arg.partition("=")[2] for arg in engine["argv"] if arg.startswith("--service-cluster-ip"))
+    let_through, a = ipaddress.ip_network(passed), plan.addresses
+    assert not let_through.overlaps(a.pods)
+    assert not let_through.overlaps(a.link)
+    assert ipaddress.ip_address(a.dns) not in let_through
+    assert ipaddress.ip_address(a.api_service) not in let_through
