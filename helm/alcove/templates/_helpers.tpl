@@ -162,6 +162,13 @@ helm.sh/hook-weight: {{ . | quote }}
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end }}
 
+{{/* Annotations of the hook that finds the resolvers; its rights are gone when it is done. Takes the weight. */}}
+{{- define "alcove.resolversHook" -}}
+helm.sh/hook: post-install,post-upgrade
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+
 {{/* Annotations of the pods of `helm test`; they stay until the next test, for their logs. Takes the weight. */}}
 {{- define "alcove.testHook" -}}
 helm.sh/hook: test

@@ -65,6 +65,7 @@ def test_every_pod_is_restricted(objects: list[Object]) -> None:
         "StatefulSet/alcove-store",
         "Job/alcove-store-setup",
         "Job/alcove-crds-upgrade",
+        "Job/alcove-resolvers",
         "Pod/alcove-test",
         "Pod/alcove-test-run",
     }
@@ -96,7 +97,9 @@ def test_the_test_hooks_are_pods_alone(objects: list[Object]) -> None:
 
 def test_only_who_talks_to_the_api_server_has_a_token(objects: list[Object]) -> None:
     with_token = {name for name, _, spec in pods(objects) if spec.get("automountServiceAccountToken", True)}
-    assert with_token == {"Deployment/alcove-operator", "Job/alcove-crds-upgrade", "Pod/alcove-test"}
+    assert with_token == {
+        "Deployment/alcove-operator", "Job/alcove-crds-upgrade", "Job/alcove-resolvers", "Pod/alcove-test",
+    }  # fmt: skip
 
 
 def test_no_right_is_wider_than_it_says(objects: list[Object]) -> None:
@@ -254,11 +257,29 @@ def test_a_run_reaches_an_external_store_by_its_networks() -> None:
 
 @pytest.mark.parametrize(
     ("role", "allowed"),
-    [("operator", True), ("aggregate", True), ("score", False), ("check", False), ("run", False)],
-)
+    [
+        ("operator", True), ("aggregate", True), ("resolvers", True), ("crds-upgrade", True), ("test", True),
+        ("score", False), ("check", False), ("rescore", False), ("run", False), ("store-setup", False),
+    ],
+)  # fmt: skip
 def test_who_reaches_the_api_server(objects: list[Object], role: str, allowed: bool) -> None:
     ports = {port["port"] for rule in _egress(objects, role) for port in rule["ports"]}
     assert (443 in ports) is allowed
+
+
+def test_the_hook_that_finds_resolvers_may_change_its_policy_alone(objects: list[Object]) -> None:
+    (rule,) = one(objects, "Role", "alcove-resolvers")["rules"]
+    assert (rule["resources"], rule["resourceNames"], rule["verbs"]) == (
+        ["networkpolicies"], ["alcove-resolvers"], ["patch"],
+    )  # fmt: skip
+    # An upgrade leaves what the hook wrote, because the chart does not have the field.
+    assert "egress" not in one(objects, "NetworkPolicy", "alcove-resolvers")["spec"]
+
+
+@pytest.mark.parametrize("switch", ["enabled", "findResolvers"])
+def test_without_it_there_is_no_hook_for_resolvers(switch: str) -> None:
+    names = {item["metadata"]["name"] for item in render({"networkPolicy": {switch: False}})}
+    assert "alcove-resolvers" not in names
 
 
 def test_a_pod_without_a_role_reaches_nothing(objects: list[Object]) -> None:
