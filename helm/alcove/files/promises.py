@@ -15,12 +15,14 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 Settings = dict[str, Any]
+RESOLV_CONF = Path("/etc/resolv.conf")
 TERMINATION = Path("/dev/termination-log")
 TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 KINDS = ("competitions", "datasets", "leaderboards", "submissions")
@@ -64,56 +66,117 @@ def api_address() -> tuple[str, int]:
     return os.environ["KUBERNETES_SERVICE_HOST"], int(os.environ["KUBERNETES_SERVICE_PORT"])
 
 
-def probe(settings: Settings) -> dict[str, bool]:
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address, so that nobody need be asked for it."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def resolves(host: str) -> bool:
+    """Whether the resolvers of this pod know an address for a name."""
+    try:
+        return bool(socket.getaddrinfo(host, None))
+    except OSError:
+        return False
+
+
+def resolvers() -> list[str]:
+    """The addresses that this pod asks for names."""
+    lines = (line.split() for line in RESOLV_CONF.read_text().splitlines())
+    return [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver"]
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run's pod found. ``resolved``: whether the store's name has an address; None where it is one."""
+
+    store: bool
+    api: bool
+    token: bool
+    resolved: bool | None
+    resolvers: list[str]
+
+
+def probe(settings: Settings) -> RunReport:
     """What a run's pod can reach and read."""
     store, api = store_address(settings["endpoint"]), api_address()
-    return {
-        "store": within(30, lambda: reachable(*store)),
+    resolved = None if is_address(store[0]) else within(30, lambda: resolves(store[0]))
+    return RunReport(
+        resolved=resolved,
+        resolvers=resolvers(),
+        store=resolved is not False and within(30, lambda: reachable(*store)),
         # Three in a row, so that one lost packet is not taken for a policy.
-        "api": not within(10, lambda: not any(reachable(*api) for _ in range(3))),
-        "token": TOKEN.exists(),
-    }
+        api=not within(10, lambda: not any(reachable(*api) for _ in range(3))),
+        token=TOKEN.exists(),
+    )
 
 
-def judge_run(found: dict[str, bool] | None, settings: Settings) -> Iterator[PromiseResult]:
+def judge_names(found: RunReport, settings: Settings) -> Iterator[PromiseResult]:
+    """Whether a run's pod could look up the store's name, and whom it asked; nothing where the store has no name."""
+    if found.resolved is None:
+        return
+    name, asked = store_address(settings["endpoint"])[0], " or ".join(found.resolvers) or "nobody"
+    if found.resolved:
+        yield PromiseResult("names for runs", "PASS", f"a run asked {asked} and got an address of {name}")
+        return
+    remedy = (
+        "`kubectl get networkpolicy alcove-store-and-dns alcove-resolvers -o yaml` shows who may be asked. "
+        "`helm upgrade` looks for the resolvers again; name those that it cannot find in networkPolicy.dns."
+        if settings["networkPolicy"]
+        else "networkPolicy.enabled is false, so no policy of this release forbids it."
+    )
+    detail = f"A run asked {asked}, which its /etc/resolv.conf names, and got no address of {name}. {remedy}"
+    yield PromiseResult("names for runs", "FAIL", detail)
+
+
+def judge_network(found: RunReport, settings: Settings) -> PromiseResult:
+    """Whether policies keep a run's pod from the API server."""
+    promise = "network of runs"
+    if found.api:
+        reason = (
+            "NOT enforced: a run's pod reached the API server. "
+            + (
+                "This cluster's network plugin ignores NetworkPolicy (Calico and Cilium do not). "
+                if settings["networkPolicy"]
+                else "networkPolicy.enabled is false. "
+            )
+            + "Only the seccomp filter keeps participants' code from the network."
+        )
+        return PromiseResult(promise, "FAIL" if settings["networkPolicyRequired"] else "WARN", reason)
+    if not found.store:
+        detail = "A run reached neither the store nor the API server, so this does not show that policies are enforced."
+        return PromiseResult(promise, "WARN", detail)
+    if not settings["networkPolicy"]:
+        detail = "A run did not reach the API server, but not through this release: networkPolicy.enabled is false."
+        return PromiseResult(promise, "WARN", detail)
+    return PromiseResult(promise, "PASS", "enforced: a run reached the store, and not the API server")
+
+
+def judge_run(found: RunReport | None, settings: Settings) -> Iterator[PromiseResult]:
     """The promises about runs, from what :func:`probe` found; None where the pod left nothing."""
     if found is None:
         yield PromiseResult(
             "runs", "FAIL", "The probing pod left no report. See `kubectl logs alcove-test-run`."
         )
         return
-    if found["store"]:
+    yield from judge_names(found, settings)
+    if found.store:
         yield PromiseResult("store for runs", "PASS", "a run reached the store")
     else:
         yield PromiseResult(
             "store for runs",
             "FAIL",
-            "A run did not reach the store, so no run could stage its data. Check that the store is up, and that "
-            "networkPolicy.dns and store.external.cidrs name the right peers.",
+            "A run did not reach the store, so no run could stage its data. Check that the store is up, that its name "
+            "can be looked up, and that store.external.cidrs has its network where it is outside of the cluster.",
         )
-    if found["token"]:
+    if found.token:
         yield PromiseResult("no token in runs", "FAIL", "A run's pod has a token of the API server mounted.")
     else:
         yield PromiseResult("no token in runs", "PASS", "a run's pod has no token of the API server")
-    if not found["api"] and not found["store"]:
-        detail = "A run reached neither the store nor the API server, so this does not show that policies are enforced."
-        yield PromiseResult("network of runs", "WARN", detail)
-        return
-    if not found["api"]:
-        yield PromiseResult(
-            "network of runs", "PASS", "enforced: a run reached the store, and not the API server"
-        )
-        return
-    reason = (
-        "NOT enforced: a run's pod reached the API server. "
-        + (
-            "This cluster's network plugin ignores NetworkPolicy (Calico and Cilium do not). "
-            if settings["networkPolicy"]
-            else "networkPolicy.enabled is false. "
-        )
-        + "Only the seccomp filter keeps participants' code from the network."
-    )
-    yield PromiseResult("network of runs", "FAIL" if settings["networkPolicyRequired"] else "WARN", reason)
+    yield judge_network(found, settings)
 
 
 def judge_kinds(served: set[str]) -> PromiseResult:
@@ -217,15 +280,14 @@ class Cluster:
             f"Not available ({why}): kubectl logs -n {self._namespace} deploy/alcove-operator",
         )
 
-    def run_report(self) -> dict[str, bool] | None:
+    def run_report(self) -> RunReport | None:
         from alcove_kube.resources import PODS
 
         pod = self._kube.get(PODS, self._namespace, "alcove-test-run")
         for status in pod.get("status", {}).get("containerStatuses") or ():
             message = (status["state"].get("terminated") or {}).get("message")
             if message:
-                found: dict[str, bool] = json.loads(message)
-                return found
+                return RunReport(**json.loads(message))
         return None
 
     def may(self, team: str, right: Right) -> bool:
@@ -330,7 +392,7 @@ def summary(judged: list[PromiseResult]) -> str:
 def main(task: str) -> int:
     settings: Settings = json.loads(os.environ["ALCOVE_TEST"])
     if task == "run":
-        text = json.dumps(probe(settings))
+        text = json.dumps(asdict(probe(settings)))
         print(text)
         Path(os.environ.get("ALCOVE_TERMINATION_LOG", TERMINATION)).write_text(text)
         return 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import socket
 import sys
+from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -24,28 +26,32 @@ def _load() -> ModuleType:
 
 
 promises: Any = _load()
-ASKED = {"networkPolicy": True, "networkPolicyRequired": True}
-GOOD = {"store": True, "api": False, "token": False}
+STORE = "alcove-store.hackathon.svc"
+ASKED = {"endpoint": f"http://{STORE}:9000", "networkPolicy": True, "networkPolicyRequired": True}
+GOOD = promises.RunReport(store=True, api=False, token=False, resolved=True, resolvers=["169.254.20.10"])
 
 
-def states(found: dict[str, bool] | None, **settings: bool) -> list[str]:
+def states(found: Any, **settings: bool) -> list[str]:
     return [verdict.state for verdict in promises.judge_run(found, {**ASKED, **settings})]
 
 
 def test_a_run_that_is_kept_in_passes() -> None:
-    assert states(GOOD) == ["PASS", "PASS", "PASS"]
+    assert states(GOOD) == ["PASS", "PASS", "PASS", "PASS"]
 
 
 def test_each_fault_of_a_run_is_told_apart() -> None:
-    assert states({**GOOD, "store": False}) == ["FAIL", "PASS", "WARN"], "nothing reached shows no policy"
-    assert states({**GOOD, "token": True}) == ["PASS", "FAIL", "PASS"]
-    assert states({**GOOD, "api": True}) == ["PASS", "PASS", "FAIL"]
-    assert states({**GOOD, "api": True}, networkPolicyRequired=False) == ["PASS", "PASS", "WARN"]
+    assert states(replace(GOOD, store=False)) == ["PASS", "FAIL", "PASS", "WARN"], (
+        "nothing reached shows no policy"
+    )
+    assert states(replace(GOOD, store=False, resolved=False)) == ["FAIL", "FAIL", "PASS", "WARN"]
+    assert states(replace(GOOD, token=True)) == ["PASS", "PASS", "FAIL", "PASS"]
+    assert states(replace(GOOD, api=True)) == ["PASS", "PASS", "PASS", "FAIL"]
+    assert states(replace(GOOD, api=True), networkPolicyRequired=False) == ["PASS", "PASS", "PASS", "WARN"]
     assert states(None) == ["FAIL"]
 
 
 def test_a_policy_that_was_switched_off_is_not_blamed_on_the_cluster() -> None:
-    *_, said = promises.judge_run({**GOOD, "api": True}, {**ASKED, "networkPolicy": False})
+    *_, said = promises.judge_run(replace(GOOD, api=True), {**ASKED, "networkPolicy": False})
     assert "networkPolicy.enabled is false" in said.detail
     assert "plugin" not in said.detail
 
@@ -53,9 +59,28 @@ def test_a_policy_that_was_switched_off_is_not_blamed_on_the_cluster() -> None:
 def test_no_line_says_more_than_was_seen() -> None:
     for store in (True, False):
         for api in (True, False):
-            said = " ".join(v.detail for v in promises.judge_run({**GOOD, "store": store, "api": api}, ASKED))
-            assert ("a run reached the store" in said) == store
-            assert ("enforced: " in said) == (store or api)
+            for policy in (True, False):
+                found = replace(GOOD, store=store, api=api)
+                said = " ".join(
+                    v.detail for v in promises.judge_run(found, {**ASKED, "networkPolicy": policy})
+                )
+                assert ("a run reached the store" in said) == store
+                assert ("enforced: " in said) == (api or (store and policy))
+
+
+def test_who_was_asked_for_a_name_is_said() -> None:
+    answered, *_ = promises.judge_run(GOOD, ASKED)
+    assert answered.detail == f"a run asked 169.254.20.10 and got an address of {STORE}"
+    silent, *_ = promises.judge_run(replace(GOOD, resolved=False, store=False), ASKED)
+    assert "A run asked 169.254.20.10" in silent.detail
+    assert f"no address of {STORE}" in silent.detail
+    assert "networkPolicy.dns" in silent.detail
+
+
+def test_a_store_that_is_an_address_needs_no_name() -> None:
+    asked = {**ASKED, "endpoint": "http://192.0.2.7:9000"}
+    promised = [v.promise for v in promises.judge_run(replace(GOOD, resolved=None), asked)]
+    assert promised == ["store for runs", "no token in runs", "network of runs"]
 
 
 @pytest.mark.parametrize(
@@ -122,12 +147,15 @@ def test_a_closed_port_and_a_silent_host_are_both_out_of_reach(monkeypatch: pyte
                 client.close()
 
 
-def test_store_and_api_server_as_a_run_sees_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_store_and_api_server_as_a_run_sees_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(promises, "CONNECT_SECONDS", 0.2)
+    resolv_conf = tmp_path / "resolv.conf"
+    resolv_conf.write_text("search svc.cluster.local\nnameserver 169.254.20.10\noptions ndots:5\n")
+    monkeypatch.setattr(promises, "RESOLV_CONF", resolv_conf)
     with socket.create_server(("127.0.0.1", 0)) as store, socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
         monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(port))
         settings = {"endpoint": f"http://127.0.0.1:{store.getsockname()[1]}"}
         server.close()
-        assert promises.probe(settings) == GOOD
+        assert promises.probe(settings) == replace(GOOD, resolved=None)
