@@ -57,7 +57,7 @@ def run(name: str, say: steps.Progress) -> None:
     }
     with step(say, "helm install"):
         hackathon = steps.install(
-            cluster, "hackathon", steps.chart_values(images, [team for team, _ in SUBMISSIONS], spec)
+            cluster, "hackathon", steps.chart_values(cluster, images, [team for team, _ in SUBMISSIONS], spec)
         )
     with step(say, "publishing six datasets"):
         steps.publish_datasets(hackathon, folder, say)

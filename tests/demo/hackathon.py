@@ -116,7 +116,9 @@ def practice_phase(budget: int, gpus: int = 0, **more: Any) -> dict[str, Any]:
     }
 
 
-def chart_values(images: Mapping[str, str], teams: Iterable[str], spec: Mapping[str, Any]) -> Values:
+def chart_values(
+    cluster: Cluster, images: Mapping[str, str], teams: Iterable[str], spec: Mapping[str, Any]
+) -> Values:
     """Values for a hackathon on a small machine, with the images by digest from the cluster's own registry."""
     ours = ("operator", "recorder", "stager", "scorer", "ingestion", "minio")
     return {
@@ -124,8 +126,8 @@ def chart_values(images: Mapping[str, str], teams: Iterable[str], spec: Mapping[
         "competition": {"spec": dict(spec)},
         "teams": [{"name": team} for team in teams],
         "operator": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}, "readNodes": True},
-        # The throwaway cluster has no network plugin that enforces policies: seccomp alone keeps runs off the network.
-        "networkPolicy": {"required": False},
+        # Organizer and teams reach the store from this host, by its address inside the cluster.
+        "networkPolicy": {"storeClients": [{"ipBlock": {"cidr": f"{cluster.host_ip}/32"}}]},
         "store": {
             "minio": {"persistence": False, "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}}
         },

@@ -77,7 +77,7 @@ def hackathon(cluster: api.Cluster) -> Hackathon:
             _phase("blind", ["digits"], BUDGET, feedback={"mode": "none", "decimals": 6}, revealsAt=NEVER),
         ],
     }
-    installed = steps.install(cluster, "hack", steps.chart_values(images, ("red", "blue"), spec))
+    installed = steps.install(cluster, "hack", steps.chart_values(cluster, images, ("red", "blue"), spec))
     steps.publish_datasets(installed, folder, _say)
     wait_for("the Datasets becoming Ready", lambda: _ready(installed), 180)
     return installed

@@ -61,7 +61,7 @@ def test_helm_test_passes_on_this_cluster(hackathon: Hackathon) -> None:
 
 def test_the_readmes_install_of_the_example(cluster: api.Cluster, hackathon: Hackathon) -> None:
     """`helm install … -f examples/hackathon.yaml`, with this cluster's images and store for those of a real one."""
-    here = steps.chart_values(api.images(cluster), (), {})
+    here = steps.chart_values(cluster, api.images(cluster), (), {})
     own = cluster.state / "example-values.yaml"
     own.write_text(
         yaml.safe_dump({key: here[key] for key in ("images", "operator", "store", "networkPolicy")})
