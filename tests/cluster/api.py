@@ -11,7 +11,7 @@ api.down(cluster.name)
 from __future__ import annotations
 
 from .console import ClusterError, Progress
-from .images import images
+from .images import Image, images, publish_image
 from .layout import DEFAULT_NAME, Cluster, is_running
 from .lifecycle import control_plane, down, get, set_extended_resource, up
 from .minio import MinioServer, minio_server
@@ -20,6 +20,7 @@ __all__ = [
     "DEFAULT_NAME",
     "Cluster",
     "ClusterError",
+    "Image",
     "MinioServer",
     "Progress",
     "control_plane",
@@ -28,6 +29,7 @@ __all__ = [
     "images",
     "is_running",
     "minio_server",
+    "publish_image",
     "set_extended_resource",
     "up",
 ]

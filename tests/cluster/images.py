@@ -263,6 +263,13 @@ def images(cluster: Cluster, only: Iterable[str] | None = None, progress: Progre
     return {name: references[name] for name in wanted}
 
 
+def publish_image(cluster: Cluster, image: Image, progress: Progress = say) -> str:
+    """Makes one image more available in a cluster, FROM scratch; returns its reference by digest."""
+    with locked(buildah.root() / ".lock", progress, "building images"):
+        digest = _publish(image, cluster.registry, "", progress)
+    return f"{cluster.registry}/alcove/{image.name}@{digest}"
+
+
 def clean(progress: Progress = say) -> None:
     """Forgets all built images and what was pushed; programs, pip's cache and the sandbox image stay."""
     running = [name for name in known_names() if is_running(name)]
