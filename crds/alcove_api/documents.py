@@ -415,6 +415,8 @@ class CountedSubmission(BoardSubmission):
 
     datasets: tuple[str, ...]
     """Aliases of its runs."""
+    score_sha256: str = ""
+    """Digest of its score file, as in its status; "" where that is not shown yet."""
 
 
 class CountedSubmissions(Document):

@@ -70,7 +70,8 @@ class Rankings:
         if board is None or board.competition != competition.name:
             return None
         await self._hand_on(competition, phase, views, board.status)
-        counted = self._select(competition, phase, views, deleted)
+        rules = PhaseRules(competition, phase)
+        counted = boards.select_ranked(rules, views, deleted, self.index.datasets_by_name())
         return await self._aggregate(competition, phase, counted, board.status, now)
 
     async def _aggregate(
@@ -114,21 +115,6 @@ class Rankings:
         )
         await self._delete(jobs)
         return None
-
-    def _select(
-        self,
-        competition: CompetitionView,
-        phase: Phase,
-        views: list[SubmissionView],
-        deleted: list[SubmissionView],
-    ) -> list[SubmissionView]:
-        """What is gone stands where the phase says so, while its score is by the settings of now: nobody can score it
-        again."""
-        stand = phase.deleted_submissions == "stand"
-        rules = PhaseRules(competition, phase)
-        wanted = boards.compute_digests(deleted, rules, self.index.datasets_by_name())
-        usable = [view for view in deleted if wanted[view.uid] == view.status.scoring_digest]
-        return boards.select_counted(views, phase.name, usable if stand else (), stand)
 
     async def _keep_unseen(
         self,

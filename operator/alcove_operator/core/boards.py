@@ -32,6 +32,27 @@ def select_counted(
     return sorted(last.values(), key=creation_order)
 
 
+def select_ranked(
+    rules: PhaseRules,
+    views: Iterable[SubmissionView],
+    deleted: Iterable[SubmissionView],
+    datasets: Mapping[str, DatasetView],
+) -> list[SubmissionView]:
+    """Who is on the board of a phase. What is gone stands where the phase says so, while its score is by the settings
+    of now: nobody can score it again.
+
+    Args:
+        views: those that exist.
+        deleted: what ``counted.json`` has of those that are gone.
+        datasets: by name.
+    """
+    stand = rules.phase.deleted_submissions == "stand"
+    gone = list(deleted)
+    wanted = compute_digests(gone, rules, datasets)
+    usable = [view for view in gone if wanted[view.uid] == view.status.scoring_digest]
+    return select_counted(views, rules.phase.name, usable if stand else (), stand)
+
+
 def is_scored_in(view: SubmissionView, phase: str) -> bool:
     return view.spec is not None and view.spec.phase == phase and _has_score(view)
 
@@ -53,6 +74,7 @@ def update_counted(
                 created_at=view.created_at,
                 scoring_digest=view.status.scoring_digest,
                 datasets=tuple(run.dataset for run in view.status.runs),
+                score_sha256=view.status.score_sha256,
             )
     return found
 
@@ -77,7 +99,9 @@ def view_deleted(entry: CountedSubmission) -> SubmissionView:
         deleting=True,
         finalizers=(),
         spec=None,
-        status=SubmissionStatus(phase="Done", scoring_digest=entry.scoring_digest, runs=runs),
+        status=SubmissionStatus(
+            phase="Done", scoring_digest=entry.scoring_digest, score_sha256=entry.score_sha256, runs=runs
+        ),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from alcove_api.competition import PhaseFeedback
 from alcove_api.documents import (
     NO_PREDICTIONS,
     NORMAL_ENDS,
@@ -284,17 +285,24 @@ def _scored_run(
             update |= {"phase": "Failed", "cause": STORE_DAMAGED, "charged_to": "Platform"}
         update["message"] = run_ends.HIDDEN if hidden else describe_damage(scored)
     if not hidden and scored is not None:
-        points = scored.points_to_show()
-        times = [point.t for point in points]
-        most = feedback.max_snapshots - scored.points_shown_before
-        places = shown_places(times, most, result.t0_seconds, result.budget_seconds)
-        update["alc"] = None if alc is None else round(alc, feedback.decimals)
-        update["snapshots"] = scored.snapshots
-        update["curve"] = tuple(
+        update |= scores_to_show(scored, result, feedback)
+    return run.replace(**update)
+
+
+def scores_to_show(scored: ScoredRun, result: ScoreResult, feedback: PhaseFeedback) -> dict[str, object]:
+    """The fields of a run's status that say what it scores, as the phase's feedback says."""
+    points = scored.points_to_show()
+    times = [point.t for point in points]
+    most = feedback.max_snapshots - scored.points_shown_before
+    places = shown_places(times, most, result.t0_seconds, result.budget_seconds)
+    return {
+        "alc": None if scored.alc is None else round(scored.alc, feedback.decimals),
+        "snapshots": scored.snapshots,
+        "curve": tuple(
             StatusCurvePoint(t=round(points[i].t, 3), score=round(points[i].score, feedback.decimals))
             for i in places
-        )
-    return run.replace(**update)
+        ),
+    }
 
 
 def _without_score(run: RunStatus, scored: ScoredRun | None) -> RunStatus:

@@ -1,0 +1,48 @@
+"""A whole audit: every object that a phase, or one Submission of it, was made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alcove_audit.board import BoardAudit
+from alcove_audit.datasets import DatasetAudit
+from alcove_audit.findings import AuditReport
+from alcove_audit.phase_state import PhaseState
+from alcove_audit.reading import EvidenceReader
+from alcove_audit.runs import AuditedSubmission
+from alcove_audit.source import EvidenceSource
+from alcove_audit.submissions import SubmissionAudit
+
+
+@dataclass(frozen=True)
+class PhaseAudit:
+    """Raises AuditError where the state of the cluster cannot be read, and the source's errors."""
+
+    source: EvidenceSource
+    state: PhaseState
+    report: AuditReport
+
+    def check_phase(self) -> None:
+        reader = EvidenceReader(self.source, self.report)
+        datasets, board = DatasetAudit(reader), BoardAudit(reader, self.state)
+        used = {run.dataset for view in self.state.submission_views for run in view.status.runs}
+        named = set(self.state.phase.datasets)
+        for name, dataset in sorted(self.state.datasets_by_name.items()):
+            if name in named or dataset.alias in used:
+                datasets.check_input(dataset)
+        deleted = board.read_counted()
+        for view in self.state.submission_views:
+            SubmissionAudit(AuditedSubmission(reader, datasets, self.state, view)).check()
+        for view in deleted:
+            SubmissionAudit(AuditedSubmission(reader, datasets, self.state, view, deleted=True)).check()
+        board.check(deleted)
+
+    def check_submission(self, namespace: str, name: str) -> None:
+        """That of the state with this name, and the inputs of its runs; not the board."""
+        reader = EvidenceReader(self.source, self.report)
+        datasets = DatasetAudit(reader)
+        (view,) = (v for v in self.state.submission_views if (v.namespace, v.name) == (namespace, name))
+        for alias in sorted({run.dataset for run in view.status.runs}):
+            if alias in self.state.datasets_by_alias:
+                datasets.check_input(self.state.datasets_by_alias[alias])
+        SubmissionAudit(AuditedSubmission(reader, datasets, self.state, view)).check()

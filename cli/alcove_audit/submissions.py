@@ -1,0 +1,160 @@
+"""One Submission: code, verdicts, attempts, scores and pages, each against what the others and the status say of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from alcove_api import keys
+from alcove_api.documents import ScorePages, ScoreRequest, ScoreResult
+from alcove_audit.findings import Check, describe
+from alcove_audit.reading import ReadDocument
+from alcove_audit.results import CHANGED_SCORE, check_settings
+from alcove_audit.runs import AuditedSubmission, RunAudit
+from alcove_operator.core import scoring
+
+_RESULT = re.compile(r"^[0-9a-f]{16}\.json$")
+
+
+@dataclass
+class SubmissionAudit:
+    subject: AuditedSubmission
+    audits: dict[str, RunAudit] = field(default_factory=dict)
+    """By alias; those that have been made."""
+
+    def __post_init__(self) -> None:
+        self.reader, self.state, self.view = self.subject.reader, self.subject.state, self.subject.view
+
+    @property
+    def name(self) -> str:
+        return f"Submission {self.view.namespace}/{self.view.name}"
+
+    def check(self) -> None:
+        asked = scoring.build_request(self.view, self.state.rules, self.state.datasets_by_alias)
+        if isinstance(asked, str):
+            self.reader.report.leave_out(Check.SCORE, "a Dataset is gone, so its settings are not known")
+            return
+        result = self._read_result(asked)
+        runs = {run.alias: run for run in result.document.runs} if result else {}
+        listed = self.reader.source.list_sizes(f"runs/{self.view.uid}/")
+        accounted: set[str] = set()
+        for dataset, run in zip(asked.datasets, self.view.status.runs, strict=True):
+            audit = RunAudit(self.subject, asked, dataset, run, runs.get(dataset.alias), result)
+            accounted |= audit.check(listed)
+            self.audits[dataset.alias] = audit
+        self.reader.nothing_else(set(listed), accounted)
+        self._check_code()
+        self._check_shown(result)
+        self._check_score_folder(asked, result)
+
+    def _check_code(self) -> None:
+        digest, spec, report = self.view.status.code_sha256, self.view.spec, self.reader.report
+        manifests = [a.checked.manifest for a in self.audits.values() if a.checked and a.checked.manifest]
+        if self.subject.deleted:
+            digest = next((m.document.code_sha256 for m in manifests if m.document.code_sha256), None) or ""
+        if spec is not None and spec.code.bundle is not None and digest:
+            meaning = "Other code was admitted than the team handed in."
+            report.compare(
+                Check.CODE, self.name, "status.codeSha256", spec.code.bundle.sha256, digest, meaning
+            )
+        if digest:
+            meaning = "The admitted code was changed: runs from then on had other code than the team's."
+            self.reader.digest(Check.CODE, keys.code(digest), digest, None, meaning)
+        elif spec is not None and spec.code.image is None:
+            report.leave_out(Check.CODE, "no code was admitted yet")
+
+    def _read_result(self, asked: ScoreRequest) -> ReadDocument[ScoreResult] | None:
+        """The score that the status names; None where there is none, or it cannot be read."""
+        status, report = self.view.status, self.reader.report
+        if not status.scoring_digest:
+            report.leave_out(Check.RESULT, "not scored yet")
+            return None
+        key = keys.score_result(self.view.uid, status.scoring_digest)
+        found = self.reader.document(Check.RESULT, ScoreResult, key, CHANGED_SCORE)
+        if found is None:
+            return None
+        if status.score_sha256:
+            # An operator newer than the file digests it with the fields that the file is older than.
+            if status.score_sha256 in (found.sha256, found.document.digest()):
+                report.hold(Check.RESULT)
+            else:
+                expected = describe("sha256 (status.scoreSha256)", status.score_sha256)
+                report.differ(Check.RESULT, key, expected, describe("sha256", found.sha256), CHANGED_SCORE)
+        else:
+            report.leave_out(Check.RESULT, "no digest in the status")
+        meaning = (
+            "Settings or a solution are others since. The operator scores again; look at its conditions."
+        )
+        report.compare(
+            Check.RESULT, self.name, "scoring digest", asked.scoring_digest(), status.scoring_digest, meaning
+        )
+        check_settings(self.reader, key, asked, found.document, status.scoring_digest)
+        return found
+
+    def _check_shown(self, result: ReadDocument[ScoreResult] | None) -> None:
+        """What the status shows of the scores, where it shows them."""
+        if result is None or self.subject.deleted or scoring.is_held_back(self.view.status):
+            return
+        found = {run.alias: run for run in result.document.runs}
+        meaning = "The status, which people read, shows another score than the store has."
+        for run in self.view.status.runs:
+            scored = found.get(run.dataset)
+            if scored is None:
+                continue
+            wanted = scoring.scores_to_show(scored, result.document, self.state.phase.feedback)
+            for name, value in wanted.items():
+                where = f"runs[{run.dataset}].{name}"
+                self.reader.report.compare(Check.SHOWN, self.name, where, value, getattr(run, name), meaning)
+
+    def _check_score_folder(self, asked: ScoreRequest, result: ReadDocument[ScoreResult] | None) -> None:
+        """Pages by their digests; results by other settings by themselves; nothing else."""
+        prefix, digest = f"scores/{self.view.uid}/", self.view.status.scoring_digest
+        listed = self.reader.source.list_sizes(prefix)
+        results = {key for key in listed if _RESULT.match(key.removeprefix(prefix))}
+        recorded = result is not None and any(run.verdict_sha256 for run in result.document.runs)
+        pages = self._check_pages(set(listed), digest, recorded)
+        for key in sorted(results - {keys.score_result(self.view.uid, digest)}):
+            self._check_older(key, asked)
+        self.reader.nothing_else(set(listed), results | pages)
+
+    def _check_pages(self, listed: set[str], digest: str, recorded: bool) -> set[str]:
+        """``recorded``: whether the score is of a scorer that keeps digests of its pages."""
+        uid, report = self.view.uid, self.reader.report
+        index = keys.score_pages(uid)
+        aliases = [run.dataset for run in self.view.status.runs]
+        plain = {keys.report(uid), keys.live_curve(uid), *(keys.score_svg(uid, alias) for alias in aliases)}
+        if not digest:
+            return plain
+        if index not in listed and not recorded:
+            report.leave_out(Check.PAGES, "their digests were not recorded", len(plain & listed))
+            return plain
+        meaning = "What people read of this score was changed. Delete its Job `s-…`: it is made again."
+        found = self.reader.document(Check.PAGES, ScorePages, index, meaning)
+        if found is None:
+            return {index, *plain}
+        document = found.document
+        for name, wanted in (("submission_uid", uid), ("scoring_digest", digest)):
+            report.compare(Check.PAGES, index, name, wanted, getattr(document, name), meaning)
+        for file in document.files:
+            key = f"scores/{uid}/{file.path}"
+            self.reader.digest(Check.PAGES, key, file.sha256, file.bytes, meaning, index)
+        return {index, *(f"scores/{uid}/{file.path}" for file in document.files)}
+
+    def _check_older(self, key: str, asked: ScoreRequest) -> None:
+        """A result by other settings or solutions: its name, that its settings make that name, and its scores."""
+        found = self.reader.document(Check.SCORE, ScoreResult, key, CHANGED_SCORE)
+        if found is None:
+            return
+        digest = key.rpartition("/")[2].removesuffix(".json")
+        solutions = {run.alias: run.solution_sha256 for run in found.document.runs}
+        if None in solutions.values():
+            self.reader.report.leave_out(Check.SCORE, "an earlier result, whose solutions were not recorded")
+            return
+        datasets = tuple(
+            dataset.replace(solution_sha256=solutions.get(dataset.alias, dataset.solution_sha256))
+            for dataset in asked.datasets
+        )
+        check_settings(self.reader, key, asked.replace(datasets=datasets), found.document, digest)
+        for run in found.document.runs:
+            if run.alias in self.audits:
+                self.audits[run.alias].check_earlier(run, found)
