@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from alcove_audit.board import BoardAudit
 from alcove_audit.datasets import DatasetAudit
 from alcove_audit.findings import AuditReport
+from alcove_audit.ladders import LadderAudit
 from alcove_audit.phase_state import PhaseState
 from alcove_audit.reading import EvidenceReader
 from alcove_audit.runs import AuditedSubmission
@@ -25,24 +26,26 @@ class PhaseAudit:
     def check_phase(self) -> None:
         reader = EvidenceReader(self.source, self.report)
         datasets, board = DatasetAudit(reader), BoardAudit(reader, self.state)
+        ladders = LadderAudit(reader, self.state)
         used = {run.dataset for view in self.state.submission_views for run in view.status.runs}
         named = set(self.state.phase.datasets)
         for name, dataset in sorted(self.state.datasets_by_name.items()):
             if name in named or dataset.alias in used:
                 datasets.check_input(dataset)
         deleted = board.read_counted()
-        for view in self.state.submission_views:
-            SubmissionAudit(AuditedSubmission(reader, datasets, self.state, view)).check()
-        for view in deleted:
-            SubmissionAudit(AuditedSubmission(reader, datasets, self.state, view, deleted=True)).check()
+        views = [(view, False) for view in self.state.submission_views] + [(view, True) for view in deleted]
+        for view, gone in views:
+            SubmissionAudit(AuditedSubmission(reader, datasets, ladders, self.state, view, gone)).check()
+        ladders.check()
         board.check(deleted)
 
     def check_submission(self, namespace: str, name: str) -> None:
         """That of the state with this name, and the inputs of its runs; not the board."""
         reader = EvidenceReader(self.source, self.report)
-        datasets = DatasetAudit(reader)
+        datasets, ladders = DatasetAudit(reader), LadderAudit(reader, self.state)
         (view,) = (v for v in self.state.submission_views if (v.namespace, v.name) == (namespace, name))
         for alias in sorted({run.dataset for run in view.status.runs}):
             if alias in self.state.datasets_by_alias:
                 datasets.check_input(self.state.datasets_by_alias[alias])
-        SubmissionAudit(AuditedSubmission(reader, datasets, self.state, view)).check()
+        SubmissionAudit(AuditedSubmission(reader, datasets, ladders, self.state, view)).check()
+        ladders.check(namespace)

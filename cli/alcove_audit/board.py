@@ -24,7 +24,7 @@ from alcove_api.documents import (
 from alcove_audit.findings import MISSING, Check, describe
 from alcove_audit.phase_state import PhaseState
 from alcove_audit.reading import EvidenceReader
-from alcove_operator.core import boards
+from alcove_operator.core import boards, scoring
 from alcove_operator.core.model import SubmissionView
 from alcove_scorer.board import Board, as_document, as_status, collect_results, make_board
 from alcove_scorer.peer_curves import collect_board_curves
@@ -68,7 +68,12 @@ class BoardAudit:
         self.counted = found.document
         views = {view.uid: view for view in self.state.submission_views}
         kept = {entry.team: entry for entry in found.document.entries}
-        scored = [v for v in views.values() if boards.is_scored_in(v, self.state.phase_name)]
+        # Of those whose scores are held back the status does not tell whether they have any.
+        scored = [
+            v
+            for v in views.values()
+            if boards.is_scored_in(v, self.state.phase_name) and not scoring.is_held_back(v.status)
+        ]
         wanted = boards.update_counted(kept, scored)
         for team in sorted(wanted):
             entry = kept.get(team)

@@ -26,6 +26,7 @@ class Check(Enum):
     OUTPUT = "output of the runs"
     RESULT = "score files, against the status"
     SCORE = "scores, computed again"
+    LADDER = "Ladder: best scores, computed again"
     SHOWN = "scores and ranks in the status"
     PAGES = "reports, pictures and live curves"
     COUNTED = "who counts"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alcove_api.documents import ScoreRequest, ScoreResult
+from alcove_api.documents import Feedback, ScoreRequest, ScoreResult
 from alcove_audit.findings import Check
 from alcove_audit.reading import EvidenceReader
 from alcove_scorer.curves import CurveRules, resolve_rules
@@ -15,7 +15,11 @@ def check_settings(
     reader: EvidenceReader, key: str, asked: ScoreRequest, result: ScoreResult, digest: str
 ) -> None:
     """That a result says of itself what its name says."""
-    claimed = asked.replace(scoring=result.scoring, budget_seconds=result.budget_seconds)
+    claimed = asked.replace(
+        scoring=result.scoring,
+        budget_seconds=result.budget_seconds,
+        feedback=find_feedback(asked, result),
+    )
     rules = find_rules(result)
     wanted: dict[str, object] = {
         "scoring_digest": digest,
@@ -32,6 +36,17 @@ def check_settings(
     reader.report.compare(
         Check.RESULT, key, "digest of its settings", digest, claimed.scoring_digest(), CHANGED_SCORE
     )
+
+
+def find_feedback(asked: ScoreRequest, result: ScoreResult) -> Feedback:
+    """Of the result, as far as scores depend on it. The Ladder's step and decimals are those of ``asked``."""
+    laddered = any(run.ladder is not None for run in result.runs)
+    feedback = asked.feedback.replace(test_fraction=result.test_fraction)
+    if laddered:
+        return feedback.replace(mode="ladder")
+    # A Submission without any score has no value either.
+    scored = any(run.alc is not None for run in result.runs)
+    return feedback.replace(mode="final") if feedback.mode == "ladder" and scored else feedback
 
 
 def find_rules(result: ScoreResult) -> CurveRules | None:

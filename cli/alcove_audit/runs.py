@@ -21,13 +21,15 @@ from alcove_api.submission import RunStatus
 from alcove_audit.attempts import CHANGED, RESTORE, AttemptAudit, CheckedAttempt, KnownAttempt
 from alcove_audit.datasets import DatasetAudit
 from alcove_audit.findings import Check
+from alcove_audit.ladders import LadderAudit, ladder_run
 from alcove_audit.phase_state import PhaseState
 from alcove_audit.reading import EvidenceReader, ReadDocument
-from alcove_audit.results import CHANGED_SCORE, find_rules
+from alcove_audit.results import CHANGED_SCORE, find_feedback, find_rules
 from alcove_operator.core.model import SubmissionView
 from alcove_scorer.curves import NANO
+from alcove_scorer.row_choice import choose_rows
 from alcove_scorer.scored_run import score_record, summarize_run
-from alcove_scorer.scoring import RunScorer, preview_rows
+from alcove_scorer.scoring import RunScorer
 
 _ATTEMPT = re.compile(r"^(\d+)-([^/]+)/")
 NO_SOLUTION = "there is no solution to score by"
@@ -37,6 +39,7 @@ NO_SOLUTION = "there is no solution to score by"
 class AuditedSubmission:
     reader: EvidenceReader
     datasets: DatasetAudit
+    ladders: LadderAudit
     state: PhaseState
     view: SubmissionView
     deleted: bool = False
@@ -169,10 +172,11 @@ class RunAudit:
         if stored is None or result is None:
             return None
         rules, dataset = find_rules(result.document), self._dataset_of(stored)
+        feedback = find_feedback(self.asked, result.document)
         solution = self.subject.datasets.solution(dataset)
         if rules is None or solution is None:
             return None
-        rows = preview_rows(dataset.solution_sha256, solution, result.document.test_fraction)
+        rows = choose_rows(dataset.solution_sha256, solution, feedback, result.document.scoring)
         return RunScorer(rules, solution, rows)
 
     def _dataset_of(self, stored: ScoredRun) -> ScoreDataset:
@@ -189,6 +193,12 @@ class RunAudit:
         report, checked = self.reader.report, self.checked
         if stored is None or result is None:
             return
+        key = keys.score_result(self.uid, result.document.scoring_digest)
+        if stored.ladder is not None:
+            asked = self.asked.replace(feedback=find_feedback(self.asked, result.document))
+            whole = scorer if checked is not None and checked.whole else None
+            place, run = ladder_run(key, stored.ladder, asked, whole, self.alias)
+            self.subject.ladders.add(self.uid, place, run)
         if self.verdict is None or (checked is not None and not checked.whole):
             report.leave_out(Check.SCORE, "what it is made of was changed")
             return
@@ -203,7 +213,8 @@ class RunAudit:
             scorer.outcome() if checked and scorer else None,
             checked.manifest.sha256 if checked and checked.manifest else None,
         )
-        key = keys.score_result(self.uid, result.document.scoring_digest)
+        # The Ladder's value depends on the team's other runs too: it is looked at when all are known.
+        again = again.replace(ladder=stored.ladder)
         for name in ScoredRun.model_fields:
             wanted, found = getattr(again, name), getattr(stored, name)
             if found is not None or name not in ("verdict_sha256", "solution_sha256"):

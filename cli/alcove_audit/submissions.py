@@ -95,7 +95,7 @@ class SubmissionAudit:
         """What the status shows of the scores, where it shows them."""
         if result is None or self.subject.deleted or scoring.is_held_back(self.view.status):
             return
-        found = {run.alias: run for run in result.document.runs}
+        found = {run.alias: run.hide_behind_ladder() for run in result.document.runs}
         meaning = "The status, which people read, shows another score than the store has."
         for run in self.view.status.runs:
             scored = found.get(run.dataset)

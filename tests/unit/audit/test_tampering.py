@@ -42,11 +42,11 @@ def edited(data: bytes, **changes: Any) -> bytes:
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-@given(data=st.data())
-@settings(max_examples=150, deadline=None)
-def test_any_flipped_bit_of_any_object_is_found(data: st.DataObject) -> None:
+@given(data=st.data(), mode=st.sampled_from(["final", "ladder"]))
+@settings(max_examples=60, deadline=None)
+def test_any_flipped_bit_of_any_object_is_found(data: st.DataObject, mode: str) -> None:
     """The object is named, as what differs or as what says that another does."""
-    world = play()
+    world = play(mode)
     key = data.draw(st.sampled_from(sorted(world.objects)))
     content = bytearray(world.objects[key])
     place = data.draw(st.integers(0, len(content) - 1))
@@ -175,6 +175,17 @@ def _change_log(world: World) -> set[str]:
     return {key}
 
 
+def test_a_ladder_that_the_runs_do_not_give_is_named() -> None:
+    """A best that no run reached, one that was taken away, and a value in a score that the chain does not have."""
+    world = play("ladder")
+    place = (*PLACE, view_of(world, TEAMS[0]).status.scoring_digest, TEAMS[0], "d-digits")
+    key = keys.ladder_best(keys.ladder(*place), 0)
+    content = world.objects.pop(key)
+    assert Check.LADDER in named(audit(world))[score_of(world, TEAMS[0])]
+    world.objects[key] = edited(content, shown=0.99)
+    assert Check.LADDER in named(audit(world))[key]
+
+
 def _raise_score(world: World) -> set[str]:
     """In the store alone."""
     key = score_of(world, TEAMS[0])
@@ -280,7 +291,7 @@ STATUS: dict[str, Any] = {
 @pytest.mark.parametrize("field", STATUS)
 def test_a_field_of_the_status_that_is_another_is_found(field: str) -> None:
     world = play()
-    world.submission(TEAMS[0])["status"][field] = STATUS[field]
+    world.submission(TEAMS[1])["status"][field] = STATUS[field]
     assert audit(world).findings
 
 

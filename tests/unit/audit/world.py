@@ -1,7 +1,7 @@
 """A phase that was played and ranked, as the store and the cluster hold it, made by the same code that makes them.
 
-Two teams, two datasets, a run with a refusal and a late prediction, an attempt that was repeated, a team whose
-Submission is gone and still counts, and a score by earlier settings.
+Two teams, one with an earlier Submission, two datasets, a run with a refusal and a late prediction, an attempt that was
+repeated, a team whose Submission is gone and still counts, and a score by earlier settings.
 """
 
 from __future__ import annotations
@@ -27,23 +27,27 @@ from alcove_api.documents import (
     DatasetManifest,
     End,
     FileEntry,
+    LadderBest,
     Manifest,
     Record,
     ScorePages,
     ScoreRequest,
     ScoreResult,
-    Scoring,
     Verdict,
 )
 from alcove_api.leaderboard import BoardFile
+from alcove_api.schemes import SchemeName
 from alcove_audit.phase_state import PhaseState
 from alcove_operator.core import boards, scoring
 from alcove_operator.core.model import SubmissionView
 from alcove_scorer.board import as_status, collect_results, make_board
 from alcove_scorer.job_aggregate import render_board
 from alcove_scorer.job_score import request_rules
+from alcove_scorer.ladder import LadderState, raise_best
+from alcove_scorer.ladder_store import ladder_step
+from alcove_scorer.row_choice import choose_rows
 from alcove_scorer.scored_run import score_record, summarize_run
-from alcove_scorer.scoring import RunScorer, preview_rows
+from alcove_scorer.scoring import RunScorer
 from alcove_scorer.store import check_solution
 from alcove_store.errors import StoreNotFoundError
 from alcove_store.pack import pack_files
@@ -124,7 +128,7 @@ class World:
 
 
 @cache
-def _played() -> World:
+def _played(mode: str) -> World:
     world = World()
     _publish(world)
     world.competition = {
@@ -133,19 +137,26 @@ def _played() -> World:
         "metadata": {"name": "cup", "namespace": "arena", "uid": "c-1", "generation": 1},
         "spec": {
             "title": "Cup",
-            "phases": [{"name": "practice", "datasets": ["digits", "news"], "budget": {"seconds": BUDGET}}],
+            "phases": [
+                {
+                    "name": "practice",
+                    "datasets": ["digits", "news"],
+                    "budget": {"seconds": BUDGET},
+                    "feedback": {"mode": mode},
+                }
+            ],
         },
         "status": {},
     }
-    for number, team in enumerate((*TEAMS, GONE)):
+    for number, team in enumerate((*TEAMS, GONE, TEAMS[0])):
         _play(world, number, team)
     _rank(world)
     return world
 
 
-def play() -> World:
-    """A copy, to tamper with."""
-    return copy.deepcopy(_played())
+def play(mode: str = "final") -> World:
+    """A copy, to tamper with; ``mode``: of the phase's feedback."""
+    return copy.deepcopy(_played(mode))
 
 
 def _publish(world: World) -> None:
@@ -205,8 +216,8 @@ def _play(world: World, number: int, team: str) -> None:
         run = {"dataset": alias, "attempt": attempts, "podUid": f"pod-{attempts}", "phase": "Done"}
         raw["status"]["runs"].append({**run, "cause": "Finished", "head": heads[-1]})
         _decide(world, uid(number), alias, attempts, heads[-1])
-    _score(world, raw, Scoring(scheme="autodl"))
-    _score(world, raw, Scoring())
+    for scheme in ("autodl", "hackathon"):
+        _score(world, raw, scheme)
 
 
 def _record(
@@ -279,9 +290,10 @@ def _request(world: World, raw: dict[str, Any]) -> ScoreRequest:
     return asked
 
 
-def _score(world: World, raw: dict[str, Any], settings: Scoring) -> None:
+def _score(world: World, raw: dict[str, Any], scheme: SchemeName) -> None:
     """As the score job does, and then the operator: the status shows the last settings."""
-    asked = _request(world, raw).replace(scoring=settings)
+    asked = _request(world, raw)
+    asked = asked.replace(scoring=asked.scoring.replace(scheme=scheme))
     rules, runs = request_rules(asked), []
     for dataset in asked.datasets:
         key = keys.verdict(asked.submission_uid, dataset.alias)
@@ -292,13 +304,16 @@ def _score(world: World, raw: dict[str, Any], settings: Scoring) -> None:
         )
         found = world.objects[keys.manifest(prefix)]
         solution = check_solution(SOLUTION_TEXT, dataset)
-        rows = preview_rows(dataset.solution_sha256, solution, asked.feedback.test_fraction)
+        rows = choose_rows(dataset.solution_sha256, solution, asked.feedback, asked.scoring)
         scorer = RunScorer(rules, solution, rows)
         records = Manifest.model_validate_json(found).records
         for record in records:
             score_record(scorer, record, partial(_pieces, world, keys.snapshot(prefix, record.seq)))
         digest = sha256(world.objects[key])
-        runs.append(summarize_run(dataset, verdict, digest, records, scorer.outcome(), sha256(found)))
+        run = summarize_run(dataset, verdict, digest, records, scorer.outcome(), sha256(found))
+        if asked.feedback.mode == "ladder":
+            run = run.replace(ladder=_climb(world, asked, dataset.alias, scorer))
+        runs.append(run)
     result = ScoreResult(
         submission_uid=asked.submission_uid,
         scorer_version=SCORER_VERSION,
@@ -309,10 +324,33 @@ def _score(world: World, raw: dict[str, Any], settings: Scoring) -> None:
         runs=tuple(runs),
         test_fraction=asked.feedback.test_fraction,
         # Of an earlier result nothing holds the digest; docs/security.md says so.
-        scorer_image="" if settings.scheme == "autodl" else "r.example/scorer@sha256:" + "2" * 64,
+        scorer_image="" if scheme == "autodl" else "r.example/scorer@sha256:" + "2" * 64,
     )
     world.objects[keys.score_result(asked.submission_uid, result.scoring_digest)] = result.canonical()
     _show(world, raw, result)
+
+
+def _climb(world: World, asked: ScoreRequest, alias: str, scorer: RunScorer) -> float:
+    """As ``raise_stored_best`` does."""
+    place = (*world.state.place, asked.scoring_digest(), asked.namespace, alias)
+    prefix = keys.ladder(*place)
+    chain = [world.objects[key] for key in sorted(world.objects) if key.startswith(prefix)]
+    best = LadderBest.model_validate_json(chain[-1]) if chain else None
+    state = LadderState(best.shown, best.group_scores) if best else None
+    rows = len(scorer.solution if scorer.rows.shown is None else scorer.rows.shown)
+    score, groups = scorer.ladder_scores()
+    raised = raise_best(state, score, groups, ladder_step(asked, rows), rows)
+    if raised is None:
+        assert best is not None
+        return best.shown
+    document = LadderBest(
+        number=len(chain),
+        submission_uid=asked.submission_uid,
+        shown=raised.shown,
+        group_scores=raised.group_scores,
+    )
+    world.objects[keys.ladder_best(prefix, len(chain))] = document.canonical()
+    return raised.shown
 
 
 def _pieces(world: World, key: str) -> Iterator[bytes]:
@@ -331,7 +369,7 @@ def _show(world: World, raw: dict[str, Any], result: ScoreResult) -> None:
     world.objects |= {**pages, keys.score_pages(of): index.canonical()}
     raw["status"] |= {"scoringDigest": result.scoring_digest, "scoreSha256": result.digest()}
     for run, scored in zip(raw["status"]["runs"], result.runs, strict=True):
-        shown = scoring.scores_to_show(scored, result, feedback)
+        shown = scoring.scores_to_show(scored.hide_behind_ladder(), result, feedback)
         curve = shown["curve"]
         assert isinstance(curve, tuple)
         run |= {**shown, "curve": [point.model_dump() for point in curve]}
@@ -366,8 +404,9 @@ def _rank(world: World) -> None:
     }
     rows = {row.submission.submission_uid: row for row in board.rows}
     for raw in world.submissions:
-        row = rows[raw["metadata"]["uid"]]
-        raw["status"] |= {"rank": row.rank, "averageRank": row.mean_rank, "counted": True}
+        row = rows.get(raw["metadata"]["uid"])
+        if row is not None:
+            raw["status"] |= {"rank": row.rank, "averageRank": row.mean_rank, "counted": True}
     world.submissions = [s for s in world.submissions if s["metadata"]["namespace"] != GONE]
 
 
