@@ -89,7 +89,7 @@ class LadderAudit:
                 continue
             document = found.document
             self.reader.report.compare(Check.LADDER, key, "number", number, document.number, _MEANING)
-            self._check_raise(key, document, best, runs.get(document.submission_uid))
+            self._check_raise(key, document, best, place)
             best = LadderState(document.shown, document.group_scores)
             shown.setdefault(document.submission_uid, set()).add(document.shown)
         every = set().union(*shown.values())
@@ -106,10 +106,11 @@ class LadderAudit:
         return accounted
 
     def _check_raise(
-        self, key: str, document: LadderBest, best: LadderState | None, run: LadderRun | None
+        self, key: str, document: LadderBest, best: LadderState | None, place: tuple[str, str, str]
     ) -> None:
         uid, report = document.submission_uid, self.reader.report
-        if run is None and not self.reader.source.list_sizes(f"scores/{uid}/"):
+        run = self.runs.get(place, {}).get(uid)
+        if run is None and not self._may_have_raised(uid, place[1]):
             report.differ(Check.LADDER, key, "submission_uid of one that was scored", uid, _MEANING)
             return
         if run is None or run.score is None:
@@ -119,3 +120,8 @@ class LadderAudit:
         wanted = None if again is None else (again.shown, again.group_scores)
         found = (document.shown, document.group_scores)
         report.compare(Check.LADDER, key, "shown, group_scores", wanted, found, _MEANING)
+
+    def _may_have_raised(self, uid: str, team: str) -> bool:
+        """Of a run that is not known here: whether it was scored, and may be of this team."""
+        teams = {view.uid: view.namespace for view in self.state.submission_views}
+        return teams.get(uid, team) == team and bool(self.reader.source.list_sizes(f"scores/{uid}/"))
