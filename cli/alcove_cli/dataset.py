@@ -49,7 +49,8 @@ def make(
             typer.echo(json.dumps(fields, indent=2))
             return
         for p in PRACTICE:
-            typer.echo(f"{p.name:<14} {p.kind:<8} {p.labels:>3} labels  {p.about}; {p.origin}")
+            typer.echo(f"{p.name:<14} {p.kind:<8} {p.labels:>3} labels  {p.origin}")
+            typer.echo(f"    {p.about}")
         return
     if not name:
         raise CommandError("Name a practice dataset. List them: alcove dataset make --list.")

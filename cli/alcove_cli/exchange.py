@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 TEAM_SECRET, PUBLISHER_SECRET = "alcove-store", "alcove-store-publisher"
 _REGION = "us-east-1"
+DIGEST_SHOWN = 12
+"""Characters of a digest in a table; `pull` takes as many."""
 
 
 @dataclass(frozen=True)
@@ -258,6 +260,7 @@ def list_datasets(
         )
         typer.echo(json.dumps(list(fields), indent=2))
         return
-    for row in rows:
-        name = f"{row.team}/{row.name}" if row.team else row.name
-        typer.echo(f"{name:<40} {row.pushed_at:%Y-%m-%d %H:%M:%S}  {row.sha256}")
+    names = [f"{row.team}/{row.name}" if row.team else row.name for row in rows]
+    width = max(map(len, names), default=0)
+    for name, row in zip(names, rows, strict=True):
+        typer.echo(f"{name:<{width}}  {row.pushed_at:%Y-%m-%d %H:%M}  {row.sha256[:DIGEST_SHOWN]}")

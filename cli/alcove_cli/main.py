@@ -62,7 +62,7 @@ def submit(
     ] = "hackathon/hackathon",
     phase: Annotated[str, typer.Option(help="Phase to submit to.")] = "practice",
     name: Annotated[
-        str | None, typer.Option(help="Name of the Submission; by default made from the folder's.")
+        str | None, typer.Option(help="Name of the Submission; by default the folder's with a number.")
     ] = None,
     framework: Annotated[str, typer.Option(help="Loaded before the go: tensorflow or numpy.")] = "tensorflow",
     store: Annotated[str | None, typer.Option(help="Endpoint for large bundles, http://HOST:PORT.")] = None,

@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from alcove_api import keys
@@ -77,7 +77,7 @@ def submit_folder(
     """Creates the Submission, its code in a ConfigMap where that fits and uploaded as a bundle where not.
 
     Args:
-        name: of the Submission; by default made from the folder's name and the time.
+        name: of the Submission; by default the folder's with a number.
         endpoint: address of the store, in place of the one in the team's Secret.
 
     Raises:
@@ -85,8 +85,8 @@ def submit_folder(
         ApiError: the API server refused, or did not answer.
     """
     files = read_folder(folder)
-    name = name or _default_name(folder)
     rules = find_rules(kube, target)
+    name = name or next_name(kube, target.team, folder)
     bundle = None if fits_config_map(files) else pack_files(files)
     code: Object = (
         {"configMap": {"name": name}}
@@ -166,9 +166,16 @@ def _name_taken(kind: str, team: str, name: str) -> CommandError:
     )
 
 
-def _default_name(folder: Path) -> str:
+def next_name(kube: KubeClient, team: str, folder: Path) -> str:
+    """``FOLDER-N``, short enough for a table: N is one more than that of the team's last such Submission."""
     stem = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-")[:40] or "submission"
-    return f"{stem}-{datetime.now(UTC):%m%d-%H%M%S}"
+    numbered = re.compile(rf"{re.escape(stem)}-(\d{{1,6}})")
+    names = (submission["metadata"]["name"] for submission in kube.find_all(SUBMISSIONS, team))
+    number = max((int(found[1]) for name in names if (found := numbered.fullmatch(name))), default=0) + 1
+    # The code of one that was deleted may still be there.
+    while kube.find(CONFIG_MAPS, team, f"{stem}-{number}") is not None:
+        number += 1
+    return f"{stem}-{number}"
 
 
 def _submission(target: Target, name: str, code: Object) -> Object:

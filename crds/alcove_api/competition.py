@@ -265,12 +265,14 @@ COMPETITION = Kind(
     status=CompetitionStatus,
     description="A challenge: its phases, limits and scoring. Runs of its submissions live in its namespace.",
     columns=(
+        # In 80 columns, and 160 with -o wide but for its last, a sentence.
         Column("Ready", ".status.conditions[?(@.type=='Ready')].status"),
         Column("Running", ".status.running", "integer"),
         Column("Queued", ".status.queued", "integer"),
         Column("Age", ".metadata.creationTimestamp", "date"),
         Column("Phases", ".status.summary"),
         Column("Capacity", ".spec.capacity", "integer", priority=1),
-        Column("Reason", ".status.conditions[?(@.type=='Ready')].message", priority=1),
+        Column("Reason", ".status.conditions[?(@.type=='Ready')].reason", priority=1),
+        Column("Message", ".status.conditions[?(@.type=='Ready')].message", priority=1),
     ),
 )

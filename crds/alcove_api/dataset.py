@@ -78,15 +78,17 @@ DATASET = Kind(
     status=DatasetStatus,
     description="A hidden dataset: digests of its input and solution in the store, and what the check found.",
     columns=(
+        # In 80 columns, and 160 with -o wide but for its last, a sentence.
         Column("Ready", ".status.conditions[?(@.type=='Ready')].status"),
         Column("Alias", ".spec.alias"),
-        Column("Domain", ".spec.domain"),
         Column("Train", ".status.nTrain", "integer"),
         Column("Test", ".status.nTest", "integer"),
-        Column("Labels", ".status.nLabels", "integer"),
+        Column("Age", ".metadata.creationTimestamp", "date"),
+        Column("Reason", ".status.conditions[?(@.type=='Ready')].reason"),
+        Column("Domain", ".spec.domain", priority=1),
+        Column("Labels", ".status.nLabels", "integer", priority=1),
         Column("Chance", ".status.chanceScore", "number", priority=1),
         Column("Linear", ".status.linearScore", "number", priority=1),
-        Column("Reason", ".status.conditions[?(@.type=='Ready')].message"),
-        Column("Age", ".metadata.creationTimestamp", "date"),
+        Column("Message", ".status.conditions[?(@.type=='Ready')].message", priority=1),
     ),
 )

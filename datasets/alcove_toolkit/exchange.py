@@ -44,6 +44,7 @@ _SPARE_DISK = 256 << 20
 _PATIENCE = 30.0
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_DIGEST_BEGIN = re.compile(r"[0-9a-f]{8,64}")
 _ENTRY = re.compile(rf"({_NAME.pattern})/({_DIGEST.pattern})\.json")
 
 
@@ -126,7 +127,7 @@ def pull_dataset(
     Files of an interrupted pull are kept in a hidden folder, and not fetched again.
 
     Args:
-        sha256: digest of the version; by default the newest.
+        sha256: digest of the version, or its first 8 characters or more; by default the newest.
         limit: at most so many bytes.
 
     Returns:
@@ -138,7 +139,7 @@ def pull_dataset(
         StoreError: the store cannot be reached or refuses, or its bytes are not those that were pushed.
     """
     data, solution = out / f"{check_name(name)}.data", out / f"{name}.solution"
-    digest = sha256 or _find_newest(catalog, name)
+    digest = _find_digest(catalog, name, sha256 or "")
     version = _read_version(catalog, name, digest)
     manifest = _read_manifest(catalog, digest, limit)
     wanted = version.solution_sha256 if catalog.team is not None else None
@@ -161,11 +162,25 @@ def pull_dataset(
     return data, digest
 
 
-def _find_newest(catalog: DatasetCatalog, name: str) -> str:
-    found = list_versions(catalog, name)
+def _find_digest(catalog: DatasetCatalog, name: str, begin: str) -> str:
+    """Of the one version whose digest begins so, or with "" of the newest."""
+    if begin and not _DIGEST_BEGIN.fullmatch(begin):
+        raise ExchangeError(
+            f"{begin[:80]!r} is not a digest.",
+            remedy="Give its first 8 characters or more, 0-9a-f, after the @.",
+        )
+    if _DIGEST.fullmatch(begin):
+        return begin
+    found = [v.sha256 for v in list_versions(catalog, name) if v.sha256.startswith(begin)]
     if not found:
-        raise _unknown_dataset(catalog, name)
-    return found[0].sha256
+        raise _unknown_dataset(catalog, f"{name}@{begin}" if begin else name)
+    if begin and len(found) > 1:
+        raise ExchangeError(
+            f"{len(found)} versions of {name} have a digest that begins with {begin}.",
+            consequence="Nothing was fetched.",
+            remedy="Give more of it.",
+        )
+    return found[0]
 
 
 def _unknown_dataset(catalog: DatasetCatalog, name: str) -> ExchangeError:
@@ -178,10 +193,6 @@ def _unknown_dataset(catalog: DatasetCatalog, name: str) -> ExchangeError:
 
 
 def _read_version(catalog: DatasetCatalog, name: str, digest: str) -> DatasetVersion:
-    if not _DIGEST.fullmatch(digest):
-        raise ExchangeError(
-            f"{digest[:80]!r} is not a digest.", remedy="Give 64 characters 0-9a-f after the @."
-        )
     try:
         data = catalog.get(keys.dataset_version(name, digest), _VERSION_BYTES)
     except StoreNotFoundError:

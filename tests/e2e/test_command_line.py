@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.demo.hackathon import REPOSITORY, Hackathon
+from tests.demo.hackathon import REPOSITORY, Hackathon, wait_for
 from tests.e2e.conftest import Team, as_participant
 
 pytestmark = pytest.mark.e2e
@@ -39,6 +39,12 @@ def test_a_folder_is_submitted_and_followed_to_its_end(
     assert f"{red.namespace}/by-hand: Done" in said
     spec = hackathon.get("submission", "by-hand", red.namespace)["spec"]
     assert spec["code"] == {"configMap": {"name": "by-hand"}, "framework": "numpy"}
+    hackathon.kubectl("delete", "submission", "by-hand", "-n", red.namespace, "--timeout=60s")
+
+    def names() -> str:
+        return hackathon.kubectl("get", "configmaps", "-n", red.namespace, "-o", "name")
+
+    wait_for("its code is gone with it", lambda: "configmap/by-hand" not in names())
 
 
 def test_what_a_config_map_cannot_hold_goes_up_as_a_bundle(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from alcove_api.submission import RunStatus, SubmissionStatus
-from alcove_kube.resources import COMPETITIONS, SUBMISSIONS, Resource
+from alcove_kube.resources import COMPETITIONS, DATASETS, LEADERBOARDS, SUBMISSIONS, Resource
 from alcove_operator.core import status as statuses
 from alcove_operator.submissions import whole_status
 from tests.integration.operator_wiring.world import NAMESPACE, World, wait_for
@@ -107,3 +107,45 @@ def test_a_competition_names_its_phases(world: World) -> None:
     print("\n".join(table))
     assert "phase-1, phase-2 and 4 more" in table[1]
     assert max(map(len, table)) <= 80
+
+
+def test_a_leaderboard_shows_who_leads_and_with_wide_the_phases_dates(world: World) -> None:
+    at = {name: "2026-12-08T00:00:00Z" for name in ("opensAt", "closesAt", "revealsAt")}
+    spec = {"competition": "none", "phase": "practice", "rules": {"budgetSeconds": 1200, **at}}
+    world.create(
+        LEADERBOARDS, {"kind": "Leaderboard", "metadata": {"name": "practice"}, "spec": spec}, UNWATCHED
+    )
+    try:
+        leaders = "1 hackathon-red (1.20), 2 Pandas (1.80)"
+        patch(world, LEADERBOARDS, "practice", UNWATCHED, {"teams": 140, "leaders": leaders})
+        table = kubectl(world, "get", "lb", "practice", "-n", UNWATCHED).splitlines()
+        wide = kubectl(world, "get", "lb", "practice", "-n", UNWATCHED, "-o", "wide").splitlines()
+    finally:
+        world.delete(LEADERBOARDS, "practice", UNWATCHED)
+    print("\n".join([*table, *wide]))
+    assert leaders in table[1]
+    assert max(map(len, table)) <= 80
+    assert wide[0].split() == [
+        "NAME", "TEAMS", "LEADERS", "UPDATED", "AGE", "BUDGET", "OPENS", "CLOSES", "REVEALS"
+    ]  # fmt: skip
+    assert wide[1].count(at["opensAt"]) == 3
+    assert max(map(len, wide)) <= 160
+
+
+def test_a_dataset_says_in_a_word_whether_it_can_be_used(world: World) -> None:
+    spec = {"alias": "handwriting", "dataSha256": "a" * 64, "solutionSha256": "b" * 64, "domain": "tabular"}
+    world.create(DATASETS, {"kind": "Dataset", "metadata": {"name": "handwriting"}, "spec": spec}, UNWATCHED)
+    message = "train/sample-0 is cut: 12 bytes are missing. Push the dataset again."
+    ready = {"type": "Ready", "status": "False", "reason": "CheckFailed", "message": message}
+    status = {"conditions": [{**ready, "lastTransitionTime": "2026-01-01T00:00:00Z"}], "nTrain": 1797}
+    try:
+        patch(world, DATASETS, "handwriting", UNWATCHED, status)
+        table = kubectl(world, "get", "datasets", "-n", UNWATCHED).splitlines()
+        wide = kubectl(world, "get", "datasets", "-n", UNWATCHED, "-o", "wide").splitlines()
+    finally:
+        world.delete(DATASETS, "handwriting", UNWATCHED)
+    print("\n".join([*table, *wide]))
+    assert table[1].split() == ["handwriting", "False", "handwriting", "1797", "0s", "CheckFailed"]
+    assert max(map(len, table)) <= 80
+    assert wide[1].endswith(message)
+    assert len(wide[1].removesuffix(message)) <= 160

@@ -335,6 +335,24 @@ def test_what_is_no_name_is_refused_without_asking_the_store(tmp_path: Path, nam
         pull_dataset(DatasetCatalog(nobody), "name", tmp_path, sha256=name or "0", say=quiet)
 
 
+def test_a_digest_that_is_cut_names_one_version_or_is_refused(
+    set_up_store: SetUpStore, tmp_path: Path
+) -> None:
+    team = set_up_store.client("team-a")
+    for end in ("1", "2"):
+        key = keys.shared("team-a") + keys.dataset_version("twins", "ab" * 31 + "0" + end)
+        store_client.put_bytes(team, MAIN, key, b"{}")
+    catalog = DatasetCatalog(team, team="team-a")
+    for begin, said in (
+        ("ab" * 4, "2 versions of twins have a digest that begins with abababab"),
+        ("cd" * 4, "There is no dataset 'twins@cdcdcdcd'"),
+        ("abab", "is not a digest"),
+        ("ab" * 31 + "0", "2 versions"),
+    ):
+        with pytest.raises(ExchangeError, match=said):
+            pull_dataset(catalog, "twins", tmp_path, sha256=begin, say=quiet)
+
+
 def test_a_disk_that_is_too_small_is_said_first(
     set_up_store: SetUpStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,16 +380,19 @@ def test_the_commands_as_they_are_typed(set_up_store: SetUpStore, tmp_path: Path
     listed = alcove(set_up_store, "publisher", tmp_path, "list", "--json").stdout
     assert spec["dataSha256"] in [row["sha256"] for row in json.loads(listed) if row["name"] == "typed"]
     digest = spec["dataSha256"]
-    pulled = alcove(set_up_store, "publisher", tmp_path, "pull", f"typed@{digest}", str(tmp_path / "back"))
-    assert pulled.exit_code == 0, pulled.output
-    assert content(tmp_path / "back" / "typed.data") == content(data)
+    for number, begin in enumerate((digest, digest[:12])):
+        back = tmp_path / f"back-{number}"
+        pulled = alcove(set_up_store, "publisher", tmp_path, "pull", f"typed@{begin}", str(back))
+        assert pulled.exit_code == 0, pulled.output
+        assert content(back / "typed.data") == content(data)
 
     offered = alcove(set_up_store, "team-a", tmp_path, "push", str(data), "typed", "--team", "team-a")
     assert offered.exit_code == 0, offered.output
     assert "with its solution" in offered.stdout
     shown = alcove(set_up_store, "team-b", tmp_path, "list", "--team", "team-b").stdout
-    assert f"team-a/typed {'':27}" in shown
-    assert digest in shown
+    (row,) = [line for line in shown.splitlines() if line.startswith("team-a/typed ")]
+    assert row.endswith(f"  {digest[:12]}")
+    assert len(row) <= 80
     out = str(tmp_path / "theirs")
     pulled = alcove(set_up_store, "team-b", tmp_path, "pull", "team-a/typed", out, "--team", "team-b")
     assert pulled.exit_code == 0, pulled.output

@@ -212,3 +212,19 @@ def test_the_team_is_that_of_the_kubeconfig_unless_another_is_named(code: Path, 
     assert (done.returncode, done.stderr) == (0, "")
     assert "Submitted red/one." in done.stdout
     assert asked(server) == ASKED_BOTH
+
+
+@pytest.mark.parametrize(
+    ("there", "number"),
+    [([], 1), (["code-1", "code-9", "code-10", "code-1130-235959", "my-code-70", "code-2-3"], 11)],
+)
+def test_a_submission_without_a_name_gets_the_next_number(
+    code: Path, alcove: Typed, there: list[str], number: int
+) -> None:
+    listed = Answer(body={"items": [{"metadata": {"name": name}} for name in there]})
+    left = Answer(body={"metadata": {"name": f"code-{number}"}})
+    with serving(boards(), listed, left, FREE, MADE, FREE, MADE) as server:
+        done = alcove(*(word for word in arguments(code, server) if word not in ("--name", "one")))
+    assert (done.returncode, done.stderr) == (0, "")
+    created = [a.body["metadata"]["name"] for a in server.asked if a.verb == "POST"]
+    assert created == [f"code-{number + 1}"] * 3, "the code of a deleted one is still there"
