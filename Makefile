@@ -53,7 +53,7 @@ integration: deps ## a real API server and a real MinIO
 	@$(PY) -m pytest -q tests/integration
 
 e2e: deps ## the throwaway cluster
-	@$(PY) -m pytest -q tests/e2e
+	@$(PY) -m pytest -q tests/e2e tests/conformance
 
 test: check integration e2e ## everything; CI runs this
 

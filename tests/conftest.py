@@ -2,7 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
+
+from tests.cluster import api
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+def say(message: str) -> None:
+    print(message, file=sys.__stderr__, flush=True)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[api.Cluster]:
+    """The throwaway cluster: one for all tests that need a node."""
+    # A cluster that is up already can be named, to try one test again and again.
+    kept = os.environ.get("ALCOVE_E2E_CLUSTER")
+    name = kept or f"e2e-{os.getpid()}"
+    raised = api.up(name, progress=say)
+    yield raised
+    if not kept:
+        api.down(name, progress=say)

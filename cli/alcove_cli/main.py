@@ -273,9 +273,11 @@ def _follow(kube: KubeClient, wanted: list[tuple[str, str]], timeout: float) -> 
 def mount() -> None:
     """Commands of the other parts, registered here, once, under the names that programs call them by."""
     from alcove_cli import compete, dataset, local
+    from alcove_cli.conformance.command import conformance
 
     app.command("run")(local.run)
     app.command("compete", cls=compete.ManyDatasets)(compete.compete)
+    app.command("conformance")(conformance)
     app.add_typer(dataset.app, name="dataset")
     from alcove_scorer.cli import rank_command, score_command
 

@@ -19,6 +19,7 @@ from alcove_api import keys
 from alcove_api.documents import Manifest, ScoreResult
 from alcove_toolkit.practice import PRACTICE
 from tests.cluster import api
+from tests.conftest import say
 from tests.demo import hackathon as steps
 from tests.demo.hackathon import Hackathon, wait_for
 
@@ -26,10 +27,6 @@ BUDGET = 8
 NEVER = "2099-01-01T00:00:00Z"
 ENDED = ("Done", "Failed", "Rejected")
 Object = dict[str, Any]
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.__stderr__, flush=True)
 
 
 def _phase(name: str, datasets: list[str], budget: int, **more: Any) -> Object:
@@ -42,19 +39,8 @@ def _phase(name: str, datasets: list[str], budget: int, **more: Any) -> Object:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[api.Cluster]:
-    # A cluster that is up already can be named, to try one test again and again.
-    kept = os.environ.get("ALCOVE_E2E_CLUSTER")
-    name = kept or f"e2e-{os.getpid()}"
-    raised = api.up(name, progress=_say)
-    yield raised
-    if not kept:
-        api.down(name, progress=_say)
-
-
-@pytest.fixture(scope="session")
 def hackathon(cluster: api.Cluster) -> Hackathon:
-    images = api.images(cluster, progress=_say)
+    images = api.images(cluster, progress=say)
     folder = cluster.state / "datasets"
     steps.make_datasets(folder)
     spec = {
@@ -78,7 +64,7 @@ def hackathon(cluster: api.Cluster) -> Hackathon:
         ],
     }
     installed = steps.install(cluster, "hack", steps.chart_values(cluster, images, ("red", "blue"), spec))
-    steps.publish_datasets(installed, folder, _say)
+    steps.publish_datasets(installed, folder, say)
     wait_for("the Datasets becoming Ready", lambda: _ready(installed), 180)
     return installed
 

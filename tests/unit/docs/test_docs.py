@@ -22,7 +22,9 @@ from alcove_cli.main import app, mount
 from tests.unit.docs.pages import REPOSITORY, Page, blocks, pages
 
 KINDS: tuple[Kind, ...] = (COMPETITION, DATASET, LEADERBOARD, SUBMISSION)
-THE_USERS_OWN = {"hackathon.yaml", "submission.yaml", "competition.yaml", "publisher.json", "-"}
+THE_USERS_OWN = {
+    "hackathon.yaml", "submission.yaml", "competition.yaml", "conformance.yaml", "publisher.json", "-",
+}  # fmt: skip
 """Files that the reader makes."""
 CORE_KINDS = {"secret", "namespace", "jobs", "pods", "service/alcove-store"}
 PAGES = pages()
@@ -83,7 +85,7 @@ def test_alcove_takes_the_command(alcove: Any, arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("arguments", [*of("kubectl"), *of("helm")])
 def test_kubectl_and_helm_name_what_there_is(arguments: list[str]) -> None:
-    namespaces = {"hackathon", *(f"hackathon-{team['name']}" for team in EXAMPLE["teams"])}
+    namespaces = {"hackathon", "conformance", *(f"hackathon-{team['name']}" for team in EXAMPLE["teams"])}
     for option, value in pairwise(arguments):
         if option == "-n":
             assert value in namespaces

@@ -1,0 +1,19 @@
+"""Fills the disk with files, each within the limit of one."""
+
+import os
+import time
+
+from kit import Attacker
+
+
+class Model(Attacker):
+    def attack(self):
+        self.save("one.npy", self.npy(0.5))
+        time.sleep(0.5)
+        piece = os.urandom(1 << 20)
+        for number in range(12):
+            with open(f"/tmp/piece-{number}", "wb") as file:
+                for _ in range(60):
+                    file.write(piece)
+        while True:
+            time.sleep(1)
