@@ -17,7 +17,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts a recorder that writes to a folder; keyword arguments change its RunConfig."""
 
     def folder_recorder(
-        environment: dict[str, str] | None = None, within: list[str] | None = None, **changes: Any
+        environment: dict[str, str] | None = None,
+        within: list[str] | None = None,
+        program: list[str] | None = None,
+        **changes: Any,
     ) -> AbstractContextManager[Recorder]:
         store = tmp_path / "store"
 
@@ -27,7 +30,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
         run = run_config(**changes)
         full = {"ALCOVE_STORE_ENDPOINT": store.as_uri(), **(environment or {})}
-        return recorder(tmp_path, run, full, read, within)
+        return recorder(tmp_path, run, full, read, within, program)
 
     with ExitStack() as stack:
         yield lambda *args, **changes: stack.enter_context(folder_recorder(*args, **changes))

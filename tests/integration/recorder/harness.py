@@ -138,6 +138,8 @@ class Recorder:
     store: Callable[[str], bytes | None]
     within: list[str] = field(default_factory=list)
     """What comes before its command."""
+    program: list[str] = field(default_factory=lambda: ["-m", "alcove_recorder"])
+    """What Python runs."""
     process: subprocess.Popen[bytes] | None = None
     supervisors: list[Supervisor] = field(default_factory=list)
 
@@ -152,7 +154,7 @@ class Recorder:
     def start(self) -> None:
         with (self.root / "recorder.log").open("ab") as output:
             self.process = subprocess.Popen(
-                [*WITH_US, *self.within, sys.executable, "-I", "-m", "alcove_recorder"],
+                [*WITH_US, *self.within, sys.executable, "-I", *self.program],
                 env={"PATH": os.environ["PATH"], **self.environment},
                 stdout=output,
                 stderr=output,
@@ -258,6 +260,7 @@ def recorder(
     environment: dict[str, str],
     store: Callable[[str], bytes | None],
     within: list[str] | None = None,
+    program: list[str] | None = None,
 ) -> Iterator[Recorder]:
     """A started recorder; gone, with its connections, at the end."""
     for name in ("run", "out", "spool"):
@@ -270,6 +273,7 @@ def recorder(
         **environment,
     }
     it = Recorder(root, run, full, store, within or [])
+    it.program = program or it.program
     it.start()
     try:
         yield it
