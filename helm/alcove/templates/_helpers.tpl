@@ -162,8 +162,8 @@ helm.sh/hook-weight: {{ . | quote }}
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end }}
 
-{{/* Annotations of the hook that finds the resolvers; its rights are gone when it is done. Takes the weight. */}}
-{{- define "alcove.resolversHook" -}}
+{{/* Annotations of hooks after install and upgrade; their rights are gone when they are done. Takes the weight. */}}
+{{- define "alcove.afterHook" -}}
 helm.sh/hook: post-install,post-upgrade
 helm.sh/hook-weight: {{ . | quote }}
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded

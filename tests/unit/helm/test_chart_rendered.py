@@ -44,18 +44,23 @@ def objects() -> list[Object]:
     return render({"operator": {"readNodes": True}})
 
 
-def test_a_quota_on_submissions_waits_for_the_first_upgrade(objects: list[Object]) -> None:
-    """On a kind that is new to a cluster it would refuse every object until the quota controller has met the kind."""
+def test_teams_have_quotas_from_the_start_and_a_hook_waits_for_them(objects: list[Object]) -> None:
 
     def limits(rendered: list[Object]) -> list[Object]:
         return [quota["spec"]["hard"] for quota in of_kind(rendered, "ResourceQuota")]
 
-    assert limits(objects) == [{"count/configmaps": "200"}] * 2
-    upgraded = limits(render(None, "hackathon", "--is-upgrade"))
-    assert upgraded == [{"count/configmaps": "200", "count/submissions.alcove.dev": "500"}] * 2
-    assert (
-        limits(render({"teamQuota": {"count/configmaps": None, "count/submissions.alcove.dev": None}})) == []
-    )
+    def waits(rendered: list[Object]) -> list[list[str]]:
+        hooks = [pod["containers"][0] for name, _, pod in pods(rendered) if name == "Job/alcove-team-quotas"]
+        return [hook["args"] for hook in hooks]
+
+    both = {"count/configmaps": "200", "count/submissions.alcove.dev": "500"}
+    for rendered in (objects, render(None, "hackathon", "--is-upgrade")):
+        assert limits(rendered) == [both] * 2
+        assert waits(rendered) == [list(TEAMS)]
+    for quota, left in ((dict.fromkeys(both), []), ({"count/submissions.alcove.dev": None}, ["200"] * 2)):
+        rendered = render({"teamQuota": quota})
+        assert [limit["count/configmaps"] for limit in limits(rendered)] == left
+        assert waits(rendered) == []
 
 
 def test_every_pod_is_restricted(objects: list[Object]) -> None:
@@ -66,6 +71,7 @@ def test_every_pod_is_restricted(objects: list[Object]) -> None:
         "Job/alcove-store-setup",
         "Job/alcove-crds-upgrade",
         "Job/alcove-resolvers",
+        "Job/alcove-team-quotas",
         "Pod/alcove-test",
         "Pod/alcove-test-run",
     }
@@ -98,7 +104,8 @@ def test_the_test_hooks_are_pods_alone(objects: list[Object]) -> None:
 def test_only_who_talks_to_the_api_server_has_a_token(objects: list[Object]) -> None:
     with_token = {name for name, _, spec in pods(objects) if spec.get("automountServiceAccountToken", True)}
     assert with_token == {
-        "Deployment/alcove-operator", "Job/alcove-crds-upgrade", "Job/alcove-resolvers", "Pod/alcove-test",
+        "Deployment/alcove-operator", "Job/alcove-crds-upgrade", "Job/alcove-resolvers", "Job/alcove-team-quotas",
+        "Pod/alcove-test",
     }  # fmt: skip
 
 
