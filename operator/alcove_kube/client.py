@@ -97,14 +97,22 @@ class KubeClient:
         return list(self.request("GET", resource.path(namespace), query=query)["items"])
 
     def find_page(
-        self, resource: Resource, namespace: str | None, limit: int, selector: str = "", after: str = ""
+        self,
+        resource: Resource,
+        namespace: str | None,
+        limit: int,
+        selector: str = "",
+        after: str = "",
+        unread: frozenset[str] = frozenset(),
     ) -> tuple[list[Object], str]:
         """At most ``limit`` objects, and what to give as ``after`` for the next ones; "" after the last.
 
-        Pages of one list are of one moment. Where the server no longer knows that moment, it answers with status 410.
+        Pages of one list are of one moment. Where the server no longer knows that moment, it answers with status 410
+        (:attr:`ApiError.gone`). Members named in ``unread``, at any depth, are dropped while the answer is parsed.
         """
         query = [("limit", str(limit)), ("labelSelector", selector), ("continue", after)]
-        answer = self.request("GET", resource.path(namespace), query=[pair for pair in query if pair[1]])
+        asked = [pair for pair in query if pair[1]]
+        answer = self.request("GET", resource.path(namespace), None, JSON, asked, unread)
         return list(answer["items"]), str((answer.get("metadata") or {}).get("continue") or "")
 
     def read_secret(self, namespace: str, name: str) -> dict[str, bytes]:
@@ -167,8 +175,9 @@ class KubeClient:
         body: Object | list[Object] | None = None,
         content: str = JSON,
         query: list[tuple[str, str]] | None = None,
+        unread: frozenset[str] = frozenset(),
     ) -> Object:
-        return _parse(self._repeat(verb, path, body, content, query or []))
+        return _parse(self._repeat(verb, path, body, content, query or []), unread)
 
     def _repeat(
         self, verb: Verb, path: str, body: object, content: str, query: list[tuple[str, str]]
@@ -249,9 +258,12 @@ def _task(verb: Verb, path: str) -> str:
     return f"{done} {'/'.join(rest) or path}{where}"
 
 
-def _parse(data: bytes) -> Object:
+def _parse(data: bytes, unread: frozenset[str] = frozenset()) -> Object:
+    def drop_unread(pairs: list[tuple[str, Any]]) -> Object:
+        return {name: value for name, value in pairs if name not in unread}
+
     try:
-        answer = json.loads(data or b"{}")
+        answer = json.loads(data or b"{}", object_pairs_hook=drop_unread if unread else None)
     except ValueError:
         return {"message": (data or b"")[:200].decode(errors="replace")}
     return answer if isinstance(answer, dict) else {}

@@ -38,6 +38,11 @@ class ApiError(AlcoveError):
         return self.status == 404
 
     @property
+    def gone(self) -> bool:
+        """The server no longer knows the moment that a list is of: ask from its start again."""
+        return self.status == 410
+
+    @property
     def conflict(self) -> bool:
         return self.status == 409
 

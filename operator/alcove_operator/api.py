@@ -32,10 +32,16 @@ class Api:
         return await self._run("GET", resource, self.client.find_all, resource, namespace, selector)
 
     async def find_page(
-        self, resource: Resource, namespace: str, limit: int, selector: str = "", after: str = ""
+        self,
+        resource: Resource,
+        namespace: str,
+        limit: int,
+        selector: str = "",
+        after: str = "",
+        unread: frozenset[str] = frozenset(),
     ) -> tuple[list[Object], str]:
         call = self.client.find_page
-        return await self._run("GET", resource, call, resource, namespace, limit, selector, after)
+        return await self._run("GET", resource, call, resource, namespace, limit, selector, after, unread)
 
     async def read_log(self, namespace: str, pod: str) -> str:
         return await self._run("GET", PODS, self.client.read_log, namespace, pod)

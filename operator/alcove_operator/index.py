@@ -43,6 +43,10 @@ SELECTOR = names.ROLE
 """Jobs and pods of ours carry this label; the server leaves out all others."""
 SUBMISSIONS_PAGE, LISTS = 8, 2
 """Submissions of a page, and lists of Submissions at once: one may have 1.5 MB, and several times that in Python."""
+UNREAD = frozenset({"labels", "annotations", "managedFields"})
+"""Metadata of Submissions that the operator does not read, and that teams fill."""
+LIST_TRIES = 3
+"""How often a list is begun at most, where the server forgets in between what moment it is of."""
 PAGE = 500
 """Objects of a page of what teams cannot write."""
 AGGREGATE, CHECK = "aggregate", "check"
@@ -324,11 +328,21 @@ async def fill_teams(index: Index, api: Api, namespaces: Iterable[str]) -> None:
 
 
 async def _fill_one(index: Index, api: Api, resource: Resource, namespace: str, selector: str = "") -> None:
-    """Page by page, so that no more than a page is in memory, however large teams make their objects."""
+    for left in reversed(range(LIST_TRIES)):
+        try:
+            return await _fill_by_pages(index, api, resource, namespace, selector)
+        except ApiError as error:
+            if not error.gone or not left:
+                raise
+
+
+async def _fill_by_pages(index: Index, api: Api, resource: Resource, namespace: str, selector: str) -> None:
+    """No more than a page is in memory, however large teams make their objects, and of it only what is read."""
     before, present, after = index.known(resource, namespace), set[ObjectName](), ""
-    limit = SUBMISSIONS_PAGE if resource is SUBMISSIONS else PAGE
+    of_teams = resource is SUBMISSIONS
+    limit, unread = (SUBMISSIONS_PAGE, UNREAD) if of_teams else (PAGE, frozenset[str]())
     while True:
-        page, after = await api.find_page(resource, namespace, limit, selector, after)
+        page, after = await api.find_page(resource, namespace, limit, selector, after, unread)
         present.update(index.apply_listed(resource, raw) for raw in page)
         del page
         if not after:

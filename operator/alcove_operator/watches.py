@@ -32,7 +32,7 @@ from alcove_kube.client import Object
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
 from alcove_operator.config import OperatorSettings
 from alcove_operator.events import take_in
-from alcove_operator.index import SELECTOR, SUBMISSIONS_PAGE, Index, WorkKey
+from alcove_operator.index import SELECTOR, SUBMISSIONS_PAGE, UNREAD, Index, WorkKey
 from alcove_operator.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
@@ -132,10 +132,6 @@ def watch_competition(
     return running, started
 
 
-_UNREAD = frozenset({"labels", "annotations", "managedFields"})
-"""Metadata of Submissions that the operator does not read, and that teams fill."""
-
-
 class TeamWatch:
     """Watches Submissions in some teams' namespaces, from now until :meth:`stop`.
 
@@ -183,6 +179,6 @@ class TeamWatch:
 
     def _hand_over(self, resource: Resource, raw: Object, deleted: bool) -> None:
         # Events wait for their turn on the other loop. What teams can hang on an object must not wait with them.
-        metadata = {name: raw["metadata"][name] for name in raw["metadata"].keys() - _UNREAD}
+        metadata = {name: raw["metadata"][name] for name in raw["metadata"].keys() - UNREAD}
         if not self._home.is_closed():
             self._home.call_soon_threadsafe(self._take_in, resource, {**raw, "metadata": metadata}, deleted)

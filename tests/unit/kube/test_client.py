@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -187,3 +188,38 @@ def test_a_file_that_is_not_a_kubeconfig_is_said_to_be_none(tmp_path: Path, text
     for place in (path, tmp_path):
         with pytest.raises(KubeconfigError, match=r"^No usable kubeconfig.*give --kubeconfig\.$"):
             KubeClient.from_kubeconfig(str(place))
+
+
+def page_of(*names: str, after: str = "") -> Answer:
+    metadata = {"labels": {"labels": "x"}, "annotations": {"a": "x"}, "managedFields": [{}]}
+    spec = {"command": [{"name": "kept", "annotation": "kept"}]}
+    items = [{"metadata": {"name": name, **metadata}, "spec": spec} for name in names]
+    return Answer(body={"metadata": {"continue": after} if after else {}, "items": items})
+
+
+def test_a_list_is_read_page_by_page_without_what_nobody_reads(tmp_path: Path) -> None:
+    unread = frozenset({"labels", "annotations", "managedFields"})
+    with serving(page_of("one", "two", after="t/k="), page_of("three")) as server:
+        client = connect(server, tmp_path)
+        first, after = client.find_page(SUBMISSIONS, "red", 2, "a=b", unread=unread)
+        last, end = client.find_page(SUBMISSIONS, "red", 2, "a=b", after, unread)
+        whole, _ = client.find_page(SUBMISSIONS, "red", 2)
+    asked = [dict(parse_qsl(urlsplit(asked.path).query)) for asked in server.asked]
+    assert asked[:2] == [{"limit": "2", "labelSelector": "a=b"},
+                         {"limit": "2", "labelSelector": "a=b", "continue": "t/k="}]  # fmt: skip
+    assert [item["metadata"] for item in (*first, *last)] == [
+        {"name": name} for name in ("one", "two", "three")
+    ]
+    assert first[0]["spec"] == {"command": [{"name": "kept", "annotation": "kept"}]}
+    assert end == ""
+    assert whole[0]["metadata"]["labels"] == {"labels": "x"}
+
+
+FORGOTTEN = refusal(410, "Expired", "The provided continue parameter is too old")
+
+
+def test_a_page_of_a_moment_that_the_server_has_forgotten_is_not_asked_for_again(tmp_path: Path) -> None:
+    with serving(FORGOTTEN) as server, pytest.raises(ApiError, match="too old") as caught:
+        connect(server, tmp_path).find_page(SUBMISSIONS, "red", 2, after="old")
+    assert caught.value.gone
+    assert len(server.asked) == 1

@@ -58,6 +58,7 @@ class MemoryServer(KubeClient):
         body: Object | list[Object] | None = None,
         _content: str = "",
         query: list[tuple[str, str]] | None = None,
+        _unread: frozenset[str] = frozenset(),
     ) -> Object:
         plural, namespace, name, subresource = _parse(path)
         if (plural, namespace or name) in self.forbidden:

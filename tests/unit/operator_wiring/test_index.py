@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 from alcove_api.submission import SubmissionStatus
+from alcove_kube.client import KubeClient
 from alcove_kube.resources import COMPETITIONS, DATASETS, SUBMISSIONS
+from alcove_operator.api import Api
 from alcove_operator.competitions import count_submissions, ready_condition
 from alcove_operator.core.boards import select_counted
 from alcove_operator.core.model import CompetitionView
 from alcove_operator.core.parse_objects import competition_view, submission_view
 from alcove_operator.events import affected_keys
-from alcove_operator.index import Index, WorkKey
+from alcove_operator.index import LIST_TRIES, Index, WorkKey, fill_teams
 from alcove_operator.submissions import whole_status
+from tests.unit.kube.server import Answer, refusal, serving
 
 SPEC = {
     "competition": {"namespace": "hack", "name": "one"},
@@ -188,3 +193,39 @@ def test_a_dataset_that_cannot_be_read_is_not_called_missing() -> None:
     status, reason, message = ready_condition(competition(), index)
     assert (status, reason) == ("False", "DatasetUnreadable")
     assert "The Dataset d cannot be read: dataSha256" in message
+
+
+def page(*rows: dict[str, Any], after: str = "") -> Answer:
+    return Answer(body={"metadata": {"continue": after}, "items": list(rows)})
+
+
+FORGOTTEN = refusal(410, "Expired", "The provided continue parameter is too old")
+
+
+def fill(index: Index, folder: Path, *steps: Answer) -> list[str]:
+    """Paths that were asked for while the team's namespace was listed."""
+    with serving(*steps) as server:
+        api = Api(KubeClient.from_kubeconfig(server.kubeconfig(folder)))
+        asyncio.run(fill_teams(index, api, ["red"]))
+    return [asked.path for asked in server.asked]
+
+
+def test_a_list_whose_moment_the_server_forgets_begins_again(tmp_path: Path) -> None:
+    """The second try is of a later moment: "a" has gone meanwhile, and "c" has come."""
+    index = Index()
+    index.apply(SUBMISSIONS, raw("z", 1))
+    steps = (page(raw("a", 2), after="old"), FORGOTTEN, page(raw("b", 3), after="new"), page(raw("c", 9)))
+    asked = fill(index, tmp_path, *steps)
+    assert ["continue=old" in path for path in asked] == [False, True, False, False]
+    assert "continue=new" in asked[3]
+    assert sorted(name for _, name in index.submissions) == ["b", "c"]
+    assert index.is_filled(SUBMISSIONS, "red")
+
+
+def test_a_list_that_the_server_forgets_each_time_is_given_up_for_now(tmp_path: Path) -> None:
+    index = Index()
+    index.apply(SUBMISSIONS, raw("z", 1))
+    asked = fill(index, tmp_path, *[page(raw("a", 2), after="old"), FORGOTTEN] * 5)
+    assert len(asked) == 2 * LIST_TRIES
+    assert ("red", "z") in index.submissions, "what was not listed to the end proves no absence"
+    assert not index.is_filled(SUBMISSIONS, "red")
