@@ -1,7 +1,8 @@
 """``make bench``: measures on a throwaway cluster of its own and adds the table to bench/RESULTS.md.
 
 What needs no cluster has benchmarks of its own: ``python -m bench.scoring``, ``bench.datasets`` (reading, staging),
-``bench.convert``, ``bench.check`` and ``bench.supervisor_overshoot``.
+``bench.convert``, ``bench.check``, ``bench.supervisor_overshoot``, ``bench.recorder_flood`` and
+``bench.recorder_overhead``.
 """
 
 from __future__ import annotations

@@ -209,11 +209,12 @@ class Recorder:
 
     def cpu_share(self, seconds: float) -> float:
         """Of one core, over that time from now on."""
-        before, began = self._cpu_seconds(), time.monotonic()
+        before, began = self.cpu_seconds(), time.monotonic()
         wait_for(lambda: time.monotonic() - began >= seconds, seconds=10 * seconds)
-        return (self._cpu_seconds() - before) / (time.monotonic() - began)
+        return (self.cpu_seconds() - before) / (time.monotonic() - began)
 
-    def _cpu_seconds(self) -> float:
+    def cpu_seconds(self) -> float:
+        """Processor time that it has had; still there when it has ended."""
         assert self.process is not None
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
