@@ -16,13 +16,13 @@ from alcove_api.documents import AggregateRequest, BoardSubmission, ScoredRun, S
 from alcove_api.leaderboard import DatasetScore, Entry, LeaderboardStatus
 from alcove_scorer.curves import CurveRules, resolve_rules
 from alcove_scorer.errors import DamagedError
-from alcove_scorer.ranks import Ranking, bootstrap_intervals, rank_participants
+from alcove_scorer.rank_intervals import find_board_intervals
+from alcove_scorer.ranks import Ranking, rank_participants
 from alcove_scorer.significance import Friedman, critical_difference, friedman_test, kendall_w
 from alcove_scorer.written_text import count_cells, pad_cells, shorten_name
 from alcove_store.errors import StoreNotFoundError
 
 Floats = npt.NDArray[np.float64]
-RESAMPLES = 1000
 TABLE_CHARACTERS = 65536
 """Of ``status.table`` at most, as the API allows."""
 LEADERS_CELLS = 40
@@ -102,7 +102,7 @@ def make_board(
     # Errors are relative to those of knowing nothing: a phase names no baseline.
     baseline = np.full(len(request.datasets), settings.metric.chance)
     ranking = rank_participants(scores, request.method, baseline)
-    intervals = bootstrap_intervals(scores, request.method, baseline, resamples=RESAMPLES)
+    intervals = find_board_intervals(scores, request.method, baseline, ranking.rank)
     rows = [
         _row(entry, by_alias, ranking, intervals, i, request)
         for i, (entry, by_alias) in enumerate(zip(present, runs, strict=True))

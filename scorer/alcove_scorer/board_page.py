@@ -24,6 +24,7 @@ from alcove_scorer.history import ranks_on_boards
 from alcove_scorer.pages import format_number, render_page
 from alcove_scorer.peer_curves import board_points
 from alcove_scorer.pictures import TeamCurve, draw_teams
+from alcove_scorer.rank_intervals import describe_places
 from alcove_scorer.ranks import dataset_ranks
 from alcove_scorer.significance import Friedman
 from alcove_scorer.svg import SERIES, inline_svg
@@ -74,6 +75,11 @@ def board_html(board: Board, updated_at: datetime, history: BoardHistory | None 
         rows=[_row(row, board) for row in board.rows],
         coloured=[(row.team_name, colours[row.submission.team] + 1) for row in board.rows[:LEADERS]],
         lines=min(len(board.rows), MAX_LINES),
+        places=describe_places(
+            [row.team_name for row in board.rows],
+            np.array([row.interval for row in board.rows]),
+            len(request.datasets),
+        ),
         statistics=describe_tests(board.friedman, board.kendall_w, board.cd),
         sure=draw_certainty([_standing(row) for row in board.rows], board.cd),
         course=_course(board, updated_at, history or BoardHistory(), [SERIES[colours[t]] for t in leaders]),
@@ -153,7 +159,7 @@ def draw_certainty(rows: Sequence[RankedName], cd: float | None, who: str = "tea
     intervals = [row.interval for row in drawn if row.interval is not None]
     if intervals:
         svg = draw_intervals([row.name for row in drawn], [row.rank for row in drawn], intervals)
-        caption = "Dot: the rank. Bar: where it falls in 95 % of bootstrap samples of the datasets."
+        caption = "Dot: the rank. Bar: what it could be, at 95 % confidence."
         found.append(_picture("Rank intervals", svg, caption + _leading(len(drawn), rows, who)))
     if cd is not None:
         by_mean = sorted(rows, key=lambda row: row.mean_rank)[:MAX_NAMED]

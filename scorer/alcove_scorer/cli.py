@@ -65,6 +65,19 @@ def rank_command(
     baseline: Annotated[str | None, typer.Option(help="The participant that relative compares with.")] = None,
     alpha: Annotated[float, typer.Option(help="Level of the critical difference.")] = 0.05,
     intervals: Annotated[int, typer.Option(help="Bootstrap resamples; 0 for no intervals.")] = 1000,
+    uncertainty: Annotated[
+        str, typer.Option(help="What else could have been: datasets, runs, examples or all.")
+    ] = "datasets",
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            help="For examples: folder of PARTICIPANT/DATASET/ as score reads it, and DATASET.solution."
+        ),
+    ] = None,
+    budget: Annotated[float | None, typer.Option(help="Of these runs, seconds.")] = None,
+    scheme: Annotated[
+        str, typer.Option(help="That scores them: " + " or ".join(SCHEMES) + ".")
+    ] = HACKATHON.name,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
     lower_is_better: Annotated[
         bool, typer.Option("--lower-is-better", help="Scores are errors or times [higher is better].")
@@ -81,12 +94,16 @@ def rank_command(
     as_json: AsJson = False,
 ) -> None:
     """Rank participants over datasets. Equal overall ranks are told apart by the order of the file's rows."""
-    from alcove_scorer import rank_files
+    from alcove_scorer import rank_files, rank_output
+    from alcove_scorer.curves import resolve_rules
 
     try:
+        if (predictions is None) != (budget is None):
+            raise InputError("--predictions and --budget: expected both, or neither")
         options = rank_files.RankOptions(
             rank_files.parse_method(method), penalty, baseline, alpha, intervals, seed, lower_is_better,
-            tau_max, reference,
+            tau_max, reference, rank_files.parse_source(uncertainty), predictions,
+            None if budget is None else resolve_rules(budget, scheme),
         )  # fmt: skip
         table = rank_files.read_table(file, options)
         ranked = rank_files.rank_table(table, options)
@@ -94,10 +111,10 @@ def rank_command(
             from alcove_scorer.rank_page import rank_html
 
             _write_page(report, rank_html(file.name, table, ranked, options))
-    except InputError as error:
+    except AlcoveError as error:
         raise _refusal("rank", error) from None
-    document = rank_files.as_document(table, ranked, options)
-    typer.echo(json.dumps(document) if as_json else rank_files.as_text(document))
+    document = rank_output.as_document(table, ranked, options)
+    typer.echo(json.dumps(document) if as_json else rank_output.as_text(document))
 
 
 def _write_page(file: Path, page: str) -> None:

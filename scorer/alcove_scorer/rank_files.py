@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import textwrap
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +11,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from alcove_scorer.csv_files import make_printable, parse_number, quote_cell, read_rows
+from alcove_scorer.csv_files import parse_number, quote_cell, read_rows
+from alcove_scorer.curves import CurveRules
 from alcove_scorer.errors import InputError
 from alcove_scorer.performance_profile import TAU_MAX, profile_shares, time_ratios
+from alcove_scorer.rank_uncertainty import SOURCES, Source, Table, Uncertainty, measure_uncertainty
 from alcove_scorer.ranks import (
     METHODS,
     Method,
     Ranking,
-    bootstrap_intervals,
     combine_repeats,
+    compute_values,
     rank_participants,
 )
 from alcove_scorer.significance import Friedman, critical_difference, friedman_test, kendall_w
@@ -57,6 +58,12 @@ class RankOptions:
     """Of the performance profile."""
     reference: str | None = None
     """The row that counts for the fastest time of the performance profile and is not ranked."""
+    uncertainty: Source = "datasets"
+    """What else could have been, when it is said how sure ranks are."""
+    predictions: Path | None = None
+    """Folder with the predictions of every run, for test examples that could have been others."""
+    rules: CurveRules | None = None
+    """How these are scored."""
 
     @property
     def of_times(self) -> bool:
@@ -85,17 +92,19 @@ class RankOptions:
             )
         if self.reference is not None and not self.of_times:
             raise InputError(f"--reference: expected --method performance-profile; got {self.method}")
+        if self.predictions is not None and (self.of_times or self.uncertainty not in ("examples", "all")):
+            raise InputError("--predictions: expected --uncertainty examples or all, and a table of scores")
         if self.seed < 0:
             raise InputError(f"--seed {self.seed}: expected a whole number of at least 0")
 
 
 @dataclass(frozen=True)
 class RankedTable:
-    """``scores``: what was ranked, participants × datasets. ``intervals``: participants × (low, high), of ranks."""
+    """``scores``: what was ranked, participants × datasets. ``uncertainty``: None where it was not asked for."""
 
     scores: Floats
     ranking: Ranking
-    intervals: Floats | None
+    uncertainty: Uncertainty | None
     friedman: Friedman | None
     cd: float | None
     kendall_w: float | None
@@ -108,6 +117,13 @@ def parse_method(name: str) -> Method:
         if name == known:
             return known
     raise InputError(f"--method {name!r}: expected one of: {', '.join(METHODS)}")
+
+
+def parse_source(name: str) -> Source:
+    for known in SOURCES:
+        if name == known:
+            return known
+    raise InputError(f"--uncertainty {name!r}: expected one of: {', '.join(SOURCES)}")
 
 
 def read_table(path: Path, options: RankOptions) -> ScoreTable:
@@ -209,12 +225,6 @@ _REPEATS = frozenset(("seed", "fold", "run", "trial", "repetition"))
 _SIDEWAYS = frozenset(
     ("dataset", "datasets", "data set", "data sets", "task", "tasks", "problem", "problems")
 )
-_ERRORS = re.compile(
-    r"(.*[^a-z])?(rmse|mse|mae|mape|error|err|loss|logloss|regret|time|seconds|secs|latency|runtime|duration|eer|wer|cer|"
-    r"perplexity|mean rank|rank)([^a-z].*)?",
-    re.IGNORECASE,
-)
-"""Names of scores of which lower ones are better."""
 _SEPARATOR_LINE = re.compile(r"\"?sep=.*", re.IGNORECASE)
 
 
@@ -275,54 +285,57 @@ def rank_table(table: ScoreTable, options: RankOptions) -> RankedTable:
     """
     # Where lower is better, ranks are those of the negated scores; what is shown are the scores themselves.
     sign, penalty = options.sign, options.penalty if options.method == "mean-minus-std" else 0.0
-    scores = combine_repeats(sign * table.scores, penalty)
-    ratios = time_ratios(-scores, table.reference) if options.of_times else None
-    shares = None if ratios is None else profile_shares(ratios, options.tau_max)
-    baseline = _baseline(table, scores, options) if shares is None else shares
+    repeats = sign * table.scores
+    scores = combine_repeats(repeats, penalty)
+    baseline = _baseline(table, scores, options)
     ranking = rank_participants(scores, options.method, baseline)
-    intervals = None
-    participants = len(table.participants)
-    most = MOST_RANKS // participants
+    ratios = time_ratios(-scores, table.reference) if options.of_times else None
+    participants, datasets = scores.shape
+    cd = critical_difference(participants, datasets, options.alpha)
+    return RankedTable(
+        sign * scores,
+        ranking,
+        _measure(table, repeats, penalty, ranking, options) if options.intervals else None,
+        friedman_test(ranking.ranks),
+        cd,
+        kendall_w(ranking.ranks),
+        ratios,
+    )
+
+
+def _measure(
+    table: ScoreTable, repeats: Floats, penalty: float, ranking: Ranking, options: RankOptions
+) -> Uncertainty:
+    participants, datasets = repeats.shape[:2]
+    most = MOST_RANKS // (participants * (1 if options.uncertainty == "datasets" else datasets))
     if options.intervals > most:
         raise InputError(
             f"--intervals {options.intervals}: expected at most {most} resamples of {participants} participants"
         )
-    if options.intervals:
-        intervals = bootstrap_intervals(
-            scores, options.method, baseline, resamples=options.intervals, seed=options.seed
+    examples = None
+    if options.predictions is not None and options.rules is not None:
+        from alcove_scorer.example_files import resample_folder
+
+        scores = combine_repeats(repeats, penalty)
+        names = (table.participants, table.datasets)
+        examples = resample_folder(
+            options.predictions, *names, scores, options.rules, options.intervals, options.seed
         )
-    cd = critical_difference(participants, len(table.datasets), options.alpha)
-    return RankedTable(
-        sign * scores, ranking, intervals, friedman_test(ranking.ranks), cd, kendall_w(ranking.ranks), ratios
+
+    def evaluate(scores: Floats) -> tuple[Floats, Floats | None]:
+        baseline = _baseline(table, scores, options)
+        return compute_values(scores, options.method, baseline), baseline
+
+    uncertain = Table(repeats, penalty, examples)
+    return measure_uncertainty(
+        uncertain, options.uncertainty, ranking, evaluate, options.intervals, options.seed
     )
 
 
-def direction_note(table: ScoreTable, options: RankOptions) -> str:
-    """What to say of datasets whose scores seem to be errors or times, while higher ones are better; else empty."""
-    found = [name for name in table.datasets if _ERRORS.fullmatch(name)] if options.sign > 0 else []
-    if not found:
-        return ""
-    listed = ", ".join(map(make_printable, found[:4])) + (" …" if len(found) > 4 else "")
-    return f"named like errors or times: {listed}; if lower is better, pass --lower-is-better"
-
-
-def as_document(table: ScoreTable, ranked: RankedTable, options: RankOptions) -> dict[str, object]:
-    """The command's JSON."""
-    test, cd = ranked.friedman, ranked.cd
-    profile = {"tau_max": options.tau_max} if options.of_times else {}
-    return {
-        **profile,
-        "better": "higher" if options.sign > 0 else "lower",
-        "note": direction_note(table, options) or None,
-        "datasets": list(table.datasets),
-        "entries": _entries(table, ranked.scores, ranked.ranking, ranked.intervals),
-        "friedman": None if test is None else test.as_document(),
-        "critical_difference": None if cd is None else {"alpha": options.alpha, "cd": cd},
-        "kendall_w": ranked.kendall_w,
-    }
-
-
 def _baseline(table: ScoreTable, scores: Floats, options: RankOptions) -> Floats | None:
+    """What the method compares with. Raises InputError where the table has no such participant, or no score of it."""
+    if options.of_times:
+        return profile_shares(time_ratios(-scores, table.reference), options.tau_max)
     if options.method != "relative":
         return None
     if options.baseline not in table.participants:
@@ -337,60 +350,3 @@ def _baseline(table: ScoreTable, scores: Floats, options: RankOptions) -> Floats
                 f"--baseline {options.baseline}: column {name}: expected a score below 1; got {got}"
             )
     return row
-
-
-def _entries(
-    table: ScoreTable, scores: Floats, ranking: Ranking, intervals: Floats | None
-) -> list[dict[str, object]]:
-    """``scores`` are what was ranked: null is a missing run, which has the last rank but no score."""
-    return [
-        {
-            "participant": table.participants[i],
-            "rank": int(ranking.rank[i]),
-            "tied": bool(ranking.tied[i]),
-            "value": None if math.isnan(ranking.value[i]) else float(ranking.value[i]),
-            "ranks": dict(zip(table.datasets, ranking.ranks[i].tolist(), strict=True)),
-            "scores": {
-                name: None if math.isnan(score) else score
-                for name, score in zip(table.datasets, scores[i].tolist(), strict=True)
-            },
-            "interval": None if intervals is None else intervals[i].tolist(),
-        }
-        for i in np.argsort(ranking.rank)
-    ]
-
-
-def as_text(document: dict[str, object]) -> str:
-    entries = document["entries"]
-    assert isinstance(entries, list)
-    datasets = document["datasets"]
-    assert isinstance(datasets, list)
-    ranked_by = f"{len(datasets)} datasets ({', '.join(map(make_printable, datasets))}); {document['better']} is better"
-    names = [make_printable(entry["participant"]) for entry in entries]
-    width = max(len("participant"), *map(len, names))
-    lines = [*textwrap.wrap(ranked_by, 80), ""]
-    lines += [f"{'rank':>4}  {'participant':<{width}}  {'value':>8}  {'95 % of ranks':>14}  ranks by dataset"]
-    for name, entry in zip(names, entries, strict=True):
-        value = "–" if entry["value"] is None else f"{entry['value']:.4f}"
-        span = "–" if entry["interval"] is None else "{:g}–{:g}".format(*entry["interval"])
-        by_dataset = ", ".join(
-            f"{make_printable(dataset)} {place:g}{' (no run)' if entry['scores'][dataset] is None else ''}"
-            for dataset, place in entry["ranks"].items()
-        )
-        rank = f"{entry['rank']}{'=' if entry['tied'] else ''}"
-        lines.append(f"{rank:>4}  {name:<{width}}  {value:>8}  {span:>14}  {by_dataset}")
-    test, cd, w = document["friedman"], document["critical_difference"], document["kendall_w"]
-    if isinstance(test, dict):
-        f = (
-            f"{test['f']:.4g} (p {test['f_p']:.3g})"
-            if test["f"] is not None
-            else "has no bound: all rank alike"
-        )
-        lines.append(f"Friedman χ² {test['chi2']:.4g} (p {test['p']:.3g}); Iman–Davenport F {f}")
-    if isinstance(cd, dict):
-        lines.append(f"critical difference {cd['cd']:.4f} of mean ranks at α {cd['alpha']:g} (Nemenyi)")
-    if w is not None:
-        lines.append(f"Kendall's W {w:.4f}")
-    if document["note"]:
-        lines.append(str(document["note"]))
-    return "\n".join(lines)

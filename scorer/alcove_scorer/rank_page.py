@@ -9,8 +9,10 @@ import numpy as np
 from alcove_scorer.board import describe_order
 from alcove_scorer.board_page import RankedName, describe_tests, draw_certainty, format_cell, format_interval
 from alcove_scorer.board_pictures import draw_profiles
-from alcove_scorer.pages import format_number, render_page
+from alcove_scorer.pages import format_number, render_page, shorten_text
 from alcove_scorer.rank_files import RankedTable, RankOptions, ScoreTable
+from alcove_scorer.rank_intervals import describe_places
+from alcove_scorer.rank_uncertainty import CONDITIONS
 from alcove_scorer.svg import inline_svg
 from alcove_scorer.team_colours import LEADERS
 
@@ -34,7 +36,8 @@ def rank_html(name: str, table: ScoreTable, ranked: RankedTable, options: RankOp
         order=ordered_by,
         value_name=value_name,
         datasets=table.datasets,
-        intervals=ranked.intervals is not None,
+        condition="" if ranked.uncertainty is None else CONDITIONS[ranked.uncertainty.source].lower(),
+        places=_describe_places(table, ranked, order),
         repeats=table.scores.shape[2] > 1,
         rows=[_row(standing, ranked, i) for standing, i in zip(standings, order, strict=True)],
         statistics=describe_tests(
@@ -62,10 +65,19 @@ def _profiles(
     }
 
 
+def _describe_places(table: ScoreTable, ranked: RankedTable, order: list[int]) -> str:
+    found = ranked.uncertainty
+    if found is None:
+        return ""
+    names = [shorten_text(table.participants[i], 40) for i in order]
+    condition = CONDITIONS[found.source]
+    return describe_places(names, found.ranks[order], len(table.datasets), "participants", condition)
+
+
 def _standing(table: ScoreTable, ranked: RankedTable, i: int) -> RankedName:
     interval = None
-    if ranked.intervals is not None:
-        interval = (float(ranked.intervals[i, 0]), float(ranked.intervals[i, 1]))
+    if ranked.uncertainty is not None:
+        interval = (float(ranked.uncertainty.ranks[i, 0]), float(ranked.uncertainty.ranks[i, 1]))
     mean_rank = float(ranked.ranking.mean_rank[i])
     return RankedName(table.participants[i], int(ranked.ranking.rank[i]), mean_rank, interval)
 

@@ -1,4 +1,4 @@
-"""Ranks of participants over datasets, and how sure they are.
+"""Ranks of participants over datasets.
 
 Scores are matrices of participants × datasets, higher is better, NaN where a run is missing. Participants are
 in the order of their submission: it alone breaks ties of the overall rank.
@@ -22,8 +22,6 @@ Ints = npt.NDArray[np.int64]
 Method = BoardRanking | Literal["performance-profile"]
 """A board ranks scores; a performance profile ranks times, and only `alcove rank` makes one."""
 METHODS: tuple[Method, ...] = (*get_args(BoardRanking), "performance-profile")
-CONFIDENCE = 0.95
-"""Of the bootstrap intervals."""
 _CELLS = 1 << 22
 """Elements of working memory at most in one step of the pairwise comparisons."""
 
@@ -176,60 +174,28 @@ def _relative(errors: Floats) -> Overall:
     return mean_error
 
 
-def bootstrap_intervals(
-    scores: Floats,
-    method: Method = "average",
-    baseline: Floats | None = None,
-    *,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> Floats:
-    """Percentile intervals (95 %) of the overall rank, participants × (low, high), resampling datasets.
+def compute_values(scores: Floats, method: Method, baseline: Floats | None = None) -> Floats:
+    """What the method orders by, a value a participant, so turned that lower is better; missing runs are filled as
+    :func:`dataset_values` does."""
+    values = dataset_values(scores, method, baseline)
+    if values is not None:
+        mean: Floats = values.mean(axis=1)
+        return mean
+    _, counted = _overall(scores, dataset_ranks(scores), method, baseline)(np.ones((scores.shape[1], 1)))
+    return -counted[:, 0]
 
-    Within a resample, equal participants have all the ranks that they share: whose submission was earlier says nothing
-    of how sure a rank is, and of two that are equal everywhere either could be the first. The same seed gives the same
-    intervals.
+
+def dataset_values(scores: Floats, method: Method, baseline: Floats | None = None) -> Floats | None:
+    """Values by dataset whose mean the method orders by, so turned that lower is better; None where there are none.
+
+    A missing run of ``relative`` has the largest error of its dataset.
     """
-    datasets = scores.shape[1]
-    drawn = np.random.default_rng(seed).integers(0, datasets, (resamples, datasets))
-    counts = np.stack([np.bincount(row, minlength=datasets) for row in drawn], axis=1).astype(np.float64)
-    # Equal draws give equal ranks: with few datasets most resamples are repetitions.
-    distinct, times = np.unique(counts, axis=1, return_counts=True)
-    overall = _overall(scores, dataset_ranks(scores), method, baseline)
-    participants = len(scores)
-    first, last = np.empty((2, distinct.shape[1], participants), np.int32)
-    step = max(1, _CELLS // participants)
-    for start in range(0, distinct.shape[1], step):
-        keys, _ = overall(distinct[:, start : start + step])
-        for row, column in enumerate(np.ascontiguousarray(keys.T), start):
-            first[row], last[row] = _shared_ranks(column)
-    place = int(np.floor((1 - CONFIDENCE) / 2 * (resamples - 1)))
-    low, high = _at(first, times, place), _at(last, times, resamples - 1 - place)
-    return np.column_stack((low, high)).astype(np.float64)
-
-
-def _at(ranks: npt.NDArray[np.int32], times: Ints, place: int) -> npt.NDArray[np.int32]:
-    """Each participant's rank at that place of all resamples in order; a row of ``ranks`` came so many times."""
-    # Participant by participant, so that what is partitioned lies together in memory.
-    every = np.ascontiguousarray(np.repeat(ranks, times, axis=0).T)
-    every.partition(place, axis=1)
-    return every[:, place]
-
-
-def _shared_ranks(keys: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """The first and the last of the ranks that equal keys of a vector share; 1 is the lowest key."""
-    n = len(keys)
-    if keys.dtype.kind == "i" and int(keys.min()) >= 0 and int(keys.max()) < 1 << 38 and n < 1 << 24:
-        # Key and position in one word: sorting that is much faster than an argsort.
-        packed = (keys.astype(np.int64) << 24) | np.arange(n)
-        packed.sort()
-        order, ordered = packed & ((1 << 24) - 1), packed >> 24
-    else:
-        order = np.argsort(keys, kind="stable")
-        ordered = keys[order]
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    ends = np.append(starts[1:], n)
-    first, last = np.empty((2, n), np.int32)
-    first[order] = np.repeat((starts + 1).astype(np.int32), ends - starts)
-    last[order] = np.repeat(ends.astype(np.int32), ends - starts)
-    return first, last
+    if method == "copeland":
+        return None
+    if method == "performance-profile":
+        return None if baseline is None else -baseline
+    if method != "relative" or baseline is None:
+        return dataset_ranks(scores)
+    errors = relative_errors(scores, baseline)
+    worst = np.max(np.where(np.isnan(errors), -np.inf, errors), axis=0)
+    return np.where(np.isnan(errors), np.where(np.isfinite(worst), worst, 1.0), errors)

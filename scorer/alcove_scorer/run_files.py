@@ -59,8 +59,8 @@ def score_files(solution: Path, snapshots: Path, settings: CurveRules) -> tuple[
         elif item.seconds > settings.budget:
             scorer.add(item.number, item.name, item.seconds, Snapshot(item.kind, 0, ()))
         else:
-            size = _size(item.path)
-            pieces = _pieces(item.path, item.sha256)
+            size = find_size(item.path)
+            pieces = read_pieces(item.path, item.sha256)
             scorer.add(item.number, item.name, item.seconds, Snapshot(item.kind, size, pieces))
     return {item.number: item.name for item in listed}, scorer.outcome()
 
@@ -77,14 +77,14 @@ def load_solution(path: Path) -> Solution:
     return truth
 
 
-def _size(path: Path) -> int:
+def find_size(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError as error:
         raise describe_unreadable(path, error, PREDICTION) from None
 
 
-def _pieces(path: Path, sha256: str | None) -> Iterator[bytes]:
+def read_pieces(path: Path, sha256: str | None) -> Iterator[bytes]:
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:

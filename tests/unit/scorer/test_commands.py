@@ -210,6 +210,7 @@ def test_rank_reproduces_scipy_on_the_reference() -> None:
         "ranks",
         "scores",
         "interval",
+        "mean_score",
     }
     scores = np.loadtxt(DATA / "autodl_alc_20x15.csv", delimiter=",", skiprows=1, usecols=range(1, 16))
     oracle = stats.friedmanchisquare(*scores)

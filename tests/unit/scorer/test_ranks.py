@@ -16,7 +16,6 @@ from alcove_scorer.errors import InputError
 from alcove_scorer.ranks import (
     METHODS,
     Method,
-    bootstrap_intervals,
     combine_repeats,
     dataset_ranks,
     rank_participants,
@@ -155,48 +154,6 @@ def test_relative_is_the_mean_error_in_units_of_the_baselines() -> None:
 def test_relative_needs_a_baseline() -> None:
     with pytest.raises(InputError, match="baseline"):
         rank_participants(np.ones((2, 2)), "relative")
-
-
-@every_method
-@given(scores=gappy, seed=st.integers(0, 5))
-def test_intervals_are_reproducible_ordered_and_within_the_ranks(
-    method: Method, scores: np.ndarray, seed: int
-) -> None:
-    baseline = np.zeros(scores.shape[1])
-    got = bootstrap_intervals(scores, method, baseline, resamples=30, seed=seed)
-    again = bootstrap_intervals(scores, method, baseline, resamples=30, seed=seed)
-    assert np.array_equal(got, again)
-    assert (got[:, 0] <= got[:, 1]).all()
-    assert got.min() >= 1
-    assert got.max() <= len(scores)
-
-
-@every_method
-def test_intervals_are_those_of_resampling_by_hand(method: Method) -> None:
-    _, scores = reference()
-    baseline = scores[0]
-    drawn = np.random.default_rng(7).integers(0, 15, (200, 15))
-    first, last = [], []
-    for columns in drawn:
-        got = rank_participants(scores[:, columns], method, baseline[columns])
-        key = -got.value if method == "copeland" else got.value
-        first.append(stats.rankdata(np.round(key, 9), "min"))
-        last.append(stats.rankdata(np.round(key, 9), "max"))
-    oracle = np.column_stack((np.sort(first, axis=0)[4], np.sort(last, axis=0)[195]))
-    assert np.array_equal(bootstrap_intervals(scores, method, baseline, resamples=200, seed=7), oracle)
-
-
-def test_intervals_are_one_rank_where_all_datasets_agree() -> None:
-    scores = np.array([[0.9] * 4, [0.8] * 4, [0.7] * 4])
-    assert bootstrap_intervals(scores, resamples=50).tolist() == [[1, 1], [2, 2], [3, 3]]
-
-
-@every_method
-def test_of_those_that_are_equal_each_could_have_any_of_their_ranks(method: Method) -> None:
-    scores = np.array([[0.9] * 4, [0.5] * 4, [0.5] * 4, [0.5] * 4, [0.1] * 4])
-    baseline = np.zeros(4)
-    got = bootstrap_intervals(scores, method, baseline, resamples=50)
-    assert got.tolist() == [[1, 1], [2, 4], [2, 4], [2, 4], [5, 5]]
 
 
 @given(tables.filter(lambda table: len(table) >= 3))

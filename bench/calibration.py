@@ -1,0 +1,227 @@
+"""Do intervals of 95 % hold what they promise? Competitions whose true order is known, as many as are asked for.
+
+    python -m bench.calibration [--competitions 2000] [--quick]
+
+Prints a table in Markdown: how often the intervals that `alcove rank` gives cover what is true, and how wide they are,
+beside the percentile bootstrap of ranks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import rankdata
+
+from alcove_scorer.curves import resolve_rules
+from alcove_scorer.example_bootstrap import ExampleBootstrap, draw_examples
+from alcove_scorer.rank_uncertainty import Source, Table, measure_uncertainty
+from alcove_scorer.ranks import Method, compute_values, rank_participants
+
+Floats = npt.NDArray[np.float64]
+PERCENTILE_COMPETITIONS = 300
+"""For the percentile bootstrap, which is slow."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Scores are quality + what a dataset adds to all + noise of standard deviation 1."""
+
+    name: str
+    quality: Callable[[int], Floats]
+    outlier: bool = False
+    """Whether on one dataset, any of them, the noise is six times as large."""
+
+
+WORLDS = (
+    World("all equal", np.zeros),
+    World("two groups of equals", lambda p: np.where(np.arange(p) < p // 2, 1.0, 0.0)),
+    World("near ties", lambda p: np.linspace(1, 0, p)),
+    World("far apart", lambda p: -np.arange(p, dtype=np.float64)),
+    World("near ties, one outlier dataset", lambda p: np.linspace(1, 0, p), outlier=True),
+)
+SIZES = ((2, 5), (5, 5), (20, 5), (5, 10), (20, 10), (5, 20), (20, 20), (100, 20), (20, 50))
+
+
+@dataclass
+class Coverage:
+    ranks: float = 0.0
+    width: float = 0.0
+    """Places of an interval, of all."""
+    means: float = 0.0
+    competitions: int = 0
+
+    def add(self, found: Floats, truth: Floats, means: Floats, quality: Floats) -> None:
+        self.ranks += float(((found[:, 0] <= truth[:, 0]) & (found[:, 1] >= truth[:, 1])).mean())
+        self.width += float((found[:, 1] - found[:, 0] + 1).mean()) / len(found)
+        self.means += float(((means[:, 1] <= quality) & (means[:, 2] >= quality)).mean())
+        self.competitions += 1
+
+    def columns(self) -> str:
+        n = max(1, self.competitions)
+        return f"{100 * self.ranks / n:.1f} % | {100 * self.width / n:.0f} % | {100 * self.means / n:.1f} %"
+
+
+def true_ranks(quality: Floats) -> Floats:
+    """The first and the last rank that equals share."""
+    low, high = (rankdata(-np.round(quality, 9), how) for how in ("min", "max"))
+    return np.column_stack((low, high))
+
+
+def draw_scores(world: World, quality: Floats, datasets: int, rng: np.random.Generator) -> Floats:
+    noise = rng.normal(size=(len(quality), datasets))
+    if world.outlier:
+        noise[:, rng.integers(datasets)] *= 6
+    return quality[:, None] + rng.normal(size=datasets) + noise
+
+
+def measure(
+    repeats: Floats,
+    source: Source,
+    method: Method = "average",
+    examples: Floats | None = None,
+    resamples: int = 300,
+) -> tuple[Floats, Floats]:
+    scores = repeats.mean(axis=2)
+    chance = np.full(scores.shape[1], -100.0)
+
+    def evaluate(drawn: Floats) -> tuple[Floats, Floats | None]:
+        return compute_values(drawn, method, chance), chance
+
+    ranking = rank_participants(scores, method, chance)
+    found = measure_uncertainty(Table(repeats, 0.0, examples), source, ranking, evaluate, resamples, 0)
+    return found.ranks, found.means
+
+
+def over_datasets(
+    world: World, participants: int, datasets: int, competitions: int, method: Method = "average"
+) -> Coverage:
+    rng, coverage = np.random.default_rng([participants, datasets]), Coverage()
+    quality = world.quality(participants)
+    truth = true_ranks(quality)
+    for _ in range(competitions):
+        scores = draw_scores(world, quality, datasets, rng)
+        coverage.add(*_with_truth(measure(scores[:, :, None], "datasets", method), truth, quality))
+    return coverage
+
+
+def _with_truth(
+    found: tuple[Floats, Floats], truth: Floats, quality: Floats
+) -> tuple[Floats, Floats, Floats, Floats]:
+    return found[0], truth, found[1], quality
+
+
+def percentile_bootstrap(world: World, participants: int, datasets: int, competitions: int) -> Coverage:
+    """Ranks of resampled tables, from the 2.5th percentile to the 97.5th; equals have the ranks that they share."""
+    rng, coverage = np.random.default_rng([participants, datasets]), Coverage()
+    quality = world.quality(participants)
+    truth, nothing = true_ranks(quality), np.zeros((participants, 3))
+    for _ in range(competitions):
+        ranks = rankdata(-draw_scores(world, quality, datasets, rng), axis=0)
+        drawn = rng.integers(0, datasets, (200, datasets))
+        sums = ranks[:, drawn].sum(axis=2)
+        low, high = (rankdata(sums, how, axis=0) for how in ("min", "max"))
+        ends = np.sort(low, axis=1)[:, 4], np.sort(high, axis=1)[:, 195]
+        coverage.add(np.column_stack(ends), truth, nothing, quality)
+    return coverage
+
+
+def over_runs(participants: int, datasets: int, repeats: int, competitions: int, *, equal: bool) -> Coverage:
+    """The datasets stay; runs differ. What is true: the order of the expected scores on these datasets."""
+    rng, coverage = np.random.default_rng(repeats), Coverage()
+    for _ in range(competitions):
+        expected = draw_scores(WORLDS[2], np.linspace(1, 0, participants), datasets, rng)
+        if equal:
+            expected = np.zeros_like(expected)
+        values = compute_values(expected, "average")
+        scores = expected[:, :, None] + rng.normal(0, 0.5, (participants, datasets, repeats))
+        found = measure(scores, "runs")
+        coverage.add(*_with_truth(found, true_ranks(-values), expected.mean(axis=1)))
+    return coverage
+
+
+def over_examples(
+    participants: int, datasets: int, examples: int, competitions: int, *, equal: bool
+) -> Coverage:
+    """The datasets stay; test examples differ. What is true: the order of the accuracies on these datasets."""
+    rng, coverage = np.random.default_rng(examples), Coverage()
+    rules = resolve_rules(60.0, curve="step")
+    for _ in range(competitions):
+        accuracy = np.clip(
+            rng.normal(np.linspace(0.8, 0.7, participants)[:, None], 0.03, (participants, datasets)), 0, 1
+        )
+        if equal:
+            accuracy[:] = 0.75
+        drawn = np.empty((participants, datasets, 200))
+        scores = np.empty((participants, datasets))
+        for j in range(datasets):
+            solution = rng.permutation(np.arange(examples) % 2 == 0)[:, None]
+            counts = draw_examples(examples, 200, int(rng.integers(1 << 30)))
+            for i in range(participants):
+                wrong = rng.random((examples, 1)) > accuracy[i, j]
+                run = ExampleBootstrap(rules, solution, counts)
+                file = io.BytesIO()
+                np.save(file, (solution ^ wrong).astype(np.float32))
+                run.add(0, 0.0, "npy", file.tell(), iter([file.getvalue()]))
+                drawn[i, j] = run.areas()
+                scores[i, j] = rules.metric.score(solution, (solution ^ wrong).astype(np.float32))
+        found = measure(scores[:, :, None], "examples", examples=drawn)
+        values = compute_values(accuracy, "average")
+        coverage.add(*_with_truth(found, true_ranks(-values), accuracy.mean(axis=1)))
+    return coverage
+
+
+def rows(competitions: int) -> Iterator[str]:
+    yield (
+        "| what else could have been | participants × datasets | true order | ranks covered | width | means covered | "
+        "percentile bootstrap |"
+    )
+    yield "|---|---|---|---|---|---|---|"
+    for participants, datasets in SIZES:
+        for world in WORLDS:
+            found = over_datasets(world, participants, datasets, competitions)
+            old = percentile_bootstrap(
+                world, participants, datasets, min(competitions, PERCENTILE_COMPETITIONS)
+            )
+            share = f"{100 * old.ranks / old.competitions:.1f} %"
+            yield f"| datasets | {participants} × {datasets} | {world.name} | {found.columns()} | {share} |"
+    for method in ("copeland", "relative"):
+        for world in (WORLDS[0], WORLDS[2]):
+            found = over_datasets(world, 10, 20, competitions, method)
+            yield f"| datasets, method {method} | 10 × 20 | {world.name} | {found.columns()} | – |"
+
+
+def source_rows(competitions: int) -> Iterator[str]:
+    """Of what is slow: a tenth of the competitions."""
+    few = max(1, competitions // 10)
+    for equal, order in ((True, "all equal"), (False, "near ties")):
+        for repeats in (3, 5):
+            found = over_runs(8, 10, repeats, few, equal=equal)
+            yield f"| runs, {repeats} repeats | 8 × 10 | {order} | {found.columns()} | – |"
+        for examples in (200, 1000):
+            found = over_examples(6, 8, examples, few, equal=equal)
+            yield f"| examples, {examples} of each | 6 × 8 | {order} | {found.columns()} | – |"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.calibration", description=__doc__)
+    parser.add_argument("--competitions", type=int, default=2000, help="simulated, of each kind")
+    parser.add_argument("--quick", action="store_true", help="50 of each kind")
+    arguments = parser.parse_args()
+    started = time.monotonic()
+    competitions = 50 if arguments.quick else arguments.competitions
+    for row in chain(rows(competitions), source_rows(competitions)):
+        print(row, flush=True)
+    print(f"{time.monotonic() - started:.0f} s", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

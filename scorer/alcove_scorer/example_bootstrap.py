@@ -1,0 +1,130 @@
+"""What a run would score on other test examples: a bootstrap over the examples, from stored predictions.
+
+One snapshot is in memory at a time, of balanced accuracy only a block of its rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from alcove_scorer.curves import CurveRules, Point, axis_position, latest_per_time
+from alcove_scorer.errors import InputError, PredictionError
+from alcove_scorer.metrics import BalancedAccuracy, Prediction, Solution, row_blocks, whole_scorer
+from alcove_scorer.predictions import Kind, read_prediction
+
+Floats = npt.NDArray[np.float64]
+Draws = npt.NDArray[np.uint8]
+"""How often each example was drawn: examples × resamples."""
+
+
+def draw_examples(examples: int, resamples: int, seed: int) -> Draws:
+    """The same for all runs on a dataset, so that what they share is kept."""
+    rng = np.random.default_rng(seed)
+    drawn = np.empty((examples, resamples), np.uint8)
+    for i in range(resamples):
+        counts = np.bincount(rng.integers(0, examples, examples), minlength=examples)
+        drawn[:, i] = np.minimum(counts, 255)
+    return drawn
+
+
+@dataclass
+class ExampleBootstrap:
+    """Takes the snapshots of one run in any order, keeps a score a resample and no predictions."""
+
+    rules: CurveRules
+    solution: Solution
+    drawn: Draws
+    points: list[Point] = field(default_factory=list)
+    """One a snapshot; their scores are not used."""
+    scores: dict[int, Floats] = field(default_factory=dict)
+    """By number of the snapshot, a score a resample; NaN where no label has both classes in it."""
+    _score: Callable[[Iterator[Prediction]], Floats] = field(init=False)
+
+    def __post_init__(self) -> None:
+        balanced = isinstance(self.rules.metric, BalancedAccuracy)
+        self._score = _BalancedResamples(self.solution, self.drawn).score if balanced else self._score_whole
+
+    def add(self, number: int, seconds: float, kind: Kind, size: int, pieces: Iterator[bytes]) -> None:
+        """A snapshot of the run; one that is late or refused counts for nothing, as it does when it is scored."""
+        if seconds > self.rules.budget:
+            return
+        try:
+            self.scores[number] = self._score(read_prediction(pieces, size, kind, *self.solution.shape))
+        except PredictionError:
+            return
+        self.points.append(Point(number, seconds, 0.0))
+
+    def _score_whole(self, blocks: Iterator[Prediction]) -> Floats:
+        """Any metric: each resample is scored by itself."""
+        prediction = np.concatenate(list(blocks))
+        score, found = whole_scorer(self.rules.metric), np.full(self.drawn.shape[1], np.nan)
+        for i, counts in enumerate(self.drawn.T):
+            rows = np.repeat(np.arange(len(counts)), counts)
+            try:
+                found[i] = score(self.solution[rows], prediction[rows])
+            except InputError:
+                continue
+        return found
+
+    def areas(self) -> Floats:
+        """ALC of each resample; NaN without a valid snapshot."""
+        points = latest_per_time(self.points)
+        if not points:
+            return np.full(self.drawn.shape[1], np.nan)
+        start, weights = weigh_points([point.seconds for point in points], self.rules)
+        scores = np.stack([self.scores[point.number] for point in points])
+        area: Floats = start * self.rules.metric.chance + weights @ scores
+        return area
+
+
+class _BalancedResamples:
+    """Balanced accuracy of all resamples at once: counts of examples are sums with weights."""
+
+    def __init__(self, solution: Solution, drawn: Draws) -> None:
+        self._solution, self._drawn = solution, drawn
+        self._present = self._sum(solution, 0)
+        self._examples = drawn.sum(axis=0, dtype=np.int64)[:, None]
+
+    def _sum(self, marks: npt.NDArray[np.bool_], start: int) -> Floats:
+        """Resamples × labels: how many of the drawn examples are marked, from example ``start`` on."""
+        total = np.zeros((self._drawn.shape[1], marks.shape[1]))
+        for rows in row_blocks(len(marks), 4 * self._drawn.shape[1]):
+            weights = self._drawn[start + rows.start : start + rows.stop].astype(np.float32)
+            total += weights.T @ marks[rows].astype(np.float32)
+        return total
+
+    def score(self, blocks: Iterator[Prediction]) -> Floats:
+        called = np.zeros_like(self._present)
+        right = np.zeros_like(self._present)
+        start = 0
+        for block in blocks:
+            hits: npt.NDArray[Any] = block >= 0.5
+            called += self._sum(hits, start)
+            right += self._sum(hits & self._solution[start : start + len(block)], start)
+            start += len(block)
+        absent = self._examples - self._present
+        both = (self._present > 0) & (absent > 0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            halves = (right / self._present + 1 - (called - right) / absent) / 2
+            scores: Floats = np.where(both, halves, 0.0).sum(axis=1) / both.sum(axis=1)
+        return scores
+
+
+def weigh_points(seconds: Sequence[float], rules: CurveRules) -> tuple[float, Floats]:
+    """What the start value and each point add to the area under the curve, a weight each; they sum to 1.
+
+    ``seconds``: by time, one for each point.
+    """
+    at = np.array([0.0, *(axis_position(t, rules) for t in seconds), 1.0])
+    widths = np.diff(at)
+    if rules.curve == "step":
+        return float(widths[0]), widths[1:]
+    halves = np.append(widths[:-1] / 2, 0.0)
+    weights = np.append(halves[1:-1], 0.0) + halves[:-1]
+    weights[-1] += widths[-1]
+    return float(halves[0]), weights

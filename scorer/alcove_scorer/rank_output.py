@@ -1,0 +1,138 @@
+"""A ranked table as JSON and as text: what ``alcove rank`` prints."""
+
+from __future__ import annotations
+
+import math
+import re
+import textwrap
+
+import numpy as np
+
+from alcove_scorer.csv_files import make_printable
+from alcove_scorer.rank_files import RankedTable, RankOptions, ScoreTable
+from alcove_scorer.rank_intervals import CONFIDENCE, describe_places
+from alcove_scorer.rank_uncertainty import CONDITIONS, Uncertainty
+
+_ERRORS = re.compile(
+    r"(.*[^a-z])?(rmse|mse|mae|mape|error|err|loss|logloss|regret|time|seconds|secs|latency|runtime|duration|eer|wer|cer|"
+    r"perplexity|mean rank|rank)([^a-z].*)?",
+    re.IGNORECASE,
+)
+"""Names of scores of which lower ones are better."""
+
+
+def direction_note(table: ScoreTable, options: RankOptions) -> str:
+    """What to say of datasets whose scores seem to be errors or times, while higher ones are better; else empty."""
+    found = [name for name in table.datasets if _ERRORS.fullmatch(name)] if options.sign > 0 else []
+    if not found:
+        return ""
+    listed = ", ".join(map(make_printable, found[:4])) + (" …" if len(found) > 4 else "")
+    return f"named like errors or times: {listed}; if lower is better, pass --lower-is-better"
+
+
+def as_document(table: ScoreTable, ranked: RankedTable, options: RankOptions) -> dict[str, object]:
+    """The command's JSON."""
+    test, cd = ranked.friedman, ranked.cd
+    profile = {"tau_max": options.tau_max} if options.of_times else {}
+    return {
+        **profile,
+        "better": "higher" if options.sign > 0 else "lower",
+        "note": direction_note(table, options) or None,
+        "datasets": list(table.datasets),
+        "entries": _entries(table, ranked, options),
+        "uncertainty": _describe_uncertainty(table, ranked),
+        "friedman": None if test is None else test.as_document(),
+        "critical_difference": None if cd is None else {"alpha": options.alpha, "cd": cd},
+        "kendall_w": ranked.kendall_w,
+    }
+
+
+def _describe_uncertainty(table: ScoreTable, ranked: RankedTable) -> dict[str, object] | None:
+    found = ranked.uncertainty
+    if found is None:
+        return None
+    order = np.argsort(ranked.ranking.rank)
+    names = [table.participants[i] for i in order]
+    condition = CONDITIONS[found.source]
+    said = describe_places(names, found.ranks[order], len(table.datasets), "participants", condition)
+    shares = {} if found.shares is None else {"shares": found.shares}
+    return {"source": found.source, "confidence": CONFIDENCE, "places": said, **shares}
+
+
+def _entries(table: ScoreTable, ranked: RankedTable, options: RankOptions) -> list[dict[str, object]]:
+    """A score of null is a missing run, which has the last rank but no score."""
+    ranking, found = ranked.ranking, ranked.uncertainty
+    return [
+        {
+            "participant": table.participants[i],
+            "rank": int(ranking.rank[i]),
+            "tied": bool(ranking.tied[i]),
+            "value": _finite(ranking.value[i]),
+            "ranks": dict(zip(table.datasets, ranking.ranks[i].tolist(), strict=True)),
+            "scores": {
+                name: _finite(score)
+                for name, score in zip(table.datasets, ranked.scores[i].tolist(), strict=True)
+            },
+            "interval": None if found is None else found.ranks[i].tolist(),
+            "mean_score": None if found is None else _mean_score(found, i, options.sign),
+        }
+        for i in np.argsort(ranking.rank)
+    ]
+
+
+def _mean_score(found: Uncertainty, i: int, sign: float) -> dict[str, float | None]:
+    mean, low, high = (sign * found.means[i]).tolist()
+    low, high = sorted((low, high))
+    return {"mean": _finite(mean), "low": _finite(low), "high": _finite(high)}
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def as_text(document: dict[str, object]) -> str:
+    entries = document["entries"]
+    assert isinstance(entries, list)
+    datasets = document["datasets"]
+    assert isinstance(datasets, list)
+    ranked_by = f"{len(datasets)} datasets ({', '.join(map(make_printable, datasets))}); {document['better']} is better"
+    names = [make_printable(entry["participant"]) for entry in entries]
+    width = max(len("participant"), *map(len, names))
+    lines = [*textwrap.wrap(ranked_by, 80), ""]
+    lines += [f"{'rank':>4}  {'participant':<{width}}  {'value':>8}  {'95 % of ranks':>14}  ranks by dataset"]
+    for name, entry in zip(names, entries, strict=True):
+        value = "–" if entry["value"] is None else f"{entry['value']:.4f}"
+        span = "–" if entry["interval"] is None else "{:g}–{:g}".format(*entry["interval"])
+        by_dataset = ", ".join(
+            f"{make_printable(dataset)} {place:g}{' (no run)' if entry['scores'][dataset] is None else ''}"
+            for dataset, place in entry["ranks"].items()
+        )
+        rank = f"{entry['rank']}{'=' if entry['tied'] else ''}"
+        lines.append(f"{rank:>4}  {name:<{width}}  {value:>8}  {span:>14}  {by_dataset}")
+    uncertainty = document["uncertainty"]
+    if isinstance(uncertainty, dict):
+        lines += _uncertainty_lines(uncertainty)
+    test, cd, w = document["friedman"], document["critical_difference"], document["kendall_w"]
+    if isinstance(test, dict):
+        f = (
+            f"{test['f']:.4g} (p {test['f_p']:.3g})"
+            if test["f"] is not None
+            else "has no bound: all rank alike"
+        )
+        lines.append(f"Friedman χ² {test['chi2']:.4g} (p {test['p']:.3g}); Iman–Davenport F {f}")
+    if isinstance(cd, dict):
+        lines.append(f"critical difference {cd['cd']:.4f} of mean ranks at α {cd['alpha']:g} (Nemenyi)")
+    if w is not None:
+        lines.append(f"Kendall's W {w:.4f}")
+    if document["note"]:
+        lines.append(str(document["note"]))
+    return "\n".join(lines)
+
+
+def _uncertainty_lines(uncertainty: dict[str, object]) -> list[str]:
+    said = [make_printable(str(uncertainty["places"]))]
+    shares = uncertainty.get("shares")
+    if isinstance(shares, dict):
+        parts = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())
+        said.append(f"Of the variance of mean scores comes from: {parts}.")
+    return [line for text in said if text for line in textwrap.wrap(text, 80)]

@@ -1,0 +1,89 @@
+"""Resampled test examples beside scikit-learn on each resample, and the curve's own area."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+
+from alcove_scorer.curves import CurveRules, Point, area_under_curve, resolve_rules
+from alcove_scorer.example_bootstrap import ExampleBootstrap, draw_examples, weigh_points
+
+Labels = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+RULES = [
+    resolve_rules(60, scheme, None, None, curve)
+    for scheme in ("hackathon", "autodl")
+    for curve in ("step", "trapezoid")
+]
+
+
+def pieces(prediction: npt.NDArray[np.float32]) -> tuple[int, Iterator[bytes]]:
+    file = io.BytesIO()
+    np.save(file, prediction)
+    data = file.getvalue()
+    return len(data), iter([data[i : i + 1000] for i in range(0, len(data), 1000)])
+
+
+def score_by_sklearn(rules: CurveRules, solution: Labels, prediction: npt.NDArray[np.float32]) -> float:
+    values = []
+    for truth, column in zip(solution.T, prediction.T, strict=True):
+        if truth.any() and not truth.all():
+            values.append(
+                balanced_accuracy_score(truth, column >= 0.5)
+                if rules.scheme == "hackathon"
+                else 2 * roc_auc_score(truth, column) - 1
+            )
+    return float(np.mean(values)) if values else float("nan")
+
+
+@pytest.mark.parametrize("rules", RULES)
+def test_each_resample_has_the_area_that_its_examples_have(rules: CurveRules) -> None:
+    rng = np.random.default_rng(1)
+    solution = rng.random((90, 4)) < 0.3
+    drawn = draw_examples(90, 12, 3)
+    assert (drawn.sum(axis=0) == 90).all()
+    bootstrap = ExampleBootstrap(rules, solution, drawn)
+    predictions = {t: rng.random((90, 4), np.float32) for t in (3.0, 0.5, 20.0)}
+    for number, (seconds, prediction) in enumerate(predictions.items()):
+        bootstrap.add(number, seconds, "npy", *pieces(prediction))
+    bootstrap.add(3, 61.0, "npy", *pieces(predictions[3.0]))  # late
+    bootstrap.add(4, 9.0, "npy", 5, iter([b"hello"]))  # refused
+    for i, counts in enumerate(drawn.T):
+        rows = np.repeat(np.arange(90), counts)
+        points = [
+            Point(0, t, score_by_sklearn(rules, solution[rows], p[rows]))
+            for t, p in sorted(predictions.items())
+        ]
+        assert bootstrap.areas()[i] == pytest.approx(area_under_curve(points, rules), abs=1e-6)
+
+
+@settings(max_examples=50)
+@given(
+    st.sampled_from(RULES),
+    st.lists(
+        st.tuples(st.integers(1, 60_000), st.floats(-1, 1)), min_size=1, max_size=8, unique_by=lambda p: p[0]
+    ),
+)
+def test_the_weights_give_the_area_under_the_curve(rules: CurveRules, pairs: list[tuple[int, float]]) -> None:
+    points = [Point(i, ms / 1000, score) for i, (ms, score) in enumerate(sorted(pairs))]
+    start, weights = weigh_points([p.seconds for p in points], rules)
+    assert start + weights.sum() == pytest.approx(1)
+    area = start * rules.metric.chance + float(weights @ [p.score for p in points])
+    assert area == pytest.approx(area_under_curve(points, rules))
+
+
+def test_a_run_without_a_valid_prediction_has_no_area() -> None:
+    bootstrap = ExampleBootstrap(RULES[0], np.eye(4, dtype=np.bool_), draw_examples(4, 5, 0))
+    assert np.isnan(bootstrap.areas()).all()
+
+
+def test_the_same_seed_draws_the_same_examples() -> None:
+    assert np.array_equal(draw_examples(50, 9, 4), draw_examples(50, 9, 4))
+    assert not np.array_equal(draw_examples(50, 9, 4), draw_examples(50, 9, 5))

@@ -1,0 +1,206 @@
+"""``alcove rank --uncertainty``: what is resampled, what is claimed, and what is refused."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from alcove_scorer import run_files
+from alcove_scorer.cli import rank_command
+from alcove_scorer.curves import resolve_rules
+from alcove_scorer.rank_uncertainty import Table, measure_uncertainty, shrink_scores
+from alcove_scorer.ranks import compute_values, rank_participants
+from alcove_scorer.run_files import score_files
+
+app = typer.Typer()
+app.command("rank")(rank_command)
+app.callback()(lambda: None)
+BUDGET = 60.0
+
+
+def rank(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["rank", *map(str, arguments)])
+
+
+def ranked(*arguments: object) -> dict[str, Any]:
+    done = rank(*arguments, "--json")
+    assert done.exit_code == 0, done.output
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two datasets, three participants: two alike, one far better. The table has the scores of the predictions."""
+    root = tmp_path_factory.mktemp("runs")
+    rng = np.random.default_rng(4)
+    rows = []
+    for name in ("news", "digits"):
+        solution = rng.permutation(np.arange(120) % 2 == 0)
+        (root / f"{name}.solution").write_text("".join(f"{int(v)} {int(not v)}\n" for v in solution))
+    for who, accuracy in (("good", 0.95), ("fair", 0.7), ("alike", 0.7)):
+        scores = []
+        for name in ("news", "digits"):
+            run = root / who / name
+            run.mkdir(parents=True)
+            truth = np.loadtxt(root / f"{name}.solution") > 0
+            wrong = rng.random((120, 1)) > accuracy
+            np.save(run / "1.npy", (truth ^ wrong).astype(np.float32))
+            (run / "times.csv").write_text("file,seconds\n1.npy,2.5\n")
+            alc = score_files(root / f"{name}.solution", run, resolve_rules(BUDGET))[1].alc
+            scores.append(f"{alc:.9f}")
+        rows.append(",".join((who, *scores)))
+    (root / "table.csv").write_text("who,news,digits\n" + "\n".join(rows) + "\n")
+    return root
+
+
+def test_test_examples_tell_apart_what_two_datasets_do_not(folder: Path) -> None:
+    table = folder / "table.csv"
+    found = ranked(
+        table, "--uncertainty", "examples", "--predictions", folder, "--budget", BUDGET, "--intervals", 200
+    )
+    assert [entry["interval"] for entry in found["entries"]] == [[1.0, 1.0], [2.0, 3.0], [2.0, 3.0]]
+    assert found["uncertainty"]["places"].startswith(
+        "Had other test examples of these datasets been drawn, good"
+    )
+    mean = found["entries"][0]["mean_score"]
+    assert mean["low"] < mean["mean"] < mean["high"]
+    # A standard error of about √(p(1 − p)/240), times what of the curve is at that score.
+    assert 0.02 < mean["high"] - mean["low"] < 0.08
+    by_datasets = ranked(table)
+    assert [entry["interval"] for entry in by_datasets["entries"]] == [[1.0, 3.0]] * 3
+    assert "tell no two places apart" in by_datasets["uncertainty"]["places"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--uncertainty", "examples"], "expected --predictions"),
+        (["--uncertainty", "runs"], "a column repeat"),
+        (["--uncertainty", "all"], "a column repeat, or --predictions"),
+        (["--uncertainty", "luck"], "expected one of: datasets, runs, examples, all"),
+        (["--predictions", "{}", "--budget", "60"], "expected --uncertainty examples or all"),
+        (["--uncertainty", "examples", "--predictions", "{}"], "expected both, or neither"),
+        (
+            ["--uncertainty", "examples", "--predictions", "{}", "--budget", "9000"],
+            "Are budget and scheme right?",
+        ),
+        (["--uncertainty", "examples", "--predictions", "{}/good", "--budget", "60"], "news.solution"),
+        (
+            ["--uncertainty", "examples", "--predictions", "{}", "--budget", "60", "--method", "copeland"],
+            "no mean",
+        ),
+    ],
+)
+def test_what_cannot_be_resampled_is_said_in_one_line(folder: Path, options: list[str], said: str) -> None:
+    done = rank(folder / "table.csv", *(option.format(folder) for option in options), "--intervals", 20)
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def write_repeats(path: Path, spread: float, seed: int = 0) -> Path:
+    rng = np.random.default_rng(seed)
+    lines = ["who,repeat,a,b,c,d,e,f"]
+    for i, who in enumerate(("one", "two", "three")):
+        for repeat in range(4):
+            scores = 0.3 + 0.1 * i + 0.02 * np.arange(6) + rng.normal(0, spread, 6)
+            lines.append(f"{who},{repeat}," + ",".join(f"{s:.6f}" for s in scores))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_runs_that_differ_little_are_sure_and_runs_that_differ_much_are_not(tmp_path: Path) -> None:
+    quiet = ranked(write_repeats(tmp_path / "a.csv", 0.001), "--uncertainty", "runs", "--intervals", 200)
+    noisy = ranked(write_repeats(tmp_path / "b.csv", 0.9), "--uncertainty", "runs", "--intervals", 200)
+    assert [e["interval"] for e in quiet["entries"]] == [[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]
+    assert all(e["interval"] == [1.0, 3.0] for e in noisy["entries"])
+
+
+def test_all_says_where_the_variance_comes_from(tmp_path: Path) -> None:
+    file = write_repeats(tmp_path / "a.csv", 0.05)
+    found = ranked(file, "--uncertainty", "all", "--intervals", 300)
+    shares = found["uncertainty"]["shares"]
+    assert set(shares) == {"runs", "datasets"}
+    assert sum(shares.values()) == pytest.approx(1)
+    # Of a dataset's mean, runs have 0.05²/4 and datasets 0.02² · var(0 … 5).
+    assert shares["runs"] == pytest.approx(0.05**2 / 4 / (0.05**2 / 4 + 0.02**2 * 3.5), abs=0.2)
+    assert "Of the variance of mean scores comes from: runs" in rank(file, "--uncertainty", "all").stdout
+    # Whole datasets are resampled: what runs add to the spread is in the datasets' already.
+    assert [e["interval"] for e in found["entries"]] == [e["interval"] for e in ranked(file)["entries"]]
+
+
+def test_the_errors_of_means_over_runs_are_those_of_the_textbook() -> None:
+    rng = np.random.default_rng(2)
+    repeats = rng.normal(0, 1, (2, 5, 6))
+    scores = repeats.mean(axis=2)
+    found = measure_uncertainty(
+        Table(repeats, 0.0),
+        "runs",
+        rank_participants(scores),
+        lambda s: (compute_values(s, "average"), None),
+        4000,
+        1,
+    )
+    # Of the mean of five means of six runs each.
+    errors = np.sqrt((repeats.var(axis=2, ddof=1) / 6).sum(axis=1) / 25)
+    reach = (found.means[:, 2] - found.means[:, 1]) / 2
+    assert reach == pytest.approx(2.0595 * errors, rel=0.05)  # Student's with 25 degrees of freedom
+
+
+def test_a_missing_repeat_leaves_no_mean(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text("who,repeat,a,b\none,0,0.5,0.5\none,1,0.6,\ntwo,0,0.4,0.4\ntwo,1,0.3,0.3\n")
+    entries = {
+        e["participant"]: e for e in ranked(file, "--uncertainty", "runs", "--intervals", 50)["entries"]
+    }
+    assert entries["one"]["mean_score"] == {"mean": None, "low": None, "high": None}
+    assert entries["two"]["mean_score"]["mean"] == pytest.approx(0.35)
+
+
+def test_snapshots_are_read_one_at_a_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all the pieces that are read, none is held: each reader is at its end before the next is opened."""
+    opened: list[io.BytesIO] = []
+    read = run_files.read_pieces
+
+    def watch(path: Path, sha256: str | None) -> Any:
+        assert all(file.closed for file in opened)
+        opened.append(io.BytesIO())
+        yield from read(path, sha256)
+        opened[-1].close()
+
+    monkeypatch.setattr("alcove_scorer.example_files.read_pieces", watch)
+    options = ("--predictions", folder, "--budget", BUDGET, "--intervals", 20)
+    ranked(folder / "table.csv", "--uncertainty", "examples", *options)
+    assert len(opened) == 6
+
+
+def test_scores_are_moved_together_by_the_share_that_noise_has() -> None:
+    scores = np.array([[0.2, 0.5], [0.4, 0.5], [0.6, np.nan]])
+    # The variance of the first column is 0.04, of which noise has a quarter; the second differs by nothing.
+    got = shrink_scores(scores, np.full((3, 2), 0.01))
+    assert got[:, 0] == pytest.approx([0.25, 0.4, 0.55])
+    assert got[:2, 1].tolist() == [0.5, 0.5]
+    assert np.isnan(got[2, 1])
+    assert shrink_scores(scores, np.full((3, 2), 1.0))[:, 0] == pytest.approx([0.4] * 3)
+
+
+def test_equal_runs_are_told_apart_no_more_often_than_promised() -> None:
+    rng, held = np.random.default_rng(8), 0
+    for _ in range(60):
+        repeats = rng.normal(0, 0.5, (6, 8, 5))
+        scores = repeats.mean(axis=2)
+        ranking = rank_participants(scores)
+        found = measure_uncertainty(
+            Table(repeats, 0.0), "runs", ranking, lambda s: (compute_values(s, "average"), None), 100, 0
+        )
+        held += int((found.ranks == [1, 6]).all(axis=1).sum())
+    # Resampling around the scores themselves holds about 85 %.
+    assert held / 360 > 0.92
