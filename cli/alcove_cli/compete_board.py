@@ -33,11 +33,9 @@ def combine_repeats(runs: Sequence[ScoredRun]) -> ScoredRun:
         if run.alc is None:
             return run
     ordered = sorted(runs, key=lambda run: run.alc or 0.0)
-    return ordered[(len(ordered) - 1) // 2].model_copy(
-        update={
-            "alc": sum(run.alc or 0.0 for run in runs) / len(runs),
-            "final_score": sum(run.final_score or 0.0 for run in runs) / len(runs),
-        }
+    return ordered[(len(ordered) - 1) // 2].replace(
+        alc=sum(run.alc or 0.0 for run in runs) / len(runs),
+        final_score=sum(run.final_score or 0.0 for run in runs) / len(runs),
     )
 
 

@@ -38,6 +38,8 @@ def explain_submission(submission: Object) -> str:
     head = f"{meta['namespace']}/{meta['name']}, {where}: {status.phase or 'not looked at yet'}."
     parts = [head, *_explain_state(status), *(_explain_run(run, spec) for run in status.runs)]
     if status.phase in ("Done", "Failed"):
+        if status.scoring_digest and find_condition_reason(status, "Scored") != "HeldBack":
+            parts.append(f"Its page has more: alcove report {meta['name']} --team {meta['namespace']}")
         parts.append(explain_rank(status))
     return "\n\n".join(part for part in parts if part)
 

@@ -192,3 +192,14 @@ def test_what_the_runner_prints_of_an_error_is_understood(
     error, line = find_error(f"epoch 1\n[alcove] {raised.value}\n")
     assert error.startswith(found)
     assert line.strip() == code.splitlines()[int(error.split("line ")[1].split(":")[0]) - 1]
+
+
+@pytest.mark.parametrize(
+    ("digest", "reason", "there"), [("d", "Shown", True), ("d", "HeldBack", False), ("", "", False)]
+)
+def test_the_page_is_named_where_there_is_one(digest: str, reason: str, there: bool) -> None:
+    conditions = [condition("Scored", reason, "")] if reason else []
+    told = explain_submission(
+        submission("Done", run("Finished", alc=0.5), conditions=conditions, scoringDigest=digest)
+    )
+    assert ("alcove report one --team red" in told) is there
