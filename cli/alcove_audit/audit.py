@@ -25,7 +25,7 @@ class PhaseAudit:
 
     def check_phase(self) -> None:
         reader = EvidenceReader(self.source, self.report)
-        datasets, board = DatasetAudit(reader), BoardAudit(reader, self.state)
+        datasets, board = DatasetAudit(reader, self.state), BoardAudit(reader, self.state)
         ladders = LadderAudit(reader, self.state)
         used = {run.dataset for view in self.state.submission_views for run in view.status.runs}
         named = set(self.state.phase.datasets)
@@ -42,7 +42,7 @@ class PhaseAudit:
     def check_submission(self, namespace: str, name: str) -> None:
         """That of the state with this name, and the inputs of its runs; not the board."""
         reader = EvidenceReader(self.source, self.report)
-        datasets, ladders = DatasetAudit(reader), LadderAudit(reader, self.state)
+        datasets, ladders = DatasetAudit(reader, self.state), LadderAudit(reader, self.state)
         (view,) = (v for v in self.state.submission_views if (v.namespace, v.name) == (namespace, name))
         for alias in sorted({run.dataset for run in view.status.runs}):
             if alias in self.state.datasets_by_alias:

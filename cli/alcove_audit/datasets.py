@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from alcove_api import keys
 from alcove_api.documents import DatasetManifest, ScoreDataset
 from alcove_audit.findings import MISSING, Check, describe
+from alcove_audit.phase_state import PhaseState
 from alcove_audit.reading import EvidenceReader
 from alcove_operator.core.model import DatasetView
 from alcove_scorer.errors import DamagedError
@@ -20,6 +21,7 @@ _SOLUTION = "Scores that are made from it are wrong. Publish the solution again,
 @dataclass
 class DatasetAudit:
     reader: EvidenceReader
+    state: PhaseState
     _solutions: dict[tuple[str, int, int], Solution | None] = field(default_factory=dict)
 
     def check_input(self, view: DatasetView) -> None:
@@ -60,6 +62,10 @@ class DatasetAudit:
             report.leave_out(Check.SOLUTION, "this archive has no solutions")
             return None
         data = self.reader.fetch(key)
+        used = {view.solution_sha256 for view in self.state.datasets_by_name.values()}
+        if data is None and dataset.solution_sha256 not in used:
+            report.leave_out(Check.SOLUTION, "one that no Dataset names any more is not there")
+            return None
         if data is None:
             wanted = describe("sha256", dataset.solution_sha256)
             report.differ(Check.SOLUTION, key, wanted, MISSING, _SOLUTION)

@@ -23,13 +23,16 @@ _PIECE = 1 << 20
 class EvidenceSource(Protocol):
     """Objects by key, those of the solutions' bucket among them."""
 
-    solutions: bool
-    """Whether solutions can be read here."""
-    inputs: bool
-    """Whether the files of datasets are to be read here."""
+    @property
+    def solutions(self) -> bool:
+        """Whether solutions can be read here."""
+
+    @property
+    def inputs(self) -> bool:
+        """Whether the files of datasets are to be read here."""
 
     def list_sizes(self, prefix: str) -> dict[str, int]:
-        """Keys below a prefix that ends with a slash, with their sizes in bytes, sorted."""
+        """Keys that begin with a prefix, which ends with a slash or is a key, with their sizes in bytes, sorted."""
 
     def read(self, key: str) -> Iterator[bytes]:
         """Raises StoreNotFoundError, at the latest with the first piece."""
@@ -64,8 +67,9 @@ class FolderSource:
     solutions: bool
 
     def list_sizes(self, prefix: str) -> dict[str, int]:
-        found = {}
-        for base, _, names in os.walk(self.folder / prefix):
+        whole = self.folder / prefix
+        found = {prefix: whole.stat().st_size} if whole.is_file() else {}
+        for base, _, names in os.walk(whole):
             for name in names:
                 path = Path(base, name)
                 found[path.relative_to(self.folder).as_posix()] = path.stat().st_size

@@ -142,7 +142,7 @@ class SubmissionAudit:
 
     def _check_older(self, key: str, asked: ScoreRequest) -> None:
         """A result by other settings or solutions: its name, that its settings make that name, and its scores."""
-        found = self.reader.document(Check.SCORE, ScoreResult, key, CHANGED_SCORE)
+        found = self.reader.document(Check.RESULT, ScoreResult, key, CHANGED_SCORE)
         if found is None:
             return
         digest = key.rpartition("/")[2].removesuffix(".json")

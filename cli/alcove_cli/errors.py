@@ -23,6 +23,12 @@ class FaultError(CommandError):
     exit_status = 3
 
 
+class UnfinishedError(CommandError):
+    """The same with exit status 3: what was asked could not be found out, so it is neither yes nor no."""
+
+    exit_status = 3
+
+
 def exit_status(error: AlcoveError) -> int:
     """1 where the same command may work later, 2 where it has to be another one."""
     if isinstance(error, CommandError):

@@ -238,6 +238,85 @@ def rescore(
 
 
 @app.command()
+def verify(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TEAM/SUBMISSION|PHASE|ARCHIVE",
+            help="A Submission, a phase, or a .tar.gz that `alcove export` wrote.",
+        ),
+    ],
+    competition: Annotated[
+        str, typer.Option(help="NAMESPACE/NAME of the competition, of a phase.")
+    ] = "hackathon/hackathon",
+    inputs: Annotated[
+        bool, typer.Option("--inputs/--no-inputs", help="Read the files of the datasets too.")
+    ] = True,
+    limit: Annotated[int, typer.Option(min=1, help="GiB that an archive may have unpacked.")] = 100,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the checks and what differs as JSON.")
+    ] = False,
+    store: Annotated[
+        str | None, typer.Option(help="Endpoint of the store, http://HOST:PORT; by default the Secret's.")
+    ] = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Check that scores and ranks are those of what was recorded, and name whatever was changed, added or removed.
+
+    Exit status: 0 all that was checked holds, 1 something differs, 2 wrong use, 3 it could not be found out.
+    """
+    import json
+
+    from alcove_cli import verify as commands
+    from alcove_kube.client import KubeClient
+
+    if target.endswith(commands.ARCHIVE_SUFFIXES):
+        report = commands.verify_archive(Path(target), limit << 30)
+    else:
+        kube = KubeClient.from_kubeconfig(kubeconfig)
+        report = commands.verify_cluster(kube, target, competition, store, inputs=inputs)
+    typer.echo(json.dumps(commands.as_document(report), indent=2) if as_json else commands.as_text(report))
+    if report.findings:
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    phase: Annotated[str, typer.Argument(help="Name of a phase.")],
+    competition: Annotated[
+        str, typer.Option(help="NAMESPACE/NAME of the competition.")
+    ] = "hackathon/hackathon",
+    out: Annotated[Path | None, typer.Option(help="File to write; by default PHASE.tar.gz here.")] = None,
+    solutions: Annotated[
+        bool,
+        typer.Option("--solutions", help="With the hidden solutions, so that scores can be computed again."),
+    ] = False,
+    inputs: Annotated[
+        bool, typer.Option("--inputs/--no-inputs", help="With the files of the datasets.")
+    ] = True,
+    store: Annotated[
+        str | None, typer.Option(help="Endpoint of the store, http://HOST:PORT; by default the Secret's.")
+    ] = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Write all that scores and ranks of a phase were made of into one archive, for `alcove verify ARCHIVE`.
+
+    It holds predictions, code and output of all teams, and results that may not be revealed yet: keep it to yourself.
+    """
+    from alcove_cli.verify import export_phase
+    from alcove_kube.client import KubeClient
+
+    path = out or Path(f"{phase}.tar.gz")
+    kube = KubeClient.from_kubeconfig(kubeconfig)
+    count, size = export_phase(kube, phase, competition, store, path, solutions=solutions, inputs=inputs)
+    typer.echo(f"Wrote {path}: {count} objects, {size / (1 << 20):,.1f} MiB. Next: alcove verify {path}")
+    if not solutions:
+        typer.echo(
+            "It has no solutions: verifying it computes ranks from scores, and no score from predictions."
+        )
+
+
+@app.command()
 def preflight(
     file: Annotated[
         Path | None, typer.Argument(help="YAML file: a Competition, or the chart's values.")

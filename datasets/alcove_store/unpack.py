@@ -1,4 +1,4 @@
-"""Unpacks a participant's bundle: hostile bytes, read with bounds and written with none of their own ideas.
+"""Unpacks an archive: hostile bytes, read with bounds and written with none of their own ideas.
 
 Only plain files and folders are taken. (The `data` filter of the standard library would do most of it, but Debian
 12's Python has none, and it bounds neither sizes nor headers.)
@@ -21,8 +21,8 @@ from alcove_store.errors import BundleError, BundleTooLargeError
 MAX_MEMBERS = 10_000
 _HEADER_LIMIT = 256 << 10
 """Bytes of headers that `tarfile` may read for one member: it holds all of them in memory."""
-_HEADERS_LIMIT = 2048 * MAX_MEMBERS
-"""The same for all members together: parsing headers is the slow part."""
+_HEADERS_OF_MEMBER = 2048
+"""The same for a member on average, over all of them: parsing headers is the slow part."""
 _GLOBAL_HEADERS = 100
 _PIECE = 256 << 10
 _PACKED_PIECE = 8 << 10
@@ -53,18 +53,19 @@ class _Bounded:
     `gzip` of the standard library takes minutes over what fits a bundle.
     """
 
-    def __init__(self, packed: BinaryIO, limit: int) -> None:
+    def __init__(self, packed: BinaryIO, limit: int, headers_limit: int) -> None:
         self._packed = packed
         self._inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
         self._position = 0
         self._limit = limit
+        self._headers_limit = headers_limit
         self._headers = 0
         self._headers_until: int | None = None
 
     @contextmanager
     def header(self) -> Iterator[None]:
         """What is read within is one member's header."""
-        self._headers_until = min(self._headers + _HEADER_LIMIT, _HEADERS_LIMIT)
+        self._headers_until = min(self._headers + _HEADER_LIMIT, self._headers_limit)
         try:
             yield
         finally:
@@ -72,15 +73,15 @@ class _Bounded:
 
     def _check(self, position: int) -> None:
         if position > self._limit:
-            raise _too_large(f"The bundle unpacks to more than {self._limit} bytes.")
+            raise _too_large(f"The archive unpacks to more than {self._limit} bytes.")
 
     def read(self, size: int = -1) -> bytes:
         if size < 0:
-            raise _bad("The bundle has a header without an end.")
+            raise _bad("The archive has a header without an end.")
         if self._headers_until is not None:
             self._headers += size
             if self._headers > self._headers_until:
-                raise _bad("The bundle has headers that are far too long.")
+                raise _bad("The archive has headers that are far too long.")
         return self._take(size)
 
     def _take(self, size: int) -> bytes:
@@ -99,12 +100,12 @@ class _Bounded:
             left -= len(piece)
             yield piece
         if left and self._inflate.unused_data.strip(b"\0"):
-            raise _bad("The bundle is several gzip streams, one behind the other.")
+            raise _bad("The archive is several gzip streams, one behind the other.")
 
     def seek(self, offset: int) -> None:
         self._check(offset)
         if offset < self._position:
-            raise _bad("The bundle has a member of negative size.")
+            raise _bad("The archive has a member of negative size.")
         # What is passed over on the way to a header is the member before it, and nobody holds it.
         while self._position < offset and self._take(min(_PIECE, offset - self._position)):
             pass
@@ -113,15 +114,16 @@ class _Bounded:
         return self._position
 
 
-def unpack(bundle: Path, target: Path, *, limit: int) -> int:
+def unpack(bundle: Path, target: Path, *, limit: int, members: int = MAX_MEMBERS) -> int:
     """Unpacks a .tar.gz below ``target``, files 0444 (0555 where executable), folders 0755; how many files.
 
-    Raises :class:`BundleError` where it is damaged, unpacks to more than ``limit`` bytes, 10,000 members
-    or 10,000 folders, or holds a link, a device, a sparse file, or a path that leaves ``target``.
+    Raises :class:`BundleError` where it is damaged, unpacks to more than ``limit`` bytes, ``members`` members
+    or as many folders, or holds a link, a device, a sparse file, or a path that leaves ``target``.
     """
     with bundle.open("rb") as stream, _faults_named():
         return sum(
-            _extract(archive, member, parts, target) for archive, member, parts in _members(stream, limit)
+            _extract(archive, member, parts, target)
+            for archive, member, parts in _members(stream, limit, members)
         )
 
 
@@ -131,7 +133,9 @@ def file_names(bundle: BinaryIO, *, limit: int) -> list[str]:
     Raises :class:`BundleError` as :func:`unpack` does.
     """
     with _faults_named():
-        return ["/".join(parts) for _, member, parts in _members(bundle, limit) if member.isreg()]
+        return [
+            "/".join(parts) for _, member, parts in _members(bundle, limit, MAX_MEMBERS) if member.isreg()
+        ]
 
 
 @contextmanager
@@ -141,18 +145,20 @@ def _faults_named() -> Iterator[None]:
     except OSError as error:
         if error.errno not in _OF_THE_BUNDLE:
             raise
-        raise _bad(f"The bundle cannot be unpacked ({error.strerror or type(error).__name__}).") from error
+        raise _bad(f"The archive cannot be unpacked ({error.strerror or type(error).__name__}).") from error
     except _DAMAGED as error:
-        raise _bad(f"The bundle is not a readable .tar.gz ({type(error).__name__}).") from error
+        raise _bad(f"The archive is not a readable .tar.gz ({type(error).__name__}).") from error
 
 
-def _members(bundle: BinaryIO, limit: int) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, list[str]]]:
+def _members(
+    bundle: BinaryIO, limit: int, most: int
+) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, list[str]]]:
     """Each member that may be taken, with the parts of its path."""
     # A tar file has a header of 512 bytes a member, rounding, and an end, beside its content.
-    whole = limit + 2048 * MAX_MEMBERS
+    whole = limit + 2048 * most
     total = 0
     folders: set[str] = set()
-    bounded = _Bounded(bundle, whole)
+    bounded = _Bounded(bundle, whole, _HEADERS_OF_MEMBER * most)
     with bounded.header():  # the first one is read on opening
         archive = tarfile.TarFile(fileobj=cast(IO[bytes], bounded))
     with archive:
@@ -164,17 +170,15 @@ def _members(bundle: BinaryIO, limit: int) -> Iterator[tuple[tarfile.TarFile, ta
             # It would keep every member, and copies global headers for each that follows.
             archive.members.clear()  # type: ignore[attr-defined]
             if len(archive.pax_headers) > _GLOBAL_HEADERS:
-                raise _bad("The bundle has more global headers than any archiver writes.")
+                raise _bad("The archive has more global headers than any archiver writes.")
             total += max(0, member.size)
-            if number >= MAX_MEMBERS or total > limit:
-                raise _too_large(
-                    f"The bundle has more than {MAX_MEMBERS} members, or {limit} bytes unpacked."
-                )
+            if number >= most or total > limit:
+                raise _too_large(f"The archive has more than {most} members, or {limit} bytes unpacked.")
             parts = _parts(member)
             # A node has so many inodes and no more, and few bytes of a header name many folders.
             folders.update("/".join(parts[:depth]) for depth in range(1, len(parts)))
-            if len(folders) > MAX_MEMBERS:
-                raise _too_large(f"The bundle has more than {MAX_MEMBERS} folders.")
+            if len(folders) > most:
+                raise _too_large(f"The archive has more than {most} folders.")
             yield archive, member, parts
 
 
@@ -182,9 +186,9 @@ def _parts(member: tarfile.TarInfo) -> list[str]:
     shown = "".join(c if c.isprintable() else "?" for c in member.name[:100])
     parts = [part for part in member.name.split("/") if part not in ("", ".")]
     if member.name.startswith("/") or ".." in parts or "\0" in member.name or len(member.name) > _PATH_LIMIT:
-        raise _bad(f"The bundle holds the path {shown!r}, which leads out of it or is too long.")
+        raise _bad(f"The archive holds the path {shown!r}, which leads out of it or is too long.")
     if not member.isdir() and (not member.isreg() or member.issparse() or not parts):
-        raise _bad(f"The bundle holds {shown!r}, which is neither a plain file nor a folder.")
+        raise _bad(f"The archive holds {shown!r}, which is neither a plain file nor a folder.")
     return parts
 
 
@@ -203,7 +207,7 @@ def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, parts: list[str]
         while left:
             piece = source.read(min(_PIECE, left))
             if not piece:
-                raise _bad(f"The bundle ends within {path.name!r}.")
+                raise _bad(f"The archive ends within {path.name!r}.")
             output.write(piece)
             left -= len(piece)
         os.fchmod(output.fileno(), 0o555 if member.mode & 0o100 else 0o444)
