@@ -13,9 +13,7 @@ from textwrap import fill
 
 from packaging.requirements import Requirement
 
-from alcove_cli.errors import FailedError
-
-_CHECKOUT = Path(__file__).resolve().parents[2]
+from alcove_cli.checkout import find_checkout_path
 
 
 def describe_images(everything: bool = False) -> Iterator[str]:
@@ -27,23 +25,16 @@ def describe_images(everything: bool = False) -> Iterator[str]:
     Raises:
         FailedError: Alcove is not installed from a checkout, so there are no lock files.
     """
-    folder = _CHECKOUT / "images" / "ingestion"
-    try:
-        variants = json.loads((folder / "variants.json").read_text())
-        dockerfile = (folder / "Dockerfile").read_text()
-        python = re.findall(r"^ARG BASE=python:(\d+\.\d+)", dockerfile, re.MULTILINE)[0]
-        for image, arguments in variants.items():
-            if isinstance(arguments, dict):
-                packages = _locked(_CHECKOUT / "locks" / f"{arguments['LOCK']}.txt", python)
-                yield f"{image}: Python {python}"
-                names = sorted(packages) if everything else [n for n in _OFTEN_IMPORTED if n in packages]
-                told = ", ".join(f"{name} {packages[name]}" for name in names)
-                yield fill(told, 100, initial_indent="  ", subsequent_indent="  ")
-    except FileNotFoundError as error:
-        raise FailedError(
-            f"{error.filename} is not there, so what the images hold cannot be told.",
-            remedy="Install Alcove from its repository: make install.",
-        ) from None
+    variants = json.loads(find_checkout_path("images", "ingestion", "variants.json").read_text())
+    dockerfile = find_checkout_path("images", "ingestion", "Dockerfile").read_text()
+    python = re.findall(r"^ARG BASE=python:(\d+\.\d+)", dockerfile, re.MULTILINE)[0]
+    for image, arguments in variants.items():
+        if isinstance(arguments, dict):
+            packages = _locked(find_checkout_path("locks", f"{arguments['LOCK']}.txt"), python)
+            yield f"{image}: Python {python}"
+            names = sorted(packages) if everything else [n for n in _OFTEN_IMPORTED if n in packages]
+            told = ", ".join(f"{name} {packages[name]}" for name in names)
+            yield fill(told, 100, initial_indent="  ", subsequent_indent="  ")
 
 
 _OFTEN_IMPORTED = (

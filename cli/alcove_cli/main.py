@@ -15,6 +15,7 @@ import typer
 from alcove_api.errors import AlcoveError
 from alcove_cli import terminal
 from alcove_cli.errors import CommandError, exit_status
+from alcove_cli.options import Kubeconfig, Store, Team
 
 if TYPE_CHECKING:
     from alcove_kube.client import KubeClient
@@ -24,7 +25,6 @@ app = typer.Typer(
     help="Any-time learning challenges on Kubernetes: try, submit, score.",
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    add_completion=False,
     pretty_exceptions_enable=False,
     # Plain help: tables of three narrow columns are hard to read, and brackets would be taken for markup.
     rich_markup_mode=None,
@@ -37,13 +37,6 @@ UsageError: Any = typer.BadParameter.__base__
 Version = Annotated[
     bool, typer.Option("--version", is_eager=True, callback=terminal.show_version, help="Print the version.")
 ]
-Team = Annotated[
-    str | None, typer.Option(help="The team's namespace; by default that of the kubeconfig's context.")
-]
-Store = Annotated[
-    str | None, typer.Option(help="Endpoint of the store, http://HOST:PORT; by default the Secret's.")
-]
-Kubeconfig = Annotated[str | None, typer.Option(help="Path of a kubeconfig; by default $KUBECONFIG.")]
 
 
 @app.callback()
@@ -351,13 +344,18 @@ def _follow(kube: KubeClient, wanted: list[tuple[str, str]], timeout: float) -> 
 @cache
 def mount() -> None:
     """Commands of the other parts, registered here, once, under the names that programs call them by."""
-    from alcove_cli import compete, dataset, local
+    from alcove_cli import compete, dataset, local, participate
     from alcove_cli.conformance.command import conformance
 
     app.command("run")(local.run)
     app.command("compete", cls=compete.ManyDatasets)(compete.compete)
     app.command("conformance")(conformance)
     app.add_typer(dataset.app, name="dataset")
+    for command in (
+        participate.init, participate.logs, participate.curves, participate.quota, participate.leaderboard,
+        participate.cancel, participate.doctor,
+    ):  # fmt: skip
+        app.command(command.__name__)(command)
     from alcove_scorer.cli import rank_command, score_command
 
     app.command("score")(score_command)

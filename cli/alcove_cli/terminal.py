@@ -1,8 +1,7 @@
 """How ``alcove`` meets a terminal: text that any encoding can print, and an exit status for each way to end.
 
-Exit status: 0 done; 1 the command did its work and the answer is no (a submission failed, a dataset must not be used);
-2 it was used wrongly; 3 it could not do its work (a fault of Alcove, or its output could not be written); 130
-interrupted; 141 nobody reads its output any more. So a crash is never taken for an answer.
+docs/contracts.md, "Command line", has the table of exit statuses. A crash has one of its own, so that it is never
+taken for an answer.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -11,10 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from alcove_cli.errors import CommandError, FailedError, FaultError
+from alcove_cli.terminal import BROKEN_PIPE, FAULT
 from alcove_toolkit import check
 from alcove_toolkit.practice import make_practice
 from alcove_toolkit.whole_files import write_whole
 from tests.unit.cli.conftest import Typed
+from tests.unit.docs.pages import pages
 
 
 @pytest.fixture(scope="module")
@@ -198,3 +202,19 @@ def test_a_page_can_go_into_a_pipe_and_through_a_link(tmp_path: Path) -> None:
     write_whole(tmp_path / "link.html", "new")
     assert (tmp_path / "link.html").is_symlink()
     assert (tmp_path / "real.html").read_text() == "new"
+
+
+def test_the_table_of_exit_statuses_holds_those_that_there_are() -> None:
+    page = next(page for page in pages() if page.name == "docs/contracts.md")
+    section = page.text.partition("## Command line\n")[2].partition("\n## ")[0]
+    documented = {int(status) for status in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)}
+    used = {
+        0,
+        FailedError.exit_status,
+        CommandError.exit_status,
+        FaultError.exit_status,
+        FAULT,
+        BROKEN_PIPE,
+        130,
+    }
+    assert documented == used

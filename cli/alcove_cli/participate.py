@@ -1,0 +1,139 @@
+"""Commands of a team beside submitting: to start, to look at what there is, and to stop a submission."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from alcove_cli.errors import CommandError, FailedError
+from alcove_cli.init import Template, make_submission
+from alcove_cli.options import Competition, Kubeconfig, Store, Team
+
+if TYPE_CHECKING:
+    from alcove_kube.client import Object
+
+Submission = Annotated[str, typer.Argument(help="Name of a Submission.")]
+Dataset = Annotated[str | None, typer.Option(help="Of one dataset alone, by its alias.")]
+_LOOK_SECONDS = 5.0
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder to make; its name is that of the Submission.")],
+    template: Annotated[Template, typer.Option(help="What the code learns with.")] = "numpy",
+) -> None:
+    """Make a folder with a submission that works, to start from."""
+    for path in make_submission(folder, template):
+        typer.echo(str(path))
+    typer.echo(
+        f"\nTry it: alcove dataset make digits out/digits && alcove run {folder} out/digits --budget 20"
+    )
+    typer.echo(f"Submit it: alcove submit {folder} --watch")
+
+
+def logs(name: Submission, dataset: Dataset = None, team: Team = None, kubeconfig: Kubeconfig = None) -> None:
+    """Print the end of what each run of a submission printed, where the competition shows it."""
+    from alcove_cli.results import choose_runs, describe_logs
+
+    for line in describe_logs(choose_runs(_read_submission(name, team, kubeconfig), dataset)):
+        typer.echo(line)
+
+
+def curves(
+    name: Submission, dataset: Dataset = None, team: Team = None, kubeconfig: Kubeconfig = None
+) -> None:
+    """Print the learning curve of each run of a submission, as far as the phase shows it."""
+    from alcove_cli.results import choose_runs, describe_curves
+
+    for line in describe_curves(choose_runs(_read_submission(name, team, kubeconfig), dataset)):
+        typer.echo(line)
+
+
+def _read_submission(name: str, team: str | None, kubeconfig: str | None) -> Object:
+    from alcove_cli.team import choose_team
+    from alcove_kube.client import KubeClient
+    from alcove_kube.resources import SUBMISSIONS
+
+    return KubeClient.from_kubeconfig(kubeconfig).get(SUBMISSIONS, choose_team(team, kubeconfig), name)
+
+
+def quota(
+    competition: Competition = "hackathon/hackathon", team: Team = None, kubeconfig: Kubeconfig = None
+) -> None:
+    """Say how many submissions the team has used, today and in all."""
+    from alcove_cli.results import describe_quota
+    from alcove_cli.team import choose_team
+    from alcove_kube.client import KubeClient
+    from alcove_kube.resources import LEADERBOARDS, SUBMISSIONS
+
+    kube = KubeClient.from_kubeconfig(kubeconfig)
+    submissions = kube.find_all(SUBMISSIONS, choose_team(team, kubeconfig))
+    boards = kube.find_all(LEADERBOARDS, competition.partition("/")[0])
+    typer.echo(describe_quota(submissions, boards, competition, datetime.now(UTC)))
+
+
+def leaderboard(
+    phase: Annotated[str | None, typer.Argument(help="Name of a phase; by default all.")] = None,
+    competition: Competition = "hackathon/hackathon",
+    watch: Annotated[bool, typer.Option("--watch", help="Print it again whenever it changes.")] = False,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Print the ranks of a phase, or of all phases."""
+    from alcove_cli.results import describe_boards
+    from alcove_kube.client import KubeClient
+    from alcove_kube.resources import LEADERBOARDS
+
+    kube = KubeClient.from_kubeconfig(kubeconfig)
+    namespace, _, name = competition.partition("/")
+    shown = ""
+    while True:
+        text = describe_boards(kube.find_all(LEADERBOARDS, namespace), name or namespace, phase)
+        if not text:
+            wanted = f"phase {phase} of {competition}" if phase else f"competition {competition}"
+            raise CommandError(f"There is no {wanted}. To see what there is: alcove phases.")
+        if text != shown:
+            typer.echo(f"{datetime.now(UTC):%H:%M:%S} UTC\n{text}\n" if watch else text)
+            shown = text
+        if not watch:
+            return
+        time.sleep(_LOOK_SECONDS)
+
+
+def cancel(
+    name: Submission,
+    team: Team = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Stop a submission that has not ended, and delete it. Its place in the quota stays used."""
+    from alcove_cli.results import cancel_submission
+    from alcove_cli.team import choose_team
+    from alcove_kube.client import KubeClient
+
+    kube, namespace = KubeClient.from_kubeconfig(kubeconfig), choose_team(team, kubeconfig)
+    if not yes:
+        typer.confirm(
+            f"Stop {namespace}/{name} and delete it? Its place in the quota stays used.", abort=True
+        )
+    cancel_submission(kube, namespace, name)
+    typer.echo(f"Stopped {namespace}/{name}.")
+
+
+def doctor(
+    competition: Competition = "hackathon/hackathon",
+    team: Team = None,
+    store: Store = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Check what a team needs: the tools here, the kubeconfig, rights, and the store. Exit status 1 if one fails."""
+    from alcove_cli.doctor import Surroundings, examine
+
+    failed = 0
+    for found in examine(Surroundings(kubeconfig, team, competition, store)):
+        typer.echo(f"{'ok  ' if found.is_good else 'FAIL'} {found.text}")
+        failed += not found.is_good
+    if failed:
+        raise FailedError(f"{failed} of the checks failed.")
