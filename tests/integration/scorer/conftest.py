@@ -213,7 +213,13 @@ class Recording:
         self.store.put(keys.manifest(self.prefix), manifest.canonical())
 
     def verdict(
-        self, phase: str = "Done", cause: str = "Finished", *, scored: bool = True, head: str | None = None
+        self,
+        phase: str = "Done",
+        cause: str = "Finished",
+        *,
+        scored: bool = True,
+        head: str | None = None,
+        points_shown_before: int = 0,
     ) -> None:
         now = datetime.now(UTC)
         verdict = Verdict(
@@ -229,6 +235,7 @@ class Recording:
             created_at=now,
             started_at=now,
             ended_at=now,
+            points_shown_before=points_shown_before,
         )
         self.store.put(keys.verdict(self.uid, self.alias), verdict.canonical())
 

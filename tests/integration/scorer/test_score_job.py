@@ -170,6 +170,36 @@ def test_a_live_curve_grows_and_says_no_more_than_it_may(
     assert [p.score for p in scored.points_to_show()] != [p.score for p in scored.points]
 
 
+def test_a_repeated_run_shows_what_its_first_attempt_has_left(
+    store: Store, start: Start, request_for: Make
+) -> None:
+    request = request_for("one", feedback=Feedback(mode="live", max_snapshots=3))
+    job = start("score", request)
+    key = keys.live_curve(request.submission_uid)
+
+    def live(attempt: int, snapshots: int) -> Any:
+        (run,) = (store.json(key) or {"runs": [{}]})["runs"]
+        return run if (run.get("attempt"), run.get("snapshots")) == (attempt, snapshots) else None
+
+    before = 0
+    for attempt, times in ((1, (2, 20)), (2, (1, 2, 9, 29))):
+        run = Recording(store, request.submission_uid, "one", attempt, f"pod-{attempt}")
+        for seconds in times:
+            run.snapshot(seconds, prediction(0.5 + attempt / 5))
+        seen = eventually(partial(live, attempt, len(times)), f"the curve of attempt {attempt}")
+        assert seen["points_shown"] == len(seen["curve"]) > 0
+        before = before or seen["points_shown"]
+    run.seal()
+    run.verdict(points_shown_before=before)
+    assert job.wait()[0] == 0
+    (scored,) = result(store, request).runs
+    assert (scored.attempt, scored.points_shown_before, len(scored.points)) == (2, before, 4)
+    assert len(limit_run(scored, job_score.request_rules(request), 3, 3)) == 3 - before
+    page = store.get(keys.report(request.submission_uid))
+    assert page is not None
+    assert f"of which an earlier attempt has shown {before}".encode() in page
+
+
 def test_a_live_curve_misses_no_snapshot_and_is_written_at_most_once_a_second(
     store: Store, start: Start, request_for: Make
 ) -> None:
