@@ -227,8 +227,10 @@ def rights(team: str, competition: str, others: tuple[str, ...]) -> Iterator[Rig
         yield Right(False, competition, "get", GROUP, kind)
         yield Right(False, competition, "list", GROUP, kind)
     yield Right(False, competition, "patch", GROUP, "leaderboards", subresource="status")
+    # It holds the teams' display names, and who may change it may change Submissions that are there.
+    yield Right(False, competition, "update", GROUP, "competitions")
     for other in others:
-        for verb in ("create", "get", "list"):
+        for verb in ("create", "get", "list", "patch"):
             yield Right(False, other, verb, GROUP, "submissions")
         yield Right(False, other, "get", "", "configmaps")
         yield Right(False, other, "get", "", "secrets", "alcove-store")
