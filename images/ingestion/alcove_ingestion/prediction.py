@@ -14,7 +14,7 @@ def check_prediction(returned: object, shape: tuple[int, int]) -> npt.NDArray[np
     """What ``test`` returned, as float32 of that shape (test examples × labels).
 
     Raises:
-        InvalidPredictionError: it is not an array of numbers, has another shape, or has values that are not finite.
+        InvalidPredictionError: it is not an array of numbers, or has another shape.
     """
     expected = f"an array of shape {shape}: a row for each test example, a column for each label"
     try:
@@ -28,13 +28,18 @@ def check_prediction(returned: object, shape: tuple[int, int]) -> npt.NDArray[np
         raise InvalidPredictionError(
             f"test() returned an array of shape {array.shape}. Nothing was saved of it. Return {expected}."
         )
-    if not np.isfinite(array).all():
-        row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
-        raise InvalidPredictionError(
-            f"test() returned a number that is not finite (NaN or infinity), first in row {row}. "
-            "Nothing was saved of it. Return finite numbers between 0 and 1."
-        )
     return array
+
+
+def find_not_finite(array: npt.NDArray[np.float32]) -> str:
+    """What the scorer will refuse the prediction for: a sentence, empty where all numbers are finite."""
+    rows = np.flatnonzero(~np.isfinite(array).all(axis=1))
+    if not len(rows):
+        return ""
+    return (
+        f"{len(rows):,} of its {len(array):,} rows have a number that is not finite (NaN or infinity), the first is "
+        f"row {rows[0]}: it is refused and scores nothing"
+    )
 
 
 def save(array: npt.NDArray[np.float32], out: Path, number: int) -> Path:

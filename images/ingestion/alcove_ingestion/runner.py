@@ -9,7 +9,7 @@ from alcove_format.reader import Part, open_dataset
 from alcove_ingestion.go import Clock
 from alcove_ingestion.metadata import ModelMetadata
 from alcove_ingestion.participant import Framework, framework_of, load_model_class, participant_code
-from alcove_ingestion.prediction import check_prediction, save
+from alcove_ingestion.prediction import check_prediction, find_not_finite, save
 
 
 def run(data: Path, code: Path, out: Path, clock: Clock, loaded: Framework) -> int:
@@ -48,8 +48,12 @@ def run(data: Path, code: Path, out: Path, clock: Clock, loaded: Framework) -> i
             returned = model.test(test, remaining_time_budget=clock.remaining())
         if returned is None:
             break
-        save(check_prediction(returned, shape), out, saved)
+        prediction = check_prediction(returned, shape)
+        save(prediction, out, saved)
         print(f"[alcove] prediction {saved} saved {clock.elapsed():.2f} s after the go")
+        if problem := find_not_finite(prediction):
+            # Not the end: a network that diverged may recover, and what comes next counts.
+            print(f"[alcove] prediction {saved}: {problem}")
         saved += 1
     return saved
 

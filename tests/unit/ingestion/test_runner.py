@@ -144,7 +144,6 @@ assert metadata.domain == "tabular" and metadata.array_shape == (1, 1, 3, 1)""",
         ("np.zeros(4)", "shape (4,)"),
         ("'abc'", "returned str which is not an array of numbers"),
         ("{'a': 1}", "returned dict which is not an array of numbers"),
-        ("np.array([[0, 1], [1, 0], [np.nan, 0], [0, 0]])", "not finite (NaN or infinity), first in row 2"),
     ],
 )
 def test_a_wrong_return_value_is_explained(run: Run, returned: str, says: str) -> None:
@@ -153,6 +152,20 @@ def test_a_wrong_return_value_is_explained(run: Run, returned: str, says: str) -
     assert says in ended.stderr
     assert "Traceback" not in ended.stderr
     assert len(ended.predictions) == 1, "what was saved before is kept, and nothing half-written"
+
+
+def test_numbers_that_are_not_finite_spoil_one_prediction_and_no_more(run: Run) -> None:
+    spoiled = "np.array([[0, 1], [1, np.inf], [np.nan, 0], [0, 0]])"
+    body = "self.tests += 1\nself.done_training = self.tests == 3\n"
+    body += f"return {spoiled} if self.tests == 2 else np.ones((4, 2))"
+    ended = run(changed(test=body))
+    assert ended.status == 0, ended.stderr
+    assert [bool(np.isfinite(np.load(path)).all()) for path in ended.predictions] == [True, False, True]
+    assert (
+        "prediction 1: 2 of its 4 rows have a number that is not finite (NaN or infinity), the first"
+        in ended.stdout
+    )
+    assert ended.stdout.count("not finite") == 1
 
 
 def test_a_traceback_has_lines_of_the_participant_alone(run: Run, tmp_path: Path) -> None:
