@@ -19,7 +19,7 @@ from alcove_cli.local_run import LocalEnd, LocalTask, SeenSnapshot
 from alcove_scorer.curves import CurveRules, Point, area_under_curve, axis_position, latest_per_time
 
 _HEIGHTS = "▁▂▃▄▅▆▇█"
-_COLUMNS = 24
+_COLUMNS = 16
 """Of a small curve."""
 _HEARTBEAT_SECONDS = 20.0
 
@@ -58,7 +58,7 @@ class LocalView:
             yield self
             return
         with Live(
-            get_renderable=self._render, console=self._console, refresh_per_second=4, transient=True
+            get_renderable=self.render, console=self._console, refresh_per_second=4, transient=True
         ) as self._live:
             try:
                 yield self
@@ -123,10 +123,13 @@ class LocalView:
             return None
         return max(0.0, self._rules.budget - (time.time() - row.go_at))
 
-    def _render(self) -> RenderableType:
-        table = Table(box=None, padding=(0, 2), pad_edge=False, header_style="dim")
-        for column in ("Dataset", "Left", "Predictions", "Score", "ALC"):
-            table.add_column(column, justify="left" if column == "Dataset" else "right", no_wrap=True)
+    def render(self) -> RenderableType:
+        """The live table as it is now."""
+        table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="dim")
+        # Where it does not fit, only a name is cut.
+        table.add_column("Dataset" if self._label_many is None else "Run")
+        for column, width in (("Left", 4), ("Predictions", 11), ("Score", 6), ("ALC", 6)):
+            table.add_column(column, justify="right", no_wrap=True, min_width=width)
         table.add_column("Curve", no_wrap=True, min_width=_COLUMNS)
         with self._lock:
             for task in self._tasks:
@@ -136,14 +139,14 @@ class LocalView:
         done = f"{self._ended} of {len(self._tasks)} runs have ended" if self._label_many is not None else ""
         return Group(Text(done), table)
 
-    def _cells(self, task: LocalTask, row: _Row) -> tuple[str, ...]:
+    def _cells(self, task: LocalTask, row: _Row) -> tuple[str | Text, ...]:
         left = self._left(row)
         state = row.ended or ("waits" if left is None else f"{left:.0f} s")
         points = latest_per_time(row.points)
         score = f"{points[-1].score:.4f}" if points else ""
         area = f"{area_under_curve(points, self._rules):.4f}" if points else ""
         return (
-            self._name(task),
+            Text(self._name(task), no_wrap=True, overflow="ellipsis"),
             state,
             str(row.snapshots or ""),
             score,

@@ -23,10 +23,9 @@ def task(name: str) -> LocalTask:
 def test_the_small_curve_follows_the_scaled_time_axis() -> None:
     points = [Point(0, 0.0, 0.5), Point(1, 3.58, 0.999), Point(2, 20.0, 0.0)]
     curve = draw_small_curve(points, RULES)
-    assert len(curve) == 24
-    assert curve == "▅" * 12 + "█" * 11 + "▁", "x(3.58 s) is a half of the axis"
-    assert draw_small_curve([], RULES) == " " * 24
-    assert draw_small_curve([Point(0, 20.0, 2.0)], RULES) == " " * 23 + "█"
+    assert curve == "▅" * 8 + "█" * 7 + "▁", "x(3.58 s) is a half of the axis"
+    assert draw_small_curve([], RULES) == " " * 16
+    assert draw_small_curve([Point(0, 20.0, 2.0)], RULES) == " " * 15 + "█"
 
 
 def test_a_terminal_has_a_row_a_dataset_in_80_columns() -> None:
@@ -37,13 +36,27 @@ def test_a_terminal_has_a_row_a_dataset_in_80_columns() -> None:
     view.hear_snapshot(digits, SeenSnapshot("a.npy", 1.0, 0.75))
     view.hear_snapshot(digits, SeenSnapshot("b.npy", 2.0, None, "late"))
     plain = Console(file=io.StringIO(), width=80)
-    plain.print(view._render())
+    plain.print(view.render())
     lines = [line for line in plain.file.getvalue().splitlines() if line.strip()]  # type: ignore[attr-defined]
     assert lines[0].split() == ["Dataset", "Left", "Predictions", "Score", "ALC", "Curve"]
     assert lines[1].split()[:2] == ["digits", "20"]
     assert "0.7500" in lines[1]
     assert "▇" in lines[1]
     assert lines[2].split() == ["waves", "waits"]
+
+
+def test_where_80_columns_do_not_suffice_only_a_name_is_cut() -> None:
+    digits = task("digits")
+    view = LocalView(Console(file=io.StringIO()), [digits], RULES, lambda _: "a-long-submission on " * 4)
+    view.hear_go(digits, datetime.now(UTC))
+    view.hear_snapshot(digits, SeenSnapshot("a.npy", 1.0, 0.75))
+    file = io.StringIO()
+    Console(file=file, width=80).print(view.render())
+    row = next(line for line in file.getvalue().splitlines() if line.startswith("a-long"))
+    assert row.split()[-2:] == ["0.7215", "▇" * 12]
+    assert "… " in row
+    assert "0.7500" in row
+    assert len(row) <= 80
 
 
 def test_elsewhere_each_snapshot_is_a_line_with_its_dataset() -> None:
