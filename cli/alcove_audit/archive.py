@@ -6,10 +6,10 @@ digests of all of them. The same phase gives the same bytes.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -179,10 +179,11 @@ def open_archive(
             f"{path} was refused. {error.cause}", consequence="Nothing of it was used."
         ) from None
     index = _read_index(path, folder / INDEX)
+    files = FolderSource(folder, inputs=True, solutions=True)
     for entry in index.files:
-        _check_file(folder, entry, report)
+        _check_file(files, entry, report)
     listed = {entry.path for entry in index.files} | {INDEX}
-    for found in FolderSource(folder, True, True).list_sizes(""):
+    for found in files.list_sizes(""):
         if found not in listed:
             report.differ(Check.ARCHIVE, found, "no such file", "one that was added", _CHANGED)
     for key in index.left_out:
@@ -206,18 +207,18 @@ def _read_index(path: Path, file: Path) -> ArchiveIndex:
         raise AuditError(f"{path}: {INDEX}: field {place!r}: {fault}.") from None
 
 
-def _check_file(folder: Path, entry: FileEntry, report: AuditReport) -> None:
-    try:
-        with (folder / entry.path).open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValueError):
-        found = None
-    if found == entry.sha256:
-        report.progress(entry.bytes)
+def _check_file(files: FolderSource, entry: FileEntry, report: AuditReport) -> None:
+    pieces = DigestedPieces(files.read(entry.path), entry.bytes)
+    said = MISSING
+    with suppress(StoreNotFoundError):
+        for piece in pieces:
+            report.progress(len(piece))
+        said = f"{pieces.size} bytes, sha256 {pieces.sha256}"
+    wanted = f"{entry.bytes} bytes, sha256 {entry.sha256}"
+    if said == wanted:
         report.hold(Check.ARCHIVE)
     else:
-        said = MISSING if found is None else f"sha256 {found}"
-        report.differ(Check.ARCHIVE, entry.path, f"sha256 {entry.sha256} (by {INDEX})", said, _CHANGED)
+        report.differ(Check.ARCHIVE, entry.path, f"{wanted} (by {INDEX})", said, _CHANGED)
 
 
 def _read_state(path: Path, folder: Path, index: ArchiveIndex) -> PhaseState:

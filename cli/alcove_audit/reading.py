@@ -52,13 +52,13 @@ class EvidenceReader:
             yield piece
 
     def fetch(self, key: str) -> bytes | None:
-        """None where there is none, or it is larger than a document can be."""
+        """None where there is none. Of what is larger than a document can be, the beginning, which is none either."""
         data = bytearray()
         try:
             for piece in self.pieces(key):
                 data += piece
                 if len(data) > DOCUMENT_BYTES:
-                    return None
+                    break
         except StoreNotFoundError:
             return None
         return bytes(data)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 SOLUTIONS = "solutions/"
 """Prefix of keys in the solutions' bucket; no key of the main bucket begins so."""
 _PIECE = 1 << 20
+_LONGEST_KEY = 1024
+"""Bytes, as in S3."""
 
 
 class EvidenceSource(Protocol):
@@ -67,7 +69,9 @@ class FolderSource:
     solutions: bool
 
     def list_sizes(self, prefix: str) -> dict[str, int]:
-        whole = self.folder / prefix
+        whole = self._find(prefix.removesuffix("/"))
+        if whole is None:
+            return {}
         found = {prefix: whole.stat().st_size} if whole.is_file() else {}
         for base, _, names in os.walk(whole):
             for name in names:
@@ -76,12 +80,21 @@ class FolderSource:
         return dict(sorted(found.items()))
 
     def read(self, key: str) -> Iterator[bytes]:
-        try:
-            with (self.folder / key).open("rb") as file:
-                while piece := file.read(_PIECE):
-                    yield piece
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            raise StoreNotFoundError(f"There is no {key} in the archive.") from None
+        path = self._find(key)
+        if path is None or not path.is_file():
+            raise StoreNotFoundError(f"There is no {key} in the archive.")
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE):
+                yield piece
+
+    def _find(self, key: str) -> Path | None:
+        """None for a key that leads out of the folder: documents of a hostile archive name what they like."""
+        if not key:
+            return self.folder
+        parts = key.split("/")
+        inside = not {"", ".", ".."} & set(parts) and "\0" not in key and len(key) <= _LONGEST_KEY
+        path = self.folder.joinpath(*parts) if inside else None
+        return path if path is not None and os.path.lexists(path) else None
 
 
 @dataclass

@@ -136,15 +136,20 @@ def as_text(report: AuditReport) -> str:
     for finding in report.findings[:SHOWN]:
         lines += [
             "",
-            finding.key,
-            f"  expected: {finding.expected}",
-            f"  found:    {finding.found}",
+            _printable(finding.key),
+            f"  expected: {_printable(finding.expected)}",
+            f"  found:    {_printable(finding.found)}",
             f"  {finding.meaning}",
         ]
     if len(report.findings) > SHOWN:
         lines += ["", f"… and {len(report.findings) - SHOWN} more: --json has all."]
     lines += ["", _conclude(report)]
     return "\n".join(lines)
+
+
+def _printable(text: str) -> str:
+    """What others wrote, on one line, without what a terminal would obey."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:500])
 
 
 def _conclude(report: AuditReport) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from alcove_audit.archive import INDEX, PhaseExport, open_archive
 from alcove_audit.audit import PhaseAudit
 from alcove_audit.errors import AuditError
-from alcove_audit.findings import AuditReport, Check
+from alcove_audit.findings import MISSING, AuditReport, Check
 from alcove_store.errors import StoreError
 from tests.unit.audit.world import World, play
 
@@ -164,6 +165,30 @@ def test_a_hostile_archive_is_refused_and_writes_nothing_outside(what: str, tmp_
     with pytest.raises(AuditError, match=r"phase\.tar\.gz"):
         audit_archive(HOSTILE[what], inside)
     assert [path.name for path in tmp_path.iterdir()] == ["inside"]
+
+
+def test_documents_of_a_hostile_archive_lead_to_nothing_outside(tmp_path: Path) -> None:
+    """Not even reading: what lies beside the archive is no object of it, whatever names it."""
+    (tmp_path / "secret").write_bytes(b"secret")
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    escapes = ("../../../secret", str(tmp_path / "secret"), "a\0b", "x" * 5000, "store/../../../secret")
+
+    def change(files: dict[str, bytes]) -> None:
+        index = json.loads(files[INDEX])
+        index["files"] += [{"path": path, "bytes": 6, "sha256": "0" * 64} for path in escapes]
+        files[INDEX] = json.dumps(index).encode()
+        pages = next(name for name in files if name.endswith("pages.json"))
+        document = json.loads(files[pages])
+        document["files"] += [
+            {"path": f"../../../../{path}", "bytes": 6, "sha256": "0" * 64} for path in escapes
+        ]
+        files[pages] = json.dumps(document).encode()
+
+    report = audit_archive(repack(EXPORTED, change), inside)
+    outside = [f for f in report.findings if "secret" in f.key or len(f.key) > 4000 or "\0" in f.key]
+    assert len(outside) == 2 * len(escapes)
+    assert {finding.found for finding in outside} == {MISSING}
 
 
 def test_an_object_that_changes_while_it_is_exported_is_no_evidence() -> None:
