@@ -16,10 +16,12 @@ from alcove_scorer.board import Board, BoardRow, describe_order, missing_cause, 
 from alcove_scorer.board_pictures import (
     draw_budget_ranks,
     draw_critical_difference,
+    draw_differences,
     draw_history,
     draw_intervals,
 )
 from alcove_scorer.curves import CurveRules
+from alcove_scorer.differences import ROPE, Difference, compare_with_first
 from alcove_scorer.history import ranks_on_boards
 from alcove_scorer.pages import format_number, render_page
 from alcove_scorer.peer_curves import board_points
@@ -81,7 +83,10 @@ def board_html(board: Board, updated_at: datetime, history: BoardHistory | None 
             len(request.datasets),
         ),
         statistics=describe_tests(board.friedman, board.kendall_w, board.cd),
-        sure=draw_certainty([_standing(row) for row in board.rows], board.cd),
+        sure=[
+            *draw_certainty([_standing(row) for row in board.rows], board.cd),
+            *_compare_first(board),
+        ],
         course=_course(board, updated_at, history or BoardHistory(), [SERIES[colours[t]] for t in leaders]),
         curves=_curves(board, {team: SERIES[colours[team]] for team in leaders}),
     )
@@ -171,6 +176,35 @@ def draw_certainty(rows: Sequence[RankedName], cd: float | None, who: str = "tea
         )
         found.append(_picture("Critical difference", svg, caption, wide=True))
     return found
+
+
+def _compare_first(board: Board) -> list[PagePicture]:
+    """Of scores as they are shown, so that no probability tells more of them."""
+    aliases, decimals = board.request.datasets, board.request.decimals
+    shown = [[rounded_alc(row, alias, decimals) for alias in aliases] for row in board.rows]
+    if not shown:
+        return []
+    scores = np.array([[math.nan if alc is None else alc for alc in row] for row in shown])
+    differences = compare_with_first(scores, range(len(shown)))
+    return draw_comparison([row.team_name for row in board.rows], differences, ROPE)
+
+
+def draw_comparison(
+    names: Sequence[str], differences: Sequence[Difference], rope: float
+) -> list[PagePicture]:
+    """``names``: of all participants, as the differences number them."""
+    if not differences:
+        return []
+    svg = draw_differences(
+        [names[d.participant] for d in differences], [(d.better, d.equal, d.worse) for d in differences]
+    )
+    certain = sum(d.holm_p < 0.05 for d in differences)
+    caption = (
+        f"The first against each of the others: better or worse by more than {rope:g}, or equal for practical "
+        f"purposes (Bayesian signed-rank test). By Wilcoxon's test with Holm's correction, {certain} of these "
+        f"{len(differences)} differ."
+    )
+    return [_picture("The first against the others", svg, caption)]
 
 
 def _course(board: Board, now: datetime, history: BoardHistory, colours: Sequence[str]) -> list[PagePicture]:

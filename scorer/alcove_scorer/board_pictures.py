@@ -42,6 +42,27 @@ def draw_intervals(
         return write_svg(figure)
 
 
+def draw_differences(names: Sequence[str], cases: Sequence[tuple[float, float, float]]) -> bytes:
+    """How probably the first is better than each of the others, equal, or worse: a bar each, nearest on top."""
+    with open_canvas(WIDTH, 1.05 + 0.26 * len(names)) as (figure, axes):
+        levels, colours = range(len(names)), (SERIES[0], OTHERS, SERIES[1])
+        left = np.zeros(len(names))
+        for shares, colour, said in zip(
+            zip(*cases, strict=True), colours, ("better", "equal", "worse"), strict=True
+        ):
+            axes.barh(
+                levels, shares, left=left, color=colour, height=0.7, label=f"probably {said}", linewidth=0
+            )
+            left += np.array(shares)
+        axes.set_yticks(levels, [shorten_name(name) for name in names], color=INK)
+        axes.set_ylim(len(names) - 0.4, -0.6)
+        axes.set_xlim(0, 1)
+        axes.spines["left"].set_visible(False)
+        axes.set_xlabel("probability")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, handlelength=1)
+        return write_svg(figure)
+
+
 def draw_budget_ranks(
     ranks: Floats, moments: Sequence[float], rules: CurveRules, colours: Sequence[str]
 ) -> bytes:

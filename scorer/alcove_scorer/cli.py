@@ -87,6 +87,9 @@ def rank_command(
         str | None,
         typer.Option(help="A row that counts for performance-profile's fastest times and is not ranked."),
     ] = None,
+    rope: Annotated[
+        float, typer.Option(help="Differences of scores up to this mean nothing in practice.")
+    ] = 0.01,
     report: Annotated[
         Path | None,
         typer.Option(help="Write a page with table and pictures there, such as leaderboard.html."),
@@ -103,7 +106,7 @@ def rank_command(
         options = rank_files.RankOptions(
             rank_files.parse_method(method), penalty, baseline, alpha, intervals, seed, lower_is_better,
             tau_max, reference, rank_files.parse_source(uncertainty), predictions,
-            None if budget is None else resolve_rules(budget, scheme),
+            None if budget is None else resolve_rules(budget, scheme), rope,
         )  # fmt: skip
         table = rank_files.read_table(file, options)
         ranked = rank_files.rank_table(table, options)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from alcove_scorer.csv_files import parse_number, quote_cell, read_rows
 from alcove_scorer.curves import CurveRules
+from alcove_scorer.differences import ROPE, Difference, compare_with_first
 from alcove_scorer.errors import InputError
 from alcove_scorer.performance_profile import TAU_MAX, profile_shares, time_ratios
 from alcove_scorer.rank_uncertainty import SOURCES, Source, Table, Uncertainty, measure_uncertainty
@@ -64,6 +65,8 @@ class RankOptions:
     """Folder with the predictions of every run, for test examples that could have been others."""
     rules: CurveRules | None = None
     """How these are scored."""
+    rope: float = ROPE
+    """Differences of scores up to this are of no practical meaning."""
 
     @property
     def of_times(self) -> bool:
@@ -94,6 +97,8 @@ class RankOptions:
             raise InputError(f"--reference: expected --method performance-profile; got {self.method}")
         if self.predictions is not None and (self.of_times or self.uncertainty not in ("examples", "all")):
             raise InputError("--predictions: expected --uncertainty examples or all, and a table of scores")
+        if not 0 <= self.rope <= LARGEST:
+            raise InputError(f"--rope {self.rope:g}: expected a difference of scores of at least 0")
         if self.seed < 0:
             raise InputError(f"--seed {self.seed}: expected a whole number of at least 0")
 
@@ -108,6 +113,8 @@ class RankedTable:
     friedman: Friedman | None
     cd: float | None
     kendall_w: float | None
+    differences: tuple[Difference, ...] = ()
+    """Of the first to the others, of a table of scores."""
     ratios: Floats | None = None
     """Of a performance profile: times over the fastest of their dataset, infinite where the target was not reached."""
 
@@ -299,6 +306,9 @@ def rank_table(table: ScoreTable, options: RankOptions) -> RankedTable:
         friedman_test(ranking.ranks),
         cd,
         kendall_w(ranking.ranks),
+        ()
+        if options.of_times
+        else tuple(compare_with_first(scores, np.argsort(ranking.rank).tolist(), options.rope, options.seed)),
         ratios,
     )
 

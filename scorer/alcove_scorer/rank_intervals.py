@@ -22,6 +22,8 @@ CONFIDENCE = 0.95
 FEWEST_DATASETS = 5
 """With fewer, no two participants are told apart: even if one is better on all four, that is a chance of one in
 eight."""
+FEWEST_FOR_TWO = 6
+"""The same of two participants, who have no others to learn the variance from: with five datasets, 93 % is covered."""
 OTHER_DATASETS = "Had other datasets of the same kind been chosen"
 MOST_NAMED = 8
 """Participants in a sentence."""
@@ -61,6 +63,10 @@ def spread_over_datasets(values: Floats) -> Spread:
     return Spread(mean, (values - mean[:, None]) / math.sqrt(n * (n - 1)), n - 1)
 
 
+def _fewest(participants: int) -> int:
+    return FEWEST_FOR_TWO if participants == 2 else FEWEST_DATASETS
+
+
 def find_board_intervals(
     scores: Floats, method: Method, baseline: Floats | None, ranks: npt.NDArray[np.int64]
 ) -> Floats:
@@ -68,7 +74,7 @@ def find_board_intervals(
 
     ``scores``, ``method`` and ``baseline`` as for :func:`alcove_scorer.ranks.rank_participants`, which gave ``ranks``.
     """
-    if scores.shape[1] < FEWEST_DATASETS:
+    if scores.shape[1] < _fewest(len(scores)):
         return np.tile(np.array([1.0, len(scores)]), (len(scores), 1))
     values = dataset_values(scores, method, baseline)
     if values is None:
@@ -175,10 +181,11 @@ def describe_places(
     """Which places can be told apart, in words. ``names`` and ``intervals``: best first."""
     if len(names) < 2:
         return ""
-    if datasets < FEWEST_DATASETS and condition == OTHER_DATASETS:
+    if datasets < _fewest(len(names)) and condition == OTHER_DATASETS:
+        counted = "One dataset tells" if datasets == 1 else f"{datasets} datasets tell"
         return (
-            f"{datasets} datasets tell no two places apart: with fewer than {FEWEST_DATASETS}, even who is better on "
-            "all of them may be so by chance."
+            f"{counted} no two places apart: with fewer than {_fewest(len(names))}, even who is better on all of them "
+            "may be so by chance."
         )
     if (intervals == [1, len(names)]).all():
         return f"{condition}, no two places can be told apart at 95 % confidence."

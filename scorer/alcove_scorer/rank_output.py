@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import re
 import textwrap
+from typing import Any
 
 import numpy as np
 
 from alcove_scorer.csv_files import make_printable
+from alcove_scorer.differences import describe_difference
 from alcove_scorer.rank_files import RankedTable, RankOptions, ScoreTable
 from alcove_scorer.rank_intervals import CONFIDENCE, describe_places
 from alcove_scorer.rank_uncertainty import CONDITIONS, Uncertainty
@@ -19,6 +21,10 @@ _ERRORS = re.compile(
     re.IGNORECASE,
 )
 """Names of scores of which lower ones are better."""
+
+
+MOST_TOLD = 3
+"""Differences to the first that the text has."""
 
 
 def direction_note(table: ScoreTable, options: RankOptions) -> str:
@@ -41,6 +47,17 @@ def as_document(table: ScoreTable, ranked: RankedTable, options: RankOptions) ->
         "datasets": list(table.datasets),
         "entries": _entries(table, ranked, options),
         "uncertainty": _describe_uncertainty(table, ranked),
+        "against_first": [
+            {
+                "participant": table.participants[d.participant],
+                "first_better": d.better,
+                "equal": d.equal,
+                "first_worse": d.worse,
+                "wilcoxon_p": d.p,
+                "holm_p": d.holm_p,
+            }
+            for d in ranked.differences
+        ],
         "friedman": None if test is None else test.as_document(),
         "critical_difference": None if cd is None else {"alpha": options.alpha, "cd": cd},
         "kendall_w": ranked.kendall_w,
@@ -112,6 +129,9 @@ def as_text(document: dict[str, object]) -> str:
     uncertainty = document["uncertainty"]
     if isinstance(uncertainty, dict):
         lines += _uncertainty_lines(uncertainty)
+    against = document["against_first"]
+    assert isinstance(against, list)
+    lines += _difference_lines(names[0], against)
     test, cd, w = document["friedman"], document["critical_difference"], document["kendall_w"]
     if isinstance(test, dict):
         f = (
@@ -136,3 +156,13 @@ def _uncertainty_lines(uncertainty: dict[str, object]) -> list[str]:
         parts = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())
         said.append(f"Of the variance of mean scores comes from: {parts}.")
     return [line for text in said if text for line in textwrap.wrap(text, 80)]
+
+
+def _difference_lines(first: str, against: list[dict[str, Any]]) -> list[str]:
+    """The nearest few; the page and the JSON have more."""
+    return [
+        f"{first} is {describe_difference(d['first_better'], d['equal'], d['first_worse'])} than "
+        f"{make_printable(d['participant'])}: better {d['first_better']:.2f}, equal {d['equal']:.2f}, worse "
+        f"{d['first_worse']:.2f} (Wilcoxon–Holm p {d['holm_p']:.2g})"
+        for d in against[:MOST_TOLD]
+    ]

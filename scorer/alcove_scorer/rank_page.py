@@ -7,7 +7,14 @@ import math
 import numpy as np
 
 from alcove_scorer.board import describe_order
-from alcove_scorer.board_page import RankedName, describe_tests, draw_certainty, format_cell, format_interval
+from alcove_scorer.board_page import (
+    RankedName,
+    describe_tests,
+    draw_certainty,
+    draw_comparison,
+    format_cell,
+    format_interval,
+)
 from alcove_scorer.board_pictures import draw_profiles
 from alcove_scorer.pages import format_number, render_page, shorten_text
 from alcove_scorer.rank_files import RankedTable, RankOptions, ScoreTable
@@ -43,7 +50,10 @@ def rank_html(name: str, table: ScoreTable, ranked: RankedTable, options: RankOp
         statistics=describe_tests(
             ranked.friedman, ranked.kendall_w, ranked.cd, options.alpha, "participants"
         ),
-        sure=draw_certainty(standings, ranked.cd, "participants"),
+        sure=[
+            *draw_certainty(standings, ranked.cd, "participants"),
+            *draw_comparison(table.participants, ranked.differences, options.rope),
+        ],
         profiles=_profiles(table, ranked, order, options.tau_max),
     )
 

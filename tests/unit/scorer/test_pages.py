@@ -394,7 +394,7 @@ def test_the_command_line_writes_the_page_of_a_table(tmp_path: Path) -> None:
         said in text
         for said in ("sc&lt;b&gt;ores.csv", "3 participants", "x &amp; y", "−0.2500", "no run", "0.0000")
     )
-    assert text.count("<svg") == 2
+    assert text.count("<svg") == 3
     refused = CliRunner().invoke(app, [*asked, str(tmp_path / "absent" / "leaderboard.html")])
     assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
     assert "absent/leaderboard.html: cannot be written" in refused.stderr

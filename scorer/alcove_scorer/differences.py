@@ -1,0 +1,116 @@
+"""Is one participant better than another over the datasets, equal for practical purposes, or worse?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+ROPE = 0.01
+"""Differences of scores up to this are of no practical meaning."""
+PRIOR = 0.5
+"""Weight of the prior's one observation, a difference of zero; each dataset has weight 1."""
+DRAWS = 20_000
+MOST_COMPARED = 30
+"""Participants that are compared with the first; with more the picture could not be read."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Between the first and another participant."""
+
+    participant: int
+    better: float
+    """Probability that the first is better by more than the region of practical equivalence."""
+    equal: float
+    worse: float
+    p: float
+    """Of Wilcoxon's signed-rank test."""
+    holm_p: float
+    """The same, corrected for all comparisons with the first."""
+
+
+def compare_with_first(
+    scores: Floats, order: Sequence[int], rope: float = ROPE, seed: int = 0
+) -> list[Difference]:
+    """The leading participants against the first, in ``order``; none where there is one dataset, or no other.
+
+    Args:
+        scores: participants × datasets, higher is better; a missing run counts as the lowest score of its dataset.
+        order: participants, best first.
+        rope: half the width of the region of practical equivalence.
+        seed: of the draws from the posterior.
+    """
+    if len(order) < 2 or scores.shape[1] < 2:
+        return []
+    lowest = np.min(np.where(np.isnan(scores), np.inf, scores), axis=0)
+    filled = np.where(np.isnan(scores), np.where(np.isfinite(lowest), lowest, 0.0), scores)
+    # Differences of rounded scores: 0.9 − 0.8 is no more than 0.1.
+    differences = np.round(filled[order[0]] - filled[list(order[1:])], 12)
+    p_values = _wilcoxon(differences)
+    corrected = correct_by_holm(p_values)
+    found = []
+    for i, participant in enumerate(order[1 : 1 + MOST_COMPARED]):
+        better, equal, worse = compute_signed_rank_posterior(differences[i], rope, seed)
+        found.append(
+            Difference(int(participant), better, equal, worse, float(p_values[i]), float(corrected[i]))
+        )
+    return found
+
+
+def compute_signed_rank_posterior(
+    differences: Floats, rope: float, seed: int = 0, draws: int = DRAWS
+) -> tuple[float, float, float]:
+    """Probabilities that the differences are above the region of practical equivalence, within it, or below.
+
+    The Bayesian signed-rank test: Benavoli, Corani, Demšar and Zaffalon, Time for a change: a tutorial for comparing
+    multiple classifiers through Bayesian analysis (2017), section 4.2. Weights of the differences and of a prior
+    difference of zero are Dirichlet-distributed; of each draw, the case with the largest weight over all pairs of
+    differences counts, a pair being judged by its mean.
+
+    Args:
+        differences: one a dataset.
+        rope: half the width of the region.
+        seed: of the draws.
+        draws: how many.
+    """
+    values = np.append(0.0, differences)
+    weights = np.random.default_rng(seed).dirichlet([PRIOR, *np.ones(len(differences))], draws)
+    means = (values[:, None] + values[None, :]) / 2
+    above, below = (means > rope).astype(np.float64), (means < -rope).astype(np.float64)
+    shares = [((weights @ case) * weights).sum(axis=1) for case in (above, below)]
+    cases = np.stack([shares[0], 1.0 - shares[0] - shares[1], shares[1]])
+    # What two cases share equally, as by symmetry, is half for each.
+    largest = cases >= cases.max(axis=0) - 1e-12
+    better, equal, worse = (largest / largest.sum(axis=0)).mean(axis=1).tolist()
+    return better, equal, worse
+
+
+def describe_difference(better: float, equal: float, worse: float) -> str:
+    """The case that is likelier than not, if there is one."""
+    for said, probability in (("better", better), ("no better", equal), ("worse", worse)):
+        if probability > 0.5:
+            return f"probably {said}"
+    return "perhaps no better"
+
+
+def correct_by_holm(p_values: Floats) -> Floats:
+    """P-values for all hypotheses at once (Holm, A simple sequentially rejective multiple test procedure, 1979)."""
+    order = np.argsort(p_values, kind="stable")
+    factors = np.arange(len(p_values), 0, -1)
+    corrected = np.empty(len(p_values))
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(p_values[order] * factors))
+    return corrected
+
+
+def _wilcoxon(differences: Floats) -> Floats:
+    """Two-sided, of each row; 1 where all differences are zero."""
+    from scipy import stats  # a second to load, and only this needs it
+
+    some = differences.any(axis=1)
+    found = np.ones(len(differences))
+    found[some] = [stats.wilcoxon(row).pvalue for row in differences[some]]
+    return found

@@ -1,0 +1,92 @@
+"""The Bayesian signed-rank test beside the published definition, by loops; Wilcoxon's and Holm's beside libraries."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from alcove_scorer.differences import (
+    PRIOR,
+    compare_with_first,
+    compute_signed_rank_posterior,
+    correct_by_holm,
+)
+
+Floats = npt.NDArray[np.float64]
+differences = hnp.arrays(np.float64, st.integers(2, 12), elements=st.floats(-0.2, 0.2))
+
+
+def published(values: Floats, rope: float, draws: int, seed: int) -> list[float]:
+    """Benavoli et al. (2017), equations of section 4.2, sum by sum. Above, within, below."""
+    rng = np.random.default_rng(seed)
+    pseudo = [0.0, *values]
+    wins = [0, 0, 0]
+    for _ in range(draws):
+        gammas = [rng.gamma(PRIOR), *(rng.gamma(1.0) for _ in values)]
+        weights = [g / sum(gammas) for g in gammas]
+        theta = [0.0, 0.0, 0.0]
+        for i, zi in enumerate(pseudo):
+            for j, zj in enumerate(pseudo):
+                case = 0 if zi + zj > 2 * rope else 2 if zi + zj < -2 * rope else 1
+                theta[case] += weights[i] * weights[j]
+        wins[theta.index(max(theta))] += 1
+    return [count / draws for count in wins]
+
+
+@pytest.mark.parametrize("rope", [0.0, 0.01, 0.05])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_posterior_is_the_published_one(rope: float, seed: int) -> None:
+    values = np.random.default_rng(seed).normal(0.02, 0.05, 7)
+    oracle = published(values, rope, 3000, seed)
+    # Three standard errors of 3,000 draws.
+    assert compute_signed_rank_posterior(values, rope) == pytest.approx(oracle, abs=0.03)
+
+
+@settings(max_examples=50)
+@given(differences, st.sampled_from([0.0, 0.01, 0.1]))
+def test_probabilities_sum_to_one_and_turn_with_the_sign(values: Floats, rope: float) -> None:
+    better, equal, worse = compute_signed_rank_posterior(values, rope, draws=2000)
+    assert better + equal + worse == pytest.approx(1)
+    assert compute_signed_rank_posterior(-values, rope, draws=2000) == pytest.approx((worse, equal, better))
+
+
+def test_clear_cases_are_clear() -> None:
+    assert compute_signed_rank_posterior(np.full(10, 0.1), 0.01)[0] > 0.99
+    assert compute_signed_rank_posterior(np.full(10, 0.001), 0.01)[1] > 0.99
+    assert compute_signed_rank_posterior(np.full(10, -0.1), 0.01)[2] > 0.99
+    # Fewer datasets say less.
+    sure = [compute_signed_rank_posterior(np.full(n, 0.1), 0.01)[0] for n in (1, 2, 3, 5)]
+    assert sure == sorted(sure)
+    assert sure[0] < 0.9
+
+
+@given(hnp.arrays(np.float64, st.integers(1, 12), elements=st.floats(0, 1)))
+def test_holms_correction_is_statsmodels(p_values: Floats) -> None:
+    assert correct_by_holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
+
+
+def test_the_first_is_compared_with_each_of_the_others() -> None:
+    rng = np.random.default_rng(1)
+    scores = np.array([0.5, 0.9, 0.89])[:, None] + rng.normal(0, 0.002, (3, 12))
+    near, far = compare_with_first(scores, [1, 2, 0])
+    assert (near.participant, far.participant) == (2, 0)
+    assert far.better > 0.99
+    assert far.p == pytest.approx(stats.wilcoxon(scores[1] - scores[0]).pvalue)
+    assert far.holm_p == pytest.approx(min(1.0, 2 * far.p))
+    assert near.equal + near.better > 0.99
+
+
+def test_equal_participants_differ_by_nothing_and_a_missing_run_is_the_lowest() -> None:
+    scores = np.array([[0.5] * 6, [0.5] * 6, [np.nan] * 6])
+    same, gone = compare_with_first(scores, [0, 1, 2])
+    assert (same.equal, same.p, same.holm_p) == (pytest.approx(1), 1.0, 1.0)
+    # On every dataset the lowest score is that of the others.
+    assert gone.equal == pytest.approx(1)
+    assert compare_with_first(scores[:1], [0]) == []
+    assert compare_with_first(scores[:, :1], [0, 1, 2]) == []
