@@ -296,6 +296,9 @@ def describe_order(method: str, baseline: str | None = None) -> tuple[str, str]:
     """What the method orders by, in a sentence and as a heading. ``baseline``: None for chance."""
     return {
         "copeland": ("Copeland's score", "Wins"),
+        "kemeny": ("the order that disagrees least with the datasets' orders", "Place"),
+        "success-rate": ("the share of others that are beaten", "Beaten"),
+        "relative-difference": ("the mean relative difference to the others", "Difference"),
         "performance-profile": ("the area under the performance profile", "Area"),
         "relative": (f"mean error relative to {baseline or 'chance'}", "Error"),
     }.get(method, ("mean rank", "Mean rank"))

@@ -13,27 +13,26 @@ from markupsafe import Markup
 
 from alcove_api.documents import BoardHistory, PastRanks
 from alcove_scorer.board import Board, BoardRow, describe_order, missing_cause, rounded_alc
+from alcove_scorer.board_curves import budget_moments, ranks_over_budget
 from alcove_scorer.board_pictures import (
     draw_budget_ranks,
     draw_critical_difference,
     draw_differences,
     draw_history,
     draw_intervals,
+    draw_scale_ranks,
 )
-from alcove_scorer.curves import CurveRules
 from alcove_scorer.differences import ROPE, Difference, compare_with_first
 from alcove_scorer.history import ranks_on_boards
+from alcove_scorer.order_choices import find_places_by_method, list_scales, ranks_over_scales
 from alcove_scorer.pages import format_number, render_page
 from alcove_scorer.peer_curves import board_points
 from alcove_scorer.pictures import TeamCurve, draw_teams
 from alcove_scorer.rank_intervals import describe_places
-from alcove_scorer.ranks import dataset_ranks
 from alcove_scorer.significance import Friedman
 from alcove_scorer.svg import SERIES, inline_svg
 from alcove_scorer.team_colours import LEADERS, assign_colours, read_colours
 
-MOMENTS = 48
-"""Moments at which ranks over the budget are computed, evenly along the time axis."""
 MAX_NAMED = 30
 """Teams in pictures that name them; with more the labels could not be read."""
 MAX_LINES = 50
@@ -87,6 +86,9 @@ def board_html(board: Board, updated_at: datetime, history: BoardHistory | None 
             *draw_certainty([_standing(row) for row in board.rows], board.cd),
             *_compare_first(board),
         ],
+        methods=tabulate_methods(
+            [row.team_name for row in board.rows], _exact_scores(board), range(len(board.rows))
+        ),
         course=_course(board, updated_at, history or BoardHistory(), [SERIES[colours[t]] for t in leaders]),
         curves=_curves(board, {team: SERIES[colours[team]] for team in leaders}),
     )
@@ -178,6 +180,13 @@ def draw_certainty(rows: Sequence[RankedName], cd: float | None, who: str = "tea
     return found
 
 
+def _exact_scores(board: Board) -> npt.NDArray[np.float64]:
+    runs = [[row.runs.get(alias) for alias in board.request.datasets] for row in board.rows]
+    return np.array(
+        [[math.nan if run is None or run.alc is None else run.alc for run in row] for row in runs], np.float64
+    )
+
+
 def _compare_first(board: Board) -> list[PagePicture]:
     """Of scores as they are shown, so that no probability tells more of them."""
     aliases, decimals = board.request.datasets, board.request.decimals
@@ -187,6 +196,20 @@ def _compare_first(board: Board) -> list[PagePicture]:
     scores = np.array([[math.nan if alc is None else alc for alc in row] for row in shown])
     differences = compare_with_first(scores, range(len(shown)))
     return draw_comparison([row.team_name for row in board.rows], differences, ROPE)
+
+
+def tabulate_methods(
+    names: Sequence[str], scores: npt.NDArray[np.float64], order: Sequence[int]
+) -> dict[str, object] | None:
+    """Places of the leading participants by each method; None where there is one participant."""
+    if len(names) < 2:
+        return None
+    found = find_places_by_method(scores)
+    return {
+        "headings": [places.heading for places in found],
+        "rows": [(names[i], [int(places.ranks[i]) for places in found]) for i in order[:MAX_NAMED]],
+        "more": max(0, len(names) - MAX_NAMED),
+    }
 
 
 def draw_comparison(
@@ -226,6 +249,11 @@ def _course(board: Board, now: datetime, history: BoardHistory, colours: Sequenc
     caption = "Mean rank of each team, had every run ended at that moment."
     svg = draw_budget_ranks(over, budget_moments(settings), settings, colours)
     found.append(_picture("Ranks as the budget passes", svg, caption + _leading(len(drawn), rows)))
+    scales = list_scales(settings)
+    by_scale = ranks_over_scales(rows, board.request.datasets, settings)[: len(drawn)]
+    svg = draw_scale_ranks(by_scale, scales, settings.t0, colours)
+    caption = "Mean rank of each team, had t0 been another; far right, the time axis is linear. Dashed: the phase's t0."
+    found.append(_picture("Ranks by the time axis", svg, caption + _leading(len(drawn), rows)))
     return found
 
 
@@ -256,41 +284,3 @@ def _curves(board: Board, colours: Mapping[str, str]) -> list[PagePicture]:
 def _picture(title: str, svg: bytes, caption: str, *, wide: bool = False) -> PagePicture:
     name = "".join(word[0] for word in title.lower().split())
     return PagePicture(title, inline_svg(svg, name, title, caption), caption, wide)
-
-
-def budget_moments(rules: CurveRules) -> list[float]:
-    """Seconds since the go, evenly along the scheme's time axis, the budget last."""
-    span = math.log1p(rules.budget / rules.t0)
-    return [rules.t0 * math.expm1(span * i / MOMENTS) for i in range(1, MOMENTS)] + [rules.budget]
-
-
-def ranks_over_budget(
-    rows: Sequence[BoardRow], datasets: Sequence[str], rules: CurveRules
-) -> npt.NDArray[np.float64]:
-    """Mean ranks (teams × moments), had every run ended at that moment: by the area up to there.
-
-    A team without a prediction yet ranks last, as a run without one does.
-    """
-    times = np.log1p(np.array(budget_moments(rules)) / rules.t0)
-    areas = np.array([[_areas(row, alias, times, rules) for alias in datasets] for row in rows])
-    return np.column_stack([dataset_ranks(areas[:, :, i]).mean(axis=1) for i in range(len(times))])
-
-
-def _areas(
-    row: BoardRow, alias: str, times: npt.NDArray[np.float64], rules: CurveRules
-) -> npt.NDArray[np.float64]:
-    """Area under the curve up to each of ``times``, the last value held; NaN before the first prediction.
-
-    ``times`` are ln(1 + t/t0): what they are divided by to make an axis from 0 to 1 is the same for all teams.
-    """
-    run = row.runs.get(alias)
-    if run is None or run.alc is None or not run.points:
-        return np.full(len(times), np.nan)
-    at = np.log1p(np.array([0.0, *(point.t for point in run.points)]) / rules.t0)
-    scores = np.array([rules.metric.chance, *(point.score for point in run.points)])
-    heights = scores[:-1] if rules.curve == "step" else (scores[:-1] + scores[1:]) / 2
-    before = np.concatenate(([0.0], np.cumsum(np.diff(at) * heights)))
-    last = np.searchsorted(at, times * (1 + 1e-12), side="right") - 1
-    areas: npt.NDArray[np.float64] = before[last] + (times - at[last]) * scores[last]
-    areas[last == 0] = np.nan
-    return areas

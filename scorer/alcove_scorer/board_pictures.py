@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from alcove_scorer.curves import CurveRules, axis_position
-from alcove_scorer.pictures import HEIGHT, WIDTH, draw_time_axis, label_ends
+from alcove_scorer.pictures import HEIGHT, WIDTH, draw_time_axis, format_time, label_ends
 from alcove_scorer.svg import INK, MUTED, OTHERS, SERIES, open_canvas, write_svg
 from alcove_scorer.written_text import shorten_name
 
@@ -76,6 +77,24 @@ def draw_budget_ranks(
             [(row[-1], str(i), c) for i, (row, c) in enumerate(zip(ranks, colours, strict=False), 1)],
         )
         axes.set_ylabel("mean rank")
+        return write_svg(figure)
+
+
+def draw_scale_ranks(ranks: Floats, scales: Sequence[float], t0: float, colours: Sequence[str]) -> bytes:
+    """Mean ranks (teams × scales, best team first) by t0 in seconds. ``t0``: the phase's. ``colours``: of the first."""
+    with open_canvas(WIDTH, HEIGHT) as (figure, axes):
+        axes.set_xscale("log")
+        _ranks(axes, np.array(scales), ranks, colours)
+        axes.axvline(t0, color=MUTED, linewidth=1, linestyle="--")
+        axes.set_xlim(scales[0], scales[-1])
+        # Matplotlib's own labels of a logarithmic axis are formulas, which names rule out.
+        axes.xaxis.set_major_locator(LogLocator(numticks=6))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: format_time(seconds)))
+        ends = [(row[-1], str(i), c) for i, (row, c) in enumerate(zip(ranks, colours, strict=False), 1)]
+        label_ends(axes, scales[-1], ends)
+        axes.set_ylabel("mean rank")
+        axes.set_xlabel("t0 (logarithmic)")
         return write_svg(figure)
 
 

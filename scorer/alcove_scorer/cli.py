@@ -58,7 +58,8 @@ def rank_command(
     method: Annotated[
         str,
         typer.Option(
-            help="average, copeland, mean-minus-std, relative, or performance-profile (of seconds)."
+            help="average, copeland, mean-minus-std, relative, kemeny, success-rate, relative-difference, or "
+            "performance-profile (of seconds)."
         ),
     ] = "average",
     penalty: Annotated[float, typer.Option(help="Standard deviations taken off by mean-minus-std.")] = 1.0,

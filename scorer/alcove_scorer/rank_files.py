@@ -85,9 +85,9 @@ class RankOptions:
             raise InputError(f"--penalty {self.penalty:g}: expected a number from 0 to {LARGEST:g}")
         if not 0 <= self.intervals <= 100_000:
             raise InputError(f"--intervals {self.intervals}: expected a number of resamples from 0 to 100000")
-        if self.lower_is_better and self.method == "relative":
+        if self.lower_is_better and self.method in ("relative", "relative-difference"):
             raise InputError(
-                "--lower-is-better: expected another method than relative, which takes scores up to 1"
+                f"--lower-is-better: expected another method than {self.method}, of which higher scores are better"
             )
         if not 1 < self.tau_max <= LARGEST:
             raise InputError(
@@ -294,6 +294,8 @@ def rank_table(table: ScoreTable, options: RankOptions) -> RankedTable:
     sign, penalty = options.sign, options.penalty if options.method == "mean-minus-std" else 0.0
     repeats = sign * table.scores
     scores = combine_repeats(repeats, penalty)
+    if options.method == "relative-difference" and np.nanmin(scores, initial=0.0) < 0:
+        raise InputError("--method relative-difference: expected scores of at least 0; got one below")
     baseline = _baseline(table, scores, options)
     ranking = rank_participants(scores, options.method, baseline)
     ratios = time_ratios(-scores, table.reference) if options.of_times else None
@@ -302,7 +304,10 @@ def rank_table(table: ScoreTable, options: RankOptions) -> RankedTable:
     return RankedTable(
         sign * scores,
         ranking,
-        _measure(table, repeats, penalty, ranking, options) if options.intervals else None,
+        # Of Kemeny's order no interval is known that holds what it promises.
+        _measure(table, repeats, penalty, ranking, options)
+        if options.intervals and options.method != "kemeny"
+        else None,
         friedman_test(ranking.ranks),
         cd,
         kendall_w(ranking.ranks),

@@ -11,6 +11,7 @@ import numpy as np
 
 from alcove_scorer.csv_files import make_printable
 from alcove_scorer.differences import describe_difference
+from alcove_scorer.kemeny import find_kemeny_order
 from alcove_scorer.rank_files import RankedTable, RankOptions, ScoreTable
 from alcove_scorer.rank_intervals import CONFIDENCE, describe_places
 from alcove_scorer.rank_uncertainty import CONDITIONS, Uncertainty
@@ -40,6 +41,9 @@ def as_document(table: ScoreTable, ranked: RankedTable, options: RankOptions) ->
     """The command's JSON."""
     test, cd = ranked.friedman, ranked.cd
     profile = {"tau_max": options.tau_max} if options.of_times else {}
+    if options.method == "kemeny":
+        order = find_kemeny_order(ranked.ranking.ranks)
+        profile = {"disagreements": order.disagreements, "fewest_possible": order.bound}
     return {
         **profile,
         "better": "higher" if options.sign > 0 else "lower",
@@ -129,6 +133,11 @@ def as_text(document: dict[str, object]) -> str:
     uncertainty = document["uncertainty"]
     if isinstance(uncertainty, dict):
         lines += _uncertainty_lines(uncertainty)
+    if "disagreements" in document:
+        lines.append(
+            f"This order disagrees with the datasets on {document['disagreements']:g} pairs; no order does on fewer "
+            f"than {document['fewest_possible']:g}."
+        )
     against = document["against_first"]
     assert isinstance(against, list)
     lines += _difference_lines(names[0], against)

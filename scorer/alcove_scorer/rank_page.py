@@ -14,6 +14,7 @@ from alcove_scorer.board_page import (
     draw_comparison,
     format_cell,
     format_interval,
+    tabulate_methods,
 )
 from alcove_scorer.board_pictures import draw_profiles
 from alcove_scorer.pages import format_number, render_page, shorten_text
@@ -54,6 +55,9 @@ def rank_html(name: str, table: ScoreTable, ranked: RankedTable, options: RankOp
             *draw_certainty(standings, ranked.cd, "participants"),
             *draw_comparison(table.participants, ranked.differences, options.rope),
         ],
+        methods=None
+        if options.of_times
+        else tabulate_methods(table.participants, options.sign * ranked.scores, order),
         profiles=_profiles(table, ranked, order, options.tau_max),
     )
 

@@ -16,12 +16,14 @@ from scipy.stats import rankdata
 
 from alcove_api.schemes import BoardRanking
 from alcove_scorer.errors import InputError
+from alcove_scorer.kemeny import find_kemeny_order
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Method = BoardRanking | Literal["performance-profile"]
-"""A board ranks scores; a performance profile ranks times, and only `alcove rank` makes one."""
-METHODS: tuple[Method, ...] = (*get_args(BoardRanking), "performance-profile")
+OtherRanking = Literal["kemeny", "success-rate", "relative-difference", "performance-profile"]
+"""What only `alcove rank` makes; of these, a performance profile ranks times and the others scores."""
+Method = BoardRanking | OtherRanking
+METHODS: tuple[Method, ...] = (*get_args(BoardRanking), *get_args(OtherRanking))
 _CELLS = 1 << 22
 """Elements of working memory at most in one step of the pairwise comparisons."""
 
@@ -32,8 +34,9 @@ class Ranking:
     1…participants.
 
     ``value``: what the overall rank orders by, a value a participant: the mean rank (lower is better),
-    Copeland's score (higher), the mean relative error (lower; NaN where a run is missing), or the score of the
-    performance profile (higher).
+    Copeland's score (higher), the mean relative error (lower; NaN where a run is missing), the place in Kemeny's order
+    (lower), the share of others that are beaten, the mean relative difference to them, or the score of the performance
+    profile (all higher).
     """
 
     method: Method
@@ -115,6 +118,12 @@ def _overall(scores: Floats, ranks: Floats, method: Method, baseline: Floats | N
         if baseline is None:
             raise InputError("method performance-profile: expected the shares of its score")
         return _mean_share(baseline)
+    if method == "kemeny":
+        return _kemeny_places(ranks)
+    if method in ("success-rate", "relative-difference"):
+        values = dataset_values(scores, method)
+        assert values is not None
+        return _mean_share(-values)
     doubled = np.rint(2 * ranks)
 
     def mean_rank(counts: Floats) -> tuple[npt.NDArray[Any], Floats]:
@@ -142,6 +151,17 @@ def _copeland(ranks: Floats) -> Overall:
         return -totals, totals
 
     return score
+
+
+def _kemeny_places(ranks: Floats) -> Overall:
+    def place(counts: Floats) -> tuple[npt.NDArray[Any], Floats]:
+        places = np.empty((len(ranks), counts.shape[1]))
+        for column, weights in enumerate(counts.T):
+            drawn = np.repeat(ranks, weights.astype(np.int64), axis=1)
+            places[find_kemeny_order(drawn).order, column] = np.arange(1, len(ranks) + 1)
+        return places, places
+
+    return place
 
 
 def _mean_share(shares: Floats) -> Overall:
@@ -181,8 +201,9 @@ def compute_values(scores: Floats, method: Method, baseline: Floats | None = Non
     if values is not None:
         mean: Floats = values.mean(axis=1)
         return mean
-    _, counted = _overall(scores, dataset_ranks(scores), method, baseline)(np.ones((scores.shape[1], 1)))
-    return -counted[:, 0]
+    ranks = dataset_ranks(scores)
+    _, counted = _overall(scores, ranks, method, baseline)(np.ones((scores.shape[1], 1)))
+    return counted[:, 0] if method == "kemeny" else -counted[:, 0]
 
 
 def dataset_values(scores: Floats, method: Method, baseline: Floats | None = None) -> Floats | None:
@@ -190,12 +211,36 @@ def dataset_values(scores: Floats, method: Method, baseline: Floats | None = Non
 
     A missing run of ``relative`` has the largest error of its dataset.
     """
-    if method == "copeland":
+    if method in ("copeland", "kemeny"):
         return None
     if method == "performance-profile":
         return None if baseline is None else -baseline
+    if method == "success-rate":
+        return -_shares_beaten(scores)
+    if method == "relative-difference":
+        return -_relative_differences(scores)
     if method != "relative" or baseline is None:
         return dataset_ranks(scores)
     errors = relative_errors(scores, baseline)
     worst = np.max(np.where(np.isnan(errors), -np.inf, errors), axis=0)
     return np.where(np.isnan(errors), np.where(np.isfinite(worst), worst, 1.0), errors)
+
+
+def _shares_beaten(scores: Floats) -> Floats:
+    """Of the others on each dataset, the share with a lower score, or none (Pavao, Vaccaro and Guyon, Judging
+    competitions and benchmarks: a candidate election approach, 2021)."""
+    # With ties at the largest rank, whoever has a larger one is beaten.
+    filled = np.where(np.isnan(scores), -np.inf, scores)
+    beaten: Floats = len(scores) - rankdata(-filled, "max", axis=0).astype(np.float64)
+    return beaten / max(1, len(scores) - 1)
+
+
+def _relative_differences(scores: Floats) -> Floats:
+    """On each dataset, the mean over the others of (own − other) / (own + other); a missing run has 0 (Pavao et al.,
+    2021). Scores are at least 0."""
+    filled = np.nan_to_num(scores)
+    found = np.empty_like(filled)
+    for i, row in enumerate(filled):
+        both = filled + row
+        found[i] = np.divide(row - filled, both, out=np.zeros_like(both), where=both != 0).sum(axis=0)
+    return found / max(1, len(scores) - 1)

@@ -49,6 +49,8 @@ def run_picture(run: ReportRun, rules: CurveRules, decimals: int) -> bytes:
     empty = (
         "no valid prediction"
         if alc is None
+        else "this phase shows no curves"
+        if run.result.ladder is not None
         else "an earlier attempt has shown as many points as may be shown"
     )
     return draw_run(f"{run.result.alias} · {area}", run.points, rules, others, empty)

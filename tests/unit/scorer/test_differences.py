@@ -53,7 +53,8 @@ def test_the_posterior_is_the_published_one(rope: float, seed: int) -> None:
 def test_probabilities_sum_to_one_and_turn_with_the_sign(values: Floats, rope: float) -> None:
     better, equal, worse = compute_signed_rank_posterior(values, rope, draws=2000)
     assert better + equal + worse == pytest.approx(1)
-    assert compute_signed_rank_posterior(-values, rope, draws=2000) == pytest.approx((worse, equal, better))
+    turned = compute_signed_rank_posterior(-values, rope, draws=2000)
+    assert list(turned) == pytest.approx([worse, equal, better])
 
 
 def test_clear_cases_are_clear() -> None:
@@ -85,7 +86,8 @@ def test_the_first_is_compared_with_each_of_the_others() -> None:
 def test_equal_participants_differ_by_nothing_and_a_missing_run_is_the_lowest() -> None:
     scores = np.array([[0.5] * 6, [0.5] * 6, [np.nan] * 6])
     same, gone = compare_with_first(scores, [0, 1, 2])
-    assert (same.equal, same.p, same.holm_p) == (pytest.approx(1), 1.0, 1.0)
+    assert same.equal == pytest.approx(1)
+    assert (same.p, same.holm_p) == (1.0, 1.0)
     # On every dataset the lowest score is that of the others.
     assert gone.equal == pytest.approx(1)
     assert compare_with_first(scores[:1], [0]) == []

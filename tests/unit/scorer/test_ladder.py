@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import math
 from collections.abc import Callable
@@ -13,15 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alcove_api.documents import Feedback, Scoring
+from alcove_api.documents import Feedback
 from alcove_api.feedback import compute_ladder_bits
-from alcove_scorer.curves import resolve_rules
 from alcove_scorer.ladder import LadderState, LadderStep, raise_best
-from alcove_scorer.row_choice import choose_rows
-from alcove_scorer.scoring import RunScorer, Snapshot
+from bench.ladder_attack import FREE, LIVE, STEP, Team, attack
 
 Losses = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.bool_]
 
 
 @st.composite
@@ -34,7 +30,6 @@ def draw_losses(draw: st.DrawFn) -> Losses:
 
 
 losses = draw_losses()
-SHA256 = "5a" * 32
 
 
 def published_with_step(rounds: Losses, eta: float) -> list[float]:
@@ -121,67 +116,8 @@ def test_the_ladder_gives_away_a_hundredth_of_what_points_do() -> None:
     assert round(compute_ladder_bits(None, 3, 100)) == 479
 
 
-class Team:
-    """Submits runs of one prediction each; what it is shown comes from the scorer itself."""
-
-    def __init__(self, labels: Labels, feedback: Feedback) -> None:
-        self.solution, self.feedback = labels[:, None], feedback
-        self.rows = choose_rows(SHA256, self.solution, feedback, Scoring(ranked_rows="rest"))
-        self.best: LadderState | None = None
-
-    def submit(self, votes: Labels) -> tuple[float, float]:
-        """What the team is shown, and what the run is worth on the rows that rank."""
-        buffer = io.BytesIO()
-        np.save(buffer, votes[:, None])
-        # Steps and a prediction at the go: ALC is the prediction's score.
-        scorer = RunScorer(resolve_rules(60.0, curve="step"), self.solution, self.rows)
-        scorer.add(0, "0.npy", 0.0, Snapshot("npy", buffer.tell(), [buffer.getvalue()]))
-        outcome = scorer.outcome()
-        assert outcome.alc is not None
-        score, groups = scorer.ladder_scores()
-        if self.feedback.mode != "ladder":
-            return round(score, self.feedback.decimals), outcome.alc
-        rule = LadderStep(self.feedback.step, self.feedback.step or 0.001)
-        shown = self.rows.shown
-        rows = len(self.solution) if shown is None else len(shown)
-        self.best = raise_best(self.best, score, groups, rule, rows) or self.best
-        assert self.best is not None
-        return self.best.shown, outcome.alc
-
-
-def boost(team: Team, submissions: int, rng: np.random.Generator) -> tuple[float, float]:
-    """The attack of Blum and Hardt (2015, section 4): random votes, and the majority of those that looked good.
-
-    Returns what the majority shows and what it is worth, both over the first random vote, which is worth a guess.
-    """
-    examples = len(team.solution)
-    good, before = np.zeros(examples), 0.5
-    for _ in range(submissions):
-        votes = rng.random(examples) < 0.5
-        shown, _ = team.submit(votes)
-        better = shown > (before if team.feedback.mode == "ladder" else 0.5)
-        good += np.where(votes, 1, -1) * better
-        before = max(before, shown)
-    tie = rng.random(examples) < 0.5
-    return team.submit(np.where(good == 0, tie, good > 0))
-
-
-LIVE = Feedback(mode="live", decimals=3, test_fraction=0.3)
-STEP = Feedback(mode="ladder", decimals=3, test_fraction=0.3, step=0.02)
-FREE = Feedback(mode="ladder", decimals=3, test_fraction=0.3)
-
-
-def gains(feedback: Feedback, attacks: int = 3) -> list[tuple[float, float]]:
-    found = []
-    for seed in range(attacks):
-        rng = np.random.default_rng(seed)
-        labels = rng.random(4000) < 0.5
-        found.append(boost(Team(labels, feedback), 200, rng))
-    return found
-
-
 def test_random_votes_win_a_board_that_shows_every_score() -> None:
-    for shown, worth in gains(LIVE):
+    for shown, worth in attack(LIVE):
         assert shown > 0.58
         assert abs(worth - 0.5) < 0.03
 
@@ -191,7 +127,7 @@ def test_random_votes_gain_no_more_than_a_step_over_chance_behind_a_ladder(feedb
     examples = 1200
     # The best of 200 guesses is within three standard errors of chance; one step more is what the Ladder may add.
     noise, step = 3 * 0.5 / math.sqrt(examples), feedback.step or 1 / math.sqrt(examples)
-    for shown, worth in gains(feedback):
+    for shown, worth in attack(feedback):
         assert shown <= 0.5 + noise + step
         assert abs(worth - 0.5) < 0.03
 

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import pytest
 import typer
+from scipy import stats
 from typer.testing import CliRunner
 
 from alcove_api.documents import (
@@ -31,11 +32,13 @@ from alcove_api.documents import (
     Verdict,
 )
 from alcove_scorer.board import Board, as_status, as_text, make_board
-from alcove_scorer.board_page import board_html, budget_moments, describe_tests, ranks_over_budget
+from alcove_scorer.board_curves import budget_moments, ranks_over_budget
+from alcove_scorer.board_page import board_html, describe_tests
 from alcove_scorer.cli import rank_command, score_command
 from alcove_scorer.curves import Point, area_under_curve, resolve_rules
 from alcove_scorer.disclosure import limit_run
 from alcove_scorer.history import MAX_BOARDS, append_board, ranks_on_boards
+from alcove_scorer.order_choices import list_scales, ranks_over_scales
 from alcove_scorer.peer_curves import collect_board_curves, select_peer_curves
 from alcove_scorer.report import ReportRun, list_phases, report_html
 from alcove_scorer.significance import Friedman
@@ -212,6 +215,50 @@ def test_the_leaders_are_on_one_line_of_whole_rows() -> None:
     many = [(f"team-{i}", (scored("a", 0.9 - i / 100), scored("b", 0.9 - i / 100))) for i in range(9)]
     assert as_status(board(*many), NOON).leaders == "1 team-0 (1.00), 2 team-1 (2.00)"
     assert as_status(board(), NOON).leaders == ""
+
+
+@pytest.mark.parametrize("curve", ["trapezoid", "step"])
+def test_ranks_over_scales_are_those_of_the_areas_on_that_axis(curve: Literal["trapezoid", "step"]) -> None:
+    settings = resolve_rules(30, curve=curve)
+    draw = np.random.default_rng(9)
+    runs = [scored("a", *draw.random(int(draw.integers(1, 9)))) for _ in range(10)]
+    got = board(*((f"team-{i:02}", (run,)) for i, run in enumerate(runs)))
+    found = ranks_over_scales(got.rows, ("a",), settings)
+    for column, scale in enumerate(list_scales(settings)):
+        areas = [
+            area_under_curve(
+                [Point(i, p.t, p.score) for i, p in enumerate(row.runs["a"].points)],
+                replace(settings, t0=scale),
+            )
+            for row in got.rows
+        ]
+        assert found[:, column].tolist() == stats.rankdata([-area for area in areas]).tolist()
+    # A large t0 makes the axis linear in time.
+    linear = [
+        sum(
+            (later.t - point.t) * (point.score if curve == "step" else (point.score + later.score) / 2)
+            for point, later in zip(row.runs["a"].points, row.runs["a"].points[1:], strict=False)
+        )
+        + (30 - row.runs["a"].points[-1].t) * row.runs["a"].points[-1].score
+        + row.runs["a"].points[0].t * (0.5 if curve == "step" else (0.5 + row.runs["a"].points[0].score) / 2)
+        for row in got.rows
+    ]
+    assert found[:, -1].tolist() == stats.rankdata([-area for area in linear]).tolist()
+
+
+def test_the_page_shows_the_places_by_each_method_and_by_the_time_axis() -> None:
+    got = board(
+        ("early", (scored("a", 0.6, 0.6), scored("b", 0.6, 0.6))),
+        ("best", (scored("a", 0.5, 0.9), scored("b", 0.5, 0.9))),
+    )
+    page = board_html(got, NOON)
+    assert "What hangs on the method" in page
+    assert "Ranks by the time axis" in page
+    assert "mathdefault" not in page
+    assert "The first against the others" in page
+    assert "2 datasets tell no two places apart" in page
+    row = page[page.index("Kemeny–Young") :]
+    assert row.index(">best") < row.index(">early")
 
 
 @pytest.mark.parametrize("method", ["average", "copeland", "mean-minus-std", "relative"])

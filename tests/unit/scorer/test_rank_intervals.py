@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
+from alcove_api.schemes import BoardRanking
 from alcove_scorer.rank_intervals import (
     FEWEST_DATASETS,
     describe_places,
@@ -22,13 +24,13 @@ from alcove_scorer.rank_intervals import (
     spread_over_datasets,
     spread_over_resamples,
 )
-from alcove_scorer.ranks import METHODS, Method, rank_participants
+from alcove_scorer.ranks import Method, rank_participants
 
 Floats = npt.NDArray[np.float64]
 cells = st.sampled_from([0.1, 0.5, 0.5, -0.2, 0.0]) | st.floats(-1, 0.99)
 shapes = st.tuples(st.integers(2, 7), st.integers(5, 9))
 gappy = shapes.flatmap(lambda shape: hnp.arrays(np.float64, shape, elements=cells | st.just(np.nan)))
-every_method = pytest.mark.parametrize("method", [m for m in METHODS if m != "performance-profile"])
+every_method = pytest.mark.parametrize("method", [*get_args(BoardRanking), "success-rate"])
 
 
 def intervals(scores: Floats, method: Method = "average") -> Floats:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 from itertools import combinations
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,9 +13,9 @@ from hypothesis.extra import numpy as hnp
 from scikit_posthocs import posthoc_nemenyi_friedman
 from scipy import stats
 
+from alcove_api.schemes import BoardRanking
 from alcove_scorer.errors import InputError
 from alcove_scorer.ranks import (
-    METHODS,
     Method,
     combine_repeats,
     dataset_ranks,
@@ -27,8 +28,8 @@ cells = st.sampled_from([0.1, 0.5, 0.5, -0.2, 0.0]) | st.floats(-1, 0.99)
 shapes = st.tuples(st.integers(2, 8), st.integers(2, 6))
 tables = shapes.flatmap(lambda shape: hnp.arrays(np.float64, shape, elements=cells))
 gappy = shapes.flatmap(lambda shape: hnp.arrays(np.float64, shape, elements=cells | st.just(np.nan)))
-every_method = pytest.mark.parametrize("method", [m for m in METHODS if m != "performance-profile"])
-"""Those of scores; of times, see test_performance_profile.py."""
+every_method = pytest.mark.parametrize("method", get_args(BoardRanking))
+"""Those of boards; of the others, see test_orders.py and test_performance_profile.py."""
 
 
 def reference() -> tuple[list[str], np.ndarray]:

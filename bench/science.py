@@ -1,0 +1,133 @@
+"""The pictures of docs/science.md, from published tables and from simulations.
+
+python -m bench.science
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from alcove_scorer.board_pictures import (
+    draw_critical_difference,
+    draw_differences,
+    draw_intervals,
+    draw_profiles,
+)
+from alcove_scorer.curves import Point, resolve_rules
+from alcove_scorer.differences import compare_with_first
+from alcove_scorer.performance_profile import profile_shares, time_ratios
+from alcove_scorer.pictures import HEIGHT, WIDTH, draw_run
+from alcove_scorer.rank_intervals import find_board_intervals
+from alcove_scorer.ranks import rank_participants
+from alcove_scorer.significance import critical_difference
+from alcove_scorer.svg import SERIES, open_canvas, write_svg
+from bench.calibration import WORLDS, over_datasets, percentile_bootstrap
+from bench.ladder_attack import EXAMPLES, LIVE, STEP, Team, boost
+
+ROOT = Path(__file__).resolve().parents[1]
+PICTURES = ROOT / "docs" / "pictures"
+DATA = ROOT / "tests" / "unit" / "scorer" / "data"
+Floats = npt.NDArray[np.float64]
+
+
+def draw_curve() -> bytes:
+    """A learner that improves over a budget of 20 minutes."""
+    points = [
+        Point(i, t, 0.5 + 0.42 * math.log1p(t) / math.log1p(1200)) for i, t in enumerate((2, 8, 40, 160, 700))
+    ]
+    return draw_run("The area is the ALC", points, resolve_rules(1200), [])
+
+
+def read_autodl() -> tuple[list[str], Floats]:
+    header, *rows = csv.reader((DATA / "autodl_alc_20x15.csv").read_text().splitlines())
+    assert header[0] == "participant"
+    return [row[0] for row in rows], np.array([[float(cell) for cell in row[1:]] for row in rows])
+
+
+def draw_ranks() -> dict[str, bytes]:
+    names, scores = read_autodl()
+    ranking = rank_participants(scores)
+    order = np.argsort(ranking.rank)[:12]
+    intervals = find_board_intervals(scores, "average", None, ranking.rank)[order]
+    shown = [names[i] for i in order]
+    cd = critical_difference(len(names), scores.shape[1])
+    assert cd is not None
+    differences = compare_with_first(scores, np.argsort(ranking.rank).tolist())[:11]
+    return {
+        "ranks.svg": draw_intervals(
+            shown, ranking.rank[order].tolist(), [(float(low), float(high)) for low, high in intervals]
+        ),
+        "critical-difference.svg": draw_critical_difference(
+            shown, ranking.mean_rank[order].tolist(), cd, len(names)
+        ),
+        "differences.svg": draw_differences(
+            [names[d.participant] for d in differences], [(d.better, d.equal, d.worse) for d in differences]
+        ),
+    }
+
+
+def draw_algoperf() -> bytes:
+    _, *rows = csv.reader((DATA / "algoperf_self_tuning_v05.csv").read_text().splitlines())
+    seconds = np.array([[math.nan if cell == "inf" else float(cell) for cell in row[2:]] for row in rows])
+    ratios = time_ratios(seconds[:-1], seconds[-1])
+    best = np.argsort(-profile_shares(ratios).mean(axis=1))[:5]
+    return draw_profiles(ratios[best], 4.0)
+
+
+def draw_attack() -> bytes:
+    counts = [0, 10, 30, 60, 100, 150, 200]
+    with open_canvas(WIDTH, HEIGHT) as (figure, axes):
+        for colour, name, feedback in ((SERIES[1], "live", LIVE), (SERIES[0], "ladder, step 0.02", STEP)):
+            shown = []
+            for count in counts:
+                rng = np.random.default_rng(5)
+                team = Team(rng.random(EXAMPLES) < 0.5, feedback)
+                shown.append(boost(team, count, rng)[0])
+            axes.plot(counts, shown, color=colour, label=f"{name}: what the board shows", linewidth=1.8)
+        axes.axhline(0.5, color=SERIES[2], linestyle="--", linewidth=1, label="what it is worth")
+        axes.set_xlabel("submissions of random votes")
+        axes.set_ylabel("balanced accuracy")
+        axes.legend(frameon=False, loc="upper left")
+        return write_svg(figure)
+
+
+def draw_calibration() -> bytes:
+    sizes = ((5, 5), (20, 5), (5, 10), (20, 10), (5, 20), (20, 20))
+    ours = [over_datasets(WORLDS[0], *size, 200) for size in sizes]
+    old = [percentile_bootstrap(WORLDS[0], *size, 100) for size in sizes]
+    with open_canvas(WIDTH, HEIGHT) as (figure, axes):
+        for colour, name, found in ((SERIES[0], "Alcove", ours), (SERIES[1], "percentile bootstrap", old)):
+            covered = [100 * one.ranks / one.competitions for one in found]
+            axes.plot(range(len(sizes)), covered, "o", color=colour, label=name)
+        axes.axhline(95, color=SERIES[2], linestyle="--", linewidth=1, label="promised")
+        axes.set_xticks(range(len(sizes)), [f"{p} × {n}" for p, n in sizes])
+        axes.set_ylim(0, 105)
+        axes.set_ylabel("ranks covered, %")
+        axes.set_xlabel("participants × datasets, all equal")
+        axes.legend(frameon=False, loc="center right")
+        return write_svg(figure)
+
+
+def main() -> int:
+    PICTURES.mkdir(exist_ok=True)
+    pictures = {
+        "alc.svg": draw_curve(),
+        **draw_ranks(),
+        "profiles.svg": draw_algoperf(),
+        "attack.svg": draw_attack(),
+        "calibration.svg": draw_calibration(),
+    }
+    for name, svg in pictures.items():
+        (PICTURES / name).write_bytes(svg)
+        print(f"docs/pictures/{name}: {len(svg)} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""What hangs on a choice: the places that each method would give, and each scale of the time axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from alcove_scorer.board import BoardRow
+from alcove_scorer.board_curves import find_areas
+from alcove_scorer.curves import CurveRules
+from alcove_scorer.ranks import Method, dataset_ranks, rank_participants
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+MOST_KEMENY = 200
+"""Participants for whom Kemeny's order is looked for; of more, that takes many seconds."""
+SCALES = 41
+"""Values of t0 for which ranks are computed."""
+HEADINGS: dict[Method, str] = {
+    "average": "Mean rank (Borda)",
+    "copeland": "Copeland",
+    "kemeny": "Kemeny–Young",
+    "success-rate": "Success rate",
+    "relative-difference": "Relative difference",
+}
+
+
+@dataclass(frozen=True)
+class MethodPlaces:
+    """``ranks``: of each participant, by that method."""
+
+    heading: str
+    ranks: Ints
+
+
+def find_places_by_method(scores: Floats) -> list[MethodPlaces]:
+    """``scores``: participants × datasets, higher is better. Relative differences are of scores of at least 0 alone."""
+    methods = [
+        method
+        for method in HEADINGS
+        if not (method == "kemeny" and len(scores) > MOST_KEMENY)
+        and not (method == "relative-difference" and np.nanmin(scores, initial=0.0) < 0)
+    ]
+    return [MethodPlaces(HEADINGS[method], rank_participants(scores, method).rank) for method in methods]
+
+
+def list_scales(rules: CurveRules) -> list[float]:
+    """Values of t0 in seconds: the phase's own, a hundredth of it, a hundred times the budget and what lies between.
+
+    With a large t0 the axis is linear in time: ln(1 + t/t0) is t/t0.
+    """
+    first, last = math.log(rules.t0 / 100), math.log(100 * max(rules.budget, rules.t0))
+    steps = [math.exp(first + (last - first) * i / (SCALES - 2)) for i in range(SCALES - 1)]
+    return sorted([*steps, rules.t0])
+
+
+def ranks_over_scales(rows: Sequence[BoardRow], datasets: Sequence[str], rules: CurveRules) -> Floats:
+    """Mean ranks (teams × scales), had the time axis had each of :func:`list_scales`."""
+    columns = []
+    for scale in list_scales(rules):
+        scaled = replace(rules, t0=scale)
+        end = np.log1p(np.array([rules.budget]) / scale)
+        areas = np.array([[find_areas(row, alias, end, scaled)[0] for alias in datasets] for row in rows])
+        # Areas of equal curves differ in their last bits.
+        columns.append(dataset_ranks(np.round(areas / end[0], 12)).mean(axis=1))
+    return np.column_stack(columns)
