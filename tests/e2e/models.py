@@ -118,18 +118,6 @@ class Model(Base):
         return self.predict()
 """)
 
-EATS_MEMORY = _model("""
-class Model(Base):
-    def test(self, dataset, remaining_time_budget=None):
-        self.count(dataset)
-        if self.saved == 3:
-            time.sleep(1)
-            hoard = []
-            while True:
-                hoard.append(np.ones(16 << 20, dtype=np.uint8))
-        return self.predict()
-""")
-
 # Predicts once a second for as long as the budget lasts.
 STEADY = _model("""
 class Model(Base):
@@ -182,60 +170,3 @@ class Model(Base):
 """)
 
 SYNTAX_ERROR = "class Model\n    pass\n"
-
-# Tries what must not work and prints one JSON object with what came of each.
-PROBES = _model("""
-import errno
-import glob
-import json
-import socket
-
-
-def attempt(function):
-    try:
-        return "worked: %r" % (function(),)
-    except Exception as error:
-        return type(error).__name__ + ": " + str(error)
-
-
-def connect(host, port, family=socket.AF_INET):
-    def inner():
-        with socket.socket(family, socket.SOCK_STREAM) as s:
-            s.settimeout(2)
-            s.connect((host, port))
-            return "connected"
-    return inner
-
-
-def tree(*roots):
-    found = []
-    for root in roots:
-        for folder, _, files in os.walk(root):
-            found += [os.path.join(folder, name) for name in files]
-    return found
-
-
-class Model(Base):
-    def test(self, dataset, remaining_time_budget=None):
-        self.count(dataset)
-        files = tree("/alcove", "/var/run", "/run", "/tmp", "/etc/alcove")
-        report = {
-            "api": attempt(connect(os.environ.get("KUBERNETES_SERVICE_HOST", "10.0.0.1"), 443)),
-            "store": attempt(connect(STORE_HOST, 9000)),
-            "internet": attempt(connect("192.0.2.1", 80)),
-            "ipv6": attempt(connect("::1", 9000, socket.AF_INET6)),
-            "netlink": attempt(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)),
-            "unix": attempt(lambda: socket.socket(socket.AF_UNIX, socket.SOCK_STREAM).close()),
-            "token": [f for f in files if "serviceaccount" in f],
-            "credentials": [f for f in files if f.endswith((".json",)) and "credential" in f or "/alcove/store" in f],
-            "solutions": [f for f in files if "solution" in f],
-            "environment": sorted(k for k in os.environ if "SECRET" in k or "TOKEN" in k or "STORE" in k),
-            "kill": attempt(lambda: os.kill(1, 9)),
-            "root": attempt(lambda: open("/alcove/data/x", "w")),
-            "uid": os.getuid(),
-            "processes": sorted(p for p in os.listdir("/proc") if p.isdigit())[:5],
-        }
-        print("PROBE " + json.dumps(report), flush=True)
-        self.done_training = True
-        return self.predict()
-""")

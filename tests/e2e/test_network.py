@@ -2,7 +2,7 @@
 
 A pod with the labels of a role tries all destinations. Each of them is open to a pod here or, where no pod may reach
 it, to its readiness probe, so none counts as closed because nothing listens. The participant's own process, which has
-no sockets at all, is in test_isolation.py.
+no sockets at all, is attacked in tests/conformance.
 """
 
 from __future__ import annotations

@@ -46,14 +46,6 @@ def test_a_crash_keeps_what_was_saved_before_and_shows_why(red: Team) -> None:
     assert len(red.pods("crashes")) <= 1, "what the participant bears is never run again"
 
 
-def test_running_out_of_memory_keeps_what_was_saved_before(red: Team) -> None:
-    red.submit("eats", models.EATS_MEMORY)
-    red.until("eats")
-    run = red.run("eats")
-    assert (run["cause"], run["chargedTo"], run["snapshots"]) == ("OutOfMemory", "Participant", 2)
-    assert run["alc"] is not None
-
-
 def test_a_syntax_error_is_shown_and_not_retried(red: Team) -> None:
     red.submit("syntax", models.SYNTAX_ERROR)
     red.until("syntax")

@@ -10,7 +10,6 @@ import re
 import subprocess
 import urllib.request
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,12 @@ import numpy as np
 import pytest
 from minio import Minio
 from minio.credentials import StaticProvider
-from minio.error import S3Error
 
 from alcove_api import keys
 from alcove_api.documents import LiveCurve, ScoreResult
+from alcove_cli.conformance.reading import fetch_text, read_cluster, read_store
 from alcove_format.solution import parse_solution
 from alcove_kube.client import KubeClient
-from alcove_kube.errors import ApiError
-from alcove_kube.resources import Resource
 from alcove_scorer.metrics import BalancedAccuracy
 from alcove_scorer.row_choice import order_shown_rows
 from alcove_store.client import client as store_client
@@ -39,67 +36,15 @@ pytestmark = pytest.mark.e2e
 REVEALED = "2026-01-01T00:00:00Z"
 
 
-class Eyes:
-    """Reads whatever somebody's kubeconfig lets them read."""
-
-    def __init__(self, kubeconfig: Path) -> None:
-        self.client = KubeClient.from_kubeconfig(str(kubeconfig))
-
-    def get(self, path: str) -> str:
-        """ "" where it may not be read, or is not there."""
-        try:
-            return self.client.read_text(path)
-        except ApiError:
-            return ""
-
-    def kinds(self) -> Iterator[tuple[Resource, set[str]]]:
-        """Every kind in namespaces that the API server serves, with what can be done to it; log and status as well."""
-        groups = json.loads(self.get("/apis"))["groups"]
-        for version in ["v1", *(v["groupVersion"] for group in groups for v in group["versions"])]:
-            root = f"/apis/{version}" if "/" in version else f"/api/{version}"
-            for kind in json.loads(self.get(root) or "{}").get("resources", ()):
-                if kind["namespaced"]:
-                    yield Resource(version, kind["name"]), set(kind["verbs"])
-
-
-def objects(admin: Eyes, namespaces: Iterable[str]) -> list[str]:
-    """Paths of every list, object and readable part of one, in these namespaces."""
-    kinds = list(admin.kinds())
-    parts: dict[tuple[str, str], list[str]] = {}
-    for kind, verbs in kinds:
-        name, _, part = kind.plural.partition("/")
-        if part and "get" in verbs:
-            parts.setdefault((kind.api_version, name), []).append(part)
-    lists = [k.path(n) for k, verbs in kinds if "list" in verbs and "/" not in k.plural for n in namespaces]
-    found = list(lists)
-    by_path = {k.path(n): k for k, _ in kinds for n in namespaces}
-    with ThreadPoolExecutor(8) as pool:
-        for path, text in zip(lists, pool.map(admin.get, lists), strict=True):
-            kind = by_path[path]
-            for item in json.loads(text or "{}").get("items") or ():
-                here = f"{path}/{item['metadata']['name']}"
-                found += [
-                    here,
-                    *(f"{here}/{part}" for part in parts.get((kind.api_version, kind.plural), ())),
-                ]
-    return found
-
-
 def readable(team: Team, scratch: Path) -> dict[str, str]:
     """All that the team's own account can read: of the cluster, of the store, and the operator's metrics."""
     hackathon = team.hackathon
-    admin = Eyes(hackathon.cluster.kubeconfig)
-    eyes = Eyes(as_participant(hackathon, team.namespace, scratch).kubeconfig)
+    admin = KubeClient.from_kubeconfig(str(hackathon.cluster.kubeconfig))
+    eyes = KubeClient.from_kubeconfig(str(as_participant(hackathon, team.namespace, scratch).kubeconfig))
     namespaces = [hackathon.name, *(hackathon.team_namespace(name) for name in hackathon.teams)]
-    paths = [
-        path for path in objects(admin, namespaces) if not path.endswith(("/exec", "/attach", "/portforward"))
-    ]
-    paths += ["/metrics", "/api/v1/events", "/apis/alcove.dev/v1alpha1/submissions"]
-    with ThreadPoolExecutor(8) as pool:
-        found = dict(zip(paths, pool.map(eyes.get, paths), strict=True))
+    found = read_cluster(admin, eyes, namespaces)
     store = hackathon.store(secret="alcove-store", namespace=team.namespace)
-    for bucket, key in stored(hackathon):
-        found[f"{bucket}/{key}"] = fetch(store, bucket, key)
+    found |= read_store(store, stored(hackathon))
     service = hackathon.get("service", "alcove-operator")["spec"]
     with urllib.request.urlopen(f"http://{service['clusterIP']}:9090/metrics", timeout=10) as answer:
         found["metrics"] = answer.read().decode()
@@ -120,18 +65,6 @@ def stored(hackathon: Hackathon) -> list[tuple[str, str]]:
     everything = [(b.name, key) for b in root.list_buckets() for key in list_keys(root, b.name, "")]
     # Datasets have thousands of files alike.
     return [(bucket, key) for bucket, key in everything if not re.match(r"data/\w+/files/", key)]
-
-
-def fetch(store: Minio, bucket: str, key: str) -> str:
-    try:
-        answer = store.get_object(bucket, key)
-    except S3Error:
-        return ""
-    try:
-        return bytes(answer.read()).decode(errors="replace")
-    finally:
-        answer.close()
-        answer.release_conn()
 
 
 def tokens(result: ScoreResult) -> set[str]:
@@ -238,7 +171,7 @@ def test_a_live_curve_grows_and_says_no_more_than_the_phase_allows(red: Team, ha
         run = red.run("steady")
         if run.get("phase") == "Running" and run.get("curve") and run != (seen[-1] if seen else {}):
             seen.append(run)
-        text = fetch(store, keys.MAIN_BUCKET, keys.live_curve(uid))
+        text = fetch_text(store, keys.MAIN_BUCKET, keys.live_curve(uid))
         if text and (not written or LiveCurve.model_validate_json(text) != written[-1]):
             written.append(LiveCurve.model_validate_json(text))
         return red.status("steady").get("phase") in ("Done", "Failed")

@@ -8,6 +8,7 @@ from alcove_cli.conformance.checks import (
     ended,
     every,
     in_order,
+    is_unreadable,
     said,
     sealed_by_recorder,
     taken,
@@ -34,6 +35,7 @@ def _supervisor(name: str, attack: str, *expected: str) -> Case:
 NETWORK = (
     _network("api-server", "a connection to the API server"),
     _network("store", "a connection to the object store"),
+    _network("another-pod", "a connection to another pod"),
     _network("metadata-address", "a connection to the cloud's metadata address"),
     _network("dns", "a question to a name server"),
     _network("loopback", "a connection to the pod's own loopback address"),
@@ -104,6 +106,28 @@ LEAK = Attack(
     ),
     phase="blind",
 )
+EXIT_CODE = Attack(
+    "exit_code",
+    (
+        Case(
+            "data/exit-code",
+            "secrecy",
+            "hidden features told by the exit status",
+            "contained",
+            is_unreadable(r"(status|code|exit\w*)\W{1,4}77\b"),
+            "the participant",
+        ),
+        Case(
+            "data/prediction-count",
+            "secrecy",
+            "hidden features told by the number of predictions",
+            "contained",
+            is_unreadable(r'"snapshots":\s*[1-9]|\b7 predictions'),
+            "the participant",
+        ),
+    ),
+    phase="blind",
+)
 BLAME = Attack(
     "blame",
     (
@@ -117,4 +141,4 @@ BLAME = Attack(
         ),
     ),
 )
-ATTACKS = (REACH, LEAK, BLAME)
+ATTACKS = (REACH, LEAK, EXIT_CODE, BLAME)

@@ -44,13 +44,18 @@ class Attack:
     """One Submission: a program, and the cases that its run shows."""
 
     program: str
-    """Name of a file in ``programs``, without its ending; also of the Submission."""
+    """Name of a file in ``programs``, without its ending."""
     cases: tuple[Case, ...]
     phase: Phase = "attack"
     planted: tuple[str, ...] = ()
     """Names under which ``planted.py`` is handed in beside it."""
     as_neighbour: bool = False
     """Handed in by the other team."""
+
+    @property
+    def submission(self) -> str:
+        """Its name."""
+        return self.program.replace("_", "-")
 
     def files(self, replaced: dict[str, str]) -> dict[str, str]:
         """The code to hand in, by name; ``replaced``: words of the program and what stands for them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from alcove_cli.conformance.evidence import Evidence, Written
@@ -172,6 +173,21 @@ def canary_is_hidden(evidence: Evidence) -> str | None:
         return "its team could not read its own Submission, so nothing is shown"
     found = [where for where, text in evidence.readable.items() if evidence.canary in text]
     return f"its team can read it in {', '.join(found[:3])}" if found else None
+
+
+def is_unreadable(pattern: str) -> Check:
+    """The run did happen, and nothing that its team can read of its Submission matches."""
+
+    def check(evidence: Evidence) -> str | None:
+        own = {
+            w: text for w, text in evidence.readable.items() if w.endswith(f"/submissions/{evidence.name}")
+        }
+        if not own or not evidence.accepted:
+            return f"{len(evidence.accepted)} predictions are on record, {len(own)} objects were read"
+        found = [where for where, text in own.items() if re.search(pattern, text)]
+        return f"its team can read it in {', '.join(found)}" if found else None
+
+    return check
 
 
 def describe_overshoot(evidence: Evidence) -> str:

@@ -26,6 +26,8 @@ class Written:
 class Evidence:
     """One Submission of an attack."""
 
+    name: str
+    """Of the Submission."""
     status: Object
     manifest: Manifest | None = None
     log: str = ""

@@ -31,6 +31,7 @@ from alcove_kube.resources import (
 Outcome = Literal["refused", "contained", "ended at the budget", "harmless"]
 Try = Callable[[Place, HiddenDataset], str | None]
 _FORBIDDEN, _INVALID = 403, 422
+_POLICIES = Resource("admissionregistration.k8s.io/v1", "validatingadmissionpolicies")
 _ROLE_BINDINGS = Resource("rbac.authorization.k8s.io/v1", "rolebindings")
 _TOKENS = Resource("v1", "serviceaccounts")
 
@@ -43,6 +44,8 @@ class Intrusion:
     outcome: Outcome
     act: Try
     pays: Literal["nobody"] = "nobody"
+    needs: Resource | None = None
+    """What the API server must serve for it to be refused."""
 
     @property
     def kind(self) -> str:
@@ -109,7 +112,7 @@ def _submission(changes: Callable[[Object], Any]) -> Request:
 def _metadata(name: str, attack: str, **metadata: Any) -> Intrusion:
     request = _submission(lambda body: body["metadata"].update(metadata))
     act = partial(_expect, request, (_FORBIDDEN, _INVALID))
-    return Intrusion(f"rights/{name}", "objects", attack, "refused", act)
+    return Intrusion(f"rights/{name}", "objects", attack, "refused", act, needs=_POLICIES)
 
 
 def _spec(name: str, attack: str, changes: Callable[[Object], Any]) -> Intrusion:
@@ -199,15 +202,6 @@ API = (
         ),
     ),
     _api(
-        "change-submission",
-        "another spec for a Submission that is handed in",
-        lambda place: (
-            "PUT",
-            SUBMISSIONS.path(place.attacker.namespace, "stamps"),
-            place.submission(place.attacker, "stamps", "long", {}),
-        ),
-    ),
-    _api(
         "own-namespace",
         "another competition for its own namespace",
         lambda place: (
@@ -223,7 +217,30 @@ _OWNER: Object = {
     "name": "one",
     "uid": "00000000-0000-0000-0000-000000000000",
 }
+
+
+def _change(name: str, attack: str, change: Object) -> Intrusion:
+    """Of a Submission that the suite has handed in."""
+
+    def act(place: Place, _: HiddenDataset) -> str | None:
+        try:
+            place.attacker.kube.patch(SUBMISSIONS, place.attacker.namespace, "stamps", change)
+        except ApiError as error:
+            return (
+                None if error.status in (_FORBIDDEN, _INVALID) else f"the API server answered {error.status}"
+            )
+        return "the API server did it"
+
+    return Intrusion(f"rights/{name}", "objects", attack, "refused", act)
+
+
 OBJECTS = (
+    _change(
+        "change-submission", "another phase for a Submission that is handed in", {"spec": {"phase": "long"}}
+    ),
+    _change(
+        "change-labels", "labels for a Submission that is handed in", {"metadata": {"labels": {"mark": "x"}}}
+    ),
     _metadata("labels", "a Submission of 200 labels", labels={f"l{i}": "x" * 60 for i in range(200)}),
     _metadata("annotations", "a Submission of 200 KB of annotations", annotations={"one": "x" * 200_000}),
     _metadata("finalizers", "a Submission that nobody can delete", finalizers=["example.org/mine"]),

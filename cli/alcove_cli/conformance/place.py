@@ -22,7 +22,8 @@ from alcove_cli.team import COMPETITION, build_kubeconfig, request_token, write_
 from alcove_format.reader import open_dataset
 from alcove_format.solution import parse_solution
 from alcove_kube.client import KubeClient
-from alcove_kube.resources import COMPETITIONS, CONFIG_MAPS, DATASETS, NAMESPACES, SUBMISSIONS
+from alcove_kube.errors import ApiError
+from alcove_kube.resources import COMPETITIONS, CONFIG_MAPS, DATASETS, NAMESPACES, SUBMISSIONS, Resource
 from alcove_toolkit.practice import make_practice
 from alcove_toolkit.publish import dataset_yaml, publish
 
@@ -56,7 +57,8 @@ def release_values() -> Object:
         "limits": {"perDay": 1000, "total": 10000, "parallel": 4},
         "phases": [
             phase("attack"),
-            phase("long"),
+            # Scores are of the whole test set, as the neighbour's are computed again here.
+            phase("long", feedback={"testFraction": 1.0}),
             phase("blind", feedback={"mode": "none"}, revealsAt="2099-01-01T00:00:00Z"),
         ],
     }
@@ -108,6 +110,16 @@ class Place:
         reference = {"namespace": self.namespace, "name": self.competition}
         spec = {"competition": reference, "phase": phase, "code": code}
         return {"apiVersion": API_VERSION, "kind": "Submission", "metadata": metadata, "spec": spec}
+
+    def serves(self, resource: Resource) -> bool:
+        """Whether the API server knows the kind."""
+        try:
+            listing = self.kube.request("GET", f"/apis/{resource.api_version}")
+        except ApiError as error:
+            if error.not_found:
+                return False
+            raise
+        return any(kind["name"] == resource.plural for kind in listing["resources"])
 
     def clean(self) -> None:
         """Deletes what the suite made in the cluster, and waits for it to be gone. Raises PlaceError where it stays."""

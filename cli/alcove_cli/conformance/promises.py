@@ -11,6 +11,8 @@ class Promise:
     text: str
     broken: str
     """What it means where it is not held."""
+    untested: str = ""
+    """Why no attack here is on it."""
 
 
 PROMISES = (
@@ -38,6 +40,12 @@ PROMISES = (
         "network",
         "A program has no network",
         "A program can send hidden data out, or fetch a model that was trained elsewhere.",
+    ),
+    Promise(
+        "pods",
+        "The pod of a run as a whole reaches the store and DNS alone, by NetworkPolicy",
+        "The seccomp filter alone keeps programs from the network.",
+        "a program has no socket to try it with; `helm test` tries it from a pod of its own",
     ),
     Promise(
         "cage",

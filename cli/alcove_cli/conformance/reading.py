@@ -16,7 +16,7 @@ from alcove_kube.resources import Resource
 if TYPE_CHECKING:
     from minio import Minio
 
-_NOT_READ = ("/exec", "/attach", "/portforward", "/proxy")
+_NOT_READ = ("/exec", "/attach", "/portforward")
 _EVERYWHERE = ("/metrics", "/api/v1/events", "/apis/alcove.dev/v1alpha1/submissions")
 
 

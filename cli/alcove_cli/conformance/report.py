@@ -18,17 +18,21 @@ class PromiseResult:
     state: State
     cases: tuple[CaseResult, ...]
     why: str = ""
-    """Why it cannot be tested here."""
+    """Why it, or some of it, cannot be tested here."""
 
 
 def judge_promises(results: Sequence[CaseResult]) -> list[PromiseResult]:
     """Every promise, in the order of the catalogue."""
     found = []
     for promise in PROMISES:
-        cases = tuple(result for result in results if result.case.promise == promise.id)
+        of_it = [result for result in results if result.case.promise == promise.id]
+        cases = tuple(result for result in of_it if not result.untested)
         broken = any(result.complaint is not None for result in cases)
         state: State = "not held" if broken else "held" if cases else "not testable here"
-        found.append(PromiseResult(promise, state, cases, "" if cases else "no attack on it was run"))
+        reasons = dict.fromkeys(
+            [result.untested for result in of_it if result.untested] or [promise.untested]
+        )
+        found.append(PromiseResult(promise, state, cases, "; ".join(reason for reason in reasons if reason)))
     return found
 
 
@@ -37,7 +41,7 @@ def describe_promises(judged: Sequence[PromiseResult]) -> list[str]:
     lines = []
     for one in judged:
         count = f"{len(one.cases)} {'attack' if len(one.cases) == 1 else 'attacks'}"
-        note = one.why if one.state == "not testable here" else count
+        note = one.why if one.state == "not testable here" else count + (f"; {one.why}" if one.why else "")
         lines.append(f"{one.state.upper():<8}  {one.promise.text} ({note}).")
         lines += [f"          Measured: {result.figure}." for result in one.cases if result.figure]
         broken = [result for result in one.cases if result.complaint is not None]

@@ -20,7 +20,7 @@ from alcove_cli.conformance.intrusions import INTRUSIONS, Intrusion
 from alcove_cli.conformance.neighbour import beside_attacks
 from alcove_cli.conformance.place import DATASET, HiddenDataset, Place, Team, make_dataset
 from alcove_cli.conformance.reading import fetch_text, read_cluster, read_metrics, read_store
-from alcove_kube.resources import DATASETS, SUBMISSIONS
+from alcove_kube.resources import DATASETS, PODS, SUBMISSIONS
 from alcove_operator.core.conditions import READY
 
 ENDED = ("Done", "Failed", "Rejected")
@@ -36,6 +36,8 @@ class CaseResult:
     """What was seen where the promise was not held; None where it was."""
     seconds: float = 0.0
     figure: str = ""
+    untested: str = ""
+    """Why it cannot be tried here."""
 
 
 def list_attacks() -> tuple[Attack, ...]:
@@ -100,12 +102,19 @@ def team_of(place: Place, attack: Attack) -> Team:
 def submit_attack(place: Place, attack: Attack) -> None:
     api = place.kube.connection.configuration.host.partition("//")[2].partition(":")[0]
     store = place.publisher.endpoint.partition("//")[2].partition(":")[0]
-    files = attack.files({"STORE_HOST": store, "API_HOST": api})
-    place.submit(team_of(place, attack), attack.program, attack.phase, files)
+    operators = place.kube.find_all(PODS, place.namespace, "alcove.dev/role=operator")
+    pod = next((p["status"]["podIP"] for p in operators if p.get("status", {}).get("podIP")), "192.0.2.1")
+    files = attack.files({"STORE_HOST": store, "API_HOST": api, "POD_HOST": pod})
+    place.submit(team_of(place, attack), attack.submission, attack.phase, files)
 
 
 def try_intrusions(place: Place, data: HiddenDataset, progress: Progress) -> Iterator[CaseResult]:
     for intrusion in INTRUSIONS:
+        if intrusion.needs and not place.serves(intrusion.needs):
+            yield CaseResult(
+                intrusion, None, untested=f"this API server does not serve {intrusion.needs.plural}"
+            )
+            continue
         began = time.monotonic()
         yield CaseResult(intrusion, intrusion.act(place, data), time.monotonic() - began)
     progress(f"{len(INTRUSIONS)} requests are answered")
@@ -116,17 +125,17 @@ def follow_attacks(
 ) -> Iterator[CaseResult]:
     """Judges each attack as soon as its Submission has ended."""
     began = time.monotonic()
-    left = {(team_of(place, attack).namespace, attack.program): attack for attack in attacks}
+    left = {(team_of(place, attack).namespace, attack.submission): attack for attack in attacks}
     while left:
         for namespace in {namespace for namespace, _ in left}:
             for found in place.kube.find_all(SUBMISSIONS, namespace):
                 attack = left.get((namespace, found["metadata"]["name"]))
                 if attack is None or found.get("status", {}).get("phase") not in ENDED:
                     continue
-                del left[namespace, attack.program]
+                del left[namespace, attack.submission]
                 took = time.monotonic() - began
                 evidence = gather_evidence(place, data, attack, found)
-                progress(f"{attack.program}: {describe_end(evidence)}; {len(left)} to go")
+                progress(f"{attack.submission}: {describe_end(evidence)}; {len(left)} to go")
                 for case in attack.cases:
                     figure = case.figure(evidence) if case.figure else ""
                     yield CaseResult(case, case.check(evidence), took, figure)
@@ -153,7 +162,7 @@ def gather_evidence(place: Place, data: HiddenDataset, attack: Attack, submissio
         text = fetch_text(place.scorer, bucket, keys.score_result(uid, digest))
         result = ScoreResult.model_validate_json(text) if text else None
     readable = read_as_team(place, uid) if attack.phase == "blind" else {}
-    return Evidence(status, manifest, log, result, readable, data.canary)
+    return Evidence(attack.submission, status, manifest, log, result, readable, data.canary)
 
 
 def read_as_team(place: Place, uid: str) -> dict[str, str]:
@@ -170,6 +179,7 @@ def read_as_team(place: Place, uid: str) -> dict[str, str]:
         ]
     except S3Error as error:
         raise SuiteError(f"The scorer cannot list {bucket}: {error.code}. Run helm upgrade.") from error
+    stored.append((bucket, keys.team_report(place.attacker.namespace, uid)))
     found |= read_store(place.attacker.store, stored)
     metrics = read_metrics(place.kube, place.namespace)
     return found | ({"metrics": metrics} if metrics else {})

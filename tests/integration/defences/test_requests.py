@@ -27,8 +27,10 @@ pytestmark = pytest.mark.integration
 DATA = HiddenDataset("d1", "s1", "series", np.zeros((1, 1), np.bool_), "")
 NO_STORE: Any = None
 TEAMS = {"competition": {"name": "attacked"}, "teams": [{"name": "attacker"}, {"name": "neighbour"}]}
+FINALIZERS = next(one for one in OBJECTS if one.id == "rights/finalizers")
 ALLOWED = {one.id for one in (*API, *STORE) if one.outcome == "harmless"}
 BY_SCHEMA = {"rights/no-code", "rights/two-codes", "rights/unpinned-image", "rights/digest-path"}
+BY_BOTH = {"rights/change-submission"}
 
 
 def complaints(place: Place, tried: tuple[Intrusion, ...]) -> dict[str, str]:
@@ -54,9 +56,10 @@ def attacked(server: ApiServer, releases: Releases, tmp_path: Path) -> Place:
     )
     if not server.exists("leaderboard", "attack", "attacked"):
         server.create(leaderboard("attacked", "attack"))
+        server.create(submission("attacked-attacker", "attacked", "stamps"))
     place = place_of(attacker, neighbour, organizer)
     # A policy is known to the API server a moment after it is made.
-    wait_for("the policy", lambda: OBJECTS[2].act(place, DATA) is None)
+    wait_for("the policy", lambda: FINALIZERS.act(place, DATA) is None)
     return place
 
 
@@ -72,21 +75,18 @@ def test_with_more_rights_every_request_of_a_team_goes_through(server: ApiServer
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
         "subjects": [{"kind": "ServiceAccount", "name": "participant", "namespace": "attacked-attacker"}],
     }
-    wrong = submission("attacked-attacker", "attacked", "stamps")
-    server.create(wrong)
     server.create(binding)
     try:
         wait_for("the rights", lambda: API[-1].act(attacked, DATA) is not None)
         assert complaints(attacked, API).keys() == {one.id for one in API} - ALLOWED
     finally:
         server.ok("delete", "clusterrolebinding", "switched-off")
-        server.ok("delete", "submission", "stamps", "-n", "attacked-attacker")
 
 
 def test_without_the_policy_a_submission_carries_anything(server: ApiServer, attacked: Place) -> None:
     server.ok("delete", "validatingadmissionpolicybinding", "alcove-submissions.attacked")
-    by_policy = tuple(one for one in OBJECTS if one.id not in BY_SCHEMA)
-    wait_for("the policy being gone", lambda: by_policy[2].act(attacked, DATA) is not None)
+    by_policy = tuple(one for one in OBJECTS if one.id not in BY_SCHEMA | BY_BOTH)
+    wait_for("the policy being gone", lambda: FINALIZERS.act(attacked, DATA) is not None)
     assert complaints(attacked, OBJECTS).keys() == {one.id for one in by_policy}
 
 
@@ -108,6 +108,10 @@ def test_without_the_schema_a_submission_says_anything(server: ApiServer, attack
     by_schema = tuple(one for one in OBJECTS if one.id in BY_SCHEMA)
     with without_schema(server):
         wait_for("the schema being gone", lambda: len(complaints(attacked, by_schema)) == len(BY_SCHEMA))
+        (change,) = (one for one in OBJECTS if one.id in BY_BOTH)
+        assert change.act(attacked, DATA) is None, "the policy keeps it as it is"
+        server.ok("delete", "validatingadmissionpolicybinding", "alcove-submissions.attacked")
+        wait_for("the policy being gone", lambda: change.act(attacked, DATA) is not None)
     wait_for("the schema being back", lambda: not complaints(attacked, by_schema))
 
 

@@ -111,7 +111,13 @@ class Job:
 def start(store: Store, tmp_path: Path) -> Iterator[Callable[[str, Document], Job]]:
     started: list[Job] = []
 
-    def start_job(kind: str, request: Document, **environment: str) -> Job:
+    def start_job(
+        kind: str,
+        request: Document,
+        *,
+        program: tuple[str, ...] = ("-m", "alcove_scorer"),
+        **environment: str,
+    ) -> Job:
         log = tmp_path / f"termination-{len(started)}"
         asked = {"ALCOVE_REQUEST": request.canonical().decode()}
         if isinstance(request, AggregateRequest):
@@ -123,7 +129,7 @@ def start(store: Store, tmp_path: Path) -> Iterator[Callable[[str, Document], Jo
             store.put(asked["ALCOVE_REQUEST_KEY"], request.canonical())
         job = Job(
             subprocess.Popen(
-                [*WITH_US, sys.executable, "-m", "alcove_scorer", kind],
+                [*WITH_US, sys.executable, *program, kind],
                 env={
                     **os.environ,
                     **store.environment,

@@ -9,7 +9,7 @@ from kit import Attacker
 class Model(Attacker):
     def attack(self):
         self.save("one.npy", self.npy(0.5))
-        time.sleep(0.5)
+        time.sleep(6)  # for its upload: what the node loses with a pod was not recorded
         piece = os.urandom(1 << 20)
         for number in range(12):
             with open(f"/tmp/piece-{number}", "wb") as file:

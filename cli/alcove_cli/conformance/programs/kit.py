@@ -18,7 +18,7 @@ class Attacker:
     framework = "numpy"
 
     def __init__(self, metadata):
-        self.shape = metadata.size(), metadata.get_output_size()
+        self.shape = metadata.test_size, metadata.get_output_size()
         self.began = 0.0
 
     def train(self, dataset, remaining_time_budget=None):

@@ -6,7 +6,7 @@ import struct
 
 from kit import Attacker, attempt, call, report
 
-STORE, API = "STORE_HOST", "API_HOST"
+STORE, API, POD = "STORE_HOST", "API_HOST", "POD_HOST"
 
 
 class Model(Attacker):
@@ -21,6 +21,7 @@ class Model(Attacker):
         for case, family, kind, address in (
             ("api-server", socket.AF_INET, stream, (API, 443)),
             ("store", socket.AF_INET, stream, (STORE, 9000)),
+            ("another-pod", socket.AF_INET, stream, (POD, 8080)),
             ("metadata-address", socket.AF_INET, stream, ("169.254.169.254", 80)),
             ("dns", socket.AF_INET, datagram, ("8.8.8.8", 53)),
             ("loopback", socket.AF_INET, stream, ("127.0.0.1", 9000)),
@@ -60,7 +61,6 @@ class Model(Attacker):
             ("write-root", "/etc/passwd"),
         ):
             attempt("data/" + case, self.write, path)
-        attempt("rights/termination-message", self.write, "/dev/termination-log")
         report("rights/gpu-visibility", os.environ.get("NVIDIA_VISIBLE_DEVICES", "all"))
         report("rights/uid", os.getuid())
 
