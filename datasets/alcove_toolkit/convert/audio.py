@@ -27,6 +27,8 @@ from alcove_toolkit.errors import SourceError
 
 MOST_SAMPLES = 16 << 20
 """Of one recording, all channels together: 17 minutes at 16,000 a second. The format has ten bytes for each."""
+LOUD = 4.0
+"""Floating-point samples may exceed full scale a little; beyond this they are on another scale, as whole numbers."""
 _RATE, _CHANNELS, _FRAMES = range(3)
 
 
@@ -38,6 +40,9 @@ class _Recordings(FileConverter):
     def __init__(self, files: FileItems, options: ConvertOptions, progress: ConvertProgress) -> None:
         super().__init__(files, options, progress)
         self._rate = 0
+        self._loud = 0
+        """Recordings whose samples are no shares of full scale."""
+        self._loudest = 0.0
 
     def _header(self, path: Path) -> tuple[int, ...]:
         """Rate, channels, and samples a channel (0 where only decoding tells)."""
@@ -100,6 +105,9 @@ class _Recordings(FileConverter):
             limit = MOST_SAMPLES // (recording.channels if keep else 1) * rate // max(self._rate, rate)
             wanted = min(limit, math.ceil(seconds * rate)) if seconds else limit
             samples = _read_samples(recording, path, wanted + 1, mix=not keep)
+        loudest = float(np.abs(samples).max())
+        self._loud += loudest > LOUD
+        self._loudest = max(self._loudest, loudest)
         if len(samples) > wanted == limit:
             raise SourceError(
                 str(path),
@@ -117,10 +125,16 @@ class _Recordings(FileConverter):
         return out
 
     def notes(self) -> tuple[str, ...]:
+        notes = []
         mixed = int((self._headers[:, _CHANNELS] > 1).sum()) if (self._options.channels or 1) == 1 else 0
-        if not mixed:
-            return ()
-        return (f"The channels of {mixed} recordings were mixed to one; --channels keeps them.",)
+        if mixed:
+            notes.append(f"The channels of {mixed} recordings were mixed to one; --channels keeps them.")
+        if self._loud:
+            notes.append(
+                f"Samples of {self._loud} recordings go far beyond -1 to 1, up to {self._loudest:,.6g}: they are kept "
+                "as they are. If others are within, bring all to one scale."
+            )
+        return tuple(notes)
 
 
 def _read_samples(recording: Recording, path: Path, most: int, *, mix: bool) -> Floats:

@@ -113,3 +113,16 @@ def _mp3_end(file: BinaryIO, start: bytes) -> int:
         return 0
     count = at + 8 + 4 * (flags & 1)
     return offset + int.from_bytes(frame[count : count + 4], "big")
+
+
+def is_chained_ogg(path: Path) -> bool:
+    """Whether an Ogg file has streams one after the other (RFC 3533), of which libsndfile reads the first alone."""
+    has_content = False
+    with path.open("rb") as file:
+        while len(page := file.read(27)) == 27 and page[:4] == b"OggS":
+            begins = bool(page[5] & 2)
+            if begins and has_content:
+                return True
+            has_content = has_content or not begins
+            file.seek(sum(file.read(page[26])), 1)
+    return False

@@ -1,7 +1,7 @@
 """Recordings as their decoders give them: libsndfile's where it is exact, else FFmpeg's.
 
 libsndfile stops an MP3 at a length that it estimates from the first frame, cannot read a FLAC that does not know its
-length, and reads neither AAC nor WMA.
+length, stops after the first of several Ogg streams, and reads neither AAC nor WMA.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from alcove_toolkit.convert.containers import count_missing_bytes
+from alcove_toolkit.convert.containers import count_missing_bytes, is_chained_ogg
 from alcove_toolkit.errors import SourceError
 
 Floats = npt.NDArray[np.float32]
@@ -69,7 +69,10 @@ def open_recording(path: Path) -> Iterator[Recording]:
             yield recording
         return
     with sound:
-        if 0 < sound.frames < _MOST_FRAMES and sound.format not in ("MP3", "MPEG"):
+        is_whole = sound.format not in ("MP3", "MPEG") and not (
+            sound.format == "OGG" and is_chained_ogg(path)
+        )
+        if 0 < sound.frames < _MOST_FRAMES and is_whole:
             yield _SndfileRecording(sound, path)
             return
     with _open_ffmpeg(path, "there is no sound in it") as recording:

@@ -318,3 +318,22 @@ def test_other_endings_of_known_formats(tmp_path: Path, suffix: str) -> None:
     kinds = {"aifc": "AIFF", "wave": "WAV", "oga": "OGG"}
     source = folders(tmp_path / "s", 3, suffix, format=kinds.get(suffix, suffix.upper()))
     assert {len(features) for features, _ in both(given(source, tmp_path / "out").path)} == {400, 420, 440}
+
+
+def test_ogg_streams_one_after_the_other_are_read_to_the_end(tmp_path: Path) -> None:
+    root = one(tmp_path, tone(1, 4000), "0.ogg", format="OGG", subtype="VORBIS")
+    single = longest(given(root, tmp_path / "single"))
+    path = root / "yes" / "0.ogg"
+    path.write_bytes(path.read_bytes() * 2)
+    chained = longest(given(root, tmp_path / "chained"))
+    assert len(single) == 4000
+    assert len(chained) == pytest.approx(8000, abs=1024)  # The first stream's last packet is not cut.
+    assert np.abs(chained[:4000] - single).max() < 0.01
+
+
+def test_floating_point_samples_on_another_scale_are_told(tmp_path: Path) -> None:
+    root = one(tmp_path, tone(1, 900) * 32767, subtype="FLOAT")
+    (told,) = given(root, tmp_path / "out").notes
+    assert told.startswith("Samples of 1 recordings go far beyond -1 to 1, up to ")
+    loud = one(tmp_path / "loud", tone(1, 900) * 2, subtype="FLOAT")
+    assert given(loud, tmp_path / "other").notes == ()
