@@ -30,7 +30,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-team_app = typer.Typer(help="Teams: make what they need to take part.", no_args_is_help=True)
+team_app = typer.Typer(help="Teams: make what they need to take part.", invoke_without_command=True)
+team_app.callback()(terminal.show_help)
 app.add_typer(team_app, name="team")
 UsageError: Any = typer.BadParameter.__base__
 """Of an option or a command that is not there, too; typer has no other public name for it."""

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alcove_format.errors import FormatError
-from alcove_format.example import Example, decode_example
+from alcove_format.example import Example, SparseFeatures, decode_example, decode_sparse_example
 from alcove_format.format_pb2 import SequenceExample
 from alcove_format.metadata import VARIES, Format, Metadata
 from alcove_format.reader import DataFolder, Part
@@ -266,7 +266,10 @@ class _ExampleViewer:
         )
         base = ExampleView(place.number, () if hidden else labels, hidden, "")
         try:
-            example, steps = _read_example(part, place)
+            data, where = _read_record(place)
+            if self._by_entries:
+                return self._view_entries(base, decode_sparse_example(data, self._metadata, where).features)
+            example, steps = _decode_shown(data, part.metadata, where)
         except FormatError as error:
             return replace(base, problem=error.problem)
         features = example.features
@@ -295,16 +298,15 @@ class _ExampleViewer:
         return replace(base, text=" ".join(words) + more)
 
     def _view_row(self, base: ExampleView, features: media_frames.Floats) -> ExampleView:
-        row = features.ravel()
-        if not self._by_entries:
-            return replace(base, cells=tuple(_format_number(x) for x in row[:_COLUMNS].tolist()))
-        entries = np.flatnonzero(row)
-        shown = [
-            f"{self._features.get(i, str(i))} = {_format_number(float(row[i]))}"
-            for i in entries[:_COLUMNS].tolist()
-        ]
-        more = f" … ({len(entries) - _COLUMNS:,} more)" if len(entries) > _COLUMNS else ""
-        return replace(base, text=", ".join(shown) + more)
+        cells = features.ravel()[:_COLUMNS].tolist()
+        return replace(base, cells=tuple(_format_number(number) for number in cells))
+
+    def _view_entries(self, base: ExampleView, features: SparseFeatures) -> ExampleView:
+        entries = zip(features.places[:_COLUMNS].tolist(), features.values[:_COLUMNS].tolist(), strict=True)
+        shown = [f"{self._features.get(i, str(i))} = {_format_number(number)}" for i, number in entries]
+        count = len(features.places)
+        more = f" … ({count - _COLUMNS:,} more)" if count > _COLUMNS else ""
+        return replace(base, text=", ".join(shown) + more, about=format_shape(features.shape))
 
     def _view_pictures(self, base: ExampleView, features: media_frames.Floats, steps: int) -> ExampleView:
         compressed = self._metadata.format is Format.COMPRESSED
@@ -339,14 +341,17 @@ def _choose_frames(steps: int) -> list[int]:
     return numbers
 
 
-def _read_example(part: Part, place: _RecordPosition) -> tuple[Example, int]:
-    """Read one example and its number of steps. Of a long clip, only the frames to be shown are decoded."""
+def _read_record(place: _RecordPosition) -> tuple[bytes, str]:
+    """One example as it is stored, and where that is."""
     length = place.path.stat().st_size - place.offset
     with place.path.open("rb") as file:
         file.seek(place.offset)
         _, data = next(records_of(file, length, str(place.path)))
-    where = f"{place.path}, record {place.record}, byte {place.offset}"
-    metadata = part.metadata
+    return data, f"{place.path}, record {place.record}, byte {place.offset}"
+
+
+def _decode_shown(data: bytes, metadata: Metadata, where: str) -> tuple[Example, int]:
+    """An example and its number of steps. Of a long clip, only the frames to be shown are decoded."""
     if metadata.format is Format.COMPRESSED:
         message = SequenceExample.FromString(data)
         steps = message.feature_lists.feature_list["0_compressed"].feature

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import tracemalloc
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +20,7 @@ from alcove_format.reader import open_dataset
 from alcove_format.writer import NewExample, SparseStep, write_dataset
 from alcove_toolkit.check import check_dataset
 from alcove_toolkit.check import features as check_features
+from alcove_toolkit.contact_sheet import render_contact_sheet
 from alcove_toolkit.convert import svmlight
 from alcove_toolkit.convert.run import Converted
 from alcove_toolkit.errors import SourceError
@@ -467,6 +470,16 @@ def test_a_table_of_two_thousand_million_columns_is_checked_without_its_zeros(tm
     assert found.ok, found.problems
     assert (found.n_train, found.n_test) == (40, 20)
     assert [finding.code for finding in found.warnings if finding.code == "too-wide"] == ["too-wide"]
+
+
+def test_a_table_of_two_thousand_million_columns_is_shown_without_its_zeros(tmp_path: Path) -> None:
+    data = sparse_dataset(tmp_path, 2_000_000_000)
+    tracemalloc.start()
+    page = render_contact_sheet(open_dataset(data), None)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100 << 20
+    assert re.search(r"1999999\d{3} = 0\.\d+, 1999999\d{3} = 0\.", page)
 
 
 def test_a_wide_table_has_the_same_findings_with_and_without_its_zeros(
