@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 # Several demos, or a demo and a test run, can run side by side: make demo NAME=other
 NAME ?= demo
 
-.PHONY: help install deps lock crds lint types check unit integration e2e test try demo demo-down kubectl bench
+.PHONY: help install deps lock crds lint types check unit integration e2e test try picture demo demo-down kubectl bench
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -67,6 +67,9 @@ try: install ## a competition on this machine: three submissions on six datasets
 
 demo: deps ## a cluster, a hackathon, three submissions, a leaderboard
 	@$(PY) -m tests.demo --name $(NAME)
+
+picture: try ## docs/board.png, which README shows: the page that `make try` writes, as Chromium shows it
+	@$(PY) -m tests.demo.picture
 
 demo-down: install ## remove the demo and everything that belongs to it
 	@$(PY) -m tests.cluster down --name $(NAME)

@@ -65,6 +65,8 @@ def parse_cells(cells: pa.Array, parser: CellParser, most: int | None = None) ->
 
     Cells are looked at one by one only around those that cannot be read though they match the parser's pattern.
     """
+    if most is not None and is_text_type(cells.type) and _is_implausible(cells, parser):
+        return None
     is_null = cells.is_null().to_numpy(zero_copy_only=False)
     values = parser.read(cells)
     if values is not None:
@@ -93,10 +95,24 @@ def parse_cells(cells: pa.Array, parser: CellParser, most: int | None = None) ->
     return ParsedCells(values, unread, np.flatnonzero(np.isnan(values) & ~is_null))
 
 
+def _is_implausible(cells: pa.Array, parser: CellParser) -> bool:
+    """Whether a third of a few cells do not match the parser's pattern. Spares looking at all."""
+    found = pc.match_substring_regex(cells.take(_few(cells)), parser.pattern)
+    return _are_many(int(pc.sum(pc.invert(found)).as_py() or 0), len(found))
+
+
 def _is_hopeless(cells: pa.Array, parser: CellParser) -> bool:
     """Whether a third of a few cells cannot be read. Spares looking at very many one by one."""
-    few = range(0, len(cells), max(1, len(cells) // 60))
-    return sum(parser.read(cells.slice(i, 1)) is None for i in few) > max(2, len(few) // 3)
+    few = _few(cells).to_pylist()
+    return _are_many(sum(parser.read(cells.slice(i, 1)) is None for i in few), len(few))
+
+
+def _few(cells: pa.Array) -> pa.Array:
+    return pa.array(range(0, len(cells), max(1, len(cells) // 60)), pa.int64())
+
+
+def _are_many(unread: int, count: int) -> bool:
+    return unread > max(2, count // 3)
 
 
 def declared_kind(kind: pa.DataType) -> Literal["text", "number", "date", "other"]:

@@ -38,6 +38,8 @@ class CellParser:
     """What the user should know, where it is not the usual way."""
     name: str = "number"
     """What the cells are, for people."""
+    marks: str = ""
+    """Of numbers: characters without which a cell means what :data:`NUMBER` reads; empty where that is never so."""
 
 
 def _numbers(cells: pa.Array) -> Doubles | None:
@@ -50,7 +52,7 @@ def _numbers(cells: pa.Array) -> Doubles | None:
 
 
 def _numbers_with(cells: pa.Array, pattern: str, thousands: str, decimal: str) -> Doubles | None:
-    if not _any_matches(cells, f"[,%{thousands}]"):
+    if not any_matches(cells, f"[,%{thousands}]"):
         return _numbers(cells)  # Several times as fast.
     if not _all_match(cells, pattern):
         return None
@@ -59,14 +61,14 @@ def _numbers_with(cells: pa.Array, pattern: str, thousands: str, decimal: str) -
 
 def _accounts(cells: pa.Array, pattern: str) -> Doubles | None:
     """With (5) for −5."""
-    if not _any_matches(cells, r"^\(") or not _all_match(cells, pattern):
+    if not _all_match(cells, pattern):
         return None
     return _numbers(_bare_numbers(cells, ",", "."))
 
 
 def _bare_numbers(cells: pa.Array, thousands: str, decimal: str) -> pa.Array:
     """As Arrow reads them: without thousands and percent, and −5 for (5)."""
-    if _any_matches(cells, r"\("):
+    if any_matches(cells, r"\("):
         cells = pc.replace_substring_regex(cells, r"^\((.*)\)$", r"-\1")
     bare = pc.replace_substring(cells, thousands, "")
     return pc.replace_substring_regex(pc.replace_substring(bare, decimal, "."), r"\s*%$", "")
@@ -137,7 +139,8 @@ def _all_match(cells: pa.Array, pattern: str) -> bool:
     return pc.all(pc.match_substring_regex(cells, pattern), min_count=0).as_py() is True
 
 
-def _any_matches(cells: pa.Array, pattern: str) -> bool:
+def any_matches(cells: pa.Array, pattern: str) -> bool:
+    """Whether a cell has what the regular expression finds."""
     return pc.any(pc.match_substring_regex(cells, pattern)).as_py() is True
 
 
@@ -194,19 +197,24 @@ def _number_parsers() -> tuple[CellParser, ...]:
             partial(_spaced_numbers, pattern=_spaced(decimal), decimal=decimal),
             _spaced(decimal),
             f"has numbers that are read as in {example}",
+            marks=marks,
         )
-        for decimal, example in ((".", "1 234.5 or 1'234.5"), (",", "1 234,5"))
+        for decimal, example, marks in (
+            (".", "1 234.5 or 1'234.5", _SPACES),
+            (",", "1 234,5", f"[.,]|{_SPACES}"),
+        )
     )
     return (
         NUMBER,
-        CellParser("number", commas, english, "has numbers that are read as in 1,234.5 or 5 %"),
-        CellParser("number", points, continental, "has numbers that are read as in 1.234,5"),
+        CellParser("number", commas, english, "has numbers that are read as in 1,234.5 or 5 %", marks="[,%]"),
+        CellParser("number", points, continental, "has numbers that are read as in 1.234,5", marks="[.,%]"),
         *spaces,
         CellParser(
             "number",
             partial(_accounts, pattern=accounts),
             accounts,
             "has numbers that are read as accounts have them: (5) is -5",
+            marks="[(,]",
         ),
     )
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from alcove_toolkit.convert.cell_parsers import (
+    ParsedCells,
     declared_kind,
     is_text_type,
     normalize_cells,
@@ -22,7 +23,7 @@ from alcove_toolkit.convert.cell_parsers import (
     parsers_for,
     trim_cells,
 )
-from alcove_toolkit.convert.cell_readings import NUMBER, CellParser, Doubles
+from alcove_toolkit.convert.cell_readings import NUMBER, CellParser, Doubles, any_matches
 from alcove_toolkit.convert.column_encoders import (
     BOOLEAN_TEXTS,
     BooleanEncoder,
@@ -111,6 +112,13 @@ class RowCounter:
         return moments.whole and len(np.unique(np.array(self._seen))) == moments.count > FEW
 
 
+def _means_plain(parser: CellParser, cells: pa.Array, plain: ParsedCells | None) -> bool:
+    """Whether the parser would read these cells as plain numbers are read, so that they need not be read again."""
+    if plain is None or not parser.marks or plain.unread.any() or not is_text_type(cells.type):
+        return False
+    return not any_matches(cells, parser.marks)
+
+
 @dataclass
 class ColumnInference:
     """Looks through train's cells of one column, batch by batch.
@@ -148,9 +156,13 @@ class ColumnInference:
         cells = normalize_cells(column)
         self._count(cells)
         self._look_at_texts(column, cells)
+        plain = self._parse(NUMBER, cells) if NUMBER in self.moments else None
         for parser in tuple(self.moments):
-            most = int(ODD_SHARE * self.rows) + ODD_CELLS - self.unread[parser]
-            parsed = parse_cells(cells, parser, most)
+            parsed = (
+                plain
+                if parser is NUMBER or _means_plain(parser, cells, plain)
+                else self._parse(parser, cells)
+            )
             if parsed is None:
                 del self.moments[parser]
                 continue
@@ -159,6 +171,10 @@ class ColumnInference:
             self.moments[parser].add(parsed.values[known])
             if parser is NUMBER:
                 self.counter.add(parsed.values[known], rows[known])
+
+    def _parse(self, parser: CellParser, cells: pa.Array) -> ParsedCells | None:
+        most = int(ODD_SHARE * self.rows) + ODD_CELLS - self.unread[parser]
+        return parse_cells(cells, parser, most)
 
     def _look_at_texts(self, column: pa.Array, cells: pa.Array) -> None:
         if not is_text_type(column.type):

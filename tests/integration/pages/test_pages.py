@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from math import nan
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from alcove_api.documents import Feedback, Refusal, ScoredRun
 from alcove_scorer.curves import resolve_rules
 from alcove_scorer.rank_files import RankOptions, ScoreTable, rank_table
 from alcove_scorer.rank_page import rank_html
+from tests.demo.picture import SIZE, photograph_page
 
 from . import competition as made
 from .conftest import Page
@@ -208,3 +212,10 @@ def test_the_browser_would_say_what_a_page_asks_for(visit: Visit) -> None:
     opened = visit("<img src='http://192.0.2.1/x.png'><script>console.error('heard')</script><p>{{")
     assert opened.requests == ["http://192.0.2.1/x.png"]
     assert any("heard" in line for line in opened.console)
+
+
+def test_the_picture_of_readme_is_the_top_of_a_page(tmp_path: Path) -> None:
+    (tmp_path / "board.html").write_text(page("board 3 6"))
+    with Image.open(io.BytesIO(photograph_page(tmp_path / "board.html"))) as image:
+        assert image.size == SIZE
+        assert len(image.convert("RGB").getcolors(1 << 20) or ()) > 20
