@@ -15,6 +15,7 @@ import typer
 from alcove_api.errors import AlcoveError
 from alcove_cli import terminal
 from alcove_cli.errors import CommandError, exit_status
+from alcove_cli.examples import add_examples
 from alcove_cli.options import Kubeconfig, Store, Team
 
 if TYPE_CHECKING:
@@ -361,6 +362,7 @@ def mount() -> None:
 
     app.command("score")(score_command)
     app.command("rank")(rank_command)
+    add_examples(app)
 
 
 def main() -> None:
