@@ -191,8 +191,8 @@ class CompetitionSpec(ApiModel):
     capacity: Annotated[int, Field(ge=1, le=10000)] = 4
     """Runs of all teams at the same time; others are queued."""
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
-    """Attempts for each run, of which all but the first are for the platform's faults. The runs of a Submission together
-    are repeated (their number) + maxAttempts − 2 times at most."""
+    """Attempts for each run, of which all but the first are for the platform's faults. The runs of a Submission
+    together are repeated (their number) + maxAttempts − 2 times at most."""
     start_timeout_seconds: Annotated[int, Field(ge=30, le=86400)] = 900
     """How long image pulls, scheduling and staging may take before an attempt counts as never started."""
     scoring: ScoringSpec = ScoringSpec()
