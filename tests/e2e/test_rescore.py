@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from alcove_api import keys
 from alcove_api.competition import PhaseFeedback
-from tests.demo.hackathon import Hackathon, wait_for
+from tests.demo.hackathon import DemoError, Hackathon, wait_for
 from tests.e2e import models
-from tests.e2e.conftest import Team, alcove
+from tests.e2e.conftest import Team, alcove, as_participant
 
 pytestmark = pytest.mark.e2e
 
@@ -74,7 +75,9 @@ def _busy(hackathon: Hackathon) -> list[str]:
     ]
 
 
-def test_ranks_move_as_they_were_said_to_and_back(scored: dict[str, Team], hackathon: Hackathon) -> None:
+def test_ranks_move_as_they_were_said_to_and_back(
+    scored: dict[str, Team], hackathon: Hackathon, tmp_path: Path
+) -> None:
     red, blue = scored["bold"], scored["shy"]
     before, runs = state(hackathon), runs_ever(hackathon)
     old = {name: team.results(name) for name, team in scored.items()}
@@ -110,6 +113,46 @@ def test_ranks_move_as_they_were_said_to_and_back(scored: dict[str, Team], hacka
         digest = team.status(name)["scoringDigest"]
         assert {digest: team.results(name)[digest]} == old[name], "the very same scores"
     assert runs_ever(hackathon) == runs
+    _verify(red, hackathon, tmp_path)
+
+
+def _verify(team: Team, hackathon: Hackathon, folder: Path) -> None:
+    """All of it is as it was recorded, for the organizer and for whoever has the archive; teams can read none of it."""
+    where = ("--competition", hackathon.name, "--store", hackathon.store_url())
+    said: list[str] = []
+
+    def whole() -> bool:
+        done = alcove(hackathon.cluster, "verify", "single", *where, "--json")
+        said[:] = [done.stdout, done.stderr]
+        return done.returncode == 0
+
+    try:
+        wait_for("the phase being as it was recorded", whole)
+    except DemoError as error:
+        raise AssertionError("\n".join(said)) from error
+    checks = {check["check"]: check["checked"] for check in json.loads(said[0])["checks"]}
+    needed = (
+        "head",
+        "record",
+        "prediction",
+        "output",
+        "image",
+        "result",
+        "score",
+        "pages",
+        "board",
+        "board_files",
+    )
+    assert all(checks[name] for name in needed), checks
+    archive = folder / "single.tar.gz"
+    done = alcove(hackathon.cluster, "export", "single", *where, "--out", str(archive), "--solutions")
+    assert done.returncode == 0, done.stderr
+    done = alcove(hackathon.cluster, "verify", str(archive))
+    assert done.returncode == 0, done.stdout + done.stderr
+    own = as_participant(hackathon, team.namespace, folder)
+    for command in ("verify", "export"):
+        done = alcove(own, command, "single", *where)
+        assert (done.returncode, done.stdout) == (2, ""), done.stdout + done.stderr
 
 
 def test_wrong_use_is_one_line_and_changes_nothing(hackathon: Hackathon) -> None:
