@@ -66,7 +66,8 @@ def stamped_honestly(name: str) -> Check:
         written = evidence.written(name)
         records = [record for record in evidence.accepted if record.name == name]
         if not written or not records:
-            return f"{len(records)} files of the name {name} were taken, {len(written)} written"
+            end = describe_end(evidence)
+            return f"{len(records)} files of the name {name} were taken, {len(written)} are in the output ({end})"
         for record in records:
             earliest = _earliest(written, record.sha256 or "")
             if record.t_ns / 1e9 < earliest - _SLACK:

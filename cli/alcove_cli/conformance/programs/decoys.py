@@ -2,12 +2,12 @@
 
 import os
 
-from kit import OUT, Attacker
+from kit import BUDGET, OUT, Attacker
 
 
 class Model(Attacker):
     def attack(self):
-        self.sleep_until(2)
+        self.sleep_until(BUDGET - 1.5)  # so few that a slow store has them all soon after the end
         large = bytes(8 * self.shape[0] * self.shape[1])
         number = 0
         while True:
