@@ -147,21 +147,36 @@ def require_model(folder: Path) -> Path:
 
 
 def read_framework(code: Path) -> Framework:
-    """What ``class Model`` names as its ``framework``, read without running it; ``tensorflow`` where it names none."""
+    """What ``class Model`` names as its ``framework``, or a class of ``model.py`` that it extends; else ``tensorflow``.
+
+    Reads the code without running it.
+    """
     try:
         tree = ast.parse((code / MODEL_FILE).read_bytes())
     except (SyntaxError, ValueError):  # The run will say it.
         return "tensorflow"
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef) and node.name == "Model":
-            for line in node.body:
-                match line:
-                    case (
-                        ast.Assign(targets=[ast.Name("framework")], value=ast.Constant("numpy"))
-                        | ast.AnnAssign(target=ast.Name("framework"), value=ast.Constant("numpy"))
-                    ):
-                        return "numpy"
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    waiting, seen = ["Model"], set[str]()
+    while waiting:
+        name = waiting.pop(0)
+        if name in classes and name not in seen:
+            seen.add(name)
+            if (named := _named_framework(classes[name])) is not None:
+                return "numpy" if named == "numpy" else "tensorflow"
+            waiting += [base.id for base in classes[name].bases if isinstance(base, ast.Name)]
     return "tensorflow"
+
+
+def _named_framework(model: ast.ClassDef) -> object:
+    """None where the class has none of its own; what is no plain text is not known."""
+    for line in model.body:
+        match line:
+            case (
+                ast.Assign(targets=[ast.Name("framework")], value=value)
+                | ast.AnnAssign(target=ast.Name("framework"), value=value)
+            ):
+                return value.value if isinstance(value, ast.Constant) else ""
+    return None
 
 
 def open_datasets(paths: Sequence[Path], solution: Path | None = None) -> list[LocalDataset]:

@@ -230,3 +230,13 @@ def test_the_table_fits_the_terminal_and_says_ties() -> None:
 def test_the_framework_is_read_without_running_the_code(tmp_path: Path, line: str, framework: str) -> None:
     (tmp_path / "model.py").write_text(f"raise SystemExit\nclass Model:\n    '''Text.'''\n    {line}\n")
     assert read_framework(tmp_path) == framework
+
+
+@pytest.mark.parametrize(
+    ("bases", "framework"), [("Base", "numpy"), ("Other, Base", "tensorflow"), ("Loop", "tensorflow")]
+)
+def test_a_framework_is_inherited_as_python_would(tmp_path: Path, bases: str, framework: str) -> None:
+    classes = "class Base:\n    framework = 'numpy'\nclass Other:\n    framework = 'tensorflow'\n"
+    classes += "class Loop(Loop): pass\n"
+    (tmp_path / "model.py").write_text(f"{classes}class Model({bases}):\n    pass\n")
+    assert read_framework(tmp_path) == framework
