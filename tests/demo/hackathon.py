@@ -121,13 +121,14 @@ def chart_values(
 ) -> Values:
     """Values for a hackathon on a small machine, with the images by digest from the cluster's own registry."""
     ours = ("operator", "recorder", "stager", "scorer", "ingestion", "minio")
+    this_host = {"ipBlock": {"cidr": f"{cluster.host_ip}/32"}}
     return {
         "images": {name: images[name] for name in ours},
         "competition": {"spec": dict(spec)},
         "teams": [{"name": team} for team in teams],
         "operator": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}, "readNodes": True},
-        # Organizer and teams reach the store from this host, by its address inside the cluster.
-        "networkPolicy": {"storeClients": [{"ipBlock": {"cidr": f"{cluster.host_ip}/32"}}]},
+        # Organizer and teams reach the store from this host, and tests read the metrics.
+        "networkPolicy": {"storeClients": [this_host], "metricsClients": [this_host]},
         "store": {
             "minio": {"persistence": False, "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}}
         },

@@ -132,6 +132,8 @@ def test_nothing_of_a_blind_phase_is_readable_before_its_reveal(
     found = readable(red, tmp_path)
     assert f"/apis/alcove.dev/v1alpha1/namespaces/{red.namespace}/submissions" in found, "it does read"
     assert f"/apis/alcove.dev/v1alpha1/namespaces/{blind.name}/leaderboards/blind" in found
+    report = f"{keys.MAIN_BUCKET}/{keys.team_report(red.namespace, red.uid('hidden'))}"
+    assert report not in found
     assert where(found, {*said, solution}) == []
     assert ranked(found) == []
     others = [path for path in found if blue.namespace in path]
@@ -149,9 +151,8 @@ def test_nothing_of_a_blind_phase_is_readable_before_its_reveal(
     page = Path(fetched.stdout.strip()).read_text()
     assert f"{red.status('hidden')['runs'][0]['alc']:g}".replace("-", "−") in page
     found = readable(red, tmp_path)
-    assert [path for path in found if "/reports/" in path] == [
-        f"{keys.MAIN_BUCKET}/{keys.team_report(red.namespace, red.uid('hidden'))}"
-    ]
+    assert report in found
+    assert where({path: path for path in found if "/reports/" in path}, {blue.namespace}) == []
     assert where(found, tokens(results[0]))
     assert any("leaderboards" in place for place in where(found, tokens(results[0])))
     assert "metrics" in [
