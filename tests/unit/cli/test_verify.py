@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from alcove_cli.errors import CommandError, exit_status
+from alcove_cli.evidence import finish_or_say
+from alcove_store.errors import StoreDeniedError, StoreError, StoreUnavailableError
 from tests.unit.audit.test_archive import EXPORTED, HOSTILE, export, repack
 from tests.unit.audit.world import play
 from tests.unit.cli.conftest import Done, Typed
@@ -91,6 +94,16 @@ def test_what_cannot_be_meant_is_one_line_and_exit_status_2(
     done = alcove("verify", target, *(() if target.endswith("gz") else ("--kubeconfig", kubeconfig)))
     assert (done.returncode, done.stdout) == (2, "")
     assert len(errors(done)) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [StoreUnavailableError("The store did not answer."), StoreDeniedError("The key is too old.")]
+)
+def test_what_could_not_be_found_out_is_neither_yes_nor_no(error: StoreError) -> None:
+    with pytest.raises(CommandError) as ended, finish_or_say():
+        raise error
+    assert exit_status(ended.value) == 3
+    assert error.cause in str(ended.value)
 
 
 KUBECONFIG = """
