@@ -128,7 +128,11 @@ def kept(count: int) -> Check:
 
     def check(evidence: Evidence) -> str | None:
         if len(evidence.accepted) < count or evidence.run.get("alc") is None:
-            return f"{len(evidence.accepted)} predictions are on record, score {evidence.run.get('alc')}"
+            manifest = (
+                "no manifest" if evidence.manifest is None else f"sealed by {evidence.manifest.sealed_by}"
+            )
+            score = f"score {evidence.run.get('alc')}, pod {evidence.run.get('podUid') or 'unknown'}"
+            return f"{len(evidence.accepted)} predictions are on record ({manifest}), {score}; {describe_end(evidence)}"
         return None
 
     return check

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from minio.error import S3Error
-
 from alcove_kube.client import KubeClient
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import Resource
+from alcove_store.client import get_bytes
+from alcove_store.errors import StoreDeniedError, StoreNotFoundError
 
 if TYPE_CHECKING:
     from minio import Minio
@@ -77,16 +77,11 @@ def read_store(store: Minio, objects: Iterable[tuple[str, str]]) -> dict[str, st
 
 
 def fetch_text(store: Minio, bucket: str, key: str) -> str:
-    """ "" where it may not be read, or is not there."""
+    """ "" where it may not be read, or is not there. Raises StoreError where the store gives no answer to that."""
     try:
-        answer = store.get_object(bucket, key)
-    except S3Error:
+        return get_bytes(store, bucket, key).decode(errors="replace")
+    except (StoreDeniedError, StoreNotFoundError):
         return ""
-    try:
-        return bytes(answer.read()).decode(errors="replace")
-    finally:
-        answer.close()
-        answer.release_conn()
 
 
 def read_metrics(organizer: KubeClient, namespace: str) -> str:
