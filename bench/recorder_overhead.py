@@ -93,10 +93,10 @@ def main() -> int:
             f"{name + ' time, recorded by alone:':<36}median {statistics.median(ratios):.4f}, "
             f"least {least[1]:.3f} s by least {least[0]:.3f} s: {least[1] / least[0]:.4f}"
         )
-    shares = [100 * recorded.recorder / recorded.wall for _, recorded in pairs]
-    print(
-        f"{'recorder by wall time of the run:':<36}median {statistics.median(shares):.2f} %, most {max(shares):.2f} %"
-    )
+    spent = sum(recorded.recorder for _, recorded in pairs)
+    for name in ("wall", "processor"):
+        share = 100 * spent / sum(getattr(recorded, name) for _, recorded in pairs)
+        print(f"{'recorder by ' + name + ' time of the runs:':<36}{share:.2f} %")
     return 0
 
 
