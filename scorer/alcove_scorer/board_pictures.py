@@ -51,15 +51,13 @@ def draw_differences(names: Sequence[str], cases: Sequence[tuple[float, float, f
         for shares, colour, said in zip(
             zip(*cases, strict=True), colours, ("better", "equal", "worse"), strict=True
         ):
-            axes.barh(
-                levels, shares, left=left, color=colour, height=0.7, label=f"probably {said}", linewidth=0
-            )
+            axes.barh(levels, shares, left=left, color=colour, height=0.7, label=said, linewidth=0)
             left += np.array(shares)
         axes.set_yticks(levels, [shorten_name(name) for name in names], color=INK)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.set_xlim(0, 1)
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel("probability")
+        axes.set_xlabel("probability that the first is")
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, handlelength=1)
         return write_svg(figure)
 
