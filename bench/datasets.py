@@ -32,7 +32,8 @@ import tensorflow as tf
 from PIL import Image
 
 from alcove_api import keys
-from alcove_api.documents import RunConfig, StoreCredentials
+from alcove_api.documents import StoreCredentials
+from alcove_api.run_documents import RunConfig
 from alcove_format.metadata import VARIES, Format, Metadata
 from alcove_format.reader import Part, open_dataset
 from alcove_format.writer import NewExample, write_dataset

@@ -13,7 +13,7 @@ import sys
 import numpy as np
 import numpy.typing as npt
 
-from alcove_api.documents import Feedback, Scoring
+from alcove_api.score_documents import Feedback, Scoring
 from alcove_scorer.curves import resolve_rules
 from alcove_scorer.ladder import LadderState, LadderStep, raise_best
 from alcove_scorer.row_choice import choose_rows

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alcove_api.documents import Manifest
+from alcove_api.run_documents import Manifest
 from tests.cluster.layout import Cluster
 from tests.demo import hackathon as steps
 from tests.demo.hackathon import Hackathon, wait_for

@@ -31,18 +31,9 @@ from minio.error import S3Error
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from alcove_api import keys
-from alcove_api.documents import (
-    End,
-    Feedback,
-    LiveCurve,
-    Manifest,
-    Record,
-    ScoreDataset,
-    ScoreRequest,
-    Scoring,
-    StoreCredentials,
-    Verdict,
-)
+from alcove_api.documents import StoreCredentials
+from alcove_api.run_documents import End, Manifest, Record, Verdict
+from alcove_api.score_documents import Feedback, LiveCurve, ScoreDataset, ScoreRequest, Scoring
 from alcove_scorer.metrics import BalancedAccuracy, NormalizedAUC
 from alcove_scorer.rank_intervals import find_board_intervals
 from alcove_scorer.ranks import rank_participants

@@ -17,7 +17,10 @@ from typing import Any, BinaryIO, Literal
 from pydantic import ValidationError
 
 from alcove_api import keys
-from alcove_api.documents import CountedSubmissions, Document, FileEntry, LadderBest, Manifest
+from alcove_api.board_documents import CountedSubmissions
+from alcove_api.documents import Document, FileEntry
+from alcove_api.run_documents import Manifest
+from alcove_api.score_documents import LadderBest
 from alcove_audit.errors import AuditError
 from alcove_audit.findings import MISSING, AuditReport, Check
 from alcove_audit.phase_state import PhaseState

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from alcove_api import keys
-from alcove_api.documents import Manifest, Record
+from alcove_api.run_documents import Manifest, Record
 from alcove_audit.findings import MISSING, Check, describe
 from alcove_audit.reading import EvidenceReader, ReadDocument, as_written
 from alcove_audit.source import DigestedPieces

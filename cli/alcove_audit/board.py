@@ -12,15 +12,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from alcove_api import keys
-from alcove_api.documents import (
+from alcove_api.board_documents import (
     AggregateRequest,
     BoardCurves,
     BoardHistory,
     BoardSubmission,
     CountedSubmission,
     CountedSubmissions,
-    ScoreResult,
 )
+from alcove_api.score_documents import ScoreResult
 from alcove_audit.findings import MISSING, Check, describe
 from alcove_audit.phase_state import PhaseState
 from alcove_audit.reading import EvidenceReader

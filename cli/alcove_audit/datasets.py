@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from alcove_api import keys
-from alcove_api.documents import DatasetManifest, ScoreDataset
+from alcove_api.documents import DatasetManifest
+from alcove_api.score_documents import ScoreDataset
 from alcove_audit.findings import MISSING, Check, describe
 from alcove_audit.phase_state import PhaseState
 from alcove_audit.reading import EvidenceReader

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from alcove_api import keys
-from alcove_api.documents import LadderBest, ScoreRequest
+from alcove_api.score_documents import LadderBest, ScoreRequest
 from alcove_audit.findings import Check, describe
 from alcove_audit.phase_state import PhaseState
 from alcove_audit.reading import EvidenceReader

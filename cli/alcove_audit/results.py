@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alcove_api.documents import Feedback, ScoreRequest, ScoreResult
+from alcove_api.score_documents import Feedback, ScoreRequest, ScoreResult
 from alcove_audit.findings import Check
 from alcove_audit.reading import EvidenceReader
 from alcove_scorer.curves import CurveRules, resolve_rules

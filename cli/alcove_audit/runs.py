@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from alcove_api import keys
-from alcove_api.documents import (
+from alcove_api.run_documents import Verdict
+from alcove_api.score_documents import (
     NO_PREDICTIONS,
     STORE_DAMAGED,
     ScoreDataset,
     ScoredRun,
     ScoreRequest,
     ScoreResult,
-    Verdict,
 )
 from alcove_api.submission import RunStatus
 from alcove_audit.attempts import CHANGED, RESTORE, AttemptAudit, CheckedAttempt, KnownAttempt

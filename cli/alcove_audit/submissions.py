@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from alcove_api import keys
-from alcove_api.documents import ScorePages, ScoreRequest, ScoreResult
+from alcove_api.score_documents import ScorePages, ScoreRequest, ScoreResult
 from alcove_audit.findings import Check, describe
 from alcove_audit.reading import ReadDocument
 from alcove_audit.results import CHANGED_SCORE, check_settings

@@ -24,7 +24,7 @@ from alcove_cli.local import (
 )
 
 if TYPE_CHECKING:
-    from alcove_api.documents import ScoredRun
+    from alcove_api.score_documents import ScoredRun
     from alcove_cli.compete_plan import Entrant, PlannedRun
     from alcove_scorer.board import Board
     from alcove_scorer.curves import CurveRules

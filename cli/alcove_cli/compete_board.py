@@ -7,15 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from alcove_api.documents import (
-    SCORER_VERSION,
-    AggregateRequest,
-    BoardSubmission,
-    ScoredRun,
-    ScoreResult,
-    Scoring,
-)
+from alcove_api.board_documents import AggregateRequest, BoardSubmission
 from alcove_api.schemes import SchemeName
+from alcove_api.score_documents import SCORER_VERSION, ScoredRun, ScoreResult, Scoring
 from alcove_scorer.board import Board, as_document, make_board
 from alcove_scorer.board_page import board_html
 from alcove_scorer.curves import CurveRules

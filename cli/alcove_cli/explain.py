@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from alcove_api.documents import NO_PREDICTIONS
+from alcove_api.score_documents import NO_PREDICTIONS
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_kube.client import Object
 

@@ -22,8 +22,9 @@ from threading import Event, Thread
 from typing import Literal, Protocol
 
 from alcove_api import keys
-from alcove_api.documents import NO_PREDICTIONS, Manifest, Record, RecorderReport, RunConfig
 from alcove_api.exit_statuses import SupervisorExit
+from alcove_api.run_documents import Manifest, Record, RecorderReport, RunConfig
+from alcove_api.score_documents import NO_PREDICTIONS
 from alcove_cli.errors import CommandError
 from alcove_scorer.curves import CurveRules, Point, counted_seconds
 from alcove_scorer.predictions import Kind

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from alcove_api.documents import CurvePoint, Feedback, Refusal, ScoredRun, ScoreRequest, Scoring
+from alcove_api.score_documents import CurvePoint, Feedback, Refusal, ScoredRun, ScoreRequest, Scoring
 from alcove_cli.local_run import LocalEnd
 from alcove_scorer.curves import CurveRules
 from alcove_scorer.report import ReportRun, report_html

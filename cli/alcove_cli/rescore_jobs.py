@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from alcove_api.base import API_VERSION, GROUP
 from alcove_api.comparison import CompareRequest, Comparison
-from alcove_api.documents import ScoreRequest
+from alcove_api.score_documents import ScoreRequest
 from alcove_cli.errors import FailedError
 from alcove_cli.rank_changes import format_count
 from alcove_kube.client import Object

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from alcove_api.documents import AggregateRequest, Document
+from alcove_api.board_documents import AggregateRequest
+from alcove_api.documents import Document
 
 
 class CompareRequest(Document):

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from alcove_api.base import GROUP
 from alcove_api.competition import CompetitionStatus
-from alcove_api.documents import Verdict
+from alcove_api.run_documents import Verdict
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, CONFIG_MAPS, EVENTS, JOBS, PODS, SUBMISSIONS

@@ -25,8 +25,8 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from alcove_api.dataset import DatasetSpec, DatasetStatus
-from alcove_api.documents import RunConfig
 from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus, PublishedRules
+from alcove_api.run_documents import RunConfig
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from alcove_api.base import GROUP
+from alcove_api.board_documents import AggregateRequest, BoardSubmission
 from alcove_api.competition import Phase
-from alcove_api.documents import AggregateRequest, BoardSubmission
 from alcove_api.leaderboard import LeaderboardStatus
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from alcove_api.documents import RunConfig, StoreCredentials
+from alcove_api.documents import StoreCredentials
+from alcove_api.run_documents import RunConfig
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import SECRETS
 from alcove_operator.api import Api

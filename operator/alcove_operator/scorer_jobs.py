@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Literal
 
 from alcove_api import keys
+from alcove_api.board_documents import AggregateRequest
 from alcove_api.dataset import VolumeClaim
-from alcove_api.documents import AggregateRequest, CheckRequest, ScoreRequest
+from alcove_api.documents import CheckRequest
 from alcove_api.exit_statuses import ScorerExit
+from alcove_api.score_documents import ScoreRequest
 from alcove_operator.config import OperatorSettings
 from alcove_operator.manifests import (
     Object,

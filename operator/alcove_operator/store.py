@@ -15,16 +15,11 @@ from minio.commonconfig import CopySource
 from pydantic import ValidationError
 
 from alcove_api import keys
+from alcove_api.board_documents import AggregateRequest, CountedSubmissions
 from alcove_api.code_layout import MODEL_FILE, explain_missing_model
-from alcove_api.documents import (
-    AggregateRequest,
-    CountedSubmissions,
-    Document,
-    LiveCurve,
-    RunConfig,
-    ScoreResult,
-    Verdict,
-)
+from alcove_api.documents import Document
+from alcove_api.run_documents import RunConfig, Verdict
+from alcove_api.score_documents import LiveCurve, ScoreResult
 from alcove_operator.core.model import CodeFact
 from alcove_operator.errors import CodeError, OperatorError
 from alcove_store import client as store_client

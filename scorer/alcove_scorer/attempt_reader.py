@@ -8,16 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from alcove_api import keys
-from alcove_api.documents import (
-    STORE_DAMAGED,
-    LiveRun,
-    Manifest,
-    Record,
-    ScoreDataset,
-    ScoredRun,
-    ScoreRequest,
-    Verdict,
-)
+from alcove_api.run_documents import Manifest, Record, Verdict
+from alcove_api.score_documents import STORE_DAMAGED, LiveRun, ScoreDataset, ScoredRun, ScoreRequest
 from alcove_scorer import jobs
 from alcove_scorer.curves import CurveRules
 from alcove_scorer.disclosure import ShownCurve, limit_curve

@@ -12,8 +12,9 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from alcove_api import keys
-from alcove_api.documents import AggregateRequest, BoardSubmission, ScoredRun, ScoreResult
+from alcove_api.board_documents import AggregateRequest, BoardSubmission
 from alcove_api.leaderboard import DatasetScore, Entry, LeaderboardStatus
+from alcove_api.score_documents import ScoredRun, ScoreResult
 from alcove_scorer.curves import CurveRules, resolve_rules
 from alcove_scorer.errors import DamagedError
 from alcove_scorer.rank_intervals import find_board_intervals

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
-from alcove_api.documents import BoardHistory, PastRanks
+from alcove_api.board_documents import BoardHistory, PastRanks
 from alcove_scorer.board import Board, BoardRow, describe_order, missing_cause, rounded_alc
 from alcove_scorer.board_curves import budget_moments, ranks_over_budget
 from alcove_scorer.board_pictures import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from alcove_api.documents import CurvePoint, ScoredRun
 from alcove_api.feedback import shown_places
+from alcove_api.score_documents import CurvePoint, ScoredRun
 from alcove_scorer.curves import CurveRules, Point, area_under_curve, latest_per_time
 
 

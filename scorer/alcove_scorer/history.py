@@ -11,7 +11,7 @@ from minio import Minio
 from pydantic import ValidationError
 
 from alcove_api import keys
-from alcove_api.documents import AggregateRequest, BoardHistory, PastRanks, TeamColour
+from alcove_api.board_documents import AggregateRequest, BoardHistory, PastRanks, TeamColour
 from alcove_scorer import jobs
 from alcove_scorer.board import Board
 from alcove_scorer.team_colours import LEADERS, assign_colours, read_colours

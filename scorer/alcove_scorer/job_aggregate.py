@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from minio import Minio
 
 from alcove_api import keys
-from alcove_api.documents import AggregateRequest, BoardHistory
+from alcove_api.board_documents import AggregateRequest, BoardHistory
 from alcove_api.exit_statuses import ScorerExit
 from alcove_api.leaderboard import BoardFile, LeaderboardStatus
 from alcove_kube.errors import ApiError

@@ -4,14 +4,8 @@ nothing.
 
 from __future__ import annotations
 
-from alcove_api.comparison import (
-    ComparedBoard,
-    ComparedScore,
-    ComparedTeam,
-    CompareRequest,
-    Comparison,
-)
-from alcove_api.documents import AggregateRequest
+from alcove_api.board_documents import AggregateRequest
+from alcove_api.comparison import ComparedBoard, ComparedScore, ComparedTeam, CompareRequest, Comparison
 from alcove_api.exit_statuses import ScorerExit
 from alcove_scorer import jobs
 from alcove_scorer.board import Board, BoardRow, missing_cause

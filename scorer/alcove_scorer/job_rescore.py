@@ -6,8 +6,8 @@ result, checks that it still stands, and shows it.
 
 from __future__ import annotations
 
-from alcove_api.documents import ScoreRequest
 from alcove_api.exit_statuses import ScorerExit
+from alcove_api.score_documents import ScoreRequest
 from alcove_scorer import jobs
 from alcove_scorer.job_score import follow_runs, put_result, request_rules, retry_store
 from alcove_scorer.result_cache import find_cached_result

@@ -14,18 +14,18 @@ from threading import Thread
 from typing import TypeVar
 
 from alcove_api import keys
-from alcove_api.documents import (
+from alcove_api.documents import FileEntry
+from alcove_api.exit_statuses import ScorerExit
+from alcove_api.retry import retry
+from alcove_api.run_documents import Verdict
+from alcove_api.score_documents import (
     SCORER_VERSION,
-    FileEntry,
     LiveCurve,
     LiveRun,
     ScorePages,
     ScoreRequest,
     ScoreResult,
-    Verdict,
 )
-from alcove_api.exit_statuses import ScorerExit
-from alcove_api.retry import retry
 from alcove_scorer import jobs
 from alcove_scorer.attempt_reader import RunFollower
 from alcove_scorer.curves import CurveRules, resolve_rules

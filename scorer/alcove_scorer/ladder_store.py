@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alcove_api import keys
-from alcove_api.documents import LadderBest, ScoreRequest
+from alcove_api.score_documents import LadderBest, ScoreRequest
 from alcove_scorer.ladder import LadderState, LadderStep, raise_best
 from alcove_scorer.store import RunRecords
 from alcove_store.client import put_if_absent

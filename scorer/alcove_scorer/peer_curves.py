@@ -10,7 +10,8 @@ from minio import Minio
 from pydantic import ValidationError
 
 from alcove_api import keys
-from alcove_api.documents import BoardCurve, BoardCurves, CurvePoint, ScoreRequest
+from alcove_api.board_documents import BoardCurve, BoardCurves
+from alcove_api.score_documents import CurvePoint, ScoreRequest
 from alcove_scorer import jobs
 from alcove_scorer.curves import CurveRules, Point
 from alcove_scorer.disclosure import limit_run, number_points

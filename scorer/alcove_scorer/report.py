@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from alcove_api.documents import (
+from alcove_api.run_documents import Verdict
+from alcove_api.score_documents import (
     NO_PREDICTIONS,
     NORMAL_ENDS,
     CurvePoint,
@@ -15,7 +16,6 @@ from alcove_api.documents import (
     ScoredRun,
     ScoreRequest,
     Scoring,
-    Verdict,
 )
 from alcove_scorer.curves import CurveRules, Point
 from alcove_scorer.pages import format_duration, format_number, format_whole_seconds, render_page

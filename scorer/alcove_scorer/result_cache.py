@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from alcove_api import keys
-from alcove_api.documents import SCORER_VERSION, STORE_DAMAGED, ScoredRun, ScoreRequest, ScoreResult
+from alcove_api.score_documents import SCORER_VERSION, STORE_DAMAGED, ScoredRun, ScoreRequest, ScoreResult
 from alcove_scorer.curves import CurveRules
 from alcove_scorer.errors import DamagedError
 from alcove_scorer.store import SMALL, Attempt, RunRecords

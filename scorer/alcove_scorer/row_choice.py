@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from alcove_api.documents import Feedback, Scoring
+from alcove_api.score_documents import Feedback, Scoring
 from alcove_format.label_counts import find_two_class
 from alcove_scorer.metrics import Solution
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from alcove_api.documents import Manifest
+from alcove_api.run_documents import Manifest
 from alcove_api.schemes import BALANCED_ACCURACY
 from alcove_format.solution import parse_solution
 from alcove_scorer.csv_files import (

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from alcove_api.documents import (
+from alcove_api.run_documents import Record, Verdict
+from alcove_api.score_documents import (
     NO_PREDICTIONS,
     NORMAL_ENDS,
     CurvePoint,
-    Record,
     Refusal,
     ScoreDataset,
     ScoredRun,
-    Verdict,
 )
 from alcove_scorer.curves import NANO, Point, counted_seconds
 from alcove_scorer.predictions import Kind, size_limit

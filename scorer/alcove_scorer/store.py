@@ -13,7 +13,8 @@ from minio import Minio
 from pydantic import ValidationError
 
 from alcove_api import keys
-from alcove_api.documents import End, LadderBest, Manifest, Record, ScoreDataset, Verdict
+from alcove_api.run_documents import End, Manifest, Record, Verdict
+from alcove_api.score_documents import LadderBest, ScoreDataset
 from alcove_format.errors import SolutionError
 from alcove_format.solution import MAX_SOLUTION_BYTES, parse_solution
 from alcove_scorer.curves import NANO

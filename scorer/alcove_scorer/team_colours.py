@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from alcove_api.documents import BoardHistory
+from alcove_api.board_documents import BoardHistory
 
 LEADERS = 5
 """Teams of a board that are drawn in colour."""

@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from alcove_api import keys
-from alcove_api.documents import Manifest, ScoreResult
+from alcove_api.run_documents import Manifest
+from alcove_api.score_documents import ScoreResult
 from alcove_toolkit.practice import PRACTICE
 from tests.cluster import api
 from tests.conftest import say

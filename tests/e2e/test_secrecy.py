@@ -20,7 +20,7 @@ from minio import Minio
 from minio.credentials import StaticProvider
 
 from alcove_api import keys
-from alcove_api.documents import LiveCurve, ScoreResult
+from alcove_api.score_documents import LiveCurve, ScoreResult
 from alcove_cli.conformance.reading import fetch_text, read_cluster, read_store
 from alcove_format.solution import parse_solution
 from alcove_kube.client import KubeClient

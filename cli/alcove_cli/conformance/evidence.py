@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from alcove_api.documents import Manifest, Record, ScoreResult
+from alcove_api.run_documents import Manifest, Record
+from alcove_api.score_documents import ScoreResult
 
 Object = dict[str, Any]
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from minio.error import S3Error
 
 from alcove_api import keys
-from alcove_api.documents import Manifest, ScoreResult
+from alcove_api.run_documents import Manifest
+from alcove_api.score_documents import ScoreResult
 from alcove_cli.conformance import attacks_on_data, attacks_on_resources, attacks_on_time
 from alcove_cli.conformance.catalogue import Attack, Case
 from alcove_cli.conformance.checks import describe_end

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
-from alcove_api.documents import RunConfig
+from alcove_api.run_documents import RunConfig
 from alcove_recorder import formats
 from alcove_recorder.errors import RefusedError
 from alcove_recorder.jsonlog import log

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from alcove_api.documents import End, RecorderReport
 from alcove_api.exit_statuses import RecorderExit
+from alcove_api.run_documents import End, RecorderReport
 from alcove_recorder.capture import Capture
 from alcove_recorder.handshake import Connection, Message, listen
 from alcove_recorder.jsonlog import log

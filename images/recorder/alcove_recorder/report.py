@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from alcove_api.documents import RecorderReport
+from alcove_api.run_documents import RecorderReport
 
 _LIMIT = 4096
 """Bytes of a termination message that the kubelet takes."""

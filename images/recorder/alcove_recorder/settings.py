@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from alcove_api import keys
-from alcove_api.documents import RunConfig
+from alcove_api.run_documents import RunConfig
 from alcove_recorder.errors import RecorderSettingsError
 
 

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from alcove_api.documents import End, Record
+from alcove_api.run_documents import End, Record
 from alcove_recorder.formats import Kind
 
 _T = TypeVar("_T")

@@ -16,8 +16,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from alcove_api import keys
-from alcove_api.documents import End, Manifest, Record
 from alcove_api.retry import retry
+from alcove_api.run_documents import End, Manifest, Record
 from alcove_recorder import formats
 from alcove_recorder.errors import RefusedError, UploadError
 from alcove_recorder.jsonlog import log

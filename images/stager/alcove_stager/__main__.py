@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from alcove_api import keys
-from alcove_api.documents import DatasetManifest, FileEntry, RunConfig
+from alcove_api.documents import DatasetManifest, FileEntry
 from alcove_api.errors import AlcoveError
 from alcove_api.exit_statuses import StageExit
 from alcove_api.retry import retry
+from alcove_api.run_documents import RunConfig
 from alcove_store import client as store_client
 from alcove_store.errors import BundleError, DigestError, StoreError
 from alcove_store.transfer import TransferProgress, run_parallel, save_checked

@@ -9,7 +9,8 @@ from typing import Literal
 
 from alcove_api.competition import Resources
 from alcove_api.dataset import VolumeClaim
-from alcove_api.documents import RunConfig, ScoreRequest, Verdict
+from alcove_api.run_documents import RunConfig, Verdict
+from alcove_api.score_documents import ScoreRequest
 from alcove_api.submission import SubmissionStatus
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
 
+from alcove_api.board_documents import AggregateRequest, BoardSubmission, CountedSubmission
 from alcove_api.competition import Phase
-from alcove_api.documents import AggregateRequest, BoardSubmission, CountedSubmission
 from alcove_api.submission import RunStatus, SubmissionStatus
 from alcove_operator.core import scoring, scoring_retries
 from alcove_operator.core.model import CompetitionView, DatasetView, JobView, SubmissionView

@@ -15,7 +15,8 @@ from typing import Literal
 
 from alcove_api.competition import CompetitionSpec, CompetitionStatus, Phase
 from alcove_api.dataset import VolumeClaim
-from alcove_api.documents import LiveCurve, RecorderReport, ScoreResult, Verdict
+from alcove_api.run_documents import RecorderReport, Verdict
+from alcove_api.score_documents import LiveCurve, ScoreResult
 from alcove_api.submission import SubmissionSpec, SubmissionStatus
 
 Payer = Literal["", "Participant", "Platform", "Organizer"]

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.dataset import RECHECK, DatasetSpec, DatasetStatus
-from alcove_api.documents import RecorderReport
+from alcove_api.run_documents import RecorderReport
 from alcove_api.submission import SubmissionSpec, SubmissionStatus
 from alcove_operator.core import names
 from alcove_operator.core.model import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alcove_api.documents import NO_PREDICTIONS, NORMAL_ENDS
+from alcove_api.score_documents import NO_PREDICTIONS, NORMAL_ENDS
 from alcove_api.submission import RunStatus
 from alcove_operator.core import causes, names
 from alcove_operator.core.actions import Action

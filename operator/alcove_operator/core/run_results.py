@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alcove_api import keys
-from alcove_api.documents import ContainerImage, Verdict
+from alcove_api.run_documents import ContainerImage, Verdict
 from alcove_api.submission import RunStatus
 from alcove_operator.core import causes, names
 from alcove_operator.core.actions import Action, DeleteJob, ReadLogTail, ReadVerdict, WriteVerdict

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from alcove_api.documents import RunConfig
+from alcove_api.run_documents import RunConfig
 from alcove_api.submission import RunStatus
 from alcove_operator.core import causes, names
 from alcove_operator.core.actions import (

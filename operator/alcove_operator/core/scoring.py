@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alcove_api.competition import PhaseFeedback
-from alcove_api.documents import (
+from alcove_api.feedback import shown_places
+from alcove_api.score_documents import (
     NO_PREDICTIONS,
     NORMAL_ENDS,
     STORE_DAMAGED,
@@ -18,7 +19,6 @@ from alcove_api.documents import (
     ScoreResult,
     Scoring,
 )
-from alcove_api.feedback import shown_places
 from alcove_api.submission import RunStatus, StatusCurvePoint, SubmissionStatus
 from alcove_operator.core import names, run_ends, run_results, scoring_retries, usage
 from alcove_operator.core import status as statuses

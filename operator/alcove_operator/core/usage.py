@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from alcove_api.competition import CompetitionStatus, Limits, Resources, TeamUsage
-from alcove_api.documents import ScoreResult
+from alcove_api.score_documents import ScoreResult
 from alcove_api.submission import RunStatus
 from alcove_operator.core.actions import SettleUsage
 from alcove_operator.core.model import QuotaRefusal, ScoreFault, SubmissionView

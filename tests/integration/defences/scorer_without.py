@@ -6,7 +6,7 @@ import runpy
 import sys
 from collections.abc import Callable
 
-from alcove_api.documents import Record
+from alcove_api.run_documents import Record
 from alcove_scorer import attempt_reader, store
 
 

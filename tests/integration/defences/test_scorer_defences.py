@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from alcove_api import keys
-from alcove_api.documents import ScoreRequest
+from alcove_api.score_documents import ScoreRequest
 from tests.integration.scorer.conftest import Job, Recording, Store, prediction, request_for, start, store
 from tests.integration.scorer.test_score_job import result
 

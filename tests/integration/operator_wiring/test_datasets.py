@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from alcove_api.documents import CheckRequest, CheckResult, RunConfig
+from alcove_api.documents import CheckRequest, CheckResult
+from alcove_api.run_documents import RunConfig
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import DATASETS, JOBS, PODS, SECRETS
 from tests.integration.operator_wiring.world import (

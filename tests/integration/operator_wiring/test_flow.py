@@ -16,18 +16,10 @@ from minio.credentials import StaticProvider
 from minio.error import S3Error
 
 from alcove_api import keys
-from alcove_api.documents import (
-    SCORER_VERSION,
-    AggregateRequest,
-    CheckResult,
-    End,
-    RunConfig,
-    ScoredRun,
-    ScoreRequest,
-    ScoreResult,
-    Scoring,
-    Verdict,
-)
+from alcove_api.board_documents import AggregateRequest
+from alcove_api.documents import CheckResult
+from alcove_api.run_documents import End, RunConfig, Verdict
+from alcove_api.score_documents import SCORER_VERSION, ScoredRun, ScoreRequest, ScoreResult, Scoring
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SECRETS, SUBMISSIONS
 from tests.integration.operator_wiring.world import (
     BLUE,

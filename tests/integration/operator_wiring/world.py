@@ -20,7 +20,8 @@ from typing import Any, TypeVar
 
 import yaml
 
-from alcove_api.documents import CheckResult, End, RecorderReport
+from alcove_api.documents import CheckResult
+from alcove_api.run_documents import End, RecorderReport
 from alcove_kube.client import KubeClient, Object, Verb
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, CONFIG_MAPS, DATASETS, JOBS, PODS, SUBMISSIONS, Resource

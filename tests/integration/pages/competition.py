@@ -10,11 +10,10 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from alcove_api.documents import (
+from alcove_api.board_documents import AggregateRequest, BoardHistory, BoardSubmission
+from alcove_api.run_documents import Verdict
+from alcove_api.score_documents import (
     SCORER_VERSION,
-    AggregateRequest,
-    BoardHistory,
-    BoardSubmission,
     CurvePoint,
     Feedback,
     Refusal,
@@ -23,7 +22,6 @@ from alcove_api.documents import (
     ScoreRequest,
     ScoreResult,
     Scoring,
-    Verdict,
 )
 from alcove_scorer.board import Board, make_board
 from alcove_scorer.board_page import board_html

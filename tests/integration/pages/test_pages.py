@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alcove_api.documents import Feedback, Refusal, ScoredRun
+from alcove_api.score_documents import Feedback, Refusal, ScoredRun
 from alcove_scorer.curves import resolve_rules
 from alcove_scorer.rank_files import RankOptions, ScoreTable, rank_table
 from alcove_scorer.rank_page import rank_html

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from alcove_api import keys
-from alcove_api.documents import Manifest, Record, RecorderReport, RunConfig
+from alcove_api.run_documents import Manifest, Record, RecorderReport, RunConfig
 from tests.cluster.children import WITH_US
 
 N_TEST, N_LABELS = 20, 3

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from alcove_api import keys
-from alcove_api.documents import Record
+from alcove_api.run_documents import Record
 
 from .conftest import Start
 from .harness import Recorder, Supervisor, digest, npy, wait_for

@@ -23,19 +23,10 @@ from minio import Minio
 from minio.error import S3Error
 
 from alcove_api import keys
-from alcove_api.documents import (
-    AggregateRequest,
-    Document,
-    End,
-    Feedback,
-    Manifest,
-    Record,
-    ScoreDataset,
-    ScoreRequest,
-    Scoring,
-    StoreCredentials,
-    Verdict,
-)
+from alcove_api.board_documents import AggregateRequest
+from alcove_api.documents import Document, StoreCredentials
+from alcove_api.run_documents import End, Manifest, Record, Verdict
+from alcove_api.score_documents import Feedback, ScoreDataset, ScoreRequest, Scoring
 from tests.cluster.children import WITH_US
 from tests.cluster.minio import minio_server
 

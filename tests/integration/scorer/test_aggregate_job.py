@@ -12,12 +12,9 @@ from kubernetes import client, config
 from kubernetes.client import ApiException
 
 from alcove_api import keys
-from alcove_api.documents import (
+from alcove_api.board_documents import AggregateRequest, BoardCurves, BoardHistory, BoardSubmission
+from alcove_api.score_documents import (
     SCORER_VERSION,
-    AggregateRequest,
-    BoardCurves,
-    BoardHistory,
-    BoardSubmission,
     CurvePoint,
     ScoredRun,
     ScoreRequest,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from alcove_api import keys
-from alcove_api.documents import Feedback, LadderBest, ScoredRun, ScoreRequest, ScoreResult
+from alcove_api.score_documents import Feedback, LadderBest, ScoredRun, ScoreRequest, ScoreResult
 from tests.cluster.minio import list_keys
 
 from .conftest import Job, Recording, Store, prediction

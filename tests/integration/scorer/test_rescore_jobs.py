@@ -13,16 +13,9 @@ from types import SimpleNamespace
 import pytest
 
 from alcove_api import keys
+from alcove_api.board_documents import AggregateRequest, BoardSubmission
 from alcove_api.comparison import CompareRequest, Comparison
-from alcove_api.documents import (
-    STORE_DAMAGED,
-    AggregateRequest,
-    BoardSubmission,
-    Feedback,
-    ScoreRequest,
-    ScoreResult,
-    Scoring,
-)
+from alcove_api.score_documents import STORE_DAMAGED, Feedback, ScoreRequest, ScoreResult, Scoring
 from alcove_scorer import job_rescore, job_score
 from alcove_scorer.job_score import request_rules
 from alcove_scorer.result_cache import find_cached_result

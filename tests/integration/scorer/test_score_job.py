@@ -18,7 +18,9 @@ from minio.commonconfig import ENABLED
 from minio.versioningconfig import SUSPENDED, VersioningConfig
 
 from alcove_api import keys
-from alcove_api.documents import Feedback, Manifest, ScoreRequest, ScoreResult, Scoring, StoreCredentials
+from alcove_api.documents import StoreCredentials
+from alcove_api.run_documents import Manifest
+from alcove_api.score_documents import Feedback, ScoreRequest, ScoreResult, Scoring
 from alcove_scorer import attempt_reader, job_score
 from alcove_scorer.curves import Point, area_under_curve, latest_per_time, resolve_rules
 from alcove_scorer.disclosure import limit_run

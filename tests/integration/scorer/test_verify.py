@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from alcove_api import keys
-from alcove_api.documents import ScorePages, ScoreResult
+from alcove_api.score_documents import ScorePages, ScoreResult
 from alcove_audit.archive import PhaseExport, open_archive
 from alcove_audit.audit import PhaseAudit
 from alcove_audit.findings import AuditReport, Check

@@ -19,7 +19,8 @@ from minio import Minio
 from minio.credentials import StaticProvider
 
 from alcove_api import keys
-from alcove_api.documents import DatasetManifest, FileEntry, RunConfig, StoreCredentials
+from alcove_api.documents import DatasetManifest, FileEntry, StoreCredentials
+from alcove_api.run_documents import RunConfig
 from alcove_store import client as store_client
 from alcove_store.errors import StoreError
 from tests.cluster.api import MinioServer, minio_server

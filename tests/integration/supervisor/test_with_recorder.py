@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from alcove_api.documents import Manifest, RecorderReport, RunConfig
+from alcove_api.run_documents import Manifest, RecorderReport, RunConfig
 from tests.cluster.children import WITH_US
 
 from .harness import LIMIT_S, Workshop, wait_until, workshop

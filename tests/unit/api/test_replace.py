@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from alcove_api.documents import Feedback
+from alcove_api.score_documents import Feedback
 from alcove_api.submission import RunStatus, SubmissionStatus
 
 REPOSITORY = Path(__file__).parents[3]

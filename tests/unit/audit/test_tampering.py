@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alcove_api import keys
-from alcove_api.documents import Manifest, Record
+from alcove_api.run_documents import Manifest, Record
 from alcove_audit.findings import AuditReport, Check
 from tests.unit.audit.test_audit import audit
 from tests.unit.audit.world import GONE, TEAMS, World, play, uid, view_of

@@ -19,24 +19,12 @@ import numpy as np
 
 from alcove_api import keys
 from alcove_api.base import API_VERSION
-from alcove_api.documents import (
-    SCORER_VERSION,
-    BoardHistory,
-    ContainerImage,
-    CountedSubmissions,
-    DatasetManifest,
-    End,
-    FileEntry,
-    LadderBest,
-    Manifest,
-    Record,
-    ScorePages,
-    ScoreRequest,
-    ScoreResult,
-    Verdict,
-)
+from alcove_api.board_documents import BoardHistory, CountedSubmissions
+from alcove_api.documents import DatasetManifest, FileEntry
 from alcove_api.leaderboard import BoardFile
+from alcove_api.run_documents import ContainerImage, End, Manifest, Record, Verdict
 from alcove_api.schemes import SchemeName
+from alcove_api.score_documents import SCORER_VERSION, LadderBest, ScorePages, ScoreRequest, ScoreResult
 from alcove_audit.phase_state import PhaseState
 from alcove_operator.core import boards, scoring
 from alcove_operator.core.model import SubmissionView

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alcove_api.documents import CurvePoint, ScoredRun
+from alcove_api.score_documents import CurvePoint, ScoredRun
 from alcove_cli.compete import spread_option
 from alcove_cli.compete_board import combine_repeats, rank_entrants, tabulate_board
 from alcove_cli.compete_plan import Entrant, plan_runs

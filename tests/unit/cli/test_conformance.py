@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from alcove_api.competition import CompetitionSpec
-from alcove_api.documents import End, Manifest, Record
+from alcove_api.run_documents import End, Manifest, Record
 from alcove_cli.conformance import checks
 from alcove_cli.conformance.catalogue import Case
 from alcove_cli.conformance.evidence import Evidence

@@ -13,7 +13,7 @@ import pytest
 
 from alcove_api.comparison import CompareRequest
 from alcove_api.competition import CompetitionSpec, CompetitionStatus
-from alcove_api.documents import Feedback, ScoreRequest, Scoring
+from alcove_api.score_documents import Feedback, ScoreRequest, Scoring
 from alcove_cli import rescore_jobs
 from alcove_cli.errors import FailedError
 from alcove_cli.rescore_jobs import AT_ONCE, PreviewJobs

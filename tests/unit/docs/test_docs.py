@@ -15,8 +15,8 @@ import yaml
 from alcove_api.base import API_VERSION, Kind
 from alcove_api.competition import COMPETITION, CompetitionSpec
 from alcove_api.dataset import DATASET, DatasetSpec
-from alcove_api.documents import NO_PREDICTIONS, STORE_DAMAGED
 from alcove_api.leaderboard import LEADERBOARD
+from alcove_api.score_documents import NO_PREDICTIONS, STORE_DAMAGED
 from alcove_api.submission import SUBMISSION
 from alcove_cli.main import app, mount
 from tests.unit.docs.pages import REPOSITORY, Page, blocks, pages

@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from alcove_api.competition import CompetitionSpec, CompetitionStatus
-from alcove_api.documents import LiveCurve, ScoreRequest, ScoreResult, Verdict
+from alcove_api.run_documents import Verdict
+from alcove_api.score_documents import LiveCurve, ScoreRequest, ScoreResult
 from alcove_operator.core import actions, capacity, model, names, parse_objects, usage
 from alcove_operator.core.model import CodeFact, Facts, LiveList, QuotaRefusal, ReconcileSettings, ScoreFault
 from alcove_operator.core.reconcile import reconcile

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from alcove_api.documents import End, RecorderReport
+from alcove_api.run_documents import End, RecorderReport
 
 if TYPE_CHECKING:
     from tests.unit.operator_core.cluster import Pod

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from alcove_api.documents import (
+from alcove_api.feedback import shown_places
+from alcove_api.score_documents import (
     SCORER_VERSION,
     STORE_DAMAGED,
     CurvePoint,
@@ -14,7 +15,6 @@ from alcove_api.documents import (
     ScoredRun,
     ScoreResult,
 )
-from alcove_api.feedback import shown_places
 from alcove_operator.core import names
 from tests.unit.operator_core.pods import stamp
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from alcove_api.documents import End, RecorderReport
+from alcove_api.run_documents import End, RecorderReport
 from alcove_operator.core.causes import Context, find_cause, find_stop_cause
 from alcove_operator.core.model import ContainerView, JobView, PodView
 from tests.unit.operator_core.cluster import START

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alcove_api.documents import STORE_DAMAGED
+from alcove_api.score_documents import STORE_DAMAGED
 from alcove_operator.core import run_ends
 from tests.unit.operator_core.cluster import Cluster
 

@@ -12,18 +12,10 @@ from typing import Any, cast
 
 from minio import Minio
 
-from alcove_api.documents import (
-    SCORER_VERSION,
-    AggregateRequest,
-    CountedSubmissions,
-    LiveCurve,
-    RunConfig,
-    ScoredRun,
-    ScoreRequest,
-    ScoreResult,
-    StoreCredentials,
-    Verdict,
-)
+from alcove_api.board_documents import AggregateRequest, CountedSubmissions
+from alcove_api.documents import StoreCredentials
+from alcove_api.run_documents import RunConfig, Verdict
+from alcove_api.score_documents import SCORER_VERSION, LiveCurve, ScoredRun, ScoreRequest, ScoreResult
 from alcove_kube.client import Object
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
 from alcove_operator.api import Api

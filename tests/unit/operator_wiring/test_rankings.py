@@ -10,8 +10,8 @@ from typing import cast
 
 import pytest
 
+from alcove_api.board_documents import AggregateRequest
 from alcove_api.competition import CompetitionSpec, CompetitionStatus
-from alcove_api.documents import AggregateRequest
 from alcove_api.leaderboard import LeaderboardStatus, PublishedRules
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_kube.client import Object

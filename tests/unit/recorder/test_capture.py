@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from alcove_api.documents import RunConfig
+from alcove_api.run_documents import RunConfig
 from alcove_recorder.capture import Capture
 from alcove_recorder.spool import CapturedFile, RunSpool
 from alcove_recorder.watch import EVENTS_AT_ONCE, EVENTS_PER_SECOND, EventRate

@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from alcove_api.documents import End, Manifest, Record
+from alcove_api.run_documents import End, Manifest, Record
 from alcove_scorer.cli import rank_command, score_command
 
 DATA = Path(__file__).parent / "data"

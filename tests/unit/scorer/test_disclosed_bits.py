@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alcove_api.competition import Limits, PhaseFeedback
-from alcove_api.documents import CurvePoint, Feedback, ScoredRun, Scoring
 from alcove_api.feedback import compute_disclosed_bits
+from alcove_api.score_documents import CurvePoint, Feedback, ScoredRun, Scoring
 from alcove_scorer.curves import Point, resolve_rules
 from alcove_scorer.disclosure import limit_curve, limit_run
 from alcove_scorer.row_choice import RowChoice, choose_rows, order_shown_rows

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alcove_api.documents import Feedback
 from alcove_api.feedback import compute_ladder_bits
+from alcove_api.score_documents import Feedback
 from alcove_scorer.ladder import LadderState, LadderStep, raise_best
 from bench.ladder_attack import FREE, LIVE, STEP, Team, attack
 

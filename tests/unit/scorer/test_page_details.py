@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from markupsafe import escape
 
-from alcove_api.documents import BoardHistory, Verdict
+from alcove_api.board_documents import BoardHistory
+from alcove_api.run_documents import Verdict
 from alcove_scorer.board import as_text
 from alcove_scorer.board_page import board_html
 from alcove_scorer.history import append_board

@@ -15,21 +15,18 @@ import typer
 from scipy import stats
 from typer.testing import CliRunner
 
-from alcove_api.documents import (
+from alcove_api.board_documents import AggregateRequest, BoardHistory, BoardSubmission, PastRanks
+from alcove_api.run_documents import Verdict
+from alcove_api.score_documents import (
     SCORER_VERSION,
-    AggregateRequest,
-    BoardHistory,
-    BoardSubmission,
     CurvePoint,
     Feedback,
-    PastRanks,
     Refusal,
     ScoreDataset,
     ScoredRun,
     ScoreRequest,
     ScoreResult,
     Scoring,
-    Verdict,
 )
 from alcove_scorer.board import Board, as_status, as_text, make_board
 from alcove_scorer.board_curves import budget_moments, ranks_over_budget

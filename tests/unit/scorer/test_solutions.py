@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from alcove_api.documents import ScoreDataset
 from alcove_api.errors import AlcoveError
+from alcove_api.score_documents import ScoreDataset
 from alcove_format.metadata import Metadata
 from alcove_format.writer import NewExample, write_dataset
 from alcove_scorer.curves import resolve_rules

@@ -1,0 +1,100 @@
+"""Documents of boards: what counts, what an aggregate Job is asked, and what it leaves in the store."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from alcove_api.documents import Document
+from alcove_api.schemes import BoardRanking
+from alcove_api.score_documents import CurvePoint
+
+
+class BoardSubmission(Document):
+    team: str
+    submission: str
+    submission_uid: str
+    created_at: datetime
+    scoring_digest: str
+
+
+class CountedSubmission(BoardSubmission):
+    """The last scored Submission of a team in a phase, with what is needed to rank it once it is deleted."""
+
+    datasets: tuple[str, ...]
+    """Aliases of its runs."""
+    score_sha256: str = ""
+    """Digest of its score file, as in its status; "" where that is not shown yet."""
+
+
+class CountedSubmissions(Document):
+    """``counted.json`` of a phase: what has counted stays counted, though teams delete their Submissions."""
+
+    competition_uid: str
+    """Of another Competition of the same name, nothing counts."""
+    entries: tuple[CountedSubmission, ...] = ()
+    """One a team."""
+
+
+class AggregateRequest(Document):
+    competition_namespace: str
+    competition: str
+    phase: str
+    leaderboard: str
+    """Name of the Leaderboard object."""
+    datasets: tuple[str, ...]
+    """Aliases, in the phase's order."""
+    method: BoardRanking = "average"
+    decimals: int = 4
+    max_snapshots: int = 32
+    """Points of a curve that are shown, as in the phase's feedback."""
+    top: int = 100
+    budget_seconds: float
+    entries: tuple[BoardSubmission, ...]
+    title: str = ""
+    """Of the competition, for people."""
+    display_names: dict[str, str] = Field(default_factory=dict)
+    """Of those teams of the entries that have one, by namespace."""
+    generation: int = 0
+    """Grows with each request of a phase; written to the status so that an older board never replaces a newer."""
+
+
+class BoardCurve(Document):
+    """A team's learning curve on one dataset, rounded and cut as the phase's feedback says."""
+
+    team: str
+    """Digest, so that a team can tell its own; no name."""
+    scoring_digest: str
+    """Curves of other settings cannot be compared."""
+    alias: str
+    points: tuple[CurvePoint, ...]
+
+
+class BoardCurves(Document):
+    """``curves.json`` of a board: what the reports of other submissions draw in grey."""
+
+    generation: int
+    updated_at: datetime
+    curves: tuple[BoardCurve, ...]
+
+
+class PastRanks(Document):
+    generation: int
+    at: datetime
+    teams: tuple[str, ...]
+    """In the order of their ranks, the first of them the leader."""
+
+
+class TeamColour(Document):
+    team: str
+    number: int
+    """Of the colour, from 0."""
+
+
+class BoardHistory(Document):
+    """``history.json`` of a board: the leading teams of earlier boards, oldest first."""
+
+    boards: tuple[PastRanks, ...] = ()
+    colours: tuple[TeamColour, ...] = ()
+    """Of the teams that lead this board or led earlier ones; who led last comes last."""
