@@ -68,7 +68,7 @@ try: install ## a competition on this machine: three submissions on six datasets
 demo: deps ## a cluster, a hackathon, three submissions, a leaderboard
 	@$(PY) -m tests.demo --name $(NAME)
 
-picture: try ## docs/board.png, which README shows: the page that `make try` writes, as Chromium shows it
+picture: try ## docs/pictures/board.png, which README shows: the page that `make try` writes, as Chromium shows it
 	@$(PY) -m tests.demo.picture
 
 demo-down: install ## remove the demo and everything that belongs to it

@@ -17,7 +17,7 @@ from alcove_toolkit.whole_files import write_whole
 from tests.demo.hackathon import REPOSITORY
 
 PAGE = REPOSITORY / "out" / "try" / "leaderboard.html"
-PICTURE = REPOSITORY / "docs" / "board.png"
+PICTURE = REPOSITORY / "docs" / "pictures" / "board.png"
 SIZE = (1120, 1615)
 """Width and height of the window, pixels: the top of the page, down to the first learning curves."""
 MOST_BYTES = 150_000
