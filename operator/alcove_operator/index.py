@@ -43,7 +43,7 @@ SELECTOR = names.ROLE
 """Jobs and pods of ours carry this label; the server leaves out all others."""
 SUBMISSIONS_PAGE, LISTS = 8, 2
 """Submissions of a page, and lists of Submissions at once: one may have 1.5 MB, and several times that in Python."""
-UNREAD = frozenset({"labels", "annotations", "managedFields"})
+UNREAD = frozenset({"labels", "annotations", "managedFields", "generateName"})
 """Metadata of Submissions that the operator does not read, and that teams fill."""
 LIST_TRIES = 3
 """How often a list is begun at most, where the server forgets in between what moment it is of."""

@@ -7,6 +7,7 @@ from alcove_cli.conformance.checks import (
     canary_is_hidden,
     ended,
     every,
+    exited_with,
     in_order,
     is_unreadable,
     said,
@@ -114,7 +115,7 @@ EXIT_CODE = Attack(
             "secrecy",
             "hidden features told by the exit status",
             "contained",
-            is_unreadable(r"(status|code|exit\w*)\W{1,4}77\b"),
+            every(exited_with(77), is_unreadable(r"(status|code|exit\w*)\W{1,4}77\b")),
             "the participant",
         ),
         Case(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alcove_cli.conformance.catalogue import Attack, Case
 from alcove_cli.conformance.checks import (
+    counted,
     ended,
     every,
     in_order,
@@ -74,21 +75,21 @@ FLOOD = Attack(
             "limits",
             "all inotify instances of its uid, half of them given back",
             "harmless",
-            every(said("resources/inotify", "held…"), taken("between.npy")),
+            every(counted("resources/inotify"), taken("between.npy")),
         ),
         Case(
             "resources/descriptors",
             "limits",
             "as many open files as it gets",
             "contained",
-            every(said("resources/descriptors", "held…"), taken("between.npy")),
+            every(counted("resources/descriptors"), taken("between.npy")),
         ),
         Case(
             "resources/small-files",
             "limits",
             "up to 100,000 empty files",
             "contained",
-            every(said("resources/small-files", "made…"), stamped_honestly("between.npy")),
+            every(counted("resources/small-files"), stamped_honestly("between.npy")),
         ),
         Case(
             "resources/names",

@@ -45,7 +45,7 @@ STAMPS = Attack(
             "stamp",
             "predictions under a hidden name and under another ending",
             "harmless",
-            not_on_record(".", "notes"),
+            every(not_on_record(".", "notes"), taken("last.npy")),
         ),
         Case("time/clock", "stamp", "setting the system's clock", "refused", said("time/clock", "EPERM")),
         Case(
@@ -78,7 +78,12 @@ HANDSHAKE = Attack(
             "handshake",
             "120 connections that stay open",
             "harmless",
-            every(said("time/handshake-crowd", _CLOSED), taken("after.npy"), in_order, ended("Finished", "")),
+            every(
+                said("time/handshake-crowd", _CLOSED, "EAGAIN"),
+                taken("after.npy"),
+                in_order,
+                ended("Finished", ""),
+            ),
         ),
     ),
 )

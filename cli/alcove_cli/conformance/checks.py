@@ -13,16 +13,26 @@ _SLACK = 0.005
 
 
 def said(case: str, *expected: str) -> Check:
-    """The program reported one of ``expected``; one that ends with "…" is how its report begins."""
+    """The program reported one of ``expected``."""
 
     def check(evidence: Evidence) -> str | None:
         found = evidence.said(case)
         if found is None:
             return f"the program did not get to try it (its run: {describe_end(evidence)})"
-        for words in expected:
-            if found == words or (words.endswith("…") and found.startswith(words[:-1])):
-                return None
-        return f"the program was answered {found!r}"
+        return None if found in expected else f"the program was answered {found!r}"
+
+    return check
+
+
+def counted(case: str) -> Check:
+    """The program reported how often it did it, as in "held 120 instances", and that was not 0."""
+
+    def check(evidence: Evidence) -> str | None:
+        found = evidence.said(case) or ""
+        done = re.search(r"\d+", found)
+        if done is None or not int(done[0]):
+            return f"the program did not get to it: {found or describe_end(evidence)!r}"
+        return None
 
     return check
 
@@ -180,13 +190,25 @@ def canary_is_hidden(evidence: Evidence) -> str | None:
     return f"its team can read it in {', '.join(found[:3])}" if found else None
 
 
-def is_unreadable(pattern: str) -> Check:
-    """The run did happen, and nothing that its team can read of its Submission matches."""
+def exited_with(status: int) -> Check:
+    """By the supervisor's word: the program did end with that status."""
 
     def check(evidence: Evidence) -> str | None:
-        own = {
-            w: text for w, text in evidence.readable.items() if w.endswith(f"/submissions/{evidence.name}")
-        }
+        if evidence.manifest is None or evidence.manifest.end.code != status:
+            return f"the program did not end with status {status} ({describe_end(evidence)})"
+        return None
+
+    return check
+
+
+def is_unreadable(pattern: str) -> Check:
+    """The run did happen, and nothing that its team can read of its Submission, Events among it, matches."""
+
+    def check(evidence: Evidence) -> str | None:
+        its = re.compile(
+            rf"/submissions/{re.escape(evidence.name)}$|/events/{re.escape(evidence.name)}\.[^/]*$"
+        )
+        own = {where: text for where, text in evidence.readable.items() if its.search(where)}
         if not own or not evidence.accepted:
             return f"{len(evidence.accepted)} predictions are on record, {len(own)} objects were read"
         found = [where for where, text in own.items() if re.search(pattern, text)]

@@ -107,6 +107,21 @@ def test_a_team_takes_nothing_from_a_submission_that_is_there(server: ApiServer,
     )  # fmt: skip
 
 
+def test_a_change_within_the_second_of_the_creation_is_refused_too(
+    server: ApiServer, releases: Releases
+) -> None:
+    """Then managed fields stay the same where the same manager changes a field that it has. Nothing bounds this one."""
+    releases("quick", teams("quick"))
+    red = "quick-red"
+    wait_for_policy(server, red)
+    for number in range(5):  # some of these are within a second
+        document = submission(red, "quick", f"try-{number}")
+        document["metadata"]["generateName"] = "a"
+        server.create(document, as_user=participant(red))
+        path = f"{path_of(red, f'try-{number}')}?fieldManager=kubectl-create"
+        assert server.patch(path, {"metadata": {"generateName": "b" * 1_000_000}}, participant(red)) == 422
+
+
 def test_changed_code_is_not_taken_for_what_is_there(
     server: ApiServer, releases: Releases, tmp_path: Path
 ) -> None:

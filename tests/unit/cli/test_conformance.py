@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import runpy
+import socket
 from collections import Counter
+from dataclasses import replace
 from importlib import resources
+from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -108,6 +113,76 @@ def test_a_program_that_did_not_get_to_it_shows_nothing() -> None:
     assert check(evidence(log="ATTACK data/dns EACCES\n")) is None
     assert check(evidence(log="ATTACK data/dns done None\n")) == "the program was answered 'done None'"
     assert "did not get to try" in (check(evidence()) or "")
+
+
+@pytest.mark.parametrize(("reported", "held"), [("held 3 instances", True), ("held 0 instances", False)])
+def test_a_flood_of_nothing_shows_nothing(reported: str, held: bool) -> None:
+    check = checks.counted("resources/inotify")
+    assert (check(evidence(log=f"ATTACK resources/inotify {reported}\n")) is None) is held
+    assert "did not get to it" in (check(evidence()) or "")
+
+
+def test_an_exit_status_is_hidden_where_the_program_had_it_and_neither_status_nor_event_tells() -> None:
+    (case,) = (case for case in CASES if case.id == "data/exit-code")
+    end = End(cause="failed", code=77, ended_ns=1)
+    own, event = "/namespaces/red/submissions/one", "/namespaces/red/events/one.0a1b"
+
+    def complaint(end: End, **readable: str) -> str | None:
+        found = evidence(record("one.npy", 1))
+        assert found.manifest is not None
+        manifest = found.manifest.replace(end=end)
+        texts = {own: readable.get("own", ""), event: readable.get("event", "")}
+        return case.check(replace(found, manifest=manifest, readable=texts))
+
+    assert complaint(end) is None
+    assert "did not end with status 77" in (complaint(End(cause="finished", ended_ns=1)) or "")
+    assert own in (complaint(end, own="The program ended with status 77.") or "")
+    assert event in (complaint(end, event="The program ended with status 77.") or "")
+
+
+def handshake_answers(answer: bytes | None, folder: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What the program reports of a listener that answers so; of none at all for None."""
+    path = folder / "go.sock"
+    listener = socket.socket(socket.AF_UNIX)
+    if answer is not None:
+        listener.bind(str(path))
+        listener.listen(1)
+
+        def serve() -> None:
+            connected, _ = listener.accept()
+            with connected:
+                connected.recv(100)  # closed with something unread, it would take back the answer
+                connected.sendall(answer)
+
+        thread = Thread(target=serve)
+        thread.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALCOVE_OUT", str(folder))
+        patch.setenv("ALCOVE_BUDGET", "8")
+        programs = resources.files("alcove_cli.conformance") / "programs"
+        patch.syspath_prepend(str(programs))
+        space = runpy.run_path(str(programs / "handshake.py"))
+        space["Model"].ask.__globals__["SOCKET"] = str(path)
+        space["attempt"]("time/handshake-hello", space["Model"].ask, None, b"hello\n")
+    if answer is not None:
+        thread.join(10)
+    listener.close()
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_handshake_without_a_recorder_shows_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (case,) = (case for case in CASES if case.id == "time/handshake-hello")
+
+    def held(answer: bytes | None) -> bool:
+        (line,) = handshake_answers(answer, tmp_path, capsys)
+        return case.check(evidence(log=f"{line}\n")) is None
+
+    assert not held(None), "nobody was asked"
+    assert held(b"")
+    (tmp_path / "go.sock").unlink()
+    assert not held(b"go 8\n")
 
 
 def test_a_refusal_is_for_its_reason() -> None:

@@ -22,6 +22,14 @@ def test_the_policy_is_for_the_teams_of_the_release_alone() -> None:
     assert policy["spec"]["failurePolicy"] == "Fail"
 
 
+def test_the_policy_compares_all_metadata_that_the_api_server_lets_a_client_change() -> None:
+    """Owners are refused altogether; name, namespace, UID, times and generation the API server keeps itself."""
+    policy = one(render(None, "hackathon", *KNOWN), KIND, "alcove-submissions.hackathon")
+    (rule,) = (v["expression"] for v in policy["spec"]["validations"] if "oldObject" in v["expression"])
+    changeable = {"labels", "annotations", "finalizers", "managedFields", "generateName"}
+    assert {field for field in changeable if f"oldObject.metadata.{field} :" in rule} == changeable
+
+
 OLD = ("--kube-version", "1.29.0")
 
 

@@ -51,7 +51,7 @@ class Model(Attacker):
         folder = "/tmp/small"
         os.mkdir(folder)
         made = 0
-        while self.now() < 3.5 and made < 100_000:
+        while made < 1000 or (self.now() < 3.5 and made < 100_000):
             os.close(os.open(f"{folder}/{made}", os.O_CREAT | os.O_WRONLY))
             made += 1
         return f"made {made}"

@@ -33,11 +33,11 @@ class Model(Attacker):
         return line
 
     def ask(self, said):
-        """What the recorder answers; "" where it closes the connection or stays silent."""
+        """What the recorder answers; "" where it closes the connection or stays silent. Raises where there is none."""
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(2)
+            line.connect(SOCKET)
             try:
-                line.connect(SOCKET)
                 line.sendall(said)
                 return line.recv(200)
             except OSError:
