@@ -299,12 +299,17 @@ async def fill_index(index: Index, api: Api, settings: OperatorSettings) -> None
     Raises:
         ApiError: the competition's own namespace cannot be listed.
     """
+    await fill_competition(index, api, settings)
+    await fill_teams(index, api, [n for n in settings.watched if n != settings.competition_namespace])
+
+
+async def fill_competition(index: Index, api: Api, settings: OperatorSettings) -> None:
+    """Lists the competition's own namespace. Raises :class:`ApiError` where it cannot be listed."""
     own = settings.competition_namespace
     await asyncio.gather(
         *(_fill_one(index, api, resource, own) for resource in (COMPETITIONS, DATASETS, LEADERBOARDS)),
         *(_fill_one(index, api, resource, own, SELECTOR) for resource in (JOBS, PODS)),
     )
-    await fill_teams(index, api, [namespace for namespace in settings.watched if namespace != own])
 
 
 async def fill_teams(index: Index, api: Api, namespaces: Iterable[str]) -> None:

@@ -26,7 +26,16 @@ from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names
 from alcove_operator.datasets import Datasets
 from alcove_operator.executor import Executor
-from alcove_operator.index import AGGREGATE, CHECK, Index, JobRecord, WorkKey, fill_index, fill_teams
+from alcove_operator.index import (
+    AGGREGATE,
+    CHECK,
+    Index,
+    JobRecord,
+    WorkKey,
+    fill_competition,
+    fill_index,
+    fill_teams,
+)
 from alcove_operator.lease import Lease
 from alcove_operator.metrics import Metrics
 from alcove_operator.rankings import Rankings
@@ -41,7 +50,7 @@ from alcove_store.errors import StoreError, StoreUnavailableError
 log = logging.getLogger(__name__)
 WORKERS = 8
 RELIST_EVERY = 10
-"""Resyncs between two full lists."""
+"""Resyncs between two full lists of the teams' namespaces, which may be many."""
 ORPHANED_AFTER = timedelta(seconds=60)
 PROBE_SECONDS = 10.0
 
@@ -192,7 +201,9 @@ class Service:
     async def resync(self, everything: bool) -> None:
         """Looks at everything now and then, so that a lost event costs time and nothing else.
 
-        ``everything``: lists everything again; otherwise only those namespaces that no watch tells of.
+        ``everything``: lists everything again; otherwise only the teams' namespaces that no watch tells of, and the
+        competition's own. There a Job whose end was missed would hold a place, and keep its Submission from going: a
+        watch begins with a list, which says nothing of what has gone since the list before.
         """
         try:
             if everything:
@@ -200,6 +211,7 @@ class Service:
                 await self._sweep()
                 self._forget()
             else:
+                await fill_competition(self.index, self.api, self.settings)
                 watched = self._watched()
                 await fill_teams(
                     self.index, self.api, [team for team in self._teams() if team not in watched]

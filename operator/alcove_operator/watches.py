@@ -38,6 +38,9 @@ from alcove_operator.workqueue import WorkQueue
 log = logging.getLogger(__name__)
 IN_COMPETITION = (COMPETITIONS, DATASETS, LEADERBOARDS, JOBS, PODS)
 IN_TEAMS = (SUBMISSIONS,)
+CONNECT_SECONDS, ANSWER_SECONDS, SILENCE_SECONDS = 5.0, 30.0, 70.0
+"""How long to wait for a connection, for a page of a list, and for a sign of life on a watch: the server gives one a
+minute. What hangs for longer is begun again. By kopf's defaults a list may hang for five minutes."""
 Observer = Callable[[Resource, Object, bool], None]
 """Told of an object, and whether it is gone."""
 
@@ -74,6 +77,9 @@ def kopf_settings() -> Any:
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.watching.chunk_size = SUBMISSIONS_PAGE
+    settings.watching.inactivity_timeout = SILENCE_SECONDS
+    settings.networking.connect_timeout = CONNECT_SECONDS
+    settings.networking.request_timeout = ANSWER_SECONDS
     settings.peering.standalone = True
     settings.persistence.diffbase_storage = NoDiffBase()
     settings.persistence.progress_storage = NoProgress()

@@ -44,6 +44,19 @@ def objects() -> list[Object]:
     return render({"operator": {"readNodes": True}})
 
 
+def test_late_answers_on_a_busy_node_are_no_reason_to_restart_the_operator(objects: list[Object]) -> None:
+    containers = next(pod for name, _, pod in pods(objects) if name == "Deployment/alcove-operator")[
+        "containers"
+    ]
+    liveness, startup = containers[0]["livenessProbe"], containers[0]["startupProbe"]
+    assert 10 <= liveness["timeoutSeconds"] <= liveness["periodSeconds"]
+    assert liveness["periodSeconds"] * liveness["failureThreshold"] >= 120
+    assert startup["timeoutSeconds"] >= 10
+    assert startup["periodSeconds"] * startup["failureThreshold"] >= 600, (
+        "it lists all teams before it answers"
+    )
+
+
 def test_teams_have_quotas_from_the_start_and_a_hook_waits_for_them(objects: list[Object]) -> None:
 
     def limits(rendered: list[Object]) -> list[Object]:

@@ -11,8 +11,10 @@ import pytest
 
 from alcove_kube.client import Object
 from alcove_kube.resources import Resource
+from alcove_operator.config import OperatorSettings
 from alcove_operator.index import WorkKey
-from alcove_operator.service import Service
+from alcove_operator.service import RELIST_EVERY, Service
+from alcove_operator.watches import kopf_settings
 from tests.unit.operator_core.pods import stamp
 from tests.unit.operator_wiring.hackathon import CUP, HACK, Hackathon
 from tests.unit.operator_wiring.memory_server import Fate
@@ -520,6 +522,38 @@ def test_who_waits_far_behind_is_not_told_of_every_start_before_them() -> None:
         await hackathon.operate(test)
 
     run(scenario())
+
+
+# --- A watch may miss that something is gone.
+
+
+def test_a_job_whose_end_no_watch_told_of_keeps_no_submission_for_long() -> None:
+    async def scenario() -> None:
+        hackathon = Hackathon()
+        hackathon.holding = True
+
+        async def test(_: Service) -> None:
+            hackathon.submit("red", "one")
+            await wait_until(
+                "it runs", lambda: hackathon.run_status("red", "one").get("phase") == "Running", 60
+            )
+            # As between the operator's list and the list that a watch begins with: no event follows.
+            for plural, name in (("jobs", jobs(hackathon)[0]), ("pods", f"{jobs(hackathon)[0]}-pod")):
+                del hackathon.server.objects[plural, HACK, name]
+            hackathon.server.request("DELETE", "/apis/alcove.dev/v1alpha1/namespaces/red/submissions/one")
+            await wait_until("it is gone", lambda: not submissions(hackathon), 60)
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
+def test_a_watch_that_hangs_is_begun_again_long_before_all_teams_are_listed_again() -> None:
+    settings, relist = kopf_settings(), RELIST_EVERY * OperatorSettings.model_fields["resync_seconds"].default
+    networking, silence = settings.networking, settings.watching.inactivity_timeout
+    assert networking.connect_timeout <= networking.request_timeout
+    assert silence + networking.request_timeout < relist / 2
+    assert silence > 60, "the API server gives a sign of life once a minute"
 
 
 # --- What is kept in memory goes when what it is about is gone.
