@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -13,6 +14,10 @@ from tests.cluster import api
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# A shell that runs the tests in the background has SIGINT ignored, and what the tests start and interrupt would inherit
+# that. A handler of ours is not inherited.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def say(message: str) -> None:

@@ -67,6 +67,7 @@ def test_clear_cases_are_clear() -> None:
     assert sure[0] < 0.9
 
 
+@settings(max_examples=20)  # Each call of statsmodels collects garbage: 0.2 s.
 @given(hnp.arrays(np.float64, st.integers(1, 12), elements=st.floats(0, 1)))
 def test_holms_correction_is_statsmodels(p_values: Floats) -> None:
     assert correct_by_holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
