@@ -73,6 +73,20 @@ def test_holms_correction_is_statsmodels(p_values: Floats) -> None:
     assert correct_by_holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
 
 
+@settings(max_examples=50)
+@given(
+    hnp.arrays(
+        np.float64,
+        st.tuples(st.integers(2, 5), st.sampled_from([2, 3, 8, 14])),
+        elements=st.sampled_from([0.0, 0.1, -0.1]) | st.floats(-1, 1),
+    )
+)
+def test_each_p_value_is_scipys_of_that_pair_alone(scores: Floats) -> None:
+    for found in compare_with_first(scores, range(len(scores))):
+        pair = np.round(scores[0] - scores[found.participant], 12)
+        assert found.p == pytest.approx(stats.wilcoxon(pair).pvalue if pair.any() else 1.0)
+
+
 def test_the_first_is_compared_with_each_of_the_others() -> None:
     rng = np.random.default_rng(1)
     scores = np.array([0.5, 0.9, 0.89])[:, None] + rng.normal(0, 0.002, (3, 12))
