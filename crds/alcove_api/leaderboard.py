@@ -66,8 +66,9 @@ class Entry(StatusModel):
     submission_uid: Annotated[str, Field(max_length=64)]
     average_rank: float
     rank_low: float | None = None
-    """Lower end of the 95 % bootstrap interval of the rank, resampling datasets."""
+    """Best rank that the team could have with other datasets of the same kind, at 95 % confidence."""
     rank_high: float | None = None
+    """Worst such rank."""
     scores: Annotated[tuple[DatasetScore, ...], Field(max_length=64)] = ()
 
 

@@ -29,7 +29,7 @@ def conformance(
 ) -> None:
     """Attack an installed release, made for it, and say which promises hold on this cluster.
 
-    Takes about four minutes. Exit status 1 if one is not held. What it makes in the cluster is deleted, also after
+    Takes about three minutes. Exit status 1 if one is not held. What it makes in the cluster is deleted, also after
     Ctrl-C.
     """
     from alcove_cli.conformance.place import open_place, release_values
