@@ -36,9 +36,10 @@ def explain_submission(submission: Object) -> str:
     spec = SubmissionSpec.model_validate(raw)
     where = f"phase {spec.phase} of {spec.competition.name}"
     head = f"{meta['namespace']}/{meta['name']}, {where}: {status.phase or 'not looked at yet'}."
-    parts = [head, *_explain_state(status), *(_explain_run(run, spec) for run in status.runs)]
+    held_back = find_condition_reason(status, "Scored") == "HeldBack"
+    parts = [head, *_explain_state(status), *(_explain_run(run, spec, held_back) for run in status.runs)]
     if status.phase in ("Done", "Failed"):
-        if status.scoring_digest and find_condition_reason(status, "Scored") != "HeldBack":
+        if status.scoring_digest and not held_back:
             parts.append(f"Its page has more: alcove report {meta['name']} --team {meta['namespace']}")
         parts.append(explain_rank(status))
     return "\n\n".join(part for part in parts if part)
@@ -48,10 +49,11 @@ def explain_rank(status: SubmissionStatus) -> str:
     if status.rank is not None:
         place = status.place.replace("/", " of ") or str(status.rank)
         return f"Your team's rank is {place}, by this submission."
+    # Before the reveal no status has a score, but only one that has a score is Done.
+    if status.phase == "Done" and find_condition_reason(status, "Scored") == "HeldBack":
+        return "Scores and ranks of this phase are shown from its reveal on."
     if all(run.alc is None for run in status.runs):
         return "It has no score, so it gives your team no rank."
-    if find_condition_reason(status, "Scored") == "HeldBack":
-        return "Scores and ranks of this phase are shown from its reveal on."
     return (
         "It has no rank: another submission of your team counts in this phase, or the board is not made yet."
     )
@@ -81,9 +83,9 @@ def _explain_state(status: SubmissionStatus) -> Iterator[str]:
             yield scored
 
 
-def _explain_run(run: RunStatus, spec: SubmissionSpec) -> str:
+def _explain_run(run: RunStatus, spec: SubmissionSpec, held_back: bool) -> str:
     said, _, output = run.message.partition(OUTPUT)
-    lines = [f"{run.dataset}: {_figures(run)}"]
+    lines = [f"{run.dataset}: {'it has a score.' if held_back and run.phase == 'Done' else _figures(run)}"]
     lines += [INDENT + line for line in _explain_cause(run, spec, said.strip(), output)]
     if output.strip():
         lines.append(f"{INDENT}The end of its output:")

@@ -16,6 +16,7 @@ from alcove_api.errors import AlcoveError
 from alcove_cli import terminal
 from alcove_cli.errors import CommandError, exit_status
 from alcove_cli.examples import add_examples
+from alcove_cli.local import FrameworkOption
 from alcove_cli.options import Kubeconfig, Store, Team
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def submit(
     name: Annotated[
         str | None, typer.Option(help="Name of the Submission; by default the folder's with a number.")
     ] = None,
-    framework: Annotated[str, typer.Option(help="Loaded before the go: tensorflow or numpy.")] = "tensorflow",
+    framework: FrameworkOption = None,
     store: Annotated[str | None, typer.Option(help="Endpoint for large bundles, http://HOST:PORT.")] = None,
     watch: Annotated[bool, typer.Option(help="Follow it until it has ended.")] = False,
     kubeconfig: Kubeconfig = None,

@@ -16,6 +16,7 @@ from alcove_api.base import API_VERSION
 from alcove_api.code_layout import MODEL_FILE, explain_missing_model
 from alcove_api.leaderboard import LeaderboardSpec, PublishedRules
 from alcove_cli.errors import CommandError, FailedError
+from alcove_cli.local import Framework, read_framework
 from alcove_cli.phases import format_time
 from alcove_kube.client import KubeClient, Object
 from alcove_kube.errors import ApiError
@@ -37,7 +38,8 @@ class Target:
     phase: str
     team: str
     """The team's namespace."""
-    framework: str = "tensorflow"
+    framework: Framework | None = None
+    """Loaded before the go; None for what model.py says."""
 
     def reference(self) -> Object:
         namespace, _, name = self.competition.partition("/")
@@ -93,7 +95,7 @@ def submit_folder(
         if bundle is None
         else {"bundle": {"sha256": hashlib.sha256(bundle).hexdigest()}}
     )
-    body = _submission(target, name, code)
+    body = _submission(target, name, {**code, "framework": target.framework or read_framework(folder)})
     _check_dry(kube, target, rules, body)
     if bundle is not None:
         _upload(kube, target.team, bundle, endpoint)
@@ -186,7 +188,7 @@ def _submission(target: Target, name: str, code: Object) -> Object:
         "spec": {
             "competition": target.reference(),
             "phase": target.phase,
-            "code": {**code, "framework": target.framework},
+            "code": code,
         },
     }
 

@@ -69,7 +69,8 @@ def program_name() -> str:
 
 def report_usage_error(error: Any) -> int:
     """Say in one line what was typed wrongly, and which help has more. Returns the exit status."""
-    message = " ".join(error.format_message().split())
+    # "Value error, " is how the library that checks options begins what is wrong with a choice.
+    message = " ".join(error.format_message().split()).replace(": Value error, ", ": ", 1)
     where = error.ctx.command_path if error.ctx is not None else program_name()
     if message:
         end = "" if message.endswith(("?", "!", ".")) else "."

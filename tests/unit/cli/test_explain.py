@@ -152,14 +152,27 @@ def test_the_usual_end_is_no_fault() -> None:
         (submission("Running", run("", phase="Running", alc=None, snapshots=2)), "Running, 2 predictions so far."),
         (submission("Failed", run("NodeLost", chargedTo="Platform", message="Lost.")), "not your fault"),
         (
-            submission("Done", run("Finished", alc=0.5), conditions=[condition("Scored", "HeldBack", "Later.")]),
-            "shown from its reveal on",
+            submission("Failed", run("ExitCode"), conditions=[condition("Scored", "HeldBack", "Later.")]),
+            "It has no score, so it gives your team no rank.",
         ),
         (submission("Done", run("Finished", alc=0.5)), "another submission of your team counts"),
     ],
 )  # fmt: skip
 def test_every_state_has_its_sentence(found: dict[str, Any], said: str) -> None:
     assert said in explain_submission(found)
+
+
+def test_nothing_is_denied_that_is_only_shown_later() -> None:
+    """The status of a blind phase has neither score nor number of predictions before the reveal."""
+    blind = run(
+        "DeadlineReached", message="Nothing is shown before the reveal.", startedAt=None, endedAt=None
+    )
+    found = submission("Done", blind, conditions=[condition("Scored", "HeldBack", "Later.")])
+    text = explain_submission(found)
+    assert "digits: it has a score." in text
+    assert "Scores and ranks of this phase are shown from its reveal on." in text
+    assert "no score" not in text
+    assert "no predictions" not in text
 
 
 def test_the_command_tells_the_rank_of_how_many(tmp_path: Path, alcove: Typed) -> None:

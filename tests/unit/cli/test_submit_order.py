@@ -57,6 +57,18 @@ def asked(server: ScriptedServer) -> list[tuple[str, str]]:
     return [(a.verb, a.path) for a in server.asked]
 
 
+@pytest.mark.parametrize(("chosen", "loaded"), [((), "numpy"), (("--framework", "tensorflow"), "tensorflow")])
+def test_what_the_class_names_is_loaded_unless_it_is_chosen(
+    code: Path, alcove: Typed, chosen: tuple[str, ...], loaded: str
+) -> None:
+    """As `alcove run` does at home."""
+    (code / "model.py").write_text('class Model:\n    framework = "numpy"\n')
+    with serving(*BEFORE, MADE, Answer(201)) as server:
+        done = alcove(*arguments(code, server), *chosen)
+    assert done.returncode == 0, done.stderr
+    assert server.asked[3].body["spec"]["code"]["framework"] == loaded
+
+
 def test_the_submission_is_created_first_and_owns_its_code(code: Path, alcove: Typed) -> None:
     with serving(*BEFORE, MADE) as server:
         done = alcove(*arguments(code, server))

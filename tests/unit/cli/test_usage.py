@@ -23,6 +23,10 @@ from tests.unit.docs.pages import REPOSITORY
     [
         (["nosuch"], "No such command 'nosuch'"),
         (["score", "--budget", "x"], "Invalid value for '--budget'"),
+        (
+            ["submit", ".", "--framework", "x"],
+            "Invalid value for '--framework': 'x' is not one of 'tensorflow', 'numpy'.",
+        ),
         (["score"], "Missing option '--solution'"),
         (["rank", "a.csv", "--best"], "No such option: --best"),
         (["rank", "a.csv", "b.csv"], "unexpected extra argument"),
