@@ -30,7 +30,7 @@ def main() -> int:
 
 
 def photograph_page(page: Path) -> bytes:
-    """A PNG of the top of a page, in few colours so that it stays small.
+    """A PNG of the top of a page, in 256 colours so that it stays small; with fewer, teams would share one.
 
     Raises:
         CalledProcessError: Chromium cannot show it.
@@ -48,7 +48,7 @@ def photograph_page(page: Path) -> bytes:
         )  # fmt: skip
         buffer = io.BytesIO()
         with Image.open(shot) as image:
-            image.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+            image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
     if buffer.tell() > MOST_BYTES:
         raise ValueError(f"the picture has {buffer.tell():,} bytes, more than {MOST_BYTES:,}")
     return buffer.getvalue()

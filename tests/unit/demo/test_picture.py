@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 from PIL import Image
 
+from alcove_scorer.svg import SERIES
+from alcove_scorer.team_colours import assign_colours
 from tests.demo.picture import MOST_BYTES, PICTURE, SIZE
 from tests.unit.docs.pages import REPOSITORY
 
@@ -15,4 +18,8 @@ def test_readme_shows_the_picture_as_its_command_makes_it() -> None:
     assert PICTURE.stat().st_size < MOST_BYTES
     with Image.open(PICTURE) as image:
         assert image.size == SIZE
-        assert len(image.convert("RGB").getcolors(1 << 20) or ()) > 20  # Not a blank page.
+        pixels = np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)
+    shown = {f"#{bytes(pixel).hex()}" for pixel in pixels}
+    assert len(shown) > 20  # Not a blank page.
+    teams = assign_colours(["sklearn", "tensorflow", "chance"], {})
+    assert {SERIES[number] for number in teams.values()} <= shown
