@@ -1,9 +1,9 @@
 """The hook that waits until the quotas of the teams are in effect.
 
-``python -I await_quotas.py NAMESPACE…``: of each, the ResourceQuota ``alcove-team``. The API server refuses every
-object that a quota limits until the quota controller has counted those that are there. The controller meets a new kind
-within half a minute, but then looks at a quota again only when its limits change, or after five minutes. So here they
-change, and change back, until it has counted.
+``python -I await_quotas.py LIMIT NAMESPACE…``: of each, the ResourceQuota ``alcove-team``, which allows ``LIMIT``
+Submissions. The API server refuses every object that a quota limits until the quota controller has counted those that
+are there. The controller meets a new kind within half a minute, but then looks at a quota again only when its limits
+change, or after five minutes. So here they change, and change back, until it has counted.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ PAUSE = 5.0
 
 
 def is_counted(quota: dict[str, Any]) -> bool:
-    """Whether the controller has counted all that the quota limits now."""
+    """Whether the quota limits Submissions, and the controller has counted all that it limits."""
     hard, status = quota["spec"]["hard"], quota.get("status") or {}
-    return status.get("hard") == hard and set(status.get("used") or {}) == set(hard)
+    return LIMIT in hard and status.get("hard") == hard and set(status.get("used") or {}) == set(hard)
 
 
-def ask_again(kube: KubeClient, namespace: str, quota: dict[str, Any]) -> None:
-    """Has the controller look at the quota once more.
+def ask_again(kube: KubeClient, namespace: str, limit: str) -> None:
+    """Has the controller look at the quota once more. Where that stops halfway, the next call puts the limit back.
 
     Raises:
         ApiError: the server refused.
     """
-    for value in (None, quota["spec"]["hard"][LIMIT]):
+    for value in (None, limit):
         kube.patch(QUOTAS, namespace, NAME, {"spec": {"hard": {LIMIT: value}}})
 
 
-def wait(kube: KubeClient, namespaces: list[str]) -> list[str]:
+def wait(kube: KubeClient, limit: str, namespaces: list[str]) -> list[str]:
     """Those whose quotas are not in effect when the patience ends.
 
     Raises:
@@ -53,14 +53,13 @@ def wait(kube: KubeClient, namespaces: list[str]) -> list[str]:
         if not left or time.monotonic() > end:
             return left
         for namespace in left:
-            if LIMIT in quotas[namespace]["spec"]["hard"]:
-                ask_again(kube, namespace, quotas[namespace])
+            ask_again(kube, namespace, limit)
         time.sleep(PAUSE)
 
 
-def main(namespaces: list[str]) -> int:
+def main(limit: str, namespaces: list[str]) -> int:
     try:
-        left = wait(KubeClient.from_pod(), namespaces)
+        left = wait(KubeClient.from_pod(), limit, namespaces)
     except ApiError as error:
         print(f"Whether the teams' quotas are in effect is not known. {error}", flush=True)
         return 1
@@ -77,4 +76,4 @@ def main(namespaces: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

@@ -69,7 +69,7 @@ def test_teams_have_quotas_from_the_start_and_a_hook_waits_for_them(objects: lis
     both = {"count/configmaps": "200", "count/submissions.alcove.dev": "500"}
     for rendered in (objects, render(None, "hackathon", "--is-upgrade")):
         assert limits(rendered) == [both] * 2
-        assert waits(rendered) == [list(TEAMS)]
+        assert waits(rendered) == [["500", *TEAMS]]
     for quota, left in ((dict.fromkeys(both), []), ({"count/submissions.alcove.dev": None}, ["200"] * 2)):
         rendered = render({"teamQuota": quota})
         assert [limit["count/configmaps"] for limit in limits(rendered)] == left
