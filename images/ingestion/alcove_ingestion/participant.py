@@ -43,11 +43,15 @@ def participant_traceback(error: BaseException, folder: Path) -> str:
 
 
 def _reduce(trace: traceback.TracebackException, folder: str) -> None:
-    own = [f for f in trace.stack if str(Path(f.filename).resolve()).startswith(folder + "/")]
-    trace.stack = traceback.StackSummary.from_list(own)
+    trace.stack = traceback.StackSummary.from_list(f for f in trace.stack if _is_below(f.filename, folder))
     for linked in (trace.__cause__, trace.__context__):
         if linked is not None:
             _reduce(linked, folder)
+
+
+def _is_below(filename: str, folder: str) -> bool:
+    """``<frozen importlib._bootstrap>`` and the like are no files, though they would lie in the working directory."""
+    return not filename.startswith("<") and str(Path(filename).resolve()).startswith(folder + "/")
 
 
 def load_model_class(folder: Path) -> type:

@@ -194,6 +194,7 @@ def test_code_that_cannot_be_started_is_explained(run: Run, model: str, says: st
     assert ended.status == 1
     assert says in ended.stderr
     assert "alcove_ingestion" not in ended.stderr
+    assert "<frozen importlib" not in ended.stderr
     assert ended.predictions == []
 
 
