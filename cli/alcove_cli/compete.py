@@ -141,7 +141,7 @@ def _rank(
     entrants: Sequence[Entrant], planned: Sequence[PlannedRun], datasets: Sequence[str], scheme: SchemeName,
     rules: CurveRules,
 ) -> Board:  # fmt: skip
-    from alcove_cli.compete_board import combine_repeats, rank_entrants
+    from alcove_cli.compete_board import average_repeats, rank_entrants
 
     found: dict[tuple[str, str], list[ScoredRun]] = {}
     for run in planned:
@@ -149,7 +149,7 @@ def _rank(
         if result is not None:
             found.setdefault((run.entrant.name, run.task.dataset.name), []).append(result.run)
     runs = {
-        entrant.name: [combine_repeats(found[entrant.name, name]) for name in datasets]
+        entrant.name: [average_repeats(found[entrant.name, name]) for name in datasets]
         for entrant in entrants
     }
     title = f"{len(entrants)} submissions, {len(datasets)} datasets"

@@ -18,7 +18,7 @@ from alcove_toolkit.whole_files import write_whole
 _DECIMALS = 4
 
 
-def combine_repeats(runs: Sequence[ScoredRun]) -> ScoredRun:
+def average_repeats(runs: Sequence[ScoredRun]) -> ScoredRun:
     """One run that stands for its repeats: their mean ALC and final score, and the curve of the middle one.
 
     A repeat without a score leaves no score: leaving it out would let a crash raise the mean.

@@ -12,6 +12,7 @@ from alcove_api import keys
 from alcove_api.errors import AlcoveError
 from alcove_cli.exchange import TEAM_SECRET, StoreAccess
 from alcove_cli.local_run import find_supervisor
+from alcove_cli.options import parse_competition
 from alcove_cli.team import choose_team
 from alcove_kube.client import KubeClient
 from alcove_kube.errors import ApiError
@@ -80,9 +81,9 @@ def _check_server(kube: KubeClient) -> str:
 
 
 def _check_boards(kube: KubeClient, competition: str) -> str:
-    namespace, _, name = competition.partition("/")
+    namespace, name = parse_competition(competition)
     boards = kube.find_all(LEADERBOARDS, namespace)
-    phases = [b["spec"]["phase"] for b in boards if b["spec"]["competition"] == (name or namespace)]
+    phases = [b["spec"]["phase"] for b in boards if b["spec"]["competition"] == name]
     if not phases:
         raise AlcoveError(
             f"There are no Leaderboards of {competition}.",

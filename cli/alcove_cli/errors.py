@@ -18,13 +18,7 @@ class FailedError(CommandError):
 
 
 class FaultError(CommandError):
-    """The same with exit status 3: Alcove, or the machine, could not do its work."""
-
-    exit_status = 3
-
-
-class UnfinishedError(CommandError):
-    """The same with exit status 3: what was asked could not be found out, so it is neither yes nor no."""
+    """The same with exit status 3: Alcove, or the machine, could not do its work. It is neither yes nor no."""
 
     exit_status = 3
 

@@ -12,7 +12,7 @@ from alcove_api import keys
 from alcove_api.errors import AlcoveError
 from alcove_audit.phase_state import PhaseState
 from alcove_audit.source import StoreSource
-from alcove_cli.errors import CommandError, UnfinishedError
+from alcove_cli.errors import CommandError, FaultError
 from alcove_cli.exchange import StoreAccess
 from alcove_cli.rescore import OPERATOR
 from alcove_kube.client import KubeClient, Object
@@ -51,7 +51,7 @@ def finish_or_say() -> Iterator[None]:
     except CommandError:
         raise
     except StoreUnavailableError as error:
-        raise UnfinishedError(
+        raise FaultError(
             f"The store cannot be reached from here, so nothing can be said. {error.cause}",
             remedy="Give an address that can be reached: kubectl port-forward -n NAMESPACE service/alcove-store "
             "9000:9000, and --store http://127.0.0.1:9000",
@@ -59,13 +59,7 @@ def finish_or_say() -> Iterator[None]:
     except AlcoveError as error:
         if not error.retriable:
             raise
-        raise UnfinishedError(f"{error} Nothing can be said without it.") from error
-
-
-def parse_competition(name: str) -> tuple[str, str]:
-    """Namespace and name; both are the same where one is given."""
-    namespace, _, rest = name.partition("/")
-    return namespace, rest or namespace
+        raise FaultError(f"{error} Nothing can be said without it.") from error
 
 
 def read_state(kube: KubeClient, competition: tuple[str, str], phase: str) -> PhaseState:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from alcove_api import keys
 from alcove_api.documents import StoreCredentials
 from alcove_cli.errors import CommandError, FailedError
+from alcove_cli.options import Kubeconfig, Store
 from alcove_store.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -92,14 +93,10 @@ def _credentials(data: bytes, where: str) -> StoreCredentials:
 
 Team = Annotated[str | None, typer.Option(help="Your team's namespace: use its credentials, and its prefix.")]
 Namespace = Annotated[str, typer.Option(help="The competition's namespace, for the organizer's credentials.")]
-Store = Annotated[
-    str | None, typer.Option(help="Endpoint of the store, http://HOST:PORT; by default the Secret's.")
-]
 CredentialsFile = Annotated[
     Path | None, typer.Option(help="Credentials as JSON, instead of the Secret; needs --store.")
 ]
 Region = Annotated[str, typer.Option(help="Region of the store, with --credentials.")]
-Kubeconfig = Annotated[str | None, typer.Option(help="Path of a kubeconfig; by default $KUBECONFIG.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from alcove_api.code_layout import MODEL_FILE, explain_missing_model
-from alcove_api.exit_statuses import SupervisorExit
 from alcove_api.schemes import HACKATHON, SchemeName
 from alcove_cli.convert import unwind_on_signals
 from alcove_cli.dataset import find_solution
@@ -67,6 +66,8 @@ def run(
 
     Exit status: 0 each run left a valid prediction and did not fail, 1 one did not, 2 wrong use, 3 a fault of Alcove.
     """
+    from alcove_cli.local_run import FAULTS
+
     code = require_model(folder)
     if solution is not None and len(datasets) > 1:
         raise CommandError(
@@ -79,7 +80,7 @@ def run(
         many = len(opened) > 1
         tasks = [_plan_task(code, dataset, kept / dataset.name if many else kept) for dataset in opened]
         ends = _run_all(tasks, framework or read_framework(code), (budget, scheme), jobs, report, as_json)
-    if any(end.status in (SupervisorExit.RECORDER_LOST, SupervisorExit.NOT_STARTED) for end in ends):
+    if any(end.status in FAULTS for end in ends):
         raise typer.Exit(FAULT)
     if not all(end.is_good for end in ends):
         raise typer.Exit(1)

@@ -25,7 +25,7 @@ from alcove_api import keys
 from alcove_api.exit_statuses import SupervisorExit
 from alcove_api.run_documents import Manifest, Record, RecorderReport, RunConfig
 from alcove_api.score_documents import NO_PREDICTIONS
-from alcove_cli.errors import CommandError
+from alcove_cli.errors import CommandError, FaultError
 from alcove_scorer.curves import CurveRules, Point, counted_seconds
 from alcove_scorer.predictions import Kind
 from alcove_scorer.run_files import load_solution, score_files
@@ -159,7 +159,8 @@ def execute(task: LocalTask, settings: LocalSettings, listener: RunListener, sto
         stop: once set, the run is ended.
 
     Raises:
-        CommandError: the supervisor is not installed, or the recorder left nothing.
+        CommandError: the supervisor is not installed.
+        FaultError: the recorder left nothing.
         InputError, SolutionError: the solution cannot be used.
     """
     began = time.monotonic()
@@ -189,7 +190,7 @@ def _conclude(
 ) -> LocalEnd:
     path = attempt / "manifest.json"
     if not path.is_file():
-        raise CommandError(
+        raise FaultError(
             f"The recorder left no manifest of the run on {task.dataset.name}, so there is nothing to score. "
             f"Its last words: {place.last_words()}"
         )

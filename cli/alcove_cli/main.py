@@ -17,7 +17,7 @@ from alcove_cli import terminal
 from alcove_cli.errors import CommandError, exit_status
 from alcove_cli.examples import add_examples
 from alcove_cli.local import FrameworkOption
-from alcove_cli.options import Kubeconfig, Store, Team
+from alcove_cli.options import Competition, CompetitionArgument, Kubeconfig, Store, Team, parse_competition
 
 if TYPE_CHECKING:
     from alcove_kube.client import KubeClient
@@ -53,9 +53,7 @@ def describe(ctx: typer.Context, version: Version = False) -> None:
 def submit(
     folder: Annotated[Path, typer.Argument(help="Folder with model.py at its top.")],
     team: Team = None,
-    competition: Annotated[
-        str, typer.Option(help="NAMESPACE/NAME of the competition.")
-    ] = "hackathon/hackathon",
+    competition: Competition = "hackathon/hackathon",
     phase: Annotated[str, typer.Option(help="Phase to submit to.")] = "practice",
     name: Annotated[
         str | None, typer.Option(help="Name of the Submission; by default the folder's with a number.")
@@ -95,9 +93,7 @@ def watch(
 
 @app.command()
 def phases(
-    competition: Annotated[
-        str, typer.Argument(help="NAMESPACE/NAME of the competition; the name alone where both are the same.")
-    ] = "hackathon/hackathon",
+    competition: CompetitionArgument = "hackathon/hackathon",
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Say what the phases of a competition are: dates, budget, resources, limits, and who leads."""
@@ -107,9 +103,9 @@ def phases(
     from alcove_kube.client import KubeClient
     from alcove_kube.resources import LEADERBOARDS
 
-    namespace, _, name = competition.partition("/")
+    namespace, name = parse_competition(competition)
     boards = KubeClient.from_kubeconfig(kubeconfig).find_all(LEADERBOARDS, namespace)
-    text = describe_phases(boards, name or namespace, datetime.now(UTC))
+    text = describe_phases(boards, name, datetime.now(UTC))
     if not text:
         raise CommandError(f"There is no competition {competition}. Give NAMESPACE/NAME.")
     typer.echo(text)
@@ -202,9 +198,7 @@ def pages(
 
 @app.command()
 def rescore(
-    competition: Annotated[
-        str, typer.Argument(help="NAMESPACE/NAME of the competition; the name alone where both are the same.")
-    ],
+    competition: CompetitionArgument,
     scheme: Annotated[
         str | None, typer.Option(help="hackathon or autodl, with its own metric, t0 and curve.")
     ] = None,
@@ -242,9 +236,7 @@ def verify(
             help="A Submission, a phase, or a .tar.gz that `alcove export` wrote.",
         ),
     ],
-    competition: Annotated[
-        str, typer.Option(help="NAMESPACE/NAME of the competition, of a phase.")
-    ] = "hackathon/hackathon",
+    competition: Competition = "hackathon/hackathon",
     inputs: Annotated[
         bool, typer.Option("--inputs/--no-inputs", help="Read the files of the datasets too.")
     ] = True,
@@ -252,9 +244,7 @@ def verify(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the checks and what differs as JSON.")
     ] = False,
-    store: Annotated[
-        str | None, typer.Option(help="Endpoint of the store, http://HOST:PORT; by default the Secret's.")
-    ] = None,
+    store: Store = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Check that scores and ranks are those of what was recorded, and name whatever was changed, added or removed.
@@ -279,9 +269,7 @@ def verify(
 @app.command()
 def export(
     phase: Annotated[str, typer.Argument(help="Name of a phase.")],
-    competition: Annotated[
-        str, typer.Option(help="NAMESPACE/NAME of the competition.")
-    ] = "hackathon/hackathon",
+    competition: Competition = "hackathon/hackathon",
     out: Annotated[Path | None, typer.Option(help="File to write; by default PHASE.tar.gz here.")] = None,
     solutions: Annotated[
         bool,
@@ -290,9 +278,7 @@ def export(
     inputs: Annotated[
         bool, typer.Option("--inputs/--no-inputs", help="With the files of the datasets.")
     ] = True,
-    store: Annotated[
-        str | None, typer.Option(help="Endpoint of the store, http://HOST:PORT; by default the Secret's.")
-    ] = None,
+    store: Store = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Write all that scores and ranks of a phase were made of into one archive, for `alcove verify ARCHIVE`.

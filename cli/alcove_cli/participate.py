@@ -11,7 +11,7 @@ import typer
 
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.init import Template, make_submission
-from alcove_cli.options import Competition, Kubeconfig, Store, Team
+from alcove_cli.options import Competition, Kubeconfig, Store, Team, parse_competition
 
 if TYPE_CHECKING:
     from alcove_kube.client import Object
@@ -71,7 +71,7 @@ def quota(
 
     kube = KubeClient.from_kubeconfig(kubeconfig)
     submissions = kube.find_all(SUBMISSIONS, choose_team(team, kubeconfig))
-    boards = kube.find_all(LEADERBOARDS, competition.partition("/")[0])
+    boards = kube.find_all(LEADERBOARDS, parse_competition(competition)[0])
     typer.echo(describe_quota(submissions, boards, competition, datetime.now(UTC)))
 
 
@@ -87,10 +87,10 @@ def leaderboard(
     from alcove_kube.resources import LEADERBOARDS
 
     kube = KubeClient.from_kubeconfig(kubeconfig)
-    namespace, _, name = competition.partition("/")
+    namespace, name = parse_competition(competition)
     shown = ""
     while True:
-        text = describe_boards(kube.find_all(LEADERBOARDS, namespace), name or namespace, phase)
+        text = describe_boards(kube.find_all(LEADERBOARDS, namespace), name, phase)
         if not text:
             wanted = f"phase {phase} of {competition}" if phase else f"competition {competition}"
             raise CommandError(f"There is no {wanted}. To see what there is: alcove phases.")

@@ -23,6 +23,7 @@ from alcove_api.errors import AlcoveError
 from alcove_api.leaderboard import LeaderboardStatus
 from alcove_cli import rank_changes
 from alcove_cli.errors import CommandError, FailedError
+from alcove_cli.options import parse_competition
 from alcove_cli.rescore_jobs import PreviewJobs
 from alcove_cli.rescore_plan import RescorePlan, ScoringChanges, find_deleted, plan_rescore
 from alcove_cli.rescore_wait import read_submissions, score_jobs, wait_until_shown
@@ -59,8 +60,7 @@ def say(message: str) -> None:
 
 def rescore_competition(api: Api, competition: str, options: RescoreOptions) -> None:
     """Raises CommandError of exit status 2 where it was asked wrongly, of 1 where something failed."""
-    namespace, _, name = competition.partition("/")
-    ref = (namespace, name or namespace)
+    ref = parse_competition(competition)
     if not all(NAME.fullmatch(part) for part in ref):
         raise CommandError(f"{competition!r} is not the name of a Competition: expected NAMESPACE/NAME.")
     try:

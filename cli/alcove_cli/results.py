@@ -1,6 +1,6 @@
 """What a team asks of its submissions and its competition: output, curves, quota, boards, and to stop a run.
 
-The functions are pure but for :func:`cancel_submission`; ``alcove_cli.main`` reads the objects.
+The functions are pure but for :func:`cancel_submission`; ``alcove_cli.participate`` reads the objects.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus
 from alcove_api.submission import RunStatus, SubmissionStatus
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.explain import OUTPUT
+from alcove_cli.options import parse_competition
 from alcove_cli.watch import ENDED
 from alcove_kube.client import KubeClient, Object
 from alcove_kube.resources import SUBMISSIONS
@@ -70,12 +71,12 @@ def describe_quota(
     Raises:
         FailedError: the competition publishes no limits.
     """
-    namespace, _, name = competition.partition("/")
+    namespace, name = parse_competition(competition)
     rules = next(
         (
             spec.rules
             for spec in (LeaderboardSpec.model_validate(board["spec"]) for board in boards)
-            if spec.competition == (name or namespace) and spec.rules.per_day
+            if spec.competition == name and spec.rules.per_day
         ),
         None,
     )
@@ -83,7 +84,7 @@ def describe_quota(
         raise FailedError(
             f"The competition {competition} publishes no limits. Is it the right one? alcove phases."
         )
-    wanted = {"namespace": namespace, "name": name or namespace}
+    wanted = {"namespace": namespace, "name": name}
     admitted = [
         (status.admitted_at, status.quota)
         for submission in submissions

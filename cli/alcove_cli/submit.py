@@ -17,6 +17,7 @@ from alcove_api.code_layout import MODEL_FILE, explain_missing_model
 from alcove_api.leaderboard import LeaderboardSpec, PublishedRules
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.local import Framework, read_framework
+from alcove_cli.options import parse_competition
 from alcove_cli.phases import format_time
 from alcove_kube.client import KubeClient, Object
 from alcove_kube.errors import ApiError
@@ -42,8 +43,8 @@ class Target:
     """Loaded before the go; None for what model.py says."""
 
     def reference(self) -> Object:
-        namespace, _, name = self.competition.partition("/")
-        return {"namespace": namespace, "name": name or namespace}
+        namespace, name = parse_competition(self.competition)
+        return {"namespace": namespace, "name": name}
 
 
 def read_folder(folder: Path) -> dict[str, bytes]:

@@ -14,13 +14,8 @@ from alcove_audit.audit import PhaseAudit
 from alcove_audit.findings import AuditReport, Check
 from alcove_audit.runs import NO_SOLUTION
 from alcove_cli.errors import CommandError
-from alcove_cli.evidence import (
-    ReadingProgress,
-    finish_or_say,
-    open_source,
-    parse_competition,
-    read_state,
-)
+from alcove_cli.evidence import ReadingProgress, finish_or_say, open_source, read_state
+from alcove_cli.options import parse_competition
 from alcove_cli.rescore import NAME
 from alcove_kube.client import KubeClient
 from alcove_kube.resources import SUBMISSIONS

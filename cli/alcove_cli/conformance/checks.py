@@ -119,12 +119,12 @@ def in_order(evidence: Evidence) -> str | None:
     return None
 
 
-def ended(cause: str, pays: str, *, others: tuple[str, ...] = ()) -> Check:
+def ended(cause: str, pays: str, *, other_causes: tuple[str, ...] = ()) -> Check:
     """How the run ended and who pays, by the status; the supervisor and the recorder were there at its end."""
 
     def check(evidence: Evidence) -> str | None:
         run = evidence.run
-        if run.get("cause") not in (cause, *others) or run.get("chargedTo", "") != pays:
+        if run.get("cause") not in (cause, *other_causes) or run.get("chargedTo", "") != pays:
             return f"it ended with {describe_end(evidence)}"
         if int(run.get("attempt", 0)) != 1:
             return f"it was given attempt {run.get('attempt')}"
@@ -133,7 +133,7 @@ def ended(cause: str, pays: str, *, others: tuple[str, ...] = ()) -> Check:
     return check
 
 
-def kept(count: int) -> Check:
+def keeps_predictions(count: int) -> Check:
     """At least so many predictions of before the attack count, and the run is scored."""
 
     def check(evidence: Evidence) -> str | None:

@@ -11,6 +11,8 @@ from typing import Annotated
 import typer
 import yaml
 
+from alcove_cli.options import Kubeconfig, Store
+
 
 def conformance(
     competition: Annotated[
@@ -19,17 +21,13 @@ def conformance(
     values: Annotated[
         bool, typer.Option("--values", help="Print values to install such a release with; attack nothing.")
     ] = False,
-    store: Annotated[
-        str | None, typer.Option(help="Endpoint of the store, http://HOST:PORT; by default the Secret's.")
-    ] = None,
+    store: Store = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    kubeconfig: Annotated[
-        str | None, typer.Option(help="Path of a kubeconfig; by default $KUBECONFIG.")
-    ] = None,
+    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Attack an installed release, made for it, and say which promises hold on this cluster.
 
-    Takes about three minutes. Exit status 1 if one is not held. What it makes in the cluster is deleted, also after
+    Takes three to five minutes. Exit status 1 if one is not held. What it makes in the cluster is deleted, also after
     Ctrl-C.
     """
     from alcove_cli.conformance.place import open_place, release_values

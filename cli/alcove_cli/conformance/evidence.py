@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from alcove_api.run_documents import Manifest, Record
 from alcove_api.score_documents import ScoreResult
-
-Object = dict[str, Any]
+from alcove_kube.client import Object
 
 
 @dataclass(frozen=True)

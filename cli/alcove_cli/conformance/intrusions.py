@@ -13,6 +13,7 @@ from minio.error import S3Error
 
 from alcove_api import keys
 from alcove_api.base import API_VERSION
+from alcove_cli.conformance.catalogue import Outcome
 from alcove_cli.conformance.place import HiddenDataset, Place
 from alcove_kube.client import KubeClient, Object
 from alcove_kube.errors import ApiError
@@ -28,7 +29,6 @@ from alcove_kube.resources import (
     Resource,
 )
 
-Outcome = Literal["refused", "contained", "ended at the budget", "harmless"]
 Try = Callable[[Place, HiddenDataset], str | None]
 _FORBIDDEN, _INVALID = 403, 422
 _POLICIES = Resource("admissionregistration.k8s.io/v1", "validatingadmissionpolicies")

@@ -18,10 +18,11 @@ import yaml
 from alcove_api.base import API_VERSION
 from alcove_cli.conformance.errors import PlaceError
 from alcove_cli.exchange import PUBLISHER_SECRET, TEAM_SECRET, StoreAccess
+from alcove_cli.options import parse_competition
 from alcove_cli.team import COMPETITION, build_kubeconfig, request_token, write_private
 from alcove_format.reader import open_dataset
 from alcove_format.solution import parse_solution
-from alcove_kube.client import KubeClient
+from alcove_kube.client import KubeClient, Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, CONFIG_MAPS, DATASETS, NAMESPACES, SUBMISSIONS, Resource
 from alcove_toolkit.practice import make_practice
@@ -30,7 +31,6 @@ from alcove_toolkit.publish import dataset_yaml, publish
 if TYPE_CHECKING:
     from minio import Minio
 
-Object = dict[str, Any]
 DATASET, PRACTICE, EXAMPLES = "conformance", "waves", 400
 """The hidden dataset is made: nobody's data is touched."""
 PHASES = {"attack": 8, "long": 32, "blind": 8}
@@ -152,8 +152,7 @@ def open_place(kubeconfig: str | None, competition: str, store: str | None) -> I
         PlaceError: the Competition is not one of ``--values``, or has not two teams.
         ApiError, KubeconfigError: the cluster cannot be reached, or refuses.
     """
-    namespace, _, name = competition.partition("/")
-    name = name or namespace
+    namespace, name = parse_competition(competition)
     kube = KubeClient.from_kubeconfig(kubeconfig)
     found = kube.find(COMPETITIONS, namespace, name)
     phases = {p["name"]: p for p in (found or {}).get("spec", {}).get("phases", ())}

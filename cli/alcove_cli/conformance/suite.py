@@ -16,15 +16,16 @@ from alcove_cli.conformance import attacks_on_data, attacks_on_resources, attack
 from alcove_cli.conformance.catalogue import Attack, Case
 from alcove_cli.conformance.checks import describe_end
 from alcove_cli.conformance.errors import SuiteError
-from alcove_cli.conformance.evidence import Evidence, Object
+from alcove_cli.conformance.evidence import Evidence
 from alcove_cli.conformance.intrusions import INTRUSIONS, Intrusion
 from alcove_cli.conformance.neighbour import beside_attacks
 from alcove_cli.conformance.place import DATASET, HiddenDataset, Place, Team, make_dataset
 from alcove_cli.conformance.reading import fetch_text, read_cluster, read_metrics, read_store
+from alcove_cli.watch import ENDED
+from alcove_kube.client import Object
 from alcove_kube.resources import DATASETS, PODS, SUBMISSIONS
 from alcove_operator.core.conditions import READY
 
-ENDED = ("Done", "Failed", "Rejected")
 READY_SECONDS, RUN_SECONDS = 180.0, 900.0
 """How long the check of the dataset, and all attacks together, may take."""
 Progress = Callable[[str], None]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from alcove_api.score_documents import CurvePoint, ScoredRun
 from alcove_cli.compete import spread_option
-from alcove_cli.compete_board import combine_repeats, rank_entrants, tabulate_board
+from alcove_cli.compete_board import average_repeats, rank_entrants, tabulate_board
 from alcove_cli.compete_plan import Entrant, plan_runs
 from alcove_cli.local import open_datasets, read_framework
 from alcove_cli.local_run import LocalSettings
@@ -194,10 +194,10 @@ def test_a_changed_dataset_or_setting_asks_for_another_run(
 
 
 def test_repeats_count_by_their_mean_and_show_the_middle_one() -> None:
-    found = combine_repeats([scored(0.9, 3.0), scored(0.5, 1.0), scored(0.7, 2.0)])
+    found = average_repeats([scored(0.9, 3.0), scored(0.5, 1.0), scored(0.7, 2.0)])
     assert found.alc == pytest.approx(0.7)
     assert [point.t for point in found.points] == [2.0]
-    assert combine_repeats([scored(0.9), scored(None)]).alc is None
+    assert average_repeats([scored(0.9), scored(None)]).alc is None
 
 
 def test_the_table_fits_the_terminal_and_says_ties() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import re
@@ -12,9 +13,16 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Event
 
 import pytest
+from rich.console import Console
 
+from alcove_cli import local_run
+from alcove_cli.errors import FaultError, exit_status
+from alcove_cli.local import open_datasets
+from alcove_cli.local_view import LocalView
+from alcove_scorer.curves import resolve_rules
 from alcove_toolkit.practice import make_practice
 from tests.unit.cli.conftest import Typed
 from tests.unit.docs.pages import blocks, pages
@@ -205,6 +213,20 @@ def test_a_run_that_is_interrupted_leaves_no_process(tmp_path: Path, digits: Pat
         process.wait(timeout=60)
     assert process.returncode == 130
     assert find_processes(tmp_path) == []
+
+
+def test_a_run_without_a_record_is_a_fault_and_no_wrong_use(
+    tmp_path: Path, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A supervisor that ends at once: the recorder is stopped before it could write anything."""
+    monkeypatch.setattr(local_run, "find_supervisor", lambda: Path("/bin/true"))
+    (dataset,) = open_datasets([digits])
+    task = local_run.LocalTask(tmp_path, dataset, tmp_path / "recorded")
+    settings = local_run.LocalSettings("numpy", resolve_rules(2.0))
+    view = LocalView(Console(file=io.StringIO()), [task], settings.rules)
+    with pytest.raises(FaultError, match="left no manifest") as ended:
+        local_run.execute(task, settings, view, Event())
+    assert exit_status(ended.value) == 3
 
 
 def test_nothing_saved_is_said(tmp_path: Path, digits: Path) -> None:
