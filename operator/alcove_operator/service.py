@@ -206,6 +206,8 @@ class Service:
         watch begins with a list, which says nothing of what has gone since the list before.
         """
         try:
+            # First: a list that the server refuses must not cost runs under way their credentials.
+            await self.submissions.refresh_credentials()
             if everything:
                 await fill_index(self.index, self.api, self.settings)
                 await self._sweep()
@@ -217,7 +219,6 @@ class Service:
                     self.index, self.api, [team for team in self._teams() if team not in watched]
                 )
             self.watch_teams()
-            await self.submissions.refresh_credentials()
         except AlcoveError as error:
             log.warning("The resync was cut short: %s", error)
         # Over the time until the next resync, so that what events make due does not wait behind all of it.

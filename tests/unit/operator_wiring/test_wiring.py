@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sized
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -542,6 +543,34 @@ def test_a_job_whose_end_no_watch_told_of_keeps_no_submission_for_long() -> None
                 del hackathon.server.objects[plural, HACK, name]
             hackathon.server.request("DELETE", "/apis/alcove.dev/v1alpha1/namespaces/red/submissions/one")
             await wait_until("it is gone", lambda: not submissions(hackathon), 60)
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_a_list_that_is_refused_costs_no_run_its_credentials(
+    everything: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        hackathon = Hackathon()
+        hackathon.holding = True
+        renewed: list[str] = []
+
+        async def refresh(_self: Any, job: str, *_: Any) -> None:
+            renewed.append(job)
+
+        async def test(service: Service) -> None:
+            hackathon.submit("red", "one")
+            await wait_until(
+                "it runs", lambda: hackathon.run_status("red", "one").get("phase") == "Running", 60
+            )
+            await asyncio.sleep(15)
+            hackathon.server.forbidden.add(("jobs", HACK))
+            monkeypatch.setattr(type(service.credentials), "refresh", refresh)
+            await service.resync(everything)
+            assert renewed == hackathon.run_jobs()
 
         await hackathon.operate(test)
 
