@@ -6,7 +6,6 @@ in the order of their submission: it alone breaks ties of the overall rank.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -96,102 +95,69 @@ def rank_participants(scores: Floats, method: Method = "average", baseline: Floa
     if scores.ndim != 2 or 0 in scores.shape:
         raise InputError("expected at least one participant and one dataset")
     ranks = dataset_ranks(scores)
-    key, value = _overall(scores, ranks, method, baseline)(np.ones((scores.shape[1], 1)))
-    order = np.argsort(key[:, 0], kind="stable")
+    key, value = _order(scores, ranks, method, baseline)
+    order = np.argsort(key, kind="stable")
     overall = np.empty(len(scores), np.int64)
     overall[order] = np.arange(1, len(scores) + 1)
-    return Ranking(method, ranks, value[:, 0], overall)
+    return Ranking(method, ranks, value, overall)
 
 
-Overall = Callable[[Floats], tuple[npt.NDArray[Any], Floats]]
-"""From counts of datasets (datasets × resamples) to keys, lower is better, and values, by participant."""
+Ordering = tuple[npt.NDArray[Any], Floats]
+"""Keys, lower is better, and values, one a participant each."""
 
 
-def _overall(scores: Floats, ranks: Floats, method: Method, baseline: Floats | None) -> Overall:
+def _order(scores: Floats, ranks: Floats, method: Method, baseline: Floats | None) -> Ordering:
     if method == "copeland":
-        return _copeland(ranks)
+        return _order_by_wins(ranks)
     if method == "relative":
         if baseline is None:
             raise InputError("method relative: expected a baseline to compare with")
-        return _relative(relative_errors(scores, baseline))
+        return _order_by_errors(relative_errors(scores, baseline))
     if method == "performance-profile":
         if baseline is None:
             raise InputError("method performance-profile: expected the shares of its score")
-        return _mean_share(baseline)
+        return _order_by_shares(baseline)
     if method == "kemeny":
-        return _kemeny_places(ranks)
+        places = np.empty(len(ranks))
+        places[find_kemeny_order(ranks).order] = np.arange(1, len(ranks) + 1)
+        return places, places
     if method in ("success-rate", "relative-difference"):
         values = dataset_values(scores, method)
         assert values is not None
-        return _mean_share(-values)
-    doubled = np.rint(2 * ranks)
-
-    def mean_rank(counts: Floats) -> tuple[npt.NDArray[Any], Floats]:
-        # Twice an average rank is whole, and so are their sums: equal means are equal exactly.
-        sums = doubled @ counts
-        return sums.astype(np.int64), sums / (2 * counts.sum(axis=0))
-
-    return mean_rank
+        return _order_by_shares(-values)
+    # Twice an average rank is whole, and so are their sums: equal means are equal exactly.
+    sums = np.rint(2 * ranks).sum(axis=1)
+    return sums.astype(np.int64), sums / (2 * ranks.shape[1])
 
 
-def _copeland(ranks: Floats) -> Overall:
+def _order_by_wins(ranks: Floats) -> Ordering:
     """Copeland's score: pairwise wins, ties half; a pair is won on the majority of datasets."""
-    participants, datasets = ranks.shape
-    step = max(1, _CELLS // (participants * datasets))
-
-    def score(counts: Floats) -> tuple[npt.NDArray[Any], Floats]:
-        totals = np.empty((participants, counts.shape[1]))
-        for start in range(0, participants, step):
-            rows = slice(start, start + step)
-            better = np.sign(ranks[None, :, :] - ranks[rows, None, :])
-            for column, weights in enumerate(counts.T):
-                margin = np.sign(better @ weights)
-                # A participant ties with itself: that half is taken off.
-                totals[rows, column] = ((margin + 1) / 2).sum(axis=1) - 0.5
-        return -totals, totals
-
-    return score
+    step, totals = max(1, _CELLS // ranks.size), np.empty(len(ranks))
+    for start in range(0, len(ranks), step):
+        rows = slice(start, start + step)
+        margin = np.sign(np.sign(ranks[None, :, :] - ranks[rows, None, :]).sum(axis=2))
+        # A participant ties with itself: that half is taken off.
+        totals[rows] = ((margin + 1) / 2).sum(axis=1) - 0.5
+    return -totals, totals
 
 
-def _kemeny_places(ranks: Floats) -> Overall:
-    def place(counts: Floats) -> tuple[npt.NDArray[Any], Floats]:
-        places = np.empty((len(ranks), counts.shape[1]))
-        for column, weights in enumerate(counts.T):
-            drawn = np.repeat(ranks, weights.astype(np.int64), axis=1)
-            places[find_kemeny_order(drawn).order, column] = np.arange(1, len(ranks) + 1)
-        return places, places
-
-    return place
+def _order_by_shares(shares: Floats) -> Ordering:
+    mean = shares.mean(axis=1)
+    # Sums of the same shares in another order differ in their last bits: these are ties.
+    return np.rint((1.0 - mean) * 1e11).astype(np.int64), np.round(mean, 11)
 
 
-def _mean_share(shares: Floats) -> Overall:
-    def score(counts: Floats) -> tuple[npt.NDArray[Any], Floats]:
-        mean = (shares @ counts) / counts.sum(axis=0)
-        # Sums of the same shares in another order differ in their last bits: these are ties.
-        return np.rint((1.0 - mean) * 1e11).astype(np.int64), np.round(mean, 11)
-
-    return score
-
-
-def _relative(errors: Floats) -> Overall:
+def _order_by_errors(errors: Floats) -> Ordering:
     missing = np.isnan(errors)
-    filled = np.where(missing, 0.0, errors)
-
-    def mean_error(counts: Floats) -> tuple[npt.NDArray[Any], Floats]:
-        gone = missing.astype(np.float64) @ counts
-        present = counts.sum(axis=0) - gone
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.where(present > 0, (filled @ counts) / present, 0.0)
-        # A mean over fewer datasets is no better than any over more: first by the number missing, then by
-        # error.
-        keys = np.empty(mean.shape, np.int64)
-        for column in range(mean.shape[1]):
-            order = np.lexsort((mean[:, column], gone[:, column]))
-            pairs = np.column_stack((gone[order, column], mean[order, column]))
-            keys[order, column] = np.cumsum(np.append(False, np.any(pairs[1:] != pairs[:-1], axis=1)))
-        return keys, np.where(gone > 0, np.nan, mean)
-
-    return mean_error
+    gone, total = missing.sum(axis=1), np.where(missing, 0.0, errors).sum(axis=1)
+    # Sums of the same errors in another order differ in their last bits: these are ties.
+    mean = np.round(total / np.maximum(1, errors.shape[1] - gone), 11)
+    # A mean over fewer datasets is no better than any over more: first by the number missing, then by error.
+    order = np.lexsort((mean, gone))
+    pairs = np.column_stack((gone[order], mean[order]))
+    keys = np.empty(len(errors), np.int64)
+    keys[order] = np.cumsum(np.append(False, np.any(pairs[1:] != pairs[:-1], axis=1)))
+    return keys, np.where(gone > 0, np.nan, mean)
 
 
 def compute_values(scores: Floats, method: Method, baseline: Floats | None = None) -> Floats:
@@ -202,8 +168,8 @@ def compute_values(scores: Floats, method: Method, baseline: Floats | None = Non
         mean: Floats = values.mean(axis=1)
         return mean
     ranks = dataset_ranks(scores)
-    _, counted = _overall(scores, ranks, method, baseline)(np.ones((scores.shape[1], 1)))
-    return counted[:, 0] if method == "kemeny" else -counted[:, 0]
+    _, counted = _order(scores, ranks, method, baseline)
+    return counted if method == "kemeny" else -counted
 
 
 def dataset_values(scores: Floats, method: Method, baseline: Floats | None = None) -> Floats | None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 from itertools import combinations
 from pathlib import Path
+from random import Random
 from typing import get_args
 
 import numpy as np
@@ -48,6 +49,15 @@ def test_the_published_leaderboards_top_five_is_reproduced() -> None:
         assert got.rank[i] == place
         assert got.ranks[i].tolist() == [float(row[f"r{d}"]) for d in range(1, 6)]
         assert round(float(got.value[i]), 1) == float(row["avg_rank"])
+
+
+@given(st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.7, 0.9]), min_size=3, max_size=8), st.randoms())
+@example([0.6, 0.2, 0.9, 0.5, 0.8, 0.4], Random(2))
+def test_the_same_errors_on_other_datasets_are_a_tie(scores: list[float], random: Random) -> None:
+    turned = random.sample(scores, len(scores))
+    got = rank_participants(np.array([scores, turned]), "relative", np.zeros(len(scores)))
+    assert got.tied.all()
+    assert got.rank.tolist() == [1, 2]
 
 
 @given(tables)
