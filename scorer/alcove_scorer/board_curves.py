@@ -25,7 +25,7 @@ def budget_moments(rules: CurveRules) -> list[float]:
 def ranks_over_budget(
     rows: Sequence[BoardRow], datasets: Sequence[str], rules: CurveRules
 ) -> npt.NDArray[np.float64]:
-    """Mean ranks (teams × moments), had every run ended at that moment: by the area up to there.
+    """Mean ranks (teams × moments) if every run had ended at that moment: by the area up to there.
 
     A team without a prediction yet ranks last, as a run without one does.
     """

@@ -246,13 +246,15 @@ def _course(board: Board, now: datetime, history: BoardHistory, colours: Sequenc
     if not any(run.points for row in rows for run in row.runs.values()):
         return found  # behind a Ladder there are no curves
     over = ranks_over_budget(rows, board.request.datasets, settings)[: len(drawn)]
-    caption = "Mean rank of each team, had every run ended at that moment."
+    caption = "Mean rank of each team if every run had ended at that moment."
     svg = draw_budget_ranks(over, budget_moments(settings), settings, colours)
     found.append(_picture("Ranks as the budget passes", svg, caption + _leading(len(drawn), rows)))
     scales = list_scales(settings)
     by_scale = ranks_over_scales(rows, board.request.datasets, settings)[: len(drawn)]
     svg = draw_scale_ranks(by_scale, scales, settings.t0, colours)
-    caption = "Mean rank of each team, had t0 been another; far right, the time axis is linear. Dashed: the phase's t0."
+    caption = (
+        "Mean rank of each team by other t0; far right, the time axis is linear. Dashed: the phase's t0."
+    )
     found.append(_picture("Ranks by the time axis", svg, caption + _leading(len(drawn), rows)))
     return found
 

@@ -65,7 +65,7 @@ def rank_command(
     penalty: Annotated[float, typer.Option(help="Standard deviations taken off by mean-minus-std.")] = 1.0,
     baseline: Annotated[str | None, typer.Option(help="The participant that relative compares with.")] = None,
     alpha: Annotated[float, typer.Option(help="Level of the critical difference.")] = 0.05,
-    intervals: Annotated[int, typer.Option(help="Bootstrap resamples; 0 for no intervals.")] = 1000,
+    intervals: Annotated[int, typer.Option(help="Resamples of runs or examples; 0 for no intervals.")] = 1000,
     uncertainty: Annotated[
         str, typer.Option(help="What else could have been: datasets, runs, examples or all.")
     ] = "datasets",

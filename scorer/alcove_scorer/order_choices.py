@@ -59,7 +59,7 @@ def list_scales(rules: CurveRules) -> list[float]:
 
 
 def ranks_over_scales(rows: Sequence[BoardRow], datasets: Sequence[str], rules: CurveRules) -> Floats:
-    """Mean ranks (teams × scales), had the time axis had each of :func:`list_scales`."""
+    """Mean ranks (teams × scales) by time axes with each t0 of :func:`list_scales`."""
     columns = []
     for scale in list_scales(rules):
         scaled = replace(rules, t0=scale)

@@ -24,7 +24,7 @@ FEWEST_DATASETS = 5
 eight."""
 FEWEST_FOR_TWO = 6
 """The same of two participants, who have no others to learn the variance from: with five datasets, 93 % is covered."""
-OTHER_DATASETS = "Had other datasets of the same kind been chosen"
+OTHER_DATASETS = "With other datasets of the same kind"
 MOST_NAMED = 8
 """Participants in a sentence."""
 _CELLS = 1 << 21
@@ -51,7 +51,7 @@ class Spread:
 
 
 def spread_over_datasets(values: Floats) -> Spread:
-    """Had other datasets of the same kind been chosen. ``values``: participants × datasets, lower is better.
+    """Of mean values, with other datasets of the same kind. ``values``: participants × datasets, lower is better.
 
     Where runs are repeated or test sets small, what that adds to the spread is in it: resampling whole datasets alone
     gives the variance of a nested sample (Davison and Hinkley, Bootstrap methods and their application, 1997, section
@@ -70,7 +70,7 @@ def _fewest(participants: int) -> int:
 def find_board_intervals(
     scores: Floats, method: Method, baseline: Floats | None, ranks: npt.NDArray[np.int64]
 ) -> Floats:
-    """Possible ranks, participants × (low, high), had other datasets of the same kind been chosen.
+    """Possible ranks, participants × (low, high), with other datasets of the same kind.
 
     ``scores``, ``method`` and ``baseline`` as for :func:`alcove_scorer.ranks.rank_participants`, which gave ``ranks``.
     """
@@ -85,7 +85,7 @@ def find_board_intervals(
 def spread_over_resamples(
     values: Floats, resampled: Floats, freedom: float, inflation: float = 1.0
 ) -> Spread:
-    """Of a bootstrap.
+    """Of values over the resamples of a bootstrap.
 
     Args:
         values: of the participants, lower is better.
@@ -116,8 +116,8 @@ def find_rank_intervals(spread: Spread, ranks: npt.NDArray[np.int64]) -> Floats:
     one is the number of those who are not surely worse (Mogstad, Romano, Shaikh and Wilhelm, Inference for ranks with
     applications to mobility across neighbourhoods and academic achievement across countries, 2024). Surely: by
     Student's statistic of the difference beyond Dunnett's critical value, so that the interval holds for all of the
-    participant's comparisons at once. Resampling ranks, which was here before, claims too much: equal participants
-    differ in a sample, and its resamples repeat that difference.
+    participant's comparisons at once. Resampling ranks claims too much: equal participants differ in a sample, and its
+    resamples repeat that difference.
 
     Of few datasets, the variance of one difference can be small by chance; it is taken half from the mean variance
     over all pairs, as moderated t-statistics do (Smyth, Linear models and empirical Bayes methods for assessing
@@ -184,8 +184,8 @@ def describe_places(
     if datasets < _fewest(len(names)) and condition == OTHER_DATASETS:
         counted = "One dataset tells" if datasets == 1 else f"{datasets} datasets tell"
         return (
-            f"{counted} no two places apart: with fewer than {_fewest(len(names))}, even who is better on all of them "
-            "may be so by chance."
+            f"{counted} no two places apart: with fewer than {_fewest(len(names))}, even one that is better on all of "
+            "them may be so by chance."
         )
     if (intervals == [1, len(names)]).all():
         return f"{condition}, no two places can be told apart at 95 % confidence."

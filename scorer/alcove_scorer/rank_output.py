@@ -163,7 +163,7 @@ def _uncertainty_lines(uncertainty: dict[str, object]) -> list[str]:
     shares = uncertainty.get("shares")
     if isinstance(shares, dict):
         parts = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())
-        said.append(f"Of the variance of mean scores comes from: {parts}.")
+        said.append(f"The variance of mean scores comes from: {parts}.")
     return [line for text in said if text for line in textwrap.wrap(text, 80)]
 
 

@@ -27,8 +27,8 @@ Source = Literal["datasets", "runs", "examples", "all"]
 SOURCES: tuple[Source, ...] = get_args(Source)
 CONDITIONS: dict[Source, str] = {
     "datasets": OTHER_DATASETS,
-    "runs": "Had every run been repeated on these datasets",
-    "examples": "Had other test examples of these datasets been drawn",
+    "runs": "With every run repeated on these datasets",
+    "examples": "With other test examples of these datasets",
     "all": OTHER_DATASETS,
 }
 

@@ -67,9 +67,7 @@ def test_test_examples_tell_apart_what_two_datasets_do_not(folder: Path) -> None
         table, "--uncertainty", "examples", "--predictions", folder, "--budget", BUDGET, "--intervals", 200
     )
     assert [entry["interval"] for entry in found["entries"]] == [[1.0, 1.0], [2.0, 3.0], [2.0, 3.0]]
-    assert found["uncertainty"]["places"].startswith(
-        "Had other test examples of these datasets been drawn, good"
-    )
+    assert found["uncertainty"]["places"].startswith("With other test examples of these datasets, good")
     mean = found["entries"][0]["mean_score"]
     assert mean["low"] < mean["mean"] < mean["high"]
     # A standard error of about √(p(1 − p)/240), times what of the curve is at that score.
@@ -132,7 +130,7 @@ def test_all_says_where_the_variance_comes_from(tmp_path: Path) -> None:
     assert sum(shares.values()) == pytest.approx(1)
     # Of a dataset's mean, runs have 0.05²/4 and datasets 0.02² · var(0 … 5).
     assert shares["runs"] == pytest.approx(0.05**2 / 4 / (0.05**2 / 4 + 0.02**2 * 3.5), abs=0.2)
-    assert "Of the variance of mean scores comes from: runs" in rank(file, "--uncertainty", "all").stdout
+    assert "The variance of mean scores comes from: runs" in rank(file, "--uncertainty", "all").stdout
     # Whole datasets are resampled: what runs add to the spread is in the datasets' already.
     assert [e["interval"] for e in found["entries"]] == [e["interval"] for e in ranked(file)["entries"]]
 
