@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 from collections.abc import Callable, Collection, Coroutine
 from functools import partial
@@ -38,9 +39,12 @@ from alcove_operator.workqueue import WorkQueue
 log = logging.getLogger(__name__)
 IN_COMPETITION = (COMPETITIONS, DATASETS, LEADERBOARDS, JOBS, PODS)
 IN_TEAMS = (SUBMISSIONS,)
-CONNECT_SECONDS, ANSWER_SECONDS, SILENCE_SECONDS = 5.0, 30.0, 70.0
-"""How long to wait for a connection, for a page of a list, and for a sign of life on a watch: the server gives one a
-minute. What hangs for longer is begun again. By kopf's defaults a list may hang for five minutes."""
+CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
+"""How long to wait for a connection, and for a page of a list. By kopf's defaults a list may hang for five minutes."""
+WATCH_SECONDS, SILENT_SECONDS = 90, 100.0
+"""How long the server keeps a watch, which then goes on from its last event; and when we give up one that is not ended:
+its connection is dead. Kopf's own bound on silence is off. Where it passes in the round of the event loop in which an
+event comes, kopf 1.45 cancels what reads that watch, for good and without a word."""
 Observer = Callable[[Resource, Object, bool], None]
 """Told of an object, and whether it is gone."""
 
@@ -77,7 +81,9 @@ def kopf_settings() -> Any:
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.watching.chunk_size = SUBMISSIONS_PAGE
-    settings.watching.inactivity_timeout = SILENCE_SECONDS
+    settings.watching.inactivity_timeout = math.inf
+    settings.watching.server_timeout = WATCH_SECONDS
+    settings.watching.client_timeout = SILENT_SECONDS
     settings.networking.connect_timeout = CONNECT_SECONDS
     settings.networking.request_timeout = ANSWER_SECONDS
     settings.peering.standalone = True

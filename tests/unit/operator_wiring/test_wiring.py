@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sized
+from collections.abc import AsyncIterator, Sized
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from kopf._cogs.clients import api, fetching
+from kopf._cogs.structs import references
+from kopf._core.reactor import queueing
 
 from alcove_kube.client import Object
 from alcove_kube.resources import Resource
@@ -19,7 +22,7 @@ from alcove_operator.watches import kopf_settings
 from tests.unit.operator_core.pods import stamp
 from tests.unit.operator_wiring.hackathon import CUP, HACK, Hackathon
 from tests.unit.operator_wiring.memory_server import Fate
-from tests.unit.operator_wiring.virtual_time import run, wait_until
+from tests.unit.operator_wiring.virtual_time import VirtualTimeLoop, run, wait_until
 
 
 def condition(hackathon: Hackathon, team: str, name: str) -> tuple[str, str]:
@@ -579,10 +582,49 @@ def test_a_list_that_is_refused_costs_no_run_its_credentials(
 
 def test_a_watch_that_hangs_is_begun_again_long_before_all_teams_are_listed_again() -> None:
     settings, relist = kopf_settings(), RELIST_EVERY * OperatorSettings.model_fields["resync_seconds"].default
-    networking, silence = settings.networking, settings.watching.inactivity_timeout
+    networking, watching = settings.networking, settings.watching
     assert networking.connect_timeout <= networking.request_timeout
-    assert silence + networking.request_timeout < relist / 2
-    assert silence > 60, "the API server gives a sign of life once a minute"
+    assert watching.server_timeout < watching.client_timeout
+    assert watching.client_timeout + networking.request_timeout < relist / 2
+
+
+def test_an_event_in_a_slow_round_of_the_loop_ends_no_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, seen = kopf_settings(), list[Any]()
+    deadline = min(settings.watching.inactivity_timeout, 1000.0)
+
+    async def list_nothing(**_: Any) -> AsyncIterator[Any]:
+        yield [], "1"
+
+    async def stream(**_: Any) -> AsyncIterator[Any]:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
+        came = loop.create_future()
+
+        def come() -> None:
+            came.set_result(None)
+            loop.now += 2  # what else is done in this round takes until after the deadline
+
+        loop.call_later(deadline - 1, come)
+        await came
+        yield {"type": "ADDED", "object": {"metadata": {"uid": "u", "name": "one", "resourceVersion": "2"}}}
+        await asyncio.sleep(10_000)
+
+    async def process(*, raw_event: Any, **_: Any) -> None:
+        seen.append(raw_event)
+
+    async def scenario() -> None:
+        monkeypatch.setattr(fetching, "fetch_objs", list_nothing)
+        monkeypatch.setattr(api, "stream", stream)
+        resource = references.Resource("alcove.dev", "v1alpha1", "submissions", namespaced=True)
+        reading = queueing.watcher(namespace="red", settings=settings, resource=resource, processor=process)
+        watching = asyncio.create_task(reading)
+        await wait_until("the event is taken in", lambda: seen, 2000)
+        await asyncio.sleep(30)
+        assert not watching.done()
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+    run(scenario())
 
 
 # --- What is kept in memory goes when what it is about is gone.
