@@ -16,7 +16,7 @@ from typer.testing import Result
 
 from alcove_scorer.ranks import METHODS
 
-from .test_commands import alcove
+from .commands import alcove
 
 SOLUTION = b"1 0\n0 1\n1 0\n0 1\n"
 GOOD = b"0.9 0.1\n0.2 0.8\n0.7 0.3\n0.4 0.6\n"
