@@ -14,11 +14,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from alcove_api.submission import RunStatus, SubmissionStatus
 from alcove_operator.core.model import CompetitionView, SubmissionView
 from alcove_operator.core.reconcile_input import is_blind
+from alcove_operator.core.run_ends import OVER
 
 _WAITS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400)
 _STAGES = (0.5, 1, 2, 5, 10, 20, 60, 120, 300, 900)
 _OVERSHOOTS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
-_OVER = ("Scoring", "Done", "Failed")
 
 
 @dataclass
@@ -144,7 +144,7 @@ class Metrics:
     def _run(self, old: RunStatus, new: RunStatus, labels: tuple[str, str], now: datetime) -> None:
         if old.attempt == 0 and new.attempt == 1 and new.queued_at is not None:
             self.queue_wait.labels(*labels).observe((now - new.queued_at).total_seconds())
-        if new.phase in _OVER and old.phase not in _OVER:
+        if new.phase in OVER and old.phase not in OVER:
             self.runs.labels(*labels, new.cause, new.charged_to or "nobody").inc()
             if new.overshoot_ms is not None and new.cause == "DeadlineReached":
                 self.overshoot.labels(*labels).observe(new.overshoot_ms / 1000)
