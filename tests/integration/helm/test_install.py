@@ -174,7 +174,7 @@ def test_the_aggregate_job_writes_its_leaderboards_alone(server: ApiServer, rele
 
 
 def _credentials(server: ApiServer, namespace: str) -> dict[str, dict[str, str]]:
-    own = ("alcove-store-operator", "alcove-store-scorer", "alcove-store-aggregate", "alcove-store-publisher")
+    own = [f"alcove-store-{user}" for user in ("operator", "scorer", "aggregate", "auditor", "publisher")]
     places = [(name, namespace) for name in (*own, "alcove-store-root", "alcove-store-users")]
     places.append(("alcove-store", f"{namespace}-red"))
     return {f"{place}/{name}": server.secret(name, place) for name, place in places}
@@ -184,7 +184,7 @@ def test_credentials_outlive_upgrades_and_reinstallation(server: ApiServer, rele
     release = releases("keys", teams("keys"))
     before = _credentials(server, "keys")
     listing = json.loads(before["keys/alcove-store-users"]["users.json"])
-    assert len({user["secret_key"] for user in listing["users"]}) == 6
+    assert len({user["secret_key"] for user in listing["users"]}) == 7
 
     done = release.upgrade()
     assert done.returncode == 0, done.stderr
