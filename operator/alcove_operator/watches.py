@@ -190,7 +190,9 @@ class TeamWatch:
             self._stop.set()
 
     def _hand_over(self, resource: Resource, raw: Object, deleted: bool) -> None:
-        # Events wait for their turn on the other loop. What teams can hang on an object must not wait with them.
-        metadata = {name: raw["metadata"][name] for name in raw["metadata"].keys() - UNREAD}
+        # Kopf holds what it read for seconds, and events wait for their turn on the other loop: what teams can hang on
+        # an object must not wait with them.
+        for name in UNREAD:
+            raw["metadata"].pop(name, None)
         if not self._home.is_closed():
-            self._home.call_soon_threadsafe(self._take_in, resource, {**raw, "metadata": metadata}, deleted)
+            self._home.call_soon_threadsafe(self._take_in, resource, raw, deleted)
