@@ -70,9 +70,15 @@ def test_what_is_refused_leaves_no_code(server: ApiServer, releases: Releases, t
     submit = ("submit", str(CHANCE), "--team", "nothing-rose", "--competition", "nothing", "--name", "one")
     refused = alcove(tmp_path, own, *submit, "--framework", "fortran")
     assert refused.returncode == 2
-    assert "spec.code.framework" in refused.stderr
+    assert "'fortran' is not one of" in refused.stderr
+    refused = alcove(tmp_path, own, *submit[:-1], "One")
+    assert refused.returncode == 2
+    assert "metadata.name" in refused.stderr, "only the API server looks at it"
     team = KubeClient.from_kubeconfig(str(own))
-    assert team.find(CONFIG_MAPS, "nothing-rose", "one") is None
+    assert not {found["metadata"]["name"] for found in team.find_all(CONFIG_MAPS, "nothing-rose")} & {
+        "one",
+        "One",
+    }
     assert alcove(tmp_path, own, *submit).returncode == 0, "its name can be used"
 
     # The code alone is refused: the Submission goes, too.
