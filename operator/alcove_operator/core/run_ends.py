@@ -46,6 +46,9 @@ def describe_refusals(refused: int, first: str = "") -> str:
 def record_end(run: RunStatus, cause: causes.Cause, pod: PodView | None) -> RunStatus:
     """``cause`` and what the recorder reported. The phase stays until the pod is known to be dead."""
     report = pod.report if pod else None
+    # Of a pod that it evicts, the kubelet can forget when a container began (``ContainerStatusUnknown``). Where the
+    # recorder says nothing either, what was seen before stands.
+    seen_start = run.started_at if report is None else None
     if report is not None and report.snapshots == 0 and cause.name in NORMAL_ENDS:
         cause = no_predictions(report.refused)
     update: dict[str, object] = {
@@ -53,13 +56,13 @@ def record_end(run: RunStatus, cause: causes.Cause, pod: PodView | None) -> RunS
         "charged_to": cause.charged_to,
         "message": cause.message,
         "ended_at": ended_at(pod),
-        "started_at": started_at(pod) or (run.started_at if pod is None else None),
+        "started_at": started_at(pod) or seen_start,
     }
     if report is not None:
         update["snapshots"] = report.snapshots
         update["head"] = report.head or ""
         update["overshoot_ms"] = round(report.overshoot_ns / 1e6, 3) if report.end else None
-    if pod is not None and not causes.got_go(pod):
+    if pod is not None and not causes.got_go(pod) and seen_start is None:
         # Nothing was recorded, so there is nothing of this pod's to score.
         update["pod_uid"] = ""
     return run.replace(**update)
