@@ -237,7 +237,7 @@ _SEPARATOR_LINE = re.compile(r"\"?sep=.*", re.IGNORECASE)
 
 def _is_numbering(cells: list[str]) -> bool:
     """Whether they are the numbers of datasets: whole, and each one more than the last."""
-    whole = [int(cell) for cell in cells if cell.isascii() and cell.isdecimal()]
+    whole = [int(cell) for cell in cells if cell.isascii() and cell.isdecimal() and len(cell) < 19]
     return len(whole) == len(cells) and whole == list(range(whole[0], whole[0] + len(whole)))
 
 

@@ -135,6 +135,7 @@ def test_impossible_numbers_in_a_manifest(tmp_path: Path, field: str, value: int
 @example(b"who,repeat,a\nx,1,1e100\nx,2,-1e100\ny,1,1e100\ny,2,", b"\n", "mean-minus-std", False)
 @example(b"who,a,b\nx,-1e100,1e100\ny,1e-300,0", b"\n", "relative", False)
 @example(b"who,,b\nx,1,2", b"\n", "average", False)
+@example(b"who," + b"9" * 5000, b"\n", "average", False)
 def test_any_table_of_scores(table: bytes, ending: bytes, method: str, bom: bool) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "t.csv"
