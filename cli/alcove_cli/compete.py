@@ -11,10 +11,10 @@ import typer
 from typer.core import TyperCommand
 
 from alcove_api.schemes import HACKATHON, SchemeName
+from alcove_api.submission import Framework
 from alcove_cli.convert import unwind_on_signals
 from alcove_cli.errors import CommandError, FaultError
 from alcove_cli.local import (
-    Framework,
     FrameworkOption,
     SchemeOption,
     open_datasets,

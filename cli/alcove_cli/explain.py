@@ -32,7 +32,7 @@ _STEPS = {
 def explain_submission(submission: Object) -> str:
     """Paragraphs for a terminal. ``submission``: as the API server has it."""
     meta, raw = submission["metadata"], submission["spec"]
-    status = SubmissionStatus.model_validate(submission.get("status") or {})
+    status = read_status(submission)
     spec = SubmissionSpec.model_validate(raw)
     where = f"phase {spec.phase} of {spec.competition.name}"
     head = f"{meta['namespace']}/{meta['name']}, {where}: {status.phase or 'not looked at yet'}."
@@ -43,6 +43,11 @@ def explain_submission(submission: Object) -> str:
             parts.append(f"Its page has more: alcove report {meta['name']} --team {meta['namespace']}")
         parts.append(explain_rank(status))
     return "\n\n".join(part for part in parts if part)
+
+
+def read_status(submission: Object) -> SubmissionStatus:
+    """Of a Submission as the API server returns it; empty before the operator has seen it."""
+    return SubmissionStatus.model_validate(submission.get("status") or {})
 
 
 def explain_rank(status: SubmissionStatus) -> str:

@@ -14,12 +14,13 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from alcove_api.code_layout import MODEL_FILE, explain_missing_model
 from alcove_api.schemes import HACKATHON, SchemeName
+from alcove_api.submission import Framework
 from alcove_cli.convert import unwind_on_signals
 from alcove_cli.dataset import find_solution
 from alcove_cli.errors import CommandError
@@ -28,7 +29,6 @@ from alcove_cli.terminal import FAULT
 if TYPE_CHECKING:
     from alcove_cli.local_run import LocalDataset, LocalEnd, LocalTask
 
-Framework = Literal["tensorflow", "numpy"]
 FrameworkOption = Annotated[
     Framework | None,
     typer.Option(

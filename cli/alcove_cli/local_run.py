@@ -19,19 +19,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from threading import Event, Thread
-from typing import Literal, Protocol
+from typing import Protocol
 
 from alcove_api import keys
 from alcove_api.exit_statuses import SupervisorExit
 from alcove_api.run_documents import Manifest, Record, RecorderReport, RunConfig
 from alcove_api.score_documents import NO_PREDICTIONS
+from alcove_api.submission import Framework
 from alcove_cli.errors import CommandError, FaultError
 from alcove_scorer.curves import CurveRules, Point, counted_seconds
 from alcove_scorer.predictions import Kind
 from alcove_scorer.run_files import load_solution, score_files
 from alcove_scorer.scoring import RunOutcome, RunScorer, Snapshot
 
-Framework = Literal["tensorflow", "numpy"]
 NOBODY = "local"
 """Stands for the Submission's UID and the dataset's alias, which a run at home has not."""
 _POD = "laptop"

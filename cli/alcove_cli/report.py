@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from alcove_api import keys
-from alcove_api.submission import SubmissionStatus
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.exchange import TEAM_SECRET, StoreAccess
-from alcove_cli.explain import find_condition_reason
+from alcove_cli.explain import find_condition_reason, read_status
 from alcove_cli.pages import save_page
 from alcove_kube.client import KubeClient, Object
 from alcove_kube.errors import ApiError
@@ -47,7 +46,7 @@ def fetch_report(kube: KubeClient, team: str, name: str, endpoint: str | None, o
 
 def explain_missing(submission: Object) -> str:
     """Why a team finds no page of its submission, and what to do."""
-    status = SubmissionStatus.model_validate(submission.get("status") or {})
+    status = read_status(submission)
     if status.phase == "Rejected":
         return "It was rejected and never ran. To see why: alcove explain."
     if status.phase not in ("Done", "Failed"):

@@ -9,17 +9,13 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus
-from alcove_api.submission import RunStatus, SubmissionStatus
+from alcove_api.submission import RunStatus
 from alcove_cli.errors import CommandError, FailedError
-from alcove_cli.explain import OUTPUT
+from alcove_cli.explain import OUTPUT, read_status
 from alcove_cli.options import parse_competition
 from alcove_cli.watch import ENDED
 from alcove_kube.client import KubeClient, Object
 from alcove_kube.resources import SUBMISSIONS
-
-
-def read_status(submission: Object) -> SubmissionStatus:
-    return SubmissionStatus.model_validate(submission.get("status") or {})
 
 
 def choose_runs(submission: Object, dataset: str | None) -> list[RunStatus]:

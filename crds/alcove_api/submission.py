@@ -8,6 +8,8 @@ from pydantic import ConfigDict, Field
 
 from alcove_api.base import Alias, ApiModel, Column, Conditions, Kind, Name, Sha256, StatusModel, Time, cel
 
+Framework = Literal["tensorflow", "numpy"]
+
 
 class CompetitionRef(ApiModel):
     namespace: Name
@@ -50,7 +52,7 @@ class Code(ApiModel):
     """Code in an uploaded .tar.gz, named by its digest."""
     image: ImageCode | None = None
     """Code in the team's own image, if the competition allows it."""
-    framework: Literal["tensorflow", "numpy"] = "tensorflow"
+    framework: Framework = "tensorflow"
     """For model.py: what is loaded before the go, free of charge. TensorFlow and NumPy, or NumPy alone, which starts
     sooner. Anything else that model.py imports is charged."""
 

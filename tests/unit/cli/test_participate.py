@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from alcove_cli.explain import read_status
 from alcove_cli.init import rename_example
-from alcove_cli.results import describe_curves, describe_quota, read_status
+from alcove_cli.results import describe_curves, describe_quota
 from tests.unit.cli.conftest import Typed
 from tests.unit.docs.pages import REPOSITORY
 from tests.unit.kube.server import Answer, refusal, serving
