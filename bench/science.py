@@ -19,7 +19,6 @@ from alcove_scorer.board_pictures import (
     draw_intervals,
     draw_profiles,
 )
-from alcove_scorer.colours import SERIES
 from alcove_scorer.curves import Point, resolve_rules
 from alcove_scorer.differences import compare_with_first
 from alcove_scorer.performance_profile import profile_shares, time_ratios
@@ -27,7 +26,7 @@ from alcove_scorer.pictures import HEIGHT, WIDTH, draw_run
 from alcove_scorer.rank_intervals import find_board_intervals
 from alcove_scorer.ranks import rank_participants
 from alcove_scorer.significance import critical_difference
-from alcove_scorer.svg import open_canvas, write_svg
+from alcove_scorer.svg import SERIES, open_canvas, write_svg
 from bench.calibration import WORLDS, over_datasets, percentile_bootstrap
 from bench.ladder_attack import EXAMPLES, LIVE, STEP, Team, boost
 
@@ -54,12 +53,12 @@ def read_autodl() -> tuple[list[str], Floats]:
 def draw_ranks() -> dict[str, bytes]:
     names, scores = read_autodl()
     ranking = rank_participants(scores)
-    order = np.argsort(ranking.rank)[:12]
+    order = ranking.order[:12]
     intervals = find_board_intervals(scores, "average", None, ranking.rank)[order]
     shown = [names[i] for i in order]
     cd = critical_difference(len(names), scores.shape[1])
     assert cd is not None
-    differences = compare_with_first(scores, np.argsort(ranking.rank).tolist())[:11]
+    differences = compare_with_first(scores, ranking.order)[:11]
     return {
         "ranks.svg": draw_intervals(
             shown, ranking.rank[order].tolist(), [(float(low), float(high)) for low, high in intervals]

@@ -13,6 +13,8 @@ from alcove_api.score_documents import SCORER_VERSION, ScoredRun, ScoreResult, S
 from alcove_scorer.board import Board, as_document, make_board
 from alcove_scorer.board_page import board_html
 from alcove_scorer.curves import CurveRules
+from alcove_scorer.text_tables import fold_table
+from alcove_scorer.written_text import shorten_name
 from alcove_toolkit.whole_files import write_whole
 
 _DECIMALS = 4
@@ -77,24 +79,19 @@ def write_board(board: Board, out: Path) -> Path:
 
 
 def tabulate_board(board: Board, width: int) -> list[str]:
-    """Rank, name, mean rank and the ALC of each dataset; further lines hold the datasets that do not fit ``width``."""
-    names = [row.submission.team for row in board.rows]
-    fixed = max([len("NAME"), *map(len, names)]) + 4 + 11 + 2
-    columns = {alias: max(len(alias), 8) for alias in board.request.datasets}
-    lines: list[str] = []
-    waiting = list(columns)
-    while waiting or not lines:
-        taken: list[str] = []
-        while waiting and (not taken or fixed + sum(columns[a] + 2 for a in (*taken, waiting[0])) <= width):
-            taken.append(waiting.pop(0))
-        heads = "".join(f"  {alias.upper():>{columns[alias]}}" for alias in taken)
-        lines.append(f"RANK  {'NAME':<{fixed - 17}}  MEAN RANK{heads}")
-        for row in board.rows:
-            cells = "".join(f"  {_cell(row.runs.get(alias)):>{columns[alias]}}" for alias in taken)
-            rank = f"{row.rank}{'=' if row.tied else ''}"
-            lines.append(f"{rank:<4}  {row.submission.team:<{fixed - 17}}  {row.mean_rank:>9.2f}{cells}")
-        lines += [""] if waiting else []
-    return lines
+    """Rank, name, mean rank and the ALC of each dataset; further tables hold the datasets that do not fit ``width``."""
+    header = ["RANK", "NAME", "MEAN-RANK", *(alias.upper() for alias in board.request.datasets)]
+    rows = [
+        [
+            row.place,
+            shorten_name(row.submission.team, 32),
+            f"{row.mean_rank:.2f}",
+            *(_cell(row.runs.get(alias)) for alias in board.request.datasets),
+        ]
+        for row in board.rows
+    ]
+    tables = fold_table([header, *rows], 2, width)
+    return "\n\n".join(map("\n".join, tables)).splitlines()
 
 
 def _cell(run: ScoredRun | None) -> str:

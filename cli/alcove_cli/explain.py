@@ -52,7 +52,7 @@ def read_status(submission: Object) -> SubmissionStatus:
 
 def explain_rank(status: SubmissionStatus) -> str:
     if status.rank is not None:
-        place = status.place.replace("/", " of ") or str(status.rank)
+        place = status.place.replace("=", " (shared)").replace("/", " of ") or str(status.rank)
         return f"Your team's rank is {place}, by this submission."
     # Before the reveal no status has a score, but only one that has a score is Done.
     if status.phase == "Done" and find_condition_reason(status, "Scored") == "HeldBack":

@@ -57,7 +57,8 @@ class DatasetScore(StatusModel):
 
 class Entry(StatusModel):
     rank: int
-    """Competition rank of the team: 1 is best; of equal average ranks, the earlier submission is first."""
+    """Of the team: one more than how many teams are better. Equal teams share it; the earlier submission is listed
+    first."""
     team: Name
     """The team's namespace."""
     display_name: Annotated[str, Field(max_length=40)] = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -179,12 +180,13 @@ class Rankings:
             where = (competition.namespace, competition.name, phase.name)
             places |= await asyncio.to_thread(self.executor.store.places, *where)
         self.metrics.show_ranks(competition.name, phase.name, {p.team: p.rank for p in places.values()})
+        sharing = Counter(place.rank for place in places.values())
         changes = []
         for view in views:
             if view.spec is None or view.spec.phase != phase.name or view.unreadable:
                 continue
             place = places.get(view.uid)
-            wanted = _ranked(place, board.teams)
+            wanted = _ranked(place, board.teams, sharing)
             shown = view.status
             if (shown.rank, shown.place, shown.average_rank, shown.counted) != tuple(wanted.values()):
                 changes.append(self._write(view, wanted))
@@ -202,11 +204,11 @@ class Rankings:
         self.index.apply(SUBMISSIONS, made)
 
 
-def _ranked(place: BoardPlace | None, teams: int) -> Object:
-    """The fields of a Submission's status that say how it is ranked."""
+def _ranked(place: BoardPlace | None, teams: int, sharing: Mapping[int, int]) -> Object:
+    """The fields of a Submission's status that say how it is ranked. ``sharing``: how many teams have a rank."""
     if place is None:
         return {"rank": None, "place": "", "averageRank": None, "counted": False}
-    shown = f"{place.rank}/{teams}"
+    shown = f"{place.rank}{'=' if sharing[place.rank] > 1 else ''}/{teams}"
     return {"rank": place.rank, "place": shown, "averageRank": place.average_rank, "counted": True}
 
 

@@ -18,9 +18,10 @@ from alcove_api.score_documents import ScoredRun, ScoreResult
 from alcove_scorer.curves import CurveRules, resolve_rules
 from alcove_scorer.errors import DamagedError
 from alcove_scorer.rank_intervals import find_board_intervals
-from alcove_scorer.ranks import Ranking, rank_participants
+from alcove_scorer.ranks import Ranking, rank_participants, write_place
 from alcove_scorer.significance import Friedman, critical_difference, friedman_test, kendall_w
-from alcove_scorer.written_text import count_cells, pad_cells, shorten_name
+from alcove_scorer.text_tables import fold_table
+from alcove_scorer.written_text import count_cells, shorten_name
 from alcove_store.errors import StoreNotFoundError
 
 Floats = npt.NDArray[np.float64]
@@ -40,12 +41,16 @@ class BoardRow:
     runs: Mapping[str, ScoredRun]
     rank: int
     tied: bool
-    """Whether another has the same value: then the earlier submission comes first."""
+    """Whether another has the same rank: then the earlier submission is listed first."""
     value: float | None
     """What the method orders by, an error rounded as scores are; None where a missing run leaves none."""
     mean_rank: float
     interval: tuple[float, float]
     ranks: Mapping[str, float]
+
+    @property
+    def place(self) -> str:
+        return write_place(self.rank, self.tied)
 
 
 @dataclass(frozen=True)
@@ -172,7 +177,7 @@ def _leaders(board: Board) -> str:
     said = ""
     for row in board.rows:
         longer = f"{said}, " if said else ""
-        longer += f"{row.rank} {shorten_name(row.team_name)} ({row.mean_rank:.2f})"
+        longer += f"{row.place} {shorten_name(row.team_name)} ({row.mean_rank:.2f})"
         if count_cells(longer) > LEADERS_CELLS and said:
             break
         said = longer
@@ -250,19 +255,16 @@ def as_document(board: Board, updated_at: datetime) -> dict[str, object]:
 
 
 def as_text(board: Board) -> str:
-    """The table in columns of fixed width, best first; cut, with a last line that says so, where it is too long."""
+    """The table, best first, in 80 columns: further tables below it hold the datasets that it has no room for.
+
+    Fewer rows, with a last line that says so, where all would be too long.
+    """
     request = board.request
-    header = [
-        "RANK",
-        "TEAM",
-        "SUBMISSION",
-        "MEAN-RANK",
-        "95%",
-        *(alias.upper() for alias in request.datasets),
-    ]
-    cells = [
+    header = ["RANK", "TEAM", "SUBMISSION", "MEAN-RANK", "95%"]
+    header += [shorten_name(alias.upper(), 20) for alias in request.datasets]
+    rows = [
         [
-            f"{row.rank}{'=' if row.tied else ''}",
+            row.place,
             shorten_name(row.team_name),
             shorten_name(row.submission.submission),
             f"{row.mean_rank:.2f}",
@@ -271,21 +273,17 @@ def as_text(board: Board) -> str:
         ]
         for row in board.rows[: request.top]
     ]
-    if not cells:
+    if not rows:
         return "No entries yet."
-    widths = [max(map(count_cells, column)) for column in zip(header, *cells, strict=True)]
-    lines: list[str] = []
-    room = TABLE_CHARACTERS - 80
-    for row in [header, *cells]:
-        line = "  ".join(pad_cells(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        room -= len(line) + 1
-        if room < 0:
-            break
-        lines.append(line)
-    hidden = len(board.rows) - (len(lines) - 1)
-    if hidden:
-        lines.append(f"… and {hidden} more in the store's table.json")
-    return "\n".join(lines)
+    while True:
+        # Every table has a row a team, so that about as many rows are too many as the text is too long.
+        text = "\n\n".join(map("\n".join, fold_table([header, *rows], 2)))
+        hidden = len(board.rows) - len(rows)
+        if hidden:
+            text += f"\n… and {hidden} more in the store's table.json"
+        if len(text) <= TABLE_CHARACTERS:
+            return text
+        rows = rows[: min(len(rows) - 1, len(rows) * TABLE_CHARACTERS // len(text))]
 
 
 def _cell(row: BoardRow, alias: str, decimals: int) -> str:

@@ -22,7 +22,6 @@ from alcove_scorer.board_pictures import (
     draw_intervals,
     draw_scale_ranks,
 )
-from alcove_scorer.colours import SERIES
 from alcove_scorer.differences import ROPE, Difference, compare_with_first
 from alcove_scorer.history import ranks_on_boards
 from alcove_scorer.order_choices import find_places_by_method, list_scales, ranks_over_scales
@@ -31,7 +30,7 @@ from alcove_scorer.peer_curves import board_points
 from alcove_scorer.pictures import TeamCurve, draw_teams
 from alcove_scorer.rank_intervals import describe_places
 from alcove_scorer.significance import Friedman
-from alcove_scorer.svg import inline_svg
+from alcove_scorer.svg import SERIES, inline_svg
 from alcove_scorer.team_colours import LEADERS, assign_colours, read_colours
 
 MAX_NAMED = 30
@@ -75,7 +74,9 @@ def board_html(board: Board, updated_at: datetime, history: BoardHistory | None 
         datasets=request.datasets,
         problems=board.problems,
         rows=[_row(row, board) for row in board.rows],
-        coloured=[(row.team_name, colours[row.submission.team] + 1) for row in board.rows[:LEADERS]],
+        coloured=[
+            (row.place, row.team_name, colours[row.submission.team] + 1) for row in board.rows[:LEADERS]
+        ],
         lines=min(len(board.rows), MAX_LINES),
         places=describe_places(
             [row.team_name for row in board.rows],
@@ -103,7 +104,7 @@ def _row(row: BoardRow, board: Board) -> dict[str, object]:
         cell = format_cell(run.alc if run else None, row.ranks[alias], decimals)
         cells.append((*cell, missing_cause(row, alias)))
     return {
-        "rank": row.rank,
+        "place": row.place,
         "tied": row.tied,
         "interval": format_interval(row.interval),
         "team": row.team_name,

@@ -97,7 +97,7 @@ def rank_command(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Rank participants over datasets. Equal overall ranks are told apart by the order of the file's rows."""
+    """Rank participants over datasets. Those of equal value share a rank."""
     from alcove_scorer import rank_files, rank_output
     from alcove_scorer.curves import resolve_rules
 

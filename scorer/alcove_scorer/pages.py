@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from functools import cache
-
 import jinja2
-from markupsafe import Markup
 
-from alcove_scorer.colours import COLOURS
+from alcove_scorer.svg import COLOURS
 from alcove_scorer.written_text import clean_text, shorten_name
 
 WRITTEN = 300
@@ -17,16 +12,7 @@ WRITTEN = 300
 
 
 def render_page(template: str, **values: object) -> str:
-    """Its policy allows the style sheet that it holds, by digest, and no other."""
-    style = style_sheet()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    values |= {"style": Markup(style), "style_digest": f"sha256-{digest}"}
-    return ENVIRONMENT.get_template(template).render(values)
-
-
-@cache
-def style_sheet() -> str:
-    return ENVIRONMENT.get_template("page.css").render(colours=COLOURS)
+    return _ENVIRONMENT.get_template(template).render(colours=COLOURS, **values)
 
 
 def format_number(value: float | None, decimals: int) -> str:
@@ -52,8 +38,8 @@ def shorten_text(text: str, most: int = WRITTEN) -> str:
     return clean_text(text, most)
 
 
-ENVIRONMENT = jinja2.Environment(
+_ENVIRONMENT = jinja2.Environment(
     loader=jinja2.PackageLoader("alcove_scorer"), autoescape=True, undefined=jinja2.StrictUndefined,
     trim_blocks=True, lstrip_blocks=True,
 )  # fmt: skip
-ENVIRONMENT.filters |= {"duration": format_duration, "written": shorten_text, "label": shorten_name}
+_ENVIRONMENT.filters |= {"duration": format_duration, "written": shorten_text, "label": shorten_name}

@@ -313,7 +313,7 @@ def rank_table(table: ScoreTable, options: RankOptions) -> RankedTable:
         kendall_w(ranking.ranks),
         ()
         if options.of_times
-        else tuple(compare_with_first(scores, np.argsort(ranking.rank).tolist(), options.rope, options.seed)),
+        else tuple(compare_with_first(scores, ranking.order, options.rope, options.seed)),
         ratios,
     )
 

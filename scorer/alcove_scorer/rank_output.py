@@ -7,14 +7,15 @@ import re
 import textwrap
 from typing import Any
 
-import numpy as np
-
 from alcove_scorer.csv_files import make_printable
 from alcove_scorer.differences import describe_difference
 from alcove_scorer.kemeny import find_kemeny_order
 from alcove_scorer.rank_files import RankedTable, RankOptions, ScoreTable
 from alcove_scorer.rank_intervals import CONFIDENCE, describe_places
 from alcove_scorer.rank_uncertainty import CONDITIONS, Uncertainty
+from alcove_scorer.ranks import write_place
+from alcove_scorer.text_tables import WIDTH, fold_table
+from alcove_scorer.written_text import shorten_name
 
 _ERRORS = re.compile(
     r"(.*[^a-z])?(rmse|mse|mae|mape|error|err|loss|logloss|regret|time|seconds|secs|latency|runtime|duration|eer|wer|cer|"
@@ -72,7 +73,7 @@ def _describe_uncertainty(table: ScoreTable, ranked: RankedTable) -> dict[str, o
     found = ranked.uncertainty
     if found is None:
         return None
-    order = np.argsort(ranked.ranking.rank)
+    order = ranked.ranking.order
     names = [table.participants[i] for i in order]
     condition = CONDITIONS[found.source]
     said = describe_places(names, found.ranks[order], len(table.datasets), "participants", condition)
@@ -97,7 +98,7 @@ def _entries(table: ScoreTable, ranked: RankedTable, options: RankOptions) -> li
             "interval": None if found is None else found.ranks[i].tolist(),
             "mean_score": None if found is None else _mean_score(found, i, options.sign),
         }
-        for i in np.argsort(ranking.rank)
+        for i in ranking.order
     ]
 
 
@@ -118,18 +119,18 @@ def as_text(document: dict[str, object]) -> str:
     assert isinstance(datasets, list)
     ranked_by = f"{len(datasets)} datasets ({', '.join(map(make_printable, datasets))}); {document['better']} is better"
     names = [make_printable(entry["participant"]) for entry in entries]
-    width = max(len("participant"), *map(len, names))
-    lines = [*textwrap.wrap(ranked_by, 80), ""]
-    lines += [f"{'rank':>4}  {'participant':<{width}}  {'value':>8}  {'95 % of ranks':>14}  ranks by dataset"]
-    for name, entry in zip(names, entries, strict=True):
-        value = "–" if entry["value"] is None else f"{entry['value']:.4f}"
-        span = "–" if entry["interval"] is None else "{:g}–{:g}".format(*entry["interval"])
-        by_dataset = ", ".join(
-            f"{make_printable(dataset)} {place:g}{' (no run)' if entry['scores'][dataset] is None else ''}"
-            for dataset, place in entry["ranks"].items()
-        )
-        rank = f"{entry['rank']}{'=' if entry['tied'] else ''}"
-        lines.append(f"{rank:>4}  {name:<{width}}  {value:>8}  {span:>14}  {by_dataset}")
+    header = [
+        "rank",
+        "participant",
+        "value",
+        "95 % of ranks",
+        *(shorten_name(make_printable(d), 20) for d in datasets),
+    ]
+    rows = [_cells(name, entry) for name, entry in zip(names, entries, strict=True)]
+    lines = textwrap.wrap(ranked_by, WIDTH)
+    for table in fold_table([header, *rows], 2):
+        lines += ["", *table]
+    lines += ["Under each dataset: the rank on it.", ""]
     uncertainty = document["uncertainty"]
     if isinstance(uncertainty, dict):
         lines += _uncertainty_lines(uncertainty)
@@ -156,6 +157,16 @@ def as_text(document: dict[str, object]) -> str:
     if document["note"]:
         lines.append(str(document["note"]))
     return "\n".join(lines)
+
+
+def _cells(name: str, entry: dict[str, Any]) -> list[str]:
+    value = "–" if entry["value"] is None else f"{entry['value']:.4f}"
+    span = "–" if entry["interval"] is None else "{:g}–{:g}".format(*entry["interval"])
+    by_dataset = (
+        f"{place:g}{' (no run)' if entry['scores'][dataset] is None else ''}"
+        for dataset, place in entry["ranks"].items()
+    )
+    return [write_place(entry["rank"], entry["tied"]), shorten_name(name, 32), value, span, *by_dataset]
 
 
 def _uncertainty_lines(uncertainty: dict[str, object]) -> list[str]:

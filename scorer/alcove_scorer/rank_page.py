@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from alcove_scorer.board import describe_order
 from alcove_scorer.board_page import (
     RankedName,
@@ -21,6 +19,7 @@ from alcove_scorer.pages import format_number, render_page, shorten_text
 from alcove_scorer.rank_files import RankedTable, RankOptions, ScoreTable
 from alcove_scorer.rank_intervals import describe_places
 from alcove_scorer.rank_uncertainty import CONDITIONS
+from alcove_scorer.ranks import write_place
 from alcove_scorer.svg import inline_svg
 from alcove_scorer.team_colours import LEADERS
 
@@ -29,7 +28,7 @@ DECIMALS = 4
 
 def rank_html(name: str, table: ScoreTable, ranked: RankedTable, options: RankOptions) -> str:
     """``name``: what the table is called."""
-    order = [int(i) for i in np.argsort(ranked.ranking.rank)]
+    order = ranked.ranking.order
     standings = [_standing(table, ranked, i) for i in order]
     ordered_by, value_name = describe_order(options.method, options.baseline)
     if options.method == "mean-minus-std":
@@ -72,11 +71,15 @@ def _profiles(
     svg = draw_profiles(ranked.ratios[leading], tau_max)
     said = "Share of datasets on which a participant is within a factor τ of the fastest."
     return {
-        "names": [(table.participants[i], number) for number, i in enumerate(leading, 1)],
+        "names": [(_place(ranked, i), table.participants[i], number) for number, i in enumerate(leading, 1)],
         "more": max(0, len(order) - LEADERS),
         "picture": inline_svg(svg, "pp", "Performance profiles", said),
         "caption": f"{said} The area under the line, from 1 to {tau_max:g}, is what they are ordered by.",
     }
+
+
+def _place(ranked: RankedTable, i: int) -> str:
+    return write_place(int(ranked.ranking.rank[i]), bool(ranked.ranking.tied[i]))
 
 
 def _describe_places(table: ScoreTable, ranked: RankedTable, order: list[int]) -> str:
@@ -103,7 +106,7 @@ def _row(standing: RankedName, ranked: RankedTable, i: int) -> dict[str, object]
     for score, place in zip(ranked.scores[i].tolist(), ranked.ranking.ranks[i].tolist(), strict=True):
         cells.append(format_cell(None if math.isnan(score) else score, place, 1 if of_times else DECIMALS))
     return {
-        "rank": standing.rank,
+        "place": _place(ranked, i),
         "tied": bool(ranked.ranking.tied[i]),
         "interval": format_interval(standing.interval) if standing.interval else "",
         "name": standing.name,

@@ -1,7 +1,7 @@
 """Ranks of participants over datasets.
 
 Scores are matrices of participants × datasets, higher is better, NaN where a run is missing. Participants are
-in the order of their submission: it alone breaks ties of the overall rank.
+in the order of their submission: those of equal value share a rank, and are listed in that order.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _CELLS = 1 << 22
 
 @dataclass(frozen=True)
 class Ranking:
-    """``ranks``: participants × datasets, 1 is best, ties share the average. ``rank``: overall,
-    1…participants.
+    """``ranks``: participants × datasets, 1 is best, ties share the average. ``rank``: overall, one more than how many
+    are better, so that ties share the best of their places (1, 1, 3).
 
     ``value``: what the overall rank orders by, a value a participant: the mean rank (lower is better),
     Copeland's score (higher), the mean relative error (lower; NaN where a run is missing), the place in Kemeny's order
@@ -44,9 +44,15 @@ class Ranking:
     rank: Ints
 
     @property
+    def order(self) -> list[int]:
+        """Numbers of the participants, best first; of those that share a rank, the earlier submission first."""
+        found: list[int] = np.argsort(self.rank, kind="stable").tolist()
+        return found
+
+    @property
     def tied(self) -> npt.NDArray[np.bool_]:
-        """Which participants share their value with another: the order of submission alone ranks them."""
-        _, inverse, counts = np.unique(self.value, return_inverse=True, return_counts=True, equal_nan=False)
+        """Which participants share their rank with another."""
+        _, inverse, counts = np.unique(self.rank, return_inverse=True, return_counts=True)
         shared: npt.NDArray[np.bool_] = counts[inverse] > 1
         return shared
 
@@ -96,10 +102,12 @@ def rank_participants(scores: Floats, method: Method = "average", baseline: Floa
         raise InputError("expected at least one participant and one dataset")
     ranks = dataset_ranks(scores)
     key, value = _order(scores, ranks, method, baseline)
-    order = np.argsort(key, kind="stable")
-    overall = np.empty(len(scores), np.int64)
-    overall[order] = np.arange(1, len(scores) + 1)
-    return Ranking(method, ranks, value, overall)
+    return Ranking(method, ranks, value, rankdata(key, "min").astype(np.int64))
+
+
+def write_place(rank: int, tied: bool) -> str:
+    """A rank as people read it: ``2``, or ``2=`` where it is shared."""
+    return f"{rank}{'=' if tied else ''}"
 
 
 Ordering = tuple[npt.NDArray[Any], Floats]

@@ -212,7 +212,7 @@ def test_the_table_fits_the_terminal_and_says_ties() -> None:
         assert max(map(len, lines)) <= width
         assert all(any(alias.upper() in line for line in lines) for alias in datasets)
     assert [line.split()[:2] for line in lines[1:4]] == [
-        ["1=", "a-long-name-of-a-submission"], ["2=", "b"], ["3", "c"],
+        ["1=", "a-long-name-of-a-submission"], ["1=", "b"], ["3", "c"],
     ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from alcove_api.board_documents import AggregateRequest
 from alcove_api.competition import CompetitionSpec, CompetitionStatus
-from alcove_api.leaderboard import LeaderboardStatus, PublishedRules
+from alcove_api.leaderboard import Entry, LeaderboardStatus, PublishedRules
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
@@ -172,3 +172,32 @@ def test_a_board_waits_where_nobody_knows_what_the_last_one_was_made_of() -> Non
     index.replace(SUBMISSIONS, "blue", index.known(SUBMISSIONS, "blue"), [])
     asyncio.run(rankings.work(COMPETITION, [view(scoring.SHOWN)], now))
     assert made.count == 1
+
+
+def test_two_equal_teams_are_told_of_the_rank_that_they_share() -> None:
+    told: dict[str, Object] = {}
+
+    class Telling(Made):
+        async def patch(self, *where: object) -> Object:
+            body, name = where[3], where[2]
+            assert isinstance(body, dict)
+            told[str(name)] = body["status"]
+            return {
+                "metadata": {"name": name, "namespace": "red", "resourceVersion": "2"},
+                "status": body["status"],
+            }
+
+    entries = tuple(
+        Entry(rank=rank, team=team, submission="first", submission_uid=f"{team}-uid", average_rank=1.5)
+        for team, rank in (("red", 1), ("blue", 1), ("green", 3))
+    )
+    board = LeaderboardStatus(generation=1, teams=3, entries=entries)
+    index = Index(leaderboards={("comp", "final"): BoardRecord("cup", board, PublishedRules())})
+    made = Telling(index)
+    rankings = Rankings(cast(Api, made), index, cast(Executor, made), SETTINGS, Metrics())
+    one = view(scoring.SHOWN)
+    others = [replace(one, uid=f"{team}-uid", namespace=team, name=team) for team in ("blue", "green")]
+    asyncio.run(rankings.work(COMPETITION, [one, *others], REVEAL + timedelta(seconds=1)))
+    assert {name: (status["rank"], status["place"]) for name, status in told.items()} == {
+        "first": (1, "1=/3"), "blue": (1, "1=/3"), "green": (3, "3/3"),
+    }  # fmt: skip

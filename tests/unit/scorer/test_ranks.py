@@ -57,7 +57,7 @@ def test_the_same_errors_on_other_datasets_are_a_tie(scores: list[float], random
     turned = random.sample(scores, len(scores))
     got = rank_participants(np.array([scores, turned]), "relative", np.zeros(len(scores)))
     assert got.tied.all()
-    assert got.rank.tolist() == [1, 2]
+    assert got.rank.tolist() == [1, 1]
 
 
 @given(tables)
@@ -84,7 +84,8 @@ def test_whoever_has_no_run_comes_after_all_who_have_one(method: Method, scores:
     none = np.isnan(scores).all(axis=1)
     if none.any() and not none.all():
         assert got.rank[none].min() > got.rank[~none].max()
-    assert sorted(got.rank) == list(range(1, len(scores) + 1))
+    assert sorted(got.order) == list(range(len(scores)))
+    assert np.array_equal(got.rank, [1 + (got.rank < rank).sum() for rank in got.rank])
 
 
 @every_method
@@ -105,7 +106,7 @@ def test_to_lose_a_run_never_helps_and_a_worse_score_is_better_than_none(
 
 @every_method
 @given(scores=gappy, seed=st.integers(0, 99))
-def test_the_order_of_datasets_and_of_participants_who_are_not_tied_changes_nothing(
+def test_the_order_of_datasets_and_of_participants_changes_nothing(
     method: Method, scores: np.ndarray, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -117,16 +118,18 @@ def test_the_order_of_datasets_and_of_participants_who_are_not_tied_changes_noth
     )
     assert after.value == pytest.approx(before.value[rows], nan_ok=True)
     assert np.array_equal(after.ranks, before.ranks[rows][:, columns])
-    if method != "relative" and len(set(before.value)) == len(scores):
-        assert after.rank.tolist() == before.rank[rows].tolist()
+    assert after.rank.tolist() == before.rank[rows].tolist()
 
 
 def test_a_crash_a_zero_and_a_negative_score_are_three_things() -> None:
     assert dataset_ranks(np.array([[np.nan], [0.0], [-0.3]])).ravel().tolist() == [3, 1, 2]
 
 
-def test_equal_mean_ranks_are_told_apart_by_the_earlier_submission() -> None:
-    assert rank_participants(np.array([[0.1, 0.9], [0.9, 0.1], [0.0, 0.0]])).rank.tolist() == [1, 2, 3]
+def test_equal_mean_ranks_share_a_rank_and_the_earlier_submission_is_listed_first() -> None:
+    got = rank_participants(np.array([[0.0, 0.0], [0.1, 0.9], [0.9, 0.1]]))
+    assert got.rank.tolist() == [3, 1, 1]
+    assert got.tied.tolist() == [False, True, True]
+    assert got.order == [1, 2, 0]
 
 
 def test_repeats() -> None:
