@@ -18,8 +18,7 @@ def select_counted(
 ) -> list[SubmissionView]:
     """The last Submission of each team that has a score, by time of creation to the second, then name; earliest first.
 
-    One without any score, of a program that crashed say, never displaces one with a score. Of those whose scores are
-    held back until the reveal, the aggregate job alone finds out.
+    One without any score, of a program that crashed say, never displaces one with a score.
 
     Args:
         views: those that exist.
@@ -108,7 +107,7 @@ def view_deleted(entry: CountedSubmission) -> SubmissionView:
 def _has_score(view: SubmissionView) -> bool:
     if not view.status.scoring_digest:
         return False
-    return scoring.is_held_back(view.status) or any(run.alc is not None for run in view.status.runs)
+    return scoring.is_score_held_back(view.status) or any(run.alc is not None for run in view.status.runs)
 
 
 def creation_order(view: SubmissionView) -> tuple[object, ...]:

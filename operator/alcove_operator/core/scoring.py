@@ -30,9 +30,10 @@ from alcove_operator.core.reconcile_input import PhaseRules, ReconcileInput
 CURVE_PAUSE = timedelta(seconds=2)
 """Between two looks at a live curve, and so between two writes of the status because of it."""
 SHOWN, HELD_BACK = "Shown", "HeldBack"
-"""Reasons of the true condition Scored."""
+"""Reasons of the true condition Scored. What is held back until the reveal can be that there is no score: then it is
+false."""
 NO_SCORE = "NoScore"
-"""Reason of the false one where the scorer found nothing to score."""
+"""Reason of the false one where the scorer found nothing to score, and nothing is held back."""
 
 
 @dataclass(frozen=True)
@@ -262,13 +263,20 @@ def _finish(
     if current.phase not in statuses.ENDED:
         phase = "Failed" if all(run.phase == "Failed" for run in scored) else "Done"
         status = status.replace(phase=phase)
-    value: ConditionValue = ("True", SHOWN, "Scored.")
-    if hidden:
-        value = ("True", HELD_BACK, "The scores are shown from the reveal on.")
-    elif all(run.alc is None for run in scored):
-        value = ("False", NO_SCORE, "No run has a valid prediction: see the cause of each.")
-    status = statuses.set_condition(status, statuses.SCORED, value, given.now)
+    without = all(run.alc is None for run in result.runs)
+    status = statuses.set_condition(status, statuses.SCORED, _describe_result(without, hidden), given.now)
     return ScoringStep(_ended(status, given), stale)
+
+
+def _describe_result(without: bool, hidden: bool) -> ConditionValue:
+    """The condition Scored, of one ``without`` any score too: before the reveal its runs' causes say as much."""
+    if hidden and without:
+        return "False", HELD_BACK, "No run has a valid prediction. What each did is shown from the reveal on."
+    if hidden:
+        return "True", HELD_BACK, "The scores are shown from the reveal on."
+    if without:
+        return "False", NO_SCORE, "No run has a valid prediction: see the cause of each."
+    return "True", SHOWN, "Scored."
 
 
 def _scored_run(
@@ -348,21 +356,18 @@ def _ended(status: SubmissionStatus, given: ReconcileInput) -> SubmissionStatus:
     return statuses.set_condition(status, statuses.COMPLETE, ("True", reason, message), given.now)
 
 
-def _scored(status: SubmissionStatus, reason: str, message: str, given: ReconcileInput) -> SubmissionStatus:
-    return statuses.set_condition(status, statuses.SCORED, ("True", reason, message), given.now)
-
-
 def _not_scored(
     status: SubmissionStatus, reason: str, message: str, given: ReconcileInput
 ) -> SubmissionStatus:
     """Why not yet. What was scored once stays true; that scoring it again fails is said beside it."""
     kept = find_condition(status.conditions, statuses.SCORED)
-    if kept is None or kept.status != "True":
+    if kept is None or (kept.status != "True" and kept.reason != HELD_BACK):
         return statuses.set_condition(status, statuses.SCORED, ("False", reason, message), given.now)
     if given.blind or reason == "DatasetNotReady":
         return status
     before = "The earlier score is shown." if kept.reason == SHOWN else "It cannot be shown yet."
-    return _scored(status, kept.reason, f"{before} {message}", given)
+    value = (kept.status, kept.reason, f"{before} {message}")
+    return statuses.set_condition(status, statuses.SCORED, value, given.now)
 
 
 def _is_shown(status: SubmissionStatus, given: ReconcileInput) -> bool:
@@ -373,6 +378,12 @@ def _is_shown(status: SubmissionStatus, given: ReconcileInput) -> bool:
 def is_held_back(status: SubmissionStatus) -> bool:
     condition = find_condition(status.conditions, statuses.SCORED)
     return condition is not None and condition.reason == HELD_BACK
+
+
+def is_score_held_back(status: SubmissionStatus) -> bool:
+    """Whether what is held back is a score."""
+    condition = find_condition(status.conditions, statuses.SCORED)
+    return condition is not None and (condition.status, condition.reason) == ("True", HELD_BACK)
 
 
 def _others(given: ReconcileInput, kept: JobView | None) -> tuple[Action, ...]:

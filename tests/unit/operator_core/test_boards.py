@@ -96,7 +96,9 @@ def test_a_submission_without_a_score_displaces_none_that_has_one() -> None:
     )
     never = replace(crashed, namespace="blue")
     assert boards.select_counted([good, crashed, never], "practice") == [good]
-    # Before its scores are fetched at the reveal, nobody can say that it has none.
+    # What is held back until the reveal can be that there is no score.
+    none = statuses.set_condition(crashed.status, statuses.SCORED, ("False", scoring.HELD_BACK, ""), START)
+    assert boards.select_counted([good, replace(crashed, status=none)], "practice") == [good]
     held = statuses.set_condition(crashed.status, statuses.SCORED, ("True", scoring.HELD_BACK, ""), START)
     assert boards.select_counted([good, replace(crashed, status=held)], "practice")[0].name == "second"
 
