@@ -85,8 +85,8 @@ class Executor:
                 await self._finalizers(view, add=True)
             case actions.RemoveFinalizer():
                 await self._finalizers(view, add=False)
-            case actions.AdmitCode():
-                return replace(facts, code=self.admissions.ask(view, action.limit_bytes) or facts.code)
+            case actions.AdmitCode() | actions.DropCode():
+                return await self._handle_code(action, view, facts)
             case actions.CountUsage():
                 return replace(facts, usage_refused=await self._count(action, view))
             case actions.SettleUsage():
@@ -249,6 +249,17 @@ class Executor:
             return await asyncio.to_thread(self.store.take_config_map, name, files, binary, limit)
         except CodeError as error:
             return model.CodeFact(False, reason=error.reason, message=str(error), wait=error.wait)
+
+    async def _handle_code(
+        self, action: actions.AdmitCode | actions.DropCode, view: SubmissionView, facts: Facts
+    ) -> Facts:
+        if isinstance(action, actions.AdmitCode):
+            return replace(facts, code=self.admissions.ask(view, action.limit_bytes) or facts.code)
+        found = await self.api.find(CONFIG_MAPS, view.namespace, action.config_map)
+        metadata = found["metadata"] if found is not None else {}
+        if any(owner["uid"] == action.submission_uid for owner in metadata.get("ownerReferences") or ()):
+            await self.api.delete(CONFIG_MAPS, view.namespace, action.config_map, metadata["uid"])
+        return replace(facts, code_dropped_at=self.clock())
 
     async def _count(self, action: actions.CountUsage, view: SubmissionView) -> model.QuotaRefusal | None:
         refused: list[model.QuotaRefusal] = []

@@ -33,6 +33,16 @@ class AdmitCode:
 
 
 @dataclass(frozen=True)
+class DropCode:
+    """Delete the ConfigMap of a rejected Submission, if that owns it; answer in ``Facts.code_dropped_at``. One that
+    somebody made by other means is left alone."""
+
+    config_map: str
+    submission_uid: str
+    key: str = "code/drop"
+
+
+@dataclass(frozen=True)
 class CountUsage:
     """Apply ``usage.count_submission`` to a fresh Competition and write it with its resourceVersion; repeat on
     conflict. Success shows in the Competition's status; a refusal goes to ``Facts.usage_refused``."""
@@ -207,7 +217,7 @@ class Emit:
 
 Stored = WriteVerdict | ReadVerdict | ReadCurve | ReadScore | PublishReport | ReadLogTail
 Action = (
-    AddFinalizer | RemoveFinalizer | AdmitCode | CountUsage | SettleUsage | CreateRun | DeleteJob | ListLive
+    AddFinalizer | RemoveFinalizer | AdmitCode | DropCode | CountUsage | SettleUsage | CreateRun | DeleteJob | ListLive
     | StartScoring | Emit | Stored
 )  # fmt: skip
 

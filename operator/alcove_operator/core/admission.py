@@ -10,7 +10,7 @@ from typing import Literal
 from alcove_api.competition import Phase
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_operator.core import usage
-from alcove_operator.core.actions import Action, AdmitCode, CountUsage, Decision
+from alcove_operator.core.actions import Action, AdmitCode, CountUsage, Decision, DropCode
 from alcove_operator.core.conditions import find_condition
 from alcove_operator.core.model import (
     CodeFact,
@@ -74,6 +74,21 @@ def advance_admission(
     used = usage.describe_use(competition.status, submission.namespace, competition.spec.limits)
     shown = _admitted(status, phase, datasets, code.sha256, now)
     return Decision(shown.replace(quota=used))
+
+
+def drop_code(
+    submission: SubmissionView, facts: Facts, settings: ReconcileSettings, now: datetime
+) -> Decision:
+    """Of a rejected Submission: `alcove submit` puts the code beside it a moment after it, so that it may come later
+    than the rejection."""
+    status, spec = submission.status, submission.spec
+    since, dropped = find_condition(status.conditions, ADMITTED), facts.code_dropped_at
+    if spec is None or spec.code.config_map is None or since is None:
+        return Decision(status)
+    until = since.last_transition_time + timedelta(seconds=settings.waiting_seconds)
+    if dropped is not None and (dropped >= until or now < dropped + RECHECK):
+        return Decision(status, requeue_at=dropped + RECHECK if dropped < until else None)
+    return Decision(status, (DropCode(spec.code.config_map.name, submission.uid),))
 
 
 def _obstructed(

@@ -211,6 +211,8 @@ class Facts:
     team_member: bool | None = None
     """Whether the Submission's namespace carries the label of its competition; None where it cannot be looked at."""
     code: CodeFact | None = None
+    code_dropped_at: datetime | None = None
+    """When no ConfigMap of the rejected Submission's own was left."""
     usage_refused: QuotaRefusal | None = None
     granted: frozenset[str] = frozenset()
     """Aliases that the queue gave a place to (see :mod:`alcove_operator.core.capacity`)."""

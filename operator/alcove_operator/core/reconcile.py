@@ -62,7 +62,8 @@ def reconcile(
     rules = find_rules(submission, competition)
     settle = _settle(submission, competition, rules, facts, now)
     if old.phase == "Rejected":
-        return Decision(old, settle)
+        dropped = admission.drop_code(submission, facts, settings, now)
+        return replace(dropped, actions=(*dropped.actions, *settle))
     seen = replace(submission, status=old.replace(observed_generation=submission.generation))
     if old.admitted_at is None:
         return _finished(
