@@ -19,6 +19,7 @@ from alcove_scorer.board_pictures import (
     draw_intervals,
     draw_profiles,
 )
+from alcove_scorer.colours import SERIES
 from alcove_scorer.curves import Point, resolve_rules
 from alcove_scorer.differences import compare_with_first
 from alcove_scorer.performance_profile import profile_shares, time_ratios
@@ -26,7 +27,7 @@ from alcove_scorer.pictures import HEIGHT, WIDTH, draw_run
 from alcove_scorer.rank_intervals import find_board_intervals
 from alcove_scorer.ranks import rank_participants
 from alcove_scorer.significance import critical_difference
-from alcove_scorer.svg import SERIES, open_canvas, write_svg
+from alcove_scorer.svg import open_canvas, write_svg
 from bench.calibration import WORLDS, over_datasets, percentile_bootstrap
 from bench.ladder_attack import EXAMPLES, LIVE, STEP, Team, boost
 

@@ -9,6 +9,10 @@ from pydantic import ConfigDict, Field
 from alcove_api.base import Alias, ApiModel, Column, Conditions, Kind, Name, Quantity, StatusModel, Time, cel
 from alcove_api.schemes import HACKATHON, BoardRanking, CurveShape, FeedbackMode, RankedRows, SchemeName
 
+SubmissionChoice = Literal["last", "best", "chosen"]
+MAX_RUNS = 64
+"""Of a Submission: datasets × repeats. Its status has room for as many."""
+
 
 class Budget(ApiModel):
     seconds: Annotated[
@@ -32,6 +36,17 @@ class Budget(ApiModel):
     """Whether the participant's code is told the budget. False is "stopped at any time"."""
 
 
+class ResourceProfile(ApiModel):
+    """What differs from the phase's resources in one of several profiles."""
+
+    gpus: Annotated[int, Field(ge=0, le=16)] | None = None
+    """GPUs for the run."""
+    cpu: Quantity | None = None
+    """Processors of the run."""
+    memory: Quantity | None = None
+    """Memory of the run."""
+
+
 class Resources(ApiModel):
     """What each run gets; requests and limits are equal, so that runs are alike."""
 
@@ -49,6 +64,11 @@ class Resources(ApiModel):
     """Size of /dev/shm, counted towards memory."""
     processes: Annotated[int, Field(ge=16, le=65536)] = 1024
     """Processes and threads at most."""
+    profiles: Annotated[tuple[ResourceProfile, ...], Field(max_length=8)] = ()
+    """Where there are any, each repeat gets one of them, drawn by the phase's seed and the same for all teams: the
+    amounts that it names, and the rest as above. No profile is drawn twice before each was drawn once."""
+    disclosed: bool = True
+    """Whether teams may know what their runs get: False keeps it from the Leaderboard's rules and from messages."""
 
 
 class PhaseFeedback(ApiModel):
@@ -77,10 +97,66 @@ class PhaseFeedback(ApiModel):
     """At most so many snapshots of a run have their scores shown, live or at the end."""
 
 
+class ScoringSpec(ApiModel):
+    scheme: SchemeName = HACKATHON.name
+    """hackathon: balanced accuracy under straight lines, t0 = 1 s; autodl: normalised AUC under steps, t0 = 60 s."""
+    metric: Annotated[str, Field(max_length=63)] | None = None
+    """Name of a metric; by default the scheme's."""
+    t0_seconds: Annotated[float, Field(ge=0.001, le=86400)] | None = None
+    """Scale of the logarithmic time axis; by default the scheme's."""
+    curve: CurveShape | None = None
+    """How snapshots are joined; by default the scheme's."""
+    ranked_rows: RankedRows = "rest"
+    """Rows of the test set that ALC, final score and rank are computed on: rest leaves out those that the phase's
+    feedback shows points of, so that no point tells anything of what decides; all takes every row."""
+    seed: Annotated[int, Field(ge=0, le=2147483647)] = 0
+    """Chooses, with the solution's digest, which rows feedback shows. Phases with the same testFraction show the
+    same rows of a dataset."""
+
+
+class PhaseSource(ApiModel):
+    """Where the submissions of a phase come from."""
+
+    phase: Alias
+    """Name of a phase that teams submit to."""
+
+
 class Phase(ApiModel):
     model_config = ConfigDict(
         json_schema_extra={
             "x-kubernetes-validations": [
+                cel(
+                    f"self.datasets.size() * self.repeats <= {MAX_RUNS}",
+                    f"a submission has at most {MAX_RUNS} runs (datasets × repeats): lower one of them",
+                ),
+                cel(
+                    "self.repeats == 1 || self.feedback.mode != 'ladder'",
+                    "feedback.mode ladder shows one score a dataset: set repeats to 1, or another mode",
+                ),
+                cel(
+                    "!has(self.from) || has(self.revealsAt)",
+                    "a phase with `from` needs revealsAt: it is blind, and without it no score would ever be shown",
+                ),
+                cel(
+                    "!has(self.from) || !has(self.closesAt)",
+                    "nobody submits to a phase with `from`: take closesAt out",
+                ),
+                cel(
+                    "!has(self.from) || self.counts == 'last'",
+                    "a phase with `from` has one submission a team: take counts out, and set it in the other phase",
+                ),
+                cel(
+                    "!has(self.opensAt) || !has(self.revealsAt) || self.opensAt < self.revealsAt",
+                    "revealsAt must be later than opensAt",
+                ),
+                cel(
+                    "!has(self.baseline) || (has(self.ranking) && self.ranking == 'relative')",
+                    "baseline is what ranking relative compares with: set this phase's ranking to it, or take it out",
+                ),
+                cel(
+                    "!has(self.stdPenalty) || (has(self.ranking) && self.ranking == 'mean-minus-std')",
+                    "stdPenalty belongs to ranking mean-minus-std: set this phase's ranking to it, or take it out",
+                ),
                 cel(
                     "self.feedback.mode != 'none' || has(self.revealsAt)",
                     "feedback.mode none needs revealsAt: without it no score would ever be shown",
@@ -111,6 +187,25 @@ class Phase(ApiModel):
     """Nothing about scores or ranks is shown before this time."""
     feedback: PhaseFeedback = PhaseFeedback()
     """What participants see of their scores, and when."""
+    from_: Annotated[PhaseSource | None, Field(alias="from")] = None
+    """Nobody submits to a phase with this: from opensAt on, the operator runs the counted submission of each team in
+    the phase that is named here once more, on this phase's datasets. Without opensAt it does not open."""
+    counts: SubmissionChoice = "last"
+    """Which scored submission of a team counts: its last; its best by the scores that are shown (which invites luck:
+    whoever tries more often wins more often); or the one that the team marked last with the label alcove.dev/chosen
+    (without a mark, its last)."""
+    repeats: Annotated[int, Field(ge=1, le=MAX_RUNS)] = 1
+    """Runs on each dataset. ALCOVE_SEED alone tells them apart, and a dataset's score is the mean of their ALC."""
+    seed: Annotated[int, Field(ge=0, le=2147483647)] = 0
+    """ALCOVE_SEED of each repeat, and what is drawn of resources.profiles, are computed from this."""
+    scoring: ScoringSpec | None = None
+    """How predictions become a score in this phase; by default as in the rest of the competition."""
+    ranking: BoardRanking | None = None
+    """How this phase ranks; by default as the rest of the competition."""
+    baseline: Annotated[str, Field(min_length=1, max_length=253)] | None = None
+    """Name of the organizer's Submission that ranking relative compares with; by default chance."""
+    std_penalty: Annotated[float, Field(ge=0, le=10)] | None = None
+    """α of ranking mean-minus-std: a dataset's score is mean − α·std over its repeats; by default 1."""
     deleted_submissions: Literal["stand", "withdraw"] = "stand"
     """stand: a scored Submission that its team deletes still counts, until a newer one is scored; withdraw: the one
     before it counts again, so teams may choose by deleting."""
@@ -130,23 +225,6 @@ class Limits(ApiModel):
     recorded_bytes: Annotated[int, Field(ge=1048576, le=1099511627776)] = 2147483648
     """Bytes of predictions that each run may save: the file that exceeds them is refused and is the last one. The
     store keeps them."""
-
-
-class ScoringSpec(ApiModel):
-    scheme: SchemeName = HACKATHON.name
-    """hackathon: balanced accuracy under straight lines, t0 = 1 s; autodl: normalised AUC under steps, t0 = 60 s."""
-    metric: Annotated[str, Field(max_length=63)] | None = None
-    """Name of a metric; by default the scheme's."""
-    t0_seconds: Annotated[float, Field(ge=0.001, le=86400)] | None = None
-    """Scale of the logarithmic time axis; by default the scheme's."""
-    curve: CurveShape | None = None
-    """How snapshots are joined; by default the scheme's."""
-    ranked_rows: RankedRows = "rest"
-    """Rows of the test set that ALC, final score and rank are computed on: rest leaves out those that the phase's
-    feedback shows points of, so that no point tells anything of what decides; all takes every row."""
-    seed: Annotated[int, Field(ge=0, le=2147483647)] = 0
-    """Chooses, with the solution's digest, which rows feedback shows. Phases with the same testFraction show the
-    same rows of a dataset."""
 
 
 class Images(ApiModel):
@@ -173,6 +251,28 @@ class TeamTitle(ApiModel):
 class CompetitionSpec(ApiModel):
     """Phases, limits for each team, capacity, scoring and ranking of one challenge."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                cel(
+                    "self.phases.all(p, !has(p.from) || self.phases.exists(q, q.name == p.from.phase && !has(q.from)))",
+                    "phases[].from.phase must name a phase of this competition that teams submit to, one without "
+                    "`from`: phases in a circle, or in a chain, have no submissions to run",
+                ),
+                cel(
+                    "self.phases.all(p, !has(p.from) || "
+                    "self.phases.all(q, has(q.from) || !sets.intersects(p.datasets, q.datasets)))",
+                    "a phase with `from` may have no dataset of a phase that teams submit to: it is to be blind on "
+                    "datasets that they have never run on",
+                ),
+                cel(
+                    "!(has(self.allowNetwork) && self.allowNetwork) || !self.phases.exists(p, has(p.from))",
+                    "a phase with `from` cannot be blind where allowNetwork is true: the code could tell its team what "
+                    "it sees",
+                ),
+            ]
+        }
+    )
     title: Annotated[str, Field(max_length=120)] = ""
     """For people."""
     description: Annotated[str, Field(max_length=2000)] = ""

@@ -6,8 +6,23 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from alcove_api.base import Alias, ApiModel, Column, Conditions, Kind, Name, Sha256, StatusModel, Time, cel
+from alcove_api.base import (
+    GROUP,
+    Alias,
+    ApiModel,
+    Column,
+    Conditions,
+    Kind,
+    Name,
+    RunName,
+    Sha256,
+    StatusModel,
+    Time,
+    cel,
+)
 
+CHOSEN = f"{GROUP}/chosen"
+"""Label by which a team marks the Submission that is to count in a phase with ``counts: chosen``; its value is true."""
 Framework = Literal["tensorflow", "numpy"]
 
 
@@ -57,6 +72,17 @@ class Code(ApiModel):
     sooner. Anything else that model.py imports is charged."""
 
 
+class Original(ApiModel):
+    """The Submission whose code is run once more, in a phase that takes its submissions from another."""
+
+    team: Name
+    """Namespace of the team whose it is; the competition's own for a baseline."""
+    submission: Annotated[str, Field(min_length=1, max_length=253)]
+    """Its name."""
+    uid: Annotated[str, Field(min_length=1, max_length=64)]
+    """Its UID."""
+
+
 class SubmissionSpec(ApiModel):
     """A team's code and what it is for. It cannot be changed: for another try, apply a Submission of another name."""
 
@@ -67,7 +93,11 @@ class SubmissionSpec(ApiModel):
                     "self == oldSelf",
                     "a Submission cannot be changed, so nothing was: for another try, give it another metadata.name "
                     "and apply it again",
-                )
+                ),
+                cel(
+                    "!has(self.rerunOf) || !has(self.code.configMap)",
+                    "a rerun has the code that was admitted before: set code.bundle, or code.image",
+                ),
             ]
         }
     )
@@ -77,6 +107,9 @@ class SubmissionSpec(ApiModel):
     """Name of one of the competition's phases."""
     code: Code
     """Where the code is: in exactly one of configMap, bundle and image."""
+    rerun_of: Original | None = None
+    """Set by the operator, and by the organizer's commands, on Submissions of a phase with `from`. In the competition's
+    namespace it says whose code is run; in a team's namespace, from the reveal on, whose result this shows."""
 
 
 RunPhase = Literal["Queued", "Pending", "Staging", "Running", "Scoring", "Done", "Failed"]
@@ -90,8 +123,9 @@ class StatusCurvePoint(StatusModel):
 
 
 class RunStatus(StatusModel):
-    dataset: Alias
-    """Alias of the dataset."""
+    dataset: RunName
+    """The run's name: alias of the dataset, and where a phase repeats its runs, from the second on the number of the
+    repeat: digits, digits.2, digits.3."""
     attempt: int = 0
     """Counts from 1; 0 while queued for the first time."""
     pod_uid: Annotated[str, Field(max_length=36)] = ""
@@ -144,6 +178,8 @@ class SubmissionStatus(StatusModel):
     average_rank: float | None = None
     counted: bool = False
     """Whether this is the team's submission that counts in its phase."""
+    chosen_at: Time | None = None
+    """When the operator saw the label alcove.dev/chosen; of several that a team has marked, the last counts."""
     cause: Annotated[str, Field(max_length=128)] = ""
     """The worst cause among its runs, or why it waits or was rejected: a word, or a place in the queue."""
     scoring_digest: Annotated[str, Field(max_length=64)] = ""
@@ -171,7 +207,11 @@ SUBMISSION = Kind(
         Column("State", ".status.phase"),
         Column("Runs", ".status.progress"),
         Column("Score", ".status.score"),
-        Column("Rank", ".status.place"),
+        Column(
+            "Rank",
+            ".status.place",
+            description="Of the submission that counts; the others of the team have none.",
+        ),
         Column("Age", ".metadata.creationTimestamp", "date"),
         Column("Cause", ".status.cause"),
         Column("Scores", ".status.scores", priority=1),

@@ -22,6 +22,7 @@ from alcove_scorer.board_pictures import (
     draw_intervals,
     draw_scale_ranks,
 )
+from alcove_scorer.colours import SERIES
 from alcove_scorer.differences import ROPE, Difference, compare_with_first
 from alcove_scorer.history import ranks_on_boards
 from alcove_scorer.order_choices import find_places_by_method, list_scales, ranks_over_scales
@@ -30,7 +31,7 @@ from alcove_scorer.peer_curves import board_points
 from alcove_scorer.pictures import TeamCurve, draw_teams
 from alcove_scorer.rank_intervals import describe_places
 from alcove_scorer.significance import Friedman
-from alcove_scorer.svg import SERIES, inline_svg
+from alcove_scorer.svg import inline_svg
 from alcove_scorer.team_colours import LEADERS, assign_colours, read_colours
 
 MAX_NAMED = 30

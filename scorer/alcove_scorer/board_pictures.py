@@ -12,9 +12,10 @@ import numpy.typing as npt
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from alcove_scorer.colours import INK, MUTED, OTHERS, SERIES
 from alcove_scorer.curves import CurveRules, axis_position
 from alcove_scorer.pictures import HEIGHT, WIDTH, draw_time_axis, format_time, label_ends
-from alcove_scorer.svg import INK, MUTED, OTHERS, SERIES, open_canvas, write_svg
+from alcove_scorer.svg import open_canvas, write_svg
 from alcove_scorer.written_text import shorten_name
 
 DIAGRAM = 8.0

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import jinja2
+import base64
+import hashlib
+from functools import cache
 
-from alcove_scorer.svg import COLOURS
+import jinja2
+from markupsafe import Markup
+
+from alcove_scorer.colours import COLOURS
 from alcove_scorer.written_text import clean_text, shorten_name
 
 WRITTEN = 300
@@ -12,7 +17,16 @@ WRITTEN = 300
 
 
 def render_page(template: str, **values: object) -> str:
-    return _ENVIRONMENT.get_template(template).render(colours=COLOURS, **values)
+    """Its policy allows the style sheet that it holds, by digest, and no other."""
+    style = style_sheet()
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    values |= {"style": Markup(style), "style_digest": f"sha256-{digest}"}
+    return ENVIRONMENT.get_template(template).render(values)
+
+
+@cache
+def style_sheet() -> str:
+    return ENVIRONMENT.get_template("page.css").render(colours=COLOURS)
 
 
 def format_number(value: float | None, decimals: int) -> str:
@@ -38,8 +52,8 @@ def shorten_text(text: str, most: int = WRITTEN) -> str:
     return clean_text(text, most)
 
 
-_ENVIRONMENT = jinja2.Environment(
+ENVIRONMENT = jinja2.Environment(
     loader=jinja2.PackageLoader("alcove_scorer"), autoescape=True, undefined=jinja2.StrictUndefined,
     trim_blocks=True, lstrip_blocks=True,
 )  # fmt: skip
-_ENVIRONMENT.filters |= {"duration": format_duration, "written": shorten_text, "label": shorten_name}
+ENVIRONMENT.filters |= {"duration": format_duration, "written": shorten_text, "label": shorten_name}

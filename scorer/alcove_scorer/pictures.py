@@ -9,18 +9,9 @@ from typing import Any
 import numpy as np
 
 from alcove_api.schemes import NAUC
+from alcove_scorer.colours import BAD, GRID, INK, MUTED, OTHERS, PAPER, SERIES
 from alcove_scorer.curves import CurveRules, Point, axis_position
-from alcove_scorer.svg import (
-    BAD,
-    GRID,
-    INK,
-    MUTED,
-    OTHERS,
-    PAPER,
-    SERIES,
-    open_canvas,
-    write_svg,
-)
+from alcove_scorer.svg import open_canvas, write_svg
 from alcove_scorer.written_text import clean_text, shorten_name
 
 WIDTH, HEIGHT = 6.2, 3.3

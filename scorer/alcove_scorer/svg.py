@@ -15,33 +15,9 @@ from markupsafe import Markup
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from alcove_scorer.colours import COLOURS, GRID, INK, MUTED
 from alcove_scorer.written_text import clean_text
 
-PAPER, INK, MUTED, GRID, OTHERS = "#ffffff", "#1f2328", "#57606a", "#e4e8ec", "#b4bcc6"
-BAD = "#b42318"
-SERIES = (
-    "#0b61c4", "#c2410c", "#0a7d55", "#9333a8", "#8a6100", "#c2185b", "#0e7490", "#4d7c0f", "#5b50e0", "#7f4f24",
-)  # fmt: skip
-COLOURS = {
-    PAPER: ("paper", "#171b21"),
-    INK: ("ink", "#e6edf3"),
-    MUTED: ("muted", "#9aa5b1"),
-    GRID: ("grid", "#2b323a"),
-    OTHERS: ("others", "#545e69"),
-    BAD: ("bad", "#ff8a80"),
-    SERIES[0]: ("s1", "#6cb2ff"),
-    SERIES[1]: ("s2", "#ff9a62"),
-    SERIES[2]: ("s3", "#4fd3a1"),
-    SERIES[3]: ("s4", "#dd9bec"),
-    SERIES[4]: ("s5", "#e3c04b"),
-    SERIES[5]: ("s6", "#ff8fbf"),
-    SERIES[6]: ("s7", "#5fd4ea"),
-    SERIES[7]: ("s8", "#a8d65c"),
-    SERIES[8]: ("s9", "#aaa6ff"),
-    SERIES[9]: ("s10", "#d9a577"),
-}
-"""Of a light page: the name in style sheets, and the colour of a dark page. Text in any of them has a contrast of at
-least 4.5 to its paper; ``GRID`` and ``OTHERS`` are for lines."""
 STYLE = {
     # The same input gives the same bytes.
     "svg.hashsalt": "alcove",
@@ -134,14 +110,16 @@ def _simplify(element: ElementTree.Element, name: str) -> None:
     for key in ("d", "x", "y", "transform", "viewBox"):
         if key in attributes:
             attributes[key] = " ".join(_NUMBER.sub(_shorter, attributes[key]).split())
-    style = attributes.get("style", "")
+    style = attributes.pop("style", "")
     for colour, (variable, _) in COLOURS.items():
         style = style.replace(colour, f"var(--{variable})")
     style = re.sub(r"font-family: [^;]*; ?", "", style)
     # Where Matplotlib has a weight or a style to tell, it writes the families into one declaration with the size.
     style = re.sub(r"font: ([^;']*?)([\d.]+px) [^;]*", r"font-size: \2; font-weight: \1", style)
-    if style:
-        attributes["style"] = style
+    # As attributes, not as a style: a page's Content-Security-Policy then allows its one style sheet and nothing else.
+    for declaration in filter(None, map(str.strip, style.split(";"))):
+        name_of_property, _, value = declaration.partition(":")
+        attributes[name_of_property.strip()] = value.strip()
 
 
 def _shorter(number: re.Match[str]) -> str:

@@ -26,6 +26,13 @@ IMAGE = {"image": {"reference": "alcove/x:latest", "command": ["run"]}}
         ({"code": {**GOOD["code"], "configMap": {"name": "x"}}}, ("exactly one of",)),
         ({"code": {"bundle": {"sha256": "abc"}}}, ("spec.code.bundle.sha256",)),
         ({"code": IMAGE}, ("spec.code.image.reference",)),
+        (
+            {
+                "code": {"configMap": {"name": "x"}},
+                "rerunOf": {"team": "hack-red", "submission": "first", "uid": "1"},
+            },
+            ("a rerun has the code that was admitted before",),
+        ),
         ({"phase": None}, ("spec.phase",)),
         ({"phase": "Not A Name"}, ("spec.phase",)),
     ],
@@ -44,6 +51,67 @@ def test_a_wrong_submission_is_refused_naming_the_field(
 def test_a_competition_without_phases_is_refused(world: World) -> None:
     body = {"kind": "Competition", "metadata": {"name": "empty"}, "spec": {"phases": []}}
     with pytest.raises(ApiError, match=r"spec\.phases"):
+        world.create(COMPETITIONS, body)
+
+
+def _phase(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "datasets": [f"{name}-data"], "budget": {"seconds": 5}, **more}
+
+
+PRACTICE = _phase("practice")
+FINAL = _phase("final", **{"from": {"phase": "practice"}}, revealsAt="2027-03-09T00:00:00Z")
+RELATIVE = _phase("practice", ranking="relative", baseline="linear", repeats=32, counts="chosen")
+
+
+@pytest.mark.parametrize(
+    ("phases", "words"),
+    [
+        ([PRACTICE, {**FINAL, "from": {"phase": "final"}}], "in a circle"),
+        (
+            [
+                PRACTICE,
+                FINAL,
+                {**_phase("second"), "from": {"phase": "final"}, "revealsAt": FINAL["revealsAt"]},
+            ],
+            "in a circle",
+        ),
+        ([PRACTICE, {**FINAL, "from": {"phase": "elsewhere"}}], "must name a phase of this competition"),
+        ([PRACTICE, {**FINAL, "datasets": ["other", "practice-data"]}], "never run on"),
+        ([PRACTICE, {k: v for k, v in FINAL.items() if k != "revealsAt"}], "needs revealsAt"),
+        ([PRACTICE, {**FINAL, "closesAt": "2027-03-08T00:00:00Z"}], "take closesAt out"),
+        ([PRACTICE, {**FINAL, "counts": "best"}], "take counts out"),
+        ([PRACTICE, {**FINAL, "opensAt": "2027-03-10T00:00:00Z"}], "revealsAt must be later than opensAt"),
+        ([{**PRACTICE, "datasets": [f"d{i}" for i in range(22)], "repeats": 3}], "at most 64 runs"),
+        ([{**PRACTICE, "repeats": 2, "feedback": {"mode": "ladder"}}], "ladder shows one score a dataset"),
+        ([{**PRACTICE, "repeats": 65}], "repeats"),
+        ([{**PRACTICE, "counts": "luckiest"}], "counts"),
+        ([{**PRACTICE, "baseline": "linear"}], "ranking relative compares with"),
+        ([{**PRACTICE, "stdPenalty": 0.5}], "belongs to ranking mean-minus-std"),
+        ([{**PRACTICE, "resources": {"profiles": [{"memory": "much"}]}}], "memory"),
+    ],
+)
+def test_a_wrong_phase_is_refused_saying_what_to_do(
+    world: World, phases: list[dict[str, Any]], words: str
+) -> None:
+    body = {"kind": "Competition", "metadata": {"name": "wrong"}, "spec": {"phases": phases}}
+    with pytest.raises(ApiError) as caught:
+        world.create(COMPETITIONS, body)
+    assert caught.value.status == 422
+    assert words in str(caught.value)
+
+
+def test_phases_that_take_submissions_from_another_are_taken(world: World) -> None:
+    profiles = {"memory": "4Gi", "profiles": [{"memory": "2Gi"}, {"cpu": "1", "gpus": 0}], "disclosed": False}
+    second = {**FINAL, "name": "second", "repeats": 3, "resources": profiles, "scoring": {"scheme": "autodl"}}
+    spec = {"phases": [RELATIVE, FINAL, second]}
+    world.create(COMPETITIONS, {"kind": "Competition", "metadata": {"name": "whole"}, "spec": spec})
+    world.ask("DELETE", COMPETITIONS.path(NAMESPACE, "whole"))
+
+
+def test_a_blind_final_and_open_network_are_refused_together(world: World) -> None:
+    body = {"kind": "Competition", "metadata": {"name": "leaky"}, "spec": {"allowNetwork": True}}
+    body["spec"]["phases"] = [PRACTICE, FINAL]  # type: ignore[index]
+    with pytest.raises(ApiError, match="could tell its team what it sees"):
         world.create(COMPETITIONS, body)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from alcove_scorer.svg import SERIES
+from alcove_scorer.colours import SERIES
 from alcove_scorer.team_colours import assign_colours
 from tests.demo.picture import MOST_BYTES, PICTURE, SIZE
 from tests.unit.docs.pages import REPOSITORY

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import math
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -132,6 +135,15 @@ def test_pages_hold_no_tag_and_no_address_of_others(page: str) -> None:
     assert all(source.startswith("#") or source == "data:," for source in tags.sources)
     assert "default-src 'none'" in text
     assert "secret" not in text
+
+
+@pytest.mark.parametrize("page", ["report", "board"])
+def test_a_pages_policy_allows_its_one_style_sheet_and_no_other_style(page: str) -> None:
+    text = report() if page == "report" else board_html(board(("red", (scored("a", 0.7),))), NOON)
+    (style,) = re.findall(r"<style>(.*?)</style>", text, re.S)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}';" in text
+    assert not re.search(r"\sstyle=", text), "the policy would not let it take effect"
 
 
 def test_a_report_shows_rounded_scores_and_only_the_points_that_may_be_shown() -> None:

@@ -16,6 +16,7 @@ from alcove_scorer.board_pictures import (
     draw_intervals,
     find_groups,
 )
+from alcove_scorer.colours import COLOURS
 from alcove_scorer.curves import Point, axis_position, resolve_rules
 from alcove_scorer.pictures import (
     TeamCurve,
@@ -25,7 +26,7 @@ from alcove_scorer.pictures import (
     draw_teams,
     format_time,
 )
-from alcove_scorer.svg import COLOURS, inline_svg
+from alcove_scorer.svg import inline_svg
 
 RULES = resolve_rules(30)
 HOSTILE = '"><script src=//x>$\\frac{</script>&'

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alcove_scorer.svg import COLOURS as SHADES
-from alcove_scorer.svg import SERIES
+from alcove_scorer.colours import COLOURS as SHADES
+from alcove_scorer.colours import SERIES
 from alcove_scorer.team_colours import COLOURS, LEADERS, assign_colours
 
 BOARDS = st.lists(st.lists(st.sampled_from([f"team-{i}" for i in range(14)]), max_size=LEADERS, unique=True))
