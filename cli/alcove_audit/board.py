@@ -146,7 +146,10 @@ class BoardAudit:
         wanted = boards.compute_digests(ranked, state.rules, state.datasets_by_name)
         names = [name for name in state.phase.datasets if name in state.datasets_by_name]
         aliases = tuple(state.datasets_by_name[name].alias for name in names)
-        expected = boards.build_board_request(state.view, state.phase, aliases, ranked, wanted)
+        excluded = boards.list_excluded(state.rules, state.submission_views, deleted)
+        expected = boards.build_board_request(
+            state.view, state.phase, aliases, ranked, wanted, excluded=excluded
+        )
         expected = expected.replace(generation=self.state.board_status.generation, top=request.top)
         for name in AggregateRequest.model_fields:
             one, other = (_dump(document)[name] for document in (expected, request))
@@ -180,7 +183,7 @@ class BoardAudit:
         again = _dump(as_status(board, status.updated_at))
         shown = _dump(status)
         name = f"Leaderboard {self.state.view.namespace}/{self.state.phase_name}"
-        for field in ("teams", "leaders", "entries", "table"):
+        for field in ("teams", "leaders", "entries", "excluded", "table"):
             report.compare(Check.BOARD, name, f"status.{field}", again[field], shown[field], _RANKS)
         self._check_table(board)
         self._check_curves(board)

@@ -57,6 +57,8 @@ def explain_rank(status: SubmissionStatus) -> str:
     # Before the reveal no status has a score, but only one that has a score is Done.
     if status.phase == "Done" and find_condition_reason(status, "Scored") == "HeldBack":
         return "Scores and ranks of this phase are shown from its reveal on."
+    if status.excluded:
+        return f"The organizer has left it out of the board: {status.excluded.rstrip('.')}."
     if all(run.alc is None for run in status.runs):
         return "It has no score, so it gives your team no rank."
     return (

@@ -58,6 +58,13 @@ def _lines(rules: PublishedRules, status: LeaderboardStatus) -> Iterator[str]:
             f"Each team has {rules.per_day} submissions a day (UTC), {rules.total} in all, and {rules.parallel} runs "
             "at a time."
         )
+    of_phase = [
+        f"{limit} {when}"
+        for limit, when in ((rules.phase_per_day, "a day (UTC)"), (rules.phase_total, "in all"))
+        if limit
+    ]
+    if of_phase:
+        yield f"Of these, to this phase: {', '.join(of_phase)}."
     if rules.feedback in _FEEDBACK:
         yield _FEEDBACK[rules.feedback]
     if rules.reveals_at is not None:

@@ -87,7 +87,8 @@ def plan_rescore(
         again += [v for v in mine if v.status.scoring_digest != wanted[v.uid]]
         waiting = [v for v in entered if v.status.phase == "Scoring"]
         wanted |= boards.compute_digests(waiting, rules, datasets)
-        counted = boards.select_counted(mine, phase.name)
+        listed = [v for v in mine if not boards.is_excluded(rules, v.namespace, v.name)]
+        counted = boards.select_counted(listed, phase.name)
         if not counted or only not in (None, phase.name):
             continue
         requests += [asked[v.uid] for v in counted if v.status.scoring_digest != wanted[v.uid]]

@@ -5,6 +5,7 @@ The functions are pure but for :func:`cancel_submission`; ``alcove_cli.participa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -93,7 +94,7 @@ def describe_quota(
         return f"No submission of yours was admitted yet. Limits: {limits}."
     at, used = max(admitted)
     if at.astimezone(UTC).date() != now.astimezone(UTC).date():
-        used = f"0 of {rules.per_day} today, {used.partition('today, ')[2]}"
+        used = re.sub(r"\d+ of (\d+) today", r"0 of \1 today", used)
     return (
         f"Used: {used}, as of your last submission. What failed by the platform's fault since then is given back. "
         f"Limits: {limits}."

@@ -37,6 +37,15 @@ class CountedSubmissions(Document):
     """One a team."""
 
 
+class BoardExclusion(Document):
+    """Whom the organizer has left out of a board."""
+
+    team: str
+    submission: str = ""
+    """"" where all of the team's are left out."""
+    reason: str
+
+
 class AggregateRequest(Document):
     competition_namespace: str
     competition: str
@@ -52,6 +61,8 @@ class AggregateRequest(Document):
     top: int = 100
     budget_seconds: float
     entries: tuple[BoardSubmission, ...]
+    excluded: tuple[BoardExclusion, ...] = ()
+    """For people: none of them is among the entries."""
     title: str = ""
     """Of the competition, for people."""
     display_names: dict[str, str] = Field(default_factory=dict)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from alcove_api.base import Alias, ApiModel, Column, Conditions, Kind, Name, Quantity, StatusModel, Time, cel
+from alcove_api.decisions import Cancellation, Exclusion, ExtraSubmissions
 from alcove_api.schemes import HACKATHON, BoardRanking, CurveShape, FeedbackMode, RankedRows, SchemeName
 
 SubmissionChoice = Literal["last", "best", "chosen"]
@@ -121,6 +122,15 @@ class PhaseSource(ApiModel):
     """Name of a phase that teams submit to."""
 
 
+class PhaseLimits(ApiModel):
+    """Limits for each team in one phase, beside those of the competition: the lower one holds."""
+
+    per_day: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Submissions to this phase a day (UTC)."""
+    total: Annotated[int, Field(ge=1, le=10000)] | None = None
+    """Submissions to this phase in all."""
+
+
 class Phase(ApiModel):
     model_config = ConfigDict(
         json_schema_extra={
@@ -206,6 +216,8 @@ class Phase(ApiModel):
     """Name of the organizer's Submission that ranking relative compares with; by default chance."""
     std_penalty: Annotated[float, Field(ge=0, le=10)] | None = None
     """α of ranking mean-minus-std: a dataset's score is mean − α·std over its repeats; by default 1."""
+    limits: PhaseLimits = PhaseLimits()
+    """Limits for each team in this phase, beside those of the competition."""
     deleted_submissions: Literal["stand", "withdraw"] = "stand"
     """stand: a scored Submission that its team deletes still counts, until a newer one is scored; withdraw: the one
     before it counts again, so teams may choose by deleting."""
@@ -307,12 +319,27 @@ class CompetitionSpec(ApiModel):
         ),
     ] = ()
     """Display names of teams. It admits nobody: that is the label of a namespace."""
+    excluded: Annotated[tuple[Exclusion, ...], Field(max_length=200)] = ()
+    """Teams and submissions that are left out of boards, each with its reason."""
+    cancelled: Annotated[tuple[Cancellation, ...], Field(max_length=200)] = ()
+    """Runs that are stopped for good."""
+    extra_submissions: Annotated[tuple[ExtraSubmissions, ...], Field(max_length=200)] = ()
+    """What single teams may submit beyond the limits: quota that is given back."""
     images: Images = Images()
     """Images that runs use, and may bring."""
     logs: Literal["tail", "none"] = "tail"
     """Whether the last lines of a run's output are shown in the Submission's status."""
     allow_network: bool = False
     """Whether participants' code may open network sockets."""
+
+
+class PhaseUsage(StatusModel):
+    """What a team has used in one phase; counted as in :class:`TeamUsage`."""
+
+    name: Alias
+    total: int = 0
+    day: Annotated[str, Field(max_length=10)] = ""
+    today: int = 0
 
 
 class TeamUsage(StatusModel):
@@ -326,6 +353,14 @@ class TeamUsage(StatusModel):
     """(end − go) × max(GPUs, CPUs) over all attempts but those charged to the platform."""
     settling: Annotated[tuple[Annotated[str, Field(max_length=96)], ...], Field(max_length=1000)] = ()
     """UIDs of Submissions that are counted and not yet settled: what makes counting exact over a crash."""
+    phases: Annotated[
+        tuple[PhaseUsage, ...],
+        Field(
+            max_length=32,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = ()
+    """Of the phases that the team has submitted to, the last one last."""
 
 
 class PhaseStatus(StatusModel):

@@ -31,6 +31,10 @@ class PublishedRules(StatusModel):
     """live, final, ladder or none."""
     per_day: int | None = None
     """Submissions of a team a day (UTC)."""
+    phase_per_day: int | None = None
+    """Submissions of a team to this phase a day (UTC), where the phase has such a limit."""
+    phase_total: int | None = None
+    """Submissions of a team to this phase, where the phase has such a limit."""
     total: int | None = None
     """Submissions of a team in the whole competition."""
     parallel: int | None = None
@@ -73,6 +77,15 @@ class Entry(StatusModel):
     scores: Annotated[tuple[DatasetScore, ...], Field(max_length=64)] = ()
 
 
+class ExcludedEntry(StatusModel):
+    """Whom the organizer has left out of a board."""
+
+    team: Name
+    submission: Annotated[str, Field(max_length=253)] = ""
+    """Empty where all of the team's are left out."""
+    reason: Annotated[str, Field(max_length=200)]
+
+
 class BoardFile(StatusModel):
     name: Annotated[str, Field(max_length=64)]
     sha256: Sha256
@@ -89,6 +102,8 @@ class LeaderboardStatus(StatusModel):
     table: Annotated[str, Field(max_length=65536)] = ""
     """The entries as text: kubectl get lb practice -o jsonpath='{.status.table}'"""
     entries: Annotated[tuple[Entry, ...], Field(max_length=100)] = ()
+    excluded: Annotated[tuple[ExcludedEntry, ...], Field(max_length=200)] = ()
+    """Whom the organizer has left out, and why."""
     files: Annotated[tuple[BoardFile, ...], Field(max_length=8)] = ()
     """Digests of the board's files in the store, and of the request that it was made from."""
 

@@ -166,8 +166,11 @@ class SubmissionStatus(StatusModel):
     score: Annotated[str, Field(max_length=16)] = ""
     """Mean ALC over the datasets that have one, for printing."""
     place: Annotated[str, Field(max_length=16)] = ""
-    """The rank of how many teams in this phase, for printing: "2/14", or "2=/14" where another team shares it."""
-    quota: Annotated[str, Field(max_length=64)] = ""
+    """The rank of how many teams in this phase, for printing: "2/14", or "2=/14" where another team shares it;
+    "excluded" where the organizer left it out."""
+    excluded: Annotated[str, Field(max_length=200)] = ""
+    """Why the organizer has left it out of the board; empty where it is not left out."""
+    quota: Annotated[str, Field(max_length=128)] = ""
     """What the team had used of its limits when it was admitted, this Submission included."""
     message: Annotated[str, Field(max_length=256)] = ""
     """The cause as a sentence, short enough for a line of a table."""

@@ -292,6 +292,8 @@ def publish_rules(spec: CompetitionSpec, phase: Phase) -> PublishedRules:
         resources=", ".join([*gpus, f"{has.cpu} CPU", f"{has.memory} memory", f"{has.disk} disk"]),
         feedback=phase.feedback.mode,
         per_day=spec.limits.per_day,
+        phase_per_day=phase.limits.per_day,
+        phase_total=phase.limits.total,
         total=spec.limits.total,
         parallel=spec.limits.parallel,
     )

@@ -266,9 +266,8 @@ class Executor:
 
         def change(status: CompetitionStatus, competition: model.CompetitionView) -> CompetitionStatus:
             refused.clear()
-            now = self.clock()
-            limits = competition.spec.limits
-            answer = usage.count_submission(status, limits, action.team, action.submission_uid, now)
+            who = (action.team, action.phase, action.submission_uid)
+            answer = usage.count_submission(status, competition.spec, *who, self.clock())
             if isinstance(answer, model.QuotaRefusal):
                 refused.append(answer)
                 return status
@@ -283,6 +282,7 @@ class Executor:
             lambda status, _: usage.settle_submission(
                 status,
                 action.team,
+                action.phase,
                 action.submission_uid,
                 action.compute_seconds,
                 action.refund,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from alcove_api.base import GROUP
-from alcove_api.board_documents import AggregateRequest, BoardSubmission
+from alcove_api.board_documents import AggregateRequest, BoardExclusion, BoardSubmission
 from alcove_api.competition import Phase
 from alcove_api.leaderboard import LeaderboardStatus
 from alcove_kube.client import Object
@@ -73,13 +73,15 @@ class Rankings:
         await self._hand_on(competition, phase, views, board.status)
         rules = PhaseRules(competition, phase)
         counted = boards.select_ranked(rules, views, deleted, self.index.datasets_by_name())
-        return await self._aggregate(competition, phase, counted, board.status, now)
+        excluded = boards.list_excluded(rules, views, deleted)
+        return await self._aggregate(competition, phase, counted, excluded, board.status, now)
 
     async def _aggregate(
         self,
         competition: CompetitionView,
         phase: Phase,
         counted: list[SubmissionView],
+        excluded: tuple[BoardExclusion, ...],
         board: LeaderboardStatus,
         now: datetime,
     ) -> float | None:
@@ -99,7 +101,7 @@ class Rankings:
             # The board stays as it is until all namespaces can be listed, or the organizer takes such a team out.
             return None
         aliases = tuple(datasets[name].alias for name in phase.datasets if name in datasets)
-        request = boards.build_board_request(competition, phase, aliases, counted, wanted, kept)
+        request = boards.build_board_request(competition, phase, aliases, counted, wanted, kept, excluded)
         inputs = _digest_inputs(request, counted, wanted)
         last = max(jobs, key=_generation, default=None)
         if last is not None and last.labels.get(INPUTS) == inputs:
@@ -173,7 +175,7 @@ class Rankings:
         views: list[SubmissionView],
         board: LeaderboardStatus,
     ) -> None:
-        """Writes rank, place, average rank and `counted` where they differ: these fields of a Submission are ours."""
+        """Writes rank, place, average rank, `counted`, `excluded` where they differ: these fields are ours."""
         places = {e.submission_uid: BoardPlace(e.rank, e.average_rank, e.team) for e in board.entries}
         if board.teams > len(places):
             # The status holds the first hundred; the aggregate job writes the rest of the table right after it.
@@ -186,9 +188,11 @@ class Rankings:
             if view.spec is None or view.spec.phase != phase.name or view.unreadable:
                 continue
             place = places.get(view.uid)
-            wanted = _ranked(place, board.teams, sharing)
+            left_out = boards.find_exclusion(competition.spec, phase.name, view.namespace, view.name)
+            wanted = _ranked(place, board.teams, sharing, left_out.reason if left_out else "")
             shown = view.status
-            if (shown.rank, shown.place, shown.average_rank, shown.counted) != tuple(wanted.values()):
+            said = (shown.rank, shown.place, shown.average_rank, shown.counted, shown.excluded)
+            if said != tuple(wanted.values()):
                 changes.append(self._write(view, wanted))
         await asyncio.gather(*changes)
 
@@ -204,12 +208,23 @@ class Rankings:
         self.index.apply(SUBMISSIONS, made)
 
 
-def _ranked(place: BoardPlace | None, teams: int, sharing: Mapping[int, int]) -> Object:
-    """The fields of a Submission's status that say how it is ranked. ``sharing``: how many teams have a rank."""
-    if place is None:
-        return {"rank": None, "place": "", "averageRank": None, "counted": False}
+def _ranked(place: BoardPlace | None, teams: int, sharing: Mapping[int, int], excluded: str) -> Object:
+    """The fields of a Submission's status that say how it is ranked.
+
+    ``sharing``: how many teams have a rank; ``excluded``: why it is left out, or "". It may be on the board still: the
+    next one is being made.
+    """
+    if excluded or place is None:
+        shown = "excluded" if excluded else ""
+        return {"rank": None, "place": shown, "averageRank": None, "counted": False, "excluded": excluded}
     shown = f"{place.rank}{'=' if sharing[place.rank] > 1 else ''}/{teams}"
-    return {"rank": place.rank, "place": shown, "averageRank": place.average_rank, "counted": True}
+    return {
+        "rank": place.rank,
+        "place": shown,
+        "averageRank": place.average_rank,
+        "counted": True,
+        "excluded": "",
+    }
 
 
 def _digest_inputs(

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from alcove_api import keys
 from alcove_api.board_documents import AggregateRequest, BoardSubmission
-from alcove_api.leaderboard import DatasetScore, Entry, LeaderboardStatus
+from alcove_api.leaderboard import DatasetScore, Entry, ExcludedEntry, LeaderboardStatus
 from alcove_api.score_documents import ScoredRun, ScoreResult
 from alcove_scorer.curves import CurveRules, resolve_rules
 from alcove_scorer.errors import DamagedError
@@ -27,6 +27,8 @@ from alcove_store.errors import StoreNotFoundError
 Floats = npt.NDArray[np.float64]
 TABLE_CHARACTERS = 65536
 """Of ``status.table`` at most, as the API allows."""
+MOST_EXCLUDED = 20
+"""Of whom is left out, so many are named in ``status.table``; the page and table.json name all."""
 LEADERS_CELLS = 40
 """Of ``status.leaders`` at most, so that ``kubectl get leaderboards`` fits 80 columns."""
 
@@ -212,6 +214,10 @@ def as_status(board: Board, updated_at: datetime) -> LeaderboardStatus:
             )
             for row in top
         ),
+        excluded=tuple(
+            ExcludedEntry(team=left.team, submission=left.submission, reason=left.reason)
+            for left in request.excluded
+        ),
     )
 
 
@@ -251,6 +257,7 @@ def as_document(board: Board, updated_at: datetime) -> dict[str, object]:
         "kendall_w": board.kendall_w,
         "critical_difference": board.cd,
         "problems": list(board.problems),
+        "excluded": [left.model_dump(mode="json") for left in request.excluded],
     }
 
 
@@ -273,17 +280,29 @@ def as_text(board: Board) -> str:
         ]
         for row in board.rows[: request.top]
     ]
+    excluded = "".join(f"\n{line}" for line in describe_excluded(request)[:MOST_EXCLUDED])
     if not rows:
-        return "No entries yet."
+        return f"No entries yet.{excluded}"
     while True:
         # Every table has a row a team, so that about as many rows are too many as the text is too long.
         text = "\n\n".join(map("\n".join, fold_table([header, *rows], 2)))
         hidden = len(board.rows) - len(rows)
         if hidden:
             text += f"\n… and {hidden} more in the store's table.json"
+        text += excluded
         if len(text) <= TABLE_CHARACTERS:
             return text
         rows = rows[: min(len(rows) - 1, len(rows) * TABLE_CHARACTERS // len(text))]
+
+
+def describe_excluded(request: AggregateRequest) -> list[str]:
+    """Whom the organizer has left out, a sentence each, with the reason."""
+    names = request.display_names
+    return [
+        f"Left out by the organizer: {shorten_name(names.get(left.team, left.team))}"
+        f"{f', submission {shorten_name(left.submission)}' if left.submission else ''}: {left.reason}"
+        for left in request.excluded
+    ]
 
 
 def _cell(row: BoardRow, alias: str, decimals: int) -> str:

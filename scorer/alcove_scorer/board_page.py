@@ -12,7 +12,7 @@ import numpy.typing as npt
 from markupsafe import Markup
 
 from alcove_api.board_documents import BoardHistory, PastRanks
-from alcove_scorer.board import Board, BoardRow, describe_order, missing_cause, rounded_alc
+from alcove_scorer.board import Board, BoardRow, describe_excluded, describe_order, missing_cause, rounded_alc
 from alcove_scorer.board_curves import budget_moments, ranks_over_budget
 from alcove_scorer.board_pictures import (
     draw_budget_ranks,
@@ -73,7 +73,7 @@ def board_html(board: Board, updated_at: datetime, history: BoardHistory | None 
         order=order,
         value_name=value_name,
         datasets=request.datasets,
-        problems=board.problems,
+        problems=[*board.problems, *describe_excluded(request)],
         rows=[_row(row, board) for row in board.rows],
         coloured=[
             (row.place, row.team_name, colours[row.submission.team] + 1) for row in board.rows[:LEADERS]

@@ -48,6 +48,7 @@ class CountUsage:
     conflict. Success shows in the Competition's status; a refusal goes to ``Facts.usage_refused``."""
 
     team: str
+    phase: str
     submission_uid: str
     key: str = "usage/count"
 
@@ -57,6 +58,7 @@ class SettleUsage:
     """Apply ``usage.settle_submission`` likewise; success goes to ``Facts.settled``. No Competition: success."""
 
     team: str
+    phase: str
     submission_uid: str
     compute_seconds: float
     refund: bool

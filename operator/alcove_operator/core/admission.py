@@ -66,12 +66,12 @@ def advance_admission(
         actions = (AdmitCode(competition.spec.limits.bundle_bytes),)
         return Decision(_waiting(status, "CheckingCode", "The code is being copied.", now), actions)
     if not usage.is_counted(competition.status, submission.namespace, submission.uid):
-        actions = (CountUsage(submission.namespace, submission.uid),)
+        actions = (CountUsage(submission.namespace, spec.phase, submission.uid),)
         return Decision(
             _waiting(status, "Counting", "The quota is being checked.", now), actions, fenced=True
         )
     code = facts.code or CodeFact(accepted=True)
-    used = usage.describe_use(competition.status, submission.namespace, competition.spec.limits)
+    used = usage.describe_use(competition.status, competition.spec, submission.namespace, spec.phase, now)
     shown = _admitted(status, phase, datasets, code.sha256, now)
     return Decision(shown.replace(quota=used))
 
@@ -243,8 +243,9 @@ def _quota(
 ) -> Obstacle | None:
     if usage.is_counted(competition.status, submission.namespace, submission.uid):
         return None
-    team = usage.usage_of_team(competition.status, submission.namespace)
-    refused = facts.usage_refused or usage.find_refusal(team, competition.spec.limits, now)
+    assert submission.spec is not None  # asked for before
+    asked = (submission.namespace, submission.spec.phase)
+    refused = facts.usage_refused or usage.find_refusal(competition.status, competition.spec, *asked, now)
     return Obstacle("QuotaExceeded", refused.message) if refused else None
 
 

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
 
-from alcove_api.board_documents import AggregateRequest, BoardSubmission, CountedSubmission
-from alcove_api.competition import Phase
+from alcove_api.board_documents import (
+    AggregateRequest,
+    BoardExclusion,
+    BoardSubmission,
+    CountedSubmission,
+)
+from alcove_api.competition import CompetitionSpec, Phase
+from alcove_api.decisions import Exclusion
 from alcove_api.submission import RunStatus, SubmissionStatus
 from alcove_operator.core import scoring, scoring_retries
 from alcove_operator.core.model import CompetitionView, DatasetView, JobView, SubmissionView
@@ -49,7 +55,38 @@ def select_ranked(
     gone = list(deleted)
     wanted = compute_digests(gone, rules, datasets)
     usable = [view for view in gone if wanted[view.uid] == view.status.scoring_digest]
-    return select_counted(views, rules.phase.name, usable if stand else (), stand)
+    ranked = [v for v in views if not is_excluded(rules, v.namespace, v.name)]
+    standing = [v for v in usable if not is_excluded(rules, v.namespace, v.name)]
+    return select_counted(ranked, rules.phase.name, standing if stand else (), stand)
+
+
+def find_exclusion(spec: CompetitionSpec, phase: str, team: str, submission: str) -> Exclusion | None:
+    """The first of ``spec.excluded`` that keeps this submission off the board of ``phase``."""
+    for entry in spec.excluded:
+        if entry.team == team and entry.submission in (None, submission) and entry.phase in (None, phase):
+            return entry
+    return None
+
+
+def is_excluded(rules: PhaseRules, team: str, submission: str) -> bool:
+    return find_exclusion(rules.spec, rules.phase.name, team, submission) is not None
+
+
+def list_excluded(
+    rules: PhaseRules, views: Iterable[SubmissionView], deleted: Iterable[SubmissionView]
+) -> tuple[BoardExclusion, ...]:
+    """What a board says of whom it leaves out: only those who could be on it, in the order of the spec.
+
+    ``views``, ``deleted``: as for :func:`select_ranked`.
+    """
+    phase = rules.phase.name
+    scored = [*(v for v in views if is_scored_in(v, phase)), *deleted]
+    found = [find_exclusion(rules.spec, phase, v.namespace, v.name) for v in scored]
+    return tuple(
+        BoardExclusion(team=entry.team, submission=entry.submission or "", reason=entry.reason)
+        for entry in rules.spec.excluded
+        if entry in found
+    )
 
 
 def is_scored_in(view: SubmissionView, phase: str) -> bool:
@@ -171,11 +208,14 @@ def build_board_request(
     views: Iterable[SubmissionView],
     wanted: Mapping[str, str],
     kept: Iterable[BoardSubmission] = (),
+    excluded: tuple[BoardExclusion, ...] = (),
 ) -> AggregateRequest:
-    """``views``: those that count; ``wanted``: digests of their scores, by UID; ``kept``: see :func:`keep_unseen`.
+    """``views``: those that count; ``wanted``: digests of their scores, by UID; ``kept``: see :func:`keep_unseen`;
+    ``excluded``: see :func:`list_excluded`.
 
     The generation is still to be set.
     """
+    rules = PhaseRules(competition, phase)
     counted = [
         BoardSubmission(
             team=view.namespace,
@@ -187,8 +227,9 @@ def build_board_request(
         for view in views
     ]
     order = attrgetter("created_at", "submission", "submission_uid")
-    entries = tuple(sorted([*counted, *kept], key=order))
-    teams = {entry.team for entry in entries}
+    unseen = [entry for entry in kept if not is_excluded(rules, entry.team, entry.submission)]
+    entries = tuple(sorted([*counted, *unseen], key=order))
+    teams = {entry.team for entry in entries} | {left.team for left in excluded}
     return AggregateRequest(
         competition_namespace=competition.namespace,
         competition=competition.name,
@@ -201,5 +242,6 @@ def build_board_request(
         budget_seconds=float(phase.budget.seconds),
         title=competition.spec.title,
         entries=entries,
+        excluded=excluded,
         display_names={t.namespace: t.display_name for t in competition.spec.teams if t.namespace in teams},
     )

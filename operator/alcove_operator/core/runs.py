@@ -37,7 +37,7 @@ from alcove_operator.core.run_results import finish_run
 
 def advance_runs(given: ReconcileInput) -> tuple[RunStep, ...]:
     """A step of each run, one after the other: together they repeat no more attempts than the Submission has left."""
-    known = [_adopt(run, given) for run in given.submission.status.runs]
+    known = [_cancel(_adopt(run, given), given) for run in given.submission.status.runs]
     left = count_repeats(len(known), given.rules.spec.max_attempts) - sum(map(_repeats_of, known))
     steps = []
     for run in known:
@@ -79,6 +79,27 @@ def _adopt(run: RunStatus, given: ReconcileInput) -> RunStatus:
     if latest <= run.attempt or run.phase in OVER:
         return run
     return run.replace(attempt=latest, phase="Pending", cause="", charged_to="", alc=None, curve=())
+
+
+def _cancel(run: RunStatus, given: ReconcileInput) -> RunStatus:
+    """As the organizer wants it where the run is to be stopped and its end is not decided: no attempt follows."""
+    decided = bool(run.cause) and run.charged_to != "Platform"
+    if run.phase in OVER or decided:
+        return run
+    name = (given.submission.namespace, given.submission.name)
+    wanted = (c for c in given.rules.spec.cancelled if (c.team, c.submission) == name)
+    reason = next((c.reason for c in wanted if c.dataset in (None, run.dataset)), None)
+    if reason is None:
+        return run
+    kept = " What it had saved counts." if run.attempt else ""
+    said = f"The organizer stopped it: {reason}".rstrip(".") + f".{kept}"
+    cause = causes.Cause("Cancelled", "Organizer", said)
+    if run.attempt == 0:
+        return run.replace(
+            phase="Failed", cause=cause.name, charged_to=cause.charged_to, message=cause.message
+        )
+    pod = given.pods.get(names.run_job(given.uid, run.dataset, run.attempt))
+    return record_end(run.replace(pod_uid=pod.uid) if pod else run, cause, pod)
 
 
 def _queued(run: RunStatus, given: ReconcileInput) -> RunStep:

@@ -8,15 +8,25 @@ the Competition's status with its resourceVersion, so a crash at any point, and 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from alcove_api.competition import CompetitionStatus, Limits, Resources, TeamUsage
+from alcove_api.competition import (
+    CompetitionSpec,
+    CompetitionStatus,
+    PhaseLimits,
+    PhaseUsage,
+    Resources,
+    TeamUsage,
+)
 from alcove_api.score_documents import ScoreResult
 from alcove_api.submission import RunStatus
 from alcove_operator.core.actions import SettleUsage
 from alcove_operator.core.model import QuotaRefusal, ScoreFault, SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules, is_blind
 
+MAX_PHASES = 32
+"""Phases of a team's counts: what the status has room for."""
 MAX_IN_FLIGHT = 1000
 """Tickets of a team at once: what the status has room for."""
 
@@ -25,33 +35,87 @@ def usage_of_team(status: CompetitionStatus, team: str) -> TeamUsage:
     return next((u for u in status.usage if u.team == team), TeamUsage(team=team))
 
 
+def usage_in_phase(usage: TeamUsage, phase: str) -> PhaseUsage:
+    return next((p for p in usage.phases if p.name == phase), PhaseUsage(name=phase))
+
+
 def is_counted(status: CompetitionStatus, team: str, submission_uid: str) -> bool:
     """Whether the Submission is counted and not yet settled."""
     return submission_uid in usage_of_team(status, team).settling
 
 
-def describe_use(status: CompetitionStatus, team: str, limits: Limits) -> str:
-    """What the team has used of its limits: "2 of 10 today, 7 of 100 in all"."""
-    used = usage_of_team(status, team)
-    return f"{used.today} of {limits.per_day} today, {used.total} of {limits.total} in all"
+@dataclass(frozen=True)
+class Allowance:
+    """How many submissions of a team a limit lets pass, and what the team has used of them."""
+
+    limit: str
+    """perDay, total, phasePerDay or phaseTotal."""
+    used: int
+    most: int
 
 
-def find_refusal(usage: TeamUsage, limits: Limits, now: datetime) -> QuotaRefusal | None:
+def list_allowances(
+    status: CompetitionStatus, spec: CompetitionSpec, team: str, phase: str, now: datetime
+) -> tuple[Allowance, ...]:
+    """What stands for and against one more Submission of ``team`` to ``phase``: of the competition, then of the phase.
+
+    ``spec.extra_submissions`` raises every limit: those of a day on its day alone, a phase's total where it is for that
+    phase or for none.
+    """
+    usage, today = usage_of_team(status, team), _day(now)
+    extra = [e for e in spec.extra_submissions if e.team == team]
+    more = sum(e.count for e in extra)
+    more_today = sum(e.count for e in extra if e.day == today)
+    found = [
+        Allowance("perDay", usage.today if usage.day == today else 0, spec.limits.per_day + more_today),
+        Allowance("total", usage.total, spec.limits.total + more),
+    ]
+    limits = next((p.limits for p in spec.phases if p.name == phase), PhaseLimits())
+    in_phase = usage_in_phase(usage, phase)
+    mine = [e for e in extra if e.phase in (None, phase)]
+    if limits.per_day is not None:
+        used = in_phase.today if in_phase.day == today else 0
+        most = limits.per_day + sum(e.count for e in mine if e.day == today)
+        found.append(Allowance("phasePerDay", used, most))
+    if limits.total is not None:
+        most = limits.total + sum(e.count for e in mine)
+        found.append(Allowance("phaseTotal", in_phase.total, most))
+    return tuple(found)
+
+
+def describe_use(
+    status: CompetitionStatus, spec: CompetitionSpec, team: str, phase: str, now: datetime
+) -> str:
+    """What the team has used of its limits: "2 of 10 today, 7 of 100 in all, 3 of 5 in final"."""
+    words = {
+        "perDay": "today",
+        "total": "in all",
+        "phasePerDay": f"today in {phase}",
+        "phaseTotal": f"in {phase}",
+    }
+    shown = list_allowances(status, spec, team, phase, now)
+    return ", ".join(f"{a.used} of {a.most} {words[a.limit]}" for a in shown)
+
+
+def find_refusal(
+    status: CompetitionStatus, spec: CompetitionSpec, team: str, phase: str, now: datetime
+) -> QuotaRefusal | None:
     """Which limit, if any, stands against one more Submission."""
-    if usage.total >= limits.total:
-        return QuotaRefusal(
-            "total",
-            f"The team has used all of its {limits.total} submissions in this competition. "
-            "Ask the organizer if it needs more.",
-        )
-    if usage.day == _day(now) and usage.today >= limits.per_day:
-        frees = (now.astimezone(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT00:00:00Z")
-        return QuotaRefusal(
-            "perDay",
-            f"The team has used all of its {limits.per_day} submissions of today. "
-            f"Submit again, under another name, from {frees} on.",
-        )
-    if len(usage.settling) >= MAX_IN_FLIGHT:
+    frees = (now.astimezone(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT00:00:00Z")
+    ask, again = "Ask the organizer if it needs more.", f"Submit again, under another name, from {frees} on."
+    said = {
+        "perDay": ("submissions of today", again),
+        "total": ("submissions in this competition", ask),
+        "phasePerDay": (f"submissions of today to the phase {phase}", again),
+        "phaseTotal": (f"submissions to the phase {phase}", ask),
+    }
+    met = {a.limit: a for a in list_allowances(status, spec, team, phase, now) if a.used >= a.most}
+    # What does not pass with the day comes first.
+    for limit in ("total", "phaseTotal", "perDay", "phasePerDay"):
+        if limit in met:
+            what, remedy = said[limit]
+            return QuotaRefusal(limit, f"The team has used all of its {met[limit].most} {what}. {remedy}")
+    if len(usage_of_team(status, team).settling) >= MAX_IN_FLIGHT:
         return QuotaRefusal(
             "inFlight",
             f"The team has {MAX_IN_FLIGHT} submissions under way. "
@@ -61,20 +125,33 @@ def find_refusal(usage: TeamUsage, limits: Limits, now: datetime) -> QuotaRefusa
 
 
 def count_submission(
-    status: CompetitionStatus, limits: Limits, team: str, submission_uid: str, now: datetime
+    status: CompetitionStatus,
+    spec: CompetitionSpec,
+    team: str,
+    phase: str,
+    submission_uid: str,
+    now: datetime,
 ) -> CompetitionStatus | QuotaRefusal:
     """The status with one more Submission counted; the same object where it is counted already."""
     usage = usage_of_team(status, team)
     if submission_uid in usage.settling:
         return status
-    refused = find_refusal(usage, limits, now)
+    refused = find_refusal(status, spec, team, phase, now)
     if refused is not None:
         return refused
-    today = usage.today if usage.day == _day(now) else 0
+    in_phase, day = usage_in_phase(usage, phase), _day(now)
     return _with(
         status,
-        usage.replace(
-            total=usage.total + 1, day=_day(now), today=today + 1, settling=(*usage.settling, submission_uid)
+        _with_phase(
+            usage.replace(
+                total=usage.total + 1,
+                day=day,
+                today=(usage.today if usage.day == day else 0) + 1,
+                settling=(*usage.settling, submission_uid),
+            ),
+            in_phase.replace(
+                total=in_phase.total + 1, day=day, today=(in_phase.today if in_phase.day == day else 0) + 1
+            ),
         ),
     )
 
@@ -82,6 +159,7 @@ def count_submission(
 def settle_submission(
     status: CompetitionStatus,
     team: str,
+    phase: str,
     submission_uid: str,
     compute_seconds: float,
     refund: bool,
@@ -94,16 +172,20 @@ def settle_submission(
     usage = usage_of_team(status, team)
     if submission_uid not in usage.settling:
         return status
-    same_day = usage.day == _day(admitted_at)
-    return _with(
-        status,
-        usage.replace(
-            total=max(0, usage.total - refund),
-            today=max(0, usage.today - (refund and same_day)),
-            compute_seconds=round(usage.compute_seconds + compute_seconds, 3),
-            settling=tuple(uid for uid in usage.settling if uid != submission_uid),
-        ),
+    day = _day(admitted_at)
+    settled = usage.replace(
+        total=max(0, usage.total - refund),
+        today=max(0, usage.today - (refund and usage.day == day)),
+        compute_seconds=round(usage.compute_seconds + compute_seconds, 3),
+        settling=tuple(uid for uid in usage.settling if uid != submission_uid),
     )
+    if any(known.name == phase for known in usage.phases):
+        used = usage_in_phase(usage, phase)
+        given = used.replace(
+            total=max(0, used.total - refund), today=max(0, used.today - (refund and used.day == day))
+        )
+        settled = _with_phase(settled, given)
+    return _with(status, settled)
 
 
 def prune_tickets(status: CompetitionStatus, existing_uids: Iterable[str]) -> CompetitionStatus:
@@ -183,6 +265,7 @@ def build_settlement(
         compute = compute_seconds(status.runs, phase.resources, phase.budget.seconds, now, hidden)
     return SettleUsage(
         team=submission.namespace,
+        phase=submission.spec.phase if submission.spec else "",
         submission_uid=submission.uid,
         compute_seconds=round(compute, 3),
         refund=is_place_owed(status.runs, hidden, result) or status.admitted_at is None,
@@ -192,6 +275,12 @@ def build_settlement(
 
 def _day(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d")
+
+
+def _with_phase(usage: TeamUsage, phase: PhaseUsage) -> TeamUsage:
+    """The newest of :data:`MAX_PHASES` stay: phases that were renamed away need no counts."""
+    others = tuple(p for p in usage.phases if p.name != phase.name)
+    return usage.replace(phases=(*others, phase)[-MAX_PHASES:])
 
 
 def _with(status: CompetitionStatus, usage: TeamUsage) -> CompetitionStatus:

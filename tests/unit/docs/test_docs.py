@@ -144,6 +144,9 @@ def test_the_values_that_are_named_exist() -> None:
             inner = inner[part]
 
 
+PAYERS = {"": "nobody", "Participant": "you", "Organizer": "the organizer"}
+
+
 def test_every_cause_is_explained_with_who_pays() -> None:
     core = REPOSITORY / "operator" / "alcove_operator" / "core"
     source = "".join((core / name).read_text() for name in ("causes.py", "runs.py"))
@@ -152,10 +155,10 @@ def test_every_cause_is_explained_with_who_pays() -> None:
         for payer, name in re.findall(r'_(participant|platform)\(\s*"(\w+)"', source)
     }
     direct = re.findall(r'Cause\(\s*"(\w+)",\s*"(\w*)"', source)
-    given |= {(name, {"": "nobody", "Participant": "you"}[payer]) for name, payer in direct}
+    given |= {(name, PAYERS[payer]) for name, payer in direct}
     # Named by constants, since the scorer finds them too.
     given |= {(STORE_DAMAGED, "the platform"), (NO_PREDICTIONS, "you")}
     page = next(page for page in PAGES if page.name == "docs/participant.md")
-    rows = re.findall(r"^\| (`.*?) \|.*\| (nobody|you|the platform) \|$", page.text, re.M)
+    rows = re.findall(r"^\| (`.*?) \|.*\| (nobody|you|the organizer|the platform) \|$", page.text, re.M)
     explained = {(name, payer) for names, payer in rows for name in re.findall(r"`(\w+)`", names)}
     assert explained == given

@@ -312,6 +312,7 @@ class Cluster:
         if isinstance(action, actions.SettleUsage):
             what = (
                 action.team,
+                action.phase,
                 action.submission_uid,
                 action.compute_seconds,
                 action.refund,
@@ -321,7 +322,7 @@ class Cluster:
             self.facts = replace(self.facts, settled=True)
         elif self.competition_there:
             found = usage.count_submission(
-                self.usage, self.spec.limits, action.team, action.submission_uid, self.now
+                self.usage, self.spec, action.team, action.phase, action.submission_uid, self.now
             )
             if isinstance(found, QuotaRefusal):
                 self.facts = replace(self.facts, usage_refused=found)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alcove_api.competition import CompetitionStatus, Limits, Resources
+from alcove_api.competition import CompetitionSpec, CompetitionStatus, Resources
 from alcove_api.submission import RunStatus, SubmissionStatus
 from alcove_operator.core import capacity, names, usage
 from alcove_operator.core.model import QuotaRefusal, SubmissionView
@@ -83,7 +83,12 @@ def test_no_team_starves(costs: list[int], places: int) -> None:
     assert served <= costs[1] / costs[0] + places
 
 
-LIMITS = Limits(per_day=2, total=3)
+def spec_of(per_day: int, total: int, **more: object) -> CompetitionSpec:
+    phase = {"name": "practice", "datasets": ["d"], "budget": {"seconds": 20}, **more}
+    return CompetitionSpec.model_validate({"phases": [phase], "limits": {"perDay": per_day, "total": total}})
+
+
+LIMITS = spec_of(per_day=2, total=3)
 DAY = timedelta(days=1)
 
 
@@ -96,14 +101,14 @@ def test_usage_counts_each_submission_once_whatever_is_repeated(steps: list[tupl
         if name == "count" and i in counted - tickets:
             continue  # The fence before it keeps a settled Submission from being counted again.
         if name == "count":
-            found = usage.count_submission(status, Limits(per_day=10, total=10), "t", uid, START)
+            found = usage.count_submission(status, spec_of(10, 10), "t", "practice", uid, START)
             assert not isinstance(found, QuotaRefusal)
             status = found
             counted.add(i)
             tickets.add(i)
         else:
             before = status
-            status = usage.settle_submission(status, "t", uid, 10.0, name == "refund", START)
+            status = usage.settle_submission(status, "t", "practice", uid, 10.0, name == "refund", START)
             if i not in tickets:
                 assert status is before
             elif name == "refund":
@@ -118,22 +123,24 @@ def test_usage_counts_each_submission_once_whatever_is_repeated(steps: list[tupl
 def test_a_limit_says_when_it_frees_and_a_new_day_frees_it() -> None:
     status = CompetitionStatus()
     for uid in ("1", "2"):
-        counted = usage.count_submission(status, LIMITS, "t", uid, START)
+        counted = usage.count_submission(status, LIMITS, "t", "practice", uid, START)
         assert isinstance(counted, CompetitionStatus)
         status = counted
-    refused = usage.count_submission(status, LIMITS, "t", "3", START)
+    refused = usage.count_submission(status, LIMITS, "t", "practice", "3", START)
     assert isinstance(refused, QuotaRefusal)
     assert refused.limit == "perDay"
     assert "2026-01-06T00:00:00Z" in refused.message
-    assert usage.count_submission(status, LIMITS, "t", "2", START) is status
-    tomorrow = usage.count_submission(status, LIMITS, "t", "3", START + DAY)
+    assert usage.count_submission(status, LIMITS, "t", "practice", "2", START) is status
+    tomorrow = usage.count_submission(status, LIMITS, "t", "practice", "3", START + DAY)
     assert isinstance(tomorrow, CompetitionStatus)
     assert usage.usage_of_team(tomorrow, "t").today == 1
-    over = usage.count_submission(tomorrow, LIMITS, "t", "4", START + 2 * DAY)
+    over = usage.count_submission(tomorrow, LIMITS, "t", "practice", "4", START + 2 * DAY)
     assert isinstance(over, QuotaRefusal)
     assert over.limit == "total"
     # A refund gives back today's place only to the day that it was taken on.
-    refunded = usage.usage_of_team(usage.settle_submission(tomorrow, "t", "1", 0, True, START), "t")
+    refunded = usage.usage_of_team(
+        usage.settle_submission(tomorrow, "t", "practice", "1", 0, True, START), "t"
+    )
     assert (refunded.total, refunded.today) == (2, 1)
     assert usage.usage_of_team(usage.prune_tickets(tomorrow, {"3"}), "t").settling == ("3",)
 

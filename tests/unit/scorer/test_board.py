@@ -4,8 +4,16 @@ from typing import get_args
 
 import pytest
 
+from alcove_api.board_documents import BoardExclusion
 from alcove_api.schemes import BoardRanking
-from alcove_scorer.board import LEADERS_CELLS, as_document, as_status, as_text
+from alcove_scorer.board import (
+    LEADERS_CELLS,
+    MOST_EXCLUDED,
+    TABLE_CHARACTERS,
+    as_document,
+    as_status,
+    as_text,
+)
 from alcove_scorer.board_page import board_html
 from alcove_scorer.written_text import count_cells
 
@@ -85,3 +93,27 @@ def test_the_leaders_fit_their_column_whatever_they_are_called() -> None:
         assert leaders.startswith("1 ")
         assert leaders.endswith(")")
         assert count_cells(leaders) <= LEADERS_CELLS
+
+
+def test_whom_the_organizer_leaves_out_is_named_with_the_reason() -> None:
+    excluded = (
+        BoardExclusion(team="hack-red", reason="Two <b>accounts</b>"),
+        *(BoardExclusion(team="hack-blue", submission=f"s-{i}", reason="Leaked") for i in range(30)),
+    )
+    made = board(
+        ("hack-plain", (scored("a", 0.5), scored("b", 0.5))),
+        excluded=excluded,
+        display_names={"hack-red": "Red Pandas"},
+    )
+    assert "Left out by the organizer: Red Pandas: Two <b>accounts</b>" in as_text(made)
+    assert as_text(made).count("Left out") == MOST_EXCLUDED
+    assert [left.submission for left in as_status(made, NOON).excluded] == [
+        "",
+        *(f"s-{i}" for i in range(30)),
+    ]
+    page = board_html(made, NOON)
+    assert page.count("Left out by the organizer") == 31
+    assert "&lt;b&gt;accounts" in page
+    longest = (BoardExclusion(team="t" * 63, submission="s" * 253, reason="r" * 200),) * 200
+    teams = [(f"t{i}", (scored("a", 0.5), scored("b", 0.5))) for i in range(3)]
+    assert len(as_text(board(*teams, excluded=longest))) <= TABLE_CHARACTERS
