@@ -157,9 +157,17 @@ def read_framework(code: Path) -> Framework:
     except (SyntaxError, ValueError):  # The run will say it.
         return "tensorflow"
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    baselines = {
+        alias.asname or alias.name
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module == "alcove_baselines"
+        for alias in node.names
+    }
     waiting, seen = ["Model"], set[str]()
     while waiting:
         name = waiting.pop(0)
+        if name in baselines:
+            return "numpy"
         if name in classes and name not in seen:
             seen.add(name)
             if (named := _named_framework(classes[name])) is not None:

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alcove_api.score_documents import CurvePoint, ScoredRun
+from alcove_baselines import AnytimeClassifier
 from alcove_cli.compete import spread_option
 from alcove_cli.compete_board import average_repeats, rank_entrants, tabulate_board
 from alcove_cli.compete_plan import Entrant, plan_runs
@@ -240,3 +241,11 @@ def test_a_framework_is_inherited_as_python_would(tmp_path: Path, bases: str, fr
     classes += "class Loop(Loop): pass\n"
     (tmp_path / "model.py").write_text(f"{classes}class Model({bases}):\n    pass\n")
     assert read_framework(tmp_path) == framework
+
+
+def test_our_baselines_are_known_to_use_numpy(tmp_path: Path) -> None:
+    code = (
+        "from alcove_baselines import AnytimeClassifier as A\nclass Base(A): pass\nclass Model(Base): pass\n"
+    )
+    (tmp_path / "model.py").write_text(code)
+    assert read_framework(tmp_path) == AnytimeClassifier.framework == "numpy"
