@@ -308,13 +308,16 @@ def preflight(
     ] = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Say how much a competition's feedback gives away about the hidden labels, and what to change."""
+    """Say what a competition in the cluster lacks before its phases open, how much its feedback gives away about the
+    hidden labels, and what to change. Exit status 1: something is missing."""
     from alcove_cli.preflight import describe_cluster, describe_file
 
     if (file is None) == (competition is None):
         raise typer.BadParameter("Give either a file or --competition NAMESPACE/NAME.")
-    lines = describe_file(file) if file else describe_cluster(kubeconfig, competition or "")
+    lines, complete = (describe_file(file), True) if file else describe_cluster(kubeconfig, competition or "")
     typer.echo("\n".join(lines))
+    if not complete:
+        raise typer.Exit(1)
 
 
 def _follow(kube: KubeClient, wanted: list[tuple[str, str]], timeout: float) -> None:

@@ -1,8 +1,9 @@
-"""``alcove preflight``: what a competition's feedback gives away, told to its organizer before anybody submits."""
+"""``alcove preflight``: what a competition lacks and what its feedback gives away, told to its organizer in time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,12 @@ from alcove_api.competition import CompetitionSpec, Phase, PhaseFeedback
 from alcove_api.feedback import DisclosedBits, compute_disclosed_bits, compute_ladder_bits, is_span_known
 from alcove_api.schemes import SCHEMES
 from alcove_cli.errors import CommandError
-from alcove_kube.client import KubeClient, Object
-from alcove_kube.resources import COMPETITIONS, DATASETS
+from alcove_kube.client import KubeClient
+from alcove_kube.resources import COMPETITIONS, DATASETS, LEADERBOARDS
+from alcove_operator.core import parse_objects
+from alcove_operator.core.model import CompetitionView
+from alcove_operator.index import Index
+from alcove_operator.preparation import Problem, find_problems
 from alcove_scorer.errors import first_fault
 
 DEFAULTS = PhaseFeedback()
@@ -60,20 +65,20 @@ def _spec(raw: object, where: str) -> CompetitionSpec:
         raise CommandError(f"{where} is not valid: {at}: {fault}. Correct it there.") from error
 
 
-def fetch_spec(kube: KubeClient, namespace: str, name: str) -> tuple[CompetitionSpec, dict[str, int]]:
-    """A Competition of the cluster, and how many hidden labels each of its checked Datasets has, by name.
+def fetch_competition(kube: KubeClient, namespace: str, name: str) -> tuple[CompetitionView, Index]:
+    """A Competition of the cluster, and what the operator would know of it, its Datasets and its Leaderboards.
 
     Raises:
         ApiError: it is not there, or cannot be read.
         CommandError: its spec is not valid.
     """
-    spec = _spec(kube.get(COMPETITIONS, namespace, name).get("spec"), f"{namespace}/{name}")
-    return spec, {d["metadata"]["name"]: _labels(d) for d in kube.find_all(DATASETS, namespace)}
-
-
-def _labels(dataset: Object) -> int:
-    status = dataset.get("status") or {}
-    return int(status.get("nTest") or 0) * int(status.get("nLabels") or 0)
+    raw = kube.get(COMPETITIONS, namespace, name)
+    _spec(raw.get("spec"), f"{namespace}/{name}")
+    index = Index()
+    for resource in (DATASETS, LEADERBOARDS):
+        for found in kube.find_all(resource, namespace):
+            index.apply(resource, found)
+    return parse_objects.competition_view(raw), index
 
 
 def describe_file(path: Path) -> list[str]:
@@ -81,12 +86,34 @@ def describe_file(path: Path) -> list[str]:
     return [line for spec in read_specs(path).values() for line in describe_feedback(spec, {})]
 
 
-def describe_cluster(kubeconfig: str | None, competition: str) -> list[str]:
-    """``competition``: NAMESPACE/NAME. Raises as :func:`fetch_spec` does."""
+def describe_cluster(kubeconfig: str | None, competition: str) -> tuple[list[str], bool]:
+    """Lines for people, and whether everything is there. ``competition``: NAMESPACE/NAME.
+
+    Raises as :func:`fetch_competition` does.
+    """
     namespace, _, name = competition.partition("/")
     if not (namespace and name):
         raise CommandError(f"{competition!r} names no Competition: expected NAMESPACE/NAME.")
-    return describe_feedback(*fetch_spec(KubeClient.from_kubeconfig(kubeconfig), namespace, name))
+    view, index = fetch_competition(KubeClient.from_kubeconfig(kubeconfig), namespace, name)
+    problems = list(find_problems(view, index))
+    labels = {
+        record.view.name: record.view.n_test * record.view.n_labels for record in index.datasets.values()
+    }
+    return [*describe_problems(view, problems), *describe_feedback(view.spec, labels)], not problems
+
+
+def describe_problems(competition: CompetitionView, problems: Sequence[Problem]) -> list[str]:
+    """What each phase lacks; the metric behind the alert counts the same."""
+    if not problems:
+        return [f"Nothing is missing: all {len(competition.spec.phases)} phases can take submissions."]
+    lines = []
+    for phase in competition.spec.phases:
+        found = [problem for problem in problems if problem.phase == phase.name]
+        opens = f" (opens {phase.opens_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC)" if phase.opens_at else ""
+        if found:
+            lines.append(f"MISSING in phase {phase.name}{opens}:")
+            lines += [f"  {problem.message}" for problem in found]
+    return lines
 
 
 def describe_feedback(spec: CompetitionSpec, labels: Mapping[str, int]) -> list[str]:

@@ -102,6 +102,8 @@ class RecorderReport(Document):
     """Whether the program did more in the output folder than it may, or used up what the recorder needs to see it
     (docs/security.md): what the recorder died of then is not the platform's fault."""
     error: str | None = None
+    stamp_lag_ns: int = 0
+    """The longest time from the first sight of a file to its stamp. Large files take longer to copy."""
     store_away: bool = False
     """Whether something is still not uploaded because the store refused it or did not answer at the last try. Slow is
     not away: how much there is to upload is in the participant's hands."""

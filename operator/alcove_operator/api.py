@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Literal, TypeVar
 
 from alcove_kube.client import KubeClient, Object
+from alcove_kube.errors import ApiError
 from alcove_kube.resources import PODS, Resource
 
 _T = TypeVar("_T")
@@ -21,6 +22,8 @@ class Api:
     client: KubeClient
     count: Callable[[str, str], None] = lambda _verb, _plural: None
     """Told of every request: its HTTP verb, and the plural of its kind."""
+    count_failure: Callable[[str, str, int], None] = lambda _verb, _plural, _status: None
+    """Told of every one that failed, with the HTTP status, 0 where there was no answer. 404 and 409 are answers."""
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Object:
         return await self._run("GET", resource, self.client.get, resource, namespace, name)
@@ -69,4 +72,12 @@ class Api:
 
     async def _run(self, verb: str, resource: Resource, call: Callable[..., _T], *arguments: Any) -> _T:
         self.count(verb, resource.plural)
+        try:
+            return await self._send(verb, resource, call, *arguments)
+        except ApiError as error:
+            if not (error.not_found or error.conflict):
+                self.count_failure(verb, resource.plural, error.status)
+            raise
+
+    async def _send(self, _verb: str, _resource: Resource, call: Callable[..., _T], *arguments: Any) -> _T:
         return await asyncio.to_thread(partial(call, *arguments))

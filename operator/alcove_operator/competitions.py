@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,12 +12,13 @@ from alcove_api.competition import CompetitionSpec, CompetitionStatus, Phase, Ph
 from alcove_api.leaderboard import PublishedRules
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
-from alcove_kube.resources import COMPETITIONS, DATASETS, LEADERBOARDS, SUBMISSIONS
+from alcove_kube.resources import COMPETITIONS, LEADERBOARDS, SUBMISSIONS
 from alcove_operator.api import Api
+from alcove_operator.board_series import build_series
 from alcove_operator.clock import utc_now
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import capacity, names, usage
-from alcove_operator.core.conditions import READY, ConditionValue, set_condition
+from alcove_operator.core.conditions import READY, set_condition
 from alcove_operator.core.model import CompetitionView, QueuePlace, SubmissionView
 from alcove_operator.core.phases import describe_phases
 from alcove_operator.core.reconcile_input import is_blind
@@ -26,13 +27,12 @@ from alcove_operator.core.status import ENDED
 from alcove_operator.executor import to_json
 from alcove_operator.index import Index, WorkKey
 from alcove_operator.metrics import Metrics
+from alcove_operator.preparation import ready_condition
 from alcove_operator.rankings import Rankings
 from alcove_operator.submissions import Submissions
 from alcove_operator.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
-_FLOAT = 4
-"""Bytes of a number in the predictions that the runner of model.py writes."""
 
 
 @dataclass(frozen=True)
@@ -71,49 +71,6 @@ def count_submissions(submissions: Iterable[SubmissionView], ready: frozenset[st
     return Census(tuple(waiting), running, queued, active)
 
 
-def ready_condition(competition: CompetitionView, index: Index) -> ConditionValue:
-    """Status, reason and message of the condition Ready."""
-    aliases: dict[str, str] = {}
-    waiting = []
-    for phase in competition.spec.phases:
-        board = index.leaderboards.get((competition.namespace, phase.name))
-        if board is not None and board.competition != competition.name:
-            said = f"The Competition {board.competition} in this namespace has a phase {phase.name} too"
-            why = "and a Leaderboard has the name of its phase, so nobody is ranked in this one"
-            return "False", "PhaseNameTaken", f"{said}, {why}. Give the phase another name."
-        for name in phase.datasets:
-            problem = index.unreadable.get((DATASETS, competition.namespace, name))
-            if problem is not None:
-                return (
-                    "False",
-                    "DatasetUnreadable",
-                    f"The Dataset {name} cannot be read: {problem}. Correct it.",
-                )
-            record = index.datasets.get((competition.namespace, name))
-            if record is None:
-                remedy = f"Apply a Dataset of that name, or take it out of spec.phases of {competition.name}."
-                return "False", "DatasetMissing", f"Phase {phase.name} names the Dataset {name}. {remedy}"
-            other = aliases.setdefault(record.spec.alias, name)
-            if other != name:
-                said = f"The Datasets {other} and {name} both have the alias {record.spec.alias}."
-                return "False", "AliasTaken", f"{said} Give one of them another spec.alias."
-            least = _FLOAT * record.view.n_test * record.view.n_labels
-            if least > competition.spec.limits.recorded_bytes:
-                said = f"One prediction on the Dataset {name} takes {least} bytes, but a run may save fewer."
-                return (
-                    "False",
-                    "NoRoomToPredict",
-                    f"{said} Raise spec.limits.recordedBytes to many times that.",
-                )
-            if record.view.ready is None:
-                waiting.append(name)
-            elif not record.view.ready:
-                return "False", "DatasetNotReady", f"The Dataset {name} is not ready: {record.view.reason}"
-    if waiting:
-        return "Unknown", "DatasetsAreChecked", f"These Datasets are being checked: {', '.join(waiting)}."
-    return "True", "Ready", "Submissions are taken."
-
-
 @dataclass
 class Competitions:
     api: Api
@@ -137,17 +94,26 @@ class Competitions:
             if ref[0] == key.namespace and record.view.ready
         )
         counted = count_submissions(views, ready)
-        self._grant(competition, views, counted, now)
+        queue = self._grant(competition, views, counted, now)
         await self._write(key, competition, views, counted, now)
         await self._boards(competition)
         after = await self.rankings.work(competition, views, now)
+        self._show(key, queue)
         if after is not None:
             self.queue.add(key, after)
 
+    def _show(self, key: WorkKey, queue: Mapping[str, int]) -> None:
+        competition = self.index.competitions.get((key.namespace, key.name))
+        if competition is not None:
+            self.metrics.show(key.name, build_series(competition, self.index, queue, self.clock()))
+
     def _grant(
         self, competition: CompetitionView, views: list[SubmissionView], counted: Census, now: datetime
-    ) -> None:
-        """A place that was given stays given until the run shows it: nobody else may get it in between."""
+    ) -> dict[str, int]:
+        """A place that was given stays given until the run shows it: nobody else may get it in between.
+
+        Returns the first place in the queue of each Submission that waits, by UID.
+        """
         waiting = {(w.submission_uid, w.alias): w.team for w in counted.waiting}
         kept = {
             (view.uid, alias): view.namespace
@@ -171,6 +137,10 @@ class Competitions:
         for view in views:
             if self.submissions.grant(view.uid, frozenset(given[view.uid]), places[view.uid]):
                 self.queue.add(WorkKey("submission", view.namespace, view.name))
+        first: dict[str, int] = {}
+        for (uid, _), place in plan.places.items():
+            first[uid] = min(place.position, first.get(uid, place.position))
+        return first
 
     def _unseen(self, competition: CompetitionView) -> dict[capacity.Key, str]:
         """Runs whose Jobs are there, though no Submission of theirs is indexed: they hold their places all the same."""
@@ -218,7 +188,6 @@ class Competitions:
             "summary": describe_phases(competition.spec.phases, now),
         }
         new = usage.prune_tickets(old.replace(**update), self._tickets_to_keep(old))
-        self.metrics.show_load(competition.name, new.running, new.queued)
         if new == old:
             return
         body = {"metadata": {"resourceVersion": str(version)}, "status": to_json(new)}

@@ -83,6 +83,9 @@ def operator_policy(bucket: str = keys.MAIN_BUCKET) -> Policy:
             _PUT, bucket, "code/*", "runs/*", "reports/*", "boards/*/*/request-*.json", _board("counted.json")
         ),
         _list(bucket, "runs/*", "scores/*", "boards/*"),
+        # How full the store is: see :mod:`alcove_operator.store_usage`. Neither reads an object.
+        {"Effect": "Allow", "Action": ["s3:GetBucketLocation"], "Resource": [f"arn:aws:s3:::{bucket}"]},
+        {"Effect": "Allow", "Action": ["admin:ServerInfo"]},
     )
 
 

@@ -5,146 +5,269 @@ Only what exists has series: those of a team that has left the board, or of a co
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from alcove_api.submission import RunStatus, SubmissionStatus
-from alcove_operator.core.model import CompetitionView, SubmissionView
+from alcove_operator.board_series import GAUGES, Series
+from alcove_operator.core.model import CompetitionView, PodView, SubmissionView
 from alcove_operator.core.reconcile_input import is_blind
 from alcove_operator.core.run_ends import OVER
+from alcove_operator.store_usage import StoreUsage
 
 _WAITS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400)
 _STAGES = (0.5, 1, 2, 5, 10, 20, 60, 120, 300, 900)
-_OVERSHOOTS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+_INSTANTS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+_PHASE = ("competition", "phase")
+
+
+@dataclass(frozen=True)
+class RunEvidence:
+    """What is known of one run beside its status, when the status is written."""
+
+    created_at: datetime | None = None
+    """Of its newest Job."""
+    pod: PodView | None = None
+
+
+class _Shown(Collector):
+    """The gauges of all competitions, each as its last turn has made them."""
+
+    def __init__(self) -> None:
+        self.series: dict[str, Series] = {}
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        # A scrape is another thread: what it reads is replaced as a whole, and never changed.
+        known = list(self.series.values())
+        for name, (documentation, labels) in GAUGES.items():
+            family = GaugeMetricFamily(name, documentation, labels=labels)
+            for series in known:
+                for values, number in series.get(name, {}).items():
+                    family.add_metric(values, number)
+            yield family
 
 
 @dataclass
 class Metrics:
     registry: CollectorRegistry = field(default_factory=lambda: CollectorRegistry(auto_describe=True))
-    _ranked: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
-    """Teams with a rank, by competition and phase."""
-    _competitions: set[str] = field(default_factory=set)
-    """Those that any series is about."""
+    _shown: _Shown = field(default_factory=_Shown)
+    _counted: set[tuple[str, str]] = field(default_factory=set)
+    """Competitions and phases that any histogram or counter is about."""
 
     def __post_init__(self) -> None:
-        labels = ("competition", "phase")
-        self.queue_wait = Histogram(
-            "alcove_queue_wait_seconds",
-            "From a run's admission to the start of its first attempt.",
-            labels,
-            buckets=_WAITS,
-            registry=self.registry,
+        self.registry.register(self._shown)
+        self._make_run_metrics()
+        self._make_platform_metrics()
+
+    def _histogram(self, name: str, documentation: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, documentation, _PHASE, buckets=buckets, registry=self.registry)
+
+    def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
+        return Counter(name, documentation, labels, registry=self.registry)
+
+    def _gauge(self, name: str, documentation: str, *labels: str) -> Gauge:
+        return Gauge(name, documentation, labels, registry=self.registry)
+
+    def _make_run_metrics(self) -> None:
+        self.queue_wait = self._histogram(
+            "alcove_queue_wait_seconds", "From a run's admission to the start of its first attempt.", _WAITS
         )
-        self.start_time = Histogram(
+        self.pull_time = self._histogram(
+            "alcove_pull_seconds",
+            "Image pulls of a run: from its node to `stage`, and from the end of that to its own container.",
+            _STAGES,
+        )
+        self.stage_time = self._histogram(
+            "alcove_stage_seconds", "How long `stage` took to bring data and code to a run.", _STAGES
+        )
+        self.start_time = self._histogram(
             "alcove_start_seconds",
-            "From the creation of a run's Job to the start of the participant's container: scheduling, image "
-            "pull and staging.",
-            labels,
-            buckets=_STAGES,
-            registry=self.registry,
+            "From the creation of a run's Job to its go: scheduling, image pull and staging.",
+            _STAGES,
         )
-        self.overshoot = Histogram(
+        self.overshoot = self._histogram(
             "alcove_overshoot_seconds",
             "From the end of the budget to the end of the participant's last process.",
-            labels,
-            buckets=_OVERSHOOTS,
-            registry=self.registry,
+            _INSTANTS,
         )
-        self.runs = Counter(
+        self.stamp_lag = self._histogram(
+            "alcove_stamp_lag_seconds",
+            "Longest time of a run from the first sight of a prediction to its stamp.",
+            _INSTANTS,
+        )
+        self.score_time = self._histogram(
+            "alcove_score_seconds", "From the end of a Submission's last run to its score.", _WAITS
+        )
+        self.aggregate_time = self._histogram(
+            "alcove_aggregate_seconds", "From the creation of an aggregate Job to its end.", _WAITS
+        )
+        self.runs = self._counter(
             "alcove_runs_total",
             "Runs that ended, by cause and by who bears it.",
-            (*labels, "cause", "charged_to"),
-            registry=self.registry,
+            *_PHASE,
+            "cause",
+            "charged_to",
         )
-        self.rank = Gauge("alcove_rank", "Rank of each team.", (*labels, "team"), registry=self.registry)
-        self.running = Gauge(
-            "alcove_runs_running", "Runs under way.", ("competition",), registry=self.registry
+        self.snapshots = self._counter(
+            "alcove_snapshots_total",
+            "Predictions that runs saved; result: taken or refused.",
+            *_PHASE,
+            "result",
         )
-        self.queued = Gauge("alcove_runs_queued", "Runs that wait.", ("competition",), registry=self.registry)
-        self.work_age = Gauge(
-            "alcove_work_queue_age_seconds",
-            "How long the key that has waited longest has been due.",
-            registry=self.registry,
+        self.stale_since = self._gauge(
+            "alcove_board_stale_since_timestamp_seconds",
+            "Since when there is something that the board does not show yet; Unix time. Absent where it shows all.",
+            *_PHASE,
         )
-        self.work_depth = Gauge(
-            "alcove_work_queue_depth", "Keys that are due and wait.", registry=self.registry
-        )
-        self.work_failures = Counter(
-            "alcove_work_failures_total",
-            "Turns that failed and were repeated.",
-            ("kind",),
-            registry=self.registry,
-        )
-        self.api_requests = Counter(
-            "alcove_api_requests_total",
-            "Requests to the API server, watches left out.",
-            ("verb", "resource"),
-            registry=self.registry,
-        )
+        self._per_phase = (
+            self.queue_wait, self.pull_time, self.stage_time, self.start_time, self.overshoot, self.stamp_lag,
+            self.score_time, self.aggregate_time, self.runs, self.snapshots, self.stale_since,
+        )  # fmt: skip
 
-    def show_ranks(self, competition: str, phase: str, ranks: Mapping[str, int]) -> None:
-        """The board of one phase: rank by team. Teams that are no longer on it lose their series."""
-        self._competitions.add(competition)
-        for team in self._ranked.get((competition, phase), frozenset()) - ranks.keys():
-            self.rank.remove(competition, phase, team)
-        for team, rank in ranks.items():
-            self.rank.labels(competition, phase, team).set(rank)
-        self._ranked[competition, phase] = frozenset(ranks)
+    def _make_platform_metrics(self) -> None:
+        self.work_age = self._gauge(
+            "alcove_work_queue_age_seconds", "How long the key that has waited longest has been due."
+        )
+        self.work_depth = self._gauge("alcove_work_queue_depth", "Keys that are due and wait.")
+        self.work_failures = self._counter(
+            "alcove_work_failures_total", "Turns that failed and were repeated.", "kind"
+        )
+        self.api_requests = self._counter(
+            "alcove_api_requests_total", "Requests to the API server, watches left out.", "verb", "resource"
+        )
+        self.api_failures = self._counter(
+            "alcove_api_failures_total",
+            "Requests that failed; status: of HTTP, 0 where there was no answer. 404 and 409 are answers.",
+            "verb",
+            "resource",
+            "status",
+        )
+        self.scorer_failures = self._counter(
+            "alcove_scorer_failures_total",
+            "Jobs of the scorer that failed; role: score, aggregate or check.",
+            "role",
+        )
+        self.overdue_starts = self._gauge(
+            "alcove_runs_overdue_start",
+            "Runs of all phases that have had a Job for half of the start timeout, and no go.",
+        )
+        self.renewal_failures = self._counter(
+            "alcove_credentials_renewal_failures_total", "Renewals of a run's store credentials that failed."
+        )
+        self.overdue_credentials = self._gauge(
+            "alcove_credentials_overdue_runs",
+            "Runs under way whose store credentials have less than a third of their life left; renewed at half.",
+        )
+        self.store_up = self._gauge(
+            "alcove_store_up", "Whether the object store answered last (1) or not (0)."
+        )
+        self.store_errors = self._counter(
+            "alcove_store_errors_total",
+            "Probes of the object store that failed; reason: unavailable or refused.",
+            "reason",
+        )
+        self.store_prefix_bytes = self._gauge(
+            "alcove_store_prefix_bytes",
+            "Bytes below each prefix of the bucket, as MinIO last counted them.",
+            "prefix",
+        )
+        self.store_free_bytes = self._gauge("alcove_store_free_bytes", "Bytes free on the store's disks.")
+        self.store_size_bytes = self._gauge("alcove_store_size_bytes", "Bytes of the store's disks.")
 
-    def show_load(self, competition: str, running: int, queued: int) -> None:
-        """Runs of one competition that are under way, and that wait."""
-        self._competitions.add(competition)
-        self.running.labels(competition).set(running)
-        self.queued.labels(competition).set(queued)
+    def show(self, competition: str, series: Series) -> None:
+        """The gauges of one competition, in place of those before."""
+        self._shown.series[competition] = series
+
+    def show_store(self, usage: StoreUsage) -> None:
+        self.store_prefix_bytes.clear()
+        for prefix, size in usage.prefix_bytes.items():
+            self.store_prefix_bytes.labels(prefix).set(size)
+        self.store_free_bytes.set(usage.free_bytes)
+        self.store_size_bytes.set(usage.size_bytes)
+
+    def show_stale(self, competition: str, phase: str, since: datetime | None) -> None:
+        """``since``: when the board began to lack something; None where it lacks nothing."""
+        if since is not None:
+            self._counted.add((competition, phase))
+            self.stale_since.labels(competition, phase).set(since.timestamp())
+        else:
+            self.stale_since.remove_by_labels({"competition": competition, "phase": phase})
 
     def forget(self, phases: Mapping[str, Collection[str]]) -> None:
-        """Drops all series of competitions and phases other than ``phases`` (by competition)."""
-        for gone in self._competitions - phases.keys():
-            for metric in (
-                self.queue_wait,
-                self.start_time,
-                self.overshoot,
-                self.runs,
-                self.running,
-                self.queued,
-            ):
-                metric.remove_by_labels({"competition": gone})
-        self._competitions &= phases.keys()
-        for competition, phase in list(self._ranked):
-            if phase not in phases.get(competition, ()):
-                self.show_ranks(competition, phase, {})
-                del self._ranked[competition, phase]
-        self._competitions &= phases.keys()
+        """Drops all series of competitions and phases other than ``phases``: by competition, those not blind."""
+        for competition in self._shown.series.keys() - phases.keys():
+            del self._shown.series[competition]
+        gone = {(name, phase) for name, phase in self._counted if phase not in phases.get(name, ())}
+        for name, phase in gone:
+            for metric in self._per_phase:
+                metric.remove_by_labels({"competition": name, "phase": phase})
+        self._counted -= gone
 
     def observe(
         self,
         view: SubmissionView,
         new: SubmissionStatus,
         competition: CompetitionView | None,
-        created: Mapping[str, datetime],
+        evidence: Mapping[str, RunEvidence],
         now: datetime,
     ) -> None:
-        """Counts what a written change of status says. ``created``: of the newest Job of each run, by alias."""
+        """Counts what a written change of status says. ``evidence``: of each run, by alias."""
         phase = competition.phase(view.spec.phase) if competition and view.spec else None
         if competition is None or phase is None or is_blind(phase, now):
             return
         labels = (competition.name, phase.name)
-        self._competitions.add(competition.name)
+        self._counted.add(labels)
         before = {run.dataset: run for run in view.status.runs}
         for run in new.runs:
             old = before.get(run.dataset, RunStatus(dataset=run.dataset))
-            self._run(old, run, labels, now)
-            if run.started_at and not old.started_at and run.dataset in created:
-                waited = (run.started_at - created[run.dataset]).total_seconds()
-                self.start_time.labels(*labels).observe(waited)
+            self._run(old, run, labels, evidence.get(run.dataset, RunEvidence()), now)
+        ends = [run.ended_at for run in new.runs if run.ended_at is not None]
+        if view.status.phase == "Scoring" and new.phase == "Done" and ends:
+            self.score_time.labels(*labels).observe(max(0.0, (now - max(ends)).total_seconds()))
 
-    def _run(self, old: RunStatus, new: RunStatus, labels: tuple[str, str], now: datetime) -> None:
+    def observe_aggregate(self, competition: str, phase: str, seconds: float) -> None:
+        self._counted.add((competition, phase))
+        self.aggregate_time.labels(competition, phase).observe(seconds)
+
+    def _run(
+        self, old: RunStatus, new: RunStatus, labels: tuple[str, str], evidence: RunEvidence, now: datetime
+    ) -> None:
         if old.attempt == 0 and new.attempt == 1 and new.queued_at is not None:
             self.queue_wait.labels(*labels).observe((now - new.queued_at).total_seconds())
+        if new.started_at and not old.started_at:
+            if evidence.created_at is not None:
+                waited = (new.started_at - evidence.created_at).total_seconds()
+                self.start_time.labels(*labels).observe(waited)
+            self._start(evidence.pod, labels)
         if new.phase in OVER and old.phase not in OVER:
-            self.runs.labels(*labels, new.cause, new.charged_to or "nobody").inc()
-            if new.overshoot_ms is not None and new.cause == "DeadlineReached":
-                self.overshoot.labels(*labels).observe(new.overshoot_ms / 1000)
+            self._end(new, labels, evidence.pod)
+
+    def _start(self, pod: PodView | None, labels: tuple[str, str]) -> None:
+        """The kubelet's times are in whole seconds."""
+        if pod is None or pod.stage is None or pod.main is None:
+            return
+        scheduled, staging, staged = pod.scheduled_at, pod.stage.started_at, pod.stage.finished_at
+        launched = pod.main.started_at
+        if staging is None or staged is None:
+            return
+        self.stage_time.labels(*labels).observe((staged - staging).total_seconds())
+        if scheduled is not None and launched is not None:
+            pulled = (staging - scheduled) + (launched - staged)
+            self.pull_time.labels(*labels).observe(max(0.0, pulled.total_seconds()))
+
+    def _end(self, run: RunStatus, labels: tuple[str, str], pod: PodView | None) -> None:
+        self.runs.labels(*labels, run.cause, run.charged_to or "nobody").inc()
+        if run.overshoot_ms is not None and run.cause == "DeadlineReached":
+            self.overshoot.labels(*labels).observe(run.overshoot_ms / 1000)
+        report = pod.report if pod is not None else None
+        if report is None:
+            return
+        self.snapshots.labels(*labels, "taken").inc(report.snapshots)
+        self.snapshots.labels(*labels, "refused").inc(report.refused)
+        if report.snapshots:
+            self.stamp_lag.labels(*labels).observe(report.stamp_lag_ns / 1e9)

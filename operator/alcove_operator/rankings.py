@@ -48,6 +48,12 @@ class Rankings:
     settings: OperatorSettings
     metrics: Metrics
     counted: CountedKeeper = field(init=False)
+    _current: set[tuple[str, str]] = field(default_factory=set)
+    """Competitions and phases whose board showed all that counts when it was last looked at."""
+    _stale: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    """Since when each other board has not."""
+    _measured: dict[tuple[str, str], str] = field(default_factory=dict)
+    """UID of the last aggregate Job whose time was taken."""
 
     def __post_init__(self) -> None:
         self.counted = CountedKeeper(self.index, self.executor.store, frozenset(self.settings.watched))
@@ -74,7 +80,23 @@ class Rankings:
         rules = PhaseRules(competition, phase)
         counted = boards.select_ranked(rules, views, deleted, self.index.datasets_by_name())
         excluded = boards.list_excluded(rules, views, deleted)
-        return await self._aggregate(competition, phase, counted, excluded, board.status, now)
+        again = await self._aggregate(competition, phase, counted, excluded, board.status, now)
+        self._measure(competition, phase, now)
+        return again
+
+    def _measure(self, competition: CompetitionView, phase: Phase, now: datetime) -> None:
+        """How long aggregations take, and since when the board lacks something."""
+        where = (competition.name, phase.name)
+        for job in self._jobs(competition, phase):
+            ended = job.view.finished_at
+            if job.view.finished == "Complete" and ended and job.view.uid != self._measured.get(where):
+                self._measured[where] = job.view.uid
+                self.metrics.observe_aggregate(*where, (ended - job.view.created_at).total_seconds())
+        if where in self._current:
+            self._stale.pop(where, None)
+        else:
+            self._stale.setdefault(where, now)
+        self.metrics.show_stale(*where, self._stale.get(where))
 
     async def _aggregate(
         self,
@@ -85,11 +107,13 @@ class Rankings:
         board: LeaderboardStatus,
         now: datetime,
     ) -> float | None:
+        self._current.discard((competition.name, phase.name))
         jobs = self._jobs(competition, phase)
         if any(not job.view.finished for job in jobs):
             # One at a time. What changes meanwhile is looked at when it has ended.
             return None
         if not counted and not board.generation:
+            self._current.add((competition.name, phase.name))
             return None
         datasets = self.index.datasets_by_name()
         wanted = boards.compute_digests(counted, PhaseRules(competition, phase), datasets)
@@ -106,6 +130,7 @@ class Rankings:
         last = max(jobs, key=_generation, default=None)
         if last is not None and last.labels.get(INPUTS) == inputs:
             if last.view.finished == "Complete":
+                self._current.add((competition.name, phase.name))
                 await self._delete([job for job in jobs if job is not last])
                 return None
             if now < last.view.created_at + AGAIN:
@@ -181,7 +206,6 @@ class Rankings:
             # The status holds the first hundred; the aggregate job writes the rest of the table right after it.
             where = (competition.namespace, competition.name, phase.name)
             places |= await asyncio.to_thread(self.executor.store.places, *where)
-        self.metrics.show_ranks(competition.name, phase.name, {p.team: p.rank for p in places.values()})
         sharing = Counter(place.rank for place in places.values())
         changes = []
         for view in views:

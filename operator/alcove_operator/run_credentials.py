@@ -32,6 +32,10 @@ class Issued:
     def stale(self, now: datetime) -> bool:
         return now - self.at > self.life / 2
 
+    def overdue(self, now: datetime) -> bool:
+        """Whether less than a third of the life is left."""
+        return now - self.at > self.life * 2 / 3
+
 
 def life_of(config: RunConfig) -> timedelta:
     """Twice what a run needs: renewed at half of it, they outlast a run that starts just before."""
@@ -81,6 +85,12 @@ class RunCredentials:
         known = self._known.get(job)
         if known is None or known.stale(self.clock()):
             await self.deliver(job, labels, job_uid, await self.issue(config))
+
+    def count_overdue(self, jobs: Collection[str]) -> int:
+        """How many of ``jobs`` have credentials that should have been renewed long ago."""
+        now = self.clock()
+        known = (self._known.get(job) for job in jobs)
+        return sum(issued is not None and issued.overdue(now) for issued in known)
 
     def forget(self, job: str) -> None:
         self._known.pop(job, None)

@@ -24,7 +24,9 @@ from alcove_operator.clock import utc_now
 from alcove_operator.competitions import Competitions
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names
+from alcove_operator.core.reconcile_input import is_blind
 from alcove_operator.datasets import Datasets
+from alcove_operator.errors import OperatorError
 from alcove_operator.executor import Executor
 from alcove_operator.index import (
     AGGREGATE,
@@ -36,11 +38,13 @@ from alcove_operator.index import (
     fill_index,
     fill_teams,
 )
+from alcove_operator.jobs_health import JobsHealth
 from alcove_operator.lease import Lease
 from alcove_operator.metrics import Metrics
 from alcove_operator.rankings import Rankings
 from alcove_operator.run_credentials import RunCredentials
 from alcove_operator.store import OperatorStore
+from alcove_operator.store_usage import read_usage
 from alcove_operator.submissions import Submissions
 from alcove_operator.watches import TeamWatch, watch_competition
 from alcove_operator.workqueue import WorkQueue
@@ -53,6 +57,7 @@ RELIST_EVERY = 10
 """Resyncs between two full lists of the teams' namespaces, which may be many."""
 ORPHANED_AFTER = timedelta(seconds=60)
 PROBE_SECONDS = 10.0
+USAGE_SECONDS = 60.0
 
 
 class Watch(Protocol):
@@ -87,14 +92,16 @@ class Service:
     def connect(cls, settings: OperatorSettings) -> Service:
         """Raises :class:`AlcoveError`."""
         api = Api(KubeClient.from_pod())
-        config = StoreConfig(
-            settings.store_endpoint, settings.store_region, settings.store_bucket, settings.store_credentials
-        )
-        return cls(api, settings, OperatorStore.connect(config), RunCredentials(api, settings))
+        store = OperatorStore.connect(_store_config(settings))
+        return cls(api, settings, store, RunCredentials(api, settings))
 
     def __post_init__(self) -> None:
         settings = self.settings
         self.api.count = lambda verb, plural: self.metrics.api_requests.labels(verb, plural).inc()
+        self.api.count_failure = lambda verb, plural, status: self.metrics.api_failures.labels(
+            verb, plural, str(status)
+        ).inc()
+        self.jobs_health = JobsHealth(self.index, self.credentials, self.metrics)
         self.executor = Executor(
             self.api,
             self.index,
@@ -139,6 +146,7 @@ class Service:
             self.lease.hold(),
             self.resync_forever(),
             self._probe_store(),
+            self._measure_store(),
             self._measure(),
         ]
         try:
@@ -230,7 +238,10 @@ class Service:
         """Drops what is kept in memory of objects that are gone."""
         self.submissions.forget()
         competitions = self.index.competitions.values()
-        self.metrics.forget({c.name: [phase.name for phase in c.spec.phases] for c in competitions})
+        now = self.clock()
+        self.metrics.forget(
+            {c.name: [p.name for p in c.spec.phases if not is_blind(p, now)] for c in competitions}
+        )
 
     async def _sweep(self) -> None:
         """Deletes Jobs of ours whose owner is gone; their pods and Secrets go with them."""
@@ -261,22 +272,47 @@ class Service:
         return False
 
     async def _probe_store(self) -> None:
-        """While runs go on, notices that the store does not answer: evidence from outside of their pods."""
+        """Notices that the store does not answer: for runs that go on, evidence from outside of their pods."""
         while True:
+            up = False
+            try:
+                await asyncio.to_thread(self.store.exists, "code/probe")
+                up = True
+            except StoreUnavailableError:
+                self.submissions.store_seen_away = self.clock()
+                self.metrics.store_errors.labels("unavailable").inc()
+            except StoreError as error:
+                self.metrics.store_errors.labels("refused").inc()
+                log.warning("The store answers, but not as it should: %s", error)
+            self.metrics.store_up.set(up)
             await asyncio.sleep(PROBE_SECONDS)
-            if any(job.config and not job.view.finished for job in self.index.jobs.values()):
-                try:
-                    await asyncio.to_thread(self.store.exists, "code/probe")
-                except StoreUnavailableError:
-                    self.submissions.store_seen_away = self.clock()
-                except StoreError as error:
-                    log.warning("The store answers, but not as it should: %s", error)
+
+    async def _measure_store(self) -> None:
+        """How full the store is, as often as it counts itself."""
+        said = False
+        while True:
+            try:
+                self.metrics.show_store(await asyncio.to_thread(read_usage, _store_config(self.settings)))
+            except StoreError:
+                pass  # The probe says it.
+            except OperatorError as error:
+                if not said:
+                    log.warning("%s", error)
+                said = True
+            await asyncio.sleep(USAGE_SECONDS)
 
     async def _measure(self) -> None:
         while True:
             self.metrics.work_age.set(self.queue.age)
             self.metrics.work_depth.set(self.queue.depth)
+            self.jobs_health.measure(self.clock())
             await asyncio.sleep(1.0)
+
+
+def _store_config(settings: OperatorSettings) -> StoreConfig:
+    return StoreConfig(
+        settings.store_endpoint, settings.store_region, settings.store_bucket, settings.store_credentials
+    )
 
 
 async def stop_signal(started: asyncio.Event) -> None:

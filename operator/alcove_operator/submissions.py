@@ -22,7 +22,7 @@ from alcove_operator.core.reconcile import reconcile
 from alcove_operator.core.scoring import shows_new_curve
 from alcove_operator.executor import Executor
 from alcove_operator.index import Index, WorkKey
-from alcove_operator.metrics import Metrics
+from alcove_operator.metrics import Metrics, RunEvidence
 from alcove_operator.unwatched import Unknown, UnwatchedObjects
 from alcove_operator.workqueue import WorkQueue
 from alcove_store.errors import StoreUnavailableError
@@ -201,10 +201,15 @@ class Submissions:
             self.queue.add(key)
             return False
         self.index.apply(SUBMISSIONS, made)
-        runs = sorted(self.index.jobs_of(view.uid), key=lambda job: job.attempt)
-        created = {job.alias: job.created_at for job in runs if job.role == names.RUN}
-        self.metrics.observe(view, outcome.status, self._competition(view), created, self.clock())
+        evidence = self._evidence(view.uid)
+        self.metrics.observe(view, outcome.status, self._competition(view), evidence, self.clock())
         return True
+
+    def _evidence(self, uid: str) -> dict[str, RunEvidence]:
+        pods = {pod.job: pod for pod in sorted(self.index.pods_of(uid), key=lambda pod: pod.created_at)}
+        jobs = sorted(self.index.jobs_of(uid), key=lambda job: job.attempt)
+        runs = [job for job in jobs if job.role == names.RUN]
+        return {job.alias: RunEvidence(job.created_at, pods.get(job.name)) for job in runs}
 
     async def _observe(self, key: WorkKey, view: SubmissionView) -> Facts:
         """The facts that are found by looking, asked for in each turn, or nearly; and those that were learnt before."""
@@ -259,6 +264,7 @@ class Submissions:
                 try:
                     await self.executor.credentials.refresh(view.name, record.labels, view.uid, record.config)
                 except AlcoveError as error:
+                    self.metrics.renewal_failures.inc()
                     # One that fails must not keep the others, always later in the same order, from theirs.
                     team = record.labels.get(names.TEAM, "")
                     owner = self.index.submission_by_uid(view.submission_uid)

@@ -299,6 +299,7 @@ class Recorder:
             end=end,
             snapshots=progress.snapshots,
             refused=progress.refused,
+            stamp_lag_ns=progress.stamp_lag_ns,
             overshoot_ns=0 if end is None else overshoot_ns(end, self._settings.run.budget_ns),
             head=progress.head,
             manifest_sha256=progress.manifest_sha256,

@@ -45,11 +45,16 @@ class UploadProgress:
 
     snapshots: int = 0
     refused: int = 0
+    stamp_lag_ns: int = 0
     head: str | None = None
     manifest_sha256: str | None = None
     trouble: str | None = None
     """Why it cannot upload right now."""
     crashed: str | None = None
+
+
+def _lag_ns(record: Record) -> int:
+    return record.t_ns - record.seen_ns
 
 
 def overshoot_ns(end: End, budget_ns: int) -> int:
@@ -76,6 +81,7 @@ class Uploader(threading.Thread):
         self.progress = UploadProgress(
             snapshots=len(spool.records) - refused,
             refused=refused,
+            stamp_lag_ns=max((_lag_ns(record) for record in spool.records), default=0),
             head=spool.records[-1].digest() if spool.records else None,
         )
         for entry in spool.pending:
@@ -120,6 +126,7 @@ class Uploader(threading.Thread):
                 was,
                 snapshots=was.snapshots + (record.refused is None),
                 refused=was.refused + (record.refused is not None),
+                stamp_lag_ns=max(was.stamp_lag_ns, _lag_ns(record)),
                 head=hashlib.sha256(canonical).hexdigest(),
             )
         )

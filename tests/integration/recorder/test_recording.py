@@ -40,6 +40,7 @@ def test_a_run_from_go_to_sealed(start: Start) -> None:
     report = recorder.report()
     assert (report.snapshots, report.refused, report.manifest_sha256) == (2, 0, manifest_sha256)
     assert report.head == manifest.head
+    assert report.stamp_lag_ns == max(r.t_ns - r.seen_ns for r in manifest.records) > 0
     assert report.error is None
 
 

@@ -1,4 +1,4 @@
-"""``alcove preflight``: what an organizer is told that feedback gives away."""
+"""``alcove preflight``: what an organizer is told is missing, and that feedback gives away."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from alcove_api.competition import CompetitionSpec
+from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.feedback import compute_disclosed_bits, compute_ladder_bits
-from alcove_cli.preflight import describe_feedback
+from alcove_cli.preflight import describe_feedback, describe_problems
+from alcove_operator.core.model import CompetitionView
+from alcove_operator.index import Index
+from alcove_operator.preparation import find_problems
 
 from .conftest import Typed
 
@@ -105,3 +108,21 @@ def test_what_cannot_be_read_is_said_in_one_line(alcove: Typed, tmp_path: Path, 
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_is_missing_is_named_by_phase() -> None:
+    late = {
+        **PHASE,
+        "name": "final",
+        "datasets": ["digits", "hidden"],
+        "opensAt": "2026-05-01T08:00:00+02:00",
+    }
+    spec = CompetitionSpec.model_validate({"phases": [PHASE, late]})
+    competition = CompetitionView("hack", "cup", "u", spec, CompetitionStatus())
+    lines = describe_problems(competition, list(find_problems(competition, Index())))
+    assert [line for line in lines if line.startswith("MISSING")] == [
+        "MISSING in phase practice:", "MISSING in phase final (opens 2026-05-01 06:00 UTC):"
+    ]  # fmt: skip
+    assert sum("names the Dataset digits" in line for line in lines) == 2
+    assert sum("Apply a Dataset of that name" in line for line in lines) == 3
+    assert describe_problems(competition, []) == ["Nothing is missing: all 2 phases can take submissions."]

@@ -229,8 +229,7 @@ class MemoryApi(Api):
         self.waiting: list[tuple[str, str]] = []
         """Those that wait at a gate."""
 
-    async def _run(self, verb: str, resource: Resource, call: Callable[..., T], *arguments: Any) -> T:
-        self.count(verb, resource.plural)
+    async def _send(self, verb: str, resource: Resource, call: Callable[..., T], *arguments: Any) -> T:
         fate = self.fate(verb, resource)
         gate = self.gates.get((verb, resource.plural))
         if gate is not None:

@@ -10,12 +10,13 @@ from alcove_api.submission import SubmissionStatus
 from alcove_kube.client import KubeClient
 from alcove_kube.resources import COMPETITIONS, DATASETS, SUBMISSIONS
 from alcove_operator.api import Api
-from alcove_operator.competitions import count_submissions, ready_condition
+from alcove_operator.competitions import count_submissions
 from alcove_operator.core.boards import select_counted
 from alcove_operator.core.model import CompetitionView
 from alcove_operator.core.parse_objects import competition_view, submission_view
 from alcove_operator.events import affected_keys
 from alcove_operator.index import LIST_TRIES, Index, WorkKey, fill_teams
+from alcove_operator.preparation import ready_condition
 from alcove_operator.submissions import whole_status
 from tests.unit.kube.server import Answer, refusal, serving
 

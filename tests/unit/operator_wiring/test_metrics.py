@@ -1,13 +1,31 @@
-"""Series are there for what exists, and go with it."""
+"""Series are there for what exists, and go with it; a blind phase moves none that names it."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+from prometheus_client import generate_latest
+
+from alcove_kube.client import Object
+from alcove_kube.resources import COMPETITIONS, LEADERBOARDS, SUBMISSIONS
+from alcove_operator.board_series import TEAMS, build_series
+from alcove_operator.index import Index, WorkKey
 from alcove_operator.metrics import Metrics
+from alcove_operator.service import Service
+from alcove_operator.store_usage import StoreUsage
+from tests.unit.operator_core.pods import stamp
+from tests.unit.operator_wiring.hackathon import CUP, HACK, START, Hackathon
+from tests.unit.operator_wiring.virtual_time import run, wait_until
+
+PHASE = {"name": "practice", "datasets": ["ds-d"], "budget": {"seconds": 30}}
 
 
 def series(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
+    """Values by the labels' values, in the order in which they are declared."""
     found: dict[tuple[str, ...], float] = {}
     for family in metrics.registry.collect():
         for sample in family.samples:
@@ -16,23 +34,184 @@ def series(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
     return found
 
 
-def test_a_team_that_has_left_the_board_has_no_rank() -> None:
-    metrics = Metrics()
-    metrics.show_ranks("cup", "practice", {"red": 1, "blue": 2})
-    metrics.show_ranks("cup", "final", {"blue": 1})
-    metrics.show_ranks("cup", "practice", {"red": 1})
-    assert series(metrics, "alcove_rank") == {("cup", "practice", "red"): 1, ("cup", "final", "blue"): 1}
+def about(metrics: Metrics, word: str) -> list[str]:
+    """All lines of the exposition that have the word."""
+    return [line for line in generate_latest(metrics.registry).decode().splitlines() if word in line]
+
+
+def operate(scenario: Callable[[Hackathon, Service], Coroutine[Any, Any, None]], **more: Any) -> None:
+    async def play() -> None:
+        hackathon = Hackathon(**more)
+        await hackathon.operate(lambda service: scenario(hackathon, service))
+
+    run(play())
+
+
+def test_a_competition_leaves_the_figures_of_what_has_happened() -> None:
+    async def scenario(hackathon: Hackathon, service: Service) -> None:
+        hackathon.submit("red", "one")
+        hackathon.submit("blue", "two")
+        for team, name in (("red", "one"), ("blue", "two")):
+            await hackathon.ended(team, name, 300)
+        metrics = service.metrics
+        await wait_until("blue is ranked", lambda: len(series(metrics, "alcove_rank")) == 2, 60)
+        await wait_until(
+            "the board is current",
+            lambda: not series(metrics, "alcove_board_stale_since_timestamp_seconds"),
+            60,
+        )
+        where = (CUP, "practice")
+        assert series(metrics, "alcove_rank") == {
+            (*where, line.split("/")[0]): place for place, line in enumerate(hackathon.board(), 1)
+        }
+        assert series(metrics, "alcove_submissions") == {(*where, "red"): 1, (*where, "blue"): 1}
+        assert series(metrics, "alcove_runs_total") == {(*where, "DeadlineReached", "Participant"): 2}
+        ended = {(*where, team, "DeadlineReached", "Participant"): 1.0 for team in ("red", "blue")}
+        assert series(metrics, "alcove_team_runs_ended") == ended
+        for histogram in ("queue_wait", "pull", "stage", "start", "overshoot", "stamp_lag", "score"):
+            assert series(metrics, f"alcove_{histogram}_seconds_count") == {where: 2}, histogram
+        assert series(metrics, "alcove_aggregate_seconds_count")[where] >= 1
+        assert series(metrics, "alcove_snapshots_total") == {(*where, "taken"): 6, (*where, "refused"): 0}
+        used = series(metrics, "alcove_quota_used_submissions")
+        assert used == {(CUP, t, w): 1 for t in ("red", "blue") for w in ("day", "total")}
+        learned = series(metrics, "alcove_team_time_seconds")[*where, "red", "learn"]
+        one = hackathon.run_status("red", "one")
+        assert learned == pytest.approx(_seconds(one["startedAt"], one["endedAt"]))
+
+    operate(scenario)
+
+
+def _seconds(start: str, end: str) -> float:
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+
+
+def test_a_blind_phase_moves_nothing_until_its_reveal() -> None:
+    blind = {**PHASE, "name": "final", "feedback": {"mode": "none"}}
+    reveal = START + timedelta(seconds=600)
+
+    async def scenario(hackathon: Hackathon, service: Service) -> None:
+        await wait_until("the phase is shown", lambda: about(service.metrics, '"final"'), 30)
+        before = about(service.metrics, CUP)
+        raw = hackathon.submit("red", "one")
+        hackathon.change_spec("submissions", "red", "one", **{**raw["spec"], "phase": "final"})
+        seen = set()
+        while hackathon.phase("red", "one") not in ("Done", "Failed", "Rejected"):
+            assert about(service.metrics, CUP) == before
+            assert about(service.metrics, '"red"') == []
+            seen.add(hackathon.phase("red", "one"))
+            await asyncio.sleep(1)
+        assert "Running" in seen
+        assert about(service.metrics, CUP) == before
+        await wait_until("the reveal", lambda: series(service.metrics, "alcove_rank"), 900)
+        assert hackathon.now >= reveal
+        assert series(service.metrics, "alcove_submissions") == {(CUP, "final", "red"): 1}
+
+    operate(scenario, phases=[{**blind, "revealsAt": stamp(reveal)}])
+
+
+def _view(team: str, number: int) -> Object:
+    spec = {
+        "competition": {"namespace": HACK, "name": CUP}, "phase": "practice", "code": {"bundle": {"sha256": "c" * 64}}
+    }  # fmt: skip
+    meta = {
+        "name": "one", "namespace": team, "uid": team, "resourceVersion": str(number + 1),
+        "creationTimestamp": stamp(START + timedelta(seconds=number)),
+    }  # fmt: skip
+    curve = [{"t": float(n + 1), "score": n / 40} for n in range(32)]
+    status = {
+        "phase": "Done",
+        "runs": [{"dataset": "d", "phase": "Done", "cause": "Finished", "curve": curve}],
+    }
+    return {"metadata": meta, "spec": spec, "status": status}
+
+
+def test_only_the_leading_teams_have_series() -> None:
+    index = Index()
+    meta = {"name": CUP, "namespace": HACK, "uid": "c", "resourceVersion": "1"}
+    index.apply(COMPETITIONS, {"metadata": meta, "spec": {"phases": [PHASE]}})
+    teams = [f"t{number:03}" for number in range(200)]
+    for number, team in enumerate(teams):
+        index.apply(SUBMISSIONS, _view(team, number))
+    last = teams[-30:]
+    entries = [
+        {"rank": n, "team": team, "submission": "one", "submissionUid": team, "averageRank": n}
+        for n, team in enumerate(last, 1)
+    ]
+    board = {"metadata": {**meta, "name": "practice"}, "spec": {"competition": CUP, "phase": "practice"}}
+    index.apply(LEADERBOARDS, {**board, "status": {"generation": 1, "teams": 30, "entries": entries}})
+    made = build_series(index.competitions[HACK, CUP], index, {}, START)
+    shown = {labels[2] for labels in made["alcove_submissions"]}
+    assert shown == {*last, *teams[: TEAMS - 30]}, "those on the board, then who came first"
+    assert max(len(values) for values in made.values()) == TEAMS * 32
+    named = {labels[1] for labels in made["alcove_quota_used_submissions"]}
+    assert named == shown
 
 
 def test_what_is_gone_has_no_series() -> None:
     metrics = Metrics()
     for name in ("cup", "bowl"):
-        metrics.show_ranks(name, "practice", {"red": 1})
-        metrics.show_ranks(name, "final", {"red": 1})
-        metrics.show_load(name, running=2, queued=3)
-        metrics.runs.labels(name, "practice", "ExitCode", "Participant").inc()
+        metrics.show(name, {"alcove_rank": {(name, "practice", "red"): 1.0}})
+        metrics.observe_aggregate(name, "practice", 2.0)
+        metrics.observe_aggregate(name, "final", 2.0)
     metrics.forget({"cup": ["practice"]})
     assert series(metrics, "alcove_rank") == {("cup", "practice", "red"): 1}
-    assert series(metrics, "alcove_runs_running") == {("cup",): 2}
-    left: set[Any] = {labels[0] for labels in series(metrics, "alcove_runs_total")}
-    assert left == {"cup"}
+    assert series(metrics, "alcove_aggregate_seconds_count") == {("cup", "practice"): 1}
+    metrics.show_store(StoreUsage({"runs": 3, "data": 4}, 5, 6))
+    metrics.show_store(StoreUsage({"runs": 3}, 5, 6))
+    assert series(metrics, "alcove_store_prefix_bytes") == {("runs",): 3}
+
+
+def test_a_team_that_is_gone_has_no_series() -> None:
+    async def scenario(hackathon: Hackathon, service: Service) -> None:
+        hackathon.submit("red", "one")
+        await hackathon.ended("red", "one", 300)
+        await wait_until("red is ranked", lambda: series(service.metrics, "alcove_rank"), 60)
+        hackathon.server.request("DELETE", "/apis/alcove.dev/v1alpha1/namespaces/red/submissions/one")
+        await wait_until("it is gone", lambda: not series(service.metrics, "alcove_submissions"), 120)
+
+    operate(scenario, phases=[{**PHASE, "deletedSubmissions": "withdraw"}])
+
+
+def test_requests_that_fail_are_counted_and_answers_are_not() -> None:
+    async def scenario(hackathon: Hackathon, service: Service) -> None:
+        hackathon.server.forbidden.add(("submissions", "red"))
+        await asyncio.sleep(400)
+        failures = series(service.metrics, "alcove_api_failures_total")
+        assert failures.keys() == {("GET", "submissions", "403")}
+
+    operate(scenario)
+
+
+def test_runs_that_do_not_start_and_credentials_that_are_not_renewed_are_counted() -> None:
+    async def scenario(hackathon: Hackathon, service: Service) -> None:
+        hackathon.holding = True
+        hackathon.submit("red", "one")
+        await wait_until("it has a Job", lambda: hackathon.run_jobs(), 60)
+        service.jobs_health.measure(hackathon.now)
+        assert series(service.metrics, "alcove_runs_overdue_start") == {(): 0}
+        service.jobs_health.measure(hackathon.now + timedelta(seconds=460))
+        assert series(service.metrics, "alcove_runs_overdue_start") == {(): 1}
+        await wait_until("it runs", lambda: hackathon.run_status("red", "one").get("phase") == "Running", 60)
+        service.jobs_health.measure(hackathon.now + timedelta(seconds=460))
+        assert series(service.metrics, "alcove_runs_overdue_start") == {(): 0}
+        assert series(service.metrics, "alcove_credentials_overdue_runs") == {(): 0}
+        issued = service.credentials._known[hackathon.run_jobs()[0]]
+        late = hackathon.now + issued.life
+        service.credentials.clock = lambda: late
+        service.jobs_health.measure(hackathon.now)
+        assert series(service.metrics, "alcove_credentials_overdue_runs") == {(): 1}
+
+    operate(scenario)
+
+
+def test_a_phase_that_lacks_a_dataset_says_so_though_it_is_blind() -> None:
+    lacking = {**PHASE, "name": "final", "datasets": ["ds-d", "ds-none"], "revealsAt": "2099-01-01T00:00:00Z"}
+
+    async def scenario(_: Hackathon, service: Service) -> None:
+        service.queue.add(WorkKey("competition", HACK, CUP))
+        problems = "alcove_phase_problems"
+        await wait_until("it is told", lambda: series(service.metrics, problems), 30)
+        assert series(service.metrics, problems) == {(CUP, "final", "board"): 0, (CUP, "final", "dataset"): 1}
+        assert series(service.metrics, "alcove_dataset_ready") == {}
+
+    operate(scenario, phases=[lacking])

@@ -18,7 +18,6 @@ from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import LEADERBOARDS, SUBMISSIONS, Resource
 from alcove_operator.api import Api
-from alcove_operator.competitions import ready_condition
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import parse_objects, scoring
 from alcove_operator.core import status as statuses
@@ -26,6 +25,7 @@ from alcove_operator.core.model import CompetitionView, SubmissionView
 from alcove_operator.executor import Executor
 from alcove_operator.index import BoardRecord, Index, JobRecord
 from alcove_operator.metrics import Metrics
+from alcove_operator.preparation import ready_condition
 from alcove_operator.rankings import Rankings
 from alcove_operator.run_credentials import RunCredentials
 from alcove_operator.store import OperatorStore

@@ -1,0 +1,289 @@
+"""The gauges of one competition, made from what the operator knows of the cluster: phases, boards, curves, teams.
+
+They are made whole at each turn, so what is gone has no series. Of a blind phase there is only what its organizer has
+written (its times, what it lacks), and nothing that a Submission or a run could move. Of each phase the leading
+:data:`TEAMS` have series, and of a curve at most :data:`POINTS` points: no label grows with what participants make.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from alcove_api.competition import Phase
+from alcove_api.leaderboard import LeaderboardStatus
+from alcove_api.submission import RunStatus
+from alcove_operator.core import boards, usage
+from alcove_operator.core.conditions import find_condition
+from alcove_operator.core.model import CompetitionView, SubmissionView
+from alcove_operator.core.reconcile_input import is_blind
+from alcove_operator.core.run_ends import OVER
+from alcove_operator.core.status import ENDED, SCORED
+from alcove_operator.index import Index
+from alcove_operator.preparation import PROBLEM_KINDS, Problem, find_problems
+
+TEAMS = 50
+POINTS = 32
+_COMPETITION, _PHASE = ("competition",), ("competition", "phase")
+_TEAM = (*_PHASE, "team")
+_DATASET = (*_TEAM, "dataset")
+
+GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "alcove_capacity_runs": ("Runs of all teams that may go on at the same time.", _COMPETITION),
+    "alcove_quota_limit_submissions": (
+        "Submissions that each team may make; window: day (UTC) or total.",
+        (*_COMPETITION, "window"),
+    ),
+    "alcove_quota_used_submissions": (
+        "Submissions that count against the quota, of phases that are not blind; window: day (UTC) or total.",
+        (*_COMPETITION, "team", "window"),
+    ),
+    "alcove_phase_open": ("Whether the phase takes Submissions (1) or not (0).", _PHASE),
+    "alcove_phase_opens_timestamp_seconds": ("When the phase opens, where it says so; Unix time.", _PHASE),
+    "alcove_phase_closes_timestamp_seconds": ("When the phase closes, where it says so; Unix time.", _PHASE),
+    "alcove_phase_budget_seconds": ("Time that a run has from its go, where teams may know it.", _PHASE),
+    "alcove_phase_problems": (
+        "What the phase lacks before it can take Submissions: `alcove preflight` names each.",
+        (*_PHASE, "kind"),
+    ),
+    "alcove_dataset_ready": (
+        "Whether the dataset has been checked and found sound (1) or not (0).",
+        (*_PHASE, "dataset"),
+    ),
+    "alcove_runs_running": ("Runs under way.", _PHASE),
+    "alcove_runs_queued": ("Runs that wait for a place.", _PHASE),
+    "alcove_board_teams": ("Teams on the board.", _PHASE),
+    "alcove_board_updated_timestamp_seconds": ("When the board was last made; Unix time.", _PHASE),
+    "alcove_rank": ("Rank of each team; 1 is best.", _TEAM),
+    "alcove_mean_rank": ("Mean of a team's ranks on the datasets.", _TEAM),
+    "alcove_rank_interval": (
+        "Best (bound low) and worst (bound high) rank with other datasets of the kind, at 95 % confidence.",
+        (*_TEAM, "bound"),
+    ),
+    "alcove_dataset_rank": ("Rank of each team on one dataset.", _DATASET),
+    "alcove_alc": ("Area under the learning curve of the counted Submission.", _DATASET),
+    "alcove_submissions": ("Submissions of each team that exist.", _TEAM),
+    "alcove_team_runs": (
+        "Runs of each team that are under way; state: queued or running.",
+        (*_TEAM, "state"),
+    ),
+    "alcove_team_queue_place": (
+        "First place in the queue of a team that waits, phases that are not blind counted.",
+        _TEAM,
+    ),
+    "alcove_team_runs_ended": (
+        "Runs of each team's Submissions that have ended, by cause and by who bears it.",
+        (*_TEAM, "cause", "charged_to"),
+    ),
+    "alcove_team_time_seconds": (
+        "Where the time of each team's Submissions went; step: wait (from the queue to the go), learn, score.",
+        (*_TEAM, "step"),
+    ),
+    "alcove_curve_score": (
+        "Learning curve of the newest Submission that has one, as the phase's feedback shows it: score.",
+        (*_DATASET, "point"),
+    ),
+    "alcove_curve_seconds": ("The same points: time since the go.", (*_DATASET, "point")),
+}
+"""Help and labels of each, by name."""
+
+Series = Mapping[str, Mapping[tuple[str, ...], float]]
+"""Values by name of the gauge, and by the labels' values in the order of :data:`GAUGES`."""
+
+
+@dataclass
+class _Builder:
+    values: defaultdict[str, dict[tuple[str, ...], float]] = field(default_factory=lambda: defaultdict(dict))
+
+    def set(self, name: str, labels: tuple[str, ...], value: float | None) -> None:
+        if value is not None:
+            self.values[name][labels] = value
+
+
+def build_series(
+    competition: CompetitionView, index: Index, queue: Mapping[str, int], now: datetime
+) -> Series:
+    """All gauges of ``competition`` at the time ``now``.
+
+    ``queue``: of each Submission that waits for a place, by UID, its first place in the queue of all phases.
+    """
+    out = _Builder()
+    views = index.submissions_of(competition.namespace, competition.name)
+    by_phase: defaultdict[str, list[SubmissionView]] = defaultdict(list)
+    for view in views:
+        if view.spec is not None:
+            by_phase[view.spec.phase].append(view)
+    problems = list(find_problems(competition, index))
+    name, limits = competition.name, competition.spec.limits
+    out.set("alcove_capacity_runs", (name,), competition.spec.capacity)
+    out.set("alcove_quota_limit_submissions", (name, "day"), limits.per_day)
+    out.set("alcove_quota_limit_submissions", (name, "total"), limits.total)
+    counted: list[SubmissionView] = []
+    shown: dict[str, None] = {}
+    for phase in competition.spec.phases:
+        _phase(out, competition, phase, problems, now)
+        if is_blind(phase, now):
+            continue
+        record = index.leaderboards.get((competition.namespace, phase.name))
+        own = record is not None and record.competition == name
+        board = record.status if record is not None and own else LeaderboardStatus()
+        teams = leading_teams(board, by_phase[phase.name])
+        _datasets(out, competition, phase, index)
+        _board(out, (name, phase.name), board, teams)
+        _runs(out, (name, phase.name), by_phase[phase.name])
+        for team, own_views in _by_team(by_phase[phase.name], teams).items():
+            _team(out, (name, phase.name, team), own_views, now)
+        counted += by_phase[phase.name]
+        shown |= dict.fromkeys(teams)
+    _queue(out, name, counted, queue)
+    _quota(out, name, counted, list(shown)[:TEAMS], now)
+    return out.values
+
+
+def leading_teams(board: LeaderboardStatus, views: Iterable[SubmissionView]) -> list[str]:
+    """At most :data:`TEAMS`: those on the board by rank, then the others by their first Submission."""
+    ranked = [entry.team for entry in board.entries]
+    others = [view.namespace for view in sorted(views, key=boards.creation_order)]
+    return list(dict.fromkeys([*ranked, *others]))[:TEAMS]
+
+
+def is_open(phase: Phase, now: datetime) -> bool:
+    """Whether the phase takes Submissions."""
+    opened = phase.opens_at is None or phase.opens_at <= now
+    return opened and (phase.closes_at is None or now < phase.closes_at)
+
+
+def _phase(
+    out: _Builder, competition: CompetitionView, phase: Phase, problems: list[Problem], now: datetime
+) -> None:
+    labels = (competition.name, phase.name)
+    out.set("alcove_phase_open", labels, is_open(phase, now))
+    if phase.opens_at is not None:
+        out.set("alcove_phase_opens_timestamp_seconds", labels, phase.opens_at.timestamp())
+    if phase.closes_at is not None:
+        out.set("alcove_phase_closes_timestamp_seconds", labels, phase.closes_at.timestamp())
+    if phase.budget.disclosed:
+        out.set("alcove_phase_budget_seconds", labels, phase.budget.seconds)
+    lacking = Counter(problem.kind for problem in problems if problem.phase == phase.name)
+    for kind in PROBLEM_KINDS:
+        out.set("alcove_phase_problems", (*labels, kind), lacking[kind])
+
+
+def _datasets(out: _Builder, competition: CompetitionView, phase: Phase, index: Index) -> None:
+    for name in phase.datasets:
+        record = index.datasets.get((competition.namespace, name))
+        if record is not None:
+            labels = (competition.name, phase.name, record.spec.alias)
+            out.set("alcove_dataset_ready", labels, bool(record.view.ready))
+
+
+def _board(out: _Builder, labels: tuple[str, str], board: LeaderboardStatus, teams: list[str]) -> None:
+    out.set("alcove_board_teams", labels, board.teams)
+    if board.updated_at is not None:
+        out.set("alcove_board_updated_timestamp_seconds", labels, board.updated_at.timestamp())
+    for entry in board.entries:
+        if entry.team not in teams:
+            continue
+        team = (*labels, entry.team)
+        out.set("alcove_rank", team, entry.rank)
+        out.set("alcove_mean_rank", team, entry.average_rank)
+        out.set("alcove_rank_interval", (*team, "low"), entry.rank_low)
+        out.set("alcove_rank_interval", (*team, "high"), entry.rank_high)
+        for score in entry.scores:
+            out.set("alcove_alc", (*team, score.dataset), score.alc)
+            out.set("alcove_dataset_rank", (*team, score.dataset), score.rank)
+
+
+def _by_team(views: list[SubmissionView], teams: list[str]) -> dict[str, list[SubmissionView]]:
+    found: dict[str, list[SubmissionView]] = {team: [] for team in teams}
+    for view in views:
+        if view.namespace in found:
+            found[view.namespace].append(view)
+    return found
+
+
+def _runs(out: _Builder, labels: tuple[str, str], views: list[SubmissionView]) -> None:
+    states = Counter(_state(run) for view in views for run in _open_runs(view))
+    out.set("alcove_runs_running", labels, states["running"])
+    out.set("alcove_runs_queued", labels, states["queued"])
+
+
+def _open_runs(view: SubmissionView) -> list[RunStatus]:
+    return [] if view.status.phase in ENDED else [run for run in view.status.runs if run.phase not in OVER]
+
+
+def _state(run: RunStatus) -> str:
+    return "running" if run.attempt else "queued"
+
+
+def _team(out: _Builder, labels: tuple[str, str, str], views: list[SubmissionView], now: datetime) -> None:
+    out.set("alcove_submissions", labels, len(views))
+    states = Counter(_state(run) for view in views for run in _open_runs(view))
+    for state in ("queued", "running"):
+        out.set("alcove_team_runs", (*labels, state), states[state])
+    ended = Counter(
+        (run.cause, run.charged_to or "nobody")
+        for view in views
+        for run in view.status.runs
+        if run.phase in OVER
+    )
+    for (cause, payer), count in ended.items():
+        out.set("alcove_team_runs_ended", (*labels, cause, payer), count)
+    for step, seconds in _time_spent(views, now).items():
+        out.set("alcove_team_time_seconds", (*labels, step), seconds)
+    _curves(out, labels, views)
+
+
+def _time_spent(views: list[SubmissionView], now: datetime) -> dict[str, float]:
+    """Seconds by step, over all runs of ``views``; what goes on is counted until ``now``."""
+    spent = {"wait": 0.0, "learn": 0.0, "score": 0.0}
+    for view in views:
+        for run in view.status.runs:
+            queued, go, end = run.queued_at, run.started_at, run.ended_at
+            waiting = run.phase not in OVER and view.status.phase not in ENDED
+            if queued is not None and (go is not None or waiting):
+                spent["wait"] += max(0.0, ((go or now) - queued).total_seconds())
+            if go is not None and (end is not None or waiting):
+                spent["learn"] += max(0.0, ((end or now) - go).total_seconds())
+        scored = find_condition(view.status.conditions, SCORED)
+        ends = [run.ended_at for run in view.status.runs if run.ended_at is not None]
+        if scored is not None and scored.status == "True" and ends and scored.last_transition_time:
+            spent["score"] += max(0.0, (scored.last_transition_time - max(ends)).total_seconds())
+    return spent
+
+
+def _curves(out: _Builder, labels: tuple[str, str, str], views: list[SubmissionView]) -> None:
+    newest = sorted(views, key=boards.creation_order, reverse=True)
+    view = next((v for v in newest if any(run.curve for run in v.status.runs)), None)
+    for run in view.status.runs if view else ():
+        for number, point in enumerate(run.curve[:POINTS]):
+            where = (*labels, run.dataset, f"{number:02}")
+            out.set("alcove_curve_seconds", where, point.t)
+            out.set("alcove_curve_score", where, point.score)
+
+
+def _queue(out: _Builder, competition: str, views: list[SubmissionView], queue: Mapping[str, int]) -> None:
+    """Counted among ``views``: the place in the whole queue would move with a blind phase."""
+    waiting = sorted((v for v in views if v.uid in queue), key=lambda v: queue[v.uid])
+    for place, view in enumerate(waiting, start=1):
+        labels = (competition, view.spec.phase if view.spec else "", view.namespace)
+        if labels in out.values["alcove_submissions"]:
+            out.values["alcove_team_queue_place"].setdefault(labels, place)
+
+
+def _quota(
+    out: _Builder, competition: str, views: list[SubmissionView], teams: list[str], now: datetime
+) -> None:
+    for team, own in _by_team(views, teams).items():
+        admitted = [view.status.admitted_at for view in own if _is_counted(view)]
+        times = [at for at in admitted if at is not None]
+        today = [at for at in times if at.astimezone(UTC).date() == now.astimezone(UTC).date()]
+        out.set("alcove_quota_used_submissions", (competition, team, "total"), len(times))
+        out.set("alcove_quota_used_submissions", (competition, team, "day"), len(today))
+
+
+def _is_counted(view: SubmissionView) -> bool:
+    ended = view.status.phase in ENDED
+    return view.status.admitted_at is not None and not (ended and usage.is_place_owed(view.status.runs))

@@ -1,0 +1,55 @@
+"""What is wrong with Jobs, of all phases: these are faults of the platform, so they are shown for blind ones too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from alcove_operator.core import names
+from alcove_operator.index import AGGREGATE, CHECK, Index, JobRecord
+from alcove_operator.metrics import Metrics
+from alcove_operator.run_credentials import RunCredentials
+
+SCORER_ROLES = (names.SCORE, AGGREGATE, CHECK)
+
+
+@dataclass
+class JobsHealth:
+    index: Index
+    credentials: RunCredentials
+    metrics: Metrics
+    _failed: set[str] = field(default_factory=set)
+    """UIDs of the scorer's Jobs that were counted as failed, while they exist."""
+
+    def __post_init__(self) -> None:
+        for role in SCORER_ROLES:
+            self.metrics.scorer_failures.labels(role)
+
+    def measure(self, now: datetime) -> None:
+        """Counts anew. Never awaits."""
+        failed = {
+            record.view.uid: record.view.role
+            for record in self.index.jobs.values()
+            if record.view.role in SCORER_ROLES and record.view.finished == "Failed"
+        }
+        for uid in failed.keys() - self._failed:
+            self.metrics.scorer_failures.labels(failed[uid]).inc()
+        self._failed = set(failed)
+        live = {
+            name: record
+            for name, record in self.index.jobs.items()
+            if record.config and not record.view.finished and not record.view.deleting
+        }
+        late = sum(self._is_late(namespace, record, now) for (namespace, _), record in live.items())
+        self.metrics.overdue_starts.set(late)
+        self.metrics.overdue_credentials.set(self.credentials.count_overdue([job for _, job in live]))
+
+    def _is_late(self, namespace: str, record: JobRecord, now: datetime) -> bool:
+        """Whether it has had half of the start timeout, and the participant's container has not begun."""
+        competition = self.index.competitions.get((namespace, record.labels.get(names.COMPETITION, "")))
+        if competition is None:
+            return False
+        patience = timedelta(seconds=competition.spec.start_timeout_seconds / 2)
+        pods = [pod for pod in self.index.pods_of(record.view.submission_uid) if pod.job == record.view.name]
+        begun = any(pod.main is not None and pod.main.started_at is not None for pod in pods)
+        return not begun and record.view.created_at + patience < now
