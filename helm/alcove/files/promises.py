@@ -28,6 +28,8 @@ TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 KINDS = ("competitions", "datasets", "leaderboards", "submissions")
 GROUP, VERSION = "alcove.dev", "v1alpha1"
 CONNECT_SECONDS = 2.0
+LABELS = 33
+"""One more than the policy on Submissions allows."""
 
 
 @dataclass(frozen=True)
@@ -247,6 +249,29 @@ def judge_rights(team: str, asked: list[tuple[Right, bool]]) -> PromiseResult:
     return PromiseResult(f"rights of {team}", "FAIL", f"The team {said}. {remedy}")
 
 
+def judge_policy(team: str, policy: str, answer: str) -> PromiseResult:
+    """Whether the policy on Submissions is in force in a team's namespace.
+
+    Args:
+        policy: its name; "" where this API server does not know the kind.
+        answer: of the API server to a Submission that the policy refuses; "" where it took it.
+    """
+    promise = f"Submissions of {team}"
+    if not policy:
+        detail = (
+            "This API server knows no ValidatingAdmissionPolicy, so a team may give a Submission labels, finalizers and "
+            "managed fields without bound. Kubernetes 1.30 and later know it."
+        )
+        return PromiseResult(promise, "WARN", detail)
+    if policy in answer:
+        return PromiseResult(promise, "PASS", f"one with {LABELS} labels is refused, as the policy says")
+    said = f"The API server said: {answer}" if answer else f"The API server takes one with {LABELS} labels."
+    remedy = f"`helm upgrade` puts the policy back: kubectl get validatingadmissionpolicies,validatingadmissionpolicybindings {policy}"
+    return PromiseResult(
+        promise, "FAIL", f"The policy {policy} does not refuse what it should. {said} {remedy}"
+    )
+
+
 class Cluster:
     """What the checks ask the API server, with the test's own account."""
 
@@ -291,6 +316,28 @@ class Cluster:
             if message:
                 return RunReport(**json.loads(message))
         return None
+
+    def try_submission(self, team: str) -> str:
+        """What the API server says to a Submission that the policy refuses; "" where it would take it, and never does."""
+        from alcove_kube.errors import ApiError
+        from alcove_kube.resources import SUBMISSIONS
+
+        labels = {f"label-{i}": "" for i in range(LABELS)}
+        body = {
+            "apiVersion": f"{GROUP}/{VERSION}",
+            "kind": "Submission",
+            "metadata": {"name": "alcove-test", "namespace": team, "labels": labels},
+            "spec": {
+                "competition": {"namespace": self._namespace, "name": "alcove-test"},
+                "phase": "alcove-test",
+                "code": {"bundle": {"sha256": "0" * 64}},
+            },
+        }
+        try:
+            self._kube.create(SUBMISSIONS, team, body, dry_run=True)
+        except ApiError as error:
+            return error.message or str(error)
+        return ""
 
     def may(self, team: str, right: Right) -> bool:
         body = {
@@ -379,6 +426,7 @@ def verdicts(settings: Settings) -> Iterator[PromiseResult]:
         others = tuple(other for other in teams if other != team)
         asked = [(right, cluster.may(team, right)) for right in rights(team, settings["namespace"], others)]
         yield judge_rights(team, asked)
+        yield judge_policy(team, settings["submissionPolicy"], cluster.try_submission(team))
 
 
 def summary(judged: list[PromiseResult]) -> str:

@@ -35,6 +35,10 @@ app.kubernetes.io/part-of: alcove
 {{- if .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy" }}true{{ end }}
 {{- end }}
 
+{{- define "alcove.submissionPolicy" -}}
+alcove-submissions.{{ .Release.Namespace }}
+{{- end }}
+
 {{/* Reference of an image of the project. Takes a list: root, name. */}}
 {{- define "alcove.image" -}}
 {{- $root := index . 0 }}{{- $name := index . 1 -}}

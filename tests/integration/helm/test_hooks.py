@@ -258,14 +258,15 @@ def installed(server: ApiServer, releases: Releases, minio: api.MinioServer, tmp
 
 def test_every_promise_is_kept(server: ApiServer, installed: Release, tmp_path: Path) -> None:
     status, lines = helm_test(server, installed, tmp_path, enforced=True)
-    assert lines[-1] == "All 10 promises are kept."
+    assert lines[-1] == "All 12 promises are kept."
     assert status == 0
     promises = [line.split(": ")[0] for line in lines[:-1]]
     assert promises == [
         "PASS  custom resources", "PASS  operator", "PASS  store", "PASS  solutions hidden from aggregate",
         "PASS  solutions hidden from operator", "PASS  store for runs", "PASS  no token in runs",
         "PASS  network of runs", f"PASS  rights of {installed.namespace}-red",
-        f"PASS  rights of {installed.namespace}-blue",
+        f"PASS  Submissions of {installed.namespace}-red", f"PASS  rights of {installed.namespace}-blue",
+        f"PASS  Submissions of {installed.namespace}-blue",
     ]  # fmt: skip
 
 
@@ -275,7 +276,7 @@ def test_a_network_that_is_not_enforced_is_told(
     status, lines = helm_test(server, installed, tmp_path, enforced=False)
     (said,) = (line for line in lines if "network of runs" in line)
     assert said.startswith("FAIL  network of runs: NOT enforced")
-    assert lines[-1] == "Of 10 promises: 9 kept, 1 broken."
+    assert lines[-1] == "Of 12 promises: 11 kept, 1 broken."
     assert status != 0
 
 
@@ -283,19 +284,22 @@ def test_what_is_wrong_on_this_cluster_is_found(
     server: ApiServer, installed: Release, minio: api.MinioServer, tmp_path: Path
 ) -> None:
     namespace = installed.namespace
-    # Everybody known to the cluster may read Datasets, the operator is down, and its user may read all buckets.
+    # Everybody known to the cluster may read Datasets, the operator is down, its user may read all buckets, and what
+    # puts the policy on Submissions in force is gone.
     server.ok("create", "role", "leak", "--verb=get,list", "--resource=datasets.alcove.dev", "-n", namespace)
     server.ok("create", "rolebinding", "leak", "--role=leak", "--group=system:authenticated", "-n", namespace)
     down = {"type": "Available", "status": "False", "reason": "x", "message": "no pod is ready"}
     server.status("deployment", "alcove-operator", namespace, {"conditions": [down]})
     _read_all(minio, f"{namespace}.operator")
+    server.ok("delete", "validatingadmissionpolicybinding", f"alcove-submissions.{namespace}")
     status, lines = helm_test(server, installed, tmp_path, enforced=True)
     broken = [line for line in lines if line.startswith("FAIL")]
-    assert len(broken) == 4, lines
+    assert len(broken) == 6, lines
     text = "\n".join(broken)
     assert "operator: Not available (no pod is ready)" in text
     assert "solutions hidden from operator" in text
     assert f"The team may get datasets in {namespace}" in text
+    assert text.count("takes one with 33 labels") == 2
     assert status != 0
 
 

@@ -104,6 +104,26 @@ def test_missing_kinds_are_named() -> None:
     assert "leaderboards" in verdict.detail
 
 
+@pytest.mark.parametrize(
+    ("policy", "answer", "state", "said"),
+    [
+        (
+            "p.hack",
+            "ValidatingAdmissionPolicy 'p.hack' with binding 'p.hack' denied request: …",
+            "PASS",
+            "33 labels",
+        ),
+        ("p.hack", "", "FAIL", "The API server takes one with 33 labels."),
+        ("p.hack", "exceeded quota: alcove-team", "FAIL", "The API server said: exceeded quota: alcove-team"),
+        ("", "", "WARN", "knows no ValidatingAdmissionPolicy"),
+    ],
+)
+def test_a_policy_is_in_force_only_where_it_refuses(policy: str, answer: str, state: str, said: str) -> None:
+    verdict = promises.judge_policy("team-a", policy, answer)
+    assert verdict.state == state
+    assert said in verdict.detail
+
+
 def test_a_right_too_many_or_too_few_is_named() -> None:
     asked = [(right, right.allowed) for right in promises.rights("team-a", "comp", ("team-b",))]
     assert promises.judge_rights("team-a", asked).state == "PASS"
