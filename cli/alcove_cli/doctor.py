@@ -10,13 +10,13 @@ from importlib.metadata import version
 
 from alcove_api import keys
 from alcove_api.errors import AlcoveError
+from alcove_cli.boards import read_boards
 from alcove_cli.exchange import TEAM_SECRET, StoreAccess
 from alcove_cli.local_run import find_supervisor
-from alcove_cli.options import parse_competition
 from alcove_cli.team import choose_team
 from alcove_kube.client import KubeClient
 from alcove_kube.errors import ApiError
-from alcove_kube.resources import LEADERBOARDS, SUBMISSIONS
+from alcove_kube.resources import SUBMISSIONS
 from alcove_store.client import store_errors
 
 _OLDEST_KUBERNETES = (1, 29)
@@ -81,14 +81,7 @@ def _check_server(kube: KubeClient) -> str:
 
 
 def _check_boards(kube: KubeClient, competition: str) -> str:
-    namespace, name = parse_competition(competition)
-    boards = kube.find_all(LEADERBOARDS, namespace)
-    phases = [b["spec"]["phase"] for b in boards if b["spec"]["competition"] == name]
-    if not phases:
-        raise AlcoveError(
-            f"There are no Leaderboards of {competition}.",
-            remedy="Name another with --competition NAMESPACE/NAME; the organizer knows it.",
-        )
+    phases = [board["spec"]["phase"] for board in read_boards(kube, competition)]
     return f"Leaderboards of {competition} can be read: {', '.join(sorted(phases))}"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import fill
@@ -33,10 +34,14 @@ def describe_images(everything: bool = False) -> Iterator[str]:
             packages = _locked(find_checkout_path("locks", f"{arguments['LOCK']}.txt"), python)
             yield f"{image}: Python {python}"
             names = sorted(packages) if everything else [n for n in _OFTEN_IMPORTED if n in packages]
-            told = ", ".join(f"{name} {packages[name]}" for name in names)
-            yield fill(told, 100, initial_indent="  ", subsequent_indent="  ")
+            told = ", ".join(f"{name}{_NO_BREAK}{packages[name]}" for name in names)
+            width = shutil.get_terminal_size().columns
+            lines = fill(told, width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+            yield lines.replace(_NO_BREAK, " ")
 
 
+_NO_BREAK = "\u00a0"
+"""A space at which no line is broken."""
 _OFTEN_IMPORTED = (
     "numpy", "scipy", "scikit-learn", "pillow", "tensorflow", "tensorflow-cpu", "keras", "h5py", "joblib",
 )  # fmt: skip

@@ -14,7 +14,7 @@ import typer
 
 from alcove_api.errors import AlcoveError
 from alcove_cli import terminal
-from alcove_cli.errors import CommandError, exit_status
+from alcove_cli.errors import exit_status
 from alcove_cli.examples import add_examples
 from alcove_cli.local import FrameworkOption
 from alcove_cli.options import Competition, CompetitionArgument, Kubeconfig, Store, Team, parse_competition
@@ -99,16 +99,13 @@ def phases(
     """Say what the phases of a competition are: dates, budget, resources, limits, and who leads."""
     from datetime import UTC, datetime
 
+    from alcove_cli.boards import read_boards
     from alcove_cli.phases import describe_phases
     from alcove_kube.client import KubeClient
-    from alcove_kube.resources import LEADERBOARDS
 
-    namespace, name = parse_competition(competition)
-    boards = KubeClient.from_kubeconfig(kubeconfig).find_all(LEADERBOARDS, namespace)
-    text = describe_phases(boards, name, datetime.now(UTC))
-    if not text:
-        raise CommandError(f"There is no competition {competition}. Give NAMESPACE/NAME.")
-    typer.echo(text)
+    boards = read_boards(KubeClient.from_kubeconfig(kubeconfig), competition)
+    name = parse_competition(competition)[1]
+    terminal.echo_prose(describe_phases(boards, name, datetime.now(UTC)))
 
 
 @app.command()
@@ -137,7 +134,7 @@ def explain(
     from alcove_kube.resources import SUBMISSIONS
 
     kube = KubeClient.from_kubeconfig(kubeconfig)
-    typer.echo(explain_submission(kube.get(SUBMISSIONS, choose_team(team, kubeconfig), name)))
+    terminal.echo_prose(explain_submission(kube.get(SUBMISSIONS, choose_team(team, kubeconfig), name)))
 
 
 @app.command()
@@ -328,7 +325,7 @@ def _follow(kube: KubeClient, wanted: list[tuple[str, str]], timeout: float) -> 
 
     ended = follow_submissions(kube, wanted, Console(), timeout)
     for submission in ended:
-        typer.echo(f"\n{explain_submission(wait_for_rank(kube, submission))}")
+        terminal.echo_prose(f"\n{explain_submission(wait_for_rank(kube, submission))}")
     if any(s.get("status", {}).get("phase") != "Done" for s in ended):
         raise typer.Exit(1)
 

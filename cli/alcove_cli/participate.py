@@ -11,7 +11,8 @@ import typer
 
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.init import Template, make_submission
-from alcove_cli.options import Competition, Kubeconfig, Store, Team, parse_competition
+from alcove_cli.options import Competition, Kubeconfig, Store, Team
+from alcove_cli.terminal import echo_prose
 
 if TYPE_CHECKING:
     from alcove_kube.client import Object
@@ -46,9 +47,11 @@ def curves(
     name: Submission, dataset: Dataset = None, team: Team = None, kubeconfig: Kubeconfig = None
 ) -> None:
     """Print the learning curve of each run of a submission, as far as the phase shows it."""
+    from alcove_cli.explain import read_status
     from alcove_cli.results import choose_runs, describe_curves
 
-    for line in describe_curves(choose_runs(_read_submission(name, team, kubeconfig), dataset)):
+    submission = _read_submission(name, team, kubeconfig)
+    for line in describe_curves(choose_runs(submission, dataset), read_status(submission)):
         typer.echo(line)
 
 
@@ -64,15 +67,16 @@ def quota(
     competition: Competition = "hackathon/hackathon", team: Team = None, kubeconfig: Kubeconfig = None
 ) -> None:
     """Say how many submissions the team has used, today and in all."""
+    from alcove_cli.boards import read_boards
     from alcove_cli.results import describe_quota
     from alcove_cli.team import choose_team
     from alcove_kube.client import KubeClient
-    from alcove_kube.resources import LEADERBOARDS, SUBMISSIONS
+    from alcove_kube.resources import SUBMISSIONS
 
     kube = KubeClient.from_kubeconfig(kubeconfig)
     submissions = kube.find_all(SUBMISSIONS, choose_team(team, kubeconfig))
-    boards = kube.find_all(LEADERBOARDS, parse_competition(competition)[0])
-    typer.echo(describe_quota(submissions, boards, competition, datetime.now(UTC)))
+    boards = read_boards(kube, competition)
+    echo_prose(describe_quota(submissions, boards, competition, datetime.now(UTC)))
 
 
 def leaderboard(
@@ -82,18 +86,18 @@ def leaderboard(
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Print the ranks of a phase, or of all phases."""
+    from alcove_cli.boards import read_boards
     from alcove_cli.results import describe_boards
     from alcove_kube.client import KubeClient
-    from alcove_kube.resources import LEADERBOARDS
 
     kube = KubeClient.from_kubeconfig(kubeconfig)
-    namespace, name = parse_competition(competition)
     shown = ""
     while True:
-        text = describe_boards(kube.find_all(LEADERBOARDS, namespace), name, phase)
+        boards = read_boards(kube, competition)
+        text = describe_boards(boards, phase)
         if not text:
-            wanted = f"phase {phase} of {competition}" if phase else f"competition {competition}"
-            raise CommandError(f"There is no {wanted}. To see what there is: alcove phases.")
+            known = ", ".join(sorted(board["spec"]["phase"] for board in boards))
+            raise CommandError(f"{competition} has no phase {phase}. Its phases: {known}.")
         if text != shown:
             typer.echo(f"{datetime.now(UTC):%H:%M:%S} UTC\n{text}\n" if watch else text)
             shown = text

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from alcove_api.comparison import ComparedBoard, ComparedTeam, Comparison
 from alcove_api.competition import ScoringSpec
+from alcove_scorer.ranks import write_place
+from alcove_scorer.text_tables import fold_table
+from alcove_scorer.written_text import shorten_name
 
 NOTHING = "–"
-WIDTH = 120
-"""Of a terminal that most people have, in columns."""
 
 
 def as_text(comparison: Comparison) -> str:
@@ -20,34 +22,22 @@ def as_text(comparison: Comparison) -> str:
 
 def _board(board: ComparedBoard) -> str:
     moved = sum(team.old_rank != team.new_rank for team in board.teams)
-    header = ["TEAM", "SUBMISSION", "RANK", "MEAN-RANK", *(alias.upper() for alias in board.datasets)]
-    lines = _aligned([header, *(_row(team, board.decimals) for team in board.teams)])
-    if max(map(len, lines)) > WIDTH:
-        lines = _tall(board)
+    old = Counter(team.old_rank for team in board.teams)
+    new = Counter(team.new_rank for team in board.teams)
+    header = ["TEAM", "SUBMISSION", "RANK", "MEAN-RANK"]
+    header += [shorten_name(alias.upper(), 20) for alias in board.datasets]
+    rows = [_row(team, board.decimals, old, new) for team in board.teams]
     title = f"{board.phase}: {moved} of {format_count(len(board.teams), 'team')} would have another rank."
-    return "\n".join([title, *lines, *board.problems])
+    tables = "\n\n".join(map("\n".join, fold_table([header, *rows], 2)))
+    return "\n".join([title, tables, *board.problems])
 
 
-def _tall(board: ComparedBoard) -> list[str]:
-    """A row a dataset, for more datasets than a line has room for."""
-    rows = [["TEAM", "SUBMISSION", "RANK", "MEAN-RANK", "DATASET", "ALC"]]
-    for team in board.teams:
-        about = _row(team, board.decimals)
-        for number, (alias, score) in enumerate(zip(board.datasets, about[4:], strict=True)):
-            rows.append([*(about[:4] if number == 0 else [""] * 4), alias, score])
-    return _aligned(rows)
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-
-
-def _row(team: ComparedTeam, decimals: int) -> list[str]:
+def _row(team: ComparedTeam, decimals: int, old: Counter[int | None], new: Counter[int | None]) -> list[str]:
+    """``old``, ``new``: how many teams have a rank."""
     return [
-        team.team,
-        team.submission,
-        format_change(_whole(team.old_rank), _whole(team.new_rank)),
+        shorten_name(team.display_name or team.team),
+        shorten_name(team.submission),
+        format_change(_place(team.old_rank, old), _place(team.new_rank, new)),
         format_change(_number(team.old_mean_rank, 2), _number(team.new_mean_rank, 2)),
         *(
             format_change(s.old_cause or _number(s.old, decimals), s.new_cause or _number(s.new, decimals))
@@ -60,8 +50,8 @@ def format_change(old: str, new: str) -> str:
     return new if old == new else f"{old} → {new}"
 
 
-def _whole(value: int | None) -> str:
-    return NOTHING if value is None else str(value)
+def _place(rank: int | None, sharing: Counter[int | None]) -> str:
+    return NOTHING if rank is None else write_place(rank, sharing[rank] > 1)
 
 
 def _number(value: float | None, decimals: int) -> str:

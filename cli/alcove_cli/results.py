@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus
-from alcove_api.submission import RunStatus
+from alcove_api.submission import RunStatus, SubmissionStatus
 from alcove_cli.errors import CommandError, FailedError
-from alcove_cli.explain import OUTPUT, read_status
+from alcove_cli.explain import OUTPUT, find_condition_reason, read_status
 from alcove_cli.options import parse_competition
 from alcove_cli.watch import ENDED
 from alcove_kube.client import KubeClient, Object
@@ -42,16 +42,29 @@ def describe_logs(runs: Sequence[RunStatus]) -> Iterator[str]:
             yield "Output is shown once the run has ended."
 
 
-def describe_curves(runs: Sequence[RunStatus]) -> Iterator[str]:
-    """Of each run its ALC, and the points that the phase shows: seconds since the go, score, and a bar."""
+def describe_curves(runs: Sequence[RunStatus], status: SubmissionStatus) -> Iterator[str]:
+    """Of each run its ALC, and the points that the phase shows: seconds since the go, score, and a bar.
+
+    ``status``: of their Submission.
+    """
+    held_back = find_condition_reason(status, "Scored") == "HeldBack"
     for run in runs:
-        score = f"ALC {run.alc:g}" if run.alc is not None else "no score"
-        yield f"{run.dataset}: {score}"
+        yield f"{run.dataset}: {_describe_score(run, held_back)}"
         for point in run.curve:
             bar = "█" * round(40 * min(1.0, max(0.0, point.score)))
             yield f"  {point.t:>9.2f} s  {point.score:>8.4f}  {bar}".rstrip()
-        if not run.curve:
+        if not run.curve and not held_back:
             yield "  No point is shown: there is none yet, or the phase does not show them."
+
+
+def _describe_score(run: RunStatus, held_back: bool) -> str:
+    if run.alc is not None:
+        return f"ALC {run.alc:g}"
+    if run.phase == "Failed":
+        return f"no score{f' ({run.cause})' if run.cause else ''}"
+    if held_back:
+        return "what it scores is shown from the phase's reveal on"
+    return "its score is not shown" if run.phase == "Done" else f"no score yet ({run.phase})"
 
 
 def describe_quota(
@@ -101,12 +114,12 @@ def describe_quota(
     )
 
 
-def describe_boards(boards: Sequence[Object], competition: str, phase: str | None) -> str:
+def describe_boards(boards: Sequence[Object], phase: str | None) -> str:
     """The tables of a competition's phases, or of one. Empty where there is none."""
     found = []
     for board in boards:
         spec = LeaderboardSpec.model_validate(board["spec"])
-        if spec.competition == competition and phase in (None, spec.phase):
+        if phase in (None, spec.phase):
             status = LeaderboardStatus.model_validate(board.get("status") or {})
             found.append(f"{spec.phase}:\n{status.table or 'No entries yet.'}")
     return "\n\n".join(sorted(found))

@@ -16,13 +16,14 @@ from alcove_api.base import API_VERSION
 from alcove_api.code_layout import MODEL_FILE, explain_missing_model
 from alcove_api.leaderboard import LeaderboardSpec, PublishedRules
 from alcove_api.submission import Framework
+from alcove_cli.boards import read_boards
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.local import read_framework
 from alcove_cli.options import parse_competition
 from alcove_cli.phases import format_time
 from alcove_kube.client import KubeClient, Object
 from alcove_kube.errors import ApiError
-from alcove_kube.resources import CONFIG_MAPS, LEADERBOARDS, SUBMISSIONS
+from alcove_kube.resources import CONFIG_MAPS, SUBMISSIONS
 from alcove_store.pack import pack_files
 
 # A ConfigMap holds 1 MiB at most, names and base64 included.
@@ -114,23 +115,9 @@ def submit_folder(
 
 def find_rules(kube: KubeClient, target: Target) -> PublishedRules:
     """Of the phase, from its Leaderboard, which teams may read. Raises CommandError where there is no such phase."""
-    competition = target.reference()
-    try:
-        found = kube.find_all(LEADERBOARDS, competition["namespace"])
-    except ApiError as error:
-        if error.status != 403:
-            raise
-        raise CommandError(
-            f"You may not see any competition in the namespace {competition['namespace']}. Nothing was submitted. Give "
-            "--competition NAMESPACE/NAME of the one that your team takes part in."
-        ) from error
-    boards = [LeaderboardSpec.model_validate(board["spec"]) for board in found]
-    phases = {board.phase: board.rules for board in boards if board.competition == competition["name"]}
-    if not phases:
-        raise CommandError(
-            f"There is no competition {competition['name']} in the namespace {competition['namespace']}. Nothing was "
-            "submitted. Give its NAMESPACE/NAME with --competition."
-        )
+    boards = read_boards(kube, target.competition, "Nothing was submitted.")
+    specs = [LeaderboardSpec.model_validate(board["spec"]) for board in boards]
+    phases = {spec.phase: spec.rules for spec in specs}
     if target.phase not in phases:
         raise CommandError(
             f"{target.competition} has no phase {target.phase}. Nothing was submitted. Its phases are "

@@ -9,8 +9,10 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import shutil
 import sys
 import tempfile
+import textwrap
 import traceback
 from importlib.metadata import version
 from pathlib import Path
@@ -47,6 +49,29 @@ def _replace(error: UnicodeError) -> tuple[str, int]:
     text = error.object[error.start : error.end].translate(_PLAIN)
     escaped = "".join(c if ord(c) < 128 else c.encode("ascii", "backslashreplace").decode() for c in text)
     return escaped, error.end
+
+
+PROSE_WIDTH = 100
+"""Columns of sentences at most: longer lines are hard to read."""
+_LIST_INDENT = 4
+
+
+def echo_prose(text: str) -> None:
+    """Print sentences in lines that fit the terminal. What is deeper than a list, such as code, stays as it is, and so
+    does everything that goes to a file or another program."""
+    if sys.stdout.isatty():
+        width = min(PROSE_WIDTH, shutil.get_terminal_size().columns)
+        text = "\n".join(_wrap(line, width) for line in text.split("\n"))
+    typer.echo(text)
+
+
+def _wrap(line: str, width: int) -> str:
+    indent = line[: len(line) - len(line.lstrip())]
+    if len(line) <= width or len(indent) > _LIST_INDENT:
+        return line
+    return textwrap.fill(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def show_help(ctx: typer.Context) -> None:

@@ -26,6 +26,8 @@ class ComparedScore(Document):
 
 class ComparedTeam(Document):
     team: str
+    display_name: str = ""
+    """What the organizer calls the team, if it has such a name."""
     submission: str
     submission_uid: str
     old_rank: int | None

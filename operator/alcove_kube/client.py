@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -232,12 +233,44 @@ def _unanswered(verb: Verb, path: str, error: Exception) -> ApiError:
     )
 
 
+_FORBIDDEN = re.compile(
+    r'User "(?P<user>[^"]+)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "[^"]*"'
+    r'(?P<where> in the namespace "(?P<namespace>[^"]+)"| at the cluster scope)'
+)
+"""What the API server says where no Role gives a right."""
+
+
+def _explain(verb: Verb, path: str, status: int, message: str) -> tuple[str, str]:
+    """Cause and remedy of a refusal, in a sentence each."""
+    task = _task(verb, path)
+    lacking = _FORBIDDEN.search(message)
+    if status == 403 and lacking:
+        where = f"in the namespace {lacking['namespace']}" if lacking["namespace"] else "of the whole cluster"
+        cause = f"The account {lacking['user']} may not {lacking['verb']} {lacking['resource']} {where}."
+        return cause, "Check the namespace, and whose kubeconfig it is."
+    if status == 401:
+        remedy = (
+            "Its token has ended, or is of another cluster. Get a new kubeconfig; a team asks its organizer."
+        )
+        return f"The API server does not know who asks it to {task}.", remedy
+    if status == 404 and verb == "GET" and message.endswith("not found"):
+        kind, _, rest = task.removeprefix("read ").partition("/")
+        name, _, namespace = rest.partition(" in ")
+        if name:
+            there = f" in the namespace {namespace}" if namespace else ""
+            listed = f"kubectl get {kind}{f' -n {namespace}' if namespace else ''}"
+            return f"There is no {kind}/{name}{there}.", f"To see what there is: {listed}"
+    return f"The API server refused to {task}: {message}.", ""
+
+
 def _refused(verb: Verb, path: str, status: int, wait: str | None, answer: Object) -> ApiError:
     message = str(answer.get("message") or f"HTTP status {status}").rstrip(".")
     # 429 is answered before anything is done; a server that fails with 500 or more may have got anywhere.
     unknown = verb != "GET" and status >= 500
+    cause, remedy = _explain(verb, path, status, message)
     return ApiError(
-        f"The API server refused to {_task(verb, path)}: {message}.",
+        cause,
+        remedy=remedy,
         status=status,
         reason=str(answer.get("reason", "")),
         message=message,

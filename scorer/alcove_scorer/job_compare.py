@@ -37,7 +37,7 @@ def compare_boards(old: Board, new: Board) -> ComparedBoard:
     after = {row.submission.submission_uid: row for row in new.rows}
     pairs = [(before.get(uid), after.get(uid)) for uid in after | before]
     request = new.request
-    teams = [_team(earlier, later, request.datasets) for earlier, later in pairs]
+    teams = [_team(earlier, later, request) for earlier, later in pairs]
     last = len(teams) + 1
     return ComparedBoard(
         phase=request.phase,
@@ -48,11 +48,12 @@ def compare_boards(old: Board, new: Board) -> ComparedBoard:
     )
 
 
-def _team(old: BoardRow | None, new: BoardRow | None, datasets: tuple[str, ...]) -> ComparedTeam:
+def _team(old: BoardRow | None, new: BoardRow | None, request: AggregateRequest) -> ComparedTeam:
     row = new or old
     assert row is not None
     return ComparedTeam(
         team=row.submission.team,
+        display_name=request.display_names.get(row.submission.team, ""),
         submission=row.submission.submission,
         submission_uid=row.submission.submission_uid,
         old_rank=old.rank if old else None,
@@ -67,7 +68,7 @@ def _team(old: BoardRow | None, new: BoardRow | None, datasets: tuple[str, ...])
                 old_cause=_cause(old, alias),
                 new_cause=_cause(new, alias),
             )
-            for alias in datasets
+            for alias in request.datasets
         ),
     )
 

@@ -259,14 +259,15 @@ def judge_policy(team: str, policy: str, answer: str) -> PromiseResult:
     promise = f"Submissions of {team}"
     if not policy:
         detail = (
-            "This API server knows no ValidatingAdmissionPolicy, so a team may give a Submission labels, finalizers and "
-            "managed fields without bound. Kubernetes 1.30 and later know it."
+            "This API server knows no ValidatingAdmissionPolicy, so a team may give a Submission labels, finalizers "
+            "and managed fields without bound. Kubernetes 1.30 and later know it."
         )
         return PromiseResult(promise, "WARN", detail)
     if policy in answer:
         return PromiseResult(promise, "PASS", f"one with {LABELS} labels is refused, as the policy says")
     said = f"The API server said: {answer}" if answer else f"The API server takes one with {LABELS} labels."
-    remedy = f"`helm upgrade` puts the policy back: kubectl get validatingadmissionpolicies,validatingadmissionpolicybindings {policy}"
+    kinds = "validatingadmissionpolicies,validatingadmissionpolicybindings"
+    remedy = f"`helm upgrade` puts back what is missing of it: kubectl get {kinds} {policy}"
     return PromiseResult(
         promise, "FAIL", f"The policy {policy} does not refuse what it should. {said} {remedy}"
     )
@@ -318,7 +319,7 @@ class Cluster:
         return None
 
     def try_submission(self, team: str) -> str:
-        """What the API server says to a Submission that the policy refuses; "" where it would take it, and never does."""
+        """What the API server says to a Submission that the policy refuses; "" where it would take it."""
         from alcove_kube.errors import ApiError
         from alcove_kube.resources import SUBMISSIONS
 

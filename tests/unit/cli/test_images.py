@@ -23,4 +23,4 @@ def test_each_image_is_told_with_its_python_and_packages(alcove: Typed) -> None:
     assert f"  numpy {numpy}," in done.stdout, "the version for the image's Python"
     assert "absl-py" not in done.stdout
     assert "absl-py" in alcove("images", "--all").stdout
-    assert max(map(len, done.stdout.splitlines())) <= 100
+    assert max(map(len, done.stdout.splitlines())) <= 80

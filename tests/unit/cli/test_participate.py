@@ -64,11 +64,84 @@ def test_logs_are_the_end_of_what_each_run_printed(alcove: Typed, tmp_path: Path
 
 
 def test_curves_show_a_bar_a_point() -> None:
-    lines = list(describe_curves(read_status(submission("one", "Running", *RUNS)).runs))
-    assert lines[0] == "digits: no score"
+    status = read_status(submission("one", "Running", *RUNS))
+    lines = list(describe_curves(status.runs, status))
+    assert lines[0] == "digits: its score is not shown"
     assert lines[2] == "news: ALC 0.5"
     assert lines[3] == "       1.50 s    0.2500  ██████████"
     assert max(map(len, lines)) <= 80
+
+
+def test_a_score_that_is_held_back_is_not_called_no_score() -> None:
+    held = [
+        {
+            "type": "Scored",
+            "status": "True",
+            "reason": "HeldBack",
+            "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }
+    ]
+    runs = ({"dataset": "digits", "phase": "Done"}, {"dataset": "news", "phase": "Failed", "cause": "ExitCode"},
+            {"dataset": "faces", "phase": "Running"})  # fmt: skip
+    for conditions, said in (
+        (held, "what it scores is shown from the phase's reveal on"),
+        ([], "its score is not shown"),
+    ):
+        status = read_status(submission("one", "Done", *runs, conditions=conditions))
+        told = [line for line in describe_curves(status.runs, status) if not line.startswith(" ")]
+        assert told[:2] == [f"digits: {said}", "news: no score (ExitCode)"]
+
+
+FORBIDDEN = refusal(
+    403, "Forbidden", 'leaderboards.alcove.dev is forbidden: User "system:serviceaccount:red:participant" cannot list '
+    'resource "leaderboards" in API group "alcove.dev" in the namespace "hackathon"',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["phases", "quota", "leaderboard"])
+def test_a_competition_that_a_team_may_not_see_is_said_in_a_sentence(
+    alcove: Typed, tmp_path: Path, command: str
+) -> None:
+    answers = (listing(), FORBIDDEN) if command == "quota" else (FORBIDDEN,)
+    team = ("--team", "red") if command == "quota" else ()
+    with serving(*answers) as server:
+        done = alcove(command, *team, "--kubeconfig", server.kubeconfig(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr == (
+        "alcove: You may not see any competition in the namespace hackathon. Give NAMESPACE/NAME of the one that your "
+        "team takes part in.\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["explain", "logs", "curves", "watch", "report"])
+def test_a_submission_that_is_not_there_is_said_with_where_to_look(
+    alcove: Typed, tmp_path: Path, command: str
+) -> None:
+    missing = refusal(404, "NotFound", 'submissions.alcove.dev "one" not found')
+    with serving(missing) as server:
+        done = alcove(command, "one", "--team", "red", "--kubeconfig", server.kubeconfig(tmp_path))
+    assert done.returncode == 2
+    assert "kubectl get submissions -n red" in done.stderr
+    assert "refused" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (FORBIDDEN, "The account system:serviceaccount:red:participant may not list leaderboards in the namespace "
+         "hackathon. Check the namespace, and whose kubeconfig it is."),
+        (refusal(401, "Unauthorized", "Unauthorized"),
+         "The API server does not know who asks it to read submissions/one in red. Its token has ended, or is of "
+         "another cluster. Get a new kubeconfig; a team asks its organizer."),
+    ],
+)  # fmt: skip
+def test_what_an_account_may_not_do_is_said_in_a_sentence(
+    alcove: Typed, tmp_path: Path, answer: Answer, said: str
+) -> None:
+    with serving(answer) as server:
+        done = alcove("explain", "one", "--team", "red", "--kubeconfig", server.kubeconfig(tmp_path))
+    assert done.stderr == f"alcove: {said}\n"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +179,8 @@ def test_the_quota_is_that_of_the_newest_admitted_submission(
 
 
 def test_a_competition_without_limits_is_no_quota_of_zero(alcove: Typed, tmp_path: Path) -> None:
-    with serving(listing(), listing()) as server:
+    of_another = {"spec": {"competition": "x", "phase": "practice", "rules": {}}}
+    with serving(listing(), listing(of_another)) as server:
         done = alcove(
             "quota", "--team", "red", "--competition", "x/x", "--kubeconfig", server.kubeconfig(tmp_path)
         )
@@ -124,7 +198,7 @@ def test_the_leaderboard_is_the_published_table(alcove: Typed, tmp_path: Path) -
         assert alcove("leaderboard", "final", *asked).stdout == "final:\nNo entries yet.\n"
         unknown = alcove("leaderboard", "semifinal", *asked)
     assert unknown.returncode == 2
-    assert "There is no phase semifinal of hack/hack" in unknown.stderr
+    assert "hack/hack has no phase semifinal. Its phases: final, practice." in unknown.stderr
 
 
 def test_the_watched_leaderboard_is_printed_when_it_changes(tmp_path: Path) -> None:

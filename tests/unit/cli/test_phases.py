@@ -88,4 +88,7 @@ def test_the_command_names_what_it_does_not_find(tmp_path: Path, alcove: Typed) 
         assert "practice:" in alcove("phases", "--kubeconfig", config).stdout
         missing = alcove("phases", "hackathon/other", "--kubeconfig", config)
     assert missing.returncode == 2
-    assert "There is no competition hackathon/other" in missing.stderr
+    assert (
+        "There is no competition other in the namespace hackathon. It has hackathon/hackathon."
+        in missing.stderr
+    )

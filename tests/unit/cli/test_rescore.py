@@ -215,19 +215,21 @@ def test_the_table_shows_every_move_and_says_once_what_stays() -> None:
     ]
 
 
-def test_more_datasets_than_a_line_has_room_for_have_a_row_each() -> None:
+def test_more_datasets_than_a_line_has_room_for_are_in_tables_below() -> None:
     names = tuple(f"dataset-{number}" for number in range(6))
     scores = tuple(ComparedScore(dataset=n, old=0.5, new=0.75, old_cause="", new_cause="") for n in names)
     one = BOARD.teams[0].replace(scores=scores, submission="a-submission-1130-031245")
+    named = one.replace(display_name="Red Pandas", new_rank=1)
     lines = rank_changes.as_text(
-        Comparison(boards=(BOARD.replace(datasets=names, teams=(one, one)),))
+        Comparison(boards=(BOARD.replace(datasets=names, teams=(one, named)),))
     ).splitlines()
-    assert max(map(len, lines)) <= rank_changes.WIDTH
-    assert len(lines) == 2 + 2 * len(names)
-    assert lines[2].split() == [
-        "hack-blue", "a-submission-1130-031245", "2", "→", "1", "2.00", "→", "1.00", "dataset-0", "0.500", "→", "0.750",
-    ]  # fmt: skip
-    assert lines[3].split() == ["dataset-1", "0.500", "→", "0.750"]
+    assert max(map(len, lines)) <= 80
+    assert all(any(name.upper() in line for line in lines) for name in names)
+    assert "\n".join(lines).count("0.500 → 0.750") == 2 * len(names)
+    tables = sum(line.startswith("TEAM") for line in lines)
+    assert sum(line.startswith("hack-blue  ") for line in lines) == tables
+    assert sum(line.startswith("Red Pandas  ") for line in lines) == tables, "as the board has it"
+    assert "2= → 1=" in lines[2], "both were second, and both are first"
 
 
 def test_the_document_has_full_precision_and_a_missing_score_is_null() -> None:

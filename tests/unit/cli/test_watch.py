@@ -69,7 +69,7 @@ def test_the_end_says_scores_and_the_rank_that_follows_them(tmp_path: Path, alco
 @pytest.mark.parametrize(
     ("steps", "status", "said"),
     [
-        ([refusal(404, "NotFound", 'submissions "one" not found')], 2, 'submissions "one" not found'),
+        ([refusal(404, "NotFound", 'submissions "one" not found')], 2, "There is no submissions/one in"),
         ([refusal(403, "Forbidden", "you may not")], 2, "you may not"),
         (
             [one("Running"), refusal(404, "NotFound", '"one" not found')],
