@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus, PublishedRules
+from alcove_api.phase_dates import describe_dates, format_time
 from alcove_kube.client import Object
 
 _FEEDBACK = {
@@ -39,17 +40,6 @@ def describe_phases(boards: Sequence[Object], competition: str, now: datetime) -
     return "\n\n".join(parts)
 
 
-def describe_dates(rules: PublishedRules, now: datetime) -> str:
-    if rules.opens_at is not None and now < rules.opens_at:
-        until = f", until {format_time(rules.closes_at)}" if rules.closes_at else ""
-        return f"opens at {format_time(rules.opens_at)}{until}."
-    if rules.closes_at is None:
-        return "open."
-    if now < rules.closes_at:
-        return f"open until {format_time(rules.closes_at)}."
-    return f"closed since {format_time(rules.closes_at)}."
-
-
 def _lines(rules: PublishedRules, status: LeaderboardStatus) -> Iterator[str]:
     budget = f"{rules.budget_seconds} s" if rules.budget_seconds else "a time budget that is not disclosed"
     yield f"Each run has {', '.join(part for part in (budget, rules.resources) if part)}."
@@ -71,7 +61,3 @@ def _lines(rules: PublishedRules, status: LeaderboardStatus) -> Iterator[str]:
         yield f"Scores and ranks are revealed at {format_time(rules.reveals_at)}."
     if status.teams:
         yield f"{status.teams} team{' is' if status.teams == 1 else 's are'} ranked. {status.leaders}".rstrip()
-
-
-def format_time(time: datetime) -> str:
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -15,12 +15,12 @@ from alcove_api import keys
 from alcove_api.base import API_VERSION
 from alcove_api.code_layout import MODEL_FILE, explain_missing_model
 from alcove_api.leaderboard import LeaderboardSpec, PublishedRules
+from alcove_api.phase_dates import format_time
 from alcove_api.submission import Framework
 from alcove_cli.boards import read_boards
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.local import read_framework
 from alcove_cli.options import parse_competition
-from alcove_cli.phases import format_time
 from alcove_kube.client import KubeClient, Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import CONFIG_MAPS, SUBMISSIONS

@@ -214,12 +214,14 @@ def put_if_absent(store: Minio, bucket: str, key: str, data: bytes) -> None:
     raise StoreUnavailableError(what, remedy="Try again.")
 
 
-def stream(store: Minio, bucket: str, key: str, *, chunk: int = 1 << 20) -> Iterator[bytes]:
-    """The bytes of one object, piece by piece."""
+def stream(
+    store: Minio, bucket: str, key: str, *, chunk: int = 1 << 20, version: str | None = None
+) -> Iterator[bytes]:
+    """The bytes of one object, piece by piece. ``version``: by default the newest."""
     response = None
     try:
         with store_errors(f"reading {key}"):
-            response = store.get_object(bucket, key)
+            response = store.get_object(bucket, key, version_id=version)
             yield from response.stream(chunk)
     finally:
         if response is not None:
@@ -227,10 +229,12 @@ def stream(store: Minio, bucket: str, key: str, *, chunk: int = 1 << 20) -> Iter
             response.release_conn()
 
 
-def get_bytes(store: Minio, bucket: str, key: str, *, limit: int = _SMALL) -> bytes:
+def get_bytes(
+    store: Minio, bucket: str, key: str, *, limit: int = _SMALL, version: str | None = None
+) -> bytes:
     """One whole object of at most ``limit`` bytes. Raises :class:`StoreError` where it is larger."""
     data = bytearray()
-    for piece in stream(store, bucket, key):
+    for piece in stream(store, bucket, key, version=version):
         data += piece
         if len(data) > limit:
             raise StoreError(f"{key} has more than {limit} bytes.", consequence="It was not read.")

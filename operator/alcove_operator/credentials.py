@@ -114,6 +114,14 @@ def aggregate_policy(bucket: str = keys.MAIN_BUCKET) -> Policy:
     )
 
 
+def board_policy(bucket: str = keys.MAIN_BUCKET) -> Policy:
+    """Of the web server: reads what boards show, earlier states too, and nothing else."""
+    files = [_board(name) for name in ("table.json", "leaderboard.html", "curves.json", "history.json")]
+    listing = _list(bucket, "boards/*")
+    listing["Action"].append("s3:ListBucketVersions")
+    return _policy(_allow(["GetObject", "GetObjectVersion"], bucket, *files), listing)
+
+
 def publisher_policy(bucket: str = keys.MAIN_BUCKET, solutions: str = keys.SOLUTIONS_BUCKET) -> Policy:
     """The organizer's, for datasets."""
     return _policy(

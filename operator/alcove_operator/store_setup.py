@@ -2,7 +2,7 @@
 
 Environment: ``ALCOVE_STORE_{ENDPOINT,REGION,BUCKET,SOLUTIONS_BUCKET}``, ``ALCOVE_STORE_ADMIN_{USER,PASSWORD}``, and
 ``ALCOVE_STORE_USERS``, a file ``{"users": [{"role", "access_key", "secret_key", "team"}]}`` in which ``role`` is
-operator, scorer, aggregate, publisher, auditor or team, and ``team`` the namespace of one.
+operator, scorer, aggregate, board, publisher, auditor or team, and ``team`` the namespace of one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _PATIENCE = 120.0
 class User(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    role: Literal["operator", "scorer", "aggregate", "publisher", "auditor", "team"]
+    role: Literal["operator", "scorer", "aggregate", "board", "publisher", "auditor", "team"]
     access_key: str
     secret_key: str
     team: str = ""
@@ -62,6 +62,8 @@ def policy_of(user: User, bucket: str, solutions: str) -> credentials.Policy:
             return credentials.scorer_policy(bucket, solutions)
         case "aggregate":
             return credentials.aggregate_policy(bucket)
+        case "board":
+            return credentials.board_policy(bucket)
         case "publisher":
             return credentials.publisher_policy(bucket, solutions)
         case "auditor":

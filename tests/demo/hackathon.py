@@ -120,7 +120,7 @@ def chart_values(
     cluster: Cluster, images: Mapping[str, str], teams: Iterable[str], spec: Mapping[str, Any]
 ) -> Values:
     """Values for a hackathon on a small machine, with the images by digest from the cluster's own registry."""
-    ours = ("operator", "recorder", "stager", "scorer", "ingestion", "minio")
+    ours = ("operator", "recorder", "stager", "scorer", "ingestion", "board", "minio")
     this_host = {"ipBlock": {"cidr": f"{cluster.host_ip}/32"}}
     return {
         "images": {name: images[name] for name in ours},
@@ -129,6 +129,7 @@ def chart_values(
         "operator": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}, "readNodes": True},
         # Organizer and teams reach the store from this host, and tests read the metrics.
         "networkPolicy": {"storeClients": [this_host], "metricsClients": [this_host]},
+        "board": {"resources": {"requests": {"cpu": "20m", "memory": "96Mi"}}},
         "store": {
             "minio": {"persistence": False, "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}}
         },

@@ -167,6 +167,12 @@ def test_the_aggregate_job_writes_its_leaderboards_alone(server: ApiServer, rele
     assert server.patch(f"{boards}/practice", {"spec": {"phase": "x"}}, as_user=me) == 403
     for kind in ("submissions", "datasets", "secrets", "pods", "leaderboards"):
         server.refused("get", kind, "-n", "agg", as_user=me)
+    reader = "system:serviceaccount:agg:alcove-board"
+    server.ok("get", "leaderboards", "-n", "agg", as_user=reader)
+    for kind in ("submissions", "competitions", "datasets", "secrets", "pods", "configmaps"):
+        server.refused("get", kind, "-n", "agg", as_user=reader)
+    server.refused("get", "submissions", "-n", "agg-red", as_user=reader)
+    assert server.patch(f"{boards}/practice/status", body, as_user=reader) == 403
     for account in ("alcove-run", "alcove-score"):
         other = f"system:serviceaccount:agg:{account}"
         server.refused("get", "leaderboard", "practice", "-n", "agg", as_user=other)
@@ -174,7 +180,10 @@ def test_the_aggregate_job_writes_its_leaderboards_alone(server: ApiServer, rele
 
 
 def _credentials(server: ApiServer, namespace: str) -> dict[str, dict[str, str]]:
-    own = [f"alcove-store-{user}" for user in ("operator", "scorer", "aggregate", "auditor", "publisher")]
+    own = [
+        f"alcove-store-{user}"
+        for user in ("operator", "scorer", "aggregate", "board", "auditor", "publisher")
+    ]
     places = [(name, namespace) for name in (*own, "alcove-store-root", "alcove-store-users")]
     places.append(("alcove-store", f"{namespace}-red"))
     return {f"{place}/{name}": server.secret(name, place) for name, place in places}
@@ -184,7 +193,7 @@ def test_credentials_outlive_upgrades_and_reinstallation(server: ApiServer, rele
     release = releases("keys", teams("keys"))
     before = _credentials(server, "keys")
     listing = json.loads(before["keys/alcove-store-users"]["users.json"])
-    assert len({user["secret_key"] for user in listing["users"]}) == 7
+    assert len({user["secret_key"] for user in listing["users"]}) == 8
 
     done = release.upgrade()
     assert done.returncode == 0, done.stderr

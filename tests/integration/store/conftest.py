@@ -16,7 +16,7 @@ from alcove_store import client as store_client
 from tests.cluster.api import MinioServer, minio_server
 
 REGION = "us-east-1"
-ROLES = ("operator", "scorer", "aggregate", "publisher", "auditor")
+ROLES = ("operator", "scorer", "aggregate", "board", "publisher", "auditor")
 TEAMS = ("team-a", "team-b")
 
 
@@ -76,7 +76,8 @@ def set_up_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SetUpStor
             "teams/team-b/bundles/b.tar.gz", "runs/u1/table/1-p/manifest.json", "scores/u1/s.json",
             "boards/ns.c/practice/table.json", "boards/ns.c/practice/request-1.json",
             "data/names/n/d0.json", "shared/team-b/data/d/files/x",
-            "boards/ns.c/practice/curves.json", keys.report("u1"), keys.team_report("team-a", "u1"),
+            "boards/ns.c/practice/curves.json", "boards/ns.c/practice/leaderboard.html",
+            keys.report("u1"), keys.team_report("team-a", "u1"),
             keys.team_report("team-b", "u2"),
         ):  # fmt: skip
             store_client.put_bytes(found.root, keys.MAIN_BUCKET, key, b"{}")

@@ -77,6 +77,10 @@ ALLOWED: dict[str, list[Try]] = {
         put("boards/ns.c/practice/leaderboard.html"), put("boards/ns.c/practice/curves.json"),
         put("boards/ns.c/practice/history.json"),
     ],
+    "board": [
+        get("boards/ns.c/practice/table.json"), get("boards/ns.c/practice/leaderboard.html"),
+        get("boards/ns.c/practice/curves.json"), listing("boards/ns.c/practice/leaderboard.html"),
+    ],
     "publisher": [
         put("data/d2/manifest.json"), get("data/d1/manifest.json"), put(keys.solution("s2"), SOLUTIONS),
         put("data/names/n/d1.json"), listing("data/names/"), listing("data/names/n/"),
@@ -114,6 +118,12 @@ DENIED: dict[str, list[Try]] = {
         get(SOLUTION, SOLUTIONS), get("runs/u1/table/1-p/manifest.json"), put("scores/u1/s.json"),
         get("data/d1/manifest.json"), get("code/c1.tar.gz"), put("boards/ns.c/practice/request-1.json"),
         put("boards/ns.c/practice/counted.json"),
+    ],
+    "board": [
+        get("boards/ns.c/practice/request-1.json"), get("boards/ns.c/practice/counted.json"), get("scores/u1/s.json"),
+        get(keys.report("u1")), get(keys.team_report("team-a", "u1")), listing("reports/"), listing("scores/u1/"),
+        put("boards/ns.c/practice/table.json"), delete("boards/ns.c/practice/table.json"), get(SOLUTION, SOLUTIONS),
+        get("runs/u1/table/1-p/manifest.json"), get("data/d1/manifest.json"), listing(""), listing("", SOLUTIONS),
     ],
     "publisher": [
         get(SOLUTION, SOLUTIONS), get("code/c1.tar.gz"), put("scores/u1/s.json"), get("teams/team-a/bundles/b.tar.gz"),

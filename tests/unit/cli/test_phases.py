@@ -10,7 +10,8 @@ import pytest
 
 from alcove_api.competition import CompetitionSpec
 from alcove_api.leaderboard import PublishedRules
-from alcove_cli.phases import describe_dates, describe_phases
+from alcove_api.phase_dates import describe_dates
+from alcove_cli.phases import describe_phases
 from alcove_operator.competitions import publish_rules
 from tests.unit.cli.conftest import Typed
 from tests.unit.kube.server import Answer, serving

@@ -57,6 +57,8 @@ def _competition(**spec: object) -> Object:
         pytest.param(
             {"store": {"publicEndpoint": "s3.example.org"}}, ["publicEndpoint"], id="endpoint without scheme"
         ),
+        pytest.param({"board": {"ingress": {"enabled": True}}}, ["ingress", "host"], id="no host of boards"),
+        pytest.param({"board": {"service": {"nodePort": 80}}}, ["nodePort"], id="node port of boards"),
         pytest.param({"store": {"minio": {"ingress": {"enabled": True}}}}, ["ingress", "host"], id="no host"),
         pytest.param({"networkPolicy": {"apiServer": {"cidrs": ["nowhere"]}}}, ["cidrs"], id="network"),
         pytest.param({"operator": {"logLevel": "loud"}}, ["logLevel"], id="log level"),

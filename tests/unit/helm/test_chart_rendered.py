@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from alcove_board.settings import BoardSettings
 from alcove_operator.config import from_environment
 from alcove_operator.store_setup import Users
 from tests.unit.helm.chart import (
@@ -79,6 +80,7 @@ def test_teams_have_quotas_from_the_start_and_a_hook_waits_for_them(objects: lis
 def test_every_pod_is_restricted(objects: list[Object]) -> None:
     found = list(pods(objects))
     assert {name for name, _, _ in found} >= {
+        "Deployment/alcove-board",
         "Deployment/alcove-operator",
         "StatefulSet/alcove-store",
         "Job/alcove-store-setup",
@@ -117,7 +119,8 @@ def test_the_test_hooks_are_pods_alone(objects: list[Object]) -> None:
 def test_only_who_talks_to_the_api_server_has_a_token(objects: list[Object]) -> None:
     with_token = {name for name, _, spec in pods(objects) if spec.get("automountServiceAccountToken", True)}
     assert with_token == {
-        "Deployment/alcove-operator", "Job/alcove-crds-upgrade", "Job/alcove-resolvers", "Job/alcove-team-quotas",
+        "Deployment/alcove-board", "Deployment/alcove-operator", "Job/alcove-crds-upgrade", "Job/alcove-resolvers",
+        "Job/alcove-team-quotas",
         "Pod/alcove-test",
     }  # fmt: skip
 
@@ -179,6 +182,7 @@ def _secrets_of(spec: Object) -> Iterator[str]:
 def test_credentials_go_to_who_needs_them(objects: list[Object]) -> None:
     mounted = {name: set(_secrets_of(spec)) for name, _, spec in pods(objects)}
     assert {name: secrets for name, secrets in mounted.items() if secrets} == {
+        "Deployment/alcove-board": {"alcove-store-board"},
         "Deployment/alcove-operator": {"alcove-store-operator"},
         "StatefulSet/alcove-store": {"alcove-store-root"},
         "Job/alcove-store-setup": {"alcove-store-root", "alcove-store-users"},
@@ -220,7 +224,7 @@ def test_results_are_kept_when_the_release_goes(objects: list[Object]) -> None:
     }
     users = {
         f"Secret/alcove-store-{user}"
-        for user in ("operator", "scorer", "aggregate", "publisher", "auditor", "root")
+        for user in ("operator", "scorer", "aggregate", "board", "publisher", "auditor", "root")
     }
     assert kept == {
         *(f"Namespace/{team}" for team in TEAMS), *users, "Secret/alcove-store", "Competition/hackathon",
@@ -278,7 +282,8 @@ def test_a_run_reaches_an_external_store_by_its_networks() -> None:
 @pytest.mark.parametrize(
     ("role", "allowed"),
     [
-        ("operator", True), ("aggregate", True), ("resolvers", True), ("crds-upgrade", True), ("test", True),
+        ("operator", True), ("aggregate", True), ("board", True), ("resolvers", True), ("crds-upgrade", True),
+        ("test", True),
         ("score", False), ("check", False), ("rescore", False), ("run", False), ("store-setup", False),
     ],
 )  # fmt: skip
@@ -339,7 +344,7 @@ def test_the_stores_setup_takes_its_users(objects: list[Object]) -> None:
         one(objects, "Secret", "alcove-store-users")["stringData"]["users.json"]
     )
     assert {(user.role, user.team) for user in listing.users} == {
-        ("operator", ""), ("scorer", ""), ("aggregate", ""), ("publisher", ""), ("auditor", ""),
+        ("operator", ""), ("scorer", ""), ("aggregate", ""), ("board", ""), ("publisher", ""), ("auditor", ""),
         *(("team", team) for team in TEAMS),
     }  # fmt: skip
     assert len({user.access_key for user in listing.users}) == len(listing.users)
@@ -347,6 +352,56 @@ def test_the_stores_setup_takes_its_users(objects: list[Object]) -> None:
     own = json.loads(one(objects, "Secret", "alcove-store", "team-red")["stringData"]["credentials.json"])
     (red,) = (user for user in listing.users if user.team == "team-red")
     assert own == {"access_key": red.access_key, "secret_key": red.secret_key}
+
+
+def test_the_server_of_boards_reads_leaderboards_and_takes_its_environment(objects: list[Object]) -> None:
+    bindings = [
+        binding["roleRef"]["name"]
+        for binding in of_kind(objects, "RoleBinding", "ClusterRoleBinding")
+        if any(subject["name"] == "alcove-board" for subject in binding["subjects"])
+    ]
+    assert bindings == ["alcove-leaderboard-reader"]
+    (rule,) = one(objects, "Role", "alcove-leaderboard-reader")["rules"]
+    assert (rule["resources"], rule["verbs"]) == (["leaderboards"], ["get", "list", "watch"])
+    outside = {"publicEndpoint": "https://store.example.org"}
+    for over, signed in (
+        (None, "http://alcove-store.hackathon.svc:9000"),
+        ({"store": outside}, "https://store.example.org"),
+    ):
+        (container,) = one(render(over), "Deployment", "alcove-board")["spec"]["template"]["spec"][
+            "containers"
+        ]
+        settings = BoardSettings.from_environment(environment(container))
+        assert (settings.namespace, settings.signed_endpoint) == (NAMESPACE, signed)
+        assert settings.store.endpoint == "http://alcove-store.hackathon.svc:9000"
+
+
+def test_visitors_reach_the_pages_of_the_server_of_boards_and_no_metrics(objects: list[Object]) -> None:
+    rules = [
+        rule for spec in _policies(objects, {"alcove.dev/role": "board"}) for rule in spec.get("ingress", ())
+    ]
+    assert [port["port"] for rule in rules for port in rule["ports"]] == [8080]
+    with_clients = render({"networkPolicy": {"metricsClients": [DNS], "boardClients": []}})
+    rules = [
+        rule
+        for spec in _policies(with_clients, {"alcove.dev/role": "board"})
+        for rule in spec.get("ingress", ())
+    ]
+    assert [(rule["from"], rule["ports"][0]["port"]) for rule in rules] == [([DNS], 9090)]
+    assert [port["name"] for port in one(objects, "Service", "alcove-board")["spec"]["ports"]] == ["http"]
+
+
+def test_the_server_of_boards_can_be_left_out_or_be_behind_an_ingress() -> None:
+    without = render({"board": {"enabled": False}})
+    assert not [item for item in without if item["metadata"]["name"].startswith("alcove-board")]
+    assert "alcove-store-board" not in {item["metadata"]["name"] for item in without}
+    ingress = {"enabled": True, "host": "boards.example.org", "tlsSecret": "boards-tls", "className": "nginx"}
+    spec = one(render({"board": {"ingress": ingress}}), "Ingress", "alcove-board")["spec"]
+    assert spec["tls"] == [{"hosts": ["boards.example.org"], "secretName": "boards-tls"}]
+    assert spec["rules"][0]["http"]["paths"][0]["backend"]["service"] == {
+        "name": "alcove-board",
+        "port": {"name": "http"},
+    }
 
 
 def test_a_full_reference_wins_over_the_repository() -> None:

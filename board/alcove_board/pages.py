@@ -1,0 +1,141 @@
+"""The pages: a board as the scorer has rendered it, in a frame with what a browser can do beyond a file."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from alcove_api.phase_dates import describe_dates, format_time
+from alcove_board.published import PhaseKey, PublishedPhase
+from alcove_board.source import PastBoard
+from alcove_scorer.pages import ENVIRONMENT, style_sheet
+
+_PAGES = ENVIRONMENT.overlay(
+    loader=jinja2.ChoiceLoader([jinja2.PackageLoader("alcove_board"), ENVIRONMENT.loader])  # type: ignore[list-item]
+)
+_PAGES.filters = {**ENVIRONMENT.filters, "time": format_time}
+
+
+def _file(name: str) -> str:
+    return resources.files("alcove_board").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+@cache
+def style() -> bytes:
+    return f"{style_sheet()}\n{_file('board.css')}".encode()
+
+
+@cache
+def script() -> bytes:
+    return _file("live.js").encode()
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Of style sheet and script: their addresses change when they do, so browsers can keep them."""
+    return {
+        "style_version": hashlib.sha256(style()).hexdigest()[:12],
+        "script_version": hashlib.sha256(script()).hexdigest()[:12],
+    }
+
+
+def _render(template: str, **values: object) -> bytes:
+    return _PAGES.get_template(template).render(**_versions(), **values).encode()
+
+
+def extract_body(page: bytes) -> Markup:
+    """What a page of the scorer has between its body's tags: all that anyone wrote is escaped there."""
+    return Markup(page.partition(b"<body>")[2].rpartition(b"</body>")[0].decode())
+
+
+def index_page(phases: Mapping[PhaseKey, PublishedPhase], now: datetime) -> bytes:
+    competitions: dict[str, list[dict[str, object]]] = {}
+    for phase in phases.values():
+        row = {"phase": phase, "hidden": phase.is_hidden(now), "dates": describe_dates(phase.rules, now)}
+        competitions.setdefault(phase.competition, []).append(row)
+    return _render("index.html", competitions=competitions)
+
+
+def board_page(
+    phase: PublishedPhase, stored: bytes | None, view: str, past: PastBoard | None = None
+) -> bytes:
+    """``stored``: what the scorer rendered; None where no board has been made yet.
+
+    Args:
+        view: ``board`` or ``projector``.
+        past: when and as what the page was stored, where it is not the newest.
+    """
+    body = extract_body(stored) if stored is not None else None
+    return _render("board.html", phase=phase, stored=body, view=view, past=past)
+
+
+def countdown_page(phase: PublishedPhase) -> bytes:
+    return _render("countdown.html", phase=phase)
+
+
+def past_page(phase: PublishedPhase, boards: Sequence[PastBoard]) -> bytes:
+    return _render("past.html", phase=phase, boards=boards)
+
+
+def report_page(stored: bytes) -> bytes:
+    return _render("report_frame.html", stored=extract_body(stored))
+
+
+def message_page(title: str, said: str) -> bytes:
+    return _render("message.html", heading=title, said=said)
+
+
+def index_document(phases: Mapping[PhaseKey, PublishedPhase], now: datetime) -> bytes:
+    """``/competitions.json``. Of a phase that is hidden: its rules alone."""
+    found = []
+    for phase in phases.values():
+        hidden = phase.is_hidden(now)
+        said: dict[str, object] = {
+            "competition": phase.competition,
+            "phase": phase.phase,
+            "rules": phase.rules.model_dump(mode="json", by_alias=True, exclude_none=True),
+            "hidden": hidden,
+        }
+        if not hidden:
+            updated = phase.updated_at.isoformat() if phase.updated_at else None
+            said |= {"generation": phase.generation, "teams": phase.teams, "updatedAt": updated}
+        found.append(said)
+    return json.dumps({"phases": found}, indent=1, ensure_ascii=False).encode()
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def table_csv(table: bytes) -> bytes:
+    """``table.json`` as a table: of each dataset the ALC, the rank and, where there is no score, why."""
+    document: Mapping[str, Any] = json.loads(table)
+    entries = document["entries"]
+    datasets = [score["dataset"] for score in entries[0]["scores"]] if entries else []
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(
+        ["rank", "team", "display_name", "submission", "value", "average_rank", "rank_low", "rank_high"]
+        + [f"{name}_{part}" for name in datasets for part in ("alc", "rank", "cause")]
+    )
+    for entry in entries:
+        named = [_plain(entry[name]) for name in ("team", "display_name", "submission")]
+        scores = [score[part] for score in entry["scores"] for part in ("alc", "rank", "cause")]
+        writer.writerow(
+            [entry["rank"], *named, entry["value"], entry["average_rank"], *entry["interval"], *scores]
+        )
+    return file.getvalue().encode()
+
+
+def _plain(name: str) -> str:
+    """A name that no spreadsheet takes for a formula."""
+    return f"'{name}" if name.startswith(_FORMULA) else name
