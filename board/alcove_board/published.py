@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus, PublishedRules
 from alcove_api.phase_dates import is_hidden
-from alcove_kube.client import Object
+from alcove_kube.client import Object, Unread
 
-UNREAD = frozenset({"table", "entries", "managedFields"})
+UNREAD: Unread = MappingProxyType(dict.fromkeys(("table", "entries", "managedFields"), frozenset[str]()))
 """Members of a Leaderboard that are not used here, and that most of it consists of."""
 PhaseKey = tuple[str, str]
 """Competition and phase."""

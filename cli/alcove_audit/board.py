@@ -74,9 +74,11 @@ class BoardAudit:
         scored = [
             v
             for v in views.values()
-            if boards.is_scored_in(v, self.state.phase_name) and not scoring.is_held_back(v.status)
+            if boards.is_scored_in(v, self.state.phase_name)
+            and not scoring.is_held_back(v.status)
+            and not v.of_organizer
         ]
-        wanted = boards.update_counted(kept, scored)
+        wanted = boards.update_counted(kept, scored, self.state.rules)
         for team in sorted(wanted):
             entry = kept.get(team)
             self.reader.report.compare(
@@ -93,7 +95,7 @@ class BoardAudit:
         ]
         for entry in deleted:
             self._check_aliases(key, entry, meaning)
-        return [boards.view_deleted(entry) for entry in deleted]
+        return [boards.view_deleted(entry, self.state.rules) for entry in deleted]
 
     def _check_aliases(self, key: str, entry: CountedSubmission, meaning: str) -> None:
         """Which runs a deleted Submission had, nothing but its score tells."""
@@ -147,9 +149,7 @@ class BoardAudit:
         names = [name for name in state.phase.datasets if name in state.datasets_by_name]
         aliases = tuple(state.datasets_by_name[name].alias for name in names)
         excluded = boards.list_excluded(state.rules, state.submission_views, deleted)
-        expected = boards.build_board_request(
-            state.view, state.phase, aliases, ranked, wanted, excluded=excluded
-        )
+        expected = boards.build_board_request(state.rules, aliases, ranked, wanted, excluded=excluded)
         expected = expected.replace(generation=self.state.board_status.generation, top=request.top)
         for name in AggregateRequest.model_fields:
             one, other = (_dump(document)[name] for document in (expected, request))

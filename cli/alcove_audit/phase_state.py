@@ -87,10 +87,12 @@ class PhaseState:
 
     @cached_property
     def submission_views(self) -> tuple[SubmissionView, ...]:
-        """Of teams that take part, and of the organizer."""
+        """Of teams that take part, and of the organizer; not those that only show a team what became of a rerun."""
         views = (parse_objects.submission_view(raw) for raw in self.submissions)
         known = None if self.teams is None else self.teams | {self.view.namespace}
-        return tuple(view for view in views if known is None or view.namespace in known)
+        return tuple(
+            view for view in views if not view.shows_rerun and (known is None or view.namespace in known)
+        )
 
     @cached_property
     def board_status(self) -> LeaderboardStatus:

@@ -87,14 +87,14 @@ def plan_rescore(
         again += [v for v in mine if v.status.scoring_digest != wanted[v.uid]]
         waiting = [v for v in entered if v.status.phase == "Scoring"]
         wanted |= boards.compute_digests(waiting, rules, datasets)
-        listed = [v for v in mine if not boards.is_excluded(rules, v.namespace, v.name)]
-        counted = boards.select_counted(listed, phase.name)
+        listed = [v for v in mine if not boards.is_excluded(rules, v)]
+        counted = boards.select_counted(rules, listed)
         if not counted or only not in (None, phase.name):
             continue
         requests += [asked[v.uid] for v in counted if v.status.scoring_digest != wanted[v.uid]]
         aliases = tuple(datasets[name].alias for name in phase.datasets if name in datasets)
         present = {v.uid: v.status.scoring_digest for v in counted}
-        compared.append(boards.build_board_request(future, phase, aliases, counted, present))
+        compared.append(boards.build_board_request(rules, aliases, counted, present))
     return RescorePlan(
         new, wanted, tuple(again), tuple(requests), CompareRequest(boards=tuple(compared), digests=wanted)
     )

@@ -9,6 +9,7 @@ from pydantic import Field
 from alcove_api.documents import Document
 from alcove_api.schemes import BoardRanking
 from alcove_api.score_documents import CurvePoint
+from alcove_api.submission import Code
 
 
 class BoardSubmission(Document):
@@ -17,15 +18,23 @@ class BoardSubmission(Document):
     submission_uid: str
     created_at: datetime
     scoring_digest: str
+    baseline: str = ""
+    """Name of the organizer's Submission where it is one to compare with, outside the ranks; "" of a team's."""
 
 
 class CountedSubmission(BoardSubmission):
     """The last scored Submission of a team in a phase, with what is needed to rank it once it is deleted."""
 
     datasets: tuple[str, ...]
-    """Aliases of its runs."""
+    """Names of its runs: see :mod:`alcove_api.run_names`."""
+    scores: tuple[float | None, ...] = ()
+    """ALC of each run as it was shown, for ``counts: best``; empty where they are not known."""
     score_sha256: str = ""
     """Digest of its score file, as in its status; "" where that is not shown yet."""
+    code: Code | None = None
+    """What was admitted, by digest: what a phase that takes its submissions from this one runs."""
+    chosen_at: datetime | None = None
+    """As in its status."""
 
 
 class CountedSubmissions(Document):
@@ -54,6 +63,12 @@ class AggregateRequest(Document):
     """Name of the Leaderboard object."""
     datasets: tuple[str, ...]
     """Aliases, in the phase's order."""
+    repeats: int = 1
+    """Runs on each dataset."""
+    penalty: float = 0.0
+    """Standard deviations over the repeats that are taken off a dataset's mean, for the ranks."""
+    compare_with: str = ""
+    """Name of the baseline that ``relative`` compares with; "" for chance."""
     method: BoardRanking = "average"
     decimals: int = 4
     max_snapshots: int = 32

@@ -368,6 +368,8 @@ class PhaseStatus(StatusModel):
     submissions: int = 0
     running: int = 0
     queued: int = 0
+    message: Annotated[str, Field(max_length=256)] = ""
+    """Of a phase with `from`: whom it waits for."""
 
 
 class CompetitionStatus(StatusModel):

@@ -10,7 +10,9 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 from kubernetes import client, config
@@ -23,6 +25,9 @@ from alcove_kube.errors import ApiError, KubeconfigError
 from alcove_kube.resources import PODS, SECRETS, Resource
 
 Object = dict[str, Any]
+Unread = Mapping[str, frozenset[str]]
+"""By name of a member that is not read: what of it is read all the same."""
+NOTHING_UNREAD: Unread = MappingProxyType({})
 Verb = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -104,12 +109,13 @@ class KubeClient:
         limit: int,
         selector: str = "",
         after: str = "",
-        unread: frozenset[str] = frozenset(),
+        unread: Unread = NOTHING_UNREAD,
     ) -> tuple[list[Object], str]:
         """At most ``limit`` objects, and what to give as ``after`` for the next ones; "" after the last.
 
         Pages of one list are of one moment. Where the server no longer knows that moment, it answers with status 410
-        (:attr:`ApiError.gone`). Members named in ``unread``, at any depth, are dropped while the answer is parsed.
+        (:attr:`ApiError.gone`). Members named in ``unread``, at any depth, are dropped while the answer is parsed, but
+        for those of their own members that it keeps.
         """
         query = [("limit", str(limit)), ("labelSelector", selector), ("continue", after)]
         asked = [pair for pair in query if pair[1]]
@@ -176,7 +182,7 @@ class KubeClient:
         body: Object | list[Object] | None = None,
         content: str = JSON,
         query: list[tuple[str, str]] | None = None,
-        unread: frozenset[str] = frozenset(),
+        unread: Unread = NOTHING_UNREAD,
     ) -> Object:
         return _parse(self._repeat(verb, path, body, content, query or []), unread)
 
@@ -291,12 +297,23 @@ def _task(verb: Verb, path: str) -> str:
     return f"{done} {'/'.join(rest) or path}{where}"
 
 
-def _parse(data: bytes, unread: frozenset[str] = frozenset()) -> Object:
-    def drop_unread(pairs: list[tuple[str, Any]]) -> Object:
-        return {name: value for name, value in pairs if name not in unread}
+def drop_unread(members: Iterable[tuple[str, Any]], unread: Unread) -> Object:
+    """The object that has these members, without what is ``unread``."""
+    found = {}
+    for name, value in members:
+        if name not in unread:
+            found[name] = value
+        elif isinstance(value, dict) and (read := {key: value[key] for key in unread[name] & value.keys()}):
+            found[name] = read
+    return found
+
+
+def _parse(data: bytes, unread: Unread = NOTHING_UNREAD) -> Object:
+    def drop(pairs: list[tuple[str, Any]]) -> Object:
+        return drop_unread(pairs, unread)
 
     try:
-        answer = json.loads(data or b"{}", object_pairs_hook=drop_unread if unread else None)
+        answer = json.loads(data or b"{}", object_pairs_hook=drop if unread else None)
     except ValueError:
         return {"message": (data or b"")[:200].decode(errors="replace")}
     return answer if isinstance(answer, dict) else {}

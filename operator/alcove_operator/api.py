@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-from alcove_kube.client import KubeClient, Object
+from alcove_kube.client import NOTHING_UNREAD, KubeClient, Object, Unread
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import PODS, Resource
 
@@ -41,7 +41,7 @@ class Api:
         limit: int,
         selector: str = "",
         after: str = "",
-        unread: frozenset[str] = frozenset(),
+        unread: Unread = NOTHING_UNREAD,
     ) -> tuple[list[Object], str]:
         call = self.client.find_page
         return await self._run("GET", resource, call, resource, namespace, limit, selector, after, unread)

@@ -113,7 +113,7 @@ def build_series(
     views = index.submissions_of(competition.namespace, competition.name)
     by_phase: defaultdict[str, list[SubmissionView]] = defaultdict(list)
     for view in views:
-        if view.spec is not None:
+        if view.spec is not None and not view.shows_rerun:
             by_phase[view.spec.phase].append(view)
     problems = list(find_problems(competition, index))
     name, limits = competition.name, competition.spec.limits
@@ -145,7 +145,7 @@ def build_series(
 def leading_teams(board: LeaderboardStatus, views: Iterable[SubmissionView]) -> list[str]:
     """At most :data:`TEAMS`: those on the board by rank, then the others by their first Submission."""
     ranked = [entry.team for entry in board.entries]
-    others = [view.namespace for view in sorted(views, key=boards.creation_order)]
+    others = [view.team for view in sorted(views, key=boards.creation_order)]
     return list(dict.fromkeys([*ranked, *others]))[:TEAMS]
 
 
@@ -199,8 +199,8 @@ def _board(out: _Builder, labels: tuple[str, str], board: LeaderboardStatus, tea
 def _by_team(views: list[SubmissionView], teams: list[str]) -> dict[str, list[SubmissionView]]:
     found: dict[str, list[SubmissionView]] = {team: [] for team in teams}
     for view in views:
-        if view.namespace in found:
-            found[view.namespace].append(view)
+        if view.team in found:
+            found[view.team].append(view)
     return found
 
 
@@ -268,7 +268,7 @@ def _queue(out: _Builder, competition: str, views: list[SubmissionView], queue: 
     """Counted among ``views``: the place in the whole queue would move with a blind phase."""
     waiting = sorted((v for v in views if v.uid in queue), key=lambda v: queue[v.uid])
     for place, view in enumerate(waiting, start=1):
-        labels = (competition, view.spec.phase if view.spec else "", view.namespace)
+        labels = (competition, view.spec.phase if view.spec else "", view.team)
         if labels in out.values["alcove_submissions"]:
             out.values["alcove_team_queue_place"].setdefault(labels, place)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from alcove_api.competition import CompetitionSpec, CompetitionStatus, Phase, PhaseStatus
 from alcove_api.leaderboard import PublishedRules
+from alcove_api.run_names import alias_of
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, LEADERBOARDS, SUBMISSIONS
@@ -22,9 +23,11 @@ from alcove_operator.core.conditions import READY, set_condition
 from alcove_operator.core.model import CompetitionView, QueuePlace, SubmissionView
 from alcove_operator.core.phases import describe_phases
 from alcove_operator.core.reconcile_input import is_blind
+from alcove_operator.core.repeats import draw_resources
 from alcove_operator.core.run_ends import OVER
-from alcove_operator.core.status import ENDED
+from alcove_operator.core.status import ENDED, cut_line
 from alcove_operator.executor import to_json
+from alcove_operator.finals import Finals
 from alcove_operator.index import Index, WorkKey
 from alcove_operator.metrics import Metrics
 from alcove_operator.preparation import ready_condition
@@ -33,6 +36,8 @@ from alcove_operator.submissions import Submissions
 from alcove_operator.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
+RESOURCES = 200
+"""Characters of a phase's published resources."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,12 @@ class Census:
     """Runs that wait, for whatever reason, by phase."""
     active: dict[str, int]
     """Runs that hold a place, by phase."""
+
+
+def queue_team(view: SubmissionView) -> str:
+    """As whose run it is queued. What the organizer has run is no team's use: it must not hold back, or let show
+    through, what the team itself submits."""
+    return f"{view.namespace}/{view.team}" if view.of_organizer else view.namespace
 
 
 def count_submissions(submissions: Iterable[SubmissionView], ready: frozenset[str]) -> Census:
@@ -60,13 +71,13 @@ def count_submissions(submissions: Iterable[SubmissionView], ready: frozenset[st
             if run.phase in OVER:
                 continue
             if run.attempt:
-                running[view.uid, run.dataset] = view.namespace
+                running[view.uid, run.dataset] = queue_team(view)
                 active[view.spec.phase] = active.get(view.spec.phase, 0) + 1
                 continue
             queued[view.spec.phase] = queued.get(view.spec.phase, 0) + 1
-            if not view.deleting and run.dataset in ready:
+            if not view.deleting and alias_of(run.dataset) in ready:
                 waiting.append(
-                    capacity.Waiting(view.created_at, view.uid, place, run.dataset, view.namespace)
+                    capacity.Waiting(view.created_at, view.uid, place, run.dataset, queue_team(view))
                 )
     return Census(tuple(waiting), running, queued, active)
 
@@ -80,14 +91,18 @@ class Competitions:
     settings: OperatorSettings
     metrics: Metrics
     rankings: Rankings
+    finals: Finals
     clock: Callable[[], datetime] = utc_now
+    _messages: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    """By UID: what :class:`Finals` last said of its phases."""
 
     async def work(self, key: WorkKey) -> None:
         competition = self.index.competitions.get((key.namespace, key.name))
         if competition is None:
             return
         now = self.clock()
-        views = self.index.submissions_of(key.namespace, key.name)
+        everything = self.index.submissions_of(key.namespace, key.name)
+        views = [view for view in everything if not view.shows_rerun]
         ready = frozenset(
             record.spec.alias
             for ref, record in self.index.datasets.items()
@@ -97,10 +112,22 @@ class Competitions:
         queue = self._grant(competition, views, counted, now)
         await self._write(key, competition, views, counted, now)
         await self._boards(competition)
-        after = await self.rankings.work(competition, views, now)
+        wishes = [await self.rankings.work(competition, views, now)]
+        wishes.append(await self._finals(key, competition, everything, now))
         self._show(key, queue)
-        if after is not None:
-            self.queue.add(key, after)
+        for after in wishes:
+            if after is not None:
+                self.queue.add(key, after)
+
+    async def _finals(
+        self, key: WorkKey, competition: CompetitionView, views: list[SubmissionView], now: datetime
+    ) -> float | None:
+        """Each rerun that it makes is an event, and so another turn."""
+        messages, after = await self.finals.work(competition, views, now)
+        if messages != self._messages.get(competition.uid, {}):
+            self._messages[competition.uid] = messages
+            self.queue.add(key)
+        return after
 
     def _show(self, key: WorkKey, queue: Mapping[str, int]) -> None:
         competition = self.index.competitions.get((key.namespace, key.name))
@@ -116,24 +143,32 @@ class Competitions:
         """
         waiting = {(w.submission_uid, w.alias): w.team for w in counted.waiting}
         kept = {
-            (view.uid, alias): view.namespace
+            (view.uid, alias): queue_team(view)
             for view in views
             for alias in self.submissions.granted(view.uid)
             if (view.uid, alias) in waiting
         }
-        plan = capacity.grant_places(
-            counted.waiting,
-            {**self._unseen(competition), **counted.running, **kept},
-            _compute(competition, views, now),
-            competition.spec.capacity,
-            competition.spec.limits.parallel,
-        )
+        running = {**self._unseen(competition), **counted.running, **kept}
+        used, limits = _compute(competition, views, now), competition.spec.limits
         given: defaultdict[str, set[str]] = defaultdict(set)
-        for uid, alias in plan.grants | kept.keys():
+        for uid, alias in kept:
             given[uid].add(alias)
         places: defaultdict[str, dict[str, QueuePlace]] = defaultdict(dict)
-        for (uid, alias), place in plan.places.items():
-            places[uid][alias] = capacity.round_place(place)
+        # Reruns have places of their own: in the others' queue, teams could tell from their own waits how long those of
+        # a blind phase took.
+        again = {view.uid for view in views if view.original is not None}
+        for pool in (True, False):
+            plan = capacity.grant_places(
+                [run for run in counted.waiting if (run.submission_uid in again) is pool],
+                {key: team for key, team in running.items() if (key[0] in again) is pool},
+                used,
+                competition.spec.capacity,
+                competition.spec.capacity if pool else limits.parallel,
+            )
+            for uid, alias in plan.grants:
+                given[uid].add(alias)
+            for (uid, alias), place in plan.places.items():
+                places[uid][alias] = capacity.round_place(place)
         for view in views:
             if self.submissions.grant(view.uid, frozenset(given[view.uid]), places[view.uid]):
                 self.queue.add(WorkKey("submission", view.namespace, view.name))
@@ -170,6 +205,7 @@ class Competitions:
                 submissions=sum(1 for v in views if v.spec and v.spec.phase == phase.name),
                 running=0 if is_blind(phase, now) else counted.active.get(phase.name, 0),
                 queued=0 if is_blind(phase, now) else counted.queued.get(phase.name, 0),
+                message=self._messages.get(competition.uid, {}).get(phase.name, ""),
             )
             for phase in competition.spec.phases
         )
@@ -250,15 +286,13 @@ class Competitions:
 
 def publish_rules(spec: CompetitionSpec, phase: Phase) -> PublishedRules:
     """What teams may know: nothing of datasets, and no budget that is not disclosed."""
-    has = phase.resources
-    gpus = [f"{has.gpus} GPU{'' if has.gpus == 1 else 's'}"] if has.gpus else []
     return PublishedRules(
         title=spec.title,
         opens_at=phase.opens_at,
         closes_at=phase.closes_at,
         reveals_at=phase.reveals_at,
         budget_seconds=phase.budget.seconds if phase.budget.disclosed else None,
-        resources=", ".join([*gpus, f"{has.cpu} CPU", f"{has.memory} memory", f"{has.disk} disk"]),
+        resources=describe_resources(phase),
         feedback=phase.feedback.mode,
         per_day=spec.limits.per_day,
         phase_per_day=phase.limits.per_day,
@@ -266,6 +300,18 @@ def publish_rules(spec: CompetitionSpec, phase: Phase) -> PublishedRules:
         total=spec.limits.total,
         parallel=spec.limits.parallel,
     )
+
+
+def describe_resources(phase: Phase) -> str:
+    """What each run gets, of several profiles all; "" where teams may not know it."""
+    if not phase.resources.disclosed:
+        return ""
+    found = (draw_resources(phase, repeat) for repeat in range(1, max(1, len(phase.resources.profiles)) + 1))
+    told = []
+    for has in found:
+        gpus = [f"{has.gpus} GPU{'' if has.gpus == 1 else 's'}"] if has.gpus else []
+        told.append(", ".join([*gpus, f"{has.cpu} CPU", f"{has.memory} memory", f"{has.disk} disk"]))
+    return cut_line(" or ".join(sorted(set(told))), RESOURCES)
 
 
 def _compute(competition: CompetitionView, views: list[SubmissionView], now: datetime) -> dict[str, float]:
@@ -276,6 +322,6 @@ def _compute(competition: CompetitionView, views: list[SubmissionView], now: dat
         if phase is None or not usage.is_counted(competition.status, view.namespace, view.uid):
             continue
         hidden = is_blind(phase, now)
-        spent = usage.compute_seconds(view.status.runs, phase.resources, phase.budget.seconds, now, hidden)
+        spent = usage.compute_seconds(view.status.runs, phase, now, hidden)
         used[view.namespace] = used.get(view.namespace, 0.0) + spent
     return used

@@ -15,6 +15,7 @@ from alcove_api.board_documents import CountedSubmission, CountedSubmissions
 from alcove_api.competition import Phase
 from alcove_operator.core import boards, scoring
 from alcove_operator.core.model import CompetitionView, SubmissionView
+from alcove_operator.core.reconcile_input import PhaseRules
 from alcove_operator.errors import OperatorError
 from alcove_operator.index import Index
 from alcove_operator.store import OperatorStore
@@ -51,26 +52,30 @@ class CountedKeeper:
             self._kept[place] = {e.team: e for e in found.entries} if found and same else {}
         old = self._kept[place]
         gone = [view for (of, name, _), view in self.index.deleted_scored.items() if (*of, name) == where]
-        scored = [*gone, *(v for v in views if boards.is_scored_in(v, phase.name))]
-        newer = [view for view in scored if boards.is_not_older(view, old.get(view.namespace))]
-        new = boards.update_counted(old, [view for view in newer if await self._has_score(view, old)])
+        rules = PhaseRules(competition, phase)
+        # Who deletes in the competition's own namespace is the organizer: nothing stands of what is deleted there.
+        scored = [
+            view
+            for view in (*gone, *views)
+            if boards.is_scored_in(view, phase.name) and not view.of_organizer
+        ]
+        due = [view for view in scored if boards.may_count(view, old.get(view.team), rules)]
+        new = boards.update_counted(old, [view for view in due if await self._has_score(view, old)], rules)
         if new != old:
             entries = tuple(new[team] for team in sorted(new))
             document = CountedSubmissions(competition_uid=competition.uid, entries=entries)
             await asyncio.to_thread(self.store.write_counted, *where, document)
             self._kept[place] = new
         present = {view.uid for view in views}
-        # Who deletes in the competition's own namespace is the organizer.
-        teams = self.teams - {competition.namespace}
         return [
-            boards.view_deleted(entry)
+            boards.view_deleted(entry, rules)
             for entry in new.values()
-            if entry.submission_uid not in present and entry.team in teams
+            if entry.submission_uid not in present and entry.team in self.teams - {competition.namespace}
         ]
 
     async def _has_score(self, view: SubmissionView, kept: Mapping[str, CountedSubmission]) -> bool:
         """What a status that holds scores back cannot tell. After its deletion nothing could show that it has none."""
-        key, entry = (view.uid, view.status.scoring_digest), kept.get(view.namespace)
+        key, entry = (view.uid, view.status.scoring_digest), kept.get(view.team)
         known = entry is not None and (entry.submission_uid, entry.scoring_digest) == key
         if known or not scoring.is_held_back(view.status):
             return True

@@ -231,6 +231,8 @@ class Executor:
         assert view.spec is not None
         code = view.spec.code
         try:
+            if view.original is not None and view.of_organizer and code.bundle is not None:
+                return await asyncio.to_thread(self.store.take_admitted, code.bundle.sha256)
             if code.bundle is not None:
                 return await asyncio.to_thread(
                     self.store.take_bundle, view.namespace, code.bundle.sha256, limit

@@ -20,6 +20,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -27,7 +28,8 @@ from pydantic import ValidationError
 from alcove_api.dataset import DatasetSpec, DatasetStatus
 from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus, PublishedRules
 from alcove_api.run_documents import RunConfig
-from alcove_kube.client import Object
+from alcove_api.submission import CHOSEN
+from alcove_kube.client import NOTHING_UNREAD, Object, Unread
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
 from alcove_operator import logs
@@ -43,7 +45,14 @@ SELECTOR = names.ROLE
 """Jobs and pods of ours carry this label; the server leaves out all others."""
 SUBMISSIONS_PAGE, LISTS = 8, 2
 """Submissions of a page, and lists of Submissions at once: one may have 1.5 MB, and several times that in Python."""
-UNREAD = frozenset({"labels", "annotations", "managedFields", "generateName"})
+UNREAD: Unread = MappingProxyType(
+    {
+        "labels": frozenset({CHOSEN}),
+        "annotations": frozenset(),
+        "managedFields": frozenset(),
+        "generateName": frozenset(),
+    }
+)
 """Metadata of Submissions that the operator does not read, and that teams fill."""
 LIST_TRIES = 3
 """How often a list is begun at most, where the server forgets in between what moment it is of."""
@@ -269,6 +278,9 @@ class Index:
             self.submissions.having("competition", (namespace, competition)), key=boards.creation_order
         )
 
+    def submissions_in(self, namespace: str) -> tuple[SubmissionView, ...]:
+        return tuple(self.submissions.having("namespace", namespace))
+
     def datasets_by_name(self) -> dict[str, DatasetView]:
         return {row.view.name: row.view for row in self.datasets.values()}
 
@@ -307,7 +319,10 @@ async def fill_competition(index: Index, api: Api, settings: OperatorSettings) -
     """Lists the competition's own namespace. Raises :class:`ApiError` where it cannot be listed."""
     own = settings.competition_namespace
     await asyncio.gather(
-        *(_fill_one(index, api, resource, own) for resource in (COMPETITIONS, DATASETS, LEADERBOARDS)),
+        *(
+            _fill_one(index, api, resource, own)
+            for resource in (COMPETITIONS, DATASETS, LEADERBOARDS, SUBMISSIONS)
+        ),
         *(_fill_one(index, api, resource, own, SELECTOR) for resource in (JOBS, PODS)),
     )
 
@@ -345,7 +360,7 @@ async def _fill_by_pages(index: Index, api: Api, resource: Resource, namespace: 
     """No more than a page is in memory, however large teams make their objects, and of it only what is read."""
     before, present, after = index.known(resource, namespace), set[ObjectName](), ""
     of_teams = resource is SUBMISSIONS
-    limit, unread = (SUBMISSIONS_PAGE, UNREAD) if of_teams else (PAGE, frozenset[str]())
+    limit, unread = (SUBMISSIONS_PAGE, UNREAD) if of_teams else (PAGE, NOTHING_UNREAD)
     while True:
         page, after = await api.find_page(resource, namespace, limit, selector, after, unread)
         present.update(index.apply_listed(resource, raw) for raw in page)

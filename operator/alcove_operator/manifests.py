@@ -116,6 +116,8 @@ def run_job(
     metadata = {"labels": dict(action.labels), "annotations": dict(annotations)}
     pod: Object = {
         "restartPolicy": "Never",
+        # Else the pod's name, which tells dataset, attempt and repeat.
+        "hostname": "run",
         "serviceAccountName": settings.run_service_account,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -272,6 +274,7 @@ def _participant_environment(action: CreateRun) -> dict[str, str]:
         "ALCOVE_DATA": DATA,
         "ALCOVE_OUT": "/alcove/out",
         "ALCOVE_CODE": "/alcove/code",
+        "ALCOVE_SEED": str(action.seed),
         "HOME": "/tmp",
         "USER": "participant",
     }

@@ -125,7 +125,8 @@ class Rankings:
             # The board stays as it is until all namespaces can be listed, or the organizer takes such a team out.
             return None
         aliases = tuple(datasets[name].alias for name in phase.datasets if name in datasets)
-        request = boards.build_board_request(competition, phase, aliases, counted, wanted, kept, excluded)
+        rules = PhaseRules(competition, phase)
+        request = boards.build_board_request(rules, aliases, counted, wanted, kept, excluded)
         inputs = _digest_inputs(request, counted, wanted)
         last = max(jobs, key=_generation, default=None)
         if last is not None and last.labels.get(INPUTS) == inputs:
@@ -154,7 +155,7 @@ class Rankings:
     ) -> tuple[BoardSubmission, ...] | None:
         """Entries of teams whose namespaces have not been listed: their absence from the index proves nothing."""
         unseen = {team for team in self.settings.watched if not self.index.is_filled(SUBMISSIONS, team)}
-        unseen -= {view.namespace for view in counted} | {self.settings.competition_namespace}
+        unseen -= {view.team for view in counted} | {self.settings.competition_namespace}
         if not unseen or not board.generation:
             return ()
         where = (competition.namespace, competition.name, phase.name, board.generation)

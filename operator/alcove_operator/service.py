@@ -28,6 +28,7 @@ from alcove_operator.core.reconcile_input import is_blind
 from alcove_operator.datasets import Datasets
 from alcove_operator.errors import OperatorError
 from alcove_operator.executor import Executor
+from alcove_operator.finals import Finals
 from alcove_operator.index import (
     AGGREGATE,
     CHECK,
@@ -115,8 +116,10 @@ class Service:
             self.api, self.index, self.queue, self.executor, self.metrics, self.clock
         )
         rankings = Rankings(self.api, self.index, self.executor, settings, self.metrics)
+        finals = Finals(self.api, self.index, self.store, settings, rankings.counted)
         self.competitions = Competitions(
-            self.api, self.index, self.queue, self.submissions, settings, self.metrics, rankings, self.clock
+            *(self.api, self.index, self.queue, self.submissions, settings, self.metrics, rankings, finals),
+            clock=self.clock,
         )
         self.datasets = Datasets(self.api, self.index, self.queue, self.executor, settings, self.clock)
         self.lease = Lease(self.api, settings.competition_namespace, settings.lease_name, settings.identity)
@@ -259,6 +262,7 @@ class Service:
         role = job.view.role
         if role in (names.RUN, names.SCORE):
             # Where a team's namespace could not be listed, that its Submission is not seen says nothing.
+            # A rerun is in the competition's own namespace, and that is listed first of all.
             seen = self.index.is_filled(SUBMISSIONS, job.labels.get(names.TEAM, ""))
             return seen and self.index.submission_by_uid(job.view.submission_uid) is None
         if role == CHECK:

@@ -145,6 +145,21 @@ class OperatorStore:
             copy.seek(0)
             return self._keep(cast(BinaryIO, copy), sha256, size)
 
+    def take_admitted(self, sha256: str) -> CodeFact:
+        """The code of a Submission that was admitted before.
+
+        Raises:
+            CodeError: it is no longer there.
+            StoreError: the store failed.
+        """
+        if not self.exists(keys.code(sha256)):
+            raise CodeError(
+                "CodeMissing",
+                f"The code {sha256[:12]}… that was admitted before is no longer in the store.",
+                remedy="Restore the object's last version, then delete this Submission: it is made again.",
+            )
+        return CodeFact(accepted=True, sha256=sha256)
+
     def _keep(self, archive: BinaryIO, sha256: str, size: int) -> CodeFact:
         check_archive(archive, UNPACKED_LIMIT)
         key = keys.code(sha256)
@@ -200,9 +215,12 @@ class OperatorStore:
         """What a board was made of; None where that is no longer there."""
         return self._read(keys.board_request(namespace, competition, phase, generation), AggregateRequest)
 
-    def publish_report(self, namespace: str, submission_uid: str) -> None:
-        """Copies the report to where its team can read it. Raises StoreNotFoundError where there is none."""
-        source, copy = keys.report(submission_uid), keys.team_report(namespace, submission_uid)
+    def publish_report(self, namespace: str, submission_uid: str, shown_as: str = "") -> None:
+        """Copies the report to where its team can read it. Raises StoreNotFoundError where there is none.
+
+        ``shown_as``: UID of the Submission that shows it to the team, where that is another.
+        """
+        source, copy = keys.report(submission_uid), keys.team_report(namespace, shown_as or submission_uid)
         with store_client.store_errors(f"copying {source}"):
             self.client.copy_object(self.bucket, copy, CopySource(self.bucket, source))
 

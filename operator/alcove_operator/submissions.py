@@ -15,7 +15,7 @@ from alcove_kube.resources import COMPETITIONS, NAMESPACES, NODES, SUBMISSIONS, 
 from alcove_operator import logs
 from alcove_operator.api import Api
 from alcove_operator.clock import utc_now
-from alcove_operator.core import actions, model, names, parse_objects
+from alcove_operator.core import actions, choice, model, names, parse_objects
 from alcove_operator.core.causes import DISK_PRESSURE
 from alcove_operator.core.model import Facts, SubmissionView
 from alcove_operator.core.reconcile import reconcile
@@ -88,7 +88,8 @@ class Submissions:
     async def work(self, key: WorkKey) -> None:
         """Raises what the executor raises: the queue then tries again, a little later each time."""
         view = self.index.submissions.get((key.namespace, key.name))
-        if view is None:
+        if view is None or view.shows_rerun:
+            # What shows a rerun to its team is written in the turn of the competition.
             return
         before = await self._observe(key, view)
         view = self._current(key, view.uid)
@@ -120,12 +121,20 @@ class Submissions:
                 return
         if outcome.requeue_at is not None:
             self.queue.add(key, (outcome.requeue_at - now).total_seconds())
+        if outcome.status.chosen_at != view.status.chosen_at:
+            self._remind_of_marks(view)
         if outcome.status != view.status and view.spec is not None:
             wanted = view.spec.competition
             self.queue.add(WorkKey("competition", wanted.namespace, wanted.name))
         learnt = replace(self._facts.get(view.uid, before), curve_at=before.curve_at)
         if outcome.status != view.status or learnt != before or competition != self._competition(view):
             self.queue.add(key)
+
+    def _remind_of_marks(self, view: SubmissionView) -> None:
+        """The others that the team has marked: which of them counts may be another now."""
+        for other in self.index.submissions_in(view.namespace):
+            if other.chosen and other.uid != view.uid:
+                self.queue.add(WorkKey("submission", other.namespace, other.name))
 
     def grant(self, uid: str, aliases: frozenset[str], places: Mapping[str, model.QueuePlace]) -> bool:
         """Takes in what the capacity queue says; whether that is news, so that the Submission is due.
@@ -227,10 +236,17 @@ class Submissions:
             pressed_since=pressed,
             store_away=away,
             competition_unreadable=unreadable,
+            chosen_instead=choice.find_chosen_instead(
+                view, self.index.submissions_in(view.namespace) if view.chosen else ()
+            ),
         )
         if view.spec is None or self._competition(view) is None or view.unreadable or view.status.phase != "":
             return facts
-        member = facts.team_member or await self._is_team(view.namespace, view.spec.competition)
+        member = (
+            facts.team_member
+            or view.of_organizer
+            or await self._is_team(view.namespace, view.spec.competition)
+        )
         facts = replace(facts, team_member=member)
         if not member or (facts.code is not None and facts.code.wait):
             # No event tells of the label of a namespace, or of a ConfigMap; the core asks for the latter each time.

@@ -29,7 +29,7 @@ from typing import Any
 
 import kopf
 
-from alcove_kube.client import Object
+from alcove_kube.client import Object, drop_unread
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
 from alcove_operator.config import OperatorSettings
 from alcove_operator.events import take_in
@@ -37,7 +37,7 @@ from alcove_operator.index import SELECTOR, SUBMISSIONS_PAGE, UNREAD, Index, Wor
 from alcove_operator.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
-IN_COMPETITION = (COMPETITIONS, DATASETS, LEADERBOARDS, JOBS, PODS)
+IN_COMPETITION = (COMPETITIONS, DATASETS, LEADERBOARDS, JOBS, PODS, SUBMISSIONS)
 IN_TEAMS = (SUBMISSIONS,)
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 """How long to wait for a connection, and for a page of a list. By kopf's defaults a list may hang for five minutes."""
@@ -192,7 +192,6 @@ class TeamWatch:
     def _hand_over(self, resource: Resource, raw: Object, deleted: bool) -> None:
         # Kopf holds what it read for seconds, and events wait for their turn on the other loop: what teams can hang on
         # an object must not wait with them.
-        for name in UNREAD:
-            raw["metadata"].pop(name, None)
+        raw["metadata"] = drop_unread(raw["metadata"].items(), UNREAD)
         if not self._home.is_closed():
             self._home.call_soon_threadsafe(self._take_in, resource, raw, deleted)

@@ -73,6 +73,7 @@ class CreateRun:
     job: str
     submission_uid: str
     alias: str
+    """The run's name: see :mod:`alcove_api.run_names`."""
     attempt: int
     dataset: str
     """Name of the Dataset."""
@@ -93,6 +94,8 @@ class CreateRun:
     start_timeout_seconds: int
     active_deadline_seconds: int
     """Of the *pod* (template.spec), not of the Job: a wait for a free node must not count."""
+    seed: int = 0
+    """``ALCOVE_SEED``: all that the code can tell the repeats of a run by."""
     volume_claim: VolumeClaim | None = None
     """What is mounted as the run's input; None where it is staged."""
 

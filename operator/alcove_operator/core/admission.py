@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from alcove_api.competition import Phase
+from alcove_api.run_names import list_run_names
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_operator.core import usage
 from alcove_operator.core.actions import Action, AdmitCode, CountUsage, Decision, DropCode
 from alcove_operator.core.conditions import find_condition
 from alcove_operator.core.model import (
-    CodeFact,
     CompetitionView,
     DatasetView,
     Facts,
@@ -65,14 +65,16 @@ def advance_admission(
     if spec.code.image is None and facts.code is None:
         actions = (AdmitCode(competition.spec.limits.bundle_bytes),)
         return Decision(_waiting(status, "CheckingCode", "The code is being copied.", now), actions)
+    if submission.of_organizer:
+        # Who runs the competition has no quota.
+        return Decision(_admitted(status, phase, datasets, _code_digest(facts), now))
     if not usage.is_counted(competition.status, submission.namespace, submission.uid):
         actions = (CountUsage(submission.namespace, spec.phase, submission.uid),)
         return Decision(
             _waiting(status, "Counting", "The quota is being checked.", now), actions, fenced=True
         )
-    code = facts.code or CodeFact(accepted=True)
     used = usage.describe_use(competition.status, competition.spec, submission.namespace, spec.phase, now)
-    shown = _admitted(status, phase, datasets, code.sha256, now)
+    shown = _admitted(status, phase, datasets, _code_digest(facts), now)
     return Decision(shown.replace(quota=used))
 
 
@@ -83,12 +85,16 @@ def drop_code(
     than the rejection."""
     status, spec = submission.status, submission.spec
     since, dropped = find_condition(status.conditions, ADMITTED), facts.code_dropped_at
-    if spec is None or spec.code.config_map is None or since is None:
+    if spec is None or spec.code.config_map is None or since is None or submission.of_organizer:
         return Decision(status)
     until = since.last_transition_time + timedelta(seconds=settings.waiting_seconds)
     if dropped is not None and (dropped >= until or now < dropped + RECHECK):
         return Decision(status, requeue_at=dropped + RECHECK if dropped < until else None)
     return Decision(status, (DropCode(spec.code.config_map.name, submission.uid),))
+
+
+def _code_digest(facts: Facts) -> str:
+    return facts.code.sha256 if facts.code else ""
 
 
 def _obstructed(
@@ -124,7 +130,8 @@ def _admitted(
 ) -> SubmissionStatus:
     """Admitted with the datasets that the phase has now: what is edited later is not for this Submission."""
     at = now.replace(microsecond=0)
-    runs = tuple(RunStatus(dataset=datasets[name].alias, queued_at=at) for name in phase.datasets)
+    aliases = tuple(datasets[name].alias for name in phase.datasets)
+    runs = tuple(RunStatus(dataset=run, queued_at=at) for run in list_run_names(aliases, phase.repeats))
     shown = set_condition(status, ADMITTED, ("True", "Admitted", "The runs are queued."), now)
     return shown.replace(
         phase="Queued",
@@ -194,6 +201,13 @@ def _obstacle(
 
 def _closed(submission: SubmissionView, phase: Phase) -> Obstacle | None:
     """By its time of creation, so that no team loses its chance while the operator is down."""
+    if submission.of_organizer:
+        return None
+    if phase.from_ is not None:
+        said = (
+            f"Nobody submits to the phase {phase.name}: it runs what counts in the phase {phase.from_.phase}."
+        )
+        return Obstacle("PhaseTakesNone", f"{said} Submit to that one, under another name.")
     if phase.opens_at is not None and submission.created_at < phase.opens_at:
         when = f"{phase.opens_at:%Y-%m-%dT%H:%M:%SZ}"
         message = (
@@ -241,7 +255,7 @@ def _datasets(phase: Phase, datasets: Mapping[str, DatasetView]) -> Obstacle | N
 def _quota(
     submission: SubmissionView, competition: CompetitionView, facts: Facts, now: datetime
 ) -> Obstacle | None:
-    if usage.is_counted(competition.status, submission.namespace, submission.uid):
+    if submission.of_organizer or usage.is_counted(competition.status, submission.namespace, submission.uid):
         return None
     assert submission.spec is not None  # asked for before
     asked = (submission.namespace, submission.spec.phase)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from operator import attrgetter
+from statistics import fmean, pstdev
 
 from alcove_api.board_documents import (
     AggregateRequest,
@@ -11,30 +14,67 @@ from alcove_api.board_documents import (
     BoardSubmission,
     CountedSubmission,
 )
-from alcove_api.competition import CompetitionSpec, Phase
+from alcove_api.competition import CompetitionSpec
 from alcove_api.decisions import Exclusion
-from alcove_api.submission import RunStatus, SubmissionStatus
+from alcove_api.run_names import alias_of
+from alcove_api.submission import (
+    BundleCode,
+    Code,
+    CompetitionRef,
+    RunStatus,
+    SubmissionSpec,
+    SubmissionStatus,
+)
 from alcove_operator.core import scoring, scoring_retries
-from alcove_operator.core.model import CompetitionView, DatasetView, JobView, SubmissionView
+from alcove_operator.core.model import DatasetView, JobView, SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules, datasets_by_alias
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def select_counted(
-    views: Iterable[SubmissionView], phase: str, deleted: Iterable[SubmissionView] = (), stand: bool = True
+    rules: PhaseRules,
+    views: Iterable[SubmissionView],
+    deleted: Iterable[SubmissionView] = (),
+    stand: bool = True,
 ) -> list[SubmissionView]:
-    """The last Submission of each team that has a score, by time of creation to the second, then name; earliest first.
+    """Of those that have a score, the one of each team that counts, and each baseline; earliest first.
 
     One without any score, of a program that crashed say, never displaces one with a score.
 
     Args:
+        rules: of the phase.
         views: those that exist.
-        phase: its name.
         deleted: of this phase, those that still stand though they are gone.
         stand: whether one that is being deleted still counts.
     """
-    scored = [v for v in views if is_scored_in(v, phase) and (stand or not v.deleting)]
-    last = {v.namespace: v for v in sorted([*scored, *deleted], key=creation_order)}
-    return sorted(last.values(), key=creation_order)
+    scored = [v for v in views if is_scored_in(v, rules.phase.name) and (stand or not v.deleting)]
+    found: defaultdict[tuple[str, str], list[SubmissionView]] = defaultdict(list)
+    for view in [*scored, *deleted]:
+        found[view.team, view.baseline].append(view)
+    return sorted((pick_counted(rules, mine) for mine in found.values()), key=creation_order)
+
+
+def pick_counted(rules: PhaseRules, mine: Iterable[SubmissionView]) -> SubmissionView:
+    """Which of a team's scored Submissions counts, as the phase's ``counts`` says. At least one is given."""
+    ordered = sorted(mine, key=creation_order, reverse=True)
+    if rules.phase.counts == "chosen":
+        return max(ordered, key=lambda view: view.status.chosen_at or _NEVER)
+    if rules.phase.counts == "best":
+        # Of equals the earliest: whoever tries again has to be better.
+        return max(reversed(ordered), key=lambda view: compute_value(view, rules))
+    return ordered[0]
+
+
+def compute_value(view: SubmissionView, rules: PhaseRules) -> tuple[int, float]:
+    """What ``counts: best`` compares, higher is better: first how many datasets have a score, then the mean of what is
+    ranked on each: the mean of the shown ALC over the repeats, less its penalty."""
+    scores: defaultdict[str, list[float | None]] = defaultdict(list)
+    for run in view.status.runs:
+        scores[alias_of(run.dataset)].append(run.alc)
+    whole = [[alc for alc in found if alc is not None] for found in scores.values() if None not in found]
+    values = [fmean(found) - rules.penalty * pstdev(found) for found in whole]
+    return len(values), round(fmean(values), 9) if values else 0.0
 
 
 def select_ranked(
@@ -55,9 +95,9 @@ def select_ranked(
     gone = list(deleted)
     wanted = compute_digests(gone, rules, datasets)
     usable = [view for view in gone if wanted[view.uid] == view.status.scoring_digest]
-    ranked = [v for v in views if not is_excluded(rules, v.namespace, v.name)]
-    standing = [v for v in usable if not is_excluded(rules, v.namespace, v.name)]
-    return select_counted(ranked, rules.phase.name, standing if stand else (), stand)
+    ranked = [v for v in views if not is_excluded(rules, v)]
+    standing = [v for v in usable if not is_excluded(rules, v)]
+    return select_counted(rules, ranked, standing if stand else (), stand)
 
 
 def find_exclusion(spec: CompetitionSpec, phase: str, team: str, submission: str) -> Exclusion | None:
@@ -68,8 +108,8 @@ def find_exclusion(spec: CompetitionSpec, phase: str, team: str, submission: str
     return None
 
 
-def is_excluded(rules: PhaseRules, team: str, submission: str) -> bool:
-    return find_exclusion(rules.spec, rules.phase.name, team, submission) is not None
+def is_excluded(rules: PhaseRules, view: SubmissionView) -> bool:
+    return find_exclusion(rules.spec, rules.phase.name, view.team, view.name) is not None
 
 
 def list_excluded(
@@ -81,7 +121,7 @@ def list_excluded(
     """
     phase = rules.phase.name
     scored = [*(v for v in views if is_scored_in(v, phase)), *deleted]
-    found = [find_exclusion(rules.spec, phase, v.namespace, v.name) for v in scored]
+    found = [find_exclusion(rules.spec, phase, v.team, v.name) for v in scored]
     return tuple(
         BoardExclusion(team=entry.team, submission=entry.submission or "", reason=entry.reason)
         for entry in rules.spec.excluded
@@ -90,41 +130,70 @@ def list_excluded(
 
 
 def is_scored_in(view: SubmissionView, phase: str) -> bool:
-    return view.spec is not None and view.spec.phase == phase and _has_score(view)
+    """What shows a rerun to its team is not counted beside the rerun."""
+    return not view.shows_rerun and view.spec is not None and view.spec.phase == phase and _has_score(view)
 
 
 def update_counted(
-    kept: Mapping[str, CountedSubmission], views: Iterable[SubmissionView]
+    kept: Mapping[str, CountedSubmission], views: Iterable[SubmissionView], rules: PhaseRules
 ) -> dict[str, CountedSubmission]:
-    """``kept``, by team, with those of ``views`` that are newer, or that have another score by now.
+    """``kept``, by team, with those of ``views`` that count in their place, or that have another score by now.
 
-    ``views``: scored, of one phase. What is kept never becomes older, whatever is deleted.
+    ``views``: scored, of one phase. What is kept gives way to what counts before it, and to nothing else, whatever is
+    deleted.
     """
     found = dict(kept)
+    given: defaultdict[str, list[SubmissionView]] = defaultdict(list)
     for view in views:
-        if is_not_older(view, found.get(view.namespace)):
-            found[view.namespace] = CountedSubmission(
-                team=view.namespace,
-                submission=view.name,
-                submission_uid=view.uid,
-                created_at=view.created_at,
-                scoring_digest=view.status.scoring_digest,
-                datasets=tuple(run.dataset for run in view.status.runs),
-                score_sha256=view.status.score_sha256,
-            )
+        given[view.team].append(view)
+    for team, mine in given.items():
+        entry = found.get(team)
+        if entry is not None and all(view.uid != entry.submission_uid for view in mine):
+            stands = view_deleted(entry, rules)
+            if pick_counted(rules, [*mine, stands]) is stands:
+                continue
+        found[team] = build_entry(pick_counted(rules, mine))
     return found
 
 
-def is_not_older(view: SubmissionView, entry: CountedSubmission | None) -> bool:
-    """Whether ``view`` is the Submission of ``entry``, or was made after it."""
-    if entry is None:
+def build_entry(view: SubmissionView) -> CountedSubmission:
+    """What of a Submission is needed once it is deleted."""
+    return CountedSubmission(
+        team=view.team,
+        submission=view.name,
+        submission_uid=view.uid,
+        created_at=view.created_at,
+        scoring_digest=view.status.scoring_digest,
+        datasets=tuple(run.dataset for run in view.status.runs),
+        scores=tuple(run.alc for run in view.status.runs),
+        score_sha256=view.status.score_sha256,
+        chosen_at=view.status.chosen_at,
+        code=admitted_code(view),
+    )
+
+
+def admitted_code(view: SubmissionView) -> Code | None:
+    """The code as it was admitted, by digest; None of a Submission that was not."""
+    if view.spec is None or view.status.admitted_at is None:
+        return None
+    code, sha256 = view.spec.code, view.status.code_sha256
+    return code if code.image else Code(bundle=BundleCode(sha256=sha256), framework=code.framework)
+
+
+def may_count(view: SubmissionView, entry: CountedSubmission | None, rules: PhaseRules) -> bool:
+    """Whether ``view``, scored, is what is kept, or would count before it."""
+    if entry is None or view.uid == entry.submission_uid:
         return True
-    return creation_order(view) >= (entry.created_at, entry.submission, entry.submission_uid)
+    stands = view_deleted(entry, rules)
+    return pick_counted(rules, [view, stands]) is view
 
 
-def view_deleted(entry: CountedSubmission) -> SubmissionView:
-    """A Submission that is gone, as far as ranking it needs to know it."""
-    runs = tuple(RunStatus(dataset=alias) for alias in entry.datasets)
+def view_deleted(entry: CountedSubmission, rules: PhaseRules) -> SubmissionView:
+    """A Submission that is gone, as far as ranking it, and running its code again, needs to know it."""
+    scores = entry.scores or (None,) * len(entry.datasets)
+    runs = tuple(RunStatus(dataset=run, alc=alc) for run, alc in zip(entry.datasets, scores, strict=True))
+    wanted = CompetitionRef(namespace=rules.competition.namespace, name=rules.competition.name)
+    bundle = entry.code.bundle if entry.code else None
     return SubmissionView(
         uid=entry.submission_uid,
         namespace=entry.team,
@@ -134,9 +203,17 @@ def view_deleted(entry: CountedSubmission) -> SubmissionView:
         created_at=entry.created_at,
         deleting=True,
         finalizers=(),
-        spec=None,
+        spec=SubmissionSpec(competition=wanted, phase=rules.phase.name, code=entry.code)
+        if entry.code
+        else None,
         status=SubmissionStatus(
-            phase="Done", scoring_digest=entry.scoring_digest, score_sha256=entry.score_sha256, runs=runs
+            phase="Done",
+            admitted_at=entry.created_at,
+            code_sha256=bundle.sha256 if bundle else "",
+            scoring_digest=entry.scoring_digest,
+            score_sha256=entry.score_sha256,
+            chosen_at=entry.chosen_at,
+            runs=runs,
         ),
     )
 
@@ -202,8 +279,7 @@ def keep_unseen(
 
 
 def build_board_request(
-    competition: CompetitionView,
-    phase: Phase,
+    rules: PhaseRules,
     aliases: tuple[str, ...],
     views: Iterable[SubmissionView],
     wanted: Mapping[str, str],
@@ -215,19 +291,24 @@ def build_board_request(
 
     The generation is still to be set.
     """
-    rules = PhaseRules(competition, phase)
     counted = [
         BoardSubmission(
-            team=view.namespace,
+            team=view.team,
             submission=view.name,
             submission_uid=view.uid,
             created_at=view.created_at,
             scoring_digest=wanted[view.uid],
+            baseline=view.baseline,
         )
         for view in views
     ]
     order = attrgetter("created_at", "submission", "submission_uid")
-    unseen = [entry for entry in kept if not is_excluded(rules, entry.team, entry.submission)]
+    competition, phase = rules.competition, rules.phase
+    unseen = [
+        entry
+        for entry in kept
+        if find_exclusion(rules.spec, phase.name, entry.team, entry.submission) is None
+    ]
     entries = tuple(sorted([*counted, *unseen], key=order))
     teams = {entry.team for entry in entries} | {left.team for left in excluded}
     return AggregateRequest(
@@ -236,7 +317,10 @@ def build_board_request(
         phase=phase.name,
         leaderboard=phase.name,
         datasets=aliases,
-        method=competition.spec.ranking,
+        repeats=phase.repeats,
+        penalty=rules.penalty,
+        compare_with=phase.baseline or "",
+        method=rules.ranking,
         decimals=phase.feedback.decimals,
         max_snapshots=phase.feedback.max_snapshots,
         budget_seconds=float(phase.budget.seconds),

@@ -17,7 +17,7 @@ from alcove_api.competition import CompetitionSpec, CompetitionStatus, Phase
 from alcove_api.dataset import VolumeClaim
 from alcove_api.run_documents import RecorderReport, Verdict
 from alcove_api.score_documents import LiveCurve, ScoreResult
-from alcove_api.submission import SubmissionSpec, SubmissionStatus
+from alcove_api.submission import Original, SubmissionSpec, SubmissionStatus
 
 Payer = Literal["", "Participant", "Platform", "Organizer"]
 
@@ -26,7 +26,7 @@ Payer = Literal["", "Participant", "Platform", "Organizer"]
 class SubmissionView:
     uid: str
     namespace: str
-    """Also the team's name."""
+    """Also the team's name, unless it is the competition's: see :attr:`team`."""
     name: str
     generation: int
     resource_version: str
@@ -40,6 +40,35 @@ class SubmissionView:
     invalid: str = ""
     unreadable: str = ""
     """What is wrong with a status that does not validate."""
+    chosen: bool = False
+    """Whether it carries the label by which its team marks what is to count."""
+
+    @property
+    def of_organizer(self) -> bool:
+        """Whether it is in the competition's namespace, where teams can read nothing: a baseline or a rerun."""
+        return self.spec is not None and self.namespace == self.spec.competition.namespace
+
+    @property
+    def original(self) -> Original | None:
+        """What it runs again, or shows the result of."""
+        return self.spec.rerun_of if self.spec else None
+
+    @property
+    def shows_rerun(self) -> bool:
+        """Whether it is never run: it shows a team, in its own namespace, what became of a rerun."""
+        return self.original is not None and not self.of_organizer
+
+    @property
+    def team(self) -> str:
+        """Namespace of the team whose it is; the competition's own for a baseline."""
+        return self.original.team if self.original else self.namespace
+
+    @property
+    def baseline(self) -> str:
+        """Name of the baseline that it is, or runs again; "" of a team's."""
+        if not self.of_organizer or self.team != self.namespace:
+            return ""
+        return self.original.submission if self.original else self.name
 
 
 @dataclass(frozen=True)
@@ -240,5 +269,7 @@ class Facts:
     """Nodes that are NotReady, or gone."""
     pressed_since: Mapping[str, datetime] = field(default_factory=lambda: MappingProxyType({}))
     """By node of a pod that was evicted: see :class:`~.causes.Context`."""
+    chosen_instead: str = ""
+    """Name of another Submission that the team has marked later for the same phase."""
     competition_unreadable: bool = False
     """Whether the Competition that the spec names is there, but the operator cannot read it."""

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 
 from alcove_api.base import GROUP
+from alcove_api.run_names import alias_of, repeat_of
 
 FINALIZER = f"{GROUP}/runs"
 RUN, SCORE, RESCORE = "run", "score", "rescore"
@@ -32,9 +33,13 @@ def uid8(uid: str) -> str:
     return uid.replace("-", "")[:8]
 
 
-def run_job(submission_uid: str, alias: str, attempt: int) -> str:
-    """Name of the Job of one attempt: at most 53 characters, so that its pods' names need no cutting."""
-    return f"r-{uid8(submission_uid)}-{alias}-{attempt}"
+def run_job(submission_uid: str, run: str, attempt: int) -> str:
+    """Name of the Job of one attempt: at most 53 characters, so that its pods' names need no cutting.
+
+    The number of a repeat stands in front, where no alias can be taken for it, and where it is no dot in a host's name.
+    """
+    repeat = repeat_of(run)
+    return f"r{repeat if repeat > 1 else ''}-{uid8(submission_uid)}-{alias_of(run)}-{attempt}"
 
 
 def score_job(submission_uid: str, scoring_digest: str, attempt: int = 1) -> str:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.dataset import RECHECK, DatasetSpec, DatasetStatus
 from alcove_api.run_documents import RecorderReport
-from alcove_api.submission import SubmissionSpec, SubmissionStatus
+from alcove_api.submission import CHOSEN, SubmissionSpec, SubmissionStatus
 from alcove_operator.core import names
 from alcove_operator.core.model import (
     CompetitionView,
@@ -51,6 +51,7 @@ def submission_view(raw: Raw) -> SubmissionView:
         status=status,
         invalid=invalid,
         unreadable=unreadable,
+        chosen=_map(meta, "labels").get(CHOSEN) == "true",
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from alcove_operator.core import admission, deletion, names, runs, scoring, usage
+from alcove_operator.core import admission, choice, deletion, names, runs, scoring, usage
 from alcove_operator.core import status as statuses
 from alcove_operator.core.actions import Action, AddFinalizer, Decision, Emit, ReadScore
 from alcove_operator.core.model import (
@@ -75,7 +75,8 @@ def reconcile(
         return Decision(old.replace(cause=old.cause if old.phase in statuses.ENDED else missing), settle)
     by_alias = datasets_by_alias(rules, datasets)
     decision = _run(ReconcileInput(seen, rules, by_alias, mine, theirs, facts, settings, now))
-    return _finished(submission, replace(decision, actions=(*decision.actions, *settle)))
+    marked = choice.note_mark(submission, rules.phase, decision.status, facts, now)
+    return _finished(submission, replace(decision, status=marked, actions=(*decision.actions, *settle)))
 
 
 def _left_alone(submission: SubmissionView) -> Emit:

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from alcove_api.competition import CompetitionSpec, Phase
+from alcove_api.competition import CompetitionSpec, Phase, ScoringSpec
+from alcove_api.run_names import alias_of
+from alcove_api.schemes import BoardRanking
 from alcove_operator.core.model import (
     CompetitionView,
     DatasetView,
@@ -29,6 +31,23 @@ class PhaseRules:
     def spec(self) -> CompetitionSpec:
         return self.competition.spec
 
+    @property
+    def scoring(self) -> ScoringSpec:
+        """The phase's own, or the competition's."""
+        return self.phase.scoring or self.spec.scoring
+
+    @property
+    def ranking(self) -> BoardRanking:
+        """The phase's own, or the competition's."""
+        return self.phase.ranking or self.spec.ranking
+
+    @property
+    def penalty(self) -> float:
+        """Standard deviations over the repeats that are taken off a dataset's mean."""
+        if self.ranking != "mean-minus-std":
+            return 0.0
+        return 1.0 if self.phase.std_penalty is None else self.phase.std_penalty
+
 
 @dataclass(frozen=True)
 class ReconcileInput:
@@ -50,7 +69,12 @@ class ReconcileInput:
 
     @property
     def blind(self) -> bool:
-        return is_blind(self.rules.phase, self.now)
+        """Whether nothing of this Submission may be seen where it is: the organizer sees everything all along."""
+        return not self.submission.of_organizer and is_blind(self.rules.phase, self.now)
+
+    def dataset_of(self, run: str) -> DatasetView | None:
+        """Of a run, by its name; None where the dataset is gone."""
+        return self.datasets.get(alias_of(run))
 
 
 def is_blind(phase: Phase, now: datetime) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from alcove_api.competition import Phase
+from alcove_api.run_names import repeat_of
 from alcove_api.score_documents import NO_PREDICTIONS, NORMAL_ENDS
 from alcove_api.submission import RunStatus
-from alcove_operator.core import causes, names
+from alcove_operator.core import causes, names, repeats
 from alcove_operator.core.actions import Action
 from alcove_operator.core.model import JobView, PodView, ReconcileSettings
 from alcove_operator.core.reconcile_input import ReconcileInput
@@ -105,7 +107,8 @@ def ended_at(pod: PodView | None) -> datetime | None:
     return pod.main.finished_at if pod.main else None
 
 
-def build_context(given: ReconcileInput) -> causes.Context:
+def build_context(given: ReconcileInput, run: str) -> causes.Context:
+    """``run``: its name."""
     spec, facts = given.submission.spec, given.facts
     own = spec is not None and spec.code.image is not None
     return causes.Context(
@@ -113,8 +116,13 @@ def build_context(given: ReconcileInput) -> causes.Context:
         lost_nodes=facts.lost_nodes,
         pressed_since=facts.pressed_since,
         store_away=facts.store_away,
-        memory=str(given.rules.phase.resources.memory),
+        memory=describe_memory(given.rules.phase, run),
     )
+
+
+def describe_memory(phase: Phase, run: str) -> str:
+    """How much the run had; "" where teams may not know it."""
+    return str(repeats.draw_resources(phase, repeat_of(run)).memory) if phase.resources.disclosed else ""
 
 
 def is_run_of(job: JobView, run: RunStatus) -> bool:

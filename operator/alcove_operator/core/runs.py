@@ -13,8 +13,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from alcove_api.run_documents import RunConfig
+from alcove_api.run_names import alias_of, repeat_of
 from alcove_api.submission import RunStatus
-from alcove_operator.core import causes, names
+from alcove_operator.core import causes, names, repeats
 from alcove_operator.core.actions import (
     CreateRun,
     DeleteJob,
@@ -36,19 +37,19 @@ from alcove_operator.core.run_results import finish_run
 
 
 def advance_runs(given: ReconcileInput) -> tuple[RunStep, ...]:
-    """A step of each run, one after the other: together they repeat no more attempts than the Submission has left."""
+    """A step of each run, one after the other: together they have no more attempts than the Submission has left."""
     known = [_cancel(_adopt(run, given), given) for run in given.submission.status.runs]
-    left = count_repeats(len(known), given.rules.spec.max_attempts) - sum(map(_repeats_of, known))
+    left = count_retries(len(known), given.rules.spec.max_attempts) - sum(map(_retries_of, known))
     steps = []
     for run in known:
         step = _advance_run(run, left, given)
-        left -= _repeats_of(step.run) - _repeats_of(run)
+        left -= _retries_of(step.run) - _retries_of(run)
         steps.append(step)
     return tuple(steps)
 
 
-def count_repeats(runs: int, max_attempts: int) -> int:
-    """How many attempts of a Submission are repeated at most, over all its ``runs`` and whatever the causes.
+def count_retries(runs: int, max_attempts: int) -> int:
+    """How many attempts of a Submission are followed by another at most, over all its ``runs`` and whatever the causes.
 
     Each run may have ``max_attempts``. Where there are several, a fault that hits all of them, such as that of a node,
     must be survived once; more would be one more try for whoever can bring such faults about.
@@ -56,11 +57,11 @@ def count_repeats(runs: int, max_attempts: int) -> int:
     return runs + max_attempts - 2
 
 
-def _repeats_of(run: RunStatus) -> int:
+def _retries_of(run: RunStatus) -> int:
     return max(0, run.attempt - 1)
 
 
-def _advance_run(run: RunStatus, repeats_left: int, given: ReconcileInput) -> RunStep:
+def _advance_run(run: RunStatus, retries_left: int, given: ReconcileInput) -> RunStep:
     if run.phase in OVER:
         return finish_run(run, given)
     if run.attempt == 0:
@@ -70,7 +71,7 @@ def _advance_run(run: RunStatus, repeats_left: int, given: ReconcileInput) -> Ru
         if not step.run.cause:
             return step
         run = step.run
-    return _ended(run, repeats_left, given)
+    return _ended(run, retries_left, given)
 
 
 def _adopt(run: RunStatus, given: ReconcileInput) -> RunStatus:
@@ -86,9 +87,9 @@ def _cancel(run: RunStatus, given: ReconcileInput) -> RunStatus:
     decided = bool(run.cause) and run.charged_to != "Platform"
     if run.phase in OVER or decided:
         return run
-    name = (given.submission.namespace, given.submission.name)
+    name = (given.submission.team, given.submission.name)
     wanted = (c for c in given.rules.spec.cancelled if (c.team, c.submission) == name)
-    reason = next((c.reason for c in wanted if c.dataset in (None, run.dataset)), None)
+    reason = next((c.reason for c in wanted if c.dataset in (None, alias_of(run.dataset))), None)
     if reason is None:
         return run
     kept = " What it had saved counts." if run.attempt else ""
@@ -118,7 +119,7 @@ def _queued(run: RunStatus, given: ReconcileInput) -> RunStep:
 
 def _not_ready(run: RunStatus, given: ReconcileInput) -> str:
     """Why no attempt can start; "" where one can."""
-    dataset = given.datasets.get(run.dataset)
+    dataset = given.dataset_of(run.dataset)
     if dataset is None:
         return "The dataset is gone. The run starts when the organizer puts it back."
     if dataset.ready is None:
@@ -143,9 +144,10 @@ def _start(run: RunStatus, attempt: int, message: str, given: ReconcileInput) ->
 
 
 def build_creation(alias: str, attempt: int, given: ReconcileInput) -> CreateRun:
-    """The Job of one attempt, from specs alone: the same however often it is asked for."""
-    rules, spec, dataset = given.rules, given.submission.spec, given.datasets[alias]
+    """The Job of one attempt, from specs alone: the same however often it is asked for. ``alias``: the run's name."""
+    rules, spec, dataset = given.rules, given.submission.spec, given.dataset_of(alias)
     assert spec is not None  # by admission
+    assert dataset is not None  # by :func:`_not_ready`
     phase = rules.phase
     image, status = spec.code.image, given.submission.status
     return CreateRun(
@@ -155,7 +157,7 @@ def build_creation(alias: str, attempt: int, given: ReconcileInput) -> CreateRun
         attempt=attempt,
         dataset=dataset.name,
         labels=names.run_labels(
-            given.uid, given.submission.namespace, rules.competition.name, phase.name, alias, attempt
+            given.uid, given.submission.team, rules.competition.name, phase.name, alias, attempt
         ),
         config=RunConfig(
             submission_uid=given.uid,
@@ -174,7 +176,8 @@ def build_creation(alias: str, attempt: int, given: ReconcileInput) -> CreateRun
         ingestion=rules.spec.images.ingestion,
         command=image.command if image else (),
         preload=("numpy", "tensorflow") if spec.code.framework == "tensorflow" else ("numpy",),
-        resources=phase.resources,
+        resources=repeats.draw_resources(phase, repeat_of(alias)),
+        seed=repeats.compute_seed(phase, repeat_of(alias)),
         allow_network=rules.spec.allow_network,
         start_timeout_seconds=rules.spec.start_timeout_seconds,
         active_deadline_seconds=count_deadline_seconds(rules, given.settings),
@@ -198,7 +201,7 @@ def _attempt(run: RunStatus, given: ReconcileInput) -> RunStep:
     if pod is None:
         return _without_pod(run, name, job, given)
     run = run.replace(pod_uid=pod.uid)
-    context = build_context(given)
+    context = build_context(given, run.dataset)
     if pod.terminal:
         return RunStep(record_end(run, causes.find_cause(pod, context), pod))
     if job is None and live is not None and name not in live.pods:
@@ -223,7 +226,7 @@ def _without_pod(run: RunStatus, name: str, job: JobView | None, given: Reconcil
     live, again = given.facts.live, given.now + RECHECK
     due = None
     if job is not None and not job.finished and not run.pod_uid:
-        stop = _stop(job, None, build_context(given), given)
+        stop = _stop(job, None, build_context(given, run.dataset), given)
         due = stop[1] if stop else None
         if due is None or given.now < due:
             return RunStep(run, requeue_at=due)
@@ -233,7 +236,7 @@ def _without_pod(run: RunStatus, name: str, job: JobView | None, given: Reconcil
     if due is not None and stop is not None:
         return RunStep(record_end(run, stop[0], None))
     if run.pod_uid or (job is not None and job.finished):
-        return RunStep(record_end(run, causes.find_cause(None, build_context(given)), None))
+        return RunStep(record_end(run, causes.find_cause(None, build_context(given, run.dataset)), None))
     if name in live.jobs or job is not None:
         return look
     problem = _not_ready(run, given)
@@ -271,7 +274,7 @@ def _progress(run: RunStatus, pod: PodView, given: ReconcileInput) -> RunStatus:
     return run.replace(phase=phase, started_at=started, message=message)
 
 
-def _ended(run: RunStatus, repeats_left: int, given: ReconcileInput) -> RunStep:
+def _ended(run: RunStatus, retries_left: int, given: ReconcileInput) -> RunStep:
     """An attempt whose end is decided: see its pod dead, then try again or be over."""
     name = names.run_job(given.uid, run.dataset, run.attempt)
     job, pod, live = given.jobs.get(name), given.pods.get(name), given.facts.live
@@ -285,7 +288,7 @@ def _ended(run: RunStatus, repeats_left: int, given: ReconcileInput) -> RunStep:
     if run.charged_to != "Platform":
         return finish_run(run.replace(phase=_final(run)), given)
     most = given.rules.spec.max_attempts
-    if run.attempt >= most or repeats_left <= 0:
+    if run.attempt >= most or retries_left <= 0:
         message = f"{run.message} {_explain_giving_up(run, given)}"
         return finish_run(run.replace(phase=_final(run), message=message[-1024:]), given)
     if _not_ready(run, given):
@@ -299,7 +302,7 @@ def _explain_giving_up(run: RunStatus, given: ReconcileInput) -> str:
     most, runs = given.rules.spec.max_attempts, len(given.submission.status.runs)
     after = f"{run.attempt} attempts"
     if run.attempt < most:
-        after = f"the {count_repeats(runs, most)} repeats that the {runs} runs of a Submission have together"
+        after = f"the {count_retries(runs, most)} further attempts that the {runs} runs of a Submission have together"
     return f"The platform gave up after {after}. No quota is used up, unless a score of the Submission was shown."
 
 

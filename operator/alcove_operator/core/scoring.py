@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from alcove_api.competition import PhaseFeedback
 from alcove_api.feedback import shown_places
+from alcove_api.run_names import alias_of
 from alcove_api.score_documents import (
     NO_PREDICTIONS,
     NORMAL_ENDS,
@@ -50,22 +51,23 @@ def build_request(
     competition, phase = rules.competition, rules.phase
     chosen = []
     for run in submission.status.runs:
-        dataset = datasets.get(run.dataset)
+        alias = alias_of(run.dataset)
+        dataset = datasets.get(alias)
         if dataset is None:
-            return f"The dataset {run.dataset} is gone. The organizer has to put it back; then the run is scored."
+            return f"The dataset {alias} is gone. The organizer has to put it back; then the run is scored."
         chosen.append(
             ScoreDataset(
-                alias=dataset.alias,
+                alias=run.dataset,
                 name=dataset.name,
                 solution_sha256=dataset.solution_sha256,
                 n_test=dataset.n_test,
                 n_labels=dataset.n_labels,
             )
         )
-    scoring, feedback = competition.spec.scoring, phase.feedback
+    scoring, feedback = rules.scoring, phase.feedback
     return ScoreRequest(
         submission_uid=submission.uid,
-        namespace=submission.namespace,
+        namespace=submission.team,
         submission=submission.name,
         competition_namespace=competition.namespace,
         competition=competition.name,
@@ -90,7 +92,7 @@ def build_request(
         code_sha256=submission.status.code_sha256 or None,
         title=competition.spec.title,
         team_name=next(
-            (t.display_name for t in competition.spec.teams if t.namespace == submission.namespace), ""
+            (t.display_name for t in competition.spec.teams if t.namespace == submission.team), ""
         ),
         show_output=competition.spec.logs == "tail",
     )
@@ -148,7 +150,7 @@ def _start(
         return ScoringStep(_not_scored(current, "DatasetNotReady", problem, given), stale, look)
     uid, rules = given.submission.uid, given.rules
     labels = {
-        **names.score_labels(uid, given.submission.namespace, rules.competition.name, rules.phase.name),
+        **names.score_labels(uid, given.submission.team, rules.competition.name, rules.phase.name),
         names.ATTEMPT: str(attempt),
         **({names.AGAIN: "true"} if again else {}),
     }
@@ -159,11 +161,13 @@ def _start(
 def explain_unready(asked: ScoreRequest, datasets: Mapping[str, DatasetView]) -> str:
     """Why scoring has to wait: what a check has not confirmed would be scored by numbers that may be wrong."""
     for dataset in asked.datasets:
-        view = datasets[dataset.alias]
+        view = datasets[alias_of(dataset.alias)]
         if view.ready is None or (view.ready and not view.n_test):
-            return f"The dataset {dataset.alias} is being checked. The run is scored after that."
+            return f"The dataset {view.alias} is being checked. The run is scored after that."
         if not view.ready:
-            return f"The dataset {dataset.alias} is damaged. The run is scored once the organizer has repaired it."
+            return (
+                f"The dataset {view.alias} is damaged. The run is scored once the organizer has repaired it."
+            )
     return ""
 
 
@@ -251,7 +255,9 @@ def _finish(
     if waits and current.phase not in statuses.ENDED:
         return ScoringStep(current, stale)
     hidden = given.blind
-    if not hidden and given.facts.published != result.scoring_digest:
+    # The reveal gives the team of a rerun its report: see :mod:`alcove_operator.finals`.
+    for_team = not hidden and not given.submission.of_organizer
+    if for_team and given.facts.published != result.scoring_digest:
         # Before the status says that it is scored, which nothing asks for again.
         submission = given.submission
         publish = PublishReport(submission.namespace, submission.uid, result.scoring_digest)

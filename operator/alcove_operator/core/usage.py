@@ -14,16 +14,19 @@ from datetime import UTC, datetime, timedelta
 from alcove_api.competition import (
     CompetitionSpec,
     CompetitionStatus,
+    Phase,
     PhaseLimits,
     PhaseUsage,
     Resources,
     TeamUsage,
 )
+from alcove_api.run_names import repeat_of
 from alcove_api.score_documents import ScoreResult
 from alcove_api.submission import RunStatus
 from alcove_operator.core.actions import SettleUsage
 from alcove_operator.core.model import QuotaRefusal, ScoreFault, SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules, is_blind
+from alcove_operator.core.repeats import draw_resources
 
 MAX_PHASES = 32
 """Phases of a team's counts: what the status has room for."""
@@ -198,9 +201,7 @@ def prune_tickets(status: CompetitionStatus, existing_uids: Iterable[str]) -> Co
     return status
 
 
-def compute_seconds(
-    runs: Iterable[RunStatus], resources: Resources, budget_seconds: float, now: datetime, blind: bool
-) -> float:
+def compute_seconds(runs: Iterable[RunStatus], phase: Phase, now: datetime, blind: bool) -> float:
     """(end − go) × max(GPUs, CPUs) over the attempts that the platform does not bear, in seconds.
 
     A run that is not over counts until ``now``. A blind phase keeps no times in the status, where the team
@@ -210,11 +211,12 @@ def compute_seconds(
     for run in runs:
         if run.charged_to == "Platform":
             continue
+        processors = processor_count(draw_resources(phase, repeat_of(run.dataset)))
         if blind:
-            total += budget_seconds if run.pod_uid else 0.0
+            total += processors * phase.budget.seconds if run.pod_uid else 0.0
         elif run.started_at is not None:
-            total += max(0.0, ((run.ended_at or now) - run.started_at).total_seconds())
-    return total * processor_count(resources)
+            total += processors * max(0.0, ((run.ended_at or now) - run.started_at).total_seconds())
+    return total
 
 
 def processor_count(resources: Resources) -> float:
@@ -262,9 +264,9 @@ def build_settlement(
     if rules is not None:
         phase = rules.phase
         hidden = is_blind(phase, now)
-        compute = compute_seconds(status.runs, phase.resources, phase.budget.seconds, now, hidden)
+        compute = compute_seconds(status.runs, phase, now, hidden)
     return SettleUsage(
-        team=submission.namespace,
+        team=submission.team,
         phase=submission.spec.phase if submission.spec else "",
         submission_uid=submission.uid,
         compute_seconds=round(compute, 3),

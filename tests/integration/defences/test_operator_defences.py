@@ -11,7 +11,7 @@ import pytest
 
 from alcove_operator.core import causes, run_results, runs, status
 from tests.unit.operator_core.cluster import START, Cluster
-from tests.unit.operator_core.test_repeats import lost_after, play_to_attempt, save_and_show
+from tests.unit.operator_core.test_retries import lost_after, play_to_attempt, save_and_show
 
 Attack = Callable[[], bool]
 """Whether it got what it wanted."""
@@ -55,7 +55,7 @@ def see_two_attempts_worth_of_scores() -> bool:
 DEFENCES: dict[str, tuple[ModuleType, str, Callable[..., Any], Attack]] = {
     "secrecy of a blind phase": (status, "redact", lambda shown: shown, read_how_long_a_blind_run_took),
     "who pays": (causes, "_brought_about_pressure", lambda *_: "", be_run_again_after_using_up_the_inodes),
-    "bound on repeats": (runs, "count_repeats", lambda *_: 99, be_repeated_for_one_fault_after_the_other),
+    "bound on retries": (runs, "count_retries", lambda *_: 99, be_repeated_for_one_fault_after_the_other),
     "bound on feedback": (
         run_results, "count_points_shown_before", lambda _: 0, see_two_attempts_worth_of_scores,
     ),

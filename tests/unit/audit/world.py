@@ -367,15 +367,13 @@ def _rank(world: World) -> None:
     """As the operator and the aggregate job do; then the third team deletes its Submission."""
     state = world.state
     place = state.place
-    kept = boards.update_counted({}, state.submission_views)
+    kept = boards.update_counted({}, state.submission_views, state.rules)
     counted = CountedSubmissions(competition_uid="c-1", entries=tuple(kept[team] for team in sorted(kept)))
     world.objects[keys.board(*place, "counted.json")] = counted.canonical()
     ranked = boards.select_ranked(state.rules, state.submission_views, (), state.datasets_by_name)
     wanted = boards.compute_digests(ranked, state.rules, state.datasets_by_name)
     aliases = tuple(view.alias for view in state.datasets_by_name.values())
-    request = boards.build_board_request(state.view, state.phase, aliases, ranked, wanted).replace(
-        generation=3
-    )
+    request = boards.build_board_request(state.rules, aliases, ranked, wanted).replace(generation=3)
     board = make_board(request, collect_results(request, world.objects.__getitem__)[0])
     at = START + timedelta(hours=1, microseconds=5)
     files = {f"request-{request.generation}.json": request.canonical()}

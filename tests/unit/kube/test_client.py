@@ -191,14 +191,18 @@ def test_a_file_that_is_not_a_kubeconfig_is_said_to_be_none(tmp_path: Path, text
 
 
 def page_of(*names: str, after: str = "") -> Answer:
-    metadata = {"labels": {"labels": "x"}, "annotations": {"a": "x"}, "managedFields": [{}]}
+    metadata = {"labels": {"labels": "x", "kept": "y"}, "annotations": {"a": "x"}, "managedFields": [{}]}
     spec = {"command": [{"name": "kept", "annotation": "kept"}]}
     items = [{"metadata": {"name": name, **metadata}, "spec": spec} for name in names]
     return Answer(body={"metadata": {"continue": after} if after else {}, "items": items})
 
 
 def test_a_list_is_read_page_by_page_without_what_nobody_reads(tmp_path: Path) -> None:
-    unread = frozenset({"labels", "annotations", "managedFields"})
+    unread = {
+        "labels": frozenset({"kept"}),
+        "annotations": frozenset[str](),
+        "managedFields": frozenset[str](),
+    }
     with serving(page_of("one", "two", after="t/k="), page_of("three")) as server:
         client = connect(server, tmp_path)
         first, after = client.find_page(SUBMISSIONS, "red", 2, "a=b", unread=unread)
@@ -208,11 +212,11 @@ def test_a_list_is_read_page_by_page_without_what_nobody_reads(tmp_path: Path) -
     assert asked[:2] == [{"limit": "2", "labelSelector": "a=b"},
                          {"limit": "2", "labelSelector": "a=b", "continue": "t/k="}]  # fmt: skip
     assert [item["metadata"] for item in (*first, *last)] == [
-        {"name": name} for name in ("one", "two", "three")
+        {"name": name, "labels": {"kept": "y"}} for name in ("one", "two", "three")
     ]
     assert first[0]["spec"] == {"command": [{"name": "kept", "annotation": "kept"}]}
     assert end == ""
-    assert whole[0]["metadata"]["labels"] == {"labels": "x"}
+    assert whole[0]["metadata"]["labels"] == {"labels": "x", "kept": "y"}
 
 
 FORGOTTEN = refusal(410, "Expired", "The provided continue parameter is too old")

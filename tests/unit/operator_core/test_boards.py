@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
@@ -18,8 +18,8 @@ DATASET = DatasetView("ds", "digits", "d" * 64, "e" * 64, True, "", 100, 3)
 OLD = "0" * 16
 
 
-def rules(**scoring: object) -> PhaseRules:
-    phase = {"name": "practice", "datasets": ["ds"], "budget": {"seconds": 20}}
+def rules(phase_name: str = "practice", /, phase: Any = None, **scoring: object) -> PhaseRules:
+    phase = {"name": phase_name, "datasets": ["ds"], "budget": {"seconds": 20}, **(phase or {})}
     spec = CompetitionSpec.model_validate({"phases": [phase], "scoring": scoring})
     return PhaseRules(CompetitionView("comp", "cup", "u", spec, CompetitionStatus()), spec.phases[0])
 
@@ -69,7 +69,7 @@ def test_one_that_cannot_be_scored_is_left_out_and_keeps_nobody_waiting() -> Non
         boards.list_awaited(views, wanted, [failed(blue, wanted[blue.uid], scoring_retries.INPUTS_AT_FAULT)])
         == []
     )
-    request = boards.build_board_request(current.competition, current.phase, ("digits",), views, wanted)
+    request = boards.build_board_request(current, ("digits",), views, wanted)
     assert {e.scoring_digest for e in request.entries} == set(wanted.values()), "no entry has an old score"
 
 
@@ -95,12 +95,12 @@ def test_a_submission_without_a_score_displaces_none_that_has_one() -> None:
         status=crashed.status.replace(runs=(RunStatus(dataset="digits", cause="ExitCode"),)),
     )
     never = replace(crashed, namespace="blue")
-    assert boards.select_counted([good, crashed, never], "practice") == [good]
+    assert boards.select_counted(rules(), [good, crashed, never]) == [good]
     # What is held back until the reveal can be that there is no score.
     none = statuses.set_condition(crashed.status, statuses.SCORED, ("False", scoring.HELD_BACK, ""), START)
-    assert boards.select_counted([good, replace(crashed, status=none)], "practice") == [good]
+    assert boards.select_counted(rules(), [good, replace(crashed, status=none)]) == [good]
     held = statuses.set_condition(crashed.status, statuses.SCORED, ("True", scoring.HELD_BACK, ""), START)
-    assert boards.select_counted([good, replace(crashed, status=held)], "practice")[0].name == "second"
+    assert boards.select_counted(rules(), [good, replace(crashed, status=held)])[0].name == "second"
 
 
 def test_a_team_is_called_what_the_organizer_says() -> None:
@@ -111,7 +111,7 @@ def test_a_team_is_called_what_the_organizer_says() -> None:
     current = PhaseRules(CompetitionView("comp", "cup", "u", spec, CompetitionStatus()), spec.phases[0])
     views = scored("red", "blue")
     wanted = boards.compute_digests(views, current, {"ds": DATASET})
-    request = boards.build_board_request(current.competition, current.phase, ("digits",), views, wanted)
+    request = boards.build_board_request(current, ("digits",), views, wanted)
     assert request.display_names == {"red": "Red Pandas"}
     for one, name in zip(views, ("Red Pandas", ""), strict=True):
         asked = scoring.build_request(one, current, {"digits": DATASET})

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alcove_api.competition import CompetitionSpec, CompetitionStatus, Resources
+from alcove_api.competition import CompetitionSpec, CompetitionStatus, Phase
 from alcove_api.submission import RunStatus, SubmissionStatus
 from alcove_operator.core import capacity, names, usage
 from alcove_operator.core.model import QuotaRefusal, SubmissionView
@@ -145,6 +146,11 @@ def test_a_limit_says_when_it_frees_and_a_new_day_frees_it() -> None:
     assert usage.usage_of_team(usage.prune_tickets(tomorrow, {"3"}), "t").settling == ("3",)
 
 
+def _phase(**resources: Any) -> Phase:
+    budget = {"seconds": 60}
+    return Phase.model_validate({"name": "p", "datasets": ["d"], "budget": budget, "resources": resources})
+
+
 def test_compute_is_time_by_width_without_what_the_platform_bears() -> None:
     def run(payer: str, seconds: int | None) -> RunStatus:
         ended = START + timedelta(seconds=seconds) if seconds is not None else None
@@ -154,9 +160,9 @@ def test_compute_is_time_by_width_without_what_the_platform_bears() -> None:
 
     runs = (run("Participant", 10), run("Platform", 1000), run("", None))
     now = START + timedelta(seconds=5)
-    assert usage.compute_seconds(runs, Resources(gpus=0, cpu="2500m"), 60, now, blind=False) == 15 * 2.5
-    assert usage.compute_seconds(runs, Resources(gpus=4, cpu="2"), 60, now, blind=False) == 15 * 4
-    assert usage.compute_seconds(runs, Resources(gpus=1, cpu="1"), 60, now, blind=True) == 120
+    assert usage.compute_seconds(runs, _phase(gpus=0, cpu="2500m"), now, blind=False) == 15 * 2.5
+    assert usage.compute_seconds(runs, _phase(gpus=4, cpu="2"), now, blind=False) == 15 * 4
+    assert usage.compute_seconds(runs, _phase(gpus=1, cpu="1"), now, blind=True) == 120
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,8 @@ def test_whom_the_organizer_leaves_out_is_not_ranked_and_comes_back(
 ) -> None:
     ranked = boards.select_ranked(rules_without(*excluded), VIEWS, (), DATASETS)
     assert sorted(f"{v.namespace}/{v.name}" for v in ranked) == left
-    assert boards.select_ranked(rules_without(), VIEWS, (), DATASETS) == boards.select_counted(
-        VIEWS, "practice"
-    )
+    everybody = boards.select_counted(rules_without(), VIEWS)
+    assert boards.select_ranked(rules_without(), VIEWS, (), DATASETS) == everybody
 
 
 def test_a_deleted_submission_is_left_out_as_well() -> None:
@@ -78,12 +77,10 @@ def test_the_board_says_why_but_only_of_those_who_could_be_on_it() -> None:
     assert [(e.team, e.submission, e.reason) for e in said] == [("red", "second", "Leaked labels")]
     wanted = {v.uid: OLD for v in VIEWS}
     # An entry of a namespace that cannot be listed is kept from the last board, unless it is left out by now.
-    before = boards.build_board_request(rules().competition, out.phase, ("digits",), VIEWS, wanted)
+    before = boards.build_board_request(rules(), ("digits",), VIEWS, wanted)
     kept = boards.keep_unseen(before, {"red"}, {})
     assert kept
-    request = boards.build_board_request(
-        out.competition, out.phase, ("digits",), [VIEWS[2]], wanted, kept, said
-    )
+    request = boards.build_board_request(out, ("digits",), [VIEWS[2]], wanted, kept, said)
     assert [(e.team, e.submission) for e in request.entries] == [("blue", "first"), ("red", "first")]
     assert request.excluded == said
 

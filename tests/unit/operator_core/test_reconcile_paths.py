@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from alcove_operator.core import names
 from alcove_operator.core.run_ends import HIDDEN
-from alcove_operator.core.runs import count_repeats
+from alcove_operator.core.runs import count_retries
 from tests.unit.operator_core import scorer
 from tests.unit.operator_core.cluster import FATES, NEVER_WENT, START, Cluster
 
@@ -122,7 +122,7 @@ def check_history(cluster: Cluster) -> None:
     for alias, attempt in cluster.created:
         assert 1 <= attempt <= cluster.max_attempts, alias
     runs = len(cluster.fates)
-    assert len(set(cluster.created)) <= runs + count_repeats(runs, cluster.max_attempts)
+    assert len(set(cluster.created)) <= runs + count_retries(runs, cluster.max_attempts)
     check_feedback(cluster)
     for team in cluster.usage.usage:
         assert 0 <= team.total <= 1
@@ -160,13 +160,13 @@ def test_every_path_ends_the_same(
     status = cluster.submission["status"]
     ends = {alias: expected(fate, cluster.max_attempts) for alias, fate in fates.items()}
     seen = {r["dataset"]: (r["cause"], r["chargedTo"], r["attempt"], r["phase"]) for r in status["runs"]}
-    if sum(end[2] - 1 for end in ends.values()) <= count_repeats(len(fates), cluster.max_attempts):
+    if sum(end[2] - 1 for end in ends.values()) <= count_retries(len(fates), cluster.max_attempts):
         assert seen == ends
     else:
         # Which of the runs have the last repeats is a matter of time; what ends each of them is not.
         ends = {alias: expected(fate, seen[alias][2]) for alias, fate in fates.items()}
         assert seen == ends
-        assert sum(end[2] - 1 for end in seen.values()) == count_repeats(len(fates), cluster.max_attempts)
+        assert sum(end[2] - 1 for end in seen.values()) == count_retries(len(fates), cluster.max_attempts)
     assert status["phase"] == ("Failed" if all(e[3] == "Failed" for e in ends.values()) else "Done")
     assert set(cluster.verdicts) == set(fates)
     assert not cluster.jobs

@@ -50,8 +50,8 @@ class MemoryStore(OperatorStore):
     boards: list[list[tuple[str, str]]] = field(default_factory=list)
     """Team and Submission of each entry of each board that was asked for."""
     documents: dict[tuple[str, str, str], CountedSubmissions] = field(default_factory=dict)
-    board_requests: dict[int, AggregateRequest] = field(default_factory=dict)
-    """Of the one phase, by generation."""
+    board_requests: dict[tuple[str, int], AggregateRequest] = field(default_factory=dict)
+    """By phase and generation."""
     reports: list[tuple[str, str]] = field(default_factory=list)
     """Namespace and UID of those that were given to their teams."""
     taken: list[str] = field(default_factory=list)
@@ -64,8 +64,9 @@ class MemoryStore(OperatorStore):
     def take_config_map(self, _name: str, _files: object, _binary: object, _limit: int) -> CodeFact:
         return CodeFact(accepted=True, sha256="c" * 64, bytes=100)
 
-    def exists(self, _key: str) -> bool:
-        return False
+    def exists(self, key: str) -> bool:
+        """All code that was ever admitted is."""
+        return key.startswith("code/")
 
     def write_verdict(self, verdict: Verdict) -> Verdict:
         return self.verdicts.setdefault((verdict.submission_uid, verdict.alias), verdict)
@@ -75,7 +76,7 @@ class MemoryStore(OperatorStore):
 
     def write_board_request(self, request: AggregateRequest) -> str:
         self.boards.append([(e.team, e.submission) for e in request.entries])
-        self.board_requests[request.generation] = request
+        self.board_requests[request.phase, request.generation] = request
         return "f" * 64
 
     def write_counted(
@@ -87,9 +88,9 @@ class MemoryStore(OperatorStore):
         return self.documents.get((namespace, competition, phase))
 
     def board_request(
-        self, _ns: str, _competition: str, _phase: str, generation: int
+        self, _ns: str, _competition: str, phase: str, generation: int
     ) -> AggregateRequest | None:
-        return self.board_requests.get(generation)
+        return self.board_requests.get((phase, generation))
 
     def live_curve(self, _submission_uid: str) -> LiveCurve | None:
         return None
@@ -97,8 +98,8 @@ class MemoryStore(OperatorStore):
     def score_result(self, submission_uid: str, scoring_digest: str) -> ScoreResult | None:
         return self.scores.get((submission_uid, scoring_digest))
 
-    def publish_report(self, namespace: str, submission_uid: str) -> None:
-        self.reports.append((namespace, submission_uid))
+    def publish_report(self, namespace: str, submission_uid: str, shown_as: str = "") -> None:
+        self.reports.append((namespace, shown_as or submission_uid))
 
     def log_tail(self, _prefix: str, _size: int = 700) -> str:
         return ""
@@ -141,6 +142,9 @@ class Hackathon:
         self.event_fate: Callable[[], EventFate] = EventFate
         self.lost: set[str] = set()
         self.run_fate = "deadline"
+        self.alc: float | None = 0.5
+        self.final_outcome: dict[str, Any] = {}
+        """Of runs in a phase that is called final: their ``fate`` and ``alc``, where they are to be others."""
         self.scoreless: set[str] = set()
         """Names of Submissions none of whose predictions is valid."""
         self.holding = False
@@ -172,10 +176,10 @@ class Hackathon:
 
     # --- what people and tests do
 
-    def submit(self, team: str, name: str, config_map: str = "") -> Object:
+    def submit(self, team: str, name: str, config_map: str = "", phase: str = "practice") -> Object:
         spec = {
             "competition": {"namespace": HACK, "name": CUP},
-            "phase": "practice",
+            "phase": phase,
             "code": {"configMap": {"name": config_map}} if config_map else {"bundle": {"sha256": "c" * 64}},
         }
         return self.server.put("submissions", team, {"metadata": {"name": name}, "spec": spec})
@@ -187,6 +191,10 @@ class Hackathon:
 
     def status(self, team: str, name: str) -> Object:
         return dict(self.server.objects["submissions", team, name].get("status") or {})
+
+    def status_or_none(self, team: str, name: str) -> Object | None:
+        raw = self.server.objects.get(("submissions", team, name))
+        return None if raw is None else raw.get("status")
 
     def run_status(self, team: str, name: str, alias: str = "d") -> Object:
         return next((run for run in self.status(team, name).get("runs", []) if run["dataset"] == alias), {})
@@ -322,7 +330,9 @@ class Hackathon:
             "status": {"phase": "Pending"},
         }
         made = self.server.put("pods", HACK, raw)
-        self.pods[name] = Pod(made, labels[names.DATASET], int(labels[names.ATTEMPT]), self.run_fate)
+        outcome = self.final_outcome if labels[names.PHASE] == "final" else {}
+        fate = outcome.get("fate", self.run_fate) if labels[names.ATTEMPT] == "1" else self.run_fate
+        self.pods[name] = Pod(made, labels[names.DATASET], int(labels[names.ATTEMPT]), fate)
 
     def _advance(self, name: str, job: Object) -> None:
         pod, spot = self.pods[name], ("pods", HACK, f"{name}-pod")
@@ -350,13 +360,14 @@ class Hackathon:
             next(v["value"] for v in variables if v["name"] == "ALCOVE_REQUEST")
         )
         uid, digest = request.submission_uid, request.scoring_digest()
+        outcome = self.final_outcome if request.phase == "final" else {}
         if any((uid, dataset.alias) not in self.store.verdicts for dataset in request.datasets):
             return
         runs = tuple(
             _scored(
                 self.store.verdicts[uid, dataset.alias],
                 dataset.name,
-                request.submission not in self.scoreless,
+                None if request.submission in self.scoreless else outcome.get("alc", self.alc),
             )
             for dataset in request.datasets
         )
@@ -368,7 +379,8 @@ class Hackathon:
 
     def _rank(self, job: Object) -> None:
         """First come, first ranked."""
-        request = self.store.board_requests[int(job["metadata"]["labels"][GENERATION])]
+        labels = job["metadata"]["labels"]
+        request = self.store.board_requests[labels[names.PHASE], int(labels[GENERATION])]
         entries = [
             {"rank": rank, "team": e.team, "submission": e.submission, "submissionUid": e.submission_uid,
              "averageRank": float(rank)}
@@ -380,8 +392,7 @@ class Hackathon:
         self._end(job, "Complete")
 
 
-def _scored(verdict: Verdict, dataset: str, valid: bool) -> ScoredRun:
-    score = 0.5 if valid else None
+def _scored(verdict: Verdict, dataset: str, score: float | None) -> ScoredRun:
     return ScoredRun(
         alias=verdict.alias, dataset=dataset, attempt=verdict.attempt, cause=verdict.cause, alc=score,
         final_score=score, snapshots=3, points=(), refused=(), manifest_sha256=None,

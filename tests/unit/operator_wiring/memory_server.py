@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 
 from kubernetes.client import ApiClient
 
-from alcove_kube.client import KubeClient, Object, Verb
+from alcove_kube.client import NOTHING_UNREAD, KubeClient, Object, Unread, Verb
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, DATASETS, LEADERBOARDS, SUBMISSIONS, Resource
 from alcove_operator.api import Api
@@ -58,7 +58,7 @@ class MemoryServer(KubeClient):
         body: Object | list[Object] | None = None,
         _content: str = "",
         query: list[tuple[str, str]] | None = None,
-        _unread: frozenset[str] = frozenset(),
+        _unread: Unread = NOTHING_UNREAD,
     ) -> Object:
         plural, namespace, name, subresource = _parse(path)
         if (plural, namespace or name) in self.forbidden:

@@ -19,6 +19,7 @@ from alcove_operator.index import LIST_TRIES, Index, WorkKey, fill_teams
 from alcove_operator.preparation import ready_condition
 from alcove_operator.submissions import whole_status
 from tests.unit.kube.server import Answer, refusal, serving
+from tests.unit.operator_core.test_boards import rules
 
 SPEC = {
     "competition": {"namespace": "hack", "name": "one"},
@@ -107,8 +108,8 @@ def test_the_last_scored_submission_of_each_team_counts() -> None:
             raw("other", 1, team="blue", day=4, scoringDigest="x", runs=[{"dataset": "d", "alc": 0.5}])
         ),
     ]
-    assert [v.name for v in select_counted(views, "practice")] == ["new", "other"]
-    assert select_counted(views, "final") == []
+    assert [v.name for v in select_counted(rules(), views)] == ["new", "other"]
+    assert select_counted(rules("final"), views) == []
 
 
 def test_new_settings_concern_also_what_has_ended() -> None:

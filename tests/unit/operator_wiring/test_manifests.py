@@ -231,6 +231,7 @@ def test_the_participants_container_holds_no_credential_and_no_address() -> None
         "ALCOVE_CODE": "/alcove/code",
         "ALCOVE_BUDGET": "20",
         "ALCOVE_PRELOAD": "numpy",
+        "ALCOVE_SEED": "0",
         "HOME": "/tmp",
         "USER": "participant",
         "NVIDIA_VISIBLE_DEVICES": "void",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alcove_operator.core.runs import count_repeats
+from alcove_operator.core.runs import count_retries
 from tests.unit.operator_core import scorer
 from tests.unit.operator_core.cluster import FATES, Cluster
 from tests.unit.operator_core.test_reconcile_paths import KINDS, check_feedback, check_history
@@ -42,7 +42,7 @@ def test_whatever_the_causes_a_submission_has_so_many_repeats_and_no_more(
     cluster = Cluster(fates, capacity=5, max_attempts=most, feedback="final")
     cluster.settle()
     check_history(cluster)
-    repeats = min(count_repeats(len(fates), most), len(fates) * (most - 1))
+    repeats = min(count_retries(len(fates), most), len(fates) * (most - 1))
     assert len(cluster.created) == len(set(cluster.created)) == len(fates) + repeats
     for run in status(cluster)["runs"]:
         assert (run["phase"], run["chargedTo"]) == ("Failed", "Platform")
@@ -54,14 +54,14 @@ def test_whatever_the_causes_a_submission_has_so_many_repeats_and_no_more(
         assert ("No quota is used up." in complete["message"]) == (not scored)
 
 
-def test_the_last_of_several_runs_says_whose_repeats_are_used_up() -> None:
+def test_the_last_of_several_runs_says_whose_attempts_are_used_up() -> None:
     fates = {f"d{i}": ["stage-fault"] * 3 for i in range(3)}
     cluster = Cluster(fates, capacity=1)
     cluster.settle()
     told = [run["message"] for run in status(cluster)["runs"]]
     assert [run["attempt"] for run in status(cluster)["runs"]] == [3, 3, 1]
     assert "gave up after 3 attempts." in told[0]
-    assert "gave up after the 4 repeats that the 3 runs of a Submission have together." in told[2]
+    assert "gave up after the 4 further attempts that the 3 runs of a Submission have together." in told[2]
     assert total(cluster) == 0
 
 

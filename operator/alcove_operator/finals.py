@@ -1,0 +1,156 @@
+"""Makes the Submissions of phases that take theirs from another, and shows teams their results after the reveal.
+
+Until then nothing is written where teams can read: a rerun, its status and its Events are in the competition's own
+namespace. Afterwards each team finds a Submission of the same name in its own namespace. It is never run; its status is
+that of the rerun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from alcove_api.competition import Phase
+from alcove_api.submission import SubmissionSpec, SubmissionStatus
+from alcove_kube.errors import ApiError
+from alcove_kube.resources import SUBMISSIONS
+from alcove_operator.api import Api
+from alcove_operator.config import OperatorSettings
+from alcove_operator.core import reruns
+from alcove_operator.core import status as statuses
+from alcove_operator.core.conditions import ConditionValue
+from alcove_operator.core.model import CompetitionView, SubmissionView
+from alcove_operator.core.reconcile_input import is_blind
+from alcove_operator.counted import CountedKeeper
+from alcove_operator.executor import to_json
+from alcove_operator.index import Index
+from alcove_operator.store import OperatorStore
+from alcove_operator.submissions import whole_status
+from alcove_store.errors import StoreError, StoreUnavailableError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Finals:
+    api: Api
+    index: Index
+    store: OperatorStore
+    settings: OperatorSettings
+    counted: CountedKeeper
+
+    async def work(
+        self, competition: CompetitionView, views: list[SubmissionView], now: datetime
+    ) -> tuple[Mapping[str, str], float | None]:
+        """By phase, what people should know of it; and after how many seconds to look again, though nothing happens.
+
+        ``views``: all of the competition.
+        """
+        messages, wishes = {}, []
+        shown: set[str] = set()
+        for phase in competition.spec.phases:
+            if phase.from_ is None:
+                continue
+            if not reruns.is_open(phase, now):
+                wishes += [(phase.opens_at - now).total_seconds()] if phase.opens_at else []
+                continue
+            plan = await self._plan(competition, phase, views, now)
+            messages[phase.name] = plan.message
+            for rerun in plan.missing:
+                await self._make(competition.namespace, rerun.name, rerun.spec)
+            if not is_blind(phase, now):
+                shown |= await self._show(competition, phase, views)
+        await self._refuse([view for view in views if view.shows_rerun and view.uid not in shown], now)
+        return messages, min(wishes, default=None)
+
+    async def _plan(
+        self, competition: CompetitionView, phase: Phase, views: list[SubmissionView], now: datetime
+    ) -> reruns.RerunPlan:
+        assert phase.from_ is not None
+        source = competition.phase(phase.from_.phase)
+        deleted = await self.counted.keep(competition, source, views) if source else []
+        unseen = {team for team in self.settings.watched if not self.index.is_filled(SUBMISSIONS, team)}
+        datasets = self.index.datasets_by_name()
+        return reruns.plan_reruns(competition, phase, views, deleted, datasets, unseen, now)
+
+    async def _make(self, namespace: str, name: str, spec: SubmissionSpec) -> SubmissionView | None:
+        """The Submission of that name, made now unless it is there; None where it cannot be."""
+        body = {
+            "apiVersion": SUBMISSIONS.api_version,
+            "kind": "Submission",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": to_json(spec),
+        }
+        try:
+            made = await self.api.create(SUBMISSIONS, namespace, body)
+        except ApiError as error:
+            if not error.conflict:
+                if namespace == self.settings.competition_namespace:
+                    raise
+                # A team's namespace may be full, or on its way out: that concerns no other team.
+                log.warning("The team cannot be shown %s/%s: %s", namespace, name, error)
+                return None
+            made = await self.api.get(SUBMISSIONS, namespace, name)
+        self.index.apply(SUBMISSIONS, made)
+        return self.index.submissions.get((namespace, name))
+
+    async def _show(
+        self, competition: CompetitionView, phase: Phase, views: list[SubmissionView]
+    ) -> set[str]:
+        """Gives each team the results of its reruns; returns the UIDs of the Submissions that show them."""
+        there = {(view.namespace, view.name): view for view in views if view.shows_rerun}
+        found: set[str] = set()
+        for rerun in reruns.list_reruns(views, phase.name):
+            if rerun.spec is None or rerun.team == competition.namespace:
+                continue
+            if rerun.team not in self.settings.watched:
+                continue
+            result = there.get((rerun.team, rerun.name))
+            result = result or await self._make(rerun.team, rerun.name, rerun.spec)
+            if result is not None and result.shows_rerun:
+                found.add(result.uid)
+                await self._copy(rerun, result)
+        return found
+
+    async def _copy(self, rerun: SubmissionView, result: SubmissionView) -> None:
+        wanted = rerun.status.replace(observed_generation=result.generation)
+        if result.status == wanted or result.deleting:
+            return
+        if wanted.score_sha256 and result.status.score_sha256 != wanted.score_sha256:
+            await self._publish_report(rerun, result)
+        await self._write(result, wanted)
+
+    async def _publish_report(self, rerun: SubmissionView, result: SubmissionView) -> None:
+        """Before the status says that there is a score, which nothing asks for again."""
+        publish = self.store.publish_report
+        try:
+            await asyncio.to_thread(publish, result.namespace, rerun.uid, result.uid)
+        except StoreUnavailableError:
+            raise
+        except StoreError as error:
+            log.warning("%s The team cannot fetch this report; its scores are shown.", error)
+
+    async def _refuse(self, forged: list[SubmissionView], now: datetime) -> None:
+        """Where the cluster has no policy that does, a team can make what only the operator may."""
+        for view in forged:
+            if view.status.phase:
+                continue
+            message = "spec.rerunOf is for the operator alone. Submit without it, under another name."
+            value: ConditionValue = ("False", "RerunNotAllowed", message)
+            status = statuses.set_condition(SubmissionStatus(), statuses.ADMITTED, value, now)
+            cause = {"phase": "Rejected", "cause": "RerunNotAllowed", "message": message}
+            await self._write(view, status.replace(**cause))
+
+    async def _write(self, view: SubmissionView, status: SubmissionStatus) -> None:
+        body = {"metadata": {"resourceVersion": view.resource_version}, "status": whole_status(status)}
+        try:
+            made = await self.api.patch(SUBMISSIONS, view.namespace, view.name, body, "status")
+        except ApiError as error:
+            if not (error.conflict or error.not_found):
+                raise
+            # A newer version, or its end, is on its way, and brings the competition here again.
+            return
+        self.index.apply(SUBMISSIONS, made)
