@@ -312,7 +312,7 @@ def preflight(
     if (file is None) == (competition is None):
         raise typer.BadParameter("Give either a file or --competition NAMESPACE/NAME.")
     lines, complete = (describe_file(file), True) if file else describe_cluster(kubeconfig, competition or "")
-    typer.echo("\n".join(lines))
+    terminal.echo_prose("\n".join(lines))
     if not complete:
         raise typer.Exit(1)
 

@@ -101,6 +101,7 @@ def _show(hackathon: steps.Hackathon, name: str, say: steps.Progress) -> None:
     say(f"Learning curves and reports: open {pages}/practice/leaderboard.html")
     say(f'Look around: make kubectl ARGS="get submissions -A" NAME={name}, or')
     say(f"  export KUBECONFIG={hackathon.cluster.kubeconfig}")
+    say(f"Commands that need the store, such as alcove report: add --store {hackathon.store_url()}")
     say(f"Take it down: make demo-down NAME={name}")
 
 

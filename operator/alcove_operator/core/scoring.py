@@ -115,8 +115,6 @@ def advance_scoring(current: SubmissionStatus, given: ReconcileInput) -> Scoring
     asked = build_request(given.submission, given.rules, given.datasets)
     if isinstance(asked, str):
         return ScoringStep(_not_scored(current, "DatasetMissing", asked, given))
-    if given.blind:
-        asked = asked.replace(show_output=False)
     digest = asked.scoring_digest()
     if ended and current.scoring_digest == digest and _is_shown(current, given):
         return ScoringStep(current, _others(given, None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
@@ -65,7 +66,7 @@ def write_tables(status: SubmissionStatus, decimals: int) -> SubmissionStatus:
     runs = status.runs
     known = [run.alc for run in runs if run.alc is not None]
     worst = _worst(runs)
-    about = worst.message if worst else _reason_to_wait(runs)
+    about = cut_line(worst.message, MESSAGE) if worst else _reason_to_wait(runs)
     if worst and len(runs) > 1 and about:
         about = f"{worst.dataset}: {about}"
     scores = _list_scores(runs, decimals) if known else ""
@@ -106,9 +107,13 @@ def _describe(run: RunStatus, decimals: int) -> str:
     return f"{run.dataset}: {', '.join(parts)}"
 
 
+_OUTPUT = re.compile(r"(^| )Last output:")
+"""Where the program's own words begin in a run's message."""
+
+
 def cut_line(text: str, most: int) -> str:
     """The first line of ``text``, at a word's end where it is too long."""
-    line = text.partition(" Last output:")[0].partition("\n")[0].strip()
+    line = _OUTPUT.split(text, 1)[0].partition("\n")[0].strip()
     if len(line) <= most:
         return line
     return line[: most - 1].rpartition(" ")[0].rstrip(".,:;") + "…"

@@ -106,6 +106,16 @@ def test_the_end_shows_no_other_snapshots_than_the_live_curve_did() -> None:
     assert run["curve"] == [{"t": point.seconds, "score": point.score} for point in live.points]
 
 
+@pytest.mark.parametrize("feedback", ["live", "final", "none"])
+def test_a_report_has_the_output_also_where_it_is_made_before_the_reveal(feedback: str) -> None:
+    """The team gets the page from the reveal on; until then it is the organizer's."""
+    cluster = Cluster({"d0": ["finished"]}, feedback=feedback)
+    cluster.settle()
+    assert cluster.requests
+    assert all(request.show_output for request in cluster.requests.values())
+    assert min(cluster.published) >= (reveal(cluster) if feedback == "none" else cluster.written_at[0])
+
+
 @pytest.mark.parametrize("feedback", ["final", "none"])
 def test_a_solutions_digest_is_never_shown(feedback: str) -> None:
     cluster = Cluster({"d0": ["finished"]}, feedback=feedback, scored=("damaged",))

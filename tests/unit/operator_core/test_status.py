@@ -51,6 +51,12 @@ def test_what_tables_show_of_several_runs() -> None:
     )
 
 
+def test_a_run_that_ended_well_has_no_message_in_a_table_whatever_it_printed() -> None:
+    printed = [done(name, 0.8, message="Last output:\nepoch 9") for name in ("digits", "news")]
+    for runs in (printed, printed[:1]):
+        assert statuses.write_tables(SubmissionStatus(runs=tuple(runs)), 2).message == ""
+
+
 def test_one_score_is_not_shown_twice() -> None:
     shown = statuses.write_tables(SubmissionStatus(runs=(done("digits", 0.8),)), 2)
     assert (shown.score, shown.scores, shown.message) == ("0.80", "", "")
