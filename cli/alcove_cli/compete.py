@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from alcove_api.frameworks import Framework
 from alcove_api.schemes import HACKATHON, SchemeName
-from alcove_api.submission import Framework
 from alcove_cli.convert import unwind_on_signals
 from alcove_cli.errors import CommandError, FaultError
 from alcove_cli.local import (
@@ -112,6 +112,7 @@ def _name_entrants(codes: Sequence[Path], rules: CurveRules, framework: Framewor
 def _run_missing(planned: Sequence[PlannedRun], rules: CurveRules, jobs: int, as_json: bool) -> None:
     from rich.console import Console
 
+    from alcove_cli.environments import prepare_environment
     from alcove_cli.local_pool import run_tasks
     from alcove_cli.local_run import FAULTS
     from alcove_cli.local_score import scored_run
@@ -119,6 +120,8 @@ def _run_missing(planned: Sequence[PlannedRun], rules: CurveRules, jobs: int, as
 
     missing = [run for run in planned if run.read_result() is None]
     console = Console(stderr=as_json, highlight=False)
+    for framework in sorted({run.entrant.settings.framework for run in missing}):
+        prepare_environment(framework, lambda line: typer.echo(line, err=True))
     if len(missing) < len(planned):
         console.print(f"{len(planned) - len(missing)} of {len(planned)} runs are done already.")
     for run in missing:

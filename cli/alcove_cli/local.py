@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alcove_api.code_layout import MODEL_FILE, explain_missing_model
+from alcove_api.code_layout import MODEL_FILE, explain_missing_model, find_code
+from alcove_api.frameworks import FRAMEWORKS, Framework
 from alcove_api.schemes import HACKATHON, SchemeName
-from alcove_api.submission import Framework
 from alcove_cli.convert import unwind_on_signals
 from alcove_cli.dataset import find_solution
 from alcove_cli.errors import CommandError
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 FrameworkOption = Annotated[
     Framework | None,
     typer.Option(
-        help="Loaded before the go; by default what model.py says as Model.framework, or tensorflow."
+        help="What model.py is written for, loaded before the go; by default what it says as Model.framework, or "
+        "tensorflow. torch and tensorflow1 install the packages of their image, once."
     ),
 ]
 SchemeOption = Annotated[SchemeName, typer.Option(help="By which rules it is scored.")]
@@ -96,6 +97,7 @@ def _run_all(
 ) -> list[LocalEnd]:
     from rich.console import Console
 
+    from alcove_cli.environments import prepare_environment
     from alcove_cli.local_pool import run_tasks
     from alcove_cli.local_run import LocalSettings
     from alcove_cli.local_score import describe_end, tabulate_ends, write_report
@@ -105,6 +107,7 @@ def _run_all(
 
     rules = resolve_rules(*scoring)
     settings = LocalSettings(framework, rules)
+    prepare_environment(framework, lambda line: typer.echo(line, err=True))
     view = LocalView(Console(stderr=as_json, highlight=False), tasks, rules)
     with view.open():
         found = {end.task: end for end in run_tasks(tasks, lambda _: settings, jobs or count_cores(), view)}
@@ -139,9 +142,12 @@ def kept_folder(out: Path | None) -> Iterator[Path]:
 
 
 def require_model(folder: Path) -> Path:
-    """The folder's full path. Raises CommandError where no ``model.py`` is at its top, and says where one is."""
-    if (folder / MODEL_FILE).is_file():
-        return folder.resolve()
+    """The full path of the folder with ``model.py``: this one, or the AutoDL starting kit's in it.
+
+    Raises CommandError where neither has one, and says where one is.
+    """
+    if (find_code(folder) / MODEL_FILE).is_file():
+        return find_code(folder).resolve()
     inner = folder.glob(f"*/{MODEL_FILE}") if folder.is_dir() else ()
     hint = explain_missing_model(path.relative_to(folder).as_posix() for path in inner)
     raise CommandError(f"{folder} has no model.py at its top, so nothing can be run. {hint}")
@@ -171,7 +177,7 @@ def read_framework(code: Path) -> Framework:
         if name in classes and name not in seen:
             seen.add(name)
             if (named := _named_framework(classes[name])) is not None:
-                return "numpy" if named == "numpy" else "tensorflow"
+                return next((name for name in FRAMEWORKS if name == named), "tensorflow")
             waiting += [base.id for base in classes[name].bases if isinstance(base, ast.Name)]
     return "tensorflow"
 

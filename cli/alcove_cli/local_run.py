@@ -23,9 +23,10 @@ from typing import Protocol
 
 from alcove_api import keys
 from alcove_api.exit_statuses import SupervisorExit
+from alcove_api.frameworks import Framework
 from alcove_api.run_documents import Manifest, Record, RecorderReport, RunConfig
 from alcove_api.score_documents import NO_PREDICTIONS
-from alcove_api.submission import Framework
+from alcove_cli.environments import runner_command
 from alcove_cli.errors import CommandError, FaultError
 from alcove_scorer.curves import CurveRules, Point, counted_seconds
 from alcove_scorer.predictions import Kind
@@ -287,12 +288,11 @@ def _supervised(place: _Place, task: LocalTask, settings: LocalSettings) -> Iter
         "ALCOVE_OUT": str(place.root / "out"),
         "ALCOVE_CODE": str(task.code),
         "ALCOVE_BUDGET": f"{settings.rules.budget:g}",
-        "ALCOVE_PRELOAD": "numpy,tensorflow" if settings.framework == "tensorflow" else "numpy",
+        "ALCOVE_FRAMEWORK": settings.framework,
     }
     command = [
         str(find_supervisor()), "run", "--socket", str(place.root / "run" / "go.sock"), "--go", "runner", "--",
-        # -B for our runner, which ignores the environment, and for what it starts.
-        sys.executable, "-I", "-B", "-m", "alcove_ingestion",
+        *runner_command(settings.framework),
     ]  # fmt: skip
     process = subprocess.Popen(
         command,

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from alcove_api import keys
 from alcove_api.base import API_VERSION
-from alcove_api.code_layout import MODEL_FILE, explain_missing_model
+from alcove_api.code_layout import MODEL_FILE, explain_missing_model, find_code
+from alcove_api.frameworks import Framework
 from alcove_api.leaderboard import LeaderboardSpec, PublishedRules
 from alcove_api.phase_dates import format_time
-from alcove_api.submission import Framework
 from alcove_cli.boards import read_boards
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.local import read_framework
@@ -57,6 +57,7 @@ def read_folder(folder: Path) -> dict[str, bytes]:
     """
     if not folder.is_dir():
         raise CommandError(f"{folder} is not a folder. Give the folder that holds model.py.")
+    folder = find_code(folder)
     found = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
     files = {
         inner.as_posix(): path.read_bytes()
@@ -98,7 +99,9 @@ def submit_folder(
         if bundle is None
         else {"bundle": {"sha256": hashlib.sha256(bundle).hexdigest()}}
     )
-    body = _submission(target, name, {**code, "framework": target.framework or read_framework(folder)})
+    body = _submission(
+        target, name, {**code, "framework": target.framework or read_framework(find_code(folder))}
+    )
     _check_dry(kube, target, rules, body)
     if bundle is not None:
         _upload(kube, target.team, bundle, endpoint)

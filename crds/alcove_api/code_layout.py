@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 MODEL_FILE = "model.py"
+KIT_FOLDER = "AutoDL_sample_code_submission"
+"""Where the starting kit of the AutoDL challenge has it: its whole folder was a submission, too."""
+
+
+def find_code(folder: Path) -> Path:
+    """The folder that holds ``model.py``: this one, or the starting kit's in it. This one if neither does."""
+    inner = folder / KIT_FOLDER
+    return inner if not (folder / MODEL_FILE).is_file() and (inner / MODEL_FILE).is_file() else folder
 
 
 def explain_missing_model(names: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from alcove_api.base import Alias, ApiModel, Column, Conditions, Kind, Name, Quantity, StatusModel, Time, cel
 from alcove_api.decisions import Cancellation, Exclusion, ExtraSubmissions
+from alcove_api.frameworks import VARIANTS, Framework
 from alcove_api.schemes import HACKATHON, BoardRanking, CurveShape, FeedbackMode, RankedRows, SchemeName
 
 SubmissionChoice = Literal["last", "best", "chosen"]
@@ -241,9 +242,14 @@ class Limits(ApiModel):
 
 class Images(ApiModel):
     ingestion: Annotated[str, Field(max_length=512)] | None = None
-    """Image that runs model.py; by default the one that the operator was installed with."""
+    """Image that runs model.py of the frameworks numpy and tensorflow; by default the one that the operator was
+    installed with."""
     allowed: Annotated[tuple[Annotated[str, Field(max_length=512)], ...], Field(max_length=64)] = ()
     """Prefixes of images that participants may bring. An empty list allows none."""
+
+    def find_ingestion(self, framework: Framework) -> str | None:
+        """The competition's own image for a ``model.py`` of this framework, if it has one."""
+        return self.ingestion if VARIANTS[framework] == "ingestion" else None
 
 
 class TeamTitle(ApiModel):

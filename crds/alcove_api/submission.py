@@ -20,10 +20,10 @@ from alcove_api.base import (
     Time,
     cel,
 )
+from alcove_api.frameworks import Framework
 
 CHOSEN = f"{GROUP}/chosen"
 """Label by which a team marks the Submission that is to count in a phase with ``counts: chosen``; its value is true."""
-Framework = Literal["tensorflow", "numpy"]
 
 
 class CompetitionRef(ApiModel):
@@ -68,8 +68,8 @@ class Code(ApiModel):
     image: ImageCode | None = None
     """Code in the team's own image, if the competition allows it."""
     framework: Framework = "tensorflow"
-    """For model.py: what is loaded before the go, free of charge. TensorFlow and NumPy, or NumPy alone, which starts
-    sooner. Anything else that model.py imports is charged."""
+    """For model.py: what is loaded before the go, free of charge: tensorflow (2), torch, or numpy alone, which starts
+    sooner; tensorflow1 runs code of the AutoDL challenge. Anything else that model.py imports is charged."""
 
 
 class Original(ApiModel):

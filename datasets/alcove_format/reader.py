@@ -1,9 +1,10 @@
-"""Reading a dataset: with NumPy alone, or as ``tf.data``. TensorFlow is loaded only where the latter is asked for.
+"""Reading a dataset: with NumPy alone, as ``tf.data``, or as tensors of PyTorch. Either is loaded only where asked for.
 
     dataset = open_dataset(Path("digits.data"))
     for features, label in dataset.train: ...
     for features, labels in dataset.train.batches(64, shuffle=10_000, seed=1): ...
     model.fit(dataset.train.tf(64, shuffle=10_000))
+    for features, labels in DataLoader(dataset.train.torch(), batch_size=64): ...
 
 An example is an array of float32, time × rows × columns × channels, and a label vector of float32 with the
 score (1.0 unless the dataset says otherwise) of each label that the example has. Test examples carry none.
@@ -112,6 +113,16 @@ class Part:
         from alcove_format.tf_reader import tf_dataset
 
         return tf_dataset(self, batch, shuffle=shuffle, seed=seed, workers=workers, sizes=sizes)
+
+    def torch(self, batch: int | None = None, *, shuffle: int = 0, seed: int | None = None) -> Any:
+        """A ``torch.utils.data.IterableDataset`` of the same arrays as tensors: (features, label), or batches.
+
+        For a ``DataLoader``, which batches examples of one shape itself; give it ``batch_size=None`` where ``batch`` is
+        set here, which pads what varies in shape.
+        """
+        from alcove_format.torch_reader import TorchDataset
+
+        return TorchDataset(self, batch, shuffle, seed)
 
     def _files(self, shuffle: int, random: np.random.Generator) -> tuple[Path, ...]:
         return tuple(self.files[i] for i in random.permutation(len(self.files))) if shuffle else self.files

@@ -1,4 +1,7 @@
-"""The same arrays as :mod:`alcove_format.reader`, as ``tf.data``. Only this module loads TensorFlow."""
+"""The same arrays as :mod:`alcove_format.reader`, as ``tf.data``. Only this module loads TensorFlow.
+
+It runs with the names and the behaviour of TensorFlow 1, too, where ``==`` of two tensors asks whether they are one.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,7 @@ def _records(part: Part, shuffle: int, seed: int | None) -> Any:
     return tf.data.TFRecordDataset(files).shuffle(shuffle, seed=seed, reshuffle_each_iteration=again)
 
 
-_CONTEXT = {
+CONTEXT_FEATURES = {
     "label_index": tf.io.VarLenFeature(tf.int64),
     "label_score": tf.io.VarLenFeature(tf.float32),
 }
@@ -78,7 +81,7 @@ _CONTEXT = {
 def _parse_batch(data: Any, metadata: Metadata) -> tuple[Any, Any, Any]:
     """Many records of numbers or tokens at once."""
     context, steps, lengths = tf.io.parse_sequence_example(
-        data, context_features=_CONTEXT, sequence_features=_sequence_features(metadata)
+        data, context_features=CONTEXT_FEATURES, sequence_features=_sequence_features(metadata)
     )
     shape = metadata.shape
     if metadata.format is Format.DENSE:
@@ -110,7 +113,9 @@ def _parse_one(data: Any, metadata: Metadata) -> tuple[Any, Any, Any]:
 def _parse_image(data: Any, metadata: Metadata) -> tuple[Any, Any, Any]:
     """One record of images, whose sizes may differ from those of the next."""
     context, steps = tf.io.parse_single_sequence_example(
-        data, context_features=_CONTEXT, sequence_features={"0_compressed": tf.io.VarLenFeature(tf.string)}
+        data,
+        context_features=CONTEXT_FEATURES,
+        sequence_features={"0_compressed": tf.io.VarLenFeature(tf.string)},
     )
     channels = metadata.frame_channels
     given = steps["0_compressed"].values
@@ -127,14 +132,14 @@ def _parse_image(data: Any, metadata: Metadata) -> tuple[Any, Any, Any]:
     if metadata.sequence_size > 0:
         features = _fit(features[None], metadata.sequence_size)[0]
     features.set_shape([size if size > 0 else None for size in metadata.shape])
-    return features, _label(context, metadata), tf.cast(tf.shape(features)[:3], tf.int64)
+    return features, read_label(context, metadata), tf.cast(tf.shape(features)[:3], tf.int64)
 
 
 def _parse_images(data: Any, metadata: Metadata) -> tuple[Any, Any, Any]:
     """Many records of images of one size at once."""
     context, steps, lengths = tf.io.parse_sequence_example(
         data,
-        context_features=_CONTEXT,
+        context_features=CONTEXT_FEATURES,
         sequence_features={"0_compressed": tf.io.FixedLenSequenceFeature([], tf.string)},
     )
     given, lengths = steps["0_compressed"], tf.cast(lengths["0_compressed"], tf.int64)
@@ -178,7 +183,7 @@ def _sparse(steps: dict[str, Any], metadata: Metadata) -> Any:
     """Batch × time × rows × columns × channels. A cell that is named several times has the last of its values."""
     values = steps["0_sparse_value"]
     owners = values.value_rowids()
-    time = tf.range(tf.size(owners, tf.int64)) - tf.gather(values.row_starts(), owners)
+    time = tf.range(tf.size(owners, out_type=tf.int64)) - tf.gather(values.row_starts(), owners)
     longest = tf.reduce_max(values.row_lengths())
     # Cells are counted through, so that one number, not five, says where an entry belongs.
     entries = values.values.value_rowids()
@@ -204,7 +209,7 @@ def _aligned(given: Any, owners: Any, entries: Any) -> Any:
         own = tf.where(tf.gather(tf.gather(lengths > 0, owners), entries))
         return tf.tensor_scatter_nd_update(tf.zeros_like(entries), own, given.flat_values)
 
-    same = tf.size(given.flat_values) == tf.size(entries)
+    same = tf.equal(tf.size(given.flat_values), tf.size(entries))
     return tf.cond(same, lambda: given.flat_values, filled)
 
 
@@ -213,13 +218,13 @@ def _fit(features: Any, sequence_size: int) -> Any:
     steps = tf.shape(features)[1]
     missing = tf.maximum(sequence_size - steps, 0)
     return tf.cond(  # Most need neither, and both copy all of it.
-        steps == sequence_size,
+        tf.equal(steps, sequence_size),
         lambda: features,
         lambda: tf.pad(features, [[0, 0], [0, missing], *[[0, 0]] * 3])[:, :sequence_size],
     )
 
 
-def _label(context: dict[str, Any], metadata: Metadata) -> Any:
+def read_label(context: dict[str, Any], metadata: Metadata) -> Any:
     index, score = context["label_index"].values, context["label_score"].values
     score = tf.cond(tf.size(score) > 0, lambda: score, lambda: tf.ones_like(index, tf.float32))
     return tf.tensor_scatter_nd_update(tf.zeros(metadata.n_labels), index[:, None], score)
@@ -228,7 +233,7 @@ def _label(context: dict[str, Any], metadata: Metadata) -> Any:
 def _labels(context: dict[str, Any], count: Any, metadata: Metadata) -> Any:
     index, score = context["label_index"], context["label_score"]
     scores = tf.cond(
-        tf.size(score.values) == tf.size(index.values),
+        tf.equal(tf.size(score.values), tf.size(index.values)),
         lambda: score.values,
         lambda: _scores(index, score, count),
     )
@@ -243,7 +248,8 @@ def _scores(index: Any, score: Any, count: Any) -> Any:
         tf.math.unsorted_segment_sum(tf.ones_like(s), s, count) for s in (owners, score.indices[:, 0])
     )
     fits = tf.raw_ops.Assert(
-        condition=tf.reduce_all((given == labels) | (given == 0)), data=["label_score", given, labels]
+        condition=tf.reduce_all(tf.equal(given, labels) | tf.equal(given, 0)),
+        data=["label_score", given, labels],
     )
     with tf.control_dependencies([fits]):
         own = tf.gather(given, owners) > 0

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from alcove_api import keys
+from alcove_api.frameworks import FRAMEWORKS, VARIANTS, Framework
 from alcove_operator.errors import SettingsError
 
 PREFIX = "ALCOVE_"
@@ -25,6 +26,10 @@ class OperatorSettings(BaseModel):
     competition_namespace: str = Field(min_length=1)
     """Where Competitions, Datasets, Leaderboards and all pods live."""
     image_ingestion: str = Field(min_length=1)
+    image_ingestion_torch: str = ""
+    """Empty where Submissions with code.framework torch are refused."""
+    image_ingestion_tf1: str = ""
+    """Empty where Submissions with code.framework tensorflow1 are refused."""
     image_recorder: str = Field(min_length=1)
     image_stager: str = Field(min_length=1)
     image_scorer: str = Field(min_length=1)
@@ -71,6 +76,16 @@ class OperatorSettings(BaseModel):
     @classmethod
     def _json(cls, value: object) -> object:
         return json.loads(value) if isinstance(value, str) else value
+
+    def find_ingestion_image(self, framework: Framework) -> str:
+        """The image that runs a ``model.py`` of this framework; empty where there is none."""
+        field = VARIANTS[framework].replace("-", "_")
+        return str(getattr(self, f"image_{field}"))
+
+    @property
+    def frameworks(self) -> tuple[Framework, ...]:
+        """Those that there is an image for."""
+        return tuple(framework for framework in FRAMEWORKS if self.find_ingestion_image(framework))
 
     @property
     def watched(self) -> tuple[str, ...]:

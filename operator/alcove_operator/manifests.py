@@ -229,7 +229,7 @@ def _main(action: CreateRun, settings: OperatorSettings, data_bytes: int) -> Obj
     staged += 0 if action.volume_claim else _data_bytes(data_bytes)
     return {
         "name": "main",
-        "image": action.image or action.ingestion or settings.image_ingestion,
+        "image": action.image or action.ingestion or settings.find_ingestion_image(action.framework),
         "imagePullPolicy": settings.image_pull_policy,
         "command": _command(action),
         # The runner goes to the code by itself, here as on a laptop.
@@ -279,7 +279,7 @@ def _participant_environment(action: CreateRun) -> dict[str, str]:
         "USER": "participant",
     }
     if action.image is None:
-        variables["ALCOVE_PRELOAD"] = ",".join(action.preload)
+        variables["ALCOVE_FRAMEWORK"] = action.framework
     if action.config.disclosed:
         variables["ALCOVE_BUDGET"] = f"{action.config.budget_ns / 1e9:g}"
     if action.resources.gpus == 0:

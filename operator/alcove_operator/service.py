@@ -24,6 +24,7 @@ from alcove_operator.clock import utc_now
 from alcove_operator.competitions import Competitions
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names
+from alcove_operator.core.model import ReconcileSettings
 from alcove_operator.core.reconcile_input import is_blind
 from alcove_operator.datasets import Datasets
 from alcove_operator.errors import OperatorError
@@ -113,8 +114,9 @@ class Service:
             self.clock,
         )
         self.submissions = Submissions(
-            self.api, self.index, self.queue, self.executor, self.metrics, self.clock
-        )
+            self.api, self.index, self.queue, self.executor, self.metrics, self.clock,
+            settings=ReconcileSettings(frameworks=settings.frameworks),
+        )  # fmt: skip
         rankings = Rankings(self.api, self.index, self.executor, settings, self.metrics)
         finals = Finals(self.api, self.index, self.store, settings, rankings.counted)
         self.competitions = Competitions(

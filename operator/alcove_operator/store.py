@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from alcove_api import keys
 from alcove_api.board_documents import AggregateRequest, CountedSubmissions
-from alcove_api.code_layout import MODEL_FILE, explain_missing_model
+from alcove_api.code_layout import KIT_FOLDER, MODEL_FILE, explain_missing_model
 from alcove_api.documents import Document
 from alcove_api.run_documents import RunConfig, Verdict
 from alcove_api.score_documents import LiveCurve, ScoreResult
@@ -62,7 +62,7 @@ def check_archive(archive: BinaryIO, unpacked_limit: int) -> None:
             error.cause,
             remedy=f"{error.remedy} Submit it under another name.",
         ) from error
-    if MODEL_FILE not in names:
+    if not {MODEL_FILE, f"{KIT_FOLDER}/{MODEL_FILE}"}.intersection(names):
         raise CodeError(
             "NoModel",
             "There is no model.py at the top of the submitted code.",

@@ -80,7 +80,7 @@ class Submissions:
     _grants: dict[str, Grant] = field(default_factory=dict)
     """By UID."""
     _unwatched: UnwatchedObjects = field(init=False)
-    _core: model.ReconcileSettings = field(default_factory=model.ReconcileSettings)
+    settings: model.ReconcileSettings = field(default_factory=model.ReconcileSettings)
 
     def __post_init__(self) -> None:
         self._unwatched = UnwatchedObjects(self.api)
@@ -108,7 +108,7 @@ class Submissions:
             jobs=self.index.jobs_of(view.uid),
             pods=self.index.pods_of(view.uid),
             facts=replace(before, granted=grant.aliases, queue=grant.places),
-            settings=self._core,
+            settings=self.settings,
             now=now,
         )
         self._facts[view.uid] = before

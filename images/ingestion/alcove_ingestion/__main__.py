@@ -1,23 +1,20 @@
 """``python -I -m alcove_ingestion``: libraries, then the go, then the participant's code.
 
-Before the go nothing of the participant's is read or run, and no data is opened. ``ALCOVE_PRELOAD`` names the
-libraries that are loaded before it (default ``numpy,tensorflow``); those not installed are passed over.
+Before the go nothing of the participant's is read or run, and no data is opened. ``ALCOVE_FRAMEWORK`` names what is
+loaded before it.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import io
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
+from alcove_api.frameworks import Framework
 from alcove_ingestion.errors import IngestionError, IngestionSettingsError
 from alcove_ingestion.go import Clock, wait_for_go
-from alcove_ingestion.participant import Framework
 
 
 def main() -> int:
@@ -26,7 +23,7 @@ def main() -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)
     try:
-        loaded = _preload(os.environ.get("ALCOVE_PRELOAD", "numpy,tensorflow"))
+        loaded = _load(os.environ)
         clock = wait_for_go(os.environ)
         return _run(os.environ, clock, loaded)
     except IngestionError as error:
@@ -36,28 +33,12 @@ def main() -> int:
         return 130
 
 
-def _preload(names: str) -> Framework:
-    """Loads what is installed of these; says which framework a model has that names none."""
+def _load(environment: Mapping[str, str]) -> Framework:
+    """Returns the framework of a model that names none."""
     from alcove_ingestion import runner  # noqa: F401  # Brings NumPy, Pillow and the reader.
+    from alcove_ingestion.frameworks import load_framework
 
-    with _silenced(sys.stderr.fileno()):
-        for name in names.split(","):
-            if name and importlib.util.find_spec(name) is not None:
-                importlib.import_module(name)
-    return "tensorflow" if "tensorflow" in sys.modules else "numpy"
-
-
-@contextmanager
-def _silenced(descriptor: int) -> Iterator[None]:
-    """Drops what native code writes there: TensorFlow greets on stderr, whatever its log level is."""
-    kept, nowhere = os.dup(descriptor), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, descriptor)
-        yield
-    finally:
-        os.dup2(kept, descriptor)
-        os.close(kept)
-        os.close(nowhere)
+    return load_framework(environment)
 
 
 def _run(environment: Mapping[str, str], clock: Clock, loaded: Framework) -> int:

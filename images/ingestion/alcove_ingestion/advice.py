@@ -29,8 +29,8 @@ def advise(error: BaseException) -> Iterator[str]:
     while cause is not None:
         if isinstance(cause, ImportError | AttributeError) and _is_of_tensorflow_1(str(cause)):
             yield (
-                "This is a name of TensorFlow 1. The images here have TensorFlow 2: use tf.compat.v1, or bring an "
-                "image of your own with TensorFlow 1."
+                "This is a name of TensorFlow 1. Code of the AutoDL challenge runs with code.framework (--framework) "
+                "tensorflow1, in the image ingestion-tf1; else use tf.compat.v1."
             )
             return
         if isinstance(cause, ModuleNotFoundError):

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
 
-from alcove_api.code_layout import MODEL_FILE, explain_missing_model
+from alcove_api.code_layout import MODEL_FILE, explain_missing_model, find_code
 from alcove_api.errors import AlcoveError
 from alcove_ingestion.advice import advise
 from alcove_ingestion.errors import ModelError, ParticipantCodeError
-
-Framework = Literal["tensorflow", "numpy"]
 
 
 @contextmanager
@@ -61,6 +57,7 @@ def load_model_class(folder: Path) -> type:
         ModelError: there is no ``model.py``, or no class ``Model`` with the methods in it.
         ParticipantCodeError: importing it failed.
     """
+    folder = find_code(folder)
     if not (folder / MODEL_FILE).is_file():
         found = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
         inner = (path.relative_to(folder).as_posix() for path in folder.rglob(MODEL_FILE))
@@ -81,23 +78,3 @@ def load_model_class(folder: Path) -> type:
                 f"The class Model in model.py has no method {method}. Nothing was run. Define it."
             )
     return model_class
-
-
-def framework_of(model_class: Any, loaded: Framework) -> Framework:
-    """What its datasets are to be: its attribute ``framework`` or, where it has none, what was ``loaded``.
-
-    Raises:
-        ModelError: it names something else, or TensorFlow where that is not installed.
-    """
-    installed = importlib.util.find_spec("tensorflow") is not None
-    wanted = getattr(model_class, "framework", loaded)
-    if wanted == "tensorflow" and not installed:
-        raise ModelError(
-            "Model.framework is 'tensorflow', but TensorFlow is not installed here. Nothing was run. "
-            'Set framework = "numpy" in the class, or install TensorFlow.'
-        )
-    if wanted == "tensorflow":
-        return "tensorflow"
-    if wanted == "numpy":
-        return "numpy"
-    raise ModelError(f"Model.framework is {wanted!r}. Nothing was run. Set it to 'numpy' or 'tensorflow'.")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from alcove_format.reader import Part, open_dataset
+from alcove_api.frameworks import Framework
+from alcove_format.reader import open_dataset
+from alcove_ingestion.frameworks import framework_of, open_feed
 from alcove_ingestion.go import Clock
 from alcove_ingestion.metadata import ModelMetadata
-from alcove_ingestion.participant import Framework, framework_of, load_model_class, participant_code
+from alcove_ingestion.participant import load_model_class, participant_code
 from alcove_ingestion.prediction import check_prediction, find_not_finite, save
 
 
@@ -29,12 +31,12 @@ def run(data: Path, code: Path, out: Path, clock: Clock, loaded: Framework) -> i
     # `alcove explain` reads from these lines what never returned.
     print(f"[alcove] model.py imported {clock.elapsed():.2f} s after the go")
     framework = framework_of(model_class, loaded)
-    if framework == "tensorflow" and loaded == "numpy":
+    if framework not in (loaded, "numpy"):
         print(
-            "[alcove] Model.framework is 'tensorflow', but it was not asked for (code.framework, --framework): "
+            f"[alcove] Model.framework is {framework!r}, but it was not asked for (code.framework, --framework): "
             "it is loaded now, within the budget"
         )
-    train, test = _feed(folder.train, framework), _feed(folder.test, framework)
+    train, test = open_feed(folder.train, framework), open_feed(folder.test, framework)
     shape = (folder.test.metadata.n_examples, folder.test.metadata.n_labels)
     with participant_code(code):
         model: Any = model_class(ModelMetadata(folder.train, folder.test))
@@ -61,8 +63,3 @@ def run(data: Path, code: Path, out: Path, clock: Clock, loaded: Framework) -> i
 def _over(clock: Clock) -> bool:
     remaining = clock.remaining()
     return remaining is not None and remaining <= 0
-
-
-def _feed(part: Part, framework: Framework) -> Any:
-    """What ``train`` and ``test`` get: (features, label) of each example, in the same order each time."""
-    return part if framework == "numpy" else part.tf()

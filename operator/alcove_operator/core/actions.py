@@ -9,6 +9,7 @@ from typing import Literal
 
 from alcove_api.competition import Resources
 from alcove_api.dataset import VolumeClaim
+from alcove_api.frameworks import Framework
 from alcove_api.run_documents import RunConfig, Verdict
 from alcove_api.score_documents import ScoreRequest
 from alcove_api.submission import SubmissionStatus
@@ -87,8 +88,8 @@ class CreateRun:
     """The competition's image that runs model.py; None for the one that the operator was installed with."""
     command: tuple[str, ...]
     """Of the participant's own image; () otherwise."""
-    preload: tuple[str, ...]
-    """Libraries that the runner of the ingestion image loads before the go."""
+    framework: Framework
+    """What the runner of our images loads before the go; chooses the image where the participant brings none."""
     resources: Resources
     allow_network: bool
     start_timeout_seconds: int

@@ -48,7 +48,7 @@ def advance_admission(
 ) -> Decision:
     """One step of the admission; ``datasets`` by name. Terminal in phase Rejected, or with ``admitted_at`` set."""
     status, spec = submission.status, submission.spec
-    found = _obstacle(submission, competition, datasets, facts, now)
+    found = _obstacle(submission, competition, datasets, facts, settings, now)
     if found is not None:
         decision = _obstructed(status, found, settings, now)
         if competition is None or facts.code is None or decision.requeue_at is None:
@@ -149,6 +149,7 @@ def _obstacle(
     competition: CompetitionView | None,
     datasets: Mapping[str, DatasetView],
     facts: Facts,
+    settings: ReconcileSettings,
     now: datetime,
 ) -> Obstacle | None:
     spec = submission.spec
@@ -193,6 +194,7 @@ def _obstacle(
     return (
         _closed(submission, phase)
         or _image(spec, competition)
+        or _framework(spec, settings)
         or _datasets(phase, datasets)
         or _quota(submission, competition, facts, now)
         or _code(facts)
@@ -230,6 +232,17 @@ def _image(spec: SubmissionSpec, competition: CompetitionView) -> Obstacle | Non
         f"Use an image that begins with {' or '.join(allowed)}" if allowed else "Submit a model.py instead"
     )
     return Obstacle("ImageNotAllowed", f"The competition does not allow this image. {remedy}.")
+
+
+def _framework(spec: SubmissionSpec, settings: ReconcileSettings) -> Obstacle | None:
+    if spec.code.image is not None or spec.code.framework in settings.frameworks:
+        return None
+    message = (
+        f"No image was installed for code.framework {spec.code.framework}. There is one for: "
+        f"{', '.join(settings.frameworks)}. Apply it with one of these, under another name, or ask the organizer for "
+        "an image."
+    )
+    return Obstacle("FrameworkMissing", message)
 
 
 def _below(reference: str, prefix: str) -> bool:

@@ -15,6 +15,7 @@ from typing import Literal
 
 from alcove_api.competition import CompetitionSpec, CompetitionStatus, Phase
 from alcove_api.dataset import VolumeClaim
+from alcove_api.frameworks import Framework
 from alcove_api.run_documents import RecorderReport, Verdict
 from alcove_api.score_documents import LiveCurve, ScoreResult
 from alcove_api.submission import Original, SubmissionSpec, SubmissionStatus
@@ -231,6 +232,8 @@ class ReconcileSettings:
     """After its deadline, an unreachable pod is taken for dead this much later."""
     waiting_seconds: int = 60
     """How long a Submission waits for a Competition, a label or a ConfigMap that may come a moment later."""
+    frameworks: tuple[Framework, ...] = ("tensorflow", "numpy")
+    """Those that an image was installed for."""
 
 
 @dataclass(frozen=True)

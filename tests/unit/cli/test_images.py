@@ -14,6 +14,9 @@ def test_each_image_is_told_with_its_python_and_packages(alcove: Typed) -> None:
     assert re.findall(r"^(\S+): Python (\S+)$", done.stdout, re.M) == [
         ("ingestion", "3.11"),
         ("ingestion-gpu", "3.11"),
+        ("ingestion-torch", "3.11"),
+        ("ingestion-torch-gpu", "3.11"),
+        ("ingestion-tf1", "3.11"),
     ]
     lock = (REPOSITORY / "locks" / "ingestion.txt").read_text()
     for name in ("scikit-learn", "tensorflow-cpu", "pillow"):

@@ -61,7 +61,7 @@ def environment(data: Path, tmp_path: Path) -> dict[str, str]:
         (tmp_path / name).mkdir()
     folders = {"ALCOVE_DATA": data, "ALCOVE_CODE": tmp_path / "code", "ALCOVE_OUT": tmp_path / "out"}
     # Not TensorFlow: it is loaded in one test alone, since that takes seconds.
-    return {"ALCOVE_PRELOAD": "numpy", "HOME": str(tmp_path)} | {k: str(v) for k, v in folders.items()}
+    return {"ALCOVE_FRAMEWORK": "numpy", "HOME": str(tmp_path)} | {k: str(v) for k, v in folders.items()}
 
 
 Run = Callable[..., Ended]
@@ -70,7 +70,8 @@ Run = Callable[..., Ended]
 @pytest.fixture
 def run(environment: dict[str, str], tmp_path: Path) -> Run:
     def start(model: str = MODEL, **variables: str) -> Ended:
-        (tmp_path / "code" / "model.py").write_text(textwrap.dedent(model))
+        if model:
+            (tmp_path / "code" / "model.py").write_text(textwrap.dedent(model))
         command = [sys.executable, "-I", "-m", "alcove_ingestion"]
         done = subprocess.run(
             command, env=environment | variables, capture_output=True, text=True, timeout=180, check=False
@@ -186,7 +187,8 @@ def test_a_traceback_has_lines_of_the_participant_alone(run: Run, tmp_path: Path
         ("import not_installed_anywhere", "ModuleNotFoundError: No module named 'not_installed_anywhere'"),
         ("class Modell: pass", "model.py has no class Model"),
         ("class Model:\n    def train(self): pass", "no method test"),
-        (MODEL.replace('"numpy"', '"torch"'), "Model.framework is 'torch'"),
+        (MODEL.replace('"numpy"', '"theano"'), "one of tensorflow, numpy, torch, tensorflow1"),
+        (MODEL.replace('"numpy"', '"tensorflow1"'), "which choose the image ingestion-tf1"),
     ],
 )
 def test_code_that_cannot_be_started_is_explained(run: Run, model: str, says: str) -> None:
@@ -229,6 +231,24 @@ def test_tensorflow_that_only_the_class_asks_for_is_not_loaded_silently(run: Run
     ended = run(changed(train="self.labels = np.zeros(1)").replace('"numpy"', '"tensorflow"'))
     assert ended.status == 0, ended.stderr
     assert "it is loaded now, within the budget" in ended.stdout
+
+
+def test_the_folder_of_the_autodl_starting_kit_is_found(run: Run, tmp_path: Path) -> None:
+    inner = tmp_path / "code" / "AutoDL_sample_code_submission"
+    inner.mkdir(parents=True)
+    (inner / "helper.py").write_text("VALUE = 0.25\n")
+    (inner / "model.py").write_text("import helper\n" + MODEL)
+    (tmp_path / "code" / "README.md").touch()
+    ended = run("")
+    assert (ended.status, len(ended.predictions)) == (0, 3), ended.stderr
+
+
+def test_a_framework_that_is_not_here_is_refused_before_the_go(run: Run) -> None:
+    ended = run(ALCOVE_FRAMEWORK="tensorflow1")
+    assert ended.status == 1
+    assert "Use the image ingestion-tf1." in ended.stderr
+    ended = run(ALCOVE_FRAMEWORK="theano")
+    assert "set it to one of tensorflow, numpy, torch, tensorflow1" in ended.stderr
 
 
 def test_a_missing_model_file_is_explained(run: Run, tmp_path: Path) -> None:
@@ -323,6 +343,6 @@ class Model:
         self.done_training = True
         return tf.concat([y for _, y in dataset.batch(3)], axis=0)
 """
-    ended = run(model, ALCOVE_PRELOAD="numpy,tensorflow", TF_CPP_MIN_LOG_LEVEL="3")
+    ended = run(model, ALCOVE_FRAMEWORK="tensorflow", TF_CPP_MIN_LOG_LEVEL="3")
     assert ended.status == 0, ended.stderr
     assert len(ended.predictions) == 1

@@ -77,6 +77,7 @@ REJECTED = [
     ("ImageNotAllowed", submission(OWN), competition(), TEAM, "model.py"),
     ("ImageNotAllowed", submission(OWN), competition(images=("other/",)), TEAM, "other/"),
     ("ImageNotAllowed", submission(OWN), competition(images=("re", "reg/tea", "reg/team/x@sha256:b")), TEAM, "reg/tea"),
+    ("FrameworkMissing", submission({**BUNDLE, "framework": "torch"}), competition(), TEAM, "tensorflow, numpy"),
     ("QuotaExceeded", submission(), competition(COUNTED.model_copy(update={"settling": ("other",)})), TEAM, "2026-01-06"),
     ("QuotaExceeded", submission(), competition(), replace(TEAM, usage_refused=QuotaRefusal("total", "All used.")), "All used."),
     ("DigestMismatch", submission(), competition(), replace(TEAM, code=CodeFact(False, reason="DigestMismatch", message="Upload it again.")), "Upload"),

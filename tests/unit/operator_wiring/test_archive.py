@@ -52,8 +52,16 @@ def _tar(*names: str, size: int = 3) -> bytes:
     return pack_files(dict.fromkeys(names, b"x" * size))
 
 
-@pytest.mark.parametrize("names", [("model.py",), ("./model.py", "./data/a"), ("z", "model.py")])
-def test_model_at_the_top_is_accepted(names: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("model.py",),
+        ("./model.py", "./data/a"),
+        ("z", "model.py"),
+        ("AutoDL_sample_code_submission/model.py",),
+    ],
+)
+def test_model_at_the_top_or_where_the_autodl_kit_has_it_is_accepted(names: tuple[str, ...]) -> None:
     check_archive(io.BytesIO(_tar(*names)), 100)
 
 

@@ -63,7 +63,7 @@ def action(**changes: Any) -> CreateRun:
         "image": None,
         "ingestion": None,
         "command": (),
-        "preload": ("numpy",),
+        "framework": "numpy",
         "resources": Resources(gpus=0, cpu="1", memory="1Gi", disk="1Gi"),
         "allow_network": False,
         "start_timeout_seconds": 900,
@@ -230,7 +230,7 @@ def test_the_participants_container_holds_no_credential_and_no_address() -> None
         "ALCOVE_OUT": "/alcove/out",
         "ALCOVE_CODE": "/alcove/code",
         "ALCOVE_BUDGET": "20",
-        "ALCOVE_PRELOAD": "numpy",
+        "ALCOVE_FRAMEWORK": "numpy",
         "ALCOVE_SEED": "0",
         "HOME": "/tmp",
         "USER": "participant",
@@ -386,16 +386,27 @@ def test_requests_fit_an_environment_variable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "competitions", "runs"),
+    ("own", "competitions", "framework", "runs"),
     [
-        (None, None, SETTINGS.image_ingestion),
-        (None, "reg/other@sha256:1", "reg/other@sha256:1"),
-        ("reg/team@sha256:2", "reg/other@sha256:1", "reg/team@sha256:2"),
+        (None, None, "numpy", "img/ingestion"),
+        (None, None, "tensorflow", "img/ingestion"),
+        (None, None, "torch", "img/torch"),
+        (None, None, "tensorflow1", "img/tf1"),
+        (None, "reg/other@sha256:1", "numpy", "reg/other@sha256:1"),
+        ("reg/team@sha256:2", "reg/other@sha256:1", "torch", "reg/team@sha256:2"),
     ],
 )
 def test_the_image_is_the_teams_else_the_competitions_else_the_operators(
-    own: str | None, competitions: str | None, runs: str
+    own: str | None, competitions: str | None, framework: str, runs: str
 ) -> None:
     command = ("/run",) if own else ()
-    made = job(image=own, ingestion=competitions, command=command)
+    settings = SETTINGS.model_copy(
+        update={
+            "image_ingestion": "img/ingestion",
+            "image_ingestion_torch": "img/torch",
+            "image_ingestion_tf1": "img/tf1",
+        }
+    )
+    told = action(image=own, ingestion=competitions, command=command, framework=framework)
+    made = run_job(told, settings, {"note": "x"}, 10_000_000)
     assert containers(made)["main"]["image"] == runs

@@ -1,0 +1,94 @@
+"""``import tensorflow`` means TensorFlow 1: names and behaviour of ``tf.compat.v1``, and some of ``tf.contrib``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from alcove_ingestion.errors import IngestionSettingsError
+
+MODULES = Path(__file__).with_name("modules")
+"""The folder of the modules that the starting kit has beside its ingestion program."""
+
+
+def is_installed() -> bool:
+    """Whether the last TensorFlow with estimators and Keras 2 is there, which is what the image's lock file has."""
+    return find_spec("tensorflow") is not None and find_spec("tensorflow_estimator") is not None
+
+
+def imitate_tensorflow_1() -> None:
+    """Changes the module ``tensorflow`` of this process, and makes the kit's modules importable after all others.
+
+    Raises:
+        IngestionSettingsError: no TensorFlow is installed that can do it.
+    """
+    if not is_installed():
+        raise IngestionSettingsError(
+            "The framework is tensorflow1, but TensorFlow 2.15 with tensorflow-estimator is not installed here. "
+            "Nothing was run. Use the image ingestion-tf1."
+        )
+    # Each use of an old name would be warned of.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", r"`tf\.layers", UserWarning)
+    import tensorflow
+    from tensorflow.compat import v1
+
+    v1.disable_v2_behavior()
+    # Into the one module, and not another in its place: parts of TensorFlow import it by its name.
+    for name in dir(v1):
+        if not name.startswith("_"):
+            _set(tensorflow, name, getattr(v1, name))
+    _set(tensorflow, "contrib", _make_contrib(v1))
+    sys.path.append(str(MODULES))
+
+
+def _set(tensorflow: ModuleType, name: str, value: Any) -> None:
+    setattr(tensorflow, name, value)
+    if isinstance(
+        value, ModuleType
+    ):  # For `import tensorflow.logging` and `from tensorflow.layers import …`.
+        sys.modules[f"tensorflow.{name}"] = value
+
+
+class _Contrib(ModuleType):
+    """``tf.contrib``, or a module of it: TensorFlow 2 has none of it, and this what submissions ask for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        there = sorted(name for name in vars(self) if not name.startswith("_"))
+        raise AttributeError(
+            f"module '{self.__name__}' has no attribute '{name}': of it this image has {', '.join(there)}"
+        )
+
+
+def _make_contrib(v1: Any) -> ModuleType:
+    """The names that public submissions use, by what TensorFlow itself has in their place."""
+    layers = _Contrib("tensorflow.contrib.layers")
+    vars(layers).update(
+        xavier_initializer=_make_xavier_initializer(v1),
+        xavier_initializer_conv2d=_make_xavier_initializer(v1),
+        l2_regularizer=v1.keras.regularizers.l2,
+        flatten=v1.layers.flatten,
+    )
+    data = _Contrib("tensorflow.contrib.data")
+    vars(data).update(AUTOTUNE=v1.data.experimental.AUTOTUNE)
+    contrib = _Contrib("tensorflow.contrib")
+    vars(contrib).update(layers=layers, data=data)
+    for module in (layers, data):
+        sys.modules[module.__name__] = module
+    return contrib
+
+
+def _make_xavier_initializer(v1: Any) -> Any:
+    def xavier_initializer(uniform: bool = True, seed: int | None = None, dtype: Any = v1.float32) -> Any:
+        """Glorot and Bengio 2010, equation 16: uniform, or a normal distribution of the same variance."""
+        kind = v1.initializers.glorot_uniform if uniform else v1.initializers.glorot_normal
+        return kind(seed=seed, dtype=dtype)
+
+    return xavier_initializer

@@ -1,0 +1,104 @@
+"""Loading a framework before the go, and what ``train`` and ``test`` get in it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+from alcove_api.frameworks import FRAMEWORKS, VARIANTS, Framework
+from alcove_format.reader import Part
+from alcove_ingestion.autodl.tensorflow1 import imitate_tensorflow_1, is_installed
+from alcove_ingestion.errors import IngestionSettingsError, ModelError
+
+_LIBRARY: dict[Framework, str] = {"tensorflow": "tensorflow", "torch": "torch"}
+
+
+def load_framework(environment: Mapping[str, str]) -> Framework:
+    """Loads what ``ALCOVE_FRAMEWORK`` names; without it, TensorFlow where that is installed. Returns what is loaded.
+
+    Raises:
+        IngestionSettingsError: it names no framework, or one that is not installed.
+    """
+    wanted = environment.get("ALCOVE_FRAMEWORK") or ("tensorflow" if _is_there("tensorflow") else "numpy")
+    if wanted not in FRAMEWORKS:
+        raise IngestionSettingsError(
+            f"ALCOVE_FRAMEWORK is {wanted!r}: set it to one of {', '.join(FRAMEWORKS)}."
+        )
+    framework: Framework = wanted
+    with _silenced(sys.stderr.fileno()):
+        if framework == "tensorflow1":
+            imitate_tensorflow_1()
+            from alcove_ingestion.autodl import dataset  # noqa: F401  # Else within the budget.
+        elif not _is_there(framework):
+            raise IngestionSettingsError(
+                f"The framework {framework} is not installed here. Nothing was run. Use the image "
+                f"{VARIANTS[framework]}."
+            )
+        elif framework in _LIBRARY:
+            importlib.import_module(_LIBRARY[framework])
+    return framework
+
+
+def _is_there(framework: Framework) -> bool:
+    if framework == "tensorflow1":
+        return is_installed()
+    return framework not in _LIBRARY or find_spec(_LIBRARY[framework]) is not None
+
+
+@contextmanager
+def _silenced(descriptor: int) -> Iterator[None]:
+    """Drops what native code writes there: TensorFlow greets on stderr, whatever its log level is."""
+    kept, nowhere = os.dup(descriptor), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, descriptor)
+        yield
+    finally:
+        os.dup2(kept, descriptor)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def framework_of(model_class: Any, loaded: Framework) -> Framework:
+    """What its datasets are to be: its attribute ``framework`` or, where it has none, what was ``loaded``.
+
+    Raises:
+        ModelError: it names something else, or what is not here.
+    """
+    wanted = getattr(model_class, "framework", loaded)
+    if wanted not in FRAMEWORKS:
+        raise ModelError(
+            f"Model.framework is {wanted!r}. Nothing was run. Set it to one of {', '.join(FRAMEWORKS)}."
+        )
+    framework: Framework = wanted
+    if framework in (loaded, "numpy"):
+        return framework
+    if not _is_there(framework):
+        raise ModelError(
+            f"Model.framework is {framework!r}, which is not installed here. Nothing was run. Ask for it with "
+            f"code.framework or --framework, which choose the image {VARIANTS[framework]}, or set framework = 'numpy' "
+            "in the class."
+        )
+    if "tensorflow1" in (framework, loaded):
+        raise ModelError(
+            f"Model.framework is {framework!r}, but {loaded} was loaded before the go, and the two exclude each other. "
+            f"Nothing was run. Ask for {framework} with code.framework or --framework."
+        )
+    return framework
+
+
+def open_feed(part: Part, framework: Framework) -> Any:
+    """What ``train`` and ``test`` get: (features, label) of each example, in the same order each time."""
+    if framework == "tensorflow":
+        return part.tf()
+    if framework == "torch":
+        return part.torch()
+    if framework == "tensorflow1":
+        from alcove_ingestion.autodl.dataset import make_graph_dataset
+
+        return make_graph_dataset(part)
+    return part
