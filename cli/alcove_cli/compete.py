@@ -144,7 +144,8 @@ def _rank(
     entrants: Sequence[Entrant], planned: Sequence[PlannedRun], datasets: Sequence[str], scheme: SchemeName,
     rules: CurveRules,
 ) -> Board:  # fmt: skip
-    from alcove_cli.compete_board import average_repeats, rank_entrants
+    from alcove_cli.compete_board import rank_entrants
+    from alcove_scorer.repeats import average_repeats
 
     found: dict[tuple[str, str], list[ScoredRun]] = {}
     for run in planned:

@@ -20,21 +20,6 @@ from alcove_toolkit.whole_files import write_whole
 _DECIMALS = 4
 
 
-def average_repeats(runs: Sequence[ScoredRun]) -> ScoredRun:
-    """One run that stands for its repeats: their mean ALC and final score, and the curve of the middle one.
-
-    A repeat without a score leaves no score: leaving it out would let a crash raise the mean.
-    """
-    for run in runs:
-        if run.alc is None:
-            return run
-    ordered = sorted(runs, key=lambda run: run.alc or 0.0)
-    return ordered[(len(ordered) - 1) // 2].replace(
-        alc=sum(run.alc or 0.0 for run in runs) / len(runs),
-        final_score=sum(run.final_score or 0.0 for run in runs) / len(runs),
-    )
-
-
 def rank_entrants(
     runs: Mapping[str, Sequence[ScoredRun]],
     datasets: Sequence[str],

@@ -93,7 +93,7 @@ def plan_runs(
             inputs = _digest(enumerate(part.encode() for part in (code, data[dataset.name], *told)))
             for repeat in range(repeats):
                 recorded = out / "runs" / entrant.name / dataset.name / str(repeat + 1)
-                task = LocalTask(entrant.code, dataset, recorded)
+                task = LocalTask(entrant.code, dataset, recorded, repeat)
                 planned.append(PlannedRun(entrant, task, repeat, inputs))
     random.Random(seed).shuffle(planned)
     return planned

@@ -58,6 +58,8 @@ class LocalTask:
     dataset: LocalDataset
     recorded: Path
     """Where what is recorded is kept."""
+    seed: int = 0
+    """``ALCOVE_SEED``: all that repeats are told apart by."""
 
 
 @dataclass(frozen=True)
@@ -289,6 +291,7 @@ def _supervised(place: _Place, task: LocalTask, settings: LocalSettings) -> Iter
         "ALCOVE_CODE": str(task.code),
         "ALCOVE_BUDGET": f"{settings.rules.budget:g}",
         "ALCOVE_FRAMEWORK": settings.framework,
+        "ALCOVE_SEED": str(task.seed),
     }
     command = [
         str(find_supervisor()), "run", "--socket", str(place.root / "run" / "go.sock"), "--go", "runner", "--",

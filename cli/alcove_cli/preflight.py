@@ -121,20 +121,24 @@ def describe_feedback(spec: CompetitionSpec, labels: Mapping[str, int]) -> list[
 
     ``labels``: hidden labels (n_test × n_labels) of each dataset, by name, where known.
     """
-    metric = spec.scoring.metric or SCHEMES[spec.scoring.scheme].metric
     lines = []
     for phase in spec.phases:
-        feedback = phase.feedback
+        feedback, scoring = phase.feedback, phase.scoring or spec.scoring
+        metric = scoring.metric or SCHEMES[scoring.scheme].metric
+        most = 1 if phase.from_ else spec.limits.total
         lines.append(f"Phase {phase.name}: {_describe_mode(phase)}")
         if feedback.mode == "ladder":
-            lines += _describe_ladder(phase, spec.limits.total, metric, labels)
+            lines += _describe_ladder(phase, most, metric, labels)
             continue
-        bits = compute_disclosed_bits(feedback.decimals, feedback.max_snapshots, spec.limits.total, metric)
+        runs = most * phase.repeats
+        bits = compute_disclosed_bits(feedback.decimals, feedback.max_snapshots, runs, metric)
         lines.append(
             f"  On each dataset this gives away at most {bits.snapshot:.1f} bits about the hidden labels a point, "
             f"{bits.run:.0f} a run,"
         )
-        lines.append(f"  and {bits.team:.0f} to a team that uses all of its {spec.limits.total} submissions.")
+        used = "whose one submission is run" if phase.from_ else f"that uses all of its {most} submissions"
+        each = f", each {phase.repeats} times" if phase.repeats > 1 else ""
+        lines.append(f"  and {bits.team:.0f} to a team {used}{each}.")
         lines += [f"  WARNING: {said}" for said in _warnings(phase, bits, metric, labels)]
     lines += _warn_of_rows(spec)
     lines.append(

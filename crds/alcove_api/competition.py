@@ -205,7 +205,22 @@ class Phase(ApiModel):
     """Which scored submission of a team counts: its last; its best by the scores that are shown (which invites luck:
     whoever tries more often wins more often); or the one that the team marked last with the label alcove.dev/chosen
     (without a mark, its last)."""
-    repeats: Annotated[int, Field(ge=1, le=MAX_RUNS)] = 1
+    repeats: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=MAX_RUNS,
+            json_schema_extra={
+                "x-kubernetes-validations": [
+                    cel(
+                        "self == oldSelf",
+                        "a phase's repeats cannot be changed, since submissions that ran before have others: add a "
+                        "phase of another name",
+                    )
+                ]
+            },
+        ),
+    ] = 1
     """Runs on each dataset. ALCOVE_SEED alone tells them apart, and a dataset's score is the mean of their ALC."""
     seed: Annotated[int, Field(ge=0, le=2147483647)] = 0
     """ALCOVE_SEED of each repeat, and what is drawn of resources.profiles, are computed from this."""

@@ -55,8 +55,23 @@ class LeaderboardSpec(ApiModel):
 class DatasetScore(StatusModel):
     dataset: Alias
     alc: float | None = None
-    """None if the run is missing or has no valid prediction; it ranks last."""
+    """None if the run is missing or has no valid prediction; it ranks last. Of several repeats, the mean."""
+    spread: float | None = None
+    """Standard deviation of the ALC over the repeats; absent where runs are not repeated."""
     rank: float
+
+
+class BaselineScore(StatusModel):
+    dataset: Alias
+    alc: float | None = None
+    spread: float | None = None
+
+
+class BaselineEntry(StatusModel):
+    """A Submission of the organizer, to compare with, outside the ranks."""
+
+    submission: Annotated[str, Field(max_length=253)]
+    scores: Annotated[tuple[BaselineScore, ...], Field(max_length=64)] = ()
 
 
 class Entry(StatusModel):
@@ -102,6 +117,8 @@ class LeaderboardStatus(StatusModel):
     table: Annotated[str, Field(max_length=65536)] = ""
     """The entries as text: kubectl get lb practice -o jsonpath='{.status.table}'"""
     entries: Annotated[tuple[Entry, ...], Field(max_length=100)] = ()
+    baselines: Annotated[tuple[BaselineEntry, ...], Field(max_length=20)] = ()
+    """Submissions of the organizer, outside the ranks, by name."""
     excluded: Annotated[tuple[ExcludedEntry, ...], Field(max_length=200)] = ()
     """Whom the organizer has left out, and why."""
     files: Annotated[tuple[BoardFile, ...], Field(max_length=8)] = ()

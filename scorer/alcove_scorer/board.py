@@ -13,12 +13,27 @@ from pydantic import ValidationError
 
 from alcove_api import keys
 from alcove_api.board_documents import AggregateRequest, BoardSubmission
-from alcove_api.leaderboard import DatasetScore, Entry, ExcludedEntry, LeaderboardStatus
+from alcove_api.leaderboard import (
+    BaselineEntry,
+    BaselineScore,
+    DatasetScore,
+    Entry,
+    ExcludedEntry,
+    LeaderboardStatus,
+)
 from alcove_api.score_documents import ScoredRun, ScoreResult
+from alcove_scorer.baselines import (
+    BaselineRow,
+    collect_baselines,
+    combine_runs,
+    find_compared_scores,
+    split_runs,
+)
 from alcove_scorer.curves import CurveRules, resolve_rules
 from alcove_scorer.errors import DamagedError
 from alcove_scorer.rank_intervals import find_board_intervals
 from alcove_scorer.ranks import Ranking, rank_participants, write_place
+from alcove_scorer.repeats import DatasetRuns
 from alcove_scorer.significance import Friedman, critical_difference, friedman_test, kendall_w
 from alcove_scorer.text_tables import fold_table
 from alcove_scorer.written_text import count_cells, shorten_name
@@ -29,6 +44,8 @@ TABLE_CHARACTERS = 65536
 """Of ``status.table`` at most, as the API allows."""
 MOST_EXCLUDED = 20
 """Of whom is left out, so many are named in ``status.table``; the page and table.json name all."""
+MOST_BASELINES = 20
+"""Of baselines, so many are in the Leaderboard; table.json has all."""
 LEADERS_CELLS = 40
 """Of ``status.leaders`` at most, so that ``kubectl get leaderboards`` fits 80 columns."""
 
@@ -41,6 +58,9 @@ class BoardRow:
     team_name: str
     """What people read: the display name, or the namespace of a team without one."""
     runs: Mapping[str, ScoredRun]
+    """By alias; where a phase repeats its runs, one that stands for all."""
+    spreads: Mapping[str, float | None]
+    """By alias: standard deviation of the ALC over the repeats; empty where there are none."""
     rank: int
     tied: bool
     """Whether another has the same rank: then the earlier submission is listed first."""
@@ -66,6 +86,8 @@ class Board:
     friedman: Friedman | None
     kendall_w: float | None
     cd: float | None
+    baselines: tuple[BaselineRow, ...] = ()
+    """By name."""
 
 
 def collect_results(
@@ -95,20 +117,22 @@ def make_board(
     request: AggregateRequest, results: Mapping[str, ScoreResult], problems: Sequence[str] = ()
 ) -> Board:
     """Ranks the entries that have a result (by submission UID); ``problems`` says why others have none."""
-    present = sorted(
+    known = sorted(
         (entry for entry in request.entries if entry.submission_uid in results),
         key=lambda entry: (entry.created_at, entry.submission, entry.submission_uid),
     )
+    present = [entry for entry in known if not entry.baseline]
+    combined = {entry.submission_uid: combine_runs(request, results[entry.submission_uid]) for entry in known}
+    baselines = collect_baselines(request, known, combined)
     if not present or not request.datasets:
-        return Board(request, (), tuple(problems), None, None, None, None)
-    runs = [
-        {run.alias: run.hide_behind_ladder() for run in results[entry.submission_uid].runs}
-        for entry in present
-    ]
+        return Board(request, (), tuple(problems), None, None, None, None, baselines)
+    runs = [combined[entry.submission_uid] for entry in present]
     settings = _rules(results[present[0].submission_uid])
-    scores = np.array([[_alc(by_alias, alias) for alias in request.datasets] for by_alias in runs])
-    # Errors are relative to those of knowing nothing: a phase names no baseline.
-    baseline = np.full(len(request.datasets), settings.metric.chance)
+    scores = np.array(
+        [[_ranked_score(by_alias, alias, request) for alias in request.datasets] for by_alias in runs]
+    )
+    baseline, unknown = find_compared_scores(request, baselines, settings.metric.chance)
+    problems = (*problems, *unknown)
     ranking = rank_participants(scores, request.method, baseline)
     intervals = find_board_intervals(scores, request.method, baseline, ranking.rank)
     rows = [
@@ -123,6 +147,7 @@ def make_board(
         friedman_test(ranking.ranks),
         kendall_w(ranking.ranks),
         critical_difference(len(rows), len(request.datasets)),
+        baselines,
     )
 
 
@@ -133,14 +158,17 @@ def _rules(result: ScoreResult) -> CurveRules:
     )
 
 
-def _alc(runs: Mapping[str, ScoredRun], alias: str) -> float:
-    run = runs.get(alias)
-    return math.nan if run is None or run.alc is None else run.alc
+def _ranked_score(runs: Mapping[str, DatasetRuns], alias: str, request: AggregateRequest) -> float:
+    """Mean ALC over the repeats, less its penalty; NaN where one has no score."""
+    found = runs.get(alias)
+    if found is None or found.run.alc is None or found.spread is None:
+        return math.nan
+    return found.run.alc - request.penalty * found.spread
 
 
 def _row(
     entry: BoardSubmission,
-    runs: Mapping[str, ScoredRun],
+    runs: Mapping[str, DatasetRuns],
     ranking: Ranking,
     intervals: Floats,
     i: int,
@@ -153,7 +181,7 @@ def _row(
     return BoardRow(
         entry,
         request.display_names.get(entry.team, entry.team),
-        runs,
+        *split_runs(runs, request),
         int(ranking.rank[i]),
         bool(ranking.tied[i]),
         None if math.isnan(value) else value,
@@ -163,12 +191,18 @@ def _row(
     )
 
 
-def rounded_alc(row: BoardRow, alias: str, decimals: int) -> float | None:
+def rounded_alc(row: BoardRow | BaselineRow, alias: str, decimals: int) -> float | None:
     run = row.runs.get(alias)
     return None if run is None or run.alc is None else round(run.alc, decimals)
 
 
-def missing_cause(row: BoardRow, alias: str) -> str:
+def rounded_spread(row: BoardRow | BaselineRow, alias: str, decimals: int) -> float | None:
+    """Standard deviation over the repeats; None where there are none, or one has no score."""
+    spread = row.spreads.get(alias)
+    return None if spread is None else round(spread, decimals)
+
+
+def missing_cause(row: BoardRow | BaselineRow, alias: str) -> str:
     """Why a run has no score: a crash is not a zero."""
     run = row.runs.get(alias)
     return "no run" if run is None else run.cause or "no score"
@@ -207,12 +241,29 @@ def as_status(board: Board, updated_at: datetime) -> LeaderboardStatus:
                 rank_high=row.interval[1],
                 scores=tuple(
                     DatasetScore(
-                        dataset=alias, alc=rounded_alc(row, alias, request.decimals), rank=row.ranks[alias]
+                        dataset=alias,
+                        alc=rounded_alc(row, alias, request.decimals),
+                        spread=rounded_spread(row, alias, request.decimals),
+                        rank=row.ranks[alias],
                     )
                     for alias in request.datasets
                 ),
             )
             for row in top
+        ),
+        baselines=tuple(
+            BaselineEntry(
+                submission=row.name,
+                scores=tuple(
+                    BaselineScore(
+                        dataset=alias,
+                        alc=rounded_alc(row, alias, request.decimals),
+                        spread=rounded_spread(row, alias, request.decimals),
+                    )
+                    for alias in request.datasets
+                ),
+            )
+            for row in board.baselines[:MOST_BASELINES]
         ),
         excluded=tuple(
             ExcludedEntry(team=left.team, submission=left.submission, reason=left.reason)
@@ -245,6 +296,7 @@ def as_document(board: Board, updated_at: datetime) -> dict[str, object]:
                     {
                         "dataset": alias,
                         "alc": rounded_alc(row, alias, request.decimals),
+                        "spread": rounded_spread(row, alias, request.decimals),
                         "rank": row.ranks[alias],
                         "cause": row.runs[alias].cause if alias in row.runs else "",
                     }
@@ -252,6 +304,22 @@ def as_document(board: Board, updated_at: datetime) -> dict[str, object]:
                 ],
             }
             for row in board.rows
+        ],
+        "repeats": request.repeats,
+        "baselines": [
+            {
+                "submission": row.name,
+                "scores": [
+                    {
+                        "dataset": alias,
+                        "alc": rounded_alc(row, alias, request.decimals),
+                        "spread": rounded_spread(row, alias, request.decimals),
+                        "cause": row.runs[alias].cause if alias in row.runs else "",
+                    }
+                    for alias in request.datasets
+                ],
+            }
+            for row in board.baselines
         ],
         "friedman": None if test is None else test.as_document(),
         "kendall_w": board.kendall_w,
@@ -280,12 +348,17 @@ def as_text(board: Board) -> str:
         ]
         for row in board.rows[: request.top]
     ]
+    baselines = [
+        ["–", "(baseline)", shorten_name(row.name), "–", "–"]
+        + [write_score(row, alias, request.decimals) for alias in request.datasets]
+        for row in board.baselines[:MOST_BASELINES]
+    ]
     excluded = "".join(f"\n{line}" for line in describe_excluded(request)[:MOST_EXCLUDED])
-    if not rows:
+    if not rows and not baselines:
         return f"No entries yet.{excluded}"
     while True:
         # Every table has a row a team, so that about as many rows are too many as the text is too long.
-        text = "\n\n".join(map("\n".join, fold_table([header, *rows], 2)))
+        text = "\n\n".join(map("\n".join, fold_table([header, *rows, *baselines], 2)))
         hidden = len(board.rows) - len(rows)
         if hidden:
             text += f"\n… and {hidden} more in the store's table.json"
@@ -306,8 +379,16 @@ def describe_excluded(request: AggregateRequest) -> list[str]:
 
 
 def _cell(row: BoardRow, alias: str, decimals: int) -> str:
-    alc = rounded_alc(row, alias, decimals)
-    return missing_cause(row, alias) if alc is None else f"{alc:.{decimals}f} ({row.ranks[alias]:g})"
+    shown = write_score(row, alias, decimals)
+    return shown if rounded_alc(row, alias, decimals) is None else f"{shown} ({row.ranks[alias]:g})"
+
+
+def write_score(row: BoardRow | BaselineRow, alias: str, decimals: int) -> str:
+    """Mean and standard deviation: "0.812±0.010", or why there is none."""
+    alc, spread = rounded_alc(row, alias, decimals), rounded_spread(row, alias, decimals)
+    if alc is None:
+        return missing_cause(row, alias)
+    return f"{alc:.{decimals}f}" + ("" if spread is None else f"±{spread:.{decimals}f}")
 
 
 def describe_order(method: str, baseline: str | None = None) -> tuple[str, str]:

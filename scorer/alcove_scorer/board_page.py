@@ -12,7 +12,16 @@ import numpy.typing as npt
 from markupsafe import Markup
 
 from alcove_api.board_documents import BoardHistory, PastRanks
-from alcove_scorer.board import Board, BoardRow, describe_excluded, describe_order, missing_cause, rounded_alc
+from alcove_scorer.board import (
+    Board,
+    BoardRow,
+    describe_excluded,
+    describe_order,
+    missing_cause,
+    rounded_alc,
+    rounded_spread,
+    write_score,
+)
 from alcove_scorer.board_curves import budget_moments, ranks_over_budget
 from alcove_scorer.board_pictures import (
     draw_budget_ranks,
@@ -75,6 +84,11 @@ def board_html(board: Board, updated_at: datetime, history: BoardHistory | None 
         datasets=request.datasets,
         problems=[*board.problems, *describe_excluded(request)],
         rows=[_row(row, board) for row in board.rows],
+        baselines=[
+            (row.name, [write_score(row, alias, request.decimals) for alias in request.datasets])
+            for row in board.baselines
+        ],
+        repeats=request.repeats,
         coloured=[
             (row.place, row.team_name, colours[row.submission.team] + 1) for row in board.rows[:LEADERS]
         ],
@@ -102,7 +116,9 @@ def _row(row: BoardRow, board: Board) -> dict[str, object]:
     cells = []
     for alias in board.request.datasets:
         run = row.runs.get(alias)
-        cell = format_cell(run.alc if run else None, row.ranks[alias], decimals)
+        shown, rank, kind = format_cell(run.alc if run else None, row.ranks[alias], decimals)
+        spread = rounded_spread(row, alias, decimals)
+        cell = (shown if spread is None else f"{shown} ± {format_number(spread, decimals)}", rank, kind)
         cells.append((*cell, missing_cause(row, alias)))
     return {
         "place": row.place,

@@ -18,6 +18,7 @@ from alcove_api.documents import FileEntry
 from alcove_api.exit_statuses import ScorerExit
 from alcove_api.retry import retry
 from alcove_api.run_documents import Verdict
+from alcove_api.run_names import alias_of
 from alcove_api.score_documents import (
     SCORER_VERSION,
     LiveCurve,
@@ -149,7 +150,7 @@ def _publish(request: ScoreRequest, runs: RunRecords, settings: CurveRules, resu
     pages: dict[str, bytes] = {}
     for run in (run.hide_behind_ladder() for run in result.runs):
         alias = run.alias
-        others = select_peer_curves(curves, request, alias)
+        others = select_peer_curves(curves, request, alias_of(alias))
         points = limit_run(run, settings, feedback.decimals, feedback.max_snapshots)
         verdict = _verdict(runs, alias)
         output = _output(runs, verdict) if request.show_output else ""

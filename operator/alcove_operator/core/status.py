@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from statistics import fmean
 from typing import Literal
 
+from alcove_api.run_names import alias_of
 from alcove_api.submission import RunStatus, SubmissionStatus
 from alcove_operator.core import conditions
 from alcove_operator.core.actions import Emit
@@ -83,11 +86,21 @@ SCORES, MESSAGE = 30, 44
 
 
 def _list_scores(runs: Sequence[RunStatus], decimals: int) -> str:
-    """By dataset, where there are several; rounded further than the runs' own, for there is little room."""
-    if len(runs) == 1:
+    """By dataset, where there are several, the mean over the repeats; rounded further than the runs' own, for there is
+    little room."""
+    found: defaultdict[str, list[float | None]] = defaultdict(list)
+    for run in runs:
+        found[alias_of(run.dataset)].append(run.alc)
+    if len(found) == 1:
         return ""
     places = min(2, decimals)
-    shown = (f"{run.dataset} {'–' if run.alc is None else format(run.alc, f'.{places}f')}" for run in runs)
+    means = {
+        alias: None if None in alcs else fmean(a for a in alcs if a is not None)
+        for alias, alcs in found.items()
+    }
+    shown = (
+        f"{alias} {'–' if mean is None else format(mean, f'.{places}f')}" for alias, mean in means.items()
+    )
     return cut_line(", ".join(shown), SCORES)
 
 

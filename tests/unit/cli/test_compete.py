@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from alcove_api.score_documents import CurvePoint, ScoredRun
 from alcove_baselines import AnytimeClassifier
 from alcove_cli.compete import spread_option
-from alcove_cli.compete_board import average_repeats, rank_entrants, tabulate_board
+from alcove_cli.compete_board import rank_entrants, tabulate_board
 from alcove_cli.compete_plan import Entrant, plan_runs
 from alcove_cli.local import open_datasets, read_framework
 from alcove_cli.local_run import LocalSettings
 from alcove_scorer.curves import resolve_rules
+from alcove_scorer.repeats import average_repeats
 from alcove_toolkit.practice import make_practice
 from tests.unit.cli.conftest import Typed
 

@@ -108,6 +108,22 @@ def board(*teams: tuple[str, tuple[ScoredRun, ...]], **changes: object) -> Board
     return make_board(request, results)
 
 
+def results_of(made: Board) -> dict[str, ScoreResult]:
+    """By UID, what the board's rows were made of."""
+    return {
+        row.submission.submission_uid: ScoreResult(
+            submission_uid=row.submission.submission_uid,
+            scorer_version=SCORER_VERSION,
+            scoring_digest="d",
+            scoring=Scoring(),
+            t0_seconds=1,
+            budget_seconds=30,
+            runs=tuple(row.runs.values()),
+        )
+        for row in made.rows
+    }
+
+
 def report(shown_before: int = 0) -> str:
     request = ScoreRequest(
         submission_uid="u",
