@@ -1,5 +1,5 @@
-"""Writes what the chart takes from the models: its copy of the CRDs, and the schemas of a Competition's and a Dataset's
-spec in ``values.schema.json``. ``python helm/generate.py``; with ``--check`` it only compares.
+"""Writes what the chart has from elsewhere: its copy of the CRDs, the schemas of Competition and Dataset in
+``values.schema.json``, and the dashboards. ``python helm/generate.py``; with ``--check`` it only compares.
 
 The copies are files, not links: Helm follows links, but says so with a line for each at every command.
 """
@@ -16,9 +16,11 @@ from pydantic import BaseModel
 from alcove_api.__main__ import main as write_crds
 from alcove_api.competition import CompetitionSpec
 from alcove_api.dataset import DatasetSpec
+from monitoring.dashboards import render
 
 CHART = Path(__file__).parent / "alcove"
 SCHEMA = CHART / "values.schema.json"
+DASHBOARDS = CHART / "dashboards"
 
 Schema = dict[str, Any]
 
@@ -72,7 +74,25 @@ def main(arguments: list[str]) -> int:
         stale = 1
     if not check:
         SCHEMA.write_text(new)
-    return stale
+    return max(stale, write_dashboards(check))
+
+
+def write_dashboards(check: bool) -> int:
+    """1 where ``check`` finds that the files differ from the code."""
+    wanted = render()
+    found = {path.name: path.read_text() for path in DASHBOARDS.glob("*.json")}
+    if check and wanted != found:
+        print(
+            "dashboards/ differs from helm/monitoring: run `python helm/generate.py` and commit the result."
+        )
+        return 1
+    if not check:
+        DASHBOARDS.mkdir(exist_ok=True)
+        for name in found.keys() - wanted.keys():
+            (DASHBOARDS / name).unlink()
+        for name, text in wanted.items():
+            (DASHBOARDS / name).write_text(text)
+    return 0
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -61,6 +61,7 @@ class Metrics:
 
     def __post_init__(self) -> None:
         self.registry.register(self._shown)
+        ProcessCollector(registry=self.registry)
         self._make_run_metrics()
         self._make_platform_metrics()
 
@@ -113,6 +114,11 @@ class Metrics:
             "cause",
             "charged_to",
         )
+        self.lost_attempts = self._counter(
+            "alcove_attempts_lost_total",
+            "Attempts of runs that ended by a fault of the platform, whether or not they were repeated.",
+            *_PHASE,
+        )
         self.snapshots = self._counter(
             "alcove_snapshots_total",
             "Predictions that runs saved; result: taken or refused.",
@@ -124,9 +130,12 @@ class Metrics:
             "Since when there is something that the board does not show yet; Unix time. Absent where it shows all.",
             *_PHASE,
         )
-        self._per_phase = (
+        self._histograms = (
             self.queue_wait, self.pull_time, self.stage_time, self.start_time, self.overshoot, self.stamp_lag,
-            self.score_time, self.aggregate_time, self.runs, self.snapshots, self.stale_since,
+            self.score_time, self.aggregate_time,
+        )  # fmt: skip
+        self._per_phase = (
+            *self._histograms, self.runs, self.lost_attempts, self.snapshots, self.stale_since,
         )  # fmt: skip
 
     def _make_platform_metrics(self) -> None:
@@ -171,6 +180,8 @@ class Metrics:
             "Probes of the object store that failed; reason: unavailable or refused.",
             "reason",
         )
+        for reason in ("unavailable", "refused"):
+            self.store_errors.labels(reason)
         self.store_prefix_bytes = self._gauge(
             "alcove_store_prefix_bytes",
             "Bytes below each prefix of the bucket, as MinIO last counted them.",
@@ -180,8 +191,17 @@ class Metrics:
         self.store_size_bytes = self._gauge("alcove_store_size_bytes", "Bytes of the store's disks.")
 
     def show(self, competition: str, series: Series) -> None:
-        """The gauges of one competition, in place of those before."""
+        """The gauges of one competition, in place of those before.
+
+        What is counted of its phases begins with 0: of a counter that begins with 1, Prometheus sees no increase.
+        """
         self._shown.series[competition] = series
+        for labels in series.get("alcove_runs_running", {}):
+            self._counted.add((labels[0], labels[1]))
+            for metric in (*self._histograms, self.lost_attempts):
+                metric.labels(*labels)
+            for result in ("taken", "refused"):
+                self.snapshots.labels(*labels, result)
 
     def show_store(self, usage: StoreUsage) -> None:
         self.store_prefix_bytes.clear()
@@ -237,6 +257,10 @@ class Metrics:
     def _run(
         self, old: RunStatus, new: RunStatus, labels: tuple[str, str], evidence: RunEvidence, now: datetime
     ) -> None:
+        if (old.attempt and new.attempt > old.attempt) or (
+            new.charged_to == "Platform" and new.phase in OVER and old.phase not in OVER
+        ):
+            self.lost_attempts.labels(*labels).inc()
         if old.attempt == 0 and new.attempt == 1 and new.queued_at is not None:
             self.queue_wait.labels(*labels).observe((now - new.queued_at).total_seconds())
         if new.started_at and not old.started_at:

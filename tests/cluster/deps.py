@@ -1,4 +1,4 @@
-"""Debian packages that the cluster and the tests of its pages need: checked, and installed where we may."""
+"""Debian packages that the cluster, and the tests of pages and alerts, need: checked, and installed where we may."""
 
 from __future__ import annotations
 
@@ -30,6 +30,10 @@ PACKAGES: dict[str, str] = {
     "debootstrap": "debootstrap",
     "openssl": "openssl",
     "mount": "mount",
+    # Reads the operator's metrics in tests, with promtool for the alerts. Debian's 2.42 has all that they use, and is
+    # there in seconds; its Go module would be built for minutes.
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
     # For the supervisor, which the tests and `alcove run` compile.
     "cc": "gcc",
     "/usr/include/stdio.h": "libc6-dev",

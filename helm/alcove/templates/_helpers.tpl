@@ -73,6 +73,19 @@ http://alcove-store.{{ .Release.Namespace }}.svc:9000
 - {name: ALCOVE_STORE_SOLUTIONS_BUCKET, value: {{ .Values.store.solutionsBucket | quote }}}
 {{- end }}
 
+{{/* What the Prometheus operator's Prometheuses in the cluster select: labels of monitors and rules, and their namespaces. */}}
+{{- define "alcove.prometheuses" -}}
+{{- $monitors := dict }}{{- $rules := dict }}{{- $namespaces := list }}
+{{- if and .Values.monitoring.findPrometheus (.Capabilities.APIVersions.Has "monitoring.coreos.com/v1/Prometheus") }}
+{{- range (lookup "monitoring.coreos.com/v1" "Prometheus" "" "").items }}
+{{- $monitors = merge $monitors (dig "spec" "serviceMonitorSelector" "matchLabels" dict .) }}
+{{- $rules = merge $rules (dig "spec" "ruleSelector" "matchLabels" dict .) }}
+{{- $namespaces = append $namespaces .metadata.namespace }}
+{{- end }}
+{{- end }}
+{{- dict "monitorLabels" $monitors "ruleLabels" $rules "namespaces" (uniq $namespaces) | toYaml }}
+{{- end }}
+
 {{- define "alcove.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 65532

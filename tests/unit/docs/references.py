@@ -146,6 +146,8 @@ def _wrong_plain(project: Project, text: str) -> Iterator[str]:
 
 def _has_name(project: Project, name: str) -> bool:
     """Whether a name that begins with ``alcove_`` is there: of Python, or a metric that Prometheus sees."""
-    metrics = project.module("alcove_operator.metrics")
-    is_metric = bool(metrics and f'"{name}"' in metrics.path.read_text())
+    modules = (project.module(f"alcove_operator.{of}") for of in ("metrics", "board_series"))
+    made = "".join(module.path.read_text() for module in modules if module)
+    # Of a histogram, Prometheus sees three series.
+    is_metric = any(f'"{known}"' in made for known in (name, re.sub("_(bucket|count|sum)$", "", name)))
     return is_metric or project.resolves(name) or project.ends_with(name)

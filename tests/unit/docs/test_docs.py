@@ -26,7 +26,17 @@ THE_USERS_OWN = {
     "hackathon.yaml", "submission.yaml", "competition.yaml", "conformance.yaml", "publisher.json", "-",
 }  # fmt: skip
 """Files that the reader makes."""
-CORE_KINDS = {"secret", "namespace", "jobs", "pods", "service/alcove-store"}
+CORE_KINDS = {
+    "secret",
+    "namespace",
+    "job",
+    "jobs",
+    "pods",
+    "pvc",
+    "events",
+    "networkpolicy",
+    "service/alcove-store",
+}
 PAGES = pages()
 EXAMPLE: dict[str, Any] = yaml.safe_load((REPOSITORY / "examples" / "hackathon.yaml").read_text())
 

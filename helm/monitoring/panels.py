@@ -1,0 +1,208 @@
+"""What the dashboards are made of: queries, variables, and panels of Grafana's built-in types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from grafana_foundation_sdk.builders import (
+    bargauge,
+    common,
+    dashboard,
+    prometheus,
+    stat,
+    statetimeline,
+    table,
+    timeseries,
+    xychart,
+)
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.cog.variants import Dataquery
+from grafana_foundation_sdk.models.common import (
+    LegendDisplayMode,
+    ScaleDistribution,
+    VisibilityMode,
+    VizOrientation,
+)
+from grafana_foundation_sdk.models.dashboard import (
+    DataSourceRef,
+    DataTransformerConfig,
+    DynamicConfigValue,
+    VariableRefresh,
+    VariableSort,
+)
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+from grafana_foundation_sdk.models.xychart import XYShowMode
+
+SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
+RELEASE = 'namespace="$namespace"'
+PHASE = f'{RELEASE},competition="$competition",phase="$phase"'
+WIDTH = 24
+"""Columns of Grafana's grid."""
+
+
+P = TypeVar(
+    "P", stat.Panel, table.Panel, timeseries.Panel, statetimeline.Panel, xychart.Panel, bargauge.Panel
+)
+
+
+def query(expr: str, legend: str = "", ref: str = "A") -> prometheus.Dataquery:
+    """Over the dashboard's range of time; ``legend`` names labels as ``{{team}}``."""
+    return prometheus.Dataquery().expr(expr).legend_format(legend).ref_id(ref).range()
+
+
+def instant(expr: str, legend: str = "", ref: str = "A") -> prometheus.Dataquery:
+    """Its last value alone."""
+    return prometheus.Dataquery().expr(expr).legend_format(legend).ref_id(ref).instant()
+
+
+def rows(expr: str, ref: str = "A") -> prometheus.Dataquery:
+    """Its last values as a table: a column for each label."""
+    return instant(expr, ref=ref).format(PromQueryFormat.TABLE)
+
+
+def _placed(
+    panel: P, title: str, about: str, size: tuple[int, int], queries: Sequence[Builder[Dataquery]]
+) -> P:
+    panel.title(title).description(about).datasource(SOURCE).span(size[0]).height(size[1])
+    for one in queries:
+        panel.with_target(one)
+    return panel
+
+
+def number(
+    title: str, about: str, *queries: prometheus.Dataquery, unit: str = "short", width: int = 4
+) -> stat.Panel:
+    return _placed(stat.Panel(), title, about, (width, 4), queries).unit(unit)
+
+
+def lines(
+    title: str, about: str, *queries: prometheus.Dataquery, unit: str = "short", width: int = 12
+) -> timeseries.Panel:
+    legend = common.VizLegendOptions().display_mode(LegendDisplayMode.LIST).show_legend(True)
+    return _placed(timeseries.Panel(), title, about, (width, 8), queries).unit(unit).legend(legend)
+
+
+def bars(
+    title: str, about: str, *queries: prometheus.Dataquery, unit: str = "short", width: int = 8
+) -> bargauge.Panel:
+    made = _placed(bargauge.Panel(), title, about, (width, 8), queries)
+    return made.unit(unit).orientation(VizOrientation.HORIZONTAL).min(0)
+
+
+def timeline(
+    title: str, about: str, *queries: prometheus.Dataquery, width: int = WIDTH
+) -> statetimeline.Panel:
+    made = _placed(statetimeline.Panel(), title, about, (width, 10), queries)
+    return made.show_value(VisibilityMode.AUTO).min(0)
+
+
+def transformed(kind: str, options: Mapping[str, object]) -> DataTransformerConfig:
+    return DataTransformerConfig(id_val=kind, options=dict(options))
+
+
+def matrix(
+    title: str, about: str, expr: str, *, row: str, column: str, sort: str, width: int = WIDTH
+) -> table.Panel:
+    """A table with a line for each value of the label ``row`` and a column for each of the label ``column``."""
+    heading = f"{row}\\{column}"
+    made = _placed(table.Panel(), title, about, (width, 10), [rows(expr)])
+    made.with_transformation(
+        transformed(
+            "groupingToMatrix",
+            {"rowField": row, "columnField": column, "valueField": "Value", "emptyValue": "null"},
+        )
+    ).with_transformation(transformed("organize", {"renameByName": {heading: row.capitalize()}}))
+    return made.decimals(3).sort_by([common.TableSortByFieldState().display_name(sort).desc(False)])
+
+
+def table_of(
+    title: str, about: str, expr: str, labels: Sequence[str], value: str, width: int = 12
+) -> table.Panel:
+    """A table with a column for each of ``labels`` and one for the value."""
+    order = {name: place for place, name in enumerate([*labels, "Value"])}
+    made = _placed(table.Panel(), title, about, (width, 8), [rows(expr)])
+    return made.with_transformation(
+        transformed(
+            "organize",
+            {"excludeByName": {"Time": True}, "indexByName": order, "renameByName": {"Value": value}},
+        )
+    )
+
+
+SECONDS, SCORE = "Seconds since the go", "Score"
+
+
+def curves(title: str, about: str, where: str, *, by: str = "team", width: int = 12) -> xychart.Panel:
+    """Score against the time since the go, on a logarithmic axis; a line for each value of the label ``by``.
+
+    ``where``: matchers of PromQL.
+    """
+    seconds = rows(f"max by ({by}, point) (alcove_curve_seconds{{{where}}})", "A")
+    scores = rows(f"max by ({by}, point) (alcove_curve_score{{{where}}})", "B")
+    made = _placed(xychart.Panel(), title, about, (width, 10), [seconds, scores])
+    columns = {"Value #A": 0, "Value #B": 1, by: 2}
+    steps: tuple[tuple[str, dict[str, object]], ...] = (
+        ("merge", {}),
+        (
+            "organize",
+            {
+                "excludeByName": {"Time": True, "point": True},
+                "indexByName": columns,
+                "renameByName": {"Value #A": SECONDS, "Value #B": SCORE},
+            },
+        ),
+        ("sortBy", {"fields": {}, "sort": [{"field": SECONDS}]}),
+        ("partitionByValues", {"fields": [by], "keepFields": False, "naming": {"asLabels": True}}),
+    )
+    for kind, options in steps:
+        made.with_transformation(transformed(kind, options))
+    logarithmic = {"type": ScaleDistribution.LOG.value, "log": 10}
+    named = f"${{__field.labels.{by}}}"
+    return (
+        made.show(XYShowMode.POINTS_AND_LINES)
+        .override_by_name(SECONDS, [DynamicConfigValue(id_val="custom.scaleDistribution", value=logarithmic)])
+        .override_by_name(SCORE, [DynamicConfigValue(id_val="displayName", value=named)])
+    )
+
+
+def source_variable() -> dashboard.DatasourceVariable:
+    return dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus")
+
+
+def label_variable(name: str, label: str, metric: str, *, every: bool = False) -> dashboard.QueryVariable:
+    """Values of the label ``name`` of ``metric``, which may have matchers. ``every``: all are chosen at first."""
+    made = (
+        dashboard.QueryVariable(name)
+        .label(label)
+        .datasource(SOURCE)
+        .query(f"label_values({metric}, {name})")
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(VariableSort.ALPHABETICAL_ASC)
+    )
+    return made.multi(True).include_all(True) if every else made
+
+
+def empty_dashboard(uid: str, title: str, about: str) -> dashboard.Dashboard:
+    return (
+        dashboard.Dashboard(f"Alcove / {title}")
+        .uid(uid)
+        .description(about)
+        .tags(["alcove"])
+        .time("now-3h", "now")
+        .refresh("30s")
+        .timezone("browser")
+        .with_variable(source_variable())
+        .with_variable(label_variable("namespace", "Release", "alcove_phase_open"))
+    )
+
+
+def phase_dashboard(uid: str, title: str, about: str) -> dashboard.Dashboard:
+    """With the variables of one phase of one competition."""
+    competition = f"alcove_phase_open{{{RELEASE}}}"
+    phase = f'alcove_phase_open{{{RELEASE},competition="$competition"}}'
+    return (
+        empty_dashboard(uid, title, about)
+        .with_variable(label_variable("competition", "Competition", competition))
+        .with_variable(label_variable("phase", "Phase", phase))
+    )
