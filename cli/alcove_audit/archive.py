@@ -139,12 +139,16 @@ class PhaseExport:
             return None
 
     def _single_objects(self) -> dict[str, int]:
-        """Code, manifests of datasets, solutions: by name, since their neighbours belong to others."""
+        """Code, manifests of datasets, solutions, reports: by name, since their neighbours belong to others."""
         datasets = self.state.datasets_by_name.values()
         wanted = {keys.code(digest) for digest in self._code_digests()}
         wanted |= {keys.dataset_manifest(view.data_sha256) for view in datasets}
         wanted |= {keys.volume_manifest(view.data_sha256) for view in datasets}
         wanted |= {keys.solution(view.solution_sha256) for view in datasets if self.source.solutions}
+        shown = (*self.state.submission_views, *self.state.rerun_results.values())
+        wanted |= {keys.team_report(view.namespace, view.uid) for view in shown}
+        counted = self._read(keys.board(*self.state.place, "counted.json"), CountedSubmissions)
+        wanted |= {keys.team_report(e.team, e.submission_uid) for e in (counted.entries if counted else ())}
         sizes: dict[str, int] = {}
         for key in sorted(wanted):
             sizes |= {found: size for found, size in self.source.list_sizes(key).items() if found == key}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from alcove_api import keys
-from alcove_api.run_documents import Manifest, Record
+from alcove_api.run_documents import Manifest, Record, RepeatedAttempt, commit_head
 from alcove_audit.findings import MISSING, Check, describe
 from alcove_audit.reading import EvidenceReader, ReadDocument, as_written
 from alcove_audit.source import DigestedPieces
@@ -36,11 +36,16 @@ class KnownAttempt:
     budget_ns: int
     head: str | None = None
     """From the Submission's status."""
+    head_commitment: str = ""
+    """Likewise, of a blind phase."""
     verdict_head: str | None = None
     manifest_sha256: str | None = None
-    """From the score."""
+    """From the score; of an attempt that was repeated, from the verdict."""
     staged: Mapping[str, str | None] = field(default_factory=dict)
     """``data_sha256`` and ``code_sha256``, where it is known what they must be."""
+    solution_sha256: str = ""
+    repeated: RepeatedAttempt | None = None
+    """What the verdict says of an attempt that was repeated."""
 
     @property
     def prefix(self) -> str:
@@ -87,7 +92,8 @@ class AttemptAudit:
     def _manifest(self) -> ReadDocument[Manifest] | None:
         key = keys.manifest(self.known.prefix)
         self._accounted.add(key)
-        if not self.sealed and key not in self.sizes:
+        expected = self.sealed or self.known.manifest_sha256 is not None
+        if not expected and key not in self.sizes:
             return None
         return self.reader.document(Check.MANIFEST, Manifest, key, CHANGED, self.known.manifest_sha256)
 
@@ -179,20 +185,38 @@ class AttemptAudit:
 
     def _check_heads(self, records: tuple[Record, ...], manifest: ReadDocument[Manifest] | None) -> None:
         """The status is outside the store: who changed every record there has not changed it."""
-        if not self.sealed:
-            return
         key, head = keys.manifest(self.known.prefix), _head(records)
         meaning = f"Records were changed, added or taken away. {RESTORE}"
+        if not self.sealed:
+            if self.known.repeated is not None:
+                wanted = self.known.repeated.head
+                self.reader.report.compare(Check.HEAD, key, "head (in the verdict)", wanted, head, meaning)
+            return
         by_recorder = manifest is not None and manifest.document.sealed_by == "recorder"
-        for place, wanted in (("status", self.known.head), ("verdict", self.known.verdict_head)):
+        # A recorder that could not seal may have saved more than it had time to report.
+        possible = {head} if by_recorder else {head, *(record.digest() for record in records)}
+        said: list[tuple[str, str | None]] = [("verdict", self.known.verdict_head)]
+        if not self.known.head_commitment:
+            said.append(("status", self.known.head))
+        for place, wanted in said:
             if wanted is None:
                 self.reader.report.leave_out(Check.HEAD, f"no head in the {place}")
-            # A recorder that could not seal may have saved more than it had time to report.
-            elif wanted == head or (not by_recorder and wanted in (r.digest() for r in records)):
+            elif wanted in possible:
                 self.reader.report.hold(Check.HEAD)
             else:
                 expected, found = describe(f"head (in the {place})", wanted), describe("head", head)
                 self.reader.report.differ(Check.HEAD, key, expected, found, meaning)
+        self._check_commitment(key, possible, meaning)
+
+    def _check_commitment(self, key: str, possible: set[str | None], meaning: str) -> None:
+        wanted, solution = self.known.head_commitment, self.known.solution_sha256
+        if not wanted:
+            return
+        if wanted in {commit_head(head, solution) for head in possible if head}:
+            self.reader.report.hold(Check.HEAD)
+            return
+        expected = describe("a head of headCommitment (in the status)", wanted)
+        self.reader.report.differ(Check.HEAD, key, expected, "another, or another solution", meaning)
 
     def _check_prediction(self, record: Record, scorer: RunScorer | None) -> None:
         key, by = (make(self.known.prefix, record.seq) for make in (keys.snapshot, keys.record))
@@ -223,7 +247,8 @@ class AttemptAudit:
     def _check_output(self, manifest: ReadDocument[Manifest] | None) -> None:
         key = keys.log(self.known.prefix)
         self._accounted.add(key)
-        digest = manifest.document.log_sha256 if manifest else None
+        repeated = self.known.repeated
+        digest = repeated.log_sha256 if repeated else manifest.document.log_sha256 if manifest else None
         if digest is not None:
             meaning = "The output was changed after the run. It scores nothing, but reports show its end."
             self.reader.digest(Check.OUTPUT, key, digest, None, meaning, keys.manifest(self.known.prefix))

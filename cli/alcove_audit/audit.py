@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from alcove_api.run_names import alias_of
 from alcove_audit.board import BoardAudit
 from alcove_audit.datasets import DatasetAudit
 from alcove_audit.findings import AuditReport
 from alcove_audit.ladders import LadderAudit
+from alcove_audit.pages import check_reports
 from alcove_audit.phase_state import PhaseState
 from alcove_audit.reading import EvidenceReader
 from alcove_audit.runs import AuditedSubmission
@@ -27,7 +29,7 @@ class PhaseAudit:
         reader = EvidenceReader(self.source, self.report)
         datasets, board = DatasetAudit(reader, self.state), BoardAudit(reader, self.state)
         ladders = LadderAudit(reader, self.state)
-        used = {run.dataset for view in self.state.submission_views for run in view.status.runs}
+        used = {alias_of(run.dataset) for view in self.state.submission_views for run in view.status.runs}
         named = set(self.state.phase.datasets)
         for name, dataset in sorted(self.state.datasets_by_name.items()):
             if name in named or dataset.alias in used:
@@ -36,6 +38,9 @@ class PhaseAudit:
         views = [(view, False) for view in self.state.submission_views] + [(view, True) for view in deleted]
         for view, gone in views:
             SubmissionAudit(AuditedSubmission(reader, datasets, ladders, self.state, view, gone)).check()
+        known = {view.uid for view in (*(v for v, _ in views), *self.state.rerun_results.values())}
+        for team in sorted(self.state.teams or {view.namespace for view, _ in views}):
+            check_reports(reader, team, known)
         ladders.check()
         board.check(deleted)
 
@@ -44,7 +49,7 @@ class PhaseAudit:
         reader = EvidenceReader(self.source, self.report)
         datasets, ladders = DatasetAudit(reader, self.state), LadderAudit(reader, self.state)
         (view,) = (v for v in self.state.submission_views if (v.namespace, v.name) == (namespace, name))
-        for alias in sorted({run.dataset for run in view.status.runs}):
+        for alias in sorted({alias_of(run.dataset) for run in view.status.runs}):
             if alias in self.state.datasets_by_alias:
                 datasets.check_input(self.state.datasets_by_alias[alias])
         SubmissionAudit(AuditedSubmission(reader, datasets, ladders, self.state, view)).check()

@@ -70,14 +70,8 @@ class BoardAudit:
         self.counted = found.document
         views = {view.uid: view for view in self.state.submission_views}
         kept = {entry.team: entry for entry in found.document.entries}
-        # Of those whose scores are held back the status does not tell whether they have any.
-        scored = [
-            v
-            for v in views.values()
-            if boards.is_scored_in(v, self.state.phase_name)
-            and not scoring.is_held_back(v.status)
-            and not v.of_organizer
-        ]
+        of_phase = [v for v in views.values() if boards.is_scored_in(v, self.state.phase_name)]
+        scored = [view for view in of_phase if self._has_score(view) and not view.of_organizer]
         wanted = boards.update_counted(kept, scored, self.state.rules)
         for team in sorted(wanted):
             entry = kept.get(team)
@@ -97,14 +91,29 @@ class BoardAudit:
             self._check_aliases(key, entry, meaning)
         return [boards.view_deleted(entry, self.state.rules) for entry in deleted]
 
+    def _has_score(self, view: SubmissionView) -> bool:
+        """Where its scores are held back the status does not tell, and the operator looks into the store as well."""
+        if not scoring.is_held_back(view.status):
+            return True
+        result = self._parse_score(view.uid, view.status.scoring_digest)
+        return result is not None and any(run.alc is not None for run in result.runs)
+
+    def _parse_score(self, submission_uid: str, scoring_digest: str) -> ScoreResult | None:
+        """None where there is none that can be read: that is said where scores are checked."""
+        data = self.reader.fetch(keys.score_result(submission_uid, scoring_digest))
+        try:
+            return None if data is None else ScoreResult.model_validate_json(data)
+        except ValidationError:
+            return None
+
     def _check_aliases(self, key: str, entry: CountedSubmission, meaning: str) -> None:
         """Which runs a deleted Submission had, nothing but its score tells."""
-        data = self.reader.fetch(keys.score_result(entry.submission_uid, entry.scoring_digest))
-        try:
-            scored = None if data is None else ScoreResult.model_validate_json(data)
-        except ValidationError:
-            scored = None
-        if scored is not None:
+        scored = self._parse_score(entry.submission_uid, entry.scoring_digest)
+        if scored is None:
+            wanted_score = f"a Submission of {entry.team} that is there, or has a score"
+            found = f"{describe('submission_uid', entry.submission_uid)}, which has none"
+            self.reader.report.differ(Check.COUNTED, key, wanted_score, found, meaning)
+        else:
             wanted = [run.alias for run in scored.runs]
             where = f"datasets of {entry.team}"
             self.reader.report.compare(Check.COUNTED, key, where, wanted, entry.datasets, meaning)

@@ -88,11 +88,21 @@ class PhaseState:
     @cached_property
     def submission_views(self) -> tuple[SubmissionView, ...]:
         """Of teams that take part, and of the organizer; not those that only show a team what became of a rerun."""
-        views = (parse_objects.submission_view(raw) for raw in self.submissions)
         known = None if self.teams is None else self.teams | {self.view.namespace}
         return tuple(
-            view for view in views if not view.shows_rerun and (known is None or view.namespace in known)
+            view
+            for view in self._every_view
+            if not view.shows_rerun and (known is None or view.namespace in known)
         )
+
+    @cached_property
+    def rerun_results(self) -> dict[tuple[str, str], SubmissionView]:
+        """Those that show a team what became of a rerun, by namespace of the team and name of the rerun."""
+        return {(view.namespace, view.name): view for view in self._every_view if view.shows_rerun}
+
+    @cached_property
+    def _every_view(self) -> tuple[SubmissionView, ...]:
+        return tuple(parse_objects.submission_view(raw) for raw in self.submissions)
 
     @cached_property
     def board_status(self) -> LeaderboardStatus:

@@ -9,6 +9,7 @@ from functools import partial
 
 from alcove_api import keys
 from alcove_api.run_documents import Verdict
+from alcove_api.run_names import alias_of
 from alcove_api.score_documents import (
     NO_PREDICTIONS,
     STORE_DAMAGED,
@@ -20,7 +21,7 @@ from alcove_api.score_documents import (
 from alcove_api.submission import RunStatus
 from alcove_audit.attempts import CHANGED, RESTORE, AttemptAudit, CheckedAttempt, KnownAttempt
 from alcove_audit.datasets import DatasetAudit
-from alcove_audit.findings import Check
+from alcove_audit.findings import MISSING, Check
 from alcove_audit.ladders import LadderAudit, ladder_run
 from alcove_audit.phase_state import PhaseState
 from alcove_audit.reading import EvidenceReader, ReadDocument
@@ -64,7 +65,7 @@ class RunAudit:
 
     def check(self, listed: Mapping[str, int]) -> set[str]:
         """``listed``: sizes of all objects of the Submission's runs. Returns the keys that belong to this one."""
-        prefix = f"runs/{self.uid}/{self.alias}/"
+        prefix = keys.run_prefix(self.uid, self.alias)
         mine = {key: size for key, size in listed.items() if key.startswith(prefix)}
         key = keys.verdict(self.uid, self.alias)
         if key not in mine and self.stored is None and self.status.phase not in ("Done", "Failed"):
@@ -96,9 +97,35 @@ class RunAudit:
         self._compare(stored, result, scorer)
 
     def _check_repeated(self, mine: Mapping[str, int], scored: KnownAttempt | None) -> set[str]:
-        """Attempts before the last: nothing is made of them, but what they hold must agree with itself."""
+        """Attempts before the last: nothing is made of them, but the verdict says what each left."""
+        repeated = self.verdict.document.repeated if self.verdict else None
+        if repeated is None:
+            return self._check_unlisted(mine, scored)
         accounted: set[str] = set()
-        prefix = f"runs/{self.uid}/{self.alias}/"
+        for one in repeated:
+            attempt = KnownAttempt(
+                self.uid,
+                self.alias,
+                one.attempt,
+                one.pod_uid,
+                self._budget_ns(),
+                manifest_sha256=one.manifest_sha256,
+                repeated=one,
+            )
+            inside = _inside(mine, attempt)
+            if inside:
+                AttemptAudit(self.reader, attempt, inside, sealed=False).check(None)
+            else:
+                self.reader.report.differ(
+                    Check.RECORD, attempt.prefix, "what an attempt left that was repeated", MISSING, CHANGED
+                )
+            accounted |= set(inside)
+        return accounted
+
+    def _check_unlisted(self, mine: Mapping[str, int], scored: KnownAttempt | None) -> set[str]:
+        """Of a verdict that does not say what there was: each attempt must agree with itself."""
+        accounted: set[str] = set()
+        prefix = keys.run_prefix(self.uid, self.alias)
         found = {_attempt_of(key, prefix) for key in mine}
         last = scored.attempt if scored else self.status.attempt
         for number, pod_uid in sorted(attempt for attempt in found if attempt is not None):
@@ -106,6 +133,7 @@ class RunAudit:
             if number < last:
                 inside = _inside(mine, attempt)
                 AttemptAudit(self.reader, attempt, inside, sealed=False).check(None)
+                self.reader.report.leave_out(Check.RECORD, "which attempts were repeated was not recorded")
                 accounted |= set(inside)
         return accounted
 
@@ -152,7 +180,7 @@ class RunAudit:
             number, pod_uid = verdict.attempt or 0, verdict.pod_uid or ""
         if not number or not pod_uid:
             return None
-        view, dataset = self.subject.view, self.subject.state.datasets_by_alias[self.alias]
+        view, dataset = self.subject.view, self.subject.state.datasets_by_alias[alias_of(self.alias)]
         staged = {"data_sha256": None if dataset.volume_claim else dataset.data_sha256}
         if not self.subject.deleted:
             staged["code_sha256"] = view.status.code_sha256 or None
@@ -163,6 +191,8 @@ class RunAudit:
             pod_uid,
             self._budget_ns(),
             head=self.status.head or None,
+            head_commitment=self.status.head_commitment,
+            solution_sha256=(self.stored.solution_sha256 if self.stored else None) or dataset.solution_sha256,
             verdict_head=verdict.head if verdict else None,
             manifest_sha256=self.stored.manifest_sha256 if self.stored else None,
             staged=staged,

@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass, field
 
 from alcove_api import keys
-from alcove_api.score_documents import ScorePages, ScoreRequest, ScoreResult
+from alcove_api.score_documents import ScoreRequest, ScoreResult
 from alcove_audit.findings import Check, describe
+from alcove_audit.pages import PagesAudit
 from alcove_audit.reading import ReadDocument
 from alcove_audit.results import CHANGED_SCORE, check_settings
 from alcove_audit.runs import AuditedSubmission, RunAudit
@@ -111,38 +112,26 @@ class SubmissionAudit:
         prefix, digest = f"scores/{self.view.uid}/", self.view.status.scoring_digest
         listed = self.reader.source.list_sizes(prefix)
         results = {key for key in listed if _RESULT.match(key.removeprefix(prefix))}
-        recorded = result is not None and any(run.verdict_sha256 for run in result.document.runs)
-        pages = self._check_pages(set(listed), digest, recorded)
-        for key in sorted(results - {keys.score_result(self.view.uid, digest)}):
-            self._check_older(key, asked)
+        pages = self._pages_audit(result).check(set(listed))
+        earlier = {
+            keys.score_result(self.view.uid, one.scoring_digest): one.score_sha256
+            for one in self.view.status.earlier_scores
+        }
+        for key in sorted((results | earlier.keys()) - {keys.score_result(self.view.uid, digest)}):
+            self._check_older(key, asked, earlier.get(key))
         self.reader.nothing_else(set(listed), results | pages)
 
-    def _check_pages(self, listed: set[str], digest: str, recorded: bool) -> set[str]:
-        """``recorded``: whether the score is of a scorer that keeps digests of its pages."""
-        uid, report = self.view.uid, self.reader.report
-        index = keys.score_pages(uid)
-        aliases = [run.dataset for run in self.view.status.runs]
-        plain = {keys.report(uid), keys.live_curve(uid), *(keys.score_svg(uid, alias) for alias in aliases)}
-        if not digest:
-            return plain
-        if index not in listed and not recorded:
-            report.leave_out(Check.PAGES, "their digests were not recorded", len(plain & listed))
-            return plain
-        meaning = "What people read of this score was changed. Delete its Job `s-…`: it is made again."
-        found = self.reader.document(Check.PAGES, ScorePages, index, meaning)
-        if found is None:
-            return {index, *plain}
-        document = found.document
-        for name, wanted in (("submission_uid", uid), ("scoring_digest", digest)):
-            report.compare(Check.PAGES, index, name, wanted, getattr(document, name), meaning)
-        for file in document.files:
-            key = f"scores/{uid}/{file.path}"
-            self.reader.digest(Check.PAGES, key, file.sha256, file.bytes, meaning, index)
-        return {index, *(f"scores/{uid}/{file.path}" for file in document.files)}
+    def _pages_audit(self, result: ReadDocument[ScoreResult] | None) -> PagesAudit:
+        view = self.view
+        shown_as = self.state.rerun_results.get((view.team, view.name)) if view.of_organizer else None
+        return PagesAudit(self.reader, view, result, shown_as, self.subject.deleted)
 
-    def _check_older(self, key: str, asked: ScoreRequest) -> None:
-        """A result by other settings or solutions: its name, that its settings make that name, and its scores."""
-        found = self.reader.document(Check.RESULT, ScoreResult, key, CHANGED_SCORE)
+    def _check_older(self, key: str, asked: ScoreRequest, sha256: str | None) -> None:
+        """A result by other settings or solutions: its name, that its settings make that name, and its scores.
+
+        ``sha256``: as the status has it, which remembers those that it showed.
+        """
+        found = self.reader.document(Check.RESULT, ScoreResult, key, CHANGED_SCORE, sha256)
         if found is None:
             return
         digest = key.rpartition("/")[2].removesuffix(".json")

@@ -30,7 +30,9 @@ class CountedSubmission(BoardSubmission):
     scores: tuple[float | None, ...] = ()
     """ALC of each run as it was shown, for ``counts: best``; empty where they are not known."""
     score_sha256: str = ""
-    """Digest of its score file, as in its status; "" where that is not shown yet."""
+    """Digest of its score file, as in its status."""
+    pages_sha256: str = ""
+    """Of the list of pages that are made of it, likewise."""
     code: Code | None = None
     """What was admitted, by digest: what a phase that takes its submissions from this one runs."""
     chosen_at: datetime | None = None

@@ -54,9 +54,14 @@ def team_bundle(namespace: str, sha256: str) -> str:
     return f"teams/{namespace}/bundles/{sha256}.tar.gz"
 
 
+def run_prefix(submission_uid: str, alias: str) -> str:
+    """Prefix of everything of one run, of whatever attempt."""
+    return f"runs/{submission_uid}/{alias}/"
+
+
 def attempt_prefix(submission_uid: str, alias: str, attempt: int, pod_uid: str) -> str:
     """Everything that one pod records. The pod's uid keeps two pods of one attempt apart, should there ever be two."""
-    return f"runs/{submission_uid}/{alias}/{attempt}-{pod_uid}"
+    return f"{run_prefix(submission_uid, alias)}{attempt}-{pod_uid}"
 
 
 def snapshot(prefix: str, seq: int) -> str:
@@ -76,7 +81,7 @@ def manifest(prefix: str) -> str:
 
 
 def verdict(submission_uid: str, alias: str) -> str:
-    return f"runs/{submission_uid}/{alias}/verdict.json"
+    return f"{run_prefix(submission_uid, alias)}verdict.json"
 
 
 def live_curve(submission_uid: str) -> str:

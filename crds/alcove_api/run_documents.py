@@ -5,6 +5,7 @@ Times named ``*_ns`` are nanoseconds since the go; times of day are RFC 3339 in 
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from typing import Literal
 
@@ -115,6 +116,23 @@ class ContainerImage(Document):
     """As the kubelet reports it: with the digest of what was run, whatever the pod's spec named."""
 
 
+def commit_head(head: str, solution_sha256: str) -> str:
+    """What a blind phase shows in place of a head. A head alone would tell when the last prediction came to whoever
+    knows the predictions and tries all times; the solution's digest is as secret as the solution."""
+    return hashlib.sha256(f"{solution_sha256} {head}".encode()).hexdigest()
+
+
+class RepeatedAttempt(Document):
+    """What the store holds of an attempt that was repeated, once nothing of it runs any more."""
+
+    attempt: int
+    pod_uid: str
+    head: Sha256 | None
+    """Digest of its last record; None where it has none."""
+    manifest_sha256: Sha256 | None
+    log_sha256: Sha256 | None
+
+
 class Verdict(Document):
     """The operator's word on one dataset of one submission, once no attempt will follow."""
 
@@ -147,3 +165,5 @@ class Verdict(Document):
     """Of this attempt's pod; empty where it is gone, or the kubelet has not reported them."""
     points_shown_before: int = 0
     """Scores that earlier attempts' live curves showed: as many fewer are shown of this one."""
+    repeated: tuple[RepeatedAttempt, ...] | None = None
+    """Earlier attempts of which there is anything in the store; None in verdicts that are older than the field."""

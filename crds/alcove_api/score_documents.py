@@ -196,5 +196,7 @@ class ScorePages(Document):
     submission_uid: str
     scoring_digest: str
     """Of the result that they show."""
+    result_sha256: Sha256 | None = None
+    """Digest of that result; None where they are older than the field."""
     files: tuple[FileEntry, ...]
     """``path``: the name below ``scores/<uid>/``."""

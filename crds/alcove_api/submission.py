@@ -149,8 +149,22 @@ class RunStatus(StatusModel):
     message: Annotated[str, Field(max_length=1024)] = ""
     head: Annotated[str, Field(max_length=64)] = ""
     """Digest of the last record: what the store holds can be checked against it."""
+    head_commitment: Annotated[str, Field(max_length=64)] = ""
+    """Of a blind phase, from the run's end on: a digest of the head and the solution's digest. It fixes the head, and
+    tells nothing to whoever does not have the solution."""
     overshoot_ms: float | None = None
     """How long after the budget the last of the participant's processes was gone."""
+
+
+EARLIER_SCORES = 16
+"""Of a Submission, that its status remembers."""
+
+
+class EarlierScore(StatusModel):
+    """A score by settings, or a solution, that the organizer has changed since."""
+
+    scoring_digest: Annotated[str, Field(max_length=64)]
+    score_sha256: Annotated[str, Field(max_length=64)]
 
 
 class SubmissionStatus(StatusModel):
@@ -187,7 +201,12 @@ class SubmissionStatus(StatusModel):
     """The worst cause among its runs, or why it waits or was rejected: a word, or a place in the queue."""
     scoring_digest: Annotated[str, Field(max_length=64)] = ""
     score_sha256: Annotated[str, Field(max_length=64)] = ""
-    """Digest of the score file in the store, from the reveal on: what the store holds can be checked against it."""
+    """Digest of the score file in the store: what the store holds can be checked against it. It has those of the
+    solutions in it, so nobody without them can try which score it is of."""
+    pages_sha256: Annotated[str, Field(max_length=64)] = ""
+    """Digest of the list of pages that are made of the score; the same holds for it."""
+    earlier_scores: Annotated[tuple[EarlierScore, ...], Field(max_length=EARLIER_SCORES)] = ()
+    """The last of those that were shown, or held back, before: oldest first."""
     runs: Annotated[
         tuple[RunStatus, ...],
         Field(

@@ -135,7 +135,7 @@ def auditor_policy(bucket: str = keys.MAIN_BUCKET, solutions: str = keys.SOLUTIO
     """The organizer's, for `alcove verify` and `alcove export`: reads what scores and boards are made of, solutions
     too, and changes nothing.
     """
-    evidence = ("runs/*", "scores/*", "ladders/*", "boards/*", "data/*", "code/*")
+    evidence = ("runs/*", "scores/*", "reports/*", "ladders/*", "boards/*", "data/*", "code/*")
     return _policy(
         _allow(["GetObject"], bucket, *evidence),
         _list(bucket, *evidence),

@@ -45,6 +45,11 @@ SCORED_AGAIN_AT_ONCE = 16
 """Where settings change, all that was ever submitted is scored again: runs must find room beside that."""
 
 
+REPORT_TRIES = 9
+"""At giving a report to its team where the store refuses it, over about a minute: a policy is known to all of a store's
+servers a moment after it is made. A page keeps no score back for longer."""
+
+
 def to_json(document: BaseModel) -> Any:
     """For a merge patch; no nulls, which the API server would refuse within lists."""
     return document.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -62,6 +67,8 @@ class Executor:
     clock: Callable[[], datetime] = utc_now
     _emitted: dict[str, set[str]] = field(default_factory=dict)
     """Keys of the Events that were sent, by the Submission's UID: spares requests, and may be lost at any time."""
+    _reports_refused: dict[str, int] = field(default_factory=dict)
+    """By the Submission's UID: how often, while its report is asked for."""
     admissions: Admissions = field(init=False)
 
     def __post_init__(self) -> None:
@@ -69,8 +76,9 @@ class Executor:
 
     def forget(self, present: Collection[str]) -> None:
         """Drops what is kept of all Submissions but those of these UIDs, and of Jobs that are gone."""
-        for uid in self._emitted.keys() - set(present):
-            del self._emitted[uid]
+        for kept in (self._emitted, self._reports_refused):
+            for uid in kept.keys() - set(present):
+                del kept[uid]
         self.admissions.forget(present)
         self.credentials.forget_all_but({name for _, name in self.index.jobs})
 
@@ -113,7 +121,8 @@ class Executor:
     def _stored(self, action: actions.Stored, facts: Facts) -> Facts:
         match action:
             case actions.WriteVerdict():
-                self.store.write_verdict(action.verdict)
+                repeated = self.store.list_repeated(action.verdict)
+                self.store.write_verdict(action.verdict.replace(repeated=repeated))
                 return replace(facts, verdicts=facts.verdicts | {action.verdict.alias})
             case actions.ReadVerdict():
                 found_verdict = self._verdict(action)
@@ -122,7 +131,8 @@ class Executor:
                 found = self.store.live_curve(action.submission_uid)
                 return replace(facts, curve=found or facts.curve, curve_at=self.clock())
             case actions.ReadScore():
-                return replace(facts, score=self._score(action))
+                pages = self.store.digest_of_pages(action.submission_uid)
+                return replace(facts, score=self._score(action), pages_sha256=pages)
             case actions.PublishReport():
                 self._publish_report(action)
                 return replace(facts, published=action.scoring_digest)
@@ -151,8 +161,13 @@ class Executor:
         except StoreUnavailableError:
             raise
         except StoreError as error:
+            uid = action.submission_uid
+            self._reports_refused[uid] = tries = self._reports_refused.get(uid, 0) + 1
+            if error.retriable and tries < REPORT_TRIES:
+                raise
             kept_back = {"cause": "ReportNotPublished"}
             log.warning("%s The team cannot fetch this report; its scores are shown.", error, extra=kept_back)
+        self._reports_refused.pop(action.submission_uid, None)
 
     def _verdict(self, action: actions.ReadVerdict) -> Verdict | None:
         try:

@@ -18,7 +18,7 @@ from alcove_api import keys
 from alcove_api.board_documents import AggregateRequest, CountedSubmissions
 from alcove_api.code_layout import KIT_FOLDER, MODEL_FILE, explain_missing_model
 from alcove_api.documents import Document
-from alcove_api.run_documents import RunConfig, Verdict
+from alcove_api.run_documents import RepeatedAttempt, RunConfig, Verdict
 from alcove_api.score_documents import LiveCurve, ScoreResult
 from alcove_operator.core.model import CodeFact
 from alcove_operator.errors import CodeError, OperatorError
@@ -188,6 +188,42 @@ class OperatorStore:
             raise
         return verdict
 
+    def list_repeated(self, verdict: Verdict) -> tuple[RepeatedAttempt, ...]:
+        """What there is of the attempts before the one that the verdict names, of all where it names none."""
+        parent = keys.run_prefix(verdict.submission_uid, verdict.alias)
+        found = []
+        for prefix in self._list_below(parent):
+            attempt, _, pod_uid = prefix.removeprefix(parent).rstrip("/").partition("-")
+            if attempt.isdecimal() and pod_uid and pod_uid != verdict.pod_uid:
+                found.append(self._repeated(verdict, int(attempt), pod_uid))
+        return tuple(sorted(found, key=lambda one: (one.attempt, one.pod_uid)))
+
+    def _repeated(self, verdict: Verdict, attempt: int, pod_uid: str) -> RepeatedAttempt:
+        prefix = keys.attempt_prefix(verdict.submission_uid, verdict.alias, attempt, pod_uid)
+        last = max(self._list_below(f"{prefix}/rec/"), default=None)
+        return RepeatedAttempt(
+            attempt=attempt,
+            pod_uid=pod_uid,
+            head=None if last is None else self._digest(last),
+            manifest_sha256=self._digest(keys.manifest(prefix)),
+            log_sha256=self._digest(keys.log(prefix)),
+        )
+
+    def _digest(self, key: str) -> str | None:
+        """SHA-256; None where there is no such object."""
+        digest = hashlib.sha256()
+        try:
+            for piece in store_client.stream(self.client, self.bucket, key, chunk=_CHUNK):
+                digest.update(piece)
+        except StoreNotFoundError:
+            return None
+        return digest.hexdigest()
+
+    def _list_below(self, prefix: str) -> list[str]:
+        """Keys directly below ``prefix``; of what lies deeper, the common prefixes, which end with a slash."""
+        with store_client.store_errors(f"listing {prefix}"):
+            return [entry.object_name for entry in self.client.list_objects(self.bucket, prefix=prefix)]
+
     def verdict(self, submission_uid: str, alias: str) -> Verdict | None:
         """None where there is none."""
         return self._read(keys.verdict(submission_uid, alias), Verdict)
@@ -230,6 +266,10 @@ class OperatorStore:
 
     def score_result(self, submission_uid: str, scoring_digest: str) -> ScoreResult | None:
         return self._read(keys.score_result(submission_uid, scoring_digest), ScoreResult)
+
+    def digest_of_pages(self, submission_uid: str) -> str:
+        """SHA-256 of the list of the score's pages; "" where there is none."""
+        return self._digest(keys.score_pages(submission_uid)) or ""
 
     def places(self, namespace: str, competition: str, phase: str) -> dict[str, BoardPlace]:
         """The whole table of a phase, by the Submissions' UIDs; empty where there is none."""

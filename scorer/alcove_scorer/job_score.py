@@ -178,7 +178,12 @@ def _put_digests(runs: RunRecords, result: ScoreResult, pages: dict[str, bytes])
         )
         for key in sorted(shown)
     )
-    digests = ScorePages(submission_uid=runs.uid, scoring_digest=result.scoring_digest, files=files)
+    digests = ScorePages(
+        submission_uid=runs.uid,
+        scoring_digest=result.scoring_digest,
+        files=files,
+        result_sha256=result.digest(),
+    )
     put_bytes(runs.store, runs.bucket, keys.score_pages(runs.uid), digests.canonical())
 
 

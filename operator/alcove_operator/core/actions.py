@@ -127,7 +127,8 @@ class ListLive:
 
 @dataclass(frozen=True)
 class WriteVerdict:
-    """Put ``keys.verdict`` only if absent; present already is success. Success goes to ``Facts.verdicts``."""
+    """Put ``keys.verdict``, with what the store holds of earlier attempts, only if absent; present already is success.
+    Success goes to ``Facts.verdicts``."""
 
     verdict: Verdict
 
@@ -174,7 +175,7 @@ class ReadCurve:
 
 @dataclass(frozen=True)
 class ReadScore:
-    """Read ``keys.score_result``; answer in ``Facts.score``."""
+    """Read ``keys.score_result`` and ``keys.score_pages``; answer in ``Facts.score`` and ``Facts.pages_sha256``."""
 
     submission_uid: str
     scoring_digest: str

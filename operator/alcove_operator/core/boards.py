@@ -167,6 +167,7 @@ def build_entry(view: SubmissionView) -> CountedSubmission:
         datasets=tuple(run.dataset for run in view.status.runs),
         scores=tuple(run.alc for run in view.status.runs),
         score_sha256=view.status.score_sha256,
+        pages_sha256=view.status.pages_sha256,
         chosen_at=view.status.chosen_at,
         code=admitted_code(view),
     )
@@ -212,6 +213,7 @@ def view_deleted(entry: CountedSubmission, rules: PhaseRules) -> SubmissionView:
             code_sha256=bundle.sha256 if bundle else "",
             scoring_digest=entry.scoring_digest,
             score_sha256=entry.score_sha256,
+            pages_sha256=entry.pages_sha256,
             chosen_at=entry.chosen_at,
             runs=runs,
         ),

@@ -264,6 +264,8 @@ class Facts:
     curve_at: datetime | None = None
     """When the curve was last looked for, or a new one written to the status."""
     score: ScoreResult | ScoreFault | None = None
+    pages_sha256: str = ""
+    """Digest of the list of pages that lie beside ``score``; "" where there is none."""
     published: str = ""
     """Digest of the score whose report is where the team can read it."""
     log_tails: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

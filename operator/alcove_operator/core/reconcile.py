@@ -101,7 +101,7 @@ def _run(given: ReconcileInput) -> Decision:
     due = min((moment for moment in wakeups if moment is not None), default=None)
     status = statuses.summarize(scored.status)
     if given.blind:
-        status = statuses.redact(status)
+        status = statuses.redact(status, given.datasets)
     status = statuses.write_tables(status, given.rules.phase.feedback.decimals)
     return Decision(status, _once([*actions, *scored.actions]), due, any(step.fenced for step in steps))
 

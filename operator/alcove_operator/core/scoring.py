@@ -27,6 +27,7 @@ from alcove_operator.core.actions import Action, DeleteJob, PublishReport, ReadC
 from alcove_operator.core.conditions import ConditionValue, find_condition
 from alcove_operator.core.model import DatasetView, JobView, ScoreFault, SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules, ReconcileInput
+from alcove_operator.core.score_digests import record_digests
 
 CURVE_PAUSE = timedelta(seconds=2)
 """Between two looks at a live curve, and so between two writes of the status because of it."""
@@ -122,7 +123,7 @@ def advance_scoring(current: SubmissionStatus, given: ReconcileInput) -> Scoring
     stale = _others(given, job)
     result = given.facts.score
     if isinstance(result, ScoreResult) and result.scoring_digest == digest and everything:
-        return _finish(current, result, given, stale)
+        return _finish(current, result, job, given, stale)
     if ended and current.scoring_digest == digest and not isinstance(result, ScoreFault):
         return ScoringStep(current, (*stale, ReadScore(given.submission.uid, digest)))
     # Where what was held back is no longer in the store, it is scored again.
@@ -246,9 +247,16 @@ def _with_curve(current: SubmissionStatus, given: ReconcileInput) -> SubmissionS
 
 
 def _finish(
-    current: SubmissionStatus, result: ScoreResult, given: ReconcileInput, stale: tuple[Action, ...]
+    current: SubmissionStatus,
+    result: ScoreResult,
+    job: JobView | None,
+    given: ReconcileInput,
+    stale: tuple[Action, ...],
 ) -> ScoringStep:
-    """Waits only for the last lines of the runs' output, which are always answered."""
+    """Waits only for the last lines of the runs' output, which are always answered.
+
+    ``job``: that has made the result; None where it lay in the store, held back.
+    """
     waits = any(run_results.wants_log(run, given) for run in current.runs)
     if waits and current.phase not in statuses.ENDED:
         return ScoringStep(current, stale)
@@ -262,8 +270,7 @@ def _finish(
         return ScoringStep(current, (*stale, publish))
     found = {run.alias: run.hide_behind_ladder() for run in result.runs}
     scored = tuple(_scored_run(run, found.get(run.dataset), result, given) for run in current.runs)
-    digest = "" if hidden else result.digest()
-    status = current.replace(runs=scored, scoring_digest=result.scoring_digest, score_sha256=digest)
+    status = record_digests(current.replace(runs=scored), result, job, given)
     if current.phase not in statuses.ENDED:
         phase = "Failed" if all(run.phase == "Failed" for run in scored) else "Done"
         status = status.replace(phase=phase)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from statistics import fmean
 from typing import Literal
 
+from alcove_api.run_documents import commit_head
 from alcove_api.run_names import alias_of
 from alcove_api.submission import RunStatus, SubmissionStatus
 from alcove_operator.core import conditions
 from alcove_operator.core.actions import Emit
 from alcove_operator.core.conditions import ConditionValue, find_condition
+from alcove_operator.core.model import DatasetView
 from alcove_operator.core.run_ends import HIDDEN, OVER
 
 ADMITTED, SCORED, COMPLETE = "Admitted", "Scored", "Complete"
@@ -31,14 +33,17 @@ def set_condition(
     return status if found is status.conditions else status.replace(conditions=found)
 
 
-def redact(status: SubmissionStatus) -> SubmissionStatus:
+def redact(status: SubmissionStatus, datasets: Mapping[str, DatasetView]) -> SubmissionStatus:
     """Without what a blind phase must not show, durations among it. What the reconciler needs to go on stays:
-    attempt, pod, cause and whether a run is over."""
-    hidden = tuple(_hidden(run) for run in status.runs)
+    attempt, pod, cause and whether a run is over. ``datasets``: by alias."""
+    hidden = tuple(_hidden(run, datasets.get(alias_of(run.dataset))) for run in status.runs)
     return status.replace(runs=hidden, progress="")
 
 
-def _hidden(run: RunStatus) -> RunStatus:
+def _hidden(run: RunStatus, dataset: DatasetView | None) -> RunStatus:
+    commitment = run.head_commitment
+    if run.head and dataset is not None:
+        commitment = commit_head(run.head, dataset.solution_sha256)
     return RunStatus(
         dataset=run.dataset,
         attempt=run.attempt,
@@ -49,6 +54,7 @@ def _hidden(run: RunStatus) -> RunStatus:
         queued_at=run.queued_at,
         points_shown=run.points_shown,
         message=HIDDEN if run.attempt else run.message,
+        head_commitment=commitment,
     )
 
 

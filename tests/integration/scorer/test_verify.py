@@ -16,7 +16,8 @@ from alcove_audit.audit import PhaseAudit
 from alcove_audit.findings import AuditReport, Check
 from alcove_audit.phase_state import PhaseState
 from alcove_audit.source import StoreSource
-from alcove_operator.core import scoring
+from alcove_operator.core import boards, scoring
+from alcove_operator.store import OperatorStore
 from tests.unit.audit.world import World, play
 
 from .conftest import Job, Store
@@ -73,6 +74,16 @@ def test_what_the_real_job_scores_is_found_whole_and_what_was_changed_is_named(
         assert raw["status"]["scoreSha256"] == ScoreResult.model_validate_json(written or b"").digest()
         index = ScorePages.model_validate_json(store.get(keys.score_pages(asked.submission_uid)) or b"")
         assert {"report.html", "d-digits.svg", "d-news.svg"} <= {file.path for file in index.files}
+        # As the operator does once the Job has ended.
+        operator = OperatorStore(store.client, keys.MAIN_BUCKET)
+        operator.publish_report(asked.namespace, asked.submission_uid)
+        raw["status"]["pagesSha256"] = operator.digest_of_pages(asked.submission_uid)
+    counted = operator.counted(*world.state.place)
+    assert counted is not None
+    kept = boards.update_counted(
+        {e.team: e for e in counted.entries}, world.state.submission_views, world.state.rules
+    )
+    operator.write_counted(*world.state.place, counted.replace(entries=tuple(kept[t] for t in sorted(kept))))
 
     assert audit(store, world.state).findings == []
 

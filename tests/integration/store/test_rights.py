@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +11,7 @@ from minio import Minio
 
 from alcove_api import keys
 from alcove_api.documents import StoreCredentials
+from alcove_api.run_documents import Record, RepeatedAttempt, Verdict
 from alcove_operator import credentials, store_setup
 from alcove_operator.errors import OperatorError
 from alcove_operator.store import OperatorStore
@@ -159,6 +161,33 @@ def test_a_report_reaches_its_team_and_no_other(set_up_store: SetUpStore) -> Non
     assert is_denied(get(keys.team_report("team-a", "absent")), set_up_store.client("team-b"))
     with pytest.raises(StoreNotFoundError):
         operator.publish_report("team-a", "never-scored")
+
+
+def test_the_operator_sees_what_repeated_attempts_left(set_up_store: SetUpStore) -> None:
+    operator, root = OperatorStore(set_up_store.client("operator"), MAIN), set_up_store.root
+    record = Record(seq=0, name="a.npy", kind="npy", seen_ns=1, t_ns=1, sha256=None, bytes=0, previous=None)
+    last = record.replace(seq=1, previous=record.digest())
+    first, second = (keys.attempt_prefix("u8", "table", n, f"p-{n}") for n in (1, 2))
+    for seq, one in enumerate((record, last)):
+        store_client.put_bytes(root, MAIN, keys.record(first, seq), one.canonical())
+    for prefix in (first, second, keys.attempt_prefix("u8", "table", 3, "p-3")):
+        store_client.put_bytes(root, MAIN, keys.log(prefix), b"hello")
+    store_client.put_bytes(root, MAIN, keys.manifest(second), b"{}")
+    verdict = Verdict(
+        submission_uid="u8",
+        alias="table",
+        attempt=3,
+        pod_uid="p-3",
+        phase="Done",
+        cause="Finished",
+        charged_to="",
+    )
+    hello, empty = (hashlib.sha256(data).hexdigest() for data in (b"hello", b"{}"))
+    assert operator.list_repeated(verdict) == (
+        RepeatedAttempt(attempt=1, pod_uid="p-1", head=last.digest(), manifest_sha256=None, log_sha256=hello),
+        RepeatedAttempt(attempt=2, pod_uid="p-2", head=None, manifest_sha256=empty, log_sha256=hello),
+    )
+    assert operator.list_repeated(verdict.replace(submission_uid="u-none")) == ()
 
 
 @pytest.mark.parametrize("who", ALLOWED)

@@ -15,7 +15,7 @@ from alcove_api import keys
 from alcove_api.run_documents import Manifest, Record
 from alcove_audit.findings import AuditReport, Check
 from tests.unit.audit.test_audit import audit
-from tests.unit.audit.world import GONE, TEAMS, World, play, uid, view_of
+from tests.unit.audit.world import GONE, TEAMS, World, blind, play, sha256, uid, view_of
 
 RED = uid(0)
 RUN = keys.attempt_prefix(RED, "d-digits", 1, "pod-1")
@@ -56,24 +56,39 @@ def test_any_flipped_bit_of_any_object_is_found(data: st.DataObject, mode: str) 
 
 
 def test_any_removed_object_is_found() -> None:
-    """But not of a repeated attempt, of which nothing is made, nor a score by earlier settings."""
+    """Of repeated attempts, earlier scores and copies for teams too; of a Submission that is gone, what counts."""
     world = play()
-    scores = {score_of(world, team) for team in TEAMS} | {
-        keys.score_result(uid(2), score_of(world, TEAMS[0])[-21:-5])
-    }
-    earlier = {key for key in world.objects if re.search("^scores/.*/[0-9a-f]{16}.json$", key)} - scores
+    last = score_of(world, TEAMS[0]).rpartition("/")[2]
+    of_gone = {k for k in world.objects if re.search(rf"^scores/{uid(2)}/[0-9a-f]{{16}}.json$", k)}
+    of_gone.add(keys.team_report(GONE, uid(2)))
     for key in sorted(world.objects):
-        if not key.startswith((REPEATED, f"runs/{uid(1)}")) and key not in earlier:
+        if key not in of_gone or key.endswith(last):
             content = world.objects.pop(key)
-            assert key in named(audit(world))
+            assert key in named(audit(world)), key
             world.objects[key] = content
+
+
+@pytest.mark.parametrize("held_back", [False, True])
+def test_a_repeated_attempt_that_is_gone_as_a_whole_is_named(held_back: bool) -> None:
+    world = blind(play()) if held_back else play()
+    for key in [key for key in world.objects if key.startswith(REPEATED)]:
+        del world.objects[key]
+    assert named(audit(world)) == {REPEATED: {Check.RECORD}}
+
+
+def test_an_attempt_that_nobody_saw_is_named() -> None:
+    """Also one that says to be an earlier attempt, and is whole in itself."""
+    world = play()
+    copied = {key.replace(REPEATED, f"{REPEATED}0"): d for key, d in world.objects.items() if REPEATED in key}
+    world.objects |= copied
+    assert named(audit(world)) == {key: {Check.EXTRA} for key in copied}
 
 
 ADDED = [
     f"{RUN}/snap/00000005.bin", f"{RUN}/snap/00000002.bin", f"{RUN}/rec/00000005.json", f"{RUN}/notes.txt",
     f"runs/{RED}/d-digits/2-pod-2/rec/00000000.json", f"runs/{RED}/d-other/verdict.json", f"runs/{RED}/x",
     f"scores/{RED}/x.html", f"scores/{RED}/0123456789abcdef.json", keys.board(*PLACE, "x.json"),
-    keys.board(*PLACE, "request-03.json"),
+    keys.board(*PLACE, "request-03.json"), keys.team_report(TEAMS[0], uid(7)), f"reports/{TEAMS[0]}/x.html",
 ]  # fmt: skip
 
 
@@ -213,6 +228,24 @@ def _is_earlier(world: World, key: str) -> bool:
     return len(key.rpartition("/")[2]) == 21 and key != score_of(world, TEAMS[0])
 
 
+def _change_pages_with_their_digests(world: World) -> set[str]:
+    """By whoever can write both: the digest of the list is in the status."""
+    key, index = keys.report(RED), keys.score_pages(RED)
+    world.objects[key] = world.objects[keys.team_report(TEAMS[0], RED)] = b"<p>first</p>"
+    files = json.loads(world.objects[index])["files"]
+    changed = [f for f in files if f["path"] == "report.html"]
+    changed[0] |= {"bytes": len(world.objects[key]), "sha256": sha256(world.objects[key])}
+    world.objects[index] = edited(world.objects[index], files=files)
+    return {index}
+
+
+def _change_copy(world: World) -> set[str]:
+    """The report that the team reads."""
+    key = keys.team_report(TEAMS[0], RED)
+    world.objects[key] = b"<p>first</p>"
+    return {key}
+
+
 def _change(key: str) -> Callable[[World], set[str]]:
     def change(world: World) -> set[str]:
         world.objects[key] = world.objects[key].replace(b"e", b"i", 1)
@@ -258,6 +291,7 @@ def _change_board(world: World) -> set[str]:
 TAMPERED = [
     _truncate, _reorder, _swap_predictions, _swap_runs, _shorten_prediction, _lengthen_prediction, _change_log,
     _raise_score, _exchange_scores, _change_earlier_score, _change_solution, _change_input, _change_code,
+    _change_pages_with_their_digests, _change_copy,
     _withdraw_deleted, _change_board, _change(keys.report(RED)), _change(keys.board(*PLACE, "leaderboard.html")),
     _change(keys.board(*PLACE, "history.json")), _change(keys.board(*PLACE, "curves.json")),
     _change(keys.board_request(*PLACE, 3)), _change(keys.verdict(RED, "d-news")), _change(keys.manifest(REPEATED)),
@@ -285,6 +319,8 @@ STATUS: dict[str, Any] = {
     "counted": False,
     "codeSha256": "0" * 64,
     "scoreSha256": "0" * 64,
+    "pagesSha256": "0" * 64,
+    "earlierScores": [{"scoringDigest": "0" * 16, "scoreSha256": "0" * 64}],
 }
 
 
@@ -320,3 +356,45 @@ def test_a_team_that_was_put_in_anothers_place_on_the_board_is_named() -> None:
     world.objects[key] = edited(world.objects[key], **request)
     world.leaderboard["status"]["files"] = []
     assert Check.COUNTED in named(audit(world))[key]
+
+
+@pytest.mark.parametrize("revealed", [False, True])
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_any_flipped_bit_of_before_a_reveal_is_found(revealed: bool, data: st.DataObject) -> None:
+    """The status holds commitments from the end of a run on, and keeps them after the reveal."""
+    world = blind(play(), revealed=revealed)
+    key = data.draw(st.sampled_from(sorted(world.objects)))
+    content = bytearray(world.objects[key])
+    content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    world.objects[key] = bytes(content)
+    assert any(finding.key == key or key in finding.expected for finding in audit(world).findings)
+
+
+def test_runs_that_were_changed_with_their_scores_before_a_reveal_are_named() -> None:
+    """All that lies in the store agrees again: the last record is another, and so are manifest, verdict and score."""
+    world = blind(play())
+    key, manifest, verdict = keys.record(RUN, 4), keys.manifest(RUN), keys.verdict(RED, "d-digits")
+    world.objects[key] = edited(world.objects[key], seen_ns=29 * 10**9)
+    listed = json.loads(world.objects[manifest])["records"]
+    listed[4] = json.loads(world.objects[key])
+    head = Record.model_validate(listed[4]).digest()
+    world.objects[manifest] = edited(world.objects[manifest], records=listed, head=head)
+    world.objects[verdict] = edited(world.objects[verdict], head=head)
+    runs = json.loads(world.objects[score_of(world, TEAMS[0])])["runs"]
+    runs[0] |= {
+        "manifest_sha256": sha256(world.objects[manifest]),
+        "verdict_sha256": sha256(world.objects[verdict]),
+    }
+    score = score_of(world, TEAMS[0])
+    world.objects[score] = edited(world.objects[score], runs=runs)
+    found = named(audit(world))
+    assert Check.HEAD in found[manifest]
+    assert Check.RESULT in found[score]
+
+
+def test_a_report_that_its_team_can_read_before_the_reveal_is_named() -> None:
+    world = blind(play())
+    key = keys.team_report(TEAMS[0], RED)
+    world.objects[key] = world.objects[keys.report(RED)]
+    assert named(audit(world)) == {key: {Check.EXTRA}}

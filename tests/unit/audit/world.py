@@ -22,7 +22,15 @@ from alcove_api.base import API_VERSION
 from alcove_api.board_documents import BoardHistory, CountedSubmissions
 from alcove_api.documents import DatasetManifest, FileEntry
 from alcove_api.leaderboard import BoardFile
-from alcove_api.run_documents import ContainerImage, End, Manifest, Record, Verdict
+from alcove_api.run_documents import (
+    ContainerImage,
+    End,
+    Manifest,
+    Record,
+    RepeatedAttempt,
+    Verdict,
+    commit_head,
+)
 from alcove_api.schemes import SchemeName
 from alcove_api.score_documents import SCORER_VERSION, LadderBest, ScorePages, ScoreRequest, ScoreResult
 from alcove_audit.phase_state import PhaseState
@@ -254,6 +262,20 @@ def _record(
 
 
 def _decide(world: World, of: str, alias: str, attempt: int, head: str | None) -> None:
+    """As the operator does, which has looked into the store."""
+    repeated = []
+    for number in range(1, attempt):
+        prefix = keys.attempt_prefix(of, alias, number, f"pod-{number}")
+        manifest = world.objects[keys.manifest(prefix)]
+        repeated.append(
+            RepeatedAttempt(
+                attempt=number,
+                pod_uid=f"pod-{number}",
+                head=Manifest.model_validate_json(manifest).head,
+                manifest_sha256=sha256(manifest),
+                log_sha256=sha256(world.objects[keys.log(prefix)]),
+            )
+        )
     verdict = Verdict(
         submission_uid=of,
         alias=alias,
@@ -266,6 +288,7 @@ def _decide(world: World, of: str, alias: str, attempt: int, head: str | None) -
         queued_at=START,
         pulled_at=START,
         images=(ContainerImage(container="main", image_id="r.example/ingestion@sha256:" + "1" * 64),),
+        repeated=tuple(repeated),
     )
     world.objects[keys.verdict(of, alias)] = verdict.canonical()
 
@@ -353,9 +376,19 @@ def _show(world: World, raw: dict[str, Any], result: ScoreResult) -> None:
         FileEntry(path=key.rpartition("/")[2], bytes=len(data), sha256=sha256(data))
         for key, data in sorted(pages.items())
     )
-    index = ScorePages(submission_uid=of, scoring_digest=result.scoring_digest, files=files)
+    index = ScorePages(
+        submission_uid=of,
+        scoring_digest=result.scoring_digest,
+        files=files,
+        result_sha256=result.digest(),
+    )
     world.objects |= {**pages, keys.score_pages(of): index.canonical()}
-    raw["status"] |= {"scoringDigest": result.scoring_digest, "scoreSha256": result.digest()}
+    world.objects[keys.team_report(raw["metadata"]["namespace"], of)] = pages[keys.report(of)]
+    status = raw["status"]
+    if earlier := status.get("scoringDigest"):
+        status["earlierScores"] = [{"scoringDigest": earlier, "scoreSha256": status["scoreSha256"]}]
+    status |= {"scoringDigest": result.scoring_digest, "scoreSha256": result.digest()}
+    status["pagesSha256"] = index.digest()
     for run, scored in zip(raw["status"]["runs"], result.runs, strict=True):
         shown = scoring.scores_to_show(scored.hide_behind_ladder(), result, feedback)
         curve = shown["curve"]
@@ -398,3 +431,38 @@ def _rank(world: World) -> None:
 
 def view_of(world: World, team: str) -> SubmissionView:
     return next(view for view in world.state.submission_views if view.namespace == team)
+
+
+def blind(world: World, *, revealed: bool = False) -> World:
+    """As of a blind phase: before its reveal, without a board, or once that has come.
+
+    Before it, without the Submission that is gone: until there is a board, the store alone tells that it counts.
+    """
+    phase = world.competition["spec"]["phases"][0]
+    phase |= {"feedback": {"mode": "none"}, "revealsAt": stamp(START + timedelta(hours=2))}
+    solutions = {d["spec"]["alias"]: d["spec"]["solutionSha256"] for d in world.datasets}
+    for raw in world.submissions:
+        for run in raw["status"]["runs"]:
+            run["headCommitment"] = commit_head(run["head"], solutions[run["dataset"]])
+    if revealed:
+        return world
+    for raw in world.submissions:
+        status = raw["status"]
+        status |= {"rank": None, "averageRank": None, "counted": False}
+        status["conditions"] = [
+            {"type": "Scored", "status": "True", "reason": scoring.HELD_BACK, "message": "Held back.",
+             "lastTransitionTime": stamp(START)}
+        ]  # fmt: skip
+        for run in status["runs"]:
+            run |= {"head": "", "alc": None, "curve": [], "snapshots": 0}
+    world.leaderboard = {}
+    prefix = keys.board(*world.state.place, "")
+    counted = CountedSubmissions.model_validate_json(world.objects[f"{prefix}counted.json"])
+    kept = tuple(
+        entry.replace(scores=(None,) * len(entry.datasets)) for entry in counted.entries if entry.team != GONE
+    )
+    raw_code = pack_files({"model.py": f"# {GONE}\n".encode()})
+    gone = (prefix, "reports/", f"runs/{uid(2)}/", f"scores/{uid(2)}/", keys.code(sha256(raw_code)))
+    world.objects = {key: data for key, data in world.objects.items() if not key.startswith(gone)}
+    world.objects[f"{prefix}counted.json"] = counted.replace(entries=kept).canonical()
+    return world

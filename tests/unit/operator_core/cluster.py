@@ -102,6 +102,8 @@ class Cluster:
     """Why the files of a run were refused, all of them, by alias."""
     """What the scorer finds wrong with the records of a run, by alias."""
     code: CodeFact = field(default_factory=lambda: CodeFact(True, CODE, 100))
+    pages_sha256: str = "d" * 64
+    """Of the pages that are made of a score."""
     published: list[datetime] = field(default_factory=list)
     """When the report was given to the team."""
 
@@ -348,7 +350,11 @@ class Cluster:
             case actions.ReadScore():
                 self._need_store()
                 found = self.scores.get(action.scoring_digest)
-                self.facts = replace(self.facts, score=found or ScoreFault("There is no result."))
+                self.facts = replace(
+                    self.facts,
+                    score=found or ScoreFault("There is no result."),
+                    pages_sha256=self.pages_sha256,
+                )
             case actions.PublishReport():
                 self._need_store()
                 self.published.append(self.now)

@@ -75,6 +75,7 @@ def _scored(cluster: Cluster, alias: str) -> ScoredRun:
         points=_points(verdict.attempt or 0)[: SNAPSHOTS if counts else 0],
         refused=tuple(Refusal(seq=i, name="a.npy", reason=reason) for i, reason in enumerate(refused)),
         manifest_sha256=None,
+        solution_sha256="e" * 64,
         message=damage,
         points_shown_before=verdict.points_shown_before,
     )

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from alcove_api.run_documents import commit_head
 from alcove_operator.core import names, scoring, scoring_retries
 from alcove_operator.core.scoring import CURVE_PAUSE
 from alcove_scorer.curves import Point, resolve_rules
@@ -165,16 +166,50 @@ def held_back() -> Cluster:
     return cluster
 
 
-def test_the_digest_of_the_score_file_is_kept_from_the_reveal_on() -> None:
+def test_what_is_held_back_is_fixed_when_it_is_scored() -> None:
+    """Heads, score and pages: what lies in the store at the reveal is no evidence of what lay there before."""
     cluster = held_back()
-    assert status(cluster)["scoreSha256"] == ""
-    cluster.settle()
     (result,) = cluster.scores.values()
-    assert status(cluster)["scoreSha256"] == result.digest()
-    shown = [
-        (at, s) for at, s in zip(cluster.written_at, cluster.history, strict=True) if s.get("scoreSha256")
-    ]
-    assert all(at >= reveal(cluster) for at, _ in shown)
+    fixed = {"scoreSha256": result.digest(), "pagesSha256": cluster.pages_sha256}
+    assert {name: status(cluster)[name] for name in fixed} == fixed
+    assert status(cluster)["runs"][0]["headCommitment"] == commit_head("a" * 64, "e" * 64)
+    assert status(cluster)["runs"][0]["head"] == ""
+    cluster.scores[result.scoring_digest] = result.replace(t0_seconds=2)
+    cluster.pages_sha256 = "0" * 64
+    cluster.settle()
+    assert scored(cluster)["reason"] == "Shown"
+    assert {name: status(cluster)[name] for name in fixed} == fixed
+    assert status(cluster)["runs"][0]["headCommitment"] == commit_head("a" * 64, "e" * 64)
+
+
+def test_nothing_that_can_be_tried_is_shown_before_the_reveal() -> None:
+    """A score without the solution's digest has nothing in it that only the organizer knows."""
+    cluster = held_back()
+    (result,) = cluster.scores.values()
+    bare = result.replace(runs=tuple(run.replace(solution_sha256=None) for run in result.runs))
+    cluster.scores[result.scoring_digest] = bare
+    assert cluster.submission is not None
+    cluster.submission["status"] |= {"scoreSha256": "", "pagesSha256": "", "scoringDigest": ""}
+    cluster.submission["status"]["conditions"] = []
+    for _ in range(50):
+        play(cluster, ("round", None))
+        cluster.controllers()
+    assert (status(cluster)["scoreSha256"], status(cluster)["pagesSha256"]) == ("", "")
+
+
+def test_scores_by_earlier_settings_are_remembered() -> None:
+    cluster = Cluster({"d0": ["finished"]})
+    cluster.settle()
+    digests = []
+    for scheme in ("hackathon", "autodl", "hackathon"):
+        scoring = cluster.spec.scoring.model_copy(update={"scheme": scheme})
+        cluster.spec = cluster.spec.model_copy(update={"scoring": scoring})
+        cluster.settle()
+        digests.append((status(cluster)["scoringDigest"], status(cluster)["scoreSha256"]))
+    first, second, again = digests
+    assert first == again
+    known = [(one["scoringDigest"], one["scoreSha256"]) for one in status(cluster)["earlierScores"]]
+    assert known == [second]
 
 
 def test_what_was_held_back_and_is_gone_at_the_reveal_is_scored_anew() -> None:

@@ -75,7 +75,9 @@ def test_tables_stay_narrow(runs: list[tuple[float | None, str]], decimals: int)
 
 
 def test_nothing_blind_is_in_a_table() -> None:
-    status = statuses.redact(SubmissionStatus(phase="Done", runs=(done("digits", 0.8, message="Secret."),)))
+    status = statuses.redact(
+        SubmissionStatus(phase="Done", runs=(done("digits", 0.8, message="Secret."),)), {}
+    )
     shown = statuses.write_tables(status, 4)
     assert (shown.score, shown.scores, shown.message) == ("", "", HIDDEN)
     assert shown.overview == ("digits: Done, Finished",)

@@ -14,7 +14,7 @@ from minio import Minio
 
 from alcove_api.board_documents import AggregateRequest, CountedSubmissions
 from alcove_api.documents import StoreCredentials
-from alcove_api.run_documents import RunConfig, Verdict
+from alcove_api.run_documents import RepeatedAttempt, RunConfig, Verdict
 from alcove_api.score_documents import SCORER_VERSION, LiveCurve, ScoredRun, ScoreRequest, ScoreResult
 from alcove_kube.client import Object
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
@@ -70,6 +70,12 @@ class MemoryStore(OperatorStore):
 
     def write_verdict(self, verdict: Verdict) -> Verdict:
         return self.verdicts.setdefault((verdict.submission_uid, verdict.alias), verdict)
+
+    def list_repeated(self, _verdict: Verdict) -> tuple[RepeatedAttempt, ...]:
+        return ()
+
+    def digest_of_pages(self, _submission_uid: str) -> str:
+        return ""
 
     def verdict(self, submission_uid: str, alias: str) -> Verdict | None:
         return self.verdicts.get((submission_uid, alias))
