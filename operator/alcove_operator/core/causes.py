@@ -22,6 +22,7 @@ _NO_START = frozenset({"CreateContainerError", "RunContainerError", "StartError"
 _NODE_GONE = frozenset({"DeletionByTaintManager", "DeletionByPodGC"})
 _NODE_DOWN = frozenset({"NodeLost", "NodeShutdown", "Shutdown", "Terminated"})
 _NODE_PRESSURE = "TerminationByKubelet"
+_FORGOTTEN = "ContainerStatusUnknown"
 _OUT_OF_INODES = "low on resource: inodes"
 DISK_PRESSURE = "DiskPressure"
 """Condition of a node whose disks are short of bytes or inodes."""
@@ -50,14 +51,23 @@ class Context:
     store_away: bool = False
     memory: str = ""
     """The limit of main, as the phase has it: "8Gi"."""
+    started: bool = False
+    """Whether main was seen to run, or may have been where a blind phase does not keep that. It counts where the
+    kubelet has forgotten."""
 
 
-def got_go(pod: PodView | None) -> bool:
-    """Whether the go was given: the recorder's word, or without one, that main was ever started."""
+def got_go(pod: PodView | None, started: bool = False) -> bool:
+    """Whether the go was given: the recorder's word, or without one, that main was ever started.
+
+    Of a pod that it evicts the kubelet can forget that, also of a container that ran (``ContainerStatusUnknown``); the
+    pod was past staging then. ``started``: as in :class:`Context`.
+    """
     if pod is None:
         return False
     if pod.report is not None:
         return pod.report.go_at is not None
+    if pod.main is not None and pod.main.terminated_reason == _FORGOTTEN and pod.main.started_at is None:
+        return started
     return pod.main is not None and pod.main.started_at is not None
 
 
@@ -69,7 +79,7 @@ def find_cause(pod: PodView | None, context: Context) -> Cause:
         cause = rule(pod, context)
         if cause is not None:
             return cause
-    if got_go(pod):
+    if got_go(pod, context.started):
         return _participant(
             "Signalled", "Its processes were killed, and nothing outside the pod explains it."
         )
@@ -157,7 +167,7 @@ def _brought_about_pressure(pod: PodView, context: Context) -> str:
     whoever holds most. So a program can bring that about, in its output folder or in ``/tmp``, which nothing outside
     its container sees. What speaks for it is that the node was short before the program ran.
     """
-    if pod.reason != "Evicted" or not got_go(pod):
+    if pod.reason != "Evicted" or not got_go(pod, context.started):
         return ""
     if named := _OVER_REQUEST.search(pod.message):
         used, request, resource = named.groups()
@@ -237,10 +247,10 @@ def _node_lost(pod: PodView, context: Context) -> Cause | None:
     return None
 
 
-def _deadline_exceeded(pod: PodView, _: Context) -> Cause | None:
+def _deadline_exceeded(pod: PodView, context: Context) -> Cause | None:
     if pod.reason != "DeadlineExceeded":
         return None
-    if got_go(pod):
+    if got_go(pod, context.started):
         return _participant(
             "DeadlineReached", "It was stopped at the pod's deadline. What it had saved counts."
         )

@@ -48,8 +48,7 @@ def describe_refusals(refused: int, first: str = "") -> str:
 def record_end(run: RunStatus, cause: causes.Cause, pod: PodView | None) -> RunStatus:
     """``cause`` and what the recorder reported. The phase stays until the pod is known to be dead."""
     report = pod.report if pod else None
-    # Of a pod that it evicts, the kubelet can forget when a container began (``ContainerStatusUnknown``). Where the
-    # recorder says nothing either, what was seen before stands.
+    # Where the kubelet forgot when main began, and the recorder says nothing, what was seen before stands.
     seen_start = run.started_at if report is None else None
     if report is not None and report.snapshots == 0 and cause.name in NORMAL_ENDS:
         cause = no_predictions(report.refused)
@@ -64,10 +63,15 @@ def record_end(run: RunStatus, cause: causes.Cause, pod: PodView | None) -> RunS
         update["snapshots"] = report.snapshots
         update["head"] = report.head or ""
         update["overshoot_ms"] = round(report.overshoot_ns / 1e6, 3) if report.end else None
-    if pod is not None and not causes.got_go(pod) and seen_start is None:
+    if pod is not None and not causes.got_go(pod, may_have_started(run)) and seen_start is None:
         # Nothing was recorded, so there is nothing of this pod's to score.
         update["pod_uid"] = ""
     return run.replace(**update)
+
+
+def may_have_started(run: RunStatus) -> bool:
+    """Whether main was seen to run. A blind phase does not keep that, so there it may have been."""
+    return run.started_at is not None or run.message == HIDDEN
 
 
 def dead_at(pod: PodView, settings: ReconcileSettings) -> datetime | None:
@@ -107,8 +111,7 @@ def ended_at(pod: PodView | None) -> datetime | None:
     return pod.main.finished_at if pod.main else None
 
 
-def build_context(given: ReconcileInput, run: str) -> causes.Context:
-    """``run``: its name."""
+def build_context(given: ReconcileInput, run: RunStatus) -> causes.Context:
     spec, facts = given.submission.spec, given.facts
     own = spec is not None and spec.code.image is not None
     return causes.Context(
@@ -116,7 +119,8 @@ def build_context(given: ReconcileInput, run: str) -> causes.Context:
         lost_nodes=facts.lost_nodes,
         pressed_since=facts.pressed_since,
         store_away=facts.store_away,
-        memory=describe_memory(given.rules.phase, run),
+        memory=describe_memory(given.rules.phase, run.dataset),
+        started=may_have_started(run),
     )
 
 

@@ -76,7 +76,7 @@ def _message_of(run: RunStatus, pod: PodView | None, given: ReconcileInput) -> s
     """Of a blind phase the status does not keep it: there it is found once more, by the same evidence."""
     if run.message != HIDDEN or pod is None:
         return "" if run.message == HIDDEN else run.message
-    again = record_end(run, causes.find_cause(pod, build_context(given, run.dataset)), pod)
+    again = record_end(run, causes.find_cause(pod, build_context(given, run)), pod)
     return again.message if again.cause == run.cause else ""
 
 

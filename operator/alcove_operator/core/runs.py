@@ -24,6 +24,7 @@ from alcove_operator.core.actions import (
 from alcove_operator.core.model import JobView, PodView, ReconcileSettings
 from alcove_operator.core.reconcile_input import PhaseRules, ReconcileInput
 from alcove_operator.core.run_ends import (
+    HIDDEN,
     OVER,
     RECHECK,
     RunStep,
@@ -201,7 +202,7 @@ def _attempt(run: RunStatus, given: ReconcileInput) -> RunStep:
     if pod is None:
         return _without_pod(run, name, job, given)
     run = run.replace(pod_uid=pod.uid)
-    context = build_context(given, run.dataset)
+    context = build_context(given, run)
     if pod.terminal:
         return RunStep(record_end(run, causes.find_cause(pod, context), pod))
     if job is None and live is not None and name not in live.pods:
@@ -226,7 +227,7 @@ def _without_pod(run: RunStatus, name: str, job: JobView | None, given: Reconcil
     live, again = given.facts.live, given.now + RECHECK
     due = None
     if job is not None and not job.finished and not run.pod_uid:
-        stop = _stop(job, None, build_context(given, run.dataset), given)
+        stop = _stop(job, None, build_context(given, run), given)
         due = stop[1] if stop else None
         if due is None or given.now < due:
             return RunStep(run, requeue_at=due)
@@ -236,7 +237,7 @@ def _without_pod(run: RunStatus, name: str, job: JobView | None, given: Reconcil
     if due is not None and stop is not None:
         return RunStep(record_end(run, stop[0], None))
     if run.pod_uid or (job is not None and job.finished):
-        return RunStep(record_end(run, causes.find_cause(None, build_context(given, run.dataset)), None))
+        return RunStep(record_end(run, causes.find_cause(None, build_context(given, run)), None))
     if name in live.jobs or job is not None:
         return look
     problem = _not_ready(run, given)
@@ -269,7 +270,9 @@ def _progress(run: RunStatus, pod: PodView, given: ReconcileInput) -> RunStatus:
         message = f"The node does not answer.{until}"
     elif pod.unschedulable:
         message = f"Waiting for a node with room: {pod.unschedulable}"[:1024]
-    elif phase != "Running" and run.message.startswith("Attempt "):
+    elif (phase != "Running" and run.message.startswith("Attempt ")) or (
+        given.blind and run.message == HIDDEN
+    ):
         message = run.message
     return run.replace(phase=phase, started_at=started, message=message)
 

@@ -7,7 +7,7 @@ import pytest
 from alcove_api.submission import RunStatus
 from alcove_operator.core.causes import Context, find_cause
 from alcove_operator.core.model import ContainerView
-from alcove_operator.core.run_ends import record_end
+from alcove_operator.core.run_ends import HIDDEN, may_have_started, record_end
 from tests.unit.operator_core.cluster import START
 from tests.unit.operator_core.test_causes import pod
 
@@ -15,11 +15,40 @@ FORGOTTEN = ContainerView("main", terminated=True, terminated_reason="ContainerS
 """As the kubelet reports a container that it no longer finds when it evicts the pod."""
 
 
-@pytest.mark.parametrize("seen", [True, False])
-def test_what_an_evicted_run_saved_counts_though_the_kubelet_forgot_that_it_began(seen: bool) -> None:
-    evicted = pod(reason="Evicted", message="out exceeds", main=FORGOTTEN)
-    run = RunStatus(dataset="d1", attempt=1, pod_uid="p", started_at=START if seen else None)
-    ended = record_end(run, find_cause(evicted, Context()), evicted)
+SIGNS = {
+    "seen": RunStatus(dataset="d1", attempt=1, pod_uid="p", started_at=START),
+    "blind": RunStatus(dataset="d1", attempt=1, pod_uid="p", message=HIDDEN),
+    "none": RunStatus(dataset="d1", attempt=1, pod_uid="p"),
+}
+PRESSURE = (
+    "Low on resource: memory. Container main was using 2Gi, request is 1Gi, has larger consumption of memory."
+)
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_what_an_evicted_run_saved_counts_though_the_kubelet_forgot_that_it_began(sign: str) -> None:
+    """A blind phase does not keep when a run began: then the store alone tells whether it saved anything."""
+    evicted, run = pod(reason="Evicted", message="out exceeds", main=FORGOTTEN), SIGNS[sign]
+    ended = record_end(run, find_cause(evicted, Context(started=may_have_started(run))), evicted)
     assert (ended.cause, ended.charged_to) == ("DiskOverrun", "Participant")
     # With no sign of a go there is nothing of the pod's to score.
-    assert (ended.pod_uid, ended.started_at) == (("p", START) if seen else ("", None))
+    assert (ended.pod_uid, ended.started_at) == ("" if sign == "none" else "p", run.started_at)
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_pressure_is_charged_to_who_brought_it_about_though_the_kubelet_forgot_that_it_began(
+    sign: str,
+) -> None:
+    evicted = pod(reason="Evicted", message=PRESSURE, main=FORGOTTEN, disruption="TerminationByKubelet")
+    cause = find_cause(evicted, Context(started=may_have_started(SIGNS[sign])))
+    wanted = ("Preempted", "Platform") if sign == "none" else ("NodePressure", "Participant")
+    assert (cause.name, cause.charged_to) == wanted
+
+
+def test_a_pod_that_never_got_to_main_saved_nothing_in_a_blind_phase_either() -> None:
+    """What the kubelet has not forgotten, it knows."""
+    waiting = pod(
+        reason="Evicted", message="out exceeds", main=ContainerView("main", waiting_reason="PodInitializing")
+    )
+    ended = record_end(SIGNS["blind"], find_cause(waiting, Context(started=True)), waiting)
+    assert ended.pod_uid == ""
