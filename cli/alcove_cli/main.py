@@ -333,13 +333,15 @@ def _follow(kube: KubeClient, wanted: list[tuple[str, str]], timeout: float) -> 
 @cache
 def mount() -> None:
     """Commands of the other parts, registered here, once, under the names that programs call them by."""
-    from alcove_cli import compete, dataset, local, participate
+    from alcove_cli import compete, dataset, local, manage, participate
     from alcove_cli.conformance.command import conformance
 
     app.command("run")(local.run)
     app.command("compete", cls=compete.ManyDatasets)(compete.compete)
     app.command("conformance")(conformance)
     app.add_typer(dataset.app, name="dataset")
+    app.add_typer(manage.app, name="manage")
+    app.command()(manage.audit)
     for command in (
         participate.init, participate.logs, participate.curves, participate.quota, participate.leaderboard,
         participate.cancel, participate.doctor,

@@ -135,3 +135,13 @@ def board_request(competition_namespace: str, competition: str, phase: str, gene
 def board(competition_namespace: str, competition: str, phase: str, name: str) -> str:
     """``name``: ``table.json``, ``leaderboard.html``, ``curves.json``, ``history.json`` or ``counted.json``."""
     return f"boards/{competition_namespace}.{competition}/{phase}/{name}"
+
+
+def changes(competition_namespace: str, competition: str) -> str:
+    """Prefix of the audit list: what was changed in a Competition."""
+    return f"audit/{competition_namespace}.{competition}/"
+
+
+def change(competition_namespace: str, competition: str, number: int) -> str:
+    """A ``CompetitionChange``; from 1, in the order in which they were seen."""
+    return f"{changes(competition_namespace, competition)}{number:08d}.json"

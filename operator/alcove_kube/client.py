@@ -154,10 +154,13 @@ class KubeClient:
         name: str,
         body: Object | list[Object],
         subresource: Literal["", "status"] = "",
+        *,
+        manager: str = "",
     ) -> Object:
-        """A list is a JSON patch, a dictionary a merge patch."""
+        """A list is a JSON patch, a dictionary a merge patch. ``manager``: who the managed fields say wrote it."""
         kind = JSON_PATCH if isinstance(body, list) else MERGE_PATCH
-        return self.request("PATCH", resource.path(namespace, name, subresource), body, kind)
+        query = [("fieldManager", manager)] if manager else []
+        return self.request("PATCH", resource.path(namespace, name, subresource), body, kind, query)
 
     def delete(self, resource: Resource, namespace: str | None, name: str, uid: str | None = None) -> bool:
         """Deletes with Background propagation; False where there was nothing (of that uid) to delete."""

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from alcove_api.competition import CompetitionSpec, CompetitionStatus, Phase, PhaseStatus
 from alcove_api.leaderboard import PublishedRules
@@ -15,10 +16,11 @@ from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, LEADERBOARDS, SUBMISSIONS
 from alcove_operator.api import Api
+from alcove_operator.audit_list import AuditList
 from alcove_operator.board_series import build_series
 from alcove_operator.clock import utc_now
 from alcove_operator.config import OperatorSettings
-from alcove_operator.core import capacity, names, usage
+from alcove_operator.core import capacity, decisions, names, usage
 from alcove_operator.core.conditions import READY, set_condition
 from alcove_operator.core.model import CompetitionView, QueuePlace, SubmissionView
 from alcove_operator.core.phases import describe_phases
@@ -92,6 +94,7 @@ class Competitions:
     metrics: Metrics
     rankings: Rankings
     finals: Finals
+    audit: AuditList
     clock: Callable[[], datetime] = utc_now
     _messages: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """By UID: what :class:`Finals` last said of its phases."""
@@ -118,6 +121,10 @@ class Competitions:
         for after in wishes:
             if after is not None:
                 self.queue.add(key, after)
+        known = self.index.versions.get((COMPETITIONS, key.namespace, key.name))
+        if known is not None:
+            # Last: a store that refuses must keep nothing else from being done.
+            await self.audit.update(key.namespace, key.name, competition.uid, known.generation)
 
     async def _finals(
         self, key: WorkKey, competition: CompetitionView, views: list[SubmissionView], now: datetime
@@ -199,6 +206,13 @@ class Competitions:
         # The view and its version belong together: since the turn began, nothing was awaited.
         generation, version = self.index.versions[COMPETITIONS, key.namespace, key.name]
         old = competition.status
+        conditions = set_condition(
+            old.conditions, READY, ready_condition(competition, self.index), generation=generation, now=now
+        )
+        decided = decisions.find_condition(
+            competition.spec, self.settings.watched, partial(self._knows, competition)
+        )
+        conditions = set_condition(conditions, decisions.DECISIONS, decided, generation=generation, now=now)
         phases = tuple(
             PhaseStatus(
                 name=phase.name,
@@ -211,13 +225,7 @@ class Competitions:
         )
         update = {
             "observed_generation": generation,
-            "conditions": set_condition(
-                old.conditions,
-                READY,
-                ready_condition(competition, self.index),
-                generation=generation,
-                now=now,
-            ),
+            "conditions": conditions,
             "phases": phases,
             "running": sum(counted.active.values()),
             "queued": sum(counted.queued.values()),
@@ -237,6 +245,13 @@ class Competitions:
             self.queue.add(key)
             return
         self.index.apply(COMPETITIONS, made)
+
+    def _knows(self, competition: CompetitionView, team: str, submission: str) -> bool:
+        """False only where it is certain that there is no such Submission, and none that counts though it is gone."""
+        if (team, submission) in self.index.submissions or not self.index.is_filled(SUBMISSIONS, team):
+            return True
+        counted = self.rankings.counted.list_names(competition)
+        return counted is None or (team, submission) in counted
 
     def _tickets_to_keep(self, status: CompetitionStatus) -> list[str]:
         """UIDs of the Submissions that exist, or may: that one is not indexed proves nothing where its team's namespace

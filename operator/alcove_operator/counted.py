@@ -36,6 +36,13 @@ class CountedKeeper:
     _scoreless: set[tuple[str, str]] = field(default_factory=set)
     """UID and scoring digest of those whose scores are held back and that turned out to have none."""
 
+    def list_names(self, competition: CompetitionView) -> frozenset[tuple[str, str]] | None:
+        """Team and name of the Submissions that have counted; None while that is not known."""
+        places = [(competition.uid, phase.name) for phase in competition.spec.phases]
+        if any(place not in self._kept for place in places):
+            return None
+        return frozenset((e.team, e.submission) for place in places for e in self._kept[place].values())
+
     async def keep(
         self, competition: CompetitionView, phase: Phase, views: list[SubmissionView]
     ) -> list[SubmissionView]:

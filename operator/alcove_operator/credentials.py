@@ -78,11 +78,20 @@ def stage_policy(data_sha256: str | None, code_sha256: str | None, bucket: str =
 def operator_policy(bucket: str = keys.MAIN_BUCKET) -> Policy:
     """What it does itself, and what it hands on to runs. No solutions."""
     return _policy(
-        _allow(["GetObject"], bucket, "teams/*", "code/*", "runs/*", "scores/*", "boards/*", "data/*"),
         _allow(
-            _PUT, bucket, "code/*", "runs/*", "reports/*", "boards/*/*/request-*.json", _board("counted.json")
+            ["GetObject"], bucket, "teams/*", "code/*", "runs/*", "scores/*", "boards/*", "data/*", "audit/*"
         ),
-        _list(bucket, "runs/*", "scores/*", "boards/*"),
+        _allow(
+            _PUT,
+            bucket,
+            "audit/*",
+            "code/*",
+            "runs/*",
+            "reports/*",
+            "boards/*/*/request-*.json",
+            _board("counted.json"),
+        ),
+        _list(bucket, "runs/*", "scores/*", "boards/*", "audit/*"),
         # How full the store is: see :mod:`alcove_operator.store_usage`. Neither reads an object.
         {"Effect": "Allow", "Action": ["s3:GetBucketLocation"], "Resource": [f"arn:aws:s3:::{bucket}"]},
         {"Effect": "Allow", "Action": ["admin:ServerInfo"]},
@@ -135,7 +144,7 @@ def auditor_policy(bucket: str = keys.MAIN_BUCKET, solutions: str = keys.SOLUTIO
     """The organizer's, for `alcove verify` and `alcove export`: reads what scores and boards are made of, solutions
     too, and changes nothing.
     """
-    evidence = ("runs/*", "scores/*", "reports/*", "ladders/*", "boards/*", "data/*", "code/*")
+    evidence = ("runs/*", "scores/*", "reports/*", "ladders/*", "boards/*", "data/*", "code/*", "audit/*")
     return _policy(
         _allow(["GetObject"], bucket, *evidence),
         _list(bucket, *evidence),

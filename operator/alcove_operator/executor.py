@@ -6,7 +6,6 @@ Every action can be repeated: names are computed, 409 and 404 are answers, and w
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,8 @@ from alcove_api.competition import CompetitionStatus
 from alcove_api.run_documents import Verdict
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
-from alcove_kube.resources import COMPETITIONS, CONFIG_MAPS, EVENTS, JOBS, PODS, SUBMISSIONS
+from alcove_kube.resources import COMPETITIONS, CONFIG_MAPS, JOBS, PODS, SUBMISSIONS
+from alcove_operator.announce import Announcer
 from alcove_operator.api import Api
 from alcove_operator.clock import utc_now
 from alcove_operator.code_intake import Admissions
@@ -37,7 +37,6 @@ from alcove_operator.store import OperatorStore
 from alcove_store.errors import StoreError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
-COMPONENT = "alcove-operator"
 CONFLICTS = 8
 """Writers of one Competition's status are few; more conflicts in a row than this are waited out by the queue."""
 
@@ -70,8 +69,10 @@ class Executor:
     _reports_refused: dict[str, int] = field(default_factory=dict)
     """By the Submission's UID: how often, while its report is asked for."""
     admissions: Admissions = field(init=False)
+    announcer: Announcer = field(init=False)
 
     def __post_init__(self) -> None:
+        self.announcer = Announcer(self.api, self.settings.identity, self.clock)
         self.admissions = Admissions(self._admit, self.due)
 
     def forget(self, present: Collection[str]) -> None:
@@ -356,26 +357,8 @@ class Executor:
             return
         level = logging.WARNING if action.type == "Warning" else logging.INFO
         log.log(level, "%s", action.message, extra={"cause": action.reason})
-        # The same event has the same name, also after a restart: the API server then says that it is there.
-        digest = hashlib.sha256(f"{view.uid}/{action.key}".encode()).hexdigest()[:16]
-        about = {"apiVersion": SUBMISSIONS.api_version, "kind": "Submission", "uid": view.uid}
-        body = {
-            "apiVersion": EVENTS.api_version,
-            "kind": "Event",
-            "metadata": {"name": f"{view.name[:200]}.{digest}", "namespace": view.namespace},
-            "eventTime": self.clock().isoformat(timespec="microseconds").replace("+00:00", "Z"),
-            "reportingController": f"{GROUP}/{COMPONENT}",
-            "reportingInstance": self.settings.identity[:128],
-            "action": "Reconcile",
-            "reason": action.reason,
-            "type": action.type,
-            "note": action.message[:1024],
-            "regarding": {**about, "namespace": view.namespace, "name": view.name},
-        }
-        try:
-            await self.api.create(EVENTS, view.namespace, body)
-        except ApiError as error:
-            # An Event is a courtesy: a namespace that is being deleted takes none, and nothing may hang on it.
-            if not error.conflict:
-                log.warning("The event was not taken: %s", error, extra={"cause": action.reason})
+        about = {"metadata": {"name": view.name, "namespace": view.namespace, "uid": view.uid}}
+        await self.announcer.announce(
+            SUBMISSIONS, about, action.key, action.type, action.reason, action.message
+        )
         self._emitted.setdefault(view.uid, set()).add(action.key)

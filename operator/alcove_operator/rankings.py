@@ -112,7 +112,7 @@ class Rankings:
         if any(not job.view.finished for job in jobs):
             # One at a time. What changes meanwhile is looked at when it has ended.
             return None
-        if not counted and not board.generation:
+        if not counted and not excluded and not board.generation:
             self._current.add((competition.name, phase.name))
             return None
         datasets = self.index.datasets_by_name()

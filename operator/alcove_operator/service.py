@@ -20,6 +20,7 @@ from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, SUBMISSIONS
 from alcove_operator import logs
 from alcove_operator.api import Api
+from alcove_operator.audit_list import AuditList
 from alcove_operator.clock import utc_now
 from alcove_operator.competitions import Competitions
 from alcove_operator.config import OperatorSettings
@@ -118,9 +119,11 @@ class Service:
             settings=ReconcileSettings(frameworks=settings.frameworks),
         )  # fmt: skip
         rankings = Rankings(self.api, self.index, self.executor, settings, self.metrics)
+        audit = AuditList(self.api, self.store, self.executor.announcer, self.clock)
         finals = Finals(self.api, self.index, self.store, settings, rankings.counted)
         self.competitions = Competitions(
             *(self.api, self.index, self.queue, self.submissions, settings, self.metrics, rankings, finals),
+            audit=audit,
             clock=self.clock,
         )
         self.datasets = Datasets(self.api, self.index, self.queue, self.executor, settings, self.clock)

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from alcove_api import keys
 from alcove_api.board_documents import AggregateRequest, CountedSubmissions
+from alcove_api.change_documents import CompetitionChange
 from alcove_api.code_layout import KIT_FOLDER, MODEL_FILE, explain_missing_model
 from alcove_api.documents import Document
 from alcove_api.run_documents import RepeatedAttempt, RunConfig, Verdict
@@ -250,6 +251,21 @@ class OperatorStore:
     ) -> AggregateRequest | None:
         """What a board was made of; None where that is no longer there."""
         return self._read(keys.board_request(namespace, competition, phase, generation), AggregateRequest)
+
+    def last_change(self, namespace: str, competition: str) -> tuple[int, CompetitionChange | None]:
+        """The newest entry of the audit list, and its number; 0 and None where the list is empty."""
+        prefix = keys.changes(namespace, competition)
+        with store_client.store_errors(f"listing {prefix}"):
+            found = [str(o.object_name) for o in self.client.list_objects(self.bucket, prefix=prefix)]
+        if not found:
+            return 0, None
+        last = max(found)
+        return int(last.removeprefix(prefix).removesuffix(".json")), self._read(last, CompetitionChange)
+
+    def write_change(self, namespace: str, competition: str, number: int, change: CompetitionChange) -> None:
+        """Adds to the audit list. Raises StoreConflictError where there is an entry of that number."""
+        key = keys.change(namespace, competition, number)
+        store_client.put_if_absent(self.client, self.bucket, key, change.canonical())
 
     def publish_report(self, namespace: str, submission_uid: str, shown_as: str = "") -> None:
         """Copies the report to where its team can read it. Raises StoreNotFoundError where there is none.

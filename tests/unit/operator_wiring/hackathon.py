@@ -13,6 +13,7 @@ from typing import Any, cast
 from minio import Minio
 
 from alcove_api.board_documents import AggregateRequest, CountedSubmissions
+from alcove_api.change_documents import CompetitionChange
 from alcove_api.documents import StoreCredentials
 from alcove_api.run_documents import RepeatedAttempt, RunConfig, Verdict
 from alcove_api.score_documents import SCORER_VERSION, LiveCurve, ScoredRun, ScoreRequest, ScoreResult
@@ -54,6 +55,8 @@ class MemoryStore(OperatorStore):
     """By phase and generation."""
     reports: list[tuple[str, str]] = field(default_factory=list)
     """Namespace and UID of those that were given to their teams."""
+    changes: list[CompetitionChange] = field(default_factory=list)
+    """The audit list."""
     taken: list[str] = field(default_factory=list)
     """Namespaces whose bundles were taken in."""
 
@@ -103,6 +106,15 @@ class MemoryStore(OperatorStore):
 
     def score_result(self, submission_uid: str, scoring_digest: str) -> ScoreResult | None:
         return self.scores.get((submission_uid, scoring_digest))
+
+    def last_change(self, _namespace: str, _competition: str) -> tuple[int, CompetitionChange | None]:
+        return len(self.changes), self.changes[-1] if self.changes else None
+
+    def write_change(
+        self, _namespace: str, _competition: str, number: int, change: CompetitionChange
+    ) -> None:
+        assert number == len(self.changes) + 1
+        self.changes.append(change)
 
     def publish_report(self, namespace: str, submission_uid: str, shown_as: str = "") -> None:
         self.reports.append((namespace, shown_as or submission_uid))

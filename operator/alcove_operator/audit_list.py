@@ -1,0 +1,82 @@
+"""Keeps the audit list of a competition in the store, and tells of each change by an Event on the Competition."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from alcove_api.change_documents import CompetitionChange, SpecChange
+from alcove_kube.client import Object
+from alcove_kube.resources import COMPETITIONS
+from alcove_operator.announce import Announcer
+from alcove_operator.api import Api
+from alcove_operator.clock import utc_now
+from alcove_operator.core.spec_changes import describe_changes
+from alcove_operator.store import OperatorStore
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class AuditList:
+    """Turns of one competition alone write its list, and there is one at a time.
+
+    What differs is found by comparing with the last entry in the store, so that nothing is lost while the operator is
+    down, and nothing is told twice.
+    """
+
+    api: Api
+    store: OperatorStore
+    announcer: Announcer
+    clock: Callable[[], datetime] = utc_now
+    _known: dict[str, int] = field(default_factory=dict)
+    """The newest generation that is in the list, by the Competition's UID."""
+
+    async def update(self, namespace: str, name: str, uid: str, generation: int) -> None:
+        """Takes in the newest spec where the list does not have it. Raises ApiError, StoreError."""
+        if self._known.get(uid, -1) >= generation:
+            return
+        raw = await self.api.find(COMPETITIONS, namespace, name)
+        if raw is None or raw["metadata"]["uid"] != uid:
+            return
+        number, last = await asyncio.to_thread(self.store.last_change, namespace, name)
+        # Of another Competition of the same name nothing is compared.
+        known = last if last is not None and last.competition_uid == uid else None
+        meta = raw["metadata"]
+        if known is not None and known.generation >= meta["generation"]:
+            # Written before a crash: what it tells of may not have been told.
+            entry = known
+        else:
+            managed = meta.get("managedFields") or []
+            changes = describe_changes(known.spec, raw["spec"], managed) if known else ()
+            entry = CompetitionChange(
+                competition_uid=uid,
+                generation=meta["generation"],
+                seen_at=self.clock(),
+                changes=changes,
+                spec=raw["spec"],
+            )
+            await asyncio.to_thread(self.store.write_change, namespace, name, number + 1, entry)
+        await self._tell(raw, entry)
+        self._known[uid] = entry.generation
+
+    async def _tell(self, raw: Object, entry: CompetitionChange) -> None:
+        for number, change in enumerate(entry.changes):
+            about = {"cause": change.kind}
+            log.info("%s (by %s)", change.text, change.author, extra=about)
+            await self.announcer.announce(
+                COMPETITIONS, raw, _event_key(entry, number, change), "Normal", change.kind, _note(change)
+            )
+
+
+def _note(change: SpecChange) -> str:
+    return f"{change.text} (by {change.author})"
+
+
+def _event_key(entry: CompetitionChange, number: int, change: SpecChange) -> str:
+    digest = hashlib.sha256(change.text.encode()).hexdigest()[:8]
+    return f"change/{entry.generation}/{number}/{digest}"

@@ -1,0 +1,144 @@
+"""Tells webhooks what has happened: at least once, with a bound, and never in the way of a run.
+
+It works beside the queue, in a task of its own. What it decides on is read off the index; what was noticed and what is
+still to be sent is in the store, so that a crash loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from alcove_api.errors import AlcoveError
+from alcove_api.leaderboard import LeaderboardStatus
+from alcove_api.notifications import NotificationLedger, PendingNotice
+from alcove_operator.clock import utc_now
+from alcove_operator.core import notices
+from alcove_operator.core.model import CompetitionView
+from alcove_operator.core.reconcile_input import is_blind
+from alcove_operator.errors import WebhookError
+from alcove_operator.index import Index
+from alcove_operator.store import OperatorStore
+from alcove_operator.webhooks import Sender
+
+log = logging.getLogger(__name__)
+LOOK_SECONDS = 2.0
+AT_ONCE = 8
+"""Notices that a webhook gets in one round; the rounds follow each other without a pause while there are more."""
+
+
+@dataclass
+class Notifier:
+    index: Index
+    store: OperatorStore
+    sender: Sender
+    store_away: Callable[[], datetime | None]
+    """When the store was last seen away."""
+    clock: Callable[[], datetime] = utc_now
+    _ledgers: dict[str, NotificationLedger] = field(default_factory=dict)
+    """By UID of the Competition, as they are in the store."""
+    _told_away: datetime | None = None
+
+    async def run(self) -> None:
+        while True:
+            for competition in list(self.index.competitions.values()):
+                if competition.spec.notifications:
+                    try:
+                        await self.look(competition)
+                    except AlcoveError as error:
+                        log.warning("Notifications of %s wait: %s", competition.name, error)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self, competition: CompetitionView) -> None:
+        """Takes in what is new and sends what is due. Raises StoreError, OperatorError."""
+        await self._tell_of_the_store(competition)
+        old = await self._load(competition)
+        now = self.clock()
+        found = notices.find_notices(
+            competition,
+            self.index.submissions_of(competition.namespace, competition.name),
+            self.index.datasets_by_name().values(),
+            now,
+        )
+        await self._save(competition, old, notices.update_ledger(old, competition, found, self._boards(competition, now), now))
+        await self._send_due(competition)
+
+    def _boards(self, competition: CompetitionView, now: datetime) -> dict[str, LeaderboardStatus]:
+        found = {}
+        for phase in competition.spec.phases:
+            board = self.index.leaderboards.get((competition.namespace, phase.name))
+            if board is not None and board.competition == competition.name and not is_blind(phase, now):
+                found[phase.name] = board.status
+        return found
+
+    async def _load(self, competition: CompetitionView) -> NotificationLedger | None:
+        known = self._ledgers.get(competition.uid)
+        if known is not None:
+            return known
+        return await asyncio.to_thread(self.store.notification_ledger, competition.namespace, competition.name)
+
+    async def _save(
+        self, competition: CompetitionView, old: NotificationLedger | None, new: NotificationLedger
+    ) -> None:
+        if new != old:
+            where = (competition.namespace, competition.name)
+            await asyncio.to_thread(self.store.write_notification_ledger, *where, new)
+        self._ledgers[competition.uid] = new
+
+    async def _send_due(self, competition: CompetitionView) -> None:
+        """Each webhook in its own order, and all of them at the same time: one that hangs keeps no other waiting."""
+        ledger, now = self._ledgers[competition.uid], self.clock()
+        due: defaultdict[str, list[PendingNotice]] = defaultdict(list)
+        for entry in ledger.pending:
+            if entry.next_at <= now:
+                due[entry.webhook].append(entry)
+        if not due:
+            return
+        outcomes = await asyncio.gather(
+            *(self._send_some(competition, name, entries[:AT_ONCE]) for name, entries in due.items())
+        )
+        changed = {key: entry for outcome in outcomes for key, entry in outcome.items()}
+        left = [changed.get(_key(entry), entry) for entry in ledger.pending]
+        await self._save(
+            competition, ledger, ledger.replace(pending=tuple(entry for entry in left if entry is not None))
+        )
+
+    async def _send_some(
+        self, competition: CompetitionView, name: str, entries: list[PendingNotice]
+    ) -> dict[tuple[str, str], PendingNotice | None]:
+        """What becomes of the entries; after one that fails the others wait with it."""
+        webhook = next(w for w in competition.spec.notifications if w.name == name)
+        done: dict[tuple[str, str], PendingNotice | None] = {}
+        for entry in entries:
+            try:
+                await asyncio.to_thread(self.sender.send, webhook, entry.notice, self.clock())
+            except WebhookError as error:
+                left = notices.after_attempt(entry, False, self.clock())
+                done[_key(entry)] = left
+                what = "is tried again" if left else "is given up"
+                about = {"cause": "NotificationFailed" if left else "NotificationDropped"}
+                log.warning("%s The notice %s (%s) %s.", error, entry.notice.id, entry.notice.type, what, extra=about)
+                break
+            done[_key(entry)] = notices.after_attempt(entry, True, self.clock())
+        return done
+
+    async def _tell_of_the_store(self, competition: CompetitionView) -> None:
+        """At once and from memory: what is to be kept could not be."""
+        away = self.store_away()
+        if away is None or away == self._told_away or (self.clock() - away).total_seconds() > 60:
+            return
+        fresh = self._told_away is None or (away - self._told_away).total_seconds() > 600
+        self._told_away = away
+        if not fresh:
+            return
+        notice = notices.store_trouble(competition, away)
+        for entry in notices.queue_notices(competition.spec.notifications, [notice], away):
+            await self._send_some(competition, entry.webhook, [entry])
+
+
+def _key(entry: PendingNotice) -> tuple[str, str]:
+    return entry.webhook, entry.notice.id
