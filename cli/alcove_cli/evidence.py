@@ -16,8 +16,9 @@ from alcove_cli.errors import CommandError, FaultError
 from alcove_cli.exchange import StoreAccess
 from alcove_cli.rescore import OPERATOR
 from alcove_kube.client import KubeClient, Object
-from alcove_kube.resources import COMPETITIONS, DATASETS, DEPLOYMENTS, LEADERBOARDS, SUBMISSIONS
+from alcove_kube.resources import COMPETITIONS, CONFIG_MAPS, DATASETS, DEPLOYMENTS, LEADERBOARDS, SUBMISSIONS
 from alcove_operator import config
+from alcove_operator.team_list import with_listed_teams
 from alcove_store.errors import StoreUnavailableError
 
 AUDITOR_SECRET = "alcove-store-auditor"
@@ -92,7 +93,11 @@ def read_settings(kube: KubeClient, namespace: str) -> config.OperatorSettings |
     if found is None:
         return None
     (container,) = found["spec"]["template"]["spec"]["containers"]
-    return config.from_environment({v["name"]: v.get("value", "") for v in container.get("env", ())})
+    settings = config.from_environment({v["name"]: v.get("value", "") for v in container.get("env", ())})
+    listed = (
+        kube.find(CONFIG_MAPS, namespace, settings.teams_config_map) if settings.teams_config_map else None
+    )
+    return with_listed_teams(settings, (listed or {}).get("data") or {})
 
 
 def open_source(

@@ -29,11 +29,12 @@ from alcove_cli.rescore_plan import RescorePlan, ScoringChanges, find_deleted, p
 from alcove_cli.rescore_wait import read_submissions, score_jobs, wait_until_shown
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
-from alcove_kube.resources import COMPETITIONS, DATASETS, DEPLOYMENTS, JOBS, LEADERBOARDS
+from alcove_kube.resources import COMPETITIONS, CONFIG_MAPS, DATASETS, DEPLOYMENTS, JOBS, LEADERBOARDS
 from alcove_operator import config
 from alcove_operator.api import Api
 from alcove_operator.core import parse_objects, scoring_retries
 from alcove_operator.core.model import CompetitionView, DatasetView, SubmissionView
+from alcove_operator.team_list import with_listed_teams
 
 OPERATOR = "alcove-operator"
 """Name of its Deployment, in the competition's namespace."""
@@ -132,7 +133,10 @@ async def _settings(api: Api, namespace: str) -> config.OperatorSettings:
             "Is that the release's namespace?"
         )
     (container,) = found["spec"]["template"]["spec"]["containers"]
-    return config.from_environment({v["name"]: v.get("value", "") for v in container.get("env", ())})
+    settings = config.from_environment({v["name"]: v.get("value", "") for v in container.get("env", ())})
+    name = settings.teams_config_map
+    listed = await api.find(CONFIG_MAPS, namespace, name) if name else None
+    return with_listed_teams(settings, (listed or {}).get("data") or {})
 
 
 async def _datasets(api: Api, namespace: str) -> Mapping[str, DatasetView]:

@@ -35,6 +35,7 @@ from alcove_operator.metrics import Metrics
 from alcove_operator.preparation import ready_condition
 from alcove_operator.rankings import Rankings
 from alcove_operator.submissions import Submissions
+from alcove_operator.team_list import TeamList
 from alcove_operator.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
@@ -95,6 +96,7 @@ class Competitions:
     rankings: Rankings
     finals: Finals
     audit: AuditList
+    teams: TeamList
     clock: Callable[[], datetime] = utc_now
     _messages: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """By UID: what :class:`Finals` last said of its phases."""
@@ -210,7 +212,7 @@ class Competitions:
             old.conditions, READY, ready_condition(competition, self.index), generation=generation, now=now
         )
         decided = decisions.find_condition(
-            competition.spec, self.settings.watched, partial(self._knows, competition)
+            competition.spec, self.teams.namespaces, partial(self._knows, competition)
         )
         conditions = set_condition(conditions, decisions.DECISIONS, decided, generation=generation, now=now)
         phases = tuple(
@@ -260,7 +262,7 @@ class Competitions:
             uid
             for team in status.usage
             for uid in team.settling
-            if not self.index.is_filled(SUBMISSIONS, team.team)
+            if (team.team in self.teams.namespaces and not self.index.is_filled(SUBMISSIONS, team.team))
             or self.index.submission_by_uid(uid) is not None
         ]
 

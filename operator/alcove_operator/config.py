@@ -21,8 +21,10 @@ class OperatorSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    namespaces: tuple[str, ...] = Field(min_length=1)
-    """Namespaces watched, commas between: the competition's and each team's. No right is cluster-wide."""
+    namespaces: tuple[str, ...] = ()
+    """Teams' namespaces that never change, commas between: of an operator that runs without the chart."""
+    teams_config_map: str = ""
+    """ConfigMap in the competition's namespace that lists the teams' namespaces, and may change at any time."""
     competition_namespace: str = Field(min_length=1)
     """Where Competitions, Datasets, Leaderboards and all pods live."""
     image_ingestion: str = Field(min_length=1)
@@ -89,7 +91,7 @@ class OperatorSettings(BaseModel):
 
     @property
     def watched(self) -> tuple[str, ...]:
-        """All namespaces, the competition's own among them."""
+        """The fixed namespaces, the competition's own among them."""
         return tuple(sorted({*self.namespaces, self.competition_namespace}))
 
 

@@ -19,6 +19,7 @@ from alcove_operator.core.reconcile_input import PhaseRules
 from alcove_operator.errors import OperatorError
 from alcove_operator.index import Index
 from alcove_operator.store import OperatorStore
+from alcove_operator.team_list import TeamList
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +30,8 @@ class CountedKeeper:
 
     index: Index
     store: OperatorStore
-    teams: frozenset[str]
-    """Namespaces of the teams that take part: of others, nothing stands."""
+    teams: TeamList
+    """Of others, nothing stands."""
     _kept: dict[tuple[str, str], dict[str, CountedSubmission]] = field(default_factory=dict)
     """By UID of the Competition and phase: by team."""
     _scoreless: set[tuple[str, str]] = field(default_factory=set)
@@ -77,7 +78,7 @@ class CountedKeeper:
         return [
             boards.view_deleted(entry, rules)
             for entry in new.values()
-            if entry.submission_uid not in present and entry.team in self.teams - {competition.namespace}
+            if entry.submission_uid not in present and entry.team in self.teams.namespaces
         ]
 
     async def _has_score(self, view: SubmissionView, kept: Mapping[str, CountedSubmission]) -> bool:

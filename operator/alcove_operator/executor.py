@@ -230,6 +230,22 @@ class Executor:
             frozenset(j["metadata"]["name"] for j in jobs), {pod.job: pod for pod in found}, asked
         )
 
+    async def remove_finalizer(self, view: SubmissionView) -> None:
+        """So that it can be deleted without the operator, whatever became of it meanwhile. Raises ApiError."""
+        newest = await self.api.find(SUBMISSIONS, view.namespace, view.name)
+        if newest is None or newest["metadata"]["uid"] != view.uid:
+            return
+        finalizers = newest["metadata"].get("finalizers") or []
+        if names.FINALIZER in finalizers:
+            left = [name for name in finalizers if name != names.FINALIZER]
+            body = {
+                "metadata": {
+                    "resourceVersion": newest["metadata"]["resourceVersion"],
+                    "finalizers": left,
+                }
+            }
+            await self.api.patch(SUBMISSIONS, view.namespace, view.name, body)
+
     async def _finalizers(self, view: SubmissionView, add: bool) -> None:
         others = [f for f in view.finalizers if f != names.FINALIZER]
         wanted = [*others, names.FINALIZER] if add else others

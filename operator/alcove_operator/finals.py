@@ -72,7 +72,9 @@ class Finals:
         assert phase.from_ is not None
         source = competition.phase(phase.from_.phase)
         deleted = await self.counted.keep(competition, source, views) if source else []
-        unseen = {team for team in self.settings.watched if not self.index.is_filled(SUBMISSIONS, team)}
+        unseen = {
+            team for team in self.counted.teams.namespaces if not self.index.is_filled(SUBMISSIONS, team)
+        }
         datasets = self.index.datasets_by_name()
         return reruns.plan_reruns(competition, phase, views, deleted, datasets, unseen, now)
 
@@ -106,7 +108,7 @@ class Finals:
         for rerun in reruns.list_reruns(views, phase.name):
             if rerun.spec is None or rerun.team == competition.namespace:
                 continue
-            if rerun.team not in self.settings.watched:
+            if rerun.team not in self.counted.teams.namespaces:
                 continue
             result = there.get((rerun.team, rerun.name))
             result = result or await self._make(rerun.team, rerun.name, rerun.spec)

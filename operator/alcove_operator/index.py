@@ -260,6 +260,19 @@ class Index:
         """Whether ``namespace`` was listed, and could still be at the last try: only then absence means something."""
         return (resource, namespace) in self._filled
 
+    def forget_team(self, namespace: str) -> None:
+        """Drops the Submissions of a namespace that is no longer a team's."""
+        for name in list(self.submissions.names_having("namespace", namespace)):
+            self._table(SUBMISSIONS).pop(name, None)
+            self.versions.pop((SUBMISSIONS, *name), None)
+        for key in [k for k in self.unreadable if k[:2] == (SUBMISSIONS, namespace)]:
+            del self.unreadable[key]
+            self.versions.pop(key, None)
+        for place in [p for p in self.deleted_scored if p[2] == namespace]:
+            del self.deleted_scored[place]
+        self._deleted.pop((SUBMISSIONS, namespace), None)
+        self.mark_unfilled(SUBMISSIONS, namespace)
+
     def mark_unfilled(self, resource: Resource, namespace: str) -> None:
         self._filled.discard((resource, namespace))
 
@@ -302,8 +315,9 @@ class Index:
         }[resource]
 
 
-async def fill_index(index: Index, api: Api, settings: OperatorSettings) -> None:
-    """Lists everything: at the start, and now and then, since a watch can miss a deletion.
+async def fill_index(index: Index, api: Api, settings: OperatorSettings, teams: Collection[str]) -> None:
+    """Lists everything, and the Submissions of these teams: at the start, and now and then, since a watch can miss a
+    deletion.
 
     A team's namespace that cannot be listed (deleted, its Role gone, the server overloaded) is left out, so that it
     does not keep the other teams waiting; :meth:`Index.is_filled` tells.
@@ -312,7 +326,7 @@ async def fill_index(index: Index, api: Api, settings: OperatorSettings) -> None
         ApiError: the competition's own namespace cannot be listed.
     """
     await fill_competition(index, api, settings)
-    await fill_teams(index, api, [n for n in settings.watched if n != settings.competition_namespace])
+    await fill_teams(index, api, teams)
 
 
 async def fill_competition(index: Index, api: Api, settings: OperatorSettings) -> None:
@@ -336,6 +350,8 @@ async def fill_teams(index: Index, api: Api, namespaces: Iterable[str]) -> None:
                 await _fill_one(index, api, SUBMISSIONS, namespace)
         except ApiError as error:
             index.mark_unfilled(SUBMISSIONS, namespace)
+            if error.status in (403, 404):
+                await _look_one_by_one(index, api, namespace)
             log.warning(
                 "The Submissions in the namespace %s cannot be listed, so it is left out for now: %s "
                 "Check that the namespace exists and that the chart's values name it as a team.",
@@ -345,6 +361,21 @@ async def fill_teams(index: Index, api: Api, namespaces: Iterable[str]) -> None:
 
     lists = asyncio.Semaphore(LISTS)
     await asyncio.gather(*(fill_team(namespace) for namespace in namespaces))
+
+
+async def _look_one_by_one(index: Index, api: Api, namespace: str) -> None:
+    """The Submissions that are known in a namespace whose rights are gone, with which it cannot be listed: where the
+    namespace is being deleted, they wait for the operator. What cannot be read stays as it was."""
+    for _, name in index.submissions.names_having("namespace", namespace):
+        version = index.versions[SUBMISSIONS, namespace, name].resource
+        try:
+            found = await api.find(SUBMISSIONS, namespace, name)
+        except ApiError:
+            continue
+        if found is None:
+            index.drop(SUBMISSIONS, (namespace, name), version)
+        else:
+            index.apply(SUBMISSIONS, found)
 
 
 async def _fill_one(index: Index, api: Api, resource: Resource, namespace: str, selector: str = "") -> None:

@@ -32,6 +32,7 @@ from alcove_operator.index import AGGREGATE, Index, JobRecord
 from alcove_operator.metrics import Metrics
 from alcove_operator.scorer_jobs import aggregate_job
 from alcove_operator.store import BoardPlace
+from alcove_operator.team_list import TeamList
 
 log = logging.getLogger(__name__)
 GENERATION = f"{GROUP}/generation"
@@ -47,6 +48,7 @@ class Rankings:
     executor: Executor
     settings: OperatorSettings
     metrics: Metrics
+    teams: TeamList
     counted: CountedKeeper = field(init=False)
     _current: set[tuple[str, str]] = field(default_factory=set)
     """Competitions and phases whose board showed all that counts when it was last looked at."""
@@ -56,7 +58,7 @@ class Rankings:
     """UID of the last aggregate Job whose time was taken."""
 
     def __post_init__(self) -> None:
-        self.counted = CountedKeeper(self.index, self.executor.store, frozenset(self.settings.watched))
+        self.counted = CountedKeeper(self.index, self.executor.store, self.teams)
 
     async def work(
         self, competition: CompetitionView, views: list[SubmissionView], now: datetime
@@ -154,8 +156,8 @@ class Rankings:
         board: LeaderboardStatus,
     ) -> tuple[BoardSubmission, ...] | None:
         """Entries of teams whose namespaces have not been listed: their absence from the index proves nothing."""
-        unseen = {team for team in self.settings.watched if not self.index.is_filled(SUBMISSIONS, team)}
-        unseen -= {view.team for view in counted} | {self.settings.competition_namespace}
+        unseen = {team for team in self.teams.namespaces if not self.index.is_filled(SUBMISSIONS, team)}
+        unseen -= {view.team for view in counted}
         if not unseen or not board.generation:
             return ()
         where = (competition.namespace, competition.name, phase.name, board.generation)
@@ -213,7 +215,7 @@ class Rankings:
             if view.spec is None or view.spec.phase != phase.name or view.unreadable:
                 continue
             place = places.get(view.uid)
-            left_out = boards.find_exclusion(competition.spec, phase.name, view.namespace, view.name)
+            left_out = boards.find_exclusion(competition.spec, phase.name, view.team, view.name)
             wanted = _ranked(place, board.teams, sharing, left_out.reason if left_out else "")
             shown = view.status
             said = (shown.rank, shown.place, shown.average_rank, shown.counted, shown.excluded)

@@ -49,6 +49,7 @@ from alcove_operator.run_credentials import RunCredentials
 from alcove_operator.store import OperatorStore
 from alcove_operator.store_usage import read_usage
 from alcove_operator.submissions import Submissions
+from alcove_operator.team_list import TeamList
 from alcove_operator.watches import TeamWatch, watch_competition
 from alcove_operator.workqueue import WorkQueue
 from alcove_store.client import StoreConfig
@@ -118,12 +119,14 @@ class Service:
             self.api, self.index, self.queue, self.executor, self.metrics, self.clock,
             settings=ReconcileSettings(frameworks=settings.frameworks),
         )  # fmt: skip
-        rankings = Rankings(self.api, self.index, self.executor, settings, self.metrics)
+        self.teams = TeamList(self.api, settings)
+        rankings = Rankings(self.api, self.index, self.executor, settings, self.metrics, self.teams)
         audit = AuditList(self.api, self.store, self.executor.announcer, self.clock)
         finals = Finals(self.api, self.index, self.store, settings, rankings.counted)
         self.competitions = Competitions(
             *(self.api, self.index, self.queue, self.submissions, settings, self.metrics, rankings, finals),
             audit=audit,
+            teams=self.teams,
             clock=self.clock,
         )
         self.datasets = Datasets(self.api, self.index, self.queue, self.executor, settings, self.clock)
@@ -167,14 +170,15 @@ class Service:
 
     async def start(self) -> None:
         """Fills the index, makes everything due, and watches the teams' namespaces."""
-        await fill_index(self.index, self.api, self.settings)
+        await self.teams.refresh()
+        await fill_index(self.index, self.api, self.settings, self.teams.namespaces)
         for key in self.index.all_keys():
             self.queue.add(key)
         self.watch_teams()
 
     def watch_teams(self) -> None:
         """Sees to it that those teams' namespaces are watched that could be listed at the last try, and no others."""
-        listed = frozenset(team for team in self._teams() if self.index.is_filled(SUBMISSIONS, team))
+        listed = frozenset(team for team in self.teams.namespaces if self.index.is_filled(SUBMISSIONS, team))
         if listed == self._watched():
             return
         old, self._watch = self._watch, None
@@ -184,9 +188,6 @@ class Service:
             log.info("The namespaces of %d teams are watched.", len(listed))
         if old is not None:
             old.stop()
-
-    def _teams(self) -> list[str]:
-        return [n for n in self.settings.watched if n != self.settings.competition_namespace]
 
     def _watched(self) -> frozenset[str]:
         """Of the teams' namespaces."""
@@ -199,6 +200,9 @@ class Service:
             "competition": self.competitions.work,
             "dataset": self.datasets.work,
         }
+        if key.kind == "submission" and not self._is_watched(key.namespace):
+            # Its namespace was a team's when the key became due.
+            return
         with logs.bind_object(*key):
             try:
                 await turns[key.kind](key)
@@ -224,23 +228,58 @@ class Service:
         try:
             # First: a list that the server refuses must not cost runs under way their credentials.
             await self.submissions.refresh_credentials()
+            await self._refresh_teams()
             if everything:
-                await fill_index(self.index, self.api, self.settings)
+                await fill_index(self.index, self.api, self.settings, self.teams.namespaces)
                 await self._sweep()
                 self._forget()
             else:
                 await fill_competition(self.index, self.api, self.settings)
                 watched = self._watched()
-                await fill_teams(
-                    self.index, self.api, [team for team in self._teams() if team not in watched]
-                )
+                await fill_teams(self.index, self.api, self.teams.namespaces - watched)
             self.watch_teams()
+            await self._release_teams()
         except AlcoveError as error:
             log.warning("The resync was cut short: %s", error)
         # Over the time until the next resync, so that what events make due does not wait behind all of it.
         keys = self.index.all_keys()
         for place, key in enumerate(keys):
             self.queue.add(key, self.settings.resync_seconds * place / len(keys))
+
+    async def _refresh_teams(self) -> None:
+        try:
+            await self.teams.refresh()
+        except AlcoveError as error:
+            log.warning("The teams stay as they were: %s", error)
+
+    def _is_watched(self, namespace: str) -> bool:
+        return namespace in self.teams.namespaces or namespace == self.settings.competition_namespace
+
+    async def _release_teams(self) -> None:
+        """Lets go of namespaces that are no longer teams': their runs end, and their Submissions can be deleted.
+
+        What cannot be let go of now is tried again at the next resync.
+        """
+        for namespace in sorted({of for of, _ in self.index.submissions if not self._is_watched(of)}):
+            try:
+                stopped = await self._release(namespace)
+                log.info("%s is no team any more; %d Jobs were stopped.", namespace, stopped)
+            except ApiError as error:
+                log.warning("%s is no team any more, but cannot be let go of yet: %s", namespace, error)
+
+    async def _release(self, namespace: str) -> int:
+        """How many Jobs were deleted. Raises ApiError."""
+        views = [
+            self.index.submissions[name]
+            for name in self.index.submissions.names_having("namespace", namespace)
+        ]
+        stopped = 0
+        for view in views:
+            for job in self.index.jobs_of(view.uid):
+                stopped += await self.api.delete(JOBS, self.settings.competition_namespace, job.name, job.uid)
+            await self.executor.remove_finalizer(view)
+        self.index.forget_team(namespace)
+        return stopped
 
     def _forget(self) -> None:
         """Drops what is kept in memory of objects that are gone."""

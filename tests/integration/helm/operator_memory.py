@@ -24,7 +24,7 @@ async def list_and_watch(own: str, teams: tuple[str, ...]) -> None:
         image_scorer="s", store_endpoint="http://store:9000", store_credentials=Path("unused"), health_port=0,
     )  # fmt: skip
     index = Index()
-    await fill_index(index, Api(KubeClient.from_kubeconfig()), settings)
+    await fill_index(index, Api(KubeClient.from_kubeconfig()), settings, teams)
     queue: WorkQueue[WorkKey] = WorkQueue()
     TeamWatch(index, queue, frozenset(teams))
     watching, _ = watch_competition(index, queue, settings)

@@ -14,6 +14,7 @@ import yaml
 from alcove_board.settings import BoardSettings
 from alcove_operator.config import from_environment
 from alcove_operator.store_setup import Users
+from alcove_operator.team_list import parse_namespaces
 from tests.unit.helm.chart import (
     CHART,
     NAMESPACE,
@@ -135,15 +136,27 @@ def test_no_right_is_wider_than_it_says(objects: list[Object]) -> None:
             ]
 
 
-def test_cluster_wide_rights_are_nodes_and_the_definitions_alone(objects: list[Object]) -> None:
+def test_teams_come_and_go_without_a_restart_of_the_operator(objects: list[Object]) -> None:
+    """Else each would stop the queue, and every Submission of every team would be listed again."""
+    more = {"teams": [*VALUES["teams"], {"name": "green"}]}
+    assert one(objects, "Deployment", "alcove-operator") == one(render(more), "Deployment", "alcove-operator")
+    data = one(render(more), "ConfigMap", "alcove-teams")["data"]
+    assert parse_namespaces(data, NAMESPACE) == {*TEAMS, f"{NAMESPACE}-green"}
+
+
+def test_cluster_wide_rights_are_few(objects: list[Object]) -> None:
     rules = {role["metadata"]["name"]: role["rules"] for role in of_kind(objects, "ClusterRole")}
     nodes, definitions = rules["alcove-nodes-hackathon"], rules["alcove-crds-upgrade-hackathon"]
-    assert len(rules) == 2
+    assert len(rules) == 3
+    # Bounded by a policy to the release's own teams: see test_submission_policy.
+    submissions = {"apiGroups": ["alcove.dev"], "resources": ["submissions"], "verbs": ["get", "patch"]}
+    assert rules["alcove-submissions-hackathon"] == [submissions]
     assert nodes == [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}]
     assert definitions[0]["resources"] == ["customresourcedefinitions"]
     assert len(definitions[0]["resourceNames"]) == 4
     assert definitions[0]["verbs"] == ["get", "update"]
-    assert not of_kind(render({"crds": {"upgrade": False}}), "ClusterRole", "ClusterRoleBinding")
+    (left,) = of_kind(render({"crds": {"upgrade": False}}), "ClusterRole")
+    assert left["metadata"]["name"] == "alcove-submissions-hackathon"
 
 
 def test_runs_and_scores_have_no_right_at_all(objects: list[Object]) -> None:
@@ -324,7 +337,8 @@ def test_the_operator_takes_its_environment(store: Object) -> None:
     (container,) = one(objects, "Deployment", "alcove-operator")["spec"]["template"]["spec"]["containers"]
     settings = from_environment(environment(container))
     assert settings.competition_namespace == NAMESPACE
-    assert settings.watched == tuple(sorted([NAMESPACE, *TEAMS]))
+    listed = one(objects, "ConfigMap", settings.teams_config_map)
+    assert parse_namespaces(listed["data"], NAMESPACE) == set(TEAMS)
     assert settings.image_scorer == "alcove/scorer:0.1.0"
     secrets = {item["metadata"]["name"] for item in of_kind(objects, "Secret")}
     assert {settings.scorer_secret, settings.aggregate_secret} <= secrets

@@ -46,6 +46,8 @@ class MemoryServer(KubeClient):
         self.objects: dict[Spot, Object] = {}
         self.forbidden: set[tuple[str, str]] = set()
         """(plural, namespace, or name of what is in none): answered with 403."""
+        self.unlisted: set[tuple[str, str]] = set()
+        """The same, but only of lists: each object can still be asked for by its name."""
         self.listeners: list[Callable[[str, Object, bool], None]] = []
         """Told of each change: plural, object, whether it is gone."""
         self.created: list[Spot] = []
@@ -63,6 +65,8 @@ class MemoryServer(KubeClient):
         plural, namespace, name, subresource = _parse(path)
         if (plural, namespace or name) in self.forbidden:
             raise refusal(403, f"{plural} in {namespace or name} is forbidden")
+        if verb == "GET" and not name and (plural, namespace) in self.unlisted:
+            raise refusal(403, f"listing {plural} in {namespace} is forbidden")
         if verb == "GET" and not name:
             return {
                 "items": list(self._select(plural, namespace, dict(query or []).get("labelSelector", "")))

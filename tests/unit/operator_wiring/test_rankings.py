@@ -29,6 +29,7 @@ from alcove_operator.preparation import ready_condition
 from alcove_operator.rankings import Rankings
 from alcove_operator.run_credentials import RunCredentials
 from alcove_operator.store import OperatorStore
+from alcove_operator.team_list import TeamList
 from tests.unit.operator_core.cluster import START
 
 REVEAL = START + timedelta(days=1)
@@ -43,6 +44,10 @@ PHASE = {
 COMPETITION = CompetitionView(
     "comp", "cup", "u", CompetitionSpec.model_validate({"phases": [PHASE]}), CompetitionStatus()
 )
+
+
+def teams_of(made: object, settings: OperatorSettings) -> TeamList:
+    return TeamList(cast(Api, made), settings)
 
 
 class Made:
@@ -106,7 +111,9 @@ def test_a_score_that_had_to_be_made_anew_at_the_reveal_comes_onto_the_board() -
     """The board may have been made while it was gone from the store."""
     index = Index(leaderboards={("comp", "final"): BoardRecord("cup", LeaderboardStatus(), PublishedRules())})
     made = Made(index)
-    rankings = Rankings(cast(Api, made), index, cast(Executor, made), SETTINGS, Metrics())
+    rankings = Rankings(
+        cast(Api, made), index, cast(Executor, made), SETTINGS, Metrics(), teams_of(made, SETTINGS)
+    )
 
     def look(reason: str, seconds: float) -> int:
         now = REVEAL + timedelta(seconds=seconds)
@@ -122,7 +129,9 @@ def test_of_two_phases_of_one_name_the_first_keeps_the_board() -> None:
     """They would share one Leaderboard, which has the name of its phase."""
     index = Index(leaderboards={("comp", "final"): BoardRecord("cup", LeaderboardStatus(), PublishedRules())})
     made = Made(index)
-    rankings = Rankings(cast(Api, made), index, cast(Executor, made), SETTINGS, Metrics())
+    rankings = Rankings(
+        cast(Api, made), index, cast(Executor, made), SETTINGS, Metrics(), teams_of(made, SETTINGS)
+    )
     other = replace(COMPETITION, name="bowl")
     status, reason, message = ready_condition(other, index)
     assert (status, reason) == ("False", "PhaseNameTaken")
@@ -165,7 +174,9 @@ def test_a_board_waits_where_nobody_knows_what_the_last_one_was_made_of() -> Non
     index.apply(LEADERBOARDS, {"metadata": metadata, "spec": spec, "status": status})
     settings = SETTINGS.model_copy(update={"namespaces": ("comp", "blue")})
     made = Made(index)
-    rankings = Rankings(cast(Api, made), index, cast(Executor, made), settings, Metrics())
+    rankings = Rankings(
+        cast(Api, made), index, cast(Executor, made), settings, Metrics(), teams_of(made, settings)
+    )
     now = REVEAL + timedelta(seconds=1)
     asyncio.run(rankings.work(COMPETITION, [view(scoring.SHOWN)], now))
     assert made.count == 0
@@ -194,7 +205,9 @@ def test_two_equal_teams_are_told_of_the_rank_that_they_share() -> None:
     board = LeaderboardStatus(generation=1, teams=3, entries=entries)
     index = Index(leaderboards={("comp", "final"): BoardRecord("cup", board, PublishedRules())})
     made = Telling(index)
-    rankings = Rankings(cast(Api, made), index, cast(Executor, made), SETTINGS, Metrics())
+    rankings = Rankings(
+        cast(Api, made), index, cast(Executor, made), SETTINGS, Metrics(), teams_of(made, SETTINGS)
+    )
     one = view(scoring.SHOWN)
     others = [replace(one, uid=f"{team}-uid", namespace=team, name=team) for team in ("blue", "green")]
     asyncio.run(rankings.work(COMPETITION, [one, *others], REVEAL + timedelta(seconds=1)))

@@ -13,6 +13,7 @@ from kopf._cogs.structs import references
 from kopf._core.reactor import queueing
 
 from alcove_kube.client import Object
+from alcove_kube.resources import SUBMISSIONS
 from alcove_operator.config import OperatorSettings
 from alcove_operator.index import WorkKey
 from alcove_operator.service import RELIST_EVERY, Service
@@ -373,6 +374,126 @@ def test_a_board_publishes_the_rules_as_they_are_and_nothing_of_datasets() -> No
             assert rules()["closesAt"] == "2026-02-01T00:00:00Z"
             assert rules().get("budgetSeconds") is None
             assert "ds-" not in str(rules())
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
+# --- Teams come and go.
+
+
+def list_teams(hackathon: Hackathon, *teams: str) -> None:
+    hackathon.server.put(
+        "configmaps", HACK, {"metadata": {"name": "alcove-teams"}, "data": {"namespaces": "\n".join(teams)}}
+    )
+
+
+def job_of(hackathon: Hackathon, team: str) -> list[str]:
+    """Names of the run Jobs of a team that are there."""
+    return [
+        name
+        for (plural, _, name), raw in hackathon.server.objects.items()
+        if plural == "jobs" and name.startswith("r-") and raw["metadata"]["labels"]["alcove.dev/team"] == team
+    ]
+
+
+def with_list(*teams: str) -> Hackathon:
+    """A hackathon whose teams are listed in a ConfigMap, as the chart does it."""
+    hackathon = Hackathon(teams=("red", "blue", "green"))
+    hackathon.settings = hackathon.settings.model_copy(
+        update={"namespaces": (), "teams_config_map": "alcove-teams"}
+    )
+    list_teams(hackathon, *teams)
+    return hackathon
+
+
+def test_a_team_that_is_added_is_served_and_nobody_else_is_interrupted() -> None:
+    async def scenario() -> None:
+        hackathon = with_list("red", "blue")
+        hackathon.holding = True
+
+        async def test(_: Service) -> None:
+            hackathon.submit("red", "one")
+            await wait_until("red runs", lambda: hackathon.phase("red", "one") == "Running", 60)
+            hackathon.submit("green", "early")
+            await asyncio.sleep(60)
+            assert hackathon.phase("green", "early") == "", "it is no team yet"
+            list_teams(hackathon, "red", "blue", "green")
+            await wait_until("green runs", lambda: hackathon.phase("green", "early") == "Running", 90)
+            assert hackathon.run_status("red", "one")["attempt"] == 1
+            assert len(hackathon.run_jobs()) == 2
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
+def test_a_team_that_is_taken_out_is_let_go_of_and_its_submissions_can_be_deleted() -> None:
+    async def scenario() -> None:
+        hackathon = with_list("red", "blue")
+        hackathon.holding = True
+
+        async def test(service: Service) -> None:
+            for team in ("red", "blue"):
+                hackathon.submit(team, "one")
+            await wait_until("both run", lambda: len(hackathon.run_jobs()) == 2, 60)
+            list_teams(hackathon, "blue")
+            # Its Role is gone with it: what the operator still may is to read and patch one Submission by its name.
+            hackathon.server.unlisted.add(("submissions", "red"))
+            await wait_until("red's Job is gone", lambda: not job_of(hackathon, "red"), 90)
+            finalizers = hackathon.server.objects["submissions", "red", "one"]["metadata"]["finalizers"]
+            assert finalizers == []
+            assert ("red", "one") not in service.index.submissions
+            assert ("blue", "one") in service.index.submissions
+            await asyncio.sleep(400)
+            assert hackathon.server.objects["submissions", "red", "one"]["metadata"]["finalizers"] == []
+            await wait_until("its ticket goes", lambda: hackathon.usage("red")["settling"] == [], 60)
+            assert hackathon.usage("blue")["settling"] != []
+            # It comes back with all that it had.
+            hackathon.server.unlisted.clear()
+            list_teams(hackathon, "blue", "red")
+            await wait_until("red is seen", lambda: ("red", "one") in service.index.submissions, 90)
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
+def test_a_namespace_that_is_deleted_with_its_submissions_ends() -> None:
+    """Its Role goes first, so that neither a list nor a watch tells that they are to be deleted."""
+
+    async def scenario() -> None:
+        hackathon = with_list("red", "blue")
+        hackathon.holding = True
+
+        async def test(_: Service) -> None:
+            hackathon.submit("red", "one")
+            await wait_until("red runs", lambda: hackathon.phase("red", "one") == "Running", 60)
+            hackathon.server.unlisted.add(("submissions", "red"))
+            for watch in hackathon.opened:
+                watch.stop()
+            hackathon.server.delete(SUBMISSIONS, "red", "one")
+            await wait_until(
+                "it is gone", lambda: ("submissions", "red", "one") not in hackathon.server.objects, 120
+            )
+            await wait_until("its Job is gone", lambda: not job_of(hackathon, "red"), 60)
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
+def test_a_list_of_teams_that_is_gone_removes_nobody() -> None:
+    async def scenario() -> None:
+        hackathon = with_list("red", "blue")
+
+        async def test(service: Service) -> None:
+            hackathon.server.remove(("configmaps", HACK, "alcove-teams"))
+            await asyncio.sleep(100)
+            assert service.teams.namespaces == {"red", "blue"}
+            hackathon.submit("red", "one")
+            assert (await hackathon.ended("red", "one", 300))["phase"] == "Done"
 
         await hackathon.operate(test)
 
