@@ -35,11 +35,28 @@ def init(
     typer.echo(f"Submit it: alcove submit {folder} --watch")
 
 
-def logs(name: Submission, dataset: Dataset = None, team: Team = None, kubeconfig: Kubeconfig = None) -> None:
-    """Print the end of what each run of a submission printed, where the competition shows it."""
+def logs(
+    name: Submission,
+    dataset: Dataset = None,
+    full: Annotated[bool, typer.Option("--full", help="All of it, where the phase allows that.")] = False,
+    team: Team = None,
+    store: Store = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Print the end of what each run of a submission printed, or all of it, where the phase shows it."""
     from alcove_cli.results import choose_runs, describe_logs
 
-    for line in describe_logs(choose_runs(_read_submission(name, team, kubeconfig), dataset)):
+    submission = _read_submission(name, team, kubeconfig)
+    runs = choose_runs(submission, dataset)
+    if full:
+        from alcove_cli.full_logs import read_full_logs
+        from alcove_kube.client import KubeClient
+
+        kube = KubeClient.from_kubeconfig(kubeconfig)
+        for line in read_full_logs(kube, submission, runs, store):
+            typer.echo(line)
+        return
+    for line in describe_logs(runs):
         typer.echo(line)
 
 

@@ -123,6 +123,9 @@ class PhaseSource(ApiModel):
     """Name of a phase that teams submit to."""
 
 
+LogPolicy = Literal["none", "tail", "full"]
+
+
 class PhaseLimits(ApiModel):
     """Limits for each team in one phase, beside those of the competition: the lower one holds."""
 
@@ -232,6 +235,8 @@ class Phase(ApiModel):
     """Name of the organizer's Submission that ranking relative compares with; by default chance."""
     std_penalty: Annotated[float, Field(ge=0, le=10)] | None = None
     """α of ranking mean-minus-std: a dataset's score is mean − α·std over its repeats; by default 1."""
+    logs: LogPolicy | None = None
+    """What teams see of their runs' output in this phase; by default as in the rest of the competition."""
     limits: PhaseLimits = PhaseLimits()
     """Limits for each team in this phase, beside those of the competition."""
     deleted_submissions: Literal["stand", "withdraw"] = "stand"
@@ -348,8 +353,9 @@ class CompetitionSpec(ApiModel):
     """What single teams may submit beyond the limits: quota that is given back."""
     images: Images = Images()
     """Images that runs use, and may bring."""
-    logs: Literal["tail", "none"] = "tail"
-    """Whether the last lines of a run's output are shown in the Submission's status."""
+    logs: LogPolicy = "tail"
+    """What teams see of their runs' output: none; tail: its last lines, in the Submission's status; full: all of it as
+    well, by `alcove logs --full`. Of a blind phase, nothing before the reveal."""
     allow_network: bool = False
     """Whether participants' code may open network sockets."""
 

@@ -122,6 +122,11 @@ def team_report(namespace: str, submission_uid: str) -> str:
     return f"{team_reports(namespace)}{submission_uid}.html"
 
 
+def team_log(namespace: str, submission_uid: str, run: str) -> str:
+    """What the team itself reads of a run's output: a copy of :func:`log`, where the phase shows all of it."""
+    return f"{team_reports(namespace)}{submission_uid}/{run}.log"
+
+
 def team_reports(namespace: str) -> str:
     """Prefix that this team can read, and the operator alone can write."""
     return f"reports/{namespace}/"

@@ -157,8 +157,11 @@ class Executor:
         return result or model.ScoreFault("The scorer left no result in the store.")
 
     def _publish_report(self, action: actions.PublishReport) -> None:
+        where = (action.namespace, action.submission_uid)
         try:
-            self.store.publish_report(action.namespace, action.submission_uid)
+            self.store.publish_report(*where)
+            for entry in action.logs:
+                self.store.publish_log(*where, entry.run, entry.prefix)
         except StoreUnavailableError:
             raise
         except StoreError as error:

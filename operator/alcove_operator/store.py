@@ -276,6 +276,12 @@ class OperatorStore:
         with store_client.store_errors(f"copying {source}"):
             self.client.copy_object(self.bucket, copy, CopySource(self.bucket, source))
 
+    def publish_log(self, namespace: str, submission_uid: str, run: str, prefix: str) -> None:
+        """Copies all output of a run to where its team can read it. Raises StoreNotFoundError where there is none."""
+        source, copy = keys.log(prefix), keys.team_log(namespace, submission_uid, run)
+        with store_client.store_errors(f"copying {source}"):
+            self.client.copy_object(self.bucket, copy, CopySource(self.bucket, source))
+
     def live_curve(self, submission_uid: str) -> LiveCurve | None:
         """None where nothing is scored yet."""
         return self._read(keys.live_curve(submission_uid), LiveCurve)

@@ -186,13 +186,24 @@ class ReadScore:
 
 
 @dataclass(frozen=True)
+class TeamLog:
+    """Output of a run that its team may read."""
+
+    run: str
+    """Its name in the status."""
+    prefix: str
+    """:func:`alcove_api.keys.attempt_prefix` of the attempt."""
+
+
+@dataclass(frozen=True)
 class PublishReport:
-    """Copy the report of this score to where the team can read it; always answered in ``Facts.published``, also where
-    there is none to copy: a page keeps no score back."""
+    """Copy the report of this score, and the runs' output, to where the team can read it. Always answered in
+    ``Facts.published``, also where there is none to copy: a page keeps no score back."""
 
     namespace: str
     submission_uid: str
     scoring_digest: str
+    logs: tuple[TeamLog, ...] = ()
 
     @property
     def key(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from alcove_api.competition import CompetitionSpec, Phase, ScoringSpec
+from alcove_api.competition import CompetitionSpec, LogPolicy, Phase, ScoringSpec
 from alcove_api.run_names import alias_of
 from alcove_api.schemes import BoardRanking
 from alcove_operator.core.model import (
@@ -30,6 +30,11 @@ class PhaseRules:
     @property
     def spec(self) -> CompetitionSpec:
         return self.competition.spec
+
+    @property
+    def logs(self) -> LogPolicy:
+        """What teams see of their runs' output."""
+        return self.phase.logs or self.spec.logs
 
     @property
     def scoring(self) -> ScoringSpec:

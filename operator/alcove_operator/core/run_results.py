@@ -6,7 +6,7 @@ from alcove_api import keys
 from alcove_api.run_documents import ContainerImage, Verdict
 from alcove_api.submission import RunStatus
 from alcove_operator.core import causes, names
-from alcove_operator.core.actions import Action, DeleteJob, ReadLogTail, ReadVerdict, WriteVerdict
+from alcove_operator.core.actions import Action, DeleteJob, ReadLogTail, ReadVerdict, TeamLog, WriteVerdict
 from alcove_operator.core.model import PodView
 from alcove_operator.core.reconcile_input import ReconcileInput
 from alcove_operator.core.run_ends import (
@@ -103,7 +103,7 @@ def reveal_run(run: RunStatus, given: ReconcileInput) -> RunStep:
 
 def wants_log(run: RunStatus, given: ReconcileInput) -> bool:
     """Whether the run's last lines are to be shown, and are not known yet."""
-    shown = given.rules.spec.logs == "tail" and not given.blind and bool(run.pod_uid)
+    shown = given.rules.logs != "none" and not given.blind and bool(run.pod_uid)
     name = names.run_job(given.uid, run.dataset, run.attempt)
     ends_now = run.phase == "Scoring" or (run.phase in OVER and run.message == HIDDEN)
     return shown and ends_now and run.charged_to != "Platform" and name not in given.facts.log_tails
@@ -113,9 +113,21 @@ def add_tail(message: str, run: RunStatus, given: ReconcileInput) -> str:
     """``message`` and the end of the run's output, where the competition shows it."""
     tail = given.facts.log_tails.get(names.run_job(given.uid, run.dataset, run.attempt), "").strip()
     room = 1000 - len(message)
-    if not tail or room <= 80 or run.charged_to == "Platform" or given.rules.spec.logs != "tail":
+    if not tail or room <= 80 or run.charged_to == "Platform" or given.rules.logs == "none":
         return message
     return f"{message} Last output:\n{tail[-room:]}".strip()
+
+
+def list_team_logs(given: ReconcileInput) -> tuple[TeamLog, ...]:
+    """The output of those runs whose team may read all of it: of the attempt that is scored, unless that is the
+    platform's fault."""
+    if given.rules.logs != "full" or given.blind:
+        return ()
+    return tuple(
+        TeamLog(run.dataset, keys.attempt_prefix(given.uid, run.dataset, run.attempt, run.pod_uid))
+        for run in given.submission.status.runs
+        if run.pod_uid and run.charged_to != "Platform"
+    )
 
 
 def _log_tail(run: RunStatus, given: ReconcileInput) -> tuple[Action, ...]:

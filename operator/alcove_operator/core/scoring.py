@@ -95,7 +95,7 @@ def build_request(
         team_name=next(
             (t.display_name for t in competition.spec.teams if t.namespace == submission.team), ""
         ),
-        show_output=competition.spec.logs == "tail",
+        show_output=rules.logs != "none",
     )
 
 
@@ -266,7 +266,9 @@ def _finish(
     if for_team and given.facts.published != result.scoring_digest:
         # Before the status says that it is scored, which nothing asks for again.
         submission = given.submission
-        publish = PublishReport(submission.namespace, submission.uid, result.scoring_digest)
+        publish = PublishReport(
+            submission.namespace, submission.uid, result.scoring_digest, run_results.list_team_logs(given)
+        )
         return ScoringStep(current, (*stale, publish))
     found = {run.alias: run.hide_behind_ladder() for run in result.runs}
     scored = tuple(_scored_run(run, found.get(run.dataset), result, given) for run in current.runs)

@@ -66,6 +66,45 @@ def test_a_team_fetches_its_own_page_and_no_other(
     assert (tmp_path / "first.html").read_bytes() == b"<p>mine"
 
 
+def test_a_team_reads_the_full_output_of_its_own_runs_and_no_other(
+    set_up_store: SetUpStore, tmp_path: Path, alcove: Typed
+) -> None:
+    for team in ("team-a", "team-b"):
+        output = f"epoch 1 of {team}\n\x1b[2Jdone\n".encode()
+        put_bytes(set_up_store.root, keys.MAIN_BUCKET, keys.team_log(team, "uid", "digits"), output)
+    found = submission("uid")
+    assert isinstance(found.body, dict)
+    found.body["status"]["runs"] = [{"dataset": name, "phase": "Done"} for name in ("digits", "news")]
+    with serving(found, secret(set_up_store, "team-a")) as server:
+        where = ("--kubeconfig", server.kubeconfig(tmp_path))
+        done = alcove("logs", "first", "--full", "--team", "team-a", *where)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "==> digits (Done)\nepoch 1 of team-a\n[2Jdone\n", (
+        "nothing that writes to the terminal"
+    )
+    found.body["metadata"]["namespace"] = "team-b"
+    with serving(found, secret(set_up_store, "team-a")) as server:
+        where = ("--kubeconfig", server.kubeconfig(tmp_path))
+        done = alcove("logs", "first", "--full", "--team", "team-b", *where)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "refused" in done.stderr
+
+
+def test_where_there_is_no_full_output_it_is_said_why(
+    set_up_store: SetUpStore, tmp_path: Path, alcove: Typed
+) -> None:
+    for found, said in (
+        (submission("none", "Running"), "once all runs have ended"),
+        (submission("none", "Done", HELD_BACK), "from its reveal on"),
+        (submission("none"), "The phase shows the end of it at most"),
+    ):
+        with serving(found, secret(set_up_store, "team-a")) as server:
+            where = ("--kubeconfig", server.kubeconfig(tmp_path))
+            done = alcove("logs", "first", "--full", "--team", "team-a", *where)
+        assert done.returncode == 1
+        assert said in done.stderr
+
+
 HELD_BACK = condition("Scored", "True", "HeldBack")
 
 

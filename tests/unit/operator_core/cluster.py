@@ -106,6 +106,8 @@ class Cluster:
     """Of the pages that are made of a score."""
     published: list[datetime] = field(default_factory=list)
     """When the report was given to the team."""
+    logs: list[str] = field(default_factory=list)
+    """Runs whose output was given to the team."""
 
     def __post_init__(self) -> None:
         self.version = 1
@@ -358,6 +360,7 @@ class Cluster:
             case actions.PublishReport():
                 self._need_store()
                 self.published.append(self.now)
+                self.logs += [entry.run for entry in action.logs]
                 self.facts = replace(self.facts, published=action.scoring_digest)
             case actions.ReadLogTail():
                 self._need_store()

@@ -189,6 +189,47 @@ def test_a_run_that_the_organizer_stops_ends_whenever_that_is(
     assert not [job for job in cluster.jobs if job.startswith("r-")], "its Jobs are gone"
 
 
+@pytest.mark.parametrize(
+    ("competition", "phase", "tail", "full"),
+    [
+        ("tail", None, True, False),
+        ("none", None, False, False),
+        ("full", None, True, True),
+        ("none", "full", True, True),
+        ("full", "tail", True, False),
+        ("tail", "none", False, False),
+    ],
+)
+@pytest.mark.parametrize("feedback", ["live", "none"])
+def test_output_is_shown_as_the_phase_says_and_nothing_before_the_reveal(
+    competition: str, phase: str | None, tail: bool, full: bool, feedback: str
+) -> None:
+    cluster = Cluster({"a": ["exit"], "b": ["node-lost"] * 3}, feedback=feedback)
+    (first,) = cluster.spec.phases
+    cluster.spec = cluster.spec.replace(logs=competition, phases=[first.replace(logs=phase)])
+    play_until_done(cluster)
+    if feedback == "none":
+        assert not any("last words" in run["message"] for run in _runs(cluster))
+        assert cluster.logs == []
+        cluster.now = START + timedelta(days=9)
+        cluster.settle()
+    (crashed, lost) = _runs(cluster)
+    assert ("last words" in crashed["message"]) is tail
+    assert "last words" not in lost["message"], "what the platform has lost was not its team's doing"
+    assert cluster.logs == (["a"] if full else [])
+
+
+def play_until_done(cluster: Cluster) -> None:
+    for _ in range(200):
+        play(cluster, ("round", None))
+        for index in range(len(cluster.pods)):
+            play(cluster, ("kubelet", index))
+        play(cluster, ("wait", 31))
+        if cluster.submission and cluster.submission.get("status", {}).get("phase") in ("Done", "Failed"):
+            return
+    raise AssertionError(cluster.submission)
+
+
 def _runs(cluster: Cluster) -> list[dict[str, Any]]:
     assert cluster.submission is not None
     return list(cluster.submission.get("status", {}).get("runs", ()))

@@ -55,6 +55,8 @@ class MemoryStore(OperatorStore):
     """By phase and generation."""
     reports: list[tuple[str, str]] = field(default_factory=list)
     """Namespace and UID of those that were given to their teams."""
+    logs: list[tuple[str, str, str, str]] = field(default_factory=list)
+    """Output that was given to teams: namespace, UID, run and prefix."""
     changes: list[CompetitionChange] = field(default_factory=list)
     """The audit list."""
     taken: list[str] = field(default_factory=list)
@@ -118,6 +120,9 @@ class MemoryStore(OperatorStore):
 
     def publish_report(self, namespace: str, submission_uid: str, shown_as: str = "") -> None:
         self.reports.append((namespace, shown_as or submission_uid))
+
+    def publish_log(self, namespace: str, submission_uid: str, run: str, prefix: str) -> None:
+        self.logs.append((namespace, submission_uid, run, prefix))
 
     def log_tail(self, _prefix: str, _size: int = 700) -> str:
         return ""
