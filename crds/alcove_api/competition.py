@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from alcove_api.base import Alias, ApiModel, Column, Conditions, Kind, Name, Quantity, StatusModel, Time, cel
 from alcove_api.decisions import Cancellation, Exclusion, ExtraSubmissions
 from alcove_api.frameworks import VARIANTS, Framework
+from alcove_api.notifications import Webhook
 from alcove_api.schemes import HACKATHON, BoardRanking, CurveShape, FeedbackMode, RankedRows, SchemeName
 
 SubmissionChoice = Literal["last", "best", "chosen"]
@@ -351,6 +352,14 @@ class CompetitionSpec(ApiModel):
     """Runs that are stopped for good."""
     extra_submissions: Annotated[tuple[ExtraSubmissions, ...], Field(max_length=200)] = ()
     """What single teams may submit beyond the limits: quota that is given back."""
+    notifications: Annotated[
+        tuple[Webhook, ...],
+        Field(
+            max_length=16,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = ()
+    """Webhooks that are told what happens."""
     images: Images = Images()
     """Images that runs use, and may bring."""
     logs: LogPolicy = "tail"

@@ -150,3 +150,8 @@ def changes(competition_namespace: str, competition: str) -> str:
 def change(competition_namespace: str, competition: str, number: int) -> str:
     """A ``CompetitionChange``; from 1, in the order in which they were seen."""
     return f"{changes(competition_namespace, competition)}{number:08d}.json"
+
+
+def notification_ledger(competition_namespace: str, competition: str) -> str:
+    """A ``NotificationLedger``: what was noticed, and what webhooks have not taken yet."""
+    return f"notifications/{competition_namespace}.{competition}.json"

@@ -24,7 +24,8 @@ EventName = Literal[
 
 
 class Webhook(ApiModel):
-    """Where events are sent. Address and signing secret are in the Secret that the chart's `notifications.secret` names."""
+    """Where events are sent. Its address and signing secret are in the Secret that the values' `notifications.secret`
+    names."""
 
     name: Alias
     """Its keys in that Secret are NAME.url and NAME.secret (whsec_…, of Standard Webhooks; without one, nothing is

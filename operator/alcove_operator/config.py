@@ -59,6 +59,10 @@ class OperatorSettings(BaseModel):
     """Taints that run pods tolerate, such as those of GPU nodes; JSON."""
     runtime_class: str = ""
     """RuntimeClass of run pods; empty: the cluster's default."""
+    notification_hosts: tuple[str, ...] = ()
+    """Hosts that webhooks may be at, commas between."""
+    notification_secrets: Path | None = None
+    """Folder with NAME.url and NAME.secret of each webhook; None where there are none."""
     lease_name: str = "alcove-operator"
     identity: str = Field(default_factory=lambda: os.uname().nodename)
     """Name of this operator in its Lease: the pod's name."""
@@ -67,7 +71,7 @@ class OperatorSettings(BaseModel):
     metrics_port: int = Field(default=9090, ge=0, le=65535)
     log_level: str = "INFO"
 
-    @field_validator("namespaces", "image_pull_secrets", mode="before")
+    @field_validator("namespaces", "image_pull_secrets", "notification_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

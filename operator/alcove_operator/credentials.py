@@ -79,19 +79,29 @@ def operator_policy(bucket: str = keys.MAIN_BUCKET) -> Policy:
     """What it does itself, and what it hands on to runs. No solutions."""
     return _policy(
         _allow(
-            ["GetObject"], bucket, "teams/*", "code/*", "runs/*", "scores/*", "boards/*", "data/*", "audit/*"
+            ["GetObject"],
+            bucket,
+            "teams/*",
+            "code/*",
+            "runs/*",
+            "scores/*",
+            "boards/*",
+            "data/*",
+            "audit/*",
+            "notifications/*",
         ),
         _allow(
             _PUT,
             bucket,
             "audit/*",
+            "notifications/*",
             "code/*",
             "runs/*",
             "reports/*",
             "boards/*/*/request-*.json",
             _board("counted.json"),
         ),
-        _list(bucket, "runs/*", "scores/*", "boards/*", "audit/*"),
+        _list(bucket, "runs/*", "scores/*", "boards/*", "audit/*", "notifications/*"),
         # How full the store is: see :mod:`alcove_operator.store_usage`. Neither reads an object.
         {"Effect": "Allow", "Action": ["s3:GetBucketLocation"], "Resource": [f"arn:aws:s3:::{bucket}"]},
         {"Effect": "Allow", "Action": ["admin:ServerInfo"]},

@@ -28,3 +28,7 @@ class CodeError(OperatorError):
 
 class LeaseLostError(OperatorError):
     """Another operator holds the Lease: this one must stop at once."""
+
+
+class WebhookError(OperatorError):
+    """A notice was not taken; it is tried again, within a bound."""

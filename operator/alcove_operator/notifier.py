@@ -64,7 +64,11 @@ class Notifier:
             self.index.datasets_by_name().values(),
             now,
         )
-        await self._save(competition, old, notices.update_ledger(old, competition, found, self._boards(competition, now), now))
+        await self._save(
+            competition,
+            old,
+            notices.update_ledger(old, competition, found, self._boards(competition, now), now),
+        )
         await self._send_due(competition)
 
     def _boards(self, competition: CompetitionView, now: datetime) -> dict[str, LeaderboardStatus]:
@@ -79,7 +83,9 @@ class Notifier:
         known = self._ledgers.get(competition.uid)
         if known is not None:
             return known
-        return await asyncio.to_thread(self.store.notification_ledger, competition.namespace, competition.name)
+        return await asyncio.to_thread(
+            self.store.notification_ledger, competition.namespace, competition.name
+        )
 
     async def _save(
         self, competition: CompetitionView, old: NotificationLedger | None, new: NotificationLedger
@@ -121,7 +127,9 @@ class Notifier:
                 done[_key(entry)] = left
                 what = "is tried again" if left else "is given up"
                 about = {"cause": "NotificationFailed" if left else "NotificationDropped"}
-                log.warning("%s The notice %s (%s) %s.", error, entry.notice.id, entry.notice.type, what, extra=about)
+                log.warning(
+                    "%s The notice %s (%s) %s.", error, entry.notice.id, entry.notice.type, what, extra=about
+                )
                 break
             done[_key(entry)] = notices.after_attempt(entry, True, self.clock())
         return done

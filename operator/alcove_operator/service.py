@@ -44,6 +44,7 @@ from alcove_operator.index import (
 from alcove_operator.jobs_health import JobsHealth
 from alcove_operator.lease import Lease
 from alcove_operator.metrics import Metrics
+from alcove_operator.notifier import Notifier
 from alcove_operator.rankings import Rankings
 from alcove_operator.run_credentials import RunCredentials
 from alcove_operator.store import OperatorStore
@@ -51,6 +52,7 @@ from alcove_operator.store_usage import read_usage
 from alcove_operator.submissions import Submissions
 from alcove_operator.team_list import TeamList
 from alcove_operator.watches import TeamWatch, watch_competition
+from alcove_operator.webhooks import Sender
 from alcove_operator.workqueue import WorkQueue
 from alcove_store.client import StoreConfig
 from alcove_store.errors import StoreError, StoreUnavailableError
@@ -130,6 +132,13 @@ class Service:
             clock=self.clock,
         )
         self.datasets = Datasets(self.api, self.index, self.queue, self.executor, settings, self.clock)
+        self.notifier = Notifier(
+            self.index,
+            self.store,
+            Sender.of(settings.notification_secrets, settings.notification_hosts),
+            lambda: self.submissions.store_seen_away,
+            self.clock,
+        )
         self.lease = Lease(self.api, settings.competition_namespace, settings.lease_name, settings.identity)
 
     async def run(self) -> None:
@@ -157,6 +166,7 @@ class Service:
             self.lease.hold(),
             self.resync_forever(),
             self._probe_store(),
+            self.notifier.run(),
             self._measure_store(),
             self._measure(),
         ]

@@ -19,6 +19,7 @@ from alcove_api.board_documents import AggregateRequest, CountedSubmissions
 from alcove_api.change_documents import CompetitionChange
 from alcove_api.code_layout import KIT_FOLDER, MODEL_FILE, explain_missing_model
 from alcove_api.documents import Document
+from alcove_api.notifications import NotificationLedger
 from alcove_api.run_documents import RepeatedAttempt, RunConfig, Verdict
 from alcove_api.score_documents import LiveCurve, ScoreResult
 from alcove_operator.core.model import CodeFact
@@ -275,6 +276,14 @@ class OperatorStore:
         source, copy = keys.report(submission_uid), keys.team_report(namespace, shown_as or submission_uid)
         with store_client.store_errors(f"copying {source}"):
             self.client.copy_object(self.bucket, copy, CopySource(self.bucket, source))
+
+    def notification_ledger(self, namespace: str, competition: str) -> NotificationLedger | None:
+        """None where there is none yet."""
+        return self._read(keys.notification_ledger(namespace, competition), NotificationLedger)
+
+    def write_notification_ledger(self, namespace: str, competition: str, ledger: NotificationLedger) -> None:
+        key = keys.notification_ledger(namespace, competition)
+        store_client.put_bytes(self.client, self.bucket, key, ledger.canonical())
 
     def publish_log(self, namespace: str, submission_uid: str, run: str, prefix: str) -> None:
         """Copies all output of a run to where its team can read it. Raises StoreNotFoundError where there is none."""

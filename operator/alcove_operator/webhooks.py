@@ -37,7 +37,9 @@ def read_target(folder: Path | None, name: str, hosts: Collection[str]) -> Targe
     Raises:
         WebhookError: there is no address, or its host is not allowed.
     """
-    remedy = f"Put {name}.url into the Secret that notifications.secret of the values names, and run helm upgrade."
+    remedy = (
+        f"Put {name}.url into the Secret that notifications.secret of the values names, and run helm upgrade."
+    )
     try:
         url = (folder / f"{name}.url").read_text().strip() if folder else ""
         secret = (folder / f"{name}.secret") if folder else None
@@ -91,7 +93,11 @@ class Sender:
     @classmethod
     def of(cls, folder: Path | None, hosts: Collection[str]) -> Sender:
         # No redirect: it could lead to a host that is not allowed.
-        return cls(urllib3.PoolManager(num_pools=8, maxsize=2, retries=False, timeout=TIMEOUT), folder, frozenset(hosts))
+        return cls(
+            urllib3.PoolManager(num_pools=8, maxsize=2, retries=False, timeout=TIMEOUT),
+            folder,
+            frozenset(hosts),
+        )
 
     def send(self, webhook: Webhook, notice: Notice, now: datetime) -> None:
         """Blocks for :data:`TIMEOUT` at most. Raises WebhookError unless the receiver has taken it."""
@@ -103,10 +109,14 @@ class Sender:
             **sign(target.secret, notice, body, now),
         }
         try:
-            answer = self.pool.request("POST", target.url, body=body, headers=headers, redirect=False, preload_content=False)
+            answer = self.pool.request(
+                "POST", target.url, body=body, headers=headers, redirect=False, preload_content=False
+            )
         except (urllib3.exceptions.HTTPError, OSError) as error:
             # Its address can be a secret in itself, so the error is not quoted.
-            raise WebhookError(f"The webhook {webhook.name} did not answer ({type(error).__name__}).") from error
+            raise WebhookError(
+                f"The webhook {webhook.name} did not answer ({type(error).__name__})."
+            ) from error
         answer.close()
         if not 200 <= answer.status < 300:
             raise WebhookError(f"The webhook {webhook.name} answered with HTTP status {answer.status}.")

@@ -64,7 +64,11 @@ def _submissions(
         if phase is None or view.of_organizer or view.shows_rerun or view.status.phase not in ENDED:
             continue
         # One that was blind stays untold: at the reveal, the reveal itself is the news.
-        if phase.from_ or phase.feedback.mode == "none" or (phase.reveals_at and view.created_at < phase.reveals_at):
+        if (
+            phase.from_
+            or phase.feedback.mode == "none"
+            or (phase.reveals_at and view.created_at < phase.reveals_at)
+        ):
             continue
         status, who = view.status, f"{view.namespace}/{view.name}"
         score = f", score {status.score}" if status.score else ""
@@ -175,7 +179,13 @@ def update_ledger(
             text = f"{leader} leads the phase {phase}."
             new.append(
                 _notice(
-                    competition, "lead.changed", f"{phase}/{generation}/{leader}", now, text, phase=phase, leader=leader
+                    competition,
+                    "lead.changed",
+                    f"{phase}/{generation}/{leader}",
+                    now,
+                    text,
+                    phase=phase,
+                    leader=leader,
                 )
             )
     added = queue_notices(competition.spec.notifications, new, now)
