@@ -81,6 +81,8 @@ def world(cluster: Cluster, store: MinioServer, tmp_path_factory: pytest.TempPat
         "ALCOVE_METRICS_PORT": str(free_port()),
         "ALCOVE_HEALTH_PORT": str(free_port()),
         "ALCOVE_RESYNC_SECONDS": "30",
+        "ALCOVE_NOTIFICATION_HOSTS": "127.0.0.1",
+        "ALCOVE_NOTIFICATION_SECRETS": str(folder),
     } | {f"ALCOVE_IMAGE_{n}": f"alcove/{n.lower()}:1" for n in ("INGESTION", "RECORDER", "STAGER", "SCORER")}
     world = World(cluster, store, Operator(environment, folder / "operator.log"))
     try:
