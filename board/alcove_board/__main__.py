@@ -19,6 +19,8 @@ from alcove_store.client import connect
 
 CONNECTIONS = 8192
 """At the same time; more are answered 503."""
+KEEP_ALIVE = 75
+"""Seconds that a connection may idle: a browser that follows a board asks every 5."""
 API_TIMEOUT = (2.0, 10.0)
 
 
@@ -48,7 +50,7 @@ def serve(settings: BoardSettings) -> None:
     uvicorn.run(
         BoardServer(source, links, metrics).build(), host="0.0.0.0", port=settings.port, access_log=False,
         server_header=False, proxy_headers=False, limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=5,
-        log_level="warning", ws="none",
+        timeout_keep_alive=KEEP_ALIVE, log_level="warning", ws="none",
     )  # fmt: skip
 
 

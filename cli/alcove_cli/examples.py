@@ -11,6 +11,7 @@ EXAMPLES = {
     "images": "alcove images --all",
     "explain": "alcove explain my-try --team hackathon-red",
     "report": "alcove report my-try --team hackathon-red --out my-try.html",
+    "board open": "alcove board open practice --competition hackathon/hackathon",
     "pages": "alcove pages out/pages --namespace hackathon",
     "rescore": "alcove rescore hackathon --scheme autodl --dry-run",
     "verify": "alcove verify practice --competition hackathon/hackathon",

@@ -6,8 +6,10 @@ import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 from pydantic import ValidationError
@@ -57,6 +59,12 @@ class StoreAccess:
             _credentials(secret["credentials.json"], f"secrets/{name} in {namespace}"),
             source,
         )
+
+    def sign_report(self, team: str, submission_uid: str, hours: int) -> str:
+        """Path and query by which the web server of boards shows a report of ``team``; nothing is sent anywhere."""
+        key = keys.team_report(team, submission_uid)
+        url = self.client().get_presigned_url("GET", self.bucket, key, expires=timedelta(hours=hours))
+        return f"/-/reports/{team}/{submission_uid}?{urlsplit(url).query}"
 
     @contextlib.contextmanager
     def reach(self, consequence: str = "") -> Iterator[Minio]:

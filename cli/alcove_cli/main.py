@@ -32,6 +32,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+board_app = typer.Typer(help="Boards in a browser.", invoke_without_command=True)
+board_app.callback()(terminal.show_help)
+app.add_typer(board_app, name="board")
 team_app = typer.Typer(help="Teams: make what they need to take part.", invoke_without_command=True)
 team_app.callback()(terminal.show_help)
 app.add_typer(team_app, name="team")
@@ -142,16 +145,41 @@ def report(
     name: Annotated[str, typer.Argument(help="Name of a Submission.")],
     team: Team = None,
     out: Annotated[Path | None, typer.Option(help="File to write; by default NAME.html here.")] = None,
+    link: Annotated[
+        bool,
+        typer.Option("--link", help="Print a link to it instead: whoever has the link can read the page."),
+    ] = False,
+    hours: Annotated[int, typer.Option(min=1, max=168, help="How long the link is good for.")] = 24,
     store: Store = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Fetch the page of a submission of your team: curves, where the time went, what was refused."""
-    from alcove_cli.report import fetch_report
+    from alcove_cli.report import fetch_report, make_report_link
     from alcove_cli.team import choose_team
     from alcove_kube.client import KubeClient
 
     kube = KubeClient.from_kubeconfig(kubeconfig)
+    if link:
+        typer.echo(make_report_link(kube, choose_team(team, kubeconfig), name, hours))
+        return
     typer.echo(str(fetch_report(kube, choose_team(team, kubeconfig), name, store, out)))
+
+
+@board_app.command("open")
+def open_board(
+    phase: Annotated[str | None, typer.Argument(help="Name of a phase; by default the list of all.")] = None,
+    competition: Competition = "hackathon/hackathon",
+    only_print: Annotated[bool, typer.Option("--print", help="Print the address alone.")] = False,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Open the board of a phase in a browser, where it has a public address."""
+    from alcove_cli.boards import find_page
+    from alcove_kube.client import KubeClient
+
+    url = find_page(KubeClient.from_kubeconfig(kubeconfig), competition, phase)
+    typer.echo(url)
+    if not only_print:
+        typer.launch(url)
 
 
 @team_app.command("kubeconfig")

@@ -269,7 +269,7 @@ class Competitions:
     async def _boards(self, competition: CompetitionView) -> None:
         for phase in competition.spec.phases:
             ref = (competition.namespace, phase.name)
-            rules = publish_rules(competition.spec, phase)
+            rules = publish_rules(competition.spec, phase, self.settings.board_url)
             found = self.index.leaderboards.get(ref)
             if found is None:
                 made = await self._make_board(competition, phase.name, rules)
@@ -301,7 +301,7 @@ class Competitions:
             return await self.api.get(LEADERBOARDS, competition.namespace, phase)
 
 
-def publish_rules(spec: CompetitionSpec, phase: Phase) -> PublishedRules:
+def publish_rules(spec: CompetitionSpec, phase: Phase, board_url: str = "") -> PublishedRules:
     """What teams may know: nothing of datasets, and no budget that is not disclosed."""
     return PublishedRules(
         title=spec.title,
@@ -316,6 +316,7 @@ def publish_rules(spec: CompetitionSpec, phase: Phase) -> PublishedRules:
         phase_total=phase.limits.total,
         total=spec.limits.total,
         parallel=spec.limits.parallel,
+        board_url=board_url,
     )
 
 

@@ -63,6 +63,8 @@ class OperatorSettings(BaseModel):
     """Hosts that webhooks may be at, commas between."""
     notification_secrets: Path | None = None
     """Folder with NAME.url and NAME.secret of each webhook; None where there are none."""
+    board_url: str = Field(default="", pattern=r"^(https?://[^/\s]+)?$")
+    """Where people reach the web server of boards."""
     lease_name: str = "alcove-operator"
     identity: str = Field(default_factory=lambda: os.uname().nodename)
     """Name of this operator in its Lease: the pod's name."""

@@ -40,6 +40,8 @@ PACKAGES: dict[str, str] = {
     # The pages of results are looked at in a real browser.
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
+    # Fetches axe-core, which looks at them as people with disabilities meet them.
+    "npm": "npm",
 }
 
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")

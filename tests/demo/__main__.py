@@ -62,6 +62,7 @@ def run(name: str, say: steps.Progress) -> None:
     with step(say, "publishing six datasets"):
         steps.publish_datasets(hackathon, folder, say)
         steps.wait_ready(hackathon, say)
+    say(f"Follow the board in a browser: {hackathon.board_url()}/{hackathon.name}/practice")
     wanted = []
     for team, submission in SUBMISSIONS:
         namespace = hackathon.team_namespace(team)
@@ -98,6 +99,7 @@ def _show(hackathon: steps.Hackathon, name: str, say: steps.Progress) -> None:
     pages = steps.REPOSITORY / "out" / name
     kube = KubeClient.from_kubeconfig(str(hackathon.cluster.kubeconfig))
     fetch_pages(kube, hackathon.name, hackathon.store_url(), pages)
+    say(f"The board: {hackathon.board_url()}/{hackathon.name}/practice")
     say(f"Learning curves and reports: open {pages}/practice/leaderboard.html")
     say(f'Look around: make kubectl ARGS="get submissions -A" NAME={name}, or')
     say(f"  export KUBECONFIG={hackathon.cluster.kubeconfig}")

@@ -64,6 +64,10 @@ class Hackathon:
         """The file of credentials that a Secret holds."""
         return base64.b64decode(self.get("secret", secret, namespace)["data"]["credentials.json"])
 
+    def board_url(self) -> str:
+        """Where the web server of boards is, from the host."""
+        return f"http://{self.get('service', 'alcove-board')['spec']['clusterIP']}"
+
     def store_url(self) -> str:
         """Where the object store is, from the host."""
         service = self.get("service", "alcove-store")["spec"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -27,6 +28,7 @@ def test_make_demo_prints_a_ranked_leaderboard_and_demo_down_leaves_nothing() ->
             env=environment,
         )  # fmt: skip
         assert shown.returncode == 0, shown.stdout[-4000:] + shown.stderr[-2000:]
+        assert re.search(r"Follow the board in a browser: http://[\d.]+/hackathon/practice\n", shown.stdout)
         board = shown.stdout[shown.stdout.index("$ kubectl get submissions -A") :]
         rows = {line.split()[1]: line for line in board.splitlines() if line.startswith("hackathon-")}
         every = f"{len(PRACTICE)}/{len(PRACTICE)}"
@@ -64,7 +66,7 @@ def test_the_readmes_install_of_the_example(cluster: api.Cluster, hackathon: Hac
     here = steps.chart_values(cluster, api.images(cluster), (), {})
     own = cluster.state / "example-values.yaml"
     own.write_text(
-        yaml.safe_dump({key: here[key] for key in ("images", "operator", "store", "networkPolicy")})
+        yaml.safe_dump({key: here[key] for key in ("images", "operator", "board", "store", "networkPolicy")})
     )
     example = str(REPOSITORY / "examples" / "hackathon.yaml")
     try:

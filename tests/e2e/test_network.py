@@ -44,6 +44,7 @@ REACHES: dict[str, set[str]] = {
     "store-setup": INSIDE,
     AGGREGATE: INSIDE | API,
     "operator": INSIDE | API,
+    "board": INSIDE | API,
     "crds-upgrade": INSIDE | API,
     "resolvers": INSIDE | API,
     "test": INSIDE | API,

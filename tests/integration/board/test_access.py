@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -16,10 +17,14 @@ from alcove_board.reports import ReportLinks
 from alcove_board.source import BoardSource
 from alcove_store.client import client, put_bytes
 from tests.integration.store.conftest import REGION
+from tests.integration.store.test_report import condition, secret, submission
+from tests.unit.cli.conftest import Typed, alcove
+from tests.unit.kube.server import Answer, serving
 
 from .conftest import COMPETITION, SIGNED, RunningServer
 
 pytestmark = pytest.mark.integration
+__all__ = ["alcove"]
 PHASE = f"/{COMPETITION}/{{phase}}"
 OWN, OTHER = (
     b"<body><main>the report of team-a</main></body>",
@@ -49,7 +54,7 @@ OF_PHASES = {
 OF_TEAMS = {"/-/reports/{team}/{uid}"}
 
 
-def signed(server: RunningServer, role: str, team: str) -> str:
+def signed(server: RunningServer, role: str, team: str, uid: str = "") -> str:
     """The query of a link to that team's report, made by ``role``: nothing of it goes over the network."""
     if role == "visitor":
         return ""
@@ -57,7 +62,7 @@ def signed(server: RunningServer, role: str, team: str) -> str:
     own = server.store.credentials[who]
     signer = client(SIGNED, REGION, StaticProvider(own.access_key, own.secret_key))
     moment = datetime.now(UTC) - timedelta(hours=2 if role == "expired" else 0)
-    key = keys.team_report(team, REPORTS[team][0])
+    key = keys.team_report(team, uid or REPORTS[team][0])
     url = signer.get_presigned_url(
         "GET", keys.MAIN_BUCKET, key, expires=timedelta(hours=1), request_date=moment
     )
@@ -130,8 +135,8 @@ def test_a_hidden_phase_shows_a_countdown_and_nothing_else(server: RunningServer
     """Though its board is in the store, and an earlier state of it has an address."""
     place = PHASE.format(phase="final") + rest.format(version=version_of(server, "final"))
     answer = server.get(place)
-    for secret in (b"hackathon-team", b"try-", b"u0", b"ALC"):
-        assert secret not in answer.data
+    for told in (b"hackathon-team", b"try-", b"u0", b"ALC"):
+        assert told not in answer.data
     if rest.endswith((".json", ".csv")):
         assert answer.status == 404
         assert set(answer.json()) == {"detail", "revealsAt"}
@@ -141,6 +146,41 @@ def test_a_hidden_phase_shows_a_countdown_and_nothing_else(server: RunningServer
         assert b"<table" not in answer.data
     shown = PHASE.format(phase="practice") + rest.format(version=version_of(server, "practice"))
     assert server.get(shown).status == 200
+
+
+def test_the_link_that_the_command_prints_opens_the_teams_report(
+    server: RunningServer, tmp_path: Path, alcove: Typed
+) -> None:
+    rules = {"boardUrl": f"http://127.0.0.1:{server.port}"}
+    boards = Answer(
+        body={"items": [{"spec": {"competition": COMPETITION, "phase": "practice", "rules": rules}}]}
+    )
+    submitted = submission("uid-a")
+    assert isinstance(submitted.body, dict)
+    submitted.body["spec"] = {"competition": {"namespace": "hackathon", "name": COMPETITION}}
+    with serving(submitted, boards, secret(server.store, "team-a", SIGNED)) as cluster:
+        options = ("--team", "team-a", "--kubeconfig", cluster.kubeconfig(tmp_path))
+        done = alcove("report", "first", "--link", *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    link = done.stdout.strip()
+    assert server.get(link.removeprefix(rules["boardUrl"])).data.count(b"the report of team-a") == 1
+    assert "secret-of-team-a" not in link
+
+
+@pytest.mark.parametrize(
+    ("phase", "reason", "said"),
+    [("Running", "", "once all runs have ended"), ("Done", "HeldBack", "from its reveal on")],
+)
+def test_no_link_is_made_to_a_page_that_is_not_there(
+    tmp_path: Path, alcove: Typed, phase: str, reason: str, said: str
+) -> None:
+    conditions = [condition("Scored", "False", reason)] if reason else []
+    with serving(submission("uid-a", phase, *conditions)) as cluster:
+        options = ("--team", "team-a", "--kubeconfig", cluster.kubeconfig(tmp_path))
+        done = alcove("report", "first", "--link", *options)
+        assert len(cluster.asked) == 1
+    assert done.returncode != 0
+    assert said in done.stderr
 
 
 def test_every_answer_has_a_strict_policy(server: RunningServer) -> None:

@@ -406,6 +406,11 @@ def test_visitors_reach_the_pages_of_the_server_of_boards_and_no_metrics(objects
 
 
 def test_the_server_of_boards_can_be_left_out_or_be_behind_an_ingress() -> None:
+    public = {"publicUrl": "https://boards.example.org"}
+    for over, told in ((public, public["publicUrl"]), ({**public, "enabled": False}, "")):
+        deployment = one(render({"board": over}), "Deployment", "alcove-operator")
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        assert from_environment(environment(container)).board_url == told
     without = render({"board": {"enabled": False}})
     assert not [item for item in without if item["metadata"]["name"].startswith("alcove-board")]
     assert "alcove-store-board" not in {item["metadata"]["name"] for item in without}

@@ -1,0 +1,166 @@
+"""The pages as people meet them: in a real Chromium, by eye, keyboard and screen reader, with scripts and without."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from alcove_api import keys
+from alcove_store.client import put_bytes
+from tests.integration.pages import test_pages as made_pages
+
+from .browser import Browser, chromium
+from .conftest import COMPETITION, RunningServer, board_of
+from .test_access import signed, version_of
+
+pytestmark = pytest.mark.integration
+PLACE = f"/{COMPETITION}/practice"
+PAGES = {
+    "the first page": "/",
+    "a board": PLACE,
+    "a board of a hundred teams": f"/{COMPETITION}/large",
+    "the projector's view": f"{PLACE}/projector",
+    "earlier boards": f"{PLACE}/boards",
+    "an earlier board": f"{PLACE}/boards/{{version}}",
+    "no board yet": f"/{COMPETITION}/later",
+    "a hidden phase": f"/{COMPETITION}/final",
+    "no such page": "/nothing/there",
+    "a report": "/-/reports/team-a/uid-page",
+}
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with chromium(tmp_path_factory.mktemp("chromium")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def site(server: RunningServer) -> RunningServer:
+    server.publish("large", board_of(100, 6))
+    page = made_pages.page("report full").encode()
+    put_bytes(server.store.client("operator"), keys.MAIN_BUCKET, keys.team_report("team-a", "uid-page"), page)
+    server.wait_for("/competitions.json", '"large"')
+    return server
+
+
+def url(site: RunningServer, name: str) -> str:
+    path = PAGES[name].format(version=version_of(site, "practice"))
+    query = signed(site, "team-a", "team-a", "uid-page") if name == "a report" else ""
+    return f"http://127.0.0.1:{site.port}{path}{query}"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_has_no_barriers_and_asks_only_its_own_server(
+    browser: Browser, site: RunningServer, name: str
+) -> None:
+    for width, scheme in ((1280, "light"), (390, "dark")):
+        browser.open(url(site, name), width, scheme)
+        assert browser.find_barriers() == [], (width, scheme)
+        assert browser.run("return document.documentElement.scrollWidth") <= width
+        complaints = [said for said in browser.complaints if "404" not in said]
+        assert complaints == []
+        origin = f"http://127.0.0.1:{site.port}/"
+        assert all(asked.startswith((origin, "data:")) for asked in browser.requests)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_says_the_same_without_scripts(browser: Browser, site: RunningServer, name: str) -> None:
+    said = []
+    for scripts in (True, False):
+        browser.open(url(site, name), scripts=scripts)
+        text = browser.tell("Runtime.evaluate", {"expression": "document.querySelector('main').innerText"})
+        said.append(str(text["result"].get("value", "")).partition("\nThe countdown")[0])
+    browser.open(url(site, name))
+    if name == "a hidden phase":
+        said = [text.splitlines()[0] for text in said]
+    assert said[0] == said[1] != ""
+
+
+def test_a_new_board_comes_without_a_reload_and_marks_who_moved(
+    browser: Browser, site: RunningServer
+) -> None:
+    first = board_of(6, generation=1)
+    site.publish("live", first)
+    site.wait_for(f"/{COMPETITION}/live", "Board 1,")
+    browser.open(f"http://127.0.0.1:{site.port}/{COMPETITION}/live", 390)
+    browser.run("window.here = 1; const r = document.querySelector('.wide'); r.focus(); r.scrollLeft = 40;")
+    site.publish("live", board_of(9, generation=2))
+    end = time.monotonic() + 60
+    while "Board 2," not in browser.run("return document.body.innerText"):
+        assert time.monotonic() < end, browser.run("return document.body.innerText")[:500]
+        time.sleep(0.2)
+    assert browser.run("return window.here") == 1, "the page was loaded again"
+    assert browser.run("return document.activeElement.className").startswith("wide")
+    assert browser.run("return document.querySelector('.wide').scrollLeft") == 40
+    before = [row.submission.team for row in first.rows]
+    after = [row.submission.team for row in board_of(9, generation=2).rows]
+    moved = [team for team in after if team in before and after.index(team) != before.index(team)]
+    marked = browser.run(
+        "return [...document.querySelectorAll('tr.up, tr.down')].map(row => row.dataset.team)"
+    )
+    assert marked == moved
+    assert browser.run("return document.getElementById('news').textContent") == (
+        f"New board: {len(moved)} moved, 3 new."
+    )
+    assert browser.find_barriers() == []
+
+
+def test_a_page_that_was_hidden_shows_the_board_once_it_is_revealed(
+    browser: Browser, site: RunningServer
+) -> None:
+    at = datetime.now(UTC) + timedelta(seconds=8)
+    site.publish("reveal", board_of(3), revealsAt=at.isoformat())
+    site.wait_for(f"/{COMPETITION}/reveal", 'id="countdown"')
+    browser.open(f"http://127.0.0.1:{site.port}/{COMPETITION}/reveal")
+    assert browser.run("return document.getElementById('countdown').textContent").startswith("00:00:")
+    end = time.monotonic() + 60
+    while not browser.run("return document.querySelectorAll('tr[data-team]').length"):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def test_the_keyboard_reaches_every_link_and_every_table(browser: Browser, site: RunningServer) -> None:
+    browser.open(url(site, "a board"))
+    wanted = browser.run("return [...document.querySelectorAll('a, [tabindex], summary')].length")
+    reached = set()
+    place = "return [...document.querySelectorAll('a, [tabindex], summary')].indexOf(document.activeElement)"
+    key = {"key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9}
+    for _ in range(wanted + 5):
+        for kind in ("keyDown", "keyUp"):
+            browser.tell("Input.dispatchKeyEvent", {"type": kind, **key})
+        reached.add(browser.run(place))
+    assert reached - {-1} == set(range(wanted))
+
+
+def test_on_paper_there_is_the_whole_table_and_nothing_to_click(
+    browser: Browser, site: RunningServer
+) -> None:
+    browser.open(url(site, "a board of a hundred teams"))
+    browser.tell("Emulation.setEmulatedMedia", {"media": "print"})
+    shown = browser.run(
+        "const region = document.querySelector('.wide');"
+        "return [getComputedStyle(document.querySelector('nav')).display,"
+        " region.scrollHeight <= region.clientHeight + 1, getComputedStyle(document.body).backgroundColor];"
+    )
+    assert shown == ["none", True, "rgba(0, 0, 0, 0)"]
+
+
+@pytest.mark.parametrize("width", [1280, 1920])
+def test_in_a_hall_the_table_is_large_and_fills_the_screen(
+    browser: Browser, site: RunningServer, width: int
+) -> None:
+    browser.open(f"http://127.0.0.1:{site.port}/{COMPETITION}/large/projector", width)
+    assert (
+        browser.run("return parseFloat(getComputedStyle(document.querySelector('td.team')).fontSize)") >= 20
+    )
+    assert browser.run("return document.documentElement.scrollHeight") <= 900
+    assert (
+        browser.run(
+            "return [...document.querySelectorAll('tr[data-team]')].filter(row => row.offsetHeight > 0).length"
+        )
+        >= 10
+    )
