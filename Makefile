@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 # Several demos, or a demo and a test run, can run side by side: make demo NAME=other
 NAME ?= demo
 
-.PHONY: help install deps lock crds lint types check unit integration e2e test try picture demo demo-down kubectl bench
+.PHONY: help install deps lock crds lint types check unit integration e2e rehearsal test try picture demo demo-down kubectl bench
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ deps: install ## what clusters are made of: Debian packages, and pinned programs
 
 integration: deps ## a real API server and a real MinIO
 	@$(PY) -m pytest -q tests/integration
+
+rehearsal: deps ## a whole challenge: practice, a choice, a blind final, the winners
+	@$(PY) -m pytest -q -s tests/e2e/test_rehearsal.py
 
 e2e: deps ## the throwaway cluster
 	@$(PY) -m pytest -q tests/e2e tests/conformance

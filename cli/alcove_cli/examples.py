@@ -14,6 +14,8 @@ EXAMPLES = {
     "board open": "alcove board open practice --competition hackathon/hackathon",
     "pages": "alcove pages out/pages --namespace hackathon",
     "rescore": "alcove rescore hackathon --scheme autodl --dry-run",
+    "final": "alcove final final --rehearse",
+    "rerun": "alcove rerun final hackathon-red",
     "verify": "alcove verify practice --competition hackathon/hackathon",
     "export": "alcove export practice --out practice.tar.gz",
     "audit": "alcove audit --competition hackathon/hackathon",

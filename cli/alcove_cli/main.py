@@ -230,14 +230,16 @@ def rescore(
     metric: Annotated[str | None, typer.Option(help="Name of a metric.")] = None,
     t0: Annotated[float | None, typer.Option(help="Scale of the time axis, seconds.")] = None,
     curve: Annotated[str | None, typer.Option(help="step or trapezoid.")] = None,
-    phase: Annotated[str | None, typer.Option(help="Compare the ranks of this phase alone.")] = None,
+    phase: Annotated[
+        str | None, typer.Option(help="Settings of this phase alone, from now on its own.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show how ranks would move, and stop.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before changing anything.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the movements as JSON.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait at most until all is shown.")] = 3600.0,
     kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Score a whole competition again by other settings, from what was recorded; nothing is run again.
+    """Score a competition, or one phase, again by other settings, from what was recorded; nothing is run again.
 
     Prints how every rank would move before anything is changed. Without settings: by those that it has, where a
     solution or the scorer is another. The old scores stay in the store. Exit status: 0 done, 1 failed, 2 wrong use.
@@ -250,6 +252,51 @@ def rescore(
     changes = ScoringChanges(scheme, metric, t0, curve)
     options = RescoreOptions(changes, phase, dry_run, yes, as_json, timeout)
     rescore_competition(Api(KubeClient.from_kubeconfig(kubeconfig)), competition, options)
+
+
+@app.command()
+def final(
+    phase: Annotated[str, typer.Argument(help="A phase that takes its submissions from another.")],
+    competition: Competition = "hackathon/hackathon",
+    rehearse: Annotated[
+        bool, typer.Option("--rehearse", help="Run the baselines alone in it, before it opens, and wait.")
+    ] = False,
+    open_now: Annotated[
+        bool, typer.Option("--open", help="Open it now: every team's counted submission is run.")
+    ] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait at most for a rehearsal.")] = 86400.0,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Show how a blind final goes, open it, or rehearse it. For the organizer: teams see nothing of it."""
+    from alcove_cli.final import Final
+    from alcove_kube.client import KubeClient
+
+    found = Final.read(KubeClient.from_kubeconfig(kubeconfig), *parse_competition(competition), phase)
+    if rehearse:
+        made = found.rehearse()
+        typer.echo(f"Made: {', '.join(made)}." if made else "Every baseline has run already.")
+        found.wait([view.name for view in found.reruns(found.competition.namespace)], typer.echo, timeout)
+    if open_now:
+        found.open()
+        typer.echo(f"{phase} is open. The operator makes a Submission for each team.")
+    else:
+        for line in found.describe():
+            typer.echo(line)
+
+
+@app.command()
+def rerun(
+    phase: Annotated[str, typer.Argument(help="A phase that takes its submissions from another.")],
+    team: Annotated[str, typer.Argument(help="Namespace of the team.")],
+    competition: Competition = "hackathon/hackathon",
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Run one team once more in a blind final, after a fault of the platform. Its newest score counts."""
+    from alcove_cli.final import Final
+    from alcove_kube.client import KubeClient
+
+    found = Final.read(KubeClient.from_kubeconfig(kubeconfig), *parse_competition(competition), phase)
+    typer.echo(f"{found.run_again(team)} was made. See how it goes: alcove final {phase}")
 
 
 @app.command()

@@ -25,7 +25,7 @@ from alcove_cli import rank_changes
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.options import parse_competition
 from alcove_cli.rescore_jobs import PreviewJobs
-from alcove_cli.rescore_plan import RescorePlan, ScoringChanges, find_deleted, plan_rescore
+from alcove_cli.rescore_plan import RescorePlan, ScoringChanges, find_deleted, find_scoring, plan_rescore
 from alcove_cli.rescore_wait import read_submissions, score_jobs, wait_until_shown
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
@@ -79,12 +79,12 @@ async def _rescore(api: Api, ref: tuple[str, str], options: RescoreOptions) -> N
             f"There is no Competition {ref[1]} in the namespace {ref[0]}: give NAMESPACE/NAME."
         )
     competition = _competition(raw)
-    new = options.changes.applied(competition.spec.scoring)
+    now = find_scoring(competition, options.phase)
+    new = options.changes.applied(now)
     settings = await _settings(api, ref[0])
     views = await read_submissions(api, ref, settings)
     planned = plan_rescore(competition, views, await _datasets(api, ref[0]), new, options.phase)
-    _check_phase(options, planned)
-    same = new == competition.spec.scoring
+    same = new == now
     await warn_of_deleted(api, competition, options, views, same)
     if same and not planned.again:
         _answer(options, ref, competition, planned, Comparison(boards=()))
@@ -108,11 +108,12 @@ async def _rescore(api: Api, ref: tuple[str, str], options: RescoreOptions) -> N
     _confirm(options, planned, ref)
     if not same:
         await _write(api, ref, raw, planned)
-        say(f"{ref[0]}/{ref[1]} is scored by {rank_changes.describe_scoring(new)} from now on.")
+        which = f"The phase {options.phase} of {ref[0]}/{ref[1]}" if options.phase else f"{ref[0]}/{ref[1]}"
+        say(f"{which} is scored by {rank_changes.describe_scoring(new)} from now on.")
     await _start_again(api, ref, planned)
     await wait_until_shown(api, settings, competition, planned, comparison, options.timeout, say)
     if not same:
-        say(_to_remember(new.model_dump(mode="json", by_alias=True, exclude_none=True)))
+        say(_to_remember(new.model_dump(mode="json", by_alias=True, exclude_none=True), options.phase))
 
 
 def _competition(raw: Object) -> CompetitionView:
@@ -168,18 +169,6 @@ async def warn_of_deleted(
     say(f"Deleted, and {stands} by the present settings: {', '.join(deleted)}. {then}")
 
 
-def _check_phase(options: RescoreOptions, planned: RescorePlan) -> None:
-    """OperatorSettings are a competition's: no rank may move that was not shown before."""
-    if options.phase is None or options.dry_run:
-        return
-    others = {v.spec.phase for v in planned.again if v.spec} - {options.phase}
-    if others:
-        raise CommandError(
-            f"Scoring is the whole competition's, and {', '.join(sorted(others))} would be scored again as well: "
-            "leave out --phase, or add --dry-run."
-        )
-
-
 async def _preview(
     api: Api, settings: config.OperatorSettings, competition: CompetitionView, planned: RescorePlan
 ) -> Comparison:
@@ -202,7 +191,7 @@ def _answer(
     found: Comparison,
 ) -> None:
     again = [f"{view.namespace}/{view.name}" for view in planned.again]
-    old, new = competition.spec.scoring, planned.scoring
+    old, new = find_scoring(competition, planned.phase), planned.scoring
     if options.as_json:
         document = rank_changes.as_document("/".join(ref), old, new, found, again)
         typer.echo(json.dumps(document, indent=2))
@@ -217,24 +206,34 @@ def _answer(
 def _confirm(options: RescoreOptions, planned: RescorePlan, ref: tuple[str, str]) -> None:
     if options.yes or not sys.stdin.isatty():
         return
-    question = f"Score {'/'.join(ref)} by {rank_changes.describe_scoring(planned.scoring)} from now on?"
+    where = f" in the phase {planned.phase}" if planned.phase else ""
+    question = (
+        f"Score {'/'.join(ref)}{where} by {rank_changes.describe_scoring(planned.scoring)} from now on?"
+    )
     if not typer.confirm(question, err=True):
         raise FailedError("Nothing was changed.")
 
 
 async def _write(api: Api, ref: tuple[str, str], before: Object, planned: RescorePlan) -> None:
     """Replaces the settings, unless they are no longer those that the ranks were compared with."""
+    old = find_scoring(_competition(before), planned.phase)
     for _ in range(TRIES):
         found = await api.get(COMPETITIONS, *ref)
-        if found["spec"].get("scoring") != before["spec"].get("scoring"):
+        if find_scoring(_competition(found), planned.phase) != old:
             raise FailedError(
                 "Somebody else changed the Competition's scoring. Nothing was changed: run it again."
             )
-        body = {
-            "metadata": {"resourceVersion": found["metadata"]["resourceVersion"]},
-            # With its nulls: they take away what the old settings had.
-            "spec": {"scoring": planned.scoring.model_dump(mode="json", by_alias=True)},
-        }
+        names = [phase["name"] for phase in found["spec"]["phases"]]
+        place = f"phases/{names.index(planned.phase)}/" if planned.phase else ""
+        value = planned.scoring.model_dump(mode="json", by_alias=True, exclude_none=True)
+        body = [
+            {
+                "op": "replace",
+                "path": "/metadata/resourceVersion",
+                "value": found["metadata"]["resourceVersion"],
+            },
+            {"op": "add", "path": f"/spec/{place}scoring", "value": value},
+        ]
         try:
             await api.patch(COMPETITIONS, *ref, body)
             return
@@ -257,9 +256,14 @@ async def _start_again(api: Api, ref: tuple[str, str], planned: RescorePlan) -> 
         )
 
 
-def _to_remember(scoring: Object) -> str:
+def _to_remember(scoring: Object, phase: str | None) -> str:
+    spec = (
+        f"{{phases: [{{name: {phase}, scoring: {json.dumps(scoring)}}}]}}"
+        if phase
+        else f"{{scoring: {json.dumps(scoring)}}}"
+    )
     return (
         "Put the same into the values of the Helm release, which does not see this change. `helm upgrade` leaves it\n"
         "as it is until the values' own scoring changes, and then writes the fields that differ and no others.\n"
-        f"  competition: {{spec: {{scoring: {json.dumps(scoring)}}}}}"
+        f"  competition: {{spec: {spec}}}"
     )

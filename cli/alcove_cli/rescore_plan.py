@@ -47,6 +47,8 @@ class ScoringChanges:
 @dataclass(frozen=True)
 class RescorePlan:
     scoring: ScoringSpec
+    phase: str | None
+    """The one phase that gets these settings as its own; None where they are the whole competition's."""
     wanted: Mapping[str, str]
     """By UID, of the score by the new settings, of every submission that is scored now or waits for it."""
     again: tuple[SubmissionView, ...]
@@ -56,6 +58,28 @@ class RescorePlan:
     comparison: CompareRequest
 
 
+def find_scoring(competition: CompetitionView, phase: str | None) -> ScoringSpec:
+    """By which settings a phase is scored, or those phases that have none of their own.
+
+    Raises CommandError where there is no such phase.
+    """
+    if phase is None:
+        return competition.spec.scoring
+    found = competition.phase(phase)
+    if found is None:
+        known = ", ".join(p.name for p in competition.spec.phases)
+        raise CommandError(
+            f"{competition.namespace}/{competition.name} has no phase {phase}: it has {known}."
+        )
+    return PhaseRules(competition, found).scoring
+
+
+def is_scored_by(competition: CompetitionView, planned: RescorePlan) -> bool:
+    """Whether the settings are those that were planned."""
+    there = planned.phase is None or competition.phase(planned.phase) is not None
+    return there and find_scoring(competition, planned.phase) == planned.scoring
+
+
 def plan_rescore(
     competition: CompetitionView,
     submissions: Iterable[SubmissionView],
@@ -63,21 +87,25 @@ def plan_rescore(
     new: ScoringSpec,
     only: str | None = None,
 ) -> RescorePlan:
-    """``datasets``: by name; ``only``: the one phase whose ranks are wanted.
+    """``datasets``: by name; ``only``: the one phase that gets the settings as its own. Without it they are the
+    competition's, and phases with settings of their own keep them.
 
     Raises CommandError where there is no such phase, FailedError where a dataset is gone or being checked.
     """
-    names = [phase.name for phase in competition.spec.phases]
-    if only is not None and only not in names:
-        raise CommandError(
-            f"{competition.namespace}/{competition.name} has no phase {only}: it has {', '.join(names)}."
-        )
-    future = replace(competition, spec=competition.spec.replace(scoring=new))
+    unchanged = find_scoring(competition, only) == new
+    future = competition
+    if only is None:
+        future = replace(competition, spec=competition.spec.replace(scoring=new))
+    elif not unchanged:
+        phases = [p.replace(scoring=new) if p.name == only else p for p in competition.spec.phases]
+        future = replace(competition, spec=competition.spec.replace(phases=tuple(phases)))
     views = sorted(submissions, key=boards.creation_order)
     wanted: dict[str, str] = {}
     again: list[SubmissionView] = []
     requests, compared = [], []
     for phase in future.spec.phases:
+        if only not in (None, phase.name):
+            continue
         rules = PhaseRules(future, phase)
         by_alias = datasets_by_alias(rules, datasets)
         entered = [v for v in views if v.spec and v.spec.phase == phase.name]
@@ -89,14 +117,19 @@ def plan_rescore(
         wanted |= boards.compute_digests(waiting, rules, datasets)
         listed = [v for v in mine if not boards.is_excluded(rules, v)]
         counted = boards.select_counted(rules, listed)
-        if not counted or only not in (None, phase.name):
+        if not counted:
             continue
         requests += [asked[v.uid] for v in counted if v.status.scoring_digest != wanted[v.uid]]
         aliases = tuple(datasets[name].alias for name in phase.datasets if name in datasets)
         present = {v.uid: v.status.scoring_digest for v in counted}
         compared.append(boards.build_board_request(rules, aliases, counted, present))
     return RescorePlan(
-        new, wanted, tuple(again), tuple(requests), CompareRequest(boards=tuple(compared), digests=wanted)
+        new,
+        only,
+        wanted,
+        tuple(again),
+        tuple(requests),
+        CompareRequest(boards=tuple(compared), digests=wanted),
     )
 
 

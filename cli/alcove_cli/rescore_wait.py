@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from alcove_api.comparison import ComparedBoard, Comparison
 from alcove_api.leaderboard import LeaderboardStatus
 from alcove_cli.errors import FailedError
-from alcove_cli.rescore_plan import RescorePlan
+from alcove_cli.rescore_plan import RescorePlan, is_scored_by
 from alcove_kube.resources import COMPETITIONS, JOBS, LEADERBOARDS, SUBMISSIONS
 from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
@@ -23,11 +23,16 @@ Ref = tuple[str, str]
 
 
 async def read_submissions(api: Api, ref: Ref, settings: OperatorSettings) -> list[SubmissionView]:
-    """Of this competition, in all namespaces that the operator watches."""
-    teams = [namespace for namespace in settings.watched if namespace != ref[0]]
-    listed = await asyncio.gather(*(api.find_all(SUBMISSIONS, namespace) for namespace in teams))
+    """Of this competition, in all namespaces that the operator watches; not what only shows a rerun to its team."""
+    listed = await asyncio.gather(
+        *(api.find_all(SUBMISSIONS, namespace) for namespace in {*settings.watched, ref[0]})
+    )
     views = [parse_objects.submission_view(raw) for found in listed for raw in found]
-    return [v for v in views if v.spec and (v.spec.competition.namespace, v.spec.competition.name) == ref]
+    return [
+        v
+        for v in views
+        if v.spec and not v.shows_rerun and (v.spec.competition.namespace, v.spec.competition.name) == ref
+    ]
 
 
 async def score_jobs(api: Api, ref: Ref) -> list[JobView]:
@@ -51,7 +56,7 @@ async def wait_until_shown(
     ref, started, said = (competition.namespace, competition.name), time.monotonic(), ""
     while True:
         found = await api.find(COMPETITIONS, *ref)
-        if found is None or parse_objects.competition_view(found).spec.scoring != planned.scoring:
+        if found is None or not is_scored_by(parse_objects.competition_view(found), planned):
             raise FailedError(
                 "Somebody else changed the Competition's scoring, or deleted it. What it says now is what counts."
             )

@@ -161,6 +161,11 @@ class Phase(ApiModel):
                     "a phase with `from` has one submission a team: take counts out, and set it in the other phase",
                 ),
                 cel(
+                    "self.counts != 'best' || !has(self.revealsAt)",
+                    "counts: best compares the scores that are shown, and a phase with revealsAt shows none: set "
+                    "counts to last or chosen, or take revealsAt out",
+                ),
+                cel(
                     "!has(self.opensAt) || !has(self.revealsAt) || self.opensAt < self.revealsAt",
                     "revealsAt must be later than opensAt",
                 ),

@@ -156,15 +156,20 @@ def install(cluster: Cluster, name: str, values: Values) -> Hackathon:
     return Hackathon(cluster, name, tuple(team["name"] for team in values["teams"]))
 
 
-def make_datasets(folder: Path) -> None:
+ALL_DATASETS = tuple(practice.name for practice in PRACTICE)
+
+
+def make_datasets(folder: Path, names: tuple[str, ...] = ALL_DATASETS) -> None:
     """Those practice datasets that are not in ``folder`` yet."""
     folder.mkdir(parents=True, exist_ok=True)
-    for practice in PRACTICE:
-        if not (folder / f"{practice.name}.solution").exists():
-            make_practice(practice.name, folder)
+    for name in names:
+        if not (folder / f"{name}.solution").exists():
+            make_practice(name, folder)
 
 
-def publish_datasets(hackathon: Hackathon, folder: Path, progress: Progress) -> None:
+def publish_datasets(
+    hackathon: Hackathon, folder: Path, progress: Progress, names: tuple[str, ...] = ALL_DATASETS
+) -> None:
     """Pushes each dataset into the store and applies the Dataset that names its digests."""
     store = hackathon.store()
 
@@ -174,7 +179,7 @@ def publish_datasets(hackathon: Hackathon, folder: Path, progress: Progress) -> 
         return dataset_yaml(name, data, solution, manifest.domain)
 
     with ThreadPoolExecutor(4) as pool:
-        documents = list(pool.map(push, [practice.name for practice in PRACTICE]))
+        documents = list(pool.map(push, names))
     hackathon.kubectl("apply", "-n", hackathon.name, "-f", "-", stdin="\n---\n".join(documents))
 
 

@@ -163,6 +163,23 @@ class Model(Learner):
         return said.astype(np.float32)
 """)
 
+# Right on all but ``share`` of the examples that it could be; which ones, the seed decides.
+_SEEDED = _model(_LEARNER) + dedent("""
+class Model(Learner):
+    def shaped(self, scores):
+        said = scores >= scores.max(axis=1, keepdims=True)
+        rng = np.random.default_rng([int(os.environ["ALCOVE_SEED"]), self.saved])
+        wrong = rng.random(len(said)) < SHARE
+        said[wrong] = np.roll(said[wrong], 1, axis=1)
+        return said.astype(np.float32)
+""")
+
+
+def seeded(share: float) -> str:
+    """Two predictions whose errors differ from repeat to repeat, by ``ALCOVE_SEED`` alone."""
+    return f"{_SEEDED}\n\nSHARE = {share}\n"
+
+
 SLEEPS = _model("""
 class Model(Base):
     def test(self, dataset, remaining_time_budget=None):

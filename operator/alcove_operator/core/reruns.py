@@ -55,19 +55,19 @@ def name_rerun(phase: str, team: str, baseline: str = "", number: int = 1) -> st
 
 
 def build_rerun(phase: str, view: SubmissionView, number: int = 1) -> Rerun | None:
-    """``view``: what is run again; None where it was never admitted."""
+    """``view``: what is run again, or a Submission that ran it before; None where it was never admitted."""
     code = boards.admitted_code(view)
     if code is None or view.spec is None:
         return None
     wanted = view.spec.competition
-    baseline = view.name if view.of_organizer else ""
+    first = Original(team=view.namespace, submission=view.name, uid=view.uid)
     return Rerun(
-        name_rerun(phase, view.namespace, baseline, number),
+        name_rerun(phase, view.team, view.baseline, number),
         SubmissionSpec(
             competition=CompetitionRef(namespace=wanted.namespace, name=wanted.name),
             phase=phase,
             code=code,
-            rerun_of=Original(team=view.namespace, submission=view.name, uid=view.uid),
+            rerun_of=view.original or first,
         ),
     )
 

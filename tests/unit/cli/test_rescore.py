@@ -19,7 +19,13 @@ from alcove_cli import rank_changes
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.main import app
 from alcove_cli.rescore import RescoreOptions, rescore_competition, warn_of_deleted
-from alcove_cli.rescore_plan import RescorePlan, ScoringChanges, plan_rescore
+from alcove_cli.rescore_plan import (
+    RescorePlan,
+    ScoringChanges,
+    find_scoring,
+    is_scored_by,
+    plan_rescore,
+)
 from alcove_cli.rescore_wait import shows_new_scores
 from alcove_operator.api import Api
 from alcove_operator.core import boards
@@ -165,7 +171,7 @@ def test_one_phase_can_be_looked_at_alone() -> None:
     found = planned(views, only="final")
     assert [board.phase for board in found.comparison.boards] == ["final"]
     assert [r.phase for r in found.requests] == ["final"]
-    assert names(found.again) == ["red/first", "blue/first"], "the settings are the whole competition's"
+    assert names(found.again) == ["blue/first"], "the settings are this phase's alone"
     with pytest.raises(CommandError, match="practice, final"):
         planned(views, only="finale")
 
@@ -294,3 +300,20 @@ def test_a_name_that_no_competition_can_have_is_wrong_use(name: str) -> None:
     with pytest.raises(CommandError, match="expected NAMESPACE/NAME") as refused:
         rescore_competition(cast(Api, None), name, RescoreOptions(ScoringChanges()))
     assert refused.value.exit_status == 2
+
+
+def test_settings_of_one_phase_are_its_own_and_move_no_other() -> None:
+    views = [submission("red"), submission("blue", phase="final")]
+    new = ScoringSpec(scheme="autodl")
+    found = plan_rescore(competition(), views, DATASETS, new, "final")
+    assert [f"{v.namespace}" for v in found.again] == ["blue"]
+    assert found.phase == "final"
+    there = competition()
+    phases = tuple(p.replace(scoring=new) if p.name == "final" else p for p in there.spec.phases)
+    changed = replace(there, spec=there.spec.replace(phases=phases))
+    assert is_scored_by(changed, found)
+    assert not is_scored_by(there, found)
+    assert (find_scoring(changed, "final"), find_scoring(changed, "practice")) == (new, there.spec.scoring)
+    # A phase with settings of its own keeps them when the competition's change.
+    whole = plan_rescore(changed, views, DATASETS, new.replace(t0_seconds=5.0))
+    assert {r.phase: r.scoring.t0_seconds for r in whole.requests} == {"practice": 5.0, "final": None}

@@ -1,0 +1,252 @@
+"""A whole challenge: practice, a choice, a blind final on other datasets with two repeats, the reveal, the winners."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster import api
+from tests.conftest import say
+from tests.demo import hackathon as steps
+from tests.demo.hackathon import DemoError, Hackathon, wait_for
+from tests.e2e import models
+from tests.e2e.conftest import BUDGET, NEVER, Object, Team, _phase, alcove, as_participant
+from tests.e2e.judge import judge
+
+pytestmark = pytest.mark.e2e
+CUP = "cup"
+TEAMS = ("red", "blue", "green", "gold")
+FINAL_DATASETS = ("waves", "characters")
+REPEATS = 2
+SHARES = {
+    "red": (0.40, 0.05, 0.50), "blue": (0.45, 0.30, 0.15), "green": (0.60, 0.50, 0.25), "gold": (0.70, 0.55, 0.35),
+}  # fmt: skip
+"""Share of wrong answers of each team's three submissions; red chooses its second, of the others the last counts."""
+
+
+@pytest.fixture
+def cup(cluster: api.Cluster) -> Iterator[Hackathon]:
+    """A release of its own: four teams, practice on one dataset, the final on two others."""
+    images = api.images(cluster, progress=say)
+    folder = cluster.state / "datasets"
+    names = ("digits", *FINAL_DATASETS)
+    steps.make_datasets(folder, names)
+    practice = {"feedback": {"mode": "live", "decimals": 4}, "counts": "chosen"}
+    final = {
+        "feedback": {"mode": "final", "decimals": 4}, "from": {"phase": "practice"}, "revealsAt": NEVER,
+        "repeats": REPEATS, "seed": 7,
+    }  # fmt: skip
+    spec = {
+        "capacity": 4,
+        "limits": {"perDay": 10, "total": 10, "parallel": 3},
+        "scoring": {"rankedRows": "all"},
+        "phases": [
+            _phase("practice", ["digits"], BUDGET, **practice),
+            _phase("final", list(FINAL_DATASETS), BUDGET, **final),
+        ],
+    }
+    installed = steps.install(cluster, CUP, steps.chart_values(cluster, images, TEAMS, spec))
+    steps.publish_datasets(installed, folder, say, names)
+    steps.wait_ready(installed, say)
+    yield installed
+    for namespace in (CUP, *map(installed.team_namespace, TEAMS)):
+        installed.kubectl("delete", "submissions", "--all", "-n", namespace, timeout=300)
+    steps.helm(cluster, "uninstall", CUP, "-n", CUP, "--wait")
+
+
+def kill_operator(hackathon: Hackathon) -> None:
+    found = "alcove.dev/role=operator"
+    hackathon.kubectl("delete", "pods", "-n", CUP, "-l", found, "--grace-period=0", "--force")
+
+
+def change(hackathon: Hackathon, **spec: Any) -> None:
+    patch = json.dumps({"spec": spec})
+    hackathon.kubectl("patch", "competition", CUP, "-n", CUP, "--type", "merge", "-p", patch)
+
+
+def reveal(hackathon: Hackathon) -> None:
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    patch = json.dumps([{"op": "replace", "path": "/spec/phases/1/revealsAt", "value": now}])
+    hackathon.kubectl("patch", "competition", CUP, "-n", CUP, "--type", "json", "-p", patch)
+
+
+def board(hackathon: Hackathon, phase: str) -> Object:
+    status: Object = hackathon.get("leaderboard", phase).get("status", {})
+    return status
+
+
+def on_board(hackathon: Hackathon, phase: str) -> dict[str, str]:
+    """Submission of each team on a board."""
+    return {e["team"]: e["submission"] for e in board(hackathon, phase).get("entries", [])}
+
+
+def finals(hackathon: Hackathon) -> dict[str, Object]:
+    """By name, the Submissions in the competition's namespace that run something again."""
+    out = hackathon.kubectl("get", "submissions", "-n", CUP, "-o", "json")
+    return {i["metadata"]["name"]: i for i in json.loads(out)["items"] if i["spec"].get("rerunOf")}
+
+
+def eyes_of(hackathon: Hackathon, team: str, folder: Path) -> Callable[[], Object]:
+    """All that a team can read, byte for byte but for the numbers that count the writes of the whole cluster."""
+    participant = as_participant(hackathon, hackathon.team_namespace(team), folder)
+
+    def look() -> Object:
+        mine = ("get", "submissions,configmaps,events", "-n", hackathon.team_namespace(team), "-o", "json")
+        public = ("get", "leaderboards", "-n", CUP, "-o", "json")
+        found = [json.loads(steps.kubectl(participant, *asked))["items"] for asked in (mine, public)]
+        for item in (item for items in found for item in items):
+            del item["metadata"]["resourceVersion"]
+        return {f"{i['kind']}/{i['metadata']['name']}": i for items in found for i in items}
+
+    return look
+
+
+def refused(participant: api.Cluster, *arguments: str, stdin: str | None = None) -> str:
+    with pytest.raises(DemoError) as caught:
+        steps.kubectl(participant, *arguments, stdin=stdin)
+    return str(caught.value)
+
+
+def test_a_whole_challenge_from_practice_to_the_winners(cup: Hackathon, tmp_path: Path) -> None:
+    teams = {name: Team(cup, name) for name in TEAMS}
+    _practise(cup, teams)
+    _choose_and_leave_out(cup, teams)
+
+    rehearsed = alcove(cup.cluster, "final", "final", "--rehearse", "--competition", CUP, "--timeout", "230")
+    assert rehearsed.returncode == 0, rehearsed.stdout + rehearsed.stderr
+    assert "linear (baseline)" in rehearsed.stdout
+    assert list(finals(cup)) == ["final.cup.linear"]
+
+    look = eyes_of(cup, "red", tmp_path)
+    before = look()
+    opened = alcove(cup.cluster, "final", "final", "--open", "--competition", CUP)
+    assert opened.returncode == 0, opened.stderr
+    names = {f"final.{cup.team_namespace(team)}" for team in TEAMS} | {"final.cup.linear"}
+    wait_for("the reruns", lambda: set(finals(cup)) == names)
+    wait_for("one of them running", lambda: _is_running(finals(cup)["final.cup-red"]), 180)
+    kill_operator(cup)
+    wait_for("the end of the final", lambda: all(_has_ended(raw) for raw in finals(cup).values()), 600)
+    found = finals(cup)
+    assert set(found) == names
+    assert found["final.cup-red"]["spec"]["rerunOf"]["submission"] == "second"
+    runs = [run for raw in found.values() for run in raw["status"]["runs"]]
+    assert [run["attempt"] for run in runs] == [1] * len(names) * len(FINAL_DATASETS) * REPEATS
+    assert look() == before, "a team could see something of the blind final"
+    participant = as_participant(cup, cup.team_namespace("red"), tmp_path)
+    assert "forbidden" in refused(participant, "get", "submissions", "-n", CUP).lower()
+    _cannot_forge(participant)
+
+    reveal(cup)
+    wait_for("the board", lambda: board(cup, "final").get("teams") == len(TEAMS), 180)
+    _judge(cup, found)
+    for team in teams.values():
+        name = f"final.{team.namespace}"
+        wait_for(f"{name} shown to its team", lambda t=team, n=name: _is_shown(t, n), 120)  # type: ignore[misc]
+        status = team.status(name)
+        assert status["runs"] == found[name]["status"]["runs"]
+        assert all(run["curve"] for run in status["runs"])
+        report = f"reports/{team.namespace}/{team.uid(name)}.html"
+        store = cup.store(secret="alcove-store", namespace=team.namespace)
+        assert b"Learning curve of waves.2" in store.get_object("alcove", report).read()
+
+
+def _practise(cup: Hackathon, teams: dict[str, Team]) -> None:
+    """Three submissions each, and a baseline of the organizer; the operator is killed while they run."""
+    names = ("first", "second", "third")
+    for name, place in zip(names, range(3), strict=True):
+        for team in teams.values():
+            team.submit(name, models.seeded(SHARES[team.name][place]), phase="practice")
+        if name == "first":
+            _submit_baseline(cup)
+            teams["red"].until_run(name, ("Pending", "Staging", "Running"), 180)
+            kill_operator(cup)
+        for team in teams.values():
+            assert team.until(name, seconds=300)["phase"] == "Done"
+    last = {team.namespace: "third" for team in teams.values()}
+    wait_for("the last of each on the board", lambda: on_board(cup, "practice") == last, 180)
+    baselines = board(cup, "practice")["baselines"]
+    assert [entry["submission"] for entry in baselines] == ["linear"]
+    assert all(team.run(name)["attempt"] == 1 for team in teams.values() for name in names)
+
+
+def _submit_baseline(cup: Hackathon) -> None:
+    code = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "linear", "namespace": CUP}}
+    code["data"] = {"model.py": models.seeded(0.65)}
+    reference = {"namespace": CUP, "name": CUP}
+    spec = {"competition": reference, "phase": "practice"}
+    spec["code"] = {"configMap": {"name": "linear"}, "framework": "numpy"}
+    baseline = {"apiVersion": "alcove.dev/v1alpha1", "kind": "Submission", "spec": spec}
+    baseline["metadata"] = {"name": "linear", "namespace": CUP}
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": [code, baseline]})
+    cup.kubectl("apply", "-f", "-", stdin=text)
+
+
+def _choose_and_leave_out(cup: Hackathon, teams: dict[str, Team]) -> None:
+    red, gold = teams["red"].namespace, teams["gold"].namespace
+    cup.kubectl("label", "submission", "second", "alcove.dev/chosen=true", "-n", red)
+    wait_for("red's choice counting", lambda: on_board(cup, "practice")[red] == "second")
+    change(cup, excluded=[{"team": gold, "reason": "Under review"}])
+    wait_for("gold left out", lambda: gold not in on_board(cup, "practice"))
+    assert "Under review" in board(cup, "practice")["table"]
+    change(cup, excluded=[])
+    wait_for("gold back", lambda: gold in on_board(cup, "practice"))
+
+
+def _cannot_forge(participant: api.Cluster) -> None:
+    """A team makes neither a Submission beside the competition nor one that seems to show a result."""
+    spec = {
+        "competition": {"namespace": CUP, "name": CUP},
+        "phase": "final",
+        "code": {"bundle": {"sha256": "a" * 64}},
+        "rerunOf": {"team": "cup-red", "submission": "second", "uid": "1"},
+    }
+    for namespace, words in ((CUP, "forbidden"), ("cup-red", "for the operator alone")):
+        metadata = {"name": "forged", "namespace": namespace}
+        made = {"apiVersion": "alcove.dev/v1alpha1", "kind": "Submission", "metadata": metadata, "spec": spec}
+        assert words in refused(participant, "create", "-f", "-", stdin=json.dumps(made))
+
+
+def _is_running(raw: Object) -> bool:
+    return any(run["phase"] == "Running" for run in raw.get("status", {}).get("runs", []))
+
+
+def _has_ended(raw: Object) -> bool:
+    return raw.get("status", {}).get("phase") in ("Done", "Failed", "Rejected")
+
+
+def _is_shown(team: Team, name: str) -> bool:
+    try:
+        return bool(team.status(name).get("counted"))
+    except DemoError:
+        return False
+
+
+def _judge(cup: Hackathon, found: dict[str, Object]) -> None:
+    """The board is what a plain calculation from the stored predictions says."""
+    solutions = {name: cup.get("dataset", name)["spec"]["solutionSha256"] for name in FINAL_DATASETS}
+    uids = {raw["spec"]["rerunOf"]["team"]: raw["metadata"]["uid"] for raw in found.values()}
+    baseline = {"linear": uids.pop(CUP)}
+    store = cup.store("scorer")
+    judged = judge(store, solutions, uids, REPEATS, BUDGET)
+    entries = board(cup, "final")["entries"]
+    assert [e["team"] for e in entries] == sorted(judged, key=lambda team: judged[team].mean_rank)
+    for entry in entries:
+        mine = judged[entry["team"]]
+        assert (entry["rank"], entry["averageRank"]) == (mine.rank, pytest.approx(mine.mean_rank))
+        assert entry["rankLow"] <= entry["rank"] <= entry["rankHigh"]
+        for score in entry["scores"]:
+            alias = score["dataset"]
+            assert score["alc"] == pytest.approx(mine.mean(alias), abs=6e-5)
+            assert score["spread"] == pytest.approx(mine.spread(alias), abs=6e-5)
+            assert score["spread"] > 0, "the seeds differ"
+            assert score["rank"] == mine.ranks[alias]
+    assert entries[0]["team"] == cup.team_namespace("red")
+    (beside,) = board(cup, "final")["baselines"]
+    outside = judge(store, solutions, baseline, REPEATS, BUDGET)["linear"]
+    for score in beside["scores"]:
+        assert score["alc"] == pytest.approx(outside.mean(score["dataset"]), abs=6e-5)
