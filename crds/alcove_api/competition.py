@@ -270,12 +270,17 @@ class Images(ApiModel):
     ingestion: Annotated[str, Field(max_length=512)] | None = None
     """Image that runs model.py of the frameworks numpy and tensorflow; by default the one that the operator was
     installed with."""
+    ingestion_torch: Annotated[str, Field(max_length=512)] | None = None
+    """The same for the framework torch."""
+    ingestion_tf1: Annotated[str, Field(max_length=512)] | None = None
+    """The same for the framework tensorflow1."""
     allowed: Annotated[tuple[Annotated[str, Field(max_length=512)], ...], Field(max_length=64)] = ()
     """Prefixes of images that participants may bring. An empty list allows none."""
 
     def find_ingestion(self, framework: Framework) -> str | None:
         """The competition's own image for a ``model.py`` of this framework, if it has one."""
-        return self.ingestion if VARIANTS[framework] == "ingestion" else None
+        found: str | None = getattr(self, VARIANTS[framework].replace("-", "_"))
+        return found
 
 
 class TeamTitle(ApiModel):

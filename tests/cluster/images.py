@@ -41,8 +41,12 @@ class Image:
     binary: str = ""
 
 
-def project_images(repository: Path = REPOSITORY) -> list[Image]:
-    """Every images/<name>/Dockerfile, or its variants where images/<name>/variants.json names some."""
+def project_images(repository: Path = REPOSITORY, every_variant: bool = False) -> list[Image]:
+    """Every images/<name>/Dockerfile, or its variants where images/<name>/variants.json names some.
+
+    Args:
+        every_variant: also those that are too large to be built for every cluster.
+    """
     found: list[Image] = []
     for dockerfile in sorted((repository / "images").glob("*/Dockerfile")):
         listing = dockerfile.with_name("variants.json")
@@ -56,7 +60,7 @@ def project_images(repository: Path = REPOSITORY) -> list[Image]:
                     f"{listing} asks for {', '.join(unknown)} in the throwaway cluster, but describes no such variant, "
                     "so it cannot be built. Add the variant or take its name out of 'throwaway'."
                 )
-            variants = {name: content[name] for name in wanted}
+            variants = {name: content[name] for name in (content if every_variant else wanted)}
         found += [Image(name, dockerfile, repository, dict(args)) for name, args in variants.items()]
     return found
 
@@ -241,8 +245,9 @@ def _publish(image: Image, registry: str, base_id: str, progress: Progress) -> s
 
 def images(cluster: Cluster, only: Iterable[str] | None = None, progress: Progress = say) -> dict[str, str]:
     """Makes every image available in a cluster; returns their references by digest, also in <state>/images.json."""
-    available = {image.name: image for image in [*own_images(), *project_images()]}
-    wanted = list(only) if only is not None else list(available)
+    available = {image.name: image for image in [*own_images(), *project_images(every_variant=True)]}
+    usual = [image.name for image in [*own_images(), *project_images()]]
+    wanted = list(only) if only is not None else usual
     unknown = [name for name in wanted if name not in available]
     if unknown:
         raise ClusterError(

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from alcove_api.competition import Phase
+from alcove_api.frameworks import FRAMEWORKS
 from alcove_api.run_names import list_run_names
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_operator.core import usage
@@ -194,7 +195,7 @@ def _obstacle(
     return (
         _closed(submission, phase)
         or _image(spec, competition)
-        or _framework(spec, settings)
+        or _framework(spec, competition, settings)
         or _datasets(phase, datasets)
         or _quota(submission, competition, facts, now)
         or _code(facts)
@@ -234,13 +235,16 @@ def _image(spec: SubmissionSpec, competition: CompetitionView) -> Obstacle | Non
     return Obstacle("ImageNotAllowed", f"The competition does not allow this image. {remedy}.")
 
 
-def _framework(spec: SubmissionSpec, settings: ReconcileSettings) -> Obstacle | None:
-    if spec.code.image is not None or spec.code.framework in settings.frameworks:
+def _framework(
+    spec: SubmissionSpec, competition: CompetitionView, settings: ReconcileSettings
+) -> Obstacle | None:
+    images = competition.spec.images
+    offered = [name for name in FRAMEWORKS if name in settings.frameworks or images.find_ingestion(name)]
+    if spec.code.image is not None or spec.code.framework in offered:
         return None
     message = (
-        f"No image was installed for code.framework {spec.code.framework}. There is one for: "
-        f"{', '.join(settings.frameworks)}. Apply it with one of these, under another name, or ask the organizer for "
-        "an image."
+        f"The competition has no image for code.framework {spec.code.framework}, only for {', '.join(offered)}. Apply "
+        "it with one of these, under another name, or ask the organizer for an image."
     )
     return Obstacle("FrameworkMissing", message)
 

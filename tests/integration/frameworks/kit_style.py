@@ -152,6 +152,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 from dataset import AutoDLDataset
+from keras.backend.tensorflow_backend import set_session
+from keras.layers.normalization import BatchNormalization
+from tensorflow.contrib.rnn import BasicLSTMCell
+from tensorflow.python.keras.layers.normalization import BatchNormalization as another
+from tensorflow.python.keras.preprocessing import sequence
 
 from alcove_format.reader import open_dataset
 
@@ -161,6 +166,8 @@ class Model(object):
 
     def __init__(self, metadata):
         self.done_training = False
+        assert sequence.pad_sequences([[1], [2, 3]], maxlen=2).tolist() == [[0, 1], [2, 3]]
+        set_session(tf.Session())
         try:
             tf.contrib.layers.embed_sequence
         except AttributeError as error:

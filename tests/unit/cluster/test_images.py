@@ -111,6 +111,7 @@ def test_variants_choose_names_and_arguments(tmp_path: Path) -> None:
     variants: dict[str, object] = {"ingestion": {"LOCK": "cpu"}, "ingestion-gpu": {"LOCK": "gpu"}}
     root = _project(tmp_path, {**variants, "throwaway": ["ingestion"]})
     assert [(i.name, i.arguments) for i in project_images(root)] == [("ingestion", {"LOCK": "cpu"})]
+    assert [i.name for i in project_images(root, every_variant=True)] == list(variants)
 
 
 def test_without_variants_the_folder_names_the_image(tmp_path: Path) -> None:

@@ -50,10 +50,13 @@ def submission(code: dict[str, Any] = BUNDLE, phase: str = "practice", **more: A
 
 
 def competition(
-    usage: TeamUsage | None = None, images: tuple[str, ...] = (), **phase: Any
+    usage: TeamUsage | None = None,
+    images: tuple[str, ...] = (),
+    own: dict[str, str] | None = None,
+    **phase: Any,
 ) -> CompetitionView:
     practice = {"name": "practice", "datasets": ["ds"], "budget": {"seconds": 30}, **phase}
-    spec = {"phases": [practice], "limits": {"perDay": 1}, "images": {"allowed": images}}
+    spec = {"phases": [practice], "limits": {"perDay": 1}, "images": {"allowed": images, **(own or {})}}
     status = CompetitionStatus(usage=(usage,) if usage else ())
     return CompetitionView("comp", "cup", "u", CompetitionSpec.model_validate(spec), status)
 
@@ -82,6 +85,21 @@ REJECTED = [
     ("QuotaExceeded", submission(), competition(), replace(TEAM, usage_refused=QuotaRefusal("total", "All used.")), "All used."),
     ("DigestMismatch", submission(), competition(), replace(TEAM, code=CodeFact(False, reason="DigestMismatch", message="Upload it again.")), "Upload"),
 ]  # fmt: skip
+
+
+def test_a_framework_is_offered_by_the_operators_images_or_by_the_competitions() -> None:
+    torch = submission({**BUNDLE, "framework": "torch"})
+    offered = replace(SETTINGS, frameworks=("tensorflow", "numpy", "torch"))
+    own = competition(own={"ingestionTorch": "reg/torch@sha256:1"})
+    for where, settings in ((competition(), offered), (own, SETTINGS)):
+        outcome = reconcile(torch, where, {"ds": READY}, (), (), TEAM, settings, START)
+        assert outcome.status.cause == "CheckingCode"
+    other = submission({**BUNDLE, "framework": "tensorflow1"})
+    refused = reconcile(other, own, {"ds": READY}, (), (), TEAM, SETTINGS, START)
+    assert refused.status.cause == "FrameworkMissing"
+    told = find_condition(refused.status.conditions, "Admitted")
+    assert told is not None
+    assert "only for tensorflow, numpy, torch. Apply it with one of these" in told.message
 
 
 @pytest.mark.parametrize(("reason", "view", "where", "facts", "remedy"), REJECTED)

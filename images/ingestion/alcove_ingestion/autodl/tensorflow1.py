@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 import warnings
@@ -14,6 +15,20 @@ from alcove_ingestion.errors import IngestionSettingsError
 
 MODULES = Path(__file__).with_name("modules")
 """The folder of the modules that the starting kit has beside its ingestion program."""
+
+_KERAS = "keras.api._v1.keras"
+_OLD_KERAS = "tensorflow.python.keras"
+"""Public submissions import Keras by this name, too, where TensorFlow 2.15 has a rest of it for itself."""
+_MOVED = (
+    "activations", "applications", "backend", "callbacks", "constraints", "initializers", "layers", "losses", "metrics",
+    "models", "optimizers", "preprocessing", "preprocessing.image", "preprocessing.sequence", "preprocessing.text",
+    "regularizers", "utils",
+)  # fmt: skip
+_RENAMED = {
+    "tensorflow.python.keras.layers.normalization": "layers",
+    "keras.layers.normalization": "layers",
+    "keras.backend.tensorflow_backend": "backend",
+}
 
 
 def is_installed() -> bool:
@@ -44,7 +59,16 @@ def imitate_tensorflow_1() -> None:
         if not name.startswith("_"):
             _set(tensorflow, name, getattr(v1, name))
     _set(tensorflow, "contrib", _make_contrib(v1))
+    _move_keras()
     sys.path.append(str(MODULES))
+
+
+def _move_keras() -> None:
+    moved = {f"{_OLD_KERAS}.{name}": name for name in _MOVED}
+    for name, there in (moved | _RENAMED).items():
+        module = sys.modules[name] = importlib.import_module(f"{_KERAS}.{there}")
+        parent, _, child = name.rpartition(".")
+        setattr(importlib.import_module(parent), child, module)
 
 
 def _set(tensorflow: ModuleType, name: str, value: Any) -> None:
@@ -70,17 +94,14 @@ class _Contrib(ModuleType):
 def _make_contrib(v1: Any) -> ModuleType:
     """The names that public submissions use, by what TensorFlow itself has in their place."""
     layers = _Contrib("tensorflow.contrib.layers")
-    vars(layers).update(
-        xavier_initializer=_make_xavier_initializer(v1),
-        xavier_initializer_conv2d=_make_xavier_initializer(v1),
-        l2_regularizer=v1.keras.regularizers.l2,
-        flatten=v1.layers.flatten,
-    )
+    vars(layers).update(xavier_initializer=_make_xavier_initializer(v1))
     data = _Contrib("tensorflow.contrib.data")
     vars(data).update(AUTOTUNE=v1.data.experimental.AUTOTUNE)
     contrib = _Contrib("tensorflow.contrib")
-    vars(contrib).update(layers=layers, data=data)
-    for module in (layers, data):
+    rnn = _Contrib("tensorflow.contrib.rnn")
+    vars(rnn).update(BasicLSTMCell=v1.nn.rnn_cell.BasicLSTMCell)
+    vars(contrib).update(layers=layers, data=data, rnn=rnn)
+    for module in (layers, data, rnn):
         sys.modules[module.__name__] = module
     return contrib
 
