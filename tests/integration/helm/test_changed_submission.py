@@ -107,6 +107,59 @@ def test_a_team_takes_nothing_from_a_submission_that_is_there(server: ApiServer,
     )  # fmt: skip
 
 
+def test_a_team_may_mark_a_submission_and_change_nothing_with_it(
+    server: ApiServer, releases: Releases
+) -> None:
+    releases("mark", teams("mark"))
+    red, mark = "mark-red", "alcove.dev/chosen"
+    wait_for_policy(server, red)
+    assert apply_as(server, red, submission(red, "mark")).returncode == 0
+    path = path_of(red)
+    label = ("label", "submission", "first", "-n", red)
+    server.ok(*label, f"{mark}=true", as_user=participant(red))
+    assert server.get("submission", "first", red)["metadata"]["labels"][mark] == "true"
+    wrong = server.kubectl(*label, f"{mark}=yes", "--overwrite", as_user=participant(red))
+    assert 'its value is "true"' in wrong.stderr
+    for more in ({"labels": {mark: None, "a": "b"}}, {"labels": {mark: None}, "annotations": {"note": "x"}}):
+        assert server.patch(path, {"metadata": more}, participant(red)) == 422, more
+    assert (
+        server.patch(path_of("mark-blue"), {"metadata": {"labels": {mark: "true"}}}, participant(red)) == 403
+    )
+    server.ok(*label, f"{mark}-", as_user=participant(red))
+    assert mark not in server.get("submission", "first", red)["metadata"].get("labels", {})
+
+
+def test_nobody_but_the_organizer_submits_beside_the_competition(
+    server: ApiServer, releases: Releases
+) -> None:
+    """Nor makes a team what seems to show the result of a blind phase."""
+    releases("beside", teams("beside"))
+    red = "beside-red"
+    wait_for_policy(server, red)
+    forged = submission(red, "beside", "forged")
+    forged["spec"]["code"] = {"bundle": {"sha256": "a" * 64}}
+    forged["spec"]["rerunOf"] = {"team": red, "submission": "first", "uid": "1"}
+    assert "for the operator alone" in apply_as(server, red, forged).stderr
+    # Whoever has the right to submit there for another reason, and does not run the competition.
+    server.ok(
+        "create",
+        "role",
+        "submitter",
+        "--verb=create,get,patch",
+        "--resource=submissions.alcove.dev",
+        "-n",
+        "beside",
+    )
+    server.ok(
+        "create", "rolebinding", "submitter", "--role=submitter", f"--user={participant(red)}", "-n", "beside"
+    )
+    own = submission("beside", "beside", "own")
+    assert "are the organizer's" in apply_as(server, red, own).stderr
+    server.ok("apply", "-f", "-", stdin=json.dumps(own))
+    elsewhere = submission("beside", "other", "elsewhere")
+    assert "for a competition in it" in server.kubectl("apply", "-f", "-", stdin=json.dumps(elsewhere)).stderr
+
+
 def test_a_change_within_the_second_of_the_creation_is_refused_too(
     server: ApiServer, releases: Releases
 ) -> None:

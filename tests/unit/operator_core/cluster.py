@@ -14,6 +14,7 @@ from typing import Any
 
 from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.run_documents import Verdict
+from alcove_api.run_names import repeat_of
 from alcove_api.score_documents import LiveCurve, ScoreRequest, ScoreResult
 from alcove_operator.core import actions, capacity, model, names, parse_objects, usage
 from alcove_operator.core.model import CodeFact, Facts, LiveList, QuotaRefusal, ReconcileSettings, ScoreFault
@@ -79,7 +80,7 @@ class Pod:
 
 @dataclass
 class Cluster:
-    """One Submission with runs on ``fates``: for each alias, what becomes of each of its attempts."""
+    """One Submission with runs on ``fates``: for each run, by its name, what becomes of each of its attempts."""
 
     fates: dict[str, list[str]]
     capacity: int = 2
@@ -136,7 +137,8 @@ class Cluster:
                 "phases": [
                     {
                         "name": "practice",
-                        "datasets": [f"ds-{alias}" for alias in self.fates],
+                        "datasets": [f"ds-{alias}" for alias in self.aliases()],
+                        "repeats": max(map(repeat_of, self.fates)),
                         "budget": {"seconds": BUDGET},
                         "feedback": feedback,
                         **(
@@ -262,8 +264,12 @@ class Cluster:
         found = (True, "", N_TEST, 3) if self.datasets_ready else (None, "", 0, 0)
         return {
             f"ds-{alias}": model.DatasetView(f"ds-{alias}", alias, "d" * 64, "e" * 64, *found)
-            for alias in self.fates
+            for alias in self.aliases()
         }
+
+    def aliases(self) -> list[str]:
+        """Of the datasets; ``fates`` has a run for each repeat."""
+        return [run for run in self.fates if repeat_of(run) == 1]
 
     def _write(self, view: model.SubmissionView, status: Any) -> bool:
         current = self.submission

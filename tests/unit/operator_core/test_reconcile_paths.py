@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from alcove_api.run_names import name_run
 from alcove_operator.core import names
 from alcove_operator.core.run_ends import HIDDEN
 from alcove_operator.core.runs import count_retries
@@ -143,13 +144,20 @@ def check_feedback(cluster: Cluster) -> None:
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(scenario=SCENARIO, steps=st.lists(STEPS, max_size=80), feedback=st.sampled_from(("live", "final")))
-@example([["nothing", "no-room", "exit"]], OLD_PODS, "final")
-@example([["nothing", "no-room", "exit"]], OLD_LIST, "final")
+@given(
+    scenario=SCENARIO,
+    steps=st.lists(STEPS, max_size=80),
+    feedback=st.sampled_from(("live", "final")),
+    repeated=st.booleans(),
+)
+@example([["nothing", "no-room", "exit"]], OLD_PODS, "final", False)
+@example([["nothing", "no-room", "exit"]], OLD_LIST, "final", False)
 def test_every_path_ends_the_same(
-    scenario: list[list[str]], steps: list[tuple[str, object]], feedback: str
+    scenario: list[list[str]], steps: list[tuple[str, object]], feedback: str, repeated: bool
 ) -> None:
-    fates = {f"d{i}": list(fate) for i, fate in enumerate(scenario)}
+    """``repeated``: the runs are repeats on one dataset; otherwise each is on a dataset of its own."""
+    runs = [name_run("d0", i + 1) if repeated else f"d{i}" for i in range(len(scenario))]
+    fates = {run: list(fate) for run, fate in zip(runs, scenario, strict=True)}
     cluster = Cluster(fates, feedback=feedback)
     for step in steps:
         play(cluster, step)

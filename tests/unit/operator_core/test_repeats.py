@@ -11,6 +11,7 @@ from alcove_api.competition import MAX_RUNS, Phase, Resources
 from alcove_api.run_names import alias_of, list_run_names, name_run, repeat_of
 from alcove_operator.core import names, repeats
 from alcove_operator.core.run_ends import describe_memory
+from tests.unit.operator_core.cluster import Cluster
 
 ALIASES = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,8}[a-z0-9])?", fullmatch=True)
 PROFILES: list[dict[str, Any]] = [{"memory": "2Gi"}, {"memory": "4Gi", "cpu": "1"}, {"gpus": 2}]
@@ -72,3 +73,18 @@ def test_without_profiles_a_run_gets_what_the_phase_says() -> None:
 def test_memory_that_is_not_disclosed_is_in_no_message() -> None:
     assert describe_memory(phase(resources={"memory": "3Gi"}), "d") == "3Gi"
     assert describe_memory(phase(resources={"memory": "3Gi", "disclosed": False}), "d") == ""
+
+
+def test_a_repeat_that_the_platform_loses_is_tried_again_and_one_that_the_program_loses_is_not() -> None:
+    cluster = Cluster({"d": ["finished"], "d.2": ["node-lost", "deadline"], "d.3": ["oom"]}, capacity=3)
+    cluster.settle()
+    runs = {run["dataset"]: run for run in cluster.history[-1]["runs"]}
+    assert {name: (run["attempt"], run["cause"]) for name, run in runs.items()} == {
+        "d": (1, "Finished"),
+        "d.2": (2, "DeadlineReached"),
+        "d.3": (1, "OutOfMemory"),
+    }
+    assert sorted(cluster.verdicts) == ["d", "d.2", "d.3"]
+    # What the one that ran out of memory had saved is scored all the same.
+    assert all(run["alc"] is not None for run in runs.values())
+    assert cluster.history[-1]["phase"] == "Done"
