@@ -43,7 +43,7 @@ def describe_phases(boards: Sequence[Object], competition: str, now: datetime) -
 def _lines(rules: PublishedRules, status: LeaderboardStatus) -> Iterator[str]:
     budget = f"{rules.budget_seconds} s" if rules.budget_seconds else "a time budget that is not disclosed"
     yield f"Each run has {', '.join(part for part in (budget, rules.resources) if part)}."
-    if rules.per_day and rules.total and rules.parallel:
+    if rules.per_day and rules.total and rules.parallel and not rules.source:
         yield (
             f"Each team has {rules.per_day} submissions a day (UTC), {rules.total} in all, and {rules.parallel} runs "
             "at a time."

@@ -131,6 +131,11 @@ def find_rules(kube: KubeClient, target: Target) -> PublishedRules:
 
 def check_open(target: Target, rules: PublishedRules, now: datetime) -> None:
     """Raises CommandError where the phase takes no submissions at ``now``, the API server's time."""
+    if rules.source:
+        raise CommandError(
+            f"The phase {target.phase} runs what counts in {rules.source}. Nothing was submitted. Submit to that one: "
+            f"--phase {rules.source}."
+        )
     if rules.opens_at is not None and now < rules.opens_at:
         raise CommandError(
             f"The phase {target.phase} opens at {format_time(rules.opens_at)}. Nothing was submitted. Wait until then."

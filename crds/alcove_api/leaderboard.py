@@ -27,6 +27,8 @@ class PublishedRules(StatusModel):
     """Time of a run from its go, in seconds; absent where it is not disclosed."""
     resources: Annotated[str, Field(max_length=200)] = ""
     """What each run gets: "1 GPU, 2 CPU, 8Gi memory, 10Gi disk"."""
+    source: Annotated[str, Field(max_length=32)] = ""
+    """Name of the phase that this one takes its submissions from; "" where teams submit to it."""
     feedback: Annotated[str, Field(max_length=16)] = ""
     """live, final, ladder or none."""
     per_day: int | None = None

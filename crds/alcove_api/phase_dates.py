@@ -15,6 +15,8 @@ def is_hidden(rules: PublishedRules, now: datetime) -> bool:
 
 
 def describe_dates(rules: PublishedRules, now: datetime) -> str:
+    if rules.source:
+        return f"runs what counts in {rules.source}; nobody submits to it."
     if rules.opens_at is not None and now < rules.opens_at:
         until = f", until {format_time(rules.closes_at)}" if rules.closes_at else ""
         return f"opens at {format_time(rules.opens_at)}{until}."

@@ -152,7 +152,7 @@ def leading_teams(board: LeaderboardStatus, views: Iterable[SubmissionView]) -> 
 def is_open(phase: Phase, now: datetime) -> bool:
     """Whether the phase takes Submissions."""
     opened = phase.opens_at is None or phase.opens_at <= now
-    return opened and (phase.closes_at is None or now < phase.closes_at)
+    return phase.from_ is None and opened and (phase.closes_at is None or now < phase.closes_at)
 
 
 def _phase(

@@ -310,6 +310,7 @@ def publish_rules(spec: CompetitionSpec, phase: Phase, board_url: str = "") -> P
         reveals_at=phase.reveals_at,
         budget_seconds=phase.budget.seconds if phase.budget.disclosed else None,
         resources=describe_resources(phase),
+        source=phase.from_.phase if phase.from_ else "",
         feedback=phase.feedback.mode,
         per_day=spec.limits.per_day,
         phase_per_day=phase.limits.per_day,

@@ -27,7 +27,9 @@ def parse_namespaces(data: dict[str, str], own: str) -> frozenset[str]:
 def with_listed_teams(settings: OperatorSettings, data: dict[str, str]) -> OperatorSettings:
     """The settings as if the teams that the ConfigMap's ``data`` names were in them: for who looks once."""
     listed = parse_namespaces(data, settings.competition_namespace)
-    return settings.model_copy(update={"namespaces": (*settings.namespaces, *sorted(listed))})
+    return OperatorSettings.model_validate(
+        {**dict(settings), "namespaces": (*settings.namespaces, *sorted(listed))}
+    )
 
 
 @dataclass

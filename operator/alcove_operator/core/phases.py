@@ -28,6 +28,8 @@ def _join(shown: Sequence[str], kept: int) -> str:
 
 
 def _describe(phase: Phase, now: datetime) -> str:
+    if phase.from_ is not None and phase.opens_at is None:
+        return f"{phase.name} (not open)"
     if phase.opens_at is not None and now < phase.opens_at:
         return f"{phase.name} (from {_day(phase.opens_at)})"
     if _is_over(phase, now):
@@ -37,6 +39,9 @@ def _describe(phase: Phase, now: datetime) -> str:
 
 
 def _is_over(phase: Phase, now: datetime) -> bool:
+    """Whether it takes no submissions any more; one that takes those of another phase never does."""
+    if phase.from_ is not None:
+        return phase.opens_at is not None and now >= phase.opens_at
     return phase.closes_at is not None and now >= phase.closes_at
 
 

@@ -26,6 +26,15 @@ def test_what_takes_no_submissions_says_so() -> None:
     assert describe_phases([blind], NOW) == "blind (reveal 7 Dec)"
 
 
+def test_one_that_takes_the_submissions_of_another_never_takes_any() -> None:
+    source, reveals = {"from": {"phase": "now"}}, {"revealsAt": "2026-12-20T00:00:00Z"}
+    waits = Phase.model_validate({**phase("final").model_dump(by_alias=True), **source, **reveals})
+    assert describe_phases([waits], NOW) == "final (not open)"
+    opened = waits.replace(opens_at=datetime(2026, 12, 4, tzinfo=UTC))
+    assert describe_phases([opened], NOW) == "final (reveal 20 Dec)"
+    assert describe_phases([opened], datetime(2026, 12, 21, tzinfo=UTC)) == "final (over)"
+
+
 def test_many_phases_are_counted() -> None:
     phases = [phase(f"phase-{number}") for number in range(1, 9)]
     shown = describe_phases(phases, NOW)
