@@ -98,10 +98,11 @@ class Notifier:
     async def _send_due(self, competition: CompetitionView) -> None:
         """Each webhook in its own order, and all of them at the same time: one that hangs keeps no other waiting."""
         ledger, now = self._ledgers[competition.uid], self.clock()
-        due: defaultdict[str, list[PendingNotice]] = defaultdict(list)
+        waiting: defaultdict[str, list[PendingNotice]] = defaultdict(list)
         for entry in ledger.pending:
-            if entry.next_at <= now:
-                due[entry.webhook].append(entry)
+            waiting[entry.webhook].append(entry)
+        # Behind one that failed the others wait, so that a receiver that is away is not asked for each of them.
+        due = {name: entries for name, entries in waiting.items() if entries[0].next_at <= now}
         if not due:
             return
         outcomes = await asyncio.gather(

@@ -1,0 +1,238 @@
+"""Notices on their way to a real receiver: away at first, over a restart of the operator, and with its signature."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from alcove_api.competition import CompetitionSpec, CompetitionStatus
+from alcove_api.notifications import NotificationLedger
+from alcove_operator.core.model import CompetitionView
+from alcove_operator.core.notices import RETRIES
+from alcove_operator.index import Index
+from alcove_operator.notifier import Notifier
+from alcove_operator.store import OperatorStore
+from alcove_operator.webhooks import Sender
+from tests.unit.operator_core.cluster import START
+from tests.unit.operator_core.test_boards import OLD, view
+
+SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-four b").decode()
+
+
+@dataclass
+class Receiver:
+    """Keeps what it got, and answers with ``status``."""
+
+    status: int = 200
+    got: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    server: ThreadingHTTPServer | None = None
+
+    @property
+    def port(self) -> int:
+        assert self.server is not None
+        return int(self.server.server_address[1])
+
+
+@contextmanager
+def receiving(port: int = 0) -> Iterator[Receiver]:
+    receiver = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            receiver.got.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+            self.send_response(receiver.status)
+            self.send_header("location", f"http://127.0.0.1:{receiver.port}/elsewhere")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    receiver.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    thread = threading.Thread(target=receiver.server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        receiver.server.shutdown()
+        receiver.server.server_close()
+        thread.join(10)
+
+
+class Ledgers:
+    """The store, as far as notifications need it."""
+
+    kept: NotificationLedger | None = None
+
+    def notification_ledger(self, _namespace: str, _competition: str) -> NotificationLedger | None:
+        return self.kept
+
+    def write_notification_ledger(
+        self, _namespace: str, _competition: str, ledger: NotificationLedger
+    ) -> None:
+        self.kept = NotificationLedger.model_validate_json(ledger.canonical())
+
+
+@dataclass
+class Office:
+    """One competition whose webhooks are to be told; the operator can be started anew on the same store."""
+
+    folder: Path
+    now: datetime = START
+    away: datetime | None = None
+    store: Ledgers = field(default_factory=Ledgers)
+    index: Index = field(default_factory=Index)
+
+    def competition(self, *webhooks: dict[str, Any]) -> CompetitionView:
+        phase = {"name": "practice", "datasets": ["ds"], "budget": {"seconds": 20}}
+        spec = CompetitionSpec.model_validate({"phases": [phase], "notifications": webhooks})
+        return CompetitionView("comp", "cup", "uid", spec, CompetitionStatus())
+
+    def operator(self, *hosts: str) -> Notifier:
+        sender = Sender.of(self.folder, hosts)
+        return Notifier(
+            self.index, cast(OperatorStore, self.store), sender, lambda: self.away, lambda: self.now
+        )
+
+    def end(self, team: str) -> None:
+        self.index.submissions[team, "first"] = view(team, OLD)
+
+    def waiting(self) -> list[tuple[str, int]]:
+        assert self.store.kept is not None
+        return [(entry.webhook, entry.attempts) for entry in self.store.kept.pending]
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path)
+
+
+def address(office: Office, name: str, url: str, secret: str = "") -> dict[str, Any]:
+    (office.folder / f"{name}.url").write_text(url + "\n")
+    if secret:
+        (office.folder / f"{name}.secret").write_text(secret)
+    return {"name": name, "events": ["submission.ended", "store.trouble"]}
+
+
+def test_a_receiver_that_is_away_at_first_gets_it_later_signed_and_once(office: Office) -> None:
+    with receiving() as gone:
+        port = gone.port
+    cup = office.competition(address(office, "office", f"http://127.0.0.1:{port}/office", SECRET))
+    operator = office.operator("127.0.0.1")
+    asyncio.run(operator.look(cup))
+    office.end("red")
+    asyncio.run(operator.look(cup))
+    assert office.waiting() == [("office", 1)]
+    with receiving(port) as receiver:
+        asyncio.run(operator.look(cup))
+        assert receiver.got == [], "it is not tried again before its time"
+        office.now += timedelta(seconds=RETRIES[0])
+        # The operator was killed meanwhile.
+        asyncio.run(office.operator("127.0.0.1").look(cup))
+        asyncio.run(office.operator("127.0.0.1").look(cup))
+        ((path, headers, body),) = receiver.got
+    assert (path, office.waiting()) == ("/office", [])
+    # The clock of the test is not that of the check.
+    headers |= {"webhook-timestamp": str(int(datetime.now(START.tzinfo).timestamp()))}
+    with pytest.raises(WebhookVerificationError):
+        Webhook(SECRET).verify(body, headers)
+    signed = Webhook(SECRET).sign(headers["webhook-id"], START + timedelta(seconds=RETRIES[0]), body.decode())
+    assert headers["webhook-signature"] == signed
+    told = json.loads(body)
+    assert (told["type"], told["data"]["team"]) == ("submission.ended", "red")
+    assert SECRET not in json.dumps(office.store.kept and office.store.kept.model_dump(mode="json"))
+
+
+def test_the_text_form_is_a_sentence_without_markup(office: Office) -> None:
+    with receiving() as receiver:
+        hook = {**address(office, "chat", f"http://127.0.0.1:{receiver.port}/chat"), "format": "slack"}
+        cup, operator = office.competition(hook), office.operator("127.0.0.1")
+        asyncio.run(operator.look(cup))
+        office.index.submissions["red", "<!channel>"] = view("red", OLD).__class__(
+            **{**view("red", OLD).__dict__, "name": "<!channel>"}
+        )
+        asyncio.run(operator.look(cup))
+        ((_, headers, body),) = receiver.got
+    assert json.loads(body) == {"text": "red/&lt;!channel&gt; in practice: Done."}
+    assert "webhook-signature" not in headers
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts"),
+    [
+        ("http://localhost:{port}/x", ["127.0.0.1"]),
+        ("http://127.0.0.1:{port}/x", []),
+        ("http://127.0.0.1@localhost:{port}/x", ["127.0.0.1"]),
+        ("ftp://127.0.0.1:{port}/x", ["127.0.0.1"]),
+        ("", ["127.0.0.1"]),
+    ],
+)
+def test_nothing_is_sent_to_a_host_that_is_not_listed(office: Office, url: str, hosts: list[str]) -> None:
+    with receiving() as receiver:
+        cup = office.competition(address(office, "stray", url.format(port=receiver.port)))
+        operator = office.operator(*hosts)
+        asyncio.run(operator.look(cup))
+        office.end("red")
+        asyncio.run(operator.look(cup))
+        assert receiver.got == []
+    assert office.waiting() == [("stray", 1)]
+
+
+def test_a_redirect_is_not_followed_and_a_notice_is_given_up_in_the_end(office: Office) -> None:
+    with receiving() as receiver:
+        receiver.status = 302
+        cup = office.competition(address(office, "office", f"http://127.0.0.1:{receiver.port}/office"))
+        operator = office.operator("127.0.0.1")
+        asyncio.run(operator.look(cup))
+        office.end("red")
+        for _ in range(3 * len(RETRIES)):
+            asyncio.run(operator.look(cup))
+            office.now += timedelta(seconds=max(RETRIES))
+        assert {path for path, *_ in receiver.got} == {"/office"}
+        assert len(receiver.got) == len(RETRIES) + 1
+        assert len({headers["webhook-id"] for _, headers, _ in receiver.got}) == 1
+    assert office.waiting() == []
+
+
+def test_one_that_fails_keeps_no_other_webhook_waiting(office: Office) -> None:
+    with receiving() as good, receiving() as bad:
+        bad.status = 500
+        hooks = [
+            address(office, name, f"http://127.0.0.1:{r.port}/{name}")
+            for name, r in (("bad", bad), ("good", good))
+        ]
+        cup, operator = office.competition(*hooks), office.operator("127.0.0.1")
+        asyncio.run(operator.look(cup))
+        for team in ("red", "blue", "green"):
+            office.end(team)
+        for _ in range(3):
+            asyncio.run(operator.look(cup))
+        assert len(good.got) == 3
+        assert len(bad.got) == 1, "the others wait with the one that failed, in their order"
+    assert office.waiting() == [("bad", 1), ("bad", 0), ("bad", 0)]
+
+
+def test_a_store_that_is_away_is_told_from_memory_and_once(office: Office) -> None:
+    with receiving() as receiver:
+        cup = office.competition(address(office, "office", f"http://127.0.0.1:{receiver.port}/office"))
+        operator = office.operator("127.0.0.1")
+        asyncio.run(operator.look(cup))
+        for seconds in (0, 10, 20):
+            office.away = office.now = START + timedelta(seconds=seconds)
+            asyncio.run(operator.look(cup))
+        assert [json.loads(body)["type"] for *_, body in receiver.got] == ["store.trouble"]
+        office.away = office.now = START + timedelta(hours=2)
+        asyncio.run(operator.look(cup))
+        assert len(receiver.got) == 2
