@@ -51,7 +51,10 @@ def board_expression() -> str:
         by_dataset = f"max by (team, dataset) ({_selected(metric)})"
         named = f'label_replace({by_dataset}, "column", "{title} $1", "dataset", "(.*)")'
         parts.append(f"max by (team, column) ({named})")
-    return " or ".join(parts)
+    baselines = f"max by (baseline, dataset) ({_selected('alcove_baseline_alc')})"
+    named = f'label_replace({baselines}, "column", "ALC $1", "dataset", "(.*)")'
+    named = f'label_replace({named}, "team", "baseline $1", "baseline", "(.*)")'
+    return " or ".join([*parts, f"max by (team, column) ({named})"])
 
 
 def leaderboard() -> dashboard.Dashboard:
@@ -84,7 +87,7 @@ def leaderboard() -> dashboard.Dashboard:
         made.with_panel(
             matrix(
                 "Leaderboard",
-                "The leading 50 teams: rank, mean rank with its interval, ALC and rank on each dataset.",
+                "The leading 50 teams: rank, mean rank with its interval, ALC and rank on each dataset; and baselines.",
                 board_expression(),
                 row="team",
                 column="column",

@@ -64,6 +64,10 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "alcove_dataset_rank": ("Rank of each team on one dataset.", _DATASET),
     "alcove_alc": ("Area under the learning curve of the counted Submission.", _DATASET),
+    "alcove_baseline_alc": (
+        "Area under the learning curve of the organizer's baselines.",
+        (*_PHASE, "baseline", "dataset"),
+    ),
     "alcove_submissions": ("Submissions of each team that exist.", _TEAM),
     "alcove_team_runs": (
         "Runs of each team that are under way; state: queued or running.",
@@ -129,13 +133,14 @@ def build_series(
         record = index.leaderboards.get((competition.namespace, phase.name))
         own = record is not None and record.competition == name
         board = record.status if record is not None and own else LeaderboardStatus()
-        teams = leading_teams(board, by_phase[phase.name])
+        of_teams = [view for view in by_phase[phase.name] if not view.baseline]
+        teams = leading_teams(board, of_teams)
         _datasets(out, competition, phase, index)
         _board(out, (name, phase.name), board, teams)
         _runs(out, (name, phase.name), by_phase[phase.name])
-        for team, own_views in _by_team(by_phase[phase.name], teams).items():
+        for team, own_views in _by_team(of_teams, teams).items():
             _team(out, (name, phase.name, team), own_views, now)
-        counted += by_phase[phase.name]
+        counted += of_teams
         shown |= dict.fromkeys(teams)
     _queue(out, name, counted, queue)
     _quota(out, name, counted, list(shown)[:TEAMS], now)
@@ -183,6 +188,9 @@ def _board(out: _Builder, labels: tuple[str, str], board: LeaderboardStatus, tea
     out.set("alcove_board_teams", labels, board.teams)
     if board.updated_at is not None:
         out.set("alcove_board_updated_timestamp_seconds", labels, board.updated_at.timestamp())
+    for baseline in board.baselines:
+        for reached in baseline.scores:
+            out.set("alcove_baseline_alc", (*labels, baseline.submission, reached.dataset), reached.alc)
     for entry in board.entries:
         if entry.team not in teams:
             continue

@@ -28,7 +28,6 @@ from alcove_operator.core import names
 from alcove_operator.core.model import ReconcileSettings
 from alcove_operator.core.reconcile_input import is_blind
 from alcove_operator.datasets import Datasets
-from alcove_operator.errors import OperatorError
 from alcove_operator.executor import Executor
 from alcove_operator.finals import Finals
 from alcove_operator.index import (
@@ -48,7 +47,7 @@ from alcove_operator.notifier import Notifier
 from alcove_operator.rankings import Rankings
 from alcove_operator.run_credentials import RunCredentials
 from alcove_operator.store import OperatorStore
-from alcove_operator.store_usage import read_usage
+from alcove_operator.store_health import StoreHealth
 from alcove_operator.submissions import Submissions
 from alcove_operator.team_list import TeamList
 from alcove_operator.watches import TeamWatch, watch_competition
@@ -63,7 +62,6 @@ RELIST_EVERY = 10
 """Resyncs between two full lists of the teams' namespaces, which may be many."""
 ORPHANED_AFTER = timedelta(seconds=60)
 PROBE_SECONDS = 10.0
-USAGE_SECONDS = 60.0
 
 
 class Watch(Protocol):
@@ -159,6 +157,7 @@ class Service:
             len(self._watched()) + 1,
         )
         watching, started = watch_competition(self.index, self.queue, self.settings)
+        store_health = StoreHealth(_store_config(self.settings), self.metrics)
         loops: list[Coroutine[Any, Any, None]] = [
             watching,
             stop_signal(started),
@@ -167,7 +166,8 @@ class Service:
             self.resync_forever(),
             self._probe_store(),
             self.notifier.run(),
-            self._measure_store(),
+            store_health.watch(),
+            store_health.measure(),
             self._measure(),
         ]
         try:
@@ -330,34 +330,16 @@ class Service:
         return False
 
     async def _probe_store(self) -> None:
-        """Notices that the store does not answer: for runs that go on, evidence from outside of their pods."""
+        """While runs go on, notices that the store does not answer: evidence from outside of their pods."""
         while True:
-            up = False
-            try:
-                await asyncio.to_thread(self.store.exists, "code/probe")
-                up = True
-            except StoreUnavailableError:
-                self.submissions.store_seen_away = self.clock()
-                self.metrics.store_errors.labels("unavailable").inc()
-            except StoreError as error:
-                self.metrics.store_errors.labels("refused").inc()
-                log.warning("The store answers, but not as it should: %s", error)
-            self.metrics.store_up.set(up)
             await asyncio.sleep(PROBE_SECONDS)
-
-    async def _measure_store(self) -> None:
-        """How full the store is, as often as it counts itself."""
-        said = False
-        while True:
-            try:
-                self.metrics.show_store(await asyncio.to_thread(read_usage, _store_config(self.settings)))
-            except StoreError:
-                pass  # The probe says it.
-            except OperatorError as error:
-                if not said:
-                    log.warning("%s", error)
-                said = True
-            await asyncio.sleep(USAGE_SECONDS)
+            if any(job.config and not job.view.finished for job in self.index.jobs.values()):
+                try:
+                    await asyncio.to_thread(self.store.exists, "code/probe")
+                except StoreUnavailableError:
+                    self.submissions.store_seen_away = self.clock()
+                except StoreError as error:
+                    log.warning("The store answers, but not as it should: %s", error)
 
     async def _measure(self) -> None:
         while True:

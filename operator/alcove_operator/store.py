@@ -89,8 +89,11 @@ class OperatorStore:
     bucket: str
 
     @classmethod
-    def connect(cls, config: store_client.StoreConfig) -> OperatorStore:
-        return cls(store_client.connect(config, read_timeout=30.0, retries=1), config.bucket)
+    def connect(
+        cls, config: store_client.StoreConfig, patience: float = 30.0, retries: int = 1
+    ) -> OperatorStore:
+        """``patience``: seconds that an answer is waited for at each try."""
+        return cls(store_client.connect(config, read_timeout=patience, retries=retries), config.bucket)
 
     def take_config_map(
         self, name: str, data: Mapping[str, str], binary_data: Mapping[str, str], limit: int

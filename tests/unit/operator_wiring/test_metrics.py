@@ -137,9 +137,14 @@ def test_only_the_leading_teams_have_series() -> None:
         {"rank": n, "team": team, "submission": "one", "submissionUid": team, "averageRank": n}
         for n, team in enumerate(last, 1)
     ]
+    line = {"submission": "linear", "scores": [{"dataset": "d", "alc": 0.25}]}
     board = {"metadata": {**meta, "name": "practice"}, "spec": {"competition": CUP, "phase": "practice"}}
-    index.apply(LEADERBOARDS, {**board, "status": {"generation": 1, "teams": 30, "entries": entries}})
+    index.apply(
+        LEADERBOARDS,
+        {**board, "status": {"generation": 1, "teams": 30, "entries": entries, "baselines": [line]}},
+    )
     made = build_series(index.competitions[HACK, CUP], index, {}, START)
+    assert made["alcove_baseline_alc"] == {(CUP, "practice", "linear", "d"): 0.25}
     shown = {labels[2] for labels in made["alcove_submissions"]}
     assert shown == {*last, *teams[: TEAMS - 30]}, "those on the board, then who came first"
     assert max(len(values) for values in made.values()) == TEAMS * 32
