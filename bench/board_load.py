@@ -39,8 +39,8 @@ from alcove_scorer.board import as_status
 from alcove_scorer.job_aggregate import render_board
 from alcove_store.client import client, put_bytes
 from bench.__main__ import heading
-from tests.cluster.api import MinioServer, minio_server
-from tests.cluster.minio import free_port
+from tests.cluster.api import StoreServer, minio_server
+from tests.cluster.stores import free_port
 from tests.integration.pages.competition import competition
 from tests.unit.kube.server import Answer, ScriptedServer, serving
 
@@ -56,7 +56,7 @@ class Site:
     port: int
     metrics_port: int
     process: subprocess.Popen[bytes]
-    minio: MinioServer
+    minio: StoreServer
     cluster: ScriptedServer
 
     @property
@@ -78,7 +78,7 @@ class Site:
         return int(re.findall(r"VmHWM:\s+(\d+)", status)[0]) / 1024
 
 
-def publish(minio: MinioServer, cluster: ScriptedServer, teams: int, generation: int) -> None:
+def publish(minio: StoreServer, cluster: ScriptedServer, teams: int, generation: int) -> None:
     board = competition(teams, 5, generation=generation)
     now = datetime.now(UTC)
     files = render_board(board, BoardHistory(), now)

@@ -38,7 +38,8 @@ from alcove_scorer.metrics import BalancedAccuracy, NormalizedAUC
 from alcove_scorer.rank_intervals import find_board_intervals
 from alcove_scorer.ranks import rank_participants
 from bench import PEAK
-from tests.cluster.minio import MinioServer, minio_server
+from tests.cluster.minio import minio_server
+from tests.cluster.stores import StoreServer
 
 FETCH = """
 import hashlib, sys
@@ -175,7 +176,7 @@ class Run:
     """One run in a fresh store, as a recorder would leave it."""
 
     def __init__(
-        self, server: MinioServer, solution: np.ndarray, prediction: np.ndarray, feedback: Feedback
+        self, server: StoreServer, solution: np.ndarray, prediction: np.ndarray, feedback: Feedback
     ) -> None:
         self.store = Minio(
             endpoint=server.endpoint, access_key=server.access_key, secret_key=server.secret_key, secure=False
@@ -246,7 +247,7 @@ class Run:
         self.store.put_object(bucket, key, io.BytesIO(data), len(data))
 
 
-def environment_of(server: MinioServer, request: ScoreRequest, folder: Path) -> dict[str, str]:
+def environment_of(server: StoreServer, request: ScoreRequest, folder: Path) -> dict[str, str]:
     credentials = folder / "credentials.json"
     document = StoreCredentials(access_key=server.access_key, secret_key=server.secret_key)
     credentials.write_bytes(document.canonical())

@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from alcove_api import keys
 from alcove_api.dataset import RECHECK
 from alcove_api.documents import DatasetManifest, DatasetVersion, FileEntry
+from alcove_api.retry import retry
 from alcove_format.errors import FormatError
 from alcove_format.metadata import METADATA_FILE
 from alcove_format.reader import DataFolder, open_dataset
 from alcove_format.solution import read_solution
-from alcove_store.client import put_bytes, put_file
+from alcove_store.client import put_bytes, put_file, store_errors
+from alcove_store.errors import StoreConflictError
 from alcove_store.transfer import is_stored, run_parallel
 
 if TYPE_CHECKING:
     from minio import Minio
+
+_PATIENCE = 5.0
+"""Seconds in which two versions of one name get times that differ."""
 
 
 def publish(
@@ -57,7 +62,7 @@ def publish(
     named = keys.volume_manifest if on_volume else keys.dataset_manifest
     put_bytes(client, bucket, named(digest), manifest.canonical())
     if name is not None:
-        put_bytes(client, bucket, *_version(name, manifest, solution_sha256))
+        _enter_version(client, bucket, "", _version(name, manifest, solution_sha256))
     return digest, solution_sha256, manifest
 
 
@@ -81,8 +86,7 @@ def offer_dataset(
     _send_files(client, bucket, below, folder, manifest)
     solution_sha256 = None if solution is None else _send_solution(client, bucket, below, solution)
     put_bytes(client, bucket, below + keys.dataset_manifest(manifest.digest()), manifest.canonical())
-    key, data = _version(name, manifest, solution_sha256)
-    put_bytes(client, bucket, below + key, data)
+    _enter_version(client, bucket, below, _version(name, manifest, solution_sha256))
     return manifest
 
 
@@ -107,6 +111,28 @@ def _send_files(
     run_parallel(manifest.files, send)
 
 
+def _enter_version(client: Minio, bucket: str, below: str, version: DatasetVersion) -> None:
+    """Writes the entry in the index, at a time that no other version of the name has by the store's clock.
+
+    The newest is the one with the latest time, and many stores tell times in whole seconds.
+    """
+    key = below + keys.dataset_version(version.name, version.data_sha256)
+
+    def enter() -> None:
+        put_bytes(client, bucket, key, version.canonical())
+        with store_errors(f"the versions of {version.name}"):
+            entries = client.list_objects(bucket, prefix=key.rpartition("/")[0] + "/")
+            times = {entry.object_name: entry.last_modified for entry in entries}
+        if list(times.values()).count(times.get(key)) > 1:
+            raise StoreConflictError(
+                f"Another version of {version.name} was pushed at the same moment.",
+                consequence="Which of the two is newer cannot be told.",
+                remedy="Push it again.",
+            )
+
+    retry(enter, _PATIENCE, may_repeat=lambda error: isinstance(error, StoreConflictError))
+
+
 def _send_solution(client: Minio, bucket: str, below: str, solution: Path) -> str:
     data = solution.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
@@ -116,19 +142,17 @@ def _send_solution(client: Minio, bucket: str, below: str, solution: Path) -> st
     return digest
 
 
-def _version(name: str, manifest: DatasetManifest, solution_sha256: str | None) -> tuple[str, bytes]:
-    """Key and content of the entry in the index."""
-    digest = manifest.digest()
-    version = DatasetVersion(
+def _version(name: str, manifest: DatasetManifest, solution_sha256: str | None) -> DatasetVersion:
+    """The entry in the index."""
+    return DatasetVersion(
         name=name,
-        data_sha256=digest,
+        data_sha256=manifest.digest(),
         solution_sha256=solution_sha256,
         domain=manifest.domain,
         n_train=manifest.n_train,
         n_test=manifest.n_test,
         bytes=sum(entry.bytes for entry in manifest.files),
     )
-    return keys.dataset_version(name, digest), version.canonical()
 
 
 class _Hashed:

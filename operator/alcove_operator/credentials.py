@@ -6,6 +6,7 @@ intersection of its policy with its parent's, so the operator's own policy has t
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import UTC
 from typing import Any
@@ -22,8 +23,11 @@ Policy = dict[str, Any]
 
 POLICY_LIMIT = 2048
 """Characters of a session policy, from the STS API."""
-SHORTEST_SECONDS = 3600
-"""A session's life at least, from the SDK. (The STS API itself would take 900.)"""
+SHORTEST_SECONDS, LONGEST_SECONDS = 3600, 43200
+"""A session's life, from the SDK at least, and at most from the STS API. (It would take 900.)"""
+RUN_ROLE = "alcove-run"
+"""What a session of a run is made from where a store knows roles. MinIO makes it from the user who asks."""
+_ACCOUNT = "000000000000"
 
 
 def _allow(actions: list[str], bucket: str, *patterns: str) -> Policy:
@@ -75,8 +79,59 @@ def stage_policy(data_sha256: str | None, code_sha256: str | None, bucket: str =
     return _policy(_allow(["GetObject"], bucket, *patterns))
 
 
-def operator_policy(bucket: str = keys.MAIN_BUCKET) -> Policy:
-    """What it does itself, and what it hands on to runs. No solutions."""
+def run_role_policy(bucket: str = keys.MAIN_BUCKET) -> Policy:
+    """All that any run may do. What one run may do is the intersection with :func:`recorder_policy` or
+    :func:`stage_policy`.
+    """
+    return _policy(_allow(["GetObject"], bucket, "data/*", "code/*"), _allow(_PUT, bucket, "runs/*"))
+
+
+def run_role_arn() -> str:
+    return f"arn:aws:iam::{_ACCOUNT}:role/{RUN_ROLE}"
+
+
+def seaweedfs_configuration(operator: str, signing_key: bytes, bucket: str = keys.MAIN_BUCKET) -> Policy:
+    """What SeaweedFS reads when it starts: who may hand on credentials of runs, and what those can do at most.
+
+    ``operator`` is the name of the operator's user, ``signing_key`` 32 random bytes that tokens are signed with.
+    Nothing is allowed that no policy allows.
+    """
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{_ACCOUNT}:user/{operator}"},
+        "Action": ["sts:AssumeRole"],
+    }
+    return {
+        "sts": {
+            "tokenDuration": "1h",
+            "maxSessionLength": f"{LONGEST_SECONDS // 3600}h",
+            "issuer": "alcove",
+            "signingKey": base64.b64encode(signing_key).decode(),
+        },
+        "policy": {"defaultEffect": "Deny", "storeType": "memory"},
+        "roles": [
+            {
+                "roleName": RUN_ROLE,
+                "roleArn": run_role_arn(),
+                "trustPolicy": _policy(trust),
+                "attachedPolicies": [RUN_ROLE],
+                "maxSessionDuration": LONGEST_SECONDS,
+            }
+        ],
+        "policies": [{"name": RUN_ROLE, "document": run_role_policy(bucket)}],
+    }
+
+
+def operator_policy(bucket: str = keys.MAIN_BUCKET, *, asks_minio: bool = True) -> Policy:
+    """What it does itself, and what it hands on to runs. No solutions.
+
+    With ``asks_minio`` also how full the store is (:mod:`alcove_operator.store_usage`), which reads no object. Other
+    stores do not know that right, and refuse a whole policy for it.
+    """
+    usage: list[Policy] = [
+        {"Effect": "Allow", "Action": ["s3:GetBucketLocation"], "Resource": [f"arn:aws:s3:::{bucket}"]},
+        {"Effect": "Allow", "Action": ["admin:ServerInfo"]},
+    ]
     return _policy(
         _allow(
             ["GetObject"],
@@ -102,9 +157,7 @@ def operator_policy(bucket: str = keys.MAIN_BUCKET) -> Policy:
             _board("counted.json"),
         ),
         _list(bucket, "runs/*", "scores/*", "boards/*", "audit/*", "notifications/*"),
-        # How full the store is: see :mod:`alcove_operator.store_usage`. Neither reads an object.
-        {"Effect": "Allow", "Action": ["s3:GetBucketLocation"], "Resource": [f"arn:aws:s3:::{bucket}"]},
-        {"Effect": "Allow", "Action": ["admin:ServerInfo"]},
+        *(usage if asks_minio else []),
     )
 
 
@@ -179,7 +232,8 @@ def team_policy(namespace: str, bucket: str = keys.MAIN_BUCKET) -> Policy:
 def session_credentials(
     parent: StoreCredentials, endpoint: str, region: str, policy: Policy, seconds: int
 ) -> StoreCredentials:
-    """Credentials that do at most what ``policy`` says, for ``seconds`` (at least :data:`SHORTEST_SECONDS`).
+    """Credentials that do at most what ``policy`` says, for ``seconds``, within :data:`SHORTEST_SECONDS` and
+    :data:`LONGEST_SECONDS`.
 
     Raises :class:`OperatorError` if the policy is too long, :class:`alcove_store.errors.StoreError` if the store fails.
     """
@@ -194,8 +248,10 @@ def session_credentials(
         sts_endpoint=endpoint,
         access_key=parent.access_key,
         secret_key=parent.secret_key,
-        duration_seconds=max(seconds, SHORTEST_SECONDS),
+        duration_seconds=min(max(seconds, SHORTEST_SECONDS), LONGEST_SECONDS),
         policy=text,
+        role_arn=run_role_arn(),
+        role_session_name=RUN_ROLE,
         region=region,
         http_client=http_pool(),
     )

@@ -14,10 +14,16 @@ from alcove_kube.resources import SECRETS
 from alcove_operator.api import Api
 from alcove_operator.clock import utc_now
 from alcove_operator.config import OperatorSettings
-from alcove_operator.credentials import Policy, recorder_policy, session_credentials, stage_policy
+from alcove_operator.credentials import (
+    LONGEST_SECONDS,
+    Policy,
+    recorder_policy,
+    session_credentials,
+    stage_policy,
+)
 from alcove_operator.manifests import run_secret
 
-SHORTEST, LONGEST = timedelta(minutes=15), timedelta(days=7)
+SHORTEST, LONGEST = timedelta(minutes=15), timedelta(seconds=LONGEST_SECONDS)
 AFTER_BUDGET = timedelta(minutes=10)
 """For sealing, and for a store that is away at the end."""
 

@@ -1,6 +1,7 @@
 """``python -I -m alcove_operator.store_setup``: makes buckets, policies and users; any number of times.
 
-Environment: ``ALCOVE_STORE_{ENDPOINT,REGION,BUCKET,SOLUTIONS_BUCKET}``, ``ALCOVE_STORE_ADMIN_{USER,PASSWORD}``, and
+Environment: ``ALCOVE_STORE_{ENDPOINT,REGION,BUCKET,SOLUTIONS_BUCKET}``, ``ALCOVE_STORE_KIND`` (minio or seaweedfs),
+``ALCOVE_STORE_ADMIN_{USER,PASSWORD}``, and
 ``ALCOVE_STORE_USERS``, a file ``{"users": [{"role", "access_key", "secret_key", "team"}]}`` in which ``role`` is
 operator, scorer, aggregate, board, publisher, auditor or team, and ``team`` the namespace of one.
 """
@@ -11,21 +12,22 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
-from urllib.parse import urlsplit
+from typing import Literal, get_args
 
-from minio import Minio, MinioAdmin
+from minio import Minio
 from minio.commonconfig import ENABLED
 from minio.credentials import StaticProvider
-from minio.error import MinioAdminException, S3Error
+from minio.error import S3Error
 from minio.versioningconfig import VersioningConfig
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from alcove_api import keys
+from alcove_api.documents import StoreCredentials
 from alcove_api.retry import retry
 from alcove_operator import credentials
 from alcove_operator.errors import OperatorError, SettingsError
-from alcove_store.client import client, http_pool, store_errors
+from alcove_operator.store_users import StoreKind, store_users
+from alcove_store.client import client, store_errors
 from alcove_store.errors import StoreError
 
 _PATIENCE = 120.0
@@ -54,10 +56,10 @@ class Users(BaseModel):
     users: tuple[User, ...]
 
 
-def policy_of(user: User, bucket: str, solutions: str) -> credentials.Policy:
+def policy_of(user: User, bucket: str, solutions: str, kind: StoreKind = "minio") -> credentials.Policy:
     match user.role:
         case "operator":
-            return credentials.operator_policy(bucket)
+            return credentials.operator_policy(bucket, asks_minio=kind == "minio")
         case "scorer":
             return credentials.scorer_policy(bucket, solutions)
         case "aggregate":
@@ -86,22 +88,6 @@ def make_bucket(store: Minio, bucket: str, region: str) -> None:
             store.set_bucket_versioning(bucket, VersioningConfig(ENABLED))
 
 
-def make_user(admin: MinioAdmin, user: User, policy: credentials.Policy) -> None:
-    """The user, with exactly this policy. Its secret and its policy are replaced where they differ."""
-    try:
-        with store_errors(f"making the user {user.access_key}"):
-            # The policy first: a user never exists without its bounds.
-            admin.policy_add(policy_name=user.access_key, policy=policy)
-            admin.user_add(user.access_key, user.secret_key)
-            admin.policy_set(policy_name=user.access_key, user=user.access_key)
-    except MinioAdminException as error:
-        raise OperatorError(
-            f"The store did not make the user {user.access_key}: {error}.",
-            consequence="Whoever needs it cannot reach the store.",
-            remedy="Check the store's root credentials; the hook can be run again.",
-        ) from error
-
-
 def set_up(environment: Mapping[str, str], say: Callable[[str], None]) -> None:
     """Raises :class:`SettingsError`, :class:`OperatorError` or :class:`StoreError`."""
     try:
@@ -120,23 +106,31 @@ def set_up(environment: Mapping[str, str], say: Callable[[str], None]) -> None:
     region = environment.get("ALCOVE_STORE_REGION", "us-east-1")
     bucket = environment.get("ALCOVE_STORE_BUCKET", keys.MAIN_BUCKET)
     solutions = environment.get("ALCOVE_STORE_SOLUTIONS_BUCKET", keys.SOLUTIONS_BUCKET)
-    root = StaticProvider(admin_user, password)
-    store = client(endpoint, region, root)
-    url = urlsplit(endpoint)
-    admin = MinioAdmin(
-        endpoint=url.netloc,
-        credentials=root,
-        region=region,
-        secure=url.scheme == "https",
-        http_client=http_pool(retries=5),
+    kind = _read_kind(environment)
+    store = client(endpoint, region, StaticProvider(admin_user, password))
+    users_of_store = store_users(
+        kind, endpoint, region, StoreCredentials(access_key=admin_user, secret_key=password)
     )
     _wait(store, say)
     for name in (bucket, solutions):
         make_bucket(store, name, region)
         say(f"bucket {name}")
     for user in users.users:
-        make_user(admin, user, policy_of(user, bucket, solutions))
+        credentials_of_user = StoreCredentials(access_key=user.access_key, secret_key=user.secret_key)
+        users_of_store.make(credentials_of_user, policy_of(user, bucket, solutions, kind))
         say(f"user {user.access_key} ({user.role})")
+
+
+def _read_kind(environment: Mapping[str, str]) -> StoreKind:
+    name = environment.get("ALCOVE_STORE_KIND", "minio")
+    for kind in ("minio", "seaweedfs"):
+        if name == kind:
+            return kind
+    raise SettingsError(
+        f"ALCOVE_STORE_KIND is {name!r}, and not one of {', '.join(get_args(StoreKind))}.",
+        consequence="The store was not set up.",
+        remedy="Set it to the store's kind, or leave it out for MinIO.",
+    )
 
 
 def _wait(store: Minio, say: Callable[[str], None]) -> None:

@@ -14,15 +14,17 @@ from .console import ClusterError, Progress
 from .images import Image, images, publish_image
 from .layout import DEFAULT_NAME, Cluster, is_running
 from .lifecycle import control_plane, down, get, set_extended_resource, up
-from .minio import MinioServer, minio_server
+from .minio import minio_server
+from .seaweedfs import seaweedfs_server
+from .stores import StoreServer
 
 __all__ = [
     "DEFAULT_NAME",
     "Cluster",
     "ClusterError",
     "Image",
-    "MinioServer",
     "Progress",
+    "StoreServer",
     "control_plane",
     "down",
     "get",
@@ -30,6 +32,7 @@ __all__ = [
     "is_running",
     "minio_server",
     "publish_image",
+    "seaweedfs_server",
     "set_extended_resource",
     "up",
 ]

@@ -10,6 +10,8 @@ from pathlib import Path
 KUBERNETES = "v1.34.4"
 # MinIO's releases carry no semantic version, so the module is pinned by commit.
 MINIO = "v0.0.0-20260212201848-7aac2a2c5b7c"
+# SeaweedFS is pinned by commit as well: its releases are not tagged as a Go module.
+SEAWEEDFS = "v0.0.0-20261109003541-7506e5f91cd6"
 HELM = "v3.22.0"
 COREDNS = "v1.12.4"
 KUBE_ROUTER = "v2.1.0"
@@ -55,6 +57,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool("pause", PAUSE, "pause", "."),
     _kubernetes("kube-apiserver"),
     Tool("minio", MINIO, "minio", "github.com/minio/minio"),
+    Tool("seaweedfs", SEAWEEDFS, "seaweedfs", "github.com/seaweedfs/seaweedfs/weed"),
     Tool("helm", HELM, "helm", "helm.sh/helm/v3/cmd/helm"),
     _kubernetes("kubectl"),
     _kubernetes("kubelet"),

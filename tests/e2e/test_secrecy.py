@@ -27,7 +27,7 @@ from alcove_kube.client import KubeClient
 from alcove_scorer.metrics import BalancedAccuracy
 from alcove_scorer.row_choice import order_shown_rows
 from alcove_store.client import client as store_client
-from tests.cluster.minio import list_keys
+from tests.cluster.stores import list_keys
 from tests.demo.hackathon import Hackathon, wait_for
 from tests.e2e import models
 from tests.e2e.conftest import NEVER, Object, Team, alcove, as_participant

@@ -23,7 +23,7 @@ from alcove_api.leaderboard import BoardFile, LeaderboardStatus
 from alcove_scorer.board import Board, as_status
 from alcove_scorer.job_aggregate import render_board
 from alcove_store.client import put_bytes
-from tests.cluster.minio import free_port
+from tests.cluster.stores import free_port
 from tests.integration.pages import competition as made
 from tests.integration.store.conftest import REGION, SetUpStore, set_up_store
 from tests.unit.kube.server import Answer, ScriptedServer, serving

@@ -163,19 +163,19 @@ def test_a_refused_upgrade_of_definitions_says_what_to_do(
 
 
 @pytest.fixture(scope="module")
-def minio() -> Iterator[api.MinioServer]:
+def minio() -> Iterator[api.StoreServer]:
     with api.minio_server() as server:
         yield server
 
 
-def external(minio: api.MinioServer) -> Object:
+def external(minio: api.StoreServer) -> Object:
     return {
         "minio": {"enabled": False},
         "external": {"endpoint": minio.url, "adminSecret": "store-admin", "cidrs": ["127.0.0.0/8"]},
     }
 
 
-def set_up_store(server: ApiServer, release: Release, minio: api.MinioServer, folder: Path) -> None:
+def set_up_store(server: ApiServer, release: Release, minio: api.StoreServer, folder: Path) -> None:
     """Runs what the hook's Job would, on the users that the chart made up."""
     users = folder / "users.json"
     users.write_text(server.secret("alcove-store-users", release.namespace)["users.json"])
@@ -246,7 +246,7 @@ def helm_test(server: ApiServer, release: Release, folder: Path, enforced: bool)
 
 
 @pytest.fixture
-def installed(server: ApiServer, releases: Releases, minio: api.MinioServer, tmp_path: Path) -> Release:
+def installed(server: ApiServer, releases: Releases, minio: api.StoreServer, tmp_path: Path) -> Release:
     namespace = f"promises-{os.urandom(3).hex()}"
     teams = {"teams": [{"name": "red"}, {"name": "blue"}]}
     release = releases(namespace, {**teams, "store": external(minio)})
@@ -281,7 +281,7 @@ def test_a_network_that_is_not_enforced_is_told(
 
 
 def test_what_is_wrong_on_this_cluster_is_found(
-    server: ApiServer, installed: Release, minio: api.MinioServer, tmp_path: Path
+    server: ApiServer, installed: Release, minio: api.StoreServer, tmp_path: Path
 ) -> None:
     namespace = installed.namespace
     # Everybody known to the cluster may read Datasets, the operator is down, its user may read all buckets, and what
@@ -303,7 +303,7 @@ def test_what_is_wrong_on_this_cluster_is_found(
     assert status != 0
 
 
-def _read_all(minio: api.MinioServer, user: str) -> None:
+def _read_all(minio: api.StoreServer, user: str) -> None:
     from minio import MinioAdmin
     from minio.credentials import StaticProvider
 

@@ -19,7 +19,8 @@ from alcove_kube.resources import Resource
 from alcove_operator.store_setup import set_up
 from tests.cluster.layout import Cluster
 from tests.cluster.lifecycle import control_plane, down
-from tests.cluster.minio import MinioServer, minio_server
+from tests.cluster.minio import minio_server
+from tests.cluster.stores import StoreServer
 from tests.integration.operator_wiring.world import NAMESPACE, ROOT, TEAMS, Operator, World, manifests
 
 VALUES = {
@@ -44,13 +45,13 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def store() -> Iterator[MinioServer]:
+def store() -> Iterator[StoreServer]:
     with minio_server() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def world(cluster: Cluster, store: MinioServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(cluster: Cluster, store: StoreServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("operator")
     credentials = folder / "credentials.json"
     credentials.write_text(

@@ -28,7 +28,7 @@ from alcove_kube.resources import COMPETITIONS, CONFIG_MAPS, DATASETS, JOBS, POD
 from alcove_operator.api import Api
 from tests.cluster.children import WITH_US
 from tests.cluster.layout import Cluster
-from tests.cluster.minio import MinioServer
+from tests.cluster.stores import StoreServer
 
 ROOT = Path(__file__).parents[3]
 NAMESPACE = "hack"
@@ -102,7 +102,7 @@ class Operator:
 @dataclass
 class World:
     cluster: Cluster
-    minio: MinioServer
+    minio: StoreServer
     operator: Operator
     api: Api = field(init=False)
 

@@ -21,7 +21,8 @@ from alcove_store import client as store_client
 from alcove_store.errors import StoreError, StoreNotFoundError
 from tests.cluster.binaries import binaries
 from tests.cluster.children import WITH_US
-from tests.cluster.minio import free_port, healthy
+from tests.cluster.minio import healthy
+from tests.cluster.stores import free_port
 from tests.cluster.versions import binary_path
 
 from .conftest import Start

@@ -8,7 +8,7 @@ import pytest
 
 from alcove_api import keys
 from alcove_api.score_documents import Feedback, LadderBest, ScoredRun, ScoreRequest, ScoreResult
-from tests.cluster.minio import list_keys
+from tests.cluster.stores import list_keys
 
 from .conftest import Job, Recording, Store, prediction
 

@@ -23,7 +23,7 @@ from alcove_api.documents import DatasetManifest, FileEntry, StoreCredentials
 from alcove_api.run_documents import RunConfig
 from alcove_store import client as store_client
 from alcove_store.errors import StoreError
-from tests.cluster.api import MinioServer, minio_server
+from tests.cluster.api import StoreServer, minio_server
 from tests.integration.recorder.harness import wait_for
 
 BUCKET, REGION = keys.MAIN_BUCKET, "us-east-1"
@@ -35,7 +35,7 @@ def sha256(data: bytes) -> str:
 
 @dataclass(frozen=True)
 class Store:
-    server: MinioServer
+    server: StoreServer
     client: Minio
 
     def put_code(self, files: dict[str, bytes], kind: bytes = tarfile.REGTYPE) -> str:

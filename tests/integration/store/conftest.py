@@ -13,7 +13,7 @@ from alcove_api import keys
 from alcove_api.documents import StoreCredentials
 from alcove_operator import store_setup
 from alcove_store import client as store_client
-from tests.cluster.api import MinioServer, minio_server
+from tests.cluster.api import StoreServer, minio_server, seaweedfs_server
 
 REGION = "us-east-1"
 ROLES = ("operator", "scorer", "aggregate", "board", "publisher", "auditor")
@@ -22,9 +22,9 @@ TEAMS = ("team-a", "team-b")
 
 @dataclass(frozen=True)
 class SetUpStore:
-    """A MinIO after the chart's hook has run, with a client for each role, and for each team by its namespace."""
+    """A store after the chart's hook has run, with a client for each role, and for each team by its namespace."""
 
-    server: MinioServer
+    server: StoreServer
     environment: dict[str, str]
     credentials: dict[str, StoreCredentials]
 
@@ -42,20 +42,34 @@ class SetUpStore:
         )
 
 
-@pytest.fixture(scope="module")
-def set_up_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SetUpStore]:
+OPERATOR = "alcove0operator"
+
+
+@pytest.fixture(scope="module", params=["minio", "seaweedfs"])
+def set_up_store(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SetUpStore]:
     users = [
-        {"role": role, "access_key": f"alcove-system.{role}", "secret_key": f"secret-of-{role}"}
-        for role in ROLES
+        {"role": role, "access_key": f"alcove0{role}", "secret_key": f"secret-of-{role}"} for role in ROLES
     ]
     users += [
-        {"role": "team", "team": t, "access_key": f"alcove-system.team.{t}", "secret_key": f"secret-of-{t}"}
+        {
+            "role": "team",
+            "team": t,
+            "access_key": f"alcove1{t.replace('-', '0')}",
+            "secret_key": f"secret-of-{t}",
+        }
         for t in TEAMS
     ]
     path: Path = tmp_path_factory.mktemp("users") / "users.json"
     path.write_text(json.dumps({"users": users}))
-    with minio_server(lambda _: None) as server:
+    servers = {
+        "minio": lambda: minio_server(lambda _: None),
+        "seaweedfs": lambda: seaweedfs_server(OPERATOR, lambda _: None),
+    }
+    with servers[request.param]() as server:
         environment = {
+            "ALCOVE_STORE_KIND": server.kind,
             "ALCOVE_STORE_ENDPOINT": server.url,
             "ALCOVE_STORE_REGION": REGION,
             "ALCOVE_STORE_ADMIN_USER": server.access_key,

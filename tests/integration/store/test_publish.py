@@ -17,7 +17,7 @@ from alcove_format.metadata import Metadata
 from alcove_format.writer import NewExample, write_dataset
 from alcove_store import client as store_client
 from alcove_toolkit.publish import dataset_yaml, publish
-from tests.cluster.minio import list_keys
+from tests.cluster.stores import list_keys
 from tests.integration.store.conftest import SetUpStore
 
 pytestmark = pytest.mark.integration

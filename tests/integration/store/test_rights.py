@@ -1,10 +1,12 @@
-"""Who may do what in a real MinIO: everything that a role needs works, and a sample of all else does not."""
+"""Who may do what in real stores: everything that a role needs works, and a sample of all else does not."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from minio import Minio
@@ -22,9 +24,9 @@ from alcove_store.errors import (
     StoreNotFoundError,
     StoreUnavailableError,
 )
-from tests.cluster.minio import list_keys
+from tests.cluster.stores import list_keys
 
-from .conftest import REGION, ROLES, TEAMS, SetUpStore
+from .conftest import OPERATOR, REGION, ROLES, TEAMS, SetUpStore
 
 MAIN, SOLUTIONS = keys.MAIN_BUCKET, keys.SOLUTIONS_BUCKET
 SOLUTION = keys.solution("s1")
@@ -276,7 +278,7 @@ def test_staging_credentials_can_do_nothing_where_nothing_is_staged(set_up_store
 
 
 def test_wrong_parent_credentials_are_told_from_a_store_that_is_away(set_up_store: SetUpStore) -> None:
-    wrong = StoreCredentials(access_key="alcove-system.operator", secret_key="wrong-secret")
+    wrong = StoreCredentials(access_key=OPERATOR, secret_key="wrong-secret")
     policy = credentials.stage_policy("d1", "c1")
     with pytest.raises(StoreDeniedError):
         credentials.session_credentials(wrong, set_up_store.server.url, REGION, policy, 900)
@@ -310,3 +312,19 @@ def test_an_absent_object_is_told_from_a_forbidden_one(set_up_store: SetUpStore)
     for key in ("runs/u1/absent", "boards/ns.c/final/curves.json"):
         with pytest.raises(StoreNotFoundError):
             store_client.get_bytes(set_up_store.client("scorer"), MAIN, key)
+
+
+def test_a_secret_that_was_replaced_is_refused(set_up_store: SetUpStore, tmp_path: Path) -> None:
+    users = json.loads(Path(set_up_store.environment["ALCOVE_STORE_USERS"]).read_text())
+    [changed] = [user for user in users["users"] if user.get("team") == "team-b"]
+    changed["secret_key"] = "another-secret-of-team-b"
+    path = tmp_path / "users.json"
+    path.write_text(json.dumps(users))
+    old = set_up_store.client("team-b")
+    listing("teams/team-b/")(old)
+    store_setup.set_up({**set_up_store.environment, "ALCOVE_STORE_USERS": str(path)}, lambda _: None)
+    assert is_denied(listing("teams/team-b/"), old)
+    new = StoreCredentials(access_key=changed["access_key"], secret_key=changed["secret_key"])
+    listing("teams/team-b/")(set_up_store.client_of(new))
+    store_setup.set_up(set_up_store.environment, lambda _: None)
+    listing("teams/team-b/")(old)

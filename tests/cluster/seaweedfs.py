@@ -1,0 +1,58 @@
+"""A SeaweedFS server for tests that need an object store and no cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alcove_api import keys
+from alcove_operator.credentials import seaweedfs_configuration
+
+from .binaries import binaries
+from .console import Progress, say
+from .stores import StoreServer, free_port, serve
+from .versions import binary_path
+
+
+@contextmanager
+def seaweedfs_server(
+    operator: str, progress: Progress = say, bucket: str = keys.MAIN_BUCKET
+) -> Iterator[StoreServer]:
+    """A fresh, empty SeaweedFS on loopback, with random credentials; it and its data are gone afterwards.
+
+    ``operator`` is the name of the user that may hand on credentials of runs.
+    """
+    binaries(["seaweedfs"], progress)
+    ports = {
+        name: free_port()
+        for name in ("s3", "s3.grpc", "master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc")
+    }
+    server = StoreServer("seaweedfs", f"127.0.0.1:{ports['s3']}", "alcovetest", secrets.token_urlsafe(24))
+    with tempfile.TemporaryDirectory(prefix="alcove-seaweedfs-") as folder:
+        data, configuration = Path(folder) / "data", Path(folder) / "iam.json"
+        data.mkdir()
+        configuration.write_text(
+            json.dumps(seaweedfs_configuration(operator, secrets.token_bytes(32), bucket))
+        )
+        env = {
+            "PATH": os.environ.get("PATH", ""), "HOME": folder,
+            "AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key,
+        }  # fmt: skip
+        argv = [
+            str(binary_path("seaweedfs")), "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+            "-filer", "-s3", f"-s3.iam.config={configuration}", "-s3.iam.readOnly=false",
+            "-s3.autoCreateBucket=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
+            "-master.volumeSizeLimitMB=64", "-volume.max=0", "-volume.preStopSeconds=0",
+            f"-filer.localSocket={folder}/filer.sock", f"-s3.localSocket={folder}/s3.sock",
+        ]  # fmt: skip
+        argv += [
+            f"-{name.removesuffix('.grpc')}.port{'.grpc' if name.endswith('.grpc') else ''}={port}"
+            for name, port in ports.items()
+        ]
+        with serve(argv, env, Path(folder) / "seaweedfs.log", server.answers, "SeaweedFS"):
+            yield server

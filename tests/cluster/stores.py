@@ -1,0 +1,81 @@
+"""What every server of an object store for tests has in common: an address, a root user, and how one is awaited."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from minio import Minio
+from minio.credentials import StaticProvider
+
+from alcove_store import client as store_client
+from alcove_store.errors import StoreError
+
+from .children import WITH_US
+from .console import ClusterError, tail
+
+START_TIMEOUT = 60.0
+"""Seconds that a server may take until it answers."""
+
+
+@dataclass(frozen=True)
+class StoreServer:
+    kind: Literal["minio", "seaweedfs"]
+    endpoint: str  # host:port, as the SDK takes it; plain HTTP
+    access_key: str
+    secret_key: str
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.endpoint}"
+
+    def answers(self) -> bool:
+        """Whether it does what it is asked: a server says that it is ready before it knows its users."""
+        client = store_client.client(self.url, "us-east-1", StaticProvider(self.access_key, self.secret_key))
+        try:
+            with store_client.store_errors("a first look"):
+                client.list_buckets()
+        except StoreError:
+            return False
+        return True
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serve(
+    argv: Sequence[str], env: Mapping[str, str], log: Path, ready: Callable[[], bool], name: str
+) -> Iterator[None]:
+    """Runs a server until the block ends. Raises :class:`ClusterError` if it does not become ready."""
+    with log.open("w") as output:
+        process = subprocess.Popen([*WITH_US, *argv], env=env, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + START_TIMEOUT
+        while not ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise ClusterError(
+                    f"{name} did not start, so tests that need a store cannot run. Its log:\n{tail(log)}"
+                )
+            time.sleep(0.05)
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def list_keys(store: Minio, bucket: str, prefix: str) -> list[str]:
+    """All keys below ``prefix``, sorted. Raises :class:`StoreError`."""
+    with store_client.store_errors(f"listing {prefix}"):
+        return sorted(
+            entry.object_name for entry in store.list_objects(bucket, prefix=prefix, recursive=True)
+        )
