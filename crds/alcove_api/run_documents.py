@@ -108,6 +108,8 @@ class RecorderReport(Document):
     store_away: bool = False
     """Whether something is still not uploaded because the store refused it or did not answer at the last try. Slow is
     not away: how much there is to upload is in the participant's hands."""
+    store_full: bool = False
+    """Whether the last try ended because the store has no room."""
 
 
 class ContainerImage(Document):

@@ -28,6 +28,7 @@ from alcove_store.errors import (
     StoreConflictError,
     StoreDeniedError,
     StoreError,
+    StoreFullError,
     StoreNotFoundError,
     StoreUnavailableError,
 )
@@ -147,6 +148,11 @@ def connect(config: StoreConfig, *, read_timeout: float = 10.0, retries: int = 0
     )
 
 
+_FULL = 507
+_FULL_CODES = ("XMinioStorageFull", "XMinioAdminBucketQuotaExceeded")
+_MAKE_ROOM = "The store is full: make room there, or give it a larger volume."
+
+
 def _s3_error(error: S3Error, what: str) -> StoreError:
     text = f"The object store refused {what}: {error.code}."
     if error.code in _DENIED:
@@ -156,6 +162,8 @@ def _s3_error(error: S3Error, what: str) -> StoreError:
     if error.code == "PreconditionFailed":
         return StoreConflictError(text, remedy="What is there already was kept.")
     status = getattr(error.response, "status", 0)
+    if status == _FULL or error.code in _FULL_CODES:
+        return StoreFullError(text, remedy=_MAKE_ROOM)
     if (
         status >= 500
         or status == 429
@@ -211,6 +219,8 @@ def put_if_absent(store: Minio, bucket: str, key: str, data: bytes) -> None:
         raise StoreConflictError(what, remedy="What is there already was kept.")
     if response.status in (401, 403):
         raise StoreDeniedError(what, remedy="Check the rights and the age of the credentials.")
+    if response.status == _FULL:
+        raise StoreFullError(what, remedy=_MAKE_ROOM)
     raise StoreUnavailableError(what, remedy="Try again.")
 
 

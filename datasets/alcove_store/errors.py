@@ -15,6 +15,10 @@ class StoreUnavailableError(StoreError):
     retriable = True
 
 
+class StoreFullError(StoreUnavailableError):
+    """It has no room for what was to be written."""
+
+
 class StoreDeniedError(StoreError):
     """The credentials were refused: wrong, expired, or not meant for this key."""
 

@@ -28,8 +28,11 @@ def healthy(port: int) -> bool:
 
 
 @contextmanager
-def minio_server(progress: Progress = say) -> Iterator[StoreServer]:
-    """A fresh, empty MinIO on loopback, with random credentials; it and its data are gone afterwards."""
+def minio_server(progress: Progress = say, data: Path | None = None) -> Iterator[StoreServer]:
+    """A fresh, empty MinIO on loopback, with random credentials; it and its data are gone afterwards.
+
+    ``data``: where its data lies, and stays; by default a folder of its own.
+    """
     binaries(["minio"], progress)
     server_port, console_port = free_port(), free_port()
     server = StoreServer("minio", f"127.0.0.1:{server_port}", "alcove-test", secrets.token_urlsafe(24))
@@ -38,7 +41,7 @@ def minio_server(progress: Progress = say) -> Iterator[StoreServer]:
             "PATH": os.environ.get("PATH", ""), "HOME": folder, "MINIO_ROOT_USER": server.access_key,
             "MINIO_ROOT_PASSWORD": server.secret_key, "MINIO_BROWSER": "off", "MINIO_UPDATE": "off",
         }  # fmt: skip
-        argv = [str(binary_path("minio")), "server", f"{folder}/data", "--quiet"]
+        argv = [str(binary_path("minio")), "server", str(data or f"{folder}/data"), "--quiet"]
         argv += ["--address", server.endpoint, "--console-address", f"127.0.0.1:{console_port}"]
         log = Path(folder) / "minio.log"
         with serve(argv, env, log, lambda: healthy(server_port) and server.answers(), "MinIO"):

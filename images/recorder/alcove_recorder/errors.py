@@ -14,4 +14,11 @@ class RefusedError(AlcoveError):
 
 
 class UploadError(AlcoveError):
-    """Something could not be written to the store; it is tried again for as long as there is time."""
+    """Something could not be written to the store; it is tried again for as long as there is time.
+
+    ``full``: whether there is no room for it.
+    """
+
+    def __init__(self, cause: str, *, full: bool = False) -> None:
+        super().__init__(cause)
+        self.full = full

@@ -307,5 +307,6 @@ class Recorder:
             flooded=state is not None and state.flooded,
             error=None if error is None else error[:500],
             store_away=progress.trouble is not None and progress.manifest_sha256 is None,
+            store_full=progress.store_full and progress.manifest_sha256 is None,
         )
         self._report_file.write(report)

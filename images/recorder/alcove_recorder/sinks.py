@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
@@ -10,7 +11,7 @@ from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
 
 from alcove_recorder.errors import UploadError
-from alcove_store.errors import StoreError
+from alcove_store.errors import StoreError, StoreFullError
 
 
 class ObjectSink(Protocol):
@@ -35,7 +36,8 @@ class FolderSink:
                 target.truncate(length)
             temporary.replace(path)
         except OSError as error:
-            raise UploadError(f"{path} could not be written: {error}.") from error
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            raise UploadError(f"{path} could not be written: {error}.", full=full) from error
 
 
 class StoreSink:
@@ -52,7 +54,7 @@ class StoreSink:
         try:
             self._store.put_file(self._client, self._bucket, key, source, length)
         except (StoreError, OSError) as error:
-            raise UploadError(str(error)) from error
+            raise UploadError(str(error), full=isinstance(error, StoreFullError)) from error
 
 
 def open_sink(endpoint: str) -> ObjectSink:

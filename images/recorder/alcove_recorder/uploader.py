@@ -16,6 +16,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from alcove_api import keys
+from alcove_api.errors import AlcoveError
 from alcove_api.retry import retry
 from alcove_api.run_documents import End, Manifest, Record
 from alcove_recorder import formats
@@ -50,6 +51,8 @@ class UploadProgress:
     manifest_sha256: str | None = None
     trouble: str | None = None
     """Why it cannot upload right now."""
+    store_full: bool = False
+    """Whether that is because the store has no room."""
     crashed: str | None = None
 
 
@@ -193,10 +196,17 @@ class Uploader(threading.Thread):
 
     def _put_until_done(self, put: Callable[[], None]) -> None:
         """Tries for ever: the process ends before that, at the pod's grace, if it must."""
-        retry(put, math.inf, self._note_trouble, lambda _: True)
+        retry(put, math.inf, self._note_trouble, self._may_pass)
         if self.progress.trouble is not None:
             log("upload-resumed")
-            self._update(replace(self.progress, trouble=None))
+            self._update(replace(self.progress, trouble=None, store_full=False))
+
+    def _may_pass(self, error: AlcoveError) -> bool:
+        """Everything may; what the store has no room for is told apart."""
+        full = isinstance(error, UploadError) and error.full
+        if self.progress.store_full != full:
+            self._update(replace(self.progress, store_full=full))
+        return True
 
     def _note_trouble(self, text: str) -> None:
         if self.progress.trouble != text:

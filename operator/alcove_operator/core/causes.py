@@ -24,6 +24,9 @@ _NODE_DOWN = frozenset({"NodeLost", "NodeShutdown", "Shutdown", "Terminated"})
 _NODE_PRESSURE = "TerminationByKubelet"
 _FORGOTTEN = "ContainerStatusUnknown"
 _OUT_OF_INODES = "low on resource: inodes"
+STORE_FULL = "StoreFull"
+"""Cause of a run whose predictions had no room in the store. Uploads of teams can bring that about, so it is not
+repeated: a repeat would be a second try for whoever fills the store."""
 DISK_PRESSURE = "DiskPressure"
 """Condition of a node whose disks are short of bytes or inodes."""
 _OVER_REQUEST = re.compile(
@@ -122,6 +125,12 @@ def _store_away(pod: PodView, _: Context) -> Cause | None:
     """By the recorder's word, which no participant can write: what it recorded is lost with the pod."""
     if pod.report is None or not pod.report.store_away:
         return None
+    if pod.report.store_full:
+        return _platform(
+            STORE_FULL,
+            "The object store was full, so not all that it saved was kept. What was kept counts; the run is not "
+            "repeated. Ask the organizer for another submission.",
+        )
     return _platform("StoreAway", "The object store did not answer for longer than the recorder could wait.")
 
 

@@ -288,7 +288,7 @@ def _ended(run: RunStatus, retries_left: int, given: ReconcileInput) -> RunStep:
         look = (ListLive(given.uid),) if pod is None else ()
         at = dead_at(pod, given.settings) if pod else given.now + RECHECK
         return RunStep(run, (*stop, *look), at)
-    if run.charged_to != "Platform":
+    if run.charged_to != "Platform" or run.cause == causes.STORE_FULL:
         return finish_run(run.replace(phase=_final(run)), given)
     most = given.rules.spec.max_attempts
     if run.attempt >= most or retries_left <= 0:

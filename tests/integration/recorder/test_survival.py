@@ -191,6 +191,22 @@ def test_without_a_store_it_stops_in_time_and_says_why(start: Start, tmp_path: P
     assert report.store_away
 
 
+def test_a_full_store_is_told_from_one_that_is_away(start: Start, tmp_path: Path) -> None:
+    recorder = start({"ALCOVE_STOP_SECONDS": "1"})
+    supervisor = recorder.supervisor()
+    supervisor.go()
+    # What the recorder writes before it renames it: every write there finds no room.
+    temporary = tmp_path / "store" / recorder.prefix / "snap" / ".00000000.bin.tmp"
+    temporary.parent.mkdir(parents=True)
+    temporary.symlink_to("/dev/full")
+    recorder.save("a.npy", npy())
+    wait_for(lambda: recorder.report().store_full)
+    assert recorder.stop(seconds=5) == 1
+    report = recorder.report()
+    assert report.store_away
+    assert report.store_full
+
+
 def test_a_killed_recorder_goes_on_with_the_same_run(start: Start) -> None:
     recorder = start()
     supervisor = recorder.supervisor()

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import socket
+import subprocess
 import threading
 import time
 from pathlib import Path
 
 import pytest
+from minio.credentials import StaticProvider
 
 from alcove_api import keys
 from alcove_api.documents import StoreCredentials
 from alcove_store import client as store_client
 from alcove_store.client import StoreConfig
-from alcove_store.errors import StoreDeniedError, StoreError, StoreUnavailableError
+from alcove_store.errors import StoreDeniedError, StoreError, StoreFullError, StoreUnavailableError
+from tests.cluster.minio import minio_server
 
 from .conftest import REGION, SetUpStore
 
@@ -110,3 +115,24 @@ def test_a_store_that_does_not_answer_is_given_up_in_time(tmp_path: Path) -> Non
 def test_what_is_not_set_is_named() -> None:
     with pytest.raises(StoreError, match="ALCOVE_STORE_BUCKET, ALCOVE_STORE_REGION not set"):
         StoreConfig.from_environment({"ALCOVE_STORE_ENDPOINT": "http://x", "ALCOVE_STORE_CREDENTIALS": "/x"})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small file system needs root to be mounted")
+def test_a_store_without_room_is_told_from_one_that_is_away(tmp_path: Path) -> None:
+    """Of 64 MiB."""
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(small)], check=True)
+    try:
+        with minio_server(lambda _: None, small) as server:
+            provider = StaticProvider(server.access_key, server.secret_key)
+            client = store_client.client(server.url, REGION, provider)
+            with store_client.store_errors("making a bucket"):
+                client.make_bucket(MAIN)
+            with pytest.raises(StoreFullError, match="make room"):
+                store_client.put_if_absent(client, MAIN, "runs/u/large", bytes(40 << 20))
+            whole = io.BytesIO(bytes(40 << 20))
+            with pytest.raises(StoreFullError, match="make room"), store_client.store_errors("writing"):
+                client.put_object(MAIN, "runs/u/large", whole, 40 << 20, part_size=64 << 20)
+    finally:
+        subprocess.run(["umount", str(small)], check=True)

@@ -14,6 +14,7 @@ ENDS = {
     "finished": (0, "finished"),
     "nothing": (0, "finished"),
     "deadline": (12, "budget"),
+    "store-full": (12, "budget"),
     "exit": (10, "failed"),
     "signal": (11, "signalled"),
     "oom": (137, None),
@@ -173,5 +174,7 @@ def _report(cluster: Surroundings, pod: Pod, end: str | None) -> None:
         head=None if pod.fate == "nothing" else "a" * 64,
         manifest_sha256=None,
         oom_kills=1 if pod.fate == "oom-child" else 0,
+        store_away=pod.fate == "store-full",
+        store_full=pod.fate == "store-full",
     )
     recorder["state"]["terminated"]["message"] = report.model_dump_json()

@@ -43,6 +43,7 @@ def report(
     code: int = 0,
     signal: int = 0,
     away: bool = False,
+    full: bool = False,
     flooded: bool = False,
 ) -> RecorderReport:
     return RecorderReport(
@@ -55,6 +56,7 @@ def report(
         manifest_sha256=None,
         oom_kills=oom,
         store_away=away,
+        store_full=full,
         flooded=flooded,
     )
 
@@ -78,6 +80,7 @@ ROWS: list[tuple[str, PodView | None, str, str]] = [
     ("the pod vanished", None, "PodGone", "Platform"),
     ("finished", pod(main=ended("main", 0), report=report("finished")), "Finished", ""),
     ("store away at the end", pod(main=ended("main", 0), report=report("finished", away=True)), "StoreAway", "Platform"),
+    ("store full", pod(main=ended("main", 12), report=report("budget", away=True, full=True)), "StoreFull", "Platform"),
     ("store away at the budget", pod(main=ended("main", 12), report=report("budget", away=True)), "StoreAway", "Platform"),
     ("finished, report lost in the shutdown", pod(main=ended("main", 0), recorder=ended("recorder", 137)), "Finished", ""),
     ("budget", pod(main=ended("main", 12), report=report("budget")), "DeadlineReached", "Participant"),

@@ -159,3 +159,15 @@ def test_a_blind_phase_gives_a_place_back_only_where_it_holds_no_score_back(refu
     assert ("No quota is used up." in complete["message"]) == bool(refused)
     cluster.settle()
     assert ("alc" in status(cluster)["runs"][0]) == (not refused)
+
+
+def test_a_full_store_is_no_second_try() -> None:
+    """Teams can fill it. What was kept is scored, and with that score the place in the quota stays used."""
+    cluster = Cluster({"d0": ["store-full", "finished"]})
+    cluster.settle()
+    assert cluster.submission is not None
+    (run,) = cluster.submission["status"]["runs"]
+    assert (run["cause"], run["chargedTo"], run["attempt"]) == ("StoreFull", "Platform", 1)
+    assert run["alc"] is not None
+    assert len(cluster.created) == 1
+    assert [team.total for team in cluster.usage.usage] == [1]
