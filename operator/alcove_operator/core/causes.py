@@ -24,9 +24,9 @@ _NODE_DOWN = frozenset({"NodeLost", "NodeShutdown", "Shutdown", "Terminated"})
 _NODE_PRESSURE = "TerminationByKubelet"
 _FORGOTTEN = "ContainerStatusUnknown"
 _OUT_OF_INODES = "low on resource: inodes"
-STORE_FULL = "StoreFull"
-"""Cause of a run whose predictions had no room in the store. Uploads of teams can bring that about, so it is not
-repeated: a repeat would be a second try for whoever fills the store."""
+NOT_REPEATED = frozenset({"StoreFull"})
+"""Causes that the platform pays for and no attempt follows. Uploads of teams can fill the store, so a repeat would be a
+second try for whoever does."""
 DISK_PRESSURE = "DiskPressure"
 """Condition of a node whose disks are short of bytes or inodes."""
 _OVER_REQUEST = re.compile(
@@ -127,7 +127,7 @@ def _store_away(pod: PodView, _: Context) -> Cause | None:
         return None
     if pod.report.store_full:
         return _platform(
-            STORE_FULL,
+            "StoreFull",
             "The object store was full, so not all that it saved was kept. What was kept counts; the run is not "
             "repeated. Ask the organizer for another submission.",
         )

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from alcove_operator.core import names, run_ends, usage
+from alcove_operator.core import status as statuses
 from alcove_operator.core.actions import Action, Decision, DeleteJob, ListLive, RemoveFinalizer
+from alcove_operator.core.conditions import find_condition
 from alcove_operator.core.model import (
     CompetitionView,
     Facts,
@@ -15,7 +17,22 @@ from alcove_operator.core.model import (
     ReconcileSettings,
     SubmissionView,
 )
-from alcove_operator.core.reconcile_input import find_rules
+from alcove_operator.core.reconcile_input import PhaseRules, find_rules
+
+_HOPELESS = ("ScoringFailed", "ScoringTriedAgain", "ResultMissing", "DatasetMissing", "DatasetNotReady")
+"""Reasons of the condition Scored."""
+
+
+def must_be_scored(submission: SubmissionView, rules: PhaseRules | None) -> bool:
+    """Whether it is ended, scored and counted before it goes: what was begun stands, or a team that watches a live
+    curve could choose by deleting. Not where nothing can be scored for now: that holds no object up."""
+    status = submission.status
+    if rules is None or rules.phase.deleted_submissions != "stand" or status.phase in ("", *statuses.ENDED):
+        return False
+    scored = find_condition(status.conditions, statuses.SCORED)
+    hopeless = scored is not None and scored.reason in _HOPELESS
+    begun = any(run.attempt for run in status.runs)
+    return begun and not hopeless and names.FINALIZER in submission.finalizers
 
 
 def advance_deletion(

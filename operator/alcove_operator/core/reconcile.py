@@ -55,7 +55,7 @@ def reconcile(
     mine = {job.name: job for job in jobs if job.submission_uid == submission.uid}
     theirs = pods_by_job(submission, pods)
     old = submission.status
-    if submission.deleting:
+    if submission.deleting and not deletion.must_be_scored(submission, find_rules(submission, competition)):
         return deletion.advance_deletion(submission, competition, mine, theirs, facts, settings, now)
     if names.FINALIZER not in submission.finalizers:
         return Decision(old, (AddFinalizer(),))

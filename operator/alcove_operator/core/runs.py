@@ -84,10 +84,16 @@ def _adopt(run: RunStatus, given: ReconcileInput) -> RunStatus:
 
 
 def _cancel(run: RunStatus, given: ReconcileInput) -> RunStatus:
-    """As the organizer wants it where the run is to be stopped and its end is not decided: no attempt follows."""
+    """As the organizer, or who deletes the Submission, wants it where the run is to be stopped and its end is not
+    decided: no attempt follows."""
     decided = bool(run.cause) and run.charged_to != "Platform"
     if run.phase in OVER or decided:
         return run
+    if given.submission.deleting:
+        kept = " What it had saved counts." if run.attempt else ""
+        return _stop_run(
+            run, causes.Cause("Deleted", "Participant", f"Its Submission was deleted.{kept}"), given
+        )
     name = (given.submission.team, given.submission.name)
     wanted = (c for c in given.rules.spec.cancelled if (c.team, c.submission) == name)
     reason = next((c.reason for c in wanted if c.dataset in (None, alias_of(run.dataset))), None)
@@ -95,7 +101,10 @@ def _cancel(run: RunStatus, given: ReconcileInput) -> RunStatus:
         return run
     kept = " What it had saved counts." if run.attempt else ""
     said = f"The organizer stopped it: {reason}".rstrip(".") + f".{kept}"
-    cause = causes.Cause("Cancelled", "Organizer", said)
+    return _stop_run(run, causes.Cause("Cancelled", "Organizer", said), given)
+
+
+def _stop_run(run: RunStatus, cause: causes.Cause, given: ReconcileInput) -> RunStatus:
     if run.attempt == 0:
         return run.replace(
             phase="Failed", cause=cause.name, charged_to=cause.charged_to, message=cause.message
@@ -288,7 +297,7 @@ def _ended(run: RunStatus, retries_left: int, given: ReconcileInput) -> RunStep:
         look = (ListLive(given.uid),) if pod is None else ()
         at = dead_at(pod, given.settings) if pod else given.now + RECHECK
         return RunStep(run, (*stop, *look), at)
-    if run.charged_to != "Platform" or run.cause == causes.STORE_FULL:
+    if run.charged_to != "Platform" or run.cause in causes.NOT_REPEATED:
         return finish_run(run.replace(phase=_final(run)), given)
     most = given.rules.spec.max_attempts
     if run.attempt >= most or retries_left <= 0:
