@@ -29,6 +29,7 @@ EXAMPLES = {
     "run": "alcove run my-try out/digits out/waves --budget 20 --jobs 2 --report run.html",
     "compete": "alcove compete my-try examples/submissions/chance --datasets out/*.data --repeats 3",
     "init": "alcove init my-try --template sklearn",
+    "status": "alcove status --team hackathon-red --phase practice",
     "logs": "alcove logs my-try --team hackathon-red --dataset digits",
     "curves": "alcove curves my-try --team hackathon-red",
     "quota": "alcove quota --team hackathon-red",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from alcove_cli.checkout import find_checkout_path
 from alcove_cli.errors import CommandError
 
-Template = Literal["numpy", "sklearn", "tensorflow"]
-"""Folders of ``examples/submissions``, by what the images have. No image has PyTorch."""
+Template = Literal["numpy", "sklearn", "tensorflow", "any"]
+"""Folders of ``examples/submissions``. ``any``: a program in any language, as an image of its own."""
 
 
 def make_submission(folder: Path, template: Template) -> list[Path]:
@@ -34,6 +35,20 @@ def make_submission(folder: Path, template: Template) -> list[Path]:
     for path in folder.glob("*.yaml"):
         path.write_text(rename_example(path.read_text(), template, name, folder.as_posix()))
     return sorted(folder.iterdir())
+
+
+def describe_next_steps(folder: Path, template: Template) -> Iterator[str]:
+    """Which commands to type next."""
+    yield "\nTry it:"
+    yield "  alcove dataset make digits out/digits"
+    if template != "any":
+        yield f"  alcove run {folder} out/digits --budget 20"
+        yield f"Submit it:\n  alcove submit {folder} --watch"
+        return
+    yield f"  (cd {folder} && CGO_ENABLED=0 go build -o learner .)"
+    yield f"  alcove run {folder} out/digits --budget 20 --command ./learner"
+    yield f"Submit it, once its image is pushed and {folder}/submission.yaml has the digest:"
+    yield f"  alcove submit {folder} --watch"
 
 
 def rename_example(text: str, template: str, name: str, folder: str) -> str:

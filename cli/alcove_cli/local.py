@@ -27,7 +27,8 @@ from alcove_cli.errors import CommandError
 from alcove_cli.terminal import FAULT
 
 if TYPE_CHECKING:
-    from alcove_cli.local_run import LocalDataset, LocalEnd, LocalTask
+    from alcove_cli.local_run import LocalDataset, LocalEnd, LocalSettings, LocalTask
+    from alcove_scorer.curves import CurveRules
 
 FrameworkOption = Annotated[
     Framework | None,
@@ -43,7 +44,7 @@ Jobs = Annotated[
 
 
 def run(
-    folder: Annotated[Path, typer.Argument(help="Folder with model.py at its top.")],
+    folder: Annotated[Path, typer.Argument(help="Folder with model.py at its top, or any with --command.")],
     datasets: Annotated[
         list[Path],
         typer.Argument(metavar="DATASET...", help="Dataset folders, with train/ and test/ in them."),
@@ -57,6 +58,10 @@ def run(
     ] = None,
     scheme: SchemeOption = HACKATHON.name,
     framework: FrameworkOption = None,
+    command: Annotated[
+        str | None,
+        typer.Option(help="Program of the folder to run in place of a model.py, with its arguments."),
+    ] = None,
     jobs: Jobs = None,
     report: Annotated[Path | None, typer.Option(help="HTML page of all runs to write.")] = None,
     as_json: Annotated[
@@ -68,8 +73,9 @@ def run(
     Exit status: 0 each run left a valid prediction and did not fail, 1 one did not, 2 wrong use, 3 a fault of Alcove.
     """
     from alcove_cli.local_run import FAULTS
+    from alcove_scorer.curves import resolve_rules
 
-    code = require_model(folder)
+    settings = _choose_settings(folder, framework, command, resolve_rules(budget, scheme))
     if solution is not None and len(datasets) > 1:
         raise CommandError(
             "--solution is of one dataset, but there are several. Put each beside its dataset."
@@ -79,18 +85,34 @@ def run(
             require_solutions(datasets, "no report can be made")
         opened = open_datasets(datasets, solution)
         many = len(opened) > 1
+        code = folder.resolve()
         tasks = [_plan_task(code, dataset, kept / dataset.name if many else kept) for dataset in opened]
-        ends = _run_all(tasks, framework or read_framework(code), (budget, scheme), jobs, report, as_json)
+        ends = _run_all(tasks, settings, jobs, report, as_json)
     if any(end.status in FAULTS for end in ends):
         raise typer.Exit(FAULT)
     if not all(end.is_good for end in ends):
         raise typer.Exit(1)
 
 
+def _choose_settings(
+    folder: Path, framework: Framework | None, command: str | None, rules: CurveRules
+) -> LocalSettings:
+    """Raises CommandError where the folder holds nothing that can be run."""
+    from alcove_cli.local_run import LocalSettings
+    from alcove_cli.own_program import find_program
+
+    if command is None:
+        return LocalSettings(framework or read_framework(require_model(folder)), rules)
+    if framework is not None:
+        raise CommandError(
+            "--framework is for a model.py, and --command runs another program. Give one of them."
+        )
+    return LocalSettings("numpy", rules, find_program(folder, command))
+
+
 def _run_all(
     tasks: Sequence[LocalTask],
-    framework: Framework,
-    scoring: tuple[int, SchemeName],
+    settings: LocalSettings,
     jobs: int | None,
     report: Path | None,
     as_json: bool,
@@ -99,15 +121,13 @@ def _run_all(
 
     from alcove_cli.environments import prepare_environment
     from alcove_cli.local_pool import run_tasks
-    from alcove_cli.local_run import LocalSettings
     from alcove_cli.local_score import describe_end, tabulate_ends, write_report
     from alcove_cli.local_view import LocalView
-    from alcove_scorer.curves import resolve_rules
     from alcove_scorer.run_files import summarise_outcome
 
-    rules = resolve_rules(*scoring)
-    settings = LocalSettings(framework, rules)
-    prepare_environment(framework, lambda line: typer.echo(line, err=True))
+    rules = settings.rules
+    if not settings.command:
+        prepare_environment(settings.framework, lambda line: typer.echo(line, err=True))
     view = LocalView(Console(stderr=as_json, highlight=False), tasks, rules)
     with view.open():
         found = {end.task: end for end in run_tasks(tasks, lambda _: settings, jobs or count_cores(), view)}

@@ -67,6 +67,8 @@ class LocalSettings:
     framework: Framework
     rules: CurveRules
     """The budget among them, whole seconds."""
+    command: tuple[str, ...] = ()
+    """Run in place of model.py, as the command of an image is."""
 
 
 @dataclass(frozen=True)
@@ -294,11 +296,13 @@ def _supervised(place: _Place, task: LocalTask, settings: LocalSettings) -> Iter
         "ALCOVE_SEED": str(task.seed),
     }
     command = [
-        str(find_supervisor()), "run", "--socket", str(place.root / "run" / "go.sock"), "--go", "runner", "--",
-        *runner_command(settings.framework),
+        str(find_supervisor()), "run", "--socket", str(place.root / "run" / "go.sock"),
+        "--go", "start" if settings.command else "runner", "--",
+        *(settings.command or runner_command(settings.framework)),
     ]  # fmt: skip
     process = subprocess.Popen(
         command,
+        cwd=place.root / "home" if settings.command else None,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

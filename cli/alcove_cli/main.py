@@ -418,8 +418,8 @@ def mount() -> None:
     app.add_typer(manage.app, name="manage")
     app.command()(manage.audit)
     for command in (
-        participate.init, participate.logs, participate.curves, participate.quota, participate.leaderboard,
-        participate.cancel, participate.doctor,
+        participate.init, participate.status, participate.logs, participate.curves, participate.quota,
+        participate.leaderboard, participate.cancel, participate.doctor,
     ):  # fmt: skip
         app.command(command.__name__)(command)
     from alcove_scorer.cli import rank_command, score_command

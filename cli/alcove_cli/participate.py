@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alcove_cli.errors import CommandError, FailedError
-from alcove_cli.init import Template, make_submission
+from alcove_cli.init import Template, describe_next_steps, make_submission
 from alcove_cli.options import Competition, Kubeconfig, Store, Team
 from alcove_cli.terminal import echo_prose
 
@@ -29,10 +31,39 @@ def init(
     """Make a folder with a submission that works, to start from."""
     for path in make_submission(folder, template):
         typer.echo(str(path))
-    typer.echo(
-        f"\nTry it: alcove dataset make digits out/digits && alcove run {folder} out/digits --budget 20"
-    )
-    typer.echo(f"Submit it: alcove submit {folder} --watch")
+    for line in describe_next_steps(folder, template):
+        typer.echo(line)
+
+
+def status(
+    name: Annotated[
+        str | None, typer.Argument(help="Name of a Submission; by default all of the team.")
+    ] = None,
+    phase: Annotated[str | None, typer.Option(help="Of one phase of the competition alone.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Submissions to list at most, the newest first.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the objects as JSON.")] = False,
+    team: Team = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Print where the team's submissions are, or one submission with its runs."""
+    from alcove_cli.status import describe_status, tabulate_submissions
+    from alcove_cli.team import choose_team
+    from alcove_kube.client import KubeClient
+    from alcove_kube.resources import SUBMISSIONS
+
+    kube, namespace = KubeClient.from_kubeconfig(kubeconfig), choose_team(team, kubeconfig)
+    found = [kube.get(SUBMISSIONS, namespace, name)] if name else kube.find_all(SUBMISSIONS, namespace)
+    found = [submission for submission in found if phase in (None, submission["spec"]["phase"])]
+    now, width = datetime.now(UTC), shutil.get_terminal_size((100, 20)).columns
+    if as_json:
+        typer.echo(json.dumps(found[0] if name and found else found, indent=2))
+    elif not found:
+        of = f" in the phase {phase}" if phase else ""
+        typer.echo(f"{namespace} has no submission{of}. To hand one in: alcove submit FOLDER")
+    elif name:
+        typer.echo("\n".join(describe_status(found[0], now, width)))
+    else:
+        typer.echo("\n".join(tabulate_submissions(found, now, limit, width)))
 
 
 def logs(

@@ -17,10 +17,12 @@ from alcove_api.code_layout import MODEL_FILE, explain_missing_model, find_code
 from alcove_api.frameworks import Framework
 from alcove_api.leaderboard import LeaderboardSpec, PublishedRules
 from alcove_api.phase_dates import format_time
+from alcove_api.submission import ImageCode
 from alcove_cli.boards import read_boards
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.local import read_framework
 from alcove_cli.options import parse_competition
+from alcove_cli.own_program import read_image_code
 from alcove_kube.client import KubeClient, Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import CONFIG_MAPS, SUBMISSIONS
@@ -90,6 +92,9 @@ def submit_folder(
         CommandError: what was asked cannot be done; nothing is left behind.
         ApiError: the API server refused, or did not answer.
     """
+    image = read_image_code(folder)
+    if image is not None:
+        return _submit_image(kube, folder, target, name, image)
     files = read_folder(folder)
     rules = find_rules(kube, target)
     name = name or next_name(kube, target.team, folder)
@@ -114,6 +119,20 @@ def submit_folder(
     with _taken_back_on_error(kube, target.team, created):
         _create_config_map(kube, target.team, name, files, created)
     return created
+
+
+def _submit_image(
+    kube: KubeClient, folder: Path, target: Target, name: str | None, image: ImageCode
+) -> Object:
+    if target.framework is not None:
+        raise CommandError(
+            "--framework is for a model.py, and this is an image. Nothing was submitted. Leave it out."
+        )
+    rules = find_rules(kube, target)
+    name = name or next_name(kube, target.team, folder)
+    body = _submission(target, name, {"image": image.model_dump(mode="json", by_alias=True)})
+    _check_dry(kube, target, rules, body)
+    return _create_submission(kube, target.team, body)
 
 
 def find_rules(kube: KubeClient, target: Target) -> PublishedRules:

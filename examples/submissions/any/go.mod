@@ -1,0 +1,3 @@
+module learner
+
+go 1.24
