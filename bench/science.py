@@ -1,4 +1,4 @@
-"""The pictures of docs/science.md, from published tables and from simulations.
+"""The pictures of docs/science.md and docs/any-time.md, from published tables, simulations and the scorer's arithmetic.
 
 python -m bench.science
 """
@@ -28,6 +28,7 @@ from alcove_scorer.rank_intervals import find_board_intervals
 from alcove_scorer.ranks import rank_participants
 from alcove_scorer.significance import critical_difference
 from alcove_scorer.svg import open_canvas, write_svg
+from bench.any_time import draw_guide
 from bench.calibration import WORLDS, over_datasets, percentile_bootstrap
 from bench.ladder_attack import EXAMPLES, LIVE, STEP, Team, boost
 
@@ -123,6 +124,7 @@ def main() -> int:
         "profiles.svg": draw_algoperf(),
         "attack.svg": draw_attack(),
         "calibration.svg": draw_calibration(),
+        **draw_guide(),
     }
     for name, svg in pictures.items():
         (PICTURES / name).write_bytes(svg)

@@ -18,8 +18,8 @@ from pydantic import ValidationError
 
 from alcove_api.documents import Document
 from alcove_api.score_documents import ScoredRun
+from alcove_cli.code_folder import read_folder
 from alcove_cli.local_run import LocalDataset, LocalSettings, LocalTask
-from alcove_cli.submit import read_folder
 from alcove_toolkit.whole_files import write_whole
 
 RESULT_FILE = "result.json"

@@ -24,7 +24,13 @@ class FaultError(CommandError):
 
 
 def exit_status(error: AlcoveError) -> int:
-    """1 where the same command may work later, 2 where it has to be another one."""
+    """3 where something did not answer, so that the same command may work later; 2 where it has to be another one."""
     if isinstance(error, CommandError):
         return error.exit_status
-    return FailedError.exit_status if error.retriable else CommandError.exit_status
+    return FaultError.exit_status if error.retriable else CommandError.exit_status
+
+
+def choose_failure(error: AlcoveError) -> type[CommandError]:
+    """What a command raises in place of an error that it adds something to: with status 3 where something did not
+    answer, else 1."""
+    return FaultError if error.retriable else FailedError

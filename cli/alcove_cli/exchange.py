@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from alcove_api import keys
 from alcove_api.documents import StoreCredentials
-from alcove_cli.errors import CommandError, FailedError
+from alcove_cli.errors import CommandError, FaultError
 from alcove_cli.options import Kubeconfig, Store
 from alcove_store.errors import StoreUnavailableError
 
@@ -68,11 +68,11 @@ class StoreAccess:
 
     @contextlib.contextmanager
     def reach(self, consequence: str = "") -> Iterator[Minio]:
-        """A client of the store. Raises FailedError with the option that mends it where the store does not answer."""
+        """A client of the store. Raises FaultError with the option that mends it where the store does not answer."""
         try:
             yield self.client()
         except StoreUnavailableError as error:
-            raise FailedError(
+            raise FaultError(
                 f"The store at {self.endpoint} (from {self.source}) cannot be reached from here. {error.cause}",
                 consequence=consequence,
                 remedy="Give an address that can be, with --store http://HOST:PORT. The organizer knows it. For one in "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC
 
 from alcove_api.score_documents import NO_PREDICTIONS
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
@@ -93,6 +94,7 @@ def _explain_state(status: SubmissionStatus) -> Iterator[str]:
 def _explain_run(run: RunStatus, spec: SubmissionSpec, held_back: bool) -> str:
     said, _, output = run.message.partition(OUTPUT)
     lines = [f"{run.dataset}: {'it has a score.' if held_back and run.phase == 'Done' else _figures(run)}"]
+    lines += [INDENT + line for line in _explain_times(run)]
     lines += [INDENT + line for line in _explain_cause(run, spec, said.strip(), output)]
     if output.strip():
         lines.append(f"{INDENT}The end of its output:")
@@ -111,6 +113,19 @@ def _figures(run: RunStatus) -> str:
         else ""
     )
     return f"{score}, {_count(run.snapshots, 'prediction')}{took}."
+
+
+def _explain_times(run: RunStatus) -> Iterator[str]:
+    """When it queued, and how long it waited for its go, which is free. Nothing where the phase hides times."""
+    if run.queued_at is None:
+        return
+    queued = f"It queued at {run.queued_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if run.started_at is None:
+        yield f"{queued} and has not started."
+        return
+    waited = (run.started_at - run.queued_at).total_seconds()
+    again = f" It is attempt {run.attempt}." if run.attempt > 1 else ""
+    yield f"{queued}. Its go was {waited:.0f} s later: the queue, pulling and staging are not charged.{again}"
 
 
 def _count(number: int, what: str) -> str:
@@ -133,6 +148,8 @@ def _explain_cause(run: RunStatus, spec: SubmissionSpec, said: str, output: str)
         yield from find_error(output)
     if run.charged_to == "Platform":
         yield "This is not your fault: it costs you no quota."
+    elif run.charged_to == "Participant" and run.cause != "DeadlineReached":
+        yield "It is charged to you: the submission counts against your quota."
 
 
 def _explain_silence(spec: SubmissionSpec, output: str) -> Iterator[str]:

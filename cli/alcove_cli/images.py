@@ -24,7 +24,7 @@ def describe_images(everything: bool = False) -> Iterator[str]:
         everything: name the packages that others need, too.
 
     Raises:
-        FailedError: Alcove is not installed from a checkout, so there are no lock files.
+        FaultError: Alcove is not installed from a checkout, so there are no lock files.
     """
     variants = json.loads(find_checkout_path("images", "ingestion", "variants.json").read_text())
     dockerfile = find_checkout_path("images", "ingestion", "Dockerfile").read_text()

@@ -20,7 +20,7 @@ def make_submission(folder: Path, template: Template) -> list[Path]:
 
     Raises:
         CommandError: the folder is there already, or its name cannot be that of a Submission.
-        FailedError: the examples are not installed.
+        FaultError: the examples are not installed.
         OSError: it cannot be written.
     """
     name = folder.resolve().name

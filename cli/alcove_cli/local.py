@@ -85,7 +85,7 @@ def run(
             require_solutions(datasets, "no report can be made")
         opened = open_datasets(datasets, solution)
         many = len(opened) > 1
-        code = folder.resolve()
+        code = folder.resolve() if command else require_model(folder)
         tasks = [_plan_task(code, dataset, kept / dataset.name if many else kept) for dataset in opened]
         ends = _run_all(tasks, settings, jobs, report, as_json)
     if any(end.status in FAULTS for end in ends):
@@ -164,10 +164,12 @@ def kept_folder(out: Path | None) -> Iterator[Path]:
 def require_model(folder: Path) -> Path:
     """The full path of the folder with ``model.py``: this one, or the AutoDL starting kit's in it.
 
-    Raises CommandError where neither has one, and says where one is.
+    Raises CommandError where there is no such folder, or neither has one, and says where one is.
     """
     if (find_code(folder) / MODEL_FILE).is_file():
         return find_code(folder).resolve()
+    if not folder.is_dir():
+        raise CommandError(f"There is no folder {folder}. Give the folder that holds model.py.")
     inner = folder.glob(f"*/{MODEL_FILE}") if folder.is_dir() else ()
     hint = explain_missing_model(path.relative_to(folder).as_posix() for path in inner)
     raise CommandError(f"{folder} has no model.py at its top, so nothing can be run. {hint}")

@@ -242,7 +242,9 @@ def rescore(
     """Score a competition, or one phase, again by other settings, from what was recorded; nothing is run again.
 
     Prints how every rank would move before anything is changed. Without settings: by those that it has, where a
-    solution or the scorer is another. The old scores stay in the store. Exit status: 0 done, 1 failed, 2 wrong use.
+    solution or the scorer is another. The old scores stay in the store.
+
+    Exit status: 0 done, 1 failed, 2 wrong use, 3 something did not answer.
     """
     from alcove_cli.rescore import RescoreOptions, rescore_competition
     from alcove_cli.rescore_plan import ScoringChanges

@@ -54,7 +54,8 @@ def fetch_report(kube: KubeClient, team: str, name: str, endpoint: str | None, o
 
     Raises:
         CommandError: no such submission, or the file cannot be written.
-        FailedError: there is no page yet, or the store cannot be reached.
+        FailedError: there is no page yet.
+        FaultError: the store cannot be reached.
     """
     submission = read_submission(kube, team, name)
     access = StoreAccess.of_secret(kube, team, TEAM_SECRET, endpoint)

@@ -22,7 +22,7 @@ from alcove_api.comparison import Comparison
 from alcove_api.errors import AlcoveError
 from alcove_api.leaderboard import LeaderboardStatus
 from alcove_cli import rank_changes
-from alcove_cli.errors import CommandError, FailedError
+from alcove_cli.errors import CommandError, FailedError, choose_failure
 from alcove_cli.options import parse_competition
 from alcove_cli.rescore_jobs import PreviewJobs
 from alcove_cli.rescore_plan import RescorePlan, ScoringChanges, find_deleted, find_scoring, plan_rescore
@@ -60,7 +60,7 @@ def say(message: str) -> None:
 
 
 def rescore_competition(api: Api, competition: str, options: RescoreOptions) -> None:
-    """Raises CommandError of exit status 2 where it was asked wrongly, of 1 where something failed."""
+    """Raises CommandError of exit status 2 where it was asked wrongly, of 1 or 3 where something failed."""
     ref = parse_competition(competition)
     if not all(NAME.fullmatch(part) for part in ref):
         raise CommandError(f"{competition!r} is not the name of a Competition: expected NAMESPACE/NAME.")
@@ -69,7 +69,7 @@ def rescore_competition(api: Api, competition: str, options: RescoreOptions) -> 
     except CommandError:
         raise
     except AlcoveError as error:
-        raise FailedError(str(error)) from error
+        raise choose_failure(error)(str(error)) from error
 
 
 async def _rescore(api: Api, ref: tuple[str, str], options: RescoreOptions) -> None:

@@ -13,25 +13,19 @@ from pathlib import Path
 
 from alcove_api import keys
 from alcove_api.base import API_VERSION
-from alcove_api.code_layout import MODEL_FILE, explain_missing_model, find_code
 from alcove_api.frameworks import Framework
 from alcove_api.leaderboard import LeaderboardSpec, PublishedRules
 from alcove_api.phase_dates import format_time
 from alcove_api.submission import ImageCode
 from alcove_cli.boards import read_boards
-from alcove_cli.errors import CommandError, FailedError
+from alcove_cli.code_folder import CountedBundle, fits_config_map, pack_bundle, read_folder, say
+from alcove_cli.errors import CommandError, FailedError, choose_failure
 from alcove_cli.local import read_framework
 from alcove_cli.options import parse_competition
 from alcove_cli.own_program import read_image_code
 from alcove_kube.client import KubeClient, Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import CONFIG_MAPS, SUBMISSIONS
-from alcove_store.pack import pack_files
-
-# A ConfigMap holds 1 MiB at most, names and base64 included.
-CONFIG_MAP_BYTES = 700_000
-_IGNORED = {"__pycache__", ".git", ".ipynb_checkpoints", ".DS_Store"}
-_MANIFESTS = {"submission.yaml", "kustomization.yaml", "kustomizeconfig.yaml"}
 
 
 @dataclass(frozen=True)
@@ -49,34 +43,6 @@ class Target:
     def reference(self) -> Object:
         namespace, name = parse_competition(self.competition)
         return {"namespace": namespace, "name": name}
-
-
-def read_folder(folder: Path) -> dict[str, bytes]:
-    """Files of a submission by relative path, sorted; caches and the manifests beside the code are left out.
-
-    Raises:
-        CommandError: no such folder, or no ``model.py`` at its top.
-    """
-    if not folder.is_dir():
-        raise CommandError(f"{folder} is not a folder. Give the folder that holds model.py.")
-    folder = find_code(folder)
-    found = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    files = {
-        inner.as_posix(): path.read_bytes()
-        for inner, path in found.items()
-        if not _IGNORED.intersection(inner.parts) and inner.as_posix() not in _MANIFESTS
-    }
-    if MODEL_FILE not in files:
-        raise CommandError(
-            f"{folder} has no model.py at its top, so there is nothing to run. {explain_missing_model(files)}"
-        )
-    return files
-
-
-def fits_config_map(files: dict[str, bytes]) -> bool:
-    """Whether all lie at the top, under names that are keys of a ConfigMap, and are small enough together."""
-    flat = all(re.fullmatch(r"[-._a-zA-Z0-9]+", path) for path in files)
-    return flat and sum(map(len, files.values())) <= CONFIG_MAP_BYTES
 
 
 def submit_folder(
@@ -98,7 +64,7 @@ def submit_folder(
     files = read_folder(folder)
     rules = find_rules(kube, target)
     name = name or next_name(kube, target.team, folder)
-    bundle = None if fits_config_map(files) else pack_files(files)
+    bundle = None if fits_config_map(files) else pack_bundle(files, rules.bundle_bytes)
     code: Object = (
         {"configMap": {"name": name}}
         if bundle is None
@@ -271,7 +237,7 @@ def _taken_back_on_error(kube: KubeClient, team: str, submission: Object) -> Ite
             ) from error
         if not isinstance(error, ApiError):
             raise
-        raise FailedError(
+        raise choose_failure(error)(
             f"The code could not be stored. {error}",
             consequence="Nothing was submitted.",
             remedy="Try again.",
@@ -281,15 +247,17 @@ def _taken_back_on_error(kube: KubeClient, team: str, submission: Object) -> Ite
 def _upload(kube: KubeClient, team: str, bundle: bytes, endpoint: str | None) -> None:
     """Puts the bundle below the team's own prefix, with the credentials of the team's Secret."""
     from alcove_cli.exchange import TEAM_SECRET, StoreAccess
-    from alcove_store.client import put_bytes
+    from alcove_store.client import put_file
     from alcove_store.errors import StoreError
+    from alcove_store.transfer import TransferProgress
 
     access = StoreAccess.of_secret(kube, team, TEAM_SECRET, endpoint)
     digest = hashlib.sha256(bundle).hexdigest()
     try:
         with access.reach("The bundle was not uploaded, and nothing was submitted.") as store:
-            put_bytes(store, access.bucket, keys.team_bundle(team, digest), bundle)
+            source = CountedBundle(bundle, TransferProgress(1, len(bundle), say))
+            put_file(store, access.bucket, keys.team_bundle(team, digest), source, len(bundle))
     except StoreError as error:
-        raise CommandError(
+        raise choose_failure(error)(
             f"The bundle could not be uploaded. {error}", consequence="Nothing was submitted."
         ) from error

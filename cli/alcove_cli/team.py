@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from alcove_api.base import GROUP
-from alcove_cli.errors import CommandError, FailedError
+from alcove_cli.errors import CommandError, FailedError, choose_failure
 from alcove_kube.client import KubeClient, Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import NAMESPACES, SERVICE_ACCOUNTS, SUBMISSIONS
@@ -142,7 +142,7 @@ def check_rights(path: Path, namespace: str) -> None:
     try:
         KubeClient.from_kubeconfig(str(path)).find_all(SUBMISSIONS, namespace)
     except ApiError as error:
-        raise FailedError(
+        raise choose_failure(error)(
             f"{path} is written, but a first try with it failed. {error}",
             remedy="If you gave --server, check it; else run helm upgrade, which binds the team's account to its Role.",
         ) from error

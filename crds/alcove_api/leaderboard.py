@@ -41,6 +41,8 @@ class PublishedRules(StatusModel):
     """Submissions of a team in the whole competition."""
     parallel: int | None = None
     """Runs of a team at the same time."""
+    bundle_bytes: int | None = None
+    """Size of a code bundle at most."""
     board_url: Annotated[str, Field(max_length=300)] = ""
     """Where people reach the web server of boards, http(s)://host[:port]; empty where it has no public address."""
 

@@ -317,6 +317,7 @@ def publish_rules(spec: CompetitionSpec, phase: Phase, board_url: str = "") -> P
         phase_total=phase.limits.total,
         total=spec.limits.total,
         parallel=spec.limits.parallel,
+        bundle_bytes=spec.limits.bundle_bytes,
         board_url=board_url,
     )
 

@@ -140,7 +140,7 @@ def test_a_store_that_cannot_be_reached_is_named_with_the_option_that_mends_it(
     with serving(*answers) as server:
         where = ("--kubeconfig", server.kubeconfig(tmp_path))
         done = alcove("report", "first", "--team", "team-a", *option, *where)
-    assert done.returncode == 1
+    assert done.returncode == 3
     source = "--store" if given else "the Secret alcove-store in team-a"
     assert f"The store at {away} (from {source}) cannot be reached from here." in done.stderr
     assert "with --store http://HOST:PORT" in done.stderr

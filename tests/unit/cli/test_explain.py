@@ -136,6 +136,30 @@ def test_a_good_end_is_short() -> None:
     )
 
 
+QUEUED = "2025-12-31T23:59:30Z"
+
+
+def test_it_says_when_it_queued_and_that_waiting_is_free() -> None:
+    told = explain_submission(submission("Done", run("Finished", alc=0.5, queuedAt=QUEUED, attempt=2)))
+    assert (
+        "It queued at 2025-12-31 23:59:30 UTC. Its go was 30 s later: the queue, pulling and staging are not charged. "
+        "It is attempt 2."
+    ) in told
+    waiting = run("", phase="Queued", queuedAt=QUEUED, startedAt=None, endedAt=None, attempt=0)
+    assert "It queued at 2025-12-31 23:59:30 UTC and has not started." in explain_submission(
+        submission("Queued", waiting)
+    )
+
+
+@pytest.mark.parametrize(
+    ("cause", "charged"),
+    [("ExitCode", True), ("NoPredictions", True), ("DeadlineReached", False), ("Finished", False)],
+)
+def test_who_pays_is_said(cause: str, charged: bool) -> None:
+    told = explain_submission(submission("Failed", run(cause, message="Nothing.", alc=0.5, snapshots=1)))
+    assert ("It is charged to you: the submission counts against your quota." in told) is charged
+
+
 def test_the_usual_end_is_no_fault() -> None:
     ended = run(
         "DeadlineReached", alc=0.5, snapshots=1, overshootMs=2.0, message="It was ended at its budget."

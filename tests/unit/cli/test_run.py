@@ -241,8 +241,11 @@ def test_nothing_saved_is_said(tmp_path: Path, digits: Path) -> None:
     ("arguments", "said"),
     [
         (("run", "CODE", "DIGITS"), "has no model.py at its top"),
-        (("run", "CODE/missing", "DIGITS"), "has no model.py at its top"),
-        (("run", "examples/submissions", "DIGITS"), "There is one in its folder boosting: submit that folder"),
+        (("run", "CODE/missing", "DIGITS"), "There is no folder "),
+        (
+            ("run", "examples/submissions", "DIGITS"),
+            "There is one in its folder boosting: submit that folder",
+        ),
         (("run", "examples/submissions/chance", "DIGITS", "--framework", "theano"), "'theano' is not one of"),
         (("run", "examples/submissions/chance", "DIGITS", "--scheme", "golf"), "'golf' is not one of"),
         (("run", "examples/submissions/chance", "DIGITS", "DIGITS"), "Two datasets are called digits"),

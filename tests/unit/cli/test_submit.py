@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alcove_cli import code_folder
+from alcove_cli.code_folder import CONFIG_MAP_BYTES, fits_config_map, pack_bundle, read_folder
 from alcove_cli.errors import CommandError
-from alcove_cli.submit import CONFIG_MAP_BYTES, Target, fits_config_map, read_folder
+from alcove_cli.submit import Target
 from alcove_cli.watch import state_line
 from alcove_operator.store import check_archive
 from alcove_store.pack import pack_files
@@ -57,6 +60,40 @@ def test_caches_and_manifests_stay_behind(tmp_path: Path) -> None:
         "lib/util.py", "lib/__pycache__/util.pyc", "assets/submission.yaml",
     )  # fmt: skip
     assert set(read_folder(made)) == {"model.py", "lib/util.py", "assets/submission.yaml"}
+
+
+def test_what_the_ignore_file_names_stays_behind(tmp_path: Path) -> None:
+    made = folder(tmp_path, "model.py", "data/big.bin", "data/kept.bin", "deep/notes.md", "notes.md")
+    (made / ".alcoveignore").write_text("# mine\n*.bin\n!kept.bin\n/notes.md\n")
+    assert list(read_folder(made)) == ["data/kept.bin", "deep/notes.md", "model.py"]
+
+
+@pytest.mark.parametrize("text", [b"model.py", b"*", b"\xff", b"!"])
+def test_an_ignore_file_that_leaves_nothing_to_run_is_said(tmp_path: Path, text: bytes) -> None:
+    made = folder(tmp_path, "model.py")
+    (made / ".alcoveignore").write_bytes(text)
+    with pytest.raises(
+        CommandError, match=r"\.alcoveignore (leaves out model\.py|is no text|cannot be read)"
+    ):
+        read_folder(made)
+
+
+def test_a_bundle_is_measured_before_it_is_uploaded(capsys: pytest.CaptureFixture[str]) -> None:
+    files = {"model.py": b"", "weights/a.bin": os.urandom(3 << 20), "b.bin": b"x"}
+    assert pack_bundle(files, 4 << 20)
+    assert capsys.readouterr().err == (
+        "The code is uploaded as a bundle: 3 files, 3.0 MiB of at most 4.0 MiB.\n"
+    )
+    with pytest.raises(
+        CommandError, match=r"has 3\.0 MiB, but may have 2\.0 MiB in this .*weights/a\.bin \(3\.0 MiB\)"
+    ):
+        pack_bundle(files, 2 << 20)
+
+
+def test_what_stage_would_not_unpack_is_not_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code_folder, "UNPACKED_BYTES", 100)
+    with pytest.raises(CommandError, match=r"may have 0\.0 MiB unpacked"):
+        pack_bundle({"model.py": bytes(101)}, None)
 
 
 def test_where_the_folder_lies_does_not_matter(tmp_path: Path) -> None:

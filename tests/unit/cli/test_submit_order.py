@@ -130,10 +130,10 @@ def test_a_lost_answer_is_looked_up(
 def test_what_was_lost_and_is_not_there_was_not_done(code: Path, alcove: Typed) -> None:
     with serving(*BEFORE, Lost(), FREE) as server:
         done = alcove(*arguments(code, server))
-    assert done.returncode == 1
+    assert done.returncode == 3
     with serving(*BEFORE, MADE, Lost(), FREE, Answer()) as server:
         done = alcove(*arguments(code, server))
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert asked(server)[-1] == ("DELETE", f"{SUBMISSIONS}/one")
 
 
@@ -204,7 +204,7 @@ def test_a_store_that_cannot_be_reached_is_named_with_the_option_that_mends_it(
     data = {key: base64.b64encode(value).decode() for key, value in secret.items()}
     with serving(boards(), MADE, Answer(body={"data": data})) as server:
         done = alcove(*arguments(code, server))
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert f"The store at {away} (from the Secret alcove-store in red) cannot be reached" in done.stderr
     assert "nothing was submitted" in done.stderr
     assert "with --store http://HOST:PORT" in done.stderr
