@@ -170,7 +170,7 @@ def require_model(folder: Path) -> Path:
         return find_code(folder).resolve()
     if not folder.is_dir():
         raise CommandError(f"There is no folder {folder}. Give the folder that holds model.py.")
-    inner = folder.glob(f"*/{MODEL_FILE}") if folder.is_dir() else ()
+    inner = sorted(folder.glob(f"*/{MODEL_FILE}")) if folder.is_dir() else ()
     hint = explain_missing_model(path.relative_to(folder).as_posix() for path in inner)
     raise CommandError(f"{folder} has no model.py at its top, so nothing can be run. {hint}")
 

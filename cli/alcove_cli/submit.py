@@ -13,6 +13,7 @@ from pathlib import Path
 
 from alcove_api import keys
 from alcove_api.base import API_VERSION
+from alcove_api.code_layout import find_code
 from alcove_api.frameworks import Framework
 from alcove_api.leaderboard import LeaderboardSpec, PublishedRules
 from alcove_api.phase_dates import format_time
