@@ -11,7 +11,7 @@ from typing import Literal
 from alcove_cli.checkout import find_checkout_path
 from alcove_cli.errors import CommandError
 
-Template = Literal["numpy", "sklearn", "tensorflow", "any"]
+Template = Literal["numpy", "sklearn", "tensorflow", "torch", "any"]
 """Folders of ``examples/submissions``. ``any``: a program in any language, as an image of its own."""
 
 

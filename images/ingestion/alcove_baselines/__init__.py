@@ -1,5 +1,21 @@
 """Learners for participants to start from. They import nothing else of Alcove: a copy of the folder works anywhere."""
 
-from alcove_baselines.anytime import AnytimeClassifier
+from __future__ import annotations
 
-__all__ = ["AnytimeClassifier"]
+from typing import TYPE_CHECKING, Any
+
+from alcove_baselines.features import vectorize
+
+if TYPE_CHECKING:
+    from alcove_baselines.anytime import AnytimeClassifier
+
+__all__ = ["AnytimeClassifier", "vectorize"]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads scikit-learn for those alone who use it: imports of participants' code are charged."""
+    if name == "AnytimeClassifier":
+        from alcove_baselines.anytime import AnytimeClassifier
+
+        return AnytimeClassifier
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -40,7 +40,10 @@ def load_framework(environment: Mapping[str, str]) -> Framework:
                 f"{VARIANTS[framework]}."
             )
         elif framework in _LIBRARY:
-            importlib.import_module(_LIBRARY[framework])
+            library = importlib.import_module(_LIBRARY[framework])
+            if framework == "torch":
+                # The first optimizer imports much more of PyTorch, which takes seconds.
+                library.optim.SGD([library.zeros(1, requires_grad=True)], lr=0.0)
     return framework
 
 

@@ -40,9 +40,10 @@ def practice(tmp_path_factory: pytest.TempPathFactory) -> Practice:
     return make
 
 
-def run_in(framework: Framework, tmp_path: Path) -> RunCode:
-    """Runs files of code with the runner in the environment of that framework."""
-    prepare_environment(framework, say)
+def run_in(environment: Framework, tmp_path: Path, framework: Framework | None = None) -> RunCode:
+    """Runs files of code with the runner in the environment of one framework, and by default with that."""
+    framework = framework or environment
+    prepare_environment(environment, say)
 
     def run(files: Mapping[str, str], data: Path) -> Ended:
         code, out = tmp_path / "code", tmp_path / "out"
@@ -55,7 +56,7 @@ def run_in(framework: Framework, tmp_path: Path) -> RunCode:
             "HOME": str(tmp_path), "TF_CPP_MIN_LOG_LEVEL": "2", "PATH": "/usr/bin:/bin",
         }  # fmt: skip
         done = subprocess.run(
-            runner_command(framework),
+            runner_command(environment),
             env=variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

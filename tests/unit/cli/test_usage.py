@@ -25,7 +25,7 @@ from tests.unit.docs.pages import REPOSITORY
         (["score", "--budget", "x"], "Invalid value for '--budget'"),
         (
             ["submit", ".", "--framework", "x"],
-            "Invalid value for '--framework': 'x' is not one of 'tensorflow', 'numpy'.",
+            "Invalid value for '--framework': 'x' is not one of 'tensorflow', 'numpy', 'torch', 'tensorflow1'.",
         ),
         (["score"], "Missing option '--solution'"),
         (["rank", "a.csv", "--best"], "No such option: --best"),
@@ -74,7 +74,8 @@ def test_an_answer_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) ->
     assert ended.stderr == "alcove: No space left on device.\n"
 
 
-OF_THE_SUPERVISOR = {"--socket", "--go"}
+OF_OTHER_PROGRAMS = {"--socket", "--go", "--quiet", "--clear", "--python"}
+"""Of the supervisor, and of uv."""
 
 
 def options(command: Any) -> Iterator[str]:
@@ -87,7 +88,7 @@ def options(command: Any) -> Iterator[str]:
 
 def test_every_option_that_a_message_advises_can_be_typed() -> None:
     mount()
-    known = {*options(typer.main.get_command(app)), "--help", *OF_THE_SUPERVISOR}
+    known = {*options(typer.main.get_command(app)), "--help", *OF_OTHER_PROGRAMS}
     named: dict[str, str] = {}
     for package in ("datasets/alcove_toolkit", "scorer/alcove_scorer", "cli/alcove_cli"):
         for file in sorted((REPOSITORY / package).rglob("*.py")):
