@@ -138,7 +138,7 @@ def test_what_was_done_before_an_interruption_stays_done(
         (("CODE", "CODE", "--datasets", "DIGITS"), "Two submissions are called guess"),
         (("CODE", "--datasets", "DIGITS", "DIGITS"), "Two datasets are called digits"),
         (("CODE", "--datasets", "CODE"), "There is no solution beside"),
-        (("CODE", "--datasets", "DIGITS", "--framework", "torch"), "'torch' is not one of"),
+        (("CODE", "--datasets", "DIGITS", "--framework", "theano"), "'theano' is not one of"),
         (("CODE/..", "--datasets", "DIGITS"), "There is one in its folder"),
         (("CODE",), "Missing option '--datasets'"),
     ],

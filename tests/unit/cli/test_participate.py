@@ -292,9 +292,9 @@ def test_init_takes_names_of_submissions_and_templates_that_images_support(
     alcove: Typed, tmp_path: Path
 ) -> None:
     assert "cannot be the name of a Submission" in alcove("init", tmp_path / "My Try").stderr
-    unknown = alcove("init", tmp_path / "x", "--template", "torch")
+    unknown = alcove("init", tmp_path / "x", "--template", "keras")
     assert unknown.returncode == 2
-    assert "'torch' is not one of 'numpy', 'sklearn', 'tensorflow'" in unknown.stderr
+    assert "'keras' is not one of 'numpy', 'sklearn', 'tensorflow', 'torch', 'any'" in unknown.stderr
     assert list(tmp_path.iterdir()) == []
 
 
