@@ -52,7 +52,7 @@ def cup(cluster: api.Cluster) -> Iterator[Hackathon]:
     }
     installed = steps.install(cluster, CUP, steps.chart_values(cluster, images, TEAMS, spec))
     steps.publish_datasets(installed, folder, say, names)
-    steps.wait_ready(installed, say)
+    steps.wait_ready(installed, say, 400)
     yield installed
     for namespace in (CUP, *map(installed.team_namespace, TEAMS)):
         installed.kubectl("delete", "submissions", "--all", "-n", namespace, timeout=300)
@@ -122,10 +122,11 @@ def test_a_whole_challenge_from_practice_to_the_winners(cup: Hackathon, tmp_path
     assert "linear (baseline)" in rehearsed.stdout
     assert list(finals(cup)) == ["final.cup.linear"]
 
-    look = eyes_of(cup, "red", tmp_path)
-    before = look()
     opened = alcove(cup.cluster, "final", "final", "--open", "--competition", CUP)
     assert opened.returncode == 0, opened.stderr
+    wait_for("the published date", lambda: "opensAt" in cup.get("leaderboard", "final")["spec"]["rules"])
+    look = eyes_of(cup, "red", tmp_path)
+    before = look()
     names = {f"final.{cup.team_namespace(team)}" for team in TEAMS} | {"final.cup.linear"}
     wait_for("the reruns", lambda: set(finals(cup)) == names)
     wait_for("one of them running", lambda: _is_running(finals(cup)["final.cup-red"]), 180)
