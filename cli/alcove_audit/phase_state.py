@@ -92,7 +92,7 @@ class PhaseState:
         return tuple(
             view
             for view in self._every_view
-            if not view.shows_rerun and (known is None or view.namespace in known)
+            if not view.shows_rerun and (known is None or {view.namespace, view.team} <= known)
         )
 
     @cached_property

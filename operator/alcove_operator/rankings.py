@@ -80,8 +80,14 @@ class Rankings:
             return None
         await self._hand_on(competition, phase, views, board.status)
         rules = PhaseRules(competition, phase)
-        counted = boards.select_ranked(rules, views, deleted, self.index.datasets_by_name())
-        excluded = boards.list_excluded(rules, views, deleted)
+        # A rerun of a team that takes part no more is still there: its namespace is the competition's.
+        taking_part = [
+            view
+            for view in views
+            if not view.of_organizer or view.baseline or view.team in self.teams.namespaces
+        ]
+        counted = boards.select_ranked(rules, taking_part, deleted, self.index.datasets_by_name())
+        excluded = boards.list_excluded(rules, taking_part, deleted)
         again = await self._aggregate(competition, phase, counted, excluded, board.status, now)
         self._measure(competition, phase, now)
         return again

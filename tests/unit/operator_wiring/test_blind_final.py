@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from alcove_kube.client import Object
+from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names
 from alcove_operator.service import Service
 from tests.unit.operator_core.pods import stamp
@@ -290,3 +291,31 @@ def test_who_is_still_running_at_the_opening_is_waited_for_and_later_submissions
         await hackathon.operate(whole)
 
     run(scenario())
+
+
+def test_a_team_that_is_taken_out_leaves_the_board_of_the_final_too() -> None:
+    """Its rerun is in the competition's namespace, which stays."""
+
+    async def scenario() -> list[str]:
+        hackathon = competition(revealsAt=moment(OPENS + 10))
+
+        def ranked() -> list[str]:
+            requests = [r for r in hackathon.store.board_requests.values() if r.phase == "final"]
+            return [entry.team for entry in requests[-1].entries] if requests else []
+
+        async def to_the_board(_: Service) -> None:
+            for team in hackathon.teams:
+                hackathon.submit(team, "one")
+            await at(hackathon, OPENS)
+            await wait_until("both on the board", lambda: ranked() == ["blue", "red"], 900)
+
+        async def without_red(_: Service) -> None:
+            await wait_until("blue alone", lambda: ranked() == ["blue"], 900)
+
+        await hackathon.operate(to_the_board)
+        left = {**dict(hackathon.settings), "namespaces": ("blue",)}
+        hackathon.settings = OperatorSettings.model_validate(left)
+        await hackathon.operate(without_red)
+        return ranked()
+
+    assert run(scenario()) == ["blue"]
