@@ -7,9 +7,10 @@ import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from alcove_api.change_documents import CompetitionChange, SpecChange
+from alcove_api.errors import AlcoveError
 from alcove_kube.client import Object
 from alcove_kube.resources import COMPETITIONS
 from alcove_operator.announce import Announcer
@@ -19,6 +20,8 @@ from alcove_operator.core.spec_changes import describe_changes
 from alcove_operator.store import OperatorStore
 
 log = logging.getLogger(__name__)
+AGAIN = timedelta(seconds=60)
+"""After a failure, the list is tried again this much later."""
 
 
 @dataclass
@@ -33,13 +36,30 @@ class AuditList:
     store: OperatorStore
     announcer: Announcer
     clock: Callable[[], datetime] = utc_now
+    _again: dict[str, datetime] = field(default_factory=dict)
+    """When to try again, by UID."""
     _known: dict[str, int] = field(default_factory=dict)
     """The newest generation that is in the list, by the Competition's UID."""
 
-    async def update(self, namespace: str, name: str, uid: str, generation: int) -> None:
-        """Takes in the newest spec where the list does not have it. Raises ApiError, StoreError."""
-        if self._known.get(uid, -1) >= generation:
-            return
+    async def update(self, namespace: str, name: str, uid: str, generation: int) -> float | None:
+        """Takes in the newest spec where the list does not have it. Raises nothing: a store that refuses, as one whose
+        policies are those of an earlier release, must keep nobody waiting.
+
+        Returns:
+            After how many seconds to try again, where it could not be done.
+        """
+        left = (self._again.get(uid, self.clock()) - self.clock()).total_seconds()
+        if self._known.get(uid, -1) >= generation or left > 0:
+            return None
+        try:
+            await self._update(namespace, name, uid)
+        except AlcoveError as error:
+            log.warning("The audit list waits: %s", error, extra={"cause": type(error).__name__})
+            self._again[uid] = self.clock() + AGAIN
+            return AGAIN.total_seconds()
+        return None
+
+    async def _update(self, namespace: str, name: str, uid: str) -> None:
         raw = await self.api.find(COMPETITIONS, namespace, name)
         if raw is None or raw["metadata"]["uid"] != uid:
             return

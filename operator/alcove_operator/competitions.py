@@ -125,8 +125,9 @@ class Competitions:
                 self.queue.add(key, after)
         known = self.index.versions.get((COMPETITIONS, key.namespace, key.name))
         if known is not None:
-            # Last: a store that refuses must keep nothing else from being done.
-            await self.audit.update(key.namespace, key.name, competition.uid, known.generation)
+            again = await self.audit.update(key.namespace, key.name, competition.uid, known.generation)
+            if again is not None:
+                self.queue.add(key, again)
 
     async def _finals(
         self, key: WorkKey, competition: CompetitionView, views: list[SubmissionView], now: datetime

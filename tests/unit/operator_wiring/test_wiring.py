@@ -18,7 +18,8 @@ from alcove_operator.config import OperatorSettings
 from alcove_operator.index import WorkKey
 from alcove_operator.service import RELIST_EVERY, Service
 from alcove_operator.watches import kopf_settings
-from tests.unit.operator_wiring.hackathon import CUP, HACK, Hackathon
+from alcove_store.errors import StoreDeniedError
+from tests.unit.operator_wiring.hackathon import CUP, HACK, Hackathon, MemoryStore
 from tests.unit.operator_wiring.listing import jobs, submissions
 from tests.unit.operator_wiring.virtual_time import VirtualTimeLoop, run, wait_until
 
@@ -496,5 +497,42 @@ def test_a_list_of_teams_that_is_gone_removes_nobody() -> None:
             assert (await hackathon.ended("red", "one", 300))["phase"] == "Done"
 
         await hackathon.operate(test)
+
+    run(scenario())
+
+
+# --- The audit list is in nobody's way.
+
+
+def test_a_store_that_refuses_the_audit_list_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as one whose policies are those of an earlier release."""
+
+    async def scenario() -> None:
+        hackathon = Hackathon()
+        refused = 0
+
+        def refuse(*_: object) -> tuple[int, None]:
+            nonlocal refused
+            refused += 1
+            raise StoreDeniedError("The object store refused it.")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(MemoryStore, "last_change", refuse)
+
+            async def test(_: Service) -> None:
+                hackathon.submit("red", "one")
+                assert (await hackathon.ended("red", "one", 120))["phase"] == "Done"
+                await asyncio.sleep(600)
+                assert 1 <= refused <= 15, "once a minute"
+
+            await hackathon.operate(test)
+
+        async def later(_: Service) -> None:
+            await wait_until("the list begins", lambda: hackathon.store.changes, 60)
+            hackathon.change_spec("competitions", HACK, CUP, title="Another")
+            await wait_until("a change", lambda: len(hackathon.store.changes) == 2, 60)
+            assert [c.text for c in hackathon.store.changes[1].changes] == ['spec.title: new, "Another"']
+
+        await hackathon.operate(later)
 
     run(scenario())
