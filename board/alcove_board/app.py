@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from alcove_api.board_documents import PhaseActivity
 from alcove_api.errors import AlcoveError
 from alcove_board import pages
 from alcove_board.metrics import ServerMetrics
@@ -43,7 +44,7 @@ HEADERS = [
 ]
 NO_REPORT = "This link shows no report. It may have expired; to make a new one: alcove report NAME --link"
 REVALIDATE, KEEP, PRIVATE = "no-cache", "public, max-age=31536000, immutable", "private, no-store"
-FILES = ("table.json", "table.csv", "history.json", "curves.json")
+FILES = ("table.json", "table.csv", "history.json", "curves.json", "activity.json")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._]{0,63}")
 
@@ -56,6 +57,7 @@ class PageKey:
     """A page's, or the name of a file."""
     digest: str
     hidden: bool = False
+    activity: PhaseActivity | None = None
     version: str = ""
     phase: PublishedPhase | None = field(default=None, compare=False)
     stored: bytes | None = field(default=None, compare=False)
@@ -124,7 +126,7 @@ class BoardServer:
         if phase.is_hidden(self.clock()):
             said = {"detail": "Results are not shown yet.", "revealsAt": _isoformat(phase.rules.reveals_at)}
             return JSONResponse(said, 404, headers={"Cache-Control": REVALIDATE})
-        if not phase.files:
+        if not phase.files and name != "activity.json":
             return JSONResponse(
                 {"detail": "No board has been made yet."}, 404, headers={"Cache-Control": REVALIDATE}
             )
@@ -183,7 +185,10 @@ class BoardServer:
     async def _newest(self, phase: PublishedPhase, view: str) -> Rendered:
         """While the newest board is being written, the one before it."""
         hidden = phase.is_hidden(self.clock())
-        key = PageKey(view, phase.digest, hidden, phase=phase)
+        activity = None
+        if not hidden and view in ("board", "activity.json"):
+            activity = await self.source.read_activity(phase)
+        key = PageKey(view, phase.digest, hidden, activity, phase=phase)
         place = (view, phase.competition, phase.phase, hidden)
         try:
             rendered = await self._answers.get(key)
@@ -202,6 +207,9 @@ class BoardServer:
         if key.view == "past":
             assert key.stored is not None
             return await self._work(lambda: pages.board_page(phase, key.stored, "past"), HTML)
+        if key.view == "activity.json":
+            assert key.activity is not None
+            return render(key.activity.canonical(), JSON)
         if key.view == "table.csv":
             table = await self.source.read_file(phase, "table.json")
             return await self._work(lambda: pages.table_csv(table), CSV)
@@ -209,7 +217,7 @@ class BoardServer:
             data = await self.source.read_file(phase, key.view)
             return await self._work(lambda: data, JSON)
         stored = await self.source.read_file(phase, "leaderboard.html") if phase.files else None
-        return await self._work(lambda: pages.board_page(phase, stored, key.view), HTML)
+        return await self._work(lambda: pages.board_page(phase, stored, key.view, key.activity), HTML)
 
     async def _work(self, make: Callable[[], bytes], media_type: str) -> Rendered:
         """A large board takes long enough to render and to compress that others would notice."""

@@ -15,6 +15,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from alcove_api.board_documents import PhaseActivity
 from alcove_api.phase_dates import describe_dates, format_time
 from alcove_board.published import PhaseKey, PublishedPhase
 from alcove_board.source import PastBoard
@@ -67,16 +68,17 @@ def index_page(phases: Mapping[PhaseKey, PublishedPhase], now: datetime) -> byte
 
 
 def board_page(
-    phase: PublishedPhase, stored: bytes | None, view: str, past: PastBoard | None = None
+    phase: PublishedPhase, stored: bytes | None, view: str, activity: PhaseActivity | None = None
 ) -> bytes:
     """``stored``: what the scorer rendered; None where no board has been made yet.
 
     Args:
-        view: ``board`` or ``projector``.
-        past: when and as what the page was stored, where it is not the newest.
+        view: ``board``, ``projector`` or, of an earlier state, ``past``.
+        activity: what runs now, where it is to be shown.
     """
     body = extract_body(stored) if stored is not None else None
-    return _render("board.html", phase=phase, stored=body, view=view, past=past)
+    now = hashlib.sha256(activity.canonical()).hexdigest()[:12] if activity else ""
+    return _render("board.html", phase=phase, stored=body, view=view, activity=activity, activity_digest=now)
 
 
 def countdown_page(phase: PublishedPhase) -> bytes:

@@ -12,14 +12,17 @@ from typing import TypeVar
 import anyio.to_thread
 from anyio import CapacityLimiter
 from minio import Minio
+from pydantic import ValidationError
 
 from alcove_api import keys
+from alcove_api.board_documents import PhaseActivity
 from alcove_api.errors import AlcoveError
 from alcove_board.published import UNREAD, PhaseKey, PublishedPhase, read_phases
 from alcove_board.shared_cache import SharedCache
 from alcove_kube.client import KubeClient
 from alcove_kube.resources import LEADERBOARDS
 from alcove_store.client import get_bytes, store_errors
+from alcove_store.errors import StoreError, StoreNotFoundError
 
 FRESH = 2.0
 """Seconds for which an answer of the API server is taken as it is."""
@@ -71,6 +74,9 @@ class BoardSource:
             self._load_phases, most_bytes=1, measure=lambda _: 1, fresh_seconds=FRESH
         )
         self._files = SharedCache[BoardFileKey, bytes](self._load_file, most_bytes=MOST_BYTES, measure=len)
+        self._activity = SharedCache[PhaseKey, PhaseActivity](
+            self._load_activity, most_bytes=MOST_PHASES, measure=lambda _: 1, fresh_seconds=FRESH
+        )
         self._past = SharedCache[PhaseKey, tuple[PastBoard, ...]](
             self._load_past, most_bytes=64, measure=lambda _: 1, fresh_seconds=10.0
         )
@@ -93,6 +99,13 @@ class BoardSource:
         """The board's page as it once was."""
         key = BoardFileKey(phase.competition, phase.phase, "leaderboard.html", version=version)
         return await self._files.get(key)
+
+    async def read_activity(self, phase: PublishedPhase) -> PhaseActivity:
+        """What runs now, as the operator tells; nothing where that cannot be found out."""
+        try:
+            return await self._activity.get((phase.competition, phase.phase))
+        except StoreError:
+            return PhaseActivity()
 
     async def list_past(self, phase: PublishedPhase) -> tuple[PastBoard, ...]:
         """Earlier states of the board and the present one, newest first."""
@@ -118,6 +131,17 @@ class BoardSource:
                 f"{place} is not the file that its Leaderboard names.", remedy="Wait a moment."
             )
         return data
+
+    async def _load_activity(self, key: PhaseKey) -> PhaseActivity:
+        self._count_read("activity")
+        place = keys.board(self._namespace, *key, "activity.json")
+        read = partial(get_bytes, self._store, self._bucket, place, limit=1 << 20)
+        try:
+            return PhaseActivity.model_validate_json(await self.in_thread(read))
+        except StoreNotFoundError:
+            return PhaseActivity()
+        except ValidationError as error:
+            raise StoreError(f"{place} is damaged.", consequence="What runs now is not shown.") from error
 
     async def _load_past(self, key: PhaseKey) -> tuple[PastBoard, ...]:
         self._count_read("versions")

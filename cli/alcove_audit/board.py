@@ -257,7 +257,7 @@ class BoardAudit:
                 self.reader.document(Check.BOARD_FILES, BoardHistory, key, _CHANGED)
 
     def _check_extra(self, listed: set[str], generation: int) -> None:
-        known = {self._key(name) for name in (*FILES, "counted.json")}
+        known = {self._key(name) for name in (*FILES, "counted.json", "activity.json")}
         requests = {key: int(match[1]) for key in listed if (match := _REQUEST.search(key))}
         known |= {
             key

@@ -126,3 +126,23 @@ class BoardHistory(Document):
     boards: tuple[PastRanks, ...] = ()
     colours: tuple[TeamColour, ...] = ()
     """Of the teams that lead this board or led earlier ones; who led last comes last."""
+
+
+class ActiveRun(Document):
+    team: str
+    """What boards call it."""
+    submission: str
+    dataset: str
+    """Name of the run: the alias of its dataset, and from the second repeat on its number."""
+    started_at: datetime | None = None
+    """The go; None while it is being started."""
+
+
+class PhaseActivity(Document):
+    """``activity.json`` of a phase: what everyone may see of its runs. Of a blind phase there is none."""
+
+    running: tuple[ActiveRun, ...] = ()
+    more: int = 0
+    """Runs under way that are not listed."""
+    waiting: int = 0
+    """Runs that wait for a place."""

@@ -138,7 +138,8 @@ def board_request(competition_namespace: str, competition: str, phase: str, gene
 
 
 def board(competition_namespace: str, competition: str, phase: str, name: str) -> str:
-    """``name``: ``table.json``, ``leaderboard.html``, ``curves.json``, ``history.json`` or ``counted.json``."""
+    """``name``: ``table.json``, ``leaderboard.html``, ``curves.json``, ``history.json``, ``counted.json`` or
+    ``activity.json``."""
     return f"boards/{competition_namespace}.{competition}/{phase}/{name}"
 
 

@@ -15,6 +15,7 @@ from alcove_api.run_names import alias_of
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, LEADERBOARDS, SUBMISSIONS
+from alcove_operator.activity import ActivityPublisher
 from alcove_operator.api import Api
 from alcove_operator.audit_list import AuditList
 from alcove_operator.board_series import build_series
@@ -97,6 +98,7 @@ class Competitions:
     finals: Finals
     audit: AuditList
     teams: TeamList
+    activity: ActivityPublisher
     clock: Callable[[], datetime] = utc_now
     _messages: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """By UID: what :class:`Finals` last said of its phases."""
@@ -128,6 +130,7 @@ class Competitions:
             again = await self.audit.update(key.namespace, key.name, competition.uid, known.generation)
             if again is not None:
                 self.queue.add(key, again)
+        await self.activity.publish(competition, views, now)
 
     async def _finals(
         self, key: WorkKey, competition: CompetitionView, views: list[SubmissionView], now: datetime

@@ -155,6 +155,7 @@ def operator_policy(bucket: str = keys.MAIN_BUCKET, *, asks_minio: bool = True) 
             "reports/*",
             "boards/*/*/request-*.json",
             _board("counted.json"),
+            _board("activity.json"),
         ),
         _list(bucket, "runs/*", "scores/*", "boards/*", "audit/*", "notifications/*"),
         *(usage if asks_minio else []),
@@ -188,7 +189,10 @@ def aggregate_policy(bucket: str = keys.MAIN_BUCKET) -> Policy:
 
 def board_policy(bucket: str = keys.MAIN_BUCKET) -> Policy:
     """Of the web server: reads what boards show, earlier states too, and nothing else."""
-    files = [_board(name) for name in ("table.json", "leaderboard.html", "curves.json", "history.json")]
+    files = [
+        _board(name)
+        for name in ("table.json", "leaderboard.html", "curves.json", "history.json", "activity.json")
+    ]
     listing = _list(bucket, "boards/*")
     listing["Action"].append("s3:ListBucketVersions")
     return _policy(_allow(["GetObject", "GetObjectVersion"], bucket, *files), listing)

@@ -19,6 +19,7 @@ from alcove_kube.client import KubeClient
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, SUBMISSIONS
 from alcove_operator import logs
+from alcove_operator.activity import ActivityPublisher
 from alcove_operator.api import Api
 from alcove_operator.audit_list import AuditList
 from alcove_operator.clock import utc_now
@@ -126,6 +127,7 @@ class Service:
         self.competitions = Competitions(
             *(self.api, self.index, self.queue, self.submissions, settings, self.metrics, rankings, finals),
             audit=audit,
+            activity=ActivityPublisher(self.store),
             teams=self.teams,
             clock=self.clock,
         )

@@ -15,7 +15,7 @@ from minio.commonconfig import CopySource
 from pydantic import ValidationError
 
 from alcove_api import keys
-from alcove_api.board_documents import AggregateRequest, CountedSubmissions
+from alcove_api.board_documents import AggregateRequest, CountedSubmissions, PhaseActivity
 from alcove_api.change_documents import CompetitionChange
 from alcove_api.code_layout import KIT_FOLDER, MODEL_FILE, explain_missing_model
 from alcove_api.documents import Document
@@ -239,6 +239,10 @@ class OperatorStore:
         data = request.canonical()
         store_client.put_bytes(self.client, self.bucket, keys.board_request(*where, request.generation), data)
         return hashlib.sha256(data).hexdigest()
+
+    def write_activity(self, namespace: str, competition: str, phase: str, activity: PhaseActivity) -> None:
+        key = keys.board(namespace, competition, phase, "activity.json")
+        store_client.put_bytes(self.client, self.bucket, key, activity.canonical())
 
     def write_counted(
         self, namespace: str, competition: str, phase: str, counted: CountedSubmissions

@@ -31,14 +31,16 @@ function replaceBoard(text) {
   }
   const regions = [...board.querySelectorAll(".wide")];
   const scrolled = regions.map((region) => [region.scrollLeft, region.scrollTop]);
+  const open = [...board.querySelectorAll("details")].map((part) => part.open);
   const focused = regions.indexOf(document.activeElement);
   board.replaceChildren(...made.childNodes);
   [...board.querySelectorAll(".wide")].forEach((region, i) => {
     if (scrolled[i]) [region.scrollLeft, region.scrollTop] = scrolled[i];
     if (i === focused) region.focus({ preventScroll: true });
   });
+  board.querySelectorAll("details").forEach((part, i) => { if (i in open) part.open = open[i]; });
   const fresh = after.size - [...after.keys()].filter((team) => before.has(team)).length;
-  news.textContent = `New board: ${moved} moved, ${fresh} new.`;
+  if (moved || fresh) news.textContent = `New board: ${moved} moved, ${fresh} new.`;
 }
 
 async function look() {

@@ -76,6 +76,11 @@ class RunningServer:
         self.cluster.steps[:] = [Answer(body={"items": list(self.leaderboards.values())})]
         return files
 
+    def set_rules(self, phase: str, **rules: Any) -> None:
+        """What the Leaderboard publishes; its board stays."""
+        self.leaderboards[phase]["spec"]["rules"] = {"title": TITLE, **rules}
+        self.cluster.steps[:] = [Answer(body={"items": list(self.leaderboards.values())})]
+
     def key(self, phase: str, name: str) -> str:
         return keys.board(NAMESPACE, COMPETITION, phase, name)
 

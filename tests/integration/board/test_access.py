@@ -50,6 +50,7 @@ OF_PHASES = {
     "/{competition}/{phase}/table.csv": "/table.csv",
     "/{competition}/{phase}/history.json": "/history.json",
     "/{competition}/{phase}/curves.json": "/curves.json",
+    "/{competition}/{phase}/activity.json": "/activity.json",
 }
 OF_TEAMS = {"/-/reports/{team}/{uid}"}
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from alcove_api import keys
+from alcove_api.board_documents import ActiveRun, PhaseActivity
 from alcove_store.client import put_bytes
 from tests.integration.pages import test_pages as made_pages
 
@@ -43,7 +44,13 @@ def site(server: RunningServer) -> RunningServer:
     server.publish("large", board_of(100, 6))
     page = made_pages.page("report full").encode()
     put_bytes(server.store.client("operator"), keys.MAIN_BUCKET, keys.team_report("team-a", "uid-page"), page)
+    running = (ActiveRun(team="red", submission="first", dataset="table", started_at=datetime.now(UTC)),)
+    activity = PhaseActivity(running=running, waiting=2).canonical()
+    put_bytes(
+        server.store.client("operator"), keys.MAIN_BUCKET, server.key("practice", "activity.json"), activity
+    )
     server.wait_for("/competitions.json", '"large"')
+    server.wait_for(PLACE, "What runs now")
     return server
 
 
@@ -112,9 +119,11 @@ def test_a_new_board_comes_without_a_reload_and_marks_who_moved(
 def test_a_page_that_was_hidden_shows_the_board_once_it_is_revealed(
     browser: Browser, site: RunningServer
 ) -> None:
-    at = datetime.now(UTC) + timedelta(seconds=8)
-    site.publish("reveal", board_of(3), revealsAt=at.isoformat())
+    site.publish("reveal", board_of(3), revealsAt=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
     site.wait_for(f"/{COMPETITION}/reveal", 'id="countdown"')
+    at = datetime.now(UTC) + timedelta(seconds=20)
+    site.set_rules("reveal", revealsAt=at.isoformat())
+    site.wait_for(f"/{COMPETITION}/reveal", at.isoformat()[:19])
     browser.open(f"http://127.0.0.1:{site.port}/{COMPETITION}/reveal")
     assert browser.run("return document.getElementById('countdown').textContent").startswith("00:00:")
     end = time.monotonic() + 60

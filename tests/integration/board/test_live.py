@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from alcove_api import keys
+from alcove_api.board_documents import ActiveRun, PhaseActivity
 from alcove_store.client import put_bytes
 from tests.unit.kube.server import refusal
 
@@ -127,6 +128,28 @@ def test_while_a_board_is_being_written_the_one_before_it_is_shown(server: Runni
     server.wait_for(place("slow"), "Board 2,")
 
 
+def test_a_board_says_what_runs_now_and_a_hidden_one_does_not(server: RunningServer) -> None:
+    running = (
+        ActiveRun(team="Red <Pandas>", submission="first", dataset="digits", started_at=datetime.now(UTC)),
+    )
+    activity = PhaseActivity(running=running, waiting=3)
+    for phase in ("practice", "final", "later"):
+        key = server.key(phase, "activity.json")
+        put_bytes(server.store.client("operator"), keys.MAIN_BUCKET, key, activity.canonical())
+    page = server.wait_for(place("practice"), "Red &lt;Pandas&gt;")
+    assert "<b>1</b> run goes on, <b>3</b> wait." in page
+    assert "Red &lt;Pandas&gt;" in server.wait_for(place("later"), "Running now")
+    assert server.get(place("practice", "/activity.json")).json()["waiting"] == 3
+    assert "Red" not in server.get(place("final")).data.decode()
+    assert server.get(place("final", "/activity.json")).status == 404
+    nothing = PhaseActivity().canonical()
+    put_bytes(
+        server.store.client("operator"), keys.MAIN_BUCKET, server.key("practice", "activity.json"), nothing
+    )
+    while "Running now" in server.get(place("practice")).data.decode():
+        pass
+
+
 def test_boards_are_shown_while_the_api_server_is_away(server: RunningServer) -> None:
     shown = server.get(place("practice")).data
     before = list(server.cluster.steps)
@@ -142,11 +165,12 @@ def test_boards_are_shown_while_the_api_server_is_away(server: RunningServer) ->
 
 def test_a_phase_is_shown_from_its_reveal_on(server: RunningServer) -> None:
     """Nothing in the cluster changes at that moment: the server looks at the time."""
-    at = datetime.now(UTC) + timedelta(seconds=6)
-    server.publish("soon", board_of(3), revealsAt=at.isoformat())
+    server.publish("soon", board_of(3), revealsAt=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
     hidden = server.wait_for(place("soon"), 'id="countdown"')
     assert "<table" not in hidden
     assert json.loads(server.get(place("soon", "/table.json")).data)["revealsAt"]
+    at = datetime.now(UTC) + timedelta(seconds=4)
+    server.set_rules("soon", revealsAt=at.isoformat())
     shown = server.wait_for(place("soon"), "hackathon-team-00")
     assert datetime.now(UTC) >= at
     assert 'id="countdown"' not in shown

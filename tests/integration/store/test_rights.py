@@ -68,7 +68,7 @@ ALLOWED: dict[str, list[Try]] = {
         get("runs/u1/table/1-p/manifest.json"), listing("runs/u1/"), put(keys.verdict("u1", "table")),
         get("scores/u1/s.json"), listing("scores/u1/"), get("boards/ns.c/practice/table.json"),
         put(keys.team_report("team-a", "u1")), put(keys.board_request("ns", "c", "practice", 7)),
-        put(keys.board("ns", "c", "practice", "counted.json")),
+        put(keys.board("ns", "c", "practice", "counted.json")), put(keys.board("ns", "c", "practice", "activity.json")),
     ],
     "scorer": [
         get("runs/u1/table/1-p/manifest.json"), listing("runs/u1/"), put("runs/u1/table/1-p/manifest.json"),

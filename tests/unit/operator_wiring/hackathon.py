@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from minio import Minio
 
-from alcove_api.board_documents import AggregateRequest, CountedSubmissions
+from alcove_api.board_documents import AggregateRequest, CountedSubmissions, PhaseActivity
 from alcove_api.change_documents import CompetitionChange
 from alcove_api.documents import StoreCredentials
 from alcove_api.run_documents import RepeatedAttempt, RunConfig, Verdict
@@ -59,6 +59,8 @@ class MemoryStore(OperatorStore):
     """Output that was given to teams: namespace, UID, run and prefix."""
     changes: list[CompetitionChange] = field(default_factory=list)
     """The audit list."""
+    activity: dict[str, PhaseActivity] = field(default_factory=dict)
+    """The newest, by phase."""
     taken: list[str] = field(default_factory=list)
     """Namespaces whose bundles were taken in."""
 
@@ -117,6 +119,9 @@ class MemoryStore(OperatorStore):
     ) -> None:
         assert number == len(self.changes) + 1
         self.changes.append(change)
+
+    def write_activity(self, _namespace: str, _competition: str, phase: str, activity: PhaseActivity) -> None:
+        self.activity[phase] = activity
 
     def publish_report(self, namespace: str, submission_uid: str, shown_as: str = "") -> None:
         self.reports.append((namespace, shown_as or submission_uid))

@@ -12,6 +12,7 @@ from kopf._cogs.clients import api, fetching
 from kopf._cogs.structs import references
 from kopf._core.reactor import queueing
 
+from alcove_api.board_documents import PhaseActivity
 from alcove_kube.client import Object
 from alcove_kube.resources import SUBMISSIONS
 from alcove_operator.config import OperatorSettings
@@ -96,6 +97,14 @@ def test_a_place_that_is_given_while_a_turn_awaits_is_used_at_once() -> None:
             await wait_until("blue has both places", lambda: len(hackathon.run_jobs()) == 2, 30)
             hackathon.submit("red", "two")
             await wait_until("red waits", lambda: hackathon.phase("red", "two") == "Queued", 30)
+
+            def shown() -> tuple[set[str], int]:
+                activity = hackathon.store.activity.get("practice", PhaseActivity())
+                return {run.team for run in activity.running}, activity.waiting
+
+            await wait_until(
+                "everyone sees that blue runs and red waits", lambda: shown() == ({"blue"}, 2), 30
+            )
             hackathon.holding = False
             await hackathon.ended("blue", "one", 120)
             await wait_until("red's first run has a node", lambda: len(hackathon.run_jobs()) >= 3, 30)

@@ -1,0 +1,46 @@
+"""What everyone may see of a phase's runs: which go on, and how many wait."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from alcove_api.board_documents import ActiveRun, PhaseActivity
+from alcove_operator.core.boards import is_excluded
+from alcove_operator.core.model import SubmissionView
+from alcove_operator.core.reconcile_input import PhaseRules, is_blind
+from alcove_operator.core.run_ends import OVER
+from alcove_operator.core.status import ENDED
+
+MOST = 50
+"""Runs that are listed of a phase."""
+
+
+def list_activity(
+    rules: PhaseRules, submissions: Sequence[SubmissionView], now: datetime
+) -> PhaseActivity | None:
+    """None of a blind phase: not even that something runs may be seen. Without runs for the organizer's repeats, and
+    without teams that are left out of the board."""
+    if is_blind(rules.phase, now):
+        return None
+    titles = {title.namespace: title.display_name for title in rules.spec.teams}
+    running: list[ActiveRun] = []
+    waiting = 0
+    for view in submissions:
+        if view.spec is None or view.spec.phase != rules.phase.name or view.status.phase in ENDED:
+            continue
+        if view.original is not None or view.deleting or is_excluded(rules, view):
+            continue
+        for run in view.status.runs:
+            if run.phase in OVER:
+                continue
+            if run.attempt == 0:
+                waiting += 1
+                continue
+            name = titles.get(view.namespace, view.namespace)
+            running.append(
+                ActiveRun(team=name, submission=view.name, dataset=run.dataset, started_at=run.started_at)
+            )
+    # Those that started first on top; those that have not started yet at the end.
+    running.sort(key=lambda run: (run.started_at is None, run.started_at or now, run.team, run.dataset))
+    return PhaseActivity(running=tuple(running[:MOST]), more=max(0, len(running) - MOST), waiting=waiting)
