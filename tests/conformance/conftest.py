@@ -3,32 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from alcove_cli.conformance import attacks_on_resources
 from alcove_cli.conformance.place import Place, open_place, release_values
 from alcove_cli.conformance.suite import CaseResult, cleaning, run_suite
 from tests.cluster import api
+from tests.conformance.odd_image import make_context
 from tests.conftest import say
 from tests.demo import hackathon as steps
 
 RELEASE = "conformance"
+UNLIMITED = "unlimited"
+LIMITED = (attacks_on_resources.MEMORY, attacks_on_resources.DISK)
+"""Attacks on what the kubelet and cgroups keep, and whose success does not depend on how busy the machine is."""
 
 
 @pytest.fixture(scope="session")
-def place(cluster: api.Cluster) -> Iterator[Place]:
+def place(cluster: api.Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     images = api.images(cluster, progress=say)
     values = release_values()
+    spec = values["competition"]["spec"]
+    spec["images"] = {"allowed": [cluster.registry]}
+    spec["phases"].append(unlimited_phase(spec["phases"]))
     teams = [team["name"] for team in values["teams"]]
     installed = steps.install(
         cluster, RELEASE, steps.chart_values(cluster, images, teams, values["competition"]["spec"])
     )
-    with open_place(str(cluster.kubeconfig), RELEASE, installed.store_url()) as opened:
+    folder = tmp_path_factory.mktemp("odd-image") / "context"
+    make_context(folder)
+    odd = api.publish_image(cluster, api.Image("odd", folder / "Dockerfile", folder))
+    with open_place(str(cluster.kubeconfig), RELEASE, installed.store_url(), odd) as opened:
         yield opened
+
+
+def unlimited_phase(phases: list[dict[str, Any]]) -> dict[str, Any]:
+    """As the long one, with the limits of the kubelet and of cgroups so high that they do not bite: switched off."""
+    long = next(phase for phase in phases if phase["name"] == "long")
+    return {
+        **long,
+        "name": UNLIMITED,
+        "resources": {**long["resources"], "memory": "3Gi", "disk": "3Gi"},
+    }
 
 
 @pytest.fixture(scope="session")
 def results(place: Place) -> dict[str, CaseResult]:
-    """What came of each case, by its id."""
+    """What came of each case, by its id; of those in :data:`UNLIMITED`, by "<phase>/<id>"."""
+    unlimited = [
+        replace(attack, phase=UNLIMITED, name=f"{attack.submission}-{UNLIMITED}") for attack in LIMITED
+    ]
     with cleaning(place, say):
-        return {result.case.id: result for result in run_suite(place, say)}
+        found = {result.case.id: result for result in run_suite(place, say)}
+    with cleaning(place, say):
+        off = {f"{UNLIMITED}/{result.case.id}": result for result in run_suite(place, say, tuple(unlimited))}
+    return found | off

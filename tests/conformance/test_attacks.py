@@ -17,3 +17,16 @@ CASES = [case.id for attack in (NEIGHBOUR, *list_attacks()) for case in attack.c
 @pytest.mark.parametrize("case", [*CASES, *(one.id for one in INTRUSIONS)])
 def test_the_promise_holds(results: dict[str, CaseResult], case: str) -> None:
     assert results[case].complaint is None
+
+
+@pytest.mark.parametrize(
+    ("case", "seen"),
+    [
+        ("resources/memory-bomb", "DeadlineReached"),
+        ("resources/full-disk", "DeadlineReached"),
+    ],
+)
+def test_without_its_limit_the_attack_succeeds(results: dict[str, CaseResult], case: str, seen: str) -> None:
+    complaint = results[f"unlimited/{case}"].complaint
+    assert complaint is not None
+    assert seen in complaint

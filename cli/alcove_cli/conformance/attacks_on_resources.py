@@ -10,13 +10,17 @@ from alcove_cli.conformance.checks import (
     in_order,
     keeps_predictions,
     log_cut_at,
+    measured,
     refused,
     said,
     sealed_by_recorder,
+    silent,
     stamped_honestly,
     taken,
 )
 
+PROCESSES, CPUS = 200, 0.35
+"""Limits of every run, as ``--values`` has them."""
 _KEPT_OUTPUT = 1 << 20
 """Bytes of a run's output that the supervisor passes on, a few lines of its own aside."""
 
@@ -28,7 +32,12 @@ FORKS = Attack(
             "limits",
             "processes that make processes until the budget",
             "ended at the budget",
-            every(ended("DeadlineReached", "Participant"), keeps_predictions(1), sealed_by_recorder),
+            every(
+                measured("resources/forks", 50, PROCESSES),
+                ended("DeadlineReached", "Participant"),
+                keeps_predictions(1),
+                sealed_by_recorder,
+            ),
             "the participant",
         ),
     ),
@@ -39,9 +48,9 @@ MEMORY = Attack(
         Case(
             "resources/memory-bomb",
             "limits",
-            "memory until there is none",
+            "memory of three times the limit",
             "contained",
-            every(ended("OutOfMemory", "Participant"), keeps_predictions(1)),
+            every(ended("OutOfMemory", "Participant"), silent("resources/memory-bomb"), keeps_predictions(1)),
             "the participant",
         ),
     ),
@@ -55,12 +64,15 @@ DISK = Attack(
             "files in /tmp of three times the disk limit",
             "contained",
             every(
-                ended("DiskOverrun", "Participant", other_causes=("DeadlineReached",)), keeps_predictions(1)
+                measured("resources/full-disk", 600, 1000),
+                ended("DiskOverrun", "Participant"),
+                keeps_predictions(1),
             ),
             "the participant",
         ),
     ),
-    phase="long",
+    # The kubelet looks about once a minute.
+    phase="disk",
 )
 FLOOD = Attack(
     "flood",
@@ -115,7 +127,12 @@ HOG = Attack(
             "limits",
             "every processor and the disk, from six threads, until the budget",
             "ended at the budget",
-            every(ended("DeadlineReached", "Participant"), keeps_predictions(1), sealed_by_recorder),
+            every(
+                measured("resources/hog", 0.01, CPUS * 1.2),
+                ended("DeadlineReached", "Participant"),
+                keeps_predictions(1),
+                sealed_by_recorder,
+            ),
             "the participant",
         ),
     ),

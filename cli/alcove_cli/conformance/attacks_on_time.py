@@ -8,6 +8,7 @@ from alcove_cli.conformance.checks import (
     describe_overshoot,
     ended,
     every,
+    gone_within,
     in_order,
     not_on_record,
     said,
@@ -17,6 +18,8 @@ from alcove_cli.conformance.checks import (
     written_after,
 )
 
+LATEST_END = 2.0
+"""Seconds after the budget, beside all other attacks: docs/security.md promises it."""
 _CLOSED = "done b''"
 """The recorder closed the connection and said nothing."""
 
@@ -124,7 +127,7 @@ LINGER = Attack(
             "budget",
             "a program that ignores every signal and goes on after its budget",
             "ended at the budget",
-            every(ended("DeadlineReached", "Participant"), sealed_by_recorder),
+            every(ended("DeadlineReached", "Participant"), sealed_by_recorder, gone_within(LATEST_END)),
             "the participant",
             describe_overshoot,
         ),

@@ -14,7 +14,8 @@ from alcove_cli.conformance.promises import BY_ID
 Class = Literal["time", "data", "rights", "resources", "files"]
 Outcome = Literal["refused", "contained", "ended at the budget", "harmless"]
 Payer = Literal["nobody", "the participant"]
-Phase = Literal["attack", "long", "blind"]
+Pack = Callable[[dict[str, str]], bytes]
+"""Makes a bundle of code, by name."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +47,23 @@ class Attack:
     program: str
     """Name of a file in ``programs``, without its ending."""
     cases: tuple[Case, ...]
-    phase: Phase = "attack"
+    phase: str = "attack"
+    """Of those of the release under test."""
     planted: tuple[str, ...] = ()
     """Names under which ``planted.py`` is handed in beside it."""
     as_neighbour: bool = False
     """Handed in by the other team."""
+    pack: Pack | None = None
+    """Hands the code in as an uploaded bundle; without it, it is in a ConfigMap."""
+    own_image: bool = False
+    """Hands in the image that the suite was given, and no code."""
+    name: str = ""
+    """Where several have one program."""
 
     @property
     def submission(self) -> str:
         """Its name."""
-        return self.program.replace("_", "-")
+        return self.name or self.program.replace("_", "-")
 
     def files(self, replaced: dict[str, str]) -> dict[str, str]:
         """The code to hand in, by name; ``replaced``: words of the program and what stands for them."""

@@ -24,6 +24,16 @@ def said(case: str, *expected: str) -> Check:
     return check
 
 
+def silent(case: str) -> Check:
+    """The program never got to report it."""
+
+    def check(evidence: Evidence) -> str | None:
+        found = evidence.said(case)
+        return None if found is None else f"the program reported {found!r}"
+
+    return check
+
+
 def counted(case: str) -> Check:
     """The program reported how often it did it, as in "held 120 instances", and that was not 0."""
 
@@ -33,6 +43,19 @@ def counted(case: str) -> Check:
         if done is None or not int(done[0]):
             return f"the program did not get to it: {found or describe_end(evidence)!r}"
         return None
+
+    return check
+
+
+def measured(case: str, least: float, most: float) -> Check:
+    """The first number that the program reported lies within these bounds."""
+
+    def check(evidence: Evidence) -> str | None:
+        found = evidence.said(case) or ""
+        number = re.search(r"\d+(\.\d+)?", found)
+        if number is None:
+            return f"the program did not get to it: {found or describe_end(evidence)!r}"
+        return None if least <= float(number[0]) <= most else f"the program reported {found!r}"
 
     return check
 
@@ -128,6 +151,33 @@ def ended(cause: str, pays: str, *, other_causes: tuple[str, ...] = ()) -> Check
             return f"it ended with {describe_end(evidence)}"
         if int(run.get("attempt", 0)) != 1:
             return f"it was given attempt {run.get('attempt')}"
+        return None
+
+    return check
+
+
+def rejected(reason: str) -> Check:
+    """It was not admitted, for this reason, and nothing of it ran."""
+
+    def check(evidence: Evidence) -> str | None:
+        conditions = {c["type"]: c for c in evidence.status.get("conditions", ())}
+        admitted = conditions.get("Admitted", {})
+        if evidence.status.get("phase") != "Rejected" or admitted.get("reason") != reason:
+            return (
+                f"it was {evidence.status.get('phase')}: {admitted.get('reason')} {admitted.get('message')}"
+            )
+        return f"{len(evidence.records)} files of it are on record" if evidence.run else None
+
+    return check
+
+
+def gone_within(seconds: float) -> Check:
+    """The last of its processes was gone so soon after the budget, by the supervisor's word."""
+
+    def check(evidence: Evidence) -> str | None:
+        late = None if evidence.manifest is None else evidence.manifest.overshoot_ns / 1e9
+        if late is None or late > seconds:
+            return f"its last process was gone {late} s after the budget ({describe_end(evidence)})"
         return None
 
     return check

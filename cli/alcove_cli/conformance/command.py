@@ -22,12 +22,18 @@ def conformance(
         bool, typer.Option("--values", help="Print values to install such a release with; attack nothing.")
     ] = False,
     store: Store = None,
+    image: Annotated[
+        str,
+        typer.Option(
+            "--image", help="By digest, from tests/conformance/odd_image: hand in an odd image as well."
+        ),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Attack an installed release, made for it, and say which promises hold on this cluster.
 
-    Takes three to five minutes. Exit status 1 if one is not held. What it makes in the cluster is deleted, also after
+    Takes four to six minutes. Exit status 1 if one is not held. What it makes in the cluster is deleted, also after
     Ctrl-C.
     """
     from alcove_cli.conformance.place import open_place, release_values
@@ -39,7 +45,11 @@ def conformance(
         typer.echo(yaml.safe_dump(release_values(), sort_keys=False), nl=False)
         return
     tell = _progress()
-    with unwind_on_signals(), open_place(kubeconfig, competition, store) as place, cleaning(place, tell):
+    with (
+        unwind_on_signals(),
+        open_place(kubeconfig, competition, store, image) as place,
+        cleaning(place, tell),
+    ):
         judged = judge_promises(run_suite(place, tell))
     typer.echo(json.dumps(as_document(judged), indent=2) if as_json else "\n".join(describe_promises(judged)))
     if any(one.state == "not held" for one in judged):

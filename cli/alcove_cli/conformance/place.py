@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
+from alcove_api import keys
 from alcove_api.base import API_VERSION
+from alcove_cli.conformance.attacks_on_resources import CPUS, PROCESSES
 from alcove_cli.conformance.errors import PlaceError
 from alcove_cli.exchange import PUBLISHER_SECRET, TEAM_SECRET, StoreAccess
 from alcove_cli.options import parse_competition
@@ -25,6 +27,7 @@ from alcove_format.solution import parse_solution
 from alcove_kube.client import KubeClient, Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, CONFIG_MAPS, DATASETS, NAMESPACES, SUBMISSIONS, Resource
+from alcove_store.client import put_bytes
 from alcove_toolkit.practice import make_practice
 from alcove_toolkit.publish import dataset_yaml, publish
 
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 
 DATASET, PRACTICE, EXAMPLES = "conformance", "waves", 400
 """The hidden dataset is made: nobody's data is touched."""
-PHASES = {"attack": 8, "long": 32, "blind": 8}
+PHASES = {"attack": 8, "long": 32, "blind": 8, "disk": 110}
 """Seconds of budget by phase."""
 LABEL = "alcove-conformance"
 """On everything that the suite makes for a team, so that it finds it again."""
@@ -44,7 +47,8 @@ GONE_SECONDS = 400.0
 def release_values() -> Object:
     """Values to install the release under test with, beside the hackathon's own."""
     resources = {
-        "gpus": 0, "cpu": "350m", "memory": "400Mi", "disk": "256Mi", "sharedMemory": "64Mi", "processes": 200,
+        "gpus": 0, "cpu": f"{round(1000 * CPUS)}m", "memory": "400Mi", "disk": "256Mi", "sharedMemory": "64Mi",
+        "processes": PROCESSES,
     }  # fmt: skip
 
     def phase(name: str, **more: Any) -> Object:
@@ -60,6 +64,7 @@ def release_values() -> Object:
             # Scores are of the whole test set, as the neighbour's are computed again here.
             phase("long", feedback={"testFraction": 1.0}),
             phase("blind", feedback={"mode": "none"}, revealsAt="2099-01-01T00:00:00Z"),
+            phase("disk"),
         ],
     }
     return {"competition": {"spec": spec}, "teams": [{"name": "attacker"}, {"name": "neighbour"}]}
@@ -96,14 +101,24 @@ class Place:
     publisher: StoreAccess
     scorer: Minio
     """The store, as the scorer reads it."""
+    own_image: str = ""
+    """By digest; "" where none was given, and cases of images cannot be tried."""
 
     def submit(self, team: Team, name: str, phase: str, files: dict[str, str]) -> None:
         """As the team does it, with its own rights."""
         metadata = {"name": name, "namespace": team.namespace, "labels": {LABEL: "true"}}
         code = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": files}
         team.kube.create(CONFIG_MAPS, team.namespace, code)
-        submission = self.submission(team, name, phase, {"configMap": {"name": name}, "framework": "numpy"})
-        team.kube.create(SUBMISSIONS, team.namespace, submission)
+        self.submit_code(team, name, phase, {"configMap": {"name": name}, "framework": "numpy"})
+
+    def submit_bundle(self, team: Team, name: str, phase: str, bundle: bytes) -> None:
+        """Likewise: uploads it with the team's credentials of the store."""
+        digest = hashlib.sha256(bundle).hexdigest()
+        put_bytes(team.store, self.publisher.bucket, keys.team_bundle(team.namespace, digest), bundle)
+        self.submit_code(team, name, phase, {"bundle": {"sha256": digest}, "framework": "numpy"})
+
+    def submit_code(self, team: Team, name: str, phase: str, code: Object) -> None:
+        team.kube.create(SUBMISSIONS, team.namespace, self.submission(team, name, phase, code))
 
     def submission(self, team: Team, name: str, phase: str, code: Object) -> Object:
         metadata = {"name": name, "namespace": team.namespace, "labels": {LABEL: "true"}}
@@ -145,8 +160,12 @@ class Place:
 
 
 @contextmanager
-def open_place(kubeconfig: str | None, competition: str, store: str | None) -> Iterator[Place]:
+def open_place(
+    kubeconfig: str | None, competition: str, store: str | None, own_image: str = ""
+) -> Iterator[Place]:
     """Finds the release and its teams. What its teams' tokens are written to is gone afterwards.
+
+    ``own_image``: reference by digest of the image that one of the attacks hands in; "" for none.
 
     Raises:
         PlaceError: the Competition is not one of ``--values``, or has not two teams.
@@ -173,7 +192,7 @@ def open_place(kubeconfig: str | None, competition: str, store: str | None) -> I
         attacker, neighbour = (_open_team(kube, team, store, folder) for team in teams[:2])
         publisher = StoreAccess.of_secret(kube, namespace, PUBLISHER_SECRET, store)
         scorer = StoreAccess.of_secret(kube, namespace, "alcove-store-scorer", store).client()
-        yield Place(kube, namespace, name, attacker, neighbour, publisher, scorer)
+        yield Place(kube, namespace, name, attacker, neighbour, publisher, scorer, own_image)
 
 
 def _open_team(kube: KubeClient, namespace: str, store: str | None, folder: Path) -> Team:

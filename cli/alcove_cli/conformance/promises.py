@@ -73,6 +73,16 @@ PROMISES = (
         "A team can use up the operator or the API server, or change a Submission after the fact.",
     ),
     Promise(
+        "bundles",
+        "Of a bundle only plain files within bounds are unpacked, and only into its own folder",
+        "A team can write outside its folder, or use up the operator or the node by an upload.",
+    ),
+    Promise(
+        "images",
+        "Nothing that an image says of itself changes how its run is confined or ended",
+        "A team can leave its cage by the settings of its image.",
+    ),
+    Promise(
         "payer",
         "What a program brings about is its team's fault, and it is not run again",
         "A team can have a bad run repeated, and see more feedback than others.",

@@ -12,7 +12,7 @@ from minio.error import S3Error
 from alcove_api import keys
 from alcove_api.run_documents import Manifest
 from alcove_api.score_documents import ScoreResult
-from alcove_cli.conformance import attacks_on_data, attacks_on_resources, attacks_on_time
+from alcove_cli.conformance import attacks_on_code, attacks_on_data, attacks_on_resources, attacks_on_time
 from alcove_cli.conformance.catalogue import Attack, Case
 from alcove_cli.conformance.checks import describe_end
 from alcove_cli.conformance.errors import SuiteError
@@ -28,6 +28,7 @@ from alcove_operator.core.conditions import READY
 
 READY_SECONDS, RUN_SECONDS = 180.0, 900.0
 """How long the check of the dataset, and all attacks together, may take."""
+NO_IMAGE = "no image was given to hand in (--image)"
 Progress = Callable[[str], None]
 
 
@@ -44,8 +45,13 @@ class CaseResult:
 
 def list_attacks() -> tuple[Attack, ...]:
     """Those that end soonest last, so that the slow ones go on beside them."""
-    slow_first = {"long": 0, "blind": 1, "attack": 2}
-    found = (*attacks_on_time.ATTACKS, *attacks_on_data.ATTACKS, *attacks_on_resources.ATTACKS)
+    slow_first = {"disk": 0, "long": 1, "blind": 2, "attack": 3}
+    found = (
+        *attacks_on_time.ATTACKS,
+        *attacks_on_data.ATTACKS,
+        *attacks_on_resources.ATTACKS,
+        *attacks_on_code.ATTACKS,
+    )
     return tuple(sorted(found, key=lambda attack: slow_first[attack.phase]))
 
 
@@ -73,10 +79,13 @@ def run_suite(
     progress("The hidden dataset is published; the operator checks it")
     _wait_ready(place)
     todo = [beside_attacks(data.solution), *list_attacks()] if attacks is None else list(attacks)
+    left_out = [attack for attack in todo if attack.own_image and not place.own_image]
+    found = [CaseResult(case, None, untested=NO_IMAGE) for attack in left_out for case in attack.cases]
+    todo = [attack for attack in todo if attack not in left_out]
     for attack in todo:
-        submit_attack(place, attack)
+        submit_attack(place, data, attack)
     progress(f"{len(todo)} Submissions are handed in")
-    found = [] if attacks is not None else list(try_intrusions(place, data, progress))
+    found += [] if attacks is not None else list(try_intrusions(place, data, progress))
     return found + list(follow_attacks(place, data, todo, progress))
 
 
@@ -101,13 +110,22 @@ def team_of(place: Place, attack: Attack) -> Team:
     return place.neighbour if attack.as_neighbour else place.attacker
 
 
-def submit_attack(place: Place, attack: Attack) -> None:
+def submit_attack(place: Place, data: HiddenDataset, attack: Attack) -> None:
+    team = team_of(place, attack)
+    if attack.own_image:
+        command = ["/odd", *map(str, data.solution.shape)]
+        image = {"image": {"reference": place.own_image, "command": command}}
+        place.submit_code(team, attack.submission, attack.phase, image)
+        return
     api = place.kube.connection.configuration.host.partition("//")[2].partition(":")[0]
     store = place.publisher.endpoint.partition("//")[2].partition(":")[0]
     operators = place.kube.find_all(PODS, place.namespace, "alcove.dev/role=operator")
     pod = next((p["status"]["podIP"] for p in operators if p.get("status", {}).get("podIP")), "192.0.2.1")
     files = attack.files({"STORE_HOST": store, "API_HOST": api, "POD_HOST": pod})
-    place.submit(team_of(place, attack), attack.submission, attack.phase, files)
+    if attack.pack is not None:
+        place.submit_bundle(team, attack.submission, attack.phase, attack.pack(files))
+    else:
+        place.submit(team, attack.submission, attack.phase, files)
 
 
 def try_intrusions(place: Place, data: HiddenDataset, progress: Progress) -> Iterator[CaseResult]:

@@ -215,12 +215,40 @@ def test_every_attack_has_a_name_and_a_program_and_every_promise_an_attack() -> 
     assert [name for name, count in Counter(ids).items() if count > 1] == []
     tried = {case.promise for case in CASES} | {one.promise for one in INTRUSIONS}
     assert {promise.id for promise in PROMISES if not promise.untested} == tried
-    for attack in ATTACKS:
+    with_code = [attack for attack in ATTACKS if not attack.own_image]
+    for attack in with_code:
         for name, source in attack.files({}).items():
             compile(source, name, "exec")
     folder = resources.files("alcove_cli.conformance") / "programs"
     there = {path.name.removesuffix(".py") for path in folder.iterdir() if path.name.endswith(".py")}
-    assert there == {attack.program for attack in ATTACKS} | {"kit", "planted"}
+    assert there == {attack.program for attack in with_code} | {"kit", "planted"}
+
+
+@pytest.mark.parametrize(("said", "held"), [("0.34 of", True), ("0.9 of", False), ("none", False)])
+def test_what_was_measured_lies_within_bounds(said: str, held: bool) -> None:
+    found = evidence(log=f"ATTACK resources/hog {said}\n")
+    assert (checks.measured("resources/hog", 0.1, 0.5)(found) is None) is held
+
+
+def test_a_bundle_was_refused_for_its_reason_and_nothing_of_it_ran() -> None:
+    admitted = [{"type": "Admitted", "reason": "BundleTooLarge", "message": ""}]
+    status = {"phase": "Rejected", "conditions": admitted, "runs": []}
+    assert checks.rejected("BundleTooLarge")(Evidence("one", status)) is None
+    others: list[dict[str, object]] = [
+        {"phase": "Done"},
+        {"conditions": []},
+        {"runs": [{"dataset": "d", "attempt": 1}]},
+    ]
+    for other in others:
+        assert checks.rejected("BundleTooLarge")(Evidence("one", {**status, **other})) is not None
+
+
+@pytest.mark.parametrize(("late_ns", "held"), [(0, True), (10**9, True), (3 * 10**9, False)])
+def test_an_end_far_after_the_budget_is_none(late_ns: int, held: bool) -> None:
+    found = evidence()
+    assert found.manifest is not None
+    late = replace(found, manifest=found.manifest.replace(overshoot_ns=late_ns))
+    assert (checks.gone_within(2)(late) is None) is held
 
 
 def test_the_release_to_attack_is_sound() -> None:

@@ -3,7 +3,7 @@
 import os
 import time
 
-from kit import Attacker
+from kit import Attacker, report
 
 
 class Model(Attacker):
@@ -15,5 +15,7 @@ class Model(Attacker):
             with open(f"/tmp/piece-{number}", "wb") as file:
                 for _ in range(60):
                     file.write(piece)
+        size = sum(os.path.getsize(f"/tmp/piece-{number}") for number in range(12))
+        report("resources/full-disk", f"{size >> 20} MiB are written")
         while True:
             time.sleep(1)

@@ -1,5 +1,6 @@
 """A fork bomb: every process makes more, none ends."""
 
+import errno
 import os
 import time
 
@@ -15,6 +16,7 @@ class Model(Attacker):
                 os.fork()
             except OSError as error:
                 if not refused:
-                    report("resources/forks", error.errno)
+                    alive = sum(name.isdigit() for name in os.listdir("/proc"))
+                    report("resources/forks", f"{alive} processes, then {errno.errorcode[error.errno]}")
                 refused = True
                 time.sleep(0.05)

@@ -1,8 +1,8 @@
-"""Takes memory until there is none."""
+"""Takes memory of three times the limit, and says so if it gets it."""
 
 import time
 
-from kit import Attacker
+from kit import Attacker, report
 
 
 class Model(Attacker):
@@ -10,5 +10,8 @@ class Model(Attacker):
         self.save("one.npy", self.npy(0.5))
         time.sleep(0.5)
         hoard = []
-        while True:
+        for _ in range(75):
             hoard.append(b"x" * (16 << 20))
+        report("resources/memory-bomb", f"{16 * len(hoard)} MiB are held")
+        while True:
+            time.sleep(1)
