@@ -158,7 +158,10 @@ class BoardAudit:
         names = [name for name in state.phase.datasets if name in state.datasets_by_name]
         aliases = tuple(state.datasets_by_name[name].alias for name in names)
         excluded = boards.list_excluded(state.rules, state.submission_views, deleted)
-        expected = boards.build_board_request(state.rules, aliases, ranked, wanted, excluded=excluded)
+        targets = boards.list_targets(state.rules, state.datasets_by_name)
+        expected = boards.build_board_request(
+            state.rules, aliases, ranked, wanted, excluded=excluded, targets=targets
+        )
         expected = expected.replace(generation=self.state.board_status.generation, top=request.top)
         for name in AggregateRequest.model_fields:
             one, other = (_dump(document)[name] for document in (expected, request))

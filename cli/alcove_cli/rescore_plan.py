@@ -122,7 +122,8 @@ def plan_rescore(
         requests += [asked[v.uid] for v in counted if v.status.scoring_digest != wanted[v.uid]]
         aliases = tuple(datasets[name].alias for name in phase.datasets if name in datasets)
         present = {v.uid: v.status.scoring_digest for v in counted}
-        compared.append(boards.build_board_request(rules, aliases, counted, present))
+        targets = boards.list_targets(rules, datasets)
+        compared.append(boards.build_board_request(rules, aliases, counted, present, targets=targets))
     return RescorePlan(
         new,
         only,

@@ -72,6 +72,8 @@ class AggregateRequest(Document):
     compare_with: str = ""
     """Name of the baseline that ``relative`` compares with; "" for chance."""
     method: BoardRanking = "average"
+    targets: dict[str, float] = Field(default_factory=dict)
+    """By alias: the score that a prediction has to reach, for ``performance-profile``."""
     decimals: int = 4
     max_snapshots: int = 32
     """Points of a curve that are shown, as in the phase's feedback."""

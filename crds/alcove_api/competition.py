@@ -174,6 +174,11 @@ class Phase(ApiModel):
                     "baseline is what ranking relative compares with: set this phase's ranking to it, or take it out",
                 ),
                 cel(
+                    "self.feedback.mode != 'ladder' || !has(self.ranking) || self.ranking != 'performance-profile'",
+                    "ranking performance-profile needs whole curves, which feedback.mode ladder hides: choose another "
+                    "of one",
+                ),
+                cel(
                     "!has(self.stdPenalty) || (has(self.ranking) && self.ranking == 'mean-minus-std')",
                     "stdPenalty belongs to ranking mean-minus-std: set this phase's ranking to it, or take it out",
                 ),
@@ -315,6 +320,12 @@ class CompetitionSpec(ApiModel):
                     "datasets that they have never run on",
                 ),
                 cel(
+                    "self.ranking != 'performance-profile' || "
+                    "self.phases.all(p, p.feedback.mode != 'ladder' || has(p.ranking))",
+                    "ranking performance-profile needs whole curves, which feedback.mode ladder hides: give phases "
+                    "with a ladder a ranking of their own",
+                ),
+                cel(
                     "!(has(self.allowNetwork) && self.allowNetwork) || !self.phases.exists(p, has(p.from))",
                     "a phase with `from` cannot be blind where allowNetwork is true: the code could tell its team what "
                     "it sees",
@@ -347,7 +358,8 @@ class CompetitionSpec(ApiModel):
     scoring: ScoringSpec = ScoringSpec()
     """How predictions become a score over time."""
     ranking: BoardRanking = "average"
-    """How ranks on the datasets become one rank; average is the mean rank."""
+    """How ranks on the datasets become one rank; average is the mean rank. performance-profile ranks by how soon
+    predictions reach the targets of the Datasets."""
     teams: Annotated[
         tuple[TeamTitle, ...],
         Field(

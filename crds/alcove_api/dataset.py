@@ -49,6 +49,8 @@ class DatasetSpec(ApiModel):
     """Digest of the published input's manifest: `alcove dataset push` prints it."""
     solution_sha256: Sha256
     """Digest of the hidden solution."""
+    target: Annotated[float, Field(ge=-1.0, le=1.0)] | None = None
+    """Score that a prediction has to reach, for ranking performance-profile: what counts is how soon."""
     volume_claim: VolumeClaim | None = None
     """For input on a volume: its digest is checked once, and runs then read it there."""
 

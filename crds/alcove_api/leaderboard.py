@@ -64,6 +64,8 @@ class DatasetScore(StatusModel):
     """None if the run is missing or has no valid prediction; it ranks last. Of several repeats, the mean."""
     spread: float | None = None
     """Standard deviation of the ALC over the repeats; absent where runs are not repeated."""
+    seconds: float | None = None
+    """How soon a prediction reached the dataset's target, with ranking performance-profile; absent where none did."""
     rank: float
 
 

@@ -9,7 +9,7 @@ BALANCED_ACCURACY = "balanced_accuracy"
 NAUC = "nauc"
 SchemeName = Literal["hackathon", "autodl"]
 CurveShape = Literal["trapezoid", "step"]
-BoardRanking = Literal["average", "copeland", "mean-minus-std", "relative"]
+BoardRanking = Literal["average", "copeland", "mean-minus-std", "relative", "performance-profile"]
 """How a board orders its teams; see :func:`alcove_scorer.ranks.rank_participants`."""
 FeedbackMode = Literal["live", "final", "ladder", "none"]
 RankedRows = Literal["rest", "all"]

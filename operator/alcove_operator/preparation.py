@@ -70,6 +70,9 @@ def _dataset_problem(
     if other != name:
         said = f"The Datasets {other} and {name} both have the alias {record.spec.alias}."
         return problem("AliasTaken", f"{said} Give one of them another spec.alias.")
+    if (phase.ranking or competition.spec.ranking) == "performance-profile" and record.spec.target is None:
+        said = f"Phase {phase.name} ranks by how soon targets are reached, and the Dataset {name} has none."
+        return problem("TargetMissing", f"{said} Set its spec.target.")
     least = _FLOAT * record.view.n_test * record.view.n_labels
     if least > competition.spec.limits.recorded_bytes:
         said = f"One prediction on the Dataset {name} takes {least} bytes, but a run may save fewer."

@@ -134,7 +134,8 @@ class Rankings:
             return None
         aliases = tuple(datasets[name].alias for name in phase.datasets if name in datasets)
         rules = PhaseRules(competition, phase)
-        request = boards.build_board_request(rules, aliases, counted, wanted, kept, excluded)
+        targets = boards.list_targets(rules, datasets)
+        request = boards.build_board_request(rules, aliases, counted, wanted, kept, excluded, targets)
         inputs = _digest_inputs(request, counted, wanted)
         last = max(jobs, key=_generation, default=None)
         if last is not None and last.labels.get(INPUTS) == inputs:

@@ -29,8 +29,10 @@ from alcove_scorer.baselines import (
     find_compared_scores,
     split_runs,
 )
+from alcove_scorer.board_times import find_times, list_missing_targets
 from alcove_scorer.curves import CurveRules, resolve_rules
 from alcove_scorer.errors import DamagedError
+from alcove_scorer.performance_profile import profile_shares, time_ratios
 from alcove_scorer.rank_intervals import find_board_intervals
 from alcove_scorer.ranks import Ranking, rank_participants, write_place
 from alcove_scorer.repeats import DatasetRuns
@@ -69,6 +71,8 @@ class BoardRow:
     mean_rank: float
     interval: tuple[float, float]
     ranks: Mapping[str, float]
+    seconds: Mapping[str, float | None]
+    """By alias: how soon the target was reached, None where it was not; empty but with ``performance-profile``."""
 
     @property
     def place(self) -> str:
@@ -132,11 +136,14 @@ def make_board(
         [[_ranked_score(by_alias, alias, request) for alias in request.datasets] for by_alias in runs]
     )
     baseline, unknown = find_compared_scores(request, baselines, settings.metric.chance)
-    problems = (*problems, *unknown)
+    problems = (*problems, *unknown, *list_missing_targets(request))
+    seconds = find_times(request, [split_runs(by_alias, request)[0] for by_alias in runs])
+    if request.method == "performance-profile":
+        scores, baseline = -seconds, profile_shares(time_ratios(seconds))
     ranking = rank_participants(scores, request.method, baseline)
     intervals = find_board_intervals(scores, request.method, baseline, ranking.rank)
     rows = [
-        _row(entry, by_alias, ranking, intervals, i, request)
+        _row(entry, by_alias, ranking, intervals, i, request, seconds[i].tolist())
         for i, (entry, by_alias) in enumerate(zip(present, runs, strict=True))
     ]
     return Board(
@@ -173,6 +180,7 @@ def _row(
     intervals: Floats,
     i: int,
     request: AggregateRequest,
+    seconds: Sequence[float],
 ) -> BoardRow:
     value = float(ranking.value[i])
     if ranking.method == "relative":
@@ -188,6 +196,9 @@ def _row(
         float(ranking.mean_rank[i]),
         (float(intervals[i, 0]), float(intervals[i, 1])),
         dict(zip(request.datasets, ranking.ranks[i].tolist(), strict=True)),
+        {a: None if math.isnan(s) else round(s, 1) for a, s in zip(request.datasets, seconds, strict=True)}
+        if ranking.method == "performance-profile"
+        else {},
     )
 
 
@@ -244,6 +255,7 @@ def as_status(board: Board, updated_at: datetime) -> LeaderboardStatus:
                         dataset=alias,
                         alc=rounded_alc(row, alias, request.decimals),
                         spread=rounded_spread(row, alias, request.decimals),
+                        seconds=row.seconds.get(alias),
                         rank=row.ranks[alias],
                     )
                     for alias in request.datasets
@@ -297,6 +309,7 @@ def as_document(board: Board, updated_at: datetime) -> dict[str, object]:
                         "dataset": alias,
                         "alc": rounded_alc(row, alias, request.decimals),
                         "spread": rounded_spread(row, alias, request.decimals),
+                        "seconds": row.seconds.get(alias),
                         "rank": row.ranks[alias],
                         "cause": row.runs[alias].cause if alias in row.runs else "",
                     }
@@ -380,6 +393,8 @@ def describe_excluded(request: AggregateRequest) -> list[str]:
 
 def _cell(row: BoardRow, alias: str, decimals: int) -> str:
     shown = write_score(row, alias, decimals)
+    if row.seconds and rounded_alc(row, alias, decimals) is not None:
+        return f"{write_seconds(row.seconds[alias])} ({row.ranks[alias]:g})"
     return shown if rounded_alc(row, alias, decimals) is None else f"{shown} ({row.ranks[alias]:g})"
 
 
@@ -389,6 +404,10 @@ def write_score(row: BoardRow | BaselineRow, alias: str, decimals: int) -> str:
     if alc is None:
         return missing_cause(row, alias)
     return f"{alc:.{decimals}f}" + ("" if spread is None else f"±{spread:.{decimals}f}")
+
+
+def write_seconds(seconds: float | None) -> str:
+    return "not reached" if seconds is None else f"{seconds:.1f} s"
 
 
 def describe_order(method: str, baseline: str | None = None) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from alcove_scorer.board import (
     rounded_alc,
     rounded_spread,
     write_score,
+    write_seconds,
 )
 from alcove_scorer.board_curves import budget_moments, ranks_over_budget
 from alcove_scorer.board_pictures import (
@@ -29,14 +30,17 @@ from alcove_scorer.board_pictures import (
     draw_differences,
     draw_history,
     draw_intervals,
+    draw_profiles,
     draw_scale_ranks,
 )
+from alcove_scorer.board_times import FASTEST
 from alcove_scorer.colours import SERIES
 from alcove_scorer.differences import ROPE, Difference, compare_with_first
 from alcove_scorer.history import ranks_on_boards
 from alcove_scorer.order_choices import find_places_by_method, list_scales, ranks_over_scales
 from alcove_scorer.pages import format_number, render_page
 from alcove_scorer.peer_curves import board_points
+from alcove_scorer.performance_profile import TAU_MAX, time_ratios
 from alcove_scorer.pictures import TeamCurve, draw_teams
 from alcove_scorer.rank_intervals import describe_places
 from alcove_scorer.significance import Friedman
@@ -89,6 +93,9 @@ def board_html(board: Board, updated_at: datetime, history: BoardHistory | None 
             for row in board.baselines
         ],
         repeats=request.repeats,
+        targets=[
+            (alias, f"{request.targets[alias]:g}") for alias in request.datasets if alias in request.targets
+        ],
         coloured=[
             (row.place, row.team_name, colours[row.submission.team] + 1) for row in board.rows[:LEADERS]
         ],
@@ -102,6 +109,7 @@ def board_html(board: Board, updated_at: datetime, history: BoardHistory | None 
         sure=[
             *draw_certainty([_standing(row) for row in board.rows], board.cd),
             *_compare_first(board),
+            *_profiles(board, [SERIES[colours[t]] for t in leaders]),
         ],
         methods=tabulate_methods(
             [row.team_name for row in board.rows], _exact_scores(board), range(len(board.rows))
@@ -118,6 +126,8 @@ def _row(row: BoardRow, board: Board) -> dict[str, object]:
         run = row.runs.get(alias)
         shown, rank, kind = format_cell(run.alc if run else None, row.ranks[alias], decimals)
         spread = rounded_spread(row, alias, decimals)
+        if row.seconds and shown:
+            shown, spread = write_seconds(row.seconds[alias]), None
         cell = (shown if spread is None else f"{shown} ± {format_number(spread, decimals)}", rank, kind)
         cells.append((*cell, missing_cause(row, alias)))
     return {
@@ -127,7 +137,7 @@ def _row(row: BoardRow, board: Board) -> dict[str, object]:
         "team": row.team_name,
         "namespace": row.submission.team,
         "submission": row.submission.submission,
-        "value": format_number(row.value, 2),
+        "value": format_number(row.value, 4 if row.seconds else 2),
         "cells": cells,
     }
 
@@ -215,6 +225,23 @@ def _compare_first(board: Board) -> list[PagePicture]:
     scores = np.array([[math.nan if alc is None else alc for alc in row] for row in shown])
     differences = compare_with_first(scores, range(len(shown)))
     return draw_comparison([row.team_name for row in board.rows], differences, ROPE)
+
+
+def _profiles(board: Board, colours: Sequence[str]) -> list[PagePicture]:
+    """Of the leading teams, where the phase ranks by them."""
+    if not board.rows or board.request.method != "performance-profile":
+        return []
+    times = [[row.seconds[alias] for alias in board.request.datasets] for row in board.rows]
+    seconds = np.array([[math.nan if s is None else max(s, FASTEST) for s in row] for row in times])
+    svg = draw_profiles(time_ratios(seconds)[: len(colours)], TAU_MAX, colours)
+    return [_picture("Performance profiles", svg, describe_profiles(TAU_MAX))]
+
+
+def describe_profiles(tau_max: float) -> str:
+    return (
+        "Share of datasets on which each is within a factor τ of the fastest. The area under the line, from 1 to "
+        f"{tau_max:g}, is what they are ordered by."
+    )
 
 
 def tabulate_methods(

@@ -113,11 +113,11 @@ def draw_history(ranks: Floats, at: Sequence[datetime], colours: Sequence[str]) 
         return write_svg(figure)
 
 
-def draw_profiles(ratios: Floats, tau_max: float) -> bytes:
+def draw_profiles(ratios: Floats, tau_max: float, colours: Sequence[str] = SERIES) -> bytes:
     """Performance profiles of participants (participants × datasets, best first): the share of ratios up to τ."""
     with open_canvas(WIDTH, HEIGHT) as (figure, axes):
         ends = []
-        for place, (row, colour) in reversed(list(enumerate(zip(ratios, SERIES, strict=False), 1))):
+        for place, (row, colour) in reversed(list(enumerate(zip(ratios, colours, strict=False), 1))):
             steps = np.sort(row[row <= tau_max])
             shares = np.arange(len(steps) + 1) / len(row)
             axes.step([1.0, *steps, tau_max], [0.0, *shares], where="pre", color=colour, linewidth=1.8)

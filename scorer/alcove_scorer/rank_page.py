@@ -7,6 +7,7 @@ import math
 from alcove_scorer.board import describe_order
 from alcove_scorer.board_page import (
     RankedName,
+    describe_profiles,
     describe_tests,
     draw_certainty,
     draw_comparison,
@@ -69,12 +70,12 @@ def _profiles(
         return None
     leading = order[:LEADERS]
     svg = draw_profiles(ranked.ratios[leading], tau_max)
-    said = "Share of datasets on which a participant is within a factor τ of the fastest."
+    said = describe_profiles(tau_max)
     return {
         "names": [(_place(ranked, i), table.participants[i], number) for number, i in enumerate(leading, 1)],
         "more": max(0, len(order) - LEADERS),
         "picture": inline_svg(svg, "pp", "Performance profiles", said),
-        "caption": f"{said} The area under the line, from 1 to {tau_max:g}, is what they are ordered by.",
+        "caption": said,
     }
 
 

@@ -19,8 +19,8 @@ from alcove_scorer.kemeny import find_kemeny_order
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-OtherRanking = Literal["kemeny", "success-rate", "relative-difference", "performance-profile"]
-"""What only `alcove rank` makes; of these, a performance profile ranks times and the others scores."""
+OtherRanking = Literal["kemeny", "success-rate", "relative-difference"]
+"""What only `alcove rank` makes."""
 Method = BoardRanking | OtherRanking
 METHODS: tuple[Method, ...] = (*get_args(BoardRanking), *get_args(OtherRanking))
 _CELLS = 1 << 22

@@ -280,6 +280,14 @@ def keep_unseen(
     return None if kept and changed else kept
 
 
+def list_targets(rules: PhaseRules, datasets: Mapping[str, DatasetView]) -> dict[str, float]:
+    """By alias, the score that ranks are times to; none where the phase ranks otherwise. ``datasets``: by name."""
+    if rules.ranking != "performance-profile":
+        return {}
+    views = (datasets[name] for name in rules.phase.datasets if name in datasets)
+    return {view.alias: view.target for view in views if view.target is not None}
+
+
 def build_board_request(
     rules: PhaseRules,
     aliases: tuple[str, ...],
@@ -287,9 +295,10 @@ def build_board_request(
     wanted: Mapping[str, str],
     kept: Iterable[BoardSubmission] = (),
     excluded: tuple[BoardExclusion, ...] = (),
+    targets: Mapping[str, float] | None = None,
 ) -> AggregateRequest:
     """``views``: those that count; ``wanted``: digests of their scores, by UID; ``kept``: see :func:`keep_unseen`;
-    ``excluded``: see :func:`list_excluded`.
+    ``excluded``: see :func:`list_excluded`; ``targets``: see :func:`list_targets`.
 
     The generation is still to be set.
     """
@@ -323,6 +332,7 @@ def build_board_request(
         penalty=rules.penalty,
         compare_with=phase.baseline or "",
         method=rules.ranking,
+        targets=dict(targets or {}),
         decimals=phase.feedback.decimals,
         max_snapshots=phase.feedback.max_snapshots,
         budget_seconds=float(phase.budget.seconds),

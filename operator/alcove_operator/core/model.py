@@ -97,6 +97,8 @@ class DatasetView:
     n_labels: int = 0
     volume_claim: VolumeClaim | None = None
     """Where its input lies on a volume; None where each run downloads it."""
+    target: float | None = None
+    """Score that a prediction has to reach, for ranking performance-profile."""
 
 
 @dataclass(frozen=True)

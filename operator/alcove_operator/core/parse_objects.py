@@ -93,6 +93,7 @@ def dataset_view(raw: Raw) -> DatasetView:
         n_test=status.n_test or 0,
         n_labels=status.n_labels or 0,
         volume_claim=spec.volume_claim,
+        target=spec.target,
     )
 
 

@@ -103,6 +103,17 @@ def test_a_submission_without_a_score_displaces_none_that_has_one() -> None:
     assert boards.select_counted(rules(), [good, replace(crashed, status=held)])[0].name == "second"
 
 
+def test_targets_go_to_the_board_only_where_ranks_are_of_times() -> None:
+    phase = {"name": "practice", "datasets": ["ds", "gone"], "budget": {"seconds": 20}}
+    for ranking, wanted in (("average", {}), ("performance-profile", {"digits": 0.8})):
+        spec = CompetitionSpec.model_validate({"phases": [{**phase, "ranking": ranking}]})
+        current = PhaseRules(CompetitionView("comp", "cup", "u", spec, CompetitionStatus()), spec.phases[0])
+        found = boards.list_targets(current, {"ds": replace(DATASET, target=0.8), "other": DATASET})
+        assert found == wanted
+        request = boards.build_board_request(current, ("digits",), [], {}, targets=found)
+        assert (request.method, request.targets) == (ranking, wanted)
+
+
 def test_a_team_is_called_what_the_organizer_says() -> None:
     """Nothing of a Submission, which a team writes, has a say in it."""
     titles = [{"namespace": "red", "displayName": "Red Pandas"}, {"namespace": "gone", "displayName": "Gone"}]

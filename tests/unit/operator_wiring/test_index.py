@@ -137,6 +137,21 @@ def test_a_missing_dataset_is_named() -> None:
     assert "names the Dataset d" in message
 
 
+def test_a_dataset_without_the_target_that_ranks_need_is_named() -> None:
+    index = Index()
+    spec = {"alias": "d", "dataSha256": "a" * 64, "solutionSha256": "b" * 64}
+    metadata = {"name": "d", "namespace": "hack", "resourceVersion": "1", "generation": 1}
+    index.apply(DATASETS, {"metadata": metadata, "spec": spec})
+    assert ready_condition(competition(), index)[1] == "DatasetsAreChecked"
+    timed = competition(ranking="performance-profile")
+    status, reason, message = ready_condition(timed, index)
+    assert (status, reason) == ("False", "TargetMissing")
+    assert "the Dataset d has none. Set its spec.target." in message
+    with_target = {"metadata": {**metadata, "resourceVersion": "2"}, "spec": {**spec, "target": 0.8}}
+    index.apply(DATASETS, with_target)
+    assert ready_condition(timed, index)[1] == "DatasetsAreChecked"
+
+
 def test_a_limit_that_no_prediction_fits_is_named() -> None:
     """Else every run's first prediction is refused, and counts against the team."""
     index = Index()
