@@ -23,7 +23,7 @@ LISTED = 20
 def check(folder: Path, solution: Path, metric: str, *, strict: bool, as_json: bool) -> int:
     """Prints the report; returns the exit status: 0, or 1 where the dataset must not be used."""
     from alcove_scorer.errors import InputError
-    from alcove_scorer.metrics import find_metric as named
+    from alcove_scorer.metric_registry import find_metric as named
     from alcove_scorer.metrics import whole_scorer
 
     try:

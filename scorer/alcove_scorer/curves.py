@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from alcove_api.schemes import HACKATHON, SCHEMES, CurveShape
 from alcove_scorer.errors import InputError
-from alcove_scorer.metrics import Metric, find_metric
+from alcove_scorer.metric_registry import find_metric
+from alcove_scorer.metrics import Metric
 
 NANO = 1_000_000_000
 SHORTEST, LONGEST = 1e-9, 1e9

@@ -21,7 +21,8 @@ from alcove_format.errors import FormatError
 from alcove_format.metadata import METADATA_FILE, Metadata, parse_metadata
 from alcove_scorer import jobs
 from alcove_scorer.errors import InputError
-from alcove_scorer.metrics import find_metric, whole_scorer
+from alcove_scorer.metric_registry import find_metric
+from alcove_scorer.metrics import whole_scorer
 from alcove_store.client import connect, get_bytes, stream
 from alcove_store.errors import StoreNotFoundError
 from alcove_toolkit.check import CheckMetric, check_source

@@ -1,10 +1,9 @@
-"""Per-snapshot metrics. Others are found by the entry point group ``alcove.metrics``."""
+"""What a per-snapshot metric is, and those that compare labels; :mod:`alcove_scorer.probability_metrics` has others."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -57,9 +56,11 @@ class RowMetric(Metric, Protocol):
 
 def make_tallies(metric: Metric, solution: Solution) -> Callable[[], Tally]:
     """Any metric by blocks of rows: one that is no RowMetric gets the prediction once it is whole."""
-    with _blame_metric(metric.name):
+    with blame_metric(metric.name):
         make = metric.tallies(solution) if isinstance(metric, RowMetric) else lambda: _Whole(metric, solution)
-    return make if type(metric) in BUILT_IN.values() else lambda: _Guarded(metric.name, make)
+    return (
+        make if type(metric).__module__.startswith("alcove_scorer.") else lambda: _Guarded(metric.name, make)
+    )
 
 
 def whole_scorer(metric: Metric) -> Callable[[Solution, Prediction], float]:
@@ -97,20 +98,20 @@ class _Guarded:
 
     def __init__(self, name: str, make: Callable[[], Tally]) -> None:
         self._name = name
-        with _blame_metric(name):
+        with blame_metric(name):
             self._tally = make()
 
     def add(self, rows: Prediction) -> None:
-        with _blame_metric(self._name):
+        with blame_metric(self._name):
             self._tally.add(rows)
 
     def score(self) -> float:
-        with _blame_metric(self._name):
+        with blame_metric(self._name):
             return float(self._tally.score())
 
 
 @contextmanager
-def _blame_metric(name: str) -> Iterator[None]:
+def blame_metric(name: str) -> Iterator[None]:
     try:
         yield
     except InputError:
@@ -136,9 +137,7 @@ class BalancedAccuracy:
         return whole_scorer(self)(solution, prediction)
 
     def tallies(self, solution: Solution) -> Callable[[], Tally]:
-        present = np.zeros(solution.shape[1], np.int64)
-        for block in row_blocks(len(solution), solution.shape[1]):
-            present += _column_counts(solution[block])
+        present = count_present(solution)
         return lambda: _Confusion(solution, present)
 
 
@@ -205,6 +204,30 @@ def _nauc(positives: Prediction, negatives: Prediction) -> float:
     return float(int(pairs) / (len(positives) * len(negatives)) - 1.0)
 
 
+class MacroF1:
+    """Mean F1 of the labels, a label being predicted present at ≥ 0.5; labels of one class only are left out.
+
+    F1 is 2·TP / (called + present) (van Rijsbergen, Information retrieval, 1979). A prediction without any label has 0.
+    """
+
+    name: ClassVar[str] = "macro_f1"
+    chance: ClassVar[float] = 0.0
+    best: ClassVar[float] = 1.0
+
+    def score(self, solution: Solution, prediction: Prediction) -> float:
+        return whole_scorer(self)(solution, prediction)
+
+    def tallies(self, solution: Solution) -> Callable[[], Tally]:
+        present = count_present(solution)
+        return lambda: _F1(solution, present)
+
+
+class _F1(_Confusion):
+    def score(self) -> float:
+        both = require_two_class(self._present, len(self._solution))
+        return float(np.mean(2 * self._true_positives[both] / (self._called + self._present)[both]))
+
+
 def require_two_class(present: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.bool_]:
     """Labels that have both classes, from the number of examples that have each. Raises InputError if none
     has.
@@ -216,6 +239,14 @@ def require_two_class(present: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.
             "give a solution in which at least one label is present in some examples and absent in others"
         )
     return both
+
+
+def count_present(solution: Solution) -> npt.NDArray[np.int64]:
+    """Of each label, the examples that have it."""
+    present = np.zeros(solution.shape[1], np.int64)
+    for block in row_blocks(len(solution), solution.shape[1]):
+        present += _column_counts(solution[block])
+    return present
 
 
 def row_blocks(n: int, row_bytes: int) -> Iterator[slice]:
@@ -234,22 +265,3 @@ def _column_counts(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         by_place = ones[: 255 * side].reshape(255, side * labels).sum(axis=0, dtype=np.uint8)
         counts += by_place.reshape(side, labels).sum(axis=0, dtype=np.int64)
     return counts
-
-
-BUILT_IN: dict[str, type[Metric]] = {m.name: m for m in (BalancedAccuracy, NormalizedAUC)}
-
-
-def find_metric(name: str) -> Metric:
-    """The metric of that name, built in or installed. Raises InputError for an unknown name."""
-    if name in BUILT_IN:
-        return BUILT_IN[name]()
-    installed = metadata.entry_points(group="alcove.metrics")
-    for entry in installed:
-        if entry.name == name:
-            with _blame_metric(name):
-                found: Metric = entry.load()()
-                if not found.name or not found.chance < found.best:
-                    raise ValueError("it needs a name, and a chance below its best")
-            return found
-    known = ", ".join(sorted({*BUILT_IN, *(e.name for e in installed)}))
-    raise InputError(f"metric {name!r}: no such metric is installed; expected one of: {known}")

@@ -12,7 +12,7 @@ import pytest
 from alcove_api import keys
 from alcove_api.documents import CheckRequest, CheckResult
 from alcove_format.records import read_records, write_record
-from alcove_scorer.metrics import find_metric
+from alcove_scorer.metric_registry import find_metric
 from alcove_toolkit.check import CheckMetric, check_dataset
 from alcove_toolkit.practice import make_practice
 from alcove_toolkit.publish import publish

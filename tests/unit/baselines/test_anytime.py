@@ -26,7 +26,7 @@ from alcove_format.reader import Part, open_dataset
 from alcove_format.solution import read_solution
 from alcove_format.writer import NewExample, write_dataset
 from alcove_ingestion.metadata import ModelMetadata
-from alcove_scorer.metrics import find_metric
+from alcove_scorer.metric_registry import find_metric
 
 BOOSTING = HistGradientBoostingClassifier(
     max_iter=8, max_leaf_nodes=4, min_samples_leaf=5, early_stopping=False

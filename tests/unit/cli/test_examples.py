@@ -18,7 +18,7 @@ from alcove_format.reader import open_dataset
 from alcove_format.solution import read_solution
 from alcove_format.writer import NewExample, write_dataset
 from alcove_ingestion.metadata import ModelMetadata
-from alcove_scorer.metrics import find_metric
+from alcove_scorer.metric_registry import find_metric
 from alcove_toolkit.practice import PRACTICE, make_practice
 from tests.unit.docs.pages import REPOSITORY
 

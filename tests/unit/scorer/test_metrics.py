@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,14 +9,27 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    brier_score_loss,
+    f1_score,
+    log_loss,
+    roc_auc_score,
+    top_k_accuracy_score,
+)
 
 from alcove_scorer.errors import InputError
-from alcove_scorer.metrics import BalancedAccuracy, Metric, NormalizedAUC, find_metric, make_tallies
+from alcove_scorer.metric_registry import BUILT_IN, find_metric
+from alcove_scorer.metrics import BalancedAccuracy, MacroF1, Metric, NormalizedAUC, make_tallies
+from alcove_scorer.probability_metrics import BrierScore, LogLoss, Top5, TopK
 
 from .strategies import solved
 
 METRICS: tuple[Metric, ...] = (BalancedAccuracy(), NormalizedAUC())
+"""With the reverse of best as their lowest score."""
+EVERY: tuple[Metric, ...] = tuple(metric() for name, metric in BUILT_IN.items() if name != "top_5")
+"""That score any solution with a label of both classes, and two labels for top_1."""
+every_metric = pytest.mark.parametrize("which", EVERY, ids=lambda m: m.name)
 
 
 def two_class(solution: np.ndarray) -> list[int]:
@@ -32,14 +46,86 @@ def test_balanced_accuracy_is_scikit_learns_by_label(pair: tuple[np.ndarray, np.
 
 
 @given(solved())
+def test_macro_f1_is_scikit_learns_by_label(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    solution, prediction = pair
+    oracle = np.mean(
+        [f1_score(solution[:, j], prediction[:, j] >= 0.5, zero_division=0) for j in two_class(solution)]
+    )
+    assert MacroF1().score(solution, prediction) == pytest.approx(oracle, abs=1e-9)
+
+
+@given(solved())
+def test_log_loss_and_brier_are_scikit_learns_relative_to_the_labels_shares(
+    pair: tuple[np.ndarray, np.ndarray],
+) -> None:
+    solution, prediction = pair
+    given = np.clip(prediction.astype(np.float64), 1e-6, 1 - 1e-6)
+    for metric, loss in ((LogLoss(), log_loss), (BrierScore(), brier_score_loss)):
+        ours, shares = [], []
+        for j in two_class(solution):
+            truth = solution[:, j].astype(int)
+            ours.append(loss(truth, given[:, j]))
+            shares.append(loss(truth, np.full(len(truth), truth.mean())))
+        assert metric.score(solution, given) == pytest.approx(1 - np.mean(ours) / np.mean(shares), abs=1e-9)
+
+
+@pytest.mark.parametrize("which", [TopK(), Top5()], ids=lambda m: m.name)
+@given(seed=st.integers(0, 999), labels=st.integers(6, 12))
+def test_top_k_is_scikit_learns_less_chance(which: TopK, seed: int, labels: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth = np.concatenate((np.arange(labels), rng.integers(0, labels, 30)))
+    prediction = rng.permuted(np.tile(np.arange(labels) / labels, (len(truth), 1)), axis=1)
+    solution = np.eye(labels, dtype=np.bool_)[truth]
+    plain = top_k_accuracy_score(truth, prediction, k=which.k, labels=np.arange(labels))
+    chance = which.k / labels
+    assert which.score(solution, prediction) == pytest.approx((plain - chance) / (1 - chance), abs=1e-9)
+
+
+def test_of_equal_values_each_is_as_likely_to_be_among_the_first() -> None:
+    rng = np.random.default_rng(0)
+    solution: np.ndarray = np.less(rng.random((20, 7)), 0.3)
+    solution[:2, 0] = True, False
+    prediction = rng.integers(0, 3, solution.shape) / 2
+    labelled = np.flatnonzero(solution.any(axis=1))
+    draws = []
+    for _ in range(20_000):  # the definition, literally: ties are broken at random
+        order = np.lexsort((rng.random(prediction.shape), -prediction), axis=1)[:, :5]
+        drawn: np.ndarray = np.take_along_axis(solution, order, axis=1)
+        draws.append(drawn.max(axis=1)[labelled].mean())
+    assert Top5().score(solution, np.zeros(solution.shape)) == pytest.approx(0.0, abs=1e-12)
+    several = solution[labelled].sum(axis=1).tolist()
+    chance = np.mean([1 - math.comb(7 - m, 5) / math.comb(7, 5) for m in several])
+    expected = (np.mean(draws) - chance) / (1 - chance)
+    assert Top5().score(solution, prediction) == pytest.approx(expected, abs=0.02)
+
+
+@given(solved(fewest_labels=2))
+def test_what_knows_the_shares_alone_is_at_chance_and_the_truth_is_best(
+    pair: tuple[np.ndarray, np.ndarray],
+) -> None:
+    solution, _ = pair
+    shares = np.broadcast_to(solution.mean(axis=0), solution.shape)
+    for metric in (LogLoss(), BrierScore()):
+        assert metric.score(solution, shares) == pytest.approx(metric.chance, abs=1e-9)
+    for which in EVERY:
+        assert which.score(solution, solution.astype(np.float32)) == which.best
+
+
+def test_top_k_needs_more_labels_than_k() -> None:
+    solution = np.eye(5, dtype=np.bool_)
+    with pytest.raises(InputError, match="metric top_5: expected more than 5 labels; got 5"):
+        Top5().score(solution, solution.astype(np.float32))
+
+
+@given(solved())
 def test_nauc_is_scikit_learns_by_label(pair: tuple[np.ndarray, np.ndarray]) -> None:
     solution, prediction = pair
     oracle = np.mean([2 * roc_auc_score(solution[:, j], prediction[:, j]) - 1 for j in two_class(solution)])
     assert NormalizedAUC().score(solution, prediction) == pytest.approx(oracle, abs=1e-12)
 
 
-@pytest.mark.parametrize("which", METRICS, ids=lambda m: m.name)
-@given(pair=solved(), seed=st.integers(0, 99))
+@every_metric
+@given(pair=solved(fewest_labels=2), seed=st.integers(0, 99))
 def test_order_of_examples_and_labels_changes_nothing(
     which: Metric, pair: tuple[np.ndarray, np.ndarray], seed: int
 ) -> None:
@@ -50,8 +136,8 @@ def test_order_of_examples_and_labels_changes_nothing(
     assert shuffled == pytest.approx(which.score(solution, prediction), abs=1e-12)
 
 
-@pytest.mark.parametrize("which", METRICS, ids=lambda m: m.name)
-@given(pair=solved(), cuts=st.lists(st.integers(0, 40), max_size=5))
+@every_metric
+@given(pair=solved(fewest_labels=2), cuts=st.lists(st.integers(0, 40), max_size=5))
 def test_blocks_of_rows_score_as_the_whole(
     which: Metric, pair: tuple[np.ndarray, np.ndarray], cuts: list[int]
 ) -> None:
@@ -95,14 +181,16 @@ def test_counts_do_not_overflow_at_block_borders(n: int) -> None:
     assert BalancedAccuracy().score(solution, prediction) == pytest.approx(oracle, abs=1e-12)
 
 
-@pytest.mark.parametrize("which", METRICS, ids=lambda m: m.name)
+@every_metric
 def test_a_solution_of_one_class_is_refused(which: Metric) -> None:
     with pytest.raises(InputError, match="both classes"):
         which.score(np.ones((3, 2), np.bool_), np.ones((3, 2), np.float32))
 
 
 def test_an_unknown_metric_is_refused_with_those_that_are_known() -> None:
-    with pytest.raises(InputError, match=r"'f2'.*balanced_accuracy, nauc"):
+    with pytest.raises(
+        InputError, match=r"'f2'.*balanced_accuracy, brier, log_loss, macro_f1, nauc, top_1, top_5"
+    ):
         find_metric("f2")
 
 

@@ -1,0 +1,162 @@
+"""Metrics of values as probabilities, and of their order within an example."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from alcove_scorer.errors import InputError
+from alcove_scorer.metrics import (
+    Prediction,
+    Solution,
+    Tally,
+    count_present,
+    require_two_class,
+    row_blocks,
+    whole_scorer,
+)
+
+
+class LogLoss:
+    """1 − L / L₀, L being the mean over examples and labels of −ln of the probability given to what is true.
+
+    L₀ is the loss of the labels' own shares in the solution, which is what a prediction that knows nothing else has.
+    So 0 is chance and 1 is best; a confident error costs much, and the score has no lower bound but that of LEAST.
+    Labels of one class only are left out; values are taken as from 0 to 1. (Good, Rational decisions, 1952.)
+    """
+
+    name: ClassVar[str] = "log_loss"
+    chance: ClassVar[float] = 0.0
+    best: ClassVar[float] = 1.0
+
+    def score(self, solution: Solution, prediction: Prediction) -> float:
+        return whole_scorer(self)(solution, prediction)
+
+    def tallies(self, solution: Solution) -> Callable[[], Tally]:
+        return _relative_losses(solution, lambda given: -np.log(np.maximum(given, LEAST)))
+
+
+class BrierScore:
+    """1 − B / B₀, B being the mean over examples and labels of the squared difference of prediction and truth.
+
+    B₀ is that of the labels' own shares in the solution: 0 is chance and 1 is best (Brier skill score: Brier,
+    Verification of forecasts expressed in terms of probability, 1950). Labels of one class only are left out; values
+    are taken as from 0 to 1.
+    """
+
+    name: ClassVar[str] = "brier"
+    chance: ClassVar[float] = 0.0
+    best: ClassVar[float] = 1.0
+
+    def score(self, solution: Solution, prediction: Prediction) -> float:
+        return whole_scorer(self)(solution, prediction)
+
+    def tallies(self, solution: Solution) -> Callable[[], Tally]:
+        return _relative_losses(solution, lambda given: (1.0 - given) ** 2)
+
+
+LEAST = 1e-6
+"""No probability counts as less in a log loss."""
+_Loss = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
+"""Of the probability that was given to what is true."""
+
+
+def _relative_losses(solution: Solution, loss: _Loss) -> Callable[[], Tally]:
+    both = require_two_class(count_present(solution), len(solution))
+    shares = count_present(solution)[both] / len(solution)
+    # A label's share is given to the examples that have it, the rest to the others.
+    nothing = float(np.mean(shares * loss(shares) + (1.0 - shares) * loss(1.0 - shares)))
+    return lambda: _RelativeLoss(solution, both, loss, nothing)
+
+
+class _RelativeLoss:
+    def __init__(self, solution: Solution, both: npt.NDArray[np.bool_], loss: _Loss, nothing: float) -> None:
+        self._solution, self._both, self._loss, self._nothing = solution, both, loss, nothing
+        self._rows = 0
+        # A loss a row: sums of these do not depend on where the blocks end.
+        self._losses: list[npt.NDArray[np.float64]] = []
+
+    def add(self, rows: Prediction) -> None:
+        for block in row_blocks(len(rows), 8 * rows.shape[1]):
+            given = np.clip(rows[block].astype(np.float64), 0.0, 1.0)
+            truth = self._solution[self._rows : self._rows + len(given)]
+            self._rows += len(given)
+            np.subtract(1.0, given, out=given, where=~truth)
+            losses = self._loss(given if self._both.all() else np.ascontiguousarray(given[:, self._both]))
+            self._losses.append(losses.sum(axis=1))
+
+    def score(self) -> float:
+        total = math.fsum(loss for block in self._losses for loss in block.tolist())
+        return 1.0 - total / (len(self._solution) * int(self._both.sum())) / self._nothing
+
+
+class TopK:
+    """Share of examples of which a true label is among the k with the highest values, less chance: (s − c) / (1 − c).
+
+    Of equal values each is as likely to be among the k, so that a constant prediction has exactly the chance c; 0 is
+    chance and 1 is best. Examples without a label are left out.
+    """
+
+    name: ClassVar[str] = "top_1"
+    k: ClassVar[int] = 1
+    chance: ClassVar[float] = 0.0
+    best: ClassVar[float] = 1.0
+
+    def score(self, solution: Solution, prediction: Prediction) -> float:
+        return whole_scorer(self)(solution, prediction)
+
+    def tallies(self, solution: Solution) -> Callable[[], Tally]:
+        require_two_class(count_present(solution), len(solution))
+        if solution.shape[1] <= self.k:
+            raise InputError(
+                f"metric {self.name}: expected more than {self.k} labels; got {solution.shape[1]}"
+            )
+        return lambda: _Top(solution, self.k)
+
+
+class Top5(TopK):
+    __doc__ = TopK.__doc__
+    name: ClassVar[str] = "top_5"
+    k: ClassVar[int] = 5
+
+
+class _Top:
+    def __init__(self, solution: Solution, k: int) -> None:
+        self._solution, self._k = solution, k
+        self._rows = 0
+        self._hits: list[npt.NDArray[np.float64]] = []
+        self._chances: list[npt.NDArray[np.float64]] = []
+
+    def add(self, rows: Prediction) -> None:
+        labels = self._solution.shape[1]
+        for block in row_blocks(len(rows), 8 * labels):
+            values = rows[block]
+            truth = self._solution[self._rows : self._rows + len(values)]
+            self._rows += len(values)
+            has = truth.any(axis=1)
+            values, truth = values[has], truth[has]
+            own = np.where(truth, values, -np.inf).max(axis=1, keepdims=True)
+            above, equal = (values > own).sum(axis=1), values == own
+            self._hits.append(_hit_chance(equal.sum(axis=1), (equal & truth).sum(axis=1), self._k - above))
+            everything = np.full(len(values), labels)
+            self._chances.append(_hit_chance(everything, truth.sum(axis=1), np.full(len(values), self._k)))
+
+    def score(self) -> float:
+        hits, chances = np.concatenate(self._hits), np.concatenate(self._chances)
+        chance = math.fsum(chances.tolist()) / len(chances)
+        return (math.fsum(hits.tolist()) / len(hits) - chance) / (1.0 - chance)
+
+
+def _hit_chance(
+    urn: npt.NDArray[np.int64], good: npt.NDArray[np.int64], drawn: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Chance that of so many drawn out of each urn at least one is good: the hypergeometric distribution."""
+    missed = np.ones(len(urn))
+    for step in range(int(drawn.max(initial=0))):
+        bad = np.maximum(urn - good - step, 0)
+        missed *= np.where(step < drawn, bad / np.maximum(urn - step, 1), 1.0)
+    return 1.0 - missed
