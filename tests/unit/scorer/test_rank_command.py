@@ -34,6 +34,17 @@ def test_rank_reproduces_scipy_on_the_reference() -> None:
     assert 0 < got["kendall_w"] < 1
 
 
+def test_what_it_prints_fits_80_columns(tmp_path: Path) -> None:
+    table = tmp_path / "wide.csv"
+    datasets = ",".join(f"a-dataset-with-a-long-name-{i}" for i in range(20))
+    rows = [f"a-participant-whose-name-is-rather-long-{i}," + ",".join([f"0.{i}"] * 20) for i in range(5)]
+    table.write_text("\n".join([f"who,{datasets}", *rows]))
+    for file in (DATA / "autodl_alc_20x15.csv", table):
+        done = alcove("rank", file, "--intervals", 50)
+        assert done.exit_code == 0
+        assert max(map(len, done.stdout.splitlines())) <= 80
+
+
 def test_rank_with_repeats_missing_cells_and_a_baseline(tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text("who,repeat,d1,d2\nsteady,1,0.5,0.5\nwild,1,1,0\nsteady,2,0.5,0.5\nwild,2,0.2,\n")
