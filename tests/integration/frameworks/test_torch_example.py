@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from alcove_format.solution import read_solution
-from alcove_scorer.metrics import find_metric
+from alcove_scorer.metric_registry import find_metric
 from alcove_toolkit.practice import PRACTICE, make_practice
 from tests.integration.frameworks.conftest import run_in
 from tests.unit.docs.pages import REPOSITORY
