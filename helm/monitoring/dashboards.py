@@ -144,6 +144,7 @@ def learning_curves() -> dashboard.Dashboard:
                 row="team",
                 column="dataset",
                 sort="Team",
+                width=12,
             )
         )
     )

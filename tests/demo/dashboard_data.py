@@ -1,0 +1,81 @@
+"""The expressions of dashboards and alerts with their variables filled in, and what a Prometheus answers."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.demo.hackathon import CHART
+
+Object = dict[str, Any]
+DASHBOARDS = CHART / "dashboards"
+WINDOW = "30s"
+"""In place of Grafana's own, which goes by the scrape interval: that is a second here."""
+
+
+def fill(text: str, variables: Mapping[str, str]) -> str:
+    """An expression, legend or title as Grafana would send or show it."""
+    for name, value in {**variables, "__rate_interval": WINDOW}.items():
+        text = re.sub(rf"\${name}\b|\${{{name}}}", value, text)
+    return text
+
+
+def panels(dashboard: Object) -> Iterator[Object]:
+    """Those that show something, within rows too."""
+    for panel in dashboard["panels"]:
+        if panel["type"] != "row":
+            yield panel
+        yield from panel.get("panels", [])
+
+
+def read_dashboards() -> dict[str, Object]:
+    return {path.name: json.loads(path.read_text()) for path in sorted(DASHBOARDS.glob("*.json"))}
+
+
+def expressions_of(file: str, title: str) -> list[str]:
+    """Of the one panel with that title."""
+    (found,) = (panel for panel in panels(read_dashboards()[file]) if panel["title"] == title)
+    return [target["expr"] for target in found["targets"]]
+
+
+def all_expressions() -> Iterator[tuple[str, str]]:
+    """Where each is, and its text."""
+    for name, dashboard in read_dashboards().items():
+        for panel in panels(dashboard):
+            for target in panel["targets"]:
+                yield f"{name}: {panel['title']}: {target['refId']}", target["expr"]
+
+
+def alert_expressions(namespace: str) -> Iterator[tuple[str, str]]:
+    text = (CHART / "files" / "alerts.yaml").read_text().replace("RELEASE_NAMESPACE", namespace)
+    for rule in yaml.safe_load(text)["groups"][0]["rules"]:
+        yield rule["alert"], rule["expr"]
+
+
+def save(
+    folder: Path,
+    query: Callable[[str], list[Any]],
+    query_range: Callable[[str, float, float, float], list[Object]],
+    variables: Mapping[str, str],
+) -> None:
+    """Answers of the last ten minutes to all panels, one file a dashboard, for :mod:`tests.demo.dashboard_pictures`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    now = time.time()
+    for name, dashboard in read_dashboards().items():
+        answers: Object = {}
+        for panel in panels(dashboard):
+            for target in panel["targets"]:
+                text = fill(target["expr"], variables)
+                if target.get("instant"):
+                    found = [{"metric": dict(s.labels), "value": s.value} for s in query(text)]
+                else:
+                    found = query_range(text, now - 600, now, 2)
+                answers[f"{panel['title']}/{target['refId']}"] = found
+        document = {"variables": dict(variables), "answers": answers}
+        (folder / name).write_text(json.dumps(document))

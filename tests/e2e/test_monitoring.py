@@ -1,0 +1,203 @@
+"""A real Prometheus reads the real operator during a competition.
+
+Every expression of every panel and alert is run, board and curves agree with the cluster's objects, and alerts fire and
+resolve with their causes.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from tests.demo import dashboard_data
+from tests.demo.hackathon import Hackathon, wait_for
+from tests.e2e import models
+from tests.e2e.conftest import Object, Team, alcove
+from tests.e2e.processes import find_pids, send_signal
+from tests.e2e.prometheus import Prometheus, Sample, run_prometheus
+
+pytestmark = pytest.mark.e2e
+
+PHASE = "live"
+ABSENT = (
+    "DCGM_FI_DEV_GPU_UTIL", "alcove_board_server", "alcove_phase_closes", "alcove_team_queue_place",
+    "alcove_board_stale_since", "alcove_api_failures", "alcove_work_failures", "alcove_store_prefix_bytes",
+    "alcove_rank_interval", "alcove_baseline_alc",
+)  # fmt: skip
+"""What need not be there here: no GPU, no server of boards, no end of the phase, nothing that waits, is late or fails,
+and MinIO has not counted yet."""
+
+
+@pytest.fixture(scope="module")
+def prometheus(hackathon: Hackathon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    with run_prometheus(hackathon, tmp_path_factory.mktemp("prometheus")) as running:
+        yield running
+
+
+def variables(hackathon: Hackathon, team: str = "red") -> dict[str, str]:
+    return {
+        "namespace": hackathon.name, "competition": hackathon.name, "phase": PHASE, "dataset": "digits",
+        "team": hackathon.team_namespace(team),
+    }  # fmt: skip
+
+
+def matrix(prometheus: Prometheus, expression: str) -> dict[str, dict[str, float]]:
+    """Values by team and column."""
+    found: dict[str, dict[str, float]] = {}
+    for sample in prometheus.query(expression):
+        found.setdefault(sample.labels["team"], {})[sample.labels["column"]] = sample.value
+    return found
+
+
+def board_of(hackathon: Hackathon, submissions: int) -> dict[str, dict[str, float]]:
+    """What `kubectl get leaderboard` has, as the panel shows it."""
+    rows: dict[str, dict[str, float]] = {}
+    for entry in hackathon.get("leaderboard", PHASE).get("status", {}).get("entries", []):
+        row = {"Rank": entry["rank"], "Mean rank": entry["averageRank"], "Submissions": submissions}
+        bounds = {"Best rank (95 %)": entry.get("rankLow"), "Worst rank (95 %)": entry.get("rankHigh")}
+        row |= {name: bound for name, bound in bounds.items() if bound is not None}
+        for score in entry["scores"]:
+            row[f"ALC {score['dataset']}"] = score["alc"]
+            row[f"Rank on {score['dataset']}"] = score["rank"]
+        rows[entry["team"]] = row
+    return rows
+
+
+def test_panels_show_what_the_cluster_has(
+    red: Team, blue: Team, hackathon: Hackathon, prometheus: Prometheus
+) -> None:
+    here = variables(hackathon)
+    red.submit("steady", models.STEADY, phase=PHASE)
+    blue.submit("quick", models.STEADY, phase=PHASE)
+    points = dashboard_data.fill(f'alcove_curve_score{{phase="{PHASE}",team="$team"}}', here)
+    wait_for(
+        "a curve while the run goes on",
+        lambda: bool(prometheus.query(points)) and red.run("steady").get("phase") == "Running",
+        120,
+    )
+    red.until("steady")
+    blue.until("quick")
+    wait_for("both on the board", lambda: len(board_of(hackathon, 1)) == 2)
+
+    board = dashboard_data.expressions_of("alcove-leaderboard.json", "Leaderboard")
+    (expression,) = (dashboard_data.fill(text, here) for text in board)
+    wait_for(
+        "the panel showing the board", lambda: matrix(prometheus, expression) == board_of(hackathon, 1), 30
+    )
+
+    run = red.run("steady")
+    seconds, scores = dashboard_data.expressions_of("alcove-team.json", "Learning curves")
+    shown = [
+        [s.value for s in sorted(prometheus.query(dashboard_data.fill(text, here)), key=_point)]
+        for text in (seconds, scores)
+    ]
+    assert list(zip(*shown, strict=True)) == [(point["t"], point["score"]) for point in run["curve"]]
+
+    assert run_everything(prometheus, here) == [], "a panel or an alert of which nothing came"
+    dashboard_data.save(
+        hackathon.cluster.state / "dashboards", prometheus.query, prometheus.query_range, here
+    )
+
+    usage = "alcove_store_prefix_bytes"
+    wait_for(
+        "MinIO's own count", lambda: {s.labels["prefix"] for s in prometheus.query(usage)} >= {"runs"}, 180
+    )
+
+
+def _point(sample: Sample) -> str:
+    return sample.labels["point"]
+
+
+def run_everything(prometheus: Prometheus, here: dict[str, str]) -> list[str]:
+    """Runs each expression; returns those that gave nothing, though they should."""
+    empty = []
+    for where, text in dashboard_data.all_expressions():
+        found = prometheus.query(dashboard_data.fill(text, here))
+        if not found and not any(name in text for name in ABSENT):
+            empty.append(where)
+    for _, text in dashboard_data.alert_expressions(here["namespace"]):
+        prometheus.query(text)
+    return empty
+
+
+def test_the_metrics_are_named_as_prometheus_wants_them(hackathon: Hackathon) -> None:
+    address = hackathon.get("service", "alcove-operator")["spec"]["clusterIP"]
+    with urllib.request.urlopen(f"http://{address}:9090/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    told = subprocess.run(
+        ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (told.returncode, told.stdout + told.stderr) == (0, "")
+
+
+def fires(prometheus: Prometheus, alert: str, phase: str = "", seconds: float = 90) -> None:
+    wait_for(f"{alert} firing", lambda: (alert, phase) in prometheus.firing(), seconds)
+
+
+def resolves(prometheus: Prometheus, alert: str, phase: str = "", seconds: float = 120) -> None:
+    wait_for(f"{alert} resolving", lambda: (alert, phase) not in prometheus.firing(), seconds)
+
+
+def _patch(hackathon: Hackathon, *operations: Object) -> None:
+    name = hackathon.name
+    text = json.dumps(list(operations))
+    hackathon.kubectl("patch", "competition", name, "-n", name, "--type=json", "-p", text)
+
+
+def test_a_phase_that_lacks_a_dataset_is_told_of_before_and_after_it_opens(
+    hackathon: Hackathon, prometheus: Prometheus
+) -> None:
+    phases = hackathon.get("competition", hackathon.name)["spec"]["phases"]
+    path = f"/spec/phases/{len(phases)}"
+    soon = subprocess.run(
+        ["date", "-u", "-d", "+1 hour", "+%Y-%m-%dT%H:%M:%SZ"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    late = {"name": "later", "datasets": ["nonesuch"], "budget": {"seconds": 8}, "opensAt": soon}
+    _patch(hackathon, {"op": "add", "path": path, "value": late})
+    try:
+        fires(prometheus, "AlcovePhaseNotPrepared", "later")
+        told = alcove(hackathon.cluster, "preflight", "--competition", f"{hackathon.name}/{hackathon.name}")
+        assert told.returncode == 1
+        assert "names the Dataset nonesuch" in told.stdout
+        _patch(hackathon, {"op": "remove", "path": f"{path}/opensAt"})
+        fires(prometheus, "AlcoveDatasetNotReady", "later")
+        resolves(prometheus, "AlcovePhaseNotPrepared", "later")
+    finally:
+        _patch(hackathon, {"op": "remove", "path": path})
+    resolves(prometheus, "AlcoveDatasetNotReady", "later")
+
+
+def test_a_run_without_a_node_is_told_of(red: Team, hackathon: Hackathon, prometheus: Prometheus) -> None:
+    _patch(hackathon, {"op": "add", "path": "/spec/startTimeoutSeconds", "value": 30})
+    try:
+        red.submit("waits", models.STEADY, phase="gpu")
+        fires(prometheus, "AlcoveRunsDoNotStart")
+    finally:
+        hackathon.kubectl("delete", "submission", "waits", "-n", red.namespace, "--timeout=60s")
+        _patch(hackathon, {"op": "add", "path": "/spec/startTimeoutSeconds", "value": 900})
+    resolves(prometheus, "AlcoveRunsDoNotStart")
+
+
+def test_a_store_that_is_away_is_told_of(hackathon: Hackathon, prometheus: Prometheus) -> None:
+    pids = find_pids(hackathon, "store")
+    send_signal(pids, "STOP")
+    try:
+        fires(prometheus, "AlcoveStoreAway")
+    finally:
+        send_signal(pids, "CONT")
+    resolves(prometheus, "AlcoveStoreAway")
+
+
+def test_an_operator_that_is_down_is_told_of(hackathon: Hackathon, prometheus: Prometheus) -> None:
+    operator = ("deployment/alcove-operator", "-n", hackathon.name)
+    hackathon.kubectl("scale", *operator, "--replicas=0")
+    try:
+        fires(prometheus, "AlcoveOperatorDown")
+    finally:
+        hackathon.kubectl("scale", *operator, "--replicas=1")
+        hackathon.kubectl("rollout", "status", *operator, "--timeout=120s")
+    resolves(prometheus, "AlcoveOperatorDown")
