@@ -1,7 +1,7 @@
 """``make bench``: measures on a throwaway cluster of its own and adds the table to bench/RESULTS.md.
 
 What needs no cluster has benchmarks of its own: ``python -m bench.scoring``, ``bench.datasets`` (reading, staging),
-``bench.convert``, ``bench.check``, ``bench.supervisor_overshoot``, ``bench.recorder_flood`` and
+``bench.convert``, ``bench.check``, ``bench.board_load``, ``bench.supervisor_overshoot``, ``bench.recorder_flood`` and
 ``bench.recorder_overhead``.
 """
 
