@@ -466,3 +466,24 @@ def test_lint_and_package(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "alcove-0.1.0.tgz") as archive:
         names = {os.path.basename(name) for name in archive.getnames() if name.startswith("alcove/crds/")}
     assert names == {"competitions.yaml", "datasets.yaml", "leaderboards.yaml", "submissions.yaml"}
+
+
+def test_the_operator_sends_nowhere_unless_hosts_are_listed(objects: list[Object]) -> None:
+    names = {item["metadata"]["name"] for item in of_kind(objects, "NetworkPolicy")}
+    assert "alcove-notifications" not in names
+    (container,) = one(objects, "Deployment", "alcove-operator")["spec"]["template"]["spec"]["containers"]
+    assert from_environment(environment(container)).notification_hosts == ()
+
+    values = {"secret": "hooks", "hosts": ["hooks.slack.com"], "cidrs": ["203.0.113.0/24"], "ports": [8443]}
+    sending = render({"notifications": values})
+    spec = one(sending, "Deployment", "alcove-operator")["spec"]["template"]["spec"]
+    settings = from_environment(environment(spec["containers"][0]))
+    assert settings.notification_hosts == ("hooks.slack.com",)
+    (mount,) = (m for m in spec["containers"][0]["volumeMounts"] if m["name"] == "notifications")
+    assert str(settings.notification_secrets) == mount["mountPath"]
+    (volume,) = (v for v in spec["volumes"] if v["name"] == "notifications")
+    assert volume["secret"] == {"secretName": "hooks", "optional": True}
+    opened = {"to": [{"ipBlock": {"cidr": "203.0.113.0/24"}}], "ports": [{"protocol": "TCP", "port": 8443}]}
+    assert opened in _egress(sending, "operator")
+    for role in ("run", "score", "aggregate"):
+        assert opened not in _egress(sending, role)
