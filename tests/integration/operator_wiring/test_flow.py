@@ -58,6 +58,10 @@ def jobs_of(world: World, uid: str) -> list[dict[str, Any]]:
     return [j for j in world.list(JOBS) if j["metadata"]["labels"].get("alcove.dev/submission-uid") == uid]
 
 
+def is_named(beginning: str, job: dict[str, Any]) -> bool:
+    return str(job["metadata"]["name"]).startswith(beginning)
+
+
 def score(world: World, job: dict[str, Any], alc: float) -> None:
     """What the scorer would leave, and its end."""
     request = ScoreRequest.model_validate_json(environment(job, "score")["ALCOVE_REQUEST"])
@@ -227,9 +231,12 @@ def test_deleting_a_submission_stops_its_jobs_and_lets_it_go(world: World) -> No
     world.running(pod)
     wait_for("Running", lambda: run_status(world, "doomed", GREEN).get("phase") == "Running")
     world.delete(SUBMISSIONS, "doomed", GREEN)
-    wait_for("its Jobs are gone", lambda: not jobs_of(world, uid), 5.0)
+    run = f"r-{uid[:8]}"
+    wait_for("its run's Job is gone", lambda: not any(map(partial(is_named, run), jobs_of(world, uid))), 5.0)
     assert world.find(SUBMISSIONS, "doomed", GREEN), "it stays until its pod is known to be gone"
     world.delete(PODS, pod)
+    # What it saved until then still counts, so it is scored first.
+    score(world, world.job(f"s-{uid[:8]}"), 0.5)
     wait_for("it is gone", lambda: world.find(SUBMISSIONS, "doomed", GREEN) is None)
 
 
