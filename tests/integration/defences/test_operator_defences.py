@@ -53,7 +53,7 @@ def see_two_attempts_worth_of_scores() -> bool:
 
 
 DEFENCES: dict[str, tuple[ModuleType, str, Callable[..., Any], Attack]] = {
-    "secrecy of a blind phase": (status, "redact", lambda shown: shown, read_how_long_a_blind_run_took),
+    "secrecy of a blind phase": (status, "redact", lambda shown, _: shown, read_how_long_a_blind_run_took),
     "who pays": (causes, "_brought_about_pressure", lambda *_: "", be_run_again_after_using_up_the_inodes),
     "bound on retries": (runs, "count_retries", lambda *_: 99, be_repeated_for_one_fault_after_the_other),
     "bound on feedback": (
