@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from alcove_api.competition import Phase
 from alcove_api.leaderboard import LeaderboardStatus
@@ -125,10 +125,11 @@ def build_series(
     out.set("alcove_quota_limit_submissions", (name, "day"), limits.per_day)
     out.set("alcove_quota_limit_submissions", (name, "total"), limits.total)
     counted: list[SubmissionView] = []
+    blind = {phase.name for phase in competition.spec.phases if is_blind(phase, now)}
     shown: dict[str, None] = {}
     for phase in competition.spec.phases:
         _phase(out, competition, phase, problems, now)
-        if is_blind(phase, now):
+        if phase.name in blind:
             continue
         record = index.leaderboards.get((competition.namespace, phase.name))
         own = record is not None and record.competition == name
@@ -143,7 +144,7 @@ def build_series(
         counted += of_teams
         shown |= dict.fromkeys(teams)
     _queue(out, name, counted, queue)
-    _quota(out, name, counted, list(shown)[:TEAMS], now)
+    _quota(out, competition, blind, list(shown)[:TEAMS], now)
     return out.values
 
 
@@ -282,16 +283,17 @@ def _queue(out: _Builder, competition: str, views: list[SubmissionView], queue: 
 
 
 def _quota(
-    out: _Builder, competition: str, views: list[SubmissionView], teams: list[str], now: datetime
+    out: _Builder, competition: CompetitionView, blind: set[str], teams: list[str], now: datetime
 ) -> None:
-    for team, own in _by_team(views, teams).items():
-        admitted = [view.status.admitted_at for view in own if _is_counted(view)]
-        times = [at for at in admitted if at is not None]
-        today = [at for at in times if at.astimezone(UTC).date() == now.astimezone(UTC).date()]
-        out.set("alcove_quota_used_submissions", (competition, team, "total"), len(times))
-        out.set("alcove_quota_used_submissions", (competition, team, "day"), len(today))
-
-
-def _is_counted(view: SubmissionView) -> bool:
-    ended = view.status.phase in ENDED
-    return view.status.admitted_at is not None and not (ended and usage.is_place_owed(view.status.runs))
+    """As the status counts it: a Submission that was deleted has used its place."""
+    today = usage.day_of(now)
+    for team in teams:
+        used = usage.usage_of_team(competition.status, team)
+        hidden = [phase for phase in used.phases if phase.name in blind]
+        total = used.total - sum(phase.total for phase in hidden)
+        of_today = (used.today if used.day == today else 0) - sum(
+            phase.today for phase in hidden if phase.day == today
+        )
+        labels = (competition.name, team)
+        out.set("alcove_quota_used_submissions", (*labels, "total"), total)
+        out.set("alcove_quota_used_submissions", (*labels, "day"), of_today)

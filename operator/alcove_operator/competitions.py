@@ -106,6 +106,7 @@ class Competitions:
     async def work(self, key: WorkKey) -> None:
         competition = self.index.competitions.get((key.namespace, key.name))
         if competition is None:
+            self.metrics.forget({known.name for known in self.index.competitions.values()})
             return
         now = self.clock()
         everything = self.index.submissions_of(key.namespace, key.name)

@@ -27,7 +27,6 @@ from alcove_operator.competitions import Competitions
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names
 from alcove_operator.core.model import ReconcileSettings
-from alcove_operator.core.reconcile_input import is_blind
 from alcove_operator.datasets import Datasets
 from alcove_operator.executor import Executor
 from alcove_operator.finals import Finals
@@ -296,11 +295,7 @@ class Service:
     def _forget(self) -> None:
         """Drops what is kept in memory of objects that are gone."""
         self.submissions.forget()
-        competitions = self.index.competitions.values()
-        now = self.clock()
-        self.metrics.forget(
-            {c.name: [p.name for p in c.spec.phases if not is_blind(p, now)] for c in competitions}
-        )
+        self.metrics.forget({competition.name for competition in self.index.competitions.values()})
 
     async def _sweep(self) -> None:
         """Deletes Jobs of ours whose owner is gone; their pods and Secrets go with them."""

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from alcove_api.exit_statuses import RecorderExit, StageExit, SupervisorExit
+from alcove_api.score_documents import NO_PREDICTIONS
 from alcove_operator.core.model import ContainerView, JobView, Payer, PodView
 
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
@@ -35,6 +36,23 @@ _OVER_REQUEST = re.compile(
 _KILLED = (128 + 9, 128 + 15)
 """Exit statuses of a container that SIGKILL or SIGTERM ended."""
 _HOPELESS = ("not found", "manifest unknown", "unauthorized", "denied", "forbidden", "no match for platform")
+
+
+CAUSES_BY_PAYER: Mapping[Payer, tuple[str, ...]] = MappingProxyType(
+    {
+        "": ("Finished",),
+        "Organizer": ("Cancelled",),
+        "Participant": (
+            "BadBundle", "CouldNotStart", "DeadlineReached", "Deleted", "DiskOverrun", "ExitCode", "ImageNotFound",
+            NO_PREDICTIONS, "NodePressure", "OutOfMemory", "RecorderFlooded", "RecorderUnreachable", "Signalled",
+        ),
+        "Platform": (
+            "CouldNotStart", "ImagePull", "NeverStarted", "NodeLost", "PodGone", "Preempted", "RecorderLost",
+            "StagingFault", "StoreAway", "StoreFull",
+        ),
+    }
+)  # fmt: skip
+"""All causes that a run can end with, by who bears it."""
 
 
 @dataclass(frozen=True)

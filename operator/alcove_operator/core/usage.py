@@ -65,7 +65,7 @@ def list_allowances(
     ``spec.extra_submissions`` raises every limit: those of a day on its day alone, a phase's total where it is for that
     phase or for none.
     """
-    usage, today = usage_of_team(status, team), _day(now)
+    usage, today = usage_of_team(status, team), day_of(now)
     extra = [e for e in spec.extra_submissions if e.team == team]
     more = sum(e.count for e in extra)
     more_today = sum(e.count for e in extra if e.day == today)
@@ -142,7 +142,7 @@ def count_submission(
     refused = find_refusal(status, spec, team, phase, now)
     if refused is not None:
         return refused
-    in_phase, day = usage_in_phase(usage, phase), _day(now)
+    in_phase, day = usage_in_phase(usage, phase), day_of(now)
     return _with(
         status,
         _with_phase(
@@ -175,7 +175,7 @@ def settle_submission(
     usage = usage_of_team(status, team)
     if submission_uid not in usage.settling:
         return status
-    day = _day(admitted_at)
+    day = day_of(admitted_at)
     settled = usage.replace(
         total=max(0, usage.total - refund),
         today=max(0, usage.today - (refund and usage.day == day)),
@@ -275,7 +275,8 @@ def build_settlement(
     )
 
 
-def _day(moment: datetime) -> str:
+def day_of(moment: datetime) -> str:
+    """In UTC, as the counts of a day are named."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d")
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
 
+from alcove_api.score_documents import NO_PREDICTIONS
+from alcove_board.metrics import ServerMetrics
 from alcove_kube.client import Object
 from alcove_kube.resources import COMPETITIONS, LEADERBOARDS, SUBMISSIONS
 from alcove_operator.board_series import TEAMS, build_series
+from alcove_operator.core import causes
+from alcove_operator.core.causes import CAUSES_BY_PAYER
 from alcove_operator.index import Index, WorkKey
 from alcove_operator.metrics import Metrics
 from alcove_operator.service import Service
@@ -65,7 +71,9 @@ def test_a_competition_leaves_the_figures_of_what_has_happened() -> None:
             (*where, line.split("/")[0]): place for place, line in enumerate(hackathon.board(), 1)
         }
         assert series(metrics, "alcove_submissions") == {(*where, "red"): 1, (*where, "blue"): 1}
-        assert series(metrics, "alcove_runs_total") == {(*where, "DeadlineReached", "Participant"): 2}
+        runs = series(metrics, "alcove_runs_total")
+        assert runs.pop((*where, "DeadlineReached", "Participant")) == 2
+        assert set(runs.values()) == {0}
         ended = {(*where, team, "DeadlineReached", "Participant"): 1.0 for team in ("red", "blue")}
         assert series(metrics, "alcove_team_runs_ended") == ended
         for histogram in ("queue_wait", "pull", "stage", "start", "overshoot", "stamp_lag", "score"):
@@ -152,18 +160,84 @@ def test_only_the_leading_teams_have_series() -> None:
     assert named == shown
 
 
+ENDS = {(cause, payer) for payer, names in CAUSES_BY_PAYER.items() for cause in names}
+
+
+def _shown(*phases: tuple[str, str]) -> dict[str, dict[tuple[str, ...], float]]:
+    return {"alcove_runs_running": dict.fromkeys(phases, 0.0)}
+
+
 def test_what_is_gone_has_no_series() -> None:
     metrics = Metrics()
     for name in ("cup", "bowl"):
-        metrics.show(name, {"alcove_rank": {(name, "practice", "red"): 1.0}})
-        metrics.observe_aggregate(name, "practice", 2.0)
+        metrics.show(name, _shown((name, "practice"), (name, "final")))
         metrics.observe_aggregate(name, "final", 2.0)
-    metrics.forget({"cup": ["practice"]})
-    assert series(metrics, "alcove_rank") == {("cup", "practice", "red"): 1}
-    assert series(metrics, "alcove_aggregate_seconds_count") == {("cup", "practice"): 1}
+    metrics.show("cup", _shown(("cup", "practice")))
+    assert series(metrics, "alcove_aggregate_seconds_count") == {
+        ("cup", "practice"): 0, ("bowl", "practice"): 0, ("bowl", "final"): 1
+    }, "a phase that was removed, or is blind again, goes with the next turn of its competition"  # fmt: skip
+    assert about(metrics, '"final"') == [line for line in about(metrics, '"final"') if '"bowl"' in line]
+    metrics.forget({"cup"})
+    assert about(metrics, '"bowl"') == []
+    assert series(metrics, "alcove_runs_running") == {("cup", "practice"): 0}
     metrics.show_store(StoreUsage({"runs": 3, "data": 4}, 5, 6))
     metrics.show_store(StoreUsage({"runs": 3}, 5, 6))
     assert series(metrics, "alcove_store_prefix_bytes") == {("runs",): 3}
+
+
+def test_a_competition_that_is_deleted_takes_its_series_with_it_at_once() -> None:
+    async def scenario(hackathon: Hackathon, service: Service) -> None:
+        await wait_until("it is shown", lambda: about(service.metrics, f'"{CUP}"'), 30)
+        hackathon.server.request("DELETE", f"/apis/alcove.dev/v1alpha1/namespaces/{HACK}/competitions/{CUP}")
+        await wait_until("it is gone", lambda: not about(service.metrics, f'"{CUP}"'), 30)
+
+    operate(scenario)
+
+
+def test_all_that_is_counted_of_a_phase_begins_with_0_and_has_no_second_series() -> None:
+    """Else the first run of a cause is no increase for Prometheus."""
+    metrics = Metrics()
+    metrics.show("cup", _shown(("cup", "practice")))
+    runs = series(metrics, "alcove_runs_total")
+    assert runs == {("cup", "practice", cause, payer or "nobody"): 0 for cause, payer in ENDS}
+    assert about(metrics, "_created") == []
+    exposed = generate_latest(ServerMetrics().registry).decode()
+    assert "_created" not in exposed
+
+
+def _calls(tree: ast.AST) -> Iterator[tuple[str, list[ast.expr]]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            yield name, node.args
+
+
+def test_every_end_of_a_run_that_the_operator_can_find_is_among_those_that_are_counted() -> None:
+    payers = {"_participant": "Participant", "_platform": "Platform"}
+    found: set[tuple[str, str]] = set()
+    for path in Path(causes.__file__).parent.glob("*.py"):
+        for function, arguments in _calls(ast.parse(path.read_text())):
+            said = [str(argument.value) for argument in arguments if isinstance(argument, ast.Constant)]
+            if function in payers:
+                found.add((said[0], payers[function]))
+            elif function == "Cause" and len(said) > 1 and isinstance(arguments[0], ast.Constant):
+                found.add((said[0], said[1]))
+    assert found | {(NO_PREDICTIONS, "Participant")} == ENDS
+
+
+def test_quota_used_is_what_the_status_counts_also_of_what_was_deleted() -> None:
+    async def scenario(hackathon: Hackathon, service: Service) -> None:
+        hackathon.submit("red", "one")
+        await hackathon.ended("red", "one", 300)
+        hackathon.server.request("DELETE", "/apis/alcove.dev/v1alpha1/namespaces/red/submissions/one")
+        await wait_until(
+            "it is gone", lambda: series(service.metrics, "alcove_submissions").get((CUP, "practice", "red")) == 0, 120
+        )  # fmt: skip
+        used = series(service.metrics, "alcove_quota_used_submissions")
+        assert hackathon.usage("red")["total"] == used[CUP, "red", "total"] == 1
+        assert hackathon.usage("red")["today"] == used[CUP, "red", "day"] == 1
+
+    operate(scenario)
 
 
 def test_a_team_that_is_gone_has_no_series() -> None:
