@@ -28,6 +28,8 @@ _PIECE = 256 << 10
 _PACKED_PIECE = 8 << 10
 """Small, since what of it is not needed yet is copied at each read."""
 _PATH_LIMIT = 512
+_PART_LIMIT = 255
+"""Bytes that Linux lets a name have, between two slashes."""
 _OF_THE_BUNDLE = (None, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL)
 """What its own content can bring about. Anything else, a full disk say, is not its fault."""
 _DAMAGED = (tarfile.TarError, zlib.error, EOFError, ValueError, ArithmeticError, LookupError, RecursionError)
@@ -118,7 +120,7 @@ def unpack(bundle: Path, target: Path, *, limit: int, members: int = MAX_MEMBERS
     """Unpacks a .tar.gz below ``target``, files 0444 (0555 where executable), folders 0755; how many files.
 
     Raises :class:`BundleError` where it is damaged, unpacks to more than ``limit`` bytes, ``members`` members
-    or as many folders, or holds a link, a device, a sparse file, or a path that leaves ``target``.
+    or as many folders, or holds a link, a device, a sparse file, a path twice, or one that leaves ``target``.
     """
     with bundle.open("rb") as stream, _faults_named():
         return sum(
@@ -157,7 +159,7 @@ def _members(
     # A tar file has a header of 512 bytes a member, rounding, and an end, beside its content.
     whole = limit + 2048 * most
     total = 0
-    folders: set[str] = set()
+    paths = _Paths(most)
     bounded = _Bounded(bundle, whole, _HEADERS_OF_MEMBER * most)
     with bounded.header():  # the first one is read on opening
         archive = tarfile.TarFile(fileobj=cast(IO[bytes], bounded))
@@ -175,20 +177,46 @@ def _members(
             if number >= most or total > limit:
                 raise _too_large(f"The archive has more than {most} members, or {limit} bytes unpacked.")
             parts = _parts(member)
-            # A node has so many inodes and no more, and few bytes of a header name many folders.
-            folders.update("/".join(parts[:depth]) for depth in range(1, len(parts)))
-            if len(folders) > most:
-                raise _too_large(f"The archive has more than {most} folders.")
+            paths.add(member, parts)
             yield archive, member, parts
 
 
+class _Paths:
+    """Files and folders of an archive so far: what a file system would refuse to make is known without one."""
+
+    def __init__(self, most: int) -> None:
+        self._files: set[str] = set()
+        self._folders: set[str] = set()
+        self._most = most
+
+    def add(self, member: tarfile.TarInfo, parts: list[str]) -> None:
+        """Raises BundleError where a file comes twice or is a folder too, or where there are too many folders."""
+        path = "/".join(parts)
+        folders = {"/".join(parts[:depth]) for depth in range(1, len(parts) + member.isdir())}
+        new_file = set() if member.isdir() else {path}
+        if not self._files.isdisjoint(folders | new_file) or not self._folders.isdisjoint(new_file):
+            raise _bad(f"The archive holds {_shown(member)} more than once, or as a file and as a folder.")
+        self._files |= new_file
+        # A node has so many inodes and no more, and few bytes of a header name many folders.
+        self._folders |= folders
+        if len(self._folders) > self._most:
+            raise _too_large(f"The archive has more than {self._most} folders.")
+
+
+def _shown(member: tarfile.TarInfo) -> str:
+    return repr("".join(c if c.isprintable() else "?" for c in member.name[:100]))
+
+
 def _parts(member: tarfile.TarInfo) -> list[str]:
-    shown = "".join(c if c.isprintable() else "?" for c in member.name[:100])
     parts = [part for part in member.name.split("/") if part not in ("", ".")]
     if member.name.startswith("/") or ".." in parts or "\0" in member.name or len(member.name) > _PATH_LIMIT:
-        raise _bad(f"The archive holds the path {shown!r}, which leads out of it or is too long.")
+        raise _bad(f"The archive holds the path {_shown(member)}, which leads out of it or is too long.")
+    if any(len(os.fsencode(part)) > _PART_LIMIT for part in parts):
+        raise _bad(
+            f"The archive holds the path {_shown(member)}, of which a part is too long for a file's name."
+        )
     if not member.isdir() and (not member.isreg() or member.issparse() or not parts):
-        raise _bad(f"The archive holds {shown!r}, which is neither a plain file nor a folder.")
+        raise _bad(f"The archive holds {_shown(member)}, which is neither a plain file nor a folder.")
     return parts
 
 
@@ -198,7 +226,7 @@ def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, parts: list[str]
         path.mkdir(mode=0o755, parents=True, exist_ok=True)
         return 0
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    # The folder was empty and links are refused, so no path can lead out; a name that comes twice is an error.
+    # The folder was empty and links are refused, so no path can lead out.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as output:
         source = archive.extractfile(member)

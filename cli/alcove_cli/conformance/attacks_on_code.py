@@ -89,6 +89,7 @@ BUNDLES = (
     _refused("device", "a bundle with a device", _adding(_member("x", type=tarfile.CHRTYPE)), _UNREADABLE),
     _refused("cut", "a bundle that is cut short", _cut, _UNREADABLE),
     _refused("bomb", "a bundle of 2 GB in 9 MB", _bomb, _LARGE),
+    _refused("twice", "a bundle with a name that comes twice", _adding(_member("kit.py", b"x")), _UNREADABLE),
     _refused("many", "a bundle of 100,000 entries", _many, _LARGE),
 )  # fmt: skip
 
@@ -97,21 +98,6 @@ def _harmless(name: str, attack: str, check: Check) -> Case:
     return Case(f"files/bundle-{name}", "bundles", attack, "harmless", check)
 
 
-TWICE = Attack(
-    "kit",
-    (
-        Case(
-            "files/bundle-twice",
-            "bundles",
-            "a bundle with a name that comes twice: it is seen when the run is staged",
-            "refused",
-            ended("BadBundle", "Participant"),
-            "the participant",
-        ),
-    ),
-    pack=_adding(_member("kit.py", b"x")),
-    name="bundle-twice",
-)
 TWINS = Attack(
     "twins",
     (
@@ -151,4 +137,4 @@ ODD_IMAGE = Attack(
     ),
     own_image=True,
 )
-ATTACKS = (*BUNDLES, TWICE, TWINS, ODD_IMAGE)
+ATTACKS = (*BUNDLES, TWINS, ODD_IMAGE)

@@ -6,9 +6,11 @@ import gzip
 import io
 import tarfile
 import tracemalloc
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO, cast
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +20,8 @@ from alcove_store.errors import BundleError
 from alcove_store.unpack import MAX_MEMBERS, file_names, unpack
 
 LIMIT = 1 << 20
+PARTS = st.sampled_from(["..", ".", "", "a", "b", "\0", "\udcff", "x" * 300, "é" * 200, "~", "C:\\"])
+NAMES = st.lists(PARTS, max_size=4).map("/".join)
 
 
 def member(name: str, data: bytes = b"", **fields: object) -> tuple[tarfile.TarInfo, bytes]:
@@ -86,15 +90,59 @@ def test_links_and_devices_are_refused(kind: bytes) -> None:
 
 
 def test_a_name_that_comes_twice_is_refused() -> None:
-    refusal(bundle(member("x", b"1"), member("x", b"2")))
-    refusal(bundle(member("x", b"1"), member("x/y", b"2")))
-    refusal(bundle(member("x/y", b"1"), member("x", b"2")))
+    for first, second in (("x", "x"), ("x", "./x"), ("x", "x/y"), ("x/y", "x"), ("x/y/z", "x/y")):
+        twice = bundle(member(first, b"1"), member(second, b"2"))
+        assert "more than once" in refusal(twice)
+        with pytest.raises(BundleError, match="more than once"):
+            file_names(io.BytesIO(twice), limit=LIMIT)
+    assert "more than once" in refusal(bundle(member("x", type=tarfile.DIRTYPE), member("x", b"2")))
+    folders = bundle(
+        member("x", type=tarfile.DIRTYPE), member("x", type=tarfile.DIRTYPE), member("x/y", b"1")
+    )
+    assert unpacked(folders) == {"x/y": b"1"}
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(NAMES, st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE])), max_size=5))
+def test_what_can_be_unpacked_is_known_without_unpacking(members: list[tuple[str, bytes]]) -> None:
+    """So a bundle that the run could not start with is refused before it costs one."""
+    data = bundle(*(member(name, type=kind) for name, kind in members), format=tarfile.GNU_FORMAT)
+    try:
+        names = file_names(io.BytesIO(data), limit=LIMIT)
+    except BundleError:
+        refusal(data)
+    else:
+        assert sorted(unpacked(data)) == sorted(names)
 
 
 def test_sizes_and_counts_are_bounded() -> None:
     assert unpacked(bundle(member("x", bytes(LIMIT))))
     assert "Leave out" in refusal(bundle(member("x", bytes(LIMIT + 1))))
     assert "Leave out" in refusal(bundle(*(member(str(n)) for n in range(MAX_MEMBERS + 1))))
+
+
+class Entries(io.RawIOBase):
+    """A bundle of ten million empty files, packed while it is read."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self._packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+        self._packed = b""
+
+    def read(self, size: int = -1) -> bytes:
+        while len(self._packed) < size and self.made < 10_000_000:
+            self.made += 1
+            self._packed += self._packer.compress(tarfile.TarInfo(str(self.made)).tobuf(tarfile.USTAR_FORMAT))
+        piece, self._packed = self._packed[:size], self._packed[size:]
+        return piece
+
+
+def test_of_ten_million_entries_only_those_that_may_be_taken_are_read() -> None:
+    entries = Entries()
+    with pytest.raises(BundleError, match=f"more than {MAX_MEMBERS} members"):
+        file_names(cast(BinaryIO, entries), limit=LIMIT)
+    # What is read ahead: 8 KiB, and what the packer holds back.
+    assert MAX_MEMBERS < entries.made < 2 * MAX_MEMBERS
 
 
 def test_folders_are_counted_too() -> None:
@@ -245,13 +293,8 @@ def test_an_archive_with_changed_bytes_stays_inside(flips: list[tuple[int, int]]
     never_leaves(gzip.compress(bytes(raw), 1))
 
 
-PARTS = st.sampled_from(["..", ".", "", "a", "b", "\0", "\udcff", "x" * 300, "~", "C:\\"])
-
-
 @settings(deadline=None)
-@given(
-    st.lists(st.lists(PARTS, max_size=4).map("/".join), max_size=4), st.sampled_from([b"0", b"5", b"1", b"2"])
-)
+@given(st.lists(NAMES, max_size=4), st.sampled_from([b"0", b"5", b"1", b"2"]))
 def test_no_name_leads_out(names: list[str], kind: bytes) -> None:
     make: Callable[[str], tuple[tarfile.TarInfo, bytes]] = lambda name: member(  # noqa: E731
         name, b"x" if kind == b"0" else b"", type=kind, linkname="../../b.tar.gz"
