@@ -108,12 +108,22 @@ class FileProvider(Provider):  # type: ignore[misc]  # the SDK is not followed b
         return self._credentials
 
 
-def http_pool(*, connect: float = 2.0, read: float = 10.0, retries: int = 0) -> urllib3.PoolManager:
-    """Connections with bounded waits, in seconds. It makes no threads."""
+def http_pool(
+    *, connect: float = 2.0, read: float = 10.0, retries: int = 0, raise_on_status: bool = True
+) -> urllib3.PoolManager:
+    """Connections with bounded waits, in seconds. It makes no threads.
+
+    ``raise_on_status``: False for the store's last answer, whatever it is, once no retry is left.
+    """
     return urllib3.PoolManager(
         timeout=urllib3.Timeout(connect=connect, read=read),
         maxsize=8,
-        retries=urllib3.Retry(total=retries, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
+        retries=urllib3.Retry(
+            total=retries,
+            backoff_factor=0.2,
+            status_forcelist=[500, 502, 503, 504],
+            raise_on_status=raise_on_status,
+        ),
     )
 
 
@@ -133,7 +143,8 @@ def client(
         credentials=credentials,
         secure=url.scheme == "https",
         region=region,
-        http_client=http_pool(read=read_timeout, retries=retries),
+        # An answer that is an error says why: no room, for one.
+        http_client=http_pool(read=read_timeout, retries=retries, raise_on_status=False),
     )
 
 
@@ -150,6 +161,8 @@ def connect(config: StoreConfig, *, read_timeout: float = 10.0, retries: int = 0
 
 _FULL = 507
 _FULL_CODES = ("XMinioStorageFull", "XMinioAdminBucketQuotaExceeded")
+_NO_SPACE = "no space left on device"
+"""The kernel's words, which MinIO puts into an InternalError (500) where its disk filled up since it last looked."""
 _MAKE_ROOM = "The store is full: make room there, or give it a larger volume."
 
 
@@ -162,7 +175,7 @@ def _s3_error(error: S3Error, what: str) -> StoreError:
     if error.code == "PreconditionFailed":
         return StoreConflictError(text, remedy="What is there already was kept.")
     status = getattr(error.response, "status", 0)
-    if status == _FULL or error.code in _FULL_CODES:
+    if status == _FULL or error.code in _FULL_CODES or _NO_SPACE in (error.message or ""):
         return StoreFullError(text, remedy=_MAKE_ROOM)
     if (
         status >= 500
@@ -219,7 +232,7 @@ def put_if_absent(store: Minio, bucket: str, key: str, data: bytes) -> None:
         raise StoreConflictError(what, remedy="What is there already was kept.")
     if response.status in (401, 403):
         raise StoreDeniedError(what, remedy="Check the rights and the age of the credentials.")
-    if response.status == _FULL:
+    if response.status == _FULL or _NO_SPACE.encode() in response.data:
         raise StoreFullError(what, remedy=_MAKE_ROOM)
     raise StoreUnavailableError(what, remedy="Try again.")
 

@@ -134,5 +134,13 @@ def test_a_store_without_room_is_told_from_one_that_is_away(tmp_path: Path) -> N
             whole = io.BytesIO(bytes(40 << 20))
             with pytest.raises(StoreFullError, match="make room"), store_client.store_errors("writing"):
                 client.put_object(MAIN, "runs/u/large", whole, 40 << 20, part_size=64 << 20)
+            # A part is written without a look at the room first: the kernel says that there is none.
+            with pytest.raises(StoreFullError, match="make room"):
+                store_client.put_bytes(client, MAIN, "runs/u/parts", bytes(80 << 20))
+            with (small / "filled").open("wb") as filler:
+                free = os.statvfs(small)
+                os.posix_fallocate(filler.fileno(), 0, free.f_bavail * free.f_frsize)
+            with pytest.raises(StoreFullError, match="make room"):
+                store_client.put_if_absent(client, MAIN, "runs/u/small", bytes(1 << 20))
     finally:
         subprocess.run(["umount", str(small)], check=True)
