@@ -13,6 +13,7 @@ from tests.unit.kube.server import Answer, Step, refusal, serving
 
 RED = Answer(body={"items": [{"metadata": {"name": "hack-red"}}]})
 NONE = Answer(body={"items": []})
+REPOSITORY = Path(__file__).parents[3]
 MISSING = refusal(404, "NotFound", "not found")
 TOKEN = Answer(201, {"status": {"token": "the-token", "expirationTimestamp": "2026-02-03T04:05:06Z"}})
 
@@ -74,6 +75,19 @@ def test_what_is_missing_is_named(
         done = alcove("team", "kubeconfig", "red", "--out", out, "--kubeconfig", server.kubeconfig(tmp_path))
     assert (done.returncode, done.stderr.count("\n")) == (status, 1)
     assert said in done.stderr
+
+
+def test_its_own_name_for_the_file_is_ignored_by_git(
+    tmp_path: Path, alcove: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pages say to make it in the checkout, and it holds a token."""
+    monkeypatch.chdir(tmp_path)
+    with serving(RED, TOKEN, NONE) as server:
+        done = alcove("team", "kubeconfig", "red", "--kubeconfig", server.kubeconfig(tmp_path))
+    assert done.returncode == 0, done.stderr
+    (made,) = tmp_path.glob("hack-red*")
+    ignored = (REPOSITORY / ".gitignore").read_text().splitlines()
+    assert any(made.match(pattern) for pattern in ignored)
 
 
 def test_a_namespace_is_a_name_too_and_no_file_is_overwritten(tmp_path: Path, alcove: Typed) -> None:
