@@ -93,7 +93,7 @@ def compete(
         typer.echo((out / "leaderboard.json").read_text())
         return
     typer.echo("\n" + "\n".join(tabulate_board(board, shutil.get_terminal_size((100, 20)).columns)))
-    typer.echo(f"\nLearning curves and pictures: {page}. What each run printed: {out}/runs.")
+    typer.echo(f"\nLearning curves and pictures: {page}\nWhat each run printed: {out}/runs")
 
 
 def _name_entrants(codes: Sequence[Path], rules: CurveRules, framework: Framework | None) -> list[Entrant]:

@@ -13,6 +13,7 @@ from alcove_kube.client import Object
 OUTPUT = "Last output:\n"
 """Between what the operator says and the end of the program's own output, in a run's message."""
 INDENT = "    "
+_BEFORE_GO = ("Queued", "Pending", "Staging")
 _RUNNER = re.compile(r"^\[alcove\] (model\.py imported|Model\(\) returned|train\(\) returned) ", re.MULTILINE)
 _FRAME = re.compile(r'^\s*File "(?:.*/)?(?P<file>[^"/]+)", line (?P<line>\d+)')
 _ERROR = re.compile(
@@ -93,13 +94,18 @@ def _explain_state(status: SubmissionStatus) -> Iterator[str]:
 
 def _explain_run(run: RunStatus, spec: SubmissionSpec, held_back: bool) -> str:
     said, _, output = run.message.partition(OUTPUT)
-    lines = [f"{run.dataset}: {'it has a score.' if held_back and run.phase == 'Done' else _figures(run)}"]
+    lines = [f"{run.dataset}: {_held_back_figures(run) if held_back else _figures(run)}"]
     lines += [INDENT + line for line in _explain_times(run)]
     lines += [INDENT + line for line in _explain_cause(run, spec, said.strip(), output)]
     if output.strip():
         lines.append(f"{INDENT}The end of its output:")
         lines += [f"{INDENT}  {line}" for line in output.strip().splitlines()]
     return "\n".join(lines)
+
+
+def _held_back_figures(run: RunStatus) -> str:
+    """All that is known before the reveal: the numbers of predictions and the times are not."""
+    return {"Done": "it has a score.", "Failed": "no score."}.get(run.phase, f"{run.phase}.")
 
 
 def _figures(run: RunStatus) -> str:
@@ -121,7 +127,8 @@ def _explain_times(run: RunStatus) -> Iterator[str]:
         return
     queued = f"It queued at {run.queued_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     if run.started_at is None:
-        yield f"{queued} and has not started."
+        # A run of a blind phase has started without a time that is shown.
+        yield f"{queued} and has not started." if run.phase in _BEFORE_GO else f"{queued}."
         return
     waited = (run.started_at - run.queued_at).total_seconds()
     again = f" It is attempt {run.attempt}." if run.attempt > 1 else ""

@@ -34,7 +34,7 @@ FrameworkOption = Annotated[
     Framework | None,
     typer.Option(
         help="What model.py is written for, loaded before the go; by default what it says as Model.framework, or "
-        "tensorflow. torch and tensorflow1 install the packages of their image, once."
+        "tensorflow. To run torch or tensorflow1 here, the packages of their image are installed, once."
     ),
 ]
 SchemeOption = Annotated[SchemeName, typer.Option(help="By which rules it is scored.")]

@@ -107,4 +107,7 @@ def _not_written(request: AggregateRequest, cause: str, *, again: bool) -> Damag
     what = f"The Leaderboard {request.competition_namespace}/{request.leaderboard} was not written. {cause}"
     if again:
         return StoreAwayError(f"{what} Start the job again.")
-    return DamagedError(f"{what} Check that it exists and that this job's Role names it.")
+    return DamagedError(
+        f"{what} Check that it exists and that this job's Role names it. A phase that was added with kubectl must be "
+        "in the values of the chart too: add it and run helm upgrade."
+    )

@@ -110,7 +110,15 @@ def list_snapshots(folder: Path, budget: float) -> Iterator[ListedSnapshot]:
     elif "manifest.json" in present:
         yield from _from_manifest(folder, folder / "manifest.json", budget)
     else:
-        raise InputError(f"{folder}: neither of its two possible lists is there; expected {wanted}")
+        raise InputError(
+            f"{folder}: neither times.csv nor manifest.json is there; expected {wanted}{_name_recorded(folder)}"
+        )
+
+
+def _name_recorded(folder: Path) -> str:
+    """Of what ``alcove run --out`` wrote: the folder of one run, which lies some levels below."""
+    below = (*folder.glob("runs/*/*/*/manifest.json"), *folder.glob("*/runs/*/*/*/manifest.json"))
+    return f", such as {min(below).parent}" if below else ""
 
 
 def _from_times(folder: Path, present: set[str]) -> Iterator[ListedSnapshot]:

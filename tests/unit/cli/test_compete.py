@@ -92,6 +92,8 @@ def test_a_whole_competition_ends_with_a_board_and_goes_on_where_it_was(
     assert "crash on waves: ExitCode, no score" in first.stdout
     assert re.search(r"^1 +guess +1\.\d\d +0\.5000 +0\.5000$", first.stdout, re.M)
     assert re.search(r"^2 +crash +1\.\d\d +0\.5000 +-$", first.stdout, re.M)
+    assert f"\nLearning curves and pictures: {out}/leaderboard.html\n" in first.stdout
+    assert first.stdout.endswith(f"\nWhat each run printed: {out}/runs\n")
     page = (out / "leaderboard.html").read_text()
     assert "guess" in page
     assert "ExitCode" in page

@@ -199,6 +199,23 @@ def test_nothing_is_denied_that_is_only_shown_later() -> None:
     assert "no predictions" not in text
 
 
+def test_a_crash_before_the_reveal_is_not_said_to_have_never_started() -> None:
+    """A blind phase hides when a run started and how much it saved: neither is denied."""
+    hidden: dict[str, Any] = {
+        "startedAt": None, "endedAt": None, "queuedAt": STARTED,
+        "message": "Nothing is shown before the reveal.",
+    }  # fmt: skip
+    crashed = run("ExitCode", phase="Failed", **hidden)
+    failed = submission("Failed", crashed, conditions=[condition("Scored", "HeldBack", "Later.")])
+    text = explain_submission(failed)
+    assert "digits: no score.\n" in text
+    assert "It queued at 2026-01-01 00:00:00 UTC.\n" in text
+    running = explain_submission(submission("Running", run("", phase="Running", **hidden)))
+    assert "not started" not in text + running
+    waiting = explain_submission(submission("Running", run("", phase="Staging", **hidden)))
+    assert "It queued at 2026-01-01 00:00:00 UTC and has not started." in waiting
+
+
 def test_the_command_tells_the_rank_of_how_many(tmp_path: Path, alcove: Typed) -> None:
     one = submission("Done", run("Finished", alc=0.8123, snapshots=12), rank=2, place="2/14", counted=True)
     with serving(Answer(body=one)) as server:

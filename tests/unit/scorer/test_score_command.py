@@ -47,6 +47,20 @@ def test_score(run: Path) -> None:
     assert (got["scheme"], got["t0"], got["budget"]) == ("hackathon", 1.0, 999.0)
 
 
+def test_the_folder_that_alcove_run_wrote_is_told_where_its_runs_are(run: Path) -> None:
+    for recorded in ("one", "two/digits", "two/waves"):
+        folder = run / recorded / "runs" / "local" / "local" / "1-laptop"
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text("{}")
+    asked = ("score", "--solution", run / "solution", "--budget", 9, "--snapshots")
+    assert (
+        f"{run}/one: neither times.csv nor manifest.json is there; expected a folder with times.csv (header "
+        f"file,seconds) or manifest.json, such as {run}/one/runs/local/local/1-laptop\n"
+    ) in refusal(*asked, run / "one")
+    assert refusal(*asked, run / "two").endswith(f"such as {run}/two/digits/runs/local/local/1-laptop\n")
+    assert refusal(*asked, run / "one" / "runs").endswith("or manifest.json\n")
+
+
 def test_score_says_when_a_target_was_reached(run: Path) -> None:
     files = ("score", "--solution", run / "solution", "--snapshots", run / "snaps", "--budget", 999)
     got = document(*files, "--target", 0.7)["target"]
