@@ -26,6 +26,7 @@ from alcove_board.rendered import CSV, HTML, JSON, Rendered, render
 from alcove_board.reports import ReportLinks
 from alcove_board.shared_cache import SharedCache
 from alcove_board.source import BoardSource, NotYetWrittenError
+from alcove_board.unchanged import AnsweredPage, UnchangedPages
 from alcove_store.errors import StoreError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ HEADERS = [
 ]
 NO_REPORT = "This link shows no report. It may have expired; to make a new one: alcove report NAME --link"
 REVALIDATE, KEEP, PRIVATE = "no-cache", "public, max-age=31536000, immutable", "private, no-store"
+VARY = "Accept-Encoding"
+UNCHANGED = [(b"cache-control", REVALIDATE.encode()), (b"vary", VARY.encode()), *HEADERS]
 FILES = ("table.json", "table.csv", "history.json", "curves.json", "activity.json")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._]{0,63}")
@@ -77,6 +80,7 @@ class BoardServer:
         )
         self._last: dict[tuple[str, str, str, bool], PageKey] = {}
         """By view, competition, phase and whether it is hidden: the newest that could be made."""
+        self._unchanged = UnchangedPages(source, clock)
         metrics.cached.set_function(lambda: self._answers.size + source.size)
 
     def routes(self) -> list[Route]:
@@ -101,7 +105,7 @@ class BoardServer:
         app = Starlette(routes=self.routes(), exception_handlers=handlers)  # type: ignore[arg-type]
         # An address is right or it is not; a redirect would be made of what the visitor says our name is.
         app.router.redirect_slashes = False
-        return Frame(app, self.metrics)
+        return Frame(app, self.metrics, self._unchanged)
 
     async def health(self, _: Request) -> Response:
         return Response("ok\n", media_type="text/plain")
@@ -119,7 +123,7 @@ class BoardServer:
         return answer(request, render(make(phases, now), JSON if as_json else HTML))
 
     async def board(self, request: Request, *, view: str) -> Response:
-        return answer(request, await self._newest(await self._find(request), view))
+        return answer(request, await self._newest(await self._find(request), view, request.scope))
 
     async def file(self, request: Request, *, name: str) -> Response:
         phase = await self._find(request)
@@ -130,7 +134,7 @@ class BoardServer:
             return JSONResponse(
                 {"detail": "No board has been made yet."}, 404, headers={"Cache-Control": REVALIDATE}
             )
-        return answer(request, await self._newest(phase, name))
+        return answer(request, await self._newest(phase, name, request.scope))
 
     async def past_boards(self, request: Request) -> Response:
         phase = await self._find(request)
@@ -182,8 +186,11 @@ class BoardServer:
             raise HTTPException(404)
         return phase
 
-    async def _newest(self, phase: PublishedPhase, view: str) -> Rendered:
-        """While the newest board is being written, the one before it."""
+    async def _newest(self, phase: PublishedPhase, view: str, scope: Scope | None = None) -> Rendered:
+        """While the newest board is being written, the one before it.
+
+        ``scope``: of a request to the page's own address, whose next one may be answered without this.
+        """
         hidden = phase.is_hidden(self.clock())
         activity = None
         if not hidden and view in ("board", "activity.json"):
@@ -197,6 +204,9 @@ class BoardServer:
                 raise
             return await self._answers.get(self._last[place])
         self._last[place] = key
+        if scope is not None and not hidden:
+            page = AnsweredPage(_address(scope), phase, activity, rendered.etag)
+            self._unchanged.record(scope["path"], page)
         return rendered
 
     async def _make(self, key: PageKey) -> Rendered:
@@ -240,7 +250,7 @@ def _isoformat(at: datetime | None) -> str | None:
 
 def answer(request: Request, rendered: Rendered, caching: str = REVALIDATE) -> Response:
     """Nothing but the name of the content where the browser has it, compressed where it can unpack that."""
-    headers = {"ETag": rendered.etag, "Cache-Control": caching, "Vary": "Accept-Encoding"}
+    headers = {"ETag": rendered.etag, "Cache-Control": caching, "Vary": VARY}
     if rendered.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     headers["Content-Type"] = rendered.media_type
@@ -264,17 +274,29 @@ def answer_http_error(request: Request, error: Exception) -> Response:
     return answer_message(request, error.status_code, "Not possible", error.detail)
 
 
-class Frame:
-    """Around all: headers that say what a browser may do with an answer, and the counts."""
+def _address(scope: Scope) -> str:
+    """With the names of its parameters: one for each kind of page."""
+    route = scope.get("route")
+    return route.path if isinstance(route, Route) else "none"
 
-    def __init__(self, inner: ASGIApp, metrics: ServerMetrics) -> None:
-        self._inner, self._metrics = inner, metrics
+
+class Frame:
+    """Around all: what needs no routing, headers that say what a browser may do with an answer, and the counts."""
+
+    def __init__(self, inner: ASGIApp, metrics: ServerMetrics, unchanged: UnchangedPages) -> None:
+        self._inner, self._metrics, self._unchanged = inner, metrics, unchanged
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500
+        began = time.perf_counter()
+        page = await self._unchanged.find(scope)
+        if page is not None:
+            await send_unchanged(page.etag, send)
+            self._count(page.route, 304, began)
+            return
+        status = 500
 
         async def send_framed(message: Message) -> None:
             nonlocal status
@@ -286,7 +308,15 @@ class Frame:
         try:
             await self._inner(scope, receive, send_framed)
         finally:
-            route = scope.get("route")
-            address = route.path if isinstance(route, Route) else "none"
-            self._metrics.requests.labels(address, str(status)).inc()
-            self._metrics.seconds.labels(address).observe(time.perf_counter() - began)
+            self._count(_address(scope), status, began)
+
+    def _count(self, address: str, status: int, began: float) -> None:
+        self._metrics.requests.labels(address, str(status)).inc()
+        self._metrics.seconds.labels(address).observe(time.perf_counter() - began)
+
+
+async def send_unchanged(etag: str, send: Send) -> None:
+    """What :func:`answer` says of a page that the browser has."""
+    headers = [(b"etag", etag.encode()), *UNCHANGED]
+    await send({"type": "http.response.start", "status": 304, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})

@@ -180,7 +180,13 @@ def test_a_phase_is_shown_from_its_reveal_on(server: RunningServer) -> None:
 def test_a_board_that_is_hidden_again_is_hidden(server: RunningServer) -> None:
     server.publish("again", board_of(3))
     server.wait_for(place("again"), "hackathon-team-00")
+    known = {
+        path: server.get(path).headers["ETag"] for path in (place("again"), place("again", "/table.csv"))
+    }
+    assert all(server.get(path, if_none_match=etag).status == 304 for path, etag in known.items())
     server.publish("again", board_of(3), revealsAt=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
     page = server.wait_for(place("again"), 'id="countdown"')
     assert "hackathon-team" not in page
     assert server.get(place("again", "/table.csv")).status == 404
+    statuses = [server.get(path, if_none_match=etag).status for path, etag in known.items()]
+    assert statuses == [200, 404], "whoever has seen it is not told that it is still the newest"
