@@ -171,6 +171,10 @@ class Metrics:
             "Jobs of the scorer that failed; role: score, aggregate or check.",
             "role",
         )
+        self.platform_fault_at = self._gauge(
+            "alcove_platform_fault_timestamp_seconds",
+            "When a fault of the platform last cost a run of any phase an attempt; Unix time, 0: not since the start.",
+        )
         self.overdue_starts = self._gauge(
             "alcove_runs_overdue_start",
             "Runs of all phases that have had a Job for half of the start timeout, and no go.",
@@ -255,13 +259,19 @@ class Metrics:
     ) -> None:
         """Counts what a written change of status says. ``evidence``: of each run, by alias."""
         phase = competition.phase(view.spec.phase) if competition and view.spec else None
-        if competition is None or phase is None or is_blind(phase, now):
+        if competition is None or phase is None:
+            return
+        before = {run.dataset: run for run in view.status.runs}
+        changes = [(before.get(run.dataset, RunStatus(dataset=run.dataset)), run) for run in new.runs]
+        # No participant can bring it about, so it tells nothing of how runs end, nor of what they score: also of a
+        # blind phase it is said that there was one, and neither where nor how many.
+        if any(_is_attempt_lost(old, run) for old, run in changes):
+            self.platform_fault_at.set(now.timestamp())
+        if is_blind(phase, now):
             return
         labels = (competition.name, phase.name)
         self._counted.add(labels)
-        before = {run.dataset: run for run in view.status.runs}
-        for run in new.runs:
-            old = before.get(run.dataset, RunStatus(dataset=run.dataset))
+        for old, run in changes:
             self._run(old, run, labels, evidence.get(run.dataset, RunEvidence()), now)
         ends = [run.ended_at for run in new.runs if run.ended_at is not None]
         if view.status.phase == "Scoring" and new.phase == "Done" and ends:
@@ -274,9 +284,7 @@ class Metrics:
     def _run(
         self, old: RunStatus, new: RunStatus, labels: tuple[str, str], evidence: RunEvidence, now: datetime
     ) -> None:
-        if (old.attempt and new.attempt > old.attempt) or (
-            new.charged_to == "Platform" and new.phase in OVER and old.phase not in OVER
-        ):
+        if _is_attempt_lost(old, new):
             self.lost_attempts.labels(*labels).inc()
         if old.attempt == 0 and new.attempt == 1 and new.queued_at is not None:
             self.queue_wait.labels(*labels).observe((now - new.queued_at).total_seconds())
@@ -312,3 +320,9 @@ class Metrics:
         self.snapshots.labels(*labels, "refused").inc(report.refused)
         if report.snapshots:
             self.stamp_lag.labels(*labels).observe(report.stamp_lag_ns / 1e9)
+
+
+def _is_attempt_lost(old: RunStatus, new: RunStatus) -> bool:
+    """Whether a fault of the platform has ended an attempt between the two."""
+    repeated = old.attempt > 0 and new.attempt > old.attempt
+    return repeated or (new.charged_to == "Platform" and new.phase in OVER and old.phase not in OVER)

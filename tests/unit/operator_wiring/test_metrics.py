@@ -117,6 +117,26 @@ def test_a_blind_phase_moves_nothing_until_its_reveal() -> None:
     operate(scenario, phases=[{**blind, "revealsAt": stamp(reveal)}])
 
 
+def test_a_fault_of_the_platform_in_a_blind_phase_is_told_without_any_name() -> None:
+    blind = {**PHASE, "name": "final", "feedback": {"mode": "none"}, "revealsAt": "2099-01-01T00:00:00Z"}
+
+    async def scenario(hackathon: Hackathon, service: Service) -> None:
+        await wait_until("the phase is shown", lambda: about(service.metrics, '"final"'), 30)
+        before = about(service.metrics, CUP)
+        told = "alcove_platform_fault_timestamp_seconds"
+        hackathon.submit("red", "one", phase="final")
+        await hackathon.ended("red", "one", 300)
+        assert series(service.metrics, told) == {(): 0}, "how a participant's run ends is told to nobody"
+        hackathon.final_outcome = {"fate": "stage-fault"}
+        hackathon.submit("blue", "two", phase="final")
+        await wait_until("it is told", lambda: series(service.metrics, told)[()], 300)
+        assert series(service.metrics, told)[()] == pytest.approx(hackathon.now.timestamp(), abs=5)
+        await hackathon.ended("blue", "two", 300)
+        assert about(service.metrics, CUP) == before
+
+    operate(scenario, phases=[blind])
+
+
 def _view(team: str, number: int) -> Object:
     spec = {
         "competition": {"namespace": HACK, "name": CUP}, "phase": "practice", "code": {"bundle": {"sha256": "c" * 64}}
