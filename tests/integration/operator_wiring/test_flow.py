@@ -21,6 +21,7 @@ from alcove_api.documents import CheckResult
 from alcove_api.run_documents import End, RunConfig, Verdict
 from alcove_api.score_documents import SCORER_VERSION, ScoredRun, ScoreRequest, ScoreResult, Scoring
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SECRETS, SUBMISSIONS
+from alcove_store.pack import pack_files
 from tests.integration.operator_wiring.world import (
     BLUE,
     GOLD,
@@ -247,9 +248,15 @@ def test_code_that_cannot_be_run_is_rejected_with_a_remedy_and_not_counted(world
     store = root_store(world)
     data = b"something else"
     store.put_object(keys.MAIN_BUCKET, keys.team_bundle(team, "e" * 64), io.BytesIO(data), len(data))
+    # Sound, and admitted already for the team that uploaded it.
+    sound = pack_files({"model.py": b"x = 1"})
+    digest_of_another_team = hashlib.sha256(sound).hexdigest()
+    for key in (keys.team_bundle(GREEN, digest_of_another_team), keys.code(digest_of_another_team)):
+        store.put_object(keys.MAIN_BUCKET, key, io.BytesIO(sound), len(sound))
     wrong = {
         "wrong-digest": ("e" * 64, "DigestMismatch"),
         "not-uploaded": ("f" * 64, "CodeMissing"),
+        "of-another-team": (digest_of_another_team, "CodeMissing"),
     }
     for name, (digest, _) in wrong.items():
         world.submission(name, "four", team, {"bundle": {"sha256": digest}})

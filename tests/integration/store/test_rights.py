@@ -54,6 +54,16 @@ def delete(key: str, bucket: str = MAIN) -> Try:
     return remove
 
 
+def stat(key: str) -> Try:
+    """Its size and its time."""
+
+    def look(client: Minio) -> None:
+        with store_client.store_errors(f"looking at {key}"):
+            client.stat_object(MAIN, key)
+
+    return look
+
+
 def is_denied(attempt: Try, client: Minio) -> bool:
     try:
         attempt(client)
@@ -99,6 +109,7 @@ ALLOWED: dict[str, list[Try]] = {
         put("shared/team-a/data/d/manifest.json"), put("shared/team-a/solutions/s"), put("shared/team-a/x"),
         delete("shared/team-a/x"), get("shared/team-b/data/d/files/x"), listing("shared/"), listing("shared/team-b/"),
         get(keys.team_report("team-a", "u1")), listing(keys.team_reports("team-a")),
+        stat("shared/team-b/data/d/files/x"),
     ],
 }  # fmt: skip
 
@@ -143,7 +154,8 @@ DENIED: dict[str, list[Try]] = {
         put(keys.team_report("team-a", "u1")), delete(keys.team_report("team-a", "u1")), get(keys.report("u1")),
         get("teams/team-b/bundles/b.tar.gz"), put("teams/team-b/bundles/x"), listing("teams/team-b/"), listing(""),
         listing("teams/"), get("data/d1/manifest.json"), get("code/c1.tar.gz"), get("scores/u1/s.json"),
-        get(SOLUTION, SOLUTIONS), put("runs/u1/table/1-p/manifest.json"),
+        get(SOLUTION, SOLUTIONS), put("runs/u1/table/1-p/manifest.json"), listing("runs/u1/"), listing("scores/u1/"),
+        stat("runs/u1/table/1-p/manifest.json"), stat("scores/u1/s.json"),
         put("shared/team-b/x"), put("shared/team-ab/x"), put("shared/x"), put("shared/names/n/d1.json"),
         delete("shared/team-b/data/d/files/x"), listing("data/"), listing("data/names/"), get("data/names/n/d0.json"),
         put("data/d1/x"), put("data/names/n/d1.json"), put(SOLUTION, SOLUTIONS), listing("", SOLUTIONS),

@@ -160,8 +160,12 @@ int main(int argc, char **argv)
     report_kernel_surface();
     report("prlimit-own", prlimit(0, RLIMIT_NPROC, NULL, &limit));
     printf("nproc %lu\n", (unsigned long)limit.rlim_max);
+    limit.rlim_max++;
+    report("raise-nproc", setrlimit(RLIMIT_NPROC, &limit));
     getrlimit(RLIMIT_FSIZE, &limit);
     printf("fsize %lu\n", (unsigned long)limit.rlim_max);
+    limit.rlim_max++;
+    report("raise-fsize", setrlimit(RLIMIT_FSIZE, &limit));
     getrlimit(RLIMIT_CORE, &limit);
     printf("core %lu\n", (unsigned long)limit.rlim_max);
     printf("session %s\n", getsid(0) == getpid() ? "own" : "shared");

@@ -87,6 +87,7 @@ def test_limits_session_and_stdin(any_shop: Workshop, probe: Path) -> None:
     assert found["nproc"] == "123"
     assert found["fsize"] == "54321"
     assert found["core"] == "0"
+    assert (found["raise-nproc"], found["raise-fsize"]) == ("EPERM", "EPERM")
     assert found["session"] == "own"
     assert found["stdin"] == "0"
 
