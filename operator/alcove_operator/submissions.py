@@ -182,10 +182,14 @@ class Submissions:
             self._facts.pop(uid, None)
             self.queue.add(key)
             return False
+        facts = self._facts.get(uid, Facts())
         try:
-            self._facts[uid] = await self.executor.perform(action, view, self._facts.get(uid, Facts()))
-        except StoreUnavailableError:
-            self.store_seen_away = self.clock()
+            self._facts[uid] = await self.executor.perform(action, view, facts)
+        except AlcoveError as error:
+            # It may have been done all the same: a Job may be there now that was not when all were listed.
+            self._facts[uid] = replace(facts, live=None)
+            if isinstance(error, StoreUnavailableError):
+                self.store_seen_away = self.clock()
             raise
         return True
 

@@ -249,7 +249,6 @@ def _judge(cup: Hackathon, found: dict[str, Object]) -> None:
             assert score["spread"] == pytest.approx(mine.spread(alias), abs=6e-5)
             assert score["spread"] > 0, "the seeds differ"
             assert score["rank"] == mine.ranks[alias]
-    assert entries[0]["team"] == cup.team_namespace("red")
     (beside,) = board(cup, "final")["baselines"]
     outside = judge(store, solutions, baseline, REPEATS, BUDGET)["linear"]
     for score in beside["scores"]:

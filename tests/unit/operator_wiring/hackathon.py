@@ -167,7 +167,7 @@ class Hackathon:
         self.server = MemoryServer(lambda: self.now)
         self.api = MemoryApi(self.server)
         self.store = MemoryStore(cast(Minio, None), "alcove")
-        self.event_fate: Callable[[], EventFate] = EventFate
+        self.event_fate: Callable[[str], EventFate] = lambda _plural: EventFate()
         self.lost: set[str] = set()
         self.run_fate = "deadline"
         self.alc: float | None = 0.5
@@ -305,7 +305,7 @@ class Hackathon:
     async def _watch(self, service: Service, plural: str, queue: asyncio.Queue[tuple[Object, bool]]) -> None:
         while True:
             raw, gone = await queue.get()
-            fate = self.event_fate()
+            fate = self.event_fate(plural)
             await asyncio.sleep(fate.after)
             for _ in range((not fate.lost) + fate.repeated):
                 take_in(service.index, service.queue, WATCHED[plural], raw, gone)

@@ -217,7 +217,7 @@ def test_each_team_is_run_once_more_whatever_the_network_does(
             return FINE if fate.refused == 409 and verb != "PATCH" else fate
 
         hackathon.api.fate = request_fate
-        hackathon.event_fate = lambda: EVENTS[next(event_tape)]
+        hackathon.event_fate = lambda _plural: EVENTS[next(event_tape)]
         for team in hackathon.teams:
             hackathon.submit(team, "one")
 

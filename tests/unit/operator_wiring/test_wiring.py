@@ -14,14 +14,15 @@ from kopf._core.reactor import queueing
 
 from alcove_api.board_documents import PhaseActivity
 from alcove_kube.client import Object
-from alcove_kube.resources import SUBMISSIONS
+from alcove_kube.resources import SUBMISSIONS, Resource
 from alcove_operator.config import OperatorSettings
 from alcove_operator.index import WorkKey
 from alcove_operator.service import RELIST_EVERY, Service
 from alcove_operator.watches import kopf_settings
 from alcove_store.errors import StoreDeniedError
-from tests.unit.operator_wiring.hackathon import CUP, HACK, Hackathon, MemoryStore
+from tests.unit.operator_wiring.hackathon import CUP, HACK, EventFate, Hackathon, MemoryStore
 from tests.unit.operator_wiring.listing import jobs, submissions
+from tests.unit.operator_wiring.memory_server import Fate
 from tests.unit.operator_wiring.virtual_time import VirtualTimeLoop, run, wait_until
 
 
@@ -35,6 +36,34 @@ def test_a_submission_goes_its_way_when_nothing_is_in_the_way() -> None:
             assert (status["phase"], status["runs"][0]["cause"]) == ("Done", "DeadlineReached")
             await wait_until("it is settled", lambda: hackathon.usage("red")["settling"] == [], 10)
             assert hackathon.usage("red")["total"] == 1
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
+def test_a_list_from_before_a_job_was_made_does_not_end_its_run() -> None:
+    """The Job is made though its Secret is refused, and has finished before any event tells of its pod."""
+
+    async def scenario() -> None:
+        hackathon = Hackathon()
+        refused = {"jobs": 1, "secrets": 1}
+
+        def request_fate(verb: str, resource: Resource) -> Fate:
+            if verb == "POST" and refused.get(resource.plural, 0) > 0:
+                refused[resource.plural] -= 1
+                return Fate(refused=500)
+            return Fate()
+
+        hackathon.api.fate = request_fate
+        hackathon.event_fate = lambda plural: EventFate(after=25.0 if plural == "pods" else 0.0)
+
+        async def test(_: Service) -> None:
+            hackathon.submit("red", "one")
+            status = await hackathon.ended("red", "one", 300)
+            found = status["runs"][0]
+            assert (found["attempt"], found["cause"]) == (1, "DeadlineReached")
+            assert refused == {"jobs": 0, "secrets": 0}
 
         await hackathon.operate(test)
 

@@ -47,7 +47,7 @@ def test_the_score_of_a_dataset_is_the_mean_of_its_repeats_with_their_deviation(
     assert entry.team == "wild"
     assert [(score.alc, score.spread) for score in entry.scores] == [(0.73, 0.13), (0.73, 0.13)]
     assert first_entry(made)["scores"][0] == {  # type: ignore[index]
-        "dataset": "a", "alc": 0.73, "spread": 0.13, "rank": 1.0, "cause": "Finished"}  # fmt: skip
+        "dataset": "a", "alc": 0.73, "spread": 0.13, "rank": 1.0, "cause": "Finished", "seconds": None}  # fmt: skip
     assert "0.7300±0.1300 (1)" in as_text(made)
     page = board_html(made, NOON)
     assert "0.7300 ± 0.1300" in page
