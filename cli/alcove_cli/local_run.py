@@ -120,11 +120,8 @@ class LocalEnd:
         told = _ENDS.get(self.status, f"the supervisor ended with status {self.status}")
         if self.status in _GOOD_ENDS and not self.has_prediction:
             refused = len(self.outcome.refused if self.outcome else self.manifest.records)
-            told += (
-                f", but each of its {refused} predictions was refused"
-                if refused
-                else ", but it saved no prediction"
-            )
+            said = {0: "it saved no prediction", 1: "its only prediction was refused"}
+            told += f", but {said.get(refused, f'each of its {refused} predictions was refused')}"
         return f"{told}."
 
 

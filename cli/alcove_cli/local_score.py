@@ -53,7 +53,7 @@ def scored_run(end: LocalEnd) -> ScoredRun:
         if outcome
         else (),
         manifest_sha256=None,
-        message="" if end.is_good else end.message,
+        message="" if end.is_good else end.message[:1].upper() + end.message[1:],
     )
 
 

@@ -120,9 +120,12 @@ def test_the_budget_ends_it_and_that_is_no_failure(tmp_path: Path, digits: Path)
 
 def test_a_program_that_finishes_without_a_prediction_has_failed(tmp_path: Path, digits: Path) -> None:
     none = FROM_THE_DOCS.replace("return np.tile(self.prior, (self.shape[0], 1))", "return None")
-    done = run(tmp_path, digits, none)
+    page = tmp_path / "report.html"
+    done = run(tmp_path, digits, none, "--report", str(page))
     assert done.returncode == 1
     assert "Ended: the program finished, but it saved no prediction." in done.stdout
+    assert "no score: there is no valid prediction\n" in done.stdout
+    assert "<bdi>The program finished, but it saved no prediction.</bdi>" in page.read_text()
 
 
 def test_predictions_that_are_all_refused_are_no_success(tmp_path: Path, digits: Path) -> None:
@@ -131,7 +134,7 @@ def test_predictions_that_are_all_refused_are_no_success(tmp_path: Path, digits:
     )
     done = run(tmp_path, digits, wrong)
     assert done.returncode == 1
-    assert "but each of its 1 predictions was refused." in done.stdout
+    assert "but its only prediction was refused." in done.stdout
     assert "a.npy" in done.stdout
     assert "write it with numpy.save" in done.stdout
 
