@@ -47,9 +47,6 @@ NETWORK = (
     _network("vsock-socket", "a socket to the hypervisor"),
     _network("crypto-socket", "a socket of the kernel's cryptography"),
     _network("bluetooth-socket", "a Bluetooth socket"),
-    _network(
-        "abstract-socket", "an abstract socket of another container of the pod", "ECONNREFUSED", "EPERM"
-    ),
 )
 FILES = (
     _cage("mounts", "a look for other volumes of the pod", "['bin', 'code', 'data', 'out', 'run']"),

@@ -98,6 +98,17 @@ def test_stopped_and_nested_reapers_are_gone(any_shop: Workshop) -> None:
     assert run.marked() == []
 
 
+def test_a_program_that_stops_itself_is_ended_at_the_budget(any_shop: Workshop) -> None:
+    recorder = any_shop.recorder(budget_s=1.0)
+    run = any_shop.python(
+        "import os, signal\nprint('up', flush=True)\nos.kill(os.getpid(), signal.SIGSTOP)\n"
+    )
+    recorder.wait_for("log")
+    assert run.wait() == 12
+    assert run.marked() == []
+    assert recorder.end["cause"] == "budget"
+
+
 def test_processes_of_others_are_left_alone(any_shop: Workshop) -> None:
     """Same uid, same parent as the supervisor: exactly what a kill by uid or group would hit."""
     user = ["setpriv", "--pdeathsig", "KILL"]

@@ -13,6 +13,7 @@ import pytest
 
 from alcove_api.run_documents import RunConfig
 from alcove_recorder.capture import Capture
+from alcove_recorder.formats import kind_of
 from alcove_recorder.spool import CapturedFile, RunSpool
 from alcove_recorder.watch import EVENTS_AT_ONCE, EVENTS_PER_SECOND, EventRate
 
@@ -62,6 +63,27 @@ def test_names_in_the_folder_are_held_only_while_they_can_still_be_taken(capture
         captured.capture.rescan()
     captured.capture.take_all()
     assert len(captured.files) == PLACES
+
+
+def test_a_look_through_the_folder_ends_at_a_number_of_files(
+    captured: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that are no predictions take no place, so they alone would make it as long as the folder."""
+    captured.capture.start(time.monotonic_ns())
+    flood(captured.out, ".txt")
+    looked_at = list[str]()
+
+    def look_at(name: str) -> str | None:
+        looked_at.append(name)
+        return kind_of(name)
+
+    monkeypatch.setattr("alcove_recorder.formats.kind_of", look_at)
+    captured.capture.rescan()
+    assert len(looked_at) == FLOOD
+    looked_at.clear()
+    monkeypatch.setattr("alcove_recorder.capture._LISTED_AT_MOST", 1000)
+    captured.capture.rescan()
+    assert len(looked_at) == 1000
 
 
 def test_names_in_events_are_held_only_while_they_can_still_be_taken(captured: Captured) -> None:

@@ -37,7 +37,6 @@ class Model(Attacker):
             ("bluetooth-socket", 31, stream, 0),
         ):
             attempt("data/" + case, socket.socket, family, kind, protocol)
-        attempt("data/abstract-socket", self.connect, socket.AF_UNIX, stream, "\0alcove-conformance-recorder")
 
     def connect(self, family, kind, address):
         with socket.socket(family, kind) as s:
