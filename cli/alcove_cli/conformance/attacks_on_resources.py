@@ -182,7 +182,11 @@ LIES = Attack(
             for name, reason, about in _LIES
         ),
         Case(
-            "files/nan", "files", "an array of NaN: taken, and scores nothing", "harmless", taken("nan.npy")
+            "files/nan",
+            "files",
+            "an array of NaN: it is taken, for the scorer to refuse",
+            "harmless",
+            taken("nan.npy"),
         ),
         Case("files/fortran", "files", "an array in Fortran order", "harmless", taken("fortran.npy")),
         Case(
