@@ -157,7 +157,7 @@ def test_a_refused_upgrade_of_definitions_says_what_to_do(
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "forbidden" in done.stdout
+    assert "may not get customresourcedefinitions" in done.stdout
     assert "kubectl apply --server-side" in done.stdout
     assert "Traceback" not in done.stderr
 

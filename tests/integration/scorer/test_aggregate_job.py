@@ -243,7 +243,7 @@ def test_a_missing_leaderboard_is_said(store: Store, start: Start, kubeconfig: P
     status, message = start("aggregate", aggregation("absent", 1, one), KUBECONFIG=str(kubeconfig)).wait()
     assert status == 3
     assert "Leaderboard default/absent was not written." in message
-    assert '"absent" not found' in message
+    assert "There is no leaderboards/absent in the namespace default." in message
 
 
 def test_a_board_of_more_teams_than_an_environment_variable_holds(
