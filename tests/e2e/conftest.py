@@ -25,7 +25,6 @@ from tests.demo import hackathon as steps
 from tests.demo.hackathon import Hackathon, wait_for
 
 BUDGET = 8
-AT_HOME_BUDGET = 30
 NEVER = "2099-01-01T00:00:00Z"
 ENDED = ("Done", "Failed", "Rejected")
 Object = dict[str, Any]
@@ -54,14 +53,6 @@ def hackathon(cluster: api.Cluster) -> Hackathon:
             steps.practice_phase(12),
             _phase("single", ["digits"], BUDGET),
             _phase("long", ["digits"], 45),
-            # As at home: all rows are shown, and so all rank.
-            _phase(
-                "at-home",
-                ["digits"],
-                AT_HOME_BUDGET,
-                resources={"cpu": "500m"},
-                feedback={"mode": "live", "testFraction": 1.0},
-            ),
             _phase("gpu", ["digits"], BUDGET, resources={"gpus": 1}),
             _phase("broken", ["broken"], BUDGET),
             _phase(

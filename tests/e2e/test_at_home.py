@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -17,11 +18,13 @@ from alcove_api.run_documents import Manifest
 from alcove_cli.init import Template
 from tests.cluster import api
 from tests.demo.hackathon import Hackathon, wait_for
-from tests.e2e.conftest import AT_HOME_BUDGET, Team, as_participant
+from tests.e2e.conftest import Team, as_participant
 from tests.e2e.models import SCHEDULED
+from tests.e2e.phases import another_phase
 
 pytestmark = pytest.mark.e2e
 
+BUDGET = 30
 CLOCK_NOISE = 2.0
 """Seconds. Of a program that predicts by a clock of its own: start and copies on busy machines."""
 SCORE_NOISE = 0.03
@@ -29,6 +32,16 @@ SCORE_NOISE = 0.03
 ALC_NOISE = 0.15
 """Of an ALC: a pod has half a core here, so each prediction comes a few times later than at home."""
 CHEAP: tuple[Template, ...] = ("numpy", "sklearn", "any")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def phase(hackathon: Hackathon) -> Iterator[None]:
+    """As at home: all rows are shown, and so all rank."""
+    resources = {"gpus": 0, "cpu": "500m", "memory": "600Mi", "disk": "1Gi", "processes": 256}
+    feedback = {"mode": "live", "testFraction": 1.0}
+    changes = {"budget": {"seconds": BUDGET}, "resources": resources, "feedback": feedback}
+    with another_phase(hackathon, "at-home", ["digits"], **changes):
+        yield
 
 
 @dataclass(frozen=True)
@@ -43,7 +56,7 @@ def run_at_home(hackathon: Hackathon, code: Path, out: Path, *options: str) -> H
     digits = hackathon.cluster.state / "datasets" / "digits.data"
     done = subprocess.run(
         [
-            sys.executable, "-I", "-m", "alcove_cli.main", "run", code, digits, "--budget", str(AT_HOME_BUDGET),
+            sys.executable, "-I", "-m", "alcove_cli.main", "run", code, digits, "--budget", str(BUDGET),
             "--json", "--out", out, *options,
         ],
         capture_output=True, text=True, timeout=180, check=False,

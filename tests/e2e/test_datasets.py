@@ -22,6 +22,13 @@ from tests.e2e.phases import another_phase
 pytestmark = pytest.mark.e2e
 NAMES = ("people", "photos", "recordings", "clips", "reviews", "gestures")
 AUTODL = "letters"
+ONCE = """
+    def test(self, dataset, remaining_time_budget=None):
+        scores = super().test(dataset, remaining_time_budget)
+        self.done_training = True
+        return scores
+"""
+"""The example's first, small forest is enough here, however slow the machine is."""
 
 
 @dataclass
@@ -115,11 +122,8 @@ def test_every_kind_of_source_becomes_a_dataset_that_is_learnt(
 
     roomy = {"gpus": 0, "cpu": "400m", "memory": "1Gi", "disk": "1Gi", "processes": 256}
     example = (REPOSITORY / "examples" / "submissions" / "sklearn" / "model.py").read_text()
-    # Its first, small forest is enough here, however slow the machine is.
-    first, last = "self.done_training = self.trees > 320", "self.done_training = True"
-    assert first in example
     with another_phase(hackathon, "kinds", list(names), budget={"seconds": 90}, resources=roomy):
-        red.submit("learns", example.replace(first, last), "kinds")
+        red.submit("learns", example + ONCE, "kinds")
         ended = red.until("learns", seconds=270)
     assert ended["phase"] == "Done", ended
     # Better than chance, which is where every curve starts.
