@@ -34,3 +34,11 @@ def cluster() -> Iterator[api.Cluster]:
     yield raised
     if not kept:
         api.down(name, progress=say)
+
+
+@pytest.fixture(autouse=True)
+def _working_directory() -> Iterator[None]:
+    """The same for each test: the participant's code runs in its own folder, also in a test's process."""
+    before = os.getcwd()
+    yield
+    os.chdir(before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,13 +17,9 @@ from tests.conftest import say
 from tests.demo import hackathon as steps
 
 RELEASE = "conformance"
-UNLIMITED, UNTHROTTLED = "unlimited", "unthrottled"
-LIMITED = {
-    attacks_on_resources.MEMORY: UNLIMITED,
-    attacks_on_resources.DISK: UNLIMITED,
-    attacks_on_resources.BURSTS: UNTHROTTLED,
-}
-"""Attacks on what the kubelet and cgroups keep, and phases whose limits bite them on no machine: switched off."""
+UNLIMITED = "unlimited"
+LIMITED = (attacks_on_resources.MEMORY, attacks_on_resources.DISK)
+"""Attacks on what the kubelet and cgroups keep, and whose success does not depend on how busy the machine is."""
 
 
 @pytest.fixture(scope="session")
@@ -31,12 +28,7 @@ def place(cluster: api.Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
     values = release_values()
     spec = values["competition"]["spec"]
     spec["images"] = {"allowed": [cluster.registry]}
-    long = next(phase for phase in spec["phases"] if phase["name"] == "long")
-    spec["phases"] += [
-        {**long, "name": UNLIMITED, "resources": {**long["resources"], "memory": "3Gi", "disk": "3Gi"}},
-        # One of its bursts takes at most 60 ms of a period of 100 ms.
-        {**long, "name": UNTHROTTLED, "resources": {**long["resources"], "cpu": "750m"}},
-    ]
+    spec["phases"].append(unlimited_phase(spec["phases"]))
     teams = [team["name"] for team in values["teams"]]
     installed = steps.install(
         cluster, RELEASE, steps.chart_values(cluster, images, teams, values["competition"]["spec"])
@@ -48,11 +40,21 @@ def place(cluster: api.Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield opened
 
 
+def unlimited_phase(phases: list[dict[str, Any]]) -> dict[str, Any]:
+    """As the long one, with the limits of the kubelet and of cgroups so high that they do not bite: switched off."""
+    long = next(phase for phase in phases if phase["name"] == "long")
+    return {
+        **long,
+        "name": UNLIMITED,
+        "resources": {**long["resources"], "memory": "3Gi", "disk": "3Gi"},
+    }
+
+
 @pytest.fixture(scope="session")
 def results(place: Place) -> dict[str, CaseResult]:
-    """What came of each case, by its id; of those that are switched off, by "unlimited/<id>"."""
+    """What came of each case, by its id; of those in :data:`UNLIMITED`, by "<phase>/<id>"."""
     unlimited = [
-        replace(attack, phase=phase, name=f"{attack.submission}-{phase}") for attack, phase in LIMITED.items()
+        replace(attack, phase=UNLIMITED, name=f"{attack.submission}-{UNLIMITED}") for attack in LIMITED
     ]
     with cleaning(place, say):
         found = {result.case.id: result for result in run_suite(place, say)}

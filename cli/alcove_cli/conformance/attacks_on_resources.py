@@ -17,7 +17,6 @@ from alcove_cli.conformance.checks import (
     silent,
     stamped_honestly,
     taken,
-    throttled,
 )
 
 PROCESSES, CPUS = 200, 0.35
@@ -120,20 +119,6 @@ FLOOD = Attack(
         ),
     ),
 )
-BURSTS = Attack(
-    "bursts",
-    (
-        Case(
-            "resources/throttled",
-            "limits",
-            "bursts of more than its share of a processor",
-            "contained",
-            every(throttled, ended("Finished", "")),
-            figure=lambda evidence: f"the kernel throttled {evidence.said('resources/throttled')}",
-        ),
-    ),
-    phase="long",
-)
 HOG = Attack(
     "hog",
     (
@@ -214,4 +199,4 @@ LIES = Attack(
         ),
     ),
 )
-ATTACKS = (FORKS, MEMORY, DISK, FLOOD, BURSTS, HOG, LIES)
+ATTACKS = (FORKS, MEMORY, DISK, FLOOD, HOG, LIES)

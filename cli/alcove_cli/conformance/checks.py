@@ -60,17 +60,6 @@ def measured(case: str, least: float, most: float) -> Check:
     return check
 
 
-def throttled(evidence: Evidence) -> str | None:
-    """The kernel held the program to its processor time, by the kernel's own count where the runtime shows it."""
-    found = evidence.said("resources/throttled") or ""
-    if found == "no statistics are shown":
-        return None
-    count = re.match(r"\d+", found)
-    if count is None:
-        return f"the program did not get to it: {found or describe_end(evidence)!r}"
-    return None if int(count[0]) else f"the kernel throttled it in {found}"
-
-
 def refused(name: str, reason: str) -> Check:
     """The file of that name, as it is recorded, was refused for that reason, and none of that name was taken."""
 

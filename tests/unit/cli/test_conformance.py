@@ -230,15 +230,6 @@ def test_what_was_measured_lies_within_bounds(said: str, held: bool) -> None:
     assert (checks.measured("resources/hog", 0.1, 0.5)(found) is None) is held
 
 
-@pytest.mark.parametrize(
-    ("said", "held"),
-    [("1 of 3 periods", True), ("no statistics are shown", True), ("0 of 99 periods", False), ("", False)],
-)
-def test_processor_time_is_limited_where_the_kernel_says_so(said: str, held: bool) -> None:
-    found = evidence(log=f"ATTACK resources/throttled {said}\n")
-    assert (checks.throttled(found) is None) is held
-
-
 def test_a_bundle_was_refused_for_its_reason_and_nothing_of_it_ran() -> None:
     admitted = [{"type": "Admitted", "reason": "BundleTooLarge", "message": ""}]
     status = {"phase": "Rejected", "conditions": admitted, "runs": []}
