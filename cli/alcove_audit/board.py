@@ -58,6 +58,9 @@ class BoardAudit:
         if not self._digests() and key not in self.reader.source.list_sizes(self._key("")):
             self.reader.report.leave_out(Check.COUNTED, "no counted.json yet")
             return []
+        if self.state.rules.phase.from_ is not None:
+            self.reader.report.leave_out(Check.COUNTED, "a final counts its own reruns, and they stay")
+            return []
         meaning = "What counted once must stay counted. Restore the object's last version."
         found = self.reader.document(Check.COUNTED, CountedSubmissions, key, meaning)
         if found is None or found.document.competition_uid != self.state.view.uid:

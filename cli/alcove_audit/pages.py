@@ -82,7 +82,9 @@ class PagesAudit:
             self.reader.report.leave_out(Check.PAGES, "no copy for the team, of a Submission that is gone")
             return
         made = next((f for f in pages.files if f.path == "report.html"), None)
-        copies = [key]
+        # Nobody but the organizer reads what lies in the competition's namespace, so no copy is made there.
+        of_team = self.view.spec is None or self.view.namespace != self.view.spec.competition.namespace
+        copies = [key] if of_team else []
         if self.shown_as is not None:
             copies.append(keys.team_report(self.shown_as.namespace, self.shown_as.uid))
         if made is not None:
