@@ -11,12 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
-
 from tests.cluster.binaries import locked
 from tests.cluster.versions import cache_dir
-from tests.integration.pages.conftest import OPTIONS
+from tests.integration.pages.conftest import started_chromium
 
 AXE = Path(__file__).parent / "axe"
 
@@ -82,16 +79,6 @@ class Browser:
 
 @contextmanager
 def chromium(folder: Path) -> Iterator[Browser]:
-    driver = shutil.which("chromedriver")
-    assert driver is not None, "chromedriver is missing: make deps"
-    options = webdriver.ChromeOptions()
-    for argument in (*OPTIONS, f"--user-data-dir={folder}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    found = webdriver.Chrome(options=options, service=Service(driver))
-    try:
-        found.execute_cdp_cmd("Network.enable", {})
+    with started_chromium(folder) as found:
         found.set_script_timeout(60)
         yield Browser(found)
-    finally:
-        found.quit()

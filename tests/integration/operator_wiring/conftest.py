@@ -3,7 +3,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,19 +19,13 @@ from alcove_operator.store_setup import set_up
 from tests.cluster.layout import Cluster
 from tests.cluster.lifecycle import control_plane, down
 from tests.cluster.minio import minio_server
-from tests.cluster.stores import StoreServer
+from tests.cluster.stores import StoreServer, free_port
 from tests.integration.operator_wiring.world import NAMESPACE, ROOT, TEAMS, Operator, World, manifests
 
 VALUES = {
     "competition": {"name": "unused", "spec": {}},
     "teams": [{"name": t.removeprefix("hack-"), "namespace": t} for t in TEAMS],
 }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

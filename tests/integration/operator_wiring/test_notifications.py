@@ -4,63 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from alcove_api import keys
 from alcove_api.notifications import NotificationLedger
-from tests.integration.operator_wiring.conftest import free_port
+from tests.cluster.stores import free_port
 from tests.integration.operator_wiring.test_flow import FINISHED, root_store, run_status, score
 from tests.integration.operator_wiring.world import BLUE, NAMESPACE, World, wait_for
+from tests.webhook_receiver import receiving
 
 pytestmark = pytest.mark.integration
 CUP = "told"
 SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-four b").decode()
-
-
-class Receiver:
-    """Keeps what it got; answers with ``status``."""
-
-    def __init__(self, port: int) -> None:
-        self.got: list[tuple[str, dict[str, str], bytes]] = []
-        self.status = 200
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                receiver.got.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-                self.send_response(receiver.status)
-                self.send_header("location", "http://127.0.0.1:1/elsewhere")
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-
-    def types(self, path: str) -> list[str]:
-        return [json.loads(body).get("type", "") for at, _, body in self.got if at == path]
-
-
-@contextmanager
-def receiving(port: int) -> Iterator[Receiver]:
-    receiver = Receiver(port)
-    thread = threading.Thread(target=receiver.server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield receiver
-    finally:
-        receiver.server.shutdown()
-        receiver.server.server_close()
-        thread.join(10)
 
 
 def ledger(world: World) -> NotificationLedger | None:
