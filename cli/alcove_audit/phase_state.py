@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from alcove_api.competition import Phase
 from alcove_api.leaderboard import LeaderboardStatus
+from alcove_api.phase import Phase
 from alcove_audit.errors import AuditError
 from alcove_operator.core import parse_objects
 from alcove_operator.core.model import CompetitionView, DatasetView, SubmissionView

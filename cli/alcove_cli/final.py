@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from alcove_api.competition import Phase
+from alcove_api.phase import Phase
 from alcove_cli.errors import CommandError, FailedError
 from alcove_kube.client import KubeClient, Object
 from alcove_kube.errors import ApiError

@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from alcove_api.competition import CompetitionSpec, Phase, PhaseFeedback
+from alcove_api.competition import CompetitionSpec
 from alcove_api.feedback import DisclosedBits, compute_disclosed_bits, compute_ladder_bits, is_span_known
+from alcove_api.phase import Phase, PhaseFeedback
 from alcove_api.schemes import SCHEMES
 from alcove_cli.errors import CommandError
 from alcove_kube.client import KubeClient

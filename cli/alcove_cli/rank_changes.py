@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from alcove_api.comparison import ComparedBoard, ComparedTeam, Comparison
-from alcove_api.competition import ScoringSpec
+from alcove_api.phase import ScoringSpec
 from alcove_scorer.ranks import write_place
 from alcove_scorer.text_tables import fold_table
 from alcove_scorer.written_text import shorten_name

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pydantic import ValidationError
 
 from alcove_api.comparison import CompareRequest
-from alcove_api.competition import ScoringSpec
 from alcove_api.leaderboard import LeaderboardStatus
+from alcove_api.phase import ScoringSpec
 from alcove_api.score_documents import ScoreRequest
 from alcove_cli.errors import CommandError, FailedError
 from alcove_operator.core import boards, scoring

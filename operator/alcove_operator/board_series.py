@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from alcove_api.competition import Phase
 from alcove_api.leaderboard import LeaderboardStatus
+from alcove_api.phase import Phase
 from alcove_api.submission import RunStatus
 from alcove_operator.core import boards, usage
 from alcove_operator.core.conditions import find_condition

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from alcove_api.competition import CompetitionSpec, CompetitionStatus, Phase, PhaseStatus
+from alcove_api.competition import CompetitionSpec, CompetitionStatus, PhaseStatus
 from alcove_api.leaderboard import PublishedRules
+from alcove_api.phase import Phase
 from alcove_api.run_names import alias_of
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from alcove_api.board_documents import CountedSubmission, CountedSubmissions
-from alcove_api.competition import Phase
+from alcove_api.phase import Phase
 from alcove_operator.core import boards, scoring
 from alcove_operator.core.model import CompetitionView, SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules

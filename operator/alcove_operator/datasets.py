@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
-from alcove_api.competition import ScoringSpec
 from alcove_api.dataset import DatasetStatus
 from alcove_api.documents import CheckRequest, CheckResult
+from alcove_api.phase import ScoringSpec
 from alcove_api.schemes import SCHEMES
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError

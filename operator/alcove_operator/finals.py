@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from alcove_api.competition import Phase
+from alcove_api.phase import Phase
 from alcove_api.submission import SubmissionSpec, SubmissionStatus
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import SUBMISSIONS

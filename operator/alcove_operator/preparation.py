@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from alcove_api.competition import Phase
+from alcove_api.phase import Phase
 from alcove_kube.resources import DATASETS
 from alcove_operator.core.conditions import ConditionValue
 from alcove_operator.core.model import CompetitionView

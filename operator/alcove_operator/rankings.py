@@ -16,8 +16,8 @@ from datetime import datetime, timedelta
 
 from alcove_api.base import GROUP
 from alcove_api.board_documents import AggregateRequest, BoardExclusion, BoardSubmission
-from alcove_api.competition import Phase
 from alcove_api.leaderboard import LeaderboardStatus
+from alcove_api.phase import Phase
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import JOBS, SUBMISSIONS

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from alcove_api import keys
-from alcove_api.competition import PhaseFeedback
+from alcove_api.phase import PhaseFeedback
 from tests.demo.hackathon import DemoError, Hackathon, wait_for
 from tests.e2e import models
 from tests.e2e.conftest import Team, alcove, as_participant

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from alcove_api.competition import Resources
 from alcove_api.dataset import VolumeClaim
 from alcove_api.frameworks import Framework
+from alcove_api.phase import Resources
 from alcove_api.run_documents import RunConfig, Verdict
 from alcove_api.score_documents import ScoreRequest
 from alcove_api.submission import SubmissionStatus

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from alcove_api.competition import Phase
 from alcove_api.frameworks import FRAMEWORKS
+from alcove_api.phase import Phase
 from alcove_api.run_names import list_run_names
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_operator.core import usage

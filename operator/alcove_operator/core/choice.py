@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from alcove_api.competition import Phase
+from alcove_api.phase import Phase
 from alcove_api.submission import CHOSEN, SubmissionStatus
 from alcove_operator.core import boards
 from alcove_operator.core import status as statuses

@@ -13,9 +13,10 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
-from alcove_api.competition import CompetitionSpec, CompetitionStatus, Phase
+from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.dataset import VolumeClaim
 from alcove_api.frameworks import Framework
+from alcove_api.phase import Phase
 from alcove_api.run_documents import RecorderReport, Verdict
 from alcove_api.score_documents import LiveCurve, ScoreResult
 from alcove_api.submission import Original, SubmissionSpec, SubmissionStatus

@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from alcove_api.competition import Phase
 from alcove_api.leaderboard import LeaderboardStatus
 from alcove_api.notifications import (
     EventName,
@@ -18,6 +17,7 @@ from alcove_api.notifications import (
     PendingNotice,
     Webhook,
 )
+from alcove_api.phase import Phase
 from alcove_api.phase_dates import format_time
 from alcove_operator.core import usage
 from alcove_operator.core.model import CompetitionView, DatasetView, SubmissionView

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from alcove_api.competition import Phase
+from alcove_api.phase import Phase
 
 LINE = 35
 """Characters for a column of a table that has 80."""

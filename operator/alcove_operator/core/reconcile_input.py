@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from alcove_api.competition import CompetitionSpec, LogPolicy, Phase, ScoringSpec
+from alcove_api.competition import CompetitionSpec
+from alcove_api.phase import LogPolicy, Phase, ScoringSpec
 from alcove_api.run_names import alias_of
 from alcove_api.schemes import BoardRanking
 from alcove_operator.core.model import (

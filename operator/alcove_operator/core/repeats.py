@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from alcove_api.competition import Phase, Resources
+from alcove_api.phase import Phase, Resources
 
 _SEEDS = 2**31
 """Seeds are below this: NumPy and others take no larger ones everywhere."""

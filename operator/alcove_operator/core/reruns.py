@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from alcove_api.competition import Phase
+from alcove_api.phase import Phase
 from alcove_api.submission import CompetitionRef, Original, SubmissionSpec
 from alcove_operator.core import boards
 from alcove_operator.core.model import CompetitionView, DatasetView, SubmissionView

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alcove_api.competition import Phase
+from alcove_api.phase import Phase
 from alcove_api.run_names import repeat_of
 from alcove_api.score_documents import NO_PREDICTIONS, NORMAL_ENDS
 from alcove_api.submission import RunStatus

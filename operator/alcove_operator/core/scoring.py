@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alcove_api.competition import PhaseFeedback
 from alcove_api.feedback import shown_places
+from alcove_api.phase import PhaseFeedback
 from alcove_api.run_names import alias_of
 from alcove_api.score_documents import (
     NO_PREDICTIONS,

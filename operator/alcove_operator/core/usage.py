@@ -11,15 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from alcove_api.competition import (
-    CompetitionSpec,
-    CompetitionStatus,
-    Phase,
-    PhaseLimits,
-    PhaseUsage,
-    Resources,
-    TeamUsage,
-)
+from alcove_api.competition import CompetitionSpec, CompetitionStatus, PhaseUsage, TeamUsage
+from alcove_api.phase import Phase, PhaseLimits, Resources
 from alcove_api.run_names import repeat_of
 from alcove_api.score_documents import ScoreResult
 from alcove_api.submission import RunStatus

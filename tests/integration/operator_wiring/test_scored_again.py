@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from alcove_api.comparison import Comparison
-from alcove_api.competition import ScoringSpec
+from alcove_api.phase import ScoringSpec
 from alcove_cli import rescore
 from alcove_cli.errors import FailedError
 from alcove_cli.rescore_plan import ScoringChanges, plan_rescore

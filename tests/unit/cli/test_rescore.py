@@ -12,8 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from alcove_api.comparison import ComparedBoard, ComparedScore, ComparedTeam, Comparison
-from alcove_api.competition import CompetitionSpec, CompetitionStatus, ScoringSpec
+from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.leaderboard import LeaderboardStatus
+from alcove_api.phase import ScoringSpec
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_cli import rank_changes
 from alcove_cli.errors import CommandError, FailedError

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alcove_api.competition import CompetitionSpec, CompetitionStatus, Phase
+from alcove_api.competition import CompetitionSpec, CompetitionStatus
+from alcove_api.phase import Phase
 from alcove_api.submission import RunStatus, SubmissionStatus
 from alcove_operator.core import capacity, names, usage
 from alcove_operator.core.model import QuotaRefusal, SubmissionView

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from alcove_api.competition import Phase
+from alcove_api.phase import Phase
 from alcove_operator.core.phases import LINE, describe_phases
 
 NOW = datetime(2026, 12, 5, tzinfo=UTC)

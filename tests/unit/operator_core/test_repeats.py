@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alcove_api.competition import MAX_RUNS, Phase, Resources
+from alcove_api.phase import MAX_RUNS, Phase, Resources
 from alcove_api.run_names import alias_of, list_run_names, name_run, repeat_of
 from alcove_operator.core import names, repeats
 from alcove_operator.core.run_ends import describe_memory

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alcove_api.board_documents import AggregateRequest, BoardSubmission
-from alcove_api.competition import Resources
 from alcove_api.dataset import VolumeClaim
 from alcove_api.documents import CheckRequest, StoreCredentials
+from alcove_api.phase import Resources
 from alcove_api.run_documents import RunConfig
 from alcove_api.score_documents import Feedback, ScoreDataset, ScoreRequest, Scoring
 from alcove_operator import config

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alcove_api.competition import Limits, PhaseFeedback
+from alcove_api.competition import Limits
 from alcove_api.feedback import compute_disclosed_bits
+from alcove_api.phase import PhaseFeedback
 from alcove_api.score_documents import CurvePoint, Feedback, ScoredRun, Scoring
 from alcove_scorer.curves import Point, resolve_rules
 from alcove_scorer.disclosure import limit_curve, limit_run
