@@ -46,14 +46,14 @@ def test_a_receiver_that_is_away_gets_everything_once_it_is_back_and_no_run_wait
     world.open_competition(CUP, notifications=hooks, limits={"perDay": 1})
     world.join(BLUE, CUP)
     wait_for("the ledger", lambda: ledger(world))
-    uid = world.submission("first", CUP, BLUE)["metadata"]["uid"]
+    uid = world.submission("told", CUP, BLUE)["metadata"]["uid"]
     world.running(pod := world.pod_of(job := world.job(f"r-{uid[:8]}")))
     world.ended(pod, 0, FINISHED)
     world.finish(job)
     score(world, world.job(f"s-{uid[:8]}"), 0.75)
     # Nobody answers at that port, and the run ends as ever.
-    wait_for("it is done", lambda: run_status(world, "first", BLUE).get("phase") == "Done" or None)
-    wait_for("notices wait", lambda: ((kept := ledger(world)) and len(kept.pending) >= 5) or None)
+    wait_for("it is done", lambda: run_status(world, "told", BLUE).get("phase") == "Done" or None)
+    wait_for("notices wait", lambda: ((found := ledger(world)) and len(found.pending) >= 5) or None)
     world.operator.kill()
     with receiving(port) as receiver:
         world.operator.start()
@@ -66,7 +66,7 @@ def test_a_receiver_that_is_away_gets_everything_once_it_is_back_and_no_run_wait
                     Webhook(SECRET).verify(body.replace(BLUE.encode(), b"another"), headers)
         (chat,) = {body for path, _, body in receiver.got if path == "/chat"}
         assert json.loads(chat).keys() == {"text"}
-        assert f"{BLUE}/first" in json.loads(chat)["text"]
+        assert f"{BLUE}/told" in json.loads(chat)["text"]
         assert not [path for path, *_ in receiver.got if path == "/stray"]
         wait_for("all is taken", lambda: {e.webhook for e in _kept(world).pending} == {"stray"} or None)
         assert any(entry.attempts for entry in _kept(world).pending), "it was tried, and refused here"
@@ -74,7 +74,7 @@ def test_a_receiver_that_is_away_gets_everything_once_it_is_back_and_no_run_wait
         ids = [headers["webhook-id"] for path, headers, _ in receiver.got if path == "/signed"]
         assert len(set(ids)) == 2
         receiver.status = 302
-        world.submission("second", CUP, BLUE)
+        world.submission("refused", CUP, BLUE)
         wait_for("it is refused", lambda: len(receiver.types("/signed")) > len(ids) or None, 60)
         wait_for(
             "a redirect counts as no answer",
@@ -84,6 +84,6 @@ def test_a_receiver_that_is_away_gets_everything_once_it_is_back_and_no_run_wait
 
 
 def _kept(world: World) -> NotificationLedger:
-    kept = ledger(world)
-    assert kept is not None
-    return kept
+    found = ledger(world)
+    assert found is not None
+    return found

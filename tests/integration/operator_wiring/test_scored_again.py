@@ -54,7 +54,7 @@ def test_a_board_is_made_of_new_scores_alone_and_one_that_failed_is_left_out_unt
     for team in (BLUE, GREEN):
         world.join(team, "again")
     world.open_competition("again")
-    old = {team: scored(world, "first", team) for team in (BLUE, GREEN)}
+    old = {team: scored(world, "scored", team) for team in (BLUE, GREEN)}
     wait_for("a rank", lambda: ranked(world))
     before = board_jobs(world)
 
@@ -64,15 +64,15 @@ def test_a_board_is_made_of_new_scores_alone_and_one_that_failed_is_left_out_unt
     score(world, jobs[BLUE], 0.4)
     new = wait_for("another score", lambda: changed(world, BLUE, old[BLUE]))
     assert new["runs"][0]["alc"] == 0.4
-    assert done(world, "first", GREEN), "what has ended stays so"
-    assert world.submission_status("first", GREEN)["runs"][0]["alc"] == 0.7, "shown until there is another"
+    assert done(world, "scored", GREEN), "what has ended stays so"
+    assert world.submission_status("scored", GREEN)["runs"][0]["alc"] == 0.7, "shown until there is another"
     assert board_jobs(world) == before, "one has an old score, the other a new one"
 
     # Inputs at fault: not tried again, and said.
     failed = jobs[GREEN]["metadata"]["name"]
     world.finish(jobs[GREEN], ok=False, reason="PodFailurePolicy")
-    wait_for("it is said", lambda: failed in told(world, "first", GREEN))
-    assert told(world, "first", GREEN).startswith("The earlier score is shown.")
+    wait_for("it is said", lambda: failed in told(world, "scored", GREEN))
+    assert told(world, "scored", GREEN).startswith("The earlier score is shown.")
     asked = publish(world, next_board(world, before))
     assert {e.team: e.scoring_digest for e in asked.entries}[GREEN] != old[GREEN]["scoringDigest"]
 
@@ -83,7 +83,7 @@ def test_a_board_is_made_of_new_scores_alone_and_one_that_failed_is_left_out_unt
     assert environment(job, "score")["ALCOVE_REQUEST"] == environment(jobs[GREEN], "score")["ALCOVE_REQUEST"]
     score(world, job, 0.3)
     wait_for("its score", lambda: changed(world, GREEN, old[GREEN]))
-    assert told(world, "first", GREEN) == "Scored."
+    assert told(world, "scored", GREEN) == "Scored."
     asked = publish(world, next_board(world, before))
     assert {e.team for e in asked.entries} == {BLUE, GREEN}
 
@@ -137,7 +137,7 @@ def ranked(world: World) -> bool:
     for job in world.list(JOBS):
         if job["metadata"]["name"] in board_jobs(world) and not job.get("status", {}).get("conditions"):
             publish(world, job)
-    return world.submission_status("first", GREEN).get("rank") is not None
+    return world.submission_status("scored", GREEN).get("rank") is not None
 
 
 def next_board(world: World, before: list[str]) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def next_board(world: World, before: list[str]) -> dict[str, Any]:
 
 
 def changed(world: World, team: str, old: dict[str, Any]) -> dict[str, Any] | None:
-    status = world.submission_status("first", team)
+    status = world.submission_status("scored", team)
     return status if status["scoringDigest"] != old["scoringDigest"] else None
 
 
