@@ -203,12 +203,12 @@ class Node:
 
     def run(self, name: str, more: dict[str, str], task: str) -> subprocess.CompletedProcess[str]:
         wait_for(f"the pod {name}", lambda: self.server.exists("pod", name, self.namespace))
-        script = unpack(self.server, "alcove-test", self.namespace, self.folder / "test") / "promises.py"
+        scripts = unpack(self.server, "alcove-test", self.namespace, self.folder / "test")
         pod = self.server.get("pod", name, self.namespace)["spec"]
         assert pod["containers"][0]["command"][-1] == task
         log = self.folder / f"{name}.termination"
         log.touch()
-        done = execute(pod, [str(script), task], {**more, "ALCOVE_TERMINATION_LOG": str(log)})
+        done = execute(pod, [str(scripts), task], {**more, "ALCOVE_TERMINATION_LOG": str(log)})
         ended = {"exitCode": done.returncode, "reason": "Completed", "message": log.read_text()}
         container = {
             "name": "promises", "image": "x", "imageID": "", "ready": False, "restartCount": 0,

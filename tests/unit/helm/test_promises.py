@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 import socket
-import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
+import promise_results
 import pytest
+import run_probe
+from run_probe import RunReport
 
-from tests.unit.helm.chart import CHART
-
-
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("alcove_promises", CHART / "files" / "promises.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-promises: Any = _load()
 STORE = "alcove-store.hackathon.svc"
 ASKED = {"endpoint": f"http://{STORE}:9000", "networkPolicy": True, "networkPolicyRequired": True}
-GOOD = promises.RunReport(store=True, api=False, token=False, resolved=True, resolvers=["169.254.20.10"])
+GOOD = RunReport(store=True, api=False, token=False, resolved=True, resolvers=["169.254.20.10"])
 
 
 def states(found: Any, **settings: bool) -> list[str]:
-    return [verdict.state for verdict in promises.judge_run(found, {**ASKED, **settings})]
+    return [verdict.state for verdict in promise_results.judge_run(found, {**ASKED, **settings})]
 
 
 def test_a_run_that_is_kept_in_passes() -> None:
@@ -51,7 +37,7 @@ def test_each_fault_of_a_run_is_told_apart() -> None:
 
 
 def test_a_policy_that_was_switched_off_is_not_blamed_on_the_cluster() -> None:
-    *_, said = promises.judge_run(replace(GOOD, api=True), {**ASKED, "networkPolicy": False})
+    *_, said = promise_results.judge_run(replace(GOOD, api=True), {**ASKED, "networkPolicy": False})
     assert "networkPolicy.enabled is false" in said.detail
     assert "plugin" not in said.detail
 
@@ -62,16 +48,16 @@ def test_no_line_says_more_than_was_seen() -> None:
             for policy in (True, False):
                 found = replace(GOOD, store=store, api=api)
                 said = " ".join(
-                    v.detail for v in promises.judge_run(found, {**ASKED, "networkPolicy": policy})
+                    v.detail for v in promise_results.judge_run(found, {**ASKED, "networkPolicy": policy})
                 )
                 assert ("a run reached the store" in said) == store
                 assert ("enforced: " in said) == (api or (store and policy))
 
 
 def test_who_was_asked_for_a_name_is_said() -> None:
-    answered, *_ = promises.judge_run(GOOD, ASKED)
+    answered, *_ = promise_results.judge_run(GOOD, ASKED)
     assert answered.detail == f"a run asked 169.254.20.10 and got an address of {STORE}"
-    silent, *_ = promises.judge_run(replace(GOOD, resolved=False, store=False), ASKED)
+    silent, *_ = promise_results.judge_run(replace(GOOD, resolved=False, store=False), ASKED)
     assert "A run asked 169.254.20.10" in silent.detail
     assert f"no address of {STORE}" in silent.detail
     assert "networkPolicy.dns" in silent.detail
@@ -79,7 +65,7 @@ def test_who_was_asked_for_a_name_is_said() -> None:
 
 def test_a_store_that_is_an_address_needs_no_name() -> None:
     asked = {**ASKED, "endpoint": "http://192.0.2.7:9000"}
-    promised = [v.promise for v in promises.judge_run(replace(GOOD, resolved=None), asked)]
+    promised = [v.promise for v in promise_results.judge_run(replace(GOOD, resolved=None), asked)]
     assert promised == ["store for runs", "no token in runs", "network of runs"]
 
 
@@ -93,13 +79,13 @@ def test_a_store_that_is_an_address_needs_no_name() -> None:
     ],
 )
 def test_the_last_line_counts_what_the_others_say(states: str, said: str) -> None:
-    words = {"P": "PASS", "W": "WARN", "F": "FAIL"}
-    judged = [promises.PromiseResult("x", words[state], "y") for state in states]
-    assert promises.summary(judged) == said
+    words: dict[str, Literal["PASS", "WARN", "FAIL"]] = {"P": "PASS", "W": "WARN", "F": "FAIL"}
+    judged = [promise_results.PromiseResult("x", words[state], "y") for state in states]
+    assert promise_results.summary(judged) == said
 
 
 def test_missing_kinds_are_named() -> None:
-    verdict = promises.judge_kinds({"competitions", "datasets", "submissions"})
+    verdict = promise_results.judge_kinds({"competitions", "datasets", "submissions"})
     assert verdict.state == "FAIL"
     assert "leaderboards" in verdict.detail
 
@@ -119,17 +105,17 @@ def test_missing_kinds_are_named() -> None:
     ],
 )
 def test_a_policy_is_in_force_only_where_it_refuses(policy: str, answer: str, state: str, said: str) -> None:
-    verdict = promises.judge_policy("team-a", policy, answer)
+    verdict = promise_results.judge_policy("team-a", policy, answer)
     assert verdict.state == state
     assert said in verdict.detail
 
 
 def test_a_right_too_many_or_too_few_is_named() -> None:
-    asked = [(right, right.allowed) for right in promises.rights("team-a", "comp", ("team-b",))]
-    assert promises.judge_rights("team-a", asked).state == "PASS"
+    asked = [(right, right.allowed) for right in promise_results.rights("team-a", "comp", ("team-b",))]
+    assert promise_results.judge_rights("team-a", asked).state == "PASS"
     for index, (right, answer) in enumerate(asked):
         wrong = [*asked[:index], (right, not answer), *asked[index + 1 :]]
-        verdict = promises.judge_rights("team-a", wrong)
+        verdict = promise_results.judge_rights("team-a", wrong)
         assert verdict.state == "FAIL"
         assert str(right) in verdict.detail
 
@@ -143,16 +129,16 @@ def test_a_right_too_many_or_too_few_is_named() -> None:
     ],
 )
 def test_address_of_the_store(endpoint: str, address: tuple[str, int]) -> None:
-    assert promises.store_address(endpoint) == address
+    assert run_probe.store_address(endpoint) == address
 
 
 def test_a_closed_port_and_a_silent_host_are_both_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = listening.getsockname()[:2]
-        assert promises.reachable(*address)
+        assert run_probe.reachable(*address)
         # A full queue of a listener that never accepts is as silent as a dropped packet.
-        monkeypatch.setattr(promises, "CONNECT_SECONDS", 0.2)
-    assert not promises.reachable(*address)
+        monkeypatch.setattr(run_probe, "CONNECT_SECONDS", 0.2)
+    assert not run_probe.reachable(*address)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen(0)
@@ -161,21 +147,21 @@ def test_a_closed_port_and_a_silent_host_are_both_out_of_reach(monkeypatch: pyte
             for client in waiting:
                 client.setblocking(False)
                 client.connect_ex(silent.getsockname())
-            assert not promises.reachable(*silent.getsockname())
+            assert not run_probe.reachable(*silent.getsockname())
         finally:
             for client in waiting:
                 client.close()
 
 
 def test_store_and_api_server_as_a_run_sees_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(promises, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(run_probe, "CONNECT_SECONDS", 0.2)
     resolv_conf = tmp_path / "resolv.conf"
     resolv_conf.write_text("search svc.cluster.local\nnameserver 169.254.20.10\noptions ndots:5\n")
-    monkeypatch.setattr(promises, "RESOLV_CONF", resolv_conf)
+    monkeypatch.setattr(run_probe, "RESOLV_CONF", resolv_conf)
     with socket.create_server(("127.0.0.1", 0)) as store, socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
         monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(port))
         settings = {"endpoint": f"http://127.0.0.1:{store.getsockname()[1]}"}
         server.close()
-        assert promises.probe(settings) == replace(GOOD, resolved=None)
+        assert run_probe.probe(settings) == replace(GOOD, resolved=None)
