@@ -102,6 +102,9 @@ class RecorderReport(Document):
     flooded: bool = False
     """Whether the program did more in the output folder than it may, or used up what the recorder needs to see it
     (docs/security.md): what the recorder died of then is not the platform's fault."""
+    disk_exceeded: bool = False
+    """Whether the program held more in the folders that it may write to than it asked for of its node's disk
+    (``resources.disk``), or kept the recorder from counting that (docs/security.md)."""
     error: str | None = None
     stamp_lag_ns: int = 0
     """The longest time from the first sight of a file to its stamp. Large files take longer to copy."""

@@ -170,6 +170,7 @@ def _recorder(action: CreateRun, settings: OperatorSettings) -> Object:
         "ALCOVE_RUN": action.config.model_dump_json(),
         # Less than the grace period, so that its report is written before it is killed.
         "ALCOVE_STOP_SECONDS": str(GRACE_SECONDS - 5),
+        "ALCOVE_DISK_BYTES": str(quantity_bytes(action.resources.disk)),
     }
     pod_uid = {"name": "ALCOVE_POD_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}
     return {
@@ -187,6 +188,8 @@ def _recorder(action: CreateRun, settings: OperatorSettings) -> Object:
         "volumeMounts": [
             _mount("run", "/alcove/run"),
             _mount("out", "/alcove/out", read_only=True),
+            # To see how much the program keeps there.
+            _mount("tmp", "/alcove/tmp", read_only=True),
             _mount("spool", "/alcove/spool"),
             _mount("recorder-store", "/alcove/store", read_only=True),
             _mount("recorder-tmp", "/tmp"),

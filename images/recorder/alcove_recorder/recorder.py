@@ -1,6 +1,7 @@
 """The recorder's one loop: the supervisor's messages, the files, the seal.
 
-It sleeps in poll() until one of them has news, and does nothing periodically.
+It sleeps in poll() until one of them has news. What it does regularly is to look, in a thread of its own, at how much
+room the program takes up (disk_use.py).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from datetime import UTC, datetime
 from alcove_api.exit_statuses import RecorderExit
 from alcove_api.run_documents import End, RecorderReport
 from alcove_recorder.capture import Capture
+from alcove_recorder.disk_use import DiskWatch
 from alcove_recorder.handshake import Connection, Message, listen
 from alcove_recorder.jsonlog import log
 from alcove_recorder.report import ReportFile
@@ -42,6 +44,8 @@ class Recorder:
         self._wake_r, self._wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._uploader = Uploader(settings, self._spool, sink, self._wake)
         self._capture = Capture(settings.run, settings.out, self._spool, self._uploader.submit)
+        self._disk: DiskWatch | None = None
+        """None before the go, until when nothing of the program's runs, and where the recorder is told of no limit."""
         self._poll = select.poll()
         self._connection: Connection | None = None
         """The supervisor's, once its hello was the right one."""
@@ -77,6 +81,7 @@ class Recorder:
             self._capture.see()
             self._capture.take_all()
             self._note_flood()
+            self._note_disk_use()
             if self._connection is not None and self._connection.fileno() in ready:
                 self._receive(self._connection)
             for descriptor in ready & self._strangers.keys():
@@ -119,6 +124,19 @@ class Recorder:
             log("flooded")
             self.report()
 
+    def _note_disk_use(self) -> None:
+        """Likewise: the pod may be evicted for it at any moment."""
+        if self._disk is None or not self._disk.exceeded or self._state is None or self._state.disk_exceeded:
+            return
+        self._keep_state(replace(self._state, disk_exceeded=True))
+        self.report()
+
+    def _watch_disk(self) -> None:
+        most = self._settings.disk_bytes
+        if most is not None and self._disk is None:
+            self._disk = DiskWatch(self._settings.written_folders, most, self._wake)
+            self._disk.start()
+
     def _keep_state(self, state: RunState) -> RunState:
         save_state(self._settings.state, state)
         self._state = state
@@ -155,6 +173,7 @@ class Recorder:
         else:
             self._capture.rescan()
             self._capture.take_all()
+            self._watch_disk()
 
     def _accept(self) -> None:
         try:
@@ -241,6 +260,7 @@ class Recorder:
         # Persisted before it is answered: a go that the supervisor knows of is never forgotten.
         state = self._keep_state(RunState(self._boot_id, time.monotonic_ns(), datetime.now(UTC)))
         self._capture.start(state.t0_ns)
+        self._watch_disk()
         log("go", t0_ns=state.t0_ns)
         self.report()
         return state.t0_ns
@@ -305,6 +325,7 @@ class Recorder:
             manifest_sha256=progress.manifest_sha256,
             oom_kills=self._oom_kills,
             flooded=state is not None and state.flooded,
+            disk_exceeded=state is not None and state.disk_exceeded,
             error=None if error is None else error[:500],
             store_away=progress.trouble is not None and progress.manifest_sha256 is None,
             store_full=progress.store_full and progress.manifest_sha256 is None,

@@ -26,6 +26,8 @@ class RecorderSettings:
     """How long after SIGTERM it goes on trying to seal; less than the pod's grace period."""
     log_limit: int = 4 << 20
     """Bytes of the participant's output that are kept."""
+    disk_bytes: int | None = None
+    """What the program asked for of its node's disk; None where that is not looked at, as on a laptop."""
 
     @property
     def prefix(self) -> str:
@@ -35,6 +37,11 @@ class RecorderSettings:
     @property
     def out(self) -> Path:
         return self.root / "out"
+
+    @property
+    def written_folders(self) -> tuple[Path, ...]:
+        """Those on the node's disk that the program may write to."""
+        return self.out, self.root / "tmp"
 
     @property
     def spool(self) -> Path:
@@ -53,16 +60,18 @@ def from_environment(environment: Mapping[str, str]) -> RecorderSettings:
     """Raises :class:`RecorderSettingsError` naming what is missing or wrong.
 
     Beside the contract's variables: ``ALCOVE_ROOT`` and ``ALCOVE_TERMINATION_LOG`` move the folders for a run
-    outside a pod, ``ALCOVE_STOP_SECONDS`` follows the pod's grace period.
+    outside a pod, ``ALCOVE_STOP_SECONDS`` follows the pod's grace period, ``ALCOVE_DISK_BYTES`` is the phase's
+    ``resources.disk``.
     """
     try:
         run = RunConfig.model_validate_json(environment.get("ALCOVE_RUN", ""))
         stop_seconds = float(environment.get("ALCOVE_STOP_SECONDS", "20"))
+        disk_bytes = int(environment["ALCOVE_DISK_BYTES"]) if "ALCOVE_DISK_BYTES" in environment else None
     except (ValidationError, ValueError) as error:
         raise RecorderSettingsError(
-            f"ALCOVE_RUN or ALCOVE_STOP_SECONDS cannot be read: {error}",
+            f"ALCOVE_RUN, ALCOVE_STOP_SECONDS or ALCOVE_DISK_BYTES cannot be read: {error}",
             consequence="Nothing is recorded.",
-            remedy="Both are set by the operator; look at the Job.",
+            remedy="All are set by the operator; look at the Job.",
         ) from error
     endpoint, pod_uid = environment.get("ALCOVE_STORE_ENDPOINT", ""), environment.get("ALCOVE_POD_UID", "")
     if not endpoint or not pod_uid:
@@ -78,4 +87,5 @@ def from_environment(environment: Mapping[str, str]) -> RecorderSettings:
         endpoint=endpoint,
         termination_log=Path(environment.get("ALCOVE_TERMINATION_LOG", "/dev/termination-log")),
         stop_seconds=stop_seconds,
+        disk_bytes=disk_bytes,
     )

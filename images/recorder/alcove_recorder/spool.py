@@ -51,6 +51,8 @@ class RunState:
     end: End | None = None
     flooded: bool = False
     """Whether the program exceeded its rate."""
+    disk_exceeded: bool = False
+    """Whether it held more on the node's disk than it asked for."""
 
 
 def boot_id() -> str:
@@ -72,6 +74,7 @@ def save_state(path: Path, state: RunState) -> None:
         "go_at": state.go_at.isoformat(),
         "end": None if state.end is None else state.end.model_dump(mode="json"),
         "flooded": state.flooded,
+        "disk_exceeded": state.disk_exceeded,
     }
     write_atomic(path, json.dumps(document).encode())
 
@@ -88,6 +91,7 @@ def load_state(path: Path) -> RunState | None:
         go_at=datetime.fromisoformat(document["go_at"]),
         end=None if document["end"] is None else End.model_validate(document["end"]),
         flooded=document["flooded"],
+        disk_exceeded=document["disk_exceeded"],
     )
 
 

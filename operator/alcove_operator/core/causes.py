@@ -24,7 +24,7 @@ _NODE_GONE = frozenset({"DeletionByTaintManager", "DeletionByPodGC"})
 _NODE_DOWN = frozenset({"NodeLost", "NodeShutdown", "Shutdown", "Terminated"})
 _NODE_PRESSURE = "TerminationByKubelet"
 _FORGOTTEN = "ContainerStatusUnknown"
-_OUT_OF_INODES = "low on resource: inodes"
+_OUT_OF_INODES, _OUT_OF_BYTES = "low on resource: inodes", "low on resource: ephemeral-storage"
 NOT_REPEATED = frozenset({"StoreFull"})
 """Causes that the platform pays for and no attempt follows. Uploads of teams can fill the store, so a repeat would be a
 second try for whoever does."""
@@ -190,15 +190,18 @@ def _brought_about_pressure(pod: PodView, context: Context) -> str:
     """How the program may have put its node under pressure; empty where the evidence from outside speaks against it.
 
     The kubelet evicts first whoever uses more than was requested, and names each such container in its message, which
-    nobody else can write. Inodes nobody can request, and the kubelet names no container for them: it evicts first
-    whoever holds most. So a program can bring that about, in its output folder or in ``/tmp``, which nothing outside
-    its container sees. What speaks for it is that the node was short before the program ran.
+    nobody else can write. It counts volumes for a pod as a whole, with what was staged and recorded in them, and names
+    no container for them: of bytes of disk, the recorder has counted what is the program's. Inodes nobody can request,
+    and the kubelet names no container for them either: it evicts first whoever holds most. So a program can bring that
+    about, in its output folder or in ``/tmp``. What speaks for it is that the node was short before the program ran.
     """
     if pod.reason != "Evicted" or not got_go(pod, context.started):
         return ""
     if named := _OVER_REQUEST.search(pod.message):
         used, request, resource = named.groups()
         return f"The program used {used} of {resource}; its share is {request}."
+    if _OUT_OF_BYTES in pod.message and pod.report is not None and pod.report.disk_exceeded:
+        return "The program held more on its disk than its share."
     since = context.pressed_since.get(pod.node)
     if _OUT_OF_INODES in pod.message and (since is None or since >= _went_at(pod)):
         return "It has no room for more files (inodes), and of all pods the program's held most."
@@ -293,6 +296,11 @@ def _recorder_lost(pod: PodView, _: Context) -> Cause | None:
             "RecorderFlooded",
             "It did more in its output folder than the recorder has to keep up with, and the recorder failed; what it "
             "had saved counts.",
+        )
+    if said and pod.report is not None and pod.report.disk_exceeded:
+        return _participant(
+            "RecorderFlooded",
+            "It held more on its node's disk than its share, and the recorder failed; what it had saved counts.",
         )
     if (said and (confirmed or not got_go(pod))) or _recorder_died(pod):
         return _platform("RecorderLost", "The recorder, which keeps the clock and the predictions, failed.")

@@ -19,6 +19,9 @@ from tests.integration.recorder.harness import Recorder, npy, wait_for
 SWITCH = Path(__file__).with_name("recorder_without.py")
 Attack = Callable[[Recorder], bool]
 """Whether it got what it wanted."""
+SHARE = 1 << 20
+"""Bytes of its disk that the program asked for."""
+LOOKED_AWAY = "looked-away-once-it-held-more"
 LARGE = (200_000, 80)
 """Rows and labels of a prediction that takes long enough to copy: 128 MB."""
 
@@ -50,9 +53,8 @@ def improve_while_it_is_copied(recorder: Recorder) -> bool:
 
 
 def _copied(spool: Path) -> int:
-    return max(
-        (path.stat().st_size for path in spool.glob("*") if path.suffix not in (".json", ".log")), default=0
-    )
+    """Bytes of the copy that is there by now."""
+    return max((path.stat().st_size for path in spool.glob("*.bin")), default=0)
 
 
 def read_what_a_link_leads_to(recorder: Recorder) -> bool:
@@ -126,6 +128,13 @@ def flood_without_a_trace(recorder: Recorder) -> bool:
     return not recorder.report().flooded
 
 
+def fill_the_disk_without_a_trace(recorder: Recorder) -> bool:
+    recorder.supervisor().go()
+    (recorder.root / "tmp" / "heap").write_bytes(bytes(2 * SHARE))
+    wait_for(lambda: recorder.report().disk_exceeded or LOOKED_AWAY in recorder.log_text(), what="a look")
+    return not recorder.report().disk_exceeded
+
+
 DEFENCES: dict[str, tuple[str, Attack]] = {
     "stamp at the end of the copy": ("stamp_when_seen", improve_while_it_is_copied),
     "no links": ("follow_links", read_what_a_link_leads_to),
@@ -134,6 +143,7 @@ DEFENCES: dict[str, tuple[str, Attack]] = {
     "check of the .npy header": ("take_any_header", have_a_pickle_recorded),
     "bound on names": ("hold_any_number_of_names", fill_its_memory_with_names),
     "handshake": ("answer_anybody", end_the_run_in_the_supervisors_place),
+    "share of the disk": ("look_away_from_the_disk", fill_the_disk_without_a_trace),
     "rate of changes": ("keep_no_rate", flood_without_a_trace),
 }
 
@@ -145,5 +155,6 @@ def test_the_attack_fails_and_without_the_defence_succeeds(
 ) -> None:
     switch, attack = DEFENCES[name]
     shape = {"n_test": LARGE[0], "n_labels": LARGE[1]} if attack is improve_while_it_is_copied else {}
-    recorder = start(**shape, program=[str(SWITCH), switch] if switched_off else None)
+    environment = {"ALCOVE_DISK_BYTES": str(SHARE)} if attack is fill_the_disk_without_a_trace else {}
+    recorder = start(environment, **shape, program=[str(SWITCH), switch] if switched_off else None)
     assert attack(recorder) is switched_off

@@ -264,7 +264,7 @@ def recorder(
     program: list[str] | None = None,
 ) -> Iterator[Recorder]:
     """A started recorder; gone, with its connections, at the end."""
-    for name in ("run", "out", "spool"):
+    for name in ("run", "out", "tmp", "spool"):
         (root / name).mkdir()
     full = {
         "ALCOVE_ROOT": str(root),

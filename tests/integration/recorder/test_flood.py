@@ -120,3 +120,23 @@ def test_without_inotify_it_is_idle_all_the_same(start: Start) -> None:
     recorder = start(within=limited("max_inotify_instances"))
     recorder.supervisor().go()
     assert recorder.cpu_share(seconds=5) <= 0.02
+
+
+def test_what_it_holds_on_the_disk_is_reported_and_remembered(start: Start) -> None:
+    recorder = start({"ALCOVE_DISK_BYTES": str(1 << 20)})
+    recorder.supervisor().go()
+    (recorder.root / "tmp" / "checkpoint").write_bytes(bytes(1 << 19))
+    recorder.save("a.npy", npy())
+    recorder.wait_records(1)
+    assert not recorder.report().disk_exceeded
+    (recorder.root / "tmp" / "folder").mkdir()
+    (recorder.root / "tmp" / "folder" / "more").write_bytes(bytes(1 << 20))
+    wait_for(lambda: recorder.report().disk_exceeded, what="a report of it")
+    recorder.kill()
+    (recorder.root / "termination-log").unlink()
+    recorder.start()
+    (recorder.root / "tmp" / "folder" / "more").unlink()
+    again, _ = recorder.resume()
+    assert recorder.report().disk_exceeded
+    again.end()
+    assert [record.name for record in recorder.sealed().records] == ["a.npy"]

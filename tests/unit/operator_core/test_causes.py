@@ -74,6 +74,7 @@ PRESSURE = (
     "The node was low on resource: ephemeral-storage. Threshold quantity: 2146223340, available: 1960176Ki. "
 )
 INODES = "The node was low on resource: inodes. Threshold quantity: 65536, available: 60211. "
+OVER_SHARE = report(None).model_copy(update={"disk_exceeded": True})
 MAIN_OVER = "Container main was using 5Gi, request is 1Gi, has larger consumption of ephemeral-storage. "
 
 ROWS: list[tuple[str, PodView | None, str, str]] = [
@@ -103,6 +104,10 @@ ROWS: list[tuple[str, PodView | None, str, str]] = [
     ("evicted for node pressure, main is over its request", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=PRESSURE + MAIN_OVER), "NodePressure", "Participant"),
     ("evicted for node pressure, the recorder is over its request", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=PRESSURE + MAIN_OVER.replace("main", "recorder")), "Preempted", "Platform"),
     ("evicted for node pressure, nobody is over its request", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=PRESSURE), "Preempted", "Platform"),
+    ("evicted for node pressure, the program held more than its share", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=PRESSURE, report=OVER_SHARE), "NodePressure", "Participant"),
+    ("evicted for node pressure, the program kept to its share", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=PRESSURE, report=report(None)), "Preempted", "Platform"),
+    ("evicted for memory pressure, whatever it held on its disk", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=PRESSURE.replace("ephemeral-storage", "memory"), report=OVER_SHARE), "Preempted", "Platform"),
+    ("preempted for another reason, whatever it held on its disk", pod(disruption="PreemptionByScheduler", main=MAIN_KILLED, report=OVER_SHARE), "Preempted", "Platform"),
     ("evicted for inodes, whether or not a flood was seen", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=INODES, report=report(None)), "NodePressure", "Participant"),
     ("evicted for inodes, and the recorder had no time for its report", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=INODES), "NodePressure", "Participant"),
     ("evicted for inodes before the go", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=INODES, report=report(None, go=False)), "Preempted", "Platform"),
@@ -123,6 +128,7 @@ ROWS: list[tuple[str, PodView | None, str, str]] = [
     ("recorder restarted", pod(main=ended("main", 20), recorder=ended("recorder", 0, restarts=1)), "RecorderLost", "Platform"),
     ("recorder restarted and lost after a flood", pod(main=ended("main", 20), recorder=ended("recorder", 0, restarts=1), report=report(None, flooded=True)), "RecorderFlooded", "Participant"),
     ("recorder out of memory after a flood", pod(main=ended("main", 20), recorder=ended("recorder", 137, "OOMKilled"), report=report(None, flooded=True)), "RecorderFlooded", "Participant"),
+    ("recorder restarted and lost on a disk that the program filled", pod(main=ended("main", 20), recorder=ended("recorder", 0, restarts=1), report=OVER_SHARE), "RecorderFlooded", "Participant"),
     ("recorder out of memory, the program kept its rate", pod(main=ended("main", 20), recorder=ended("recorder", 137, "OOMKilled", restarts=2), report=report(None)), "RecorderLost", "Platform"),
     ("a flood, and an end in good order", pod(main=ended("main", 12), report=report("budget", flooded=True)), "DeadlineReached", "Participant"),
     ("a flood, and a lost node", pod(disruption="DeletionByTaintManager", report=report(None, flooded=True)), "NodeLost", "Platform"),

@@ -187,6 +187,7 @@ def test_the_run_has_the_contracts_containers_and_mounts() -> None:
         "/dev/shm": ("shm", False),
     }
     assert found["recorder"]["/alcove/out"] == ("out", True)
+    assert found["recorder"]["/alcove/tmp"] == ("tmp", True)
     assert found["recorder"]["/alcove/run"] == ("run", False)
     assert found["stage"]["/alcove/run"] == ("run", True)
     assert found["stage"]["/alcove/bin"] == ("bin", False)
@@ -198,6 +199,14 @@ def test_the_run_has_the_contracts_containers_and_mounts() -> None:
         assert environment(containers(made)[name])["ALCOVE_STORE_CREDENTIALS"].endswith(f"{name}.json")
         told = RunConfig.model_validate_json(environment(containers(made)[name])["ALCOVE_RUN"])
         assert told == action().config
+
+
+def test_what_a_program_asks_for_is_all_that_it_gets_and_what_the_recorder_holds_it_to() -> None:
+    found = containers(job())
+    amounts = found["main"]["resources"]
+    for resource in ("cpu", "memory"):
+        assert amounts["requests"][resource] == amounts["limits"][resource]
+    assert environment(found["recorder"])["ALCOVE_DISK_BYTES"] == amounts["requests"]["ephemeral-storage"]
 
 
 @pytest.mark.parametrize("path", ["sets/clips.data", ""])
