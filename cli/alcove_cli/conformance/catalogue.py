@@ -61,6 +61,11 @@ class Attack:
     """Where several have one program."""
 
     @property
+    def pays(self) -> Payer:
+        """For its run: the participant, where one of its cases says so."""
+        return "the participant" if any(case.pays == "the participant" for case in self.cases) else "nobody"
+
+    @property
     def submission(self) -> str:
         """Its name."""
         return self.name or self.program.replace("_", "-")

@@ -10,6 +10,8 @@ from alcove_cli.conformance.evidence import Evidence, Written
 Check = Callable[[Evidence], str | None]
 _SLACK = 0.005
 """Seconds, for rounding alone: program and recorder read one clock."""
+_CHARGED = {"nobody": "nobody", "the participant": "Participant"}
+"""What the status says for each payer of a case."""
 
 
 def said(case: str, *expected: str) -> Check:
@@ -151,6 +153,18 @@ def ended(cause: str, pays: str, *, other_causes: tuple[str, ...] = ()) -> Check
             return f"it ended with {describe_end(evidence)}"
         if int(run.get("attempt", 0)) != 1:
             return f"it was given attempt {run.get('attempt')}"
+        return None
+
+    return check
+
+
+def charged_to(pays: str) -> Check:
+    """Who pays for its run, by the status, and that it was not run again. ``pays``: as a case has it."""
+
+    def check(evidence: Evidence) -> str | None:
+        found = evidence.run.get("chargedTo") or "nobody"
+        if found != _CHARGED[pays] or int(evidence.run.get("attempt", 1)) != 1:
+            return f"{pays} was to pay for its run, and it is {describe_end(evidence)}"
         return None
 
     return check

@@ -14,7 +14,7 @@ from alcove_api.run_documents import Manifest
 from alcove_api.score_documents import ScoreResult
 from alcove_cli.conformance import attacks_on_code, attacks_on_data, attacks_on_resources, attacks_on_time
 from alcove_cli.conformance.catalogue import Attack, Case
-from alcove_cli.conformance.checks import describe_end
+from alcove_cli.conformance.checks import charged_to, describe_end, every
 from alcove_cli.conformance.errors import SuiteError
 from alcove_cli.conformance.evidence import Evidence
 from alcove_cli.conformance.intrusions import INTRUSIONS, Intrusion
@@ -158,13 +158,18 @@ def follow_attacks(
                 progress(f"{attack.submission}: {describe_end(evidence)}; {len(left)} to go")
                 for case in attack.cases:
                     figure = case.figure(evidence) if case.figure else ""
-                    yield CaseResult(case, case.check(evidence), took, figure)
+                    yield CaseResult(case, judge_case(attack, case, evidence), took, figure)
         if time.monotonic() - began > RUN_SECONDS:
             raise SuiteError(
                 f"After {RUN_SECONDS:.0f} s these had not ended: {', '.join(name for _, name in left)}. The suite was "
                 "broken off. Is the cluster short of room? kubectl get submissions -A says what they wait for."
             )
         time.sleep(0.5)
+
+
+def judge_case(attack: Attack, case: Case, evidence: Evidence) -> str | None:
+    """What was seen where the promise was not held, or where somebody else pays for the run."""
+    return every(case.check, charged_to(attack.pays))(evidence)
 
 
 def gather_evidence(place: Place, data: HiddenDataset, attack: Attack, submission: Object) -> Evidence:

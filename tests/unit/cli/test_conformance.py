@@ -9,6 +9,7 @@ from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,14 +17,14 @@ import pytest
 from alcove_api.competition import CompetitionSpec
 from alcove_api.run_documents import End, Manifest, Record
 from alcove_cli.conformance import checks
-from alcove_cli.conformance.catalogue import Case
+from alcove_cli.conformance.catalogue import Attack, Case
 from alcove_cli.conformance.evidence import Evidence
 from alcove_cli.conformance.intrusions import INTRUSIONS
 from alcove_cli.conformance.neighbour import beside_attacks
 from alcove_cli.conformance.place import release_values
 from alcove_cli.conformance.promises import PROMISES
 from alcove_cli.conformance.report import as_document, describe_promises, judge_promises
-from alcove_cli.conformance.suite import CaseResult, list_attacks
+from alcove_cli.conformance.suite import CaseResult, judge_case, list_attacks
 
 EARLY, LATE = "a" * 64, "b" * 64
 ATTACKS = (*list_attacks(), beside_attacks(np.zeros((1, 1), np.bool_)))
@@ -106,6 +107,17 @@ def test_who_pays_is_the_status_word(cause: str, payer: str, attempt: int) -> No
     found = evidence(cause=cause, chargedTo=payer, attempt=attempt)
     held = (cause, payer, attempt) == ("ExitCode", "Participant", 1)
     assert (checks.ended("ExitCode", "Participant")(found) is None) is held
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.submission)
+def test_each_case_asks_who_pays_for_its_run(attack: Attack) -> None:
+    """Also one whose own check does not: here it holds whatever is seen."""
+    paid: dict[str, Any] = {"chargedTo": "Participant"} if attack.pays == "the participant" else {}
+    for case in attack.cases:
+        held = replace(case, check=lambda _: None)
+        assert judge_case(attack, held, evidence(**paid)) is None
+        assert judge_case(attack, held, evidence(chargedTo="Platform")) is not None
+        assert judge_case(attack, held, evidence(**{**paid, "attempt": 2})) is not None
 
 
 def test_a_program_that_did_not_get_to_it_shows_nothing() -> None:
