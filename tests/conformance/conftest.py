@@ -17,9 +17,9 @@ from tests.conftest import say
 from tests.demo import hackathon as steps
 
 RELEASE = "conformance"
-UNLIMITED = "unlimited"
+UNLIMITED, SLOW = "unlimited", "slow"
 LIMITED = (attacks_on_resources.MEMORY, attacks_on_resources.DISK)
-"""Attacks on what the kubelet and cgroups keep, and whose success does not depend on how busy the machine is."""
+"""Attacks on what the kubelet and cgroups keep; that on processor time is in test_processor_time.py."""
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +28,7 @@ def place(cluster: api.Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
     values = release_values()
     spec = values["competition"]["spec"]
     spec["images"] = {"allowed": [cluster.registry]}
-    spec["phases"].append(unlimited_phase(spec["phases"]))
+    spec["phases"] += other_phases(spec["phases"])
     teams = [team["name"] for team in values["teams"]]
     installed = steps.install(
         cluster, RELEASE, steps.chart_values(cluster, images, teams, values["competition"]["spec"])
@@ -40,14 +40,15 @@ def place(cluster: api.Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield opened
 
 
-def unlimited_phase(phases: list[dict[str, Any]]) -> dict[str, Any]:
-    """As the long one, with the limits of the kubelet and of cgroups so high that they do not bite: switched off."""
+def other_phases(phases: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As the long one: with limits of memory and disk so high that they do not bite, and with one of processor time so
+    low that it bites on every machine."""
     long = next(phase for phase in phases if phase["name"] == "long")
-    return {
-        **long,
-        "name": UNLIMITED,
-        "resources": {**long["resources"], "memory": "3Gi", "disk": "3Gi"},
-    }
+    changes: dict[str, dict[str, str]] = {UNLIMITED: {"memory": "3Gi", "disk": "3Gi"}, SLOW: {"cpu": "50m"}}
+    return [
+        {**long, "name": name, "resources": {**long["resources"], **changed}}
+        for name, changed in changes.items()
+    ]
 
 
 @pytest.fixture(scope="session")

@@ -77,7 +77,7 @@ def run_suite(
     """
     data = make_dataset(place)
     progress("The hidden dataset is published; the operator checks it")
-    _wait_ready(place)
+    wait_ready(place)
     todo = [beside_attacks(data.solution), *list_attacks()] if attacks is None else list(attacks)
     left_out = [attack for attack in todo if attack.own_image and not place.own_image]
     found = [CaseResult(case, None, untested=NO_IMAGE) for attack in left_out for case in attack.cases]
@@ -89,7 +89,8 @@ def run_suite(
     return found + list(follow_attacks(place, data, todo, progress))
 
 
-def _wait_ready(place: Place) -> None:
+def wait_ready(place: Place) -> None:
+    """Until the operator has checked the hidden dataset. Raises SuiteError where it does not become ready."""
     end = time.monotonic() + READY_SECONDS
     while True:
         found = place.kube.get(DATASETS, place.namespace, DATASET)
