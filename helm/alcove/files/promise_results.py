@@ -63,7 +63,7 @@ def judge_network(found: RunReport, settings: Settings) -> PromiseResult:
 
 
 def judge_run(found: RunReport | None, settings: Settings) -> Iterator[PromiseResult]:
-    """The promises about runs, from what :func:`probe` found; None where the pod left nothing."""
+    """The promises about runs, from what ``run_probe.py`` found; None where the pod left nothing."""
     if found is None:
         yield PromiseResult(
             "runs", "FAIL", "The probing pod left no report. See `kubectl logs alcove-test-run`."
