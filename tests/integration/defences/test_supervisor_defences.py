@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.integration.supervisor.harness import PYTHON, Workshop, may_unshare, workshop
+from tests.integration.supervisor.harness import PYTHON, SOURCE, Workshop, may_unshare, workshop
 from tests.integration.supervisor.test_confinement import _landlock
 
 from .conftest import Build
@@ -102,3 +103,23 @@ def test_the_attack_fails_and_without_the_defence_succeeds(
         assert not attack(shop)
     with workshop(build_without(*functions), SCOPE) as shop:
         assert attack(shop)
+
+
+@pytest.mark.parametrize("linked", ["-static", "-rdynamic"])
+def test_an_image_preloads_no_library_into_the_supervisor_because_it_is_linked_statically(
+    tmp_path: Path, linked: str
+) -> None:
+    """The kubelet passes the variables of an image on to the container's first process."""
+    supervisor, library, trace = (tmp_path / name for name in ("alcove-supervisor", "library.so", "trace"))
+    (tmp_path / "library.c").write_text(
+        "#include <fcntl.h>\n"
+        f'__attribute__((constructor)) static void leave_trace(void) {{ open("{trace}", O_CREAT, 0600); }}\n'
+    )
+    build = ["cc", "-std=c11", "-D_GNU_SOURCE", "-o"]
+    sources = map(str, sorted(SOURCE.glob("*.c")))
+    subprocess.run([*build, str(supervisor), linked, *sources], check=True, capture_output=True)
+    subprocess.run([*build, str(library), "-shared", "-fPIC", str(tmp_path / "library.c")], check=True)
+    (tmp_path / "bin").mkdir()
+    command = [str(supervisor), "install", str(tmp_path / "bin")]
+    subprocess.run(command, env={"LD_PRELOAD": str(library)}, check=True)
+    assert trace.exists() is (linked != "-static")
