@@ -17,14 +17,15 @@ from markupsafe import Markup
 
 from alcove_api.board_documents import PhaseActivity
 from alcove_api.phase_dates import describe_dates, format_time
+from alcove_board.live_curves import draw_curves
 from alcove_board.published import PhaseKey, PublishedPhase
 from alcove_board.source import PastBoard
-from alcove_scorer.pages import ENVIRONMENT, style_sheet
+from alcove_scorer.pages import ENVIRONMENT, format_number, style_sheet
 
 _PAGES = ENVIRONMENT.overlay(
     loader=jinja2.ChoiceLoader([jinja2.PackageLoader("alcove_board"), ENVIRONMENT.loader])  # type: ignore[list-item]
 )
-_PAGES.filters = {**ENVIRONMENT.filters, "time": format_time}
+_PAGES.filters = {**ENVIRONMENT.filters, "time": format_time, "number": format_number}
 
 
 def _file(name: str) -> str:
@@ -78,7 +79,16 @@ def board_page(
     """
     body = extract_body(stored) if stored is not None else None
     now = hashlib.sha256(activity.canonical()).hexdigest()[:12] if activity else ""
-    return _render("board.html", phase=phase, stored=body, view=view, activity=activity, activity_digest=now)
+    drawn = draw_curves(activity.running, phase.rules.budget_seconds) if activity else ()
+    return _render(
+        "board.html",
+        phase=phase,
+        stored=body,
+        view=view,
+        activity=activity,
+        activity_digest=now,
+        drawn=drawn,
+    )
 
 
 def countdown_page(phase: PublishedPhase) -> bytes:

@@ -138,6 +138,8 @@ class ActiveRun(Document):
     """Name of the run: the alias of its dataset, and from the second repeat on its number."""
     started_at: datetime | None = None
     """The go; None while it is being started."""
+    curve: tuple[CurvePoint, ...] = ()
+    """Its learning curve so far, rounded; of a phase whose feedback is live alone."""
 
 
 class PhaseActivity(Document):

@@ -6,37 +6,48 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from alcove_api.board_documents import PhaseActivity
-from alcove_operator.core.activity import list_activity
+from alcove_operator.core.activity import list_activity, without_curves
 from alcove_operator.core.model import CompetitionView, SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules
 from alcove_operator.store import OperatorStore
 from alcove_store.errors import StoreError
 
 log = logging.getLogger(__name__)
+CURVE_PAUSE = timedelta(seconds=5)
+"""Between two writes where only curves have grown: a store that keeps versions keeps each of them."""
 
 
 @dataclass
 class ActivityPublisher:
     store: OperatorStore
-    _written: dict[tuple[str, str], PhaseActivity] = field(default_factory=dict)
-    """By the Competition's UID and the phase."""
+    _written: dict[tuple[str, str], tuple[PhaseActivity, datetime]] = field(default_factory=dict)
+    """By the Competition's UID and the phase; and when."""
 
     async def publish(
         self, competition: CompetitionView, submissions: Sequence[SubmissionView], now: datetime
-    ) -> None:
-        """Writes what has changed since the last turn. Where the store refuses, the next turn tries again."""
+    ) -> float | None:
+        """Writes what has changed since the last turn. Where the store refuses, the next turn tries again.
+
+        Returns in how many seconds there is something to write that has to wait; None where there is nothing.
+        """
+        waits: list[timedelta] = []
         for phase in competition.spec.phases:
             key = (competition.uid, phase.name)
             activity = list_activity(PhaseRules(competition, phase), submissions, now)
-            if activity is None or activity == self._written.get(key, PhaseActivity()):
+            written, at = self._written.get(key, (PhaseActivity(), now - CURVE_PAUSE))
+            if activity is None or activity == written:
+                continue
+            if now - at < CURVE_PAUSE and without_curves(activity) == without_curves(written):
+                waits.append(CURVE_PAUSE - (now - at))
                 continue
             place = (competition.namespace, competition.name, phase.name)
             try:
                 await asyncio.to_thread(self.store.write_activity, *place, activity)
             except StoreError as error:
                 log.warning("What runs now is not shown on the board of %s: %s", phase.name, error)
-                return
-            self._written[key] = activity
+                break
+            self._written[key] = activity, now
+        return min(waits).total_seconds() if waits else None

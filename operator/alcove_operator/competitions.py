@@ -132,7 +132,9 @@ class Competitions:
             again = await self.audit.update(key.namespace, key.name, competition.uid, known.generation)
             if again is not None:
                 self.queue.add(key, again)
-        await self.activity.publish(competition, views, now)
+        again = await self.activity.publish(competition, views, now)
+        if again is not None:
+            self.queue.add(key, again)
 
     async def _finals(
         self, key: WorkKey, competition: CompetitionView, views: list[SubmissionView], now: datetime

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from alcove_api.board_documents import ActiveRun, PhaseActivity
+from alcove_api.score_documents import CurvePoint
+from alcove_api.submission import RunStatus
 from alcove_operator.core.boards import is_excluded
 from alcove_operator.core.model import SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules, is_blind
@@ -14,6 +16,8 @@ from alcove_operator.core.status import ENDED
 
 MOST = 50
 """Runs that are listed of a phase."""
+CURVES, POINTS = 12, 16
+"""Listed runs that have a curve, and points of each at most."""
 
 
 def list_activity(
@@ -38,9 +42,31 @@ def list_activity(
                 waiting += 1
                 continue
             name = titles.get(view.namespace, view.namespace)
+            curve = _choose_points(run) if rules.phase.feedback.mode == "live" else ()
             running.append(
-                ActiveRun(team=name, submission=view.name, dataset=run.dataset, started_at=run.started_at)
+                ActiveRun(
+                    team=name,
+                    submission=view.name,
+                    dataset=run.dataset,
+                    started_at=run.started_at,
+                    curve=curve,
+                )
             )
     # Those that started first on top; those that have not started yet at the end.
     running.sort(key=lambda run: (run.started_at is None, run.started_at or now, run.team, run.dataset))
-    return PhaseActivity(running=tuple(running[:MOST]), more=max(0, len(running) - MOST), waiting=waiting)
+    listed = [*running[:CURVES], *(run.replace(curve=()) for run in running[CURVES:MOST])]
+    return PhaseActivity(running=tuple(listed), more=max(0, len(running) - MOST), waiting=waiting)
+
+
+def _choose_points(run: RunStatus) -> tuple[CurvePoint, ...]:
+    """At most :data:`POINTS` of those that its team sees: evenly chosen, the first and the last among them."""
+    points, last = run.curve, len(run.curve) - 1
+    if len(points) <= POINTS:
+        chosen = list(range(len(points)))
+    else:
+        chosen = [round(place * last / (POINTS - 1)) for place in range(POINTS)]
+    return tuple(CurvePoint(t=points[i].t, score=points[i].score) for i in chosen)
+
+
+def without_curves(activity: PhaseActivity) -> PhaseActivity:
+    return activity.replace(running=tuple(run.replace(curve=()) for run in activity.running))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from alcove_api.board_documents import PhaseActivity
 from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.submission import SubmissionSpec, SubmissionStatus
-from alcove_operator.core.activity import MOST, list_activity
+from alcove_operator.activity import ActivityPublisher
+from alcove_operator.core.activity import CURVES, MOST, POINTS, list_activity
 from alcove_operator.core.model import CompetitionView, SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules
 
@@ -70,3 +74,59 @@ def test_the_list_has_a_bound() -> None:
     found = list_activity(rules(), [submission(f"t{i}", run()) for i in range(MOST + 7)], NOON)
     assert found is not None
     assert (len(found.running), found.more) == (MOST, 7)
+
+
+def curve(points: int) -> list[dict[str, float]]:
+    return [{"t": float(i), "score": i / 100} for i in range(points)]
+
+
+def test_a_curve_is_shown_while_it_grows_where_feedback_is_live_alone() -> None:
+    found = list_activity(rules(), [submission("red", run(curve=curve(3)))], NOON)
+    assert found is not None
+    assert [(point.t, point.score) for point in found.running[0].curve] == [
+        (0.0, 0.0),
+        (1.0, 0.01),
+        (2.0, 0.02),
+    ]
+    for mode in ("final", "ladder"):
+        found = list_activity(rules(feedback={"mode": mode}), [submission("red", run(curve=curve(3)))], NOON)
+        assert found is not None
+        assert found.running[0].curve == ()
+
+
+def test_curves_have_a_bound_and_keep_their_first_and_last_points() -> None:
+    found = list_activity(rules(), [submission(f"t{i}", run(curve=curve(32))) for i in range(MOST)], NOON)
+    assert found is not None
+    shown = [run.curve for run in found.running if run.curve]
+    assert len(shown) == CURVES
+    assert {(len(points), points[0].t, points[-1].t) for points in shown} == {(POINTS, 0.0, 31.0)}
+
+
+@dataclass
+class Store:
+    """Keeps what is written."""
+
+    written: list[PhaseActivity] = field(default_factory=list)
+
+    def write_activity(
+        self, _namespace: str, _competition: str, _phase: str, activity: PhaseActivity
+    ) -> None:
+        self.written.append(activity)
+
+
+def test_where_only_curves_grow_it_is_written_now_and_then() -> None:
+    store = Store()
+    publisher = ActivityPublisher(store)  # type: ignore[arg-type]
+
+    def publish(seconds: float, *submissions: SubmissionView) -> float | None:
+        at = NOON + timedelta(seconds=seconds)
+        return asyncio.run(publisher.publish(rules().competition, submissions, at))
+
+    red = [submission("red", run(curve=curve(points))) for points in range(4)]
+    assert publish(0, red[0]) is None
+    assert publish(1, red[1]) == 4.0
+    assert publish(1, red[1], submission("blue", run())) is None, "who runs is written at once"
+    assert publish(5, red[2], submission("blue", run())) == 1.0
+    assert publish(6, red[3], submission("blue", run())) is None
+    assert publish(7, red[3], submission("blue", run())) is None
+    assert [len(activity.running[0].curve) for activity in store.written] == [0, 1, 3]
