@@ -18,6 +18,7 @@ from grafana_foundation_sdk.builders import (
 )
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.variants import Dataquery
+from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.common import (
     LegendDisplayMode,
     ScaleDistribution,
@@ -39,7 +40,7 @@ RELEASE = 'namespace="$namespace"'
 PHASE = f'{RELEASE},competition="$competition",phase="$phase"'
 WIDTH = 24
 """Columns of Grafana's grid."""
-
+Panel = Builder[models.Panel]
 
 P = TypeVar(
     "P", stat.Panel, table.Panel, timeseries.Panel, statetimeline.Panel, xychart.Panel, bargauge.Panel
@@ -54,6 +55,42 @@ def query(expr: str, legend: str = "", ref: str = "A") -> prometheus.Dataquery:
 def instant(expr: str, legend: str = "", ref: str = "A") -> prometheus.Dataquery:
     """Its last value alone."""
     return prometheus.Dataquery().expr(expr).legend_format(legend).ref_id(ref).instant()
+
+
+def legend_of(label: str) -> str:
+    return f"{{{{{label}}}}}"
+
+
+def largest(metric: str, where: str = RELEASE) -> str:
+    """Of all series; of what only one operator tells, the one."""
+    return f"max({metric}{{{where}}})"
+
+
+def largest_by(label: str, metric: str, where: str = RELEASE) -> prometheus.Dataquery:
+    """A line for each value of ``label``."""
+    return query(f"max by ({label}) ({metric}{{{where}}})", legend_of(label))
+
+
+def in_an_hour(label: str, metric: str) -> prometheus.Dataquery:
+    """By how much a counter grew, by ``label``."""
+    return query(f"sum by ({label}) (increase({metric}{{{RELEASE}}}[1h]))", legend_of(label))
+
+
+def in_a_second(label: str, metric: str, prefix: str = "", ref: str = "A") -> prometheus.Dataquery:
+    """How fast a counter grows, by ``label``; ``prefix``: before each value in the legend."""
+    rate = f"sum by ({label}) (rate({metric}{{{RELEASE}}}[$__rate_interval]))"
+    return query(rate, prefix + legend_of(label), ref)
+
+
+def quantiles(*metrics: tuple[str, str]) -> list[prometheus.Dataquery]:
+    """Median and 99th percentile of each histogram (metric and what it is of), over all phases."""
+    queries = []
+    for metric, name in metrics:
+        buckets = f"sum by (le) (rate({metric}_bucket{{{RELEASE}}}[$__rate_interval]))"
+        for share, label in ((0.5, "p50"), (0.99, "p99")):
+            ref = f"{name}{label}".replace(" ", "")
+            queries.append(query(f"histogram_quantile({share}, {buckets})", f"{name}, {label}", ref))
+    return queries
 
 
 def rows(expr: str, ref: str = "A") -> prometheus.Dataquery:
@@ -71,9 +108,9 @@ def _placed(
 
 
 def number(
-    title: str, about: str, *queries: prometheus.Dataquery, unit: str = "short", width: int = 4
+    title: str, about: str, expr: str, *, legend: str = "", unit: str = "short", width: int = 4
 ) -> stat.Panel:
-    return _placed(stat.Panel(), title, about, (width, 4), queries).unit(unit)
+    return _placed(stat.Panel(), title, about, (width, 4), [instant(expr, legend)]).unit(unit)
 
 
 def lines(
@@ -83,10 +120,11 @@ def lines(
     return _placed(timeseries.Panel(), title, about, (width, 8), queries).unit(unit).legend(legend)
 
 
-def bars(
-    title: str, about: str, *queries: prometheus.Dataquery, unit: str = "short", width: int = 8
-) -> bargauge.Panel:
-    made = _placed(bargauge.Panel(), title, about, (width, 8), queries)
+def bars(title: str, about: str, expr: str, label: str, *, unit: str = "short") -> bargauge.Panel:
+    """A bar for each value of ``label``."""
+    made = _placed(
+        bargauge.Panel(), title, about, (12, 8), [instant(f"max by ({label}) ({expr})", legend_of(label))]
+    )
     return made.unit(unit).orientation(VizOrientation.HORIZONTAL).min(0)
 
 
@@ -117,11 +155,12 @@ def matrix(
 
 
 def table_of(
-    title: str, about: str, expr: str, labels: Sequence[str], value: str, width: int = 12
+    title: str, about: str, metric: str, labels: Sequence[str], value: str, where: str = RELEASE
 ) -> table.Panel:
     """A table with a column for each of ``labels`` and one for the value."""
+    expr = f"max by ({', '.join(labels)}) ({metric}{{{where}}})"
     order = {name: place for place, name in enumerate([*labels, "Value"])}
-    made = _placed(table.Panel(), title, about, (width, 8), [rows(expr)])
+    made = _placed(table.Panel(), title, about, (12, 8), [rows(expr)])
     return made.with_transformation(
         transformed(
             "organize",
@@ -206,3 +245,9 @@ def phase_dashboard(uid: str, title: str, about: str) -> dashboard.Dashboard:
         .with_variable(label_variable("competition", "Competition", competition))
         .with_variable(label_variable("phase", "Phase", phase))
     )
+
+
+def with_panels(made: dashboard.Dashboard, *panels: Panel) -> dashboard.Dashboard:
+    for panel in panels:
+        made.with_panel(panel)
+    return made
