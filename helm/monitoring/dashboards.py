@@ -129,9 +129,10 @@ def team_view() -> dashboard.Dashboard:
     made = phase_dashboard("alcove-team", "Team", "One team in one phase.").with_variable(
         label_variable("team", "Team", f"alcove_submissions{{{PHASE}}}")
     )
-    quota = f'{RELEASE},competition="$competition"'
-    used = f'max by (window) (alcove_quota_used_submissions{{{quota},team="$team"}})'
-    left = f"max by (window) (alcove_quota_limit_submissions{{{quota}}}) - {used}"
+    own = f'{RELEASE},competition="$competition",team="$team"'
+    limit, used = (
+        f"max by (window) (alcove_quota_{what}_submissions{{{own}}})" for what in ("limit", "used")
+    )
     spent = "Sum over the team's Submissions: wait until the go, learn until the end, score after it."
     newest = "Of the newest Submission that has one: a line a dataset."
     return with_panels(
@@ -143,7 +144,7 @@ def team_view() -> dashboard.Dashboard:
         number(
             "Quota left",
             "Submissions, today and in all; of phases that are not blind.",
-            left,
+            f"{limit} - {used}",
             legend="{{window}}",
             width=8,
         ),

@@ -33,8 +33,8 @@ _DATASET = (*_TEAM, "dataset")
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "alcove_capacity_runs": ("Runs of all teams that may go on at the same time.", _COMPETITION),
     "alcove_quota_limit_submissions": (
-        "Submissions that each team may make; window: day (UTC) or total.",
-        (*_COMPETITION, "window"),
+        "Submissions that a team may make, extraSubmissions among them; window: day (UTC) or total.",
+        (*_COMPETITION, "team", "window"),
     ),
     "alcove_quota_used_submissions": (
         "Submissions that count against the quota, of phases that are not blind; window: day (UTC) or total.",
@@ -120,10 +120,8 @@ def build_series(
         if view.spec is not None and not view.shows_rerun:
             by_phase[view.spec.phase].append(view)
     problems = list(find_problems(competition, index))
-    name, limits = competition.name, competition.spec.limits
+    name = competition.name
     out.set("alcove_capacity_runs", (name,), competition.spec.capacity)
-    out.set("alcove_quota_limit_submissions", (name, "day"), limits.per_day)
-    out.set("alcove_quota_limit_submissions", (name, "total"), limits.total)
     counted: list[SubmissionView] = []
     blind = {phase.name for phase in competition.spec.phases if is_blind(phase, now)}
     shown: dict[str, None] = {}
@@ -297,3 +295,6 @@ def _quota(
         labels = (competition.name, team)
         out.set("alcove_quota_used_submissions", (*labels, "total"), total)
         out.set("alcove_quota_used_submissions", (*labels, "day"), of_today)
+        for allowance in usage.list_allowances(competition.status, competition.spec, team, None, now):
+            window = {"perDay": "day", "total": "total"}[allowance.limit]
+            out.set("alcove_quota_limit_submissions", (*labels, window), allowance.most)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from alcove_api.competition import CompetitionSpec, CompetitionStatus, PhaseUsage, TeamUsage
-from alcove_api.phase import Phase, PhaseLimits, Resources
+from alcove_api.phase import Phase, Resources
 from alcove_api.run_names import repeat_of
 from alcove_api.score_documents import ScoreResult
 from alcove_api.submission import RunStatus
@@ -51,9 +51,11 @@ class Allowance:
 
 
 def list_allowances(
-    status: CompetitionStatus, spec: CompetitionSpec, team: str, phase: str, now: datetime
+    status: CompetitionStatus, spec: CompetitionSpec, team: str, phase: str | None, now: datetime
 ) -> tuple[Allowance, ...]:
     """What stands for and against one more Submission of ``team`` to ``phase``: of the competition, then of the phase.
+
+    Where ``phase`` is None, of the competition alone.
 
     ``spec.extra_submissions`` raises every limit: those of a day on its day alone, a phase's total where it is for that
     phase or for none.
@@ -66,7 +68,9 @@ def list_allowances(
         Allowance("perDay", usage.today if usage.day == today else 0, spec.limits.per_day + more_today),
         Allowance("total", usage.total, spec.limits.total + more),
     ]
-    limits = next((p.limits for p in spec.phases if p.name == phase), PhaseLimits())
+    limits = next((p.limits for p in spec.phases if p.name == phase), None)
+    if phase is None or limits is None:
+        return tuple(found)
     in_phase = usage_in_phase(usage, phase)
     mine = [e for e in extra if e.phase in (None, phase)]
     if limits.per_day is not None:

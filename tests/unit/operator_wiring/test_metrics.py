@@ -180,6 +180,23 @@ def test_only_the_leading_teams_have_series() -> None:
     assert named == shown
 
 
+def test_extra_submissions_raise_the_limits_of_their_team() -> None:
+    index = Index()
+    meta = {"name": CUP, "namespace": HACK, "uid": "c", "resourceVersion": "1"}
+    extra = [
+        {"team": "red", "count": 2, "reason": "The cluster was down", "day": START.date().isoformat()},
+        {"team": "red", "count": 1, "reason": "Another day", "day": "2031-01-01"},
+    ]
+    spec = {"phases": [PHASE], "limits": {"perDay": 3, "total": 9}, "extraSubmissions": extra}
+    index.apply(COMPETITIONS, {"metadata": meta, "spec": spec})
+    for number, team in enumerate(("red", "blue")):
+        index.apply(SUBMISSIONS, _view(team, number))
+    made = build_series(index.competitions[HACK, CUP], index, {}, START)
+    assert made["alcove_quota_limit_submissions"] == {
+        (CUP, "red", "day"): 5, (CUP, "red", "total"): 12, (CUP, "blue", "day"): 3, (CUP, "blue", "total"): 9
+    }  # fmt: skip
+
+
 ENDS = {(cause, payer) for payer, names in CAUSES_BY_PAYER.items() for cause in names}
 
 
