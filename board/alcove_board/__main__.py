@@ -47,8 +47,9 @@ def serve(settings: BoardSettings) -> None:
     links = ReportLinks(settings.store.endpoint, settings.signed_endpoint, bucket)
     if settings.metrics_port:
         start_http_server(settings.metrics_port, registry=metrics.registry)
+    server = BoardServer(source, links, metrics)
     uvicorn.run(
-        BoardServer(source, links, metrics).build(), host="0.0.0.0", port=settings.port, access_log=False,
+        server.build(), http=server.unchanged.protocol(), host="0.0.0.0", port=settings.port, access_log=False,
         server_header=False, proxy_headers=False, limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=5,
         timeout_keep_alive=KEEP_ALIVE, log_level="warning", ws="none",
     )  # fmt: skip

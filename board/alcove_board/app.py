@@ -46,7 +46,6 @@ HEADERS = [
 NO_REPORT = "This link shows no report. It may have expired; to make a new one: alcove report NAME --link"
 REVALIDATE, KEEP, PRIVATE = "no-cache", "public, max-age=31536000, immutable", "private, no-store"
 VARY = "Accept-Encoding"
-UNCHANGED = [(b"cache-control", REVALIDATE.encode()), (b"vary", VARY.encode()), *HEADERS]
 FILES = ("table.json", "table.csv", "history.json", "curves.json", "activity.json")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._]{0,63}")
@@ -80,7 +79,7 @@ class BoardServer:
         )
         self._last: dict[tuple[str, str, str, bool], PageKey] = {}
         """By view, competition, phase and whether it is hidden: the newest that could be made."""
-        self._unchanged = UnchangedPages(source, clock)
+        self.unchanged = UnchangedPages(source, metrics, clock)
         metrics.cached.set_function(lambda: self._answers.size + source.size)
 
     def routes(self) -> list[Route]:
@@ -105,7 +104,7 @@ class BoardServer:
         app = Starlette(routes=self.routes(), exception_handlers=handlers)  # type: ignore[arg-type]
         # An address is right or it is not; a redirect would be made of what the visitor says our name is.
         app.router.redirect_slashes = False
-        return Frame(app, self.metrics, self._unchanged)
+        return Frame(app, self.metrics)
 
     async def health(self, _: Request) -> Response:
         return Response("ok\n", media_type="text/plain")
@@ -205,8 +204,9 @@ class BoardServer:
             return await self._answers.get(self._last[place])
         self._last[place] = key
         if scope is not None and not hidden:
-            page = AnsweredPage(_address(scope), phase, activity, rendered.etag)
-            self._unchanged.record(scope["path"], page)
+            lines = b"".join(b"%b: %b\r\n" % header for header in _unchanged_headers(rendered.etag))
+            page = AnsweredPage(_address(scope), phase, activity, rendered.etag, lines)
+            self.unchanged.record(scope["path"], page)
         return rendered
 
     async def _make(self, key: PageKey) -> Rendered:
@@ -280,22 +280,24 @@ def _address(scope: Scope) -> str:
     return route.path if isinstance(route, Route) else "none"
 
 
-class Frame:
-    """Around all: what needs no routing, headers that say what a browser may do with an answer, and the counts."""
+def _unchanged_headers(etag: str) -> list[tuple[bytes, bytes]]:
+    """What :func:`answer` says of a page that the browser has, in its frame."""
+    return [
+        (b"etag", etag.encode()), (b"cache-control", REVALIDATE.encode()), (b"vary", VARY.encode()), *HEADERS
+    ]  # fmt: skip
 
-    def __init__(self, inner: ASGIApp, metrics: ServerMetrics, unchanged: UnchangedPages) -> None:
-        self._inner, self._metrics, self._unchanged = inner, metrics, unchanged
+
+class Frame:
+    """Around all: headers that say what a browser may do with an answer, and the counts."""
+
+    def __init__(self, inner: ASGIApp, metrics: ServerMetrics) -> None:
+        self._inner, self._metrics = inner, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return
         began = time.perf_counter()
-        page = await self._unchanged.find(scope)
-        if page is not None:
-            await send_unchanged(page.etag, send)
-            self._count(page.route, 304, began)
-            return
         status = 500
 
         async def send_framed(message: Message) -> None:
@@ -313,10 +315,3 @@ class Frame:
     def _count(self, address: str, status: int, began: float) -> None:
         self._metrics.requests.labels(address, str(status)).inc()
         self._metrics.seconds.labels(address).observe(time.perf_counter() - began)
-
-
-async def send_unchanged(etag: str, send: Send) -> None:
-    """What :func:`answer` says of a page that the browser has."""
-    headers = [(b"etag", etag.encode()), *UNCHANGED]
-    await send({"type": "http.response.start", "status": 304, "headers": headers})
-    await send({"type": "http.response.body", "body": b""})

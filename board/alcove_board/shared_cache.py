@@ -59,6 +59,11 @@ class SharedCache(Generic[K, V]):
         """Bytes held, as ``measure`` counts them."""
         return int(self._entries.currsize)
 
+    def find_fresh(self, key: K) -> V | None:
+        """What :meth:`get` would give at once and without loading it again; None where it would not."""
+        entry = self._entries.get(key)
+        return entry.value if entry and self._clock() - entry.at < self._fresh else None
+
     async def get(self, key: K) -> V:
         """Raises the :class:`AlcoveError` of ``load`` where there is nothing that can stand in."""
         entry, now = self._entries.get(key), self._clock()

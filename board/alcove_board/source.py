@@ -89,6 +89,14 @@ class BoardSource:
     async def phases(self) -> dict[PhaseKey, PublishedPhase]:
         return await self._phases.get("")
 
+    def fresh_phases(self) -> dict[PhaseKey, PublishedPhase] | None:
+        """What :meth:`phases` gives, where that need not be asked for."""
+        return self._phases.find_fresh("")
+
+    def fresh_activity(self, phase: PublishedPhase) -> PhaseActivity | None:
+        """What :meth:`read_activity` gives, where that need not be asked for."""
+        return self._activity.find_fresh((phase.competition, phase.phase))
+
     async def read_file(self, phase: PublishedPhase, name: str) -> bytes:
         """A file of the phase's board, as the cluster names its digest."""
         return await self._files.get(

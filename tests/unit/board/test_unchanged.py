@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from itertools import product
 from typing import Any, TypeVar, cast
 
 import pytest
+import uvicorn
 from starlette.types import ASGIApp, Message
 
 from alcove_api.board_documents import ActiveRun, PhaseActivity
@@ -20,6 +22,7 @@ from alcove_board.metrics import ServerMetrics
 from alcove_board.published import PhaseKey, PublishedPhase
 from alcove_board.reports import ReportLinks
 from alcove_board.source import BoardSource
+from alcove_board.unchanged import METHODS
 
 T = TypeVar("T")
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -49,6 +52,12 @@ class Published:
         return {("cup", "practice"): self.phase} if self.phase else {}
 
     async def read_activity(self, _: PublishedPhase) -> PhaseActivity:
+        return self.activity
+
+    def fresh_phases(self) -> dict[PhaseKey, PublishedPhase] | None:
+        return None if self.away else {("cup", "practice"): self.phase} if self.phase else {}
+
+    def fresh_activity(self, _: PublishedPhase) -> PhaseActivity:
         return self.activity
 
     async def read_file(self, phase: PublishedPhase, name: str) -> bytes:
@@ -90,12 +99,18 @@ class Visited:
             cast(BoardSource, self), cast(ReportLinks, None), self.metrics, lambda: self.state.now
         )
         self.app: ASGIApp = server.build()
+        self.unchanged = server.unchanged
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.state, name)
 
     async def ask(self, path: str, etag: str = "", method: str = "GET") -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and body."""
+        """Status, headers and body, as a connection would get them."""
+        page = self.unchanged.find(path.encode(), etag.encode()) if method.encode() in METHODS else None
+        if page is not None:
+            self.unchanged.count(page, 0.0)
+            lines = [line.split(": ", 1) for line in page.headers.decode().splitlines()]
+            return 304, {name: value for name, value in lines}, b""
         said: list[Message] = []
 
         async def send(message: Message) -> None:
@@ -144,5 +159,74 @@ def test_nothing_is_routed_or_made_while_nothing_is_new(path: str) -> None:
         counted = {(s.labels["address"], s.labels["status"]): s.value
                    for family in server.metrics.requests.collect() for s in family.samples}  # fmt: skip
         assert counted == {(route, "200"): 1, (route, "304"): 2}
+
+    asyncio.run(scenario())
+
+
+def test_a_look_at_what_may_be_old_goes_the_whole_way() -> None:
+    async def scenario() -> None:
+        server = Visited(Published())
+        _, headers, _ = await server.ask(PLACE)
+        server.state.fresh_phases = lambda: None  # type: ignore[method-assign]
+        assert server.unchanged.find(PLACE.encode(), headers["etag"].encode()) is None
+        assert (await server.ask(PLACE, headers["etag"]))[0] == 304
+
+    asyncio.run(scenario())
+
+
+async def read_answers(reader: asyncio.StreamReader, count: int) -> list[tuple[int, dict[str, str]]]:
+    """Status and headers of that many answers; the date left out."""
+    found = []
+    for _ in range(count):
+        first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+        await reader.readexactly(int(headers.get("content-length", 0)))
+        headers.pop("date")
+        found.append((int(first.split()[1]), headers))
+    return found
+
+
+def test_over_a_connection_both_ways_of_answering_say_the_same_in_order() -> None:
+    async def scenario() -> None:
+        visited = Visited(Published())
+        settings = uvicorn.Config(
+            visited.app, http=visited.unchanged.protocol(), lifespan="off", server_header=False, access_log=False
+        )  # fmt: skip
+        server = uvicorn.Server(settings)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            serving = asyncio.create_task(server.serve([listener]))
+            reader, writer = await asyncio.open_connection(*listener.getsockname())
+
+            def ask(*lines: str, method: str = "GET", body: str = "") -> None:
+                head = "\r\n".join((f"{method} {PLACE} HTTP/1.1", "host: x", *lines))
+                writer.write(f"{head}\r\n\r\n{body}".encode())
+
+            ask()
+            ((status, headers),) = await read_answers(reader, 1)
+            assert status == 200
+            known = f"If-None-Match: {headers['etag']}"
+            ask(known)
+            ask(known, "Connection: keep-alive")
+            ask(known, "Content-Length: 2", body="xx")  # the whole way: there is a body to read
+            ask(known, method="HEAD")
+            ask(known, method="POST")
+            ask(known)
+            ask("If-None-Match: other")
+            ask(known, "Connection: close")
+            answers = await read_answers(reader, 8)
+            assert [status for status, _ in answers] == [304, 304, 304, 304, 405, 304, 200, 304]
+            assert await reader.read() == b"", "it closes"
+            plain = [said for status, said in answers[:-1] if status == 304]
+            assert all(said == plain[0] for said in plain)
+            assert answers[-1][1] == {**plain[0], "connection": "close"}
+            writer.close()
+            reader, writer = await asyncio.open_connection(*listener.getsockname())
+            cast(Any, visited.app)._inner = None
+            ask(known)
+            ask("If-None-Match: other")
+            assert [status for status, _ in await read_answers(reader, 2)] == [304, 500]
+            writer.close()
+            server.should_exit = True
+            await serving
 
     asyncio.run(scenario())
