@@ -147,6 +147,22 @@ def test_a_page_opens_from_a_file_and_can_be_read_at_any_width(visit: Visit, nam
     assert pictures == 0 if name == "board 0 1" else pictures > 0
 
 
+@pytest.mark.parametrize("name", ["board 20 5", "ranks many"])
+def test_from_a_tablet_on_every_picture_fits_its_place(visit: Visit, name: str) -> None:
+    """With two pictures of how sure the ranks are, as with three."""
+    wider = (
+        "return [...document.querySelectorAll('figure .wide')].filter(e => e.scrollWidth > e.clientWidth)"
+        ".map(e => e.getAttribute('aria-label'))"
+    )
+    for width in (768, 1000, 1088):
+        opened = visit(page(name), width, "light")
+        assert opened.run(wider) == [], width
+        opened.run(
+            "document.querySelectorAll('.grid.pair figure:not(.span)').forEach((f, i) => i && f.remove())"
+        )
+        assert opened.run(wider) == [], width
+
+
 def assert_apart(pictures: Sequence[Sequence[Sequence[float]]]) -> None:
     """No two labels of a picture lie on each other, and none is cut off at its edge."""
     for (_, *edge), *texts in pictures:
