@@ -132,7 +132,10 @@ def _explain_times(run: RunStatus) -> Iterator[str]:
         return
     waited = (run.started_at - run.queued_at).total_seconds()
     again = f" It is attempt {run.attempt}." if run.attempt > 1 else ""
-    yield f"{queued}. Its go was {waited:.0f} s later: the queue, pulling and staging are not charged.{again}"
+    free = ""
+    if run.free_seconds is not None:
+        free = f", nor are the {run.free_seconds:.1f} s of import and constructor before it"
+    yield f"{queued}. Its go was {waited:.0f} s later: the queue, pulling and staging are not charged{free}.{again}"
 
 
 def _count(number: int, what: str) -> str:

@@ -62,6 +62,9 @@ def run(
         str | None,
         typer.Option(help="Program of the folder to run in place of a model.py, with its arguments."),
     ] = None,
+    free_constructor: Annotated[
+        bool, typer.Option("--free-constructor", help="As a phase with compat.freeConstructor has it.")
+    ] = False,
     jobs: Jobs = None,
     report: Annotated[Path | None, typer.Option(help="HTML page of all runs to write.")] = None,
     as_json: Annotated[
@@ -75,7 +78,7 @@ def run(
     from alcove_cli.local_run import FAULTS
     from alcove_scorer.curves import resolve_rules
 
-    settings = _choose_settings(folder, framework, command, resolve_rules(budget, scheme))
+    settings = _choose_settings(folder, framework, command, resolve_rules(budget, scheme), free_constructor)
     if solution is not None and len(datasets) > 1:
         raise CommandError(
             "--solution is of one dataset, but there are several. Put each beside its dataset."
@@ -95,18 +98,20 @@ def run(
 
 
 def _choose_settings(
-    folder: Path, framework: Framework | None, command: str | None, rules: CurveRules
+    folder: Path, framework: Framework | None, command: str | None, rules: CurveRules, free_constructor: bool
 ) -> LocalSettings:
     """Raises CommandError where the folder holds nothing that can be run."""
     from alcove_cli.local_run import LocalSettings
     from alcove_cli.own_program import find_program
 
     if command is None:
-        return LocalSettings(framework or read_framework(require_model(folder)), rules)
-    if framework is not None:
-        raise CommandError(
-            "--framework is for a model.py, and --command runs another program. Give one of them."
-        )
+        chosen = framework or read_framework(require_model(folder))
+        return LocalSettings(chosen, rules, free_constructor=free_constructor)
+    for option, given in (("--framework", framework), ("--free-constructor", free_constructor)):
+        if given:
+            raise CommandError(
+                f"{option} is for a model.py, and --command runs another program. Give one of them."
+            )
     return LocalSettings("numpy", rules, find_program(folder, command))
 
 

@@ -22,6 +22,7 @@ from threading import Event, Thread
 from typing import Protocol
 
 from alcove_api import keys
+from alcove_api.compatibility import FREE_CONSTRUCTOR_SECONDS
 from alcove_api.exit_statuses import SupervisorExit
 from alcove_api.frameworks import Framework
 from alcove_api.run_documents import Manifest, Record, RecorderReport, RunConfig
@@ -69,6 +70,8 @@ class LocalSettings:
     """The budget among them, whole seconds."""
     command: tuple[str, ...] = ()
     """Run in place of model.py, as the command of an image is."""
+    free_constructor: bool = False
+    """Whether import and constructor of a model.py run before the go, as with ``compat.freeConstructor``."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,7 @@ def execute(task: LocalTask, settings: LocalSettings, listener: RunListener, sto
         task.recorded.mkdir(parents=True, exist_ok=True)
         attempt = task.recorded / keys.attempt_prefix(NOBODY, NOBODY, 1, _POD)
         watch = _SnapshotWatch(task, settings.rules, attempt, listener)
-        with _recorder(place, task, settings.rules), _supervised(place, task, settings) as process:
+        with _recorder(place, task, settings), _supervised(place, task, settings) as process:
             reader = Thread(target=_read_lines, args=(process, task, listener), daemon=True)
             reader.start()
             while process.poll() is None:
@@ -292,9 +295,12 @@ def _supervised(place: _Place, task: LocalTask, settings: LocalSettings) -> Iter
         "ALCOVE_FRAMEWORK": settings.framework,
         "ALCOVE_SEED": str(task.seed),
     }
+    free = ("--free-constructor", str(FREE_CONSTRUCTOR_SECONDS)) if settings.free_constructor else ()
+    if free:
+        environment["ALCOVE_FREE_CONSTRUCTOR"] = str(FREE_CONSTRUCTOR_SECONDS)
     command = [
         str(find_supervisor()), "run", "--socket", str(place.root / "run" / "go.sock"),
-        "--go", "start" if settings.command else "runner", "--",
+        "--go", "start" if settings.command else "runner", *free, "--",
         *(settings.command or runner_command(settings.framework)),
     ]  # fmt: skip
     process = subprocess.Popen(
@@ -316,10 +322,12 @@ def _supervised(place: _Place, task: LocalTask, settings: LocalSettings) -> Iter
 
 
 @contextmanager
-def _recorder(place: _Place, task: LocalTask, rules: CurveRules) -> Iterator[None]:
+def _recorder(place: _Place, task: LocalTask, settings: LocalSettings) -> Iterator[None]:
     config = RunConfig(
         submission_uid=NOBODY, alias=NOBODY, attempt=1, data_sha256=None, code_sha256=None,
-        budget_ns=round(rules.budget * 1e9), n_test=task.dataset.shape[0], n_labels=task.dataset.shape[1],
+        budget_ns=round(settings.rules.budget * 1e9),
+        free_constructor_ns=FREE_CONSTRUCTOR_SECONDS * 10**9 if settings.free_constructor else 0,
+        n_test=task.dataset.shape[0], n_labels=task.dataset.shape[1],
     )  # fmt: skip
     environment = {
         "PATH": os.environ.get("PATH", ""),

@@ -43,6 +43,10 @@ def describe_phases(boards: Sequence[Object], competition: str, now: datetime) -
 def _lines(rules: PublishedRules, status: LeaderboardStatus) -> Iterator[str]:
     budget = f"{rules.budget_seconds} s" if rules.budget_seconds else "a time budget that is not disclosed"
     yield f"Each run has {', '.join(part for part in (budget, rules.resources) if part)}."
+    if rules.free_constructor_seconds:
+        yield (
+            f"Before that, import and constructor of a model.py have {rules.free_constructor_seconds} s free of charge."
+        )
     if rules.per_day and rules.total and rules.parallel and not rules.source:
         yield (
             f"Each team has {rules.per_day} submissions a day (UTC), {rules.total} in all, and {rules.parallel} runs "

@@ -25,6 +25,8 @@ class PublishedRules(StatusModel):
     """Nothing about scores or ranks is shown before this time."""
     budget_seconds: int | None = None
     """Time of a run from its go, in seconds; absent where it is not disclosed."""
+    free_constructor_seconds: int | None = None
+    """What import and constructor of a model.py have before the go, in seconds; absent where they are charged."""
     resources: Annotated[str, Field(max_length=200)] = ""
     """What each run gets: "1 GPU, 2 CPU, 8Gi memory, 10Gi disk"."""
     source: Annotated[str, Field(max_length=32)] = ""

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from alcove_api.base import Alias, ApiModel, Name, Quantity, Time, cel
+from alcove_api.compatibility import Compatibility
 from alcove_api.schemes import HACKATHON, BoardRanking, CurveShape, FeedbackMode, RankedRows, SchemeName
 
 SubmissionChoice = Literal["last", "best", "chosen"]
@@ -201,6 +202,8 @@ class Phase(ApiModel):
     """How long each run may learn."""
     resources: Resources = Resources()
     """What each run gets; requests and limits are equal, so that runs are alike."""
+    compat: Compatibility = Compatibility()
+    """What this phase gives to code that was written for another challenge."""
     opens_at: Time | None = None
     """Submissions are refused before this time."""
     closes_at: Time | None = None

@@ -24,6 +24,8 @@ class RunConfig(Document):
     """None where the submission is an image, which brings its own code."""
     budget_ns: int
     disclosed: bool = True
+    free_constructor_ns: int = 0
+    """What import and constructor of a model.py have before the go; 0 where they are charged."""
     n_test: int
     n_labels: int
     max_snapshots: int = 1000
@@ -71,6 +73,8 @@ class Manifest(Document):
     budget_ns: int
     go_at: datetime | None
     """Wall-clock time of the go, for people; None where there was none. Never used to score."""
+    free_ns: int | None = None
+    """How long import and constructor ran before the go, free of charge; None where they are charged."""
     boot_id: str
     end: End
     overshoot_ns: int
@@ -92,6 +96,8 @@ class RecorderReport(Document):
 
     go_at: datetime | None
     end: End | None
+    free_ns: int | None = None
+    """How long the program ran before the go, free of charge: 0 until the go, None where it does not run before."""
     snapshots: int
     refused: int
     overshoot_ns: int

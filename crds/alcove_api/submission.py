@@ -138,6 +138,8 @@ class RunStatus(StatusModel):
     queued_at: Time | None = None
     started_at: Time | None = None
     """The go: the budget counts from here."""
+    free_seconds: float | None = None
+    """How long import and constructor ran before the go; absent where the phase charges them."""
     ended_at: Time | None = None
     snapshots: int = 0
     alc: float | None = None

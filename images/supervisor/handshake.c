@@ -13,6 +13,13 @@ void ask_for_go(struct run *run, int64_t now)
     run->asked_at = now;
 }
 
+static void on_constructing(struct run *run, int64_t now)
+{
+    enter(run, CONSTRUCTING, now + run->options->free_constructor);
+    run->constructed = true;
+    send(run->child.go_fd, "constructing\n", 13, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 static void on_started(struct run *run, int64_t t0_ns, int64_t now)
 {
     char line[64];
@@ -32,6 +39,8 @@ static void on_started(struct run *run, int64_t t0_ns, int64_t now)
     send(run->child.go_fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
     close(run->child.go_fd);
     run->child.go_fd = -1;
+    if (run->ended_before_go)
+        command_ended(run, run->status_before_go);
 }
 
 static void on_ready(struct run *run, const struct message *message, int64_t now)
@@ -74,7 +83,10 @@ static void on_message(struct run *run, const struct message *message, int64_t n
 {
     if (message->type == MESSAGE_READY && !run->link.ready)
         on_ready(run, message, now);
-    else if (message->type == MESSAGE_STARTED && run->phase >= ASKING) {
+    else if (message->type == MESSAGE_CONSTRUCTING && run->link.sent_construct) {
+        if (run->phase == ANNOUNCING)
+            on_constructing(run, now);
+    } else if (message->type == MESSAGE_STARTED && run->phase >= ASKING) {
         if (run->phase == ASKING) /* else it was ended while the answer was on its way */
             on_started(run, message->t0_ns, now);
     } else if (message->type == MESSAGE_SEALED && run->phase == SEALING && run->link.sent_end) {
@@ -105,7 +117,10 @@ void link_next(struct run *run)
 
     if (!link_idle(&run->link))
         return;
-    if (run->phase == ASKING && !run->link.sent_go) {
+    if (run->phase == ANNOUNCING && !run->link.sent_construct) {
+        link_queue(&run->link, "construct\n");
+        run->link.sent_construct = true;
+    } else if (run->phase == ASKING && !run->link.sent_go) {
         link_queue(&run->link, "go\n");
         run->link.sent_go = true;
     } else if (run->output.to_recorder < run->output.length) {

@@ -24,7 +24,7 @@ void link_drop(struct link *link, int64_t now)
     if (link->ready)
         link->down_since = now;
     link->fd = -1;
-    link->ready = link->sent_go = link->sent_end = false;
+    link->ready = link->sent_construct = link->sent_go = link->sent_end = false;
     link->in_length = link->out_length = link->out_sent = link->log_bytes = 0;
     link->retry_at = now + RETRY_EVERY;
 }
@@ -130,6 +130,8 @@ static struct message parse(char *line)
         message.type = MESSAGE_READY;
         message.disclosed = disclosed;
         strcpy(message.token, token);
+    } else if (!strcmp(verb, "constructing") && !line) {
+        message.type = MESSAGE_CONSTRUCTING;
     } else if (!strcmp(verb, "started") && number(&line, &message.t0_ns) && !line) {
         message.type = MESSAGE_STARTED;
     } else if (!strcmp(verb, "sealed") && word(&line) && !line) {

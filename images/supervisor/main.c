@@ -26,6 +26,8 @@ static const char usage[] =
     "  --go start|runner                    who asks for the go: we before the command starts, or the command,\n"
     "                                       on the descriptor $ALCOVE_GO_FD (start)\n"
     "  --go-timeout S                       for the command to ask (300)\n"
+    "  --free-constructor S                 with --go runner: how long the command may construct before the go; then\n"
+    "                                       the go is asked for in any case (0: it may not)\n"
     "  --seal-timeout S                     for the recorder to have saved everything at the end (60)\n"
     "  --recorder-timeout S                 for the recorder to appear, to answer, to come back (30)\n"
     "  --log-limit BYTES                    of output passed on, at most 67108864 (1048576)\n"
@@ -108,6 +110,7 @@ static struct options parse_run(int argc, char **argv)
     static const struct option known[] = {
         {"socket", required_argument, NULL, 's'},      {"go", required_argument, NULL, 'g'},
         {"go-timeout", required_argument, NULL, 't'},  {"seal-timeout", required_argument, NULL, 'e'},
+        {"free-constructor", required_argument, NULL, 'c'},
         {"recorder-timeout", required_argument, NULL, 'r'},
         {"log-limit", required_argument, NULL, 'l'},   {"max-processes", required_argument, NULL, 'p'},
         {"max-file-size", required_argument, NULL, 'f'}, {"writable", required_argument, NULL, 'w'},
@@ -134,6 +137,7 @@ static struct options parse_run(int argc, char **argv)
         case 's': options.socket_path = optarg; break;
         case 'g': options.runner_asks = choice("--go", optarg, askers, "start or runner") == 1; break;
         case 't': options.go_timeout = seconds("--go-timeout", optarg); break;
+        case 'c': options.free_constructor = seconds("--free-constructor", optarg); break;
         case 'e': options.seal_timeout = seconds("--seal-timeout", optarg); break;
         case 'r': options.recorder_timeout = seconds("--recorder-timeout", optarg); break;
         case 'l': options.log_limit = number("--log-limit", optarg, 0, LOG_LIMIT_AT_MOST); break;

@@ -79,6 +79,14 @@ static void go_event(struct run *run, int64_t now)
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
+    if (run->phase == CONSTRUCTING) { /* whatever it was: the participant's code could have written or closed it */
+        ask_for_go(run, now);
+        return;
+    }
+    if (n == 10 && run->options->free_constructor && !memcmp(line, "construct\n", 10)) {
+        enter(run, ANNOUNCING, now + run->options->recorder_timeout);
+        return;
+    }
     if (n == 3 && !memcmp(line, "go\n", 3)) {
         ask_for_go(run, now);
         return;
@@ -92,7 +100,7 @@ static void go_event(struct run *run, int64_t now)
     run->child.go_fd = -1;
 }
 
-static void command_ended(struct run *run, int status)
+void command_ended(struct run *run, int status)
 {
     struct start_failure failure;
     char what[400];
@@ -108,6 +116,13 @@ static void command_ended(struct run *run, int status)
                  "cannot confine %.200s: %s (%s), so it was not started. Ask the organizer.",
                  run->options->command[0], strerror(failure.error), failure.step);
         could_not_start(run, what, failure.error, 0);
+    } else if (run->constructed && run->phase < RUNNING) {
+        /* Its end is the participant's, and without a go it could not be told from a fault of the platform's. */
+        run->ended_before_go = true;
+        run->status_before_go = status;
+        scope_kill(run->options->scope);
+        if (run->phase == CONSTRUCTING)
+            ask_for_go(run, monotonic_now());
     } else if (run->phase < RUNNING) {
         snprintf(what, sizeof what, "the runner ended before it asked for the go (%s %d). Its output says why.",
                  signal ? "signal" : "exit status", signal ? signal : code);
@@ -178,6 +193,12 @@ static void phase_over(struct run *run, int64_t now)
         could_not_start(run, "the runner did not ask for the go in time. A slow disk or a large image can be the "
                              "cause: run it again, or raise --go-timeout.", ETIMEDOUT, 0);
         break;
+    case ANNOUNCING:
+        recorder_lost(run, "the recorder did not let the constructor run");
+        break;
+    case CONSTRUCTING:
+        ask_for_go(run, now);
+        break;
     case ASKING:
         recorder_lost(run, "the recorder did not answer the go");
         break;
@@ -226,11 +247,12 @@ static void tick(struct run *run, int64_t now)
 static void wait_for_events(struct run *run)
 {
     struct child *child = &run->child;
+    bool asks = run->phase == LOADING || run->phase == CONSTRUCTING;
     struct pollfd fds[] = {
         {.fd = run->signal_fd, .events = POLLIN},
         {.fd = run->sealed ? -1 : run->link.fd, .events = POLLIN | (run->link.out_length ? POLLOUT : 0)},
         {.fd = child->output_fd, .events = POLLIN},
-        {.fd = run->phase == LOADING ? child->go_fd : -1, .events = POLLIN},
+        {.fd = asks ? child->go_fd : -1, .events = POLLIN},
         {.fd = output_stdout_pending(&run->output) ? STDOUT_FILENO : -1, .events = POLLOUT},
     };
     int64_t now = monotonic_now(), until = earlier(run->phase_ends, recorder_given_up_at(run)), wait;
@@ -251,7 +273,7 @@ static void wait_for_events(struct run *run)
         close(child->output_fd);
         child->output_fd = -1;
     }
-    if (fds[3].revents && run->phase == LOADING)
+    if (fds[3].revents && (run->phase == LOADING || run->phase == CONSTRUCTING))
         go_event(run, now);
     if (fds[4].revents)
         output_write_stdout(&run->output);

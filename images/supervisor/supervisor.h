@@ -34,6 +34,7 @@ struct options {
     const char *socket_path;
     bool runner_asks; /* --go runner */
     int64_t go_timeout;
+    int64_t free_constructor; /* 0: nothing of the participant's runs before the go */
     int64_t seal_timeout;
     int64_t recorder_timeout;
     size_t log_limit;
@@ -100,7 +101,7 @@ void output_write_stdout(struct output *output);
 bool output_stdout_pending(const struct output *output);
 
 /* link.c: the connection to the recorder, made again when it is lost. */
-enum message_type { MESSAGE_NONE, MESSAGE_READY, MESSAGE_STARTED, MESSAGE_SEALED, MESSAGE_MALFORMED };
+enum message_type { MESSAGE_NONE, MESSAGE_READY, MESSAGE_CONSTRUCTING, MESSAGE_STARTED, MESSAGE_SEALED, MESSAGE_MALFORMED };
 struct message {
     enum message_type type;
     int64_t budget_ns, t0_ns; /* t0_ns of ready: -1 before the go */
@@ -112,7 +113,7 @@ struct link {
     char token[TOKEN_MOST + 1]; /* what the recorder knows us by when we come back; kept here alone */
     int fd;                   /* -1: no connection */
     bool greeted_once, ready; /* ready: this connection's hello was answered */
-    bool sent_go, sent_end;   /* on this connection */
+    bool sent_construct, sent_go, sent_end; /* on this connection */
     int64_t retry_at, down_since;
     char in[512], out[16384 + 64];
     size_t in_length, out_length, out_sent, log_bytes; /* log_bytes: of the output, in the message being sent */

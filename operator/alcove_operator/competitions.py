@@ -317,6 +317,7 @@ def publish_rules(spec: CompetitionSpec, phase: Phase, board_url: str = "") -> P
         closes_at=phase.closes_at,
         reveals_at=phase.reveals_at,
         budget_seconds=phase.budget.seconds if phase.budget.disclosed else None,
+        free_constructor_seconds=phase.compat.free_seconds or None,
         resources=describe_resources(phase),
         source=phase.from_.phase if phase.from_ else "",
         feedback=phase.feedback.mode,

@@ -254,7 +254,7 @@ def _main(action: CreateRun, settings: OperatorSettings, data_bytes: int) -> Obj
 
 def _command(action: CreateRun) -> list[str]:
     """The supervisor, and what it starts."""
-    own_image = action.image is not None
+    own_image, free_ns = action.image is not None, action.config.free_constructor_ns
     started = list(action.command) if own_image else [PYTHON, "-I", "-m", "alcove_ingestion"]
     return [
         "/alcove/bin/alcove-supervisor",
@@ -262,6 +262,7 @@ def _command(action: CreateRun) -> list[str]:
         *("--socket", "/alcove/run/go.sock"),
         *("--go", "start" if own_image else "runner"),
         *("--go-timeout", str(GO_TIMEOUT_SECONDS)),
+        *(["--free-constructor", f"{free_ns / 1e9:g}"] if free_ns else []),
         *("--seal-timeout", str(SEAL_TIMEOUT_SECONDS)),
         *("--max-processes", str(action.resources.processes)),
         *("--max-file-size", str(quantity_bytes(action.resources.disk))),
@@ -283,6 +284,8 @@ def _participant_environment(action: CreateRun) -> dict[str, str]:
     }
     if action.image is None:
         variables["ALCOVE_FRAMEWORK"] = action.framework
+    if action.config.free_constructor_ns:
+        variables["ALCOVE_FREE_CONSTRUCTOR"] = f"{action.config.free_constructor_ns / 1e9:g}"
     if action.config.disclosed:
         variables["ALCOVE_BUDGET"] = f"{action.config.budget_ns / 1e9:g}"
     if action.resources.gpus == 0:

@@ -45,7 +45,7 @@ class Issued:
 
 def life_of(config: RunConfig) -> timedelta:
     """Twice what a run needs: renewed at half of it, they outlast a run that starts just before."""
-    needed = timedelta(microseconds=config.budget_ns / 1000) + AFTER_BUDGET
+    needed = timedelta(microseconds=(config.free_constructor_ns + config.budget_ns) / 1000) + AFTER_BUDGET
     return min(LONGEST, max(SHORTEST, 2 * needed))
 
 

@@ -1,7 +1,8 @@
 """``python -I -m alcove_ingestion``: libraries, then the go, then the participant's code.
 
-Before the go nothing of the participant's is read or run, and no data is opened. ``ALCOVE_FRAMEWORK`` names what is
-loaded before it.
+Before the go nothing of the participant's is read or run, and no data is opened, unless ``ALCOVE_FREE_CONSTRUCTOR`` is
+set: then the supervisor is asked to let import and constructor run before it. ``ALCOVE_FRAMEWORK`` names what is loaded
+before any of this.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from alcove_api.frameworks import Framework
 from alcove_ingestion.errors import IngestionError, IngestionSettingsError
-from alcove_ingestion.go import Clock, wait_for_go
+from alcove_ingestion.go import Supervisor
 
 
 def main() -> int:
@@ -24,8 +25,7 @@ def main() -> int:
             stream.reconfigure(line_buffering=True)
     try:
         loaded = _load(os.environ)
-        clock = wait_for_go(os.environ)
-        return _run(os.environ, clock, loaded)
+        return _run(os.environ, Supervisor(os.environ), loaded)
     except IngestionError as error:
         print(f"[alcove] {error}", file=sys.stderr)
         return 1
@@ -41,13 +41,21 @@ def _load(environment: Mapping[str, str]) -> Framework:
     return load_framework(environment)
 
 
-def _run(environment: Mapping[str, str], clock: Clock, loaded: Framework) -> int:
+def _run(environment: Mapping[str, str], supervisor: Supervisor, loaded: Framework) -> int:
     from alcove_format.errors import FormatError
-    from alcove_ingestion.runner import run
+    from alcove_ingestion.runner import construct, learn
 
     data, code, out = (_folder(environment, name) for name in ("ALCOVE_DATA", "ALCOVE_CODE", "ALCOVE_OUT"))
     try:
-        saved = run(data, code, out, clock, loaded)
+        if environment.get("ALCOVE_FREE_CONSTRUCTOR"):
+            supervisor.ask_to_construct()
+            constructed = construct(data, code, loaded, None)
+            clock = supervisor.wait_for_go()
+            print(f"[alcove] the budget began {clock.elapsed():.2f} s ago")
+        else:
+            clock = supervisor.wait_for_go()
+            constructed = construct(data, code, loaded, clock)
+        saved = learn(constructed, out, clock)
     except FormatError as error:
         print(f"[alcove] The dataset cannot be read; this is not your fault. {error}", file=sys.stderr)
         return 1

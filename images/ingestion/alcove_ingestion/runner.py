@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,28 @@ from alcove_ingestion.participant import load_model_class, participant_code
 from alcove_ingestion.prediction import check_prediction, find_not_finite, save
 
 
-def run(data: Path, code: Path, out: Path, clock: Clock, loaded: Framework) -> int:
-    """Runs the model until it is done or the budget is over; returns the number of predictions saved.
+@dataclass(frozen=True)
+class ConstructedModel:
+    """The participant's ``Model``, and what its methods are given."""
+
+    model: Any
+    code: Path
+    train: Any
+    test: Any
+    shape: tuple[int, int]
+    """Test examples × labels."""
+
+
+def construct(data: Path, code: Path, loaded: Framework, clock: Clock | None) -> ConstructedModel:
+    """Imports ``model.py`` and makes its ``Model``.
 
     The code folder is the working directory, wherever this runs.
 
     Args:
+        data: the dataset's folder.
+        code: folder with ``model.py``.
         loaded: the framework that was loaded before the go; the model's unless its class names another.
+        clock: None before the go.
 
     Raises:
         IngestionError: the participant's code raised, or does not keep to the interface.
@@ -29,35 +45,49 @@ def run(data: Path, code: Path, out: Path, clock: Clock, loaded: Framework) -> i
     folder = open_dataset(data)
     model_class = load_model_class(code)
     # `alcove explain` reads from these lines what never returned.
-    print(f"[alcove] model.py imported {clock.elapsed():.2f} s after the go")
+    print(f"[alcove] model.py imported {_when(clock)}")
     framework = framework_of(model_class, loaded)
     if framework not in (loaded, "numpy"):
         print(
             f"[alcove] Model.framework is {framework!r}, but it was not asked for (code.framework, --framework): "
-            "it is loaded now, within the budget"
+            f"it is loaded now, {'before' if clock is None else 'within'} the budget"
         )
     train, test = open_feed(folder.train, framework), open_feed(folder.test, framework)
-    shape = (folder.test.metadata.n_examples, folder.test.metadata.n_labels)
     with participant_code(code):
         model: Any = model_class(ModelMetadata(folder.train, folder.test))
-    print(f"[alcove] Model() returned {clock.elapsed():.2f} s after the go")
-    saved = 0
+    print(f"[alcove] Model() returned {_when(clock)}")
+    shape = (folder.test.metadata.n_examples, folder.test.metadata.n_labels)
+    return ConstructedModel(model, code, train, test, shape)
+
+
+def learn(constructed: ConstructedModel, out: Path, clock: Clock) -> int:
+    """Trains and tests until the model is done or the budget is over; returns the number of predictions saved.
+
+    Raises:
+        IngestionError: the participant's code raised, or does not keep to the interface.
+        alcove_format.errors.FormatError: the dataset is damaged.
+    """
+    model, saved = constructed.model, 0
     while not (getattr(model, "done_training", False) or _over(clock)):
-        with participant_code(code):
-            model.train(train, remaining_time_budget=clock.remaining())
+        with participant_code(constructed.code):
+            model.train(constructed.train, remaining_time_budget=clock.remaining())
             if not saved:
-                print(f"[alcove] train() returned {clock.elapsed():.2f} s after the go")
-            returned = model.test(test, remaining_time_budget=clock.remaining())
+                print(f"[alcove] train() returned {_when(clock)}")
+            returned = model.test(constructed.test, remaining_time_budget=clock.remaining())
         if returned is None:
             break
-        prediction = check_prediction(returned, shape)
+        prediction = check_prediction(returned, constructed.shape)
         save(prediction, out, saved)
-        print(f"[alcove] prediction {saved} saved {clock.elapsed():.2f} s after the go")
+        print(f"[alcove] prediction {saved} saved {_when(clock)}")
         if problem := find_not_finite(prediction):
             # Not the end: a network that diverged may recover, and what comes next counts.
             print(f"[alcove] prediction {saved}: {problem}")
         saved += 1
     return saved
+
+
+def _when(clock: Clock | None) -> str:
+    return "before the go" if clock is None else f"{clock.elapsed():.2f} s after the go"
 
 
 def _over(clock: Clock) -> bool:

@@ -25,7 +25,7 @@ from alcove_recorder.watch import OutputWatch
 _CHUNK = 16 << 20
 _LISTED_AT_MOST = 100_000
 _READS_BEFORE_GO = 10_000
-"""More than the kernel's queue has pieces; nothing of the participant's runs before the go."""
+"""More than the kernel's queue has pieces; only a free constructor could go on adding to it."""
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _OPEN_REFUSALS = {
     errno.ELOOP: "It is a symbolic link; only regular files are taken.",

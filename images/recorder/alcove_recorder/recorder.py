@@ -114,8 +114,8 @@ class Recorder:
     def _note_flood(self) -> None:
         """Kept at once, in case the flood ends the recorder.
 
-        Before the go nothing of the program's ran. When inotify is used up after it, the program, whose uid is the
-        run's own, has done it.
+        Before there is a state nothing of the program's ran. When inotify is used up after that, the program, whose
+        uid is the run's own, has done it.
         """
         watch = self._capture.watch
         flood = watch.rate.exceeded or (self._resumed and watch.look_at is not None)
@@ -216,7 +216,7 @@ class Recorder:
             log(what)
 
     def _is_supervisor(self, first: Message) -> bool:
-        """The participant, of the same uid, can connect too, but runs only after the go and knows no token."""
+        """The participant, of the same uid, can connect too, but runs only once there is a state. It has no token."""
         match first.verb, first.words:
             case "hello", ():
                 return self._state is None
@@ -243,8 +243,12 @@ class Recorder:
     def _handle(self, connection: Connection, message: Message) -> None:
         match message.verb:
             case "hello" | "resume":
-                run, t0 = self._settings.run, -1 if self._state is None else self._state.t0_ns
-                connection.send(f"ready {run.budget_ns} {int(run.disclosed)} {self._spool.token} {t0}")
+                run, t0 = self._settings.run, None if self._state is None else self._state.t0_ns
+                told = -1 if t0 is None else t0
+                connection.send(f"ready {run.budget_ns} {int(run.disclosed)} {self._spool.token} {told}")
+            case "construct" if self._settings.run.free_constructor_ns:
+                self._let_construct()
+                connection.send("constructing")
             case "go":
                 connection.send(f"started {self._go()}")
             case "log":
@@ -254,16 +258,26 @@ class Recorder:
                 self._end(self._end_of(message.words))
                 self._answer_seal()
 
+    def _let_construct(self) -> None:
+        """Persisted before it is answered: from the answer on, who says hello may be the participant."""
+        if self._state is None:
+            self._keep_state(RunState(self._boot_id, constructing_ns=time.monotonic_ns()))
+            self._watch_disk()
+            log("constructing")
+            self.report()
+
     def _go(self) -> int:
-        if self._state is not None:
-            return self._state.t0_ns
+        state = self._state or RunState(self._boot_id)
+        if state.t0_ns is not None:
+            return state.t0_ns
         # Persisted before it is answered: a go that the supervisor knows of is never forgotten.
-        state = self._keep_state(RunState(self._boot_id, time.monotonic_ns(), datetime.now(UTC)))
-        self._capture.start(state.t0_ns)
+        t0_ns = time.monotonic_ns()
+        self._keep_state(replace(state, t0_ns=t0_ns, go_at=datetime.now(UTC)))
+        self._capture.start(t0_ns)
         self._watch_disk()
-        log("go", t0_ns=state.t0_ns)
+        log("go", t0_ns=t0_ns)
         self.report()
-        return state.t0_ns
+        return t0_ns
 
     def _end_of(self, words: tuple[str, ...]) -> End:
         """``ended_ns`` comes as CLOCK_MONOTONIC and is kept since the go."""
@@ -271,7 +285,7 @@ class Recorder:
         try:
             cause, code, signal_number, ended_at, oom_kills = words
             self._oom_kills = max(0, int(oom_kills))
-            ended = -1 if state is None else int(ended_at) - state.t0_ns
+            ended = -1 if state is None or state.t0_ns is None else int(ended_at) - state.t0_ns
             return End.model_validate(
                 {"cause": cause, "code": int(code), "signal": int(signal_number), "ended_ns": ended}
             )
@@ -317,6 +331,7 @@ class Recorder:
         report = RecorderReport(
             go_at=None if state is None else state.go_at,
             end=end,
+            free_ns=None if state is None else state.free_ns,
             snapshots=progress.snapshots,
             refused=progress.refused,
             stamp_lag_ns=progress.stamp_lag_ns,

@@ -45,14 +45,23 @@ class RunState:
     """``state.json``: what a restarted recorder starts from."""
 
     boot_id: str
-    t0_ns: int
-    """CLOCK_MONOTONIC at the go."""
-    go_at: datetime
+    t0_ns: int | None = None
+    """CLOCK_MONOTONIC at the go; None before it, while a free constructor runs."""
+    go_at: datetime | None = None
+    constructing_ns: int | None = None
+    """CLOCK_MONOTONIC when a free constructor was let run; None where nothing runs before the go."""
     end: End | None = None
     flooded: bool = False
     """Whether the program exceeded its rate."""
     disk_exceeded: bool = False
     """Whether it held more on the node's disk than it asked for."""
+
+    @property
+    def free_ns(self) -> int | None:
+        """How long the program ran before the go: 0 until the go, None where it does not run before."""
+        if self.constructing_ns is None or self.t0_ns is None:
+            return None if self.constructing_ns is None else 0
+        return self.t0_ns - self.constructing_ns
 
 
 def boot_id() -> str:
@@ -71,7 +80,8 @@ def save_state(path: Path, state: RunState) -> None:
     document = {
         "boot_id": state.boot_id,
         "t0_ns": state.t0_ns,
-        "go_at": state.go_at.isoformat(),
+        "go_at": None if state.go_at is None else state.go_at.isoformat(),
+        "constructing_ns": state.constructing_ns,
         "end": None if state.end is None else state.end.model_dump(mode="json"),
         "flooded": state.flooded,
         "disk_exceeded": state.disk_exceeded,
@@ -80,7 +90,7 @@ def save_state(path: Path, state: RunState) -> None:
 
 
 def load_state(path: Path) -> RunState | None:
-    """None where there was no go yet."""
+    """None where nothing of the program's has run yet."""
     try:
         document = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -88,7 +98,8 @@ def load_state(path: Path) -> RunState | None:
     return RunState(
         boot_id=document["boot_id"],
         t0_ns=document["t0_ns"],
-        go_at=datetime.fromisoformat(document["go_at"]),
+        go_at=None if document["go_at"] is None else datetime.fromisoformat(document["go_at"]),
+        constructing_ns=document["constructing_ns"],
         end=None if document["end"] is None else End.model_validate(document["end"]),
         flooded=document["flooded"],
         disk_exceeded=document["disk_exceeded"],

@@ -176,6 +176,7 @@ class Uploader(threading.Thread):
             pod_uid=self._settings.pod_uid,
             budget_ns=run.budget_ns,
             go_at=None if state is None else state.go_at,
+            free_ns=None if state is None else state.free_ns,
             boot_id=seal.boot_id if state is None else state.boot_id,
             end=seal.end,
             overshoot_ns=overshoot_ns(seal.end, run.budget_ns),

@@ -77,6 +77,18 @@ class Context:
     kubelet has forgotten."""
 
 
+def may_have_run(pod: PodView | None, started: bool = False) -> bool:
+    """Whether the participant's code may have run: after the go, or before it where its constructor is free.
+
+    Args:
+        pod: None where there is none any more.
+        started: as in :class:`Context`.
+    """
+    return got_go(pod, started) or (
+        pod is not None and pod.report is not None and pod.report.free_ns is not None
+    )
+
+
 def got_go(pod: PodView | None, started: bool = False) -> bool:
     """Whether the go was given: the recorder's word, or without one, that main was ever started.
 
@@ -100,7 +112,7 @@ def find_cause(pod: PodView | None, context: Context) -> Cause:
         cause = rule(pod, context)
         if cause is not None:
             return cause
-    if got_go(pod, context.started):
+    if may_have_run(pod, context.started):
         return _participant(
             "Signalled", "Its processes were killed, and nothing outside the pod explains it."
         )
@@ -195,7 +207,7 @@ def _brought_about_pressure(pod: PodView, context: Context) -> str:
     and the kubelet names no container for them either: it evicts first whoever holds most. So a program can bring that
     about, in its output folder or in ``/tmp``. What speaks for it is that the node was short before the program ran.
     """
-    if pod.reason != "Evicted" or not got_go(pod, context.started):
+    if pod.reason != "Evicted" or not may_have_run(pod, context.started):
         return ""
     if named := _OVER_REQUEST.search(pod.message):
         used, request, resource = named.groups()
@@ -209,9 +221,10 @@ def _brought_about_pressure(pod: PodView, context: Context) -> str:
 
 
 def _went_at(pod: PodView) -> datetime:
-    """The go, or the start of main; of a pod that :func:`got_go`."""
-    at = pod.report.go_at if pod.report else pod.main.started_at if pod.main else None
-    return at or pod.created_at
+    """The go, or the start of main, but not later than its constructor; of a pod where something may have run."""
+    if pod.report is not None and pod.report.go_at is not None:
+        return pod.report.go_at - timedelta(microseconds=(pod.report.free_ns or 0) / 1000)
+    return (pod.main.started_at if pod.main else None) or pod.created_at
 
 
 def _deleted(pod: PodView, _: Context) -> Cause | None:
@@ -280,7 +293,7 @@ def _node_lost(pod: PodView, context: Context) -> Cause | None:
 def _deadline_exceeded(pod: PodView, context: Context) -> Cause | None:
     if pod.reason != "DeadlineExceeded":
         return None
-    if got_go(pod, context.started):
+    if may_have_run(pod, context.started):
         return _participant(
             "DeadlineReached", "It was stopped at the pod's deadline. What it had saved counts."
         )
@@ -302,7 +315,7 @@ def _recorder_lost(pod: PodView, _: Context) -> Cause | None:
             "RecorderFlooded",
             "It held more on its node's disk than its share, and the recorder failed; what it had saved counts.",
         )
-    if (said and (confirmed or not got_go(pod))) or _recorder_died(pod):
+    if (said and (confirmed or not may_have_run(pod))) or _recorder_died(pod):
         return _platform("RecorderLost", "The recorder, which keeps the clock and the predictions, failed.")
     if said:
         return _participant(

@@ -62,6 +62,8 @@ def record_end(run: RunStatus, cause: causes.Cause, pod: PodView | None) -> RunS
     if report is not None:
         update["snapshots"] = report.snapshots
         update["head"] = report.head or ""
+        if report.free_ns is not None:
+            update["free_seconds"] = round(report.free_ns / 1e9, 3)
         update["overshoot_ms"] = round(report.overshoot_ns / 1e6, 3) if report.end else None
     if pod is not None and not causes.got_go(pod, may_have_started(run)) and seen_start is None:
         # Nothing was recorded, so there is nothing of this pod's to score.

@@ -177,6 +177,8 @@ def build_creation(alias: str, attempt: int, given: ReconcileInput) -> CreateRun
             code_sha256=status.code_sha256 or None,
             budget_ns=phase.budget.seconds * 10**9,
             disclosed=phase.budget.disclosed,
+            # Of an image's command nobody outside can tell when it has constructed: its clock starts with it.
+            free_constructor_ns=0 if image else phase.compat.free_seconds * 10**9,
             n_test=dataset.n_test,
             n_labels=dataset.n_labels,
             max_bytes=rules.spec.limits.recorded_bytes,
@@ -197,7 +199,8 @@ def build_creation(alias: str, attempt: int, given: ReconcileInput) -> CreateRun
 
 def count_deadline_seconds(rules: PhaseRules, settings: ReconcileSettings) -> int:
     """Of the pod, in seconds from when its node takes it."""
-    return rules.spec.start_timeout_seconds + rules.phase.budget.seconds + settings.overhead_seconds
+    budget, start = rules.phase.budget.seconds, rules.spec.start_timeout_seconds
+    return start + rules.phase.compat.free_seconds + budget + settings.overhead_seconds
 
 
 def _attempt(run: RunStatus, given: ReconcileInput) -> RunStep:

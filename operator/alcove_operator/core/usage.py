@@ -201,8 +201,9 @@ def prune_tickets(status: CompetitionStatus, existing_uids: Iterable[str]) -> Co
 def compute_seconds(runs: Iterable[RunStatus], phase: Phase, now: datetime, blind: bool) -> float:
     """(end − go) × max(GPUs, CPUs) over the attempts that the platform does not bear, in seconds.
 
-    A run that is not over counts until ``now``. A blind phase keeps no times in the status, where the team
-    could read them: there each run that had a pod counts with its whole budget.
+    A run that is not over counts until ``now``. Free of charge for its score is not free of use: what a run did before
+    its go counts too. A blind phase keeps no times in the status, where the team could read them: there each run that
+    had a pod counts with all that it may use.
     """
     total = 0.0
     for run in runs:
@@ -210,9 +211,10 @@ def compute_seconds(runs: Iterable[RunStatus], phase: Phase, now: datetime, blin
             continue
         processors = processor_count(draw_resources(phase, repeat_of(run.dataset)))
         if blind:
-            total += processors * phase.budget.seconds if run.pod_uid else 0.0
+            total += processors * (phase.compat.free_seconds + phase.budget.seconds) if run.pod_uid else 0.0
         elif run.started_at is not None:
-            total += processors * max(0.0, ((run.ended_at or now) - run.started_at).total_seconds())
+            seconds = ((run.ended_at or now) - run.started_at).total_seconds() + (run.free_seconds or 0.0)
+            total += processors * max(0.0, seconds)
     return total
 
 

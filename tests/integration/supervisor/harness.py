@@ -31,7 +31,7 @@ MARK = "ALCOVE_TEST_MARK"
 
 Message = dict[str, Any]
 FIELDS = {
-    "hello": (), "resume": ("token",), "go": (), "log": ("bytes",),
+    "hello": (), "resume": ("token",), "construct": (), "go": (), "log": ("bytes",),
     "end": ("cause", "code", "signal", "ended_ns", "oom_kills"),
 }  # fmt: skip
 """What follows each verb of the supervisor's, as docs/contracts.md says."""
@@ -84,6 +84,7 @@ class Recorder:
         self.replies: dict[str, Callable[[Message], Message | None]] = {
             "hello": self.ready,
             "resume": self.ready,
+            "construct": lambda _: {"type": "constructing"},
             "go": self._started,
             "end": lambda _: {"type": "sealed", "manifest_sha256": "0" * 64},
         }

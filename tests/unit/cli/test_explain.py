@@ -145,6 +145,10 @@ def test_it_says_when_it_queued_and_that_waiting_is_free() -> None:
         "It queued at 2025-12-31 23:59:30 UTC. Its go was 30 s later: the queue, pulling and staging are not charged. "
         "It is attempt 2."
     ) in told
+    free = explain_submission(
+        submission("Done", run("Finished", alc=0.5, queuedAt=QUEUED, freeSeconds=12.34))
+    )
+    assert "are not charged, nor are the 12.3 s of import and constructor before it.\n" in free + "\n"
     waiting = run("", phase="Queued", queuedAt=QUEUED, startedAt=None, endedAt=None, attempt=0)
     assert "It queued at 2025-12-31 23:59:30 UTC and has not started." in explain_submission(
         submission("Queued", waiting)

@@ -22,7 +22,10 @@ SPEC = CompetitionSpec.model_validate(
     {
         "title": "Any-time learning",
         "phases": [
-            {"name": "practice", "datasets": ["secret"], "budget": {"seconds": 1200}, "closesAt": LATE},
+            {
+                "name": "practice", "datasets": ["secret"], "budget": {"seconds": 1200}, "closesAt": LATE,
+                "compat": {"freeConstructor": True},
+            },
             {
                 "name": "final", "datasets": ["secret"], "budget": {"seconds": 900, "disclosed": False},
                 "resources": {"gpus": 0, "cpu": "500m", "memory": "1Gi", "disk": "1Gi"},
@@ -56,6 +59,7 @@ def test_every_rule_that_teams_may_know_is_said_and_no_other() -> None:
 
 practice: open until 2026-04-01 00:00 UTC.
   Each run has 1200 s, 1 GPU, 2 CPU, 8Gi memory, 10Gi disk.
+  Before that, import and constructor of a model.py have 1200 s free of charge.
   Each team has 10 submissions a day (UTC), 100 in all, and 5 runs at a time.
   Scores are shown while a run goes on.
   2 teams are ranked. 1 red (1.20), 2 blue (1.80)

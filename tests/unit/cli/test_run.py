@@ -18,6 +18,7 @@ from threading import Event
 import pytest
 from rich.console import Console
 
+from alcove_api.run_documents import Manifest
 from alcove_cli import local_run
 from alcove_cli.errors import FaultError, exit_status
 from alcove_cli.local import open_datasets
@@ -162,6 +163,27 @@ def test_the_class_says_what_is_loaded_before_the_go(tmp_path: Path, digits: Pat
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_a_constructor_is_free_where_that_is_asked_for(tmp_path: Path, digits: Path) -> None:
+    kept = tmp_path / "kept"
+    done = run(tmp_path, digits, FROM_THE_DOCS, "--free-constructor", "--out", str(kept))
+    assert done.returncode == 0, done.stderr
+    assert "[alcove] Model() returned before the go" in done.stdout
+    (manifest,) = kept.rglob("manifest.json")
+    free_ns = Manifest.model_validate_json(manifest.read_bytes()).free_ns
+    assert free_ns is not None
+    assert free_ns > 0
+
+
+def test_a_constructor_that_fails_before_the_go_has_failed_as_any_program(
+    tmp_path: Path, digits: Path
+) -> None:
+    code = FROM_THE_DOCS.replace("self.done_training = False", "raise ValueError('mine')")
+    done = run(tmp_path, digits, code, "--free-constructor")
+    assert done.returncode == 1
+    assert "ValueError: mine" in done.stdout
+    assert "Ended: the program failed; its output says why." in done.stdout
+
+
 def test_several_datasets_run_side_by_side_and_are_told_to_programs(
     tmp_path: Path, digits: Path, waves: Path
 ) -> None:
@@ -221,7 +243,8 @@ def test_a_run_that_is_interrupted_leaves_no_process(tmp_path: Path, digits: Pat
 def test_a_run_without_a_record_is_a_fault_and_no_wrong_use(
     tmp_path: Path, digits: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A supervisor that ends at once: the recorder is stopped before it could write anything."""
+    """The recorder refuses to start, as it is not told of which pod it is."""
+    monkeypatch.setattr(local_run, "_POD", "")
     monkeypatch.setattr(local_run, "find_supervisor", lambda: Path("/bin/true"))
     (dataset,) = open_datasets([digits])
     task = local_run.LocalTask(tmp_path, dataset, tmp_path / "recorded")

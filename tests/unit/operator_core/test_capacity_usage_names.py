@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alcove_api.compatibility import Compatibility
 from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.phase import Phase
 from alcove_api.submission import RunStatus, SubmissionStatus
@@ -164,6 +165,21 @@ def test_compute_is_time_by_width_without_what_the_platform_bears() -> None:
     assert usage.compute_seconds(runs, _phase(gpus=0, cpu="2500m"), now, blind=False) == 15 * 2.5
     assert usage.compute_seconds(runs, _phase(gpus=4, cpu="2"), now, blind=False) == 15 * 4
     assert usage.compute_seconds(runs, _phase(gpus=1, cpu="1"), now, blind=True) == 120
+
+
+def test_a_free_constructor_is_compute_too() -> None:
+    run = RunStatus.model_validate(
+        {
+            "dataset": "d",
+            "podUid": "p",
+            "startedAt": START,
+            "endedAt": START + timedelta(seconds=10),
+            "freeSeconds": 7,
+        }
+    )
+    phase = _phase(gpus=1, cpu="1").replace(compat=Compatibility(free_constructor=True))
+    assert usage.compute_seconds([run], phase, START, blind=False) == 17
+    assert usage.compute_seconds([run], phase, START, blind=True) == 60 + 1200
 
 
 @pytest.mark.parametrize(

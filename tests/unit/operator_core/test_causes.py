@@ -66,6 +66,8 @@ def pod(**more: Any) -> PodView:
     return replace(base, **more)
 
 
+CONSTRUCTING = report(None, go=False).model_copy(update={"free_ns": 0})
+"""A free constructor was let run, and the go has not come."""
 MAIN_KILLED = ended("main", 137)
 AFTER_GO: dict[str, Any] = {"stage": ended("stage", 0)}
 RECORDER = ended("recorder", 0)
@@ -133,6 +135,12 @@ ROWS: list[tuple[str, PodView | None, str, str]] = [
     ("a flood, and an end in good order", pod(main=ended("main", 12), report=report("budget", flooded=True)), "DeadlineReached", "Participant"),
     ("a flood, and a lost node", pod(disruption="DeletionByTaintManager", report=report(None, flooded=True)), "NodeLost", "Platform"),
     ("recorder said to be lost, nothing confirms it", pod(main=ended("main", 20), recorder=RECORDER, report=report("recorder-saw-eof")), "RecorderUnreachable", "Participant"),
+    ("killed in its free constructor", pod(main=MAIN_KILLED, report=CONSTRUCTING), "Signalled", "Participant"),
+    ("recorder said to be lost in a free constructor", pod(main=ended("main", 20), recorder=RECORDER, report=CONSTRUCTING), "RecorderUnreachable", "Participant"),
+    ("recorder restarted in a free constructor", pod(main=ended("main", 20), recorder=ended("recorder", 0, restarts=1), report=CONSTRUCTING), "RecorderLost", "Platform"),
+    ("a flood in a free constructor", pod(main=ended("main", 20), recorder=ended("recorder", 0, restarts=1), report=CONSTRUCTING.model_copy(update={"flooded": True})), "RecorderFlooded", "Participant"),
+    ("evicted for inodes in a free constructor", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=INODES, report=CONSTRUCTING), "NodePressure", "Participant"),
+    ("at the pod's deadline in a free constructor", pod(main=MAIN_KILLED, reason="DeadlineExceeded", report=CONSTRUCTING), "DeadlineReached", "Participant"),
     ("node shut down", pod(reason="NodeShutdown", main=MAIN_KILLED), "NodeLost", "Platform"),
     ("never reported, past its deadline", pod(phase="Running", main=ContainerView("main", running=True, started_at=START)), "NodeLost", "Platform"),
 ]  # fmt: skip
@@ -205,3 +213,17 @@ def test_what_a_pod_that_does_not_start_is_stopped_for(
 ) -> None:
     found = find_stop_cause(JOB, seen, Context(own_image=own), TIMEOUT, PATIENCE)
     assert (found and (found[0].name, found[0].charged_to, found[1] - START)) == expected
+
+
+def test_a_node_that_was_short_before_the_free_constructor_excuses_what_ran_in_it() -> None:
+    """What filled the node between constructor and go was the program's."""
+    shortly_before_the_go = Context(pressed_since={"n1": START - timedelta(seconds=30)})
+    evicted = {
+        "reason": "Evicted",
+        "disruption": "TerminationByKubelet",
+        "main": MAIN_KILLED,
+        "message": INODES,
+    }
+    for free_ns, payer in ((None, "Platform"), (60 * 10**9, "Participant"), (20 * 10**9, "Platform")):
+        seen = pod(**evicted, report=report(None).model_copy(update={"free_ns": free_ns}))
+        assert find_cause(seen, shortly_before_the_go).charged_to == payer

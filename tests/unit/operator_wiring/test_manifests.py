@@ -48,6 +48,7 @@ def action(**changes: Any) -> CreateRun:
         code_sha256="b" * 64,
         budget_ns=20 * 10**9,
         disclosed=changes.pop("disclosed", True),
+        free_constructor_ns=changes.pop("free_constructor_ns", 0),
         n_test=100,
         n_labels=10,
     )
@@ -269,6 +270,15 @@ def test_the_clock_starts_when_the_runner_asks_or_with_a_foreign_command() -> No
     assert theirs["command"][4:6] == ["--go", "start"]
     assert theirs["command"][theirs["command"].index("--") + 1 :] == ["run", "me"]
     assert theirs["image"].startswith("x@sha256:")
+
+
+def test_a_constructor_is_free_where_the_phase_says_so_and_nowhere_else() -> None:
+    charged = containers(job())["main"]
+    assert "--free-constructor" not in charged["command"]
+    assert "ALCOVE_FREE_CONSTRUCTOR" not in environment(charged)
+    free = containers(job(free_constructor_ns=1200 * 10**9))["main"]
+    assert free["command"][free["command"].index("--free-constructor") + 1] == "1200"
+    assert environment(free)["ALCOVE_FREE_CONSTRUCTOR"] == "1200"
 
 
 def test_the_network_is_closed_unless_the_competition_opens_it() -> None:
