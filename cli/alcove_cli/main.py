@@ -221,179 +221,6 @@ def pages(
         typer.echo(str(path))
 
 
-@app.command()
-def rescore(
-    competition: CompetitionArgument,
-    scheme: Annotated[
-        str | None, typer.Option(help="hackathon or autodl, with its own metric, t0 and curve.")
-    ] = None,
-    metric: Annotated[str | None, typer.Option(help="Name of a metric.")] = None,
-    t0: Annotated[float | None, typer.Option(help="Scale of the time axis, seconds.")] = None,
-    curve: Annotated[str | None, typer.Option(help="step or trapezoid.")] = None,
-    phase: Annotated[
-        str | None, typer.Option(help="Settings of this phase alone, from now on its own.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show how ranks would move, and stop.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before changing anything.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the movements as JSON.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait at most until all is shown.")] = 3600.0,
-    kubeconfig: Kubeconfig = None,
-) -> None:
-    """Score a competition, or one phase, again by other settings, from what was recorded; nothing is run again.
-
-    Prints how every rank would move before anything is changed. Without settings: by those that it has, where a
-    solution or the scorer is another. The old scores stay in the store.
-
-    Exit status: 0 done, 1 failed, 2 wrong use, 3 something did not answer.
-    """
-    from alcove_cli.rescore import RescoreOptions, rescore_competition
-    from alcove_cli.rescore_plan import ScoringChanges
-    from alcove_kube.client import KubeClient
-    from alcove_operator.api import Api
-
-    changes = ScoringChanges(scheme, metric, t0, curve)
-    options = RescoreOptions(changes, phase, dry_run, yes, as_json, timeout)
-    rescore_competition(Api(KubeClient.from_kubeconfig(kubeconfig)), competition, options)
-
-
-@app.command()
-def final(
-    phase: Annotated[str, typer.Argument(help="A phase that takes its submissions from another.")],
-    competition: Competition = "hackathon/hackathon",
-    rehearse: Annotated[
-        bool, typer.Option("--rehearse", help="Run the baselines alone in it, before it opens, and wait.")
-    ] = False,
-    open_now: Annotated[
-        bool, typer.Option("--open", help="Open it now: every team's counted submission is run.")
-    ] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait at most for a rehearsal.")] = 86400.0,
-    kubeconfig: Kubeconfig = None,
-) -> None:
-    """Show how a blind final goes, open it, or rehearse it. For the organizer: teams see nothing of it."""
-    from alcove_cli.final import Final
-    from alcove_kube.client import KubeClient
-
-    found = Final.read(KubeClient.from_kubeconfig(kubeconfig), *parse_competition(competition), phase)
-    if rehearse:
-        made = found.rehearse()
-        typer.echo(f"Made: {', '.join(made)}." if made else "Every baseline has run already.")
-        found.wait([view.name for view in found.reruns(found.competition.namespace)], typer.echo, timeout)
-    if open_now:
-        found.open()
-        typer.echo(f"{phase} is open. The operator makes a Submission for each team.")
-    else:
-        for line in found.describe():
-            typer.echo(line)
-
-
-@app.command()
-def rerun(
-    phase: Annotated[str, typer.Argument(help="A phase that takes its submissions from another.")],
-    team: Annotated[str, typer.Argument(help="Namespace of the team.")],
-    competition: Competition = "hackathon/hackathon",
-    kubeconfig: Kubeconfig = None,
-) -> None:
-    """Run one team once more in a blind final, after a fault of the platform. Its newest score counts."""
-    from alcove_cli.final import Final
-    from alcove_kube.client import KubeClient
-
-    found = Final.read(KubeClient.from_kubeconfig(kubeconfig), *parse_competition(competition), phase)
-    typer.echo(f"{found.run_again(team)} was made. See how it goes: alcove final {phase}")
-
-
-@app.command()
-def verify(
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="TEAM/SUBMISSION|PHASE|ARCHIVE",
-            help="A Submission, a phase, or a .tar.gz that `alcove export` wrote.",
-        ),
-    ],
-    competition: Competition = "hackathon/hackathon",
-    inputs: Annotated[
-        bool, typer.Option("--inputs/--no-inputs", help="Read the files of the datasets too.")
-    ] = True,
-    limit: Annotated[int, typer.Option(min=1, help="GiB that an archive may have unpacked.")] = 100,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the checks and what differs as JSON.")
-    ] = False,
-    store: Store = None,
-    kubeconfig: Kubeconfig = None,
-) -> None:
-    """Check that scores and ranks are those of what was recorded, and name whatever was changed, added or removed.
-
-    Exit status: 0 all that was checked holds, 1 something differs, 2 wrong use, 3 it could not be found out.
-    """
-    import json
-
-    from alcove_cli import verify as commands
-    from alcove_kube.client import KubeClient
-
-    if target.endswith(commands.ARCHIVE_SUFFIXES):
-        report = commands.verify_archive(Path(target), limit << 30)
-    else:
-        kube = KubeClient.from_kubeconfig(kubeconfig)
-        report = commands.verify_cluster(kube, target, competition, store, inputs=inputs)
-    typer.echo(json.dumps(commands.as_document(report), indent=2) if as_json else commands.as_text(report))
-    if report.findings:
-        raise typer.Exit(1)
-
-
-@app.command()
-def export(
-    phase: Annotated[str, typer.Argument(help="Name of a phase.")],
-    competition: Competition = "hackathon/hackathon",
-    out: Annotated[Path | None, typer.Option(help="File to write; by default PHASE.tar.gz here.")] = None,
-    solutions: Annotated[
-        bool,
-        typer.Option("--solutions", help="With the hidden solutions, so that scores can be computed again."),
-    ] = False,
-    inputs: Annotated[
-        bool, typer.Option("--inputs/--no-inputs", help="With the files of the datasets.")
-    ] = True,
-    store: Store = None,
-    kubeconfig: Kubeconfig = None,
-) -> None:
-    """Write all that scores and ranks of a phase were made of into one archive, for `alcove verify ARCHIVE`.
-
-    It holds predictions, code and output of all teams, and results that may not be revealed yet: keep it to yourself.
-    """
-    from alcove_cli.verify import export_phase
-    from alcove_kube.client import KubeClient
-
-    path = out or Path(f"{phase}.tar.gz")
-    kube = KubeClient.from_kubeconfig(kubeconfig)
-    count, size = export_phase(kube, phase, competition, store, path, solutions=solutions, inputs=inputs)
-    typer.echo(f"Wrote {path}: {count} objects, {size / (1 << 20):,.1f} MiB. Next: alcove verify {path}")
-    if not solutions:
-        typer.echo(
-            "It has no solutions: verifying it computes ranks from scores, and no score from predictions."
-        )
-
-
-@app.command()
-def preflight(
-    file: Annotated[
-        Path | None, typer.Argument(help="YAML file: a Competition, or the chart's values.")
-    ] = None,
-    competition: Annotated[
-        str | None, typer.Option(help="NAMESPACE/NAME of a Competition in the cluster, in place of a file.")
-    ] = None,
-    kubeconfig: Kubeconfig = None,
-) -> None:
-    """Say what a competition in the cluster lacks before its phases open, how much its feedback gives away about the
-    hidden labels, and what to change. Exit status 1: something is missing."""
-    from alcove_cli.preflight import describe_cluster, describe_file
-
-    if (file is None) == (competition is None):
-        raise typer.BadParameter("Give either a file or --competition NAMESPACE/NAME.")
-    lines, complete = (describe_file(file), True) if file else describe_cluster(kubeconfig, competition or "")
-    terminal.echo_prose("\n".join(lines))
-    if not complete:
-        raise typer.Exit(1)
-
-
 def _follow(kube: KubeClient, wanted: list[tuple[str, str]], timeout: float) -> None:
     from rich.console import Console
 
@@ -410,7 +237,7 @@ def _follow(kube: KubeClient, wanted: list[tuple[str, str]], timeout: float) -> 
 @cache
 def mount() -> None:
     """Commands of the other parts, registered here, once, under the names that programs call them by."""
-    from alcove_cli import compete, dataset, local, manage, participate
+    from alcove_cli import compete, dataset, local, manage, organize, participate
     from alcove_cli.conformance.command import conformance
 
     app.command("run")(local.run)
@@ -422,6 +249,7 @@ def mount() -> None:
     for command in (
         participate.init, participate.status, participate.logs, participate.curves, participate.quota,
         participate.leaderboard, participate.cancel, participate.doctor,
+        organize.preflight, organize.final, organize.rerun, organize.rescore, organize.verify, organize.export,
     ):  # fmt: skip
         app.command(command.__name__)(command)
     from alcove_scorer.cli import rank_command, score_command
