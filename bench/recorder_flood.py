@@ -1,7 +1,8 @@
 """What the recorder takes when idle and under a flood of names: ``python -m bench.recorder_flood``.
 
 Two floods, each as fast as one process makes files: of names that are predictions', until the run's places are used up,
-and of other names, beside which honest predictions are saved. Prints the recorder's peak memory, and how late stamps
+and of other names, beside which honest predictions are saved; they are also saved while it looks at how much room
+99,000 files in /tmp take up. Prints the recorder's peak memory, and how late stamps
 are: from when a prediction was seen to its stamp, and from its rename to its stamp.
 """
 
@@ -29,7 +30,8 @@ for number in range(int(sys.argv[3])):
     os.close(os.open(name, os.O_CREAT | os.O_WRONLY))
     os.unlink(name)
 """
-HONEST = 100
+HONEST, BESIDE_LOOKS = 100, 900
+"""Predictions. A look every few seconds is met by more of them."""
 
 
 @contextmanager
@@ -37,7 +39,7 @@ def running() -> Iterator[tuple[Recorder, int]]:
     """A recorder after its go, with t0."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        environment = {"ALCOVE_STORE_ENDPOINT": (root / "store").as_uri()}
+        environment = {"ALCOVE_STORE_ENDPOINT": (root / "store").as_uri(), "ALCOVE_DISK_BYTES": str(1 << 40)}
         with recorder(root, run_config(budget_ns=3600 * SECOND), environment, lambda _: None) as it:
             yield it, it.supervisor().go()
 
@@ -55,6 +57,17 @@ def say(name: str, it: Recorder, late_ms: list[float]) -> None:
     print(f"{name:<44}{it.peak_kib() >> 10:>9}{lateness}", flush=True)
 
 
+def save_predictions(it: Recorder, t0: int, count: int) -> list[float]:
+    """One after the other; milliseconds from each one's rename to its stamp."""
+    saved = []
+    for number in range(count):
+        it.save(f"{number}.npy", npy())
+        saved.append(time.monotonic_ns() - t0)
+        while len(taken(it)) <= number:
+            time.sleep(0.001)
+    return [(file["t_ns"] - at) / 1e6 for file, at in zip(taken(it), saved, strict=True)]
+
+
 def main() -> int:
     options = argparse.ArgumentParser(description="The recorder, idle and under floods.")
     options.add_argument("--names", type=int, default=200_000)
@@ -69,16 +82,14 @@ def main() -> int:
     for label, count in (("none beside, rename → stamp", 0), ("other names beside, rename → stamp", names)):
         with running() as (it, t0):
             beside = flood(it, ".tmp", count)
-            saved = []
-            for number in range(HONEST):
-                it.save(f"{number}.npy", npy())
-                saved.append(time.monotonic_ns() - t0)
-                while len(taken(it)) <= number:
-                    time.sleep(0.001)
+            late = save_predictions(it, t0, HONEST)
             beside.kill()
             beside.wait()
-            late = [(file["t_ns"] - at) / 1e6 for file, at in zip(taken(it), saved, strict=True)]
             say(label, it, late)
+    with running() as (it, t0):
+        for number in range(99_000):
+            (it.root / "tmp" / f"{number}").touch()
+        say("looks at 99,000 files, rename → stamp", it, save_predictions(it, t0, BESIDE_LOOKS))
     return 0
 
 
