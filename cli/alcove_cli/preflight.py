@@ -16,11 +16,11 @@ from alcove_api.phase import Phase, PhaseFeedback
 from alcove_api.schemes import SCHEMES
 from alcove_cli.errors import CommandError
 from alcove_kube.client import KubeClient
-from alcove_kube.resources import COMPETITIONS, DATASETS, LEADERBOARDS
+from alcove_kube.resources import COMPETITIONS, DATASETS, LEADERBOARDS, LOCAL_QUEUES
 from alcove_operator.core import parse_objects
 from alcove_operator.core.model import CompetitionView
 from alcove_operator.index import Index
-from alcove_operator.preparation import Problem, find_problems
+from alcove_operator.preparation import Problem, find_problems, find_queue_problem
 from alcove_scorer.errors import first_fault
 
 DEFAULTS = PhaseFeedback()
@@ -67,7 +67,7 @@ def _spec(raw: object, where: str) -> CompetitionSpec:
 
 
 def fetch_competition(kube: KubeClient, namespace: str, name: str) -> tuple[CompetitionView, Index]:
-    """A Competition of the cluster, and what the operator would know of it, its Datasets and its Leaderboards.
+    """A Competition of the cluster, and what the operator would know of it, its Datasets, Leaderboards and queue.
 
     Raises:
         ApiError: it is not there, or cannot be read.
@@ -79,7 +79,11 @@ def fetch_competition(kube: KubeClient, namespace: str, name: str) -> tuple[Comp
     for resource in (DATASETS, LEADERBOARDS):
         for found in kube.find_all(resource, namespace):
             index.apply(resource, found)
-    return parse_objects.competition_view(raw), index
+    view = parse_objects.competition_view(raw)
+    if (queue := view.spec.local_queue) is not None:
+        found_queue = kube.find(LOCAL_QUEUES, namespace, queue)
+        index.queue_problems[namespace, queue] = find_queue_problem(queue, namespace, found_queue)
+    return view, index
 
 
 def describe_file(path: Path) -> list[str]:

@@ -36,4 +36,6 @@ NAMESPACES = Resource("v1", "namespaces")
 EVENTS = Resource("events.k8s.io/v1", "events")
 LEASES = Resource("coordination.k8s.io/v1", "leases")
 NETWORK_POLICIES = Resource("networking.k8s.io/v1", "networkpolicies")
+LOCAL_QUEUES = Resource("kueue.x-k8s.io/v1beta2", "localqueues")
+"""Of Kueue, from 0.15 on."""
 SELF_REVIEWS = Resource("authentication.k8s.io/v1", "selfsubjectreviews")

@@ -12,10 +12,10 @@ from functools import partial
 from alcove_api.competition import CompetitionSpec, CompetitionStatus, PhaseStatus
 from alcove_api.leaderboard import PublishedRules
 from alcove_api.phase import Phase
-from alcove_api.run_names import alias_of
+from alcove_api.run_names import alias_of, repeat_of
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
-from alcove_kube.resources import COMPETITIONS, LEADERBOARDS, SUBMISSIONS
+from alcove_kube.resources import COMPETITIONS, LEADERBOARDS, LOCAL_QUEUES, SUBMISSIONS
 from alcove_operator.activity import ActivityPublisher
 from alcove_operator.api import Api
 from alcove_operator.audit_list import AuditList
@@ -34,13 +34,16 @@ from alcove_operator.executor import to_json
 from alcove_operator.finals import Finals
 from alcove_operator.index import Index, WorkKey
 from alcove_operator.metrics import Metrics
-from alcove_operator.preparation import ready_condition
+from alcove_operator.preparation import find_queue_problem, ready_condition
 from alcove_operator.rankings import Rankings
 from alcove_operator.submissions import Submissions
 from alcove_operator.team_list import TeamList
+from alcove_operator.unwatched import Unknown, UnwatchedObjects
 from alcove_operator.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
+QUEUE_SECONDS = 20.0
+"""Between two looks at the LocalQueue of Kueue."""
 RESOURCES = 200
 """Characters of a phase's published resources."""
 
@@ -77,7 +80,9 @@ def count_submissions(submissions: Iterable[SubmissionView], ready: frozenset[st
                 continue
             if run.attempt:
                 running[view.uid, run.dataset] = queue_team(view)
-                active[view.spec.phase] = active.get(view.spec.phase, 0) + 1
+                # Where its Job waits in Kueue, it is queued all the same.
+                counts = queued if run.phase == "Queued" else active
+                counts[view.spec.phase] = counts.get(view.spec.phase, 0) + 1
                 continue
             queued[view.spec.phase] = queued.get(view.spec.phase, 0) + 1
             if not view.deleting and alias_of(run.dataset) in ready:
@@ -101,10 +106,15 @@ class Competitions:
     teams: TeamList
     activity: ActivityPublisher
     clock: Callable[[], datetime] = utc_now
+    _unwatched: UnwatchedObjects = field(init=False)
     _messages: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """By UID: what :class:`Finals` last said of its phases."""
 
+    def __post_init__(self) -> None:
+        self._unwatched = UnwatchedObjects(self.api)
+
     async def work(self, key: WorkKey) -> None:
+        await self._look_at_queue(key)
         competition = self.index.competitions.get((key.namespace, key.name))
         if competition is None:
             self.metrics.forget({known.name for known in self.index.competitions.values()})
@@ -135,6 +145,18 @@ class Competitions:
         again = await self.activity.publish(competition, views, now)
         if again is not None:
             self.queue.add(key, again)
+
+    async def _look_at_queue(self, key: WorkKey) -> None:
+        """Notes whether Kueue's LocalQueue, where the competition names one, can admit anything. Nothing is watched, so
+        it is looked at again and again."""
+        competition, namespace = self.index.competitions.get((key.namespace, key.name)), key.namespace
+        name = competition.spec.local_queue if competition is not None else None
+        if name is None:
+            return
+        found = await self._unwatched.look(LOCAL_QUEUES, name, QUEUE_SECONDS / 2, namespace)
+        problem = None if isinstance(found, Unknown) else find_queue_problem(name, namespace, found)
+        self.index.queue_problems[namespace, name] = problem
+        self.queue.add(key, QUEUE_SECONDS)
 
     async def _finals(
         self, key: WorkKey, competition: CompetitionView, views: list[SubmissionView], now: datetime
@@ -175,13 +197,15 @@ class Competitions:
         # a blind phase took.
         again = {view.uid for view in views if view.original is not None}
         for pool in (True, False):
-            plan = capacity.grant_places(
-                [run for run in counted.waiting if (run.submission_uid in again) is pool],
-                {key: team for key, team in running.items() if (key[0] in again) is pool},
-                used,
-                competition.spec.capacity,
-                competition.spec.capacity if pool else limits.parallel,
-            )
+            mine = [run for run in counted.waiting if (run.submission_uid in again) is pool]
+            held = {key: team for key, team in running.items() if (key[0] in again) is pool}
+            parallel = competition.spec.capacity if pool else limits.parallel
+            if competition.spec.local_queue is None:
+                plan = capacity.grant_places(mine, held, used, competition.spec.capacity, parallel)
+            else:
+                demand_of = partial(_find_demand, competition, {view.uid: view for view in views})
+                asked = {demand_of(key) for key in held if not self._is_admitted(key)}
+                plan = capacity.hand_to_kueue(mine, held, used, parallel, asked, demand_of)
             for uid, alias in plan.grants:
                 given[uid].add(alias)
             for (uid, alias), place in plan.places.items():
@@ -193,6 +217,12 @@ class Competitions:
         for (uid, _), place in plan.places.items():
             first[uid] = min(place.position, first.get(uid, place.position))
         return first
+
+    def _is_admitted(self, key: capacity.Key) -> bool:
+        """Whether Kueue has let a Job of the run begin; it is asked for one that is not made yet."""
+        jobs = [job for job in self.index.jobs_of(key[0]) if job.role == names.RUN and job.alias == key[1]]
+        latest = max(jobs, key=lambda job: job.attempt, default=None)
+        return latest is not None and not latest.suspended
 
     def _unseen(self, competition: CompetitionView) -> dict[capacity.Key, str]:
         """Runs whose Jobs are there, though no Submission of theirs is indexed: they hold their places all the same."""
@@ -307,6 +337,13 @@ class Competitions:
             if not error.conflict:
                 raise
             return await self.api.get(LEADERBOARDS, competition.namespace, phase)
+
+
+def _find_demand(competition: CompetitionView, views: Mapping[str, SubmissionView], key: capacity.Key) -> str:
+    """What a run asks of a node, as text; "" where its phase is gone. ``views``: by UID."""
+    view = views.get(key[0])
+    phase = competition.phase(view.spec.phase) if view is not None and view.spec is not None else None
+    return draw_resources(phase, repeat_of(key[1])).model_dump_json() if phase is not None else ""
 
 
 def publish_rules(spec: CompetitionSpec, phase: Phase, board_url: str = "") -> PublishedRules:

@@ -155,6 +155,8 @@ class Index:
     unreadable: dict[tuple[Resource, str, str], str] = field(default_factory=dict)
     """What is wrong with an object whose newest version cannot be read. It has no row: nothing is judged by an older
     version, which a restart would have forgotten."""
+    queue_problems: dict[ObjectName, tuple[str, str] | None] = field(default_factory=dict)
+    """By LocalQueue of Kueue that was looked at: reason and message of what keeps it from admitting anything."""
     deleted_scored: dict[tuple[ObjectName, str, str], SubmissionView] = field(default_factory=dict)
     """By competition, phase and team: the newest Submission that was deleted and had a score."""
     _deleted: dict[tuple[Resource, str], dict[ObjectName, int]] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from typing import Any
 from alcove_api.dataset import VolumeClaim
 from alcove_api.documents import StoreCredentials
 from alcove_operator.config import OperatorSettings
+from alcove_operator.core import names
 from alcove_operator.core.actions import CreateRun
 
 Object = dict[str, Any]
@@ -131,11 +132,16 @@ def run_job(
         "volumes": _volumes(action, data_bytes),
     }
     pod |= _placement(settings)
+    # Of the Job alone: with the label on a pod, Kueue would admit that one too.
+    queued = (
+        {"labels": {**action.labels, names.LOCAL_QUEUE: action.local_queue}} if action.local_queue else {}
+    )
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": action.job, "namespace": settings.competition_namespace, **metadata},
+        "metadata": {"name": action.job, "namespace": settings.competition_namespace, **metadata, **queued},
         "spec": {
+            **({"suspend": True} if action.local_queue else {}),
             "backoffLimit": 0,
             "completions": 1,
             "parallelism": 1,

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from alcove_api.phase import Phase
+from alcove_kube.client import Object
 from alcove_kube.resources import DATASETS
 from alcove_operator.core.conditions import ConditionValue
 from alcove_operator.core.model import CompetitionView
 from alcove_operator.index import Index
 
-ProblemKind = Literal["board", "dataset"]
-PROBLEM_KINDS: tuple[ProblemKind, ...] = ("board", "dataset")
+ProblemKind = Literal["board", "dataset", "queue"]
+PROBLEM_KINDS: tuple[ProblemKind, ...] = ("board", "dataset", "queue")
 _FLOAT = 4
 """Bytes of a number in the predictions that the runner of model.py writes."""
 
@@ -38,7 +39,11 @@ class Problem:
 def find_problems(competition: CompetitionView, index: Index) -> Iterator[Problem]:
     """Of all phases, in their order; none where everything is there."""
     aliases: dict[str, str] = {}
+    queue = competition.spec.local_queue
+    problem_of_queue = index.queue_problems.get((competition.namespace, queue)) if queue else None
     for phase in competition.spec.phases:
+        if problem_of_queue is not None:
+            yield Problem(phase.name, "queue", *problem_of_queue)
         board = index.leaderboards.get((competition.namespace, phase.name))
         if board is not None and board.competition != competition.name:
             said = f"The Competition {board.competition} in this namespace has a phase {phase.name} too"
@@ -49,6 +54,20 @@ def find_problems(competition: CompetitionView, index: Index) -> Iterator[Proble
             problem = _dataset_problem(competition, phase, name, index, aliases)
             if problem is not None:
                 yield problem
+
+
+def find_queue_problem(name: str, namespace: str, found: Object | None) -> tuple[str, str] | None:
+    """Reason and message where Kueue can admit nothing from the LocalQueue ``name``; None where nothing is known to
+    stand against it. ``found``: the LocalQueue; None where there is none."""
+    waits = "so no run starts."
+    if found is None:
+        remedy = "Install Kueue (0.15 or later) and make it, or take spec.localQueue out."
+        return "QueueMissing", f"There is no LocalQueue {name} of Kueue in {namespace}, {waits} {remedy}"
+    for condition in (found.get("status") or {}).get("conditions") or ():
+        if condition.get("type") == "Active" and condition.get("status") == "False":
+            said = str(condition.get("message") or condition.get("reason") or "it does not say why")
+            return "QueueStopped", f"Kueue's LocalQueue {name} is not active, {waits} Kueue says: {said}"
+    return None
 
 
 def _dataset_problem(

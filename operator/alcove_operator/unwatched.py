@@ -1,4 +1,4 @@
-"""Objects that are seldom asked for and not watched: Nodes, and the teams' namespaces."""
+"""Objects that are seldom asked for and not watched: Nodes, the teams' namespaces, a queue of Kueue."""
 
 from __future__ import annotations
 
@@ -41,26 +41,28 @@ class UnwatchedObjects:
     """
 
     api: Api
-    _answers: dict[tuple[Resource, str], _Answer] = field(default_factory=dict)
+    _answers: dict[tuple[Resource, str | None, str], _Answer] = field(default_factory=dict)
 
-    async def look(self, resource: Resource, name: str, seconds: float) -> Object | Unknown | None:
+    async def look(
+        self, resource: Resource, name: str, seconds: float, namespace: str | None = None
+    ) -> Object | Unknown | None:
         """The object as it was at most ``seconds`` ago; None where there is none. Raises nothing.
 
         Nodes may be out of bounds for good (the chart grants them or not) and a namespace for a moment (it is being
         deleted, or its Role is late): both are told in the same way.
         """
         loop = asyncio.get_running_loop()
-        known = self._answers.get((resource, name))
+        known = self._answers.get((resource, namespace, name))
         if known is not None and loop.time() < known.until:
             return known.found
         found: Object | Unknown | None
         try:
-            found = await self.api.find(resource, None, name)
+            found = await self.api.find(resource, namespace, name)
         except ApiError as error:
             unknown = {"cause": type(error).__name__}
             log.info("%s %s cannot be looked at: %s", resource.plural, name, error, extra=unknown)
             found, seconds = Unknown(str(error)), REFUSED_SECONDS
         if len(self._answers) >= MOST:
             self._answers = {at: kept for at, kept in self._answers.items() if loop.time() < kept.until}
-        self._answers[resource, name] = _Answer(loop.time() + seconds, found)
+        self._answers[resource, namespace, name] = _Answer(loop.time() + seconds, found)
         return found

@@ -99,6 +99,8 @@ class CreateRun:
     """``ALCOVE_SEED``: all that the code can tell the repeats of a run by."""
     volume_claim: VolumeClaim | None = None
     """What is mounted as the run's input; None where it is staged."""
+    local_queue: str = ""
+    """Kueue's, which then starts the Job; "" where it starts at once."""
 
     @property
     def key(self) -> str:

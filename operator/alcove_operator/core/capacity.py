@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -56,22 +56,68 @@ def grant_places(
     """
     held = Counter(running.values())
     free = capacity - sum(held.values())
-    order = sorted(
-        (w for w in waiting if (w.submission_uid, w.alias) not in running),
-        key=lambda w: (usage.get(w.team, 0.0), w),
-    )
     grants: set[Key] = set()
     places: dict[Key, QueuePlace] = {}
-    for entry in order:
+    for entry in _order(waiting, running, usage):
         key = (entry.submission_uid, entry.alias)
         if held[entry.team] < parallel and free > 0:
             grants.add(key)
             held[entry.team] += 1
             free -= 1
         elif held[entry.team] >= parallel:
-            reason = f"the team has {held[entry.team]} runs under way, of {parallel} at the same time"
-            places[key] = QueuePlace(len(places) + 1, reason)
+            places[key] = QueuePlace(len(places) + 1, _tell_parallel(held[entry.team], parallel))
         else:
             reason = f"all {capacity} places are taken; the team that has used the least compute goes next"
             places[key] = QueuePlace(len(places) + 1, reason)
     return CapacityPlan(frozenset(grants), places)
+
+
+def hand_to_kueue(
+    waiting: Iterable[Waiting],
+    running: Mapping[Key, str],
+    usage: Mapping[str, float],
+    parallel: int,
+    asked: Collection[str],
+    demand_of: Callable[[Key], str],
+) -> CapacityPlan:
+    """Gives Kueue the run that goes next, of each kind of run one, so that the order among teams stays Alcove's.
+
+    Kueue admits first what it was given first. Of runs with other demands one more is given: a queue that is full for
+    GPUs may have room for processors.
+
+    Args:
+        waiting: runs that only lack a place.
+        running: team of every run that holds a place or waits in Kueue.
+        usage: compute seconds of each team; 0 where it is missing.
+        parallel: places of one team at most.
+        asked: demands of the runs that wait in Kueue.
+        demand_of: what a run asks for; any text, alike for runs that ask for the same.
+    """
+    held, taken = Counter(running.values()), set(asked)
+    grants: set[Key] = set()
+    places: dict[Key, QueuePlace] = {}
+    for entry in _order(waiting, running, usage):
+        key = (entry.submission_uid, entry.alias)
+        demand = demand_of(key)
+        if held[entry.team] >= parallel:
+            places[key] = QueuePlace(len(places) + 1, _tell_parallel(held[entry.team], parallel))
+        elif demand in taken:
+            reason = "the team that has used the least compute goes next once Kueue has room"
+            places[key] = QueuePlace(len(places) + 1, reason)
+        else:
+            grants.add(key)
+            held[entry.team] += 1
+            taken.add(demand)
+    return CapacityPlan(frozenset(grants), places)
+
+
+def _order(
+    waiting: Iterable[Waiting], running: Mapping[Key, str], usage: Mapping[str, float]
+) -> list[Waiting]:
+    """First the team with the least compute used; among equals, first come, first served."""
+    left = (w for w in waiting if (w.submission_uid, w.alias) not in running)
+    return sorted(left, key=lambda w: (usage.get(w.team, 0.0), w))
+
+
+def _tell_parallel(held: int, parallel: int) -> str:
+    return f"the team has {held} runs under way, of {parallel} at the same time"

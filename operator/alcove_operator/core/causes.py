@@ -70,6 +70,8 @@ class Context:
     pressed_since: Mapping[str, datetime] = field(default_factory=lambda: MappingProxyType({}))
     """By node: since when it has had :data:`DISK_PRESSURE`. Empty where the operator may not read nodes."""
     store_away: bool = False
+    local_queue: str = ""
+    """Of Kueue, which takes the place of a run for another by deleting its pod."""
     memory: str = ""
     """The limit of main, as the phase has it: "8Gi"."""
     started: bool = False
@@ -107,7 +109,7 @@ def got_go(pod: PodView | None, started: bool = False) -> bool:
 def find_cause(pod: PodView | None, context: Context) -> Cause:
     """Of an attempt that is over: its pod is terminal, is gone (None), or can no longer be running."""
     if pod is None:
-        return _platform("PodGone", "The pod was removed from outside.")
+        return _gone(context, "removed")
     for rule in _RULES:
         cause = rule(pod, context)
         if cause is not None:
@@ -132,8 +134,12 @@ def find_stop_cause(
         patience: how long it may wait for a node with room.
     """
     if pod is None:
-        timeout = job.created_at + start_timeout
-        return _platform("NeverStarted", "The Job got no pod: see `kubectl describe job`."), timeout
+        began = job.resumed_at if job.local_queue else job.created_at
+        if began is None:
+            return None
+        return _platform(
+            "NeverStarted", "The Job got no pod: see `kubectl describe job`."
+        ), began + start_timeout
     if pod.terminal or _began(pod.main):
         return None
     if pod.scheduled_at is None:
@@ -227,10 +233,17 @@ def _went_at(pod: PodView) -> datetime:
     return (pod.main.started_at if pod.main else None) or pod.created_at
 
 
-def _deleted(pod: PodView, _: Context) -> Cause | None:
+def _deleted(pod: PodView, context: Context) -> Cause | None:
     if pod.deleted_at is None or _ended_before(pod, pod.deleted_at):
         return None
-    return _platform("PodGone", "The pod was deleted from outside.")
+    return _gone(context, "deleted")
+
+
+def _gone(context: Context, how: str) -> Cause:
+    if context.local_queue:
+        said = f"Its place in the queue {context.local_queue} was given to another: the pod was {how}."
+        return _platform("Preempted", said)
+    return _platform("PodGone", f"The pod was {how} from outside.")
 
 
 def _stage_failed(pod: PodView, _: Context) -> Cause | None:

@@ -119,6 +119,12 @@ class JobView:
     """Of the Failed condition: BackoffLimitExceeded, DeadlineExceeded, PodFailurePolicy…"""
     message: str = ""
     finished_at: datetime | None = None
+    local_queue: str = ""
+    """Of Kueue; "" where the Job starts without being admitted."""
+    suspended: bool = False
+    """Whether it waits to be admitted, for the first time or again."""
+    resumed_at: datetime | None = None
+    """When it last began, as the Job controller says; None while it is suspended."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ ATTEMPT = f"{GROUP}/attempt"
 ROLE = f"{GROUP}/role"
 IDENTITY = (ROLE, SUBMISSION_UID, DATASET_UID, COMPETITION, PHASE, DATASET, ATTEMPT)
 """Labels that tell what a Job was made for; two Jobs of one name that differ in them are not the same."""
+LOCAL_QUEUE = "kueue.x-k8s.io/queue-name"
+"""Kueue's own label: which of its LocalQueues admits the Job."""
 AGAIN = f"{GROUP}/again"
 """Label of the Job that scores a submission which has ended."""
 

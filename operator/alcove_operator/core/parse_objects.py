@@ -120,6 +120,9 @@ def job_view(raw: Raw) -> JobView:
         reason=str(ended.get("reason", "")),
         message=str(ended.get("message", "")),
         finished_at=_time(ended.get("lastTransitionTime")),
+        local_queue=str(labels.get(names.LOCAL_QUEUE, "")),
+        suspended=_map(raw, "spec").get("suspend") is True,
+        resumed_at=_time(_map(raw, "status").get("startTime")),
     )
 
 

@@ -115,15 +115,22 @@ def ended_at(pod: PodView | None) -> datetime | None:
 
 def build_context(given: ReconcileInput, run: RunStatus) -> causes.Context:
     spec, facts = given.submission.spec, given.facts
+    job = given.jobs.get(names.run_job(given.uid, run.dataset, run.attempt))
     own = spec is not None and spec.code.image is not None
     return causes.Context(
         own_image=own,
         lost_nodes=facts.lost_nodes,
         pressed_since=facts.pressed_since,
         store_away=facts.store_away,
+        local_queue=find_local_queue(job, given),
         memory=describe_memory(given.rules.phase, run.dataset),
         started=may_have_started(run),
     )
+
+
+def find_local_queue(job: JobView | None, given: ReconcileInput) -> str:
+    """Kueue's, that admits the Job of an attempt; "" where none does. ``job``: None where it is not seen, or gone."""
+    return job.local_queue if job is not None else given.rules.spec.local_queue or ""
 
 
 def describe_memory(phase: Phase, run: str) -> str:

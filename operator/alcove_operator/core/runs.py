@@ -30,6 +30,7 @@ from alcove_operator.core.run_ends import (
     RunStep,
     build_context,
     dead_at,
+    find_local_queue,
     is_dead,
     is_run_of,
     record_end,
@@ -194,6 +195,7 @@ def build_creation(alias: str, attempt: int, given: ReconcileInput) -> CreateRun
         start_timeout_seconds=rules.spec.start_timeout_seconds,
         active_deadline_seconds=count_deadline_seconds(rules, given.settings),
         volume_claim=dataset.volume_claim,
+        local_queue=rules.spec.local_queue or "",
     )
 
 
@@ -213,8 +215,11 @@ def _attempt(run: RunStatus, given: ReconcileInput) -> RunStep:
     job, pod, live = given.jobs.get(name), given.pods.get(name), given.facts.live
     if pod is None:
         return _without_pod(run, name, job, given)
-    run = run.replace(pod_uid=pod.uid)
     context = build_context(given, run)
+    if run.pod_uid and run.pod_uid != pod.uid:
+        # Kueue took the place away and gave it back before that was seen. A run that went on would have had two goes.
+        return RunStep(record_end(run, causes.find_cause(None, context), None))
+    run = run.replace(pod_uid=pod.uid)
     if pod.terminal:
         return RunStep(record_end(run, causes.find_cause(pod, context), pod))
     if job is None and live is not None and name not in live.pods:
@@ -238,6 +243,10 @@ def _without_pod(run: RunStatus, name: str, job: JobView | None, given: Reconcil
     """No pod in the cache: not yet there, not yet seen, or gone. Only a direct list tells."""
     live, again = given.facts.live, given.now + RECHECK
     due = None
+    if job is not None and job.suspended and not job.finished and not run.pod_uid:
+        return RunStep(_wait_for_kueue(run, job))
+    if run.phase == "Queued":
+        run = run.replace(phase="Pending", message=_keep_reason(run))
     if job is not None and not job.finished and not run.pod_uid:
         stop = _stop(job, None, build_context(given, run), given)
         due = stop[1] if stop else None
@@ -257,6 +266,17 @@ def _without_pod(run: RunStatus, name: str, job: JobView | None, given: Reconcil
         return RunStep(run.replace(message=problem))
     # The operator stopped between raising ``attempt`` and creating the Job.
     return RunStep(run, (build_creation(run.dataset, run.attempt, given),), again, fenced=True)
+
+
+def _wait_for_kueue(run: RunStatus, job: JobView) -> RunStatus:
+    """No deadline: as in Alcove's own queue, a run waits for as long as others have the places."""
+    waits = f"Waiting in the queue {job.local_queue} of Kueue."
+    return run.replace(phase="Queued", message=_keep_reason(run) or waits)
+
+
+def _keep_reason(run: RunStatus) -> str:
+    """Why this is not the first attempt, until it runs."""
+    return run.message if run.message.startswith("Attempt ") else ""
 
 
 def _stop(
@@ -282,9 +302,9 @@ def _progress(run: RunStatus, pod: PodView, given: ReconcileInput) -> RunStatus:
         message = f"The node does not answer.{until}"
     elif pod.unschedulable:
         message = f"Waiting for a node with room: {pod.unschedulable}"[:1024]
-    elif (phase != "Running" and run.message.startswith("Attempt ")) or (
-        given.blind and run.message == HIDDEN
-    ):
+    elif phase != "Running" and _keep_reason(run):
+        message = _keep_reason(run)
+    elif given.blind and run.message == HIDDEN:
         message = run.message
     return run.replace(phase=phase, started_at=started, message=message)
 
@@ -292,13 +312,11 @@ def _progress(run: RunStatus, pod: PodView, given: ReconcileInput) -> RunStatus:
 def _ended(run: RunStatus, retries_left: int, given: ReconcileInput) -> RunStep:
     """An attempt whose end is decided: see its pod dead, then try again or be over."""
     name = names.run_job(given.uid, run.dataset, run.attempt)
-    job, pod, live = given.jobs.get(name), given.pods.get(name), given.facts.live
+    job, pod = given.jobs.get(name), given.pods.get(name)
     stop = (DeleteJob(name, run.cause),) if job is not None and not job.deleting else ()
-    gone = job is None and pod is None and live is not None and name not in live.jobs | live.pods.keys()
-    failed_alone = pod is None and job is not None and job.finished and live and name not in live.pods
-    if not (gone or failed_alone or (pod and (is_dead(pod, given.settings, given.now)))):
-        look = (ListLive(given.uid),) if pod is None else ()
-        at = dead_at(pod, given.settings) if pod else given.now + RECHECK
+    if not _is_over(name, job, pod, given):
+        look = (ListLive(given.uid),) if pod is None or is_dead(pod, given.settings, given.now) else ()
+        at = given.now + RECHECK if look else dead_at(pod, given.settings) if pod else None
         return RunStep(run, (*stop, *look), at)
     if run.charged_to != "Platform" or run.cause in causes.NOT_REPEATED:
         return finish_run(run.replace(phase=_final(run)), given)
@@ -311,6 +329,22 @@ def _ended(run: RunStatus, retries_left: int, given: ReconcileInput) -> RunStep:
     why = f"Attempt {run.attempt + 1} of {most}: {run.message}"[:1024]
     started = _start(run, run.attempt + 1, why, given)
     return RunStep(started.run, (*started.actions, *stop), fenced=True)
+
+
+def _is_over(name: str, job: JobView | None, pod: PodView | None, given: ReconcileInput) -> bool:
+    """Whether no pod of the attempt runs, and none will. A Job whose pod was deleted makes another if Kueue admits it
+    once more, so there a direct list has to show that the Job is gone."""
+    live, settings, now = given.facts.live, given.settings, given.now
+    if pod is None:
+        gone = job is None and live is not None and name not in live.jobs | live.pods.keys()
+        return gone or bool(job is not None and job.finished and live and name not in live.pods)
+    if not is_dead(pod, settings, now):
+        return False
+    ended_alone = pod.terminal and pod.deleted_at is None
+    if ended_alone or (job is not None and job.finished) or not find_local_queue(job, given):
+        return True
+    left = live.pods.get(name) if live is not None else None
+    return live is not None and name not in live.jobs and (left is None or is_dead(left, settings, now))
 
 
 def _explain_giving_up(run: RunStatus, given: ReconcileInput) -> str:

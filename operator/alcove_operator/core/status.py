@@ -150,7 +150,12 @@ def _phase(status: SubmissionStatus, over: int) -> str:
         return status.phase
     if over == len(status.runs):
         return "Scoring"
-    return "Running" if any(run.attempt for run in status.runs) else "Queued"
+    return "Running" if any(map(_has_place, status.runs)) else "Queued"
+
+
+def _has_place(run: RunStatus) -> bool:
+    """Not one whose Job waits in a queue of Kueue."""
+    return run.attempt > 0 and run.phase != "Queued"
 
 
 def _worst(runs: Sequence[RunStatus]) -> RunStatus | None:
@@ -174,7 +179,7 @@ def _mildness(cause: str) -> int:
 
 def _reason_to_wait(runs: Sequence[RunStatus]) -> str:
     """Why nothing of it runs yet; "" once something does, since a place in the queue would read as if all waited."""
-    if any(run.attempt for run in runs):
+    if any(map(_has_place, runs)):
         return ""
     return next((run.message for run in runs if run.message), "")
 

@@ -52,6 +52,8 @@ FATES = {
     "no-pod": ("NeverStarted", "Platform"),
     "deleted": ("PodGone", "Platform"),
 }
+FATES_IN_KUEUE = FATES | dict.fromkeys(("evicted", "deleted"), ("Preempted", "Platform"))
+"""Where Kueue starts the Jobs: it deletes the pod of one that it evicts, so one that is deleted was evicted."""
 NEVER_WENT = frozenset({"bad-bundle", "stage-fault", "stuck-pulling", "no-room", "no-pod"})
 
 
@@ -76,6 +78,8 @@ class Pod:
     stage: int = 0
     """How many steps it has gone."""
     gone: bool = False
+    evicted: bool = False
+    """By Kueue: its Job makes another one when it is admitted again."""
 
 
 @dataclass
@@ -86,6 +90,8 @@ class Cluster:
     capacity: int = 2
     max_attempts: int = 3
     feedback: str = "live"
+    local_queue: str | None = None
+    """Of Kueue."""
     max_snapshots: int = 16
     now: datetime = START
     facts: Facts = field(default_factory=lambda: Facts(team_member=True))
@@ -133,6 +139,7 @@ class Cluster:
             {
                 "capacity": self.capacity,
                 "maxAttempts": self.max_attempts,
+                **({"localQueue": self.local_queue} if self.local_queue else {}),
                 "startTimeoutSeconds": 120,
                 "phases": [
                     {
@@ -202,7 +209,12 @@ class Cluster:
             for i, r in enumerate(runs)
             if not r.attempt and r.phase not in over
         ]
-        result = capacity.grant_places(waiting, running, {}, self.spec.capacity, self.spec.limits.parallel)
+        most = self.spec.limits.parallel
+        if self.local_queue is None:
+            result = capacity.grant_places(waiting, running, {}, self.spec.capacity, most)
+        else:
+            asked = {"" for job in self.jobs.values() if job["spec"]["suspend"]}
+            result = capacity.hand_to_kueue(waiting, running, {}, most, asked, lambda _: "")
         self.facts = replace(
             self.facts,
             granted=frozenset(alias for _, alias in result.grants),
@@ -296,7 +308,9 @@ class Cluster:
                 self._use(action)
             case actions.CreateRun():
                 assert action.config.n_test == N_TEST
-                self._create(action.job, dict(action.labels), action.active_deadline_seconds)
+                labels = dict(action.labels)
+                labels |= {names.LOCAL_QUEUE: action.local_queue} if action.local_queue else {}
+                self._create(action.job, labels, action.active_deadline_seconds)
             case actions.StartScoring():
                 assert {d.n_test for d in action.request.datasets} == {N_TEST}
                 self.requests[action.job] = action.request
@@ -402,6 +416,7 @@ class Cluster:
                 "labels": labels,
                 "creationTimestamp": stamp(self.now),
             },
+            "spec": {"suspend": names.LOCAL_QUEUE in labels},
             "deadline": deadline,
         }
 
@@ -422,11 +437,26 @@ class Cluster:
                 self.submission["metadata"]["deletionTimestamp"] = stamp(self.now)
                 self._touch()
 
+    def suspend(self, job: str) -> None:
+        if job in self.jobs:
+            self.jobs[job]["spec"]["suspend"] = True
+            self.jobs[job]["status"] = {}
+            for pod in self.pods:
+                pod.evicted |= pod.raw["metadata"]["labels"]["job-name"] == job
+
+    def kueue(self) -> bool:
+        """Admits the Job that has waited longest, also one that was evicted and is not yet removed."""
+        for job in self.jobs.values():
+            if job["spec"]["suspend"]:
+                job["spec"]["suspend"] = False
+                return True
+        return False
+
     def controllers(self) -> bool:
         """The Job controller and the scorer, once."""
         done = False
         for name, job in list(self.jobs.items()):
-            if "status" in job:
+            if job.get("status", {}).get("conditions") or job["spec"]["suspend"]:
                 continue
             if job["metadata"]["labels"][names.ROLE] == names.SCORE:
                 done = scorer.score(self, name, job) or done
@@ -437,8 +467,9 @@ class Cluster:
     def _pod_of(self, name: str, job: dict[str, Any]) -> bool:
         labels = job["metadata"]["labels"]
         alias, attempt = labels[names.DATASET], int(labels[names.ATTEMPT])
+        job.setdefault("status", {}).setdefault("startTime", stamp(self.now))
         mine = [pod for pod in self.pods if pod.raw["metadata"]["labels"]["job-name"] == name]
-        if not mine:
+        if all(pod.evicted and not self.alive(pod) for pod in mine):
             fates = self.fates[alias]
             fate = fates[min(attempt, len(fates)) - 1]
             if fate == "no-pod":
@@ -446,7 +477,7 @@ class Cluster:
             self._check_new_pod(alias)
             raw = {
                 "metadata": {
-                    "name": f"{name}-x",
+                    "name": f"{name}-{len(mine)}",
                     "uid": f"pod-{len(self.pods)}",
                     "labels": {**labels, "job-name": name},
                     "creationTimestamp": stamp(self.now),
@@ -456,10 +487,11 @@ class Cluster:
             }
             self.pods.append(Pod(raw, alias, attempt, fate))
             return True
-        ended = mine[0].gone or mine[0].raw["status"]["phase"] in ("Succeeded", "Failed")
+        ended = mine[-1].gone or mine[-1].raw["status"]["phase"] in ("Succeeded", "Failed")
         if ended:
-            good = mine[0].raw["status"]["phase"] == "Succeeded"
-            job["status"] = {"conditions": [{"type": "Complete" if good else "Failed", "status": "True"}]}
+            good = mine[-1].raw["status"]["phase"] == "Succeeded"
+            said = {"type": "Complete" if good else "Failed", "status": "True"}
+            job["status"] = {**job["status"], "conditions": [said]}
         return ended
 
     def _check_new_pod(self, alias: str) -> None:
@@ -495,6 +527,7 @@ class Cluster:
             self.deliver(("submission", "competition", "jobs", "pods"))
             self.plan()
             busy = self.reconcile()
+            busy = self.kueue() or busy
             busy = self.controllers() or busy
             for index in range(len([pod for pod in self.pods if not pod.gone])):
                 busy = self.kubelet(index) or busy

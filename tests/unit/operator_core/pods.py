@@ -32,6 +32,9 @@ class Surroundings(Protocol):
     def lost(self) -> set[str]:
         """Nodes that no longer answer."""
 
+    def suspend(self, job: str) -> None:
+        """As Kueue does where another goes first."""
+
 
 def stamp(moment: Any) -> str:
     return str(moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
@@ -121,8 +124,10 @@ def _ended(cluster: Surroundings, pod: Pod) -> bool:
     elif fate == "recorder-lost":
         _terminate(cluster, pod, "recorder", 1)
         _terminate(cluster, pod, "main", 20)
-    elif fate == "deleted":
+    elif fate in ("deleted", "evicted"):
         pod.raw["metadata"]["deletionTimestamp"] = stamp(cluster.now)
+        if fate == "evicted":
+            cluster.suspend(pod.raw["metadata"]["labels"]["job-name"])
         _terminate(cluster, pod, "main", 11)
         _report(cluster, pod, "signalled")
     return True

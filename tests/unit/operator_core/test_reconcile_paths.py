@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from hypothesis import HealthCheck, example, given, settings
@@ -12,7 +13,7 @@ from alcove_operator.core import names
 from alcove_operator.core.run_ends import HIDDEN
 from alcove_operator.core.runs import count_retries
 from tests.unit.operator_core import scorer
-from tests.unit.operator_core.cluster import FATES, NEVER_WENT, START, Cluster
+from tests.unit.operator_core.cluster import FATES, FATES_IN_KUEUE, NEVER_WENT, START, Cluster
 
 KINDS = ("submission", "competition", "jobs", "pods")
 ENDED = ("Done", "Failed", "Rejected")
@@ -32,8 +33,13 @@ STEPS = st.one_of(
         st.sampled_from(("store_up", "competition_there", "datasets_there", "datasets_ready")),
     ),
 )
-FATE = st.sampled_from(sorted(FATES))
-SCENARIO = st.lists(st.lists(FATE, min_size=3, max_size=3), min_size=1, max_size=3)
+
+
+def scenarios(fates: Mapping[str, object]) -> st.SearchStrategy[list[list[str]]]:
+    return st.lists(st.lists(st.sampled_from(sorted(fates)), min_size=3, max_size=3), min_size=1, max_size=3)
+
+
+SCENARIO = scenarios(FATES)
 
 
 ROUND = ("round", None)
@@ -50,6 +56,9 @@ OLD_LIST = [
     ("reconcile", None),
 ]
 """The same, and a direct list that is as old."""
+LONG_IN_KUEUE = [*[ROUND] * 6, ("wait", 1000), *[ROUND] * 2]
+ADMITTED_LATE = [*LONG_IN_KUEUE, ("kueue", None), ("deliver", "jobs"), *[("reconcile", None)] * 3]
+"""The Job controller has not yet seen that the Job may begin."""
 GONE_DATASET = [*[ROUND] * 6, ("wait", 31), *[ROUND] * 6, ("away", "datasets_there"), ROUND]
 """The dataset is taken away between the score and the reveal."""
 
@@ -89,10 +98,12 @@ def admitted(cluster: Cluster) -> bool:
     return cluster.submission is not None and "admittedAt" in cluster.submission.get("status", {})
 
 
-def expected(fates: list[str], attempts: int) -> tuple[str, str, int, str]:
+def expected(
+    fates: list[str], attempts: int, causes: Mapping[str, tuple[str, str]] = FATES
+) -> tuple[str, str, int, str]:
     """(cause, who pays, attempt, phase) that the run must end with, whatever the path."""
     for attempt, fate in enumerate(fates[:attempts], 1):
-        cause, payer = FATES[fate]
+        cause, payer = causes[fate]
         if payer != "Platform" or attempt == attempts:
             break
     never = fate in NEVER_WENT
@@ -111,6 +122,8 @@ def check_history(cluster: Cluster) -> None:
             if past is None:
                 continue
             assert run["attempt"] >= past["attempt"]
+            if run["attempt"] == past["attempt"] and run["podUid"] and past["podUid"]:
+                assert run["podUid"] == past["podUid"], "two pods of one attempt"
             if past["phase"] in ("Scoring", "Done", "Failed"):
                 assert run["attempt"] == past["attempt"]
                 assert run["podUid"] == past["podUid"]
@@ -161,18 +174,39 @@ def test_every_path_ends_the_same(
     cluster = Cluster(fates, feedback=feedback)
     for step in steps:
         play(cluster, step)
+    check_ends(cluster, fates, FATES)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    scenario=scenarios(FATES_IN_KUEUE),
+    steps=st.lists(st.one_of(STEPS, st.just(("kueue", None))), max_size=80),
+)
+@example([["finished", "exit", "exit"]], LONG_IN_KUEUE)
+@example([["finished", "exit", "exit"]], ADMITTED_LATE)
+def test_every_path_ends_the_same_where_kueue_starts_and_evicts(
+    scenario: list[list[str]], steps: list[tuple[str, object]]
+) -> None:
+    fates = {f"d{i}": list(fate) for i, fate in enumerate(scenario)}
+    cluster = Cluster(fates, local_queue="gpus")
+    for step in steps:
+        play(cluster, step)
+    check_ends(cluster, fates, FATES_IN_KUEUE)
+
+
+def check_ends(cluster: Cluster, fates: dict[str, list[str]], causes: Mapping[str, tuple[str, str]]) -> None:
     cluster.settle()
     check_history(cluster)
 
     assert cluster.submission is not None
     status = cluster.submission["status"]
-    ends = {alias: expected(fate, cluster.max_attempts) for alias, fate in fates.items()}
+    ends = {alias: expected(fate, cluster.max_attempts, causes) for alias, fate in fates.items()}
     seen = {r["dataset"]: (r["cause"], r["chargedTo"], r["attempt"], r["phase"]) for r in status["runs"]}
     if sum(end[2] - 1 for end in ends.values()) <= count_retries(len(fates), cluster.max_attempts):
         assert seen == ends
     else:
         # Which of the runs have the last repeats is a matter of time; what ends each of them is not.
-        ends = {alias: expected(fate, seen[alias][2]) for alias, fate in fates.items()}
+        ends = {alias: expected(fate, seen[alias][2], causes) for alias, fate in fates.items()}
         assert seen == ends
         assert sum(end[2] - 1 for end in seen.values()) == count_retries(len(fates), cluster.max_attempts)
     assert status["phase"] == ("Failed" if all(e[3] == "Failed" for e in ends.values()) else "Done")

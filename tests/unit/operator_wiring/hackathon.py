@@ -177,6 +177,9 @@ class Hackathon:
         """Names of Submissions none of whose predictions is valid."""
         self.holding = False
         """Whether the participants' containers go on and on."""
+        self.kueue_places = 1
+        self.admitted: list[str] = []
+        """Names of the Jobs that Kueue has let begin, in order."""
         self.pods: dict[str, Pod] = {}
         self.most: Counter[str] = Counter()
         """Live pods at most: of all, and of each team."""
@@ -343,10 +346,21 @@ class Hackathon:
             self._rank(job)
         elif role != names.RUN:
             self._end(job, "Complete")
+        elif job["spec"].get("suspend"):
+            self._admit(job)
         elif name not in self.pods:
             self._start(name, job)
         else:
             self._advance(name, job)
+
+    def _admit(self, job: Object) -> None:
+        """Kueue: whoever comes first, while there is room."""
+        jobs = [raw for (plural, *_), raw in self.server.objects.items() if plural == "jobs"]
+        queued = [j for j in jobs if names.LOCAL_QUEUE in j["metadata"]["labels"] and "status" not in j]
+        under_way = [j["metadata"]["name"] for j in queued if not j["spec"].get("suspend")]
+        if len(under_way) < self.kueue_places:
+            self.admitted.append(job["metadata"]["name"])
+            self.server.put("jobs", HACK, {**job, "spec": {**job["spec"], "suspend": False}})
 
     def _start(self, name: str, job: Object) -> None:
         labels = {**job["metadata"]["labels"], "batch.kubernetes.io/job-name": name, "job-name": name}
@@ -361,6 +375,9 @@ class Hackathon:
         outcome = self.final_outcome if labels[names.PHASE] == "final" else {}
         fate = outcome.get("fate", self.run_fate) if labels[names.ATTEMPT] == "1" else self.run_fate
         self.pods[name] = Pod(made, labels[names.DATASET], int(labels[names.ATTEMPT]), fate)
+
+    def suspend(self, job: str) -> None:
+        raise AssertionError(f"Nothing here is started by Kueue, so {job} is not suspended.")
 
     def _advance(self, name: str, job: Object) -> None:
         pod, spot = self.pods[name], ("pods", HACK, f"{name}-pod")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from alcove_operator.core.model import CompetitionView
 from alcove_operator.core.parse_objects import competition_view, submission_view
 from alcove_operator.events import affected_keys
 from alcove_operator.index import LIST_TRIES, Index, WorkKey, fill_teams
-from alcove_operator.preparation import ready_condition
+from alcove_operator.preparation import find_queue_problem, ready_condition
 from alcove_operator.submissions import whole_status
 from tests.unit.kube.server import Answer, refusal, serving
 from tests.unit.operator_core.test_boards import rules
@@ -175,6 +176,33 @@ def test_a_limit_that_no_prediction_fits_is_named() -> None:
     assert (status, reason) == ("False", "NoRoomToPredict")
     assert "4000000000 bytes" in message
     assert "spec.limits.recordedBytes" in message
+
+
+def test_a_queue_of_kueue_that_can_admit_nothing_is_named() -> None:
+    queued = competition()
+    queued = replace(queued, spec=queued.spec.replace(local_queue="gpus"))
+    index = Index()
+    assert ready_condition(queued, index)[1] == "DatasetMissing", "nothing is known of the queue"
+    index.queue_problems["hack", "gpus"] = find_queue_problem("gpus", "hack", None)
+    status, reason, message = ready_condition(queued, index)
+    assert (status, reason) == ("False", "QueueMissing")
+    assert message.startswith("There is no LocalQueue gpus of Kueue in hack")
+    assert ready_condition(competition(), index)[1] == "DatasetMissing", "one without a queue"
+    inactive = {"type": "Active", "status": "False", "message": "Can't submit new workloads to clusterQueue"}
+    found = {"status": {"conditions": [inactive]}}
+    index.queue_problems["hack", "gpus"] = find_queue_problem("gpus", "hack", found)
+    assert ready_condition(queued, index)[1] == "QueueStopped"
+    assert "Kueue says: Can't submit new workloads" in ready_condition(queued, index)[2]
+    active = {"status": {"conditions": [{**inactive, "status": "True"}]}}
+    assert find_queue_problem("gpus", "hack", active) is None
+    assert find_queue_problem("gpus", "hack", {}) is None
+
+
+def test_the_census_queues_what_waits_in_kueue_and_still_counts_its_place() -> None:
+    runs = [{"dataset": "d", "attempt": 1, "phase": "Queued"}]
+    found = count_submissions([submission_view(raw("a", 1, phase="Queued", runs=runs))], frozenset({"d"}))
+    assert (found.waiting, found.running) == ((), {("uid-a", "d"): "red"})
+    assert (found.queued, found.active) == ({"practice": 1}, {})
 
 
 def test_a_status_patch_takes_away_what_has_no_value_and_holds_no_null_within_lists() -> None:

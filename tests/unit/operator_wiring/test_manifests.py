@@ -429,3 +429,13 @@ def test_the_image_is_the_teams_else_the_competitions_else_the_operators(
     told = action(image=own, ingestion=competitions, command=command, framework=framework)
     made = run_job(told, settings, {"note": "x"}, 10_000_000)
     assert containers(made)["main"]["image"] == runs
+
+
+def test_kueue_admits_the_job_and_not_its_pod() -> None:
+    job = run_job(action(local_queue="gpus"), SETTINGS, {}, 1)
+    assert job["metadata"]["labels"] == {**LABELS, "kueue.x-k8s.io/queue-name": "gpus"}
+    assert job["spec"]["suspend"] is True
+    assert job["spec"]["template"]["metadata"]["labels"] == LABELS
+    usual = run_job(action(), SETTINGS, {}, 1)
+    assert usual["metadata"]["labels"] == LABELS
+    assert "suspend" not in usual["spec"]
