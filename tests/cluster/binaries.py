@@ -84,8 +84,10 @@ def build(tool: Tool, progress: Progress) -> None:
 
 
 def binaries(names: Iterable[str] | None = None, progress: Progress = say) -> None:
-    """Builds what is not in the cache yet; returns at once when everything is."""
-    tools = list(TOOLS) if names is None else [BY_NAME[name] for name in names]
+    """Builds what is not in the cache yet; without ``names``, all that a cluster needs."""
+    tools = (
+        [tool for tool in TOOLS if not tool.on_demand] if names is None else [BY_NAME[name] for name in names]
+    )
     missing = [tool for tool in tools if not binary_path(tool.name).exists()]
     if not missing:
         return

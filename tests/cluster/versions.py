@@ -15,6 +15,7 @@ SEAWEEDFS = "v0.0.0-20261109003541-7506e5f91cd6"
 HELM = "v3.22.0"
 COREDNS = "v1.12.4"
 KUBE_ROUTER = "v2.1.0"
+KUEUE = "v0.17.0"
 PAUSE = "v1"
 
 GO_MODULES = Path(__file__).parent / "go"
@@ -42,6 +43,8 @@ class Tool:
     module: str
     package: str
     ldflags: str = field(default=_STRIP)
+    on_demand: bool = False
+    """Built for the test that asks for it alone: a cluster comes up without it."""
 
     @property
     def filename(self) -> str:
@@ -68,6 +71,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         "kube-router", KUBE_ROUTER, "kube-router", "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"
     ),
+    Tool("kueue", KUEUE, "kueue", "sigs.k8s.io/kueue/cmd/kueue", on_demand=True),
 )
 
 BY_NAME: dict[str, Tool] = {tool.name: tool for tool in TOOLS}
