@@ -19,6 +19,8 @@ _FRAME = re.compile(r'^\s*File "(?:.*/)?(?P<file>[^"/]+)", line (?P<line>\d+)')
 _ERROR = re.compile(
     r"^(?P<kind>[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Warning))(?:: (?P<what>.*))?$"
 )
+_REFUSAL = re.compile(r"^\[alcove\] (?P<said>.*\bNothing was (?:run|saved)\b.*)$", re.MULTILINE)
+"""The runner's own word on code that does not keep to the interface, such as a prediction of another shape."""
 _STEPS = {
     "": ("The import of model.py", "Import less, or later: imports are charged."),
     "model.py imported": ("`Model.__init__`", "Do less in it."),
@@ -175,7 +177,10 @@ def _explain_silence(spec: SubmissionSpec, output: str) -> Iterator[str]:
 
 
 def find_error(output: str) -> Iterator[str]:
-    """Of the last traceback: the error with the place where it arose, and that line of code."""
+    """What ended the program: the runner's refusal, or the error of the last traceback with its place and line."""
+    if refusals := _REFUSAL.findall(output):
+        yield refusals[-1]
+        return
     place, code, found = "", "", None
     lines = [line.removeprefix("[alcove] ") for line in output.splitlines()]
     for number, line in enumerate(lines):

@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from alcove_cli.explain import explain_submission, find_error
-from alcove_ingestion.errors import ParticipantCodeError
+from alcove_ingestion.errors import InvalidPredictionError, ParticipantCodeError
 from alcove_ingestion.participant import load_model_class
+from alcove_ingestion.prediction import check_prediction
 from tests.unit.cli.conftest import Typed
 from tests.unit.kube.server import Answer, serving
 
@@ -261,3 +263,19 @@ def test_the_page_is_named_where_there_is_one(digest: str, reason: str, there: b
         submission("Done", run("Finished", alc=0.5), conditions=conditions, scoringDigest=digest)
     )
     assert ("alcove report one --team red" in told) is there
+
+
+@pytest.mark.parametrize(
+    ("returned", "shape"), [(np.zeros((4, 3)), (4, 2)), ("words", (4, 2))], ids=["another shape", "no array"]
+)
+def test_what_the_runner_refused_is_said_with_what_it_expected(
+    returned: object, shape: tuple[int, int]
+) -> None:
+    with pytest.raises(InvalidPredictionError) as refused:
+        check_prediction(returned, shape)
+    output = f"Last output:\n[alcove] prediction 0 saved 1.00 s after the go\n[alcove] {refused.value}\n"
+    ended = run("ExitCode", message=f"The program ended with status 1. What it had saved counts.\n{output}")
+    explained = explain_submission(submission("Failed", ended))
+    before, _, _ = explained.partition("The end of its output:")
+    assert str(refused.value) in before
+    assert "(4, 2)" in before
