@@ -1,8 +1,7 @@
-"""``make bench``: measures on a throwaway cluster of its own and adds the table to bench/RESULTS.md.
+"""``make bench``: measures on a throwaway cluster of its own, then supervisor and recorder without one.
 
-What needs no cluster has benchmarks of its own: ``python -m bench.scoring``, ``bench.datasets`` (reading, staging),
-``bench.convert``, ``bench.check``, ``bench.board_load``, ``bench.supervisor_overshoot``, ``bench.recorder_flood`` and
-``bench.recorder_overhead``.
+Both are added to bench/RESULTS.md. What else needs no cluster has benchmarks of its own: ``python -m bench.scoring``,
+``bench.datasets`` (reading, staging), ``bench.convert``, ``bench.check`` and ``bench.board_load``.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from tests.cluster.console import ClusterError
 from tests.demo.hackathon import DemoError
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
+WITHOUT_CLUSTER = ("supervisor_overshoot", "recorder_flood", "recorder_overhead")
+"""Modules that each print what they measured of a run's clock."""
 
 
 def main() -> int:
@@ -45,12 +47,20 @@ def main() -> int:
     finally:
         if not arguments.cluster:
             api.down(name, progress=say)
-    text = heading() + on_cluster.table(rows)
+    text = heading() + on_cluster.table(rows) + "".join(measure_clock(name, say) for name in WITHOUT_CLUSTER)
     print(text)
     if not arguments.print_only:
         with RESULTS.open("a") as file:
             file.write(text)
     return 0
+
+
+def measure_clock(name: str, say: Callable[[str], None]) -> str:
+    """What one module prints, as Markdown. Raises CalledProcessError where it fails."""
+    say(f"bench.{name}: some minutes, without the cluster")
+    command = [sys.executable, "-m", f"bench.{name}"]
+    printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return f"\n`python -m bench.{name}`:\n\n```\n{printed}```\n"
 
 
 def heading() -> str:
