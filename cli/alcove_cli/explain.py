@@ -138,6 +138,21 @@ def _explain_times(run: RunStatus) -> Iterator[str]:
     if run.free_seconds is not None:
         free = f", nor are the {run.free_seconds:.1f} s of import and constructor before it"
     yield f"{queued}. Its go was {waited:.0f} s later: the queue, pulling and staging are not charged{free}.{again}"
+    if waits := ", ".join(_list_waits(run)):
+        yield f"It waited {waits}."
+
+
+def _list_waits(run: RunStatus) -> Iterator[str]:
+    """Between queue and go, as the report's bar has them. Some are in whole seconds, rounded down, and may overlap."""
+    before = run.queued_at
+    ends = (
+        (run.pulled_at, "a place and a node"), (run.staged_at, "data and code"), (run.launched_at, "the image"),
+        (run.started_at, "the go"),
+    )  # fmt: skip
+    for at, what in ends if run.launched_at is not None else ():
+        if at is not None and before is not None:
+            yield f"{max(0.0, (at - before).total_seconds()):.0f} s for {what}"
+            before = max(at, before)
 
 
 def _count(number: int, what: str) -> str:

@@ -136,6 +136,12 @@ class RunStatus(StatusModel):
     charged_to: ChargedTo = ""
     """Who pays for the cause. What the platform pays for is run again and uses no quota."""
     queued_at: Time | None = None
+    pulled_at: Time | None = None
+    """When a node had taken it, and staging began; this and the next two are known once the attempt has ended."""
+    staged_at: Time | None = None
+    """When data and code were in place."""
+    launched_at: Time | None = None
+    """When the image that runs the code was there, and its first process began."""
     started_at: Time | None = None
     """The go: the budget counts from here."""
     free_seconds: float | None = None

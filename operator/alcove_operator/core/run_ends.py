@@ -57,6 +57,9 @@ def record_end(run: RunStatus, cause: causes.Cause, pod: PodView | None) -> RunS
         "charged_to": cause.charged_to,
         "message": cause.message,
         "ended_at": ended_at(pod),
+        "pulled_at": pod.stage.started_at if pod and pod.stage else None,
+        "staged_at": pod.stage.finished_at if pod and pod.stage else None,
+        "launched_at": pod.main.started_at if pod and pod.main else None,
         "started_at": started_at(pod) or seen_start,
     }
     if report is not None:

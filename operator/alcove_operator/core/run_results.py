@@ -94,6 +94,9 @@ def reveal_run(run: RunStatus, given: ReconcileInput) -> RunStep:
     return RunStep(
         run.replace(
             message=add_tail(found.message, run, given),
+            pulled_at=found.pulled_at,
+            staged_at=found.staged_at,
+            launched_at=found.launched_at,
             started_at=found.started_at,
             ended_at=found.ended_at,
             head=found.head or "",

@@ -151,6 +151,16 @@ def test_it_says_when_it_queued_and_that_waiting_is_free() -> None:
         submission("Done", run("Finished", alc=0.5, queuedAt=QUEUED, freeSeconds=12.34))
     )
     assert "are not charged, nor are the 12.3 s of import and constructor before it.\n" in free + "\n"
+    steps = {
+        "pulledAt": "2025-12-31T23:59:42Z",
+        "stagedAt": "2025-12-31T23:59:45Z",
+        "launchedAt": "2025-12-31T23:59:58Z",
+    }
+    long = explain_submission(submission("Done", run("Finished", alc=0.5, queuedAt=QUEUED, **steps)))
+    assert (
+        "It waited 12 s for a place and a node, 3 s for data and code, 13 s for the image, 2 s for the go."
+        in long
+    )
     waiting = run("", phase="Queued", queuedAt=QUEUED, startedAt=None, endedAt=None, attempt=0)
     assert "It queued at 2025-12-31 23:59:30 UTC and has not started." in explain_submission(
         submission("Queued", waiting)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from alcove_api.submission import RunStatus
 from alcove_operator.core.causes import Context, find_cause
-from alcove_operator.core.model import ContainerView
+from alcove_operator.core.model import ContainerView, PodView
 from alcove_operator.core.run_ends import HIDDEN, may_have_started, record_end
 from tests.unit.operator_core.cluster import START
 from tests.unit.operator_core.test_causes import pod
@@ -52,3 +54,15 @@ def test_a_pod_that_never_got_to_main_saved_nothing_in_a_blind_phase_either() ->
     )
     ended = record_end(SIGNS["blind"], find_cause(waiting, Context(started=True)), waiting)
     assert ended.pod_uid == ""
+
+
+def test_what_a_run_waited_for_is_known_once_it_has_ended() -> None:
+    stage = ContainerView(
+        "stage", terminated=True, started_at=START, finished_at=START + timedelta(seconds=3)
+    )
+    main = ContainerView("main", terminated=True, exit_code=0, started_at=START + timedelta(seconds=9))
+    seen = PodView("p", "u", "j", START, "Succeeded", stage=stage, main=main)
+    ended = record_end(RunStatus(dataset="d", attempt=1), find_cause(seen, Context()), seen)
+    assert (ended.pulled_at, ended.staged_at, ended.launched_at) == (
+        stage.started_at, stage.finished_at, main.started_at,
+    )  # fmt: skip
