@@ -8,6 +8,7 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from .binaries import binaries
@@ -44,5 +45,5 @@ def minio_server(progress: Progress = say, data: Path | None = None) -> Iterator
         argv = [str(binary_path("minio")), "server", str(data or f"{folder}/data"), "--quiet"]
         argv += ["--address", server.endpoint, "--console-address", f"127.0.0.1:{console_port}"]
         log = Path(folder) / "minio.log"
-        with serve(argv, env, log, lambda: healthy(server_port) and server.answers(), "MinIO"):
-            yield server
+        with serve(argv, env, log, lambda: healthy(server_port) and server.answers(), "MinIO") as pid:
+            yield replace(server, pid=pid)

@@ -30,6 +30,8 @@ class StoreServer:
     endpoint: str  # host:port, as the SDK takes it; plain HTTP
     access_key: str
     secret_key: str
+    pid: int = 0
+    """Of its process, once it runs."""
 
     @property
     def url(self) -> str:
@@ -55,8 +57,8 @@ def free_port() -> int:
 @contextmanager
 def serve(
     argv: Sequence[str], env: Mapping[str, str], log: Path, ready: Callable[[], bool], name: str
-) -> Iterator[None]:
-    """Runs a server until the block ends. Raises :class:`ClusterError` if it does not become ready."""
+) -> Iterator[int]:
+    """Runs a server until the block ends; its process id. Raises :class:`ClusterError` if it does not become ready."""
     with log.open("w") as output:
         process = subprocess.Popen([*WITH_US, *argv], env=env, stdout=output, stderr=subprocess.STDOUT)
     try:
@@ -67,7 +69,7 @@ def serve(
                     f"{name} did not start, so tests that need a store cannot run. Its log:\n{tail(log)}"
                 )
             time.sleep(0.05)
-        yield
+        yield process.pid
     finally:
         process.kill()
         process.wait()

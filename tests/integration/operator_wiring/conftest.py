@@ -4,7 +4,8 @@ import base64
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,6 @@ from tests.cluster.lifecycle import control_plane, down
 from tests.cluster.minio import minio_server
 from tests.cluster.stores import StoreServer, free_port
 from tests.integration.operator_wiring.world import NAMESPACE, ROOT, TEAMS, Operator, World, manifests
-
-VALUES = {
-    "competition": {"name": "unused", "spec": {}},
-    "teams": [{"name": t.removeprefix("hack-"), "namespace": t} for t in TEAMS],
-}
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +42,27 @@ def store() -> Iterator[StoreServer]:
 @pytest.fixture(scope="session")
 def world(cluster: Cluster, store: StoreServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("operator")
+    with run_world(cluster, store, folder) as running:
+        yield running
+
+
+@contextmanager
+def run_world(
+    cluster: Cluster,
+    store: StoreServer,
+    folder: Path,
+    namespace: str = NAMESPACE,
+    teams: Sequence[str] = TEAMS,
+    program: tuple[str, ...] | None = None,
+    **settings: str,
+) -> Iterator[World]:
+    """A competition's namespace and those of its teams, with an operator of their own.
+
+    Args:
+        folder: empty; for the operator's files.
+        program: what Python runs in place of the operator.
+        settings: environment variables of the operator.
+    """
     credentials = folder / "credentials.json"
     credentials.write_text(
         StoreCredentials(access_key="operator", secret_key="operator-secret").model_dump_json()
@@ -62,13 +79,13 @@ def world(cluster: Cluster, store: StoreServer, tmp_path_factory: pytest.TempPat
         },
         print,
     )
-    install(cluster)
+    install(cluster, namespace, teams)
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
-        "KUBECONFIG": str(kubeconfig_of_operator(cluster, folder)),
-        "ALCOVE_NAMESPACES": ",".join((NAMESPACE, *TEAMS)),
-        "ALCOVE_COMPETITION_NAMESPACE": NAMESPACE,
+        "KUBECONFIG": str(kubeconfig_of_operator(cluster, folder, namespace)),
+        "ALCOVE_NAMESPACES": ",".join((namespace, *teams)),
+        "ALCOVE_COMPETITION_NAMESPACE": namespace,
         "ALCOVE_STORE_ENDPOINT": store.url,
         "ALCOVE_STORE_CREDENTIALS": str(credentials),
         "ALCOVE_IDENTITY": "operator-0",
@@ -78,16 +95,19 @@ def world(cluster: Cluster, store: StoreServer, tmp_path_factory: pytest.TempPat
         "ALCOVE_NOTIFICATION_HOSTS": "127.0.0.1",
         "ALCOVE_NOTIFICATION_SECRETS": str(folder),
     } | {f"ALCOVE_IMAGE_{n}": f"alcove/{n.lower()}:1" for n in ("INGESTION", "RECORDER", "STAGER", "SCORER")}
-    world = World(cluster, store, Operator(environment, folder / "operator.log"))
+    operator = Operator(environment | settings, folder / "operator.log")
+    if program is not None:
+        operator.program = program
+    running = World(cluster, store, operator, namespace)
     try:
-        print(f"the operator started in {world.operator.start():.1f} s")
-        yield world
-        assert world.operator.stop() == 0, world.operator.text()[-2000:]
+        print(f"the operator started in {operator.start():.1f} s")
+        yield running
+        assert operator.stop() == 0, operator.text()[-2000:]
     finally:
-        world.operator.kill()
+        operator.kill()
 
 
-def apply(api: KubeClient, document: dict[str, object]) -> None:
+def apply(api: KubeClient, document: dict[str, object], namespace: str) -> None:
     plurals = {"Role": "roles", "RoleBinding": "rolebindings", "ServiceAccount": "serviceaccounts"}
     plurals |= {"Namespace": "namespaces", "CustomResourceDefinition": "customresourcedefinitions"}
     metadata = document["metadata"]
@@ -95,7 +115,7 @@ def apply(api: KubeClient, document: dict[str, object]) -> None:
     kind = str(document["kind"])
     namespaced = kind in ("Role", "RoleBinding", "ServiceAccount")
     resource = Resource(str(document["apiVersion"]), plurals[kind])
-    path = resource.path(str(metadata.get("namespace", NAMESPACE)) if namespaced else None)
+    path = resource.path(str(metadata.get("namespace", namespace)) if namespaced else None)
     try:
         api.request("POST", path, document)
     except ApiError as error:
@@ -103,34 +123,39 @@ def apply(api: KubeClient, document: dict[str, object]) -> None:
             raise
 
 
-def install(cluster: Cluster) -> None:
+def install(cluster: Cluster, namespace: str, teams: Sequence[str]) -> None:
     """The definitions, the namespaces, and of the chart all rights and accounts: nothing that needs a node."""
     api = KubeClient.from_kubeconfig(str(cluster.kubeconfig))
     for path in sorted((ROOT / "crds").glob("*.yaml")):
-        apply(api, yaml.safe_load(path.read_text()))
+        apply(api, yaml.safe_load(path.read_text()), namespace)
     restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
     apply(
         api,
         {
             "apiVersion": "v1",
             "kind": "Namespace",
-            "metadata": {"name": NAMESPACE, "labels": restricted},
+            "metadata": {"name": namespace, "labels": restricted},
         },
+        namespace,
     )
-    values = cluster.state / "values.yaml"
-    values.write_text(yaml.safe_dump(VALUES))
+    chosen = {
+        "competition": {"name": "unused", "spec": {}},
+        "teams": [{"name": team.rpartition("-")[2], "namespace": team} for team in teams],
+    }
+    values = cluster.state / f"{namespace}.yaml"
+    values.write_text(yaml.safe_dump(chosen))
     shown = [f"templates/{name}.yaml" for name in ("teams", "operator-rbac", "jobs-rbac")]
     arguments = [argument for name in shown for argument in ("--show-only", name)]
     rendered = subprocess.run(
         [
             cluster.helm,
             "template",
-            "hack",
+            namespace,
             "--kube-version",
             "1.34.4",
             ROOT / "helm" / "alcove",
             "-n",
-            NAMESPACE,
+            namespace,
             "-f",
             values,
             *arguments,
@@ -144,14 +169,14 @@ def install(cluster: Cluster) -> None:
         manifests(rendered), key=lambda d: wanted.index(d["kind"]) if d["kind"] in wanted else 9
     ):
         if document["kind"] in wanted:
-            apply(api, document)
+            apply(api, document, namespace)
 
 
-def kubeconfig_of_operator(cluster: Cluster, folder: Path) -> Path:
+def kubeconfig_of_operator(cluster: Cluster, folder: Path, namespace: str) -> Path:
     """A kubeconfig with the token of the operator's service account: it has the chart's rights and no other."""
     settings = client.Configuration()
     config.load_kube_config(str(cluster.kubeconfig), client_configuration=settings)
-    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/alcove-operator/token"
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/alcove-operator/token"
     request = {
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "TokenRequest",

@@ -57,6 +57,8 @@ class Operator:
 
     environment: dict[str, str]
     log: Path
+    program: tuple[str, ...] = ("-m", "alcove_operator")
+    """What Python is to run."""
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> float:
@@ -64,7 +66,7 @@ class Operator:
         began = time.monotonic()
         before = self.text().count("The operator started")
         with self.log.open("ab") as output:
-            command = [*WITH_US, sys.executable, "-m", "alcove_operator"]
+            command = [*WITH_US, sys.executable, *self.program]
             self.process = subprocess.Popen(command, env=self.environment, stdout=output, stderr=output)
 
         def started() -> bool:
@@ -104,6 +106,8 @@ class World:
     cluster: Cluster
     minio: StoreServer
     operator: Operator
+    namespace: str = NAMESPACE
+    """Of the competitions; where a call names none, it is meant."""
     api: Api = field(init=False)
 
     def __post_init__(self) -> None:
@@ -112,32 +116,38 @@ class World:
     def ask(self, verb: Verb, path: str, body: Any = None, content: str = "application/json") -> Object:
         return self.api.client.request(verb, path, body, content)
 
-    def find(self, resource: Resource, name: str, namespace: str = NAMESPACE) -> Object | None:
+    def find(self, resource: Resource, name: str, namespace: str | None = None) -> Object | None:
         try:
-            return self.ask("GET", resource.path(namespace, name))
+            return self.ask("GET", resource.path(namespace or self.namespace, name))
         except ApiError as error:
             if error.not_found:
                 return None
             raise
 
-    def list(self, resource: Resource, namespace: str = NAMESPACE) -> list[Object]:
-        return list(self.ask("GET", resource.path(namespace))["items"])
+    def list(self, resource: Resource, namespace: str | None = None) -> list[Object]:
+        return list(self.ask("GET", resource.path(namespace or self.namespace))["items"])
 
-    def create(self, resource: Resource, body: Object, namespace: str = NAMESPACE) -> Object:
-        return self.ask("POST", resource.path(namespace), {"apiVersion": resource.api_version, **body})
+    def create(self, resource: Resource, body: Object, namespace: str | None = None) -> Object:
+        return self.ask(
+            "POST", resource.path(namespace or self.namespace), {"apiVersion": resource.api_version, **body}
+        )
 
-    def delete(self, resource: Resource, name: str, namespace: str = NAMESPACE) -> None:
+    def delete(self, resource: Resource, name: str, namespace: str | None = None) -> None:
         body = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
-        self.ask("DELETE", resource.path(namespace, name), body)
+        self.ask("DELETE", resource.path(namespace or self.namespace, name), body)
 
-    def status(self, resource: Resource, name: str, status: Object, namespace: str = NAMESPACE) -> None:
-        path = resource.path(namespace, name, "status")
+    def status(self, resource: Resource, name: str, status: Object, namespace: str | None = None) -> None:
+        path = resource.path(namespace or self.namespace, name, "status")
         self.ask("PATCH", path, {"status": status}, "application/merge-patch+json")
 
     # --- what people apply
 
-    def competition(self, name: str, **spec: Any) -> None:
-        phase = {"name": f"{name}-practice", "datasets": [f"{name}-digits"], "budget": {"seconds": 20}}
+    def competition(self, name: str, budget_seconds: int = 20, **spec: Any) -> None:
+        phase: Object = {
+            "name": f"{name}-practice",
+            "datasets": [f"{name}-digits"],
+            "budget": {"seconds": budget_seconds},
+        }
         phase["resources"] = {"gpus": 0, "cpu": "500m", "memory": "512Mi", "disk": "256Mi"}
         body = {"kind": "Competition", "metadata": {"name": name}, "spec": {"phases": [phase], **spec}}
         self.create(COMPETITIONS, body)
@@ -152,7 +162,7 @@ class World:
             self.create(CONFIG_MAPS, {"kind": "ConfigMap", "metadata": {"name": name}, "data": files}, team)
             code = {"configMap": {"name": name}}
         spec = {
-            "competition": {"namespace": NAMESPACE, "name": competition},
+            "competition": {"namespace": self.namespace, "name": competition},
             "phase": f"{competition}-practice",
             "code": code,
         }
@@ -205,7 +215,6 @@ class World:
 
     def ended(self, pod: str, code: int, end: End, snapshots: int = 3) -> None:
         """The supervisor exited with ``code``, and the recorder left its report."""
-        at = now()
         report = RecorderReport(
             go_at=datetime.now(UTC),
             end=end,
@@ -215,6 +224,11 @@ class World:
             head="c" * 64,
             manifest_sha256="d" * 64,
         )
+        self.reported(pod, code, report)
+
+    def reported(self, pod: str, code: int, report: RecorderReport) -> None:
+        """The same with a report of the test's."""
+        at = now()
         told = {"exitCode": 0, "message": report.model_dump_json(), "startedAt": at, "finishedAt": at}
         main = {
             "exitCode": code,
@@ -258,24 +272,24 @@ class World:
             status |= {"completionTime": at, "succeeded": 1}
         self.status(JOBS, job["metadata"]["name"], status)
 
-    def dataset_passes(self, alias: str) -> None:
+    def dataset_passes(self, alias: str, n_test: int = 50) -> None:
         job = self.job(f"c-{alias}-")
-        result = CheckResult(ok=True, n_train=100, n_test=50, n_labels=10, bytes=1000, chance_score=0.5)
+        result = CheckResult(ok=True, n_train=100, n_test=n_test, n_labels=10, bytes=1000, chance_score=0.5)
         self.said(self.pod_of(job), "check", result.model_dump_json())
         self.finish(job)
         wait_for(f"Dataset {alias} Ready", lambda: ready(self.find(DATASETS, alias)) == "True")
 
     def join(self, team: str, competition: str) -> None:
         """The organizer makes a team take part in a competition."""
-        labels = {"alcove.dev/competition": f"{NAMESPACE}.{competition}"}
+        labels = {"alcove.dev/competition": f"{self.namespace}.{competition}"}
         body = {"metadata": {"labels": labels}}
         self.ask("PATCH", f"/api/v1/namespaces/{team}", body, "application/merge-patch+json")
 
-    def open_competition(self, name: str, **spec: Any) -> None:
+    def open_competition(self, name: str, n_test: int = 50, **spec: Any) -> None:
         """A competition with one dataset that has passed its check."""
         self.dataset(f"{name}-digits")
         self.competition(name, **spec)
-        self.dataset_passes(f"{name}-digits")
+        self.dataset_passes(f"{name}-digits", n_test)
         wait_for(f"Competition {name} Ready", lambda: ready(self.find(COMPETITIONS, name)) == "True")
 
 

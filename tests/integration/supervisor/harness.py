@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -19,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from alcove_api.run_documents import RunConfig
 from tests.cluster.children import WITH_US
 
 SOURCE = Path(__file__).parents[3] / "images" / "supervisor"
@@ -350,3 +352,34 @@ def workshop(binary: Path, scope: str = "namespace") -> Iterator[Workshop]:
             recorder.reading.set()
             recorder.vanish()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def workshop_of_pod(binary: Path) -> Iterator[Workshop]:
+    """With the folders that supervisor and recorder share in a pod."""
+    with workshop(binary) as shop:
+        shop.uid = os.geteuid()  # the recorder's, as in a pod
+        for name in ("run", "out", "spool", "kept"):
+            (shop.folder / name).mkdir()
+        shop.socket = shop.folder / "run" / "go.sock"
+        yield shop
+
+
+@contextmanager
+def run_recorder(shop: Workshop, config: RunConfig) -> Iterator[subprocess.Popen[bytes]]:
+    """The real one; it uploads into ``kept`` and leaves ``report.json``."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "ALCOVE_ROOT": str(shop.folder),
+        "ALCOVE_RUN": config.model_dump_json(),
+        "ALCOVE_POD_UID": "pod",
+        "ALCOVE_STORE_ENDPOINT": (shop.folder / "kept").as_uri(),
+        "ALCOVE_TERMINATION_LOG": str(shop.folder / "report.json"),
+    }
+    command = [*WITH_US, sys.executable, "-I", "-m", "alcove_recorder"]
+    with subprocess.Popen(command, env=environment) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(LIMIT_S)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from alcove_api.run_documents import Manifest, RecorderReport, RunConfig
-from tests.cluster.children import WITH_US
 
-from .harness import LIMIT_S, Workshop, wait_until, workshop
+from .harness import LIMIT_S, Workshop, run_recorder, wait_until, workshop_of_pod
 
 CONFIG = RunConfig(
     submission_uid="uid", alias="ds-1", attempt=1, data_sha256=None, code_sha256="0" * 64,
@@ -37,31 +33,8 @@ for n in range(10 ** 6):
 
 @pytest.fixture
 def place(binary: Path) -> Iterator[Workshop]:
-    with workshop(binary) as shop:
-        shop.uid = os.geteuid()  # the recorder's, as in a pod
-        for name in ("run", "out", "spool", "kept"):
-            (shop.folder / name).mkdir()
-        shop.socket = shop.folder / "run" / "go.sock"
+    with workshop_of_pod(binary) as shop:
         yield shop
-
-
-@contextmanager
-def recorder(shop: Workshop) -> Iterator[subprocess.Popen[bytes]]:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "ALCOVE_ROOT": str(shop.folder),
-        "ALCOVE_RUN": CONFIG.model_dump_json(),
-        "ALCOVE_POD_UID": "pod",
-        "ALCOVE_STORE_ENDPOINT": (shop.folder / "kept").as_uri(),
-        "ALCOVE_TERMINATION_LOG": str(shop.folder / "report.json"),
-    }
-    command = [*WITH_US, sys.executable, "-I", "-m", "alcove_recorder"]
-    with subprocess.Popen(command, env=environment) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
-            process.wait(LIMIT_S)
 
 
 def _manifest(shop: Workshop) -> Manifest:
@@ -69,7 +42,7 @@ def _manifest(shop: Workshop) -> Manifest:
 
 
 def test_a_run_to_its_budget(place: Workshop) -> None:
-    with recorder(place):
+    with run_recorder(place, CONFIG):
         run = place.python(WRITER)
         assert run.wait() == 12, run.stderr
     manifest = _manifest(place)
@@ -84,12 +57,12 @@ def test_a_run_to_its_budget(place: Workshop) -> None:
 
 def test_a_run_over_a_killed_recorder(place: Workshop) -> None:
     """The go stands, the budget is the first one, and both processes agree on the end."""
-    with recorder(place) as first:
+    with run_recorder(place, CONFIG) as first:
         run = place.python(WRITER)
         _wait_for_file(place.folder / "out" / "3.predict", run.process)
         first.kill()
         first.wait(LIMIT_S)
-    with recorder(place):
+    with run_recorder(place, CONFIG):
         assert run.wait() == 12, run.stderr
     manifest = _manifest(place)
     assert manifest.end.cause == "budget"
@@ -116,13 +89,13 @@ while True:
 
 def test_a_participant_that_forges_a_resume_is_not_heard(place: Workshop) -> None:
     refused = place.folder / "refused"
-    with recorder(place) as first:
+    with run_recorder(place, CONFIG) as first:
         run = place.python(FORGER)
         _wait_for_file(refused, run.process)
         first.kill()
         first.wait(LIMIT_S)
         before = refused.stat().st_size
-    with recorder(place):
+    with run_recorder(place, CONFIG):
         assert run.wait() == 12, run.stderr
     assert refused.stat().st_size > before
     assert not (place.folder / "heard").exists()
@@ -130,7 +103,7 @@ def test_a_participant_that_forges_a_resume_is_not_heard(place: Workshop) -> Non
 
 
 def test_a_program_that_fails(place: Workshop) -> None:
-    with recorder(place):
+    with run_recorder(place, CONFIG):
         assert place.start("/bin/sh", "-c", "echo oh dear; exit 9").wait() == 10
     end = json.loads(_manifest(place).end.model_dump_json())
     assert (end["cause"], end["code"]) == ("failed", 9)
