@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from alcove_operator.core import names
+from alcove_operator.datasets import read_result
 from alcove_operator.index import AGGREGATE, CHECK, Index, JobRecord
 from alcove_operator.metrics import Metrics
 from alcove_operator.run_credentials import RunCredentials
@@ -30,7 +31,9 @@ class JobsHealth:
         failed = {
             record.view.uid: record.view.role
             for record in self.index.jobs.values()
-            if record.view.role in SCORER_ROLES and record.view.finished == "Failed"
+            if record.view.role in SCORER_ROLES
+            and record.view.finished == "Failed"
+            and not self._found_unsound(record)
         }
         for uid in failed.keys() - self._failed:
             self.metrics.scorer_failures.labels(failed[uid]).inc()
@@ -43,6 +46,13 @@ class JobsHealth:
         late = sum(self._is_late(namespace, record, now) for (namespace, _), record in live.items())
         self.metrics.overdue_starts.set(late)
         self.metrics.overdue_credentials.set(self.credentials.count_overdue([job for _, job in live]))
+
+    def _found_unsound(self, record: JobRecord) -> bool:
+        """Whether it is a check that was done: that a Dataset is unsound is no fault of the scorer's."""
+        if record.view.role != CHECK:
+            return False
+        told = (pod.message for pod in self.index.pods.values() if pod.view.job == record.view.name)
+        return any(read_result(message) is not None for message in told)
 
     def _is_late(self, namespace: str, record: JobRecord, now: datetime) -> bool:
         """Whether it has had half of the start timeout, and the participant's container has not begun."""

@@ -7,20 +7,25 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from prometheus_client import generate_latest
 
+from alcove_api.documents import CheckResult
 from alcove_api.score_documents import NO_PREDICTIONS
 from alcove_board.metrics import ServerMetrics
 from alcove_kube.client import Object
-from alcove_kube.resources import COMPETITIONS, LEADERBOARDS, SUBMISSIONS
+from alcove_kube.resources import COMPETITIONS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS
+from alcove_operator.api import Api
 from alcove_operator.board_series import TEAMS, build_series
+from alcove_operator.config import OperatorSettings
 from alcove_operator.core import causes
 from alcove_operator.core.causes import CAUSES_BY_PAYER
 from alcove_operator.index import Index, WorkKey
+from alcove_operator.jobs_health import JobsHealth
 from alcove_operator.metrics import Metrics
+from alcove_operator.run_credentials import RunCredentials
 from alcove_operator.service import Service
 from alcove_operator.store_usage import StoreUsage
 from tests.unit.operator_core.pods import stamp
@@ -318,6 +323,28 @@ def test_runs_that_do_not_start_and_credentials_that_are_not_renewed_are_counted
         assert series(service.metrics, "alcove_credentials_overdue_runs") == {(): 1}
 
     operate(scenario)
+
+
+def test_a_check_that_finds_a_dataset_unsound_is_no_failure_of_the_scorer() -> None:
+    index, metrics = Index(), Metrics()
+    health = JobsHealth(index, RunCredentials(cast(Api, None), cast(OperatorSettings, None)), metrics)
+    unsound = CheckResult(ok=False, problems=("The solution has 49 rows.",)).model_dump_json()
+    for name, message in (("c-unsound", unsound), ("c-undone", "solutions/x has more than 67108864 bytes.")):
+        labels = {"alcove.dev/role": "check", "batch.kubernetes.io/job-name": name}
+        meta = {
+            "name": name, "namespace": HACK, "uid": name, "resourceVersion": "1", "labels": labels,
+            "creationTimestamp": stamp(START),
+        }  # fmt: skip
+        failed = [{"type": "Failed", "status": "True", "reason": "PodFailurePolicy"}]
+        index.apply(
+            JOBS, {"metadata": meta, "spec": {"template": {"spec": {}}}, "status": {"conditions": failed}}
+        )
+        state = {"terminated": {"exitCode": 1, "message": message}}
+        containers = [{"name": "check", "restartCount": 0, "state": state}]
+        pod = {"metadata": {**meta, "name": f"{name}-pod"}, "spec": {}}
+        index.apply(PODS, {**pod, "status": {"phase": "Failed", "containerStatuses": containers}})
+    health.measure(START)
+    assert series(metrics, "alcove_scorer_failures_total")[("check",)] == 1
 
 
 def test_a_phase_that_lacks_a_dataset_says_so_though_it_is_blind() -> None:
