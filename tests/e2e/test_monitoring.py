@@ -21,21 +21,23 @@ from tests.e2e.conftest import Object, Team, alcove
 
 pytestmark = pytest.mark.e2e
 
-PHASE, OPERATOR = "live", "alcove-operator"
+PHASE = "live"
+OPERATOR, BOARDS = "alcove-operator", "alcove-board-metrics"
 ABSENT = (
-    "DCGM_FI_DEV_GPU_UTIL", "alcove_board_server", "alcove_phase_closes", "alcove_team_queue_place",
+    "DCGM_FI_DEV_GPU_UTIL", "alcove_board_server_failures", "alcove_phase_closes", "alcove_team_queue_place",
     "alcove_board_stale_since", "alcove_api_failures", "alcove_work_failures", "alcove_store_prefix_bytes",
     "alcove_rank_interval", "alcove_baseline_alc",
 )  # fmt: skip
-"""What need not be there here: no GPU, no server of boards, no end of the phase, nothing that waits, is late or fails,
-and MinIO has not counted yet."""
+"""What need not be there here: no GPU, no end of the phase, nothing that waits, is late or fails, and MinIO has not
+counted yet."""
 
 
 @pytest.fixture(scope="module")
 def prometheus(hackathon: Hackathon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    address = f"{hackathon.get('service', OPERATOR)['spec']['clusterIP']}:9090"
-    folder = tmp_path_factory.mktemp("prometheus")
-    with run_prometheus({OPERATOR: address}, hackathon.name, folder) as running:
+    targets = {
+        name: f"{hackathon.get('service', name)['spec']['clusterIP']}:9090" for name in (OPERATOR, BOARDS)
+    }
+    with run_prometheus(targets, hackathon.name, tmp_path_factory.mktemp("prometheus")) as running:
         yield running
 
 
@@ -80,6 +82,9 @@ def test_panels_show_what_the_cluster_has(
         lambda: bool(prometheus.query(points)) and red.run("steady").get("phase") == "Running",
         120,
     )
+    page = f"{hackathon.board_url()}/{hackathon.name}/{PHASE}"
+    wait_for("the curve on the page of the phase, while the run goes on", lambda: "<polyline" in read(page))
+    assert red.run("steady").get("phase") == "Running"
     red.until("steady")
     blue.until("quick")
     wait_for("both on the board", lambda: len(board_of(hackathon, 1)) == 2)
@@ -109,6 +114,11 @@ def test_panels_show_what_the_cluster_has(
     )
 
 
+def read(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return str(answer.read().decode())
+
+
 def _point(sample: Sample) -> str:
     return sample.labels["point"]
 
@@ -126,13 +136,17 @@ def run_everything(prometheus: Prometheus, here: dict[str, str]) -> list[str]:
 
 
 def test_the_metrics_are_named_as_prometheus_wants_them(hackathon: Hackathon) -> None:
-    address = hackathon.get("service", OPERATOR)["spec"]["clusterIP"]
-    with urllib.request.urlopen(f"http://{address}:9090/metrics", timeout=10) as answer:
-        text = answer.read().decode()
-    told = subprocess.run(
-        ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (told.returncode, told.stdout + told.stderr) == (0, "")
+    for name in (OPERATOR, BOARDS):
+        text = read(f"http://{hackathon.get('service', name)['spec']['clusterIP']}:9090/metrics")
+        told = subprocess.run(
+            ["promtool", "check", "metrics"],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (told.returncode, told.stdout + told.stderr) == (0, "")
 
 
 def _patch(hackathon: Hackathon, *operations: Object) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.demo import dashboard_data
 from tests.unit.helm.chart import CHART
 
 pytestmark = pytest.mark.integration
@@ -113,5 +114,34 @@ def test_an_alert_fires_and_resolves(story: Story, tmp_path: Path) -> None:
     }
     document = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [test]}
     (tmp_path / "test.yaml").write_text(yaml.safe_dump(document))
+    done = _promtool("test", "rules", tmp_path / "test.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("namespace", ["namespace", "exported_namespace"])
+def test_the_panel_of_gpus_has_a_line_for_each_that_the_release_uses(namespace: str, tmp_path: Path) -> None:
+    """As DCGM's exporter names them; ``namespace`` is the pod's where the monitor honours labels."""
+    (expression,) = dashboard_data.expressions_of("alcove-operations.json", "GPU use")
+    mine, other = (f'pod="run", {namespace}="{name}"' for name in ("hackathon", "other"))
+    used = (
+        ("0", mine, 37), ("1", mine, 80), ("2", other, 99), ("3", 'pod=""', 0),
+    )  # fmt: skip
+    series = [
+        {
+            "series": f'DCGM_FI_DEV_GPU_UTIL{{gpu="{gpu}", UUID="GPU-{gpu}", device="nvidia{gpu}", '
+            f'modelName="NVIDIA H200", Hostname="node-1", job="dcgm-exporter", {labels}}}',
+            "values": f"{percent}x10",
+        }
+        for gpu, labels, percent in used
+    ]
+    lines = [
+        {"labels": f'{{Hostname="node-1", gpu="{gpu}"}}', "value": value}
+        for gpu, value in (("0", 37), ("1", 80))
+    ]
+    asked = {
+        "expr": dashboard_data.fill(expression, {"namespace": "hackathon"}), "eval_time": "5m", "exp_samples": lines
+    }  # fmt: skip
+    test = {"interval": "1m", "input_series": series, "promql_expr_test": [asked]}
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump({"rule_files": [], "tests": [test]}))
     done = _promtool("test", "rules", tmp_path / "test.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
