@@ -42,6 +42,13 @@ def expressions() -> Iterator[tuple[str, str]]:
         yield rule["alert"], rule["expr"]
 
 
+def test_every_alert_is_made_to_fire_by_its_cause_and_to_resolve() -> None:
+    tests = ("integration/operator_wiring/test_alerts.py", "e2e/test_monitoring.py")
+    text = "".join((REPOSITORY / "tests" / path).read_text() for path in tests)
+    for waited in ("wait_firing", "wait_resolved"):
+        assert set(re.findall(rf'\.{waited}\("(\w+)"', text)) == {rule["alert"] for rule in ALERTS}
+
+
 def test_every_expression_asks_for_a_metric_that_there_is() -> None:
     known = set(FOREIGN)
     for family in chain(Metrics().registry.collect(), ServerMetrics().registry.collect()):
