@@ -189,7 +189,7 @@ class PhaseStatus(StatusModel):
     running: int = 0
     queued: int = 0
     message: Annotated[str, Field(max_length=256)] = ""
-    """Of a phase with `from`: whom it waits for."""
+    """Of a phase with `from`: whom it waits for. Of any: why its board is not made, while that is tried again."""
 
 
 class CompetitionStatus(StatusModel):

@@ -108,7 +108,7 @@ class Competitions:
     clock: Callable[[], datetime] = utc_now
     _unwatched: UnwatchedObjects = field(init=False)
     _messages: dict[str, Mapping[str, str]] = field(default_factory=dict)
-    """By UID: what :class:`Finals` last said of its phases."""
+    """By UID: what :class:`Finals` and :class:`Rankings` last said of its phases."""
 
     def __post_init__(self) -> None:
         self._unwatched = UnwatchedObjects(self.api)
@@ -162,7 +162,11 @@ class Competitions:
         self, key: WorkKey, competition: CompetitionView, views: list[SubmissionView], now: datetime
     ) -> float | None:
         """Each rerun that it makes is an event, and so another turn."""
-        messages, after = await self.finals.work(competition, views, now)
+        waits, after = await self.finals.work(competition, views, now)
+        failing = {
+            phase: said for (name, phase), said in self.rankings.failing.items() if name == competition.name
+        }
+        messages = {**failing, **{phase: said for phase, said in waits.items() if said}}
         if messages != self._messages.get(competition.uid, {}):
             self._messages[competition.uid] = messages
             self.queue.add(key)

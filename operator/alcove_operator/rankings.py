@@ -26,6 +26,7 @@ from alcove_operator.config import OperatorSettings
 from alcove_operator.core import boards, names, scoring
 from alcove_operator.core.model import CompetitionView, SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules
+from alcove_operator.core.status import cut_line
 from alcove_operator.counted import CountedKeeper
 from alcove_operator.executor import Executor
 from alcove_operator.index import AGGREGATE, Index, JobRecord
@@ -37,6 +38,8 @@ from alcove_operator.team_list import TeamList
 log = logging.getLogger(__name__)
 GENERATION = f"{GROUP}/generation"
 INPUTS = f"{GROUP}/inputs"
+MESSAGE = 256
+"""Characters of a phase's message."""
 AGAIN = timedelta(seconds=60)
 """After a failed aggregation, this long after it was asked for it is asked for again."""
 
@@ -50,6 +53,8 @@ class Rankings:
     metrics: Metrics
     teams: TeamList
     counted: CountedKeeper = field(init=False)
+    failing: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By competition and phase: why the last board that was asked for is not made."""
     _current: set[tuple[str, str]] = field(default_factory=set)
     """Competitions and phases whose board showed all that counts when it was last looked at."""
     _stale: dict[tuple[str, str], datetime] = field(default_factory=dict)
@@ -120,6 +125,7 @@ class Rankings:
         if any(not job.view.finished for job in jobs):
             # One at a time. What changes meanwhile is looked at when it has ended.
             return None
+        self.failing.pop((competition.name, phase.name), None)
         if not counted and not excluded and not board.generation:
             self._current.add((competition.name, phase.name))
             return None
@@ -143,6 +149,7 @@ class Rankings:
                 self._current.add((competition.name, phase.name))
                 await self._delete([job for job in jobs if job is not last])
                 return None
+            self.failing[competition.name, phase.name] = self._explain_failure(last)
             if now < last.view.created_at + AGAIN:
                 return (last.view.created_at + AGAIN - now).total_seconds()
             log.warning(
@@ -190,6 +197,11 @@ class Rankings:
         digest = await asyncio.to_thread(self.executor.store.write_board_request, request)
         job = aggregate_job(f"a-{phase.name}-{generation}", labels, request, digest, self.settings)
         await self.executor.create_job(job)
+
+    def _explain_failure(self, job: JobRecord) -> str:
+        pods = [record.view for record in self.index.pods.values() if record.view.job == job.view.name]
+        said = next((pod.termination_message for pod in pods if pod.termination_message), job.view.message)
+        return cut_line(f"The board is not made, and tried again. Job {job.view.name}: {said}", MESSAGE)
 
     def _jobs(self, competition: CompetitionView, phase: Phase) -> list[JobRecord]:
         wanted = {names.ROLE: AGGREGATE, names.COMPETITION: competition.name, names.PHASE: phase.name}

@@ -108,6 +108,5 @@ def _not_written(request: AggregateRequest, cause: str, *, again: bool) -> Damag
     if again:
         return StoreAwayError(f"{what} Start the job again.")
     return DamagedError(
-        f"{what} Check that it exists and that this job's Role names it. A phase that was added with kubectl must be "
-        "in the values of the chart too: add it and run helm upgrade."
+        f"{what} Check that it exists, and that this job's Role is that of the chart: run helm upgrade."
     )

@@ -172,7 +172,7 @@ class PodView:
     report: RecorderReport | None = None
     """The recorder container's termination message. The participant's container cannot write it."""
     termination_message: str = ""
-    """Termination message of the scorer's container."""
+    """Termination message of the scorer's container, in a Job that scores or ranks."""
 
     @property
     def terminal(self) -> bool:

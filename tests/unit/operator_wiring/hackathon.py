@@ -177,6 +177,8 @@ class Hackathon:
         """Names of Submissions none of whose predictions is valid."""
         self.holding = False
         """Whether the participants' containers go on and on."""
+        self.ranking_fails = ""
+        """Why each Job that ranks fails."""
         self.kueue_places = 1
         self.admitted: list[str] = []
         """Names of the Jobs that Kueue has let begin, in order."""
@@ -395,8 +397,10 @@ class Hackathon:
         if pod.raw["status"]["phase"] in ("Succeeded", "Failed"):
             self._end(job, "Complete" if pod.raw["status"]["phase"] == "Succeeded" else "Failed")
 
-    def _end(self, job: Object, kind: str) -> None:
-        condition = {"type": kind, "status": "True", "lastTransitionTime": stamp(self.now)}
+    def _end(self, job: Object, kind: str, message: str = "") -> None:
+        condition = {
+            "type": kind, "status": "True", "lastTransitionTime": stamp(self.now), "message": message,
+        }  # fmt: skip
         self.server.put("jobs", HACK, {**job, "status": {"conditions": [condition]}})
 
     def _score(self, job: Object) -> None:
@@ -424,6 +428,9 @@ class Hackathon:
 
     def _rank(self, job: Object) -> None:
         """First come, first ranked."""
+        if self.ranking_fails:
+            self._end(job, "Failed", self.ranking_fails)
+            return
         labels = job["metadata"]["labels"]
         request = self.store.board_requests[labels[names.PHASE], int(labels[GENERATION])]
         entries = [

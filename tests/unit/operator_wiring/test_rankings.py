@@ -28,9 +28,12 @@ from alcove_operator.metrics import Metrics
 from alcove_operator.preparation import ready_condition
 from alcove_operator.rankings import Rankings
 from alcove_operator.run_credentials import RunCredentials
+from alcove_operator.service import Service
 from alcove_operator.store import OperatorStore
 from alcove_operator.team_list import TeamList
 from tests.unit.operator_core.cluster import START
+from tests.unit.operator_wiring.hackathon import CUP, HACK, Hackathon
+from tests.unit.operator_wiring.virtual_time import run, wait_until
 
 REVEAL = START + timedelta(days=1)
 SETTINGS = OperatorSettings(
@@ -214,3 +217,25 @@ def test_two_equal_teams_are_told_of_the_rank_that_they_share() -> None:
     assert {name: (status["rank"], status["place"]) for name, status in told.items()} == {
         "first": (1, "1=/3"), "blue": (1, "1=/3"), "green": (3, "3/3"),
     }  # fmt: skip
+
+
+def test_a_board_that_is_not_made_says_why_in_the_competitions_status_until_it_is() -> None:
+    async def play() -> None:
+        hackathon = Hackathon()
+        hackathon.ranking_fails = "Job has reached the specified backoff limit"
+
+        def message() -> str:
+            status = hackathon.server.objects["competitions", HACK, CUP].get("status") or {}
+            return next((str(p.get("message", "")) for p in status.get("phases", ())), "")
+
+        async def test(_: Service) -> None:
+            hackathon.submit("red", "first")
+            said = "The board is not made, and tried again. Job a-practice-1: Job has reached"
+            await wait_until("the reason in the status", lambda: message().startswith(said), 600)
+            hackathon.ranking_fails = ""
+            await wait_until("the board", lambda: hackathon.board() == ["red/first"], 600)
+            await wait_until("nothing said any more", lambda: message() == "", 600)
+
+        await hackathon.operate(test)
+
+    run(play())
