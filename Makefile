@@ -4,6 +4,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 # Several demos, or a demo and a test run, can run side by side: make demo NAME=other
 NAME ?= demo
+# The demo's object store: minio or seaweedfs
+STORE ?= minio
 
 .PHONY: help install deps lock crds lint types check unit integration e2e rehearsal test try picture demo demo-down kubectl bench
 
@@ -69,7 +71,7 @@ try: install ## a competition on this machine: three submissions on six datasets
 	    --budget 15 --jobs $$(nproc) --out out/try
 
 demo: deps ## a cluster, a hackathon, three submissions, a leaderboard
-	@$(PY) -m tests.demo --name $(NAME)
+	@$(PY) -m tests.demo --name $(NAME) --store $(STORE)
 
 picture: try ## docs/pictures/board.png, which README shows: the page that `make try` writes, as Chromium shows it
 	@$(PY) -m tests.demo.picture

@@ -1,5 +1,7 @@
 """Writes what the chart has from elsewhere: its copy of the CRDs, the schemas of Competition and Dataset in
-``values.schema.json``, and the dashboards. ``python helm/generate.py``; with ``--check`` it only compares.
+``values.schema.json``, the dashboards, and what SeaweedFS reads when it starts.
+
+``python helm/generate.py``; with ``--check`` it only compares.
 
 The copies are files, not links: Helm follows links, but says so with a line for each at every command.
 """
@@ -16,11 +18,13 @@ from pydantic import BaseModel
 from alcove_api.__main__ import main as write_crds
 from alcove_api.competition import CompetitionSpec
 from alcove_api.dataset import DatasetSpec
+from alcove_operator.credentials import seaweedfs_configuration
 from monitoring.dashboards import render
 
 CHART = Path(__file__).parent / "alcove"
 SCHEMA = CHART / "values.schema.json"
 DASHBOARDS = CHART / "dashboards"
+IAM = CHART / "files" / "seaweedfs-iam.json"
 
 Schema = dict[str, Any]
 
@@ -74,7 +78,19 @@ def main(arguments: list[str]) -> int:
         stale = 1
     if not check:
         SCHEMA.write_text(new)
-    return max(stale, write_dashboards(check))
+    return max(stale, write_dashboards(check), write_iam(check))
+
+
+def write_iam(check: bool) -> int:
+    """1 where ``check`` finds that the file differs from the code. The chart fills in the key and the capitals."""
+    wanted = seaweedfs_configuration("OPERATOR", b"", "BUCKET")
+    text = json.dumps(wanted, indent=2) + "\n"
+    if not check:
+        IAM.write_text(text)
+    elif text != IAM.read_text():
+        print(f"{IAM.name} differs from the code: run `python helm/generate.py` and commit the result.")
+        return 1
+    return 0
 
 
 def write_dashboards(check: bool) -> int:

@@ -2,6 +2,10 @@
 
 Nothing here decides anything: keys come from :mod:`alcove_api.keys`, failures become :mod:`.errors`. The
 bucket's region is always given, because asking the store for it needs a right that put-only credentials lack.
+
+How a store is reached is the same for all that one process asks of it, and comes from its environment:
+``ALCOVE_STORE_CA`` is a file of certificate authorities, for a store whose own is private, and ``ALCOVE_STORE_STYLE`` how a
+bucket is addressed: ``path``, ``virtual`` (by a host name of its own), or ``auto``, which is the SDK's choice.
 """
 
 from __future__ import annotations
@@ -124,7 +128,20 @@ def http_pool(
             status_forcelist=[500, 502, 503, 504],
             raise_on_status=raise_on_status,
         ),
+        ca_certs=_find_authorities(),
     )
+
+
+def _find_authorities() -> str | None:
+    """None for those that the system knows."""
+    path = os.environ.get("ALCOVE_STORE_CA") or None
+    if path is not None and not os.access(path, os.R_OK):
+        raise StoreError(
+            f"{path}, which ALCOVE_STORE_CA names, cannot be read.",
+            consequence="The object store cannot be reached, since its certificate cannot be checked.",
+            remedy="Name a file with the certificate of its authority (PEM).",
+        )
+    return path
 
 
 def client(
@@ -138,7 +155,7 @@ def client(
             consequence="Nothing can be read or written.",
             remedy="Give it as http://host:port or https://host:port.",
         )
-    return Minio(
+    store = Minio(
         endpoint=url.netloc,
         credentials=credentials,
         secure=url.scheme == "https",
@@ -146,6 +163,12 @@ def client(
         # An answer that is an error says why: no room, for one.
         http_client=http_pool(read=read_timeout, retries=retries, raise_on_status=False),
     )
+    match os.environ.get("ALCOVE_STORE_STYLE"):
+        case "virtual":
+            store.enable_virtual_style_endpoint()
+        case "path":
+            store.disable_virtual_style_endpoint()
+    return store
 
 
 def connect(config: StoreConfig, *, read_timeout: float = 10.0, retries: int = 0) -> Minio:

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -43,6 +44,11 @@ class OperatorSettings(BaseModel):
     store_region: str = "us-east-1"
     store_bucket: str = keys.MAIN_BUCKET
     store_solutions_bucket: str = keys.SOLUTIONS_BUCKET
+    store_style: Literal["auto", "path", "virtual"] = "auto"
+    """How a bucket is addressed (:func:`alcove_store.client.client`)."""
+    store_ca_secret: str = ""
+    """Secret in the competition's namespace whose ``ca.crt`` the store's certificate is checked with; empty: public
+    authorities."""
     store_credentials: Path
     """File with the operator's own ``StoreCredentials``; read again when it changes."""
     scorer_secret: str = "alcove-scorer-store"

@@ -47,7 +47,35 @@ def store_environment(settings: OperatorSettings, credentials: str) -> Object:
         "ALCOVE_STORE_REGION": settings.store_region,
         "ALCOVE_STORE_BUCKET": settings.store_bucket,
         "ALCOVE_STORE_CREDENTIALS": credentials,
+        "ALCOVE_STORE_STYLE": settings.store_style,
     }
+
+
+def trust_store(pod: Object, settings: OperatorSettings) -> Object:
+    """``pod``, in which all containers that are told of the store know its private authority, where it has one."""
+    if not settings.store_ca_secret:
+        return pod
+    items = [{"key": "ca.crt", "path": "ca.crt"}]
+    volume = {"name": "store-ca", "secret": {"secretName": settings.store_ca_secret, "items": items}}
+
+    def trusting(container: Object) -> Object:
+        if all(entry["name"] != "ALCOVE_STORE_ENDPOINT" for entry in container["env"]):
+            return container
+        return {
+            **container,
+            "env": [*container["env"], {"name": "ALCOVE_STORE_CA", "value": "/alcove/store-ca/ca.crt"}],
+            "volumeMounts": [
+                *container["volumeMounts"],
+                _mount("store-ca", "/alcove/store-ca", read_only=True),
+            ],
+        }
+
+    containers: Object = {
+        field: [trusting(container) for container in pod[field]]
+        for field in ("initContainers", "containers")
+        if field in pod
+    }
+    return {**pod, **containers, "volumes": [*pod["volumes"], volume]}
 
 
 def env(variables: Mapping[str, str]) -> list[Object]:
@@ -131,7 +159,7 @@ def run_job(
         "containers": [_main(action, settings, data_bytes)],
         "volumes": _volumes(action, data_bytes),
     }
-    pod |= _placement(settings)
+    pod = trust_store(pod | _placement(settings), settings)
     # Of the Job alone: with the label on a pod, Kueue would admit that one too.
     queued = (
         {"labels": {**action.labels, names.LOCAL_QUEUE: action.local_queue}} if action.local_queue else {}

@@ -20,6 +20,7 @@ from alcove_operator.manifests import (
     env,
     pod_security,
     store_environment,
+    trust_store,
 )
 
 Task = Literal["score", "aggregate", "check", "rescore", "compare"]
@@ -157,6 +158,7 @@ def _job(
     }
     if settings.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": secret_name} for secret_name in settings.image_pull_secrets]
+    pod = trust_store(pod, settings)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .console import ClusterError, Progress, run, run_logged, say, step
-from .versions import BY_NAME, GO_MODULES, TOOLS, Tool, binary_path, cache_dir
+from .versions import BY_NAME, TOOLS, Tool, binary_path, cache_dir
 
 
 @contextmanager
@@ -27,18 +27,18 @@ def locked(path: Path, progress: Progress, what: str) -> Iterator[None]:
         yield
 
 
-def go_version_needed(module: str) -> tuple[int, int]:
+def go_version_needed(module: Path) -> tuple[int, int]:
     """The Go version that a module's go.mod asks for."""
-    text = (GO_MODULES / module / "go.mod").read_text()
+    text = (module / "go.mod").read_text()
     match = re.search(r"^go (\d+)\.(\d+)", text, re.MULTILINE)
     if match is None:
         raise ClusterError(
-            f"go/{module}/go.mod names no Go version, so nothing can be built from it. Run `go mod tidy`."
+            f"{module}/go.mod names no Go version, so nothing can be built from it. Run `go mod tidy`."
         )
     return int(match[1]), int(match[2])
 
 
-def check_go(modules: Iterable[str]) -> None:
+def check_go(modules: Iterable[Path]) -> None:
     """Makes sure that Go is there and new enough for these modules."""
     needed = max(go_version_needed(module) for module in modules)
     wanted = f"Go {needed[0]}.{needed[1]} or later"
@@ -79,7 +79,7 @@ def build(tool: Tool, progress: Progress) -> None:
     ]
     with step(progress, f"building {tool.filename}"):
         log = cache_dir() / "log" / f"build-{tool.filename}.log"
-        run_logged(argv, log, f"Building {tool.name}", cwd=GO_MODULES / tool.module, env=env)
+        run_logged(argv, log, f"Building {tool.name}", cwd=tool.module, env=env)
         unfinished.rename(target)
 
 

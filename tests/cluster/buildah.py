@@ -87,6 +87,19 @@ def build_volumes() -> list[str]:
     return [argument for volume in volumes for argument in ("--volume", volume)]
 
 
+def go_volumes(module: Path) -> list[str]:
+    """What a build of a Go program sees of this host, since no registry's image of Go is asked: Go and its caches."""
+    names = ["GOROOT", "GOMODCACHE", "GOCACHE"]
+    # Asked in the module's folder, as Go may have fetched a newer version of itself for it.
+    found = run(["go", "-C", module, "env", *names]).split()
+    places = ["/usr/local/go:ro", "/root/go/pkg/mod", "/root/.cache/go-build"]
+    return [
+        argument
+        for folder, place in zip(found, places, strict=True)
+        for argument in ("--volume", f"{folder}:{place}")
+    ]
+
+
 def _mirror() -> list[str]:
     """The mirror that this machine itself takes Debian from, if it is a Debian of the same suite."""
     if shutil.which("apt-get") is None:

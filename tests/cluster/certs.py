@@ -19,7 +19,8 @@ def _key(path: Path) -> None:
     path.chmod(0o600)
 
 
-def _authority(pki: Path) -> None:
+def make_authority(pki: Path) -> None:
+    """Of its own, as ca.key and ca.crt."""
     _key(pki / "ca.key")
     run(
         ["openssl", "req", "-x509", "-new", "-key", pki / "ca.key", "-subj", "/CN=alcove-throwaway", "-days", _DAYS,
@@ -27,7 +28,7 @@ def _authority(pki: Path) -> None:
     )  # fmt: skip
 
 
-def _certificate(pki: Path, name: str, subject: str, *, sans: Sequence[str] = ()) -> None:
+def make_certificate(pki: Path, name: str, subject: str, *, sans: Sequence[str] = ()) -> None:
     """A certificate for a client, or with names for a server (which may be a client as well)."""
     _key(pki / f"{name}.key")
     request = pki / f"{name}.csr"
@@ -88,7 +89,7 @@ def create(plan: Plan) -> None:
     """Everything that the parts of the cluster show one another."""
     pki, a = plan.pki, plan.addresses
     pki.mkdir(mode=0o700, exist_ok=True)
-    _authority(pki)
+    make_authority(pki)
     _key(pki / "service-account.key")
     run(["openssl", "ec", "-in", pki / "service-account.key", "-pubout", "-out", pki / "service-account.pub"])
     service = "kubernetes.default.svc"
@@ -102,21 +103,21 @@ def create(plan: Plan) -> None:
     ]
     addresses = ["127.0.0.1", a.node, a.api_service]
     sans = [f"DNS:{n}" for n in names] + [f"IP:{ip}" for ip in addresses]
-    _certificate(pki, "apiserver", "/CN=kube-apiserver", sans=sans)
-    _certificate(pki, "admin", "/O=system:masters/CN=alcove-admin")
+    make_certificate(pki, "apiserver", "/CN=kube-apiserver", sans=sans)
+    make_certificate(pki, "admin", "/O=system:masters/CN=alcove-admin")
     _write_private(plan.state / "kubeconfig", _kubeconfig(plan, "admin"))
     if not plan.node:
         return
-    _certificate(
+    make_certificate(
         pki, "kubelet", f"/O=system:nodes/CN=system:node:{plan.hostname}",
         sans=[f"DNS:{plan.hostname}", f"IP:{a.node}"],
     )  # fmt: skip
-    _certificate(pki, "apiserver-kubelet", "/O=system:masters/CN=apiserver-kubelet")
-    _certificate(pki, "kube-controller-manager", "/CN=system:kube-controller-manager")
-    _certificate(pki, "kube-scheduler", "/CN=system:kube-scheduler")
-    _certificate(pki, "kube-proxy", "/CN=system:kube-proxy")
-    _certificate(pki, "coredns", "/CN=alcove:coredns")
-    _certificate(pki, "kube-router", "/CN=alcove:kube-router")
+    make_certificate(pki, "apiserver-kubelet", "/O=system:masters/CN=apiserver-kubelet")
+    make_certificate(pki, "kube-controller-manager", "/CN=system:kube-controller-manager")
+    make_certificate(pki, "kube-scheduler", "/CN=system:kube-scheduler")
+    make_certificate(pki, "kube-proxy", "/CN=system:kube-proxy")
+    make_certificate(pki, "coredns", "/CN=alcove:coredns")
+    make_certificate(pki, "kube-router", "/CN=alcove:kube-router")
     for user in (
         "kubelet",
         "kube-controller-manager",

@@ -18,9 +18,8 @@ from .binaries import binaries, locked
 from .config import PAUSE_IMAGE, pause_archive, registry_storage
 from .console import ClusterError, Progress, run_logged, say, step
 from .layout import Cluster, is_running, known_names
-from .versions import binary_path, cache_dir
+from .versions import BY_NAME, REPOSITORY, binary_path, cache_dir
 
-REPOSITORY = Path(__file__).parents[2]
 OWN_IMAGES = Path(__file__).parent / "images"
 _MANIFESTS = ", ".join(
     ["application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"]
@@ -66,12 +65,9 @@ def project_images(repository: Path = REPOSITORY, every_variant: bool = False) -
 
 
 def own_images() -> list[Image]:
-    """The images that only the throwaway cluster needs; each holds one of the cached programs."""
-    context = cache_dir() / "images" / "context"
-    return [
-        Image(name, OWN_IMAGES / name / "Dockerfile", context / name, binary=name)
-        for name in ("minio", "pause")
-    ]
+    """The image that only the throwaway cluster needs; it holds one of the cached programs."""
+    context = cache_dir() / "images" / "context" / "pause"
+    return [Image("pause", OWN_IMAGES / "pause" / "Dockerfile", context, binary="pause")]
 
 
 def copied_sources(dockerfile: str) -> list[str]:
@@ -163,13 +159,16 @@ def _prepare(image: Image, progress: Progress) -> None:
 
 
 def _build(image: Image, tag: str, progress: Progress) -> None:
-    arguments = {"BASE": buildah.BASE_IMAGE, **image.arguments}
-    # Dockerfiles that take no base (FROM scratch) would make buildah warn about the unused argument.
-    if "BASE" not in image.dockerfile.read_text():
-        del arguments["BASE"]
+    # Buildah would warn of an argument that a Dockerfile does not take.
+    taken = re.findall(r"^ARG (BASE|GO)=", image.dockerfile.read_text(), re.MULTILINE)
+    arguments = {**dict.fromkeys(taken, buildah.BASE_IMAGE), **image.arguments}
     flags = [flag for key, value in arguments.items() for flag in ("--build-arg", f"{key}={value}")]
+    volumes = buildah.build_volumes()
+    if "GO" in taken:
+        binaries([image.name], progress)  # fills Go's caches
+        volumes += buildah.go_volumes(BY_NAME[image.name].module)
     argv = buildah.command(
-        "bud", "--layers", "--isolation=chroot", "--network=host", *buildah.build_volumes(), *flags,
+        "bud", "--layers", "--isolation=chroot", "--network=host", *volumes, *flags,
         "--file", image.dockerfile, "--tag", tag, image.context,
     )  # fmt: skip
     with step(progress, f"building the image {image.name}"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import secrets
 import tempfile
@@ -17,26 +16,26 @@ from .stores import StoreServer, free_port, serve
 from .versions import binary_path
 
 
-def healthy(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-    try:
-        connection.request("GET", "/minio/health/ready")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
 @contextmanager
-def minio_server(progress: Progress = say, data: Path | None = None) -> Iterator[StoreServer]:
+def minio_server(
+    progress: Progress = say, data: Path | None = None, certificate: Path | None = None
+) -> Iterator[StoreServer]:
     """A fresh, empty MinIO on loopback, with random credentials; it and its data are gone afterwards.
 
-    ``data``: where its data lies, and stays; by default a folder of its own.
+    Args:
+        progress: where to say what is built.
+        data: where its data lies, and stays; by default a folder of its own.
+        certificate: a folder with public.crt and private.key; without it the server speaks plain HTTP.
     """
     binaries(["minio"], progress)
     server_port, console_port = free_port(), free_port()
-    server = StoreServer("minio", f"127.0.0.1:{server_port}", "alcove-test", secrets.token_urlsafe(24))
+    server = StoreServer(
+        "minio",
+        f"127.0.0.1:{server_port}",
+        "alcove-test",
+        secrets.token_urlsafe(24),
+        "https" if certificate else "http",
+    )
     with tempfile.TemporaryDirectory(prefix="alcove-minio-") as folder:
         env = {
             "PATH": os.environ.get("PATH", ""), "HOME": folder, "MINIO_ROOT_USER": server.access_key,
@@ -44,6 +43,6 @@ def minio_server(progress: Progress = say, data: Path | None = None) -> Iterator
         }  # fmt: skip
         argv = [str(binary_path("minio")), "server", str(data or f"{folder}/data"), "--quiet"]
         argv += ["--address", server.endpoint, "--console-address", f"127.0.0.1:{console_port}"]
-        log = Path(folder) / "minio.log"
-        with serve(argv, env, log, lambda: healthy(server_port) and server.answers(), "MinIO") as pid:
+        argv += ["--certs-dir", str(certificate)] if certificate else []
+        with serve(argv, env, Path(folder) / "minio.log", server.answers, "MinIO") as pid:
             yield replace(server, pid=pid)

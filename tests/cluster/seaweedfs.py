@@ -21,18 +21,31 @@ from .versions import binary_path
 
 @contextmanager
 def seaweedfs_server(
-    operator: str, progress: Progress = say, bucket: str = keys.MAIN_BUCKET
+    operator: str,
+    progress: Progress = say,
+    bucket: str = keys.MAIN_BUCKET,
+    certificate: Path | None = None,
 ) -> Iterator[StoreServer]:
     """A fresh, empty SeaweedFS on loopback, with random credentials; it and its data are gone afterwards.
 
-    ``operator`` is the name of the user that may hand on credentials of runs.
+    Args:
+        operator: name of the user that may hand on credentials of runs.
+        progress: where to say what is built.
+        bucket: that these runs write to.
+        certificate: a folder with public.crt and private.key; without it the server speaks plain HTTP.
     """
     binaries(["seaweedfs"], progress)
     ports = {
         name: free_port()
         for name in ("s3", "s3.grpc", "master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc")
     }
-    server = StoreServer("seaweedfs", f"127.0.0.1:{ports['s3']}", "alcovetest", secrets.token_urlsafe(24))
+    server = StoreServer(
+        "seaweedfs",
+        f"127.0.0.1:{ports['s3']}",
+        "alcove-test",
+        secrets.token_urlsafe(24),
+        "https" if certificate else "http",
+    )
     with tempfile.TemporaryDirectory(prefix="alcove-seaweedfs-") as folder:
         data, configuration = Path(folder) / "data", Path(folder) / "iam.json"
         data.mkdir()
@@ -54,5 +67,10 @@ def seaweedfs_server(
             f"-{name.removesuffix('.grpc')}.port{'.grpc' if name.endswith('.grpc') else ''}={port}"
             for name, port in ports.items()
         ]
+        if certificate:
+            argv += [
+                f"-s3.cert.file={certificate}/public.crt",
+                f"-s3.key.file={certificate}/private.key",
+            ]
         with serve(argv, env, Path(folder) / "seaweedfs.log", server.answers, "SeaweedFS"):
             yield server

@@ -27,15 +27,16 @@ START_TIMEOUT = 60.0
 @dataclass(frozen=True)
 class StoreServer:
     kind: Literal["minio", "seaweedfs"]
-    endpoint: str  # host:port, as the SDK takes it; plain HTTP
+    endpoint: str  # host:port, as the SDK takes it
     access_key: str
     secret_key: str
+    scheme: Literal["http", "https"] = "http"
     pid: int = 0
     """Of its process, once it runs."""
 
     @property
     def url(self) -> str:
-        return f"http://{self.endpoint}"
+        return f"{self.scheme}://{self.endpoint}"
 
     def answers(self) -> bool:
         """Whether it does what it is asked: a server says that it is ready before it knows its users."""

@@ -18,7 +18,8 @@ KUBE_ROUTER = "v2.1.0"
 KUEUE = "v0.17.0"
 PAUSE = "v1"
 
-GO_MODULES = Path(__file__).parent / "go"
+REPOSITORY = Path(__file__).parents[2]
+_GO = Path(__file__).parent / "go"
 
 _STRIP = "-s -w"
 _STAMP = " ".join(
@@ -36,11 +37,11 @@ _STAMP = " ".join(
 
 @dataclass(frozen=True)
 class Tool:
-    """One binary: the module folder under ``go/`` that pins it and the package to build there."""
+    """One binary: the folder of the module that pins it and the package to build there."""
 
     name: str
     version: str
-    module: str
+    module: Path
     package: str
     ldflags: str = field(default=_STRIP)
     on_demand: bool = False
@@ -52,24 +53,27 @@ class Tool:
 
 
 def _kubernetes(name: str) -> Tool:
-    return Tool(name, KUBERNETES, "kubernetes", f"k8s.io/kubernetes/cmd/{name}", _STAMP)
+    return Tool(name, KUBERNETES, _GO / "kubernetes", f"k8s.io/kubernetes/cmd/{name}", _STAMP)
 
 
 # In the order in which others want them: integration tests need only the first two.
 TOOLS: tuple[Tool, ...] = (
-    Tool("pause", PAUSE, "pause", "."),
+    Tool("pause", PAUSE, _GO / "pause", "."),
     _kubernetes("kube-apiserver"),
-    Tool("minio", MINIO, "minio", "github.com/minio/minio"),
-    Tool("seaweedfs", SEAWEEDFS, "seaweedfs", "github.com/seaweedfs/seaweedfs/weed"),
-    Tool("helm", HELM, "helm", "helm.sh/helm/v3/cmd/helm"),
+    Tool("minio", MINIO, REPOSITORY / "images" / "minio", "github.com/minio/minio"),
+    Tool("seaweedfs", SEAWEEDFS, REPOSITORY / "images" / "seaweedfs", "github.com/seaweedfs/seaweedfs/weed"),
+    Tool("helm", HELM, _GO / "helm", "helm.sh/helm/v3/cmd/helm"),
     _kubernetes("kubectl"),
     _kubernetes("kubelet"),
     _kubernetes("kube-controller-manager"),
     _kubernetes("kube-scheduler"),
     _kubernetes("kube-proxy"),
-    Tool("coredns", COREDNS, "coredns", "github.com/coredns/coredns"),
+    Tool("coredns", COREDNS, _GO / "coredns", "github.com/coredns/coredns"),
     Tool(
-        "kube-router", KUBE_ROUTER, "kube-router", "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"
+        "kube-router",
+        KUBE_ROUTER,
+        _GO / "kube-router",
+        "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
     ),
     Tool("kueue", KUEUE, "kueue", "sigs.k8s.io/kueue/cmd/kueue", on_demand=True),
 )

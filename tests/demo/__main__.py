@@ -28,6 +28,7 @@ EXAMPLES = steps.REPOSITORY / "examples" / "submissions"
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--name", default=api.DEFAULT_NAME, help="name of the cluster")
+    parser.add_argument("--store", default="minio", choices=("minio", "seaweedfs"), help="the object store")
     arguments = parser.parse_args()
     started = time.monotonic()
 
@@ -35,14 +36,14 @@ def main() -> int:
         print(f"{time.monotonic() - started:6.0f} s  {message}", flush=True)
 
     try:
-        run(arguments.name, say)
+        run(arguments.name, arguments.store, say)
     except (ClusterError, steps.DemoError, AlcoveError) as error:
         say(f"The demo stopped: {error}")
         return 1
     return 0
 
 
-def run(name: str, say: steps.Progress) -> None:
+def run(name: str, store: str, say: steps.Progress) -> None:
     cluster = api.up(name, progress=say)
     folder = cluster.state / "datasets"
     with ThreadPoolExecutor(1) as pool:
@@ -57,7 +58,9 @@ def run(name: str, say: steps.Progress) -> None:
     }
     with step(say, "helm install"):
         hackathon = steps.install(
-            cluster, "hackathon", steps.chart_values(cluster, images, [team for team, _ in SUBMISSIONS], spec)
+            cluster,
+            "hackathon",
+            steps.chart_values(cluster, images, [team for team, _ in SUBMISSIONS], spec, store),
         )
     with step(say, "publishing six datasets"):
         steps.publish_datasets(hackathon, folder, say)

@@ -121,10 +121,14 @@ def practice_phase(budget: int, gpus: int = 0, **more: Any) -> dict[str, Any]:
 
 
 def chart_values(
-    cluster: Cluster, images: Mapping[str, str], teams: Iterable[str], spec: Mapping[str, Any]
+    cluster: Cluster,
+    images: Mapping[str, str],
+    teams: Iterable[str],
+    spec: Mapping[str, Any],
+    store: str = "seaweedfs",
 ) -> Values:
     """Values for a hackathon on a small machine, with the images by digest from the cluster's own registry."""
-    ours = ("operator", "recorder", "stager", "scorer", "ingestion", "board", "minio")
+    ours = ("operator", "recorder", "stager", "scorer", "ingestion", "board", store)
     this_host = {"ipBlock": {"cidr": f"{cluster.host_ip}/32"}}
     return {
         "images": {name: images[name] for name in ours},
@@ -135,7 +139,8 @@ def chart_values(
         "networkPolicy": {"storeClients": [this_host], "metricsClients": [this_host]},
         "board": {"resources": {"requests": {"cpu": "20m", "memory": "96Mi"}}},
         "store": {
-            "minio": {"persistence": False, "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}}
+            "kind": store,
+            "server": {"persistence": False, "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}},
         },
     }
 

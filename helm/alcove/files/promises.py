@@ -141,21 +141,18 @@ def store_health(settings: Settings) -> PromiseResult:
 
 def solutions(settings: Settings, folder: Path) -> Iterator[PromiseResult]:
     """That users who need not read solutions cannot. ``folder`` holds ``<user>.json`` for some of them."""
-    from minio import Minio
+    from minio.credentials import StaticProvider
     from minio.error import S3Error
     from urllib3.exceptions import HTTPError
 
-    parts, bucket = urlsplit(settings["endpoint"]), settings["solutionsBucket"]
+    from alcove_store.client import client
+
+    bucket = settings["solutionsBucket"]
     for path in sorted(folder.glob("*.json")):
         promise = f"solutions hidden from {path.stem}"
         user = json.loads(path.read_text())
-        store = Minio(
-            parts.netloc,
-            access_key=user["access_key"],
-            secret_key=user["secret_key"],
-            secure=parts.scheme == "https",
-            region=settings["region"],
-        )
+        provider = StaticProvider(user["access_key"], user["secret_key"])
+        store = client(settings["endpoint"], settings["region"], provider)
         answers = set()
         for ask in (
             lambda s=store: list(s.list_objects(bucket)),

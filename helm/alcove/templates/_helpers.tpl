@@ -54,16 +54,36 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
+{{/* The server whose interface makes users: that in the cluster, or what the external store speaks. */}}
+{{- define "alcove.storeServer" -}}
+{{ ternary .Values.store.external.users .Values.store.kind (eq .Values.store.kind "external") }}
+{{- end }}
+
+{{/* "true" where the store in the cluster speaks TLS. */}}
+{{- define "alcove.storeTls" -}}
+{{- if and (ne .Values.store.kind "external") (or .Values.store.tls.secret .Values.store.tls.issuer) }}true{{ end }}
+{{- end }}
+
+{{- define "alcove.storeTlsSecret" -}}
+{{ .Values.store.tls.secret | default "alcove-store-tls" }}
+{{- end }}
+
+{{/* Secret whose ca.crt the store's certificate is checked with; empty: the authorities that the images know. */}}
+{{- define "alcove.storeCaSecret" -}}
+{{- if include "alcove.storeTls" . }}{{ include "alcove.storeTlsSecret" . }}
+{{- else if eq .Values.store.kind "external" }}{{ .Values.store.external.caSecret }}{{ end }}
+{{- end }}
+
 {{- define "alcove.storeEndpoint" -}}
-{{- if .Values.store.minio.enabled -}}
-http://alcove-store.{{ .Release.Namespace }}.svc:9000
-{{- else -}}
+{{- if eq .Values.store.kind "external" -}}
 {{ .Values.store.external.endpoint }}
+{{- else -}}
+{{ ternary "https" "http" (eq (include "alcove.storeTls" .) "true") }}://alcove-store.{{ .Release.Namespace }}.svc:9000
 {{- end }}
 {{- end }}
 
 {{- define "alcove.storeAdminSecret" -}}
-{{ ternary "alcove-store-root" .Values.store.external.adminSecret .Values.store.minio.enabled }}
+{{ ternary .Values.store.external.adminSecret "alcove-store-root" (eq .Values.store.kind "external") }}
 {{- end }}
 
 {{- define "alcove.storeEnvironment" -}}
@@ -71,6 +91,42 @@ http://alcove-store.{{ .Release.Namespace }}.svc:9000
 - {name: ALCOVE_STORE_REGION, value: {{ .Values.store.region | quote }}}
 - {name: ALCOVE_STORE_BUCKET, value: {{ .Values.store.bucket | quote }}}
 - {name: ALCOVE_STORE_SOLUTIONS_BUCKET, value: {{ .Values.store.solutionsBucket | quote }}}
+{{ include "alcove.storeConnection" . }}
+{{- end }}
+
+{{/* How every process reaches the store, whoever it is. */}}
+{{- define "alcove.storeConnection" -}}
+- {name: ALCOVE_STORE_STYLE, value: {{ ternary .Values.store.external.style "path" (eq .Values.store.kind "external") | quote }}}
+{{- if include "alcove.storeCaSecret" . }}
+- {name: ALCOVE_STORE_CA, value: /alcove/store-ca/ca.crt}
+{{- end }}
+{{- end }}
+
+{{- define "alcove.storeCaMount" -}}
+{{- if include "alcove.storeCaSecret" . }}
+- {name: store-ca, mountPath: /alcove/store-ca, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{/* The certificate of the authority alone: the same Secret may hold the server's key. */}}
+{{- define "alcove.storeCaVolume" -}}
+{{- with include "alcove.storeCaSecret" . }}
+- name: store-ca
+  secret: {secretName: {{ . }}, items: [{key: ca.crt, path: ca.crt}]}
+{{- end }}
+{{- end }}
+
+{{/* Access key of a user of the store, letters and digits, as SeaweedFS wants it. Takes a list of words that name the user. */}}
+{{- define "alcove.accessKey" -}}
+{{- $name := join "." . -}}
+{{ regexReplaceAll "[^a-z0-9]" $name "" | trunc 80 }}{{ sha256sum $name | trunc 16 }}
+{{- end }}
+
+{{/* What SeaweedFS reads when it starts, but for the key that it signs with. */}}
+{{- define "alcove.iam" -}}
+{{- $key := include "alcove.accessKey" (list .Release.Namespace "operator") -}}
+{{- $operator := include "alcove.credentials" (list . .Release.Namespace "alcove-store-operator" $key) | fromJson -}}
+{{ .Files.Get "files/seaweedfs-iam.json" | replace "OPERATOR" $operator.access_key | replace "BUCKET" .Values.store.bucket }}
 {{- end }}
 
 {{/* What the Prometheus operator's Prometheuses in the cluster select: labels of monitors and rules, and their namespaces. */}}
@@ -111,18 +167,33 @@ limits: {memory: 256Mi}
 /opt/alcove/bin/python
 {{- end }}
 
-{{/* credentials.json of a store user: what the cluster holds, or new. Takes a list: namespace, Secret, access key. */}}
+{{/*
+credentials.json of a store user: what the cluster holds, or new. Takes a list: root, namespace, Secret, access key. Of another
+server than before only a key that this one takes is used again.
+*/}}
 {{- define "alcove.credentials" -}}
-{{- $found := lookup "v1" "Secret" (index . 0) (index . 1) -}}
+{{- $root := index . 0 }}{{- $key := index . 3 -}}
+{{- $found := lookup "v1" "Secret" (index . 1) (index . 2) -}}
+{{- $old := dict -}}
 {{- if and $found (hasKey ($found.data | default dict) "credentials.json") -}}
-{{ index $found.data "credentials.json" | b64dec }}
+{{- $old = index $found.data "credentials.json" | b64dec | fromJson -}}
+{{- end -}}
+{{- if and $old (or (ne (include "alcove.storeServer" $root) "seaweedfs") (regexMatch "^[A-Za-z0-9]{1,128}$" $old.access_key)) -}}
+{{ toJson $old }}
 {{- else -}}
-{{ dict "access_key" (index . 2) "secret_key" (randAlphaNum 40) | toJson }}
+{{ dict "access_key" $key "secret_key" (randAlphaNum 40) | toJson }}
 {{- end }}
 {{- end }}
 
 {{/* What no schema can say. Included once, by the operator's template. */}}
 {{- define "alcove.check" -}}
+{{- $server := lookup "apps/v1" "StatefulSet" .Release.Namespace "alcove-store" -}}
+{{- if and $server (ne .Values.store.kind "external") }}
+{{- $found := (first $server.spec.template.spec.containers).name }}
+{{- if ne $found .Values.store.kind }}
+{{- fail (printf "store.kind: the store of this release is %s, and %s would not find what is in it. Set store.kind: %s, or move what is in it first (docs/install.md)." $found .Values.store.kind $found) }}
+{{- end }}
+{{- end }}
 {{- $seen := dict .Release.Namespace "the release" -}}
 {{- range .Values.teams }}
 {{- $namespace := include "alcove.teamNamespace" (list $ .) -}}
@@ -161,9 +232,9 @@ limits: {memory: 256Mi}
 {{- end }}
 {{- end }}
 
-{{/* Port of the store, for NetworkPolicies: MinIO's own, or the external endpoint's. */}}
+{{/* Port of the store, for NetworkPolicies: that in the cluster, or the external endpoint's. */}}
 {{- define "alcove.storePort" -}}
-{{- if .Values.store.minio.enabled -}}
+{{- if ne .Values.store.kind "external" -}}
 9000
 {{- else -}}
 {{- $url := urlParse .Values.store.external.endpoint -}}

@@ -170,7 +170,7 @@ def minio() -> Iterator[api.StoreServer]:
 
 def external(minio: api.StoreServer) -> Object:
     return {
-        "minio": {"enabled": False},
+        "kind": "external",
         "external": {"endpoint": minio.url, "adminSecret": "store-admin", "cidrs": ["127.0.0.0/8"]},
     }
 

@@ -102,17 +102,18 @@ def set_up_store(version: Checkout, store: StoreServer, folder: Path) -> None:
     version.run("alcove_operator.store_setup", environment)
 
 
-def release(server: ApiServer, version: Checkout, verb: str, folder: Path) -> None:
+def release(
+    server: ApiServer, version: Checkout, verb: str, folder: Path, store: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     values = folder / "values.yaml"
-    values.write_text(yaml.safe_dump(VALUES))
+    values.write_text(yaml.safe_dump({**VALUES, **({"store": store} if store else {})}))
     chart = version.root / CHART.relative_to(REPOSITORY)
     # Helm itself never upgrades definitions: a hook does, whose pod would need a node.
     for path in sorted((chart / "crds").glob("*.yaml")):
         server.ok("apply", "--server-side", "--force-conflicts", "-f", str(path))
     arguments: list[str | Path] = [verb, NAMESPACE, chart, "-n", NAMESPACE, "-f", values, "--no-hooks"]
     arguments += ["--create-namespace"] if verb == "install" else []
-    done = helm(*arguments, kubeconfig=server.cluster.kubeconfig)
-    assert done.returncode == 0, done.stderr
+    return helm(*arguments, kubeconfig=server.cluster.kubeconfig)
 
 
 def operator(server: ApiServer, version: Checkout, store: StoreServer, folder: Path) -> Operator:
@@ -167,7 +168,8 @@ def usage(world: World) -> dict[str, Any]:
 def test_an_upgrade_loses_nothing_and_runs_nothing_twice(
     server: ApiServer, store: StoreServer, old: Checkout, tmp_path: Path
 ) -> None:
-    release(server, old, "install", tmp_path)
+    installed = release(server, old, "install", tmp_path)
+    assert installed.returncode == 0, installed.stderr
     set_up_store(old, store, tmp_path)
     world = World(server.cluster, store, operator(server, old, store, tmp_path))
     try:
@@ -188,7 +190,11 @@ def test_an_upgrade_loses_nothing_and_runs_nothing_twice(
         used, scorers = usage(world), [j["metadata"]["uid"] for j in jobs_of(world, scored)]
         assert world.operator.stop() == 0
 
-        release(server, NEW, "upgrade", tmp_path)
+        # The default is another store than it was, which would be empty: nobody gets that without having said so.
+        refused = release(server, NEW, "upgrade", tmp_path)
+        assert "Set store.kind: minio" in refused.stderr
+        upgraded = release(server, NEW, "upgrade", tmp_path, {"kind": "minio"})
+        assert upgraded.returncode == 0, upgraded.stderr
         set_up_store(NEW, store, tmp_path)
         world.operator = operator(server, NEW, store, tmp_path)
         world.operator.start()

@@ -13,6 +13,7 @@ from alcove_api import keys
 from alcove_api.documents import StoreCredentials
 from alcove_operator import store_setup
 from alcove_store import client as store_client
+from tests.cluster import certs
 from tests.cluster.api import StoreServer, minio_server, seaweedfs_server
 
 REGION = "us-east-1"
@@ -45,9 +46,24 @@ class SetUpStore:
 OPERATOR = "alcove0operator"
 
 
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A server's certificate and key, of an authority that this process alone trusts. Elsewhere stores are tested
+    without TLS.
+    """
+    folder = tmp_path_factory.mktemp("pki")
+    certs.make_authority(folder)
+    certs.make_certificate(folder, "server", "/CN=store", sans=["IP:127.0.0.1"])
+    (folder / "server.crt").rename(folder / "public.crt")
+    (folder / "server.key").rename(folder / "private.key")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALCOVE_STORE_CA", str(folder / "ca.crt"))
+        yield folder
+
+
 @pytest.fixture(scope="module", params=["minio", "seaweedfs"])
 def set_up_store(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, certificate: Path
 ) -> Iterator[SetUpStore]:
     users = [
         {"role": role, "access_key": f"alcove0{role}", "secret_key": f"secret-of-{role}"} for role in ROLES
@@ -64,8 +80,8 @@ def set_up_store(
     path: Path = tmp_path_factory.mktemp("users") / "users.json"
     path.write_text(json.dumps({"users": users}))
     servers = {
-        "minio": lambda: minio_server(lambda _: None),
-        "seaweedfs": lambda: seaweedfs_server(OPERATOR, lambda _: None),
+        "minio": lambda: minio_server(lambda _: None, certificate=certificate),
+        "seaweedfs": lambda: seaweedfs_server(OPERATOR, lambda _: None, certificate=certificate),
     }
     with servers[request.param]() as server:
         environment = {

@@ -47,6 +47,28 @@ def test_credentials_are_read_again_when_their_file_changes(set_up_store: SetUpS
         store_client.get_bytes(client, MAIN, "code/refreshed.tar.gz")
 
 
+def test_a_certificate_of_an_authority_that_is_not_known_is_refused(
+    set_up_store: SetUpStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("ALCOVE_STORE_CA")
+    with pytest.raises(StoreUnavailableError, match="SSL"):
+        store_client.get_bytes(set_up_store.root, MAIN, "x")
+    monkeypatch.setenv("ALCOVE_STORE_CA", str(tmp_path / "none"))
+    with pytest.raises(StoreError, match="cannot be read"):
+        store_client.get_bytes(set_up_store.root, MAIN, "x")
+
+
+@pytest.mark.parametrize(
+    ("style", "url"), [("virtual", "https://b.s3.example"), ("path", "https://s3.example/b")]
+)
+def test_a_bucket_is_addressed_as_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, style: str, url: str
+) -> None:
+    monkeypatch.setenv("ALCOVE_STORE_STYLE", style)
+    client = store_client.client("https://s3.example", REGION, StaticProvider("someone", "something"))
+    assert client.get_presigned_url("GET", "b", "k").startswith(f"{url}/k?")
+
+
 def test_json_comes_back_as_it_went(set_up_store: SetUpStore) -> None:
     value = {"b": [1, 2.5, None], "a": "é"}
     store_client.put_bytes(set_up_store.root, MAIN, "scores/u1/value.json", store_client.dump_json(value))

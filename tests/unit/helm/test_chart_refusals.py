@@ -53,13 +53,18 @@ def _competition(**spec: object) -> Object:
         pytest.param(
             _competition(phases=[PHASE], capcity=3), ["capcity"], id="misspelt field of a competition"
         ),
-        pytest.param({"store": {"minio": {"enabled": False}}}, ["external"], id="no store at all"),
+        pytest.param({"store": {"kind": "external"}}, ["external"], id="no store at all"),
         pytest.param(
             {"store": {"publicEndpoint": "s3.example.org"}}, ["publicEndpoint"], id="endpoint without scheme"
         ),
         pytest.param({"board": {"ingress": {"enabled": True}}}, ["ingress", "host"], id="no host of boards"),
         pytest.param({"board": {"service": {"nodePort": 80}}}, ["nodePort"], id="node port of boards"),
-        pytest.param({"store": {"minio": {"ingress": {"enabled": True}}}}, ["ingress", "host"], id="no host"),
+        pytest.param(
+            {"store": {"server": {"ingress": {"enabled": True}}}}, ["ingress", "host"], id="no host"
+        ),
+        pytest.param({"store": {"kind": "ceph"}}, ["kind", "seaweedfs"], id="store of no known kind"),
+        pytest.param({"store": {"minio": {"size": "1Gi"}}}, ["store", "minio"], id="store as before 0.2"),
+        pytest.param({"store": {"tls": {"issuer": {"kind": "Issuer"}}}}, ["issuer", "name"], id="issuer"),
         pytest.param({"networkPolicy": {"apiServer": {"cidrs": ["nowhere"]}}}, ["cidrs"], id="network"),
         pytest.param({"operator": {"logLevel": "loud"}}, ["logLevel"], id="log level"),
         # What no schema can say.

@@ -32,7 +32,7 @@ from tests.unit.helm.chart import (
 
 TEAMS = ("team-red", "hackathon-blue")
 EXTERNAL = {
-    "minio": {"enabled": False},
+    "kind": "external",
     "external": {
         "endpoint": "https://s3.example.org",
         "adminSecret": "store-admin",
@@ -197,7 +197,7 @@ def test_credentials_go_to_who_needs_them(objects: list[Object]) -> None:
     assert {name: secrets for name, secrets in mounted.items() if secrets} == {
         "Deployment/alcove-board": {"alcove-store-board"},
         "Deployment/alcove-operator": {"alcove-store-operator"},
-        "StatefulSet/alcove-store": {"alcove-store-root"},
+        "StatefulSet/alcove-store": {"alcove-store-iam", "alcove-store-root"},
         "Job/alcove-store-setup": {"alcove-store-root", "alcove-store-users"},
         # To find out that neither can read the solutions.
         "Pod/alcove-test": {"alcove-store-operator", "alcove-store-aggregate"},

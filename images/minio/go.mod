@@ -1,4 +1,4 @@
-module alcove.dev/tests/cluster/minio
+module alcove.dev/images/minio
 
 go 1.25.0
 

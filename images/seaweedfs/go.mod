@@ -1,4 +1,4 @@
-module alcove.dev/tests/cluster/seaweedfs
+module alcove.dev/images/seaweedfs
 
 go 1.26.6
 

@@ -1,6 +1,0 @@
-//go:build tools
-
-// Package tools pins what `python -m tests.cluster binaries` builds.
-package tools
-
-import _ "github.com/minio/minio"
