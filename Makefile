@@ -7,7 +7,7 @@ NAME ?= demo
 # The demo's object store: minio or seaweedfs
 STORE ?= minio
 
-.PHONY: help install deps lock crds lint types check unit integration e2e rehearsal test try picture demo demo-down kubectl bench
+.PHONY: help install deps lock crds lint types check unit integration e2e rehearsal test try picture demo images demo-down kubectl bench
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -75,6 +75,10 @@ demo: deps ## a cluster, a hackathon, three submissions, a leaderboard
 
 picture: try ## docs/pictures/board.png, which README shows: the page that `make try` writes, as Chromium shows it
 	@$(PY) -m tests.demo.picture
+
+images: install ## build the images, push them to REGISTRY=…, print the values that name them; more with ARGS=--help
+	@test -n "$(REGISTRY)" || { echo "Say where to push them: make images REGISTRY=registry.example.org/alcove"; exit 1; }
+	@$(PY) -m tests.cluster publish $(REGISTRY) --values images.yaml $(ARGS)
 
 demo-down: install ## remove the demo and everything that belongs to it
 	@$(PY) -m tests.cluster down --name $(NAME)

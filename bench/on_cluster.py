@@ -76,7 +76,7 @@ def _install(cluster: Cluster, say: Say) -> Hackathon:
         "limits": {"perDay": 1000, "total": 10000, "parallel": MANY},
         "phases": [phase("quick", 5, "1", "400Mi"), phase("many", 40, "40m", "150Mi")],
     }
-    values = steps.chart_values(cluster, images, ("red",), spec)
+    values = steps.chart_values(cluster, images, ("red",), spec, "minio")
     say("helm install")
     hackathon = steps.install(cluster, "bench", values)
     steps.publish_datasets(hackathon, folder, say)

@@ -4,8 +4,8 @@ Nothing here decides anything: keys come from :mod:`alcove_api.keys`, failures b
 bucket's region is always given, because asking the store for it needs a right that put-only credentials lack.
 
 How a store is reached is the same for all that one process asks of it, and comes from its environment:
-``ALCOVE_STORE_CA`` is a file of certificate authorities, for a store whose own is private, and ``ALCOVE_STORE_STYLE`` how a
-bucket is addressed: ``path``, ``virtual`` (by a host name of its own), or ``auto``, which is the SDK's choice.
+``ALCOVE_STORE_CA`` is a file of certificate authorities, for a store whose own is private. ``ALCOVE_STORE_STYLE`` is
+how a bucket is addressed: ``path``, ``virtual`` (by a host name of its own), or ``auto``, which is the SDK's choice.
 """
 
 from __future__ import annotations
@@ -191,6 +191,10 @@ _MAKE_ROOM = "The store is full: make room there, or give it a larger volume."
 
 def _s3_error(error: S3Error, what: str) -> StoreError:
     text = f"The object store refused {what}: {error.code}."
+    if error.code == "RequestTimeTooSkewed":
+        return StoreDeniedError(
+            text, remedy="Set the clock of this machine, or of the store: they differ by minutes."
+        )
     if error.code in _DENIED:
         return StoreDeniedError(text, remedy="Check the rights and the age of the credentials.")
     if error.code in _NOT_FOUND:

@@ -7,6 +7,8 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
 
 from . import buildah, lifecycle
 from .binaries import binaries, locked
@@ -14,6 +16,7 @@ from .console import ClusterError, say
 from .deps import deps
 from .images import clean, images
 from .layout import DEFAULT_NAME, is_running, known_names
+from .publish import BuilderName, publish, values
 from .versions import TOOLS
 
 
@@ -48,6 +51,18 @@ def _parser() -> argparse.ArgumentParser:
     add("base", "make the base image that the others are built on", named=False)
     building = add("images", "build the images and push them to the cluster's registry")
     building.add_argument("--only", metavar="X,Y", help="build only these")
+    publishing = add("publish", "build the images and push them to a registry of yours", named=False)
+    publishing.add_argument("registry", help="with the path below it: registry.example.org/alcove")
+    publishing.add_argument("--tag", default="", help="by default the chart's version")
+    publishing.add_argument(
+        "--arch", default="amd64", choices=("amd64", "arm64"), help="processor of the cluster"
+    )
+    publishing.add_argument("--only", metavar="X,Y", help="build only these")
+    publishing.add_argument(
+        "--builder", choices=get_args(BuilderName), help="by default Docker or Buildah, whichever is there"
+    )
+    publishing.add_argument("--sbom", type=Path, metavar="FOLDER", help="list there what is in each image")
+    publishing.add_argument("--values", type=Path, metavar="FILE", help="write the values there as well")
     add("clean", "remove all built images from the cache, to free disk space", named=False)
     return parser
 
@@ -85,6 +100,17 @@ def _binaries(only: str | None) -> None:
     say("All programs are in the cache.")
 
 
+def _publish(options: argparse.Namespace) -> None:
+    references = publish(
+        options.registry, tag=options.tag, arch=options.arch, only=_split(options.only), builder=options.builder,
+        sbom=options.sbom,
+    )  # fmt: skip
+    print(values(references), end="")
+    if options.values:
+        options.values.parent.mkdir(parents=True, exist_ok=True)
+        options.values.write_text(values(references))
+
+
 def _dispatch(options: argparse.Namespace) -> None:
     actions: dict[str, Callable[[], object]] = {
         "deps": deps,
@@ -97,6 +123,7 @@ def _dispatch(options: argparse.Namespace) -> None:
         "kubectl": lambda: _kubectl(options.name, options.arguments),
         "base": _base,
         "clean": clean,
+        "publish": lambda: _publish(options),
         "images": lambda: images(lifecycle.get(options.name), _split(options.only)),
     }
     actions[options.command]()

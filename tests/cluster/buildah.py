@@ -87,6 +87,13 @@ def build_volumes() -> list[str]:
     return [argument for volume in volumes for argument in ("--volume", volume)]
 
 
+def platform() -> str:
+    """Of this machine, which Debian's buildah does not tell a build."""
+    machine = os.uname().machine
+    names = {"x86_64": "amd64", "aarch64": "arm64"}
+    return f"linux/{names.get(machine, machine)}"
+
+
 def go_volumes(module: Path) -> list[str]:
     """What a build of a Go program sees of this host, since no registry's image of Go is asked: Go and its caches."""
     names = ["GOROOT", "GOMODCACHE", "GOCACHE"]

@@ -158,11 +158,15 @@ def _prepare(image: Image, progress: Progress) -> None:
     target.hardlink_to(source)
 
 
-def _build(image: Image, tag: str, progress: Progress) -> None:
+def build(image: Image, tag: str, progress: Progress, arch: str = "") -> None:
+    """``arch``: of a processor; "" for this machine's."""
     # Buildah would warn of an argument that a Dockerfile does not take.
     taken = re.findall(r"^ARG (BASE|GO)=", image.dockerfile.read_text(), re.MULTILINE)
     arguments = {**dict.fromkeys(taken, buildah.BASE_IMAGE), **image.arguments}
+    if "GO" in taken:
+        arguments["BUILDPLATFORM"] = buildah.platform()
     flags = [flag for key, value in arguments.items() for flag in ("--build-arg", f"{key}={value}")]
+    flags += ["--platform", f"linux/{arch}"] if arch else []
     volumes = buildah.build_volumes()
     if "GO" in taken:
         binaries([image.name], progress)  # fills Go's caches
@@ -175,8 +179,9 @@ def _build(image: Image, tag: str, progress: Progress) -> None:
         run_logged(argv, cache_dir() / "log" / f"image-{image.name}.log", f"Building the image {image.name}")
 
 
-def _tag(image: Image, key: str) -> str:
-    return f"localhost/alcove/{image.name}:{key[:32]}"
+def own_tag(image: Image, key: str, arch: str = "") -> str:
+    """Its name in this machine's store of images."""
+    return f"localhost/alcove/{image.name}:{key[:32]}{'-' if arch else ''}{arch}"
 
 
 def ensure_pause(progress: Progress = say) -> None:
@@ -187,7 +192,7 @@ def ensure_pause(progress: Progress = say) -> None:
     (image,) = (image for image in own_images() if image.name == "pause")
     with locked(buildah.root() / ".lock", progress, "building images"):
         _prepare(image, progress)
-        _build(image, PAUSE_IMAGE, progress)
+        build(image, PAUSE_IMAGE, progress)
         archive.parent.mkdir(parents=True, exist_ok=True)
         unfinished = archive.with_suffix(".part")
         unfinished.unlink(missing_ok=True)
@@ -233,9 +238,9 @@ def _publish(image: Image, registry: str, base_id: str, progress: Progress) -> s
         digest = str(json.loads(stamp.read_text())["digest"])
         if _in_registry(registry, image.name, digest):
             return digest
-    tag = _tag(image, key)
+    tag = own_tag(image, key)
     if buildah.image_id(tag) is None:
-        _build(image, tag, progress)
+        build(image, tag, progress)
     digest = _push(image, tag, registry, progress)
     stamp.write_text(json.dumps({"digest": digest, "tag": tag}) + "\n")
     buildah.remove_superseded(tag.rsplit(":", 1)[0], tag)

@@ -13,6 +13,8 @@ MINIO = "v0.0.0-20260212201848-7aac2a2c5b7c"
 # SeaweedFS is pinned by commit as well: its releases are not tagged as a Go module.
 SEAWEEDFS = "v0.0.0-20261109003541-7506e5f91cd6"
 HELM = "v3.22.0"
+TOXIPROXY = "v2.5.0"
+SYFT = "v1.57.1"
 COREDNS = "v1.12.4"
 KUBE_ROUTER = "v2.1.0"
 KUEUE = "v0.17.0"
@@ -62,6 +64,7 @@ TOOLS: tuple[Tool, ...] = (
     _kubernetes("kube-apiserver"),
     Tool("minio", MINIO, REPOSITORY / "images" / "minio", "github.com/minio/minio"),
     Tool("seaweedfs", SEAWEEDFS, REPOSITORY / "images" / "seaweedfs", "github.com/seaweedfs/seaweedfs/weed"),
+    Tool("toxiproxy", TOXIPROXY, _GO / "toxiproxy", "github.com/Shopify/toxiproxy/v2/cmd/server"),
     Tool("helm", HELM, _GO / "helm", "helm.sh/helm/v3/cmd/helm"),
     _kubernetes("kubectl"),
     _kubernetes("kubelet"),
@@ -78,7 +81,10 @@ TOOLS: tuple[Tool, ...] = (
     Tool("kueue", KUEUE, "kueue", "sigs.k8s.io/kueue/cmd/kueue", on_demand=True),
 )
 
-BY_NAME: dict[str, Tool] = {tool.name: tool for tool in TOOLS}
+# Built where it is asked for: no test needs it.
+_SYFT = Tool("syft", SYFT, _GO / "syft", "github.com/anchore/syft/cmd/syft")
+
+BY_NAME: dict[str, Tool] = {tool.name: tool for tool in (*TOOLS, _SYFT)}
 
 
 def cache_dir() -> Path:

@@ -31,7 +31,7 @@ def place(cluster: api.Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
     spec["phases"] += other_phases(spec["phases"])
     teams = [team["name"] for team in values["teams"]]
     installed = steps.install(
-        cluster, RELEASE, steps.chart_values(cluster, images, teams, values["competition"]["spec"])
+        cluster, RELEASE, steps.chart_values(cluster, images, teams, values["competition"]["spec"], "minio")
     )
     folder = tmp_path_factory.mktemp("odd-image") / "context"
     make_context(folder)

@@ -50,6 +50,7 @@ def cup(cluster: api.Cluster) -> Iterator[Hackathon]:
             _phase("final", list(FINAL_DATASETS), BUDGET, **final),
         ],
     }
+    # On the chart's default store; the demo and the other tests have MinIO.
     installed = steps.install(cluster, CUP, steps.chart_values(cluster, images, TEAMS, spec))
     steps.publish_datasets(installed, folder, say, names)
     steps.wait_ready(installed, say, 400)

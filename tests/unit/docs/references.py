@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.unit.docs.project import Module, Project, parse_module
 
 USERS_OWN = {
-    "model.py", "hackathon.yaml", "submission.yaml", "competition.yaml", "conformance.yaml", "values.yaml",
+    "model.py", "hackathon.yaml", "submission.yaml", "competition.yaml", "conformance.yaml", "images.yaml", "values.yaml",
     "kustomization.yaml",
 }  # fmt: skip
 """Files that readers make themselves, or that are in many folders."""

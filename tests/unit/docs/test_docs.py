@@ -21,10 +21,11 @@ from alcove_api.score_documents import NO_PREDICTIONS, STORE_DAMAGED
 from alcove_api.submission import SUBMISSION
 from alcove_cli.main import app, mount
 from tests.unit.docs.pages import REPOSITORY, Page, blocks, pages
+from tests.unit.helm.chart import template
 
 KINDS: tuple[Kind, ...] = (COMPETITION, DATASET, LEADERBOARD, SUBMISSION)
 THE_USERS_OWN = {
-    "hackathon.yaml", "submission.yaml", "competition.yaml", "conformance.yaml", "publisher.json", "-",
+    "hackathon.yaml", "images.yaml", "submission.yaml", "competition.yaml", "conformance.yaml", "publisher.json", "-",
 }  # fmt: skip
 """Files that the reader makes."""
 CORE_KINDS = {
@@ -115,12 +116,26 @@ def test_paths_in_commands_exist(page: str, words: list[str]) -> None:
     assert all((REPOSITORY / path).exists() for path in paths), page
 
 
-SNIPPETS = [
-    pytest.param(document, id=f"{page.name}: {document['kind']}")
+YAML = [
+    (page.name, document)
     for page in PAGES
     for block in blocks(page, "yaml")
     for document in yaml.safe_load_all(block)
 ]
+SNIPPETS = [
+    pytest.param(document, id=f"{page}: {document['kind']}") for page, document in YAML if "kind" in document
+]
+VALUES = [
+    pytest.param(document, id=f"{page}: {'+'.join(document)}")
+    for page, document in YAML
+    if "kind" not in document
+]
+
+
+@pytest.mark.parametrize("values", VALUES)
+def test_the_chart_takes_the_values_shown(values: dict[str, Any]) -> None:
+    done = template(values)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("document", SNIPPETS)
