@@ -96,9 +96,10 @@ class Buildah:
 
     def _build_local(self, image: Image, arch: str) -> str:
         with locked(buildah.root() / ".lock", self.progress, "building images"):
-            tag = own_tag(image, content_key(image, buildah.base(self.progress)), arch)
+            foreign = "" if f"linux/{arch}" == buildah.platform() else arch
+            tag = own_tag(image, content_key(image, buildah.base(self.progress)), foreign)
             if buildah.image_id(tag) is None:
-                build(image, tag, self.progress, arch)
+                build(image, tag, self.progress, foreign)
         return tag
 
 
@@ -134,8 +135,8 @@ def find_builder(name: BuilderName | None, progress: Progress) -> Builder:
 
 
 def value_name(image: str) -> str:
-    """The key of the chart's ``images`` that names it, such as ingestionTorch."""
-    first, *rest = image.split("-")
+    """The key of the chart's ``images`` that names it, such as ingestionTorch; one for GPUs takes the other's place."""
+    first, *rest = image.removesuffix("-gpu").split("-")
     return first + "".join(word.capitalize() for word in rest)
 
 

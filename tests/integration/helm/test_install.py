@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.integration.helm.conftest import ApiServer, Releases
-from tests.unit.helm.chart import ZEROS, Object
+from tests.unit.helm.chart import NAMESPACE, ZEROS, Object, render
 
 pytestmark = pytest.mark.integration
 
@@ -321,3 +321,33 @@ def test_a_dataset_is_refused_by_field(server: ApiServer, releases: Releases) ->
     done = server.kubectl("create", "-f", "-", stdin=json.dumps(body))
     assert done.returncode != 0
     assert "spec.dataSha256" in done.stderr
+
+
+VARIANTS: dict[str, Object] = {
+    "minio, its own certificate, an ingress": {
+        "kind": "minio",
+        "tls": {"secret": "own"},
+        "server": {"ingress": {"enabled": True, "host": "store.example.org"}, "storageClass": "fast"},
+    },
+    "seaweedfs without a volume": {"server": {"persistence": False}},
+    "external, with an authority of its own": {
+        "kind": "external",
+        "external": {
+            "endpoint": "https://s3.example.org",
+            "adminSecret": "store-admin",
+            "caSecret": "store-authority",
+            "cidrs": ["203.0.113.0/24"],
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("store", VARIANTS.values(), ids=VARIANTS)
+def test_the_api_server_takes_every_store(server: ApiServer, store: Object) -> None:
+    """Strictly: an unknown or misplaced field is refused."""
+    if not server.exists("namespace", NAMESPACE, NAMESPACE):
+        server.ok("create", "namespace", NAMESPACE)
+    objects = [item for item in render({"teams": [], "store": store}) if item["kind"] != "Certificate"]
+    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+    made = server.ok("apply", "--dry-run=server", "--validate=strict", "-f", "-", stdin=listed)
+    assert ("statefulset.apps/alcove-store" in made) is (store.get("kind") != "external")

@@ -15,8 +15,8 @@ from pathlib import Path
 from tests.unit.docs.project import Module, Project, parse_module
 
 USERS_OWN = {
-    "model.py", "hackathon.yaml", "submission.yaml", "competition.yaml", "conformance.yaml", "images.yaml", "values.yaml",
-    "kustomization.yaml",
+    "model.py", "hackathon.yaml", "submission.yaml", "competition.yaml", "conformance.yaml", "images.yaml",
+    "values.yaml", "kustomization.yaml",
 }  # fmt: skip
 """Files that readers make themselves, or that are in many folders."""
 OUR_KINDS = "py|c|h|md|toml|tpl|proto|yaml"
