@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from .binaries import binaries
 from .console import Progress, say
-from .stores import StoreServer, free_port, serve
+from .stores import StoreServer, free_port, root_secret, serve
 from .versions import binary_path
 
 
@@ -33,7 +32,7 @@ def minio_server(
         "minio",
         f"127.0.0.1:{server_port}",
         "alcove-test",
-        secrets.token_urlsafe(24),
+        root_secret(data),
         "https" if certificate else "http",
     )
     with tempfile.TemporaryDirectory(prefix="alcove-minio-") as folder:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from alcove_operator.credentials import seaweedfs_configuration
 
 from .binaries import binaries
 from .console import Progress, say
-from .stores import StoreServer, free_port, serve
+from .stores import StoreServer, free_port, root_secret, serve
 from .versions import binary_path
 
 
@@ -24,6 +24,7 @@ def seaweedfs_server(
     operator: str,
     progress: Progress = say,
     bucket: str = keys.MAIN_BUCKET,
+    data: Path | None = None,
     certificate: Path | None = None,
 ) -> Iterator[StoreServer]:
     """A fresh, empty SeaweedFS on loopback, with random credentials; it and its data are gone afterwards.
@@ -32,6 +33,7 @@ def seaweedfs_server(
         operator: name of the user that may hand on credentials of runs.
         progress: where to say what is built.
         bucket: that these runs write to.
+        data: where its data lies, and stays; by default a folder of its own.
         certificate: a folder with public.crt and private.key; without it the server speaks plain HTTP.
     """
     binaries(["seaweedfs"], progress)
@@ -43,21 +45,21 @@ def seaweedfs_server(
         "seaweedfs",
         f"127.0.0.1:{ports['s3']}",
         "alcove-test",
-        secrets.token_urlsafe(24),
+        root_secret(data),
         "https" if certificate else "http",
     )
     with tempfile.TemporaryDirectory(prefix="alcove-seaweedfs-") as folder:
-        data, configuration = Path(folder) / "data", Path(folder) / "iam.json"
-        data.mkdir()
-        configuration.write_text(
-            json.dumps(seaweedfs_configuration(operator, secrets.token_bytes(32), bucket))
-        )
+        place, configuration = data or Path(folder) / "data", Path(folder) / "iam.json"
+        place.mkdir(exist_ok=True)
+        # As the chart keeps it: credentials that were handed on outlive a restart.
+        key = hashlib.sha256(server.secret_key.encode()).digest()
+        configuration.write_text(json.dumps(seaweedfs_configuration(operator, key, bucket)))
         env = {
             "PATH": os.environ.get("PATH", ""), "HOME": folder,
             "AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key,
         }  # fmt: skip
         argv = [
-            str(binary_path("seaweedfs")), "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+            str(binary_path("seaweedfs")), "server", f"-dir={place}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
             "-filer", "-s3", f"-s3.iam.config={configuration}", "-s3.iam.readOnly=false",
             "-s3.autoCreateBucket=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
             "-master.volumeSizeLimitMB=64", "-volume.max=0", "-volume.preStopSeconds=0",

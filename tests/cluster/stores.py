@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 import socket
 import subprocess
 import time
@@ -47,6 +49,11 @@ class StoreServer:
         except StoreError:
             return False
         return True
+
+
+def root_secret(data: Path | None) -> str:
+    """Of the root user: random, or, where the data stays, the same at each start."""
+    return hashlib.sha256(str(data).encode()).hexdigest()[:32] if data else secrets.token_urlsafe(24)
 
 
 def free_port() -> int:

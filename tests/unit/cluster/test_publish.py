@@ -32,7 +32,7 @@ def test_the_chart_takes_the_values_and_names_no_other_image() -> None:
 
 
 def test_for_another_processor_only_what_needs_none_of_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publish.buildah, "platform", lambda: "linux/amd64")
+    monkeypatch.setattr("tests.cluster.buildah.platform", lambda: "linux/amd64")
     assert {image.name for image in publish.choose_images(None, "arm64")} == set(publish.CROSS_BUILT)
     usual = {image.name for image in publish.choose_images(None, "amd64")}
     assert usual >= {"operator", "recorder", "stager", "scorer", "ingestion", "board", *publish.CROSS_BUILT}

@@ -1,0 +1,129 @@
+"""A server that is killed in the middle of its work, and one whose disk is full."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from threading import Event
+
+import pytest
+from minio import Minio
+from minio.credentials import StaticProvider
+
+from alcove_api import keys
+from alcove_api.documents import StoreCredentials
+from alcove_operator import credentials, store_setup
+from alcove_store import client as store_client
+from alcove_store.errors import StoreFullError, StoreNotFoundError, StoreUnavailableError
+from tests.cluster.api import StoreServer, minio_server, seaweedfs_server
+
+from .conftest import OPERATOR, REGION
+
+MAIN = keys.MAIN_BUCKET
+USER = StoreCredentials(access_key=OPERATOR, secret_key="secret-of-operator")
+PART = bytes(5 << 20)
+
+
+def start(kind: str, data: Path) -> AbstractContextManager[StoreServer]:
+    """The end of the block kills it."""
+    if kind == "minio":
+        return minio_server(lambda _: None, data=data)
+    return seaweedfs_server(OPERATOR, lambda _: None, data=data)
+
+
+def connect(server: StoreServer, who: StoreCredentials) -> Minio:
+    provider = StaticProvider(who.access_key, who.secret_key, who.session_token)
+    return store_client.client(server.url, REGION, provider)
+
+
+def set_up(server: StoreServer, folder: Path) -> None:
+    users = folder / "users.json"
+    user = {"role": "operator", "access_key": USER.access_key, "secret_key": USER.secret_key}
+    users.write_text(json.dumps({"users": [user]}))
+    environment = {
+        "ALCOVE_STORE_KIND": server.kind,
+        "ALCOVE_STORE_ENDPOINT": server.url,
+        "ALCOVE_STORE_ADMIN_USER": server.access_key,
+        "ALCOVE_STORE_ADMIN_PASSWORD": server.secret_key,
+        "ALCOVE_STORE_USERS": str(users),
+    }
+    store_setup.set_up(environment, lambda _: None)
+
+
+class Slow(io.RawIOBase):
+    """Three parts, the second of which waits for the server to be killed."""
+
+    def __init__(self, started: Event, killed: Event) -> None:
+        self.left, self.started, self.killed = 3 * len(PART), started, killed
+
+    def read(self, size: int = -1) -> bytes:
+        if self.left <= len(PART):
+            self.started.set()
+            assert self.killed.wait(60)
+        piece = min(size, self.left)
+        self.left -= piece
+        return bytes(piece)
+
+
+@pytest.mark.parametrize("kind", ["minio", "seaweedfs"])
+def test_a_server_that_is_killed_loses_nothing_that_it_took(kind: str, tmp_path: Path) -> None:
+    data, own = tmp_path / "data", keys.attempt_prefix("u1", "table", 1, "pod-1")
+    started, killed = Event(), Event()
+    with ThreadPoolExecutor(1) as pool:
+        with start(kind, data) as server:
+            set_up(server, tmp_path)
+            policy = credentials.recorder_policy("u1", "table", 1)
+            session = credentials.session_credentials(USER, server.url, REGION, policy, 3600)
+            run = connect(server, session)
+            for number in range(20):
+                store_client.put_bytes(run, MAIN, keys.snapshot(own, number), bytes([number]) * 1000)
+            source, key = Slow(started, killed), keys.snapshot(own, 20)
+            going = pool.submit(store_client.put_file, run, MAIN, key, source, 3 * len(PART))  # type: ignore[arg-type]
+            assert started.wait(60)
+        killed.set()
+        assert isinstance(going.exception(60), StoreUnavailableError)
+    with start(kind, data) as server:
+        operator = connect(server, USER)
+        for number in range(20):
+            found = store_client.get_bytes(operator, MAIN, keys.snapshot(own, number))
+            assert found == bytes([number]) * 1000
+        with pytest.raises(StoreNotFoundError):
+            store_client.get_bytes(operator, MAIN, keys.snapshot(own, 20))
+        # The credentials that the run was given before.
+        store_client.put_bytes(connect(server, session), MAIN, keys.snapshot(own, 20), PART)
+        assert store_client.get_bytes(operator, MAIN, keys.snapshot(own, 20)) == PART
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(client: Minio) -> int:
+    """Writes objects of 10 MiB until one is refused; returns how many were not. Raises what refused it."""
+    for number in range(20):
+        store_client.put_bytes(client, MAIN, f"runs/u/{number}", PART * 2)
+    return 20
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small file system needs root to be mounted")
+def test_seaweedfs_does_not_say_that_it_is_full(tmp_path: Path) -> None:
+    """It answers as one that is away: what is there can be read, and writing goes on when there is room."""
+    with small_disk(tmp_path / "small", "100m") as data, start("seaweedfs", data) as server:
+        root = connect(server, StoreCredentials(access_key=server.access_key, secret_key=server.secret_key))
+        root.make_bucket(MAIN)
+        with pytest.raises(StoreUnavailableError) as refused:
+            fill(root)
+        assert not isinstance(refused.value, StoreFullError)
+        assert store_client.get_bytes(root, MAIN, "runs/u/0") == PART * 2
