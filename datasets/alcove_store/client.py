@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -227,9 +228,22 @@ def store_errors(what: str) -> Iterator[None]:
         ConnectionError,
         TimeoutError,
     ) as error:
+        if _is_distrust(error):
+            raise StoreUnavailableError(
+                f"The object store was not asked for {what}, since its certificate is of no authority that is known.",
+                remedy="If the authority is private, name the file with its certificate in ALCOVE_STORE_CA.",
+            ) from error
         raise StoreUnavailableError(
             f"The object store did not answer for {what} ({type(error).__name__}).", remedy="Try again."
         ) from error
+
+
+def _is_distrust(error: BaseException) -> bool:
+    """Whether the server's certificate is why there was no answer."""
+    reason = getattr(error, "reason", None)
+    return isinstance(reason, urllib3.exceptions.SSLError) and isinstance(
+        reason.args[0], ssl.SSLCertVerificationError
+    )
 
 
 def put_file(store: Minio, bucket: str, key: str, source: BinaryIO, length: int) -> None:
