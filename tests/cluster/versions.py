@@ -47,7 +47,7 @@ class Tool:
     package: str
     ldflags: str = field(default=_STRIP)
     on_demand: bool = False
-    """Built for the test that asks for it alone: a cluster comes up without it."""
+    """Built for whoever asks for it: a cluster comes up without it."""
 
     @property
     def filename(self) -> str:
@@ -78,13 +78,11 @@ TOOLS: tuple[Tool, ...] = (
         _GO / "kube-router",
         "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
     ),
-    Tool("kueue", KUEUE, "kueue", "sigs.k8s.io/kueue/cmd/kueue", on_demand=True),
+    Tool("kueue", KUEUE, _GO / "kueue", "sigs.k8s.io/kueue/cmd/kueue", on_demand=True),
+    Tool("syft", SYFT, _GO / "syft", "github.com/anchore/syft/cmd/syft", on_demand=True),
 )
 
-# Built where it is asked for: no test needs it.
-_SYFT = Tool("syft", SYFT, _GO / "syft", "github.com/anchore/syft/cmd/syft")
-
-BY_NAME: dict[str, Tool] = {tool.name: tool for tool in (*TOOLS, _SYFT)}
+BY_NAME: dict[str, Tool] = {tool.name: tool for tool in TOOLS}
 
 
 def cache_dir() -> Path:
