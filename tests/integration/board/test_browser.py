@@ -10,6 +10,7 @@ import pytest
 
 from alcove_api import keys
 from alcove_api.board_documents import ActiveRun, PhaseActivity
+from alcove_api.score_documents import CurvePoint
 from alcove_store.client import put_bytes
 from tests.integration.pages import test_pages as made_pages
 
@@ -44,13 +45,14 @@ def site(server: RunningServer) -> RunningServer:
     server.publish("large", board_of(100, 6))
     page = made_pages.page("report full").encode()
     put_bytes(server.store.client("operator"), keys.MAIN_BUCKET, keys.team_report("team-a", "uid-page"), page)
-    running = (ActiveRun(team="red", submission="first", dataset="table", started_at=datetime.now(UTC)),)
-    activity = PhaseActivity(running=running, waiting=2).canonical()
+    run = ActiveRun(team="red", submission="first", dataset="table", started_at=datetime.now(UTC))
+    curve = (CurvePoint(t=1.5, score=0.25), CurvePoint(t=20.0, score=0.5))
+    activity = PhaseActivity(running=(run.replace(curve=curve), run), waiting=2).canonical()
     put_bytes(
         server.store.client("operator"), keys.MAIN_BUCKET, server.key("practice", "activity.json"), activity
     )
     server.wait_for("/competitions.json", '"large"')
-    server.wait_for(PLACE, "What runs now")
+    server.wait_for(PLACE, "<polyline")
     return server
 
 
