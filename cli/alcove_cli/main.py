@@ -248,7 +248,7 @@ def mount() -> None:
     app.command()(manage.audit)
     for command in (
         participate.init, participate.status, participate.logs, participate.curves, participate.quota,
-        participate.leaderboard, participate.cancel, participate.doctor,
+        participate.leaderboard, participate.upload, participate.cancel, participate.doctor,
         organize.preflight, organize.final, organize.rerun, organize.rescore, organize.verify, organize.export,
     ):  # fmt: skip
         app.command(command.__name__)(command)

@@ -66,6 +66,25 @@ def status(
         typer.echo("\n".join(tabulate_submissions(found, now, limit, width)))
 
 
+def upload(
+    name: Submission,
+    source: Annotated[Path, typer.Argument(help="The folder that was submitted, or its .tar.gz.")],
+    team: Team = None,
+    store: Store = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Upload the bundle that a submission waits for: after `kubectl apply`, or where an upload broke off."""
+    from alcove_cli.team import choose_team
+    from alcove_cli.upload import upload_folder
+    from alcove_kube.client import KubeClient
+
+    kube = KubeClient.from_kubeconfig(kubeconfig)
+    sent = upload_folder(kube, choose_team(team, kubeconfig), name, source, store)
+    echo_prose(
+        f"{name} has its bundle." if sent else f"{name} waits for no upload. See: alcove explain {name}"
+    )
+
+
 def logs(
     name: Submission,
     dataset: Dataset = None,

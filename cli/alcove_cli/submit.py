@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from alcove_api import keys
 from alcove_api.base import API_VERSION
 from alcove_api.code_layout import find_code
 from alcove_api.frameworks import Framework
@@ -19,7 +18,7 @@ from alcove_api.leaderboard import LeaderboardSpec, PublishedRules
 from alcove_api.phase_dates import format_time
 from alcove_api.submission import ImageCode
 from alcove_cli.boards import read_boards
-from alcove_cli.code_folder import CountedBundle, fits_config_map, pack_bundle, read_folder, say
+from alcove_cli.code_folder import fits_config_map, pack_bundle, read_folder
 from alcove_cli.errors import CommandError, FailedError, choose_failure
 from alcove_cli.local import read_framework
 from alcove_cli.options import parse_competition
@@ -53,7 +52,7 @@ def submit_folder(
 
     Args:
         name: of the Submission; by default the folder's with a number.
-        endpoint: address of the store, in place of the one in the team's Secret.
+        endpoint: address of the store, in place of the one in the permit.
 
     Raises:
         CommandError: what was asked cannot be done; nothing is left behind.
@@ -76,8 +75,7 @@ def submit_folder(
     )
     _check_dry(kube, target, rules, body)
     if bundle is not None:
-        _upload(kube, target.team, bundle, endpoint)
-        return _create_submission(kube, target.team, body)
+        return _submit_bundle(kube, target.team, body, bundle, endpoint)
     if kube.find(CONFIG_MAPS, target.team, name) is not None:
         raise _name_taken("ConfigMap", target.team, name)
     created = _create_submission(kube, target.team, body)
@@ -245,20 +243,21 @@ def _taken_back_on_error(kube: KubeClient, team: str, submission: Object) -> Ite
         ) from error
 
 
-def _upload(kube: KubeClient, team: str, bundle: bytes, endpoint: str | None) -> None:
-    """Puts the bundle below the team's own prefix, with the credentials of the team's Secret."""
-    from alcove_cli.exchange import TEAM_SECRET, StoreAccess
-    from alcove_store.client import put_file
-    from alcove_store.errors import StoreError
-    from alcove_store.transfer import TransferProgress
+def _submit_bundle(kube: KubeClient, team: str, body: Object, bundle: bytes, endpoint: str | None) -> Object:
+    """Creates the Submission, and uploads the bundle by the permit that the operator answers with.
 
-    access = StoreAccess.of_secret(kube, team, TEAM_SECRET, endpoint)
-    digest = hashlib.sha256(bundle).hexdigest()
-    try:
-        with access.reach("The bundle was not uploaded, and nothing was submitted.") as store:
-            source = CountedBundle(bundle, TransferProgress(1, len(bundle), say))
-            put_file(store, access.bucket, keys.team_bundle(team, digest), source, len(bundle))
-    except StoreError as error:
-        raise choose_failure(error)(
-            f"The bundle could not be uploaded. {error}", consequence="Nothing was submitted."
-        ) from error
+    Where the upload fails, the Submission stays, and waits for another try.
+    """
+    from alcove_cli.upload import upload_bundle
+
+    created = _create_submission(kube, team, body)
+    failed: CommandError | None = None
+    # Only who ends the command themselves wants nothing submitted.
+    with _taken_back_on_error(kube, team, created):
+        try:
+            upload_bundle(kube, created, bundle, endpoint)
+        except CommandError as error:
+            failed = error
+    if failed is not None:
+        raise failed
+    return created

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 MAIN_BUCKET = "alcove"
 SOLUTIONS_BUCKET = "alcove-solutions"
+UPLOADS_BUCKET = "alcove-uploads"
+"""Without versions: what is uploaded twice under one key takes its room once. Nothing in it counts."""
+BUNDLES = "bundles/"
+"""Prefix of bundles that Submissions wait for, in :data:`UPLOADS_BUCKET`."""
 SHARED = "shared/"
 """Prefix of what teams offer each other."""
 
@@ -50,8 +54,8 @@ def code(sha256: str) -> str:
 
 
 def team_bundle(namespace: str, sha256: str) -> str:
-    """Where a team uploads a bundle: below a prefix that only its own credentials can write."""
-    return f"teams/{namespace}/bundles/{sha256}.tar.gz"
+    """Key in :data:`UPLOADS_BUCKET`: where a team uploads a bundle, by a permit for this key."""
+    return f"{BUNDLES}{namespace}/{sha256}.tar.gz"
 
 
 def run_prefix(submission_uid: str, alias: str) -> str:

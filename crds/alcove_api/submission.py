@@ -21,6 +21,7 @@ from alcove_api.base import (
     cel,
 )
 from alcove_api.frameworks import Framework
+from alcove_api.uploads import UploadPermit
 
 CHOSEN = f"{GROUP}/chosen"
 """Label by which a team marks the Submission that is to count in a phase with ``counts: chosen``; its value is true."""
@@ -40,7 +41,7 @@ class ConfigMapCode(ApiModel):
 
 class BundleCode(ApiModel):
     sha256: Sha256
-    """Digest of a .tar.gz that was uploaded with the team's own credentials: `alcove submit` does it."""
+    """Digest of a .tar.gz, which is uploaded by the permit in the status: `alcove submit` and `alcove upload` do it."""
 
 
 class ImageCode(ApiModel):
@@ -179,6 +180,8 @@ class SubmissionStatus(StatusModel):
     observed_generation: int | None = None
     phase: Literal["", "Queued", "Running", "Scoring", "Done", "Failed", "Rejected"] = ""
     conditions: Conditions = ()
+    upload: UploadPermit | None = None
+    """Permit to upload the bundle that the spec names, while the Submission waits for it."""
     code_sha256: Annotated[str, Field(max_length=64)] = ""
     admitted_at: Time | None = None
     progress: Annotated[str, Field(max_length=32)] = ""

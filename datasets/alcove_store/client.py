@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -268,14 +269,27 @@ def put_if_absent(store: Minio, bucket: str, key: str, data: bytes) -> None:
         response = http_pool().request("PUT", url, body=data, headers={"If-None-Match": "*"}, retries=False)
     if response.status == 200:
         return
-    what = f"The object store refused writing {key}: HTTP {response.status}."
     if response.status == 412:
+        what = f"The object store refused writing {key}: HTTP 412."
         raise StoreConflictError(what, remedy="What is there already was kept.")
-    if response.status in (401, 403):
-        raise StoreDeniedError(what, remedy="Check the rights and the age of the credentials.")
-    if response.status == _FULL or _NO_SPACE.encode() in response.data:
-        raise StoreFullError(what, remedy=_MAKE_ROOM)
-    raise StoreUnavailableError(what, remedy="Try again.")
+    raise refused_answer(f"writing {key}", response.status, response.data)
+
+
+_CODE = re.compile(rb"<Code>([A-Za-z]{1,80})</Code>")
+
+
+def refused_answer(what: str, status: int, body: bytes) -> StoreError:
+    """What an answer means that is an error, of a request that was not sent by the SDK."""
+    found = _CODE.search(body)
+    code = found[1].decode() if found else f"HTTP {status}"
+    told = f"The object store refused {what}: {code}."
+    if status in (401, 403):
+        return StoreDeniedError(told, remedy="Check the rights and the age of the credentials.")
+    if status == _FULL or code in _FULL_CODES or _NO_SPACE.encode() in body:
+        return StoreFullError(told, remedy=_MAKE_ROOM)
+    if status >= 500 or status in (408, 409, 429):
+        return StoreUnavailableError(told, remedy="Try again.")
+    return StoreError(told)
 
 
 def stream(

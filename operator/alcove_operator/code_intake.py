@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 
+from alcove_operator.core.actions import AdmitCode
 from alcove_operator.core.model import CodeFact, SubmissionView
 
 AT_ONCE = 3
@@ -19,19 +20,19 @@ AT_ONCE = 3
 
 @dataclass
 class Admissions:
-    take: Callable[[SubmissionView, int], Awaitable[CodeFact]]
-    """Copies the code of a Submission, of so many bytes at most."""
+    take: Callable[[SubmissionView, AdmitCode], Awaitable[CodeFact]]
+    """Copies the code of a Submission."""
     due: Callable[[SubmissionView], None]
     """Called when there is an answer to ask for."""
     _under_way: dict[str, asyncio.Task[CodeFact]] = field(default_factory=dict)
     _teams: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
     _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
-    def ask(self, view: SubmissionView, limit: int) -> CodeFact | None:
+    def ask(self, view: SubmissionView, action: AdmitCode) -> CodeFact | None:
         """The answer, once; None while there is none yet. Raises what ``take`` raised; asked again, it starts again."""
         task = self._under_way.get(view.uid)
         if task is None:
-            task = asyncio.create_task(self._turn(view, limit))
+            task = asyncio.create_task(self._turn(view, action))
             task.add_done_callback(partial(self._ended, view))
             self._under_way[view.uid] = task
         if not task.done():
@@ -44,9 +45,9 @@ class Admissions:
         for uid in [uid for uid, task in self._under_way.items() if task.done() and uid not in present]:
             del self._under_way[uid]
 
-    async def _turn(self, view: SubmissionView, limit: int) -> CodeFact:
+    async def _turn(self, view: SubmissionView, action: AdmitCode) -> CodeFact:
         async with self._teams[view.namespace], self._room:
-            return await self.take(view, limit)
+            return await self.take(view, action)
 
     def _ended(self, view: SubmissionView, task: asyncio.Task[CodeFact]) -> None:
         if not task.cancelled():

@@ -49,6 +49,9 @@ class OperatorSettings(BaseModel):
     store_ca_secret: str = ""
     """Secret in the competition's namespace whose ``ca.crt`` the store's certificate is checked with; empty: public
     authorities."""
+    store_uploads_bucket: str = keys.UPLOADS_BUCKET
+    store_public_endpoint: str = Field(default="", pattern=r"^(https?://[^/]+)?$")
+    """As teams see it; by default as pods do."""
     store_credentials: Path
     """File with the operator's own ``StoreCredentials``; read again when it changes."""
     scorer_secret: str = "alcove-scorer-store"

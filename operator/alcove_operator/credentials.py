@@ -122,8 +122,10 @@ def seaweedfs_configuration(operator: str, signing_key: bytes, bucket: str = key
     }
 
 
-def operator_policy(bucket: str = keys.MAIN_BUCKET, *, asks_minio: bool = True) -> Policy:
-    """What it does itself, and what it hands on to runs. No solutions.
+def operator_policy(
+    bucket: str = keys.MAIN_BUCKET, uploads: str = keys.UPLOADS_BUCKET, *, asks_minio: bool = True
+) -> Policy:
+    """What it does itself, and what it hands on to runs and, as permits, to teams. No solutions.
 
     With ``asks_minio`` also how full the store is (:mod:`alcove_operator.store_usage`), which reads no object. Other
     stores do not know that right, and refuse a whole policy for it.
@@ -136,7 +138,6 @@ def operator_policy(bucket: str = keys.MAIN_BUCKET, *, asks_minio: bool = True) 
         _allow(
             ["GetObject"],
             bucket,
-            "teams/*",
             "code/*",
             "runs/*",
             "scores/*",
@@ -158,6 +159,8 @@ def operator_policy(bucket: str = keys.MAIN_BUCKET, *, asks_minio: bool = True) 
             _board("activity.json"),
         ),
         _list(bucket, "runs/*", "scores/*", "boards/*", "audit/*", "notifications/*"),
+        _allow(["GetObject", "PutObject", "DeleteObject"], uploads, "*"),
+        _list(uploads),
         *(usage if asks_minio else []),
     )
 
@@ -221,15 +224,12 @@ def auditor_policy(bucket: str = keys.MAIN_BUCKET, solutions: str = keys.SOLUTIO
 
 
 def team_policy(namespace: str, bucket: str = keys.MAIN_BUCKET) -> Policy:
-    """A team's own prefixes, and no other team's: uploads and, to read, reports; and what teams offer each other, of
-    which it writes its own part."""
-    own, offered = f"teams/{namespace}/*", f"{keys.shared(namespace)}*"
-    reports = f"{keys.team_reports(namespace)}*"
+    """A team's own reports, to read, and what teams offer each other, of which it writes its own part."""
+    offered, reports = f"{keys.shared(namespace)}*", f"{keys.team_reports(namespace)}*"
     return _policy(
-        _allow(["GetObject", "DeleteObject", *_PUT], bucket, own),
         _allow(["DeleteObject", *_PUT], bucket, offered),
         _allow(["GetObject"], bucket, f"{keys.SHARED}*", reports),
-        _list(bucket, own, f"{keys.SHARED}*", reports),
+        _list(bucket, f"{keys.SHARED}*", reports),
     )
 
 

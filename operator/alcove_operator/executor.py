@@ -34,6 +34,7 @@ from alcove_operator.manifests import run_job
 from alcove_operator.run_credentials import RunCredentials
 from alcove_operator.scorer_jobs import score_job
 from alcove_operator.store import OperatorStore
+from alcove_operator.uploads import Uploads
 from alcove_store.errors import StoreError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
@@ -70,10 +71,13 @@ class Executor:
     """By the Submission's UID: how often, while its report is asked for."""
     admissions: Admissions = field(init=False)
     announcer: Announcer = field(init=False)
+    uploads: Uploads = field(init=False)
 
     def __post_init__(self) -> None:
         self.announcer = Announcer(self.api, self.settings.identity, self.clock)
         self.admissions = Admissions(self._admit, self.due)
+        endpoint = self.settings.store_public_endpoint or self.settings.store_endpoint
+        self.uploads = Uploads(self.store, self.index, endpoint, self.clock)
 
     def forget(self, present: Collection[str]) -> None:
         """Drops what is kept of all Submissions but those of these UIDs, and of Jobs that are gone."""
@@ -261,7 +265,7 @@ class Executor:
             raise
         self.index.apply(SUBMISSIONS, made)
 
-    async def _admit(self, view: SubmissionView, limit: int) -> model.CodeFact:
+    async def _admit(self, view: SubmissionView, action: actions.AdmitCode) -> model.CodeFact:
         """Copies the code of a Submission into the store, or says why not."""
         assert view.spec is not None
         code = view.spec.code
@@ -269,9 +273,8 @@ class Executor:
             if view.original is not None and view.of_organizer and code.bundle is not None:
                 return await asyncio.to_thread(self.store.take_admitted, code.bundle.sha256)
             if code.bundle is not None:
-                return await asyncio.to_thread(
-                    self.store.take_bundle, view.namespace, code.bundle.sha256, limit
-                )
+                limits = (action.limit_bytes, action.most_permits)
+                return await self.uploads.take_bundle(view, code.bundle.sha256, *limits)
             assert code.config_map is not None
             name = code.config_map.name
             found = await self.api.find(CONFIG_MAPS, view.namespace, name)
@@ -283,7 +286,8 @@ class Executor:
                     wait=True,
                 )
             files, binary = found.get("data") or {}, found.get("binaryData") or {}
-            return await asyncio.to_thread(self.store.take_config_map, name, files, binary, limit)
+            take = self.store.take_config_map
+            return await asyncio.to_thread(take, name, files, binary, action.limit_bytes)
         except CodeError as error:
             return model.CodeFact(False, reason=error.reason, message=str(error), wait=error.wait)
 
@@ -291,7 +295,7 @@ class Executor:
         self, action: actions.AdmitCode | actions.DropCode, view: SubmissionView, facts: Facts
     ) -> Facts:
         if isinstance(action, actions.AdmitCode):
-            return replace(facts, code=self.admissions.ask(view, action.limit_bytes) or facts.code)
+            return replace(facts, code=self.admissions.ask(view, action) or facts.code)
         found = await self.api.find(CONFIG_MAPS, view.namespace, action.config_map)
         metadata = found["metadata"] if found is not None else {}
         if any(owner["uid"] == action.submission_uid for owner in metadata.get("ownerReferences") or ()):

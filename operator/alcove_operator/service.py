@@ -96,7 +96,7 @@ class Service:
     def connect(cls, settings: OperatorSettings) -> Service:
         """Raises :class:`AlcoveError`."""
         api = Api(KubeClient.from_pod())
-        store = OperatorStore.connect(_store_config(settings))
+        store = OperatorStore.connect(_store_config(settings), uploads=settings.store_uploads_bucket)
         return cls(api, settings, store, RunCredentials(api, settings))
 
     def __post_init__(self) -> None:
@@ -250,6 +250,7 @@ class Service:
                 await fill_teams(self.index, self.api, self.teams.namespaces - watched)
             self.watch_teams()
             await self._release_teams()
+            await self.executor.uploads.sweep(self._is_watched)
         except AlcoveError as error:
             log.warning("The resync was cut short: %s", error)
         # Over the time until the next resync, so that what events make due does not wait behind all of it.

@@ -6,12 +6,15 @@ import base64
 import hashlib
 import io
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import BinaryIO, TypeVar, cast
 
 from minio import Minio
 from minio.commonconfig import CopySource
+from minio.datatypes import PostPolicy
+from minio.deleteobjects import DeleteObject
 from pydantic import ValidationError
 
 from alcove_api import keys
@@ -22,10 +25,17 @@ from alcove_api.documents import Document
 from alcove_api.notifications import NotificationLedger
 from alcove_api.run_documents import RepeatedAttempt, RunConfig, Verdict
 from alcove_api.score_documents import LiveCurve, ScoreResult
+from alcove_api.uploads import FormField, UploadPermit
 from alcove_operator.core.model import CodeFact
 from alcove_operator.errors import CodeError, OperatorError
 from alcove_store import client as store_client
-from alcove_store.errors import BundleError, BundleTooLargeError, StoreConflictError, StoreNotFoundError
+from alcove_store.errors import (
+    BundleError,
+    BundleTooLargeError,
+    StoreConflictError,
+    StoreError,
+    StoreNotFoundError,
+)
 from alcove_store.pack import pack_files
 from alcove_store.transfer import is_stored
 from alcove_store.unpack import file_names
@@ -83,17 +93,57 @@ class BoardPlace:
 
 @dataclass(frozen=True)
 class OperatorStore:
-    """The store under the operator's own credentials, and the bucket of everything but solutions."""
+    """The store under the operator's own credentials, the bucket of everything that counts but solutions, and that of
+    uploads."""
 
     client: Minio
     bucket: str
+    uploads: str = keys.UPLOADS_BUCKET
 
     @classmethod
     def connect(
-        cls, config: store_client.StoreConfig, patience: float = 30.0, retries: int = 1
+        cls,
+        config: store_client.StoreConfig,
+        patience: float = 30.0,
+        retries: int = 1,
+        uploads: str = keys.UPLOADS_BUCKET,
     ) -> OperatorStore:
-        """``patience``: seconds that an answer is waited for at each try."""
-        return cls(store_client.connect(config, read_timeout=patience, retries=retries), config.bucket)
+        """``patience``: seconds that an answer is waited for at each try; ``uploads``: that bucket."""
+        client = store_client.connect(config, read_timeout=patience, retries=retries)
+        return cls(client, config.bucket, uploads)
+
+    def permit_upload(self, key: str, limit: int, expires_at: datetime, endpoint: str) -> UploadPermit:
+        """A permit to put one object of at most ``limit`` bytes under ``key``. Nothing is sent anywhere.
+
+        ``endpoint``: of the store, for whoever gets the permit; the signature does not depend on it.
+        """
+        expires_at = expires_at.replace(microsecond=0)
+        policy = PostPolicy(self.uploads, expires_at)
+        policy.add_equals_condition("key", key)
+        policy.add_content_length_range_condition(1, limit)
+        fields = {"key": key, **self.client.presigned_post_policy(policy)}
+        return UploadPermit(
+            url=f"{endpoint}/{self.uploads}",
+            fields=tuple(FormField(name=name, value=value) for name, value in fields.items()),
+            bytes_at_most=limit,
+            expires_at=expires_at,
+        )
+
+    def list_uploads(self, prefix: str) -> list[str]:
+        """Keys in the bucket of uploads."""
+        with store_client.store_errors(f"listing {prefix}"):
+            found = self.client.list_objects(self.uploads, prefix=prefix, recursive=True)
+            return [str(entry.object_name) for entry in found]
+
+    def delete_uploads(self, gone: Sequence[str]) -> None:
+        with store_client.store_errors("deleting uploads"):
+            failed = list(self.client.remove_objects(self.uploads, [DeleteObject(key) for key in gone]))
+        if failed:
+            raise StoreError(
+                f"The object store did not delete {failed[0].name}: {failed[0].code}.",
+                consequence="It takes room until the next try.",
+                remedy="Run the store's setup again: the operator may delete what teams upload.",
+            )
 
     def take_config_map(
         self, name: str, data: Mapping[str, str], binary_data: Mapping[str, str], limit: int
@@ -117,7 +167,8 @@ class OperatorStore:
         """Copies an uploaded bundle; the digest is taken of the copy, so a later upload changes nothing.
 
         Raises:
-            CodeError: absent, more than ``limit`` bytes, another digest, or what :func:`check_archive` finds.
+            CodeError: absent (which may pass), more than ``limit`` bytes, another digest, or what :func:`check_archive`
+                finds.
             StoreError: the store failed.
         """
         key = keys.team_bundle(namespace, sha256)
@@ -125,7 +176,7 @@ class OperatorStore:
         size = 0
         with tempfile.TemporaryFile() as copy:
             try:
-                for piece in store_client.stream(self.client, self.bucket, key, chunk=_CHUNK):
+                for piece in store_client.stream(self.client, self.uploads, key, chunk=_CHUNK):
                     size += len(piece)
                     if size > limit:
                         raise CodeError(
@@ -140,6 +191,7 @@ class OperatorStore:
                     "CodeMissing",
                     f"There is no uploaded bundle {sha256[:12]}… of team {namespace}.",
                     remedy="Upload it first: `alcove submit` uploads and submits in one step.",
+                    wait=True,
                 ) from error
             if digest.hexdigest() != sha256:
                 raise CodeError(

@@ -1,7 +1,7 @@
 """``python -I -m alcove_operator.store_setup``: makes buckets, policies and users; any number of times.
 
-Environment: ``ALCOVE_STORE_{ENDPOINT,REGION,BUCKET,SOLUTIONS_BUCKET}``, ``ALCOVE_STORE_KIND`` (minio or seaweedfs),
-``ALCOVE_STORE_ADMIN_{USER,PASSWORD}``, and
+Environment: ``ALCOVE_STORE_{ENDPOINT,REGION,BUCKET,SOLUTIONS_BUCKET,UPLOADS_BUCKET}``,
+``ALCOVE_STORE_KIND`` (minio or seaweedfs), ``ALCOVE_STORE_ADMIN_{USER,PASSWORD}``, and
 ``ALCOVE_STORE_USERS``, a file ``{"users": [{"role", "access_key", "secret_key", "team"}]}`` in which ``role`` is
 operator, scorer, aggregate, board, publisher, auditor or team, and ``team`` the namespace of one.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -56,10 +57,26 @@ class Users(BaseModel):
     users: tuple[User, ...]
 
 
-def policy_of(user: User, bucket: str, solutions: str, kind: StoreKind = "minio") -> credentials.Policy:
+@dataclass(frozen=True)
+class Buckets:
+    main: str = keys.MAIN_BUCKET
+    solutions: str = keys.SOLUTIONS_BUCKET
+    uploads: str = keys.UPLOADS_BUCKET
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Buckets:
+        return cls(
+            environment.get("ALCOVE_STORE_BUCKET", keys.MAIN_BUCKET),
+            environment.get("ALCOVE_STORE_SOLUTIONS_BUCKET", keys.SOLUTIONS_BUCKET),
+            environment.get("ALCOVE_STORE_UPLOADS_BUCKET", keys.UPLOADS_BUCKET),
+        )
+
+
+def policy_of(user: User, buckets: Buckets, kind: StoreKind = "minio") -> credentials.Policy:
+    bucket, solutions, uploads = buckets.main, buckets.solutions, buckets.uploads
     match user.role:
         case "operator":
-            return credentials.operator_policy(bucket, asks_minio=kind == "minio")
+            return credentials.operator_policy(bucket, uploads, asks_minio=kind == "minio")
         case "scorer":
             return credentials.scorer_policy(bucket, solutions)
         case "aggregate":
@@ -72,6 +89,13 @@ def policy_of(user: User, bucket: str, solutions: str, kind: StoreKind = "minio"
             return credentials.auditor_policy(bucket, solutions)
         case "team":
             return credentials.team_policy(user.team, bucket)
+
+
+def make_plain_bucket(store: Minio, bucket: str, region: str) -> None:
+    """A bucket without versions."""
+    with store_errors(f"making the bucket {bucket}"):
+        if not store.bucket_exists(bucket):
+            store.make_bucket(bucket, region)
 
 
 def make_bucket(store: Minio, bucket: str, region: str) -> None:
@@ -104,20 +128,21 @@ def set_up(environment: Mapping[str, str], say: Callable[[str], None]) -> None:
             remedy="The chart sets it; see the description of alcove_operator.store_setup.",
         ) from error
     region = environment.get("ALCOVE_STORE_REGION", "us-east-1")
-    bucket = environment.get("ALCOVE_STORE_BUCKET", keys.MAIN_BUCKET)
-    solutions = environment.get("ALCOVE_STORE_SOLUTIONS_BUCKET", keys.SOLUTIONS_BUCKET)
+    buckets = Buckets.from_environment(environment)
     kind = _read_kind(environment)
     store = client(endpoint, region, StaticProvider(admin_user, password))
     users_of_store = store_users(
         kind, endpoint, region, StoreCredentials(access_key=admin_user, secret_key=password)
     )
     _wait(store, say)
-    for name in (bucket, solutions):
+    for name in (buckets.main, buckets.solutions):
         make_bucket(store, name, region)
         say(f"bucket {name}")
+    make_plain_bucket(store, buckets.uploads, region)
+    say(f"bucket {buckets.uploads}")
     for user in users.users:
         credentials_of_user = StoreCredentials(access_key=user.access_key, secret_key=user.secret_key)
-        users_of_store.make(credentials_of_user, policy_of(user, bucket, solutions, kind))
+        users_of_store.make(credentials_of_user, policy_of(user, buckets, kind))
         say(f"user {user.access_key} ({user.role})")
 
 

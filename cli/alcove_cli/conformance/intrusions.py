@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -281,29 +280,28 @@ def _store(name: str, attack: str, act: Callable[[Place, HiddenDataset], Any]) -
     return Intrusion(f"data/{name}", "teams", attack, "refused", tried)
 
 
-def _put(place: Place, key: str) -> Any:
-    return place.attacker.store.put_object(keys.MAIN_BUCKET, key, io.BytesIO(b"x"), 1)
+def _put(place: Place, key: str, bucket: str = keys.MAIN_BUCKET) -> Any:
+    return place.attacker.store.put_object(bucket, key, io.BytesIO(b"x"), 1)
 
 
 def _read(place: Place, key: str, bucket: str = keys.MAIN_BUCKET) -> Any:
     place.attacker.store.get_object(bucket, key).release_conn()
 
 
-def _own_upload(place: Place, _: HiddenDataset) -> str | None:
-    key = keys.team_bundle(place.attacker.namespace, hashlib.sha256(b"x").hexdigest())
-    try:
-        _put(place, key)
-    except S3Error as error:
-        return f"the store answered {error.code}"
-    return None
-
-
 STORE = (
-    Intrusion("data/own-upload", "teams", "an upload below its own prefix", "harmless", _own_upload),
+    _store(
+        "own-upload",
+        "an upload of its own without a permit",
+        lambda place, _: _put(
+            place, keys.team_bundle(place.attacker.namespace, "0" * 64), keys.UPLOADS_BUCKET
+        ),
+    ),
     _store(
         "other-upload",
         "an upload below another team's prefix",
-        lambda place, _: _put(place, keys.team_bundle(place.neighbour.namespace, "0" * 64)),
+        lambda place, _: _put(
+            place, keys.team_bundle(place.neighbour.namespace, "0" * 64), keys.UPLOADS_BUCKET
+        ),
     ),
     _store(
         "forged-run", "a record of a run", lambda place, _: _put(place, "runs/any/any/1-any/manifest.json")

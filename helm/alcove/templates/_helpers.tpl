@@ -91,6 +91,7 @@ imagePullSecrets:
 - {name: ALCOVE_STORE_REGION, value: {{ .Values.store.region | quote }}}
 - {name: ALCOVE_STORE_BUCKET, value: {{ .Values.store.bucket | quote }}}
 - {name: ALCOVE_STORE_SOLUTIONS_BUCKET, value: {{ .Values.store.solutionsBucket | quote }}}
+- {name: ALCOVE_STORE_UPLOADS_BUCKET, value: {{ .Values.store.uploadsBucket | quote }}}
 {{ include "alcove.storeConnection" . }}
 {{- end }}
 

@@ -27,9 +27,12 @@ class RemoveFinalizer:
 
 @dataclass(frozen=True)
 class AdmitCode:
-    """Check the code and copy it to ``code/<sha256>``; answer in ``Facts.code``. Not asked for an image."""
+    """Check the code and copy it to ``code/<sha256>``; answer in ``Facts.code``, with a permit to upload a bundle that
+    is not there. Not asked for an image."""
 
     limit_bytes: int
+    most_permits: int
+    """Bundles that the team may have permits for at a time."""
     key: str = "code"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from alcove_api.competition import CompetitionSpec
 from alcove_api.frameworks import FRAMEWORKS
 from alcove_api.phase import Phase
 from alcove_api.run_names import list_run_names
@@ -15,6 +16,7 @@ from alcove_operator.core import usage
 from alcove_operator.core.actions import Action, AdmitCode, CountUsage, Decision, DropCode
 from alcove_operator.core.conditions import find_condition
 from alcove_operator.core.model import (
+    CodeFact,
     CompetitionView,
     DatasetView,
     Facts,
@@ -37,6 +39,8 @@ class Obstacle:
     """Whether only the organizer can repair it, so that it is waited for without end."""
     unknown: bool = False
     """Whether it only says that something could not be looked at."""
+    until: datetime | None = None
+    """Until when it is waited for; None for as long as what comes a little later."""
 
 
 def advance_admission(
@@ -51,11 +55,13 @@ def advance_admission(
     status, spec = submission.status, submission.spec
     found = _obstacle(submission, competition, datasets, facts, settings, now)
     if found is not None:
+        if facts.code is not None and facts.code.permit is not None:
+            status = status.replace(upload=facts.code.permit)
         decision = _obstructed(status, found, settings, now)
         if competition is None or facts.code is None or decision.requeue_at is None:
             return decision
         # What the code lacked may be there by now.
-        again = (AdmitCode(competition.spec.limits.bundle_bytes),)
+        again = (_admit_code(competition.spec),)
         return replace(decision, actions=again, requeue_at=min(decision.requeue_at, now + RECHECK))
     # What follows only asks the types: an obstacle was found above where any is missing.
     assert spec is not None
@@ -64,7 +70,7 @@ def advance_admission(
     assert phase is not None
     actions: tuple[Action, ...] = ()
     if spec.code.image is None and facts.code is None:
-        actions = (AdmitCode(competition.spec.limits.bundle_bytes),)
+        actions = (_admit_code(competition.spec),)
         return Decision(_waiting(status, "CheckingCode", "The code is being copied.", now), actions)
     if submission.of_organizer:
         # Who runs the competition has no quota.
@@ -94,6 +100,11 @@ def drop_code(
     return Decision(status, (DropCode(spec.code.config_map.name, submission.uid),))
 
 
+def _admit_code(spec: CompetitionSpec) -> AdmitCode:
+    """A team gets no more permits at a time than submissions a day: each could come to nothing, and hold room."""
+    return AdmitCode(spec.limits.bundle_bytes, spec.limits.per_day)
+
+
 def _code_digest(facts: Facts) -> str:
     return facts.code.sha256 if facts.code else ""
 
@@ -106,9 +117,10 @@ def _obstructed(
         return Decision(waiting)
     since = find_condition(waiting.conditions, ADMITTED)
     patience = timedelta(seconds=settings.waiting_seconds)
-    if found.waits and since is not None and now < since.last_transition_time + patience:
-        return Decision(waiting, requeue_at=since.last_transition_time + patience)
-    return Decision(waiting.replace(phase="Rejected"))
+    until = found.until or (since.last_transition_time + patience if since is not None else now)
+    if found.waits and now < until:
+        return Decision(waiting, requeue_at=until)
+    return Decision(waiting.replace(phase="Rejected", upload=None))
 
 
 def _waiting(
@@ -138,6 +150,7 @@ def _admitted(
         phase="Queued",
         cause="",
         message="",
+        upload=None,
         code_sha256=code_sha256,
         admitted_at=at,
         progress=f"0/{len(runs)}",
@@ -198,7 +211,7 @@ def _obstacle(
         or _framework(spec, competition, settings)
         or _datasets(phase, datasets)
         or _quota(submission, competition, facts, now)
-        or _code(facts)
+        or _code(submission, facts, now)
     )
 
 
@@ -280,8 +293,36 @@ def _quota(
     return Obstacle("QuotaExceeded", refused.message) if refused else None
 
 
-def _code(facts: Facts) -> Obstacle | None:
+def _code(submission: SubmissionView, facts: Facts, now: datetime) -> Obstacle | None:
     code = facts.code
     if code is None or code.accepted:
         return None
+    if code.looked_at is not None:
+        return _upload(submission, code, code.looked_at, now)
     return Obstacle(code.reason or "CodeRefused", code.message, waits=code.wait)
+
+
+def _upload(
+    submission: SubmissionView, code: CodeFact, looked_at: datetime, now: datetime
+) -> Obstacle | None:
+    """Of a bundle that is not there. It is given up only after a look when the permit had expired: the store takes what
+    comes until then, and may be away for a while."""
+    assert submission.spec is not None
+    assert submission.spec.code.bundle is not None
+    name, sha256 = submission.name, submission.spec.code.bundle.sha256[:12]
+    permit = code.permit
+    if permit is None:
+        message = (
+            "The team has as many upload permits as it may have submissions a day. This waits until one has expired, "
+            "an hour after it was given."
+        )
+        return Obstacle("UploadWaits", message, waits=True, until=now + RECHECK)
+    if looked_at < permit.expires_at:
+        message = f"Upload by {permit.expires_at:%H:%M} UTC with `alcove upload {name} FOLDER`."
+        until = max(permit.expires_at, now + RECHECK)
+        return Obstacle("UploadAwaited", message, waits=True, until=until)
+    message = (
+        f"The bundle {sha256}… was not uploaded within an hour. No quota is used up. Submit it again, under another "
+        "name, with `alcove submit FOLDER`."
+    )
+    return Obstacle("CodeMissing", message)

@@ -20,6 +20,7 @@ from alcove_api.phase import Phase
 from alcove_api.run_documents import RecorderReport, Verdict
 from alcove_api.score_documents import LiveCurve, ScoreResult
 from alcove_api.submission import Original, SubmissionSpec, SubmissionStatus
+from alcove_api.uploads import UploadPermit
 
 Payer = Literal["", "Participant", "Platform", "Organizer"]
 
@@ -192,6 +193,10 @@ class CodeFact:
     """What is wrong and what to do."""
     wait: bool = False
     """A refusal that may pass, such as a ConfigMap that is not there yet."""
+    permit: UploadPermit | None = None
+    """By which a bundle that is not there can be uploaded; None while the team has as many permits as it may."""
+    looked_at: datetime | None = None
+    """When a bundle was not there; None of any other answer."""
 
 
 @dataclass(frozen=True)

@@ -184,8 +184,8 @@ def _reason_to_wait(runs: Sequence[RunStatus]) -> str:
     return next((run.message for run in runs if run.message), "")
 
 
-# Steps that every Submission goes through within a second: nothing that a user should read as news.
-_IN_PASSING = ("CheckingCode", "Counting")
+# Steps that Submissions go through within seconds: nothing that a user should read as news.
+_IN_PASSING = ("CheckingCode", "Counting", "UploadAwaited")
 
 
 def list_events(old: SubmissionStatus, new: SubmissionStatus) -> tuple[Emit, ...]:

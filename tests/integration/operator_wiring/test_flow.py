@@ -20,8 +20,10 @@ from alcove_api.board_documents import AggregateRequest
 from alcove_api.documents import CheckResult
 from alcove_api.run_documents import End, RunConfig, Verdict
 from alcove_api.score_documents import SCORER_VERSION, ScoredRun, ScoreRequest, ScoreResult, Scoring
+from alcove_api.uploads import UploadPermit
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SECRETS, SUBMISSIONS
 from alcove_store.pack import pack_files
+from alcove_store.post import send_upload
 from tests.integration.operator_wiring.world import (
     BLUE,
     GOLD,
@@ -247,26 +249,61 @@ def test_code_that_cannot_be_run_is_rejected_with_a_remedy_and_not_counted(world
     world.open_competition("four")
     store = root_store(world)
     data = b"something else"
-    store.put_object(keys.MAIN_BUCKET, keys.team_bundle(team, "e" * 64), io.BytesIO(data), len(data))
     # Sound, and admitted already for the team that uploaded it.
     sound = pack_files({"model.py": b"x = 1"})
     digest_of_another_team = hashlib.sha256(sound).hexdigest()
-    for key in (keys.team_bundle(GREEN, digest_of_another_team), keys.code(digest_of_another_team)):
-        store.put_object(keys.MAIN_BUCKET, key, io.BytesIO(sound), len(sound))
-    wrong = {
-        "wrong-digest": ("e" * 64, "DigestMismatch"),
-        "not-uploaded": ("f" * 64, "CodeMissing"),
-        "of-another-team": (digest_of_another_team, "CodeMissing"),
-    }
-    for name, (digest, _) in wrong.items():
-        world.submission(name, "four", team, {"bundle": {"sha256": digest}})
-    for name, (_, reason) in wrong.items():
-        status = wait_for(f"{name} is rejected", partial(finished, world, name, team))
-        condition = status["conditions"][0]
-        assert (status["phase"], condition["status"], condition["reason"]) == ("Rejected", "False", reason)
-        assert "alcove submit" in condition["message"]
+    for bucket, key, content in (
+        (keys.UPLOADS_BUCKET, keys.team_bundle(team, "e" * 64), data),
+        (keys.UPLOADS_BUCKET, keys.team_bundle(GREEN, digest_of_another_team), sound),
+        (keys.MAIN_BUCKET, keys.code(digest_of_another_team), sound),
+    ):
+        store.put_object(bucket, key, io.BytesIO(content), len(content))
+    world.submission("wrong-digest", "four", team, {"bundle": {"sha256": "e" * 64}})
+    status = wait_for("it is rejected", partial(finished, world, "wrong-digest", team))
+    condition = status["conditions"][0]
+    assert (status["phase"], condition["status"], condition["reason"]) == (
+        "Rejected",
+        "False",
+        "DigestMismatch",
+    )
+    assert "alcove submit" in condition["message"]
+    world.submission("of-another-team", "four", team, {"bundle": {"sha256": digest_of_another_team}})
+    permit = permit_of(world, "of-another-team", team)
+    assert permit.fields[0].value == keys.team_bundle(team, digest_of_another_team)
     assert not [j for j in world.list(JOBS) if j["metadata"]["labels"].get("alcove.dev/team") == team]
     assert not (world.find(COMPETITIONS, "four") or {})["status"].get("usage")
+
+
+def permit_of(world: World, name: str, team: str) -> UploadPermit:
+    """Once the operator has answered with one."""
+    status = wait_for(
+        f"a permit of {name}",
+        lambda: (found := world.submission_status(name, team)).get("upload") and found,
+    )
+    assert status["cause"] == "UploadAwaited"
+    return UploadPermit.model_validate(status["upload"])
+
+
+@pytest.mark.parametrize("team", [GREY])
+def test_a_bundle_is_uploaded_by_the_permit_of_its_submission_and_only_once(world: World, team: str) -> None:
+    world.join(team, "permits")
+    world.open_competition("permits")
+    bundle = pack_files({"model.py": b"uploaded = 1"})
+    code = {"bundle": {"sha256": hashlib.sha256(bundle).hexdigest()}}
+    world.submission("first-upload", "permits", team, code)
+    permit = permit_of(world, "first-upload", team)
+    send_upload(permit, io.BytesIO(bundle), len(bundle), permit.url)
+    status = wait_for(
+        "it is admitted", lambda: (s := world.submission_status("first-upload", team)).get("phase") and s
+    )
+    assert (status["phase"], status["codeSha256"]) != ("Rejected", "")
+    assert "upload" not in status, "a permit is of no more use"
+    # What the team has submitted before it need not upload again.
+    world.submission("same-upload", "permits", team, code)
+    again = wait_for(
+        "it is admitted", lambda: (s := world.submission_status("same-upload", team)).get("phase") and s
+    )
+    assert again["codeSha256"] == code["bundle"]["sha256"]
 
 
 def test_an_unsound_dataset_says_what_to_do(world: World) -> None:

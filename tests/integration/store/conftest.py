@@ -44,6 +44,7 @@ class SetUpStore:
 
 
 OPERATOR = "alcove0operator"
+BUNDLE, OTHER_BUNDLE = keys.team_bundle("team-a", "0" * 64), keys.team_bundle("team-b", "0" * 64)
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +103,8 @@ def set_up_store(
         found = SetUpStore(server, environment, credentials)
         for key in (
             "ladders/ns.c/practice/d/team-a/table/00000000.json",
-            "data/d1/manifest.json", "code/c1.tar.gz", "code/c2.tar.gz", "teams/team-a/bundles/b.tar.gz",
-            "teams/team-b/bundles/b.tar.gz", "runs/u1/table/1-p/manifest.json", "scores/u1/s.json",
+            "data/d1/manifest.json", "code/c1.tar.gz", "code/c2.tar.gz",
+            "runs/u1/table/1-p/manifest.json", "scores/u1/s.json",
             "boards/ns.c/practice/table.json", "boards/ns.c/practice/request-1.json",
             "data/names/n/d0.json", "shared/team-b/data/d/files/x",
             "boards/ns.c/practice/curves.json", "boards/ns.c/practice/leaderboard.html",
@@ -111,5 +112,7 @@ def set_up_store(
             keys.team_report("team-b", "u2"),
         ):  # fmt: skip
             store_client.put_bytes(found.root, keys.MAIN_BUCKET, key, b"{}")
+        for key in (BUNDLE, OTHER_BUNDLE):
+            store_client.put_bytes(found.root, keys.UPLOADS_BUCKET, key, b"{}")
         store_client.put_bytes(found.root, keys.SOLUTIONS_BUCKET, keys.solution("s1"), b"1 0\n")
         yield found

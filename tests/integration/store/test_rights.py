@@ -26,9 +26,9 @@ from alcove_store.errors import (
 )
 from tests.cluster.stores import list_keys
 
-from .conftest import OPERATOR, REGION, ROLES, TEAMS, SetUpStore
+from .conftest import BUNDLE, OPERATOR, OTHER_BUNDLE, REGION, ROLES, TEAMS, SetUpStore
 
-MAIN, SOLUTIONS = keys.MAIN_BUCKET, keys.SOLUTIONS_BUCKET
+MAIN, SOLUTIONS, UPLOADS = keys.MAIN_BUCKET, keys.SOLUTIONS_BUCKET, keys.UPLOADS_BUCKET
 SOLUTION = keys.solution("s1")
 
 Try = Callable[[Minio], object]
@@ -74,7 +74,8 @@ def is_denied(attempt: Try, client: Minio) -> bool:
 
 ALLOWED: dict[str, list[Try]] = {
     "operator": [
-        get("teams/team-a/bundles/b.tar.gz"), put("code/c3.tar.gz"), get("code/c1.tar.gz"),
+        get(BUNDLE, UPLOADS), put(BUNDLE, UPLOADS), put("bundles/team-a/x", UPLOADS), listing("bundles/", UPLOADS),
+        delete("bundles/team-a/x", UPLOADS), put("code/c3.tar.gz"), get("code/c1.tar.gz"),
         get("runs/u1/table/1-p/manifest.json"), listing("runs/u1/"), put(keys.verdict("u1", "table")),
         get("scores/u1/s.json"), listing("scores/u1/"), get("boards/ns.c/practice/table.json"),
         put(keys.team_report("team-a", "u1")), put(keys.board_request("ns", "c", "practice", 7)),
@@ -105,9 +106,9 @@ ALLOWED: dict[str, list[Try]] = {
         listing("data/d1/"), get("code/c1.tar.gz"), get(SOLUTION, SOLUTIONS),
     ],
     "team-a": [
-        put("teams/team-a/bundles/n.tar.gz"), get("teams/team-a/bundles/b.tar.gz"), listing("teams/team-a/"),
-        put("shared/team-a/data/d/manifest.json"), put("shared/team-a/solutions/s"), put("shared/team-a/x"),
-        delete("shared/team-a/x"), get("shared/team-b/data/d/files/x"), listing("shared/"), listing("shared/team-b/"),
+        put("shared/team-a/data/d/manifest.json"), put("shared/team-a/solutions/s"),
+        put("shared/team-a/x"), delete("shared/team-a/x"),
+        get("shared/team-b/data/d/files/x"), listing("shared/"), listing("shared/team-b/"),
         get(keys.team_report("team-a", "u1")), listing(keys.team_reports("team-a")),
         stat("shared/team-b/data/d/files/x"),
     ],
@@ -116,7 +117,7 @@ ALLOWED: dict[str, list[Try]] = {
 DENIED: dict[str, list[Try]] = {
     "operator": [
         get(SOLUTION, SOLUTIONS), listing("", SOLUTIONS), put(SOLUTION, SOLUTIONS), put("data/d1/x"),
-        put("scores/u1/s.json"), put("boards/ns.c/practice/table.json"), put("teams/team-a/x"),
+        put("scores/u1/s.json"), put("boards/ns.c/practice/table.json"),
         put("boards/ns.c/practice/leaderboard.html"), put("boards/ns.c/request-1/table.json"),
         get("ladders/ns.c/practice/d/team-a/table/00000000.json"), delete("code/c1.tar.gz"),
         delete("runs/u1/table/1-p/manifest.json"), get(keys.team_report("team-a", "u1")),
@@ -124,7 +125,7 @@ DENIED: dict[str, list[Try]] = {
     ],
     "scorer": [
         put("runs/u1/table/1-p/rec/00000000.json"), put("code/c1.tar.gz"), put("boards/ns.c/practice/table.json"),
-        put(SOLUTION, SOLUTIONS), get("teams/team-a/bundles/b.tar.gz"), delete("runs/u1/table/1-p/manifest.json"),
+        put(SOLUTION, SOLUTIONS), get(BUNDLE, UPLOADS), put(BUNDLE, UPLOADS), delete("runs/u1/table/1-p/manifest.json"),
         get("boards/ns.c/practice/table.json"), put("boards/ns.c/practice/curves.json"), listing("boards/"),
         delete("ladders/ns.c/practice/d/team-a/table/00000000.json"),
         put(keys.team_report("team-a", "u1")),
@@ -141,22 +142,24 @@ DENIED: dict[str, list[Try]] = {
         get("runs/u1/table/1-p/manifest.json"), get("data/d1/manifest.json"), listing(""), listing("", SOLUTIONS),
     ],
     "publisher": [
-        get(SOLUTION, SOLUTIONS), get("code/c1.tar.gz"), put("scores/u1/s.json"), get("teams/team-a/bundles/b.tar.gz"),
-        delete("data/d1/manifest.json"), listing("", SOLUTIONS), put("shared/team-a/x"), listing("teams/"),
+        get(SOLUTION, SOLUTIONS), get("code/c1.tar.gz"), put("scores/u1/s.json"), get(BUNDLE, UPLOADS),
+        delete("data/d1/manifest.json"), listing("", SOLUTIONS), put("shared/team-a/x"), listing("bundles/", UPLOADS),
     ],
     "auditor": [
         put("runs/u1/table/1-p/manifest.json"), put("scores/u1/s.json"), put("boards/ns.c/practice/table.json"),
         put("data/d1/x"), put("code/c1.tar.gz"), put(SOLUTION, SOLUTIONS), delete("runs/u1/table/1-p/manifest.json"),
-        delete("scores/u1/s.json"), get("teams/team-a/bundles/b.tar.gz"), listing("teams/"), listing(""),
+        delete("scores/u1/s.json"), get(BUNDLE, UPLOADS), listing("bundles/", UPLOADS), listing(""),
     ],
     "team-a": [
         get(keys.team_report("team-b", "u2")), listing(keys.team_reports("team-b")), listing("reports/"),
         put(keys.team_report("team-a", "u1")), delete(keys.team_report("team-a", "u1")), get(keys.report("u1")),
-        get("teams/team-b/bundles/b.tar.gz"), put("teams/team-b/bundles/x"), listing("teams/team-b/"), listing(""),
-        listing("teams/"), get("data/d1/manifest.json"), get("code/c1.tar.gz"), get("scores/u1/s.json"),
+        # It uploads its own bundles by permits alone.
+        get(BUNDLE, UPLOADS), put(BUNDLE, UPLOADS), delete(BUNDLE, UPLOADS), listing("bundles/team-a/", UPLOADS),
+        get(OTHER_BUNDLE, UPLOADS), put(OTHER_BUNDLE, UPLOADS), listing("bundles/", UPLOADS), listing("", UPLOADS),
+        listing(""), get("data/d1/manifest.json"), get("code/c1.tar.gz"), get("scores/u1/s.json"),
         get(SOLUTION, SOLUTIONS), put("runs/u1/table/1-p/manifest.json"), listing("runs/u1/"), listing("scores/u1/"),
         stat("runs/u1/table/1-p/manifest.json"), stat("scores/u1/s.json"),
-        put("shared/team-b/x"), put("shared/team-ab/x"), put("shared/x"), put("shared/names/n/d1.json"),
+        put("shared/team-b/x"), put("shared/team-ab/x"), put("shared/x"),
         delete("shared/team-b/data/d/files/x"), listing("data/"), listing("data/names/"), get("data/names/n/d0.json"),
         put("data/d1/x"), put("data/names/n/d1.json"), put(SOLUTION, SOLUTIONS), listing("", SOLUTIONS),
     ],
@@ -333,10 +336,10 @@ def test_a_secret_that_was_replaced_is_refused(set_up_store: SetUpStore, tmp_pat
     path = tmp_path / "users.json"
     path.write_text(json.dumps(users))
     old = set_up_store.client("team-b")
-    listing("teams/team-b/")(old)
+    listing("shared/team-b/")(old)
     store_setup.set_up({**set_up_store.environment, "ALCOVE_STORE_USERS": str(path)}, lambda _: None)
-    assert is_denied(listing("teams/team-b/"), old)
+    assert is_denied(listing("shared/team-b/"), old)
     new = StoreCredentials(access_key=changed["access_key"], secret_key=changed["secret_key"])
-    listing("teams/team-b/")(set_up_store.client_of(new))
+    listing("shared/team-b/")(set_up_store.client_of(new))
     store_setup.set_up(set_up_store.environment, lambda _: None)
-    listing("teams/team-b/")(old)
+    listing("shared/team-b/")(old)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import base64
+import hashlib
+import io
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import time
+from email.parser import BytesParser
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,8 @@ from tests.unit.kube.server import Answer, Lost, ScriptedServer, Silent, Step, r
 
 FREE = refusal(404, "NotFound", "not found")
 NOW = "2026-03-01T12:00:00Z"
-MADE = Answer(201, {"metadata": {"name": "one", "namespace": "red", "uid": "u1", "creationTimestamp": NOW}})
+ONE: dict[str, Any] = {"metadata": {"name": "one", "namespace": "red", "uid": "u1", "creationTimestamp": NOW}}
+MADE = Answer(201, ONE)
 QUOTA = refusal(403, "Forbidden", "exceeded quota: alcove-team")
 SUBMISSIONS = "/apis/alcove.dev/v1alpha1/namespaces/red/submissions"
 BOARDS = "/apis/alcove.dev/v1alpha1/namespaces/hackathon/leaderboards"
@@ -191,24 +195,109 @@ def test_a_process_that_ends_between_the_two_leaves_no_code_without_an_owner(
     assert asked(server)[5:] == taken_back
 
 
-def test_a_store_that_cannot_be_reached_is_named_with_the_option_that_mends_it(
-    code: Path, alcove: Typed
-) -> None:
+@pytest.fixture
+def large(code: Path) -> Path:
     """A folder in the folder does not fit a ConfigMap, so the code is uploaded."""
     (code / "lib").mkdir()
     (code / "lib" / "util.py").write_text("")
+    return code
+
+
+def answered(url: str, **status: Any) -> Answer:
+    """A Submission with a permit to upload its bundle at ``url``."""
+    fields = [{"name": "key", "value": "bundles/red/x.tar.gz"}, {"name": "policy", "value": "signed"}]
+    upload = {"url": url, "fields": fields, "bytesAtMost": 1000000, "expiresAt": "2026-03-01T13:00:00Z"}
+    return Answer(body={**ONE, "status": {"upload": upload, **status}})
+
+
+def test_a_bundle_is_uploaded_by_the_permit_that_the_submission_is_answered_with(
+    large: Path, alcove: Typed
+) -> None:
+    with serving(Answer(204, "")) as store:
+        there = answered(f"http://127.0.0.1:{store.port}/uploads")
+        with serving(boards(), MADE, MADE, Answer(body=ONE), there) as server:
+            done = alcove(*arguments(large, server))
+        assert done.returncode == 0, done.stderr
+        assert asked(server) == [*CHECKED, ("POST", SUBMISSIONS), *[("GET", f"{SUBMISSIONS}/one")] * 2]
+        (sent,) = store.asked
+    assert (sent.verb, sent.path) == ("POST", "/uploads")
+    message = BytesParser().parsebytes(f"Content-Type: {sent.content}\r\n\r\n".encode() + sent.body)
+    parts = [(part.get_param("name", header="content-disposition"), part) for part in message.walk()][1:]
+    assert [name for name, _ in parts] == ["key", "policy", "file"], "what follows the file is not read"
+    bundle = parts[-1][1].get_payload(decode=True)
+    assert isinstance(bundle, bytes)
+    digest = hashlib.sha256(bundle).hexdigest()
+    assert server.asked[2].body["spec"]["code"] == {"bundle": {"sha256": digest}, "framework": "tensorflow"}
+    with tarfile.open(fileobj=io.BytesIO(bundle)) as archive:
+        assert archive.getnames() == ["lib/util.py", "model.py", "weights.bin"]
+
+
+def test_a_store_that_cannot_be_reached_is_named_with_the_option_that_mends_it(
+    large: Path, alcove: Typed
+) -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
-        away = f"http://127.0.0.1:{held.getsockname()[1]}"
-    secret = {"endpoint": away.encode(), "credentials.json": b'{"access_key": "a", "secret_key": "b"}'}
-    data = {key: base64.b64encode(value).decode() for key, value in secret.items()}
-    with serving(boards(), MADE, Answer(body={"data": data})) as server:
-        done = alcove(*arguments(code, server))
+        away = f"http://127.0.0.1:{held.getsockname()[1]}/uploads"
+    with serving(boards(), MADE, MADE, answered(away)) as server:
+        done = alcove(*arguments(large, server))
     assert done.returncode == 3
-    assert f"The store at {away} (from the Secret alcove-store in red) cannot be reached" in done.stderr
-    assert "nothing was submitted" in done.stderr
-    assert "with --store http://HOST:PORT" in done.stderr
-    assert not [a for a in server.asked if a.verb != "GET" and "dryRun=All" not in a.path]
+    assert f"The bundle could not be uploaded to {away}." in done.stderr
+    assert "red/one waits for it, and is rejected an hour after it was made." in done.stderr
+    assert "Try again until 13:00 UTC: alcove upload one FOLDER" in done.stderr
+    assert "add --store http://HOST:PORT" in done.stderr
+    assert asked(server)[-1][0] == "GET", "the Submission stays"
+
+
+def test_an_expired_permit_is_told_from_a_store_that_is_away(large: Path, alcove: Typed) -> None:
+    with serving(Answer(403, "<Error><Code>AccessDenied</Code></Error>")) as store:
+        with serving(boards(), MADE, MADE, answered(f"http://127.0.0.1:{store.port}/uploads")) as server:
+            done = alcove(*arguments(large, server))
+        assert len(store.asked) == 1, "another try would be refused as well"
+    assert done.returncode == 1
+    assert "The object store refused the upload: AccessDenied." in done.stderr
+
+
+def test_a_submission_that_is_refused_gets_no_permit(large: Path, alcove: Typed) -> None:
+    condition = {
+        "type": "Admitted",
+        "status": "False",
+        "reason": "QuotaExceeded",
+        "message": "All 10 of today are used.",
+        "lastTransitionTime": NOW,
+    }
+    refused = Answer(body={**ONE, "status": {"phase": "Rejected", "conditions": [condition]}})
+    with serving(boards(), MADE, MADE, refused) as server:
+        done = alcove(*arguments(large, server))
+    assert done.returncode == 2
+    assert "red/one was rejected. All 10 of today are used." in done.stderr
+
+
+def test_what_the_store_has_is_not_uploaded_again(large: Path, alcove: Typed) -> None:
+    with serving(boards(), MADE, MADE, Answer(body={**ONE, "status": {"phase": "Queued"}})) as server:
+        done = alcove(*arguments(large, server))
+    assert done.returncode == 0, done.stderr
+    assert "Submitted red/one." in done.stdout
+
+
+def test_another_try_uploads_what_the_submission_names_and_nothing_else(large: Path, alcove: Typed) -> None:
+    with serving(boards(), MADE, MADE, Answer(body={**ONE, "status": {"phase": "Queued"}})) as server:
+        alcove(*arguments(large, server))
+    spec = server.asked[2].body["spec"]
+    named = Answer(body={**ONE, "spec": spec})
+    with serving(Answer(204, "")) as store:
+        with serving(named, answered("http://127.0.0.1:9/uploads")) as server:
+            config = server.kubeconfig(large.parent)
+            again = ("upload", "one", str(large), "--team", "red", "--kubeconfig", config)
+            done = alcove(*again, "--store", f"http://127.0.0.1:{store.port}")
+        assert (done.returncode, done.stdout) == (0, "one has its bundle.\n"), done.stderr
+        assert asked(store) == [("POST", "/uploads")]
+    (large / "model.py").write_text("class Model: changed = True\n")
+    with serving(named) as server:
+        other = alcove(
+            "upload", "one", large, "--team", "red", "--kubeconfig", server.kubeconfig(large.parent)
+        )
+    assert other.returncode == 2
+    assert "Nothing was sent." in other.stderr
 
 
 def test_the_team_is_that_of_the_kubeconfig_unless_another_is_named(code: Path, alcove: Typed) -> None:

@@ -46,6 +46,7 @@ class Asked:
     path: str
     content: str
     body: Any
+    """What its JSON says; the bytes of a form."""
 
 
 @dataclass
@@ -96,7 +97,8 @@ def serving(*steps: Step) -> Iterator[ScriptedServer]:
             length = int(self.headers.get("Content-Length") or 0)
             data = self.rfile.read(length)
             content = self.headers.get("Content-Type") or ""
-            step = script.take(Asked(self.command, self.path, content, json.loads(data) if data else None))
+            body = data if content.startswith("multipart/") else json.loads(data) if data else None
+            step = script.take(Asked(self.command, self.path, content, body))
             if isinstance(step, Answer):
                 self._answer(step)
             else:

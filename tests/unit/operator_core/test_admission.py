@@ -13,6 +13,7 @@ import pytest
 
 from alcove_api.competition import CompetitionSpec, CompetitionStatus, TeamUsage
 from alcove_api.submission import SubmissionSpec, SubmissionStatus
+from alcove_api.uploads import FormField, UploadPermit
 from alcove_operator.core import names
 from alcove_operator.core.actions import AddFinalizer, AdmitCode, CountUsage, Decision
 from alcove_operator.core.conditions import find_condition
@@ -135,14 +136,80 @@ def test_what_may_come_a_moment_later_is_waited_for(
     waiting = submission(status=first.status)
     assert judge(waiting, where, facts, READY, after=59).status == first.status
     assert judge(waiting, where, facts, READY, after=60).status.phase == "Rejected"
-    assert judge(waiting, competition(), TEAM, READY, after=60).actions[0] == AdmitCode(536870912)
+    assert judge(waiting, competition(), TEAM, READY, after=60).actions[0] == AdmitCode(536870912, 1)
 
 
 def test_code_that_is_waited_for_is_looked_for_again() -> None:
     facts = replace(TEAM, code=CodeFact(False, reason="CodeMissing", message="", wait=True))
     outcome = judge(submission(), competition(), facts, READY)
-    assert AdmitCode(536870912) in outcome.actions
+    assert AdmitCode(536870912, 1) in outcome.actions
     assert outcome.requeue_at == START + timedelta(seconds=5)
+
+
+PERMIT = UploadPermit(
+    url="http://store/uploads",
+    fields=(FormField(name="key", value="k"),),
+    bytes_at_most=100,
+    expires_at=START + timedelta(hours=1),
+)
+
+
+def missing(at: int, permit: UploadPermit | None = PERMIT) -> Facts:
+    """A bundle that was not there ``at`` seconds after the start."""
+    looked_at = START + timedelta(seconds=at)
+    return replace(TEAM, code=CodeFact(False, wait=True, permit=permit, looked_at=looked_at))
+
+
+def said(outcome: Decision) -> str:
+    found = find_condition(outcome.status.conditions, "Admitted")
+    assert found is not None
+    return found.message
+
+
+def test_a_bundle_is_waited_for_by_its_permit_and_no_longer() -> None:
+    first = judge(submission(), competition(), missing(0), READY)
+    assert (first.status.phase, first.status.cause) == ("", "UploadAwaited")
+    assert first.status.upload == PERMIT
+    assert "by 13:00 UTC with `alcove upload first FOLDER`." in said(first)
+    assert AdmitCode(536870912, 1) in first.actions, "it is looked for"
+    assert first.requeue_at == START + timedelta(seconds=5)
+    waiting = submission(status=first.status)
+    assert judge(waiting, competition(), missing(3590), READY, after=3599).status == first.status
+    late = judge(waiting, competition(), missing(3601), READY, after=3601)
+    assert (late.status.phase, late.status.cause, late.status.upload) == ("Rejected", "CodeMissing", None)
+    assert "was not uploaded within an hour. No quota is used up." in said(late)
+
+
+def test_a_bundle_is_not_given_up_while_nobody_could_look() -> None:
+    """What came at the last moment is in the store, which has been away since."""
+    waiting = submission(status=judge(submission(), competition(), missing(0), READY).status)
+    away = judge(waiting, competition(), missing(3590), READY, after=7200)
+    assert away.status.phase == ""
+    assert away.requeue_at is not None
+    came = replace(TEAM, code=CodeFact(True, sha256=CODE))
+    taken = judge(waiting, competition(), came, READY, after=7200)
+    assert isinstance(taken.actions[0], CountUsage)
+
+
+def test_an_admitted_submission_shows_no_permit() -> None:
+    waiting = submission(status=judge(submission(), competition(), missing(0), READY).status)
+    counted = competition(COUNTED)
+    admitted = judge(waiting, counted, replace(TEAM, code=CodeFact(True, sha256=CODE)), READY)
+    assert (admitted.status.phase, admitted.status.upload) == ("Queued", None)
+
+
+def test_without_a_free_permit_it_waits_for_one() -> None:
+    first = judge(submission(), competition(), missing(0, None), READY)
+    assert (first.status.phase, first.status.cause, first.status.upload) == ("", "UploadWaits", None)
+    assert AdmitCode(536870912, 1) in first.actions, "it is asked for again"
+    waiting = submission(status=first.status)
+    assert judge(waiting, competition(), missing(3500, None), READY, after=3500).status.phase == ""
+
+
+def test_who_has_used_their_quota_gets_no_permit() -> None:
+    used = competition(COUNTED.model_copy(update={"settling": ("other",)}))
+    outcome = judge(submission(), used, TEAM, READY)
+    assert not [action for action in outcome.actions if isinstance(action, AdmitCode)]
 
 
 def test_what_only_the_organizer_can_mend_is_waited_for_without_end() -> None:

@@ -10,10 +10,12 @@ from dataclasses import replace
 import pytest
 
 from alcove_operator.code_intake import AT_ONCE, Admissions
+from alcove_operator.core.actions import AdmitCode
 from alcove_operator.core.model import CodeFact, SubmissionView
 from alcove_operator.core.parse_objects import submission_view
 from alcove_operator.errors import OperatorError
 
+ACTION = AdmitCode(7, 1)
 ANY = submission_view({"metadata": {"name": "one", "namespace": "red", "uid": "1"}})
 
 
@@ -28,7 +30,7 @@ class Taker:
         self.fails = False
         self.admissions = Admissions(self.take, lambda view: self.due.append(view.uid))
 
-    async def take(self, view: SubmissionView, limit: int) -> CodeFact:
+    async def take(self, view: SubmissionView, action: AdmitCode) -> CodeFact:
         self.at_it.append(view.namespace)
         self.most["all"] = max(self.most["all"], len(self.at_it))
         self.most[view.namespace] = max(self.most[view.namespace], self.at_it.count(view.namespace))
@@ -36,7 +38,7 @@ class Taker:
         self.at_it.remove(view.namespace)
         if self.fails:
             raise OperatorError("The store is away.")
-        return CodeFact(True, sha256=view.uid, bytes=limit)
+        return CodeFact(True, sha256=view.uid, bytes=action.limit_bytes)
 
     async def settled(self) -> None:
         """Until nothing moves any more of its own accord."""
@@ -54,14 +56,14 @@ def test_a_team_with_many_bundles_keeps_no_other_waiting() -> None:
         flood = [replace(ANY, uid=f"red-{n}") for n in range(20)]
         others = [replace(ANY, uid=team, namespace=team) for team in ("blue", "green", "grey")]
         for view in (*flood, *others):
-            assert taker.admissions.ask(view, 7) is None
+            assert taker.admissions.ask(view, ACTION) is None
         await taker.settled()
         assert sorted(taker.at_it) == ["blue", "green", "red"]
         taker.go_on.set()
         await taker.settled()
         assert sorted(taker.due) == sorted(view.uid for view in (*flood, *others))
         assert (taker.most["red"], taker.most["all"]) == (1, AT_ONCE)
-        assert taker.admissions.ask(others[0], 7) == CodeFact(True, sha256="blue", bytes=7)
+        assert taker.admissions.ask(others[0], ACTION) == CodeFact(True, sha256="blue", bytes=7)
 
     run(test())
 
@@ -70,7 +72,7 @@ def test_asking_again_meanwhile_takes_nothing_twice() -> None:
     async def test() -> None:
         taker = Taker()
         for _ in range(3):
-            assert taker.admissions.ask(ANY, 7) is None
+            assert taker.admissions.ask(ANY, ACTION) is None
             await taker.settled()
         assert taker.at_it == ["red"]
         taker.go_on.set()
@@ -85,14 +87,14 @@ def test_a_failure_is_told_once_and_then_tried_again() -> None:
         taker = Taker()
         taker.fails = True
         taker.go_on.set()
-        assert taker.admissions.ask(ANY, 7) is None
+        assert taker.admissions.ask(ANY, ACTION) is None
         await taker.settled()
         with pytest.raises(OperatorError, match="away"):
-            taker.admissions.ask(ANY, 7)
+            taker.admissions.ask(ANY, ACTION)
         taker.fails = False
-        assert taker.admissions.ask(ANY, 7) is None
+        assert taker.admissions.ask(ANY, ACTION) is None
         await taker.settled()
-        assert taker.admissions.ask(ANY, 7) is not None
+        assert taker.admissions.ask(ANY, ACTION) is not None
 
     run(test())
 
@@ -101,9 +103,9 @@ def test_answers_that_nobody_will_ask_for_are_dropped() -> None:
     async def test() -> None:
         taker = Taker()
         taker.go_on.set()
-        taker.admissions.ask(ANY, 7)
+        taker.admissions.ask(ANY, ACTION)
         await taker.settled()
         taker.admissions.forget({"another"})
-        assert taker.admissions.ask(ANY, 7) is None  # begins again
+        assert taker.admissions.ask(ANY, ACTION) is None  # begins again
 
     run(test())

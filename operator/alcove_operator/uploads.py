@@ -1,0 +1,109 @@
+"""What teams upload: the permits that they get for it, and what becomes of the bytes.
+
+A permit cannot be taken back. So each is for one key, of a bucket without versions, and a team has no more of them at a
+time than a bound says: whatever it sends, it takes no more room than that many objects of the largest size.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from alcove_api import keys
+from alcove_api.uploads import PERMIT_SECONDS, UploadPermit
+from alcove_kube.resources import SUBMISSIONS
+from alcove_operator.clock import utc_now
+from alcove_operator.core.model import CodeFact, SubmissionView
+from alcove_operator.errors import CodeError
+from alcove_operator.index import Index
+from alcove_operator.store import OperatorStore
+
+
+@dataclass
+class Uploads:
+    """The index is read on the event loop alone; the store blocks, so it is asked in threads."""
+
+    store: OperatorStore
+    index: Index
+    endpoint: str
+    """Of the store, as teams reach it."""
+    clock: Callable[[], datetime] = utc_now
+    _given: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    """When a permit ends, by team and key. A deleted Submission's is still valid."""
+
+    async def take_bundle(self, view: SubmissionView, sha256: str, limit: int, most: int) -> CodeFact:
+        """The bundle of a team's Submission; where it is not there, a permit to upload it.
+
+        Args:
+            limit: bytes of the bundle, at most.
+            most: bundles that the team may have permits for at a time.
+
+        Raises:
+            CodeError: it is refused.
+            StoreError: the store failed.
+        """
+        if await self._is_admitted(view, sha256):
+            return await asyncio.to_thread(self.store.take_admitted, sha256)
+        looked_at = self.clock()
+        try:
+            return await asyncio.to_thread(self.store.take_bundle, view.namespace, sha256, limit)
+        except CodeError as error:
+            if not error.wait:
+                raise
+        permit = view.status.upload or self._give_permit(view.namespace, sha256, limit, most)
+        return CodeFact(False, wait=True, permit=permit, looked_at=looked_at)
+
+    async def _is_admitted(self, view: SubmissionView, sha256: str) -> bool:
+        """Whether the team itself has submitted these bytes before: nobody's digest alone gets at another's code."""
+        others = self.index.submissions_in(view.namespace)
+        admitted = any(o.status.admitted_at and o.status.code_sha256 == sha256 for o in others)
+        return admitted and await asyncio.to_thread(self.store.exists, keys.code(sha256))
+
+    def _give_permit(self, team: str, sha256: str, limit: int, most: int) -> UploadPermit | None:
+        """None while the team has as many as it may."""
+        now, key = self.clock(), keys.team_bundle(team, sha256)
+        valid = self._valid_permits(team, now)
+        if key not in valid and len(valid) >= most:
+            return None
+        permit = self.store.permit_upload(key, limit, now + timedelta(seconds=PERMIT_SECONDS), self.endpoint)
+        self._given[team, key] = permit.expires_at
+        return permit
+
+    def _valid_permits(self, team: str, now: datetime) -> set[str]:
+        """Keys that the team can write now, as far as this operator or a Submission's status knows."""
+        self._given = {place: end for place, end in self._given.items() if end > now}
+        found = {key for of, key in self._given if of == team}
+        for view in self.index.submissions_in(team):
+            if view.status.upload is not None and view.status.upload.expires_at > now:
+                found |= _key_of(view)
+        return found
+
+    async def sweep(self, is_team: Callable[[str], bool]) -> None:
+        """Deletes bundles that no Submission waits for: admitted ones, which were copied, and what came too late.
+
+        ``is_team``: of a namespace. Raises StoreError.
+        """
+        present = await asyncio.to_thread(self.store.list_uploads, keys.BUNDLES)
+        # After the list: whoever waits for what it shows is known by now.
+        awaited = {
+            key
+            for view in self.index.submissions.values()
+            if view.status.phase == "" and not view.deleting
+            for key in _key_of(view)
+        }
+        unknown = {of for of in map(_team_of, present) if is_team(of)}
+        unknown = {of for of in unknown if not self.index.is_filled(SUBMISSIONS, of)}
+        gone = [key for key in present if key not in awaited and _team_of(key) not in unknown]
+        await asyncio.to_thread(self.store.delete_uploads, gone)
+
+
+def _key_of(view: SubmissionView) -> set[str]:
+    bundle = view.spec.code.bundle if view.spec else None
+    return {keys.team_bundle(view.namespace, bundle.sha256)} if bundle else set()
+
+
+def _team_of(key: str) -> str:
+    """Its namespace; a key is PREFIX/NAMESPACE/…"""
+    return key.split("/")[1]
