@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import sys
 from pathlib import Path
@@ -12,7 +11,6 @@ from pathspec import GitIgnoreSpec
 from alcove_api.code_layout import MODEL_FILE, explain_missing_model, find_code
 from alcove_cli.errors import CommandError
 from alcove_store.pack import pack_files
-from alcove_store.transfer import TransferProgress
 
 IGNORE_FILE = ".alcoveignore"
 # A ConfigMap holds 1 MiB at most, names and base64 included.
@@ -106,16 +104,3 @@ def _size(count: int) -> str:
 def say(text: str) -> None:
     """A line of progress for people."""
     print(text, file=sys.stderr, flush=True)
-
-
-class CountedBundle(io.BytesIO):
-    """Tells how much of it was read."""
-
-    def __init__(self, data: bytes, progress: TransferProgress) -> None:
-        super().__init__(data)
-        self._progress = progress
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        piece = super().read(size)
-        self._progress.add(len(piece))
-        return piece

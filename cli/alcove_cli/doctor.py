@@ -91,6 +91,6 @@ def _check_store(kube: KubeClient, team: str, endpoint: str | None) -> str:
         access.reach("Only bundles, reports and datasets need it.") as store,
         store_errors("listing shared datasets"),
     ):
-        for _ in store.list_objects(access.bucket, prefix=keys.SHARED):
+        for _ in store.list_objects(access.uploads, prefix=keys.SHARED):
             break
     return f"the store at {access.endpoint} takes the team's credentials"

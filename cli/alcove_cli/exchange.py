@@ -6,7 +6,8 @@ import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
@@ -41,6 +42,8 @@ class StoreAccess:
     credentials: StoreCredentials
     source: str
     """Where the address is from, for people."""
+    uploads: str = keys.UPLOADS_BUCKET
+    """Bucket of what teams offer each other."""
 
     @classmethod
     def of_secret(cls, kube: KubeClient, namespace: str, name: str, endpoint: str | None) -> StoreAccess:
@@ -58,6 +61,7 @@ class StoreAccess:
             secret.get("bucket", keys.MAIN_BUCKET.encode()).decode(),
             _credentials(secret["credentials.json"], f"secrets/{name} in {namespace}"),
             source,
+            secret.get("uploadsBucket", keys.UPLOADS_BUCKET.encode()).decode(),
         )
 
     def sign_report(self, team: str, submission_uid: str, hours: int) -> str:
@@ -170,8 +174,7 @@ def push(
                 "--volume-claim and --alias are for hidden datasets: leave them out with --team."
             )
         check_name(team)
-        access = _open_access(team, namespace, store, credentials, region, kubeconfig)
-        _offer_dataset(access, team, name, folder, solution or find_solution(folder))
+        _offer_dataset(team, name, folder, solution or find_solution(folder), store, kubeconfig)
         return
     hidden_rows = require_solution(folder, solution)
     access = _open_access(None, namespace, store, credentials, region, kubeconfig)
@@ -191,12 +194,16 @@ def push(
     )
 
 
-def _offer_dataset(access: StoreAccess, team: str, name: str, folder: Path, rows: Path | None) -> None:
-    from alcove_toolkit.publish import offer_dataset
+def _offer_dataset(
+    team: str, name: str, folder: Path, rows: Path | None, store: str | None, kubeconfig: str | None
+) -> None:
+    from alcove_cli.offer import offer_dataset
+    from alcove_kube.client import KubeClient
 
-    with access.reach() as store:
-        manifest = offer_dataset(folder, rows, store, team=team, name=name, bucket=access.bucket)
-    typer.echo(f"Offered {team}/{name}@{manifest.digest()} to all teams, {_with(rows)} solution.")
+    kube = KubeClient.from_kubeconfig(kubeconfig)
+    access = StoreAccess.of_secret(kube, team, TEAM_SECRET, store)
+    offered = offer_dataset(kube, access, team, name, folder, rows)
+    typer.echo(f"Offered {team}/{name}@{offered.sha256} to all teams, {_with(rows)} solution.")
 
 
 def _with(solution: Path | None) -> str:
@@ -222,24 +229,22 @@ def pull(
     dataset as NAME; its solution stays in the store.
     """
     from alcove_toolkit.exchange import DatasetCatalog, check_name, pull_dataset
+    from alcove_toolkit.offers import pull_offer
 
     path, _, digest = name.partition("@")
     offering, _, plain = path.rpartition("/")
     if team is not None and not offering:
         offering = team
-    source_team = check_name(offering) if offering else None
     check_name(plain)
     access = _open_access(team, namespace, store, credentials, region, kubeconfig)
     with access.reach() as store_client:
-        catalog = DatasetCatalog(store_client, access.bucket, source_team)
-        data, found = pull_dataset(
-            catalog,
-            plain,
-            out,
-            sha256=digest or None,
-            limit=limit << 30,
-            say=lambda t: typer.echo(t, err=True),
-        )
+        say = partial(typer.echo, err=True)
+        if offering:
+            where = (store_client, access.uploads, offering, plain, out)
+            data, found = pull_offer(*where, sha256=digest, limit=limit << 30, say=say)
+        else:
+            catalog = DatasetCatalog(store_client, access.bucket)
+            data, found = pull_dataset(catalog, plain, out, sha256=digest or None, limit=limit << 30, say=say)
     typer.echo(f"Fetched {data} ({plain}@{found}). Next: alcove dataset check {data}")
 
 
@@ -253,19 +258,26 @@ def list_datasets(
     as_json: Json = False,
 ) -> None:
     """List names and versions, newest first: hidden datasets, or with --team those that teams offer."""
-    from alcove_toolkit import exchange
+    from alcove_toolkit.exchange import DatasetCatalog, list_versions
+    from alcove_toolkit.offers import list_offers
 
     access = _open_access(team, namespace, store, credentials, region, kubeconfig)
     with access.reach() as store_client:
-        rows = list(exchange.list_datasets(store_client, access.bucket, hidden=team is None))
+        rows: list[tuple[str | None, str, str, datetime]]
+        if team is None:
+            versions = list_versions(DatasetCatalog(store_client, access.bucket))
+            rows = [(None, v.name, v.sha256, v.pushed_at) for v in versions]
+        else:
+            offers = list_offers(store_client, access.uploads)
+            rows = [(o.team, o.offered.name, o.offered.sha256, o.pushed_at) for o in offers]
     if as_json:
         fields = (
-            {"team": r.team, "name": r.name, "sha256": r.sha256, "pushedAt": r.pushed_at.isoformat()}
-            for r in rows
+            {"team": of, "name": name, "sha256": sha256, "pushedAt": at.isoformat()}
+            for of, name, sha256, at in rows
         )
         typer.echo(json.dumps(list(fields), indent=2))
         return
-    names = [f"{row.team}/{row.name}" if row.team else row.name for row in rows]
+    names = [f"{of}/{name}" if of else name for of, name, _, _ in rows]
     width = max(map(len, names), default=0)
-    for name, row in zip(names, rows, strict=True):
-        typer.echo(f"{name:<{width}}  {row.pushed_at:%Y-%m-%d %H:%M}  {row.sha256[:DIGEST_SHOWN]}")
+    for name, (_, _, sha256, at) in zip(names, rows, strict=True):
+        typer.echo(f"{name:<{width}}  {at:%Y-%m-%d %H:%M}  {sha256[:DIGEST_SHOWN]}")

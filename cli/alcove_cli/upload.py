@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 from urllib.parse import urlsplit
 
+from alcove_api.errors import AlcoveError
 from alcove_api.retry import retry
 from alcove_api.submission import SubmissionStatus
 from alcove_api.uploads import UploadPermit
-from alcove_cli.code_folder import CountedBundle, pack_bundle, read_folder, say
+from alcove_cli.code_folder import pack_bundle, read_folder, say
 from alcove_cli.errors import CommandError, FaultError, choose_failure
 from alcove_kube.resources import SUBMISSIONS
 
@@ -53,8 +55,6 @@ def upload_bundle(kube: KubeClient, submission: Object, bundle: bytes, endpoint:
         CommandError: there is no permit, or the store did not take the bundle. The Submission still waits.
     """
     from alcove_store.errors import StoreError
-    from alcove_store.post import send_upload
-    from alcove_store.transfer import TransferProgress
 
     team, name = submission["metadata"]["namespace"], submission["metadata"]["name"]
     permit = _await_permit(kube, team, name)
@@ -63,12 +63,8 @@ def upload_bundle(kube: KubeClient, submission: Object, bundle: bytes, endpoint:
     url = permit.url if endpoint is None else endpoint.rstrip("/") + urlsplit(permit.url).path
     again = f"Try again until {permit.expires_at:%H:%M} UTC: alcove upload {name} FOLDER"
 
-    def send() -> None:
-        source = CountedBundle(bundle, TransferProgress(1, len(bundle), say))
-        send_upload(permit, source, len(bundle), url)
-
     try:
-        retry(send, UPLOAD_PATIENCE_SECONDS, say, lambda error: error.retriable and not _is_denied(error))
+        send_by_permit(permit, io.BytesIO(bundle), len(bundle), url)
     except StoreError as error:
         raise choose_failure(error)(
             f"The bundle could not be uploaded to {url}. {error.cause}",
@@ -79,10 +75,21 @@ def upload_bundle(kube: KubeClient, submission: Object, bundle: bytes, endpoint:
     return True
 
 
-def _is_denied(error: Exception) -> bool:
+def send_by_permit(permit: UploadPermit, source: BinaryIO, size: int, url: str) -> None:
+    """Uploads a file, says how far it is, and begins again once where the connection is lost. Raises StoreError."""
     from alcove_store.errors import StoreDeniedError
+    from alcove_store.post import send_upload
+    from alcove_store.transfer import CountedSource, TransferProgress
 
-    return isinstance(error, StoreDeniedError)
+    def send() -> None:
+        source.seek(0)
+        counted = CountedSource(source, TransferProgress(1, size, say))
+        send_upload(permit, cast(BinaryIO, counted), size, url)
+
+    def may_repeat(error: AlcoveError) -> bool:
+        return error.retriable and not isinstance(error, StoreDeniedError)
+
+    retry(send, UPLOAD_PATIENCE_SECONDS, say, may_repeat)
 
 
 def _reason(status: SubmissionStatus) -> str:

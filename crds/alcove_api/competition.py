@@ -25,6 +25,8 @@ class Limits(ApiModel):
     """Runs at the same time."""
     bundle_bytes: Annotated[int, Field(ge=1024, le=1099511627776)] = 536870912
     """Size of a code bundle at most: the policy on pretrained models, in bytes."""
+    shared_bytes: Annotated[int, Field(ge=0, le=1099511627776)] = 4294967296
+    """Of the datasets that a team offers to others, together; each may have a quarter of it. 0: none may be offered."""
     recorded_bytes: Annotated[int, Field(ge=1048576, le=1099511627776)] = 2147483648
     """Bytes of predictions that each run may save: the file that exceeds them is refused and is the last one. The
     store keeps them."""

@@ -10,10 +10,8 @@ MAIN_BUCKET = "alcove"
 SOLUTIONS_BUCKET = "alcove-solutions"
 UPLOADS_BUCKET = "alcove-uploads"
 """Without versions: what is uploaded twice under one key takes its room once. Nothing in it counts."""
-BUNDLES = "bundles/"
-"""Prefix of bundles that Submissions wait for, in :data:`UPLOADS_BUCKET`."""
-SHARED = "shared/"
-"""Prefix of what teams offer each other."""
+BUNDLES, SHARED = "bundles/", "shared/"
+"""Prefixes in :data:`UPLOADS_BUCKET`: bundles that Submissions wait for, and what teams offer each other."""
 
 
 def dataset_manifest(sha256: str) -> str:
@@ -45,8 +43,18 @@ def dataset_version(name: str, sha256: str) -> str:
 
 
 def shared(namespace: str) -> str:
-    """What a team offers to all others, solutions too, lies below this, under the keys that hidden ones have."""
+    """Prefix of what a team offers to all others, in :data:`UPLOADS_BUCKET`."""
     return f"{SHARED}{namespace}/"
+
+
+def shared_archive(namespace: str, slot: int) -> str:
+    """Data and solution of what a team offers in that slot."""
+    return f"{shared(namespace)}{slot}/dataset.tar.gz"
+
+
+def shared_entry(namespace: str, slot: int) -> str:
+    """An ``OfferedDataset``: what is in that slot."""
+    return f"{shared(namespace)}{slot}/offer.json"
 
 
 def code(sha256: str) -> str:

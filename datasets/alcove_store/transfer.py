@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from alcove_api.documents import FileEntry
 from alcove_store.client import store_errors, stream
@@ -45,6 +45,18 @@ class TransferProgress:
                 self._say(
                     f"{self._files_done}/{self._files} files, {self._done >> 20} of {self._total >> 20} MiB"
                 )
+
+
+class CountedSource:
+    """A file that tells how much of it was read."""
+
+    def __init__(self, source: BinaryIO, progress: TransferProgress) -> None:
+        self._source, self._progress = source, progress
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._source.read(size)
+        self._progress.add(len(piece))
+        return piece
 
 
 def is_stored(store: Minio, bucket: str, key: str, sha256: str, size: int) -> bool:

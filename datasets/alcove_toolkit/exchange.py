@@ -1,7 +1,7 @@
-"""Find datasets in the store by name, and fetch them. Nothing read there is trusted.
+"""Find hidden datasets in the store by name, and fetch them. Nothing read there is trusted.
 
-Whoever offers a dataset (below ``shared/<namespace>/``) may mean harm: names are checked before anything is written,
-sizes are bounded, and a file gets its final name only once its digest is right.
+Names are checked before anything is written, sizes are bounded, and a file gets its final name only once its digest is
+right. What teams offer each other is in :mod:`alcove_toolkit.offers`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -24,7 +23,7 @@ from alcove_api.retry import retry
 from alcove_format.errors import OutputExistsError
 from alcove_format.metadata import METADATA_FILE
 from alcove_store.client import get_bytes, store_errors, stream
-from alcove_store.errors import StoreDeniedError, StoreNotFoundError
+from alcove_store.errors import StoreNotFoundError
 from alcove_store.transfer import Say, TransferProgress, run_parallel, save_checked
 from alcove_toolkit.errors import ExchangeError
 
@@ -35,11 +34,9 @@ MOST_FILES = 10_000
 MOST_BYTES = 100 << 30
 _MANIFEST_BYTES = 8 << 20
 _VERSION_BYTES = 64 << 10
-_SOLUTION_BYTES = 64 << 20
 _METADATA_BYTES = 64 << 20
 _MOST_VERSIONS = 1000
-"""Of one team, or of the hidden datasets; later ones are not listed."""
-_MOST_TEAMS = 1000
+"""Later ones are not listed."""
 _SPARE_DISK = 256 << 20
 _PATIENCE = 30.0
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
@@ -50,25 +47,19 @@ _ENTRY = re.compile(rf"({_NAME.pattern})/({_DIGEST.pattern})\.json")
 
 @dataclass(frozen=True)
 class DatasetCatalog:
-    """A place where names are looked up: the hidden datasets, or what one team offers."""
+    """The place where names are looked up."""
 
     client: Minio
     bucket: str = keys.MAIN_BUCKET
-    team: str | None = None
-
-    @property
-    def below(self) -> str:
-        return keys.shared(self.team) if self.team is not None else ""
 
     def get(self, key: str, limit: int) -> bytes:
-        return get_bytes(self.client, self.bucket, self.below + key, limit=limit)
+        return get_bytes(self.client, self.bucket, key, limit=limit)
 
 
 @dataclass(frozen=True)
 class ListedVersion:
     """One version of a dataset's name."""
 
-    team: str | None
     name: str
     sha256: str
     pushed_at: datetime
@@ -88,29 +79,15 @@ def check_name(name: str) -> str:
 
 def list_versions(catalog: DatasetCatalog, name: str | None = None) -> list[ListedVersion]:
     """List the versions of one name, or of all, newest first. Entries that no push writes are skipped."""
-    prefix = catalog.below + keys.dataset_names() + (f"{check_name(name)}/" if name else "")
+    prefix = keys.dataset_names() + (f"{check_name(name)}/" if name else "")
     with store_errors("the list of datasets"):
         entries = catalog.client.list_objects(catalog.bucket, prefix=prefix, recursive=True)
         found = [
-            ListedVersion(catalog.team, match[1], match[2], entry.last_modified)
+            ListedVersion(match[1], match[2], entry.last_modified)
             for entry in islice(entries, _MOST_VERSIONS)
-            if (
-                match := _ENTRY.fullmatch(
-                    entry.object_name.removeprefix(catalog.below + keys.dataset_names())
-                )
-            )
+            if (match := _ENTRY.fullmatch(entry.object_name.removeprefix(keys.dataset_names())))
         ]
     return sorted(found, key=lambda v: (v.pushed_at, v.sha256), reverse=True)
-
-
-def list_teams(client: Minio, bucket: str = keys.MAIN_BUCKET) -> list[str]:
-    """List the namespaces of teams that offer something."""
-    with store_errors("the list of teams"):
-        entries = client.list_objects(bucket, prefix=keys.SHARED)
-        found = [
-            e.object_name.removeprefix(keys.SHARED).removesuffix("/") for e in islice(entries, _MOST_TEAMS)
-        ]
-    return [name for name in found if _NAME.fullmatch(name)]
 
 
 def pull_dataset(
@@ -122,7 +99,7 @@ def pull_dataset(
     limit: int = MOST_BYTES,
     say: Say,
 ) -> tuple[Path, str]:
-    """Fetch ``out/NAME.data``, and ``out/NAME.solution`` where a team offers one.
+    """Fetch ``out/NAME.data``. The solution stays in the store.
 
     Files of an interrupted pull are kept in a hidden folder, and not fetched again.
 
@@ -135,29 +112,22 @@ def pull_dataset(
 
     Raises:
         ExchangeError: no such dataset, or not what a dataset may be.
-        OutputExistsError: one of the names exists already.
+        OutputExistsError: the name exists already.
         StoreError: the store cannot be reached or refuses, or its bytes are not those that were pushed.
     """
-    data, solution = out / f"{check_name(name)}.data", out / f"{name}.solution"
+    data = out / f"{check_name(name)}.data"
     digest = _find_digest(catalog, name, sha256 or "")
-    version = _read_version(catalog, name, digest)
+    _check_version(catalog, name, digest)
     manifest = _read_manifest(catalog, digest, limit)
-    wanted = version.solution_sha256 if catalog.team is not None else None
-    for path in (data, solution) if wanted else (data,):
-        if path.exists():
-            raise OutputExistsError(str(path))
+    if data.exists():
+        raise OutputExistsError(str(data))
     out.mkdir(parents=True, exist_ok=True)
     partial = out / f".{name}-{digest[:16]}.part"
     missing = [entry for entry in manifest.files if not _is_whole(partial / entry.path, entry)]
-    _check_disk(out, sum(entry.bytes for entry in missing))
+    check_disk(out, sum(entry.bytes for entry in missing))
     if len(missing) < len(manifest.files):
         say(f"{len(manifest.files) - len(missing)} of {len(manifest.files)} files are here already.")
     _fetch_files(catalog, digest, missing, partial, say)
-    if wanted:
-        rows = catalog.get(keys.solution(wanted), _SOLUTION_BYTES)
-        _check_digest(rows, wanted, "The solution")
-        (partial / "solution").write_bytes(rows)
-        (partial / "solution").rename(solution)
     partial.rename(data)
     return data, digest
 
@@ -173,7 +143,7 @@ def _find_digest(catalog: DatasetCatalog, name: str, begin: str) -> str:
         return begin
     found = [v.sha256 for v in list_versions(catalog, name) if v.sha256.startswith(begin)]
     if not found:
-        raise _unknown_dataset(catalog, f"{name}@{begin}" if begin else name)
+        raise _unknown_dataset(f"{name}@{begin}" if begin else name)
     if begin and len(found) > 1:
         raise ExchangeError(
             f"{len(found)} versions of {name} have a digest that begins with {begin}.",
@@ -183,27 +153,26 @@ def _find_digest(catalog: DatasetCatalog, name: str, begin: str) -> str:
     return found[0]
 
 
-def _unknown_dataset(catalog: DatasetCatalog, name: str) -> ExchangeError:
-    where = f"by {catalog.team}" if catalog.team is not None else "in this store"
+def _unknown_dataset(name: str) -> ExchangeError:
     return ExchangeError(
-        f"There is no dataset {name!r} {where}.",
+        f"There is no dataset {name!r} in this store.",
         consequence="Nothing was fetched.",
         remedy="List the datasets: alcove dataset list.",
     )
 
 
-def _read_version(catalog: DatasetCatalog, name: str, digest: str) -> DatasetVersion:
+def _check_version(catalog: DatasetCatalog, name: str, digest: str) -> None:
+    """Raises ExchangeError where nothing of that name and digest was pushed."""
     try:
         data = catalog.get(keys.dataset_version(name, digest), _VERSION_BYTES)
     except StoreNotFoundError:
-        raise _unknown_dataset(catalog, f"{name}@{digest}") from None
+        raise _unknown_dataset(f"{name}@{digest}") from None
     try:
         version = DatasetVersion.model_validate_json(data)
     except ValidationError as error:
-        raise _broken_offer(f"The entry of {name}@{digest[:12]} cannot be read.") from error
+        raise broken_offer(f"The entry of {name}@{digest[:12]} cannot be read.") from error
     if (version.name, version.data_sha256) != (name, digest):
-        raise _broken_offer(f"The entry of {name}@{digest[:12]} is that of another dataset.")
-    return version
+        raise broken_offer(f"The entry of {name}@{digest[:12]} is that of another dataset.")
 
 
 def _read_manifest(catalog: DatasetCatalog, digest: str, limit: int) -> DatasetManifest:
@@ -219,10 +188,10 @@ def _read_manifest(catalog: DatasetCatalog, digest: str, limit: int) -> DatasetM
     try:
         manifest = DatasetManifest.model_validate_json(data)
     except ValidationError as error:
-        raise _broken_offer("The manifest cannot be read.") from error
+        raise broken_offer("The manifest cannot be read.") from error
     problem = _find_problem(manifest, limit)
     if problem:
-        raise _broken_offer(problem)
+        raise broken_offer(problem)
     return manifest
 
 
@@ -234,7 +203,7 @@ def _find_problem(manifest: DatasetManifest, limit: int) -> str:
     if len(set(paths)) < len(paths):
         return "The manifest has a file twice."
     for entry in manifest.files:
-        if not _is_dataset_path(entry.path):
+        if not is_dataset_path(entry.path):
             return f"The manifest has the path {entry.path[:80]!r}, which no dataset can have."
         if not 0 <= entry.bytes <= (_METADATA_BYTES if entry.path.endswith(METADATA_FILE) else limit):
             return f"The manifest gives {entry.path!r} a size that is not allowed."
@@ -243,7 +212,7 @@ def _find_problem(manifest: DatasetManifest, limit: int) -> str:
     return ""
 
 
-def _is_dataset_path(path: str) -> bool:
+def is_dataset_path(path: str) -> bool:
     part, _, name = path.partition("/")
     plain = name.isprintable() and not set(name) & set("/\\:") and len(name.encode()) <= 200
     return part in ("train", "test") and plain and (name == METADATA_FILE or name.startswith("sample"))
@@ -256,7 +225,7 @@ def _is_whole(path: Path, entry: FileEntry) -> bool:
         return hashlib.file_digest(file, "sha256").hexdigest() == entry.sha256
 
 
-def _check_disk(out: Path, wanted: int) -> None:
+def check_disk(out: Path, wanted: int) -> None:
     free = shutil.disk_usage(out).free - _SPARE_DISK
     if wanted > free:
         raise ExchangeError(
@@ -278,9 +247,7 @@ def _fetch_files(
         temporary = path.with_name(f".{path.name}.tmp")
 
         def download() -> None:
-            pieces = stream(
-                catalog.client, catalog.bucket, catalog.below + keys.dataset_file(digest, entry.path)
-            )
+            pieces = stream(catalog.client, catalog.bucket, keys.dataset_file(digest, entry.path))
             save_checked(progress.counted(pieces), temporary, entry.sha256, entry.bytes, entry.path)
 
         try:
@@ -295,22 +262,10 @@ def _fetch_files(
 
 def _check_digest(data: bytes, sha256: str, what: str) -> None:
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise _broken_offer(f"{what} is not what its digest says.")
+        raise broken_offer(f"{what} is not what its digest says.")
 
 
-def _broken_offer(cause: str) -> ExchangeError:
+def broken_offer(cause: str) -> ExchangeError:
     return ExchangeError(
         cause, consequence="Nothing of it is used.", remedy="Ask whoever pushed it to push it again."
     )
-
-
-def list_datasets(client: Minio, bucket: str, *, hidden: bool) -> Iterator[ListedVersion]:
-    """List all names with their versions: of the hidden datasets, or of what teams offer."""
-    if hidden:
-        yield from list_versions(DatasetCatalog(client, bucket))
-        return
-    for team in list_teams(client, bucket):
-        try:
-            yield from list_versions(DatasetCatalog(client, bucket, team))
-        except StoreDeniedError:
-            continue

@@ -57,46 +57,20 @@ def publish(
     manifest = describe(folder)
     digest = manifest.digest()
     if not on_volume:
-        _send_files(client, bucket, "", folder, manifest)
-    solution_sha256 = _send_solution(client, solutions_bucket, "", solution)
+        _send_files(client, bucket, folder, manifest)
+    solution_sha256 = _send_solution(client, solutions_bucket, solution)
     named = keys.volume_manifest if on_volume else keys.dataset_manifest
     put_bytes(client, bucket, named(digest), manifest.canonical())
     if name is not None:
-        _enter_version(client, bucket, "", _version(name, manifest, solution_sha256))
+        _enter_version(client, bucket, _version(name, manifest, solution_sha256))
     return digest, solution_sha256, manifest
 
 
-def offer_dataset(
-    path: Path,
-    solution: Path | None,
-    client: Minio,
-    *,
-    team: str,
-    name: str,
-    bucket: str = keys.MAIN_BUCKET,
-) -> DatasetManifest:
-    """Uploads a folder ``NAME.data`` where all teams can read it, and its solution, if any, beside it.
-
-    It is practice data: who tries a model on it needs the solution. Raises as :func:`publish`.
-    """
-    folder = open_dataset(path)
-    if solution is not None:
-        read_solution(solution)
-    manifest, below = describe(folder), keys.shared(team)
-    _send_files(client, bucket, below, folder, manifest)
-    solution_sha256 = None if solution is None else _send_solution(client, bucket, below, solution)
-    put_bytes(client, bucket, below + keys.dataset_manifest(manifest.digest()), manifest.canonical())
-    _enter_version(client, bucket, below, _version(name, manifest, solution_sha256))
-    return manifest
-
-
-def _send_files(
-    client: Minio, bucket: str, below: str, folder: DataFolder, manifest: DatasetManifest
-) -> None:
+def _send_files(client: Minio, bucket: str, folder: DataFolder, manifest: DatasetManifest) -> None:
     digest = manifest.digest()
 
     def send(entry: FileEntry) -> None:
-        key = below + keys.dataset_file(digest, entry.path)
+        key = keys.dataset_file(digest, entry.path)
         if is_stored(client, bucket, key, entry.sha256, entry.bytes):
             return
         with _Hashed(folder.path / entry.path) as file:
@@ -111,12 +85,12 @@ def _send_files(
     run_parallel(manifest.files, send)
 
 
-def _enter_version(client: Minio, bucket: str, below: str, version: DatasetVersion) -> None:
+def _enter_version(client: Minio, bucket: str, version: DatasetVersion) -> None:
     """Writes the entry in the index, at a time that no other version of the name has by the store's clock.
 
     The newest is the one with the latest time, and many stores tell times in whole seconds.
     """
-    key = below + keys.dataset_version(version.name, version.data_sha256)
+    key = keys.dataset_version(version.name, version.data_sha256)
 
     def enter() -> None:
         put_bytes(client, bucket, key, version.canonical())
@@ -133,10 +107,10 @@ def _enter_version(client: Minio, bucket: str, below: str, version: DatasetVersi
     retry(enter, _PATIENCE, may_repeat=lambda error: isinstance(error, StoreConflictError))
 
 
-def _send_solution(client: Minio, bucket: str, below: str, solution: Path) -> str:
+def _send_solution(client: Minio, bucket: str, solution: Path) -> str:
     data = solution.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
-    key = below + keys.solution(digest)
+    key = keys.solution(digest)
     if not is_stored(client, bucket, key, digest, len(data)):
         put_bytes(client, bucket, key, data)
     return digest

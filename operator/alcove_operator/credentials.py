@@ -223,13 +223,14 @@ def auditor_policy(bucket: str = keys.MAIN_BUCKET, solutions: str = keys.SOLUTIO
     )
 
 
-def team_policy(namespace: str, bucket: str = keys.MAIN_BUCKET) -> Policy:
-    """A team's own reports, to read, and what teams offer each other, of which it writes its own part."""
-    offered, reports = f"{keys.shared(namespace)}*", f"{keys.team_reports(namespace)}*"
+def team_policy(namespace: str, bucket: str = keys.MAIN_BUCKET, uploads: str = keys.UPLOADS_BUCKET) -> Policy:
+    """Reads a team's own reports, and what teams offer each other. It writes nothing: teams upload by permits."""
+    reports = f"{keys.team_reports(namespace)}*"
     return _policy(
-        _allow(["DeleteObject", *_PUT], bucket, offered),
-        _allow(["GetObject"], bucket, f"{keys.SHARED}*", reports),
-        _list(bucket, f"{keys.SHARED}*", reports),
+        _allow(["GetObject"], bucket, reports),
+        _list(bucket, reports),
+        _allow(["GetObject"], uploads, f"{keys.SHARED}*"),
+        _list(uploads, f"{keys.SHARED}*"),
     )
 
 

@@ -44,6 +44,7 @@ from alcove_operator.jobs_health import JobsHealth
 from alcove_operator.lease import Lease
 from alcove_operator.metrics import Metrics
 from alcove_operator.notifier import Notifier
+from alcove_operator.offers import Offers
 from alcove_operator.rankings import Rankings
 from alcove_operator.run_credentials import RunCredentials
 from alcove_operator.store import OperatorStore
@@ -138,6 +139,10 @@ class Service:
             lambda: self.submissions.store_seen_away,
             self.clock,
         )
+        endpoint = settings.store_public_endpoint or settings.store_endpoint
+        self.offers = Offers(
+            self.api, self.index, self.store, endpoint, lambda: self.teams.namespaces, self.clock
+        )
         self.lease = Lease(self.api, settings.competition_namespace, settings.lease_name, settings.identity)
 
     async def run(self) -> None:
@@ -167,6 +172,7 @@ class Service:
             self.resync_forever(),
             self._probe_store(),
             self.notifier.run(),
+            self.offers.run(),
             store_health.watch(),
             store_health.measure(),
             self._measure(),

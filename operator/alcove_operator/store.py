@@ -129,10 +129,10 @@ class OperatorStore:
             expires_at=expires_at,
         )
 
-    def list_uploads(self, prefix: str) -> list[str]:
+    def list_uploads(self) -> list[str]:
         """Keys in the bucket of uploads."""
-        with store_client.store_errors(f"listing {prefix}"):
-            found = self.client.list_objects(self.uploads, prefix=prefix, recursive=True)
+        with store_client.store_errors("listing uploads"):
+            found = self.client.list_objects(self.uploads, recursive=True)
             return [str(entry.object_name) for entry in found]
 
     def delete_uploads(self, gone: Sequence[str]) -> None:

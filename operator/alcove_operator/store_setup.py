@@ -88,7 +88,7 @@ def policy_of(user: User, buckets: Buckets, kind: StoreKind = "minio") -> creden
         case "auditor":
             return credentials.auditor_policy(bucket, solutions)
         case "team":
-            return credentials.team_policy(user.team, bucket)
+            return credentials.team_policy(user.team, bucket, uploads)
 
 
 def make_plain_bucket(store: Minio, bucket: str, region: str) -> None:

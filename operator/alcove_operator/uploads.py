@@ -81,11 +81,12 @@ class Uploads:
         return found
 
     async def sweep(self, is_team: Callable[[str], bool]) -> None:
-        """Deletes bundles that no Submission waits for: admitted ones, which were copied, and what came too late.
+        """Deletes bundles that no Submission waits for: admitted ones, which were copied, and what came too late. And
+        what was offered by who is no team any more.
 
         ``is_team``: of a namespace. Raises StoreError.
         """
-        present = await asyncio.to_thread(self.store.list_uploads, keys.BUNDLES)
+        present = await asyncio.to_thread(self.store.list_uploads)
         # After the list: whoever waits for what it shows is known by now.
         awaited = {
             key
@@ -95,7 +96,12 @@ class Uploads:
         }
         unknown = {of for of in map(_team_of, present) if is_team(of)}
         unknown = {of for of in unknown if not self.index.is_filled(SUBMISSIONS, of)}
-        gone = [key for key in present if key not in awaited and _team_of(key) not in unknown]
+        gone = [
+            key
+            for key in present
+            if (not is_team(_team_of(key)))
+            or (key.startswith(keys.BUNDLES) and key not in awaited and _team_of(key) not in unknown)
+        ]
         await asyncio.to_thread(self.store.delete_uploads, gone)
 
 

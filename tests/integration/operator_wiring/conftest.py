@@ -109,11 +109,15 @@ def run_world(
 
 def apply(api: KubeClient, document: dict[str, object], namespace: str) -> None:
     plurals = {"Role": "roles", "RoleBinding": "rolebindings", "ServiceAccount": "serviceaccounts"}
-    plurals |= {"Namespace": "namespaces", "CustomResourceDefinition": "customresourcedefinitions"}
+    plurals |= {
+        "Namespace": "namespaces",
+        "Secret": "secrets",
+        "CustomResourceDefinition": "customresourcedefinitions",
+    }
     metadata = document["metadata"]
     assert isinstance(metadata, dict)
     kind = str(document["kind"])
-    namespaced = kind in ("Role", "RoleBinding", "ServiceAccount")
+    namespaced = kind in ("Role", "RoleBinding", "ServiceAccount", "Secret")
     resource = Resource(str(document["apiVersion"]), plurals[kind])
     path = resource.path(str(metadata.get("namespace", namespace)) if namespaced else None)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import re
@@ -17,7 +18,9 @@ from minio.error import S3Error
 
 from alcove_api import keys
 from alcove_api.board_documents import AggregateRequest
+from alcove_api.competition import Limits
 from alcove_api.documents import CheckResult
+from alcove_api.offers import ENTRY_BYTES, OFFERS_SECRET, PERMITS_KEY, SLOTS, OfferPermits, slot_bytes
 from alcove_api.run_documents import End, RunConfig, Verdict
 from alcove_api.score_documents import SCORER_VERSION, ScoredRun, ScoreRequest, ScoreResult, Scoring
 from alcove_api.uploads import UploadPermit
@@ -304,6 +307,23 @@ def test_a_bundle_is_uploaded_by_the_permit_of_its_submission_and_only_once(worl
         "it is admitted", lambda: (s := world.submission_status("same-upload", team)).get("phase") and s
     )
     assert again["codeSha256"] == code["bundle"]["sha256"]
+
+
+@pytest.mark.parametrize("team", [GREY])
+def test_a_team_offers_datasets_by_permits_in_its_own_secret(world: World, team: str) -> None:
+    world.open_competition("offers")
+    data = wait_for(
+        "permits",
+        lambda: (world.find(SECRETS, OFFERS_SECRET, team) or {}).get("data", {}).get(PERMITS_KEY),
+    )
+    permits = OfferPermits.model_validate_json(base64.b64decode(data))
+    assert len(permits.slots) == SLOTS
+    sizes = {permit.bytes_at_most for slot in permits.slots for permit in (slot.archive, slot.entry)}
+    assert sizes == {slot_bytes(Limits().shared_bytes), ENTRY_BYTES}
+    archive = permits.slots[2].archive
+    send_upload(archive, io.BytesIO(b"some"), 4, archive.url)
+    found = root_store(world).stat_object(keys.UPLOADS_BUCKET, keys.shared_archive(team, 2))
+    assert found.size == 4
 
 
 def test_an_unsound_dataset_says_what_to_do(world: World) -> None:

@@ -44,6 +44,7 @@ class SetUpStore:
 
 
 OPERATOR = "alcove0operator"
+OFFER = keys.shared_archive("team-b", 0)
 BUNDLE, OTHER_BUNDLE = keys.team_bundle("team-a", "0" * 64), keys.team_bundle("team-b", "0" * 64)
 
 
@@ -106,13 +107,13 @@ def set_up_store(
             "data/d1/manifest.json", "code/c1.tar.gz", "code/c2.tar.gz",
             "runs/u1/table/1-p/manifest.json", "scores/u1/s.json",
             "boards/ns.c/practice/table.json", "boards/ns.c/practice/request-1.json",
-            "data/names/n/d0.json", "shared/team-b/data/d/files/x",
+            "data/names/n/d0.json",
             "boards/ns.c/practice/curves.json", "boards/ns.c/practice/leaderboard.html",
             keys.report("u1"), keys.team_report("team-a", "u1"),
             keys.team_report("team-b", "u2"),
         ):  # fmt: skip
             store_client.put_bytes(found.root, keys.MAIN_BUCKET, key, b"{}")
-        for key in (BUNDLE, OTHER_BUNDLE):
+        for key in (BUNDLE, OTHER_BUNDLE, OFFER):
             store_client.put_bytes(found.root, keys.UPLOADS_BUCKET, key, b"{}")
         store_client.put_bytes(found.root, keys.SOLUTIONS_BUCKET, keys.solution("s1"), b"1 0\n")
         yield found

@@ -1,4 +1,4 @@
-"""Push and pull through a real MinIO, with the rights of a publisher and of teams, and with offers that mean harm."""
+"""Push and pull of hidden datasets through real stores, by a publisher, and manifests that mean harm."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from alcove_api.documents import DatasetManifest, DatasetVersion, FileEntry
 from alcove_api.errors import AlcoveError
 from alcove_cli import dataset
 from alcove_cli.errors import CommandError
-from alcove_format.errors import FormatError, OutputExistsError, SolutionError
+from alcove_format.errors import FormatError, OutputExistsError
 from alcove_format.metadata import Metadata
 from alcove_format.writer import NewExample, write_dataset
 from alcove_store import client as store_client
@@ -26,8 +26,8 @@ from alcove_store import transfer
 from alcove_store.errors import DigestError, StoreDeniedError
 from alcove_toolkit import exchange
 from alcove_toolkit.errors import ExchangeError
-from alcove_toolkit.exchange import DatasetCatalog, list_datasets, list_versions, pull_dataset
-from alcove_toolkit.publish import offer_dataset, publish
+from alcove_toolkit.exchange import DatasetCatalog, list_versions, pull_dataset
+from alcove_toolkit.publish import publish
 from tests.integration.store.conftest import SetUpStore
 
 pytestmark = pytest.mark.integration
@@ -81,38 +81,15 @@ def test_the_newest_version_of_a_name_is_the_one_pushed_last(
     assert list_versions(DatasetCatalog(publisher), "second")[0].sha256 == digests[0]
 
 
-def test_a_team_gets_what_another_offers_with_its_solution(set_up_store: SetUpStore, tmp_path: Path) -> None:
-    data = made(tmp_path)
-    manifest = offer_dataset(
-        data, data.with_suffix(".solution"), set_up_store.client("team-a"), team="team-a", name="ours"
-    )
-    other = set_up_store.client("team-b")
-    assert ("team-a", "ours", manifest.digest()) in [
-        (v.team, v.name, v.sha256) for v in list_datasets(other, MAIN, hidden=False)
-    ]
-    found, _ = pull_dataset(DatasetCatalog(other, team="team-a"), "ours", tmp_path / "out", say=quiet)
-    assert content(found) == content(data)
-    assert found.with_suffix(".solution").read_bytes() == data.with_suffix(".solution").read_bytes()
-
-
-def test_an_offer_needs_no_solution(set_up_store: SetUpStore, tmp_path: Path) -> None:
-    client = set_up_store.client("team-a")
-    offer_dataset(made(tmp_path), None, client, team="team-a", name="bare")
-    pull_dataset(DatasetCatalog(client, team="team-a"), "bare", tmp_path / "out", say=quiet)
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["bare.data"]
-
-
 def test_a_team_neither_finds_nor_gets_a_hidden_dataset(set_up_store: SetUpStore, tmp_path: Path) -> None:
     data, team = made(tmp_path), set_up_store.client("team-a")
     digest, _, _ = publish(
         data, data.with_suffix(".solution"), set_up_store.client("publisher"), name="hidden"
     )
     tries: list[Callable[[], object]] = [
-        lambda: list(list_datasets(team, MAIN, hidden=True)),
         lambda: list_versions(DatasetCatalog(team), "hidden"),
         lambda: pull_dataset(DatasetCatalog(team), "hidden", tmp_path / "out", say=quiet),
         lambda: pull_dataset(DatasetCatalog(team), "hidden", tmp_path / "out", sha256=digest, say=quiet),
-        lambda: offer_dataset(data, None, team, team="team-b", name="forged"),
         lambda: publish(data, data.with_suffix(".solution"), team, name="forged"),
     ]
     for attempt in tries:
@@ -124,13 +101,13 @@ def test_a_team_neither_finds_nor_gets_a_hidden_dataset(set_up_store: SetUpStore
 def test_a_download_that_broke_off_goes_on(
     set_up_store: SetUpStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data, client = made(tmp_path), set_up_store.client("team-a")
-    manifest = offer_dataset(data, None, client, team="team-a", name="broken")
+    data, client = made(tmp_path, 7.0), set_up_store.client("publisher")
+    manifest = publish(data, data.with_suffix(".solution"), client, name="broken")[2]
     monkeypatch.setattr(transfer, "PARALLEL", 1)  # The smallest comes last then.
     last = min(manifest.files, key=lambda e: e.bytes).path
-    lost = keys.shared("team-a") + keys.dataset_file(manifest.digest(), last)
+    lost = keys.dataset_file(manifest.digest(), last)
     set_up_store.root.remove_object(MAIN, lost)
-    source, out = DatasetCatalog(client, team="team-a"), tmp_path / "out"
+    source, out = DatasetCatalog(client), tmp_path / "out"
     with pytest.raises(AlcoveError):
         pull_dataset(source, "broken", out, say=quiet)
     assert not (out / "broken.data").exists()
@@ -139,7 +116,7 @@ def test_a_download_that_broke_off_goes_on(
     # One of those that are there was damaged since.
     damaged = "train/sample-00000"
     (partial / damaged).write_bytes(b"?" * (data / damaged).stat().st_size)
-    offer_dataset(data, None, client, team="team-a", name="broken")
+    publish(data, data.with_suffix(".solution"), client, name="broken")
     fetched: list[str] = []
 
     def watched(client: Minio, bucket: str, key: str) -> Iterator[bytes]:
@@ -155,22 +132,22 @@ def test_a_download_that_broke_off_goes_on(
 def test_an_upload_that_broke_off_goes_on_and_is_not_seen_before(
     set_up_store: SetUpStore, tmp_path: Path
 ) -> None:
-    data, client = made(tmp_path, 9.0), set_up_store.client("team-a")
-    manifest = offer_dataset(data, None, client, team="team-a", name="slow")
-    root, below = set_up_store.root, keys.shared("team-a")
-    kept = below + keys.dataset_file(manifest.digest(), "train/sample-00000")
+    data, client = made(tmp_path, 9.0), set_up_store.client("publisher")
+    manifest = publish(data, data.with_suffix(".solution"), client, name="slow")[2]
+    root = set_up_store.root
+    kept = keys.dataset_file(manifest.digest(), "train/sample-00000")
     before = root.stat_object(MAIN, kept)
     for key in (
         keys.dataset_file(manifest.digest(), "test/sample-00000"),
         keys.dataset_manifest(manifest.digest()),
         keys.dataset_version("slow", manifest.digest()),
     ):
-        root.remove_object(MAIN, below + key)
+        root.remove_object(MAIN, key)
     with pytest.raises(ExchangeError, match="no dataset 'slow'"):
-        pull_dataset(DatasetCatalog(client, team="team-a"), "slow", tmp_path / "out", say=quiet)
-    offer_dataset(data, None, client, team="team-a", name="slow")
+        pull_dataset(DatasetCatalog(client), "slow", tmp_path / "out", say=quiet)
+    publish(data, data.with_suffix(".solution"), client, name="slow")
     assert root.stat_object(MAIN, kept).version_id == before.version_id
-    found, _ = pull_dataset(DatasetCatalog(client, team="team-a"), "slow", tmp_path / "out", say=quiet)
+    found, _ = pull_dataset(DatasetCatalog(client), "slow", tmp_path / "out", say=quiet)
     assert content(found) == content(data)
 
 
@@ -179,7 +156,7 @@ def test_a_file_that_changes_while_it_is_sent_is_noticed(
 ) -> None:
     from alcove_toolkit import publish as publishing
 
-    data, client = made(tmp_path, 11.0), set_up_store.client("team-a")
+    data, client = made(tmp_path, 11.0), set_up_store.client("publisher")
     real = publishing.describe
 
     def describe_then_change(folder: object) -> DatasetManifest:
@@ -190,26 +167,18 @@ def test_a_file_that_changes_while_it_is_sent_is_noticed(
 
     monkeypatch.setattr(publishing, "describe", describe_then_change)
     with pytest.raises(FormatError, match="changed while it was sent"):
-        offer_dataset(data, None, client, team="team-a", name="moving")
-    assert list_versions(DatasetCatalog(client, team="team-a"), "moving") == []
-
-
-def test_a_wrong_solution_is_not_offered(set_up_store: SetUpStore, tmp_path: Path) -> None:
-    data, client = made(tmp_path), set_up_store.client("team-a")
-    data.with_suffix(".solution").write_text("1 0\n0 7\n")
-    with pytest.raises(SolutionError, match="row 2"):
-        offer_dataset(data, data.with_suffix(".solution"), client, team="team-a", name="wrong")
-    assert list_versions(DatasetCatalog(client, team="team-a"), "wrong") == []
+        publish(data, data.with_suffix(".solution"), client, name="moving")
+    assert list_versions(DatasetCatalog(client), "moving") == []
 
 
 class Attacker:
-    """Team b, which writes below its own part of the exchange whatever it likes."""
+    """Whoever got at a publisher's credentials, and writes whatever they like."""
 
     def __init__(self, client: Minio) -> None:
         self._client = client
 
     def put(self, key: str, data: bytes) -> None:
-        store_client.put_bytes(self._client, MAIN, keys.shared("team-b") + key, data)
+        store_client.put_bytes(self._client, MAIN, key, data)
 
     def offer(self, name: str, entries: list[dict[str, object]], files: dict[str, bytes]) -> None:
         manifest = DatasetManifest(
@@ -264,10 +233,10 @@ HOSTILE: dict[str, list[dict[str, object]]] = {
 def test_a_manifest_that_means_harm_is_refused_before_anything_is_written(
     set_up_store: SetUpStore, tmp_path: Path, name: str
 ) -> None:
-    Attacker(set_up_store.client("team-b")).offer(name, HOSTILE[name], {})
+    Attacker(set_up_store.client("publisher")).offer(name, HOSTILE[name], {})
     out = tmp_path / "inner" / "out"
     with pytest.raises(ExchangeError) as caught:
-        pull_dataset(DatasetCatalog(set_up_store.client("team-a"), team="team-b"), name, out, say=quiet)
+        pull_dataset(DatasetCatalog(set_up_store.client("publisher")), name, out, say=quiet)
     assert len(str(caught.value)) < 500
     assert str(caught.value).isprintable()
     assert not (tmp_path / "inner").exists()
@@ -283,11 +252,9 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_manifest_that_is_none_is_refused(set_up_store: SetUpStore, tmp_path: Path, name: str) -> None:
-    Attacker(set_up_store.client("team-b")).offer_bytes(name, BROKEN[name], {})
+    Attacker(set_up_store.client("publisher")).offer_bytes(name, BROKEN[name], {})
     with pytest.raises(AlcoveError):
-        pull_dataset(
-            DatasetCatalog(set_up_store.client("team-a"), team="team-b"), name, tmp_path / "out", say=quiet
-        )
+        pull_dataset(DatasetCatalog(set_up_store.client("publisher")), name, tmp_path / "out", say=quiet)
     assert not (tmp_path / "out").exists()
 
 
@@ -296,18 +263,19 @@ def test_a_file_that_is_not_of_its_digest_never_gets_its_name(
     set_up_store: SetUpStore, tmp_path: Path, stored: bytes
 ) -> None:
     name = f"lies-{len(stored)}"
-    Attacker(set_up_store.client("team-b")).offer(name, [entry("train/sample-0")], {"train/sample-0": stored})
+    Attacker(set_up_store.client("publisher")).offer(
+        name, [entry("train/sample-0")], {"train/sample-0": stored}
+    )
     with pytest.raises(DigestError, match="train/sample-0"):
-        pull_dataset(
-            DatasetCatalog(set_up_store.client("team-a"), team="team-b"), name, tmp_path / "out", say=quiet
-        )
+        pull_dataset(DatasetCatalog(set_up_store.client("publisher")), name, tmp_path / "out", say=quiet)
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
 
 
 def test_entries_of_the_index_that_mean_harm_are_passed_over_or_refused(
     set_up_store: SetUpStore, tmp_path: Path
 ) -> None:
-    attacker, client = Attacker(set_up_store.client("team-b")), set_up_store.client("team-a")
+    client = set_up_store.client("publisher")
+    attacker = Attacker(client)
     digest = "a" * 64
     for key in (
         f"{keys.dataset_names()}n/x.json",
@@ -315,15 +283,15 @@ def test_entries_of_the_index_that_mean_harm_are_passed_over_or_refused(
         "data/names/a",
     ):
         attacker.put(key, b"{}")
-    listed = list(list_datasets(client, MAIN, hidden=False))
+    listed = list_versions(DatasetCatalog(client))
     assert all(v.name.isascii() and v.name.isprintable() and len(v.sha256) == 64 for v in listed)
     attacker.put(keys.dataset_version("mixed", digest), b"{}")
     with pytest.raises(ExchangeError, match="cannot be read"):
-        pull_dataset(DatasetCatalog(client, team="team-b"), "mixed", tmp_path / "out", say=quiet)
+        pull_dataset(DatasetCatalog(client), "mixed", tmp_path / "out", say=quiet)
     other = DatasetVersion(name="other", data_sha256=digest, domain="x", n_train=1, n_test=1, bytes=1)
     attacker.put(keys.dataset_version("mixed", digest), other.canonical())
     with pytest.raises(ExchangeError, match="another dataset"):
-        pull_dataset(DatasetCatalog(client, team="team-b"), "mixed", tmp_path / "out", say=quiet)
+        pull_dataset(DatasetCatalog(client), "mixed", tmp_path / "out", say=quiet)
 
 
 @pytest.mark.parametrize("name", ["", "../x", "A", "x/y", "-x", "x" * 64, "é", "x\n"])
@@ -338,11 +306,11 @@ def test_what_is_no_name_is_refused_without_asking_the_store(tmp_path: Path, nam
 def test_a_digest_that_is_cut_names_one_version_or_is_refused(
     set_up_store: SetUpStore, tmp_path: Path
 ) -> None:
-    team = set_up_store.client("team-a")
+    client = set_up_store.client("publisher")
     for end in ("1", "2"):
-        key = keys.shared("team-a") + keys.dataset_version("twins", "ab" * 31 + "0" + end)
-        store_client.put_bytes(team, MAIN, key, b"{}")
-    catalog = DatasetCatalog(team, team="team-a")
+        key = keys.dataset_version("twins", "ab" * 31 + "0" + end)
+        store_client.put_bytes(client, MAIN, key, b"{}")
+    catalog = DatasetCatalog(client)
     for begin, said in (
         ("ab" * 4, "2 versions of twins have a digest that begins with abababab"),
         ("cd" * 4, "There is no dataset 'twins@cdcdcdcd'"),
@@ -356,11 +324,11 @@ def test_a_digest_that_is_cut_names_one_version_or_is_refused(
 def test_a_disk_that_is_too_small_is_said_first(
     set_up_store: SetUpStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = set_up_store.client("team-a")
-    offer_dataset(made(tmp_path), None, client, team="team-a", name="roomy")
+    client, data = set_up_store.client("publisher"), made(tmp_path)
+    publish(data, data.with_suffix(".solution"), client, name="roomy")
     monkeypatch.setattr(exchange, "_SPARE_DISK", 1 << 60)
     with pytest.raises(ExchangeError, match="are free"):
-        pull_dataset(DatasetCatalog(client, team="team-a"), "roomy", tmp_path / "out", say=quiet)
+        pull_dataset(DatasetCatalog(client), "roomy", tmp_path / "out", say=quiet)
 
 
 def alcove(store_: SetUpStore, who: str, scratch: Path, *arguments: str) -> Result:
@@ -386,18 +354,7 @@ def test_the_commands_as_they_are_typed(set_up_store: SetUpStore, tmp_path: Path
         assert pulled.exit_code == 0, pulled.output
         assert content(back / "typed.data") == content(data)
 
-    offered = alcove(set_up_store, "team-a", tmp_path, "push", str(data), "typed", "--team", "team-a")
-    assert offered.exit_code == 0, offered.output
-    assert "with its solution" in offered.stdout
-    shown = alcove(set_up_store, "team-b", tmp_path, "list", "--team", "team-b").stdout
-    (row,) = [line for line in shown.splitlines() if line.startswith("team-a/typed ")]
-    assert row.endswith(f"  {digest[:12]}")
-    assert len(row) <= 80
-    out = str(tmp_path / "theirs")
-    pulled = alcove(set_up_store, "team-b", tmp_path, "pull", "team-a/typed", out, "--team", "team-b")
-    assert pulled.exit_code == 0, pulled.output
-    assert sorted(p.name for p in (tmp_path / "theirs").iterdir()) == ["typed.data", "typed.solution"]
-    missing = alcove(set_up_store, "team-b", tmp_path, "pull", "typed", out, "--team", "team-b")
+    missing = alcove(set_up_store, "team-b", tmp_path, "pull", "typed", str(tmp_path), "--team", "team-b")
     assert isinstance(missing.exception, ExchangeError)
 
 

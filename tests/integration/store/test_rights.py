@@ -26,7 +26,7 @@ from alcove_store.errors import (
 )
 from tests.cluster.stores import list_keys
 
-from .conftest import BUNDLE, OPERATOR, OTHER_BUNDLE, REGION, ROLES, TEAMS, SetUpStore
+from .conftest import BUNDLE, OFFER, OPERATOR, OTHER_BUNDLE, REGION, ROLES, TEAMS, SetUpStore
 
 MAIN, SOLUTIONS, UPLOADS = keys.MAIN_BUCKET, keys.SOLUTIONS_BUCKET, keys.UPLOADS_BUCKET
 SOLUTION = keys.solution("s1")
@@ -54,12 +54,12 @@ def delete(key: str, bucket: str = MAIN) -> Try:
     return remove
 
 
-def stat(key: str) -> Try:
+def stat(key: str, bucket: str = MAIN) -> Try:
     """Its size and its time."""
 
     def look(client: Minio) -> None:
         with store_client.store_errors(f"looking at {key}"):
-            client.stat_object(MAIN, key)
+            client.stat_object(bucket, key)
 
     return look
 
@@ -106,11 +106,9 @@ ALLOWED: dict[str, list[Try]] = {
         listing("data/d1/"), get("code/c1.tar.gz"), get(SOLUTION, SOLUTIONS),
     ],
     "team-a": [
-        put("shared/team-a/data/d/manifest.json"), put("shared/team-a/solutions/s"),
-        put("shared/team-a/x"), delete("shared/team-a/x"),
-        get("shared/team-b/data/d/files/x"), listing("shared/"), listing("shared/team-b/"),
+        get(OFFER, UPLOADS), listing("shared/", UPLOADS), listing("shared/team-b/", UPLOADS),
         get(keys.team_report("team-a", "u1")), listing(keys.team_reports("team-a")),
-        stat("shared/team-b/data/d/files/x"),
+        stat(OFFER, UPLOADS),
     ],
 }  # fmt: skip
 
@@ -143,7 +141,8 @@ DENIED: dict[str, list[Try]] = {
     ],
     "publisher": [
         get(SOLUTION, SOLUTIONS), get("code/c1.tar.gz"), put("scores/u1/s.json"), get(BUNDLE, UPLOADS),
-        delete("data/d1/manifest.json"), listing("", SOLUTIONS), put("shared/team-a/x"), listing("bundles/", UPLOADS),
+        delete("data/d1/manifest.json"), listing("", SOLUTIONS), put("shared/team-a/x", UPLOADS),
+        listing("bundles/", UPLOADS),
     ],
     "auditor": [
         put("runs/u1/table/1-p/manifest.json"), put("scores/u1/s.json"), put("boards/ns.c/practice/table.json"),
@@ -153,14 +152,14 @@ DENIED: dict[str, list[Try]] = {
     "team-a": [
         get(keys.team_report("team-b", "u2")), listing(keys.team_reports("team-b")), listing("reports/"),
         put(keys.team_report("team-a", "u1")), delete(keys.team_report("team-a", "u1")), get(keys.report("u1")),
-        # It uploads its own bundles by permits alone.
+        # It uploads by permits alone.
         get(BUNDLE, UPLOADS), put(BUNDLE, UPLOADS), delete(BUNDLE, UPLOADS), listing("bundles/team-a/", UPLOADS),
         get(OTHER_BUNDLE, UPLOADS), put(OTHER_BUNDLE, UPLOADS), listing("bundles/", UPLOADS), listing("", UPLOADS),
         listing(""), get("data/d1/manifest.json"), get("code/c1.tar.gz"), get("scores/u1/s.json"),
         get(SOLUTION, SOLUTIONS), put("runs/u1/table/1-p/manifest.json"), listing("runs/u1/"), listing("scores/u1/"),
         stat("runs/u1/table/1-p/manifest.json"), stat("scores/u1/s.json"),
-        put("shared/team-b/x"), put("shared/team-ab/x"), put("shared/x"),
-        delete("shared/team-b/data/d/files/x"), listing("data/"), listing("data/names/"), get("data/names/n/d0.json"),
+        put("shared/team-a/0/offer.json", UPLOADS), put(OFFER, UPLOADS), delete(OFFER, UPLOADS),
+        put("shared/x", UPLOADS), listing("data/"), listing("data/names/"), get("data/names/n/d0.json"),
         put("data/d1/x"), put("data/names/n/d1.json"), put(SOLUTION, SOLUTIONS), listing("", SOLUTIONS),
     ],
 }  # fmt: skip
@@ -224,7 +223,7 @@ def test_setting_up_again_changes_nothing(set_up_store: SetUpStore) -> None:
     store_setup.set_up(set_up_store.environment, said.append)
     test_a_role_can_do_its_work(set_up_store, "team-a")
     test_a_role_can_do_nothing_else(set_up_store, "team-a")
-    assert len(said) == 2 + len(ROLES) + len(TEAMS)
+    assert len(said) == 3 + len(ROLES) + len(TEAMS)
 
 
 def test_buckets_keep_every_version(set_up_store: SetUpStore) -> None:
@@ -336,10 +335,10 @@ def test_a_secret_that_was_replaced_is_refused(set_up_store: SetUpStore, tmp_pat
     path = tmp_path / "users.json"
     path.write_text(json.dumps(users))
     old = set_up_store.client("team-b")
-    listing("shared/team-b/")(old)
+    listing("shared/team-b/", UPLOADS)(old)
     store_setup.set_up({**set_up_store.environment, "ALCOVE_STORE_USERS": str(path)}, lambda _: None)
-    assert is_denied(listing("shared/team-b/"), old)
+    assert is_denied(listing("shared/team-b/", UPLOADS), old)
     new = StoreCredentials(access_key=changed["access_key"], secret_key=changed["secret_key"])
-    listing("shared/team-b/")(set_up_store.client_of(new))
+    listing("shared/team-b/", UPLOADS)(set_up_store.client_of(new))
     store_setup.set_up(set_up_store.environment, lambda _: None)
-    listing("shared/team-b/")(old)
+    listing("shared/team-b/", UPLOADS)(old)

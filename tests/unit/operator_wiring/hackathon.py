@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -67,6 +67,12 @@ class MemoryStore(OperatorStore):
     def take_bundle(self, namespace: str, sha256: str, _limit: int) -> CodeFact:
         self.taken.append(namespace)
         return CodeFact(accepted=True, sha256=sha256, bytes=100)
+
+    def list_uploads(self) -> list[str]:
+        return []
+
+    def delete_uploads(self, gone: Sequence[str]) -> None:
+        assert not gone
 
     def take_config_map(self, _name: str, _files: object, _binary: object, _limit: int) -> CodeFact:
         return CodeFact(accepted=True, sha256="c" * 64, bytes=100)
