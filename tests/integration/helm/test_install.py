@@ -164,6 +164,8 @@ def test_the_aggregate_job_writes_its_leaderboards_alone(server: ApiServer, rele
     assert server.patch(f"{boards}/practice/status", body, as_user=me) == 200
     assert server.get("leaderboard", "practice", "agg")["status"]["leaders"] == "red"
     assert server.patch(f"{boards}/added-with-kubectl/status", body, as_user=me) == 200
+    other = boards.replace("/agg/", "/default/")
+    assert server.patch(f"{other}/practice/status", body, as_user=me) == 403
     assert server.patch(f"{boards}/practice", {"spec": {"phase": "x"}}, as_user=me) == 403
     for kind in ("submissions", "datasets", "secrets", "pods", "leaderboards"):
         server.refused("get", kind, "-n", "agg", as_user=me)
