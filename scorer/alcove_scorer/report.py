@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from alcove_api.run_documents import Verdict
+from alcove_api.run_names import alias_of, repeat_of
 from alcove_api.score_documents import (
     NO_PREDICTIONS,
     NORMAL_ENDS,
@@ -20,6 +21,7 @@ from alcove_api.score_documents import (
 from alcove_scorer.curves import CurveRules, Point
 from alcove_scorer.pages import format_duration, format_number, format_whole_seconds, render_page
 from alcove_scorer.pictures import PHASES, TeamCurve, draw_phases, draw_run, format_time, metric_name
+from alcove_scorer.repeats import combine_repeats_by_alias
 from alcove_scorer.scoring import RunOutcome
 from alcove_scorer.svg import inline_svg
 
@@ -71,8 +73,30 @@ def report_html(request: ScoreRequest, rules: CurveRules, runs: Sequence[ReportR
         most=request.feedback.max_snapshots,
         part=request.feedback.test_fraction,
         runs=[_section(i, run, rules, request.feedback.decimals) for i, run in enumerate(runs)],
+        means=_means(request, runs),
         time=_time([(run, times) for run, times in spent if times]),
     )
+
+
+def _means(request: ScoreRequest, runs: Sequence[ReportRun]) -> list[dict[str, object]]:
+    """Of each dataset whose repeats have all ended, what the board says of them: mean and standard deviation of ALC."""
+    repeats = max((repeat_of(dataset.alias) for dataset in request.datasets), default=1)
+    if repeats == 1:
+        return []
+    aliases = list(dict.fromkeys(alias_of(dataset.alias) for dataset in request.datasets))
+    found = combine_repeats_by_alias((run.result for run in runs), aliases, repeats)
+    decimals = request.feedback.decimals
+    return [
+        {
+            "alias": alias,
+            "repeats": repeats,
+            "alc": format_number(mean.run.alc, decimals),
+            "spread": format_number(mean.spread, decimals),
+            "negative": (mean.run.alc or 0) < 0,
+            "final": format_number(mean.run.final_score, decimals),
+        }
+        for alias, mean in found.items()
+    ]
 
 
 def outcome_html(name: str, dataset: str, outcome: RunOutcome, settings: CurveRules) -> str:

@@ -405,6 +405,19 @@ def test_a_crash_a_zero_and_a_negative_score_are_told_apart() -> None:
     assert page.count("ranks below every run that has a score") == 2
 
 
+def test_a_report_says_mean_and_spread_of_repeats_as_the_board_does() -> None:
+    runs = (scored("a", 0.25), scored("a.2", -0.75), scored("b", 0.5), scored("b.2", cause="OutOfMemory"))
+    request = request_for("team", "a", "a.2", "b", "b.2")
+    page = report_html(request, RULES, [ReportRun(run, None, ()) for run in runs])
+    assert '<tr><td>a, mean of 2<td class="n neg">−0.2500 ± 0.5000' in page
+    assert '<tr><td>b, mean of 2<td class="n">– ± –' in page
+    unfinished = report_html(request, RULES, [ReportRun(run, None, ()) for run in runs[:3]])
+    assert "a, mean of 2" in unfinished
+    assert "b, mean of" not in unfinished
+    single = report_html(request_for("team", "a"), RULES, [ReportRun(runs[0], None, ())])
+    assert "mean of" not in single
+
+
 def test_a_failed_run_says_why() -> None:
     verdict = Verdict(
         submission_uid="u", alias="a", attempt=1, pod_uid="p", phase="Done", cause="ExitCode",
