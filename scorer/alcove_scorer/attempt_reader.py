@@ -16,6 +16,8 @@ from alcove_scorer.disclosure import ShownCurve, limit_curve
 from alcove_scorer.errors import DamagedError
 from alcove_scorer.ladder_store import raise_stored_best
 from alcove_scorer.metrics import Solution
+from alcove_scorer.parser_process import ParserEndedError
+from alcove_scorer.predictions import PredictionReader, read_prediction
 from alcove_scorer.row_choice import choose_rows
 from alcove_scorer.scored_run import score_record, summarize_run, to_curve
 from alcove_scorer.scoring import RunScorer
@@ -60,9 +62,21 @@ class AttemptReader:
 
     def feed(self, record: Record) -> None:
         head = extend_chain(self.prefix, len(self.records), self.head, record)
-        score_record(self.scorer, record, lambda: self.runs.snapshot(self.prefix, record))
+        try:
+            self._score(record)
+        except ParserEndedError:
+            # Something else may have ended it, such as the kernel for want of memory; what does so twice is this.
+            try:
+                self._score(record)
+            except ParserEndedError as error:
+                for _ in self.runs.snapshot(self.prefix, record):
+                    pass  # Its digest is checked all the same.
+                self.scorer.refuse(record.seq, record.name, error.cause)
         self.records.append(record)
         self.head = head
+
+    def _score(self, record: Record) -> None:
+        score_record(self.scorer, record, lambda: self.runs.snapshot(self.prefix, record))
 
     def close(self, verdict: Verdict) -> str:
         """Once all records were read: checks them against the manifest, or seals one. Returns the manifest's digest."""
@@ -96,6 +110,7 @@ class RunFollower:
     dataset: ScoreDataset
     rules: CurveRules
     solution: Solution
+    read: PredictionReader = read_prediction
     readers: dict[Attempt, AttemptReader] = field(default_factory=dict)
     newest: AttemptReader | None = None
     verdict: Verdict | None = None
@@ -129,7 +144,7 @@ class RunFollower:
         if attempt not in self.readers:
             sha256, request = self.dataset.solution_sha256, self.request
             rows = choose_rows(sha256, self.solution, request.feedback, request.scoring)
-            scorer = RunScorer(self.rules, self.solution, rows)
+            scorer = RunScorer(self.rules, self.solution, rows, self.read)
             self.readers[attempt] = AttemptReader(
                 self.runs, attempt, self.runs.prefix(self.dataset.alias, attempt), scorer
             )

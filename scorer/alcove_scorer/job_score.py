@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import import_module
@@ -32,6 +32,8 @@ from alcove_scorer.attempt_reader import RunFollower
 from alcove_scorer.curves import CurveRules, resolve_rules
 from alcove_scorer.disclosure import limit_run
 from alcove_scorer.errors import DamagedError
+from alcove_scorer.parser_process import ParserProcess
+from alcove_scorer.predictions import PredictionReader
 from alcove_scorer.result_cache import find_cached_result
 from alcove_scorer.store import Attempt, RunRecords
 from alcove_store.client import connect, get_bytes, put_bytes
@@ -83,12 +85,19 @@ def follow_runs(
 
     ``drawn``: the result's pictures are wanted next. Raises as :func:`score_submission` does.
     """
+    with closing(ParserProcess()) as parser:
+        return _follow_runs(request, settings, runs, parser.read, drawn=drawn)
+
+
+def _follow_runs(
+    request: ScoreRequest, settings: CurveRules, runs: RunRecords, read: PredictionReader, *, drawn: bool
+) -> ScoreResult:
     solutions = retry_store(lambda: [runs.solution(dataset) for dataset in request.datasets])
     if drawn:
         # Matplotlib and Jinja take half a second to load: while snapshots are read, not at the end.
         Thread(target=import_module, args=("alcove_scorer.report",), daemon=True).start()
     followers = [
-        RunFollower(runs, request, dataset, settings, solution)
+        RunFollower(runs, request, dataset, settings, solution, read)
         for dataset, solution in zip(request.datasets, solutions, strict=True)
     ]
     live = LiveWriter(runs, request)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal
@@ -21,6 +21,8 @@ from alcove_scorer.errors import PredictionError
 from alcove_scorer.metrics import Prediction, row_blocks
 
 Kind = Literal["npy", "text"]
+PredictionReader = Callable[[Iterable[bytes], int, Kind, int, int], Iterator[Prediction]]
+"""As :func:`read_prediction`."""
 
 MAX_HEADER = 4096
 """Of an ``.npy`` file, bytes; NumPy writes 118 for any plain array."""
@@ -58,11 +60,14 @@ def read_prediction(
     that came before it mean nothing.
     """
     if kind == "npy":
-        blocks = _npy_blocks(iter(pieces), size, (n_test, n_labels))
+        blocks = npy_blocks(iter(pieces), size, (n_test, n_labels), parse_header)
     else:
-        if size > size_limit(n_test, n_labels):
-            raise PredictionError(f"{size} bytes: too long for {n_test} × {n_labels} numbers as text")
-        blocks = _text_blocks(pieces, n_labels, n_test)
+        blocks = text_blocks(pieces, size, n_labels, n_test)
+    return check_blocks(blocks, n_test, n_labels)
+
+
+def check_blocks(blocks: Iterable[Prediction], n_test: int, n_labels: int) -> Iterator[Prediction]:
+    """The same blocks. Raises PredictionError where a number is not finite, or rows are missing or too many."""
     row = 0
     for block in blocks:
         _check_finite(block, row)
@@ -73,11 +78,14 @@ def read_prediction(
 
 
 @dataclass(frozen=True)
-class _Header:
+class NpyHeader:
+    """What the header of an ``.npy`` file says of an array that a prediction can be."""
+
     shape: tuple[int, int]
     fortran: bool
     dtype: np.dtype[Any]
     size: int
+    """Of the header, in bytes."""
 
     def rows(self, data: bytes | memoryview, rows: int) -> Prediction:
         """That many rows of numbers from the beginning of ``data``, in a form that can be computed with."""
@@ -90,11 +98,21 @@ class _Header:
         return array.view(np.uint8) if self.dtype.kind == "b" else array
 
 
-def _npy_blocks(pieces: Iterator[bytes], size: int, shape: tuple[int, int]) -> Iterator[Prediction]:
+HeaderParser = Callable[[bytes, int, tuple[int, int]], NpyHeader]
+"""As :func:`parse_header`."""
+
+
+def npy_blocks(
+    pieces: Iterator[bytes], size: int, shape: tuple[int, int], parse: HeaderParser
+) -> Iterator[Prediction]:
+    """The numbers of an ``.npy`` file, of which nothing but their form is known. Raises what ``parse`` raises.
+
+    Hostile bytes reach ``parse`` alone: the rest of the file is numbers, whatever they are.
+    """
     data = b""
     while len(data) < MAX_HEADER + 16 and (piece := next(pieces, None)) is not None:
         data += piece
-    header = _npy_header(data[: MAX_HEADER + 16], size, shape)
+    header = parse(data[: MAX_HEADER + 16], size, shape)
     data = data[header.size :]
     row_bytes = header.shape[1] * header.dtype.itemsize
     if header.fortran:
@@ -111,8 +129,13 @@ def _npy_blocks(pieces: Iterator[bytes], size: int, shape: tuple[int, int]) -> I
         data = data[rows * row_bytes :] + piece
 
 
-def _npy_header(data: bytes, size: int, shape: tuple[int, int]) -> _Header:
-    """Reads no pickle; nothing is allocated before header and size agree with ``shape``."""
+def parse_header(data: bytes, size: int, shape: tuple[int, int]) -> NpyHeader:
+    """Reads no pickle; nothing is allocated before header and size agree with ``shape``. Raises PredictionError.
+
+    Args:
+        data: the beginning of a file of ``size`` bytes.
+        shape: that the array is to have.
+    """
     head = io.BytesIO(data)
     try:
         version = npy.read_magic(head)
@@ -135,7 +158,7 @@ def _npy_header(data: bytes, size: int, shape: tuple[int, int]) -> _Header:
         raise PredictionError(
             f"{size - head.tell()} bytes after the header: expected {expected}, as its shape says"
         )
-    return _Header(found, fortran, dtype, head.tell())
+    return NpyHeader(found, fortran, dtype, head.tell())
 
 
 def _shape_text(shape: tuple[int, ...]) -> str:
@@ -143,11 +166,13 @@ def _shape_text(shape: tuple[int, ...]) -> str:
     return f"{sides} …" if len(shape) > 4 else sides or "()"
 
 
-def _text_blocks(pieces: Iterable[bytes], n_labels: int, most: int) -> Iterator[Prediction]:
+def text_blocks(pieces: Iterable[bytes], size: int, n_labels: int, most: int) -> Iterator[Prediction]:
     """The AutoDL text form: a row a line, numbers separated by white space; empty lines are skipped.
 
-    Reads no further than a piece past row ``most``.
+    Reads no further than a piece past row ``most``. Raises PredictionError.
     """
+    if size > size_limit(most, n_labels):
+        raise PredictionError(f"{size} bytes: too long for {most} × {n_labels} numbers as text")
     rest, line, rows = b"", 1, 0
     for piece in chain(pieces, (b"\n",)):  # the last line need not end with one
         whole, newline, after = piece.rpartition(b"\n")

@@ -11,7 +11,7 @@ import numpy as np
 from alcove_scorer.curves import CurveRules, Point, area_under_curve, latest_per_time
 from alcove_scorer.errors import InputError, PredictionError
 from alcove_scorer.metrics import Prediction, Solution, Tally, make_tallies
-from alcove_scorer.predictions import Kind, read_prediction
+from alcove_scorer.predictions import Kind, PredictionReader, read_prediction
 from alcove_scorer.row_choice import ALL_ROWS, RowChoice, Rows
 
 
@@ -58,6 +58,8 @@ class RunScorer:
     rules: CurveRules
     solution: Solution
     rows: RowChoice = ALL_ROWS
+    read: PredictionReader = read_prediction
+    """Reads the bytes of a prediction, which are hostile."""
     points: list[Point] = field(default_factory=list)
     """On the rows that rank."""
     preview_points: list[Point] = field(default_factory=list)
@@ -111,7 +113,7 @@ class RunScorer:
         """Of the rows that rank, and of the other parts; None of one so small that no label has both classes in it."""
         ranked, others = self._ranked.make(), [part.make() for part in self._others]
         start, lowest, highest = 0, self.lowest, self.highest
-        for block in read_prediction(pieces, snapshot.size, snapshot.kind, *self.solution.shape):
+        for block in self.read(pieces, snapshot.size, snapshot.kind, *self.solution.shape):
             lowest, highest = min(lowest, float(block.min())), max(highest, float(block.max()))
             for part, tally in zip((self._ranked, *self._others), (ranked, *others), strict=True):
                 tally.add(part.take(block, start))

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from alcove_scorer.errors import PredictionError
+from alcove_scorer.parser_process import ParserProcess
 from alcove_scorer.predictions import Kind, read_prediction
 
 from .strategies import solved
@@ -20,24 +23,36 @@ PIECE = 7
 
 
 def parse_prediction(data: bytes, kind: Kind, n_test: int, n_labels: int) -> np.ndarray:
-    """The whole prediction, read in small pieces and at once alike."""
+    """The whole prediction, read in small pieces and at once alike, and by the confined process."""
     found: list[np.ndarray | PredictionError] = []
-    for step in (PIECE, 1 << 20):
+    for step, read in ((PIECE, read_prediction), (1 << 20, read_prediction), (PIECE, confined().read)):
         pieces = [bytes(data[i : i + step]) for i in range(0, len(data), step)]
         try:
-            blocks = list(read_prediction(pieces, len(data), kind, n_test, n_labels))
+            blocks = list(read(pieces, len(data), kind, n_test, n_labels))
             found.append(np.concatenate(blocks))
             assert all(block.shape[1] == n_labels for block in blocks)
         except PredictionError as error:
             found.append(error)
-    small, large = found
+    small, large, other = found
     if isinstance(large, PredictionError):
         assert isinstance(small, PredictionError)
+        assert str(other) == str(small)
         raise large
+    assert isinstance(other, np.ndarray)
+    assert other.dtype == large.dtype
+    assert np.array_equal(other, large)
     assert isinstance(small, np.ndarray)
     assert small.dtype == large.dtype
     assert np.array_equal(small, large)
     return large
+
+
+@cache
+def confined() -> ParserProcess:
+    """One for all tests of this file: as in a job, it goes on whatever it has read."""
+    process = ParserProcess()
+    atexit.register(process.close)
+    return process
 
 
 def npy(array: Any, **kwargs: Any) -> bytes:

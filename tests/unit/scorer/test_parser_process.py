@@ -1,0 +1,220 @@
+"""A hole in the parser of predictions finds nothing: no secret, no file, no network, no other process."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alcove_scorer.errors import PredictionError
+from alcove_scorer.parser_process import ParserEndedError, ParserProcess, ParserUnavailableError
+
+HOLE = """
+import contextlib, ctypes, json, os, signal, socket, subprocess, sys
+from alcove_scorer import parser
+from alcove_scorer.errors import PredictionError
+secret, port, target, victim = sys.argv[1:5]
+libc = ctypes.CDLL(None, use_errno=True)
+
+def connect():
+    with socket.socket() as client:
+        client.connect(("127.0.0.1", int(port)))
+
+def write():
+    with open(target, "w") as file:
+        file.write("mine")
+
+def link():
+    os.symlink(secret, target + "-link")
+
+def descriptors():
+    return [number for number in range(2, 64) if libc.write(number, b"", 0) == 0]
+
+def map_file():
+    if libc.open(secret.encode(), 0) < 0:
+        raise OSError(ctypes.get_errno(), "open")
+
+ATTEMPTS = {
+    "read": lambda: open(secret).read(),
+    "environ": lambda: open("/proc/self/environ").read(),
+    "list": lambda: os.listdir("/"),
+    "connect": connect,
+    "unix": lambda: socket.socket(socket.AF_UNIX),
+    "write": write,
+    "link": link,
+    "run": lambda: subprocess.run(["/bin/true"], check=True),
+    "fork": os.fork,
+    "kill": lambda: os.kill(int(victim), signal.SIGKILL),
+    "open": map_file,
+}
+
+def attack(pieces, size, labels, rows):
+    if size != 1:
+        return  # Of what is parsed to load everything, before the filter.
+    done = []
+    for name, attempt in ATTEMPTS.items():
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            attempt()
+            done.append(name)
+    found = {"done": done, "environment": dict(os.environ), "descriptors": descriptors()}
+    raise PredictionError(json.dumps(found))
+    yield
+
+parser.text_blocks = attack
+"""
+SANDBOX = HOLE + "\nparser.main()\n"
+OPEN = HOLE + "\nparser.confine = lambda: None\nparser.main()\n"
+"""The same without the filter, to show that the attempts are real."""
+
+
+def plant(program: str, tmp_path: Path, port: int, victim: int) -> tuple[str, ...]:
+    secret = tmp_path / "credentials.json"
+    secret.write_text("the scorer's")
+    return (sys.executable, "-I", "-c", program, str(secret), str(port), str(tmp_path / "mine"), str(victim))
+
+
+def exploit(command: tuple[str, ...]) -> dict[str, object]:
+    with closing(ParserProcess(command)) as process, pytest.raises(PredictionError) as told:
+        list(process.read([b"x"], 1, "text", 1, 1))
+    found: dict[str, object] = json.loads(str(told.value))
+    return found
+
+
+@pytest.fixture
+def server() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+@pytest.fixture
+def victim() -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(["sleep", "600"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_planted_hole_finds_nothing(
+    tmp_path: Path, server: int, victim: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALCOVE_SECRET", "of the job")
+    # As a socket to the store is: inheritable by mistake.
+    with socket.socket() as held:
+        os.set_inheritable(held.fileno(), True)
+        found = exploit(plant(SANDBOX, tmp_path, server, victim.pid))
+    assert found == {"done": [], "environment": {}, "descriptors": []}
+    assert [path.name for path in tmp_path.iterdir()] == ["credentials.json"]
+    assert victim.poll() is None
+
+
+def test_without_the_filter_the_same_hole_gets_at_everything(
+    tmp_path: Path, server: int, victim: subprocess.Popen[bytes]
+) -> None:
+    found = exploit(plant(OPEN.replace('"fork": os.fork,', ""), tmp_path, server, victim.pid))
+    everything = ["read", "environ", "list", "connect", "unix", "write", "link", "run", "kill", "open"]
+    assert found["done"] == everything
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+def npy(value: float) -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.full((2, 3), value))
+    return file.getvalue()
+
+
+def parse(process: ParserProcess, data: bytes) -> np.ndarray:
+    return np.concatenate(list(process.read([data], len(data), "npy", 2, 3)))
+
+
+LIES = {
+    "end": "os._exit(0)",
+    "rows": "os.write(1, parser.BLOCK + parser.SHAPE.pack(1 << 31))",
+    "tag": "os.write(1, b'?')",
+    "half": "os.write(1, parser.BLOCK + parser.SHAPE.pack(2) + b'x'); os._exit(0)",
+    "long": "os.write(1, parser.REFUSED + parser.LENGTH.pack(1 << 31) + b'x' * 2000); os._exit(0)",
+    "form": "os.write(1, parser.FORM + parser.HEADER.pack(False, b'<f4', 80))",
+}
+HEADERS = {
+    "object": "parser.HEADER.pack(False, b'|O8', 128)",
+    "size": "parser.HEADER.pack(False, b'<f8', 4096)",
+    "negative": "parser.HEADER.pack(False, b'<f8', (1 << 32) - 1)",
+    "more": "parser.HEADER.pack(False, b'<f8', size - rows * 24) + b'?'",
+}
+
+
+@pytest.mark.parametrize("lie", HEADERS)
+def test_the_form_of_an_array_is_not_believed(lie: str) -> None:
+    program = f"""
+import os
+from alcove_scorer import parser
+def lies(data, size, shape):
+    if size > 1000:
+        rows = shape[0]
+        os.write(1, parser.FORM + {HEADERS[lie]})
+    raise parser.PredictionError("no")
+parser.parse_header = lies
+parser.main()
+"""
+    data = npy(0.5)
+    file = io.BytesIO()
+    np.save(file, np.full((200, 3), 0.5))
+    with closing(ParserProcess((sys.executable, "-I", "-c", program))) as process:
+        with pytest.raises(ParserEndedError):
+            list(process.read([file.getvalue()], len(file.getvalue()), "npy", 200, 3))
+        with pytest.raises(PredictionError, match="no"):
+            parse(process, data)
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_whatever_a_parser_answers_the_job_goes_on(lie: str) -> None:
+    program = f"""
+import os
+from alcove_scorer import parser
+real = parser.text_blocks
+def lies(pieces, size, labels, rows):
+    if rows == 7:
+        {LIES[lie]}
+    return real(pieces, size, labels, rows)
+parser.text_blocks = lies
+parser.main()
+"""
+    with closing(ParserProcess((sys.executable, "-I", "-c", program))) as process:
+        assert (parse(process, npy(0.25)) == 0.25).all()
+        with pytest.raises((ParserEndedError, PredictionError)) as told:
+            list(process.read([b"1\n"] * 7, 14, "text", 7, 1))
+        assert len(str(told.value)) <= 2000
+        assert (parse(process, npy(0.5)) == 0.5).all(), "the next is read by a new process"
+
+
+def test_a_failure_to_fetch_leaves_no_half_of_a_prediction_behind() -> None:
+    def broken() -> Iterator[bytes]:
+        yield npy(0.25)[:100]
+        raise ConnectionError("the store went away")
+
+    with closing(ParserProcess()) as process:
+        with pytest.raises(ConnectionError):
+            list(process.read(broken(), len(npy(0.25)), "npy", 2, 3))
+        assert (parse(process, npy(0.5)) == 0.5).all()
+
+
+def test_values_that_are_not_finite_are_refused_whoever_parsed_them() -> None:
+    with closing(ParserProcess()) as process, pytest.raises(PredictionError, match="must be finite"):
+        parse(process, npy(np.nan))
+
+
+def test_where_nothing_can_be_confined_nothing_is_parsed() -> None:
+    program = "from alcove_scorer import confinement, parser\nconfinement._MACHINES.clear()\nparser.main()"
+    with (
+        closing(ParserProcess((sys.executable, "-I", "-c", program))) as process,
+        pytest.raises(ParserUnavailableError),
+    ):
+        parse(process, npy(0.5))
