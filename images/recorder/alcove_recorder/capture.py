@@ -81,9 +81,9 @@ class Capture:
     def see(self) -> None:
         """Reads a piece of the events that are there, or looks through the folder where that is due; does not block."""
         if self.watch.look_due():
-            began = time.monotonic()
+            began = time.thread_time()
             self.rescan()
-            self.watch.looked(time.monotonic() - began)
+            self.watch.looked(time.thread_time() - began)
         names, lost = self.watch.read()
         if self.t0_ns is None or self._closed or (seen := self._now()) > self._run.budget_ns:
             return

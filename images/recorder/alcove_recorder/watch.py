@@ -96,7 +96,7 @@ class OutputWatch:
         return True
 
     def looked(self, seconds: float) -> None:
-        """A look took so long."""
+        """A look took so much of a processor; what it waited for one is no part of that, or stamps would be late."""
         self._look_at = time.monotonic() + max(_LOOK_EVERY, seconds * (1 / _LOOK_SHARE - 1))
 
     def read(self) -> tuple[list[str], bool]:

@@ -8,6 +8,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -84,6 +85,18 @@ def test_a_look_through_the_folder_ends_at_a_number_of_files(
     monkeypatch.setattr("alcove_recorder.capture._LISTED_AT_MOST", 1000)
     captured.capture.rescan()
     assert len(looked_at) == 1000
+
+
+def test_a_look_that_waits_for_a_busy_machine_is_followed_by_the_next_all_the_same(
+    captured: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without inotify: a pause for the time that a look has waited would make stamps late."""
+    took = list[float]()
+    monkeypatch.setattr(captured.capture.watch, "look_due", lambda: True)
+    monkeypatch.setattr(captured.capture, "rescan", lambda: Event().wait(0.5))
+    monkeypatch.setattr(captured.capture.watch, "looked", took.append)
+    captured.capture.see()
+    assert max(took) < 0.5
 
 
 def test_names_in_events_are_held_only_while_they_can_still_be_taken(captured: Captured) -> None:

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 
 import pytest
 from hypothesis import given
@@ -85,6 +86,27 @@ def test_a_sparse_file_takes_up_what_it_holds(folders: list[Path]) -> None:
     with (folders[0] / "sparse").open("wb") as file:
         file.truncate(1 << 40)
     assert not exceeds(folders, 64 * KIB)
+
+
+class StopLookingError(Exception):
+    pass
+
+
+def test_a_look_that_waits_for_a_busy_machine_is_followed_by_the_next_all_the_same(
+    folders: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pause is for what a look takes of a processor, which the program cannot draw out."""
+    pauses: list[float] = []
+
+    def stop(seconds: float) -> None:
+        pauses.append(seconds)
+        raise StopLookingError
+
+    monkeypatch.setattr(disk_use, "check_disk_use", lambda *_: Event().wait(0.5))
+    monkeypatch.setattr(disk_use, "sleep", stop)
+    with pytest.raises(StopLookingError):
+        disk_use.DiskWatch(folders, MIB, lambda: None).run()
+    assert pauses == [disk_use.LOOK_EVERY]
 
 
 @pytest.fixture
