@@ -142,14 +142,20 @@ def _scorer() -> list[Panel]:
     ]
 
 
+def _told_by_store_or_kubelet(by_store: str, by_kubelet: str) -> str:
+    volume = f'{RELEASE},persistentvolumeclaim="data-alcove-store-0"'
+    kubelet = largest(f"kubelet_volume_stats_{by_kubelet}_bytes", volume)
+    return f"{largest(f'alcove_store_{by_store}_bytes')} or {kubelet}"
+
+
 def _store() -> list[Panel]:
     failed = f"sum(increase(alcove_credentials_renewal_failures_total{{{RELEASE}}}[1h]))"
     return [
         lines(
             "Store",
-            "Free bytes, and those of all disks.",
-            query(largest("alcove_store_free_bytes"), "free", "free"),
-            query(largest("alcove_store_size_bytes"), "disks", "size"),
+            "Free bytes, and those of all disks: as MinIO or, of another store, the kubelet tells.",
+            query(_told_by_store_or_kubelet("free", "available"), "free", "free"),
+            query(_told_by_store_or_kubelet("size", "capacity"), "disks", "size"),
             unit="bytes",
         ),
         lines(

@@ -39,6 +39,10 @@ def _phase(metric: str, more: str = "") -> str:
     return f"{metric}{{{HERE}, {FINAL}{more}}}"
 
 
+def _volume(what: str, claim: str = "data-alcove-store-0") -> str:
+    return f'kubelet_volume_stats_{what}_bytes{{{HERE}, persistentvolumeclaim="{claim}"}}'
+
+
 STORIES = (
     Story("AlcoveOperatorDown", {f'up{{{HERE}, job="alcove-operator"}}': "1x9 0x19 1x20"}, "11m", "14m", "31m", {}),
     Story("AlcoveOperatorDown", {'up{namespace="other", job="alcove-operator"}': "1x60 _x10"}, "1m", "4m", "never", {}),
@@ -65,6 +69,13 @@ STORIES = (
     Story("AlcoveStoreAway", {f"alcove_store_up{{{HERE}}}": "1x9 0x19 1x20"}, "10m", "12m", "31m", {}),
     Story("AlcoveStoreFilling", {f"alcove_store_free_bytes{{{HERE}}}": "50x9 5x19 50x20",
           f"alcove_store_size_bytes{{{HERE}}}": "100x60"}, "14m", "16m", "31m", {}),
+    # A store that does not say it itself, and a claim that is another's.
+    Story("AlcoveStoreFilling", {_volume("available"): "50x9 5x19 50x20", _volume("capacity"): "100x60",
+          _volume("available", "other"): "1x60", _volume("capacity", "other"): "100x60"}, "14m", "16m", "31m", {}),
+    # What the store says goes before what the kubelet says of a volume.
+    Story("AlcoveStoreFilling", {f"alcove_store_free_bytes{{{HERE}}}": "50x9 5x19 50x20",
+          f"alcove_store_size_bytes{{{HERE}}}": "100x60",
+          _volume("available"): "1x60", _volume("capacity"): "100x60"}, "14m", "16m", "31m", {}),
     Story("AlcoveStoreRefusing", {f'alcove_store_errors_total{{{HERE}, reason="refused"}}': "0x9 5x60"},
           "9m", "12m", "40m", {}),
     Story("AlcoveCredentialsEnding", {f"alcove_credentials_overdue_runs{{{HERE}}}": "0x9 2x19 0x20"},

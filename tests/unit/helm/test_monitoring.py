@@ -20,8 +20,10 @@ DASHBOARDS = {
 ALERTS: list[Object] = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())["groups"][0]["rules"]
 SERVED = [f"--api-versions=monitoring.coreos.com/v1/{kind}" for kind in ("ServiceMonitor", "PrometheusRule")]
 BUILT_IN = {"stat", "table", "timeseries", "state-timeline", "xychart", "bargauge", "row"}
-FOREIGN = {"up", "DCGM_FI_DEV_GPU_UTIL"}
-"""Metrics of Prometheus and of DCGM's exporter."""
+FOREIGN = {
+    "up", "DCGM_FI_DEV_GPU_UTIL", "kubelet_volume_stats_available_bytes", "kubelet_volume_stats_capacity_bytes"
+}  # fmt: skip
+"""Metrics of Prometheus, of DCGM's exporter and of the kubelet."""
 
 
 def panels(dashboard: Object) -> Iterator[Object]:
@@ -57,7 +59,7 @@ def test_every_expression_asks_for_a_metric_that_there_is() -> None:
     used: set[str] = set()
     for where, expression in expressions():
         plain = re.sub(r'"[^"]*"', "", expression)
-        found = set(re.findall(r"\b(?:alcove|process|DCGM)_\w+|\bup\b", plain))
+        found = set(re.findall(r"\b(?:alcove|process|DCGM|kubelet)_\w+|\bup\b", plain))
         assert found, where
         assert found <= known, where
         used |= found
