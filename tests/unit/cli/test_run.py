@@ -280,6 +280,10 @@ def test_nothing_saved_is_said(tmp_path: Path, digits: Path) -> None:
             "--solution is of one",
         ),
         (("run", "examples/submissions/chance", "CODE", "--report", "x.html"), "no report can be made"),
+        (
+            ("run", "examples/submissions/any", "DIGITS", "--command", "./learner", "--free-constructor"),
+            "--free-constructor is for a model.py",
+        ),
         (("dataset", "make"), "Name a practice dataset. List them: alcove dataset make --list."),
         (("dataset", "make", "sudoku", "CODE"), "sudoku"),
         (("dataset", "check", "CODE"), "There is no solution beside"),
