@@ -44,6 +44,8 @@ D = TypeVar("D", bound=Document)
 UNPACKED_LIMIT: int = RunConfig.model_fields["code_bytes_limit"].default
 """What `stage` will unpack at most."""
 _CHUNK = 1 << 20
+PROBE_BYTES = 1 << 20
+"""As a prediction may have: a store with room for a byte may have none for that."""
 _DOCUMENT_LIMIT = 16 << 20
 
 
@@ -129,10 +131,14 @@ class OperatorStore:
             expires_at=expires_at,
         )
 
-    def list_uploads(self) -> list[str]:
+    def write_probe(self, name: str) -> None:
+        """Writes :data:`PROBE_BYTES`, always in the same place. Raises StoreError where the store takes none."""
+        store_client.put_bytes(self.client, self.uploads, f"probes/{name}", bytes(PROBE_BYTES))
+
+    def list_uploads(self, prefix: str) -> list[str]:
         """Keys in the bucket of uploads."""
-        with store_client.store_errors("listing uploads"):
-            found = self.client.list_objects(self.uploads, recursive=True)
+        with store_client.store_errors(f"listing {prefix}"):
+            found = self.client.list_objects(self.uploads, prefix=prefix, recursive=True)
             return [str(entry.object_name) for entry in found]
 
     def delete_uploads(self, gone: Sequence[str]) -> None:

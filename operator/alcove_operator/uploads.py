@@ -81,12 +81,11 @@ class Uploads:
         return found
 
     async def sweep(self, is_team: Callable[[str], bool]) -> None:
-        """Deletes bundles that no Submission waits for: admitted ones, which were copied, and what came too late. And
-        what was offered by who is no team any more.
+        """Deletes bundles that no Submission waits for: admitted ones, which were copied, and what came too late.
 
-        ``is_team``: of a namespace. Raises StoreError.
+        ``is_team``: of a namespace. Others may be those of another release in the same store. Raises StoreError.
         """
-        present = await asyncio.to_thread(self.store.list_uploads)
+        present = await asyncio.to_thread(self.store.list_uploads, keys.BUNDLES)
         # After the list: whoever waits for what it shows is known by now.
         awaited = {
             key
@@ -94,14 +93,8 @@ class Uploads:
             if view.status.phase == "" and not view.deleting
             for key in _key_of(view)
         }
-        unknown = {of for of in map(_team_of, present) if is_team(of)}
-        unknown = {of for of in unknown if not self.index.is_filled(SUBMISSIONS, of)}
-        gone = [
-            key
-            for key in present
-            if (not is_team(_team_of(key)))
-            or (key.startswith(keys.BUNDLES) and key not in awaited and _team_of(key) not in unknown)
-        ]
+        known = {of for of in map(_team_of, present) if is_team(of) and self.index.is_filled(SUBMISSIONS, of)}
+        gone = [key for key in present if key not in awaited and _team_of(key) in known]
         await asyncio.to_thread(self.store.delete_uploads, gone)
 
 

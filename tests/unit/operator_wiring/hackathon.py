@@ -30,6 +30,7 @@ from alcove_operator.run_credentials import Issued, RunCredentials
 from alcove_operator.service import WORKERS, Service
 from alcove_operator.store import OperatorStore
 from alcove_operator.workqueue import WorkQueue
+from alcove_store.errors import StoreFullError
 from tests.unit.operator_core.cluster import Pod
 from tests.unit.operator_core.pods import advance, stamp
 from tests.unit.operator_wiring.memory_server import MemoryApi, MemoryServer, copy
@@ -61,6 +62,8 @@ class MemoryStore(OperatorStore):
     """The audit list."""
     activity: dict[str, PhaseActivity] = field(default_factory=dict)
     """The newest, by phase."""
+    lacks: set[str] = field(default_factory=set)
+    """"room" where it takes nothing more."""
     taken: list[str] = field(default_factory=list)
     """Namespaces whose bundles were taken in."""
 
@@ -68,7 +71,11 @@ class MemoryStore(OperatorStore):
         self.taken.append(namespace)
         return CodeFact(accepted=True, sha256=sha256, bytes=100)
 
-    def list_uploads(self) -> list[str]:
+    def write_probe(self, _name: str) -> None:
+        if "room" in self.lacks:
+            raise StoreFullError("It is full.")
+
+    def list_uploads(self, _prefix: str) -> list[str]:
         return []
 
     def delete_uploads(self, gone: Sequence[str]) -> None:
