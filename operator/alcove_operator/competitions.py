@@ -23,7 +23,7 @@ from alcove_operator.board_series import build_series
 from alcove_operator.clock import utc_now
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import capacity, decisions, names, usage
-from alcove_operator.core.conditions import READY, set_condition
+from alcove_operator.core.conditions import READY, find_condition, set_condition
 from alcove_operator.core.model import CompetitionView, QueuePlace, SubmissionView
 from alcove_operator.core.phases import describe_phases
 from alcove_operator.core.reconcile_input import is_blind
@@ -36,6 +36,7 @@ from alcove_operator.index import Index, WorkKey
 from alcove_operator.metrics import Metrics
 from alcove_operator.preparation import find_queue_problem, ready_condition
 from alcove_operator.rankings import Rankings
+from alcove_operator.store_room import ROOM, WAITS, StoreRoom
 from alcove_operator.submissions import Submissions
 from alcove_operator.team_list import TeamList
 from alcove_operator.unwatched import Unknown, UnwatchedObjects
@@ -105,6 +106,8 @@ class Competitions:
     audit: AuditList
     teams: TeamList
     activity: ActivityPublisher
+    room: StoreRoom | None = None
+    """None where the store always has room."""
     clock: Callable[[], datetime] = utc_now
     _unwatched: UnwatchedObjects = field(init=False)
     _messages: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -204,7 +207,9 @@ class Competitions:
             mine = [run for run in counted.waiting if (run.submission_uid in again) is pool]
             held = {key: team for key, team in running.items() if (key[0] in again) is pool}
             parallel = competition.spec.capacity if pool else limits.parallel
-            if competition.spec.local_queue is None:
+            if self.room is not None and self.room.full:
+                plan = capacity.grant_nothing(mine, held, used, WAITS)
+            elif competition.spec.local_queue is None:
                 plan = capacity.grant_places(mine, held, used, competition.spec.capacity, parallel)
             else:
                 demand_of = partial(_find_demand, competition, {view.uid: view for view in views})
@@ -257,6 +262,9 @@ class Competitions:
             competition.spec, self.teams.namespaces, partial(self._knows, competition)
         )
         conditions = set_condition(conditions, decisions.DECISIONS, decided, generation=generation, now=now)
+        if self.room is not None and (self.room.full or find_condition(conditions, ROOM) is not None):
+            room = self.room.describe()
+            conditions = set_condition(conditions, ROOM, room, generation=generation, now=now)
         phases = tuple(
             PhaseStatus(
                 name=phase.name,

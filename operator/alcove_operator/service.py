@@ -49,6 +49,7 @@ from alcove_operator.rankings import Rankings
 from alcove_operator.run_credentials import RunCredentials
 from alcove_operator.store import OperatorStore
 from alcove_operator.store_health import StoreHealth
+from alcove_operator.store_room import StoreRoom
 from alcove_operator.submissions import Submissions
 from alcove_operator.team_list import TeamList
 from alcove_operator.watches import TeamWatch, watch_competition
@@ -124,11 +125,13 @@ class Service:
         rankings = Rankings(self.api, self.index, self.executor, settings, self.metrics, self.teams)
         audit = AuditList(self.api, self.store, self.executor.announcer, self.clock)
         finals = Finals(self.api, self.index, self.store, settings, rankings.counted)
+        self.room = StoreRoom(self.store, settings.competition_namespace, self._remind_competitions)
         self.competitions = Competitions(
             *(self.api, self.index, self.queue, self.submissions, settings, self.metrics, rankings, finals),
             audit=audit,
             activity=ActivityPublisher(self.store),
             teams=self.teams,
+            room=self.room,
             clock=self.clock,
         )
         self.datasets = Datasets(self.api, self.index, self.queue, self.executor, settings, self.clock)
@@ -171,6 +174,7 @@ class Service:
             self.lease.hold(),
             self.resync_forever(),
             self._probe_store(),
+            self.room.watch(),
             self.notifier.run(),
             self.offers.run(),
             store_health.watch(),
@@ -332,6 +336,10 @@ class Service:
             unreadable = (COMPETITIONS, *competition) in self.index.unreadable
             return not unreadable and competition not in self.index.competitions
         return False
+
+    def _remind_competitions(self) -> None:
+        for namespace, name in self.index.competitions:
+            self.queue.add(WorkKey("competition", namespace, name))
 
     async def _probe_store(self) -> None:
         """While runs go on, notices that the store does not answer: evidence from outside of their pods."""

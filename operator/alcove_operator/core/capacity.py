@@ -72,6 +72,18 @@ def grant_places(
     return CapacityPlan(frozenset(grants), places)
 
 
+def grant_nothing(
+    waiting: Iterable[Waiting], running: Mapping[Key, str], usage: Mapping[str, float], reason: str
+) -> CapacityPlan:
+    """Tells everybody their place, and ``reason``. The arguments are those of :func:`grant_places`."""
+    order = _order(waiting, running, usage)
+    places = {
+        (entry.submission_uid, entry.alias): QueuePlace(number, reason)
+        for number, entry in enumerate(order, 1)
+    }
+    return CapacityPlan(frozenset(), places)
+
+
 def hand_to_kueue(
     waiting: Iterable[Waiting],
     running: Mapping[Key, str],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -19,6 +20,8 @@ from minio.credentials import StaticProvider
 from alcove_api import keys
 from alcove_api.documents import StoreCredentials
 from alcove_operator import credentials, store_setup
+from alcove_operator.store import OperatorStore
+from alcove_operator.store_room import StoreRoom
 from alcove_store import client as store_client
 from alcove_store.errors import StoreFullError, StoreNotFoundError, StoreUnavailableError
 from tests.cluster.api import StoreServer, minio_server, seaweedfs_server
@@ -126,4 +129,8 @@ def test_seaweedfs_does_not_say_that_it_is_full(tmp_path: Path) -> None:
         with pytest.raises(StoreUnavailableError) as refused:
             fill(root)
         assert not isinstance(refused.value, StoreFullError)
+        root.make_bucket(keys.UPLOADS_BUCKET)
+        room = StoreRoom(OperatorStore(root, MAIN), "cup", lambda: None)
+        asyncio.run(room.look())
+        assert room.full, "it can be read, and takes nothing"
         assert store_client.get_bytes(root, MAIN, "runs/u/0") == PART * 2

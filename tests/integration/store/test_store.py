@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -16,6 +17,8 @@ from minio.credentials import StaticProvider
 
 from alcove_api import keys
 from alcove_api.documents import StoreCredentials
+from alcove_operator.store import OperatorStore
+from alcove_operator.store_room import StoreRoom
 from alcove_store import client as store_client
 from alcove_store.client import StoreConfig
 from alcove_store.errors import StoreDeniedError, StoreError, StoreFullError, StoreUnavailableError
@@ -151,6 +154,7 @@ def test_a_store_without_room_is_told_from_one_that_is_away(tmp_path: Path) -> N
             client = store_client.client(server.url, REGION, provider)
             with store_client.store_errors("making a bucket"):
                 client.make_bucket(MAIN)
+                client.make_bucket(keys.UPLOADS_BUCKET)
             with pytest.raises(StoreFullError, match="make room"):
                 store_client.put_if_absent(client, MAIN, "runs/u/large", bytes(40 << 20))
             whole = io.BytesIO(bytes(40 << 20))
@@ -164,5 +168,12 @@ def test_a_store_without_room_is_told_from_one_that_is_away(tmp_path: Path) -> N
                 os.posix_fallocate(filler.fileno(), 0, free.f_bavail * free.f_frsize)
             with pytest.raises(StoreFullError, match="make room"):
                 store_client.put_if_absent(client, MAIN, "runs/u/small", bytes(1 << 20))
+            changes: list[bool] = []
+            room = StoreRoom(OperatorStore(client, MAIN), "cup", lambda: changes.append(room.full))
+            for _ in range(2):
+                asyncio.run(room.look())
+            (small / "filled").unlink()
+            asyncio.run(room.look())
+            assert changes == [True, False], "it is noticed, and that there is room again"
     finally:
         subprocess.run(["umount", str(small)], check=True)

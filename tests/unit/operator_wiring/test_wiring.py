@@ -256,6 +256,46 @@ def test_who_waits_far_behind_is_not_told_of_every_start_before_them() -> None:
     run(scenario())
 
 
+# --- A store without room.
+
+
+def test_while_the_store_is_full_nothing_starts_and_it_goes_on_by_itself() -> None:
+    async def scenario() -> None:
+        hackathon = Hackathon(capacity=2)
+        hackathon.holding = True
+
+        def condition() -> tuple[str, str] | None:
+            status = hackathon.server.objects["competitions", HACK, CUP].get("status") or {}
+            found = [c for c in status.get("conditions", []) if c["type"] == "StoreHasRoom"]
+            return (found[0]["status"], found[0]["reason"]) if found else None
+
+        async def test(service: Service) -> None:
+            hackathon.submit("red", "early")
+            await wait_until("it runs", lambda: hackathon.run_status("red", "early").get("attempt"), 60)
+            assert condition() is None, "nothing is said of a store that was never full"
+            hackathon.store.lacks.add("room")
+            await service.room.look()
+            hackathon.submit("blue", "late")
+            await wait_until(
+                "it is said",
+                lambda: "store is full" in hackathon.run_status("blue", "late").get("message", ""),
+                60,
+            )
+            await asyncio.sleep(600)
+            assert hackathon.run_status("blue", "late").get("attempt", 0) == 0
+            assert condition() == ("False", "StoreFull")
+            hackathon.holding = False
+            assert (await hackathon.ended("red", "early", 600))["phase"] == "Done", "what runs is left alone"
+            hackathon.store.lacks.clear()
+            await service.room.look()
+            assert (await hackathon.ended("blue", "late", 600))["phase"] == "Done"
+            assert condition() == ("True", "HasRoom")
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
 # --- A watch may miss that something is gone.
 
 

@@ -1,0 +1,67 @@
+"""Whether the store has room. While it has none, nothing starts, and runs under way keep what they save on spools."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from alcove_operator.core.conditions import ConditionValue
+from alcove_operator.store import OperatorStore
+from alcove_store.errors import StoreError, StoreUnavailableError
+
+log = logging.getLogger(__name__)
+LOOK_SECONDS = 10.0
+ROOM = "StoreHasRoom"
+"""The condition of a Competition; not there while the store was never full."""
+WAITS = "the object store is full; runs start again by themselves once it has room"
+"""Reason of a run to wait."""
+
+
+@dataclass
+class StoreRoom:
+    store: OperatorStore
+    namespace: str
+    """Of the competitions."""
+    changed: Callable[[], None]
+    """Called when it has become full, or has room again."""
+    full: bool = False
+
+    async def watch(self) -> None:
+        """Looks every few seconds, until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """A store that can be read and not written is full: not every one says so in other words."""
+        full = self.full
+        try:
+            await asyncio.to_thread(self.store.write_probe, self.namespace)
+            full = False
+        except StoreUnavailableError:
+            full = await self._can_be_read() or self.full
+        except StoreError as error:
+            log.warning("The store answers, but not as it should: %s", error)
+        if full != self.full:
+            self.full = full
+            log.warning("The store %s.", "can be read, and takes nothing" if full else "has room again")
+            self.changed()
+
+    async def _can_be_read(self) -> bool:
+        try:
+            await asyncio.to_thread(self.store.exists, "code/probe")
+        except StoreError:
+            return False
+        return True
+
+    def describe(self) -> ConditionValue:
+        """Of the condition :data:`ROOM`."""
+        if not self.full:
+            return "True", "HasRoom", "The object store takes what runs save."
+        message = (
+            "The object store is full. No run starts; those under way keep their predictions on their own disks as "
+            "long as these last. Make room, or give the store a larger volume: everything then goes on by itself."
+        )
+        return "False", "StoreFull", message
