@@ -169,9 +169,10 @@ def push(
     check_name(name)
     require_folder(folder)
     if team is not None:
-        if volume_claim or alias:
+        if volume_claim or alias or credentials:
             raise CommandError(
-                "--volume-claim and --alias are for hidden datasets: leave them out with --team."
+                "--volume-claim, --alias and --credentials are for hidden datasets: leave them out with --team. To "
+                "offer a dataset, the permits of the team are read from the cluster."
             )
         check_name(team)
         _offer_dataset(team, name, folder, solution or find_solution(folder), store, kubeconfig)

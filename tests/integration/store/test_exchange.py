@@ -366,3 +366,5 @@ def test_a_team_pushes_no_hidden_dataset_by_another_way(set_up_store: SetUpStore
         set_up_store, "team-a", tmp_path, "push", str(data), "x", "--team", "team-a", "--alias", "y"
     )
     assert isinstance(claimed.exception, CommandError)
+    offered = alcove(set_up_store, "team-a", tmp_path, "push", str(data), "x", "--team", "team-a")
+    assert isinstance(offered.exception, CommandError), "it needs permits, not credentials"
