@@ -152,10 +152,14 @@ API = (
     ),
     _allowed("own-list", "a list of its own Submissions", _get(SUBMISSIONS, "own")),
     _allowed("own-credentials", "its own credentials of the store", _get(SECRETS, "own", "alcove-store")),
+    _allowed("own-permits", "its own permits to offer datasets", _get(SECRETS, "own", "alcove-offers")),
     _allowed("leaderboards", "the Leaderboards", _get(LEADERBOARDS, "competition")),
     _api("other-list", "a list of another team's Submissions", _get(SUBMISSIONS, "other")),
     _api("other-code", "another team's ConfigMaps", _get(CONFIG_MAPS, "other")),
     _api("other-credentials", "another team's credentials", _get(SECRETS, "other", "alcove-store")),
+    _api(
+        "other-permits", "another team's permits to offer datasets", _get(SECRETS, "other", "alcove-offers")
+    ),
     _api("everybodys-list", "a list of all Submissions", lambda _: ("GET", SUBMISSIONS.path(None), None)),
     _api("datasets", "the hidden datasets", _get(DATASETS, "competition")),
     _api("competition", "the Competition", _get(COMPETITIONS, "competition")),
