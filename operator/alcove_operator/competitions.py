@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from alcove_api.competition import CompetitionSpec, CompetitionStatus, PhaseStatus
+from alcove_api.competition import CompetitionStatus, PhaseStatus
 from alcove_api.leaderboard import PublishedRules
-from alcove_api.phase import Phase
 from alcove_api.run_names import alias_of, repeat_of
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
@@ -22,14 +21,15 @@ from alcove_operator.audit_list import AuditList
 from alcove_operator.board_series import build_series
 from alcove_operator.clock import utc_now
 from alcove_operator.config import OperatorSettings
-from alcove_operator.core import capacity, decisions, names, usage
+from alcove_operator.core import capacity, decisions, names, placement, usage
 from alcove_operator.core.conditions import READY, find_condition, set_condition
-from alcove_operator.core.model import CompetitionView, QueuePlace, SubmissionView
+from alcove_operator.core.model import CompetitionView, PodView, QueuePlace, SubmissionView
 from alcove_operator.core.phases import describe_phases
+from alcove_operator.core.published_rules import publish_rules
 from alcove_operator.core.reconcile_input import is_blind
 from alcove_operator.core.repeats import draw_resources
 from alcove_operator.core.run_ends import OVER
-from alcove_operator.core.status import ENDED, cut_line
+from alcove_operator.core.status import ENDED
 from alcove_operator.executor import to_json
 from alcove_operator.finals import Finals
 from alcove_operator.index import Index, WorkKey
@@ -45,8 +45,6 @@ from alcove_operator.workqueue import WorkQueue
 log = logging.getLogger(__name__)
 QUEUE_SECONDS = 20.0
 """Between two looks at the LocalQueue of Kueue."""
-RESOURCES = 200
-"""Characters of a phase's published resources."""
 
 
 @dataclass(frozen=True)
@@ -265,6 +263,8 @@ class Competitions:
         if self.room is not None and (self.room.full or find_condition(conditions, ROOM) is not None):
             room = self.room.describe()
             conditions = set_condition(conditions, ROOM, room, generation=generation, now=now)
+        fitting = placement.find_condition(self._pods_of_runs(competition))
+        conditions = set_condition(conditions, placement.FITTING, fitting, generation=generation, now=now)
         phases = tuple(
             PhaseStatus(
                 name=phase.name,
@@ -297,6 +297,12 @@ class Competitions:
             self.queue.add(key)
             return
         self.index.apply(COMPETITIONS, made)
+
+    def _pods_of_runs(self, competition: CompetitionView) -> list[tuple[str, PodView]]:
+        """With the name of their phase."""
+        wanted = {names.ROLE: names.RUN, names.COMPETITION: competition.name}
+        pods = (pod for pod in self.index.pods.values() if wanted.items() <= pod.labels.items())
+        return [(pod.labels.get(names.PHASE, ""), pod.view) for pod in pods]
 
     def _knows(self, competition: CompetitionView, team: str, submission: str) -> bool:
         """False only where it is certain that there is no such Submission, and none that counts though it is gone."""
@@ -356,40 +362,6 @@ def _find_demand(competition: CompetitionView, views: Mapping[str, SubmissionVie
     view = views.get(key[0])
     phase = competition.phase(view.spec.phase) if view is not None and view.spec is not None else None
     return draw_resources(phase, repeat_of(key[1])).model_dump_json() if phase is not None else ""
-
-
-def publish_rules(spec: CompetitionSpec, phase: Phase, board_url: str = "") -> PublishedRules:
-    """What teams may know: nothing of datasets, and no budget that is not disclosed."""
-    return PublishedRules(
-        title=spec.title,
-        opens_at=phase.opens_at,
-        closes_at=phase.closes_at,
-        reveals_at=phase.reveals_at,
-        budget_seconds=phase.budget.seconds if phase.budget.disclosed else None,
-        free_constructor_seconds=phase.compat.free_seconds or None,
-        resources=describe_resources(phase),
-        source=phase.from_.phase if phase.from_ else "",
-        feedback=phase.feedback.mode,
-        per_day=spec.limits.per_day,
-        phase_per_day=phase.limits.per_day,
-        phase_total=phase.limits.total,
-        total=spec.limits.total,
-        parallel=spec.limits.parallel,
-        bundle_bytes=spec.limits.bundle_bytes,
-        board_url=board_url,
-    )
-
-
-def describe_resources(phase: Phase) -> str:
-    """What each run gets, of several profiles all; "" where teams may not know it."""
-    if not phase.resources.disclosed:
-        return ""
-    found = (draw_resources(phase, repeat) for repeat in range(1, max(1, len(phase.resources.profiles)) + 1))
-    told = []
-    for has in found:
-        gpus = [f"{has.gpus} GPU{'' if has.gpus == 1 else 's'}"] if has.gpus else []
-        told.append(", ".join([*gpus, f"{has.cpu} CPU", f"{has.memory} memory", f"{has.disk} disk"]))
-    return cut_line(" or ".join(sorted(set(told))), RESOURCES)
 
 
 def _compute(competition: CompetitionView, views: list[SubmissionView], now: datetime) -> dict[str, float]:

@@ -199,8 +199,8 @@ class Rankings:
         await self.executor.create_job(job)
 
     def _explain_failure(self, job: JobRecord) -> str:
-        pods = [record.view for record in self.index.pods.values() if record.view.job == job.view.name]
-        said = next((pod.termination_message for pod in pods if pod.termination_message), job.view.message)
+        pods = (record for record in self.index.pods.values() if record.view.job == job.view.name)
+        said = next((record.message for record in pods if record.message), job.view.message)
         return cut_line(f"The board is not made, and tried again. Job {job.view.name}: {said}", MESSAGE)
 
     def _jobs(self, competition: CompetitionView, phase: Phase) -> list[JobRecord]:

@@ -173,7 +173,7 @@ class PodView:
     report: RecorderReport | None = None
     """The recorder container's termination message. The participant's container cannot write it."""
     termination_message: str = ""
-    """Termination message of the scorer's container, in a Job that scores or ranks."""
+    """Termination message of the scorer's container."""
 
     @property
     def terminal(self) -> bool:

@@ -159,7 +159,7 @@ def pod_view(raw: Raw) -> PodView:
         recorder=_container(containers.get("recorder")),
         main=_container(containers.get("main")),
         report=recorder_report(containers.get("recorder")),
-        termination_message=_termination_message(containers.get("score") or containers.get("aggregate")),
+        termination_message=_termination_message(containers.get("score")),
     )
 
 

@@ -12,7 +12,7 @@ from alcove_api.competition import CompetitionSpec
 from alcove_api.leaderboard import PublishedRules
 from alcove_api.phase_dates import describe_dates
 from alcove_cli.phases import describe_phases
-from alcove_operator.competitions import publish_rules
+from alcove_operator.core.published_rules import publish_rules
 from tests.unit.cli.conftest import Typed
 from tests.unit.kube.server import Answer, serving
 
