@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from alcove_api.phase import Phase
+from alcove_api.phase import LogPolicy, Phase
 from alcove_api.submission import SubmissionSpec, SubmissionStatus
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import SUBMISSIONS
@@ -24,6 +24,7 @@ from alcove_operator.core import status as statuses
 from alcove_operator.core.conditions import ConditionValue
 from alcove_operator.core.model import CompetitionView, SubmissionView
 from alcove_operator.core.reconcile_input import is_blind
+from alcove_operator.core.run_results import list_team_logs
 from alcove_operator.counted import CountedKeeper
 from alcove_operator.executor import to_json
 from alcove_operator.index import Index
@@ -114,26 +115,27 @@ class Finals:
             result = result or await self._make(rerun.team, rerun.name, rerun.spec)
             if result is not None and result.shows_rerun:
                 found.add(result.uid)
-                await self._copy(rerun, result)
+                await self._copy(rerun, result, phase.logs or competition.spec.logs)
         return found
 
-    async def _copy(self, rerun: SubmissionView, result: SubmissionView) -> None:
+    async def _copy(self, rerun: SubmissionView, result: SubmissionView, logs: LogPolicy) -> None:
         wanted = rerun.status.replace(observed_generation=result.generation)
         if result.status == wanted or result.deleting:
             return
         if wanted.score_sha256 and result.status.score_sha256 != wanted.score_sha256:
-            await self._publish_report(rerun, result)
+            await asyncio.to_thread(self._publish, rerun, result, logs)
         await self._write(result, wanted)
 
-    async def _publish_report(self, rerun: SubmissionView, result: SubmissionView) -> None:
-        """Before the status says that there is a score, which nothing asks for again."""
-        publish = self.store.publish_report
+    def _publish(self, rerun: SubmissionView, result: SubmissionView, logs: LogPolicy) -> None:
+        """Report and output, before the status says that there is a score, which nothing asks for again."""
         try:
-            await asyncio.to_thread(publish, result.namespace, rerun.uid, result.uid)
+            self.store.publish_report(result.namespace, rerun.uid, result.uid)
+            for entry in list_team_logs(rerun, logs):
+                self.store.publish_log(result.namespace, result.uid, entry.run, entry.prefix)
         except StoreUnavailableError:
             raise
         except StoreError as error:
-            log.warning("%s The team cannot fetch this report; its scores are shown.", error)
+            log.warning("%s The team cannot fetch this report, or all output; its scores are shown.", error)
 
     async def _refuse(self, forged: list[SubmissionView], now: datetime) -> None:
         """Where the cluster has no policy that does, a team can make what only the operator may."""

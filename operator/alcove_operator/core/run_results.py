@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from alcove_api import keys
+from alcove_api.phase import LogPolicy
 from alcove_api.run_documents import ContainerImage, Verdict
 from alcove_api.submission import RunStatus
 from alcove_operator.core import causes, names
 from alcove_operator.core.actions import Action, DeleteJob, ReadLogTail, ReadVerdict, TeamLog, WriteVerdict
-from alcove_operator.core.model import PodView
+from alcove_operator.core.model import PodView, SubmissionView
 from alcove_operator.core.reconcile_input import ReconcileInput
 from alcove_operator.core.run_ends import (
     HIDDEN,
@@ -121,14 +122,14 @@ def add_tail(message: str, run: RunStatus, given: ReconcileInput) -> str:
     return f"{message} Last output:\n{tail[-room:]}".strip()
 
 
-def list_team_logs(given: ReconcileInput) -> tuple[TeamLog, ...]:
-    """The output of those runs whose team may read all of it: of the attempt that is scored, unless that is the
-    platform's fault."""
-    if given.rules.logs != "full" or given.blind:
+def list_team_logs(submission: SubmissionView, policy: LogPolicy) -> tuple[TeamLog, ...]:
+    """The output of those runs whose team may read all of it, once it may read any: of the attempt that is scored,
+    unless that is the platform's fault."""
+    if policy != "full":
         return ()
     return tuple(
-        TeamLog(run.dataset, keys.attempt_prefix(given.uid, run.dataset, run.attempt, run.pod_uid))
-        for run in given.submission.status.runs
+        TeamLog(run.dataset, keys.attempt_prefix(submission.uid, run.dataset, run.attempt, run.pod_uid))
+        for run in submission.status.runs
         if run.pod_uid and run.charged_to != "Platform"
     )
 

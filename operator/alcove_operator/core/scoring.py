@@ -266,9 +266,8 @@ def _finish(
     if for_team and given.facts.published != result.scoring_digest:
         # Before the status says that it is scored, which nothing asks for again.
         submission = given.submission
-        publish = PublishReport(
-            submission.namespace, submission.uid, result.scoring_digest, run_results.list_team_logs(given)
-        )
+        logs = () if given.blind else run_results.list_team_logs(submission, given.rules.logs)
+        publish = PublishReport(submission.namespace, submission.uid, result.scoring_digest, logs)
         return ScoringStep(current, (*stale, publish))
     found = {run.alias: run.hide_behind_ladder() for run in result.runs}
     scored = tuple(_scored_run(run, found.get(run.dataset), result, given) for run in current.runs)

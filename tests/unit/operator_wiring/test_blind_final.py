@@ -72,7 +72,7 @@ def test_what_counts_is_run_again_on_other_datasets_and_shown_at_the_reveal() ->
     hackathon_of: list[Hackathon] = []
 
     async def scenario() -> None:
-        hackathon = competition()
+        hackathon = competition(logs="full")
         hackathon_of.append(hackathon)
         objects = hackathon.server.objects
 
@@ -104,6 +104,10 @@ def test_what_counts_is_run_again_on_other_datasets_and_shown_at_the_reveal() ->
                 "red",
                 objects["submissions", "red", "final.red"]["metadata"]["uid"],
             ) in hackathon.store.reports
+            mine, rerun = (objects["submissions", n, "final.red"]["metadata"]["uid"] for n in ("red", HACK))
+            copied = [entry for entry in hackathon.store.logs if entry[1] == mine]
+            pods = {run["dataset"]: run["podUid"] for run in status["runs"]}
+            assert copied == [("red", mine, run, f"runs/{rerun}/{run}/1-{pods[run]}") for run in ("e", "f")]
             (last,) = [r for r in hackathon.store.board_requests.values() if r.phase == "final"][-1:]
             assert [(e.team, e.submission) for e in last.entries] == [
                 ("blue", "final.blue"),
