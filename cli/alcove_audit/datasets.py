@@ -12,7 +12,7 @@ from alcove_audit.phase_state import PhaseState
 from alcove_audit.reading import EvidenceReader
 from alcove_operator.core.model import DatasetView
 from alcove_scorer.errors import DamagedError
-from alcove_scorer.metrics import Solution
+from alcove_scorer.metrics import Metric, Solution, predicts_numbers
 from alcove_scorer.store import check_solution
 
 _INPUT = "The published input was changed: runs from then on had another one. Publish it again."
@@ -23,7 +23,7 @@ _SOLUTION = "Scores that are made from it are wrong. Publish the solution again,
 class DatasetAudit:
     reader: EvidenceReader
     state: PhaseState
-    _solutions: dict[tuple[str, int, int], Solution | None] = field(default_factory=dict)
+    _solutions: dict[tuple[str, int, int, bool], Solution | None] = field(default_factory=dict)
 
     def check_input(self, view: DatasetView) -> None:
         """The manifest by its digest, then each file that it lists, and that there are no others."""
@@ -50,14 +50,14 @@ class DatasetAudit:
             known |= {keys.dataset_manifest(digest), keys.volume_manifest(digest)}
             self.reader.nothing_else(set(self.reader.source.list_sizes(f"data/{digest}/")), known)
 
-    def solution(self, dataset: ScoreDataset) -> Solution | None:
+    def solution(self, dataset: ScoreDataset, metric: Metric) -> Solution | None:
         """None where it cannot be had here, or is not what it must be; that is said once."""
-        asked = (dataset.solution_sha256, dataset.n_test, dataset.n_labels)
+        asked = (dataset.solution_sha256, dataset.n_test, dataset.n_labels, predicts_numbers(metric))
         if asked not in self._solutions:
-            self._solutions[asked] = self._read(dataset)
+            self._solutions[asked] = self._read(dataset, metric)
         return self._solutions[asked]
 
-    def _read(self, dataset: ScoreDataset) -> Solution | None:
+    def _read(self, dataset: ScoreDataset, metric: Metric) -> Solution | None:
         key, report = keys.solution(dataset.solution_sha256), self.reader.report
         if not self.reader.source.solutions:
             report.leave_out(Check.SOLUTION, "this archive has no solutions")
@@ -72,7 +72,7 @@ class DatasetAudit:
             report.differ(Check.SOLUTION, key, wanted, MISSING, _SOLUTION)
             return None
         try:
-            solution = check_solution(data, dataset)
+            solution = check_solution(data, dataset, metric)
         except DamagedError as error:
             wanted = describe("sha256", dataset.solution_sha256)
             report.differ(Check.SOLUTION, key, wanted, error.cause, _SOLUTION)

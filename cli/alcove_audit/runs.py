@@ -203,7 +203,7 @@ class RunAudit:
             return None
         rules, dataset = find_rules(result.document), self._dataset_of(stored)
         feedback = find_feedback(self.asked, result.document)
-        solution = self.subject.datasets.solution(dataset)
+        solution = None if rules is None else self.subject.datasets.solution(dataset, rules.metric)
         if rules is None or solution is None:
             return None
         rows = choose_rows(dataset.solution_sha256, solution, feedback, result.document.scoring)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import typer
 
+from alcove_api.schemes import BALANCED_ACCURACY, R2, find_metric_mismatch
 from alcove_cli.errors import CommandError
 from alcove_toolkit.check import CheckMetric, check_dataset
 from alcove_toolkit.check.findings import Finding, printable
-from alcove_toolkit.check.report import LabelReport, Report
+from alcove_toolkit.check.report import LabelReport, Report, TargetReport
 
 WIDTH = 24
 """Characters of a full bar."""
@@ -20,16 +21,23 @@ LISTED = 20
 """Labels that are shown one by one."""
 
 
-def check(folder: Path, solution: Path, metric: str, *, strict: bool, as_json: bool) -> int:
-    """Prints the report; returns the exit status: 0, or 1 where the dataset must not be used."""
+def check(folder: Path, solution: Path, metric: str | None, *, strict: bool, as_json: bool) -> int:
+    """Prints the report; returns the exit status: 0, or 1 where the dataset must not be used.
+
+    ``metric``: of the two baselines' scores; by default the usual one of the dataset's task.
+    """
     from alcove_scorer.errors import InputError
     from alcove_scorer.metric_registry import find_metric as named
     from alcove_scorer.metrics import whole_scorer
 
     try:
-        scored = CheckMetric(metric, whole_scorer(named(metric)))
+        of_labels, of_numbers = (
+            CheckMetric(name, whole_scorer(named(name)))
+            for name in ((metric, metric) if metric else (BALANCED_ACCURACY, R2))
+        )
+        _require_fit(folder, metric)
         with _progress(folder) as progress:
-            found = check_dataset(folder, solution, scored, progress)
+            found = check_dataset(folder, solution, of_labels, progress, of_numbers)
     except InputError as error:
         raise CommandError(str(error)) from None
     if as_json:
@@ -40,12 +48,25 @@ def check(folder: Path, solution: Path, metric: str, *, strict: bool, as_json: b
     return 0 if _usable(found, strict) else 1
 
 
+def _require_fit(folder: Path, metric: str | None) -> None:
+    """Raises CommandError where the metric that was asked for cannot score the dataset's task."""
+    from alcove_format.errors import FormatError
+    from alcove_format.reader import open_dataset
+
+    with suppress(FormatError, OSError):  # The check tells of it.
+        stated = open_dataset(folder).test.metadata.stated_task
+        if metric and (mismatch := find_metric_mismatch(metric, stated or "multilabel")):
+            raise CommandError(f"{mismatch[:1].upper()}{mismatch[1:]}")
+
+
 def lines(found: Report, *, strict: bool) -> Iterator[str]:
     """The report for a person."""
     if found.train and found.test:
         yield from _facts(found)
     if found.labels:
         yield from _balance(found.labels, found.n_train, found.n_test)
+    if found.targets:
+        yield from _targets(found.targets)
     if found.chance_score is not None:
         yield from _baselines(found)
     for title, findings in (("Must be corrected", found.errors), ("Worth a look", found.warnings)):
@@ -65,7 +86,9 @@ def _counted(found: Report) -> tuple[tuple[tuple[Finding, ...], str], ...]:
 
 
 def _facts(found: Report) -> Iterator[str]:
-    yield f"{found.domain}, {found.n_labels} labels{f'; split: {printable(found.split, 200)}' if found.split else ''}"
+    asked = "numbers to predict" if found.task == "regression" else "labels"
+    split = f"; split: {printable(found.split, 200)}" if found.split else ""
+    yield f"{found.domain}, {found.task or 'task not known'}, {found.n_labels} {asked}{split}"
     for name, part in (("train", found.train), ("test", found.test)):
         if part:
             fewest, most = part.steps
@@ -100,6 +123,17 @@ def _balance(labels: tuple[LabelReport, ...], n_train: int, n_test: int) -> Iter
         yield f"  {'':<{name_width}} {_bar('░', label.test / max(n_test, 1) / widest)} {label.test:>8,}"
     if len(shown) < len(labels):
         yield f"  … and {len(labels) - len(shown)} rarer labels (all of them: --json)"
+    yield ""
+
+
+def _targets(targets: tuple[TargetReport, ...]) -> Iterator[str]:
+    yield "Numbers to predict: lowest, median and highest of train and of test"
+    width = max(len(printable(target.name, 20)) for target in targets[:LISTED])
+    for target in targets[:LISTED]:
+        for name, part in ((printable(target.name, 20), target.train), ("", target.test)):
+            yield f"  {name:<{width}}  {part.lowest:>12.6g}  {part.median:>12.6g}  {part.highest:>12.6g}"
+    if len(targets) > LISTED:
+        yield f"  … and {len(targets) - LISTED} more (all of them: --json)"
     yield ""
 
 

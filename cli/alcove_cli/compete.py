@@ -16,7 +16,9 @@ from alcove_cli.convert import unwind_on_signals
 from alcove_cli.errors import CommandError, FaultError
 from alcove_cli.local import (
     FrameworkOption,
+    MetricOption,
     SchemeOption,
+    choose_rules,
     open_datasets,
     read_framework,
     require_model,
@@ -67,6 +69,7 @@ def compete(
         typer.Option(min=1, help="Runs side by side; more than one share the machine, and slow each other."),
     ] = 1,
     scheme: SchemeOption = HACKATHON.name,
+    metric: MetricOption = None,
     framework: FrameworkOption = None,
     out: Annotated[Path, typer.Option(help="Folder of runs and leaderboard.")] = Path("competition"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the leaderboard as JSON.")] = False,
@@ -78,13 +81,12 @@ def compete(
     """
     from alcove_cli.compete_board import tabulate_board, write_board
     from alcove_cli.compete_plan import plan_runs
-    from alcove_scorer.curves import resolve_rules
 
     require_solutions(datasets, "nothing could be ranked")
-    rules = resolve_rules(budget, scheme)
+    rules = choose_rules(budget, scheme, metric)
     entrants = _name_entrants(codes, rules, framework)
     with unwind_on_signals():
-        opened = open_datasets(datasets)
+        opened = open_datasets(datasets, rules.metric.name)
         planned = plan_runs(entrants, opened, repeats, seed, out.resolve())
         _run_missing(planned, rules, jobs, as_json)
     board = _rank(entrants, planned, [dataset.name for dataset in opened], scheme, rules)

@@ -46,8 +46,8 @@ def rank_entrants(
     )  # fmt: skip
     results = {
         name: ScoreResult(
-            submission_uid=name, scorer_version=SCORER_VERSION, scoring_digest="", scoring=Scoring(scheme=scheme),
-            t0_seconds=rules.t0, budget_seconds=rules.budget, runs=tuple(found),
+            submission_uid=name, scorer_version=SCORER_VERSION, scoring_digest="",
+            scoring=Scoring(scheme=scheme, metric=rules.metric.name), t0_seconds=rules.t0, budget_seconds=rules.budget, runs=tuple(found),
         )
         for name, found in runs.items()
     }  # fmt: skip

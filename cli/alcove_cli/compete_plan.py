@@ -88,7 +88,7 @@ def plan_runs(
     for entrant in entrants:
         code = _digest(read_folder(entrant.code).items())
         rules = entrant.settings.rules
-        told = (entrant.settings.framework, rules.scheme, f"{rules.budget:g}")
+        told = (entrant.settings.framework, rules.scheme, rules.metric.name, f"{rules.budget:g}")
         for dataset in datasets:
             inputs = _digest(enumerate(part.encode() for part in (code, data[dataset.name], *told)))
             for repeat in range(repeats):

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from alcove_api.schemes import BALANCED_ACCURACY
 from alcove_cli.convert import convert, unwind_on_signals
 from alcove_cli.errors import CommandError
 from alcove_cli.exchange import list_datasets, pull, push
@@ -41,15 +40,20 @@ def make(
     as_json: Json = False,
 ) -> None:
     """Make a practice dataset; nothing is downloaded."""
-    from alcove_toolkit.practice import PRACTICE, make_practice
+    from alcove_toolkit.practice import PRACTICE, REGRESSIONS, make_practice
 
     if listing:
         if as_json:
-            fields = [{"name": p.name, "kind": p.kind, "real": p.real, "labels": p.labels} for p in PRACTICE]
+            fields = [
+                {"name": p.name, "kind": p.kind, "task": p.task, "real": p.real, "labels": p.labels}
+                for p in (*PRACTICE, *REGRESSIONS)
+            ]
             typer.echo(json.dumps(fields, indent=2))
             return
-        for p in PRACTICE:
-            typer.echo(f"{p.name:<14} {p.kind:<8} {p.labels:>3} labels  {p.origin}")
+        for p in (*PRACTICE, *REGRESSIONS):
+            asked = "label" if p.task != "regression" else "number"
+            what = f"{p.labels:>3} {asked}{'s' * (p.labels != 1)}"
+            typer.echo(f"{p.name:<14} {p.kind:<8} {p.task:<10}  {what:<10}  {p.origin}")
             typer.echo(f"    {p.about}")
         return
     if not name:
@@ -63,7 +67,9 @@ def make(
 def check(
     folder: Annotated[Path, typer.Argument(help="NAME.data, or a folder that holds it.")],
     solution: Solution = None,
-    metric: Annotated[str, typer.Option(help="Of the two baselines' scores.")] = BALANCED_ACCURACY,
+    metric: Annotated[
+        str | None, typer.Option(help="Of the two baselines' scores [balanced_accuracy; r2 of a regression].")
+    ] = None,
     strict: Annotated[bool, typer.Option(help="Exit status 1 for warnings as well.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -90,6 +96,7 @@ def info(folder: Path, as_json: Json = False) -> None:
             "format": metadata.format.value,
             "shape": metadata.shape,
             "split": metadata.split,
+            "task": metadata.stated_task,
             "rate": metadata.rate,
             "digest": manifest.digest(),
         }
@@ -99,8 +106,9 @@ def info(folder: Path, as_json: Json = False) -> None:
     typer.echo(
         f"{manifest.name}: {manifest.domain}, {manifest.n_train} training and {manifest.n_test} test examples"
     )
+    asked = "numbers to predict" if metadata.is_regression else "labels"
     typer.echo(
-        f"{manifest.n_labels} labels: {', '.join(manifest.labels[:12])}{' …' if manifest.n_labels > 12 else ''}"
+        f"{manifest.n_labels} {asked}: {', '.join(manifest.labels[:12])}{' …' if manifest.n_labels > 12 else ''}"
     )
     rate = f", {metadata.rate:g} steps a second" if metadata.rate else ""
     typer.echo(
@@ -124,7 +132,7 @@ def show(
     Labels of test examples are shown where the solution lies beside the dataset.
     """
     from alcove_format.reader import open_dataset
-    from alcove_format.solution import read_solution
+    from alcove_format.solution import read_solution, read_targets
     from alcove_toolkit.contact_sheet import render_contact_sheet
 
     require_folder(folder)
@@ -133,7 +141,8 @@ def show(
     if rate and domain != "speech":
         raise CommandError(f"--rate has no meaning for a dataset of domain {domain}. Leave it out.")
     beside = solution or find_solution(folder)
-    page = render_contact_sheet(opened, read_solution(beside) if beside else None, examples, rate)
+    read = read_targets if opened.train.metadata.is_regression else read_solution
+    page = render_contact_sheet(opened, read(beside) if beside else None, examples, rate)
     out = out or Path(f"{opened.name}.html")
     try:
         write_whole(out, page)

@@ -20,7 +20,7 @@ import typer
 
 from alcove_api.code_layout import MODEL_FILE, explain_missing_model, find_code
 from alcove_api.frameworks import FRAMEWORKS, Framework
-from alcove_api.schemes import HACKATHON, SchemeName
+from alcove_api.schemes import HACKATHON, SchemeName, find_metric_mismatch
 from alcove_cli.convert import unwind_on_signals
 from alcove_cli.dataset import find_solution
 from alcove_cli.errors import CommandError
@@ -38,6 +38,9 @@ FrameworkOption = Annotated[
     ),
 ]
 SchemeOption = Annotated[SchemeName, typer.Option(help="By which rules it is scored.")]
+MetricOption = Annotated[
+    str | None, typer.Option(help="Name of a metric [the scheme's]; a regression needs r2 or mae.")
+]
 Jobs = Annotated[
     int | None, typer.Option(min=1, help="Runs side by side, which share the machine; by default one a core.")
 ]
@@ -57,6 +60,7 @@ def run(
         Path | None, typer.Option(help="Where to keep what was recorded; of several datasets, a folder each.")
     ] = None,
     scheme: SchemeOption = HACKATHON.name,
+    metric: MetricOption = None,
     framework: FrameworkOption = None,
     command: Annotated[
         str | None,
@@ -76,9 +80,9 @@ def run(
     Exit status: 0 each run left a valid prediction and did not fail, 1 one did not, 2 wrong use, 3 a fault of Alcove.
     """
     from alcove_cli.local_run import FAULTS
-    from alcove_scorer.curves import resolve_rules
 
-    settings = _choose_settings(folder, framework, command, resolve_rules(budget, scheme), free_constructor)
+    rules = choose_rules(budget, scheme, metric)
+    settings = _choose_settings(folder, framework, command, rules, free_constructor)
     if solution is not None and len(datasets) > 1:
         raise CommandError(
             "--solution is of one dataset, but there are several. Put each beside its dataset."
@@ -86,7 +90,7 @@ def run(
     with unwind_on_signals(), kept_folder(out) as kept:
         if report is not None and solution is None:
             require_solutions(datasets, "no report can be made")
-        opened = open_datasets(datasets, solution)
+        opened = open_datasets(datasets, rules.metric.name, solution)
         many = len(opened) > 1
         code = folder.resolve() if command else require_model(folder)
         tasks = [_plan_task(code, dataset, kept / dataset.name if many else kept) for dataset in opened]
@@ -95,6 +99,17 @@ def run(
         raise typer.Exit(FAULT)
     if not all(end.is_good for end in ends):
         raise typer.Exit(1)
+
+
+def choose_rules(budget: float, scheme: SchemeName, metric: str | None) -> CurveRules:
+    """Raises CommandError where there is no such metric."""
+    from alcove_scorer.curves import resolve_rules
+    from alcove_scorer.errors import InputError
+
+    try:
+        return resolve_rules(budget, scheme, metric)
+    except InputError as error:
+        raise CommandError(f"{error}.") from None
 
 
 def _choose_settings(
@@ -221,11 +236,11 @@ def _named_framework(model: ast.ClassDef) -> object:
     return None
 
 
-def open_datasets(paths: Sequence[Path], solution: Path | None = None) -> list[LocalDataset]:
+def open_datasets(paths: Sequence[Path], metric: str, solution: Path | None = None) -> list[LocalDataset]:
     """Each with the solution beside it, unless one is given.
 
     Raises:
-        CommandError: two have one name.
+        CommandError: two have one name, or the metric cannot score the task of one.
         FormatError: one is no dataset.
     """
     from alcove_cli.local_run import LocalDataset
@@ -236,6 +251,8 @@ def open_datasets(paths: Sequence[Path], solution: Path | None = None) -> list[L
         data = open_dataset(path)
         if data.name in found:
             raise CommandError(f"Two datasets are called {data.name}, so their runs could not be told apart.")
+        if mismatch := find_metric_mismatch(metric, data.test.metadata.stated_task):
+            raise CommandError(f"{data.name}: {mismatch.removesuffix('.')}, with --metric.")
         shape = (data.test.metadata.n_examples, data.test.metadata.n_labels)
         found[data.name] = LocalDataset(
             data.name, data.path.resolve(), shape, solution or find_solution(path)

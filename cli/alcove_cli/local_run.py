@@ -247,7 +247,9 @@ class _SnapshotWatch:
 
     def __init__(self, task: LocalTask, rules: CurveRules, attempt: Path, listener: RunListener) -> None:
         self._task, self._rules, self._attempt, self._listener = task, rules, attempt, listener
-        self._solution = None if task.dataset.solution is None else load_solution(task.dataset.solution)
+        self._solution = (
+            None if task.dataset.solution is None else load_solution(task.dataset.solution, rules.metric)
+        )
         self._next = 0
 
     def look(self) -> None:

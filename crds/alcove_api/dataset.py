@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from alcove_api.base import GROUP, Alias, ApiModel, Column, Conditions, Kind, Sha256, StatusModel, cel
+from alcove_api.schemes import Task
 
 RECHECK = f"{GROUP}/recheck"
 """Annotation of a Dataset; a value that it did not have before asks for one more check of the same digests."""
@@ -61,6 +62,8 @@ class DatasetStatus(StatusModel):
     n_train: int | None = None
     n_test: int | None = None
     n_labels: int | None = None
+    task: Task | None = None
+    """What is predicted of an example: exactly one label, any number of labels, or numbers."""
     bytes: int | None = None
     recheck: Annotated[str, Field(max_length=64)] = ""
     """Value of the annotation alcove.dev/recheck that the last check answers."""

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from alcove_api.base import FrozenModel
-from alcove_api.schemes import BALANCED_ACCURACY
+from alcove_api.schemes import BALANCED_ACCURACY, Task
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -76,6 +76,7 @@ class CheckRequest(Document):
     data_sha256: Sha256
     solution_sha256: Sha256
     metric: str = BALANCED_ACCURACY
+    """Of the scores that a check gives; where the dataset's task is another than the metric's, the task's usual one."""
     on_volume: bool = False
     """Whether the input lies on a volume that is mounted at ``/alcove/data``, its manifest alone being in the store."""
 
@@ -89,9 +90,12 @@ class CheckResult(Document):
     warnings: tuple[str, ...] = ()
     """What an organizer should know, though the dataset can be used. At most 6, each at most 300 characters."""
     domain: str = ""
+    task: Task | None = None
+    """None where reading did not come so far."""
     n_train: int = 0
     n_test: int = 0
     n_labels: int = 0
+    """Of a regression, the numbers to predict."""
     bytes: int = 0
     chance_score: float | None = None
     """Of a prediction that knows nothing."""

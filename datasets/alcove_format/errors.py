@@ -18,14 +18,18 @@ class FormatError(AlcoveError):
         self.problem = problem
 
 
-class SolutionError(AlcoveError):
-    """A solution that is not a table of 0 and 1. ``where`` names file and row."""
+LABEL_CELLS, TARGET_CELLS = "0 or 1 a label", "number a target"
+"""What stands in a row of a solution."""
 
-    def __init__(self, where: str, problem: str) -> None:
+
+class SolutionError(AlcoveError):
+    """A solution that is not a table of 0 and 1 or, of a regression, of numbers. ``where`` names file and row."""
+
+    def __init__(self, where: str, problem: str, cells: str = LABEL_CELLS) -> None:
         super().__init__(
             f"{where}: {problem.rstrip('.')}.",
             consequence="Nothing can be scored with it.",
-            remedy="It must have one row a test example, and in it one 0 or 1 a label, with spaces between.",
+            remedy=f"It must have one row a test example, and in it one {cells}, with spaces between.",
         )
         self.where = where
         self.problem = problem

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 from google.protobuf import text_format
 
+from alcove_api.schemes import Task
 from alcove_format import format_pb2
 from alcove_format.errors import FormatError
 
@@ -19,6 +20,7 @@ METADATA_FILE = "metadata.textproto"
 VARIES = -1
 Domain = Literal["image", "video", "speech", "text", "series", "tabular"]
 DOMAINS: tuple[Domain, ...] = get_args(Domain)
+TASKS: tuple[Task, ...] = get_args(Task)
 
 
 class Format(StrEnum):
@@ -58,6 +60,10 @@ class Metadata:
     """Steps a second: samples of sound, frames of a clip. 0 where it is not known, as in AutoDL's; a comment, too."""
     stated_domain: Domain | None = None
     """Kind of data as whoever wrote the file says it; None where they do not, as in AutoDL's; a comment, too."""
+    stated_task: Task | None = None
+    """What is predicted, as whoever wrote the file says it; None where they do not, as in AutoDL's; a comment, too.
+
+    Of a regression, ``labels`` are the names of the numbers to predict, and a label's score is the number."""
 
     @property
     def is_token_sequence(self) -> bool:
@@ -88,6 +94,11 @@ class Metadata:
         """One name a label, in order; its number where it has none."""
         names = {index: name for name, index in self.labels.items()}
         return tuple(names.get(i, str(i)) for i in range(self.n_labels))
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether numbers are predicted. AutoDL's layout has labels alone, so a file must say so."""
+        return self.stated_task == "regression"
 
     @property
     def domain(self) -> Domain:
@@ -129,14 +140,18 @@ class Metadata:
         body = self.to_message()
         for name in ("is_sequence", "sample_count", "sequence_size", "output_dim"):
             body.ClearField(name)
-        remarks = {"domain": self.stated_domain or "", "split": " ".join(self.split.split())}
+        remarks = {
+            "domain": self.stated_domain or "",
+            "task": self.stated_task or "",
+            "split": " ".join(self.split.split()),
+        }
         if self.rate:
             remarks["rate"] = f"{self.rate:.9g}"
         told = "".join(f"# {name}: {text}\n" for name, text in remarks.items() if text)
         return head + text_format.MessageToString(body) + told
 
     def to_message(self) -> format_pb2.DataSpecification:
-        """The protobuf message that the file holds as text; ``split``, ``rate`` and the domain are not in it."""
+        """The protobuf message that the file holds as text; ``split``, ``rate``, domain and task are not in it."""
         spec = format_pb2.DataSpecification(
             is_sequence=self.is_sequence,
             output_dim=self.n_labels,
@@ -194,7 +209,7 @@ def parse_metadata(data: bytes, where: str) -> Metadata:
 
 def _remarks(data: bytes) -> dict[str, str]:
     """Our comments by name, wherever they stand: a line of this text format is never within a string."""
-    found = re.findall(r"^# (domain|split|rate): (.*)$", data.decode(), re.MULTILINE)
+    found = re.findall(r"^# (domain|task|split|rate): (.*)$", data.decode(), re.MULTILINE)
     return {name: text.strip() for name, text in reversed(found)}  # Of two with one name, the first.
 
 
@@ -229,6 +244,7 @@ def _from_message(spec: format_pb2.DataSpecification, remarks: Mapping[str, str]
         split=remarks.get("split", ""),
         rate=_rate(remarks.get("rate", "")),
         stated_domain=next((domain for domain in DOMAINS if domain == remarks.get("domain")), None),
+        stated_task=next((task for task in TASKS if task == remarks.get("task")), None),
     )
 
 

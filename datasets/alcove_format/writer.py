@@ -30,6 +30,7 @@ from alcove_format.format_pb2 import (
 )
 from alcove_format.metadata import METADATA_FILE, Format, Metadata
 from alcove_format.records import write_record
+from alcove_format.solution import LARGEST
 
 _DENSE = b"0_dense_input"
 SHARD_BYTES = 32 << 20
@@ -61,7 +62,7 @@ class NewExample:
 
     features: Features
     labels: Mapping[int, float] = field(default_factory=dict)
-    """Score of each label that it has: usually 1.0."""
+    """Score of each label that it has: usually 1.0. Of a regression, each number to predict."""
 
 
 def write_dataset(
@@ -69,7 +70,8 @@ def write_dataset(
 ) -> Path:
     """Writes ``out/NAME.data`` and ``out/NAME.solution``; returns the former.
 
-    Test labels go to the solution alone: 1 where the score is at least 0.5. ``n_examples`` is not read.
+    Test labels go to the solution alone: 1 where the score is at least 0.5, or the numbers of a regression.
+    ``n_examples`` is not read.
     Both iterables are consumed once, example by example.
 
     Raises:
@@ -119,8 +121,7 @@ def _write_part(
         _check_labels(example.labels, metadata, where)
         shards.write(_encode(count - 1, example, metadata, where, with_labels=rows is None))
         if rows is not None:
-            present = (example.labels.get(i, 0.0) >= 0.5 for i in range(metadata.n_labels))
-            rows.write(b" ".join(b"1" if p else b"0" for p in present) + b"\n")
+            rows.write(_solution_row(example.labels, metadata))
     shards.close()
     stated = replace(metadata, n_examples=count, stated_domain=metadata.domain)
     (path / METADATA_FILE).write_text(stated.to_text(), "utf-8")
@@ -157,6 +158,22 @@ def _check_labels(labels: Mapping[int, float], metadata: Metadata, where: str) -
             raise FormatError(
                 where, f"label {index} is outside 0 … {metadata.n_labels - 1}", remedy="Correct it."
             )
+    if metadata.is_regression:
+        numbers = [labels.get(i, math.nan) for i in range(metadata.n_labels)]
+        if not all(abs(number) <= LARGEST for number in numbers):
+            raise FormatError(
+                where,
+                f"{numbers} are not finite numbers to predict",
+                remedy="Give each example every number.",
+            )
+
+
+def _solution_row(labels: Mapping[int, float], metadata: Metadata) -> bytes:
+    if metadata.is_regression:
+        # As train has it: float32, in the fewest digits that are this number.
+        return " ".join(str(np.float32(labels[i])) for i in range(metadata.n_labels)).encode() + b"\n"
+    present = (labels.get(i, 0.0) >= 0.5 for i in range(metadata.n_labels))
+    return b" ".join(b"1" if p else b"0" for p in present) + b"\n"
 
 
 def _encode(number: int, example: NewExample, metadata: Metadata, where: str, *, with_labels: bool) -> bytes:

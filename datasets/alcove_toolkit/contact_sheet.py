@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from alcove_format.format_pb2 import SequenceExample
 from alcove_format.metadata import VARIES, Format, Metadata
 from alcove_format.reader import DataFolder, Part
 from alcove_format.records import read_records, records_of
-from alcove_format.solution import SolutionTable
+from alcove_format.solution import SolutionTable, Targets
 from alcove_toolkit import media_frames
 
 DEFAULT_RATE = 16000.0
@@ -84,12 +85,14 @@ class _PartSurvey:
     unlabelled: int = 0
     examples: int = 0
     bytes: int = 0
+    numbers: dict[int, _NumberRange] = field(default_factory=dict)
+    """Of a regression."""
     first: dict[int, list[_RecordPosition]] = field(default_factory=dict)
     """First examples of each label; an example with several counts for the smallest, one without counts for −1."""
 
 
 def render_contact_sheet(
-    folder: DataFolder, solution: SolutionTable | None, examples: int = 40, rate: float = 0.0
+    folder: DataFolder, solution: SolutionTable | Targets | None, examples: int = 40, rate: float = 0.0
 ) -> str:
     """Return the page, as HTML.
 
@@ -112,8 +115,8 @@ def render_contact_sheet(
         name=folder.name,
         kind=metadata.domain,
         facts=_list_facts(folder, train, test),
-        bars=_label_bars(metadata, train, test, solution),
-        more_labels=max(metadata.n_labels - _LABELS, 0),
+        bars=[] if metadata.is_regression else _label_bars(metadata, train, test, solution),
+        more_labels=0 if metadata.is_regression else max(metadata.n_labels - _LABELS, 0),
         has_solution=not hidden,
         columns=viewer.columns,
         columns_left_out=viewer.columns_left_out,
@@ -140,7 +143,7 @@ def _render_page(**values: Any) -> str:
     return template.render(style=style, style_digest=digest, **values)
 
 
-def _survey_part(part: Part, most: int, solution: SolutionTable | None = None) -> _PartSurvey:
+def _survey_part(part: Part, most: int, solution: SolutionTable | Targets | None = None) -> _PartSurvey:
     """Read all labels of a part, and note where the first examples of each are."""
     seen = _PartSurvey(np.zeros(part.metadata.n_labels, np.int64))
     for path in part.files:
@@ -148,9 +151,12 @@ def _survey_part(part: Part, most: int, solution: SolutionTable | None = None) -
         for record, (offset, data) in enumerate(read_records(path)):
             labels = _parse_labels(data, f"{path}, record {record}, byte {offset}")
             if solution is not None and seen.examples < len(solution):
-                labels = dict.fromkeys(np.flatnonzero(solution[seen.examples]).tolist(), 1.0)
+                row = solution[seen.examples].tolist()
+                labels = {i: float(cell) for i, cell in enumerate(row) if cell or part.metadata.is_regression}
             for label, score in labels.items():
-                if 0 <= label < len(seen.counts) and score >= 0.5:
+                if part.metadata.is_regression:
+                    seen.numbers.setdefault(label, _NumberRange()).add(score)
+                elif 0 <= label < len(seen.counts) and score >= 0.5:
                     seen.counts[label] += 1
             seen.unlabelled += not labels
             places = seen.first.setdefault(min(labels, default=-1), [])
@@ -183,13 +189,15 @@ def _list_facts(folder: DataFolder, train: _PartSurvey, test: _PartSurvey) -> li
     files = len(folder.train.files) + len(folder.test.files)
     facts = [
         ("Examples", f"{train.examples:,} train, {test.examples:,} test"),
-        ("Labels", f"{metadata.n_labels:,}"),
+        _count_answers(metadata),
         ("Shape", f"{format_shape(metadata.shape)} (time × rows × columns × channels)"),
         ("Format", metadata.format.value),
         ("Files", f"{files:,}, {format_bytes(train.bytes)} train, {format_bytes(test.bytes)} test"),
     ]
     labelled = train.examples - train.unlabelled
-    if labelled and train.counts.sum() != labelled:
+    if metadata.is_regression:
+        facts += _list_spreads(metadata, train, test)
+    elif labelled and train.counts.sum() != labelled:
         facts.append(("Labels per example", f"{train.counts.sum() / labelled:.2f} on average"))
     if train.unlabelled:
         facts.append(("Without a label", f"{train.unlabelled:,} of train"))
@@ -200,6 +208,40 @@ def _list_facts(folder: DataFolder, train: _PartSurvey, test: _PartSurvey) -> li
     if metadata.split:
         facts.append(("Split", metadata.split))
     return facts
+
+
+def _count_answers(metadata: Metadata) -> tuple[str, str]:
+    if not metadata.is_regression:
+        return "Labels", f"{metadata.n_labels:,}"
+    more = " …" if metadata.n_labels > _LABELS else ""
+    return "Numbers to predict", ", ".join(metadata.label_names[:_LABELS]) + more
+
+
+def _list_spreads(metadata: Metadata, train: _PartSurvey, test: _PartSurvey) -> list[tuple[str, str]]:
+    """Lowest, mean and highest of each number, of the parts that say it."""
+    facts = []
+    for label, name in enumerate(metadata.label_names[:_LABELS]):
+        parts = (("train", train.numbers.get(label)), ("test", test.numbers.get(label)))
+        told = "; ".join(f"{part}: {found}" for part, found in parts if found)
+        facts.append((f"{name}, lowest, mean and highest", told))
+    return facts
+
+
+@dataclass
+class _NumberRange:
+    """Of one number to predict, over a part."""
+
+    lowest: float = math.inf
+    highest: float = -math.inf
+    total: float = 0.0
+    count: int = 0
+
+    def add(self, number: float) -> None:
+        self.lowest, self.highest = min(self.lowest, number), max(self.highest, number)
+        self.total, self.count = self.total + number, self.count + 1
+
+    def __str__(self) -> str:
+        return f"{self.lowest:.5g}, {self.total / self.count:.5g}, {self.highest:.5g}"
 
 
 def format_shape(sizes: Sequence[int]) -> str:
@@ -214,7 +256,7 @@ def format_bytes(count: int) -> str:
 
 
 def _label_bars(
-    metadata: Metadata, train: _PartSurvey, test: _PartSurvey, solution: SolutionTable | None
+    metadata: Metadata, train: _PartSurvey, test: _PartSurvey, solution: SolutionTable | Targets | None
 ) -> list[LabelBar]:
     """Bars of all labels in their order; of the most frequent ones where there are too many."""
     order = np.arange(metadata.n_labels)
@@ -260,7 +302,7 @@ class _ExampleViewer:
 
     def show(self, part: Part, place: _RecordPosition, *, hidden: bool = False) -> ExampleView:
         labels = tuple(
-            self._names[label] + (f" {score:.2g}" if score != 1 else "")
+            self._describe_label(label, score)
             for label, score in sorted(place.labels.items())
             if 0 <= label < len(self._names)
         )
@@ -290,6 +332,11 @@ class _ExampleViewer:
             uri = ""
         self._sound_left -= len(uri)
         return replace(made, sound=uri, about=f"{steps / self._rate:.2f} s, {steps:,} samples")
+
+    def _describe_label(self, label: int, score: float) -> str:
+        if self._metadata.is_regression:
+            return f"{self._names[label]} = {_format_number(score)}"
+        return self._names[label] + (f" {score:.2g}" if score != 1 else "")
 
     def _view_text(self, base: ExampleView, features: media_frames.Floats) -> ExampleView:
         tokens = np.nan_to_num(features.ravel(), posinf=0, neginf=0).astype(int).tolist()

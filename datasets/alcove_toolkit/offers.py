@@ -20,7 +20,6 @@ from alcove_api.offers import ENTRY_BYTES, SLOTS, OfferedDataset
 from alcove_api.retry import retry
 from alcove_format.errors import OutputExistsError
 from alcove_format.reader import open_dataset
-from alcove_format.solution import read_solution
 from alcove_store.client import get_bytes, store_errors, stream
 from alcove_store.errors import BundleError, StoreError
 from alcove_store.pack import write_archive
@@ -28,7 +27,7 @@ from alcove_store.transfer import Say, TransferProgress, save_checked
 from alcove_store.unpack import file_names, unpack
 from alcove_toolkit.errors import ExchangeError
 from alcove_toolkit.exchange import broken_offer, check_disk, check_name, is_dataset_path
-from alcove_toolkit.publish import describe
+from alcove_toolkit.publish import describe, require_solution
 
 if TYPE_CHECKING:
     from minio import Minio
@@ -62,7 +61,7 @@ def pack_offer(path: Path, solution: Path | None, name: str, output: BinaryIO) -
     folder = open_dataset(path)
     files = {entry.path: folder.path / entry.path for entry in describe(folder).files}
     if solution is not None:
-        read_solution(solution)
+        require_solution(folder, solution)
         files[SOLUTION] = solution
     begin = output.tell()
     write_archive(

@@ -1,4 +1,6 @@
-"""Practice datasets of six kinds. They need no download, and one seed and Python version give the same bytes.
+"""Practice datasets of six kinds, and a regression. They need no download.
+
+One seed and Python version give the same bytes.
 
 Real data that comes with Python or scikit-learn is used where there is any; what is synthesised says so.
 """
@@ -6,11 +8,12 @@ Real data that comes with Python or scikit-learn is used where there is any; wha
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from alcove_api.schemes import Task
 from alcove_format.writer import write_dataset
 from alcove_toolkit import practice_sources as sources
 from alcove_toolkit.convert.choices import Kind
@@ -24,9 +27,11 @@ from alcove_toolkit.practice_speech import make_vowels
 class PracticeDataset:
     name: str
     kind: Kind
+    task: Task
     real: bool
     """Whether it holds real data: each example up to ``examples`` is as it was found, later ones are altered copies."""
     labels: int
+    """Of a regression, the numbers to predict."""
     examples: int
     """Train and test together, unless asked otherwise."""
     about: str
@@ -42,6 +47,7 @@ PRACTICE = (
     PracticeDataset(
         "characters",
         "tabular",
+        "multiclass",
         True,
         10,
         3300,
@@ -49,11 +55,19 @@ PRACTICE = (
         sources.make_characters,
     ),
     PracticeDataset(
-        "waves", "series", False, 6, 2500, "signals of two sensors in noise → wave form", sources.make_waves
+        "waves",
+        "series",
+        "multiclass",
+        False,
+        6,
+        2500,
+        "signals of two sensors in noise → wave form",
+        sources.make_waves,
     ),
     PracticeDataset(
         "docstrings",
         "text",
+        "multiclass",
         True,
         6,
         3600,
@@ -61,18 +75,34 @@ PRACTICE = (
         sources.make_docstrings,
     ),
     PracticeDataset(
-        "digits", "image", True, 10, 1797, "scikit-learn's handwritten digits → digit", make_digits
+        "digits",
+        "image",
+        "multiclass",
+        True,
+        10,
+        1797,
+        "scikit-learn's handwritten digits → digit",
+        make_digits,
     ),
     PracticeDataset(
         "moving-digits",
         "video",
+        "multilabel",
         True,
         14,
         1797,
         "handwritten digits that are moved → digit and direction (two labels each)",
         make_moving_digits,
     ),
-    PracticeDataset("vowels", "audio", False, 10, 2000, "short words in noise → word", make_vowels),
+    PracticeDataset(
+        "vowels", "audio", "multiclass", False, 10, 2000, "short words in noise → word", make_vowels
+    ),
+)
+"""With labels: one competition can use all of them."""
+REGRESSIONS = (
+    PracticeDataset(
+        "friedman", "tabular", "regression", False, 1, 3000, "ten columns → a number", sources.make_friedman
+    ),
 )
 
 
@@ -87,12 +117,12 @@ def make_practice(name: str, out: Path, *, seed: int = 0, examples: int | None =
         OutputExistsError: a file or folder of that name exists.
         FileAccessError: no space, or no access.
     """
-    by_name = {practice.name: practice for practice in PRACTICE}
+    by_name = {practice.name: practice for practice in (*PRACTICE, *REGRESSIONS)}
     if name not in by_name:
         raise UnknownDatasetError(name, tuple(by_name))
     practice = by_name[name]
     metadata, train, test = practice.make(np.random.default_rng(seed), examples or practice.examples)
     try:
-        return write_dataset(out, name, metadata, train, test)
+        return write_dataset(out, name, replace(metadata, stated_task=practice.task), train, test)
     except OSError as error:
         raise FileAccessError(error, str(out), str(out)) from None

@@ -14,7 +14,7 @@ from alcove_api.retry import retry
 from alcove_format.errors import FormatError
 from alcove_format.metadata import METADATA_FILE
 from alcove_format.reader import DataFolder, open_dataset
-from alcove_format.solution import read_solution
+from alcove_format.solution import read_solution, read_targets
 from alcove_store.client import put_bytes, put_file, store_errors
 from alcove_store.errors import StoreConflictError
 from alcove_store.transfer import is_stored, run_parallel
@@ -53,7 +53,7 @@ def publish(
         StoreError: the store is away or refuses.
     """
     folder = open_dataset(path)
-    read_solution(solution)
+    require_solution(folder, solution)
     manifest = describe(folder)
     digest = manifest.digest()
     if not on_volume:
@@ -64,6 +64,14 @@ def publish(
     if name is not None:
         _enter_version(client, bucket, _version(name, manifest, solution_sha256))
     return digest, solution_sha256, manifest
+
+
+def require_solution(folder: DataFolder, solution: Path) -> None:
+    """Raises SolutionError where it cannot be read."""
+    if folder.test.metadata.is_regression:
+        read_targets(solution)
+    else:
+        read_solution(solution)
 
 
 def _send_files(client: Minio, bucket: str, folder: DataFolder, manifest: DatasetManifest) -> None:

@@ -94,6 +94,7 @@ def build_status(result: CheckResult, record: DatasetRecord, namespace: str, now
         n_train=result.n_train,
         n_test=result.n_test,
         n_labels=result.n_labels,
+        task=result.task,
         bytes=result.bytes,
         recheck=record.recheck,
         chance_score=_rounded(result.chance_score),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from alcove_api.phase import Phase
+from alcove_api.schemes import SCHEMES, find_metric_mismatch
 from alcove_kube.client import Object
 from alcove_kube.resources import DATASETS
 from alcove_operator.core.conditions import ConditionValue
@@ -92,6 +93,13 @@ def _dataset_problem(
     if (phase.ranking or competition.spec.ranking) == "performance-profile" and record.spec.target is None:
         said = f"Phase {phase.name} ranks by how soon targets are reached, and the Dataset {name} has none."
         return problem("TargetMissing", f"{said} Set its spec.target.")
+    scoring = phase.scoring or competition.spec.scoring
+    mismatch = find_metric_mismatch(scoring.metric or SCHEMES[scoring.scheme].metric, record.view.task)
+    if mismatch:
+        said = f"Phase {phase.name} cannot score the Dataset {name}: {mismatch}"
+        return problem(
+            "MetricDoesNotFit", f"{said} Set scoring.metric; datasets of other tasks need another phase."
+        )
     least = _FLOAT * record.view.n_test * record.view.n_labels
     if least > competition.spec.limits.recorded_bytes:
         said = f"One prediction on the Dataset {name} takes {least} bytes, but a run may save fewer."

@@ -19,7 +19,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def score_command(
-    solution: Annotated[Path, typer.Option(help="The solution: .npy, or rows of 0/1 separated by spaces.")],
+    solution: Annotated[
+        Path, typer.Option(help="The solution: .npy, or rows of 0/1 (of numbers) separated by spaces.")
+    ],
     snapshots: Annotated[
         Path, typer.Option(help="Folder of predictions with times.csv (file,seconds) or manifest.json.")
     ],

@@ -39,7 +39,7 @@ def resample_folder(
     found = np.full((*scores.shape, resamples), np.nan)
     for column, dataset in enumerate(datasets):
         path = folder / f"{dataset}.solution"
-        solution = load_solution(path)
+        solution = load_solution(path, rules.metric)
         drawn = draw_examples(len(solution), resamples, seed + column)
         for row, participant in enumerate(participants):
             if np.isnan(scores[row, column]):

@@ -17,12 +17,13 @@ from alcove_api import keys
 from alcove_api.documents import CheckRequest, CheckResult, DatasetManifest, FileEntry
 from alcove_api.errors import AlcoveError
 from alcove_api.exit_statuses import ScorerExit
+from alcove_api.schemes import BALANCED_ACCURACY, R2
 from alcove_format.errors import FormatError
 from alcove_format.metadata import METADATA_FILE, Metadata, parse_metadata
 from alcove_scorer import jobs
 from alcove_scorer.errors import InputError
 from alcove_scorer.metric_registry import find_metric
-from alcove_scorer.metrics import whole_scorer
+from alcove_scorer.metrics import Metric, predicts_numbers, whole_scorer
 from alcove_store.client import connect, get_bytes, stream
 from alcove_store.errors import StoreNotFoundError
 from alcove_toolkit.check import CheckMetric, check_source
@@ -93,8 +94,13 @@ class Published:
             manifest = self._manifest()
             if wrong := self.files.problems(manifest):
                 return _report_problems(*wrong)
-            how = CheckMetric(self.request.metric, whole_scorer(find_metric(self.request.metric)))
-            checked = check_source(PublishedSource(self, manifest), how).to_result()
+            asked = find_metric(self.request.metric)
+            of_numbers = predicts_numbers(asked)
+            checked = check_source(
+                PublishedSource(self, manifest),
+                _name_metric(find_metric(BALANCED_ACCURACY) if of_numbers else asked),
+                number_metric=_name_metric(asked if of_numbers else find_metric(R2)),
+            ).to_result()
         except (UnsoundError, FormatError, InputError) as error:
             return _report_problems(str(error))
         return checked if not checked.ok else _compare_with_manifest(manifest, checked)
@@ -167,6 +173,10 @@ class PublishedSource:
 
     def _entries(self, part: PartName) -> dict[str, FileEntry]:
         return {entry.path: entry for entry in self.manifest.files if entry.path.startswith(f"{part}/")}
+
+
+def _name_metric(metric: Metric) -> CheckMetric:
+    return CheckMetric(metric.name, whole_scorer(metric))
 
 
 def _missing_file(path: str) -> FormatError:

@@ -92,7 +92,7 @@ def follow_runs(
 def _follow_runs(
     request: ScoreRequest, settings: CurveRules, runs: RunRecords, read: PredictionReader, *, drawn: bool
 ) -> ScoreResult:
-    solutions = retry_store(lambda: [runs.solution(dataset) for dataset in request.datasets])
+    solutions = retry_store(lambda: [runs.solution(dataset, settings.metric) for dataset in request.datasets])
     if drawn:
         # Matplotlib and Jinja take half a second to load: while snapshots are read, not at the end.
         Thread(target=import_module, args=("alcove_scorer.report",), daemon=True).start()

@@ -7,9 +7,21 @@ from importlib import metadata
 from alcove_scorer.errors import InputError
 from alcove_scorer.metrics import BalancedAccuracy, MacroF1, Metric, NormalizedAUC, blame_metric
 from alcove_scorer.probability_metrics import BrierScore, LogLoss, Top5, TopK
+from alcove_scorer.regression_metrics import NormalizedMAE, R2Score
 
 BUILT_IN: dict[str, type[Metric]] = {
-    m.name: m for m in (BalancedAccuracy, NormalizedAUC, MacroF1, LogLoss, BrierScore, TopK, Top5)
+    m.name: m
+    for m in (
+        BalancedAccuracy,
+        NormalizedAUC,
+        MacroF1,
+        LogLoss,
+        BrierScore,
+        TopK,
+        Top5,
+        R2Score,
+        NormalizedMAE,
+    )
 }
 
 

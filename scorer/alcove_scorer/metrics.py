@@ -1,10 +1,13 @@
-"""What a per-snapshot metric is, and those that compare labels; :mod:`alcove_scorer.probability_metrics` has others."""
+"""What a per-snapshot metric is, and those that compare labels.
+
+:mod:`alcove_scorer.probability_metrics` and :mod:`alcove_scorer.regression_metrics` have the others.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -13,17 +16,21 @@ from alcove_api.schemes import BALANCED_ACCURACY, NAUC
 from alcove_format.label_counts import balanced_accuracy, find_two_class
 from alcove_scorer.errors import InputError
 
-Solution = npt.NDArray[np.bool_]
-"""n examples × labels: which labels are present."""
+Solution = npt.NDArray[Any]
+"""n examples × labels, of bool: which are present; or, of a regression, n examples × targets, of float64."""
+Predicted = Literal["labels", "numbers"]
 Prediction = npt.NDArray[Any]
-"""n examples × labels, real numbers, all finite; higher means more likely present."""
+"""n examples × labels, real numbers, all finite; higher means more likely present. Or n examples × targets."""
 
 BLOCK_BYTES = 1 << 20
 """Working memory of a step: about what a core's cache holds."""
 
 
 class Metric(Protocol):
-    """One number for one snapshot; higher is better."""
+    """One number for one snapshot; higher is better.
+
+    One of a regression has ``predicts = "numbers"`` as well; without it, a metric is of labels.
+    """
 
     name: ClassVar[str]
     chance: ClassVar[float]
@@ -31,7 +38,7 @@ class Metric(Protocol):
     best: ClassVar[float]
 
     def score(self, solution: Solution, prediction: Prediction) -> float:
-        """Scores a prediction of the solution's shape. Raises InputError where no label has both classes."""
+        """Scores a prediction of the solution's shape. Raises InputError where nothing in it can be scored."""
         ...
 
 
@@ -41,7 +48,7 @@ class Tally(Protocol):
     def add(self, rows: Prediction) -> None: ...
 
     def score(self) -> float:
-        """Once all rows were added. Raises InputError where no label has both classes."""
+        """Once all rows were added. Raises InputError where nothing in the solution can be scored."""
         ...
 
 
@@ -52,6 +59,20 @@ class RowMetric(Metric, Protocol):
     def tallies(self, solution: Solution) -> Callable[[], Tally]:
         """Makes an empty tally, for each prediction of that solution."""
         ...
+
+
+def predicts_numbers(metric: Metric) -> bool:
+    """Whether the metric is of a regression: its solutions hold numbers."""
+    predicted: Predicted = getattr(metric, "predicts", "labels")
+    return predicted == "numbers"
+
+
+def find_scored_columns(solution: Solution) -> npt.NDArray[np.bool_]:
+    """Columns that can tell predictions apart: labels of both classes, or numbers that are not all the same."""
+    if solution.dtype == np.bool_:
+        return find_two_class(np.count_nonzero(solution, axis=0), len(solution))
+    varies: npt.NDArray[np.bool_] = (solution != solution[:1]).any(axis=0)
+    return varies
 
 
 def make_tallies(metric: Metric, solution: Solution) -> Callable[[], Tally]:

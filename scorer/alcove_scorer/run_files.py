@@ -14,7 +14,6 @@ from pydantic import ValidationError
 
 from alcove_api.run_documents import Manifest
 from alcove_api.schemes import BALANCED_ACCURACY
-from alcove_format.solution import parse_solution
 from alcove_scorer.csv_files import (
     describe_unreadable,
     make_printable,
@@ -25,9 +24,11 @@ from alcove_scorer.csv_files import (
 )
 from alcove_scorer.curves import NANO, CurveRules, axis_position, counted_seconds
 from alcove_scorer.errors import InputError, first_fault
-from alcove_scorer.metrics import Solution, require_two_class
+from alcove_scorer.metrics import Metric, Solution, predicts_numbers, require_two_class
 from alcove_scorer.predictions import Kind, parse_kind
+from alcove_scorer.regression_metrics import require_varied
 from alcove_scorer.scoring import RunOutcome, RunScorer, Snapshot
+from alcove_scorer.solutions import parse_for_metric
 from alcove_scorer.time_to_target import find_target_at_snapshot, find_target_on_curve
 
 PIECE = 1 << 20
@@ -50,7 +51,7 @@ class ListedSnapshot:
 
 def score_files(solution: Path, snapshots: Path, settings: CurveRules) -> tuple[dict[int, str], RunOutcome]:
     """Names of the snapshots by number, and what the run is worth. Raises InputError, and SolutionError."""
-    truth = load_solution(solution)
+    truth = load_solution(solution, settings.metric)
     listed = tuple(list_snapshots(snapshots, settings.budget))
     scorer = RunScorer(settings, truth)
     for item in listed:
@@ -65,13 +66,16 @@ def score_files(solution: Path, snapshots: Path, settings: CurveRules) -> tuple[
     return {item.number: item.name for item in listed}, scorer.outcome()
 
 
-def load_solution(path: Path) -> Solution:
-    """Test examples × labels. Raises InputError, and SolutionError, where nothing could be scored by it."""
-    truth = parse_solution(read_bytes(path, "a solution: .npy, or text rows of 0/1"), str(path)).view(
-        np.bool_
+def load_solution(path: Path, metric: Metric) -> Solution:
+    """Test examples × labels, or × numbers. Raises InputError, and SolutionError, where nothing could be scored."""
+    truth = parse_for_metric(
+        read_bytes(path, "a solution: .npy, or text rows of 0/1 or of numbers"), str(path), metric
     )
     try:
-        require_two_class(np.count_nonzero(truth, axis=0), len(truth))
+        if predicts_numbers(metric):
+            require_varied(truth)
+        else:
+            require_two_class(np.count_nonzero(truth, axis=0), len(truth))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return truth

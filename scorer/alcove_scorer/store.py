@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-import numpy as np
 from minio import Minio
 from pydantic import ValidationError
 
@@ -16,10 +15,11 @@ from alcove_api import keys
 from alcove_api.run_documents import End, Manifest, Record, Verdict
 from alcove_api.score_documents import LadderBest, ScoreDataset
 from alcove_format.errors import SolutionError
-from alcove_format.solution import MAX_SOLUTION_BYTES, parse_solution
+from alcove_format.solution import MAX_SOLUTION_BYTES
 from alcove_scorer.curves import NANO
 from alcove_scorer.errors import DamagedError, first_fault
-from alcove_scorer.metrics import Solution
+from alcove_scorer.metrics import Metric, Solution
+from alcove_scorer.solutions import parse_for_metric
 from alcove_store.client import get_bytes, put_if_absent, read_tail, store_errors, stream
 from alcove_store.errors import StoreConflictError, StoreNotFoundError
 
@@ -43,15 +43,15 @@ def tidy_output(text: str) -> str:
     return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines).strip("\n")
 
 
-def check_solution(data: bytes, dataset: ScoreDataset) -> Solution:
-    """The labels in a solution's bytes. Raises DamagedError unless they are what the request says."""
+def check_solution(data: bytes, dataset: ScoreDataset, metric: Metric) -> Solution:
+    """The labels or numbers in a solution's bytes. Raises DamagedError unless they are what the request says."""
     if hashlib.sha256(data).hexdigest() != dataset.solution_sha256:
         key = keys.solution(dataset.solution_sha256)
         raise DamagedError(
             f"{key} is not what its digest says, so nothing can be scored. Upload the solution again."
         )
     try:
-        solution = parse_solution(data, f"the solution of dataset {dataset.alias}")
+        solution = parse_for_metric(data, f"the solution of dataset {dataset.alias}", metric)
     except SolutionError as error:
         raise DamagedError(str(error)) from None
     if solution.shape != (dataset.n_test, dataset.n_labels):
@@ -59,7 +59,7 @@ def check_solution(data: bytes, dataset: ScoreDataset) -> Solution:
             f"The solution of dataset {dataset.alias} has {solution.shape[0]} × {solution.shape[1]} cells, but its "
             f"Dataset has {dataset.n_test} × {dataset.n_labels}. Publish a matching solution."
         )
-    return solution.view(np.bool_)
+    return solution
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,10 @@ class RunRecords:
     solutions_bucket: str
     uid: str
 
-    def solution(self, dataset: ScoreDataset) -> Solution:
+    def solution(self, dataset: ScoreDataset, metric: Metric) -> Solution:
         """Raises DamagedError unless it is what the request says."""
-        return check_solution(
-            self.get(self.solutions_bucket, keys.solution(dataset.solution_sha256)), dataset
-        )
+        data = self.get(self.solutions_bucket, keys.solution(dataset.solution_sha256))
+        return check_solution(data, dataset, metric)
 
     def attempts(self, alias: str) -> tuple[list[Attempt], bool]:
         """Attempts that recorded anything, and whether the verdict is there."""

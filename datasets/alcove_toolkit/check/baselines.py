@@ -15,7 +15,7 @@ from alcove_toolkit.check.leaks import SIGMAS, LabelledColumns, sensitivity_devi
 from alcove_toolkit.check.sample import Bools, Floats
 
 Score = Callable[[Any, Any], float]
-"""``score(solution, prediction)`` of a metric: both test examples × labels, the former of bool."""
+"""``score(solution, prediction)`` of a metric: both test examples × labels, the former of bool; or × numbers."""
 PENALTIES = (1e-2, 1e-1, 1.0)
 """Of the ridge regression, a training example."""
 FARTHEST = 8.0
@@ -47,9 +47,7 @@ def linear_baseline(train: LabelledColumns, test: LabelledColumns) -> Linear | N
     held, fitted = order[: n // 4], order[n // 4 :]
     if not (_both(train.labels[held]).any() and _both(test.labels).any()):
         return None
-    mean, std = train.columns.mean(axis=0, dtype=np.float64), train.columns.std(axis=0, dtype=np.float64)
-    useful = std > 1e-9 * np.maximum(np.abs(mean), 1e-9)
-    x_train, x_test = (_standardised(t.columns[:, useful], mean[useful], std[useful]) for t in (train, test))
+    x_train, x_test = _standardise_both(train.columns, test.columns)
     y = train.labels.astype(np.float32)
     best, penalty, cut = -1.0, PENALTIES[0], np.zeros(y.shape[1])
     for tried in PENALTIES:
@@ -70,6 +68,36 @@ def linear_baseline(train: LabelledColumns, test: LabelledColumns) -> Linear | N
         _deviation(train.labels[held]),
         1 / (1 + np.exp(-8.0 * np.clip(guess, -4, 4))),
     )
+
+
+def fit_numbers(x_train: Floats, numbers: Floats, x_test: Floats) -> npt.NDArray[np.float64] | None:
+    """Test sample × targets: what a ridge regression predicts, with the penalty that is best on a quarter of train.
+
+    None where there is too little to fit: fewer than 8 examples. ``numbers``: train sample × targets.
+    """
+    n = len(numbers)
+    if n < 8 or not len(x_test):
+        return None
+    order = np.random.default_rng(0).permutation(n)
+    held, fitted = order[: n // 4], order[n // 4 :]
+    one, other = _standardise_both(x_train, x_test)
+    centre, scale = numbers.mean(axis=0, dtype=np.float64), numbers.std(axis=0, dtype=np.float64)
+    y = ((numbers - centre) / np.where(scale > 0, scale, 1.0)).astype(np.float32)
+    errors = [
+        float(((_fit(one[fitted], y[fitted], one[held], penalty) - y[held]) ** 2).sum())
+        for penalty in PENALTIES
+    ]
+    best = PENALTIES[int(np.argmin(errors))]
+    predicted: npt.NDArray[np.float64] = _fit(one, y, other, best) * scale + centre
+    return predicted
+
+
+def _standardise_both(train: Floats, test: Floats) -> tuple[Floats, Floats]:
+    """By mean and standard deviation of train; columns that are constant there are left out."""
+    mean, std = train.mean(axis=0, dtype=np.float64), train.std(axis=0, dtype=np.float64)
+    useful = std > 1e-9 * np.maximum(np.abs(mean), 1e-9)
+    one, other = (_standardised(x[:, useful], mean[useful], std[useful]) for x in (train, test))
+    return one, other
 
 
 def _accuracy(truth: Bools, called: Bools) -> float:

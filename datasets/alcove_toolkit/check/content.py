@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from alcove_api.schemes import Task
 from alcove_format.label_counts import find_two_class
 from alcove_format.metadata import Metadata
-from alcove_format.solution import SolutionTable
+from alcove_format.solution import SolutionTable, Targets
 from alcove_toolkit.check.findings import Finding, count, error, names, warning
 from alcove_toolkit.check.part import PartFacts
 
@@ -24,13 +25,13 @@ REPEATED = 0.01
 def metadata_findings(train: Metadata, test: Metadata) -> list[Finding]:
     """Whether the two parts go together."""
     found = []
-    for field in ("n_labels", "shape", "format"):
+    for field in ("n_labels", "shape", "format", "stated_task"):
         one, other = getattr(train, field), getattr(test, field)
         if one != other:
             found.append(
                 error(
                     "parts-differ",
-                    f"metadata.textproto: {field} is {one} in train, but {other} in test.",
+                    f"metadata.textproto: {field.removeprefix('stated_')} is {one} in train, but {other} in test.",
                     "Write both parts alike.",
                 )
             )
@@ -167,13 +168,13 @@ def is_shift(metadata: Metadata) -> bool:
     return metadata.split.startswith("shift")
 
 
-def can_be_scored(table: npt.NDArray[np.uint8] | npt.NDArray[np.bool_]) -> bool:
+def can_be_scored(table: SolutionTable | Targets | npt.NDArray[np.bool_]) -> bool:
     """Whether any label is present in some rows and absent in others."""
     return bool(find_two_class(table.sum(axis=0, dtype=np.int64), len(table)).any())
 
 
-def solution_findings(table: SolutionTable, metadata: Metadata, name: str) -> list[Finding]:
-    """Whether it has a row an example and a column a label, and something to be scored."""
+def solution_findings(table: SolutionTable | Targets, metadata: Metadata, name: str) -> list[Finding]:
+    """Whether it has a row an example and a column a label (or target), and something to be scored."""
     rows, labels = table.shape
     if rows != metadata.n_examples:
         return [
@@ -192,6 +193,8 @@ def solution_findings(table: SolutionTable, metadata: Metadata, name: str) -> li
                 "Give one number for each label.",
             )
         ]
+    if metadata.is_regression:
+        return _constant_targets(table, metadata, name)
     if not can_be_scored(table):
         return [
             error(
@@ -201,6 +204,48 @@ def solution_findings(table: SolutionTable, metadata: Metadata, name: str) -> li
             )
         ]
     return []
+
+
+def _constant_targets(table: SolutionTable | Targets, metadata: Metadata, name: str) -> list[Finding]:
+    constant = np.flatnonzero((table == table[:1]).all(axis=0))
+    if not len(constant):
+        return []
+    listed = names([metadata.label_names[i] for i in constant.tolist()])
+    everything = len(constant) == table.shape[1]
+    return [
+        Finding(
+            "nothing-to-score" if everything else "target-not-scored",
+            f"{name}: {listed} {'is' if len(constant) == 1 else 'are'} the same in all test examples"
+            + (", so nothing can be scored." if everything else "."),
+            "Check the columns, or split again."
+            if everything
+            else "It is left out of the score: leave it out.",
+            "error" if everything else "warning",
+        )
+    ]
+
+
+def task_findings(train: PartFacts) -> list[Finding]:
+    """Whether training examples are labelled as the metadata's task says."""
+    each = train.labels.per_example()
+    if train.metadata.stated_task != "multiclass" or (each == 1).all():
+        return []
+    odd = int(np.flatnonzero(each != 1)[0])
+    return [
+        error(
+            "task-differs",
+            f"{train.where(odd)}: has {each[odd]} labels, but the task in train/metadata.textproto is multiclass.",
+            "Give each example exactly one label, or state the task multilabel in both parts.",
+        )
+    ]
+
+
+def find_task(train: PartFacts) -> Task:
+    """As the metadata state it; else by the labels of the training examples."""
+    if train.metadata.stated_task is not None:
+        return train.metadata.stated_task
+    each = train.labels.per_example()
+    return "multiclass" if len(each) and (each == 1).all() else "multilabel"
 
 
 def balance_findings(train: PartFacts, table: SolutionTable, name: str) -> list[Finding]:

@@ -20,7 +20,7 @@ from alcove_format.metadata import VARIES, Format, Metadata
 from alcove_format.records import HEADER, Block, blocks_of
 from alcove_toolkit.check.features import FeatureMap, feature_map, is_wide
 from alcove_toolkit.check.findings import Finding, count, error, names, warning
-from alcove_toolkit.check.sample import CELLS, SAMPLE, LabelLists, Reservoir, Shape
+from alcove_toolkit.check.sample import CELLS, SAMPLE, LabelLists, Reservoir, Shape, TargetNumbers
 from alcove_toolkit.check.source import PartName, SampleFile, Source
 
 ReadProgress = Callable[[int], None]
@@ -49,7 +49,7 @@ class PartFacts:
     metadata: Metadata
     features: FeatureMap
     sample: Reservoir
-    labels: LabelLists
+    labels: LabelLists | TargetNumbers
     files: list[SampleFile] = field(default_factory=list)
     bytes: int = 0
     whole: bool = True
@@ -123,7 +123,8 @@ class PartReader:
         self.findings: list[Finding] = []
         size = max(100, min(SAMPLE, CELLS // metadata.n_labels))
         sample = Reservoir(size, seed=0 if name == "train" else 1)
-        self.facts = PartFacts(name, metadata, feature_map(metadata), sample, LabelLists(metadata.n_labels))
+        labels = (TargetNumbers if metadata.is_regression else LabelLists)(metadata.n_labels)
+        self.facts = PartFacts(name, metadata, feature_map(metadata), sample, labels)
         self._most = examples_per_piece(metadata)
         # As long as each is: what differs from the metadata is then seen, not padded or cut.
         self._decode = block_decoder(replace(metadata, sequence_size=VARIES))
@@ -250,25 +251,41 @@ class PartReader:
             )
 
     def _labels(self, chunk: Chunk | _WideChunk) -> None:
-        facts = self.facts
+        facts, where = self.facts, chunk.block.where
         facts.labelled += int(chunk.labelled.sum())
-        for i in np.flatnonzero(~((chunk.labels >= 0) & (chunk.labels <= 1)).all(axis=1)).tolist():
-            self._add(
-                error(
-                    "label-score",
-                    f"{chunk.block.where(i)}: a label_score is not between 0 and 1.",
-                    "Give the confidence in the label, 1 where it is sure.",
-                )
-            )
+        if facts.metadata.is_regression:
+            wrong, problem = ~np.isfinite(chunk.labels).all(axis=1), "a number to predict is not finite"
+            remedy = "Give a finite number, or leave the example out."
+        else:
+            wrong = ~((chunk.labels >= 0) & (chunk.labels <= 1)).all(axis=1)
+            problem = "a label_score is not between 0 and 1"
+            remedy = "Give the confidence in the label, 1 where it is sure."
+        for i in np.flatnonzero(wrong).tolist():
+            self._add(error("label-score", f"{where(i)}: {problem}.", remedy))
         if facts.name == "train":
-            facts.labels.extend(chunk.labels >= 0.5)
+            self._keep_labels(chunk)
             return
         for i in np.flatnonzero(chunk.labelled).tolist():
             self._add(
                 error(
                     "label-in-test",
-                    f"{chunk.block.where(i)}: a test example carries a label.",
+                    f"{where(i)}: a test example carries a label.",
                     "Leave label_index empty there; labels of the test part belong in the solution alone.",
+                )
+            )
+
+    def _keep_labels(self, chunk: Chunk | _WideChunk) -> None:
+        labels = self.facts.labels
+        if isinstance(labels, LabelLists):
+            labels.extend(chunk.labels >= 0.5)
+            return
+        labels.extend(np.nan_to_num(chunk.labels, posinf=0, neginf=0))
+        for i in np.flatnonzero(~chunk.labelled).tolist():
+            self._add(
+                error(
+                    "no-number",
+                    f"{chunk.block.where(i)}: a training example has no number to predict.",
+                    "Give label_index and, in label_score, the number of each target; or leave the example out.",
                 )
             )
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from alcove_api.documents import CheckResult
+from alcove_api.schemes import Task
 from alcove_toolkit.check.findings import Finding
 
 MOST_PROBLEMS, LONGEST_PROBLEM = 8, 300
@@ -37,12 +38,29 @@ class LabelReport:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """Of a number to predict, in one part."""
+
+    lowest: float
+    median: float
+    highest: float
+
+
+@dataclass(frozen=True)
+class TargetReport:
+    name: str
+    train: Spread
+    test: Spread
+
+
+@dataclass(frozen=True)
 class Report:
     """What was found in a dataset. Parts and labels are missing where reading did not come so far."""
 
     findings: tuple[Finding, ...]
     """Errors first."""
     domain: str = ""
+    task: Task | None = None
     split: str = ""
     """How the metadata say that train and test were parted."""
     train: PartReport | None = None
@@ -50,6 +68,9 @@ class Report:
     in_both: int = 0
     """Test examples that are in train as well."""
     labels: tuple[LabelReport, ...] = ()
+    """None of a regression."""
+    targets: tuple[TargetReport, ...] = ()
+    """Of a regression."""
     n_train: int = 0
     n_test: int = 0
     n_labels: int = 0
@@ -88,6 +109,7 @@ class Report:
             "problems": list(self.problems),
             "warnings": [str(f) for f in self.warnings],
             "domain": self.domain,
+            "task": self.task,
             "n_train": self.n_train,
             "n_test": self.n_test,
             "n_labels": self.n_labels,
@@ -101,6 +123,7 @@ class Report:
             "parts": {name: asdict(p) for name, p in (("train", self.train), ("test", self.test)) if p},
             "in_both": self.in_both,
             "labels": [asdict(label) for label in self.labels],
+            "targets": [asdict(target) for target in self.targets],
         }
 
     def to_result(self) -> CheckResult:
@@ -110,6 +133,7 @@ class Report:
             problems=_few(self.errors, MOST_PROBLEMS, "Correct these first."),
             warnings=_few(self.warnings, MOST_WARNINGS, "See `alcove dataset check`."),
             domain=self.domain,
+            task=self.task,
             n_train=self.n_train,
             n_test=self.n_test,
             n_labels=self.n_labels,

@@ -119,3 +119,46 @@ class LabelLists:
                 if place[label] >= 0:
                     out[row, place[label]] = True
         return out
+
+
+class TargetNumbers:
+    """The numbers to predict of each example of a part that carries them.
+
+    As labels they are whether a number is above the target's median: by that, leaks are looked for as those of labels
+    are.
+    """
+
+    def __init__(self, n_targets: int) -> None:
+        self.n_targets = n_targets
+        self._flat = array("f")
+
+    def extend(self, numbers: Floats) -> None:
+        """``numbers``: examples × targets."""
+        self._flat.frombytes(np.ascontiguousarray(numbers, np.float32).tobytes())
+
+    def numbers(self) -> Floats:
+        """Examples × targets."""
+        return np.array(self._flat, np.float32).reshape(-1, self.n_targets)
+
+    def medians(self) -> Floats:
+        found: Floats = np.median(self.numbers(), axis=0).astype(np.float32)
+        return found
+
+    def above(self) -> Bools:
+        """Examples × targets: whether each number is above the target's median."""
+        found: Bools = self.numbers() > self.medians()
+        return found
+
+    def counts(self) -> Ints:
+        """Examples above each median."""
+        found: Ints = self.above().sum(axis=0, dtype=np.int64)
+        return found
+
+    def per_example(self) -> Ints:
+        """Numbers of each example."""
+        return np.full(len(self._flat) // self.n_targets, self.n_targets, np.int64)
+
+    def table(self, index: Ints, columns: Ints) -> Bools:
+        """Rows ``index`` and columns ``columns`` of :meth:`above`."""
+        found: Bools = self.above()[np.ix_(index, columns)]
+        return found

@@ -18,6 +18,7 @@ from alcove_api.dataset import VolumeClaim
 from alcove_api.frameworks import Framework
 from alcove_api.phase import Phase
 from alcove_api.run_documents import RecorderReport, Verdict
+from alcove_api.schemes import Task
 from alcove_api.score_documents import LiveCurve, ScoreResult
 from alcove_api.submission import Original, SubmissionSpec, SubmissionStatus
 from alcove_api.uploads import UploadPermit
@@ -97,6 +98,7 @@ class DatasetView:
     reason: str = ""
     n_test: int = 0
     n_labels: int = 0
+    task: Task | None = None
     volume_claim: VolumeClaim | None = None
     """Where its input lies on a volume; None where each run downloads it."""
     target: float | None = None

@@ -92,6 +92,7 @@ def dataset_view(raw: Raw) -> DatasetView:
         reason=condition.message if condition is not None else "",
         n_test=status.n_test or 0,
         n_labels=status.n_labels or 0,
+        task=status.task,
         volume_claim=spec.volume_claim,
         target=spec.target,
     )

@@ -253,9 +253,8 @@ def test_a_backlog_is_shown_while_it_is_worked_off(
         run.seal()
         run.verdict()
     runs, dataset = runs_of(store, request), request.datasets[0]
-    follower = attempt_reader.RunFollower(
-        runs, request, dataset, job_score.request_rules(request), runs.solution(dataset)
-    )
+    rules = job_score.request_rules(request)
+    follower = attempt_reader.RunFollower(runs, request, dataset, rules, runs.solution(dataset, rules.metric))
     for shown in (1, 2, 3):
         assert not follower.advance()
         assert (follower.live().snapshots, follower.result) == (shown, None)

@@ -314,7 +314,7 @@ def _score(world: World, raw: dict[str, Any], scheme: SchemeName) -> None:
             asked.submission_uid, dataset.alias, verdict.attempt, f"pod-{verdict.attempt}"
         )
         found = world.objects[keys.manifest(prefix)]
-        solution = check_solution(SOLUTION_TEXT, dataset)
+        solution = check_solution(SOLUTION_TEXT, dataset, rules.metric)
         rows = choose_rows(dataset.solution_sha256, solution, asked.feedback, asked.scoring)
         scorer = RunScorer(rules, solution, rows)
         records = Manifest.model_validate_json(found).records

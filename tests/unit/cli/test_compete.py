@@ -165,7 +165,7 @@ def test_the_option_takes_all_that_follows_it(codes: list[str], datasets: list[s
 
 def test_the_order_of_the_runs_follows_the_seed(tmp_path: Path, data: Path, codes: list[Path]) -> None:
     entrants = [Entrant(code.name, code, LocalSettings("numpy", RULES)) for code in codes]
-    datasets = open_datasets([data / "digits.data", data / "waves.data"])
+    datasets = open_datasets([data / "digits.data", data / "waves.data"], "nauc")
     labels = [[run.label for run in plan_runs(entrants, datasets, 3, seed, tmp_path)] for seed in (0, 0, 1)]
     assert labels[0] == labels[1] != labels[2]
     assert sorted(labels[0]) == sorted(labels[2])
@@ -176,7 +176,7 @@ def test_a_changed_dataset_or_setting_asks_for_another_run(
     tmp_path: Path, data: Path, codes: list[Path]
 ) -> None:
     def digests(*entrants: Entrant) -> set[str]:
-        datasets = open_datasets([data / "digits.data"])
+        datasets = open_datasets([data / "digits.data"], "nauc")
         return {run.inputs_sha256 for run in plan_runs(entrants, datasets, 2, 0, tmp_path)}
 
     one = Entrant("one", codes[0], LocalSettings("numpy", RULES))

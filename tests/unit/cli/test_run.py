@@ -246,7 +246,7 @@ def test_a_run_without_a_record_is_a_fault_and_no_wrong_use(
     """The recorder refuses to start, as it is not told of which pod it is."""
     monkeypatch.setattr(local_run, "_POD", "")
     monkeypatch.setattr(local_run, "find_supervisor", lambda: Path("/bin/true"))
-    (dataset,) = open_datasets([digits])
+    (dataset,) = open_datasets([digits], "nauc")
     task = local_run.LocalTask(tmp_path, dataset, tmp_path / "recorded")
     settings = local_run.LocalSettings("numpy", resolve_rules(2.0))
     view = LocalView(Console(file=io.StringIO()), [task], settings.rules)

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from alcove_api.submission import SubmissionStatus
 from alcove_kube.client import KubeClient
 from alcove_kube.resources import COMPETITIONS, DATASETS, SUBMISSIONS
@@ -151,6 +153,38 @@ def test_a_dataset_without_the_target_that_ranks_need_is_named() -> None:
     with_target = {"metadata": {**metadata, "resourceVersion": "2"}, "spec": {**spec, "target": 0.8}}
     index.apply(DATASETS, with_target)
     assert ready_condition(timed, index)[1] == "DatasetsAreChecked"
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "words"),
+    [
+        (
+            "regression",
+            None,
+            "metric balanced_accuracy is of labels, and the task is regression: take r2 or mae.",
+        ),
+        ("regression", "nauc", "metric nauc is of labels, and the task is regression: take r2 or mae."),
+        ("multiclass", "r2", "metric r2 is of numbers, and the task is multiclass: take one of labels"),
+        ("regression", "mae", ""),
+        ("regression", "of-a-plugin", ""),
+        ("multilabel", "brier", ""),
+    ],
+)
+def test_a_dataset_that_the_phases_metric_cannot_score_is_named(
+    task: str, metric: str | None, words: str
+) -> None:
+    index = Index()
+    spec = {"alias": "d", "dataSha256": "a" * 64, "solutionSha256": "b" * 64}
+    metadata = {"name": "d", "namespace": "hack", "resourceVersion": "1", "generation": 1}
+    index.apply(DATASETS, {"metadata": metadata, "spec": spec, "status": {"task": task}})
+    status, reason, message = ready_condition(competition(scoring={"metric": metric}), index)
+    if not words:
+        assert reason == "DatasetsAreChecked"
+        return
+    assert (status, reason) == ("False", "MetricDoesNotFit")
+    assert message.startswith("Phase practice cannot score the Dataset d: ")
+    assert words in message
+    assert message.endswith("Set scoring.metric; datasets of other tasks need another phase.")
 
 
 def test_a_limit_that_no_prediction_fits_is_named() -> None:

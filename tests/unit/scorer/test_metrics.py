@@ -18,6 +18,7 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
+from alcove_api.schemes import REGRESSION_METRICS
 from alcove_scorer.errors import InputError
 from alcove_scorer.metric_registry import BUILT_IN, find_metric
 from alcove_scorer.metrics import BalancedAccuracy, MacroF1, Metric, NormalizedAUC, make_tallies
@@ -27,7 +28,9 @@ from .strategies import solved
 
 METRICS: tuple[Metric, ...] = (BalancedAccuracy(), NormalizedAUC())
 """With the reverse of best as their lowest score."""
-EVERY: tuple[Metric, ...] = tuple(metric() for name, metric in BUILT_IN.items() if name != "top_5")
+EVERY: tuple[Metric, ...] = tuple(
+    metric() for name, metric in BUILT_IN.items() if name not in ("top_5", *REGRESSION_METRICS)
+)
 """That score any solution with a label of both classes, and two labels for top_1."""
 every_metric = pytest.mark.parametrize("which", EVERY, ids=lambda m: m.name)
 
@@ -189,7 +192,7 @@ def test_a_solution_of_one_class_is_refused(which: Metric) -> None:
 
 def test_an_unknown_metric_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(
-        InputError, match=r"'f2'.*balanced_accuracy, brier, log_loss, macro_f1, nauc, top_1, top_5"
+        InputError, match=r"'f2'.*balanced_accuracy, brier, log_loss, macro_f1, mae, nauc, r2, top_1, top_5"
     ):
         find_metric("f2")
 

@@ -173,7 +173,7 @@ def test_a_wrong_list_is_one_line_that_names_row_and_column(run: Path, times: st
             "--metric",
             "f1",
             "metric 'f1': no such metric is installed; expected one of: balanced_accuracy, brier, "
-            "log_loss, macro_f1, nauc, top_1, top_5",
+            "log_loss, macro_f1, mae, nauc, r2, top_1, top_5",
         ),
     ],
 )

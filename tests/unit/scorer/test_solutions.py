@@ -91,7 +91,7 @@ def test_what_the_check_takes_can_be_scored(data: Path, found: bytes) -> None:
     )
 
     def score_job() -> float:
-        solution = check_solution(found, dataset)
+        solution = check_solution(found, dataset, BalancedAccuracy())
         return BalancedAccuracy().score(solution, np.full(solution.shape, 0.5))
 
     def command() -> float | None:
@@ -114,6 +114,6 @@ def test_a_solution_of_other_bytes_or_of_another_shape_is_damage() -> None:
         alias="one", name="d", solution_sha256=hashlib.sha256(found).hexdigest(), n_test=3, n_labels=2
     )
     with pytest.raises(DamagedError, match=r"one has 4 × 2 cells, but its Dataset has 3 × 2"):
-        check_solution(found, dataset)
+        check_solution(found, dataset, BalancedAccuracy())
     with pytest.raises(DamagedError, match="is not what its digest says"):
-        check_solution(found + b"\n", dataset)
+        check_solution(found + b"\n", dataset, BalancedAccuracy())

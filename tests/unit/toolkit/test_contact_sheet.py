@@ -21,11 +21,11 @@ from alcove_format.reader import open_dataset
 from alcove_format.solution import read_solution
 from alcove_format.writer import NewExample, write_dataset
 from alcove_toolkit.contact_sheet import render_contact_sheet
-from alcove_toolkit.practice import PRACTICE, PracticeDataset, make_practice
+from alcove_toolkit.practice import PRACTICE, REGRESSIONS, PracticeDataset, make_practice
 from tests.unit.format.strategies import png
 from tests.unit.toolkit.test_convert_command import alcove
 
-EACH = pytest.mark.parametrize("practice", PRACTICE, ids=lambda practice: practice.name)
+EACH = pytest.mark.parametrize("practice", [*PRACTICE, *REGRESSIONS], ids=lambda practice: practice.name)
 
 
 class Page(HTMLParser):
@@ -63,7 +63,7 @@ def payload(uri: str) -> io.BytesIO:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("made")
-    for practice in PRACTICE:
+    for practice in (*PRACTICE, *REGRESSIONS):
         make_practice(practice.name, out, examples=120)
     return out
 

@@ -18,6 +18,7 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from alcove_api.schemes import Task
 from alcove_format.example import Floats
 from alcove_format.reader import open_dataset
 from alcove_format.solution import read_solution
@@ -25,22 +26,24 @@ from alcove_format.writer import NewExample
 from alcove_toolkit.check import check_dataset
 from alcove_toolkit.convert.choices import Kind
 from alcove_toolkit.errors import UnknownDatasetError
-from alcove_toolkit.practice import PRACTICE, PracticeDataset, make_practice
+from alcove_toolkit.practice import PRACTICE, REGRESSIONS, PracticeDataset, make_practice
 from tests.unit.format.test_roundtrip import digest
 
-EACH = pytest.mark.parametrize("practice", PRACTICE, ids=lambda practice: practice.name)
+EVERY = [*PRACTICE, *REGRESSIONS]
+EACH = pytest.mark.parametrize("practice", EVERY, ids=lambda practice: practice.name)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("made")
-    for practice in PRACTICE:
+    for practice in EVERY:
         make_practice(practice.name, out)
     return out
 
 
-def test_there_is_one_of_every_kind() -> None:
-    assert sorted(p.kind for p in PRACTICE) == sorted(get_args(Kind))
+def test_there_is_one_of_every_kind_and_task() -> None:
+    assert {p.kind for p in EVERY} == set(get_args(Kind))
+    assert {p.task for p in EVERY} == set(get_args(Task))
 
 
 @EACH
@@ -50,9 +53,11 @@ def test_it_is_sound_and_as_announced(made: Path, practice: PracticeDataset) -> 
     assert found.ok, found.problems
     assert not found.findings, "nothing tells the label by itself, and nothing is in both parts"
     assert found.domain == {"audio": "speech"}.get(practice.kind, practice.kind)
-    assert found.n_labels == practice.labels
+    assert (found.n_labels, found.task) == (practice.labels, practice.task)
     assert found.n_test >= 1000
-    assert found.bytes < 13 << 20, "all six must be staged in about a second"
+    assert found.bytes < 13 << 20, "all must be staged in about a second"
+    if practice.task == "regression":
+        return
     present = read_solution(solution).mean(axis=0)
     assert (present > 0.02).all(), "every label can be scored"
     assert (present < 0.5).all()
@@ -69,13 +74,14 @@ def test_no_test_example_is_in_train(made: Path, practice: PracticeDataset) -> N
 
 def test_the_same_seed_gives_the_same_bytes_in_another_process(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from alcove_toolkit.practice import PRACTICE, make_practice\n"
-        "for p in PRACTICE: make_practice(p.name, Path(sys.argv[1]), examples=300)"
+        "import sys; from pathlib import Path\n"
+        "from alcove_toolkit.practice import PRACTICE, REGRESSIONS, make_practice\n"
+        "for p in (*PRACTICE, *REGRESSIONS): make_practice(p.name, Path(sys.argv[1]), examples=300)"
     )
     environment = dict(os.environ, PYTHONHASHSEED="1")
     there, here = tmp_path / "there", tmp_path / "here"
     subprocess.run([sys.executable, "-c", script, str(there)], env=environment, check=True, timeout=120)
-    for practice in PRACTICE:
+    for practice in EVERY:
         make_practice(practice.name, here, examples=300)
     assert digest(there) == digest(here)
 
@@ -96,7 +102,7 @@ def test_there_are_as_many_as_were_asked_for(practice: PracticeDataset, examples
     _, train, test = practice.make(np.random.default_rng(0), examples)
     part = [*train, *test]
     assert len(part) == examples
-    if practice.name == "moving-digits" or examples == 10:
+    if practice.task != "multiclass" or examples == 10:
         return
     shares = Counter(label for example in part for label in example.labels)
     assert max(shares.values()) <= 1.25 * min(shares.values()), "classes stay balanced"
@@ -131,7 +137,7 @@ def test_up_to_their_number_pictures_are_the_real_ones(made: Path) -> None:
 
 
 def test_examples_are_made_while_they_are_written() -> None:
-    for practice in PRACTICE:
+    for practice in EVERY:
         _, train, test = practice.make(np.random.default_rng(0), 100_000)
         assert len(list(itertools.islice(train, 3))) == len(list(itertools.islice(test, 3))) == 3
 

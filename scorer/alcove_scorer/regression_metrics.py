@@ -1,0 +1,156 @@
+"""Metrics of a regression: predictions are numbers, and so is the solution (float64, n examples × targets).
+
+Both are relative to the best constant, so that 0 is chance and 1 is best, whatever the unit. They have no lower bound.
+Targets that are the same in all examples are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from alcove_api.schemes import MAE, R2
+from alcove_scorer.errors import InputError
+from alcove_scorer.metrics import (
+    BLOCK_BYTES,
+    Predicted,
+    Prediction,
+    Solution,
+    Tally,
+    find_scored_columns,
+    row_blocks,
+    whole_scorer,
+)
+
+Floats = npt.NDArray[np.float64]
+
+
+class R2Score:
+    """Mean over targets of 1 − Σ(y − p)² / Σ(y − mean)²: the coefficient of determination.
+
+    Chance is the mean of the solution (Wright, Correlation and causation, 1921; over targets as scikit-learn's
+    ``r2_score(multioutput="uniform_average")``).
+    """
+
+    name: ClassVar[str] = R2
+    predicts: ClassVar[Predicted] = "numbers"
+    chance: ClassVar[float] = 0.0
+    best: ClassVar[float] = 1.0
+
+    def score(self, solution: Solution, prediction: Prediction) -> float:
+        return whole_scorer(self)(solution, prediction)
+
+    def tallies(self, solution: Solution) -> Callable[[], Tally]:
+        scored = require_varied(solution)
+        mean, nothing = solution.mean(axis=0), np.zeros(solution.shape[1])
+        for rows in row_blocks(len(solution), 8 * solution.shape[1]):
+            nothing += add_squares(solution[rows] - mean)
+        return lambda: _Squares(solution, scored, nothing)
+
+
+class NormalizedMAE:
+    """Mean over targets of 1 − Σ|y − p| / Σ|y − median|: the mean absolute error relative to that of the median.
+
+    The median is the constant with the least absolute error, so no constant is above chance (D² with absolute error:
+    Koenker and Machado, Goodness of fit and related inference processes for quantile regression, 1999).
+    """
+
+    name: ClassVar[str] = MAE
+    predicts: ClassVar[Predicted] = "numbers"
+    chance: ClassVar[float] = 0.0
+    best: ClassVar[float] = 1.0
+
+    def score(self, solution: Solution, prediction: Prediction) -> float:
+        return whole_scorer(self)(solution, prediction)
+
+    def tallies(self, solution: Solution) -> Callable[[], Tally]:
+        scored = require_varied(solution)
+        middle, nothing = find_medians(solution), np.zeros(solution.shape[1])
+        for rows in row_blocks(len(solution), 8 * solution.shape[1]):
+            nothing += np.abs(solution[rows] - middle).sum(axis=0)
+        return lambda: _Magnitudes(solution, scored, nothing)
+
+
+def require_varied(solution: Solution) -> npt.NDArray[np.bool_]:
+    """Targets whose numbers differ. Raises InputError if none has any that do."""
+    scored = find_scored_columns(solution)
+    if not scored.any():
+        raise InputError(
+            f"no target of the solution varies among its {len(solution)} examples, so nothing can be scored; "
+            "give a solution in which at least one number to predict differs between examples"
+        )
+    return scored
+
+
+def find_medians(solution: Solution) -> Floats:
+    """Of each column; a few at a time, since they lie strided in memory."""
+    width = max(1, 4 * BLOCK_BYTES // (8 * len(solution)))
+    parts = [
+        np.median(solution[:, i : i + width].T.copy(), axis=1, overwrite_input=True)
+        for i in range(0, solution.shape[1], width)
+    ]
+    return np.concatenate(parts)
+
+
+class _Errors:
+    """Adds up errors by target. ``nothing``: those of the best constant."""
+
+    def __init__(self, solution: Solution, scored: npt.NDArray[np.bool_], nothing: Floats) -> None:
+        self._solution, self._scored, self._nothing = solution, scored, nothing
+        self._rows = self._waiting = 0
+        # Errors are added in blocks of the same rows, wherever those end that come: a sum depends on its order.
+        self._errors = np.empty((_block_rows(solution), solution.shape[1]))
+        self._total = np.zeros(solution.shape[1])
+
+    def add(self, rows: Prediction) -> None:
+        start = 0
+        while start < len(rows):
+            taken = min(len(rows) - start, len(self._errors) - self._waiting)
+            truth = self._solution[self._rows : self._rows + taken]
+            np.subtract(
+                truth,
+                rows[start : start + taken],
+                out=self._errors[self._waiting : self._waiting + taken],
+            )
+            start, self._rows, self._waiting = start + taken, self._rows + taken, self._waiting + taken
+            if self._waiting == len(self._errors):
+                self._empty()
+
+    def _empty(self) -> None:
+        # Errors of hostile sizes overflow; a score that is not finite is refused by whoever asked for it.
+        with np.errstate(over="ignore"):
+            self._total += self._sum(self._errors[: self._waiting])
+        self._waiting = 0
+
+    def _sum(self, errors: Floats) -> Floats:
+        raise NotImplementedError
+
+    def score(self) -> float:
+        self._empty()
+        scored = self._scored
+        return float(np.mean(1.0 - self._total[scored] / self._nothing[scored]))
+
+
+class _Squares(_Errors):
+    def _sum(self, errors: Floats) -> Floats:
+        return add_squares(errors)
+
+
+class _Magnitudes(_Errors):
+    def _sum(self, errors: Floats) -> Floats:
+        total: Floats = np.abs(errors, out=errors).sum(axis=0)
+        return total
+
+
+def add_squares(errors: Floats) -> Floats:
+    """Of each column."""
+    total: Floats = np.einsum("ij,ij->j", errors, errors)
+    return total
+
+
+def _block_rows(solution: Solution) -> int:
+    rows, targets = solution.shape
+    return min(int(rows), 1 + BLOCK_BYTES // (8 * int(targets)))
