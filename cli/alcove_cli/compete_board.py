@@ -47,7 +47,8 @@ def rank_entrants(
     results = {
         name: ScoreResult(
             submission_uid=name, scorer_version=SCORER_VERSION, scoring_digest="",
-            scoring=Scoring(scheme=scheme, metric=rules.metric.name), t0_seconds=rules.t0, budget_seconds=rules.budget, runs=tuple(found),
+            scoring=Scoring(scheme=scheme, metric=rules.metric.name),
+            t0_seconds=rules.t0, budget_seconds=rules.budget, runs=tuple(found),
         )
         for name, found in runs.items()
     }  # fmt: skip

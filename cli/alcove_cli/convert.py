@@ -37,6 +37,13 @@ Name = Annotated[str, typer.Option(help="Name of the dataset; by default made fr
 LabelColumns = Annotated[str | None, typer.Option(help=_LABELS)]
 LabelSeparator = Annotated[str, typer.Option(help="Between the labels in one cell.")]
 MultiLabel = Annotated[bool, typer.Option("--multi-label", help="An example may have no label.")]
+Regression = Annotated[
+    bool | None,
+    typer.Option(
+        "--regression/--classes",
+        help="Whether label columns hold numbers to predict, or numbers for classes.",
+    ),
+]
 Confidence = Annotated[
     bool,
     typer.Option("--confidence", help="Labels have scores: cat:0.8;dog:0.3, or a column confidence."),
@@ -93,6 +100,7 @@ def convert(
     labels: LabelColumns = None,
     label_separator: LabelSeparator = ";",
     multi_label: MultiLabel = False,
+    regression: Regression = None,
     confidence: Confidence = False,
     test_fraction: TestFraction = 0.35,
     seed: Seed = 0,
@@ -123,11 +131,11 @@ def convert(
     from alcove_toolkit.convert.split import SplitRequest
 
     options = ConvertOptions(
-        labels=labels, label_separator=label_separator, multi_label=multi_label, confidence=confidence,
-        folders=folders, group_column=group_column, source_column=source_column, drop=_parse_names(drop),
-        delimiter=delimiter, header=header, categories=categories, scale=scale, text_column=text_column,
-        vocabulary=vocabulary, size=_parse_size(size), channels=channels, rate=rate, max_seconds=max_seconds,
-        fps=fps, max_frames=max_frames, frames=frames,
+        labels=labels, label_separator=label_separator, multi_label=multi_label, regression=regression,
+        confidence=confidence, folders=folders, group_column=group_column, source_column=source_column,
+        drop=_parse_names(drop), delimiter=delimiter, header=header, categories=categories, scale=scale,
+        text_column=text_column, vocabulary=vocabulary, size=_parse_size(size), channels=channels, rate=rate,
+        max_seconds=max_seconds, fps=fps, max_frames=max_frames, frames=frames,
     )  # fmt: skip
     request = SplitRequest(
         how=split, by=shift_by, hold_out=_parse_names(hold_out), test_fraction=test_fraction, seed=seed
@@ -152,9 +160,10 @@ def _parse_size(cell: str) -> tuple[int, int] | None:
 def _summarize(made: Converted, kind: str) -> str:
     names = made.metadata.label_names
     some = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
+    asked = "numbers to predict" if made.metadata.is_regression else "labels"
     lines = [
         f"Made {made.path} and {made.path.with_suffix('.solution').name}: {kind}, {made.n_train} training and "
-        f"{made.n_test} test examples, {len(names)} labels ({some}).",
+        f"{made.n_test} test examples, {len(names)} {asked} ({some}).",
         f"What was understood (kept in {made.summary_path}):",
         *(f"  {line}" for line in made.summary.splitlines()),
         f"Next: alcove dataset check {made.path}",

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from alcove_api.competition import CompetitionSpec
 from alcove_api.feedback import DisclosedBits, compute_disclosed_bits, compute_ladder_bits, is_span_known
 from alcove_api.phase import Phase, PhaseFeedback
-from alcove_api.schemes import SCHEMES
+from alcove_api.schemes import REGRESSION_METRICS, SCHEMES
 from alcove_cli.errors import CommandError
 from alcove_kube.client import KubeClient
 from alcove_kube.resources import COMPETITIONS, DATASETS, LEADERBOARDS, LOCAL_QUEUES
@@ -132,6 +132,9 @@ def describe_feedback(spec: CompetitionSpec, labels: Mapping[str, int]) -> list[
         metric = scoring.metric or SCHEMES[scoring.scheme].metric
         most = 1 if phase.from_ else spec.limits.total
         lines.append(f"Phase {phase.name}: {_describe_mode(phase)}")
+        if metric in REGRESSION_METRICS:
+            lines += _describe_numbers(phase, metric)
+            continue
         if feedback.mode == "ladder":
             lines += _describe_ladder(phase, most, metric, labels)
             continue
@@ -150,6 +153,16 @@ def describe_feedback(spec: CompetitionSpec, labels: Mapping[str, int]) -> list[
         "One hidden 0/1 label is one bit. Ranks are not counted. docs/security.md says how it is computed."
     )
     return lines
+
+
+def _describe_numbers(phase: Phase, metric: str) -> Iterator[str]:
+    """Bits say how many labels are given away; a number to predict is not a matter of bits."""
+    yield f"  The metric {metric} is of numbers: how much a point tells of a hidden number is not computed in bits."
+    if phase.feedback.decimals > DEFAULTS.decimals or phase.feedback.test_fraction > DEFAULTS.test_fraction:
+        yield (
+            f"  WARNING: with many decimals, a score gives away one number after the other. Take {DEFAULTS.decimals} "
+            f"decimals and testFraction {DEFAULTS.test_fraction:g}, or fewer: rows that are shown do not rank."
+        )
 
 
 def _warn_of_rows(spec: CompetitionSpec) -> Iterator[str]:

@@ -18,7 +18,7 @@ class FormatError(AlcoveError):
         self.problem = problem
 
 
-LABEL_CELLS, TARGET_CELLS = "0 or 1 a label", "number a target"
+LABEL_CELLS, TARGET_CELLS = "0 or 1 a label", "number for each that is to be predicted"
 """What stands in a row of a solution."""
 
 

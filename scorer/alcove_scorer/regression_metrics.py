@@ -79,7 +79,7 @@ def require_varied(solution: Solution) -> npt.NDArray[np.bool_]:
     scored = find_scored_columns(solution)
     if not scored.any():
         raise InputError(
-            f"no target of the solution varies among its {len(solution)} examples, so nothing can be scored; "
+            f"no number of the solution varies among its {len(solution)} examples, so nothing can be scored; "
             "give a solution in which at least one number to predict differs between examples"
         )
     return scored

@@ -56,6 +56,8 @@ class ConvertOptions:
     """Between the labels of one cell."""
     multi_label: bool = False
     """Whether an item may have no label at all."""
+    regression: bool | None = None
+    """Whether label columns hold numbers to predict; where it is not said, and cannot be told, it is asked for."""
     confidence: bool = False
     """Whether the labels in a cell carry a score: ``cat:0.8;dog:0.3``."""
     folders: str | None = None

@@ -11,8 +11,20 @@ from pathlib import Path
 
 import numpy as np
 
-from alcove_toolkit.convert.base import ConvertOptions, ConvertProgress, Facts, ItemKeys, SourceItems
-from alcove_toolkit.convert.labels import LabelBuilder, parse_label_cell, parse_score
+from alcove_toolkit.convert.base import (
+    ConvertOptions,
+    ConvertProgress,
+    Facts,
+    ItemKeys,
+    SourceItems,
+)
+from alcove_toolkit.convert.labels import (
+    LabelBuilder,
+    classify_numbers,
+    parse_label_cell,
+    parse_score,
+    parse_target,
+)
 from alcove_toolkit.convert.parts import PartCollector
 from alcove_toolkit.convert.tables import HEADER_OPTIONS, SourceTable, open_table
 from alcove_toolkit.errors import SourceError
@@ -180,7 +192,7 @@ class RowScanner:
         self._unlabelled = ""
         self.several = 0
         """Examples with more than one label in one cell."""
-        if len(roles.labels) > 1:
+        if len(roles.labels) > 1 or options.regression:
             for name in roles.labels:
                 self._labels.declare(name)
 
@@ -203,6 +215,9 @@ class RowScanner:
     def _row_labels(self, cells: Mapping[str, object], where: str) -> dict[str, float]:
         """Names are in normal form C: a Mac writes an accent as a character of its own."""
         roles, options = self._roles, self._options
+        if options.regression:
+            texts = ((name, cell_text(cells[name])) for name in roles.labels)
+            return {name: parse_target(text, f"{where}, column {name!r}") for name, text in texts}
         if len(roles.labels) > 1:
             scores = ((name, _score(cells[name], f"{where}, column {name!r}")) for name in roles.labels)
             return {name: score for name, score in scores if score > 0}
@@ -229,6 +244,10 @@ class RowScanner:
             )
         is_test, notes = self._parts.build() if self._roles.split else (None, ())
         labels = self._labels.build()
+        if self._options.regression:
+            labels = replace(labels, are_numbers=True, notes=())
+        elif len(self._roles.labels) == 1:
+            labels = replace(labels, notes=(*labels.notes, *self._classes_note(labels.names)))
         return SourceItems(
             labels,
             where,
@@ -237,6 +256,20 @@ class RowScanner:
             is_test,
             notes=(*self._roles.notes, *labels.notes, *notes),
         )
+
+    def _classes_note(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Raises SourceError where numbers could be labels as well as to be predicted, and nobody has said which."""
+        found = classify_numbers(names) if self._options.regression is None else "words"
+        if found == "unclear":
+            numbers = sorted(names, key=float)
+            raise SourceError(
+                f"column {self._roles.labels[0]!r}",
+                f"holds {len(names):,} different numbers, from {numbers[0]} to {numbers[-1]}: are they classes?",
+                remedy="Pass --regression to predict them as numbers, or --classes if each is a class of its own.",
+            )
+        if found == "words":
+            return ()
+        return ("Labels are numbers and each is a class; with --regression they are predicted as numbers.",)
 
 
 def scan_rows(

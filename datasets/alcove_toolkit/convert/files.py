@@ -154,7 +154,7 @@ def _by_folders(source: Path, listing: Listing, options: ConvertOptions) -> Sour
         )
     group, origin, split = (level if level in levels else None for level in ("group", "source", "split"))
     roles = ColumnRoles(("label",), group, origin, split)
-    scanner = RowScanner(roles, replace(options, label_separator="", confidence=False))
+    scanner = RowScanner(roles, replace(options, label_separator="", confidence=False, regression=False))
     for name in listing.names:
         parts = normal_form(name).split("/")[:-1]
         if len(parts) < len(levels):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from alcove_format.solution import LARGEST
 from alcove_toolkit.errors import SourceError
 
 MISSING_TEXTS = frozenset(
@@ -44,6 +47,9 @@ _LABEL_LIKE = frozenset(("none", "nil", "-", "--", ".", "\u2013", "\u2014"))
 """Of these, what is often a label."""
 _NAMED = 3
 """Groups of names in a note."""
+NumberLabels = Literal["words", "classes", "unclear"]
+MOST_CODES = 20
+"""So many different whole numbers can stand for classes, in whatever way they are numbered."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,8 @@ class ItemLabels:
     offsets: npt.NDArray[np.int64]
     indices: npt.NDArray[np.int32]
     scores: npt.NDArray[np.float32]
+    are_numbers: bool = False
+    """Whether ``names`` are of numbers to predict: then each item has all of them, and its scores are the numbers."""
     notes: tuple[str, ...] = ()
     """Names that were taken for one label, or that look alike and were not."""
 
@@ -102,7 +110,7 @@ class LabelBuilder:
             np.array(self._offsets, np.int64),
             position[np.array(self._indices, np.int64)],
             np.array(self._scores, np.float32),
-            (*_merge_notes(merged), *_likeness_notes(names)),
+            notes=(*_merge_notes(merged), *_likeness_notes(names)),
         )
         return _without_repeats(labels) if merged else labels
 
@@ -200,6 +208,38 @@ def parse_label_cell(cell: str, where: str, *, separator: str, confidence: bool)
     return found
 
 
+def parse_target(cell: str, where: str) -> float:
+    """A number to predict. Raises SourceError for anything else, such as an empty cell or a decimal comma."""
+    try:
+        number = float(cell) if re.fullmatch(r"[+-]?[0-9.]+([eE][+-]?[0-9]+)?", cell, re.ASCII) else math.nan
+    except ValueError:
+        number = math.nan
+    if not abs(number) <= LARGEST:
+        raise SourceError(
+            where,
+            f"{cell[:40]!r} is not a number that can be predicted"
+            if cell
+            else "the number to predict is missing",
+            remedy="Write it as 1234.5 or 1.2e3, remove the row, or convert labels (--classes).",
+        )
+    return number
+
+
+def classify_numbers(names: Sequence[str]) -> NumberLabels:
+    """Whether labels of one column are words, numbers that stand for classes, or numbers of which nobody can tell."""
+    if len(names) < 3 or not all(
+        re.fullmatch(r"[+-]?[0-9.]+([eE][+-]?[0-9]+)?", name, re.ASCII) for name in names
+    ):
+        return "words"
+    try:
+        numbers = sorted(float(name) for name in names)
+    except ValueError:
+        return "words"
+    whole = all(number.is_integer() for number in numbers)
+    counted = numbers == [numbers[0] + i for i in range(len(numbers))] and numbers[0] in (0, 1)
+    return "classes" if whole and (counted or len(numbers) <= MOST_CODES) else "unclear"
+
+
 def parse_score(cell: str, where: str) -> float:
     """A confidence: a number from 0 to 1. Raises SourceError for anything else."""
     try:
@@ -207,5 +247,9 @@ def parse_score(cell: str, where: str) -> float:
     except ValueError:
         score = -1.0
     if not 0 <= score <= 1:
-        raise SourceError(where, f"{cell!r} is not a confidence", remedy="Write a number from 0 to 1.")
+        raise SourceError(
+            where,
+            f"{cell!r} is not a confidence",
+            remedy="Write a number from 0 to 1; numbers to predict take --regression.",
+        )
     return score

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from alcove_api.schemes import Task
 from alcove_format.metadata import Metadata
 from alcove_format.writer import Features, NewExample, final_paths, scratch, write_dataset
 from alcove_toolkit.convert.base import (
+    OF_CELLS,
     Converter,
     ConvertOptions,
     ConvertProgress,
@@ -21,8 +23,10 @@ from alcove_toolkit.convert.base import (
     SourceItems,
     ignore_progress,
     open_source,
+    refuse_options,
 )
 from alcove_toolkit.convert.choices import Kind
+from alcove_toolkit.convert.labels import ItemLabels
 from alcove_toolkit.convert.split import SplitRequest, split_items
 from alcove_toolkit.convert.spool import FeatureSpool
 from alcove_toolkit.convert.summary import format_facts, list_some
@@ -86,8 +90,9 @@ def convert(
     final_paths(out, name)
     is_new = not out.exists()
     try:
-        converter = open_source(kind, source, options or ConvertOptions(), progress)
-        made = _convert(converter, kind, source, out, name, request or SplitRequest(), progress)
+        asked = options or ConvertOptions()
+        converter = open_source(kind, source, asked, progress)
+        made = _convert(converter, kind, source, out, name, asked, request or SplitRequest(), progress)
         write_whole(made.summary_path, made.summary + "\n")
         return made
     except OSError as error:
@@ -104,10 +109,19 @@ def _convert(
     source: Path,
     out: Path,
     name: str,
+    options: ConvertOptions,
     request: SplitRequest,
     progress: ConvertProgress,
 ) -> Converted:
+    if options.regression:
+        refuse_options(options, OF_CELLS, "has no meaning with --regression")
     items = converter.scan()
+    if options.regression and not items.labels.are_numbers:
+        raise SourceError(
+            "--regression",
+            "the labels of this source are names of folders",
+            remedy="Give a CSV of files and numbers with --labels.",
+        )
     _check_labels(items, source)
     parted = split_items(items, request, converter.sizes)
     rng = np.random.default_rng([request.seed, 1])
@@ -119,6 +133,7 @@ def _convert(
         labels={label: index for index, label in enumerate(items.labels.names)},
         split=parted.text,
         stated_domain="speech" if kind == "audio" else kind,
+        stated_task=_find_task(items.labels),
     )
     with _any_order(converter, items, out, name, progress) as encode:
         writing = _ExampleStream(encode, items, progress)
@@ -138,10 +153,13 @@ def _facts(
 ) -> Facts:
     known = dict(items.facts)
     labels = list_some(metadata.label_names)
+    answers = ("labels", f"{known['labels']}; {labels}" if "labels" in known else labels)
+    if items.labels.are_numbers:
+        answers = ("to predict", f"numbers, {known['labels']}")
     return (
         ("source", f"{source} ({kind})"),
         *((what, how) for what, how in items.facts if what == "table"),
-        ("labels", f"{known['labels']}; {labels}" if "labels" in known else labels),
+        answers,
         *((what, how) for what, how in items.facts if what not in ("table", "labels")),
         *converter.facts(),
         ("split", metadata.split),
@@ -155,12 +173,27 @@ def _default_name(source: Path) -> str:
     return re.sub("[^a-z0-9]+", "-", stem.lower()).strip("-") or "dataset"
 
 
+def _find_task(labels: ItemLabels) -> Task:
+    if labels.are_numbers:
+        return "regression"
+    return "multiclass" if (np.diff(labels.offsets) == 1).all() else "multilabel"
+
+
 def _check_labels(items: SourceItems, source: Path) -> None:
     labels = items.labels
     if not len(items):
         raise SourceError(str(source), "there are no examples in it", remedy="Check that it is whole.")
     if not labels.names:
         raise SourceError(str(source), "no example has a label", remedy="Label them; see --labels.")
+    if labels.are_numbers:
+        table = labels.scores.reshape(len(items), -1)
+        for column in np.flatnonzero((table == table[:1]).all(axis=0)).tolist():
+            raise SourceError(
+                f"column {labels.names[column]!r}",
+                "is the same number in all examples, as float32 holds it",
+                remedy="Leave it out of --labels; if it differs by little, subtract a constant from all.",
+            )
+        return
     if len(labels.names) == 1 and len(labels.indices) == len(items):
         raise SourceError(
             str(source),

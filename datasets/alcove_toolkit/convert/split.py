@@ -66,8 +66,14 @@ def split_items(
     if how == "given":
         mask, text = _given(items), "given: as in the source"
     elif how == "stratified":
-        mask = _stratified(items, target, rng)
-        text = "stratified: train and test have the same share of each label"
+        if items.labels.are_numbers:
+            mask, text = (
+                _by_size_of_numbers(items.labels, target, rng),
+                "stratified: by the size of the numbers",
+            )
+        else:
+            mask = _stratified(items, target, rng)
+            text = "stratified: train and test have the same share of each label"
     elif how == "random":
         mask, text = _random(len(items), target, rng), "random"
     elif how == "group":
@@ -169,6 +175,18 @@ def _stratified(items: SourceItems, target: int, rng: np.random.Generator) -> Ma
     return mask
 
 
+def _by_size_of_numbers(labels: ItemLabels, target: int, rng: np.random.Generator) -> Mask:
+    """Of every few examples that follow each other by the mean rank of their numbers, one at random is in test."""
+    table = labels.scores.reshape(len(labels), -1)
+    ranks = np.stack([np.unique(column, return_inverse=True)[1] for column in table.T], axis=1)
+    order = np.lexsort((rng.permutation(len(labels)), ranks.mean(axis=1)))
+    mask = np.zeros(len(labels), bool)
+    edges = np.linspace(0, len(labels), target + 1).round().astype(np.int64)
+    for start, end in pairwise(edges.tolist()):
+        mask[order[rng.integers(start, end)]] = True
+    return mask
+
+
 def _members(labels: ItemLabels) -> list[npt.NDArray[np.int64]]:
     """Items of each label."""
     items = np.repeat(np.arange(len(labels)), np.diff(labels.offsets))
@@ -234,6 +252,10 @@ def _shift(
         mask = np.zeros(len(items), bool)
         mask[order[-target:]] = True
         return mask, "shift by size: test has the largest examples, train the others"
+    if by == "class" and items.labels.are_numbers:
+        raise SourceError(
+            "--shift-by class", "numbers have no classes", remedy=f"Shift by another of: {', '.join(SHIFTS)}."
+        )
     if by == "class":
         return _shift_by_class(items, names, target, rng)
     keys = _keys(items.group if by == "group" else items.source, by, f"--shift-by {by}")
@@ -307,6 +329,8 @@ def _some(names: tuple[str, ...] | list[str]) -> str:
 
 def _label_notes(labels: ItemLabels, is_test: Mask) -> tuple[str, ...]:
     """Labels that one part lacks."""
+    if labels.are_numbers:
+        return ()
     of_test = np.repeat(is_test, np.diff(labels.offsets))
     notes = []
     for part, other, indices in (

@@ -60,6 +60,18 @@ def test_a_ladders_bits_are_those_of_all_submissions(step: float | None) -> None
     assert "a point" not in told
 
 
+@pytest.mark.parametrize("mode", ["live", "ladder"])
+def test_numbers_to_predict_are_not_counted_in_bits(mode: str) -> None:
+    phase = {**PHASE, "feedback": {"mode": mode, "decimals": 6}, "scoring": {"metric": "r2"}}
+    told = " ".join(describe_feedback(CompetitionSpec.model_validate({"phases": [phase]}), {"digits": 1}))
+    assert (
+        "The metric r2 is of numbers: how much a point tells of a hidden number is not computed in bits."
+        in told
+    )
+    assert "WARNING: with many decimals, a score gives away one number after the other." in told
+    assert "at most" not in told
+
+
 @pytest.mark.parametrize(
     ("scoring", "fractions", "said"),
     [

@@ -94,7 +94,7 @@ def test_a_target_that_does_not_vary_is_left_out_and_nothing_else_is_refused(whi
     solution = np.array([[1.0, 7.0], [2.0, 7.0], [4.0, 7.0]])
     prediction = np.array([[1.0, 0.0], [2.0, 9.0], [3.0, 1.0]])
     assert which.score(solution, prediction) == which.score(solution[:, :1], prediction[:, :1])
-    with pytest.raises(InputError, match="no target of the solution varies among its 3 examples"):
+    with pytest.raises(InputError, match="no number of the solution varies among its 3 examples"):
         which.score(solution[:, 1:], prediction[:, 1:])
 
 
@@ -168,9 +168,9 @@ def test_a_solution_that_is_no_table_of_numbers_is_refused(tmp_path: Path) -> No
         path.write_text(text)
         with pytest.raises(SolutionError, match=words) as error:
             score_files(path, run, rules)
-        assert "one number a target" in str(error.value)
+        assert "one number for each that is to be predicted" in str(error.value)
     path.write_text("2\n2\n2\n2\n")
-    with pytest.raises(InputError, match="no target of the solution varies"):
+    with pytest.raises(InputError, match="no number of the solution varies"):
         score_files(path, run, rules)
 
 
