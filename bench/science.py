@@ -19,11 +19,12 @@ from alcove_scorer.board_pictures import (
     draw_intervals,
     draw_profiles,
 )
+from alcove_scorer.calibration import CalibrationTally
 from alcove_scorer.colours import SERIES
 from alcove_scorer.curves import Point, resolve_rules
 from alcove_scorer.differences import compare_with_first
 from alcove_scorer.performance_profile import profile_shares, time_ratios
-from alcove_scorer.pictures import HEIGHT, WIDTH, draw_run
+from alcove_scorer.pictures import HEIGHT, WIDTH, draw_reliability, draw_run
 from alcove_scorer.rank_intervals import find_board_intervals
 from alcove_scorer.ranks import rank_participants
 from alcove_scorer.significance import critical_difference
@@ -116,6 +117,16 @@ def draw_calibration() -> bytes:
         return write_svg(figure)
 
 
+def draw_extreme_values() -> bytes:
+    """A prediction that is right in its order, and too sure."""
+    rng = np.random.default_rng(0)
+    chances = rng.beta(1.5, 1.5, (4000, 1))
+    odds = (chances / (1 - chances)) ** 2.5
+    tally = CalibrationTally(rng.random(chances.shape) < chances)
+    tally.add(odds / (1 + odds))
+    return draw_reliability(tally.bins())
+
+
 def main() -> int:
     PICTURES.mkdir(exist_ok=True)
     pictures = {
@@ -124,6 +135,7 @@ def main() -> int:
         "profiles.svg": draw_algoperf(),
         "attack.svg": draw_attack(),
         "calibration.svg": draw_calibration(),
+        "calibration-of-values.svg": draw_extreme_values(),
         **draw_guide(),
     }
     for name, svg in pictures.items():

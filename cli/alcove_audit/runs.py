@@ -247,7 +247,7 @@ class RunAudit:
         again = again.replace(ladder=stored.ladder)
         for name in ScoredRun.model_fields:
             wanted, found = getattr(again, name), getattr(stored, name)
-            if found is not None or name not in ("verdict_sha256", "solution_sha256"):
+            if found or name not in ("verdict_sha256", "solution_sha256", "calibration"):
                 where = f"runs[{self.alias}].{name}"
                 report.compare(Check.SCORE, key, where, wanted, found, CHANGED_SCORE)
 

@@ -52,6 +52,7 @@ def scored_run(end: LocalEnd) -> ScoredRun:
         refused=tuple(Refusal(seq=r.number, name=r.name, reason=r.reason) for r in outcome.refused)
         if outcome
         else (),
+        calibration=outcome.calibration if outcome else (),
         manifest_sha256=None,
         message="" if end.is_good else end.message[:1].upper() + end.message[1:],
     )

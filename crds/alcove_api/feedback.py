@@ -12,6 +12,10 @@ from alcove_api.schemes import BALANCED_ACCURACY, NAUC
 
 WHOLE_SCORES = 2
 """Numbers of a run that are of the rows that rank: its ALC, and the score of its last snapshot."""
+CALIBRATION_BINS = 10
+"""Of equal width, from 0 to 1."""
+CALIBRATED_METRICS = ("brier", "log_loss")
+"""Of probabilities: with them, a run also shows the share of present labels in each bin of values."""
 _SPANS = {BALANCED_ACCURACY: 1, NAUC: 2}
 """Best score less the worst."""
 
@@ -54,8 +58,9 @@ def compute_disclosed_bits(
     """The logarithm of how many answers there are: no way of asking learns more from them.
 
     A score is one of span · 10^decimals + 1 values, or missing. The live curve and the final one have the same points,
-    and the live ALC follows from them, so a run shows ``max_snapshots`` points and ``WHOLE_SCORES`` numbers more. If it
-    has to be repeated, the points of all its attempts are ``max_snapshots`` together, and one attempt alone is scored.
+    and the live ALC follows from them, so a run shows ``max_snapshots`` points and ``WHOLE_SCORES`` numbers more; with
+    a metric of probabilities, also a share for each bin of its calibration, rounded as a score is. If a run has to be
+    repeated, the points of all its attempts are ``max_snapshots`` together, and one attempt alone is scored.
     Ranks are not counted: they depend on other teams too.
 
     Args:
@@ -66,7 +71,8 @@ def compute_disclosed_bits(
     """
     values = _SPANS.get(metric, 2) * 10**decimals + 1
     snapshot = math.log2(values + 1)
-    run = (max_snapshots + WHOLE_SCORES) * snapshot
+    bins = CALIBRATION_BINS if metric in CALIBRATED_METRICS else 0
+    run = (max_snapshots + WHOLE_SCORES + bins) * snapshot
     return DisclosedBits(snapshot, run, submissions * run)
 
 

@@ -114,6 +114,16 @@ class Refusal(Document):
     reason: str
 
 
+class CalibrationBin(Document):
+    """Cells (example × label) with values in one tenth of 0 to 1."""
+
+    predicted: float
+    """Their mean value."""
+    observed: float
+    """Share of them whose label is present."""
+    cells: int
+
+
 NORMAL_ENDS = frozenset({"Finished", "DeadlineReached"})
 """Causes of a run that ended as an any-time learner may."""
 NO_PREDICTIONS = "NoPredictions"
@@ -140,6 +150,8 @@ class ScoredRun(Document):
     """What is wrong, where the store no longer holds what was recorded."""
     shown: tuple[CurvePoint, ...] | None = None
     """On the part of the test set that the phase's feedback shows; None where that is what ``points`` are of."""
+    calibration: tuple[CalibrationBin, ...] = ()
+    """Of the last prediction that was scored, on the rows of ``shown``; empty unless the metric is of probabilities."""
     ladder: float | None = None
     """The Ladder's value after this run: all that may be shown of its score. None where the phase has no Ladder, or
     the run no score."""
@@ -159,7 +171,7 @@ class ScoredRun(Document):
         """The run as all but the organizer may know it: with a Ladder, its value takes the place of all scores."""
         if self.ladder is None:
             return self
-        return self.replace(alc=self.ladder, final_score=None, points=(), shown=None)
+        return self.replace(alc=self.ladder, final_score=None, points=(), shown=None, calibration=())
 
 
 class LadderBest(Document):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from alcove_api.schemes import NAUC
+from alcove_api.score_documents import CalibrationBin
 from alcove_scorer.colours import BAD, GRID, INK, MUTED, OTHERS, PAPER, SERIES
 from alcove_scorer.curves import CurveRules, Point, axis_position
 from alcove_scorer.svg import open_canvas, write_svg
@@ -105,6 +106,28 @@ def label_ends(axes: Any, x: float, ends: Sequence[tuple[float, str, str]]) -> N
             said, (x, place), (5, 0), textcoords="offset points", va="center", color=colour, weight="bold",
             annotation_clip=False,
         )  # fmt: skip
+
+
+def draw_reliability(bins: Sequence[CalibrationBin]) -> bytes:
+    """Share of present labels over the mean value, a dot a bin as large as the share of values in it.
+
+    On the diagonal, values are probabilities.
+    """
+    with open_canvas(WIDTH, HEIGHT) as (figure, axes):
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+        xs, ys = [one.predicted for one in bins], [one.observed for one in bins]
+        axes.plot(xs, ys, color=SERIES[0], linewidth=1.2)
+        whole = sum(one.cells for one in bins)
+        axes.scatter(
+            xs, ys, [16 + 300 * one.cells / whole for one in bins], color=SERIES[0], alpha=0.55, linewidth=0,
+            clip_on=False, zorder=4,
+        )  # fmt: skip
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+        axes.set_xlabel("value predicted")
+        axes.set_ylabel("share of present labels")
+        axes.set_title("Calibration of the last prediction")
+        return write_svg(figure)
 
 
 def draw_phases(runs: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> bytes:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from markupsafe import Markup
+
 from alcove_api.run_documents import Verdict
 from alcove_api.run_names import alias_of, repeat_of
 from alcove_api.score_documents import (
@@ -20,7 +22,15 @@ from alcove_api.score_documents import (
 )
 from alcove_scorer.curves import CurveRules, Point
 from alcove_scorer.pages import format_duration, format_number, format_whole_seconds, render_page
-from alcove_scorer.pictures import PHASES, TeamCurve, draw_phases, draw_run, format_time, metric_name
+from alcove_scorer.pictures import (
+    PHASES,
+    TeamCurve,
+    draw_phases,
+    draw_reliability,
+    draw_run,
+    format_time,
+    metric_name,
+)
 from alcove_scorer.repeats import combine_repeats_by_alias
 from alcove_scorer.scoring import RunOutcome
 from alcove_scorer.svg import inline_svg
@@ -72,6 +82,7 @@ def report_html(request: ScoreRequest, rules: CurveRules, runs: Sequence[ReportR
         metric=metric_name(rules),
         most=request.feedback.max_snapshots,
         part=request.feedback.test_fraction,
+        rest=request.scoring.ranked_rows == "rest",
         runs=[_section(i, run, rules, request.feedback.decimals) for i, run in enumerate(runs)],
         means=_means(request, runs),
         time=_time([(run, times) for run, times in spent if times]),
@@ -112,6 +123,7 @@ def outcome_html(name: str, dataset: str, outcome: RunOutcome, settings: CurveRu
         snapshots=len(outcome.points) + len(outcome.refused),
         points=tuple(CurvePoint(t=p.seconds, score=p.score) for p in outcome.points),
         refused=tuple(Refusal(seq=r.number, name=r.name, reason=r.reason) for r in outcome.refused),
+        calibration=outcome.calibration,
         manifest_sha256=None,
     )
     request = ScoreRequest(
@@ -149,6 +161,7 @@ def _section(i: int, run: ReportRun, rules: CurveRules, decimals: int) -> dict[s
         "attempt": result.attempt,
         "output": run.output,
         "picture": inline_svg(run.picture or run_picture(run, rules, decimals), f"r{i}", title, said),
+        "calibration": _calibration(i, run, decimals),
         "others": len(run.others),
         "points": [(f"{p.seconds:.2f}", format_number(p.score, decimals)) for p in points],
         "held_back": len(result.points) - len(points),
@@ -156,6 +169,16 @@ def _section(i: int, run: ReportRun, rules: CurveRules, decimals: int) -> dict[s
         "refusals": len(result.refused),
         "refused": result.refused[:MAX_REFUSED],
     }
+
+
+def _calibration(i: int, run: ReportRun, decimals: int) -> Markup | None:
+    """The reliability diagram; None where the metric is not of probabilities, or nothing may be shown."""
+    bins = [one.replace(observed=round(one.observed, decimals)) for one in run.result.calibration]
+    if not bins or not run.points:
+        return None
+    said = "; ".join(f"{one.predicted:.2f}: {format_number(one.observed, decimals)}" for one in bins)
+    title = f"Calibration of the last prediction on {run.result.alias}"
+    return inline_svg(draw_reliability(bins), f"c{i}", title, f"Value and share of present labels: {said}.")
 
 
 def badge_class(run: ReportRun) -> str:

@@ -69,6 +69,7 @@ def summarize_run(
         else (),
         manifest_sha256=manifest_sha256,
         shown=to_curve(shown) if shown is not None else None,
+        calibration=outcome.calibration if outcome else (),
         verdict_sha256=verdict_sha256,
         solution_sha256=dataset.solution_sha256,
         points_shown_before=verdict.points_shown_before,

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from alcove_api.feedback import CALIBRATED_METRICS
+from alcove_api.score_documents import CalibrationBin
+from alcove_scorer.calibration import CalibrationTally
 from alcove_scorer.curves import CurveRules, Point, area_under_curve, latest_per_time
 from alcove_scorer.errors import InputError, PredictionError
 from alcove_scorer.metrics import Prediction, Solution, Tally, make_tallies
@@ -46,6 +49,9 @@ class RunOutcome:
     """Of all values of valid predictions, which may be percent, or scores that are no probabilities."""
     preview_points: tuple[Point, ...] | None = None
     """On the rows that people see scores of; None where those are the rows that rank."""
+    calibration: tuple[CalibrationBin, ...] = ()
+    """Of the last valid prediction, on the rows that people see scores of; empty unless the metric is of
+    probabilities."""
 
 
 @dataclass
@@ -68,6 +74,8 @@ class RunScorer:
     refused: list[RefusedSnapshot] = field(default_factory=list)
     lowest: float = math.inf
     highest: float = -math.inf
+    calibration: tuple[CalibrationBin, ...] = ()
+    _calibrated_at: tuple[float, int] = (-1.0, -1)
     _ranked: _Part = field(init=False)
     _others: tuple[_Part, ...] = field(init=False)
     """What is shown, where that is not what ranks, and the groups."""
@@ -94,13 +102,15 @@ class RunScorer:
             return
         pieces = iter(snapshot.pieces)
         try:
-            score, others = self._scores(pieces, snapshot)
+            score, others, calibration = self._scores(pieces, snapshot)
         except PredictionError as error:
             for _ in pieces:
                 pass
             self.refuse(number, name, str(error))
             return
         self.points.append(Point(number, seconds, score))
+        if calibration is not None and (seconds, number) > self._calibrated_at:
+            self._calibrated_at, self.calibration = (seconds, number), calibration.bins()
         groups = len(self.group_points)
         shown = others[0] if len(others) > groups else score
         for points, value in zip(
@@ -109,20 +119,32 @@ class RunScorer:
             if value is not None:
                 points.append(Point(number, seconds, value))
 
-    def _scores(self, pieces: Iterator[bytes], snapshot: Snapshot) -> tuple[float, list[float | None]]:
+    def _scores(
+        self, pieces: Iterator[bytes], snapshot: Snapshot
+    ) -> tuple[float, list[float | None], CalibrationTally | None]:
         """Of the rows that rank, and of the other parts; None of one so small that no label has both classes in it."""
         ranked, others = self._ranked.make(), [part.make() for part in self._others]
+        seen, calibration = self._start_calibration()
         start, lowest, highest = 0, self.lowest, self.highest
         for block in self.read(pieces, snapshot.size, snapshot.kind, *self.solution.shape):
             lowest, highest = min(lowest, float(block.min())), max(highest, float(block.max()))
             for part, tally in zip((self._ranked, *self._others), (ranked, *others), strict=True):
                 tally.add(part.take(block, start))
+            if calibration is not None:
+                calibration.add(seen.take(block, start))
             start += len(block)
         score = ranked.score()
         if not math.isfinite(score):
             raise PredictionError(f"{self.rules.metric.name} has no finite value for it")
         self.lowest, self.highest = lowest, highest
-        return score, [_score_or_none(tally) for tally in others]
+        return score, [_score_or_none(tally) for tally in others], calibration
+
+    def _start_calibration(self) -> tuple[_Part, CalibrationTally | None]:
+        """The rows that people see scores of, and what counts them where the metric is of probabilities."""
+        seen = self._others[0] if len(self._others) > len(self.group_points) else self._ranked
+        if self.rules.metric.name not in CALIBRATED_METRICS:
+            return seen, None
+        return seen, CalibrationTally(self.solution if seen.rows is None else self.solution[seen.rows])
 
     def refuse(self, number: int, name: str, reason: str) -> None:
         self.refused.append(RefusedSnapshot(number, name, reason))
@@ -134,7 +156,9 @@ class RunScorer:
         if not points:
             return RunOutcome(None, None, (), refused, preview_points=shown)
         area = area_under_curve(points, self.rules)
-        return RunOutcome(area, points[-1].score, points, refused, self.lowest, self.highest, shown)
+        return RunOutcome(
+            area, points[-1].score, points, refused, self.lowest, self.highest, shown, self.calibration
+        )
 
     def ladder_scores(self) -> tuple[float, tuple[float, ...]]:
         """ALC on the rows that are shown, and on each group of them: of chance where there is no point."""
