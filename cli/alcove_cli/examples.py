@@ -15,6 +15,7 @@ EXAMPLES = {
     "pages": "alcove pages out/pages --namespace hackathon",
     "rescore": "alcove rescore hackathon --scheme autodl --dry-run",
     "final": "alcove final final --rehearse",
+    "overfitting": "alcove overfitting final --report overfitting.html",
     "rerun": "alcove rerun final hackathon-red",
     "verify": "alcove verify practice --competition hackathon/hackathon",
     "export": "alcove export practice --out practice.tar.gz",

@@ -246,6 +246,7 @@ def mount() -> None:
     app.add_typer(dataset.app, name="dataset")
     app.add_typer(manage.app, name="manage")
     app.command()(manage.audit)
+    app.command()(manage.overfitting)
     for command in (
         participate.init, participate.status, participate.logs, participate.curves, participate.quota,
         participate.leaderboard, participate.upload, participate.cancel, participate.doctor,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -160,4 +161,27 @@ def audit(
         typer.echo(json.dumps([entry.model_dump(mode="json") for entry in entries], indent=2))
         return
     for line in describe_entries(entries):
+        typer.echo(line)
+
+
+def overfitting(
+    phase: Annotated[str, typer.Argument(help="A phase that has been revealed.")],
+    competition: Competition = "hackathon/hackathon",
+    report: Annotated[
+        Path | None, typer.Option(help="Write a page with the picture there, such as overfitting.html.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: all submissions, at full precision.")
+    ] = False,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Compare the scores that teams saw with those that count, by number of the submission.
+
+    Of a phase with `from` it compares the other phase with this one, else rows that are shown with rows that rank.
+    """
+    from alcove_cli.overfitting import report_overfitting
+    from alcove_kube.client import KubeClient
+
+    kube = KubeClient.from_kubeconfig(kubeconfig)
+    for line in report_overfitting(kube, competition, phase, report, as_json=as_json):
         typer.echo(line)

@@ -99,8 +99,11 @@ class MemoryServer(KubeClient):
         key, _, value = selector.partition("=")
         for (of, where, _), raw in list(self.objects.items()):
             labels = raw["metadata"].get("labels") or {}
-            if (of, where) == (plural, namespace) and (
-                not key or (key in labels and value in ("", labels[key]))
+            # A list without a namespace is of all of them.
+            if (
+                of == plural
+                and namespace in ("", where)
+                and (not key or (key in labels and value in ("", labels[key])))
             ):
                 yield copy(raw)
 
