@@ -94,8 +94,10 @@ class _BalancedResamples:
         """Resamples × labels: how many of the drawn examples are marked, from example ``start`` on."""
         total = np.zeros((self._drawn.shape[1], marks.shape[1]))
         for rows in row_blocks(len(marks), 4 * self._drawn.shape[1]):
-            weights = self._drawn[start + rows.start : start + rows.stop].astype(np.float32)
-            total += weights.T @ marks[rows].astype(np.float32)
+            # The last of these rows are fewer, and others follow them in the next block.
+            some = marks[rows]
+            weights = self._drawn[start + rows.start :][: len(some)].astype(np.float32)
+            total += weights.T @ some.astype(np.float32)
         return total
 
     def score(self, blocks: Iterator[Prediction]) -> Floats:

@@ -64,6 +64,18 @@ def test_each_resample_has_the_area_that_its_examples_have(rules: CurveRules) ->
         assert bootstrap.areas()[i] == pytest.approx(area_under_curve(points, rules), abs=1e-6)
 
 
+def test_a_prediction_that_comes_in_several_pieces_is_scored_as_a_whole() -> None:
+    rng = np.random.default_rng(1)
+    solution = rng.random((3000, 4)) < 0.3
+    prediction = rng.random(solution.shape, np.float32)
+    drawn = draw_examples(len(solution), 5, 3)
+    bootstrap = ExampleBootstrap(RULES[0], solution, drawn)
+    bootstrap.add(0, 3.0, "npy", *pieces(prediction))
+    for counts, score in zip(drawn.T, bootstrap.scores[0], strict=True):
+        rows = np.repeat(np.arange(len(solution)), counts)
+        assert score == pytest.approx(RULES[0].metric.score(solution[rows], prediction[rows]), abs=1e-9)
+
+
 @settings(max_examples=50)
 @given(
     st.sampled_from(RULES),
