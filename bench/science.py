@@ -23,6 +23,8 @@ from alcove_scorer.calibration import CalibrationTally
 from alcove_scorer.colours import SERIES
 from alcove_scorer.curves import Point, resolve_rules
 from alcove_scorer.differences import compare_with_first
+from alcove_scorer.overfitting import ScorePair, compare_scores
+from alcove_scorer.overfitting_page import draw_differences_by_number
 from alcove_scorer.performance_profile import profile_shares, time_ratios
 from alcove_scorer.pictures import HEIGHT, WIDTH, draw_reliability, draw_run
 from alcove_scorer.rank_intervals import find_board_intervals
@@ -127,6 +129,24 @@ def draw_extreme_values() -> bytes:
     return draw_reliability(tally.bins())
 
 
+def draw_climbers() -> bytes:
+    """Teams that change some guesses of 200 labels, and go on from what was best on the rows that they saw."""
+    return draw_differences_by_number((report := compare_scores(simulate_climbers())).pairs, report.trend)
+
+
+def simulate_climbers(teams: int = 12, submissions: int = 40, rows: int = 200) -> list[ScorePair]:
+    rng, found = np.random.default_rng(3), []
+    for team in range(teams):
+        truth, best = rng.random((2, 2, rows)) < 0.5
+        for number in range(1, submissions + 1):
+            guess = np.where(rng.random((2, rows)) < 0.1, rng.random((2, rows)) < 0.5, best)
+            seen, counting = (guess == truth).mean(axis=1)
+            found.append(ScorePair(f"t{team}", f"s{number}", number, float(seen), float(counting)))
+            if seen > (best[0] == truth[0]).mean():
+                best = guess
+    return found
+
+
 def main() -> int:
     PICTURES.mkdir(exist_ok=True)
     pictures = {
@@ -135,6 +155,7 @@ def main() -> int:
         "profiles.svg": draw_algoperf(),
         "attack.svg": draw_attack(),
         "calibration.svg": draw_calibration(),
+        "overfitting.svg": draw_climbers(),
         "calibration-of-values.svg": draw_extreme_values(),
         **draw_guide(),
     }

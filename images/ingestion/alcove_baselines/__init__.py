@@ -8,8 +8,9 @@ from alcove_baselines.features import vectorize
 
 if TYPE_CHECKING:
     from alcove_baselines.anytime import AnytimeClassifier
+    from alcove_baselines.numbers import AnytimeRegressor
 
-__all__ = ["AnytimeClassifier", "vectorize"]
+__all__ = ["AnytimeClassifier", "AnytimeRegressor", "vectorize"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,4 +19,8 @@ def __getattr__(name: str) -> Any:
         from alcove_baselines.anytime import AnytimeClassifier
 
         return AnytimeClassifier
+    if name == "AnytimeRegressor":
+        from alcove_baselines.numbers import AnytimeRegressor
+
+        return AnytimeRegressor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

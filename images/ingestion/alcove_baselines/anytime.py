@@ -87,17 +87,28 @@ class AnytimeClassifier:
         self._started = time.monotonic()
         if self._train is None:
             self._train = _Examples(dataset, self.metadata, BYTES_AT_MOST)
-        matrix, y = self._train.take(self._count)
-        x = self._prepare(matrix)
+        matrix, answers = self._train.take(self._count)
+        self._learn(self._prepare(matrix), answers)
+
+    def _learn(self, x: Any, answers: Floats) -> None:
+        """``answers``: examples × labels, each with its score."""
+        y = answers >= 0.5
         if hasattr(self.classifier, "partial_fit") and not self.grows:
             self._go_on(x, y)
             return
-        grown = self.classifier
-        if self.grows:
-            value = self.classifier.get_params()[self.grows]
-            grown = clone(self.classifier).set_params(**{self.grows: value * 2**self._doublings})
-        self._model = LabelClassifier(grown, y.shape[1], is_exclusive=_is_exclusive(y))
+        self._model = LabelClassifier(self._grown(), y.shape[1], is_exclusive=_is_exclusive(y))
         self._model.fit(x, y)
+
+    def _grown(self) -> Any:
+        """The estimator with as much of the setting that grows as this round has."""
+        if not self.grows:
+            return self.classifier
+        value = self.classifier.get_params()[self.grows]
+        return clone(self.classifier).set_params(**{self.grows: value * 2**self._doublings})
+
+    def _predict(self, x: Any) -> Any:
+        assert self._model is not None
+        return self._model.predict(x)
 
     def test(
         self, dataset: Iterable[tuple[Floats, Floats]], remaining_time_budget: float | None = None
@@ -107,8 +118,7 @@ class AnytimeClassifier:
         if self._test is None:
             examples = _Examples(dataset, self.metadata, bytes_at_most=None)
             self._test = self._prepare(examples.take(self.metadata.test_size)[0])
-        assert self._model is not None
-        prediction = self._model.predict(self._test)
+        prediction = self._predict(self._test)
         now = time.monotonic()
         left = np.inf if remaining_time_budget is None else remaining_time_budget - (now - began)
         slower = self._plan_next()
@@ -186,13 +196,13 @@ class _Examples:
         self._bytes_at_most = np.inf if bytes_at_most is None else bytes_at_most
         self._is_over = False
 
-    def take(self, count: int) -> tuple[Any, Labels]:
-        """The first ``count`` examples, or all: a matrix, dense or sparse, and labels, examples × labels."""
+    def take(self, count: int) -> tuple[Any, Floats]:
+        """The first ``count`` examples, or all: a matrix, dense or sparse, and scores, examples × labels."""
         while len(self._rows) < count and not self._is_over:
             self._read()
         rows, labels = self._rows[:count], self._labels[:count]
         matrix = scipy.sparse.vstack(rows, format="csr") if self._is_wide else np.stack(rows)
-        return matrix, np.stack(labels) >= 0.5
+        return matrix, np.stack(labels)
 
     def is_all(self, count: int) -> bool:
         return self._is_over or count >= self._metadata.size()

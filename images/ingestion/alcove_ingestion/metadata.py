@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from alcove_api.schemes import Task
 from alcove_format.format_pb2 import DataSpecification
 from alcove_format.metadata import Domain, Format, Metadata
 from alcove_format.reader import Part
@@ -13,7 +14,8 @@ class ModelMetadata:
     """Describes the dataset that the model is to learn. Sizes are −1 where they vary between examples.
 
     ``size``, ``metadata_`` and the ``get_…`` methods are those of the AutoDL challenge's public starting kit, which
-    describes the train part; ``test_size``, ``array_shape``, ``domain``, ``vocabulary_size`` and ``rate`` are ours.
+    describes the train part; ``test_size``, ``array_shape``, ``domain``, ``task``, ``vocabulary_size`` and ``rate``
+    are ours.
     """
 
     def __init__(self, train: Part, test: Part) -> None:
@@ -35,6 +37,11 @@ class ModelMetadata:
     def domain(self) -> Domain:
         """``tabular``, ``series``, ``speech``, ``text``, ``image`` or ``video``: as stated, or told by the shape."""
         return self._metadata.domain
+
+    @property
+    def task(self) -> Task | None:
+        """``multiclass``, ``multilabel`` or ``regression``; None where the dataset does not say, and has labels."""
+        return self._metadata.stated_task
 
     @property
     def vocabulary_size(self) -> int:
@@ -64,7 +71,7 @@ class ModelMetadata:
         return self._metadata.n_examples
 
     def get_output_size(self) -> int:
-        """Number of labels: columns of a prediction."""
+        """Number of labels, or of numbers to predict: columns of a prediction."""
         return self._metadata.n_labels
 
     def get_bundle_size(self) -> int:

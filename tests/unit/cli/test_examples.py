@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.linear_model import Ridge, SGDRegressor
 from threadpoolctl import threadpool_limits
 
+from alcove_baselines import AnytimeRegressor
 from alcove_format.metadata import Format, Metadata
 from alcove_format.reader import open_dataset
-from alcove_format.solution import read_solution
+from alcove_format.solution import read_solution, read_targets
 from alcove_format.writer import NewExample, write_dataset
 from alcove_ingestion.metadata import ModelMetadata
 from alcove_scorer.metric_registry import find_metric
-from alcove_toolkit.practice import PRACTICE, make_practice
+from alcove_toolkit.practice import PRACTICE, REGRESSIONS, make_practice
 from tests.unit.docs.pages import REPOSITORY
 
 
@@ -93,6 +95,43 @@ def test_chance_is_worth_nothing(
 @pytest.mark.parametrize("name", NAMES)
 def test_the_numpy_model_learns_every_practice_dataset(practice_data: dict[str, Path], name: str) -> None:
     assert last_score(load_model("numpy"), practice_data[name]) > 0.55
+
+
+def score_numbers(model_class: Any, data: Path, most: int) -> float:
+    """R² of the ``most``-th prediction, or of the last."""
+    folder = open_dataset(data)
+    model = model_class(ModelMetadata(folder.train, folder.test))
+    prediction = None
+    while not model.done_training and most:
+        most -= 1
+        model.train(folder.train, remaining_time_budget=60.0)
+        prediction = model.test(folder.test, remaining_time_budget=60.0)
+    return find_metric("r2").score(read_targets(data.with_suffix(".solution")), np.asarray(prediction))
+
+
+def test_numbers_are_predicted_early_and_then_better(tmp_path: Path) -> None:
+    (practice,) = REGRESSIONS
+    data = make_practice(practice.name, tmp_path, examples=1000)
+    with threadpool_limits(1):
+        first, third = (score_numbers(load_model("regression"), data, most) for most in (1, 3))
+    assert 0.1 < first < third
+    assert third > 0.7
+    assert score_numbers(load_model("majority"), data, 1) == pytest.approx(0.0, abs=0.05)
+
+
+def test_several_numbers_have_a_regressor_each(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(300, 3))
+    examples = [NewExample(row.reshape(1, 1, -1, 1), {0: 1000 + row[0], 1: -5 * row[1]}) for row in rows]
+    metadata = Metadata(n_examples=0, n_labels=2, rows=1, cols=3, stated_task="regression")
+    data = write_dataset(tmp_path, "two", metadata, examples[:200], examples[200:])
+
+    def model(metadata: ModelMetadata) -> AnytimeRegressor:
+        return AnytimeRegressor(metadata, Ridge(alpha=1e-3))
+
+    assert score_numbers(model, data, 9) > 0.999
+    with pytest.raises(TypeError, match="SGDRegressor learns with partial_fit"):
+        AnytimeRegressor(ModelMetadata(open_dataset(data).train, open_dataset(data).test), SGDRegressor())
 
 
 def test_it_takes_images_of_any_size_and_dense_text(tmp_path: Path) -> None:
