@@ -290,7 +290,8 @@ def test_what_is_wrong_on_this_cluster_is_found(
     server.ok("create", "rolebinding", "leak", "--role=leak", "--group=system:authenticated", "-n", namespace)
     down = {"type": "Available", "status": "False", "reason": "x", "message": "no pod is ready"}
     server.status("deployment", "alcove-operator", namespace, {"conditions": [down]})
-    _read_all(minio, f"{namespace}.operator")
+    operator = json.loads(server.secret("alcove-store-operator", namespace)["credentials.json"])
+    _read_all(minio, operator["access_key"])
     server.ok("delete", "validatingadmissionpolicybinding", f"alcove-submissions.{namespace}")
     status, lines = helm_test(server, installed, tmp_path, enforced=True)
     broken = [line for line in lines if line.startswith("FAIL")]
