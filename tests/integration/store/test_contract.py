@@ -137,8 +137,7 @@ NAMES = (
 
 
 def test_names_of_odd_characters_come_back_as_they_went(set_up_store: SetUpStore) -> None:
-    client = set_up_store.client("team-a")
-    prefix = "teams/team-a/odd/"
+    client, prefix = set_up_store.root, "runs/contract/odd/"
     for name in NAMES:
         store_client.put_bytes(client, MAIN, prefix + name, name.encode())
     assert list_keys(client, MAIN, prefix) == sorted(prefix + name for name in NAMES)
@@ -157,11 +156,11 @@ def test_a_list_longer_than_a_page_is_whole(set_up_store: SetUpStore) -> None:
 
 def test_a_version_that_is_locked_outlives_whoever_may_delete(set_up_store: SetUpStore) -> None:
     """Alcove sets no retention itself: this is what an organizer can count on who does."""
-    key = "teams/team-a/locked"
+    key = "runs/contract/locked"
     until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
     made = set_up_store.root.put_object(
         MAIN, key, io.BytesIO(b"x"), 1, retention=Retention(GOVERNANCE, until)
     )
     with pytest.raises(S3Error):
-        set_up_store.client("team-a").remove_object(MAIN, key, version_id=made.version_id)
+        set_up_store.root.remove_object(MAIN, key, version_id=made.version_id)
     assert store_client.get_bytes(set_up_store.root, MAIN, key, version=made.version_id) == b"x"
