@@ -63,7 +63,9 @@ def _competition(**spec: object) -> Object:
             {"store": {"server": {"ingress": {"enabled": True}}}}, ["ingress", "host"], id="no host"
         ),
         pytest.param({"store": {"kind": "ceph"}}, ["kind", "seaweedfs"], id="store of no known kind"),
-        pytest.param({"store": {"minio": {"size": "1Gi"}}}, ["store", "minio"], id="store as it was named before"),
+        pytest.param(
+            {"store": {"minio": {"size": "1Gi"}}}, ["store", "minio"], id="store as it was named before"
+        ),
         pytest.param({"store": {"tls": {"issuer": {"kind": "Issuer"}}}}, ["issuer", "name"], id="issuer"),
         pytest.param({"networkPolicy": {"apiServer": {"cidrs": ["nowhere"]}}}, ["cidrs"], id="network"),
         pytest.param({"operator": {"logLevel": "loud"}}, ["logLevel"], id="log level"),
