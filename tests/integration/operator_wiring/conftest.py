@@ -168,7 +168,7 @@ def install(cluster: Cluster, namespace: str, teams: Sequence[str]) -> None:
         capture_output=True,
         text=True,
     ).stdout
-    wanted = ("Namespace", "ServiceAccount", "Role", "RoleBinding")
+    wanted = ("Namespace", "ServiceAccount", "Role", "RoleBinding", "Secret")
     for document in sorted(
         manifests(rendered), key=lambda d: wanted.index(d["kind"]) if d["kind"] in wanted else 9
     ):
