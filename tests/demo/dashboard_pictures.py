@@ -47,7 +47,7 @@ def shown(value: float, unit: str, decimals: float | None = None) -> str:
         return f"{value / 60:.1f} min" if value >= 120 else f"{value:.3g} s"
     if unit == "bytes":
         power = next((p for p in (3, 2, 1) if value >= 1024**p), 0)
-        return f"{value / 1024**power:.3g} {('B', 'KiB', 'MiB', 'GiB')[power]}"
+        return f"{value / 1024**power:.4g} {('B', 'KiB', 'MiB', 'GiB')[power]}"
     return f"{value:.{int(decimals)}f}".rstrip("0").rstrip(".") if decimals else f"{value:.4g}"
 
 
@@ -150,7 +150,7 @@ class Picture:
             times = [datetime.fromtimestamp(at, UTC) for at, _ in sample["values"]]
             values = [float(value) for _, value in sample["values"]]
             axes.plot(times, values, label=name_of(target, sample, self.variables)[:30], lw=1.3)
-        axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M"))
+        axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M:%S"))
         axes.yaxis.set_major_formatter(lambda value, _: shown(value, unit_of(panel)))
         axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
         self._finish(axes)
@@ -192,7 +192,7 @@ class Picture:
                 times, place - 0.35, place + 0.35, where=under_way, color="#4c9f70", step="post", lw=0
             )
         axes.set_yticks(range(len(found)), [name_of(t, s, self.variables) for t, s in found])
-        axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M"))
+        axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M:%S"))
         axes.set_ylim(-0.6, len(found) - 0.4)
         self._finish(axes, legend=False)
 
