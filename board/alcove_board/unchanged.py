@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from prometheus_client import Counter, Histogram
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from alcove_api.board_documents import PhaseActivity
@@ -36,8 +37,18 @@ class AnsweredPage:
     headers: bytes
     """Of an answer that nothing is new, up to the empty line."""
 
+    name: bytes = field(init=False)
+    answers: Counter = field(init=False)
+    seconds: Histogram = field(init=False)
+    """Of this address: to look a label's values up takes longer than to count."""
+
     def __post_init__(self) -> None:
         self.name = self.etag.encode()
+
+    def count(self, began: float) -> None:
+        """One answer that nothing is new. ``began``: by :func:`time.perf_counter`."""
+        self.answers.inc()
+        self.seconds.observe(time.perf_counter() - began)
 
 
 class UnchangedPages:
@@ -48,6 +59,8 @@ class UnchangedPages:
 
     def record(self, path: str, page: AnsweredPage) -> None:
         """``page``: an answer with status 200 or 304 that anyone would have got."""
+        page.answers = self._metrics.requests.labels(page.route, "304")
+        page.seconds = self._metrics.seconds.labels(page.route)
         self._answered[path.encode()] = page
 
     def find(self, url: bytes, known: bytes) -> AnsweredPage | None:
@@ -81,10 +94,6 @@ class UnchangedPages:
         """The protocol of connections, for uvicorn."""
         return type("Protocol", (ConditionalProtocol,), {"pages": self})
 
-    def count(self, page: AnsweredPage, began: float) -> None:
-        self._metrics.requests.labels(page.route, "304").inc()
-        self._metrics.seconds.labels(page.route).observe(time.perf_counter() - began)
-
 
 class ConditionalProtocol(HttpToolsProtocol):
     """Answers what :class:`UnchangedPages` knows as soon as a request's headers are read; the rest is uvicorn's."""
@@ -102,7 +111,7 @@ class ConditionalProtocol(HttpToolsProtocol):
             return
         lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
         self.transport.write(b"".join((b"HTTP/1.1 304 Not Modified\r\n", *lines, page.headers, b"\r\n")))
-        self.pages.count(page, began)
+        page.count(began)
         self.on_response_complete()
 
     def on_message_complete(self) -> None:

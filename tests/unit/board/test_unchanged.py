@@ -108,7 +108,7 @@ class Visited:
         """Status, headers and body, as a connection would get them."""
         page = self.unchanged.find(path.encode(), etag.encode()) if method.encode() in METHODS else None
         if page is not None:
-            self.unchanged.count(page, 0.0)
+            page.count(0.0)
             lines = [line.split(": ", 1) for line in page.headers.decode().splitlines()]
             return 304, {name: value for name, value in lines}, b""
         said: list[Message] = []
