@@ -35,6 +35,7 @@ EXAMPLES = {
     "curves": "alcove curves my-try --team hackathon-red",
     "quota": "alcove quota --team hackathon-red",
     "leaderboard": "alcove leaderboard practice --watch",
+    "upload": "alcove upload my-try my-try.tar.gz --team hackathon-red",
     "cancel": "alcove cancel my-try --team hackathon-red",
     "doctor": "alcove doctor --team hackathon-red",
     "score": "alcove score --solution digits.solution --snapshots recorded --budget 20 --report report.html",

@@ -34,7 +34,7 @@ def test_a_report_for_a_person(digits: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     for line in (
-        "image, 10 labels",
+        "image, multiclass, 10 labels",
         "Labels: share of train",
         "Baselines (balanced_accuracy)",
         "knows nothing",
