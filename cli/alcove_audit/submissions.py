@@ -12,7 +12,7 @@ from alcove_audit.pages import PagesAudit
 from alcove_audit.reading import ReadDocument
 from alcove_audit.results import CHANGED_SCORE, check_settings
 from alcove_audit.runs import AuditedSubmission, RunAudit
-from alcove_operator.core import scoring
+from alcove_operator.core import scoring, shown_scores
 
 _RESULT = re.compile(r"^[0-9a-f]{16}\.json$")
 
@@ -102,7 +102,7 @@ class SubmissionAudit:
             scored = found.get(run.dataset)
             if scored is None:
                 continue
-            wanted = scoring.scores_to_show(scored, result.document, self.state.phase.feedback)
+            wanted = shown_scores.scores_to_show(scored, result.document, self.state.phase.feedback)
             for name, value in wanted.items():
                 where = f"runs[{run.dataset}].{name}"
                 self.reader.report.compare(Check.SHOWN, self.name, where, value, getattr(run, name), meaning)

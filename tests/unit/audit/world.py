@@ -34,7 +34,7 @@ from alcove_api.run_documents import (
 from alcove_api.schemes import SchemeName
 from alcove_api.score_documents import SCORER_VERSION, LadderBest, ScorePages, ScoreRequest, ScoreResult
 from alcove_audit.phase_state import PhaseState
-from alcove_operator.core import boards, scoring
+from alcove_operator.core import boards, scoring, shown_scores
 from alcove_operator.core.model import SubmissionView
 from alcove_scorer.board import as_status, collect_results, make_board
 from alcove_scorer.job_aggregate import render_board
@@ -390,7 +390,7 @@ def _show(world: World, raw: dict[str, Any], result: ScoreResult) -> None:
     status |= {"scoringDigest": result.scoring_digest, "scoreSha256": result.digest()}
     status["pagesSha256"] = index.digest()
     for run, scored in zip(raw["status"]["runs"], result.runs, strict=True):
-        shown = scoring.scores_to_show(scored.hide_behind_ladder(), result, feedback)
+        shown = shown_scores.scores_to_show(scored.hide_behind_ladder(), result, feedback)
         curve = shown["curve"]
         assert isinstance(curve, tuple)
         run |= {**shown, "curve": [point.model_dump() for point in curve]}
