@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
 from alcove_api.competition import CompetitionStatus, PhaseStatus
 from alcove_api.leaderboard import PublishedRules
-from alcove_api.run_names import alias_of, repeat_of
+from alcove_api.run_names import repeat_of
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, LEADERBOARDS, LOCAL_QUEUES, SUBMISSIONS
@@ -22,14 +23,13 @@ from alcove_operator.board_series import build_series
 from alcove_operator.clock import utc_now
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import capacity, decisions, names, placement, usage
+from alcove_operator.core.census import Census, count_submissions, queue_team
 from alcove_operator.core.conditions import READY, find_condition, set_condition
 from alcove_operator.core.model import CompetitionView, PodView, QueuePlace, SubmissionView
 from alcove_operator.core.phases import describe_phases
 from alcove_operator.core.published_rules import publish_rules
 from alcove_operator.core.reconcile_input import is_blind
 from alcove_operator.core.repeats import draw_resources
-from alcove_operator.core.run_ends import OVER
-from alcove_operator.core.status import ENDED
 from alcove_operator.executor import to_json
 from alcove_operator.finals import Finals
 from alcove_operator.index import Index, WorkKey
@@ -47,48 +47,20 @@ QUEUE_SECONDS = 20.0
 """Between two looks at the LocalQueue of Kueue."""
 
 
-@dataclass(frozen=True)
-class Census:
-    """Runs of one competition, by what they hold."""
-
-    waiting: tuple[capacity.Waiting, ...]
-    running: dict[capacity.Key, str]
-    queued: dict[str, int]
-    """Runs that wait, for whatever reason, by phase."""
-    active: dict[str, int]
-    """Runs that hold a place, by phase."""
+TURN_PAUSE, LOOK_PAUSE = 50e-6, 500e-6
+"""Seconds between two turns for each Submission under way, and between two looks at everything for each Submission that
+there is: a competition takes a part of the operator's time that does not grow with it."""
+COUNTS_PAUSE = 0.9
+"""Seconds between two writes of the Competition's status where only its counts of runs are others."""
 
 
-def queue_team(view: SubmissionView) -> str:
-    """As whose run it is queued. What the organizer has run is no team's use: it must not hold back, or let show
-    through, what the team itself submits."""
-    return f"{view.namespace}/{view.team}" if view.of_organizer else view.namespace
+@dataclass
+class _Pace:
+    """When, on the event loop's clock, the next turn of a competition may do what."""
 
-
-def count_submissions(submissions: Iterable[SubmissionView], ready: frozenset[str]) -> Census:
-    """Counts the runs of ``submissions``; only those on datasets whose alias is in ``ready`` can be given a place."""
-    waiting: list[capacity.Waiting] = []
-    running: dict[capacity.Key, str] = {}
-    queued: dict[str, int] = {}
-    active: dict[str, int] = {}
-    for view in submissions:
-        if view.spec is None or view.status.phase in ENDED:
-            continue
-        for place, run in enumerate(view.status.runs):
-            if run.phase in OVER:
-                continue
-            if run.attempt:
-                running[view.uid, run.dataset] = queue_team(view)
-                # Where its Job waits in Kueue, it is queued all the same.
-                counts = queued if run.phase == "Queued" else active
-                counts[view.spec.phase] = counts.get(view.spec.phase, 0) + 1
-                continue
-            queued[view.spec.phase] = queued.get(view.spec.phase, 0) + 1
-            if not view.deleting and alias_of(run.dataset) in ready:
-                waiting.append(
-                    capacity.Waiting(view.created_at, view.uid, place, run.dataset, queue_team(view))
-                )
-    return Census(tuple(waiting), running, queued, active)
+    turn_at: float = 0.0
+    look_at: float = 0.0
+    counts_at: float = 0.0
 
 
 @dataclass
@@ -110,6 +82,8 @@ class Competitions:
     _unwatched: UnwatchedObjects = field(init=False)
     _messages: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """By UID: what :class:`Finals` and :class:`Rankings` last said of its phases."""
+    _paces: dict[str, _Pace] = field(default_factory=dict)
+    """By UID."""
 
     def __post_init__(self) -> None:
         self._unwatched = UnwatchedObjects(self.api)
@@ -120,9 +94,13 @@ class Competitions:
         if competition is None:
             self.metrics.forget({known.name for known in self.index.competitions.values()})
             return
-        now = self.clock()
-        everything = self.index.submissions_of(key.namespace, key.name)
-        views = [view for view in everything if not view.shows_rerun]
+        now, pace = self.clock(), self._paces.setdefault(competition.uid, _Pace())
+        if (wait := pace.turn_at - _seconds()) > 0:
+            self.queue.add(key, wait)
+            return
+        # What has ended holds no place: a turn costs as much as there is under way, however much was before.
+        views = [v for v in self.index.open_submissions_of(key.namespace, key.name) if not v.shows_rerun]
+        pace.turn_at = _seconds() + TURN_PAUSE * len(views)
         ready = frozenset(
             record.spec.alias
             for ref, record in self.index.datasets.items()
@@ -130,22 +108,35 @@ class Competitions:
         )
         counted = count_submissions(views, ready)
         queue = self._grant(competition, views, counted, now)
-        await self._write(key, competition, views, counted, now)
+        await self._write(key, competition, counted, now)
         await self._boards(competition)
-        wishes = [await self.rankings.work(competition, views, now)]
-        wishes.append(await self._finals(key, competition, everything, now))
-        self._show(key, queue)
-        for after in wishes:
-            if after is not None:
-                self.queue.add(key, after)
         known = self.index.versions.get((COMPETITIONS, key.namespace, key.name))
         if known is not None:
             again = await self.audit.update(key.namespace, key.name, competition.uid, known.generation)
             if again is not None:
                 self.queue.add(key, again)
-        again = await self.activity.publish(competition, views, now)
-        if again is not None:
-            self.queue.add(key, again)
+        if (wait := pace.look_at - _seconds()) > 0:
+            self.queue.add(key, wait)
+            return
+        await self._look(key, competition, queue, now)
+        pace.look_at = _seconds() + LOOK_PAUSE * len(self.index.submissions)
+
+    async def _look(
+        self, key: WorkKey, competition: CompetitionView, queue: Mapping[str, int], now: datetime
+    ) -> None:
+        """At everything that was ever submitted, for boards, reruns and gauges; others go on in between."""
+        everything = self.index.submissions_of(key.namespace, key.name)
+        await asyncio.sleep(0)
+        views = [view for view in everything if not view.shows_rerun]
+        wishes = [await self.rankings.work(competition, views, now)]
+        await asyncio.sleep(0)
+        wishes.append(await self._finals(key, competition, everything, now))
+        await asyncio.sleep(0)
+        self._show(key, queue)
+        wishes.append(await self.activity.publish(competition, views, now))
+        for after in wishes:
+            if after is not None:
+                self.queue.add(key, after)
 
     async def _look_at_queue(self, key: WorkKey) -> None:
         """Notes whether Kueue's LocalQueue, where the competition names one, can admit anything. Nothing is watched, so
@@ -193,7 +184,7 @@ class Competitions:
             if (view.uid, alias) in waiting
         }
         running = {**self._unseen(competition), **counted.running, **kept}
-        used, limits = _compute(competition, views, now), competition.spec.limits
+        used, limits = self._compute(competition, now), competition.spec.limits
         given: defaultdict[str, set[str]] = defaultdict(set)
         for uid, alias in kept:
             given[uid].add(alias)
@@ -231,6 +222,18 @@ class Competitions:
         latest = max(jobs, key=lambda job: job.attempt, default=None)
         return latest is not None and not latest.suspended
 
+    def _compute(self, competition: CompetitionView, now: datetime) -> dict[str, float]:
+        """Compute seconds of each team: what is settled, and what its Submissions under way have used so far."""
+        used = {}
+        for team in competition.status.usage:
+            used[team.team] = team.compute_seconds
+            for view in filter(None, map(self.index.submission_by_uid, team.settling)):
+                phase = competition.phase(view.spec.phase) if view.spec else None
+                if phase is not None:
+                    hidden = is_blind(phase, now)
+                    used[team.team] += usage.compute_seconds(view.status.runs, phase, now, hidden)
+        return used
+
     def _unseen(self, competition: CompetitionView) -> dict[capacity.Key, str]:
         """Runs whose Jobs are there, though no Submission of theirs is indexed: they hold their places all the same."""
         return {
@@ -246,7 +249,6 @@ class Competitions:
         self,
         key: WorkKey,
         competition: CompetitionView,
-        views: list[SubmissionView],
         counted: Census,
         now: datetime,
     ) -> None:
@@ -268,7 +270,7 @@ class Competitions:
         phases = tuple(
             PhaseStatus(
                 name=phase.name,
-                submissions=sum(1 for v in views if v.spec and v.spec.phase == phase.name),
+                submissions=self.index.count_submissions(competition.namespace, competition.name, phase.name),
                 running=0 if is_blind(phase, now) else counted.active.get(phase.name, 0),
                 queued=0 if is_blind(phase, now) else counted.queued.get(phase.name, 0),
                 message=self._messages.get(competition.uid, {}).get(phase.name, ""),
@@ -286,6 +288,12 @@ class Competitions:
         new = usage.prune_tickets(old.replace(**update), self._tickets_to_keep(old))
         if new == old:
             return
+        pace = self._paces[competition.uid]
+        only_counts = new.replace(running=old.running, queued=old.queued, phases=old.phases) == old
+        if only_counts and (wait := pace.counts_at - _seconds()) > 0:
+            self.queue.add(key, wait)
+            return
+        pace.counts_at = _seconds() + COUNTS_PAUSE
         body = {"metadata": {"resourceVersion": str(version)}, "status": to_json(new)}
         try:
             made = await self.api.patch(COMPETITIONS, key.namespace, key.name, body, "status")
@@ -364,14 +372,5 @@ def _find_demand(competition: CompetitionView, views: Mapping[str, SubmissionVie
     return draw_resources(phase, repeat_of(key[1])).model_dump_json() if phase is not None else ""
 
 
-def _compute(competition: CompetitionView, views: list[SubmissionView], now: datetime) -> dict[str, float]:
-    """Compute seconds of each team: what is settled, and what its Submissions under way have used so far."""
-    used = {team.team: team.compute_seconds for team in competition.status.usage}
-    for view in views:
-        phase = competition.phase(view.spec.phase) if view.spec else None
-        if phase is None or not usage.is_counted(competition.status, view.namespace, view.uid):
-            continue
-        hidden = is_blind(phase, now)
-        spent = usage.compute_seconds(view.status.runs, phase, now, hidden)
-        used[view.namespace] = used.get(view.namespace, 0.0) + spent
-    return used
+def _seconds() -> float:
+    return asyncio.get_running_loop().time()

@@ -67,7 +67,8 @@ class CountedKeeper:
             for view in (*gone, *views)
             if boards.is_scored_in(view, phase.name) and not view.of_organizer
         ]
-        due = [view for view in scored if boards.may_count(view, old.get(view.team), rules)]
+        stands = {team: boards.view_deleted(entry, rules) for team, entry in old.items()}
+        due = [view for view in scored if boards.may_count(view, stands.get(view.team), rules)]
         new = boards.update_counted(old, [view for view in due if await self._has_score(view, old)], rules)
         if new != old:
             entries = tuple(new[team] for team in sorted(new))

@@ -1,4 +1,8 @@
-"""What one event of a watch brings about: the index is brought up to date, and keys become due."""
+"""What a change of the index brings about: which keys become due, and when.
+
+Wherever a change comes from (an event, a list, the answer to a write), it makes keys due once. What is known already,
+such as the event of our own write, makes nothing due.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +15,33 @@ from alcove_operator.core.model import SubmissionView
 from alcove_operator.index import AGGREGATE, CHECK, Index, Version, WorkKey
 from alcove_operator.workqueue import WorkQueue
 
-_OPEN = ("", "Queued", "Running", "Scoring")
-"""Phases of a Submission that has not ended."""
+PROGRESS_PAUSE = 0.7
+"""Seconds that a Job or pod which only goes on waits for more of the same: five runs of a Submission that are
+scheduled, staged and started are a few writes of its status instead of fifteen."""
 
 
-def take_in(index: Index, queue: WorkQueue[WorkKey], resource: Resource, raw: Object, deleted: bool) -> None:
-    """Never awaits. What an object concerned before the event is due as well as what it concerns afterwards."""
-    due = set(affected_keys(index, resource, raw))
-    index.apply(resource, raw, deleted)
-    for key in due.union(affected_keys(index, resource, raw)):
-        queue.add(key)
+def connect(index: Index, queue: WorkQueue[WorkKey]) -> None:
+    """From now on every change of ``index`` makes due in ``queue`` what it concerns."""
+
+    def begin(resource: Resource, raw: Object, deleted: bool) -> Callable[[], None]:
+        before = affected_keys(index, resource, raw)
+
+        def end() -> None:
+            pause = 0.0 if deleted else _pause(resource, raw)
+            for key in {*before, *affected_keys(index, resource, raw)}:
+                queue.add(key, pause)
+
+        return end
+
+    index.on_change = begin
+
+
+def _pause(resource: Resource, raw: Object) -> float:
+    status = raw.get("status") or {}
+    if resource not in (JOBS, PODS) or "deletionTimestamp" in raw["metadata"]:
+        return 0.0
+    ended = any(c.get("type") in ("Complete", "Failed") for c in status.get("conditions") or ())
+    return 0.0 if ended or status.get("phase") in ("Succeeded", "Failed") else PROGRESS_PAUSE
 
 
 def affected_keys(index: Index, resource: Resource, raw: Object) -> list[WorkKey]:
@@ -35,12 +56,14 @@ def _submission(_index: Index, raw: Object) -> list[WorkKey]:
 
 
 def _competition(index: Index, raw: Object) -> list[WorkKey]:
-    """Its status changes all day, its spec now and then: that concerns Submissions that have ended as well."""
+    """Its status changes all day, which concerns nobody: whoever writes it goes on from there. Its spec, or that it
+    could not be read, concerns all of its Submissions."""
     own = _key("competition", raw)
     known = index.versions.get((COMPETITIONS, own.namespace, own.name), Version(0, 0))
     changed = int(raw["metadata"].get("generation", 1)) != known.generation
-    views = index.submissions_of(own.namespace, own.name)
-    return [own, *(_key_of(view) for view in views if changed or view.status.phase in _OPEN)]
+    if not changed and (own.namespace, own.name) in index.competitions:
+        return []
+    return [own, *map(_key_of, index.submissions_of(own.namespace, own.name))]
 
 
 def _dataset(index: Index, raw: Object) -> list[WorkKey]:

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from alcove_api.base import GROUP
 from alcove_api.competition import CompetitionStatus
 from alcove_api.run_documents import Verdict
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
-from alcove_kube.resources import COMPETITIONS, CONFIG_MAPS, JOBS, PODS, SUBMISSIONS
+from alcove_kube.resources import CONFIG_MAPS, JOBS, PODS, SUBMISSIONS
 from alcove_operator.announce import Announcer
 from alcove_operator.api import Api
 from alcove_operator.clock import utc_now
@@ -35,12 +35,10 @@ from alcove_operator.run_credentials import RunCredentials
 from alcove_operator.scorer_jobs import score_job
 from alcove_operator.store import OperatorStore
 from alcove_operator.uploads import Uploads
+from alcove_operator.usage_writer import Change, UsageWriter
 from alcove_store.errors import StoreError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
-CONFLICTS = 8
-"""Writers of one Competition's status are few; more conflicts in a row than this are waited out by the queue."""
-
 SCORED_AGAIN_AT_ONCE = 16
 """Where settings change, all that was ever submitted is scored again: runs must find room beside that."""
 
@@ -72,12 +70,14 @@ class Executor:
     admissions: Admissions = field(init=False)
     announcer: Announcer = field(init=False)
     uploads: Uploads = field(init=False)
+    usage: UsageWriter = field(init=False)
 
     def __post_init__(self) -> None:
         self.announcer = Announcer(self.api, self.settings.identity, self.clock)
         self.admissions = Admissions(self._admit, self.due)
         endpoint = self.settings.store_public_endpoint or self.settings.store_endpoint
         self.uploads = Uploads(self.store, self.index, endpoint, self.clock)
+        self.usage = UsageWriter(self.api, self.index)
 
     def forget(self, present: Collection[str]) -> None:
         """Drops what is kept of all Submissions but those of these UIDs, and of Jobs that are gone."""
@@ -86,6 +86,11 @@ class Executor:
                 del kept[uid]
         self.admissions.forget(present)
         self.credentials.forget_all_but({name for _, name in self.index.jobs})
+
+    def forget_one(self, submission_uid: str) -> None:
+        """Drops what is kept of a Submission that has ended."""
+        self._emitted.pop(submission_uid, None)
+        self._reports_refused.pop(submission_uid, None)
 
     async def perform(self, action: Action, view: SubmissionView, facts: Facts) -> Facts:
         """Does one action; returns what is known afterwards.
@@ -111,10 +116,7 @@ class Executor:
             case actions.StartScoring():
                 return replace(facts, live=None) if await self._start_scoring(action) else facts
             case actions.DeleteJob():
-                if await self.api.delete(JOBS, self.settings.competition_namespace, action.job):
-                    gone = {"cause": "JobDeleted"}
-                    log.info("The Job %s was deleted: %s.", action.job, action.reason, extra=gone)
-                self.credentials.forget(action.job)
+                await self._delete_job(action)
             case actions.ListLive():
                 return replace(facts, live=await self._list(action.submission_uid))
             case actions.Emit():
@@ -215,6 +217,17 @@ class Executor:
             log.info("The Job %s was created.", name, extra={"cause": "JobCreated"})
         self.index.apply(JOBS, made)
         return made
+
+    async def _delete_job(self, action: actions.DeleteJob) -> None:
+        name = (self.settings.competition_namespace, action.job)
+        known = self.index.versions.get((JOBS, *name))
+        if await self.api.delete(JOBS, *name):
+            gone = {"cause": "JobDeleted"}
+            log.info("The Job %s was deleted: %s.", action.job, action.reason, extra=gone)
+            self.index.mark_deleting(name)
+        elif known is not None:
+            self.index.drop(JOBS, name, known.resource)
+        self.credentials.forget(action.job)
 
     async def _create_run(self, action: actions.CreateRun, view: SubmissionView) -> None:
         dataset = self.index.datasets.get((self.settings.competition_namespace, action.dataset))
@@ -331,49 +344,12 @@ class Executor:
             ),
         )
 
-    async def _usage(
-        self,
-        view: SubmissionView,
-        change: Callable[[CompetitionStatus, model.CompetitionView], CompetitionStatus],
-    ) -> None:
-        """Changes the counts of a Competition: read afresh, written with the version that was read."""
+    async def _usage(self, view: SubmissionView, change: Change) -> None:
         if view.spec is None:
             return
-        ref = (view.spec.competition.namespace, view.spec.competition.name)
-        if ref[0] != self.settings.competition_namespace:
-            return
-        for _ in range(CONFLICTS):
-            raw = await self.api.find(COMPETITIONS, *ref)
-            if raw is None:
-                return
-            self.index.apply(COMPETITIONS, raw)
-            # What was read, not what the index has: that may be newer than the version that is written with.
-            try:
-                competition = parse_objects.competition_view(raw)
-            except ValidationError as error:
-                raise OperatorError(
-                    f"The Competition {ref[1]} cannot be read: {parse_objects.describe_problems(error)}.",
-                    consequence=f"The counts of {view.namespace} wait.",
-                    remedy=f"Correct it: kubectl edit competition {ref[1]} -n {ref[0]}.",
-                ) from error
-            status = change(competition.status, competition)
-            if status is competition.status:
-                return
-            body = {
-                "metadata": {"resourceVersion": raw["metadata"]["resourceVersion"]},
-                "status": {"usage": to_json(status)["usage"]},
-            }
-            try:
-                made = await self.api.patch(COMPETITIONS, *ref, body, "status")
-            except ApiError as error:
-                if error.conflict:
-                    continue
-                raise
-            self.index.apply(COMPETITIONS, made)
-            return
-        raise OperatorError(
-            f"The counts of {ref[1]} were changed by others each time.", remedy="Tried again."
-        )
+        wanted = view.spec.competition
+        if wanted.namespace == self.settings.competition_namespace:
+            await self.usage.change((wanted.namespace, wanted.name), change)
 
     async def _emit(self, action: actions.Emit, view: SubmissionView) -> None:
         if action.key in self._emitted.get(view.uid, ()):

@@ -16,11 +16,9 @@ alone that could not be undone: names are computed, and writes carry the resourc
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -28,36 +26,16 @@ from pydantic import ValidationError
 from alcove_api.dataset import DatasetSpec, DatasetStatus
 from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus, PublishedRules
 from alcove_api.run_documents import RunConfig
-from alcove_api.submission import CHOSEN
-from alcove_kube.client import NOTHING_UNREAD, Object, Unread
-from alcove_kube.errors import ApiError
+from alcove_kube.client import Object
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
 from alcove_operator import logs
-from alcove_operator.api import Api
-from alcove_operator.config import OperatorSettings
 from alcove_operator.core import boards, names, parse_objects
 from alcove_operator.core.model import CompetitionView, DatasetView, JobView, PodView, SubmissionView
+from alcove_operator.core.status import ENDED
 from alcove_operator.tables import ObjectName, Table
 
 log = logging.getLogger(__name__)
 
-SELECTOR = names.ROLE
-"""Jobs and pods of ours carry this label; the server leaves out all others."""
-SUBMISSIONS_PAGE, LISTS = 8, 2
-"""Submissions of a page, and lists of Submissions at once: one may have 1.5 MB, and several times that in Python."""
-UNREAD: Unread = MappingProxyType(
-    {
-        "labels": frozenset({CHOSEN}),
-        "annotations": frozenset(),
-        "managedFields": frozenset(),
-        "generateName": frozenset(),
-    }
-)
-"""Metadata of Submissions that the operator does not read, and that teams fill."""
-LIST_TRIES = 3
-"""How often a list is begun at most, where the server forgets in between what moment it is of."""
-PAGE = 500
-"""Objects of a page of what teams cannot write."""
 AGGREGATE, CHECK = "aggregate", "check"
 """Values of the label ``alcove.dev/role`` beside the core's."""
 
@@ -128,9 +106,18 @@ def _competition_of(view: SubmissionView) -> ObjectName | None:
     return (view.spec.competition.namespace, view.spec.competition.name) if view.spec else None
 
 
+def _phase_of(view: SubmissionView) -> tuple[str, str, str] | None:
+    of = _competition_of(view)
+    return (*of, view.spec.phase) if of and view.spec and not view.shows_rerun else None
+
+
 def _submissions() -> Table[SubmissionView]:
     return Table(
-        uid=lambda view: view.uid, competition=_competition_of, namespace=lambda view: view.namespace
+        uid=lambda view: view.uid,
+        competition=_competition_of,
+        open=lambda view: None if view.status.phase in ENDED else _competition_of(view),
+        phase=_phase_of,
+        namespace=lambda view: view.namespace,
     )
 
 
@@ -161,10 +148,16 @@ class Index:
     """By competition, phase and team: the newest Submission that was deleted and had a score."""
     _deleted: dict[tuple[Resource, str], dict[ObjectName, int]] = field(default_factory=dict)
     """By kind and namespace: the resource versions of what was deleted since the last full list."""
+    dataset_changes: int = 0
+    """Counts them; of all namespaces."""
+    _shortened: set[ObjectName] = field(default_factory=set)
+    """Submissions of whose status the curves were dropped."""
     _filled: set[tuple[Resource, str]] = field(default_factory=set)
+    on_change: Callable[[Resource, Object, bool], Callable[[], None]] | None = None
+    """Called before an object, perhaps deleted, is taken in; what it returns is called afterwards."""
 
     def apply(self, resource: Resource, raw: Object, deleted: bool = False) -> None:
-        """Takes in one object, unless a newer version of it is known.
+        """Takes in one object, unless this version of it or a newer one is known.
 
         An object that cannot be read goes into :attr:`unreadable`, and the log says so.
         """
@@ -172,12 +165,24 @@ class Index:
         name = (meta["namespace"], meta["name"])
         version = Version(int(meta.get("generation", 1)), int(meta["resourceVersion"]))
         known = self.versions.get((resource, *name))
-        latest = known.resource if known else self._deleted.get((resource, name[0]), {}).get(name, -1) + 1
-        if version.resource < latest:
+        latest = known.resource if known else self._deleted.get((resource, name[0]), {}).get(name, -1)
+        # A deletion may carry the version that the object had.
+        if version.resource < latest or (version.resource == latest and not (known and deleted)):
             return
+        tell = self.on_change(resource, raw, deleted) if self.on_change else None
+        self._take_in(resource, name, version, raw, deleted)
+        if tell:
+            tell()
+
+    def _take_in(
+        self, resource: Resource, name: ObjectName, version: Version, raw: Object, deleted: bool
+    ) -> None:
+        self.dataset_changes += resource is DATASETS
         if deleted:
             self._remove(resource, name, version.resource)
             return
+        if resource is SUBMISSIONS:
+            self._shortened.discard(name)
         self.versions[resource, *name] = version
         try:
             row = _READERS[resource](raw)
@@ -240,6 +245,39 @@ class Index:
         if known and known.resource == version:
             self._remove(resource, name, version)
 
+    def apply_whole(self, resource: Resource, raw: Object) -> None:
+        """As :meth:`apply`, and where this version is known already, what was dropped of it is back."""
+        meta = raw["metadata"]
+        name = (meta["namespace"], meta["name"])
+        version = Version(int(meta.get("generation", 1)), int(meta["resourceVersion"]))
+        if self.versions.get((resource, *name)) == version:
+            self._take_in(resource, name, version, raw, False)
+        else:
+            self.apply(resource, raw)
+
+    def shorten(self, view: SubmissionView) -> None:
+        """Drops the curves of one that has ended, unless it is the newest of its team or runs another again: nothing
+        but its own turn needs them, which reads it again."""
+        name = (view.namespace, view.name)
+        if self.submissions.get(name) is not view or view.original is not None:
+            return
+        mine = self.submissions.having("namespace", view.namespace)
+        newest = max(mine, key=boards.creation_order)
+        if newest is view or not any(run.curve for run in view.status.runs):
+            return
+        runs = tuple(run.model_copy(update={"curve": ()}) for run in view.status.runs)
+        self.submissions[name] = replace(view, status=view.status.model_copy(update={"runs": runs}))
+        self._shortened.add(name)
+
+    def is_shortened(self, view: SubmissionView) -> bool:
+        return (view.namespace, view.name) in self._shortened
+
+    def mark_deleting(self, name: ObjectName) -> None:
+        """The server has been asked to delete a Job, and said yes: it need not be asked again until it says more."""
+        row = self.jobs.get(name)
+        if row is not None:
+            self.jobs[name] = replace(row, view=replace(row.view, deleting=True))
+
     def _remember_scored(self, resource: Resource, name: ObjectName, uid: str = "") -> None:
         """Before the row of ``name`` goes, or becomes that of an object with another ``uid``."""
         old = self.submissions.get(name) if resource is SUBMISSIONS else None
@@ -254,6 +292,8 @@ class Index:
     def _remove(self, resource: Resource, name: ObjectName, version: int) -> None:
         self._remember_scored(resource, name)
         self._table(resource).pop(name, None)
+        if resource is SUBMISSIONS:
+            self._shortened.discard(name)
         self.versions.pop((resource, *name), None)
         self.unreadable.pop((resource, *name), None)
         self._deleted.setdefault((resource, name[0]), {})[name] = version
@@ -293,18 +333,28 @@ class Index:
             self.submissions.having("competition", (namespace, competition)), key=boards.creation_order
         )
 
+    def open_submissions_of(self, namespace: str, competition: str) -> list[SubmissionView]:
+        """Those of :meth:`submissions_of` that have not ended."""
+        return sorted(self.submissions.having("open", (namespace, competition)), key=boards.creation_order)
+
+    def count_submissions(self, namespace: str, competition: str, phase: str) -> int:
+        """Of one phase, without those that only show what became of a rerun."""
+        return self.submissions.count_having("phase", (namespace, competition, phase))
+
     def submissions_in(self, namespace: str) -> tuple[SubmissionView, ...]:
         return tuple(self.submissions.having("namespace", namespace))
 
     def datasets_by_name(self) -> dict[str, DatasetView]:
         return {row.view.name: row.view for row in self.datasets.values()}
 
-    def all_keys(self) -> list[WorkKey]:
-        return [
-            *(WorkKey("competition", *name) for name in self.competitions),
-            *(WorkKey("dataset", *name) for name in self.datasets),
-            *(WorkKey("submission", *name) for name in self.submissions),
-        ]
+    def all_keys(self) -> tuple[list[WorkKey], list[WorkKey]]:
+        """Of everything; those of Submissions that have ended apart from all others."""
+        urgent = [WorkKey("competition", *name) for name in self.competitions]
+        urgent += [WorkKey("dataset", *name) for name in self.datasets]
+        ended: list[WorkKey] = []
+        for name, view in self.submissions.items():
+            (ended if view.status.phase in ENDED else urgent).append(WorkKey("submission", *name))
+        return urgent, ended
 
     def _table(self, resource: Resource) -> Any:
         return {
@@ -315,92 +365,6 @@ class Index:
             JOBS: self.jobs,
             PODS: self.pods,
         }[resource]
-
-
-async def fill_index(index: Index, api: Api, settings: OperatorSettings, teams: Collection[str]) -> None:
-    """Lists everything, and the Submissions of these teams: at the start, and now and then, since a watch can miss a
-    deletion.
-
-    A team's namespace that cannot be listed (deleted, its Role gone, the server overloaded) is left out, so that it
-    does not keep the other teams waiting; :meth:`Index.is_filled` tells.
-
-    Raises:
-        ApiError: the competition's own namespace cannot be listed.
-    """
-    await fill_competition(index, api, settings)
-    await fill_teams(index, api, teams)
-
-
-async def fill_competition(index: Index, api: Api, settings: OperatorSettings) -> None:
-    """Lists the competition's own namespace. Raises :class:`ApiError` where it cannot be listed."""
-    own = settings.competition_namespace
-    await asyncio.gather(
-        *(
-            _fill_one(index, api, resource, own)
-            for resource in (COMPETITIONS, DATASETS, LEADERBOARDS, SUBMISSIONS)
-        ),
-        *(_fill_one(index, api, resource, own, SELECTOR) for resource in (JOBS, PODS)),
-    )
-
-
-async def fill_teams(index: Index, api: Api, namespaces: Iterable[str]) -> None:
-    """Lists the Submissions of these namespaces; one that cannot be listed is marked as not filled."""
-
-    async def fill_team(namespace: str) -> None:
-        try:
-            async with lists:
-                await _fill_one(index, api, SUBMISSIONS, namespace)
-        except ApiError as error:
-            index.mark_unfilled(SUBMISSIONS, namespace)
-            if error.status in (403, 404):
-                await _look_one_by_one(index, api, namespace)
-            log.warning(
-                "The Submissions in the namespace %s cannot be listed, so it is left out for now: %s "
-                "Check that the namespace exists and that the chart's values name it as a team.",
-                namespace,
-                error,
-            )
-
-    lists = asyncio.Semaphore(LISTS)
-    await asyncio.gather(*(fill_team(namespace) for namespace in namespaces))
-
-
-async def _look_one_by_one(index: Index, api: Api, namespace: str) -> None:
-    """The Submissions that are known in a namespace whose rights are gone, with which it cannot be listed: where the
-    namespace is being deleted, they wait for the operator. What cannot be read stays as it was."""
-    for _, name in index.submissions.names_having("namespace", namespace):
-        version = index.versions[SUBMISSIONS, namespace, name].resource
-        try:
-            found = await api.find(SUBMISSIONS, namespace, name)
-        except ApiError:
-            continue
-        if found is None:
-            index.drop(SUBMISSIONS, (namespace, name), version)
-        else:
-            index.apply(SUBMISSIONS, found)
-
-
-async def _fill_one(index: Index, api: Api, resource: Resource, namespace: str, selector: str = "") -> None:
-    for left in reversed(range(LIST_TRIES)):
-        try:
-            return await _fill_by_pages(index, api, resource, namespace, selector)
-        except ApiError as error:
-            if not error.gone or not left:
-                raise
-
-
-async def _fill_by_pages(index: Index, api: Api, resource: Resource, namespace: str, selector: str) -> None:
-    """No more than a page is in memory, however large teams make their objects, and of it only what is read."""
-    before, present, after = index.known(resource, namespace), set[ObjectName](), ""
-    of_teams = resource is SUBMISSIONS
-    limit, unread = (SUBMISSIONS_PAGE, UNREAD) if of_teams else (PAGE, NOTHING_UNREAD)
-    while True:
-        page, after = await api.find_page(resource, namespace, limit, selector, after, unread)
-        present.update(index.apply_listed(resource, raw) for raw in page)
-        del page
-        if not after:
-            break
-    index.settle(resource, namespace, before, present)
 
 
 def _dataset(raw: Object) -> DatasetRecord:

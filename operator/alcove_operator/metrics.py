@@ -31,6 +31,8 @@ from alcove_operator.store_usage import StoreUsage
 _WAITS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400)
 _STAGES = (0.5, 1, 2, 5, 10, 20, 60, 120, 300, 900)
 _INSTANTS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+_TURNS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+_STANDSTILLS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _PHASE = ("competition", "phase")
 # A gauge beside each counter and histogram, which nothing reads: a third more series.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -155,6 +157,19 @@ class Metrics:
         self.work_depth = self._gauge("alcove_work_queue_depth", "Keys that are due and wait.")
         self.work_failures = self._counter(
             "alcove_work_failures_total", "Turns that failed and were repeated.", "kind"
+        )
+        self.turn_cpu = Histogram(
+            "alcove_turn_cpu_seconds",
+            "Processor time of one turn, by what it was about.",
+            ("kind",),
+            buckets=_TURNS,
+            registry=self.registry,
+        )
+        self.standstill = Histogram(
+            "alcove_loop_standstill_seconds",
+            "How long the event loop worked on while something else was due; looked at every 20 ms.",
+            buckets=_STANDSTILLS,
+            registry=self.registry,
         )
         self.api_requests = self._counter(
             "alcove_api_requests_total", "Requests to the API server, watches left out.", "verb", "resource"

@@ -18,7 +18,7 @@ from alcove_api.errors import AlcoveError
 from alcove_kube.client import KubeClient
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, SUBMISSIONS
-from alcove_operator import logs
+from alcove_operator import events, logs
 from alcove_operator.activity import ActivityPublisher
 from alcove_operator.api import Api
 from alcove_operator.audit_list import AuditList
@@ -30,18 +30,11 @@ from alcove_operator.core.model import ReconcileSettings
 from alcove_operator.datasets import Datasets
 from alcove_operator.executor import Executor
 from alcove_operator.finals import Finals
-from alcove_operator.index import (
-    AGGREGATE,
-    CHECK,
-    Index,
-    JobRecord,
-    WorkKey,
-    fill_competition,
-    fill_index,
-    fill_teams,
-)
+from alcove_operator.index import AGGREGATE, CHECK, Index, JobRecord, WorkKey
 from alcove_operator.jobs_health import JobsHealth
 from alcove_operator.lease import Lease
+from alcove_operator.listing import fill_competition, fill_index, fill_teams
+from alcove_operator.liveness import Liveness, answer_probes
 from alcove_operator.metrics import Metrics
 from alcove_operator.notifier import Notifier
 from alcove_operator.offers import Offers
@@ -52,6 +45,7 @@ from alcove_operator.store_health import StoreHealth
 from alcove_operator.store_room import StoreRoom
 from alcove_operator.submissions import Submissions
 from alcove_operator.team_list import TeamList
+from alcove_operator.turn_time import measure_turn, watch_standstills
 from alcove_operator.watches import TeamWatch, watch_competition
 from alcove_operator.webhooks import Sender
 from alcove_operator.workqueue import WorkQueue
@@ -64,6 +58,8 @@ RELIST_EVERY = 10
 """Resyncs between two full lists of the teams' namespaces, which may be many."""
 ORPHANED_AFTER = timedelta(seconds=60)
 PROBE_SECONDS = 10.0
+START_PAUSE = 0.005
+"""Seconds between two Submissions that have ended, when the operator looks at them at its start."""
 
 
 class Watch(Protocol):
@@ -88,9 +84,9 @@ class Service:
     credentials: RunCredentials
     clock: Callable[[], datetime] = utc_now
     index: Index = field(default_factory=Index)
-    queue: WorkQueue[WorkKey] = field(default_factory=WorkQueue)
+    queue: WorkQueue[WorkKey] = field(default_factory=lambda: WorkQueue(place_of=find_place))
     metrics: Metrics = field(default_factory=Metrics)
-    open_watch: Callable[[Index, WorkQueue[WorkKey], frozenset[str]], Watch] = TeamWatch
+    open_watch: Callable[[Index, frozenset[str]], Watch] = TeamWatch
     _watch: Watch | None = None
     """Of the teams' namespaces that could be listed."""
 
@@ -103,10 +99,12 @@ class Service:
 
     def __post_init__(self) -> None:
         settings = self.settings
+        events.connect(self.index, self.queue)
         self.api.count = lambda verb, plural: self.metrics.api_requests.labels(verb, plural).inc()
         self.api.count_failure = lambda verb, plural, status: self.metrics.api_failures.labels(
             verb, plural, str(status)
         ).inc()
+        self.liveness = Liveness()
         self.jobs_health = JobsHealth(self.index, self.credentials, self.metrics)
         self.executor = Executor(
             self.api,
@@ -165,7 +163,13 @@ class Service:
             time.monotonic() - began,
             len(self._watched()) + 1,
         )
-        watching, started = watch_competition(self.index, self.queue, self.settings)
+        with contextlib.ExitStack() as probes:
+            if self.settings.health_port:
+                probes.enter_context(answer_probes(self.liveness, self.settings.health_port))
+            await self._run_until_stopped()
+
+    async def _run_until_stopped(self) -> None:
+        watching, started = watch_competition(self.index, self.settings)
         store_health = StoreHealth(_store_config(self.settings), self.metrics)
         loops: list[Coroutine[Any, Any, None]] = [
             watching,
@@ -180,6 +184,7 @@ class Service:
             store_health.watch(),
             store_health.measure(),
             self._measure(),
+            watch_standstills(self.metrics.standstill.observe),
         ]
         try:
             await first_of(loops)
@@ -193,8 +198,11 @@ class Service:
         """Fills the index, makes everything due, and watches the teams' namespaces."""
         await self.teams.refresh()
         await fill_index(self.index, self.api, self.settings, self.teams.namespaces)
-        for key in self.index.all_keys():
+        urgent, rest = self.index.all_keys()
+        for key in urgent:
             self.queue.add(key)
+        # Whose runs go on must not wait behind all that has ended.
+        self._spread(rest, min(self.settings.resync_seconds, START_PAUSE * len(rest)))
         self.watch_teams()
 
     def watch_teams(self) -> None:
@@ -205,7 +213,7 @@ class Service:
         old, self._watch = self._watch, None
         if listed:
             # It lists everything first, so nothing is lost where the old one stops before it has begun.
-            self._watch = self.open_watch(self.index, self.queue, listed)
+            self._watch = self.open_watch(self.index, listed)
             log.info("The namespaces of %d teams are watched.", len(listed))
         if old is not None:
             old.stop()
@@ -226,7 +234,7 @@ class Service:
             return
         with logs.bind_object(*key):
             try:
-                await turns[key.kind](key)
+                await measure_turn(turns[key.kind](key), self.metrics.turn_cpu.labels(key.kind).observe)
             except Exception as error:
                 self.metrics.work_failures.labels(key.kind).inc()
                 known = None if isinstance(error, AlcoveError) else error
@@ -263,10 +271,12 @@ class Service:
             await self.executor.uploads.sweep(self._is_watched)
         except AlcoveError as error:
             log.warning("The resync was cut short: %s", error)
-        # Over the time until the next resync, so that what events make due does not wait behind all of it.
-        keys = self.index.all_keys()
+        # So that what events make due does not wait behind all of it.
+        self._spread([key for keys in self.index.all_keys() for key in keys], self.settings.resync_seconds)
+
+    def _spread(self, keys: list[WorkKey], seconds: float) -> None:
         for place, key in enumerate(keys):
-            self.queue.add(key, self.settings.resync_seconds * place / len(keys))
+            self.queue.add(key, seconds * place / len(keys))
 
     async def _refresh_teams(self) -> None:
         try:
@@ -357,8 +367,14 @@ class Service:
         while True:
             self.metrics.work_age.set(self.queue.age)
             self.metrics.work_depth.set(self.queue.depth)
+            self.liveness.beat(self.queue.turns, self.queue.depth)
             self.jobs_health.measure(self.clock())
             await asyncio.sleep(1.0)
+
+
+def find_place(key: WorkKey) -> tuple[int, str]:
+    """Competitions and datasets before Submissions, since others wait for what comes of them; then team by team."""
+    return (1, key.namespace) if key.kind == "submission" else (0, "")
 
 
 def _store_config(settings: OperatorSettings) -> StoreConfig:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from alcove_api.errors import AlcoveError
 from alcove_api.submission import CompetitionRef, SubmissionSpec, SubmissionStatus
@@ -20,6 +21,7 @@ from alcove_operator.core.causes import DISK_PRESSURE
 from alcove_operator.core.model import Facts, SubmissionView
 from alcove_operator.core.reconcile import reconcile
 from alcove_operator.core.scoring import shows_new_curve
+from alcove_operator.core.status import ENDED
 from alcove_operator.executor import Executor
 from alcove_operator.index import Index, WorkKey
 from alcove_operator.metrics import Metrics, RunEvidence
@@ -55,6 +57,14 @@ class Grant:
     """When it was told."""
 
 
+class _EndedState(NamedTuple):
+    resource_version: str
+    competition_uid: str
+    generation: int
+    """Of the Competition."""
+    dataset_changes: int
+
+
 @dataclass
 class Submissions:
     """Who writes what, since other turns run whenever this one awaits:
@@ -79,6 +89,8 @@ class Submissions:
     """By UID."""
     _grants: dict[str, Grant] = field(default_factory=dict)
     """By UID."""
+    _quiet: dict[str, _EndedState] = field(default_factory=dict)
+    """By UID of those that have ended: in what state a turn found nothing to do."""
     _unwatched: UnwatchedObjects = field(init=False)
     settings: model.ReconcileSettings = field(default_factory=model.ReconcileSettings)
 
@@ -90,6 +102,8 @@ class Submissions:
         view = self.index.submissions.get((key.namespace, key.name))
         if view is None or view.shows_rerun:
             # What shows a rerun to its team is written in the turn of the competition.
+            return
+        if self._is_quiet(view) or not await self._read_whole(key, view):
             return
         before = await self._observe(key, view)
         view = self._current(key, view.uid)
@@ -119,6 +133,12 @@ class Submissions:
         for action in outcome.actions:
             if not await self._perform(key, view.uid, action):
                 return
+        self._follow_up(key, view, outcome, before, now)
+
+    def _follow_up(
+        self, key: WorkKey, view: SubmissionView, outcome: actions.Decision, before: Facts, now: datetime
+    ) -> None:
+        """What is due after a turn that began with ``view`` and ``before``."""
         if outcome.requeue_at is not None:
             self.queue.add(key, (outcome.requeue_at - now).total_seconds())
         if outcome.status.chosen_at != view.status.chosen_at:
@@ -127,8 +147,55 @@ class Submissions:
             wanted = view.spec.competition
             self.queue.add(WorkKey("competition", wanted.namespace, wanted.name))
         learnt = replace(self._facts.get(view.uid, before), curve_at=before.curve_at)
-        if outcome.status != view.status or learnt != before or competition != self._competition(view):
+        counted = any(isinstance(action, actions.CountUsage) for action in outcome.actions)
+        if outcome.status != view.status or learnt != before or counted:
             self.queue.add(key)
+        elif not outcome.actions and outcome.requeue_at is None:
+            self._leave(view)
+
+    def _state_of_ended(self, view: SubmissionView) -> _EndedState | None:
+        """All that a turn on what has ended can depend on; None where there is more than that."""
+        competition = self._competition(view)
+        if view.status.phase not in ENDED or competition is None or view.chosen:
+            return None
+        if self.index.jobs_of(view.uid) or self.index.pods_of(view.uid):
+            return None
+        key = (COMPETITIONS, competition.namespace, competition.name)
+        generation = self.index.versions[key].generation
+        return _EndedState(view.resource_version, competition.uid, generation, self.index.dataset_changes)
+
+    def _is_quiet(self, view: SubmissionView) -> bool:
+        state = self._state_of_ended(view)
+        return state is not None and self._quiet.get(view.uid) == state
+
+    def _leave(self, view: SubmissionView) -> None:
+        """After a turn on ``view`` that found nothing to do: of what has ended only that is kept which boards need.
+
+        All of it can be learnt again, and is where something changes.
+        """
+        state = self._state_of_ended(view)
+        if (
+            state is None
+            or self._current(WorkKey("submission", view.namespace, view.name), view.uid) is not view
+        ):
+            return
+        self._quiet[view.uid] = state
+        for learnt in (self._facts, self._grants):
+            learnt.pop(view.uid, None)
+        self.executor.forget_one(view.uid)
+        self.index.shorten(view)
+
+    async def _read_whole(self, key: WorkKey, view: SubmissionView) -> bool:
+        """Before a turn that may write the status of one of which parts were dropped; False where it is not there."""
+        if not self.index.is_shortened(view):
+            return True
+        raw = await self.api.find(SUBMISSIONS, view.namespace, view.name)
+        if raw is None:
+            self.index.drop(SUBMISSIONS, (view.namespace, view.name), int(view.resource_version))
+        else:
+            self.index.apply_whole(SUBMISSIONS, raw)
+        self.queue.add(key)
+        return False
 
     def _remind_of_marks(self, view: SubmissionView) -> None:
         """The others that the team has marked: which of them counts may be another now."""
@@ -155,7 +222,7 @@ class Submissions:
     def forget(self) -> None:
         """Drops all that is kept of Submissions that are gone."""
         present = {view.uid for view in self.index.submissions.values()}
-        for kept in (self._facts, self._grants):
+        for kept in (self._facts, self._grants, self._quiet):
             for uid in kept.keys() - present:
                 del kept[uid]
         self.executor.forget(present)

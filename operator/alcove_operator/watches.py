@@ -4,11 +4,11 @@ What kopf does for us, and all that it does:
 
 - lists and watches each kind in each namespace, and starts again, with a pause, after a failure or a timeout;
 - calls our handler for each object of the list and each event, in the order of the events of one object;
-- logs in with the pod's token and renews it; answers the liveness probe.
+- logs in with the pod's token and renews it.
 
 Everything else of it is switched off: it keeps no handler state, writes no annotations, finalizers or Events, and has
-no peering. Our handler only updates the index and makes keys due (:mod:`alcove_operator.events`). Which turn runs
-when, and what is tried again, is for the work queue alone.
+no peering. Our handler only updates the index, whose changes make keys due (:mod:`alcove_operator.events`). Which turn
+runs when, and what is tried again, is for the work queue alone.
 
 There are two kopf operators in the process, since each watches all of its kinds in all of its namespaces: one is for
 the competition's namespace, the other for Submissions in the teams' namespaces, where we have no right to anything
@@ -24,7 +24,6 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Collection, Coroutine
-from functools import partial
 from typing import Any
 
 import kopf
@@ -32,9 +31,8 @@ import kopf
 from alcove_kube.client import Object, drop_unread
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
 from alcove_operator.config import OperatorSettings
-from alcove_operator.events import take_in
-from alcove_operator.index import SELECTOR, SUBMISSIONS_PAGE, UNREAD, Index, WorkKey
-from alcove_operator.workqueue import WorkQueue
+from alcove_operator.index import Index
+from alcove_operator.listing import SELECTOR, SUBMISSIONS_PAGE, UNREAD
 
 log = logging.getLogger(__name__)
 IN_COMPETITION = (COMPETITIONS, DATASETS, LEADERBOARDS, JOBS, PODS, SUBMISSIONS)
@@ -124,7 +122,7 @@ def _login(**arguments: Any) -> Any:
 
 
 def watch_competition(
-    index: Index, queue: WorkQueue[WorkKey], settings: OperatorSettings
+    index: Index, settings: OperatorSettings
 ) -> tuple[Coroutine[None, None, None], asyncio.Event]:
     """Watches the competition's namespace; to be run for ever.
 
@@ -134,11 +132,10 @@ def watch_competition(
     logging.getLogger("kopf").setLevel(logging.WARNING)
     started = asyncio.Event()
     running = kopf.operator(
-        registry=registry(IN_COMPETITION, partial(take_in, index, queue)),
+        registry=registry(IN_COMPETITION, index.apply),
         settings=kopf_settings(),
         namespaces=[settings.competition_namespace],
         standalone=True,
-        liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz" if settings.health_port else None,
         ready_flag=started,
     )
     return running, started
@@ -148,12 +145,12 @@ class TeamWatch:
     """Watches Submissions in some teams' namespaces, from now until :meth:`stop`.
 
     In a thread with an event loop of its own: when kopf ends, it cancels all younger tasks of its loop.
-    Index and queue are touched on the loop of whoever makes this.
+    The index is touched on the loop of whoever makes this.
     """
 
-    def __init__(self, index: Index, queue: WorkQueue[WorkKey], namespaces: frozenset[str]) -> None:
+    def __init__(self, index: Index, namespaces: frozenset[str]) -> None:
         self.namespaces = namespaces
-        self._take_in = partial(take_in, index, queue)
+        self._take_in = index.apply
         self._home = asyncio.get_running_loop()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="team-watch", daemon=True)

@@ -1,8 +1,12 @@
-"""The work queue: deduplicated, serial for each key, with backoff and delayed requeue.
+"""The work queue: deduplicated, serial for each key, fair among groups of keys, with backoff and delayed requeue.
 
 A key is idle, due (waiting for its time), running, or running and due again. However often it is added while it
 waits, it runs once. Added while it runs, it runs once more afterwards. So no event is lost, and no key ever runs
 beside itself.
+
+Of the keys that are due, those of the lowest rank go first. Among the groups of one rank each has its turn after the
+other, so that a team with a thousand keys due keeps no other team waiting; within a group, first come is first served.
+Every operation takes a time that does not grow with the number of keys, or with its logarithm; but for the gauges.
 
 Everything happens on one event loop. Only :meth:`WorkQueue.run` awaits; all other methods run from start to end
 without an await, so anybody on the loop may call them at any time. While a turn on one key awaits, turns on other
@@ -17,6 +21,7 @@ import asyncio
 import heapq
 import logging
 import random
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -38,6 +43,46 @@ class Backoff:
         return full * (0.5 + 0.5 * jitter())
 
 
+Place = tuple[int, Hashable]
+"""Rank, lowest first, and group of a key."""
+
+
+class _Line(Generic[K]):
+    """Keys that are due, in the order in which they go."""
+
+    def __init__(self, place_of: Callable[[K], Place]) -> None:
+        self._place_of = place_of
+        self._groups: dict[int, OrderedDict[Hashable, list[tuple[float, int, K]]]] = {}
+        """By rank; the group that goes next comes first."""
+        self._present: set[K] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._present)
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._present
+
+    def push(self, entry: tuple[float, int, K]) -> None:
+        """``entry``: since when the key is due, a number that tells equal times apart, and the key."""
+        rank, group = self._place_of(entry[2])
+        heapq.heappush(self._groups.setdefault(rank, OrderedDict()).setdefault(group, []), entry)
+        self._present.add(entry[2])
+
+    def pop(self) -> K:
+        rank = min(self._groups)
+        groups = self._groups[rank]
+        group, keys = next(iter(groups.items()))
+        key = heapq.heappop(keys)[2]
+        if keys:
+            groups.move_to_end(group)
+        else:
+            del groups[group]
+            if not groups:
+                del self._groups[rank]
+        self._present.remove(key)
+        return key
+
+
 class WorkQueue(Generic[K]):
     """Keys with the time at which each is due, on the event loop's monotonic clock."""
 
@@ -46,17 +91,22 @@ class WorkQueue(Generic[K]):
         backoff: Backoff | None = None,
         clock: Callable[[], float] | None = None,
         jitter: Callable[[], float] = random.random,
+        place_of: Callable[[K], Place] = lambda _: (0, None),
     ) -> None:
         self._backoff = backoff or Backoff()
         self._clock = clock or (lambda: asyncio.get_running_loop().time())
         self._jitter = jitter
         self._due: dict[K, float] = {}
-        # Entries whose time is no longer that in _due are stale, and skipped.
+        # Keys that neither run nor stand in line, by the time when they are due. Entries whose time is no longer that
+        # in _due are stale, and skipped.
         self._heap: list[tuple[float, int, K]] = []
+        self._line: _Line[K] = _Line(place_of)
         self._running: set[K] = set()
         self._failures: dict[K, int] = {}
         self._serial = 0
         self._changed = asyncio.Event()
+        self.turns = 0
+        """How many have ended."""
 
     def add(self, key: K, after: float = 0.0) -> None:
         """Makes ``key`` due in ``after`` seconds, or earlier where it already was."""
@@ -64,34 +114,37 @@ class WorkQueue(Generic[K]):
         if key in self._due and self._due[key] <= at:
             return
         self._due[key] = at
+        if key not in self._running and key not in self._line:
+            self._push(key)
+
+    def _push(self, key: K) -> None:
         self._serial += 1
-        heapq.heappush(self._heap, (at, self._serial, key))
+        heapq.heappush(self._heap, (self._due[key], self._serial, key))
         self._changed.set()
 
     def take(self) -> K | None:
-        """The key that has been due longest and does not run; it counts as running until :meth:`done`."""
-        postponed = []
-        found = None
+        """The key whose turn it is; it counts as running until :meth:`done`. None where none is due."""
         now = self._clock()
         while self._heap and self._heap[0][0] <= now:
             entry = heapq.heappop(self._heap)
-            at, _, key = entry
-            if self._due.get(key) != at:
-                continue
-            if key in self._running:
-                postponed.append(entry)
-                continue
-            del self._due[key]
-            self._running.add(key)
-            found = key
-            break
-        for entry in postponed:
-            heapq.heappush(self._heap, entry)
-        return found
+            if not self._is_stale(entry[0], entry[2]):
+                self._line.push(entry)
+        if not self._line:
+            return None
+        key = self._line.pop()
+        del self._due[key]
+        self._running.add(key)
+        return key
+
+    def _is_stale(self, at: float, key: K) -> bool:
+        return self._due.get(key) != at or key in self._running or key in self._line
 
     def done(self, key: K, failed: bool = False) -> None:
         """Ends the run of ``key``; after a failure it is due again by the backoff, if it is not earlier."""
         self._running.discard(key)
+        self.turns += 1
+        if key in self._due:
+            self._push(key)
         if failed:
             self._failures[key] = self._failures.get(key, 0) + 1
             self.add(key, self._backoff.delay(self._failures[key], self._jitter))
@@ -117,8 +170,11 @@ class WorkQueue(Generic[K]):
 
     def next_due(self) -> float | None:
         """Seconds until some key that does not run is due; 0 where one is; None where none is known."""
-        times = [at for key, at in self._due.items() if key not in self._running]
-        return max(0.0, min(times) - self._clock()) if times else None
+        if self._line:
+            return 0.0
+        while self._heap and self._is_stale(self._heap[0][0], self._heap[0][2]):
+            heapq.heappop(self._heap)
+        return max(0.0, self._heap[0][0] - self._clock()) if self._heap else None
 
     async def run(self, work: Callable[[K], Awaitable[None]], workers: int = 4) -> None:
         """Works until cancelled. An exception of ``work`` is a failure of its key, and of nothing else."""

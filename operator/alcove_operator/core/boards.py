@@ -181,12 +181,10 @@ def admitted_code(view: SubmissionView) -> Code | None:
     return code if code.image else Code(bundle=BundleCode(sha256=sha256), framework=code.framework)
 
 
-def may_count(view: SubmissionView, entry: CountedSubmission | None, rules: PhaseRules) -> bool:
-    """Whether ``view``, scored, is what is kept, or would count before it."""
-    if entry is None or view.uid == entry.submission_uid:
-        return True
-    stands = view_deleted(entry, rules)
-    return pick_counted(rules, [view, stands]) is view
+def may_count(view: SubmissionView, stands: SubmissionView | None, rules: PhaseRules) -> bool:
+    """Whether ``view``, scored, is what is kept of its team, or would count before it. ``stands``: the
+    :func:`view_deleted` of what is kept."""
+    return stands is None or view.uid == stands.uid or pick_counted(rules, [view, stands]) is view
 
 
 def view_deleted(entry: CountedSubmission, rules: PhaseRules) -> SubmissionView:

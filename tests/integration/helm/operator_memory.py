@@ -11,11 +11,10 @@ from pathlib import Path
 from alcove_kube.client import KubeClient
 from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
-from alcove_operator.events import take_in  # noqa: F401  what the operator has loaded besides
-from alcove_operator.index import Index, WorkKey, fill_index
-from alcove_operator.service import Service  # noqa: F401
+from alcove_operator.index import Index
+from alcove_operator.listing import fill_index
+from alcove_operator.service import Service  # noqa: F401  what the operator has loaded besides
 from alcove_operator.watches import TeamWatch, watch_competition
-from alcove_operator.workqueue import WorkQueue
 
 
 async def list_and_watch(own: str, teams: tuple[str, ...]) -> None:
@@ -25,9 +24,8 @@ async def list_and_watch(own: str, teams: tuple[str, ...]) -> None:
     )  # fmt: skip
     index = Index()
     await fill_index(index, Api(KubeClient.from_kubeconfig()), settings, teams)
-    queue: WorkQueue[WorkKey] = WorkQueue()
-    TeamWatch(index, queue, frozenset(teams))
-    watching, _ = watch_competition(index, queue, settings)
+    TeamWatch(index, frozenset(teams))
+    watching, _ = watch_competition(index, settings)
     await asyncio.wait([asyncio.create_task(watching)], timeout=10)
     peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert peak is not None

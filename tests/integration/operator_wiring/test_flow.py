@@ -72,17 +72,20 @@ def score(world: World, job: dict[str, Any], alc: float) -> None:
     """What the scorer would leave, and its end."""
     request = ScoreRequest.model_validate_json(environment(job, "score")["ALCOVE_REQUEST"])
     digest = request.scoring_digest()
-    run = ScoredRun(
-        alias=request.datasets[0].alias,
-        dataset=request.datasets[0].name,
-        attempt=1,
-        cause="DeadlineReached",
-        alc=alc,
-        final_score=alc,
-        snapshots=3,
-        points=(),
-        refused=(),
-        manifest_sha256=None,
+    runs = tuple(
+        ScoredRun(
+            alias=dataset.alias,
+            dataset=dataset.name,
+            attempt=1,
+            cause="DeadlineReached",
+            alc=alc,
+            final_score=alc,
+            snapshots=3,
+            points=(),
+            refused=(),
+            manifest_sha256=None,
+        )
+        for dataset in request.datasets
     )
     result = ScoreResult(
         submission_uid=request.submission_uid,
@@ -91,7 +94,7 @@ def score(world: World, job: dict[str, Any], alc: float) -> None:
         scoring=Scoring(),
         t0_seconds=1.0,
         budget_seconds=20.0,
-        runs=(run,),
+        runs=runs,
     )
     data = result.canonical()
     key = keys.score_result(request.submission_uid, digest)

@@ -91,9 +91,16 @@ class Operator:
         return self.log.read_text() if self.log.exists() else ""
 
     def memory_mib(self) -> float:
+        return self._memory("VmRSS")
+
+    def peak_memory_mib(self) -> float:
+        """Since its start."""
+        return self._memory("VmHWM")
+
+    def _memory(self, which: str) -> float:
         assert self.process is not None
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
+        return int(next(line for line in status.splitlines() if line.startswith(which)).split()[1]) / 1024
 
     def cpu_seconds(self) -> float:
         assert self.process is not None
@@ -156,14 +163,17 @@ class World:
         spec = {"alias": name, "dataSha256": "a" * 64, "solutionSha256": "b" * 64}
         self.create(DATASETS, {"kind": "Dataset", "metadata": {"name": name}, "spec": spec})
 
-    def submission(self, name: str, competition: str, team: str = RED, code: Object | None = None) -> Object:
+    def submission(
+        self, name: str, competition: str, team: str = RED, code: Object | None = None, phase: str = ""
+    ) -> Object:
+        """``phase``: by default the one that :meth:`competition` makes."""
         if code is None:
             files = {"model.py": "class Model: ...\n"}
             self.create(CONFIG_MAPS, {"kind": "ConfigMap", "metadata": {"name": name}, "data": files}, team)
             code = {"configMap": {"name": name}}
         spec = {
             "competition": {"namespace": self.namespace, "name": competition},
-            "phase": f"{competition}-practice",
+            "phase": phase or f"{competition}-practice",
             "code": code,
         }
         return self.create(

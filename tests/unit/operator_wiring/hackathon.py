@@ -23,11 +23,10 @@ from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names
 from alcove_operator.core.model import CodeFact
-from alcove_operator.events import take_in
 from alcove_operator.index import AGGREGATE
 from alcove_operator.rankings import GENERATION
 from alcove_operator.run_credentials import Issued, RunCredentials
-from alcove_operator.service import WORKERS, Service
+from alcove_operator.service import WORKERS, Service, find_place
 from alcove_operator.store import OperatorStore
 from alcove_operator.workqueue import WorkQueue
 from alcove_store.errors import StoreFullError
@@ -271,7 +270,7 @@ class Hackathon:
 
     def service(self) -> Service:
         credentials = FixedCredentials(self.api, self.settings, lambda: self.now)
-        queue: WorkQueue[Any] = WorkQueue(jitter=lambda: 0.5)
+        queue: WorkQueue[Any] = WorkQueue(jitter=lambda: 0.5, place_of=find_place)
         return Service(
             cast(Api, self.api),
             self.settings,
@@ -279,7 +278,7 @@ class Hackathon:
             credentials,
             lambda: self.now,
             queue=queue,
-            open_watch=lambda _index, _queue, namespaces: self._open_watch(namespaces),
+            open_watch=lambda _index, namespaces: self._open_watch(namespaces),
         )
 
     def watches(self, namespace: str) -> bool:
@@ -326,7 +325,7 @@ class Hackathon:
             fate = self.event_fate(plural)
             await asyncio.sleep(fate.after)
             for _ in range((not fate.lost) + fate.repeated):
-                take_in(service.index, service.queue, WATCHED[plural], raw, gone)
+                service.index.apply(WATCHED[plural], raw, gone)
 
     async def _nodes(self) -> None:
         """The Job controller, the kubelets and the scorer, once a second."""

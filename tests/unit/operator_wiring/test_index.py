@@ -11,16 +11,19 @@ import pytest
 
 from alcove_api.submission import SubmissionStatus
 from alcove_kube.client import KubeClient
-from alcove_kube.resources import COMPETITIONS, DATASETS, SUBMISSIONS
+from alcove_kube.resources import COMPETITIONS, DATASETS, PODS, SUBMISSIONS
 from alcove_operator.api import Api
-from alcove_operator.competitions import count_submissions
+from alcove_operator.core import names
 from alcove_operator.core.boards import select_counted
+from alcove_operator.core.census import count_submissions
 from alcove_operator.core.model import CompetitionView
 from alcove_operator.core.parse_objects import competition_view, submission_view
-from alcove_operator.events import affected_keys
-from alcove_operator.index import LIST_TRIES, Index, WorkKey, fill_teams
+from alcove_operator.events import PROGRESS_PAUSE, affected_keys, connect
+from alcove_operator.index import Index, WorkKey
+from alcove_operator.listing import LIST_TRIES, fill_teams
 from alcove_operator.preparation import find_queue_problem, ready_condition
 from alcove_operator.submissions import whole_status
+from alcove_operator.workqueue import WorkQueue
 from tests.unit.kube.server import Answer, refusal, serving
 from tests.unit.operator_core.test_boards import rules
 
@@ -129,7 +132,7 @@ def test_new_settings_concern_also_what_has_ended() -> None:
 
     assert due() == {"over", "open"}
     index.apply(COMPETITIONS, document)
-    assert due() == {"open"}, "only its status has changed"
+    assert due() == set(), "only its status has changed, which no Submission depends on"
     document["metadata"]["generation"] = 2
     assert due() == {"over", "open"}
 
@@ -205,6 +208,7 @@ def test_a_limit_that_no_prediction_fits_is_named() -> None:
     index.apply(DATASETS, document)
     assert ready_condition(competition(), index)[:2] == ("True", "Ready")
     document["status"]["nLabels"] = 1000
+    document["metadata"]["resourceVersion"] = "2"
     index.apply(DATASETS, document)
     status, reason, message = ready_condition(competition(), index)
     assert (status, reason) == ("False", "NoRoomToPredict")
@@ -308,3 +312,66 @@ def test_a_list_that_the_server_forgets_each_time_is_given_up_for_now(tmp_path: 
     assert len(asked) == 2 * LIST_TRIES
     assert ("red", "z") in index.submissions, "what was not listed to the end proves no absence"
     assert not index.is_filled(SUBMISSIONS, "red")
+
+
+def connected() -> tuple[Index, WorkQueue[WorkKey]]:
+    index, queue = Index(), WorkQueue[WorkKey](clock=lambda: 0.0)
+    connect(index, queue)
+    return index, queue
+
+
+def take_all(queue: WorkQueue[WorkKey]) -> set[tuple[str, str]]:
+    """Kind and name of all that is due now."""
+    found = set()
+    while (key := queue.take()) is not None:
+        found.add((key.kind, key.name))
+        queue.done(key)
+    return found
+
+
+def test_a_change_makes_keys_due_once_wherever_it_comes_from() -> None:
+    index, queue = connected()
+    index.apply(SUBMISSIONS, raw("a", 5))
+    assert take_all(queue) == {("submission", "a"), ("competition", "one")}
+    index.apply(SUBMISSIONS, raw("a", 5))
+    index.apply(SUBMISSIONS, raw("a", 4))
+    assert take_all(queue) == set(), "the event of a write whose answer was here first"
+    index.replace(SUBMISSIONS, "red", index.known(SUBMISSIONS, "red"), [raw("a", 6)])
+    assert take_all(queue) == {("submission", "a"), ("competition", "one")}
+    index.apply(SUBMISSIONS, raw("a", 6), deleted=True)
+    assert take_all(queue) == {("submission", "a"), ("competition", "one")}
+
+
+def test_what_only_goes_on_waits_for_more_of_the_same() -> None:
+    index, queue = connected()
+    index.apply(SUBMISSIONS, raw("a", 1))
+    take_all(queue)
+    labels = {names.ROLE: names.RUN, names.SUBMISSION_UID: "uid-a"}
+    metadata = {"namespace": "hack", "name": "r-a", "labels": labels, "resourceVersion": "2"}
+    index.apply(PODS, {"metadata": metadata, "status": {"phase": "Running"}})
+    assert take_all(queue) == set()
+    assert queue.next_due() == PROGRESS_PAUSE
+    over = {"metadata": {**metadata, "resourceVersion": "3"}, "status": {"phase": "Succeeded"}}
+    index.apply(PODS, over)
+    assert take_all(queue) == {("submission", "a")}
+    index.apply(PODS, over, deleted=True)
+    assert take_all(queue) == {("submission", "a")}
+
+
+def test_of_what_has_ended_curves_are_dropped_but_of_the_newest() -> None:
+    index = Index()
+    runs = [{"dataset": "d", "phase": "Done", "alc": 0.5, "curve": [{"t": 1.0, "score": 0.5}]}]
+    for day, name in enumerate(("old", "new"), start=1):
+        index.apply(SUBMISSIONS, raw(name, day, day=day, phase="Done", runs=runs))
+    old, new = (index.submissions["red", name] for name in ("old", "new"))
+    for view in (old, new):
+        index.shorten(view)
+    assert index.submissions["red", "new"] is new
+    short = index.submissions["red", "old"]
+    assert [(run.alc, run.curve) for run in short.status.runs] == [(0.5, ())]
+    assert index.is_shortened(short)
+    index.apply(SUBMISSIONS, raw("old", 1, day=1, phase="Done", runs=runs))
+    assert index.is_shortened(index.submissions["red", "old"]), "nothing was read again"
+    index.apply_whole(SUBMISSIONS, raw("old", 1, day=1, phase="Done", runs=runs))
+    assert index.submissions["red", "old"] == old
+    assert not index.is_shortened(old)

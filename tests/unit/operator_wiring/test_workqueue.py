@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from alcove_operator.workqueue import Backoff, WorkQueue
 
-KEYS = st.sampled_from("abc")
+KEYS = st.sampled_from(["red-1", "red-2", "red-3", "blue-1", "blue-2", "grey-1", "first-1", "first-2"])
+
+
+def group_of(key: str) -> str:
+    return key.partition("-")[0]
+
+
+def place_of(key: str) -> tuple[int, str]:
+    return (0 if group_of(key) == "first" else 1, group_of(key))
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -21,10 +29,12 @@ class QueueMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.queue: WorkQueue[str] = WorkQueue(Backoff(1.0, 8.0), lambda: self.now, lambda: 0.5)
+        self.queue: WorkQueue[str] = WorkQueue(Backoff(1.0, 8.0), lambda: self.now, lambda: 0.5, place_of)
         self.owed: dict[str, float] = {}
         self.running: set[str] = set()
         self.failures: Counter[str] = Counter()
+        self.passed_by: defaultdict[str, set[str]] = defaultdict(set)
+        """By group that waits: the groups that have gone since it has waited."""
 
     def _owe(self, key: str, at: float) -> None:
         self.owed[key] = min(at, self.owed.get(key, at))
@@ -46,7 +56,14 @@ class QueueMachine(RuleBasedStateMachine):
             assert taken is None
             return
         assert taken in ready
-        assert ready[taken] == min(ready.values()), "the key that has waited longest goes first"
+        rank, group = place_of(taken)
+        assert rank == min(place_of(key)[0] for key in ready)
+        mine = [at for key, at in ready.items() if group_of(key) == group]
+        assert ready[taken] == min(mine), "the key of its group that has waited longest goes first"
+        self.passed_by.pop(group, None)
+        for other in {group_of(key) for key in ready if place_of(key)[0] == rank} - {group}:
+            assert group not in self.passed_by[other], "a group goes twice while another waits"
+            self.passed_by[other].add(group)
         self.running.add(taken)
         del self.owed[taken]
 
@@ -72,6 +89,22 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 TestQueueMachine = QueueMachine.TestCase
+
+
+def test_a_key_that_was_due_while_it_ran_has_waited_since_then() -> None:
+    now = [0.0]
+    queue: WorkQueue[str] = WorkQueue(clock=lambda: now[0])
+    queue.add("first")
+    queue.add("later", 30.0)
+    assert queue.take() == "first"
+    now[0] = 20.0
+    queue.add("first")
+    now[0] = 30.0
+    queue.add("other", -1.0)
+    assert queue.take() == "later"
+    queue.done("first")
+    assert queue.take() == "first"
+    assert queue.take() == "other"
 
 
 @given(failures=st.integers(1, 1000), jitter=st.floats(0.0, 0.999))

@@ -1,0 +1,125 @@
+"""A rush of submissions, judged by what knows nothing of the operator, as in `make scale`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from alcove_kube.client import Object, Verb
+from alcove_operator.core import names
+from alcove_operator.service import Service
+from bench.scale.judge import find_faults, find_unbalanced
+from bench.scale.nodes import JobNote
+from tests.unit.operator_wiring.hackathon import Hackathon
+from tests.unit.operator_wiring.memory_server import _parse
+from tests.unit.operator_wiring.virtual_time import run, wait_until
+
+ALIASES = "de"
+RUN_SECONDS, PROCESSORS = 5, 2.0
+"""How long a run has a place in this model (pods.py), and what it is charged for each second."""
+
+
+class Rush:
+    """Many Submissions at once; what was asked of the server, and what became of Jobs, is written down."""
+
+    def __init__(self, submissions: int, teams: int, capacity: int) -> None:
+        self.submissions, self.capacity = submissions, capacity
+        self.teams = tuple(f"team-{number:02}" for number in range(teams))
+        self.writes: Counter[str] = Counter()
+        self.notes: list[JobNote] = []
+
+    def play(self) -> None:
+        run(self._play())
+
+    async def _play(self) -> None:
+        limits = {"perDay": 1000, "total": 10000, "parallel": 1000}
+        self.hackathon = Hackathon(ALIASES, self.teams, capacity=self.capacity, limits=limits)
+        self._count_writes()
+        self.hackathon.server.listeners.append(self._note)
+        await self.hackathon.operate(self._rush)
+
+    def _count_writes(self) -> None:
+        ask = self.hackathon.server.request
+
+        def counted(verb: Verb, path: str, *arguments: Any, **named: Any) -> Object:
+            plural, _, _, subresource = _parse(path)
+            if verb != "GET":
+                self.writes[f"{verb} {plural}/{subresource}".rstrip("/")] += 1
+            return ask(verb, path, *arguments, **named)
+
+        self.hackathon.server.request = counted  # type: ignore[method-assign]
+
+    def _note(self, plural: str, raw: Object, gone: bool) -> None:
+        if plural != "jobs":
+            return
+        labels, at = raw["metadata"]["labels"], self.hackathon.loop.time()
+        told = (labels[names.ROLE], labels.get(names.SUBMISSION_UID, ""), labels.get(names.DATASET, ""))
+        known = {note.uid for note in self.notes}
+        what = "gone" if gone else "ended" if (raw.get("status") or {}).get("conditions") else "made"
+        if what == "made" and raw["metadata"]["uid"] in known:
+            return
+        self.notes.append(JobNote(what, at, raw["metadata"]["name"], raw["metadata"]["uid"], *told))  # type: ignore[arg-type]
+
+    async def _rush(self, service: Service) -> None:
+        began = self.hackathon.loop.time()
+        for number in range(self.submissions):
+            self.hackathon.submit(self.teams[number % len(self.teams)], f"s-{number:04}")
+        await wait_until("all have ended", self._is_over, 7200)
+        self.seconds = self.hackathon.loop.time() - began
+        await wait_until(
+            "the board has everybody", lambda: len(self.hackathon.board()) == len(self.teams), 60
+        )
+        self.kept = {
+            "facts": len(service.submissions._facts),
+            "grants": len(service.submissions._grants),
+            "events": len(service.executor._emitted),
+        }
+
+    def _is_over(self) -> bool:
+        ended = all(one["status"].get("phase") == "Done" for one in self.list_submissions() if one["status"])
+        return ended and all(self.usage().get(team, {}).get("settling") == [] for team in self.teams)
+
+    def list_submissions(self) -> list[Object]:
+        objects = self.hackathon.server.objects.items()
+        return [{"status": {}, **raw} for (plural, *_), raw in objects if plural == "submissions"]
+
+    def usage(self) -> dict[str, Object]:
+        return {team: self.hackathon.usage(team) for team in self.teams}
+
+    def find_faults(self) -> list[str]:
+        aliases, found = tuple(ALIASES), self.list_submissions()
+        unbalanced = find_unbalanced(found, self.usage(), PROCESSORS)
+        return [*find_faults(found, self.notes, aliases, self.capacity), *unbalanced]
+
+
+@pytest.fixture(scope="module")
+def rush() -> Rush:
+    """300 Submissions with two runs each, of which 60 fit at a time."""
+    rush = Rush(300, teams=10, capacity=60)
+    rush.play()
+    return rush
+
+
+def test_no_run_is_lost_or_started_twice_and_usage_is_balanced(rush: Rush) -> None:
+    assert rush.find_faults() == []
+
+
+def test_places_are_never_idle_for_long(rush: Rush) -> None:
+    """In particular nobody waits for a resync, which would make good what an event should have brought about."""
+    ideal = rush.submissions * len(ALIASES) / rush.capacity * RUN_SECONDS
+    assert rush.seconds < 1.3 * ideal
+
+
+def test_the_writes_of_a_run_have_a_bound(rush: Rush) -> None:
+    runs = rush.submissions * len(ALIASES)
+    each = {what: count / runs for what, count in rush.writes.items()}
+    assert each["POST jobs"] < 2.0
+    assert each["PATCH competitions/status"] < 1.0
+    assert each["PATCH submissions/status"] < 8.0
+    assert sum(each.values()) < 16.0, each
+
+
+def test_what_has_ended_leaves_nothing_in_memory_but_its_row(rush: Rush) -> None:
+    assert rush.kept == {"facts": 0, "grants": 0, "events": 0}
