@@ -7,7 +7,7 @@ NAME ?= demo
 # The demo's object store: minio or seaweedfs
 STORE ?= minio
 
-.PHONY: help install deps lock crds lint types check unit integration e2e rehearsal test try picture demo images demo-down kubectl bench
+.PHONY: help install deps lock crds lint types check unit integration e2e rehearsal test try picture demo images demo-down kubectl scale bench
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -85,6 +85,11 @@ demo-down: install ## remove the demo and everything that belongs to it
 
 kubectl: ## make kubectl ARGS="get submissions -A": look around in the demo's cluster
 	@$(PY) -m tests.cluster kubectl --name $(NAME) -- $(ARGS)
+
+SUBMISSIONS ?= 300
+TEAMS ?= 20
+scale: deps ## many submissions at once; SUBMISSIONS=10000 TEAMS=2000, several numbers of submissions in quotes
+	@$(PY) -m bench.scale --submissions $(SUBMISSIONS) --teams $(TEAMS) $(ARGS)
 
 bench: deps ## measure; results go to bench/
 	@$(PY) -m bench

@@ -16,6 +16,7 @@ Step = dict[str, Any]
 
 PAUSE_IMAGE = "localhost/alcove-pause:v1"
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
+AUDIT_POLICY = "audit-policy.json"
 MAX_PODS = 250
 _KUBELET_PORT = 10250
 
@@ -93,6 +94,9 @@ def _apiserver(plan: Plan) -> Step:
     else:
         flags["kubelet-client-certificate"] = pki / "apiserver-kubelet.crt"
         flags["kubelet-client-key"] = pki / "apiserver-kubelet.key"
+    if plan.audit:
+        flags["audit-policy-file"] = plan.conf / AUDIT_POLICY
+        flags["audit-log-path"] = plan.audit_log
     return _start("kube-apiserver", binary_path("kube-apiserver"), *(f"--{k}={v}" for k, v in flags.items()))
 
 
@@ -326,6 +330,17 @@ def _snapshotter(plan: Plan) -> str:
         if plan.state.is_relative_to(point) and len(point) >= len(best):
             best, kind = point, after.split()[0]
     return "native" if kind == "overlay" else "overlayfs"
+
+
+def write_audit_policy(plan: Plan) -> None:
+    """Changes alone, without their content: who asked for which verb on which object, and the answer's status."""
+    policy = {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [{"level": "None", "verbs": ["get", "list", "watch"]}, {"level": "Metadata"}],
+    }
+    (plan.conf / AUDIT_POLICY).write_text(json.dumps(policy))
 
 
 def write_files(plan: Plan) -> None:

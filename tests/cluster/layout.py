@@ -139,6 +139,8 @@ class Plan:
     slot: int
     # False for an API server alone (etcd and kube-apiserver, no node).
     node: bool
+    # Whether the API server writes down every change that it is asked for.
+    audit: bool = False
 
     @property
     def addresses(self) -> Addresses:
@@ -167,6 +169,11 @@ class Plan:
     @property
     def log(self) -> Path:
         return self.state / "log"
+
+    @property
+    def audit_log(self) -> Path:
+        """One line of JSON for each request that was to change something, where ``audit`` is set."""
+        return self.log / "audit.log"
 
     @property
     def registry(self) -> str:
@@ -208,7 +215,8 @@ def load_plan(name: str) -> Plan | None:
     """The plan of a cluster that was raised under this name; None when there is none, or none that can be read."""
     try:
         fields = json.loads((state_dir(name) / "cluster.json").read_text())
-        return Plan(name=str(fields["name"]), slot=int(fields["slot"]), node=bool(fields["node"]))
+        audit = bool(fields.get("audit", False))
+        return Plan(str(fields["name"]), int(fields["slot"]), bool(fields["node"]), audit)
     except (OSError, ValueError, KeyError):
         return None
 

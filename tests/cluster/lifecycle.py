@@ -205,16 +205,18 @@ def _await_all(plan: Plan, progress: Progress) -> None:
         _await(plan, "NetworkPolicies are enforced", lambda: _enforces_policies(plan), deadline)
 
 
-def _launch(name: str, node: bool, progress: Progress) -> Plan:
+def _launch(name: str, node: bool, audit: bool, progress: Progress) -> Plan:
     state = state_dir(name)
     for folder in ("conf", "log", "lib"):
         (state / folder).mkdir(parents=True)
-    plan = Plan(name, network.plug_in(name, progress), node)
+    plan = Plan(name, network.plug_in(name, progress), node, audit)
     plan.save()
     certs.create(plan)
     if node:
         config.registry_storage().mkdir(parents=True, exist_ok=True)
         config.write_files(plan)
+    if audit:
+        config.write_audit_policy(plan)
     (state / "spec.json").write_text(json.dumps(config.spec(plan, cgroups.create(plan.cgroup)), indent=1))
     script = Path(__file__).with_name("init.py")
     log = plan.log / "init.log"
@@ -231,7 +233,7 @@ def _launch(name: str, node: bool, progress: Progress) -> Plan:
     return plan
 
 
-def _raise(name: str, node: bool, progress: Progress) -> Plan:
+def _raise(name: str, node: bool, progress: Progress, audit: bool = False) -> Plan:
     """Verifies a running cluster, or clears what is left of a dead one and starts afresh."""
     _check_host()
     plan = load_plan(name)
@@ -251,7 +253,7 @@ def _raise(name: str, node: bool, progress: Progress) -> Plan:
     else:
         binaries(["kube-apiserver", "kubectl", "helm"], progress)
     with step(progress, f"starting the processes of '{name}'"):
-        plan = _launch(name, node, progress)
+        plan = _launch(name, node, audit, progress)
     _await_all(plan, progress)
     return plan
 
@@ -267,10 +269,13 @@ def up(name: str = DEFAULT_NAME, gpus: int = 0, progress: Progress = say) -> Clu
     return plan.cluster()
 
 
-def control_plane(name: str, progress: Progress = say) -> Cluster:
-    """Raises etcd and kube-apiserver alone, in seconds, for tests that need no pod to run."""
+def control_plane(name: str, progress: Progress = say, audit: bool = False) -> Cluster:
+    """Raises etcd and kube-apiserver alone, in seconds, for tests that need no pod to run.
+
+    ``audit``: the API server writes each change that it is asked for into :attr:`.layout.Plan.audit_log`.
+    """
     with _locked(name, progress):
-        return _raise(name, False, progress).cluster()
+        return _raise(name, False, progress, audit).cluster()
 
 
 def get(name: str = DEFAULT_NAME) -> Cluster:

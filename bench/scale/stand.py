@@ -1,0 +1,233 @@
+"""The measuring stand: what is submitted where, what is waited for, and what is read off at the end."""
+
+from __future__ import annotations
+
+import time
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from alcove_kube.client import Object
+from alcove_kube.resources import COMPETITIONS, CONFIG_MAPS, DATASETS, JOBS, SUBMISSIONS, Resource
+from bench.scale import judge
+from bench.scale.judge import HistogramReading, Writes
+from bench.scale.nodes import read_notes
+from tests.cluster.layout import load_plan
+from tests.integration.operator_wiring.world import NAMESPACE, World, ready, wait_for
+
+CUP = "scale"
+PROCESSORS = 0.5
+BARE_SECONDS = 6.0
+HANDS = 8
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is put on the operator."""
+
+    submissions: int
+    teams: int
+    datasets: int
+    capacity: int
+    seeded: int
+    """Submissions that are in the cluster, ended, before anything is submitted."""
+    limit: float
+    """Seconds until a run is given up."""
+
+    @property
+    def team_names(self) -> tuple[str, ...]:
+        return tuple(f"hack-t{number:04}" for number in range(self.teams))
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        return tuple(f"d{number}" for number in range(1, self.datasets + 1))
+
+
+@dataclass
+class Figures:
+    """What one run of the stand has shown. Times in seconds, sizes in MiB."""
+
+    load: Load
+    finished: int = 0
+    seconds: float = 0.0
+    rss_peak: float = 0.0
+    cpu: float = 0.0
+    writes: Writes = field(default_factory=Writes)
+    bare_rate: float = 0.0
+    first_job: float = float("nan")
+    """From a Submission to its first Job, the median."""
+    standstill: HistogramReading = field(default_factory=lambda: HistogramReading({}))
+    turns: dict[str, HistogramReading] = field(default_factory=dict)
+    """Processor time, by kind."""
+    restart: float = 0.0
+    faults: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Stand:
+    world: World
+    load: Load
+    notes: Path
+    say: Say
+
+    def prepare(self) -> None:
+        """A Competition with checked Datasets, and teams that take part in it and have code."""
+        for alias in self.load.aliases:
+            self.world.dataset(alias)
+        resources = {"gpus": 0, "cpu": "500m", "memory": "512Mi", "disk": "256Mi"}
+        phase = {"name": "practice", "datasets": list(self.load.aliases), "budget": {"seconds": 20}}
+        limits = {"perDay": 1000, "total": 10000, "parallel": 1000}
+        spec = {
+            "phases": [{**phase, "resources": resources}],
+            "limits": limits,
+            "capacity": self.load.capacity,
+        }
+        self.world.create(COMPETITIONS, {"kind": "Competition", "metadata": {"name": CUP}, "spec": spec})
+        self._side_by_side(self.load.team_names, self._make_team)
+        for resource, name in ((COMPETITIONS, CUP), *((DATASETS, alias) for alias in self.load.aliases)):
+            look = partial(self._is_ready, resource, name)
+            wait_for(f"{resource.plural} {name} is Ready", look, 120)
+
+    def _is_ready(self, resource: Resource, name: str) -> bool:
+        return ready(self.world.find(resource, name)) == "True"
+
+    def _make_team(self, team: str) -> None:
+        self.world.join(team, CUP)
+        files = {"model.py": "class Model: ...\n"}
+        self.world.create(
+            CONFIG_MAPS, {"kind": "ConfigMap", "metadata": {"name": "code"}, "data": files}, team
+        )
+
+    def _side_by_side(self, items: Any, do: Callable[[Any], Any]) -> list[Any]:
+        with ThreadPoolExecutor(HANDS) as hands:
+            return list(hands.map(do, items))
+
+    def submit(self, name: str, team: str) -> Object:
+        return self.world.submission(name, CUP, team, {"configMap": {"name": "code"}}, phase="practice")
+
+    def list_submissions(self) -> list[Object]:
+        return [one for one in self.world.ask("GET", SUBMISSIONS.path(None))["items"] if _is_ours(one)]
+
+    def run_first(self) -> tuple[Object, Object]:
+        """One Submission from start to end: it and one of its runs' Jobs as they were."""
+        team = self.load.team_names[0]
+        uid = self.submit("first", team)["metadata"]["uid"]
+        job = self.world.job(f"r-{uid[:8]}", 120)
+        return wait_for("the first has ended", lambda: self._ended("first", team), 120), job
+
+    def _ended(self, name: str, team: str) -> Object | None:
+        found = self.world.find(SUBMISSIONS, name, team)
+        return found if found and _is_done(found) else None
+
+    def measure_bare(self, job: Object) -> float:
+        """Jobs a second that a client makes which does nothing else, one after the other."""
+        labels = {"bare": "true"}
+        spec = {k: v for k, v in job["spec"].items() if k != "selector"}
+        spec["template"] = {**spec["template"], "metadata": {"labels": labels}}
+        self.world.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "bare"}})
+        began, made = time.monotonic(), 0
+        while time.monotonic() < began + BARE_SECONDS:
+            body = {"kind": "Job", "metadata": {"name": f"bare-{made}", "labels": labels}, "spec": spec}
+            self.world.create(JOBS, body, "bare")
+            made += 1
+        return made / (time.monotonic() - began)
+
+    def seed(self, like: Object) -> None:
+        """Submissions that have ended, each with the status of one that did; while no operator runs."""
+        status = {
+            k: v for k, v in like["status"].items() if k not in ("rank", "place", "averageRank", "counted")
+        }
+
+        def make(number: int) -> None:
+            team = self.load.team_names[number % self.load.teams]
+            name = f"old-{number:05}"
+            metadata = {"name": name, "finalizers": like["metadata"]["finalizers"]}
+            self.world.create(
+                SUBMISSIONS, {"kind": "Submission", "metadata": metadata, "spec": like["spec"]}, team
+            )
+            self.world.status(SUBMISSIONS, name, status, team)
+
+        self._side_by_side(range(self.load.seeded), make)
+
+    def rush(self) -> Figures:
+        """All submit at once; returns when all have ended, or when the limit has passed."""
+        figures, load = Figures(self.load), self.load
+        before, began, cpu = self._metrics(), time.time(), self.world.operator.cpu_seconds()
+        teams = [load.team_names[number % load.teams] for number in range(load.submissions)]
+        made = self._side_by_side(
+            enumerate(teams), lambda pair: (self.submit(f"new-{pair[0]:05}", pair[1]), time.time())
+        )
+        self.say(f"{len(made)} are submitted after {time.time() - began:.1f} s")
+        submitted = {one["metadata"]["uid"]: at for one, at in made}
+        self._await_end(began, set(submitted))
+        figures.seconds = time.time() - began
+        figures.cpu = self.world.operator.cpu_seconds() - cpu
+        figures.rss_peak = self.world.operator.peak_memory_mib()
+        after = self._metrics()
+        figures.standstill = _read_since(before, after, "alcove_loop_standstill_seconds")
+        for kind in ("submission", "competition"):
+            figures.turns[kind] = _read_since(before, after, "alcove_turn_cpu_seconds", f'kind="{kind}"')
+        self._judge(figures, submitted, began)
+        return figures
+
+    def _await_end(self, began: float, uids: set[str]) -> None:
+        told = 0.0
+        while time.time() < began + self.load.limit:
+            notes = [note for note in read_notes(self.notes) if note.submission_uid in uids]
+            scored = {note.submission_uid for note in notes if note.role == "score" and note.what == "ended"}
+            if time.time() > told + 10:
+                told = time.time()
+                jobs = sum(note.role == "run" and note.what == "made" for note in notes)
+                self.say(f"{jobs} runs were started and {len(scored)} Submissions scored")
+            if scored >= uids and self._is_settled():
+                return
+            time.sleep(1.0)
+
+    def _is_settled(self) -> bool:
+        everybody = all(map(_is_done, self.list_submissions()))
+        return everybody and not any(team.get("settling") for team in self.usage().values())
+
+    def usage(self) -> dict[str, Object]:
+        """By team, as anybody who may look finds it."""
+        status = (self.world.find(COMPETITIONS, CUP) or {}).get("status") or {}
+        return {team["team"]: team for team in status.get("usage") or ()}
+
+    def _judge(self, figures: Figures, submitted: dict[str, float], began: float) -> None:
+        plan = load_plan(self.world.cluster.name)
+        assert plan is not None
+        notes = [note for note in read_notes(self.notes) if note.submission_uid in submitted]
+        everything = self.list_submissions()
+        ours = [one for one in everything if one["metadata"]["uid"] in submitted]
+        counted = [one for one in everything if not one["metadata"]["name"].startswith("old-")]
+        figures.finished = sum(map(_is_done, ours))
+        figures.writes = judge.read_audit(plan.audit_log, began)
+        figures.first_job = judge.median_wait(notes, submitted)
+        figures.faults = judge.find_faults(ours, notes, self.load.aliases, self.load.capacity)
+        figures.faults += judge.find_unbalanced(counted, self.usage(), PROCESSORS)
+
+    def restart(self) -> float:
+        """Seconds until the operator, killed, has started again and knows everything."""
+        self.world.operator.kill()
+        return self.world.operator.start()
+
+    def _metrics(self) -> str:
+        port = self.world.operator.environment["ALCOVE_METRICS_PORT"]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
+            return str(answer.read().decode())
+
+
+def _read_since(before: str, after: str, name: str, label: str = "") -> HistogramReading:
+    return HistogramReading.read(after, name, label).since(HistogramReading.read(before, name, label))
+
+
+def _is_ours(one: Object) -> bool:
+    return bool(one["spec"]["competition"] == {"namespace": NAMESPACE, "name": CUP})
+
+
+def _is_done(one: Object) -> bool:
+    return (one.get("status") or {}).get("phase") in ("Done", "Failed", "Rejected")
