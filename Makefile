@@ -51,7 +51,9 @@ check: lint types unit ## the inner loop: lint, types, unit tests
 deps: install ## what clusters are made of: Debian packages, and pinned programs built into the cache
 	@$(PY) -m tests.cluster deps && $(PY) -m tests.cluster binaries
 
-integration: deps ## a real API server and a real MinIO
+# Kueue is for these tests alone, so `deps` leaves it out.
+integration: deps ## real API servers, real stores, and what else needs no node
+	@$(PY) -m tests.cluster binaries --only kueue
 	@$(PY) -m pytest -q tests/integration
 
 rehearsal: deps ## a whole challenge: practice, a choice, a blind final, the winners
