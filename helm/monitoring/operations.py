@@ -139,6 +139,12 @@ def _scorer() -> list[Panel]:
             unit="bytes",
         ),
         lines("Operator's processor time", "Processors.", query(f"max({seconds})", "processors")),
+        lines(
+            "Turns of the operator",
+            "Processor time of one, and how long the event loop kept others waiting.",
+            *quantiles(("alcove_turn_cpu_seconds", "turn"), ("alcove_loop_standstill_seconds", "standstill")),
+            unit="s",
+        ),
     ]
 
 

@@ -265,8 +265,8 @@ class Index:
         newest = max(mine, key=boards.creation_order)
         if newest is view or not any(run.curve for run in view.status.runs):
             return
-        runs = tuple(run.model_copy(update={"curve": ()}) for run in view.status.runs)
-        self.submissions[name] = replace(view, status=view.status.model_copy(update={"runs": runs}))
+        runs = tuple(run.replace(curve=()) for run in view.status.runs)
+        self.submissions[name] = replace(view, status=view.status.replace(runs=runs))
         self._shortened.add(name)
 
     def is_shortened(self, view: SubmissionView) -> bool:

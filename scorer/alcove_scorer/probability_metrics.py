@@ -115,6 +115,12 @@ class TopK:
             raise InputError(
                 f"metric {self.name}: expected more than {self.k} labels; got {solution.shape[1]}"
             )
+        false = solution.shape[1] - solution.sum(axis=1)
+        if not (solution.any(axis=1) & (false >= self.k)).any():
+            raise InputError(
+                f"metric {self.name}: expected an example with a true label and at least {self.k} false ones; "
+                "got none, so no prediction could miss. Use another metric"
+            )
         return lambda: _Top(solution, self.k)
 
 

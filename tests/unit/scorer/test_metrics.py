@@ -114,6 +114,14 @@ def test_what_knows_the_shares_alone_is_at_chance_and_the_truth_is_best(
         assert which.score(solution, solution.astype(np.float32)) == which.best
 
 
+def test_top_k_needs_an_example_that_a_prediction_can_miss() -> None:
+    solution = np.array([[True, True], [False, False]])
+    with pytest.raises(
+        InputError, match="metric top_1: expected an example with a true label and at least 1 false"
+    ):
+        TopK().score(solution, solution.astype(np.float32))
+
+
 def test_top_k_needs_more_labels_than_k() -> None:
     solution = np.eye(5, dtype=np.bool_)
     with pytest.raises(InputError, match="metric top_5: expected more than 5 labels; got 5"):
