@@ -15,7 +15,10 @@ from dataclasses import dataclass
 
 from alcove_scorer.errors import InputError
 
-_PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
+_PR_SET_NO_NEW_PRIVS = 38
+_SET_MODE_FILTER, _ALL_THREADS = 1, 1
+"""Of seccomp(2): a filter, and that every thread of the process gets it. NumPy's linear algebra starts threads of its
+own, and what has the memory of a process has them too."""
 _LOAD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
 _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050001, 0x80000000
 """What a filter answers; refused calls fail with EPERM (1)."""
@@ -27,6 +30,8 @@ _NUMBER, _ARCHITECTURE = 0, 4
 class _Machine:
     architecture: int
     """As the kernel's audit names it."""
+    seccomp: int
+    """Number of that call."""
     calls: tuple[int, ...]
 
 
@@ -34,17 +39,18 @@ class _Machine:
 # sigaltstack, sched_yield, clock_gettime, getrandom, restart_syscall, exit, exit_group
 _MACHINES = {
     "x86_64": _Machine(
-        0xC000003E, (0, 1, 19, 20, 9, 10, 11, 25, 12, 28, 202, 14, 15, 131, 24, 228, 318, 219, 60, 231)
+        0xC000003E, 317, (0, 1, 19, 20, 9, 10, 11, 25, 12, 28, 202, 14, 15, 131, 24, 228, 318, 219, 60, 231)
     ),
     "aarch64": _Machine(
         0xC00000B7,
+        277,
         (63, 64, 65, 66, 222, 226, 215, 216, 214, 233, 98, 135, 139, 132, 124, 113, 278, 128, 93, 94),
     ),
 }
 
 
 def confine() -> None:
-    """From here on the process can use its open descriptors and memory. It cannot be undone.
+    """From here on all threads of the process can use its open descriptors and memory. It cannot be undone.
 
     Raises InputError where the machine or its kernel has no such filter: then nothing hostile is to be parsed.
     """
@@ -57,9 +63,10 @@ def confine() -> None:
     program = _filter(machine)
     instructions = ctypes.create_string_buffer(program, len(program))
     header = ctypes.create_string_buffer(struct.pack("HP", len(program) // 8, ctypes.addressof(instructions)))
-    for call in ((_PR_SET_NO_NEW_PRIVS, 1, 0), (_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header)):
-        if libc.prctl(*call, 0, 0) != 0:
-            raise InputError(f"a parser cannot be confined here: {os.strerror(ctypes.get_errno())}")
+    # The answer of a filter that one thread could not take is that thread's number.
+    done = libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+    if not done or libc.syscall(machine.seccomp, _SET_MODE_FILTER, _ALL_THREADS, header) != 0:
+        raise InputError(f"a parser cannot be confined here: {os.strerror(ctypes.get_errno())}")
 
 
 def _filter(machine: _Machine) -> bytes:

@@ -125,6 +125,37 @@ def test_without_the_filter_the_same_hole_gets_at_everything(
     assert (tmp_path / "mine").read_text() == "mine"
 
 
+def test_no_thread_of_the_parser_is_left_without_the_filter() -> None:
+    """NumPy starts threads of its own where there are several processors: whoever has the memory has these too."""
+    program = f"""
+import os, threading
+from alcove_scorer import parser
+parent = os.getppid()
+go, answered, found = threading.Event(), threading.Event(), []
+real = parser.parse_header
+def look(data, size, shape):
+    if size != {len(npy(0.5))}:
+        return real(data, size, shape)
+    go.set()
+    answered.wait()
+    raise parser.PredictionError(found[0])
+def other():
+    go.wait()
+    try:
+        os.kill(parent, 0)
+        found.append("reached")
+    except OSError:
+        found.append("refused")
+    answered.set()
+threading.Thread(target=other, daemon=True).start()
+parser.parse_header = look
+parser.main()
+"""
+    command = (sys.executable, "-I", "-c", program)
+    with closing(ParserProcess(command)) as process, pytest.raises(PredictionError, match="refused"):
+        parse(process, npy(0.5))
+
+
 def npy(value: float) -> bytes:
     file = io.BytesIO()
     np.save(file, np.full((2, 3), value))
