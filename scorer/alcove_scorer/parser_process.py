@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import re
+import select
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, Any, NoReturn, cast
 
@@ -21,7 +24,9 @@ from alcove_scorer.predictions import Kind, NpyHeader, check_blocks, npy_blocks
 COMMAND = (sys.executable, "-I", "-m", "alcove_scorer.parser")
 _TYPE = re.compile(rb"[<>|][fiub][1248]")
 _PIPE_BYTES = 1 << 20
-"""What Linux lets anybody have, unless an administrator has changed that."""
+"""What Linux lets anybody have, until the pipes of their user on the node hold 64 MiB in all."""
+ANSWER_SECONDS, START_SECONDS = 60.0, 120.0
+"""How long the process may take for a step, which is not a second's work, and to load."""
 _KIND_CODES = {kind: code for code, kind in parser.KINDS.items()}
 
 
@@ -40,6 +45,8 @@ class ParserProcess:
     """Started at once, so that it loads while the job fetches; started anew where it has ended."""
 
     command: Sequence[str] = COMMAND
+    patience: float = ANSWER_SECONDS
+    """Seconds that each of its steps may take."""
     _process: subprocess.Popen[bytes] = field(init=False)
     _ready: bool = field(init=False, default=False)
 
@@ -52,8 +59,10 @@ class ParserProcess:
             bufsize=0, env={}, cwd="/", close_fds=True,
         )  # fmt: skip
         for pipe in (self._process.stdin, self._process.stdout):
-            # A piece at a time fits, so that neither side waits for the other within one.
-            fcntl.fcntl(cast(IO[bytes], pipe), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+            # A piece at a time fits, so that neither side waits for the other within one. It is only quicker.
+            with suppress(PermissionError):
+                fcntl.fcntl(cast(IO[bytes], pipe), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        os.set_blocking(self._sink, False)
         self._ready = False
 
     def close(self) -> None:
@@ -80,9 +89,11 @@ class ParserProcess:
             try:
                 yield from check_blocks(blocks, n_test, n_labels)
             except PredictionError:
-                # To its end, so that the process can be asked again: to start another takes a while.
-                for _ in blocks:
-                    pass
+                # To its end, so that the process can be asked again: to start another takes a while. What else is
+                # wrong there is not what is said.
+                with suppress(PredictionError):
+                    for _ in blocks:
+                        pass
                 whole = True
                 raise
             whole = True
@@ -137,15 +148,17 @@ class ParserProcess:
 
     def _read_block(self, rows: int, n_labels: int) -> Prediction:
         block = np.empty((rows, n_labels))
-        if block.size and not parser.read_all(self._source, block.data.cast("B")):
-            raise _ended("it ended")
+        if block.size:
+            self._fill(block.data.cast("B"), self.patience)
         return block
 
     def _await_ready(self) -> None:
         if self._ready:
             return
         answer = bytearray(1)
-        if not parser.read_all(self._source, memoryview(answer)) or bytes(answer) != parser.READY:
+        with suppress(ParserEndedError):
+            self._fill(memoryview(answer), START_SECONDS)
+        if bytes(answer) != parser.READY:
             raise ParserUnavailableError(
                 "The process that parses predictions did not start, or cannot be confined here.",
                 consequence="Nothing is scored.",
@@ -157,17 +170,41 @@ class ParserProcess:
     def _source(self) -> int:
         return cast(IO[bytes], self._process.stdout).fileno()
 
+    @property
+    def _sink(self) -> int:
+        return cast(IO[bytes], self._process.stdin).fileno()
+
     def _read(self, size: int) -> bytes:
         data = bytearray(size)
-        if not parser.read_all(self._source, memoryview(data)):
-            raise _ended("it ended")
+        self._fill(memoryview(data), self.patience)
         return bytes(data)
 
+    def _fill(self, target: memoryview, patience: float) -> None:
+        done = 0
+        while done < len(target):
+            _await(self._source, select.POLLIN, patience)
+            count = os.readv(self._source, [target[done:]])
+            if not count:
+                raise _ended("it ended")
+            done += count
+
     def _write(self, data: bytes) -> None:
+        left = memoryview(data)
         try:
-            parser.write_all(cast(IO[bytes], self._process.stdin).fileno(), data)
+            while left:
+                _await(self._sink, select.POLLOUT, self.patience)
+                left = left[os.write(self._sink, left) :]
         except BrokenPipeError:
             raise _ended("it ended") from None
+
+
+def _await(pipe: int, event: int, patience: float) -> None:
+    """Until the pipe can be read or written, or its other side has closed. Raises ParserEndedError after ``patience``
+    seconds."""
+    poll = select.poll()
+    poll.register(pipe, event)
+    if not poll.poll(patience * 1000):
+        raise _ended("it did not answer")
 
 
 def _read_type(name: bytes) -> np.dtype[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
@@ -17,6 +18,7 @@ import pytest
 
 from alcove_scorer.errors import PredictionError
 from alcove_scorer.parser_process import ParserEndedError, ParserProcess, ParserUnavailableError
+from alcove_scorer.predictions import read_prediction
 
 HOLE = """
 import contextlib, ctypes, json, os, signal, socket, subprocess, sys
@@ -224,6 +226,51 @@ parser.main()
             list(process.read([b"1\n"] * 7, 14, "text", 7, 1))
         assert len(str(told.value)) <= 2000
         assert (parse(process, npy(0.5)) == 0.5).all(), "the next is read by a new process"
+
+
+@pytest.mark.parametrize("first", ["b''", "parser.NEXT"], ids=["says nothing", "reads nothing"])
+def test_a_parser_that_goes_on_without_end_is_not_waited_for(first: str) -> None:
+    program = f"""
+import os
+from alcove_scorer import parser
+def hang(pieces, size, labels, rows):
+    if rows == 1:
+        return iter(())
+    os.write(1, {first})
+    while True:
+        pass
+parser.text_blocks = hang
+parser.main()
+"""
+    piece = b"1\n" * (1 << 20)
+    with (
+        closing(ParserProcess((sys.executable, "-I", "-c", program), patience=0.5)) as process,
+        pytest.raises(ParserEndedError, match="did not answer"),
+    ):
+        list(process.read([piece], len(piece), "text", 1 << 20, 1))
+
+
+def test_pipes_may_be_small_where_the_user_has_many_on_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel counts the pipes of a user over all pods of a node, and refuses more room from 64 MiB on."""
+
+    def refuse(*_: object) -> int:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    text = b"0.25 0.5\n" * (1 << 17)
+    with closing(ParserProcess()) as process:
+        read = np.concatenate(list(process.read([text], len(text), "text", 1 << 17, 2)))
+    assert read.shape == (1 << 17, 2)
+    assert (read == (0.25, 0.5)).all()
+
+
+def test_the_first_fault_of_a_prediction_is_what_is_said() -> None:
+    pieces = [b"1e999\n", b"no number\n"]
+    with pytest.raises(PredictionError) as here:
+        list(read_prediction(pieces, 16, "text", 2, 1))
+    with closing(ParserProcess()) as process, pytest.raises(PredictionError) as told:
+        list(process.read(pieces, 16, "text", 2, 1))
+    assert str(told.value) == str(here.value)
 
 
 def test_a_failure_to_fetch_leaves_no_half_of_a_prediction_behind() -> None:
