@@ -20,11 +20,11 @@ from alcove_toolkit.convert.base import (
 )
 from alcove_toolkit.convert.labels import (
     LabelBuilder,
-    classify_numbers,
     parse_label_cell,
     parse_score,
     parse_target,
 )
+from alcove_toolkit.convert.number_labels import are_classes, describe_rounding, find_numbers
 from alcove_toolkit.convert.parts import PartCollector
 from alcove_toolkit.convert.tables import HEADER_OPTIONS, SourceTable, open_table
 from alcove_toolkit.errors import SourceError
@@ -186,6 +186,7 @@ class RowScanner:
     def __init__(self, roles: ColumnRoles, options: ConvertOptions) -> None:
         self._roles, self._options = roles, options
         self._labels = LabelBuilder()
+        self._targets = array("d")
         self._group, self._source = KeyBuilder(), KeyBuilder()
         self._parts = PartCollector()
         self._multi = options.multi_label or len(roles.labels) > 1
@@ -217,7 +218,9 @@ class RowScanner:
         roles, options = self._roles, self._options
         if options.regression:
             texts = ((name, cell_text(cells[name])) for name in roles.labels)
-            return {name: parse_target(text, f"{where}, column {name!r}") for name, text in texts}
+            numbers = {name: parse_target(text, f"{where}, column {name!r}") for name, text in texts}
+            self._targets.extend(numbers.values())
+            return numbers
         if len(roles.labels) > 1:
             scores = ((name, _score(cells[name], f"{where}, column {name!r}")) for name in roles.labels)
             return {name: score for name, score in scores if score > 0}
@@ -245,7 +248,7 @@ class RowScanner:
         is_test, notes = self._parts.build() if self._roles.split else (None, ())
         labels = self._labels.build()
         if self._options.regression:
-            labels = replace(labels, are_numbers=True, notes=())
+            labels = replace(labels, are_numbers=True, notes=self._rounding_notes())
         elif len(self._roles.labels) == 1:
             labels = replace(labels, notes=(*labels.notes, *self._classes_note(labels.names)))
         return SourceItems(
@@ -259,17 +262,23 @@ class RowScanner:
 
     def _classes_note(self, names: Sequence[str]) -> tuple[str, ...]:
         """Raises SourceError where numbers could be labels as well as to be predicted, and nobody has said which."""
-        found = classify_numbers(names) if self._options.regression is None else "words"
-        if found == "unclear":
-            numbers = sorted(names, key=float)
+        numbers = find_numbers(names) if self._options.regression is None else None
+        if numbers is None:
+            return ()
+        if not are_classes(numbers):
             raise SourceError(
                 f"column {self._roles.labels[0]!r}",
-                f"holds {len(names):,} different numbers, from {numbers[0]} to {numbers[-1]}: are they classes?",
+                f"holds {len(numbers):,} different numbers, from {numbers[0]:g} to {numbers[-1]:g}, and nothing says "
+                "whether they are classes",
                 remedy="Pass --regression to predict them as numbers, or --classes if each is a class of its own.",
             )
-        if found == "words":
-            return ()
         return ("Labels are numbers and each is a class; with --regression they are predicted as numbers.",)
+
+    def _rounding_notes(self) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(self._roles.labels))
+        table = np.array(self._targets, np.float64).reshape(-1, len(names))
+        found = map(describe_rounding, names, table.T) if len(table) else ()
+        return tuple(note for note in found if note)
 
 
 def scan_rows(

@@ -8,7 +8,6 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -47,9 +46,6 @@ _LABEL_LIKE = frozenset(("none", "nil", "-", "--", ".", "\u2013", "\u2014"))
 """Of these, what is often a label."""
 _NAMED = 3
 """Groups of names in a note."""
-NumberLabels = Literal["words", "classes", "unclear"]
-MOST_CODES = 20
-"""So many different whole numbers can stand for classes, in whatever way they are numbered."""
 
 
 @dataclass(frozen=True)
@@ -223,21 +219,6 @@ def parse_target(cell: str, where: str) -> float:
             remedy="Write it as 1234.5 or 1.2e3, remove the row, or convert labels (--classes).",
         )
     return number
-
-
-def classify_numbers(names: Sequence[str]) -> NumberLabels:
-    """Whether labels of one column are words, numbers that stand for classes, or numbers of which nobody can tell."""
-    if len(names) < 3 or not all(
-        re.fullmatch(r"[+-]?[0-9.]+([eE][+-]?[0-9]+)?", name, re.ASCII) for name in names
-    ):
-        return "words"
-    try:
-        numbers = sorted(float(name) for name in names)
-    except ValueError:
-        return "words"
-    whole = all(number.is_integer() for number in numbers)
-    counted = numbers == [numbers[0] + i for i in range(len(numbers))] and numbers[0] in (0, 1)
-    return "classes" if whole and (counted or len(numbers) <= MOST_CODES) else "unclear"
 
 
 def parse_score(cell: str, where: str) -> float:

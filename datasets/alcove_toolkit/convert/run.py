@@ -155,7 +155,7 @@ def _facts(
     labels = list_some(metadata.label_names)
     answers = ("labels", f"{known['labels']}; {labels}" if "labels" in known else labels)
     if items.labels.are_numbers:
-        answers = ("to predict", f"numbers, {known['labels']}")
+        answers = ("to predict", f"numbers, {known.get('labels', labels)}")
     return (
         ("source", f"{source} ({kind})"),
         *((what, how) for what, how in items.facts if what == "table"),

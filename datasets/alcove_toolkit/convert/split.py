@@ -17,6 +17,7 @@ import numpy.typing as npt
 from alcove_toolkit.convert.base import ItemKeys, SourceItems
 from alcove_toolkit.convert.choices import SHIFTS, How, ShiftBy
 from alcove_toolkit.convert.labels import ItemLabels
+from alcove_toolkit.convert.number_labels import find_numbers
 from alcove_toolkit.errors import SourceError
 
 ODDS = 9.0
@@ -146,10 +147,13 @@ def _stratified(items: SourceItems, target: int, rng: np.random.Generator) -> Ma
         item = (
             int(np.searchsorted(labels.offsets, np.flatnonzero(labels.indices == label)[0], side="right")) - 1
         )
+        remedy = "Remove it, give more, or choose --split random."
+        if find_numbers(labels.names) is not None:
+            remedy += " If these are numbers to predict, pass --regression."
         raise SourceError(
             items.where(item),
             f"is the only example of label {labels.names[label]!r}, which cannot be in both train and test",
-            remedy="Remove it, give more, or choose --split random.",
+            remedy=remedy,
         )
     members = _members(labels)
     left = counts.astype(np.int64)

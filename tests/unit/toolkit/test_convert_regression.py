@@ -84,6 +84,15 @@ def test_several_columns_are_several_numbers(tmp_path: Path) -> None:
         [3 * (i % 97) for i in range(ROWS)],
         [2000 + i % 40 for i in range(ROWS)],
         [0.5, 1, 1.5, 2] * 50,
+        ["NA", *[i % 50 * 2.5 for i in range(ROWS - 1)]],
+        ["inf", *[i % 50 * 2.5 for i in range(ROWS - 1)]],
+        ["withdrawn", *[i % 50 * 2.5 for i in range(ROWS - 1)]],
+        [f"${i % 50 * 2.5}" for i in range(ROWS)],
+        [f"{i % 50 * 2.5} EUR" for i in range(ROWS)],
+        [f"{i % 50 * 2.5} %" for i in range(ROWS)],
+        [f'"{i % 50},5"' for i in range(ROWS)],
+        [f'"{i % 50},500"' for i in range(ROWS)],
+        [f"\u2212{i % 50}.5" for i in range(ROWS)],
     ],
 )
 def test_numbers_that_may_be_either_are_asked_about(tmp_path: Path, label: list[object]) -> None:
@@ -96,7 +105,13 @@ def test_numbers_that_may_be_either_are_asked_about(tmp_path: Path, label: list[
 
 
 @pytest.mark.parametrize(
-    "label", [[i % 10 for i in range(ROWS)], [i % 100 for i in range(ROWS)], [3, 7, 12, 30] * 50]
+    "label",
+    [
+        [i % 10 for i in range(ROWS)],
+        [i % 100 for i in range(ROWS)],
+        [3, 7, 12, 30] * 50,
+        ["$10", "$20", "$50", "$100"] * 50,
+    ],
 )
 def test_numbers_that_count_or_are_few_are_classes_and_that_is_said(
     tmp_path: Path, label: list[object]
@@ -107,6 +122,51 @@ def test_numbers_that_count_or_are_few_are_classes_and_that_is_said(
         "Labels are numbers and each is a class; with --regression they are predicted as numbers."
         in done.notes
     )
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        ["cat", "dog"] * 100,
+        ["2024-01-0" + str(1 + i % 9) for i in range(ROWS)],
+        ["1.2.3", "1.3.0", "2.0.1", "2.1.0"] * 50,
+        ["1", "2"] * 100,
+        [f"item {i % 40}" for i in range(ROWS)],
+    ],
+)
+def test_words_are_classes_and_nothing_is_said_of_numbers(tmp_path: Path, label: list[object]) -> None:
+    assert not [note for note in made(table(tmp_path, label, "label")).notes if "numbers" in note]
+
+
+def test_a_number_that_is_there_once_may_be_one_to_predict(tmp_path: Path) -> None:
+    with pytest.raises(
+        SourceError, match=r"the only example of label '7'.* If these are numbers to predict, pass"
+    ):
+        made(table(tmp_path, [*([0, 3, 5] * 50), 7], "label"))
+    with pytest.raises(SourceError, match="the only example of label 'eel'") as refused:
+        made(table(tmp_path, [*(["ant", "bee", "cat"] * 50), "eel"], "label"))
+    assert "numbers" not in str(refused.value)
+
+
+def test_what_float32_loses_of_numbers_is_said(tmp_path: Path) -> None:
+    seconds = table(tmp_path, [1_700_000_000 + i for i in range(ROWS)], more=",7")
+    notes = made(seconds, labels="price", regression=True).notes
+    assert (
+        "Column 'price' is kept as float32, up to 64 off, where its numbers differ by 199: subtract a constant "
+        "from all to keep the rest." in notes
+    )
+
+
+def test_series_with_an_array_of_numbers(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 6, 2))
+    for number, y in enumerate((x[:, :, 0].sum(1), x.sum(1))):
+        np.savez(tmp_path / f"s{number}.npz", X=x, y=y)
+        source = tmp_path / f"s{number}.npz"
+        done = convert(
+            "series", source, tmp_path / "out", f"s{number}", options=ConvertOptions(regression=True)
+        )
+        assert done.metadata.is_regression
+        assert np.shape(read_targets(done.path.with_suffix(".solution"))) == (14, number + 1)
 
 
 @pytest.mark.parametrize(
