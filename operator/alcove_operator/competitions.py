@@ -201,8 +201,9 @@ class Competitions:
             elif competition.spec.local_queue is None:
                 plan = capacity.grant_places(mine, held, used, competition.spec.capacity, parallel)
             else:
-                demand_of = partial(_find_demand, competition, {view.uid: view for view in views})
-                asked = {demand_of(key) for key in held if not self._is_admitted(key)}
+                by_uid = {view.uid: view for view in views}
+                demand_of = partial(_find_demand, competition, by_uid)
+                asked = {demand_of(key) for key in held if self._is_asked_for(key, by_uid.get(key[0]))}
                 plan = capacity.hand_to_kueue(mine, held, used, parallel, asked, demand_of)
             for uid, alias in plan.grants:
                 given[uid].add(alias)
@@ -216,11 +217,18 @@ class Competitions:
             first[uid] = min(place.position, first.get(uid, place.position))
         return first
 
-    def _is_admitted(self, key: capacity.Key) -> bool:
-        """Whether Kueue has let a Job of the run begin; it is asked for one that is not made yet."""
+    def _is_asked_for(self, key: capacity.Key, view: SubmissionView | None) -> bool:
+        """Whether Kueue has yet to let a Job of the run begin, one that is not made yet included.
+
+        An attempt that had a pod, or whose end is decided, asks Kueue for nothing, though its Job is gone. ``view``: of
+        its Submission; None where that is not indexed.
+        """
+        run = next((run for run in view.status.runs if run.dataset == key[1]), None) if view else None
+        if run is not None and (run.pod_uid or run.cause):
+            return False
         jobs = [job for job in self.index.jobs_of(key[0]) if job.role == names.RUN and job.alias == key[1]]
         latest = max(jobs, key=lambda job: job.attempt, default=None)
-        return latest is not None and not latest.suspended
+        return latest is None or latest.suspended
 
     def _compute(self, competition: CompetitionView, now: datetime) -> dict[str, float]:
         """Compute seconds of each team: what is settled, and what its Submissions under way have used so far."""

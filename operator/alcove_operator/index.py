@@ -111,6 +111,10 @@ def _phase_of(view: SubmissionView) -> tuple[str, str, str] | None:
     return (*of, view.spec.phase) if of and view.spec and not view.shows_rerun else None
 
 
+def _has_curve(view: SubmissionView) -> bool:
+    return any(run.curve for run in view.status.runs)
+
+
 def _submissions() -> Table[SubmissionView]:
     return Table(
         uid=lambda view: view.uid,
@@ -256,14 +260,14 @@ class Index:
             self.apply(resource, raw)
 
     def shorten(self, view: SubmissionView) -> None:
-        """Drops the curves of one that has ended, unless it is the newest of its team or runs another again: nothing
-        but its own turn needs them, which reads it again."""
+        """Drops the curves of one that has ended, once a newer one of its team in its phase has some, unless it runs
+        another again: nothing but its own turn needs them then, which reads it again."""
         name = (view.namespace, view.name)
-        if self.submissions.get(name) is not view or view.original is not None:
+        if self.submissions.get(name) is not view or view.original is not None or not _has_curve(view):
             return
         mine = self.submissions.having("namespace", view.namespace)
-        newest = max(mine, key=boards.creation_order)
-        if newest is view or not any(run.curve for run in view.status.runs):
+        beside = [other for other in mine if (other.team, _phase_of(other)) == (view.team, _phase_of(view))]
+        if max(filter(_has_curve, beside), key=boards.creation_order) is view:
             return
         runs = tuple(run.replace(curve=()) for run in view.status.runs)
         self.submissions[name] = replace(view, status=view.status.replace(runs=runs))
@@ -306,6 +310,7 @@ class Index:
         """Drops the Submissions of a namespace that is no longer a team's."""
         for name in list(self.submissions.names_having("namespace", namespace)):
             self._table(SUBMISSIONS).pop(name, None)
+            self._shortened.discard(name)
             self.versions.pop((SUBMISSIONS, *name), None)
         for key in [k for k in self.unreadable if k[:2] == (SUBMISSIONS, namespace)]:
             del self.unreadable[key]

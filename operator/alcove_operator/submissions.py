@@ -103,7 +103,11 @@ class Submissions:
         if view is None or view.shows_rerun:
             # What shows a rerun to its team is written in the turn of the competition.
             return
-        if self._is_quiet(view) or not await self._read_whole(key, view):
+        if self._is_quiet(view):
+            # A newer one of its team may have come since.
+            self.index.shorten(view)
+            return
+        if not await self._read_whole(key, view):
             return
         before = await self._observe(key, view)
         view = self._current(key, view.uid)

@@ -375,3 +375,16 @@ def test_of_what_has_ended_curves_are_dropped_but_of_the_newest() -> None:
     index.apply_whole(SUBMISSIONS, raw("old", 1, day=1, phase="Done", runs=runs))
     assert index.submissions["red", "old"] == old
     assert not index.is_shortened(old)
+
+
+def test_the_newest_curve_of_each_phase_stays_though_there_is_a_newer_submission() -> None:
+    index = Index()
+    runs = [{"dataset": "d", "phase": "Done", "alc": 0.5, "curve": [{"t": 1.0, "score": 0.5}]}]
+    sprint = raw("sprint", 2, day=2, phase="Done", runs=runs)
+    index.apply(SUBMISSIONS, raw("practice", 1, day=1, phase="Done", runs=runs))
+    index.apply(SUBMISSIONS, {**sprint, "spec": {**SPEC, "phase": "sprint"}})
+    index.apply(SUBMISSIONS, raw("queued", 3, day=3, phase="Queued", runs=[{"dataset": "d"}]))
+    before = dict(index.submissions)
+    for view in before.values():
+        index.shorten(view)
+    assert dict(index.submissions) == before, "dashboards draw the newest curve that a team has in a phase"

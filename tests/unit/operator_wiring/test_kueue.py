@@ -84,3 +84,41 @@ def test_a_queue_that_is_missing_is_said_and_found_once_it_is_made() -> None:
         await hackathon.operate(test)
 
     run(play())
+
+
+def test_an_attempt_that_has_ended_keeps_no_other_run_from_kueue() -> None:
+    """Its Job is gone, and another follows only when the organizer has repaired the dataset."""
+
+    async def play() -> None:
+        budget = {"seconds": 30}
+        phases = [
+            {"name": "practice", "datasets": ["ds-d"], "budget": budget},
+            {"name": "other", "datasets": ["ds-e"], "budget": budget},
+        ]
+        hackathon = Hackathon("de", localQueue="gpus", phases=phases)
+        hackathon.server.put("localqueues", HACK, {"metadata": {"name": "gpus"}})
+        hackathon.holding, hackathon.run_fate = True, "deleted"
+
+        def run_of(team: str, alias: str) -> dict[str, Any]:
+            return hackathon.run_status(team, "one", alias)
+
+        async def test(_: Service) -> None:
+            hackathon.submit("red", "one")
+            await wait_until("it runs", lambda: run_of("red", "d").get("phase") == "Running", 60)
+            dataset = hackathon.server.objects["datasets", HACK, "ds-d"]
+            ready = {**dataset["status"]["conditions"][0], "status": "False", "reason": "Damaged"}
+            status = {**dataset["status"], "conditions": [ready]}
+            hackathon.server.put("datasets", HACK, {**dataset, "status": status})
+            hackathon.holding = False
+            await wait_until(
+                "the dataset is missed", lambda: "not ready" in run_of("red", "d")["message"], 120
+            )
+            # As the operator deletes it where Kueue has stopped it before it could end.
+            hackathon.server.remove(("jobs", HACK, hackathon.run_jobs()[0]))
+            hackathon.run_fate = "deadline"
+            hackathon.submit("blue", "one", phase="other")
+            assert (await hackathon.ended("blue", "one", 120))["phase"] == "Done"
+
+        await hackathon.operate(test)
+
+    run(play())

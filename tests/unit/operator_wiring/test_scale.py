@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytest
@@ -123,3 +124,32 @@ def test_the_writes_of_a_run_have_a_bound(rush: Rush) -> None:
 
 def test_what_has_ended_leaves_nothing_in_memory_but_its_row(rush: Rush) -> None:
     assert rush.kept == {"facts": 0, "grants": 0, "events": 0}
+
+
+def test_curves_of_what_ended_before_the_newest_leave_memory() -> None:
+    """Also those that never count, which nothing makes due after their end but the resync."""
+
+    async def play() -> None:
+        phase = {"name": "practice", "datasets": ["ds-d"], "budget": {"seconds": 30}, "counts": "best"}
+        hackathon = Hackathon(phases=[phase])
+
+        def show_curve(name: str) -> None:
+            raw = hackathon.server.objects["submissions", "red", name]
+            runs = [{**run, "curve": [{"t": 1.0, "score": 0.5}]} for run in raw["status"]["runs"]]
+            hackathon.server.put("submissions", "red", {**raw, "status": {**raw["status"], "runs": runs}})
+
+        async def test(service: Service) -> None:
+            def has_only(newest: str) -> bool:
+                views = service.index.submissions_in("red")
+                return {v.name for v in views if any(run.curve for run in v.status.runs)} == {newest}
+
+            for name in ("first", "second", "third"):
+                hackathon.submit("red", name)
+                await hackathon.ended("red", name)
+                show_curve(name)
+                hackathon.alc = 0.25
+                await wait_until("the newest alone has its curve", partial(has_only, name), 120)
+
+        await hackathon.operate(test)
+
+    run(play())
