@@ -295,12 +295,15 @@ def refused_answer(what: str, status: int, body: bytes) -> StoreError:
 def stream(
     store: Minio, bucket: str, key: str, *, chunk: int = 1 << 20, version: str | None = None
 ) -> Iterator[bytes]:
-    """The bytes of one object, piece by piece. ``version``: by default the newest."""
+    """The bytes of one object, piece by piece. ``version``: by default the newest.
+
+    Just those that are stored: who uploads by a form can name any ``Content-Encoding``.
+    """
     response = None
     try:
         with store_errors(f"reading {key}"):
             response = store.get_object(bucket, key, version_id=version)
-            yield from response.stream(chunk)
+            yield from response.stream(chunk, decode_content=False)
     finally:
         if response is not None:
             response.close()
@@ -329,7 +332,7 @@ def read_tail(store: Minio, bucket: str, key: str, size: int) -> bytes:
             start = max(0, length - size)
             answer = store.get_object(bucket, key, offset=start, length=length - start)
             try:
-                return bytes(answer.read())
+                return bytes(answer.read(decode_content=False))
             finally:
                 answer.close()
                 answer.release_conn()

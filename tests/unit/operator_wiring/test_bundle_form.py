@@ -1,0 +1,60 @@
+"""What the form of an upload can say of a bundle beside its bytes is nothing that the operator goes by."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+from minio.credentials import StaticProvider
+
+from alcove_operator.errors import CodeError
+from alcove_operator.store import OperatorStore
+from alcove_store.client import client, read_tail
+
+
+@contextmanager
+def storing(data: bytes, encoding: str) -> Iterator[OperatorStore]:
+    """A store whose every object has these bytes, and the ``Content-Encoding`` that a field of the form gave it."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Encoding", encoding)
+            self.send_header("Content-Length", str(len(data)))
+            self.send_header("Last-Modified", "Mon, 05 Jan 2026 12:00:00 GMT")
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(data)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        endpoint = f"http://127.0.0.1:{server.server_port}"
+        yield OperatorStore(client(endpoint, "us-east-1", StaticProvider("operator", "secret")), "alcove")
+        server.shutdown()
+
+
+def test_a_team_cannot_make_the_store_look_away_by_an_encoding_that_its_bundle_does_not_have() -> None:
+    data = b"no archive"
+    with storing(data, "gzip") as store, pytest.raises(CodeError) as refused:
+        store.take_bundle("team-a", hashlib.sha256(data).hexdigest(), 1000)
+    assert refused.value.reason == "BundleUnreadable"
+    assert not refused.value.wait
+
+
+def test_the_bytes_of_a_bundle_are_those_that_were_sent() -> None:
+    data = gzip.compress(bytes(1 << 20))
+    with storing(data, "gzip") as store:
+        with pytest.raises(CodeError) as refused:
+            store.take_bundle("team-a", "0" * 64, 1 << 16)
+        assert read_tail(store.client, "alcove", "log", 1 << 21) == data
+    assert refused.value.reason == "DigestMismatch", "of what it unpacks to nothing is read"
