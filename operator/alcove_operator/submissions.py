@@ -259,7 +259,8 @@ class Submissions:
         except AlcoveError as error:
             # It may have been done all the same: a Job may be there now that was not when all were listed.
             self._facts[uid] = replace(facts, live=None)
-            if isinstance(error, StoreUnavailableError):
+            # A team can see to it that what it has uploaded cannot be read.
+            if isinstance(error, StoreUnavailableError) and not isinstance(action, actions.AdmitCode):
                 self.store_seen_away = self.clock()
             raise
         return True

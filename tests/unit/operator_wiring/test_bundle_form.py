@@ -1,4 +1,4 @@
-"""What the form of an upload can say of a bundle beside its bytes is nothing that the operator goes by."""
+"""What a team can do to an upload beside its bytes is nothing that the operator goes by."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ import pytest
 from minio.credentials import StaticProvider
 
 from alcove_operator.errors import CodeError
+from alcove_operator.service import Service
 from alcove_operator.store import OperatorStore
 from alcove_store.client import client, read_tail
+from alcove_store.errors import StoreUnavailableError
+from tests.unit.operator_wiring.hackathon import Hackathon, MemoryStore
+from tests.unit.operator_wiring.virtual_time import run, wait_until
 
 
 @contextmanager
@@ -58,3 +62,30 @@ def test_the_bytes_of_a_bundle_are_those_that_were_sent() -> None:
             store.take_bundle("team-a", "0" * 64, 1 << 16)
         assert read_tail(store.client, "alcove", "log", 1 << 21) == data
     assert refused.value.reason == "DigestMismatch", "of what it unpacks to nothing is read"
+
+
+def test_an_upload_that_cannot_be_read_is_no_evidence_that_the_store_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A team can replace it while it is read, and then some stores break the connection off."""
+    asked = 0
+
+    def take_bundle(*_: object) -> None:
+        nonlocal asked
+        asked += 1
+        raise StoreUnavailableError("The object store did not answer for reading a bundle (ProtocolError).")
+
+    monkeypatch.setattr(MemoryStore, "exists", lambda *_: False)
+    monkeypatch.setattr(MemoryStore, "take_bundle", take_bundle)
+
+    async def scenario() -> None:
+        hackathon = Hackathon()
+
+        async def test(service: Service) -> None:
+            hackathon.submit("red", "one")
+            await wait_until("it is asked for again", lambda: asked > 2, 600)
+            assert service.submissions.store_seen_away is None
+
+        await hackathon.operate(test)
+
+    run(scenario())
