@@ -55,6 +55,18 @@ def test_seaweedfs_is_what_is_installed_by_default_and_says_nothing_home() -> No
     assert {"-master.telemetry=false", "-ip.bind=127.0.0.1", "-s3.ip.bind=0.0.0.0"} <= set(container["args"])
 
 
+def test_seaweedfs_has_room_for_forms_of_the_size_that_permits_allow() -> None:
+    """It writes a form to ``/tmp`` as a whole, and the kubelet evicts a pod whose folder is larger than its limit."""
+
+    def folder_limit(kind: str, size: str) -> str:
+        pod = store_pod(render({"store": {"kind": kind, "server": {"size": size}}}))
+        (limit,) = (v["emptyDir"]["sizeLimit"] for v in pod["volumes"] if v["name"] == "tmp")
+        return str(limit)
+
+    assert folder_limit("seaweedfs", "30Gi") == "30Gi"
+    assert folder_limit("minio", "30Gi") == "64Mi", "it passes forms on as they come"
+
+
 def test_seaweedfs_lets_the_release_s_operator_alone_hand_on_credentials() -> None:
     objects = render({"store": {"bucket": "cup"}})
     found = json.loads(one(objects, "Secret", "alcove-store-iam")["stringData"]["iam.json"])
