@@ -199,6 +199,15 @@ class OperatorStore:
                     remedy="Upload it first: `alcove submit` uploads and submits in one step.",
                     wait=True,
                 ) from error
+            except StoreError as error:
+                if error.retriable:
+                    raise
+                # Such as one that was encrypted by a key of the team's own: it would never be read.
+                raise CodeError(
+                    "BundleUnreadable",
+                    f"The uploaded bundle {sha256[:12]}… cannot be read. {error.cause}",
+                    remedy="Submit it under another name, with `alcove submit`.",
+                ) from error
             if digest.hexdigest() != sha256:
                 raise CodeError(
                     "DigestMismatch",

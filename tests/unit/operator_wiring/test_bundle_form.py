@@ -16,26 +16,27 @@ from alcove_operator.errors import CodeError
 from alcove_operator.service import Service
 from alcove_operator.store import OperatorStore
 from alcove_store.client import client, read_tail
-from alcove_store.errors import StoreUnavailableError
+from alcove_store.errors import StoreError, StoreUnavailableError
 from tests.unit.operator_wiring.hackathon import Hackathon, MemoryStore
 from tests.unit.operator_wiring.virtual_time import run, wait_until
 
 
 @contextmanager
-def storing(data: bytes, encoding: str) -> Iterator[OperatorStore]:
+def storing(data: bytes, encoding: str = "identity", status: int = 200) -> Iterator[OperatorStore]:
     """A store whose every object has these bytes, and the ``Content-Encoding`` that a field of the form gave it."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
+        def do_HEAD(self) -> None:
+            self.send_response(status)
             self.send_header("Content-Encoding", encoding)
+            self.send_header("Content-Type", "application/xml")
             self.send_header("Content-Length", str(len(data)))
             self.send_header("Last-Modified", "Mon, 05 Jan 2026 12:00:00 GMT")
             self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(data)
 
-        do_HEAD = do_GET
+        def do_GET(self) -> None:
+            self.do_HEAD()
+            self.wfile.write(data)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -62,6 +63,24 @@ def test_the_bytes_of_a_bundle_are_those_that_were_sent() -> None:
             store.take_bundle("team-a", "0" * 64, 1 << 16)
         assert read_tail(store.client, "alcove", "log", 1 << 21) == data
     assert refused.value.reason == "DigestMismatch", "of what it unpacks to nothing is read"
+
+
+def test_a_bundle_that_the_team_has_encrypted_is_refused_and_not_waited_for() -> None:
+    """SeaweedFS takes a key of the team's own from the headers of a form's request, and then refuses to read it."""
+    answer = b"<Error><Code>InvalidArgument</Code><Message>encrypted by the customer's key</Message></Error>"
+    with storing(answer, status=400) as store, pytest.raises(CodeError) as refused:
+        store.take_bundle("team-a", "0" * 64, 1000)
+    assert refused.value.reason == "BundleUnreadable"
+    assert not refused.value.wait
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_a_store_that_refuses_or_fails_for_now_costs_no_bundle(status: int) -> None:
+    code = {403: b"AccessDenied", 503: b"SlowDown"}[status]
+    answer = b"<Error><Code>%s</Code></Error>" % code
+    with storing(answer, status=status) as store, pytest.raises(StoreError) as failed:
+        store.take_bundle("team-a", "0" * 64, 1000)
+    assert failed.value.retriable
 
 
 def test_an_upload_that_cannot_be_read_is_no_evidence_that_the_store_is_away(
