@@ -24,7 +24,8 @@ from alcove_operator.core import names
 from alcove_operator.core.conditions import READY, ConditionValue, set_condition
 from alcove_operator.core.model import CompetitionView
 from alcove_operator.executor import Executor, to_json
-from alcove_operator.index import CHECK, DatasetRecord, Index, JobRecord, PodRecord, WorkKey
+from alcove_operator.index import Index, WorkKey
+from alcove_operator.records import CHECK, DatasetRecord, JobRecord, PodRecord
 from alcove_operator.scorer_jobs import check_job
 from alcove_operator.workqueue import WorkQueue
 

@@ -12,7 +12,8 @@ from alcove_kube.client import Object
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
 from alcove_operator.core import names
 from alcove_operator.core.model import SubmissionView
-from alcove_operator.index import AGGREGATE, CHECK, Index, Version, WorkKey
+from alcove_operator.index import Index, Version, WorkKey
+from alcove_operator.records import AGGREGATE, CHECK
 from alcove_operator.workqueue import WorkQueue
 
 PROGRESS_PAUSE = 0.7

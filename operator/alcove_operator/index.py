@@ -23,21 +23,16 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from alcove_api.dataset import DatasetSpec, DatasetStatus
-from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus, PublishedRules
-from alcove_api.run_documents import RunConfig
 from alcove_kube.client import Object
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
 from alcove_operator import logs
 from alcove_operator.core import boards, names, parse_objects
 from alcove_operator.core.model import CompetitionView, DatasetView, JobView, PodView, SubmissionView
 from alcove_operator.core.status import ENDED
+from alcove_operator.records import READERS, BoardRecord, DatasetRecord, JobRecord, PodRecord
 from alcove_operator.tables import ObjectName, Table
 
 log = logging.getLogger(__name__)
-
-AGGREGATE, CHECK = "aggregate", "check"
-"""Values of the label ``alcove.dev/role`` beside the core's."""
 
 
 class WorkKey(NamedTuple):
@@ -47,44 +42,6 @@ class WorkKey(NamedTuple):
     """submission, competition or dataset."""
     namespace: str
     name: str
-
-
-@dataclass(frozen=True)
-class DatasetRecord:
-    view: DatasetView
-    uid: str
-    generation: int
-    resource_version: str
-    spec: DatasetSpec
-    status: DatasetStatus
-    recheck: str = ""
-    """The last request to check it again: see :data:`alcove_api.dataset.RECHECK`."""
-
-
-@dataclass(frozen=True)
-class BoardRecord:
-    competition: str
-    """Name of the one whose phase it ranks."""
-    status: LeaderboardStatus
-    rules: PublishedRules
-
-
-@dataclass(frozen=True)
-class JobRecord:
-    view: JobView
-    labels: dict[str, str]
-    config: RunConfig | None
-    """What the pod of a run was told; None of other Jobs."""
-
-
-@dataclass(frozen=True)
-class PodRecord:
-    view: PodView
-    labels: dict[str, str]
-    message: str
-    """Termination message of a scorer's container, which is ours; "" of other pods."""
-    waiting: str
-    """Why that container has not started, such as an image that cannot be pulled."""
 
 
 class Version(NamedTuple):
@@ -189,7 +146,7 @@ class Index:
             self._shortened.discard(name)
         self.versions[resource, *name] = version
         try:
-            row = _READERS[resource](raw)
+            row = READERS[resource](raw)
             self._remember_scored(resource, name, getattr(row, "uid", ""))
             self._table(resource)[name] = row
             self.unreadable.pop((resource, *name), None)
@@ -370,51 +327,3 @@ class Index:
             JOBS: self.jobs,
             PODS: self.pods,
         }[resource]
-
-
-def _dataset(raw: Object) -> DatasetRecord:
-    return DatasetRecord(
-        view=parse_objects.dataset_view(raw),
-        uid=str(raw["metadata"].get("uid", "")),
-        generation=int(raw["metadata"].get("generation", 1)),
-        resource_version=str(raw["metadata"].get("resourceVersion", "")),
-        spec=DatasetSpec.model_validate(raw["spec"]),
-        status=DatasetStatus.model_validate(raw.get("status") or {}),
-        recheck=parse_objects.recheck_value(raw),
-    )
-
-
-def _board(raw: Object) -> BoardRecord:
-    spec = LeaderboardSpec.model_validate(raw["spec"])
-    status = LeaderboardStatus.model_validate(raw.get("status") or {})
-    return BoardRecord(spec.competition, status, spec.rules)
-
-
-def _job(raw: Object) -> JobRecord:
-    labels = dict(raw["metadata"].get("labels") or {})
-    template = raw["spec"]["template"]["spec"]
-    variables = [v for c in template.get("initContainers") or () for v in c.get("env") or ()]
-    told = next((v["value"] for v in variables if v["name"] == "ALCOVE_RUN"), None)
-    config = RunConfig.model_validate_json(told) if told and labels.get(names.ROLE) == names.RUN else None
-    return JobRecord(parse_objects.job_view(raw), labels, config)
-
-
-def _pod(raw: Object) -> PodRecord:
-    labels = dict(raw["metadata"].get("labels") or {})
-    message = waiting = ""
-    for status in (raw.get("status") or {}).get("containerStatuses") or ():
-        if status.get("name") in ("check", "score", "aggregate"):
-            state = status.get("state") or {}
-            message = str((state.get("terminated") or {}).get("message") or "")
-            waiting = str((state.get("waiting") or {}).get("message") or "")
-    return PodRecord(parse_objects.pod_view(raw), labels, message, waiting)
-
-
-_READERS: dict[Resource, Callable[[Object], Any]] = {
-    SUBMISSIONS: parse_objects.submission_view,
-    COMPETITIONS: parse_objects.competition_view,
-    DATASETS: _dataset,
-    LEADERBOARDS: _board,
-    JOBS: _job,
-    PODS: _pod,
-}

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from alcove_operator.core import names
 from alcove_operator.datasets import read_result
-from alcove_operator.index import AGGREGATE, CHECK, Index, JobRecord
+from alcove_operator.index import Index
 from alcove_operator.metrics import Metrics
+from alcove_operator.records import AGGREGATE, CHECK, JobRecord
 from alcove_operator.run_credentials import RunCredentials
 
 SCORER_ROLES = (names.SCORE, AGGREGATE, CHECK)

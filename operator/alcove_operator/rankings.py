@@ -29,8 +29,9 @@ from alcove_operator.core.reconcile_input import PhaseRules
 from alcove_operator.core.status import cut_line
 from alcove_operator.counted import CountedKeeper
 from alcove_operator.executor import Executor
-from alcove_operator.index import AGGREGATE, Index, JobRecord
+from alcove_operator.index import Index
 from alcove_operator.metrics import Metrics
+from alcove_operator.records import AGGREGATE, JobRecord
 from alcove_operator.scorer_jobs import aggregate_job
 from alcove_operator.store import BoardPlace
 from alcove_operator.team_list import TeamList

@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol
 
 from prometheus_client import start_http_server
@@ -17,7 +17,7 @@ from prometheus_client import start_http_server
 from alcove_api.errors import AlcoveError
 from alcove_kube.client import KubeClient
 from alcove_kube.errors import ApiError
-from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, SUBMISSIONS
+from alcove_kube.resources import JOBS, SUBMISSIONS
 from alcove_operator import events, logs
 from alcove_operator.activity import ActivityPublisher
 from alcove_operator.api import Api
@@ -25,12 +25,11 @@ from alcove_operator.audit_list import AuditList
 from alcove_operator.clock import utc_now
 from alcove_operator.competitions import Competitions
 from alcove_operator.config import OperatorSettings
-from alcove_operator.core import names
 from alcove_operator.core.model import ReconcileSettings
 from alcove_operator.datasets import Datasets
 from alcove_operator.executor import Executor
 from alcove_operator.finals import Finals
-from alcove_operator.index import AGGREGATE, CHECK, Index, JobRecord, WorkKey
+from alcove_operator.index import Index, WorkKey
 from alcove_operator.jobs_health import JobsHealth
 from alcove_operator.lease import Lease
 from alcove_operator.listing import fill_competition, fill_index, fill_teams
@@ -38,6 +37,7 @@ from alcove_operator.liveness import Liveness, answer_probes
 from alcove_operator.metrics import Metrics
 from alcove_operator.notifier import Notifier
 from alcove_operator.offers import Offers
+from alcove_operator.orphans import delete_orphans
 from alcove_operator.rankings import Rankings
 from alcove_operator.run_credentials import RunCredentials
 from alcove_operator.store import OperatorStore
@@ -56,7 +56,6 @@ log = logging.getLogger(__name__)
 WORKERS = 8
 RELIST_EVERY = 10
 """Resyncs between two full lists of the teams' namespaces, which may be many."""
-ORPHANED_AFTER = timedelta(seconds=60)
 PROBE_SECONDS = 10.0
 START_PAUSE = 0.005
 """Seconds between two Submissions that have ended, when the operator looks at them at its start."""
@@ -260,7 +259,7 @@ class Service:
             await self._refresh_teams()
             if everything:
                 await fill_index(self.index, self.api, self.settings, self.teams.namespaces)
-                await self._sweep()
+                await delete_orphans(self.index, self.api, self.settings.competition_namespace, self.clock())
                 self._forget()
             else:
                 await fill_competition(self.index, self.api, self.settings)
@@ -317,35 +316,6 @@ class Service:
         """Drops what is kept in memory of objects that are gone."""
         self.submissions.forget()
         self.metrics.forget({competition.name for competition in self.index.competitions.values()})
-
-    async def _sweep(self) -> None:
-        """Deletes Jobs of ours whose owner is gone; their pods and Secrets go with them."""
-        recent = self.clock() - ORPHANED_AFTER
-        for record in list(self.index.jobs.values()):
-            if record.view.created_at < recent and not record.view.deleting and self._orphaned(record):
-                about = {"job": record.view.name, "submission_uid": record.view.submission_uid}
-                with logs.bind(**about, team=record.labels.get(names.TEAM, "")):
-                    log.info("The Job is an orphan and is deleted.", extra={"cause": "Orphan"})
-                await self.api.delete(
-                    JOBS, self.settings.competition_namespace, record.view.name, record.view.uid
-                )
-
-    def _orphaned(self, job: JobRecord) -> bool:
-        role = job.view.role
-        if role in (names.RUN, names.SCORE):
-            # Where a team's namespace could not be listed, that its Submission is not seen says nothing.
-            # A rerun is in the competition's own namespace, and that is listed first of all.
-            seen = self.index.is_filled(SUBMISSIONS, job.labels.get(names.TEAM, ""))
-            return seen and self.index.submission_by_uid(job.view.submission_uid) is None
-        if role == CHECK:
-            alias = job.labels.get(names.DATASET)
-            unreadable = any(resource is DATASETS for resource, *_ in self.index.unreadable)
-            return not unreadable and all(d.spec.alias != alias for d in self.index.datasets.values())
-        if role == AGGREGATE:
-            competition = (self.settings.competition_namespace, job.labels.get(names.COMPETITION, ""))
-            unreadable = (COMPETITIONS, *competition) in self.index.unreadable
-            return not unreadable and competition not in self.index.competitions
-        return False
 
     def _remind_competitions(self) -> None:
         for namespace, name in self.index.competitions:

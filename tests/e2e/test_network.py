@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from alcove_operator.core import names
-from alcove_operator.index import AGGREGATE, CHECK
+from alcove_operator.records import AGGREGATE, CHECK
 from tests.cluster.layout import load_plan
 from tests.cluster.network import METADATA, OUTSIDE
 from tests.cluster.versions import KUBERNETES

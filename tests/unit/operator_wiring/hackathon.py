@@ -23,8 +23,8 @@ from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names
 from alcove_operator.core.model import CodeFact
-from alcove_operator.index import AGGREGATE
 from alcove_operator.rankings import GENERATION
+from alcove_operator.records import AGGREGATE
 from alcove_operator.run_credentials import Issued, RunCredentials
 from alcove_operator.service import WORKERS, Service, find_place
 from alcove_operator.store import OperatorStore

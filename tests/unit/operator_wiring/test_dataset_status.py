@@ -9,7 +9,8 @@ from alcove_api.dataset import RECHECK, DatasetStatus
 from alcove_api.documents import CheckResult
 from alcove_kube.resources import DATASETS
 from alcove_operator.datasets import build_status, job_name
-from alcove_operator.index import DatasetRecord, Index
+from alcove_operator.index import Index
+from alcove_operator.records import DatasetRecord
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 SOUND = CheckResult(

@@ -23,10 +23,11 @@ from alcove_operator.core import parse_objects, scoring
 from alcove_operator.core import status as statuses
 from alcove_operator.core.model import CompetitionView, SubmissionView
 from alcove_operator.executor import Executor
-from alcove_operator.index import BoardRecord, Index, JobRecord
+from alcove_operator.index import Index
 from alcove_operator.metrics import Metrics
 from alcove_operator.preparation import ready_condition
 from alcove_operator.rankings import Rankings
+from alcove_operator.records import BoardRecord, JobRecord
 from alcove_operator.run_credentials import RunCredentials
 from alcove_operator.service import Service
 from alcove_operator.store import OperatorStore

@@ -1,0 +1,108 @@
+"""What the index holds of Datasets, Leaderboards, Jobs and pods, and how each kind of object is read into its row.
+
+Rows of Submissions and Competitions are the core's own views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from alcove_api.dataset import DatasetSpec, DatasetStatus
+from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus, PublishedRules
+from alcove_api.run_documents import RunConfig
+from alcove_kube.client import Object
+from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
+from alcove_operator.core import names, parse_objects
+from alcove_operator.core.model import DatasetView, JobView, PodView
+
+AGGREGATE, CHECK = "aggregate", "check"
+"""Values of the label ``alcove.dev/role`` beside the core's."""
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    view: DatasetView
+    uid: str
+    generation: int
+    resource_version: str
+    spec: DatasetSpec
+    status: DatasetStatus
+    recheck: str = ""
+    """The last request to check it again: see :data:`alcove_api.dataset.RECHECK`."""
+
+
+@dataclass(frozen=True)
+class BoardRecord:
+    competition: str
+    """Name of the one whose phase it ranks."""
+    status: LeaderboardStatus
+    rules: PublishedRules
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    view: JobView
+    labels: dict[str, str]
+    config: RunConfig | None
+    """What the pod of a run was told; None of other Jobs."""
+
+
+@dataclass(frozen=True)
+class PodRecord:
+    view: PodView
+    labels: dict[str, str]
+    message: str
+    """Termination message of a scorer's container, which is ours; "" of other pods."""
+    waiting: str
+    """Why that container has not started, such as an image that cannot be pulled."""
+
+
+def _read_dataset(raw: Object) -> DatasetRecord:
+    return DatasetRecord(
+        view=parse_objects.dataset_view(raw),
+        uid=str(raw["metadata"].get("uid", "")),
+        generation=int(raw["metadata"].get("generation", 1)),
+        resource_version=str(raw["metadata"].get("resourceVersion", "")),
+        spec=DatasetSpec.model_validate(raw["spec"]),
+        status=DatasetStatus.model_validate(raw.get("status") or {}),
+        recheck=parse_objects.recheck_value(raw),
+    )
+
+
+def _read_board(raw: Object) -> BoardRecord:
+    spec = LeaderboardSpec.model_validate(raw["spec"])
+    status = LeaderboardStatus.model_validate(raw.get("status") or {})
+    return BoardRecord(spec.competition, status, spec.rules)
+
+
+def _read_job(raw: Object) -> JobRecord:
+    labels = dict(raw["metadata"].get("labels") or {})
+    template = raw["spec"]["template"]["spec"]
+    variables = [v for c in template.get("initContainers") or () for v in c.get("env") or ()]
+    told = next((v["value"] for v in variables if v["name"] == "ALCOVE_RUN"), None)
+    config = RunConfig.model_validate_json(told) if told and labels.get(names.ROLE) == names.RUN else None
+    return JobRecord(parse_objects.job_view(raw), labels, config)
+
+
+def _read_pod(raw: Object) -> PodRecord:
+    labels = dict(raw["metadata"].get("labels") or {})
+    message = waiting = ""
+    for status in (raw.get("status") or {}).get("containerStatuses") or ():
+        if status.get("name") in ("check", "score", "aggregate"):
+            state = status.get("state") or {}
+            message = str((state.get("terminated") or {}).get("message") or "")
+            waiting = str((state.get("waiting") or {}).get("message") or "")
+    return PodRecord(parse_objects.pod_view(raw), labels, message, waiting)
+
+
+READERS: dict[Resource, Callable[[Object], Any]] = {
+    SUBMISSIONS: parse_objects.submission_view,
+    COMPETITIONS: parse_objects.competition_view,
+    DATASETS: _read_dataset,
+    LEADERBOARDS: _read_board,
+    JOBS: _read_job,
+    PODS: _read_pod,
+}
+"""By kind: from the object to its row. Each raises ValidationError where the object cannot be read."""
