@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from alcove_api.run_names import alias_of
 from alcove_kube.client import Object
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
 from alcove_operator.core import names
 from alcove_operator.core.model import SubmissionView
+from alcove_operator.core.run_ends import OVER
 from alcove_operator.index import Index, Version, WorkKey
 from alcove_operator.records import AGGREGATE, CHECK
 from alcove_operator.workqueue import WorkQueue
@@ -68,7 +70,21 @@ def _competition(index: Index, raw: Object) -> list[WorkKey]:
 
 
 def _dataset(index: Index, raw: Object) -> list[WorkKey]:
-    return [_key("dataset", raw), *_competitions_beside(index, raw)]
+    """Also who waits for it, to be admitted or for an attempt. What is only to be scored looks again by itself."""
+    competitions = _competitions_beside(index, raw)
+    opened = (view for key in competitions for view in index.open_submissions_of(key.namespace, key.name))
+    alias = str((raw.get("spec") or {}).get("alias"))
+    return [
+        _key("dataset", raw),
+        *competitions,
+        *(_key_of(view) for view in opened if _may_wait_for(view, alias)),
+    ]
+
+
+def _may_wait_for(view: SubmissionView, alias: str) -> bool:
+    """Whether ``view``, which has not ended, has no runs yet, or one on the dataset that is not over."""
+    runs = view.status.runs
+    return not runs or any(alias_of(run.dataset) == alias and run.phase not in OVER for run in runs)
 
 
 def _competitions_beside(index: Index, raw: Object) -> list[WorkKey]:

@@ -388,3 +388,21 @@ def test_the_newest_curve_of_each_phase_stays_though_there_is_a_newer_submission
     for view in before.values():
         index.shorten(view)
     assert dict(index.submissions) == before, "dashboards draw the newest curve that a team has in a phase"
+
+
+def test_a_dataset_that_changes_concerns_who_waits_for_it() -> None:
+    """To be admitted, or for another attempt: no other event tells them that it is there, or repaired."""
+    index, queue = connected()
+    spec = {"phases": [{"name": "practice", "datasets": ["d"], "budget": {"seconds": 20}}]}
+    metadata = {"namespace": "hack", "resourceVersion": "1", "generation": 1}
+    index.apply(COMPETITIONS, {"metadata": {**metadata, "name": "one"}, "spec": spec})
+    run = {"attempt": 1, "phase": "Running"}
+    index.apply(SUBMISSIONS, raw("new", 1))
+    index.apply(SUBMISSIONS, raw("again", 1, phase="Running", runs=[{**run, "dataset": "d.2"}]))
+    index.apply(SUBMISSIONS, raw("elsewhere", 1, phase="Running", runs=[{**run, "dataset": "e"}]))
+    index.apply(SUBMISSIONS, raw("over", 1, phase="Done", runs=[{**run, "dataset": "d", "phase": "Done"}]))
+    take_all(queue)
+    dataset = {"alias": "d", "dataSha256": "a" * 64, "solutionSha256": "b" * 64}
+    index.apply(DATASETS, {"metadata": {**metadata, "name": "d"}, "spec": dataset})
+    due = take_all(queue)
+    assert due == {("dataset", "d"), ("competition", "one"), ("submission", "new"), ("submission", "again")}
