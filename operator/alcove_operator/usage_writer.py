@@ -38,7 +38,7 @@ class _Request:
     change: Change
     done: bool = False
     """Whether it was tried."""
-    error: AlcoveError | None = None
+    error: Exception | None = None
 
 
 @dataclass
@@ -54,6 +54,7 @@ class UsageWriter:
         Raises:
             ApiError: it could not be read or written.
             OperatorError: it cannot be understood, or others write it all the time.
+            Exception: what ``change`` raised, which concerns no other change.
         """
         request = _Request(change)
         self._asked[ref].append(request)
@@ -66,10 +67,10 @@ class UsageWriter:
     async def _write_all(self, ref: ObjectName) -> None:
         requests = self._asked.pop(ref)
         try:
-            await self._write(ref, [request.change for request in requests])
+            await self._write(ref, requests)
         except AlcoveError as error:
             for request in requests:
-                request.error = error
+                request.error = request.error or error
         except BaseException:
             # This turn is stopped, the others are not: the next of them writes for all.
             self._asked[ref] = [*requests, *self._asked[ref]]
@@ -77,7 +78,7 @@ class UsageWriter:
         for request in requests:
             request.done = True
 
-    async def _write(self, ref: ObjectName, changes: list[Change]) -> None:
+    async def _write(self, ref: ObjectName, requests: list[_Request]) -> None:
         """Read afresh, written with the version that was read."""
         for _ in range(CONFLICTS):
             raw = await self.api.find(COMPETITIONS, *ref)
@@ -87,8 +88,8 @@ class UsageWriter:
             # What was read, not what the index has: that may be newer than the version that is written with.
             competition = _read(raw, ref)
             status = competition.status
-            for change in changes:
-                status = change(status, competition)
+            for request in requests:
+                status = _apply_change(request, status, competition)
             if status is competition.status:
                 return
             usage = status.model_dump(mode="json", by_alias=True, exclude_none=True, include={"usage"})
@@ -106,6 +107,18 @@ class UsageWriter:
         raise OperatorError(
             f"The counts of {ref[1]} were changed by others each time.", remedy="Tried again."
         )
+
+
+def _apply_change(
+    request: _Request, status: CompetitionStatus, competition: CompetitionView
+) -> CompetitionStatus:
+    """One change that cannot be made, such as that of a team for which the status has no room, stops no other."""
+    request.error = None
+    try:
+        return request.change(status, competition)
+    except Exception as error:
+        request.error = error
+        return status
 
 
 def _read(raw: Object, ref: ObjectName) -> CompetitionView:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from alcove_api.competition import CompetitionStatus
 from alcove_kube.errors import ApiError
@@ -119,6 +120,22 @@ def test_a_turn_that_is_stopped_leaves_the_others_theirs() -> None:
         first.cancel()
         await asyncio.gather(*others)
         assert counting.totals()["blue"] == 3
+
+    scenario(test)
+
+
+def test_a_change_that_cannot_be_made_stops_no_other() -> None:
+    """The status has room for so many teams, and blue is one more: it alone is told."""
+
+    async def test(counting: Counting) -> None:
+        raw = counting.hackathon.server.objects["competitions", HACK, CUP]
+        used = [{"team": team} for team in ("red", *(f"team-{number:04}" for number in range(1999)))]
+        counting.hackathon.server.put("competitions", HACK, {**raw, "status": {"usage": used}})
+        asked = [counting.ask("blue", "one"), counting.ask("red", "two")]
+        refused, counted = await asyncio.gather(*asked, return_exceptions=True)
+        assert isinstance(refused, ValidationError)
+        assert counted is None
+        assert counting.totals() == {"red": 1, "blue": 0}
 
     scenario(test)
 
