@@ -10,6 +10,7 @@ from pathlib import Path
 from alcove_api.board_documents import AggregateRequest, BoardSubmission
 from alcove_api.schemes import SchemeName
 from alcove_api.score_documents import SCORER_VERSION, ScoredRun, ScoreResult, Scoring
+from alcove_api.score_text import format_score
 from alcove_scorer.board import Board, as_document, make_board
 from alcove_scorer.board_page import board_html
 from alcove_scorer.curves import CurveRules
@@ -81,4 +82,4 @@ def tabulate_board(board: Board, width: int) -> list[str]:
 
 
 def _cell(run: ScoredRun | None) -> str:
-    return "-" if run is None or run.alc is None else f"{run.alc:.{_DECIMALS}f}"
+    return "-" if run is None or run.alc is None else format_score(run.alc, _DECIMALS)

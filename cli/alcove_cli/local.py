@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,7 +20,7 @@ import typer
 
 from alcove_api.code_layout import MODEL_FILE, explain_missing_model, find_code
 from alcove_api.frameworks import FRAMEWORKS, Framework
-from alcove_api.schemes import HACKATHON, SchemeName, find_metric_mismatch
+from alcove_api.schemes import HACKATHON, SchemeName, Task, find_metric_mismatch
 from alcove_cli.convert import unwind_on_signals
 from alcove_cli.dataset import find_solution
 from alcove_cli.errors import CommandError
@@ -240,15 +240,16 @@ def open_datasets(paths: Sequence[Path], metric: str, solution: Path | None = No
     """Each with the solution beside it, unless one is given.
 
     Raises:
-        CommandError: two have one name, or the metric cannot score the task of one.
+        CommandError: two have one name, the metric cannot score the task of one, or no metric can score all.
         FormatError: one is no dataset.
     """
     from alcove_cli.local_run import LocalDataset
     from alcove_format.reader import open_dataset
 
     found: dict[str, LocalDataset] = {}
-    for path in paths:
-        data = open_dataset(path)
+    opened = [open_dataset(path) for path in paths]
+    _require_one_metric({data.name: data.test.metadata.stated_task for data in opened})
+    for path, data in zip(paths, opened, strict=True):
         if data.name in found:
             raise CommandError(f"Two datasets are called {data.name}, so their runs could not be told apart.")
         if mismatch := find_metric_mismatch(metric, data.test.metadata.stated_task):
@@ -258,6 +259,17 @@ def open_datasets(paths: Sequence[Path], metric: str, solution: Path | None = No
             data.name, data.path.resolve(), shape, solution or find_solution(path)
         )
     return list(found.values())
+
+
+def _require_one_metric(tasks: Mapping[str, Task | None]) -> None:
+    """Raises CommandError where some datasets are of numbers and some of labels: no ``--metric`` would be right."""
+    numbers = [name for name, task in tasks.items() if task == "regression"]
+    labels = [name for name, task in tasks.items() if task not in ("regression", None)]
+    if numbers and labels:
+        raise CommandError(
+            f"Of {', '.join(numbers)} numbers are predicted, of {', '.join(labels)} labels: no metric scores both. "
+            "Give them to commands of their own."
+        )
 
 
 def _plan_task(code: Path, dataset: LocalDataset, folder: Path) -> LocalTask:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from alcove_api.score_documents import CurvePoint, Feedback, Refusal, ScoredRun, ScoreRequest, Scoring
+from alcove_api.score_text import format_score
 from alcove_cli.local_run import LocalEnd
 from alcove_scorer.curves import CurveRules
 from alcove_scorer.report import ReportRun, report_html
@@ -97,4 +98,4 @@ def tabulate_ends(ends: Sequence[LocalEnd]) -> list[str]:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+    return "-" if value is None else format_score(value, 4)

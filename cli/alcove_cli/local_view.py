@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from alcove_api.score_text import format_score
 from alcove_cli.local_run import LocalEnd, LocalTask, SeenSnapshot
 from alcove_scorer.curves import CurveRules, Point, area_under_curve, axis_position, latest_per_time
 
@@ -91,7 +92,7 @@ class LocalView:
         if seen.refused:
             self._print(self._label(task), f"  {name} refused: {seen.refused}")
         else:
-            score = "" if seen.score is None else f"  score {seen.score:.4f}"
+            score = "" if seen.score is None else f"  score {format_score(seen.score, 4)}"
             self._print(self._label(task), f"{score}  {name} {seen.seconds:8.2f} s")
 
     def hear_end(self, end: LocalEnd) -> None:
@@ -99,7 +100,7 @@ class LocalView:
         self._ended += 1
         if self._label_many is not None:
             alc = end.outcome.alc if end.outcome is not None else None
-            score = f"ALC {alc:.4f}" if alc is not None else "no score"
+            score = f"ALC {format_score(alc, 4)}" if alc is not None else "no score"
             count = f"{self._ended:>{len(str(len(self._tasks)))}} of {len(self._tasks)}"
             self._print(f"{count}  {self._name(end.task)}: ", f"{end.cause}, {score}")
         elif len(self._tasks) > 1:
@@ -143,8 +144,8 @@ class LocalView:
         left = self._left(row)
         state = row.ended or ("waits" if left is None else f"{left:.0f} s")
         points = latest_per_time(row.points)
-        score = f"{points[-1].score:.4f}" if points else ""
-        area = f"{area_under_curve(points, self._rules):.4f}" if points else ""
+        score = format_score(points[-1].score, 4) if points else ""
+        area = format_score(area_under_curve(points, self._rules), 4) if points else ""
         return (
             Text(self._name(task), no_wrap=True, overflow="ellipsis"),
             state,

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from alcove_api.phase import Phase
+from alcove_api.score_text import format_score
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.options import parse_competition
 from alcove_kube.client import KubeClient
@@ -137,12 +138,12 @@ def describe_report(comparison: Comparison, report: OverfittingReport) -> Iterat
     yield f"{len(report.pairs)} submissions: {comparison.seen} against {comparison.counting}."
     yield describe_trend(report)
     tau = "–" if report.tau is None else f"{report.tau:.2f}"
-    yield f"Mean difference {report.mean:+.4f}; Kendall's τ of the two scores {tau}."
+    yield f"Mean difference {_signed(report.mean)}; Kendall's τ of the two scores {tau}."
     if comparison.left_out:
         yield f"Left out, without one of the two scores: {comparison.left_out}."
     rows = [["TEAM", "SUBMISSION", "NUMBER", "SEEN", "COUNTS", "DIFFERENCE"]]
     for pair in sorted(report.pairs, key=lambda pair: -pair.difference)[:LISTED]:
-        scores = (f"{pair.seen:.4f}", f"{pair.counting:.4f}", f"{pair.difference:+.4f}")
+        scores = (format_score(pair.seen, 4), format_score(pair.counting, 4), _signed(pair.difference))
         rows.append(
             [shorten_name(pair.team, 24), shorten_name(pair.submission, 24), str(pair.number), *scores]
         )
@@ -174,3 +175,7 @@ def report_overfitting(
     yield from describe_report(found, made)
     if page is not None:
         yield f"Page: {page}"
+
+
+def _signed(difference: float) -> str:
+    return f"{'+' if difference >= 0 else ''}{format_score(difference, 4)}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from alcove_api.comparison import ComparedBoard, ComparedTeam, Comparison
 from alcove_api.phase import ScoringSpec
+from alcove_api.score_text import format_score
 from alcove_scorer.ranks import write_place
 from alcove_scorer.text_tables import fold_table
 from alcove_scorer.written_text import shorten_name
@@ -55,7 +56,7 @@ def _place(rank: int | None, sharing: Counter[int | None]) -> str:
 
 
 def _number(value: float | None, decimals: int) -> str:
-    return NOTHING if value is None else f"{value:.{decimals}f}"
+    return NOTHING if value is None else format_score(value, decimals)
 
 
 def as_document(

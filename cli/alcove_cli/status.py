@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from alcove_api.score_text import format_score
 from alcove_api.submission import RunStatus, SubmissionStatus
 from alcove_cli.explain import read_status
 from alcove_cli.watch import ENDED
@@ -67,7 +68,7 @@ def _run_row(run: RunStatus, now: datetime) -> tuple[str, ...]:
     took = ""
     if run.started_at is not None:
         took = format_duration(((run.ended_at or now) - run.started_at).total_seconds())
-    alc = "" if run.alc is None else f"{run.alc:.4f}"
+    alc = "" if run.alc is None else format_score(run.alc, 4)
     return (run.dataset, run.phase, str(run.attempt or ""), str(run.snapshots or ""), alc, took, run.cause)
 
 

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from alcove_api.score_text import format_score
 from alcove_cli.errors import FailedError
 from alcove_kube.client import KubeClient, Object
 from alcove_kube.errors import ApiError
@@ -49,7 +50,7 @@ def render_view(submissions: Iterable[Object], seconds: float, trouble: str = ""
 
 def _figures(run: Object) -> tuple[str, str]:
     alc = run.get("alc")
-    return str(run.get("snapshots", "") or ""), "" if alc is None else f"{alc:.4f}"
+    return str(run.get("snapshots", "") or ""), "" if alc is None else format_score(alc, 4)
 
 
 def state_line(submission: Object) -> str:

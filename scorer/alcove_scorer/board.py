@@ -22,6 +22,7 @@ from alcove_api.leaderboard import (
     LeaderboardStatus,
 )
 from alcove_api.score_documents import ScoredRun, ScoreResult
+from alcove_api.score_text import format_score
 from alcove_scorer.baselines import (
     BaselineRow,
     collect_baselines,
@@ -403,7 +404,7 @@ def write_score(row: BoardRow | BaselineRow, alias: str, decimals: int) -> str:
     alc, spread = rounded_alc(row, alias, decimals), rounded_spread(row, alias, decimals)
     if alc is None:
         return missing_cause(row, alias)
-    return f"{alc:.{decimals}f}" + ("" if spread is None else f"±{spread:.{decimals}f}")
+    return format_score(alc, decimals) + ("" if spread is None else f"±{format_score(spread, decimals)}")
 
 
 def write_seconds(seconds: float | None) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from alcove_api.score_text import format_score
 from alcove_scorer.csv_files import quote_cell
 from alcove_scorer.curves import CurveRules
 from alcove_scorer.errors import InputError
@@ -47,7 +48,7 @@ def resample_folder(
             run = folder / participant / dataset
             _, outcome = score_files(path, run, rules)
             if outcome.alc is None or abs(outcome.alc - scores[row, column]) > TOLERANCE:
-                got = "none that is valid" if outcome.alc is None else f"ALC {outcome.alc:.6f}"
+                got = "none that is valid" if outcome.alc is None else f"ALC {format_score(outcome.alc, 6)}"
                 raise InputError(
                     f"{run}: expected the predictions that have the table's score {scores[row, column]:.6f} of "
                     f"{quote_cell(participant)} on {quote_cell(dataset)}; got {got}. Are budget and scheme right?"

@@ -9,6 +9,7 @@ from functools import cache
 import jinja2
 from markupsafe import Markup
 
+from alcove_api.score_text import format_score
 from alcove_scorer.colours import COLOURS
 from alcove_scorer.written_text import clean_text, shorten_name
 
@@ -31,7 +32,7 @@ def style_sheet() -> str:
 
 def format_number(value: float | None, decimals: int) -> str:
     """With a real minus sign; a dash where there is none."""
-    return "–" if value is None else f"{value:.{decimals}f}".replace("-", "−")
+    return "–" if value is None else format_score(value, decimals).replace("-", "−")
 
 
 def format_whole_seconds(seconds: float) -> str:

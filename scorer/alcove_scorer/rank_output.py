@@ -7,6 +7,7 @@ import re
 import textwrap
 from typing import Any
 
+from alcove_api.score_text import format_score
 from alcove_scorer.csv_files import make_printable
 from alcove_scorer.differences import describe_difference
 from alcove_scorer.kemeny import find_kemeny_order
@@ -160,7 +161,7 @@ def as_text(document: dict[str, object]) -> str:
 
 
 def _cells(name: str, entry: dict[str, Any]) -> list[str]:
-    value = "–" if entry["value"] is None else f"{entry['value']:.4f}"
+    value = "–" if entry["value"] is None else format_score(entry["value"], 4)
     span = "–" if entry["interval"] is None else "{:g}–{:g}".format(*entry["interval"])
     by_dataset = (
         f"{place:g}{' (no run)' if entry['scores'][dataset] is None else ''}"

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from alcove_api.run_documents import Manifest
 from alcove_api.schemes import BALANCED_ACCURACY
+from alcove_api.score_text import format_score
 from alcove_scorer.csv_files import (
     describe_unreadable,
     make_printable,
@@ -244,7 +245,7 @@ def as_text(
 ) -> str:
     lines = [f"{'seconds':>10}  {'x':>6}  {settings.metric.name:>17}  file"]
     lines += [
-        f"{p.seconds:>10.3f}  {axis_position(p.seconds, settings):>6.4f}  {p.score:>17.6f}  "
+        f"{p.seconds:>10.3f}  {axis_position(p.seconds, settings):>6.4f}  {format_score(p.score, 6):>17}  "
         f"{make_printable(names[p.number])}"
         for p in outcome.points
     ]
@@ -261,7 +262,7 @@ def summarise_outcome(outcome: RunOutcome, settings: CurveRules, target: float |
     if outcome.alc is None or outcome.final_score is None:
         lines = ["no score: there is no valid prediction"]
     else:
-        lines = [f"ALC {outcome.alc:.6f}, final score {outcome.final_score:.6f}"]
+        lines = [f"ALC {format_score(outcome.alc, 6)}, final score {format_score(outcome.final_score, 6)}"]
     if target is not None:
         lines.append(_target_text(target_times(outcome, settings, target)))
     if note := range_note(outcome, settings):

@@ -11,6 +11,7 @@ from typing import Literal
 
 from alcove_api.run_documents import commit_head
 from alcove_api.run_names import alias_of
+from alcove_api.score_text import format_score
 from alcove_api.submission import RunStatus, SubmissionStatus
 from alcove_operator.core import conditions
 from alcove_operator.core.actions import Emit
@@ -80,7 +81,7 @@ def write_tables(status: SubmissionStatus, decimals: int) -> SubmissionStatus:
         about = f"{worst.dataset}: {about}"
     scores = _list_scores(runs, decimals) if known else ""
     return status.replace(
-        score=f"{sum(known) / len(known):.{decimals}f}" if known else "",
+        score=format_score(sum(known) / len(known), decimals) if known else "",
         scores=scores,
         message=cut_line(about, MESSAGE),
         overview=tuple(_describe(run, decimals) for run in runs),
@@ -105,7 +106,7 @@ def _list_scores(runs: Sequence[RunStatus], decimals: int) -> str:
         for alias, alcs in found.items()
     }
     shown = (
-        f"{alias} {'–' if mean is None else format(mean, f'.{places}f')}" for alias, mean in means.items()
+        f"{alias} {'–' if mean is None else format_score(mean, places)}" for alias, mean in means.items()
     )
     return cut_line(", ".join(shown), SCORES)
 
@@ -114,7 +115,7 @@ def _describe(run: RunStatus, decimals: int) -> str:
     """One line: dataset, how far it is, score, predictions, time, cause."""
     parts: list[str] = [run.phase]
     if run.alc is not None:
-        parts.append(f"ALC {run.alc:.{decimals}f}")
+        parts.append(f"ALC {format_score(run.alc, decimals)}")
     if run.snapshots:
         parts.append(f"{run.snapshots} prediction{'s' * (run.snapshots != 1)}")
     if run.started_at and run.ended_at:

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from functools import reduce
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ RULES = resolve_rules(2.0)
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    for name in ("digits", "waves"):
+    for name in ("digits", "waves", "friedman"):
         make_practice(name, folder, examples=60)
     return folder
 
@@ -139,6 +140,8 @@ def test_what_was_done_before_an_interruption_stays_done(
     [
         (("CODE", "CODE", "--datasets", "DIGITS"), "Two submissions are called guess"),
         (("CODE", "--datasets", "DIGITS", "DIGITS"), "Two datasets are called digits"),
+        (("CODE", "--datasets", "DIGITS", "FRIEDMAN", "--metric", "r2"), "labels: no metric scores both"),
+        (("CODE", "--datasets", "DIGITS", "FRIEDMAN"), "Of friedman numbers are predicted, of digits labels"),
         (("CODE", "--datasets", "CODE"), "There is no solution beside"),
         (("CODE", "--datasets", "DIGITS", "--framework", "theano"), "'theano' is not one of"),
         (("CODE/..", "--datasets", "DIGITS"), "There is one in its folder"),
@@ -148,9 +151,8 @@ def test_what_was_done_before_an_interruption_stays_done(
 def test_what_cannot_be_done_is_one_sentence(
     data: Path, codes: list[Path], arguments: tuple[str, ...], said: str, alcove: Typed
 ) -> None:
-    filled = [
-        a.replace("CODE", str(codes[0])).replace("DIGITS", str(data / "digits.data")) for a in arguments
-    ]
+    paths = {"CODE": codes[0], "DIGITS": data / "digits.data", "FRIEDMAN": data / "friedman.data"}
+    filled = [reduce(lambda text, name: text.replace(name, str(paths[name])), paths, a) for a in arguments]
     done = alcove("compete", *filled)
     assert done.returncode == 2
     assert said in done.stderr

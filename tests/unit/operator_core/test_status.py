@@ -63,12 +63,17 @@ def test_one_score_is_not_shown_twice() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.none() | st.floats(0, 1), st.text(max_size=300)), min_size=1, max_size=64),
+    st.lists(
+        st.tuples(st.none() | st.floats(0, 1) | st.floats(-1e300, 1e6), st.text(max_size=300)),
+        min_size=1,
+        max_size=64,
+    ),
     st.integers(0, 6),
 )
 def test_tables_stay_narrow(runs: list[tuple[float | None, str]], decimals: int) -> None:
     made = tuple(done(f"dataset-{i}", alc, "ExitCode", message) for i, (alc, message) in enumerate(runs))
     shown = statuses.write_tables(SubmissionStatus(runs=made), decimals)
+    assert len(shown.score) <= 16
     assert len(shown.scores) <= statuses.SCORES
     assert len(shown.message) <= statuses.MESSAGE
     assert "\n" not in shown.message

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from alcove_api.run_documents import End, Manifest, Record
+from alcove_api.score_text import format_score
 from tests.unit.scorer.commands import alcove, document, refusal
 
 NANO = 10**9
@@ -263,3 +265,27 @@ def test_a_run_for_people(run: Path) -> None:
     ).stdout
     assert "ALC 0.8" in shown
     assert "refused: d.npy: late" in shown
+
+
+def test_one_wild_prediction_widens_no_table_and_no_page(tmp_path: Path) -> None:
+    truth = np.arange(40.0)
+    np.savetxt(tmp_path / "solution", truth)
+    (tmp_path / "snaps").mkdir()
+    np.savetxt(tmp_path / "snaps" / "a.predict", truth + 1e30)
+    (tmp_path / "snaps" / "times.csv").write_text("file,seconds\na.predict,1\n")
+    page = tmp_path / "report.html"
+    files = ("--solution", tmp_path / "solution", "--snapshots", tmp_path / "snaps", "--report", page)
+    shown = alcove("score", *files, "--budget", 9, "--metric", "r2")
+    assert shown.exit_code == 0, shown.output
+    assert "-7.504690e+57  a.predict" in shown.stdout
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+    assert "−7.504690e+57" in page.read_text()
+    assert not re.search(r"[0-9]{30}", re.sub("base64,[^\"']*", "", page.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("score", "shown"),
+    [(0.5, "0.5000"), (-999_999.9, "-999999.9000"), (-1e6, "-1.0000e+06"), (1e300, "1.0000e+300")],
+)
+def test_a_score_is_short_whatever_it_is(score: float, shown: str) -> None:
+    assert format_score(score, 4) == shown
