@@ -27,6 +27,7 @@ from alcove_api.run_documents import RepeatedAttempt, RunConfig, Verdict
 from alcove_api.score_documents import LiveCurve, ScoreResult
 from alcove_api.uploads import FormField, UploadPermit
 from alcove_operator.core.model import CodeFact
+from alcove_operator.core.run_results import drop_cut_line
 from alcove_operator.errors import CodeError, OperatorError
 from alcove_store import client as store_client
 from alcove_store.errors import (
@@ -386,10 +387,11 @@ class OperatorStore:
             return {}
 
     def log_tail(self, prefix: str, size: int = 700) -> str:
-        """The last ``size`` bytes of a run's output as printable text; empty where there is none."""
-        text = store_client.read_tail(self.client, self.bucket, keys.log(prefix), size).decode(
-            errors="replace"
-        )
+        """The last lines of a run's output, at most ``size`` bytes, as printable text; empty where there is none."""
+        # One byte more tells whether it is cut; what is cut is the line that this byte is of.
+        data = store_client.read_tail(self.client, self.bucket, keys.log(prefix), size + 1)
+        text = data.decode(errors="replace")
+        text = drop_cut_line(text) if len(data) > size else text
         return "".join(c for c in text if c in "\n\t" or c.isprintable()).strip()
 
     def _read(self, key: str, model: type[D]) -> D | None:

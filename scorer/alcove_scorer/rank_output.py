@@ -127,7 +127,8 @@ def as_text(document: dict[str, object]) -> str:
         "95 % of ranks",
         *(shorten_name(make_printable(d), 20) for d in datasets),
     ]
-    rows = [_cells(name, entry) for name, entry in zip(names, entries, strict=True)]
+    missing = "not reached" if "tau_max" in document else "no run"
+    rows = [_cells(name, entry, missing) for name, entry in zip(names, entries, strict=True)]
     lines = textwrap.wrap(ranked_by, WIDTH)
     for table in fold_table([header, *rows], 2):
         lines += ["", *table]
@@ -160,11 +161,11 @@ def as_text(document: dict[str, object]) -> str:
     return "\n".join(lines)
 
 
-def _cells(name: str, entry: dict[str, Any]) -> list[str]:
+def _cells(name: str, entry: dict[str, Any], missing: str) -> list[str]:
     value = "–" if entry["value"] is None else format_score(entry["value"], 4)
     span = "–" if entry["interval"] is None else "{:g}–{:g}".format(*entry["interval"])
     by_dataset = (
-        f"{place:g}{' (no run)' if entry['scores'][dataset] is None else ''}"
+        f"{place:g}{f' ({missing})' if entry['scores'][dataset] is None else ''}"
         for dataset, place in entry["ranks"].items()
     )
     return [write_place(entry["rank"], entry["tied"]), shorten_name(name, 32), value, span, *by_dataset]

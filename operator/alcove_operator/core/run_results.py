@@ -119,7 +119,14 @@ def add_tail(message: str, run: RunStatus, given: ReconcileInput) -> str:
     room = 1000 - len(message)
     if not tail or room <= 80 or run.charged_to == "Platform" or given.rules.logs == "none":
         return message
-    return f"{message} Last output:\n{tail[-room:]}".strip()
+    shown = tail if len(tail) <= room else drop_cut_line(tail[-room:])
+    return f"{message} Last output:\n{shown}".strip()
+
+
+def drop_cut_line(text: str) -> str:
+    """The end of an output without the rest of the line in which it was cut; whole where it is one line."""
+    _, _, lines = text.partition("\n")
+    return lines if lines.strip() else text
 
 
 def list_team_logs(submission: SubmissionView, policy: LogPolicy) -> tuple[TeamLog, ...]:

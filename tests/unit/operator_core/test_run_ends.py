@@ -10,6 +10,7 @@ from alcove_api.submission import RunStatus
 from alcove_operator.core.causes import Context, find_cause
 from alcove_operator.core.model import ContainerView, PodView
 from alcove_operator.core.run_ends import HIDDEN, may_have_started, record_end
+from alcove_operator.core.run_results import drop_cut_line
 from tests.unit.operator_core.cluster import START
 from tests.unit.operator_core.test_causes import pod
 
@@ -66,3 +67,16 @@ def test_what_a_run_waited_for_is_known_once_it_has_ended() -> None:
     assert (ended.pulled_at, ended.staged_at, ended.launched_at) == (
         stage.started_at, stage.finished_at, main.started_at,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("ove] prediction 2 saved\n[alcove] finished\nlast words", "[alcove] finished\nlast words"),
+        ("one long line without an end", "one long line without an end"),
+        ("the end of a long line\n", "the end of a long line\n"),
+        ("", ""),
+    ],
+)
+def test_an_output_that_was_cut_begins_with_a_whole_line(text: str, shown: str) -> None:
+    assert drop_cut_line(text) == shown

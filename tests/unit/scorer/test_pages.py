@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from alcove_api.board_documents import AggregateRequest, BoardHistory, BoardSubmission, PastRanks
 from alcove_api.run_documents import Verdict
+from alcove_api.schemes import RankedRows
 from alcove_api.score_documents import (
     SCORER_VERSION,
     CurvePoint,
@@ -168,6 +169,27 @@ def test_a_report_shows_rounded_scores_and_only_the_points_that_may_be_shown() -
     assert "0.712" not in text
     assert "0.612" not in text
     assert "1 more were scored" in text
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (
+            "rest",
+            "ALC and final score on the rest of it; on all of it where the rest alone would leave a label out.",
+        ),
+        ("all", "ALC and final score on all of it."),
+    ],
+)
+def test_a_report_says_on_which_rows_a_score_is(rows: RankedRows, said: str) -> None:
+    request = request_for("team", "a")
+    request = request.replace(
+        scoring=request.scoring.replace(ranked_rows=rows),
+        feedback=request.feedback.replace(test_fraction=0.3),
+    )
+    run = scored("a", 0.7)
+    page = report_html(request, RULES, [ReportRun(run, None, limit_run(run, RULES, 2, 1))])
+    assert said in " ".join(page.split())
 
 
 def test_a_report_says_that_an_earlier_attempt_has_shown_all_that_may_be_shown() -> None:

@@ -117,7 +117,9 @@ def test_the_command_ranks_a_table_of_seconds(tmp_path: Path) -> None:
     values = {entry["participant"]: entry["value"] for entry in found["entries"]}
     assert [values[name] for name in names] == pytest.approx(scores, abs=0.003)
     assert found["entries"][0]["scores"]["imagenet_resnet"] is None
-    html = page.read_text()
+    html, shown = page.read_text(), rank(table(tmp_path), "--reference", REFERENCE).stdout
+    assert shown.count("(not reached)") == np.isnan(seconds[:-1]).sum()
+    assert "no run" not in shown
     assert "Performance profiles" in html
     assert "ordered by the area under the performance profile up to τ = 4" in html
     assert REFERENCE not in html
