@@ -246,6 +246,12 @@ def _gone(context: Context, how: str) -> Cause:
     return _platform("PodGone", f"The pod was {how} from outside.")
 
 
+def explain_dropped_queue(queue: str) -> Cause:
+    """Of an attempt whose Job waits in ``queue`` of Kueue, which is no longer that of the competition."""
+    said = f"Its Job waited in the queue {queue}, which the competition no longer names."
+    return _platform("Preempted", said)
+
+
 def _stage_failed(pod: PodView, _: Context) -> Cause | None:
     stage = pod.stage
     if (

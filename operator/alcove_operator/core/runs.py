@@ -244,7 +244,7 @@ def _without_pod(run: RunStatus, name: str, job: JobView | None, given: Reconcil
     live, again = given.facts.live, given.now + RECHECK
     due = None
     if job is not None and job.suspended and not job.finished and not run.pod_uid:
-        return RunStep(_wait_for_kueue(run, job))
+        return RunStep(_wait_for_kueue(run, job, given))
     if run.phase == "Queued":
         run = run.replace(phase="Pending", message=_keep_reason(run))
     if job is not None and not job.finished and not run.pod_uid:
@@ -268,8 +268,12 @@ def _without_pod(run: RunStatus, name: str, job: JobView | None, given: Reconcil
     return RunStep(run, (build_creation(run.dataset, run.attempt, given),), again, fenced=True)
 
 
-def _wait_for_kueue(run: RunStatus, job: JobView) -> RunStatus:
+def _wait_for_kueue(run: RunStatus, job: JobView, given: ReconcileInput) -> RunStatus:
     """No deadline: as in Alcove's own queue, a run waits for as long as others have the places."""
+    if job.local_queue and job.local_queue != given.rules.spec.local_queue:
+        # Perhaps because nothing is admitted there any more. The Job can be let begin until it is gone: so it is
+        # another attempt that takes its place.
+        return record_end(run, causes.explain_dropped_queue(job.local_queue), None)
     waits = f"Waiting in the queue {job.local_queue} of Kueue."
     return run.replace(phase="Queued", message=_keep_reason(run) or waits)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alcove_operator.core import capacity
+from alcove_operator.core import capacity, names
 from alcove_operator.core.run_ends import HIDDEN
 from tests.unit.operator_core.cluster import Cluster, Pod
 
@@ -111,6 +112,23 @@ def test_a_second_pod_of_one_job_is_no_second_go() -> None:
     cluster.controllers()
     turn(cluster)
     assert (run_of(cluster)["cause"], run_of(cluster)["chargedTo"]) == ("Preempted", "Platform")
+    cluster.settle()
+    assert (run_of(cluster)["cause"], run_of(cluster)["attempt"]) == ("Finished", 2)
+
+
+@pytest.mark.parametrize("queue", [None, "more-gpus"])
+def test_a_run_does_not_wait_in_a_queue_that_the_competition_names_no_longer(queue: str | None) -> None:
+    cluster = Cluster({"d0": ["finished", "finished"]}, local_queue="gpus")
+    wait_in_kueue(cluster)
+    cluster.local_queue, cluster.spec = queue, cluster.spec.replace(local_queue=queue)
+    for _ in range(4):
+        turn(cluster)
+    assert [job["metadata"]["labels"].get(names.LOCAL_QUEUE) for job in cluster.jobs.values()] == [queue]
+    assert (run_of(cluster)["attempt"], cluster.pods) == (2, [])
+    assert (
+        "Its Job waited in the queue gpus, which the competition no longer names"
+        in run_of(cluster)["message"]
+    )
     cluster.settle()
     assert (run_of(cluster)["cause"], run_of(cluster)["attempt"]) == ("Finished", 2)
 
