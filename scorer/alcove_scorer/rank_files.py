@@ -25,11 +25,10 @@ from alcove_scorer.ranks import (
     compute_values,
     rank_participants,
 )
+from alcove_scorer.scoring import LARGEST_SCORE
 from alcove_scorer.significance import Friedman, critical_difference, friedman_test, kendall_w
 
 Floats = npt.NDArray[np.float64]
-LARGEST = 1e100
-"""Of a score or a penalty: their squares and sums are finite."""
 MOST_RANKS = 100_000_000
 """Of a bootstrap, participants × resamples: they are in memory at once, some 20 bytes each."""
 
@@ -81,23 +80,23 @@ class RankOptions:
     def __post_init__(self) -> None:
         if not 1e-9 <= self.alpha < 1:
             raise InputError(f"--alpha {self.alpha:g}: expected a level between 0 and 1, at least 1e-9")
-        if not 0 <= self.penalty <= LARGEST:
-            raise InputError(f"--penalty {self.penalty:g}: expected a number from 0 to {LARGEST:g}")
+        if not 0 <= self.penalty <= LARGEST_SCORE:
+            raise InputError(f"--penalty {self.penalty:g}: expected a number from 0 to {LARGEST_SCORE:g}")
         if not 0 <= self.intervals <= 100_000:
             raise InputError(f"--intervals {self.intervals}: expected a number of resamples from 0 to 100000")
         if self.lower_is_better and self.method in ("relative", "relative-difference"):
             raise InputError(
                 f"--lower-is-better: expected another method than {self.method}, of which higher scores are better"
             )
-        if not 1 < self.tau_max <= LARGEST:
+        if not 1 < self.tau_max <= LARGEST_SCORE:
             raise InputError(
-                f"--tau-max {self.tau_max:g}: expected a factor above 1, and at most {LARGEST:g}"
+                f"--tau-max {self.tau_max:g}: expected a factor above 1, and at most {LARGEST_SCORE:g}"
             )
         if self.reference is not None and not self.of_times:
             raise InputError(f"--reference: expected --method performance-profile; got {self.method}")
         if self.predictions is not None and (self.of_times or self.uncertainty not in ("examples", "all")):
             raise InputError("--predictions: expected --uncertainty examples or all, and a table of scores")
-        if not 0 <= self.rope <= LARGEST:
+        if not 0 <= self.rope <= LARGEST_SCORE:
             raise InputError(f"--rope {self.rope:g}: expected a difference of scores of at least 0")
         if self.seed < 0:
             raise InputError(f"--seed {self.seed}: expected a whole number of at least 0")
@@ -253,9 +252,9 @@ def _cell(text: str, path: Path, row: int, column: str) -> float:
     if not text:
         return math.nan
     value = parse_number(text)
-    if value is None or not abs(value) <= LARGEST:
+    if value is None or not abs(value) <= LARGEST_SCORE:
         raise InputError(
-            f"{path}: row {row}, column {column}: expected a finite number (at most {LARGEST:g}), or an empty "
+            f"{path}: row {row}, column {column}: expected a finite number (at most {LARGEST_SCORE:g}), or an empty "
             f"cell for a missing run; got {quote_cell(text)}"
         )
     return value
@@ -265,7 +264,7 @@ def _seconds(text: str, path: Path, row: int, column: str) -> float:
     if text.lower() in ("", "inf"):
         return math.nan
     value = parse_number(text)
-    if value is None or not 0 < value <= LARGEST:
+    if value is None or not 0 < value <= LARGEST_SCORE:
         raise InputError(
             f"{path}: row {row}, column {column}: expected seconds above 0, or inf or an empty cell where the target "
             f"was not reached; got {quote_cell(text)}"

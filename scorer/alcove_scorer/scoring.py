@@ -17,6 +17,9 @@ from alcove_scorer.metrics import Prediction, Solution, Tally, make_tallies
 from alcove_scorer.predictions import Kind, PredictionReader, read_prediction
 from alcove_scorer.row_choice import ALL_ROWS, RowChoice, Rows
 
+LARGEST_SCORE = 1e100
+"""With either sign. Squares and sums of such scores are finite, so no team can leave a board without its figures."""
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -133,11 +136,13 @@ class RunScorer:
             if calibration is not None:
                 calibration.add(seen.take(block, start))
             start += len(block)
-        score = ranked.score()
-        if not math.isfinite(score):
-            raise PredictionError(f"{self.rules.metric.name} has no finite value for it")
+        score, shown = ranked.score(), [_score_or_none(tally) for tally in others]
+        if not all(part is None or abs(part) <= LARGEST_SCORE for part in (score, *shown)):
+            raise PredictionError(
+                f"{self.rules.metric.name} has no finite value for it, or one beyond ±{LARGEST_SCORE:g}"
+            )
         self.lowest, self.highest = lowest, highest
-        return score, [_score_or_none(tally) for tally in others], calibration
+        return score, shown, calibration
 
     def _start_calibration(self) -> tuple[_Part, CalibrationTally | None]:
         """The rows that people see scores of, and what counts them where the metric is of probabilities."""

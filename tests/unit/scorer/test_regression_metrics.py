@@ -20,7 +20,7 @@ from alcove_scorer.errors import InputError
 from alcove_scorer.metric_registry import BUILT_IN, find_metric
 from alcove_scorer.metrics import Metric, make_tallies, predicts_numbers
 from alcove_scorer.regression_metrics import NormalizedMAE, R2Score
-from alcove_scorer.row_choice import choose_rows
+from alcove_scorer.row_choice import RowChoice, choose_rows
 from alcove_scorer.run_files import score_files
 from alcove_scorer.scoring import RunScorer, Snapshot
 
@@ -109,7 +109,21 @@ def test_a_prediction_that_overflows_is_refused_with_the_metrics_name(which: Met
     scorer = RunScorer(resolve_rules(10, metric_name=which.name), solution)
     huge = b"1e308\n-1e308\n1e308\n"
     scorer.add(0, "p.predict", 1.0, Snapshot("text", len(huge), (huge,)))
-    assert [refused.reason for refused in scorer.refused] == [f"{which.name} has no finite value for it"]
+    for wild in (b"1e120\n1\n1\n", b"1\n1\n-1e120\n"):
+        scorer.add(1, "q.predict", 2.0, Snapshot("text", len(wild), (wild,)))
+    said = f"{which.name} has no finite value for it, or one beyond ±1e+100"
+    assert [refused.reason for refused in scorer.refused] == [said] * 3
+    assert scorer.points == []
+
+
+@both
+def test_what_is_wild_on_the_rows_that_are_shown_alone_is_refused_too(which: Metric) -> None:
+    solution = np.array([[1.0], [2.0], [3.0], [4.0]])
+    choice = RowChoice(np.array([0, 1]), np.array([2, 3]))
+    scorer = RunScorer(resolve_rules(10, metric_name=which.name), solution, choice)
+    for number, text in enumerate((b"1e120\n2\n3\n4\n", b"1\n2\n3\n-1e120\n", b"1\n2\n3\n4\n")):
+        scorer.add(number, "p.predict", 1.0 + number, Snapshot("text", len(text), (text,)))
+    assert len(scorer.refused) == 2
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.25, 0.5])
