@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from alcove_operator.core.conditions import ConditionValue
 from alcove_operator.store import OperatorStore
-from alcove_store.errors import StoreError, StoreUnavailableError
+from alcove_store.errors import StoreError, StoreFullError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 10.0
@@ -35,19 +35,31 @@ class StoreRoom:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        """A store that can be read and not written is full: not every one says so in other words."""
         full = self.full
         try:
-            await asyncio.to_thread(self.store.write_probe, self.namespace)
-            full = False
-        except StoreUnavailableError:
-            full = await self._can_be_read() or self.full
+            full = await self._find_full()
         except StoreError as error:
             log.warning("The store answers, but not as it should: %s", error)
         if full != self.full:
             self.full = full
             log.warning("The store %s.", "can be read, and takes nothing" if full else "has room again")
             self.changed()
+
+    async def _find_full(self) -> bool:
+        """A store that can be read and not written is full: not every one says so in other words.
+
+        Written a second time, since one that was away may have come back before it was read.
+        """
+        for _ in range(2):
+            try:
+                await asyncio.to_thread(self.store.write_probe, self.namespace)
+                return False
+            except StoreFullError:
+                return True
+            except StoreUnavailableError:
+                if not await self._can_be_read():
+                    return self.full
+        return True
 
     async def _can_be_read(self) -> bool:
         try:

@@ -1,0 +1,72 @@
+"""When a store counts as full: nothing starts then, so one failure to write does not say it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import cast
+
+import pytest
+from minio import Minio
+
+from alcove_operator.store import OperatorStore
+from alcove_operator.store_room import StoreRoom
+from alcove_store.errors import StoreError, StoreFullError, StoreUnavailableError
+
+AWAY, FULL = StoreUnavailableError("It did not answer."), StoreFullError("It is full.")
+
+
+@dataclass(frozen=True)
+class AnsweringStore(OperatorStore):
+    writes: Iterator[StoreError | None] = field(default_factory=lambda: iter(()))
+    reads: Iterator[StoreError | None] = field(default_factory=lambda: iter(()))
+
+    def write_probe(self, _name: str) -> None:
+        if (error := next(self.writes, None)) is not None:
+            raise error
+
+    def exists(self, _key: str) -> bool:
+        if (error := next(self.reads, None)) is not None:
+            raise error
+        return False
+
+
+@pytest.mark.parametrize(
+    ("writes", "reads", "full"),
+    [
+        ([None], [], False),
+        ([FULL], [], True),
+        ([AWAY, AWAY], [None, None], True),
+        ([AWAY, FULL], [None], True),
+        ([AWAY, None], [None], False),
+        ([AWAY], [AWAY], False),
+    ],
+    ids=[
+        "it takes what is written",
+        "it says that it is full",
+        "it can be read, and takes nothing again",
+        "it says so then",
+        "it was away, and came back before it was read",
+        "it is away",
+    ],
+)
+def test_when_a_store_is_full(
+    writes: list[StoreError | None], reads: list[StoreError | None], full: bool
+) -> None:
+    store = AnsweringStore(cast(Minio, None), "alcove", writes=iter(writes), reads=iter(reads))
+    changes: list[bool] = []
+    room = StoreRoom(store, "cup", lambda: changes.append(room.full))
+    asyncio.run(room.look())
+    assert room.full is full
+    assert changes == [True] * full
+
+
+def test_a_full_store_that_goes_away_is_not_known_to_have_room() -> None:
+    store = AnsweringStore(cast(Minio, None), "alcove", writes=iter([FULL, AWAY, None]), reads=iter([AWAY]))
+    room = StoreRoom(store, "cup", lambda: None)
+    found = []
+    for _ in range(3):
+        asyncio.run(room.look())
+        found.append(room.full)
+    assert found == [True, True, False]
