@@ -26,6 +26,9 @@ from alcove_operator.core.model import (
 from alcove_operator.core.run_ends import RECHECK
 from alcove_operator.core.status import ADMITTED, MESSAGE, cut_line, set_condition
 
+UPLOAD_LOOK = timedelta(seconds=2)
+"""Between two looks for a bundle that is not uploaded yet: whoever submits waits for the next one."""
+
 
 @dataclass(frozen=True)
 class Obstacle:
@@ -61,6 +64,10 @@ def advance_admission(
         if competition is None or facts.code is None or decision.requeue_at is None:
             return decision
         # What the code lacked may be there by now.
+        looked_at = facts.code.looked_at
+        if looked_at is not None and now < looked_at + UPLOAD_LOOK:
+            # What a look finds is a fact with its time, which makes another turn due at once.
+            return replace(decision, requeue_at=min(decision.requeue_at, looked_at + UPLOAD_LOOK))
         again = (_admit_code(competition.spec),)
         return replace(decision, actions=again, requeue_at=min(decision.requeue_at, now + RECHECK))
     # What follows only asks the types: an obstacle was found above where any is missing.

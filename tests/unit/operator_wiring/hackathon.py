@@ -17,12 +17,14 @@ from alcove_api.change_documents import CompetitionChange
 from alcove_api.documents import StoreCredentials
 from alcove_api.run_documents import RepeatedAttempt, RunConfig, Verdict
 from alcove_api.score_documents import SCORER_VERSION, LiveCurve, ScoredRun, ScoreRequest, ScoreResult
+from alcove_api.uploads import FormField, UploadPermit
 from alcove_kube.client import Object
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
 from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names
 from alcove_operator.core.model import CodeFact
+from alcove_operator.errors import CodeError
 from alcove_operator.rankings import GENERATION
 from alcove_operator.records import AGGREGATE
 from alcove_operator.run_credentials import Issued, RunCredentials
@@ -62,17 +64,23 @@ class MemoryStore(OperatorStore):
     activity: dict[str, PhaseActivity] = field(default_factory=dict)
     """The newest, by phase."""
     lacks: set[str] = field(default_factory=set)
-    """"room" where it takes nothing more."""
+    """"room" where it takes nothing more, "bundles" where none was uploaded."""
     taken: list[str] = field(default_factory=list)
-    """Namespaces whose bundles were taken in."""
+    """Namespaces whose bundles were asked for."""
 
     def take_bundle(self, namespace: str, sha256: str, _limit: int) -> CodeFact:
         self.taken.append(namespace)
+        if "bundles" in self.lacks:
+            raise CodeError("CodeMissing", "There is no bundle.", remedy="Upload it.", wait=True)
         return CodeFact(accepted=True, sha256=sha256, bytes=100)
 
     def write_probe(self, _name: str) -> None:
         if "room" in self.lacks:
             raise StoreFullError("It is full.")
+
+    def permit_upload(self, key: str, limit: int, expires_at: datetime, endpoint: str) -> UploadPermit:
+        fields = (FormField(name="key", value=key),)
+        return UploadPermit(url=endpoint, fields=fields, bytes_at_most=limit, expires_at=expires_at)
 
     def list_uploads(self, _prefix: str) -> list[str]:
         return []
