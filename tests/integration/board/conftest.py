@@ -25,10 +25,10 @@ from alcove_scorer.job_aggregate import render_board
 from alcove_store.client import put_bytes
 from tests.cluster.stores import free_port
 from tests.integration.pages import competition as made
-from tests.integration.store.conftest import REGION, SetUpStore, set_up_store
+from tests.integration.store.conftest import REGION, SetUpStore, certificate, set_up_store
 from tests.unit.kube.server import Answer, ScriptedServer, serving
 
-__all__ = ["set_up_store"]
+__all__ = ["certificate", "set_up_store"]
 NAMESPACE = "hackathon"
 COMPETITION = "spring-hackathon"
 TITLE = "Spring hackathon"
@@ -98,7 +98,9 @@ def board_of(teams: int, datasets: int = 3, generation: int = 1) -> Board:
 
 
 @pytest.fixture(scope="module")
-def server(set_up_store: SetUpStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def server(
+    set_up_store: SetUpStore, certificate: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningServer]:
     """With three phases: ``practice`` has a board, ``final`` has one that is hidden, and ``later`` has none."""
     folder = tmp_path_factory.mktemp("board")
     (folder / "credentials.json").write_bytes(set_up_store.credentials["board"].canonical())
@@ -113,6 +115,7 @@ def server(set_up_store: SetUpStore, tmp_path_factory: pytest.TempPathFactory) -
             "ALCOVE_METRICS_PORT": str(metrics_port), "ALCOVE_COMPETITION_NAMESPACE": NAMESPACE,
             "ALCOVE_STORE_ENDPOINT": set_up_store.server.url, "ALCOVE_STORE_REGION": REGION,
             "ALCOVE_STORE_BUCKET": keys.MAIN_BUCKET, "ALCOVE_STORE_CREDENTIALS": str(folder / "credentials.json"),
+            "ALCOVE_STORE_CA": str(certificate / "ca.crt"),
             # Teams know the store by another name than this server does.
             "ALCOVE_STORE_SIGNED_ENDPOINT": SIGNED,
         }  # fmt: skip

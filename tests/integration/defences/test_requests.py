@@ -20,9 +20,9 @@ from alcove_kube.client import KubeClient
 from alcove_store import client as store_client
 from tests.integration.helm.conftest import ApiServer, Releases, releases, server, wait_for
 from tests.integration.helm.test_install import leaderboard, submission
-from tests.integration.store.conftest import SetUpStore, set_up_store
+from tests.integration.store.conftest import SetUpStore, certificate, set_up_store
 
-__all__ = ["releases", "server", "set_up_store"]
+__all__ = ["certificate", "releases", "server", "set_up_store"]
 pytestmark = pytest.mark.integration
 DATA = HiddenDataset("d1", "s1", "series", np.zeros((1, 1), np.bool_), "")
 NO_STORE: Any = None
