@@ -77,14 +77,14 @@ def test_a_permit_is_for_its_key_and_its_hour_alone(set_up_store: SetUpStore) ->
             stored(set_up_store, absent)
 
 
-def submission(name: str, sha256: str, **status: object) -> dict[str, object]:
+def submission(name: str, sha256: str, version: str = "1", **status: object) -> dict[str, object]:
     competition = {"namespace": "cup", "name": "cup"}
     return {
         "metadata": {
             "name": name,
             "namespace": "team-a",
             "uid": name,
-            "resourceVersion": "1",
+            "resourceVersion": version,
             "creationTimestamp": "2026-01-05T12:00:00Z",
         },
         "spec": {"competition": competition, "phase": "practice", "code": {"bundle": {"sha256": sha256}}},
@@ -126,7 +126,7 @@ def test_a_team_has_no_more_permits_than_it_may_however_often_it_asks(uploads: U
 def test_an_operator_that_starts_anew_knows_permits_by_the_status(uploads: Uploads) -> None:
     given = ask(uploads, "one", "5" * 64)
     assert given is not None
-    uploads.index.apply(SUBMISSIONS, submission("one", "5" * 64, upload=given.model_dump(mode="json")))
+    uploads.index.apply(SUBMISSIONS, submission("one", "5" * 64, "2", upload=given.model_dump(mode="json")))
     again = Uploads(uploads.store, uploads.index, uploads.endpoint)
     assert ask(again, "two", "6" * 64, most=1) is None
 

@@ -62,14 +62,14 @@ def test_a_certificate_of_an_authority_that_is_not_known_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("style", "url"), [("virtual", "https://b.s3.example"), ("path", "https://s3.example/b")]
+    ("style", "url"), [("virtual", "https://bucket.s3.example"), ("path", "https://s3.example/bucket")]
 )
 def test_a_bucket_is_addressed_as_the_environment_says(
     monkeypatch: pytest.MonkeyPatch, style: str, url: str
 ) -> None:
     monkeypatch.setenv("ALCOVE_STORE_STYLE", style)
     client = store_client.client("https://s3.example", REGION, StaticProvider("someone", "something"))
-    assert client.get_presigned_url("GET", "b", "k").startswith(f"{url}/k?")
+    assert client.get_presigned_url("GET", "bucket", "k").startswith(f"{url}/k?")
 
 
 def test_json_comes_back_as_it_went(set_up_store: SetUpStore) -> None:
