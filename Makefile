@@ -54,7 +54,7 @@ deps: install ## what clusters are made of: Debian packages, and pinned programs
 # Kueue is for these tests alone, so `deps` leaves it out.
 integration: deps ## real API servers, real stores, and what else needs no node
 	@$(PY) -m tests.cluster binaries --only kueue
-	@$(PY) -m pytest -q tests/integration
+	@$(PY) -m pytest -q -n 2 --dist loadfile tests/integration
 
 rehearsal: deps ## a whole challenge: practice, a choice, a blind final, the winners
 	@$(PY) -m pytest -q -s tests/e2e/test_rehearsal.py
