@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from pydantic import ValidationError
+
 from alcove_api import keys
 from alcove_api.score_documents import ScoreRequest, ScoreResult
 from alcove_audit.findings import Check, describe
@@ -14,6 +16,9 @@ from alcove_audit.results import CHANGED_SCORE, check_settings
 from alcove_audit.runs import AuditedSubmission, RunAudit
 from alcove_operator.core import scoring, shown_scores
 
+CHANGED_STATUS = (
+    "The status was changed by something else than the operator. Nothing more of the Submission was checked."
+)
 _RESULT = re.compile(r"^[0-9a-f]{16}\.json$")
 
 
@@ -31,7 +36,16 @@ class SubmissionAudit:
         return f"Submission {self.view.namespace}/{self.view.name}"
 
     def check(self) -> None:
-        asked = scoring.build_request(self.view, self.state.rules, self.state.datasets_by_alias)
+        try:
+            asked = scoring.build_request(self.view, self.state.rules, self.state.datasets_by_alias)
+        except ValidationError as error:
+            # Of a file that somebody changed: the operator writes nothing that cannot be asked.
+            first = error.errors()[0]
+            found = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            self.reader.report.differ(
+                Check.SCORE, self.name, "a status by which scores can be asked for", found, CHANGED_STATUS
+            )
+            return
         if isinstance(asked, str):
             self.reader.report.leave_out(Check.SCORE, "a Dataset is gone, so its settings are not known")
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -114,6 +115,19 @@ def test_any_flipped_bit_of_any_file_is_found(data: st.DataObject, tmp_path: Pat
     except AuditError:
         return  # it cannot be read at all, and that is said
     assert any(name in finding.key or name in finding.expected for finding in report.findings)
+
+
+def test_a_status_that_no_operator_writes_is_a_finding(tmp_path: Path) -> None:
+    changed = next(name for name in names(EXPORTED) if name.startswith("cluster/submissions/"))
+
+    def change(files: dict[str, bytes]) -> None:
+        files[changed] = re.sub(rb'("codeSha256": ?")[0-9a-f]', rb"\1;", files[changed])
+        assert b";" in files[changed]
+
+    findings = audit_archive(repack(EXPORTED, change), tmp_path).findings
+    assert [f.found for f in findings if f.check is Check.SCORE and f.key.startswith("Submission ")] == [
+        "code_sha256: String should match pattern '^[0-9a-f]{64}$'"
+    ]
 
 
 def test_files_that_are_missing_or_were_added_are_named(tmp_path: Path) -> None:
