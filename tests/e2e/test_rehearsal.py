@@ -250,8 +250,9 @@ def _judge(cup: Hackathon, found: dict[str, Object]) -> None:
             alias = score["dataset"]
             assert score["alc"] == pytest.approx(mine.mean(alias), abs=6e-5)
             assert score["spread"] == pytest.approx(mine.spread(alias), abs=6e-5)
-            assert score["spread"] > 0, "the seeds differ"
             assert score["rank"] == mine.ranks[alias]
+    # By chance two seeds may err as often on one dataset; more than this no difference of a few milliseconds makes.
+    assert max(score["spread"] for entry in entries for score in entry["scores"]) > 0.0005, "the seeds differ"
     (beside,) = board(cup, "final")["baselines"]
     outside = judge(store, solutions, baseline, REPEATS, BUDGET)["linear"]
     for score in beside["scores"]:
