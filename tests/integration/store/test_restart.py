@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -19,6 +20,7 @@ from minio.credentials import StaticProvider
 
 from alcove_api import keys
 from alcove_api.documents import StoreCredentials
+from alcove_api.retry import retry
 from alcove_operator import credentials, store_setup
 from alcove_operator.store import OperatorStore
 from alcove_operator.store_room import StoreRoom
@@ -94,12 +96,15 @@ def test_a_server_that_is_killed_loses_nothing_that_it_took(kind: str, tmp_path:
     with start(kind, data) as server:
         operator = connect(server, USER)
         for number in range(20):
-            found = store_client.get_bytes(operator, MAIN, keys.snapshot(own, number))
+            # SeaweedFS answers 500 until its volumes have told of themselves; whoever reads tries again.
+            found = retry(partial(store_client.get_bytes, operator, MAIN, keys.snapshot(own, number)), 60)
             assert found == bytes([number]) * 1000
         with pytest.raises(StoreNotFoundError):
             store_client.get_bytes(operator, MAIN, keys.snapshot(own, 20))
         # The credentials that the run was given before.
-        store_client.put_bytes(connect(server, session), MAIN, keys.snapshot(own, 20), PART)
+        retry(
+            partial(store_client.put_bytes, connect(server, session), MAIN, keys.snapshot(own, 20), PART), 60
+        )
         assert store_client.get_bytes(operator, MAIN, keys.snapshot(own, 20)) == PART
 
 
