@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pydantic import ValidationError
-
 from alcove_api.phase import Phase
+from alcove_cli.competitions import find_phase, parse_competition_object
 from alcove_cli.errors import CommandError, FailedError
 from alcove_kube.client import KubeClient, Object
 from alcove_kube.errors import ApiError
@@ -34,15 +33,8 @@ class Final:
     @classmethod
     def read(cls, kube: KubeClient, namespace: str, name: str, phase: str) -> Final:
         """Raises CommandError where there is no such phase, or teams submit to it themselves."""
-        try:
-            view = parse_objects.competition_view(kube.get(COMPETITIONS, namespace, name))
-        except ValidationError as error:
-            told = parse_objects.describe_problems(error)
-            raise FailedError(f"The Competition cannot be read: {told}.") from None
-        found = view.phase(phase)
-        if found is None:
-            known = ", ".join(p.name for p in view.spec.phases)
-            raise CommandError(f"{namespace}/{name} has no phase {phase}: it has {known}.")
+        view = parse_competition_object(kube.get(COMPETITIONS, namespace, name))
+        found = find_phase(view, phase)
         if found.from_ is None:
             said = f"Teams submit to the phase {phase} themselves"
             raise CommandError(f"{said}: this command is for a phase with `from`.")

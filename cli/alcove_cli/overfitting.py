@@ -8,11 +8,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from alcove_api.phase import Phase
 from alcove_api.score_text import format_score
-from alcove_cli.errors import CommandError, FailedError
+from alcove_cli.competitions import find_phase, parse_competition_object
+from alcove_cli.errors import CommandError
 from alcove_cli.options import parse_competition
 from alcove_kube.client import KubeClient
 from alcove_kube.resources import COMPETITIONS, SUBMISSIONS
@@ -46,15 +45,8 @@ def read_comparison(kube: KubeClient, namespace: str, name: str, phase: str) -> 
 
     Raises CommandError where there is no such phase, it is not revealed yet, or both scores would be of the same rows.
     """
-    try:
-        competition = parse_objects.competition_view(kube.get(COMPETITIONS, namespace, name))
-    except ValidationError as error:
-        told = parse_objects.describe_problems(error)
-        raise FailedError(f"The Competition cannot be read: {told}.") from None
-    found = competition.phase(phase)
-    if found is None:
-        known = ", ".join(p.name for p in competition.spec.phases)
-        raise CommandError(f"{namespace}/{name} has no phase {phase}: it has {known}.")
+    competition = parse_competition_object(kube.get(COMPETITIONS, namespace, name))
+    found = find_phase(competition, phase)
     if found.reveals_at is not None and found.reveals_at > datetime.now(UTC):
         raise CommandError(f"The phase {phase} is revealed at {found.reveals_at}: ask again then.")
     views = [parse_objects.submission_view(raw) for raw in kube.find_all(SUBMISSIONS, None)]

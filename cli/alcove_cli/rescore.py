@@ -22,6 +22,7 @@ from alcove_api.comparison import Comparison
 from alcove_api.errors import AlcoveError
 from alcove_api.leaderboard import LeaderboardStatus
 from alcove_cli import rank_changes
+from alcove_cli.competitions import parse_competition_object
 from alcove_cli.errors import CommandError, FailedError, choose_failure
 from alcove_cli.options import parse_competition
 from alcove_cli.rescore_jobs import PreviewJobs
@@ -78,7 +79,7 @@ async def _rescore(api: Api, ref: tuple[str, str], options: RescoreOptions) -> N
         raise CommandError(
             f"There is no Competition {ref[1]} in the namespace {ref[0]}: give NAMESPACE/NAME."
         )
-    competition = _competition(raw)
+    competition = parse_competition_object(raw)
     now = find_scoring(competition, options.phase)
     new = options.changes.applied(now)
     settings = await _settings(api, ref[0])
@@ -114,15 +115,6 @@ async def _rescore(api: Api, ref: tuple[str, str], options: RescoreOptions) -> N
     await wait_until_shown(api, settings, competition, planned, comparison, options.timeout, say)
     if not same:
         say(_to_remember(new.model_dump(mode="json", by_alias=True, exclude_none=True), options.phase))
-
-
-def _competition(raw: Object) -> CompetitionView:
-    try:
-        return parse_objects.competition_view(raw)
-    except ValidationError as error:
-        raise FailedError(
-            f"The Competition cannot be read: {parse_objects.describe_problems(error)}."
-        ) from None
 
 
 async def _settings(api: Api, namespace: str) -> config.OperatorSettings:
@@ -216,10 +208,10 @@ def _confirm(options: RescoreOptions, planned: RescorePlan, ref: tuple[str, str]
 
 async def _write(api: Api, ref: tuple[str, str], before: Object, planned: RescorePlan) -> None:
     """Replaces the settings, unless they are no longer those that the ranks were compared with."""
-    old = find_scoring(_competition(before), planned.phase)
+    old = find_scoring(parse_competition_object(before), planned.phase)
     for _ in range(TRIES):
         found = await api.get(COMPETITIONS, *ref)
-        if find_scoring(_competition(found), planned.phase) != old:
+        if find_scoring(parse_competition_object(found), planned.phase) != old:
             raise FailedError(
                 "Somebody else changed the Competition's scoring. Nothing was changed: run it again."
             )

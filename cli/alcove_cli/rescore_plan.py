@@ -11,6 +11,7 @@ from alcove_api.comparison import CompareRequest
 from alcove_api.leaderboard import LeaderboardStatus
 from alcove_api.phase import ScoringSpec
 from alcove_api.score_documents import ScoreRequest
+from alcove_cli.competitions import find_phase
 from alcove_cli.errors import CommandError, FailedError
 from alcove_operator.core import boards, scoring
 from alcove_operator.core.model import CompetitionView, DatasetView, SubmissionView
@@ -65,13 +66,7 @@ def find_scoring(competition: CompetitionView, phase: str | None) -> ScoringSpec
     """
     if phase is None:
         return competition.spec.scoring
-    found = competition.phase(phase)
-    if found is None:
-        known = ", ".join(p.name for p in competition.spec.phases)
-        raise CommandError(
-            f"{competition.namespace}/{competition.name} has no phase {phase}: it has {known}."
-        )
-    return PhaseRules(competition, found).scoring
+    return PhaseRules(competition, find_phase(competition, phase)).scoring
 
 
 def is_scored_by(competition: CompetitionView, planned: RescorePlan) -> bool:

@@ -35,8 +35,8 @@ def load_model(example: str) -> Any:
     return module.Model
 
 
-def last_score(model_class: Any, data: Path, most: int = 100) -> float:
-    """Balanced accuracy of the last prediction, or of the ``most``-th; the loop is the runner's."""
+def predict_last(model_class: Any, data: Path, most: int) -> Any:
+    """The last prediction, or the ``most``-th; the loop is the runner's."""
     folder = open_dataset(data)
     model = model_class(ModelMetadata(folder.train, folder.test))
     prediction = None
@@ -44,6 +44,12 @@ def last_score(model_class: Any, data: Path, most: int = 100) -> float:
         most -= 1
         model.train(folder.train, remaining_time_budget=60.0)
         prediction = model.test(folder.test, remaining_time_budget=60.0)
+    return prediction
+
+
+def last_score(model_class: Any, data: Path, most: int = 100) -> float:
+    """Balanced accuracy of the last prediction, or of the ``most``-th."""
+    prediction = predict_last(model_class, data, most)
     solution = read_solution(data.with_suffix(".solution"))
     assert prediction is not None
     assert prediction.shape == solution.shape
@@ -99,13 +105,7 @@ def test_the_numpy_model_learns_every_practice_dataset(practice_data: dict[str, 
 
 def score_numbers(model_class: Any, data: Path, most: int) -> float:
     """R² of the ``most``-th prediction, or of the last."""
-    folder = open_dataset(data)
-    model = model_class(ModelMetadata(folder.train, folder.test))
-    prediction = None
-    while not model.done_training and most:
-        most -= 1
-        model.train(folder.train, remaining_time_budget=60.0)
-        prediction = model.test(folder.test, remaining_time_budget=60.0)
+    prediction = predict_last(model_class, data, most)
     return find_metric("r2").score(read_targets(data.with_suffix(".solution")), np.asarray(prediction))
 
 
