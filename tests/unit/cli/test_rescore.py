@@ -18,7 +18,7 @@ from alcove_api.phase import ScoringSpec
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_cli import rank_changes
 from alcove_cli.errors import CommandError, FailedError
-from alcove_cli.main import app
+from alcove_cli.main import app, mount
 from alcove_cli.rescore import RescoreOptions, rescore_competition, warn_of_deleted
 from alcove_cli.rescore_plan import (
     RescorePlan,
@@ -291,6 +291,7 @@ def test_a_board_is_waited_for_until_it_has_the_new_scores_and_ranks() -> None:
 
 
 def test_help_says_what_it_costs_and_returns() -> None:
+    mount()
     said = CliRunner().invoke(app, ["rescore", "--help"]).stdout
     assert "nothing is run again" in " ".join(said.split())
     assert "--dry-run" in said
