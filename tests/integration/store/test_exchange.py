@@ -84,12 +84,12 @@ def test_the_newest_version_of_a_name_is_the_one_pushed_last(
 def test_a_team_neither_finds_nor_gets_a_hidden_dataset(set_up_store: SetUpStore, tmp_path: Path) -> None:
     data, team = made(tmp_path), set_up_store.client("team-a")
     digest, _, _ = publish(
-        data, data.with_suffix(".solution"), set_up_store.client("publisher"), name="hidden"
+        data, data.with_suffix(".solution"), set_up_store.client("publisher"), name="withheld"
     )
     tries: list[Callable[[], object]] = [
-        lambda: list_versions(DatasetCatalog(team), "hidden"),
-        lambda: pull_dataset(DatasetCatalog(team), "hidden", tmp_path / "out", say=quiet),
-        lambda: pull_dataset(DatasetCatalog(team), "hidden", tmp_path / "out", sha256=digest, say=quiet),
+        lambda: list_versions(DatasetCatalog(team), "withheld"),
+        lambda: pull_dataset(DatasetCatalog(team), "withheld", tmp_path / "out", say=quiet),
+        lambda: pull_dataset(DatasetCatalog(team), "withheld", tmp_path / "out", sha256=digest, say=quiet),
         lambda: publish(data, data.with_suffix(".solution"), team, name="forged"),
     ]
     for attempt in tries:
@@ -187,6 +187,8 @@ class Attacker:
         self.offer_bytes(name, json.dumps(manifest).encode(), files)
 
     def offer_bytes(self, name: str, manifest: bytes, files: dict[str, bytes]) -> None:
+        """Needs a name that no other test has: of two of one second, either may be the newest on SeaweedFS."""
+        assert not list_versions(DatasetCatalog(self._client), name), f"another test has published {name}"
         digest = hashlib.sha256(manifest).hexdigest()
         self.put(keys.dataset_manifest(digest), manifest)
         for path, data in files.items():
