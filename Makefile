@@ -6,6 +6,8 @@ PY := $(VENV)/bin/python
 NAME ?= demo
 # The demo's object store: minio or seaweedfs
 STORE ?= minio
+# What the demo runs on: throwaway (Kubernetes is built here), or kind (prebuilt; needs kind, docker, kubectl and helm)
+CLUSTER ?= throwaway
 
 .PHONY: help install deps lock crds lint types check unit integration e2e rehearsal test try picture demo images demo-down kubectl scale bench
 
@@ -72,8 +74,8 @@ try: install ## a competition on this machine: three submissions on six datasets
 	@$(VENV)/bin/alcove compete examples/submissions/{chance,sklearn,tensorflow} --datasets out/try/data/*.data \
 	    --budget 15 --jobs $$(nproc) --out out/try
 
-demo: deps ## a cluster, a hackathon, three submissions, a leaderboard
-	@$(PY) -m tests.demo --name $(NAME) --store $(STORE)
+demo: $(if $(filter kind,$(CLUSTER)),install,deps) ## a cluster, a hackathon, three submissions, a leaderboard; CLUSTER=kind builds no Kubernetes
+	@$(PY) -m tests.demo --name $(NAME) --store $(STORE) --cluster $(CLUSTER)
 
 picture: try ## docs/pictures/board.png, which README shows: the page that `make try` writes, as Chromium shows it
 	@$(PY) -m tests.demo.picture
@@ -83,7 +85,7 @@ images: install ## build the images, push them to REGISTRY=…, print the values
 	@$(PY) -m tests.cluster publish $(REGISTRY) --values images.yaml $(ARGS)
 
 demo-down: install ## remove the demo and everything that belongs to it
-	@$(PY) -m tests.cluster down --name $(NAME)
+	@$(PY) -m tests.demo --name $(NAME) --cluster $(CLUSTER) --down
 
 kubectl: ## make kubectl ARGS="get submissions -A": look around in the demo's cluster
 	@$(PY) -m tests.cluster kubectl --name $(NAME) -- $(ARGS)

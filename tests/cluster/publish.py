@@ -35,26 +35,20 @@ class Builder(Protocol):
         """Builds the image and pushes it as ``reference``; returns the digest."""
 
 
+def docker_build(image: Image, reference: str, arch: str, progress: Progress) -> None:
+    """Builds on the images that the Dockerfile names, and leaves the image in Docker's own store."""
+    arguments = [f"{name}={value}" for name, value in image.arguments.items()]
+    flags = [flag for argument in arguments for flag in ("--build-arg", argument)]
+    named = [*flags, "-f", str(image.dockerfile), "-t", reference, str(image.context)]
+    _logged(f"building {reference}", ["docker", "build", "--platform", f"linux/{arch}", *named], progress)
+
+
 @dataclass(frozen=True)
 class Docker:
     progress: Progress
 
     def make(self, image: Image, reference: str, arch: str) -> str:
-        flags = [
-            flag for name, value in image.arguments.items() for flag in ("--build-arg", f"{name}={value}")
-        ]
-        argv: list[str | Path] = [
-            "docker",
-            "build",
-            "--platform",
-            f"linux/{arch}",
-            *flags,
-            "-f",
-            image.dockerfile,
-            "-t",
-            reference,
-        ]
-        _logged(f"building {reference}", [*argv, image.context], self.progress)
+        docker_build(image, reference, arch, self.progress)
         _logged(f"pushing {reference}", ["docker", "push", reference], self.progress)
         found = run(["docker", "inspect", "--format", "{{json .RepoDigests}}", reference])
         repository = reference.rpartition(":")[0]

@@ -5,7 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -16,7 +20,9 @@ from alcove_cli.watch import follow_submissions
 from alcove_kube.client import KubeClient
 from tests.cluster import api
 from tests.cluster.console import ClusterError, step
+from tests.cluster.layout import Cluster
 from tests.demo import hackathon as steps
+from tests.demo import kind
 
 BUDGET = 20
 CAPACITY = 3
@@ -28,6 +34,13 @@ EXAMPLES = steps.REPOSITORY / "examples" / "submissions"
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--name", default=api.DEFAULT_NAME, help="name of the cluster")
+    parser.add_argument(
+        "--cluster",
+        default="throwaway",
+        choices=tuple(GROUNDS),
+        help="throwaway: Kubernetes is built here; kind: by the programs kind and docker, from prebuilt images",
+    )
+    parser.add_argument("--down", action="store_true", help="take the cluster down instead")
     parser.add_argument("--store", default="minio", choices=("minio", "seaweedfs"), help="the object store")
     arguments = parser.parse_args()
     started = time.monotonic()
@@ -36,19 +49,44 @@ def main() -> int:
         print(f"{time.monotonic() - started:6.0f} s  {message}", flush=True)
 
     try:
-        run(arguments.name, arguments.store, say)
+        if arguments.down:
+            GROUNDS[arguments.cluster].down(arguments.name, say)
+        else:
+            run(GROUNDS[arguments.cluster], arguments.name, arguments.store, say)
     except (ClusterError, steps.DemoError, AlcoveError) as error:
         say(f"The demo stopped: {error}")
         return 1
     return 0
 
 
-def run(name: str, store: str, say: steps.Progress) -> None:
-    cluster = api.up(name, progress=say)
+@dataclass(frozen=True)
+class Ground:
+    """What the demo needs of the two kinds of cluster."""
+
+    up: Callable[[str, steps.Progress], Cluster]
+    images: Callable[[Cluster, steps.Progress], dict[str, str]]
+    reach: Callable[[Cluster, str], AbstractContextManager[dict[str, str]]]
+    """URLs of the Services in a namespace that this machine reaches otherwise than by their cluster IP."""
+    down: Callable[[str, steps.Progress], None]
+
+
+GROUNDS = {
+    "throwaway": Ground(
+        lambda name, say: api.up(name, progress=say),
+        lambda cluster, say: api.images(cluster, progress=say),
+        lambda _cluster, _namespace: nullcontext({}),
+        api.down,
+    ),
+    "kind": Ground(kind.up, kind.images, kind.forward, kind.down),
+}
+
+
+def run(ground: Ground, name: str, store: str, say: steps.Progress) -> None:
+    cluster = ground.up(name, say)
     folder = cluster.state / "datasets"
     with ThreadPoolExecutor(1) as pool:
         made = pool.submit(steps.make_datasets, folder)
-        images = api.images(cluster, progress=say)
+        images = ground.images(cluster, say)
         made.result()
     spec = {
         "title": "Practice hackathon",
@@ -62,6 +100,12 @@ def run(name: str, store: str, say: steps.Progress) -> None:
             "hackathon",
             steps.chart_values(cluster, images, [team for team, _ in SUBMISSIONS], spec, store),
         )
+    with ground.reach(cluster, hackathon.name) as addresses:
+        compete(replace(hackathon, addresses=addresses), folder, say)
+
+
+def compete(hackathon: steps.Hackathon, folder: Path, say: steps.Progress) -> None:
+    """From the datasets to the board."""
     with step(say, "publishing six datasets"):
         steps.publish_datasets(hackathon, folder, say)
         steps.wait_ready(hackathon, say)
@@ -72,9 +116,11 @@ def run(name: str, store: str, say: steps.Progress) -> None:
         hackathon.kubectl("apply", "-n", namespace, "-k", str(EXAMPLES / submission))
         wanted.append((namespace, submission))
         say(f"kubectl apply -n {namespace} -k examples/submissions/{submission}")
-    follow_submissions(KubeClient.from_kubeconfig(str(cluster.kubeconfig)), wanted, Console(), timeout=900)
+    follow_submissions(
+        KubeClient.from_kubeconfig(str(hackathon.cluster.kubeconfig)), wanted, Console(), timeout=900
+    )
     steps.wait_for("the leaderboard of each team's last submission", lambda: _is_ranked(hackathon, wanted))
-    _show(hackathon, name, say)
+    _show(hackathon, say)
 
 
 def _is_ranked(hackathon: steps.Hackathon, wanted: list[tuple[str, str]]) -> bool:
@@ -91,7 +137,7 @@ def board_holds(status: dict[str, Any], wanted: list[tuple[str, str]]) -> bool:
     return entries == dict(wanted)
 
 
-def _show(hackathon: steps.Hackathon, name: str, say: steps.Progress) -> None:
+def _show(hackathon: steps.Hackathon, say: steps.Progress) -> None:
     print(flush=True)
     for arguments in (
         ("get", "submissions", "-A"),
@@ -99,13 +145,20 @@ def _show(hackathon: steps.Hackathon, name: str, say: steps.Progress) -> None:
         ("get", "leaderboard", "practice", "-n", hackathon.name, "-o", "jsonpath={.status.table}"),
     ):
         print(f"$ kubectl {' '.join(arguments)}\n{hackathon.kubectl(*arguments)}", flush=True)
+    name, cluster = hackathon.cluster.name, hackathon.cluster
     pages = steps.REPOSITORY / "out" / name
-    kube = KubeClient.from_kubeconfig(str(hackathon.cluster.kubeconfig))
-    fetch_pages(kube, hackathon.name, hackathon.store_url(), pages)
-    say(f"The board: {hackathon.board_url()}/{hackathon.name}/practice")
+    fetch_pages(
+        KubeClient.from_kubeconfig(str(cluster.kubeconfig)), hackathon.name, hackathon.store_url(), pages
+    )
     say(f"Learning curves and reports: open {pages}/practice/leaderboard.html")
-    say(f'Look around: make kubectl ARGS="get submissions -A" NAME={name}, or')
-    say(f"  export KUBECONFIG={hackathon.cluster.kubeconfig}")
+    say(f"Look around: export KUBECONFIG={cluster.kubeconfig}")
+    if hackathon.addresses:
+        say(f"The board: kubectl port-forward -n {hackathon.name} service/alcove-board 8080:http, then")
+        say(f"  http://localhost:8080/{hackathon.name}/practice")
+        say(f"Take it down: make demo-down CLUSTER=kind NAME={name}")
+        return
+    say(f"The board: {hackathon.board_url()}/{hackathon.name}/practice")
+    say(f'Or, without KUBECONFIG: make kubectl ARGS="get submissions -A" NAME={name}')
     say(f"Commands that need the store, such as alcove report: add --store {hackathon.store_url()}")
     say(f"Take it down: make demo-down NAME={name}")
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ class Hackathon:
     cluster: Cluster
     name: str
     teams: tuple[str, ...]
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """URLs of Services that this machine reaches otherwise than by their cluster IP."""
 
     def team_namespace(self, team: str) -> str:
         return f"{self.name}-{team}"
@@ -66,12 +68,18 @@ class Hackathon:
 
     def board_url(self) -> str:
         """Where the web server of boards is, from the host."""
-        return f"http://{self.get('service', 'alcove-board')['spec']['clusterIP']}"
+        return self._url("alcove-board")
 
     def store_url(self) -> str:
         """Where the object store is, from the host."""
-        service = self.get("service", "alcove-store")["spec"]
-        return f"http://{service['clusterIP']}:{service['ports'][0]['port']}"
+        return self._url("alcove-store")
+
+    def _url(self, service: str) -> str:
+        if service in self.addresses:
+            return self.addresses[service]
+        spec = self.get("service", service)["spec"]
+        port = spec["ports"][0]["port"]
+        return f"http://{spec['clusterIP']}" + ("" if port == 80 else f":{port}")
 
 
 def kubectl(cluster: Cluster, *arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
@@ -129,14 +137,14 @@ def chart_values(
 ) -> Values:
     """Values for a hackathon on a small machine, with the images by digest from the cluster's own registry."""
     ours = ("operator", "recorder", "stager", "scorer", "ingestion", "board", store)
-    this_host = {"ipBlock": {"cidr": f"{cluster.host_ip}/32"}}
+    this_host = [{"ipBlock": {"cidr": f"{cluster.host_ip}/32"}}] if cluster.host_ip else []
     return {
         "images": {name: images[name] for name in ours},
         "competition": {"spec": dict(spec)},
         "teams": [{"name": team} for team in teams],
         "operator": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}, "readNodes": True},
         # Organizer and teams reach the store from this host, and tests read the metrics.
-        "networkPolicy": {"storeClients": [this_host], "metricsClients": [this_host]},
+        "networkPolicy": {"storeClients": this_host, "metricsClients": this_host},
         "board": {"resources": {"requests": {"cpu": "20m", "memory": "96Mi"}}},
         "store": {
             "kind": store,
