@@ -6,12 +6,15 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from alcove_api.base import Alias, ApiModel, Column, Conditions, Kind, Name, StatusModel, cel
+from alcove_api.base import GROUP, Alias, ApiModel, Column, Conditions, Kind, Name, StatusModel, Time, cel
 from alcove_api.decisions import Cancellation, Exclusion, ExtraSubmissions
 from alcove_api.frameworks import VARIANTS, Framework
 from alcove_api.notifications import Webhook
 from alcove_api.phase import LogPolicy, Phase, ScoringSpec
 from alcove_api.schemes import BoardRanking
+
+PRUNE = f"{GROUP}/prune"
+"""Annotation of a Competition: each new value has the operator apply its retention now."""
 
 
 class Limits(ApiModel):
@@ -30,6 +33,18 @@ class Limits(ApiModel):
     recorded_bytes: Annotated[int, Field(ge=1048576, le=1099511627776)] = 2147483648
     """Bytes of predictions that each run may save: the file that exceeds them is refused and is the last one. The
     store keeps them."""
+
+
+class Retention(ApiModel):
+    """After how many days the operator deletes what nothing needs any more, counted from the end of a Submission.
+    Without a number nothing of that kind is deleted. Records, scores, boards and pages always stay."""
+
+    snapshots_days: Annotated[int, Field(ge=1, le=3650)] | None = None
+    """Predictions of Submissions that do not count: they cannot be scored again."""
+    logs_days: Annotated[int, Field(ge=1, le=3650)] | None = None
+    """Output of runs of Submissions that do not count."""
+    bundles_days: Annotated[int, Field(ge=1, le=3650)] | None = None
+    """Code that only Submissions have which do not count: it cannot be run again."""
 
 
 class Images(ApiModel):
@@ -153,6 +168,8 @@ class CompetitionSpec(ApiModel):
     well, by `alcove logs --full`. Of a blind phase, nothing before the reveal."""
     allow_network: bool = False
     """Whether participants' code may open network sockets."""
+    retention: Retention | None = None
+    """What the operator deletes from the store, and when: `alcove prune --dry-run` shows it. Without it, nothing."""
 
 
 class PhaseUsage(StatusModel):
@@ -194,6 +211,19 @@ class PhaseStatus(StatusModel):
     """Of a phase with `from`: whom it waits for. Of any: why its board is not made, while that is tried again."""
 
 
+class RetentionStatus(StatusModel):
+    request: Annotated[str, Field(max_length=64)] = ""
+    """The last value of the annotation alcove.dev/prune that was answered."""
+    at: Time | None = None
+    """When the operator last looked through the store."""
+    objects: int = 0
+    """Deleted by retention since the Competition was made, with their versions."""
+    bytes: int = 0
+    """The same in bytes."""
+    message: Annotated[str, Field(max_length=1024)] = ""
+    """What the last look led to, as a sentence."""
+
+
 class CompetitionStatus(StatusModel):
     observed_generation: int | None = None
     conditions: Conditions = ()
@@ -215,6 +245,8 @@ class CompetitionStatus(StatusModel):
     queued: int = 0
     summary: Annotated[str, Field(max_length=1024)] = ""
     """The phases and which of them take submissions, for printing: "practice, final (from 1 Dec)"."""
+    retention: RetentionStatus | None = None
+    """What retention has deleted; absent while it has deleted nothing and was not asked to."""
 
 
 COMPETITION = Kind(

@@ -176,6 +176,17 @@ class EarlierScore(StatusModel):
     score_sha256: Annotated[str, Field(max_length=64)]
 
 
+class PrunedParts(StatusModel):
+    """When the competition's retention had what deleted."""
+
+    snapshots: Time | None = None
+    """The predictions."""
+    logs: Time | None = None
+    """The output of the runs."""
+    bundle: Time | None = None
+    """The code."""
+
+
 class SubmissionStatus(StatusModel):
     observed_generation: int | None = None
     phase: Literal["", "Queued", "Running", "Scoring", "Done", "Failed", "Rejected"] = ""
@@ -218,6 +229,8 @@ class SubmissionStatus(StatusModel):
     """Digest of the list of pages that are made of the score; the same holds for it."""
     earlier_scores: Annotated[tuple[EarlierScore, ...], Field(max_length=EARLIER_SCORES)] = ()
     """The last of those that were shown, or held back, before: oldest first."""
+    pruned: PrunedParts | None = None
+    """What is no longer in the store, by the competition's retention."""
     runs: Annotated[
         tuple[RunStatus, ...],
         Field(
