@@ -117,7 +117,7 @@ class Stand:
         """One Submission from start to end: it and one of its runs' Jobs as they were."""
         team = self.load.team_names[0]
         uid = self.submit("first", team)["metadata"]["uid"]
-        job = self.world.job(f"r-{uid[:8]}", 120)
+        job = self.world.job(f"r-{uid[:8]}")
         return wait_for("the first has ended", lambda: self._ended("first", team), 120), job
 
     def _ended(self, name: str, team: str) -> Object | None:

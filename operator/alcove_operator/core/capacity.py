@@ -94,8 +94,8 @@ def hand_to_kueue(
 ) -> CapacityPlan:
     """Gives Kueue the run that goes next, of each kind of run one, so that the order among teams stays Alcove's.
 
-    Kueue admits first what it was given first. Of runs with other demands one more is given: a queue that is full for
-    GPUs may have room for processors.
+    Of two that wait there, Kueue says which goes first. Of runs with other demands one more is given: a queue that is
+    full for GPUs may have room for processors.
 
     Args:
         waiting: runs that only lack a place.

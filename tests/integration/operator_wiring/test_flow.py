@@ -242,7 +242,7 @@ def test_deleting_a_submission_stops_its_jobs_and_lets_it_go(world: World) -> No
     wait_for("Running", lambda: run_status(world, "doomed", GREEN).get("phase") == "Running")
     world.delete(SUBMISSIONS, "doomed", GREEN)
     run = f"r-{uid[:8]}"
-    wait_for("its run's Job is gone", lambda: not any(map(partial(is_named, run), jobs_of(world, uid))), 5.0)
+    wait_for("its run's Job is gone", lambda: not any(map(partial(is_named, run), jobs_of(world, uid))))
     assert world.find(SUBMISSIONS, "doomed", GREEN), "it stays until its pod is known to be gone"
     world.delete(PODS, pod)
     # What it saved until then still counts, so it is scored first.
@@ -359,7 +359,7 @@ def test_a_check_that_cannot_be_done_says_what_its_job_said(world: World) -> Non
 
 def requests_so_far(world: World) -> dict[str, float]:
     port = world.operator.environment["ALCOVE_METRICS_PORT"]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         text = answer.read().decode()
     found = re.findall(r'^alcove_api_requests_total\{resource="(\w+)",verb="(\w+)"\} ([0-9.]+)$', text, re.M)
     return {f"{verb} {resource}": float(count) for resource, verb, count in found if resource != "leases"}

@@ -57,8 +57,8 @@ def test_a_receiver_that_is_away_gets_everything_once_it_is_back_and_no_run_wait
     world.operator.kill()
     with receiving(port) as receiver:
         world.operator.start()
-        wait_for("both events", lambda: set(receiver.types("/signed")) == set(events) or None, 90)
-        wait_for("the chat", lambda: receiver.types("/chat") or None, 90)
+        wait_for("both events", lambda: set(receiver.types("/signed")) == set(events) or None)
+        wait_for("the chat", lambda: receiver.types("/chat") or None)
         for path, headers, body in receiver.got:
             if path == "/signed":
                 assert Webhook(SECRET).verify(body, headers)["data"]["team"] == BLUE
@@ -75,7 +75,7 @@ def test_a_receiver_that_is_away_gets_everything_once_it_is_back_and_no_run_wait
         assert len(set(ids)) == 2
         receiver.status = 302
         world.submission("refused", CUP, BLUE)
-        wait_for("it is refused", lambda: len(receiver.types("/signed")) > len(ids) or None, 60)
+        wait_for("it is refused", lambda: len(receiver.types("/signed")) > len(ids) or None)
         wait_for(
             "a redirect counts as no answer",
             lambda: [e for e in _kept(world).pending if e.webhook == "signed" and e.attempts] or None,

@@ -40,8 +40,8 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def wait_for(what: str, look: Callable[[], T | None], seconds: float = 30.0) -> T:
-    """What ``look`` finds, once it finds something true."""
+def wait_for(what: str, look: Callable[[], T | None], seconds: float = 120.0) -> T:
+    """What ``look`` finds, once it finds something true. The bound is for what never comes, not for slow machines."""
     deadline = time.monotonic() + seconds
     while True:
         found = look()
@@ -74,7 +74,7 @@ class Operator:
             assert self.process.poll() is None, f"the operator died:\n{self.text()[-3000:]}"
             return self.text().count("The operator started") > before
 
-        wait_for("the operator's start", started, 60.0)
+        wait_for("the operator's start", started)
         return time.monotonic() - began
 
     def kill(self) -> None:
@@ -85,7 +85,7 @@ class Operator:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         assert self.process is not None
         self.process.send_signal(how)
-        return self.process.wait(30)
+        return self.process.wait(120)
 
     def text(self) -> str:
         return self.log.read_text() if self.log.exists() else ""
@@ -186,11 +186,11 @@ class World:
 
     # --- what a node would do
 
-    def job(self, prefix: str, seconds: float = 30.0) -> Object:
+    def job(self, prefix: str) -> Object:
         def look() -> Object | None:
             return next((j for j in self.list(JOBS) if j["metadata"]["name"].startswith(prefix)), None)
 
-        return wait_for(f"a Job {prefix}…", look, seconds)
+        return wait_for(f"a Job {prefix}…", look)
 
     def pod_of(self, job: Object) -> str:
         """Makes the pod that the Job controller would make; the API server's own admission looks at it."""
