@@ -16,10 +16,10 @@ from types import MappingProxyType
 
 from alcove_api.exit_statuses import RecorderExit, StageExit, SupervisorExit
 from alcove_api.score_documents import NO_PREDICTIONS
-from alcove_operator.core.model import ContainerView, JobView, Payer, PodView
+from alcove_operator.core.model import Payer, PodView
 
-_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
-_NO_START = frozenset({"CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun"})
+NO_START = frozenset({"CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun"})
+"""Reasons of the kubelet for a container whose first process cannot be started."""
 _NODE_GONE = frozenset({"DeletionByTaintManager", "DeletionByPodGC"})
 _NODE_DOWN = frozenset({"NodeLost", "NodeShutdown", "Shutdown", "Terminated"})
 _NODE_PRESSURE = "TerminationByKubelet"
@@ -35,7 +35,6 @@ _OVER_REQUEST = re.compile(
 )
 _KILLED = (128 + 9, 128 + 15)
 """Exit statuses of a container that SIGKILL or SIGTERM ended."""
-_HOPELESS = ("not found", "manifest unknown", "unauthorized", "denied", "forbidden", "no match for platform")
 
 
 CAUSES_BY_PAYER: Mapping[Payer, tuple[str, ...]] = MappingProxyType(
@@ -115,46 +114,10 @@ def find_cause(pod: PodView | None, context: Context) -> Cause:
         if cause is not None:
             return cause
     if may_have_run(pod, context.started):
-        return _participant(
+        return charge_participant(
             "Signalled", "Its processes were killed, and nothing outside the pod explains it."
         )
-    return _platform("NeverStarted", f"The pod ended before the go. {pod.message}".strip())
-
-
-def find_stop_cause(
-    job: JobView, pod: PodView | None, context: Context, start_timeout: timedelta, patience: timedelta
-) -> tuple[Cause, datetime] | None:
-    """What a pod that has not started will be stopped for, and when; None where it is to be left alone.
-
-    Args:
-        job: of the attempt.
-        pod: its pod; None where the Job has none yet.
-        context: whose image it is, and what is known from outside.
-        start_timeout: from the node's acceptance to the start of main.
-        patience: how long it may wait for a node with room.
-    """
-    if pod is None:
-        began = job.resumed_at if job.local_queue else job.created_at
-        if began is None:
-            return None
-        return _platform(
-            "NeverStarted", "The Job got no pod: see `kubectl describe job`."
-        ), began + start_timeout
-    if pod.terminal or _began(pod.main):
-        return None
-    if pod.scheduled_at is None:
-        why = pod.unschedulable or "the scheduler said nothing"
-        return _platform("NeverStarted", f"No node had room for the run: {why}"), pod.created_at + patience
-    image = _image_fault(pod, context)
-    if image is not None:
-        hopeless = context.own_image and image[1]
-        return image[0], pod.scheduled_at if hopeless else pod.scheduled_at + start_timeout
-    waiting = next((c for c in (pod.main, pod.stage, pod.recorder) if c and c.waiting_message), None)
-    if waiting is pod.main and waiting is not None and waiting.waiting_reason in _NO_START:
-        return _could_not_start(context, waiting.waiting_message), pod.scheduled_at + start_timeout
-    detail = f" {waiting.waiting_reason}: {waiting.waiting_message}" if waiting else ""
-    cause = _platform("NeverStarted", f"Pull and staging took longer than the start timeout.{detail}")
-    return cause, pod.scheduled_at + start_timeout
+    return charge_platform("NeverStarted", f"The pod ended before the go. {pod.message}".strip())
 
 
 def _store_away(pod: PodView, _: Context) -> Cause | None:
@@ -162,12 +125,14 @@ def _store_away(pod: PodView, _: Context) -> Cause | None:
     if pod.report is None or not pod.report.store_away:
         return None
     if pod.report.store_full:
-        return _platform(
+        return charge_platform(
             "StoreFull",
             "The object store was full, so not all that it saved was kept. What was kept counts; the run is not "
             "repeated. Ask the organizer for another submission.",
         )
-    return _platform("StoreAway", "The object store did not answer for longer than the recorder could wait.")
+    return charge_platform(
+        "StoreAway", "The object store did not answer for longer than the recorder could wait."
+    )
 
 
 def _own_end(pod: PodView, _: Context) -> Cause | None:
@@ -178,7 +143,7 @@ def _own_end(pod: PodView, _: Context) -> Cause | None:
     if _recorder_died(pod):
         return None
     if end == "budget" or (not end and code == SupervisorExit.BUDGET):
-        return _participant("DeadlineReached", "The time budget was used up. What it had saved counts.")
+        return charge_participant("DeadlineReached", "The time budget was used up. What it had saved counts.")
     if end == "finished" or (not end and code == SupervisorExit.FINISHED):
         return Cause("Finished", "", "")
     return None
@@ -188,20 +153,22 @@ def _disrupted(pod: PodView, context: Context) -> Cause | None:
     if not pod.disruption or _ended_before(pod, pod.disruption_at):
         return None
     if pod.disruption in _NODE_GONE:
-        return _platform("NodeLost", f"The node {pod.node or '?'} was lost.")
+        return charge_platform("NodeLost", f"The node {pod.node or '?'} was lost.")
     if pod.disruption == _NODE_PRESSURE and (why := _brought_about_pressure(pod, context)):
-        return _participant("NodePressure", f"The node ran short of room. {why} What it had saved counts.")
-    return _platform("Preempted", f"The pod was taken off its node ({pod.disruption}).")
+        return charge_participant(
+            "NodePressure", f"The node ran short of room. {why} What it had saved counts."
+        )
+    return charge_platform("Preempted", f"The pod was taken off its node ({pod.disruption}).")
 
 
 def _evicted(pod: PodView, context: Context) -> Cause | None:
     if pod.reason != "Evicted" or pod.disruption:
         return None
     if context.store_away and '"spool"' in pod.message:
-        return _platform(
+        return charge_platform(
             "StoreAway", "The object store did not answer for longer than the recorder could wait."
         )
-    return _participant("DiskOverrun", f"The run wrote more than its disk limit: {pod.message}")
+    return charge_participant("DiskOverrun", f"The run wrote more than its disk limit: {pod.message}")
 
 
 def _brought_about_pressure(pod: PodView, context: Context) -> str:
@@ -242,14 +209,14 @@ def _deleted(pod: PodView, context: Context) -> Cause | None:
 def _gone(context: Context, how: str) -> Cause:
     if context.local_queue:
         said = f"Its place in the queue {context.local_queue} was given to another: the pod was {how}."
-        return _platform("Preempted", said)
-    return _platform("PodGone", f"The pod was {how} from outside.")
+        return charge_platform("Preempted", said)
+    return charge_platform("PodGone", f"The pod was {how} from outside.")
 
 
 def explain_dropped_queue(queue: str) -> Cause:
     """Of an attempt whose Job waits in ``queue`` of Kueue, which is no longer that of the competition."""
     said = f"Its Job waited in the queue {queue}, which the competition no longer names."
-    return _platform("Preempted", said)
+    return charge_platform("Preempted", said)
 
 
 def _stage_failed(pod: PodView, _: Context) -> Cause | None:
@@ -262,13 +229,13 @@ def _stage_failed(pod: PodView, _: Context) -> Cause | None:
     ):
         return None
     if stage.exit_code == StageExit.BAD_BUNDLE:
-        return _participant(
+        return charge_participant(
             "BadBundle", "The code could not be unpacked: it is damaged, or too large unpacked."
         )
     if stage.exit_code == StageExit.FAULT:
-        return _platform("StagingFault", "The dataset or the code could not be staged.")
+        return charge_platform("StagingFault", "The dataset or the code could not be staged.")
     reason = stage.terminated_reason or f"exit {stage.exit_code}"
-    return _platform("StagingFault", f"Staging ended unexpectedly ({reason}).")
+    return charge_platform("StagingFault", f"Staging ended unexpectedly ({reason}).")
 
 
 def _out_of_memory(pod: PodView, context: Context) -> Cause | None:
@@ -279,7 +246,7 @@ def _out_of_memory(pod: PodView, context: Context) -> Cause | None:
     program = main.exit_code in (SupervisorExit.PROGRAM_FAILED, SupervisorExit.SIGNALLED)
     if main.terminated_reason == "OOMKilled" or (counted and program):
         limit = f" of {context.memory}" if context.memory else ""
-        return _participant(
+        return charge_participant(
             "OutOfMemory", f"The run used more memory than its limit{limit}. What it had saved counts."
         )
     return None
@@ -292,20 +259,22 @@ def _program_ended(pod: PodView, context: Context) -> Cause | None:
     code = pod.main.exit_code
     if code == SupervisorExit.PROGRAM_FAILED:
         status = f"status {end.code}" if end else "an error"
-        return _participant("ExitCode", f"The program ended with {status}. What it had saved counts.")
+        return charge_participant("ExitCode", f"The program ended with {status}. What it had saved counts.")
     if code == SupervisorExit.SIGNALLED:
         signal = f"signal {end.signal}" if end else "a signal"
-        return _participant("Signalled", f"The program was killed by {signal}. What it had saved counts.")
+        return charge_participant(
+            "Signalled", f"The program was killed by {signal}. What it had saved counts."
+        )
     if code == SupervisorExit.NOT_STARTED:
-        return _could_not_start(context, pod.report.error if pod.report and pod.report.error else "")
-    if pod.main.terminated_reason in _NO_START:
-        return _could_not_start(context, "The container's first process could not be started.")
+        return explain_failed_start(context, pod.report.error if pod.report and pod.report.error else "")
+    if pod.main.terminated_reason in NO_START:
+        return explain_failed_start(context, "The container's first process could not be started.")
     return None
 
 
 def _node_lost(pod: PodView, context: Context) -> Cause | None:
     if pod.reason in _NODE_DOWN or pod.node in context.lost_nodes:
-        return _platform("NodeLost", f"The node {pod.node or '?'} was lost.")
+        return charge_platform("NodeLost", f"The node {pod.node or '?'} was lost.")
     return None
 
 
@@ -313,10 +282,10 @@ def _deadline_exceeded(pod: PodView, context: Context) -> Cause | None:
     if pod.reason != "DeadlineExceeded":
         return None
     if may_have_run(pod, context.started):
-        return _participant(
+        return charge_participant(
             "DeadlineReached", "It was stopped at the pod's deadline. What it had saved counts."
         )
-    return _platform("NeverStarted", "The pod's deadline passed before the go.")
+    return charge_platform("NeverStarted", "The pod's deadline passed before the go.")
 
 
 def _recorder_lost(pod: PodView, _: Context) -> Cause | None:
@@ -324,20 +293,22 @@ def _recorder_lost(pod: PodView, _: Context) -> Cause | None:
     recorder = pod.recorder
     confirmed = _recorder_died(pod) or (recorder is not None and recorder.restarts > 0)
     if said and pod.report is not None and pod.report.flooded:
-        return _participant(
+        return charge_participant(
             "RecorderFlooded",
             "It did more in its output folder than the recorder has to keep up with, and the recorder failed; what it "
             "had saved counts.",
         )
     if said and pod.report is not None and pod.report.disk_exceeded:
-        return _participant(
+        return charge_participant(
             "RecorderFlooded",
             "It held more on its node's disk than its share, and the recorder failed; what it had saved counts.",
         )
     if (said and (confirmed or not may_have_run(pod))) or _recorder_died(pod):
-        return _platform("RecorderLost", "The recorder, which keeps the clock and the predictions, failed.")
+        return charge_platform(
+            "RecorderLost", "The recorder, which keeps the clock and the predictions, failed."
+        )
     if said:
-        return _participant(
+        return charge_participant(
             "RecorderUnreachable", "The run cut itself off from the recorder. What it had saved counts."
         )
     return None
@@ -346,7 +317,7 @@ def _recorder_lost(pod: PodView, _: Context) -> Cause | None:
 def _unreported(pod: PodView, _: Context) -> Cause | None:
     if pod.terminal:
         return None
-    return _platform(
+    return charge_platform(
         "NodeLost", f"The node {pod.node or '?'} did not report the end, long after the deadline."
     )
 
@@ -386,38 +357,18 @@ def _ended_before(pod: PodView, moment: datetime | None) -> bool:
     return main.finished_at < moment
 
 
-def _began(container: ContainerView | None) -> bool:
-    return container is not None and (container.running or container.terminated)
-
-
-def _image_fault(pod: PodView, context: Context) -> tuple[Cause, bool] | None:
-    """The fault, and whether waiting for it to pass would be in vain."""
-    for container in (pod.recorder, pod.stage, pod.main):
-        if container is None or container.waiting_reason not in _IMAGE:
-            continue
-        said = container.waiting_message or container.waiting_reason
-        if container is pod.main and context.own_image:
-            hopeless = container.waiting_reason == "InvalidImageName" or any(
-                word in said.lower() for word in _HOPELESS
-            )
-            advice = "Check its name and digest, and that the cluster can pull it; then submit again."
-            return _participant("ImageNotFound", f"The image could not be pulled. {advice} {said}"), hopeless
-        return _platform(
-            "ImagePull", f"The platform's image for {container.name} was not pulled: {said}"
-        ), False
-    return None
-
-
-def _could_not_start(context: Context, detail: str) -> Cause:
+def explain_failed_start(context: Context, detail: str) -> Cause:
     if context.own_image:
         advice = "Check that the command exists in the image and is executable."
-        return _participant("CouldNotStart", f"The command could not be started. {advice} {detail}".strip())
-    return _platform("CouldNotStart", f"The platform's runner could not be started. {detail}".strip())
+        return charge_participant(
+            "CouldNotStart", f"The command could not be started. {advice} {detail}".strip()
+        )
+    return charge_platform("CouldNotStart", f"The platform's runner could not be started. {detail}".strip())
 
 
-def _participant(name: str, message: str) -> Cause:
+def charge_participant(name: str, message: str) -> Cause:
     return Cause(name, "Participant", message[:1024])
 
 
-def _platform(name: str, message: str) -> Cause:
+def charge_platform(name: str, message: str) -> Cause:
     return Cause(name, "Platform", message[:1024])

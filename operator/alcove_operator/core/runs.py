@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from alcove_api.run_documents import RunConfig
 from alcove_api.run_names import alias_of, repeat_of
 from alcove_api.submission import RunStatus
-from alcove_operator.core import causes, names, repeats
+from alcove_operator.core import causes, names, repeats, stalled_starts
 from alcove_operator.core.actions import (
     CreateRun,
     DeleteJob,
@@ -290,7 +290,7 @@ def _stop(
         return None
     timeout = timedelta(seconds=given.rules.spec.start_timeout_seconds)
     patience = timedelta(seconds=given.settings.unschedulable_seconds)
-    return causes.find_stop_cause(job, pod, context, timeout, patience)
+    return stalled_starts.find_stop_cause(job, pod, context, timeout, patience)
 
 
 def _progress(run: RunStatus, pod: PodView, given: ReconcileInput) -> RunStatus:

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from alcove_api.run_documents import End, RecorderReport
-from alcove_operator.core.causes import Context, find_cause, find_stop_cause
+from alcove_operator.core.causes import Context, find_cause
 from alcove_operator.core.model import ContainerView, JobView, PodView
+from alcove_operator.core.stalled_starts import find_stop_cause
 from tests.unit.operator_core.cluster import START
 
 LATER = START + timedelta(seconds=40)

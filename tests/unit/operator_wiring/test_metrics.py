@@ -256,7 +256,7 @@ def _calls(tree: ast.AST) -> Iterator[tuple[str, list[ast.expr]]]:
 
 
 def test_every_end_of_a_run_that_the_operator_can_find_is_among_those_that_are_counted() -> None:
-    payers = {"_participant": "Participant", "_platform": "Platform"}
+    payers = {"charge_participant": "Participant", "charge_platform": "Platform"}
     found: set[tuple[str, str]] = set()
     for path in Path(causes.__file__).parent.glob("*.py"):
         for function, arguments in _calls(ast.parse(path.read_text())):
