@@ -25,7 +25,7 @@ from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import boards, names, scoring
 from alcove_operator.core.model import CompetitionView, SubmissionView
-from alcove_operator.core.reconcile_input import PhaseRules
+from alcove_operator.core.reconcile_input import PhaseRules, is_blind
 from alcove_operator.core.status import cut_line
 from alcove_operator.counted import CountedKeeper
 from alcove_operator.executor import Executor
@@ -77,13 +77,17 @@ class Rankings:
         self, competition: CompetitionView, phase: Phase, views: list[SubmissionView], now: datetime
     ) -> float | None:
         deleted = await self.counted.keep(competition, phase, views)
-        if phase.reveals_at is not None and now < phase.reveals_at:
-            return (phase.reveals_at - now).total_seconds()
-        if phase.feedback.mode == "none" and phase.reveals_at is None:
-            return None
-        board = self.index.leaderboards.get((competition.namespace, phase.name))
+        board = (
+            None if is_blind(phase, now) else self.index.leaderboards.get((competition.namespace, phase.name))
+        )
         if board is None or board.competition != competition.name:
-            return None
+            # None is to be made, so none fails or is late.
+            where = (competition.name, phase.name)
+            self.failing.pop(where, None)
+            self._stale.pop(where, None)
+            self.metrics.show_stale(*where, None)
+            wait = (phase.reveals_at - now).total_seconds() if phase.reveals_at else 0.0
+            return wait if wait > 0 else None
         await self._hand_on(competition, phase, views, board.status)
         rules = PhaseRules(competition, phase)
         # A rerun of a team that takes part no more is still there: its namespace is the competition's.

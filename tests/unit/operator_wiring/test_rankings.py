@@ -220,7 +220,8 @@ def test_two_equal_teams_are_told_of_the_rank_that_they_share() -> None:
     }  # fmt: skip
 
 
-def test_a_board_that_is_not_made_says_why_in_the_competitions_status_until_it_is() -> None:
+@pytest.mark.parametrize("ends", ["it is made", "the phase is made blind"])
+def test_a_board_that_is_not_made_says_why_in_the_competitions_status(ends: str) -> None:
     async def play() -> None:
         hackathon = Hackathon()
         hackathon.ranking_fails = "Job has reached the specified backoff limit"
@@ -229,13 +230,24 @@ def test_a_board_that_is_not_made_says_why_in_the_competitions_status_until_it_i
             status = hackathon.server.objects["competitions", HACK, CUP].get("status") or {}
             return next((str(p.get("message", "")) for p in status.get("phases", ())), "")
 
-        async def test(_: Service) -> None:
+        async def test(service: Service) -> None:
+            def stale() -> float | None:
+                name = "alcove_board_stale_since_timestamp_seconds"
+                labels = {"competition": CUP, "phase": "practice"}
+                return service.metrics.registry.get_sample_value(name, labels)
+
             hackathon.submit("red", "first")
             said = "The board is not made, and tried again. Job a-practice-1: Job has reached"
             await wait_until("the reason in the status", lambda: message().startswith(said), 600)
-            hackathon.ranking_fails = ""
-            await wait_until("the board", lambda: hackathon.board() == ["red/first"], 600)
-            await wait_until("nothing said any more", lambda: message() == "", 600)
+            assert stale() is not None
+            if ends == "it is made":
+                hackathon.ranking_fails = ""
+                await wait_until("the board", lambda: hackathon.board() == ["red/first"], 600)
+            else:
+                phase = hackathon.server.objects["competitions", HACK, CUP]["spec"]["phases"][0]
+                blind = {**phase, "feedback": {"mode": "none"}}
+                hackathon.change_spec("competitions", HACK, CUP, phases=[blind])
+            await wait_until("nothing said any more", lambda: message() == "" and stale() is None, 600)
 
         await hackathon.operate(test)
 
