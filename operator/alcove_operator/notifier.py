@@ -1,12 +1,13 @@
 """Tells webhooks what has happened: at least once, with a bound, and never in the way of a run.
 
-It works beside the queue, in a task of its own. What it decides on is read off the index; what was noticed and what is
-still to be sent is in the store, so that a crash loses nothing.
+It works beside the queue, in a task of its own. What it decides on is read off the index. What was noticed and what is
+still to be sent is in the store, so that a crash loses nothing; while the store is away, it is in memory.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from alcove_operator.errors import WebhookError
 from alcove_operator.index import Index
 from alcove_operator.store import OperatorStore
 from alcove_operator.webhooks import Sender
+from alcove_store.errors import StoreError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0
@@ -36,12 +38,12 @@ class Notifier:
     index: Index
     store: OperatorStore
     sender: Sender
-    store_away: Callable[[], datetime | None]
-    """When the store was last seen away."""
+    store_trouble: Callable[[], notices.StoreTrouble | None]
     clock: Callable[[], datetime] = utc_now
     _ledgers: dict[str, NotificationLedger] = field(default_factory=dict)
-    """By UID of the Competition, as they are in the store."""
-    _told_away: datetime | None = None
+    """By UID of the Competition. While the store is away they are ahead of it."""
+    _stored: dict[str, NotificationLedger | None] = field(default_factory=dict)
+    """As they are in the store; without those that could not be read yet."""
 
     async def run(self) -> None:
         while True:
@@ -55,21 +57,34 @@ class Notifier:
 
     async def look(self, competition: CompetitionView) -> None:
         """Takes in what is new and sends what is due. Raises StoreError, OperatorError."""
-        await self._tell_of_the_store(competition)
-        old = await self._load(competition)
-        now = self.clock()
+        uid, now = competition.uid, self.clock()
+        ledger = self._ledgers.get(uid) or NotificationLedger(competition_uid=uid)
+        if uid in self._stored:
+            ledger = self._update(competition, ledger, now)
+        elif not self._is_store_away():
+            with contextlib.suppress(StoreUnavailableError):
+                stored = await self._read(competition)
+                ledger = notices.join_ledgers(self._update(competition, stored, now), ledger)
+        trouble = notices.find_store_trouble(competition, self.store_trouble())
+        ledger = notices.take_in(ledger, competition.spec.notifications, trouble, now)
+        await self._write(competition, ledger)
+        await self._send_due(competition)
+
+    def _is_store_away(self) -> bool:
+        """Then it is not asked: it could let us wait for a minute."""
+        trouble = self.store_trouble()
+        return trouble is not None and trouble.state == "away"
+
+    def _update(
+        self, competition: CompetitionView, old: NotificationLedger | None, now: datetime
+    ) -> NotificationLedger:
         found = notices.find_notices(
             competition,
             self.index.submissions_of(competition.namespace, competition.name),
             self.index.datasets_by_name().values(),
             now,
         )
-        await self._save(
-            competition,
-            old,
-            notices.update_ledger(old, competition, found, self._boards(competition, now), now),
-        )
-        await self._send_due(competition)
+        return notices.update_ledger(old, competition, found, self._boards(competition, now), now)
 
     def _boards(self, competition: CompetitionView, now: datetime) -> dict[str, LeaderboardStatus]:
         found = {}
@@ -79,21 +94,28 @@ class Notifier:
                 found[phase.name] = board.status
         return found
 
-    async def _load(self, competition: CompetitionView) -> NotificationLedger | None:
-        known = self._ledgers.get(competition.uid)
-        if known is not None:
-            return known
-        return await asyncio.to_thread(
+    async def _read(self, competition: CompetitionView) -> NotificationLedger | None:
+        stored = await asyncio.to_thread(
             self.store.notification_ledger, competition.namespace, competition.name
         )
+        self._stored[competition.uid] = stored
+        return stored
 
-    async def _save(
-        self, competition: CompetitionView, old: NotificationLedger | None, new: NotificationLedger
-    ) -> None:
-        if new != old:
-            where = (competition.namespace, competition.name)
-            await asyncio.to_thread(self.store.write_notification_ledger, *where, new)
-        self._ledgers[competition.uid] = new
+    async def _write(self, competition: CompetitionView, ledger: NotificationLedger) -> None:
+        """In memory at once, and in the store when it takes it: what is due is sent while the store is away."""
+        uid = competition.uid
+        self._ledgers[uid] = ledger
+        if self._stored.get(uid, ledger) == ledger or self._is_store_away():
+            return
+        try:
+            await asyncio.to_thread(
+                self.store.write_notification_ledger, competition.namespace, competition.name, ledger
+            )
+        except StoreError as error:
+            if self.store_trouble() is None:
+                log.warning("Notifications of %s are in memory alone: %s", competition.name, error)
+            return
+        self._stored[uid] = ledger
 
     async def _send_due(self, competition: CompetitionView) -> None:
         """Each webhook in its own order, and all of them at the same time: one that hangs keeps no other waiting."""
@@ -110,8 +132,8 @@ class Notifier:
         )
         changed = {key: entry for outcome in outcomes for key, entry in outcome.items()}
         left = [changed.get(_key(entry), entry) for entry in ledger.pending]
-        await self._save(
-            competition, ledger, ledger.replace(pending=tuple(entry for entry in left if entry is not None))
+        await self._write(
+            competition, ledger.replace(pending=tuple(entry for entry in left if entry is not None))
         )
 
     async def _send_some(
@@ -134,19 +156,6 @@ class Notifier:
                 break
             done[_key(entry)] = notices.after_attempt(entry, True, self.clock())
         return done
-
-    async def _tell_of_the_store(self, competition: CompetitionView) -> None:
-        """At once and from memory: what is to be kept could not be."""
-        away = self.store_away()
-        if away is None or away == self._told_away or (self.clock() - away).total_seconds() > 60:
-            return
-        fresh = self._told_away is None or (away - self._told_away).total_seconds() > 600
-        self._told_away = away
-        if not fresh:
-            return
-        notice = notices.store_trouble(competition, away)
-        for entry in notices.queue_notices(competition.spec.notifications, [notice], away):
-            await self._send_some(competition, entry.webhook, [entry])
 
 
 def _key(entry: PendingNotice) -> tuple[str, str]:

@@ -122,7 +122,9 @@ class Service:
         rankings = Rankings(self.api, self.index, self.executor, settings, self.metrics, self.teams)
         audit = AuditList(self.api, self.store, self.executor.announcer, self.clock)
         finals = Finals(self.api, self.index, self.store, settings, rankings.counted)
-        self.room = StoreRoom(self.store, settings.competition_namespace, self._remind_competitions)
+        self.room = StoreRoom(
+            self.store, settings.competition_namespace, self._remind_competitions, self.clock
+        )
         self.competitions = Competitions(
             *(self.api, self.index, self.queue, self.submissions, settings, self.metrics, rankings, finals),
             audit=audit,
@@ -136,7 +138,7 @@ class Service:
             self.index,
             self.store,
             Sender.of(settings.notification_secrets, settings.notification_hosts),
-            lambda: self.submissions.store_seen_away,
+            lambda: self.room.trouble,
             self.clock,
         )
         endpoint = settings.store_public_endpoint or settings.store_endpoint

@@ -1,4 +1,4 @@
-"""Whether the store has room. While it has none, nothing starts, and runs under way keep what they save on spools."""
+"""Whether the store answers and has room. While it has none, nothing starts, and what runs save waits on spools."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
+from alcove_operator.clock import utc_now
 from alcove_operator.core.conditions import ConditionValue
+from alcove_operator.core.notices import StoreState, StoreTrouble
 from alcove_operator.store import OperatorStore
 from alcove_store.errors import StoreError, StoreFullError, StoreUnavailableError
 
@@ -26,7 +29,9 @@ class StoreRoom:
     """Of the competitions."""
     changed: Callable[[], None]
     """Called when it has become full, or has room again."""
+    clock: Callable[[], datetime] = utc_now
     full: bool = False
+    trouble: StoreTrouble | None = None
 
     async def watch(self) -> None:
         """Looks every few seconds, until cancelled."""
@@ -35,17 +40,23 @@ class StoreRoom:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        full = self.full
         try:
-            full = await self._find_full()
+            state = await self._find_state()
         except StoreError as error:
             log.warning("The store answers, but not as it should: %s", error)
+            return
+        if state == "sound":
+            self.trouble = None
+        elif self.trouble is None or self.trouble.state != state:
+            self.trouble = StoreTrouble(state, self.clock())
+        # One that is away is not known to have room again.
+        full = self.full if state == "away" else state == "full"
         if full != self.full:
             self.full = full
             log.warning("The store %s.", "can be read, and takes nothing" if full else "has room again")
             self.changed()
 
-    async def _find_full(self) -> bool:
+    async def _find_state(self) -> StoreState:
         """A store that can be read and not written is full: not every one says so in other words.
 
         Written a second time, since one that was away may have come back before it was read.
@@ -53,13 +64,13 @@ class StoreRoom:
         for _ in range(2):
             try:
                 await asyncio.to_thread(self.store.write_probe, self.namespace)
-                return False
+                return "sound"
             except StoreFullError:
-                return True
+                return "full"
             except StoreUnavailableError:
                 if not await self._can_be_read():
-                    return self.full
-        return True
+                    return "away"
+        return "full"
 
     async def _can_be_read(self) -> bool:
         try:

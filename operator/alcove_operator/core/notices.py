@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from alcove_api.leaderboard import LeaderboardStatus
 from alcove_api.notifications import (
@@ -29,6 +31,13 @@ LATE = timedelta(days=2)
 """A date that passed longer ago is no news: the phase was made, or the webhook added, after it."""
 RETRIES = (5, 30, 120, 600, 3600, 10800, 21600, 43200)
 """Seconds after a failure until the next try; after the last of them it is given up: about a day."""
+StoreState = Literal["sound", "away", "full"]
+
+
+@dataclass(frozen=True)
+class StoreTrouble:
+    state: StoreState
+    since: datetime
 
 
 def find_notices(
@@ -143,9 +152,18 @@ def _datasets(
             )
 
 
-def store_trouble(competition: CompetitionView, since: datetime) -> Notice:
-    text = f"The operator of {competition.name} cannot reach the object store."
-    return _notice(competition, "store.trouble", since.isoformat(), since, text)
+def find_store_trouble(competition: CompetitionView, trouble: StoreTrouble | None) -> dict[str, Notice]:
+    """By ID, as of :func:`find_notices`. One in an hour at most: a store can come and go."""
+    if trouble is None:
+        return {}
+    said = {
+        "away": "does not answer: what runs save waits on their own disks",
+        "full": "is full: no run starts until it has room",
+    }[trouble.state]
+    text = f"The object store of {competition.name} {said}."
+    what = f"{trouble.state}/{trouble.since.astimezone(UTC):%Y-%m-%dT%H}"
+    notice = _notice(competition, "store.trouble", what, trouble.since, text, state=trouble.state)
+    return {notice.id: notice}
 
 
 def find_leader(board: LeaderboardStatus) -> str:
@@ -172,30 +190,37 @@ def update_ledger(
     leaders = {phase: leader for phase, board in boards.items() if (leader := find_leader(board))}
     if ledger is None or ledger.competition_uid != competition.uid:
         return NotificationLedger(competition_uid=competition.uid, seen=tuple(sorted(found)), leaders=leaders)
-    new = [notice for key, notice in found.items() if key not in set(ledger.seen)]
+    new = dict(found)
     for phase, leader in leaders.items():
         if leader != ledger.leaders.get(phase):
             generation = boards[phase].generation
             text = f"{leader} leads the phase {phase}."
-            new.append(
-                _notice(
-                    competition,
-                    "lead.changed",
-                    f"{phase}/{generation}/{leader}",
-                    now,
-                    text,
-                    phase=phase,
-                    leader=leader,
-                )
-            )
-    added = queue_notices(competition.spec.notifications, new, now)
-    names = {webhook.name for webhook in competition.spec.notifications}
+            lead = f"{phase}/{generation}/{leader}"
+            notice = _notice(competition, "lead.changed", lead, now, text, phase=phase, leader=leader)
+            new[notice.id] = notice
+    return take_in(
+        ledger.replace(leaders={**ledger.leaders, **leaders}), competition.spec.notifications, new, now
+    )
+
+
+def take_in(
+    ledger: NotificationLedger, webhooks: Sequence[Webhook], found: Mapping[str, Notice], now: datetime
+) -> NotificationLedger:
+    """Those of ``found`` that were not noticed before wait for every webhook that wants them."""
+    known = set(ledger.seen)
+    added = _queue_notices(webhooks, [notice for key, notice in found.items() if key not in known], now)
+    names = {webhook.name for webhook in webhooks}
     waiting = [entry for entry in ledger.pending if entry.webhook in names]
     return ledger.replace(
-        seen=_remember(ledger.seen, found),
-        leaders={**ledger.leaders, **leaders},
-        pending=tuple([*waiting, *added][-MOST_PENDING:]),
+        seen=_remember(ledger.seen, found), pending=tuple([*waiting, *added][-MOST_PENDING:])
     )
+
+
+def join_ledgers(ledger: NotificationLedger, stand_in: NotificationLedger) -> NotificationLedger:
+    """``stand_in``: what was noticed while ``ledger`` could not be read."""
+    seen = dict.fromkeys((*ledger.seen, *stand_in.seen))
+    waiting = [*ledger.pending, *stand_in.pending]
+    return ledger.replace(seen=tuple(seen), pending=tuple(waiting[-MOST_PENDING:]))
 
 
 def _remember(seen: Sequence[str], found: Mapping[str, Notice]) -> tuple[str, ...]:
@@ -209,7 +234,7 @@ def _remember(seen: Sequence[str], found: Mapping[str, Notice]) -> tuple[str, ..
     return tuple(known)
 
 
-def queue_notices(
+def _queue_notices(
     webhooks: Iterable[Webhook], notices: Iterable[Notice], now: datetime
 ) -> list[PendingNotice]:
     told = sorted(notices, key=lambda notice: (notice.at, notice.id))

@@ -16,14 +16,15 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.notifications import NotificationLedger
 from alcove_operator.core.model import CompetitionView
-from alcove_operator.core.notices import RETRIES
+from alcove_operator.core.notices import RETRIES, StoreState, StoreTrouble
 from alcove_operator.index import Index
 from alcove_operator.notifier import Notifier
 from alcove_operator.store import OperatorStore
 from alcove_operator.webhooks import Sender
+from alcove_store.errors import StoreError, StoreFullError, StoreUnavailableError
 from tests.unit.operator_core.cluster import START
 from tests.unit.operator_core.test_boards import OLD, view
-from tests.webhook_receiver import receiving
+from tests.webhook_receiver import Receiver, receiving
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-four b").decode()
 
@@ -32,13 +33,18 @@ class Ledgers:
     """The store, as far as notifications need it."""
 
     kept: NotificationLedger | None = None
+    error: StoreError | None = None
 
     def notification_ledger(self, _namespace: str, _competition: str) -> NotificationLedger | None:
+        if self.error:
+            raise self.error
         return self.kept
 
     def write_notification_ledger(
         self, _namespace: str, _competition: str, ledger: NotificationLedger
     ) -> None:
+        if self.error:
+            raise self.error
         self.kept = NotificationLedger.model_validate_json(ledger.canonical())
 
 
@@ -48,7 +54,7 @@ class Office:
 
     folder: Path
     now: datetime = START
-    away: datetime | None = None
+    trouble: StoreTrouble | None = None
     store: Ledgers = field(default_factory=Ledgers)
     index: Index = field(default_factory=Index)
 
@@ -60,8 +66,13 @@ class Office:
     def operator(self, *hosts: str) -> Notifier:
         sender = Sender.of(self.folder, hosts)
         return Notifier(
-            self.index, cast(OperatorStore, self.store), sender, lambda: self.away, lambda: self.now
+            self.index, cast(OperatorStore, self.store), sender, lambda: self.trouble, lambda: self.now
         )
+
+    def store_is(self, state: StoreState) -> None:
+        errors = {"away": StoreUnavailableError("It did not answer."), "full": StoreFullError("It is full.")}
+        self.store.error = errors.get(state)
+        self.trouble = None if state == "sound" else StoreTrouble(state, self.now)
 
     def end(self, team: str) -> None:
         self.index.submissions[team, "first"] = view(team, OLD)
@@ -181,15 +192,68 @@ def test_one_that_fails_keeps_no_other_webhook_waiting(office: Office) -> None:
     assert office.waiting() == [("bad", 1), ("bad", 0), ("bad", 0)]
 
 
-def test_a_store_that_is_away_is_told_from_memory_and_once(office: Office) -> None:
+def types(receiver: Receiver) -> list[str]:
+    return [json.loads(body)["type"] for *_, body in receiver.got]
+
+
+@pytest.mark.parametrize("state", ["away", "full"])
+def test_trouble_of_the_store_is_told_while_it_lasts_and_tried_again(
+    office: Office, state: StoreState
+) -> None:
+    with receiving() as gone:
+        port = gone.port
+    cup = office.competition(address(office, "office", f"http://127.0.0.1:{port}/office"))
+    operator = office.operator("127.0.0.1")
+    asyncio.run(operator.look(cup))
+    office.store_is(state)
+    asyncio.run(operator.look(cup))
+    # What else happens meanwhile is told as well.
+    office.end("red")
+    with receiving(port) as receiver:
+        office.now += timedelta(seconds=RETRIES[0])
+        for _ in range(2):
+            asyncio.run(operator.look(cup))
+        assert types(receiver) == ["store.trouble", "submission.ended"]
+        assert json.loads(receiver.got[0][2])["data"]["state"] == state
+        assert office.store.kept is not None
+        assert office.store.kept.pending == (), "nothing could be written"
+        office.store_is("sound")
+        asyncio.run(operator.look(cup))
+        # The operator was killed: what it had told is in the store.
+        asyncio.run(office.operator("127.0.0.1").look(cup))
+        assert len(receiver.got) == 2
+
+
+def test_an_operator_that_starts_while_the_store_is_away_tells_it_and_loses_nothing(office: Office) -> None:
+    with receiving() as gone:
+        port = gone.port
+    cup = office.competition(address(office, "office", f"http://127.0.0.1:{port}/office"))
+    asyncio.run(office.operator("127.0.0.1").look(cup))
+    office.end("red")
+    asyncio.run(office.operator("127.0.0.1").look(cup))
+    assert office.waiting() == [("office", 1)]
+    operator = office.operator("127.0.0.1")
+    office.store_is("away")
+    for _ in range(2):
+        asyncio.run(operator.look(cup))
+    office.store_is("sound")
+    asyncio.run(operator.look(cup))
+    assert office.waiting() == [("office", 1), ("office", 1)]
+    with receiving(port) as receiver:
+        office.now += timedelta(seconds=RETRIES[0])
+        asyncio.run(operator.look(cup))
+        assert types(receiver) == ["submission.ended", "store.trouble"]
+    assert office.waiting() == []
+
+
+def test_a_store_that_comes_and_goes_is_told_once_an_hour(office: Office) -> None:
     with receiving() as receiver:
         cup = office.competition(address(office, "office", f"http://127.0.0.1:{receiver.port}/office"))
         operator = office.operator("127.0.0.1")
         asyncio.run(operator.look(cup))
-        for seconds in (0, 10, 20):
-            office.away = office.now = START + timedelta(seconds=seconds)
-            asyncio.run(operator.look(cup))
-        assert [json.loads(body)["type"] for *_, body in receiver.got] == ["store.trouble"]
-        office.away = office.now = START + timedelta(hours=2)
-        asyncio.run(operator.look(cup))
-        assert len(receiver.got) == 2
+        for _ in range(8):
+            for state in ("away", "sound"):
+                office.store_is(state)
+                asyncio.run(operator.look(cup))
+            office.now += timedelta(minutes=10)
+        assert types(receiver) == ["store.trouble"] * 2

@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 from minio import Minio
 
+from alcove_operator.core.notices import StoreState
 from alcove_operator.store import OperatorStore
 from alcove_operator.store_room import StoreRoom
 from alcove_store.errors import StoreError, StoreFullError, StoreUnavailableError
@@ -33,14 +34,14 @@ class AnsweringStore(OperatorStore):
 
 
 @pytest.mark.parametrize(
-    ("writes", "reads", "full"),
+    ("writes", "reads", "state"),
     [
-        ([None], [], False),
-        ([FULL], [], True),
-        ([AWAY, AWAY], [None, None], True),
-        ([AWAY, FULL], [None], True),
-        ([AWAY, None], [None], False),
-        ([AWAY], [AWAY], False),
+        ([None], [], "sound"),
+        ([FULL], [], "full"),
+        ([AWAY, AWAY], [None, None], "full"),
+        ([AWAY, FULL], [None], "full"),
+        ([AWAY, None], [None], "sound"),
+        ([AWAY], [AWAY], "away"),
     ],
     ids=[
         "it takes what is written",
@@ -52,14 +53,15 @@ class AnsweringStore(OperatorStore):
     ],
 )
 def test_when_a_store_is_full(
-    writes: list[StoreError | None], reads: list[StoreError | None], full: bool
+    writes: list[StoreError | None], reads: list[StoreError | None], state: StoreState
 ) -> None:
     store = AnsweringStore(cast(Minio, None), "alcove", writes=iter(writes), reads=iter(reads))
     changes: list[bool] = []
     room = StoreRoom(store, "cup", lambda: changes.append(room.full))
     asyncio.run(room.look())
-    assert room.full is full
-    assert changes == [True] * full
+    assert (room.trouble.state if room.trouble else "sound") == state
+    assert room.full is (state == "full")
+    assert changes == [True] * (state == "full")
 
 
 def test_a_full_store_that_goes_away_is_not_known_to_have_room() -> None:
@@ -68,5 +70,5 @@ def test_a_full_store_that_goes_away_is_not_known_to_have_room() -> None:
     found = []
     for _ in range(3):
         asyncio.run(room.look())
-        found.append(room.full)
-    assert found == [True, True, False]
+        found.append((room.full, room.trouble and room.trouble.state))
+    assert found == [(True, "full"), (True, "away"), (False, None)]
