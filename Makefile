@@ -9,7 +9,7 @@ STORE ?= minio
 # What the demo runs on: throwaway (Kubernetes is built here), or kind (prebuilt; needs kind, docker, kubectl and helm)
 CLUSTER ?= throwaway
 
-.PHONY: help install deps lock crds lint types check unit integration e2e rehearsal test try picture demo images demo-down kubectl scale bench
+.PHONY: help install deps lock crds lint types check unit integration e2e rehearsal test try picture demo images demo-down kubectl scale interleave bench
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -94,6 +94,11 @@ SUBMISSIONS ?= 300
 TEAMS ?= 20
 scale: deps ## many submissions at once; SUBMISSIONS=10000 TEAMS=2000, several numbers of submissions in quotes
 	@$(PY) -m bench.scale --submissions $(SUBMISSIONS) --teams $(TEAMS) $(ARGS)
+
+COUNT ?= 100000
+SEED ?= 0
+interleave: install ## the operator under every order of requests, answers, events and crashes; COUNT=100000, SEED=0
+	@$(PY) -m tests.interleave --count $(COUNT) --seed $(SEED) $(ARGS)
 
 bench: deps ## measure; results go to bench/
 	@$(PY) -m bench
