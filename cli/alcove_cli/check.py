@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from alcove_api.schemes import BALANCED_ACCURACY, R2, find_metric_mismatch
+from alcove_api.words import count_answers, count_of
 from alcove_cli.errors import CommandError
 from alcove_toolkit.check import CheckMetric, check_dataset
 from alcove_toolkit.check.findings import Finding, printable
@@ -72,7 +73,7 @@ def lines(found: Report, *, strict: bool) -> Iterator[str]:
     for title, findings in (("Must be corrected", found.errors), ("Worth a look", found.warnings)):
         if findings:
             yield from _findings(title, findings)
-    counted = [f"{len(f)} {word}{'s' * (len(f) != 1)}" for f, word in _counted(found) if f]
+    counted = [count_of(len(f), word) for f, word in _counted(found) if f]
     verdict = "It can be used" if _usable(found, strict) else "It must not be used"
     yield f"{verdict}: {', '.join(counted)}." if counted else f"{verdict}: nothing was found."
 
@@ -86,9 +87,9 @@ def _counted(found: Report) -> tuple[tuple[tuple[Finding, ...], str], ...]:
 
 
 def _facts(found: Report) -> Iterator[str]:
-    asked = "numbers to predict" if found.task == "regression" else "labels"
+    asked = count_answers(found.n_labels, found.task == "regression")
     split = f"; split: {printable(found.split, 200)}" if found.split else ""
-    yield f"{found.domain}, {found.task or 'task not known'}, {found.n_labels} {asked}{split}"
+    yield f"{found.domain}, {found.task or 'task not known'}, {asked}{split}"
     for name, part in (("train", found.train), ("test", found.test)):
         if part:
             fewest, most = part.steps
@@ -100,7 +101,7 @@ def _facts(found: Report) -> Iterator[str]:
                 else f", {most} steps"
             )
             twice = f", {part.repeated:,} repeat an earlier one" if part.repeated else ""
-            files = f"{part.files} file{'s' * (part.files != 1)}"
+            files = count_of(part.files, "file")
             yield f"  {name:<6}{part.examples:>9,} examples, {part.bytes / 1e6:,.1f} MB in {files}{steps}{twice}"
     if found.in_both:
         yield f"  {found.in_both:,} test examples are in train as well"

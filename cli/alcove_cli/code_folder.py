@@ -9,6 +9,7 @@ from pathlib import Path
 from pathspec import GitIgnoreSpec
 
 from alcove_api.code_layout import MODEL_FILE, explain_missing_model, find_code
+from alcove_api.words import count_of
 from alcove_cli.errors import CommandError
 from alcove_store.pack import pack_files
 
@@ -84,7 +85,7 @@ def pack_bundle(files: dict[str, bytes], bytes_at_most: int | None) -> bytes:
         raise _too_large(
             f"The bundle has {_size(len(bundle))}", f"{_size(bytes_at_most)} in this competition", files
         )
-    say(f"The code is uploaded as a bundle: {len(files)} files, {_size(len(bundle))}{allowed}.")
+    say(f"The code is uploaded as a bundle: {count_of(len(files), 'file')}, {_size(len(bundle))}{allowed}.")
     return bundle
 
 

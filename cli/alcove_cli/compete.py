@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 
 from alcove_api.frameworks import Framework
 from alcove_api.schemes import HACKATHON, SchemeName
+from alcove_api.words import count_of
 from alcove_cli.convert import unwind_on_signals
 from alcove_cli.errors import CommandError, FaultError
 from alcove_cli.local import (
@@ -158,5 +159,5 @@ def _rank(
         entrant.name: [average_repeats(found[entrant.name, name]) for name in datasets]
         for entrant in entrants
     }
-    title = f"{len(entrants)} submissions, {len(datasets)} datasets"
+    title = f"{count_of(len(entrants), 'submission')}, {count_of(len(datasets), 'dataset')}"
     return rank_entrants(runs, datasets, scheme, rules, title)

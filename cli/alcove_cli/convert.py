@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alcove_api.words import count_answers
 from alcove_cli.errors import CommandError
 from alcove_toolkit.convert.choices import Frames, How, Kind, ShiftBy
 
@@ -160,10 +161,10 @@ def _parse_size(cell: str) -> tuple[int, int] | None:
 def _summarize(made: Converted, kind: str) -> str:
     names = made.metadata.label_names
     some = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
-    asked = "numbers to predict" if made.metadata.is_regression else "labels"
+    asked = count_answers(len(names), made.metadata.is_regression)
     lines = [
         f"Made {made.path} and {made.path.with_suffix('.solution').name}: {kind}, {made.n_train} training and "
-        f"{made.n_test} test examples, {len(names)} {asked} ({some}).",
+        f"{made.n_test} test examples, {asked} ({some}).",
         f"What was understood (kept in {made.summary_path}):",
         *(f"  {line}" for line in made.summary.splitlines()),
         f"Next: alcove dataset check {made.path}",

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from alcove_api.words import count_answers, count_of
 from alcove_cli.convert import convert, unwind_on_signals
 from alcove_cli.errors import CommandError
 from alcove_cli.exchange import list_datasets, pull, push
@@ -106,17 +107,15 @@ def info(folder: Path, as_json: Json = False) -> None:
     typer.echo(
         f"{manifest.name}: {manifest.domain}, {manifest.n_train} training and {manifest.n_test} test examples"
     )
-    asked = "numbers to predict" if metadata.is_regression else "labels"
-    typer.echo(
-        f"{manifest.n_labels} {asked}: {', '.join(manifest.labels[:12])}{' …' if manifest.n_labels > 12 else ''}"
-    )
+    asked = count_answers(manifest.n_labels, metadata.is_regression)
+    typer.echo(f"{asked}: {', '.join(manifest.labels[:12])}{' …' if manifest.n_labels > 12 else ''}")
     rate = f", {metadata.rate:g} steps a second" if metadata.rate else ""
     typer.echo(
         f"time × rows × columns × channels: {format_shape(metadata.shape)}, {metadata.format.value.lower()}{rate}"
     )
     if metadata.split:
         typer.echo(f"Split {metadata.split}")
-    typer.echo(f"{len(manifest.files)} files, {size / 1e6:.1f} MB, digest {manifest.digest()}")
+    typer.echo(f"{count_of(len(manifest.files), 'file')}, {size / 1e6:.1f} MB, digest {manifest.digest()}")
 
 
 @app.command("show")

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from alcove_api import keys
 from alcove_api.documents import StoreCredentials
+from alcove_api.words import count_of
 from alcove_cli.errors import CommandError, FaultError
 from alcove_cli.options import Kubeconfig, Store
 from alcove_store.errors import StoreUnavailableError
@@ -188,7 +189,7 @@ def push(
             bucket=access.bucket,
             on_volume=volume_claim is not None,
         )
-    done = f"{len(manifest.files)} files of {manifest.name}"
+    done = f"{count_of(len(manifest.files), 'file')} of {manifest.name}"
     typer.echo(f"Published {'the digests of ' if volume_claim else ''}{done}.", err=True)
     typer.echo(
         dataset_yaml(name, data, hidden, manifest.domain, alias, volume_claim, new_request()), nl=False

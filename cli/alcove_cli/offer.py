@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from alcove_api.offers import OFFERS_SECRET, PERMITS_KEY, OfferedDataset, OfferPermits
 from alcove_api.uploads import UploadPermit
+from alcove_api.words import count_of
 from alcove_cli.code_folder import say
 from alcove_cli.errors import CommandError, choose_failure
 from alcove_cli.upload import send_by_permit
@@ -74,8 +75,8 @@ def _choose_slot(permits: OfferPermits, taken: dict[int, str], name: str) -> int
     if not same and not free:
         names = ", ".join(sorted(taken.values()))
         raise CommandError(
-            f"The team offers {len(permits.slots)} datasets already, as many as it may: {names}. Nothing was sent. "
-            "Push under one of these names to replace that one."
+            f"The team offers {count_of(len(permits.slots), 'dataset')} already, as many as it may: {names}. "
+            "Nothing was sent. Push under one of these names to replace that one."
         )
     return (same or free)[0]
 

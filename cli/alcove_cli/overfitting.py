@@ -10,6 +10,7 @@ from pathlib import Path
 
 from alcove_api.phase import Phase
 from alcove_api.score_text import format_score
+from alcove_api.words import count_of
 from alcove_cli.competitions import find_phase, parse_competition_object
 from alcove_cli.errors import CommandError
 from alcove_cli.options import parse_competition
@@ -127,7 +128,7 @@ def _mean_shown(view: SubmissionView, rules: CurveRules) -> float | None:
 
 def describe_report(comparison: Comparison, report: OverfittingReport) -> Iterator[str]:
     """Lines for people, in 80 columns."""
-    yield f"{len(report.pairs)} submissions: {comparison.seen} against {comparison.counting}."
+    yield f"{count_of(len(report.pairs), 'submission')}: {comparison.seen} against {comparison.counting}."
     yield describe_trend(report)
     tau = "–" if report.tau is None else f"{report.tau:.2f}"
     yield f"Mean difference {_signed(report.mean)}; Kendall's τ of the two scores {tau}."

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus, PublishedRules
 from alcove_api.phase_dates import describe_dates, format_time
+from alcove_api.words import count_of
 from alcove_kube.client import Object
 
 _FEEDBACK = {
@@ -49,8 +50,8 @@ def _lines(rules: PublishedRules, status: LeaderboardStatus) -> Iterator[str]:
         )
     if rules.per_day and rules.total and rules.parallel and not rules.source:
         yield (
-            f"Each team has {rules.per_day} submissions a day (UTC), {rules.total} in all, and {rules.parallel} runs "
-            "at a time."
+            f"Each team has {count_of(rules.per_day, 'submission')} a day (UTC), {rules.total} in all, and "
+            f"{count_of(rules.parallel, 'run')} at a time."
         )
     of_phase = [
         f"{limit} {when}"

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus
 from alcove_api.submission import RunStatus, SubmissionStatus
+from alcove_api.words import count_of
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.explain import OUTPUT, find_condition_reason, read_status
 from alcove_cli.options import parse_competition
@@ -90,7 +91,7 @@ def describe_quota(
         ),
         None,
     )
-    if rules is None:
+    if rules is None or rules.parallel is None:
         raise FailedError(
             f"The competition {competition} publishes no limits. Is it the right one? alcove phases."
         )
@@ -102,7 +103,7 @@ def describe_quota(
         for status in (read_status(submission),)
         if status.admitted_at is not None and status.quota
     ]
-    limits = f"{rules.per_day} a day (UTC), {rules.total} in all, {rules.parallel} runs at a time"
+    limits = f"{rules.per_day} a day (UTC), {rules.total} in all, {count_of(rules.parallel, 'run')} at a time"
     if not admitted:
         return f"No submission of yours was admitted yet. Limits: {limits}."
     at, used = max(admitted)

@@ -14,6 +14,7 @@ from alcove_api.dataset import DatasetStatus
 from alcove_api.documents import CheckRequest, CheckResult
 from alcove_api.phase import ScoringSpec
 from alcove_api.schemes import SCHEMES
+from alcove_api.words import count_of
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import DATASETS, JOBS
@@ -80,7 +81,7 @@ def build_status(result: CheckResult, record: DatasetRecord, namespace: str, now
     """What the check found, as the status of a Dataset in ``namespace``."""
     if result.ok:
         warned = len(result.warnings)
-        said = f" {warned} warning{'s' * (warned != 1)}: {' '.join(result.warnings)}" if warned else ""
+        said = f" {count_of(warned, 'warning')}: {' '.join(result.warnings)}" if warned else ""
         ready: ConditionValue = ("True", "Sound", f"Data and solution were checked.{said}")
     else:
         problems = " ".join(result.problems) or "The check refused it without a reason."

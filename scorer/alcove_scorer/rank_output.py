@@ -8,6 +8,7 @@ import textwrap
 from typing import Any
 
 from alcove_api.score_text import format_score
+from alcove_api.words import count_of
 from alcove_scorer.csv_files import make_printable
 from alcove_scorer.differences import describe_difference
 from alcove_scorer.kemeny import find_kemeny_order
@@ -118,7 +119,8 @@ def as_text(document: dict[str, object]) -> str:
     assert isinstance(entries, list)
     datasets = document["datasets"]
     assert isinstance(datasets, list)
-    ranked_by = f"{len(datasets)} datasets ({', '.join(map(make_printable, datasets))}); {document['better']} is better"
+    named = ", ".join(map(make_printable, datasets))
+    ranked_by = f"{count_of(len(datasets), 'dataset')} ({named}); {document['better']} is better"
     names = [make_printable(entry["participant"]) for entry in entries]
     header = [
         "rank",

@@ -20,6 +20,7 @@ from alcove_api.score_documents import (
     ScoreRequest,
     Scoring,
 )
+from alcove_api.words import count_of
 from alcove_scorer.curves import CurveRules, Point
 from alcove_scorer.pages import format_duration, format_number, format_whole_seconds, render_page
 from alcove_scorer.pictures import (
@@ -144,7 +145,7 @@ def _section(i: int, run: ReportRun, rules: CurveRules, decimals: int) -> dict[s
     result, points = run.result, run.points
     alc, final = format_number(result.alc, decimals), format_number(result.final_score, decimals)
     laddered = result.ladder is not None
-    said = f"{len(points)} points, ALC {alc}"
+    said = f"{count_of(len(points), 'point')}, ALC {alc}"
     if not points:
         said = "Not shown." if laddered else "No valid prediction." if result.alc is None else said
     title = f"Learning curve of {result.alias}"

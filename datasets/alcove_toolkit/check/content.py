@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alcove_api.schemes import Task
+from alcove_api.words import count_of
 from alcove_format.label_counts import find_two_class
 from alcove_format.metadata import Metadata
 from alcove_format.solution import SolutionTable, Targets
@@ -180,7 +181,8 @@ def solution_findings(table: SolutionTable | Targets, metadata: Metadata, name: 
         return [
             error(
                 "solution-rows",
-                f"{name}: has {rows} rows, but the test part has {metadata.n_examples} examples.",
+                f"{name}: has {count_of(rows, 'row')}, but the test part has "
+                f"{count_of(metadata.n_examples, 'example')}.",
                 "Give one row for each, in the order of the sample files.",
             )
         ]
@@ -188,7 +190,7 @@ def solution_findings(table: SolutionTable | Targets, metadata: Metadata, name: 
         return [
             error(
                 "solution-columns",
-                f"{name}: has {labels} numbers a row, but output_dim in test/metadata.textproto is "
+                f"{name}: has {count_of(labels, 'number')} a row, but output_dim in test/metadata.textproto is "
                 f"{metadata.n_labels}.",
                 "Give one number for each label.",
             )

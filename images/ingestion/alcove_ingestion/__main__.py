@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from alcove_api.frameworks import Framework
+from alcove_api.words import count_of
 from alcove_ingestion.errors import IngestionError, IngestionSettingsError
 from alcove_ingestion.go import Supervisor
 
@@ -59,7 +60,7 @@ def _run(environment: Mapping[str, str], supervisor: Supervisor, loaded: Framewo
     except FormatError as error:
         print(f"[alcove] The dataset cannot be read; this is not your fault. {error}", file=sys.stderr)
         return 1
-    print(f"[alcove] finished after {clock.elapsed():.2f} s with {saved} predictions")
+    print(f"[alcove] finished after {clock.elapsed():.2f} s with {count_of(saved, 'prediction')}")
     return 0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from alcove_api.words import count_of
 from alcove_operator.core.model import QueuePlace
 
 
@@ -132,4 +133,4 @@ def _order(
 
 
 def _tell_parallel(held: int, parallel: int) -> str:
-    return f"the team has {held} runs under way, of {parallel} at the same time"
+    return f"the team has {count_of(held, 'run')} under way, of {parallel} at the same time"

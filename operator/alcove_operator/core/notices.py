@@ -21,6 +21,7 @@ from alcove_api.notifications import (
 )
 from alcove_api.phase import Phase
 from alcove_api.phase_dates import format_time
+from alcove_api.words import count_of
 from alcove_operator.core import usage
 from alcove_operator.core.model import CompetitionView, DatasetView, SubmissionView
 from alcove_operator.core.status import ENDED
@@ -113,7 +114,7 @@ def _quotas(competition: CompetitionView, now: datetime) -> Iterator[Notice]:
                 "quota.used-up",
                 f"{team.team}/{allowance.limit}/{allowance.most}/{day if daily else ''}",
                 now,
-                f"{team.team} has used all of its {allowance.most} submissions {when}.",
+                f"{team.team} has used {allowance.used} of {count_of(allowance.most, 'submission')} {when}.",
                 team=team.team,
                 limit=allowance.limit,
                 most=allowance.most,

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from alcove_api.run_documents import RunConfig
 from alcove_api.run_names import alias_of, repeat_of
 from alcove_api.submission import RunStatus
+from alcove_api.words import count_of
 from alcove_operator.core import causes, names, repeats, stalled_starts
 from alcove_operator.core.actions import (
     CreateRun,
@@ -353,7 +354,7 @@ def _is_over(name: str, job: JobView | None, pod: PodView | None, given: Reconci
 
 def _explain_giving_up(run: RunStatus, given: ReconcileInput) -> str:
     most, runs = given.rules.spec.max_attempts, len(given.submission.status.runs)
-    after = f"{run.attempt} attempts"
+    after = count_of(run.attempt, "attempt")
     if run.attempt < most:
         after = f"the {count_retries(runs, most)} further attempts that the {runs} runs of a Submission have together"
     return f"The platform gave up after {after}. No quota is used up, unless a score of the Submission was shown."

@@ -13,6 +13,7 @@ from alcove_api.run_documents import commit_head
 from alcove_api.run_names import alias_of
 from alcove_api.score_text import format_score
 from alcove_api.submission import RunStatus, SubmissionStatus
+from alcove_api.words import count_of
 from alcove_operator.core import conditions
 from alcove_operator.core.actions import Emit
 from alcove_operator.core.conditions import ConditionValue, find_condition
@@ -117,7 +118,7 @@ def _describe(run: RunStatus, decimals: int) -> str:
     if run.alc is not None:
         parts.append(f"ALC {format_score(run.alc, decimals)}")
     if run.snapshots:
-        parts.append(f"{run.snapshots} prediction{'s' * (run.snapshots != 1)}")
+        parts.append(count_of(run.snapshots, "prediction"))
     if run.started_at and run.ended_at:
         parts.append(f"{(run.ended_at - run.started_at).total_seconds():.0f} s")
     if run.cause:

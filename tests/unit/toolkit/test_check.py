@@ -123,7 +123,7 @@ def no_solution(data: Path) -> None:
         (wrong_size, "step 0 has 3 numbers, not rows × columns × channels = 5"),
         (no_metadata, "test/metadata.textproto: the file is missing"),
         (short_solution, "d.solution: has 2 rows, but the test part has 4 examples"),
-        (narrow_solution, "d.solution: has 1 numbers a row, but output_dim"),
+        (narrow_solution, "d.solution: has 1 number a row, but output_dim"),
         (constant_solution, "d.solution: no label is present in some test examples"),
         (worded_solution, "d.solution, row 3, column 2: 'x' is neither"),
         (no_solution, "d.solution: cannot be read"),

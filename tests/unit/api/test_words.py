@@ -1,0 +1,20 @@
+"""Numbers of things, as people say them."""
+
+from __future__ import annotations
+
+import pytest
+
+from alcove_api.words import count_answers, count_of
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "0 files"), (1, "1 file"), (2, "2 files"), (1000, "1,000 files")]
+)
+def test_one_thing_is_not_called_several(number: int, said: str) -> None:
+    assert count_of(number, "file") == said
+
+
+def test_what_an_example_is_asked_for_is_named() -> None:
+    assert count_answers(1, are_numbers=True) == "1 number to predict"
+    assert count_answers(2, are_numbers=True) == "2 numbers to predict"
+    assert count_answers(1, are_numbers=False) == "1 label"
