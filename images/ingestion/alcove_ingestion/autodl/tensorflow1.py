@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from alcove_ingestion.autodl.torchvision_urls import add_model_urls
 from alcove_ingestion.errors import IngestionSettingsError
 
 MODULES = Path(__file__).with_name("modules")
@@ -39,6 +40,8 @@ def is_installed() -> bool:
 def imitate_tensorflow_1() -> None:
     """Changes the module ``tensorflow`` of this process, and makes the kit's modules importable after all others.
 
+    Modules of torchvision get ``model_urls`` as they are imported.
+
     Raises:
         IngestionSettingsError: no TensorFlow is installed that can do it.
     """
@@ -60,6 +63,7 @@ def imitate_tensorflow_1() -> None:
             _set(tensorflow, name, getattr(v1, name))
     _set(tensorflow, "contrib", _make_contrib(v1))
     _move_keras()
+    add_model_urls()
     sys.path.append(str(MODULES))
 
 
