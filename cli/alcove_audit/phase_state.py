@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from alcove_api.leaderboard import LeaderboardStatus
-from alcove_api.phase import Phase
+from alcove_api.phase import Phase, explain_missing_phase
 from alcove_audit.errors import AuditError
 from alcove_operator.core import parse_objects
 from alcove_operator.core.model import CompetitionView, DatasetView, SubmissionView
@@ -50,13 +50,12 @@ class PhaseState:
         try:
             view = parse_objects.competition_view(self.competition)
         except ValidationError as error:
-            raise AuditError(
-                f"The Competition cannot be read: {parse_objects.describe_problems(error)}."
-            ) from None
+            raise AuditError(parse_objects.explain_unreadable("The Competition", error)) from None
         phase = view.phase(self.phase_name)
         if phase is None:
-            names = ", ".join(p.name for p in view.spec.phases)
-            raise AuditError(f"{view.namespace}/{view.name} has no phase {self.phase_name}: it has {names}.")
+            known = (p.name for p in view.spec.phases)
+            asked = f"{view.namespace}/{view.name}"
+            raise AuditError(explain_missing_phase(asked, self.phase_name, known))
         return PhaseRules(view, phase)
 
     @property
@@ -78,7 +77,7 @@ class PhaseState:
         try:
             views = [parse_objects.dataset_view(raw) for raw in self.datasets]
         except ValidationError as error:
-            raise AuditError(f"A Dataset cannot be read: {parse_objects.describe_problems(error)}.") from None
+            raise AuditError(parse_objects.explain_unreadable("A Dataset", error)) from None
         return {view.name: view for view in views}
 
     @cached_property
@@ -110,9 +109,7 @@ class PhaseState:
         try:
             return LeaderboardStatus.model_validate((self.leaderboard or {}).get("status") or {})
         except ValidationError as error:
-            raise AuditError(
-                f"The Leaderboard cannot be read: {parse_objects.describe_problems(error)}."
-            ) from None
+            raise AuditError(parse_objects.explain_unreadable("The Leaderboard", error)) from None
 
     def named_objects(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Each object with the name of its file in an archive, sorted by that."""

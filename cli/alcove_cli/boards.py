@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from alcove_api.phase import explain_missing_phase
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.options import parse_competition
 from alcove_kube.client import KubeClient, Object
@@ -26,7 +27,7 @@ def find_page(kube: KubeClient, competition: str, phase: str | None) -> str:
     namespace, name = parse_competition(competition)
     known = sorted(board["spec"]["phase"] for board in boards)
     if phase is not None and phase not in known:
-        raise CommandError(f"{competition} has no phase {phase}. Its phases: {', '.join(known)}.")
+        raise CommandError(explain_missing_phase(competition, phase, known))
     path = f"/{name}/{phase}" if phase else "/"
     url = find_board_url(boards)
     if not url:

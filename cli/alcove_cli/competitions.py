@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from alcove_api.phase import Phase
+from alcove_api.phase import Phase, explain_missing_phase
 from alcove_cli.errors import CommandError, FailedError
 from alcove_kube.client import Object
 from alcove_operator.core import parse_objects
@@ -16,16 +16,14 @@ def parse_competition_object(raw: Object) -> CompetitionView:
     try:
         return parse_objects.competition_view(raw)
     except ValidationError as error:
-        told = parse_objects.describe_problems(error)
-        raise FailedError(f"The Competition cannot be read: {told}.") from None
+        raise FailedError(parse_objects.explain_unreadable("The Competition", error)) from None
 
 
 def find_phase(competition: CompetitionView, phase: str) -> Phase:
     """Raises CommandError where there is no such phase."""
     found = competition.phase(phase)
     if found is None:
-        known = ", ".join(p.name for p in competition.spec.phases)
-        raise CommandError(
-            f"{competition.namespace}/{competition.name} has no phase {phase}: it has {known}."
-        )
+        known = (p.name for p in competition.spec.phases)
+        asked = f"{competition.namespace}/{competition.name}"
+        raise CommandError(explain_missing_phase(asked, phase, known))
     return found

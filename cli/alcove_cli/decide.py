@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from alcove_api.base import ApiModel, Name
 from alcove_api.decisions import Cancellation, Exclusion, ExtraSubmissions
+from alcove_api.phase import explain_missing_phase
 from alcove_api.phase_dates import format_time
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.options import parse_competition
@@ -97,8 +98,8 @@ def find_phase(spec: Object, phase: str) -> tuple[int, Object]:
     for number, found in enumerate(spec.get("phases") or []):
         if found["name"] == phase:
             return number, found
-    known = ", ".join(found["name"] for found in spec.get("phases") or [])
-    raise CommandError(f"The competition has no phase {phase}. Its phases: {known}.")
+    known = (found["name"] for found in spec.get("phases") or [])
+    raise CommandError(explain_missing_phase("The competition", phase, known))
 
 
 def _subject(entry: Object) -> Object:

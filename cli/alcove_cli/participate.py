@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alcove_api.phase import explain_missing_phase
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.init import Template, describe_next_steps, make_submission
 from alcove_cli.options import Competition, Kubeconfig, Store, Team
@@ -163,8 +164,8 @@ def leaderboard(
         boards = read_boards(kube, competition)
         text = describe_boards(boards, phase)
         if not text:
-            known = ", ".join(sorted(board["spec"]["phase"] for board in boards))
-            raise CommandError(f"{competition} has no phase {phase}. Its phases: {known}.")
+            known = sorted(board["spec"]["phase"] for board in boards)
+            raise CommandError(explain_missing_phase(competition, phase or "", known))
         if text != shown:
             typer.echo(f"{datetime.now(UTC):%H:%M:%S} UTC\n{text}\n" if watch else text)
             shown = text

@@ -136,7 +136,7 @@ async def _datasets(api: Api, namespace: str) -> Mapping[str, DatasetView]:
     try:
         views = [parse_objects.dataset_view(raw) for raw in await api.find_all(DATASETS, namespace)]
     except ValidationError as error:
-        raise FailedError(f"A Dataset cannot be read: {parse_objects.describe_problems(error)}.") from None
+        raise FailedError(parse_objects.explain_unreadable("A Dataset", error)) from None
     return {view.name: view for view in views}
 
 

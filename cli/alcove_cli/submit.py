@@ -15,6 +15,7 @@ from alcove_api.base import API_VERSION
 from alcove_api.code_layout import find_code
 from alcove_api.frameworks import Framework
 from alcove_api.leaderboard import LeaderboardSpec, PublishedRules
+from alcove_api.phase import explain_missing_phase
 from alcove_api.phase_dates import format_time
 from alcove_api.submission import ImageCode
 from alcove_cli.boards import read_boards
@@ -106,10 +107,8 @@ def find_rules(kube: KubeClient, target: Target) -> PublishedRules:
     specs = [LeaderboardSpec.model_validate(board["spec"]) for board in boards]
     phases = {spec.phase: spec.rules for spec in specs}
     if target.phase not in phases:
-        raise CommandError(
-            f"{target.competition} has no phase {target.phase}. Nothing was submitted. Its phases are "
-            f"{', '.join(sorted(phases))}: give one with --phase."
-        )
+        said = explain_missing_phase(target.competition, target.phase, sorted(phases))
+        raise CommandError(f"{said} Nothing was submitted: give one with --phase.")
     return phases[target.phase]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
@@ -253,3 +254,8 @@ class Phase(ApiModel):
     deleted_submissions: Literal["stand", "withdraw"] = "stand"
     """stand: a scored Submission that its team deletes still counts, until a newer one is scored; withdraw: the one
     before it counts again, so teams may choose by deleting."""
+
+
+def explain_missing_phase(competition: str, phase: str, known: Iterable[str]) -> str:
+    """``known``: the phases that there are."""
+    return f"{competition} has no phase {phase}. Its phases: {', '.join(known)}."

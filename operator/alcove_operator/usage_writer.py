@@ -126,7 +126,7 @@ def _read(raw: Object, ref: ObjectName) -> CompetitionView:
         return parse_objects.competition_view(raw)
     except ValidationError as error:
         raise OperatorError(
-            f"The Competition {ref[1]} cannot be read: {parse_objects.describe_problems(error)}.",
+            parse_objects.explain_unreadable(f"The Competition {ref[1]}", error),
             consequence="What its teams have used is not counted for now.",
             remedy=f"Correct it: kubectl edit competition {ref[1]} -n {ref[0]}.",
         ) from error

@@ -9,7 +9,7 @@ from typing import Literal
 
 from alcove_api.competition import CompetitionSpec
 from alcove_api.frameworks import FRAMEWORKS
-from alcove_api.phase import Phase
+from alcove_api.phase import Phase, explain_missing_phase
 from alcove_api.run_names import list_run_names
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_operator.core import usage
@@ -193,10 +193,8 @@ def _obstacle(
         )
     phase = competition.phase(spec.phase)
     if phase is None:
-        known = ", ".join(p.name for p in competition.spec.phases)
-        message = f"{asked} has no phase {spec.phase}. Its phases are: {known}. "
-        message += "Apply a Submission for one of them, under another name."
-        return Obstacle("PhaseMissing", message)
+        said = explain_missing_phase(asked, spec.phase, (p.name for p in competition.spec.phases))
+        return Obstacle("PhaseMissing", f"{said} Apply a Submission for one of them, under another name.")
     if facts.team_member is None:
         message = (
             f"The operator cannot read the namespace {submission.namespace} at the moment, so it does not know "

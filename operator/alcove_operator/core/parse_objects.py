@@ -188,6 +188,11 @@ def describe_problems(error: ValidationError) -> str:
     return "; ".join(found)[:900]
 
 
+def explain_unreadable(what: str, error: ValidationError) -> str:
+    """A sentence for people; ``what`` begins it."""
+    return f"{what} cannot be read: {describe_problems(error)}."
+
+
 def _messages(container: Raw | None) -> list[str]:
     """Termination messages of a container, of its present state first."""
     states = (_map(container or {}, "state"), _map(container or {}, "lastState"))

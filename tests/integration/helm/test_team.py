@@ -105,7 +105,7 @@ def test_a_phase_that_is_closed_or_missing_is_said_before_anything_is_created(
     submit = ("submit", str(CHANCE), "--team", "closed-rose", "--name", "one", "--competition")
     for arguments, said in (
         (("closed",), "has been closed since 2026-01-01 00:00 UTC"),
-        (("closed", "--phase", "final"), "Its phases are practice"),
+        (("closed", "--phase", "final"), "Its phases: practice"),
         (("closed/other",), "There is no competition other"),
         (("elsewhere",), "You may not see any competition in the namespace elsewhere"),
     ):

@@ -99,7 +99,7 @@ def test_rows_that_are_shown_are_compared_with_those_that_rank_by_every_submissi
 
 
 def test_what_cannot_be_compared_is_refused_with_a_sentence() -> None:
-    with pytest.raises(CommandError, match="has no phase finale: it has practice, final"):
+    with pytest.raises(CommandError, match=r"has no phase finale\. Its phases: practice, final"):
         read(server(), "finale")
     with pytest.raises(CommandError, match=r"The phase final is revealed at .*: ask again then"):
         read(server(revealsAt=stamp(NOW + timedelta(days=1))))

@@ -153,7 +153,7 @@ TAKEN = refusal(409, "AlreadyExists", 'submissions "one" already exists')
         ([Answer(body={"items": []})], "There is no competition hackathon in the namespace hackathon."),
         ([boards("other")], "There is no competition hackathon in the namespace hackathon."),
         ([refusal(403, "Forbidden")], "You may not see any competition in the namespace hackathon."),
-        ([boards(phase="final")], "has no phase practice. Nothing was submitted. Its phases are final"),
+        ([boards(phase="final")], "has no phase practice. Its phases: final. Nothing was submitted"),
         ([boards(opensAt="2026-03-01T12:00:01Z"), MADE], "opens at 2026-03-01 12:00 UTC"),
         ([boards(closesAt=NOW), MADE], "has been closed since 2026-03-01 12:00 UTC. Nothing was submitted."),
     ],
