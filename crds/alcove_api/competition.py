@@ -127,8 +127,8 @@ class CompetitionSpec(ApiModel):
     capacity: Annotated[int, Field(ge=1, le=10000)] = 4
     """Runs of all teams at the same time; others are queued."""
     local_queue: Name | None = None
-    """Name of a LocalQueue of Kueue in the competition's namespace. With it, runs start when Kueue admits them, and the
-    capacity is Kueue's. A run that Kueue preempts is repeated, at the platform's cost."""
+    """Name of a LocalQueue of Kueue in the competition's namespace; a phase can name another. With it, runs start when
+    Kueue admits them, and the capacity is Kueue's. A run that Kueue preempts is repeated, at the platform's cost."""
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     """Attempts for each run, of which all but the first are for the platform's faults. The runs of a Submission
     together are repeated (their number) + maxAttempts − 2 times at most."""

@@ -203,6 +203,9 @@ class Phase(ApiModel):
     """How long each run may learn."""
     resources: Resources = Resources()
     """What each run gets; requests and limits are equal, so that runs are alike."""
+    local_queue: Name | None = None
+    """A LocalQueue of Kueue for the runs of this phase alone, in place of the competition's. A phase with `from` that
+    has its own shares no room in Kueue with what teams submit meanwhile."""
     compat: Compatibility = Compatibility()
     """What this phase gives to code that was written for another challenge."""
     opens_at: Time | None = None

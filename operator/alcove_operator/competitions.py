@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +12,6 @@ from functools import partial
 
 from alcove_api.competition import CompetitionStatus, PhaseStatus
 from alcove_api.leaderboard import PublishedRules
-from alcove_api.run_names import repeat_of
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, LEADERBOARDS, LOCAL_QUEUES, SUBMISSIONS
@@ -23,13 +22,12 @@ from alcove_operator.board_series import build_series
 from alcove_operator.clock import utc_now
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import capacity, decisions, names, placement, usage
-from alcove_operator.core.census import Census, count_submissions, queue_team
+from alcove_operator.core.census import Census, count_submissions, find_demand, find_pool, queue_team
 from alcove_operator.core.conditions import READY, find_condition, set_condition
 from alcove_operator.core.model import CompetitionView, PodView, QueuePlace, SubmissionView
 from alcove_operator.core.phases import describe_phases
 from alcove_operator.core.published_rules import publish_rules
-from alcove_operator.core.reconcile_input import is_blind
-from alcove_operator.core.repeats import draw_resources
+from alcove_operator.core.reconcile_input import PhaseRules, is_blind
 from alcove_operator.executor import to_json
 from alcove_operator.finals import Finals
 from alcove_operator.index import Index, WorkKey
@@ -139,16 +137,18 @@ class Competitions:
                 self.queue.add(key, after)
 
     async def _look_at_queue(self, key: WorkKey) -> None:
-        """Notes whether Kueue's LocalQueue, where the competition names one, can admit anything. Nothing is watched, so
-        it is looked at again and again."""
+        """Notes whether Kueue's LocalQueues, where the competition names some, can admit anything. Nothing is watched,
+        so they are looked at again and again."""
         competition, namespace = self.index.competitions.get((key.namespace, key.name)), key.namespace
-        name = competition.spec.local_queue if competition is not None else None
-        if name is None:
+        if competition is None:
             return
-        found = await self._unwatched.look(LOCAL_QUEUES, name, QUEUE_SECONDS / 2, namespace)
-        problem = None if isinstance(found, Unknown) else find_queue_problem(name, namespace, found)
-        self.index.queue_problems[namespace, name] = problem
-        self.queue.add(key, QUEUE_SECONDS)
+        named = {PhaseRules(competition, phase).local_queue for phase in competition.spec.phases} - {""}
+        for name in sorted(named):
+            found = await self._unwatched.look(LOCAL_QUEUES, name, QUEUE_SECONDS / 2, namespace)
+            problem = None if isinstance(found, Unknown) else find_queue_problem(name, namespace, found)
+            self.index.queue_problems[namespace, name] = problem
+        if named:
+            self.queue.add(key, QUEUE_SECONDS)
 
     async def _finals(
         self, key: WorkKey, competition: CompetitionView, views: list[SubmissionView], now: datetime
@@ -189,32 +189,34 @@ class Competitions:
         for uid, alias in kept:
             given[uid].add(alias)
         places: defaultdict[str, dict[str, QueuePlace]] = defaultdict(dict)
-        # Reruns have places of their own: in the others' queue, teams could tell from their own waits how long those of
-        # a blind phase took.
-        again = {view.uid for view in views if view.original is not None}
-        for pool in (True, False):
-            mine = [run for run in counted.waiting if (run.submission_uid in again) is pool]
-            held = {key: team for key, team in running.items() if (key[0] in again) is pool}
-            parallel = competition.spec.capacity if pool else limits.parallel
+        by_uid = {view.uid: view for view in views}
+        pools = {key: find_pool(competition, by_uid.get(key[0])) for key in (*waiting, *running)}
+        first: dict[str, int] = {}
+        for pool in sorted(set(pools.values()), reverse=True):
+            mine = [run for run in counted.waiting if pools[run.submission_uid, run.alias] == pool]
+            held = {key: team for key, team in running.items() if pools[key] == pool}
+            elsewhere = Counter(
+                team for key, team in running.items() if pools[key] != pool and pools[key].again is pool.again
+            )
+            parallel = competition.spec.capacity if pool.again else limits.parallel
             if self.room is not None and self.room.full:
                 plan = capacity.grant_nothing(mine, held, used, WAITS)
-            elif competition.spec.local_queue is None:
-                plan = capacity.grant_places(mine, held, used, competition.spec.capacity, parallel)
+            elif not pool.local_queue:
+                plan = capacity.grant_places(mine, held, used, competition.spec.capacity, parallel, elsewhere)
             else:
-                by_uid = {view.uid: view for view in views}
-                demand_of = partial(_find_demand, competition, by_uid)
+                demand_of = partial(find_demand, competition, by_uid)
                 asked = {demand_of(key) for key in held if self._is_asked_for(key, by_uid.get(key[0]))}
-                plan = capacity.hand_to_kueue(mine, held, used, parallel, asked, demand_of)
+                plan = capacity.hand_to_kueue(mine, held, used, parallel, asked, demand_of, elsewhere)
             for uid, alias in plan.grants:
                 given[uid].add(alias)
+                running[uid, alias] = waiting[uid, alias]
             for (uid, alias), place in plan.places.items():
                 places[uid][alias] = capacity.round_place(place)
+                if not pool.again:
+                    first[uid] = min(place.position, first.get(uid, place.position))
         for view in views:
             if self.submissions.grant(view.uid, frozenset(given[view.uid]), places[view.uid]):
                 self.queue.add(WorkKey("submission", view.namespace, view.name))
-        first: dict[str, int] = {}
-        for (uid, _), place in plan.places.items():
-            first[uid] = min(place.position, first.get(uid, place.position))
         return first
 
     def _is_asked_for(self, key: capacity.Key, view: SubmissionView | None) -> bool:
@@ -371,13 +373,6 @@ class Competitions:
             if not error.conflict:
                 raise
             return await self.api.get(LEADERBOARDS, competition.namespace, phase)
-
-
-def _find_demand(competition: CompetitionView, views: Mapping[str, SubmissionView], key: capacity.Key) -> str:
-    """What a run asks of a node, as text; "" where its phase is gone. ``views``: by UID."""
-    view = views.get(key[0])
-    phase = competition.phase(view.spec.phase) if view is not None and view.spec is not None else None
-    return draw_resources(phase, repeat_of(key[1])).model_dump_json() if phase is not None else ""
 
 
 def _seconds() -> float:

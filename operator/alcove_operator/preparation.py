@@ -13,6 +13,7 @@ from alcove_kube.client import Object
 from alcove_kube.resources import DATASETS
 from alcove_operator.core.conditions import ConditionValue
 from alcove_operator.core.model import CompetitionView
+from alcove_operator.core.reconcile_input import PhaseRules
 from alcove_operator.index import Index
 
 ProblemKind = Literal["board", "dataset", "queue"]
@@ -40,9 +41,9 @@ class Problem:
 def find_problems(competition: CompetitionView, index: Index) -> Iterator[Problem]:
     """Of all phases, in their order; none where everything is there."""
     aliases: dict[str, str] = {}
-    queue = competition.spec.local_queue
-    problem_of_queue = index.queue_problems.get((competition.namespace, queue)) if queue else None
     for phase in competition.spec.phases:
+        queue = PhaseRules(competition, phase).local_queue
+        problem_of_queue = index.queue_problems.get((competition.namespace, queue))
         if problem_of_queue is not None:
             yield Problem(phase.name, "queue", *problem_of_queue)
         board = index.leaderboards.get((competition.namespace, phase.name))
@@ -62,7 +63,7 @@ def find_queue_problem(name: str, namespace: str, found: Object | None) -> tuple
     stand against it. ``found``: the LocalQueue; None where there is none."""
     waits = "so no run starts."
     if found is None:
-        remedy = "Install Kueue (0.15 or later) and make it, or take spec.localQueue out."
+        remedy = "Install Kueue (0.15 or later) and make it, or take the queue's name (localQueue) out."
         return "QueueMissing", f"There is no LocalQueue {name} of Kueue in {namespace}, {waits} {remedy}"
     for condition in (found.get("status") or {}).get("conditions") or ():
         if condition.get("type") == "Active" and condition.get("status") == "False":

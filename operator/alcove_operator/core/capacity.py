@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 
 from alcove_api.words import count_of
 from alcove_operator.core.model import QueuePlace
@@ -45,6 +46,7 @@ def grant_places(
     usage: Mapping[str, float],
     capacity: int,
     parallel: int,
+    elsewhere: Mapping[str, int] = MappingProxyType({}),
 ) -> CapacityPlan:
     """Gives the free places to the teams with the least compute used; among equals, first come, first served.
 
@@ -53,10 +55,11 @@ def grant_places(
         running: team of every run that holds a place, from its grant until its last attempt is over.
         usage: compute seconds of each team (see ``usage.compute_seconds``); 0 where it is missing.
         capacity: places of the competition.
-        parallel: places of one team at most.
+        parallel: runs of one team at most.
+        elsewhere: runs of each team that hold none of these places, and count towards ``parallel``.
     """
-    held = Counter(running.values())
-    free = capacity - sum(held.values())
+    held = Counter(running.values()) + Counter(elsewhere)
+    free = capacity - len(running)
     grants: set[Key] = set()
     places: dict[Key, QueuePlace] = {}
     for entry in _order(waiting, running, usage):
@@ -92,6 +95,7 @@ def hand_to_kueue(
     parallel: int,
     asked: Collection[str],
     demand_of: Callable[[Key], str],
+    elsewhere: Mapping[str, int] = MappingProxyType({}),
 ) -> CapacityPlan:
     """Gives Kueue the run that goes next, of each kind of run one, so that the order among teams stays Alcove's.
 
@@ -102,11 +106,12 @@ def hand_to_kueue(
         waiting: runs that only lack a place.
         running: team of every run that holds a place or waits in Kueue.
         usage: compute seconds of each team; 0 where it is missing.
-        parallel: places of one team at most.
+        parallel: runs of one team at most.
         asked: demands of the runs that wait in Kueue.
         demand_of: what a run asks for; any text, alike for runs that ask for the same.
+        elsewhere: runs of each team that wait in no such queue, and count towards ``parallel``.
     """
-    held, taken = Counter(running.values()), set(asked)
+    held, taken = Counter(running.values()) + Counter(elsewhere), set(asked)
     grants: set[Key] = set()
     places: dict[Key, QueuePlace] = {}
     for entry in _order(waiting, running, usage):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from alcove_api.run_names import alias_of
+from alcove_api.run_names import alias_of, repeat_of
 from alcove_operator.core import capacity
-from alcove_operator.core.model import SubmissionView
+from alcove_operator.core.model import CompetitionView, SubmissionView
+from alcove_operator.core.reconcile_input import PhaseRules
+from alcove_operator.core.repeats import draw_resources
 from alcove_operator.core.run_ends import OVER
 from alcove_operator.core.status import ENDED
 
@@ -54,3 +57,27 @@ def count_submissions(submissions: Iterable[SubmissionView], ready: frozenset[st
                     capacity.Waiting(view.created_at, view.uid, place, run.dataset, queue_team(view))
                 )
     return Census(tuple(waiting), running, queued, active)
+
+
+class Pool(NamedTuple):
+    """Runs that wait for the same places."""
+
+    again: bool
+    """Reruns have places of their own: in the others' queue, teams could tell from their own waits how long those of a
+    blind phase took."""
+    local_queue: str
+    """Of Kueue; "" where the operator gives the places."""
+
+
+def find_pool(competition: CompetitionView, view: SubmissionView | None) -> Pool:
+    """Of a Submission's runs. ``view``: None where it is not indexed."""
+    phase = competition.phase(view.spec.phase) if view is not None and view.spec is not None else None
+    queue = PhaseRules(competition, phase).local_queue if phase else competition.spec.local_queue or ""
+    return Pool(view is not None and view.original is not None, queue)
+
+
+def find_demand(competition: CompetitionView, views: Mapping[str, SubmissionView], key: capacity.Key) -> str:
+    """What a run asks of a node, as text; "" where its phase is gone. ``views``: by UID."""
+    view = views.get(key[0])
+    phase = competition.phase(view.spec.phase) if view is not None and view.spec is not None else None
+    return draw_resources(phase, repeat_of(key[1])).model_dump_json() if phase is not None else ""

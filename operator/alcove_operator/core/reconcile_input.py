@@ -43,6 +43,11 @@ class PhaseRules:
         return self.phase.scoring or self.spec.scoring
 
     @property
+    def local_queue(self) -> str:
+        """Of Kueue: the phase's own, or the competition's; "" where neither names one."""
+        return self.phase.local_queue or self.spec.local_queue or ""
+
+    @property
     def ranking(self) -> BoardRanking:
         """The phase's own, or the competition's."""
         return self.phase.ranking or self.spec.ranking

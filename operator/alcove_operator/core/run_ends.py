@@ -133,7 +133,7 @@ def build_context(given: ReconcileInput, run: RunStatus) -> causes.Context:
 
 def find_local_queue(job: JobView | None, given: ReconcileInput) -> str:
     """Kueue's, that admits the Job of an attempt; "" where none does. ``job``: None where it is not seen, or gone."""
-    return job.local_queue if job is not None else given.rules.spec.local_queue or ""
+    return job.local_queue if job is not None else given.rules.local_queue
 
 
 def describe_memory(phase: Phase, run: str) -> str:

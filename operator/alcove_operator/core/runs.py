@@ -196,7 +196,7 @@ def build_creation(alias: str, attempt: int, given: ReconcileInput) -> CreateRun
         start_timeout_seconds=rules.spec.start_timeout_seconds,
         active_deadline_seconds=count_deadline_seconds(rules, given.settings),
         volume_claim=dataset.volume_claim,
-        local_queue=rules.spec.local_queue or "",
+        local_queue=rules.local_queue,
     )
 
 
@@ -271,7 +271,7 @@ def _without_pod(run: RunStatus, name: str, job: JobView | None, given: Reconcil
 
 def _wait_for_kueue(run: RunStatus, job: JobView, given: ReconcileInput) -> RunStatus:
     """No deadline: as in Alcove's own queue, a run waits for as long as others have the places."""
-    if job.local_queue and job.local_queue != given.rules.spec.local_queue:
+    if job.local_queue and job.local_queue != given.rules.local_queue:
         # Perhaps because nothing is admitted there any more. The Job can be let begin until it is gone: so it is
         # another attempt that takes its place.
         return record_end(run, causes.explain_dropped_queue(job.local_queue), None)

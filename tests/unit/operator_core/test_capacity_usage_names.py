@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -40,6 +41,7 @@ WAITING = st.lists(
     used=st.dictionaries(st.sampled_from(TEAMS), st.floats(0, 100)),
     places=st.integers(0, 8),
     parallel=st.integers(1, 4),
+    elsewhere=st.dictionaries(st.sampled_from(TEAMS), st.integers(0, 5)),
 )
 def test_grants_keep_the_limits_and_waste_no_place(
     waiting: list[capacity.Waiting],
@@ -47,24 +49,26 @@ def test_grants_keep_the_limits_and_waste_no_place(
     used: dict[str, float],
     places: int,
     parallel: int,
+    elsewhere: dict[str, int],
 ) -> None:
-    plan = capacity.grant_places(waiting, running, used, places, parallel)
+    plan = capacity.grant_places(waiting, running, used, places, parallel, elsewhere)
     by_key = {(w.submission_uid, w.alias): w for w in waiting}
     assert plan.grants | plan.places.keys() == by_key.keys()
     assert not plan.grants & plan.places.keys()
     held = list(running.values()) + [by_key[key].team for key in plan.grants]
     if plan.grants:
         assert len(held) <= places
+    busy = Counter(held) + Counter(elsewhere)
     for team in {by_key[key].team for key in plan.grants}:
-        assert held.count(team) <= parallel
+        assert busy[team] <= parallel
     assert sorted(place.position for place in plan.places.values()) == list(range(1, len(plan.places) + 1))
     for key in plan.places:
-        assert len(held) >= places or held.count(by_key[key].team) >= parallel
+        assert len(held) >= places or busy[by_key[key].team] >= parallel
     # Nobody is passed by one that has used more.
     for granted in plan.grants:
         for left in plan.places:
             team, other = by_key[granted].team, by_key[left].team
-            if held.count(other) < parallel:
+            if busy[other] < parallel:
                 assert used.get(team, 0.0) <= used.get(other, 0.0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -159,11 +160,16 @@ WAITING = st.lists(
     used=st.dictionaries(st.sampled_from(("red", "blue", "green")), st.floats(0, 100)),
     parallel=st.integers(1, 4),
     asked=st.sets(st.sampled_from(("cpu", "gpu"))),
+    elsewhere=st.dictionaries(st.sampled_from(("red", "blue", "green")), st.integers(0, 5)),
 )
 def test_kueue_is_asked_for_one_run_of_each_demand_and_for_that_of_least_use(
-    waiting: list[capacity.Waiting], used: dict[str, float], parallel: int, asked: set[str]
+    waiting: list[capacity.Waiting],
+    used: dict[str, float],
+    parallel: int,
+    asked: set[str],
+    elsewhere: dict[str, int],
 ) -> None:
-    plan = capacity.hand_to_kueue(waiting, {}, used, parallel, asked, lambda key: key[1])
+    plan = capacity.hand_to_kueue(waiting, {}, used, parallel, asked, lambda key: key[1], elsewhere)
     by_key = {(w.submission_uid, w.alias): w for w in waiting}
     assert plan.grants.isdisjoint(plan.places)
     assert plan.grants | plan.places.keys() == by_key.keys()
@@ -172,6 +178,6 @@ def test_kueue_is_asked_for_one_run_of_each_demand_and_for_that_of_least_use(
     assert asked.isdisjoint(demands)
     for granted in plan.grants:
         rivals = [w for key, w in by_key.items() if key[1] == granted[1]]
-        held = [by_key[key].team for key in plan.grants if key != granted]
-        able = [w for w in rivals if held.count(w.team) < parallel]
+        held = Counter(by_key[key].team for key in plan.grants if key != granted) + Counter(elsewhere)
+        able = [w for w in rivals if held[w.team] < parallel]
         assert min(used.get(w.team, 0.0) for w in able) == used.get(by_key[granted].team, 0.0)

@@ -376,9 +376,12 @@ class Hackathon:
             self._advance(name, job)
 
     def _admit(self, job: Object) -> None:
-        """Kueue: whoever comes first, while there is room."""
+        """Kueue: whoever comes first in its queue, while there is room for that."""
+        queue = job["metadata"]["labels"][names.LOCAL_QUEUE]
         jobs = [raw for (plural, *_), raw in self.server.objects.items() if plural == "jobs"]
-        queued = [j for j in jobs if names.LOCAL_QUEUE in j["metadata"]["labels"] and "status" not in j]
+        queued = [
+            j for j in jobs if j["metadata"]["labels"].get(names.LOCAL_QUEUE) == queue and "status" not in j
+        ]
         under_way = [j["metadata"]["name"] for j in queued if not j["spec"].get("suspend")]
         if len(under_way) < self.kueue_places:
             self.admitted.append(job["metadata"]["name"])

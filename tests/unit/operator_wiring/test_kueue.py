@@ -72,6 +72,42 @@ def test_kueue_gets_more_than_capacity_as_it_is_its_own() -> None:
     run(play())
 
 
+def test_a_phase_with_a_queue_of_its_own_waits_for_no_run_of_another() -> None:
+    async def play() -> None:
+        phases = [
+            {"name": "practice", "datasets": ["ds-d"], "budget": {"seconds": 30}},
+            {"name": "own", "datasets": ["ds-d"], "budget": {"seconds": 30}, "localQueue": "reserved"},
+        ]
+        hackathon = Hackathon(localQueue="gpus", phases=phases, limits={"parallel": 2})
+        hackathon.server.put("localqueues", HACK, {"metadata": {"name": "gpus"}})
+        hackathon.holding = True
+
+        def message(team: str, name: str) -> str:
+            return str(hackathon.run_status(team, name).get("message", ""))
+
+        async def test(_: Service) -> None:
+            await wait_until("what is missing", lambda: condition(hackathon) == "QueueMissing", 60)
+            hackathon.server.put("localqueues", HACK, {"metadata": {"name": "reserved"}})
+            await wait_until("both queues", lambda: condition(hackathon) == "Ready", 60)
+            hackathon.submit("red", "first")
+            await wait_until("it runs", lambda: hackathon.most["all"] == 1, 60)
+            hackathon.submit("blue", "waits")
+            told = "Waiting in the queue gpus of Kueue."
+            await wait_until("its queue is full", lambda: message("blue", "waits") == told, 60)
+            hackathon.submit("red", "second", phase="own")
+            await wait_until("one beside it", lambda: hackathon.most["red"] == 2, 60)
+            # What a team may have under way is counted over all queues.
+            hackathon.submit("red", "third", phase="own")
+            await wait_until("its limit", lambda: "2 at the same time" in message("red", "third"), 60)
+            hackathon.holding = False
+            for team, name in (("red", "third"), ("blue", "waits")):
+                assert (await hackathon.ended(team, name))["phase"] == "Done"
+
+        await hackathon.operate(test)
+
+    run(play())
+
+
 def test_a_queue_that_is_missing_is_said_and_found_once_it_is_made() -> None:
     async def play() -> None:
         hackathon = Hackathon(localQueue="gpus")
