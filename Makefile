@@ -74,7 +74,7 @@ try: install ## a competition on this machine: three submissions on six datasets
 	@$(VENV)/bin/alcove compete examples/submissions/{chance,sklearn,tensorflow} --datasets out/try/data/*.data \
 	    --budget 15 --jobs $$(nproc) --out out/try
 
-demo: $(if $(filter kind,$(CLUSTER)),install,deps) ## a cluster, a hackathon, three submissions, a leaderboard; CLUSTER=kind builds no Kubernetes
+demo: $(if $(filter kind,$(CLUSTER)),install,deps) ## a cluster, a hackathon, three submissions, a leaderboard; CLUSTER=kind: on prebuilt nodes
 	@$(PY) -m tests.demo --name $(NAME) --store $(STORE) --cluster $(CLUSTER)
 
 picture: try ## docs/pictures/board.png, which README shows: the page that `make try` writes, as Chromium shows it

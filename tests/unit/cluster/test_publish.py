@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 
 import pytest
 import yaml
@@ -10,6 +11,7 @@ import yaml
 from tests.cluster import publish
 from tests.cluster.console import ClusterError
 from tests.cluster.images import project_images
+from tests.cluster.versions import REPOSITORY
 from tests.unit.helm.chart import template
 
 DIGEST = f"sha256:{'0' * 64}"
@@ -45,5 +47,9 @@ def test_a_name_that_there_is_not_is_said() -> None:
         publish.choose_images(["bord"], "amd64")
 
 
-def test_the_tag_is_the_charts_version() -> None:
-    assert re.fullmatch(r"\d+\.\d+\.\d+", publish.version())
+def test_chart_images_program_and_changes_have_one_version() -> None:
+    chart = yaml.safe_load((REPOSITORY / "helm/alcove/Chart.yaml").read_text())
+    program = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
+    newest = re.search(r"^## (\S+)$", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest
+    assert {chart["version"], chart["appVersion"], program, newest[1]} == {publish.version()}

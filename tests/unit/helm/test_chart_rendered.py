@@ -15,6 +15,7 @@ from alcove_board.settings import BoardSettings
 from alcove_operator.config import from_environment
 from alcove_operator.store_setup import Users
 from alcove_operator.team_list import parse_namespaces
+from tests.cluster.publish import version as chart_version
 from tests.unit.helm.chart import (
     CHART,
     NAMESPACE,
@@ -339,7 +340,7 @@ def test_the_operator_takes_its_environment(store: Object) -> None:
     assert settings.competition_namespace == NAMESPACE
     listed = one(objects, "ConfigMap", settings.teams_config_map)
     assert parse_namespaces(listed["data"], NAMESPACE) == set(TEAMS)
-    assert settings.image_scorer == "alcove/scorer:0.1.0"
+    assert settings.image_scorer == f"alcove/scorer:{chart_version()}"
     secrets = {item["metadata"]["name"] for item in of_kind(objects, "Secret")}
     assert {settings.scorer_secret, settings.aggregate_secret} <= secrets
     accounts = {item["metadata"]["name"] for item in of_kind(objects, "ServiceAccount")}
@@ -428,7 +429,10 @@ def test_a_full_reference_wins_over_the_repository() -> None:
     objects = render({"images": {"operator": digest, "repository": "registry.example.org/alcove"}})
     (container,) = one(objects, "Deployment", "alcove-operator")["spec"]["template"]["spec"]["containers"]
     assert container["image"] == digest
-    assert environment(container)["ALCOVE_IMAGE_RECORDER"] == "registry.example.org/alcove/recorder:0.1.0"
+    assert (
+        environment(container)["ALCOVE_IMAGE_RECORDER"]
+        == f"registry.example.org/alcove/recorder:{chart_version()}"
+    )
 
 
 ZERO_DIGEST = "0" * 64
@@ -463,7 +467,7 @@ def test_lint_and_package(tmp_path: Path) -> None:
     assert linted.returncode == 0, linted.stdout
     packed = helm("package", CHART, "-d", tmp_path)
     assert packed.returncode == 0, packed.stderr
-    with tarfile.open(tmp_path / "alcove-0.1.0.tgz") as archive:
+    with tarfile.open(tmp_path / f"alcove-{chart_version()}.tgz") as archive:
         names = {os.path.basename(name) for name in archive.getnames() if name.startswith("alcove/crds/")}
     assert names == {"competitions.yaml", "datasets.yaml", "leaderboards.yaml", "submissions.yaml"}
 

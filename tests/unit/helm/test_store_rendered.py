@@ -10,6 +10,7 @@ import pytest
 
 from alcove_operator.credentials import seaweedfs_configuration
 from alcove_operator.store_setup import Users
+from tests.cluster.publish import version as chart_version
 from tests.unit.helm.chart import Object, environment, of_kind, one, pods, render
 
 SERVERS = ("minio", "seaweedfs")
@@ -40,7 +41,7 @@ def users(objects: list[Object]) -> Users:
 def test_a_server_of_each_kind_is_this_repository_s_image(kind: str) -> None:
     objects = render({"store": {"kind": kind}})
     (container,) = store_pod(objects)["containers"]
-    assert (container["name"], container["image"]) == (kind, f"alcove/{kind}:0.1.0")
+    assert (container["name"], container["image"]) == (kind, f"alcove/{kind}:{chart_version()}")
     (job,) = (spec for name, _, spec in pods(objects) if name == "Job/alcove-store-setup")
     told = environment(job["containers"][0])
     assert told["ALCOVE_STORE_KIND"] == kind
