@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from alcove_api.competition import CompetitionStatus, PhaseStatus
+from alcove_api.competition import PhaseStatus
 from alcove_api.leaderboard import PublishedRules
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
@@ -37,6 +37,7 @@ from alcove_operator.rankings import Rankings
 from alcove_operator.store_room import ROOM, WAITS, StoreRoom
 from alcove_operator.submissions import Submissions
 from alcove_operator.team_list import TeamList
+from alcove_operator.tickets import Tickets
 from alcove_operator.unwatched import Unknown, UnwatchedObjects
 from alcove_operator.workqueue import WorkQueue
 
@@ -78,6 +79,7 @@ class Competitions:
     """None where the store always has room."""
     clock: Callable[[], datetime] = utc_now
     _unwatched: UnwatchedObjects = field(init=False)
+    _tickets: Tickets = field(init=False)
     _messages: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """By UID: what :class:`Finals` and :class:`Rankings` last said of its phases."""
     _paces: dict[str, _Pace] = field(default_factory=dict)
@@ -85,9 +87,11 @@ class Competitions:
 
     def __post_init__(self) -> None:
         self._unwatched = UnwatchedObjects(self.api)
+        self._tickets = Tickets(self.api, self.index, self.teams)
 
     async def work(self, key: WorkKey) -> None:
         await self._look_at_queue(key)
+        await self._tickets.look_for_owners((key.namespace, key.name))
         competition = self.index.competitions.get((key.namespace, key.name))
         if competition is None:
             self.metrics.forget({known.name for known in self.index.competitions.values()})
@@ -295,7 +299,7 @@ class Competitions:
             "queued": sum(counted.queued.values()),
             "summary": describe_phases(competition.spec.phases, now),
         }
-        new = usage.prune_tickets(old.replace(**update), self._tickets_to_keep(old))
+        new = usage.prune_tickets(old.replace(**update), self._tickets.list_kept(old))
         if new == old:
             return
         pace = self._paces[competition.uid]
@@ -328,17 +332,6 @@ class Competitions:
             return True
         counted = self.rankings.counted.list_names(competition)
         return counted is None or (team, submission) in counted
-
-    def _tickets_to_keep(self, status: CompetitionStatus) -> list[str]:
-        """UIDs of the Submissions that exist, or may: that one is not indexed proves nothing where its team's namespace
-        was not listed."""
-        return [
-            uid
-            for team in status.usage
-            for uid in team.settling
-            if (team.team in self.teams.namespaces and not self.index.is_filled(SUBMISSIONS, team.team))
-            or self.index.submission_by_uid(uid) is not None
-        ]
 
     async def _boards(self, competition: CompetitionView) -> None:
         for phase in competition.spec.phases:

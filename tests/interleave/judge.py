@@ -107,6 +107,8 @@ class Judge:
             self._look_at_runs(raw)
         self._balance()
         created = Counter(name for plural, _, name in self.world.server.created if plural == "jobs")
+        # A score is named after all that it depends on: a second Job finds it, and changes nothing.
+        created = Counter({name: n for name, n in created.items() if name.startswith("r")})
         self.faults += [f"The Job {name} was made {n} times." for name, n in created.items() if n > 1]
 
     def _look_at_runs(self, raw: Object) -> None:
@@ -151,7 +153,8 @@ class Judge:
             status, team = raw.get("status") or {}, raw["metadata"]["namespace"]
             runs = status.get("runs", ())
             owed = {run["chargedTo"] for run in runs if run["phase"] == "Failed"} == {"Platform"}
-            owed = owed and all(run["phase"] == "Failed" for run in runs)
+            # A score that was shown, though of an attempt that a fault cut short, costs the place.
+            owed = owed and all(run["phase"] == "Failed" and run.get("alc") is None for run in runs)
             total[team] += "admittedAt" in status and not owed
             for run in runs:
                 if run["chargedTo"] != "Platform" and run.get("startedAt") and run.get("endedAt"):

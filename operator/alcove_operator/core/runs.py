@@ -22,7 +22,7 @@ from alcove_operator.core.actions import (
     DeleteJob,
     ListLive,
 )
-from alcove_operator.core.model import JobView, PodView, ReconcileSettings
+from alcove_operator.core.model import JobView, LiveList, PodView, ReconcileSettings
 from alcove_operator.core.reconcile_input import PhaseRules, ReconcileInput
 from alcove_operator.core.run_ends import (
     HIDDEN,
@@ -254,7 +254,12 @@ def _without_pod(run: RunStatus, name: str, job: JobView | None, given: Reconcil
         if due is None or given.now < due:
             return RunStep(run, requeue_at=due)
     look = RunStep(run, (ListLive(given.uid),), again)
-    if live is None or name in live.pods or (due is not None and live.at < due):
+    if (
+        live is None
+        or name in live.pods
+        or (due is not None and live.at < due)
+        or _may_have_missed(live, job)
+    ):
         return look
     if due is not None and stop is not None:
         return RunStep(record_end(run, stop[0], None))
@@ -267,6 +272,12 @@ def _without_pod(run: RunStatus, name: str, job: JobView | None, given: Reconcil
         return RunStep(run.replace(message=problem))
     # The operator stopped between raising ``attempt`` and creating the Job.
     return RunStep(run, (build_creation(run.dataset, run.attempt, given),), again, fenced=True)
+
+
+def _may_have_missed(live: LiveList, job: JobView | None) -> bool:
+    """Whether a pod of a Job that has ended may have come and gone since the list. Job times are in whole seconds."""
+    ended = job.finished_at if job is not None else None
+    return ended is not None and live.at < ended + timedelta(seconds=1)
 
 
 def _wait_for_kueue(run: RunStatus, job: JobView, given: ReconcileInput) -> RunStatus:

@@ -491,6 +491,7 @@ class Cluster:
         if ended:
             good = mine[-1].raw["status"]["phase"] == "Succeeded"
             said = {"type": "Complete" if good else "Failed", "status": "True"}
+            said["lastTransitionTime"] = stamp(self.now)
             job["status"] = {**job["status"], "conditions": [said]}
         return ended
 

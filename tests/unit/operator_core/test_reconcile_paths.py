@@ -56,6 +56,19 @@ OLD_LIST = [
     ("reconcile", None),
 ]
 """The same, and a direct list that is as old."""
+LIST_BEFORE_THE_POD = [
+    *[ROUND] * 4,
+    *[("deliver", kind) for kind in KINDS],
+    ("plan", None),
+    *[("reconcile", None), ("deliver", "submission")] * 2,
+    ("controllers", None),
+    *[("kubelet", 0)] * 4,
+    ("controllers", None),
+    ("deliver", "jobs"),
+    ("reconcile", None),
+]
+"""The answer to the Job's creation is lost, so all is listed before there is a pod. It ends at once, and that its Job
+has ended is known before it is."""
 LONG_IN_KUEUE = [*[ROUND] * 6, ("wait", 1000), *[ROUND] * 2]
 ADMITTED_LATE = [*LONG_IN_KUEUE, ("kueue", None), ("deliver", "jobs"), *[("reconcile", None)] * 3]
 """The Job controller has not yet seen that the Job may begin."""
@@ -165,6 +178,7 @@ def check_feedback(cluster: Cluster) -> None:
 )
 @example([["nothing", "no-room", "exit"]], OLD_PODS, "final", False)
 @example([["nothing", "no-room", "exit"]], OLD_LIST, "final", False)
+@example([["finished", "exit", "exit"]], LIST_BEFORE_THE_POD, "final", False)
 def test_every_path_ends_the_same(
     scenario: list[list[str]], steps: list[tuple[str, object]], feedback: str, repeated: bool
 ) -> None:

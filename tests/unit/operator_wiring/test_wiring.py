@@ -530,6 +530,35 @@ def test_a_team_that_is_added_is_served_and_nobody_else_is_interrupted() -> None
     run(scenario())
 
 
+def test_a_ticket_whose_submission_is_not_yet_seen_is_kept() -> None:
+    """Another operator counted it, and its ticket is here before its event is: without it nothing would be charged."""
+
+    async def scenario() -> None:
+        hackathon = Hackathon()
+        hackathon.holding = True
+
+        async def test(_: Service) -> None:
+            hackathon.submit("red", "first")
+            await wait_until("it runs", lambda: hackathon.phase("red", "first") == "Running", 60)
+            hackathon.event_fate = lambda plural: EventFate(lost=plural == "submissions")
+            late = hackathon.submit("red", "late")["metadata"]["uid"]
+            raw = hackathon.server.objects["competitions", HACK, CUP]
+            (used,) = raw["status"]["usage"]
+            counted = {**used, "settling": [*used["settling"], late], "total": 2}
+            hackathon.server.put(
+                "competitions", HACK, {**raw, "status": {**raw["status"], "usage": [counted]}}
+            )
+            await asyncio.sleep(5)
+            assert late in hackathon.usage("red")["settling"]
+            hackathon.holding = False
+            await wait_until("both are settled", lambda: hackathon.usage("red")["settling"] == [], 600)
+            assert hackathon.usage("red")["total"] == 2
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
 def test_a_team_that_is_taken_out_is_let_go_of_and_its_submissions_can_be_deleted() -> None:
     async def scenario() -> None:
         hackathon = with_list("red", "blue")
