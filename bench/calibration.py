@@ -22,7 +22,9 @@ from scipy.stats import rankdata
 
 from alcove_scorer.curves import resolve_rules
 from alcove_scorer.example_bootstrap import ExampleBootstrap, draw_examples
-from alcove_scorer.rank_uncertainty import Source, Table, measure_uncertainty
+from alcove_scorer.nested_bootstrap import Table
+from alcove_scorer.rank_intervals import find_rank_intervals, find_value_intervals, spread_over_resamples
+from alcove_scorer.rank_uncertainty import Source, measure_uncertainty
 from alcove_scorer.ranks import Method, compute_values, rank_participants
 
 Floats = npt.NDArray[np.float64]
@@ -92,11 +94,10 @@ def measure(
     scores = repeats.mean(axis=2)
     chance = np.full(scores.shape[1], -100.0)
 
-    def evaluate(drawn: Floats) -> tuple[Floats, Floats | None]:
-        return compute_values(drawn, method, chance), chance
-
     ranking = rank_participants(scores, method, chance)
-    found = measure_uncertainty(Table(repeats, 0.0, examples), source, ranking, evaluate, resamples, 0)
+    found = measure_uncertainty(
+        Table(repeats, 0.0, examples), source, ranking, lambda *_: chance, resamples, 0
+    )
     return found.ranks, found.means
 
 
@@ -131,6 +132,41 @@ def percentile_bootstrap(world: World, participants: int, datasets: int, competi
         ends = np.sort(low, axis=1)[:, 4], np.sort(high, axis=1)[:, 195]
         coverage.add(np.column_stack(ends), truth, nothing, quality)
     return coverage
+
+
+def over_all(
+    participants: int, datasets: int, run_noise: float, competitions: int, *, equal: bool
+) -> tuple[Coverage, Coverage]:
+    """Datasets and runs differ, three repeats; beside the nested bootstrap that counts the noise of runs twice."""
+    rng, ours, twice = np.random.default_rng([participants, datasets]), Coverage(), Coverage()
+    world = WORLDS[0] if equal else WORLDS[2]
+    quality = world.quality(participants)
+    truth = true_ranks(quality)
+    for _ in range(competitions):
+        expected = draw_scores(world, quality, datasets, rng)
+        repeats = expected[:, :, None] + rng.normal(0, run_noise, (participants, datasets, 3))
+        ours.add(*_with_truth(measure(repeats, "all"), truth, quality))
+        twice.add(*_with_truth(nest_literally(repeats, rng), truth, quality))
+    return ours, twice
+
+
+def nest_literally(repeats: Floats, rng: np.random.Generator, resamples: int = 300) -> tuple[Floats, Floats]:
+    """Datasets are drawn from the scores as they are, and runs within them."""
+    participants, datasets, n = repeats.shape
+    values, means = (np.empty((participants, resamples)) for _ in range(2))
+    for i in range(resamples):
+        runs = repeats[:, rng.integers(0, datasets, datasets)]
+        drawn = np.take_along_axis(runs, rng.integers(0, n, runs.shape), axis=2).mean(axis=2)
+        values[:, i], means[:, i] = compute_values(drawn, "average"), drawn.mean(axis=1)
+    scores = repeats.mean(axis=2)
+    inflation = datasets / (datasets - 1)
+    of_values = spread_over_resamples(compute_values(scores, "average"), values, datasets - 1, inflation)
+    of_means = spread_over_resamples(scores.mean(axis=1), means, datasets - 1, inflation)
+    intervals = find_value_intervals(of_means.values, of_means.errors, of_means.freedom)
+    return (
+        find_rank_intervals(of_values, rank_participants(scores).rank),
+        np.column_stack((of_means.values, intervals)),
+    )
 
 
 def over_runs(participants: int, datasets: int, repeats: int, competitions: int, *, equal: bool) -> Coverage:
@@ -198,6 +234,23 @@ def rows(competitions: int) -> Iterator[str]:
             yield f"| datasets, method {method} | 10 × 20 | {world.name} | {found.columns()} | – |"
 
 
+def nested_rows(competitions: int) -> Iterator[str]:
+    """Of ``all``, a tenth of the competitions."""
+    few = max(1, competitions // 10)
+    yield (
+        "| participants × datasets | true order | noise of a run | ranks covered | width | means covered | literally: "
+        "ranks covered | width | means covered |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for participants, datasets in ((8, 5), (8, 10), (20, 20)):
+        for equal, order in ((True, "all equal"), (False, "near ties")):
+            for noise in (0.5, 2.0):
+                ours, twice = over_all(participants, datasets, noise, few, equal=equal)
+                yield (
+                    f"| {participants} × {datasets} | {order} | {noise:g} | {ours.columns()} | {twice.columns()} |"
+                )
+
+
 def source_rows(competitions: int) -> Iterator[str]:
     """Of what is slow: a tenth of the competitions."""
     few = max(1, competitions // 10)
@@ -217,7 +270,7 @@ def main() -> int:
     arguments = parser.parse_args()
     started = time.monotonic()
     competitions = 50 if arguments.quick else arguments.competitions
-    for row in chain(rows(competitions), source_rows(competitions)):
+    for row in chain(rows(competitions), source_rows(competitions), nested_rows(competitions)):
         print(row, flush=True)
     print(f"{time.monotonic() - started:.0f} s", file=sys.stderr)
     return 0

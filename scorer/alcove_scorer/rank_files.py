@@ -15,14 +15,14 @@ from alcove_scorer.csv_files import parse_number, quote_cell, read_rows
 from alcove_scorer.curves import CurveRules
 from alcove_scorer.differences import ROPE, Difference, compare_with_first
 from alcove_scorer.errors import InputError
+from alcove_scorer.nested_bootstrap import Table
 from alcove_scorer.performance_profile import TAU_MAX, profile_shares, time_ratios
-from alcove_scorer.rank_uncertainty import SOURCES, Source, Table, Uncertainty, measure_uncertainty
+from alcove_scorer.rank_uncertainty import SOURCES, Source, Uncertainty, measure_uncertainty
 from alcove_scorer.ranks import (
     METHODS,
     Method,
     Ranking,
     combine_repeats,
-    compute_values,
     rank_participants,
 )
 from alcove_scorer.scoring import LARGEST_SCORE
@@ -295,7 +295,7 @@ def rank_table(table: ScoreTable, options: RankOptions) -> RankedTable:
     scores = combine_repeats(repeats, penalty)
     if options.method == "relative-difference" and np.nanmin(scores, initial=0.0) < 0:
         raise InputError("--method relative-difference: expected scores of at least 0; got one below")
-    baseline = _baseline(table, scores, options)
+    baseline = _baseline(table, scores, options, np.arange(scores.shape[1]))
     ranking = rank_participants(scores, options.method, baseline)
     ratios = time_ratios(-scores, table.reference) if options.of_times else None
     participants, datasets = scores.shape
@@ -336,20 +336,25 @@ def _measure(
             options.predictions, *names, scores, options.rules, options.intervals, options.seed
         )
 
-    def evaluate(scores: Floats) -> tuple[Floats, Floats | None]:
-        baseline = _baseline(table, scores, options)
-        return compute_values(scores, options.method, baseline), baseline
+    def find_baseline(scores: Floats, columns: npt.NDArray[np.int64]) -> Floats | None:
+        return _baseline(table, scores, options, columns)
 
     uncertain = Table(repeats, penalty, examples)
     return measure_uncertainty(
-        uncertain, options.uncertainty, ranking, evaluate, options.intervals, options.seed
+        uncertain, options.uncertainty, ranking, find_baseline, options.intervals, options.seed
     )
 
 
-def _baseline(table: ScoreTable, scores: Floats, options: RankOptions) -> Floats | None:
-    """What the method compares with. Raises InputError where the table has no such participant, or no score of it."""
+def _baseline(
+    table: ScoreTable, scores: Floats, options: RankOptions, columns: npt.NDArray[np.int64]
+) -> Floats | None:
+    """What the method compares with. ``scores``: of the datasets with the numbers ``columns``.
+
+    Raises InputError where the table has no such participant, or no score of it.
+    """
     if options.of_times:
-        return profile_shares(time_ratios(-scores, table.reference), options.tau_max)
+        reference = None if table.reference is None else table.reference[columns]
+        return profile_shares(time_ratios(-scores, reference), options.tau_max)
     if options.method != "relative":
         return None
     if options.baseline not in table.participants:
@@ -357,10 +362,10 @@ def _baseline(table: ScoreTable, scores: Floats, options: RankOptions) -> Floats
             f"--baseline {options.baseline!r}: expected a participant of the table, for --method relative"
         )
     row: Floats = scores[table.participants.index(options.baseline)]
-    for name, value in zip(table.datasets, row, strict=True):
+    for column, value in zip(columns.tolist(), row.tolist(), strict=True):
         if not value < 1:
             got = "no score" if math.isnan(value) else f"{value:g}"
             raise InputError(
-                f"--baseline {options.baseline}: column {name}: expected a score below 1; got {got}"
+                f"--baseline {options.baseline}: column {table.datasets[column]}: expected a score below 1; got {got}"
             )
     return row

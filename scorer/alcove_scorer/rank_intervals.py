@@ -53,9 +53,8 @@ class Spread:
 def spread_over_datasets(values: Floats) -> Spread:
     """Of mean values, with other datasets of the same kind. ``values``: participants × datasets, lower is better.
 
-    Where runs are repeated or test sets small, what that adds to the spread is in it: resampling whole datasets alone
-    gives the variance of a nested sample (Davison and Hinkley, Bootstrap methods and their application, 1997, section
-    3.8); resampling runs and examples within them as well would count it twice.
+    Where runs are repeated or test sets small, what that adds to the spread is in it (Davison and Hinkley, Bootstrap
+    methods and their application, 1997, section 3.8).
     """
     n, mean = values.shape[1], values.mean(axis=1)
     if n < 2:
@@ -67,6 +66,11 @@ def _fewest(participants: int) -> int:
     return FEWEST_FOR_TWO if participants == 2 else FEWEST_DATASETS
 
 
+def enough_datasets(participants: int, datasets: int) -> bool:
+    """Whether so many could tell places apart."""
+    return datasets >= _fewest(participants)
+
+
 def find_board_intervals(
     scores: Floats, method: Method, baseline: Floats | None, ranks: npt.NDArray[np.int64]
 ) -> Floats:
@@ -74,7 +78,7 @@ def find_board_intervals(
 
     ``scores``, ``method`` and ``baseline`` as for :func:`alcove_scorer.ranks.rank_participants`, which gave ``ranks``.
     """
-    if scores.shape[1] < _fewest(len(scores)):
+    if not enough_datasets(*scores.shape):
         return np.tile(np.array([1.0, len(scores)]), (len(scores), 1))
     values = dataset_values(scores, method, baseline)
     if values is None:
@@ -181,7 +185,7 @@ def describe_places(
     """Which places can be told apart, in words. ``names`` and ``intervals``: best first."""
     if len(names) < 2:
         return ""
-    if datasets < _fewest(len(names)) and condition == OTHER_DATASETS:
+    if not enough_datasets(len(names), datasets) and condition == OTHER_DATASETS:
         counted = "One dataset tells" if datasets == 1 else f"{datasets} datasets tell"
         return (
             f"{counted} no two places apart: with fewer than {_fewest(len(names))}, even one that is better on all of "

@@ -11,18 +11,21 @@ import numpy as np
 import numpy.typing as npt
 
 from alcove_scorer.errors import InputError
+from alcove_scorer.nested_bootstrap import NOISE_DRAWS, Evaluate, Table, resample_nested
 from alcove_scorer.rank_intervals import (
     OTHER_DATASETS,
     Spread,
+    enough_datasets,
     find_board_intervals,
     find_rank_intervals,
     find_value_intervals,
     spread_over_datasets,
     spread_over_resamples,
 )
-from alcove_scorer.ranks import Ranking, combine_repeats
+from alcove_scorer.ranks import Ranking, combine_repeats, compute_values
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 Source = Literal["datasets", "runs", "examples", "all"]
 SOURCES: tuple[Source, ...] = get_args(Source)
 CONDITIONS: dict[Source, str] = {
@@ -44,24 +47,15 @@ class Uncertainty:
     """Of ``all``: which share of the mean scores' variance comes from runs, from examples, and from datasets."""
 
 
-@dataclass(frozen=True)
-class Table:
-    """What is uncertain. Higher scores are better.
-
-    ``repeats``: participants × datasets × repeats. ``examples``: participants × datasets × resamples of test examples,
-    None where no predictions are there.
-    """
-
-    repeats: Floats
-    penalty: float
-    examples: Floats | None = None
+FindBaseline = Callable[[Floats, Ints], Floats | None]
+"""What the method compares with, from scores (participants × datasets) and the numbers of these datasets."""
 
 
 def measure_uncertainty(
     table: Table,
     source: Source,
     ranking: Ranking,
-    evaluate: Callable[[Floats], tuple[Floats, Floats | None]],
+    find_baseline: FindBaseline,
     resamples: int,
     seed: int,
 ) -> Uncertainty:
@@ -71,7 +65,7 @@ def measure_uncertainty(
         table: the scores.
         source: what else could have been; ``all`` also says which share each source has.
         ranking: of the table.
-        evaluate: from scores (participants × datasets) to values, lower is better, and the method's baseline.
+        find_baseline: for the ranking's method.
         resamples: of the bootstrap.
         seed: of its draws.
 
@@ -79,14 +73,23 @@ def measure_uncertainty(
         InputError: there are no repeats, or no predictions, to resample.
     """
     scores = combine_repeats(table.repeats, table.penalty)
-    if source in ("datasets", "all"):
-        ranks = find_board_intervals(scores, ranking.method, evaluate(scores)[1], ranking.rank)
-        means = spread_over_datasets(scores)
-    elif ranking.method == "copeland":
-        raise InputError(
-            f"--uncertainty {source}: expected another method than copeland, whose score is no mean"
-        )
-    else:
+    datasets = np.arange(scores.shape[1])
+    ranks = find_board_intervals(scores, ranking.method, find_baseline(scores, datasets), ranking.rank)
+
+    def evaluate(drawn: Floats, columns: Ints) -> Floats:
+        return compute_values(drawn, ranking.method, find_baseline(drawn, columns))
+
+    means = spread_over_datasets(scores)
+    if source == "all":
+        values = resample_nested(table, evaluate, resamples, seed)
+        # Copeland's score is no mean, and few datasets tell nothing: these intervals are those of datasets alone.
+        if ranking.method != "copeland" and enough_datasets(*scores.shape):
+            ranks = find_rank_intervals(values, ranking.rank)
+    elif source != "datasets":
+        if ranking.method == "copeland":
+            raise InputError(
+                f"--uncertainty {source}: expected another method than copeland, whose score is no mean"
+            )
         values, means = _over_draws(scores, *_draw(table, source, resamples, seed), evaluate)
         ranks = find_rank_intervals(values, ranking.rank)
     intervals = find_value_intervals(means.values, means.errors, means.freedom)
@@ -94,7 +97,7 @@ def measure_uncertainty(
         source,
         ranks,
         np.column_stack((means.values, intervals)),
-        _share_variance(table, means, resamples, seed) if source == "all" else None,
+        _share_variance(table, means, min(resamples, NOISE_DRAWS), seed) if source == "all" else None,
     )
 
 
@@ -103,13 +106,14 @@ def _over_draws(
     drawn: Floats,
     freedom: float,
     inflation: float,
-    evaluate: Callable[[Floats], tuple[Floats, Floats | None]],
+    evaluate: Evaluate,
 ) -> tuple[Spread, Spread]:
     """``drawn``: resamples × participants × datasets."""
+    datasets = np.arange(scores.shape[1])
     moved = shrink_scores(scores, drawn.var(axis=0, ddof=1) * inflation) - scores
-    values = np.stack([evaluate(one + moved)[0] for one in drawn], axis=1)
+    values = np.stack([evaluate(one + moved, datasets) for one in drawn], axis=1)
     return (
-        spread_over_resamples(evaluate(scores)[0], values, freedom, inflation),
+        spread_over_resamples(evaluate(scores, datasets), values, freedom, inflation),
         spread_over_resamples(scores.mean(axis=1), drawn.mean(axis=2).T, freedom, inflation),
     )
 
@@ -167,10 +171,6 @@ def _share_variance(table: Table, means: Spread, resamples: int, seed: int) -> d
         shares["runs"] = _variance(table, "runs", resamples, seed)
     if table.examples is not None:
         shares["examples"] = _variance(table, "examples", resamples, seed)
-    if not shares:
-        raise InputError(
-            "--uncertainty all: expected repeats of each run, in a column repeat, or --predictions"
-        )
     if not total > 0:
         return dict.fromkeys((*shares, "datasets"), 0.0)
     shares = {name: min(1.0, variance / total) for name, variance in shares.items()}

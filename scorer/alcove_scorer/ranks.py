@@ -7,6 +7,7 @@ in the order of their submission: those of equal value share a rank, and are lis
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -49,14 +50,14 @@ class Ranking:
         found: list[int] = np.argsort(self.rank, kind="stable").tolist()
         return found
 
-    @property
+    @cached_property
     def tied(self) -> npt.NDArray[np.bool_]:
         """Which participants share their rank with another."""
         _, inverse, counts = np.unique(self.rank, return_inverse=True, return_counts=True)
         shared: npt.NDArray[np.bool_] = counts[inverse] > 1
         return shared
 
-    @property
+    @cached_property
     def mean_rank(self) -> Floats:
         mean: Floats = self.ranks.mean(axis=1)
         return mean
@@ -77,7 +78,9 @@ def combine_repeats(scores: npt.NDArray[np.float64], penalty: float) -> Floats:
     and one run alone has none. A missing repeat makes the cell missing, so a participant with fewer repeats than
     others is ranked as if the run had failed: leaving it out would let a crash raise the score.
     """
-    combined: Floats = scores.mean(axis=2) - penalty * scores.std(axis=2)
+    combined: Floats = scores.mean(axis=2)
+    if penalty:
+        combined -= penalty * scores.std(axis=2)
     return combined
 
 

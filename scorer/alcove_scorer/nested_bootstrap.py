@@ -1,0 +1,121 @@
+"""Datasets, runs and test examples that all could have been others: a nested bootstrap that counts nothing twice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from alcove_scorer.errors import InputError
+from alcove_scorer.rank_intervals import Spread, spread_over_resamples
+from alcove_scorer.ranks import combine_repeats
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Evaluate = Callable[[Floats, Ints], Floats]
+"""Values of participants, lower is better, from scores (participants × datasets) and the numbers of these datasets."""
+NOISE_DRAWS = 200
+"""From which the variance of runs and examples is estimated."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is uncertain. Higher scores are better.
+
+    ``repeats``: participants × datasets × repeats. ``examples``: participants × datasets × resamples of test examples,
+    None where no predictions are there.
+    """
+
+    repeats: Floats
+    penalty: float
+    examples: Floats | None = None
+
+
+def resample_nested(table: Table, evaluate: Evaluate, resamples: int, seed: int) -> Spread:
+    """Spread of the values: datasets are drawn, and within each its runs and its examples.
+
+    Differences between datasets have the noise of runs and examples in them, so that drawing both counts that noise
+    twice (Davison and Hinkley, Bootstrap methods and their application, 1997, section 3.8). The scores from which
+    datasets are drawn therefore differ less, by what the noise adds: see :func:`remove_noise`. For mean scores no draws
+    are needed: their variance is that of :func:`alcove_scorer.rank_intervals.spread_over_datasets`.
+
+    Raises:
+        InputError: there are neither repeats nor predictions.
+    """
+    if table.repeats.shape[2] < 2 and table.examples is None:
+        raise InputError(
+            "--uncertainty all: expected repeats of each run, in a column repeat, or --predictions"
+        )
+    scores = combine_repeats(table.repeats, table.penalty)
+    participants, datasets = scores.shape
+    there: Ints = np.arange(datasets, dtype=np.int64)
+    rng = np.random.default_rng(seed)
+    noise: Floats = np.stack([draw_noise(table, scores, there, rng) for _ in range(NOISE_DRAWS)])
+    quiet = remove_noise(scores, noise)
+    values = np.empty((participants, resamples))
+    for i in range(resamples):
+        columns = rng.integers(0, datasets, (datasets,))
+        values[:, i] = evaluate(quiet[:, columns] + draw_noise(table, scores, columns, rng), columns)
+    # A bootstrap of n datasets has (n − 1)/n of the variance.
+    freedom = datasets - 1
+    inflation = datasets / freedom if freedom else 1.0
+    return spread_over_resamples(evaluate(scores, there), values, freedom, inflation)
+
+
+def draw_noise(table: Table, scores: Floats, columns: Ints, rng: np.random.Generator) -> Floats:
+    """What other runs and other examples on these datasets add to the scores, participants × datasets.
+
+    A dataset that is there twice has two draws of its own. Examples are the same for all participants.
+    """
+    noise = np.zeros((len(scores), len(columns)))
+    repeats = table.repeats.shape[2]
+    if repeats > 1:
+        runs = table.repeats[:, columns]
+        chosen = rng.integers(0, repeats, runs.shape)
+        drawn = combine_repeats(np.take_along_axis(runs, chosen, axis=2), table.penalty)
+        # A bootstrap of n runs has (n − 1)/n of the variance.
+        noise += (drawn - scores[:, columns]) * math.sqrt(repeats / (repeats - 1))
+    if table.examples is not None:
+        which = rng.integers(0, table.examples.shape[2], len(columns))
+        noise += table.examples[:, columns, which] - table.examples[:, columns].mean(axis=2)
+    return noise
+
+
+def remove_noise(scores: Floats, noise: Floats) -> Floats:
+    """Scores whose spread over datasets, with such noise added to them, is that of the scores.
+
+    What a dataset adds to all participants and what is left of a participant's scores are made smaller, each by the
+    share of its variance that noise alone makes; of the second, participant by participant. So variances are as before
+    on the mean; of a few participants on a few datasets, where noise can seem to make more than all of the variance,
+    they are larger.
+
+    Args:
+        scores: participants × datasets; a participant with a missing run (NaN) keeps its scores.
+        noise: draws × participants × datasets.
+    """
+    there = ~np.isnan(scores).any(axis=1)
+    participants, datasets = int(there.sum()), scores.shape[1]
+    if participants == 0 or datasets < 2:
+        return scores
+    found, drawn = scores[there], noise[:, there]
+    means = found.mean(axis=1, keepdims=True)
+    shared = found.mean(axis=0) - found.mean()
+    own = found - means - shared
+    drawn_shared = drawn.mean(axis=1, keepdims=True)
+    # The bootstrap divides sums of squares by n, and is corrected for that as a whole.
+    quiet_shared = shared * _share_left((shared**2).mean(), drawn_shared.var(axis=0).mean())
+    noise_of_own = (drawn - drawn_shared).var(axis=0).mean(axis=1, keepdims=True)
+    quiet_own = own * _share_left((own**2).mean(axis=1, keepdims=True), noise_of_own)
+    out = scores.copy()
+    out[there] = means + quiet_shared + quiet_own
+    return out
+
+
+def _share_left(variance: Floats, noise: Floats) -> Floats:
+    """What deviations are multiplied by, so that with the noise their variance is as before."""
+    left = np.divide(noise, variance, out=np.ones_like(noise), where=variance > 0)
+    found: Floats = np.sqrt(np.maximum(0.0, 1.0 - left))
+    return found
