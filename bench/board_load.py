@@ -1,10 +1,11 @@
 """A crowd before the web server of boards, beside nginx (Debian) with the same file. All traffic stays on loopback.
 
-    python -m bench.board_load [--viewers 1000] [--seconds 10] [--teams 50]
+    python -m bench.board_load [--viewers 1000] [--seconds 4] [--teams 50]
 
 needs Debian's packages ``nginx-light`` and ``wrk``. The server is one process, nginx has one worker; the crowd has the
-other core. First the viewers follow a board as browsers do, each with a look every 5 s, while a new board comes; then
-``wrk`` asks as fast as it is answered.
+other core. First the viewers follow a board as browsers do, each with a look every 5 s, while a new board comes. Then
+``wrk`` asks as fast as it is answered, of both servers in turn, round after round: the median of the rounds' ratios
+is shown. Processor time per answer says the same on a machine that has other work too.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from alcove_api import keys
 from alcove_api.board_documents import BoardHistory
 from alcove_api.documents import StoreCredentials
 from alcove_api.leaderboard import BoardFile
-from alcove_scorer.board import as_status
+from alcove_scorer.board_status import as_status
 from alcove_scorer.job_aggregate import render_board
 from alcove_store.client import client, put_bytes
 from bench.__main__ import heading
@@ -44,6 +45,7 @@ from tests.cluster.stores import free_port
 from tests.integration.pages.competition import competition
 from tests.unit.kube.server import Answer, ScriptedServer, serving
 
+ROUNDS = 5
 EVERY = 5.0
 """Seconds between two looks of a browser, as templates/live.js has it."""
 PATH = "/spring-hackathon/practice"
@@ -124,14 +126,14 @@ def running_site(folder: Path, teams: int) -> Iterator[Site]:
 
 
 @contextlib.contextmanager
-def running_nginx(folder: Path, page: bytes) -> Iterator[str]:
-    """One worker with the page as a file, compressed beforehand as our server has it; gives its address."""
+def running_nginx(folder: Path, page: bytes) -> Iterator[tuple[str, int]]:
+    """One worker with the page as a file, compressed beforehand as our server has it; gives address and process."""
     port = free_port()
     (folder / "www").mkdir()
     (folder / "www" / "board.html").write_bytes(page)
     (folder / "www" / "board.html.gz").write_bytes(gzip.compress(page, 6))
     (folder / "nginx.conf").write_text(
-        f"worker_processes 1; pid {folder}/pid; error_log {folder}/error.log; events {{ worker_connections 4096; }}\n"
+        f"master_process off; pid {folder}/pid; error_log {folder}/error.log; events {{ worker_connections 4096; }}\n"
         f"http {{ access_log off; gzip_static on; keepalive_requests 1000000; types {{ text/html html; }}\n"
         f"client_body_temp_path {folder}/t; proxy_temp_path {folder}/t; fastcgi_temp_path {folder}/t;\n"
         f"uwsgi_temp_path {folder}/t; scgi_temp_path {folder}/t;\n"
@@ -141,7 +143,7 @@ def running_nginx(folder: Path, page: bytes) -> Iterator[str]:
     process = subprocess.Popen(["/usr/sbin/nginx", "-c", str(folder / "nginx.conf"), "-g", "daemon off;"])
     try:
         wait_for(f"http://127.0.0.1:{port}/board.html")
-        yield f"http://127.0.0.1:{port}/board.html"
+        yield f"http://127.0.0.1:{port}/board.html", process.pid
     finally:
         process.terminate()
         process.wait(20)
@@ -200,14 +202,55 @@ class Crowd:
         self.unchanged += status == "304"
 
 
-def ask_fast(url: str, seconds: int, viewers: int, *headers: str) -> float:
-    """Answers a second that ``wrk`` gets by as many connections."""
+@dataclass(frozen=True)
+class Served:
+    """What one server did in one round."""
+
+    rate: float
+    """Answers a second."""
+    microseconds: float
+    """Processor time of the server per answer."""
+
+
+def ask_fast(url: str, pid: int, seconds: int, viewers: int, *headers: str) -> Served:
+    """What ``wrk`` gets of the process ``pid`` by as many connections."""
     argv = ["wrk", "-t1", f"-c{viewers}", f"-d{seconds}s", "--timeout", "30s"]
     argv += [part for header in ("Accept-Encoding: gzip", *headers) for part in ("-H", header)]
+    before = processor_seconds(pid)
     done = subprocess.run([*argv, url], capture_output=True, text=True, check=True).stdout
+    spent = processor_seconds(pid) - before
     if "Non-2xx" in done and "If-None-Match" not in " ".join(headers):
         raise ValueError(f"{url} did not answer all: {done}")
-    return float(re.findall(r"Requests/sec:\s+([\d.]+)", done)[0])
+    answers = int(re.findall(r"(\d+) requests in", done)[0])
+    return Served(float(re.findall(r"Requests/sec:\s+([\d.]+)", done)[0]), 1e6 * spent / answers)
+
+
+def processor_seconds(pid: int) -> float:
+    """Of one process, with all its threads, in user mode and in the kernel."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def compare(site: Site, nginx: tuple[str, int], seconds: int, viewers: int, *, conditional: bool) -> str:
+    """Asks both in turn."""
+    rounds = []
+    for _ in range(ROUNDS):
+        served = []
+        for url, pid in ((site.url, site.process.pid), nginx):
+            etag = urllib3.request("GET", url, headers={"Accept-Encoding": "gzip"}).headers["ETag"]
+            headers = [f"If-None-Match: {etag}"] if conditional else []
+            served.append(ask_fast(url, pid, seconds, viewers, *headers))
+        rounds.append(served)
+    ours, theirs = zip(*rounds, strict=True)
+    ratio = statistics.median(a.rate / b.rate for a, b in rounds)
+    rates = [statistics.median(each.rate for each in found) for found in (ours, theirs)]
+    times = [statistics.median(each.microseconds for each in found) for found in (ours, theirs)]
+    what = "nothing new (304)" if conditional else "the whole page, gzip"
+    return (
+        f"| answers a second, {what} | {rates[0]:,.0f} | {rates[1]:,.0f} | {ratio:.2f} | nginx, one worker, the same "
+        f"file; processor time per answer {times[0]:.0f} µs and {times[1]:.0f} µs; {site.memory():.0f} MiB of ours at "
+        f"most |"
+    )
 
 
 def measure(viewers: int, seconds: int, teams: int) -> list[str]:
@@ -236,29 +279,15 @@ def measure(viewers: int, seconds: int, teams: int) -> list[str]:
                 f"{reads.get('leaderboards', 0):.0f} of the API server; {site.memory():.0f} MiB at most |"
             )
             with running_nginx(folder, page) as nginx:
-                for what, conditional in (("nothing new (304)", True), ("the whole page, gzip", False)):
-                    rates = []
-                    for url in (site.url, nginx):
-                        etag = urllib3.request("GET", url, headers={"Accept-Encoding": "gzip"}).headers[
-                            "ETag"
-                        ]
-                        rates.append(
-                            ask_fast(
-                                url, seconds, viewers, *([f"If-None-Match: {etag}"] if conditional else [])
-                            )
-                        )
-                    ours, theirs = rates
-                    rows.append(
-                        f"| answers a second, {what} | {ours:,.0f} | {theirs:,.0f} | {ours / theirs:.2f} | nginx, one "
-                        f"worker, the same file; {site.memory():.0f} MiB of ours at most |"
-                    )
+                for conditional in (True, False):
+                    rows.append(compare(site, nginx, seconds, viewers, conditional=conditional))
     return rows
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.board_load", description=__doc__)
     parser.add_argument("--viewers", type=int, default=1000)
-    parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--teams", type=int, default=50)
     arguments = parser.parse_args()
     missing = [name for name in ("wrk", "/usr/sbin/nginx") if shutil.which(name) is None]

@@ -49,7 +49,7 @@ def serve(settings: BoardSettings) -> None:
         start_http_server(settings.metrics_port, registry=metrics.registry)
     server = BoardServer(source, links, metrics)
     uvicorn.run(
-        server.build(), http=server.unchanged.protocol(), host="0.0.0.0", port=settings.port, access_log=False,
+        server.build(), http=server.answered.protocol(), host="0.0.0.0", port=settings.port, access_log=False,
         server_header=False, proxy_headers=False, limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=5,
         timeout_keep_alive=KEEP_ALIVE, log_level="warning", ws="none",
     )  # fmt: skip

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, partial
+from weakref import ref
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -20,13 +21,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from alcove_api.board_documents import PhaseActivity
 from alcove_api.errors import AlcoveError
 from alcove_board import pages
+from alcove_board.answered import AnsweredPage, AnsweredPages, write_heads
 from alcove_board.metrics import ServerMetrics
 from alcove_board.published import PublishedPhase
 from alcove_board.rendered import CSV, HTML, JSON, Rendered, render
 from alcove_board.reports import ReportLinks
 from alcove_board.shared_cache import SharedCache
 from alcove_board.source import BoardSource, NotYetWrittenError
-from alcove_board.unchanged import AnsweredPage, UnchangedPages
 from alcove_store.errors import StoreError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,6 @@ HEADERS = [
 ]
 NO_REPORT = "This link shows no report. It may have expired; to make a new one: alcove report NAME --link"
 REVALIDATE, KEEP, PRIVATE = "no-cache", "public, max-age=31536000, immutable", "private, no-store"
-VARY = "Accept-Encoding"
 FILES = ("table.json", "table.csv", "history.json", "curves.json", "activity.json")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._]{0,63}")
@@ -79,7 +79,7 @@ class BoardServer:
         )
         self._last: dict[tuple[str, str, str, bool], PageKey] = {}
         """By view, competition, phase and whether it is hidden: the newest that could be made."""
-        self.unchanged = UnchangedPages(source, metrics, clock)
+        self.answered = AnsweredPages(source, metrics, clock)
         metrics.cached.set_function(lambda: self._answers.size + source.size)
 
     def routes(self) -> list[Route]:
@@ -204,9 +204,10 @@ class BoardServer:
             return await self._answers.get(self._last[place])
         self._last[place] = key
         if scope is not None and not hidden:
-            lines = b"".join(b"%b: %b\r\n" % header for header in _unchanged_headers(rendered.etag))
-            page = AnsweredPage(_address(scope), phase, activity, rendered.etag, lines)
-            self.unchanged.record(scope["path"], page)
+            heads = write_heads(rendered, REVALIDATE, HEADERS)
+            self.answered.record(
+                scope["path"], AnsweredPage(_address(scope), phase, activity, ref(rendered), heads)
+            )
         return rendered
 
     async def _make(self, key: PageKey) -> Rendered:
@@ -250,15 +251,9 @@ def _isoformat(at: datetime | None) -> str | None:
 
 def answer(request: Request, rendered: Rendered, caching: str = REVALIDATE) -> Response:
     """Nothing but the name of the content where the browser has it, compressed where it can unpack that."""
-    headers = {"ETag": rendered.etag, "Cache-Control": caching, "Vary": VARY}
-    if rendered.etag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    headers["Content-Type"] = rendered.media_type
-    body = rendered.body
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        headers["Content-Encoding"] = "gzip"
-        body = rendered.compressed
-    return Response(body, headers=headers)
+    asked = request.headers
+    form = rendered.choose_form(asked.get("if-none-match", ""), asked.get("accept-encoding", ""))
+    return Response(rendered.content(form), form.status, rendered.headers(form, caching))
 
 
 def answer_message(_: Request, status: int, title: str, said: str) -> Response:
@@ -278,13 +273,6 @@ def _address(scope: Scope) -> str:
     """With the names of its parameters: one for each kind of page."""
     route = scope.get("route")
     return route.path if isinstance(route, Route) else "none"
-
-
-def _unchanged_headers(etag: str) -> list[tuple[bytes, bytes]]:
-    """What :func:`answer` says of a page that the browser has, in its frame."""
-    return [
-        (b"etag", etag.encode()), (b"cache-control", REVALIDATE.encode()), (b"vary", VARY.encode()), *HEADERS
-    ]  # fmt: skip
 
 
 class Frame:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import gzip
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import product
 from typing import Any, TypeVar, cast
 
 import pytest
@@ -17,12 +18,12 @@ from starlette.types import ASGIApp, Message
 from alcove_api.board_documents import ActiveRun, PhaseActivity
 from alcove_api.errors import AlcoveError
 from alcove_api.leaderboard import PublishedRules
+from alcove_board.answered import METHODS
 from alcove_board.app import FILES, BoardServer
 from alcove_board.metrics import ServerMetrics
 from alcove_board.published import PhaseKey, PublishedPhase
 from alcove_board.reports import ReportLinks
 from alcove_board.source import BoardSource
-from alcove_board.unchanged import METHODS
 
 T = TypeVar("T")
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -95,22 +96,28 @@ class Visited:
 
     def __post_init__(self) -> None:
         self.metrics = ServerMetrics()
-        server = BoardServer(
+        self.server = BoardServer(
             cast(BoardSource, self), cast(ReportLinks, None), self.metrics, lambda: self.state.now
         )
-        self.app: ASGIApp = server.build()
-        self.unchanged = server.unchanged
+        self.app: ASGIApp = self.server.build()
+        self.answered = self.server.answered
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.state, name)
 
-    async def ask(self, path: str, etag: str = "", method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+    async def ask(
+        self, path: str, etag: str = "", method: str = "GET", encoding: str = ""
+    ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body, as a connection would get them."""
-        page = self.unchanged.find(path.encode(), etag.encode()) if method.encode() in METHODS else None
-        if page is not None:
-            page.count(0.0)
-            lines = [line.split(": ", 1) for line in page.headers.decode().splitlines()]
-            return 304, {name: value for name, value in lines}, b""
+        found = self.answered.find(path.encode()) if method.encode() in METHODS else None
+        if found is not None:
+            page, rendered = found
+            form = rendered.choose_form(etag, encoding)
+            page.count(form, 0.0)
+            first, headers = page.heads[form]
+            lines = [line.split(": ", 1) for line in headers.decode().splitlines()]
+            body = rendered.content(form) if method == "GET" else b""
+            return int(first.split()[1]), {name: value for name, value in lines}, body
         said: list[Message] = []
 
         async def send(message: Message) -> None:
@@ -119,12 +126,14 @@ class Visited:
         async def receive() -> Message:
             return {"type": "http.request"}
 
-        headers = [(b"if-none-match", etag.encode())] if etag else []
+        asked = {b"if-none-match": etag.encode(), b"accept-encoding": encoding.encode()}
         scope = {
-            "type": "http", "method": method, "path": path, "headers": headers, "query_string": b"", "root_path": "",
+            "type": "http", "method": method, "path": path, "query_string": b"", "root_path": "",
+            "headers": [header for header in asked.items() if header[1]],
         }  # fmt: skip
         await self.app(scope, receive, send)
-        body = b"".join(message.get("body", b"") for message in said[1:])
+        # The body of an answer to HEAD is left out by the server below.
+        body = b"".join(message.get("body", b"") for message in said[1:] if method != "HEAD")
         return said[0]["status"], {n.decode(): v.decode() for n, v in said[0]["headers"]}, body
 
 
@@ -132,15 +141,21 @@ class Visited:
 @pytest.mark.parametrize("after", STATES)
 def test_what_was_answered_before_changes_no_answer(before: str, after: str) -> None:
     async def scenario() -> None:
-        for path, method in product(ADDRESSES, ("GET", "HEAD", "POST")):
+        for path in ADDRESSES:
             server = Visited(STATES[before])
             _, headers, _ = await server.ask(path)
-            etag = headers.get("etag", 'W/"none"')
             server.state = STATES[after]
+            known = headers.get("etag", 'W/"none"')
             # A failure names what could be rendered before: that stands in for what cannot be read.
-            assert await server.ask(path, etag, method) == await Visited(STATES[after]).ask(
-                path, etag, method
-            )
+            for asked in (
+                (),
+                (known,),
+                ("", "GET", "gzip, br"),
+                (known, "HEAD"),
+                ("", "HEAD"),
+                (known, "POST"),
+            ):
+                assert await server.ask(path, *asked) == await Visited(STATES[after]).ask(path, *asked)
 
     asyncio.run(scenario())
 
@@ -149,16 +164,20 @@ def test_what_was_answered_before_changes_no_answer(before: str, after: str) -> 
 def test_nothing_is_routed_or_made_while_nothing_is_new(path: str) -> None:
     async def scenario() -> None:
         server = Visited(Published())
-        _, headers, _ = await server.ask(path)
+        _, headers, page = await server.ask(path)
         server.state.read_file = server.state.in_thread = None  # type: ignore[method-assign,assignment]
         cast(Any, server.app)._inner = None
         for etag in (headers["etag"], f'"other", {headers["etag"]}'):
             status, again, body = await server.ask(path, etag)
             assert (status, again["etag"], body) == (304, headers["etag"], b"")
+        for etag in ("", '"other"'):
+            assert await server.ask(path, etag) == (200, headers, page)
+        _, again, packed = await server.ask(path, encoding="gzip")
+        assert (again["content-encoding"], gzip.decompress(packed)) == ("gzip", page)
         route = path.replace(PLACE, "/{competition}/{phase}")
         counted = {(s.labels["address"], s.labels["status"]): s.value
                    for family in server.metrics.requests.collect() for s in family.samples}  # fmt: skip
-        assert counted == {(route, "200"): 1, (route, "304"): 2}
+        assert counted == {(route, "200"): 4, (route, "304"): 2}
 
     asyncio.run(scenario())
 
@@ -168,21 +187,38 @@ def test_a_look_at_what_may_be_old_goes_the_whole_way() -> None:
         server = Visited(Published())
         _, headers, _ = await server.ask(PLACE)
         server.state.fresh_phases = lambda: None  # type: ignore[method-assign]
-        assert server.unchanged.find(PLACE.encode(), headers["etag"].encode()) is None
+        assert server.answered.find(PLACE.encode()) is None
         assert (await server.ask(PLACE, headers["etag"]))[0] == 304
 
     asyncio.run(scenario())
 
 
-async def read_answers(reader: asyncio.StreamReader, count: int) -> list[tuple[int, dict[str, str]]]:
-    """Status and headers of that many answers; the date left out."""
+def test_an_answer_that_memory_has_no_room_for_is_not_held_here() -> None:
+    async def scenario() -> None:
+        server = Visited(Published())
+        await server.ask(PLACE)
+        assert server.answered.find(PLACE.encode()) is not None
+        cast(Any, server.server)._answers._entries.clear()
+        await asyncio.sleep(0)  # the task that made it ends
+        gc.collect()
+        assert server.answered.find(PLACE.encode()) is None
+        assert (await server.ask(PLACE))[0] == 200
+
+    asyncio.run(scenario())
+
+
+async def read_answers(
+    reader: asyncio.StreamReader, *methods: str
+) -> list[tuple[int, dict[str, str], bytes]]:
+    """Status, headers and body of the answer to each; the date left out."""
     found = []
-    for _ in range(count):
+    for method in methods:
         first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
-        await reader.readexactly(int(headers.get("content-length", 0)))
+        length = 0 if method == "HEAD" else int(headers.get("content-length", 0))
+        body = await reader.readexactly(length)
         headers.pop("date")
-        found.append((int(first.split()[1]), headers))
+        found.append((int(first.split()[1]), headers, body))
     return found
 
 
@@ -190,7 +226,7 @@ def test_over_a_connection_both_ways_of_answering_say_the_same_in_order() -> Non
     async def scenario() -> None:
         visited = Visited(Published())
         settings = uvicorn.Config(
-            visited.app, http=visited.unchanged.protocol(), lifespan="off", server_header=False, access_log=False
+            visited.app, http=visited.answered.protocol(), lifespan="off", server_header=False, access_log=False
         )  # fmt: skip
         server = uvicorn.Server(settings)
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -202,7 +238,7 @@ def test_over_a_connection_both_ways_of_answering_say_the_same_in_order() -> Non
                 writer.write(f"{head}\r\n\r\n{body}".encode())
 
             ask()
-            ((status, headers),) = await read_answers(reader, 1)
+            ((status, headers, page),) = await read_answers(reader, "GET")
             assert status == 200
             known = f"If-None-Match: {headers['etag']}"
             ask(known)
@@ -210,21 +246,46 @@ def test_over_a_connection_both_ways_of_answering_say_the_same_in_order() -> Non
             ask(known, "Content-Length: 2", body="xx")  # the whole way: there is a body to read
             ask(known, method="HEAD")
             ask(known, method="POST")
+            ask()
+            ask("Accept-Encoding: gzip", "Content-Length: 2", body="xx")
+            ask("Accept-Encoding: gzip")
+            ask(method="HEAD")
+            ask("Content-Length: 2", method="HEAD", body="xx")
             ask(known)
             ask("If-None-Match: other")
             ask(known, "Connection: close")
-            answers = await read_answers(reader, 8)
-            assert [status for status, _ in answers] == [304, 304, 304, 304, 405, 304, 200, 304]
+            methods = ["GET"] * 3 + ["HEAD", "POST"] + ["GET"] * 3 + ["HEAD"] * 2 + ["GET"] * 3
+            answers = await read_answers(reader, *methods)
+            assert [a[0] for a in answers] == [
+                304,
+                304,
+                304,
+                304,
+                405,
+                200,
+                200,
+                200,
+                200,
+                200,
+                304,
+                200,
+                304,
+            ]
             assert await reader.read() == b"", "it closes"
-            plain = [said for status, said in answers[:-1] if status == 304]
+            plain = [said for status, said, _ in answers[:-1] if status == 304]
             assert all(said == plain[0] for said in plain)
             assert answers[-1][1] == {**plain[0], "connection": "close"}
+            assert answers[5] == answers[11] == (200, headers, page)
+            assert answers[6] == answers[7]
+            assert gzip.decompress(answers[7][2]) == page
+            assert answers[8] == answers[9] == (200, headers, b"")
             writer.close()
             reader, writer = await asyncio.open_connection(*listener.getsockname())
             cast(Any, visited.app)._inner = None
             ask(known)
             ask("If-None-Match: other")
-            assert [status for status, _ in await read_answers(reader, 2)] == [304, 500]
+            ask("Content-Length: 2", body="xx")
+            assert [a[0] for a in await read_answers(reader, *["GET"] * 3)] == [304, 200, 500]
             writer.close()
             server.should_exit = True
             await serving
