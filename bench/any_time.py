@@ -66,7 +66,9 @@ def draw_guide() -> dict[str, bytes]:
     """By file name. The number at the end of a line is its place in the order of :data:`PICTURES`."""
     return {
         name: draw_teams(
-            title, [TeamCurve(one.name, one.curve(), SERIES[i]) for i, one in enumerate(learners)], RULES
+            title,
+            [TeamCurve(one.name, one.curve(), SERIES[i], str(i + 1)) for i, one in enumerate(learners)],
+            RULES,
         )
         for name, (title, learners) in PICTURES.items()
     }

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alcove_scorer.board_pictures import (
+    LeadingLine,
     draw_critical_difference,
     draw_differences,
     draw_intervals,
@@ -82,7 +83,9 @@ def draw_algoperf() -> bytes:
     seconds = np.array([[math.nan if cell == "inf" else float(cell) for cell in row[2:]] for row in rows])
     ratios = time_ratios(seconds[:-1], seconds[-1])
     best = np.argsort(-profile_shares(ratios).mean(axis=1))[:5]
-    return draw_profiles(ratios[best], 4.0)
+    return draw_profiles(
+        ratios[best], 4.0, [LeadingLine(str(i), c) for i, c in enumerate(SERIES[: len(best)], 1)]
+    )
 
 
 def draw_attack() -> bytes:

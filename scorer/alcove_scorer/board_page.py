@@ -25,6 +25,7 @@ from alcove_scorer.board import (
 )
 from alcove_scorer.board_curves import budget_moments, ranks_over_budget
 from alcove_scorer.board_pictures import (
+    LeadingLine,
     draw_budget_ranks,
     draw_critical_difference,
     draw_differences,
@@ -75,6 +76,7 @@ def board_html(board: Board, updated_at: datetime, history: BoardHistory | None 
     request = board.request
     leaders = [row.submission.team for row in board.rows[:LEADERS]]
     colours = assign_colours(leaders, read_colours(history or BoardHistory()))
+    leading = [LeadingLine(row.place, SERIES[colours[row.submission.team]]) for row in board.rows[:LEADERS]]
     order, value_name = describe_order(request.method)
     return render_page(
         "leaderboard.html",
@@ -109,12 +111,12 @@ def board_html(board: Board, updated_at: datetime, history: BoardHistory | None 
         sure=[
             *draw_certainty([_standing(row) for row in board.rows], board.cd),
             *_compare_first(board),
-            *_profiles(board, [SERIES[colours[t]] for t in leaders]),
+            *_profiles(board, leading),
         ],
         methods=tabulate_methods(
             [row.team_name for row in board.rows], _exact_scores(board), range(len(board.rows))
         ),
-        course=_course(board, updated_at, history or BoardHistory(), [SERIES[colours[t]] for t in leaders]),
+        course=_course(board, updated_at, history or BoardHistory(), leading),
         curves=_curves(board, {team: SERIES[colours[team]] for team in leaders}),
     )
 
@@ -227,13 +229,13 @@ def _compare_first(board: Board) -> list[PagePicture]:
     return draw_comparison([row.team_name for row in board.rows], differences, ROPE)
 
 
-def _profiles(board: Board, colours: Sequence[str]) -> list[PagePicture]:
+def _profiles(board: Board, leading: Sequence[LeadingLine]) -> list[PagePicture]:
     """Of the leading teams, where the phase ranks by them."""
     if not board.rows or board.request.method != "performance-profile":
         return []
     times = [[row.seconds[alias] for alias in board.request.datasets] for row in board.rows]
     seconds = np.array([[math.nan if s is None else max(s, FASTEST) for s in row] for row in times])
-    svg = draw_profiles(time_ratios(seconds)[: len(colours)], TAU_MAX, colours)
+    svg = draw_profiles(time_ratios(seconds)[: len(leading)], TAU_MAX, leading)
     return [_picture("Performance profiles", svg, describe_profiles(TAU_MAX))]
 
 
@@ -276,7 +278,9 @@ def draw_comparison(
     return [_picture("The first against the others", svg, caption)]
 
 
-def _course(board: Board, now: datetime, history: BoardHistory, colours: Sequence[str]) -> list[PagePicture]:
+def _course(
+    board: Board, now: datetime, history: BoardHistory, leading: Sequence[LeadingLine]
+) -> list[PagePicture]:
     """How the ranks came about: from board to board, and as the budget passes."""
     rows, settings, found = board.rows, board.rules, list[PagePicture]()
     drawn = rows[:MAX_LINES]
@@ -286,18 +290,18 @@ def _course(board: Board, now: datetime, history: BoardHistory, colours: Sequenc
     boards = (*history.boards, PastRanks(generation=board.request.generation, at=now, teams=teams))
     moments_of_boards = [past.at for past in boards]
     if moments_of_boards[0] < moments_of_boards[-1]:
-        svg = draw_history(ranks_on_boards(BoardHistory(boards=boards), teams), moments_of_boards, colours)
+        svg = draw_history(ranks_on_boards(BoardHistory(boards=boards), teams), moments_of_boards, leading)
         caption = "Rank of each team on this board and on those before it."
         found.append(_picture("Ranks over time", svg, caption + _leading(len(drawn), rows)))
     if not any(run.points for row in rows for run in row.runs.values()):
         return found  # behind a Ladder there are no curves
     over = ranks_over_budget(rows, board.request.datasets, settings)[: len(drawn)]
     caption = "Mean rank of each team if every run had ended at that moment."
-    svg = draw_budget_ranks(over, budget_moments(settings), settings, colours)
+    svg = draw_budget_ranks(over, budget_moments(settings), settings, leading)
     found.append(_picture("Ranks as the budget passes", svg, caption + _leading(len(drawn), rows)))
     scales = list_scales(settings)
     by_scale = ranks_over_scales(rows, board.request.datasets, settings)[: len(drawn)]
-    svg = draw_scale_ranks(by_scale, scales, settings.t0, colours)
+    svg = draw_scale_ranks(by_scale, scales, settings.t0, leading)
     caption = (
         "Mean rank of each team by other t0; far right, the time axis is linear. Dashed: the phase's t0."
     )
@@ -313,7 +317,10 @@ def _curves(board: Board, colours: Mapping[str, str]) -> list[PagePicture]:
     for i, alias in enumerate(board.request.datasets):
         lines = [
             TeamCurve(
-                row.team_name, board_points(row, alias, board, settings), colours.get(row.submission.team)
+                row.team_name,
+                board_points(row, alias, board, settings),
+                colours.get(row.submission.team),
+                row.place,
             )
             for row in drawn
         ]

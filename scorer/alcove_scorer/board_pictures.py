@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,15 @@ from alcove_scorer.written_text import shorten_name
 DIAGRAM = 8.0
 """Inches across of the critical-difference diagram: names stand on both sides of it."""
 Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LeadingLine:
+    """How the line of one of the leading participants is told from the others'."""
+
+    place: str
+    """As the table has it: "1=" where it is shared."""
+    colour: str
 
 
 def draw_intervals(
@@ -64,64 +74,64 @@ def draw_differences(names: Sequence[str], cases: Sequence[tuple[float, float, f
 
 
 def draw_budget_ranks(
-    ranks: Floats, moments: Sequence[float], rules: CurveRules, colours: Sequence[str]
+    ranks: Floats, moments: Sequence[float], rules: CurveRules, leading: Sequence[LeadingLine]
 ) -> bytes:
-    """Mean ranks (teams × moments, best team first) by how much of the budget has gone. ``colours``: of the first."""
+    """Mean ranks (teams × moments, best team first) by how much of the budget has gone. ``leading``: the first."""
     with open_canvas(WIDTH, HEIGHT) as (figure, axes):
-        _ranks(axes, np.array([axis_position(moment, rules) for moment in moments]), ranks, colours)
+        _ranks(axes, np.array([axis_position(moment, rules) for moment in moments]), ranks, leading)
         draw_time_axis(axes, rules)
-        label_ends(
-            axes,
-            1.0,
-            [(row[-1], str(i), c) for i, (row, c) in enumerate(zip(ranks, colours, strict=False), 1)],
-        )
+        label_ends(axes, 1.0, _list_ends(ranks, leading))
         axes.set_ylabel("mean rank")
         return write_svg(figure)
 
 
-def draw_scale_ranks(ranks: Floats, scales: Sequence[float], t0: float, colours: Sequence[str]) -> bytes:
-    """Mean ranks (teams × scales, best team first) by t0 in seconds. ``t0``: the phase's. ``colours``: of the first."""
+def draw_scale_ranks(
+    ranks: Floats, scales: Sequence[float], t0: float, leading: Sequence[LeadingLine]
+) -> bytes:
+    """Mean ranks (teams × scales, best team first) by t0 in seconds. ``t0``: the phase's. ``leading``: the first."""
     with open_canvas(WIDTH, HEIGHT) as (figure, axes):
         axes.set_xscale("log")
-        _ranks(axes, np.array(scales), ranks, colours)
+        _ranks(axes, np.array(scales), ranks, leading)
         axes.axvline(t0, color=MUTED, linewidth=1, linestyle="--")
         axes.set_xlim(scales[0], scales[-1])
         # Matplotlib's own labels of a logarithmic axis are formulas, which names rule out.
         axes.xaxis.set_major_locator(LogLocator(numticks=6))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: format_time(seconds)))
-        ends = [(row[-1], str(i), c) for i, (row, c) in enumerate(zip(ranks, colours, strict=False), 1)]
-        label_ends(axes, scales[-1], ends)
+        label_ends(axes, scales[-1], _list_ends(ranks, leading))
         axes.set_ylabel("mean rank")
         axes.set_xlabel("t0 (logarithmic)")
         return write_svg(figure)
 
 
-def draw_history(ranks: Floats, at: Sequence[datetime], colours: Sequence[str]) -> bytes:
-    """Ranks (teams × boards, best team first, NaN where it was not among the leading ones) as they were."""
+def draw_history(ranks: Floats, at: Sequence[datetime], leading: Sequence[LeadingLine]) -> bytes:
+    """Ranks (teams × boards, best team first, NaN where it was not among the leading ones) as they were. ``leading``:
+    the first.
+    """
     with open_canvas(WIDTH, HEIGHT) as (figure, axes):
         xs = date2num(at)
-        _ranks(axes, xs, ranks, colours, drawstyle="steps-post")
+        _ranks(axes, xs, ranks, leading, drawstyle="steps-post")
         locator = AutoDateLocator(minticks=2, maxticks=6)
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
         axes.margins(x=0)
-        ends = [(row[-1], str(i), c) for i, (row, c) in enumerate(zip(ranks, colours, strict=False), 1)]
-        label_ends(axes, xs[-1], [end for end in ends if not math.isnan(end[0])])
+        label_ends(axes, xs[-1], [end for end in _list_ends(ranks, leading) if not math.isnan(end[0])])
         axes.set_ylabel("rank")
         axes.set_xlabel("time of the board (UTC)")
         return write_svg(figure)
 
 
-def draw_profiles(ratios: Floats, tau_max: float, colours: Sequence[str] = SERIES) -> bytes:
-    """Performance profiles of participants (participants × datasets, best first): the share of ratios up to τ."""
+def draw_profiles(ratios: Floats, tau_max: float, leading: Sequence[LeadingLine]) -> bytes:
+    """Performance profiles of the leading participants (participants × datasets, best first): the share of ratios up
+    to τ.
+    """
     with open_canvas(WIDTH, HEIGHT) as (figure, axes):
         ends = []
-        for place, (row, colour) in reversed(list(enumerate(zip(ratios, colours, strict=False), 1))):
+        for row, line in reversed(list(zip(ratios, leading, strict=True))):
             steps = np.sort(row[row <= tau_max])
             shares = np.arange(len(steps) + 1) / len(row)
-            axes.step([1.0, *steps, tau_max], [0.0, *shares], where="pre", color=colour, linewidth=1.8)
-            ends.append((float(shares[-1]), str(place), colour))
+            axes.step([1.0, *steps, tau_max], [0.0, *shares], where="pre", color=line.colour, linewidth=1.8)
+            ends.append((float(shares[-1]), line.place, line.colour))
         axes.set_xlim(1.0, tau_max)
         axes.set_ylim(0.0, 1.03)
         label_ends(axes, tau_max, ends)
@@ -130,12 +140,17 @@ def draw_profiles(ratios: Floats, tau_max: float, colours: Sequence[str] = SERIE
         return write_svg(figure)
 
 
-def _ranks(axes: Any, xs: Floats, ranks: Floats, colours: Sequence[str], **style: Any) -> None:
-    for row in ranks[len(colours) :]:
+def _list_ends(ranks: Floats, leading: Sequence[LeadingLine]) -> list[tuple[float, str, str]]:
+    """Last value, place and colour of each of the leading."""
+    return [(row[-1], line.place, line.colour) for row, line in zip(ranks, leading, strict=False)]
+
+
+def _ranks(axes: Any, xs: Floats, ranks: Floats, leading: Sequence[LeadingLine], **style: Any) -> None:
+    for row in ranks[len(leading) :]:
         axes.plot(xs, row, color=OTHERS, linewidth=0.9, **style)
-    for row, colour in reversed(list(zip(ranks, colours, strict=False))):
-        axes.plot(xs, row, color=colour, linewidth=1.8, **style)
-        axes.plot(xs[-1:], row[-1:], "o", color=colour, markersize=4, clip_on=False)
+    for row, line in reversed(list(zip(ranks, leading, strict=False))):
+        axes.plot(xs, row, color=line.colour, linewidth=1.8, **style)
+        axes.plot(xs[-1:], row[-1:], "o", color=line.colour, markersize=4, clip_on=False)
     lowest = float(np.nanmax(ranks))
     axes.set_ylim(lowest + 0.4, 0.6)
     axes.set_yticks(choose_rank_ticks(1, lowest, 8))

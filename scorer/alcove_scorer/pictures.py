@@ -33,6 +33,8 @@ class TeamCurve:
     points: tuple[Point, ...]
     colour: str | None = None
     """None: it is one of those in grey."""
+    place: str = ""
+    """Among the others, "1=" where it is shared; stands at the end of a line in colour."""
 
 
 def draw_run(
@@ -79,11 +81,11 @@ def draw_teams(title: str, lines: Sequence[TeamCurve], rules: CurveRules) -> byt
         for line in lines:
             if line.points and line.colour is None:
                 _draw(axes, line.points, rules, color=OTHERS, linewidth=0.9)
-        leading = [(i, line, line.colour) for i, line in enumerate(lines, 1) if line.points and line.colour]
-        for _, line, colour in reversed(leading):
+        leading = [(line, line.colour) for line in lines if line.points and line.colour]
+        for line, colour in reversed(leading):
             _draw(axes, line.points, rules, color=colour, linewidth=1.8)
         _frame(axes, rules, [p.score for line in lines for p in line.points])
-        ends = [(line.points[-1].score, str(place), colour) for place, line, colour in leading]
+        ends = [(line.points[-1].score, line.place, colour) for line, colour in leading]
         label_ends(axes, 1.0, ends)
         axes.set_title(clean_text(title, 80))
         return write_svg(figure)

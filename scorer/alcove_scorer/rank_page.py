@@ -15,7 +15,8 @@ from alcove_scorer.board_page import (
     format_interval,
     tabulate_methods,
 )
-from alcove_scorer.board_pictures import draw_profiles
+from alcove_scorer.board_pictures import LeadingLine, draw_profiles
+from alcove_scorer.colours import SERIES
 from alcove_scorer.pages import format_number, render_page, shorten_text
 from alcove_scorer.rank_files import RankedTable, RankOptions, ScoreTable
 from alcove_scorer.rank_intervals import describe_places
@@ -69,7 +70,8 @@ def _profiles(
     if ranked.ratios is None:
         return None
     leading = order[:LEADERS]
-    svg = draw_profiles(ranked.ratios[leading], tau_max)
+    lines = [LeadingLine(_place(ranked, i), colour) for i, colour in zip(leading, SERIES, strict=False)]
+    svg = draw_profiles(ranked.ratios[leading], tau_max, lines)
     said = describe_profiles(tau_max)
     return {
         "names": [(_place(ranked, i), table.participants[i], number) for number, i in enumerate(leading, 1)],

@@ -31,6 +31,13 @@ def test_equal_teams_are_marked_and_agreement_without_bound_is_put_in_words() ->
         in html
     )
     assert [line.split()[0] for line in text.splitlines()] == ["RANK", "1=", "1=", "3"]
+    before = append_board(BoardHistory(), crossed, NOON - timedelta(hours=1))
+    drawn = re.findall(r"<svg.*?</svg>", board_html(crossed, NOON, before), re.S)
+    ends = [re.findall(r'font-weight="700"[^>]*>(\d=?)<', svg) for svg in drawn]
+    of_curves = ["1=", "1=", "3"]
+    assert [sorted(found) for found in ends if found] == [of_curves] * 5, (
+        "three courses of ranks, and two datasets"
+    )
     alike = board(
         ("red", (scored("a", 0.9), scored("b", 0.9))),
         ("blue", (scored("a", 0.5), scored("b", 0.5))),
