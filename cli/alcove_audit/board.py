@@ -26,7 +26,8 @@ from alcove_audit.phase_state import PhaseState
 from alcove_audit.reading import EvidenceReader
 from alcove_operator.core import boards, scoring
 from alcove_operator.core.model import SubmissionView
-from alcove_scorer.board import Board, as_document, as_status, collect_results, make_board
+from alcove_scorer.board import Board, as_document, collect_results, make_board
+from alcove_scorer.board_status import as_status
 from alcove_scorer.peer_curves import collect_board_curves
 from alcove_store.client import dump_json
 from alcove_store.errors import StoreNotFoundError

@@ -21,6 +21,8 @@ class PublishedRules(StatusModel):
     """Submissions are refused before this time."""
     closes_at: Time | None = None
     """Submissions are refused from this time on."""
+    closes: Annotated[str, Field(max_length=32)] = ""
+    """``closes_at`` for printing, to the minute: "8 Mar 14:00 UTC"."""
     reveals_at: Time | None = None
     """Nothing about scores or ranks is shown before this time."""
     budget_seconds: int | None = None
@@ -123,7 +125,7 @@ class LeaderboardStatus(StatusModel):
     conditions: Conditions = ()
     teams: int = 0
     leaders: Annotated[str, Field(max_length=256)] = ""
-    """The first of them with their mean ranks, as many as a column has room for: "1 red (1.20), 2 blue (1.80)"."""
+    """The first of them, as many as a column has room for: "1 red, 2 blue"."""
     table: Annotated[str, Field(max_length=65536)] = ""
     """The entries as text: kubectl get lb practice -o jsonpath='{.status.table}'"""
     entries: Annotated[tuple[Entry, ...], Field(max_length=100)] = ()
@@ -143,14 +145,10 @@ LEADERBOARD = Kind(
     status=LeaderboardStatus,
     description="The ranking of one phase. The whole table and its pictures are in the store.",
     columns=(
-        # In 80 columns, and 160 with -o wide, which adds what a team may know of the phase.
+        # In 80 columns, with -o wide too. `alcove phases` and `kubectl describe` have all of the phase's rules.
         Column("Teams", ".status.teams", "integer"),
         Column("Leaders", ".status.leaders"),
         Column("Updated", ".status.updatedAt", "date"),
-        Column("Age", ".metadata.creationTimestamp", "date"),
-        Column("Budget", ".spec.rules.budgetSeconds", "integer", priority=1),
-        Column("Opens", ".spec.rules.opensAt", priority=1),
-        Column("Closes", ".spec.rules.closesAt", priority=1),
-        Column("Reveals", ".spec.rules.revealsAt", priority=1),
+        Column("Closes", ".spec.rules.closes", priority=1),
     ),
 )

@@ -13,14 +13,6 @@ from pydantic import ValidationError
 
 from alcove_api import keys
 from alcove_api.board_documents import AggregateRequest, BoardSubmission
-from alcove_api.leaderboard import (
-    BaselineEntry,
-    BaselineScore,
-    DatasetScore,
-    Entry,
-    ExcludedEntry,
-    LeaderboardStatus,
-)
 from alcove_api.score_documents import ScoredRun, ScoreResult
 from alcove_api.score_text import format_score
 from alcove_scorer.baselines import (
@@ -39,7 +31,7 @@ from alcove_scorer.ranks import Ranking, rank_participants, write_place
 from alcove_scorer.repeats import DatasetRuns
 from alcove_scorer.significance import Friedman, critical_difference, friedman_test, kendall_w
 from alcove_scorer.text_tables import fold_table
-from alcove_scorer.written_text import count_cells, shorten_name
+from alcove_scorer.written_text import shorten_name
 from alcove_store.errors import StoreNotFoundError
 
 Floats = npt.NDArray[np.float64]
@@ -49,8 +41,6 @@ MOST_EXCLUDED = 20
 """Of whom is left out, so many are named in ``status.table``; the page and table.json name all."""
 MOST_BASELINES = 20
 """Of baselines, so many are in the Leaderboard; table.json has all."""
-LEADERS_CELLS = 40
-"""Of ``status.leaders`` at most, so that ``kubectl get leaderboards`` fits 80 columns."""
 
 
 @dataclass(frozen=True)
@@ -218,71 +208,6 @@ def missing_cause(row: BoardRow | BaselineRow, alias: str) -> str:
     """Why a run has no score: a crash is not a zero."""
     run = row.runs.get(alias)
     return "no run" if run is None else run.cause or "no score"
-
-
-def _leaders(board: Board) -> str:
-    """The first few rows on one line; whole rows only."""
-    said = ""
-    for row in board.rows:
-        longer = f"{said}, " if said else ""
-        longer += f"{row.place} {shorten_name(row.team_name)} ({row.mean_rank:.2f})"
-        if count_cells(longer) > LEADERS_CELLS and said:
-            break
-        said = longer
-    return said
-
-
-def as_status(board: Board, updated_at: datetime) -> LeaderboardStatus:
-    request = board.request
-    top = board.rows[: min(request.top, 100)]
-    return LeaderboardStatus(
-        generation=request.generation,
-        updated_at=updated_at,
-        teams=len(board.rows),
-        leaders=_leaders(board),
-        table=as_text(board),
-        entries=tuple(
-            Entry(
-                rank=row.rank,
-                team=row.submission.team,
-                display_name=request.display_names.get(row.submission.team, ""),
-                submission=row.submission.submission,
-                submission_uid=row.submission.submission_uid,
-                average_rank=row.mean_rank,
-                rank_low=row.interval[0],
-                rank_high=row.interval[1],
-                scores=tuple(
-                    DatasetScore(
-                        dataset=alias,
-                        alc=rounded_alc(row, alias, request.decimals),
-                        spread=rounded_spread(row, alias, request.decimals),
-                        seconds=row.seconds.get(alias),
-                        rank=row.ranks[alias],
-                    )
-                    for alias in request.datasets
-                ),
-            )
-            for row in top
-        ),
-        baselines=tuple(
-            BaselineEntry(
-                submission=row.name,
-                scores=tuple(
-                    BaselineScore(
-                        dataset=alias,
-                        alc=rounded_alc(row, alias, request.decimals),
-                        spread=rounded_spread(row, alias, request.decimals),
-                    )
-                    for alias in request.datasets
-                ),
-            )
-            for row in board.baselines[:MOST_BASELINES]
-        ),
-        excluded=tuple(
-            ExcludedEntry(team=left.team, submission=left.submission, reason=left.reason)
-            for left in request.excluded
-        ),
-    )
 
 
 def as_document(board: Board, updated_at: datetime) -> dict[str, object]:

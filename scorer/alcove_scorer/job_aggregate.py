@@ -15,7 +15,8 @@ from alcove_api.leaderboard import BoardFile, LeaderboardStatus
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import LEADERBOARDS
 from alcove_scorer import jobs
-from alcove_scorer.board import Board, as_document, as_status, collect_results, make_board
+from alcove_scorer.board import Board, as_document, collect_results, make_board
+from alcove_scorer.board_status import as_status
 from alcove_scorer.errors import DamagedError, StoreAwayError
 from alcove_scorer.history import append_board, read_history
 from alcove_scorer.peer_curves import collect_board_curves

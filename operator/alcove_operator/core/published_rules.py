@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from alcove_api.competition import CompetitionSpec
 from alcove_api.leaderboard import PublishedRules
 from alcove_api.phase import Phase
@@ -18,6 +20,7 @@ def publish_rules(spec: CompetitionSpec, phase: Phase, board_url: str = "") -> P
         title=spec.title,
         opens_at=phase.opens_at,
         closes_at=phase.closes_at,
+        closes=_write_minute(phase.closes_at) if phase.closes_at else "",
         reveals_at=phase.reveals_at,
         budget_seconds=phase.budget.seconds if phase.budget.disclosed else None,
         free_constructor_seconds=phase.compat.free_seconds or None,
@@ -44,3 +47,7 @@ def describe_resources(phase: Phase) -> str:
         gpus = [f"{has.gpus} GPU{'' if has.gpus == 1 else 's'}"] if has.gpus else []
         told.append(", ".join([*gpus, f"{has.cpu} CPU", f"{has.memory} memory", f"{has.disk} disk"]))
     return cut_line(" or ".join(sorted(set(told))), RESOURCES)
+
+
+def _write_minute(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%-d %b %H:%M} UTC"

@@ -20,7 +20,8 @@ import urllib3
 from alcove_api import keys
 from alcove_api.board_documents import BoardHistory
 from alcove_api.leaderboard import BoardFile, LeaderboardStatus
-from alcove_scorer.board import Board, as_status
+from alcove_scorer.board import Board
+from alcove_scorer.board_status import as_status
 from alcove_scorer.job_aggregate import render_board
 from alcove_store.client import put_bytes
 from tests.cluster.stores import free_port

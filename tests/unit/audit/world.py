@@ -36,7 +36,8 @@ from alcove_api.score_documents import SCORER_VERSION, LadderBest, ScorePages, S
 from alcove_audit.phase_state import PhaseState
 from alcove_operator.core import boards, scoring, shown_scores
 from alcove_operator.core.model import SubmissionView
-from alcove_scorer.board import as_status, collect_results, make_board
+from alcove_scorer.board import collect_results, make_board
+from alcove_scorer.board_status import as_status
 from alcove_scorer.job_aggregate import render_board
 from alcove_scorer.job_score import request_rules
 from alcove_scorer.ladder import LadderState, raise_best

@@ -37,7 +37,7 @@ SPEC = CompetitionSpec.model_validate(
 
 
 def boards() -> list[dict[str, Any]]:
-    status = {"practice": {"teams": 2, "leaders": "1 red (1.20), 2 blue (1.80)"}}
+    status = {"practice": {"teams": 2, "leaders": "1 red, 2 blue"}}
     return [
         {
             "spec": {
@@ -62,7 +62,7 @@ practice: open until 2026-04-01 00:00 UTC.
   Before that, import and constructor of a model.py have 1200 s free of charge.
   Each team has 10 submissions a day (UTC), 100 in all, and 5 runs at a time.
   Scores are shown while a run goes on.
-  2 teams are ranked. 1 red (1.20), 2 blue (1.80)
+  2 teams are ranked. 1 red, 2 blue
 
 final: opens at 2026-04-01 00:00 UTC.
   Each run has a time budget that is not disclosed, 500m CPU, 1Gi memory, 1Gi disk.

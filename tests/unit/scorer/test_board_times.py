@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from alcove_scorer.board import Board, as_document, as_status, as_text
+from alcove_scorer.board import Board, as_document, as_text
 from alcove_scorer.board_page import board_html
+from alcove_scorer.board_status import as_status
 
 from .test_pages import NOON, board, scored
 

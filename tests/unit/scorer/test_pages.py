@@ -32,9 +32,10 @@ from alcove_api.score_documents import (
     ScoreResult,
     Scoring,
 )
-from alcove_scorer.board import Board, as_status, as_text, make_board
+from alcove_scorer.board import Board, as_text, make_board
 from alcove_scorer.board_curves import budget_moments, ranks_over_budget
 from alcove_scorer.board_page import board_html, describe_tests
+from alcove_scorer.board_status import as_status
 from alcove_scorer.cli import rank_command, score_command
 from alcove_scorer.curves import Point, area_under_curve, resolve_rules
 from alcove_scorer.disclosure import limit_run
@@ -257,9 +258,9 @@ def test_a_long_table_is_cut_and_says_so() -> None:
 
 def test_the_leaders_are_on_one_line_of_whole_rows() -> None:
     two = board(("red", (scored("a", 0.9), scored("b", 0.9))), ("blue", (scored("a", 0.8), scored("b", 0.8))))
-    assert as_status(two, NOON).leaders == "1 red (1.00), 2 blue (2.00)"
+    assert as_status(two, NOON).leaders == "1 red, 2 blue"
     many = [(f"team-{i}", (scored("a", 0.9 - i / 100), scored("b", 0.9 - i / 100))) for i in range(9)]
-    assert as_status(board(*many), NOON).leaders == "1 team-0 (1.00), 2 team-1 (2.00)"
+    assert as_status(board(*many), NOON).leaders == "1 team-0, 2 team-1"
     assert as_status(board(), NOON).leaders == ""
 
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alcove_api.score_documents import ScoredRun
-from alcove_scorer.board import Board, as_document, as_status, as_text, make_board
+from alcove_scorer.board import Board, as_document, as_text, make_board
 from alcove_scorer.board_page import board_html
+from alcove_scorer.board_status import as_status
 from alcove_scorer.repeats import combine_repeats_by_alias
 
 from .test_pages import NOON, board, results_of, scored
