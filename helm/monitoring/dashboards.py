@@ -6,9 +6,11 @@ import json
 
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import dashboard as models
 
 from monitoring.operations import operations
 from monitoring.panels import (
+    GRAFANA,
     PHASE,
     RELEASE,
     bars,
@@ -166,10 +168,23 @@ def team_view() -> dashboard.Dashboard:
     )
 
 
+def set_release(made: models.Dashboard) -> models.Dashboard:
+    """Names the release of Grafana that the panels are written for.
+
+    Without one Grafana takes a panel for one of an old release and changes its options; of an XY chart it then reads
+    options that are not there, and shows nothing.
+    """
+    for panel in made.panels or []:
+        inside = [panel] if isinstance(panel, models.Panel) else panel.panels
+        for each in inside:
+            each.plugin_version = GRAFANA
+    return made
+
+
 def render() -> dict[str, str]:
     """JSON of every dashboard, by file name."""
     made = (leaderboard(), learning_curves(), team_view(), operations())
-    built = [builder.build() for builder in made]
+    built = [set_release(builder.build()) for builder in made]
     return {
         f"{model.uid}.json": json.dumps(json.loads(JSONEncoder(sort_keys=True).encode(model)), indent=1)
         + "\n"

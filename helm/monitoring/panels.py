@@ -21,7 +21,9 @@ from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.common import (
     LegendDisplayMode,
+    LegendPlacement,
     ScaleDistribution,
+    TooltipDisplayMode,
     VisibilityMode,
     VizOrientation,
 )
@@ -33,11 +35,13 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableSort,
 )
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
-from grafana_foundation_sdk.models.xychart import XYShowMode
+from grafana_foundation_sdk.models.xychart import SeriesMapping, XYShowMode
 
 SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 RELEASE = 'namespace="$namespace"'
 PHASE = f'{RELEASE},competition="$competition",phase="$phase"'
+GRAFANA = "11.6.0"
+"""What the library of builders is made for; nothing here needs a later one."""
 WIDTH = 24
 """Columns of Grafana's grid."""
 Panel = Builder[models.Panel]
@@ -200,6 +204,16 @@ def curves(title: str, about: str, where: str, *, by: str = "team", width: int =
     named = f"${{__field.labels.{by}}}"
     return (
         made.show(XYShowMode.POINTS_AND_LINES)
+        # Each table's first column of numbers is x, the other y.
+        .mapping(SeriesMapping.AUTO)
+        .series([xychart.XYSeriesConfig()])
+        .legend(
+            common.VizLegendOptions()
+            .display_mode(LegendDisplayMode.LIST)
+            .show_legend(True)
+            .placement(LegendPlacement.BOTTOM)
+        )
+        .tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.SINGLE))
         .override_by_name(SECONDS, [DynamicConfigValue(id_val="custom.scaleDistribution", value=logarithmic)])
         .override_by_name(SCORE, [DynamicConfigValue(id_val="displayName", value=named)])
     )
