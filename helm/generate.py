@@ -83,7 +83,7 @@ def main(arguments: list[str]) -> int:
 
 def write_iam(check: bool) -> int:
     """1 where ``check`` finds that the file differs from the code. The chart fills in the key and the capitals."""
-    wanted = seaweedfs_configuration("OPERATOR", b"", "BUCKET")
+    wanted = seaweedfs_configuration("OPERATOR", "SCORER", b"", "BUCKET", "SOLUTIONS")
     text = json.dumps(wanted, indent=2) + "\n"
     if not check:
         IAM.write_text(text)

@@ -46,6 +46,15 @@ class Feedback(Document):
     """Of the ladder; None for the parameter-free one."""
 
 
+SOLUTIONS_A_FILE = 12
+"""Solutions that one set of a Job's credentials is for: their policy has 2048 characters."""
+
+
+def solutions_file(number: int) -> str:
+    """Of the Job that scores: the file with its credentials for :meth:`ScoreRequest.solution_groups` of that number."""
+    return f"solutions-{number}.json"
+
+
 class ScoreRequest(Document):
     submission_uid: str
     namespace: str
@@ -64,6 +73,14 @@ class ScoreRequest(Document):
     """Display name of the team, if it has one."""
     show_output: bool = False
     """Whether the report may show the end of what the runs printed."""
+
+    def solution_groups(self) -> tuple[tuple[str, ...], ...]:
+        """Digests of its solutions, each once, as many together as one set of credentials is for."""
+        digests = sorted({dataset.solution_sha256 for dataset in self.datasets})
+        return tuple(
+            tuple(digests[first : first + SOLUTIONS_A_FILE])
+            for first in range(0, len(digests), SOLUTIONS_A_FILE)
+        )
 
     def scoring_digest(self) -> str:
         """Names the result: same settings, solutions, budget and scorer version, same digest (16 hex digits)."""

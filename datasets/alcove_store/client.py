@@ -36,6 +36,7 @@ from alcove_store.errors import (
     StoreError,
     StoreFullError,
     StoreNotFoundError,
+    StoreTooLargeError,
     StoreUnavailableError,
 )
 
@@ -313,12 +314,12 @@ def stream(
 def get_bytes(
     store: Minio, bucket: str, key: str, *, limit: int = _SMALL, version: str | None = None
 ) -> bytes:
-    """One whole object of at most ``limit`` bytes. Raises :class:`StoreError` where it is larger."""
+    """One whole object of at most ``limit`` bytes. Raises :class:`StoreTooLargeError` where it is larger."""
     data = bytearray()
     for piece in stream(store, bucket, key, version=version):
         data += piece
         if len(data) > limit:
-            raise StoreError(f"{key} has more than {limit} bytes.", consequence="It was not read.")
+            raise StoreTooLargeError(f"{key} has more than {limit} bytes.", consequence="It was not read.")
     return bytes(data)
 
 

@@ -30,6 +30,10 @@ class StoreNotFoundError(StoreError):
     """No object under this key."""
 
 
+class StoreTooLargeError(StoreError):
+    """The object has more bytes than may be read."""
+
+
 class StoreConflictError(StoreError):
     """There is an object under this key already, and it was to be written only once."""
 

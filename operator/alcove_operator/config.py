@@ -54,11 +54,17 @@ class OperatorSettings(BaseModel):
     """As teams see it; by default as pods do."""
     store_credentials: Path
     """File with the operator's own ``StoreCredentials``; read again when it changes."""
-    scorer_secret: str = "alcove-scorer-store"
-    """Secret in the competition's namespace whose key ``credentials.json`` may read runs and
-    solutions, and write scores."""
+    scorer_credentials: Path = Path("/alcove/scorer/credentials.json")
+    """The same of the scorer, which may read runs and solutions, and write scores. Its Jobs get short-lived ones, for
+    one submission or one dataset."""
+    store_sts_endpoint: str = Field(default="", pattern=r"^(https?://[^/]+)?$")
+    """Where short-lived credentials are asked for; by default at the store itself."""
+    store_run_role: str = ""
+    """ARN of the role that runs' credentials are made from, where the store knows roles; by default SeaweedFS's."""
+    store_score_role: str = ""
+    """The same of the scorer's Jobs."""
     aggregate_secret: str = "alcove-aggregate-store"
-    """The same for the aggregate job: may read scores, and write boards."""
+    """Secret in the competition's namespace whose key ``credentials.json`` may read scores, and write boards."""
     run_service_account: str = "alcove-run"
     score_service_account: str = "alcove-score"
     aggregate_service_account: str = "alcove-aggregate"

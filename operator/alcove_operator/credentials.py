@@ -1,20 +1,23 @@
-"""Short-lived credentials of one run, and the policies that say what every role may do in the object store.
+"""Short-lived credentials of one Job, and the policies that say what every role may do in the object store.
 
 The policies are pure functions; only :func:`session_credentials` talks to the store. A session's rights are the
-intersection of its policy with its parent's, so the operator's own policy has to hold all that it hands on.
+intersection of its policy with its parent's, so the parent's own policy has to hold all that is handed on: the
+operator's for runs, the scorer's for whatever reads solutions.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
 
 from minio.credentials import AssumeRoleProvider
 
 from alcove_api import keys
-from alcove_api.documents import StoreCredentials
+from alcove_api.documents import CheckRequest, StoreCredentials
+from alcove_api.score_documents import ScoreRequest
 from alcove_operator.errors import OperatorError
 from alcove_store.client import http_pool, store_errors
 from alcove_store.errors import StoreDeniedError, StoreUnavailableError
@@ -25,8 +28,11 @@ POLICY_LIMIT = 2048
 """Characters of a session policy, from the STS API."""
 SHORTEST_SECONDS, LONGEST_SECONDS = 3600, 43200
 """A session's life, from the SDK at least, and at most from the STS API. (It would take 900.)"""
-RUN_ROLE = "alcove-run"
-"""What a session of a run is made from where a store knows roles. MinIO makes it from the user who asks."""
+RUN_ROLE, SCORE_ROLE = "alcove-run", "alcove-score"
+"""What a session of a run, or of a Job of the scorer, is made from where a store knows roles. MinIO makes it from the
+user who asks."""
+DIGEST_DIGITS = 16
+"""Of a solution's digest in a policy: as good as all 64, and a policy has room for a dozen."""
 _ACCOUNT = "000000000000"
 
 
@@ -86,21 +92,79 @@ def run_role_policy(bucket: str = keys.MAIN_BUCKET) -> Policy:
     return _policy(_allow(["GetObject"], bucket, "data/*", "code/*"), _allow(_PUT, bucket, "runs/*"))
 
 
-def run_role_arn() -> str:
-    return f"arn:aws:iam::{_ACCOUNT}:role/{RUN_ROLE}"
-
-
-def seaweedfs_configuration(operator: str, signing_key: bytes, bucket: str = keys.MAIN_BUCKET) -> Policy:
-    """What SeaweedFS reads when it starts: who may hand on credentials of runs, and what those can do at most.
-
-    ``operator`` is the name of the operator's user, ``signing_key`` 32 random bytes that tokens are signed with.
-    Nothing is allowed that no policy allows.
+def score_policy(request: ScoreRequest, bucket: str = keys.MAIN_BUCKET) -> Policy:
+    """What scoring one submission takes, but for the solutions (:func:`solutions_policy`): reads its runs and the
+    nameless curves of its phase's board; writes its scores, its team's Ladder where the phase has one, and the manifest
+    of a run whose recorder could not.
     """
+    runs, scores = f"runs/{request.submission_uid}/*", f"scores/{request.submission_uid}/*"
+    where = (request.competition_namespace, request.competition, request.phase)
+    curves = keys.board(*where, "curves.json")
+    written = [scores]
+    if request.feedback.mode == "ladder":
+        written.append(
+            keys.ladder(*where, request.scoring_digest(), request.namespace, "*").removesuffix("/")
+        )
+    return _policy(
+        _allow(["GetObject"], bucket, runs, curves),
+        _allow(["GetObject", *_PUT], bucket, *written),
+        _allow(_PUT, bucket, f"{runs}/manifest.json"),
+        # Who may not list is not told that an object is absent.
+        _list(bucket, runs, *written, curves),
+    )
+
+
+def solutions_policy(digests: Sequence[str], bucket: str = keys.SOLUTIONS_BUCKET) -> Policy:
+    """Get only, and only these solutions: at most :data:`alcove_api.score_documents.SOLUTIONS_A_FILE`."""
+    patterns = [f"{keys.solution(digest[:DIGEST_DIGITS])}*" for digest in digests]
+    return _policy(_allow(["GetObject"], bucket, *patterns), _list(bucket, *patterns))
+
+
+def check_policy(
+    request: CheckRequest, bucket: str = keys.MAIN_BUCKET, solutions: str = keys.SOLUTIONS_BUCKET
+) -> Policy:
+    """Get only, and only one dataset and its solution."""
+    data, solution = f"data/{request.data_sha256}/*", keys.solution(request.solution_sha256)
+    return _policy(
+        _allow(["GetObject"], bucket, data),
+        _list(bucket, data),
+        _allow(["GetObject"], solutions, solution),
+        _list(solutions, solution),
+    )
+
+
+def role_arn(role: str) -> str:
+    return f"arn:aws:iam::{_ACCOUNT}:role/{role}"
+
+
+def _role(name: str, user: str) -> Policy:
+    """Of SeaweedFS: that ``user`` may take it, with the policy of its name."""
     trust = {
         "Effect": "Allow",
-        "Principal": {"AWS": f"arn:aws:iam::{_ACCOUNT}:user/{operator}"},
+        "Principal": {"AWS": f"arn:aws:iam::{_ACCOUNT}:user/{user}"},
         "Action": ["sts:AssumeRole"],
     }
+    return {
+        "roleName": name,
+        "roleArn": role_arn(name),
+        "trustPolicy": _policy(trust),
+        "attachedPolicies": [name],
+        "maxSessionDuration": LONGEST_SECONDS,
+    }
+
+
+def seaweedfs_configuration(
+    operator: str,
+    scorer: str,
+    signing_key: bytes,
+    bucket: str = keys.MAIN_BUCKET,
+    solutions: str = keys.SOLUTIONS_BUCKET,
+) -> Policy:
+    """What SeaweedFS reads when it starts: who may hand on credentials of Jobs, and what those can do at most.
+
+    ``operator`` and ``scorer`` are the names of these roles' users, ``signing_key`` 32 random bytes that tokens are
+    signed with. Nothing is allowed that no policy allows.
+    """
     return {
         "sts": {
             "tokenDuration": "1h",
@@ -109,16 +173,11 @@ def seaweedfs_configuration(operator: str, signing_key: bytes, bucket: str = key
             "signingKey": base64.b64encode(signing_key).decode(),
         },
         "policy": {"defaultEffect": "Deny", "storeType": "memory"},
-        "roles": [
-            {
-                "roleName": RUN_ROLE,
-                "roleArn": run_role_arn(),
-                "trustPolicy": _policy(trust),
-                "attachedPolicies": [RUN_ROLE],
-                "maxSessionDuration": LONGEST_SECONDS,
-            }
+        "roles": [_role(RUN_ROLE, operator), _role(SCORE_ROLE, scorer)],
+        "policies": [
+            {"name": RUN_ROLE, "document": run_role_policy(bucket)},
+            {"name": SCORE_ROLE, "document": scorer_policy(bucket, solutions)},
         ],
-        "policies": [{"name": RUN_ROLE, "document": run_role_policy(bucket)}],
     }
 
 
@@ -166,8 +225,9 @@ def operator_policy(
 
 
 def scorer_policy(bucket: str = keys.MAIN_BUCKET, solutions: str = keys.SOLUTIONS_BUCKET) -> Policy:
-    """Reads runs beside solutions, and of boards the nameless curves; writes scores, ladders, and the manifest of a run
-    whose recorder could not.
+    """All that any Job of the scorer may do: what one may is the intersection with :func:`score_policy`,
+    :func:`solutions_policy` or :func:`check_policy`. Of all pods the
+    operator's alone has these credentials, and hands them on.
     """
     curves = _board("curves.json")
     return _policy(
@@ -235,10 +295,17 @@ def team_policy(namespace: str, bucket: str = keys.MAIN_BUCKET, uploads: str = k
 
 
 def session_credentials(
-    parent: StoreCredentials, endpoint: str, region: str, policy: Policy, seconds: int
+    parent: StoreCredentials,
+    endpoint: str,
+    region: str,
+    policy: Policy,
+    seconds: int,
+    role: str = role_arn(RUN_ROLE),
 ) -> StoreCredentials:
     """Credentials that do at most what ``policy`` says, for ``seconds``, within :data:`SHORTEST_SECONDS` and
     :data:`LONGEST_SECONDS`.
+
+    ``endpoint``: of the store's STS. ``role``: ARN of the role that ``parent`` takes, where the store knows roles.
 
     Raises :class:`OperatorError` if the policy is too long, :class:`alcove_store.errors.StoreError` if the store fails.
     """
@@ -246,8 +313,8 @@ def session_credentials(
     if len(text) > POLICY_LIMIT:
         raise OperatorError(
             f"A store policy of {len(text)} characters is longer than the {POLICY_LIMIT} allowed.",
-            consequence="The run gets no credentials.",
-            remedy="Give the dataset a shorter alias.",
+            consequence="The Job that needs it gets no credentials.",
+            remedy="Shorten what is in it: the name of the competition, or the alias of the dataset.",
         )
     provider = AssumeRoleProvider(
         sts_endpoint=endpoint,
@@ -255,8 +322,8 @@ def session_credentials(
         secret_key=parent.secret_key,
         duration_seconds=min(max(seconds, SHORTEST_SECONDS), LONGEST_SECONDS),
         policy=text,
-        role_arn=run_role_arn(),
-        role_session_name=RUN_ROLE,
+        role_arn=role,
+        role_session_name="alcove",
         region=region,
         http_client=http_pool(),
     )
@@ -267,13 +334,13 @@ def session_credentials(
     except ValueError as error:
         if str(error).endswith("403"):
             raise StoreDeniedError(
-                "The object store made no short-lived credentials: the operator's own are refused.",
-                consequence="Runs cannot start.",
-                remedy="Check the operator's credentials, and run the store's setup again.",
+                "The object store made no short-lived credentials: those that ask for them are refused.",
+                consequence="No run starts, and nothing is scored.",
+                remedy="Check the credentials of operator and scorer, and run the store's setup again.",
             ) from error
         raise StoreUnavailableError(
             "The object store made no short-lived credentials.",
-            consequence="Runs wait.",
+            consequence="What needs them waits.",
             remedy="Try again.",
         ) from error
     return StoreCredentials(

@@ -132,7 +132,7 @@ class Datasets:
         now = self.clock()
         if job is None:
             request = build_request(record, self.index.competitions.values())
-            await self.executor.create_job(job_for(record, request, self.settings))
+            await self.executor.create_job_with_credentials(job_for(record, request, self.settings), request)
             await self._say(key, record, ("Unknown", "Checking", "Data and solution are being checked."), now)
             return
         pods = [pod for pod in self.index.pods.values() if pod.view.job == name]

@@ -103,6 +103,12 @@ def _job_or_pod(index: Index, raw: Object) -> list[WorkKey]:
     return [_key_of(owner)] if owner else []
 
 
+def _job(index: Index, raw: Object) -> list[WorkKey]:
+    if (raw["metadata"].get("labels") or {}).get(names.ROLE) == names.RESCORE:
+        return [_key("rescore", raw)]
+    return _job_or_pod(index, raw)
+
+
 def _key(kind: str, raw: Object) -> WorkKey:
     return WorkKey(kind, raw["metadata"]["namespace"], raw["metadata"]["name"])
 
@@ -116,6 +122,6 @@ _AFFECTED: dict[Resource, Callable[[Index, Object], list[WorkKey]]] = {
     COMPETITIONS: _competition,
     DATASETS: _dataset,
     LEADERBOARDS: _competitions_beside,
-    JOBS: _job_or_pod,
+    JOBS: _job,
     PODS: _job_or_pod,
 }

@@ -30,8 +30,9 @@ from alcove_operator.core.actions import Action
 from alcove_operator.core.model import Facts, SubmissionView
 from alcove_operator.errors import CodeError, OperatorError
 from alcove_operator.index import Index
+from alcove_operator.job_credentials import JobCredentials
 from alcove_operator.manifests import run_job
-from alcove_operator.run_credentials import RunCredentials
+from alcove_operator.records import JobOrder
 from alcove_operator.scorer_jobs import score_job
 from alcove_operator.store import OperatorStore
 from alcove_operator.uploads import Uploads
@@ -59,7 +60,7 @@ class Executor:
     index: Index
     settings: OperatorSettings
     store: OperatorStore
-    credentials: RunCredentials
+    credentials: JobCredentials
     due: Callable[[SubmissionView], None]
     """Called where an action that takes a while has its answer."""
     clock: Callable[[], datetime] = utc_now
@@ -152,7 +153,8 @@ class Executor:
             going = [j for j in self.index.jobs.values() if names.AGAIN in j.labels and not j.view.finished]
             if len(going) >= SCORED_AGAIN_AT_ONCE:
                 return False
-        await self.create_job(score_job(action.job, action.labels, action.request, self.settings))
+        job = score_job(action.job, action.labels, action.request, self.settings)
+        await self.create_job_with_credentials(job, action.request)
         return True
 
     def _score(self, action: actions.ReadScore) -> Any:
@@ -191,6 +193,13 @@ class Executor:
             return self.store.log_tail(action.prefix)
         except StoreError:
             return ""
+
+    async def create_job_with_credentials(self, job: Object, order: JobOrder) -> None:
+        """As :meth:`create_job`, and the Secret that its pod mounts. Raises the store's errors, too."""
+        issued = await self.credentials.issue(order)
+        metadata = (await self.create_job(job))["metadata"]
+        # After the Job, so that the Secret can be owned by it and goes when it goes; the kubelet waits for it.
+        await self.credentials.deliver(metadata["name"], metadata["labels"], metadata["uid"], issued)
 
     async def create_job(self, job: Object) -> Object:
         """Creates a Job; one that exists already is taken for ours if it was made for the same thing.
@@ -232,11 +241,9 @@ class Executor:
     async def _create_run(self, action: actions.CreateRun, view: SubmissionView) -> None:
         dataset = self.index.datasets.get((self.settings.competition_namespace, action.dataset))
         notes = {f"{GROUP}/submission": f"{view.namespace}/{view.name}"}
-        issued = await self.credentials.issue(action.config)
         size = (dataset.status.bytes or 0) if dataset else 0
-        made = await self.create_job(run_job(action, self.settings, notes, size))
-        # After the Job, so that the Secret can be owned by it and goes when it goes; the kubelet waits for it.
-        await self.credentials.deliver(action.job, action.labels, made["metadata"]["uid"], issued)
+        job = run_job(action, self.settings, notes, size)
+        await self.create_job_with_credentials(job, action.config)
 
     async def _list(self, submission_uid: str) -> model.LiveList:
         selector = f"{names.SUBMISSION_UID}={submission_uid}"

@@ -39,7 +39,7 @@ class WorkKey(NamedTuple):
     """What one turn is about; no two turns on one key run at a time."""
 
     kind: str
-    """submission, competition or dataset."""
+    """submission, competition, dataset or rescore (a Job of `alcove rescore`)."""
     namespace: str
     name: str
 

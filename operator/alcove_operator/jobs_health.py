@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from alcove_operator.core import names
 from alcove_operator.datasets import read_result
 from alcove_operator.index import Index
+from alcove_operator.job_credentials import JobCredentials
 from alcove_operator.metrics import Metrics
 from alcove_operator.records import AGGREGATE, CHECK, JobRecord
-from alcove_operator.run_credentials import RunCredentials
 
 SCORER_ROLES = (names.SCORE, AGGREGATE, CHECK)
 
@@ -18,7 +18,7 @@ SCORER_ROLES = (names.SCORE, AGGREGATE, CHECK)
 @dataclass
 class JobsHealth:
     index: Index
-    credentials: RunCredentials
+    credentials: JobCredentials
     metrics: Metrics
     _failed: set[str] = field(default_factory=set)
     """UIDs of the scorer's Jobs that were counted as failed, while they exist."""
@@ -42,7 +42,7 @@ class JobsHealth:
         live = {
             name: record
             for name, record in self.index.jobs.items()
-            if record.config and not record.view.finished and not record.view.deleting
+            if record.is_run and not record.view.finished and not record.view.deleting
         }
         late = sum(self._is_late(namespace, record, now) for (namespace, _), record in live.items())
         self.metrics.overdue_starts.set(late)

@@ -103,16 +103,10 @@ def pod_security(user: int) -> Object:
     }
 
 
-def run_secret(
-    job: str,
-    job_uid: str,
-    namespace: str,
-    labels: Mapping[str, str],
-    stage: StoreCredentials,
-    recorder: StoreCredentials,
+def job_secret(
+    job: str, job_uid: str, namespace: str, labels: Mapping[str, str], files: Mapping[str, StoreCredentials]
 ) -> Object:
-    """Short-lived credentials of one attempt, under the name of its Job, which owns it."""
-    files = {"stage.json": stage, "recorder.json": recorder}
+    """Short-lived credentials of one Job, under its name; it owns them."""
     owner = {"apiVersion": "batch/v1", "kind": "Job", "name": job, "uid": job_uid}
     return {
         "apiVersion": "v1",

@@ -195,7 +195,7 @@ class Metrics:
             "Runs of all phases that have had a Job for half of the start timeout, and no go.",
         )
         self.renewal_failures = self._counter(
-            "alcove_credentials_renewal_failures_total", "Renewals of a run's store credentials that failed."
+            "alcove_credentials_renewal_failures_total", "Renewals of a Job's store credentials that failed."
         )
         self.overdue_credentials = self._gauge(
             "alcove_credentials_overdue_runs",

@@ -9,9 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from alcove_api.dataset import DatasetSpec, DatasetStatus
+from alcove_api.documents import CheckRequest
 from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus, PublishedRules
 from alcove_api.run_documents import RunConfig
+from alcove_api.score_documents import ScoreRequest
 from alcove_kube.client import Object
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
 from alcove_operator.core import names, parse_objects
@@ -19,6 +23,8 @@ from alcove_operator.core.model import DatasetView, JobView, PodView
 
 AGGREGATE, CHECK = "aggregate", "check"
 """Values of the label ``alcove.dev/role`` beside the core's."""
+JobOrder = RunConfig | ScoreRequest | CheckRequest
+"""What the pod of a Job with short-lived credentials was told to do."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,12 @@ class BoardRecord:
 class JobRecord:
     view: JobView
     labels: dict[str, str]
-    config: RunConfig | None
-    """What the pod of a run was told; None of other Jobs."""
+    order: JobOrder | None
+    """None of Jobs without short-lived credentials."""
+
+    @property
+    def is_run(self) -> bool:
+        return isinstance(self.order, RunConfig)
 
 
 @dataclass(frozen=True)
@@ -80,10 +90,28 @@ def _read_board(raw: Object) -> BoardRecord:
 def _read_job(raw: Object) -> JobRecord:
     labels = dict(raw["metadata"].get("labels") or {})
     template = raw["spec"]["template"]["spec"]
-    variables = [v for c in template.get("initContainers") or () for v in c.get("env") or ()]
-    told = next((v["value"] for v in variables if v["name"] == "ALCOVE_RUN"), None)
-    config = RunConfig.model_validate_json(told) if told and labels.get(names.ROLE) == names.RUN else None
-    return JobRecord(parse_objects.job_view(raw), labels, config)
+    containers = [*(template.get("initContainers") or ()), *(template.get("containers") or ())]
+    told = {v["name"]: v.get("value", "") for c in containers for v in c.get("env") or ()}
+    return JobRecord(parse_objects.job_view(raw), labels, _read_order(labels.get(names.ROLE), told))
+
+
+def _read_order(role: str | None, told: dict[str, str]) -> JobOrder | None:
+    """Raises ValidationError for that of a run alone: what cannot be read of it must not be taken for its absence."""
+    if role == names.RUN and "ALCOVE_RUN" in told:
+        return RunConfig.model_validate_json(told["ALCOVE_RUN"])
+    kinds: dict[str | None, type[ScoreRequest] | type[CheckRequest]] = {
+        names.SCORE: ScoreRequest,
+        names.RESCORE: ScoreRequest,
+        CHECK: CheckRequest,
+    }
+    kind = kinds.get(role)
+    if kind is None or "ALCOVE_REQUEST" not in told:
+        return None
+    try:
+        return kind.model_validate_json(told["ALCOVE_REQUEST"])
+    except ValidationError:
+        # Of another version of the operator.
+        return None
 
 
 def _read_pod(raw: Object) -> PodRecord:

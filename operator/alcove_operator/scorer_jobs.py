@@ -139,8 +139,8 @@ def check_job(
 def _job(
     task: Task, name: str, labels: Mapping[str, str], asked: Mapping[str, str], settings: OperatorSettings
 ) -> Object:
-    ranks = task in ("aggregate", "compare")
-    secret = settings.aggregate_secret if ranks else settings.scorer_secret
+    # Who reads what participants wrote, or a dataset, gets short-lived credentials for that alone.
+    secret = settings.aggregate_secret if task in ("aggregate", "compare") else name
     aggregate = task == "aggregate"
     account = settings.aggregate_service_account if aggregate else settings.score_service_account
     pod: Object = {

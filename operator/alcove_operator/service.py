@@ -30,6 +30,7 @@ from alcove_operator.datasets import Datasets
 from alcove_operator.executor import Executor
 from alcove_operator.finals import Finals
 from alcove_operator.index import Index, WorkKey
+from alcove_operator.job_credentials import JobCredentials
 from alcove_operator.jobs_health import JobsHealth
 from alcove_operator.lease import Lease
 from alcove_operator.listing import fill_competition, fill_index, fill_teams
@@ -39,7 +40,6 @@ from alcove_operator.notifier import Notifier
 from alcove_operator.offers import Offers
 from alcove_operator.orphans import delete_orphans
 from alcove_operator.rankings import Rankings
-from alcove_operator.run_credentials import RunCredentials
 from alcove_operator.store import OperatorStore
 from alcove_operator.store_health import StoreHealth
 from alcove_operator.store_room import StoreRoom
@@ -80,7 +80,7 @@ class Service:
     api: Api
     settings: OperatorSettings
     store: OperatorStore
-    credentials: RunCredentials
+    credentials: JobCredentials
     clock: Callable[[], datetime] = utc_now
     index: Index = field(default_factory=Index)
     queue: WorkQueue[WorkKey] = field(default_factory=lambda: WorkQueue(place_of=find_place))
@@ -94,7 +94,7 @@ class Service:
         """Raises :class:`AlcoveError`."""
         api = Api(KubeClient.from_pod())
         store = OperatorStore.connect(_store_config(settings), uploads=settings.store_uploads_bucket)
-        return cls(api, settings, store, RunCredentials(api, settings))
+        return cls(api, settings, store, JobCredentials(api, settings))
 
     def __post_init__(self) -> None:
         settings = self.settings
@@ -229,6 +229,7 @@ class Service:
             "submission": self.submissions.work,
             "competition": self.competitions.work,
             "dataset": self.datasets.work,
+            "rescore": self.submissions.deliver_credentials,
         }
         if key.kind == "submission" and not self._is_watched(key.namespace):
             # Its namespace was a team's when the key became due.
@@ -327,7 +328,7 @@ class Service:
         """While runs go on, notices that the store does not answer: evidence from outside of their pods."""
         while True:
             await asyncio.sleep(PROBE_SECONDS)
-            if any(job.config and not job.view.finished for job in self.index.jobs.values()):
+            if any(job.is_run and not job.view.finished for job in self.index.jobs.values()):
                 try:
                     await asyncio.to_thread(self.store.exists, "code/probe")
                 except StoreUnavailableError:

@@ -348,13 +348,13 @@ class Submissions:
         return parse_objects.true_conditions(found).get(DISK_PRESSURE) if isinstance(found, dict) else None
 
     async def refresh_credentials(self) -> None:
-        """Renews those of every run that is under way; see :mod:`run_credentials`."""
+        """Renews those of every Job that is under way; see :mod:`job_credentials`."""
         soon = self.clock() - timedelta(seconds=10)
         for record in list(self.index.jobs.values()):
             view = record.view
-            if record.config and not view.finished and not view.deleting and view.created_at < soon:
+            if record.order and not view.finished and not view.deleting and view.created_at < soon:
                 try:
-                    await self.executor.credentials.refresh(view.name, record.labels, view.uid, record.config)
+                    await self.executor.credentials.refresh(view.name, record.labels, view.uid, record.order)
                 except AlcoveError as error:
                     self.metrics.renewal_failures.inc()
                     # One that fails must not keep the others, always later in the same order, from theirs.
@@ -363,3 +363,9 @@ class Submissions:
                     with logs.bind_object("submission", team, owner.name if owner else view.submission_uid):
                         what = "The credentials of the Job %s were not renewed: %s"
                         log.warning(what, view.name, error, extra={"cause": type(error).__name__})
+
+    async def deliver_credentials(self, key: WorkKey) -> None:
+        """To a Job that `alcove rescore` made. Raises the errors of the store and of the API server."""
+        record = self.index.jobs.get((key.namespace, key.name))
+        if record is not None and record.order and not record.view.finished and not record.view.deleting:
+            await self.executor.credentials.refresh(key.name, record.labels, record.view.uid, record.order)

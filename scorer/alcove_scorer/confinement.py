@@ -12,6 +12,7 @@ import platform
 import resource
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 
 from alcove_scorer.errors import InputError
 
@@ -24,6 +25,10 @@ _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050001, 0x80000000
 """What a filter answers; refused calls fail with EPERM (1)."""
 _NUMBER, _ARCHITECTURE = 0, 4
 """Where they lie in what the filter looks at."""
+
+
+MEMORY_BYTES = 1 << 30
+"""Half of what the job's container may have; a line of a million numbers as text fits in."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +55,16 @@ _MACHINES = {
 
 
 def confine() -> None:
-    """From here on all threads of the process can use its open descriptors and memory. It cannot be undone.
+    """From here on all threads of the process can use its open descriptors, and :data:`MEMORY_BYTES` more than now.
+    It cannot be undone.
 
     Raises InputError where the machine or its kernel has no such filter: then nothing hostile is to be parsed.
     """
     machine = _MACHINES.get(platform.machine())
     if machine is None:
         raise InputError(f"a parser cannot be confined on {platform.machine()}: x86_64 and aarch64 are known")
+    most = _address_space() + MEMORY_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE):
         resource.setrlimit(limit, (0, 0))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -67,6 +75,12 @@ def confine() -> None:
     done = libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
     if not done or libc.syscall(machine.seccomp, _SET_MODE_FILTER, _ALL_THREADS, header) != 0:
         raise InputError(f"a parser cannot be confined here: {os.strerror(ctypes.get_errno())}")
+
+
+def _address_space() -> int:
+    """Bytes that the process has mapped, most of them for its libraries and threads and never used."""
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[0]
+    return int(pages) * resource.getpagesize()
 
 
 def _filter(machine: _Machine) -> bytes:

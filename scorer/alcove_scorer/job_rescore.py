@@ -12,15 +12,11 @@ from alcove_scorer import jobs
 from alcove_scorer.job_score import follow_runs, put_result, request_rules, retry_store
 from alcove_scorer.result_cache import find_cached_result
 from alcove_scorer.store import RunRecords
-from alcove_store.client import connect
 
 
 def run() -> int:
     request = jobs.read_request(ScoreRequest)
-    config = jobs.store_config()
-    rescore(
-        request, RunRecords(connect(config), config.bucket, jobs.solutions_bucket(), request.submission_uid)
-    )
+    rescore(request, RunRecords.connect(request, jobs.store_config(), jobs.solutions_bucket()))
     return ScorerExit.DONE
 
 

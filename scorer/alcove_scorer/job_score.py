@@ -36,7 +36,7 @@ from alcove_scorer.parser_process import ParserProcess
 from alcove_scorer.predictions import PredictionReader
 from alcove_scorer.result_cache import find_cached_result
 from alcove_scorer.store import Attempt, RunRecords
-from alcove_store.client import connect, get_bytes, put_bytes
+from alcove_store.client import get_bytes, put_bytes
 from alcove_store.errors import StoreNotFoundError
 
 T = TypeVar("T")
@@ -49,8 +49,7 @@ PATIENCE_SECONDS = 600.0
 
 def run() -> int:
     request = jobs.read_request(ScoreRequest)
-    config = jobs.store_config()
-    runs = RunRecords(connect(config), config.bucket, jobs.solutions_bucket(), request.submission_uid)
+    runs = RunRecords.connect(request, jobs.store_config(), jobs.solutions_bucket())
     score_submission(request, runs)
     return ScorerExit.DONE
 

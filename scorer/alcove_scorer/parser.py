@@ -61,8 +61,14 @@ def _answer(kind: Kind, size: int, rows: int, labels: int) -> None:
                 write_all(_SINK, np.ascontiguousarray(block, np.float64).data.cast("B"))
         write_all(_SINK, DONE)
     except PredictionError as error:
-        reason = str(error).encode(errors="replace")[:REASON_BYTES]
-        write_all(_SINK, REFUSED + LENGTH.pack(len(reason)) + reason)
+        _refuse(str(error))
+    except MemoryError:
+        _refuse("reading it takes more memory than a prediction may; save it with numpy.save")
+
+
+def _refuse(why: str) -> None:
+    reason = why.encode(errors="replace")[:REASON_BYTES]
+    write_all(_SINK, REFUSED + LENGTH.pack(len(reason)) + reason)
 
 
 def _pieces() -> Iterator[bytes]:

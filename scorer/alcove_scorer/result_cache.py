@@ -6,9 +6,10 @@ from pydantic import ValidationError
 
 from alcove_api import keys
 from alcove_api.score_documents import SCORER_VERSION, STORE_DAMAGED, ScoredRun, ScoreRequest, ScoreResult
+from alcove_format.solution import MAX_SOLUTION_BYTES
 from alcove_scorer.curves import CurveRules
 from alcove_scorer.errors import DamagedError
-from alcove_scorer.store import SMALL, Attempt, RunRecords
+from alcove_scorer.store import Attempt, RunRecords
 from alcove_store.client import get_bytes
 from alcove_store.errors import StoreNotFoundError
 
@@ -20,7 +21,9 @@ def find_cached_result(request: ScoreRequest, rules: CurveRules, runs: RunRecord
     """
     key = keys.score_result(request.submission_uid, request.scoring_digest())
     try:
-        result = ScoreResult.model_validate_json(get_bytes(runs.store, runs.bucket, key, limit=SMALL))
+        result = ScoreResult.model_validate_json(
+            get_bytes(runs.store, runs.bucket, key, limit=MAX_SOLUTION_BYTES)
+        )
     except (StoreNotFoundError, ValidationError):
         return None
     same = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from minio import Minio
@@ -13,18 +13,27 @@ from pydantic import ValidationError
 
 from alcove_api import keys
 from alcove_api.run_documents import End, Manifest, Record, Verdict
-from alcove_api.score_documents import LadderBest, ScoreDataset
+from alcove_api.score_documents import LadderBest, ScoreDataset, ScoreRequest, solutions_file
 from alcove_format.errors import SolutionError
 from alcove_format.solution import MAX_SOLUTION_BYTES
 from alcove_scorer.curves import NANO
 from alcove_scorer.errors import DamagedError, first_fault
 from alcove_scorer.metrics import Metric, Solution
 from alcove_scorer.solutions import parse_for_metric
-from alcove_store.client import get_bytes, put_if_absent, read_tail, store_errors, stream
-from alcove_store.errors import StoreConflictError, StoreNotFoundError
+from alcove_store.client import (
+    StoreConfig,
+    connect,
+    get_bytes,
+    put_if_absent,
+    read_tail,
+    store_errors,
+    stream,
+)
+from alcove_store.errors import StoreConflictError, StoreNotFoundError, StoreTooLargeError
 
-SMALL = MAX_SOLUTION_BYTES
-"""Bytes that a document or a solution has at most."""
+RECORD_BYTES, MANIFEST_BYTES, DOCUMENT_BYTES = 16 << 10, 16 << 20, 1 << 20
+"""Of a record, of a manifest (a thousand records), and of any other document of a run, at most. What writes the first
+two reads hostile bytes."""
 OUTPUT_BYTES = 2000
 """Of what a run printed, at its end, that its report shows."""
 _TERMINAL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -70,10 +79,22 @@ class RunRecords:
     bucket: str
     solutions_bucket: str
     uid: str
+    solution_stores: Mapping[str, Minio] = field(default_factory=dict)
+    """By a solution's digest: the store with credentials for it, where those of :attr:`store` are not."""
+
+    @classmethod
+    def connect(cls, request: ScoreRequest, config: StoreConfig, solutions_bucket: str) -> RunRecords:
+        """With the credentials of ``config`` for runs and scores, and those beside them for solutions."""
+        stores: dict[str, Minio] = {}
+        for number, group in enumerate(request.solution_groups()):
+            file = config.credentials.with_name(solutions_file(number))
+            stores |= dict.fromkeys(group, connect(replace(config, credentials=file)))
+        return cls(connect(config), config.bucket, solutions_bucket, request.submission_uid, stores)
 
     def solution(self, dataset: ScoreDataset, metric: Metric) -> Solution:
         """Raises DamagedError unless it is what the request says."""
-        data = self.get(self.solutions_bucket, keys.solution(dataset.solution_sha256))
+        store = self.solution_stores.get(dataset.solution_sha256, self.store)
+        data = _read(store, self.solutions_bucket, keys.solution(dataset.solution_sha256), MAX_SOLUTION_BYTES)
         return check_solution(data, dataset, metric)
 
     def attempts(self, alias: str) -> tuple[list[Attempt], bool]:
@@ -93,7 +114,7 @@ class RunRecords:
     def verdict(self, alias: str) -> tuple[Verdict, str]:
         """And the digest of its bytes."""
         key = keys.verdict(self.uid, alias)
-        data = self.get(self.bucket, key)
+        data = self.get(key)
         return self._document(Verdict, key, data), hashlib.sha256(data).hexdigest()
 
     def prefix(self, alias: str, attempt: Attempt) -> str:
@@ -108,7 +129,7 @@ class RunRecords:
         for seq, name in enumerate(present, start):
             if name != keys.record(prefix, seq):
                 return
-            yield self._document(Record, name, self.get(self.bucket, name))
+            yield self._document(Record, name, self.get(name, RECORD_BYTES))
 
     def snapshot(self, prefix: str, record: Record) -> Iterator[bytes]:
         """The bytes of a prediction, piece by piece, fetched as they are asked for.
@@ -141,9 +162,11 @@ class RunRecords:
         """The manifest and the digest of its bytes, with its chain checked; None where there is none."""
         key = keys.manifest(prefix)
         try:
-            data = get_bytes(self.store, self.bucket, key, limit=SMALL)
+            data = get_bytes(self.store, self.bucket, key, limit=MANIFEST_BYTES)
         except StoreNotFoundError:
             return None
+        except StoreTooLargeError as error:
+            raise DamagedError(error.cause) from None
         manifest = self._document(Manifest, key, data)
         head = None
         for seq, record in enumerate(manifest.records):
@@ -156,7 +179,7 @@ class RunRecords:
         """The newest of a chain; None where it is empty."""
         with store_errors(f"listing {prefix}"):
             names = [entry.object_name for entry in self.store.list_objects(self.bucket, prefix=prefix)]
-        return self._document(LadderBest, names[-1], self.get(self.bucket, names[-1])) if names else None
+        return self._document(LadderBest, names[-1], self.get(names[-1])) if names else None
 
     def seal(self, verdict: Verdict, prefix: str, budget: float, records: tuple[Record, ...]) -> str:
         """Writes the manifest that the recorder could not, and returns the digest of its bytes.
@@ -195,11 +218,9 @@ class RunRecords:
             return None
         return digest.hexdigest()
 
-    def get(self, bucket: str, key: str) -> bytes:
-        try:
-            return get_bytes(self.store, bucket, key, limit=SMALL)
-        except StoreNotFoundError:
-            raise DamagedError(f"{key} is missing from the store; put it back, or publish it again") from None
+    def get(self, key: str, limit: int = DOCUMENT_BYTES) -> bytes:
+        """Raises DamagedError where it is missing or larger."""
+        return _read(self.store, self.bucket, key, limit)
 
     def _document(self, kind: type[D], key: str, data: bytes) -> D:
         try:
@@ -207,6 +228,15 @@ class RunRecords:
         except ValidationError as error:
             field, fault = first_fault(error)
             raise DamagedError(f"{key}: field {field!r}: {fault}") from None
+
+
+def _read(store: Minio, bucket: str, key: str, limit: int) -> bytes:
+    try:
+        return get_bytes(store, bucket, key, limit=limit)
+    except StoreNotFoundError:
+        raise DamagedError(f"{key} is missing from the store; put it back, or publish it again") from None
+    except StoreTooLargeError as error:
+        raise DamagedError(error.cause) from None
 
 
 def extend_chain(key: str, seq: int, head: str | None, record: Record) -> str:

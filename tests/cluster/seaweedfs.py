@@ -22,6 +22,7 @@ from .versions import binary_path
 @contextmanager
 def seaweedfs_server(
     operator: str,
+    scorer: str,
     progress: Progress = say,
     bucket: str = keys.MAIN_BUCKET,
     data: Path | None = None,
@@ -31,8 +32,9 @@ def seaweedfs_server(
 
     Args:
         operator: name of the user that may hand on credentials of runs.
+        scorer: the same for those of the scorer's Jobs.
         progress: where to say what is built.
-        bucket: that these runs write to.
+        bucket: that these write to.
         data: where its data lies, and stays; by default a folder of its own.
         certificate: a folder with public.crt and private.key; without it the server speaks plain HTTP.
     """
@@ -53,7 +55,7 @@ def seaweedfs_server(
         place.mkdir(exist_ok=True)
         # As the chart keeps it: credentials that were handed on outlive a restart.
         key = hashlib.sha256(server.secret_key.encode()).digest()
-        configuration.write_text(json.dumps(seaweedfs_configuration(operator, key, bucket)))
+        configuration.write_text(json.dumps(seaweedfs_configuration(operator, scorer, key, bucket)))
         env = {
             "PATH": os.environ.get("PATH", ""), "HOME": folder,
             "AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key,

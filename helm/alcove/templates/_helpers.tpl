@@ -125,9 +125,13 @@ imagePullSecrets:
 
 {{/* What SeaweedFS reads when it starts, but for the key that it signs with. */}}
 {{- define "alcove.iam" -}}
-{{- $key := include "alcove.accessKey" (list .Release.Namespace "operator") -}}
-{{- $operator := include "alcove.credentials" (list . .Release.Namespace "alcove-store-operator" $key) | fromJson -}}
-{{ .Files.Get "files/seaweedfs-iam.json" | replace "OPERATOR" $operator.access_key | replace "BUCKET" .Values.store.bucket }}
+{{- $file := .Files.Get "files/seaweedfs-iam.json" -}}
+{{- range $role := list "operator" "scorer" -}}
+{{- $key := include "alcove.accessKey" (list $.Release.Namespace $role) -}}
+{{- $user := include "alcove.credentials" (list $ $.Release.Namespace (printf "alcove-store-%s" $role) $key) | fromJson -}}
+{{- $file = $file | replace (upper $role) $user.access_key -}}
+{{- end -}}
+{{ $file | replace "SOLUTIONS" .Values.store.solutionsBucket | replace "BUCKET" .Values.store.bucket }}
 {{- end }}
 
 {{/* What the Prometheus operator's Prometheuses in the cluster select: labels of monitors and rules, and their namespaces. */}}

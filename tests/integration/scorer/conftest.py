@@ -24,9 +24,11 @@ from minio.error import S3Error
 
 from alcove_api import keys
 from alcove_api.board_documents import AggregateRequest
-from alcove_api.documents import Document, StoreCredentials
+from alcove_api.documents import CheckRequest, Document, StoreCredentials
 from alcove_api.run_documents import End, Manifest, Record, Verdict
 from alcove_api.score_documents import Feedback, ScoreDataset, ScoreRequest, Scoring
+from alcove_operator.credentials import session_credentials
+from alcove_operator.job_credentials import grants_of
 from tests.cluster.children import WITH_US
 from tests.cluster.minio import minio_server
 
@@ -39,6 +41,18 @@ class Store:
 
     client: Minio
     environment: dict[str, str]
+
+    def hand_out(self, order: ScoreRequest | CheckRequest, folder: Path) -> Path:
+        """What the operator would put into the Job's Secret; returns the file of the main credentials."""
+        root = StoreCredentials.model_validate_json(
+            Path(self.environment["ALCOVE_STORE_CREDENTIALS"]).read_bytes()
+        )
+        endpoint, region = self.environment["ALCOVE_STORE_ENDPOINT"], self.environment["ALCOVE_STORE_REGION"]
+        folder.mkdir()
+        for name, grant in grants_of(order).items():
+            given = session_credentials(root, endpoint, region, grant.policy, 900)
+            (folder / name).write_bytes(given.canonical())
+        return folder / "credentials.json"
 
     def put(self, key: str, data: bytes, bucket: str = keys.MAIN_BUCKET) -> None:
         self.client.put_object(bucket, key, io.BytesIO(data), len(data))
@@ -118,6 +132,9 @@ def start(store: Store, tmp_path: Path) -> Iterator[Callable[[str, Document], Jo
                 "ALCOVE_REQUEST_SHA256": request.digest(),
             }
             store.put(asked["ALCOVE_REQUEST_KEY"], request.canonical())
+        if isinstance(request, (ScoreRequest, CheckRequest)):
+            file = store.hand_out(request, tmp_path / f"credentials-{len(started)}")
+            asked["ALCOVE_STORE_CREDENTIALS"] = str(file)
         job = Job(
             subprocess.Popen(
                 [*WITH_US, sys.executable, *program, kind],

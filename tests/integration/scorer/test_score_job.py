@@ -25,7 +25,7 @@ from alcove_scorer import attempt_reader, job_score
 from alcove_scorer.curves import Point, area_under_curve, latest_per_time, resolve_rules
 from alcove_scorer.disclosure import limit_run
 from alcove_scorer.metrics import BalancedAccuracy
-from alcove_scorer.store import RunRecords
+from alcove_scorer.store import RECORD_BYTES, RunRecords
 
 from .conftest import SOLUTION, Job, Recording, Store, eventually, npy, prediction
 
@@ -226,6 +226,23 @@ def test_a_live_curve_misses_no_snapshot_and_is_written_at_most_once_a_second(
     # The last write alone, once every verdict is there, need not wait.
     least = timedelta(seconds=job_score.WRITE_SECONDS - 0.01)
     assert all(later - earlier >= least for earlier, later in pairwise(stamps[:-1]))
+
+
+def test_a_record_that_is_too_large_is_not_read(store: Store, start: Start, request_for: Make) -> None:
+    """Nor does it keep another dataset from its score."""
+    request = request_for("one", "two")
+    for dataset in request.datasets:
+        run = Recording(store, request.submission_uid, dataset.alias)
+        run.snapshot(2, prediction(0.7))
+        run.verdict(head=run.records[-1].digest())
+        if dataset.alias == "one":
+            padded = run.records[0].canonical() + b" " * RECORD_BYTES
+            store.put(keys.record(run.prefix, 0), padded)
+    assert start("score", request).wait() == (0, "")
+    damaged, sound = result(store, request).runs
+    assert (damaged.cause, damaged.alc) == ("StoreDamaged", None)
+    assert str(RECORD_BYTES) in (damaged.message or "")
+    assert sound.alc is not None
 
 
 def runs_of(store: Store, request: ScoreRequest, http: urllib3.PoolManager | None = None) -> RunRecords:

@@ -43,7 +43,8 @@ class SetUpStore:
         )
 
 
-OPERATOR = "alcove0operator"
+OPERATOR, SCORER = "alcove0operator", "alcove0scorer"
+SOLUTION_DIGESTS = tuple(f"{number:064x}" for number in (1 << 200, 2 << 200, 3 << 200))
 OFFER = keys.shared_archive("team-b", 0)
 BUNDLE, OTHER_BUNDLE = keys.team_bundle("team-a", "0" * 64), keys.team_bundle("team-b", "0" * 64)
 
@@ -83,7 +84,7 @@ def set_up_store(
     path.write_text(json.dumps({"users": users}))
     servers = {
         "minio": lambda: minio_server(lambda _: None, certificate=certificate),
-        "seaweedfs": lambda: seaweedfs_server(OPERATOR, lambda _: None, certificate=certificate),
+        "seaweedfs": lambda: seaweedfs_server(OPERATOR, SCORER, lambda _: None, certificate=certificate),
     }
     with servers[request.param]() as server:
         environment = {
@@ -115,5 +116,6 @@ def set_up_store(
             store_client.put_bytes(found.root, keys.MAIN_BUCKET, key, b"{}")
         for key in (BUNDLE, OTHER_BUNDLE, OFFER):
             store_client.put_bytes(found.root, keys.UPLOADS_BUCKET, key, b"{}")
-        store_client.put_bytes(found.root, keys.SOLUTIONS_BUCKET, keys.solution("s1"), b"1 0\n")
+        for solution in ("s1", *SOLUTION_DIGESTS):
+            store_client.put_bytes(found.root, keys.SOLUTIONS_BUCKET, keys.solution(solution), b"1 0\n")
         yield found

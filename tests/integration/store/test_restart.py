@@ -28,7 +28,7 @@ from alcove_store import client as store_client
 from alcove_store.errors import StoreFullError, StoreNotFoundError, StoreUnavailableError
 from tests.cluster.api import StoreServer, minio_server, seaweedfs_server
 
-from .conftest import OPERATOR, REGION
+from .conftest import OPERATOR, REGION, SCORER
 
 MAIN = keys.MAIN_BUCKET
 USER = StoreCredentials(access_key=OPERATOR, secret_key="secret-of-operator")
@@ -39,7 +39,7 @@ def start(kind: str, data: Path) -> AbstractContextManager[StoreServer]:
     """The end of the block kills it."""
     if kind == "minio":
         return minio_server(lambda _: None, data=data)
-    return seaweedfs_server(OPERATOR, lambda _: None, data=data)
+    return seaweedfs_server(OPERATOR, SCORER, lambda _: None, data=data)
 
 
 def connect(server: StoreServer, who: StoreCredentials) -> Minio:

@@ -7,15 +7,18 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from minio import Minio
 
 from alcove_api import keys
-from alcove_api.documents import StoreCredentials
+from alcove_api.documents import CheckRequest, StoreCredentials
 from alcove_api.run_documents import Record, RepeatedAttempt, Verdict
+from alcove_api.score_documents import Feedback, ScoreDataset, ScoreRequest, Scoring
 from alcove_operator import credentials, store_setup
 from alcove_operator.errors import OperatorError
+from alcove_operator.job_credentials import grants_of
 from alcove_operator.store import OperatorStore
 from alcove_store import client as store_client
 from alcove_store.errors import (
@@ -26,7 +29,17 @@ from alcove_store.errors import (
 )
 from tests.cluster.stores import list_keys
 
-from .conftest import BUNDLE, OFFER, OPERATOR, OTHER_BUNDLE, REGION, ROLES, TEAMS, SetUpStore
+from .conftest import (
+    BUNDLE,
+    OFFER,
+    OPERATOR,
+    OTHER_BUNDLE,
+    REGION,
+    ROLES,
+    SOLUTION_DIGESTS,
+    TEAMS,
+    SetUpStore,
+)
 
 MAIN, SOLUTIONS, UPLOADS = keys.MAIN_BUCKET, keys.SOLUTIONS_BUCKET, keys.UPLOADS_BUCKET
 SOLUTION = keys.solution("s1")
@@ -289,6 +302,126 @@ def test_staging_credentials_can_do_nothing_where_nothing_is_staged(set_up_store
         listing("runs/u1/"),
     ):
         assert is_denied(attempt, client)
+
+
+def score_request(uid: str, *digests: str, mode: Literal["final", "ladder"] = "ladder") -> ScoreRequest:
+    return ScoreRequest(
+        submission_uid=uid,
+        namespace="team-a",
+        submission="first",
+        competition_namespace="ns",
+        competition="c",
+        phase="practice",
+        budget_seconds=30,
+        scoring=Scoring(),
+        feedback=Feedback(mode=mode),
+        datasets=tuple(
+            ScoreDataset(alias=f"d{n}", name=f"d{n}", solution_sha256=digest, n_test=2, n_labels=2)
+            for n, digest in enumerate(digests)
+        ),
+    )
+
+
+def hand_out(store: SetUpStore, order: ScoreRequest | CheckRequest) -> dict[str, Minio]:
+    """A client for each set of credentials of a Job of the scorer, by its file."""
+    given = {
+        name: credentials.session_credentials(
+            store.credentials["scorer"],
+            store.server.url,
+            REGION,
+            grant.policy,
+            3600,
+            credentials.role_arn(credentials.SCORE_ROLE),
+        )
+        for name, grant in grants_of(order).items()
+    }
+    return {name: store.client_of(found) for name, found in given.items()}
+
+
+def test_a_score_job_s_credentials_are_for_one_submission_and_its_phase_s_solutions(
+    set_up_store: SetUpStore,
+) -> None:
+    own, other, strange = SOLUTION_DIGESTS
+    request = score_request("u1", own, other)
+    clients = hand_out(set_up_store, request)
+    runs, solutions = clients["credentials.json"], clients["solutions-0.json"]
+    digest = request.scoring_digest()
+    ladder, foreign = (
+        keys.ladder("ns", "c", "practice", digest, team, "d0") for team in ("team-a", "team-b")
+    )
+    allowed: list[Try] = [
+        get("runs/u1/table/1-p/manifest.json"), listing("runs/u1/"), put("runs/u1/d0/1-p/manifest.json"),
+        put(keys.score_result("u1", digest)), get(keys.score_result("u1", digest)), put(keys.report("u1")),
+        put(keys.live_curve("u1")), listing("scores/u1/"), get("boards/ns.c/practice/curves.json"),
+        put(keys.ladder_best(ladder, 0)), get(keys.ladder_best(ladder, 0)), listing(ladder),
+    ]  # fmt: skip
+    for attempt in allowed:
+        attempt(runs)
+    for key in ("runs/u1/absent/1-p/manifest.json", keys.score_result("u1", "0" * 16)):
+        with pytest.raises(StoreNotFoundError):
+            store_client.get_bytes(runs, MAIN, key)
+    for solution in (own, other):
+        get(keys.solution(solution), SOLUTIONS)(solutions)
+    forbidden: list[Try] = [
+        get("runs/u2/table/1-p/manifest.json"), put("runs/u2/table/1-p/manifest.json"), listing("runs/u2/"),
+        listing("runs/"), get("scores/u2/s.json"), put(keys.score_result("u2", digest)), put(keys.report("u2")),
+        put("runs/u1/d0/1-p/rec/00000000.json"), put(keys.verdict("u1", "d0")),
+        put(keys.ladder_best(foreign, 0)), get("ladders/ns.c/practice/d/team-a/table/00000000.json"),
+        put("boards/ns.c/practice/table.json"), put("boards/ns.c/practice/curves.json"),
+        get("boards/ns.c/practice/table.json"), get("boards/ns.c/final/curves.json"),
+        put(keys.team_report("team-a", "u1")), get("data/d1/manifest.json"), get("code/c1.tar.gz"),
+        put("code/c1.tar.gz"), delete("runs/u1/d0/1-p/manifest.json"), delete(keys.report("u1")),
+        get(BUNDLE, UPLOADS), put(BUNDLE, UPLOADS), get(keys.solution(own), SOLUTIONS), listing(""),
+    ]  # fmt: skip
+    for number, attempt in enumerate(forbidden):
+        assert is_denied(attempt, runs), f"number {number} was allowed"
+    beside: list[Try] = [
+        get(keys.solution(strange), SOLUTIONS), get(SOLUTION, SOLUTIONS), put(keys.solution(own), SOLUTIONS),
+        delete(keys.solution(own), SOLUTIONS), listing("", SOLUTIONS), listing("solutions/", SOLUTIONS),
+        get("runs/u1/table/1-p/manifest.json"), put(keys.report("u1")),
+    ]  # fmt: skip
+    for number, attempt in enumerate(beside):
+        assert is_denied(attempt, solutions), f"number {number} was allowed"
+
+
+def test_without_a_ladder_a_score_job_reaches_none(set_up_store: SetUpStore) -> None:
+    request = score_request("u1", SOLUTION_DIGESTS[0], mode="final")
+    runs = hand_out(set_up_store, request)["credentials.json"]
+    ladder = keys.ladder("ns", "c", "practice", request.scoring_digest(), "team-a", "d0")
+    put(keys.report("u1"))(runs)
+    for attempt in (put(keys.ladder_best(ladder, 0)), get(keys.ladder_best(ladder, 0)), listing(ladder)):
+        assert is_denied(attempt, runs)
+
+
+def test_a_check_s_credentials_read_one_dataset_and_its_solution(set_up_store: SetUpStore) -> None:
+    own, strange, _ = SOLUTION_DIGESTS
+    store_client.put_bytes(set_up_store.root, MAIN, keys.dataset_manifest(own), b"{}")
+    order = CheckRequest(dataset="d", data_sha256=own, solution_sha256=own)
+    client = hand_out(set_up_store, order)["credentials.json"]
+    get(keys.dataset_manifest(own))(client)
+    get(keys.solution(own), SOLUTIONS)(client)
+    with pytest.raises(StoreNotFoundError):
+        store_client.get_bytes(client, MAIN, keys.dataset_file(own, "absent"))
+    for number, attempt in enumerate([
+        get(keys.solution(strange), SOLUTIONS), get("data/d1/manifest.json"), put(keys.dataset_manifest(own)),
+        put(keys.solution(own), SOLUTIONS), put("scores/u1/s.json"), get("scores/u1/s.json"), listing("runs/u1/"),
+        get("runs/u1/table/1-p/manifest.json"), put("ladders/ns.c/practice/d/team-a/table/00000009.json"),
+    ]):  # fmt: skip
+        assert is_denied(attempt, client), f"number {number} was allowed"
+
+
+def test_the_operator_cannot_hand_on_what_only_the_scorer_may(set_up_store: SetUpStore) -> None:
+    """Of a role that it may not take, or of rights that it does not have."""
+    grant = grants_of(score_request("u1", SOLUTION_DIGESTS[0]))["solutions-0.json"]
+    role = credentials.role_arn(credentials.SCORE_ROLE)
+    parent, url = set_up_store.credentials["operator"], set_up_store.server.url
+
+    def read() -> None:
+        session = credentials.session_credentials(parent, url, REGION, grant.policy, 3600, role)
+        get(keys.solution(SOLUTION_DIGESTS[0]), SOLUTIONS)(set_up_store.client_of(session))
+
+    with pytest.raises(StoreDeniedError):
+        read()
 
 
 def test_wrong_parent_credentials_are_told_from_a_store_that_is_away(set_up_store: SetUpStore) -> None:

@@ -342,7 +342,11 @@ def test_the_operator_takes_its_environment(store: Object) -> None:
     assert parse_namespaces(listed["data"], NAMESPACE) == set(TEAMS)
     assert settings.image_scorer == f"alcove/scorer:{chart_version()}"
     secrets = {item["metadata"]["name"] for item in of_kind(objects, "Secret")}
-    assert {settings.scorer_secret, settings.aggregate_secret} <= secrets
+    assert settings.aggregate_secret in secrets
+    mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+    volumes = one(objects, "Deployment", "alcove-operator")["spec"]["template"]["spec"]["volumes"]
+    names = {volume["name"]: volume["secret"]["secretName"] for volume in volumes if "secret" in volume}
+    assert names[mounts[str(settings.scorer_credentials.parent)]] == "alcove-store-scorer"
     accounts = {item["metadata"]["name"] for item in of_kind(objects, "ServiceAccount")}
     assert {settings.run_service_account, settings.score_service_account} <= accounts
     assert settings.aggregate_service_account in accounts

@@ -68,13 +68,14 @@ def test_seaweedfs_has_room_for_forms_of_the_size_that_permits_allow() -> None:
     assert folder_limit("minio", "30Gi") == "64Mi", "it passes forms on as they come"
 
 
-def test_seaweedfs_lets_the_release_s_operator_alone_hand_on_credentials() -> None:
-    objects = render({"store": {"bucket": "cup"}})
+def test_seaweedfs_lets_the_release_s_operator_and_scorer_alone_hand_on_credentials() -> None:
+    objects = render({"store": {"bucket": "cup", "solutionsBucket": "secrets"}})
     found = json.loads(one(objects, "Secret", "alcove-store-iam")["stringData"]["iam.json"])
     key = base64.b64decode(found["sts"]["signingKey"])
     assert len(key) == 32
-    (operator,) = (user for user in users(objects).users if user.role == "operator")
-    assert found == seaweedfs_configuration(operator.access_key, key, "cup")
+    by_role = {user.role: user.access_key for user in users(objects).users}
+    wanted = seaweedfs_configuration(by_role["operator"], by_role["scorer"], key, "cup", "secrets")
+    assert found == wanted
     again = json.loads(one(render(), "Secret", "alcove-store-iam")["stringData"]["iam.json"])
     assert again["sts"]["signingKey"] != found["sts"]["signingKey"]
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from alcove_api.run_documents import RunConfig
 from alcove_operator.core.model import ReconcileSettings
 from alcove_operator.core.runs import count_deadline_seconds
-from alcove_operator.run_credentials import life_of
+from alcove_operator.job_credentials import life_of
 
 from .test_activity import rules
 

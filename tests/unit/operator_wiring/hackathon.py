@@ -15,7 +15,7 @@ from minio import Minio
 from alcove_api.board_documents import AggregateRequest, CountedSubmissions, PhaseActivity
 from alcove_api.change_documents import CompetitionChange
 from alcove_api.documents import StoreCredentials
-from alcove_api.run_documents import RepeatedAttempt, RunConfig, Verdict
+from alcove_api.run_documents import RepeatedAttempt, Verdict
 from alcove_api.score_documents import SCORER_VERSION, LiveCurve, ScoredRun, ScoreRequest, ScoreResult
 from alcove_api.uploads import FormField, UploadPermit
 from alcove_kube.client import Object
@@ -25,9 +25,9 @@ from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names
 from alcove_operator.core.model import CodeFact
 from alcove_operator.errors import CodeError
+from alcove_operator.job_credentials import Issued, JobCredentials, grants_of
 from alcove_operator.rankings import GENERATION
-from alcove_operator.records import AGGREGATE
-from alcove_operator.run_credentials import Issued, RunCredentials
+from alcove_operator.records import AGGREGATE, JobOrder
 from alcove_operator.service import WORKERS, Service, find_place
 from alcove_operator.store import OperatorStore
 from alcove_operator.workqueue import WorkQueue
@@ -153,10 +153,10 @@ class MemoryStore(OperatorStore):
         return ""
 
 
-class FixedCredentials(RunCredentials):
-    async def issue(self, _config: RunConfig) -> Issued:
-        given = StoreCredentials(access_key="a", secret_key="b")
-        return Issued(given, given, self.clock(), timedelta(days=1))
+class FixedCredentials(JobCredentials):
+    async def issue(self, order: JobOrder) -> Issued:
+        files = dict.fromkeys(grants_of(order), StoreCredentials(access_key="a", secret_key="b"))
+        return Issued(files, self.clock(), timedelta(days=1))
 
 
 @dataclass

@@ -19,7 +19,7 @@ from alcove_api.score_documents import Feedback, ScoreDataset, ScoreRequest, Sco
 from alcove_operator import config
 from alcove_operator.core.actions import CreateRun
 from alcove_operator.errors import SettingsError
-from alcove_operator.manifests import quantity_bytes, run_job, run_secret
+from alcove_operator.manifests import job_secret, quantity_bytes, run_job
 from alcove_operator.scorer_jobs import aggregate_job, check_job, compare_job, rescore_job, score_job
 from alcove_scorer.jobs import REQUEST_BYTES
 
@@ -338,7 +338,7 @@ def test_quantities(text: str, value: int) -> None:
 
 def test_the_secret_is_the_jobs() -> None:
     given_out = StoreCredentials(access_key="a", secret_key="b")
-    made = run_secret("r-x", "job-uid", "hack", LABELS, given_out, given_out)
+    made = job_secret("r-x", "job-uid", "hack", LABELS, {"stage.json": given_out, "recorder.json": given_out})
     owner = made["metadata"]["ownerReferences"][0]
     assert (owner["kind"], owner["name"], owner["uid"]) == ("Job", "r-x", "job-uid")
     assert made["data"].keys() == {"stage.json", "recorder.json"}

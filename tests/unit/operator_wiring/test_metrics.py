@@ -23,10 +23,10 @@ from alcove_operator.config import OperatorSettings
 from alcove_operator.core import causes
 from alcove_operator.core.causes import CAUSES_BY_PAYER
 from alcove_operator.index import Index, WorkKey
+from alcove_operator.job_credentials import JobCredentials
 from alcove_operator.jobs_health import JobsHealth
 from alcove_operator.metrics import Metrics
 from alcove_operator.preparation import PROBLEM_KINDS
-from alcove_operator.run_credentials import RunCredentials
 from alcove_operator.service import Service
 from alcove_operator.store_usage import StoreUsage
 from tests.unit.operator_core.pods import stamp
@@ -328,7 +328,7 @@ def test_runs_that_do_not_start_and_credentials_that_are_not_renewed_are_counted
 
 def test_a_check_that_finds_a_dataset_unsound_is_no_failure_of_the_scorer() -> None:
     index, metrics = Index(), Metrics()
-    health = JobsHealth(index, RunCredentials(cast(Api, None), cast(OperatorSettings, None)), metrics)
+    health = JobsHealth(index, JobCredentials(cast(Api, None), cast(OperatorSettings, None)), metrics)
     unsound = CheckResult(ok=False, problems=("The solution has 49 rows.",)).model_dump_json()
     for name, message in (("c-unsound", unsound), ("c-undone", "solutions/x has more than 67108864 bytes.")):
         labels = {"alcove.dev/role": "check", "batch.kubernetes.io/job-name": name}

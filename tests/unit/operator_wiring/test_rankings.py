@@ -24,11 +24,11 @@ from alcove_operator.core import status as statuses
 from alcove_operator.core.model import CompetitionView, SubmissionView
 from alcove_operator.executor import Executor
 from alcove_operator.index import Index
+from alcove_operator.job_credentials import JobCredentials
 from alcove_operator.metrics import Metrics
 from alcove_operator.preparation import ready_condition
 from alcove_operator.rankings import Rankings
 from alcove_operator.records import BoardRecord, JobRecord
-from alcove_operator.run_credentials import RunCredentials
 from alcove_operator.service import Service
 from alcove_operator.store import OperatorStore
 from alcove_operator.team_list import TeamList
@@ -162,7 +162,7 @@ def test_a_job_of_another_competition_is_not_taken_for_ones_own() -> None:
         Index(),
         SETTINGS,
         cast(OperatorStore, None),
-        cast(RunCredentials, None),
+        cast(JobCredentials, None),
         lambda _: None,
     )
     assert asyncio.run(executor.create_job(of_cup)) == of_cup

@@ -127,6 +127,44 @@ def test_without_the_filter_the_same_hole_gets_at_everything(
     assert (tmp_path / "mine").read_text() == "mine"
 
 
+GREEDY = """
+import resource
+from alcove_scorer import parser
+
+def attack(pieces, size, labels, rows):
+    if size == 1:
+        bytearray(3 << 30)
+    return iter(())
+
+parser.text_blocks = attack
+{without}
+parser.main()
+"""
+
+
+@pytest.mark.parametrize("limited", [True, False])
+def test_a_prediction_that_takes_memory_without_end_is_refused_and_the_next_is_read(*, limited: bool) -> None:
+    without = "" if limited else "resource.setrlimit = lambda *_: None"
+    command = (sys.executable, "-I", "-c", GREEDY.format(without=without))
+    with closing(ParserProcess(command)) as process:
+        with pytest.raises(PredictionError, match="more memory" if limited else "0 rows"):
+            list(process.read([b"x"], 1, "text", 1, 1))
+        pid = process._process.pid
+        with pytest.raises(PredictionError, match="0 rows"):
+            list(process.read([b"xx"], 2, "text", 1, 1))
+        assert process._process.pid == pid
+
+
+def test_a_line_of_a_million_labels_is_read_within_the_memory_of_the_parser() -> None:
+    labels = 10**6
+    line = b"0.123456789012345678901234567890 " * (labels - 1) + b"1\n"
+    pieces = [line[first : first + (1 << 20)] for first in range(0, len(line), 1 << 20)]
+    with closing(ParserProcess()) as process:
+        (block,) = process.read(pieces, len(line), "text", 1, labels)
+    assert block.shape == (1, labels)
+    assert block[0, -1] == 1
+
+
 def test_no_thread_of_the_parser_is_left_without_the_filter() -> None:
     """NumPy starts threads of its own where there are several processors: whoever has the memory has these too."""
     program = f"""
