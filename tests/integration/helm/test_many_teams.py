@@ -63,6 +63,7 @@ def operator(server: ApiServer, releases: Releases, tmp_path: Path) -> Iterator[
             "ALCOVE_COMPETITION_NAMESPACE": OWN,
             "ALCOVE_STORE_ENDPOINT": store.url,
             "ALCOVE_STORE_CREDENTIALS": str(credentials),
+            "ALCOVE_SCORER_CREDENTIALS": str(credentials),
             "ALCOVE_METRICS_PORT": "0",
             "ALCOVE_HEALTH_PORT": "0",
             "ALCOVE_RESYNC_SECONDS": "2",

@@ -124,11 +124,15 @@ def operator(server: ApiServer, version: Checkout, store: StoreServer, folder: P
     credentials = folder / "credentials.json"
     access = StoreCredentials(access_key="operator", secret_key="operator-secret")
     credentials.write_text(access.model_dump_json())
+    scorer = folder / "scorer.json"
+    access = StoreCredentials(access_key=store.access_key, secret_key=store.secret_key)
+    scorer.write_text(access.model_dump_json())
     own = {
         "HOME": str(folder),
         "KUBECONFIG": str(server.kubeconfig_of("alcove-operator", NAMESPACE, folder)),
         "ALCOVE_STORE_ENDPOINT": store.url,
         "ALCOVE_STORE_CREDENTIALS": str(credentials),
+        "ALCOVE_SCORER_CREDENTIALS": str(scorer),
         "ALCOVE_METRICS_PORT": "0",
         "ALCOVE_HEALTH_PORT": "0",
         "ALCOVE_IDENTITY": "operator-0",

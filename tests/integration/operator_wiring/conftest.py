@@ -63,19 +63,19 @@ def run_world(
         program: what Python runs in place of the operator.
         settings: environment variables of the operator.
     """
-    credentials = folder / "credentials.json"
-    credentials.write_text(
-        StoreCredentials(access_key="operator", secret_key="operator-secret").model_dump_json()
-    )
-    users = folder / "users.json"
-    user = {"role": "operator", "access_key": "operator", "secret_key": "operator-secret"}
-    users.write_text(json.dumps({"users": [user]}))
+    users = [
+        {"role": role, "access_key": role, "secret_key": f"{role}-secret"} for role in ("operator", "scorer")
+    ]
+    for user in users:
+        given = StoreCredentials(access_key=user["access_key"], secret_key=user["secret_key"])
+        (folder / f"{user['role']}.json").write_text(given.model_dump_json())
+    (folder / "users.json").write_text(json.dumps({"users": users}))
     set_up(
         {
             "ALCOVE_STORE_ENDPOINT": store.url,
             "ALCOVE_STORE_ADMIN_USER": store.access_key,
             "ALCOVE_STORE_ADMIN_PASSWORD": store.secret_key,
-            "ALCOVE_STORE_USERS": str(users),
+            "ALCOVE_STORE_USERS": str(folder / "users.json"),
         },
         print,
     )
@@ -87,7 +87,8 @@ def run_world(
         "ALCOVE_NAMESPACES": ",".join((namespace, *teams)),
         "ALCOVE_COMPETITION_NAMESPACE": namespace,
         "ALCOVE_STORE_ENDPOINT": store.url,
-        "ALCOVE_STORE_CREDENTIALS": str(credentials),
+        "ALCOVE_STORE_CREDENTIALS": str(folder / "operator.json"),
+        "ALCOVE_SCORER_CREDENTIALS": str(folder / "scorer.json"),
         "ALCOVE_IDENTITY": "operator-0",
         "ALCOVE_METRICS_PORT": str(free_port()),
         "ALCOVE_HEALTH_PORT": str(free_port()),
