@@ -197,7 +197,8 @@ def test_credentials_go_to_who_needs_them(objects: list[Object]) -> None:
     mounted = {name: set(_secrets_of(spec)) for name, _, spec in pods(objects)}
     assert {name: secrets for name, secrets in mounted.items() if secrets} == {
         "Deployment/alcove-board": {"alcove-store-board"},
-        "Deployment/alcove-operator": {"alcove-store-operator"},
+        # The scorer's to hand on, to a Job for what it is to score.
+        "Deployment/alcove-operator": {"alcove-store-operator", "alcove-store-scorer"},
         "StatefulSet/alcove-store": {"alcove-store-iam", "alcove-store-root"},
         "Job/alcove-store-setup": {"alcove-store-root", "alcove-store-users"},
         # To find out that neither can read the solutions.
