@@ -90,6 +90,9 @@ def rank_command(
         str | None,
         typer.Option(help="A row that counts for performance-profile's fastest times and is not ranked."),
     ] = None,
+    leave_out: Annotated[
+        list[str] | None, typer.Option(help="A column that is no dataset; may be given several times.")
+    ] = None,
     rope: Annotated[
         float, typer.Option(help="Differences of scores up to this mean nothing in practice.")
     ] = 0.01,
@@ -109,7 +112,7 @@ def rank_command(
         options = rank_files.RankOptions(
             rank_files.parse_method(method), penalty, baseline, alpha, intervals, seed, lower_is_better,
             tau_max, reference, rank_files.parse_source(uncertainty), predictions,
-            None if budget is None else resolve_rules(budget, scheme), rope,
+            None if budget is None else resolve_rules(budget, scheme), tuple(leave_out or ()), rope,
         )  # fmt: skip
         table = rank_files.read_table(file, options)
         ranked = rank_files.rank_table(table, options)

@@ -64,6 +64,8 @@ class RankOptions:
     """Folder with the predictions of every run, for test examples that could have been others."""
     rules: CurveRules | None = None
     """How these are scored."""
+    leave_out: tuple[str, ...] = ()
+    """Columns of the table that are no datasets."""
     rope: float = ROPE
     """Differences of scores up to this are of no practical meaning."""
 
@@ -136,7 +138,7 @@ def read_table(path: Path, options: RankOptions) -> ScoreTable:
     """Reads the CSV. Raises InputError that names the row and the column."""
     read_cell = _seconds if options.of_times else _cell
     rows = read_rows(path, "one row a participant")
-    header, columns = _read_header(path, rows)
+    header, columns = _read_header(path, rows, options.leave_out)
     repeat = header.index("repeat") if "repeat" in header[1:] else None
     cells: dict[tuple[str, int], list[float]] = {}
     for row, found in enumerate(rows[1:], start=2):
@@ -169,13 +171,18 @@ def read_table(path: Path, options: RankOptions) -> ScoreTable:
     return _set_reference(ScoreTable(participants, tuple(header[i] for i in columns), scores), options)
 
 
-def _read_header(path: Path, rows: list[list[str]]) -> tuple[list[str], list[int]]:
-    """The names of all columns, and which are datasets."""
+def _read_header(
+    path: Path, rows: list[list[str]], leave_out: tuple[str, ...]
+) -> tuple[list[str], list[int]]:
+    """The names of all columns, and which are datasets: all but the first, ``repeat`` and those to leave out."""
     header = [_clean_name(cell) for cell in rows[0]] if rows else []
     header = [name.lower() if name.lower() == "repeat" else name for name in header]
     if _SEPARATOR_LINE.fullmatch(",".join(header)):
         raise InputError(f"{path}: row 1: expected a header; got a line that names the separator: remove it")
-    columns = [i for i, name in enumerate(header) if i > 0 and name != "repeat"]
+    columns = [i for i, name in enumerate(header) if i > 0 and name not in ("repeat", *leave_out)]
+    for name in leave_out:
+        if name not in header[1:] or name == "repeat":
+            raise InputError(f"{path}: row 1: --leave-out {name!r}: expected a column after the first")
     names = {header[i] for i in columns} - {""}
     if not columns or len(names) != len(columns) or header.count("repeat") > 1:
         raise InputError(
@@ -203,7 +210,10 @@ def _check_columns(path: Path, header: list[str], columns: list[int]) -> None:
     for i in columns:
         name = header[i].lower()
         if name in _INDEX_NAMES | _SUMMARIES or name in _REPEATS:
-            remedy = "name it repeat, or remove it" if name in _REPEATS else "remove the column"
+            left_out = (
+                f"leave it out (--leave-out {quote_cell(header[i])})" if header[i] else "remove the column"
+            )
+            remedy = f"name it repeat, or {left_out}" if name in _REPEATS else left_out
             raise InputError(
                 f"{path}: row 1, column {i + 1}: expected a dataset; got {quote_cell(header[i])}: {remedy}, or give "
                 "it another name if it is one"
@@ -224,7 +234,7 @@ _INDEX_NAMES = frozenset(("", "unnamed: 0", "index", "#", "rank", "place", "posi
 """Of a first column of whole numbers that are no participants: pandas writes one without a name."""
 _SUMMARIES = frozenset(
     ("id", "mean", "average", "avg", "avg.", "median", "sum", "total", "overall", "std", "average rank", "avg rank",
-     "mean rank", "avg. rank", "rank sum", "wins")
+     "mean rank", "avg. rank", "rank sum", "wins", "published")
 )  # fmt: skip
 """What stands beside scores, or below them."""
 _REPEATS = frozenset(("seed", "fold", "run", "trial", "repetition"))

@@ -229,8 +229,11 @@ def range_note(outcome: RunOutcome, settings: CurveRules) -> str:
     return f"{values}: expected 0 to 1, as a label counts as present from 0.5 on; are they {kind}?"
 
 
-def _target_text(times: dict[str, float | None]) -> str:
+def _target_text(times: dict[str, float | None], chance: float) -> str:
     target, seconds, at_snapshot = times["score"], times["seconds"], times["seconds_at_snapshot"]
+    if target is not None and target <= chance and seconds is not None:
+        by = "no prediction" if at_snapshot is None else f"a prediction at {at_snapshot:.3f} s"
+        return f"target {target:g} is not above chance ({chance:g}), at which every curve starts; reached by {by}"
     if seconds is None:
         return f"target {target:g} not reached"
     if at_snapshot is None:
@@ -264,7 +267,7 @@ def summarise_outcome(outcome: RunOutcome, settings: CurveRules, target: float |
     else:
         lines = [f"ALC {format_score(outcome.alc, 6)}, final score {format_score(outcome.final_score, 6)}"]
     if target is not None:
-        lines.append(_target_text(target_times(outcome, settings, target)))
+        lines.append(_target_text(target_times(outcome, settings, target), settings.metric.chance))
     if note := range_note(outcome, settings):
         lines.append(note)
     return [*lines, f"scheme {settings.scheme}, t0 {settings.t0:g} s, budget {settings.budget:g} s"]

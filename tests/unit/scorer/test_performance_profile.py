@@ -97,18 +97,11 @@ def test_a_published_leaderboard_is_reproduced() -> None:
     assert grid == pytest.approx(scores, abs=6e-7)
 
 
-def table(tmp_path: Path) -> Path:
-    """The published times as a table for the command, without the scores."""
-    rows = [row.split(",") for row in ALGOPERF.read_text().splitlines()]
-    file = tmp_path / "times.csv"
-    file.write_text("\n".join(",".join([row[0], *row[2:]]) for row in rows) + "\n")
-    return file
-
-
 def test_the_command_ranks_a_table_of_seconds(tmp_path: Path) -> None:
     names, scores, seconds = published()
     page = tmp_path / "ranks.html"
-    result = rank(table(tmp_path), "--reference", REFERENCE, "--report", page, "--json")
+    asked = (ALGOPERF, "--reference", REFERENCE, "--leave-out", "published")
+    result = rank(*asked, "--report", page, "--json")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert (found["tau_max"], found["better"]) == (4.0, "lower")
@@ -117,13 +110,24 @@ def test_the_command_ranks_a_table_of_seconds(tmp_path: Path) -> None:
     values = {entry["participant"]: entry["value"] for entry in found["entries"]}
     assert [values[name] for name in names] == pytest.approx(scores, abs=0.003)
     assert found["entries"][0]["scores"]["imagenet_resnet"] is None
-    html, shown = page.read_text(), rank(table(tmp_path), "--reference", REFERENCE).stdout
+    html, shown = page.read_text(), rank(*asked).stdout
     assert shown.count("(not reached)") == np.isnan(seconds[:-1]).sum()
     assert "no run" not in shown
     assert "Performance profiles" in html
     assert "ordered by the area under the performance profile up to τ = 4" in html
     assert REFERENCE not in html
     assert html.count("not reached") == np.isnan(seconds[:-1]).sum()
+
+
+def test_the_published_scores_are_not_taken_for_times() -> None:
+    refused = rank(ALGOPERF, "--reference", REFERENCE)
+    assert refused.exit_code == 2
+    assert (
+        "column 2: expected a dataset; got 'published': leave it out (--leave-out 'published')"
+        in refused.stderr
+    )
+    missing = rank(ALGOPERF, "--leave-out", "paper")
+    assert "--leave-out 'paper': expected a column after the first" in missing.stderr
 
 
 def test_equal_profiles_tie_and_a_smaller_factor_counts_less(tmp_path: Path) -> None:

@@ -173,8 +173,8 @@ def test_more_resamples_than_memory_has_room_for_are_one_line(tmp_path: Path) ->
         ),
         ("who;d1;d2\nx;1;2\n", "row 1: expected a header: the participant, then"),
         ("sep=,\nwho,d\nx,1\n", "row 1: expected a header; got a line that names the separator: remove it"),
-        ("who,rank,d\nx,1,0.5\n", "row 1, column 2: expected a dataset; got 'rank': remove the column"),
-        ("who,d,Mean\nx,1,0.5\n", "row 1, column 3: expected a dataset; got 'Mean': remove the column"),
+        ("who,rank,d\nx,1,0.5\n", "row 1, column 2: expected a dataset; got 'rank': leave it out"),
+        ("who,d,Mean\nx,1,0.5\n", "row 1, column 3: expected a dataset; got 'Mean': leave it out"),
         ("who,seed,d\nx,1,0.5\n", "row 1, column 2: expected a dataset; got 'seed': name it repeat"),
         (
             "Dataset,ann,bob\nd,1,0.5\n",

@@ -70,6 +70,11 @@ def test_score_says_when_a_target_was_reached(run: Path) -> None:
     assert 0 < got["seconds"] < 9
     said = alcove(*files, "--target", 0.7).stdout
     assert f"target 0.7 reached at {got['seconds']:.3f} s on the curve, by a prediction at 9.000 s" in said
+    said = alcove(*files, "--target", 0.1).stdout
+    assert (
+        "target 0.1 is not above chance (0.5), at which every curve starts; reached by a prediction at"
+        in said
+    )
     assert "target 1.5 not reached" in alcove(*files, "--target", 1.5).stdout
     assert document(*files, "--target", 1.5)["target"]["seconds"] is None
     assert "--target nan: expected a finite score" in refusal(*files, "--target", "nan")
