@@ -20,6 +20,8 @@ from .test_access import signed, version_of
 
 pytestmark = pytest.mark.integration
 PLACE = f"/{COMPETITION}/practice"
+PAPER = 718
+"""CSS pixels between the margins of A4."""
 PAGES = {
     "the first page": "/",
     "a board": PLACE,
@@ -150,14 +152,20 @@ def test_the_keyboard_reaches_every_link_and_every_table(browser: Browser, site:
 def test_on_paper_there_is_the_whole_table_and_nothing_to_click(
     browser: Browser, site: RunningServer
 ) -> None:
-    browser.open(url(site, "a board of a hundred teams"))
+    browser.open(url(site, "a board of a hundred teams"), PAPER)
     browser.tell("Emulation.setEmulatedMedia", {"media": "print"})
     shown = browser.run(
         "const region = document.querySelector('.wide');"
         "return [getComputedStyle(document.querySelector('nav')).display,"
-        " region.scrollHeight <= region.clientHeight + 1, getComputedStyle(document.body).backgroundColor];"
+        " region.scrollHeight <= region.clientHeight + 1, getComputedStyle(document.body).backgroundColor,"
+        " getComputedStyle(region.closest('.card')).breakInside];"
     )
-    assert shown == ["none", True, "rgba(0, 0, 0, 0)"]
+    assert shown == ["none", True, "rgba(0, 0, 0, 0)", "auto"], "a table begins below its heading"
+    lines = browser.run(
+        "return [...document.querySelectorAll('.name.team')].map((cell) =>"
+        " cell.offsetHeight / parseFloat(getComputedStyle(cell).lineHeight))"
+    )
+    assert max(lines) < 3, "a name is not broken into letters"
 
 
 @pytest.mark.parametrize("width", [1280, 1920])
