@@ -53,9 +53,9 @@ check: lint types unit ## the inner loop: lint, types, unit tests
 deps: install ## what clusters are made of: Debian packages, and pinned programs built into the cache
 	@$(PY) -m tests.cluster deps && $(PY) -m tests.cluster binaries
 
-# Kueue is for these tests alone, so `deps` leaves it out.
+# Kueue and the Prometheus operator are for these tests alone, so `deps` leaves them out.
 integration: deps ## real API servers, real stores, and what else needs no node
-	@$(PY) -m tests.cluster binaries --only kueue
+	@$(PY) -m tests.cluster binaries --only kueue,prometheus-operator
 	@$(PY) -m pytest -q -n 2 --dist loadfile tests/integration
 
 rehearsal: deps ## a whole challenge: practice, a choice, a blind final, the winners

@@ -18,6 +18,7 @@ SYFT = "v1.57.1"
 COREDNS = "v1.12.4"
 KUBE_ROUTER = "v2.1.0"
 KUEUE = "v0.17.0"
+PROMETHEUS_OPERATOR = "v0.85.0"
 PAUSE = "v1"
 
 REPOSITORY = Path(__file__).parents[2]
@@ -79,6 +80,13 @@ TOOLS: tuple[Tool, ...] = (
         "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
     ),
     Tool("kueue", KUEUE, _GO / "kueue", "sigs.k8s.io/kueue/cmd/kueue", on_demand=True),
+    Tool(
+        "prometheus-operator",
+        PROMETHEUS_OPERATOR,
+        _GO / "prometheus-operator",
+        "github.com/prometheus-operator/prometheus-operator/cmd/operator",
+        on_demand=True,
+    ),
     Tool("syft", SYFT, _GO / "syft", "github.com/anchore/syft/cmd/syft", on_demand=True),
 )
 

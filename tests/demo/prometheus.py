@@ -57,6 +57,12 @@ class Prometheus:
             if alert["state"] == "firing"
         }
 
+    def alerting_rules(self) -> set[str]:
+        """Names of all that it evaluates. Raises AssertionError with what is wrong with one."""
+        rules = [rule for group in self._ask("rules", type="alert")["groups"] for rule in group["rules"]]
+        assert not any(rule.get("lastError") for rule in rules), rules
+        return {rule["name"] for rule in rules}
+
     def wait_firing(self, alert: str, phase: str = "", seconds: float = 90) -> None:
         """Until it fires."""
         wait_for(f"{alert} firing", lambda: (alert, phase) in self.firing(), seconds)
@@ -110,6 +116,16 @@ def run_prometheus(targets: Mapping[str, str], namespace: str, folder: Path) -> 
     often = {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"}
     config = {"global": often, "rule_files": ["rules.yaml"], "scrape_configs": jobs}
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
+    with serve_prometheus(folder) as prometheus:
+        wait_for(
+            "Prometheus reading the metrics", lambda: len(prometheus.query("up == 1")) == len(targets), 60
+        )
+        yield prometheus
+
+
+@contextmanager
+def serve_prometheus(folder: Path) -> Iterator[Prometheus]:
+    """With the configuration that is in the folder, once it answers."""
     port = free_port()
     command = [
         "prometheus", f"--config.file={folder / 'prometheus.yaml'}", f"--storage.tsdb.path={folder / 'data'}",
@@ -119,15 +135,15 @@ def run_prometheus(targets: Mapping[str, str], namespace: str, folder: Path) -> 
         process = subprocess.Popen(command, stdout=log, stderr=log)
     prometheus = Prometheus(f"http://127.0.0.1:{port}")
 
-    def reads() -> bool:
+    def answers() -> bool:
         assert process.poll() is None, (folder / "log").read_text()
         try:
-            return len(prometheus.query("up == 1")) == len(targets)
+            return bool(prometheus.query("vector(1)"))
         except OSError:
             return False
 
     try:
-        wait_for("Prometheus reading the metrics", reads, 60)
+        wait_for("Prometheus", answers, 60)
         yield prometheus
     finally:
         process.terminate()
