@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from alcove_kube.client import Object
-from alcove_kube.resources import COMPETITIONS, CONFIG_MAPS, DATASETS, JOBS, SUBMISSIONS, Resource
+from alcove_kube.resources import (
+    COMPETITIONS,
+    CONFIG_MAPS,
+    DATASETS,
+    JOBS,
+    SUBMISSIONS,
+    TEAM_USAGES,
+    Resource,
+)
 from bench.scale import judge
 from bench.scale.judge import HistogramReading, Writes
 from bench.scale.nodes import read_notes
@@ -194,8 +202,8 @@ class Stand:
 
     def usage(self) -> dict[str, Object]:
         """By team, as anybody who may look finds it."""
-        status = (self.world.find(COMPETITIONS, CUP) or {}).get("status") or {}
-        return {team["team"]: team for team in status.get("usage") or ()}
+        listed = self.world.ask("GET", TEAM_USAGES.path(NAMESPACE))["items"]
+        return {one["spec"]["team"]: one.get("status") or {} for one in listed}
 
     def _judge(self, figures: Figures, submitted: dict[str, float], began: float) -> None:
         plan = load_plan(self.world.cluster.name)

@@ -1,4 +1,4 @@
-"""Competition: phases, limits, scoring; its status counts what each team has used."""
+"""Competition: phases, limits, scoring. What each team has used of it is in TeamUsages."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from alcove_api.frameworks import VARIANTS, Framework
 from alcove_api.notifications import Webhook
 from alcove_api.phase import LogPolicy, Phase, ScoringSpec
 from alcove_api.schemes import BoardRanking
+from alcove_api.team_usage import TeamUsageStatus
 
 PRUNE = f"{GROUP}/prune"
 """Annotation of a Competition: each new value has the operator apply its retention now."""
@@ -172,34 +173,14 @@ class CompetitionSpec(ApiModel):
     """What the operator deletes from the store, and when: `alcove prune --dry-run` shows it. Without it, nothing."""
 
 
-class PhaseUsage(StatusModel):
-    """What a team has used in one phase; counted as in :class:`TeamUsage`."""
+class EarlierUsage(TeamUsageStatus):
+    """What a team had used when the Competition's status still counted it."""
 
-    name: Alias
-    total: int = 0
-    day: Annotated[str, Field(max_length=10)] = ""
-    today: int = 0
-
-
-class TeamUsage(StatusModel):
     team: Name
-    total: int = 0
-    """Submissions counted, refunds taken off."""
-    day: Annotated[str, Field(max_length=10)] = ""
-    """The day (UTC) that ``today`` is of."""
-    today: int = 0
-    compute_seconds: float = 0.0
-    """(end − go) × max(GPUs, CPUs) over all attempts but those charged to the platform."""
-    settling: Annotated[tuple[Annotated[str, Field(max_length=96)], ...], Field(max_length=1000)] = ()
-    """UIDs of Submissions that are counted and not yet settled: what makes counting exact over a crash."""
-    phases: Annotated[
-        tuple[PhaseUsage, ...],
-        Field(
-            max_length=32,
-            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
-        ),
-    ] = ()
-    """Of the phases that the team has submitted to, the last one last."""
+
+    @property
+    def usage(self) -> TeamUsageStatus:
+        return TeamUsageStatus(**{name: getattr(self, name) for name in TeamUsageStatus.model_fields})
 
 
 class PhaseStatus(StatusModel):
@@ -235,12 +216,13 @@ class CompetitionStatus(StatusModel):
         ),
     ] = ()
     usage: Annotated[
-        tuple[TeamUsage, ...],
+        tuple[EarlierUsage, ...],
         Field(
             max_length=2000,
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["team"]},
         ),
     ] = ()
+    """Of earlier releases: the operator moves it into TeamUsages."""
     running: int = 0
     queued: int = 0
     summary: Annotated[str, Field(max_length=1024)] = ""

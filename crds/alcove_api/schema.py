@@ -11,8 +11,9 @@ from alcove_api.competition import COMPETITION
 from alcove_api.dataset import DATASET
 from alcove_api.leaderboard import LEADERBOARD
 from alcove_api.submission import SUBMISSION
+from alcove_api.team_usage import TEAM_USAGE
 
-KINDS = (COMPETITION, DATASET, SUBMISSION, LEADERBOARD)
+KINDS = (COMPETITION, DATASET, SUBMISSION, LEADERBOARD, TEAM_USAGE)
 
 Schema = dict[str, Any]
 DIGEST_ANNOTATION = f"{GROUP}/schema-digest"

@@ -113,7 +113,7 @@ def build_series(
 
     ``queue``: of each Submission that waits for a place, by UID, its first place in the queue of all phases.
     """
-    out = _Builder()
+    out, competition = _Builder(), index.with_usage(competition)
     views = index.submissions_of(competition.namespace, competition.name)
     by_phase: defaultdict[str, list[SubmissionView]] = defaultdict(list)
     for view in views:
@@ -286,7 +286,7 @@ def _quota(
     """As the status counts it: a Submission that was deleted has used its place."""
     today = usage.day_of(now)
     for team in teams:
-        used = usage.usage_of_team(competition.status, team)
+        used = competition.usage_of(team)
         hidden = [phase for phase in used.phases if phase.name in blind]
         total = used.total - sum(phase.total for phase in hidden)
         of_today = (used.today if used.day == today else 0) - sum(
@@ -295,6 +295,6 @@ def _quota(
         labels = (competition.name, team)
         out.set("alcove_quota_used_submissions", (*labels, "total"), total)
         out.set("alcove_quota_used_submissions", (*labels, "day"), of_today)
-        for allowance in usage.list_allowances(competition.status, competition.spec, team, None, now):
+        for allowance in usage.list_allowances(used, competition.spec, team, None, now):
             window = {"perDay": "day", "total": "total"}[allowance.limit]
             out.set("alcove_quota_limit_submissions", (*labels, window), allowance.most)

@@ -87,11 +87,10 @@ class Competitions:
 
     def __post_init__(self) -> None:
         self._unwatched = UnwatchedObjects(self.api)
-        self._tickets = Tickets(self.api, self.index, self.teams)
+        self._tickets = Tickets(self.api, self.index, self.teams, self.submissions.executor.usage)
 
     async def work(self, key: WorkKey) -> None:
         await self._look_at_queue(key)
-        await self._tickets.look_for_owners((key.namespace, key.name))
         competition = self.index.competitions.get((key.namespace, key.name))
         if competition is None:
             self.metrics.forget({known.name for known in self.index.competitions.values()})
@@ -99,6 +98,9 @@ class Competitions:
         now, pace = self.clock(), self._paces.setdefault(competition.uid, _Pace())
         if (wait := pace.turn_at - _seconds()) > 0:
             self.queue.add(key, wait)
+            return
+        if competition.status.usage:
+            await self._move_usage(key, competition)
             return
         # What has ended holds no place: a turn costs as much as there is under way, however much was before.
         views = [v for v in self.index.open_submissions_of(key.namespace, key.name) if not v.shows_rerun]
@@ -127,6 +129,7 @@ class Competitions:
         self, key: WorkKey, competition: CompetitionView, queue: Mapping[str, int], now: datetime
     ) -> None:
         """At everything that was ever submitted, for boards, reruns and gauges; others go on in between."""
+        await self._tickets.drop_gone(competition)
         everything = self.index.submissions_of(key.namespace, key.name)
         await asyncio.sleep(0)
         views = [view for view in everything if not view.shows_rerun]
@@ -239,13 +242,13 @@ class Competitions:
     def _compute(self, competition: CompetitionView, now: datetime) -> dict[str, float]:
         """Compute seconds of each team: what is settled, and what its Submissions under way have used so far."""
         used = {}
-        for team in competition.status.usage:
-            used[team.team] = team.compute_seconds
-            for view in filter(None, map(self.index.submission_by_uid, team.settling)):
+        for team, counted in self.index.with_usage(competition).usage.items():
+            used[team] = counted.compute_seconds
+            for view in filter(None, map(self.index.submission_by_uid, counted.settling)):
                 phase = competition.phase(view.spec.phase) if view.spec else None
                 if phase is not None:
                     hidden = is_blind(phase, now)
-                    used[team.team] += usage.compute_seconds(view.status.runs, phase, now, hidden)
+                    used[team] += usage.compute_seconds(view.status.runs, phase, now, hidden)
         return used
 
     def _unseen(self, competition: CompetitionView) -> dict[capacity.Key, str]:
@@ -299,7 +302,7 @@ class Competitions:
             "queued": sum(counted.queued.values()),
             "summary": describe_phases(competition.spec.phases, now),
         }
-        new = usage.prune_tickets(old.replace(**update), self._tickets.list_kept(old))
+        new = old.replace(**update)
         if new == old:
             return
         pace = self._paces[competition.uid]
@@ -332,6 +335,11 @@ class Competitions:
             return True
         counted = self.rankings.counted.list_names(competition)
         return counted is None or (team, submission) in counted
+
+    async def _move_usage(self, key: WorkKey, competition: CompetitionView) -> None:
+        """Of earlier releases, which kept it in the Competition's status; the next turn goes on from there."""
+        await self.submissions.executor.usage.move(competition)
+        self.queue.add(key)
 
     async def _boards(self, competition: CompetitionView) -> None:
         for phase in competition.spec.phases:

@@ -10,7 +10,16 @@ from collections.abc import Callable
 
 from alcove_api.run_names import alias_of
 from alcove_kube.client import Object
-from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
+from alcove_kube.resources import (
+    COMPETITIONS,
+    DATASETS,
+    JOBS,
+    LEADERBOARDS,
+    PODS,
+    SUBMISSIONS,
+    TEAM_USAGES,
+    Resource,
+)
 from alcove_operator.core import names
 from alcove_operator.core.model import SubmissionView
 from alcove_operator.core.run_ends import OVER
@@ -122,6 +131,8 @@ _AFFECTED: dict[Resource, Callable[[Index, Object], list[WorkKey]]] = {
     COMPETITIONS: _competition,
     DATASETS: _dataset,
     LEADERBOARDS: _competitions_beside,
+    # Whoever counts goes on from there.
+    TEAM_USAGES: lambda _index, _raw: [],
     JOBS: _job,
     PODS: _job_or_pod,
 }

@@ -15,8 +15,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from alcove_api.base import GROUP
-from alcove_api.competition import CompetitionStatus
+from alcove_api.competition import CompetitionSpec
 from alcove_api.run_documents import Verdict
+from alcove_api.team_usage import TeamUsageStatus
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import CONFIG_MAPS, JOBS, PODS, SUBMISSIONS
@@ -325,24 +326,24 @@ class Executor:
     async def _count(self, action: actions.CountUsage, view: SubmissionView) -> model.QuotaRefusal | None:
         refused: list[model.QuotaRefusal] = []
 
-        def change(status: CompetitionStatus, competition: model.CompetitionView) -> CompetitionStatus:
+        def change(used: TeamUsageStatus, spec: CompetitionSpec) -> TeamUsageStatus:
             refused.clear()
             who = (action.team, action.phase, action.submission_uid)
-            answer = usage.count_submission(status, competition.spec, *who, self.clock())
+            answer = usage.count_submission(used, spec, *who, self.clock())
             if isinstance(answer, model.QuotaRefusal):
                 refused.append(answer)
-                return status
+                return used
             return answer
 
-        await self._usage(view, change)
+        await self._usage(view, action.team, change)
         return refused[0] if refused else None
 
     async def _settle(self, action: actions.SettleUsage, view: SubmissionView) -> None:
         await self._usage(
             view,
-            lambda status, _: usage.settle_submission(
-                status,
-                action.team,
+            action.team,
+            lambda used, _: usage.settle_submission(
+                used,
                 action.phase,
                 action.submission_uid,
                 action.compute_seconds,
@@ -351,12 +352,12 @@ class Executor:
             ),
         )
 
-    async def _usage(self, view: SubmissionView, change: Change) -> None:
+    async def _usage(self, view: SubmissionView, team: str, change: Change) -> None:
         if view.spec is None:
             return
         wanted = view.spec.competition
         if wanted.namespace == self.settings.competition_namespace:
-            await self.usage.change((wanted.namespace, wanted.name), change)
+            await self.usage.change((wanted.namespace, wanted.name), team, change)
 
     async def _emit(self, action: actions.Emit, view: SubmissionView) -> None:
         if action.key in self._emitted.get(view.uid, ()):

@@ -23,13 +23,23 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from alcove_api.team_usage import TeamUsageStatus
 from alcove_kube.client import Object
-from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
+from alcove_kube.resources import (
+    COMPETITIONS,
+    DATASETS,
+    JOBS,
+    LEADERBOARDS,
+    PODS,
+    SUBMISSIONS,
+    TEAM_USAGES,
+    Resource,
+)
 from alcove_operator import logs
 from alcove_operator.core import boards, names, parse_objects
 from alcove_operator.core.model import CompetitionView, DatasetView, JobView, PodView, SubmissionView
 from alcove_operator.core.status import ENDED
-from alcove_operator.records import READERS, BoardRecord, DatasetRecord, JobRecord, PodRecord
+from alcove_operator.records import READERS, BoardRecord, DatasetRecord, JobRecord, PodRecord, UsageRecord
 from alcove_operator.tables import ObjectName, Table
 
 log = logging.getLogger(__name__)
@@ -90,12 +100,17 @@ def _pods() -> Table[PodRecord]:
     return Table(submission_uid=lambda pod: pod.labels.get(names.SUBMISSION_UID))
 
 
+def _usages() -> Table[UsageRecord]:
+    return Table(competition=lambda record: record.competition)
+
+
 @dataclass
 class Index:
     submissions: Table[SubmissionView] = field(default_factory=_submissions)
     competitions: dict[ObjectName, CompetitionView] = field(default_factory=dict)
     datasets: dict[ObjectName, DatasetRecord] = field(default_factory=dict)
     leaderboards: dict[ObjectName, BoardRecord] = field(default_factory=dict)
+    usages: Table[UsageRecord] = field(default_factory=_usages)
     jobs: Table[JobRecord] = field(default_factory=_jobs)
     pods: Table[PodRecord] = field(default_factory=_pods)
     versions: dict[tuple[Resource, str, str], Version] = field(default_factory=dict)
@@ -309,6 +324,22 @@ class Index:
     def datasets_by_name(self) -> dict[str, DatasetView]:
         return {row.view.name: row.view for row in self.datasets.values()}
 
+    def with_usage(self, competition: CompetitionView, team: str | None = None) -> CompetitionView:
+        """``competition`` with what its teams have used, or ``team`` alone."""
+        earlier = competition.status.usage
+        used: dict[str, TeamUsageStatus] = {
+            entry.team: entry.usage for entry in earlier if team in (None, entry.team)
+        }
+        if team is None:
+            found = self.usages.having("competition", (competition.namespace, competition.name))
+        else:
+            known = self.usages.get((competition.namespace, names.usage_name(competition.name, team)))
+            found = [known] if known is not None else []
+        for record in found:
+            if record.usage is not None and record.competition_uid == competition.uid:
+                used[record.team] = record.usage
+        return replace(competition, usage=used)
+
     def all_keys(self) -> tuple[list[WorkKey], list[WorkKey]]:
         """Of everything; those of Submissions that have ended apart from all others."""
         urgent = [WorkKey("competition", *name) for name in self.competitions]
@@ -324,6 +355,7 @@ class Index:
             COMPETITIONS: self.competitions,
             DATASETS: self.datasets,
             LEADERBOARDS: self.leaderboards,
+            TEAM_USAGES: self.usages,
             JOBS: self.jobs,
             PODS: self.pods,
         }[resource]

@@ -10,7 +10,16 @@ from types import MappingProxyType
 from alcove_api.submission import CHOSEN
 from alcove_kube.client import NOTHING_UNREAD, Unread
 from alcove_kube.errors import ApiError
-from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
+from alcove_kube.resources import (
+    COMPETITIONS,
+    DATASETS,
+    JOBS,
+    LEADERBOARDS,
+    PODS,
+    SUBMISSIONS,
+    TEAM_USAGES,
+    Resource,
+)
 from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names
@@ -58,7 +67,7 @@ async def fill_competition(index: Index, api: Api, settings: OperatorSettings) -
     await asyncio.gather(
         *(
             _fill_one(index, api, resource, own)
-            for resource in (COMPETITIONS, DATASETS, LEADERBOARDS, SUBMISSIONS)
+            for resource in (COMPETITIONS, DATASETS, LEADERBOARDS, TEAM_USAGES, SUBMISSIONS)
         ),
         *(_fill_one(index, api, resource, own, SELECTOR) for resource in (JOBS, PODS)),
     )

@@ -79,7 +79,7 @@ class Notifier:
         self, competition: CompetitionView, old: NotificationLedger | None, now: datetime
     ) -> NotificationLedger:
         found = notices.find_notices(
-            competition,
+            self.index.with_usage(competition),
             self.index.submissions_of(competition.namespace, competition.name),
             self.index.datasets_by_name().values(),
             now,

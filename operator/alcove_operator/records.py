@@ -1,4 +1,4 @@
-"""What the index holds of Datasets, Leaderboards, Jobs and pods, and how each kind of object is read into its row.
+"""What the index holds of Datasets, Leaderboards, TeamUsages, Jobs and pods, and how each of them is read into its row.
 
 Rows of Submissions and Competitions are the core's own views.
 """
@@ -16,10 +16,21 @@ from alcove_api.documents import CheckRequest
 from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus, PublishedRules
 from alcove_api.run_documents import RunConfig
 from alcove_api.score_documents import ScoreRequest
+from alcove_api.team_usage import TeamUsageSpec, TeamUsageStatus
 from alcove_kube.client import Object
-from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
+from alcove_kube.resources import (
+    COMPETITIONS,
+    DATASETS,
+    JOBS,
+    LEADERBOARDS,
+    PODS,
+    SUBMISSIONS,
+    TEAM_USAGES,
+    Resource,
+)
 from alcove_operator.core import names, parse_objects
 from alcove_operator.core.model import DatasetView, JobView, PodView
+from alcove_operator.tables import ObjectName
 
 AGGREGATE, CHECK = "aggregate", "check"
 """Values of the label ``alcove.dev/role`` beside the core's."""
@@ -69,6 +80,17 @@ class PodRecord:
     """Why that container has not started, such as an image that cannot be pulled."""
 
 
+@dataclass(frozen=True)
+class UsageRecord:
+    competition: ObjectName
+    competition_uid: str
+    """Of its owner: a Competition of the same name that is made anew has used nothing."""
+    team: str
+    resource_version: str
+    usage: TeamUsageStatus | None
+    """None where it was made, and nothing has been written into it yet."""
+
+
 def _read_dataset(raw: Object) -> DatasetRecord:
     return DatasetRecord(
         view=parse_objects.dataset_view(raw),
@@ -85,6 +107,19 @@ def _read_board(raw: Object) -> BoardRecord:
     spec = LeaderboardSpec.model_validate(raw["spec"])
     status = LeaderboardStatus.model_validate(raw.get("status") or {})
     return BoardRecord(spec.competition, status, spec.rules)
+
+
+def _read_usage(raw: Object) -> UsageRecord:
+    spec, metadata = TeamUsageSpec.model_validate(raw["spec"]), raw["metadata"]
+    owner: Object = next(iter(metadata.get("ownerReferences") or ()), {})
+    status = raw.get("status")
+    return UsageRecord(
+        competition=(metadata["namespace"], spec.competition),
+        competition_uid=str(owner.get("uid", "")),
+        team=spec.team,
+        resource_version=str(metadata["resourceVersion"]),
+        usage=TeamUsageStatus.model_validate(status) if status else None,
+    )
 
 
 def _read_job(raw: Object) -> JobRecord:
@@ -130,6 +165,7 @@ READERS: dict[Resource, Callable[[Object], Any]] = {
     COMPETITIONS: parse_objects.competition_view,
     DATASETS: _read_dataset,
     LEADERBOARDS: _read_board,
+    TEAM_USAGES: _read_usage,
     JOBS: _read_job,
     PODS: _read_pod,
 }

@@ -234,7 +234,9 @@ class Submissions:
     def _competition(self, view: SubmissionView) -> model.CompetitionView | None:
         if view.spec is None:
             return None
-        return self.index.competitions.get((view.spec.competition.namespace, view.spec.competition.name))
+        wanted = view.spec.competition
+        found = self.index.competitions.get((wanted.namespace, wanted.name))
+        return self.index.with_usage(found, view.namespace) if found is not None else None
 
     @staticmethod
     def _competition_key(spec: SubmissionSpec) -> tuple[Resource, str, str]:

@@ -29,13 +29,22 @@ from typing import Any
 import kopf
 
 from alcove_kube.client import Object, drop_unread
-from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
+from alcove_kube.resources import (
+    COMPETITIONS,
+    DATASETS,
+    JOBS,
+    LEADERBOARDS,
+    PODS,
+    SUBMISSIONS,
+    TEAM_USAGES,
+    Resource,
+)
 from alcove_operator.config import OperatorSettings
 from alcove_operator.index import Index
 from alcove_operator.listing import SELECTOR, SUBMISSIONS_PAGE, UNREAD
 
 log = logging.getLogger(__name__)
-IN_COMPETITION = (COMPETITIONS, DATASETS, LEADERBOARDS, JOBS, PODS, SUBMISSIONS)
+IN_COMPETITION = (COMPETITIONS, DATASETS, LEADERBOARDS, TEAM_USAGES, JOBS, PODS, SUBMISSIONS)
 IN_TEAMS = (SUBMISSIONS,)
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 """How long to wait for a connection, and for a page of a list. By kopf's defaults a list may hang for five minutes."""

@@ -45,7 +45,7 @@ class Judge:
             self._look_at_submission(raw)
         elif plural == "pods" and not gone:
             self._look_at_pods()
-        elif plural == "competitions":
+        elif plural == "teamusages":
             self._look_at_usage(raw)
 
     def _look_at_submission(self, raw: Object) -> None:
@@ -77,9 +77,9 @@ class Judge:
         ]
 
     def _look_at_usage(self, raw: Object) -> None:
-        for used in (raw.get("status") or {}).get("usage", ()):
-            if not 0 <= used["total"] <= self.world.total or used["today"] < 0:
-                self.faults.append(f"{used['team']} has used {used['total']} of {self.world.total}.")
+        used = raw.get("status")
+        if used and (not 0 <= used["total"] <= self.world.total or used["today"] < 0):
+            self.faults.append(f"{raw['spec']['team']} has used {used['total']} of {self.world.total}.")
 
     # --- at the end
 
@@ -99,8 +99,10 @@ class Judge:
         return found + [f"The pod {name} runs on." for name in running]
 
     def _usage(self) -> list[Object]:
-        status = self.world.server.objects["competitions", HACK, CUP].get("status") or {}
-        return list(status.get("usage", ()))
+        """Of each team, with its name."""
+        objects = self.world.server.objects.items()
+        there = [raw for (plural, *_), raw in objects if plural == "teamusages" and raw.get("status")]
+        return [{"team": raw["spec"]["team"], **raw["status"]} for raw in there]
 
     def look_at_the_end(self) -> None:
         for raw in self.last.values():

@@ -8,7 +8,7 @@ from typing import Literal
 
 from run_probe import RunReport, Settings, store_address
 
-KINDS = ("competitions", "datasets", "leaderboards", "submissions")
+KINDS = ("competitions", "datasets", "leaderboards", "submissions", "teamusages")
 GROUP, VERSION = "alcove.dev", "v1alpha1"
 LABELS = 33
 """One more than the policy on Submissions allows."""
@@ -130,7 +130,7 @@ def rights(team: str, competition: str, others: tuple[str, ...]) -> Iterator[Rig
         yield Right(False, namespace, "list", "", "secrets")
         yield Right(False, namespace, "create", "rbac.authorization.k8s.io", "rolebindings")
     yield Right(False, competition, "get", "", "secrets", "alcove-store-scorer")
-    for kind in ("datasets", "competitions"):
+    for kind in ("datasets", "competitions", "teamusages"):
         yield Right(False, competition, "get", GROUP, kind)
         yield Right(False, competition, "list", GROUP, kind)
     yield Right(False, competition, "patch", GROUP, "leaderboards", subresource="status")

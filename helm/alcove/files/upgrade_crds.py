@@ -1,7 +1,7 @@
 """The hook that brings the custom resource definitions of the cluster up to date with the chart.
 
-``python -I upgrade_crds.py FOLDER``: replaces the definition named in each ``*.yaml`` of FOLDER where it differs. Helm
-itself installs definitions but never changes them.
+``python -I upgrade_crds.py FOLDER``: replaces the definition named in each ``*.yaml`` of FOLDER where it differs, and
+makes one that is not there. Helm itself makes definitions at the first install, and never changes or adds any.
 """
 
 from __future__ import annotations
@@ -29,7 +29,11 @@ def replace(kube: KubeClient, wanted: dict[str, Any]) -> str:
     """
     name = wanted["metadata"]["name"]
     for attempt in range(1, ATTEMPTS + 1):
-        found = kube.get(DEFINITIONS, None, name)["metadata"]
+        present = kube.find(DEFINITIONS, None, name)
+        if present is None:
+            kube.create(DEFINITIONS, None, wanted)
+            return "made"
+        found = present["metadata"]
         annotations = found.get("annotations") or {}
         if annotations.get(DIGEST) == wanted["metadata"]["annotations"][DIGEST]:
             return "up to date"

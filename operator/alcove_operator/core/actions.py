@@ -48,8 +48,8 @@ class DropCode:
 
 @dataclass(frozen=True)
 class CountUsage:
-    """Apply ``usage.count_submission`` to a fresh Competition and write it with its resourceVersion; repeat on
-    conflict. Success shows in the Competition's status; a refusal goes to ``Facts.usage_refused``."""
+    """Apply ``usage.count_submission`` to the team's TeamUsage and write it with its resourceVersion; repeat on
+    conflict. Success shows in it; a refusal goes to ``Facts.usage_refused``."""
 
     team: str
     phase: str

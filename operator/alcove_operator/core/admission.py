@@ -82,12 +82,13 @@ def advance_admission(
     if submission.of_organizer:
         # Who runs the competition has no quota.
         return Decision(_admitted(status, phase, datasets, _code_digest(facts), now))
-    if not usage.is_counted(competition.status, submission.namespace, submission.uid):
+    if not usage.is_counted(competition.usage_of(submission.namespace), submission.uid):
         actions = (CountUsage(submission.namespace, spec.phase, submission.uid),)
         return Decision(
             _waiting(status, "Counting", "The quota is being checked.", now), actions, fenced=True
         )
-    used = usage.describe_use(competition.status, competition.spec, submission.namespace, spec.phase, now)
+    team = submission.namespace
+    used = usage.describe_use(competition.usage_of(team), competition.spec, team, spec.phase, now)
     shown = _admitted(status, phase, datasets, _code_digest(facts), now)
     return Decision(shown.replace(quota=used))
 
@@ -290,11 +291,14 @@ def _datasets(phase: Phase, datasets: Mapping[str, DatasetView]) -> Obstacle | N
 def _quota(
     submission: SubmissionView, competition: CompetitionView, facts: Facts, now: datetime
 ) -> Obstacle | None:
-    if submission.of_organizer or usage.is_counted(competition.status, submission.namespace, submission.uid):
+    if submission.of_organizer or usage.is_counted(
+        competition.usage_of(submission.namespace), submission.uid
+    ):
         return None
     assert submission.spec is not None  # asked for before
-    asked = (submission.namespace, submission.spec.phase)
-    refused = facts.usage_refused or usage.find_refusal(competition.status, competition.spec, *asked, now)
+    team, phase = submission.namespace, submission.spec.phase
+    used = competition.usage_of(team)
+    refused = facts.usage_refused or usage.find_refusal(used, competition.spec, team, phase, now)
     return Obstacle("QuotaExceeded", refused.message) if refused else None
 
 

@@ -2,7 +2,7 @@
 
 Views are snapshots of API objects, from a cache that may lag behind. Facts are what the wiring learnt by I/O,
 kept in memory only: they may be lost at any time, and the core then asks for them again. What must outlive a
-crash is in ``Submission.status``, in ``Competition.status.usage``, or in the names of objects.
+crash is in ``Submission.status``, in TeamUsages, or in the names of objects.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from alcove_api.run_documents import RecorderReport, Verdict
 from alcove_api.schemes import Task
 from alcove_api.score_documents import LiveCurve, ScoreResult
 from alcove_api.submission import Original, SubmissionSpec, SubmissionStatus
+from alcove_api.team_usage import TeamUsageStatus
 from alcove_api.uploads import UploadPermit
 
 Payer = Literal["", "Participant", "Platform", "Organizer"]
@@ -82,6 +83,11 @@ class CompetitionView:
     uid: str
     spec: CompetitionSpec
     status: CompetitionStatus
+    usage: Mapping[str, TeamUsageStatus] = field(default_factory=dict)
+    """By team, of those teams that whoever made this view asks for."""
+
+    def usage_of(self, team: str) -> TeamUsageStatus:
+        return self.usage.get(team, TeamUsageStatus())
 
     def phase(self, name: str) -> Phase | None:
         return next((p for p in self.spec.phases if p.name == name), None)

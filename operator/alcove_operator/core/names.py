@@ -49,6 +49,11 @@ def score_job(submission_uid: str, scoring_digest: str, attempt: int = 1) -> str
     return first if attempt == 1 else f"{first}-{attempt}"
 
 
+def usage_name(competition: str, team: str) -> str:
+    """Name of the TeamUsage. Neither part has a dot."""
+    return f"{competition}.{team}"
+
+
 def run_labels(
     submission_uid: str, team: str, competition: str, phase: str, alias: str, attempt: int
 ) -> Mapping[str, str]:

@@ -103,8 +103,8 @@ def _quotas(competition: CompetitionView, now: datetime) -> Iterator[Notice]:
     day = f"{now.astimezone(UTC):%Y-%m-%d}"
     # A phase's own count would say how many of its runs were given back.
     phase = next((p.name for p in competition.spec.phases if not (p.reveals_at or p.from_)), "")
-    for team in competition.status.usage:
-        for allowance in usage.list_allowances(competition.status, competition.spec, team.team, phase, now):
+    for team, used in competition.usage.items():
+        for allowance in usage.list_allowances(used, competition.spec, team, phase, now):
             if allowance.used < allowance.most:
                 continue
             daily = allowance.limit in ("perDay", "phasePerDay")
@@ -112,10 +112,10 @@ def _quotas(competition: CompetitionView, now: datetime) -> Iterator[Notice]:
             yield _notice(
                 competition,
                 "quota.used-up",
-                f"{team.team}/{allowance.limit}/{allowance.most}/{day if daily else ''}",
+                f"{team}/{allowance.limit}/{allowance.most}/{day if daily else ''}",
                 now,
-                f"{team.team} has used {allowance.used} of {count_of(allowance.most, 'submission')} {when}.",
-                team=team.team,
+                f"{team} has used {allowance.used} of {count_of(allowance.most, 'submission')} {when}.",
+                team=team,
                 limit=allowance.limit,
                 most=allowance.most,
             )

@@ -116,7 +116,7 @@ def _settle(
     """Only once the status *in the cluster* says that it has ended: what is settled can't be undone."""
     if competition is None or submission.status.phase not in statuses.ENDED:
         return ()
-    if not usage.is_counted(competition.status, submission.namespace, submission.uid):
+    if not usage.is_counted(competition.usage_of(submission.namespace), submission.uid):
         return ()
     blind, status = rules is not None and is_blind(rules.phase, now), submission.status
     if blind and facts.score is None and status.scoring_digest and usage.is_place_owed(status.runs):

@@ -1,21 +1,22 @@
 """What each team has used, counted exactly once.
 
-A counted Submission leaves its UID in ``TeamUsage.settling`` until it is settled: a ticket. Counting with the
-ticket there does nothing; settling takes the ticket away, and without it does nothing. Both are one write of
-the Competition's status with its resourceVersion, so a crash at any point, and any repetition, counts the same.
+A counted Submission leaves its UID in ``settling`` of its team's TeamUsage until it is settled: a ticket. Counting with
+the ticket there does nothing; settling takes the ticket away, and without it does nothing. Both are one write of the
+TeamUsage's status with its resourceVersion, so a crash at any point, and any repetition, counts the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from alcove_api.competition import CompetitionSpec, CompetitionStatus, PhaseUsage, TeamUsage
+from alcove_api.competition import CompetitionSpec
 from alcove_api.phase import Phase, Resources
 from alcove_api.run_names import repeat_of
 from alcove_api.score_documents import ScoreResult
 from alcove_api.submission import RunStatus
+from alcove_api.team_usage import PhaseUsage, TeamUsageStatus
 from alcove_operator.core.actions import SettleUsage
 from alcove_operator.core.model import QuotaRefusal, ScoreFault, SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules, is_blind
@@ -27,17 +28,13 @@ MAX_IN_FLIGHT = 1000
 """Tickets of a team at once: what the status has room for."""
 
 
-def usage_of_team(status: CompetitionStatus, team: str) -> TeamUsage:
-    return next((u for u in status.usage if u.team == team), TeamUsage(team=team))
-
-
-def usage_in_phase(usage: TeamUsage, phase: str) -> PhaseUsage:
+def usage_in_phase(usage: TeamUsageStatus, phase: str) -> PhaseUsage:
     return next((p for p in usage.phases if p.name == phase), PhaseUsage(name=phase))
 
 
-def is_counted(status: CompetitionStatus, team: str, submission_uid: str) -> bool:
+def is_counted(usage: TeamUsageStatus, submission_uid: str) -> bool:
     """Whether the Submission is counted and not yet settled."""
-    return submission_uid in usage_of_team(status, team).settling
+    return submission_uid in usage.settling
 
 
 @dataclass(frozen=True)
@@ -51,16 +48,15 @@ class Allowance:
 
 
 def list_allowances(
-    status: CompetitionStatus, spec: CompetitionSpec, team: str, phase: str | None, now: datetime
+    usage: TeamUsageStatus, spec: CompetitionSpec, team: str, phase: str | None, now: datetime
 ) -> tuple[Allowance, ...]:
-    """What stands for and against one more Submission of ``team`` to ``phase``: of the competition, then of the phase.
-
-    Where ``phase`` is None, of the competition alone.
+    """What stands for and against one more Submission of ``team``, whose usage it is, to ``phase``: of the competition,
+    then of the phase. Where ``phase`` is None, of the competition alone.
 
     ``spec.extra_submissions`` raises every limit: those of a day on its day alone, a phase's total where it is for that
     phase or for none.
     """
-    usage, today = usage_of_team(status, team), day_of(now)
+    today = day_of(now)
     extra = [e for e in spec.extra_submissions if e.team == team]
     more = sum(e.count for e in extra)
     more_today = sum(e.count for e in extra if e.day == today)
@@ -83,9 +79,7 @@ def list_allowances(
     return tuple(found)
 
 
-def describe_use(
-    status: CompetitionStatus, spec: CompetitionSpec, team: str, phase: str, now: datetime
-) -> str:
+def describe_use(usage: TeamUsageStatus, spec: CompetitionSpec, team: str, phase: str, now: datetime) -> str:
     """What the team has used of its limits: "2 of 10 today, 7 of 100 in all, 3 of 5 in final"."""
     words = {
         "perDay": "today",
@@ -93,12 +87,12 @@ def describe_use(
         "phasePerDay": f"today in {phase}",
         "phaseTotal": f"in {phase}",
     }
-    shown = list_allowances(status, spec, team, phase, now)
+    shown = list_allowances(usage, spec, team, phase, now)
     return ", ".join(f"{a.used} of {a.most} {words[a.limit]}" for a in shown)
 
 
 def find_refusal(
-    status: CompetitionStatus, spec: CompetitionSpec, team: str, phase: str, now: datetime
+    usage: TeamUsageStatus, spec: CompetitionSpec, team: str, phase: str, now: datetime
 ) -> QuotaRefusal | None:
     """Which limit, if any, stands against one more Submission."""
     frees = (now.astimezone(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT00:00:00Z")
@@ -109,13 +103,13 @@ def find_refusal(
         "phasePerDay": (f"submissions of today to the phase {phase}", again),
         "phaseTotal": (f"submissions to the phase {phase}", ask),
     }
-    met = {a.limit: a for a in list_allowances(status, spec, team, phase, now) if a.used >= a.most}
+    met = {a.limit: a for a in list_allowances(usage, spec, team, phase, now) if a.used >= a.most}
     # What does not pass with the day comes first.
     for limit in ("total", "phaseTotal", "perDay", "phasePerDay"):
         if limit in met:
             what, remedy = said[limit]
             return QuotaRefusal(limit, f"The team has used all of its {met[limit].most} {what}. {remedy}")
-    if len(usage_of_team(status, team).settling) >= MAX_IN_FLIGHT:
+    if len(usage.settling) >= MAX_IN_FLIGHT:
         return QuotaRefusal(
             "inFlight",
             f"The team has {MAX_IN_FLIGHT} submissions under way. "
@@ -125,53 +119,47 @@ def find_refusal(
 
 
 def count_submission(
-    status: CompetitionStatus,
+    usage: TeamUsageStatus,
     spec: CompetitionSpec,
     team: str,
     phase: str,
     submission_uid: str,
     now: datetime,
-) -> CompetitionStatus | QuotaRefusal:
-    """The status with one more Submission counted; the same object where it is counted already."""
-    usage = usage_of_team(status, team)
+) -> TeamUsageStatus | QuotaRefusal:
+    """The team's usage with one more Submission counted; the same object where it is counted already."""
     if submission_uid in usage.settling:
-        return status
-    refused = find_refusal(status, spec, team, phase, now)
+        return usage
+    refused = find_refusal(usage, spec, team, phase, now)
     if refused is not None:
         return refused
     in_phase, day = usage_in_phase(usage, phase), day_of(now)
-    return _with(
-        status,
-        _with_phase(
-            usage.replace(
-                total=usage.total + 1,
-                day=day,
-                today=(usage.today if usage.day == day else 0) + 1,
-                settling=(*usage.settling, submission_uid),
-            ),
-            in_phase.replace(
-                total=in_phase.total + 1, day=day, today=(in_phase.today if in_phase.day == day else 0) + 1
-            ),
+    return _with_phase(
+        usage.replace(
+            total=usage.total + 1,
+            day=day,
+            today=(usage.today if usage.day == day else 0) + 1,
+            settling=(*usage.settling, submission_uid),
+        ),
+        in_phase.replace(
+            total=in_phase.total + 1, day=day, today=(in_phase.today if in_phase.day == day else 0) + 1
         ),
     )
 
 
 def settle_submission(
-    status: CompetitionStatus,
-    team: str,
+    usage: TeamUsageStatus,
     phase: str,
     submission_uid: str,
     compute_seconds: float,
     refund: bool,
     admitted_at: datetime,
-) -> CompetitionStatus:
-    """The status with a Submission's compute added, and its place given back where the platform owes it.
+) -> TeamUsageStatus:
+    """The usage with a Submission's compute added, and its place given back where the platform owes it.
 
     The same object where it is settled already, or was never counted.
     """
-    usage = usage_of_team(status, team)
     if submission_uid not in usage.settling:
-        return status
+        return usage
     day = day_of(admitted_at)
     settled = usage.replace(
         total=max(0, usage.total - refund),
@@ -185,17 +173,14 @@ def settle_submission(
             total=max(0, used.total - refund), today=max(0, used.today - (refund and used.day == day))
         )
         settled = _with_phase(settled, given)
-    return _with(status, settled)
+    return settled
 
 
-def prune_tickets(status: CompetitionStatus, existing_uids: Iterable[str]) -> CompetitionStatus:
-    """Without the tickets of Submissions that are gone, such as where the finalizer was taken off by hand."""
-    existing = frozenset(existing_uids)
-    for usage in status.usage:
-        kept = tuple(uid for uid in usage.settling if uid in existing)
-        if kept != usage.settling:
-            status = _with(status, usage.replace(settling=kept))
-    return status
+def drop_tickets(usage: TeamUsageStatus, gone_uids: Container[str]) -> TeamUsageStatus:
+    """Without the tickets of Submissions that are gone, such as where the finalizer was taken off by hand; the same
+    object where there are none."""
+    left = tuple(uid for uid in usage.settling if uid not in gone_uids)
+    return usage if left == usage.settling else usage.replace(settling=left)
 
 
 def compute_seconds(runs: Iterable[RunStatus], phase: Phase, now: datetime, blind: bool) -> float:
@@ -279,13 +264,7 @@ def day_of(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d")
 
 
-def _with_phase(usage: TeamUsage, phase: PhaseUsage) -> TeamUsage:
+def _with_phase(usage: TeamUsageStatus, phase: PhaseUsage) -> TeamUsageStatus:
     """The newest of :data:`MAX_PHASES` stay: phases that were renamed away need no counts."""
     others = tuple(p for p in usage.phases if p.name != phase.name)
     return usage.replace(phases=(*others, phase)[-MAX_PHASES:])
-
-
-def _with(status: CompetitionStatus, usage: TeamUsage) -> CompetitionStatus:
-    others = tuple(u for u in status.usage if u.team != usage.team)
-    ordered = tuple(sorted((*others, usage), key=lambda u: u.team))
-    return status.replace(usage=ordered)

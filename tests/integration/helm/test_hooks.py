@@ -23,7 +23,7 @@ from tests.unit.helm.chart import CHART, Object, helm
 pytestmark = pytest.mark.integration
 
 DIGEST = "alcove.dev/schema-digest"
-CRD = "submissions.alcove.dev"
+CRD, ANOTHER = "submissions.alcove.dev", "teamusages.alcove.dev"
 
 
 class Background(threading.Thread):
@@ -96,7 +96,7 @@ def fields(server: ApiServer) -> Object:
 def older(server: ApiServer) -> Iterator[None]:
     yield
     for path in (CHART / "crds").glob("*.yaml"):
-        server.ok("replace", "-f", str(path))
+        server.ok("apply", "--server-side", "--force-conflicts", "-f", str(path))
 
 
 def test_definitions_that_are_current_need_no_hook(server: ApiServer, releases: Releases) -> None:
@@ -116,18 +116,25 @@ def test_older_definitions_are_upgraded_with_the_hooks_own_rights(
     release = releases("crds", values)
     age(server)
     assert "rank" not in fields(server)
+    # One that the earlier release did not have.
+    server.ok("delete", "crd", ANOTHER)
     with background(lambda: release.upgrade(hooks=True)) as upgrade:
         wait_for("the hook's Job", lambda: server.exists("job", "alcove-crds-upgrade", "crds"))
         pod = server.get("job", "alcove-crds-upgrade", "crds")["spec"]["template"]["spec"]
         folder = unpack(server, "alcove-crds-upgrade", "crds", tmp_path / "crds")
-        assert {path.name for path in folder.iterdir()} == {"upgrade_crds.py", f"{CRD}.yaml"}
+        assert {path.name for path in folder.iterdir()} == {
+            "upgrade_crds.py",
+            f"{CRD}.yaml",
+            f"{ANOTHER}.yaml",
+        }
         account = pod["serviceAccountName"]
         more = {"KUBECONFIG": str(server.kubeconfig_of(account, "crds", tmp_path))}
         arguments = [str(folder / "upgrade_crds.py"), str(folder)]
         done = execute(pod, arguments, more)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert done.stdout == f"{CRD}: upgraded\n"
-        assert execute(pod, arguments, more).stdout == f"{CRD}: up to date\n"
+        assert done.stdout == f"{CRD}: upgraded\n{ANOTHER}: made\n"
+        again = f"{CRD}: up to date\n{ANOTHER}: up to date\n"
+        assert execute(pod, arguments, more).stdout == again
         # It has no right on any other definition, nor on anything else.
         user = f"system:serviceaccount:crds:{account}"
         server.refused("get", "crd", "datasets.alcove.dev", as_user=user)

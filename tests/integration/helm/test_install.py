@@ -58,6 +58,15 @@ def leaderboard(namespace: str, phase: str = "practice") -> Object:
     }
 
 
+def team_usage(competition: str, team: str) -> Object:
+    return {
+        "apiVersion": "alcove.dev/v1alpha1",
+        "kind": "TeamUsage",
+        "metadata": {"name": f"{competition}.{team}", "namespace": competition},
+        "spec": {"competition": competition, "team": team},
+    }
+
+
 def test_what_a_team_may_do(server: ApiServer, releases: Releases) -> None:
     releases("may", teams("may"))
     red = "may-red"
@@ -133,7 +142,7 @@ def test_what_the_operator_may_do(server: ApiServer, releases: Releases) -> None
     labels = json.loads(server.ok("get", "namespace", red, "-o", "json", as_user=me))["metadata"]["labels"]
     assert labels["alcove.dev/competition"] == "op.op"
     server.refused("get", "namespace", "kube-system", as_user=me)
-    for kind in ("competitions", "datasets", "leaderboards", "jobs", "pods"):
+    for kind in ("competitions", "datasets", "leaderboards", "teamusages", "jobs", "pods"):
         server.ok("get", kind, "-n", "op", as_user=me)
     body: Object = {"status": {"running": 1}}
     assert server.patch(f"{api}/op/competitions/op/status", body, as_user=me) == 200
@@ -220,9 +229,10 @@ def test_results_and_definitions_outlive_an_uninstall(server: ApiServer, release
     server.create(submission("gone-red", "gone"), as_user=participant("gone-red"))
     server.status("submission", "first", "gone-red", {"phase": "Done", "rank": 1})
     server.create(leaderboard("gone"))
-    server.status("competition", "gone", "gone", {"usage": [{"team": "gone-red", "total": 3}]})
+    server.create(team_usage("gone", "gone-red"))
+    server.status("teamusage", "gone.gone-red", "gone", {"total": 3})
     crds = server.ok("get", "crds", "-o", "name")
-    assert crds.count("alcove.dev") == 4
+    assert crds.count("alcove.dev") == 5
 
     done = release.uninstall()
     assert done.returncode == 0, done.stderr
@@ -230,7 +240,7 @@ def test_results_and_definitions_outlive_an_uninstall(server: ApiServer, release
     assert server.ok("get", "crds", "-o", "name") == crds
     assert server.get("submission", "first", "gone-red")["status"]["rank"] == 1
     assert server.exists("leaderboard", "practice", "gone")
-    assert server.get("competition", "gone", "gone")["status"]["usage"][0]["total"] == 3
+    assert server.get("teamusage", "gone.gone-red", "gone")["status"]["total"] == 3
     for kind, name in (
         ("deployment", "alcove-operator"), ("statefulset", "alcove-store"), ("role", "alcove-operator"),
         ("networkpolicy", "alcove-default-deny"), ("serviceaccount", "alcove-operator"),
@@ -241,7 +251,7 @@ def test_results_and_definitions_outlive_an_uninstall(server: ApiServer, release
 
     done = release.install()
     assert done.returncode == 0, done.stderr
-    assert server.get("competition", "gone", "gone")["status"]["usage"][0]["total"] == 3
+    assert server.get("teamusage", "gone.gone-red", "gone")["status"]["total"] == 3
     assert "first" in server.ok("get", "submissions", "-n", "gone-red", as_user=participant("gone-red"))
 
 

@@ -24,7 +24,15 @@ from alcove_api.offers import ENTRY_BYTES, OFFERS_SECRET, PERMITS_KEY, SLOTS, Of
 from alcove_api.run_documents import End, RunConfig, Verdict
 from alcove_api.score_documents import SCORER_VERSION, ScoredRun, ScoreRequest, ScoreResult, Scoring
 from alcove_api.uploads import UploadPermit
-from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SECRETS, SUBMISSIONS
+from alcove_kube.resources import (
+    DATASETS,
+    JOBS,
+    LEADERBOARDS,
+    PODS,
+    SECRETS,
+    SUBMISSIONS,
+    TEAM_USAGES,
+)
 from alcove_store.pack import pack_files
 from alcove_store.post import send_upload
 from tests.integration.operator_wiring.world import (
@@ -194,8 +202,8 @@ def test_from_apply_to_a_rank(world: World) -> None:
     wait_for("the rank moved", lambda: world.submission_status("second", RED).get("rank") == 1)
     wait_for("the first is off", lambda: not world.submission_status("first", RED).get("counted"))
     assert world.submission_status("first", RED).get("rank") is None
-    usage = world.find(COMPETITIONS, "one")["status"]["usage"]  # type: ignore[index]
-    assert [(u["team"], u["total"], u["settling"]) for u in usage] == [(RED, 2, [])]
+    usage = world.find(TEAM_USAGES, f"one.{RED}")["status"]  # type: ignore[index]
+    assert (usage["total"], usage["settling"]) == (2, [])
 
 
 def read(store: Minio, key: str) -> bytes | None:
@@ -278,7 +286,7 @@ def test_code_that_cannot_be_run_is_rejected_with_a_remedy_and_not_counted(world
     permit = permit_of(world, "of-another-team", team)
     assert permit.fields[0].value == keys.team_bundle(team, digest_of_another_team)
     assert not [j for j in world.list(JOBS) if j["metadata"]["labels"].get("alcove.dev/team") == team]
-    assert not (world.find(COMPETITIONS, "four") or {})["status"].get("usage")
+    assert world.find(TEAM_USAGES, f"four.{team}") is None
 
 
 def permit_of(world: World, name: str, team: str) -> UploadPermit:

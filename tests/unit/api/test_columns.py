@@ -13,6 +13,7 @@ from alcove_api.dataset import DATASET
 from alcove_api.leaderboard import LEADERBOARD
 from alcove_api.schema import KINDS
 from alcove_api.submission import SUBMISSION
+from alcove_api.team_usage import TEAM_USAGE
 from alcove_operator.core.phases import LINE
 from alcove_operator.core.status import MESSAGE, SCORES
 from alcove_scorer.board_status import LEADERS_CELLS
@@ -25,6 +26,7 @@ NAMES = {
     COMPETITION.name: "hackathon",
     DATASET.name: "handwriting",
     LEADERBOARD.name: "feedback-tabular",
+    TEAM_USAGE.name: "hackathon.hackathon-red",
 }
 WIDEST: dict[str, dict[str, str | int]] = {
     SUBMISSION.name: {
@@ -41,6 +43,10 @@ WIDEST: dict[str, dict[str, str | int]] = {
     },
     LEADERBOARD.name: {
         "Teams": "2000", "Leaders": LEADERS_CELLS, "Updated": "59m", "Closes": "28 Mar 14:00 UTC",
+    },
+    TEAM_USAGE.name: {
+        "Total": "10000", "Last": "2027-03-08", "That-Day": "1000",
+        "Compute-s": "86400.125", "Age": "59m",
     },
 }  # fmt: skip
 """By kind and column: a value, or the columns that it takes at most."""

@@ -19,12 +19,13 @@ from alcove_api.leaderboard import LEADERBOARD
 from alcove_api.notifications import EventName
 from alcove_api.score_documents import STORE_DAMAGED
 from alcove_api.submission import SUBMISSION
+from alcove_api.team_usage import TEAM_USAGE
 from alcove_cli.main import app, mount
 from alcove_operator.core.causes import CAUSES_BY_PAYER
 from tests.unit.docs.pages import REPOSITORY, Page, blocks, pages
 from tests.unit.helm.chart import template
 
-KINDS: tuple[Kind, ...] = (COMPETITION, DATASET, LEADERBOARD, SUBMISSION)
+KINDS: tuple[Kind, ...] = (COMPETITION, DATASET, LEADERBOARD, SUBMISSION, TEAM_USAGE)
 THE_USERS_OWN = {
     "hackathon.yaml", "images.yaml", "submission.yaml", "competition.yaml", "conformance.yaml", "publisher.json", "-",
 }  # fmt: skip

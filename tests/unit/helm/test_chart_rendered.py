@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from alcove_api.schema import KINDS
 from alcove_board.settings import BoardSettings
 from alcove_operator.config import from_environment
 from alcove_operator.store_setup import Users
@@ -154,8 +155,10 @@ def test_cluster_wide_rights_are_few(objects: list[Object]) -> None:
     assert rules["alcove-submissions-hackathon"] == [submissions]
     assert nodes == [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}]
     assert definitions[0]["resources"] == ["customresourcedefinitions"]
-    assert len(definitions[0]["resourceNames"]) == 4
+    assert len(definitions[0]["resourceNames"]) == 5
     assert definitions[0]["verbs"] == ["get", "update"]
+    # Rendered without a cluster, in which all are missing.
+    assert [rule["verbs"] for rule in definitions[1:]] == [["create"]]
     (left,) = of_kind(render({"crds": {"upgrade": False}}), "ClusterRole")
     assert left["metadata"]["name"] == "alcove-submissions-hackathon"
 
@@ -474,7 +477,7 @@ def test_lint_and_package(tmp_path: Path) -> None:
     assert packed.returncode == 0, packed.stderr
     with tarfile.open(tmp_path / f"alcove-{chart_version()}.tgz") as archive:
         names = {os.path.basename(name) for name in archive.getnames() if name.startswith("alcove/crds/")}
-    assert names == {"competitions.yaml", "datasets.yaml", "leaderboards.yaml", "submissions.yaml"}
+    assert names == {f"{kind.plural}.yaml" for kind in KINDS}
 
 
 def test_the_operator_sends_nowhere_unless_hosts_are_listed(objects: list[Object]) -> None:

@@ -16,6 +16,7 @@ from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.run_documents import Verdict
 from alcove_api.run_names import repeat_of
 from alcove_api.score_documents import LiveCurve, ScoreRequest, ScoreResult
+from alcove_api.team_usage import TeamUsageStatus
 from alcove_operator.core import actions, capacity, model, names, parse_objects, usage
 from alcove_operator.core.model import CodeFact, Facts, LiveList, QuotaRefusal, ReconcileSettings, ScoreFault
 from alcove_operator.core.reconcile import reconcile
@@ -155,7 +156,8 @@ class Cluster:
                 ],
             }
         )
-        self.usage = CompetitionStatus()
+        self.usage = TeamUsageStatus()
+        """Of team-a."""
         self.jobs: dict[str, dict[str, Any]] = {}
         self.pods: list[Pod] = []
         self.verdicts: dict[str, Verdict] = {}
@@ -229,7 +231,8 @@ class Cluster:
         view = parse_objects.submission_view(raw)
         competition = None
         if self.cache["competition"] is not None:
-            competition = model.CompetitionView("comp", "cup", "u", self.spec, self.cache["competition"])
+            used = {"team-a": self.cache["competition"]}
+            competition = model.CompetitionView("comp", "cup", "u", self.spec, CompetitionStatus(), used)
         outcome = reconcile(
             view,
             competition,
@@ -335,7 +338,6 @@ class Cluster:
     def _use(self, action: actions.CountUsage | actions.SettleUsage) -> None:
         if isinstance(action, actions.SettleUsage):
             what = (
-                action.team,
                 action.phase,
                 action.submission_uid,
                 action.compute_seconds,

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from alcove_api.competition import CompetitionSpec, CompetitionStatus, TeamUsage
+from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.submission import SubmissionSpec, SubmissionStatus
+from alcove_api.team_usage import TeamUsageStatus
 from alcove_api.uploads import FormField, UploadPermit
 from alcove_operator.core import names
 from alcove_operator.core.actions import AddFinalizer, AdmitCode, CountUsage, Decision
@@ -51,15 +52,17 @@ def submission(code: dict[str, Any] = BUNDLE, phase: str = "practice", **more: A
 
 
 def competition(
-    usage: TeamUsage | None = None,
+    usage: TeamUsageStatus | None = None,
     images: tuple[str, ...] = (),
     own: dict[str, str] | None = None,
     **phase: Any,
 ) -> CompetitionView:
     practice = {"name": "practice", "datasets": ["ds"], "budget": {"seconds": 30}, **phase}
     spec = {"phases": [practice], "limits": {"perDay": 1}, "images": {"allowed": images, **(own or {})}}
-    status = CompetitionStatus(usage=(usage,) if usage else ())
-    return CompetitionView("comp", "cup", "u", CompetitionSpec.model_validate(spec), status)
+    used = {"team-a": usage} if usage else {}
+    return CompetitionView(
+        "comp", "cup", "u", CompetitionSpec.model_validate(spec), CompetitionStatus(), used
+    )
 
 
 def judge(
@@ -70,7 +73,7 @@ def judge(
 
 
 TEAM = Facts(team_member=True)
-COUNTED = TeamUsage(team="team-a", total=1, day="2026-01-05", today=1, settling=(UID,))
+COUNTED = TeamUsageStatus(total=1, day="2026-01-05", today=1, settling=(UID,))
 LATER, EARLIER = START + timedelta(hours=1), START - timedelta(hours=1)
 
 REJECTED = [

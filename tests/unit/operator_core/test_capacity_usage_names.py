@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alcove_api.compatibility import Compatibility
-from alcove_api.competition import CompetitionSpec, CompetitionStatus
+from alcove_api.competition import CompetitionSpec
 from alcove_api.phase import Phase
 from alcove_api.submission import RunStatus, SubmissionStatus
+from alcove_api.team_usage import TeamUsageStatus
 from alcove_operator.core import capacity, names, usage
 from alcove_operator.core.model import QuotaRefusal, SubmissionView
 from tests.unit.operator_core.cluster import START
@@ -101,55 +102,52 @@ DAY = timedelta(days=1)
 
 @given(st.lists(st.tuples(st.sampled_from(("count", "settle", "refund")), st.integers(0, 5)), max_size=40))
 def test_usage_counts_each_submission_once_whatever_is_repeated(steps: list[tuple[str, int]]) -> None:
-    status, counted, refunded = CompetitionStatus(), set[int](), set[int]()
+    used, counted, refunded = TeamUsageStatus(), set[int](), set[int]()
     tickets = set[int]()
     for name, i in steps:
         uid = f"uid-{i}"
         if name == "count" and i in counted - tickets:
             continue  # The fence before it keeps a settled Submission from being counted again.
         if name == "count":
-            found = usage.count_submission(status, spec_of(10, 10), "t", "practice", uid, START)
+            found = usage.count_submission(used, spec_of(10, 10), "t", "practice", uid, START)
             assert not isinstance(found, QuotaRefusal)
-            status = found
+            used = found
             counted.add(i)
             tickets.add(i)
         else:
-            before = status
-            status = usage.settle_submission(status, "t", "practice", uid, 10.0, name == "refund", START)
+            before = used
+            used = usage.settle_submission(used, "practice", uid, 10.0, name == "refund", START)
             if i not in tickets:
-                assert status is before
+                assert used is before
             elif name == "refund":
                 refunded.add(i)
             tickets.discard(i)
-    team = usage.usage_of_team(status, "t")
-    assert team.total == team.today == len(counted) - len(refunded)
-    assert set(team.settling) == {f"uid-{i}" for i in tickets}
-    assert team.compute_seconds == 10.0 * len(counted - tickets)
+    assert used.total == used.today == len(counted) - len(refunded)
+    assert set(used.settling) == {f"uid-{i}" for i in tickets}
+    assert used.compute_seconds == 10.0 * len(counted - tickets)
 
 
 def test_a_limit_says_when_it_frees_and_a_new_day_frees_it() -> None:
-    status = CompetitionStatus()
+    used = TeamUsageStatus()
     for uid in ("1", "2"):
-        counted = usage.count_submission(status, LIMITS, "t", "practice", uid, START)
-        assert isinstance(counted, CompetitionStatus)
-        status = counted
-    refused = usage.count_submission(status, LIMITS, "t", "practice", "3", START)
+        counted = usage.count_submission(used, LIMITS, "t", "practice", uid, START)
+        assert isinstance(counted, TeamUsageStatus)
+        used = counted
+    refused = usage.count_submission(used, LIMITS, "t", "practice", "3", START)
     assert isinstance(refused, QuotaRefusal)
     assert refused.limit == "perDay"
     assert "2026-01-06T00:00:00Z" in refused.message
-    assert usage.count_submission(status, LIMITS, "t", "practice", "2", START) is status
-    tomorrow = usage.count_submission(status, LIMITS, "t", "practice", "3", START + DAY)
-    assert isinstance(tomorrow, CompetitionStatus)
-    assert usage.usage_of_team(tomorrow, "t").today == 1
+    assert usage.count_submission(used, LIMITS, "t", "practice", "2", START) is used
+    tomorrow = usage.count_submission(used, LIMITS, "t", "practice", "3", START + DAY)
+    assert isinstance(tomorrow, TeamUsageStatus)
+    assert tomorrow.today == 1
     over = usage.count_submission(tomorrow, LIMITS, "t", "practice", "4", START + 2 * DAY)
     assert isinstance(over, QuotaRefusal)
     assert over.limit == "total"
     # A refund gives back today's place only to the day that it was taken on.
-    refunded = usage.usage_of_team(
-        usage.settle_submission(tomorrow, "t", "practice", "1", 0, True, START), "t"
-    )
+    refunded = usage.settle_submission(tomorrow, "practice", "1", 0, True, START)
     assert (refunded.total, refunded.today) == (2, 1)
-    assert usage.usage_of_team(usage.prune_tickets(tomorrow, {"3"}), "t").settling == ("3",)
+    assert usage.drop_tickets(tomorrow, {"1", "2"}).settling == ("3",)
 
 
 def _phase(**resources: Any) -> Phase:

@@ -32,7 +32,7 @@ def test_where_all_is_damaged_the_quota_is_given_back() -> None:
     cluster = Cluster({"d1": ["exit"]}, damage={"d1": DAMAGED})
     status = settled(cluster)
     assert status["phase"] == "Failed"
-    assert [(team.total, team.settling) for team in cluster.usage.usage] == [(0, ())]
+    assert (cluster.usage.total, cluster.usage.settling) == (0, ())
 
 
 @pytest.mark.parametrize("feedback", ["live", "none"])

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from alcove_api.competition import CompetitionSpec, CompetitionStatus
+from alcove_api.competition import CompetitionSpec
 from alcove_api.decisions import Cancellation, Exclusion
+from alcove_api.team_usage import TeamUsageStatus
 from alcove_operator.core import boards, usage
 from alcove_operator.core.model import QuotaRefusal, SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules
@@ -105,11 +106,11 @@ def spec_with(extra: list[dict[str, Any]], **phase: object) -> CompetitionSpec:
 
 def submit(spec: CompetitionSpec, *phases: str, day: int = 0) -> list[str]:
     """Which limit stands against each of these Submissions of one team; "" where none does."""
-    status, said = CompetitionStatus(), []
+    used, said = TeamUsageStatus(), []
     for i, phase in enumerate(phases):
-        found = usage.count_submission(status, spec, "red", phase, f"u{i}", START + timedelta(days=day))
+        found = usage.count_submission(used, spec, "red", phase, f"u{i}", START + timedelta(days=day))
         said.append(found.limit if isinstance(found, QuotaRefusal) else "")
-        status = status if isinstance(found, QuotaRefusal) else found
+        used = used if isinstance(found, QuotaRefusal) else found
     return said
 
 
@@ -143,19 +144,18 @@ def test_a_place_that_is_given_back_is_given_back_in_its_phase(steps: list[tuple
     spec = CompetitionSpec.model_validate(
         {**spec_with([]).model_dump(), "limits": {"perDay": 99, "total": 99}}
     )
-    status = CompetitionStatus()
+    used = TeamUsageStatus()
     for i, (phase, _) in enumerate(steps):
-        found = usage.count_submission(status, spec, "red", phase, f"u{i}", START)
-        assert isinstance(found, CompetitionStatus)
-        status = found
+        found = usage.count_submission(used, spec, "red", phase, f"u{i}", START)
+        assert isinstance(found, TeamUsageStatus)
+        used = found
     for i, (phase, refund) in enumerate(steps):
-        status = usage.settle_submission(status, "red", phase, f"u{i}", 1.0, refund, START)
-    team = usage.usage_of_team(status, "red")
+        used = usage.settle_submission(used, phase, f"u{i}", 1.0, refund, START)
     for phase in ("practice", "final"):
         left = sum(1 for p, refund in steps if p == phase and not refund)
-        used = usage.usage_in_phase(team, phase)
-        assert (used.total, used.today) == (left, left)
-    assert team.total == sum(not refund for _, refund in steps)
+        of_phase = usage.usage_in_phase(used, phase)
+        assert (of_phase.total, of_phase.today) == (left, left)
+    assert used.total == sum(not refund for _, refund in steps)
 
 
 def stop(cluster: Cluster, dataset: str | None) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.leaderboard import LeaderboardStatus
 from alcove_api.notifications import Notice, NotificationLedger, PendingNotice
+from alcove_api.team_usage import TeamUsageStatus
 from alcove_operator.core import notices
 from alcove_operator.core.model import CompetitionView, SubmissionView
 from tests.unit.operator_core.cluster import START
@@ -29,8 +30,10 @@ def cup(*webhooks: dict[str, Any], usage: dict[str, Any] | None = None, **phase:
     practice = {"name": "practice", "datasets": ["ds"], "budget": {"seconds": 20}, **phase}
     hooks = webhooks or ({"name": "all", "events": EVERYTHING},)
     spec = {"phases": [practice], "limits": {"perDay": 2, "total": 3}, "notifications": list(hooks)}
-    status = CompetitionStatus.model_validate({"usage": [usage] if usage else []})
-    return CompetitionView("comp", "cup", "uid", CompetitionSpec.model_validate(spec), status)
+    used = {"red": TeamUsageStatus.model_validate(usage)} if usage else {}
+    return CompetitionView(
+        "comp", "cup", "uid", CompetitionSpec.model_validate(spec), CompetitionStatus(), used
+    )
 
 
 def board(*leaders: str, generation: int = 1) -> dict[str, LeaderboardStatus]:
@@ -144,7 +147,7 @@ def test_nothing_is_told_about_the_submissions_of_a_blind_phase(
 
 def test_a_used_up_quota_is_told_once_a_day() -> None:
     def used(today: int, total: int, at: datetime) -> CompetitionView:
-        return cup(usage={"team": "red", "total": total, "today": today, "day": f"{at:%Y-%m-%d}"})
+        return cup(usage={"total": total, "today": today, "day": f"{at:%Y-%m-%d}"})
 
     ledger = look(None, used(1, 1, START))
     ledger = look(ledger, used(2, 2, START))

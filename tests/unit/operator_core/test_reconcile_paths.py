@@ -151,9 +151,8 @@ def check_history(cluster: Cluster) -> None:
     runs = len(cluster.fates)
     assert len(set(cluster.created)) <= runs + count_retries(runs, cluster.max_attempts)
     check_feedback(cluster)
-    for team in cluster.usage.usage:
-        assert 0 <= team.total <= 1
-        assert 0 <= team.today <= 1
+    assert 0 <= cluster.usage.total <= 1
+    assert 0 <= cluster.usage.today <= 1
 
 
 def check_feedback(cluster: Cluster) -> None:
@@ -227,7 +226,7 @@ def check_ends(cluster: Cluster, fates: dict[str, list[str]], causes: Mapping[st
     assert set(cluster.verdicts) == set(fates)
     assert not cluster.jobs
     assert not [pod for pod in cluster.pods if cluster.alive(pod)]
-    (team,) = cluster.usage.usage
+    team = cluster.usage
     scored = any("alc" in run or run["pointsShown"] for run in status["runs"])
     refund = {(e[1], e[3]) for e in ends.values()} == {("Platform", "Failed")} and not scored
     assert (team.total, team.today, team.settling) == (0 if refund else 1, 0 if refund else 1, ())
@@ -257,7 +256,7 @@ def test_deleting_leaves_nothing_behind(
     assert not cluster.jobs
     assert not [pod for pod in cluster.pods if cluster.alive(pod)]
     if not cluster.competition_missed:
-        assert all(not team.settling for team in cluster.usage.usage)
+        assert not cluster.usage.settling
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])

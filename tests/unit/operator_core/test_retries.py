@@ -24,7 +24,7 @@ def status(cluster: Cluster) -> dict[str, Any]:
 
 
 def total(cluster: Cluster) -> int:
-    (team,) = cluster.usage.usage
+    team = cluster.usage
     assert not team.settling
     return team.total
 
@@ -170,4 +170,4 @@ def test_a_full_store_is_no_second_try() -> None:
     assert (run["cause"], run["chargedTo"], run["attempt"]) == ("StoreFull", "Platform", 1)
     assert run["alc"] is not None
     assert len(cluster.created) == 1
-    assert [team.total for team in cluster.usage.usage] == [1]
+    assert cluster.usage.total == 1

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from alcove_api.competition import CompetitionStatus
 from alcove_operator.core import actions, model, parse_objects
 from alcove_operator.core.reconcile import reconcile
 from tests.unit.operator_core.cluster import SETTINGS, Cluster
@@ -25,7 +26,9 @@ def test_it_gets_one_event_and_nothing_else(damage: dict[str, Any], deleting: bo
     view = parse_objects.submission_view(raw)
     outcome = reconcile(
         view,
-        model.CompetitionView("comp", "cup", "u", cluster.spec, cluster.usage),
+        model.CompetitionView(
+            "comp", "cup", "u", cluster.spec, CompetitionStatus(), {"team-a": cluster.usage}
+        ),
         {},
         [parse_objects.job_view(job) for job in cluster.jobs.values()],
         [parse_objects.pod_view(pod.raw) for pod in cluster.pods],

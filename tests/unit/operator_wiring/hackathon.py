@@ -19,7 +19,16 @@ from alcove_api.run_documents import RepeatedAttempt, Verdict
 from alcove_api.score_documents import SCORER_VERSION, LiveCurve, ScoredRun, ScoreRequest, ScoreResult
 from alcove_api.uploads import FormField, UploadPermit
 from alcove_kube.client import Object
-from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS, Resource
+from alcove_kube.resources import (
+    COMPETITIONS,
+    DATASETS,
+    JOBS,
+    LEADERBOARDS,
+    PODS,
+    SUBMISSIONS,
+    TEAM_USAGES,
+    Resource,
+)
 from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names
@@ -40,7 +49,7 @@ from tests.unit.operator_wiring.virtual_time import wait_until
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 HACK, CUP = "hack", "cup"
 WATCHED: dict[str, Resource] = {
-    r.plural: r for r in (COMPETITIONS, DATASETS, LEADERBOARDS, JOBS, PODS, SUBMISSIONS)
+    r.plural: r for r in (COMPETITIONS, DATASETS, LEADERBOARDS, TEAM_USAGES, JOBS, PODS, SUBMISSIONS)
 }
 LIVE = ("Pending", "Running")
 
@@ -253,8 +262,8 @@ class Hackathon:
         return next((run for run in self.status(team, name).get("runs", []) if run["dataset"] == alias), {})
 
     def usage(self, team: str) -> Object:
-        status = self.server.objects["competitions", HACK, CUP].get("status") or {}
-        return next((dict(u) for u in status.get("usage", []) if u["team"] == team), {})
+        raw = self.server.objects.get(("teamusages", HACK, names.usage_name(CUP, team))) or {}
+        return dict(raw.get("status") or {})
 
     def run_jobs(self) -> list[str]:
         """Names of all run Jobs that were ever created, in order."""

@@ -19,14 +19,17 @@ from kubernetes.client import ApiClient
 
 from alcove_kube.client import NOTHING_UNREAD, KubeClient, Object, Unread, Verb
 from alcove_kube.errors import ApiError
-from alcove_kube.resources import COMPETITIONS, DATASETS, LEADERBOARDS, SUBMISSIONS, Resource
+from alcove_kube.resources import COMPETITIONS, DATASETS, LEADERBOARDS, SUBMISSIONS, TEAM_USAGES, Resource
 from alcove_operator.api import Api
 from tests.unit.operator_core.pods import stamp
 
 T = TypeVar("T")
 Spot = tuple[str, str, str]
 """(plural, namespace, name)."""
-WITH_STATUS = {r.plural for r in (COMPETITIONS, DATASETS, LEADERBOARDS, SUBMISSIONS)} | {"jobs", "pods"}
+WITH_STATUS = {r.plural for r in (COMPETITIONS, DATASETS, LEADERBOARDS, SUBMISSIONS, TEAM_USAGES)} | {
+    "jobs",
+    "pods",
+}
 
 
 def copy(raw: T) -> T:

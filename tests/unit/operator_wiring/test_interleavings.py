@@ -76,11 +76,9 @@ def _double_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counting twice what is counted: a crash between the count and the status costs the team a submission."""
     count = usage.count_submission
 
-    def again(status: Any, spec: Any, team: str, phase: str, uid: str, now: Any) -> Any:
-        others = tuple(
-            used.replace(settling=tuple(u for u in used.settling if u != uid)) for used in status.usage
-        )
-        return count(status.replace(usage=others), spec, team, phase, uid, now)
+    def again(used: Any, spec: Any, team: str, phase: str, uid: str, now: Any) -> Any:
+        others = tuple(u for u in used.settling if u != uid)
+        return count(used.replace(settling=others), spec, team, phase, uid, now)
 
     monkeypatch.setattr(usage, "count_submission", again)
 
@@ -89,12 +87,10 @@ def _settled_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """A settlement whose answer was lost is added once more."""
     settle = usage.settle_submission
 
-    def again(status: Any, team: str, phase: str, uid: str, *arguments: Any) -> Any:
-        used = usage.usage_of_team(status, team)
+    def again(used: Any, phase: str, uid: str, *arguments: Any) -> Any:
         if uid not in used.settling:
-            others = tuple(u for u in status.usage if u.team != team)
-            status = status.replace(usage=(*others, used.replace(settling=(*used.settling, uid))))
-        return settle(status, team, phase, uid, *arguments)
+            used = used.replace(settling=(*used.settling, uid))
+        return settle(used, phase, uid, *arguments)
 
     monkeypatch.setattr(usage, "settle_submission", again)
 

@@ -16,6 +16,7 @@ from alcove_api.board_documents import PhaseActivity
 from alcove_kube.client import Object
 from alcove_kube.resources import SUBMISSIONS, Resource
 from alcove_operator.config import OperatorSettings
+from alcove_operator.core import names
 from alcove_operator.index import WorkKey
 from alcove_operator.service import RELIST_EVERY, Service
 from alcove_operator.watches import kopf_settings
@@ -542,12 +543,9 @@ def test_a_ticket_whose_submission_is_not_yet_seen_is_kept() -> None:
             await wait_until("it runs", lambda: hackathon.phase("red", "first") == "Running", 60)
             hackathon.event_fate = lambda plural: EventFate(lost=plural == "submissions")
             late = hackathon.submit("red", "late")["metadata"]["uid"]
-            raw = hackathon.server.objects["competitions", HACK, CUP]
-            (used,) = raw["status"]["usage"]
-            counted = {**used, "settling": [*used["settling"], late], "total": 2}
-            hackathon.server.put(
-                "competitions", HACK, {**raw, "status": {**raw["status"], "usage": [counted]}}
-            )
+            raw = hackathon.server.objects["teamusages", HACK, names.usage_name(CUP, "red")]
+            counted = {**raw["status"], "settling": [*raw["status"]["settling"], late], "total": 2}
+            hackathon.server.put("teamusages", HACK, {**raw, "status": counted})
             await asyncio.sleep(5)
             assert late in hackathon.usage("red")["settling"]
             hackathon.holding = False
