@@ -7,6 +7,7 @@ written (its times, what it lacks), and nothing that a Submission or a run could
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -106,10 +107,12 @@ class _Builder:
             self.values[name][labels] = value
 
 
-def build_series(
+async def build_series(
     competition: CompetitionView, index: Index, queue: Mapping[str, int], now: datetime
 ) -> Series:
     """All gauges of ``competition`` at the time ``now``.
+
+    Others go on between two teams.
 
     ``queue``: of each Submission that waits for a place, by UID, its first place in the queue of all phases.
     """
@@ -129,6 +132,7 @@ def build_series(
         _phase(out, competition, phase, problems, now)
         if phase.name in blind:
             continue
+        await asyncio.sleep(0)
         record = index.leaderboards.get((competition.namespace, phase.name))
         own = record is not None and record.competition == name
         board = record.status if record is not None and own else LeaderboardStatus()
@@ -138,6 +142,7 @@ def build_series(
         _board(out, (name, phase.name), board, teams)
         _runs(out, (name, phase.name), by_phase[phase.name])
         for team, own_views in _by_team(of_teams, teams).items():
+            await asyncio.sleep(0)
             _team(out, (name, phase.name, team), own_views, now)
         counted += of_teams
         shown |= dict.fromkeys(teams)

@@ -46,7 +46,7 @@ QUEUE_SECONDS = 20.0
 """Between two looks at the LocalQueue of Kueue."""
 
 
-TURN_PAUSE, LOOK_PAUSE = 50e-6, 500e-6
+TURN_PAUSE, LOOK_PAUSE = 200e-6, 1e-3
 """Seconds between two turns for each Submission under way, and between two looks at everything for each Submission that
 there is: a competition takes a part of the operator's time that does not grow with it."""
 COUNTS_PAUSE = 0.9
@@ -137,7 +137,7 @@ class Competitions:
         await asyncio.sleep(0)
         wishes.append(await self._finals(key, competition, everything, now))
         await asyncio.sleep(0)
-        self._show(key, queue)
+        await self._show(key, queue)
         wishes.append(await self.activity.publish(competition, views, now))
         for after in wishes:
             if after is not None:
@@ -171,10 +171,11 @@ class Competitions:
             self.queue.add(key)
         return after
 
-    def _show(self, key: WorkKey, queue: Mapping[str, int]) -> None:
+    async def _show(self, key: WorkKey, queue: Mapping[str, int]) -> None:
         competition = self.index.competitions.get((key.namespace, key.name))
         if competition is not None:
-            self.metrics.show(key.name, build_series(competition, self.index, queue, self.clock()))
+            series = await build_series(competition, self.index, queue, self.clock())
+            self.metrics.show(key.name, series)
 
     def _grant(
         self, competition: CompetitionView, views: list[SubmissionView], counted: Census, now: datetime

@@ -67,6 +67,7 @@ class CountedKeeper:
             for view in (*gone, *views)
             if boards.is_scored_in(view, phase.name) and not view.of_organizer
         ]
+        await asyncio.sleep(0)
         stands = {team: boards.view_deleted(entry, rules) for team, entry in old.items()}
         due = [view for view in scored if boards.may_count(view, stands.get(view.team), rules)]
         new = boards.update_counted(old, [view for view in due if await self._has_score(view, old)], rules)
@@ -75,6 +76,7 @@ class CountedKeeper:
             document = CountedSubmissions(competition_uid=competition.uid, entries=entries)
             await asyncio.to_thread(self.store.write_counted, *where, document)
             self._kept[place] = new
+        await asyncio.sleep(0)
         present = {view.uid for view in views}
         return [
             boards.view_deleted(entry, rules)

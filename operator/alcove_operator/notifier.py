@@ -60,11 +60,11 @@ class Notifier:
         uid, now = competition.uid, self.clock()
         ledger = self._ledgers.get(uid) or NotificationLedger(competition_uid=uid)
         if uid in self._stored:
-            ledger = self._update(competition, ledger, now)
+            ledger = await self._update(competition, ledger, now)
         elif not self._is_store_away():
             with contextlib.suppress(StoreUnavailableError):
                 stored = await self._read(competition)
-                ledger = notices.join_ledgers(self._update(competition, stored, now), ledger)
+                ledger = notices.join_ledgers(await self._update(competition, stored, now), ledger)
         trouble = notices.find_store_trouble(competition, self.store_trouble())
         ledger = notices.take_in(ledger, competition.spec.notifications, trouble, now)
         await self._write(competition, ledger)
@@ -75,13 +75,15 @@ class Notifier:
         trouble = self.store_trouble()
         return trouble is not None and trouble.state == "away"
 
-    def _update(
+    async def _update(
         self, competition: CompetitionView, old: NotificationLedger | None, now: datetime
     ) -> NotificationLedger:
-        found = notices.find_notices(
+        # In a thread: it looks at all that was ever submitted, and nothing of it changes.
+        found = await asyncio.to_thread(
+            notices.find_notices,
             self.index.with_usage(competition),
             self.index.submissions_of(competition.namespace, competition.name),
-            self.index.datasets_by_name().values(),
+            list(self.index.datasets_by_name().values()),
             now,
         )
         return notices.update_ledger(old, competition, found, self._boards(competition, now), now)

@@ -76,7 +76,9 @@ class Rankings:
     async def _phase(
         self, competition: CompetitionView, phase: Phase, views: list[SubmissionView], now: datetime
     ) -> float | None:
+        await asyncio.sleep(0)
         deleted = await self.counted.keep(competition, phase, views)
+        await asyncio.sleep(0)
         board = (
             None if is_blind(phase, now) else self.index.leaderboards.get((competition.namespace, phase.name))
         )
@@ -90,13 +92,17 @@ class Rankings:
             return wait if wait > 0 else None
         await self._hand_on(competition, phase, views, board.status)
         rules = PhaseRules(competition, phase)
+        # Each step looks at all that was ever submitted; others go on in between.
+        await asyncio.sleep(0)
         # A rerun of a team that takes part no more is still there: its namespace is the competition's.
         taking_part = [
             view
             for view in views
             if not view.of_organizer or view.baseline or view.team in self.teams.namespaces
         ]
+        await asyncio.sleep(0)
         counted = boards.select_ranked(rules, taking_part, deleted, self.index.datasets_by_name())
+        await asyncio.sleep(0)
         excluded = boards.list_excluded(rules, taking_part, deleted)
         again = await self._aggregate(competition, phase, counted, excluded, board.status, now)
         self._measure(competition, phase, now)

@@ -120,6 +120,8 @@ def list_excluded(
     ``views``, ``deleted``: as for :func:`select_ranked`.
     """
     phase = rules.phase.name
+    if not rules.spec.excluded:
+        return ()
     scored = [*(v for v in views if is_scored_in(v, phase)), *deleted]
     found = [find_exclusion(rules.spec, phase, v.team, v.name) for v in scored]
     return tuple(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
@@ -48,22 +49,22 @@ class SubmissionView:
     chosen: bool = False
     """Whether it carries the label by which its team marks what is to count."""
 
-    @property
+    @cached_property
     def of_organizer(self) -> bool:
         """Whether it is in the competition's namespace, where teams can read nothing: a baseline or a rerun."""
         return self.spec is not None and self.namespace == self.spec.competition.namespace
 
-    @property
+    @cached_property
     def original(self) -> Original | None:
         """What it runs again, or shows the result of."""
         return self.spec.rerun_of if self.spec else None
 
-    @property
+    @cached_property
     def shows_rerun(self) -> bool:
         """Whether it is never run: it shows a team, in its own namespace, what became of a rerun."""
         return self.original is not None and not self.of_organizer
 
-    @property
+    @cached_property
     def team(self) -> str:
         """Namespace of the team whose it is; the competition's own for a baseline."""
         return self.original.team if self.original else self.namespace

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import re
 import signal
 import urllib.request
@@ -49,6 +50,8 @@ from tests.integration.operator_wiring.world import (
 )
 
 pytestmark = pytest.mark.integration
+ROWS = 100
+"""Of a board in its Leaderboard."""
 FINISHED = End(cause="finished", ended_ns=5_000_000_000)
 OVER_BUDGET = End(cause="budget", ended_ns=20_001_600_000)
 
@@ -111,6 +114,17 @@ def score(world: World, job: dict[str, Any], alc: float) -> None:
     world.finish(job)
 
 
+def put_table(world: World, request: AggregateRequest) -> None:
+    """The whole board, of which the Leaderboard has the first rows."""
+    rows = [
+        {"rank": rank, "average_rank": float(rank), "team": e.team, "submission_uid": e.submission_uid}
+        for rank, e in enumerate(request.entries, 1)
+    ]
+    data = json.dumps({"entries": rows}).encode()
+    key = keys.board(request.competition_namespace, request.competition, request.phase, "table.json")
+    root_store(world).put_object(keys.MAIN_BUCKET, key, io.BytesIO(data), len(data))
+
+
 def publish(world: World, job: dict[str, Any]) -> AggregateRequest:
     """What the aggregate job would write, and its end."""
     told = environment(job, "aggregate")
@@ -128,8 +142,10 @@ def publish(world: World, job: dict[str, Any]) -> AggregateRequest:
         }
         for rank, e in enumerate(request.entries, 1)
     ]
-    status = {"generation": request.generation, "teams": len(entries), "entries": entries}
+    status = {"generation": request.generation, "teams": len(entries), "entries": entries[:ROWS]}
     world.status(LEADERBOARDS, request.leaderboard, status)
+    if len(entries) > ROWS:
+        put_table(world, request)
     world.finish(job)
     return request
 

@@ -18,7 +18,7 @@ from alcove_board.metrics import ServerMetrics
 from alcove_kube.client import Object
 from alcove_kube.resources import COMPETITIONS, JOBS, LEADERBOARDS, PODS, SUBMISSIONS
 from alcove_operator.api import Api
-from alcove_operator.board_series import TEAMS, build_series
+from alcove_operator.board_series import TEAMS, Series, build_series
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import causes
 from alcove_operator.core.causes import CAUSES_BY_PAYER
@@ -177,13 +177,23 @@ def test_only_the_leading_teams_have_series() -> None:
         LEADERBOARDS,
         {**board, "status": {"generation": 1, "teams": 30, "entries": entries, "baselines": [line]}},
     )
-    made = build_series(index.competitions[HACK, CUP], index, {}, START)
+    made, rounds = asyncio.run(_count_rounds(build_series(index.competitions[HACK, CUP], index, {}, START)))
+    assert rounds > TEAMS, "others go on between two teams"
     assert made["alcove_baseline_alc"] == {(CUP, "practice", "linear", "d"): 0.25}
     shown = {labels[2] for labels in made["alcove_submissions"]}
     assert shown == {*last, *teams[: TEAMS - 30]}, "those on the board, then who came first"
     assert max(len(values) for values in made.values()) == TEAMS * 32
     named = {labels[1] for labels in made["alcove_quota_used_submissions"]}
     assert named == shown
+
+
+async def _count_rounds(work: Coroutine[Any, Any, Series]) -> tuple[Series, int]:
+    """What ``work`` returns, and how often others had their turn meanwhile."""
+    doing, rounds = asyncio.create_task(work), 0
+    while not doing.done():
+        rounds += 1
+        await asyncio.sleep(0)
+    return doing.result(), rounds
 
 
 def test_extra_submissions_raise_the_limits_of_their_team() -> None:
@@ -197,7 +207,7 @@ def test_extra_submissions_raise_the_limits_of_their_team() -> None:
     index.apply(COMPETITIONS, {"metadata": meta, "spec": spec})
     for number, team in enumerate(("red", "blue")):
         index.apply(SUBMISSIONS, _view(team, number))
-    made = build_series(index.competitions[HACK, CUP], index, {}, START)
+    made = asyncio.run(build_series(index.competitions[HACK, CUP], index, {}, START))
     assert made["alcove_quota_limit_submissions"] == {
         (CUP, "red", "day"): 5, (CUP, "red", "total"): 12, (CUP, "blue", "day"): 3, (CUP, "blue", "total"): 9
     }  # fmt: skip
