@@ -29,7 +29,8 @@ from alcove_kube.resources import (
     Resource,
 )
 from alcove_operator.core import names, parse_objects
-from alcove_operator.core.model import DatasetView, JobView, PodView
+from alcove_operator.core.model import DatasetView, JobView, PodView, SubmissionView
+from alcove_operator.shared_values import share_values
 from alcove_operator.tables import ObjectName
 
 AGGREGATE, CHECK = "aggregate", "check"
@@ -89,6 +90,15 @@ class UsageRecord:
     resource_version: str
     usage: TeamUsageStatus | None
     """None where it was made, and nothing has been written into it yet."""
+
+
+def _read_submission(raw: Object) -> SubmissionView:
+    view = parse_objects.submission_view(raw)
+    # There may be ten thousand of them.
+    share_values(view.status)
+    if view.spec is not None:
+        share_values(view.spec)
+    return view
 
 
 def _read_dataset(raw: Object) -> DatasetRecord:
@@ -161,7 +171,7 @@ def _read_pod(raw: Object) -> PodRecord:
 
 
 READERS: dict[Resource, Callable[[Object], Any]] = {
-    SUBMISSIONS: parse_objects.submission_view,
+    SUBMISSIONS: _read_submission,
     COMPETITIONS: parse_objects.competition_view,
     DATASETS: _read_dataset,
     LEADERBOARDS: _read_board,

@@ -1,0 +1,53 @@
+"""Equal parts of many Submissions are one object in memory, and nothing else about them is another."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alcove_api.submission import SubmissionStatus
+from alcove_kube.client import Object
+from alcove_operator.shared_values import share_values
+
+WORDS = st.text("abcdefgh", min_size=1, max_size=8)
+RUNS = st.lists(
+    st.fixed_dictionaries(
+        {"dataset": WORDS, "phase": st.sampled_from(("Running", "Done"))},
+        optional={
+            "message": WORDS,
+            "attempt": st.integers(1, 3),
+            "curve": st.just([{"t": 1.0, "score": 0.5}]),
+        },
+    ),
+    max_size=3,
+    unique_by=lambda run: run["dataset"],
+)
+STATUSES = st.fixed_dictionaries({"runs": RUNS}, optional={"phase": st.just("Done"), "place": WORDS})
+
+
+def read(raw: Object) -> SubmissionStatus:
+    """As from the server: no part of it is anybody else's."""
+    return SubmissionStatus.model_validate(json.loads(json.dumps(raw)))
+
+
+@given(STATUSES)
+def test_a_model_whose_parts_are_shared_is_what_it_was(raw: Object) -> None:
+    shared, own = read(raw), read(raw)
+    share_values(shared)
+    assert shared == own
+    assert shared.model_dump_json(exclude_unset=True) == own.model_dump_json(exclude_unset=True)
+    assert shared.replace(place="1/2") == own.replace(place="1/2")
+    assert read(raw) == own
+
+
+def test_equal_parts_are_one_object() -> None:
+    raw = {"phase": "Done", "runs": [{"dataset": "d", "phase": "Done", "message": "It has ended well."}]}
+    one, other = read(raw), read(raw)
+    assert one.runs[0].message is not other.runs[0].message
+    share_values(one)
+    share_values(other)
+    assert one.runs[0].message is other.runs[0].message
+    assert one.runs[0].model_fields_set is other.runs[0].model_fields_set
+    assert one.model_fields_set is other.model_fields_set
