@@ -1,10 +1,11 @@
-"""The examples that need no framework, on every kind of data that they claim."""
+"""The examples, on every kind of data that they claim; the one in PyTorch is run in the environment of its image."""
 
 from __future__ import annotations
 
 import importlib.util
 import io
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from PIL import Image
 from sklearn.linear_model import Ridge, SGDRegressor
 from threadpoolctl import threadpool_limits
 
+from alcove_api.frameworks import Framework
 from alcove_baselines import AnytimeRegressor
 from alcove_format.metadata import Format, Metadata
 from alcove_format.reader import open_dataset
 from alcove_format.solution import read_solution, read_targets
 from alcove_format.writer import NewExample, write_dataset
+from alcove_ingestion.frameworks import open_feed
 from alcove_ingestion.metadata import ModelMetadata
 from alcove_scorer.metric_registry import find_metric
 from alcove_toolkit.practice import PRACTICE, REGRESSIONS, make_practice
@@ -38,12 +41,14 @@ def load_model(example: str) -> Any:
 def predict_last(model_class: Any, data: Path, most: int) -> Any:
     """The last prediction, or the ``most``-th; the loop is the runner's."""
     folder = open_dataset(data)
+    framework: Framework = getattr(model_class, "framework", "numpy")
+    train, test = (open_feed(part, framework) for part in (folder.train, folder.test))
     model = model_class(ModelMetadata(folder.train, folder.test))
     prediction = None
     while not model.done_training and most:
         most -= 1
-        model.train(folder.train, remaining_time_budget=60.0)
-        prediction = model.test(folder.test, remaining_time_budget=60.0)
+        model.train(train, remaining_time_budget=60.0)
+        prediction = model.test(test, remaining_time_budget=60.0)
     return prediction
 
 
@@ -101,6 +106,14 @@ def test_chance_is_worth_nothing(
 @pytest.mark.parametrize("name", NAMES)
 def test_the_numpy_model_learns_every_practice_dataset(practice_data: dict[str, Path], name: str) -> None:
     assert last_score(load_model("numpy"), practice_data[name]) > 0.55
+
+
+@pytest.mark.skipif(find_spec("tensorflow") is None, reason="TensorFlow is not installed")
+@pytest.mark.parametrize("name", NAMES)
+def test_the_tensorflow_model_learns_every_practice_dataset(
+    practice_data: dict[str, Path], name: str
+) -> None:
+    assert last_score(load_model("tensorflow"), practice_data[name], most=2) > 0.55
 
 
 def score_numbers(model_class: Any, data: Path, most: int) -> float:
