@@ -44,7 +44,7 @@ _NO_BREAK = "\u00a0"
 """A space at which no line is broken."""
 _OFTEN_IMPORTED = (
     "numpy", "scipy", "scikit-learn", "pillow", "tensorflow", "tensorflow-cpu", "keras", "h5py", "joblib", "torch",
-    "torchvision", "pandas", "lightgbm", "hyperopt", "librosa", "opencv-python-headless", "jieba",
+    "torchvision", "pandas", "lightgbm", "hyperopt", "librosa", "opencv-python-headless", "jieba", "matplotlib",
 )  # fmt: skip
 
 

@@ -158,6 +158,8 @@ class Model(object):
 COMPARES_READERS = '''
 from pathlib import Path
 
+import librosa.display
+import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 from dataset import AutoDLDataset
