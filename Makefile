@@ -26,7 +26,7 @@ $(VENV)/.installed: locks/dev.txt pyproject.toml
 # `alcove run` needs the cluster's supervisor; without a C compiler everything else works.
 SUPERVISOR := $(VENV)/bin/alcove-supervisor
 $(SUPERVISOR): $(wildcard images/supervisor/*.c images/supervisor/*.h) $(VENV)/.installed
-	@if command -v cc >/dev/null; then make -s -C images/supervisor && cp images/supervisor/build/alcove-supervisor $@; \
+	@if command -v cc >/dev/null; then make -s -C images/supervisor && install images/supervisor/build/alcove-supervisor $@; \
 	else echo "No C compiler, so \`alcove run\` will not work: apt-get install gcc libc6-dev"; fi
 
 install: $(VENV)/.installed $(SUPERVISOR) ## the `alcove` command into .venv/bin, from the lock file
