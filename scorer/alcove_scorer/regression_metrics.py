@@ -28,7 +28,34 @@ from alcove_scorer.metrics import (
 Floats = npt.NDArray[np.float64]
 
 
-class R2Score:
+class _RelativeErrors:
+    """Mean over targets of 1 − errors / those of the best constant."""
+
+    name: ClassVar[str]
+    predicts: ClassVar[Predicted] = "numbers"
+    chance: ClassVar[float] = 0.0
+    best: ClassVar[float] = 1.0
+
+    def find_constant(self, solution: Solution) -> Floats:
+        """Of each target."""
+        raise NotImplementedError
+
+    def sum_errors(self, errors: Floats) -> Floats:
+        """Of each target; ``errors`` may be written over."""
+        raise NotImplementedError
+
+    def score(self, solution: Solution, prediction: Prediction) -> float:
+        return whole_scorer(self)(solution, prediction)
+
+    def tallies(self, solution: Solution) -> Callable[[], Tally]:
+        scored = require_varied(solution)
+        constant, nothing = self.find_constant(solution), np.zeros(solution.shape[1])
+        for rows in row_blocks(len(solution), 8 * solution.shape[1]):
+            nothing += self.sum_errors(solution[rows] - constant)
+        return lambda: _Errors(solution, scored, nothing, self.sum_errors)
+
+
+class R2Score(_RelativeErrors):
     """Mean over targets of 1 − Σ(y − p)² / Σ(y − mean)²: the coefficient of determination.
 
     Chance is the mean of the solution (Wright, Correlation and causation, 1921; over targets as scikit-learn's
@@ -36,22 +63,17 @@ class R2Score:
     """
 
     name: ClassVar[str] = R2
-    predicts: ClassVar[Predicted] = "numbers"
-    chance: ClassVar[float] = 0.0
-    best: ClassVar[float] = 1.0
 
-    def score(self, solution: Solution, prediction: Prediction) -> float:
-        return whole_scorer(self)(solution, prediction)
+    def find_constant(self, solution: Solution) -> Floats:
+        means: Floats = solution.mean(axis=0)
+        return means
 
-    def tallies(self, solution: Solution) -> Callable[[], Tally]:
-        scored = require_varied(solution)
-        mean, nothing = solution.mean(axis=0), np.zeros(solution.shape[1])
-        for rows in row_blocks(len(solution), 8 * solution.shape[1]):
-            nothing += add_squares(solution[rows] - mean)
-        return lambda: _Squares(solution, scored, nothing)
+    def sum_errors(self, errors: Floats) -> Floats:
+        total: Floats = np.einsum("ij,ij->j", errors, errors)
+        return total
 
 
-class NormalizedMAE:
+class NormalizedMAE(_RelativeErrors):
     """Mean over targets of 1 − Σ|y − p| / Σ|y − median|: the mean absolute error relative to that of the median.
 
     The median is the constant with the least absolute error, so no constant is above chance (D² with absolute error:
@@ -59,19 +81,13 @@ class NormalizedMAE:
     """
 
     name: ClassVar[str] = MAE
-    predicts: ClassVar[Predicted] = "numbers"
-    chance: ClassVar[float] = 0.0
-    best: ClassVar[float] = 1.0
 
-    def score(self, solution: Solution, prediction: Prediction) -> float:
-        return whole_scorer(self)(solution, prediction)
+    def find_constant(self, solution: Solution) -> Floats:
+        return find_medians(solution)
 
-    def tallies(self, solution: Solution) -> Callable[[], Tally]:
-        scored = require_varied(solution)
-        middle, nothing = find_medians(solution), np.zeros(solution.shape[1])
-        for rows in row_blocks(len(solution), 8 * solution.shape[1]):
-            nothing += np.abs(solution[rows] - middle).sum(axis=0)
-        return lambda: _Magnitudes(solution, scored, nothing)
+    def sum_errors(self, errors: Floats) -> Floats:
+        total: Floats = np.abs(errors, out=errors).sum(axis=0)
+        return total
 
 
 def require_varied(solution: Solution) -> npt.NDArray[np.bool_]:
@@ -96,10 +112,17 @@ def find_medians(solution: Solution) -> Floats:
 
 
 class _Errors:
-    """Adds up errors by target. ``nothing``: those of the best constant."""
+    """Adds up errors by target. ``nothing``: those of the best constant; ``sum_errors``: of a block of rows."""
 
-    def __init__(self, solution: Solution, scored: npt.NDArray[np.bool_], nothing: Floats) -> None:
+    def __init__(
+        self,
+        solution: Solution,
+        scored: npt.NDArray[np.bool_],
+        nothing: Floats,
+        sum_errors: Callable[[Floats], Floats],
+    ) -> None:
         self._solution, self._scored, self._nothing = solution, scored, nothing
+        self._sum_errors = sum_errors
         self._rows = self._waiting = 0
         # Errors are added in blocks of the same rows, wherever those end that come: a sum depends on its order.
         self._errors = np.empty((_block_rows(solution), solution.shape[1]))
@@ -122,33 +145,13 @@ class _Errors:
     def _empty(self) -> None:
         # Errors of hostile sizes overflow; a score that is not finite is refused by whoever asked for it.
         with np.errstate(over="ignore"):
-            self._total += self._sum(self._errors[: self._waiting])
+            self._total += self._sum_errors(self._errors[: self._waiting])
         self._waiting = 0
-
-    def _sum(self, errors: Floats) -> Floats:
-        raise NotImplementedError
 
     def score(self) -> float:
         self._empty()
         scored = self._scored
         return float(np.mean(1.0 - self._total[scored] / self._nothing[scored]))
-
-
-class _Squares(_Errors):
-    def _sum(self, errors: Floats) -> Floats:
-        return add_squares(errors)
-
-
-class _Magnitudes(_Errors):
-    def _sum(self, errors: Floats) -> Floats:
-        total: Floats = np.abs(errors, out=errors).sum(axis=0)
-        return total
-
-
-def add_squares(errors: Floats) -> Floats:
-    """Of each column."""
-    total: Floats = np.einsum("ij,ij->j", errors, errors)
-    return total
 
 
 def _block_rows(solution: Solution) -> int:
