@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
@@ -54,6 +54,8 @@ class Issued:
     """By the name of their file in the Job's Secret."""
     at: datetime
     life: timedelta
+    job_uid: str = ""
+    """Of the Job that they were delivered to. Another may have its name, such as the next try of a check."""
 
     def stale(self, now: datetime) -> bool:
         return now - self.at > self.life / 2
@@ -122,7 +124,8 @@ class JobCredentials:
         return session_credentials(parent, endpoint, settings.store_region, grant.policy, seconds, role)
 
     async def deliver(self, job: str, labels: Mapping[str, str], job_uid: str, issued: Issued) -> None:
-        """Creates the Secret, or gives the one that is there new content."""
+        """Creates the Secret, or gives the one that is there new content and this Job as its owner: with an earlier Job
+        of that name it would go."""
         namespace = self.settings.competition_namespace
         body = job_secret(job, job_uid, namespace, labels, issued.files)
         try:
@@ -130,13 +133,14 @@ class JobCredentials:
         except ApiError as error:
             if not error.conflict:
                 raise
-            await self.api.patch(SECRETS, namespace, job, {"data": body["data"]})
-        self._known[job] = issued
+            owners = {"ownerReferences": body["metadata"]["ownerReferences"]}
+            await self.api.patch(SECRETS, namespace, job, {"metadata": owners, "data": body["data"]})
+        self._known[job] = replace(issued, job_uid=job_uid)
 
     async def refresh(self, job: str, labels: Mapping[str, str], job_uid: str, order: JobOrder) -> None:
         """Renews what is past half of its life, or was issued by an operator before this one."""
         known = self._known.get(job)
-        if known is None or known.stale(self.clock()):
+        if known is None or known.job_uid != job_uid or known.stale(self.clock()):
             await self.deliver(job, labels, job_uid, await self.issue(order))
 
     def count_overdue(self, jobs: Collection[str]) -> int:

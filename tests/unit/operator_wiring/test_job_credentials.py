@@ -236,3 +236,29 @@ def test_a_job_of_alcove_rescore_gets_its_secret_as_soon_as_it_is_seen() -> None
         StoreCredentials.model_validate_json(base64.b64decode(secret["data"]["credentials.json"]))
 
     operate(scenario)
+
+
+def test_a_job_made_again_takes_over_the_secret_of_the_one_that_had_its_name() -> None:
+    """A check that could not be done is tried again under the same name, and the cluster removes what the first Job
+    owned some time after that Job."""
+
+    async def scenario(hackathon: Hackathon) -> None:
+        check = CheckRequest(dataset="d", data_sha256="a" * 64, solution_sha256="b" * 64)
+        credentials, secret = hackathon.service().credentials, ("secrets", HACK, "c-d")
+        labels = {names.ROLE: "check"}
+        await credentials.deliver("c-d", labels, "first", await credentials.issue(check))
+        await credentials.deliver("c-d", labels, "second", await credentials.issue(check))
+        owners = hackathon.server.objects[secret]["metadata"]["ownerReferences"]
+        assert [owner["uid"] for owner in owners] == ["second"]
+
+        # Nobody told the next one: its Job was made, and then the API server did not answer.
+        await credentials.refresh("c-d", labels, "second", check)
+        hackathon.server.remove(secret)
+        await credentials.refresh("c-d", labels, "third", check)
+        owners = hackathon.server.objects[secret]["metadata"]["ownerReferences"]
+        assert [owner["uid"] for owner in owners] == ["third"]
+
+    async def play() -> None:
+        await scenario(Hackathon())
+
+    run(play())
