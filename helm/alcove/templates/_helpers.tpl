@@ -268,3 +268,10 @@ helm.sh/hook: test
 helm.sh/hook-weight: {{ . | quote }}
 helm.sh/hook-delete-policy: before-hook-creation
 {{- end }}
+
+{{/*
+A file as the value of a ConfigMap's key, in lines of its own. Helm and kubectl read YAML by 4,096 bytes, and lose the last line of
+an object, without a word, where its length is a multiple of that and no line follows; so no long line may be the last.
+*/}}
+{{- define "alcove.text" }} |{{ . | trimSuffix "\n" | nindent 4 }}
+{{- end }}
