@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from alcove_api import keys
+from alcove_api.origin import identify
 from alcove_api.submission import RunStatus
 from alcove_cli.errors import FailedError
 from alcove_cli.exchange import TEAM_SECRET, StoreAccess
@@ -27,7 +28,7 @@ def read_full_logs(
     found = 0
     with access.reach() as store:
         for run in runs:
-            key = keys.team_log(team, submission["metadata"]["uid"], run.dataset)
+            key = keys.team_log(team, identify(submission), run.dataset)
             try:
                 text = get_bytes(store, access.bucket, key).decode(errors="replace")
             except StoreNotFoundError:

@@ -251,6 +251,7 @@ def mount() -> None:
         participate.init, participate.status, participate.logs, participate.curves, participate.quota,
         participate.leaderboard, participate.upload, participate.cancel, participate.doctor,
         organize.preflight, organize.final, organize.rerun, organize.rescore, organize.verify, organize.export,
+        organize.backup, organize.restore,
     ):  # fmt: skip
         app.command(command.__name__)(command)
     from alcove_scorer.cli import rank_command, score_command

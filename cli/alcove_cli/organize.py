@@ -157,6 +157,59 @@ def export(
         )
 
 
+RootCredentials = Annotated[
+    Path | None,
+    typer.Option(help="Of the store's root user, as JSON; by default the Secret alcove-store-root."),
+]
+StoreAddress = Annotated[str, typer.Option(help="Endpoint of the store, http://HOST:PORT.")]
+
+
+def backup(
+    folder: Annotated[Path, typer.Argument(help="A folder that is not there yet.")],
+    store: StoreAddress,
+    competition: Competition = "hackathon/hackathon",
+    credentials: RootCredentials = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Copy a competition into a folder: its objects with their status, and all that the store holds.
+
+    The operator must be stopped meanwhile; runs go on. The folder holds solutions, code, and scores that may not be
+    revealed yet: keep it to yourself.
+    """
+    from alcove_cli.backup import WholeStore, write_backup
+    from alcove_kube.client import KubeClient
+
+    kube, (namespace, name) = KubeClient.from_kubeconfig(kubeconfig), parse_competition(competition)
+    access = WholeStore.connect(kube, namespace, store, credentials)
+    made = write_backup(kube, namespace, name, access, folder, lambda text: typer.echo(text, err=True))
+    size = sum(entry.bytes for entry in made.store) / (1 << 20)
+    typer.echo(f"Wrote {folder}: {len(made.store)} objects of the store, {size:,.1f} MiB.")
+
+
+def restore(
+    folder: Annotated[Path, typer.Argument(help="What `alcove backup` wrote.")],
+    store: StoreAddress,
+    credentials: RootCredentials = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Make a competition again from a backup, in a cluster where the chart is installed for it and its teams.
+
+    What was done stays done, what was queued goes on, and what was running is run again at the platform's cost. The
+    operator must be stopped meanwhile. If the command is interrupted, run it again.
+    """
+    from alcove_cli.backup import WholeStore
+    from alcove_cli.restore import Backup
+    from alcove_cli.restore import restore as restore_backup
+    from alcove_kube.client import KubeClient
+
+    kube, backup_read = KubeClient.from_kubeconfig(kubeconfig), Backup.read(folder)
+    namespace = backup_read.listed.competition_namespace
+    access = WholeStore.connect(kube, namespace, store, credentials)
+    restore_backup(kube, backup_read, access, lambda text: typer.echo(text, err=True))
+    start = f"kubectl scale deployment alcove-operator --replicas=1 -n {namespace}"
+    typer.echo(f"Restored {namespace}/{backup_read.listed.competition}. Start the operator: {start}")
+
+
 def preflight(
     file: Annotated[
         Path | None, typer.Argument(help="YAML file: a Competition, or the chart's values.")

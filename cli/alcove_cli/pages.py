@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alcove_api import keys
+from alcove_api.origin import identify
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.exchange import StoreAccess
 from alcove_kube.client import KubeClient
@@ -51,7 +52,7 @@ def submission_names(kube: KubeClient, namespace: str) -> dict[str, tuple[str, s
     """Team and name by UID, of each submission to a competition in ``namespace``."""
     found = kube.find_all(SUBMISSIONS, None)
     return {
-        s["metadata"]["uid"]: (s["metadata"]["namespace"], s["metadata"]["name"])
+        identify(s): (s["metadata"]["namespace"], s["metadata"]["name"])
         for s in found
         if s["spec"]["competition"]["namespace"] == namespace
     }

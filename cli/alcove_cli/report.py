@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from alcove_api import keys
+from alcove_api.origin import identify
 from alcove_cli.boards import find_board_url, read_boards
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.exchange import TEAM_SECRET, StoreAccess
@@ -41,7 +42,7 @@ def make_report_link(kube: KubeClient, team: str, name: str, hours: int) -> str:
             remedy="Ask the organizer to set board.publicUrl, or fetch the page: alcove report without --link.",
         )
     access = StoreAccess.of_secret(kube, team, TEAM_SECRET, None)
-    return f"{url}{access.sign_report(team, submission['metadata']['uid'], hours)}"
+    return f"{url}{access.sign_report(team, identify(submission), hours)}"
 
 
 def fetch_report(kube: KubeClient, team: str, name: str, endpoint: str | None, out: Path | None) -> Path:
@@ -59,7 +60,7 @@ def fetch_report(kube: KubeClient, team: str, name: str, endpoint: str | None, o
     """
     submission = read_submission(kube, team, name)
     access = StoreAccess.of_secret(kube, team, TEAM_SECRET, endpoint)
-    key = keys.team_report(team, submission["metadata"]["uid"])
+    key = keys.team_report(team, identify(submission))
     try:
         with access.reach() as store:
             return save_page(store, access.bucket, key, out or Path(f"{name}.html"))

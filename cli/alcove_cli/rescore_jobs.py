@@ -122,7 +122,7 @@ class PreviewJobs:
     async def _create(self, job: Object) -> Object:
         """It goes with the Competition, should nothing else remove it."""
         about = {"apiVersion": API_VERSION, "kind": "Competition"}
-        owner = {**about, "name": self.competition.name, "uid": self.competition.uid}
+        owner = {**about, "name": self.competition.name, "uid": self.competition.object_uid}
         job["metadata"]["ownerReferences"] = [owner]
         return await self.api.create(JOBS, self._namespace, job)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from alcove_api.origin import creation_time
 from alcove_api.score_text import format_score
 from alcove_api.submission import RunStatus, SubmissionStatus
 from alcove_cli.explain import read_status
@@ -33,7 +34,7 @@ def tabulate_submissions(
 
 
 def _created_at(submission: Object) -> datetime:
-    return datetime.fromisoformat(submission["metadata"]["creationTimestamp"])
+    return creation_time(submission)
 
 
 def _submission_row(submission: Object, now: datetime) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from alcove_api.base import GROUP, Alias, ApiModel, Column, Conditions, Kind, Na
 from alcove_api.decisions import Cancellation, Exclusion, ExtraSubmissions
 from alcove_api.frameworks import VARIANTS, Framework
 from alcove_api.notifications import Webhook
+from alcove_api.origin import Origin
 from alcove_api.phase import LogPolicy, Phase, ScoringSpec
 from alcove_api.schemes import BoardRanking
 from alcove_api.team_usage import TeamUsageStatus
@@ -229,6 +230,8 @@ class CompetitionStatus(StatusModel):
     """The phases and which of them take submissions, for printing: "practice, final (from 1 Dec)"."""
     retention: RetentionStatus | None = None
     """What retention has deleted; absent while it has deleted nothing and was not asked to."""
+    origin: Origin | None = None
+    """What it was where it was made, if `alcove restore` made it here."""
 
 
 COMPETITION = Kind(

@@ -21,6 +21,7 @@ from alcove_api.base import (
     cel,
 )
 from alcove_api.frameworks import Framework
+from alcove_api.origin import Origin
 from alcove_api.uploads import UploadPermit
 
 CHOSEN = f"{GROUP}/chosen"
@@ -238,6 +239,8 @@ class SubmissionStatus(StatusModel):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["dataset"]},
         ),
     ] = ()
+    origin: Origin | None = None
+    """What it was where it was made, if `alcove restore` made it here."""
 
 
 SUBMISSION = Kind(

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from alcove_api.change_documents import CompetitionChange, SpecChange
 from alcove_api.errors import AlcoveError
+from alcove_api.origin import count_generations, identify
 from alcove_kube.client import Object
 from alcove_kube.resources import COMPETITIONS
 from alcove_operator.announce import Announcer
@@ -61,28 +62,28 @@ class AuditList:
 
     async def _update(self, namespace: str, name: str, uid: str) -> None:
         raw = await self.api.find(COMPETITIONS, namespace, name)
-        if raw is None or raw["metadata"]["uid"] != uid:
+        if raw is None or identify(raw) != uid:
             return
         number, last = await asyncio.to_thread(self.store.last_change, namespace, name)
         # Of another Competition of the same name nothing is compared.
         known = last if last is not None and last.competition_uid == uid else None
-        meta = raw["metadata"]
-        if known is not None and known.generation >= meta["generation"]:
+        generation = count_generations(raw)
+        if known is not None and known.generation >= generation:
             # Written before a crash: what it tells of may not have been told.
             entry = known
         else:
-            managed = meta.get("managedFields") or []
+            managed = raw["metadata"].get("managedFields") or []
             changes = describe_changes(known.spec, raw["spec"], managed) if known else ()
             entry = CompetitionChange(
                 competition_uid=uid,
-                generation=meta["generation"],
+                generation=generation,
                 seen_at=self.clock(),
                 changes=changes,
                 spec=raw["spec"],
             )
             await asyncio.to_thread(self.store.write_change, namespace, name, number + 1, entry)
         await self._tell(raw, entry)
-        self._known[uid] = entry.generation
+        self._known[uid] = raw["metadata"]["generation"]
 
     async def _tell(self, raw: Object, entry: CompetitionChange) -> None:
         for number, change in enumerate(entry.changes):

@@ -365,7 +365,7 @@ class Competitions:
             "metadata": {
                 "name": phase,
                 "namespace": competition.namespace,
-                "ownerReferences": [{**owner, "name": competition.name, "uid": competition.uid}],
+                "ownerReferences": [{**owner, "name": competition.name, "uid": competition.object_uid}],
             },
             "spec": {"competition": competition.name, "phase": phase, "rules": to_json(rules)},
         }

@@ -261,7 +261,7 @@ class Executor:
     async def remove_finalizer(self, view: SubmissionView) -> None:
         """So that it can be deleted without the operator, whatever became of it meanwhile. Raises ApiError."""
         newest = await self.api.find(SUBMISSIONS, view.namespace, view.name)
-        if newest is None or newest["metadata"]["uid"] != view.uid:
+        if newest is None or newest["metadata"]["uid"] != view.object_uid:
             return
         finalizers = newest["metadata"].get("finalizers") or []
         if names.FINALIZER in finalizers:
@@ -364,7 +364,7 @@ class Executor:
             return
         level = logging.WARNING if action.type == "Warning" else logging.INFO
         log.log(level, "%s", action.message, extra={"cause": action.reason})
-        about = {"metadata": {"name": view.name, "namespace": view.namespace, "uid": view.uid}}
+        about = {"metadata": {"name": view.name, "namespace": view.namespace, "uid": view.object_uid}}
         await self.announcer.announce(
             SUBMISSIONS, about, action.key, action.type, action.reason, action.message
         )

@@ -135,7 +135,7 @@ class UsageWriter:
     def _find_record(self, name: ObjectName, competition: CompetitionView) -> UsageRecord | None:
         self._refuse_unreadable(TEAM_USAGES, name)
         record = self.index.usages.get(name)
-        if record is not None and record.competition_uid != competition.uid:
+        if record is not None and record.competition_uid != competition.object_uid:
             raise OperatorError(
                 f"The TeamUsage {name[1]} is of an earlier Competition {competition.name}, and not deleted yet.",
                 consequence="Until then the team's submissions are not counted, and do not start.",
@@ -196,7 +196,7 @@ def _describe(name: str, competition: CompetitionView, team: str) -> dict[str, o
         "metadata": {
             "name": name,
             "namespace": competition.namespace,
-            "ownerReferences": [{**owner, "name": competition.name, "uid": competition.uid}],
+            "ownerReferences": [{**owner, "name": competition.name, "uid": competition.object_uid}],
         },
         "spec": {"competition": competition.name, "team": team},
     }

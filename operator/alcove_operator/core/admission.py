@@ -105,7 +105,7 @@ def drop_code(
     until = since.last_transition_time + timedelta(seconds=settings.waiting_seconds)
     if dropped is not None and (dropped >= until or now < dropped + RECHECK):
         return Decision(status, requeue_at=dropped + RECHECK if dropped < until else None)
-    return Decision(status, (DropCode(spec.code.config_map.name, submission.uid),))
+    return Decision(status, (DropCode(spec.code.config_map.name, submission.object_uid),))
 
 
 def _admit_code(spec: CompetitionSpec) -> AdmitCode:

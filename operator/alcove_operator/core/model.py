@@ -31,6 +31,7 @@ Payer = Literal["", "Participant", "Platform", "Organizer"]
 @dataclass(frozen=True)
 class SubmissionView:
     uid: str
+    """By which store, Jobs and counts know it: the one that it had first (:mod:`alcove_api.origin`)."""
     namespace: str
     """Also the team's name, unless it is the competition's: see :attr:`team`."""
     name: str
@@ -48,6 +49,8 @@ class SubmissionView:
     """What is wrong with a status that does not validate."""
     chosen: bool = False
     """Whether it carries the label by which its team marks what is to count."""
+    object_uid: str = ""
+    """By which this cluster's API server knows it."""
 
     @cached_property
     def of_organizer(self) -> bool:
@@ -82,10 +85,13 @@ class CompetitionView:
     namespace: str
     name: str
     uid: str
+    """By which the store knows it: the one that it had first (:mod:`alcove_api.origin`)."""
     spec: CompetitionSpec
     status: CompetitionStatus
     usage: Mapping[str, TeamUsageStatus] = field(default_factory=dict)
     """By team, of those teams that whoever made this view asks for."""
+    object_uid: str = ""
+    """By which this cluster's API server knows it."""
 
     def usage_of(self, team: str) -> TeamUsageStatus:
         return self.usage.get(team, TeamUsageStatus())

@@ -38,13 +38,14 @@ def submission_view(raw: Raw) -> SubmissionView:
         status = SubmissionStatus.model_validate(_map(raw, "status"))
     except ValidationError as error:
         status, unreadable = SubmissionStatus(), describe_problems(error)
+    uid, origin = str(meta.get("uid", "")), status.origin
     return SubmissionView(
-        uid=str(meta.get("uid", "")),
+        uid=origin.uid if origin else uid,
         namespace=str(meta.get("namespace", "")),
         name=str(meta.get("name", "")),
         generation=_int(meta.get("generation")),
         resource_version=str(meta.get("resourceVersion", "")),
-        created_at=_time(meta.get("creationTimestamp")) or _EPOCH,
+        created_at=origin.created_at if origin else _time(meta.get("creationTimestamp")) or _EPOCH,
         deleting=bool(meta.get("deletionTimestamp")),
         finalizers=tuple(str(f) for f in meta.get("finalizers") or ()),
         spec=spec,
@@ -52,6 +53,7 @@ def submission_view(raw: Raw) -> SubmissionView:
         invalid=invalid,
         unreadable=unreadable,
         chosen=_map(meta, "labels").get(CHOSEN) == "true",
+        object_uid=uid,
     )
 
 
@@ -61,12 +63,15 @@ def competition_view(raw: Raw) -> CompetitionView:
         ValidationError: the spec is not one that the API server should have let in.
     """
     meta = _map(raw, "metadata")
+    status = CompetitionStatus.model_validate(_map(raw, "status"))
+    uid = str(meta.get("uid", ""))
     return CompetitionView(
         namespace=str(meta.get("namespace", "")),
         name=str(meta.get("name", "")),
-        uid=str(meta.get("uid", "")),
+        uid=status.origin.uid if status.origin else uid,
         spec=CompetitionSpec.model_validate(raw.get("spec")),
-        status=CompetitionStatus.model_validate(_map(raw, "status")),
+        status=status,
+        object_uid=uid,
     )
 
 

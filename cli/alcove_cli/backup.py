@@ -1,0 +1,223 @@
+"""``alcove backup``: a competition with all that its store holds, in one folder, for ``alcove restore``.
+
+What the folder has: ``objects.json``, the objects of the API as they were; ``store/``, one file an object of the store,
+numbered in the order in which they were written; and, last, ``backup.json``. Without that the folder is not whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from minio import Minio
+from minio.credentials import StaticProvider
+from pydantic import ValidationError
+
+from alcove_api import keys
+from alcove_api.base import Time
+from alcove_api.competition import CompetitionSpec
+from alcove_api.documents import Document, Sha256, StoreCredentials
+from alcove_cli.errors import CommandError
+from alcove_cli.evidence import read_settings
+from alcove_kube.client import KubeClient, Object
+from alcove_kube.resources import (
+    COMPETITIONS,
+    CONFIG_MAPS,
+    DATASETS,
+    LEADERBOARDS,
+    LEASES,
+    SUBMISSIONS,
+    TEAM_USAGES,
+    Resource,
+)
+from alcove_store.client import client, store_errors, stream
+from alcove_store.errors import StoreNotFoundError
+
+ROOT_SECRET, LEASE = "alcove-store-root", "alcove-operator"
+AT_ONCE = 8
+"""Objects of the store that are copied side by side."""
+KINDS: dict[str, Resource] = {
+    "Competition": COMPETITIONS,
+    "Dataset": DATASETS,
+    "TeamUsage": TEAM_USAGES,
+    "Leaderboard": LEADERBOARDS,
+    "ConfigMap": CONFIG_MAPS,
+    "Submission": SUBMISSIONS,
+}
+"""In the order in which they are restored."""
+Bucket = Literal["main", "solutions", "uploads"]
+
+
+class StoredObject(Document):
+    bucket: Bucket
+    key: str
+    bytes: int
+    sha256: Sha256
+    file: str
+
+
+class BackupList(Document):
+    """``backup.json``: what a backup is of, and every object of the store in it, in the order of writing."""
+
+    version: Literal[1] = 1
+    competition_namespace: str
+    competition: str
+    made_at: Time
+    objects_sha256: Sha256
+    """Of ``objects.json``."""
+    store: tuple[StoredObject, ...]
+
+
+@dataclass(frozen=True)
+class WholeStore:
+    """All buckets of a release's store, with rights to everything."""
+
+    client: Minio
+    buckets: dict[Bucket, str]
+
+    @classmethod
+    def connect(cls, kube: KubeClient, namespace: str, endpoint: str, file: Path | None) -> WholeStore:
+        """With the credentials in ``file``, by default those of the root user in the release's Secret.
+
+        Raises CommandError where they cannot be read, ApiError where the cluster refuses.
+        """
+        settings = read_settings(kube, namespace)
+        if file is not None:
+            try:
+                root = StoreCredentials.model_validate_json(file.read_bytes())
+            except (OSError, ValidationError) as error:
+                raise CommandError(
+                    f"{file} does not hold credentials of the store ({type(error).__name__}).",
+                    remedy='Expected: {"access_key": "…", "secret_key": "…"}.',
+                ) from error
+        else:
+            secret = kube.read_secret(namespace, ROOT_SECRET)
+            root = StoreCredentials(
+                access_key=secret["rootUser"].decode(), secret_key=secret["rootPassword"].decode()
+            )
+        region = settings.store_region if settings else "us-east-1"
+        provider = StaticProvider(root.access_key, root.secret_key, root.session_token)
+        return cls(
+            client(endpoint, region, provider, read_timeout=60.0, retries=5),
+            {
+                "main": settings.store_bucket if settings else keys.MAIN_BUCKET,
+                "solutions": settings.store_solutions_bucket if settings else keys.SOLUTIONS_BUCKET,
+                "uploads": settings.store_uploads_bucket if settings else keys.UPLOADS_BUCKET,
+            },
+        )
+
+    def list_objects(self) -> list[tuple[Bucket, str]]:
+        """The newest version of each, those that were written first first."""
+        found: list[tuple[datetime, Bucket, str]] = []
+        for name, bucket in self.buckets.items():
+            with store_errors(f"listing {bucket}"):
+                entries = self.client.list_objects(bucket, recursive=True)
+                found += [(e.last_modified, name, e.object_name) for e in entries]
+        return [(name, key) for _, name, key in sorted(found)]
+
+
+def check_operator_is_stopped(kube: KubeClient, namespace: str) -> None:
+    """Raises CommandError while an operator holds its Lease, or has not given it back for less than that lasts."""
+    found = kube.find(LEASES, namespace, LEASE)
+    spec = (found or {}).get("spec") or {}
+    if not spec.get("holderIdentity"):
+        return
+    renewed = datetime.fromisoformat(spec["renewTime"])
+    if (datetime.now(UTC) - renewed).total_seconds() <= spec.get("leaseDurationSeconds", 0):
+        raise CommandError(
+            f"The operator {spec['holderIdentity']} works in {namespace}, and would change things meanwhile.",
+            consequence="Nothing was done.",
+            remedy=f"Stop it: kubectl scale deployment alcove-operator --replicas=0 -n {namespace}; runs go on.",
+        )
+
+
+def collect_objects(kube: KubeClient, namespace: str, name: str) -> list[Object]:
+    """The Competition, its Datasets, boards and Submissions, and the code that these name.
+
+    Raises CommandError where there is no such Competition, ApiError where they cannot be read.
+    """
+    competition = kube.find(COMPETITIONS, namespace, name)
+    if competition is None:
+        raise CommandError(f"There is no Competition {namespace}/{name}. Give NAMESPACE/NAME.")
+    wanted = {
+        d for phase in CompetitionSpec.model_validate(competition["spec"]).phases for d in phase.datasets
+    }
+    submissions = [
+        s
+        for s in kube.find_all(SUBMISSIONS, None)
+        if s["spec"]["competition"] == {"namespace": namespace, "name": name}
+    ]
+    named = {
+        (s["metadata"]["namespace"], s["spec"]["code"]["configMap"]["name"])
+        for s in submissions
+        if s["spec"]["code"].get("configMap")
+    }
+    code = (kube.find(CONFIG_MAPS, *where) for where in sorted(named))
+    found = {
+        "Competition": [competition],
+        "Dataset": [d for d in kube.find_all(DATASETS, namespace) if d["metadata"]["name"] in wanted],
+        "Leaderboard": [
+            b for b in kube.find_all(LEADERBOARDS, namespace) if b["spec"]["competition"] == name
+        ],
+        "ConfigMap": [c for c in code if c is not None],
+        "Submission": sorted(submissions, key=lambda s: s["metadata"]["creationTimestamp"]),
+    }
+    # Lists leave out what each object is.
+    return [{**raw, "kind": kind} for kind, objects in found.items() for raw in objects]
+
+
+def write_backup(
+    kube: KubeClient, namespace: str, name: str, store: WholeStore, folder: Path, say: Callable[[str], None]
+) -> BackupList:
+    """Raises CommandError where ``folder`` is there already, the store's errors, and OSError."""
+    if folder.exists():
+        raise CommandError(f"{folder} is there already. Give a folder that is not.")
+    check_operator_is_stopped(kube, namespace)
+    objects = collect_objects(kube, namespace, name)
+    # Results that nobody may see yet, and solutions: its owner's alone.
+    folder.mkdir(mode=0o700, parents=True)
+    (folder / "store").mkdir()
+    text = json.dumps(objects, indent=1, ensure_ascii=False).encode()
+    (folder / "objects.json").write_bytes(text)
+    made = BackupList(
+        competition_namespace=namespace,
+        competition=name,
+        made_at=datetime.now(UTC),
+        objects_sha256=hashlib.sha256(text).hexdigest(),
+        store=tuple(_copy_store(store, folder, say)),
+    )
+    (folder / "backup.json").write_bytes(made.canonical())
+    return made
+
+
+def _copy_store(store: WholeStore, folder: Path, say: Callable[[str], None]) -> Iterator[StoredObject]:
+    listed = store.list_objects()
+    say(f"{len(listed)} objects of the store…")
+
+    def copy(number: int, bucket: Bucket, key: str) -> StoredObject | None:
+        file, digest, size = f"store/{number:08d}", hashlib.sha256(), 0
+        try:
+            with (folder / file).open("wb") as target:
+                for piece in stream(store.client, store.buckets[bucket], key):
+                    digest.update(piece)
+                    size += len(piece)
+                    target.write(piece)
+        except StoreNotFoundError:
+            # Of an upload that was taken in or given up meanwhile.
+            (folder / file).unlink()
+            return None
+        return StoredObject(bucket=bucket, key=key, bytes=size, sha256=digest.hexdigest(), file=file)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        copied = pool.map(lambda numbered: copy(numbered[0], *numbered[1]), enumerate(listed))
+        for number, one in enumerate(copied, 1):
+            if one is not None:
+                yield one
+            if number % 1000 == 0:
+                say(f"  {number} of {len(listed)}")

@@ -1,0 +1,183 @@
+"""``alcove restore``: makes a competition again from a backup, with its status, in a cluster where it is not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from alcove_api import keys
+from alcove_api.base import API_VERSION
+from alcove_api.origin import Origin, count_generations, creation_time, identify
+from alcove_cli.backup import (
+    AT_ONCE,
+    KINDS,
+    BackupList,
+    StoredObject,
+    WholeStore,
+    check_operator_is_stopped,
+)
+from alcove_cli.errors import CommandError
+from alcove_kube.client import KubeClient, Object
+from alcove_kube.resources import CONFIG_MAPS, NAMESPACES, SUBMISSIONS
+from alcove_store.client import put_file
+
+MOVED = ("Competition", "Submission")
+"""Kinds that the store knows by their UID."""
+
+
+@dataclass(frozen=True)
+class Backup:
+    folder: Path
+    listed: BackupList
+    objects: tuple[Object, ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> Backup:
+        """Raises CommandError unless it is a whole backup."""
+        try:
+            listed = BackupList.model_validate_json((folder / "backup.json").read_bytes())
+            text = (folder / "objects.json").read_bytes()
+        except (OSError, ValidationError) as error:
+            raise CommandError(
+                f"{folder} is not a whole backup ({type(error).__name__}).",
+                remedy="Give the folder that alcove backup wrote, or make another.",
+            ) from error
+        if hashlib.sha256(text).hexdigest() != listed.objects_sha256:
+            raise CommandError(f"{folder}/objects.json was changed since the backup. Nothing was restored.")
+        return cls(folder, listed, tuple(json.loads(text)))
+
+    def of_kind(self, kind: str) -> list[Object]:
+        return [raw for raw in self.objects if raw["kind"] == kind]
+
+
+def restore(kube: KubeClient, backup: Backup, store: WholeStore, say: Callable[[str], None]) -> None:
+    """Can be repeated: what is there already from the same backup stays.
+
+    Raises CommandError where the cluster is not ready for it, the errors of store and API server, and OSError.
+    """
+    check_operator_is_stopped(kube, backup.listed.competition_namespace)
+    _check_namespaces(kube, backup)
+    _check_submissions(kube, backup)
+    say(f"{len(backup.listed.store)} objects of the store…")
+    _fill_store(backup, store, say)
+    made = _Restored(kube)
+    for kind in KINDS:
+        found = backup.of_kind(kind)
+        for raw in found:
+            made.restore(raw)
+        say(f"{len(found)} × {kind}")
+
+
+def _check_namespaces(kube: KubeClient, backup: Backup) -> None:
+    wanted = {raw["metadata"]["namespace"] for raw in backup.objects}
+    missing = sorted(name for name in wanted if kube.find(NAMESPACES, None, name) is None)
+    if missing:
+        raise CommandError(
+            f"There is no namespace {', '.join(missing)} in this cluster. Nothing was restored.",
+            remedy="Install the chart first, in the same namespace and with the same teams.",
+        )
+
+
+def _check_submissions(kube: KubeClient, backup: Backup) -> None:
+    """Another competition of that name would have what this one has taken for its own."""
+    wanted = {"namespace": backup.listed.competition_namespace, "name": backup.listed.competition}
+    own = {identify(raw) for raw in backup.of_kind("Submission")}
+    for found in kube.find_all(SUBMISSIONS, None):
+        if found["spec"]["competition"] == wanted and found.get("status") and identify(found) not in own:
+            where = f"{found['metadata']['namespace']}/{found['metadata']['name']}"
+            raise CommandError(
+                f"The Submission {where} in this cluster is not of this backup. Nothing was restored.",
+                remedy="Restore into a release to which nobody has submitted.",
+            )
+
+
+def _fill_store(backup: Backup, store: WholeStore, say: Callable[[str], None]) -> None:
+    def put(entry: StoredObject) -> None:
+        path = backup.folder / entry.file
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if digest != entry.sha256:
+                raise CommandError(f"{path} was changed since the backup: it is not {entry.key}.")
+            file.seek(0)
+            put_file(store.client, store.buckets[entry.bucket], entry.key, file, entry.bytes)
+
+    # The newest version of a dataset's name is the one that was written last.
+    names = [entry for entry in backup.listed.store if entry.key.startswith(keys.dataset_names())]
+    others = [entry for entry in backup.listed.store if not entry.key.startswith(keys.dataset_names())]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        _count(pool.map(put, others), len(others), say)
+    for entry in names:
+        put(entry)
+
+
+def _count(done: Iterable[None], of: int, say: Callable[[str], None]) -> None:
+    for number, _ in enumerate(done, 1):
+        if number % 1000 == 0:
+            say(f"  {number} of {of}")
+
+
+@dataclass
+class _Restored:
+    kube: KubeClient
+    uids: dict[str, str] = field(default_factory=dict)
+    """Of what was restored: here, by what it was in the other cluster."""
+
+    def restore(self, old: Object) -> None:
+        resource, meta = KINDS[old["kind"]], old["metadata"]
+        where = (resource, meta["namespace"], meta["name"])
+        body = self._body(old)
+        found = self.kube.find(*where)
+        if found is None:
+            found = self.kube.create(resource, meta["namespace"], body)
+        elif "spec" in body and found["spec"] != body["spec"]:
+            # Of the chart's, as it was installed: what was decided since is in the backup.
+            version = found["metadata"]["resourceVersion"]
+            changed = {**body, "metadata": {**body["metadata"], "resourceVersion": version}}
+            found = self.kube.replace(*where, changed)
+        self.uids[meta["uid"]] = found["metadata"]["uid"]
+        if resource is not CONFIG_MAPS:
+            self.kube.patch(*where, {"status": _status(old, found)}, "status")
+        if meta.get("deletionTimestamp"):
+            self.kube.delete(*where)
+
+    def _body(self, old: Object) -> Object:
+        meta = old["metadata"]
+        owners = [
+            {**owner, "uid": self.uids[owner["uid"]]}
+            for owner in meta.get("ownerReferences") or ()
+            if owner["uid"] in self.uids
+        ]
+        wanted: Object = {
+            "name": meta["name"],
+            "namespace": meta["namespace"],
+            "labels": meta.get("labels") or {},
+            "annotations": meta.get("annotations") or {},
+            "finalizers": meta.get("finalizers") or [],
+            "ownerReferences": owners,
+        }
+        known = ("spec", "data", "binaryData", "immutable")
+        version = "v1" if old["kind"] == "ConfigMap" else API_VERSION
+        content = {name: old[name] for name in known if name in old}
+        return {"apiVersion": version, "kind": old["kind"], "metadata": wanted, **content}
+
+
+def _status(old: Object, new: Object) -> Object:
+    """The status that ``old`` had, as one of ``new``."""
+    status: dict[str, Any] = dict(old.get("status") or {})
+    # A permit is for the other store.
+    status.pop("upload", None)
+    # What had been looked at had that generation; this object counts its own.
+    if status.get("observedGeneration") is not None:
+        current = status["observedGeneration"] == old["metadata"]["generation"]
+        status["observedGeneration"] = new["metadata"]["generation"] if current else 0
+    if old["kind"] in MOVED:
+        origin = Origin(uid=identify(old), created_at=creation_time(old), generation=count_generations(old))
+        status["origin"] = origin.model_dump(mode="json", by_alias=True)
+    return status
