@@ -47,10 +47,10 @@ KINDS: dict[str, Resource] = {
     "Dataset": DATASETS,
     "TeamUsage": TEAM_USAGES,
     "Leaderboard": LEADERBOARDS,
-    "ConfigMap": CONFIG_MAPS,
     "Submission": SUBMISSIONS,
+    "ConfigMap": CONFIG_MAPS,
 }
-"""In the order in which they are restored."""
+"""In the order in which they are restored: an owner before what it owns."""
 Bucket = Literal["main", "solutions", "uploads"]
 
 
@@ -138,7 +138,7 @@ def check_operator_is_stopped(kube: KubeClient, namespace: str) -> None:
 
 
 def collect_objects(kube: KubeClient, namespace: str, name: str) -> list[Object]:
-    """The Competition, its Datasets, boards and Submissions, and the code that these name.
+    """The Competition, its Datasets, counts of usage, boards and Submissions, and the code that these name.
 
     Raises CommandError where there is no such Competition, ApiError where they cannot be read.
     """
@@ -162,14 +162,19 @@ def collect_objects(kube: KubeClient, namespace: str, name: str) -> list[Object]
     found = {
         "Competition": [competition],
         "Dataset": [d for d in kube.find_all(DATASETS, namespace) if d["metadata"]["name"] in wanted],
-        "Leaderboard": [
-            b for b in kube.find_all(LEADERBOARDS, namespace) if b["spec"]["competition"] == name
-        ],
-        "ConfigMap": [c for c in code if c is not None],
+        "TeamUsage": [u for u in kube.find_all(TEAM_USAGES, namespace) if _is_owned(u, competition)],
+        "Leaderboard": [b for b in kube.find_all(LEADERBOARDS, namespace) if _is_owned(b, competition)],
         "Submission": sorted(submissions, key=lambda s: s["metadata"]["creationTimestamp"]),
+        "ConfigMap": [c for c in code if c is not None],
     }
     # Lists leave out what each object is.
     return [{**raw, "kind": kind} for kind, objects in found.items() for raw in objects]
+
+
+def _is_owned(raw: Object, competition: Object) -> bool:
+    """By this very Competition, rather than by an earlier one of its name."""
+    owners = raw["metadata"].get("ownerReferences") or ()
+    return any(owner["uid"] == competition["metadata"]["uid"] for owner in owners)
 
 
 def write_backup(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from alcove_cli.backup import (
 )
 from alcove_cli.errors import CommandError
 from alcove_kube.client import KubeClient, Object
-from alcove_kube.resources import CONFIG_MAPS, NAMESPACES, SUBMISSIONS
+from alcove_kube.resources import COMPETITIONS, CONFIG_MAPS, NAMESPACES, SUBMISSIONS
 from alcove_store.client import put_file
 
 MOVED = ("Competition", "Submission")
@@ -58,12 +60,13 @@ class Backup:
 
 
 def restore(kube: KubeClient, backup: Backup, store: WholeStore, say: Callable[[str], None]) -> None:
-    """Can be repeated: what is there already from the same backup stays.
+    """Can be repeated until it has come to its end: what is there already from the same backup stays.
 
     Raises CommandError where the cluster is not ready for it, the errors of store and API server, and OSError.
     """
     check_operator_is_stopped(kube, backup.listed.competition_namespace)
     _check_namespaces(kube, backup)
+    _check_competition(kube, backup)
     _check_submissions(kube, backup)
     say(f"{len(backup.listed.store)} objects of the store…")
     _fill_store(backup, store, say)
@@ -71,8 +74,9 @@ def restore(kube: KubeClient, backup: Backup, store: WholeStore, say: Callable[[
     for kind in KINDS:
         found = backup.of_kind(kind)
         for raw in found:
-            made.restore(raw)
+            made.make(raw)
         say(f"{len(found)} × {kind}")
+    made.finish(backup.of_kind("Competition"))
 
 
 def _check_namespaces(kube: KubeClient, backup: Backup) -> None:
@@ -82,6 +86,18 @@ def _check_namespaces(kube: KubeClient, backup: Backup) -> None:
         raise CommandError(
             f"There is no namespace {', '.join(missing)} in this cluster. Nothing was restored.",
             remedy="Install the chart first, in the same namespace and with the same teams.",
+        )
+
+
+def _check_competition(kube: KubeClient, backup: Backup) -> None:
+    """Its status is what is restored last. What was done since would be undone."""
+    (old,) = backup.of_kind("Competition")
+    namespace, name = backup.listed.competition_namespace, backup.listed.competition
+    found = kube.find(COMPETITIONS, namespace, name)
+    if found is not None and identify(found) == identify(old):
+        raise CommandError(
+            f"The Competition {namespace}/{name} of this backup is in this cluster already. Nothing was restored.",
+            remedy="Start the operator, which goes on with it. Restore into a release that is new.",
         )
 
 
@@ -113,8 +129,16 @@ def _fill_store(backup: Backup, store: WholeStore, say: Callable[[str], None]) -
     others = [entry for entry in backup.listed.store if not entry.key.startswith(keys.dataset_names())]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         _count(pool.map(put, others), len(others), say)
-    for entry in names:
-        put(entry)
+    for _, versions in groupby(sorted(names, key=_dataset_name), _dataset_name):
+        for number, entry in enumerate(versions):
+            if number:
+                # A store may give times in whole seconds.
+                time.sleep(1)
+            put(entry)
+
+
+def _dataset_name(entry: StoredObject) -> str:
+    return entry.key.rpartition("/")[0]
 
 
 def _count(done: Iterable[None], of: int, say: Callable[[str], None]) -> None:
@@ -129,7 +153,8 @@ class _Restored:
     uids: dict[str, str] = field(default_factory=dict)
     """Of what was restored: here, by what it was in the other cluster."""
 
-    def restore(self, old: Object) -> None:
+    def make(self, old: Object) -> None:
+        """Whole, but for the status of a Competition, which :meth:`finish` writes."""
         resource, meta = KINDS[old["kind"]], old["metadata"]
         where = (resource, meta["namespace"], meta["name"])
         body = self._body(old)
@@ -142,10 +167,17 @@ class _Restored:
             changed = {**body, "metadata": {**body["metadata"], "resourceVersion": version}}
             found = self.kube.replace(*where, changed)
         self.uids[meta["uid"]] = found["metadata"]["uid"]
-        if resource is not CONFIG_MAPS:
+        if resource not in (COMPETITIONS, CONFIG_MAPS):
             self.kube.patch(*where, {"status": _status(old, found)}, "status")
         if meta.get("deletionTimestamp"):
             self.kube.delete(*where)
+
+    def finish(self, competitions: Iterable[Object]) -> None:
+        for old in competitions:
+            where = (COMPETITIONS, old["metadata"]["namespace"], old["metadata"]["name"])
+            found = self.kube.find(*where)
+            if found is not None:
+                self.kube.patch(*where, {"status": _status(old, found)}, "status")
 
     def _body(self, old: Object) -> Object:
         meta = old["metadata"]

@@ -336,7 +336,7 @@ class Index:
             known = self.usages.get((competition.namespace, names.usage_name(competition.name, team)))
             found = [known] if known is not None else []
         for record in found:
-            if record.usage is not None and record.competition_uid == competition.uid:
+            if record.usage is not None and record.competition_uid == competition.object_uid:
                 used[record.team] = record.usage
         return replace(competition, usage=used)
 

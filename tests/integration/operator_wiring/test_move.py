@@ -16,7 +16,7 @@ from alcove_api import keys
 from alcove_api.board_documents import CountedSubmissions
 from alcove_api.documents import StoreCredentials
 from alcove_api.run_documents import Verdict
-from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, SUBMISSIONS
+from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, LEADERBOARDS, SUBMISSIONS, TEAM_USAGES
 from alcove_store.client import get_bytes
 from tests.cluster.layout import Cluster
 from tests.cluster.lifecycle import control_plane, down
@@ -141,9 +141,11 @@ def test_what_was_done_stays_and_what_was_queued_goes_on(worlds: tuple[World, Wo
     made = alcove(old, tmp_path, "backup", str(folder), "--competition", f"{NAMESPACE}/cup")
     assert made.returncode == 0, made.stderr
     assert new.operator.stop() == 0
-    for _ in range(2):  # As after one that was interrupted.
-        restored = alcove(new, tmp_path, "restore", str(folder))
-        assert restored.returncode == 0, restored.stderr
+    restored = alcove(new, tmp_path, "restore", str(folder))
+    assert restored.returncode == 0, restored.stderr
+    repeated = alcove(new, tmp_path, "restore", str(folder))
+    assert repeated.returncode == 2, repeated.stderr
+    assert "in this cluster already" in repeated.stderr
     for name, status in statuses(new).items():
         assert status.pop("origin")["uid"] == uids[name]
         assert status == before[name]
@@ -163,7 +165,7 @@ def check_end(old: World, new: World, uids: dict[str, str], before: dict[str, di
         assert new.submission_status(name, MADE[name])["runs"] == before[name]["runs"]
     jobs = {job["metadata"]["labels"].get("alcove.dev/submission-uid") for job in new.list(JOBS)}
     assert not jobs & {uids["first"], uids["second"]}
-    usage = {u["team"]: u["total"] for u in (new.find(COMPETITIONS, "cup") or {})["status"]["usage"]}
+    usage = {u["spec"]["team"]: u["status"]["total"] for u in new.list(TEAM_USAGES)}
     assert usage == {RED: 2, BLUE: 2}
     key = keys.board(NAMESPACE, "cup", "cup-practice", "counted.json")
     document = CountedSubmissions.model_validate_json(get_bytes(root_store(new), keys.MAIN_BUCKET, key))

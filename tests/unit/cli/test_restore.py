@@ -13,7 +13,15 @@ from typing import Any, cast
 import pytest
 
 from alcove_api.origin import count_generations, creation_time, identify
-from alcove_cli.backup import BackupList, StoredObject, WholeStore, check_operator_is_stopped, write_backup
+from alcove_cli.backup import (
+    KINDS,
+    BackupList,
+    StoredObject,
+    WholeStore,
+    check_operator_is_stopped,
+    collect_objects,
+    write_backup,
+)
 from alcove_cli.errors import CommandError
 from alcove_cli.restore import Backup, restore
 from alcove_kube.client import KubeClient, Object
@@ -31,6 +39,12 @@ class Cluster:
             ("namespaces", None, name): {"metadata": {"name": name}} for name in namespaces
         }
         self.made = 0
+        self.writes_left = 1000
+
+    def _count_write(self) -> None:
+        self.writes_left -= 1
+        if self.writes_left < 0:
+            raise InterruptedError
 
     def find(self, resource: Resource, namespace: str | None, name: str) -> Object | None:
         return self.objects.get((resource.plural, namespace, name))
@@ -40,6 +54,7 @@ class Cluster:
         return [raw for (_, where, _), raw in of if namespace in (None, where)]
 
     def create(self, resource: Resource, namespace: str, body: Object) -> Object:
+        self._count_write()
         self.made += 1
         meta = {
             **body["metadata"], "uid": f"new-{self.made}", "generation": 1, "resourceVersion": str(self.made),
@@ -50,6 +65,7 @@ class Cluster:
         return made
 
     def replace(self, resource: Resource, namespace: str, name: str, body: Object) -> Object:
+        self._count_write()
         old = self.objects[resource.plural, namespace, name]
         meta = {**old["metadata"], **body["metadata"], "generation": old["metadata"]["generation"] + 1}
         self.objects[resource.plural, namespace, name] = {**old, **body, "metadata": meta}
@@ -57,6 +73,7 @@ class Cluster:
 
     def patch(self, resource: Resource, namespace: str, name: str, body: Object, subresource: str) -> Object:
         assert subresource == "status"
+        self._count_write()
         raw = self.objects[resource.plural, namespace, name]
         raw["status"] = {**(raw.get("status") or {}), **body["status"]}
         return raw
@@ -144,18 +161,17 @@ def test_the_chart_s_competition_gets_the_spec_and_the_counts_of_the_backup(tmp_
     cluster = Cluster()
     fresh = competition()
     cluster.create(Resource("x", "competitions"), NAMESPACE, {**fresh, "spec": {"phases": []}})
-    usage = [{"team": "red", "total": 3}]
-    put_back(cluster, saved(tmp_path, competition(usage=usage)))
+    put_back(cluster, saved(tmp_path, competition(phases=[{"name": "practice", "submissions": 3}])))
     made = cluster.objects["competitions", NAMESPACE, "cup"]
     assert made["spec"] == competition()["spec"]
-    assert made["status"]["usage"] == usage
+    assert made["status"]["phases"] == [{"name": "practice", "submissions": 3}]
     assert made["status"]["observedGeneration"] == made["metadata"]["generation"] == 2
 
 
 def test_a_dataset_that_was_not_checked_as_it_is_now_is_checked_again(tmp_path: Path) -> None:
-    cluster = Cluster()
     meta = {"name": "d", "namespace": NAMESPACE, "uid": "d", "generation": 3}
     for seen, wanted in ((3, 1), (2, 0)):
+        cluster = Cluster()
         raw = {
             "kind": "Dataset",
             "metadata": {**meta, "name": f"d{seen}"},
@@ -187,6 +203,79 @@ def test_owners_are_those_of_this_cluster(tmp_path: Path) -> None:
     (now,) = made["metadata"]["ownerReferences"]
     assert now["uid"] == cluster.objects["competitions", NAMESPACE, "cup"]["metadata"]["uid"]
     assert made["status"] == {"generation": 4}
+
+
+def moving() -> tuple[Object, ...]:
+    """A competition with a count of usage, a submission and its code, owned as in a cluster."""
+    cup = {"apiVersion": "alcove.dev/v1alpha1", "kind": "Competition", "name": "cup", "uid": "first-cup"}
+    code = submission(phase="Done", rank=1)
+    code["spec"]["code"] = {"configMap": {"name": "first"}}
+    usage = {"name": "cup.red", "namespace": NAMESPACE, "uid": "u", "generation": 1, "ownerReferences": [cup]}
+    owner = {"apiVersion": "alcove.dev/v1alpha1", "kind": "Submission", "name": "first", "uid": "old-first"}
+    files = {"name": "first", "namespace": "red", "uid": "c", "ownerReferences": [owner]}
+    return (
+        competition(),
+        {
+            "kind": "TeamUsage",
+            "metadata": usage,
+            "spec": {"competition": "cup", "team": "red"},
+            "status": {"total": 3},
+        },
+        code,
+        {"kind": "ConfigMap", "metadata": files, "data": {"model.py": "pass"}},
+    )
+
+
+def fill(cluster: Cluster, objects: tuple[Object, ...]) -> None:
+    for raw in objects:
+        where = (KINDS[raw["kind"]].plural, raw["metadata"]["namespace"], raw["metadata"]["name"])
+        cluster.objects[where] = {key: value for key, value in raw.items() if key != "kind"}
+
+
+def test_a_backup_has_counts_and_code_and_nothing_of_an_earlier_competition() -> None:
+    cluster = Cluster()
+    objects = moving()
+    fill(cluster, objects)
+    earlier = json.loads(json.dumps(objects[1]))
+    earlier["metadata"] |= {"name": "cup.blue", "ownerReferences": [{"uid": "earlier-cup"}]}
+    secret = {"kind": "ConfigMap", "metadata": {"name": "other", "namespace": "red"}, "data": {}}
+    fill(cluster, (earlier, secret))
+    assert collect_objects(cluster.client, NAMESPACE, "cup") == list(objects)
+
+
+def test_a_restore_that_was_interrupted_anywhere_can_be_repeated(tmp_path: Path) -> None:
+    folder = saved(tmp_path, *moving())
+    whole = Cluster()
+    put_back(whole, folder)
+    writes = 1000 - whole.writes_left
+    assert writes == 7  # Four objects, of which three have a status.
+    for number in range(writes):
+        cluster = Cluster()
+        cluster.writes_left = number
+        with pytest.raises(InterruptedError):
+            put_back(cluster, folder)
+        cluster.writes_left = 1000
+        put_back(cluster, folder)
+        assert cluster.objects == whole.objects, number
+
+
+def test_what_was_restored_whole_is_not_rolled_back(tmp_path: Path) -> None:
+    cluster, folder = Cluster(), saved(tmp_path, *moving())
+    put_back(cluster, folder)
+    made = cluster.made
+    cluster.objects["submissions", "red", "first"]["status"]["rank"] = 2
+    with pytest.raises(CommandError, match="in this cluster already"):
+        put_back(cluster, folder)
+    assert cluster.made == made
+    assert cluster.objects["submissions", "red", "first"]["status"]["rank"] == 2
+
+
+def test_where_it_was_backed_up_it_is_not_rolled_back(tmp_path: Path) -> None:
+    cluster = Cluster()
+    fill(cluster, moving())
+    with pytest.raises(CommandError, match="in this cluster already"):
+        put_back(cluster, saved(tmp_path, *moving()))
+    assert not cluster.made
 
 
 def test_where_somebody_has_submitted_nothing_is_restored(tmp_path: Path) -> None:
