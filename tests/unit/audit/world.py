@@ -131,7 +131,13 @@ def _played(mode: str) -> World:
     world.competition = {
         "apiVersion": API_VERSION,
         "kind": "Competition",
-        "metadata": {"name": "cup", "namespace": "arena", "uid": "c-1", "generation": 1},
+        "metadata": {
+            "name": "cup",
+            "namespace": "arena",
+            "uid": "c-1",
+            "generation": 1,
+            "creationTimestamp": stamp(START),
+        },
         "spec": {
             "title": "Cup",
             "phases": [
