@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from alcove_api import keys
 from alcove_api.run_documents import Manifest, Record, RepeatedAttempt, commit_head
+from alcove_api.submission import PrunedParts
 from alcove_audit.findings import MISSING, Check, describe
 from alcove_audit.reading import EvidenceReader, ReadDocument, as_written
 from alcove_audit.source import DigestedPieces
@@ -46,6 +47,8 @@ class KnownAttempt:
     solution_sha256: str = ""
     repeated: RepeatedAttempt | None = None
     """What the verdict says of an attempt that was repeated."""
+    pruned: PrunedParts = field(default_factory=PrunedParts)
+    """What the status says that retention has deleted."""
 
     @property
     def prefix(self) -> str:
@@ -58,7 +61,9 @@ class CheckedAttempt:
     manifest: ReadDocument[Manifest] | None
     prefix: str
     whole: bool
-    """Whether all that a score is made of is as it was recorded."""
+    """Whether all that a score is made of is there, as it was recorded."""
+    pruned: str = ""
+    """Why not all is, where that is nobody's fault."""
 
 
 @dataclass
@@ -70,6 +75,7 @@ class AttemptAudit:
     sealed: bool = True
     """Whether it must have a manifest: one that was repeated need not."""
     _accounted: set[str] = field(default_factory=set)
+    _pruned: str = ""
 
     def check(self, scorer: RunScorer | None) -> CheckedAttempt:
         """Each prediction is read once: digested, and scored on the way where there is a ``scorer``."""
@@ -85,9 +91,9 @@ class AttemptAudit:
         for record in records:
             self._check_prediction(record, scorer)
         self._check_output(manifest)
-        whole = not any(f.check in _SCORED for f in self.reader.report.findings[before:])
+        whole = not self._pruned and not any(f.check in _SCORED for f in self.reader.report.findings[before:])
         self.reader.nothing_else(set(self.sizes), self._accounted)
-        return CheckedAttempt(records, manifest, self.known.prefix, whole)
+        return CheckedAttempt(records, manifest, self.known.prefix, whole, self._pruned)
 
     def _manifest(self) -> ReadDocument[Manifest] | None:
         key = keys.manifest(self.known.prefix)
@@ -225,6 +231,10 @@ class AttemptAudit:
                 score_record(scorer, record, lambda: iter(()))
             return
         self._accounted.add(key)
+        if key not in self.sizes and (pruned := self.known.pruned.explain("snapshots")):
+            self._pruned = f"predictions were {pruned}"
+            self.reader.report.leave_out(Check.PREDICTION, pruned)
+            return
         pieces = DigestedPieces(self.reader.pieces(key), record.bytes)
         try:
             if scorer is not None:
@@ -248,6 +258,9 @@ class AttemptAudit:
         key = keys.log(self.known.prefix)
         self._accounted.add(key)
         repeated = self.known.repeated
+        if key not in self.sizes and (pruned := self.known.pruned.explain("logs")):
+            self.reader.report.leave_out(Check.OUTPUT, pruned)
+            return
         digest = repeated.log_sha256 if repeated else manifest.document.log_sha256 if manifest else None
         if digest is not None:
             meaning = "The output was changed after the run. It scores nothing, but reports show its end."

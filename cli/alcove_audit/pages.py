@@ -94,8 +94,11 @@ class PagesAudit:
 
 
 def check_reports(reader: EvidenceReader, team: str, known: Collection[str]) -> None:
-    """That below a team's reports there is nothing but copies of reports. ``known``: UIDs that are looked at anyway."""
-    copy = re.compile(rf"{re.escape(keys.team_reports(team))}([0-9a-f-]{{1,64}})\.html")
+    """That below a team's reports there is nothing but copies of reports and of output. ``known``: UIDs that are looked
+    at anyway."""
+    copy = re.compile(
+        rf"{re.escape(keys.team_reports(team))}([0-9a-f-]{{1,64}})(?:\.html|/[a-z0-9.-]{{1,40}}\.log)"
+    )
     listed = set(reader.source.list_sizes(keys.team_reports(team)))
     accounted = set()
     for key in listed:

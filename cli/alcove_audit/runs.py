@@ -18,7 +18,7 @@ from alcove_api.score_documents import (
     ScoreRequest,
     ScoreResult,
 )
-from alcove_api.submission import RunStatus
+from alcove_api.submission import PrunedParts, RunStatus
 from alcove_audit.attempts import CHANGED, RESTORE, AttemptAudit, CheckedAttempt, KnownAttempt
 from alcove_audit.datasets import DatasetAudit
 from alcove_audit.findings import MISSING, Check
@@ -111,6 +111,7 @@ class RunAudit:
                 self._budget_ns(),
                 manifest_sha256=one.manifest_sha256,
                 repeated=one,
+                pruned=self._pruned(),
             )
             inside = _inside(mine, attempt)
             if inside:
@@ -129,13 +130,18 @@ class RunAudit:
         found = {_attempt_of(key, prefix) for key in mine}
         last = scored.attempt if scored else self.status.attempt
         for number, pod_uid in sorted(attempt for attempt in found if attempt is not None):
-            attempt = KnownAttempt(self.uid, self.alias, number, pod_uid, self._budget_ns())
+            attempt = KnownAttempt(
+                self.uid, self.alias, number, pod_uid, self._budget_ns(), pruned=self._pruned()
+            )
             if number < last:
                 inside = _inside(mine, attempt)
                 AttemptAudit(self.reader, attempt, inside, sealed=False).check(None)
                 self.reader.report.leave_out(Check.RECORD, "which attempts were repeated was not recorded")
                 accounted |= set(inside)
         return accounted
+
+    def _pruned(self) -> PrunedParts:
+        return self.subject.view.status.pruned or PrunedParts()
 
     def _budget_ns(self) -> int:
         seconds = self.result.document.budget_seconds if self.result else self.asked.budget_seconds
@@ -196,6 +202,7 @@ class RunAudit:
             verdict_head=verdict.head if verdict else None,
             manifest_sha256=self.stored.manifest_sha256 if self.stored else None,
             staged=staged,
+            pruned=self._pruned(),
         )
 
     def _scorer(self, stored: ScoredRun | None, result: ReadDocument[ScoreResult] | None) -> RunScorer | None:
@@ -229,6 +236,9 @@ class RunAudit:
             whole = scorer if checked is not None and checked.whole else None
             place, run = ladder_run(key, stored.ladder, asked, whole, self.alias)
             self.subject.ladders.add(self.uid, place, run)
+        if checked is not None and checked.pruned:
+            report.leave_out(Check.SCORE, checked.pruned)
+            return
         if self.verdict is None or (checked is not None and not checked.whole):
             report.leave_out(Check.SCORE, "what it is made of was changed")
             return

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from alcove_api import keys
 from alcove_api.score_documents import ScoreRequest, ScoreResult
+from alcove_api.submission import explain_pruned
 from alcove_audit.findings import Check, describe
 from alcove_audit.pages import PagesAudit
 from alcove_audit.reading import ReadDocument
@@ -72,7 +73,10 @@ class SubmissionAudit:
             report.compare(
                 Check.CODE, self.name, "status.codeSha256", spec.code.bundle.sha256, digest, meaning
             )
-        if digest:
+        pruned = explain_pruned(self.view.status, "bundle")
+        if digest and pruned and not self.reader.source.list_sizes(keys.code(digest)):
+            report.leave_out(Check.CODE, pruned)
+        elif digest:
             meaning = "The admitted code was changed: runs from then on had other code than the team's."
             self.reader.digest(Check.CODE, keys.code(digest), digest, None, meaning)
         elif spec is not None and spec.code.image is None:

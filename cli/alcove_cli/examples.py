@@ -19,6 +19,8 @@ EXAMPLES = {
     "rerun": "alcove rerun final hackathon-red",
     "verify": "alcove verify practice --competition hackathon/hackathon",
     "export": "alcove export practice --out practice.tar.gz",
+    "usage": "alcove usage hackathon/hackathon --by submission",
+    "prune": "alcove prune hackathon/hackathon --dry-run",
     "audit": "alcove audit --competition hackathon/hackathon",
     "manage exclude": "alcove manage exclude hackathon-red --submission my-try --reason cheating",
     "manage reinstate": "alcove manage reinstate hackathon-red --submission my-try",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from alcove_api import keys
 from alcove_api.origin import identify
-from alcove_api.submission import RunStatus
+from alcove_api.submission import RunStatus, explain_pruned
 from alcove_cli.errors import FailedError
 from alcove_cli.exchange import TEAM_SECRET, StoreAccess
 from alcove_cli.explain import find_condition_reason, read_status
@@ -45,6 +45,8 @@ def explain_missing(submission: Object) -> str:
     status = read_status(submission)
     if status.phase not in ("Done", "Failed", "Rejected"):
         return "It can be fetched once all runs have ended and are scored."
+    if pruned := explain_pruned(status, "logs"):
+        return f"It was {pruned}."
     if find_condition_reason(status, "Scored") == "HeldBack":
         return "Output of this phase can be fetched from its reveal on: alcove phases."
     return "The phase shows the end of it at most (alcove logs), or it printed nothing."

@@ -252,6 +252,7 @@ def mount() -> None:
         participate.leaderboard, participate.upload, participate.cancel, participate.doctor,
         organize.preflight, organize.final, organize.rerun, organize.rescore, organize.verify, organize.export,
         organize.backup, organize.restore,
+        organize.usage, organize.prune,
     ):  # fmt: skip
         app.command(command.__name__)(command)
     from alcove_scorer.cli import rank_command, score_command

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -208,6 +209,68 @@ def restore(
     restore_backup(kube, backup_read, access, lambda text: typer.echo(text, err=True))
     start = f"kubectl scale deployment alcove-operator --replicas=1 -n {namespace}"
     typer.echo(f"Restored {namespace}/{backup_read.listed.competition}. Start the operator: {start}")
+
+
+class UseBy(StrEnum):
+    TEAM = "team"
+    SUBMISSION = "submission"
+    PREFIX = "prefix"
+
+
+def usage(
+    competition: CompetitionArgument = "hackathon/hackathon",
+    by: Annotated[UseBy, typer.Option(help="What the rows are.")] = UseBy.TEAM,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all three as JSON.")] = False,
+    store: Store = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Say what takes room in the store, and whose it is: every version of every object. For the organizer."""
+    import json
+
+    from alcove_cli import stored as commands
+    from alcove_kube.client import KubeClient
+
+    kube = KubeClient.from_kubeconfig(kubeconfig)
+    found = commands.StoredCompetition.read(kube, parse_competition(competition), store)
+    if as_json:
+        typer.echo(json.dumps(commands.use_document(found), indent=2))
+        return
+    for line in commands.describe_use(found, by.value):
+        typer.echo(line)
+
+
+def prune(
+    competition: CompetitionArgument = "hackathon/hackathon",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, and stop.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before anything is deleted.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what goes as JSON.")] = False,
+    store: Store = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Have the operator delete now what the competition's retention no longer keeps. It does so by itself every hour.
+
+    Shows first what goes, and why the rest is kept. What is deleted is gone for good, old versions too.
+    """
+    import json
+    import sys
+
+    from alcove_cli import stored as commands
+    from alcove_kube.client import KubeClient
+
+    kube, ref = KubeClient.from_kubeconfig(kubeconfig), parse_competition(competition)
+    found = commands.StoredCompetition.read(kube, ref, store)
+    plan = found.plan()
+    rows = commands.list_prunable(found, plan)
+    if as_json:
+        typer.echo(json.dumps(commands.plan_document(plan, rows), indent=2))
+    else:
+        terminal.echo_prose("\n".join(commands.describe_plan(found, plan, rows)))
+    if dry_run or not rows:
+        return
+    if not yes and sys.stdin.isatty() and not typer.confirm("Delete it for good?", err=True):
+        typer.echo("Nothing was deleted.", err=True)
+        raise typer.Exit(1)
+    typer.echo(commands.ask_operator(kube, ref, lambda line: typer.echo(line, err=True)), err=as_json)
 
 
 def preflight(

@@ -87,6 +87,9 @@ async def _rescore(api: Api, ref: tuple[str, str], options: RescoreOptions) -> N
     planned = plan_rescore(competition, views, await _datasets(api, ref[0]), new, options.phase)
     same = new == now
     await warn_of_deleted(api, competition, options, views, same)
+    if planned.left_behind:
+        count = rank_changes.format_count(len(planned.left_behind), "submission")
+        say(f"{count} cannot be scored again: retention has deleted the predictions. What they show stays.")
     if same and not planned.again:
         _answer(options, ref, competition, planned, Comparison(boards=()))
         say(f"Nothing would change: every score is already by {rank_changes.describe_scoring(new)}.")

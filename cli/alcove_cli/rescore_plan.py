@@ -57,6 +57,8 @@ class RescorePlan:
     requests: tuple[ScoreRequest, ...]
     """Those of them that count, and so move ranks: scored before anything is changed."""
     comparison: CompareRequest
+    left_behind: tuple[SubmissionView, ...] = ()
+    """Those that cannot be scored again, since retention has deleted their predictions."""
 
 
 def find_scoring(competition: CompetitionView, phase: str | None) -> ScoringSpec:
@@ -97,6 +99,7 @@ def plan_rescore(
     views = sorted(submissions, key=boards.creation_order)
     wanted: dict[str, str] = {}
     again: list[SubmissionView] = []
+    left_behind: list[SubmissionView] = []
     requests, compared = [], []
     for phase in future.spec.phases:
         if only not in (None, phase.name):
@@ -104,7 +107,8 @@ def plan_rescore(
         rules = PhaseRules(future, phase)
         by_alias = datasets_by_alias(rules, datasets)
         entered = [v for v in views if v.spec and v.spec.phase == phase.name]
-        mine = [v for v in entered if _is_scored(v)]
+        left_behind += [v for v in entered if boards.is_left_behind(rules, v, datasets)]
+        mine = [v for v in entered if _is_scored(v) and v not in left_behind]
         asked = {v.uid: _request(v, rules, by_alias) for v in mine}
         wanted |= {uid: request.scoring_digest() for uid, request in asked.items()}
         again += [v for v in mine if v.status.scoring_digest != wanted[v.uid]]
@@ -126,6 +130,7 @@ def plan_rescore(
         tuple(again),
         tuple(requests),
         CompareRequest(boards=tuple(compared), digests=wanted),
+        tuple(left_behind),
     )
 
 

@@ -66,6 +66,11 @@ def team_bundle(namespace: str, sha256: str) -> str:
     return f"{BUNDLES}{namespace}/{sha256}.tar.gz"
 
 
+def probe(name: str) -> str:
+    """Written and deleted again, to see whether the store has room; ``name``: of a release's namespace."""
+    return f"probes/{name}"
+
+
 def run_prefix(submission_uid: str, alias: str) -> str:
     """Prefix of everything of one run, of whatever attempt."""
     return f"runs/{submission_uid}/{alias}/"

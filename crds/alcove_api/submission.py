@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
@@ -186,6 +187,16 @@ class PrunedParts(StatusModel):
     """The output of the runs."""
     bundle: Time | None = None
     """The code."""
+
+    def explain(self, part: str) -> str:
+        """The end of a sentence about ``snapshots``, ``logs`` or ``bundle``; "" where it was not deleted."""
+        at: datetime | None = getattr(self, part)
+        return f"deleted by the competition's retention on {at:%Y-%m-%d}" if at is not None else ""
+
+
+def explain_pruned(status: SubmissionStatus, part: str) -> str:
+    """:meth:`PrunedParts.explain` of a Submission."""
+    return status.pruned.explain(part) if status.pruned is not None else ""
 
 
 class SubmissionStatus(StatusModel):

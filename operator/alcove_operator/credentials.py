@@ -44,10 +44,11 @@ def _allow(actions: list[str], bucket: str, *patterns: str) -> Policy:
     }
 
 
-def _list(bucket: str, *patterns: str) -> Policy:
+def _list(bucket: str, *patterns: str, versions: bool = False) -> Policy:
+    """``versions``: those of each object too."""
     statement: Policy = {
         "Effect": "Allow",
-        "Action": ["s3:ListBucket"],
+        "Action": ["s3:ListBucket", *(["s3:ListBucketVersions"] if versions else [])],
         "Resource": [f"arn:aws:s3:::{bucket}"],
     }
     if patterns:
@@ -66,6 +67,8 @@ def _board(name: str) -> str:
 
 _PUT = ["PutObject", "AbortMultipartUpload"]
 """Large objects are uploaded in parts; an upload that fails is taken back."""
+_PRUNED = ("runs/*/snap/*", "runs/*/log.txt", "reports/*.log", "code/*")
+"""What retention may delete. Of records, manifests, scores and boards nobody can delete a version."""
 
 
 def recorder_policy(submission_uid: str, alias: str, attempt: int, bucket: str = keys.MAIN_BUCKET) -> Policy:
@@ -184,7 +187,7 @@ def seaweedfs_configuration(
 def operator_policy(
     bucket: str = keys.MAIN_BUCKET, uploads: str = keys.UPLOADS_BUCKET, *, asks_minio: bool = True
 ) -> Policy:
-    """What it does itself, and what it hands on to runs and, as permits, to teams. No solutions.
+    """What it does itself, and what it hands on to runs and, as permits, to teams. No solutions. It alone deletes.
 
     With ``asks_minio`` also how full the store is (:mod:`alcove_operator.store_usage`), which reads no object. Other
     stores do not know that right, and refuse a whole policy for it.
@@ -213,11 +216,13 @@ def operator_policy(
             "code/*",
             "runs/*",
             "reports/*",
+            keys.probe("*"),
             "boards/*/*/request-*.json",
             _board("counted.json"),
             _board("activity.json"),
         ),
-        _list(bucket, "runs/*", "scores/*", "boards/*", "audit/*", "notifications/*"),
+        _allow(["DeleteObject", "DeleteObjectVersion"], bucket, *_PRUNED, keys.probe("*")),
+        _list(bucket, *_EVIDENCE, "notifications/*", versions=True),
         _allow(["GetObject", "PutObject", "DeleteObject"], uploads, "*"),
         _list(uploads),
         *(usage if asks_minio else []),
@@ -256,8 +261,7 @@ def board_policy(bucket: str = keys.MAIN_BUCKET) -> Policy:
         _board(name)
         for name in ("table.json", "leaderboard.html", "curves.json", "history.json", "activity.json")
     ]
-    listing = _list(bucket, "boards/*")
-    listing["Action"].append("s3:ListBucketVersions")
+    listing = _list(bucket, "boards/*", versions=True)
     return _policy(_allow(["GetObject", "GetObjectVersion"], bucket, *files), listing)
 
 
@@ -270,16 +274,23 @@ def publisher_policy(bucket: str = keys.MAIN_BUCKET, solutions: str = keys.SOLUT
     )
 
 
-def auditor_policy(bucket: str = keys.MAIN_BUCKET, solutions: str = keys.SOLUTIONS_BUCKET) -> Policy:
-    """The organizer's, for `alcove verify` and `alcove export`: reads what scores and boards are made of, solutions
-    too, and changes nothing.
+_EVIDENCE = ("runs/*", "scores/*", "reports/*", "ladders/*", "boards/*", "data/*", "code/*", "audit/*")
+
+
+def auditor_policy(
+    bucket: str = keys.MAIN_BUCKET,
+    solutions: str = keys.SOLUTIONS_BUCKET,
+    uploads: str = keys.UPLOADS_BUCKET,
+) -> Policy:
+    """The organizer's, for `alcove verify`, `alcove export`, `alcove usage` and `alcove prune`: reads what scores and
+    boards are made of, solutions too, sees how much teams have uploaded, and changes nothing.
     """
-    evidence = ("runs/*", "scores/*", "reports/*", "ladders/*", "boards/*", "data/*", "code/*", "audit/*")
     return _policy(
-        _allow(["GetObject"], bucket, *evidence),
-        _list(bucket, *evidence),
+        _allow(["GetObject"], bucket, *_EVIDENCE),
+        _list(bucket, *_EVIDENCE, versions=True),
         _allow(["GetObject"], solutions, "solutions/*"),
         _list(solutions),
+        _list(uploads, f"{keys.BUNDLES}*", f"{keys.SHARED}*"),
     )
 
 

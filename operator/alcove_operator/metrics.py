@@ -216,6 +216,12 @@ class Metrics:
             "Bytes below each prefix of the bucket, as MinIO last counted them.",
             "prefix",
         )
+        self.team_bytes = self._gauge(
+            "alcove_team_store_bytes",
+            "Bytes of a team's Submissions and uploads in the store, old versions too; counted once an hour.",
+            "competition",
+            "team",
+        )
         self.store_free_bytes = self._gauge("alcove_store_free_bytes", "Bytes free on the store's disks.")
         self.store_size_bytes = self._gauge("alcove_store_size_bytes", "Bytes of the store's disks.")
 
@@ -244,6 +250,12 @@ class Metrics:
         self.store_free_bytes.set(usage.free_bytes)
         self.store_size_bytes.set(usage.size_bytes)
 
+    def show_team_bytes(self, competition: str, sizes: Mapping[str, int]) -> None:
+        """``sizes``: by team, in place of those before."""
+        self.team_bytes.remove_by_labels({"competition": competition})
+        for team, size in sizes.items():
+            self.team_bytes.labels(competition, team).set(size)
+
     def show_stale(self, competition: str, phase: str, since: datetime | None) -> None:
         """``since``: when the board began to lack something; None where it lacks nothing."""
         if since is not None:
@@ -255,6 +267,7 @@ class Metrics:
     def forget(self, competitions: Collection[str]) -> None:
         """Drops all series of competitions other than these."""
         for competition in self._shown.series.keys() - competitions:
+            self.team_bytes.remove_by_labels({"competition": competition})
             del self._shown.series[competition]
         self._drop({(name, phase) for name, phase in self._counted if name not in competitions})
 

@@ -40,9 +40,11 @@ from alcove_operator.notifier import Notifier
 from alcove_operator.offers import Offers
 from alcove_operator.orphans import delete_orphans
 from alcove_operator.rankings import Rankings
+from alcove_operator.retention import RetentionKeeper
 from alcove_operator.store import OperatorStore
 from alcove_operator.store_health import StoreHealth
 from alcove_operator.store_room import StoreRoom
+from alcove_operator.stored_objects import StoredObjects
 from alcove_operator.submissions import Submissions
 from alcove_operator.team_list import TeamList
 from alcove_operator.turn_time import measure_turn, watch_standstills
@@ -145,6 +147,16 @@ class Service:
         self.offers = Offers(
             self.api, self.index, self.store, endpoint, lambda: self.teams.namespaces, self.clock
         )
+        self.retention = RetentionKeeper(
+            self.api,
+            self.index,
+            self.store,
+            StoredObjects(self.store.client, self.store.bucket, self.store.uploads),
+            self.teams,
+            self.metrics,
+            settings.competition_namespace,
+            self.clock,
+        )
         self.lease = Lease(self.api, settings.competition_namespace, settings.lease_name, settings.identity)
 
     async def run(self) -> None:
@@ -182,6 +194,7 @@ class Service:
             self.room.watch(),
             self.notifier.run(),
             self.offers.run(),
+            self.retention.run(),
             store_health.watch(),
             store_health.measure(),
             self._measure(),

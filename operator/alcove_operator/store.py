@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import io
 import tempfile
@@ -20,69 +19,27 @@ from pydantic import ValidationError
 from alcove_api import keys
 from alcove_api.board_documents import AggregateRequest, CountedSubmissions, PhaseActivity
 from alcove_api.change_documents import CompetitionChange
-from alcove_api.code_layout import KIT_FOLDER, MODEL_FILE, explain_missing_model
 from alcove_api.documents import Document
 from alcove_api.notifications import NotificationLedger
-from alcove_api.run_documents import RepeatedAttempt, RunConfig, Verdict
+from alcove_api.run_documents import RepeatedAttempt, Verdict
 from alcove_api.score_documents import LiveCurve, ScoreResult
 from alcove_api.uploads import FormField, UploadPermit
+from alcove_operator.code_archives import UNPACKED_LIMIT, check_archive, config_map_archive
 from alcove_operator.core.model import CodeFact
 from alcove_operator.core.run_results import drop_cut_line
 from alcove_operator.errors import CodeError, OperatorError
 from alcove_store import client as store_client
 from alcove_store.errors import (
-    BundleError,
-    BundleTooLargeError,
     StoreConflictError,
     StoreError,
     StoreNotFoundError,
 )
-from alcove_store.pack import pack_files
-from alcove_store.transfer import is_stored
-from alcove_store.unpack import file_names
 
 D = TypeVar("D", bound=Document)
-UNPACKED_LIMIT: int = RunConfig.model_fields["code_bytes_limit"].default
-"""What `stage` will unpack at most."""
 _CHUNK = 1 << 20
 PROBE_BYTES = 1 << 20
 """As a prediction may have: a store with room for a byte may have none for that."""
 _DOCUMENT_LIMIT = 16 << 20
-
-
-def config_map_archive(data: Mapping[str, str], binary_data: Mapping[str, str]) -> bytes:
-    """A .tar.gz of a ConfigMap's keys: the same bytes for the same content, whenever and wherever it is made.
-
-    Args:
-        data: file name to text.
-        binary_data: file name to base64.
-    """
-    files = {name: text.encode() for name, text in data.items()}
-    files |= {name: base64.b64decode(text) for name, text in binary_data.items()}
-    return pack_files(files)
-
-
-def check_archive(archive: BinaryIO, unpacked_limit: int) -> None:
-    """Looks through a bundle as ``stage`` will, in little memory and without unpacking it.
-
-    Raises:
-        CodeError: what ``stage`` would refuse to unpack (no .tar.gz, more than ``unpacked_limit`` bytes unpacked, a
-            link, a path that leads out), or no model.py at its top.
-    """
-    try:
-        names = file_names(archive, limit=unpacked_limit)
-    except BundleError as error:
-        raise CodeError(
-            "BundleTooLarge" if isinstance(error, BundleTooLargeError) else "BundleUnreadable",
-            error.cause,
-            remedy=f"{error.remedy} Submit it under another name.",
-        ) from error
-    if not {MODEL_FILE, f"{KIT_FOLDER}/{MODEL_FILE}"}.intersection(names):
-        raise CodeError(
-            "NoModel",
-            "There is no model.py at the top of the submitted code.",
-            remedy=f"{explain_missing_model(names)} Submit it under another name.",
-        )
 
 
 @dataclass(frozen=True)
@@ -133,8 +90,15 @@ class OperatorStore:
         )
 
     def write_probe(self, name: str) -> None:
-        """Writes :data:`PROBE_BYTES`, always in the same place. Raises StoreError where the store takes none."""
-        store_client.put_bytes(self.client, self.uploads, f"probes/{name}", bytes(PROBE_BYTES))
+        """Writes :data:`PROBE_BYTES` where runs write, and takes them away again with their version.
+
+        Raises StoreError where the store takes none, StoreDeniedError where this user may not do one of the two.
+        """
+        key = keys.probe(name)
+        with store_client.store_errors(f"writing {key}"):
+            made = self.client.put_object(self.bucket, key, io.BytesIO(bytes(PROBE_BYTES)), PROBE_BYTES)
+        with store_client.store_errors(f"deleting {key}"):
+            self.client.remove_object(self.bucket, key, version_id=made.version_id)
 
     def list_uploads(self, prefix: str) -> list[str]:
         """Keys in the bucket of uploads."""
@@ -235,10 +199,9 @@ class OperatorStore:
 
     def _keep(self, archive: BinaryIO, sha256: str, size: int) -> CodeFact:
         check_archive(archive, UNPACKED_LIMIT)
-        key = keys.code(sha256)
-        if not is_stored(self.client, self.bucket, key, sha256, size):
-            archive.seek(0)
-            store_client.put_file(self.client, self.bucket, key, archive, size)
+        archive.seek(0)
+        # Though it may be there: retention may be about to delete the versions of more than a day ago.
+        store_client.put_file(self.client, self.bucket, keys.code(sha256), archive, size)
         return CodeFact(accepted=True, sha256=sha256, bytes=size)
 
     def exists(self, key: str) -> bool:

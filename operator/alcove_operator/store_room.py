@@ -12,7 +12,7 @@ from alcove_operator.clock import utc_now
 from alcove_operator.core.conditions import ConditionValue
 from alcove_operator.core.notices import StoreState, StoreTrouble
 from alcove_operator.store import OperatorStore
-from alcove_store.errors import StoreError, StoreFullError, StoreUnavailableError
+from alcove_store.errors import StoreDeniedError, StoreError, StoreFullError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 10.0
@@ -32,6 +32,7 @@ class StoreRoom:
     clock: Callable[[], datetime] = utc_now
     full: bool = False
     trouble: StoreTrouble | None = None
+    _may_probe: bool = True
 
     async def watch(self) -> None:
         """Looks every few seconds, until cancelled."""
@@ -61,16 +62,31 @@ class StoreRoom:
 
         Written a second time, since one that was away may have come back before it was read.
         """
-        for _ in range(2):
+        for _ in range(2 if self._may_probe else 0):
             try:
                 await asyncio.to_thread(self.store.write_probe, self.namespace)
                 return "sound"
             except StoreFullError:
                 return "full"
+            except StoreDeniedError as error:
+                return await self._give_up_probing(error)
             except StoreUnavailableError:
                 if not await self._can_be_read():
                     return "away"
-        return "full"
+        return "full" if self._may_probe else await self._look_by_reading()
+
+    async def _give_up_probing(self, error: StoreDeniedError) -> StoreState:
+        """A probe that may be written and not deleted would fill the store by itself."""
+        self._may_probe = False
+        log.warning(
+            "Whether the store has room is not known, until the operator starts again: %s The operator's user must be "
+            "allowed to write and delete below probes/: run the store's setup again.",
+            error,
+        )
+        return await self._look_by_reading()
+
+    async def _look_by_reading(self) -> StoreState:
+        return "sound" if await self._can_be_read() else "away"
 
     async def _can_be_read(self) -> bool:
         try:

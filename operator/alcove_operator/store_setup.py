@@ -86,7 +86,7 @@ def policy_of(user: User, buckets: Buckets, kind: StoreKind = "minio") -> creden
         case "publisher":
             return credentials.publisher_policy(bucket, solutions)
         case "auditor":
-            return credentials.auditor_policy(bucket, solutions)
+            return credentials.auditor_policy(bucket, solutions, uploads)
         case "team":
             return credentials.team_policy(user.team, bucket, uploads)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from alcove_api import keys
+from alcove_api.submission import explain_pruned
 from alcove_api.uploads import PERMIT_SECONDS, UploadPermit
 from alcove_kube.resources import SUBMISSIONS
 from alcove_operator.clock import utc_now
@@ -58,7 +59,10 @@ class Uploads:
     async def _is_admitted(self, view: SubmissionView, sha256: str) -> bool:
         """Whether the team itself has submitted these bytes before: nobody's digest alone gets at another's code."""
         others = self.index.submissions_in(view.namespace)
-        admitted = any(o.status.admitted_at and o.status.code_sha256 == sha256 for o in others)
+        admitted = any(
+            o.status.admitted_at and o.status.code_sha256 == sha256 and not explain_pruned(o.status, "bundle")
+            for o in others
+        )
         return admitted and await asyncio.to_thread(self.store.exists, keys.code(sha256))
 
     def _give_permit(self, team: str, sha256: str, limit: int, most: int) -> UploadPermit | None:

@@ -24,6 +24,7 @@ from alcove_api.submission import (
     RunStatus,
     SubmissionSpec,
     SubmissionStatus,
+    explain_pruned,
 )
 from alcove_operator.core import scoring, scoring_retries
 from alcove_operator.core.model import DatasetView, JobView, SubmissionView
@@ -84,7 +85,7 @@ def select_ranked(
     datasets: Mapping[str, DatasetView],
 ) -> list[SubmissionView]:
     """Who is on the board of a phase. What is gone stands where the phase says so, while its score is by the settings
-    of now: nobody can score it again.
+    of now: nobody can score it again, nor what retention has left without predictions.
 
     Args:
         views: those that exist.
@@ -95,9 +96,18 @@ def select_ranked(
     gone = list(deleted)
     wanted = compute_digests(gone, rules, datasets)
     usable = [view for view in gone if wanted[view.uid] == view.status.scoring_digest]
-    ranked = [v for v in views if not is_excluded(rules, v)]
+    ranked = [v for v in views if not is_excluded(rules, v) and not is_left_behind(rules, v, datasets)]
     standing = [v for v in usable if not is_excluded(rules, v)]
     return select_counted(rules, ranked, standing if stand else (), stand)
+
+
+def is_left_behind(rules: PhaseRules, view: SubmissionView, datasets: Mapping[str, DatasetView]) -> bool:
+    """Whether it has a score by other settings, and retention has deleted what the new one would be made of.
+
+    ``datasets``: by name.
+    """
+    pruned = bool(view.status.scoring_digest and explain_pruned(view.status, "snapshots"))
+    return pruned and compute_digests([view], rules, datasets)[view.uid] != view.status.scoring_digest
 
 
 def find_exclusion(spec: CompetitionSpec, phase: str, team: str, submission: str) -> Exclusion | None:

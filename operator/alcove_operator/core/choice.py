@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from alcove_api.phase import Phase
-from alcove_api.submission import CHOSEN, SubmissionStatus
+from alcove_api.submission import CHOSEN, SubmissionStatus, explain_pruned
 from alcove_operator.core import boards
 from alcove_operator.core import status as statuses
 from alcove_operator.core.conditions import ConditionValue
@@ -30,6 +30,12 @@ def note_mark(
         said = f"The phase {phase.name} counts the {phase.counts} submission of each team"
         remedy = f"Take it off: kubectl label submission {submission.name} {CHOSEN}-"
         value = ("False", "NoChoice", f"{said}, so the mark has no effect. {remedy}"[:1024])
+        return statuses.set_condition(status, CONDITION, value, now)
+    pruned = explain_pruned(status, "snapshots")
+    if status.chosen_at is None and pruned:
+        said = f"Its predictions were {pruned}, so it cannot come to count any more"
+        remedy = f"Take the mark off: kubectl label submission {submission.name} {CHOSEN}-"
+        value = ("False", "Pruned", f"{said}. {remedy}"[:1024])
         return statuses.set_condition(status, CONDITION, value, now)
     if status.chosen_at is None:
         status = status.replace(chosen_at=now.replace(microsecond=0))

@@ -92,6 +92,8 @@ class CompetitionView:
     """By team, of those teams that whoever made this view asks for."""
     object_uid: str = ""
     """By which this cluster's API server knows it."""
+    prune_request: str = ""
+    """The last request to apply its retention now: see :data:`alcove_api.competition.PRUNE`."""
 
     def usage_of(self, team: str) -> TeamUsageStatus:
         return self.usage.get(team, TeamUsageStatus())

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from alcove_api.competition import CompetitionSpec, CompetitionStatus
+from alcove_api.competition import PRUNE, CompetitionSpec, CompetitionStatus
 from alcove_api.dataset import RECHECK, DatasetSpec, DatasetStatus
 from alcove_api.run_documents import RecorderReport
 from alcove_api.submission import CHOSEN, SubmissionSpec, SubmissionStatus
@@ -72,6 +72,7 @@ def competition_view(raw: Raw) -> CompetitionView:
         spec=CompetitionSpec.model_validate(raw.get("spec")),
         status=status,
         object_uid=uid,
+        prune_request=_request(raw, PRUNE),
     )
 
 
@@ -105,7 +106,11 @@ def dataset_view(raw: Raw) -> DatasetView:
 
 def recheck_value(raw: Raw) -> str:
     """The last request to check a Dataset again, short enough for its status; "" where there was none."""
-    asked = str(_map(_map(raw, "metadata"), "annotations").get(RECHECK, ""))
+    return _request(raw, RECHECK)
+
+
+def _request(raw: Raw, annotation: str) -> str:
+    asked = str(_map(_map(raw, "metadata"), "annotations").get(annotation, ""))
     return asked if len(asked) <= 64 else hashlib.sha256(asked.encode()).hexdigest()
 
 

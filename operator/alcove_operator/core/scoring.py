@@ -14,7 +14,7 @@ from alcove_api.score_documents import (
     ScoreResult,
     Scoring,
 )
-from alcove_api.submission import StatusCurvePoint, SubmissionStatus
+from alcove_api.submission import StatusCurvePoint, SubmissionStatus, explain_pruned
 from alcove_operator.core import names, run_ends, run_results, scoring_retries, usage
 from alcove_operator.core import status as statuses
 from alcove_operator.core.actions import Action, DeleteJob, PublishReport, ReadCurve, ReadScore, StartScoring
@@ -114,6 +114,9 @@ def advance_scoring(current: SubmissionStatus, given: ReconcileInput) -> Scoring
     digest = asked.scoring_digest()
     if ended and current.scoring_digest == digest and _is_shown(current, given):
         return ScoringStep(current, _others(given, None))
+    if ended and current.scoring_digest != digest and (pruned := explain_pruned(current, "snapshots")):
+        message = f"Its predictions were {pruned}, so it cannot be scored by other settings."
+        return ScoringStep(_not_scored(current, "Pruned", message, given), _others(given, None))
     job = scoring_retries.newest_job(given.jobs.values(), given.submission.uid, digest)
     stale = _others(given, job)
     result = given.facts.score

@@ -116,7 +116,8 @@ ALLOWED: dict[str, list[Try]] = {
     "auditor": [
         get("runs/u1/table/1-p/manifest.json"), listing("runs/u1/"), get("scores/u1/s.json"), listing("scores/u1/"),
         get("boards/ns.c/practice/table.json"), listing("boards/ns.c/practice/"), get("data/d1/manifest.json"),
-        listing("data/d1/"), get("code/c1.tar.gz"), get(SOLUTION, SOLUTIONS),
+        listing("data/d1/"), get("code/c1.tar.gz"), get(SOLUTION, SOLUTIONS), listing("bundles/", UPLOADS),
+        listing("shared/", UPLOADS),
     ],
     "team-a": [
         get(OFFER, UPLOADS), listing("shared/", UPLOADS), listing("shared/team-b/", UPLOADS),
@@ -130,7 +131,7 @@ DENIED: dict[str, list[Try]] = {
         get(SOLUTION, SOLUTIONS), listing("", SOLUTIONS), put(SOLUTION, SOLUTIONS), put("data/d1/x"),
         put("scores/u1/s.json"), put("boards/ns.c/practice/table.json"),
         put("boards/ns.c/practice/leaderboard.html"), put("boards/ns.c/request-1/table.json"),
-        get("ladders/ns.c/practice/d/team-a/table/00000000.json"), delete("code/c1.tar.gz"),
+        get("ladders/ns.c/practice/d/team-a/table/00000000.json"),
         delete("runs/u1/table/1-p/manifest.json"), get(keys.team_report("team-a", "u1")),
         delete(keys.team_report("team-a", "u1")),
     ],
@@ -160,7 +161,7 @@ DENIED: dict[str, list[Try]] = {
     "auditor": [
         put("runs/u1/table/1-p/manifest.json"), put("scores/u1/s.json"), put("boards/ns.c/practice/table.json"),
         put("data/d1/x"), put("code/c1.tar.gz"), put(SOLUTION, SOLUTIONS), delete("runs/u1/table/1-p/manifest.json"),
-        delete("scores/u1/s.json"), get(BUNDLE, UPLOADS), listing("bundles/", UPLOADS), listing(""),
+        delete("scores/u1/s.json"), get(BUNDLE, UPLOADS), put(BUNDLE, UPLOADS), listing("", UPLOADS), listing(""),
     ],
     "team-a": [
         get(keys.team_report("team-b", "u2")), listing(keys.team_reports("team-b")), listing("reports/"),

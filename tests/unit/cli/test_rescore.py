@@ -15,7 +15,7 @@ from alcove_api.comparison import ComparedBoard, ComparedScore, ComparedTeam, Co
 from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.leaderboard import LeaderboardStatus
 from alcove_api.phase import ScoringSpec
-from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
+from alcove_api.submission import PrunedParts, RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_cli import rank_changes
 from alcove_cli.errors import CommandError, FailedError
 from alcove_cli.main import app, mount
@@ -319,3 +319,15 @@ def test_settings_of_one_phase_are_its_own_and_move_no_other() -> None:
     # A phase with settings of its own keeps them when the competition's change.
     whole = plan_rescore(changed, views, DATASETS, new.replace(t0_seconds=5.0))
     assert {r.phase: r.scoring.t0_seconds for r in whole.requests} == {"practice": 5.0, "final": None}
+
+
+def test_what_retention_has_left_without_predictions_is_not_scored_again() -> None:
+    """It is told, and another of the team counts in its place."""
+    at = PrunedParts(snapshots=START)
+    old, new = submission("red", "old"), submission("red", "new", at=1)
+    pruned = replace(new, status=new.status.replace(pruned=at))
+    plan = planned([old, pruned])
+    assert names(plan.left_behind) == ["red/new"]
+    assert names(plan.again) == ["red/old"]
+    assert [request.submission for request in plan.requests] == ["old"]
+    assert planned([pruned], ScoringSpec()).left_behind == (), "its score is by these settings"

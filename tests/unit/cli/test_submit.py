@@ -19,7 +19,7 @@ from alcove_cli.code_folder import CONFIG_MAP_BYTES, fits_config_map, pack_bundl
 from alcove_cli.errors import CommandError
 from alcove_cli.submit import Target
 from alcove_cli.watch import state_line
-from alcove_operator.store import check_archive
+from alcove_operator.code_archives import check_archive
 from alcove_store.pack import pack_files
 
 PATHS = st.text("abcXYZ019-_. é", min_size=1, max_size=120).filter(lambda name: name.strip("."))

@@ -151,6 +151,24 @@ def test_scoring_again_that_fails_is_said_beside_the_score_that_stands() -> None
     assert names.AGAIN in next(iter(cluster.jobs.values()))["metadata"]["labels"]
 
 
+def test_what_retention_has_left_without_predictions_keeps_its_score() -> None:
+    cluster = Cluster({"d0": ["finished"]}, feedback="final")
+    cluster.settle()
+    first = status(cluster)
+    assert cluster.submission is not None
+    cluster.submission["status"]["pruned"] = {"snapshots": "2026-12-24T10:00:00Z"}
+    asked = len(cluster.requests)
+    cluster.spec = cluster.spec.model_copy(
+        update={"scoring": cluster.spec.scoring.model_copy(update={"scheme": "autodl"})}
+    )
+    cluster.settle()
+    assert len(cluster.requests) == asked, "no scorer would find anything"
+    assert (scored(cluster)["status"], scored(cluster)["reason"]) == ("True", "Shown")
+    assert "deleted by the competition's retention on 2026-12-24" in scored(cluster)["message"]
+    assert status(cluster)["runs"] == first["runs"]
+    assert status(cluster)["scoringDigest"] == first["scoringDigest"]
+
+
 def held_back() -> Cluster:
     """Scored long before the reveal, by an operator that has been started again since."""
     cluster = Cluster({"d0": ["finished"]}, feedback="none")

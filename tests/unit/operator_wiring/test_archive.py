@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alcove_operator.code_archives import check_archive, config_map_archive
 from alcove_operator.errors import CodeError
-from alcove_operator.store import check_archive, config_map_archive
 from alcove_store.pack import pack_files
 
 NAMES = st.from_regex(r"[-._a-zA-Z0-9]{1,20}", fullmatch=True).filter(lambda n: n not in (".", ".."))

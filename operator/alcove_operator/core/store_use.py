@@ -1,0 +1,144 @@
+"""What takes room in the store, and whose it is: from the keys and sizes of its objects. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from alcove_api import keys
+from alcove_operator.core.model import SubmissionView
+
+Part = Literal["snapshots", "logs", "results", "bundle", "uploads"]
+"""Predictions; output; records, scores and pages; code; what waits for admission, or is offered to other teams."""
+PARTS: tuple[Part, ...] = ("snapshots", "logs", "results", "bundle", "uploads")
+UNKNOWN = "(unknown)"
+"""Whose Submission is deleted, or is another release's in the same store."""
+
+_RUN = re.compile(r"runs/([^/]+)/")
+_SCORE = re.compile(r"scores/([^/]+)/")
+_PAGE = re.compile(r"reports/[^/]+/([^/.]+)[/.]")
+_CODE = re.compile(r"code/([0-9a-f]{64})\.tar\.gz")
+_UPLOAD = re.compile(rf"(?:{keys.BUNDLES}|{keys.SHARED})([^/]+)/")
+_SNAPSHOT = re.compile(r"runs/[^/]+/[^/]+/[^/]+/snap/\d{8}\.bin")
+_LOG = re.compile(r"runs/[^/]+/[^/]+/[^/]+/log\.txt|reports/[^/]+/[^/]+/[^/]+\.log")
+
+
+def find_part(key: str) -> Part | None:
+    """Of an object in the main bucket; None of what belongs to no Submission."""
+    if _SNAPSHOT.fullmatch(key):
+        return "snapshots"
+    if _LOG.fullmatch(key):
+        return "logs"
+    if _CODE.fullmatch(key):
+        return "bundle"
+    return "results" if _find_owner(key) else None
+
+
+def _find_owner(key: str) -> str:
+    """UID of the Submission whose object it is; "" where it is none's."""
+    found = _RUN.match(key) or _SCORE.match(key) or _PAGE.match(key)
+    return found[1] if found else ""
+
+
+@dataclass
+class Size:
+    objects: int = 0
+    """Every version of every object."""
+    bytes: int = 0
+
+    def add(self, objects: int, count: int) -> None:
+        self.objects += objects
+        self.bytes += count
+
+
+def _by_part() -> defaultdict[str, dict[Part, Size]]:
+    return defaultdict(dict)
+
+
+@dataclass
+class StoreUse:
+    """Grows with the number of Submissions, not with that of objects."""
+
+    of_submissions: defaultdict[str, dict[Part, Size]] = field(default_factory=_by_part)
+    """By UID."""
+    of_code: dict[str, Size] = field(default_factory=dict)
+    """By digest."""
+    of_teams: dict[str, Size] = field(default_factory=dict)
+    """Uploads, by namespace."""
+    of_prefixes: dict[str, Size] = field(default_factory=dict)
+    """Of both buckets that the operator sees, by the first part of their keys."""
+
+    def add(self, key: str, size: int) -> None:
+        """One version of an object in the main bucket."""
+        _size(self.of_prefixes, key.partition("/")[0]).add(1, size)
+        part, code = find_part(key), _CODE.fullmatch(key)
+        if code:
+            _size(self.of_code, code[1]).add(1, size)
+        elif part is not None:
+            self.of_submissions[_find_owner(key)].setdefault(part, Size()).add(1, size)
+
+    def add_upload(self, key: str, size: int) -> None:
+        """One object in the bucket of uploads."""
+        _size(self.of_prefixes, key.partition("/")[0]).add(1, size)
+        if found := _UPLOAD.match(key):
+            _size(self.of_teams, found[1]).add(1, size)
+
+
+def _size(sizes: dict[str, Size], key: str) -> Size:
+    return sizes.setdefault(key, Size())
+
+
+@dataclass(frozen=True)
+class UseRow:
+    """What a team, or one Submission of it, takes up."""
+
+    team: str
+    submission: str
+    """"" of a team's uploads, and where rows are whole teams."""
+    phase: str
+    parts: Mapping[Part, Size]
+
+    @property
+    def bytes(self) -> int:
+        return sum(size.bytes for size in self.parts.values())
+
+
+def list_rows(use: StoreUse, submissions: Iterable[SubmissionView]) -> list[UseRow]:
+    """One for each Submission that has anything in the store, one for a team's uploads; largest first.
+
+    Code that several have is counted with the first of them. What is of no ``submissions`` is :data:`UNKNOWN`.
+    """
+    rows, code = [], dict(use.of_code)
+    views = {view.uid: view for view in submissions}
+    for view in sorted(views.values(), key=lambda view: (view.created_at, view.name)):
+        parts = dict(use.of_submissions.get(view.uid, {}))
+        if (size := code.pop(view.status.code_sha256, None)) is not None:
+            parts["bundle"] = size
+        if parts:
+            rows.append(UseRow(view.team, view.name, view.spec.phase if view.spec else "", parts))
+    rows += [UseRow(team, "", "", {"uploads": size}) for team, size in use.of_teams.items()]
+    rest: list[Mapping[Part, Size]] = [p for uid, p in use.of_submissions.items() if uid not in views]
+    rest += [{"bundle": size} for size in code.values()]
+    left = _add_up(rest)
+    rows += [UseRow(UNKNOWN, "", "", left)] if left else []
+    return sorted(rows, key=lambda row: (-row.bytes, row.team, row.submission))
+
+
+def sum_teams(rows: Iterable[UseRow]) -> list[UseRow]:
+    """One row a team, largest first."""
+    found: defaultdict[str, list[Mapping[Part, Size]]] = defaultdict(list)
+    for row in rows:
+        found[row.team].append(row.parts)
+    teams = [UseRow(team, "", "", _add_up(parts)) for team, parts in found.items()]
+    return sorted(teams, key=lambda row: (-row.bytes, row.team))
+
+
+def _add_up(many: Iterable[Mapping[Part, Size]]) -> dict[Part, Size]:
+    total: dict[Part, Size] = {}
+    for parts in many:
+        for part, size in parts.items():
+            total.setdefault(part, Size()).add(size.objects, size.bytes)
+    return total
