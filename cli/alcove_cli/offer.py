@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -83,8 +82,9 @@ def _choose_slot(permits: OfferPermits, taken: dict[int, str], name: str) -> int
 
 def _send(access: StoreAccess, permit: UploadPermit, source: BinaryIO, size: int) -> None:
     from alcove_store.errors import StoreError
+    from alcove_store.post import find_url
 
-    url = access.endpoint.rstrip("/") + urlsplit(permit.url).path
+    url = find_url(permit, access.endpoint)
     try:
         send_by_permit(permit, source, size, url)
     except StoreError as error:

@@ -7,7 +7,6 @@ import io
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
-from urllib.parse import urlsplit
 
 from alcove_api.errors import AlcoveError
 from alcove_api.retry import retry
@@ -55,12 +54,13 @@ def upload_bundle(kube: KubeClient, submission: Object, bundle: bytes, endpoint:
         CommandError: there is no permit, or the store did not take the bundle. The Submission still waits.
     """
     from alcove_store.errors import StoreError
+    from alcove_store.post import find_url
 
     team, name = submission["metadata"]["namespace"], submission["metadata"]["name"]
     permit = _await_permit(kube, team, name)
     if permit is None:
         return False
-    url = permit.url if endpoint is None else endpoint.rstrip("/") + urlsplit(permit.url).path
+    url = permit.url if endpoint is None else find_url(permit, endpoint)
     again = f"Try again until {permit.expires_at:%H:%M} UTC: alcove upload {name} FOLDER"
 
     try:

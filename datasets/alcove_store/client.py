@@ -174,6 +174,14 @@ def client(
     return store
 
 
+def bucket_url(endpoint: str, bucket: str) -> str:
+    """Where a form for ``bucket`` is sent, by the style of this process's environment."""
+    url = urlsplit(endpoint)
+    if os.environ.get("ALCOVE_STORE_STYLE") == "virtual":
+        return f"{url.scheme}://{bucket}.{url.netloc}/"
+    return f"{endpoint.rstrip('/')}/{bucket}"
+
+
 def connect(config: StoreConfig, *, read_timeout: float = 10.0, retries: int = 0) -> Minio:
     """A client for ``config``, whose credentials follow the file. Does not touch the network."""
     return client(
@@ -186,7 +194,8 @@ def connect(config: StoreConfig, *, read_timeout: float = 10.0, retries: int = 0
 
 
 _FULL = 507
-_FULL_CODES = ("XMinioStorageFull", "XMinioAdminBucketQuotaExceeded")
+_FULL_CODES = ("XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded")
+"""The last is Ceph's, with the status 403."""
 _NO_SPACE = "no space left on device"
 """The kernel's words, which MinIO puts into an InternalError (500) where its disk filled up since it last looked."""
 _MAKE_ROOM = "The store is full: make room there, or give it a larger volume."
@@ -284,10 +293,10 @@ def refused_answer(what: str, status: int, body: bytes) -> StoreError:
     found = _CODE.search(body)
     code = found[1].decode() if found else f"HTTP {status}"
     told = f"The object store refused {what}: {code}."
-    if status in (401, 403):
-        return StoreDeniedError(told, remedy="Check the rights and the age of the credentials.")
     if status == _FULL or code in _FULL_CODES or _NO_SPACE.encode() in body:
         return StoreFullError(told, remedy=_MAKE_ROOM)
+    if status in (401, 403):
+        return StoreDeniedError(told, remedy="Check the rights and the age of the credentials.")
     if status >= 500 or status in (408, 409, 429):
         return StoreUnavailableError(told, remedy="Try again.")
     return StoreError(told)

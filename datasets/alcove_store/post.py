@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
+from urllib.parse import urlsplit
 
 from alcove_api.uploads import UploadPermit
 from alcove_store.client import http_pool, refused_answer, store_errors
@@ -48,6 +49,18 @@ class UploadForm:
 
     def _tail(self) -> bytes:
         return f"\r\n--{self.boundary}--\r\n".encode()
+
+
+def find_url(permit: UploadPermit, endpoint: str) -> str:
+    """Where to send a permit's form if the store is to be reached at ``endpoint``, not at the address in the permit.
+
+    The bucket stays where the permit has it: in the path, or as the first part of the host's name.
+    """
+    path = urlsplit(permit.url).path.strip("/")
+    if path:
+        return f"{endpoint.rstrip('/')}/{path}"
+    bucket, other = (urlsplit(permit.url).hostname or "").partition(".")[0], urlsplit(endpoint)
+    return f"{other.scheme}://{bucket}.{other.netloc}/"
 
 
 def send_upload(

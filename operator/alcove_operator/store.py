@@ -83,7 +83,7 @@ class OperatorStore:
         policy.add_content_length_range_condition(1, limit)
         fields = {"key": key, **self.client.presigned_post_policy(policy)}
         return UploadPermit(
-            url=f"{endpoint}/{self.uploads}",
+            url=store_client.bucket_url(endpoint, self.uploads),
             fields=tuple(FormField(name=name, value=value) for name, value in fields.items()),
             bytes_at_most=limit,
             expires_at=expires_at,

@@ -17,7 +17,10 @@ from .versions import binary_path
 
 @contextmanager
 def minio_server(
-    progress: Progress = say, data: Path | None = None, certificate: Path | None = None
+    progress: Progress = say,
+    data: Path | None = None,
+    certificate: Path | None = None,
+    domain: str | None = None,
 ) -> Iterator[StoreServer]:
     """A fresh, empty MinIO on loopback, with random credentials; it and its data are gone afterwards.
 
@@ -25,6 +28,7 @@ def minio_server(
         progress: where to say what is built.
         data: where its data lies, and stays; by default a folder of its own.
         certificate: a folder with public.crt and private.key; without it the server speaks plain HTTP.
+        domain: under which it knows each bucket by a host name of its own.
     """
     binaries(["minio"], progress)
     server_port, console_port = free_port(), free_port()
@@ -40,6 +44,7 @@ def minio_server(
             "PATH": os.environ.get("PATH", ""), "HOME": folder, "MINIO_ROOT_USER": server.access_key,
             "MINIO_ROOT_PASSWORD": server.secret_key, "MINIO_BROWSER": "off", "MINIO_UPDATE": "off",
         }  # fmt: skip
+        env |= {"MINIO_DOMAIN": domain} if domain else {}
         argv = [str(binary_path("minio")), "server", str(data or f"{folder}/data"), "--quiet"]
         argv += ["--address", server.endpoint, "--console-address", f"127.0.0.1:{console_port}"]
         argv += ["--certs-dir", str(certificate)] if certificate else []

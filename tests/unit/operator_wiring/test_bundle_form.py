@@ -15,8 +15,8 @@ from minio.credentials import StaticProvider
 from alcove_operator.errors import CodeError
 from alcove_operator.service import Service
 from alcove_operator.store import OperatorStore
-from alcove_store.client import client, read_tail
-from alcove_store.errors import StoreError, StoreUnavailableError
+from alcove_store.client import client, get_bytes, read_tail, refused_answer
+from alcove_store.errors import StoreError, StoreFullError, StoreUnavailableError
 from tests.unit.operator_wiring.hackathon import Hackathon, MemoryStore
 from tests.unit.operator_wiring.virtual_time import run, wait_until
 
@@ -81,6 +81,14 @@ def test_a_store_that_refuses_or_fails_for_now_costs_no_bundle(status: int) -> N
     with storing(answer, status=status) as store, pytest.raises(StoreError) as failed:
         store.take_bundle("team-a", "0" * 64, 1000)
     assert failed.value.retriable
+
+
+def test_a_quota_that_is_used_up_is_a_full_store() -> None:
+    """As Ceph says it."""
+    answer = b"<Error><Code>QuotaExceeded</Code></Error>"
+    with storing(answer, status=403) as store, pytest.raises(StoreFullError):
+        get_bytes(store.client, "alcove", "key")
+    assert isinstance(refused_answer("the upload", 403, answer), StoreFullError)
 
 
 def test_an_upload_that_cannot_be_read_is_no_evidence_that_the_store_is_away(
