@@ -22,7 +22,7 @@ from alcove_operator.core.actions import (
     DeleteJob,
     ListLive,
 )
-from alcove_operator.core.model import JobView, LiveList, PodView, ReconcileSettings
+from alcove_operator.core.model import JobView, PodView, ReconcileSettings
 from alcove_operator.core.reconcile_input import PhaseRules, ReconcileInput
 from alcove_operator.core.run_ends import (
     HIDDEN,
@@ -253,13 +253,13 @@ def _without_pod(run: RunStatus, name: str, job: JobView | None, given: Reconcil
         due = stop[1] if stop else None
         if due is None or given.now < due:
             return RunStep(run, requeue_at=due)
+    whole_at = _all_pods_made_at(job)
+    if whole_at is not None and given.now < whole_at:
+        # A list made before then would be asked for again at once, and again.
+        return RunStep(run, requeue_at=whole_at)
     look = RunStep(run, (ListLive(given.uid),), again)
-    if (
-        live is None
-        or name in live.pods
-        or (due is not None and live.at < due)
-        or _may_have_missed(live, job)
-    ):
+    known_from = max((moment for moment in (due, whole_at) if moment is not None), default=None)
+    if live is None or name in live.pods or (known_from is not None and live.at < known_from):
         return look
     if due is not None and stop is not None:
         return RunStep(record_end(run, stop[0], None))
@@ -274,10 +274,10 @@ def _without_pod(run: RunStatus, name: str, job: JobView | None, given: Reconcil
     return RunStep(run, (build_creation(run.dataset, run.attempt, given),), again, fenced=True)
 
 
-def _may_have_missed(live: LiveList, job: JobView | None) -> bool:
-    """Whether a pod of a Job that has ended may have come and gone since the list. Job times are in whole seconds."""
+def _all_pods_made_at(job: JobView | None) -> datetime | None:
+    """When all pods that a Job ever has are made; None while that is open. Job times are in whole seconds."""
     ended = job.finished_at if job is not None else None
-    return ended is not None and live.at < ended + timedelta(seconds=1)
+    return ended + timedelta(seconds=1) if ended is not None else None
 
 
 def _wait_for_kueue(run: RunStatus, job: JobView, given: ReconcileInput) -> RunStatus:

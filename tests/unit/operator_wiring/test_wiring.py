@@ -21,6 +21,7 @@ from alcove_operator.index import WorkKey
 from alcove_operator.service import RELIST_EVERY, Service
 from alcove_operator.watches import kopf_settings
 from alcove_store.errors import StoreDeniedError
+from tests.unit.operator_core.pods import stamp
 from tests.unit.operator_wiring.hackathon import CUP, HACK, EventFate, Hackathon, MemoryStore
 from tests.unit.operator_wiring.listing import jobs, submissions
 from tests.unit.operator_wiring.memory_server import Fate
@@ -529,6 +530,41 @@ def test_a_team_that_is_added_is_served_and_nobody_else_is_interrupted() -> None
             await wait_until("green runs", lambda: hackathon.phase("green", "early") == "Running", 90)
             assert hackathon.run_status("red", "one")["attempt"] == 1
             assert len(hackathon.run_jobs()) == 2
+
+        await hackathon.operate(test)
+
+    run(scenario())
+
+
+def test_what_lives_is_listed_when_the_list_can_be_believed_and_not_again_and_again() -> None:
+    """A list of the second in which a Job ended may be too old, as its time is in whole seconds."""
+
+    async def scenario() -> None:
+        hackathon = Hackathon()
+        hackathon.holding = True
+        asked: Counter[str] = Counter()
+
+        def count(verb: str, resource: Resource) -> Fate:
+            asked[f"{verb} {resource.plural}"] += 1
+            return Fate(before=0.01)
+
+        hackathon.api.fate = count
+
+        async def test(_: Service) -> None:
+            hackathon.submit("red", "one")
+            await wait_until(
+                "it runs", lambda: hackathon.run_status("red", "one").get("phase") == "Running", 60
+            )
+            (name,) = hackathon.run_jobs()
+            asked.clear()
+            hackathon.server.remove(("pods", HACK, f"{name}-pod"))
+            ended = {"type": "Failed", "status": "True", "lastTransitionTime": stamp(hackathon.now)}
+            job = hackathon.server.objects["jobs", HACK, name]
+            hackathon.server.put("jobs", HACK, {**job, "status": {"conditions": [ended]}})
+            await wait_until(
+                "it is tried again", lambda: hackathon.run_status("red", "one")["attempt"] == 2, 60
+            )
+            assert 1 <= asked["GET pods"] <= 3
 
         await hackathon.operate(test)
 
