@@ -221,7 +221,9 @@ def describe_plan(stored: StoredCompetition, plan: PrunePlan, rows: Sequence[Pru
         "logs": retention.logs_days,
         "bundle": retention.bundles_days,
     }
-    set_days = [f"{_HEADINGS[p].lower()} after {n} days" for p, n in days.items() if n is not None]
+    set_days = [
+        f"{_HEADINGS[p].lower()} after {format_count(n, 'day')}" for p, n in days.items() if n is not None
+    ]
     lines += [""] if rows else []
     when = ", ".join(set_days) or "no days are set"
     whose = format_count(count, "submission")
