@@ -19,6 +19,8 @@ EXAMPLES = {
     "rerun": "alcove rerun final hackathon-red",
     "verify": "alcove verify practice --competition hackathon/hackathon",
     "export": "alcove export practice --out practice.tar.gz",
+    "backup": "alcove backup moved --store http://127.0.0.1:9000 --competition hackathon/hackathon",
+    "restore": "alcove restore moved --store http://127.0.0.1:9000",
     "usage": "alcove usage hackathon/hackathon --by submission",
     "prune": "alcove prune hackathon/hackathon --dry-run",
     "audit": "alcove audit --competition hackathon/hackathon",

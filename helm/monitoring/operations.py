@@ -171,6 +171,12 @@ def _store() -> list[Panel]:
             unit="bytes",
         ),
         lines(
+            "Bytes by team",
+            "What a team's Submissions and uploads take, all versions, without a blind phase; counted once an hour.",
+            largest_by("team", "alcove_team_store_bytes"),
+            unit="bytes",
+        ),
+        lines(
             "Store errors",
             "Probes that failed, in an hour.",
             in_an_hour("reason", "alcove_store_errors_total"),

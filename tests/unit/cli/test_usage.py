@@ -74,8 +74,8 @@ def test_an_answer_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) ->
     assert ended.stderr == "alcove: No space left on device.\n"
 
 
-OF_OTHER_PROGRAMS = {"--socket", "--go", "--quiet", "--clear", "--python"}
-"""Of the supervisor, and of uv."""
+OF_OTHER_PROGRAMS = {"--socket", "--go", "--quiet", "--clear", "--python", "--replicas"}
+"""Of the supervisor, of uv, and of kubectl."""
 
 
 def options(command: Any) -> Iterator[str]:
