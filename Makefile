@@ -61,8 +61,9 @@ integration: deps ## real API servers, real stores, and what else needs no node
 rehearsal: deps ## a whole challenge: practice, a choice, a blind final, the winners
 	@$(PY) -m pytest -q -s tests/e2e/test_rehearsal.py
 
+# Side by side: the tests that share one cluster, and those that raise one for themselves.
 e2e: deps ## the throwaway cluster
-	@$(PY) -m pytest -q tests/e2e tests/conformance
+	@$(PY) -m pytest -q -n 2 --dist loadgroup tests/e2e tests/conformance
 
 test: check integration e2e ## everything; CI runs this
 
