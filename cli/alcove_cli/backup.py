@@ -23,6 +23,7 @@ from alcove_api import keys
 from alcove_api.base import Time
 from alcove_api.competition import CompetitionSpec
 from alcove_api.documents import Document, Sha256, StoreCredentials
+from alcove_api.words import count_of
 from alcove_cli.errors import CommandError
 from alcove_cli.evidence import read_settings
 from alcove_kube.client import KubeClient, Object
@@ -203,7 +204,7 @@ def write_backup(
 
 def _copy_store(store: WholeStore, folder: Path, say: Callable[[str], None]) -> Iterator[StoredObject]:
     listed = store.list_objects()
-    say(f"{len(listed)} objects of the store…")
+    say(f"{count_of(len(listed), 'object')} of the store…")
 
     def copy(number: int, bucket: Bucket, key: str) -> StoredObject | None:
         file, digest, size = f"store/{number:08d}", hashlib.sha256(), 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from pathspec import GitIgnoreSpec
 
 from alcove_api.code_layout import MODEL_FILE, explain_missing_model, find_code
-from alcove_api.words import count_of
+from alcove_api.words import count_of, format_bytes
 from alcove_cli.errors import CommandError
 from alcove_store.pack import pack_files
 
@@ -78,28 +78,30 @@ def pack_bundle(files: dict[str, bytes], bytes_at_most: int | None) -> bytes:
     """
     unpacked = sum(map(len, files.values()))
     if unpacked > UNPACKED_BYTES:
-        raise _too_large(f"The code has {_size(unpacked)}", f"{_size(UNPACKED_BYTES)} unpacked", files)
+        raise _too_large(
+            f"The code has {format_bytes(unpacked)}", f"{format_bytes(UNPACKED_BYTES)} unpacked", files
+        )
     bundle = pack_files(files)
-    allowed = "" if bytes_at_most is None else f" of at most {_size(bytes_at_most)}"
+    allowed = "" if bytes_at_most is None else f" of at most {format_bytes(bytes_at_most)}"
     if bytes_at_most is not None and len(bundle) > bytes_at_most:
         raise _too_large(
-            f"The bundle has {_size(len(bundle))}", f"{_size(bytes_at_most)} in this competition", files
+            f"The bundle has {format_bytes(len(bundle))}",
+            f"{format_bytes(bytes_at_most)} in this competition",
+            files,
         )
-    say(f"The code is uploaded as a bundle: {count_of(len(files), 'file')}, {_size(len(bundle))}{allowed}.")
+    say(
+        f"The code is uploaded as a bundle: {count_of(len(files), 'file')}, {format_bytes(len(bundle))}{allowed}."
+    )
     return bundle
 
 
 def _too_large(what: str, limit: str, files: dict[str, bytes]) -> CommandError:
     largest = sorted(files, key=lambda path: -len(files[path]))[:3]
-    named = ", ".join(f"{path} ({_size(len(files[path]))})" for path in largest)
+    named = ", ".join(f"{path} ({format_bytes(len(files[path]))})" for path in largest)
     return CommandError(
         f"{what}, but may have {limit}. Nothing was submitted. The largest files: {named}. What is not needed can be "
         f"named in {IGNORE_FILE}."
     )
-
-
-def _size(count: int) -> str:
-    return f"{count / (1 << 20):,.1f} MiB"
 
 
 def say(text: str) -> None:

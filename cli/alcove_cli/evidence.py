@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from alcove_api import keys
 from alcove_api.errors import AlcoveError
+from alcove_api.words import format_bytes
 from alcove_audit.phase_state import PhaseState
 from alcove_audit.source import StoreSource
 from alcove_cli.errors import CommandError, FaultError
@@ -41,7 +42,7 @@ class ReadingProgress:
         now = time.monotonic()
         if now - self._said >= QUIET_SECONDS:
             self._said = now
-            print(f"  … {self.doing}: {self._bytes / (1 << 20):,.1f} MiB read", file=sys.stderr, flush=True)
+            print(f"  … {self.doing}: {format_bytes(self._bytes)} read", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from alcove_api.offers import OFFERS_SECRET, PERMITS_KEY, OfferedDataset, OfferPermits
 from alcove_api.uploads import UploadPermit
-from alcove_api.words import count_of
+from alcove_api.words import count_of, format_bytes
 from alcove_cli.code_folder import say
 from alcove_cli.errors import CommandError, choose_failure
 from alcove_cli.upload import send_by_permit
@@ -39,10 +39,12 @@ def offer_dataset(
         offered = pack_offer(folder, solution, name, cast(BinaryIO, archive))
         if offered.bytes > permits.bytes_at_most:
             raise CommandError(
-                f"{name} has {_size(offered.bytes)} packed, and may have {_size(permits.bytes_at_most)} "
+                f"{name} has {format_bytes(offered.bytes)} packed, and may have {format_bytes(permits.bytes_at_most)} "
                 "(a quarter of the competition's limits.sharedBytes). Nothing was sent. Offer fewer examples."
             )
-        say(f"{name} is uploaded: {_size(offered.bytes)} of at most {_size(permits.bytes_at_most)}.")
+        say(
+            f"{name} is uploaded: {format_bytes(offered.bytes)} of at most {format_bytes(permits.bytes_at_most)}."
+        )
         _send(access, permits.slots[slot].archive, cast(BinaryIO, archive), offered.bytes)
     entry = offered.canonical()
     with tempfile.TemporaryFile() as file:
@@ -94,7 +96,3 @@ def _send(access: StoreAccess, permit: UploadPermit, source: BinaryIO, size: int
             remedy="Push it again; it starts from the beginning. Where the store has another address from here, give "
             "--store http://HOST:PORT.",
         ) from error
-
-
-def _size(count: int) -> str:
-    return f"{count / (1 << 20):,.1f} MiB"

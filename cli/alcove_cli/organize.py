@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from alcove_api.words import count_of, format_bytes
 from alcove_cli import terminal
 from alcove_cli.options import Competition, CompetitionArgument, Kubeconfig, Store, parse_competition
 
@@ -151,7 +152,7 @@ def export(
     path = out or Path(f"{phase}.tar.gz")
     kube = KubeClient.from_kubeconfig(kubeconfig)
     count, size = export_phase(kube, phase, competition, store, path, solutions=solutions, inputs=inputs)
-    typer.echo(f"Wrote {path}: {count} objects, {size / (1 << 20):,.1f} MiB. Next: alcove verify {path}")
+    typer.echo(f"Wrote {path}: {count_of(count, 'object')}, {format_bytes(size)}. Next: alcove verify {path}")
     if not solutions:
         typer.echo(
             "It has no solutions: verifying it computes ranks from scores, and no score from predictions."
@@ -183,8 +184,8 @@ def backup(
     kube, (namespace, name) = KubeClient.from_kubeconfig(kubeconfig), parse_competition(competition)
     access = WholeStore.connect(kube, namespace, store, credentials)
     made = write_backup(kube, namespace, name, access, folder, lambda text: typer.echo(text, err=True))
-    size = sum(entry.bytes for entry in made.store) / (1 << 20)
-    typer.echo(f"Wrote {folder}: {len(made.store)} objects of the store, {size:,.1f} MiB.")
+    size = sum(entry.bytes for entry in made.store)
+    typer.echo(f"Wrote {folder}: {count_of(len(made.store), 'object')} of the store, {format_bytes(size)}.")
 
 
 def restore(

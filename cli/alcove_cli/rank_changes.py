@@ -9,6 +9,7 @@ from typing import Any
 from alcove_api.comparison import ComparedBoard, ComparedTeam, Comparison
 from alcove_api.phase import ScoringSpec
 from alcove_api.score_text import format_score
+from alcove_api.words import count_of
 from alcove_scorer.ranks import write_place
 from alcove_scorer.text_tables import fold_table
 from alcove_scorer.written_text import shorten_name
@@ -28,7 +29,7 @@ def _board(board: ComparedBoard) -> str:
     header = ["TEAM", "SUBMISSION", "RANK", "MEAN-RANK"]
     header += [shorten_name(alias.upper(), 20) for alias in board.datasets]
     rows = [_row(team, board.decimals, old, new) for team in board.teams]
-    title = f"{board.phase}: {moved} of {format_count(len(board.teams), 'team')} would have another rank."
+    title = f"{board.phase}: {moved} of {count_of(len(board.teams), 'team')} would have another rank."
     tables = "\n\n".join(map("\n".join, fold_table([header, *rows], 2)))
     return "\n".join([title, tables, *board.problems])
 
@@ -71,10 +72,6 @@ def as_document(
         "scored_again": list(again),
         "phases": [board.model_dump(mode="json") for board in comparison.boards],
     }
-
-
-def format_count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def describe_scoring(spec: ScoringSpec) -> str:

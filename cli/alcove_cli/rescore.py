@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from alcove_api.comparison import Comparison
 from alcove_api.errors import AlcoveError
 from alcove_api.leaderboard import LeaderboardStatus
+from alcove_api.words import count_of
 from alcove_cli import rank_changes
 from alcove_cli.competitions import parse_competition_object
 from alcove_cli.errors import CommandError, FailedError, choose_failure
@@ -88,7 +89,7 @@ async def _rescore(api: Api, ref: tuple[str, str], options: RescoreOptions) -> N
     same = new == now
     await warn_of_deleted(api, competition, options, views, same)
     if planned.left_behind:
-        count = rank_changes.format_count(len(planned.left_behind), "submission")
+        count = count_of(len(planned.left_behind), "submission")
         say(f"{count} cannot be scored again: retention has deleted the predictions. What they show stays.")
     if same and not planned.again:
         _answer(options, ref, competition, planned, Comparison(boards=()))
@@ -192,7 +193,7 @@ def _answer(
         typer.echo(json.dumps(document, indent=2))
     elif found.boards or again or old != new:
         typer.echo(f"{rank_changes.describe_scoring(old)} → {rank_changes.describe_scoring(new)}")
-        typer.echo(f"{rank_changes.format_count(len(again), 'submission')} would be scored again.\n")
+        typer.echo(f"{count_of(len(again), 'submission')} would be scored again.\n")
         typer.echo(
             rank_changes.as_text(found) if found.boards else "No submission counts yet: no rank moves."
         )
@@ -246,9 +247,7 @@ async def _start_again(api: Api, ref: tuple[str, str], planned: RescorePlan) -> 
     for job in failed:
         await api.delete(JOBS, ref[0], job.name, job.uid)
     if failed:
-        say(
-            f"Scoring starts again where it had failed: {rank_changes.format_count(len(failed), 'submission')}."
-        )
+        say(f"Scoring starts again where it had failed: {count_of(len(failed), 'submission')}.")
 
 
 def _to_remember(scoring: Object, phase: str | None) -> str:

@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from alcove_api.base import API_VERSION, GROUP
 from alcove_api.comparison import CompareRequest, Comparison
 from alcove_api.score_documents import ScoreRequest
+from alcove_api.words import count_of
 from alcove_cli.errors import FailedError
-from alcove_cli.rank_changes import format_count
 from alcove_kube.client import Object
 from alcove_kube.resources import CONFIG_MAPS, JOBS, PODS
 from alcove_operator.api import Api
@@ -48,7 +48,7 @@ class PreviewJobs:
         wanted = {f"rescore-{self.run}-{number}": request for number, request in enumerate(requests, 1)}
         waiting, done = list(wanted), set[str]()
         if wanted:
-            self.say(f"Scoring {format_count(len(wanted), 'submission')} from what the store holds…")
+            self.say(f"Scoring {count_of(len(wanted), 'submission')} from what the store holds…")
         while len(done) < len(wanted):
             jobs = await self._jobs()
             failed = next((job for job in jobs if job.finished == "Failed"), None)

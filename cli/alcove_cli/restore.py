@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from alcove_api import keys
 from alcove_api.base import API_VERSION
 from alcove_api.origin import Origin, count_generations, creation_time, identify
+from alcove_api.words import count_of
 from alcove_cli.backup import (
     AT_ONCE,
     KINDS,
@@ -68,7 +69,7 @@ def restore(kube: KubeClient, backup: Backup, store: WholeStore, say: Callable[[
     _check_namespaces(kube, backup)
     _check_competition(kube, backup)
     _check_submissions(kube, backup)
-    say(f"{len(backup.listed.store)} objects of the store…")
+    say(f"{count_of(len(backup.listed.store), 'object')} of the store…")
     _fill_store(backup, store, say)
     made = _Restored(kube)
     for kind in KINDS:

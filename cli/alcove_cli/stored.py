@@ -11,12 +11,12 @@ from typing import Any
 from alcove_api import keys
 from alcove_api.board_documents import CountedSubmission, CountedSubmissions
 from alcove_api.competition import PRUNE
+from alcove_api.words import count_of, format_bytes
 from alcove_audit.reading import DOCUMENT_BYTES
 from alcove_cli.competitions import parse_competition_object
 from alcove_cli.errors import CommandError, FaultError
 from alcove_cli.evidence import AUDITOR_SECRET, finish_or_say, read_settings
 from alcove_cli.exchange import StoreAccess
-from alcove_cli.rank_changes import format_count
 from alcove_cli.recheck import new_request
 from alcove_kube.client import KubeClient
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, SUBMISSIONS
@@ -164,16 +164,6 @@ def _as_fields(row: UseRow) -> dict[str, object]:
     return {"bytes": row.bytes, "parts": parts}
 
 
-def format_bytes(count: int) -> str:
-    """As 1.5 MiB."""
-    value, unit = float(count), "B"
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if value < 1024 or unit == "TiB":
-            break
-        value /= 1024
-    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-
-
 # --- alcove prune
 
 
@@ -222,11 +212,11 @@ def describe_plan(stored: StoredCompetition, plan: PrunePlan, rows: Sequence[Pru
         "bundle": retention.bundles_days,
     }
     set_days = [
-        f"{_HEADINGS[p].lower()} after {format_count(n, 'day')}" for p, n in days.items() if n is not None
+        f"{_HEADINGS[p].lower()} after {count_of(n, 'day')}" for p, n in days.items() if n is not None
     ]
     lines += [""] if rows else []
     when = ", ".join(set_days) or "no days are set"
-    whose = format_count(count, "submission")
+    whose = count_of(count, "submission")
     lines.append(f"Goes: {format_bytes(total)} of {whose} that nothing needs ({when}).")
     lines += [f"Kept: {number}, since {reason}." for reason, number in plan.kept.items()]
     return lines

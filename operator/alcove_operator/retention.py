@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from alcove_api.board_documents import CountedSubmission
 from alcove_api.competition import RetentionStatus
 from alcove_api.submission import PrunedParts
+from alcove_api.words import count_of, format_bytes
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, SUBMISSIONS
 from alcove_operator.api import Api
@@ -224,12 +225,11 @@ def describe_round(competition: CompetitionView, deleted: Size, left: int) -> st
         return "Nothing was deleted: the Competition has no retention. Set spec.retention."
     said = []
     if deleted.objects:
-        said.append(
-            f"{deleted.objects} objects of {deleted.bytes / (1 << 20):.1f} MiB were deleted for good."
-        )
+        objects, were = count_of(deleted.objects, "object"), "was" if deleted.objects == 1 else "were"
+        said.append(f"{objects} of {format_bytes(deleted.bytes)} {were} deleted for good.")
     if left:
         said.append(
-            f"{left} Submissions, or the Competition, were changed meanwhile: they wait for the next round."
+            f"Changed meanwhile: {count_of(left, 'Submission')}, or the Competition. The next round looks again."
         )
     return " ".join(said)
 

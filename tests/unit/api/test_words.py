@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from alcove_api.words import count_answers, count_of
+from alcove_api.words import count_answers, count_of, format_bytes
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,18 @@ def test_what_an_example_is_asked_for_is_named() -> None:
     assert count_answers(1, are_numbers=True) == "1 number to predict"
     assert count_answers(2, are_numbers=True) == "2 numbers to predict"
     assert count_answers(1, are_numbers=False) == "1 label"
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (0, "0 B"),
+        (1023, "1,023 B"),
+        (1024, "1.0 KiB"),
+        (3 << 19, "1.5 MiB"),
+        (7 << 30, "7.0 GiB"),
+        (1 << 51, "2,048.0 TiB"),
+    ],
+)
+def test_bytes_have_a_unit_that_fits(count: int, said: str) -> None:
+    assert format_bytes(count) == said

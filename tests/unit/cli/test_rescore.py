@@ -252,10 +252,6 @@ def test_the_document_has_full_precision_and_a_missing_score_is_null() -> None:
     assert (last["scores"][0]["new"], last["scores"][0]["new_cause"]) == (None, "OutOfMemory")
 
 
-def test_one_is_one() -> None:
-    assert [rank_changes.format_count(n, "team") for n in (0, 1, 2)] == ["0 teams", "1 team", "2 teams"]
-
-
 def test_settings_are_said_with_what_is_not_the_schemes_own() -> None:
     assert rank_changes.describe_scoring(AUTODL) == "autodl"
     own = ScoringSpec(scheme="autodl", t0_seconds=30.0, metric="nauc", curve="step")

@@ -92,7 +92,7 @@ def test_a_bundle_is_measured_before_it_is_uploaded(capsys: pytest.CaptureFixtur
 
 def test_what_stage_would_not_unpack_is_not_packed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(code_folder, "UNPACKED_BYTES", 100)
-    with pytest.raises(CommandError, match=r"may have 0\.0 MiB unpacked"):
+    with pytest.raises(CommandError, match=r"has 101 B, but may have 100 B unpacked"):
         pack_bundle({"model.py": bytes(101)}, None)
 
 
