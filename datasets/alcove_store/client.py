@@ -84,6 +84,23 @@ class StoreConfig:
         return cls(values["endpoint"], values["region"], values["bucket"], Path(values["credentials"]))
 
 
+def read_credentials(path: Path) -> StoreCredentials:
+    """Raises StoreDeniedError where there are none in the file."""
+    try:
+        return StoreCredentials.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> StoreDeniedError:
+    # The text of a ValidationError would have what is in the file.
+    return StoreDeniedError(
+        f"The credentials file {path} could not be read ({type(error).__name__}).",
+        consequence="The object store cannot be used until it can.",
+        remedy="Check the Secret that is mounted there.",
+    )
+
+
 class FileProvider(Provider):  # type: ignore[misc]  # the SDK is not followed by the type checker
     """Credentials of the SDK from a file, read again whenever the file is another one or was changed.
 
@@ -100,18 +117,14 @@ class FileProvider(Provider):  # type: ignore[misc]  # the SDK is not followed b
             status = self._path.stat()
             identity = (status.st_ino, status.st_size, status.st_mtime_ns)
             if self._credentials is None or identity != self._seen:
-                document = StoreCredentials.model_validate_json(self._path.read_bytes())
+                document = read_credentials(self._path)
                 # Expiry is left to the store: a clock that differs here must not refuse what it would take.
                 self._credentials = Credentials(
                     document.access_key, document.secret_key, session_token=document.session_token
                 )
                 self._seen = identity
-        except (OSError, ValidationError) as error:
-            raise StoreDeniedError(
-                f"The credentials file {self._path} could not be read ({type(error).__name__}).",
-                consequence="The object store cannot be used until it can.",
-                remedy="Check the Secret that is mounted there.",
-            ) from error
+        except OSError as error:
+            raise _unreadable(self._path, error) from error
         return self._credentials
 
 

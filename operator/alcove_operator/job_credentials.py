@@ -32,6 +32,7 @@ from alcove_operator.credentials import (
 )
 from alcove_operator.manifests import job_secret
 from alcove_operator.records import JobOrder
+from alcove_store.client import read_credentials
 
 SHORTEST, LONGEST = timedelta(minutes=15), timedelta(seconds=LONGEST_SECONDS)
 AFTER_BUDGET = timedelta(minutes=10)
@@ -118,7 +119,7 @@ class JobCredentials:
         file, role = settings.store_credentials, settings.store_run_role or role_arn(RUN_ROLE)
         if grant.by == "scorer":
             file, role = settings.scorer_credentials, settings.store_score_role or role_arn(SCORE_ROLE)
-        parent = StoreCredentials.model_validate_json(file.read_bytes())
+        parent = read_credentials(file)
         endpoint = settings.store_sts_endpoint or settings.store_endpoint
         seconds = int(life.total_seconds())
         return session_credentials(parent, endpoint, settings.store_region, grant.policy, seconds, role)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable, Coroutine
@@ -20,6 +21,7 @@ from alcove_operator.job_credentials import JobCredentials, grants_of
 from alcove_operator.records import READERS
 from alcove_operator.scorer_jobs import check_job, compare_job, rescore_job, score_job
 from alcove_operator.service import Service
+from alcove_store.errors import StoreDeniedError
 from tests.unit.operator_wiring.hackathon import CUP, HACK, Hackathon
 from tests.unit.operator_wiring.test_manifests import SETTINGS, requests
 from tests.unit.operator_wiring.virtual_time import run, wait_until
@@ -180,6 +182,20 @@ def test_each_set_is_asked_for_with_the_credentials_and_the_role_of_who_may_hand
     for grant in grants_of(score_request()).values():
         grants._session(grant, timedelta(hours=2))
     assert set(asked) == {("scorer", "https://sts.example.org", "arn:aws:iam::1:role/score")}
+
+
+@pytest.mark.parametrize("content", [None, b"", b'{"access_key": "operator"}'])
+def test_a_file_without_credentials_fails_one_job_and_not_the_operator(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    """The operator outlives errors of its own kinds alone when it looks at everything."""
+    file = tmp_path / "scorer.json"
+    if content is not None:
+        file.write_bytes(content)
+    settings = SETTINGS.model_copy(update={"scorer_credentials": file})
+    with pytest.raises(StoreDeniedError, match="could not be read") as caught:
+        asyncio.run(JobCredentials(cast(Any, None), settings).issue(score_request()))
+    assert "access_key" not in str(caught.value)
 
 
 def operate(scenario: Callable[[Hackathon], Coroutine[Any, Any, None]]) -> None:
