@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from alcove_operator.clock import utc_now
 from alcove_operator.core.conditions import ConditionValue
@@ -16,6 +16,8 @@ from alcove_store.errors import StoreDeniedError, StoreError, StoreFullError, St
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 10.0
+DENIED_TIME = timedelta(hours=1)
+"""Until the next probe of a store that denied one: what cannot be deleted again stays, so it must not be many."""
 ROOM = "StoreHasRoom"
 """The condition of a Competition; not there while the store was never full."""
 WAITS = "the object store is full; runs start again by themselves once it has room"
@@ -32,7 +34,8 @@ class StoreRoom:
     clock: Callable[[], datetime] = utc_now
     full: bool = False
     trouble: StoreTrouble | None = None
-    _may_probe: bool = True
+    _probe_at: datetime | None = None
+    """When the store may be written again; None where it denies nothing."""
 
     async def watch(self) -> None:
         """Looks every few seconds, until cancelled."""
@@ -62,25 +65,28 @@ class StoreRoom:
 
         Written a second time, since one that was away may have come back before it was read.
         """
-        for _ in range(2 if self._may_probe else 0):
+        if self._probe_at is not None and self.clock() < self._probe_at:
+            return await self._look_by_reading()
+        for _ in range(2):
             try:
                 await asyncio.to_thread(self.store.write_probe, self.namespace)
+                self._probe_at = None
                 return "sound"
             except StoreFullError:
                 return "full"
             except StoreDeniedError as error:
-                return await self._give_up_probing(error)
+                return await self._put_off_probing(error)
             except StoreUnavailableError:
                 if not await self._can_be_read():
                     return "away"
-        return "full" if self._may_probe else await self._look_by_reading()
+        return "full"
 
-    async def _give_up_probing(self, error: StoreDeniedError) -> StoreState:
+    async def _put_off_probing(self, error: StoreDeniedError) -> StoreState:
         """A probe that may be written and not deleted would fill the store by itself."""
-        self._may_probe = False
+        self._probe_at = self.clock() + DENIED_TIME
         log.warning(
-            "Whether the store has room is not known, until the operator starts again: %s The operator's user must be "
-            "allowed to write and delete below probes/: run the store's setup again.",
+            "Whether the store has room is not known for an hour: %s The operator's user must be allowed to write and "
+            "delete below probes/: check its credentials, or run the store's setup again.",
             error,
         )
         return await self._look_by_reading()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import pytest
@@ -13,7 +14,7 @@ from minio import Minio
 from alcove_operator.core.notices import StoreState
 from alcove_operator.store import OperatorStore
 from alcove_operator.store_room import StoreRoom
-from alcove_store.errors import StoreError, StoreFullError, StoreUnavailableError
+from alcove_store.errors import StoreDeniedError, StoreError, StoreFullError, StoreUnavailableError
 
 AWAY, FULL = StoreUnavailableError("It did not answer."), StoreFullError("It is full.")
 
@@ -72,3 +73,18 @@ def test_a_full_store_that_goes_away_is_not_known_to_have_room() -> None:
         asyncio.run(room.look())
         found.append((room.full, room.trouble and room.trouble.state))
     assert found == [(True, "full"), (True, "away"), (False, None)]
+
+
+def test_a_store_that_denies_the_probe_is_probed_again_an_hour_later() -> None:
+    """Credentials that were broken for a moment must not hide for good that the store is full."""
+    writes = iter([StoreDeniedError("No."), StoreDeniedError("No."), FULL])
+    store = AnsweringStore(cast(Minio, None), "alcove", writes=writes)
+    now = [datetime(2026, 1, 1, tzinfo=UTC)]
+    room = StoreRoom(store, "cup", lambda: None, clock=lambda: now[0])
+    found = []
+    for minutes in (0, 59, 1, 60):
+        now[0] += timedelta(minutes=minutes)
+        asyncio.run(room.look())
+        found.append(room.full)
+    assert found == [False, False, False, True]
+    assert not list(writes)
