@@ -22,8 +22,11 @@ def test_a_run_waits_for_a_gpu_and_loses_nothing_by_it(red: Team, blue: Team, ha
         (pod,) = blue.pods("second")
         main = pod["spec"]["containers"][0]
         assert main["resources"]["limits"]["nvidia.com/gpu"] == "1"
-        waiting = blue.until_run("second", ("Pending",))
-        assert waiting["attempt"] == 1
+        waits = "Waiting for a node since "
+        wait_for("why it waits", lambda: blue.status("second").get("message", "").startswith(waits))
+        assert (blue.status("second")["phase"], blue.status("second")["cause"]) == ("Queued", "Waiting")
+        assert "Insufficient nvidia.com/gpu" in blue.run("second")["message"]
+        assert blue.run("second")["attempt"] == 1
         blue.until("second")
         red.until("first")
         ours, theirs = blue.run("second"), red.run("first")

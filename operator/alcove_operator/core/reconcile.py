@@ -99,9 +99,8 @@ def _run(given: ReconcileInput) -> Decision:
     reveal = given.rules.phase.reveals_at if given.blind else None
     wakeups = [*(step.requeue_at for step in steps), scored.requeue_at, reveal]
     due = min((moment for moment in wakeups if moment is not None), default=None)
-    status = statuses.summarize(scored.status)
-    if given.blind:
-        status = statuses.redact(status, given.datasets)
+    status = statuses.redact(scored.status, given.datasets) if given.blind else scored.status
+    status = statuses.summarize(status, given.blind)
     status = statuses.write_tables(status, given.rules.phase.feedback.decimals)
     return Decision(status, _once([*actions, *scored.actions]), due, any(step.fenced for step in steps))
 

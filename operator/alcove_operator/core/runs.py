@@ -317,7 +317,8 @@ def _progress(run: RunStatus, pod: PodView, given: ReconcileInput) -> RunStatus:
         until = f" The run is repeated after {at:%Y-%m-%dT%H:%M:%SZ} at the latest." if at else ""
         message = f"The node does not answer.{until}"
     elif pod.unschedulable:
-        message = f"Waiting for a node with room: {pod.unschedulable}"[:1024]
+        phase = "Queued"
+        message = f"Waiting for a node since {pod.created_at:%H:%M} UTC: {pod.unschedulable}"[:1024]
     elif phase != "Running" and _keep_reason(run):
         message = _keep_reason(run)
     elif given.blind and run.message == HIDDEN:

@@ -39,7 +39,7 @@ def redact(status: SubmissionStatus, datasets: Mapping[str, DatasetView]) -> Sub
     """Without what a blind phase must not show, durations among it. What the reconciler needs to go on stays:
     attempt, pod, cause and whether a run is over. ``datasets``: by alias."""
     hidden = tuple(_hidden(run, datasets.get(alias_of(run.dataset))) for run in status.runs)
-    return status.replace(runs=hidden, progress="")
+    return status.replace(runs=hidden)
 
 
 def _hidden(run: RunStatus, dataset: DatasetView | None) -> RunStatus:
@@ -60,14 +60,14 @@ def _hidden(run: RunStatus, dataset: DatasetView | None) -> RunStatus:
     )
 
 
-def summarize(status: SubmissionStatus) -> SubmissionStatus:
-    """Phase, progress and cause, from the runs."""
+def summarize(status: SubmissionStatus, blind: bool) -> SubmissionStatus:
+    """Phase, progress and cause, from what is shown of the runs. ``blind``: without the progress."""
     runs = status.runs
     over = sum(run.phase in OVER for run in runs)
     worst = _worst(runs)
     return status.replace(
         phase=_phase(status, over),
-        progress=f"{over}/{len(runs)}",
+        progress="" if blind else f"{over}/{len(runs)}",
         cause=worst.cause if worst else _shorten(_reason_to_wait(runs)),
     )
 
@@ -156,7 +156,7 @@ def _phase(status: SubmissionStatus, over: int) -> str:
 
 
 def _has_place(run: RunStatus) -> bool:
-    """Not one whose Job waits in a queue of Kueue."""
+    """Not one whose Job waits in a queue of Kueue, or its pod for a node."""
     return run.attempt > 0 and run.phase != "Queued"
 
 

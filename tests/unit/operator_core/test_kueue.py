@@ -1,4 +1,4 @@
-"""Runs that Kueue starts: how long they wait, who goes next, and what becomes of one whose place is taken away."""
+"""Runs that wait for Kueue or for a node: how long, who is next, what shows, and what becomes of a place taken away."""
 
 from __future__ import annotations
 
@@ -70,6 +70,42 @@ def test_a_run_that_waits_in_kueue_is_queued_however_long_it_takes() -> None:
     assert (run_of(cluster)["phase"], run_of(cluster)["attempt"]) == ("Done", 1)
 
 
+def wait_for_node(cluster: Cluster) -> None:
+    """The pod is there, and the scheduler has said that no node has room."""
+    for _ in range(5):
+        turn(cluster)
+    cluster.controllers()
+    cluster.kubelet(0)
+    turn(cluster)
+
+
+def test_a_run_that_waits_for_a_node_is_queued_and_says_since_when() -> None:
+    cluster = Cluster({"d0": ["no-room"]})
+    wait_for_node(cluster)
+    cluster.now += timedelta(hours=3)
+    turn(cluster)
+    assert cluster.submission is not None
+    shown = cluster.submission["status"]
+    assert (shown["phase"], shown["cause"]) == ("Queued", "Waiting")
+    assert shown["message"] == "Waiting for a node since 12:00 UTC: 0/1…"
+    assert (run_of(cluster)["phase"], run_of(cluster)["attempt"]) == ("Queued", 1)
+    assert run_of(cluster)["message"] == "Waiting for a node since 12:00 UTC: 0/1 nodes"
+
+
+@pytest.mark.parametrize("queue", [None, "gpus"])
+def test_that_a_run_of_a_blind_phase_waits_for_kueue_or_a_node_does_not_show(queue: str | None) -> None:
+    """Or how long it ran could be told from how long it waited."""
+    cluster = Cluster({"d0": ["no-room"]}, local_queue=queue, feedback="none")
+    if queue:
+        wait_in_kueue(cluster)
+    else:
+        wait_for_node(cluster)
+    assert cluster.submission is not None
+    shown = cluster.submission["status"]
+    assert (shown["phase"], shown.get("cause", ""), shown.get("message", "")) == ("Running", "", "")
+    assert (run_of(cluster)["phase"], run_of(cluster)["message"]) == ("Pending", HIDDEN)
+
+
 def test_an_evicted_run_is_repeated_at_the_platforms_cost_and_says_why_while_it_waits() -> None:
     cluster = Cluster({"d0": ["evicted", "finished"]}, local_queue="gpus")
     start(cluster)
@@ -132,12 +168,6 @@ def test_a_run_does_not_wait_in_a_queue_that_the_competition_names_no_longer(que
     )
     cluster.settle()
     assert (run_of(cluster)["cause"], run_of(cluster)["attempt"]) == ("Finished", 2)
-
-
-def test_a_blind_phase_does_not_say_that_kueue_holds_a_run_back() -> None:
-    cluster = Cluster({"d0": ["finished"]}, feedback="none", local_queue="gpus")
-    wait_in_kueue(cluster)
-    assert (run_of(cluster)["phase"], run_of(cluster)["message"]) == ("Pending", HIDDEN)
 
 
 WAITING = st.lists(

@@ -16,7 +16,7 @@ WAITS = "Place 3 in the queue: all 4 places are taken."
 
 
 def cause(*runs: RunStatus) -> str:
-    return statuses.summarize(SubmissionStatus(phase="Queued", runs=runs)).cause
+    return statuses.summarize(SubmissionStatus(phase="Queued", runs=runs), blind=False).cause
 
 
 def test_the_cause_is_a_place_in_the_queue_only_while_nothing_runs() -> None:
