@@ -122,7 +122,7 @@ def _read_counted(
 def describe_use(stored: StoredCompetition, by: str) -> list[str]:
     """A table, of teams within 80 columns; ``by``: team, submission or prefix."""
     if by == "prefix":
-        sizes = sorted(stored.use.of_prefixes.items(), key=lambda item: -item[1].bytes)
+        sizes = sorted(stored.use.sum_prefixes().items(), key=lambda item: -item[1].bytes)
         return [
             f"{'PREFIX':<16}  {'OBJECTS':>9}  {'TOTAL':>9}",
             *(f"{name:<16}  {s.objects:>9}  {format_bytes(s.bytes):>9}" for name, s in sizes),
@@ -154,7 +154,7 @@ def use_document(stored: StoredCompetition) -> dict[str, Any]:
         ],
         "prefixes": [
             {"prefix": name, "objects": size.objects, "bytes": size.bytes}
-            for name, size in sorted(stored.use.of_prefixes.items())
+            for name, size in sorted(stored.use.sum_prefixes().items())
         ],
     }
 

@@ -166,7 +166,7 @@ def _store() -> list[Panel]:
         ),
         lines(
             "Bytes by prefix",
-            "As MinIO counts them, all versions.",
+            "All versions, without a blind phase; the operator counts once an hour.",
             largest_by("prefix", "alcove_store_prefix_bytes"),
             unit="bytes",
         ),

@@ -189,13 +189,10 @@ def operator_policy(
 ) -> Policy:
     """What it does itself, and what it hands on to runs and, as permits, to teams. No solutions. It alone deletes.
 
-    With ``asks_minio`` also how full the store is (:mod:`alcove_operator.store_usage`), which reads no object. Other
+    With ``asks_minio`` also how full the disks are (:mod:`alcove_operator.store_disks`), which reads no object. Other
     stores do not know that right, and refuse a whole policy for it.
     """
-    usage: list[Policy] = [
-        {"Effect": "Allow", "Action": ["s3:GetBucketLocation"], "Resource": [f"arn:aws:s3:::{bucket}"]},
-        {"Effect": "Allow", "Action": ["admin:ServerInfo"]},
-    ]
+    disks: list[Policy] = [{"Effect": "Allow", "Action": ["admin:ServerInfo"]}]
     return _policy(
         _allow(
             ["GetObject"],
@@ -225,7 +222,7 @@ def operator_policy(
         _list(bucket, *_EVIDENCE, "notifications/*", versions=True),
         _allow(["GetObject", "PutObject", "DeleteObject"], uploads, "*"),
         _list(uploads),
-        *(usage if asks_minio else []),
+        *(disks if asks_minio else []),
     )
 
 

@@ -26,7 +26,7 @@ from alcove_operator.core.causes import CAUSES_BY_PAYER
 from alcove_operator.core.model import CompetitionView, PodView, SubmissionView
 from alcove_operator.core.reconcile_input import is_blind
 from alcove_operator.core.run_ends import OVER
-from alcove_operator.store_usage import StoreUsage
+from alcove_operator.store_disks import DiskSpace
 
 _WAITS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400)
 _STAGES = (0.5, 1, 2, 5, 10, 20, 60, 120, 300, 900)
@@ -213,7 +213,7 @@ class Metrics:
             self.store_errors.labels(reason)
         self.store_prefix_bytes = self._gauge(
             "alcove_store_prefix_bytes",
-            "Bytes below each prefix of the bucket, as MinIO last counted them.",
+            "Bytes below each prefix, old versions too; counted once an hour.",
             "prefix",
         )
         self.team_bytes = self._gauge(
@@ -243,12 +243,15 @@ class Metrics:
                 for cause in causes:
                     self.runs.labels(*labels, cause, payer or "nobody")
 
-    def show_store(self, usage: StoreUsage) -> None:
+    def show_disks(self, space: DiskSpace) -> None:
+        self.store_free_bytes.set(space.free_bytes)
+        self.store_size_bytes.set(space.size_bytes)
+
+    def show_prefix_bytes(self, sizes: Mapping[str, int]) -> None:
+        """``sizes``: by the first part of the keys, in place of those before."""
         self.store_prefix_bytes.clear()
-        for prefix, size in usage.prefix_bytes.items():
+        for prefix, size in sizes.items():
             self.store_prefix_bytes.labels(prefix).set(size)
-        self.store_free_bytes.set(usage.free_bytes)
-        self.store_size_bytes.set(usage.size_bytes)
 
     def show_team_bytes(self, competition: str, sizes: Mapping[str, int]) -> None:
         """``sizes``: by team, in place of those before."""

@@ -31,7 +31,7 @@ from alcove_operator.core.retention import (
     names_of_code,
     plan_prune,
 )
-from alcove_operator.core.store_use import Size, StoreUse, list_rows, sum_teams
+from alcove_operator.core.store_use import Size, StoreUse, find_hidden, list_rows, sum_teams
 from alcove_operator.executor import to_json
 from alcove_operator.index import Index
 from alcove_operator.metrics import Metrics
@@ -94,8 +94,11 @@ class RetentionKeeper:
                 await self._report(competition, Size(), str(error))
 
     def _show(self, use: StoreUse) -> None:
-        """What each team has, but for what a blind phase has made of it."""
+        """What each prefix and each team has, but for what a blind phase has made of it."""
         now = self.clock()
+        owners = find_hidden(use, self.index.competitions.values(), self.index.submissions.values(), now)
+        sums = use.sum_prefixes(owners)
+        self.metrics.show_prefix_bytes({prefix: size.bytes for prefix, size in sums.items()})
         for competition in self.index.competitions.values():
             hidden = {phase.name for phase in competition.spec.phases if is_blind(phase, now)}
             views = self.index.submissions_of(competition.namespace, competition.name)

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from alcove_operator.errors import OperatorError
 from alcove_operator.metrics import Metrics
 from alcove_operator.store import OperatorStore
-from alcove_operator.store_usage import read_usage
+from alcove_operator.store_disks import read_disk_space
 from alcove_store.client import StoreConfig
 from alcove_store.errors import StoreError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
 PROBE_SECONDS, PATIENCE_SECONDS = 10.0, 5.0
-USAGE_SECONDS = 60.0
-"""MinIO counts no oftener."""
+DISKS_SECONDS = 60.0
 
 
 @dataclass
@@ -45,15 +44,15 @@ class StoreHealth:
             await asyncio.sleep(PROBE_SECONDS)
 
     async def measure(self) -> None:
-        """Asks how full it is, until cancelled. Of a store that does not say, the log tells once."""
+        """Asks how full its disks are, until cancelled. Of a store that does not say, the log tells once."""
         said = False
         while True:
             try:
-                self.metrics.show_store(await asyncio.to_thread(read_usage, self.config))
+                self.metrics.show_disks(await asyncio.to_thread(read_disk_space, self.config))
             except StoreError:
                 pass  # The other loop tells.
             except OperatorError as error:
                 if not said:
                     log.warning("%s", error)
                 said = True
-            await asyncio.sleep(USAGE_SECONDS)
+            await asyncio.sleep(DISKS_SECONDS)

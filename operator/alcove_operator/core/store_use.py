@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 from alcove_api import keys
-from alcove_operator.core.model import SubmissionView
+from alcove_operator.core.model import CompetitionView, SubmissionView
+from alcove_operator.core.reconcile_input import is_blind
 
 Part = Literal["snapshots", "logs", "results", "bundle", "uploads"]
 """Predictions; output; records, scores and pages; code; what waits for admission, or is offered to other teams."""
@@ -21,6 +23,7 @@ _RUN = re.compile(r"runs/([^/]+)/")
 _SCORE = re.compile(r"scores/([^/]+)/")
 _PAGE = re.compile(r"reports/[^/]+/([^/.]+)[/.]")
 _CODE = re.compile(r"code/([0-9a-f]{64})\.tar\.gz")
+_PHASE = re.compile(r"(?:boards|ladders)/([^/]+/[^/]+)/")
 _UPLOAD = re.compile(rf"(?:{keys.BUNDLES}|{keys.SHARED})([^/]+)/")
 _SNAPSHOT = re.compile(r"runs/[^/]+/[^/]+/[^/]+/snap/\d{8}\.bin")
 _LOG = re.compile(r"runs/[^/]+/[^/]+/[^/]+/log\.txt|reports/[^/]+/[^/]+/[^/]+\.log")
@@ -34,13 +37,24 @@ def find_part(key: str) -> Part | None:
         return "logs"
     if _CODE.fullmatch(key):
         return "bundle"
-    return "results" if _find_owner(key) else None
+    return "results" if _find_submission(key) else None
 
 
-def _find_owner(key: str) -> str:
+def _find_submission(key: str) -> str:
     """UID of the Submission whose object it is; "" where it is none's."""
     found = _RUN.match(key) or _SCORE.match(key) or _PAGE.match(key)
     return found[1] if found else ""
+
+
+def find_owner(key: str) -> str:
+    """What an object is of: UID of a Submission, digest of code, or :func:`name_phase` of a phase; "" of all else."""
+    found = _CODE.fullmatch(key) or _PHASE.match(key)
+    return found[1] if found else _find_submission(key)
+
+
+def name_phase(namespace: str, competition: str, phase: str) -> str:
+    """As keys have it."""
+    return f"{namespace}.{competition}/{phase}"
 
 
 @dataclass
@@ -68,27 +82,74 @@ class StoreUse:
     """By digest."""
     of_teams: dict[str, Size] = field(default_factory=dict)
     """Uploads, by namespace."""
-    of_prefixes: dict[str, Size] = field(default_factory=dict)
-    """Of both buckets that the operator sees, by the first part of their keys."""
+    of_owners: defaultdict[str, dict[str, Size]] = field(default_factory=lambda: defaultdict(dict))
+    """Of both buckets that the operator sees, by the first part of their keys and by :func:`find_owner`."""
 
     def add(self, key: str, size: int) -> None:
         """One version of an object in the main bucket."""
-        _size(self.of_prefixes, key.partition("/")[0]).add(1, size)
+        self._count(key, size)
         part, code = find_part(key), _CODE.fullmatch(key)
         if code:
             _size(self.of_code, code[1]).add(1, size)
         elif part is not None:
-            self.of_submissions[_find_owner(key)].setdefault(part, Size()).add(1, size)
+            self.of_submissions[_find_submission(key)].setdefault(part, Size()).add(1, size)
 
     def add_upload(self, key: str, size: int) -> None:
         """One object in the bucket of uploads."""
-        _size(self.of_prefixes, key.partition("/")[0]).add(1, size)
+        self._count(key, size)
         if found := _UPLOAD.match(key):
             _size(self.of_teams, found[1]).add(1, size)
+
+    def _count(self, key: str, size: int) -> None:
+        _size(self.of_owners[key.partition("/")[0]], find_owner(key)).add(1, size)
+
+    def sum_prefixes(self, without: Container[str] = ()) -> dict[str, Size]:
+        """By the first part of the keys. ``without``: owners that are left out, as :func:`find_owner` names them."""
+        sums: dict[str, Size] = {}
+        for prefix, sizes in self.of_owners.items():
+            total = sums[prefix] = Size()
+            for owner, size in sizes.items():
+                if owner not in without:
+                    total.add(size.objects, size.bytes)
+        return sums
 
 
 def _size(sizes: dict[str, Size], key: str) -> Size:
     return sizes.setdefault(key, Size())
+
+
+def find_hidden(
+    use: StoreUse,
+    competitions: Iterable[CompetitionView],
+    submissions: Iterable[SubmissionView],
+    now: datetime,
+) -> set[str]:
+    """Owners of which nothing may be told: blind phases, their Submissions, and code that nobody else has.
+
+    While there is a blind phase also Submissions and code that are not known: they may have been of it.
+
+    Args:
+        use: what was measured.
+        competitions: all of the release.
+        submissions: all that are known.
+        now: an aware time.
+    """
+    blind = {
+        (competition.namespace, competition.name, phase.name)
+        for competition in competitions
+        for phase in competition.spec.phases
+        if is_blind(phase, now)
+    }
+    if not blind:
+        return set()
+    shown: set[str] = set()
+    for view in submissions:
+        of = view.spec.competition if view.spec else None
+        if view.spec and of and (of.namespace, of.name, view.spec.phase) not in blind:
+            shown |= {view.uid, view.status.code_sha256}
+    return {name_phase(*phase) for phase in blind} | (
+        (use.of_submissions.keys() | use.of_code.keys()) - shown
+    )
 
 
 @dataclass(frozen=True)

@@ -318,3 +318,14 @@ def test_what_each_team_has_is_measured(release: Release) -> None:
     assert row.parts["uploads"].bytes >= 500
     labels = {"competition": CUP, "team": "team-a"}
     assert release.metrics.registry.get_sample_value("alcove_team_store_bytes", labels) == row.bytes
+    assert prefix_bytes(release) == {name: size.bytes for name, size in use.sum_prefixes().items()}
+    assert prefix_bytes(release).keys() >= {"runs", "scores", "reports", "code", "shared"}
+
+
+def prefix_bytes(release: Release) -> dict[str, float]:
+    return {
+        sample.labels["prefix"]: sample.value
+        for metric in release.metrics.registry.collect()
+        for sample in metric.samples
+        if sample.name == "alcove_store_prefix_bytes"
+    }

@@ -28,7 +28,6 @@ from alcove_operator.jobs_health import JobsHealth
 from alcove_operator.metrics import Metrics
 from alcove_operator.preparation import PROBLEM_KINDS
 from alcove_operator.service import Service
-from alcove_operator.store_usage import StoreUsage
 from tests.unit.operator_core.pods import stamp
 from tests.unit.operator_wiring.hackathon import CUP, HACK, START, Hackathon
 from tests.unit.operator_wiring.virtual_time import run, wait_until
@@ -233,8 +232,8 @@ def test_what_is_gone_has_no_series() -> None:
     metrics.forget({"cup"})
     assert about(metrics, '"bowl"') == []
     assert series(metrics, "alcove_runs_running") == {("cup", "practice"): 0}
-    metrics.show_store(StoreUsage({"runs": 3, "data": 4}, 5, 6))
-    metrics.show_store(StoreUsage({"runs": 3}, 5, 6))
+    metrics.show_prefix_bytes({"runs": 3, "data": 4})
+    metrics.show_prefix_bytes({"runs": 3})
     assert series(metrics, "alcove_store_prefix_bytes") == {("runs",): 3}
 
 
