@@ -73,6 +73,8 @@ class Context:
     """Of Kueue, which takes the place of a run for another by deleting its pod."""
     memory: str = ""
     """The limit of main, as the phase has it: "8Gi"."""
+    disclosed: bool = True
+    """Whether teams may know what runs get: else no message has the words of scheduler and kubelet, which name it."""
     started: bool = False
     """Whether main was seen to run, or may have been where a blind phase does not keep that. It counts where the
     kubelet has forgotten."""
@@ -117,7 +119,11 @@ def find_cause(pod: PodView | None, context: Context) -> Cause:
         return charge_participant(
             "Signalled", "Its processes were killed, and nothing outside the pod explains it."
         )
-    return charge_platform("NeverStarted", f"The pod ended before the go. {pod.message}".strip())
+    return charge_platform("NeverStarted", f"The pod ended before the go.{_quote(pod.message, context)}")
+
+
+def _quote(message: str, context: Context) -> str:
+    return f" {message}" if message and context.disclosed else ""
 
 
 def _store_away(pod: PodView, _: Context) -> Cause | None:
@@ -168,7 +174,8 @@ def _evicted(pod: PodView, context: Context) -> Cause | None:
         return charge_platform(
             "StoreAway", "The object store did not answer for longer than the recorder could wait."
         )
-    return charge_participant("DiskOverrun", f"The run wrote more than its disk limit: {pod.message}")
+    said = f"The run wrote more than its disk limit.{_quote(pod.message, context)}"
+    return charge_participant("DiskOverrun", said)
 
 
 def _brought_about_pressure(pod: PodView, context: Context) -> str:
@@ -184,6 +191,8 @@ def _brought_about_pressure(pod: PodView, context: Context) -> str:
         return ""
     if named := _OVER_REQUEST.search(pod.message):
         used, request, resource = named.groups()
+        if not context.disclosed:
+            return f"The program used more of {resource} than its share."
         return f"The program used {used} of {resource}; its share is {request}."
     if _OUT_OF_BYTES in pod.message and pod.report is not None and pod.report.disk_exceeded:
         return "The program held more on its disk than its share."

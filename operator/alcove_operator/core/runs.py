@@ -318,7 +318,8 @@ def _progress(run: RunStatus, pod: PodView, given: ReconcileInput) -> RunStatus:
         message = f"The node does not answer.{until}"
     elif pod.unschedulable:
         phase = "Queued"
-        message = f"Waiting for a node since {pod.created_at:%H:%M} UTC: {pod.unschedulable}"[:1024]
+        why = f": {pod.unschedulable}" if given.rules.phase.resources.disclosed else "."
+        message = f"Waiting for a node since {pod.created_at:%H:%M} UTC{why}"[:1024]
     elif phase != "Running" and _keep_reason(run):
         message = _keep_reason(run)
     elif given.blind and run.message == HIDDEN:

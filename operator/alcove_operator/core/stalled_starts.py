@@ -40,9 +40,9 @@ def find_stop_cause(
     if pod.terminal or _began(pod.main):
         return None
     if pod.scheduled_at is None:
-        why = pod.unschedulable or "the scheduler said nothing"
+        why = f": {pod.unschedulable or 'the scheduler said nothing'}" if context.disclosed else "."
         return charge_platform(
-            "NeverStarted", f"No node had room for the run: {why}"
+            "NeverStarted", f"No node had room for the run{why}"
         ), pod.created_at + patience
     image = _image_fault(pod, context)
     if image is not None:

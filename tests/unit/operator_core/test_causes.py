@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -153,6 +154,26 @@ def test_cause(seen: PodView | None, cause: str, payer: str) -> None:
     assert (found.name, found.charged_to) == (cause, payer)
 
 
+REJECTED = "Node didn't have enough resource: memory, requested: 3221225472, used: 9, capacity: 10"
+"""By the kubelet; it names what the pod asked for, as its messages on evictions do."""
+TOLD = [
+    pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=PRESSURE + MAIN_OVER),
+    pod(
+        reason="Evicted", message='Usage of EmptyDir volume "out" exceeds the limit "1Gi".', main=MAIN_KILLED
+    ),
+    pod(reason="OutOfmemory", message=REJECTED),
+]
+
+
+@pytest.mark.parametrize("seen", TOLD, ids=["pressure", "disk", "rejected"])
+def test_what_runs_get_is_in_no_message_where_teams_may_not_know_it(seen: PodView) -> None:
+    told, kept_back = find_cause(seen, Context()), find_cause(seen, Context(disclosed=False))
+    assert (told.name, told.charged_to) == (kept_back.name, kept_back.charged_to)
+    assert re.search(r"\d", told.message)
+    assert not re.search(r"\d", kept_back.message)
+    assert kept_back.message.endswith(".")
+
+
 @pytest.mark.parametrize(("own", "payer"), [(True, "Participant"), (False, "Platform")])
 def test_who_brought_the_image_bears_that_it_does_not_start(own: bool, payer: str) -> None:
     for seen in (pod(main=ended("main", 21)), pod(main=ended("main", 128, "StartError"))):
@@ -214,6 +235,13 @@ def test_what_a_pod_that_does_not_start_is_stopped_for(
 ) -> None:
     found = find_stop_cause(JOB, seen, Context(own_image=own), TIMEOUT, PATIENCE)
     assert (found and (found[0].name, found[0].charged_to, found[1] - START)) == expected
+
+
+def test_what_no_node_had_is_not_said_where_teams_may_not_know_what_runs_get() -> None:
+    waits = pod(**STUCK, scheduled_at=None, unschedulable="Insufficient nvidia.com/gpu")
+    stop = find_stop_cause(JOB, waits, Context(disclosed=False), TIMEOUT, PATIENCE)
+    assert stop is not None
+    assert stop[0].message == "No node had room for the run."
 
 
 def test_a_node_that_was_short_before_the_free_constructor_excuses_what_ran_in_it() -> None:

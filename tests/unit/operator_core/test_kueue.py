@@ -92,6 +92,15 @@ def test_a_run_that_waits_for_a_node_is_queued_and_says_since_when() -> None:
     assert run_of(cluster)["message"] == "Waiting for a node since 12:00 UTC: 0/1 nodes"
 
 
+def test_what_no_node_has_is_not_said_where_teams_may_not_know_what_runs_get() -> None:
+    cluster = Cluster({"d0": ["no-room"]})
+    (phase,) = cluster.spec.phases
+    undisclosed = phase.resources.replace(disclosed=False)
+    cluster.spec = cluster.spec.replace(phases=(phase.replace(resources=undisclosed),))
+    wait_for_node(cluster)
+    assert run_of(cluster)["message"] == "Waiting for a node since 12:00 UTC."
+
+
 @pytest.mark.parametrize("queue", [None, "gpus"])
 def test_that_a_run_of_a_blind_phase_waits_for_kueue_or_a_node_does_not_show(queue: str | None) -> None:
     """Or how long it ran could be told from how long it waited."""
