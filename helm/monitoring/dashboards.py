@@ -71,7 +71,7 @@ def leaderboard() -> dashboard.Dashboard:
         made,
         number("Teams", "On the board.", largest("alcove_board_teams", PHASE)),
         number("Runs under way", "Of all teams.", largest("alcove_runs_running", PHASE)),
-        number("Runs that wait", "For a place.", largest("alcove_runs_queued", PHASE)),
+        number("Runs that wait", "For a place, or for a node.", largest("alcove_runs_queued", PHASE)),
         number("Board made", "How long ago.", f"time() - {largest(updated, PHASE)}", unit="s"),
         number(
             "Closes in", "Empty where the phase has no end.", f"max({closes}{{{PHASE}}} - time())", unit="s"

@@ -54,7 +54,7 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
         (*_PHASE, "dataset"),
     ),
     "alcove_runs_running": ("Runs under way.", _PHASE),
-    "alcove_runs_queued": ("Runs that wait for a place.", _PHASE),
+    "alcove_runs_queued": ("Runs that wait, for a place or for a node.", _PHASE),
     "alcove_board_teams": ("Teams on the board.", _PHASE),
     "alcove_board_updated_timestamp_seconds": ("When the board was last made; Unix time.", _PHASE),
     "alcove_rank": ("Rank of each team; 1 is best.", _TEAM),
@@ -227,7 +227,7 @@ def _open_runs(view: SubmissionView) -> list[RunStatus]:
 
 
 def _state(run: RunStatus) -> str:
-    return "running" if run.attempt else "queued"
+    return "queued" if run.phase == "Queued" else "running"
 
 
 def _team(out: _Builder, labels: tuple[str, str, str], views: list[SubmissionView], now: datetime) -> None:

@@ -212,6 +212,21 @@ def test_extra_submissions_raise_the_limits_of_their_team() -> None:
     }  # fmt: skip
 
 
+def test_what_waits_for_kueue_or_a_node_is_queued_whatever_its_attempt() -> None:
+    index = Index()
+    meta = {"name": CUP, "namespace": HACK, "uid": "c", "resourceVersion": "1"}
+    index.apply(COMPETITIONS, {"metadata": meta, "spec": {"phases": [PHASE]}})
+    view = _view("red", 0)
+    runs = [("a", 0, "Queued"), ("b", 1, "Queued"), ("c", 1, "Staging"), ("e", 2, "Done")]
+    shown = [{"dataset": name, "attempt": attempt, "phase": phase} for name, attempt, phase in runs]
+    view["status"] = {**view["status"], "phase": "Running", "runs": shown}
+    index.apply(SUBMISSIONS, view)
+    made = asyncio.run(build_series(index.competitions[HACK, CUP], index, {}, START))
+    where = (CUP, "practice")
+    assert made["alcove_team_runs"] == {(*where, "red", "queued"): 2, (*where, "red", "running"): 1}
+    assert (made["alcove_runs_queued"], made["alcove_runs_running"]) == ({where: 2}, {where: 1})
+
+
 ENDS = {(cause, payer) for payer, names in CAUSES_BY_PAYER.items() for cause in names}
 
 
