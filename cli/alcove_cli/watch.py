@@ -66,7 +66,9 @@ def state_line(submission: Object) -> str:
         line += f" ({parts})"
     # While runs go on, the cause is only that of the runs that have ended.
     if status.get("cause") and status.get("phase") not in ("Running", "Scoring"):
-        line += f" — {status['cause']}"
+        # A wait for anything but a place has its reason in the message alone.
+        why = status.get("message") if status["cause"] == "Waiting" else None
+        line += f" — {why or status['cause']}"
     return line
 
 

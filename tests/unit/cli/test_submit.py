@@ -140,6 +140,16 @@ def submission(**status: Any) -> dict[str, Any]:
         ({"metadata": {"namespace": "red", "name": "one"}}, "red/one: waiting"),
         (submission(phase="Rejected", cause="QuotaExceeded"), "red/one: Rejected — QuotaExceeded"),
         (
+            submission(
+                phase="Queued", cause="Place ≤8", message="Place ≤8 in the queue: all 4 places are taken."
+            ),
+            "red/one: Queued — Place ≤8",
+        ),
+        (
+            submission(phase="Queued", cause="Waiting", message="Waiting for a node since 12:31 UTC: 0/1…"),
+            "red/one: Queued — Waiting for a node since 12:31 UTC: 0/1…",
+        ),
+        (
             submission(phase="Running", runs=[{"phase": "Done"}, {"phase": "Running"}, {"phase": "Done"}]),
             "red/one: Running (2 done, 1 running)",
         ),
