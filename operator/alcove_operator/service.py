@@ -18,7 +18,7 @@ from alcove_api.errors import AlcoveError
 from alcove_kube.client import KubeClient
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import JOBS, SUBMISSIONS
-from alcove_operator import events, logs
+from alcove_operator import events, garbage, logs
 from alcove_operator.activity import ActivityPublisher
 from alcove_operator.api import Api
 from alcove_operator.audit_list import AuditList
@@ -169,6 +169,7 @@ class Service:
         began = time.monotonic()
         await self.lease.acquire()
         await self.start()
+        garbage.spare_rows()
         if self.settings.metrics_port:
             start_http_server(self.settings.metrics_port, registry=self.metrics.registry)
         log.info(
@@ -198,6 +199,7 @@ class Service:
             store_health.watch(),
             store_health.measure(),
             self._measure(),
+            garbage.search_forever(),
             watch_standstills(self.metrics.standstill.observe),
         ]
         try:
