@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,10 +20,10 @@ from alcove_operator.audit_list import AuditList
 from alcove_operator.board_series import build_series
 from alcove_operator.clock import utc_now
 from alcove_operator.config import OperatorSettings
-from alcove_operator.core import capacity, decisions, names, placement, usage
-from alcove_operator.core.census import Census, count_submissions, find_demand, find_pool, queue_team
+from alcove_operator.core import decisions, names, placement
+from alcove_operator.core.census import Census, count_submissions
 from alcove_operator.core.conditions import READY, find_condition, set_condition
-from alcove_operator.core.model import CompetitionView, PodView, QueuePlace, SubmissionView
+from alcove_operator.core.model import CompetitionView, PodView, SubmissionView
 from alcove_operator.core.phases import describe_phases
 from alcove_operator.core.published_rules import publish_rules
 from alcove_operator.core.reconcile_input import PhaseRules, is_blind
@@ -32,9 +31,10 @@ from alcove_operator.executor import to_json
 from alcove_operator.finals import Finals
 from alcove_operator.index import Index, WorkKey
 from alcove_operator.metrics import Metrics
+from alcove_operator.places import Places
 from alcove_operator.preparation import find_queue_problem, ready_condition
 from alcove_operator.rankings import Rankings
-from alcove_operator.store_room import ROOM, WAITS, StoreRoom
+from alcove_operator.store_room import ROOM, StoreRoom
 from alcove_operator.submissions import Submissions
 from alcove_operator.team_list import TeamList
 from alcove_operator.tickets import Tickets
@@ -80,6 +80,7 @@ class Competitions:
     clock: Callable[[], datetime] = utc_now
     _unwatched: UnwatchedObjects = field(init=False)
     _tickets: Tickets = field(init=False)
+    _places: Places = field(init=False)
     _messages: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """By UID: what :class:`Finals` and :class:`Rankings` last said of its phases."""
     _paces: dict[str, _Pace] = field(default_factory=dict)
@@ -87,6 +88,7 @@ class Competitions:
 
     def __post_init__(self) -> None:
         self._unwatched = UnwatchedObjects(self.api)
+        self._places = Places(self.index, self.queue, self.submissions, self.room)
         self._tickets = Tickets(self.api, self.index, self.teams, self.submissions.executor.usage)
 
     async def work(self, key: WorkKey) -> None:
@@ -111,8 +113,8 @@ class Competitions:
             if ref[0] == key.namespace and record.view.ready
         )
         counted = count_submissions(views, ready)
-        queue = self._grant(competition, views, counted, now)
-        await self._write(key, competition, counted, now)
+        queue = await self._places.give(competition, views, counted, now)
+        await self._write(key, counted, now)
         await self._boards(competition)
         known = self.index.versions.get((COMPETITIONS, key.namespace, key.name))
         if known is not None:
@@ -177,100 +179,11 @@ class Competitions:
             series = await build_series(competition, self.index, queue, self.clock())
             self.metrics.show(key.name, series)
 
-    def _grant(
-        self, competition: CompetitionView, views: list[SubmissionView], counted: Census, now: datetime
-    ) -> dict[str, int]:
-        """A place that was given stays given until the run shows it: nobody else may get it in between.
-
-        Returns the first place in the queue of each Submission that waits, by UID.
-        """
-        waiting = {(w.submission_uid, w.alias): w.team for w in counted.waiting}
-        kept = {
-            (view.uid, alias): queue_team(view)
-            for view in views
-            for alias in self.submissions.granted(view.uid)
-            if (view.uid, alias) in waiting
-        }
-        running = {**self._unseen(competition), **counted.running, **kept}
-        used, limits = self._compute(competition, now), competition.spec.limits
-        given: defaultdict[str, set[str]] = defaultdict(set)
-        for uid, alias in kept:
-            given[uid].add(alias)
-        places: defaultdict[str, dict[str, QueuePlace]] = defaultdict(dict)
-        by_uid = {view.uid: view for view in views}
-        pools = {key: find_pool(competition, by_uid.get(key[0])) for key in (*waiting, *running)}
-        first: dict[str, int] = {}
-        for pool in sorted(set(pools.values()), reverse=True):
-            mine = [run for run in counted.waiting if pools[run.submission_uid, run.alias] == pool]
-            held = {key: team for key, team in running.items() if pools[key] == pool}
-            elsewhere = Counter(
-                team for key, team in running.items() if pools[key] != pool and pools[key].again is pool.again
-            )
-            parallel = competition.spec.capacity if pool.again else limits.parallel
-            if self.room is not None and self.room.full:
-                plan = capacity.grant_nothing(mine, held, used, WAITS)
-            elif not pool.local_queue:
-                plan = capacity.grant_places(mine, held, used, competition.spec.capacity, parallel, elsewhere)
-            else:
-                demand_of = partial(find_demand, competition, by_uid)
-                asked = {demand_of(key) for key in held if self._is_asked_for(key, by_uid.get(key[0]))}
-                plan = capacity.hand_to_kueue(mine, held, used, parallel, asked, demand_of, elsewhere)
-            for uid, alias in plan.grants:
-                given[uid].add(alias)
-                running[uid, alias] = waiting[uid, alias]
-            for (uid, alias), place in plan.places.items():
-                places[uid][alias] = capacity.round_place(place)
-                if not pool.again:
-                    first[uid] = min(place.position, first.get(uid, place.position))
-        for view in views:
-            if self.submissions.grant(view.uid, frozenset(given[view.uid]), places[view.uid]):
-                self.queue.add(WorkKey("submission", view.namespace, view.name))
-        return first
-
-    def _is_asked_for(self, key: capacity.Key, view: SubmissionView | None) -> bool:
-        """Whether Kueue has yet to let a Job of the run begin, one that is not made yet included.
-
-        An attempt that had a pod, or whose end is decided, asks Kueue for nothing, though its Job is gone. ``view``: of
-        its Submission; None where that is not indexed.
-        """
-        run = next((run for run in view.status.runs if run.dataset == key[1]), None) if view else None
-        if run is not None and (run.pod_uid or run.cause):
-            return False
-        jobs = [job for job in self.index.jobs_of(key[0]) if job.role == names.RUN and job.alias == key[1]]
-        latest = max(jobs, key=lambda job: job.attempt, default=None)
-        return latest is None or latest.suspended
-
-    def _compute(self, competition: CompetitionView, now: datetime) -> dict[str, float]:
-        """Compute seconds of each team: what is settled, and what its Submissions under way have used so far."""
-        used = {}
-        for team, counted in self.index.with_usage(competition).usage.items():
-            used[team] = counted.compute_seconds
-            for view in filter(None, map(self.index.submission_by_uid, counted.settling)):
-                phase = competition.phase(view.spec.phase) if view.spec else None
-                if phase is not None:
-                    hidden = is_blind(phase, now)
-                    used[team] += usage.compute_seconds(view.status.runs, phase, now, hidden)
-        return used
-
-    def _unseen(self, competition: CompetitionView) -> dict[capacity.Key, str]:
-        """Runs whose Jobs are there, though no Submission of theirs is indexed: they hold their places all the same."""
-        return {
-            (record.view.submission_uid, record.view.alias): record.labels.get(names.TEAM, "")
-            for record in self.index.jobs.values()
-            if record.view.role == names.RUN
-            and not record.view.finished
-            and record.labels.get(names.COMPETITION) == competition.name
-            and self.index.submission_by_uid(record.view.submission_uid) is None
-        }
-
-    async def _write(
-        self,
-        key: WorkKey,
-        competition: CompetitionView,
-        counted: Census,
-        now: datetime,
-    ) -> None:
-        # The view and its version belong together: since the turn began, nothing was awaited.
+    async def _write(self, key: WorkKey, counted: Census, now: datetime) -> None:
+        competition = self.index.competitions.get((key.namespace, key.name))
+        if competition is None:
+            return
+        # The view and its version belong together: nothing is awaited in between.
         generation, version = self.index.versions[COMPETITIONS, key.namespace, key.name]
         old = competition.status
         conditions = set_condition(

@@ -57,6 +57,9 @@ class Grant:
     """When it was told."""
 
 
+_NO_GRANT = Grant()
+
+
 class _EndedState(NamedTuple):
     resource_version: str
     competition_uid: str
@@ -70,7 +73,7 @@ class Submissions:
     """Who writes what, since other turns run whenever this one awaits:
 
     - ``_facts`` of a Submission: its own turn alone, and there is one at a time;
-    - ``_grants``: the turn of its Competition alone, through :meth:`grant`;
+    - ``_grants``: the turn of its Competition alone, through :meth:`give` and :meth:`tell_places`;
     - ``store_seen_away``: whoever sees it; only ever a later time;
     - the index: everybody, see there.
 
@@ -116,7 +119,7 @@ class Submissions:
             return
         # From here to the write of the status nothing is awaited: the core judges what is known now, and the resource
         # version of the view keeps it from acting on what has changed since.
-        grant = self._grants.get(view.uid, Grant())
+        grant = self._grants.get(view.uid, _NO_GRANT)
         competition = self._competition(view)
         now = self.clock()
         outcome = reconcile(
@@ -207,21 +210,28 @@ class Submissions:
             if other.chosen and other.uid != view.uid:
                 self.queue.add(WorkKey("submission", other.namespace, other.name))
 
-    def grant(self, uid: str, aliases: frozenset[str], places: Mapping[str, model.QueuePlace]) -> bool:
-        """Takes in what the capacity queue says; whether that is news, so that the Submission is due.
+    def give(self, uid: str, aliases: frozenset[str]) -> bool:
+        """Takes in which runs of a Submission have a place now; whether that is news, so that it is due."""
+        old = self._grants.get(uid, _NO_GRANT)
+        if aliases == old.aliases:
+            return False
+        self._grants[uid] = replace(old, aliases=aliases)
+        return True
+
+    def tell_places(self, uid: str, places: Mapping[str, model.QueuePlace]) -> bool:
+        """Takes in the places in the queue of the other runs of a Submission; whether that is news, so that it is due.
 
         That one who waits has moved within the queue is news once in :data:`PLACES_PAUSE`.
         """
-        now, old = self.clock(), self._grants.get(uid, Grant())
+        now, old = self.clock(), self._grants.get(uid, _NO_GRANT)
         recent = old.at is not None and now < old.at + PLACES_PAUSE
-        moved = aliases == old.aliases and places.keys() == old.places.keys()
-        if (aliases, places) == (old.aliases, old.places) or (moved and recent):
+        if places == old.places or (places.keys() == old.places.keys() and recent):
             return False
-        self._grants[uid] = Grant(aliases, places, now)
+        self._grants[uid] = replace(old, places=places, at=now)
         return True
 
     def granted(self, uid: str) -> frozenset[str]:
-        return self._grants.get(uid, Grant()).aliases
+        return self._grants.get(uid, _NO_GRANT).aliases
 
     def forget(self) -> None:
         """Drops all that is kept of Submissions that are gone."""

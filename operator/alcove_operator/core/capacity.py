@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property, lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 from alcove_api.words import count_of
 from alcove_operator.core.model import QueuePlace
 
 
-@dataclass(frozen=True, order=True)
-class Waiting:
+class Waiting(NamedTuple):
     """One run that could start. Sorts by first come: Submission's creation, then the order of datasets."""
 
     created_at: datetime
     submission_uid: str
-    index: int
+    order: int
     """Place of the dataset among the Submission's runs."""
     alias: str
     team: str
@@ -31,13 +32,17 @@ Key = tuple[str, str]
 @dataclass(frozen=True)
 class CapacityPlan:
     grants: frozenset[Key]
-    places: Mapping[Key, QueuePlace]
-    """Of those that got no grant."""
+    queue: Sequence[tuple[Key, str]]
+    """Those that got no grant, in the order in which they go, and why each waits."""
+
+    @cached_property
+    def places(self) -> Mapping[Key, QueuePlace]:
+        return {key: QueuePlace(number, reason) for number, (key, reason) in enumerate(self.queue, 1)}
 
 
 def round_place(place: QueuePlace) -> QueuePlace:
     """The position, rounded up to a power of two: who waits far behind is not told of every start before them."""
-    return replace(place, position=1 << (place.position - 1).bit_length())
+    return place._replace(position=1 << (place.position - 1).bit_length())
 
 
 def grant_places(
@@ -61,31 +66,27 @@ def grant_places(
     held = Counter(running.values()) + Counter(elsewhere)
     free = capacity - len(running)
     grants: set[Key] = set()
-    places: dict[Key, QueuePlace] = {}
+    queue: list[tuple[Key, str]] = []
+    taken = f"all {capacity} places are taken; the team that has used the least compute goes next"
     for entry in _order(waiting, running, usage):
         key = (entry.submission_uid, entry.alias)
-        if held[entry.team] < parallel and free > 0:
+        if held[entry.team] >= parallel:
+            queue.append((key, _tell_parallel(held[entry.team], parallel)))
+        elif free > 0:
             grants.add(key)
             held[entry.team] += 1
             free -= 1
-        elif held[entry.team] >= parallel:
-            places[key] = QueuePlace(len(places) + 1, _tell_parallel(held[entry.team], parallel))
         else:
-            reason = f"all {capacity} places are taken; the team that has used the least compute goes next"
-            places[key] = QueuePlace(len(places) + 1, reason)
-    return CapacityPlan(frozenset(grants), places)
+            queue.append((key, taken))
+    return CapacityPlan(frozenset(grants), queue)
 
 
 def grant_nothing(
     waiting: Iterable[Waiting], running: Mapping[Key, str], usage: Mapping[str, float], reason: str
 ) -> CapacityPlan:
     """Tells everybody their place, and ``reason``. The arguments are those of :func:`grant_places`."""
-    order = _order(waiting, running, usage)
-    places = {
-        (entry.submission_uid, entry.alias): QueuePlace(number, reason)
-        for number, entry in enumerate(order, 1)
-    }
-    return CapacityPlan(frozenset(), places)
+    queue = [((entry.submission_uid, entry.alias), reason) for entry in _order(waiting, running, usage)]
+    return CapacityPlan(frozenset(), queue)
 
 
 def hand_to_kueue(
@@ -113,29 +114,30 @@ def hand_to_kueue(
     """
     held, taken = Counter(running.values()) + Counter(elsewhere), set(asked)
     grants: set[Key] = set()
-    places: dict[Key, QueuePlace] = {}
+    queue: list[tuple[Key, str]] = []
     for entry in _order(waiting, running, usage):
         key = (entry.submission_uid, entry.alias)
         demand = demand_of(key)
         if held[entry.team] >= parallel:
-            places[key] = QueuePlace(len(places) + 1, _tell_parallel(held[entry.team], parallel))
+            queue.append((key, _tell_parallel(held[entry.team], parallel)))
         elif demand in taken:
             reason = "the team that has used the least compute goes next once Kueue has room"
-            places[key] = QueuePlace(len(places) + 1, reason)
+            queue.append((key, reason))
         else:
             grants.add(key)
             held[entry.team] += 1
             taken.add(demand)
-    return CapacityPlan(frozenset(grants), places)
+    return CapacityPlan(frozenset(grants), queue)
 
 
 def _order(
     waiting: Iterable[Waiting], running: Mapping[Key, str], usage: Mapping[str, float]
 ) -> list[Waiting]:
     """First the team with the least compute used; among equals, first come, first served."""
-    left = (w for w in waiting if (w.submission_uid, w.alias) not in running)
-    return sorted(left, key=lambda w: (usage.get(w.team, 0.0), w))
+    left = sorted(w for w in waiting if (w.submission_uid, w.alias) not in running)
+    return sorted(left, key=lambda w: usage.get(w.team, 0.0))
 
 
+@lru_cache(maxsize=1024)
 def _tell_parallel(held: int, parallel: int) -> str:
     return f"the team has {count_of(held, 'run')} under way, of {parallel} at the same time"

@@ -42,20 +42,19 @@ def count_submissions(submissions: Iterable[SubmissionView], ready: frozenset[st
     for view in submissions:
         if view.spec is None or view.status.phase in ENDED:
             continue
+        team = queue_team(view)
         for place, run in enumerate(view.status.runs):
             if run.phase in OVER:
                 continue
             if run.attempt:
-                running[view.uid, run.dataset] = queue_team(view)
+                running[view.uid, run.dataset] = team
                 # Where its Job waits in Kueue, it is queued all the same.
                 counts = queued if run.phase == "Queued" else active
                 counts[view.spec.phase] = counts.get(view.spec.phase, 0) + 1
                 continue
             queued[view.spec.phase] = queued.get(view.spec.phase, 0) + 1
             if not view.deleting and alias_of(run.dataset) in ready:
-                waiting.append(
-                    capacity.Waiting(view.created_at, view.uid, place, run.dataset, queue_team(view))
-                )
+                waiting.append(capacity.Waiting(view.created_at, view.uid, place, run.dataset, team))
     return Census(tuple(waiting), running, queued, active)
 
 
@@ -74,6 +73,18 @@ def find_pool(competition: CompetitionView, view: SubmissionView | None) -> Pool
     phase = competition.phase(view.spec.phase) if view is not None and view.spec is not None else None
     queue = PhaseRules(competition, phase).local_queue if phase else competition.spec.local_queue or ""
     return Pool(view is not None and view.original is not None, queue)
+
+
+def find_pools(competition: CompetitionView, views: Iterable[SubmissionView]) -> dict[str, Pool]:
+    """:func:`find_pool` of many, by UID."""
+    known: dict[tuple[str, bool], Pool] = {}
+    pools = {}
+    for view in views:
+        alike = (view.spec.phase if view.spec else "", view.original is not None)
+        if alike not in known:
+            known[alike] = find_pool(competition, view)
+        pools[view.uid] = known[alike]
+    return pools
 
 
 def find_demand(competition: CompetitionView, views: Mapping[str, SubmissionView], key: capacity.Key) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.dataset import VolumeClaim
@@ -225,8 +225,7 @@ class QuotaRefusal:
     message: str
 
 
-@dataclass(frozen=True)
-class QueuePlace:
+class QueuePlace(NamedTuple):
     position: int
     """From 1, over the whole competition; where it is told, that or fewer."""
     reason: str

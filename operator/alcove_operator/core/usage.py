@@ -192,7 +192,7 @@ def compute_seconds(runs: Iterable[RunStatus], phase: Phase, now: datetime, blin
     """
     total = 0.0
     for run in runs:
-        if run.charged_to == "Platform":
+        if run.charged_to == "Platform" or not (run.started_at or run.pod_uid):
             continue
         processors = processor_count(draw_resources(phase, repeat_of(run.dataset)))
         if blind:

@@ -1,0 +1,44 @@
+"""Places are given while others go on, however many wait."""
+
+from __future__ import annotations
+
+import asyncio
+
+from alcove_operator.core.census import count_submissions
+from alcove_operator.places import AT_ONCE
+from tests.unit.operator_wiring.hackathon import CUP, HACK, WATCHED, Hackathon
+from tests.unit.operator_wiring.virtual_time import run
+
+SUBMISSIONS, CAPACITY = 3 * AT_ONCE, 10
+
+
+def test_others_go_on_while_places_are_given() -> None:
+    async def play() -> None:
+        hackathon = Hackathon("de", capacity=CAPACITY, limits={"parallel": CAPACITY})
+        for number in range(SUBMISSIONS):
+            raw = hackathon.submit("red", f"s-{number:04}")
+            runs = [{"dataset": alias} for alias in "de"]
+            hackathon.server.put("submissions", "red", {**raw, "status": {"phase": "Queued", "runs": runs}})
+        hackathon.events = {plural: asyncio.Queue() for plural in WATCHED}
+        service = hackathon.service()
+        await service.start()
+        views = service.index.open_submissions_of(HACK, CUP)
+        counted = count_submissions(views, frozenset("de"))
+        steps = 0
+
+        async def others() -> None:
+            nonlocal steps
+            while True:
+                steps += 1
+                await asyncio.sleep(0)
+
+        beside = asyncio.create_task(others())
+        competition = service.index.competitions[HACK, CUP]
+        first = await service.competitions._places.give(competition, views, counted, hackathon.now)
+        beside.cancel()
+        given = [view.name for view in views for _ in service.submissions.granted(view.uid)]
+        assert given == [f"s-{number:04}" for number in range(CAPACITY // 2) for _ in "de"]
+        assert first[views[-1].uid] == 2 * SUBMISSIONS - CAPACITY - 1
+        assert steps > SUBMISSIONS / AT_ONCE
+
+    run(play())
