@@ -53,9 +53,9 @@ check: lint types unit ## the inner loop: lint, types, unit tests
 deps: install ## what clusters are made of: Debian packages, and pinned programs built into the cache
 	@$(PY) -m tests.cluster deps && $(PY) -m tests.cluster binaries
 
-# Kueue and the Prometheus operator are for these tests alone, so `deps` leaves them out.
+# `deps` leaves out what only tests need: the Prometheus operator here, Kueue below.
 integration: deps ## real API servers, real stores, and what else needs no node
-	@$(PY) -m tests.cluster binaries --only kueue,prometheus-operator
+	@$(PY) -m tests.cluster binaries --only prometheus-operator
 	@$(PY) -m pytest -q -n 2 --dist loadfile tests/integration
 
 rehearsal: deps ## a whole challenge: practice, a choice, a blind final, the winners
@@ -63,6 +63,7 @@ rehearsal: deps ## a whole challenge: practice, a choice, a blind final, the win
 
 # Side by side: the tests that share one cluster, and those that raise one for themselves.
 e2e: deps ## the throwaway cluster
+	@$(PY) -m tests.cluster binaries --only kueue
 	@$(PY) -m pytest -q -n 2 --dist loadgroup tests/e2e tests/conformance
 
 test: check integration e2e ## everything; CI runs this

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
-from . import buildah, lifecycle
+from . import buildah, kueue, lifecycle
 from .binaries import binaries, locked
 from .console import ClusterError, say
 from .deps import deps
@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     publishing.add_argument("--sbom", type=Path, metavar="FOLDER", help="list there what is in each image")
     publishing.add_argument("--values", type=Path, metavar="FILE", help="write the values there as well")
+    add("kueue", "install Kueue from its own chart, with its webhooks")
     add("clean", "remove all built images from the cache, to free disk space", named=False)
     return parser
 
@@ -123,6 +124,7 @@ def _dispatch(options: argparse.Namespace) -> None:
         "kubectl": lambda: _kubectl(options.name, options.arguments),
         "base": _base,
         "clean": clean,
+        "kueue": lambda: kueue.install(lifecycle.get(options.name)),
         "publish": lambda: _publish(options),
         "images": lambda: images(lifecycle.get(options.name), _split(options.only)),
     }

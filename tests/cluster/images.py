@@ -64,10 +64,15 @@ def project_images(repository: Path = REPOSITORY, every_variant: bool = False) -
     return found
 
 
+def own_image(name: str) -> Image:
+    """One that holds a cached program, and that only the throwaway cluster needs."""
+    context = cache_dir() / "images" / "context" / name
+    return Image(name, OWN_IMAGES / name / "Dockerfile", context, binary=name)
+
+
 def own_images() -> list[Image]:
-    """The image that only the throwaway cluster needs; it holds one of the cached programs."""
-    context = cache_dir() / "images" / "context" / "pause"
-    return [Image("pause", OWN_IMAGES / "pause" / "Dockerfile", context, binary="pause")]
+    """What every node has."""
+    return [own_image("pause")]
 
 
 def copied_sources(dockerfile: str) -> list[str]:

@@ -55,6 +55,17 @@ class Model(Base):
         return self.predict()
 """)
 
+# The same once a second for 15 s: time enough to be stopped.
+LASTS = _model("""
+class Model(Base):
+    def test(self, dataset, remaining_time_budget=None):
+        self.count(dataset)
+        time.sleep(max(0.0, self.started + self.saved - time.monotonic()))
+        if self.saved == 15:
+            self.done_training = True
+        return self.predict()
+""")
+
 # Tries to make, to overwrite and to delete a file of its dataset, and says how that fails; then as SCHEDULED.
 WRITES_ITS_DATA = _model("""
 import errno
