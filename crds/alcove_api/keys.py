@@ -10,8 +10,9 @@ MAIN_BUCKET = "alcove"
 SOLUTIONS_BUCKET = "alcove-solutions"
 UPLOADS_BUCKET = "alcove-uploads"
 """Without versions: what is uploaded twice under one key takes its room once. Nothing in it counts."""
-BUNDLES, SHARED = "bundles/", "shared/"
-"""Prefixes in :data:`UPLOADS_BUCKET`: bundles that Submissions wait for, and what teams offer each other."""
+BUNDLES, SHARED, PERMITS = "bundles/", "shared/", "permits/"
+"""Prefixes in :data:`UPLOADS_BUCKET`: bundles that Submissions wait for, what teams offer each other, and, before the
+key that it is for, that a permit was given."""
 
 
 def dataset_manifest(sha256: str) -> str:

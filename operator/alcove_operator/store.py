@@ -100,11 +100,24 @@ class OperatorStore:
         with store_client.store_errors(f"deleting {key}"):
             self.client.remove_object(self.bucket, key, version_id=made.version_id)
 
-    def list_uploads(self, prefix: str) -> list[str]:
-        """Keys in the bucket of uploads."""
+    def list_uploads(self, prefix: str) -> dict[str, datetime]:
+        """Keys in the bucket of uploads, with the time when each came in."""
         with store_client.store_errors(f"listing {prefix}"):
             found = self.client.list_objects(self.uploads, prefix=prefix, recursive=True)
-            return [str(entry.object_name) for entry in found]
+            return {str(entry.object_name): entry.last_modified for entry in found}
+
+    def note_permit(self, key: str) -> None:
+        """That a permit for ``key`` was given now: an operator that starts anew has to count it."""
+        store_client.put_bytes(self.client, self.uploads, f"{keys.PERMITS}{key}", b"1")
+
+    def list_permits(self) -> dict[str, datetime]:
+        """Keys that permits were noted for, with the time of the last."""
+        return {key.removeprefix(keys.PERMITS): at for key, at in self.list_uploads(keys.PERMITS).items()}
+
+    def forget_permits(self, before: datetime) -> None:
+        """Drops the notes that are older."""
+        noted = self.list_uploads(keys.PERMITS)
+        self.delete_uploads([key for key, at in noted.items() if at < before])
 
     def delete_uploads(self, gone: Sequence[str]) -> None:
         with store_client.store_errors("deleting uploads"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alcove_api import keys
@@ -31,8 +31,11 @@ class Uploads:
     endpoint: str
     """Of the store, as teams reach it."""
     clock: Callable[[], datetime] = utc_now
-    _given: dict[tuple[str, str], datetime] = field(default_factory=dict)
-    """When a permit ends, by team and key. A deleted Submission's is still valid."""
+    _given: dict[tuple[str, str], datetime] | None = None
+    """When a permit ends, by team and key. A deleted Submission's is still valid. None until the store was asked what
+    an operator before this one gave."""
+    _swept: frozenset[str] = frozenset()
+    """Keys that are being deleted."""
 
     async def take_bundle(self, view: SubmissionView, sha256: str, limit: int, most: int) -> CodeFact:
         """The bundle of a team's Submission; where it is not there, a permit to upload it.
@@ -53,7 +56,7 @@ class Uploads:
         except CodeError as error:
             if not error.wait:
                 raise
-        permit = view.status.upload or self._give_permit(view.namespace, sha256, limit, most)
+        permit = view.status.upload or await self._give_permit(view.namespace, sha256, limit, most)
         return CodeFact(False, wait=True, permit=permit, looked_at=looked_at)
 
     async def _is_admitted(self, view: SubmissionView, sha256: str) -> bool:
@@ -65,20 +68,32 @@ class Uploads:
         )
         return admitted and await asyncio.to_thread(self.store.exists, keys.code(sha256))
 
-    def _give_permit(self, team: str, sha256: str, limit: int, most: int) -> UploadPermit | None:
-        """None while the team has as many as it may."""
+    async def _give_permit(self, team: str, sha256: str, limit: int, most: int) -> UploadPermit | None:
+        """None while the team has as many as it may, or what it uploaded before under this key is being deleted."""
+        given = await self._known_permits()
         now, key = self.clock(), keys.team_bundle(team, sha256)
-        valid = self._valid_permits(team, now)
-        if key not in valid and len(valid) >= most:
+        valid = self._valid_permits(given, team, now)
+        if key in self._swept or (key not in valid and len(valid) >= most):
             return None
         permit = self.store.permit_upload(key, limit, now + timedelta(seconds=PERMIT_SECONDS), self.endpoint)
-        self._given[team, key] = permit.expires_at
+        # Before it is noted in the store: the turns of two Submissions must not both take the last one.
+        given[team, key] = permit.expires_at
+        await asyncio.to_thread(self.store.note_permit, key)
         return permit
 
-    def _valid_permits(self, team: str, now: datetime) -> set[str]:
-        """Keys that the team can write now, as far as this operator or a Submission's status knows."""
-        self._given = {place: end for place, end in self._given.items() if end > now}
-        found = {key for of, key in self._given if of == team}
+    async def _known_permits(self) -> dict[tuple[str, str], datetime]:
+        if self._given is None:
+            found = await asyncio.to_thread(self.store.list_permits)
+            ends = {(_team_of(key), key): at + timedelta(seconds=PERMIT_SECONDS) for key, at in found.items()}
+            # Another turn may have asked meanwhile.
+            self._given = ends if self._given is None else self._given
+        return self._given
+
+    def _valid_permits(self, given: dict[tuple[str, str], datetime], team: str, now: datetime) -> set[str]:
+        """Keys that the team can write now, as far as this or an earlier operator, or a status, knows."""
+        for place in [place for place, end in given.items() if end <= now]:
+            del given[place]
+        found = {key for of, key in given if of == team}
         for view in self.index.submissions_in(team):
             if view.status.upload is not None and view.status.upload.expires_at > now:
                 found |= _key_of(view)
@@ -87,9 +102,11 @@ class Uploads:
     async def sweep(self, is_team: Callable[[str], bool]) -> None:
         """Deletes bundles that no Submission waits for: admitted ones, which were copied, and what came too late.
 
-        ``is_team``: of a namespace. Others may be those of another release in the same store. Raises StoreError.
+        What this operator has neither admitted nor given a permit for may be another cluster's, whose teams have the
+        same names: that goes once it is older than any permit. ``is_team``: of a namespace. Raises StoreError.
         """
         present = await asyncio.to_thread(self.store.list_uploads, keys.BUNDLES)
+        given = await self._known_permits()
         # After the list: whoever waits for what it shows is known by now.
         awaited = {
             key
@@ -98,8 +115,22 @@ class Uploads:
             for key in _key_of(view)
         }
         known = {of for of in map(_team_of, present) if is_team(of) and self.index.is_filled(SUBMISSIONS, of)}
-        gone = [key for key in present if key not in awaited and _team_of(key) in known]
-        await asyncio.to_thread(self.store.delete_uploads, gone)
+        own = {key for _, key in given}
+        for view in self.index.submissions.values():
+            own |= _key_of(view) if view.status.phase else set()
+        old = self.clock() - timedelta(seconds=PERMIT_SECONDS)
+        gone = [
+            key
+            for key, at in present.items()
+            if key not in awaited and _team_of(key) in known and (key in own or at < old)
+        ]
+        # No permit is given for them meanwhile: what came by it would be deleted with them.
+        self._swept = frozenset(gone)
+        try:
+            await asyncio.to_thread(self.store.delete_uploads, gone)
+            await asyncio.to_thread(self.store.forget_permits, old)
+        finally:
+            self._swept = frozenset()
 
 
 def _key_of(view: SubmissionView) -> set[str]:

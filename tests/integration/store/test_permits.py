@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from alcove_api import keys
 from alcove_api.uploads import FormField, UploadPermit
 from alcove_kube.resources import SUBMISSIONS
+from alcove_operator.core.model import CodeFact
 from alcove_operator.index import Index
 from alcove_operator.store import OperatorStore
 from alcove_operator.uploads import Uploads
@@ -95,6 +97,8 @@ def submission(name: str, sha256: str, version: str = "1", **status: object) -> 
 @pytest.fixture
 def uploads(set_up_store: SetUpStore) -> Uploads:
     operator = OperatorStore(set_up_store.client("operator"), keys.MAIN_BUCKET)
+    # The store is the whole file's.
+    operator.forget_permits(datetime.now(UTC) + timedelta(hours=1))
     found = Uploads(operator, Index(), set_up_store.server.url)
     found.index.settle(SUBMISSIONS, "team-a", found.index.known(SUBMISSIONS, "team-a"), set())
     return found
@@ -131,10 +135,61 @@ def test_an_operator_that_starts_anew_knows_permits_by_the_status(uploads: Uploa
     assert ask(again, "two", "6" * 64, most=1) is None
 
 
+def test_an_operator_that_starts_anew_counts_permits_of_submissions_that_are_gone(uploads: Uploads) -> None:
+    assert ask(uploads, "gone", "1a" * 32) is not None
+    uploads.index.drop(SUBMISSIONS, ("team-a", "gone"), 1)
+    again = Uploads(uploads.store, uploads.index, uploads.endpoint)
+    assert ask(again, "next", "1b" * 32, most=1) is None
+    again.clock = lambda: datetime.now(UTC) + timedelta(hours=2)
+    assert ask(again, "later", "1c" * 32, most=1) is not None
+
+
+def test_what_another_cluster_waits_for_is_not_swept_away(uploads: Uploads, set_up_store: SetUpStore) -> None:
+    """Its teams may have the same names; it takes what it waits for before its permit ends."""
+    elsewhere = keys.team_bundle("team-a", "2a" * 32)
+    send(permit(set_up_store, elsewhere), b"x")
+    asyncio.run(uploads.sweep(lambda team: team == "team-a"))
+    assert stored(set_up_store, elsewhere) == b"x"
+    uploads.clock = lambda: datetime.now(UTC) + timedelta(hours=1, minutes=1)
+    asyncio.run(uploads.sweep(lambda team: team == "team-a"))
+    assert elsewhere not in uploads.store.list_uploads(keys.BUNDLES)
+    assert uploads.store.list_permits() == {}, "no note outlives its permit"
+
+
+def test_no_permit_is_given_for_what_is_being_deleted(uploads: Uploads, set_up_store: SetUpStore) -> None:
+    """What came by it would be deleted with what was there before."""
+    sha256 = "3a" * 32
+    send(permit(set_up_store, keys.team_bundle("team-a", sha256)), b"x")
+    uploads.index.apply(SUBMISSIONS, submission("admitted", sha256, phase="Running"))
+    answers: list[CodeFact] = []
+
+    async def sweep() -> None:
+        loop, real = asyncio.get_running_loop(), uploads.store
+
+        class Watched(OperatorStore):
+            def delete_uploads(self, gone: Sequence[str]) -> None:
+                super().delete_uploads(gone)
+                uploads.index.apply(SUBMISSIONS, submission("again", sha256))
+                view = uploads.index.submissions["team-a", "again"]
+                asked = uploads.take_bundle(view, sha256, 1000, 99)
+                answers.append(asyncio.run_coroutine_threadsafe(asked, loop).result(30))
+
+        uploads.store = Watched(real.client, real.bucket, real.uploads)
+        await uploads.sweep(lambda team: team == "team-a")
+
+    asyncio.run(sweep())
+    assert (answers[0].wait, answers[0].permit) == (True, None)
+    assert ask(uploads, "again", sha256, most=99) is not None
+
+
 def test_what_no_submission_waits_for_is_deleted(uploads: Uploads, set_up_store: SetUpStore) -> None:
     awaited, admitted, late = ("a" * 64, "b" * 64, "c" * 64)
-    for sha256 in (awaited, admitted, late):
+    for sha256 in (awaited, admitted):
         send(permit(set_up_store, keys.team_bundle("team-a", sha256)), b"x")
+    given = ask(uploads, "deleted-meanwhile", late)
+    assert given is not None
+    uploads.index.drop(SUBMISSIONS, ("team-a", "deleted-meanwhile"), 1)
+    send(given, b"x")
     unseen, elsewhere = keys.team_bundle("team-b", "d" * 64), keys.team_bundle("of-another-release", "e" * 64)
     for key in (unseen, elsewhere):
         send(permit(set_up_store, key), b"x")
@@ -150,6 +205,7 @@ def test_the_operator_lists_and_deletes_uploads(set_up_store: SetUpStore) -> Non
     operator = OperatorStore(set_up_store.client("operator"), keys.MAIN_BUCKET)
     key = keys.team_bundle("team-a", "4" * 64)
     send(permit(set_up_store, key), b"x")
-    assert key in operator.list_uploads(keys.BUNDLES)
+    came = operator.list_uploads(keys.BUNDLES)[key]
+    assert abs(datetime.now(UTC) - came) < timedelta(minutes=5)
     operator.delete_uploads([key])
     assert key not in operator.list_uploads(keys.BUNDLES)

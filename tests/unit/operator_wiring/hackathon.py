@@ -91,8 +91,11 @@ class MemoryStore(OperatorStore):
         fields = (FormField(name="key", value=key),)
         return UploadPermit(url=endpoint, fields=fields, bytes_at_most=limit, expires_at=expires_at)
 
-    def list_uploads(self, _prefix: str) -> list[str]:
-        return []
+    def list_uploads(self, _prefix: str) -> dict[str, datetime]:
+        return {}
+
+    def note_permit(self, key: str) -> None:
+        pass
 
     def delete_uploads(self, gone: Sequence[str]) -> None:
         assert not gone
