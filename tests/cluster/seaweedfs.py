@@ -27,6 +27,7 @@ def seaweedfs_server(
     bucket: str = keys.MAIN_BUCKET,
     data: Path | None = None,
     certificate: Path | None = None,
+    volume_mib: int = 64,
 ) -> Iterator[StoreServer]:
     """A fresh, empty SeaweedFS on loopback, with random credentials; it and its data are gone afterwards.
 
@@ -37,6 +38,7 @@ def seaweedfs_server(
         bucket: that these write to.
         data: where its data lies, and stays; by default a folder of its own.
         certificate: a folder with public.crt and private.key; without it the server speaks plain HTTP.
+        volume_mib: size of the files that it keeps objects in. It makes seven for each bucket, where there is room.
     """
     binaries(["seaweedfs"], progress)
     ports = {
@@ -64,7 +66,8 @@ def seaweedfs_server(
             str(binary_path("seaweedfs")), "server", f"-dir={place}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
             "-filer", "-s3", f"-s3.iam.config={configuration}", "-s3.iam.readOnly=false",
             "-s3.autoCreateBucket=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
-            "-master.volumeSizeLimitMB=64", "-volume.max=0", "-volume.preStopSeconds=0",
+            f"-master.volumeSizeLimitMB={volume_mib}", "-volume.max=0",
+            f"-volume.minFreeSpace={2 * volume_mib}MiB", "-volume.preStopSeconds=0",
             f"-filer.localSocket={folder}/filer.sock", f"-s3.localSocket={folder}/s3.sock",
         ]  # fmt: skip
         argv += [

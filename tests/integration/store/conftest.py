@@ -64,45 +64,45 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+def user_entries() -> list[dict[str, str]]:
+    """Of every role and team, for the store's setup."""
+    roles = [{"role": r, "access_key": f"alcove0{r}", "secret_key": f"secret-of-{r}"} for r in ROLES]
+    teams = [{"role": "team", "team": t, "access_key": f"alcove1{t.replace('-', '0')}"} for t in TEAMS]
+    return roles + [{**team, "secret_key": f"secret-of-{team['team']}"} for team in teams]
+
+
+def set_up(server: StoreServer, folder: Path) -> SetUpStore:
+    """Does what the chart's hook does. The file of the users comes into ``folder``."""
+    users = user_entries()
+    (folder / "users.json").write_text(json.dumps({"users": users}))
+    environment = {
+        "ALCOVE_STORE_KIND": server.kind,
+        "ALCOVE_STORE_ENDPOINT": server.url,
+        "ALCOVE_STORE_REGION": REGION,
+        "ALCOVE_STORE_ADMIN_USER": server.access_key,
+        "ALCOVE_STORE_ADMIN_PASSWORD": server.secret_key,
+        "ALCOVE_STORE_USERS": str(folder / "users.json"),
+    }
+    store_setup.set_up(environment, lambda _: None)
+    credentials = {
+        user.get("team", user["role"]): StoreCredentials(
+            access_key=user["access_key"], secret_key=user["secret_key"]
+        )
+        for user in users
+    }
+    return SetUpStore(server, environment, credentials)
+
+
 @pytest.fixture(scope="module", params=["minio", "seaweedfs"])
 def set_up_store(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, certificate: Path
 ) -> Iterator[SetUpStore]:
-    users = [
-        {"role": role, "access_key": f"alcove0{role}", "secret_key": f"secret-of-{role}"} for role in ROLES
-    ]
-    users += [
-        {
-            "role": "team",
-            "team": t,
-            "access_key": f"alcove1{t.replace('-', '0')}",
-            "secret_key": f"secret-of-{t}",
-        }
-        for t in TEAMS
-    ]
-    path: Path = tmp_path_factory.mktemp("users") / "users.json"
-    path.write_text(json.dumps({"users": users}))
     servers = {
         "minio": lambda: minio_server(lambda _: None, certificate=certificate),
         "seaweedfs": lambda: seaweedfs_server(OPERATOR, SCORER, lambda _: None, certificate=certificate),
     }
     with servers[request.param]() as server:
-        environment = {
-            "ALCOVE_STORE_KIND": server.kind,
-            "ALCOVE_STORE_ENDPOINT": server.url,
-            "ALCOVE_STORE_REGION": REGION,
-            "ALCOVE_STORE_ADMIN_USER": server.access_key,
-            "ALCOVE_STORE_ADMIN_PASSWORD": server.secret_key,
-            "ALCOVE_STORE_USERS": str(path),
-        }
-        store_setup.set_up(environment, lambda _: None)
-        credentials = {
-            user.get("team", user["role"]): StoreCredentials(
-                access_key=user["access_key"], secret_key=user["secret_key"]
-            )
-            for user in users
-        }
-        found = SetUpStore(server, environment, credentials)
+        found = set_up(server, tmp_path_factory.mktemp("users"))
         for key in (
             "ladders/ns.c/practice/d/team-a/table/00000000.json",
             "data/d1/manifest.json", "code/c1.tar.gz", "code/c2.tar.gz",

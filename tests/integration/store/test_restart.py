@@ -1,15 +1,11 @@
-"""A server that is killed in the middle of its work, and one whose disk is full."""
+"""A server that is killed in the middle of its work."""
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
-import os
-import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -22,10 +18,8 @@ from alcove_api import keys
 from alcove_api.documents import StoreCredentials
 from alcove_api.retry import retry
 from alcove_operator import credentials, store_setup
-from alcove_operator.store import OperatorStore
-from alcove_operator.store_room import StoreRoom
 from alcove_store import client as store_client
-from alcove_store.errors import StoreFullError, StoreNotFoundError, StoreUnavailableError
+from alcove_store.errors import StoreNotFoundError, StoreUnavailableError
 from tests.cluster.api import StoreServer, minio_server, seaweedfs_server
 
 from .conftest import OPERATOR, REGION, SCORER
@@ -106,36 +100,3 @@ def test_a_server_that_is_killed_loses_nothing_that_it_took(kind: str, tmp_path:
             partial(store_client.put_bytes, connect(server, session), MAIN, keys.snapshot(own, 20), PART), 60
         )
         assert store_client.get_bytes(operator, MAIN, keys.snapshot(own, 20)) == PART
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
-def fill(client: Minio) -> int:
-    """Writes objects of 10 MiB until one is refused; returns how many were not. Raises what refused it."""
-    for number in range(20):
-        store_client.put_bytes(client, MAIN, f"runs/u/{number}", PART * 2)
-    return 20
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="a small file system needs root to be mounted")
-def test_seaweedfs_does_not_say_that_it_is_full(tmp_path: Path) -> None:
-    """It answers as one that is away: what is there can be read, and writing goes on when there is room."""
-    with small_disk(tmp_path / "small", "100m") as data, start("seaweedfs", data) as server:
-        root = connect(server, StoreCredentials(access_key=server.access_key, secret_key=server.secret_key))
-        root.make_bucket(MAIN)
-        with pytest.raises(StoreUnavailableError) as refused:
-            fill(root)
-        assert not isinstance(refused.value, StoreFullError)
-        root.make_bucket(keys.UPLOADS_BUCKET)
-        room = StoreRoom(OperatorStore(root, MAIN), "cup", lambda: None)
-        asyncio.run(room.look())
-        assert room.full, "it can be read, and takes nothing"
-        assert store_client.get_bytes(root, MAIN, "runs/u/0") == PART * 2

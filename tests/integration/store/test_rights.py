@@ -323,9 +323,9 @@ def score_request(uid: str, *digests: str, mode: Literal["final", "ladder"] = "l
     )
 
 
-def hand_out(store: SetUpStore, order: ScoreRequest | CheckRequest) -> dict[str, Minio]:
-    """A client for each set of credentials of a Job of the scorer, by its file."""
-    given = {
+def issue(store: SetUpStore, order: ScoreRequest | CheckRequest) -> dict[str, StoreCredentials]:
+    """What a Job of the scorer gets, by file."""
+    return {
         name: credentials.session_credentials(
             store.credentials["scorer"],
             store.server.url,
@@ -336,7 +336,11 @@ def hand_out(store: SetUpStore, order: ScoreRequest | CheckRequest) -> dict[str,
         )
         for name, grant in grants_of(order).items()
     }
-    return {name: store.client_of(found) for name, found in given.items()}
+
+
+def hand_out(store: SetUpStore, order: ScoreRequest | CheckRequest) -> dict[str, Minio]:
+    """A client for each set of credentials of a Job of the scorer, by its file."""
+    return {name: store.client_of(found) for name, found in issue(store, order).items()}
 
 
 def test_a_score_job_s_credentials_are_for_one_submission_and_its_phase_s_solutions(

@@ -56,6 +56,14 @@ def test_seaweedfs_is_what_is_installed_by_default_and_says_nothing_home() -> No
     assert {"-master.telemetry=false", "-ip.bind=127.0.0.1", "-s3.ip.bind=0.0.0.0"} <= set(container["args"])
 
 
+def test_seaweedfs_keeps_room_for_its_index_and_gives_back_soon_what_was_written_over() -> None:
+    (container,) = store_pod(render())["containers"]
+    given = dict(re.findall(r"-([\w.]+)=(\S+)", " ".join(container["args"])))
+    # Two volumes, as on the servers of the tests.
+    assert given["volume.minFreeSpace"] == f"{2 * int(given['master.volumeSizeLimitMB'])}MiB"
+    assert int(given["master.vacuumIntervalSeconds"]) <= 60
+
+
 def test_seaweedfs_has_room_for_forms_of_the_size_that_permits_allow() -> None:
     """It writes a form to ``/tmp`` as a whole, and the kubelet evicts a pod whose folder is larger than its limit."""
 
