@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,8 +17,6 @@ from alcove_api.base import GROUP
 from alcove_api.board_documents import AggregateRequest, BoardExclusion, BoardSubmission
 from alcove_api.leaderboard import LeaderboardStatus
 from alcove_api.phase import Phase
-from alcove_kube.client import Object
-from alcove_kube.errors import ApiError
 from alcove_kube.resources import JOBS, SUBMISSIONS
 from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
@@ -31,9 +28,9 @@ from alcove_operator.counted import CountedKeeper
 from alcove_operator.executor import Executor
 from alcove_operator.index import Index
 from alcove_operator.metrics import Metrics
+from alcove_operator.rank_writer import RankWriter
 from alcove_operator.records import AGGREGATE, JobRecord
 from alcove_operator.scorer_jobs import aggregate_job
-from alcove_operator.store import BoardPlace
 from alcove_operator.team_list import TeamList
 
 log = logging.getLogger(__name__)
@@ -54,6 +51,7 @@ class Rankings:
     metrics: Metrics
     teams: TeamList
     counted: CountedKeeper = field(init=False)
+    ranks: RankWriter = field(init=False)
     failing: dict[tuple[str, str], str] = field(default_factory=dict)
     """By competition and phase: why the last board that was asked for is not made."""
     _current: set[tuple[str, str]] = field(default_factory=set)
@@ -65,6 +63,7 @@ class Rankings:
 
     def __post_init__(self) -> None:
         self.counted = CountedKeeper(self.index, self.executor.store, self.teams)
+        self.ranks = RankWriter(self.api, self.index, self.executor.store)
 
     async def work(
         self, competition: CompetitionView, views: list[SubmissionView], now: datetime
@@ -90,7 +89,7 @@ class Rankings:
             self.metrics.show_stale(*where, None)
             wait = (phase.reveals_at - now).total_seconds() if phase.reveals_at else 0.0
             return wait if wait > 0 else None
-        await self._hand_on(competition, phase, views, board.status)
+        ranked = await self.ranks.write(competition, phase, views, board.status)
         rules = PhaseRules(competition, phase)
         # Each step looks at all that was ever submitted; others go on in between.
         await asyncio.sleep(0)
@@ -106,7 +105,7 @@ class Rankings:
         excluded = boards.list_excluded(rules, taking_part, deleted)
         again = await self._aggregate(competition, phase, counted, excluded, board.status, now)
         self._measure(competition, phase, now)
-        return again
+        return min((wish for wish in (ranked, again) if wish is not None), default=None)
 
     def _measure(self, competition: CompetitionView, phase: Phase, now: datetime) -> None:
         """How long aggregations take, and since when the board lacks something."""
@@ -225,63 +224,6 @@ class Rankings:
     async def _delete(self, jobs: list[JobRecord]) -> None:
         for job in jobs:
             await self.api.delete(JOBS, self.settings.competition_namespace, job.view.name)
-
-    async def _hand_on(
-        self,
-        competition: CompetitionView,
-        phase: Phase,
-        views: list[SubmissionView],
-        board: LeaderboardStatus,
-    ) -> None:
-        """Writes rank, place, average rank, `counted`, `excluded` where they differ: these fields are ours."""
-        places = {e.submission_uid: BoardPlace(e.rank, e.average_rank, e.team) for e in board.entries}
-        if board.teams > len(places):
-            # The status holds the first hundred; the aggregate job writes the rest of the table right after it.
-            where = (competition.namespace, competition.name, phase.name)
-            places |= await asyncio.to_thread(self.executor.store.places, *where)
-        sharing = Counter(place.rank for place in places.values())
-        changes = []
-        for view in views:
-            if view.spec is None or view.spec.phase != phase.name or view.unreadable:
-                continue
-            place = places.get(view.uid)
-            left_out = boards.find_exclusion(competition.spec, phase.name, view.team, view.name)
-            wanted = _ranked(place, board.teams, sharing, left_out.reason if left_out else "")
-            shown = view.status
-            said = (shown.rank, shown.place, shown.average_rank, shown.counted, shown.excluded)
-            if said != tuple(wanted.values()):
-                changes.append(self._write(view, wanted))
-        await asyncio.gather(*changes)
-
-    async def _write(self, view: SubmissionView, ranked: Object) -> None:
-        # Without a resource version: nobody else changes these fields, and who changes others reads them again.
-        body = {"status": ranked}
-        try:
-            made = await self.api.patch(SUBMISSIONS, view.namespace, view.name, body, "status")
-        except ApiError as error:
-            if error.not_found:
-                return
-            raise
-        self.index.apply(SUBMISSIONS, made)
-
-
-def _ranked(place: BoardPlace | None, teams: int, sharing: Mapping[int, int], excluded: str) -> Object:
-    """The fields of a Submission's status that say how it is ranked.
-
-    ``sharing``: how many teams have a rank; ``excluded``: why it is left out, or "". It may be on the board still: the
-    next one is being made.
-    """
-    if excluded or place is None:
-        shown = "excluded" if excluded else ""
-        return {"rank": None, "place": shown, "averageRank": None, "counted": False, "excluded": excluded}
-    shown = f"{place.rank}{'=' if sharing[place.rank] > 1 else ''}/{teams}"
-    return {
-        "rank": place.rank,
-        "place": shown,
-        "averageRank": place.average_rank,
-        "counted": True,
-        "excluded": "",
-    }
 
 
 def _digest_inputs(

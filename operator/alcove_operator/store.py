@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO, TypeVar, cast
+from typing import BinaryIO, NamedTuple, TypeVar, cast
 
 from minio import Minio
 from minio.commonconfig import CopySource
@@ -49,6 +49,14 @@ class BoardPlace:
     rank: int
     average_rank: float
     team: str
+
+
+class BoardPlaces(NamedTuple):
+    """All lines of a leaderboard."""
+
+    generation: int
+    by_uid: Mapping[str, BoardPlace]
+    """By the Submissions' UIDs."""
 
 
 @dataclass(frozen=True)
@@ -353,14 +361,17 @@ class OperatorStore:
         """SHA-256 of the list of the score's pages; "" where there is none."""
         return self._digest(keys.score_pages(submission_uid)) or ""
 
-    def places(self, namespace: str, competition: str, phase: str) -> dict[str, BoardPlace]:
-        """The whole table of a phase, by the Submissions' UIDs; empty where there is none."""
+    def places(self, namespace: str, competition: str, phase: str) -> BoardPlaces:
+        """The whole table of a phase; empty where there is none."""
         key = keys.board(namespace, competition, phase, "table.json")
         try:
-            entries = store_client.get_json(self.client, self.bucket, key, limit=_DOCUMENT_LIMIT)["entries"]
-            return {e["submission_uid"]: BoardPlace(e["rank"], e["average_rank"], e["team"]) for e in entries}
+            table = store_client.get_json(self.client, self.bucket, key, limit=_DOCUMENT_LIMIT)
         except StoreNotFoundError:
-            return {}
+            return BoardPlaces(0, {})
+        found = {
+            e["submission_uid"]: BoardPlace(e["rank"], e["average_rank"], e["team"]) for e in table["entries"]
+        }
+        return BoardPlaces(table["generation"], found)
 
     def log_tail(self, prefix: str, size: int = 700) -> str:
         """The last lines of a run's output, at most ``size`` bytes, as printable text; empty where there is none."""
