@@ -103,6 +103,17 @@ def test_a_submission_without_a_score_displaces_none_that_has_one() -> None:
     assert boards.select_counted(rules(), [good, replace(crashed, status=held)])[0].name == "second"
 
 
+def test_a_board_is_made_by_the_phases_own_ranking() -> None:
+    relative = rules(phase={"ranking": "relative", "baseline": "linear"})
+    steady = rules(phase={"ranking": "mean-minus-std", "stdPenalty": 0.5, "repeats": 3})
+    found = [boards.build_board_request(one, ("digits",), [], {}) for one in (rules(), relative, steady)]
+    assert [(r.method, r.compare_with, r.penalty, r.repeats) for r in found] == [
+        ("average", "", 0.0, 1),
+        ("relative", "linear", 0.0, 1),
+        ("mean-minus-std", "", 0.5, 3),
+    ]
+
+
 def test_targets_go_to_the_board_only_where_ranks_are_of_times() -> None:
     phase = {"name": "practice", "datasets": ["ds", "gone"], "budget": {"seconds": 20}}
     for ranking, wanted in (("average", {}), ("performance-profile", {"digits": 0.8})):

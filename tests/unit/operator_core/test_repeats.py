@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from alcove_api.phase import MAX_RUNS, Phase, Resources
 from alcove_api.run_names import alias_of, list_run_names, name_run, repeat_of
 from alcove_operator.core import names, repeats
+from alcove_operator.core.published_rules import describe_resources
 from alcove_operator.core.run_ends import describe_memory
 from tests.unit.operator_core.cluster import Cluster
 
@@ -68,6 +69,12 @@ def test_the_seed_decides_the_order_of_profiles() -> None:
 def test_without_profiles_a_run_gets_what_the_phase_says() -> None:
     asked = phase(resources={"cpu": "3"})
     assert repeats.draw_resources(asked, 5) == asked.resources
+
+
+def test_teams_are_told_of_every_profile_or_of_none() -> None:
+    told = describe_resources(phase(resources={"gpus": 0, "profiles": PROFILES}))
+    assert all(profile in told for profile in ("2Gi memory", "1 CPU, 4Gi memory", "2 GPUs"))
+    assert describe_resources(phase(resources={"gpus": 0, "profiles": PROFILES, "disclosed": False})) == ""
 
 
 def test_memory_that_is_not_disclosed_is_in_no_message() -> None:
