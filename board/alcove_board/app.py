@@ -93,6 +93,7 @@ class BoardServer:
             Route("/-/live.js", self.script),
             Route("/-/reports/{team}/{uid}", self.report),
             Route(phase, partial(self.board, view="board")),
+            Route(f"{phase}/all", partial(self.board, view="all")),
             Route(f"{phase}/projector", partial(self.board, view="projector")),
             Route(f"{phase}/boards", self.past_boards),
             Route(f"{phase}/boards/{{version}}", self.past_board),

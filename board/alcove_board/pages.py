@@ -22,6 +22,11 @@ from alcove_board.published import PhaseKey, PublishedPhase
 from alcove_board.source import PastBoard
 from alcove_scorer.pages import ENVIRONMENT, format_number, style_sheet
 
+LEADING_TEAMS = 200
+"""That the page of a phase has rows of: with thousands a phone would work on it for seconds, at every new board."""
+PROJECTED_TEAMS = 13
+"""That have room in a hall."""
+_ROW = '<tr data-team="'
 _PAGES = ENVIRONMENT.overlay(
     loader=jinja2.ChoiceLoader([jinja2.PackageLoader("alcove_board"), ENVIRONMENT.loader])  # type: ignore[list-item]
 )
@@ -60,6 +65,24 @@ def extract_body(page: bytes) -> Markup:
     return Markup(page.partition(b"<body>")[2].rpartition(b"</body>")[0].decode())
 
 
+def shorten_table(body: str, most: int) -> tuple[str, int]:
+    """``body`` with the leading ``most`` teams of its table, and how many teams it had.
+
+    All that anyone wrote is escaped in it, so that a row's first tag can stand for nothing else.
+    """
+    top, *rows = body.split(_ROW)
+    if len(rows) <= most:
+        return body, len(rows)
+    rest = rows[-1].partition("</tr>")[2].removeprefix("\n")
+    return _ROW.join([top, *rows[:most]]) + rest, len(rows)
+
+
+def extract_table(body: str) -> str:
+    """The first section of ``body``, with what stands before it."""
+    start, end, _ = body.partition("</section>")
+    return f"{start}{end}</main>" if end else body
+
+
 def index_page(phases: Mapping[PhaseKey, PublishedPhase], now: datetime) -> bytes:
     competitions: dict[str, list[dict[str, object]]] = {}
     for phase in phases.values():
@@ -74,16 +97,22 @@ def board_page(
     """``stored``: what the scorer rendered; None where no board has been made yet.
 
     Args:
-        view: ``board``, ``projector`` or, of an earlier state, ``past``.
+        view: ``board``, ``all`` with every team, ``projector`` or, of an earlier state, ``past``.
         activity: what runs now, where it is to be shown.
     """
-    body = extract_body(stored) if stored is not None else None
+    body, teams = str(extract_body(stored)) if stored is not None else "", 0
+    if view == "board":
+        body, teams = shorten_table(body, LEADING_TEAMS)
+    elif view == "projector":
+        body, _ = shorten_table(extract_table(body), PROJECTED_TEAMS)
     now = hashlib.sha256(activity.canonical()).hexdigest()[:12] if activity else ""
     drawn = draw_curves(activity.running, phase.rules.budget_seconds) if activity else ()
     return _render(
         "board.html",
         phase=phase,
-        stored=body,
+        stored=Markup(body),
+        leading=LEADING_TEAMS,
+        teams=teams,
         view=view,
         activity=activity,
         activity_digest=now,

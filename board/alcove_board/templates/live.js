@@ -25,9 +25,10 @@ function replaceBoard(text) {
   let moved = 0;
   for (const row of made.querySelectorAll("tr[data-team]")) {
     const old = before.get(row.dataset.team), place = after.get(row.dataset.team);
-    if (old === undefined || old === place) continue;
-    row.classList.add(place < old ? "up" : "down");
-    moved += 1;
+    if (old === place || !before.size) continue;
+    // Who was not there before has come up from below, or is new.
+    row.classList.add(old === undefined || place < old ? "up" : "down");
+    if (old !== undefined) moved += 1;
   }
   const regions = [...board.querySelectorAll(".wide")];
   const scrolled = regions.map((region) => [region.scrollLeft, region.scrollTop]);

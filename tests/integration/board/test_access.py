@@ -43,6 +43,7 @@ EVERYONE = {
 """Address as the server has it, and what is asked for; the same to every role."""
 OF_PHASES = {
     "/{competition}/{phase}": "",
+    "/{competition}/{phase}/all": "/all",
     "/{competition}/{phase}/projector": "/projector",
     "/{competition}/{phase}/boards": "/boards",
     "/{competition}/{phase}/boards/{version}": "/boards/{version}",
@@ -114,6 +115,18 @@ def test_a_link_opens_the_report_that_it_was_made_for_alone(server: RunningServe
         assert b"the report of" not in answer.data
     extra = f"{query or '?'}&versionId=x"
     assert server.get(f"/-/reports/team-a/uid-a{extra}").status == 404
+
+
+def test_a_link_may_say_nothing_but_who_signed_it_and_for_how_long(server: RunningServer) -> None:
+    """Though the store would answer it: what else S3 can be asked for by a query is not handed on."""
+    own = server.store.credentials["team-a"]
+    signer = client(SIGNED, REGION, StaticProvider(own.access_key, own.secret_key))
+    key = keys.team_report("team-a", "uid-a")
+    answers = []
+    for more in ({}, {"response-cache-control": "public"}):
+        url = signer.get_presigned_url("GET", keys.MAIN_BUCKET, key, response_headers=more)
+        answers.append(server.get(f"/-/reports/team-a/uid-a?{urlsplit(url).query}").status)
+    assert answers == [200, 404]
 
 
 @pytest.mark.parametrize("role", ROLES)

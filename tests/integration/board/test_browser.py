@@ -11,6 +11,7 @@ import pytest
 from alcove_api import keys
 from alcove_api.board_documents import ActiveRun, PhaseActivity
 from alcove_api.score_documents import CurvePoint
+from alcove_board.pages import LEADING_TEAMS
 from alcove_store.client import put_bytes
 from tests.integration.pages import test_pages as made_pages
 
@@ -25,7 +26,8 @@ PAPER = 718
 PAGES = {
     "the first page": "/",
     "a board": PLACE,
-    "a board of a hundred teams": f"/{COMPETITION}/large",
+    "a board of many teams": f"/{COMPETITION}/large",
+    "all of many teams": f"/{COMPETITION}/large/all",
     "the projector's view": f"{PLACE}/projector",
     "earlier boards": f"{PLACE}/boards",
     "an earlier board": f"{PLACE}/boards/{{version}}",
@@ -44,7 +46,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def site(server: RunningServer) -> RunningServer:
-    server.publish("large", board_of(100, 6))
+    server.publish("large", board_of(LEADING_TEAMS + 50, 6))
     page = made_pages.page("report full").encode()
     put_bytes(server.store.client("operator"), keys.MAIN_BUCKET, keys.team_report("team-a", "uid-page"), page)
     run = ActiveRun(team="red", submission="first", dataset="table", started_at=datetime.now(UTC))
@@ -110,12 +112,15 @@ def test_a_new_board_comes_without_a_reload_and_marks_who_moved(
     before = [row.submission.team for row in first.rows]
     after = [row.submission.team for row in board_of(9, generation=2).rows]
     moved = [team for team in after if team in before and after.index(team) != before.index(team)]
+    came = [team for team in after if team not in before]
     marked = browser.run(
         "return [...document.querySelectorAll('tr.up, tr.down')].map(row => row.dataset.team)"
     )
-    assert marked == moved
+    assert marked == [team for team in after if team in moved or team in came]
+    climbed = browser.run("return [...document.querySelectorAll('tr.up')].map(row => row.dataset.team)")
+    assert set(came) <= set(climbed)
     assert browser.run("return document.getElementById('news').textContent") == (
-        f"New board: {len(moved)} moved, 3 new."
+        f"New board: {len(moved)} moved, {len(came)} new."
     )
     assert browser.find_barriers() == []
 
@@ -152,7 +157,7 @@ def test_the_keyboard_reaches_every_link_and_every_table(browser: Browser, site:
 def test_on_paper_there_is_the_whole_table_and_nothing_to_click(
     browser: Browser, site: RunningServer
 ) -> None:
-    browser.open(url(site, "a board of a hundred teams"), PAPER)
+    browser.open(url(site, "all of many teams"), PAPER)
     browser.tell("Emulation.setEmulatedMedia", {"media": "print"})
     shown = browser.run(
         "const region = document.querySelector('.wide');"
