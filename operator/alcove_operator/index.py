@@ -17,6 +17,7 @@ alone that could not be undone: names are computed, and writes carry the resourc
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -124,8 +125,8 @@ class Index:
     """By competition, phase and team: the newest Submission that was deleted and had a score."""
     _deleted: dict[tuple[Resource, str], dict[ObjectName, int]] = field(default_factory=dict)
     """By kind and namespace: the resource versions of what was deleted since the last full list."""
-    dataset_changes: int = 0
-    """Counts them; of all namespaces."""
+    dataset_changes: Counter[str] = field(default_factory=Counter)
+    """By alias: how often one that has it came, went, or is another in what runs and scores depend on."""
     _shortened: set[ObjectName] = field(default_factory=set)
     """Submissions of whose status the curves were dropped."""
     _filled: set[tuple[Resource, str]] = field(default_factory=set)
@@ -153,7 +154,6 @@ class Index:
     def _take_in(
         self, resource: Resource, name: ObjectName, version: Version, raw: Object, deleted: bool
     ) -> None:
-        self.dataset_changes += resource is DATASETS
         if deleted:
             self._remove(resource, name, version.resource)
             return
@@ -163,12 +163,20 @@ class Index:
         try:
             row = READERS[resource](raw)
             self._remember_scored(resource, name, getattr(row, "uid", ""))
+            self._count_change(resource, name, row)
             self._table(resource)[name] = row
             self.unreadable.pop((resource, *name), None)
         except ValidationError as error:
             self._leave_alone(resource, name, parse_objects.describe_problems(error))
 
+    def _count_change(self, resource: Resource, name: ObjectName, row: DatasetRecord | None) -> None:
+        """Before ``row`` takes the place of what is there; None where that goes."""
+        old = self.datasets.get(name)
+        if resource is DATASETS and (old is None or row is None or old.view != row.view):
+            self.dataset_changes.update({record.view.alias for record in (old, row) if record is not None})
+
     def _leave_alone(self, resource: Resource, name: ObjectName, problem: str) -> None:
+        self._count_change(resource, name, None)
         self._table(resource).pop(name, None)
         if self.unreadable.get((resource, *name)) != problem:
             with logs.bind_object(resource.plural.removesuffix("s"), *name):
@@ -267,6 +275,7 @@ class Index:
 
     def _remove(self, resource: Resource, name: ObjectName, version: int) -> None:
         self._remember_scored(resource, name)
+        self._count_change(resource, name, None)
         self._table(resource).pop(name, None)
         if resource is SUBMISSIONS:
             self._shortened.discard(name)

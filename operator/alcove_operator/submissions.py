@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from alcove_api.errors import AlcoveError
+from alcove_api.run_names import alias_of
 from alcove_api.submission import CompetitionRef, SubmissionSpec, SubmissionStatus
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
@@ -66,6 +67,7 @@ class _EndedState(NamedTuple):
     generation: int
     """Of the Competition."""
     dataset_changes: int
+    """Of the datasets that it was run on."""
 
 
 @dataclass
@@ -169,7 +171,9 @@ class Submissions:
             return None
         key = (COMPETITIONS, competition.namespace, competition.name)
         generation = self.index.versions[key].generation
-        return _EndedState(view.resource_version, competition.uid, generation, self.index.dataset_changes)
+        aliases = {alias_of(run.dataset) for run in view.status.runs}
+        changes = sum(self.index.dataset_changes[alias] for alias in aliases)
+        return _EndedState(view.resource_version, competition.uid, generation, changes)
 
     def _is_quiet(self, view: SubmissionView) -> bool:
         state = self._state_of_ended(view)

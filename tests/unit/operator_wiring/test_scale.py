@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from alcove_kube.client import Object, Verb
+from alcove_kube.resources import DATASETS
 from alcove_operator.core import names
 from alcove_operator.service import Service
 from bench.scale.judge import find_faults, find_unbalanced
 from bench.scale.nodes import JobNote
-from tests.unit.operator_wiring.hackathon import Hackathon
+from tests.unit.operator_wiring.hackathon import HACK, Hackathon
 from tests.unit.operator_wiring.memory_server import _parse
 from tests.unit.operator_wiring.virtual_time import run, wait_until
 
@@ -149,6 +150,40 @@ def test_curves_of_what_ended_before_the_newest_leave_memory() -> None:
                 show_curve(name)
                 hackathon.alc = 0.25
                 await wait_until("the newest alone has its curve", partial(has_only, name), 120)
+
+        await hackathon.operate(test)
+
+    run(play())
+
+
+def test_a_change_of_a_dataset_wakes_only_what_was_run_on_it() -> None:
+    """And only where it is another in what scores depend on: a check writes its status, too."""
+
+    async def play() -> None:
+        phases = [
+            {"name": name, "datasets": [f"ds-{alias}"], "budget": {"seconds": 30}}
+            for name, alias in (("practice", "d"), ("other", "e"))
+        ]
+        hackathon = Hackathon("de", phases=phases)
+
+        async def test(service: Service) -> None:
+            for name, phase in (("first", "practice"), ("second", "other")):
+                hackathon.submit("red", name, phase=phase)
+                await hackathon.ended("red", name)
+            submissions = service.submissions
+
+            def quiet() -> set[str]:
+                return {v.name for v in service.index.submissions_in("red") if submissions._is_quiet(v)}
+
+            await wait_until("both are left alone", lambda: quiet() == {"first", "second"}, 120)
+            raw = hackathon.server.objects["datasets", HACK, "ds-e"]
+            service.index.apply(
+                DATASETS,
+                hackathon.server.put("datasets", HACK, {**raw, "status": {**raw["status"], "bytes": 7}}),
+            )
+            assert quiet() == {"first", "second"}
+            hackathon.change_spec("datasets", HACK, "ds-e", solutionSha256="c" * 64)
+            await wait_until("what was run on it is looked at", lambda: quiet() == {"first"}, 120)
 
         await hackathon.operate(test)
 
