@@ -26,6 +26,9 @@ class OperatorSettings(BaseModel):
     """Teams' namespaces that never change, commas between: of an operator that runs without the chart."""
     teams_config_map: str = ""
     """ConfigMap in the competition's namespace that lists the teams' namespaces, and may change at any time."""
+    cluster_wide: bool = False
+    """Whether Submissions are watched across all namespaces, by one watch, instead of by one for each team. It takes a
+    right to list and watch them there."""
     competition_namespace: str = Field(min_length=1)
     """Where Competitions, Datasets, Leaderboards and all pods live."""
     image_ingestion: str = Field(min_length=1)

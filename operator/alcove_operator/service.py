@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -35,6 +34,7 @@ from alcove_operator.jobs_health import JobsHealth
 from alcove_operator.lease import Lease
 from alcove_operator.listing import fill_competition, fill_index, fill_teams
 from alcove_operator.liveness import Liveness, answer_probes
+from alcove_operator.loops import first_of, stop_signal
 from alcove_operator.metrics import Metrics
 from alcove_operator.notifier import Notifier
 from alcove_operator.offers import Offers
@@ -72,6 +72,8 @@ class Watch(Protocol):
     @property
     def alive(self) -> bool: ...
 
+    def cover(self, namespaces: frozenset[str]) -> bool: ...
+
     def stop(self) -> None: ...
 
 
@@ -87,7 +89,7 @@ class Service:
     index: Index = field(default_factory=Index)
     queue: WorkQueue[WorkKey] = field(default_factory=lambda: WorkQueue(place_of=find_place))
     metrics: Metrics = field(default_factory=Metrics)
-    open_watch: Callable[[Index, frozenset[str]], Watch] = TeamWatch
+    open_watch: Callable[..., Watch] = TeamWatch
     _watch: Watch | None = None
     """Of the teams' namespaces that could be listed."""
 
@@ -226,10 +228,14 @@ class Service:
         listed = frozenset(team for team in self.teams.namespaces if self.index.is_filled(SUBMISSIONS, team))
         if listed == self._watched():
             return
-        old, self._watch = self._watch, None
+        old = self._watch
+        if old is not None and old.alive and listed and old.cover(listed):
+            return
+        self._watch = None
         if listed:
             # It lists everything first, so nothing is lost where the old one stops before it has begun.
-            self._watch = self.open_watch(self.index, listed)
+            chosen = (self.teams.is_team,) if self.settings.cluster_wide else ()
+            self._watch = self.open_watch(self.index, listed, *chosen)
             log.info("The namespaces of %d teams are watched.", len(listed))
         if old is not None:
             old.stop()
@@ -369,30 +375,6 @@ def _store_config(settings: OperatorSettings) -> StoreConfig:
     return StoreConfig(
         settings.store_endpoint, settings.store_region, settings.store_bucket, settings.store_credentials
     )
-
-
-async def stop_signal(started: asyncio.Event) -> None:
-    """Ends on SIGTERM or SIGINT. Kopf's own handlers, which it replaces once it has started, take seconds to let go."""
-    await started.wait()
-    stop = asyncio.Event()
-    for which in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(which, stop.set)
-    await stop.wait()
-
-
-async def first_of(loops: list[Coroutine[Any, Any, None]]) -> None:
-    """Runs all until one ends, then stops the others. Raises what that one raised."""
-    tasks = [asyncio.create_task(loop) for loop in loops]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        # On a signal kopf cancels, beside its own tasks, those that others started after it.
-        if not task.cancelled():
-            task.result()
 
 
 async def serve(settings: OperatorSettings) -> None:

@@ -44,6 +44,9 @@ class TeamList:
     def __post_init__(self) -> None:
         self.namespaces = frozenset(self.settings.namespaces) - {self.settings.competition_namespace}
 
+    def is_team(self, namespace: str) -> bool:
+        return namespace in self.namespaces
+
     async def refresh(self) -> frozenset[str]:
         """Reads the list again; returns those that are no longer teams'.
 

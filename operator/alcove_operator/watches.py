@@ -15,6 +15,9 @@ the competition's namespace, the other for Submissions in the teams' namespaces,
 else. A kopf operator ends where one of its namespaces cannot be listed, and its namespaces are fixed. So the second is
 started for those that can be listed, and another takes its place whenever that changes
 (:meth:`alcove_operator.service.Service.watch_teams`); until then the resync lists what is not watched.
+
+Where the administrator allows it, the second watches Submissions in the whole cluster instead: one connection, however
+many teams there are, that goes on when they come and go. What it tells of others than teams is dropped.
 """
 
 from __future__ import annotations
@@ -155,14 +158,19 @@ def watch_competition(
 
 
 class TeamWatch:
-    """Watches Submissions in some teams' namespaces, from now until :meth:`stop`.
+    """Watches Submissions in some teams' namespaces, or in the whole cluster, from now until :meth:`stop`.
 
     In a thread with an event loop of its own: when kopf ends, it cancels all younger tasks of its loop.
     The index is touched on the loop of whoever makes this.
     """
 
-    def __init__(self, index: Index, namespaces: frozenset[str]) -> None:
+    def __init__(
+        self, index: Index, namespaces: frozenset[str], is_team: Callable[[str], bool] | None = None
+    ) -> None:
+        """``is_team``: the whole cluster is watched, and this chooses at each event whether it is taken in: also of a
+        namespace that is about to be listed, or something would be lost in between."""
         self.namespaces = namespaces
+        self._is_team = is_team
         self._take_in = index.apply
         self._home = asyncio.get_running_loop()
         self._stop = threading.Event()
@@ -172,6 +180,12 @@ class TeamWatch:
     @property
     def alive(self) -> bool:
         return self._thread.is_alive() and not self._stop.is_set()
+
+    def cover(self, namespaces: frozenset[str]) -> bool:
+        """From now on these are the ones; False where that takes another watch."""
+        if self._is_team is not None:
+            self.namespaces = namespaces
+        return self._is_team is not None
 
     def stop(self) -> None:
         """Returns at once; events that are on their way may still be taken in."""
@@ -191,7 +205,7 @@ class TeamWatch:
             await kopf.operator(
                 registry=registry(IN_TEAMS, self._hand_over),
                 settings=kopf_settings(),
-                namespaces=sorted(self.namespaces),
+                **self._choose_scope(),
                 standalone=True,
                 stop_flag=self._stop,
             )
@@ -199,7 +213,12 @@ class TeamWatch:
             # Kopf's wait for it holds a thread, which would hold this one.
             self._stop.set()
 
+    def _choose_scope(self) -> dict[str, Any]:
+        return {"clusterwide": True} if self._is_team is not None else {"namespaces": sorted(self.namespaces)}
+
     def _hand_over(self, resource: Resource, raw: Object, deleted: bool) -> None:
+        if self._is_team is not None and not self._is_team(raw["metadata"]["namespace"]):
+            return
         # Kopf holds what it read for seconds, and events wait for their turn on the other loop: what teams can hang on
         # an object must not wait with them.
         raw["metadata"] = drop_unread(raw["metadata"].items(), UNREAD)

@@ -61,7 +61,7 @@ def run_world(
     Args:
         folder: empty; for the operator's files.
         program: what Python runs in place of the operator.
-        settings: environment variables of the operator.
+        settings: environment variables of the operator. With ``ALCOVE_CLUSTER_WIDE`` come the rights that it takes.
     """
     users = [
         {"role": role, "access_key": role, "secret_key": f"{role}-secret"} for role in ("operator", "scorer")
@@ -79,7 +79,7 @@ def run_world(
         },
         print,
     )
-    install(cluster, namespace, teams)
+    install(cluster, namespace, teams, "ALCOVE_CLUSTER_WIDE" in settings)
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
@@ -114,6 +114,8 @@ def apply(api: KubeClient, document: dict[str, object], namespace: str) -> None:
         "Namespace": "namespaces",
         "Secret": "secrets",
         "CustomResourceDefinition": "customresourcedefinitions",
+        "ClusterRole": "clusterroles",
+        "ClusterRoleBinding": "clusterrolebindings",
     }
     metadata = document["metadata"]
     assert isinstance(metadata, dict)
@@ -128,8 +130,10 @@ def apply(api: KubeClient, document: dict[str, object], namespace: str) -> None:
             raise
 
 
-def install(cluster: Cluster, namespace: str, teams: Sequence[str]) -> None:
-    """The definitions, the namespaces, and of the chart all rights and accounts: nothing that needs a node."""
+def install(cluster: Cluster, namespace: str, teams: Sequence[str], cluster_wide: bool = False) -> None:
+    """The definitions, the namespaces, and of the chart all rights and accounts: nothing that needs a node. Rights in
+    the whole cluster only where it is ``cluster_wide``.
+    """
     api = KubeClient.from_kubeconfig(str(cluster.kubeconfig))
     for path in sorted((ROOT / "crds").glob("*.yaml")):
         apply(api, yaml.safe_load(path.read_text()), namespace)
@@ -146,6 +150,7 @@ def install(cluster: Cluster, namespace: str, teams: Sequence[str]) -> None:
     chosen = {
         "competition": {"name": "unused", "spec": {}},
         "teams": [{"name": team.rpartition("-")[2], "namespace": team} for team in teams],
+        "operator": {"clusterWide": cluster_wide},
     }
     values = cluster.state / f"{namespace}.yaml"
     values.write_text(yaml.safe_dump(chosen))
@@ -169,7 +174,8 @@ def install(cluster: Cluster, namespace: str, teams: Sequence[str]) -> None:
         capture_output=True,
         text=True,
     ).stdout
-    wanted = ("Namespace", "ServiceAccount", "Role", "RoleBinding", "Secret")
+    wanted: tuple[str, ...] = ("Namespace", "ServiceAccount", "Role", "RoleBinding", "Secret")
+    wanted += ("ClusterRole", "ClusterRoleBinding") if cluster_wide else ()
     for document in sorted(
         manifests(rendered), key=lambda d: wanted.index(d["kind"]) if d["kind"] in wanted else 9
     ):

@@ -45,6 +45,9 @@ EXTERNAL = {
 }
 
 
+CLUSTER_WIDE = {"operator": {"clusterWide": True}}
+
+
 @pytest.fixture(scope="module")
 def objects() -> list[Object]:
     return render({"operator": {"readNodes": True}})
@@ -148,6 +151,16 @@ def test_teams_come_and_go_without_a_restart_of_the_operator(objects: list[Objec
     assert parse_namespaces(data, NAMESPACE) == {*TEAMS, f"{NAMESPACE}-green"}
 
 
+def test_the_operator_is_told_of_its_cluster_wide_rights(objects: list[Object]) -> None:
+    def told(rendered: list[Object]) -> list[str]:
+        operator = next(pod for name, _, pod in pods(rendered) if name == "Deployment/alcove-operator")
+        environment = operator["containers"][0]["env"]
+        return [entry["value"] for entry in environment if entry["name"] == "ALCOVE_CLUSTER_WIDE"]
+
+    assert told(objects) == []
+    assert told(render(CLUSTER_WIDE)) == ["true"]
+
+
 def test_cluster_wide_rights_are_few(objects: list[Object]) -> None:
     rules = {role["metadata"]["name"]: role["rules"] for role in of_kind(objects, "ClusterRole")}
     nodes, definitions = rules["alcove-nodes-hackathon"], rules["alcove-crds-upgrade-hackathon"]
@@ -156,6 +169,8 @@ def test_cluster_wide_rights_are_few(objects: list[Object]) -> None:
     submissions = {"apiGroups": ["alcove.dev"], "resources": ["submissions"], "verbs": ["get", "patch"]}
     assert rules["alcove-submissions-hackathon"] == [submissions]
     assert nodes == [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}]
+    wide = {role["metadata"]["name"]: role["rules"] for role in of_kind(render(CLUSTER_WIDE), "ClusterRole")}
+    assert wide["alcove-submissions-hackathon"] == [submissions, {**submissions, "verbs": ["list", "watch"]}]
     assert definitions[0]["resources"] == ["customresourcedefinitions"]
     assert len(definitions[0]["resourceNames"]) == 5
     assert definitions[0]["verbs"] == ["get", "update"]

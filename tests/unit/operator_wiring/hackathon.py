@@ -187,6 +187,9 @@ class MemoryWatch:
     namespaces: frozenset[str]
     alive: bool = True
 
+    def cover(self, _namespaces: frozenset[str]) -> bool:
+        return False
+
     def stop(self) -> None:
         self.alive = False
 
