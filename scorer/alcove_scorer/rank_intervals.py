@@ -18,6 +18,7 @@ from scipy import special
 from alcove_scorer.ranks import Method, dataset_ranks, dataset_values
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 CONFIDENCE = 0.95
 FEWEST_DATASETS = 5
 """With fewer, no two participants are told apart: even if one is better on all four, that is a chance of one in
@@ -27,6 +28,9 @@ FEWEST_FOR_TWO = 6
 OTHER_DATASETS = "With other datasets of the same kind"
 MOST_NAMED = 8
 """Participants in a sentence."""
+MOST_SIMULATED, TABLES = 20, 4000
+"""Participants and tables of :func:`widen_for_ranks`; with more participants it is as with so many."""
+_OF_RANKS: frozenset[Method] = frozenset(("average", "mean-minus-std", "success-rate"))
 _CELLS = 1 << 21
 """Elements of working memory at most in one step of the pairwise comparisons."""
 
@@ -71,9 +75,7 @@ def enough_datasets(participants: int, datasets: int) -> bool:
     return datasets >= _fewest(participants)
 
 
-def find_board_intervals(
-    scores: Floats, method: Method, baseline: Floats | None, ranks: npt.NDArray[np.int64]
-) -> Floats:
+def find_board_intervals(scores: Floats, method: Method, baseline: Floats | None, ranks: Ints) -> Floats:
     """Possible ranks, participants × (low, high), with other datasets of the same kind.
 
     ``scores``, ``method`` and ``baseline`` as for :func:`alcove_scorer.ranks.rank_participants`, which gave ``ranks``.
@@ -83,7 +85,14 @@ def find_board_intervals(
     values = dataset_values(scores, method, baseline)
     if values is None:
         return find_copeland_intervals(dataset_ranks(scores), ranks)
-    return find_rank_intervals(spread_over_datasets(values), ranks)
+    widening = find_widening(scores, method)
+    return find_rank_intervals(spread_over_datasets(values), ranks, widening)
+
+
+def find_widening(scores: Floats, method: Method) -> float:
+    """Of critical values for what the method orders by. ``scores``: participants × datasets."""
+    participants, datasets = scores.shape
+    return widen_for_ranks(participants, datasets) if method in _OF_RANKS and participants > 1 else 1.0
 
 
 def spread_over_resamples(
@@ -113,26 +122,27 @@ def find_value_intervals(values: Floats, errors: Floats, freedom: float) -> Floa
     return np.column_stack((values - reach, values + reach))
 
 
-def find_rank_intervals(spread: Spread, ranks: npt.NDArray[np.int64]) -> Floats:
+def find_rank_intervals(spread: Spread, ranks: Ints, widening: float = 1.0) -> Floats:
     """Each participant's possible ranks, participants × (low, high), in whole numbers; ``ranks`` are among them.
 
     A participant's best possible rank is one more than the number of those who are surely better, its worst possible
     one is the number of those who are not surely worse (Mogstad, Romano, Shaikh and Wilhelm, Inference for ranks with
-    applications to mobility across neighbourhoods and academic achievement across countries, 2024). Surely: by
-    Student's statistic of the difference beyond Dunnett's critical value, so that the interval holds for all of the
-    participant's comparisons at once. Resampling ranks claims too much: equal participants differ in a sample, and its
-    resamples repeat that difference.
+    applications to mobility across neighbourhoods and academic achievement across countries, 2024). Surely: so that
+    the interval holds for all of the participant's comparisons at once. Of those that are surely apart no error is
+    left to fear, so that the others are compared once more, as if they were all (Romano and Wolf, Stepwise multiple
+    testing as formalized data snooping, 2005). Resampling ranks claims too much: equal participants differ in a sample,
+    and its resamples repeat that difference.
 
     Of few datasets, the variance of one difference can be small by chance; it is taken half from the mean variance
     over all pairs, as moderated t-statistics do (Smyth, Linear models and empirical Bayes methods for assessing
-    differential expression in microarray experiments, 2004).
+    differential expression in microarray experiments, 2004). ``widening``: of critical values, by
+    :func:`widen_for_ranks` where values are ranks.
     """
     p = len(spread.values)
     if p < 2:
         return np.ones((p, 2))
     if spread.freedom < 1:
         return np.tile(np.array([1.0, p]), (p, 1))
-    beyond = dunnett_critical(p - 1, spread.freedom)
     variances = (spread.deviations**2).sum(axis=1)
     total = float((spread.deviations.sum(axis=0) ** 2).sum())
     pooled = max(0.0, 2 * (p * float(variances.sum()) - total) / (p * (p - 1)))
@@ -142,16 +152,35 @@ def find_rank_intervals(spread: Spread, ranks: npt.NDArray[np.int64]) -> Floats:
         rows = slice(start, start + step)
         shared = spread.deviations[rows] @ spread.deviations.T
         own = np.maximum(variances[rows, None] + variances[None, :] - 2 * shared, 0.0)
-        reach = beyond * np.sqrt((own + pooled) / 2)
         apart = spread.values[rows, None] - spread.values[None, :]
         # Sums of the same ranks in another order differ in their last bits.
         slack = 1e-9 * (1 + np.abs(spread.values[rows, None]))
-        better[rows] = (apart > reach + slack).sum(axis=1)
-        worse[rows] = (apart < -reach - slack).sum(axis=1)
+        with np.errstate(divide="ignore"):
+            statistics = (np.abs(apart) - slack) / np.sqrt((own + pooled) / 2)
+        sure = _find_apart(statistics, p, spread.freedom, widening)
+        better[rows], worse[rows] = (sure & (apart > 0)).sum(axis=1), (sure & (apart < 0)).sum(axis=1)
     return np.column_stack((np.minimum(1 + better, ranks), np.maximum(p - worse, ranks)))
 
 
-def find_copeland_intervals(places: Floats, ranks: npt.NDArray[np.int64]) -> Floats:
+def _find_apart(
+    statistics: Floats, participants: int, freedom: float, widening: float
+) -> npt.NDArray[np.bool_]:
+    """Which comparisons (rows × participants) are sure, each row's at once; step by step, until no more are."""
+    left = np.full(len(statistics), participants - 1)
+    while True:
+        # Rounded up, so that few critical values are computed.
+        compared = np.minimum(participants - 1, 1 << np.ceil(np.log2(left)).astype(np.int64))
+        beyond = np.empty(len(left))
+        for count in np.unique(compared).tolist():
+            beyond[compared == count] = widening * find_critical_value(count, freedom, participants)
+        sure: npt.NDArray[np.bool_] = statistics > beyond[:, None]
+        still = np.maximum(1, participants - 1 - sure.sum(axis=1))
+        if (still >= left).all():
+            return sure
+        left = still
+
+
+def find_copeland_intervals(places: Floats, ranks: Ints) -> Floats:
     """As :func:`find_rank_intervals`, of ranks by Copeland's score. ``places``: on each dataset, 1 is best.
 
     The score counts pairs that are won on most datasets, so it is no mean over datasets. Of each pair the sign test
@@ -160,7 +189,7 @@ def find_copeland_intervals(places: Floats, ranks: npt.NDArray[np.int64]) -> Flo
     p, n = places.shape
     if p < 2:
         return np.ones((p, 2))
-    beyond = dunnett_critical(p * (p - 1) // 2, math.inf)
+    beyond = find_critical_value(p * (p - 1) // 2, math.inf)
     wins, losses = np.zeros(p), np.zeros(p)
     step = max(1, _CELLS // (p * n))
     for start in range(0, p, step):
@@ -204,27 +233,61 @@ def describe_places(
 
 
 @cache
-def dunnett_critical(comparisons: int, freedom: float) -> float:
-    """Two-sided critical value of the largest of so many Student's statistics that share one of their two means.
+def find_critical_value(comparisons: int, freedom: float, participants: int = 2) -> float:
+    """What the largest of so many two-sided statistics of differences to one participant is beyond in 1 of 20 cases.
 
-    Dunnett, A multiple comparison procedure for comparing several treatments with a control (1955): with equal
-    variances the statistics have correlations of ½, so given the shared mean and the estimate of the variance they
-    are independent.
+    With known variances it is Dunnett's (A multiple comparison procedure for comparing several treatments with a
+    control, 1955): the differences have correlations of ½, so given the one participant they are independent. With
+    ``freedom`` degrees of freedom, half of a variance is the difference's own and half the mean over all pairs of
+    ``participants``, of which it is one; own variances are taken as independent of each other. Of two participants it
+    is Student's.
     """
-    nodes, weights = np.polynomial.hermite_e.hermegauss(64)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(32)
     weights = weights / weights.sum()
-    quantiles = (np.arange(512) + 0.5) / 512
-    scale = np.ones(1) if math.isinf(freedom) else np.sqrt(special.chdtri(freedom, quantiles) / freedom)
+    own, others = _draw_variances(freedom, 64), _draw_variances(freedom * (participants - 2), 8)
+    mean = (own[None, :] + (participants - 2) * others[:, None]) / (participants - 1)
+    scale = np.sqrt((own[None, :] + mean) / 2)[:, :, None]
     low, high = 1.0, 2.0
 
     def covers(critical: float) -> bool:
-        reach = critical * scale[:, None] * math.sqrt(2)
-        inside = special.ndtr(reach + nodes) - special.ndtr(-reach + nodes)
+        reach = critical * scale * math.sqrt(2)
+        inside = (special.ndtr(reach + nodes) - special.ndtr(-reach + nodes)).mean(axis=1)
         return bool(np.mean((inside**comparisons) @ weights) >= CONFIDENCE)
 
     while not covers(high):
         low, high = high, 2 * high
-    for _ in range(40):
+    for _ in range(25):
         middle = (low + high) / 2
         low, high = (low, middle) if covers(middle) else (middle, high)
     return high
+
+
+def _draw_variances(freedom: float, count: int) -> Floats:
+    """Estimates of a variance of 1, at evenly spaced quantiles."""
+    if freedom == 0 or math.isinf(freedom):
+        return np.ones(1)
+    quantiles: Floats = special.chdtri(freedom, (np.arange(count) + 0.5) / count) / freedom
+    return quantiles
+
+
+@cache
+def widen_for_ranks(participants: int, datasets: int) -> float:
+    """What critical values are multiplied by where values are ranks: few of these are far from normal.
+
+    Simulated: the 95th percentile of the largest statistic where all are equal, so that every order on every dataset
+    is as likely, over what it is of normal values.
+    """
+    p = min(participants, MOST_SIMULATED)
+    rng = np.random.default_rng(0)
+    orders = rng.permuted(np.broadcast_to(np.arange(p, dtype=np.float64), (TABLES, datasets, p)), axis=2)
+    means = orders.mean(axis=1)
+    deviations = (orders - means[:, None]).swapaxes(1, 2) / math.sqrt(datasets * (datasets - 1))
+    shared = deviations @ deviations.swapaxes(1, 2)
+    variances = np.diagonal(shared, axis1=1, axis2=2)
+    own = np.maximum(variances[:, :, None] + variances[:, None, :] - 2 * shared, 0.0)
+    pooled = own.sum(axis=(1, 2), keepdims=True) / (p * (p - 1))
+    apart = np.abs(means[:, :, None] - means[:, None, :])
+    with np.errstate(divide="ignore"):
+        statistics = (apart - 1e-9) / np.sqrt((own + pooled) / 2)
+    beyond = float(np.quantile(statistics.max(axis=2), CONFIDENCE, method="higher"))
+    return max(1.0, beyond / find_critical_value(p - 1, datasets - 1, p))

@@ -19,6 +19,7 @@ from alcove_scorer.rank_intervals import (
     find_board_intervals,
     find_rank_intervals,
     find_value_intervals,
+    find_widening,
     spread_over_datasets,
     spread_over_resamples,
 )
@@ -84,7 +85,8 @@ def measure_uncertainty(
         values = resample_nested(table, evaluate, resamples, seed)
         # Copeland's score is no mean, and few datasets tell nothing: these intervals are those of datasets alone.
         if ranking.method != "copeland" and enough_datasets(*scores.shape):
-            ranks = find_rank_intervals(values, ranking.rank)
+            widening = find_widening(scores, ranking.method)
+            ranks = find_rank_intervals(values, ranking.rank, widening)
     elif source != "datasets":
         if ranking.method == "copeland":
             raise InputError(

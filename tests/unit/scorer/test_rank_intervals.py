@@ -17,12 +17,13 @@ from alcove_api.schemes import BoardRanking
 from alcove_scorer.rank_intervals import (
     FEWEST_DATASETS,
     describe_places,
-    dunnett_critical,
     find_board_intervals,
+    find_critical_value,
     find_rank_intervals,
     find_value_intervals,
     spread_over_datasets,
     spread_over_resamples,
+    widen_for_ranks,
 )
 from alcove_scorer.ranks import Method, rank_participants
 
@@ -41,51 +42,79 @@ def intervals(scores: Floats, method: Method = "average") -> Floats:
 
 
 @pytest.mark.parametrize(
-    ("comparisons", "freedom", "critical"),
-    # Dunnett (1955, 1964): two-sided, 95 %.
-    [
-        (1, 10, 2.23),
-        (2, 10, 2.57),
-        (5, 10, 2.99),
-        (2, 20, 2.38),
-        (5, 20, 2.73),
-        (2, math.inf, 2.21),
-        (5, math.inf, 2.51),
-    ],
+    ("comparisons", "critical"),
+    # Dunnett (1955, 1964): two-sided, 95 %, variances known.
+    [(1, 1.96), (2, 2.21), (3, 2.35), (5, 2.51), (9, 2.69)],
 )
-def test_the_critical_value_is_the_published_one(comparisons: int, freedom: float, critical: float) -> None:
-    assert dunnett_critical(comparisons, freedom) == pytest.approx(critical, abs=0.006)
+def test_the_critical_value_is_the_published_one(comparisons: int, critical: float) -> None:
+    assert find_critical_value(comparisons, math.inf) == pytest.approx(critical, abs=0.006)
 
 
-@pytest.mark.parametrize(("comparisons", "freedom"), [(2, 4), (3, 9), (6, 19)])
-def test_the_critical_value_is_that_of_scipys_multivariate_t(comparisons: int, freedom: int) -> None:
-    critical = dunnett_critical(comparisons, freedom)
-    shape = (np.eye(comparisons) + 1) / 2
-    inside = stats.multivariate_t(shape=shape, df=freedom, seed=1).cdf(
-        np.full(comparisons, critical), lower_limit=np.full(comparisons, -critical), maxpts=200_000
-    )
-    assert inside == pytest.approx(0.95, abs=0.002)
+@pytest.mark.parametrize("freedom", [4, 9, 30])
+def test_of_two_participants_the_critical_value_is_students(freedom: int) -> None:
+    assert find_critical_value(1, freedom) == pytest.approx(stats.t.ppf(0.975, freedom), abs=0.02)
 
 
-@given(hnp.arrays(np.float64, shapes, elements=st.floats(-3, 3)))
-def test_rank_intervals_count_who_is_surely_better_and_who_is_surely_worse(values: Floats) -> None:
+@pytest.mark.parametrize(("participants", "datasets"), [(3, 5), (5, 5), (20, 5), (5, 10), (10, 20)])
+def test_equal_participants_are_within_the_critical_value_as_often_as_promised(
+    participants: int, datasets: int
+) -> None:
+    """Normal values; the statistics by their definition, with SciPy's standard errors."""
+    rng, inside = np.random.default_rng(participants), []
+    critical = find_critical_value(participants - 1, datasets - 1, participants)
+    first, second = np.triu_indices(participants, 1)
+    for _ in range(3000):
+        values = rng.normal(size=(participants, datasets))
+        differences = values[first] - values[second]
+        errors = stats.sem(differences, axis=1)
+        largest = np.abs(differences.mean(axis=1)) / np.sqrt((errors**2 + np.mean(errors**2)) / 2)
+        inside.append(largest[first == 0].max() <= critical)
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.015)
+
+
+def are_apart(statistics: dict[int, float], p: int, freedom: float, widening: float) -> set[int]:
+    """The definition: as long as somebody new is beyond what so many comparisons allow."""
+    found: set[int] = set()
+    while True:
+        left = max(1, len(statistics) - len(found))
+        allowed = min(len(statistics), 2 ** math.ceil(math.log2(left)))
+        beyond = widening * find_critical_value(allowed, freedom, p)
+        now = {j for j, value in statistics.items() if value > beyond}
+        assume(all(abs(value - beyond) > 1e-6 for value in statistics.values()))
+        if now == found:
+            return found
+        found = now
+
+
+@given(
+    hnp.arrays(np.float64, shapes, elements=st.floats(-3, 3)), st.sampled_from([1.0, 1.1]), st.floats(0, 3)
+)
+def test_rank_intervals_count_who_is_surely_better_and_who_is_surely_worse(
+    values: Floats, widening: float, between: float
+) -> None:
     """The same by loops over pairs, with SciPy's standard errors. A value a dataset, lower is better."""
     p, n = values.shape
+    values = values + between * np.arange(p)[:, None]
     ranks = stats.rankdata(values.mean(axis=1), "ordinal").astype(np.int64)
-    got = find_rank_intervals(spread_over_datasets(values), ranks)
+    got = find_rank_intervals(spread_over_datasets(values), ranks, widening)
     pairs = [(i, j) for i in range(p) for j in range(p) if i != j]
     errors = {pair: stats.sem(values[pair[0]] - values[pair[1]]) for pair in pairs}
     pooled = sum(error**2 for error in errors.values()) / len(pairs)
-    beyond = dunnett_critical(p - 1, n - 1)
     for i in range(p):
-        reach = {j: beyond * math.sqrt((errors[i, j] ** 2 + pooled) / 2) for j in range(p) if j != i}
+        reach = {j: math.sqrt((errors[i, j] ** 2 + pooled) / 2) for j in range(p) if j != i}
+        assume(min(reach.values()) > 1e-3)
         apart = {j: float((values[i] - values[j]).mean()) for j in reach}
-        if any(abs(abs(apart[j]) - reach[j]) < 1e-6 for j in reach):
-            continue
+        sure = are_apart({j: abs(apart[j]) / reach[j] for j in reach}, p, n - 1, widening)
         assert got[i].tolist() == [
-            1 + sum(apart[j] > reach[j] for j in reach),
-            p - sum(apart[j] < -reach[j] for j in reach),
+            1 + sum(apart[j] > 0 for j in sure),
+            p - sum(apart[j] < 0 for j in sure),
         ]
+
+
+@pytest.mark.parametrize(("participants", "datasets"), [(2, 6), (3, 5), (5, 5), (5, 8), (20, 10), (60, 5)])
+def test_ranks_are_given_more_room_than_normal_values(participants: int, datasets: int) -> None:
+    assert 1.0 <= widen_for_ranks(participants, datasets) < 1.4
+    assert widen_for_ranks(20, datasets) == widen_for_ranks(200, datasets)
 
 
 @every_method
@@ -153,7 +182,7 @@ def test_copelands_intervals_are_those_of_sure_wins_and_losses(scores: Floats) -
     """The same by loops over pairs: whoever must have more wins than I can have is better."""
     p, n = scores.shape
     assume(p > 2 or n > FEWEST_DATASETS)
-    beyond = dunnett_critical(p * (p - 1) // 2, math.inf)
+    beyond = find_critical_value(p * (p - 1) // 2, math.inf)
     least, most = [0] * p, [p - 1] * p
     for i in range(p):
         for j in range(p):
