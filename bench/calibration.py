@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from alcove_scorer.curves import resolve_rules
 from alcove_scorer.example_bootstrap import ExampleBootstrap, draw_examples
 from alcove_scorer.nested_bootstrap import Table
 from alcove_scorer.rank_intervals import (
+    Spread,
     find_rank_intervals,
     find_value_intervals,
     spread_over_datasets,
@@ -258,21 +260,50 @@ def nested_rows(competitions: int) -> Iterator[str]:
 
 
 def narrow_rows(competitions: int) -> Iterator[str]:
-    """What narrower intervals of ranks would cover: no factor suits near ties and ties."""
-    yield "| critical values times | all equal: ranks covered | width | near ties: ranks covered | width |"
-    yield "|---|---|---|---|---|"
-    for factor in (1.0, 0.8, 0.6, 0.4, 0.2):
-        columns = []
-        for world in (WORLDS[0], WORLDS[2]):
-            rng, coverage, quality = np.random.default_rng(0), Coverage(), world.quality(20)
-            for _ in range(competitions):
-                ranking = rank_participants(draw_scores(world, quality, 20, rng))
-                spread = spread_over_datasets(ranking.ranks)
-                found = find_rank_intervals(spread, ranking.rank, factor * widen_for_ranks(20, 20))
-                coverage.add(found, true_ranks(quality), np.zeros((20, 3)), quality)
-            n = coverage.competitions
-            columns.append(f"{100 * coverage.ranks / n:.1f} % | {100 * coverage.width / n:.0f} %")
-        yield f"| {factor:g} | {' | '.join(columns)} |"
+    """What other intervals of ranks would cover: no factor suits ties and near ties, nor do known variances."""
+    worlds = tuple(world for world in WORLDS if world.name in ("all equal", "near ties", "far apart"))
+    yield (
+        "| critical values | " + " | ".join(f"{world.name}: ranks covered | width" for world in worlds) + " |"
+    )
+    yield "|---|" + "---|---|" * len(worlds)
+    yield f"| as they are, variances known | {' | '.join(_with_known_variances(w, competitions) for w in worlds)} |"
+    for factor in (1.0, 0.8, 0.6, 0.4, 0.2, 0.0):
+        columns = (_with_narrow_intervals(world, factor, competitions) for world in worlds)
+        yield f"| times {factor:g} | {' | '.join(columns)} |"
+
+
+def _with_known_variances(world: World, competitions: int, participants: int = 20, datasets: int = 20) -> str:
+    """Of ranks by mean scores, of which each is known to have the variance 1/datasets."""
+    errors = np.eye(participants) / np.sqrt(datasets)
+
+    def find(scores: Floats) -> Floats:
+        values = -scores.mean(axis=1)
+        return find_rank_intervals(Spread(values, errors, math.inf), rankdata(values, "min").astype(np.int64))
+
+    return _cover_ranks(world, find, competitions, participants, datasets)
+
+
+def _with_narrow_intervals(
+    world: World, factor: float, competitions: int, participants: int = 20, datasets: int = 20
+) -> str:
+    widening = factor * widen_for_ranks(participants, datasets)
+
+    def find(scores: Floats) -> Floats:
+        ranking = rank_participants(scores)
+        return find_rank_intervals(spread_over_datasets(ranking.ranks), ranking.rank, widening)
+
+    return _cover_ranks(world, find, competitions, participants, datasets)
+
+
+def _cover_ranks(
+    world: World, find: Callable[[Floats], Floats], competitions: int, participants: int, datasets: int
+) -> str:
+    rng, coverage, quality = np.random.default_rng(0), Coverage(), world.quality(participants)
+    truth, nothing = true_ranks(quality), np.zeros((participants, 3))
+    for _ in range(competitions):
+        coverage.add(find(draw_scores(world, quality, datasets, rng)), truth, nothing, quality)
+    n = coverage.competitions
+    return f"{100 * coverage.ranks / n:.1f} % | {100 * coverage.width / n:.0f} %"
 
 
 def source_rows(competitions: int) -> Iterator[str]:

@@ -28,8 +28,8 @@ FEWEST_FOR_TWO = 6
 OTHER_DATASETS = "With other datasets of the same kind"
 MOST_NAMED = 8
 """Participants in a sentence."""
-MOST_SIMULATED, TABLES = 20, 4000
-"""Participants and tables of :func:`widen_for_ranks`; with more participants it is as with so many."""
+MOST_PARTICIPANTS, MOST_DATASETS, TABLES = 20, 50, 4000
+"""Size and number of the tables of :func:`widen_for_ranks`; larger tables are taken as of this size."""
 _OF_RANKS: frozenset[Method] = frozenset(("average", "mean-minus-std", "success-rate"))
 _CELLS = 1 << 21
 """Elements of working memory at most in one step of the pairwise comparisons."""
@@ -280,7 +280,7 @@ def widen_for_ranks(participants: int, datasets: int) -> float:
     Simulated: the 95th percentile of the largest statistic where all are equal, so that every order on every dataset
     is as likely, over what it is of normal values.
     """
-    p = min(participants, MOST_SIMULATED)
+    p, datasets = min(participants, MOST_PARTICIPANTS), min(datasets, MOST_DATASETS)
     rng = np.random.default_rng(0)
     orders = rng.permuted(np.broadcast_to(np.arange(p, dtype=np.float64), (TABLES, datasets, p)), axis=2)
     means = orders.mean(axis=1)

@@ -117,6 +117,10 @@ def test_ranks_are_given_more_room_than_normal_values(participants: int, dataset
     assert widen_for_ranks(20, datasets) == widen_for_ranks(200, datasets)
 
 
+def test_tables_of_many_datasets_need_no_more_room_and_no_more_memory() -> None:
+    assert widen_for_ranks(20, 10_000) == widen_for_ranks(20, 50) == pytest.approx(1, abs=0.01)
+
+
 @every_method
 @settings(max_examples=40)
 @given(scores=gappy)
