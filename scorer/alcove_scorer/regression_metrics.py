@@ -133,11 +133,10 @@ class _Errors:
         while start < len(rows):
             taken = min(len(rows) - start, len(self._errors) - self._waiting)
             truth = self._solution[self._rows : self._rows + taken]
-            np.subtract(
-                truth,
-                rows[start : start + taken],
-                out=self._errors[self._waiting : self._waiting + taken],
-            )
+            errors = self._errors[self._waiting : self._waiting + taken]
+            # In two steps: a difference of two types is worked out piece by piece in a buffer, which takes longer.
+            np.copyto(errors, rows[start : start + taken])
+            np.subtract(truth, errors, out=errors)
             start, self._rows, self._waiting = start + taken, self._rows + taken, self._waiting + taken
             if self._waiting == len(self._errors):
                 self._empty()
