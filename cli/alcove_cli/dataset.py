@@ -85,7 +85,7 @@ def check(
 def info(folder: Path, as_json: Json = False) -> None:
     """Print what a dataset holds."""
     from alcove_format.reader import open_dataset
-    from alcove_toolkit.contact_sheet import format_shape
+    from alcove_toolkit.example_views import format_shape
     from alcove_toolkit.publish import describe
 
     require_folder(folder)
