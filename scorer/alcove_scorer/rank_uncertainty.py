@@ -9,10 +9,12 @@ from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from alcove_scorer.errors import InputError
 from alcove_scorer.nested_bootstrap import NOISE_DRAWS, Evaluate, Table, resample_nested
 from alcove_scorer.rank_intervals import (
+    CONFIDENCE,
     OTHER_DATASETS,
     Spread,
     enough_datasets,
@@ -85,8 +87,7 @@ def measure_uncertainty(
         values = resample_nested(table, evaluate, resamples, seed)
         # Copeland's score is no mean, and few datasets tell nothing: these intervals are those of datasets alone.
         if ranking.method != "copeland" and enough_datasets(*scores.shape):
-            widening = find_widening(scores, ranking.method)
-            ranks = find_rank_intervals(values, ranking.rank, widening)
+            ranks = find_rank_intervals(values, ranking.rank, find_widening(scores, ranking.method))
     elif source != "datasets":
         if ranking.method == "copeland":
             raise InputError(
@@ -107,16 +108,15 @@ def _over_draws(
     scores: Floats,
     drawn: Floats,
     freedom: float,
-    inflation: float,
     evaluate: Evaluate,
 ) -> tuple[Spread, Spread]:
     """``drawn``: resamples × participants × datasets."""
     datasets = np.arange(scores.shape[1])
-    moved = shrink_scores(scores, drawn.var(axis=0, ddof=1) * inflation) - scores
+    moved = shrink_scores(scores, drawn.var(axis=0, ddof=1)) - scores
     values = np.stack([evaluate(one + moved, datasets) for one in drawn], axis=1)
     return (
-        spread_over_resamples(evaluate(scores, datasets), values, freedom, inflation),
-        spread_over_resamples(scores.mean(axis=1), drawn.mean(axis=2).T, freedom, inflation),
+        spread_over_resamples(evaluate(scores, datasets), values, freedom),
+        spread_over_resamples(scores.mean(axis=1), drawn.mean(axis=2).T, freedom),
     )
 
 
@@ -126,7 +126,7 @@ def shrink_scores(scores: Floats, variances: Floats) -> Floats:
     Resampled scores lie around those that were seen, so their ranks differ less than ranks of equals do, and a
     bootstrap around the scores themselves claims too much: of eight equal participants with five repeats, it covers
     82 %. Around scores that are shrunk it does not (Efron and Morris, Stein's estimation rule and its competitors,
-    1973).
+    1973). Where noise alone makes such differences in more than one of 20 cases, they are shrunk to nothing.
 
     Args:
         scores: participants × datasets, NaN where a run is missing.
@@ -139,19 +139,22 @@ def shrink_scores(scores: Floats, variances: Floats) -> Floats:
             continue
         centre, spread = values[there].mean(), values[there].var(ddof=1)
         noise = float(variances[there, column].mean())
-        kept = max(0.0, 1.0 - noise / spread) if spread > 0 else 0.0
+        freedom = int(there.sum()) - 1
+        # Of equals, spread over noise has the distribution of χ² over its degrees of freedom.
+        by_chance = float(special.chdtri(freedom, 1 - CONFIDENCE)) / freedom
+        kept = 1.0 - noise / spread if spread > noise * by_chance else 0.0
         out[there, column] = centre + kept * (values[there] - centre)
     return out
 
 
-def _draw(table: Table, source: Source, resamples: int, seed: int) -> tuple[Floats, float, float]:
-    """Tables (resamples × participants × datasets), the degrees of freedom, and what variances are too small by."""
+def _draw(table: Table, source: Source, resamples: int, seed: int) -> tuple[Floats, float]:
+    """Tables (resamples × participants × datasets), and the degrees of freedom of their variances."""
     if source == "examples":
         if table.examples is None:
             raise InputError(
                 "--uncertainty examples: expected --predictions, a folder with every run's predictions"
             )
-        return np.moveaxis(table.examples, 2, 0), math.inf, 1.0
+        return np.moveaxis(table.examples, 2, 0), math.inf
     repeats = table.repeats.shape[2]
     if repeats < 2:
         raise InputError("--uncertainty runs: expected repeats of each run, in a column repeat")
@@ -162,7 +165,10 @@ def _draw(table: Table, source: Source, resamples: int, seed: int) -> tuple[Floa
         chosen = rng.integers(0, repeats, table.repeats.shape)
         drawn[i] = combine_repeats(np.take_along_axis(table.repeats, chosen, axis=2), table.penalty)
     drawn[:, gone] = np.nan
-    return drawn, gone.shape[1] * (repeats - 1), repeats / (repeats - 1)
+    # A bootstrap of n runs has (n − 1)/n of the variance. Scores are put right, since ranks by them may not be: those
+    # of equals vary as much as ranks can, however little scores do.
+    centre = combine_repeats(table.repeats, table.penalty)
+    return centre + (drawn - centre) * math.sqrt(repeats / (repeats - 1)), gone.shape[1] * (repeats - 1)
 
 
 def _share_variance(table: Table, means: Spread, resamples: int, seed: int) -> dict[str, float]:
@@ -180,5 +186,5 @@ def _share_variance(table: Table, means: Spread, resamples: int, seed: int) -> d
 
 
 def _variance(table: Table, source: Source, resamples: int, seed: int) -> float:
-    drawn, _, inflation = _draw(table, source, resamples, seed)
-    return float(np.nanmean(drawn.mean(axis=2).var(axis=0, ddof=1)) * inflation)
+    drawn, _ = _draw(table, source, resamples, seed)
+    return float(np.nanmean(drawn.mean(axis=2).var(axis=0, ddof=1)))
