@@ -9,7 +9,7 @@ STORE ?= minio
 # What the demo runs on: throwaway (Kubernetes is built here), or kind (prebuilt; needs kind, docker, kubectl and helm)
 CLUSTER ?= throwaway
 
-.PHONY: help install deps lock crds lint types check unit integration e2e rehearsal test try picture demo images demo-down kubectl scale interleave bench
+.PHONY: help install deps lock crds lint types check unit integration e2e e2e-shared e2e-own rehearsal test try picture demo images demo-down kubectl scale interleave bench
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,8 +63,13 @@ rehearsal: deps ## a whole challenge: practice, a choice, a blind final, the win
 
 # Side by side: the tests that share one cluster, and those that raise one for themselves.
 e2e: deps ## the throwaway cluster
-	@$(PY) -m tests.cluster binaries --only kueue
-	@$(PY) -m pytest -q -n 2 --dist loadgroup tests/e2e tests/conformance
+	@$(MAKE) --no-print-directory --jobs 2 e2e-shared e2e-own
+
+e2e-shared:
+	@$(PY) -m pytest -q -m "not own_cluster" tests/e2e tests/conformance
+
+e2e-own:
+	@$(PY) -m pytest -q -m own_cluster tests/e2e
 
 test: check integration e2e ## everything; CI runs this
 

@@ -36,14 +36,6 @@ def cluster() -> Iterator[api.Cluster]:
         api.down(name, progress=say)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For ``--dist loadgroup``: what shares a cluster goes to one worker, since each worker would raise its own. A file
-    that raises clusters for itself may go to another meanwhile."""
-    for item in items:
-        shares = isinstance(item, pytest.Function) and "cluster" in item.fixturenames
-        item.add_marker(pytest.mark.xdist_group("cluster" if shares else str(item.path)))
-
-
 @pytest.fixture(autouse=True)
 def _working_directory() -> Iterator[None]:
     """The same for each test: the participant's code runs in its own folder, also in a test's process."""

@@ -17,6 +17,7 @@ from tests.demo.hackathon import REPOSITORY, Hackathon, condition, helm, kubectl
 pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.own_cluster
 @pytest.mark.timeout(2400)
 def test_make_demo_prints_a_ranked_leaderboard_and_demo_down_leaves_nothing() -> None:
     name = f"demo-{os.getpid()}"
