@@ -14,6 +14,7 @@ from datetime import UTC
 from typing import Any
 
 from minio.credentials import AssumeRoleProvider
+from urllib3 import PoolManager
 
 from alcove_api import keys
 from alcove_api.documents import CheckRequest, StoreCredentials
@@ -309,11 +310,13 @@ def session_credentials(
     policy: Policy,
     seconds: int,
     role: str = role_arn(RUN_ROLE),
+    connections: PoolManager | None = None,
 ) -> StoreCredentials:
     """Credentials that do at most what ``policy`` says, for ``seconds``, within :data:`SHORTEST_SECONDS` and
     :data:`LONGEST_SECONDS`.
 
     ``endpoint``: of the store's STS. ``role``: ARN of the role that ``parent`` takes, where the store knows roles.
+    ``connections``: by which the store is asked; by default by one of its own.
 
     Raises :class:`OperatorError` if the policy is too long, :class:`alcove_store.errors.StoreError` if the store fails.
     """
@@ -333,7 +336,7 @@ def session_credentials(
         role_arn=role,
         role_session_name="alcove",
         region=region,
-        http_client=http_pool(),
+        http_client=connections or http_pool(),
     )
     try:
         with store_errors("short-lived credentials"):

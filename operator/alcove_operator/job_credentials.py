@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
+from urllib3 import PoolManager
+
 from alcove_api import keys
 from alcove_api.documents import CheckRequest, StoreCredentials
 from alcove_api.run_documents import RunConfig
@@ -32,7 +34,7 @@ from alcove_operator.credentials import (
 )
 from alcove_operator.manifests import job_secret
 from alcove_operator.records import JobOrder
-from alcove_store.client import read_credentials
+from alcove_store.client import http_pool, read_credentials
 
 SHORTEST, LONGEST = timedelta(minutes=15), timedelta(seconds=LONGEST_SECONDS)
 AFTER_BUDGET = timedelta(minutes=10)
@@ -98,6 +100,8 @@ class JobCredentials:
     settings: OperatorSettings
     clock: Callable[[], datetime] = utc_now
     _known: dict[str, Issued] = field(default_factory=dict)
+    _connections: PoolManager = field(default_factory=http_pool)
+    """To the store's STS, used again and again: a run takes two sets of credentials."""
 
     async def issue(self, order: JobOrder) -> Issued:
         """Asks the store for all sets of credentials.
@@ -122,7 +126,9 @@ class JobCredentials:
         parent = read_credentials(file)
         endpoint = settings.store_sts_endpoint or settings.store_endpoint
         seconds = int(life.total_seconds())
-        return session_credentials(parent, endpoint, settings.store_region, grant.policy, seconds, role)
+        return session_credentials(
+            *(parent, endpoint, settings.store_region, grant.policy, seconds, role, self._connections)
+        )
 
     async def deliver(self, job: str, labels: Mapping[str, str], job_uid: str, issued: Issued) -> None:
         """Creates the Secret, or gives the one that is there new content and this Job as its owner: with an earlier Job
