@@ -193,7 +193,7 @@ class BoardServer:
         """
         hidden = phase.is_hidden(self.clock())
         activity = None
-        if not hidden and view in ("board", "activity.json"):
+        if not hidden and view in ("board", "all", "activity.json"):
             activity = await self.source.read_activity(phase)
         key = PageKey(view, phase.digest, hidden, activity, phase=phase)
         place = (view, phase.competition, phase.phase, hidden)

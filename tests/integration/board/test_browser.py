@@ -19,7 +19,11 @@ from .browser import Browser, chromium
 from .conftest import COMPETITION, RunningServer, board_of
 from .test_access import signed, version_of
 
-pytestmark = pytest.mark.integration
+pytestmark = [
+    pytest.mark.integration,
+    # What a browser shows does not hang on the store: test_access and test_live try both.
+    pytest.mark.parametrize("set_up_store", ["seaweedfs"], indirect=True, scope="module"),
+]
 PLACE = f"/{COMPETITION}/practice"
 PAPER = 718
 """CSS pixels between the margins of A4."""

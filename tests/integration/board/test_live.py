@@ -138,6 +138,7 @@ def test_a_board_says_what_runs_now_and_a_hidden_one_does_not(server: RunningSer
         put_bytes(server.store.client("operator"), keys.MAIN_BUCKET, key, activity.canonical())
     page = server.wait_for(place("practice"), "Red &lt;Pandas&gt;")
     assert "<b>1</b> run goes on, <b>3</b> wait." in page
+    assert "<b>1</b> run goes on, <b>3</b> wait." in server.get(place("practice", "/all")).data.decode()
     assert "Red &lt;Pandas&gt;" in server.wait_for(place("later"), "Running now")
     assert server.get(place("practice", "/activity.json")).json()["waiting"] == 3
     assert "Red" not in server.get(place("final")).data.decode()
