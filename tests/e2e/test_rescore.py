@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,17 @@ def scored(red: Team, blue: Team, hackathon: Hackathon) -> dict[str, Team]:
     return {"bold": red, "shy": blue}
 
 
+@pytest.fixture
+def settings(hackathon: Hackathon) -> Iterator[None]:
+    """Of scoring, as they were once the test is over."""
+    name, before = hackathon.name, hackathon.get("competition", hackathon.name)["spec"]
+    yield
+    put_back = [
+        {"op": "add", "path": f"/spec/{part}", "value": before[part]} for part in ("scoring", "phases")
+    ]
+    hackathon.kubectl("patch", "competition", name, "-n", name, "--type", "json", "-p", json.dumps(put_back))
+
+
 def _busy(hackathon: Hackathon) -> list[str]:
     out = hackathon.kubectl("get", "jobs", "-n", hackathon.name, "-o", "json")
     jobs: list[dict[str, Any]] = json.loads(out)["items"]
@@ -75,6 +87,7 @@ def _busy(hackathon: Hackathon) -> list[str]:
     ]
 
 
+@pytest.mark.usefixtures("settings")
 def test_ranks_move_as_they_were_said_to_and_back(
     scored: dict[str, Team], hackathon: Hackathon, tmp_path: Path
 ) -> None:
@@ -107,7 +120,12 @@ def test_ranks_move_as_they_were_said_to_and_back(
 
     assert "Nothing would change" in alcove(hackathon.cluster, "rescore", hackathon.name).stderr
 
-    rescore(hackathon, "--scheme", "hackathon", "--yes")
+    rescore(hackathon, "--phase", "single", "--scheme", "hackathon", "--yes")
+    spec = hackathon.get("competition", hackathon.name)["spec"]
+    assert spec["scoring"]["scheme"] == "autodl"
+    assert {p["name"]: p["scoring"]["scheme"] for p in spec["phases"] if "scoring" in p} == {
+        "single": "hackathon"
+    }
     assert ranks(hackathon) == {red.namespace: 1, blue.namespace: 2}
     for name, team in scored.items():
         digest = team.status(name)["scoringDigest"]
