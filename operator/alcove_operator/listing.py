@@ -43,8 +43,9 @@ UNREAD: Unread = MappingProxyType(
 """Metadata of Submissions that the operator does not read, and that teams fill."""
 LIST_TRIES = 3
 """How often a list is begun at most, where the server forgets in between what moment it is of."""
-PAGE = 500
-"""Objects of a page of what teams cannot write."""
+PAGE = 100
+"""Objects of a page of what teams cannot write. The interpreter does nothing else while it parses an answer: 11 ms with
+100 Jobs, 148 ms with 500."""
 
 
 async def fill_index(index: Index, api: Api, settings: OperatorSettings, teams: Collection[str]) -> None:
