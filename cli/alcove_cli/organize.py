@@ -253,7 +253,6 @@ def prune(
     Shows first what goes, and why the rest is kept. What is deleted is gone for good, old versions too.
     """
     import json
-    import sys
 
     from alcove_cli import stored as commands
     from alcove_kube.client import KubeClient
@@ -268,7 +267,7 @@ def prune(
         terminal.echo_prose("\n".join(commands.describe_plan(found, plan, rows)))
     if dry_run or not rows:
         return
-    if not yes and sys.stdin.isatty() and not typer.confirm("Delete it for good?", err=True):
+    if not yes and not typer.confirm("Delete it for good?", err=True):
         typer.echo("Nothing was deleted.", err=True)
         raise typer.Exit(1)
     typer.echo(commands.ask_operator(kube, ref, lambda line: typer.echo(line, err=True)), err=as_json)

@@ -1,4 +1,4 @@
-"""What `alcove usage` and `alcove prune --dry-run` print."""
+"""What `alcove usage` and `alcove prune` print, and when nothing is deleted."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import cast
 
 import pytest
+from typer.testing import CliRunner
 
 from alcove_api.competition import CompetitionStatus, RetentionStatus
 from alcove_api.submission import PrunedParts
 from alcove_cli import stored as commands
 from alcove_cli.errors import CommandError, FaultError
 from alcove_cli.full_logs import explain_missing
+from alcove_cli.main import app, mount
 from alcove_cli.stored import StoredCompetition
 from alcove_kube.client import KubeClient, Object
 from alcove_operator.core.retention import RetentionInput
@@ -112,6 +114,29 @@ def test_the_operator_is_asked_and_its_answer_is_told() -> None:
     silent = cast(KubeClient, AskedCluster(answers=False))
     with pytest.raises(FaultError, match="has not answered"):
         commands.ask_operator(silent, ("comp", "cup"), said.append, timeout=0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "typed", "asked"),
+    [
+        (["--yes"], "", True),
+        ([], "y\n", True),
+        ([], "n\n", False),
+        ([], "", False),
+        (["--dry-run"], "y\n", False),
+    ],
+)
+def test_nothing_is_deleted_for_good_that_nobody_agreed_to(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], typed: str, asked: bool
+) -> None:
+    """Not in a script either, whose input is empty."""
+    mount()
+    cluster = AskedCluster(answers=True)
+    monkeypatch.setattr(KubeClient, "from_kubeconfig", lambda _: cluster)
+    monkeypatch.setattr(StoredCompetition, "read", lambda *_: stored())
+    told = CliRunner().invoke(app, ["prune", "comp/cup", *options], input=typed)
+    assert (cluster.request != "", "Done so." in told.stdout) == (asked, asked), told.output
+    assert told.exit_code == (0 if asked or "--dry-run" in options else 1)
 
 
 def test_output_that_retention_has_deleted_is_said() -> None:
