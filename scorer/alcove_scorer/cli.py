@@ -81,6 +81,10 @@ def rank_command(
     scheme: Annotated[
         str, typer.Option(help="That scores them: " + " or ".join(SCHEMES) + ".")
     ] = HACKATHON.name,
+    metric: Annotated[str | None, typer.Option(help="That scores them [the scheme's].")] = None,
+    t0: Annotated[
+        float | None, typer.Option(help="Scale of their time axis, seconds [the scheme's].")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
     lower_is_better: Annotated[
         bool, typer.Option("--lower-is-better", help="Scores are errors or times [higher is better].")
@@ -112,7 +116,7 @@ def rank_command(
         options = rank_files.RankOptions(
             rank_files.parse_method(method), penalty, baseline, alpha, intervals, seed, lower_is_better,
             tau_max, reference, rank_files.parse_source(uncertainty), predictions,
-            None if budget is None else resolve_rules(budget, scheme), tuple(leave_out or ()), rope,
+            None if budget is None else resolve_rules(budget, scheme, metric, t0), tuple(leave_out or ()), rope,
         )  # fmt: skip
         table = rank_files.read_table(file, options)
         ranked = rank_files.rank_table(table, options)

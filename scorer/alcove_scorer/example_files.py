@@ -51,7 +51,8 @@ def resample_folder(
                 got = "none that is valid" if outcome.alc is None else f"ALC {format_score(outcome.alc, 6)}"
                 raise InputError(
                     f"{run}: expected the predictions that have the table's score {scores[row, column]:.6f} of "
-                    f"{quote_cell(participant)} on {quote_cell(dataset)}; got {got}. Are budget and scheme right?"
+                    f"{quote_cell(participant)} on {quote_cell(dataset)}; got {got}. "
+                    "Are budget, scheme, metric and t0 right?"
                 )
             bootstrap = ExampleBootstrap(rules, solution, drawn)
             for item in list_snapshots(run, rules.budget):

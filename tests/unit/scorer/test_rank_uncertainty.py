@@ -78,6 +78,25 @@ def test_test_examples_tell_apart_what_two_datasets_do_not(folder: Path) -> None
     assert "tell no two places apart" in by_datasets["uncertainty"]["places"]
 
 
+def test_examples_are_drawn_of_numbers_to_predict_with_the_competitions_metric_and_t0(tmp_path: Path) -> None:
+    rng, rules = np.random.default_rng(0), resolve_rules(60, metric_name="r2", t0=20)
+    truth = rng.normal(size=(90, 1))
+    np.savetxt(tmp_path / "size.solution", truth)
+    lines = ["who,size"]
+    for who, noise in (("near", 0.2), ("far", 0.9)):
+        run = tmp_path / who / "size"
+        run.mkdir(parents=True)
+        np.save(run / "1.npy", truth + rng.normal(0, noise, truth.shape))
+        (run / "times.csv").write_text("file,seconds\n1.npy,2.5\n")
+        lines.append(f"{who},{score_files(tmp_path / 'size.solution', run, rules)[1].alc:.9f}")
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join(lines) + "\n")
+    options = ("--uncertainty", "examples", "--predictions", tmp_path, "--budget", 60, "--intervals", 50)
+    found = ranked(table, *options, "--metric", "r2", "--t0", 20)
+    assert [entry["interval"] for entry in found["entries"]] == [[1.0, 1.0], [2.0, 2.0]]
+    assert "metric and t0 right?" in rank(table, *options, "--metric", "mae", "--t0", 20).stderr
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -89,7 +108,7 @@ def test_test_examples_tell_apart_what_two_datasets_do_not(folder: Path) -> None
         (["--uncertainty", "examples", "--predictions", "{}"], "expected both, or neither"),
         (
             ["--uncertainty", "examples", "--predictions", "{}", "--budget", "9000"],
-            "Are budget and scheme right?",
+            "Are budget, scheme, metric and t0 right?",
         ),
         (["--uncertainty", "examples", "--predictions", "{}/good", "--budget", "60"], "news.solution"),
         (
