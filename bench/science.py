@@ -79,8 +79,7 @@ def draw_simulated_differences(datasets: int = 15) -> bytes:
     worse = (0.0, 0.0, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05)
     rng = np.random.default_rng(1)
     scores = rng.normal(0.8 - np.array(worse)[:, None], 0.02, (len(worse), datasets))
-    order = np.arange(len(worse), dtype=np.int64)
-    found = compare_with_first(scores, order)
+    found = compare_with_first(scores, range(len(worse)))
     return draw_differences(
         [f"worse by {worse[d.participant]:g}" for d in found], [(d.better, d.equal, d.worse) for d in found]
     )
