@@ -74,10 +74,10 @@ def measure(load: Load, run_seconds: float, say: Callable[[str], None], log: Pat
             cluster = control_plane(name, say, audit=True)
             with (
                 run_world(cluster, store, Path(folder), teams=load.team_names) as world,
-                played_nodes(cluster, store, notes, run_seconds),
+                played_nodes(cluster, store, notes, run_seconds) as player,
             ):
                 try:
-                    return _play(Stand(world, load, notes, say))
+                    return _play(Stand(world, load, notes, say, player))
                 finally:
                     if log is not None:
                         log.write_text(world.operator.text())
@@ -89,7 +89,7 @@ def _play(stand: Stand) -> Figures:
     operator, say = stand.world.operator, stand.say
     stand.prepare()
     first, job = stand.run_first()
-    bare = stand.measure_bare(job)
+    bare, bare_cpu = stand.measure_bare(job)
     say(f"a bare client makes {bare:.1f} Jobs a second")
     if stand.load.seeded:
         operator.stop()
@@ -97,7 +97,7 @@ def _play(stand: Stand) -> Figures:
         say(f"{stand.load.seeded} Submissions that have ended are there; the operator starts")
         say(f"the operator started in {operator.start():.1f} s")
     figures = stand.rush()
-    figures.bare_rate = bare
+    figures.bare_rate, figures.bare_cpu = bare, bare_cpu
     figures.restart = stand.restart()
     return figures
 
@@ -109,6 +109,8 @@ def table(found: list[Figures]) -> str:
         ("faults that the judge found", lambda f: str(len(f.faults))),
         ("memory at most, MiB", lambda f: f"{f.rss_peak:.0f}"),
         ("processor seconds of the operator for each run", lambda f: f"{f.cpu / _runs(f):.3f}"),
+        ("that of API server and etcd, store, nodes", _describe_beside),
+        ("that of API server and etcd for each Job of a bare client", lambda f: f"{f.bare_cpu:.3f}"),
         ("API writes for each run", lambda f: f"{sum(f.writes.by_kind.values()) / _runs(f):.1f}"),
         ("Jobs a second, beside a bare client's", _rates),
         ("submission to its first Job, median, s", lambda f: f"{f.first_job:.1f}"),
@@ -129,6 +131,10 @@ def _runs(figures: Figures) -> int:
 def _describe(figures: Figures) -> str:
     load = figures.load
     return f"{load.submissions} × {load.datasets}, {load.capacity}, {load.teams}, {load.seeded}"
+
+
+def _describe_beside(figures: Figures) -> str:
+    return ", ".join(f"{seconds / _runs(figures):.3f}" for seconds in figures.beside.values())
 
 
 def _rates(figures: Figures) -> str:

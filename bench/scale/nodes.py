@@ -53,13 +53,17 @@ def read_notes(path: Path) -> list[JobNote]:
 
 
 @contextmanager
-def played_nodes(cluster: Cluster, store: StoreServer, notes: Path, run_seconds: float) -> Iterator[None]:
-    """Until the block ends. ``run_seconds``: how long each run goes on, on the wall clock."""
+def played_nodes(cluster: Cluster, store: StoreServer, notes: Path, run_seconds: float) -> Iterator[int]:
+    """Until the block ends; yields the id of the process.
+
+    ``run_seconds``: how long each run goes on, on the wall clock.
+    """
     context = multiprocessing.get_context("spawn")
     player = context.Process(target=_play, args=(cluster, store, notes, run_seconds), daemon=True)
     player.start()
+    assert player.pid is not None
     try:
-        yield
+        yield player.pid
     finally:
         player.terminate()
         player.join()

@@ -24,12 +24,14 @@ from alcove_kube.resources import (
 from bench.scale import judge
 from bench.scale.judge import HistogramReading, Writes
 from bench.scale.nodes import read_notes
-from tests.cluster.layout import load_plan
-from tests.integration.operator_wiring.world import NAMESPACE, World, ready, wait_for
+from tests.cluster import cgroups
+from tests.cluster.layout import cgroup_name, load_plan
+from tests.integration.operator_wiring.world import NAMESPACE, World, cpu_seconds, ready, wait_for
 
 CUP = "scale"
 PROCESSORS = 0.5
 BARE_SECONDS = 6.0
+SERVER = "API server and etcd"
 HANDS = 8
 Say = Callable[[str], None]
 
@@ -66,7 +68,11 @@ class Figures:
     rss_peak: float = 0.0
     cpu: float = 0.0
     writes: Writes = field(default_factory=Writes)
+    beside: dict[str, float] = field(default_factory=dict)
+    """Processor time of what the operator works with, by what it is."""
     bare_rate: float = 0.0
+    bare_cpu: float = 0.0
+    """Processor time of API server and etcd for each Job of a bare client."""
     first_job: float = float("nan")
     """From a Submission to its first Job, the median."""
     standstill: HistogramReading = field(default_factory=lambda: HistogramReading({}))
@@ -82,6 +88,8 @@ class Stand:
     load: Load
     notes: Path
     say: Say
+    player: int
+    """Id of the process that plays nodes."""
 
     def prepare(self) -> None:
         """A Competition with checked Datasets, and teams that take part in it and have code."""
@@ -132,18 +140,27 @@ class Stand:
         found = self.world.find(SUBMISSIONS, name, team)
         return found if found and _is_done(found) else None
 
-    def measure_bare(self, job: Object) -> float:
-        """Jobs a second that a client makes which does nothing else, one after the other."""
+    def measure_bare(self, job: Object) -> tuple[float, float]:
+        """Jobs a second that a client makes which does nothing else, one after the other; and seconds of processor time
+        of API server and etcd for each."""
         labels = {"bare": "true"}
         spec = {k: v for k, v in job["spec"].items() if k != "selector"}
         spec["template"] = {**spec["template"], "metadata": {"labels": labels}}
         self.world.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "bare"}})
-        began, made = time.monotonic(), 0
+        began, made, cpu = time.monotonic(), 0, self._cpu_beside()[SERVER]
         while time.monotonic() < began + BARE_SECONDS:
             body = {"kind": "Job", "metadata": {"name": f"bare-{made}", "labels": labels}, "spec": spec}
             self.world.create(JOBS, body, "bare")
             made += 1
-        return made / (time.monotonic() - began)
+        return made / (time.monotonic() - began), (self._cpu_beside()[SERVER] - cpu) / made
+
+    def _cpu_beside(self) -> dict[str, float]:
+        processes = cgroups.processes(cgroup_name(self.world.cluster.name))
+        return {
+            SERVER: sum(map(cpu_seconds, processes)),
+            "store": cpu_seconds(self.world.minio.pid),
+            "nodes": cpu_seconds(self.player),
+        }
 
     def seed(self, like: Object) -> None:
         """Submissions that have ended, each with the status of one that did; while no operator runs."""
@@ -166,6 +183,7 @@ class Stand:
         """All submit at once; returns when all have ended, or when the limit has passed."""
         figures, load = Figures(self.load), self.load
         before, began, cpu = self._metrics(), time.time(), self.world.operator.cpu_seconds()
+        beside = self._cpu_beside()
         teams = [load.team_names[number % load.teams] for number in range(load.submissions)]
         made = self._side_by_side(
             enumerate(teams), lambda pair: (self.submit(f"new-{pair[0]:05}", pair[1]), time.time())
@@ -175,6 +193,7 @@ class Stand:
         self._await_end(began, set(submitted))
         figures.seconds = time.time() - began
         figures.cpu = self.world.operator.cpu_seconds() - cpu
+        figures.beside = {what: now - beside[what] for what, now in self._cpu_beside().items()}
         figures.rss_peak = self.world.operator.peak_memory_mib()
         after = self._metrics()
         figures.standstill = _read_since(before, after, "alcove_loop_standstill_seconds")

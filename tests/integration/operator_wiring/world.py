@@ -51,6 +51,12 @@ def wait_for(what: str, look: Callable[[], T | None], seconds: float = 120.0) ->
         time.sleep(0.05)
 
 
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process since its start."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @dataclass
 class Operator:
     """The operator as a process of its own."""
@@ -104,8 +110,7 @@ class Operator:
 
     def cpu_seconds(self) -> float:
         assert self.process is not None
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.process.pid)
 
 
 @dataclass
