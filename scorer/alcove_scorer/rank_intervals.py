@@ -226,7 +226,8 @@ def describe_places(
     if len(first) == 1:
         said = f"{condition}, {first[0]} would still be the first at 95 % confidence."
     else:
-        named = ", ".join(first[:MOST_NAMED]) + (", …" if len(first) > MOST_NAMED else "")
+        more = f" and {len(first) - MOST_NAMED} more" if len(first) > MOST_NAMED else ""
+        named = ", ".join(first[:MOST_NAMED]) + more
         said = f"{condition}, each of {len(first)} {who} could be the first at 95 % confidence: {named}."
     own = int((intervals[:, 0] == intervals[:, 1]).sum())
     return f"{said} {own} of {len(names)} {who} have a place that no other could have."

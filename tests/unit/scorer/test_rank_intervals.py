@@ -235,4 +235,6 @@ def test_what_is_said_of_places() -> None:
     assert "each of 2 teams could be the first at 95 % confidence: a, b." in describe_places(
         ["a", "b", "c"], open_first, 9
     )
+    many = np.array([*[[1, 11]] * 10, [12, 12]], np.float64)
+    assert ": a, b, c, d, e, f, g, h and 2 more. 1 of 11" in describe_places(list("abcdefghijk"), many, 9)
     assert "no two places" in describe_places(["a", "b"], np.array([[1, 2], [1, 2]], np.float64), 9)
