@@ -41,14 +41,44 @@ def find_areas(
 
     ``times`` are ln(1 + t/t0): what they are divided by to make an axis from 0 to 1 is the same for all teams.
     """
-    run = row.runs.get(alias)
-    if run is None or run.alc is None or not run.points:
+    seconds, scores = _read_curve(row, alias, rules)
+    if len(seconds) == 1:
         return np.full(len(times), np.nan)
-    at = np.log1p(np.array([0.0, *(point.t for point in run.points)]) / rules.t0)
-    scores = np.array([rules.metric.chance, *(point.score for point in run.points)])
-    heights = scores[:-1] if rules.curve == "step" else (scores[:-1] + scores[1:]) / 2
-    before = np.concatenate(([0.0], np.cumsum(np.diff(at) * heights)))
+    at = np.log1p(seconds / rules.t0)
+    before = np.concatenate(([0.0], np.cumsum(np.diff(at) * _heights(scores, rules))))
     last = np.searchsorted(at, times * (1 + 1e-12), side="right") - 1
     areas: npt.NDArray[np.float64] = before[last] + (times - at[last]) * scores[last]
     areas[last == 0] = np.nan
     return areas
+
+
+def find_final_areas(
+    row: BoardRow, alias: str, scales: npt.NDArray[np.float64], rules: CurveRules
+) -> npt.NDArray[np.float64]:
+    """Area up to the budget, from 0 to 1, by time axes with each t0 of ``scales``; NaN without a prediction."""
+    seconds, scores = _read_curve(row, alias, rules)
+    if len(seconds) == 1:
+        return np.full(len(scales), np.nan)
+    at = np.log1p(np.append(seconds, rules.budget) / scales[:, None])
+    areas: npt.NDArray[np.float64] = np.diff(at) @ np.append(_heights(scores, rules), scores[-1])
+    return areas / at[:, -1]
+
+
+def _read_curve(
+    row: BoardRow, alias: str, rules: CurveRules
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Seconds since the go and scores, from the go on; that alone of a run without a score."""
+    run = row.runs.get(alias)
+    points = run.points if run is not None and run.alc is not None else ()
+    return (
+        np.array([0.0, *(point.t for point in points)]),
+        np.array([rules.metric.chance, *(point.score for point in points)]),
+    )
+
+
+def _heights(scores: npt.NDArray[np.float64], rules: CurveRules) -> npt.NDArray[np.float64]:
+    """Of the curve between each two of its points."""
+    between: npt.NDArray[np.float64] = (
+        scores[:-1] if rules.curve == "step" else (scores[:-1] + scores[1:]) / 2
+    )
+    return between

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from alcove_scorer.board import BoardRow
-from alcove_scorer.board_curves import find_areas
+from alcove_scorer.board_curves import find_final_areas
 from alcove_scorer.curves import CurveRules
 from alcove_scorer.ranks import Method, dataset_ranks, rank_participants
 
@@ -60,11 +60,8 @@ def list_scales(rules: CurveRules) -> list[float]:
 
 def ranks_over_scales(rows: Sequence[BoardRow], datasets: Sequence[str], rules: CurveRules) -> Floats:
     """Mean ranks (teams × scales) by time axes with each t0 of :func:`list_scales`."""
-    columns = []
-    for scale in list_scales(rules):
-        scaled = replace(rules, t0=scale)
-        end = np.log1p(np.array([rules.budget]) / scale)
-        areas = np.array([[find_areas(row, alias, end, scaled)[0] for alias in datasets] for row in rows])
-        # Areas of equal curves differ in their last bits.
-        columns.append(dataset_ranks(np.round(areas / end[0], 12)).mean(axis=1))
-    return np.column_stack(columns)
+    scales = np.array(list_scales(rules))
+    areas = np.array([[find_final_areas(row, alias, scales, rules) for alias in datasets] for row in rows])
+    # Areas of equal curves differ in their last bits.
+    rounded = np.round(areas, 12)
+    return np.column_stack([dataset_ranks(rounded[:, :, i]).mean(axis=1) for i in range(len(scales))])
