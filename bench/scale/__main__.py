@@ -22,6 +22,10 @@ from tests.cluster.console import ClusterError
 from tests.cluster.lifecycle import control_plane, down
 from tests.cluster.minio import minio_server
 from tests.integration.operator_wiring.conftest import run_world
+from tests.integration.operator_wiring.world import NAMESPACE
+
+LIMIT_SECONDS, RUN_LIMIT_SECONDS = 300.0, 1.0
+"""After this long, and this much longer for each run, what is not at its end is given up."""
 
 
 def main() -> int:
@@ -33,11 +37,10 @@ def main() -> int:
 
     found = []
     for count in arguments.submissions:
-        load = Load(
-            count, arguments.teams, arguments.datasets, arguments.capacity, arguments.seeded, arguments.limit
-        )
+        limit = arguments.limit or LIMIT_SECONDS + RUN_LIMIT_SECONDS * count * arguments.datasets
+        load = Load(count, arguments.teams, arguments.datasets, arguments.capacity, arguments.seeded, limit)
         try:
-            found.append(measure(load, arguments.run_seconds, say, arguments.log))
+            found.append(measure(load, arguments.run_seconds, arguments.cluster_wide, say, arguments.log))
         except ClusterError as error:
             say(f"The measurement stopped: {error}")
             return 1
@@ -58,14 +61,16 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--capacity", type=int, default=10_000, help="places; by default few wait for one")
     parser.add_argument("--seeded", type=int, default=0, help="submissions that have ended before")
     parser.add_argument("--run-seconds", type=float, default=2.0, help="how long each run goes on")
-    parser.add_argument(
-        "--limit", type=float, default=300.0, help="seconds until a run of the stand is given up"
-    )
+    parser.add_argument("--limit", type=float, help="seconds until a run of the stand is given up")
+    parser.add_argument("--cluster-wide", action="store_true", help="one watch for all teams")
     parser.add_argument("--log", type=Path, help="where the operator's log is kept")
     return parser.parse_args()
 
 
-def measure(load: Load, run_seconds: float, say: Callable[[str], None], log: Path | None) -> Figures:
+def measure(
+    load: Load, run_seconds: float, cluster_wide: bool, say: Callable[[str], None], log: Path | None
+) -> Figures:
+    settings = {"ALCOVE_CLUSTER_WIDE": "true"} if cluster_wide else {}
     name = f"scale-{os.getpid()}"
     with tempfile.TemporaryDirectory(prefix="alcove-scale-") as folder, minio_server(say) as store:
         notes = Path(folder) / "notes.jsonl"
@@ -73,7 +78,9 @@ def measure(load: Load, run_seconds: float, say: Callable[[str], None], log: Pat
         try:
             cluster = control_plane(name, say, audit=True)
             with (
-                run_world(cluster, store, Path(folder), teams=load.team_names) as world,
+                run_world(
+                    cluster, store, Path(folder), NAMESPACE, load.team_names, None, **settings
+                ) as world,
                 played_nodes(cluster, store, notes, run_seconds) as player,
             ):
                 try:
