@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from alcove_operator.core import capacity, names, usage
-from alcove_operator.core.census import Census, Pool, find_demand, find_pool, find_pools
+from alcove_operator.core.census import Census, Pool, find_demand, find_pool, find_pools, queue_team
 from alcove_operator.core.model import CompetitionView, QueuePlace, SubmissionView
 from alcove_operator.core.reconcile_input import is_blind
 from alcove_operator.index import Index, WorkKey
@@ -54,8 +54,12 @@ class Places:
     ) -> tuple[dict[str, frozenset[str]], dict[Pool, capacity.CapacityPlan]]:
         """All runs of each Submission that have a place now, by its UID; and what was decided on those that wait."""
         by_uid = {view.uid: view for view in views}
-        teams = {(w.submission_uid, w.alias): w.team for w in counted.waiting}
-        kept = {key: teams[key] for key in self._granted(views) if key in teams}
+        granted = {view.uid: aliases for view in views if (aliases := self.submissions.granted(view.uid))}
+        kept = {
+            (run.submission_uid, run.alias): run.team
+            for run in counted.waiting
+            if run.submission_uid in granted and run.alias in granted[run.submission_uid]
+        }
         running = self._unseen(competition) | counted.running | kept
         used = self._compute(competition, now)
         pools = find_pools(competition, views)
@@ -63,16 +67,16 @@ class Places:
         for uid, alias in kept:
             given[uid].append(alias)
         plans: dict[Pool, capacity.CapacityPlan] = {}
-        for pool in sorted(set(pools.values()), reverse=True):
-            waiting = [run for run in counted.waiting if pools[run.submission_uid] == pool]
+        found = set(pools.values())
+        for pool in sorted(found, reverse=True):
+            waiting = counted.waiting
+            if len(found) > 1:
+                waiting = tuple(run for run in waiting if pools[run.submission_uid] == pool)
             plans[pool] = self._plan(competition, pool, waiting, running, pools, by_uid, used)
             for uid, alias in plans[pool].grants:
                 given[uid].append(alias)
-                running[uid, alias] = teams[uid, alias]
+                running[uid, alias] = queue_team(by_uid[uid])
         return {uid: frozenset(aliases) for uid, aliases in given.items()}, plans
-
-    def _granted(self, views: Sequence[SubmissionView]) -> Iterator[capacity.Key]:
-        return ((view.uid, alias) for view in views for alias in self.submissions.granted(view.uid))
 
     async def _tell_places(
         self, views: Sequence[SubmissionView], plans: Mapping[Pool, capacity.CapacityPlan]

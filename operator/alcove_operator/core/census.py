@@ -42,19 +42,19 @@ def count_submissions(submissions: Iterable[SubmissionView], ready: frozenset[st
     for view in submissions:
         if view.spec is None or view.status.phase in ENDED:
             continue
-        team = queue_team(view)
+        uid, phase, team = view.uid, view.spec.phase, queue_team(view)
         for place, run in enumerate(view.status.runs):
             if run.phase in OVER:
                 continue
             if run.attempt:
-                running[view.uid, run.dataset] = team
+                running[uid, run.dataset] = team
                 # Where its Job waits in Kueue, it is queued all the same.
                 counts = queued if run.phase == "Queued" else active
-                counts[view.spec.phase] = counts.get(view.spec.phase, 0) + 1
+                counts[phase] = counts.get(phase, 0) + 1
                 continue
-            queued[view.spec.phase] = queued.get(view.spec.phase, 0) + 1
+            queued[phase] = queued.get(phase, 0) + 1
             if not view.deleting and alias_of(run.dataset) in ready:
-                waiting.append(capacity.Waiting(view.created_at, view.uid, place, run.dataset, team))
+                waiting.append(capacity.Waiting(view.created_at, uid, place, run.dataset, team))
     return Census(tuple(waiting), running, queued, active)
 
 
