@@ -323,3 +323,38 @@ def test_a_team_that_is_taken_out_leaves_the_board_of_the_final_too() -> None:
         return ranked()
 
     assert run(scenario()) == ["blue"]
+
+
+def test_a_deleted_rerun_is_made_again_until_the_competition_is_deleted() -> None:
+    """So whoever removes everything begins with the competition."""
+
+    async def scenario() -> None:
+        hackathon = competition(revealsAt=moment(OPENS + 10))
+        server, spot = hackathon.server, ("submissions", HACK, "final.red")
+
+        def list_submissions() -> list[tuple[str, str, str]]:
+            return [found for found in server.objects if found[0] == "submissions"]
+
+        async def whole(_: Service) -> None:
+            hackathon.submit("red", "one")
+            await at(hackathon, OPENS)
+            await wait_until("its result", lambda: hackathon.status_or_none("red", "final.red"), 900)
+            first = server.objects[spot]
+            server._delete(spot, first, {})
+            await wait_until(
+                "another", lambda: server.objects.get(spot, first)["metadata"]["uid"] != _uid(first), 60
+            )
+            server.remove(("competitions", HACK, CUP))
+            for found in list_submissions():
+                server._delete(found, server.objects[found], {})
+            await wait_until("that all are gone", lambda: not list_submissions(), 600)
+            await asyncio.sleep(120)
+            assert not list_submissions()
+
+        await hackathon.operate(whole)
+
+    run(scenario())
+
+
+def _uid(raw: Object) -> str:
+    return str(raw["metadata"]["uid"])
