@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -72,16 +73,19 @@ def reason(hackathon: Hackathon) -> str:
     return str(condition(hackathon.get("competition", hackathon.name), "Ready").get("reason"))
 
 
-@pytest.fixture
-def queue(hackathon: Hackathon) -> Iterator[Hackathon]:
+@contextmanager
+def queue(hackathon: Hackathon, *teams: Team) -> Iterator[None]:
+    """Kueue, and the competition's queue there; both go again, and before them what ``teams`` have waiting in it."""
     kueue.install(hackathon.cluster, say)
     try:
         name_queue(hackathon, QUEUE)
         wait_for("the missing queue said", lambda: reason(hackathon) == "QueueMissing")
         make_queue(hackathon)
         wait_for("the queue seen", lambda: reason(hackathon) != "QueueMissing")
-        yield hackathon
+        yield
     finally:
+        for team in teams:
+            hackathon.kubectl("delete", "submissions", "--all", "-n", team.namespace, "--timeout=60s")
         name_queue(hackathon, None)
         kueue.remove(hackathon.cluster, say)
 
@@ -107,38 +111,47 @@ def turned_away(hackathon: Hackathon) -> list[str]:
 
 @pytest.mark.timeout(600)
 def test_two_teams_of_unequal_use_a_full_queue_and_a_preemption(
-    queue: Hackathon, red: Team, blue: Team
+    hackathon: Hackathon, red: Team, blue: Team
 ) -> None:
+    # It runs while Kueue is installed.
     red.submit("one", models.SCHEDULED)
-    red.until("one")
+    with queue(hackathon, red, blue):
+        red.until("one")
+        _wait_in_the_full_queue(hackathon, red, blue)
+        end_urgent(hackathon)
+        _lose_the_place(hackathon, red, blue)
+        end_urgent(hackathon)
+        for team, name, attempt in ((blue, "first", 1), (red, "two", 2), (red, "three", 1)):
+            assert team.until(name)["phase"] == "Done"
+            assert team.run(name)["attempt"] == attempt
+        assert blue.run("first")["startedAt"] < red.run("three")["startedAt"]
 
-    start_urgent(queue)
-    move = ("label", "job/urgent", "kueue.x-k8s.io/queue-name=other", "--overwrite", "-n", queue.name)
+
+def _wait_in_the_full_queue(hackathon: Hackathon, red: Team, blue: Team) -> None:
+    """One run waits there; which of the others is next is the operator's to say, by what the teams have used."""
+    start_urgent(hackathon)
+    move = ("label", "job/urgent", "kueue.x-k8s.io/queue-name=other", "--overwrite", "-n", hackathon.name)
     with pytest.raises(DemoError, match=r"admission webhook \"vjob\.kb\.io\" denied the request"):
-        queue.kubectl(*move)
+        hackathon.kubectl(*move)
     red.submit("two", models.LASTS, phase="long")
     wait_for("what its team is told", lambda: red.status("two").get("message") == WAITS)
     assert (red.status("two")["phase"], is_suspended(red, "two")) == ("Queued", True)
     wait_for(
-        "the full queue", lambda: any("insufficient unused quota" in said for said in turned_away(queue))
+        "the full queue", lambda: any("insufficient unused quota" in said for said in turned_away(hackathon))
     )
-
     red.submit("three", models.SCHEDULED)
     blue.submit("first", models.SCHEDULED)
     wait_for("its place", lambda: "goes next once Kueue has room" in blue.run("first").get("message", ""))
     assert not run_jobs(blue, "first"), "one at a time waits in Kueue"
-    end_urgent(queue)
+
+
+def _lose_the_place(hackathon: Hackathon, red: Team, blue: Team) -> None:
+    """It runs, and is stopped for an urgent Job: its pod goes, it waits again, and so does who has used less."""
     red.until_run("two", ("Running",))
     (preempted,) = red.pods("two")
-    start_urgent(queue)
+    start_urgent(hackathon)
     given = f"Attempt 2 of 2: Its place in the queue {QUEUE} was given to another"
     wait_for("the preemption", lambda: red.run("two").get("message", "").startswith(given))
     assert preempted["metadata"]["uid"] not in [pod["metadata"]["uid"] for pod in red.pods("two")]
     wait_for("the team that has used less", lambda: is_suspended(blue, "first"))
     assert not run_jobs(red, "three")
-    end_urgent(queue)
-
-    for team, name, attempt in ((blue, "first", 1), (red, "two", 2), (red, "three", 1)):
-        assert team.until(name)["phase"] == "Done"
-        assert team.run(name)["attempt"] == attempt
-    assert blue.run("first")["startedAt"] < red.run("three")["startedAt"]
