@@ -15,11 +15,16 @@ EVERY = 3600.0
 """Seconds between two full searches."""
 
 
+def search_seldom() -> None:
+    """Before all is listed, of which the searches would take a quarter of the time; in full only by
+    :func:`search_forever`."""
+    gc.set_threshold(YOUNG, MIDDLE, NEVER)
+
+
 def spare_rows() -> None:
-    """Once all is listed: what is there now is never searched again, all else in full by :func:`search_forever`."""
+    """Once all is listed: what is there now is never searched again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG, MIDDLE, NEVER)
 
 
 async def search_forever(every: float = EVERY) -> None:

@@ -169,6 +169,7 @@ class Service:
             ApiError: the API server does not let it start.
         """
         began = time.monotonic()
+        garbage.search_seldom()
         await self.lease.acquire()
         await self.start()
         garbage.spare_rows()

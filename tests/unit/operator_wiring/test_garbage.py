@@ -27,7 +27,7 @@ class Node:
 
 
 def test_no_full_search_comes_by_itself() -> None:
-    garbage.spare_rows()
+    garbage.search_seldom()
     full: list[int] = []
 
     def note(_phase: str, told: dict[str, Any]) -> None:
@@ -44,6 +44,7 @@ def test_no_full_search_comes_by_itself() -> None:
 
 def test_old_cycles_go_now_and_then() -> None:
     async def play() -> None:
+        garbage.search_seldom()
         garbage.spare_rows()
         node = Node()
         node.me, gone = node, weakref.ref(node)
