@@ -67,8 +67,16 @@ def dataset_ranks(scores: Floats) -> Floats:
     """Ranks on each dataset: 1 is the highest score, ties share the average, the missing share the last
     ranks.
     """
-    ranks: Floats = rankdata(np.where(np.isnan(scores), np.inf, -scores), axis=0)
-    return ranks
+    columns = np.ascontiguousarray(np.where(np.isnan(scores), np.inf, -scores).T)
+    order = columns.argsort(axis=1)
+    sorted_ = np.take_along_axis(columns, order, axis=1)
+    if (sorted_[:, 1:] == sorted_[:, :-1]).any():
+        ranks: Floats = rankdata(columns, axis=1).T
+        return ranks
+    # Without ties this takes half as long, and bootstraps rank a thousand tables.
+    places = np.empty_like(columns)
+    np.put_along_axis(places, order, np.arange(1.0, columns.shape[1] + 1)[None], axis=1)
+    return places.T
 
 
 def combine_repeats(scores: npt.NDArray[np.float64], penalty: float) -> Floats:

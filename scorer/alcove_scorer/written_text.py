@@ -32,6 +32,8 @@ def _begin(text: str, most: int) -> str:
 
 def count_cells(text: str) -> int:
     """Columns of a terminal that ``text`` takes: two for East Asian letters and signs, none for combining ones."""
+    if text.isascii():
+        return len(text)
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
     return len(text) + wide - sum(unicodedata.combining(letter) > 0 for letter in text)
 
