@@ -51,8 +51,7 @@ def draw_run(
     with open_canvas(WIDTH, HEIGHT) as (figure, axes):
         for other in others:
             _draw(axes, other.points, rules, color=OTHERS, linewidth=0.9)
-        scores = [p.score for line in (*(other.points for other in others), points) for p in line]
-        _frame(axes, rules, scores)
+        _frame(axes, rules, [other.points for other in others], own=points)
         axes.set_title(clean_text(title, 80))
         if not points:
             said = {"transform": axes.transAxes, "ha": "center", "va": "center", "color": INK, "zorder": 5}
@@ -84,7 +83,7 @@ def draw_teams(title: str, lines: Sequence[TeamCurve], rules: CurveRules) -> byt
         leading = [(line, line.colour) for line in lines if line.points and line.colour]
         for line, colour in reversed(leading):
             _draw(axes, line.points, rules, color=colour, linewidth=1.8)
-        _frame(axes, rules, [p.score for line in lines for p in line.points])
+        _frame(axes, rules, [line.points for line in lines])
         ends = [(line.points[-1].score, line.place, colour) for line, colour in leading]
         label_ends(axes, 1.0, ends)
         axes.set_title(clean_text(title, 80))
@@ -183,11 +182,21 @@ def _draw(axes: Any, points: Sequence[Point], rules: CurveRules, **style: Any) -
     axes.plot(*_corners(points, rules), **style)
 
 
-def _frame(axes: Any, rules: CurveRules, scores: Sequence[float]) -> None:
+def _frame(axes: Any, rules: CurveRules, lines: Sequence[Sequence[Point]], own: Sequence[Point] = ()) -> None:
+    """Axes that show all of ``own``. Scores may have no lower bound, so of ``lines`` one that is far worse than chance
+    may leave the picture, for the others to be told apart in it."""
     chance, best = rules.metric.chance, rules.metric.best
-    low = min([0.0, chance, *scores])
+    scores = [point.score for line in lines for point in line]
+    lowest = 2 * chance - best
+    shown = [score for score in scores if score >= lowest] + [point.score for point in own]
+    low = min([0.0, chance, *(shown or scores)])
     room = 0.03 * (best - low)
     axes.set_ylim(low - room * (low < 0), best + room)
+    if min(scores, default=low) < low:
+        axes.annotate(
+            "some are lower", (0.5, 0), (0, 3), xycoords="axes fraction", textcoords="offset points", ha="center",
+            fontsize=9, color=MUTED,
+        )  # fmt: skip
     draw_time_axis(axes, rules)
     axes.axhline(chance, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
     if low < 0:

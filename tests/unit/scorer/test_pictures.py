@@ -38,6 +38,19 @@ def test_pictures_hold_no_tag_of_others_and_are_the_same_each_time() -> None:
     assert svg == draw_run(HOSTILE, (Point(0, 2.0, 0.6),), RULES)
 
 
+def test_a_curve_far_below_chance_leaves_the_picture_to_the_others_and_its_own_run_shows_it() -> None:
+    rules = resolve_rules(30, metric_name="r2")
+    good, wild = (Point(0, 2.0, 0.6),), (Point(0, 1.0, -8.0), Point(1, 5.0, -7.0))
+    board = draw_teams("", (TeamCurve("a", good), TeamCurve("b", wild)), rules).decode()
+    peers = draw_run("", good, rules, (TeamCurve("b", wild),)).decode()
+    for svg in (board, peers):
+        assert "some are lower" in svg
+        assert "\N{MINUS SIGN}6<" not in svg
+    for svg in (draw_run("", wild, rules).decode(), draw_teams("", (TeamCurve("b", wild),), rules).decode()):
+        assert "some are lower" not in svg
+        assert "\N{MINUS SIGN}6<" in svg
+
+
 @pytest.mark.parametrize(
     ("ranks", "cd", "expected"),
     [
