@@ -1,7 +1,8 @@
 """``make bench``: measures on a throwaway cluster of its own, then supervisor and recorder without one.
 
-Both are added to bench/RESULTS.md. What else needs no cluster has benchmarks of its own: ``python -m bench.scoring``,
-``bench.datasets`` (reading, staging), ``bench.convert``, ``bench.check`` and ``bench.board_load``.
+Both go into bench/RESULTS.md, and what they take the place of into bench/HISTORY.md. What else needs no cluster has
+benchmarks of its own: ``python -m bench.scoring``, ``bench.datasets`` (reading, staging), ``bench.convert``,
+``bench.check`` and ``bench.board_load``.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -21,7 +23,9 @@ from tests.cluster import api
 from tests.cluster.console import ClusterError
 from tests.demo.hackathon import DemoError
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
+RESULTS, HISTORY = (Path(__file__).with_name(name) for name in ("RESULTS.md", "HISTORY.md"))
+OURS = re.compile(r"## [0-9-]+, commit \w+\n")
+"""The heading of a section that ``make bench`` has written."""
 WITHOUT_CLUSTER = ("supervisor_overshoot", "recorder_flood", "recorder_overhead")
 """Modules that each print what they measured of a run's clock."""
 
@@ -50,9 +54,19 @@ def main() -> int:
     text = heading() + on_cluster.table(rows) + "".join(measure_clock(name, say) for name in WITHOUT_CLUSTER)
     print(text)
     if not arguments.print_only:
-        with RESULTS.open("a") as file:
-            file.write(text)
+        results, history = replace_section(RESULTS.read_text(), text)
+        RESULTS.write_text(results)
+        with HISTORY.open("a") as file:
+            file.write(history)
     return 0
+
+
+def replace_section(results: str, section: str) -> tuple[str, str]:
+    """``results`` with ``section`` in place of what ``make bench`` wrote there before; and that."""
+    first, *sections = re.split(r"(?m)^(?=## )", results)
+    kept = [one for one in sections if not OURS.match(one)]
+    gone = [one for one in sections if OURS.match(one)]
+    return "".join([first, *kept]).rstrip() + "\n" + section, "".join(f"\n{one.rstrip()}\n" for one in gone)
 
 
 def measure_clock(name: str, say: Callable[[str], None]) -> str:
