@@ -27,6 +27,7 @@ from tests.demo.hackathon import REPOSITORY
 PICTURES = REPOSITORY / "docs" / "pictures"
 COLUMNS, UNIT = 24, 0.62
 """Columns of Grafana's grid, and inches of one."""
+MARGIN_SECONDS = 2
 INK, PAPER, LINE = "#1f2933", "#ffffff", "#d5dbe1"
 Answers = dict[str, list[Object]]
 
@@ -58,6 +59,10 @@ def unit_of(panel: Object) -> str:
 class Picture:
     def __init__(self, dashboard: Object, variables: dict[str, str], answers: Answers) -> None:
         self.dashboard, self.variables, self.answers = dashboard, variables, answers
+        times = [at for found in answers.values() for s in found for at, _ in s.get("values", ())]
+        ends = (min(times) - MARGIN_SECONDS, max(times) + MARGIN_SECONDS) if times else ()
+        self.span = [datetime.fromtimestamp(at, UTC) for at in ends]
+        """From before the first time of any panel to after the last: each shows all of it, as in Grafana."""
 
     def samples(self, panel: Object) -> list[tuple[Object, Object]]:
         """Pairs of target and sample."""
@@ -149,8 +154,9 @@ class Picture:
         for target, sample in self.samples(panel):
             times = [datetime.fromtimestamp(at, UTC) for at, _ in sample["values"]]
             values = [float(value) for _, value in sample["values"]]
-            axes.plot(times, values, label=name_of(target, sample, self.variables)[:30], lw=1.3)
-        axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M:%S"))
+            label, marker = name_of(target, sample, self.variables)[:30], "o" if len(values) == 1 else None
+            axes.plot(times, values, label=label, lw=1.3, marker=marker, ms=3)
+        self._show_times(axes)
         axes.yaxis.set_major_formatter(lambda value, _: shown(value, unit_of(panel)))
         axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
         self._finish(axes)
@@ -169,6 +175,8 @@ class Picture:
             points = sorted((seconds[where], scores[where]) for where in own)
             axes.plot(*zip(*points, strict=True), marker="o", ms=3, lw=1.3, label=line)
         axes.set_xscale("log")
+        for set_formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+            set_formatter(lambda value, _: f"{value:g}")
         axes.set_xlabel("Seconds since the go", size=8)
         self._finish(axes)
 
@@ -192,9 +200,14 @@ class Picture:
                 times, place - 0.35, place + 0.35, where=under_way, color="#4c9f70", step="post", lw=0
             )
         axes.set_yticks(range(len(found)), [name_of(t, s, self.variables) for t, s in found])
-        axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M:%S"))
+        self._show_times(axes)
         axes.set_ylim(-0.6, len(found) - 0.4)
         self._finish(axes, legend=False)
+
+    def _show_times(self, axes: Any) -> None:
+        axes.set_xlim(*self.span)
+        axes.xaxis.set_major_locator(dates.AutoDateLocator(minticks=3, maxticks=7))
+        axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M:%S"))
 
     def _finish(self, axes: Any, legend: bool = True) -> None:
         axes.tick_params(labelsize=8, colors=INK)
