@@ -38,7 +38,12 @@ from alcove_scorer.board_times import FASTEST
 from alcove_scorer.colours import SERIES
 from alcove_scorer.differences import ROPE, Difference, compare_with_first
 from alcove_scorer.history import ranks_on_boards
-from alcove_scorer.order_choices import find_places_by_method, list_scales, ranks_over_scales
+from alcove_scorer.order_choices import (
+    explain_left_out,
+    find_places_by_method,
+    list_scales,
+    ranks_over_scales,
+)
 from alcove_scorer.pages import format_number, render_page
 from alcove_scorer.peer_curves import board_points
 from alcove_scorer.performance_profile import TAU_MAX, time_ratios
@@ -257,6 +262,7 @@ def tabulate_methods(
         "headings": [places.heading for places in found],
         "rows": [(names[i], [int(places.ranks[i]) for places in found]) for i in order[:MAX_NAMED]],
         "more": max(0, len(names) - MAX_NAMED),
+        "left_out": list(explain_left_out(scores).values()),
     }
 
 

@@ -38,14 +38,21 @@ class MethodPlaces:
 
 
 def find_places_by_method(scores: Floats) -> list[MethodPlaces]:
-    """``scores``: participants × datasets, higher is better. Relative differences are of scores of at least 0 alone."""
-    methods = [
-        method
-        for method in HEADINGS
-        if not (method == "kemeny" and len(scores) > MOST_KEMENY)
-        and not (method == "relative-difference" and np.nanmin(scores, initial=0.0) < 0)
-    ]
+    """``scores``: participants × datasets, higher is better. Without the methods of :func:`explain_left_out`."""
+    methods = [method for method in HEADINGS if method not in explain_left_out(scores)]
     return [MethodPlaces(HEADINGS[method], rank_participants(scores, method).rank) for method in methods]
+
+
+def explain_left_out(scores: Floats) -> dict[Method, str]:
+    """Sentences: why a method gives no places of these scores."""
+    found: dict[Method, str] = {}
+    if len(scores) > MOST_KEMENY:
+        found["kemeny"] = f"Kemeny–Young is left out: of more than {MOST_KEMENY}, it takes long to find."
+    if np.nanmin(scores, initial=0.0) < 0:
+        found["relative-difference"] = (
+            "Relative difference is left out: it is of scores of at least 0, and some here are lower."
+        )
+    return found
 
 
 def list_scales(rules: CurveRules) -> list[float]:

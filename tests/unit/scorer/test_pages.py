@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ from alcove_api.score_documents import (
 )
 from alcove_scorer.board import Board, as_text, make_board
 from alcove_scorer.board_curves import budget_moments, ranks_over_budget
-from alcove_scorer.board_page import board_html, describe_tests
+from alcove_scorer.board_page import board_html, describe_tests, tabulate_methods
 from alcove_scorer.board_status import as_status
 from alcove_scorer.cli import rank_command, score_command
 from alcove_scorer.curves import Point, area_under_curve, resolve_rules
@@ -306,6 +306,27 @@ def test_the_page_shows_the_places_by_each_method_and_by_the_time_axis() -> None
     assert "2 datasets tell no two places apart" in page
     row = page[page.index("Kemeny–Young") :]
     assert row.index(">best") < row.index(">early")
+
+
+def test_the_page_says_why_a_method_gives_no_places() -> None:
+    scores = np.array([[0.5, 0.2], [0.4, 0.1]])
+    shown = tabulate_methods(["a", "b"], scores, [0, 1])
+    assert shown is not None
+    assert "Relative difference" in cast("list[str]", shown["headings"])
+    assert shown["left_out"] == []
+    shown = tabulate_methods(["a", "b"], scores - 0.3, [0, 1])
+    assert shown is not None
+    assert "Relative difference" not in cast("list[str]", shown["headings"])
+    assert "scores of at least 0" in str(shown["left_out"])
+    many = np.random.default_rng(0).random((201, 2))
+    shown = tabulate_methods([str(i) for i in range(201)], many, range(201))
+    assert shown is not None
+    assert "Kemeny–Young is left out" in str(shown["left_out"])
+
+
+def test_a_board_with_a_score_below_zero_says_which_method_is_left_out() -> None:
+    got = board(("low", (scored("a", -0.5),)), ("high", (scored("a", 0.9),)))
+    assert "Relative difference is left out: it is of scores of at least 0" in board_html(got, NOON)
 
 
 @pytest.mark.parametrize("method", ["average", "copeland", "mean-minus-std", "relative"])
