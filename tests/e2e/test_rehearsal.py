@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,6 +58,8 @@ def cup(cluster: api.Cluster) -> Iterator[Hackathon]:
     steps.publish_datasets(installed, folder, say, names)
     steps.wait_ready(installed, say, 400)
     yield installed
+    # First of all, or the final would be run again as soon as its Submissions are gone.
+    installed.kubectl("delete", "competition", CUP, "-n", CUP)
     for namespace in (CUP, *map(installed.team_namespace, TEAMS)):
         installed.kubectl("delete", "submissions", "--all", "-n", namespace, timeout=300)
     steps.helm(cluster, "uninstall", CUP, "-n", CUP, "--wait")
@@ -115,16 +118,24 @@ def refused(participant: api.Cluster, *arguments: str, stdin: str | None = None)
     return str(caught.value)
 
 
+@pytest.mark.timeout(1200)
 def test_a_whole_challenge_from_practice_to_the_winners(cup: Hackathon, tmp_path: Path) -> None:
     teams = {name: Team(cup, name) for name in TEAMS}
+    say("practice: three submissions of each of four teams and a baseline; the operator is killed meanwhile")
     _practise(cup, teams)
-    _choose_and_leave_out(cup, teams)
+    say("red chooses its second submission; gold is left out of the board, and put back")
+    _choose(cup, teams["red"], tmp_path)
+    _leave_out(cup, teams["gold"].namespace)
+    say(
+        f"the board of the practice:\n{board(cup, 'practice')['table']}\nthe final is rehearsed by the baseline"
+    )
 
     rehearsed = alcove(cup.cluster, "final", "final", "--rehearse", "--competition", CUP, "--timeout", "230")
     assert rehearsed.returncode == 0, rehearsed.stdout + rehearsed.stderr
     assert "linear (baseline)" in rehearsed.stdout
     assert list(finals(cup)) == ["final.cup.linear"]
 
+    say("the final: the chosen code, blind, on two other datasets, twice each; the operator is killed again")
     opened = alcove(cup.cluster, "final", "final", "--open", "--competition", CUP)
     assert opened.returncode == 0, opened.stderr
     wait_for("the published date", lambda: "opensAt" in cup.get("leaderboard", "final")["spec"]["rules"])
@@ -145,6 +156,7 @@ def test_a_whole_challenge_from_practice_to_the_winners(cup: Hackathon, tmp_path
     assert "forbidden" in refused(participant, "get", "submissions", "-n", CUP).lower()
     _cannot_forge(participant)
 
+    say("no team saw anything of it; it is revealed")
     reveal(cup)
     wait_for("the board", lambda: board(cup, "final").get("teams") == len(TEAMS), 180)
     _judge(cup, found)
@@ -160,6 +172,7 @@ def test_a_whole_challenge_from_practice_to_the_winners(cup: Hackathon, tmp_path
     where = ("--competition", CUP, "--store", cup.store_url())
     verified = alcove(cup.cluster, "verify", "final", *where)
     assert verified.returncode == 0, verified.stdout + verified.stderr
+    say(f"the board of the final, as calculated from the stored predictions:\n{board(cup, 'final')['table']}")
 
 
 def _practise(cup: Hackathon, teams: dict[str, Team]) -> None:
@@ -193,10 +206,44 @@ def _submit_baseline(cup: Hackathon) -> None:
     cup.kubectl("apply", "-f", "-", stdin=text)
 
 
-def _choose_and_leave_out(cup: Hackathon, teams: dict[str, Team]) -> None:
-    red, gold = teams["red"].namespace, teams["gold"].namespace
-    cup.kubectl("label", "submission", "second", "alcove.dev/chosen=true", "-n", red)
-    wait_for("red's choice counting", lambda: on_board(cup, "practice")[red] == "second")
+def _choose(cup: Hackathon, red: Team, folder: Path) -> None:
+    """By the team's own account: of two marks the newest counts, and on another team's submission it can set none."""
+    participant = as_participant(cup, red.namespace, folder)
+
+    def mark(name: str, change: str = "=true") -> None:
+        label = ("label", "submission", name, f"alcove.dev/chosen{change}")
+        steps.kubectl(participant, *label, "-n", red.namespace)
+
+    def counts(name: str) -> None:
+        wait_for(f"red's {name} on the board", lambda: on_board(cup, "practice")[red.namespace] == name)
+        wait_for("its rank, and no other", lambda: _list_ranked(red, participant) == [name])
+
+    mark("second")
+    counts("second")
+    mark("first")
+    counts("first")
+    wait_for(
+        "why the second does not", lambda: "has marked first later" in _what_its_mark_does(red, "second")
+    )
+    mark("first", "-")
+    counts("second")
+    foreign = ("label", "submission", "third", "alcove.dev/chosen=true", "-n", cup.team_namespace("blue"))
+    assert "forbidden" in refused(participant, *foreign).lower()
+
+
+def _what_its_mark_does(team: Team, name: str) -> str:
+    found = steps.condition(team.hackathon.get("submission", name, team.namespace), "Chosen")
+    return str(found.get("message"))
+
+
+def _list_ranked(team: Team, participant: api.Cluster) -> list[str]:
+    """Which of its submissions have a rank in the table that it sees."""
+    rows = steps.kubectl(participant, "get", "submissions", "-n", team.namespace).splitlines()
+    at = rows[0].index("RANK")
+    return [row.split()[0] for row in rows[1:] if re.match(r"[1-4]=?/4 ", row[at:])]
+
+
+def _leave_out(cup: Hackathon, gold: str) -> None:
     change(cup, excluded=[{"team": gold, "reason": "Under review"}])
     wait_for("gold left out", lambda: gold not in on_board(cup, "practice"))
     assert "Under review" in board(cup, "practice")["table"]
