@@ -186,9 +186,28 @@ def test_in_a_hall_the_table_is_large_and_fills_the_screen(
         browser.run("return parseFloat(getComputedStyle(document.querySelector('td.team')).fontSize)") >= 20
     )
     assert browser.run("return document.documentElement.scrollHeight") <= 900
+    assert_nothing_cut(browser)
     assert (
         browser.run(
             "return [...document.querySelectorAll('tr[data-team]')].filter(row => row.offsetHeight > 0).length"
         )
         >= 10
     )
+
+
+def assert_nothing_cut(browser: Browser) -> None:
+    """Of the table to the right, where nobody in a hall could scroll to."""
+    cut = "const table = document.querySelector('.wide'); return table.scrollWidth - table.clientWidth"
+    assert browser.run(cut) <= 0
+
+
+@pytest.mark.parametrize("width", [390, 768])
+def test_in_a_hand_the_projectors_view_has_ranks_and_whole_names(
+    browser: Browser, site: RunningServer, width: int
+) -> None:
+    browser.open(f"http://127.0.0.1:{site.port}/{COMPETITION}/large/projector", width)
+    assert_nothing_cut(browser)
+    heads = browser.run("return [...document.querySelectorAll('th')].filter(h => h.offsetWidth).length")
+    assert heads == 3, "rank, team, mean rank"
+    narrowest = browser.run("return document.querySelector('td.team').offsetWidth")
+    assert narrowest >= 9 * 16
