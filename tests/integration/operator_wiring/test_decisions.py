@@ -106,6 +106,28 @@ def check_list(world: World) -> None:
     assert [c.kind for e in changes(world) for c in e.changes] == [*kinds, "SpecChanged"]
 
 
+def extend(world: World) -> None:
+    """A phase with an end gets a later one; that too has its Event and its line in the list, with the author."""
+
+    def wait_for_last(kind: str) -> CompetitionChange:
+        def look() -> CompetitionChange | None:
+            newest = changes(world)[-1]
+            return newest if [c.kind for c in newest.changes] == [kind] else None
+
+        return wait_for(f"{kind} in the list", look)
+
+    phases = (world.find(COMPETITIONS, CUP) or {})["spec"]["phases"]
+    ending = {"spec": {"phases": [phases[0] | {"closesAt": "2099-01-01T00:00:00Z"}]}}
+    world.ask("PATCH", COMPETITIONS.path(NAMESPACE, CUP), ending, "application/merge-patch+json")
+    wait_for_last("PhaseShortened")
+    extended = manage(world, "extend", f"{CUP}-practice", "2099-02-01T00:00:00Z")
+    assert extended.returncode == 0, extended.stderr
+    (change,) = wait_for_last("PhaseExtended").changes
+    assert change.author.startswith("alcove ")
+    assert f"The phase {CUP}-practice closes at 2099-02-01T00:00:00Z" in change.text
+    wait_for("its Event", lambda: [e for e in world.list(EVENTS) if e["reason"] == "PhaseExtended"])
+
+
 def test_every_decision_takes_effect_and_is_in_the_audit_list(world: World) -> None:
     world.open_competition(CUP, limits={"perDay": 2, "total": 2})
     world.join(RED, CUP)
@@ -164,3 +186,4 @@ def test_every_decision_takes_effect_and_is_in_the_audit_list(world: World) -> N
     wait_for("the team is told", lambda: not world.submission_status("scored").get("excluded") or None)
 
     check_list(world)
+    extend(world)
