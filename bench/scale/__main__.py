@@ -103,8 +103,9 @@ def _play(stand: Stand) -> Figures:
         stand.seed(first)
         say(f"{stand.load.seeded} Submissions that have ended are there; the operator starts")
         say(f"the operator started in {operator.start():.1f} s")
+    idle = stand.measure_idle()
     figures = stand.rush()
-    figures.bare_rate, figures.bare_cpu = bare, bare_cpu
+    figures.idle, figures.bare_rate, figures.bare_cpu = idle, bare, bare_cpu
     figures.restart = stand.restart()
     return figures
 
@@ -118,6 +119,7 @@ def table(found: list[Figures]) -> str:
         ("processor seconds of the operator for each run", lambda f: f"{f.cpu / _runs(f):.3f}"),
         ("that of API server and etcd, store, nodes", _describe_beside),
         ("that of API server and etcd for each Job of a bare client", lambda f: f"{f.bare_cpu:.3f}"),
+        ("share of a core while nothing happens", lambda f: f"{f.idle:.1%}"),
         ("API writes for each run", lambda f: f"{sum(f.writes.by_kind.values()) / _runs(f):.1f}"),
         ("Jobs a second, beside a bare client's", _rates),
         ("submission to its first Job, median, s", lambda f: f"{f.first_job:.1f}"),

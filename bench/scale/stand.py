@@ -30,7 +30,8 @@ from tests.integration.operator_wiring.world import NAMESPACE, World, cpu_second
 
 CUP = "scale"
 PROCESSORS = 0.5
-BARE_SECONDS = 6.0
+BARE_SECONDS, IDLE_SECONDS = 6.0, 30.0
+"""How long each is measured; an idle operator looks at everything twice a minute."""
 SERVER = "API server and etcd"
 HANDS = 8
 Say = Callable[[str], None]
@@ -78,6 +79,8 @@ class Figures:
     standstill: HistogramReading = field(default_factory=lambda: HistogramReading({}))
     turns: dict[str, HistogramReading] = field(default_factory=dict)
     """Processor time, by kind."""
+    idle: float = 0.0
+    """Share of a core that the operator takes when nothing happens."""
     restart: float = 0.0
     faults: list[str] = field(default_factory=list)
 
@@ -153,6 +156,12 @@ class Stand:
             self.world.create(JOBS, body, "bare")
             made += 1
         return made / (time.monotonic() - began), (self._cpu_beside()[SERVER] - cpu) / made
+
+    def measure_idle(self) -> float:
+        """Share of a core that the operator takes while nothing is submitted."""
+        cpu = self.world.operator.cpu_seconds()
+        time.sleep(IDLE_SECONDS)
+        return (self.world.operator.cpu_seconds() - cpu) / IDLE_SECONDS
 
     def _cpu_beside(self) -> dict[str, float]:
         processes = cgroups.processes(cgroup_name(self.world.cluster.name))
