@@ -199,8 +199,8 @@ def _unknown_span(metric: str) -> str:
 
 def _readable_by_team(hidden: int, dataset: str) -> str:
     return (
-        f"A team could read all of the {hidden} hidden labels of the dataset {dataset} over its submissions. "
-        "Rank in a phase on other datasets."
+        f"A team could read all of the {hidden} hidden labels of {dataset} over its submissions. "
+        "Rank on other data."
     )
 
 

@@ -99,10 +99,11 @@ def test_rows_that_are_shown_and_rank_are_warned_of(
     [(80, "One run could read all of the 80"), (1000, "A team could read all of the 1000"), (10**6, "")],
 )
 def test_a_test_set_that_could_be_read_is_named(hidden: int, said: str) -> None:
-    lines = describe_feedback(CompetitionSpec.model_validate({"phases": [PHASE]}), {"digits": hidden})
+    phase = {**PHASE, "datasets": ["moving-digits"]}
+    lines = describe_feedback(CompetitionSpec.model_validate({"phases": [phase]}), {"moving-digits": hidden})
     warnings = [line for line in lines if "WARNING" in line]
     assert bool(warnings) == bool(said)
-    assert all(said in line for line in warnings)
+    assert all(said in line and len(line) <= 120 for line in warnings)
 
 
 @pytest.mark.parametrize(
