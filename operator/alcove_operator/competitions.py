@@ -49,6 +49,8 @@ QUEUE_SECONDS = 20.0
 TURN_PAUSE, LOOK_PAUSE = 200e-6, 1e-3
 """Seconds between two turns for each Submission under way, and between two looks at everything for each Submission that
 there is: a competition takes a part of the operator's time that does not grow with it."""
+SHOW_PAUSE = 5.0
+"""Seconds between two times that the gauges are made, half of a look's work; who reads them asks less often."""
 COUNTS_PAUSE = 0.9
 """Seconds between two writes of the Competition's status where only its counts of runs are others."""
 
@@ -59,6 +61,7 @@ class _Pace:
 
     turn_at: float = 0.0
     look_at: float = 0.0
+    show_at: float = 0.0
     counts_at: float = 0.0
 
 
@@ -139,7 +142,7 @@ class Competitions:
         await asyncio.sleep(0)
         wishes.append(await self._finals(key, competition, everything, now))
         await asyncio.sleep(0)
-        await self._show(key, queue)
+        wishes.append(await self._show(key, queue, self._paces[competition.uid]))
         wishes.append(await self.activity.publish(competition, views, now))
         for after in wishes:
             if after is not None:
@@ -173,11 +176,15 @@ class Competitions:
             self.queue.add(key)
         return after
 
-    async def _show(self, key: WorkKey, queue: Mapping[str, int]) -> None:
+    async def _show(self, key: WorkKey, queue: Mapping[str, int], pace: _Pace) -> float | None:
+        if (wait := pace.show_at - _seconds()) > 0:
+            return wait
         competition = self.index.competitions.get((key.namespace, key.name))
         if competition is not None:
             series = await build_series(competition, self.index, queue, self.clock())
             self.metrics.show(key.name, series)
+            pace.show_at = _seconds() + SHOW_PAUSE
+        return None
 
     async def _write(self, key: WorkKey, counted: Census, now: datetime) -> None:
         competition = self.index.competitions.get((key.namespace, key.name))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 
 from alcove_kube.client import Object, Verb
 from alcove_kube.resources import DATASETS
+from alcove_operator.competitions import SHOW_PAUSE
 from alcove_operator.core import names
 from alcove_operator.service import Service
 from bench.scale.judge import find_faults, find_unbalanced
@@ -188,3 +191,33 @@ def test_a_change_of_a_dataset_wakes_only_what_was_run_on_it() -> None:
         await hackathon.operate(test)
 
     run(play())
+
+
+def test_gauges_are_made_now_and_then_and_show_the_last_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play() -> None:
+        hackathon = Hackathon()
+        made: list[float] = []
+
+        async def test(service: Service) -> None:
+            show = service.metrics.show
+
+            def noted(*given: Any) -> None:
+                made.append(hackathon.loop.time())
+                show(*given)
+
+            monkeypatch.setattr(service.metrics, "show", noted)
+            for number in range(10):
+                hackathon.submit("red", f"s-{number}")
+                await hackathon.ended("red", f"s-{number}")
+            said = 'alcove_runs_running{competition="cup",phase="practice"} 0.0'
+            await wait_until("nothing runs", lambda: said in page(service), SHOW_PAUSE + 1)
+
+        await hackathon.operate(test)
+        assert len(made) > 2
+        assert min(later - earlier for earlier, later in pairwise(made)) >= SHOW_PAUSE
+
+    run(play())
+
+
+def page(service: Service) -> str:
+    return generate_latest(service.metrics.registry).decode()
