@@ -72,6 +72,7 @@ def run_world(
     (folder / "users.json").write_text(json.dumps({"users": users}))
     set_up(
         {
+            "ALCOVE_STORE_KIND": store.kind,
             "ALCOVE_STORE_ENDPOINT": store.url,
             "ALCOVE_STORE_ADMIN_USER": store.access_key,
             "ALCOVE_STORE_ADMIN_PASSWORD": store.secret_key,

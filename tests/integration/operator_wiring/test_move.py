@@ -1,4 +1,4 @@
-"""A hackathon moves to another cluster and another store in the middle: two API servers, two stores, two operators."""
+"""A hackathon moves to another cluster and a store of another kind in the middle: two API servers, two operators."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from alcove_store.client import get_bytes
 from tests.cluster.layout import Cluster
 from tests.cluster.lifecycle import control_plane, down
 from tests.cluster.minio import minio_server
+from tests.cluster.seaweedfs import seaweedfs_server
 from tests.integration.operator_wiring.conftest import run_world
 from tests.integration.operator_wiring.test_flow import FINISHED, publish, root_store, run_status, score
 from tests.integration.operator_wiring.world import World, now, ready, wait_for
@@ -36,8 +37,9 @@ def worlds(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with ExitStack() as stack:
         stack.callback(down, name)
         found = []
-        for place in (cluster, control_plane(name)):
-            store = stack.enter_context(minio_server(lambda _: None))
+        stores = minio_server(lambda _: None), seaweedfs_server("operator", "scorer", lambda _: None)
+        for place, server in zip((cluster, control_plane(name)), stores, strict=True):
+            store = stack.enter_context(server)
             folder = tmp_path_factory.mktemp("world")
             found.append(stack.enter_context(run_world(place, store, folder, NAMESPACE, (RED, BLUE))))
         for world in found:
@@ -60,7 +62,7 @@ def alcove(world: World, folder: Path, *arguments: str) -> subprocess.CompletedP
         str(world.cluster.kubeconfig),
     ]
     command = [sys.executable, "-m", "alcove_cli.main", *arguments, *more]
-    return subprocess.run(command, check=False, capture_output=True, text=True)
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
 
 
 def start_run(world: World, name: str, team: str) -> tuple[str, dict[str, Any], str]:
