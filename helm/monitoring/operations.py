@@ -29,6 +29,7 @@ def _health() -> list[Panel]:
     return [
         number("Operator", "1: Prometheus reaches it.", largest("up", OPERATOR)),
         number("Store", "1: it answered last.", largest("alcove_store_up")),
+        number("Room", "1: the store takes what runs save; 0: it is full.", largest("alcove_store_has_room")),
         number(
             "Missing",
             "What all phases lack: alcove preflight names it.",
@@ -151,14 +152,15 @@ def _scorer() -> list[Panel]:
 def _told_by_store_or_kubelet(by_store: str, by_kubelet: str) -> str:
     volume = f'{RELEASE},persistentvolumeclaim="data-alcove-store-0"'
     kubelet = largest(f"kubelet_volume_stats_{by_kubelet}_bytes", volume)
-    return f"{largest(f'alcove_store_{by_store}_bytes')} or {kubelet}"
+    known = f"{largest('alcove_store_size_bytes')} > 0"
+    return f"{largest(f'alcove_store_{by_store}_bytes')} and {known} or {kubelet}"
 
 
 def _store() -> list[Panel]:
     failed = f"sum(increase(alcove_credentials_renewal_failures_total{{{RELEASE}}}[1h]))"
     return [
         lines(
-            "Store",
+            "Store bytes",
             "Free bytes, and those of all disks: as MinIO or, of another store, the kubelet tells.",
             query(_told_by_store_or_kubelet("free", "available"), "free", "free"),
             query(_told_by_store_or_kubelet("size", "capacity"), "disks", "size"),

@@ -64,6 +64,24 @@ class _Shown(Collector):
             yield family
 
 
+class Measured(Collector):
+    """A gauge without labels, absent while its value is not known: one of the library begins with 0."""
+
+    def __init__(self, name: str, documentation: str) -> None:
+        self._name, self._documentation = name, documentation
+        self._value: float | None = None
+
+    def set(self, value: float | None) -> None:
+        """``value``: None where it is not known (any more)."""
+        self._value = value
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily(self._name, self._documentation)
+        if (value := self._value) is not None:
+            family.add_metric((), value)
+        yield family
+
+
 @dataclass
 class Metrics:
     registry: CollectorRegistry = field(default_factory=lambda: CollectorRegistry(auto_describe=True))
@@ -85,6 +103,11 @@ class Metrics:
 
     def _gauge(self, name: str, documentation: str, *labels: str) -> Gauge:
         return Gauge(name, documentation, labels, registry=self.registry)
+
+    def _measured(self, name: str, documentation: str) -> Measured:
+        made = Measured(name, documentation)
+        self.registry.register(made)
+        return made
 
     def _make_run_metrics(self) -> None:
         self.queue_wait = self._histogram(
@@ -151,10 +174,10 @@ class Metrics:
         )  # fmt: skip
 
     def _make_platform_metrics(self) -> None:
-        self.work_age = self._gauge(
+        self.work_age = self._measured(
             "alcove_work_queue_age_seconds", "How long the key that has waited longest has been due."
         )
-        self.work_depth = self._gauge("alcove_work_queue_depth", "Keys that are due and wait.")
+        self.work_depth = self._measured("alcove_work_queue_depth", "Keys that are due and wait.")
         self.work_failures = self._counter(
             "alcove_work_failures_total", "Turns that failed and were repeated.", "kind"
         )
@@ -190,19 +213,23 @@ class Metrics:
             "alcove_platform_fault_timestamp_seconds",
             "When a fault of the platform last cost a run of any phase an attempt; Unix time, 0: not since the start.",
         )
-        self.overdue_starts = self._gauge(
+        self.overdue_starts = self._measured(
             "alcove_runs_overdue_start",
             "Runs of all phases that have had a Job for half of the start timeout, and no go.",
         )
         self.renewal_failures = self._counter(
             "alcove_credentials_renewal_failures_total", "Renewals of a Job's store credentials that failed."
         )
-        self.overdue_credentials = self._gauge(
+        self.overdue_credentials = self._measured(
             "alcove_credentials_overdue_runs",
             "Runs under way whose store credentials have less than a third of their life left; renewed at half.",
         )
-        self.store_up = self._gauge(
+        self.store_up = self._measured(
             "alcove_store_up", "Whether the object store answered last (1) or not (0)."
+        )
+        self.store_has_room = self._measured(
+            "alcove_store_has_room",
+            "Whether the object store took the last probe that it answered (1) or is full (0). Absent where not known.",
         )
         self.store_errors = self._counter(
             "alcove_store_errors_total",
@@ -222,8 +249,12 @@ class Metrics:
             "competition",
             "team",
         )
-        self.store_free_bytes = self._gauge("alcove_store_free_bytes", "Bytes free on the store's disks.")
-        self.store_size_bytes = self._gauge("alcove_store_size_bytes", "Bytes of the store's disks.")
+        self.store_free_bytes = self._measured(
+            "alcove_store_free_bytes", "Bytes free on the store's disks. Absent while the store does not say."
+        )
+        self.store_size_bytes = self._measured(
+            "alcove_store_size_bytes", "Bytes of the store's disks. Absent while the store does not say."
+        )
 
     def show(self, competition: str, series: Series) -> None:
         """The gauges of one competition, in place of those before; what is counted of other phases of it goes.
@@ -243,9 +274,10 @@ class Metrics:
                 for cause in causes:
                     self.runs.labels(*labels, cause, payer or "nobody")
 
-    def show_disks(self, space: DiskSpace) -> None:
-        self.store_free_bytes.set(space.free_bytes)
-        self.store_size_bytes.set(space.size_bytes)
+    def show_disks(self, space: DiskSpace | None) -> None:
+        """``space``: None where the store does not say."""
+        self.store_free_bytes.set(space.free_bytes if space else None)
+        self.store_size_bytes.set(space.size_bytes if space else None)
 
     def show_prefix_bytes(self, sizes: Mapping[str, int]) -> None:
         """``sizes``: by the first part of the keys, in place of those before."""

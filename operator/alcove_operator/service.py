@@ -127,7 +127,7 @@ class Service:
         audit = AuditList(self.api, self.store, self.executor.announcer, self.clock)
         finals = Finals(self.api, self.index, self.store, settings, rankings.counted)
         self.room = StoreRoom(
-            self.store, settings.competition_namespace, self._remind_competitions, self.clock
+            self.store, settings.competition_namespace, self.metrics, self._remind_competitions, self.clock
         )
         self.competitions = Competitions(
             *(self.api, self.index, self.queue, self.submissions, settings, self.metrics, rankings, finals),

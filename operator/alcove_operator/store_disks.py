@@ -46,7 +46,7 @@ def read_disk_space(config: StoreConfig) -> DiskSpace:
     except (MinioAdminException, ValueError) as error:
         raise OperatorError(
             f"The store does not say how full its disks are: {str(error)[:200]}.",
-            consequence="The metrics of its free bytes are missing.",
+            consequence="Its free bytes are missing; alert and dashboard take those of its volume from the kubelet.",
             remedy="Only MinIO says it; there, run the store's setup again (`helm upgrade`).",
         ) from error
     disks = [disk for server in told.get("servers") or () for disk in server.get("drives") or ()]

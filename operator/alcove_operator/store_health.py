@@ -47,12 +47,14 @@ class StoreHealth:
         """Asks how full its disks are, until cancelled. Of a store that does not say, the log tells once."""
         said = False
         while True:
+            space = None
             try:
-                self.metrics.show_disks(await asyncio.to_thread(read_disk_space, self.config))
+                space = await asyncio.to_thread(read_disk_space, self.config)
             except StoreError:
                 pass  # The other loop tells.
             except OperatorError as error:
                 if not said:
                     log.warning("%s", error)
                 said = True
+            self.metrics.show_disks(space)
             await asyncio.sleep(DISKS_SECONDS)

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from alcove_operator.clock import utc_now
 from alcove_operator.core.conditions import ConditionValue
 from alcove_operator.core.notices import StoreState, StoreTrouble
+from alcove_operator.metrics import Metrics
 from alcove_operator.store import OperatorStore
 from alcove_store.errors import StoreDeniedError, StoreError, StoreFullError, StoreUnavailableError
 
@@ -29,6 +30,7 @@ class StoreRoom:
     store: OperatorStore
     namespace: str
     """Of the competitions."""
+    metrics: Metrics
     changed: Callable[[], None]
     """Called when it has become full, or has room again."""
     clock: Callable[[], datetime] = utc_now
@@ -55,6 +57,10 @@ class StoreRoom:
             self.trouble = StoreTrouble(state, self.clock())
         # One that is away is not known to have room again.
         full = self.full if state == "away" else state == "full"
+        if self._probe_at is not None:
+            self.metrics.store_has_room.set(None)
+        elif state != "away":
+            self.metrics.store_has_room.set(not full)
         if full != self.full:
             self.full = full
             log.warning("The store %s.", "can be read, and takes nothing" if full else "has room again")
@@ -67,10 +73,10 @@ class StoreRoom:
         """
         if self._probe_at is not None and self.clock() < self._probe_at:
             return await self._look_by_reading()
+        self._probe_at = None
         for _ in range(2):
             try:
                 await asyncio.to_thread(self.store.write_probe, self.namespace)
-                self._probe_at = None
                 return "sound"
             except StoreFullError:
                 return "full"
@@ -83,6 +89,7 @@ class StoreRoom:
 
     async def _put_off_probing(self, error: StoreDeniedError) -> StoreState:
         """A probe that may be written and not deleted would fill the store by itself."""
+        self.metrics.store_errors.labels("refused").inc()
         self._probe_at = self.clock() + DENIED_TIME
         log.warning(
             "Whether the store has room is not known for an hour: %s The operator's user must be allowed to write and "

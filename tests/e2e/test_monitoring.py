@@ -27,9 +27,9 @@ OPERATOR, BOARDS = "alcove-operator", "alcove-board-metrics"
 ABSENT = (
     "DCGM_FI_DEV_GPU_UTIL", "alcove_board_server_failures", "alcove_phase_closes", "alcove_team_queue_place",
     "alcove_board_stale_since", "alcove_api_failures", "alcove_work_failures", "alcove_rank_interval",
-    "alcove_baseline_alc",
+    "alcove_baseline_alc", "alcove_store_size_bytes",
 )  # fmt: skip
-"""What need not be there here: no GPU, no end of the phase, nothing that waits, is late or fails."""
+"""What need not be there here: no GPU, no kubelet's metrics, no end of the phase, nothing waits, is late or fails."""
 
 
 @pytest.fixture(scope="module")

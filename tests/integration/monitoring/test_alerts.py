@@ -76,7 +76,19 @@ STORIES = (
     Story("AlcoveStoreFilling", {f"alcove_store_free_bytes{{{HERE}}}": "50x9 5x19 50x20",
           f"alcove_store_size_bytes{{{HERE}}}": "100x60",
           _volume("available"): "1x60", _volume("capacity"): "100x60"}, "14m", "16m", "31m", {}),
-    Story("AlcoveStoreRefusing", {f'alcove_store_errors_total{{{HERE}, reason="refused"}}': "0x9 5x60"},
+    # A store that says 0 of 0 says nothing.
+    Story("AlcoveStoreFilling", {f"alcove_store_free_bytes{{{HERE}}}": "0x60",
+          f"alcove_store_size_bytes{{{HERE}}}": "0x60",
+          _volume("available"): "50x9 5x19 50x20", _volume("capacity"): "100x60"}, "14m", "16m", "31m", {}),
+    # One that refuses what is written, though its volume has room, or nobody knows of any.
+    Story("AlcoveStoreFilling", {f"alcove_store_has_room{{{HERE}}}": "1x9 0x19 1x20",
+          _volume("available"): "50x60", _volume("capacity"): "100x60"}, "14m", "16m", "31m", {}),
+    Story("AlcoveStoreFilling", {f"alcove_store_has_room{{{HERE}}}": "1x9 0x19 1x20"}, "14m", "16m", "31m", {}),
+    # It refused to be probed, once an hour, until it was mended.
+    Story("AlcoveStoreRefusing", {f'alcove_store_errors_total{{{HERE}, reason="refused"}}': "0x9 1x59 2x70",
+          f"alcove_store_has_room{{{HERE}}}": "1x9 _x100 1x30"}, "9m", "65m", "115m", {}),
+    Story("AlcoveStoreRefusing", {f'alcove_store_errors_total{{{HERE}, reason="refused"}}': "0x9 5x60",
+          f"alcove_store_has_room{{{HERE}}}": "1x60"},
           "9m", "12m", "40m", {}),
     Story("AlcoveCredentialsEnding", {f"alcove_credentials_overdue_runs{{{HERE}}}": "0x9 2x19 0x20"},
           "10m", "12m", "31m", {}),
@@ -125,6 +137,29 @@ def test_an_alert_fires_and_resolves(story: Story, tmp_path: Path) -> None:
     }
     document = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [test]}
     (tmp_path / "test.yaml").write_text(yaml.safe_dump(document))
+    done = _promtool("test", "rules", tmp_path / "test.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_panel_of_the_store_shows_its_volume_where_the_store_does_not_say(tmp_path: Path) -> None:
+    volume = 'namespace="hackathon", persistentvolumeclaim="data-alcove-store-0"'
+    said = {
+        'alcove_store_free_bytes{namespace="hackathon"}': "_x9 0x9 20x9",
+        'alcove_store_size_bytes{namespace="hackathon"}': "_x9 0x9 40x9",
+        f"kubelet_volume_stats_available_bytes{{{volume}}}": "5x30",
+        f"kubelet_volume_stats_capacity_bytes{{{volume}}}": "10x30",
+    }
+    shown = {"5m": (5, 10), "15m": (5, 10), "25m": (20, 40)}
+    expressions = dashboard_data.expressions_of("alcove-operations.json", "Store bytes")
+    asked = [
+        {"expr": dashboard_data.fill(expression, {"namespace": "hackathon"}), "eval_time": at,
+         "exp_samples": [{"labels": "{}", "value": value}]}
+        for at, values in shown.items()
+        for expression, value in zip(expressions, values, strict=True)
+    ]  # fmt: skip
+    series = [{"series": name, "values": values} for name, values in said.items()]
+    test = {"interval": "1m", "input_series": series, "promql_expr_test": asked}
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump({"rule_files": [], "tests": [test]}))
     done = _promtool("test", "rules", tmp_path / "test.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -28,6 +28,7 @@ from alcove_api.uploads import UploadPermit
 from alcove_kube.resources import SUBMISSIONS
 from alcove_operator import credentials
 from alcove_operator.index import Index
+from alcove_operator.metrics import Metrics
 from alcove_operator.offers import sign_permits
 from alcove_operator.store import OperatorStore
 from alcove_operator.store_room import StoreRoom
@@ -229,7 +230,7 @@ def test_a_team_that_fills_all_that_it_may_stops_no_other_teams_run(
 ) -> None:
     store = roomy
     operator = OperatorStore(store.client("operator"), MAIN)
-    room = StoreRoom(operator, "cup", lambda: None)
+    room = StoreRoom(operator, "cup", Metrics(), lambda: None)
     with run_of(store, tmp_path / "blue", run_config(submission_uid="blue")) as blue:
         supervisor = blue.supervisor()
         supervisor.go()
@@ -283,7 +284,9 @@ def fill(store: SetUpStore, room: StoreRoom) -> None:
 
 def watch_a_full_store(store: SetUpStore, small: Path, tmp_path: Path) -> None:
     changes: list[bool] = []
-    room = StoreRoom(OperatorStore(store.client("operator"), MAIN), "cup", lambda: changes.append(room.full))
+    room = StoreRoom(
+        OperatorStore(store.client("operator"), MAIN), "cup", Metrics(), lambda: changes.append(room.full)
+    )
     shape = (BIG_ROWS, N_LABELS)
     run = run_config(submission_uid="blue", n_test=BIG_ROWS, n_labels=N_LABELS)
     with run_of(store, tmp_path / "blue", run) as blue:

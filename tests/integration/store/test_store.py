@@ -17,6 +17,7 @@ from minio.credentials import StaticProvider
 
 from alcove_api import keys
 from alcove_api.documents import StoreCredentials
+from alcove_operator.metrics import Metrics
 from alcove_operator.store import OperatorStore
 from alcove_operator.store_room import StoreRoom
 from alcove_store import client as store_client
@@ -169,7 +170,7 @@ def test_a_store_without_room_is_told_from_one_that_is_away(tmp_path: Path) -> N
             with pytest.raises(StoreFullError, match="make room"):
                 store_client.put_if_absent(client, MAIN, "runs/u/small", bytes(1 << 20))
             changes: list[bool] = []
-            room = StoreRoom(OperatorStore(client, MAIN), "cup", lambda: changes.append(room.full))
+            room = StoreRoom(OperatorStore(client, MAIN), "cup", Metrics(), lambda: changes.append(room.full))
             for _ in range(2):
                 asyncio.run(room.look())
             (small / "filled").unlink()

@@ -28,6 +28,7 @@ from alcove_operator.jobs_health import JobsHealth
 from alcove_operator.metrics import Metrics
 from alcove_operator.preparation import PROBLEM_KINDS
 from alcove_operator.service import Service
+from alcove_operator.store_disks import DiskSpace
 from tests.unit.operator_core.pods import stamp
 from tests.unit.operator_wiring.hackathon import CUP, HACK, START, Hackathon
 from tests.unit.operator_wiring.virtual_time import run, wait_until
@@ -184,6 +185,7 @@ def test_only_the_leading_teams_have_series() -> None:
     assert max(len(values) for values in made.values()) == TEAMS * 32
     named = {labels[1] for labels in made["alcove_quota_used_submissions"]}
     assert named == shown
+    assert made["alcove_team_submissions"] == {(CUP, "practice", team, "Done"): 1 for team in shown}
 
 
 async def _count_rounds(work: Coroutine[Any, Any, Series]) -> tuple[Series, int]:
@@ -232,6 +234,23 @@ ENDS = {(cause, payer) for payer, names in CAUSES_BY_PAYER.items() for cause in 
 
 def _shown(*phases: tuple[str, str]) -> dict[str, dict[tuple[str, ...], float]]:
     return {"alcove_runs_running": dict.fromkeys(phases, 0.0)}
+
+
+def test_what_is_not_known_yet_has_no_series() -> None:
+    """A gauge that begins with 0 says that the store is away, and its disks full."""
+    metrics = Metrics()
+    told = {
+        family.name: [sample.value for sample in family.samples]
+        for family in metrics.registry.collect()
+        if family.type == "gauge" and family.name.startswith("alcove_") and family.samples
+    }
+    # That time counts from 1970, so 0 is long ago.
+    assert told == {"alcove_platform_fault_timestamp_seconds": [0]}
+    metrics.show_disks(DiskSpace(5, 10))
+    sizes = ("alcove_store_free_bytes", "alcove_store_size_bytes")
+    assert [series(metrics, name) for name in sizes] == [{(): 5}, {(): 10}]
+    metrics.show_disks(None)
+    assert [series(metrics, name) for name in sizes] == [{}, {}]
 
 
 def test_what_is_gone_has_no_series() -> None:

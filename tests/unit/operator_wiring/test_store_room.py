@@ -12,6 +12,7 @@ import pytest
 from minio import Minio
 
 from alcove_operator.core.notices import StoreState
+from alcove_operator.metrics import Metrics
 from alcove_operator.store import OperatorStore
 from alcove_operator.store_room import StoreRoom
 from alcove_store.errors import StoreDeniedError, StoreError, StoreFullError, StoreUnavailableError
@@ -32,6 +33,11 @@ class AnsweringStore(OperatorStore):
         if (error := next(self.reads, None)) is not None:
             raise error
         return False
+
+
+def has_room(room: StoreRoom) -> float | None:
+    """As the metric says it."""
+    return room.metrics.registry.get_sample_value("alcove_store_has_room")
 
 
 @pytest.mark.parametrize(
@@ -58,8 +64,10 @@ def test_when_a_store_is_full(
 ) -> None:
     store = AnsweringStore(cast(Minio, None), "alcove", writes=iter(writes), reads=iter(reads))
     changes: list[bool] = []
-    room = StoreRoom(store, "cup", lambda: changes.append(room.full))
+    room = StoreRoom(store, "cup", Metrics(), lambda: changes.append(room.full))
+    assert has_room(room) is None
     asyncio.run(room.look())
+    assert has_room(room) == {"sound": 1, "full": 0, "away": None}[state]
     assert (room.trouble.state if room.trouble else "sound") == state
     assert room.full is (state == "full")
     assert changes == [True] * (state == "full")
@@ -67,12 +75,12 @@ def test_when_a_store_is_full(
 
 def test_a_full_store_that_goes_away_is_not_known_to_have_room() -> None:
     store = AnsweringStore(cast(Minio, None), "alcove", writes=iter([FULL, AWAY, None]), reads=iter([AWAY]))
-    room = StoreRoom(store, "cup", lambda: None)
+    room = StoreRoom(store, "cup", Metrics(), lambda: None)
     found = []
     for _ in range(3):
         asyncio.run(room.look())
-        found.append((room.full, room.trouble and room.trouble.state))
-    assert found == [(True, "full"), (True, "away"), (False, None)]
+        found.append((room.full, room.trouble and room.trouble.state, has_room(room)))
+    assert found == [(True, "full", 0), (True, "away", 0), (False, None, 1)]
 
 
 def test_a_store_that_denies_the_probe_is_probed_again_an_hour_later() -> None:
@@ -80,11 +88,12 @@ def test_a_store_that_denies_the_probe_is_probed_again_an_hour_later() -> None:
     writes = iter([StoreDeniedError("No."), StoreDeniedError("No."), FULL])
     store = AnsweringStore(cast(Minio, None), "alcove", writes=writes)
     now = [datetime(2026, 1, 1, tzinfo=UTC)]
-    room = StoreRoom(store, "cup", lambda: None, clock=lambda: now[0])
+    room = StoreRoom(store, "cup", Metrics(), lambda: None, clock=lambda: now[0])
     found = []
     for minutes in (0, 59, 1, 60):
         now[0] += timedelta(minutes=minutes)
         asyncio.run(room.look())
-        found.append(room.full)
-    assert found == [False, False, False, True]
+        refused = room.metrics.registry.get_sample_value("alcove_store_errors_total", {"reason": "refused"})
+        found.append((room.full, has_room(room), refused))
+    assert found == [(False, None, 1), (False, None, 1), (False, None, 2), (True, 0, 2)]
     assert not list(writes)
