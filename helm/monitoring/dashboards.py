@@ -150,6 +150,7 @@ def team_view() -> dashboard.Dashboard:
             legend="{{window}}",
             width=8,
         ),
+        bars("Submissions by state", "Those of this phase.", f"alcove_team_submissions{{{TEAM}}}", "state"),
         lines("Runs", "Waiting and under way.", largest_by("state", "alcove_team_runs", TEAM)),
         lines("Rank over time", "1 is best.", query(largest("alcove_rank", TEAM), "$team"))
         .decimals(0)

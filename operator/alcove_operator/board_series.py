@@ -70,6 +70,10 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
         (*_PHASE, "baseline", "dataset"),
     ),
     "alcove_submissions": ("Submissions of each team that exist.", _TEAM),
+    "alcove_team_submissions": (
+        "Submissions of each team that exist; state: the phase of their status, Waiting where it has none yet.",
+        (*_TEAM, "state"),
+    ),
     "alcove_team_runs": (
         "Runs of each team that are under way; state: queued or running.",
         (*_TEAM, "state"),
@@ -232,6 +236,9 @@ def _state(run: RunStatus) -> str:
 
 def _team(out: _Builder, labels: tuple[str, str, str], views: list[SubmissionView], now: datetime) -> None:
     out.set("alcove_submissions", labels, len(views))
+    in_state: Counter[str] = Counter(view.status.phase or "Waiting" for view in views)
+    for state, count in in_state.items():
+        out.set("alcove_team_submissions", (*labels, state), count)
     states = Counter(_state(run) for view in views for run in _open_runs(view))
     for state in ("queued", "running"):
         out.set("alcove_team_runs", (*labels, state), states[state])
