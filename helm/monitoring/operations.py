@@ -174,7 +174,8 @@ def _store() -> list[Panel]:
         ),
         lines(
             "Bytes by team",
-            "What a team's Submissions and uploads take, all versions, without a blind phase; counted once an hour.",
+            "What Submissions and uploads take, of the 50 teams that have most: all versions, without a blind phase, "
+            "and without uploads while there is one; counted once an hour.",
             largest_by("team", "alcove_team_store_bytes"),
             unit="bytes",
         ),

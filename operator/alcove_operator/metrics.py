@@ -240,12 +240,13 @@ class Metrics:
             self.store_errors.labels(reason)
         self.store_prefix_bytes = self._gauge(
             "alcove_store_prefix_bytes",
-            "Bytes below each prefix, old versions too; counted once an hour.",
+            "Bytes below each prefix, old versions too; counted once an hour. Nothing that may be of a blind phase.",
             "prefix",
         )
         self.team_bytes = self._gauge(
             "alcove_team_store_bytes",
-            "Bytes of a team's Submissions and uploads in the store, old versions too; counted once an hour.",
+            "Bytes of a team's Submissions without a blind phase, and, while there is none, uploads; old versions too. "
+            "Of the 50 teams that have most; counted once an hour.",
             "competition",
             "team",
         )

@@ -21,7 +21,6 @@ from alcove_kube.resources import COMPETITIONS, SUBMISSIONS
 from alcove_operator.api import Api
 from alcove_operator.clock import utc_now
 from alcove_operator.core.model import CompetitionView, SubmissionView
-from alcove_operator.core.reconcile_input import is_blind
 from alcove_operator.core.retention import (
     SHARED,
     UNSEEN,
@@ -31,7 +30,7 @@ from alcove_operator.core.retention import (
     names_of_code,
     plan_prune,
 )
-from alcove_operator.core.store_use import Size, StoreUse, find_hidden, list_rows, sum_teams
+from alcove_operator.core.store_use import Size, StoreUse, find_hidden, sum_shown_teams
 from alcove_operator.executor import to_json
 from alcove_operator.index import Index
 from alcove_operator.metrics import Metrics
@@ -100,13 +99,9 @@ class RetentionKeeper:
         sums = use.sum_prefixes(owners)
         self.metrics.show_prefix_bytes({prefix: size.bytes for prefix, size in sums.items()})
         for competition in self.index.competitions.values():
-            hidden = {phase.name for phase in competition.spec.phases if is_blind(phase, now)}
             views = self.index.submissions_of(competition.namespace, competition.name)
-            rows = [row for row in list_rows(use, views) if row.phase not in hidden or not row.submission]
-            known = {view.team for view in views}
-            self.metrics.show_team_bytes(
-                competition.name, {row.team: row.bytes for row in sum_teams(rows) if row.team in known}
-            )
+            sizes = sum_shown_teams(use, competition, views, now, blind=bool(owners))
+            self.metrics.show_team_bytes(competition.name, sizes)
 
     async def _prune(self, competition: CompetitionView, use: StoreUse) -> None:
         given = await self._gather()

@@ -16,6 +16,8 @@ from alcove_operator.core.reconcile_input import is_blind
 Part = Literal["snapshots", "logs", "results", "bundle", "uploads"]
 """Predictions; output; records, scores and pages; code; what waits for admission, or is offered to other teams."""
 PARTS: tuple[Part, ...] = ("snapshots", "logs", "results", "bundle", "uploads")
+TEAMS = 50
+"""Of how many teams a metric tells."""
 UNKNOWN = "(unknown)"
 """Whose Submission is deleted, or is another release's in the same store."""
 
@@ -47,7 +49,12 @@ def _find_submission(key: str) -> str:
 
 
 def find_owner(key: str) -> str:
-    """What an object is of: UID of a Submission, digest of code, or :func:`name_phase` of a phase; "" of all else."""
+    """What an object is of: UID of a Submission, digest of code, or :func:`name_phase` of a phase; "" of all else.
+
+    What waits for admission may be of any phase: it is :data:`keys.BUNDLES`.
+    """
+    if key.startswith(keys.BUNDLES):
+        return keys.BUNDLES
     found = _CODE.fullmatch(key) or _PHASE.match(key)
     return found[1] if found else _find_submission(key)
 
@@ -104,13 +111,15 @@ class StoreUse:
         _size(self.of_owners[key.partition("/")[0]], find_owner(key)).add(1, size)
 
     def sum_prefixes(self, without: Container[str] = ()) -> dict[str, Size]:
-        """By the first part of the keys. ``without``: owners that are left out, as :func:`find_owner` names them."""
+        """By the first part of the keys. ``without``: owners that are left out, as :func:`find_owner` names them.
+
+        A prefix below which there is nothing else is left out too.
+        """
         sums: dict[str, Size] = {}
         for prefix, sizes in self.of_owners.items():
-            total = sums[prefix] = Size()
             for owner, size in sizes.items():
                 if owner not in without:
-                    total.add(size.objects, size.bytes)
+                    _size(sums, prefix).add(size.objects, size.bytes)
         return sums
 
 
@@ -126,7 +135,8 @@ def find_hidden(
 ) -> set[str]:
     """Owners of which nothing may be told: blind phases, their Submissions, and code that nobody else has.
 
-    While there is a blind phase also Submissions and code that are not known: they may have been of it.
+    While there is a blind phase also Submissions and code that are not known, and what waits for admission: they may
+    be of it.
 
     Args:
         use: what was measured.
@@ -147,7 +157,7 @@ def find_hidden(
         of = view.spec.competition if view.spec else None
         if view.spec and of and (of.namespace, of.name, view.spec.phase) not in blind:
             shown |= {view.uid, view.status.code_sha256}
-    return {name_phase(*phase) for phase in blind} | (
+    return {keys.BUNDLES, *(name_phase(*phase) for phase in blind)} | (
         (use.of_submissions.keys() | use.of_code.keys()) - shown
     )
 
@@ -195,6 +205,30 @@ def sum_teams(rows: Iterable[UseRow]) -> list[UseRow]:
         found[row.team].append(row.parts)
     teams = [UseRow(team, "", "", _add_up(parts)) for team, parts in found.items()]
     return sorted(teams, key=lambda row: (-row.bytes, row.team))
+
+
+def sum_shown_teams(
+    use: StoreUse,
+    competition: CompetitionView,
+    submissions: Iterable[SubmissionView],
+    now: datetime,
+    *,
+    blind: bool,
+) -> dict[str, int]:
+    """Bytes by team, of the :data:`TEAMS` that have most; largest first. Nothing tells of a blind phase.
+
+    Args:
+        use: what was measured.
+        competition: whose teams these are.
+        submissions: all of it.
+        now: an aware time.
+        blind: whether any phase of the release is: uploads may then be for it, and are left out.
+    """
+    hidden = {phase.name for phase in competition.spec.phases if is_blind(phase, now)}
+    shown = [view for view in submissions if view.spec is not None and view.spec.phase not in hidden]
+    teams = {view.team for view in shown}
+    rows = [row for row in list_rows(use, shown) if row.team in teams and (row.submission or not blind)]
+    return {row.team: row.bytes for row in sum_teams(rows)[:TEAMS]}
 
 
 def _add_up(many: Iterable[Mapping[Part, Size]]) -> dict[Part, Size]:

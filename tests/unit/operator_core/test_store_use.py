@@ -7,7 +7,7 @@ from datetime import datetime
 
 from alcove_api import keys
 from alcove_operator.core.model import SubmissionView
-from alcove_operator.core.store_use import StoreUse, find_hidden
+from alcove_operator.core.store_use import TEAMS, StoreUse, find_hidden, sum_shown_teams
 from tests.unit.operator_core.test_retention import DAY, LATE, competition, digest_of, submission
 
 REVEAL = LATE + DAY
@@ -52,19 +52,46 @@ def test_bytes_of_a_blind_phase_are_told_from_its_reveal_on() -> None:
 def test_what_is_deleted_may_have_been_of_the_blind_phase() -> None:
     use = StoreUse()
     add_all(use, "red-gone", "gone", "practice")
-    assert told(use, []) == {**dict.fromkeys(EACH, 0), "boards": 100, "ladders": 100}
+    assert told(use, []) == {"boards": 100, "ladders": 100}
     assert told(use, [], REVEAL) == EACH
 
 
 def test_code_that_is_in_a_phase_that_is_shown_too_is_told() -> None:
     use = StoreUse()
     use.add(keys.code(digest_of("both")), 100)
-    assert told(use, [in_final("secret", "both")]) == {"code": 0}
+    assert told(use, [in_final("secret", "both")]) == {}
     assert told(use, [in_final("secret", "both"), submission("seen", code="both")]) == {"code": 100}
 
 
-def test_other_data_and_uploads_belong_to_no_phase() -> None:
+def test_other_data_belong_to_no_phase() -> None:
     use = StoreUse()
     use.add(keys.dataset_manifest("d" * 64), 3)
-    use.add_upload(keys.team_bundle("red", digest_of("waits")), 4)
-    assert told(use, []) == {"data": 3, "bundles": 4}
+    assert told(use, []) == {"data": 3}
+
+
+def test_what_waits_for_admission_may_be_of_the_blind_phase() -> None:
+    use = StoreUse()
+    use.add_upload(keys.team_bundle("red", digest_of("secret")), 100)
+    use.add_upload(keys.shared_archive("red", 1), 30)
+    assert told(use, []) == {"shared": 30}
+    assert told(use, [], REVEAL) == {"bundles": 100, "shared": 30}
+    assert sum_shown_teams(use, OF, [submission("seen")], LATE, blind=True) == {}
+    assert sum_shown_teams(use, OF, [submission("seen")], LATE, blind=False) == {"red": 130}
+
+
+def test_a_team_is_told_of_by_what_it_has_in_phases_that_are_shown() -> None:
+    use, secret = StoreUse(), in_final("secret", "both")
+    add_all(use, "red-secret", "both", "final")
+    assert sum_shown_teams(use, OF, [secret], LATE, blind=True) == {}
+    assert sum_shown_teams(use, OF, [secret], REVEAL, blind=False) == {"red": 400}
+    # The code is in a later Submission of another team too, and is counted with that as if there were no other.
+    seen = submission("seen", at=1, team="blue", code="both")
+    assert sum_shown_teams(use, OF, [secret, seen], LATE, blind=True) == {"blue": 100}
+
+
+def test_the_teams_that_have_most_are_told_of() -> None:
+    use, views = StoreUse(), [submission("one", team=f"t{number:04}") for number in range(2000)]
+    for number, view in enumerate(views):
+        use.add(keys.score_result(view.uid, "d"), number + 1)
+    found = sum_shown_teams(use, OF, views, LATE, blind=True)
+    assert found == {f"t{number - 1:04}": number for number in range(2000, 2000 - TEAMS, -1)}
