@@ -74,7 +74,8 @@ def rank_command(
     predictions: Annotated[
         Path | None,
         typer.Option(
-            help="For examples: folder of PARTICIPANT/DATASET/ as score reads it, and DATASET.solution."
+            help="For examples: folder of PARTICIPANT/DATASET/ as score reads it (repeats: DATASET.2/, DATASET.3/), "
+            "and DATASET.solution."
         ),
     ] = None,
     budget: Annotated[float | None, typer.Option(help="Of these runs, seconds.")] = None,

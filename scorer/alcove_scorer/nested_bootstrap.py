@@ -34,6 +34,14 @@ class Table:
     examples: Floats | None = None
 
 
+def check_resampled(table: Table) -> None:
+    """Raises InputError where there is nothing to draw within a dataset: neither repeats nor predictions."""
+    if table.repeats.shape[2] < 2 and table.examples is None:
+        raise InputError(
+            "--uncertainty all: expected repeats of each run, in a column repeat, or --predictions"
+        )
+
+
 def resample_nested(table: Table, evaluate: Evaluate, resamples: int, seed: int) -> Spread:
     """Spread of the values: datasets are drawn, and within each its runs and its examples.
 
@@ -45,10 +53,7 @@ def resample_nested(table: Table, evaluate: Evaluate, resamples: int, seed: int)
     Raises:
         InputError: there are neither repeats nor predictions.
     """
-    if table.repeats.shape[2] < 2 and table.examples is None:
-        raise InputError(
-            "--uncertainty all: expected repeats of each run, in a column repeat, or --predictions"
-        )
+    check_resampled(table)
     scores = combine_repeats(table.repeats, table.penalty)
     participants, datasets = scores.shape
     there: Ints = np.arange(datasets, dtype=np.int64)

@@ -340,10 +340,9 @@ def _measure(
     if options.predictions is not None and options.rules is not None:
         from alcove_scorer.example_files import resample_folder
 
-        scores = combine_repeats(repeats, penalty)
         names = (table.participants, table.datasets)
         examples = resample_folder(
-            options.predictions, *names, scores, options.rules, options.intervals, options.seed
+            options.predictions, *names, repeats, penalty, options.rules, options.intervals, options.seed
         )
 
     def find_baseline(scores: Floats, columns: npt.NDArray[np.int64]) -> Floats | None:

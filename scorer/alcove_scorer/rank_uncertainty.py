@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import special
 
 from alcove_scorer.errors import InputError
-from alcove_scorer.nested_bootstrap import NOISE_DRAWS, Evaluate, Table, resample_nested
+from alcove_scorer.nested_bootstrap import NOISE_DRAWS, Evaluate, Table, check_resampled, resample_nested
 from alcove_scorer.rank_intervals import (
     CONFIDENCE,
     OTHER_DATASETS,
@@ -84,9 +84,10 @@ def measure_uncertainty(
 
     means = spread_over_datasets(scores)
     if source == "all":
-        values = resample_nested(table, evaluate, resamples, seed)
+        check_resampled(table)
         # Copeland's score is no mean, and few datasets tell nothing: these intervals are those of datasets alone.
         if ranking.method != "copeland" and enough_datasets(*scores.shape):
+            values = resample_nested(table, evaluate, resamples, seed)
             ranks = find_rank_intervals(values, ranking.rank, find_widening(scores, ranking.method))
     elif source != "datasets":
         if ranking.method == "copeland":
@@ -172,17 +173,20 @@ def _draw(table: Table, source: Source, resamples: int, seed: int) -> tuple[Floa
 
 
 def _share_variance(table: Table, means: Spread, resamples: int, seed: int) -> dict[str, float]:
-    """The mean over participants of the variance of their mean scores, by where it comes from."""
-    total = float(np.nanmean(means.errors**2))
-    shares: dict[str, float] = {}
+    """The mean over participants of the variance of their mean scores, by where it comes from; sums to 1.
+
+    Where what runs and examples make is estimated to be more than all there is, datasets have no share.
+    """
+    found: dict[str, float] = {}
     if table.repeats.shape[2] > 1:
-        shares["runs"] = _variance(table, "runs", resamples, seed)
+        found["runs"] = _variance(table, "runs", resamples, seed)
     if table.examples is not None:
-        shares["examples"] = _variance(table, "examples", resamples, seed)
+        found["examples"] = _variance(table, "examples", resamples, seed)
+    noise = sum(found.values())
+    total = max(float(np.nanmean(means.errors**2)), noise)
     if not total > 0:
-        return dict.fromkeys((*shares, "datasets"), 0.0)
-    shares = {name: min(1.0, variance / total) for name, variance in shares.items()}
-    return {**shares, "datasets": max(0.0, 1.0 - sum(shares.values()))}
+        return dict.fromkeys((*found, "datasets"), 0.0)
+    return {name: variance / total for name, variance in (*found.items(), ("datasets", total - noise))}
 
 
 def _variance(table: Table, source: Source, resamples: int, seed: int) -> float:

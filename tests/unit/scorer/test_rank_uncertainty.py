@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import typer
 from typer.testing import CliRunner, Result
@@ -15,6 +17,7 @@ from typer.testing import CliRunner, Result
 from alcove_scorer import run_files
 from alcove_scorer.cli import rank_command
 from alcove_scorer.curves import resolve_rules
+from alcove_scorer.example_files import resample_folder
 from alcove_scorer.nested_bootstrap import Table
 from alcove_scorer.rank_uncertainty import measure_uncertainty, shrink_scores
 from alcove_scorer.ranks import rank_participants
@@ -78,6 +81,53 @@ def test_test_examples_tell_apart_what_two_datasets_do_not(folder: Path) -> None
     assert "tell no two places apart" in by_datasets["uncertainty"]["places"]
 
 
+def write_repeated_runs(root: Path) -> tuple[Path, npt.NDArray[np.float64]]:
+    """Three participants on six datasets, each run twice: a folder with the predictions, and the table's scores."""
+    rng, datasets = np.random.default_rng(6), [f"set{i}" for i in range(6)]
+    scores, lines = np.empty((3, 6, 2)), ["who,repeat," + ",".join(datasets)]
+    for column, dataset in enumerate(datasets):
+        truth = rng.permutation(np.arange(60) % 2 == 0)[:, None] ^ np.array([False, True])
+        np.savetxt(root / f"{dataset}.solution", truth, "%d")
+        for row, accuracy in enumerate((0.9, 0.8, 0.7)):
+            for repeat in range(2):
+                run = root / f"p{row}" / (f"{dataset}.2" if repeat else dataset)
+                run.mkdir(parents=True)
+                np.save(run / "1.npy", (truth ^ (rng.random((60, 1)) > accuracy)).astype(np.float32))
+                (run / "times.csv").write_text("file,seconds\n1.npy,2.5\n")
+                outcome = score_files(root / f"{dataset}.solution", run, resolve_rules(BUDGET))[1]
+                scores[row, column, repeat] = outcome.alc or 0
+    for row in range(3):
+        lines += [f"p{row},{n}," + ",".join(f"{s:.9f}" for s in scores[row, :, n]) for n in range(2)]
+    (root / "table.csv").write_text("\n".join(lines) + "\n")
+    return root / "table.csv", scores
+
+
+def test_datasets_runs_and_examples_are_resampled_together(tmp_path: Path) -> None:
+    table, scores = write_repeated_runs(tmp_path)
+    options = ("--uncertainty", "all", "--predictions", tmp_path, "--budget", BUDGET, "--intervals", 50)
+    found = ranked(table, *options)
+    assert set(found["uncertainty"]["shares"]) == {"runs", "examples", "datasets"}
+    assert sum(found["uncertainty"]["shares"].values()) == pytest.approx(1)
+    rules, names = resolve_rules(BUDGET), (("p0",), ("set0",))
+    cell = scores[:1, :1]
+    both = resample_folder(tmp_path, *names, cell, 1.0, rules, 40, 3)
+    other = tmp_path / "other"
+    shutil.copytree(tmp_path / "p0" / "set0.2", other / "p0" / "set0")
+    shutil.copy(tmp_path / "set0.solution", other)
+    apart = [
+        resample_folder(root, *names, cell[:, :, [n]], 1.0, rules, 40, 3)
+        for n, root in enumerate((tmp_path, other))
+    ]
+    # Of two numbers, mean less standard deviation is the smaller one.
+    assert both == pytest.approx(np.minimum(*apart))
+    shutil.move(tmp_path / "p1" / "set3.2", tmp_path / "p1" / "set3.3")
+    assert str(tmp_path / "p1" / "set3.2") in rank(table, *options).stderr
+    shutil.copytree(tmp_path / "p2" / "set3", tmp_path / "p1" / "set3.2")
+    done = rank(table, *options)
+    assert done.exit_code == 2
+    assert f"the table's score {scores[1, 3, 1]:.6f} of 'p1' on 'set3', repeat 2" in done.stderr
+
+
 def test_examples_are_drawn_of_numbers_to_predict_with_the_competitions_metric_and_t0(tmp_path: Path) -> None:
     rng, rules = np.random.default_rng(0), resolve_rules(60, metric_name="r2", t0=20)
     truth = rng.normal(size=(90, 1))
@@ -111,6 +161,7 @@ def test_examples_are_drawn_of_numbers_to_predict_with_the_competitions_metric_a
             "Are budget, scheme, metric and t0 right?",
         ),
         (["--uncertainty", "examples", "--predictions", "{}/good", "--budget", "60"], "news.solution"),
+        (["--uncertainty", "all", "--method", "copeland"], "a column repeat, or --predictions"),
         (
             ["--uncertainty", "examples", "--predictions", "{}", "--budget", "60", "--method", "copeland"],
             "no mean",
