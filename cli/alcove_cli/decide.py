@@ -116,18 +116,41 @@ def _time(value: object) -> datetime | None:
     return datetime.fromisoformat(str(value).replace("Z", "+00:00")) if value else None
 
 
-def check_subject(kube: KubeClient, team: Name, submission: str | None) -> None:
-    """Raises CommandError where there is no such team or submission."""
+def check_team(kube: KubeClient, team: Name) -> None:
+    """Raises CommandError where there is no such team."""
     namespace = kube.find(NAMESPACES, None, team)
     labels = ((namespace or {}).get("metadata") or {}).get("labels") or {}
     if "alcove.dev/competition" not in labels:
         raise CommandError(
             f"{team} is not the namespace of a team. To see the teams: kubectl get namespaces -L alcove.dev/competition"
         )
-    if submission is not None and kube.find(SUBMISSIONS, team, submission) is None:
-        raise CommandError(
-            f"There is no Submission {team}/{submission}. To see what there is: kubectl get submissions -n {team}"
-        )
+
+
+def find_namespace(kube: KubeClient, competition: str, team: Name, submission: str | None = None) -> str:
+    """Of a Submission that an entry may name: the team's, or the competition's for a baseline and for a rerun.
+
+    Args:
+        competition: NAMESPACE/NAME.
+        team: its namespace; the competition's own for a baseline.
+        submission: its name; without it, the team alone is looked for.
+
+    Raises:
+        CommandError: there is no such team or Submission.
+    """
+    organizers, _ = parse_competition(competition)
+    if team != organizers:
+        check_team(kube, team)
+    if submission is None or (team != organizers and kube.find(SUBMISSIONS, team, submission) is not None):
+        return team
+    raw = kube.find(SUBMISSIONS, organizers, submission)
+    if raw is not None and (raw["spec"].get("rerunOf") or {"team": organizers})["team"] == team:
+        return organizers
+    places = " and ".join(
+        f"kubectl get submissions -n {place}" for place in dict.fromkeys((team, organizers))
+    )
+    raise CommandError(
+        f"There is no Submission of {team} that is called {submission}. To see what there is: {places}"
+    )
 
 
 def change_competition(kube: KubeClient, competition: str, plan: Callable[[Object], Patch]) -> None:

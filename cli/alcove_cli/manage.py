@@ -37,7 +37,7 @@ def exclude(
     from alcove_kube.client import KubeClient
 
     kube = KubeClient.from_kubeconfig(kubeconfig)
-    decide.check_subject(kube, team, submission)
+    decide.find_namespace(kube, competition, team, submission)
     entry = decide.read_entry(Exclusion, team=team, submission=submission, phase=phase, reason=reason)
     decide.change_competition(kube, competition, lambda spec: decide.add_entry(spec, entry))
     typer.echo(
@@ -83,12 +83,12 @@ def stop(
     from alcove_kube.client import KubeClient
 
     kube = KubeClient.from_kubeconfig(kubeconfig)
-    decide.check_subject(kube, team, submission)
+    namespace = decide.find_namespace(kube, competition, team, submission)
     entry = decide.read_entry(
         Cancellation, team=team, submission=submission, dataset=dataset, reason=reason
     )  # fmt: skip
     decide.change_competition(kube, competition, lambda spec: decide.add_entry(spec, entry))
-    typer.echo(f"Stopping {team}/{submission}. Follow it: alcove watch {submission} --team {team}")
+    typer.echo(f"Stopping {team}/{submission}. Follow it: alcove watch {submission} --team {namespace}")
 
 
 @app.command("give-back")
@@ -110,7 +110,7 @@ def give_back(
     from alcove_kube.client import KubeClient
 
     kube = KubeClient.from_kubeconfig(kubeconfig)
-    decide.check_subject(kube, team, None)
+    decide.check_team(kube, team)
     on = f"{datetime.now(UTC):%Y-%m-%d}" if day == "today" else day
     entry = decide.read_entry(ExtraSubmissions, team=team, count=count, day=on, phase=phase, reason=reason)
     decide.change_competition(kube, competition, lambda spec: decide.add_entry(spec, entry))

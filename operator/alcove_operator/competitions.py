@@ -197,7 +197,10 @@ class Competitions:
             old.conditions, READY, ready_condition(competition, self.index), generation=generation, now=now
         )
         decided = decisions.find_condition(
-            competition.spec, self.teams.namespaces, partial(self._knows, competition)
+            competition.spec,
+            self.teams.namespaces,
+            competition.namespace,
+            partial(self._knows, competition),
         )
         conditions = set_condition(conditions, decisions.DECISIONS, decided, generation=generation, now=now)
         if self.room is not None and (self.room.full or find_condition(conditions, ROOM) is not None):
@@ -251,9 +254,14 @@ class Competitions:
         return [(pod.labels.get(names.PHASE, ""), pod.view) for pod in pods]
 
     def _knows(self, competition: CompetitionView, team: str, submission: str) -> bool:
-        """False only where it is certain that there is no such Submission, and none that counts though it is gone."""
-        if (team, submission) in self.index.submissions or not self.index.is_filled(SUBMISSIONS, team):
-            return True
+        """False only where it is certain that there is no such Submission, and none that counts though it is gone.
+
+        A rerun is in the competition's namespace, whose ever it is.
+        """
+        for namespace in (team, competition.namespace):
+            found = self.index.submissions.get((namespace, submission))
+            if not self.index.is_filled(SUBMISSIONS, namespace) or (found is not None and found.team == team):
+                return True
         counted = self.rankings.counted.list_names(competition)
         return counted is None or (team, submission) in counted
 

@@ -13,13 +13,14 @@ DECISIONS = "DecisionsApply"
 
 
 def find_condition(
-    spec: CompetitionSpec, teams: Collection[str], knows: Callable[[str, str], bool]
+    spec: CompetitionSpec, teams: Collection[str], namespace: str, knows: Callable[[str, str], bool]
 ) -> ConditionValue:
     """Of :data:`DECISIONS`.
 
     Args:
         spec: of the Competition.
         teams: their namespaces.
+        namespace: of the Competition. It stands for the team of its baselines, which have no quota.
         knows: whether there is, or may be, a Submission of that team and name.
     """
     listed: dict[str, tuple[Exclusion | Cancellation | ExtraSubmissions, ...]] = {
@@ -31,7 +32,8 @@ def find_condition(
     for name, entries in listed.items():
         for entry in entries:
             submission, phase = getattr(entry, "submission", None), getattr(entry, "phase", None)
-            if entry.team not in teams:
+            of_baselines = entry.team == namespace and not isinstance(entry, ExtraSubmissions)
+            if entry.team not in teams and not of_baselines:
                 said, reason = f"{entry.team}, which is not the namespace of a team", "UnknownTeam"
             elif submission is not None and not knows(entry.team, submission):
                 said, reason = (

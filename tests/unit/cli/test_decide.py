@@ -10,6 +10,7 @@ import pytest
 from alcove_api.decisions import Cancellation, Exclusion, ExtraSubmissions
 from alcove_cli import decide
 from alcove_cli.errors import CommandError
+from tests.unit.operator_wiring.memory_server import MemoryServer
 
 SPEC: dict[str, Any] = {
     "phases": [
@@ -71,3 +72,49 @@ def test_what_is_no_extension_is_refused(phase: str, until: datetime, said: str)
         decide.extend_phase(
             SPEC, "final", datetime(2027, 3, 9, tzinfo=UTC), datetime(2027, 3, 10, tzinfo=UTC)
         )
+
+
+def cluster() -> MemoryServer:
+    """Team red with a submission, that one's rerun in a blind final, and a baseline."""
+    found = MemoryServer(lambda: NOW)
+    labels = {"alcove.dev/competition": "hack.cup"}
+    found.put("namespaces", "", {"metadata": {"name": "red", "labels": labels}})
+    found.put("namespaces", "", {"metadata": {"name": "hack"}})
+    spec = {"competition": {"namespace": "hack", "name": "cup"}}
+    again = {**spec, "rerunOf": {"team": "red", "submission": "first", "uid": "u"}}
+    found.put("submissions", "red", {"metadata": {"name": "first"}, "spec": spec})
+    found.put("submissions", "hack", {"metadata": {"name": "final.red"}, "spec": again})
+    found.put("submissions", "hack", {"metadata": {"name": "linear"}, "spec": spec})
+    return found
+
+
+@pytest.mark.parametrize(
+    ("team", "submission", "where"),
+    [
+        ("red", "first", "red"),
+        ("red", "final.red", "hack"),
+        ("hack", "linear", "hack"),
+    ],
+)
+def test_what_is_decided_about_is_found_before_the_reveal_too(team: str, submission: str, where: str) -> None:
+    assert decide.find_namespace(cluster(), "hack/cup", team, submission) == where
+    decide.find_namespace(cluster(), "hack/cup", team)
+
+
+@pytest.mark.parametrize(
+    ("team", "submission", "said"),
+    [
+        ("green", "first", "not the namespace of a team"),
+        ("red", "linear", "no Submission of red that is called linear.*-n red.*-n hack"),
+        ("hack", "final.red", "no Submission of hack that is called final.red"),
+    ],
+)
+def test_what_is_not_there_is_not_decided_about(team: str, submission: str, said: str) -> None:
+    with pytest.raises(CommandError, match=said):
+        decide.find_namespace(cluster(), "hack/cup", team, submission)
+
+
+def test_baselines_have_no_quota_to_give_back() -> None:
+    decide.check_team(cluster(), "red")
+    with pytest.raises(CommandError, match="not the namespace of a team"):
+        decide.check_team(cluster(), "hack")

@@ -147,12 +147,18 @@ def test_what_is_said_has_a_bound() -> None:
         ({"cancelled": [{**OUT, "submission": "frist"}]}, "UnknownSubmission"),
         ({"excluded": [{**OUT, "phase": "final"}]}, "UnknownPhase"),
         ({"extraSubmissions": [{"team": "blue", "count": 1, "reason": "x"}]}, "UnknownTeam"),
+        # Baselines are in the competition's namespace, and have no quota.
+        ({"excluded": [{**OUT, "team": "hack"}]}, "Applied"),
+        ({"cancelled": [{**OUT, "team": "hack", "submission": "linear"}]}, "Applied"),
+        ({"cancelled": [{**OUT, "team": "hack", "submission": "frist"}]}, "UnknownSubmission"),
+        ({"extraSubmissions": [{"team": "hack", "count": 1, "reason": "x"}]}, "UnknownTeam"),
     ],
 )
 def test_a_decision_about_what_does_not_exist_is_a_condition(decided: dict[str, Any], reason: str) -> None:
     phase = {"name": "practice", "datasets": ["d"], "budget": {"seconds": 20}}
     spec = CompetitionSpec.model_validate({"phases": [phase], **decided})
-    status, found, message = find_condition(spec, {"red"}, lambda *who: who == ("red", "first"))
+    there = {("red", "first"), ("hack", "linear")}
+    status, found, message = find_condition(spec, {"red"}, "hack", lambda *who: who in there)
     assert found == reason
     assert status == ("True" if reason == "Applied" else "False")
     assert status == "True" or "Correct the entry" in message

@@ -325,6 +325,51 @@ def test_a_team_that_is_taken_out_leaves_the_board_of_the_final_too() -> None:
     assert run(scenario()) == ["blue"]
 
 
+def test_the_organizer_stops_the_final_of_one_team_or_baseline_and_leaves_a_rerun_out() -> None:
+    """A rerun is named by its team, though before the reveal nothing of that name is in the team's namespace."""
+
+    async def scenario() -> None:
+        hackathon = competition(revealsAt=moment(OPENS + 200))
+        cup = ("competitions", HACK, CUP)
+
+        def decided() -> str:
+            conditions = hackathon.server.objects[cup]["status"]["conditions"]
+            return str(next(c["reason"] for c in conditions if c["type"] == "DecisionsApply"))
+
+        async def whole(_: Service) -> None:
+            for team, name in (("red", "one"), ("blue", "one"), (HACK, "linear")):
+                hackathon.submit(team, name)
+                await hackathon.ended(team, name, 300)
+            hackathon.holding = True
+            await at(hackathon, OPENS)
+            ours = ["final.red", f"final.{HACK}.linear"]
+            await wait_until(
+                "the runs",
+                lambda: all((hackathon.status_or_none(HACK, n) or {}).get("runs") for n in ours),
+                120,
+            )
+            stopped = [
+                {"team": team, "submission": name, "reason": "It hangs"}
+                for team, name in zip(("red", HACK), ours, strict=True)
+            ]
+            left_out = {"team": "blue", "submission": "final.blue", "reason": "Leaked"}
+            hackathon.change_spec(*cup, cancelled=stopped, excluded=[left_out])
+            for name in ours:
+                ended = await hackathon.ended(HACK, name, 120)
+                assert {run["cause"] for run in ended["runs"]} == {"Cancelled"}
+            hackathon.holding = False
+            await hackathon.ended(HACK, "final.blue", 300)
+            assert decided() == "Applied"
+            shown = partial(hackathon.status_or_none, "blue", "final.blue")
+            await wait_until("why", lambda: (shown() or {}).get("excluded") == "Leaked", 600)
+            hackathon.change_spec(*cup, cancelled=[{**stopped[0], "submission": "final.blue"}], excluded=[])
+            await wait_until("that red has no final.blue", lambda: decided() == "UnknownSubmission", 60)
+
+        await hackathon.operate(whole)
+
+    run(scenario())
+
+
 def test_a_deleted_rerun_is_made_again_until_the_competition_is_deleted() -> None:
     """So whoever removes everything begins with the competition."""
 
