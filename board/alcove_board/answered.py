@@ -96,7 +96,7 @@ class AnsweredPages:
         phases, rendered = self._source.fresh_phases(), page.rendered()
         if phases is None or rendered is None:
             return None
-        phase = phases.get((page.phase.competition, page.phase.phase))
+        phase = phases.phases.get((page.phase.competition, page.phase.phase))
         if phase is None:
             del self._answered[url]
             return None

@@ -181,7 +181,7 @@ class BoardServer:
 
     async def _find(self, request: Request) -> PublishedPhase:
         phases = await self.source.phases()
-        phase = phases.get((request.path_params["competition"], request.path_params["phase"]))
+        phase = phases.phases.get((request.path_params["competition"], request.path_params["phase"]))
         if phase is None:
             raise HTTPException(404)
         return phase

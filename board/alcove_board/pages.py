@@ -18,7 +18,7 @@ from markupsafe import Markup
 from alcove_api.board_documents import PhaseActivity
 from alcove_api.phase_dates import describe_dates, format_time
 from alcove_board.live_curves import draw_curves
-from alcove_board.published import PhaseKey, PublishedPhase
+from alcove_board.published import PublishedPhase, PublishedPhases
 from alcove_board.source import PastBoard
 from alcove_scorer.pages import ENVIRONMENT, format_number, style_sheet
 
@@ -83,12 +83,13 @@ def extract_table(body: str) -> str:
     return f"{start}{end}</main>" if end else body
 
 
-def index_page(phases: Mapping[PhaseKey, PublishedPhase], now: datetime) -> bytes:
+def index_page(phases: PublishedPhases, now: datetime) -> bytes:
     competitions: dict[str, list[dict[str, object]]] = {}
-    for phase in phases.values():
+    for phase in phases.phases.values():
         row = {"phase": phase, "hidden": phase.is_hidden(now), "dates": describe_dates(phase.rules, now)}
         competitions.setdefault(phase.competition, []).append(row)
-    return _render("index.html", competitions=competitions)
+    missing = len(phases.unreadable)
+    return _render("index.html", competitions=competitions, missing=missing, cut=phases.cut)
 
 
 def board_page(
@@ -136,10 +137,10 @@ def message_page(title: str, said: str) -> bytes:
     return _render("message.html", heading=title, said=said)
 
 
-def index_document(phases: Mapping[PhaseKey, PublishedPhase], now: datetime) -> bytes:
+def index_document(phases: PublishedPhases, now: datetime) -> bytes:
     """``/competitions.json``. Of a phase that is hidden: its rules alone."""
     found = []
-    for phase in phases.values():
+    for phase in phases.phases.values():
         hidden = phase.is_hidden(now)
         said: dict[str, object] = {
             "competition": phase.competition,
@@ -151,7 +152,8 @@ def index_document(phases: Mapping[PhaseKey, PublishedPhase], now: datetime) -> 
             updated = phase.updated_at.isoformat() if phase.updated_at else None
             said |= {"generation": phase.generation, "teams": phase.teams, "updatedAt": updated}
         found.append(said)
-    return json.dumps({"phases": found}, indent=1, ensure_ascii=False).encode()
+    document = {"phases": found, "unreadable": len(phases.unreadable), "cut": phases.cut}
+    return json.dumps(document, indent=1, ensure_ascii=False).encode()
 
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
+
+from pydantic import ConfigDict, ValidationError
 
 from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus, PublishedRules
 from alcove_api.phase_dates import is_hidden
@@ -16,6 +18,12 @@ UNREAD: Unread = MappingProxyType(dict.fromkeys(("table", "entries", "managedFie
 """Members of a Leaderboard that are not used here, and that most of it consists of."""
 PhaseKey = tuple[str, str]
 """Competition and phase."""
+
+
+class ReadSpec(LeaderboardSpec):
+    """As a newer operator may have written it."""
+
+    model_config = ConfigDict(extra="ignore")
 
 
 @dataclass(frozen=True)
@@ -37,12 +45,26 @@ class PublishedPhase:
         return is_hidden(self.rules, now)
 
 
-def read_phases(leaderboards: Sequence[Object]) -> dict[PhaseKey, PublishedPhase]:
-    """Of Leaderboards as the API server has them, in the order in which phases open."""
-    found = []
+@dataclass(frozen=True)
+class PublishedPhases:
+    phases: Mapping[PhaseKey, PublishedPhase] = field(default_factory=dict)
+    """In the order in which they open."""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Leaderboards that cannot be read, by name, and why: one of them hides no other."""
+    cut: bool = False
+    """There are more than were asked for."""
+
+
+def read_phases(leaderboards: Sequence[Object], *, cut: bool = False) -> PublishedPhases:
+    """Of Leaderboards as the API server has them."""
+    found, unreadable = [], {}
     for board in leaderboards:
-        spec = LeaderboardSpec.model_validate(board["spec"])
-        status = LeaderboardStatus.model_validate(board.get("status") or {})
+        try:
+            spec = ReadSpec.model_validate(board.get("spec") or {})
+            status = LeaderboardStatus.model_validate(board.get("status") or {})
+        except ValidationError as error:
+            unreadable[str(board["metadata"]["name"])] = str(error)
+            continue
         files = {file.name: file.sha256 for file in status.files}
         material = f"{spec.model_dump_json()}{status.model_dump_json()}".encode()
         found.append(
@@ -53,4 +75,5 @@ def read_phases(leaderboards: Sequence[Object]) -> dict[PhaseKey, PublishedPhase
         )  # fmt: skip
     first = datetime.min.replace(tzinfo=UTC)
     found.sort(key=lambda phase: (phase.competition, phase.rules.opens_at or first, phase.phase))
-    return {(phase.competition, phase.phase): phase for phase in found}
+    phases = {(phase.competition, phase.phase): phase for phase in found}
+    return PublishedPhases(phases, unreadable, cut)

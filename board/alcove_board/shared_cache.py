@@ -51,7 +51,7 @@ class SharedCache(Generic[K, V]):
         self._most = most_bytes
         self._measure = measure
         self._entries: LRUCache[K, _Loaded[V]] = LRUCache(most_bytes, lambda entry: measure(entry.value))
-        self._failures: LRUCache[K, tuple[float, AlcoveError]] = LRUCache(FAILURES)
+        self._failures: LRUCache[K, tuple[float, Exception]] = LRUCache(FAILURES)
         self._tasks: dict[K, asyncio.Task[V]] = {}
 
     @property
@@ -65,7 +65,7 @@ class SharedCache(Generic[K, V]):
         return entry.value if entry and self._clock() - entry.at < self._fresh else None
 
     async def get(self, key: K) -> V:
-        """Raises the :class:`AlcoveError` of ``load`` where there is nothing that can stand in."""
+        """Raises what ``load`` raised where there is nothing that can stand in."""
         entry, now = self._entries.get(key), self._clock()
         age = now - entry.at if entry else float("inf")
         if entry and age < self._fresh:
@@ -83,7 +83,7 @@ class SharedCache(Generic[K, V]):
             return entry.value
         try:
             return await asyncio.shield(task)
-        except AlcoveError:
+        except Exception:
             if entry and age < self._usable:
                 return entry.value
             raise
@@ -95,8 +95,9 @@ class SharedCache(Generic[K, V]):
         task.add_done_callback(lambda done: None if done.cancelled() else done.exception())
         try:
             value = await self._load(key)
-        except AlcoveError as error:
-            log.warning("%s", error)
+        except Exception as error:
+            # One that nobody thought of is a fault of ours, and not to be asked for by each visitor either.
+            log.warning("%s", error, exc_info=None if isinstance(error, AlcoveError) else error)
             self._failures[key] = (self._clock(), error)
             raise
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,13 +18,14 @@ from pydantic import ValidationError
 from alcove_api import keys
 from alcove_api.board_documents import PhaseActivity
 from alcove_api.errors import AlcoveError
-from alcove_board.published import UNREAD, PhaseKey, PublishedPhase, read_phases
+from alcove_board.published import UNREAD, PhaseKey, PublishedPhase, PublishedPhases, read_phases
 from alcove_board.shared_cache import SharedCache
 from alcove_kube.client import KubeClient
 from alcove_kube.resources import LEADERBOARDS
 from alcove_store.client import get_bytes, store_errors
 from alcove_store.errors import StoreError, StoreNotFoundError
 
+log = logging.getLogger(__name__)
 FRESH = 2.0
 """Seconds for which an answer of the API server is taken as it is."""
 MOST_BYTES = 48 << 20
@@ -31,6 +33,7 @@ MOST_BYTES = 48 << 20
 FILE_BYTES = 16 << 20
 """Of one file at most."""
 MOST_PHASES = 512
+"""That are shown."""
 PAST_BOARDS = 500
 """Earlier states of a board that are listed at most, the newest of them."""
 T = TypeVar("T")
@@ -70,9 +73,11 @@ class BoardSource:
         self._threads = CapacityLimiter(4)
         # Visitors choose what is asked here. Few at a time, and apart from what everyone waits for.
         self._chosen = CapacityLimiter(2)
-        self._phases = SharedCache[str, dict[PhaseKey, PublishedPhase]](
+        self._phases = SharedCache[str, PublishedPhases](
             self._load_phases, most_bytes=1, measure=lambda _: 1, fresh_seconds=FRESH
         )
+        self._said = PublishedPhases()
+        """Of which the log tells already."""
         self._files = SharedCache[BoardFileKey, bytes](self._load_file, most_bytes=MOST_BYTES, measure=len)
         self._activity = SharedCache[PhaseKey, PhaseActivity](
             self._load_activity, most_bytes=MOST_PHASES, measure=lambda _: 1, fresh_seconds=FRESH
@@ -86,10 +91,10 @@ class BoardSource:
         """Bytes of files that are kept."""
         return self._files.size
 
-    async def phases(self) -> dict[PhaseKey, PublishedPhase]:
+    async def phases(self) -> PublishedPhases:
         return await self._phases.get("")
 
-    def fresh_phases(self) -> dict[PhaseKey, PublishedPhase] | None:
+    def fresh_phases(self) -> PublishedPhases | None:
         """What :meth:`phases` gives, where that need not be asked for."""
         return self._phases.find_fresh("")
 
@@ -123,11 +128,29 @@ class BoardSource:
         """``chosen``: a visitor chooses what is asked for, so it can be different each time."""
         return await anyio.to_thread.run_sync(work, limiter=self._chosen if chosen else self._threads)
 
-    async def _load_phases(self, _: str) -> dict[PhaseKey, PublishedPhase]:
+    async def _load_phases(self, _: str) -> PublishedPhases:
         self._count_read("leaderboards")
         list_page = partial(self._kube.find_page, LEADERBOARDS, self._namespace, MOST_PHASES, unread=UNREAD)
-        found, _ = await self.in_thread(list_page)
-        return read_phases(found)
+        found, after = await self.in_thread(list_page)
+        phases = read_phases(found, cut=bool(after))
+        self._log_missing(phases)
+        return phases
+
+    def _log_missing(self, phases: PublishedPhases) -> None:
+        """What is not shown, once each."""
+        for name, why in phases.unreadable.items():
+            if self._said.unreadable.get(name) != why:
+                log.error(
+                    "Leaderboard %s/%s cannot be read, so its phase is not shown: %s",
+                    self._namespace,
+                    name,
+                    why,
+                )
+        if phases.cut and not self._said.cut:
+            log.error(
+                "%s has more than %d Leaderboards: the others are not shown.", self._namespace, MOST_PHASES
+            )
+        self._said = phases
 
     async def _load_file(self, key: BoardFileKey) -> bytes:
         self._count_read("file")

@@ -21,7 +21,7 @@ from alcove_api.leaderboard import PublishedRules
 from alcove_board.answered import METHODS
 from alcove_board.app import FILES, BoardServer
 from alcove_board.metrics import ServerMetrics
-from alcove_board.published import PhaseKey, PublishedPhase
+from alcove_board.published import PublishedPhase, PublishedPhases
 from alcove_board.reports import ReportLinks
 from alcove_board.source import BoardSource
 
@@ -47,16 +47,16 @@ class Published:
     away: bool = False
     size: int = 0
 
-    async def phases(self) -> dict[PhaseKey, PublishedPhase]:
+    async def phases(self) -> PublishedPhases:
         if self.away:
             raise AlcoveError("The API server is away.")
-        return {("cup", "practice"): self.phase} if self.phase else {}
+        return PublishedPhases({("cup", "practice"): self.phase} if self.phase else {})
 
     async def read_activity(self, _: PublishedPhase) -> PhaseActivity:
         return self.activity
 
-    def fresh_phases(self) -> dict[PhaseKey, PublishedPhase] | None:
-        return None if self.away else {("cup", "practice"): self.phase} if self.phase else {}
+    def fresh_phases(self) -> PublishedPhases | None:
+        return None if self.away else PublishedPhases({("cup", "practice"): self.phase} if self.phase else {})
 
     def fresh_activity(self, _: PublishedPhase) -> PhaseActivity:
         return self.activity

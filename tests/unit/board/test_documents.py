@@ -23,7 +23,8 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 def leaderboard(phase: str, **rules: Any) -> dict[str, Any]:
     status = {"generation": 3, "teams": 2, "leaders": "1 red", "updatedAt": "2026-03-01T11:00:00Z",
               "files": [{"name": "table.json", "sha256": "0" * 64}]}  # fmt: skip
-    return {"spec": {"competition": "cup", "phase": phase, "rules": rules}, "status": status}
+    spec = {"competition": "cup", "phase": phase, "rules": rules}
+    return {"metadata": {"name": f"cup-{phase}"}, "spec": spec, "status": status}
 
 
 def test_a_table_for_spreadsheets_has_every_score_and_says_why_one_is_missing() -> None:
@@ -62,6 +63,26 @@ def test_the_list_of_competitions_says_nothing_of_a_hidden_phase_but_its_rules()
     assert page.count("1 red") == 1
     assert "Results are shown from 2026-03-01 13:00 UTC." in page
     assert index_page(phases, NOON + timedelta(hours=1)).decode().count("1 red") == 2
+
+
+def test_a_leaderboard_of_a_newer_operator_is_read_and_a_damaged_one_hides_no_other() -> None:
+    newer = leaderboard("newer", of_tomorrow=1)
+    newer["spec"]["ofTomorrow"] = newer["status"]["ofTomorrow"] = 1
+    damaged = leaderboard("damaged", opensAt="soon")
+    empty = {"metadata": {"name": "empty"}}
+    phases = read_phases([empty, damaged, newer, leaderboard("practice")])
+    assert [phase for _, phase in phases.phases] == ["newer", "practice"]
+    assert phases.unreadable.keys() == {"empty", "cup-damaged"}
+    assert "opensAt" in phases.unreadable["cup-damaged"]
+    assert "2 phases cannot be shown" in index_page(phases, NOON).decode()
+    assert json.loads(index_document(phases, NOON))["unreadable"] == 2
+
+
+def test_the_first_page_says_where_there_are_more_phases_than_it_shows() -> None:
+    for cut in (True, False):
+        phases = read_phases([leaderboard("practice")], cut=cut)
+        assert ("more phases than this server shows" in index_page(phases, NOON).decode()) == cut
+        assert json.loads(index_document(phases, NOON))["cut"] == cut
 
 
 def test_the_body_of_a_stored_page_is_what_the_scorer_wrote_and_nothing_around_it() -> None:

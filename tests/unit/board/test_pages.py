@@ -19,7 +19,7 @@ TEAMS = LEADING_TEAMS + 3
 
 
 def phase() -> PublishedPhase:
-    (found,) = read_phases([leaderboard("practice")]).values()
+    (found,) = read_phases([leaderboard("practice")]).phases.values()
     return found
 
 

@@ -20,6 +20,7 @@ class Source:
     open: asyncio.Event = field(default_factory=asyncio.Event)
     loads: int = 0
     away: bool = False
+    error: Exception = field(default_factory=lambda: AlcoveError("away"))
     now: float = 0.0
 
     async def load(self, key: str) -> bytes:
@@ -27,7 +28,7 @@ class Source:
         loaded = f"{key}{self.loads}".encode()
         await self.open.wait()
         if self.away:
-            raise AlcoveError("away")
+            raise self.error
         return loaded
 
     def cache(self, most_bytes: int = 1000, **settings: float) -> SharedCache[str, bytes]:
@@ -84,13 +85,14 @@ def test_an_old_value_is_served_while_the_new_one_is_loaded_and_a_very_old_one_i
     run(ask())
 
 
-def test_a_source_that_is_away_is_asked_once_a_second_and_what_is_known_stands_in() -> None:
+@pytest.mark.parametrize("error", [AlcoveError("away"), ValueError("away")])
+def test_a_source_that_is_away_is_asked_once_a_second_and_what_is_known_stands_in(error: Exception) -> None:
     async def ask() -> None:
-        source = Source(away=True)
+        source = Source(away=True, error=error)
         source.open.set()
         cache = source.cache(fresh_seconds=2.0, usable_seconds=60.0, retry_seconds=1.0)
         for _ in range(50):
-            with pytest.raises(AlcoveError, match="away"):
+            with pytest.raises(type(error), match="away"):
                 await cache.get("a")
         assert source.loads == 1
         source.now, source.away = 1.0, False
@@ -101,7 +103,7 @@ def test_a_source_that_is_away_is_asked_once_a_second_and_what_is_known_stands_i
             assert await cache.get("a") == b"a2"
         assert source.loads == 4
         source.now = 61.5
-        with pytest.raises(AlcoveError):
+        with pytest.raises(type(error)):
             await cache.get("a")
 
     run(ask())
