@@ -65,11 +65,16 @@ class Final:
         ]
         self.kube.patch(COMPETITIONS, self.competition.namespace, self.competition.name, patch)
 
-    def rehearse(self) -> list[str]:
+    def rehearse(self, again: bool = False) -> list[str]:
         """Runs every baseline of the other phase in this one, though it is not open; names of what was made.
 
-        One that ran here before and had a fault of the platform, or ran by other code, is run once more. Raises
-        CommandError where there is no baseline.
+        One that ran here before and had a fault of the platform, or ran by other code, is run once more.
+
+        Args:
+            again: whether all are run once more. A dataset may have been repaired, which nothing of a run tells.
+
+        Raises:
+            CommandError: there is no baseline, or one that is to be run again is still under way.
         """
         baselines = [
             view
@@ -82,13 +87,12 @@ class Final:
                 f"There is no admitted baseline in the phase {self.source}. Apply one in the namespace "
                 f"{self.competition.namespace}: a Submission as a team's, for that phase."
             )
-        made = []
-        for view in ready:
-            before = [rerun for rerun in self.reruns(view.namespace) if rerun.baseline == view.name]
-            if before and not _is_due(before[-1], view):
-                continue
-            made.append(self._make(view, len(before) + 1))
-        return made
+        there = self.reruns(self.competition.namespace)
+        before = {view.name: [rerun for rerun in there if rerun.baseline == view.name] for view in ready}
+        due = [v for v in ready if again or not before[v.name] or _is_due(before[v.name][-1], v)]
+        for view in due:
+            _check_ended(before[view.name])
+        return [self._make(view, len(before[view.name]) + 1) for view in due]
 
     def run_again(self, team: str) -> str:
         """Name of the Submission that runs the team once more. Raises CommandError where no fault is the platform's."""
@@ -98,10 +102,7 @@ class Final:
             said = f"The phase {self.phase.name} has run nothing of {team}"
             raise CommandError(f"{said}. It has run: {', '.join(known) or 'nothing yet'}.")
         last = before[-1]
-        if last.status.phase not in ENDED:
-            raise CommandError(
-                f"{last.name} is still under way ({last.status.phase}): wait until it has ended."
-            )
+        _check_ended(before)
         if not _is_platforms(last):
             causes = ", ".join(f"{run.dataset} {run.cause}" for run in last.status.runs)
             raise CommandError(
@@ -172,6 +173,14 @@ class Final:
         ]
         for table in fold_table(rows, 2):
             yield from table
+
+
+def _check_ended(reruns: list[SubmissionView]) -> None:
+    """Raises CommandError where the last is still under way."""
+    for last in reruns[-1:]:
+        if last.status.phase not in ENDED:
+            state = last.status.phase or "Waiting"
+            raise CommandError(f"{last.name} is still under way ({state}): wait until it has ended.")
 
 
 def _is_platforms(view: SubmissionView) -> bool:

@@ -10,6 +10,7 @@ import typer
 
 from alcove_api.words import count_of, format_bytes
 from alcove_cli import terminal
+from alcove_cli.errors import CommandError
 from alcove_cli.options import Competition, CompetitionArgument, Kubeconfig, Store, parse_competition
 
 
@@ -53,6 +54,12 @@ def final(
     rehearse: Annotated[
         bool, typer.Option("--rehearse", help="Run the baselines alone in it, before it opens, and wait.")
     ] = False,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again", help="With --rehearse: run those too that have run, as on a repaired dataset."
+        ),
+    ] = False,
     open_now: Annotated[
         bool, typer.Option("--open", help="Open it now: every team's counted submission is run.")
     ] = False,
@@ -63,10 +70,13 @@ def final(
     from alcove_cli.final import Final
     from alcove_kube.client import KubeClient
 
+    if again and not rehearse:
+        raise CommandError("--again is for a rehearsal: add --rehearse. To run one team again: alcove rerun.")
     found = Final.read(KubeClient.from_kubeconfig(kubeconfig), *parse_competition(competition), phase)
     if rehearse:
-        made = found.rehearse()
-        typer.echo(f"Made: {', '.join(made)}." if made else "Every baseline has run already.")
+        made = found.rehearse(again)
+        none = "Every baseline has run already, by the same code. If a dataset is another since: add --again."
+        typer.echo(f"Made: {', '.join(made)}." if made else none)
         found.wait([view.name for view in found.reruns(found.competition.namespace)], typer.echo, timeout)
     if open_now:
         found.open()

@@ -85,6 +85,20 @@ def test_a_baseline_with_a_fault_of_the_platform_is_rehearsed_again() -> None:
     assert spec_of(kube, "final.hack.linear.2")["rerunOf"]["submission"] == "linear"
 
 
+def test_baselines_are_rehearsed_again_where_asked_as_after_a_dataset_was_repaired() -> None:
+    kube = server()
+    for name in ("linear", "deep"):
+        submission(kube, name)
+    assert len(read(kube).rehearse()) == 2
+    with pytest.raises(CommandError, match=r"final\.hack\.\w+ is still under way"):
+        read(kube).rehearse(again=True)
+    for name in ("linear", "deep"):
+        original = {"team": "hack", "submission": name, "uid": "u"}
+        submission(kube, f"final.hack.{name}", "final", original=original, runs=[run("Finished", "")])
+    assert read(kube).rehearse() == []
+    assert sorted(read(kube).rehearse(again=True)) == ["final.hack.deep.2", "final.hack.linear.2"]
+
+
 def test_a_team_is_run_again_after_a_fault_of_the_platform_alone() -> None:
     kube = server()
     with pytest.raises(CommandError, match="nothing yet"):
