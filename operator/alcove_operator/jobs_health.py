@@ -1,4 +1,7 @@
-"""What is wrong with Jobs, of all phases: these are faults of the platform, so they are shown for blind ones too."""
+"""What is wrong with Jobs, of all phases: these are faults of the platform, so they are shown for blind ones too.
+
+Of the scorer's, predictions might be the cause: of a blind phase it is told when one failed last, and not how many.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from alcove_operator.core import names
+from alcove_operator.core.reconcile_input import is_blind
 from alcove_operator.datasets import read_result
 from alcove_operator.index import Index
 from alcove_operator.job_credentials import JobCredentials
@@ -30,14 +34,18 @@ class JobsHealth:
     def measure(self, now: datetime) -> None:
         """Counts anew. Never awaits."""
         failed = {
-            record.view.uid: record.view.role
-            for record in self.index.jobs.values()
+            record.view.uid: (namespace, record)
+            for (namespace, _), record in self.index.jobs.items()
             if record.view.role in SCORER_ROLES
             and record.view.finished == "Failed"
             and not self._found_unsound(record)
         }
         for uid in failed.keys() - self._failed:
-            self.metrics.scorer_failures.labels(failed[uid]).inc()
+            namespace, record = failed[uid]
+            if record.view.role != CHECK and self._is_hidden(namespace, record, now):
+                self.metrics.scorer_fault_at.labels(record.view.role).set(now.timestamp())
+            else:
+                self.metrics.scorer_failures.labels(record.view.role).inc()
         self._failed = set(failed)
         live = {
             name: record
@@ -47,6 +55,12 @@ class JobsHealth:
         late = sum(self._is_late(namespace, record, now) for (namespace, _), record in live.items())
         self.metrics.overdue_starts.set(late)
         self.metrics.overdue_credentials.set(self.credentials.count_overdue([job for _, job in live]))
+
+    def _is_hidden(self, namespace: str, record: JobRecord, now: datetime) -> bool:
+        """Whether it is of a blind phase, or of one that is not known."""
+        competition = self.index.competitions.get((namespace, record.labels.get(names.COMPETITION, "")))
+        phase = competition.phase(record.labels.get(names.PHASE, "")) if competition else None
+        return phase is None or is_blind(phase, now)
 
     def _found_unsound(self, record: JobRecord) -> bool:
         """Whether it is a check that was done: that a Dataset is unsound is no fault of the scorer's."""

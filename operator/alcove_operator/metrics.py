@@ -206,7 +206,12 @@ class Metrics:
         )
         self.scorer_failures = self._counter(
             "alcove_scorer_failures_total",
-            "Jobs of the scorer that failed; role: score, aggregate or check.",
+            "Jobs of the scorer that failed, without blind phases; role: score, aggregate or check.",
+            "role",
+        )
+        self.scorer_fault_at = self._gauge(
+            "alcove_scorer_fault_timestamp_seconds",
+            "When a Job of the scorer for a blind phase failed last; Unix time. Absent where none has since the start.",
             "role",
         )
         self.platform_fault_at = self._gauge(

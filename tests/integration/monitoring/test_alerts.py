@@ -64,6 +64,9 @@ STORIES = (
           _phase("alcove_stamp_lag_seconds_bucket", ', le="1.0"'): "0x9 3x200"}, "9m", "15m", "80m", OF_FINAL),
     Story("AlcoveScorerFailing", {f'alcove_scorer_failures_total{{{HERE}, role="score"}}': "0x9 1x100"},
           "9m", "12m", "50m", {"role": "score"}),
+    # Of a blind phase: nothing is counted.
+    Story("AlcoveScorerFailing", {f'alcove_scorer_fault_timestamp_seconds{{{HERE}, role="score"}}': "_x10 600x100",
+          f'alcove_scorer_failures_total{{{HERE}, role="score"}}': "0x100"}, "9m", "12m", "50m", {"role": "score"}),
     Story("AlcoveBoardStale", {_phase("alcove_board_stale_since_timestamp_seconds"): "600x29 _x20"},
           "19m", "21m", "40m", OF_FINAL),
     Story("AlcoveStoreAway", {f"alcove_store_up{{{HERE}}}": "1x9 0x19 1x20"}, "10m", "12m", "31m", {}),

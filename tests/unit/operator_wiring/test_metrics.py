@@ -391,6 +391,38 @@ def test_a_check_that_finds_a_dataset_unsound_is_no_failure_of_the_scorer() -> N
     assert series(metrics, "alcove_scorer_failures_total")[("check",)] == 1
 
 
+def test_of_scorers_that_fail_for_a_blind_phase_only_the_time_is_told() -> None:
+    """Predictions that break the scorer, if there are any, must not move a count."""
+    index, metrics = Index(), Metrics()
+    health = JobsHealth(index, JobCredentials(cast(Api, None), cast(OperatorSettings, None)), metrics)
+    blind = {**PHASE, "name": "final", "revealsAt": stamp(START + timedelta(hours=1))}
+    meta = {"name": CUP, "namespace": HACK, "uid": "c", "resourceVersion": "1"}
+    index.apply(COMPETITIONS, {"metadata": meta, "spec": {"phases": [PHASE, blind]}})
+
+    def fail(name: str, role: str, phase: str) -> None:
+        labels = {"alcove.dev/role": role, "alcove.dev/competition": CUP, "alcove.dev/phase": phase}
+        made = {**meta, "name": name, "uid": name, "labels": labels, "creationTimestamp": stamp(START)}
+        failed = [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]
+        status = {"conditions": failed}
+        index.apply(JOBS, {"metadata": made, "spec": {"template": {"spec": {}}}, "status": status})
+
+    count, time = "alcove_scorer_failures_total", "alcove_scorer_fault_timestamp_seconds"
+    none = {("score",): 0, ("aggregate",): 0, ("check",): 0}
+    fail("s-secret", "score", "final")
+    fail("s-of-a-phase-that-is-gone", "score", "removed")
+    health.measure(START)
+    assert series(metrics, count) == none
+    assert series(metrics, time) == {("score",): START.timestamp()}
+    fail("s-seen", "score", "practice")
+    fail("a-seen", "aggregate", "practice")
+    health.measure(START + timedelta(minutes=1))
+    assert series(metrics, count) == {**none, ("score",): 1, ("aggregate",): 1}
+    assert series(metrics, time) == {("score",): START.timestamp()}
+    fail("s-revealed", "score", "final")
+    health.measure(START + timedelta(hours=2))
+    assert series(metrics, count) == {**none, ("score",): 2, ("aggregate",): 1}
+
+
 def test_a_phase_that_lacks_a_dataset_says_so_though_it_is_blind() -> None:
     lacking = {**PHASE, "name": "final", "datasets": ["ds-d", "ds-none"], "revealsAt": "2099-01-01T00:00:00Z"}
 
