@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from alcove_scorer.overfitting import MOST, ScorePair, compare_scores, describe_trend, thin_out
+from alcove_scorer.overfitting import FEWEST, MOST, ScorePair, compare_scores, describe_trend, thin_out
 from alcove_scorer.overfitting_page import LISTED, overfitting_html
 
 ROWS, TEAMS, SUBMISSIONS = 200, 12, 40
@@ -25,7 +28,8 @@ EIGHTHS = st.integers(0, 8).map(lambda n: n / 8)
 def test_the_slope_is_numpys_and_tau_counts_pairs(rows: list[tuple[int, float, float]]) -> None:
     report = compare_scores([pair(*row, team=f"t{i}") for i, row in enumerate(rows)])
     numbers = [p.number for p in report.pairs]
-    if len(set(numbers)) > 1:
+    # Where all but one team have one number, nothing says how sure the slope is.
+    if len(set(numbers)) > 2 or min(Counter(numbers).values()) > 1 < len(set(numbers)):
         slope, intercept = np.polyfit(numbers, [p.difference for p in report.pairs], 1)
         assert report.trend is not None
         assert (report.trend.slope, report.trend.intercept) == pytest.approx((slope, intercept), abs=1e-9)
@@ -36,6 +40,57 @@ def test_the_slope_is_numpys_and_tau_counts_pairs(rows: list[tuple[int, float, f
     ties = [sum(getattr(a, f) == getattr(b, f) for a, b in both) for f in ("seen", "counting")]
     apart = np.sqrt((len(signs) - ties[0]) * (len(signs) - ties[1]))
     assert report.tau == (pytest.approx(sum(signs) / apart, abs=1e-9) if apart else None)
+
+
+def draw_without_trend(rng: np.random.Generator, submissions: Sequence[int]) -> list[ScorePair]:
+    """Teams with luck of their own, and no trend; of a team with one submission, any number."""
+    found = []
+    for team, count in enumerate(submissions):
+        luck, first = rng.normal(0, 0.02), int(rng.integers(0, 20)) if count == 1 else 0
+        for number in range(1, count + 1):
+            found.append(pair(first + number, 0.7 + luck + rng.normal(0, 0.01), 0.7, f"t{team}"))
+    return found
+
+
+@pytest.mark.parametrize("submissions", [[1] * 7, [3] * 5, [1, 2, 2, 9, 4, 1]])
+def test_the_interval_is_the_one_of_bell_and_mccaffrey(submissions: list[int]) -> None:
+    """Written as they do, with a matrix of all pairs and the root of another for each team."""
+    pairs = draw_without_trend(np.random.default_rng(5), submissions)
+    trend = compare_scores(pairs).trend
+    x = np.column_stack((np.ones(len(pairs)), [p.number for p in pairs]))
+    y = np.array([p.difference for p in pairs])
+    inverse = np.linalg.inv(x.T @ x)
+    residual_maker = np.eye(len(pairs)) - x @ inverse @ x.T
+    variance, columns = 0.0, []
+    for team in {p.team for p in pairs}:
+        mine = np.array([p.team == team for p in pairs])
+        values, vectors = np.linalg.eigh(residual_maker[np.ix_(mine, mine)])
+        adjusted = vectors / np.sqrt(values) @ vectors.T @ x[mine] @ inverse[:, 1]
+        variance += float(adjusted @ (residual_maker @ y)[mine]) ** 2
+        columns.append(residual_maker[:, mine] @ adjusted)
+    values = np.linalg.eigvalsh(np.transpose(columns).T @ np.transpose(columns))
+    freedom = values.sum() ** 2 / (values**2).sum()
+    reach = stats.t.ppf(0.975, freedom) * np.sqrt(variance)
+    assert trend is not None
+    assert (trend.high - trend.slope, trend.slope - trend.low) == pytest.approx((reach, reach))
+
+
+@pytest.mark.parametrize("teams", [FEWEST, 12])
+@pytest.mark.parametrize("kind", ["one submission each", "four each", "few and many"])
+def test_no_trend_is_told_more_seldom_than_in_one_of_twenty_cases(teams: int, kind: str) -> None:
+    rng, drawn, missed = np.random.default_rng(9), 400, 0
+    for _ in range(drawn):
+        counts = {
+            "one submission each": np.ones(teams, int),
+            "four each": np.full(teams, 4),
+            "few and many": np.minimum(30, rng.geometric(0.1, teams)),
+        }[kind]
+        trend = compare_scores(draw_without_trend(rng, counts.tolist())).trend
+        missed += trend is not None and not trend.low <= 0 <= trend.high
+    # What is right in 95 % misses more, or less, in one of a thousand simulations.
+    assert missed <= stats.binom.ppf(0.999, drawn, 0.05)
+    if kind == "four each":
+        assert missed >= stats.binom.ppf(0.001, drawn, 0.05)
 
 
 def simulate(rng: np.random.Generator, *, climbs: bool) -> list[ScorePair]:
