@@ -149,6 +149,7 @@ def describe_feedback(spec: CompetitionSpec, labels: Mapping[str, int]) -> list[
         lines.append(f"  and {bits.team:.0f} to a team {used}{each}.")
         lines += [f"  WARNING: {said}" for said in _warnings(phase, bits, metric, labels)]
     lines += _warn_of_rows(spec)
+    lines += _warn_of_images(spec)
     lines.append(
         "One hidden 0/1 label is one bit. Ranks are not counted. docs/security.md says how it is computed."
     )
@@ -179,6 +180,24 @@ def _warn_of_rows(spec: CompetitionSpec) -> Iterator[str]:
             )
         if 1.0 in shown:
             yield f"WARNING: {shown[1.0]} shows all rows of {name}, so all rows rank. Take a smaller testFraction."
+
+
+def _warn_of_images(spec: CompetitionSpec) -> Iterator[str]:
+    """Where a phase runs code again by an image that may be another by then: no digest names it."""
+    finals = [(phase.name, phase.from_.phase) for phase in spec.phases if phase.from_]
+    images = spec.images
+    named = {
+        "ingestion": images.ingestion or "the operator's",
+        "ingestionTorch": images.ingestion_torch,
+        "ingestionTf1": images.ingestion_tf1,
+    }
+    for field, image in named.items():
+        if finals and image and "@sha256:" not in image:
+            final, source = finals[0]
+            yield (
+                f"WARNING: images.{field} names no digest, so {final} may run the code of {source} again "
+                "with another image, as after an upgrade. Name one by digest (NAME@sha256:...) before practice begins."
+            )
 
 
 def _describe_ladder(phase: Phase, submissions: int, metric: str, labels: Mapping[str, int]) -> Iterator[str]:

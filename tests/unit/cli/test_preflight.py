@@ -94,6 +94,31 @@ def test_rows_that_are_shown_and_rank_are_warned_of(
     assert all(said in line for line in of_rows)
 
 
+PINNED = "registry.example.org/ingestion@sha256:" + "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("images", "takes_from", "warned"),
+    [
+        ({}, True, ["images.ingestion"]),
+        ({}, False, []),
+        ({"ingestion": "registry.example.org/ingestion:1"}, True, ["images.ingestion"]),
+        ({"ingestion": PINNED}, True, []),
+        ({"ingestion": PINNED, "ingestionTorch": "mine:1"}, True, ["images.ingestionTorch"]),
+    ],
+)
+def test_an_image_that_can_be_another_in_the_final_is_warned_of(
+    images: dict[str, str], takes_from: bool, warned: list[str]
+) -> None:
+    later = {"opensAt": "2027-03-01T00:00:00Z", "revealsAt": "2027-03-09T00:00:00Z"}
+    final = {**PHASE, "name": "final", "datasets": ["photos"], **later}
+    final |= {"from": {"phase": "practice"}} if takes_from else {}
+    spec = CompetitionSpec.model_validate({"phases": [PHASE, final], "images": images})
+    told = [line for line in describe_feedback(spec, {}) if "the code of practice again" in line]
+    assert [line.split()[1] for line in told] == warned
+    assert all(line.startswith("WARNING: ") and len(line) <= 240 for line in told)
+
+
 @pytest.mark.parametrize(
     ("hidden", "said"),
     [(80, "One run could read all of the 80"), (1000, "A team could read all of the 1000"), (10**6, "")],

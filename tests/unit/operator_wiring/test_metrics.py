@@ -123,6 +123,34 @@ def test_a_blind_phase_moves_nothing_until_its_reveal() -> None:
     operate(scenario, phases=[{**blind, "revealsAt": stamp(reveal)}])
 
 
+def test_a_blind_final_moves_nothing_until_its_reveal() -> None:
+    """Not its opening either, nor the making of its Submissions."""
+    opens, reveal = (START + timedelta(seconds=seconds) for seconds in (300, 900))
+    final = {**PHASE, "name": "final", "datasets": ["ds-e"], "from": {"phase": "practice"}}
+
+    async def scenario(hackathon: Hackathon, service: Service) -> None:
+        for team, name in (("red", "one"), (HACK, "linear")):
+            hackathon.submit(team, name)
+            await hackathon.ended(team, name, 200)
+        await asyncio.sleep((opens - hackathon.now).total_seconds() - 5)
+        before, seen = about(service.metrics, CUP), set()
+        assert any('"red"' in line for line in before)
+        while hackathon.now < reveal - timedelta(seconds=5):
+            seen |= {
+                (hackathon.status_or_none(HACK, name) or {}).get("phase")
+                for name in ("final.red", f"final.{HACK}.linear")
+            }
+            assert about(service.metrics, CUP) == before
+            await asyncio.sleep(1)
+        assert {"Running", "Done"} <= seen
+        await wait_until(
+            "the reveal", lambda: any("final" in key for key in series(service.metrics, "alcove_rank")), 300
+        )
+
+    phases = [PHASE, {**final, "opensAt": stamp(opens), "revealsAt": stamp(reveal)}]
+    operate(scenario, aliases="de", phases=phases)
+
+
 def test_a_fault_of_the_platform_in_a_blind_phase_is_told_without_any_name() -> None:
     blind = {**PHASE, "name": "final", "feedback": {"mode": "none"}, "revealsAt": "2099-01-01T00:00:00Z"}
 
