@@ -72,7 +72,11 @@ def counted_seconds(t_ns: int, seen_ns: int, budget: float) -> float | None:
 
 
 def axis_position(seconds: float, rules: CurveRules) -> float:
-    """x(t) = ln(1 + t/t0) / ln(1 + T/t0): 0 at the go, 1 at the budget T."""
+    """x(t) = ln(1 + t/t0) / ln(1 + T/t0): 0 at the go, 1 at the budget T.
+
+    The time axis of AutoDL (Liu et al., Winning solutions and post-challenge analyses of the ChaLearn AutoDL challenge
+    2019, 2021).
+    """
     return math.log1p(seconds / rules.t0) / math.log1p(rules.budget / rules.t0)
 
 
@@ -87,6 +91,7 @@ def area_under_curve(points: Sequence[Point], rules: CurveRules) -> float:
 
     The curve starts at (0, the metric's chance score), goes in straight lines (``trapezoid``) or steps
     (``step``) and holds its last value to x = 1; without a point it stays at its start value.
+    With steps it is the ALC of AutoDL (Liu et al., as in :func:`axis_position`); straight lines are defined here.
     """
     xs = [0.0, *(axis_position(point.seconds, rules) for point in points), 1.0]
     scores = [point.score for point in points]

@@ -1,4 +1,8 @@
-"""The order that disagrees least with the datasets' own orders: Kemeny (1959), Young and Levenglick (1978)."""
+"""The order that disagrees least with the datasets' own orders.
+
+Kemeny, Mathematics without numbers, 1959; Young and Levenglick, A consistent extension of Condorcet's election
+principle, 1978.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,8 @@ def find_kemeny_order(ranks: Floats) -> KemenyOrder:
 
     Up to ``MOST_EXACT`` participants by dynamic programming over sets of participants; of equally good orders, the one
     that has the earlier participants first. For more, from the order by mean ranks, which has at most five times the
-    fewest disagreements (Coppersmith, Fleischer and Rudra, 2006), single participants are moved as long as that helps.
+    fewest disagreements (Coppersmith, Fleischer and Rudra, Ordering by weighted number of wins gives a good ranking for
+    weighted tournaments, 2006), single participants are moved as long as that helps.
     """
     against = count_disagreements(ranks)
     if len(ranks) <= MOST_EXACT:
@@ -56,7 +61,8 @@ def _total(against: Floats, order: Ints) -> float:
 
 
 def _search_all(against: Floats) -> Ints:
-    """Best orders of ever larger sets of participants that come last (Held and Karp's way)."""
+    """Best orders of ever larger sets of participants that come last (Held and Karp, A dynamic programming approach to
+    sequencing problems, 1962)."""
     p = len(against)
     fewest = np.zeros(1 << p)
     chosen = np.zeros(1 << p, np.int64)

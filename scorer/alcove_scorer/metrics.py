@@ -34,7 +34,8 @@ class Metric(Protocol):
 
     name: ClassVar[str]
     chance: ClassVar[float]
-    """Score of a prediction that knows nothing, where learning curves start."""
+    """Where learning curves start: the score of one prediction that knows nothing, which the metric names. It is not
+    the most that such a prediction could score (docs/science.md, "Metrics")."""
     best: ClassVar[float]
 
     def score(self, solution: Solution, prediction: Prediction) -> float:
@@ -147,7 +148,8 @@ def blame_metric(name: str) -> Iterator[None]:
 class BalancedAccuracy:
     """Mean balanced accuracy of the labels, a label being predicted present at ≥ 0.5.
 
-    See :func:`alcove_format.label_counts.balanced_accuracy`.
+    Chance is any constant prediction: of each label all or no examples. See
+    :func:`alcove_format.label_counts.balanced_accuracy`.
     """
 
     name: ClassVar[str] = BALANCED_ACCURACY
@@ -191,7 +193,10 @@ class _Confusion:
 class NormalizedAUC:
     """Mean over labels of 2·AUC − 1, ties by average rank; labels of one class only are left out.
 
-    AUC is the Mann–Whitney statistic: the share of (positive, negative) pairs in the right order, ties half.
+    AUC is the Mann–Whitney statistic: the share of (positive, negative) pairs in the right order, ties half
+    (Hanley and McNeil, The meaning and use of the area under a receiver operating characteristic curve, 1982).
+    Scaled as in AutoDL: chance is any constant, 1 best, −1 the reverse (Liu et al., Winning solutions and
+    post-challenge analyses of the ChaLearn AutoDL challenge 2019, 2021).
     """
 
     name: ClassVar[str] = NAUC
@@ -228,7 +233,8 @@ def _nauc(positives: Prediction, negatives: Prediction) -> float:
 class MacroF1:
     """Mean F1 of the labels, a label being predicted present at ≥ 0.5; labels of one class only are left out.
 
-    F1 is 2·TP / (called + present) (van Rijsbergen, Information retrieval, 1979). A prediction without any label has 0.
+    F1 is 2·TP / (called + present) (van Rijsbergen, Information retrieval, 1979). Chance is a prediction without any
+    label, which has 0. One that gives all labels to all examples has the mean of 2p / (1 + p), p being a label's share.
     """
 
     name: ClassVar[str] = "macro_f1"

@@ -25,7 +25,7 @@ class LogLoss:
     """1 − L / L₀, L being the mean over examples and labels of −ln of the probability given to what is true.
 
     L₀ is the loss of the labels' own shares in the solution, which is what a prediction that knows nothing else has.
-    So 0 is chance and 1 is best; a confident error costs much, and the score has no lower bound but that of LEAST.
+    So 0 is chance and 1 is best. A confident error costs much; a probability below ``LEAST`` counts as that.
     Labels of one class only are left out; values are taken as from 0 to 1. (Good, Rational decisions, 1952.)
     """
 
@@ -97,8 +97,11 @@ class _RelativeLoss:
 class TopK:
     """Share of examples of which a true label is among the k with the highest values, less chance: (s − c) / (1 − c).
 
-    Of equal values each is as likely to be among the k, so that a constant prediction has exactly the chance c; 0 is
-    chance and 1 is best. Examples without a label are left out.
+    Of equal values each is as likely to be among the k, so that a prediction of one value for all labels has exactly
+    the chance c; 0 is chance and 1 is best. One that always has the most frequent labels first scores more. Examples
+    without a label are left out. (Share among the k highest: Russakovsky et al., ImageNet large scale visual
+    recognition challenge, 2015; less chance as in Cohen, A coefficient of agreement for nominal scales, 1960; ties are
+    defined here.)
     """
 
     name: ClassVar[str] = "top_1"

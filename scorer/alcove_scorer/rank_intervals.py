@@ -193,6 +193,7 @@ def find_copeland_intervals(places: Floats, ranks: Ints) -> Floats:
 
     The score counts pairs that are won on most datasets, so it is no mean over datasets. Of each pair the sign test
     says whether it is surely won, at a level for all pairs at once; what is not sure could be won or lost.
+    Defined here, of the sign test with its normal approximation (Dixon and Mood, The statistical sign test, 1946).
     """
     p, n = places.shape
     if p < 2:

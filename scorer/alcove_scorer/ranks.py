@@ -84,7 +84,7 @@ def combine_repeats(scores: npt.NDArray[np.float64], penalty: float) -> Floats:
 
     The standard deviation is the population's (divided by the number of repeats): it says how much these runs differ,
     and one run alone has none. A missing repeat makes the cell missing, so a participant with fewer repeats than
-    others is ranked as if the run had failed: leaving it out would let a crash raise the score.
+    others is ranked as if the run had failed: leaving it out would let a crash raise the score. Defined here.
     """
     combined: Floats = scores.mean(axis=2)
     if penalty:
@@ -93,7 +93,10 @@ def combine_repeats(scores: npt.NDArray[np.float64], penalty: float) -> Floats:
 
 
 def relative_errors(scores: Floats, baseline: Floats, best: float = 1.0) -> Floats:
-    """(best − score) / (best − baseline) by cell; ``baseline`` has a score a dataset, each below ``best``."""
+    """(best − score) / (best − baseline) by cell; ``baseline`` has a score a dataset, each below ``best``.
+
+    Defined here: 0 is the best score, 1 the baseline's, more is worse than the baseline.
+    """
     return (best - scores) / (best - baseline)
 
 
@@ -150,7 +153,8 @@ def _order(scores: Floats, ranks: Floats, method: Method, baseline: Floats | Non
 
 
 def _order_by_wins(ranks: Floats) -> Ordering:
-    """Copeland's score: pairwise wins, ties half; a pair is won on the majority of datasets."""
+    """Copeland's score: pairwise wins, ties half; a pair is won on the majority of datasets (Copeland, A "reasonable"
+    social welfare function, 1951)."""
     step, totals = max(1, _CELLS // ranks.size), np.empty(len(ranks))
     for start in range(0, len(ranks), step):
         rows = slice(start, start + step)

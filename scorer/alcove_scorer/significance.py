@@ -1,4 +1,7 @@
-"""Do differences of ranks over datasets mean anything (Demšar, 2006)? Ranks are participants × datasets."""
+"""Do differences of ranks over datasets mean anything? Ranks are participants × datasets.
+
+The tests are those of Demšar, Statistical comparisons of classifiers over multiple data sets, 2006.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +37,12 @@ class Friedman:
 
 
 def friedman_test(ranks: Floats) -> Friedman | None:
-    """The Friedman test, corrected for ties, and Iman and Davenport's (1980) less conservative F.
+    """The Friedman test, corrected for ties, and a less conservative F.
 
-    None where it says nothing: under two participants or datasets, or every rank tied.
+    (Friedman, The use of ranks to avoid the assumption of normality implicit in the analysis of variance, 1937; with
+    ties as in Conover, Practical nonparametric statistics, 1999; F: Iman and Davenport, Approximations of the critical
+    region of the Friedman statistic, 1980.) None where it says nothing: under two participants or
+    datasets, or every rank tied.
     """
     k, n = ranks.shape
     if k < 2 or n < 2:
@@ -58,7 +64,11 @@ def friedman_test(ranks: Floats) -> Friedman | None:
 
 
 def kendall_w(ranks: Floats) -> float | None:
-    """Kendall's coefficient of concordance of the datasets, corrected for ties: 1 is agreement, 0 none."""
+    """Kendall's coefficient of concordance of the datasets, corrected for ties: 1 is agreement, 0 none.
+
+    Friedman's chi-squared over its largest possible value (Kendall and Babington Smith, The problem of m rankings,
+    1939). None where that test says nothing.
+    """
     test = friedman_test(ranks)
     k, n = ranks.shape
     return None if test is None else test.chi2 / (n * (k - 1))
@@ -67,6 +77,7 @@ def kendall_w(ranks: Floats) -> float | None:
 def critical_difference(participants: int, datasets: int, alpha: float = 0.05) -> float | None:
     """Nemenyi's critical difference of mean ranks: q_α(k, ∞)/√2 · √(k(k + 1)/(6N)).
 
+    Nemenyi, Distribution-free multiple comparisons, 1963, in the form of Demšar (2006); q_α is the studentized range.
     None for fewer than two participants.
     """
     if participants < 2:

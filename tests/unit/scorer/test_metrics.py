@@ -114,6 +114,28 @@ def test_what_knows_the_shares_alone_is_at_chance_and_the_truth_is_best(
         assert which.score(solution, solution.astype(np.float32)) == which.best
 
 
+def test_what_knows_nothing_and_scores_more_than_chance_scores_what_the_docs_say() -> None:
+    solution = np.zeros((1000, 3), np.bool_)
+    solution[:500, 0] = solution[:70, 1] = solution[:930, 2] = True
+    assert MacroF1().score(solution, np.zeros(solution.shape)) == MacroF1().chance == 0
+    shares = np.array([0.5, 0.07, 0.93])
+    called = MacroF1().score(solution, np.ones(solution.shape))
+    assert called == pytest.approx(np.mean(2 * shares / (1 + shares)), abs=1e-12)
+    assert MacroF1().score(solution[:, :1], np.ones((1000, 1))) == pytest.approx(2 / 3, abs=1e-12)
+    majority = np.eye(3, dtype=np.bool_)[np.repeat([0, 1, 2], [930, 40, 30])]
+    assert TopK().score(majority, np.tile([1.0, 0.0, 0.0], (1000, 1))) == pytest.approx(0.895, abs=1e-12)
+    for metric in (BalancedAccuracy(), NormalizedAUC()):
+        for constant in (0.0, 1.0):
+            assert metric.score(solution, np.full(solution.shape, constant)) == pytest.approx(metric.chance)
+
+
+def test_a_confident_error_costs_as_much_as_a_probability_of_a_millionth() -> None:
+    solution = np.array([[True], [False], [False], [True]])
+    wrong = np.array([[0.0], [0.5], [0.5], [0.5]])
+    expected = 1 - (-math.log(1e-6) + 3 * math.log(2)) / 4 / math.log(2)
+    assert LogLoss().score(solution, wrong) == pytest.approx(expected, abs=1e-12)
+
+
 def test_top_k_needs_an_example_that_a_prediction_can_miss() -> None:
     solution = np.array([[True, True], [False, False]])
     with pytest.raises(
