@@ -120,7 +120,7 @@ class Executor:
             case actions.DeleteJob():
                 await self._delete_job(action)
             case actions.ListLive():
-                return replace(facts, live=await self._list(action.submission_uid))
+                return replace(facts, live=await self._list(action.submission_uid, view))
             case actions.Emit():
                 await self._emit(action, view)
             case _:
@@ -246,7 +246,7 @@ class Executor:
         job = run_job(action, self.settings, notes, size)
         await self.create_job_with_credentials(job, action.config)
 
-    async def _list(self, submission_uid: str) -> model.LiveList:
+    async def _list(self, submission_uid: str, view: SubmissionView) -> model.LiveList:
         selector = f"{names.SUBMISSION_UID}={submission_uid}"
         namespace = self.settings.competition_namespace
         asked = self.clock()
@@ -255,7 +255,10 @@ class Executor:
         )
         found = sorted(map(parse_objects.pod_view, pods), key=lambda pod: pod.created_at)
         return model.LiveList(
-            frozenset(j["metadata"]["name"] for j in jobs), {pod.job: pod for pod in found}, asked
+            frozenset(j["metadata"]["name"] for j in jobs),
+            {pod.job: pod for pod in found},
+            asked,
+            view.status.runs,
         )
 
     async def remove_finalizer(self, view: SubmissionView) -> None:

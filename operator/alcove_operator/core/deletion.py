@@ -46,6 +46,8 @@ def advance_deletion(
 ) -> Decision:
     """Lets go when a direct list finds nothing alive and the counts are settled; ``jobs``, ``pods`` by Job."""
     live = facts.live
+    if live is not None and not all(map(live.tells_of, submission.status.runs)):
+        live = None
     if names.FINALIZER not in submission.finalizers:
         return Decision(submission.status)
     going = {name: job.deleting for name, job in jobs.items()}

@@ -21,7 +21,7 @@ from alcove_api.phase import Phase
 from alcove_api.run_documents import RecorderReport, Verdict
 from alcove_api.schemes import Task
 from alcove_api.score_documents import LiveCurve, ScoreResult
-from alcove_api.submission import Original, SubmissionSpec, SubmissionStatus
+from alcove_api.submission import Original, RunStatus, SubmissionSpec, SubmissionStatus
 from alcove_api.team_usage import TeamUsageStatus
 from alcove_api.uploads import UploadPermit
 
@@ -247,6 +247,14 @@ class LiveList:
     """By name of the Job, ended ones too."""
     at: datetime
     """When the list was asked for."""
+    runs: tuple[RunStatus, ...]
+    """What the status said then."""
+
+    def tells_of(self, run: RunStatus) -> bool:
+        """Whether it was asked for after the operator knew the run as it is now. Another operator may have created a
+        Job since, or seen a pod: of that, a list from before says "not there"."""
+        known = (run.dataset, run.attempt, run.pod_uid, run.cause)
+        return known in {(r.dataset, r.attempt, r.pod_uid, r.cause) for r in self.runs}
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from alcove_operator.core.actions import (
     DeleteJob,
     ListLive,
 )
-from alcove_operator.core.model import JobView, PodView, ReconcileSettings
+from alcove_operator.core.model import JobView, LiveList, PodView, ReconcileSettings
 from alcove_operator.core.reconcile_input import PhaseRules, ReconcileInput
 from alcove_operator.core.run_ends import (
     HIDDEN,
@@ -213,7 +213,7 @@ def _attempt(run: RunStatus, given: ReconcileInput) -> RunStep:
     pod that has long finished still seems to be starting.
     """
     name = names.run_job(given.uid, run.dataset, run.attempt)
-    job, pod, live = given.jobs.get(name), given.pods.get(name), given.facts.live
+    job, pod, live = given.jobs.get(name), given.pods.get(name), _find_live(run, given)
     if pod is None:
         return _without_pod(run, name, job, given)
     context = build_context(given, run)
@@ -242,7 +242,7 @@ def _attempt(run: RunStatus, given: ReconcileInput) -> RunStep:
 
 def _without_pod(run: RunStatus, name: str, job: JobView | None, given: ReconcileInput) -> RunStep:
     """No pod in the cache: not yet there, not yet seen, or gone. Only a direct list tells."""
-    live, again = given.facts.live, given.now + RECHECK
+    live, again = _find_live(run, given), given.now + RECHECK
     due = None
     if job is not None and job.suspended and not job.finished and not run.pod_uid:
         return RunStep(_wait_for_kueue(run, job, given))
@@ -272,6 +272,11 @@ def _without_pod(run: RunStatus, name: str, job: JobView | None, given: Reconcil
         return RunStep(run.replace(message=problem))
     # The operator stopped between raising ``attempt`` and creating the Job.
     return RunStep(run, (build_creation(run.dataset, run.attempt, given),), again, fenced=True)
+
+
+def _find_live(run: RunStatus, given: ReconcileInput) -> LiveList | None:
+    live = given.facts.live
+    return live if live is not None and live.tells_of(run) else None
 
 
 def _all_pods_made_at(job: JobView | None) -> datetime | None:
@@ -332,7 +337,7 @@ def _ended(run: RunStatus, retries_left: int, given: ReconcileInput) -> RunStep:
     name = names.run_job(given.uid, run.dataset, run.attempt)
     job, pod = given.jobs.get(name), given.pods.get(name)
     stop = (DeleteJob(name, run.cause),) if job is not None and not job.deleting else ()
-    if not _is_over(name, job, pod, given):
+    if not _is_over(name, job, pod, _find_live(run, given), given):
         look = (ListLive(given.uid),) if pod is None or is_dead(pod, given.settings, given.now) else ()
         at = given.now + RECHECK if look else dead_at(pod, given.settings) if pod else None
         return RunStep(run, (*stop, *look), at)
@@ -349,10 +354,12 @@ def _ended(run: RunStatus, retries_left: int, given: ReconcileInput) -> RunStep:
     return RunStep(started.run, (*started.actions, *stop), fenced=True)
 
 
-def _is_over(name: str, job: JobView | None, pod: PodView | None, given: ReconcileInput) -> bool:
+def _is_over(
+    name: str, job: JobView | None, pod: PodView | None, live: LiveList | None, given: ReconcileInput
+) -> bool:
     """Whether no pod of the attempt runs, and none will. A Job whose pod was deleted makes another if Kueue admits it
     once more, so there a direct list has to show that the Job is gone."""
-    live, settings, now = given.facts.live, given.settings, given.now
+    settings, now = given.settings, given.now
     if pod is None:
         gone = job is None and live is not None and name not in live.jobs | live.pods.keys()
         return gone or bool(job is not None and job.finished and live and name not in live.pods)

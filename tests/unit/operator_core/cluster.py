@@ -16,6 +16,7 @@ from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.run_documents import Verdict
 from alcove_api.run_names import repeat_of
 from alcove_api.score_documents import LiveCurve, ScoreRequest, ScoreResult
+from alcove_api.submission import SubmissionStatus
 from alcove_api.team_usage import TeamUsageStatus
 from alcove_operator.core import actions, capacity, model, names, parse_objects, usage
 from alcove_operator.core.model import CodeFact, Facts, LiveList, QuotaRefusal, ReconcileSettings, ScoreFault
@@ -258,7 +259,7 @@ class Cluster:
                     left -= 1
                     if left == 0:
                         raise CrashError
-                self._perform(action)
+                self._perform(action, outcome.status)
         except CrashError:
             self._restart()
             return True
@@ -303,7 +304,8 @@ class Cluster:
         self.version += 1
         self.submission["metadata"]["resourceVersion"] = str(self.version)
 
-    def _perform(self, action: actions.Action) -> None:
+    def _perform(self, action: actions.Action, status: SubmissionStatus) -> None:
+        """``status``: as the operator knows it then."""
         match action:
             case actions.AddFinalizer() | actions.RemoveFinalizer():
                 self._finalize(add=isinstance(action, actions.AddFinalizer))
@@ -322,7 +324,7 @@ class Cluster:
                 self._delete(action.job)
             case actions.ListLive():
                 views = [parse_objects.pod_view(pod.raw) for pod in self.pods if not pod.gone]
-                live = LiveList(frozenset(self.jobs), {pod.job: pod for pod in views}, self.now)
+                live = LiveList(frozenset(self.jobs), {pod.job: pod for pod in views}, self.now, status.runs)
                 self.facts = replace(self.facts, live=live)
             case _:
                 self._stored(action)

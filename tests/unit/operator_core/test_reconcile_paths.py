@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from alcove_api.run_names import name_run
-from alcove_operator.core import names
+from alcove_operator.core import actions, names, parse_objects
 from alcove_operator.core.run_ends import HIDDEN
 from alcove_operator.core.runs import count_retries
 from tests.unit.operator_core import scorer
-from tests.unit.operator_core.cluster import FATES, FATES_IN_KUEUE, NEVER_WENT, START, Cluster
+from tests.unit.operator_core.cluster import FATES, FATES_IN_KUEUE, NEVER_WENT, START, UID, Cluster
 
 KINDS = ("submission", "competition", "jobs", "pods")
 ENDED = ("Done", "Failed", "Rejected")
@@ -298,3 +300,35 @@ def test_an_undisturbed_submission_takes_few_writes() -> None:
     assert "Last output:\nlast words" in status["runs"][1]["message"]
     assert names.FINALIZER in cluster.submission["metadata"]["finalizers"]
     assert len(cluster.history) <= 12
+
+
+def test_a_list_from_before_another_operator_saw_the_pod_ends_nothing() -> None:
+    """While a Lease goes from one operator to the next, one hears of the other's status before it hears of the pod."""
+    cluster = Cluster({"d0": ["finished"]})
+
+    def status_of_run() -> dict[str, Any]:
+        assert cluster.submission is not None
+        run: dict[str, Any] = cluster.submission["status"]["runs"][0]
+        return run
+
+    while not cluster.created:
+        cluster.deliver(KINDS)
+        cluster.plan()
+        cluster.reconcile()
+    cluster.deliver(("submission",))
+    cluster._perform(actions.ListLive(UID), parse_objects.submission_view(cluster.cache["submission"]).status)
+    listed = cluster.facts.live
+    assert listed is not None
+    own_facts = replace(cluster.facts, live=replace(listed, jobs=frozenset()))
+    cluster.controllers()
+    cluster.deliver(KINDS)
+    cluster.reconcile()
+    assert status_of_run()["podUid"]
+
+    cluster.facts = own_facts
+    cluster.cache |= {"jobs": [], "pods": []}
+    cluster.deliver(("submission",))
+    cluster.reconcile()
+    assert status_of_run()["cause"] == ""
+    cluster.settle()
+    assert (status_of_run()["cause"], status_of_run()["attempt"]) == ("Finished", 1)

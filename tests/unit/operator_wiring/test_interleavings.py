@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from alcove_operator.core import capacity, run_ends, runs, usage
-from alcove_operator.core.model import LiveList
+from alcove_operator.core.model import LiveList, SubmissionView
 from alcove_operator.executor import Executor
 from alcove_operator.service import Service
 from alcove_operator.submissions import Submissions
@@ -54,9 +54,10 @@ def _unfenced_writes(monkeypatch: pytest.MonkeyPatch) -> None:
 def _cached_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is taken for a list of the cluster is what the index has."""
 
-    async def from_index(self: Executor, submission_uid: str) -> LiveList:
+    async def from_index(self: Executor, submission_uid: str, view: SubmissionView) -> LiveList:
         jobs, pods = self.index.jobs_of(submission_uid), self.index.pods_of(submission_uid)
-        return LiveList(frozenset(job.name for job in jobs), {pod.job: pod for pod in pods}, self.clock())
+        found = frozenset(job.name for job in jobs), {pod.job: pod for pod in pods}
+        return LiveList(*found, self.clock(), view.status.runs)
 
     monkeypatch.setattr(Executor, "_list", from_index)
 
