@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -52,4 +53,34 @@ def receiving(port: int = 0) -> Iterator[Receiver]:
     finally:
         receiver.server.shutdown()
         receiver.server.server_close()
+        thread.join(10)
+
+
+@contextmanager
+def hanging(drip: bytes = b"") -> Iterator[int]:
+    """The port of a receiver that takes everything and never ends an answer: it sends ``drip`` every 50 ms, or nothing
+    at all."""
+    over = threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def hold(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nx-slow: " if drip else b"")
+            while not over.wait(0.05):
+                connection.sendall(drip)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while not over.is_set():
+                connection, _ = listener.accept()
+                threading.Thread(target=hold, args=[connection], daemon=True).start()
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield int(listener.getsockname()[1])
+    finally:
+        over.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
         thread.join(10)

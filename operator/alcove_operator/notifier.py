@@ -30,7 +30,9 @@ from alcove_store.errors import StoreError, StoreUnavailableError
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0
 AT_ONCE = 8
-"""Notices that a webhook gets in one round; the rounds follow each other without a pause while there are more."""
+"""Notices that a webhook gets in one round."""
+Outcomes = dict[tuple[str, str], PendingNotice | None]
+"""By webhook and ID of the notice: what is left of it after a try; None where nothing is left to do."""
 
 
 @dataclass
@@ -44,6 +46,8 @@ class Notifier:
     """By UID of the Competition. While the store is away they are ahead of it."""
     _stored: dict[str, NotificationLedger | None] = field(default_factory=dict)
     """As they are in the store; without those that could not be read yet."""
+    sends: dict[tuple[str, str], asyncio.Task[Outcomes]] = field(default_factory=dict)
+    """By UID of the Competition and webhook: one at a time, so that a webhook that is slow delays itself alone."""
 
     async def run(self) -> None:
         while True:
@@ -56,7 +60,12 @@ class Notifier:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self, competition: CompetitionView) -> None:
-        """Takes in what is new and sends what is due. Raises StoreError, OperatorError."""
+        """Takes in what is new and begins to send what is due. Raises StoreError, OperatorError."""
+        await self.take_in(competition)
+        self._start_sends(competition)
+
+    async def take_in(self, competition: CompetitionView) -> None:
+        """What is new, and what became of what was sent. Raises StoreError, OperatorError."""
         uid, now = competition.uid, self.clock()
         ledger = self._ledgers.get(uid) or NotificationLedger(competition_uid=uid)
         if uid in self._stored:
@@ -67,8 +76,7 @@ class Notifier:
                 ledger = notices.join_ledgers(await self._update(competition, stored, now), ledger)
         trouble = notices.find_store_trouble(competition, self.store_trouble())
         ledger = notices.take_in(ledger, competition.spec.notifications, trouble, now)
-        await self._write(competition, ledger)
-        await self._send_due(competition)
+        await self._write(competition, self._take_in_outcomes(uid, ledger))
 
     def _is_store_away(self) -> bool:
         """Then it is not asked: it could let us wait for a minute."""
@@ -119,34 +127,35 @@ class Notifier:
             return
         self._stored[uid] = ledger
 
-    async def _send_due(self, competition: CompetitionView) -> None:
-        """Each webhook in its own order, and all of them at the same time: one that hangs keeps no other waiting."""
-        ledger, now = self._ledgers[competition.uid], self.clock()
-        waiting: defaultdict[str, list[PendingNotice]] = defaultdict(list)
-        for entry in ledger.pending:
-            waiting[entry.webhook].append(entry)
-        # Behind one that failed the others wait, so that a receiver that is away is not asked for each of them.
-        due = {name: entries for name, entries in waiting.items() if entries[0].next_at <= now}
-        if not due:
-            return
-        outcomes = await asyncio.gather(
-            *(self._send_some(competition, name, entries[:AT_ONCE]) for name, entries in due.items())
-        )
-        changed = {key: entry for outcome in outcomes for key, entry in outcome.items()}
+    def _take_in_outcomes(self, uid: str, ledger: NotificationLedger) -> NotificationLedger:
+        changed: Outcomes = {}
+        for place in [place for place, send in self.sends.items() if place[0] == uid and send.done()]:
+            changed |= self.sends.pop(place).result()
         left = [changed.get(_key(entry), entry) for entry in ledger.pending]
-        await self._write(
-            competition, ledger.replace(pending=tuple(entry for entry in left if entry is not None))
-        )
+        return ledger.replace(pending=tuple(entry for entry in left if entry is not None))
+
+    def _start_sends(self, competition: CompetitionView) -> None:
+        """Each webhook in its own order, and all of them at the same time."""
+        now = self.clock()
+        waiting: defaultdict[str, list[PendingNotice]] = defaultdict(list)
+        for entry in self._ledgers[competition.uid].pending:
+            waiting[entry.webhook].append(entry)
+        for name, entries in waiting.items():
+            place = (competition.uid, name)
+            # Behind one that failed the others wait, so that a receiver that is away is not asked for each of them.
+            if place not in self.sends and entries[0].next_at <= now:
+                send = self._send_some(competition, name, entries[:AT_ONCE])
+                self.sends[place] = asyncio.create_task(send)
 
     async def _send_some(
         self, competition: CompetitionView, name: str, entries: list[PendingNotice]
-    ) -> dict[tuple[str, str], PendingNotice | None]:
+    ) -> Outcomes:
         """What becomes of the entries; after one that fails the others wait with it."""
         webhook = next(w for w in competition.spec.notifications if w.name == name)
-        done: dict[tuple[str, str], PendingNotice | None] = {}
+        done: Outcomes = {}
         for entry in entries:
             try:
-                await asyncio.to_thread(self.sender.send, webhook, entry.notice, self.clock())
+                await self.sender.send(webhook, entry.notice, self.clock())
             except WebhookError as error:
                 left = notices.after_attempt(entry, False, self.clock())
                 done[_key(entry)] = left

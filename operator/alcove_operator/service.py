@@ -141,7 +141,7 @@ class Service:
         self.notifier = Notifier(
             self.index,
             self.store,
-            Sender.of(settings.notification_secrets, settings.notification_hosts),
+            Sender(settings.notification_secrets, frozenset(settings.notification_hosts)),
             lambda: self.room.trouble,
             self.clock,
         )

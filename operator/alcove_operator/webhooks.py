@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import socket
 from collections.abc import Collection
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
-import urllib3
 from standardwebhooks import Webhook as Signer
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
+from urllib3.util import Url, parse_url
 
 from alcove_api.notifications import Notice, Webhook
 from alcove_operator.errors import WebhookError
 
-TIMEOUT = urllib3.Timeout(connect=5.0, read=10.0)
+SEND_SECONDS = 15.0
+"""For a whole send, from the look-up of its host to the status of the answer, however slowly that comes."""
+MOST_SENDS = 64
+"""Threads that send. They are no others' threads: a receiver that hangs must not keep the store waiting."""
 
 
 @dataclass(frozen=True)
 class Target:
-    url: str
+    url: Url
     secret: str
     """"" where nothing is signed."""
 
@@ -48,15 +57,17 @@ def read_target(folder: Path | None, name: str, hosts: Collection[str]) -> Targe
         url = key = ""
     if not url:
         raise WebhookError(f"The webhook {name} has no address.", remedy=remedy)
-    parts = urlsplit(url)
-    if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise WebhookError(f"The address of the webhook {name} is not https://HOST/….", remedy=remedy)
-    if parts.hostname not in hosts:
-        raise WebhookError(
-            f"The host of the webhook {name}, {parts.hostname}, is not one that may be sent to.",
-            remedy="Put it into notifications.hosts of the values, and run helm upgrade.",
-        )
-    return Target(url, key)
+    # The same reading of the address decides on its host and makes the connection.
+    with contextlib.suppress(HTTPError):
+        parts = parse_url(url)
+        if parts.scheme in ("https", "http") and parts.host:
+            if parts.host in hosts:
+                return Target(parts, key)
+            raise WebhookError(
+                f"The host of the webhook {name}, {parts.host}, is not one that may be sent to.",
+                remedy="Put it into notifications.hosts of the values, and run helm upgrade.",
+            )
+    raise WebhookError(f"The address of the webhook {name} is not https://HOST/….", remedy=remedy)
 
 
 def build_body(notice: Notice, form: Literal["json", "slack"]) -> bytes:
@@ -84,23 +95,53 @@ def sign(secret: str, notice: Notice, body: bytes, now: datetime) -> dict[str, s
     return {**headers, "webhook-signature": signature}
 
 
+class Exchange:
+    """One request and the status of its answer. Another thread can end it: a timeout of a socket is for each piece that
+    comes, so that a receiver which sends a byte now and then would hold its thread for ever."""
+
+    def __init__(self, url: Url, seconds: float) -> None:
+        assert url.host is not None
+        kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
+        self._path = url.request_uri
+        # No redirect is followed: it could lead to a host that is not allowed.
+        self._connection = kind(url.host, url.port, timeout=seconds)
+        self._ended = False
+
+    def post(self, body: bytes, headers: dict[str, str]) -> int:
+        """Blocks. Raises HTTPError, HTTPException, OSError."""
+        try:
+            self._connection.connect()
+            if self._ended:
+                raise TimeoutError
+            self._connection.request(
+                "POST", self._path, body=body, headers=headers, preload_content=False, decode_content=False
+            )
+            return int(self._connection.getresponse().status)
+        finally:
+            self._connection.close()
+
+    def end(self) -> None:
+        """What waits at the socket returns; an exchange that is over stays as it is."""
+        self._ended = True
+        waiting = self._connection.sock
+        if waiting is not None:
+            with contextlib.suppress(OSError):
+                waiting.shutdown(socket.SHUT_RDWR)
+
+
+def _make_threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(MOST_SENDS, thread_name_prefix="webhook")
+
+
 @dataclass(frozen=True)
 class Sender:
-    pool: urllib3.PoolManager
     folder: Path | None
     hosts: frozenset[str]
+    seconds: float = SEND_SECONDS
+    _threads: ThreadPoolExecutor = field(default_factory=_make_threads)
 
-    @classmethod
-    def of(cls, folder: Path | None, hosts: Collection[str]) -> Sender:
-        # No redirect: it could lead to a host that is not allowed.
-        return cls(
-            urllib3.PoolManager(num_pools=8, maxsize=2, retries=False, timeout=TIMEOUT),
-            folder,
-            frozenset(hosts),
-        )
-
-    def send(self, webhook: Webhook, notice: Notice, now: datetime) -> None:
-        """Blocks for :data:`TIMEOUT` at most. Raises WebhookError unless the receiver has taken it."""
+    async def send(self, webhook: Webhook, notice: Notice, now: datetime) -> None:
+        """Takes ``seconds`` at most. Raises WebhookError unless the receiver has taken it."""
         target = read_target(self.folder, webhook.name, self.hosts)
         body = build_body(notice, webhook.format)
         headers = {
@@ -108,15 +149,17 @@ class Sender:
             "user-agent": "alcove-operator",
             **sign(target.secret, notice, body, now),
         }
+        exchange = Exchange(target.url, self.seconds)
+        answer = asyncio.get_running_loop().run_in_executor(self._threads, exchange.post, body, headers)
         try:
-            answer = self.pool.request(
-                "POST", target.url, body=body, headers=headers, redirect=False, preload_content=False
-            )
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+            async with asyncio.timeout(self.seconds):
+                status = await answer
+        except (HTTPError, HTTPException, OSError) as error:
             # Its address can be a secret in itself, so the error is not quoted.
             raise WebhookError(
                 f"The webhook {webhook.name} did not answer ({type(error).__name__})."
             ) from error
-        answer.close()
-        if not 200 <= answer.status < 300:
-            raise WebhookError(f"The webhook {webhook.name} answered with HTTP status {answer.status}.")
+        finally:
+            exchange.end()
+        if not 200 <= status < 300:
+            raise WebhookError(f"The webhook {webhook.name} answered with HTTP status {status}.")
