@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from alcove_api.phase import LogPolicy, Phase
@@ -28,11 +28,23 @@ from alcove_operator.core.run_results import list_team_logs
 from alcove_operator.counted import CountedKeeper
 from alcove_operator.executor import to_json
 from alcove_operator.index import Index
+from alcove_operator.listing import fill_teams
 from alcove_operator.store import OperatorStore
 from alcove_operator.submissions import whole_status
 from alcove_store.errors import StoreError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
+LIST_SECONDS = 10.0
+"""Between two times that what could not be listed is listed."""
+
+
+@dataclass
+class _Listed:
+    """What was listed directly after a phase opened."""
+
+    namespaces: set[str] = field(default_factory=set)
+    next_at: float = 0.0
+    """On the event loop's clock: not before it is anything listed again."""
 
 
 @dataclass
@@ -42,6 +54,8 @@ class Finals:
     store: OperatorStore
     settings: OperatorSettings
     counted: CountedKeeper
+    _listed: dict[tuple[str, str, datetime | None], _Listed] = field(default_factory=dict)
+    """By UID of the Competition, phase and its opening."""
 
     async def work(
         self, competition: CompetitionView, views: list[SubmissionView], now: datetime
@@ -58,7 +72,12 @@ class Finals:
             if not reruns.is_open(phase, now):
                 wishes += [(phase.opens_at - now).total_seconds()] if phase.opens_at else []
                 continue
-            plan = await self._plan(competition, phase, views, now)
+            unlisted = self._find_unlisted(competition, phase, views)
+            if unlisted:
+                unlisted = await self._list(competition, phase, unlisted)
+                wishes += [LIST_SECONDS] if unlisted else []
+                views = self.index.submissions_of(competition.namespace, competition.name)
+            plan = await self._plan(competition, phase, views, unlisted, now)
             messages[phase.name] = plan.message
             for rerun in plan.missing:
                 await self._make(competition.namespace, rerun.name, rerun.spec)
@@ -67,13 +86,43 @@ class Finals:
         await self._refuse([view for view in views if view.shows_rerun and view.uid not in shown], now)
         return messages, min(wishes, default=None)
 
+    def _find_unlisted(
+        self, competition: CompetitionView, phase: Phase, views: list[SubmissionView]
+    ) -> set[str]:
+        """Namespaces whose Submissions are to be listed before a rerun is made of one of them, once after the opening.
+
+        A watch may be silent for a while, and the name of a rerun is taken once and for all: what was submitted just
+        before the opening must not be missed. Who has a rerun needs no list.
+        """
+        rerun = {view.team for view in reruns.list_reruns(views, phase.name)}
+        listed = self._get_listed(competition, phase).namespaces
+        return {*self.counted.teams.namespaces, competition.namespace} - rerun - listed
+
+    async def _list(self, competition: CompetitionView, phase: Phase, namespaces: set[str]) -> set[str]:
+        """Returns those that still are to be listed."""
+        listed, seconds = self._get_listed(competition, phase), asyncio.get_running_loop().time()
+        if seconds < listed.next_at:
+            return namespaces
+        listed.next_at = seconds + LIST_SECONDS
+        await fill_teams(self.index, self.api, sorted(namespaces))
+        listed.namespaces |= {name for name in namespaces if self.index.is_filled(SUBMISSIONS, name)}
+        return namespaces - listed.namespaces
+
+    def _get_listed(self, competition: CompetitionView, phase: Phase) -> _Listed:
+        return self._listed.setdefault((competition.uid, phase.name, phase.opens_at), _Listed())
+
     async def _plan(
-        self, competition: CompetitionView, phase: Phase, views: list[SubmissionView], now: datetime
+        self,
+        competition: CompetitionView,
+        phase: Phase,
+        views: list[SubmissionView],
+        unlisted: set[str],
+        now: datetime,
     ) -> reruns.RerunPlan:
         assert phase.from_ is not None
         source = competition.phase(phase.from_.phase)
         deleted = await self.counted.keep(competition, source, views) if source else []
-        unseen = {
+        unseen = unlisted | {
             team for team in self.counted.teams.namespaces if not self.index.is_filled(SUBMISSIONS, team)
         }
         datasets = self.index.datasets_by_name()

@@ -20,7 +20,7 @@ from alcove_operator.config import OperatorSettings
 from alcove_operator.core import names
 from alcove_operator.service import Service
 from tests.unit.operator_core.pods import stamp
-from tests.unit.operator_wiring.hackathon import CUP, HACK, START, Hackathon
+from tests.unit.operator_wiring.hackathon import CUP, HACK, START, EventFate, Hackathon
 from tests.unit.operator_wiring.test_schedules import (
     EVENT_SCHEDULES,
     EVENTS,
@@ -290,6 +290,34 @@ def test_who_is_still_running_at_the_opening_is_waited_for_and_later_submissions
             assert reruns(hackathon) == {}
             hackathon.holding = False
             await wait_until("the rerun", lambda: reruns(hackathon), 300)
+            assert reruns(hackathon)["final.red"]["spec"]["rerunOf"]["submission"] == "last"
+
+        await hackathon.operate(whole)
+
+    run(scenario())
+
+
+def test_what_was_submitted_before_the_opening_counts_though_its_event_is_late() -> None:
+    """A watch may be silent for 100 s, and the name of a rerun is taken once and for all."""
+
+    async def scenario() -> None:
+        # Everything is listed every 300 s: this is between two times.
+        opens = 450
+        hackathon = competition(opensAt=moment(opens))
+
+        async def whole(_: Service) -> None:
+            for team in hackathon.teams:
+                hackathon.submit(team, "early")
+                await hackathon.ended(team, "early", 250)
+            await at(hackathon, opens - 5)
+            hackathon.event_fate = lambda plural: EventFate(after=100.0 * (plural == "submissions"))
+            hackathon.submit("red", "last")
+            # Where a team cannot be listed at the opening, it waits, and the others do not.
+            hackathon.server.unlisted.add(("submissions", "red"))
+            await wait_until("blue's rerun", lambda: "final.blue" in reruns(hackathon), 60)
+            assert "final.red" not in reruns(hackathon)
+            hackathon.server.unlisted.clear()
+            await wait_until("red's rerun", lambda: "final.red" in reruns(hackathon), 90)
             assert reruns(hackathon)["final.red"]["spec"]["rerunOf"]["submission"] == "last"
 
         await hackathon.operate(whole)
