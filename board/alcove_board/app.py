@@ -80,6 +80,7 @@ class BoardServer:
         self._last: dict[tuple[str, str, str, bool], PageKey] = {}
         """By view, competition, phase and whether it is hidden: the newest that could be made."""
         self.answered = AnsweredPages(source, metrics, clock)
+        metrics.begin(route.path for route in self.routes())
         metrics.cached.set_function(lambda: self._answers.size + source.size)
 
     def routes(self) -> list[Route]:
