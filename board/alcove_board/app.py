@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -258,9 +258,12 @@ def answer(request: Request, rendered: Rendered, caching: str = REVALIDATE) -> R
     return Response(rendered.content(form), form.status, rendered.headers(form, caching))
 
 
-def answer_message(_: Request, status: int, title: str, said: str) -> Response:
+def answer_message(
+    _: Request, status: int, title: str, said: str, more: Mapping[str, str] | None = None
+) -> Response:
+    """``more``: headers."""
     page = pages.message_page(title, said)
-    return Response(page, status, media_type=HTML, headers={"Cache-Control": "no-store"})
+    return Response(page, status, media_type=HTML, headers={"Cache-Control": "no-store", **(more or {})})
 
 
 def answer_http_error(request: Request, error: Exception) -> Response:
@@ -268,7 +271,8 @@ def answer_http_error(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         said = error.detail if error.detail != "Not Found" else "There is no such page."
         return answer_message(request, 404, "Not found", said)
-    return answer_message(request, error.status_code, "Not possible", error.detail)
+    # Of a method that is not allowed, those that are.
+    return answer_message(request, error.status_code, "Not possible", error.detail, error.headers)
 
 
 def _address(scope: Scope) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 from dataclasses import dataclass
 from enum import Enum
 
 HTML, JSON, CSV = "text/html; charset=utf-8", "application/json", "text/csv; charset=utf-8"
 VARY = "Accept-Encoding"
+_NO_GZIP = re.compile(r"\bgzip\s*;\s*q=0(?:\.0*)?\s*(?:,|$)", re.IGNORECASE)
 
 
 class Form(Enum):
@@ -38,9 +40,11 @@ class Rendered:
 
     def choose_form(self, known: str, accepted: str) -> Form:
         """``known`` and ``accepted``: the request's If-None-Match and Accept-Encoding."""
-        if self.etag in known:
+        if self.etag in known or known == "*":
             return Form.UNCHANGED
-        return Form.COMPRESSED if "gzip" in accepted else Form.PLAIN
+        if "gzip" not in accepted or (";" in accepted and _NO_GZIP.search(accepted)):
+            return Form.PLAIN
+        return Form.COMPRESSED
 
     def content(self, form: Form) -> bytes:
         return {Form.UNCHANGED: b"", Form.COMPRESSED: self.compressed, Form.PLAIN: self.body}[form]
