@@ -97,16 +97,19 @@ class OperatorStore:
             expires_at=expires_at,
         )
 
-    def write_probe(self, name: str) -> None:
-        """Writes :data:`PROBE_BYTES` where runs write, and takes them away again with their version.
-
-        Raises StoreError where the store takes none, StoreDeniedError where this user may not do one of the two.
-        """
+    def write_probe(self, name: str) -> str | None:
+        """Writes :data:`PROBE_BYTES` where runs write; returns their version. Raises StoreError."""
         key = keys.probe(name)
         with store_client.store_errors(f"writing {key}"):
             made = self.client.put_object(self.bucket, key, io.BytesIO(bytes(PROBE_BYTES)), PROBE_BYTES)
+        version: str | None = made.version_id
+        return version
+
+    def delete_probe(self, name: str, version: str | None) -> None:
+        """Takes that version of the probe away for good. Raises StoreError."""
+        key = keys.probe(name)
         with store_client.store_errors(f"deleting {key}"):
-            self.client.remove_object(self.bucket, key, version_id=made.version_id)
+            self.client.remove_object(self.bucket, key, version_id=version)
 
     def list_uploads(self, prefix: str) -> dict[str, datetime]:
         """Keys in the bucket of uploads, with the time when each came in."""

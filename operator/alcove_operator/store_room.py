@@ -18,7 +18,7 @@ from alcove_store.errors import StoreDeniedError, StoreError, StoreFullError, St
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 10.0
 DENIED_TIME = timedelta(hours=1)
-"""Until the next probe of a store that denied one: what cannot be deleted again stays, so it must not be many."""
+"""Until the next probe of a store that took one and keeps it: what cannot be deleted stays, so it must not be many."""
 ROOM = "StoreHasRoom"
 """The condition of a Competition; not there while the store was never full."""
 WAITS = "the object store is full; runs start again by themselves once it has room"
@@ -37,7 +37,9 @@ class StoreRoom:
     full: bool = False
     trouble: StoreTrouble | None = None
     _probe_at: datetime | None = None
-    """When the store may be written again; None where it denies nothing."""
+    """When the store may be written again; None where no probe has to stay in it."""
+    _denied: bool = False
+    """Whether it denied the newest probe: whether there is room is then not known."""
 
     async def watch(self) -> None:
         """Looks every few seconds, until cancelled."""
@@ -50,6 +52,7 @@ class StoreRoom:
             state = await self._find_state()
         except StoreError as error:
             log.warning("The store answers, but not as it should: %s", error)
+            self.metrics.store_has_room.set(None)
             return
         if state == "sound":
             self.trouble = None
@@ -57,7 +60,7 @@ class StoreRoom:
             self.trouble = StoreTrouble(state, self.clock())
         # One that is away is not known to have room again.
         full = self.full if state == "away" else state == "full"
-        if self._probe_at is not None:
+        if self._denied:
             self.metrics.store_has_room.set(None)
         elif state != "away":
             self.metrics.store_has_room.set(not full)
@@ -73,27 +76,33 @@ class StoreRoom:
         """
         if self._probe_at is not None and self.clock() < self._probe_at:
             return await self._look_by_reading()
-        self._probe_at = None
+        self._probe_at, self._denied = None, False
         for _ in range(2):
+            written = False
             try:
-                await asyncio.to_thread(self.store.write_probe, self.namespace)
+                version = await asyncio.to_thread(self.store.write_probe, self.namespace)
+                written = True
+                await asyncio.to_thread(self.store.delete_probe, self.namespace, version)
                 return "sound"
             except StoreFullError:
                 return "full"
             except StoreDeniedError as error:
-                return await self._put_off_probing(error)
+                return await self._note_denial(error, stays=written)
             except StoreUnavailableError:
                 if not await self._can_be_read():
                     return "away"
         return "full"
 
-    async def _put_off_probing(self, error: StoreDeniedError) -> StoreState:
-        """A probe that may be written and not deleted would fill the store by itself."""
+    async def _note_denial(self, error: StoreDeniedError, *, stays: bool) -> StoreState:
+        """``stays``: whether it was written and may not be deleted: probes would fill the store by themselves."""
         self.metrics.store_errors.labels("refused").inc()
-        self._probe_at = self.clock() + DENIED_TIME
+        self._denied = True
+        if stays:
+            self._probe_at = self.clock() + DENIED_TIME
         log.warning(
-            "Whether the store has room is not known for an hour: %s The operator's user must be allowed to write and "
+            "Whether the store has room is not known%s: %s The operator's user must be allowed to write and "
             "delete below probes/: check its credentials, or run the store's setup again.",
+            " for an hour" if stays else "",
             error,
         )
         return await self._look_by_reading()

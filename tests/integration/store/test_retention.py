@@ -101,7 +101,7 @@ def test_what_is_deleted_takes_no_room_any_more(set_up_store: SetUpStore) -> Non
 def test_a_probe_leaves_nothing_behind(set_up_store: SetUpStore) -> None:
     store = OperatorStore(set_up_store.client("operator"), MAIN)
     for _ in range(2):
-        store.write_probe("somewhere")
+        store.delete_probe("somewhere", store.write_probe("somewhere"))
     assert versions(set_up_store, keys.probe("somewhere")) == []
 
 

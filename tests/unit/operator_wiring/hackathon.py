@@ -83,9 +83,13 @@ class MemoryStore(OperatorStore):
             raise CodeError("CodeMissing", "There is no bundle.", remedy="Upload it.", wait=True)
         return CodeFact(accepted=True, sha256=sha256, bytes=100)
 
-    def write_probe(self, _name: str) -> None:
+    def write_probe(self, _name: str) -> str | None:
         if "room" in self.lacks:
             raise StoreFullError("It is full.")
+        return None
+
+    def delete_probe(self, _name: str, _version: str | None) -> None:
+        pass
 
     def permit_upload(self, key: str, limit: int, expires_at: datetime, endpoint: str) -> UploadPermit:
         fields = (FormField(name="key", value=key),)

@@ -15,7 +15,13 @@ from alcove_operator.core.notices import StoreState
 from alcove_operator.metrics import Metrics
 from alcove_operator.store import OperatorStore
 from alcove_operator.store_room import StoreRoom
-from alcove_store.errors import StoreDeniedError, StoreError, StoreFullError, StoreUnavailableError
+from alcove_store.errors import (
+    StoreDeniedError,
+    StoreError,
+    StoreFullError,
+    StoreNotFoundError,
+    StoreUnavailableError,
+)
 
 AWAY, FULL = StoreUnavailableError("It did not answer."), StoreFullError("It is full.")
 
@@ -25,8 +31,15 @@ class AnsweringStore(OperatorStore):
     writes: Iterator[StoreError | None] = field(default_factory=lambda: iter(()))
     reads: Iterator[StoreError | None] = field(default_factory=lambda: iter(()))
 
-    def write_probe(self, _name: str) -> None:
+    deletes: Iterator[StoreError | None] = field(default_factory=lambda: iter(()))
+
+    def write_probe(self, _name: str) -> str:
         if (error := next(self.writes, None)) is not None:
+            raise error
+        return "version"
+
+    def delete_probe(self, _name: str, _version: str | None) -> None:
+        if (error := next(self.deletes, None)) is not None:
             raise error
 
     def exists(self, _key: str) -> bool:
@@ -83,10 +96,11 @@ def test_a_full_store_that_goes_away_is_not_known_to_have_room() -> None:
     assert found == [(True, "full", 0), (True, "away", 0), (False, None, 1)]
 
 
-def test_a_store_that_denies_the_probe_is_probed_again_an_hour_later() -> None:
+def test_a_store_that_keeps_the_probe_is_probed_again_an_hour_later() -> None:
     """Credentials that were broken for a moment must not hide for good that the store is full."""
-    writes = iter([StoreDeniedError("No."), StoreDeniedError("No."), FULL])
-    store = AnsweringStore(cast(Minio, None), "alcove", writes=writes)
+    writes = iter([None, None, FULL])
+    deletes = iter([StoreDeniedError("No."), StoreDeniedError("No.")])
+    store = AnsweringStore(cast(Minio, None), "alcove", writes=writes, deletes=deletes)
     now = [datetime(2026, 1, 1, tzinfo=UTC)]
     room = StoreRoom(store, "cup", Metrics(), lambda: None, clock=lambda: now[0])
     found = []
@@ -97,3 +111,17 @@ def test_a_store_that_denies_the_probe_is_probed_again_an_hour_later() -> None:
         found.append((room.full, has_room(room), refused))
     assert found == [(False, None, 1), (False, None, 1), (False, None, 2), (True, 0, 2)]
     assert not list(writes)
+
+
+def test_a_store_that_takes_no_probe_is_probed_at_each_look() -> None:
+    """Nothing stays of what it denies: so it is before the store is set up, just after an install."""
+    writes = iter([StoreDeniedError("No."), StoreDeniedError("No."), None, StoreNotFoundError("No bucket.")])
+    room = StoreRoom(
+        AnsweringStore(cast(Minio, None), "alcove", writes=writes), "cup", Metrics(), lambda: None
+    )
+    found = []
+    for _ in range(4):
+        asyncio.run(room.look())
+        refused = room.metrics.registry.get_sample_value("alcove_store_errors_total", {"reason": "refused"})
+        found.append((has_room(room), refused))
+    assert found == [(None, 1), (None, 2), (1, 2), (None, 2)]
