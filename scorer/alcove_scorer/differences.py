@@ -35,7 +35,7 @@ class Difference:
     p: float
     """Of Wilcoxon's signed-rank test."""
     holm_p: float
-    """The same, corrected for all comparisons with the first."""
+    """The same, corrected for all pairs: which participant is the first is seen in the same scores."""
 
 
 def compare_with_first(
@@ -55,8 +55,7 @@ def compare_with_first(
     filled = np.where(np.isnan(scores), np.where(np.isfinite(lowest), lowest, 0.0), scores)
     # Differences of rounded scores: 0.9 − 0.8 is no more than 0.1.
     differences = np.round(filled[order[0]] - filled[list(order[1:])], 12)
-    p_values = _wilcoxon(differences)
-    corrected = correct_by_holm(p_values)
+    p_values, corrected = compute_p_values(differences)
     found = []
     for i, participant in enumerate(order[1 : 1 + MOST_COMPARED]):
         better, equal, worse = compute_signed_rank_posterior(differences[i], rope, seed)
@@ -101,17 +100,34 @@ def _draw_weights(datasets: int, seed: int, draws: int) -> Floats:
 
 
 def describe_difference(better: float, equal: float, worse: float) -> str:
-    """The case that is likelier than not, if there is one."""
-    for said, probability in (("better", better), ("no better", equal), ("worse", worse)):
+    """The case that is likelier than not, if there is one; the other's name follows."""
+    for said, probability in (("better than", better), ("equal to", equal), ("worse than", worse)):
         if probability > 0.5:
             return f"probably {said}"
-    return "perhaps no better"
+    return "not clearly better than, equal to or worse than"
 
 
-def correct_by_holm(p_values: Floats) -> Floats:
-    """P-values for all hypotheses at once (Holm, A simple sequentially rejective multiple test procedure, 1979)."""
+def compute_p_values(differences: Floats) -> tuple[Floats, Floats]:
+    """Wilcoxon's p-values of each other participant against the first, bare and corrected by Holm for all pairs.
+
+    A correction for the comparisons with the first alone would need a first that is named before its scores are seen.
+
+    Args:
+        differences: of the first to each other participant × datasets.
+    """
+    found = _wilcoxon(differences)
+    participants = len(differences) + 1
+    return found, correct_by_holm(found, participants * (participants - 1) // 2)
+
+
+def correct_by_holm(p_values: Floats, hypotheses: int) -> Floats:
+    """P-values for all hypotheses at once (Holm, A simple sequentially rejective multiple test procedure, 1979).
+
+    Of more hypotheses than p-values, the others are taken to have larger ones. Where they do not, what is returned is
+    never smaller than Holm's: the j-th smallest of some is at least the j-th smallest of all.
+    """
     order = np.argsort(p_values, kind="stable")
-    factors = np.arange(len(p_values), 0, -1)
+    factors = hypotheses - np.arange(len(p_values))
     corrected = np.empty(len(p_values))
     corrected[order] = np.minimum(1.0, np.maximum.accumulate(p_values[order] * factors))
     return corrected

@@ -185,7 +185,7 @@ def _uncertainty_lines(uncertainty: dict[str, object]) -> list[str]:
 def _difference_lines(first: str, against: list[dict[str, Any]]) -> list[str]:
     """The nearest few; the page and the JSON have more."""
     said = [
-        f"{first} is {describe_difference(d['first_better'], d['equal'], d['first_worse'])} than "
+        f"{first} is {describe_difference(d['first_better'], d['equal'], d['first_worse'])} "
         f"{make_printable(d['participant'])}: better {d['first_better']:.2f}, equal {d['equal']:.2f}, worse "
         f"{d['first_worse']:.2f} (Wilcoxon–Holm p {d['holm_p']:.2g})"
         for d in against[:MOST_TOLD]
