@@ -9,6 +9,7 @@ import re
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from alcove_audit.audit import PhaseAudit
 from alcove_audit.errors import AuditError
 from alcove_audit.findings import MISSING, AuditReport, Check
 from alcove_store.errors import StoreError
-from tests.unit.audit.world import World, play
+from tests.unit.audit.world import World, play, play_final
 
 LIMIT = 1 << 24
 
@@ -43,14 +44,22 @@ def audit_archive(data: bytes, folder: Path) -> AuditReport:
     return report
 
 
-@pytest.mark.parametrize("mode", ["final", "ladder"])
-def test_an_archive_is_audited_as_the_store_is(mode: str, tmp_path: Path) -> None:
-    world = play(mode)
+@pytest.mark.parametrize("made", [play, partial(play, "ladder"), play_final])
+def test_an_archive_is_audited_as_the_store_is(made: Callable[[], World], tmp_path: Path) -> None:
+    world = made()
     report, from_store = audit_archive(export(world), tmp_path), AuditReport()
     PhaseAudit(world.source, world.state, from_store).check_phase()
     assert report.findings == []
     assert report.checked.pop(Check.ARCHIVE) > len(world.objects)
     assert (report.checked, report.left_out) == (from_store.checked, from_store.left_out)
+
+
+def test_a_prediction_of_a_repeat_that_was_changed_is_found(tmp_path: Path) -> None:
+    world = play_final()
+    key = next(key for key in sorted(world.objects) if "/d-news.2/" in key and "/snap/" in key)
+    world.objects[key] = world.objects[key][:-1] + b"!"
+    found = {finding.key for finding in audit_archive(export(world), tmp_path).findings}
+    assert key in found
 
 
 def test_the_same_phase_gives_the_same_bytes() -> None:

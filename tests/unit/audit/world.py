@@ -2,6 +2,8 @@
 
 Two teams, one with an earlier Submission, two datasets, a run with a refusal and a late prediction, an attempt that was
 repeated, a team whose Submission is gone and still counts, and a score by earlier settings.
+
+:func:`play_final` is a phase that takes its submissions from another and repeats each run, after its reveal.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from alcove_api.run_documents import (
     Verdict,
     commit_head,
 )
+from alcove_api.run_names import alias_of, list_run_names
 from alcove_api.schemes import SchemeName
 from alcove_api.score_documents import SCORER_VERSION, LadderBest, ScorePages, ScoreRequest, ScoreResult
 from alcove_audit.phase_state import PhaseState
@@ -104,11 +107,12 @@ class World:
     datasets: list[dict[str, Any]] = field(default_factory=list)
     submissions: list[dict[str, Any]] = field(default_factory=list)
     leaderboard: dict[str, Any] = field(default_factory=dict)
+    phase: str = "practice"
 
     @property
     def state(self) -> PhaseState:
         return PhaseState(
-            "practice",
+            self.phase,
             self.competition,
             tuple(self.datasets),
             self.leaderboard,
@@ -128,6 +132,14 @@ class World:
 def _played(mode: str) -> World:
     world = World()
     _publish(world)
+    _open(world, {"name": "practice", "datasets": ["digits", "news"], "feedback": {"mode": mode}})
+    for number, team in enumerate((*TEAMS, GONE, TEAMS[0])):
+        _play(world, number, team)
+    _rank(world)
+    return world
+
+
+def _open(world: World, *phases: dict[str, Any]) -> None:
     world.competition = {
         "apiVersion": API_VERSION,
         "kind": "Competition",
@@ -138,23 +150,40 @@ def _played(mode: str) -> World:
             "generation": 1,
             "creationTimestamp": stamp(START),
         },
-        "spec": {
-            "title": "Cup",
-            "phases": [
-                {
-                    "name": "practice",
-                    "datasets": ["digits", "news"],
-                    "budget": {"seconds": BUDGET},
-                    "feedback": {"mode": mode},
-                }
-            ],
-        },
+        "spec": {"title": "Cup", "phases": [{**phase, "budget": {"seconds": BUDGET}} for phase in phases]},
         "status": {},
     }
-    for number, team in enumerate((*TEAMS, GONE, TEAMS[0])):
+
+
+@cache
+def _played_final() -> World:
+    world = World(phase="final")
+    _publish(world)
+    final = {"name": "final", "datasets": ["digits", "news"], "from": {"phase": "practice"}, "repeats": 2}
+    dates = {"opensAt": stamp(START), "revealsAt": stamp(START + timedelta(hours=2))}
+    _open(world, {"name": "practice", "datasets": ["other"]}, {**final, **dates})
+    for number, team in enumerate(TEAMS):
         _play(world, number, team)
     _rank(world)
+    for raw in list(world.submissions):
+        _show_to_team(world, raw)
     return world
+
+
+def play_final() -> World:
+    """A copy, as :func:`play`: two teams, two runs on each dataset, and what shows the teams their results."""
+    return copy.deepcopy(_played_final())
+
+
+def _show_to_team(world: World, rerun: dict[str, Any]) -> None:
+    """As the operator does after the reveal."""
+    shown = copy.deepcopy(rerun)
+    team, of = rerun["spec"]["rerunOf"]["team"], rerun["metadata"]["uid"]
+    shown_as = f"f{of[1:]}"
+    shown["metadata"] |= {"namespace": team, "uid": shown_as}
+    world.submissions.append(shown)
+    del world.objects[keys.team_report(rerun["metadata"]["namespace"], of)]
+    world.objects[keys.team_report(team, shown_as)] = world.objects[keys.report(of)]
 
 
 def play(mode: str = "final") -> World:
@@ -202,14 +231,18 @@ def _play(world: World, number: int, team: str) -> None:
         },
         "spec": {
             "competition": {"namespace": "arena", "name": "cup"},
-            "phase": "practice",
+            "phase": world.phase,
             "code": {"bundle": {"sha256": sha256(code)}},
         },
         "status": {"phase": "Done", "codeSha256": sha256(code), "runs": []},
     }
+    if world.phase == "final":
+        raw["metadata"] |= {"name": f"final.{team}", "namespace": "arena"}
+        raw["spec"]["rerunOf"] = {"team": team, "submission": "first", "uid": f"practised-{number}"}
     world.submissions.append(raw)
-    for place, dataset in enumerate(world.datasets):
-        alias = dataset["spec"]["alias"]
+    aliases = tuple(dataset["spec"]["alias"] for dataset in world.datasets)
+    for place, alias in enumerate(list_run_names(aliases, world.state.phase.repeats)):
+        dataset = next(d for d in world.datasets if d["spec"]["alias"] == alias_of(alias))
         given = {"data_sha256": dataset["spec"]["dataSha256"], "code_sha256": sha256(code)}
         # The platform failed once.
         attempts = 2 if (number, place) == (0, 1) else 1
@@ -424,8 +457,8 @@ def _rank(world: World) -> None:
     )
     world.leaderboard = {
         "kind": "Leaderboard",
-        "metadata": {"name": "practice", "namespace": "arena"},
-        "spec": {"competition": "cup", "phase": "practice"},
+        "metadata": {"name": world.phase, "namespace": "arena"},
+        "spec": {"competition": "cup", "phase": world.phase},
         "status": status.model_dump(mode="json", by_alias=True),
     }
     rows = {row.submission.submission_uid: row for row in board.rows}
