@@ -24,6 +24,7 @@ from alcove_api.phase_dates import format_time
 from alcove_api.words import count_of
 from alcove_operator.core import usage
 from alcove_operator.core.model import CompetitionView, DatasetView, SubmissionView
+from alcove_operator.core.reconcile_input import is_blind
 from alcove_operator.core.status import ENDED
 
 MOST_PENDING, MOST_SEEN = 1000, 20000
@@ -99,25 +100,36 @@ def _submissions(
         )
 
 
+def _is_ever_blind(phase: Phase) -> bool:
+    return bool(phase.from_ or phase.reveals_at) or phase.feedback.mode == "none"
+
+
 def _quotas(competition: CompetitionView, now: datetime) -> Iterator[Notice]:
     day = f"{now.astimezone(UTC):%Y-%m-%d}"
-    # A phase's own count would say how many of its runs were given back.
-    phase = next((p.name for p in competition.spec.phases if not (p.reveals_at or p.from_)), "")
+    # The own count of a blind phase would say how many of its runs were given back.
+    told = [phase.name for phase in competition.spec.phases if not _is_ever_blind(phase)]
     for team, used in competition.usage.items():
-        for allowance in usage.list_allowances(used, competition.spec, team, phase, now):
+        in_all = usage.list_allowances(used, competition.spec, team, None, now)
+        allowances = [("", allowance) for allowance in in_all]
+        for phase in told:
+            both = usage.list_allowances(used, competition.spec, team, phase, now)
+            allowances += [(phase, allowance) for allowance in both[len(in_all) :]]
+        for phase, allowance in allowances:
             if allowance.used < allowance.most:
                 continue
             daily = allowance.limit in ("perDay", "phasePerDay")
-            when = "today" if daily else "in all"
+            what = f"{team}/{allowance.limit}/{allowance.most}/{day if daily else ''}"
+            when = f"{'today' if daily else 'in all'}{f' in {phase}' if phase else ''}"
             yield _notice(
                 competition,
                 "quota.used-up",
-                f"{team}/{allowance.limit}/{allowance.most}/{day if daily else ''}",
+                f"{what}/{phase}" if phase else what,
                 now,
                 f"{team} has used {allowance.used} of {count_of(allowance.most, 'submission')} {when}.",
                 team=team,
                 limit=allowance.limit,
                 most=allowance.most,
+                **({"phase": phase} if phase else {}),
             )
 
 
@@ -139,18 +151,22 @@ def _dates(competition: CompetitionView, phase: Phase, now: datetime) -> Iterato
 def _datasets(
     competition: CompetitionView, datasets: Iterable[DatasetView], now: datetime
 ) -> Iterator[Notice]:
-    """Without their names, which teams may not know: whoever may, finds them with kubectl."""
+    """Without their names, which teams may not know: whoever may, finds them with kubectl. Those of a phase that is
+    blind now lead to one notice a day together, so that nobody can count them."""
     named = {name for phase in competition.spec.phases for name in phase.datasets}
+    hidden = {name for phase in competition.spec.phases if is_blind(phase, now) for name in phase.datasets}
     for dataset in datasets:
-        if dataset.name in named and dataset.ready is False:
-            yield _notice(
-                competition,
-                "dataset.trouble",
-                f"{dataset.name}/{dataset.data_sha256}/{dataset.solution_sha256}/{dataset.reason}",
-                now,
-                f"A dataset of {competition.name} is not ready, so runs on it wait: kubectl get datasets -n "
-                f"{competition.namespace} -o wide",
-            )
+        if dataset.name not in named or dataset.ready is not False:
+            continue
+        which = f"{dataset.name}/{dataset.data_sha256}/{dataset.solution_sha256}/{dataset.reason}"
+        yield _notice(
+            competition,
+            "dataset.trouble",
+            f"/{now.astimezone(UTC):%Y-%m-%d}" if dataset.name in hidden else which,
+            now,
+            f"A dataset of {competition.name} is not ready, so runs on it wait: kubectl get datasets -n "
+            f"{competition.namespace} -o wide",
+        )
 
 
 def find_store_trouble(competition: CompetitionView, trouble: StoreTrouble | None) -> dict[str, Notice]:

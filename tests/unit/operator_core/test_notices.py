@@ -158,6 +158,48 @@ def test_a_used_up_quota_is_told_once_a_day() -> None:
     assert sorted(e.notice.data["limit"] for e in ledger.pending) == ["perDay", "perDay", "total"]
 
 
+def test_a_used_up_quota_of_each_phase_is_told_but_of_blind_ones() -> None:
+    """The own count of a blind phase would say how many of its runs were given back."""
+    limits = {"limits": {"perDay": 1, "total": 4}}
+    names = ("first", "second", "unshown", "last")
+    phases = [{"name": name, "datasets": [name], "budget": {"seconds": 20}, **limits} for name in names]
+    phases[2] |= {"feedback": {"mode": "none"}}
+    phases[3] |= {"revealsAt": (START - DAY).isoformat()}
+    spec = CompetitionSpec.model_validate({"phases": phases, "limits": {"perDay": 100, "total": 100}})
+    day = f"{START:%Y-%m-%d}"
+    used = {"total": 16, "today": 4, "day": day,
+            "phases": [{"name": name, "total": 4, "today": 1, "day": day} for name in names]}  # fmt: skip
+    usage = {"red": TeamUsageStatus.model_validate(used)}
+    competition = CompetitionView("comp", "cup", "uid", spec, CompetitionStatus(), usage)
+    found = list(notices.find_notices(competition, (), [], START).values())
+    told = [notice for notice in found if notice.type == "quota.used-up"]
+    assert sorted((n.data["phase"], n.data["limit"]) for n in told) == [
+        ("first", "phasePerDay"),
+        ("first", "phaseTotal"),
+        ("second", "phasePerDay"),
+        ("second", "phaseTotal"),
+    ]
+    assert "red has used 1 of 1 submission today in second." in [notice.text for notice in told]
+
+
+@pytest.mark.parametrize("broken", [1, 2, 3])
+@pytest.mark.parametrize(
+    "blind", [{"revealsAt": (START + DAY).isoformat()}, {"feedback": {"mode": "none"}}], ids=str
+)
+def test_nobody_can_count_the_datasets_of_a_blind_phase(blind: dict[str, Any], broken: int) -> None:
+    datasets = [
+        replace(DATASET, name=f"d{i}", ready=False, reason=f"Damaged{i}", data_sha256=f"{i}" * 64)
+        for i in range(broken)
+    ]
+    competition = cup(datasets=["d0", "d1", "d2"], **blind)
+    one = notices.find_notices(competition, (), datasets[:1], START)
+    assert [notice.type for notice in one.values()] == ["dataset.trouble"]
+    assert notices.find_notices(competition, (), datasets, START) == one
+    # One that is mended while another breaks is no news either; that it goes on is, once a day.
+    assert notices.find_notices(competition, (), datasets[-1:], START) == one
+    assert notices.find_notices(competition, (), datasets, START + 2 * DAY / 3).keys() != one.keys()
+
+
 def test_a_dataset_in_trouble_is_told_without_its_name() -> None:
     """A webhook's readers may be teams."""
     broken = replace(DATASET, ready=False, reason="The solution of secret-alias is damaged")
