@@ -48,6 +48,16 @@ class _Listed:
 
 
 @dataclass
+class _Shown:
+    uids: set[str] = field(default_factory=set)
+    """Of the Submissions that show a result."""
+    failed: list[str] = field(default_factory=list)
+    """Teams whose namespaces did not take it."""
+    namesakes: list[str] = field(default_factory=list)
+    """Teams with a Submission of their own that has its name."""
+
+
+@dataclass
 class Finals:
     api: Api
     index: Index
@@ -78,11 +88,16 @@ class Finals:
                 wishes += [LIST_SECONDS] if unlisted else []
                 views = self.index.submissions_of(competition.namespace, competition.name)
             plan = await self._plan(competition, phase, views, unlisted, now)
-            messages[phase.name] = plan.message
             for rerun in plan.missing:
                 await self._make(competition.namespace, rerun.name, rerun.spec)
-            if not is_blind(phase, now):
-                shown |= await self._show(competition, phase, views)
+            found = _Shown() if is_blind(phase, now) else await self._show(competition, phase, views)
+            shown |= found.uids
+            messages[phase.name] = reruns.Hindrances(
+                plan.waits,
+                tuple(sorted(unlisted)),
+                tuple(dict.fromkeys(found.failed)),
+                tuple(dict.fromkeys(found.namesakes)),
+            ).describe()
         await self._refuse([view for view in views if view.shows_rerun and view.uid not in shown], now)
         return messages, min(wishes, default=None)
 
@@ -137,43 +152,47 @@ class Finals:
             "spec": to_json(spec),
         }
         try:
-            made = await self.api.create(SUBMISSIONS, namespace, body)
-        except ApiError as error:
-            if not error.conflict:
-                if namespace == self.settings.competition_namespace:
+            try:
+                made = await self.api.create(SUBMISSIONS, namespace, body)
+            except ApiError as error:
+                if not error.conflict:
                     raise
-                # A team's namespace may be full, or on its way out: that concerns no other team.
-                log.warning("The team cannot be shown %s/%s: %s", namespace, name, error)
-                return None
-            made = await self.api.get(SUBMISSIONS, namespace, name)
+                made = await self.api.get(SUBMISSIONS, namespace, name)
+        except ApiError as error:
+            if namespace == self.settings.competition_namespace:
+                raise
+            # A team's namespace may be full, or on its way out: that concerns no other team.
+            log.warning("The team cannot be shown %s/%s: %s", namespace, name, error)
+            return None
         self.index.apply(SUBMISSIONS, made)
         return self.index.submissions.get((namespace, name))
 
-    async def _show(
-        self, competition: CompetitionView, phase: Phase, views: list[SubmissionView]
-    ) -> set[str]:
-        """Gives each team the results of its reruns; returns the UIDs of the Submissions that show them."""
-        there = {(view.namespace, view.name): view for view in views if view.shows_rerun}
-        found: set[str] = set()
+    async def _show(self, competition: CompetitionView, phase: Phase, views: list[SubmissionView]) -> _Shown:
+        """Gives each team the results of its reruns."""
+        shown = _Shown()
         for rerun in reruns.list_reruns(views, phase.name):
-            if rerun.spec is None or rerun.team == competition.namespace:
+            if rerun.spec is None or rerun.team not in self.counted.teams.namespaces:
                 continue
-            if rerun.team not in self.counted.teams.namespaces:
-                continue
-            result = there.get((rerun.team, rerun.name))
+            result = self.index.submissions.get((rerun.team, rerun.name))
             result = result or await self._make(rerun.team, rerun.name, rerun.spec)
-            if result is not None and result.shows_rerun:
-                found.add(result.uid)
-                await self._copy(rerun, result, phase.logs or competition.spec.logs)
-        return found
+            if result is None:
+                shown.failed.append(rerun.team)
+            elif not result.shows_rerun:
+                shown.namesakes.append(rerun.team)
+            else:
+                shown.uids.add(result.uid)
+                if not await self._copy(rerun, result, phase.logs or competition.spec.logs):
+                    shown.failed.append(rerun.team)
+        return shown
 
-    async def _copy(self, rerun: SubmissionView, result: SubmissionView, logs: LogPolicy) -> None:
+    async def _copy(self, rerun: SubmissionView, result: SubmissionView, logs: LogPolicy) -> bool:
+        """False where the team's namespace does not take it."""
         wanted = rerun.status.replace(observed_generation=result.generation)
         if result.status == wanted or result.deleting:
-            return
+            return True
         if wanted.score_sha256 and result.status.score_sha256 != wanted.score_sha256:
             await asyncio.to_thread(self._publish, rerun, result, logs)
-        await self._write(result, wanted)
+        return await self._write(result, wanted)
 
     def _publish(self, rerun: SubmissionView, result: SubmissionView, logs: LogPolicy) -> None:
         """Report and output, before the status says that there is a score, which nothing asks for again."""
@@ -197,13 +216,16 @@ class Finals:
             cause = {"phase": "Rejected", "cause": "RerunNotAllowed", "message": message}
             await self._write(view, status.replace(**cause))
 
-    async def _write(self, view: SubmissionView, status: SubmissionStatus) -> None:
+    async def _write(self, view: SubmissionView, status: SubmissionStatus) -> bool:
+        """To a team's namespace; False where that does not take it, which concerns no other team."""
         body = {"metadata": {"resourceVersion": view.resource_version}, "status": whole_status(status)}
         try:
             made = await self.api.patch(SUBMISSIONS, view.namespace, view.name, body, "status")
         except ApiError as error:
-            if not (error.conflict or error.not_found):
-                raise
-            # A newer version, or its end, is on its way, and brings the competition here again.
-            return
+            if error.conflict or error.not_found:
+                # A newer version, or its end, is on its way, and brings the competition here again.
+                return True
+            log.warning("The team cannot be shown %s/%s: %s", view.namespace, view.name, error)
+            return False
         self.index.apply(SUBMISSIONS, made)
+        return True

@@ -34,14 +34,37 @@ class RerunPlan:
     waits: tuple[str, ...] = ()
     """Teams with a submission to the other phase that is still under way, so that what counts is not known."""
 
-    @property
-    def message(self) -> str:
-        """For people: whom it waits for."""
-        if not self.waits:
-            return ""
-        named = ", ".join(self.waits[:NAMES_SHOWN])
-        more = f" and {len(self.waits) - NAMES_SHOWN} more" if len(self.waits) > NAMES_SHOWN else ""
-        return f"Waits for submissions that are still under way in the other phase: {named}{more}."
+
+@dataclass(frozen=True)
+class Hindrances:
+    """Teams that something keeps from a final."""
+
+    under_way: tuple[str, ...] = ()
+    """See :attr:`RerunPlan.waits`."""
+    unlisted: tuple[str, ...] = ()
+    """Their Submissions cannot be listed, so that what counts is not known."""
+    unshown: tuple[str, ...] = ()
+    """Their results cannot be written to their namespaces."""
+    namesakes: tuple[str, ...] = ()
+    """They have Submissions of their own with the names of their results."""
+
+    def describe(self) -> str:
+        """For people, in 256 characters at most; "" where there are none."""
+        said = (
+            ("Waits for submissions that are still under way in the other phase: {}.", self.under_way),
+            ("Submissions cannot be listed in: {}.", self.unlisted),
+            ("Results cannot be shown (the operator's log says why) to: {}.", self.unshown),
+            (
+                "A submission of the team has the name of its result, and must go first, in: {}.",
+                self.namesakes,
+            ),
+        )
+        return " ".join(words.format(_list_some(names)) for words, names in said if names)[:256]
+
+
+def _list_some(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return f"{', '.join(names[:NAMES_SHOWN])}{more}"
 
 
 def is_open(phase: Phase, now: datetime) -> bool:

@@ -48,7 +48,7 @@ class MemoryServer(KubeClient):
         self.clock = clock
         self.objects: dict[Spot, Object] = {}
         self.forbidden: set[tuple[str, str]] = set()
-        """(plural, namespace, or name of what is in none): answered with 403."""
+        """(plural, or plural/subresource; namespace, or name of what is in none): answered with 403."""
         self.unlisted: set[tuple[str, str]] = set()
         """The same, but only of lists: each object can still be asked for by its name."""
         self.listeners: list[Callable[[str, Object, bool], None]] = []
@@ -66,7 +66,7 @@ class MemoryServer(KubeClient):
         _unread: Unread = NOTHING_UNREAD,
     ) -> Object:
         plural, namespace, name, subresource = _parse(path)
-        if (plural, namespace or name) in self.forbidden:
+        if {(plural, namespace or name), (f"{plural}/{subresource}", namespace)} & self.forbidden:
             raise refusal(403, f"{plural} in {namespace or name} is forbidden")
         if verb == "GET" and not name and (plural, namespace) in self.unlisted:
             raise refusal(403, f"listing {plural} in {namespace} is forbidden")

@@ -21,6 +21,7 @@ from alcove_operator.core import names
 from alcove_operator.service import Service
 from tests.unit.operator_core.pods import stamp
 from tests.unit.operator_wiring.hackathon import CUP, HACK, START, EventFate, Hackathon
+from tests.unit.operator_wiring.memory_server import MemoryServer
 from tests.unit.operator_wiring.test_schedules import (
     EVENT_SCHEDULES,
     EVENTS,
@@ -323,6 +324,44 @@ def test_what_was_submitted_before_the_opening_counts_though_its_event_is_late()
         await hackathon.operate(whole)
 
     run(scenario())
+
+
+@pytest.mark.parametrize("obstacle", ["submissions", "submissions/status", "namesake"])
+def test_a_team_that_cannot_be_shown_its_result_keeps_no_other_waiting_and_is_named(obstacle: str) -> None:
+    """Its namespace is full or its Role is another, or a Submission of its own has the name."""
+
+    async def scenario() -> None:
+        hackathon = competition()
+        server = hackathon.server
+
+        def message() -> str:
+            return str(server.objects["competitions", HACK, CUP]["status"]["phases"][1].get("message", ""))
+
+        async def whole(_: Service) -> None:
+            name = "final.blue" if obstacle == "namesake" else "one"
+            hackathon.submit("blue", name)
+            hackathon.submit("red", "one")
+            await at(hackathon, REVEALS - 5)
+            assert message() == ""
+            if obstacle != "namesake":
+                server.forbidden.add((obstacle, "blue"))
+            await wait_until("red's", lambda: hackathon.status_or_none("red", "final.red"), 120)
+            await wait_until("blue is named", lambda: "blue" in message(), 120)
+            assert "red" not in message()
+            server.forbidden.clear()
+            if obstacle == "namesake":
+                server._delete(spot := ("submissions", "blue", name), server.objects[spot], {})
+            await wait_until("blue's", lambda: shows_result(server), 600)
+            await wait_until("nobody is named", lambda: message() == "", 120)
+
+        await hackathon.operate(whole)
+
+    run(scenario())
+
+
+def shows_result(server: MemoryServer) -> bool:
+    raw = server.objects.get(("submissions", "blue", "final.blue"), {})
+    return bool(raw and raw["spec"].get("rerunOf") and (raw.get("status") or {}).get("runs"))
 
 
 def test_a_team_that_is_taken_out_leaves_the_board_of_the_final_too() -> None:
