@@ -130,6 +130,13 @@ def test_monitor_and_rules_are_there_where_their_definitions_are() -> None:
         assert each["annotations"]["runbook_url"] == f"https://example.org/runbook.md#{each['alert'].lower()}"
 
 
+def test_alerts_have_no_link_that_opens_nowhere() -> None:
+    rules = one(render(None, NAMESPACE, *SERVED), "PrometheusRule", "alcove")["spec"]["groups"][0]["rules"]
+    assert [rule["alert"] for rule in rules] == [rule["alert"] for rule in ALERTS]
+    assert {key for rule in rules for key in rule["annotations"]} == {"summary", "description"}
+    assert "RUNBOOK" not in json.dumps(rules)
+
+
 def test_every_alert_has_its_section_of_the_runbook() -> None:
     text = (REPOSITORY / "docs" / "runbook.md").read_text()
     sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", text, re.M | re.S))

@@ -38,13 +38,26 @@ def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def notes(chart: Path, **spec: Any) -> str:
+    return show_notes(chart, {"competition": {"spec": spec}})
+
+
+def show_notes(chart: Path, values: dict[str, Any], *options: str) -> str:
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        yaml.safe_dump(merged(VALUES, {"competition": {"spec": spec}}), file)
+        yaml.safe_dump(merged(VALUES, values), file)
         file.flush()
-        show = ("--kube-version", "1.34.4", "--show-only", "templates/notes.yaml")
+        show = ("--kube-version", "1.34.4", "--show-only", "templates/notes.yaml", *options)
         done = helm("template", "hackathon", chart, "-n", NAMESPACE, "-f", file.name, *show)
     assert done.returncode == 0, done.stderr
     return str(yaml.safe_load(done.stdout)["data"]["notes"])
+
+
+def test_the_notes_say_how_alerts_get_a_link(chart: Path) -> None:
+    rules = ("--api-versions", "monitoring.coreos.com/v1/PrometheusRule")
+    linked = {"monitoring": {"runbookUrl": "https://example.org/runbook"}}
+    said = "--set monitoring.runbookUrl="
+    assert said in show_notes(chart, {}, *rules)
+    assert said not in show_notes(chart, {})
+    assert said not in show_notes(chart, linked, *rules)
 
 
 @pytest.mark.parametrize(
