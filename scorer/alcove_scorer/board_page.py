@@ -303,7 +303,8 @@ def _course(
     if not any(run.points for row in rows for run in row.runs.values()):
         return found  # behind a Ladder there are no curves
     over = ranks_over_budget(rows, board.request.datasets, settings)[: len(drawn)]
-    caption = "Mean rank of each team if every run had ended at that moment."
+    ranked_by = _tell_other_order(board.request.method)
+    caption = f"Mean rank of each team if every run had ended at that moment.{ranked_by}"
     svg = draw_budget_ranks(over, budget_moments(settings), settings, leading)
     found.append(_picture("Ranks as the budget passes", svg, caption + _leading(len(drawn), rows)))
     scales = list_scales(settings)
@@ -311,9 +312,16 @@ def _course(
     svg = draw_scale_ranks(by_scale, scales, settings.t0, leading)
     caption = (
         "Mean rank of each team by other t0; far right, the time axis is linear. Dashed: the phase's t0."
+        + ranked_by
     )
     found.append(_picture("Ranks by the time axis", svg, caption + _leading(len(drawn), rows)))
     return found
+
+
+def _tell_other_order(method: str) -> str:
+    """Where the board is not in the order of mean ranks, that it is not."""
+    order, _ = describe_order(method)
+    return "" if order == "mean rank" else f" The board itself is in the order of another value: {order}."
 
 
 def _curves(board: Board, colours: Mapping[str, str]) -> list[PagePicture]:

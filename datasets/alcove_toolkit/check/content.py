@@ -14,7 +14,7 @@ from alcove_toolkit.check.findings import Finding, count, error, names, warning
 from alcove_toolkit.check.part import PartFacts
 
 FEW = 10
-"""Test examples with a label; of fewer, one more right answer moves its score by 0.05."""
+"""Test examples with a label, or without it; of fewer, one more right answer moves its score by 0.05."""
 LARGE = 1 << 28
 """Bytes of one example as an array that are told."""
 COPIED = 0.05
@@ -278,9 +278,11 @@ def balance_findings(train: PartFacts, table: SolutionTable, name: str) -> list[
         "label-not-scored", (in_test == 0) | (in_test == len(table)), "in none or all of the test examples",
         "Such a label is left out of the score. Split again, or leave it out.",
     )  # fmt: skip
+    fewer = np.minimum(in_test, len(table) - in_test)
     tell(
-        "label-rare", (in_test > 0) & (in_test < FEW), f"in fewer than {FEW} test examples",
-        "One example more or less moves its score a lot: take more test examples, or leave it out.",
+        "label-rare", (fewer > 0) & (fewer < FEW), f"in fewer than {FEW} test examples, or in all but so few",
+        "One example more or less moves its score a lot. If a phase shows points on all of these few, no rows are left "
+        "that could rank alone, and all rows rank. Take more test examples, or leave it out.",
     )  # fmt: skip
     found += _one_label_each(train, table, name)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import math
 import re
 from dataclasses import replace
@@ -322,6 +323,25 @@ def test_the_page_says_why_a_method_gives_no_places() -> None:
     shown = tabulate_methods([str(i) for i in range(201)], many, range(201))
     assert shown is not None
     assert "Kemeny–Young is left out" in str(shown["left_out"])
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("average", None),
+        ("mean-minus-std", None),
+        ("copeland", "Copeland's score"),
+        ("relative", "mean error relative to chance"),
+    ],
+)
+def test_pictures_of_mean_ranks_say_when_the_board_has_another_order(method: str, said: str | None) -> None:
+    got = board(("low", (scored("a", 0.5),)), ("high", (scored("a", 0.9),)), method=method)
+    page = html.unescape(board_html(got, NOON))
+    other = "The board itself is in the order of another value: "
+    for title in ("Ranks as the budget passes", "Ranks by the time axis"):
+        of_picture = page[page.index(title) :].partition("</figure>")[0]
+        assert (other in of_picture) == (said is not None)
+        assert said is None or other + said in of_picture
 
 
 def test_a_board_with_a_score_below_zero_says_which_method_is_left_out() -> None:

@@ -379,6 +379,18 @@ def test_a_label_that_test_has_few_of(tmp_path: Path, left: int, finding: list[t
     assert codes(checked(content.write(tmp_path))) == finding
 
 
+@pytest.mark.parametrize(("left", "rare"), [(1, True), (9, True), (10, False)])
+def test_a_label_that_few_test_examples_are_without_may_make_all_rows_rank(
+    tmp_path: Path, left: int, rare: bool
+) -> None:
+    content = honest()
+    content.y_train = np.column_stack((content.y_train, np.where(np.arange(len(content.y_train)) % 2, 3, 0)))
+    content.y_test = np.column_stack((content.y_test, np.where(np.arange(len(content.y_test)) < left, 0, 3)))
+    content.y_test[:left, 0] = 1
+    told = [f for f in checked(content.write(tmp_path)).warnings if f.code == "label-rare"]
+    assert ["'fir'" in f.message and "all rows rank" in f.remedy for f in told] == [True] * rare
+
+
 def test_a_solution_with_two_labels_where_train_has_one(tmp_path: Path) -> None:
     data = honest().write(tmp_path)
     solution = data.with_suffix(".solution")
