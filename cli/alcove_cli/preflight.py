@@ -11,7 +11,14 @@ import yaml
 from pydantic import ValidationError
 
 from alcove_api.competition import CompetitionSpec
-from alcove_api.feedback import DisclosedBits, compute_disclosed_bits, compute_ladder_bits, is_span_known
+from alcove_api.feedback import (
+    WHOLE_SCORES,
+    DisclosedBits,
+    compute_disclosed_bits,
+    compute_ladder_bits,
+    count_shown_labels,
+    is_span_known,
+)
 from alcove_api.phase import Phase, PhaseFeedback
 from alcove_api.schemes import REGRESSION_METRICS, SCHEMES
 from alcove_cli.errors import CommandError
@@ -137,6 +144,7 @@ def describe_feedback(spec: CompetitionSpec, labels: Mapping[str, int]) -> list[
             continue
         if feedback.mode == "ladder":
             lines += _describe_ladder(phase, most, metric, labels)
+            lines += _warn_of_ladder(phase, spec.phases)
             continue
         runs = most * phase.repeats
         bits = compute_disclosed_bits(feedback.decimals, feedback.max_snapshots, runs, metric)
@@ -147,11 +155,15 @@ def describe_feedback(spec: CompetitionSpec, labels: Mapping[str, int]) -> list[
         used = "whose one submission is run" if phase.from_ else f"that uses all of its {most} submissions"
         each = f", each {phase.repeats} times" if phase.repeats > 1 else ""
         lines.append(f"  and {bits.team:.0f} to a team {used}{each}.")
-        lines += [f"  WARNING: {said}" for said in _warnings(phase, bits, metric, labels)]
+        lines += _describe_datasets(phase, runs, metric, bits, labels)
+        lines += [f"  WARNING: {said}" for said in _warnings(phase, metric)]
     lines += _warn_of_rows(spec)
     lines += _warn_of_images(spec)
     lines.append(
         "One hidden 0/1 label is one bit. Ranks are not counted. docs/security.md says how it is computed."
+    )
+    lines.append(
+        "An attack on a board, with and without a Ladder, is simulated by: python -m bench.ladder_attack"
     )
     return lines
 
@@ -208,18 +220,52 @@ def _describe_ladder(phase: Phase, submissions: int, metric: str, labels: Mappin
     if not is_span_known(metric):
         yield f"  WARNING: {_unknown_span(metric)}"
     for name in phase.datasets:
-        if 0 < labels.get(name, 0) <= bits:
-            yield f"  WARNING: {_readable_by_team(labels[name], name)}"
+        if hidden := labels.get(name, 0):
+            shown = count_shown_labels(hidden, feedback.test_fraction)
+            yield f"  {name}: the Ladder is of {shown} of {hidden} hidden labels: at most {min(bits, shown):.0f} bits."
+            if bits >= shown:
+                yield f"  WARNING: {_readable_by_team(f'{shown} shown', name)}"
+
+
+def _warn_of_ladder(phase: Phase, phases: Sequence[Phase]) -> Iterator[str]:
+    if phase.from_ is None and not any(other.from_ and other.from_.phase == phase.name for other in phases):
+        yield (
+            f"  WARNING: {phase.name} ranks by the rows that it shows. Add a phase with from: {{phase: {phase.name}}}, "
+            "which ranks by others."
+        )
+
+
+def _describe_datasets(
+    phase: Phase, runs: int, metric: str, free: DisclosedBits, labels: Mapping[str, int]
+) -> Iterator[str]:
+    """What points can tell of the labels that there are, where that is known. ``free``: of labels without end."""
+    feedback, whole = phase.feedback, WHOLE_SCORES * free.snapshot
+    for name in phase.datasets:
+        if not (hidden := labels.get(name, 0)):
+            continue
+        shown = count_shown_labels(hidden, feedback.test_fraction)
+        bits = compute_disclosed_bits(
+            feedback.decimals, feedback.max_snapshots, runs, metric, hidden, feedback.test_fraction
+        )
+        yield f"  {name}: points are of {shown} of {hidden} hidden labels. With these, a run gives away at most"
+        yield f"  {bits.run:.0f} bits, and all runs {bits.team:.0f}."
+        by_run, by_team = (
+            f"{hidden} hidden" if total >= hidden else f"{shown} shown" if points >= shown else ""
+            for total, points in ((bits.run, free.run - whole), (bits.team, free.team - runs * whole))
+        )
+        if by_run:
+            yield f"  WARNING: One run could read all of the {by_run} labels of the dataset {name}."
+        if by_team not in ("", by_run):
+            yield f"  WARNING: {_readable_by_team(by_team, name)}"
 
 
 def _unknown_span(metric: str) -> str:
     return f"Alcove does not know the span of the metric {metric}: if it is over 2, the bits are more."
 
 
-def _readable_by_team(hidden: int, dataset: str) -> str:
+def _readable_by_team(labels: str, dataset: str) -> str:
     return (
-        f"A team could read all of the {hidden} hidden labels of {dataset} over its submissions. "
-        "Rank on other data."
+        f"A team could read all of the {labels} labels of {dataset} over its submissions. Rank on other data."
     )
 
 
@@ -228,13 +274,13 @@ def _describe_mode(phase: Phase) -> str:
     part = f"{100 * feedback.test_fraction:.3g} % of the test set"
     if feedback.mode == "ladder":
         step = "a step that adapts" if feedback.step is None else f"{feedback.step:g}"
-        return f"feedback ladder shows a team's best ALC so far, on {part}; it is raised by more than {step}."
+        return f"feedback ladder shows a team's best ALC on {part}, raised by more than {step}."
     shown = f"{feedback.max_snapshots} points of a run, {feedback.decimals} decimals, on {part}"
     when = {"live": "while it goes on", "final": "when all runs have ended", "none": "from revealsAt on"}
     return f"feedback {feedback.mode} shows {shown}, {when[feedback.mode]}."
 
 
-def _warnings(phase: Phase, bits: DisclosedBits, metric: str, labels: Mapping[str, int]) -> Sequence[str]:
+def _warnings(phase: Phase, metric: str) -> Sequence[str]:
     feedback, said = phase.feedback, []
     if feedback.decimals > DEFAULTS.decimals:
         said.append(
@@ -249,10 +295,4 @@ def _warnings(phase: Phase, bits: DisclosedBits, metric: str, labels: Mapping[st
         said.append(f"maxSnapshots is {feedback.max_snapshots}. Take {DEFAULTS.max_snapshots} or fewer.")
     if not is_span_known(metric):
         said.append(_unknown_span(metric))
-    for name in phase.datasets:
-        hidden = labels.get(name, 0)
-        if hidden and bits.run >= hidden:
-            said.append(f"One run could read all of the {hidden} hidden labels of the dataset {name}.")
-        elif hidden and bits.team >= hidden:
-            said.append(_readable_by_team(hidden, name))
     return said

@@ -53,7 +53,12 @@ class DisclosedBits:
 
 
 def compute_disclosed_bits(
-    decimals: int, max_snapshots: int, submissions: int, metric: str = BALANCED_ACCURACY
+    decimals: int,
+    max_snapshots: int,
+    submissions: int,
+    metric: str = BALANCED_ACCURACY,
+    hidden: int | None = None,
+    fraction: float = 1.0,
 ) -> DisclosedBits:
     """The logarithm of how many answers there are: no way of asking learns more from them.
 
@@ -63,17 +68,34 @@ def compute_disclosed_bits(
     repeated, the points of all its attempts are ``max_snapshots`` together, and one attempt alone is scored.
     Ranks are not counted: they depend on other teams too.
 
+    Points tell of the labels of the rows that are shown alone, so no more than those (and of the others only what a
+    stratified choice has in common with them), and all numbers together of no more than all labels: the two whole
+    numbers may be of all rows.
+
     Args:
         decimals: of a shown score.
         max_snapshots: points of a run that are shown at most.
         submissions: that the team may make.
         metric: its scores' span is known for those of Alcove; for another metric, the span is taken to be 2.
+        hidden: labels of the dataset, n_test × n_labels; None where that is not known.
+        fraction: of the rows that are shown.
     """
     values = _SPANS.get(metric, 2) * 10**decimals + 1
     snapshot = math.log2(values + 1)
     bins = CALIBRATION_BINS if metric in CALIBRATED_METRICS else 0
-    run = (max_snapshots + WHOLE_SCORES + bins) * snapshot
-    return DisclosedBits(snapshot, run, submissions * run)
+    points, whole = (max_snapshots + bins) * snapshot, WHOLE_SCORES * snapshot
+
+    def bound(runs: int) -> float:
+        if hidden is None:
+            return runs * (points + whole)
+        return min(min(runs * points, count_shown_labels(hidden, fraction)) + runs * whole, hidden)
+
+    return DisclosedBits(snapshot, bound(1), bound(submissions))
+
+
+def count_shown_labels(hidden: int, fraction: float) -> int:
+    """Of a dataset's labels, those of the rows that are shown."""
+    return math.ceil(fraction * hidden - 1e-9)
 
 
 def compute_ladder_bits(

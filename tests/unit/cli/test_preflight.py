@@ -56,8 +56,31 @@ def test_a_ladders_bits_are_those_of_all_submissions(step: float | None) -> None
     lines = describe_feedback(CompetitionSpec.model_validate({"phases": [phase]}), {"digits": 150})
     told = " ".join(" ".join(lines).split())
     assert f"at most {compute_ladder_bits(step, 3, 100):.0f} bits about the hidden labels to a team" in told
-    assert "A team could read all of the 150" in told
+    assert "A team could read all of the 45 shown labels of digits" in told
+    assert "the Ladder is of 45 of 150 hidden labels: at most 45 bits." in told
     assert "a point" not in told
+
+
+def test_a_ladder_that_ranks_in_the_end_is_warned_of() -> None:
+    ladder = {**PHASE, "feedback": {"mode": "ladder"}}
+    final = {**PHASE, "name": "final", "from": {"phase": "practice"}, "revealsAt": "2026-06-01T00:00:00Z"}
+    for phases, warned in (([ladder], True), ([ladder, final], False)):
+        lines = describe_feedback(CompetitionSpec.model_validate({"phases": phases}), {})
+        assert any("practice ranks by the rows that it shows" in line for line in lines) == warned
+        assert all(len(line) <= 120 for line in lines if "images.ingestion" not in line)
+        assert "python -m bench.ladder_attack" in lines[-1]
+
+
+def test_points_tell_of_the_labels_that_are_shown_and_whole_numbers_of_all() -> None:
+    spec = CompetitionSpec.model_validate({"phases": [PHASE], "limits": {"total": 2}})
+    told = " ".join(" ".join(describe_feedback(spec, {"digits": 300})).split())
+    bits = compute_disclosed_bits(3, 16, 2)
+    assert bits.run == 18 * bits.snapshot
+    assert "digits: points are of 90 of 300 hidden labels." in told
+    run, team = round(90 + 2 * bits.snapshot), round(90 + 4 * bits.snapshot)
+    assert f"With these, a run gives away at most {run} bits, and all runs {team}." in told
+    assert compute_disclosed_bits(3, 16, 100, hidden=300, fraction=0.3).team == 300
+    assert compute_disclosed_bits(3, 16, 2, hidden=10**6, fraction=0.3) == bits
 
 
 @pytest.mark.parametrize("mode", ["live", "ladder"])
@@ -121,14 +144,18 @@ def test_an_image_that_can_be_another_in_the_final_is_warned_of(
 
 @pytest.mark.parametrize(
     ("hidden", "said"),
-    [(80, "One run could read all of the 80"), (1000, "A team could read all of the 1000"), (10**6, "")],
+    [
+        (80, ["One run could read all of the 24 shown", "A team could read all of the 80 hidden"]),
+        (1000, ["A team could read all of the 1000 hidden"]),
+        (10_000, ["A team could read all of the 3000 shown"]),
+        (10**6, []),
+    ],
 )
-def test_a_test_set_that_could_be_read_is_named(hidden: int, said: str) -> None:
+def test_a_test_set_that_could_be_read_is_named(hidden: int, said: list[str]) -> None:
     phase = {**PHASE, "datasets": ["moving-digits"]}
     lines = describe_feedback(CompetitionSpec.model_validate({"phases": [phase]}), {"moving-digits": hidden})
     warnings = [line for line in lines if "WARNING" in line]
-    assert bool(warnings) == bool(said)
-    assert all(said in line and len(line) <= 120 for line in warnings)
+    assert all(wanted in line and len(line) <= 120 for wanted, line in zip(said, warnings, strict=True))
 
 
 @pytest.mark.parametrize(
