@@ -41,6 +41,8 @@ class AuditList:
     """When to try again, by UID."""
     _known: dict[str, int] = field(default_factory=dict)
     """The newest generation that is in the list, by the Competition's UID."""
+    _told: dict[str, int] = field(default_factory=dict)
+    """Number of the last entry of which Events tell, by the Competition's UID."""
 
     async def update(self, namespace: str, name: str, uid: str, generation: int) -> float | None:
         """Takes in the newest spec where the list does not have it. Raises nothing: a store that refuses, as one whose
@@ -68,10 +70,11 @@ class AuditList:
         # Of another Competition of the same name nothing is compared.
         known = last if last is not None and last.competition_uid == uid else None
         generation = count_generations(raw)
-        if known is not None and known.generation >= generation:
+        if known is not None and self._told.get(uid) != number:
             # Written before a crash: what it tells of may not have been told.
-            entry = known
-        else:
+            await self._tell(raw, known)
+            self._told[uid] = number
+        if known is None or known.generation < generation:
             managed = raw["metadata"].get("managedFields") or []
             changes = describe_changes(known.spec, raw["spec"], managed) if known else ()
             entry = CompetitionChange(
@@ -82,7 +85,8 @@ class AuditList:
                 spec=raw["spec"],
             )
             await asyncio.to_thread(self.store.write_change, namespace, name, number + 1, entry)
-        await self._tell(raw, entry)
+            await self._tell(raw, entry)
+            self._told[uid] = number + 1
         self._known[uid] = raw["metadata"]["generation"]
 
     async def _tell(self, raw: Object, entry: CompetitionChange) -> None:
