@@ -168,7 +168,9 @@ def test_a_whole_challenge_from_practice_to_the_winners(cup: Hackathon, tmp_path
         assert all(run["curve"] for run in status["runs"])
         report = f"reports/{team.namespace}/{team.uid(name)}.html"
         store = cup.store(secret="alcove-store", namespace=team.namespace)
-        assert b"Learning curve of waves.2" in store.get_object("alcove", report).read()
+        page = store.get_object("alcove", report).read().decode()
+        assert "Learning curve of waves.2" in page
+        assert all(f">{run['alc']:.4f}" in page for run in status["runs"])
     where = ("--competition", CUP, "--store", cup.store_url())
     verified = alcove(cup.cluster, "verify", "final", *where)
     assert verified.returncode == 0, verified.stdout + verified.stderr
