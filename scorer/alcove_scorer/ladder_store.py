@@ -28,8 +28,9 @@ def raise_stored_best(
 ) -> float:
     """What the team may be shown once this run is scored: its best so far, raised by this run or not.
 
-    The same run raises nothing a second time, so a job that is started again does no harm. Of two submissions of a team
-    that are scored at once, the store lets one write the next best, and the other compares itself with that.
+    A run that has raised the best is shown that value again and raises nothing a second time, so a job that is started
+    again does no harm. Of two submissions of a team that are scored at once, the store lets one write the next best,
+    and the other compares itself with that.
 
     Raises the store's errors, and DamagedError where a document of the chain is not one.
     """
@@ -37,21 +38,26 @@ def raise_stored_best(
     prefix = keys.ladder(*where, request.namespace, alias)
     rule = ladder_step(request, rows)
     while True:
-        best = runs.ladder_best(prefix)
+        chain = runs.ladder_chain(prefix)
+        for raised_before in chain:
+            if raised_before.submission_uid == request.submission_uid:
+                return raised_before.shown
+        best = chain[-1] if chain else None
         state = None if best is None else LadderState(best.shown, best.group_scores)
         raised = raise_best(state, score, group_scores, rule, rows)
         if raised is None:
             assert best is not None
             return best.shown
-        number = 0 if best is None else best.number + 1
         document = LadderBest(
-            number=number,
+            number=len(chain),
             submission_uid=request.submission_uid,
             shown=raised.shown,
             group_scores=raised.group_scores,
         )
         try:
-            put_if_absent(runs.store, runs.bucket, keys.ladder_best(prefix, number), document.canonical())
+            put_if_absent(
+                runs.store, runs.bucket, keys.ladder_best(prefix, document.number), document.canonical()
+            )
         except StoreConflictError:
             continue
         return raised.shown

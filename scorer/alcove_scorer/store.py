@@ -175,11 +175,11 @@ class RunRecords:
             raise DamagedError(f"{key}: its head is not the digest of its last record")
         return manifest, hashlib.sha256(data).hexdigest()
 
-    def ladder_best(self, prefix: str) -> LadderBest | None:
-        """The newest of a chain; None where it is empty."""
+    def ladder_chain(self, prefix: str) -> list[LadderBest]:
+        """In the order in which they were raised."""
         with store_errors(f"listing {prefix}"):
             names = [entry.object_name for entry in self.store.list_objects(self.bucket, prefix=prefix)]
-        return self._document(LadderBest, names[-1], self.get(names[-1])) if names else None
+        return [self._document(LadderBest, name, self.get(name)) for name in names]
 
     def seal(self, verdict: Verdict, prefix: str, budget: float, records: tuple[Record, ...]) -> str:
         """Writes the manifest that the recorder could not, and returns the digest of its bytes.

@@ -42,7 +42,7 @@ def test_a_best_is_raised_kept_and_shown_in_place_of_every_score(
     store: Store, start: Callable[..., Job], request_for: Callable[..., ScoreRequest], step: float | None
 ) -> None:
     feedback = LADDER.replace(step=step)
-    shown = []
+    shown, requests = [], []
     for correct in (0.7, 0.95, 0.6, 0.95):
         request = request_for("one", feedback=feedback).replace(namespace=f"team-{step}")
         submit(store, request, correct)
@@ -59,6 +59,14 @@ def test_a_best_is_raised_kept_and_shown_in_place_of_every_score(
         # A job that is started again finds the same.
         assert start("score", request).wait()[0] == 0
         assert read_run(store, request) == run
+        requests.append(request)
+    for request, ladder in zip(requests[:2], shown[:2], strict=True):
+        # One that ended between the Ladder and the result raises nothing a second time, and shows what it raised.
+        store.client.remove_object(
+            keys.MAIN_BUCKET, keys.score_result(request.submission_uid, request.scoring_digest())
+        )
+        assert start("score", request).wait()[0] == 0
+        assert read_run(store, request).ladder == ladder
     assert shown[0] < shown[1] == shown[2] == shown[3]
     assert [best.shown for best in read_chain(store, request)] == shown[:2]
 
