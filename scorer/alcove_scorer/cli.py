@@ -82,7 +82,13 @@ def rank_command(
     scheme: Annotated[
         str, typer.Option(help="That scores them: " + " or ".join(SCHEMES) + ".")
     ] = HACKATHON.name,
-    metric: Annotated[str | None, typer.Option(help="That scores them [the scheme's].")] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            help="That scores them [the scheme's]. nauc and metrics of plug-ins hold a whole prediction in memory, and "
+            "a copy."
+        ),
+    ] = None,
     t0: Annotated[
         float | None, typer.Option(help="Scale of their time axis, seconds [the scheme's].")
     ] = None,

@@ -1,25 +1,24 @@
 """What a run would score on other test examples: a bootstrap over the examples, from stored predictions.
 
-One snapshot is in memory at a time, of balanced accuracy only a block of its rows.
+Of a snapshot a block of rows is in memory at a time; of nauc and metrics of plug-ins, one whole snapshot and a copy
+of it (see :mod:`alcove_scorer.resampled_scores`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from alcove_scorer.curves import CurveRules, Point, axis_position, latest_per_time
 from alcove_scorer.errors import InputError, PredictionError
-from alcove_scorer.metrics import BalancedAccuracy, Prediction, Solution, row_blocks, whole_scorer
+from alcove_scorer.metrics import Prediction, Solution, whole_scorer
 from alcove_scorer.predictions import Kind, read_prediction
+from alcove_scorer.resampled_scores import Draws, Scorer, find_resampled_scorer
 
 Floats = npt.NDArray[np.float64]
-Draws = npt.NDArray[np.uint8]
-"""How often each example was drawn: examples × resamples."""
 
 
 def draw_examples(examples: int, resamples: int, seed: int) -> Draws:
@@ -43,11 +42,11 @@ class ExampleBootstrap:
     """One a snapshot; their scores are not used."""
     scores: dict[int, Floats] = field(default_factory=dict)
     """By number of the snapshot, a score a resample; NaN where no label has both classes in it."""
-    _score: Callable[[Iterator[Prediction]], Floats] = field(init=False)
+    _score: Scorer = field(init=False)
 
     def __post_init__(self) -> None:
-        balanced = isinstance(self.rules.metric, BalancedAccuracy)
-        self._score = _BalancedResamples(self.solution, self.drawn).score if balanced else self._score_whole
+        by_sums = find_resampled_scorer(self.rules.metric, self.solution, self.drawn)
+        self._score = by_sums or self._score_whole
 
     def add(self, number: int, seconds: float, kind: Kind, size: int, pieces: Iterator[bytes]) -> None:
         """A snapshot of the run; one that is late or refused counts for nothing, as it does when it is scored."""
@@ -80,41 +79,6 @@ class ExampleBootstrap:
         scores = np.stack([self.scores[point.number] for point in points])
         area: Floats = start * self.rules.metric.chance + weights @ scores
         return area
-
-
-class _BalancedResamples:
-    """Balanced accuracy of all resamples at once: counts of examples are sums with weights."""
-
-    def __init__(self, solution: Solution, drawn: Draws) -> None:
-        self._solution, self._drawn = solution, drawn
-        self._present = self._sum(solution, 0)
-        self._examples = drawn.sum(axis=0, dtype=np.int64)[:, None]
-
-    def _sum(self, marks: npt.NDArray[np.bool_], start: int) -> Floats:
-        """Resamples × labels: how many of the drawn examples are marked, from example ``start`` on."""
-        total = np.zeros((self._drawn.shape[1], marks.shape[1]))
-        for rows in row_blocks(len(marks), 4 * self._drawn.shape[1]):
-            # The last of these rows are fewer, and others follow them in the next block.
-            some = marks[rows]
-            weights = self._drawn[start + rows.start :][: len(some)].astype(np.float32)
-            total += weights.T @ some.astype(np.float32)
-        return total
-
-    def score(self, blocks: Iterator[Prediction]) -> Floats:
-        called = np.zeros_like(self._present)
-        right = np.zeros_like(self._present)
-        start = 0
-        for block in blocks:
-            hits: npt.NDArray[Any] = block >= 0.5
-            called += self._sum(hits, start)
-            right += self._sum(hits & self._solution[start : start + len(block)], start)
-            start += len(block)
-        absent = self._examples - self._present
-        both = (self._present > 0) & (absent > 0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            halves = (right / self._present + 1 - (called - right) / absent) / 2
-            scores: Floats = np.where(both, halves, 0.0).sum(axis=1) / both.sum(axis=1)
-        return scores
 
 
 def weigh_points(seconds: Sequence[float], rules: CurveRules) -> tuple[float, Floats]:

@@ -12,9 +12,10 @@ from alcove_api.score_text import format_score
 from alcove_scorer.csv_files import quote_cell
 from alcove_scorer.curves import CurveRules
 from alcove_scorer.errors import InputError
-from alcove_scorer.example_bootstrap import Draws, ExampleBootstrap, draw_examples
+from alcove_scorer.example_bootstrap import ExampleBootstrap, draw_examples
 from alcove_scorer.metrics import Solution
 from alcove_scorer.ranks import combine_repeats
+from alcove_scorer.resampled_scores import Draws
 from alcove_scorer.run_files import find_size, list_snapshots, load_solution, read_pieces, score_files
 
 Floats = npt.NDArray[np.float64]

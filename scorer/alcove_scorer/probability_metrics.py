@@ -37,7 +37,7 @@ class LogLoss:
         return whole_scorer(self)(solution, prediction)
 
     def tallies(self, solution: Solution) -> Callable[[], Tally]:
-        return _relative_losses(solution, lambda given: -np.log(np.maximum(given, LEAST)))
+        return _relative_losses(solution, log_losses)
 
 
 class BrierScore:
@@ -56,16 +56,28 @@ class BrierScore:
         return whole_scorer(self)(solution, prediction)
 
     def tallies(self, solution: Solution) -> Callable[[], Tally]:
-        return _relative_losses(solution, lambda given: (1.0 - given) ** 2)
+        return _relative_losses(solution, squared_losses)
 
 
 LEAST = 1e-6
 """No probability counts as less in a log loss."""
-_Loss = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
+Loss = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
 """Of the probability that was given to what is true."""
 
 
-def _relative_losses(solution: Solution, loss: _Loss) -> Callable[[], Tally]:
+def log_losses(given: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """A :data:`Loss`: −ln."""
+    losses: npt.NDArray[np.float64] = -np.log(np.maximum(given, LEAST))
+    return losses
+
+
+def squared_losses(given: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """A :data:`Loss`: the squared difference to 1."""
+    losses: npt.NDArray[np.float64] = (1.0 - given) ** 2
+    return losses
+
+
+def _relative_losses(solution: Solution, loss: Loss) -> Callable[[], Tally]:
     both = require_two_class(count_present(solution), len(solution))
     shares = count_present(solution)[both] / len(solution)
     # A label's share is given to the examples that have it, the rest to the others.
@@ -74,7 +86,7 @@ def _relative_losses(solution: Solution, loss: _Loss) -> Callable[[], Tally]:
 
 
 class _RelativeLoss:
-    def __init__(self, solution: Solution, both: npt.NDArray[np.bool_], loss: _Loss, nothing: float) -> None:
+    def __init__(self, solution: Solution, both: npt.NDArray[np.bool_], loss: Loss, nothing: float) -> None:
         self._solution, self._both, self._loss, self._nothing = solution, both, loss, nothing
         self._rows = 0
         # A loss a row: sums of these do not depend on where the blocks end.
@@ -114,6 +126,11 @@ class TopK:
 
     def tallies(self, solution: Solution) -> Callable[[], Tally]:
         require_two_class(count_present(solution), len(solution))
+        self._require_misses(solution)
+        tally = self.count_hits(solution)
+        return lambda: TopTally(solution, self.k, tally.has, tally.only, tally.chances)
+
+    def _require_misses(self, solution: Solution) -> None:
         labels = solution.shape[1]
         if labels <= self.k:
             raise InputError(f"metric {self.name}: expected more than {self.k} labels; got {labels}")
@@ -123,12 +140,15 @@ class TopK:
                 f"metric {self.name}: expected an example with a true label and at least {self.k} false ones; "
                 "got none, so no prediction could miss. Use another metric"
             )
+
+    def count_hits(self, solution: Solution) -> TopTally:
+        """An empty tally, of a solution of any number of labels."""
+        true, labels = count_in_rows(solution), solution.shape[1]
         has = true > 0
         chances = _hit_chance(np.full(has.sum(), labels), true[has], np.full(has.sum(), self.k))
-        chance = math.fsum(chances.tolist()) / len(chances)
         # Of examples with one label, its value is found at once.
         only = solution.argmax(axis=1) if true.max() == 1 else None
-        return lambda: _Top(solution, self.k, has, only, chance)
+        return TopTally(solution, self.k, has, only, chances)
 
 
 class Top5(TopK):
@@ -137,8 +157,9 @@ class Top5(TopK):
     k: ClassVar[int] = 5
 
 
-class _Top:
-    """Counts hits. ``has``: examples with a label; ``only``: of each its label, where none has several."""
+class TopTally:
+    """Counts hits. ``has``: examples with a label; ``chances``: of each of these; ``only``: the label of each example,
+    where none has several."""
 
     def __init__(
         self,
@@ -146,9 +167,9 @@ class _Top:
         k: int,
         has: npt.NDArray[np.bool_],
         only: npt.NDArray[np.int64] | None,
-        chance: float,
+        chances: npt.NDArray[np.float64],
     ) -> None:
-        self._solution, self._k, self._has, self._only, self._chance = solution, k, has, only, chance
+        self._solution, self._k, self.has, self.only, self.chances = solution, k, has, only, chances
         self._rows = 0
         self._hits: list[npt.NDArray[np.float64]] = []
 
@@ -157,11 +178,11 @@ class _Top:
             values = rows[block]
             place = slice(self._rows, self._rows + len(values))
             self._rows = place.stop
-            has, truth = self._has[place], self._solution[place]
+            has, truth = self.has[place], self._solution[place]
             if not has.all():
                 values, truth = values[has], truth[has]
-            if self._only is not None:
-                own = values[np.arange(len(values)), self._only[place][has]][:, None]
+            if self.only is not None:
+                own = values[np.arange(len(values)), self.only[place][has]][:, None]
                 equal = values == own
                 good = np.ones(len(values), np.int64)
             else:
@@ -170,9 +191,14 @@ class _Top:
                 good = count_in_rows(equal & truth)
             self._hits.append(_hit_chance(count_in_rows(equal), good, self._k - count_in_rows(values > own)))
 
+    @property
+    def hits(self) -> npt.NDArray[np.float64]:
+        """Of each example with a label that was added, the chance that a true one is among the k."""
+        return np.concatenate(self._hits)
+
     def score(self) -> float:
-        hits = np.concatenate(self._hits)
-        return (math.fsum(hits.tolist()) / len(hits) - self._chance) / (1.0 - self._chance)
+        hits, chance = self.hits, math.fsum(self.chances.tolist()) / len(self.chances)
+        return (math.fsum(hits.tolist()) / len(hits) - chance) / (1.0 - chance)
 
 
 def count_in_rows(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

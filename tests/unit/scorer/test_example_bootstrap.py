@@ -14,6 +14,8 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from alcove_scorer.curves import CurveRules, Point, area_under_curve, resolve_rules
 from alcove_scorer.example_bootstrap import ExampleBootstrap, draw_examples, weigh_points
+from alcove_scorer.metrics import find_scored_columns
+from alcove_scorer.resampled_scores import find_resampled_scorer
 
 Labels = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -74,6 +76,42 @@ def test_a_prediction_that_comes_in_several_pieces_is_scored_as_a_whole() -> Non
     for counts, score in zip(drawn.T, bootstrap.scores[0], strict=True):
         rows = np.repeat(np.arange(len(solution)), counts)
         assert score == pytest.approx(RULES[0].metric.score(solution[rows], prediction[rows]), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "name", ["balanced_accuracy", "macro_f1", "log_loss", "brier", "top_1", "top_5", "r2", "mae"]
+)
+def test_scores_of_resamples_are_those_of_the_metric_on_the_rows_that_were_drawn(name: str) -> None:
+    """Small, so that resamples lack labels; some rows have none, and some several."""
+    rng = np.random.default_rng(2)
+    rules = resolve_rules(60, metric_name=name)
+    solution = rng.random((40, 7)) < np.array([0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.97])
+    prediction = np.round(rng.uniform(-0.2, 1.2, solution.shape), 1).astype(np.float32)
+    if name in ("r2", "mae"):
+        solution = np.column_stack((rng.normal(1000, 1, (40, 3)), np.arange(40) == 7))
+        prediction = (solution + rng.normal(0, 1, solution.shape)).astype(np.float32)
+    drawn = draw_examples(len(solution), 60, 3)
+    bootstrap = ExampleBootstrap(rules, solution, drawn)
+    bootstrap.add(0, 3.0, "npy", *pieces(prediction))
+    assert find_resampled_scorer(rules.metric, solution, drawn) is not None
+    lacking = 0
+    for counts, score in zip(drawn.T, bootstrap.scores[0], strict=True):
+        rows = np.repeat(np.arange(len(solution)), counts)
+        lacking += len(find_scored_columns(solution[rows]).nonzero()[0]) < solution.shape[1]
+        assert score == pytest.approx(rules.metric.score(solution[rows], prediction[rows]), abs=1e-9)
+    assert lacking > 5
+
+
+@pytest.mark.parametrize("name", ["balanced_accuracy", "macro_f1", "log_loss", "brier", "top_1", "r2", "mae"])
+def test_a_resample_in_which_nothing_can_be_scored_has_no_score(name: str) -> None:
+    rules = resolve_rules(60, metric_name=name)
+    solution = np.eye(3, dtype=np.bool_)[[0, 1, 2, 1]]
+    if name in ("r2", "mae"):
+        solution = solution.astype(np.float64)
+    drawn = np.array([[4, 1], [0, 1], [0, 1], [0, 1]], np.uint8)
+    bootstrap = ExampleBootstrap(rules, solution, drawn)
+    bootstrap.add(0, 3.0, "npy", *pieces(np.full((4, 3), 0.4, np.float32)))
+    assert np.isnan(bootstrap.scores[0]).tolist() == [True, False]
 
 
 @settings(max_examples=50)
