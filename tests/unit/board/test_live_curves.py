@@ -48,7 +48,7 @@ def test_the_page_shows_each_curve_once_in_words_and_lists_what_has_none() -> No
     running = (run((1.0, 0.25), (9.5, -0.8125), team="red & co"), run(team="starting"))
     page = pages.board_page(phase, None, "board", PhaseActivity(running=running)).decode()
     assert page.count("<polyline") == 1
-    assert "red &amp; co</bdi> on digits: <b>−0.8125</b> after 9.50 s" in page
+    assert 'red &amp; co</bdi> on digits: <b>−0.8125</b> after <span class="n">9.50 s</span>' in page
     assert "<bdi>starting</bdi>" in page
     later = (run((1.0, 0.25), (9.5, -0.8125), (20.0, 0.5), team="red & co"), run(team="starting"))
     assert pages.board_page(phase, None, "board", PhaseActivity(running=later)).decode() != page
