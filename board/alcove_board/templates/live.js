@@ -1,13 +1,15 @@
 "use strict";
 // Looks for a newer board, puts it in the place of the old one, and marks the rows that have moved. A look at what has
-// not changed is answered without content. Without this script the page asks for itself again every 20 seconds.
-const EVERY = 5000, MOST = 60000;
+// not changed is answered without content. Of results that are hidden it learns when they are shown, and that this has
+// changed. Without this script a board asks for itself again every 20 seconds, a hidden one every minute.
+const EVERY = 5000, HIDDEN = 45000, MOST = 60000;
 const board = document.getElementById("board");
 const state = document.getElementById("state");
 const news = document.getElementById("news");
 const reveal = document.getElementById("reveal");
 const countdown = document.getElementById("countdown");
-let known = null, wait = EVERY;
+const hidden = document.getElementById("hidden");
+let known = null, wait = EVERY, due = false, timer;
 
 function placesByTeam(root) {
   const places = new Map();
@@ -16,9 +18,11 @@ function placesByTeam(root) {
 }
 
 function replaceBoard(text) {
-  const made = new DOMParser().parseFromString(text, "text/html").getElementById("board");
-  // Where results are hidden, or shown no longer hidden, the page is another one.
-  if (!made) { location.reload(); return; }
+  const page = new DOMParser().parseFromString(text, "text/html");
+  const made = page.getElementById("board"), still = page.getElementById("hidden");
+  if (hidden && still && hidden.dataset.reveals === still.dataset.reveals) return;
+  // Where results are hidden, shown no longer hidden, or shown at another time, the page is another one.
+  if (!board || !made) { location.reload(); return; }
   if (made.dataset.digest === board.dataset.digest) return;
   board.dataset.digest = made.dataset.digest;
   const before = placesByTeam(board), after = placesByTeam(made);
@@ -53,14 +57,15 @@ async function look() {
       known = name;
       replaceBoard(await answer.text());
     }
-    wait = EVERY;
+    wait = hidden && !due ? HIDDEN : EVERY;
     if (state) { state.textContent = "Live"; state.className = "state"; }
   } catch {
     wait = Math.min(2 * wait, MOST);
     if (state) { state.textContent = "No connection"; state.className = "state away"; }
   }
   // Not all at once, though a thousand have opened the page at the same moment.
-  setTimeout(whenSeen, wait * (0.8 + 0.4 * Math.random()));
+  clearTimeout(timer);
+  timer = setTimeout(whenSeen, wait * (0.8 + 0.4 * Math.random()));
 }
 
 function whenSeen() {
@@ -74,9 +79,12 @@ function countDown() {
   const days = Math.floor(left / 86400);
   const clock = [Math.floor(left / 3600) % 24, Math.floor(left / 60) % 60, left % 60].map(two).join(":");
   countdown.textContent = days ? `${days} d ${clock}` : clock;
-  if (left === 0) setTimeout(() => location.reload(), 1000 + 2000 * Math.random());
-  else setTimeout(countDown, 1000);
+  if (left > 0) { setTimeout(countDown, 1000); return; }
+  // By this clock, which may run ahead: the server knows when it is time.
+  due = true;
+  clearTimeout(timer);
+  timer = setTimeout(whenSeen, 1000 + 2000 * Math.random());
 }
 
-if (board) look();
+if (board || hidden) look();
 if (countdown) countDown();

@@ -145,6 +145,39 @@ def test_a_page_that_was_hidden_shows_the_board_once_it_is_revealed(
         time.sleep(0.2)
 
 
+@pytest.mark.parametrize("ahead", [0, 7200])
+def test_a_page_that_was_hidden_learns_of_an_earlier_reveal_and_not_from_its_own_clock(
+    browser: Browser, site: RunningServer, ahead: int
+) -> None:
+    phase = f"moved-{ahead}"
+    site.publish(phase, board_of(3), revealsAt=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
+    site.wait_for(f"/{COMPETITION}/{phase}", 'id="countdown"')
+    # The visitor's clock runs ahead by this, and a page's pauses are a twentieth of what they are.
+    source = (
+        f"const now = Date.now, later = setTimeout; Date.now = () => now() + {ahead * 1000};"
+        "window.setTimeout = (work, wait) => later(work, wait / 20);"
+    )
+    changed = browser.tell("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+    try:
+        browser.open(f"http://127.0.0.1:{site.port}/{COMPETITION}/{phase}")
+        browser.run("window.here = 1")
+        assert (browser.run("return document.getElementById('countdown').textContent") == "00:00:00") == bool(
+            ahead
+        )
+        end, looks = time.monotonic() + 60, 0
+        while looks < 4:
+            looks += sum(asked.endswith(phase) for asked in browser.requests)
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        assert browser.run("return window.here") == 1, "the page was loaded again though nothing is new"
+        site.set_rules(phase, revealsAt=(datetime.now(UTC) - timedelta(seconds=1)).isoformat())
+        while not browser.run("return document.querySelectorAll('tr[data-team]').length"):
+            assert time.monotonic() < end, "nobody told the page"
+            time.sleep(0.2)
+    finally:
+        browser.tell("Page.removeScriptToEvaluateOnNewDocument", changed)
+
+
 def test_the_keyboard_reaches_every_link_and_every_table(browser: Browser, site: RunningServer) -> None:
     browser.open(url(site, "a board"))
     wanted = browser.run("return [...document.querySelectorAll('a, [tabindex], summary')].length")
