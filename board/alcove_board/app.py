@@ -53,16 +53,18 @@ _VERSION = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._]{0,63}")
 
 @dataclass(frozen=True)
 class PageKey:
-    """What an answer is made of: ``digest`` and ``version`` tell what ``phase`` and ``stored`` are."""
+    """What an answer is made of: ``digest`` and ``version`` tell what ``phase`` is, or which of its earlier boards."""
 
     view: str
     """A page's, or the name of a file."""
     digest: str
     hidden: bool = False
     activity: PhaseActivity | None = None
+    place: str = ""
+    """Of an earlier board: competition and phase."""
     version: str = ""
+    """Of an earlier board's page in the store. Its bytes are no part of this: a cache counts values, and not keys."""
     phase: PublishedPhase | None = field(default=None, compare=False)
-    stored: bytes | None = field(default=None, compare=False)
 
 
 class BoardServer:
@@ -141,7 +143,7 @@ class BoardServer:
         phase = await self._find(request)
         if phase.is_hidden(self.clock()):
             return answer(request, await self._newest(phase, "board"))
-        boards = await self.source.list_past(phase) if phase.files else ()
+        boards = await self.source.list_past(phase)
         return answer(request, render(pages.past_page(phase, boards), HTML))
 
     async def past_board(self, request: Request) -> Response:
@@ -152,15 +154,14 @@ class BoardServer:
         if not _VERSION.fullmatch(version):
             raise HTTPException(404)
         try:
-            stored = await self.source.read_past(phase, version)
+            digest = await self.source.find_past(phase, version)
         except StoreUnavailableError:
             raise
         except StoreError as error:
             # Of a version that there never was, and of one that is no version at all, stores say different things.
             raise HTTPException(404) from error
-        key = PageKey(
-            "past", "", version=f"{phase.competition}/{phase.phase}/{version}", phase=phase, stored=stored
-        )
+        place = f"{phase.competition}/{phase.phase}"
+        key = PageKey("past", digest, place=place, version=version, phase=phase)
         return answer(request, await self._answers.get(key))
 
     async def report(self, request: Request) -> Response:
@@ -218,8 +219,8 @@ class BoardServer:
         if key.hidden:
             return render(pages.countdown_page(phase), HTML)
         if key.view == "past":
-            assert key.stored is not None
-            return await self._work(lambda: pages.board_page(phase, key.stored, "past"), HTML)
+            past = await self.source.read_past(phase, key.version)
+            return await self._work(lambda: pages.board_page(phase, past, "past"), HTML)
         if key.view == "activity.json":
             assert key.activity is not None
             return render(key.activity.canonical(), JSON)

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -19,7 +19,7 @@ from alcove_api.board_documents import PhaseActivity
 from alcove_api.phase_dates import describe_dates, format_time
 from alcove_board.live_curves import draw_curves
 from alcove_board.published import PublishedPhase, PublishedPhases
-from alcove_board.source import PastBoard
+from alcove_board.source import PastBoards
 from alcove_scorer.pages import ENVIRONMENT, format_number, style_sheet
 
 LEADING_TEAMS = 200
@@ -125,8 +125,8 @@ def countdown_page(phase: PublishedPhase) -> bytes:
     return _render("countdown.html", phase=phase)
 
 
-def past_page(phase: PublishedPhase, boards: Sequence[PastBoard]) -> bytes:
-    return _render("past.html", phase=phase, boards=boards)
+def past_page(phase: PublishedPhase, past: PastBoards) -> bytes:
+    return _render("past.html", phase=phase, boards=past.boards, unread=past.unread)
 
 
 def report_page(stored: bytes) -> bytes:

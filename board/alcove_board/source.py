@@ -16,14 +16,14 @@ from minio import Minio
 from pydantic import ValidationError
 
 from alcove_api import keys
-from alcove_api.board_documents import PhaseActivity
+from alcove_api.board_documents import BoardHistory, PhaseActivity
 from alcove_api.errors import AlcoveError
 from alcove_board.published import UNREAD, PhaseKey, PublishedPhase, PublishedPhases, read_phases
 from alcove_board.shared_cache import SharedCache
 from alcove_kube.client import KubeClient
 from alcove_kube.resources import LEADERBOARDS
 from alcove_store.client import get_bytes, store_errors
-from alcove_store.errors import StoreError, StoreNotFoundError
+from alcove_store.errors import StoreError, StoreNotFoundError, StoreTooLargeError
 
 log = logging.getLogger(__name__)
 FRESH = 2.0
@@ -36,6 +36,8 @@ MOST_PHASES = 512
 """That are shown."""
 PAST_BOARDS = 500
 """Earlier states of a board that are listed at most, the newest of them."""
+READ_AT_ONCE = 32
+"""Earlier states that are read for one list, to learn their digests."""
 T = TypeVar("T")
 
 
@@ -48,7 +50,16 @@ class PastBoard:
     version: str
     """Of the page in the store, as the store names it."""
     at: datetime
-    size: int
+    sha256: str
+    """Of the page; "" where it was not read yet."""
+
+
+@dataclass(frozen=True)
+class PastBoards:
+    boards: tuple[PastBoard, ...] = ()
+    """That the cluster has named, newest first."""
+    unread: int = 0
+    """Pages of which it is not known yet whether the cluster has named them."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +96,13 @@ class BoardSource:
         self._past = SharedCache[PhaseKey, tuple[PastBoard, ...]](
             self._load_past, most_bytes=64, measure=lambda _: 1, fresh_seconds=10.0
         )
+        self._named = SharedCache[PhaseKey, frozenset[str]](
+            self._load_named, most_bytes=64, measure=lambda _: 1, fresh_seconds=FRESH
+        )
+        # Of versions, which do not change.
+        self._digests = SharedCache[BoardFileKey, str](
+            self._load_digest, most_bytes=64 * PAST_BOARDS, measure=lambda _: 1
+        )
 
     @property
     def size(self) -> int:
@@ -108,8 +126,20 @@ class BoardSource:
             BoardFileKey(phase.competition, phase.phase, name, phase.files.get(name, ""))
         )
 
+    async def find_past(self, phase: PublishedPhase, version: str) -> str:
+        """SHA-256 of the board's page as it once was.
+
+        Raises :class:`StoreNotFoundError` for a page that the cluster has not named: anyone may have put it there.
+        """
+        digest = await self._digests.get(
+            BoardFileKey(phase.competition, phase.phase, "leaderboard.html", version=version)
+        )
+        if digest not in await self._find_named(phase):
+            raise StoreNotFoundError(f"{version} is no board of {phase.phase}.", remedy="Look at the list.")
+        return digest
+
     async def read_past(self, phase: PublishedPhase, version: str) -> bytes:
-        """The board's page as it once was."""
+        """A version of the board's page; :meth:`find_past` tells whether it may be shown."""
         key = BoardFileKey(phase.competition, phase.phase, "leaderboard.html", version=version)
         return await self._files.get(key)
 
@@ -120,9 +150,18 @@ class BoardSource:
         except StoreError:
             return PhaseActivity()
 
-    async def list_past(self, phase: PublishedPhase) -> tuple[PastBoard, ...]:
-        """Earlier states of the board and the present one, newest first."""
-        return await self._past.get((phase.competition, phase.phase))
+    async def list_past(self, phase: PublishedPhase) -> PastBoards:
+        """Earlier states of the board and the present one."""
+        found, named = await self._past.get((phase.competition, phase.phase)), await self._find_named(phase)
+        boards = tuple(past for past in found if past.sha256 in named)
+        return PastBoards(boards, sum(not past.sha256 for past in found))
+
+    async def _find_named(self, phase: PublishedPhase) -> frozenset[str]:
+        """Digests of the board's page and of those before it."""
+        if not phase.files:
+            return frozenset()
+        newest = phase.files.get("leaderboard.html", "")
+        return await self._named.get((phase.competition, phase.phase)) | {newest}
 
     async def in_thread(self, work: Callable[[], T], *, chosen: bool = False) -> T:
         """``chosen``: a visitor chooses what is asked for, so it can be different each time."""
@@ -154,12 +193,11 @@ class BoardSource:
 
     async def _load_file(self, key: BoardFileKey) -> bytes:
         self._count_read("file")
-        place = keys.board(self._namespace, key.competition, key.phase, key.name)
-        read = partial(get_bytes, self._store, self._bucket, place, limit=FILE_BYTES, version=key.version)
-        data = await self.in_thread(read, chosen=key.version is not None)
+        data = await self.in_thread(partial(self._read, key), chosen=key.version is not None)
         if key.sha256 and hashlib.sha256(data).hexdigest() != key.sha256:
             raise NotYetWrittenError(
-                f"{place} is not the file that its Leaderboard names.", remedy="Wait a moment."
+                f"{key.name} of {key.competition}/{key.phase} is not the file that its Leaderboard names.",
+                remedy="Wait a moment.",
             )
         return data
 
@@ -174,18 +212,50 @@ class BoardSource:
         except ValidationError as error:
             raise StoreError(f"{place} is damaged.", consequence="What runs now is not shown.") from error
 
+    async def _load_named(self, key: PhaseKey) -> frozenset[str]:
+        phase = (await self.phases()).phases.get(key)
+        if phase is None or "history.json" not in phase.files:
+            return frozenset()
+        data = await self.read_file(phase, "history.json")
+        try:
+            history = await self.in_thread(partial(BoardHistory.model_validate_json, data))
+        except ValidationError as error:
+            raise StoreError(
+                f"The history of {phase.phase} is damaged.", consequence="No earlier board is shown."
+            ) from error
+        return frozenset(past.sha256 for past in history.pages)
+
     async def _load_past(self, key: PhaseKey) -> tuple[PastBoard, ...]:
         self._count_read("versions")
         prefix = keys.board(self._namespace, *key, "leaderboard.html")
 
-        def list_versions() -> tuple[PastBoard, ...]:
-            found: list[PastBoard] = []
+        def list_versions() -> list[tuple[str, datetime]]:
+            found: list[tuple[str, datetime]] = []
             with store_errors(f"listing {prefix}"):
                 for item in self._store.list_objects(self._bucket, prefix, include_version=True):
                     if item.object_name == prefix and item.version_id and not item.is_delete_marker:
-                        found.append(PastBoard(item.version_id, item.last_modified, item.size or 0))
+                        found.append((item.version_id, item.last_modified))
                     if len(found) == PAST_BOARDS:
                         break
-            return tuple(sorted(found, key=lambda past: past.at, reverse=True))
+            return found
 
-        return await self.in_thread(list_versions)
+        boards, left = [], READ_AT_ONCE
+        for version, at in await self.in_thread(list_versions):
+            file = BoardFileKey(*key, "leaderboard.html", version=version)
+            digest = self._digests.find_fresh(file)
+            if digest is None and left:
+                left -= 1
+                try:
+                    digest = await self._digests.get(file)
+                except (StoreNotFoundError, StoreTooLargeError):
+                    continue
+            boards.append(PastBoard(version, at, digest or ""))
+        return tuple(sorted(boards, key=lambda past: past.at, reverse=True))
+
+    async def _load_digest(self, key: BoardFileKey) -> str:
+        """Of a page that may never be shown: it takes no place among the files that are."""
+        return await self.in_thread(lambda: hashlib.sha256(self._read(key)).hexdigest(), chosen=True)
+
+    def _read(self, key: BoardFileKey) -> bytes:
+        place = keys.board(self._namespace, key.competition, key.phase, key.name)
+        return get_bytes(self._store, self._bucket, place, limit=FILE_BYTES, version=key.version)

@@ -116,6 +116,11 @@ class PastRanks(Document):
     """In the order of their ranks, the first of them the leader."""
 
 
+class PastPage(Document):
+    generation: int
+    sha256: str
+
+
 class TeamColour(Document):
     team: str
     number: int
@@ -123,11 +128,13 @@ class TeamColour(Document):
 
 
 class BoardHistory(Document):
-    """``history.json`` of a board: the leading teams of earlier boards, oldest first."""
+    """``history.json`` of a board: the leading teams of earlier boards, and their pages, oldest first."""
 
     boards: tuple[PastRanks, ...] = ()
     colours: tuple[TeamColour, ...] = ()
     """Of the teams that lead this board or led earlier ones; who led last comes last."""
+    pages: tuple[PastPage, ...] = ()
+    """Of this board and the ones before it: what the web server shows as an earlier board."""
 
 
 class ActiveRun(Document):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -11,7 +12,7 @@ from minio import Minio
 from pydantic import ValidationError
 
 from alcove_api import keys
-from alcove_api.board_documents import AggregateRequest, BoardHistory, PastRanks, TeamColour
+from alcove_api.board_documents import AggregateRequest, BoardHistory, PastPage, PastRanks, TeamColour
 from alcove_scorer import jobs
 from alcove_scorer.board import Board
 from alcove_scorer.team_colours import LEADERS, assign_colours, read_colours
@@ -21,6 +22,8 @@ from alcove_store.errors import StoreNotFoundError
 MAX_TEAMS = 50
 """Leading teams that are kept of a board."""
 MAX_BOARDS = 120
+MAX_PAGES = 1000
+"""The newest: 100 kB of the document."""
 LIMIT = 16 << 20
 """Bytes of the document that are read at most."""
 
@@ -35,12 +38,19 @@ def append_board(history: BoardHistory, board: Board, now: datetime) -> BoardHis
     numbers = assign_colours(teams[:LEADERS], read_colours(history))
     colours = tuple(TeamColour(team=team, number=number) for team, number in numbers.items())
     if not teams or (earlier and earlier[-1].teams == teams):
-        return BoardHistory(boards=earlier, colours=colours)
+        return history.replace(boards=earlier, colours=colours)
     boards = (*earlier, PastRanks(generation=board.request.generation, at=now, teams=teams))
     if len(boards) > MAX_BOARDS:
         middle = len(boards) // 2
         boards = (*boards[:middle:2], *boards[middle:])
-    return BoardHistory(boards=boards, colours=colours)
+    return history.replace(boards=boards, colours=colours)
+
+
+def append_page(history: BoardHistory, generation: int, page: bytes) -> BoardHistory:
+    """With the digest of this board's page at the end. A Competition made anew begins with generation 1 again."""
+    earlier = tuple(past for past in history.pages if past.generation < generation)
+    newest = PastPage(generation=generation, sha256=hashlib.sha256(page).hexdigest())
+    return history.replace(pages=(*earlier, newest)[-MAX_PAGES:])
 
 
 def ranks_on_boards(history: BoardHistory, teams: Sequence[str]) -> npt.NDArray[np.float64]:

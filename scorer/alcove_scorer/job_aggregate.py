@@ -18,7 +18,7 @@ from alcove_scorer import jobs
 from alcove_scorer.board import Board, as_document, collect_results, make_board
 from alcove_scorer.board_status import as_status
 from alcove_scorer.errors import DamagedError, StoreAwayError
-from alcove_scorer.history import append_board, read_history
+from alcove_scorer.history import append_board, append_page, read_history
 from alcove_scorer.peer_curves import collect_board_curves
 from alcove_store.client import connect, dump_json, get_bytes, put_bytes
 
@@ -67,11 +67,12 @@ def render_board(board: Board, history: BoardHistory, now: datetime) -> dict[str
     from alcove_scorer.board_page import board_html  # Matplotlib: a second to load
 
     history = append_board(history, board, now)
+    page = board_html(board, now, history).encode()
     return {
         "table.json": dump_json(as_document(board, now)),
-        "history.json": history.canonical(),
+        "history.json": append_page(history, board.request.generation, page).canonical(),
         "curves.json": collect_board_curves(board, now).canonical(),
-        "leaderboard.html": board_html(board, now, history).encode(),
+        "leaderboard.html": page,
     }
 
 

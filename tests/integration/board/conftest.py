@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ class RunningServer:
     store: SetUpStore
     cluster: ScriptedServer
     leaderboards: dict[str, dict[str, Any]]
+    histories: dict[str, BoardHistory] = field(default_factory=dict)
 
     def get(self, path: str, **headers: str) -> urllib3.BaseHTTPResponse:
         shown = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -64,7 +65,8 @@ class RunningServer:
         status = LeaderboardStatus()
         now = datetime.now(UTC)
         if board is not None:
-            files = render_board(board, BoardHistory(), now)
+            files = render_board(board, self.histories.get(phase, BoardHistory()), now)
+            self.histories[phase] = BoardHistory.model_validate_json(files["history.json"])
             digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
             listed = tuple(BoardFile(name=name, sha256=digest) for name, digest in digests.items())
             status = as_status(board, now).replace(files=listed)

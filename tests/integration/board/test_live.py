@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -101,6 +102,38 @@ def test_a_new_board_takes_the_place_of_the_old_one_which_keeps_an_address(serve
     assert all(f'href="{address}"' in listed for address in addresses)
     for wrong in ("0" * 32, "3fa85f64-5717-4562-b3fc-2c963f66afa6", "a%2Fb", "x" * 65):
         assert server.get(place("moving", f"/boards/{wrong}")).status == 404
+
+
+def test_an_earlier_board_that_the_cluster_never_named_is_neither_listed_nor_shown(
+    server: RunningServer,
+) -> None:
+    """Neither what somebody put into the store, nor the boards of a Competition that had this name before."""
+    files = [server.publish("cited", board_of(3, generation=generation)) for generation in (1, 2)]
+    key, names = server.key("cited", "leaderboard.html"), []
+    put_bytes(server.store.root, keys.MAIN_BUCKET, key, b"<body><main>I was first</main></body>")
+    put_bytes(server.store.root, keys.MAIN_BUCKET, key, files[1]["leaderboard.html"])
+    for item in server.store.root.list_objects(keys.MAIN_BUCKET, key, include_version=True):
+        page = server.store.root.get_object(keys.MAIN_BUCKET, key, version_id=item.version_id)
+        names.append((re.findall(rb"Board (\d),|I was first", page.read())[0].decode(), item.version_id))
+        page.close()
+    assert sorted(name for name, _ in names) == ["", "1", "2", "2"]
+    server.wait_for(place("cited"), "Board 2,")
+    listed = server.get(place("cited", "/boards")).data.decode()
+    for name, version in names:
+        address = place("cited", f"/boards/{version}")
+        assert (f'href="{address}"' in listed, server.get(address).status) == (
+            (True, 200) if name else (False, 404)
+        )
+    server.publish("cited", board_of(3, generation=1))
+    server.wait_for(place("cited"), "Board 1,")
+    end = time.monotonic() + 60
+    while any(server.get(place("cited", f"/boards/{version}")).status != 404 for _, version in names):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    server.wait_for(place("cited", "/boards"), "<ol")
+    while len(re.findall("<li>", server.get(place("cited", "/boards")).data.decode())) != 1:
+        assert time.monotonic() < end
+        time.sleep(0.2)
 
 
 def test_a_file_that_the_cluster_does_not_name_is_not_shown(server: RunningServer) -> None:

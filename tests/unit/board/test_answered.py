@@ -23,7 +23,7 @@ from alcove_board.app import FILES, BoardServer
 from alcove_board.metrics import ServerMetrics
 from alcove_board.published import PublishedPhase, PublishedPhases
 from alcove_board.reports import ReportLinks
-from alcove_board.source import BoardSource
+from alcove_board.source import BoardSource, PastBoards
 
 T = TypeVar("T")
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -66,8 +66,8 @@ class Published:
             return b'{"entries": []}'
         return f"<body>{phase.digest} {name}</body>".encode()
 
-    async def list_past(self, _: PublishedPhase) -> tuple[()]:
-        return ()
+    async def list_past(self, _: PublishedPhase) -> PastBoards:
+        return PastBoards()
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         return work()

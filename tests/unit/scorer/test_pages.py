@@ -19,7 +19,7 @@ import typer
 from scipy import stats
 from typer.testing import CliRunner
 
-from alcove_api.board_documents import AggregateRequest, BoardHistory, BoardSubmission, PastRanks
+from alcove_api.board_documents import AggregateRequest, BoardHistory, BoardSubmission, PastPage, PastRanks
 from alcove_api.run_documents import Verdict
 from alcove_api.schemes import RankedRows
 from alcove_api.score_documents import (
@@ -40,7 +40,8 @@ from alcove_scorer.board_status import as_status
 from alcove_scorer.cli import rank_command, score_command
 from alcove_scorer.curves import Point, area_under_curve, resolve_rules
 from alcove_scorer.disclosure import limit_run
-from alcove_scorer.history import MAX_BOARDS, append_board, ranks_on_boards
+from alcove_scorer.history import MAX_BOARDS, MAX_PAGES, append_board, append_page, ranks_on_boards
+from alcove_scorer.job_aggregate import render_board
 from alcove_scorer.order_choices import list_scales, ranks_over_scales
 from alcove_scorer.peer_curves import collect_board_curves, select_peer_curves
 from alcove_scorer.report import ReportRun, list_phases, report_html
@@ -402,6 +403,28 @@ def test_history_is_carried_on_where_the_ranks_have_changed() -> None:
     assert math.isnan(ranks[0, 0])
     # A board that comes late, or a second time, leaves nothing behind that was not before it.
     assert append_board(BoardHistory(boards=(*other.boards, past(9, "red"))), now, NOON) == kept
+
+
+def test_a_board_names_its_page_and_those_before_it_and_no_others() -> None:
+    made = board(("red", (scored("a", 0.9),)), generation=2)
+    history = BoardHistory()
+    for generation in (1, 2):
+        request = made.request.model_copy(update={"generation": generation})
+        files = render_board(replace(made, request=request), history, NOON)
+        history = BoardHistory.model_validate_json(files["history.json"])
+        assert history.pages[-1] == PastPage(
+            generation=generation, sha256=hashlib.sha256(files["leaderboard.html"]).hexdigest()
+        )
+    assert [past.generation for past in history.pages] == [1, 2]
+    # A second time, and by a Competition that was made anew under the old name.
+    for generation in (2, 1):
+        again = append_page(history, generation, b"another")
+        assert [past.generation for past in again.pages] == list(range(1, generation + 1))
+        assert again.pages[-1].sha256 == hashlib.sha256(b"another").hexdigest()
+    for generation in range(3, MAX_PAGES + 10):
+        history = append_page(history, generation, b"")
+    assert len(history.pages) == MAX_PAGES
+    assert history.pages[-1].generation == MAX_PAGES + 9
 
 
 def test_history_is_bounded_and_keeps_its_beginning_and_its_end() -> None:
