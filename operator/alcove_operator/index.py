@@ -130,6 +130,8 @@ class Index:
     _shortened: set[ObjectName] = field(default_factory=set)
     """Submissions of whose status the curves were dropped."""
     _filled: set[tuple[Resource, str]] = field(default_factory=set)
+    listed_marks: set[ObjectName] = field(default_factory=set)
+    """Submissions whose mark was first seen in a list, so that it may have been there for a while."""
     on_change: Callable[[Resource, Object, bool], Callable[[], None]] | None = None
     """Called before an object, perhaps deleted, is taken in; what it returns is called afterwards."""
 
@@ -159,6 +161,8 @@ class Index:
             return
         if resource is SUBMISSIONS:
             self._shortened.discard(name)
+            if not parse_objects.is_marked(raw):
+                self.listed_marks.discard(name)
         self.versions[resource, *name] = version
         try:
             row = READERS[resource](raw)
@@ -208,8 +212,13 @@ class Index:
 
     def apply_listed(self, resource: Resource, raw: Object) -> ObjectName:
         """Takes in one object of a list, whose name it returns, for :meth:`settle` once the list is whole."""
+        name = (raw["metadata"]["namespace"], raw["metadata"]["name"])
+        if resource is SUBMISSIONS and parse_objects.is_marked(raw):
+            known = self.submissions.get(name)
+            if known is None or not known.chosen:
+                self.listed_marks.add(name)
         self.apply(resource, raw)
-        return raw["metadata"]["namespace"], raw["metadata"]["name"]
+        return name
 
     def settle(
         self, resource: Resource, namespace: str, before: Known, present: Collection[ObjectName]
@@ -279,6 +288,7 @@ class Index:
         self._table(resource).pop(name, None)
         if resource is SUBMISSIONS:
             self._shortened.discard(name)
+            self.listed_marks.discard(name)
         self.versions.pop((resource, *name), None)
         self.unreadable.pop((resource, *name), None)
         self._deleted.setdefault((resource, name[0]), {})[name] = version
@@ -292,6 +302,7 @@ class Index:
         for name in list(self.submissions.names_having("namespace", namespace)):
             self._table(SUBMISSIONS).pop(name, None)
             self._shortened.discard(name)
+            self.listed_marks.discard(name)
             self.versions.pop((SUBMISSIONS, *name), None)
         for key in [k for k in self.unreadable if k[:2] == (SUBMISSIONS, namespace)]:
             del self.unreadable[key]

@@ -331,6 +331,7 @@ class Submissions:
             chosen_instead=choice.find_chosen_instead(
                 view, self.index.submissions_in(view.namespace) if view.chosen else ()
             ),
+            marked_at=await self._find_mark_time(view),
         )
         if view.spec is None or self._competition(view) is None or view.unreadable or view.status.phase != "":
             return facts
@@ -344,6 +345,15 @@ class Submissions:
             # No event tells of the label of a namespace, or of a ConfigMap; the core asks for the latter each time.
             self.queue.add(key, UNSEEN_SECONDS)
         return facts
+
+    async def _find_mark_time(self, view: SubmissionView) -> datetime | None:
+        """When a mark was set that a list brought, such as after the operator was down. Of one that an event told of,
+        the operator's clock says it: a team could write another time."""
+        name = (view.namespace, view.name)
+        if not view.chosen or view.status.chosen_at is not None or name not in self.index.listed_marks:
+            return None
+        found = await self.api.find(SUBMISSIONS, *name)
+        return parse_objects.find_mark_time(found) if found is not None else None
 
     async def _is_team(self, namespace: str, wanted: CompetitionRef) -> bool | None:
         """None where the namespace cannot be looked at."""

@@ -18,7 +18,7 @@ CONDITION = "Chosen"
 def note_mark(
     submission: SubmissionView, phase: Phase | None, status: SubmissionStatus, facts: Facts, now: datetime
 ) -> SubmissionStatus:
-    """When the mark was first seen, and what it leads to. ``status``: as it is to be otherwise."""
+    """When the mark was set, and what it leads to. ``status``: as it is to be otherwise."""
     if not submission.chosen:
         if status.chosen_at is None:
             return status
@@ -31,20 +31,32 @@ def note_mark(
         remedy = f"Take it off: kubectl label submission {submission.name} {CHOSEN}-"
         value = ("False", "NoChoice", f"{said}, so the mark has no effect. {remedy}"[:1024])
         return statuses.set_condition(status, CONDITION, value, now)
-    pruned = explain_pruned(status, "snapshots")
-    if status.chosen_at is None and pruned:
+    if status.chosen_at is None and not _can_count(status):
+        pruned = explain_pruned(status, "snapshots")
         said = f"Its predictions were {pruned}, so it cannot come to count any more"
         remedy = f"Take the mark off: kubectl label submission {submission.name} {CHOSEN}-"
         value = ("False", "Pruned", f"{said}. {remedy}"[:1024])
         return statuses.set_condition(status, CONDITION, value, now)
     if status.chosen_at is None:
-        status = status.replace(chosen_at=now.replace(microsecond=0))
+        at = min(facts.marked_at or now, now)
+        status = status.replace(chosen_at=at.replace(microsecond=0))
     value = ("True", "Chosen", "This is what counts, once it has a score.")
     if facts.chosen_instead:
         said = f"The team has marked {facts.chosen_instead} later, and that counts"
         remedy = f"Take the mark off here: kubectl label submission {submission.name} {CHOSEN}-"
         value = ("False", "AnotherChosen", f"{said}. {remedy}"[:1024])
     return statuses.set_condition(status, CONDITION, value, now)
+
+
+def awaits_its_time(submission: SubmissionView, phase: Phase) -> bool:
+    """Whether :func:`note_mark` has yet to say when a mark that counts was set."""
+    status = submission.status
+    due = submission.chosen and status.chosen_at is None and status.phase != "Rejected"
+    return due and phase.counts == "chosen" and not submission.of_organizer and _can_count(status)
+
+
+def _can_count(status: SubmissionStatus) -> bool:
+    return not explain_pruned(status, "snapshots")
 
 
 def find_chosen_instead(view: SubmissionView, views: Iterable[SubmissionView]) -> str:

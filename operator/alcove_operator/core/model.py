@@ -314,5 +314,7 @@ class Facts:
     """By node of a pod that was evicted: see :class:`~.causes.Context`."""
     chosen_instead: str = ""
     """Name of another Submission that the team has marked later for the same phase."""
+    marked_at: datetime | None = None
+    """When the mark was set, where it may have been there before it was seen; None: it was seen at once."""
     competition_unreadable: bool = False
     """Whether the Competition that the spec names is there, but the operator cannot read it."""

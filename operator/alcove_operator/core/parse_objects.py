@@ -52,9 +52,29 @@ def submission_view(raw: Raw) -> SubmissionView:
         status=status,
         invalid=invalid,
         unreadable=unreadable,
-        chosen=_map(meta, "labels").get(CHOSEN) == "true",
+        chosen=is_marked(raw),
         object_uid=uid,
     )
+
+
+def is_marked(raw: Raw) -> bool:
+    """Whether a Submission has the label by which its team chooses it."""
+    return _map(_map(raw, "metadata"), "labels").get(CHOSEN) == "true"
+
+
+def find_mark_time(raw: Raw) -> datetime | None:
+    """When that label was set, by the API server's clock; None where the object does not say it.
+
+    Who may write the object can write another time.
+    """
+    entries = _map(raw, "metadata").get("managedFields")
+    times = [
+        _time(entry.get("time"))
+        for entry in (entries if isinstance(entries, list) else [])
+        if isinstance(entry, dict)
+        and f"f:{CHOSEN}" in _map(_map(_map(entry, "fieldsV1"), "f:metadata"), "f:labels")
+    ]
+    return min((at for at in times if at is not None), default=None)
 
 
 def competition_view(raw: Raw) -> CompetitionView:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from alcove_api.phase import Phase
 from alcove_api.submission import CompetitionRef, Original, SubmissionSpec
-from alcove_operator.core import boards
+from alcove_operator.core import boards, choice
 from alcove_operator.core.model import CompetitionView, DatasetView, SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules
 from alcove_operator.core.status import ENDED
@@ -131,7 +131,11 @@ def plan_reruns(
         and view.created_at < opened
         and view.namespace not in unseen
     ]
-    under_way = {view.team for view in before if view.status.phase not in ENDED and not view.deleting}
+    under_way = {
+        view.team
+        for view in before
+        if not view.deleting and (view.status.phase not in ENDED or choice.awaits_its_time(view, source))
+    }
     stand = [
         _without_late_mark(view, opened)
         for view in deleted
@@ -152,7 +156,9 @@ def plan_reruns(
 
 def _without_late_mark(view: SubmissionView, opened: datetime) -> SubmissionView:
     at = view.status.chosen_at
-    return view if at is None or at < opened else replace(view, status=view.status.replace(chosen_at=None))
+    if at is None or at < opened:
+        return view
+    return replace(view, chosen=False, status=view.status.replace(chosen_at=None))
 
 
 def list_reruns(views: Iterable[SubmissionView], phase: str, team: str | None = None) -> list[SubmissionView]:

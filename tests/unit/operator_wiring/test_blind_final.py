@@ -326,6 +326,72 @@ def test_what_was_submitted_before_the_opening_counts_though_its_event_is_late()
     run(scenario())
 
 
+@pytest.mark.parametrize(
+    ("down", "marked", "dated", "counts"),
+    [
+        (True, -60, -60, "one"),
+        (True, 20, 20, "two"),
+        (False, -60, -60, "one"),
+        (False, 20, 20, "two"),
+        (False, 20, -60, "two"),
+    ],
+)
+def test_a_mark_counts_if_it_was_set_before_the_opening(
+    down: bool, marked: int, dated: int, counts: str
+) -> None:
+    """Though the operator was ``down`` then, or the event is late. Seconds after the opening: when it is set, and when
+    its managed fields say that it was, which a team can write."""
+
+    async def scenario() -> None:
+        opens = 450
+        hackathon = competition(opensAt=moment(opens))
+        (practice, final) = hackathon.server.objects["competitions", HACK, CUP]["spec"]["phases"]
+        phases = [{**practice, "counts": "chosen"}, final]
+        hackathon.change_spec("competitions", HACK, CUP, phases=phases)
+
+        def mark() -> None:
+            raw = hackathon.server.objects["submissions", "red", "one"]
+            fields: Object = {"f:metadata": {"f:labels": {".": {}, "f:alcove.dev/chosen": {}}}}
+            entry = {"manager": "kubectl-label", "time": moment(opens + dated), "fieldsV1": fields}
+            labels = {"alcove.dev/chosen": "true"}
+            metadata = {**raw["metadata"], "labels": labels, "managedFields": [entry]}
+            hackathon.server.put("submissions", "red", {**raw, "metadata": metadata})
+
+        async def before(_: Service) -> None:
+            hackathon.submit("red", "one")
+            await hackathon.ended("red", "one", 200)
+            hackathon.submit("red", "two")
+            await hackathon.ended("red", "two", 200)
+            await at(hackathon, opens - 70)
+            if not down:
+                await after(_)
+
+        async def after(_: Service) -> None:
+            if not down:
+                # One that is under way at the opening, so that the rerun waits while the mark comes.
+                hackathon.holding = True
+                hackathon.submit("red", "three")
+                await at(hackathon, opens + min(marked, -30))
+                if marked < 0:
+                    hackathon.event_fate = lambda plural: EventFate(after=200.0 * (plural == "submissions"))
+                await at(hackathon, opens + marked)
+                mark()
+                await at(hackathon, opens + 60)
+                hackathon.scoreless = {"three"}
+                hackathon.holding = False
+            await wait_until("the rerun", lambda: "final.red" in reruns(hackathon), 600)
+            assert reruns(hackathon)["final.red"]["spec"]["rerunOf"]["submission"] == counts
+
+        await hackathon.operate(before)
+        if down:
+            await at(hackathon, opens + marked)
+            mark()
+            await at(hackathon, opens + 40)
+            await hackathon.operate(after)
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("obstacle", ["submissions", "submissions/status", "namesake"])
 def test_a_team_that_cannot_be_shown_its_result_keeps_no_other_waiting_and_is_named(obstacle: str) -> None:
     """Its namespace is full or its Role is another, or a Submission of its own has the name."""
