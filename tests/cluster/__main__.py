@@ -16,7 +16,7 @@ from .console import ClusterError, say
 from .deps import deps
 from .images import clean, images
 from .layout import DEFAULT_NAME, is_running, known_names
-from .publish import BuilderName, publish, values
+from .publish import BuilderName, publish, read_values, values, values_file
 from .versions import TOOLS
 
 
@@ -62,7 +62,12 @@ def _parser() -> argparse.ArgumentParser:
         "--builder", choices=get_args(BuilderName), help="by default Docker or Buildah, whichever is there"
     )
     publishing.add_argument("--sbom", type=Path, metavar="FOLDER", help="list there what is in each image")
-    publishing.add_argument("--values", type=Path, metavar="FILE", help="write the values there as well")
+    publishing.add_argument(
+        "--values",
+        type=Path,
+        metavar="FILE",
+        help="put the values there as well, beside those of earlier calls; with --arch arm64 into FILE-arm64",
+    )
     add("kueue", "install Kueue from its own chart, with its webhooks")
     add("clean", "remove all built images from the cache, to free disk space", named=False)
     return parser
@@ -102,14 +107,19 @@ def _binaries(only: str | None) -> None:
 
 
 def _publish(options: argparse.Namespace) -> None:
+    file = values_file(options.values, options.arch) if options.values else None
+    earlier = read_values(file) if file else {}
     references = publish(
         options.registry, tag=options.tag, arch=options.arch, only=_split(options.only), builder=options.builder,
         sbom=options.sbom,
     )  # fmt: skip
-    print(values(references), end="")
-    if options.values:
-        options.values.parent.mkdir(parents=True, exist_ok=True)
-        options.values.write_text(values(references))
+    if unchanged := sorted(earlier.keys() - references.keys()):
+        say(f"{file} has these from an earlier call: {', '.join(unchanged)}.")
+    text = values(earlier | references)
+    print(text, end="")
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
 
 
 def _dispatch(options: argparse.Namespace) -> None:

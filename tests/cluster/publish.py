@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+import yaml
+
 from . import buildah
 from .binaries import binaries, locked
 from .console import ClusterError, Progress, run, run_logged, say, step
@@ -213,6 +215,24 @@ def publish(
             sbom.mkdir(parents=True, exist_ok=True)
             describe(references[value_name(image.name)], sbom, image.name, progress)
     return references
+
+
+def values_file(file: Path, arch: str) -> Path:
+    """Where the values for a processor are: each but amd64 has a file of its own, images-arm64.yaml."""
+    return file if arch == "amd64" else file.with_stem(f"{file.stem}-{arch}")
+
+
+def read_values(file: Path) -> dict[str, str]:
+    """What earlier calls have put there; empty where there is no file. Raises :class:`ClusterError` for another."""
+    if not file.exists():
+        return {}
+    try:
+        return dict(yaml.safe_load(file.read_text())["images"])
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise ClusterError(
+            f"{file} does not have the values of images, so it stays as it is, and nothing was built. "
+            "Move it away, or give another with --values."
+        ) from error
 
 
 def values(references: dict[str, str]) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.cluster import publish
+from tests.cluster import __main__, publish
 from tests.cluster.console import ClusterError
-from tests.cluster.images import project_images
+from tests.cluster.images import Image, project_images
 from tests.cluster.versions import REPOSITORY
 from tests.unit.helm.chart import template
 
@@ -31,6 +33,51 @@ def test_the_chart_takes_the_values_and_names_no_other_image() -> None:
         found = set(re.findall(r"image: \"?([^\s\"]+)", done.stdout))
         assert found
         assert found <= set(references.values())
+
+
+class Registry:
+    """Takes what is pushed: the digest says when."""
+
+    def __init__(self) -> None:
+        self.pushed: list[str] = []
+
+    def make(self, _image: Image, reference: str, _arch: str) -> str:
+        self.pushed.append(reference)
+        return f"sha256:{len(self.pushed):064}"
+
+
+def test_each_call_leaves_what_others_have_put_into_the_values(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    registry, file = Registry(), tmp_path / "images.yaml"
+    monkeypatch.setattr(publish, "find_builder", lambda *_: registry)
+    monkeypatch.setattr("tests.cluster.buildah.platform", lambda: "linux/amd64")
+
+    def call(*arguments: str) -> None:
+        argv = ["tests.cluster", "publish", "registry.example.org/alcove", "--values", str(file), *arguments]
+        monkeypatch.setattr(sys, "argv", argv)
+        assert __main__.main() == 0
+
+    call()
+    usual = yaml.safe_load(file.read_text())["images"]
+    call("--only", "ingestion-torch,board")
+    both = yaml.safe_load(file.read_text())["images"]
+    assert both.keys() == usual.keys() | {"ingestionTorch"}
+    assert {name for name in usual if both[name] != usual[name]} == {"board"}
+    call("--arch", "arm64")
+    call("--arch", "arm64", "--only", "operator")
+    assert yaml.safe_load(file.read_text())["images"] == both
+    other = yaml.safe_load((tmp_path / "images-arm64.yaml").read_text())["images"]
+    assert other.keys() == {*publish.CROSS_BUILT, "operator"}
+
+
+def test_a_file_that_has_no_values_of_images_stays(tmp_path: Path) -> None:
+    for text in ("store: {}\n", "[", "text", "images: 5"):
+        file = tmp_path / "images.yaml"
+        file.write_text(text)
+        with pytest.raises(ClusterError, match="stays as it is"):
+            publish.read_values(file)
+        assert file.read_text() == text
 
 
 def test_for_another_processor_only_what_needs_none_of_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ from tests.unit.helm.chart import template
 KINDS: tuple[Kind, ...] = (COMPETITION, DATASET, LEADERBOARD, SUBMISSION, TEAM_USAGE)
 THE_USERS_OWN = {
     "hackathon.yaml", "images.yaml", "submission.yaml", "competition.yaml", "conformance.yaml", "publisher.json", "-",
+    "images-arm64.yaml",
 }  # fmt: skip
 """Files that the reader makes."""
 CORE_KINDS = {
