@@ -111,7 +111,7 @@ class RetentionKeeper:
             parts = [part for part in one.parts if part != "bundle" and _has(use, one.view, part)]
             if not parts:
                 continue
-            if self._is_changed(competition) or not await self._mark(one.view, parts):
+            if self._is_changed(competition, given) or not await self._mark(one.view, parts):
                 left += 1
                 continue
             size = await asyncio.to_thread(
@@ -121,7 +121,7 @@ class RetentionKeeper:
         for sha256, views in group_by_code(plan.prunable).items():
             if sha256 not in use.of_code:
                 continue
-            if self._is_changed(competition):
+            if self._is_changed(competition, given):
                 left += len(views)
             elif await self._mark_code(sha256, {view.uid for view in views}):
                 size = await asyncio.to_thread(self.objects.delete_code, sha256, self.clock() - CODE_AGE)
@@ -132,10 +132,15 @@ class RetentionKeeper:
         """None where it is deleted."""
         return self.index.competitions.get((competition.namespace, competition.name))
 
-    def _is_changed(self, planned: CompetitionView) -> bool:
-        """Whether the organizer has changed or deleted it since the plan: nothing more goes by that plan."""
+    def _is_changed(self, planned: CompetitionView, given: RetentionInput) -> bool:
+        """Whether the organizer has changed or deleted it since the plan: nothing more goes by that plan.
+
+        A dataset too: with another solution everything is scored again, and needs its predictions.
+        """
         newest = self._find_newest(planned)
-        return newest is None or newest.spec != planned.spec
+        return (
+            newest is None or newest.spec != planned.spec or self.index.datasets_by_name() != given.datasets
+        )
 
     async def _gather(self) -> RetentionInput:
         """Raises StoreError."""
@@ -217,7 +222,7 @@ def is_asked(competition: CompetitionView) -> bool:
 def describe_round(competition: CompetitionView, deleted: Size, left: int) -> str:
     """What became of it, for ``status.retention.message``; "" where nothing was due.
 
-    ``left``: Submissions that were changed meanwhile.
+    ``left``: Submissions that stay since something was changed meanwhile.
     """
     if competition.spec.retention is None:
         return "Nothing was deleted: the Competition has no retention. Set spec.retention."
@@ -227,7 +232,8 @@ def describe_round(competition: CompetitionView, deleted: Size, left: int) -> st
         said.append(f"{objects} of {format_bytes(deleted.bytes)} {were} deleted for good.")
     if left:
         said.append(
-            f"Changed meanwhile: {count_of(left, 'Submission')}, or the Competition. The next round looks again."
+            f"Changed meanwhile: {count_of(left, 'Submission')}, the Competition or a Dataset. "
+            "The next round looks again."
         )
     return " ".join(said)
 

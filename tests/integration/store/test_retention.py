@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -256,8 +257,26 @@ def test_code_stays_while_another_release_may_have_it(release: Release) -> None:
     assert hashlib.sha256(b"mine").hexdigest() in release.keeper.objects.measure().of_code
 
 
-def test_nothing_goes_once_the_retention_is_taken_away_in_the_middle_of_a_round(
-    release: Release, monkeypatch: pytest.MonkeyPatch
+def remove_retention(release: Release) -> None:
+    made = release.server.objects["competitions", NAMESPACE, CUP]
+    release.put("competitions", NAMESPACE, {**made, "spec": {"phases": made["spec"]["phases"]}})
+
+
+def change_solution(release: Release) -> None:
+    made = release.server.objects["datasets", NAMESPACE, "ds"]
+    release.put("datasets", NAMESPACE, {**made, "spec": {**made["spec"], "solutionSha256": "f" * 64}})
+
+
+def take_dataset_for_damaged(release: Release) -> None:
+    made = release.server.objects["datasets", NAMESPACE, "ds"]
+    (ready,) = made["status"]["conditions"]
+    conditions = [{**ready, "status": "False", "reason": "Damaged"}]
+    release.put("datasets", NAMESPACE, {**made, "status": {**made["status"], "conditions": conditions}})
+
+
+@pytest.mark.parametrize("change", [remove_retention, change_solution, take_dataset_for_damaged])
+def test_nothing_goes_once_something_is_changed_in_the_middle_of_a_round(
+    release: Release, monkeypatch: pytest.MonkeyPatch, change: Callable[[Release], None]
 ) -> None:
     uids = [
         release.submit("team-a", name, days, name)
@@ -267,8 +286,7 @@ def test_nothing_goes_once_the_retention_is_taken_away_in_the_middle_of_a_round(
     delete = StoredObjects.delete_run_parts
 
     def delete_and_change(self: StoredObjects, *args: Any) -> Size:
-        made = release.server.objects["competitions", NAMESPACE, CUP]
-        release.put("competitions", NAMESPACE, {**made, "spec": {"phases": made["spec"]["phases"]}})
+        change(release)
         return delete(self, *args)
 
     monkeypatch.setattr(StoredObjects, "delete_run_parts", delete_and_change)
@@ -277,7 +295,9 @@ def test_nothing_goes_once_the_retention_is_taken_away_in_the_middle_of_a_round(
     assert {hashlib.sha256(code).hexdigest() for code in (b"first", b"second")} <= set(
         release.keeper.objects.measure().of_code
     )
-    assert "wait for the next round" in release.status("competitions", NAMESPACE, CUP)["retention"]["message"]
+    assert (
+        "The next round looks again" in release.status("competitions", NAMESPACE, CUP)["retention"]["message"]
+    )
 
 
 def test_code_stays_for_a_submission_that_comes_while_it_is_marked(
