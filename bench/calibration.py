@@ -42,12 +42,22 @@ PERCENTILE_COMPETITIONS = 300
 
 @dataclass(frozen=True)
 class World:
-    """Scores are quality + what a dataset adds to all + noise of standard deviation 1."""
+    """Scores are quality + what a dataset adds to all + noise, normal of standard deviation 1 unless said otherwise."""
 
     name: str
     quality: Callable[[int], Floats]
     outlier: bool = False
     """Whether on one dataset, any of them, the noise is six times as large."""
+    unequal: bool = False
+    """Whether the noise of every second participant is four times as large."""
+    heavy: bool = False
+    """Whether the noise is Student's with three degrees of freedom."""
+    rounded: bool = False
+    """Whether scores are rounded to whole numbers, so that many are tied."""
+
+    def seed(self, *sizes: int) -> list[int]:
+        """Another one for each world, so that no two rows are of the same numbers."""
+        return [*sizes, *self.name.encode()]
 
 
 WORLDS = (
@@ -56,6 +66,9 @@ WORLDS = (
     World("near ties", lambda p: np.linspace(1, 0, p)),
     World("far apart", lambda p: -np.arange(p, dtype=np.float64)),
     World("near ties, one outlier dataset", lambda p: np.linspace(1, 0, p), outlier=True),
+    World("all equal, unequal variances", np.zeros, unequal=True),
+    World("all equal, heavy tails", np.zeros, heavy=True),
+    World("all equal, rounded with ties", np.zeros, rounded=True),
 )
 SIZES = ((2, 5), (5, 5), (20, 5), (5, 10), (20, 10), (5, 20), (20, 20), (100, 20), (20, 50))
 
@@ -67,16 +80,29 @@ class Coverage:
     """Places of an interval, of all."""
     means: float = 0.0
     competitions: int = 0
+    squared_ranks: float = 0.0
+    """Sum over competitions of the squared share of ranks that are covered, for the standard error."""
 
     def add(self, found: Floats, truth: Floats, means: Floats, quality: Floats) -> None:
-        self.ranks += float(((found[:, 0] <= truth[:, 0]) & (found[:, 1] >= truth[:, 1])).mean())
+        covered = float(((found[:, 0] <= truth[:, 0]) & (found[:, 1] >= truth[:, 1])).mean())
+        self.ranks += covered
+        self.squared_ranks += covered**2
         self.width += float((found[:, 1] - found[:, 0] + 1).mean()) / len(found)
         self.means += float(((means[:, 1] <= quality) & (means[:, 2] >= quality)).mean())
         self.competitions += 1
 
     def columns(self) -> str:
         n = max(1, self.competitions)
-        return f"{100 * self.ranks / n:.1f} % | {100 * self.width / n:.0f} % | {100 * self.means / n:.1f} %"
+        return (
+            f"{100 * self.ranks / n:.1f} % ± {100 * self.error:.1f} | {100 * self.width / n:.0f} % | "
+            f"{100 * self.means / n:.1f} % | {n:,}"
+        )
+
+    @property
+    def error(self) -> float:
+        """Standard error of the share of ranks that are covered, competitions being independent."""
+        n = max(1, self.competitions)
+        return math.sqrt(max(0.0, self.squared_ranks / n - (self.ranks / n) ** 2) / max(1, n - 1))
 
 
 def true_ranks(quality: Floats) -> Floats:
@@ -86,10 +112,14 @@ def true_ranks(quality: Floats) -> Floats:
 
 
 def draw_scores(world: World, quality: Floats, datasets: int, rng: np.random.Generator) -> Floats:
-    noise = rng.normal(size=(len(quality), datasets))
+    size = (len(quality), datasets)
+    noise = rng.standard_t(3, size) if world.heavy else rng.normal(size=size)
+    if world.unequal:
+        noise[::2] *= 4
     if world.outlier:
         noise[:, rng.integers(datasets)] *= 6
-    return quality[:, None] + rng.normal(size=datasets) + noise
+    scores: Floats = quality[:, None] + rng.normal(size=datasets) + noise
+    return np.round(scores) if world.rounded else scores
 
 
 def measure(
@@ -112,7 +142,7 @@ def measure(
 def over_datasets(
     world: World, participants: int, datasets: int, competitions: int, method: Method = "average"
 ) -> Coverage:
-    rng, coverage = np.random.default_rng([participants, datasets]), Coverage()
+    rng, coverage = np.random.default_rng(world.seed(participants, datasets)), Coverage()
     quality = world.quality(participants)
     truth = true_ranks(quality)
     for _ in range(competitions):
@@ -129,7 +159,7 @@ def _with_truth(
 
 def percentile_bootstrap(world: World, participants: int, datasets: int, competitions: int) -> Coverage:
     """Ranks of resampled tables, from the 2.5th percentile to the 97.5th; equals have the ranks that they share."""
-    rng, coverage = np.random.default_rng([participants, datasets]), Coverage()
+    rng, coverage = np.random.default_rng(world.seed(participants, datasets)), Coverage()
     quality = world.quality(participants)
     truth, nothing = true_ranks(quality), np.zeros((participants, 3))
     for _ in range(competitions):
@@ -146,8 +176,9 @@ def over_all(
     participants: int, datasets: int, run_noise: float, competitions: int, *, equal: bool
 ) -> tuple[Coverage, Coverage]:
     """Datasets and runs differ, three repeats; beside the nested bootstrap that counts the noise of runs twice."""
-    rng, ours, twice = np.random.default_rng([participants, datasets]), Coverage(), Coverage()
     world = WORLDS[0] if equal else WORLDS[2]
+    seed = [*world.seed(participants, datasets), round(10 * run_noise)]
+    rng, ours, twice = np.random.default_rng(seed), Coverage(), Coverage()
     quality = world.quality(participants)
     truth = true_ranks(quality)
     for _ in range(competitions):
@@ -179,7 +210,7 @@ def nest_literally(repeats: Floats, rng: np.random.Generator, resamples: int = 3
 
 def over_runs(participants: int, datasets: int, repeats: int, competitions: int, *, equal: bool) -> Coverage:
     """The datasets stay; runs differ. What is true: the order of the expected scores on these datasets."""
-    rng, coverage = np.random.default_rng(repeats), Coverage()
+    rng, coverage = np.random.default_rng([repeats, equal]), Coverage()
     for _ in range(competitions):
         expected = draw_scores(WORLDS[2], np.linspace(1, 0, participants), datasets, rng)
         if equal:
@@ -195,7 +226,7 @@ def over_examples(
     participants: int, datasets: int, examples: int, competitions: int, *, equal: bool
 ) -> Coverage:
     """The datasets stay; test examples differ. What is true: the order of the accuracies on these datasets."""
-    rng, coverage = np.random.default_rng(examples), Coverage()
+    rng, coverage = np.random.default_rng([examples, equal]), Coverage()
     rules = resolve_rules(60.0, curve="step")
     for _ in range(competitions):
         accuracy = np.clip(
@@ -224,10 +255,10 @@ def over_examples(
 
 def rows(competitions: int) -> Iterator[str]:
     yield (
-        "| what else could have been | participants × datasets | true order | ranks covered | width | means covered | "
-        "percentile bootstrap |"
+        "| what else could have been | participants × datasets | true order | ranks covered ± standard error | width | "
+        "means covered | competitions | percentile bootstrap |"
     )
-    yield "|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|"
     for participants, datasets in SIZES:
         for world in WORLDS:
             found = over_datasets(world, participants, datasets, competitions)
@@ -237,7 +268,7 @@ def rows(competitions: int) -> Iterator[str]:
             share = f"{100 * old.ranks / old.competitions:.1f} %"
             yield f"| datasets | {participants} × {datasets} | {world.name} | {found.columns()} | {share} |"
     for method in ("copeland", "relative"):
-        for world in (WORLDS[0], WORLDS[2]):
+        for world in (WORLDS[0], WORLDS[2], *(world for world in WORLDS if world.unequal)):
             found = over_datasets(world, 10, 20, competitions, method)
             yield f"| datasets, method {method} | 10 × 20 | {world.name} | {found.columns()} | – |"
 
@@ -246,10 +277,11 @@ def nested_rows(competitions: int) -> Iterator[str]:
     """Of ``all``, a tenth of the competitions."""
     few = max(1, competitions // 10)
     yield (
-        "| participants × datasets | true order | noise of a run | ranks covered | width | means covered | literally: "
-        "ranks covered | width | means covered |"
+        "| participants × datasets | true order | noise of a run | ranks covered ± standard error | width | "
+        "means covered | competitions | literally: ranks covered ± standard error | width | means covered | "
+        "competitions |"
     )
-    yield "|---|---|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|"
     for participants, datasets in ((8, 5), (8, 10), (20, 20)):
         for equal, order in ((True, "all equal"), (False, "near ties")):
             for noise in (0.5, 2.0):
@@ -298,7 +330,8 @@ def _with_narrow_intervals(
 def _cover_ranks(
     world: World, find: Callable[[Floats], Floats], competitions: int, participants: int, datasets: int
 ) -> str:
-    rng, coverage, quality = np.random.default_rng(0), Coverage(), world.quality(participants)
+    rng, coverage = np.random.default_rng(world.seed(participants, datasets)), Coverage()
+    quality = world.quality(participants)
     truth, nothing = true_ranks(quality), np.zeros((participants, 3))
     for _ in range(competitions):
         coverage.add(find(draw_scores(world, quality, datasets, rng)), truth, nothing, quality)
