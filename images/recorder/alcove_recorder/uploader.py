@@ -22,13 +22,12 @@ from alcove_api.run_documents import End, Manifest, Record
 from alcove_recorder import formats
 from alcove_recorder.errors import RefusedError, UploadError
 from alcove_recorder.jsonlog import log
+from alcove_recorder.live_log import LiveLog
 from alcove_recorder.settings import RecorderSettings
 from alcove_recorder.sinks import ObjectSink, put_bytes
 from alcove_recorder.spool import CapturedFile, RunSpool, RunState, printable, write_atomic
 
 _LOG_PERIOD = 10.0
-_LOG_RATE = 32 << 10
-"""Bytes a second: each upload of the log is a whole one, and a versioned bucket keeps them all."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class Uploader(threading.Thread):
         self._settings, self._spool, self._open_sink, self._wake = settings, spool, sink, wake
         self._sink: ObjectSink
         self._queue: SimpleQueue[CapturedFile | SealRequest] = SimpleQueue()
-        self._log_uploaded = 0
+        self._live_log = LiveLog(spool.log, settings.log_limit)
         self._log_due = time.monotonic() + _LOG_PERIOD
         refused = sum(record.refused is not None for record in spool.records)
         self.progress = UploadProgress(
@@ -216,11 +215,9 @@ class Uploader(threading.Thread):
 
     def _upload_log(self) -> None:
         """Once, without insisting: the whole of it is uploaded at the seal."""
-        size = self._spool.log.stat().st_size
-        if size != self._log_uploaded:
-            try:
-                self._put_file(keys.log(self._settings.prefix), self._spool.log)
-                self._log_uploaded = size
-            except UploadError as error:
-                log("log-upload-failed", error=str(error))
-        self._log_due = time.monotonic() + _LOG_PERIOD + size / _LOG_RATE
+        key = keys.log(self._settings.prefix)
+        try:
+            self._live_log.upload(lambda: self._put_file(key, self._spool.log))
+        except UploadError as error:
+            log("log-upload-failed", error=str(error))
+        self._log_due = time.monotonic() + _LOG_PERIOD
