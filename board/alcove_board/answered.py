@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from alcove_api.board_documents import PhaseActivity
 from alcove_board.metrics import ServerMetrics
-from alcove_board.published import PublishedPhase
+from alcove_board.published import PublishedPhase, PublishedPhases
 from alcove_board.rendered import Form, Rendered
 from alcove_board.source import BoardSource
 
@@ -83,6 +83,14 @@ class AnsweredPages:
         page.answers = {form: self._metrics.requests.labels(page.route, str(form.status)) for form in Form}
         page.seconds = self._metrics.seconds.labels(page.route)
         self._answered[path.encode()] = page
+
+    def forget_gone(self, phases: PublishedPhases) -> None:
+        """Keep the pages of ``phases`` alone."""
+        self._answered = {
+            path: page
+            for path, page in self._answered.items()
+            if (page.phase.competition, page.phase.phase) in phases.phases
+        }
 
     def find(self, url: bytes) -> tuple[AnsweredPage, Rendered] | None:
         """The page as it would be answered now; None where that is not known at once.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 import time
@@ -23,16 +24,18 @@ from alcove_api.errors import AlcoveError
 from alcove_board import pages
 from alcove_board.answered import AnsweredPage, AnsweredPages, write_heads
 from alcove_board.metrics import ServerMetrics
-from alcove_board.published import PublishedPhase
+from alcove_board.published import PublishedPhase, PublishedPhases
 from alcove_board.rendered import CSV, HTML, JSON, Rendered, render
 from alcove_board.reports import ReportLinks
 from alcove_board.shared_cache import SharedCache
-from alcove_board.source import BoardSource, NotYetWrittenError
+from alcove_board.source import BoardSource, NotYetWrittenError, PastBoards
 from alcove_store.errors import StoreError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
 MOST_BYTES = 96 << 20
 """Of answers that are kept, each plain and compressed."""
+LIST_BYTES = 4 << 20
+"""Likewise of lists, which are made anew each second."""
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
@@ -64,7 +67,10 @@ class PageKey:
     """Of an earlier board: competition and phase."""
     version: str = ""
     """Of an earlier board's page in the store. Its bytes are no part of this: a cache counts values, and not keys."""
+    past: PastBoards | None = None
     phase: PublishedPhase | None = field(default=None, compare=False)
+    phases: PublishedPhases | None = field(default=None, compare=False)
+    now: datetime | None = field(default=None, compare=False)
 
 
 class BoardServer:
@@ -79,11 +85,15 @@ class BoardServer:
         self._answers = SharedCache[PageKey, Rendered](
             self._make, most_bytes=MOST_BYTES, measure=lambda rendered: rendered.size
         )
+        self._lists = SharedCache[PageKey, Rendered](
+            self._make, most_bytes=LIST_BYTES, measure=lambda rendered: rendered.size
+        )
+        self._seen = PublishedPhases()
         self._last: dict[tuple[str, str, str, bool], PageKey] = {}
         """By view, competition, phase and whether it is hidden: the newest that could be made."""
         self.answered = AnsweredPages(source, metrics, clock)
         metrics.begin(route.path for route in self.routes())
-        metrics.cached.set_function(lambda: self._answers.size + source.size)
+        metrics.cached.set_function(lambda: self._answers.size + self._lists.size + source.size)
 
     def routes(self) -> list[Route]:
         """All addresses that there are."""
@@ -121,9 +131,14 @@ class BoardServer:
 
     async def index(self, request: Request, *, as_json: bool = False) -> Response:
         phases, now = await self.source.phases(), self.clock()
-        make = pages.index_document if as_json else pages.index_page
-        # What the dates say changes with the time, so it is made for each: there are few phases.
-        return answer(request, render(make(phases, now), JSON if as_json else HTML))
+        said = "".join(f"{phase.digest}{phase.is_hidden(now)}" for phase in phases.phases.values())
+        digest = hashlib.sha256(f"{said}{len(phases.unreadable)}{phases.cut}".encode()).hexdigest()
+        # What the dates say changes with the time. A crowd has it made once a second.
+        key = PageKey(
+            "competitions.json" if as_json else "index", digest, version=str(int(now.timestamp())),
+            phases=phases, now=now,
+        )  # fmt: skip
+        return answer(request, await self._lists.get(key))
 
     async def board(self, request: Request, *, view: str) -> Response:
         return answer(request, await self._newest(await self._find(request), view, request.scope))
@@ -143,8 +158,8 @@ class BoardServer:
         phase = await self._find(request)
         if phase.is_hidden(self.clock()):
             return answer(request, await self._newest(phase, "board"))
-        boards = await self.source.list_past(phase)
-        return answer(request, render(pages.past_page(phase, boards), HTML))
+        past = await self.source.list_past(phase)
+        return answer(request, await self._lists.get(PageKey("boards", phase.digest, past=past, phase=phase)))
 
     async def past_board(self, request: Request) -> Response:
         phase = await self._find(request)
@@ -173,7 +188,9 @@ class BoardServer:
             stored = await self.source.in_thread(partial(self.links.fetch, team, uid, query), chosen=True)
         if stored is None:
             raise HTTPException(404, NO_REPORT)
-        return Response(pages.report_page(stored), media_type=HTML, headers={"Cache-Control": PRIVATE})
+        # Up to 16 MiB: too much to do between the answers to others.
+        page = await self.source.in_thread(partial(pages.report_page, stored), chosen=True)
+        return Response(page, media_type=HTML, headers={"Cache-Control": PRIVATE})
 
     async def answer_failure(self, request: Request, error: Exception) -> Response:
         self.metrics.failures.labels(type(error).__name__).inc()
@@ -183,6 +200,10 @@ class BoardServer:
 
     async def _find(self, request: Request) -> PublishedPhase:
         phases = await self.source.phases()
+        if phases is not self._seen:
+            self._seen = phases
+            self._last = {place: key for place, key in self._last.items() if place[1:3] in phases.phases}
+            self.answered.forget_gone(phases)
         phase = phases.phases.get((request.path_params["competition"], request.path_params["phase"]))
         if phase is None:
             raise HTTPException(404)
@@ -214,8 +235,14 @@ class BoardServer:
         return rendered
 
     async def _make(self, key: PageKey) -> Rendered:
-        phase = key.phase
+        phase, phases, now, earlier = key.phase, key.phases, key.now, key.past
+        if phases is not None and now is not None:
+            if key.view == "index":
+                return await self._work(lambda: pages.index_page(phases, now), HTML)
+            return await self._work(lambda: pages.index_document(phases, now), JSON)
         assert phase is not None
+        if earlier is not None:
+            return await self._work(lambda: pages.past_page(phase, earlier), HTML)
         if key.hidden:
             return render(pages.countdown_page(phase), HTML)
         if key.view == "past":

@@ -207,6 +207,40 @@ def test_an_answer_that_memory_has_no_room_for_is_not_held_here() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("path", ["/", "/competitions.json", f"{PLACE}/boards"])
+def test_a_list_is_made_once_for_a_crowd_and_anew_for_what_it_says(path: str) -> None:
+    async def scenario() -> None:
+        server = Visited(Published())
+        page = await server.ask(path)
+        server.state = Published(now=NOW + timedelta(milliseconds=900))
+        server.state.in_thread = None  # type: ignore[method-assign,assignment]
+        assert await server.ask(path) == page
+        # In the same second: another board, and results that are hidden from now on.
+        for phase in (replace(SHOWN, leaders="blue", digest="four", generation=2), HIDDEN):
+            server.state = Published(phase)
+            answer = await server.ask(path)
+            assert answer == await Visited(Published(phase)).ask(path)
+            assert answer[1]["etag"] != page[1]["etag"]
+
+    asyncio.run(scenario())
+
+
+def test_of_a_phase_that_is_gone_nothing_is_held() -> None:
+    async def scenario() -> None:
+        server = Visited(Published())
+        for path in ADDRESSES:
+            await server.ask(path)
+        last, answered = cast(Any, server.server), cast(Any, server.answered)
+        assert last._last
+        assert answered._answered
+        server.state = Published(None)
+        assert (await server.ask("/other/phase"))[0] == 404
+        assert not last._last
+        assert not answered._answered
+
+    asyncio.run(scenario())
+
+
 async def read_answers(
     reader: asyncio.StreamReader, *methods: str
 ) -> list[tuple[int, dict[str, str], bytes]]:
