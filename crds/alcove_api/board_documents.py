@@ -149,6 +149,14 @@ class ActiveRun(Document):
     """Its learning curve so far, rounded; of a phase whose feedback is live alone."""
 
 
+class WaitingRun(Document):
+    team: str
+    """What boards call it."""
+    submission: str
+    dataset: str
+    """Name of the run, as of one that goes on."""
+
+
 class PhaseActivity(Document):
     """``activity.json`` of a phase: what everyone may see of its runs. Of a blind phase there is none."""
 
@@ -157,3 +165,5 @@ class PhaseActivity(Document):
     """Runs under way that are not listed."""
     waiting: int = 0
     """Runs that wait for a place."""
+    queue: tuple[WaitingRun, ...] = ()
+    """The first of them, who has waited longest on top."""

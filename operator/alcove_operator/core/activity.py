@@ -1,11 +1,11 @@
-"""What everyone may see of a phase's runs: which go on, and how many wait."""
+"""What everyone may see of a phase's runs: which go on, and which wait."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from alcove_api.board_documents import ActiveRun, PhaseActivity
+from alcove_api.board_documents import ActiveRun, PhaseActivity, WaitingRun
 from alcove_api.score_documents import CurvePoint
 from alcove_api.submission import RunStatus
 from alcove_operator.core.boards import is_excluded
@@ -15,7 +15,7 @@ from alcove_operator.core.run_ends import OVER
 from alcove_operator.core.status import ENDED
 
 MOST = 50
-"""Runs that are listed of a phase."""
+"""Runs that are listed of a phase, of those that go on and of those that wait."""
 CURVES, POINTS = 12, 16
 """Listed runs that have a curve, and points of each at most."""
 
@@ -29,7 +29,7 @@ def list_activity(
         return None
     titles = {title.namespace: title.display_name for title in rules.spec.teams}
     running: list[ActiveRun] = []
-    waiting = 0
+    waiting: list[tuple[datetime, WaitingRun]] = []
     for view in submissions:
         if view.spec is None or view.spec.phase != rules.phase.name or view.status.phase in ENDED:
             continue
@@ -38,10 +38,11 @@ def list_activity(
         for run in view.status.runs:
             if run.phase in OVER:
                 continue
-            if run.attempt == 0:
-                waiting += 1
-                continue
             name = titles.get(view.namespace, view.namespace)
+            if run.attempt == 0:
+                waits = WaitingRun(team=name, submission=view.name, dataset=run.dataset)
+                waiting.append((run.queued_at or view.created_at, waits))
+                continue
             curve = _choose_points(run) if rules.phase.feedback.mode == "live" else ()
             running.append(
                 ActiveRun(
@@ -55,7 +56,10 @@ def list_activity(
     # Those that started first on top; those that have not started yet at the end.
     running.sort(key=lambda run: (run.started_at is None, run.started_at or now, run.team, run.dataset))
     listed = [*running[:CURVES], *(run.replace(curve=()) for run in running[CURVES:MOST])]
-    return PhaseActivity(running=tuple(listed), more=max(0, len(running) - MOST), waiting=waiting)
+    waiting.sort(key=lambda waits: (waits[0], waits[1].team, waits[1].submission, waits[1].dataset))
+    queue = tuple(waits for _, waits in waiting[:MOST])
+    more = max(0, len(running) - MOST)
+    return PhaseActivity(running=tuple(listed), more=more, waiting=len(waiting), queue=queue)
 
 
 def _choose_points(run: RunStatus) -> tuple[CurvePoint, ...]:

@@ -216,7 +216,7 @@ def test_a_list_is_made_once_for_a_crowd_and_anew_for_what_it_says(path: str) ->
         server.state.in_thread = None  # type: ignore[method-assign,assignment]
         assert await server.ask(path) == page
         # In the same second: another board, and results that are hidden from now on.
-        for phase in (replace(SHOWN, leaders="blue", digest="four", generation=2), HIDDEN):
+        for phase in (replace(SHOWN, rules=PublishedRules(title="Cup"), digest="four"), HIDDEN):
             server.state = Published(phase)
             answer = await server.ask(path)
             assert answer == await Visited(Published(phase)).ask(path)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from alcove_api.board_documents import ActiveRun, PhaseActivity
+from alcove_api.board_documents import ActiveRun, PhaseActivity, WaitingRun
 from alcove_api.leaderboard import PublishedRules
 from alcove_api.score_documents import CurvePoint
 from alcove_board import pages
@@ -50,5 +50,9 @@ def test_the_page_shows_each_curve_once_in_words_and_lists_what_has_none() -> No
     assert page.count("<polyline") == 1
     assert 'red &amp; co</bdi> on digits: <b>−0.8125</b> after <span class="n">9.50 s</span>' in page
     assert "<bdi>starting</bdi>" in page
+    waits = tuple(WaitingRun(team=team, submission="first", dataset="digits") for team in ("<b>", "blue"))
+    queued = pages.board_page(phase, None, "board", PhaseActivity(waiting=9, queue=waits)).decode()
+    assert queued.index("<bdi>&lt;b&gt;</bdi>, <bdi>first</bdi> on digits") < queued.index("<bdi>blue</bdi>")
+    assert "7 more wait" in queued
     later = (run((1.0, 0.25), (9.5, -0.8125), (20.0, 0.5), team="red & co"), run(team="starting"))
     assert pages.board_page(phase, None, "board", PhaseActivity(running=later)).decode() != page

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from alcove_api.board_documents import PhaseActivity
+from alcove_api.board_documents import PhaseActivity, WaitingRun
 from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.submission import SubmissionSpec, SubmissionStatus
 from alcove_operator.activity import ActivityPublisher
@@ -59,6 +59,21 @@ def test_runs_are_listed_in_the_order_in_which_they_started_and_those_that_wait_
         ("Red Pandas", False), ("blue", False), ("green", True),
     ]  # fmt: skip
     assert (found.waiting, found.more) == (1, 0)
+    assert found.queue == (WaitingRun(team="green", submission="first", dataset="e"),)
+
+
+def test_the_queue_is_listed_from_who_has_waited_longest_with_a_bound() -> None:
+    def waits(team: str, seconds: int) -> SubmissionView:
+        at = (NOON - timedelta(seconds=seconds)).isoformat()
+        return submission(team, run(attempt=0, phase="Queued", startedAt=None, queuedAt=at), state="Queued")
+
+    views = [waits("blue", 5), waits("red", 60), *(waits(f"t{i:03}", 4) for i in range(MOST))]
+    found = list_activity(rules(), views, NOON)
+    assert found is not None
+    assert (found.waiting, len(found.queue)) == (MOST + 2, MOST)
+    assert [run.team for run in found.queue[:3]] == ["Red Pandas", "blue", "t000"]
+    blind = rules(revealsAt=(NOON + timedelta(hours=1)).isoformat())
+    assert list_activity(blind, views, NOON) is None
 
 
 def test_of_a_blind_phase_nothing_is_told_before_its_reveal() -> None:
