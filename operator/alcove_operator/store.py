@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, NamedTuple, TypeVar, cast
@@ -125,10 +125,9 @@ class OperatorStore:
         """Keys that permits were noted for, with the time of the last."""
         return {key.removeprefix(keys.PERMITS): at for key, at in self.list_uploads(keys.PERMITS).items()}
 
-    def forget_permits(self, before: datetime) -> None:
-        """Drops the notes that are older."""
-        noted = self.list_uploads(keys.PERMITS)
-        self.delete_uploads([key for key, at in noted.items() if at < before])
+    def forget_permits(self, ended: Iterable[str]) -> None:
+        """Drops the notes for these keys."""
+        self.delete_uploads([f"{keys.PERMITS}{key}" for key in ended])
 
     def delete_uploads(self, gone: Sequence[str]) -> None:
         with store_client.store_errors("deleting uploads"):

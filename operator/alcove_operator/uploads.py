@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from alcove_api import keys
@@ -20,6 +20,7 @@ from alcove_operator.core.model import CodeFact, SubmissionView
 from alcove_operator.errors import CodeError
 from alcove_operator.index import Index
 from alcove_operator.store import OperatorStore
+from alcove_store.errors import StoreError
 
 
 @dataclass
@@ -31,11 +32,13 @@ class Uploads:
     endpoint: str
     """Of the store, as teams reach it."""
     clock: Callable[[], datetime] = utc_now
-    _given: dict[tuple[str, str], datetime] | None = None
-    """When a permit ends, by team and key. A deleted Submission's is still valid. None until the store was asked what
-    an operator before this one gave."""
+    _given: dict[str, datetime] = field(default_factory=dict)
+    """When each permit of this operator ends, by key. A deleted Submission's is still valid."""
+    _noted: dict[str, datetime] | None = None
+    """The same of permits that were given before it started, by it or by an operator of another cluster that has the
+    same store: they count, and say nothing of whose a bundle is. None until the store was asked."""
     _swept: frozenset[str] = frozenset()
-    """Keys that are being deleted."""
+    """Keys of bundles and of permits' notes that are being deleted."""
 
     async def take_bundle(self, view: SubmissionView, sha256: str, limit: int, most: int) -> CodeFact:
         """The bundle of a team's Submission; where it is not there, a permit to upload it.
@@ -70,30 +73,40 @@ class Uploads:
 
     async def _give_permit(self, team: str, sha256: str, limit: int, most: int) -> UploadPermit | None:
         """None while the team has as many as it may, or what it uploaded before under this key is being deleted."""
-        given = await self._known_permits()
+        noted = await self._read_notes()
         now, key = self.clock(), keys.team_bundle(team, sha256)
-        valid = self._valid_permits(given, team, now)
+        valid = self._find_valid(noted, team, now)
         if key in self._swept or (key not in valid and len(valid) >= most):
             return None
         permit = self.store.permit_upload(key, limit, now + timedelta(seconds=PERMIT_SECONDS), self.endpoint)
         # Before it is noted in the store: the turns of two Submissions must not both take the last one.
-        given[team, key] = permit.expires_at
-        await asyncio.to_thread(self.store.note_permit, key)
+        before, self._given[key] = self._given.get(key), permit.expires_at
+        try:
+            await asyncio.to_thread(self.store.note_permit, key)
+        except StoreError:
+            # Nobody gets it.
+            if before is None:
+                del self._given[key]
+            else:
+                self._given[key] = before
+            raise
         return permit
 
-    async def _known_permits(self) -> dict[tuple[str, str], datetime]:
-        if self._given is None:
+    async def _read_notes(self) -> dict[str, datetime]:
+        if self._noted is None:
             found = await asyncio.to_thread(self.store.list_permits)
-            ends = {(_team_of(key), key): at + timedelta(seconds=PERMIT_SECONDS) for key, at in found.items()}
+            ends = {key: at + timedelta(seconds=PERMIT_SECONDS) for key, at in found.items()}
             # Another turn may have asked meanwhile.
-            self._given = ends if self._given is None else self._given
-        return self._given
+            self._noted = ends if self._noted is None else self._noted
+        return self._noted
 
-    def _valid_permits(self, given: dict[tuple[str, str], datetime], team: str, now: datetime) -> set[str]:
+    def _find_valid(self, noted: dict[str, datetime], team: str, now: datetime) -> set[str]:
         """Keys that the team can write now, as far as this or an earlier operator, or a status, knows."""
-        for place in [place for place, end in given.items() if end <= now]:
-            del given[place]
-        found = {key for of, key in given if of == team}
+        found: set[str] = set()
+        for ends in (self._given, noted):
+            for key in [key for key, end in ends.items() if end <= now]:
+                del ends[key]
+            found |= {key for key in ends if _team_of(key) == team}
         for view in self.index.submissions_in(team):
             if view.status.upload is not None and view.status.upload.expires_at > now:
                 found |= _key_of(view)
@@ -106,7 +119,7 @@ class Uploads:
         same names: that goes once it is older than any permit. ``is_team``: of a namespace. Raises StoreError.
         """
         present = await asyncio.to_thread(self.store.list_uploads, keys.BUNDLES)
-        given = await self._known_permits()
+        noted = await asyncio.to_thread(self.store.list_permits)
         # After the list: whoever waits for what it shows is known by now.
         awaited = {
             key
@@ -115,20 +128,23 @@ class Uploads:
             for key in _key_of(view)
         }
         known = {of for of in map(_team_of, present) if is_team(of) and self.index.is_filled(SUBMISSIONS, of)}
-        own = {key for _, key in given}
+        own = set(self._given)
         for view in self.index.submissions.values():
             own |= _key_of(view) if view.status.phase else set()
-        old = self.clock() - timedelta(seconds=PERMIT_SECONDS)
+        now = self.clock()
+        old = now - timedelta(seconds=PERMIT_SECONDS)
         gone = [
             key
             for key, at in present.items()
             if key not in awaited and _team_of(key) in known and (key in own or at < old)
         ]
-        # No permit is given for them meanwhile: what came by it would be deleted with them.
-        self._swept = frozenset(gone)
+        # One that this operator gave may have been noted anew since the list.
+        ended = [key for key, at in noted.items() if at < old and self._given.get(key, now) <= now]
+        # No permit is given for them meanwhile: what came by it, or its note, would be deleted with them.
+        self._swept = frozenset([*gone, *ended])
         try:
             await asyncio.to_thread(self.store.delete_uploads, gone)
-            await asyncio.to_thread(self.store.forget_permits, old)
+            await asyncio.to_thread(self.store.forget_permits, ended)
         finally:
             self._swept = frozenset()
 
