@@ -88,6 +88,8 @@ class MemoryServer(KubeClient):
         asked = (sent.get("metadata") or {}).get("resourceVersion")
         if asked is not None and asked != old["metadata"]["resourceVersion"]:
             raise refusal(409, f"{plural} {name} has been modified")
+        if (sent.get("metadata") or {}).get("uid") not in (None, old["metadata"]["uid"]):
+            raise refusal(409, f"{plural} {name} has another UID")
         new = _merged(old, sent) if verb == "PATCH" else {**sent, "status": old.get("status", {})}
         if plural in WITH_STATUS:
             kept = (
