@@ -33,6 +33,7 @@ from alcove_kube.resources import (
     DATASETS,
     LEADERBOARDS,
     LEASES,
+    NAMESPACES,
     SUBMISSIONS,
     TEAM_USAGES,
     Resource,
@@ -43,6 +44,8 @@ from alcove_store.errors import StoreNotFoundError
 ROOT_SECRET, LEASE = "alcove-store-root", "alcove-operator"
 AT_ONCE = 8
 """Objects of the store that are copied side by side."""
+PASSING = (keys.PERMITS, keys.probe(""))
+"""Prefixes of the store that no backup has."""
 KINDS: dict[str, Resource] = {
     "Competition": COMPETITIONS,
     "Dataset": DATASETS,
@@ -114,28 +117,42 @@ class WholeStore:
         )
 
     def list_objects(self) -> list[tuple[Bucket, str]]:
-        """The newest version of each, those that were written first first."""
+        """The newest version of each, those that were written first first.
+
+        Without what is only for the moment: that a permit was given, and probes.
+        """
         found: list[tuple[datetime, Bucket, str]] = []
         for name, bucket in self.buckets.items():
             with store_errors(f"listing {bucket}"):
                 entries = self.client.list_objects(bucket, recursive=True)
                 found += [(e.last_modified, name, e.object_name) for e in entries]
-        return [(name, key) for _, name, key in sorted(found)]
+        return [(name, key) for _, name, key in sorted(found) if not key.startswith(PASSING)]
 
 
-def check_operator_is_stopped(kube: KubeClient, namespace: str) -> None:
-    """Raises CommandError while an operator holds its Lease, or has not given it back for less than that lasts."""
-    found = kube.find(LEASES, namespace, LEASE)
-    spec = (found or {}).get("spec") or {}
-    if not spec.get("holderIdentity"):
-        return
-    renewed = datetime.fromisoformat(spec["renewTime"])
-    if (datetime.now(UTC) - renewed).total_seconds() <= spec.get("leaseDurationSeconds", 0):
-        raise CommandError(
-            f"The operator {spec['holderIdentity']} works in {namespace}, and would change things meanwhile.",
-            consequence="Nothing was done.",
-            remedy=f"Stop it: kubectl scale deployment alcove-operator --replicas=0 -n {namespace}; runs go on.",
-        )
+def check_operator_is_stopped(
+    kube: KubeClient, namespace: str, consequence: str = "Nothing was done."
+) -> str:
+    """Raises CommandError while an operator holds its Lease, or has not given it back for less than that lasts.
+
+    Returns the Lease's version, "" where there is none: it is another once an operator has worked.
+    """
+    found = kube.find(LEASES, namespace, LEASE) or {}
+    spec = found.get("spec") or {}
+    if spec.get("holderIdentity"):
+        renewed = datetime.fromisoformat(spec["renewTime"])
+        if (datetime.now(UTC) - renewed).total_seconds() <= spec.get("leaseDurationSeconds", 0):
+            raise CommandError(
+                f"The operator {spec['holderIdentity']} works in {namespace}, and would change things meanwhile.",
+                consequence=consequence,
+                remedy=f"Stop it: kubectl scale deployment alcove-operator --replicas=0 -n {namespace}; runs go on.",
+            )
+    return str((found.get("metadata") or {}).get("resourceVersion", ""))
+
+
+def find_team_namespaces(kube: KubeClient, namespace: str, name: str) -> set[str]:
+    """Those that may submit: of the competition's teams, and its own. Raises ApiError."""
+    labelled = kube.find_all(NAMESPACES, None, f"alcove.dev/competition={namespace}.{name}")
+    return {namespace, *(found["metadata"]["name"] for found in labelled)}
 
 
 def collect_objects(kube: KubeClient, namespace: str, name: str) -> list[Object]:
@@ -149,10 +166,13 @@ def collect_objects(kube: KubeClient, namespace: str, name: str) -> list[Object]
     wanted = {
         d for phase in CompetitionSpec.model_validate(competition["spec"]).phases for d in phase.datasets
     }
+    # Another may write a Submission for it into a namespace of theirs. It is none: its team is not there after a move.
+    teams = find_team_namespaces(kube, namespace, name)
     submissions = [
         s
         for s in kube.find_all(SUBMISSIONS, None)
         if s["spec"]["competition"] == {"namespace": namespace, "name": name}
+        and s["metadata"]["namespace"] in teams
     ]
     named = {
         (s["metadata"]["namespace"], s["spec"]["code"]["configMap"]["name"])
@@ -184,7 +204,7 @@ def write_backup(
     """Raises CommandError where ``folder`` is there already, the store's errors, and OSError."""
     if folder.exists():
         raise CommandError(f"{folder} is there already. Give a folder that is not.")
-    check_operator_is_stopped(kube, namespace)
+    lease = check_operator_is_stopped(kube, namespace)
     objects = collect_objects(kube, namespace, name)
     # Results that nobody may see yet, and solutions: its owner's alone.
     folder.mkdir(mode=0o700, parents=True)
@@ -198,6 +218,13 @@ def write_backup(
         objects_sha256=hashlib.sha256(text).hexdigest(),
         store=tuple(_copy_store(store, folder, say)),
     )
+    consequence = f"{folder} is not whole, and no restore takes it."
+    if check_operator_is_stopped(kube, namespace, consequence) != lease:
+        raise CommandError(
+            f"An operator worked in {namespace} while the backup was made.",
+            consequence=consequence,
+            remedy="Delete the folder, and make the backup again with the operator stopped.",
+        )
     (folder / "backup.json").write_bytes(made.canonical())
     return made
 

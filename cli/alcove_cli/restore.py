@@ -29,7 +29,8 @@ from alcove_cli.backup import (
 from alcove_cli.errors import CommandError
 from alcove_kube.client import KubeClient, Object
 from alcove_kube.resources import COMPETITIONS, CONFIG_MAPS, NAMESPACES, SUBMISSIONS
-from alcove_store.client import put_file
+from alcove_store.client import put_file, store_errors, stream
+from alcove_store.errors import StoreNotFoundError
 
 MOVED = ("Competition", "Submission")
 """Kinds that the store knows by their UID."""
@@ -70,7 +71,7 @@ def restore(kube: KubeClient, backup: Backup, store: WholeStore, say: Callable[[
     _check_competition(kube, backup)
     _check_submissions(kube, backup)
     say(f"{count_of(len(backup.listed.store), 'object')} of the store…")
-    _fill_store(backup, store, say)
+    fill_store(backup, store, say)
     made = _Restored(kube)
     for kind in KINDS:
         found = backup.of_kind(kind)
@@ -115,17 +116,25 @@ def _check_submissions(kube: KubeClient, backup: Backup) -> None:
             )
 
 
-def _fill_store(backup: Backup, store: WholeStore, say: Callable[[str], None]) -> None:
-    def put(entry: StoredObject) -> None:
+def fill_store(backup: Backup, store: WholeStore, say: Callable[[str], None]) -> None:
+    """Puts what is not there yet as it is in the backup: again, it would be another version, and younger.
+
+    Raises CommandError where a file was changed since the backup, the store's errors, and OSError.
+    """
+
+    def put(entry: StoredObject, *, repeat: bool = False) -> bool:
         path = backup.folder / entry.file
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             if digest != entry.sha256:
                 raise CommandError(f"{path} was changed since the backup: it is not {entry.key}.")
+            if not repeat and _is_there(store, entry):
+                return False
             file.seek(0)
             put_file(store.client, store.buckets[entry.bucket], entry.key, file, entry.bytes)
+            return True
 
-    # The newest version of a dataset's name is the one that was written last.
+    # The newest version of a dataset's name is the one that was written last, so these are put in any case.
     names = [entry for entry in backup.listed.store if entry.key.startswith(keys.dataset_names())]
     others = [entry for entry in backup.listed.store if not entry.key.startswith(keys.dataset_names())]
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -135,17 +144,37 @@ def _fill_store(backup: Backup, store: WholeStore, say: Callable[[str], None]) -
             if number:
                 # A store may give times in whole seconds.
                 time.sleep(1)
-            put(entry)
+            put(entry, repeat=True)
+
+
+def _is_there(store: WholeStore, entry: StoredObject) -> bool:
+    """Whether the newest version has the same bytes. Raises the store's errors."""
+    bucket = store.buckets[entry.bucket]
+    try:
+        with store_errors(f"looking for {entry.key}"):
+            size = store.client.stat_object(bucket, entry.key).size
+        if size != entry.bytes:
+            return False
+        digest = hashlib.sha256()
+        for piece in stream(store.client, bucket, entry.key):
+            digest.update(piece)
+    except StoreNotFoundError:
+        return False
+    return digest.hexdigest() == entry.sha256
 
 
 def _dataset_name(entry: StoredObject) -> str:
     return entry.key.rpartition("/")[0]
 
 
-def _count(done: Iterable[None], of: int, say: Callable[[str], None]) -> None:
-    for number, _ in enumerate(done, 1):
+def _count(done: Iterable[bool], of: int, say: Callable[[str], None]) -> None:
+    there = 0
+    for number, was_put in enumerate(done, 1):
+        there += not was_put
         if number % 1000 == 0:
             say(f"  {number} of {of}")
+    if there:
+        say(f"{count_of(there, 'object')} of these the store had already.")
 
 
 @dataclass

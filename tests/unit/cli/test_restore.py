@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -28,7 +29,7 @@ from alcove_kube.client import KubeClient, Object
 from alcove_kube.resources import LEASES, Resource
 from alcove_operator.core.parse_objects import competition_view, submission_view
 
-NAMESPACE = "cup"
+NAMESPACE, TEAMS = "cup", "alcove.dev/competition"
 
 
 class Cluster:
@@ -36,7 +37,8 @@ class Cluster:
 
     def __init__(self, namespaces: tuple[str, ...] = (NAMESPACE, "red")) -> None:
         self.objects: dict[tuple[str, str | None, str], Object] = {
-            ("namespaces", None, name): {"metadata": {"name": name}} for name in namespaces
+            ("namespaces", None, name): {"metadata": {"name": name, "labels": {TEAMS: f"{NAMESPACE}.cup"}}}
+            for name in namespaces
         }
         self.made = 0
         self.writes_left = 1000
@@ -49,8 +51,10 @@ class Cluster:
     def find(self, resource: Resource, namespace: str | None, name: str) -> Object | None:
         return self.objects.get((resource.plural, namespace, name))
 
-    def find_all(self, resource: Resource, namespace: str | None, _selector: str = "") -> list[Object]:
+    def find_all(self, resource: Resource, namespace: str | None, selector: str = "") -> list[Object]:
         of = [(key, raw) for key, raw in self.objects.items() if key[0] == resource.plural]
+        label, _, value = selector.partition("=")
+        of = [(key, raw) for key, raw in of if not label or raw["metadata"]["labels"].get(label) == value]
         return [raw for (_, where, _), raw in of if namespace in (None, where)]
 
     def create(self, resource: Resource, namespace: str, body: Object) -> Object:
@@ -241,6 +245,51 @@ def test_a_backup_has_counts_and_code_and_nothing_of_an_earlier_competition() ->
     secret = {"kind": "ConfigMap", "metadata": {"name": "other", "namespace": "red"}, "data": {}}
     fill(cluster, (earlier, secret))
     assert collect_objects(cluster.client, NAMESPACE, "cup") == list(objects)
+
+
+def test_a_backup_has_submissions_of_the_release_and_its_teams_alone() -> None:
+    cluster = Cluster((NAMESPACE, "red", "stranger", "elsewhere"))
+    cluster.objects["namespaces", None, "stranger"]["metadata"]["labels"] = {}
+    cluster.objects["namespaces", None, "elsewhere"]["metadata"]["labels"] = {TEAMS: "other.cup"}
+    for number, where in enumerate((NAMESPACE, "red", "stranger", "elsewhere")):
+        raw = submission(f"s{number}", phase="Done")
+        raw["metadata"]["namespace"] = where
+        fill(cluster, (raw,))
+    fill(cluster, (competition(),))
+    found = [raw for raw in collect_objects(cluster.client, NAMESPACE, "cup") if raw["kind"] == "Submission"]
+    assert [raw["metadata"]["namespace"] for raw in found] == [NAMESPACE, "red"]
+
+
+class Interfering:
+    """A store during whose listing something happens."""
+
+    def __init__(self, happen: Callable[[], None]) -> None:
+        self._happen = happen
+
+    def list_objects(self) -> list[tuple[str, str]]:
+        self._happen()
+        return []
+
+
+@pytest.mark.parametrize("gone_again", [False, True])
+def test_a_backup_during_which_an_operator_works_is_not_whole(tmp_path: Path, *, gone_again: bool) -> None:
+    cluster, folder = Cluster(), tmp_path / "saved"
+    fill(cluster, moving())
+
+    def start() -> None:
+        spec = {} if gone_again else {
+            "holderIdentity": "alcove-operator-0", "leaseDurationSeconds": 15,
+            "renewTime": datetime.now(UTC).isoformat(),
+        }  # fmt: skip
+        lease = {"metadata": {"resourceVersion": "9"}, "spec": spec}
+        cluster.objects[LEASES.plural, NAMESPACE, "alcove-operator"] = lease
+
+    store = cast(WholeStore, Interfering(start))
+    with pytest.raises(CommandError, match="An operator worked" if gone_again else "Stop it") as error:
+        write_backup(cluster.client, NAMESPACE, "cup", store, folder, lambda _: None)
+    assert "not whole" in str(error.value)
+    with pytest.raises(CommandError, match="not a whole backup"):
+        Backup.read(folder)
 
 
 def test_a_restore_that_was_interrupted_anywhere_can_be_repeated(tmp_path: Path) -> None:

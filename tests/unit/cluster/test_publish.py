@@ -100,3 +100,7 @@ def test_chart_images_program_and_changes_have_one_version() -> None:
     newest = re.search(r"^## (\S+)$", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest
     assert {chart["version"], chart["appVersion"], program, newest[1]} == {publish.version()}
+    tag = re.compile(r"(?:operator|<name>):(\d+\.\d+\.\d+)")
+    named = {page.name: set(tag.findall(page.read_text())) for page in (REPOSITORY / "docs").glob("*.md")}
+    assert named["install.md"]
+    assert set().union(*named.values()) == {publish.version()}, named
