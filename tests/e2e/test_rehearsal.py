@@ -290,11 +290,12 @@ def _judge(cup: Hackathon, found: dict[str, Object]) -> None:
     store = cup.store("scorer")
     judged = judge(store, solutions, uids, REPEATS, BUDGET)
     entries = board(cup, "final")["entries"]
-    assert [e["team"] for e in entries] == sorted(judged, key=lambda team: judged[team].mean_rank)
+    assert [e["team"] for e in entries] == sorted(judged, key=lambda team: (judged[team].mean_rank, team))
     for entry in entries:
         mine = judged[entry["team"]]
         assert (entry["rank"], entry["averageRank"]) == (mine.rank, pytest.approx(mine.mean_rank))
-        assert entry["rankLow"] <= entry["rank"] <= entry["rankHigh"]
+        # With fewer than five datasets, even a team that is the best on all of them may be the best by luck.
+        assert (entry["rankLow"], entry["rankHigh"]) == (1, len(judged))
         for score in entry["scores"]:
             alias = score["dataset"]
             assert score["alc"] == pytest.approx(mine.mean(alias), abs=6e-5)
