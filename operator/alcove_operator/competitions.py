@@ -117,7 +117,7 @@ class Competitions:
         )
         counted = count_submissions(views, ready)
         queue = await self._places.give(competition, views, counted, now)
-        await self._write(key, counted, now)
+        await self._write(key, competition.uid, counted, now)
         await self._boards(competition)
         known = self.index.versions.get((COMPETITIONS, key.namespace, key.name))
         if known is not None:
@@ -127,11 +127,18 @@ class Competitions:
         if (wait := pace.look_at - _seconds()) > 0:
             self.queue.add(key, wait)
             return
-        await self._look(key, competition, queue, now)
+        await self._look(key, competition, queue, now, pace)
         pace.look_at = _seconds() + LOOK_PAUSE * len(self.index.submissions)
 
+    def forget(self) -> None:
+        """Drops what it knows of Competitions that are gone."""
+        there = {competition.uid for competition in self.index.competitions.values()}
+        self._paces = {uid: pace for uid, pace in self._paces.items() if uid in there}
+        self._messages = {uid: said for uid, said in self._messages.items() if uid in there}
+        self.rankings.ranks.forget(there)
+
     async def _look(
-        self, key: WorkKey, competition: CompetitionView, queue: Mapping[str, int], now: datetime
+        self, key: WorkKey, competition: CompetitionView, queue: Mapping[str, int], now: datetime, pace: _Pace
     ) -> None:
         """At everything that was ever submitted, for boards, reruns and gauges; others go on in between."""
         await self._tickets.drop_gone(competition)
@@ -142,7 +149,7 @@ class Competitions:
         await asyncio.sleep(0)
         wishes.append(await self._finals(key, competition, everything, now))
         await asyncio.sleep(0)
-        wishes.append(await self._show(key, queue, self._paces[competition.uid]))
+        wishes.append(await self._show(key, queue, pace))
         wishes.append(await self.activity.publish(competition, views, now))
         for after in wishes:
             if after is not None:
@@ -186,9 +193,10 @@ class Competitions:
             pace.show_at = _seconds() + SHOW_PAUSE
         return None
 
-    async def _write(self, key: WorkKey, counted: Census, now: datetime) -> None:
+    async def _write(self, key: WorkKey, uid: str, counted: Census, now: datetime) -> None:
         competition = self.index.competitions.get((key.namespace, key.name))
-        if competition is None:
+        if competition is None or competition.uid != uid:
+            # Deleted since the turn began, or another of this name, which has turns of its own.
             return
         # The view and its version belong together: nothing is awaited in between.
         generation, version = self.index.versions[COMPETITIONS, key.namespace, key.name]
@@ -229,7 +237,7 @@ class Competitions:
         new = old.replace(**update)
         if new == old:
             return
-        pace = self._paces[competition.uid]
+        pace = self._paces.setdefault(uid, _Pace())
         only_counts = new.replace(running=old.running, queued=old.queued, phases=old.phases) == old
         if only_counts and (wait := pace.counts_at - _seconds()) > 0:
             self.queue.add(key, wait)

@@ -169,8 +169,8 @@ class Service:
             ApiError: the API server does not let it start.
         """
         began = time.monotonic()
-        garbage.search_seldom()
         await self.lease.acquire()
+        garbage.search_seldom()
         await self.start()
         garbage.spare_rows()
         if self.settings.metrics_port:
@@ -340,6 +340,7 @@ class Service:
     def _forget(self) -> None:
         """Drops what is kept in memory of objects that are gone."""
         self.submissions.forget()
+        self.competitions.forget()
         self.metrics.forget({competition.name for competition in self.index.competitions.values()})
 
     def _remind_competitions(self) -> None:

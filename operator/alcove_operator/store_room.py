@@ -75,7 +75,7 @@ class StoreRoom:
         Written a second time, since one that was away may have come back before it was read.
         """
         if self._probe_at is not None and self.clock() < self._probe_at:
-            return await self._look_by_reading()
+            return await self._look_by_reading(self.full)
         self._probe_at, self._denied = None, False
         for _ in range(2):
             written = False
@@ -105,10 +105,13 @@ class StoreRoom:
             " for an hour" if stays else "",
             error,
         )
-        return await self._look_by_reading()
+        return await self._look_by_reading(self.full and not stays)
 
-    async def _look_by_reading(self) -> StoreState:
-        return "sound" if await self._can_be_read() else "away"
+    async def _look_by_reading(self, full: bool) -> StoreState:
+        """``full``: whether it was when a probe last told; no denial says that it has room again."""
+        if not await self._can_be_read():
+            return "away"
+        return "full" if full else "sound"
 
     async def _can_be_read(self) -> bool:
         try:

@@ -44,7 +44,7 @@ def read_target(folder: Path | None, name: str, hosts: Collection[str]) -> Targe
         hosts: those that may be sent to: names, as they are in the address.
 
     Raises:
-        WebhookError: there is no address, or its host is not allowed.
+        WebhookError: there is no address that can be read, or its host is not allowed.
     """
     remedy = (
         f"Put {name}.url into the Secret that notifications.secret of the values names, and run helm upgrade."
@@ -53,10 +53,12 @@ def read_target(folder: Path | None, name: str, hosts: Collection[str]) -> Targe
         url = (folder / f"{name}.url").read_text().strip() if folder else ""
         secret = (folder / f"{name}.secret") if folder else None
         key = secret.read_text().strip() if secret is not None and secret.exists() else ""
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         url = key = ""
     if not url:
-        raise WebhookError(f"The webhook {name} has no address.", remedy=remedy)
+        raise WebhookError(
+            f"The webhook {name} has no address, or it or its secret is no text.", remedy=remedy
+        )
     # The same reading of the address decides on its host and makes the connection.
     with contextlib.suppress(HTTPError):
         parts = parse_url(url)

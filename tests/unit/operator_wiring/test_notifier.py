@@ -169,6 +169,18 @@ def test_nothing_is_sent_to_a_host_that_is_not_listed(office: Office, url: str, 
     assert office.waiting() == [("stray", 1)]
 
 
+@pytest.mark.parametrize("ending", ["url", "secret"])
+def test_bytes_in_the_secret_that_are_no_text_end_nothing(office: Office, ending: str) -> None:
+    cup = office.competition(address(office, "strange", "http://127.0.0.1:9/x"))
+    (office.folder / f"strange.{ending}").write_bytes(b"\xff\xfe")
+    operator = office.operator("127.0.0.1")
+    asyncio.run(look(operator, cup))
+    office.end("red")
+    asyncio.run(look(operator, cup))
+    asyncio.run(look(operator, cup))
+    assert office.waiting() == [("strange", 1)]
+
+
 def test_a_redirect_is_not_followed_and_a_notice_is_given_up_in_the_end(office: Office) -> None:
     with receiving() as receiver:
         receiver.status = 302

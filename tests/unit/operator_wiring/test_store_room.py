@@ -125,3 +125,21 @@ def test_a_store_that_takes_no_probe_is_probed_at_each_look() -> None:
         refused = room.metrics.registry.get_sample_value("alcove_store_errors_total", {"reason": "refused"})
         found.append((has_room(room), refused))
     assert found == [(None, 1), (None, 2), (1, 2), (None, 2)]
+
+
+@pytest.mark.parametrize("denied", ["the probe", "its deletion"])
+def test_a_full_store_that_denies_a_probe_is_not_known_to_have_room(denied: str) -> None:
+    """Nothing may start on a full store; what it takes and keeps says that it has room."""
+    probe = denied == "the probe"
+    writes = iter([FULL, StoreDeniedError("No.") if probe else None, FULL if probe else None])
+    deletes = iter([] if probe else [StoreDeniedError("No.")])
+    store = AnsweringStore(cast(Minio, None), "alcove", writes=writes, deletes=deletes)
+    room = StoreRoom(store, "cup", Metrics(), lambda: None)
+    found = []
+    for _ in range(3):
+        asyncio.run(room.look())
+        found.append((room.full, room.trouble and room.trouble.state, has_room(room)))
+    if probe:
+        assert found == [(True, "full", 0), (True, "full", None), (True, "full", 0)]
+    else:
+        assert found == [(True, "full", 0), (False, None, None), (False, None, None)]
