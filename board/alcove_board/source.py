@@ -33,7 +33,7 @@ MOST_BYTES = 48 << 20
 FILE_BYTES = 16 << 20
 """Of one file at most."""
 MOST_PHASES = 512
-"""That are shown."""
+"""Phases that are shown at most."""
 PAST_BOARDS = 500
 """Earlier states of a board that are listed at most, the newest of them."""
 READ_AT_ONCE = 32
@@ -88,7 +88,7 @@ class BoardSource:
             self._load_phases, most_bytes=1, measure=lambda _: 1, fresh_seconds=FRESH
         )
         self._said = PublishedPhases()
-        """Of which the log tells already."""
+        """The phases that the log has told of already."""
         self._files = SharedCache[BoardFileKey, bytes](self._load_file, most_bytes=MOST_BYTES, measure=len)
         self._activity = SharedCache[PhaseKey, PhaseActivity](
             self._load_activity, most_bytes=MOST_PHASES, measure=lambda _: 1, fresh_seconds=FRESH

@@ -16,7 +16,8 @@ class TorchDataset(IterableDataset):  # type: ignore[misc]  # PyTorch is not amo
     """(features, label) of each example, or batches; see :meth:`alcove_format.reader.Part.torch`.
 
     ``len()`` of it: examples, or batches. Each iteration reads the files anew. With the workers of a ``DataLoader``,
-    each hands out every so-manieth; they all read, so they help only where decoding is much less than what follows it.
+    of n workers each hands out every n-th; they all read, so they help only where decoding is much less than what
+    follows it.
     """
 
     def __init__(self, part: Part, batch: int | None, shuffle: int, seed: int | None) -> None:

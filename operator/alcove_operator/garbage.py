@@ -16,7 +16,7 @@ EVERY = 3600.0
 
 
 def search_seldom() -> None:
-    """Before all is listed, of which the searches would take a quarter of the time; in full only by
+    """Called before everything is listed: searches would take a quarter of that time. Full ones are left to
     :func:`search_forever`."""
     gc.set_threshold(YOUNG, MIDDLE, NEVER)
 

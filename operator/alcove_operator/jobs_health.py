@@ -1,6 +1,7 @@
 """What is wrong with Jobs, of all phases: these are faults of the platform, so they are shown for blind ones too.
 
-Of the scorer's, predictions might be the cause: of a blind phase it is told when one failed last, and not how many.
+A prediction may make a scorer's Job fail. So for a blind phase only the time of the last failure is shown, not how many
+there were.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 FEWEST = 5
 """Teams that a trend is computed of: of fewer, only a very large one could be told from chance."""
 MOST = 2000
-"""Pairs that are drawn: of more, every so-manieth by number."""
+"""Pairs that are drawn at most; where there are more, every n-th is."""
 
 
 @dataclass(frozen=True)
