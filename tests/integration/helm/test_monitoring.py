@@ -138,7 +138,7 @@ def test_a_prometheus_that_is_there_reads_the_operator_and_its_alerts(
         # As rules and dashboards name them.
         both = {("watched", "alcove-operator"), ("watched", "alcove-board-metrics")}
         wait_for("Prometheus reading both servers and nothing else", lambda: reached() == both, 60)
-        assert prometheus.query('alcove_store_up{namespace="watched"}')
+        assert prometheus.query('alcove_credentials_renewal_failures_total{namespace="watched"}')
         written = {each["alert"] for group in yaml.safe_load(rules)["groups"] for each in group["rules"]}
         assert prometheus.alerting_rules() == written
         assert len(written) > 10
