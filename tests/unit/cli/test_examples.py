@@ -113,7 +113,8 @@ def test_the_numpy_model_learns_every_practice_dataset(practice_data: dict[str, 
 def test_the_tensorflow_model_learns_every_practice_dataset(
     practice_data: dict[str, Path], name: str
 ) -> None:
-    assert last_score(load_model("tensorflow"), practice_data[name], most=2) > 0.55
+    # A round takes as many steps as its time allows, which on a busy machine are few.
+    assert last_score(load_model("tensorflow"), practice_data[name], most=4) > 0.55
 
 
 def score_numbers(model_class: Any, data: Path, most: int) -> float:
