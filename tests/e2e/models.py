@@ -44,27 +44,23 @@ def _model(body: str) -> str:
     return dedent(_HEAD).lstrip() + dedent(body).lstrip()
 
 
-# Predicts at 1, 2, 3 and 4 s after its constructor ran, then ends.
-SCHEDULED = _model("""
+def _predict_each_second(times: int) -> str:
+    return _model(f"""
 class Model(Base):
     def test(self, dataset, remaining_time_budget=None):
         self.count(dataset)
         time.sleep(max(0.0, self.started + self.saved - time.monotonic()))
-        if self.saved == 4:
+        if self.saved == {times}:
             self.done_training = True
         return self.predict()
 """)
 
-# The same once a second for 15 s: time enough to be stopped.
-LASTS = _model("""
-class Model(Base):
-    def test(self, dataset, remaining_time_budget=None):
-        self.count(dataset)
-        time.sleep(max(0.0, self.started + self.saved - time.monotonic()))
-        if self.saved == 15:
-            self.done_training = True
-        return self.predict()
-""")
+
+# Predicts at 1, 2, 3 and 4 s after its constructor ran, then ends.
+SCHEDULED = _predict_each_second(4)
+
+# The same for 15 s: time enough to be stopped.
+LASTS = _predict_each_second(15)
 
 # Tries to make, to overwrite and to delete a file of its dataset, and says how that fails; then as SCHEDULED.
 WRITES_ITS_DATA = _model("""
