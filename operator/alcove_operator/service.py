@@ -89,7 +89,7 @@ class Service:
     index: Index = field(default_factory=Index)
     queue: WorkQueue[WorkKey] = field(default_factory=lambda: WorkQueue(place_of=find_place))
     metrics: Metrics = field(default_factory=Metrics)
-    open_watch: Callable[..., Watch] = TeamWatch
+    open_watch: Callable[[Index, frozenset[str], Callable[[str], bool] | None], Watch] = TeamWatch
     _watch: Watch | None = None
     """Of the teams' namespaces that could be listed."""
 
@@ -235,8 +235,8 @@ class Service:
         self._watch = None
         if listed:
             # It lists everything first, so nothing is lost where the old one stops before it has begun.
-            chosen = (self.teams.is_team,) if self.settings.cluster_wide else ()
-            self._watch = self.open_watch(self.index, listed, *chosen)
+            is_team = self.teams.is_team if self.settings.cluster_wide else None
+            self._watch = self.open_watch(self.index, listed, is_team)
             log.info("The namespaces of %d teams are watched.", len(listed))
         if old is not None:
             old.stop()

@@ -77,7 +77,7 @@ class Operator:
             FixedCredentials(api, world.settings, lambda: world.now),
             lambda: world.now,
             queue=WorkQueue(jitter=world.chance.random, place_of=find_place),
-            open_watch=lambda _index, namespaces: self._open_watch(namespaces),
+            open_watch=lambda _index, namespaces, _is_team: self._open_watch(namespaces),
         )
         world.server.listeners.append(self._listen)
         token = _ASKING.set(self)

@@ -305,7 +305,7 @@ class Hackathon:
             credentials,
             lambda: self.now,
             queue=queue,
-            open_watch=lambda _index, namespaces: self._open_watch(namespaces),
+            open_watch=lambda _index, namespaces, _is_team: self._open_watch(namespaces),
         )
 
     def watches(self, namespace: str) -> bool:
