@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -130,12 +130,12 @@ class Competitions:
         await self._look(key, competition, queue, now, pace)
         pace.look_at = _seconds() + LOOK_PAUSE * len(self.index.submissions)
 
-    def forget(self) -> None:
-        """Drops what it knows of Competitions that are gone."""
-        there = {competition.uid for competition in self.index.competitions.values()}
-        self._paces = {uid: pace for uid, pace in self._paces.items() if uid in there}
-        self._messages = {uid: said for uid, said in self._messages.items() if uid in there}
-        self.rankings.ranks.forget(there)
+    def forget(self, competitions: Collection[str]) -> None:
+        """Drops what it knows of all but these, by their UIDs."""
+        self._paces = {uid: pace for uid, pace in self._paces.items() if uid in competitions}
+        self._messages = {uid: said for uid, said in self._messages.items() if uid in competitions}
+        self.rankings.ranks.forget(competitions)
+        self.finals.forget(competitions)
 
     async def _look(
         self, key: WorkKey, competition: CompetitionView, queue: Mapping[str, int], now: datetime, pace: _Pace

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -64,7 +64,7 @@ class Finals:
     store: OperatorStore
     settings: OperatorSettings
     counted: CountedKeeper
-    _listed: dict[tuple[str, str, datetime | None], _Listed] = field(default_factory=dict)
+    listed: dict[tuple[str, str, datetime | None], _Listed] = field(default_factory=dict)
     """By UID of the Competition, phase and its opening."""
 
     async def work(
@@ -101,6 +101,12 @@ class Finals:
         await self._refuse([view for view in views if view.shows_rerun and view.uid not in shown], now)
         return messages, min(wishes, default=None)
 
+    def forget(self, competitions: Collection[str]) -> None:
+        """Drops what it knows of all but these, by their UIDs."""
+        self.listed = {
+            opening: listed for opening, listed in self.listed.items() if opening[0] in competitions
+        }
+
     def _find_unlisted(
         self, competition: CompetitionView, phase: Phase, views: list[SubmissionView]
     ) -> set[str]:
@@ -124,7 +130,7 @@ class Finals:
         return namespaces - listed.namespaces
 
     def _get_listed(self, competition: CompetitionView, phase: Phase) -> _Listed:
-        return self._listed.setdefault((competition.uid, phase.name, phase.opens_at), _Listed())
+        return self.listed.setdefault((competition.uid, phase.name, phase.opens_at), _Listed())
 
     async def _plan(
         self,

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 
 YOUNG, MIDDLE, NEVER = 10_000, 20, 1_000_000
 """Objects between two searches among the youngest; of these between two among the older; of those before a full one."""
-EVERY = 3600.0
-"""Seconds between two full searches."""
+EVERY = 60.0
+"""Seconds between two looks at how much there is."""
+AT_LATEST = 60
+"""Looks between two full searches, however little there is to find."""
+GROWTH = 1.5
+"""Of the memory blocks in use since the last full search: then there is one before its time. Rows that come to stay
+bring on few of these: each needs half as many again as all before."""
 
 
 def search_seldom() -> None:
@@ -27,8 +33,12 @@ def spare_rows() -> None:
     gc.freeze()
 
 
-async def search_forever(every: float = EVERY) -> None:
+async def search_forever() -> None:
     """So that nothing piles up."""
+    searched, looks = sys.getallocatedblocks(), 0
     while True:
-        await asyncio.sleep(every)
-        gc.collect()
+        await asyncio.sleep(EVERY)
+        looks += 1
+        if looks >= AT_LATEST or sys.getallocatedblocks() > GROWTH * searched:
+            gc.collect()
+            searched, looks = sys.getallocatedblocks(), 0

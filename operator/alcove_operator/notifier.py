@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -42,7 +42,7 @@ class Notifier:
     sender: Sender
     store_trouble: Callable[[], notices.StoreTrouble | None]
     clock: Callable[[], datetime] = utc_now
-    _ledgers: dict[str, NotificationLedger] = field(default_factory=dict)
+    ledgers: dict[str, NotificationLedger] = field(default_factory=dict)
     """By UID of the Competition. While the store is away they are ahead of it."""
     _stored: dict[str, NotificationLedger | None] = field(default_factory=dict)
     """As they are in the store; without those that could not be read yet."""
@@ -64,10 +64,20 @@ class Notifier:
         await self.take_in(competition)
         self._start_sends(competition)
 
+    def forget(self, competitions: Collection[str]) -> None:
+        """Drops what it knows of all but these, by their UIDs."""
+        for uid in {*self.ledgers, *self._stored} - set(competitions):
+            self.ledgers.pop(uid, None)
+            self._stored.pop(uid, None)
+        # A send under way ends by its own time limit.
+        ended = [place for place, send in self.sends.items() if place[0] not in competitions and send.done()]
+        for place in ended:
+            del self.sends[place]
+
     async def take_in(self, competition: CompetitionView) -> None:
         """What is new, and what became of what was sent. Raises StoreError, OperatorError."""
         uid, now = competition.uid, self.clock()
-        ledger = self._ledgers.get(uid) or NotificationLedger(competition_uid=uid)
+        ledger = self.ledgers.get(uid) or NotificationLedger(competition_uid=uid)
         if uid in self._stored:
             ledger = await self._update(competition, ledger, now)
         elif not self._is_store_away():
@@ -114,7 +124,7 @@ class Notifier:
     async def _write(self, competition: CompetitionView, ledger: NotificationLedger) -> None:
         """In memory at once, and in the store when it takes it: what is due is sent while the store is away."""
         uid = competition.uid
-        self._ledgers[uid] = ledger
+        self.ledgers[uid] = ledger
         if self._stored.get(uid, ledger) == ledger or self._is_store_away():
             return
         try:
@@ -138,7 +148,7 @@ class Notifier:
         """Each webhook in its own order, and all of them at the same time."""
         now = self.clock()
         waiting: defaultdict[str, list[PendingNotice]] = defaultdict(list)
-        for entry in self._ledgers[competition.uid].pending:
+        for entry in self.ledgers[competition.uid].pending:
             waiting[entry.webhook].append(entry)
         for name, entries in waiting.items():
             place = (competition.uid, name)
@@ -156,13 +166,17 @@ class Notifier:
         for entry in entries:
             try:
                 await self.sender.send(webhook, entry.notice, self.clock())
-            except WebhookError as error:
+            except Exception as error:
+                # An error of our own is a failed try as well: raised here, it would take along what became of the
+                # entries before it, and they would be sent again.
                 left = notices.after_attempt(entry, False, self.clock())
                 done[_key(entry)] = left
                 what = "is tried again" if left else "is given up"
                 about = {"cause": "NotificationFailed" if left else "NotificationDropped"}
+                known = None if isinstance(error, WebhookError) else error
+                told = entry.notice
                 log.warning(
-                    "%s The notice %s (%s) %s.", error, entry.notice.id, entry.notice.type, what, extra=about
+                    "%s The notice %s (%s) %s.", error, told.id, told.type, what, exc_info=known, extra=about
                 )
                 break
             done[_key(entry)] = notices.after_attempt(entry, True, self.clock())

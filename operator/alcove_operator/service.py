@@ -340,8 +340,11 @@ class Service:
     def _forget(self) -> None:
         """Drops what is kept in memory of objects that are gone."""
         self.submissions.forget()
-        self.competitions.forget()
-        self.metrics.forget({competition.name for competition in self.index.competitions.values()})
+        competitions = self.index.competitions.values()
+        uids = {competition.uid for competition in competitions}
+        self.competitions.forget(uids)
+        self.notifier.forget(uids)
+        self.metrics.forget({competition.name for competition in competitions})
 
     def _remind_competitions(self) -> None:
         for namespace, name in self.index.competitions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -42,8 +43,10 @@ def test_no_full_search_comes_by_itself() -> None:
     assert not full
 
 
-def test_old_cycles_go_now_and_then() -> None:
-    async def play() -> None:
+def play_until(seconds: float, blocks: int) -> bool:
+    """Whether an old cycle is gone after so many seconds in which so many blocks of memory came into use."""
+
+    async def play() -> bool:
         garbage.search_seldom()
         garbage.spare_rows()
         node = Node()
@@ -52,8 +55,16 @@ def test_old_cycles_go_now_and_then() -> None:
         del node
         assert gone() is not None
         searching = asyncio.create_task(garbage.search_forever())
-        await asyncio.sleep(garbage.EVERY + 1)
+        await asyncio.sleep(0)
+        grown = [object() for _ in range(blocks)]
+        await asyncio.sleep(seconds)
         searching.cancel()
-        assert gone() is None
+        return len(grown) == blocks and gone() is None
 
-    run(play())
+    return run(play())
+
+
+def test_old_cycles_go_once_an_hour_and_earlier_where_memory_grows() -> None:
+    assert not play_until(garbage.EVERY + 1, 0)
+    assert play_until(garbage.EVERY * garbage.AT_LATEST + 1, 0)
+    assert play_until(garbage.EVERY + 1, sys.getallocatedblocks())

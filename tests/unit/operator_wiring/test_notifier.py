@@ -337,3 +337,44 @@ def test_many_that_hang_delay_themselves_alone(office: Office) -> None:
 
         asyncio.run(scenario())
         assert [team for team, _ in office.waiting()].count("good") <= 1
+
+
+def test_an_error_of_our_own_is_a_failed_try_and_takes_nothing_else_along(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with receiving() as receiver:
+        hook = address(office, "office", f"http://127.0.0.1:{receiver.port}/office")
+        cup, operator = office.competition(hook), office.operator("127.0.0.1")
+        asyncio.run(look(operator, cup))
+        for team in ("blue", "red"):
+            office.end(team)
+        send, sent = Sender.send, list[str]()
+
+        async def send_one(sender: Sender, webhook: Any, notice: Any, now: datetime) -> None:
+            if sent:
+                raise RuntimeError("This is a fault of Alcove's own.")
+            sent.append(notice.id)
+            await send(sender, webhook, notice, now)
+
+        monkeypatch.setattr(Sender, "send", send_one)
+        asyncio.run(look(operator, cup))
+        assert office.waiting() == [("office", 1)]
+        monkeypatch.undo()
+        office.now += timedelta(seconds=RETRIES[0])
+        asyncio.run(look(operator, cup))
+        assert office.waiting() == []
+        assert len(receiver.got) == len({headers["webhook-id"] for _, headers, _ in receiver.got}) == 2
+
+
+def test_a_deleted_competition_is_forgotten(office: Office) -> None:
+    with receiving() as receiver:
+        hook = address(office, "office", f"http://127.0.0.1:{receiver.port}/office")
+        cup, operator = office.competition(hook), office.operator("127.0.0.1")
+        asyncio.run(look(operator, cup))
+        office.end("red")
+        asyncio.run(look(operator, cup))
+        operator.forget({cup.uid})
+        assert operator.ledgers, "it is there, so nothing is forgotten"
+        operator.forget({"another"})
+        assert not operator.sends
+        assert not operator.ledgers

@@ -34,7 +34,7 @@ def test_a_turn_on_the_one_before_writes_nothing_to_the_one_of_its_name(
         await service.competitions.work(WorkKey("competition", HACK, CUP))
         assert "status" not in hackathon.server.objects[spot]
         # Nothing of the one that is gone stays in memory.
-        service.competitions.forget()
+        service._forget()
         assert service.competitions._paces == {}
         assert service.competitions.rankings.ranks._rounds == {}
 
