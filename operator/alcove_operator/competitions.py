@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
+from alcove_api.base import Conditions
 from alcove_api.competition import PhaseStatus
 from alcove_api.leaderboard import PublishedRules
 from alcove_kube.client import Object
@@ -22,7 +23,7 @@ from alcove_operator.clock import utc_now
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import decisions, names, placement
 from alcove_operator.core.census import Census, count_submissions
-from alcove_operator.core.conditions import READY, find_condition, set_condition
+from alcove_operator.core.conditions import READY, ConditionValue, find_condition, set_condition
 from alcove_operator.core.model import CompetitionView, PodView, SubmissionView
 from alcove_operator.core.phases import describe_phases
 from alcove_operator.core.published_rules import publish_rules
@@ -201,35 +202,10 @@ class Competitions:
         # The view and its version belong together: nothing is awaited in between.
         generation, version = self.index.versions[COMPETITIONS, key.namespace, key.name]
         old = competition.status
-        conditions = set_condition(
-            old.conditions, READY, ready_condition(competition, self.index), generation=generation, now=now
-        )
-        decided = decisions.find_condition(
-            competition.spec,
-            self.teams.namespaces,
-            competition.namespace,
-            partial(self._knows, competition),
-        )
-        conditions = set_condition(conditions, decisions.DECISIONS, decided, generation=generation, now=now)
-        if self.room is not None and (self.room.full or find_condition(conditions, ROOM) is not None):
-            room = self.room.describe()
-            conditions = set_condition(conditions, ROOM, room, generation=generation, now=now)
-        fitting = placement.find_condition(self._pods_of_runs(competition))
-        conditions = set_condition(conditions, placement.FITTING, fitting, generation=generation, now=now)
-        phases = tuple(
-            PhaseStatus(
-                name=phase.name,
-                submissions=self.index.count_submissions(competition.namespace, competition.name, phase.name),
-                running=0 if is_blind(phase, now) else counted.active.get(phase.name, 0),
-                queued=0 if is_blind(phase, now) else counted.queued.get(phase.name, 0),
-                message=self._messages.get(competition.uid, {}).get(phase.name, ""),
-            )
-            for phase in competition.spec.phases
-        )
         update = {
             "observed_generation": generation,
-            "conditions": conditions,
-            "phases": phases,
+            "conditions": self._conditions(competition, generation, now),
+            "phases": self._phases(competition, counted, now),
             "running": sum(counted.active.values()),
             "queued": sum(counted.queued.values()),
             "summary": describe_phases(competition.spec.phases, now),
@@ -254,6 +230,34 @@ class Competitions:
             self.queue.add(key)
             return
         self.index.apply(COMPETITIONS, made)
+
+    def _conditions(self, competition: CompetitionView, generation: int, now: datetime) -> Conditions:
+        ready = ready_condition(competition, self.index)
+        knows = partial(self._knows, competition)
+        teams = self.teams.namespaces
+        decided = decisions.find_condition(competition.spec, teams, competition.namespace, knows)
+        found: dict[str, ConditionValue] = {READY: ready, decisions.DECISIONS: decided}
+        conditions = competition.status.conditions
+        if self.room is not None and (self.room.full or find_condition(conditions, ROOM) is not None):
+            found[ROOM] = self.room.describe()
+        found[placement.FITTING] = placement.find_condition(self._pods_of_runs(competition))
+        for kind, value in found.items():
+            conditions = set_condition(conditions, kind, value, generation=generation, now=now)
+        return conditions
+
+    def _phases(
+        self, competition: CompetitionView, counted: Census, now: datetime
+    ) -> tuple[PhaseStatus, ...]:
+        return tuple(
+            PhaseStatus(
+                name=phase.name,
+                submissions=self.index.count_submissions(competition.namespace, competition.name, phase.name),
+                running=0 if is_blind(phase, now) else counted.active.get(phase.name, 0),
+                queued=0 if is_blind(phase, now) else counted.queued.get(phase.name, 0),
+                message=self._messages.get(competition.uid, {}).get(phase.name, ""),
+            )
+            for phase in competition.spec.phases
+        )
 
     def _pods_of_runs(self, competition: CompetitionView) -> list[tuple[str, PodView]]:
         """With the name of their phase."""

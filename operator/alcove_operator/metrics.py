@@ -93,7 +93,9 @@ class Metrics:
         self.registry.register(self._shown)
         ProcessCollector(registry=self.registry)
         self._make_run_metrics()
-        self._make_platform_metrics()
+        self._make_operator_metrics()
+        self._make_fault_metrics()
+        self._make_store_metrics()
 
     def _histogram(self, name: str, documentation: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(name, documentation, _PHASE, buckets=buckets, registry=self.registry)
@@ -173,7 +175,7 @@ class Metrics:
             *self._histograms, self.runs, self.lost_attempts, self.snapshots, self.stale_since,
         )  # fmt: skip
 
-    def _make_platform_metrics(self) -> None:
+    def _make_operator_metrics(self) -> None:
         self.work_age = self._measured(
             "alcove_work_queue_age_seconds", "How long the key that has waited longest has been due."
         )
@@ -204,6 +206,8 @@ class Metrics:
             "resource",
             "status",
         )
+
+    def _make_fault_metrics(self) -> None:
         self.scorer_failures = self._counter(
             "alcove_scorer_failures_total",
             "Jobs of the scorer that failed, without blind phases; role: score, aggregate or check.",
@@ -229,6 +233,8 @@ class Metrics:
             "alcove_credentials_overdue_runs",
             "Runs under way whose store credentials have less than a third of their life left; renewed at half.",
         )
+
+    def _make_store_metrics(self) -> None:
         self.store_up = self._measured(
             "alcove_store_up", "Whether the object store answered last (1) or not (0)."
         )

@@ -123,20 +123,10 @@ class Service:
             settings=ReconcileSettings(frameworks=settings.frameworks),
         )  # fmt: skip
         self.teams = TeamList(self.api, settings)
-        rankings = Rankings(self.api, self.index, self.executor, settings, self.metrics, self.teams)
-        audit = AuditList(self.api, self.store, self.executor.announcer, self.clock)
-        finals = Finals(self.api, self.index, self.store, settings, rankings.counted)
         self.room = StoreRoom(
             self.store, settings.competition_namespace, self.metrics, self._remind_competitions, self.clock
         )
-        self.competitions = Competitions(
-            *(self.api, self.index, self.queue, self.submissions, settings, self.metrics, rankings, finals),
-            audit=audit,
-            activity=ActivityPublisher(self.store),
-            teams=self.teams,
-            room=self.room,
-            clock=self.clock,
-        )
+        self.competitions = self._make_competitions()
         self.datasets = Datasets(self.api, self.index, self.queue, self.executor, settings, self.clock)
         self.notifier = Notifier(
             self.index,
@@ -160,6 +150,20 @@ class Service:
             self.clock,
         )
         self.lease = Lease(self.api, settings.competition_namespace, settings.lease_name, settings.identity)
+
+    def _make_competitions(self) -> Competitions:
+        settings = self.settings
+        rankings = Rankings(self.api, self.index, self.executor, settings, self.metrics, self.teams)
+        audit = AuditList(self.api, self.store, self.executor.announcer, self.clock)
+        finals = Finals(self.api, self.index, self.store, settings, rankings.counted)
+        return Competitions(
+            *(self.api, self.index, self.queue, self.submissions, settings, self.metrics, rankings, finals),
+            audit=audit,
+            activity=ActivityPublisher(self.store),
+            teams=self.teams,
+            room=self.room,
+            clock=self.clock,
+        )
 
     async def run(self) -> None:
         """Until a signal, or until something that cannot be lived with; then the Lease is given back.
