@@ -1,28 +1,28 @@
 """Do intervals of 95 % hold what they promise? Competitions whose true order is known, as many as are asked for.
 
-    python -m bench.calibration [--competitions 2000] [--quick]
+    python -m bench.calibration [datasets] [sources] [all] [narrow] [--competitions 2000] [--quick]
 
-Prints a table in Markdown: how often the intervals that `alcove rank` gives cover what is true, and how wide they are,
-beside the percentile bootstrap of ranks.
+Prints tables in Markdown, all of them or those that are named: how often the intervals that `alcove rank` gives cover
+what is true, and how wide they are. Beside them stand the percentile bootstrap of ranks, the nested bootstrap that
+counts noise twice, and what narrower intervals would cover. Each row has draws of its own, so that tables made apart
+have the numbers of tables made together.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import math
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from alcove_scorer.curves import resolve_rules
-from alcove_scorer.example_bootstrap import ExampleBootstrap, draw_examples
+from alcove_scorer.example_bootstrap import draw_examples
+from alcove_scorer.metrics import BalancedAccuracy
 from alcove_scorer.nested_bootstrap import Table
 from alcove_scorer.rank_intervals import (
     Spread,
@@ -34,10 +34,11 @@ from alcove_scorer.rank_intervals import (
 )
 from alcove_scorer.rank_uncertainty import Source, measure_uncertainty
 from alcove_scorer.ranks import Method, compute_values, rank_participants
+from alcove_scorer.resampled_scores import find_resampled_scorer
 
 Floats = npt.NDArray[np.float64]
-PERCENTILE_COMPETITIONS = 300
-"""For the percentile bootstrap, which is slow."""
+OUTLIER = 6
+"""How many times as large the noise on one dataset is, where there is an outlier."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class World:
     name: str
     quality: Callable[[int], Floats]
     outlier: bool = False
-    """Whether on one dataset, any of them, the noise is six times as large."""
+    """Whether on one dataset, any of them, the noise is :data:`OUTLIER` times as large."""
     unequal: bool = False
     """Whether the noise of every second participant is four times as large."""
     heavy: bool = False
@@ -70,6 +71,10 @@ WORLDS = (
     World("all equal, heavy tails", np.zeros, heavy=True),
     World("all equal, rounded with ties", np.zeros, rounded=True),
 )
+WITHIN_DATASETS = tuple(
+    world for world in WORLDS if world.name in ("all equal", "near ties", "near ties, one outlier dataset")
+)
+"""For runs and examples."""
 SIZES = ((2, 5), (5, 5), (20, 5), (5, 10), (20, 10), (5, 20), (20, 20), (100, 20), (20, 50))
 
 
@@ -82,9 +87,13 @@ class Coverage:
     competitions: int = 0
     squared_ranks: float = 0.0
     """Sum over competitions of the squared share of ranks that are covered, for the standard error."""
+    by_participant: npt.NDArray[np.int64] | int = 0
+    """In how many competitions the rank of each participant is covered."""
 
     def add(self, found: Floats, truth: Floats, means: Floats, quality: Floats) -> None:
-        covered = float(((found[:, 0] <= truth[:, 0]) & (found[:, 1] >= truth[:, 1])).mean())
+        each = (found[:, 0] <= truth[:, 0]) & (found[:, 1] >= truth[:, 1])
+        covered = float(each.mean())
+        self.by_participant = self.by_participant + each
         self.ranks += covered
         self.squared_ranks += covered**2
         self.width += float((found[:, 1] - found[:, 0] + 1).mean()) / len(found)
@@ -94,7 +103,8 @@ class Coverage:
     def columns(self) -> str:
         n = max(1, self.competitions)
         return (
-            f"{100 * self.ranks / n:.1f} % ± {100 * self.error:.1f} | {100 * self.width / n:.0f} % | "
+            f"{100 * self.ranks / n:.1f} % ± {100 * self.error:.1f} | "
+            f"{100 * float(np.min(self.by_participant)) / n:.1f} % | {100 * self.width / n:.0f} % | "
             f"{100 * self.means / n:.1f} % | {n:,}"
         )
 
@@ -117,7 +127,7 @@ def draw_scores(world: World, quality: Floats, datasets: int, rng: np.random.Gen
     if world.unequal:
         noise[::2] *= 4
     if world.outlier:
-        noise[:, rng.integers(datasets)] *= 6
+        noise[:, rng.integers(datasets)] *= OUTLIER
     scores: Floats = quality[:, None] + rng.normal(size=datasets) + noise
     return np.round(scores) if world.rounded else scores
 
@@ -173,10 +183,9 @@ def percentile_bootstrap(world: World, participants: int, datasets: int, competi
 
 
 def over_all(
-    participants: int, datasets: int, run_noise: float, competitions: int, *, equal: bool
+    world: World, participants: int, datasets: int, run_noise: float, competitions: int
 ) -> tuple[Coverage, Coverage]:
     """Datasets and runs differ, three repeats; beside the nested bootstrap that counts the noise of runs twice."""
-    world = WORLDS[0] if equal else WORLDS[2]
     seed = [*world.seed(participants, datasets), round(10 * run_noise)]
     rng, ours, twice = np.random.default_rng(seed), Coverage(), Coverage()
     quality = world.quality(participants)
@@ -191,16 +200,18 @@ def over_all(
 
 def nest_literally(repeats: Floats, rng: np.random.Generator, resamples: int = 300) -> tuple[Floats, Floats]:
     """Datasets are drawn from the scores as they are, and runs within them."""
-    participants, datasets, n = repeats.shape
-    values, means = (np.empty((participants, resamples)) for _ in range(2))
-    for i in range(resamples):
-        runs = repeats[:, rng.integers(0, datasets, datasets)]
-        drawn = np.take_along_axis(runs, rng.integers(0, n, runs.shape), axis=2).mean(axis=2)
-        values[:, i], means[:, i] = compute_values(drawn, "average"), drawn.mean(axis=1)
+    _, datasets, n = repeats.shape
+    runs = repeats[:, rng.integers(0, datasets, (resamples, datasets))]
+    drawn = np.take_along_axis(runs, rng.integers(0, n, runs.shape), axis=3).mean(axis=3)
     scores = repeats.mean(axis=2)
     inflation = datasets / (datasets - 1)
-    of_values = spread_over_resamples(compute_values(scores, "average"), values, datasets - 1, inflation)
-    of_means = spread_over_resamples(scores.mean(axis=1), means, datasets - 1, inflation)
+    of_values, of_means = (
+        spread_over_resamples(values, resampled.mean(axis=2), datasets - 1, inflation)
+        for values, resampled in (
+            (compute_values(scores, "average"), rankdata(-drawn, axis=0)),
+            (scores.mean(axis=1), drawn),
+        )
+    )
     intervals = find_value_intervals(of_means.values, of_means.errors, of_means.freedom)
     return (
         find_rank_intervals(of_values, rank_participants(scores).rank),
@@ -208,45 +219,49 @@ def nest_literally(repeats: Floats, rng: np.random.Generator, resamples: int = 3
     )
 
 
-def over_runs(participants: int, datasets: int, repeats: int, competitions: int, *, equal: bool) -> Coverage:
+def over_runs(world: World, participants: int, datasets: int, repeats: int, competitions: int) -> Coverage:
     """The datasets stay; runs differ. What is true: the order of the expected scores on these datasets."""
-    rng, coverage = np.random.default_rng([repeats, equal]), Coverage()
+    rng, coverage = np.random.default_rng(world.seed(participants, datasets, repeats)), Coverage()
+    quality = world.quality(participants)
     for _ in range(competitions):
-        expected = draw_scores(WORLDS[2], np.linspace(1, 0, participants), datasets, rng)
-        if equal:
-            expected = np.zeros_like(expected)
+        expected = rng.normal(size=datasets) + np.zeros((participants, 1))
+        if quality.any():
+            expected = draw_scores(WORLDS[0], quality, datasets, rng)
         values = compute_values(expected, "average")
-        scores = expected[:, :, None] + rng.normal(0, 0.5, (participants, datasets, repeats))
-        found = measure(scores, "runs")
+        noise = rng.normal(0, 0.5, (participants, datasets, repeats))
+        if world.outlier:
+            noise[:, rng.integers(datasets)] *= OUTLIER
+        found = measure(expected[:, :, None] + noise, "runs")
         coverage.add(*_with_truth(found, true_ranks(-values), expected.mean(axis=1)))
     return coverage
 
 
 def over_examples(
-    participants: int, datasets: int, examples: int, competitions: int, *, equal: bool
+    world: World, participants: int, datasets: int, examples: int, competitions: int
 ) -> Coverage:
-    """The datasets stay; test examples differ. What is true: the order of the accuracies on these datasets."""
-    rng, coverage = np.random.default_rng([examples, equal]), Coverage()
-    rules = resolve_rules(60.0, curve="step")
+    """The datasets stay; test examples differ. What is true: the order of the accuracies on these datasets.
+
+    An outlier has a tenth of the examples. A run has one prediction, at the start.
+    """
+    rng, coverage = np.random.default_rng(world.seed(participants, datasets, examples)), Coverage()
+    metric, quality = BalancedAccuracy(), world.quality(participants)
     for _ in range(competitions):
-        accuracy = np.clip(
-            rng.normal(np.linspace(0.8, 0.7, participants)[:, None], 0.03, (participants, datasets)), 0, 1
-        )
-        if equal:
-            accuracy[:] = 0.75
-        drawn = np.empty((participants, datasets, 200))
-        scores = np.empty((participants, datasets))
+        accuracy = np.full((participants, datasets), 0.75)
+        if quality.any():
+            accuracy = np.clip(rng.normal(0.7 + quality[:, None] / 10, 0.03, accuracy.shape), 0, 1)
+        drawn, scores = np.empty((participants, datasets, 200)), np.empty((participants, datasets))
+        few = int(rng.integers(datasets)) if world.outlier else -1
         for j in range(datasets):
-            solution = rng.permutation(np.arange(examples) % 2 == 0)[:, None]
-            counts = draw_examples(examples, 200, int(rng.integers(1 << 30)))
+            size = examples // 10 if j == few else examples
+            solution = rng.permutation(np.arange(size) % 2 == 0)[:, None]
+            score = find_resampled_scorer(
+                metric, solution, draw_examples(size, 200, int(rng.integers(1 << 30)))
+            )
+            assert score is not None
             for i in range(participants):
-                wrong = rng.random((examples, 1)) > accuracy[i, j]
-                run = ExampleBootstrap(rules, solution, counts)
-                file = io.BytesIO()
-                np.save(file, (solution ^ wrong).astype(np.float32))
-                run.add(0, 0.0, "npy", file.tell(), iter([file.getvalue()]))
-                drawn[i, j] = run.areas()
-                scores[i, j] = rules.metric.score(solution, (solution ^ wrong).astype(np.float32))
+                prediction = solution ^ (rng.random((size, 1)) > accuracy[i, j])
+                drawn[i, j] = score(iter([prediction]))
+                scores[i, j] = metric.score(solution, prediction)
         found = measure(scores[:, :, None], "examples", examples=drawn)
         values = compute_values(accuracy, "average")
         coverage.add(*_with_truth(found, true_ranks(-values), accuracy.mean(axis=1)))
@@ -255,16 +270,14 @@ def over_examples(
 
 def rows(competitions: int) -> Iterator[str]:
     yield (
-        "| what else could have been | participants × datasets | true order | ranks covered ± standard error | width | "
-        "means covered | competitions | percentile bootstrap |"
+        "| what else could have been | participants × datasets | true order | ranks covered ± standard error | "
+        "least covered participant | width | means covered | competitions | percentile bootstrap |"
     )
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for participants, datasets in SIZES:
         for world in WORLDS:
             found = over_datasets(world, participants, datasets, competitions)
-            old = percentile_bootstrap(
-                world, participants, datasets, min(competitions, PERCENTILE_COMPETITIONS)
-            )
+            old = percentile_bootstrap(world, participants, datasets, competitions)
             share = f"{100 * old.ranks / old.competitions:.1f} %"
             yield f"| datasets | {participants} × {datasets} | {world.name} | {found.columns()} | {share} |"
     for method in ("copeland", "relative"):
@@ -274,20 +287,19 @@ def rows(competitions: int) -> Iterator[str]:
 
 
 def nested_rows(competitions: int) -> Iterator[str]:
-    """Of ``all``, a tenth of the competitions."""
-    few = max(1, competitions // 10)
     yield (
-        "| participants × datasets | true order | noise of a run | ranks covered ± standard error | width | "
-        "means covered | competitions | literally: ranks covered ± standard error | width | means covered | "
-        "competitions |"
+        "| participants × datasets | true order | noise of a run | ranks covered ± standard error | "
+        "least covered participant | width | means covered | competitions | "
+        "literally: ranks covered ± standard error | least covered participant | width | means covered | competitions |"
     )
-    yield "|---|---|---|---|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|---|---|"
     for participants, datasets in ((8, 5), (8, 10), (20, 20)):
-        for equal, order in ((True, "all equal"), (False, "near ties")):
+        for world in WITHIN_DATASETS:
             for noise in (0.5, 2.0):
-                ours, twice = over_all(participants, datasets, noise, few, equal=equal)
+                ours, twice = over_all(world, participants, datasets, noise, competitions)
                 yield (
-                    f"| {participants} × {datasets} | {order} | {noise:g} | {ours.columns()} | {twice.columns()} |"
+                    f"| {participants} × {datasets} | {world.name} | {noise:g} | {ours.columns()} | "
+                    f"{twice.columns()} |"
                 )
 
 
@@ -340,28 +352,39 @@ def _cover_ranks(
 
 
 def source_rows(competitions: int) -> Iterator[str]:
-    """Of what is slow: a tenth of the competitions."""
-    few = max(1, competitions // 10)
-    for equal, order in ((True, "all equal"), (False, "near ties")):
-        for repeats in (3, 5):
-            found = over_runs(8, 10, repeats, few, equal=equal)
-            yield f"| runs, {repeats} repeats | 8 × 10 | {order} | {found.columns()} | – |"
-        for examples in (200, 1000):
-            found = over_examples(6, 8, examples, few, equal=equal)
-            yield f"| examples, {examples} of each | 6 × 8 | {order} | {found.columns()} | – |"
+    yield (
+        "| what else could have been | participants × datasets | true order | ranks covered ± standard error | "
+        "least covered participant | width | means covered | competitions |"
+    )
+    yield "|---|---|---|---|---|---|---|---|"
+    for world in WITHIN_DATASETS:
+        for participants, datasets, repeats in ((8, 10, 3), (8, 10, 5), (20, 20, 3)):
+            found = over_runs(world, participants, datasets, repeats, competitions)
+            yield (
+                f"| runs, {repeats} repeats | {participants} × {datasets} | {world.name} | {found.columns()} |"
+            )
+        for participants, datasets, examples in ((6, 8, 200), (6, 8, 1000), (20, 10, 200)):
+            found = over_examples(world, participants, datasets, examples, competitions)
+            yield (
+                f"| examples, {examples} of each | {participants} × {datasets} | {world.name} | {found.columns()} |"
+            )
+
+
+TABLES = {"datasets": rows, "sources": source_rows, "all": nested_rows, "narrow": narrow_rows}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.calibration", description=__doc__)
+    parser.add_argument("tables", nargs="*", choices=[[], *TABLES], metavar="TABLE", help=", ".join(TABLES))
     parser.add_argument("--competitions", type=int, default=2000, help="simulated, of each kind")
     parser.add_argument("--quick", action="store_true", help="50 of each kind")
     arguments = parser.parse_args()
     started = time.monotonic()
     competitions = 50 if arguments.quick else arguments.competitions
-    for row in chain(
-        rows(competitions), source_rows(competitions), nested_rows(competitions), narrow_rows(competitions)
-    ):
-        print(row, flush=True)
+    for name in arguments.tables or TABLES:
+        print(f"\n{name}\n")
+        for row in TABLES[name](competitions):
+            print(row, flush=True)
     print(f"{time.monotonic() - started:.0f} s", file=sys.stderr)
     return 0
 

@@ -14,6 +14,7 @@ from alcove_scorer.curves import CurveRules
 from alcove_scorer.errors import InputError
 from alcove_scorer.example_bootstrap import ExampleBootstrap, draw_examples
 from alcove_scorer.metrics import Solution
+from alcove_scorer.nested_bootstrap import Table, estimate_run_by_example
 from alcove_scorer.ranks import combine_repeats
 from alcove_scorer.resampled_scores import Draws
 from alcove_scorer.run_files import find_size, list_snapshots, load_solution, read_pieces, score_files
@@ -32,8 +33,8 @@ def resample_folder(
     rules: CurveRules,
     resamples: int,
     seed: int,
-) -> Floats:
-    """Scores of each participant (× datasets × resamples); NaN where the table lacks a run.
+) -> Table:
+    """The table with scores on resampled test examples; NaN where it lacks a run.
 
     The folder has ``DATASET.solution`` for each dataset, and a run in ``PARTICIPANT/DATASET`` as ``alcove score`` reads
     it. Repeats are named as runs of a Submission are: ``DATASET``, ``DATASET.2``, ``DATASET.3``. Those of one
@@ -53,7 +54,8 @@ def resample_folder(
         InputError: something is missing, or a run's predictions do not have the score that the table has.
         SolutionError: a solution cannot be read.
     """
-    found = np.full((*repeats.shape[:2], resamples), np.nan)
+    examples = np.full((*repeats.shape[:2], resamples), np.nan)
+    run_by_example = np.zeros(repeats.shape[:2])
     for column, dataset in enumerate(datasets):
         path = folder / f"{dataset}.solution"
         solution = load_solution(path, rules.metric)
@@ -62,15 +64,17 @@ def resample_folder(
             scores = repeats[row, column]
             if np.isnan(scores).any():
                 continue
-            areas = np.empty((1, resamples, len(scores)))
+            areas = np.empty((resamples, len(scores)))
             for place, score in enumerate(scores.tolist()):
                 run = folder / participant / name_run(dataset, place + 1)
                 again = f", repeat {place + 1}" if len(scores) > 1 else ""
                 named = f"{quote_cell(participant)} on {quote_cell(dataset)}{again}"
                 _check_score(path, run, rules, score, named)
-                areas[0, :, place] = _resample_run(run, solution, drawn, rules)
-            found[row, column] = combine_repeats(areas, penalty)[0]
-    return found
+                areas[:, place] = _resample_run(run, solution, drawn, rules)
+            examples[row, column] = combine_repeats(areas, penalty)
+            if areas.shape[0] > 1 and areas.shape[1] > 1:
+                run_by_example[row, column] = estimate_run_by_example(areas, penalty)
+    return Table(repeats, penalty, examples, run_by_example)
 
 
 def _check_score(solution: Path, run: Path, rules: CurveRules, score: float, named: str) -> None:

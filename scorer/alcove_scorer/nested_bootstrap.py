@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,10 @@ from alcove_scorer.ranks import combine_repeats
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Evaluate = Callable[[Floats, Ints], Floats]
-"""Values of participants, lower is better, from scores (participants × datasets) and the numbers of these datasets."""
+"""Values by dataset, whose mean orders participants and is lower for the better: from scores (participants × datasets)
+and the numbers of these datasets. A dataset may be there several times."""
+_CELLS = 1 << 18
+"""Scores of resampled tables that are worked on at once."""
 NOISE_DRAWS = 200
 """From which the variance of runs and examples is estimated."""
 
@@ -26,12 +29,14 @@ class Table:
     """What is uncertain. Higher scores are better.
 
     ``repeats``: participants × datasets × repeats. ``examples``: participants × datasets × resamples of test examples,
-    None where no predictions are there.
+    None where no predictions are there. ``run_by_example``: which part of the variance over these resamples the runs
+    have made, participants × datasets: see :func:`remove_run_by_example`.
     """
 
     repeats: Floats
     penalty: float
     examples: Floats | None = None
+    run_by_example: Floats | None = None
 
 
 def check_resampled(table: Table) -> None:
@@ -54,20 +59,61 @@ def resample_nested(table: Table, evaluate: Evaluate, resamples: int, seed: int)
         InputError: there are neither repeats nor predictions.
     """
     check_resampled(table)
+    table = remove_run_by_example(table)
     scores = combine_repeats(table.repeats, table.penalty)
     participants, datasets = scores.shape
-    there: Ints = np.arange(datasets, dtype=np.int64)
     rng = np.random.default_rng(seed)
-    noise: Floats = np.stack([draw_noise(table, scores, there, rng) for _ in range(NOISE_DRAWS)])
-    quiet = remove_noise(scores, noise)
+    noise = draw_noise(table, scores, np.tile(np.arange(datasets), NOISE_DRAWS), rng)
+    quiet = remove_noise(scores, np.moveaxis(noise.reshape(participants, NOISE_DRAWS, datasets), 1, 0))
     values = np.empty((participants, resamples))
-    for i in range(resamples):
-        columns = rng.integers(0, datasets, (datasets,))
-        values[:, i] = evaluate(quiet[:, columns] + draw_noise(table, scores, columns, rng), columns)
+    for some in chunk_resamples(resamples, scores.size):
+        columns = rng.integers(0, datasets, len(some) * datasets)
+        found = evaluate(quiet[:, columns] + draw_noise(table, scores, columns, rng), columns)
+        values[:, some] = found.reshape(participants, len(some), datasets).mean(axis=2)
     # A bootstrap of n datasets has (n − 1)/n of the variance.
     freedom = datasets - 1
     inflation = datasets / freedom if freedom else 1.0
-    return spread_over_resamples(evaluate(scores, there), values, freedom, inflation)
+    shown = evaluate(scores, np.arange(datasets)).mean(axis=1)
+    return spread_over_resamples(shown, values, freedom, inflation)
+
+
+def chunk_resamples(resamples: int, cells: int) -> Iterator[range]:
+    """Numbers of the resamples, as many at once as memory has room for. ``cells``: of one resample."""
+    step = max(1, _CELLS // cells)
+    for start in range(0, resamples, step):
+        yield range(start, min(start + step, resamples))
+
+
+def remove_run_by_example(table: Table) -> Table:
+    """The table with resamples of test examples that vary by what examples alone make.
+
+    On which examples a run errs is partly its own luck: another run errs on others. That part of the variance is seen
+    among runs on one test set, and among test sets of one run. It is counted with the runs, so that the variance of a
+    score is the mean variance over runs of one test set plus the variance over test sets of the score that is expected
+    over runs (Searle, Casella and McCulloch, Variance components, 1992, of two factors that are crossed).
+    """
+    if table.examples is None or table.run_by_example is None:
+        return table
+    centre = table.examples.mean(axis=2, keepdims=True)
+    left = _share_left(table.examples.var(axis=2, ddof=1), table.run_by_example)
+    return replace(table, examples=centre + (table.examples - centre) * left[:, :, None])
+
+
+def estimate_run_by_example(areas: Floats, penalty: float) -> float:
+    """Which part of the variance of :func:`alcove_scorer.ranks.combine_repeats` over test examples runs have made.
+
+    By the method of moments: the mean variance of a run is that of examples plus that of run by example, and the
+    variance of the mean of n runs has one n-th of the latter (Searle, Casella and McCulloch, 1992). ``penalty`` times
+    the standard deviation adds the square of it, by the delta method.
+
+    Args:
+        areas: resamples × repeats, one participant's on one dataset; both more than one.
+        penalty: of the standard deviation.
+    """
+    repeats = areas.shape[1]
+    own, shared = float(areas.var(axis=0, ddof=1).mean()), float(areas.mean(axis=1).var(ddof=1))
+    found: float = max(0.0, own - shared) / (repeats - 1) * (1 + penalty**2)
+    return found
 
 
 def draw_noise(table: Table, scores: Floats, columns: Ints, rng: np.random.Generator) -> Floats:
@@ -121,6 +167,6 @@ def remove_noise(scores: Floats, noise: Floats) -> Floats:
 
 def _share_left(variance: Floats, noise: Floats) -> Floats:
     """What deviations are multiplied by, so that with the noise their variance is as before."""
-    left = np.divide(noise, variance, out=np.ones_like(noise), where=variance > 0)
+    left = np.divide(noise, variance, out=np.ones(np.shape(noise)), where=variance > 0)
     found: Floats = np.sqrt(np.maximum(0.0, 1.0 - left))
     return found

@@ -336,19 +336,18 @@ def _measure(
         raise InputError(
             f"--intervals {options.intervals}: expected at most {most} resamples of {participants} participants"
         )
-    examples = None
+    uncertain = Table(repeats, penalty)
     if options.predictions is not None and options.rules is not None:
         from alcove_scorer.example_files import resample_folder
 
         names = (table.participants, table.datasets)
-        examples = resample_folder(
+        uncertain = resample_folder(
             options.predictions, *names, repeats, penalty, options.rules, options.intervals, options.seed
         )
 
     def find_baseline(scores: Floats, columns: npt.NDArray[np.int64]) -> Floats | None:
         return _baseline(table, scores, options, columns)
 
-    uncertain = Table(repeats, penalty, examples)
     return measure_uncertainty(
         uncertain, options.uncertainty, ranking, find_baseline, options.intervals, options.seed
     )

@@ -110,15 +110,17 @@ def spread_over_resamples(
     return Spread(values, deviations * math.sqrt(inflation / (resampled.shape[1] - 1)), freedom)
 
 
-def find_value_intervals(values: Floats, errors: Floats, freedom: float) -> Floats:
-    """Student's intervals, participants × (low, high); without bounds where nothing is known of the errors."""
-    if freedom < 1:
-        return np.column_stack((np.full(len(values), -np.inf), np.full(len(values), np.inf)))
-    reach = errors * (
-        special.ndtri((1 + CONFIDENCE) / 2)
-        if math.isinf(freedom)
-        else special.stdtrit(freedom, (1 + CONFIDENCE) / 2)
+def find_value_intervals(values: Floats, errors: Floats, freedom: Floats | float) -> Floats:
+    """Student's intervals, participants × (low, high); without bounds where nothing is known of the errors.
+
+    ``freedom``: degrees of freedom of the errors, of all or one for each; infinite where they are as good as known,
+    below 1 where nothing is known of them.
+    """
+    level = (1 + CONFIDENCE) / 2
+    critical = np.where(
+        np.isinf(freedom), special.ndtri(level), special.stdtrit(np.maximum(freedom, 1), level)
     )
+    reach = np.where(np.asarray(freedom) < 1, np.inf, errors * critical)
     return np.column_stack((values - reach, values + reach))
 
 

@@ -12,7 +12,15 @@ import numpy.typing as npt
 from scipy import special
 
 from alcove_scorer.errors import InputError
-from alcove_scorer.nested_bootstrap import NOISE_DRAWS, Evaluate, Table, check_resampled, resample_nested
+from alcove_scorer.nested_bootstrap import (
+    NOISE_DRAWS,
+    Evaluate,
+    Table,
+    check_resampled,
+    chunk_resamples,
+    remove_run_by_example,
+    resample_nested,
+)
 from alcove_scorer.rank_intervals import (
     CONFIDENCE,
     OTHER_DATASETS,
@@ -25,7 +33,7 @@ from alcove_scorer.rank_intervals import (
     spread_over_datasets,
     spread_over_resamples,
 )
-from alcove_scorer.ranks import Ranking, combine_repeats, compute_values
+from alcove_scorer.ranks import Ranking, combine_repeats, dataset_values
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -80,9 +88,15 @@ def measure_uncertainty(
     ranks = find_board_intervals(scores, ranking.method, find_baseline(scores, datasets), ranking.rank)
 
     def evaluate(drawn: Floats, columns: Ints) -> Floats:
-        return compute_values(drawn, ranking.method, find_baseline(drawn, columns))
+        values = dataset_values(drawn, ranking.method, find_baseline(drawn, columns))
+        if values is None:
+            raise InputError(
+                f"--uncertainty {source}: expected another method than {ranking.method}, whose score is no mean"
+            )
+        return values
 
-    means = spread_over_datasets(scores)
+    means: Spread = spread_over_datasets(scores)
+    freedom: Floats | float = means.freedom
     if source == "all":
         check_resampled(table)
         # Copeland's score is no mean, and few datasets tell nothing: these intervals are those of datasets alone.
@@ -90,13 +104,10 @@ def measure_uncertainty(
             values = resample_nested(table, evaluate, resamples, seed)
             ranks = find_rank_intervals(values, ranking.rank, find_widening(scores, ranking.method))
     elif source != "datasets":
-        if ranking.method == "copeland":
-            raise InputError(
-                f"--uncertainty {source}: expected another method than copeland, whose score is no mean"
-            )
         values, means = _over_draws(scores, *_draw(table, source, resamples, seed), evaluate)
         ranks = find_rank_intervals(values, ranking.rank)
-    intervals = find_value_intervals(means.values, means.errors, means.freedom)
+        freedom = count_freedom_of_runs(table.repeats) if source == "runs" else means.freedom
+    intervals = find_value_intervals(means.values, means.errors, freedom)
     return Uncertainty(
         source,
         ranks,
@@ -114,9 +125,13 @@ def _over_draws(
     """``drawn``: resamples × participants × datasets."""
     datasets = np.arange(scores.shape[1])
     moved = shrink_scores(scores, drawn.var(axis=0, ddof=1)) - scores
-    values = np.stack([evaluate(one + moved, datasets) for one in drawn], axis=1)
+    values = np.empty((len(scores), len(drawn)))
+    for some in chunk_resamples(len(drawn), scores.size):
+        columns = np.moveaxis(drawn[some] + moved, 0, 1).reshape(len(scores), -1)
+        found = evaluate(columns, np.tile(datasets, len(some)))
+        values[:, some] = found.reshape(len(scores), len(some), -1).mean(axis=2)
     return (
-        spread_over_resamples(evaluate(scores, datasets), values, freedom),
+        spread_over_resamples(evaluate(scores, datasets).mean(axis=1), values, freedom),
         spread_over_resamples(scores.mean(axis=1), drawn.mean(axis=2).T, freedom),
     )
 
@@ -143,8 +158,8 @@ def shrink_scores(scores: Floats, variances: Floats) -> Floats:
         freedom = int(there.sum()) - 1
         # Of equals, spread over noise has the distribution of χ² over its degrees of freedom.
         by_chance = float(special.chdtri(freedom, 1 - CONFIDENCE)) / freedom
-        kept = 1.0 - noise / spread if spread > noise * by_chance else 0.0
-        out[there, column] = centre + kept * (values[there] - centre)
+        factor = 1.0 - noise / spread if spread > noise * by_chance else 0.0
+        out[there, column] = centre + factor * (values[there] - centre)
     return out
 
 
@@ -162,9 +177,10 @@ def _draw(table: Table, source: Source, resamples: int, seed: int) -> tuple[Floa
     rng = np.random.default_rng(seed)
     gone = np.isnan(table.repeats).any(axis=2)
     drawn = np.empty((resamples, *gone.shape))
-    for i in range(resamples):
-        chosen = rng.integers(0, repeats, table.repeats.shape)
-        drawn[i] = combine_repeats(np.take_along_axis(table.repeats, chosen, axis=2), table.penalty)
+    for some in chunk_resamples(resamples, table.repeats.size):
+        runs = np.broadcast_to(table.repeats, (len(some), *table.repeats.shape))
+        chosen = rng.integers(0, repeats, runs.shape)
+        drawn[some] = combine_repeats(np.take_along_axis(runs, chosen, axis=3), table.penalty)
     drawn[:, gone] = np.nan
     # A bootstrap of n runs has (n − 1)/n of the variance. Scores are put right, since ranks by them may not be: those
     # of equals vary as much as ranks can, however little scores do.
@@ -172,11 +188,29 @@ def _draw(table: Table, source: Source, resamples: int, seed: int) -> tuple[Floa
     return centre + (drawn - centre) * math.sqrt(repeats / (repeats - 1)), gone.shape[1] * (repeats - 1)
 
 
+def count_freedom_of_runs(repeats: Floats) -> Floats:
+    """Of the variance of each participant's mean score, whose runs may differ more on some datasets than on others.
+
+    Satterthwaite's (An approximate distribution of estimates of variance components, 1946). ``repeats``: participants ×
+    datasets × repeats.
+    """
+    datasets, freedom = repeats.shape[1], repeats.shape[2] - 1
+    variances = repeats.var(axis=2, ddof=1)
+    squares = (variances**2).sum(axis=1) / freedom
+    total = variances.sum(axis=1) ** 2
+    found = np.divide(total, squares, out=np.full(len(repeats), np.inf), where=squares > 0)
+    bounded: Floats = np.clip(found, freedom, datasets * freedom)
+    return bounded
+
+
 def _share_variance(table: Table, means: Spread, resamples: int, seed: int) -> dict[str, float]:
     """The mean over participants of the variance of their mean scores, by where it comes from; sums to 1.
 
-    Where what runs and examples make is estimated to be more than all there is, datasets have no share.
+    Each variance is within what the next one varies over, so that none is in two shares: of runs on one test set, of
+    test sets of one dataset, of datasets. See :func:`alcove_scorer.nested_bootstrap.remove_run_by_example`. Where what
+    runs and examples make is estimated to be more than all there is, datasets have no share.
     """
+    table = remove_run_by_example(table)
     found: dict[str, float] = {}
     if table.repeats.shape[2] > 1:
         found["runs"] = _variance(table, "runs", resamples, seed)

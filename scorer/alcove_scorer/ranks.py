@@ -80,15 +80,15 @@ def dataset_ranks(scores: Floats) -> Floats:
 
 
 def combine_repeats(scores: npt.NDArray[np.float64], penalty: float) -> Floats:
-    """Participants × datasets × repeats to mean − penalty·std over the repeats.
+    """Scores (… × repeats, such as participants × datasets × repeats) to mean − penalty·std over the repeats.
 
     The standard deviation is the population's (divided by the number of repeats): it says how much these runs differ,
     and one run alone has none. A missing repeat makes the cell missing, so a participant with fewer repeats than
     others is ranked as if the run had failed: leaving it out would let a crash raise the score. Defined here.
     """
-    combined: Floats = scores.mean(axis=2)
+    combined: Floats = scores.mean(axis=-1)
     if penalty:
-        combined -= penalty * scores.std(axis=2)
+        combined -= penalty * scores.std(axis=-1)
     return combined
 
 

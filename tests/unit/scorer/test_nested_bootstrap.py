@@ -10,16 +10,22 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from alcove_scorer.errors import InputError
-from alcove_scorer.nested_bootstrap import Table, draw_noise, remove_noise, resample_nested
+from alcove_scorer.nested_bootstrap import (
+    Table,
+    draw_noise,
+    estimate_run_by_example,
+    remove_noise,
+    remove_run_by_example,
+    resample_nested,
+)
 from alcove_scorer.rank_intervals import spread_over_datasets
 
 Floats = npt.NDArray[np.float64]
 
 
-def negated_means(drawn: Floats, _: object) -> Floats:
+def negate(drawn: Floats, _: object) -> Floats:
     """Of a method that orders by mean scores."""
-    found: Floats = -drawn.mean(axis=1)
-    return found
+    return -drawn
 
 
 def pair_variances(deviations: Floats) -> Floats:
@@ -50,7 +56,7 @@ def test_noise_is_counted_once_while_a_literal_nested_bootstrap_counts_it_twice(
         repeats = expected[:, :, None] + rng.normal(0, np.tile([0.3, 1.7], 4)[:, None, None], (8, 20, 3))
         table, scores = Table(repeats, 0.0), repeats.mean(axis=2)
         textbook = pair_variances(spread_over_datasets(scores).deviations)
-        nested = resample_nested(table, negated_means, 600, seed)
+        nested = resample_nested(table, negate, 600, seed)
         ours.append(pair_variances(nested.deviations) / textbook)
         literal.append(pair_variances(literal_deviations(table, scores, rng)) / textbook)
     assert np.mean(ours) == pytest.approx(1.0, abs=0.06)
@@ -91,4 +97,24 @@ def test_examples_are_drawn_for_all_participants_alike() -> None:
 
 def test_without_repeats_and_predictions_there_is_nothing_to_nest() -> None:
     with pytest.raises(InputError, match="column repeat, or --predictions"):
-        resample_nested(Table(np.zeros((2, 3, 1)), 0.0), negated_means, 10, 0)
+        resample_nested(Table(np.zeros((2, 3, 1)), 0.0), negate, 10, 0)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+def test_what_runs_and_examples_make_together_is_told_from_what_examples_make_alone(penalty: float) -> None:
+    """Of simulated areas, whose variances are known: of examples 1, and of run by example 2 in each of four runs.
+
+    Mean less standard deviation weighs a run that is better than the mean by d with 1/4 − d/(4·std).
+    """
+    rng = np.random.default_rng(0)
+    runs = np.array([-9.0, 3.0, -5.0, 11.0])
+    areas = runs + rng.normal(size=(20_000, 1)) + rng.normal(0, np.sqrt(2), (20_000, 4))
+    weights = 0.25 - penalty * (runs - runs.mean()) / (4 * runs.std())
+    together = float((weights**2).sum()) * 2
+    assert estimate_run_by_example(areas, penalty) == pytest.approx(together, rel=0.05)
+    combined = (areas.mean(axis=1) - penalty * areas.std(axis=1))[None, None]
+    table = Table(np.zeros((1, 1, 4)), penalty, combined, np.array([[together]]))
+    alone = remove_run_by_example(table).examples
+    assert alone is not None
+    assert alone.var() == pytest.approx(1.0, rel=0.06)
+    assert alone.mean() == pytest.approx(combined.mean())

@@ -50,26 +50,49 @@ def test_the_critical_value_is_the_published_one(comparisons: int, critical: flo
     assert find_critical_value(comparisons, math.inf) == pytest.approx(critical, abs=0.006)
 
 
+@pytest.mark.parametrize("comparisons", [2, 4, 9])
+def test_with_known_variances_scipys_multivariate_normal_is_within_the_critical_value(
+    comparisons: int,
+) -> None:
+    """Dunnett's: differences to one participant have correlations of ½."""
+    correlations = (np.eye(comparisons) + 1) / 2
+    reach = np.full(comparisons, find_critical_value(comparisons, math.inf))
+    inside = stats.multivariate_normal(cov=correlations, seed=1).cdf(reach, lower_limit=-reach)
+    assert inside == pytest.approx(0.95, abs=1e-3)
+
+
 @pytest.mark.parametrize("freedom", [4, 9, 30])
 def test_of_two_participants_the_critical_value_is_students(freedom: int) -> None:
     assert find_critical_value(1, freedom) == pytest.approx(stats.t.ppf(0.975, freedom), abs=0.02)
 
 
-@pytest.mark.parametrize(("participants", "datasets"), [(3, 5), (5, 5), (20, 5), (5, 10), (10, 20)])
+def simulate_statistics(values: Floats) -> Floats:
+    """Of the first participant against each other one: tables × others, by their definition.
+
+    ``values``: tables × participants × datasets. Half of a squared standard error is the pair's own, half the mean over
+    all pairs.
+    """
+    first, second = np.triu_indices(values.shape[1], 1)
+    differences = values[:, first] - values[:, second]
+    squared = differences.var(axis=2, ddof=1) / values.shape[2]
+    pooled = squared.mean(axis=1, keepdims=True)
+    with np.errstate(divide="ignore"):
+        found: Floats = np.abs(differences.mean(axis=2)) / np.sqrt((squared + pooled) / 2)
+    return found[:, first == 0]
+
+
+@pytest.mark.parametrize(
+    ("participants", "datasets", "comparisons"),
+    [(3, 5, 2), (5, 5, 4), (5, 5, 2), (20, 5, 19), (20, 5, 4), (5, 10, 4), (10, 20, 9), (10, 20, 1)],
+)
 def test_equal_participants_are_within_the_critical_value_as_often_as_promised(
-    participants: int, datasets: int
+    participants: int, datasets: int, comparisons: int
 ) -> None:
-    """Normal values; the statistics by their definition, with SciPy's standard errors."""
-    rng, inside = np.random.default_rng(participants), []
-    critical = find_critical_value(participants - 1, datasets - 1, participants)
-    first, second = np.triu_indices(participants, 1)
-    for _ in range(3000):
-        values = rng.normal(size=(participants, datasets))
-        differences = values[first] - values[second]
-        errors = stats.sem(differences, axis=1)
-        largest = np.abs(differences.mean(axis=1)) / np.sqrt((errors**2 + np.mean(errors**2)) / 2)
-        inside.append(largest[first == 0].max() <= critical)
-    assert np.mean(inside) == pytest.approx(0.95, abs=0.015)
+    """Normal values; of a participant's comparisons all, or those that are left in a later step."""
+    values = np.random.default_rng(participants).normal(size=(5000, participants, datasets))
+    largest = simulate_statistics(values)[:, :comparisons].max(axis=1)
+    critical = find_critical_value(comparisons, datasets - 1, participants)
+    assert np.mean(largest <= critical) == pytest.approx(0.95, abs=0.012)
 
 
 def are_apart(statistics: dict[int, float], p: int, freedom: float, widening: float) -> set[int]:
@@ -115,6 +138,18 @@ def test_rank_intervals_count_who_is_surely_better_and_who_is_surely_worse(
 def test_ranks_are_given_more_room_than_normal_values(participants: int, datasets: int) -> None:
     assert 1.0 <= widen_for_ranks(participants, datasets) < 1.4
     assert widen_for_ranks(20, datasets) == widen_for_ranks(200, datasets)
+
+
+@pytest.mark.parametrize(("participants", "datasets"), [(3, 5), (4, 6), (6, 8), (20, 10)])
+def test_the_room_that_ranks_are_given_is_that_of_simulated_tables(participants: int, datasets: int) -> None:
+    """The largest statistic of one participant over tables of random orders, with SciPy's ranks."""
+    orders = np.random.default_rng(5).random((8000, participants, datasets))
+    largest = simulate_statistics(stats.rankdata(orders, axis=1)).max(axis=1)
+    critical = find_critical_value(participants - 1, datasets - 1, participants)
+    widened = widen_for_ranks(participants, datasets) * critical
+    # Of few ranks there are few values, so that many tables have just this one.
+    assert np.mean(largest < widened - 1e-6) <= 0.95 + 0.015
+    assert np.mean(largest <= widened + 1e-6) >= 0.95 - 0.015
 
 
 def test_tables_of_many_datasets_need_no_more_room_and_no_more_memory() -> None:

@@ -19,7 +19,8 @@ from alcove_scorer.cli import rank_command
 from alcove_scorer.curves import resolve_rules
 from alcove_scorer.example_files import resample_folder
 from alcove_scorer.nested_bootstrap import Table
-from alcove_scorer.rank_uncertainty import measure_uncertainty, shrink_scores
+from alcove_scorer.rank_intervals import find_value_intervals
+from alcove_scorer.rank_uncertainty import count_freedom_of_runs, measure_uncertainty, shrink_scores
 from alcove_scorer.ranks import rank_participants
 from alcove_scorer.run_files import score_files
 
@@ -119,7 +120,8 @@ def test_datasets_runs_and_examples_are_resampled_together(tmp_path: Path) -> No
         for n, root in enumerate((tmp_path, other))
     ]
     # Of two numbers, mean less standard deviation is the smaller one.
-    assert both == pytest.approx(np.minimum(*apart))
+    areas = [resampled.examples for resampled in (both, *apart)]
+    assert areas[0] == pytest.approx(np.min(np.stack([a for a in areas[1:] if a is not None]), axis=0))
     shutil.move(tmp_path / "p1" / "set3.2", tmp_path / "p1" / "set3.3")
     assert str(tmp_path / "p1" / "set3.2") in rank(table, *options).stderr
     shutil.copytree(tmp_path / "p2" / "set3", tmp_path / "p1" / "set3.2")
@@ -204,6 +206,61 @@ def test_all_says_where_the_variance_comes_from(tmp_path: Path) -> None:
     assert "The variance of mean scores comes from: runs" in rank(file, "--uncertainty", "all").stdout
     # What runs add to the spread is in that of the datasets already, and is not counted twice.
     assert [e["interval"] for e in found["entries"]] == [e["interval"] for e in ranked(file)["entries"]]
+
+
+def write_unlike_runs(root: Path, *, hard_examples: bool) -> Path:
+    """Two participants on six datasets, four runs each. Runs err on the same hard examples, or each on its own."""
+    rng, datasets = np.random.default_rng(1), [f"set{i}" for i in range(6)]
+    lines = ["who,repeat," + ",".join(datasets)]
+    scores = np.empty((2, 4, 6))
+    for column, dataset in enumerate(datasets):
+        truth = rng.permutation(np.arange(200) % 2 == 0)[:, None] ^ np.array([False, True])
+        np.savetxt(root / f"{dataset}.solution", truth, "%d")
+        hard = rng.random((200, 1)) < 0.3
+        for row, repeat in np.ndindex(2, 4):
+            wrong = hard if hard_examples else rng.random((200, 1)) < 0.3
+            run = root / f"p{row}" / (f"{dataset}.{repeat + 1}" if repeat else dataset)
+            run.mkdir(parents=True)
+            np.save(run / "1.npy", (truth ^ wrong).astype(np.float32))
+            (run / "times.csv").write_text("file,seconds\n1.npy,0\n")
+            outcome = score_files(root / f"{dataset}.solution", run, resolve_rules(BUDGET))[1]
+            scores[row, repeat, column] = outcome.alc or 0
+    for row, repeat in np.ndindex(2, 4):
+        lines.append(f"p{row},{repeat}," + ",".join(f"{s:.9f}" for s in scores[row, repeat]))
+    (root / "table.csv").write_text("\n".join(lines) + "\n")
+    return root / "table.csv"
+
+
+@pytest.mark.parametrize("hard_examples", [True, False])
+def test_no_variance_is_in_the_shares_of_both_runs_and_examples(tmp_path: Path, hard_examples: bool) -> None:
+    """With runs that err each on its own examples, another test set changes no more than another run does."""
+    table = write_unlike_runs(tmp_path, hard_examples=hard_examples)
+    options = ("--uncertainty", "all", "--predictions", tmp_path, "--budget", BUDGET, "--intervals", 200)
+    shares = ranked(table, *options)["uncertainty"]["shares"]
+    if hard_examples:
+        assert shares["runs"] == pytest.approx(0)
+        assert shares["examples"] > 0.4
+    else:
+        assert shares["examples"] < 0.1
+        assert shares["runs"] > 0.4
+
+
+def test_the_interval_of_a_mean_holds_where_runs_differ_more_on_one_dataset() -> None:
+    """4,000 participants with three repeats on ten datasets, on one of which runs differ six times as much."""
+    deviations = np.ones(10)
+    deviations[3] = 6
+    repeats = np.random.default_rng(0).normal(0, deviations[:, None], (4000, 10, 3))
+    scores = repeats.mean(axis=2)
+    errors = np.sqrt((repeats.var(axis=2, ddof=1) / 3).sum(axis=1)) / 10
+    shares = {}
+    for name, freedom in (("counted", count_freedom_of_runs(repeats)), ("all alike", 20.0)):
+        low, high = find_value_intervals(scores.mean(axis=1), errors, freedom).T
+        shares[name] = float(((low <= 0) & (high >= 0)).mean())
+    assert shares["counted"] == pytest.approx(0.95, abs=0.02)
+    assert shares["all alike"] < 0.9
+    # Of equal variances there are all 10 · 2; of one that is far the largest, its own 2.
+    assert count_freedom_of_runs(np.tile([0.0, 1.0, 2.0], (1, 10, 1))) == pytest.approx(20)
+    assert count_freedom_of_runs(np.array([[[0.0, 1.0, 2.0], [0.0, 1e5, 2e5]]])) == pytest.approx(2)
 
 
 def test_the_errors_of_means_over_runs_are_those_of_the_textbook() -> None:
