@@ -100,13 +100,15 @@ async def _look_one_by_one(index: Index, api: Api, namespace: str) -> None:
     """The Submissions that are known in a namespace whose rights are gone, with which it cannot be listed: where the
     namespace is being deleted, they wait for the operator. What cannot be read stays as it was."""
     for _, name in index.submissions.names_having("namespace", namespace):
-        version = index.versions[SUBMISSIONS, namespace, name].resource
+        known = index.versions.get((SUBMISSIONS, namespace, name))
+        if known is None:
+            continue  # it went while another was asked for
         try:
             found = await api.find(SUBMISSIONS, namespace, name)
         except ApiError:
             continue
         if found is None:
-            index.drop(SUBMISSIONS, (namespace, name), version)
+            index.drop(SUBMISSIONS, (namespace, name), known.resource)
         else:
             index.apply(SUBMISSIONS, found)
 

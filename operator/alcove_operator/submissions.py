@@ -282,7 +282,8 @@ class Submissions:
         return True
 
     async def _write(self, key: WorkKey, view: SubmissionView, outcome: actions.Decision) -> bool:
-        """False where the view was old: the newest is fetched, and the key is due again at once."""
+        """False where nothing may follow: the Submission has left the index, or the view was old; then the newest is
+        fetched, and the key is due again at once."""
         if outcome.status == view.status and not outcome.fenced:
             return True
         body = {
@@ -300,6 +301,9 @@ class Submissions:
             else:
                 self.index.apply(SUBMISSIONS, newest)
             self.queue.add(key)
+            return False
+        if self._current(key, view.uid) is None:
+            # Let go of meanwhile, so its places may be others' by now: the answer must not bring it back.
             return False
         self.index.apply(SUBMISSIONS, made)
         evidence = self._evidence(view.uid)
