@@ -23,7 +23,7 @@ from alcove_kube.resources import (
 from alcove_operator.core import names
 from alcove_operator.core.model import SubmissionView
 from alcove_operator.core.run_ends import OVER
-from alcove_operator.index import Index, Version, WorkKey
+from alcove_operator.index import Index, Version, WorkKey, WorkKind
 from alcove_operator.records import AGGREGATE, CHECK
 from alcove_operator.workqueue import WorkQueue
 
@@ -118,7 +118,7 @@ def _job(index: Index, raw: Object) -> list[WorkKey]:
     return _job_or_pod(index, raw)
 
 
-def _key(kind: str, raw: Object) -> WorkKey:
+def _key(kind: WorkKind, raw: Object) -> WorkKey:
     return WorkKey(kind, raw["metadata"]["namespace"], raw["metadata"]["name"])
 
 

@@ -20,7 +20,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
@@ -46,11 +46,14 @@ from alcove_operator.tables import ObjectName, Table
 log = logging.getLogger(__name__)
 
 
+WorkKind = Literal["submission", "competition", "dataset", "rescore"]
+"""rescore: a Job of `alcove rescore`."""
+
+
 class WorkKey(NamedTuple):
     """What one turn is about; no two turns on one key run at a time."""
 
-    kind: str
-    """submission, competition, dataset or rescore (a Job of `alcove rescore`)."""
+    kind: WorkKind
     namespace: str
     name: str
 

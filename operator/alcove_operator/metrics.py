@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -26,6 +27,7 @@ from alcove_operator.core.causes import CAUSES_BY_PAYER
 from alcove_operator.core.model import CompetitionView, PodView, SubmissionView
 from alcove_operator.core.reconcile_input import is_blind
 from alcove_operator.core.run_ends import OVER
+from alcove_operator.index import WorkKind
 from alcove_operator.store_disks import DiskSpace
 
 _WAITS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400)
@@ -183,6 +185,8 @@ class Metrics:
         self.work_failures = self._counter(
             "alcove_work_failures_total", "Turns that failed and were repeated.", "kind"
         )
+        for kind in get_args(WorkKind):
+            self.work_failures.labels(kind)
         self.turn_cpu = Histogram(
             "alcove_turn_cpu_seconds",
             "Processor time of one turn, by what it was about.",
@@ -310,6 +314,14 @@ class Metrics:
             self.stale_since.labels(competition, phase).set(since.timestamp())
         else:
             self.stale_since.remove_by_labels({"competition": competition, "phase": phase})
+
+    def count_request(self, verb: str, plural: str) -> None:
+        """What is counted of those without an answer begins with 0, for the same reason as in :meth:`show`."""
+        self.api_requests.labels(verb, plural).inc()
+        self.api_failures.labels(verb, plural, "0")
+
+    def count_failed_request(self, verb: str, plural: str, status: int) -> None:
+        self.api_failures.labels(verb, plural, str(status)).inc()
 
     def forget(self, competitions: Collection[str]) -> None:
         """Drops all series of competitions other than these."""

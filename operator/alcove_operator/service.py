@@ -103,10 +103,8 @@ class Service:
     def __post_init__(self) -> None:
         settings = self.settings
         events.connect(self.index, self.queue)
-        self.api.count = lambda verb, plural: self.metrics.api_requests.labels(verb, plural).inc()
-        self.api.count_failure = lambda verb, plural, status: self.metrics.api_failures.labels(
-            verb, plural, str(status)
-        ).inc()
+        self.api.count = self.metrics.count_request
+        self.api.count_failure = self.metrics.count_failed_request
         self.liveness = Liveness()
         self.jobs_health = JobsHealth(self.index, self.credentials, self.metrics)
         self.executor = Executor(

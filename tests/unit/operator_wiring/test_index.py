@@ -322,7 +322,7 @@ def connected() -> tuple[Index, WorkQueue[WorkKey]]:
 
 def take_all(queue: WorkQueue[WorkKey]) -> set[tuple[str, str]]:
     """Kind and name of all that is due now."""
-    found = set()
+    found: set[tuple[str, str]] = set()
     while (key := queue.take()) is not None:
         found.add((key.kind, key.name))
         queue.done(key)

@@ -370,7 +370,12 @@ def test_requests_that_fail_are_counted_and_answers_are_not() -> None:
         hackathon.server.forbidden.add(("submissions", "red"))
         await asyncio.sleep(400)
         failures = series(service.metrics, "alcove_api_failures_total")
-        assert failures.keys() == {("GET", "submissions", "403")}
+        requests = series(service.metrics, "alcove_api_requests_total")
+        assert {labels for labels, count in failures.items() if count} == {("GET", "submissions", "403")}
+        # Prometheus sees no increase of what begins with 1.
+        assert failures.keys() >= {(*request, "0") for request in requests}
+        turns = series(service.metrics, "alcove_work_failures_total")
+        assert turns.keys() == {("submission",), ("competition",), ("dataset",), ("rescore",)}
 
     operate(scenario)
 
