@@ -37,10 +37,12 @@ class ActivityPublisher:
         for phase in competition.spec.phases:
             key = (competition.uid, phase.name)
             activity = list_activity(PhaseRules(competition, phase), submissions, now)
-            written, at = self._written.get(key, (PhaseActivity(), now - CURVE_PAUSE))
+            # What an operator before this one left, or a Competition of the same name, is not known: it is replaced.
+            written, at = self._written.get(key, (None, now))
             if activity is None or activity == written:
                 continue
-            if now - at < CURVE_PAUSE and without_curves(activity) == without_curves(written):
+            only_curves = written is not None and without_curves(activity) == without_curves(written)
+            if only_curves and now - at < CURVE_PAUSE:
                 waits.append(CURVE_PAUSE - (now - at))
                 continue
             place = (competition.namespace, competition.name, phase.name)

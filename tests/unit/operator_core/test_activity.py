@@ -145,3 +145,11 @@ def test_where_only_curves_grow_it_is_written_now_and_then() -> None:
     assert publish(6, red[3], submission("blue", run())) is None
     assert publish(7, red[3], submission("blue", run())) is None
     assert [len(activity.running[0].curve) for activity in store.written] == [0, 1, 3]
+
+
+def test_what_an_operator_left_that_has_ended_is_replaced_also_where_nothing_runs_now() -> None:
+    store = Store()
+    publisher = ActivityPublisher(store)  # type: ignore[arg-type]
+    for _ in range(2):
+        assert asyncio.run(publisher.publish(rules().competition, [], NOON)) is None
+    assert store.written == [PhaseActivity()]
