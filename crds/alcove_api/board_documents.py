@@ -60,6 +60,8 @@ class BoardExclusion(Document):
 class AggregateRequest(Document):
     competition_namespace: str
     competition: str
+    competition_uid: str = ""
+    """The one that it had first. Of another Competition of the same name, no history is carried on."""
     phase: str
     leaderboard: str
     """Name of the Leaderboard object."""
@@ -130,6 +132,8 @@ class TeamColour(Document):
 class BoardHistory(Document):
     """``history.json`` of a board: the leading teams of earlier boards, and their pages, oldest first."""
 
+    competition_uid: str = ""
+    """As in the request; "" in what was written before there was one."""
     boards: tuple[PastRanks, ...] = ()
     colours: tuple[TeamColour, ...] = ()
     """Of the teams that lead this board or led earlier ones; who led last comes last."""

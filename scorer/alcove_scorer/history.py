@@ -31,8 +31,13 @@ LIMIT = 16 << 20
 def append_board(history: BoardHistory, board: Board, now: datetime) -> BoardHistory:
     """With this board at the end, if it ranks the leading teams otherwise than the last.
 
-    Where there are too many, every other one of the older half goes: what is long past is known less finely.
+    Where there are too many, every other one of the older half goes: what is long past is known less finely. Of another
+    Competition of the same name, nothing is carried on.
     """
+    uid = board.request.competition_uid
+    if history.competition_uid not in ("", uid):
+        history = BoardHistory()
+    history = history.replace(competition_uid=uid)
     teams = tuple(row.submission.team for row in board.rows[:MAX_TEAMS])
     earlier = tuple(past for past in history.boards if past.generation < board.request.generation)
     numbers = assign_colours(teams[:LEADERS], read_colours(history))
@@ -47,7 +52,7 @@ def append_board(history: BoardHistory, board: Board, now: datetime) -> BoardHis
 
 
 def append_page(history: BoardHistory, generation: int, page: bytes) -> BoardHistory:
-    """With the digest of this board's page at the end. A Competition made anew begins with generation 1 again."""
+    """With the digest of this board's page at the end."""
     earlier = tuple(past for past in history.pages if past.generation < generation)
     newest = PastPage(generation=generation, sha256=hashlib.sha256(page).hexdigest())
     return history.replace(pages=(*earlier, newest)[-MAX_PAGES:])

@@ -335,6 +335,7 @@ def build_board_request(
     return AggregateRequest(
         competition_namespace=competition.namespace,
         competition=competition.name,
+        competition_uid=competition.uid,
         phase=phase.name,
         leaderboard=phase.name,
         datasets=aliases,

@@ -416,15 +416,29 @@ def test_a_board_names_its_page_and_those_before_it_and_no_others() -> None:
             generation=generation, sha256=hashlib.sha256(files["leaderboard.html"]).hexdigest()
         )
     assert [past.generation for past in history.pages] == [1, 2]
-    # A second time, and by a Competition that was made anew under the old name.
-    for generation in (2, 1):
-        again = append_page(history, generation, b"another")
-        assert [past.generation for past in again.pages] == list(range(1, generation + 1))
-        assert again.pages[-1].sha256 == hashlib.sha256(b"another").hexdigest()
+    again = append_page(history, 2, b"another")
+    assert [past.generation for past in again.pages] == [1, 2], "a second time"
+    assert again.pages[-1].sha256 == hashlib.sha256(b"another").hexdigest()
     for generation in range(3, MAX_PAGES + 10):
         history = append_page(history, generation, b"")
     assert len(history.pages) == MAX_PAGES
     assert history.pages[-1].generation == MAX_PAGES + 9
+
+
+@pytest.mark.parametrize("generation", [1, 2, 9])
+def test_a_competition_made_anew_under_the_old_name_carries_nothing_on(generation: int) -> None:
+    """Whichever of its boards is the first that does not fail."""
+    made = board(("red", (scored("a", 0.9),)), ("blue", (scored("a", 0.8),)))
+
+    def carry_on(uid: str, number: int, history: BoardHistory) -> BoardHistory:
+        request = made.request.replace(competition_uid=uid, generation=number)
+        return append_page(append_board(history, replace(made, request=request), NOON), number, b"page")
+
+    old = BoardHistory()
+    for number, uid in enumerate(("", "first", "first"), 1):
+        old = carry_on(uid, number, old)
+    assert [past.generation for past in old.pages] == [1, 2, 3], "what had no UID yet is carried on"
+    assert carry_on("second", generation, old) == carry_on("second", generation, BoardHistory())
 
 
 def test_history_is_bounded_and_keeps_its_beginning_and_its_end() -> None:
