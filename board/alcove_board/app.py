@@ -216,7 +216,7 @@ class BoardServer:
         """
         hidden = phase.is_hidden(self.clock())
         activity = None
-        if not hidden and view in ("board", "all", "activity.json"):
+        if not hidden and view in ("board", "all", "projector", "activity.json"):
             activity = await self.source.read_activity(phase)
         key = PageKey(view, phase.digest, hidden, activity, phase=phase)
         place = (view, phase.competition, phase.phase, hidden)

@@ -24,8 +24,9 @@ from alcove_scorer.pages import ENVIRONMENT, format_number, style_sheet
 
 LEADING_TEAMS = 200
 """That the page of a phase has rows of: with thousands a phone would work on it for seconds, at every new board."""
-PROJECTED_TEAMS = 13
-"""That have room in a hall."""
+PROJECTED_TEAMS, PROJECTED_WAITING = 13, 6
+"""Teams and waiting runs that have room in a hall. Beside a queue the style sheet shows fewer teams: a row that comes
+and goes with the queue must not be marked as one that has moved."""
 _ROW = '<tr data-team="'
 _PAGES = ENVIRONMENT.overlay(
     loader=jinja2.ChoiceLoader([jinja2.PackageLoader("alcove_board"), ENVIRONMENT.loader])  # type: ignore[list-item]
@@ -83,6 +84,12 @@ def extract_table(body: str) -> str:
     return f"{start}{end}</main>" if end else body
 
 
+def cut_queue(activity: PhaseActivity) -> PhaseActivity:
+    """What a hall sees of it: how many runs go on, and who has waited longest."""
+    going_on = len(activity.running) + activity.more
+    return activity.replace(running=(), more=going_on, queue=activity.queue[:PROJECTED_WAITING])
+
+
 def index_page(phases: PublishedPhases, now: datetime) -> bytes:
     competitions: dict[str, list[dict[str, object]]] = {}
     for phase in phases.phases.values():
@@ -105,6 +112,7 @@ def board_page(
     if view == "board":
         body, teams = shorten_table(body, LEADING_TEAMS)
     elif view == "projector":
+        activity = cut_queue(activity) if activity else None
         body, _ = shorten_table(extract_table(body), PROJECTED_TEAMS)
     now = hashlib.sha256(activity.canonical()).hexdigest()[:12] if activity else ""
     drawn = draw_curves(activity.running, phase.rules.budget_seconds) if activity else ()

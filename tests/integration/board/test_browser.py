@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from alcove_api import keys
-from alcove_api.board_documents import ActiveRun, PhaseActivity
+from alcove_api.board_documents import ActiveRun, PhaseActivity, WaitingRun
 from alcove_api.score_documents import CurvePoint
-from alcove_board.pages import LEADING_TEAMS
+from alcove_board.pages import LEADING_TEAMS, PROJECTED_TEAMS, PROJECTED_WAITING
 from alcove_store.client import put_bytes
 from tests.integration.pages import test_pages as made_pages
 
@@ -33,6 +34,7 @@ PAGES = {
     "a board of many teams": f"/{COMPETITION}/large",
     "all of many teams": f"/{COMPETITION}/large/all",
     "the projector's view": f"{PLACE}/projector",
+    "the projector's view of many teams": f"/{COMPETITION}/large/projector",
     "earlier boards": f"{PLACE}/boards",
     "an earlier board": f"{PLACE}/boards/{{version}}",
     "no board yet": f"/{COMPETITION}/later",
@@ -61,6 +63,12 @@ def site(server: RunningServer) -> RunningServer:
     )
     server.wait_for("/competitions.json", '"large"')
     server.wait_for(PLACE, "<polyline")
+    waits = tuple(
+        WaitingRun(team=f"Team {n} of a long name", submission="first", dataset="table") for n in range(30)
+    )
+    queued = PhaseActivity(running=(run,), waiting=40, queue=waits).canonical()
+    put_bytes(server.store.client("operator"), keys.MAIN_BUCKET, server.key("large", "activity.json"), queued)
+    server.wait_for(f"/{COMPETITION}/large/projector", "34 more wait")
     return server
 
 
@@ -82,6 +90,29 @@ def test_a_page_has_no_barriers_and_asks_only_its_own_server(
         assert complaints == []
         origin = f"http://127.0.0.1:{site.port}/"
         assert all(asked.startswith((origin, "data:")) for asked in browser.requests)
+
+
+@pytest.mark.parametrize("teams", [3, 50, 2000])
+def test_boards_of_few_and_of_many_teams_fit_every_screen(
+    browser: Browser, site: RunningServer, teams: int, tmp_path: Path
+) -> None:
+    """Leaves a picture of each in ``tmp_path``, for whoever has changed the pages."""
+    place = f"/{COMPETITION}/of-{teams}"
+    site.publish(f"of-{teams}", board_of(teams))
+    site.wait_for(place, "Board 1,")
+    for view, most in (("", LEADING_TEAMS), ("/all", teams), ("/projector", PROJECTED_TEAMS)):
+        for width in (1280, 768, 390):
+            browser.open(f"http://127.0.0.1:{site.port}{place}{view}", width)
+            browser.driver.save_screenshot(
+                str(tmp_path / f"{teams}-{view.strip('/') or 'board'}-{width}.png")
+            )
+            assert count_shown(browser, "tr[data-team]") == min(teams, most)
+            assert browser.run("return document.documentElement.scrollWidth") <= width
+            assert browser.complaints == []
+            link = f"return [...document.querySelectorAll('a')].some(a => a.textContent === 'All {teams}')"
+            assert browser.run(link) == (view == "" and teams > LEADING_TEAMS)
+            if view == "/projector":
+                assert_nothing_cut(browser)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -220,12 +251,15 @@ def test_in_a_hall_the_table_is_large_and_fills_the_screen(
     )
     assert browser.run("return document.documentElement.scrollHeight") <= 900
     assert_nothing_cut(browser)
-    assert (
-        browser.run(
-            "return [...document.querySelectorAll('tr[data-team]')].filter(row => row.offsetHeight > 0).length"
-        )
-        >= 10
-    )
+    assert count_shown(browser, "tr[data-team]") >= 10
+    # The queue, under the table: how many wait, the first of them, and how many more.
+    assert count_shown(browser, ".queue li") == PROJECTED_WAITING
+    assert browser.run("return parseFloat(getComputedStyle(document.querySelector('.queue')).fontSize)") >= 20
+
+
+def count_shown(browser: Browser, selector: str) -> int:
+    found = "return [...document.querySelectorAll(arguments[0])].filter(part => part.offsetHeight > 0).length"
+    return int(browser.run(found, selector))
 
 
 def assert_nothing_cut(browser: Browser) -> None:
@@ -244,3 +278,5 @@ def test_in_a_hand_the_projectors_view_has_ranks_and_whole_names(
     assert heads == 3, "rank, team, mean rank"
     narrowest = browser.run("return document.querySelector('td.team').offsetWidth")
     assert narrowest >= 9 * 16
+    assert browser.run("return document.querySelector('.queue').getBoundingClientRect().right") <= width
+    assert count_shown(browser, ".queue li") == PROJECTED_WAITING

@@ -8,7 +8,13 @@ from functools import cache
 
 import pytest
 
-from alcove_board.pages import LEADING_TEAMS, PROJECTED_TEAMS, board_page
+from alcove_api.board_documents import ActiveRun, PhaseActivity, WaitingRun
+from alcove_board.pages import (
+    LEADING_TEAMS,
+    PROJECTED_TEAMS,
+    PROJECTED_WAITING,
+    board_page,
+)
 from alcove_board.published import PublishedPhase, read_phases
 from alcove_scorer.board_page import board_html
 from tests.unit.board.test_documents import leaderboard
@@ -62,3 +68,29 @@ def test_the_projector_has_the_table_and_no_pictures() -> None:
     assert len(teams_on(page.encode())) == 5
     assert (page.count("<table"), page.count("<svg")) == (1, 0)
     assert page.count("<h1>Leaderboard: ") == 1
+
+
+def test_a_hall_sees_who_has_waited_longest_and_how_many_wait() -> None:
+    waits = [
+        WaitingRun(team=f"<{i}>", submission="first", dataset="digits") for i in range(PROJECTED_WAITING + 2)
+    ]
+    runs = (ActiveRun(team="red", submission="first", dataset="digits"),) * 2
+    activity = PhaseActivity(running=runs, more=1, waiting=len(waits) + 3, queue=tuple(waits))
+    page = board_page(phase(), stored(TEAMS), "projector", activity).decode()
+    assert len(teams_on(page.encode())) == PROJECTED_TEAMS
+    assert f"<b>3</b> runs go on, <b>{len(waits) + 3}</b> wait." in page
+    assert re.findall(r"<li><bdi>(.*?)</bdi>, <bdi>first</bdi> on digits</li>", page) == [
+        f"&lt;{i}&gt;" for i in range(PROJECTED_WAITING)
+    ]
+    assert "5 more wait." in page
+    # Where only curves grow, nothing changes.
+    grown = activity.replace(running=(*runs[1:], runs[0].replace(dataset="waves")))
+    assert board_page(phase(), stored(TEAMS), "projector", grown).decode() == page
+
+
+def test_where_nothing_waits_a_hall_sees_teams_alone() -> None:
+    activity = PhaseActivity(running=(ActiveRun(team="red", submission="first", dataset="digits"),))
+    page = board_page(phase(), stored(TEAMS), "projector", activity)
+    assert len(teams_on(page)) == PROJECTED_TEAMS
+    assert b"go on" not in page
+    assert b"goes on" not in page
