@@ -1,7 +1,7 @@
 """What a run would score on other test examples: a bootstrap over the examples, from stored predictions.
 
-Of a snapshot a block of rows is in memory at a time; of nauc and metrics of plug-ins, one whole snapshot and a copy
-of it (see :mod:`alcove_scorer.resampled_scores`).
+Of a snapshot a block of rows is in memory at a time; for nauc one whole snapshot, and for metrics of plug-ins a copy of
+it as well (see :mod:`alcove_scorer.resampled_scores`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from alcove_scorer.curves import CurveRules, Point, axis_position, latest_per_ti
 from alcove_scorer.errors import InputError, PredictionError
 from alcove_scorer.metrics import Prediction, Solution, whole_scorer
 from alcove_scorer.predictions import Kind, read_prediction
-from alcove_scorer.resampled_scores import Draws, Scorer, find_resampled_scorer
+from alcove_scorer.resampled_scores import Draws, Scorer, find_resampled_scorer, join_blocks
 
 Floats = npt.NDArray[np.float64]
 
@@ -45,8 +45,8 @@ class ExampleBootstrap:
     _score: Scorer = field(init=False)
 
     def __post_init__(self) -> None:
-        by_sums = find_resampled_scorer(self.rules.metric, self.solution, self.drawn)
-        self._score = by_sums or self._score_whole
+        at_once = find_resampled_scorer(self.rules.metric, self.solution, self.drawn)
+        self._score = at_once or self._score_whole
 
     def add(self, number: int, seconds: float, kind: Kind, size: int, pieces: Iterator[bytes]) -> None:
         """A snapshot of the run; one that is late or refused counts for nothing, as it does when it is scored."""
@@ -60,7 +60,7 @@ class ExampleBootstrap:
 
     def _score_whole(self, blocks: Iterator[Prediction]) -> Floats:
         """Any metric: each resample is scored by itself."""
-        prediction = np.concatenate(list(blocks))
+        prediction = join_blocks(blocks, self.solution.shape)
         score, found = whole_scorer(self.rules.metric), np.full(self.drawn.shape[1], np.nan)
         for i, counts in enumerate(self.drawn.T):
             rows = np.repeat(np.arange(len(counts)), counts)
