@@ -16,6 +16,52 @@ from alcove_scorer.errors import InputError
 from alcove_toolkit.whole_files import write_whole
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Method = Annotated[
+    str,
+    typer.Option(
+        help="average, copeland, mean-minus-std, relative, kemeny, success-rate, relative-difference, or "
+        "performance-profile (of seconds)."
+    ),
+]
+Predictions = Annotated[
+    Path | None,
+    typer.Option(
+        help="For examples: folder of PARTICIPANT/DATASET/ as score reads it (repeats: DATASET.2/, DATASET.3/), "
+        "and DATASET.solution."
+    ),
+]
+PredictionsBudget = Annotated[
+    float | None, typer.Option(help="The time budget of the runs in --predictions, seconds.")
+]
+PredictionsScheme = Annotated[
+    str, typer.Option(help="What scores the runs in --predictions: " + " or ".join(SCHEMES) + ".")
+]
+PredictionsMetric = Annotated[
+    str | None,
+    typer.Option(
+        help="The metric of these runs [the scheme's]. nauc holds a whole prediction in memory, and metrics of "
+        "plug-ins a copy as well."
+    ),
+]
+PredictionsT0 = Annotated[
+    float | None, typer.Option(help="Scale of the time axis of these runs, seconds [the scheme's].")
+]
+Intervals = Annotated[int, typer.Option(help="Resamples of runs or examples; 0 for no intervals.")]
+Source = Annotated[str, typer.Option(help="What else could have been: datasets, runs, examples or all.")]
+LowerIsBetter = Annotated[
+    bool, typer.Option("--lower-is-better", help="Scores are errors or times [higher is better].")
+]
+Reference = Annotated[
+    str | None,
+    typer.Option(help="A row that counts for performance-profile's fastest times and is not ranked."),
+]
+LeaveOut = Annotated[
+    list[str] | None, typer.Option(help="A column that is no dataset; may be given several times.")
+]
+Rope = Annotated[float, typer.Option(help="Differences of scores up to this mean nothing in practice.")]
+RankReport = Annotated[
+    Path | None, typer.Option(help="Write a page with table and pictures there, such as leaderboard.html.")
+]
 
 
 def score_command(
@@ -57,60 +103,24 @@ def score_command(
 
 def rank_command(
     file: Annotated[Path, typer.Argument(help="CSV: the participant, then a column of scores a dataset.")],
-    method: Annotated[
-        str,
-        typer.Option(
-            help="average, copeland, mean-minus-std, relative, kemeny, success-rate, relative-difference, or "
-            "performance-profile (of seconds)."
-        ),
-    ] = "average",
+    method: Method = "average",
     penalty: Annotated[float, typer.Option(help="Standard deviations taken off by mean-minus-std.")] = 1.0,
     baseline: Annotated[str | None, typer.Option(help="The participant that relative compares with.")] = None,
     alpha: Annotated[float, typer.Option(help="Level of the critical difference.")] = 0.05,
-    intervals: Annotated[int, typer.Option(help="Resamples of runs or examples; 0 for no intervals.")] = 1000,
-    uncertainty: Annotated[
-        str, typer.Option(help="What else could have been: datasets, runs, examples or all.")
-    ] = "datasets",
-    predictions: Annotated[
-        Path | None,
-        typer.Option(
-            help="For examples: folder of PARTICIPANT/DATASET/ as score reads it (repeats: DATASET.2/, DATASET.3/), "
-            "and DATASET.solution."
-        ),
-    ] = None,
-    budget: Annotated[float | None, typer.Option(help="Of these runs, seconds.")] = None,
-    scheme: Annotated[
-        str, typer.Option(help="That scores them: " + " or ".join(SCHEMES) + ".")
-    ] = HACKATHON.name,
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            help="That scores them [the scheme's]. nauc and metrics of plug-ins hold a whole prediction in memory, and "
-            "a copy."
-        ),
-    ] = None,
-    t0: Annotated[
-        float | None, typer.Option(help="Scale of their time axis, seconds [the scheme's].")
-    ] = None,
+    intervals: Intervals = 1000,
+    uncertainty: Source = "datasets",
+    predictions: Predictions = None,
+    budget: PredictionsBudget = None,
+    scheme: PredictionsScheme = HACKATHON.name,
+    metric: PredictionsMetric = None,
+    t0: PredictionsT0 = None,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
-    lower_is_better: Annotated[
-        bool, typer.Option("--lower-is-better", help="Scores are errors or times [higher is better].")
-    ] = False,
+    lower_is_better: LowerIsBetter = False,
     tau_max: Annotated[float, typer.Option(help="Largest factor of performance-profile.")] = 4.0,
-    reference: Annotated[
-        str | None,
-        typer.Option(help="A row that counts for performance-profile's fastest times and is not ranked."),
-    ] = None,
-    leave_out: Annotated[
-        list[str] | None, typer.Option(help="A column that is no dataset; may be given several times.")
-    ] = None,
-    rope: Annotated[
-        float, typer.Option(help="Differences of scores up to this mean nothing in practice.")
-    ] = 0.01,
-    report: Annotated[
-        Path | None,
-        typer.Option(help="Write a page with table and pictures there, such as leaderboard.html."),
-    ] = None,
+    reference: Reference = None,
+    leave_out: LeaveOut = None,
+    rope: Rope = 0.01,
+    report: RankReport = None,
     as_json: AsJson = False,
 ) -> None:
     """Rank participants over datasets. Those of equal value share a rank."""

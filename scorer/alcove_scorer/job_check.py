@@ -176,7 +176,7 @@ class PublishedSource:
 
 
 def _name_metric(metric: Metric) -> CheckMetric:
-    return CheckMetric(metric.name, whole_scorer(metric))
+    return CheckMetric(metric.name, whole_scorer(metric), metric.chance)
 
 
 def _missing_file(path: str) -> FormatError:
