@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from alcove_api.schemes import BALANCED_ACCURACY, R2, find_metric_mismatch
-from alcove_api.words import count_answers, count_of
+from alcove_api.words import count_answers, count_of, format_bytes
 from alcove_cli.errors import CommandError
 from alcove_toolkit.check import CheckMetric, check_dataset
 from alcove_toolkit.check.findings import Finding, printable
@@ -33,8 +33,8 @@ def check(folder: Path, solution: Path, metric: str | None, *, strict: bool, as_
 
     try:
         of_labels, of_numbers = (
-            CheckMetric(name, whole_scorer(named(name)))
-            for name in ((metric, metric) if metric else (BALANCED_ACCURACY, R2))
+            CheckMetric(one.name, whole_scorer(one), one.chance)
+            for one in map(named, (metric, metric) if metric else (BALANCED_ACCURACY, R2))
         )
         _require_fit(folder, metric)
         with _progress(folder) as progress:
@@ -102,7 +102,7 @@ def _facts(found: Report) -> Iterator[str]:
             )
             twice = f", {part.repeated:,} repeat an earlier one" if part.repeated else ""
             files = count_of(part.files, "file")
-            yield f"  {name:<6}{part.examples:>9,} examples, {part.bytes / 1e6:,.1f} MB in {files}{steps}{twice}"
+            yield f"  {name:<6}{part.examples:>9,} examples, {format_bytes(part.bytes)} in {files}{steps}{twice}"
     if found.in_both:
         yield f"  {found.in_both:,} test examples are in train as well"
     yield ""

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from alcove_api.words import format_bytes
 from alcove_format.metadata import Metadata
 from alcove_format.reader import DataFolder
 from alcove_format.solution import SolutionTable, Targets
@@ -129,13 +130,6 @@ def _list_spreads(metadata: Metadata, train: PartSurvey, test: PartSurvey) -> li
         told = "; ".join(f"{part}: {found}" for part, found in parts if found)
         facts.append((f"{name}, lowest, mean and highest", told))
     return facts
-
-
-def format_bytes(count: int) -> str:
-    for unit, bytes_ in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= bytes_:
-            return f"{count / bytes_:.1f} {unit}"
-    return f"{count} B"
 
 
 def _label_bars(

@@ -31,6 +31,8 @@ class CheckMetric:
 
     name: str
     score: Score
+    chance: float
+    """Where curves start with this metric: the score of a prediction that knows nothing."""
 
 
 def check_dataset(
@@ -105,7 +107,7 @@ def check_source(
         n_test=test_metadata.n_examples,
         n_labels=test_metadata.n_labels,
         metric=metric.name if metric else "",
-        chance_score=_chance(metric, solution),
+        chance_score=None if metric is None or solution is None else metric.chance,
         linear_score=linear,
         sampled=train.sample.size,
     )
@@ -233,15 +235,6 @@ def _widest(positives: Ints, n: int, rows: int) -> Ints:
     """The labels that vary most, as many as fit ``ORDER_CELLS`` with so many rows."""
     spread = positives * (n - positives)
     return np.sort(np.argsort(-spread, kind="stable")[: max(1, ORDER_CELLS // max(rows, 1))])
-
-
-def _chance(metric: CheckMetric | None, solution: SolutionTable | Targets | None) -> float | None:
-    """Of a prediction that knows nothing; of numbers, it is told their means, which is what chance is relative to."""
-    if metric is None or solution is None:
-        return None
-    if solution.dtype == np.float64:
-        return metric.score(solution, np.broadcast_to(solution.mean(axis=0), solution.shape))
-    return metric.score(solution.astype(np.bool_), np.full(solution.shape, 0.5, np.float32))
 
 
 def _part(facts: PartFacts) -> PartReport:

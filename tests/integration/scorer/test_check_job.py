@@ -64,7 +64,7 @@ def test_the_job_finds_what_the_command_finds(store: Store, start: Start, tmp_pa
         start("check", CheckRequest(dataset="w", data_sha256=digest, solution_sha256=hidden))
     )
     here = check_dataset(
-        data, solution, CheckMetric("balanced_accuracy", find_metric("balanced_accuracy").score)
+        data, solution, CheckMetric("balanced_accuracy", find_metric("balanced_accuracy").score, 0.5)
     )
     assert status == 1
     assert {f.code for f in here.errors} == {"duplicate-id", "label-by-order"}

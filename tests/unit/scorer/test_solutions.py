@@ -28,7 +28,7 @@ from alcove_toolkit.check import CheckMetric, check_dataset
 from tests.unit.format.solutions import format_solution
 
 EXAMPLES, LABELS = 4, 2
-METRIC = CheckMetric("balanced_accuracy", BalancedAccuracy().score)
+METRIC = CheckMetric("balanced_accuracy", BalancedAccuracy().score, 0.5)
 TABLES = hnp.arrays(np.uint8, (EXAMPLES, LABELS), elements=st.integers(0, 1))
 TRUTH = np.array([[1, 0], [0, 1], [1, 0], [0, 1]], np.uint8)
 

@@ -12,11 +12,12 @@ from alcove_format.format_pb2 import SequenceExample
 from alcove_format.metadata import Metadata
 from alcove_format.records import read_records, write_record
 from alcove_format.writer import NewExample, write_dataset
+from alcove_scorer.metric_registry import find_metric
 from alcove_scorer.metrics import BalancedAccuracy
 from alcove_toolkit.check import CheckMetric, check_dataset
 from alcove_toolkit.check.report import LONGEST_PROBLEM, MESSAGE_BYTES, MOST_PROBLEMS
 
-METRIC = CheckMetric("balanced_accuracy", BalancedAccuracy().score)
+METRIC = CheckMetric("balanced_accuracy", BalancedAccuracy().score, 0.5)
 METADATA = Metadata(n_examples=0, n_labels=2, rows=1, cols=3, labels={"a": 0, "b": 1})
 
 
@@ -36,6 +37,17 @@ def test_a_sound_dataset_passes_with_its_chance_score(data: Path) -> None:
     assert (found.n_train, found.n_test, found.n_labels, found.domain) == (6, 4, 2, "tabular")
     assert found.chance_score == 0.5
     assert found.bytes == sum(p.stat().st_size for p in data.rglob("sample-*"))
+
+
+def test_chance_is_the_metrics_whatever_shares_the_labels_have(tmp_path: Path) -> None:
+    """A half for every label is less likely than the labels' shares, so it scores below chance."""
+    examples = [NewExample(np.full((1, 1, 3, 1), i), {int(i % 5 == 0): 1.0}) for i in range(40)]
+    data = write_dataset(tmp_path, "d", METADATA, examples[:20], examples[20:])
+    log_loss = find_metric("log_loss")
+    found = check_dataset(data, solution(data), CheckMetric("log_loss", log_loss.score, log_loss.chance))
+    assert found.chance_score == 0
+    truth = np.array([[i % 5 != 0, i % 5 == 0] for i in range(20)])
+    assert log_loss.score(truth, np.full(truth.shape, 0.5)) < -0.3
 
 
 def rewrite(path: Path, change: Callable[[SequenceExample, int], None]) -> None:

@@ -24,7 +24,7 @@ from alcove_toolkit.check import CheckMetric, check_dataset
 from alcove_toolkit.check.report import MESSAGE_BYTES, Report
 from tests.unit.format.strategies import Content, contents
 
-METRIC = CheckMetric("balanced_accuracy", BalancedAccuracy().score)
+METRIC = CheckMetric("balanced_accuracy", BalancedAccuracy().score, 0.5)
 FORMS = ("table", "sparse", "text", "series", "images", "clips")
 
 

@@ -20,7 +20,7 @@ from alcove_scorer.metrics import BalancedAccuracy
 from alcove_toolkit.check import CheckMetric, check_dataset
 from alcove_toolkit.check.report import Report
 
-METRIC = CheckMetric("balanced_accuracy", BalancedAccuracy().score)
+METRIC = CheckMetric("balanced_accuracy", BalancedAccuracy().score, 0.5)
 CLASSES = 4
 Array = npt.NDArray[Any]
 

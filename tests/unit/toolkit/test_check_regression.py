@@ -25,7 +25,7 @@ from alcove_toolkit.practice import make_practice
 
 from .test_check import rewrite
 
-R2 = CheckMetric("r2", R2Score().score)
+R2 = CheckMetric("r2", R2Score().score, 0.0)
 
 
 @pytest.fixture
