@@ -87,7 +87,8 @@ def images(cluster: Cluster, progress: Progress) -> dict[str, str]:
 
 
 def reference(image: Image) -> str:
-    return f"alcove/{image.name}:{version()}"
+    """Of no public registry, so that a node that lost it pulls no image of a stranger."""
+    return f"localhost/alcove/{image.name}:{version()}"
 
 
 @contextmanager

@@ -42,7 +42,10 @@ alcove-submissions.{{ .Release.Namespace }}
 {{/* Reference of an image of the project. Takes a list: root, name. */}}
 {{- define "alcove.image" -}}
 {{- $root := index . 0 }}{{- $name := index . 1 -}}
-{{ index $root.Values.images $name | default (printf "%s/%s:%s" $root.Values.images.repository $name $root.Chart.AppVersion) }}
+{{- if not (or (index $root.Values.images $name) $root.Values.images.repository) }}
+{{- fail (printf "images: nothing says where the image %s is. Push the images with make images REGISTRY=…, and give -f images.yaml, which it writes (docs/install.md), or set images.repository." $name) }}
+{{- end }}
+{{- index $root.Values.images $name | default (printf "%s/%s:%s" $root.Values.images.repository $name $root.Chart.AppVersion) }}
 {{- end }}
 
 {{- define "alcove.pullSecrets" -}}

@@ -26,13 +26,14 @@ from tests.cluster.stores import StoreServer
 from tests.integration.helm.conftest import ApiServer
 from tests.integration.operator_wiring.test_flow import FINISHED, jobs_of, run_status, score
 from tests.integration.operator_wiring.world import BLUE, NAMESPACE, RED, Operator, World, wait_for
-from tests.unit.helm.chart import CHART, REPOSITORY, helm
+from tests.unit.helm.chart import CHART, IMAGES, REPOSITORY, helm
 
 pytestmark = pytest.mark.integration
 OLD = "b215e0cd557bcfd5bc30f8fbbdac5f0324057965"
 """The last commit before blind finals, repeats, decisions and teams that come and go."""
 CUP = "kept"
 VALUES = {
+    **IMAGES,
     # The Competition is applied beside the release, as the wiring's tests do it.
     "competition": {"name": CUP, "spec": {}},
     "teams": [{"name": team.removeprefix(f"{NAMESPACE}-"), "namespace": team} for team in (RED, BLUE)],

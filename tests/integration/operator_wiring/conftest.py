@@ -149,6 +149,7 @@ def install(cluster: Cluster, namespace: str, teams: Sequence[str], cluster_wide
         namespace,
     )
     chosen = {
+        "images": {"repository": "registry.example.org/alcove"},
         "competition": {"name": "unused", "spec": {}},
         "teams": [{"name": team.rpartition("-")[2], "namespace": team} for team in teams],
         "operator": {"clusterWide": cluster_wide},

@@ -30,9 +30,11 @@ def test_the_chart_takes_the_values_and_names_no_other_image() -> None:
         values = yaml.safe_load(publish.values(references)) | {"store": {"kind": kind}}
         done = template(values)
         assert done.returncode == 0, done.stderr
-        found = set(re.findall(r"image: \"?([^\s\"]+)", done.stdout))
-        assert found
-        assert found <= set(references.values())
+        in_pods = set(re.findall(r"image: \"?([^\s\"]+)", done.stdout))
+        in_jobs = set(re.findall(r"name: ALCOVE_IMAGE_(?!PULL)\w+, value: \"([^\"]*)\"", done.stdout))
+        assert in_pods
+        assert in_jobs
+        assert in_pods | in_jobs <= set(references.values())
 
 
 class Registry:

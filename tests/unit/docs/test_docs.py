@@ -23,7 +23,7 @@ from alcove_api.team_usage import TEAM_USAGE
 from alcove_cli.main import app, mount
 from alcove_operator.core.causes import CAUSES_BY_PAYER
 from tests.unit.docs.pages import REPOSITORY, Page, blocks, pages
-from tests.unit.helm.chart import template
+from tests.unit.helm.chart import IMAGES, merged, template
 
 KINDS: tuple[Kind, ...] = (COMPETITION, DATASET, LEADERBOARD, SUBMISSION, TEAM_USAGE)
 THE_USERS_OWN = {
@@ -137,7 +137,7 @@ VALUES = [
 
 @pytest.mark.parametrize("values", VALUES)
 def test_the_chart_takes_the_values_shown(values: dict[str, Any]) -> None:
-    done = template(values)
+    done = template(merged(IMAGES, values))
     assert done.returncode == 0, done.stderr
 
 

@@ -21,7 +21,9 @@ NAMESPACE = "hackathon"
 Object = dict[str, Any]
 
 ZEROS = "0" * 64
+IMAGES: Object = {"images": {"repository": "registry.example.org/alcove"}}
 VALUES: Object = {
+    **IMAGES,
     "competition": {
         "spec": {"phases": [{"name": "practice", "datasets": ["digits"], "budget": {"seconds": 20}}]}
     },

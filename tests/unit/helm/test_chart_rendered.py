@@ -20,6 +20,7 @@ from alcove_operator.team_list import parse_namespaces
 from tests.cluster.publish import version as chart_version
 from tests.unit.helm.chart import (
     CHART,
+    IMAGES,
     NAMESPACE,
     REPOSITORY,
     VALUES,
@@ -361,7 +362,7 @@ def test_the_operator_takes_its_environment(store: Object) -> None:
     assert settings.competition_namespace == NAMESPACE
     listed = one(objects, "ConfigMap", settings.teams_config_map)
     assert parse_namespaces(listed["data"], NAMESPACE) == set(TEAMS)
-    assert settings.image_scorer == f"alcove/scorer:{chart_version()}"
+    assert settings.image_scorer == f"registry.example.org/alcove/scorer:{chart_version()}"
     secrets = {item["metadata"]["name"] for item in of_kind(objects, "Secret")}
     assert settings.aggregate_secret in secrets
     mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
@@ -460,6 +461,15 @@ def test_a_full_reference_wins_over_the_repository() -> None:
     )
 
 
+def test_no_image_is_taken_from_where_strangers_may_push() -> None:
+    nowhere: Object = {"repository": ""}
+    for images in (nowhere, {**nowhere, "operator": "registry.example.org/operator:1"}):
+        done = template(merged(VALUES, {"images": images}))
+        assert done.returncode != 0
+        assert "make images" in done.stderr
+    assert "make images" in template({}).stderr
+
+
 ZERO_DIGEST = "0" * 64
 
 
@@ -469,7 +479,7 @@ def test_a_new_version_of_the_chart_does_not_restart_the_store(objects: list[Obj
 
 
 def test_no_competition_is_fine() -> None:
-    done = template({})
+    done = template(IMAGES)
     assert done.returncode == 0, done.stderr
     kinds = {document["kind"] for document in yaml.safe_load_all(done.stdout) if document}
     assert "Deployment" in kinds
@@ -477,7 +487,7 @@ def test_no_competition_is_fine() -> None:
 
 
 def test_the_example_renders() -> None:
-    done = template(yaml.safe_load((REPOSITORY / "examples" / "hackathon.yaml").read_text()))
+    done = template(yaml.safe_load((REPOSITORY / "examples" / "hackathon.yaml").read_text()) | IMAGES)
     assert done.returncode == 0, done.stderr
     objects = [document for document in yaml.safe_load_all(done.stdout) if document]
     assert len(of_kind(objects, "Dataset")) == 5

@@ -41,7 +41,10 @@ def users(objects: list[Object]) -> Users:
 def test_a_server_of_each_kind_is_this_repository_s_image(kind: str) -> None:
     objects = render({"store": {"kind": kind}})
     (container,) = store_pod(objects)["containers"]
-    assert (container["name"], container["image"]) == (kind, f"alcove/{kind}:{chart_version()}")
+    assert (container["name"], container["image"]) == (
+        kind,
+        f"registry.example.org/alcove/{kind}:{chart_version()}",
+    )
     (job,) = (spec for name, _, spec in pods(objects) if name == "Job/alcove-store-setup")
     told = environment(job["containers"][0])
     assert told["ALCOVE_STORE_KIND"] == kind
