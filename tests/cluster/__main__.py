@@ -61,6 +61,12 @@ def _parser() -> argparse.ArgumentParser:
     publishing.add_argument(
         "--builder", choices=get_args(BuilderName), help="by default Docker or Buildah, whichever is there"
     )
+    publishing.add_argument(
+        "--base", default="", metavar="IMAGE", help="build on this, not on the Python that is pinned"
+    )
+    publishing.add_argument(
+        "--go", default="", metavar="IMAGE", help="build the stores in this, not in the Go that is pinned"
+    )
     publishing.add_argument("--sbom", type=Path, metavar="FOLDER", help="list there what is in each image")
     publishing.add_argument(
         "--values",
@@ -109,9 +115,10 @@ def _binaries(only: str | None) -> None:
 def _publish(options: argparse.Namespace) -> None:
     file = values_file(options.values, options.arch) if options.values else None
     earlier = read_values(file) if file else {}
+    bases = {"BASE": options.base, "GO": options.go}
     references = publish(
         options.registry, tag=options.tag, arch=options.arch, only=_split(options.only), builder=options.builder,
-        sbom=options.sbom,
+        sbom=options.sbom, bases={name: base for name, base in bases.items() if base},
     )  # fmt: skip
     if unchanged := sorted(earlier.keys() - references.keys()):
         say(f"{file} has these from an earlier call: {', '.join(unchanged)}.")

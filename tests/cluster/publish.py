@@ -12,8 +12,8 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -161,6 +161,13 @@ def choose_images(only: Sequence[str] | None, arch: str) -> list[Image]:
     return [available[name] for name in wanted]
 
 
+def on_bases(image: Image, bases: Mapping[str, str]) -> Image:
+    """The image, built on others than its Dockerfile pins; ``bases`` by the argument that names them there."""
+    taken = re.findall(r"^ARG (BASE|GO)=", image.dockerfile.read_text(), re.MULTILINE)
+    chosen = {name: other for name, other in bases.items() if name in taken}
+    return replace(image, arguments=image.arguments | chosen)
+
+
 def describe(reference: str, folder: Path, name: str, progress: Progress) -> None:
     """Writes the list of what is in a pushed image, in CycloneDX's JSON, as Syft finds it."""
     binaries(["syft"], progress)
@@ -188,6 +195,7 @@ def publish(
     only: Sequence[str] | None = None,
     builder: BuilderName | None = None,
     sbom: Path | None = None,
+    bases: Mapping[str, str] | None = None,
     progress: Progress = say,
 ) -> dict[str, str]:
     """Builds and pushes; returns the references by digest, by the key of the chart's ``images``.
@@ -199,12 +207,20 @@ def publish(
         only: names of images; by default all that the chart installs and that can be built for that processor here.
         builder: by default Docker or Buildah, whichever is there.
         sbom: folder for a list of what is in each image.
+        bases: images to build on in place of those that the Dockerfiles pin: BASE, with Python, and GO.
         progress: where to say what is done.
 
     Raises:
-        ClusterError: something could not be built or pushed, with the end of its log.
+        ClusterError: something could not be built or pushed, with the end of its log; or a base was given to
+            ``local``, which has its own.
     """
-    chosen, makes = choose_images(only, arch), find_builder(builder, progress)
+    if builder == "local" and bases:
+        raise ClusterError(
+            "The builder local makes its base from Debian's packages, so it takes neither --base nor --go. "
+            "Leave them out, or build with Docker or Buildah."
+        )
+    chosen = [on_bases(image, bases or {}) for image in choose_images(only, arch)]
+    makes = find_builder(builder, progress)
     foreign = f"linux/{arch}" != buildah.platform()
     tag = tag or version() + (f"-{arch}" if foreign else "")
     references: dict[str, str] = {}

@@ -91,6 +91,49 @@ def test_for_another_processor_only_what_needs_none_of_it_is_built(monkeypatch: 
     assert [image.name for image in publish.choose_images(["board"], "arm64")] == ["board"]
 
 
+def test_every_base_is_pinned_and_each_kind_is_one() -> None:
+    found: dict[str, set[str]] = {}
+    for image in project_images(every_variant=True):
+        text = image.dockerfile.read_text()
+        bases = dict(re.findall(r"^ARG (BASE|GO)=(\S+)$", text, re.MULTILINE))
+        for name, reference in bases.items():
+            assert re.fullmatch(r"docker\.io/library/[a-z]+:[\w.-]+@sha256:[0-9a-f]{64}", reference), (
+                image.name
+            )
+            found.setdefault(name, set()).add(reference)
+        stages = set(re.findall(r" AS (\w+)$", text, re.MULTILINE))
+        allowed = {"scratch", *stages, *(f"${{{name}}}" for name in bases)}
+        assert set(re.findall(r"^FROM (?:--\S+ )?(\S+)", text, re.MULTILINE)) <= allowed, image.name
+    assert {name: len(references) for name, references in found.items()} == {"BASE": 1, "GO": 1}
+
+
+@pytest.mark.parametrize("store", publish.CROSS_BUILT)
+def test_the_pinned_go_builds_the_module(store: str) -> None:
+    """The official image takes no other Go than its own (GOTOOLCHAIN=local)."""
+    folder = REPOSITORY / "images" / store
+    image = re.search(
+        r"^ARG GO=docker\.io/library/golang:([\d.]+)-", (folder / "Dockerfile").read_text(), re.MULTILINE
+    )
+    needed = re.search(r"^go ([\d.]+)$", (folder / "go.mod").read_text(), re.MULTILINE)
+    assert image
+    assert needed
+    assert [*map(int, image[1].split("."))] >= [*map(int, needed[1].split("."))]
+
+
+def test_another_base_is_handed_to_those_that_take_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.cluster.buildah.platform", lambda: "linux/amd64")
+    chosen = publish.choose_images(["seaweedfs", "board", "ingestion"], "amd64")
+    plain = [image.arguments for image in chosen]
+    assert [publish.on_bases(image, {}).arguments for image in chosen] == plain
+    bases = {"BASE": "py:1", "GO": "go:1"}
+    store, board, ingestion = (publish.on_bases(image, bases).arguments for image in chosen)
+    assert store == plain[0] | {"GO": "go:1"}
+    assert board == plain[1] | {"BASE": "py:1"}
+    assert ingestion == plain[2] | {"BASE": "py:1"}
+    with pytest.raises(ClusterError, match="neither --base nor --go"):
+        publish.publish("registry.example.org/alcove", builder="local", bases={"BASE": "py:1"})
+
+
 def test_a_name_that_there_is_not_is_said() -> None:
     with pytest.raises(ClusterError, match="no image named bord"):
         publish.choose_images(["bord"], "amd64")
