@@ -236,9 +236,15 @@ class AttemptAudit:
             self.reader.report.leave_out(Check.PREDICTION, pruned)
             return
         pieces = DigestedPieces(self.reader.pieces(key), record.bytes)
+
+        def read_anew() -> Iterator[bytes]:
+            nonlocal pieces
+            pieces = DigestedPieces(self.reader.pieces(key), record.bytes)
+            return iter(pieces)
+
         try:
             if scorer is not None:
-                score_record(scorer, record, lambda: iter(pieces))
+                score_record(scorer, record, read_anew)
             # What scores nothing is not read by the scorer, or not to its end.
             for _ in pieces:
                 pass

@@ -28,6 +28,7 @@ from alcove_audit.reading import EvidenceReader, ReadDocument
 from alcove_audit.results import CHANGED_SCORE, find_feedback, find_rules
 from alcove_operator.core.model import SubmissionView
 from alcove_scorer.curves import NANO
+from alcove_scorer.predictions import PredictionReader
 from alcove_scorer.row_choice import choose_rows
 from alcove_scorer.scored_run import score_record, summarize_run
 from alcove_scorer.scoring import RunScorer
@@ -43,6 +44,7 @@ class AuditedSubmission:
     ladders: LadderAudit
     state: PhaseState
     view: SubmissionView
+    read: PredictionReader
     deleted: bool = False
     """Whether the object is gone, so that the store's own word is all there is."""
 
@@ -214,7 +216,7 @@ class RunAudit:
         if rules is None or solution is None:
             return None
         rows = choose_rows(dataset.solution_sha256, solution, feedback, result.document.scoring)
-        return RunScorer(rules, solution, rows)
+        return RunScorer(rules, solution, rows, self.subject.read)
 
     def _dataset_of(self, stored: ScoredRun) -> ScoreDataset:
         """With the solution that the score names."""

@@ -16,7 +16,6 @@ from alcove_scorer.disclosure import ShownCurve, limit_curve
 from alcove_scorer.errors import DamagedError
 from alcove_scorer.ladder_store import raise_stored_best
 from alcove_scorer.metrics import Solution
-from alcove_scorer.parser_process import ParserEndedError
 from alcove_scorer.predictions import PredictionReader, read_prediction
 from alcove_scorer.row_choice import choose_rows
 from alcove_scorer.scored_run import score_record, summarize_run, to_curve
@@ -62,21 +61,9 @@ class AttemptReader:
 
     def feed(self, record: Record) -> None:
         head = extend_chain(self.prefix, len(self.records), self.head, record)
-        try:
-            self._score(record)
-        except ParserEndedError:
-            # Something else may have ended it, such as the kernel for want of memory; what does so twice is this.
-            try:
-                self._score(record)
-            except ParserEndedError as error:
-                for _ in self.runs.snapshot(self.prefix, record):
-                    pass  # Its digest is checked all the same.
-                self.scorer.refuse(record.seq, record.name, error.cause)
+        score_record(self.scorer, record, lambda: self.runs.snapshot(self.prefix, record))
         self.records.append(record)
         self.head = head
-
-    def _score(self, record: Record) -> None:
-        score_record(self.scorer, record, lambda: self.runs.snapshot(self.prefix, record))
 
     def close(self, verdict: Verdict) -> str:
         """Once all records were read: checks them against the manifest, or seals one. Returns the manifest's digest."""

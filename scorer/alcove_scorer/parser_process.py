@@ -162,7 +162,7 @@ class ParserProcess:
             raise ParserUnavailableError(
                 "The process that parses predictions did not start, or cannot be confined here.",
                 consequence="Nothing is scored.",
-                remedy="The scorer's node must have Linux with seccomp, on x86_64 or aarch64.",
+                remedy="It needs Linux with seccomp, on x86_64 or aarch64.",
             )
         self._ready = True
 

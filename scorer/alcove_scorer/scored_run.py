@@ -17,6 +17,7 @@ from alcove_api.score_documents import (
     ScoredRun,
 )
 from alcove_scorer.curves import NANO, Point, counted_seconds
+from alcove_scorer.parser_process import ParserEndedError
 from alcove_scorer.predictions import Kind, size_limit
 from alcove_scorer.scoring import RunOutcome, RunScorer, Snapshot
 
@@ -25,6 +26,7 @@ def score_record(scorer: RunScorer, record: Record, open_snapshot: Callable[[], 
     """Scores the prediction that was recorded, or notes why it scores nothing.
 
     ``open_snapshot``: its bytes; called, and then read to the end, unless the record alone says that nothing is scored.
+    Called once more where the process that parses ended: what ends it twice scores nothing.
     """
     number, name = record.seq, record.name
     budget = scorer.rules.budget
@@ -39,7 +41,17 @@ def score_record(scorer: RunScorer, record: Record, open_snapshot: Callable[[], 
         scorer.refuse(number, name, f"{record.bytes} bytes: a prediction of its shape has at most {most}")
     else:
         kind: Kind = "npy" if record.kind == "npy" else "text"
-        scorer.add(number, name, seconds, Snapshot(kind, record.bytes, open_snapshot()))
+        try:
+            scorer.add(number, name, seconds, Snapshot(kind, record.bytes, open_snapshot()))
+        except ParserEndedError:
+            # Something else may have ended it, such as the kernel for want of memory; what does so twice is this.
+            pieces = iter(open_snapshot())
+            try:
+                scorer.add(number, name, seconds, Snapshot(kind, record.bytes, pieces))
+            except ParserEndedError as error:
+                for _ in pieces:
+                    pass  # Whoever hands it over checks what was read.
+                scorer.refuse(number, name, error.cause)
 
 
 def summarize_run(
