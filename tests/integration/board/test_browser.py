@@ -243,9 +243,10 @@ def test_on_paper_there_is_the_whole_table_and_nothing_to_click(
 
 @pytest.mark.parametrize("width", [1280, 1920])
 def test_in_a_hall_the_table_is_large_and_fills_the_screen(
-    browser: Browser, site: RunningServer, width: int
+    browser: Browser, site: RunningServer, width: int, tmp_path: Path
 ) -> None:
     browser.open(f"http://127.0.0.1:{site.port}/{COMPETITION}/large/projector", width)
+    browser.driver.save_screenshot(str(tmp_path / f"queue-{width}.png"))
     assert (
         browser.run("return parseFloat(getComputedStyle(document.querySelector('td.team')).fontSize)") >= 20
     )
@@ -270,9 +271,10 @@ def assert_nothing_cut(browser: Browser) -> None:
 
 @pytest.mark.parametrize("width", [390, 768])
 def test_in_a_hand_the_projectors_view_has_ranks_and_whole_names(
-    browser: Browser, site: RunningServer, width: int
+    browser: Browser, site: RunningServer, width: int, tmp_path: Path
 ) -> None:
     browser.open(f"http://127.0.0.1:{site.port}/{COMPETITION}/large/projector", width)
+    browser.driver.save_screenshot(str(tmp_path / f"queue-{width}.png"))
     assert_nothing_cut(browser)
     heads = browser.run("return [...document.querySelectorAll('th')].filter(h => h.offsetWidth).length")
     assert heads == 3, "rank, team, mean rank"
