@@ -64,7 +64,7 @@ def site(server: RunningServer) -> RunningServer:
     server.wait_for("/competitions.json", '"large"')
     server.wait_for(PLACE, "<polyline")
     waits = tuple(
-        WaitingRun(team=f"Team {n} of a long name", submission="first", dataset="table") for n in range(30)
+        WaitingRun(team=f"{n} " + 20 * "long", submission="first", dataset="table") for n in range(30)
     )
     queued = PhaseActivity(running=(run,), waiting=40, queue=waits).canonical()
     put_bytes(server.store.client("operator"), keys.MAIN_BUCKET, server.key("large", "activity.json"), queued)
