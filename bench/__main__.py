@@ -64,9 +64,11 @@ def main() -> int:
 def replace_section(results: str, section: str) -> tuple[str, str]:
     """``results`` with ``section`` in place of what ``make bench`` wrote there before; and that."""
     first, *sections = re.split(r"(?m)^(?=## )", results)
-    kept = [one for one in sections if not OURS.match(one)]
-    gone = [one for one in sections if OURS.match(one)]
-    return "".join([first, *kept]).rstrip() + "\n" + section, "".join(f"\n{one.rstrip()}\n" for one in gone)
+    handwritten = [one for one in sections if not OURS.match(one)]
+    replaced = [one for one in sections if OURS.match(one)]
+    return "".join([first, *handwritten]).rstrip() + "\n" + section, "".join(
+        f"\n{one.rstrip()}\n" for one in replaced
+    )
 
 
 def measure_clock(name: str, say: Callable[[str], None]) -> str:

@@ -28,11 +28,11 @@ def say(message: str) -> None:
 def cluster() -> Iterator[api.Cluster]:
     """The throwaway cluster: one for all tests that need a node."""
     # A cluster that is up already can be named, to try one test again and again.
-    kept = os.environ.get("ALCOVE_E2E_CLUSTER")
-    name = kept or f"e2e-{os.getpid()}"
+    running = os.environ.get("ALCOVE_E2E_CLUSTER")
+    name = running or f"e2e-{os.getpid()}"
     raised = api.up(name, progress=say)
     yield raised
-    if not kept:
+    if not running:
         api.down(name, progress=say)
 
 

@@ -61,8 +61,8 @@ def rate(times: Iterable[float]) -> float:
     ordered = sorted(times)
     if len(ordered) < 10:
         return 0.0
-    kept = ordered[: len(ordered) * 9 // 10]
-    return (len(kept) - 1) / max(kept[-1] - kept[0], 1e-6)
+    nine_tenths = ordered[: len(ordered) * 9 // 10]
+    return (len(nine_tenths) - 1) / max(nine_tenths[-1] - nine_tenths[0], 1e-6)
 
 
 def find_faults(

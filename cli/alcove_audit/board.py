@@ -73,12 +73,12 @@ class BoardAudit:
             return []
         self.counted = found.document
         views = {view.uid: view for view in self.state.submission_views}
-        kept = {entry.team: entry for entry in found.document.entries}
+        entries = {entry.team: entry for entry in found.document.entries}
         of_phase = [v for v in views.values() if boards.is_scored_in(v, self.state.phase_name)]
         scored = [view for view in of_phase if self._has_score(view) and not view.of_organizer]
-        wanted = boards.update_counted(kept, scored, self.state.rules)
+        wanted = boards.update_counted(entries, scored, self.state.rules)
         for team in sorted(wanted):
-            entry = kept.get(team)
+            entry = entries.get(team)
             self.reader.report.compare(
                 Check.COUNTED, key, f"entry of {team}", wanted[team].model_dump(mode="json"),
                 entry.model_dump(mode="json") if entry else None, meaning,
@@ -175,9 +175,9 @@ class BoardAudit:
         """``counted.json`` against the board, which the Leaderboard holds the digest of: some may be deleted."""
         if self.counted is None or self.state.phase.deleted_submissions != "stand":
             return
-        key, kept = self._key("counted.json"), {e.submission_uid: e for e in self.counted.entries}
+        key, entries = self._key("counted.json"), {e.submission_uid: e for e in self.counted.entries}
         for entry in request.entries:
-            found = kept.get(entry.submission_uid)
+            found = entries.get(entry.submission_uid)
             same = (
                 None
                 if found is None
@@ -187,7 +187,7 @@ class BoardAudit:
             self.reader.report.compare(Check.COUNTED, key, f"entry of {entry.team}", wanted, same, _WHO)
         ranked = {entry.submission_uid for entry in request.entries}
         present = {view.uid for view in self.state.submission_views}
-        unranked = len(kept.keys() - ranked - present)
+        unranked = len(entries.keys() - ranked - present)
         if unranked:
             self.reader.report.leave_out(Check.COUNTED, "deleted, and not on the board", unranked)
 

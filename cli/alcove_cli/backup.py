@@ -42,7 +42,7 @@ from alcove_store.client import client, store_errors, stream
 from alcove_store.errors import StoreNotFoundError
 
 ROOT_SECRET, LEASE = "alcove-store-root", "alcove-operator"
-AT_ONCE = 8
+COPIES_AT_ONCE = 8
 """Objects of the store that are copied side by side."""
 PASSING = (keys.PERMITS, keys.probe(""))
 """Prefixes of the store that no backup has."""
@@ -247,7 +247,7 @@ def _copy_store(store: WholeStore, folder: Path, say: Callable[[str], None]) -> 
             return None
         return StoredObject(bucket=bucket, key=key, bytes=size, sha256=digest.hexdigest(), file=file)
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(COPIES_AT_ONCE) as pool:
         copied = pool.map(lambda numbered: copy(numbered[0], *numbered[1]), enumerate(listed))
         for number, one in enumerate(copied, 1):
             if one is not None:

@@ -23,7 +23,7 @@ from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, NAMESPACES, SELF_REVIEWS, SUBMISSIONS
 
 Patch = list[Object]
-TRIES = 5
+MAX_WRITES = 5
 """At writing the Competition, whose status others write all day."""
 LISTS: dict[type[ApiModel], str] = {
     Exclusion: "excluded",
@@ -166,7 +166,7 @@ def change_competition(kube: KubeClient, competition: str, plan: Callable[[Objec
     """
     namespace, name = parse_competition(competition)
     manager = f"alcove {find_user(kube)}"[:128]
-    for _ in range(TRIES):
+    for _ in range(MAX_WRITES):
         raw = kube.find(COMPETITIONS, namespace, name)
         if raw is None:
             raise CommandError(
@@ -182,7 +182,7 @@ def change_competition(kube: KubeClient, competition: str, plan: Callable[[Objec
             newest = kube.find(COMPETITIONS, namespace, name) if error.status in (409, 422) else raw
             if newest is None or newest["metadata"]["resourceVersion"] == version:
                 raise
-    raise FailedError(f"Others changed {namespace}/{name} {TRIES} times meanwhile. Try again.")
+    raise FailedError(f"Others changed {namespace}/{name} {MAX_WRITES} times meanwhile. Try again.")
 
 
 def find_user(kube: KubeClient) -> str:

@@ -87,13 +87,13 @@ def run(
         raise CommandError(
             "--solution is of one dataset, but there are several. Put each beside its dataset."
         )
-    with unwind_on_signals(), kept_folder(out) as kept:
+    with unwind_on_signals(), output_folder(out) as output:
         if report is not None and solution is None:
             require_solutions(datasets, "no report can be made")
         opened = open_datasets(datasets, rules.metric.name, solution)
         many = len(opened) > 1
         code = folder.resolve() if command else require_model(folder)
-        tasks = [_plan_task(code, dataset, kept / dataset.name if many else kept) for dataset in opened]
+        tasks = [_plan_task(code, dataset, output / dataset.name if many else output) for dataset in opened]
         ends = _run_all(tasks, settings, jobs, report, as_json)
     if any(end.status in FAULTS for end in ends):
         raise typer.Exit(FAULT)
@@ -169,7 +169,7 @@ def _run_all(
 
 
 @contextmanager
-def kept_folder(out: Path | None) -> Iterator[Path]:
+def output_folder(out: Path | None) -> Iterator[Path]:
     """``out``, or a folder that is removed at the end."""
     if out is not None:
         yield out

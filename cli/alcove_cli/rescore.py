@@ -24,6 +24,7 @@ from alcove_api.leaderboard import LeaderboardStatus
 from alcove_api.words import count_of
 from alcove_cli import rank_changes
 from alcove_cli.competitions import parse_competition_object
+from alcove_cli.decide import MAX_WRITES
 from alcove_cli.errors import CommandError, FailedError, choose_failure
 from alcove_cli.options import parse_competition
 from alcove_cli.rescore_jobs import PreviewJobs
@@ -42,8 +43,6 @@ OPERATOR = "alcove-operator"
 """Name of its Deployment, in the competition's namespace."""
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 """Of objects and namespaces, as the API server has them."""
-TRIES = 5
-"""At writing the Competition, whose status others write all day."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +212,7 @@ def _confirm(options: RescoreOptions, planned: RescorePlan, ref: tuple[str, str]
 async def _write(api: Api, ref: tuple[str, str], before: Object, planned: RescorePlan) -> None:
     """Replaces the settings, unless they are no longer those that the ranks were compared with."""
     old = find_scoring(parse_competition_object(before), planned.phase)
-    for _ in range(TRIES):
+    for _ in range(MAX_WRITES):
         found = await api.get(COMPETITIONS, *ref)
         if find_scoring(parse_competition_object(found), planned.phase) != old:
             raise FailedError(

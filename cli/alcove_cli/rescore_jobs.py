@@ -26,7 +26,7 @@ from alcove_operator.core import names, parse_objects
 from alcove_operator.core.model import CompetitionView, JobView
 from alcove_operator.scorer_jobs import compare_job, rescore_job
 
-AT_ONCE = 8
+JOBS_AT_ONCE = 8
 """Jobs at a time."""
 POLL_SECONDS = 1.0
 LABEL = f"{GROUP}/rescore"
@@ -64,7 +64,7 @@ class PreviewJobs:
             under_way = wanted.keys() - done - set(waiting)
             if gone := sorted(under_way - {job.name for job in jobs}):
                 raise FailedError(f"Somebody deleted the Job {gone[0]}. Nothing was changed: try again.")
-            room = AT_ONCE - len(under_way)
+            room = JOBS_AT_ONCE - len(under_way)
             for name in waiting[:room]:
                 await self._create(rescore_job(name, self._labels(), wanted[name], self.settings))
             del waiting[:room]

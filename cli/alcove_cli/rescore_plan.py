@@ -35,11 +35,11 @@ class ScoringChanges:
         Raises CommandError, of exit status 2, for a value that no Competition could have.
         """
         given = {name: value for name, value in vars(self).items() if value is not None}
-        kept = old.model_dump(by_alias=False)
+        inherited = old.model_dump(by_alias=False)
         if self.scheme:
-            kept = {name: kept[name] for name in ("ranked_rows", "seed")}
+            inherited = {name: inherited[name] for name in ("ranked_rows", "seed")}
         try:
-            return ScoringSpec.model_validate({**kept, **given})
+            return ScoringSpec.model_validate({**inherited, **given})
         except ValidationError as error:
             field, fault = first_fault(error)
             raise CommandError(f"--{field.partition('.')[0].removesuffix('_seconds')}: {fault}.") from None

@@ -19,7 +19,7 @@ from alcove_api.base import API_VERSION
 from alcove_api.origin import Origin, count_generations, creation_time, identify
 from alcove_api.words import count_of
 from alcove_cli.backup import (
-    AT_ONCE,
+    COPIES_AT_ONCE,
     KINDS,
     BackupList,
     StoredObject,
@@ -136,9 +136,9 @@ def fill_store(backup: Backup, store: WholeStore, say: Callable[[str], None]) ->
 
     # The newest version of a dataset's name is the one that was written last, so these are put in any case.
     names = [entry for entry in backup.listed.store if entry.key.startswith(keys.dataset_names())]
-    others = [entry for entry in backup.listed.store if not entry.key.startswith(keys.dataset_names())]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        _count(pool.map(put, others), len(others), say)
+    in_any_order = [entry for entry in backup.listed.store if not entry.key.startswith(keys.dataset_names())]
+    with ThreadPoolExecutor(COPIES_AT_ONCE) as pool:
+        _count(pool.map(put, in_any_order), len(in_any_order), say)
     for _, versions in groupby(sorted(names, key=_dataset_name), _dataset_name):
         for number, entry in enumerate(versions):
             if number:

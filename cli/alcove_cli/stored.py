@@ -57,7 +57,7 @@ class StoredCompetition:
                 raise CommandError(f"There is no Competition {'/'.join(ref)}. Give NAMESPACE/NAME.")
             access = StoreAccess.of_secret(kube, ref[0], AUDITOR_SECRET, endpoint)
             objects = StoredObjects(access.client(), access.bucket, access.uploads)
-            others = objects.list_releases() - {ref[0]}
+            other_releases = objects.list_releases() - {ref[0]}
             given = RetentionInput(
                 competitions=competitions,
                 submissions=_read_submissions(kube, ref[0]),
@@ -68,7 +68,7 @@ class StoredCompetition:
                 counted=_read_counted(objects, competitions),
                 jobs=[parse_objects.job_view(raw) for raw in kube.find_all(JOBS, ref[0])],
                 now=datetime.now(UTC),
-                code_kept=SHARED if others else "",
+                code_kept=SHARED if other_releases else "",
             )
             return cls(found, given, objects.measure())
 
@@ -218,7 +218,7 @@ def describe_plan(stored: StoredCompetition, plan: PrunePlan, rows: Sequence[Pru
     when = ", ".join(set_days) or "no days are set"
     whose = count_of(count, "submission")
     lines.append(f"Goes: {format_bytes(total)} of {whose} that nothing needs ({when}).")
-    lines += [f"Kept: {number}, since {reason}." for reason, number in plan.kept.items()]
+    lines += [f"Kept: {number}, since {reason}." for reason, number in plan.retained.items()]
     return lines
 
 
@@ -236,7 +236,7 @@ def plan_document(plan: PrunePlan, rows: Sequence[PruneRow]) -> dict[str, Any]:
             }
             for row in rows
         ],
-        "kept": [{"reason": reason, "count": number} for reason, number in plan.kept.items()],
+        "kept": [{"reason": reason, "count": number} for reason, number in plan.retained.items()],
     }
 
 

@@ -120,12 +120,12 @@ def report_fault(error: BaseException) -> int:
             delete=False,
         ) as file:
             file.writelines(told)
-        kept = f"send {file.name}"
+        remedy = f"send {file.name}"
     except OSError:
         sys.stderr.writelines(told)
-        kept = "send the lines above"
+        remedy = "send the lines above"
     print(
-        f"alcove: This is a fault of Alcove ({kind}: {error}). The command did not finish. To report it, {kept}.",
+        f"alcove: This is a fault of Alcove ({kind}: {error}). The command did not finish. To report it, {remedy}.",
         file=sys.stderr,
     )
     return FAULT

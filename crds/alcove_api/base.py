@@ -46,8 +46,8 @@ class FrozenModel(BaseModel):
         unknown = changes.keys() - type(self).model_fields.keys()
         if unknown:
             raise TypeError(f"{type(self).__name__} has no field {', '.join(sorted(unknown))}")
-        kept = {name: getattr(self, name) for name in self.model_fields_set}
-        return self.model_validate({**kept, **changes})
+        set_fields = {name: getattr(self, name) for name in self.model_fields_set}
+        return self.model_validate({**set_fields, **changes})
 
 
 class ApiModel(FrozenModel):

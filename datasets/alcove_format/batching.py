@@ -171,19 +171,19 @@ def _decode_ahead(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def shuffle_pairs(pairs: Iterator[Pair], buffer: int, random: np.random.Generator) -> Iterator[Pair]:
+def shuffle_pairs(pairs: Iterator[Pair], size: int, random: np.random.Generator) -> Iterator[Pair]:
     """Draws from a buffer that is filled up again. What it keeps is copied: a view would hold all around it."""
-    kept: list[Pair] = []
+    buffer: list[Pair] = []
     for features, label in pairs:
-        kept.append((features.copy(), label.copy()))
-        if len(kept) == buffer:
+        buffer.append((features.copy(), label.copy()))
+        if len(buffer) == size:
             break
     for features, label in pairs:
-        i = int(random.integers(len(kept)))
-        yield kept[i]
-        kept[i] = features.copy(), label.copy()
-    for i in random.permutation(len(kept)).tolist():
-        yield kept[i]
+        i = int(random.integers(len(buffer)))
+        yield buffer[i]
+        buffer[i] = features.copy(), label.copy()
+    for i in random.permutation(len(buffer)).tolist():
+        yield buffer[i]
 
 
 def group_pairs(pairs: Iterator[Pair], size: int) -> Iterator[Group]:

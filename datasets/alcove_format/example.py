@@ -100,9 +100,11 @@ def decode_sparse_example(data: bytes, metadata: Metadata, where: str) -> Sparse
     order = np.argsort(places, kind="stable")
     places, values = places[order], values[order]
     # Of values in one place the last stands, as in the array of all.
-    kept = (np.append(places[1:] != places[:-1], True) if len(places) else np.zeros(0, bool)) & (values != 0)
+    stored = (np.append(places[1:] != places[:-1], True) if len(places) else np.zeros(0, bool)) & (
+        values != 0
+    )
     number, label, has_label = _context(message, metadata, where)
-    return SparseExample(number, SparseFeatures(shape, places[kept], values[kept]), label, has_label)
+    return SparseExample(number, SparseFeatures(shape, places[stored], values[stored]), label, has_label)
 
 
 def _joined(steps: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:

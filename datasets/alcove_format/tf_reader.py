@@ -100,8 +100,12 @@ def _parse_batch(data: Any, metadata: Metadata) -> tuple[Any, Any, Any]:
         features = _fit(features, shape[0])
         times = tf.fill(tf.shape(times), tf.constant(shape[0], tf.int64))
     features.set_shape([None, *(size if size > 0 else None for size in shape)])
-    others = tf.broadcast_to(tf.constant(shape[1:3], tf.int64), [tf.size(times), 2])
-    return features, _labels(context, tf.size(times), metadata), tf.concat([times[:, None], others], axis=1)
+    rows_and_columns = tf.broadcast_to(tf.constant(shape[1:3], tf.int64), [tf.size(times), 2])
+    return (
+        features,
+        _labels(context, tf.size(times), metadata),
+        tf.concat([times[:, None], rows_and_columns], axis=1),
+    )
 
 
 def _parse_one(data: Any, metadata: Metadata) -> tuple[Any, Any, Any]:

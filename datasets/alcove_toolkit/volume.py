@@ -11,7 +11,7 @@ from alcove_api.documents import DatasetManifest
 from alcove_store.errors import StoreUnavailableError
 
 _PIECE = 1 << 20
-_MOST = 8
+_MAX_FINDINGS = 8
 """Problems that are told; where one file is wrong, thousands often are."""
 
 
@@ -39,9 +39,9 @@ class Volume:
             for path in sorted(found.keys() & wanted)
             if found[path] and not os.access(self.root / path, os.R_OK)
         ]
-        more = len(wrong) - _MOST
+        more = len(wrong) - _MAX_FINDINGS
         if more > 0:
-            wrong[_MOST - 1 :] = [f"And {more + 1} more. Correct these first."]
+            wrong[_MAX_FINDINGS - 1 :] = [f"And {more + 1} more. Correct these first."]
         return wrong
 
     def pieces(self, path: str) -> Iterator[bytes]:

@@ -158,8 +158,8 @@ async def build_series(
 def leading_teams(board: LeaderboardStatus, views: Iterable[SubmissionView]) -> list[str]:
     """At most :data:`TEAMS`: those on the board by rank, then the others by their first Submission."""
     ranked = [entry.team for entry in board.entries]
-    others = [view.team for view in sorted(views, key=boards.creation_order)]
-    return list(dict.fromkeys([*ranked, *others]))[:TEAMS]
+    by_first_submission = [view.team for view in sorted(views, key=boards.creation_order)]
+    return list(dict.fromkeys([*ranked, *by_first_submission]))[:TEAMS]
 
 
 def is_open(phase: Phase, now: datetime) -> bool:

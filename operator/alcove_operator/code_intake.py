@@ -14,7 +14,7 @@ from functools import partial
 from alcove_operator.core.actions import AdmitCode
 from alcove_operator.core.model import CodeFact, SubmissionView
 
-AT_ONCE = 3
+ADMISSIONS_AT_ONCE = 3
 """Of all teams together; fewer than the event loop has threads, which requests to the API server need too."""
 
 
@@ -26,7 +26,7 @@ class Admissions:
     """Called when there is an answer to ask for."""
     _under_way: dict[str, asyncio.Task[CodeFact]] = field(default_factory=dict)
     _teams: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
-    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(ADMISSIONS_AT_ONCE))
 
     def ask(self, view: SubmissionView, action: AdmitCode) -> CodeFact | None:
         """The answer, once; None while there is none yet. Raises what ``take`` raised; asked again, it starts again."""

@@ -32,17 +32,19 @@ class CountedKeeper:
     store: OperatorStore
     teams: TeamList
     """Of others, nothing stands."""
-    _kept: dict[tuple[str, str], dict[str, CountedSubmission]] = field(default_factory=dict)
+    _counted: dict[tuple[str, str], dict[str, CountedSubmission]] = field(default_factory=dict)
     """By UID of the Competition and phase: by team."""
     _scoreless: set[tuple[str, str]] = field(default_factory=set)
     """UID and scoring digest of those whose scores are held back and that turned out to have none."""
 
     def list_names(self, competition: CompetitionView) -> frozenset[tuple[str, str]] | None:
         """Team and name of the Submissions that have counted; None while that is not known."""
-        places = [(competition.uid, phase.name) for phase in competition.spec.phases]
-        if any(place not in self._kept for place in places):
+        phase_keys = [(competition.uid, phase.name) for phase in competition.spec.phases]
+        if any(phase_key not in self._counted for phase_key in phase_keys):
             return None
-        return frozenset((e.team, e.submission) for place in places for e in self._kept[place].values())
+        return frozenset(
+            (e.team, e.submission) for phase_key in phase_keys for e in self._counted[phase_key].values()
+        )
 
     async def keep(
         self, competition: CompetitionView, phase: Phase, views: list[SubmissionView]
@@ -53,12 +55,12 @@ class CountedKeeper:
             StoreError: the store failed; then nothing is taken in.
         """
         where = (competition.namespace, competition.name, phase.name)
-        place = (competition.uid, phase.name)
-        if place not in self._kept:
+        phase_key = (competition.uid, phase.name)
+        if phase_key not in self._counted:
             found = await asyncio.to_thread(self.store.counted, *where)
             same = found is not None and found.competition_uid == competition.uid
-            self._kept[place] = {e.team: e for e in found.entries} if found and same else {}
-        old = self._kept[place]
+            self._counted[phase_key] = {e.team: e for e in found.entries} if found and same else {}
+        old = self._counted[phase_key]
         gone = [view for (of, name, _), view in self.index.deleted_scored.items() if (*of, name) == where]
         rules = PhaseRules(competition, phase)
         # Who deletes in the competition's own namespace is the organizer: nothing stands of what is deleted there.
@@ -75,7 +77,7 @@ class CountedKeeper:
             entries = tuple(new[team] for team in sorted(new))
             document = CountedSubmissions(competition_uid=competition.uid, entries=entries)
             await asyncio.to_thread(self.store.write_counted, *where, document)
-            self._kept[place] = new
+            self._counted[phase_key] = new
         await asyncio.sleep(0)
         present = {view.uid for view in views}
         return [
@@ -84,9 +86,9 @@ class CountedKeeper:
             if entry.submission_uid not in present and entry.team in self.teams.namespaces
         ]
 
-    async def _has_score(self, view: SubmissionView, kept: Mapping[str, CountedSubmission]) -> bool:
+    async def _has_score(self, view: SubmissionView, counted: Mapping[str, CountedSubmission]) -> bool:
         """What a status that holds scores back cannot tell. After its deletion nothing could show that it has none."""
-        key, entry = (view.uid, view.status.scoring_digest), kept.get(view.team)
+        key, entry = (view.uid, view.status.scoring_digest), counted.get(view.team)
         known = entry is not None and (entry.submission_uid, entry.scoring_digest) == key
         if known or not scoring.is_held_back(view.status):
             return True

@@ -45,7 +45,7 @@ SCORED_AGAIN_AT_ONCE = 16
 """Where settings change, all that was ever submitted is scored again: runs must find room beside that."""
 
 
-REPORT_TRIES = 9
+MAX_REPORT_REFUSALS = 9
 """At giving a report to its team where the store refuses it, over about a minute: a policy is known to all of a store's
 servers a moment after it is made. A page keeps no score back for longer."""
 
@@ -83,9 +83,9 @@ class Executor:
 
     def forget(self, present: Collection[str]) -> None:
         """Drops what is kept of all Submissions but those of these UIDs, and of Jobs that are gone."""
-        for kept in (self._emitted, self._reports_refused):
-            for uid in kept.keys() - set(present):
-                del kept[uid]
+        for by_uid in (self._emitted, self._reports_refused):
+            for uid in by_uid.keys() - set(present):
+                del by_uid[uid]
         self.admissions.forget(present)
         self.credentials.forget_all_but({name for _, name in self.index.jobs})
 
@@ -175,8 +175,8 @@ class Executor:
             raise
         except StoreError as error:
             uid = action.submission_uid
-            self._reports_refused[uid] = tries = self._reports_refused.get(uid, 0) + 1
-            if error.retriable and tries < REPORT_TRIES:
+            self._reports_refused[uid] = refusals = self._reports_refused.get(uid, 0) + 1
+            if error.retriable and refusals < MAX_REPORT_REFUSALS:
                 raise
             kept_back = {"cause": "ReportNotPublished"}
             log.warning("%s The team cannot fetch this report; its scores are shown.", error, extra=kept_back)
@@ -278,8 +278,8 @@ class Executor:
             await self.api.patch(SUBMISSIONS, view.namespace, view.name, body)
 
     async def _finalizers(self, view: SubmissionView, add: bool) -> None:
-        others = [f for f in view.finalizers if f != names.FINALIZER]
-        wanted = [*others, names.FINALIZER] if add else others
+        other_finalizers = [f for f in view.finalizers if f != names.FINALIZER]
+        wanted = [*other_finalizers, names.FINALIZER] if add else other_finalizers
         body = {"metadata": {"resourceVersion": view.resource_version, "finalizers": wanted}}
         try:
             made = await self.api.patch(SUBMISSIONS, view.namespace, view.name, body)

@@ -280,10 +280,10 @@ class Index:
         if old is None or old.uid == uid or old.spec is None or not boards.is_scored_in(old, old.spec.phase):
             return
         wanted = old.spec.competition
-        place = ((wanted.namespace, wanted.name), old.spec.phase, old.namespace)
-        kept = self.deleted_scored.get(place)
-        if kept is None or boards.creation_order(kept) < boards.creation_order(old):
-            self.deleted_scored[place] = old
+        key = ((wanted.namespace, wanted.name), old.spec.phase, old.namespace)
+        newest = self.deleted_scored.get(key)
+        if newest is None or boards.creation_order(newest) < boards.creation_order(old):
+            self.deleted_scored[key] = old
 
     def _remove(self, resource: Resource, name: ObjectName, version: int) -> None:
         self._remember_scored(resource, name)
@@ -310,8 +310,8 @@ class Index:
         for key in [k for k in self.unreadable if k[:2] == (SUBMISSIONS, namespace)]:
             del self.unreadable[key]
             self.versions.pop(key, None)
-        for place in [p for p in self.deleted_scored if p[2] == namespace]:
-            del self.deleted_scored[place]
+        for deleted in [d for d in self.deleted_scored if d[2] == namespace]:
+            del self.deleted_scored[deleted]
         self._deleted.pop((SUBMISSIONS, namespace), None)
         self.mark_unfilled(SUBMISSIONS, namespace)
 

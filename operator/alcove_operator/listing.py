@@ -41,7 +41,7 @@ UNREAD: Unread = MappingProxyType(
     }
 )
 """Metadata of Submissions that the operator does not read, and that teams fill."""
-LIST_TRIES = 3
+LIST_ATTEMPTS = 3
 """How often a list is begun at most, where the server forgets in between what moment it is of."""
 PAGE = 100
 """Objects of a page of what teams cannot write. The interpreter does nothing else while it parses an answer: 11 ms with
@@ -114,7 +114,7 @@ async def _look_one_by_one(index: Index, api: Api, namespace: str) -> None:
 
 
 async def _fill_one(index: Index, api: Api, resource: Resource, namespace: str, selector: str = "") -> None:
-    for left in reversed(range(LIST_TRIES)):
+    for left in reversed(range(LIST_ATTEMPTS)):
         try:
             return await _fill_by_pages(index, api, resource, namespace, selector)
         except ApiError as error:

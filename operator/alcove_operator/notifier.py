@@ -29,7 +29,7 @@ from alcove_store.errors import StoreError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0
-AT_ONCE = 8
+NOTICES_A_ROUND = 8
 """Notices that a webhook gets in one round."""
 Outcomes = dict[tuple[str, str], PendingNotice | None]
 """By webhook and ID of the notice: what is left of it after a try; None where nothing is left to do."""
@@ -70,9 +70,13 @@ class Notifier:
             self.ledgers.pop(uid, None)
             self._stored.pop(uid, None)
         # A send under way ends by its own time limit.
-        ended = [place for place, send in self.sends.items() if place[0] not in competitions and send.done()]
-        for place in ended:
-            del self.sends[place]
+        ended = [
+            receiver
+            for receiver, send in self.sends.items()
+            if receiver[0] not in competitions and send.done()
+        ]
+        for receiver in ended:
+            del self.sends[receiver]
 
     async def take_in(self, competition: CompetitionView) -> None:
         """What is new, and what became of what was sent. Raises StoreError, OperatorError."""
@@ -139,8 +143,10 @@ class Notifier:
 
     def _take_in_outcomes(self, uid: str, ledger: NotificationLedger) -> NotificationLedger:
         changed: Outcomes = {}
-        for place in [place for place, send in self.sends.items() if place[0] == uid and send.done()]:
-            changed |= self.sends.pop(place).result()
+        for receiver in [
+            receiver for receiver, send in self.sends.items() if receiver[0] == uid and send.done()
+        ]:
+            changed |= self.sends.pop(receiver).result()
         left = [changed.get(_key(entry), entry) for entry in ledger.pending]
         return ledger.replace(pending=tuple(entry for entry in left if entry is not None))
 
@@ -151,11 +157,11 @@ class Notifier:
         for entry in self.ledgers[competition.uid].pending:
             waiting[entry.webhook].append(entry)
         for name, entries in waiting.items():
-            place = (competition.uid, name)
+            receiver = (competition.uid, name)
             # Behind one that failed the others wait, so that a receiver that is away is not asked for each of them.
-            if place not in self.sends and entries[0].next_at <= now:
-                send = self._send_some(competition, name, entries[:AT_ONCE])
-                self.sends[place] = asyncio.create_task(send)
+            if receiver not in self.sends and entries[0].next_at <= now:
+                send = self._send_some(competition, name, entries[:NOTICES_A_ROUND])
+                self.sends[receiver] = asyncio.create_task(send)
 
     async def _send_some(
         self, competition: CompetitionView, name: str, entries: list[PendingNotice]

@@ -18,7 +18,7 @@ from alcove_operator.store_room import WAITS, StoreRoom
 from alcove_operator.submissions import Submissions
 from alcove_operator.workqueue import WorkQueue
 
-AT_ONCE = 500
+VIEWS_A_TURN = 500
 """Submissions that are looked at before others go on."""
 
 
@@ -55,16 +55,16 @@ class Places:
         """All runs of each Submission that have a place now, by its UID; and what was decided on those that wait."""
         by_uid = {view.uid: view for view in views}
         granted = {view.uid: aliases for view in views if (aliases := self.submissions.granted(view.uid))}
-        kept = {
+        still_waiting = {
             (run.submission_uid, run.alias): run.team
             for run in counted.waiting
             if run.submission_uid in granted and run.alias in granted[run.submission_uid]
         }
-        running = self._unseen(competition) | counted.running | kept
+        running = self._unseen(competition) | counted.running | still_waiting
         used = self._compute(competition, now)
         pools = find_pools(competition, views)
         given: defaultdict[str, list[str]] = defaultdict(list)
-        for uid, alias in kept:
+        for uid, alias in still_waiting:
             given[uid].append(alias)
         plans: dict[Pool, capacity.CapacityPlan] = {}
         found = set(pools.values())
@@ -89,9 +89,9 @@ class Places:
                 places[uid][alias] = capacity.round_place(place)
                 if not pool.again:
                     first[uid] = min(place.position, first.get(uid, place.position))
-        for begin in range(0, len(views), AT_ONCE):
+        for begin in range(0, len(views), VIEWS_A_TURN):
             await asyncio.sleep(0)
-            for view in views[begin : begin + AT_ONCE]:
+            for view in views[begin : begin + VIEWS_A_TURN]:
                 if self.submissions.tell_places(view.uid, places.get(view.uid, {})):
                     self.queue.add(WorkKey("submission", view.namespace, view.name))
         return first

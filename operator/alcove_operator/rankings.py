@@ -144,14 +144,16 @@ class Rankings:
         if boards.list_awaited(counted, wanted, (job.view for job in self.index.jobs.values())):
             # The board stays as it is. Each that is scored brings its competition here again.
             return None
-        kept = await self._keep_unseen(competition, phase, counted, wanted, board)
-        if kept is None:
+        unseen_entries = await self._keep_unseen(competition, phase, counted, wanted, board)
+        if unseen_entries is None:
             # The board stays as it is until all namespaces can be listed, or the organizer takes such a team out.
             return None
         aliases = tuple(datasets[name].alias for name in phase.datasets if name in datasets)
         rules = PhaseRules(competition, phase)
         targets = boards.list_targets(rules, datasets)
-        request = boards.build_board_request(rules, aliases, counted, wanted, kept, excluded, targets)
+        request = boards.build_board_request(
+            rules, aliases, counted, wanted, unseen_entries, excluded, targets
+        )
         inputs = _digest_inputs(request, counted, wanted)
         last = max(jobs, key=_generation, default=None)
         if last is not None and last.labels.get(INPUTS) == inputs:

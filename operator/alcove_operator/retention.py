@@ -160,7 +160,7 @@ class RetentionKeeper:
                 where = (competition.namespace, competition.name, phase.name)
                 found = await asyncio.to_thread(self.store.counted, *where)
                 counted[where] = found.entries if found is not None else ()
-        others = await asyncio.to_thread(self.objects.list_releases) - {self.namespace}
+        other_releases = await asyncio.to_thread(self.objects.list_releases) - {self.namespace}
         unseen = [t for t in self.teams.namespaces if not self.index.is_filled(SUBMISSIONS, t)]
         return RetentionInput(
             competitions=tuple(self.index.competitions.values()),
@@ -169,7 +169,7 @@ class RetentionKeeper:
             counted=counted,
             jobs=tuple(record.view for record in self.index.jobs.values()),
             now=self.clock(),
-            code_kept=SHARED if others else UNSEEN if unseen else "",
+            code_kept=SHARED if other_releases else UNSEEN if unseen else "",
         )
 
     async def _mark(self, view: SubmissionView, parts: Collection[PrunedPart]) -> bool:

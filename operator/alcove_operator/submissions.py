@@ -240,9 +240,9 @@ class Submissions:
     def forget(self) -> None:
         """Drops all that is kept of Submissions that are gone."""
         present = {view.uid for view in self.index.submissions.values()}
-        for kept in (self._facts, self._grants, self._quiet):
-            for uid in kept.keys() - present:
-                del kept[uid]
+        for by_uid in (self._facts, self._grants, self._quiet):
+            for uid in by_uid.keys() - present:
+                del by_uid[uid]
         self.executor.forget(present)
 
     def _competition(self, view: SubmissionView) -> model.CompetitionView | None:

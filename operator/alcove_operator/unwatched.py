@@ -14,7 +14,7 @@ from alcove_operator.api import Api
 log = logging.getLogger(__name__)
 REFUSED_SECONDS = 10.0
 """How long a failed look at one object is remembered, so that it is not repeated in every turn."""
-MOST = 4096
+MAX_ANSWERS = 4096
 """Answers kept. Nodes come and go under new names; past this many, what is too old to be used is dropped."""
 
 
@@ -62,7 +62,7 @@ class UnwatchedObjects:
             unknown = {"cause": type(error).__name__}
             log.info("%s %s cannot be looked at: %s", resource.plural, name, error, extra=unknown)
             found, seconds = Unknown(str(error)), REFUSED_SECONDS
-        if len(self._answers) >= MOST:
-            self._answers = {at: kept for at, kept in self._answers.items() if loop.time() < kept.until}
+        if len(self._answers) >= MAX_ANSWERS:
+            self._answers = {at: answer for at, answer in self._answers.items() if loop.time() < answer.until}
         self._answers[resource, namespace, name] = _Answer(loop.time() + seconds, found)
         return found

@@ -64,10 +64,12 @@ class Uploads:
 
     async def _is_admitted(self, view: SubmissionView, sha256: str) -> bool:
         """Whether the team itself has submitted these bytes before: nobody's digest alone gets at another's code."""
-        others = self.index.submissions_in(view.namespace)
+        of_team = self.index.submissions_in(view.namespace)
         admitted = any(
-            o.status.admitted_at and o.status.code_sha256 == sha256 and not explain_pruned(o.status, "bundle")
-            for o in others
+            earlier.status.admitted_at
+            and earlier.status.code_sha256 == sha256
+            and not explain_pruned(earlier.status, "bundle")
+            for earlier in of_team
         )
         return admitted and await asyncio.to_thread(self.store.exists, keys.code(sha256))
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from alcove_scorer.colours import INK, MUTED, OTHERS, SERIES
+from alcove_scorer.colours import INK, MUTED, PALE, SERIES
 from alcove_scorer.curves import CurveRules, axis_position
 from alcove_scorer.pictures import HEIGHT, WIDTH, draw_time_axis, format_time, label_ends
 from alcove_scorer.svg import open_canvas, write_svg
@@ -57,7 +57,7 @@ def draw_intervals(
 def draw_differences(names: Sequence[str], cases: Sequence[tuple[float, float, float]]) -> bytes:
     """How probably the first is better than each of the others, equal, or worse: a bar each, nearest on top."""
     with open_canvas(WIDTH, 1.05 + 0.26 * len(names)) as (figure, axes):
-        levels, colours = range(len(names)), (SERIES[0], OTHERS, SERIES[1])
+        levels, colours = range(len(names)), (SERIES[0], PALE, SERIES[1])
         left = np.zeros(len(names))
         for shares, colour, said in zip(
             zip(*cases, strict=True), colours, ("better", "equal", "worse"), strict=True
@@ -147,7 +147,7 @@ def _list_ends(ranks: Floats, leading: Sequence[LeadingLine]) -> list[tuple[floa
 
 def _ranks(axes: Any, xs: Floats, ranks: Floats, leading: Sequence[LeadingLine], **style: Any) -> None:
     for row in ranks[len(leading) :]:
-        axes.plot(xs, row, color=OTHERS, linewidth=0.9, **style)
+        axes.plot(xs, row, color=PALE, linewidth=0.9, **style)
     for row, line in reversed(list(zip(ranks, leading, strict=False))):
         axes.plot(xs, row, color=line.colour, linewidth=1.8, **style)
         axes.plot(xs[-1:], row[-1:], "o", color=line.colour, markersize=4, clip_on=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-PAPER, INK, MUTED, GRID, OTHERS = "#ffffff", "#1f2328", "#57606a", "#e4e8ec", "#b4bcc6"
+PAPER, INK, MUTED, GRID, PALE = "#ffffff", "#1f2328", "#57606a", "#e4e8ec", "#b4bcc6"
 BAD = "#b42318"
 SERIES = (
     "#0b61c4", "#c2410c", "#0a7d55", "#9333a8", "#8a6100", "#c2185b", "#0e7490", "#4d7c0f", "#5b50e0", "#7f4f24",
@@ -12,7 +12,7 @@ COLOURS = {
     INK: ("ink", "#e6edf3"),
     MUTED: ("muted", "#9aa5b1"),
     GRID: ("grid", "#2b323a"),
-    OTHERS: ("others", "#545e69"),
+    PALE: ("pale", "#545e69"),
     BAD: ("bad", "#ff8a80"),
     SERIES[0]: ("s1", "#6cb2ff"),
     SERIES[1]: ("s2", "#ff9a62"),

@@ -26,8 +26,8 @@ def limit_curve(points: Iterable[Point], rules: CurveRules, decimals: int, most:
     """The points that :func:`alcove_api.feedback.shown_places` chooses, rounded to ``decimals``."""
     ordered = sorted(points, key=lambda p: (p.seconds, p.number))
     places = shown_places([point.seconds for point in ordered], most, rules.t0, rules.budget)
-    kept = latest_per_time(replace(ordered[i], score=round(ordered[i].score, decimals)) for i in places)
-    return ShownCurve(kept, round(area_under_curve(kept, rules), decimals) if kept else None, len(places))
+    shown = latest_per_time(replace(ordered[i], score=round(ordered[i].score, decimals)) for i in places)
+    return ShownCurve(shown, round(area_under_curve(shown, rules), decimals) if shown else None, len(places))
 
 
 def limit_run(run: ScoredRun, rules: CurveRules, decimals: int, most: int) -> tuple[Point, ...]:

@@ -158,11 +158,11 @@ def _publish(request: ScoreRequest, runs: RunRecords, settings: CurveRules, resu
     pages: dict[str, bytes] = {}
     for run in (run.hide_behind_ladder() for run in result.runs):
         alias = run.alias
-        others = select_peer_curves(curves, request, alias_of(alias))
+        peer_curves = select_peer_curves(curves, request, alias_of(alias))
         points = limit_run(run, settings, feedback.decimals, feedback.max_snapshots)
         verdict = _verdict(runs, alias)
         output = _output(runs, verdict) if request.show_output else ""
-        section = ReportRun(run, verdict, points, others, output=output)
+        section = ReportRun(run, verdict, points, peer_curves, output=output)
         svg = run_picture(section, settings, feedback.decimals)
         pages[keys.score_svg(runs.uid, alias)] = svg
         sections.append(replace(section, picture=svg))

@@ -85,13 +85,13 @@ def _move_single(against: Floats, start: Ints) -> Ints:
     while improved:
         improved = False
         for participant in start:
-            place = int(np.flatnonzero(order == participant)[0])
-            others = np.delete(order, place)
-            before = np.concatenate(([0.0], np.cumsum(against[others, participant])))
-            after = np.concatenate((np.cumsum(against[participant, others][::-1])[::-1], [0.0]))
+            position = int(np.flatnonzero(order == participant)[0])
+            remaining = np.delete(order, position)
+            before = np.concatenate(([0.0], np.cumsum(against[remaining, participant])))
+            after = np.concatenate((np.cumsum(against[participant, remaining][::-1])[::-1], [0.0]))
             costs = before + after
             best = int(np.argmin(costs))
-            if costs[best] < costs[place] - 1e-9:
-                order = np.insert(others, best, participant)
+            if costs[best] < costs[position] - 1e-9:
+                order = np.insert(remaining, best, participant)
                 improved = True
     return order

@@ -18,7 +18,7 @@ from scipy import special
 Floats = npt.NDArray[np.float64]
 FEWEST = 5
 """Teams that a trend is computed of: of fewer, only a very large one could be told from chance."""
-MOST = 2000
+MAX_PAIRS = 2000
 """Pairs that are drawn at most; where there are more, every n-th is."""
 
 
@@ -81,10 +81,10 @@ def compare_scores(pairs: Sequence[ScorePair]) -> OverfittingReport:
 
 
 def thin_out(pairs: Sequence[ScorePair]) -> Sequence[ScorePair]:
-    """At most ``MOST``, evenly chosen."""
-    if len(pairs) <= MOST:
+    """At most ``MAX_PAIRS``, evenly chosen."""
+    if len(pairs) <= MAX_PAIRS:
         return pairs
-    return [pairs[i] for i in np.linspace(0, len(pairs) - 1, MOST).astype(int).tolist()]
+    return [pairs[i] for i in np.linspace(0, len(pairs) - 1, MAX_PAIRS).astype(int).tolist()]
 
 
 def _find_trend(pairs: Sequence[ScorePair]) -> Trend | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from alcove_api.schemes import NAUC
 from alcove_api.score_documents import CalibrationBin
-from alcove_scorer.colours import BAD, GRID, INK, MUTED, OTHERS, PAPER, SERIES
+from alcove_scorer.colours import BAD, GRID, INK, MUTED, PALE, PAPER, SERIES
 from alcove_scorer.curves import CurveRules, Point, axis_position
 from alcove_scorer.svg import open_canvas, write_svg
 from alcove_scorer.written_text import clean_text, shorten_name
@@ -41,7 +41,7 @@ def draw_run(
     title: str,
     points: Sequence[Point],
     rules: CurveRules,
-    others: Sequence[TeamCurve] = (),
+    peer_curves: Sequence[TeamCurve] = (),
     empty: str = "no valid prediction",
 ) -> bytes:
     """One run's learning curve, the area between it and zero shaded, others' curves in grey behind it.
@@ -49,9 +49,9 @@ def draw_run(
     ``empty``: why there is none, where there are no points.
     """
     with open_canvas(WIDTH, HEIGHT) as (figure, axes):
-        for other in others:
-            _draw(axes, other.points, rules, color=OTHERS, linewidth=0.9)
-        _frame(axes, rules, [other.points for other in others], own=points)
+        for other in peer_curves:
+            _draw(axes, other.points, rules, color=PALE, linewidth=0.9)
+        _frame(axes, rules, [other.points for other in peer_curves], own=points)
         axes.set_title(clean_text(title, 80))
         if not points:
             said = {"transform": axes.transAxes, "ha": "center", "va": "center", "color": INK, "zorder": 5}
@@ -79,7 +79,7 @@ def draw_teams(title: str, lines: Sequence[TeamCurve], rules: CurveRules) -> byt
     with open_canvas(WIDTH, HEIGHT) as (figure, axes):
         for line in lines:
             if line.points and line.colour is None:
-                _draw(axes, line.points, rules, color=OTHERS, linewidth=0.9)
+                _draw(axes, line.points, rules, color=PALE, linewidth=0.9)
         leading = [(line, line.colour) for line in lines if line.points and line.colour]
         for line, colour in reversed(leading):
             _draw(axes, line.points, rules, color=colour, linewidth=1.8)
@@ -151,7 +151,7 @@ def draw_phases(runs: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> byte
 
 
 PHASES = {
-    "Queue": OTHERS, "Node": SERIES[4], "Stage": SERIES[3], "Image": SERIES[2], "Start": SERIES[1], "Run": SERIES[0],
+    "Queue": PALE, "Node": SERIES[4], "Stage": SERIES[3], "Image": SERIES[2], "Start": SERIES[1], "Run": SERIES[0],
 }  # fmt: skip
 """Where the time of a run goes, in order."""
 

@@ -290,9 +290,9 @@ def _set_reference(table: ScoreTable, options: RankOptions) -> ScoreTable:
     if name not in table.participants or len(table.participants) == 1:
         raise InputError(f"--reference {name!r}: expected a participant of the table, and others beside it")
     i = table.participants.index(name)
-    others = (*table.participants[:i], *table.participants[i + 1 :])
+    remaining = (*table.participants[:i], *table.participants[i + 1 :])
     reference = combine_repeats(table.scores[i : i + 1], 0.0)[0]
-    return ScoreTable(others, table.datasets, np.delete(table.scores, i, axis=0), reference)
+    return ScoreTable(remaining, table.datasets, np.delete(table.scores, i, axis=0), reference)
 
 
 def rank_table(table: ScoreTable, options: RankOptions) -> RankedTable:

@@ -256,12 +256,12 @@ def find_critical_value(comparisons: int, freedom: float, participants: int = 2)
     """
     nodes, weights = np.polynomial.hermite_e.hermegauss(32)
     weights = weights / weights.sum()
-    own, others = (
+    own_variances, peer_variances = (
         _draw_variances(freedom, 64),
         _draw_variances(freedom * (participants - 2) if participants > 2 else 0.0, 8),
     )
-    mean = (own[None, :] + (participants - 2) * others[:, None]) / (participants - 1)
-    scale = np.sqrt((own[None, :] + mean) / 2)[:, :, None]
+    mean = (own_variances[None, :] + (participants - 2) * peer_variances[:, None]) / (participants - 1)
+    scale = np.sqrt((own_variances[None, :] + mean) / 2)[:, :, None]
     low, high = 1.0, 2.0
 
     def covers(critical: float) -> bool:

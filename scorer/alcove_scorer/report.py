@@ -42,12 +42,12 @@ MAX_REFUSED = 100
 
 @dataclass(frozen=True)
 class ReportRun:
-    """``points`` are those that the phase's feedback lets people see, ``others`` those of other teams."""
+    """``points`` are those that the phase's feedback lets people see, ``peer_curves`` those of other teams."""
 
     result: ScoredRun
     verdict: Verdict | None
     points: Sequence[Point]
-    others: Sequence[Sequence[Point]] = ()
+    peer_curves: Sequence[Sequence[Point]] = ()
     picture: bytes | None = None
     """What :func:`run_picture` drew, where it was drawn before."""
     output: str = ""
@@ -58,7 +58,7 @@ def run_picture(run: ReportRun, rules: CurveRules, decimals: int) -> bytes:
     """The run's learning curve as a file of its own."""
     alc = run.result.alc
     area = f"ALC {format_number(alc, decimals)}" if alc is not None else "no score"
-    others = [TeamCurve("", tuple(points)) for points in run.others]
+    peer_curves = [TeamCurve("", tuple(points)) for points in run.peer_curves]
     empty = (
         "no valid prediction"
         if alc is None
@@ -66,7 +66,7 @@ def run_picture(run: ReportRun, rules: CurveRules, decimals: int) -> bytes:
         if run.result.ladder is not None
         else "an earlier attempt has shown as many points as may be shown"
     )
-    return draw_run(f"{run.result.alias} · {area}", run.points, rules, others, empty)
+    return draw_run(f"{run.result.alias} · {area}", run.points, rules, peer_curves, empty)
 
 
 def report_html(request: ScoreRequest, rules: CurveRules, runs: Sequence[ReportRun]) -> str:
@@ -163,7 +163,7 @@ def _section(i: int, run: ReportRun, rules: CurveRules, decimals: int) -> dict[s
         "output": run.output,
         "picture": inline_svg(run.picture or run_picture(run, rules, decimals), f"r{i}", title, said),
         "calibration": _calibration(i, run, decimals),
-        "others": len(run.others),
+        "peers": len(run.peer_curves),
         "points": [(f"{p.seconds:.2f}", format_number(p.score, decimals)) for p in points],
         "held_back": len(result.points) - len(points),
         "shown_before": result.points_shown_before,

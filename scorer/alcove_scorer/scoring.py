@@ -80,13 +80,13 @@ class RunScorer:
     calibration: tuple[CalibrationBin, ...] = ()
     _calibrated_at: tuple[float, int] = (-1.0, -1)
     _ranked: _Part = field(init=False)
-    _others: tuple[_Part, ...] = field(init=False)
+    _other_parts: tuple[_Part, ...] = field(init=False)
     """What is shown, where that is not what ranks, and the groups."""
 
     def __post_init__(self) -> None:
         shown = () if self.rows.shown is None and self.rows.ranked is None else (self.rows.shown,)
         self._ranked = self._part(self.rows.ranked)
-        self._others = tuple(self._part(rows) for rows in (*shown, *self.rows.groups))
+        self._other_parts = tuple(self._part(rows) for rows in (*shown, *self.rows.groups))
         self.group_points = [[] for _ in self.rows.groups]
 
     def _part(self, rows: Rows | None) -> _Part:
@@ -105,7 +105,7 @@ class RunScorer:
             return
         pieces = iter(snapshot.pieces)
         try:
-            score, others, calibration = self._scores(pieces, snapshot)
+            score, other_scores, calibration = self._scores(pieces, snapshot)
         except PredictionError as error:
             for _ in pieces:
                 pass
@@ -115,9 +115,11 @@ class RunScorer:
         if calibration is not None and (seconds, number) > self._calibrated_at:
             self._calibrated_at, self.calibration = (seconds, number), calibration.bins()
         groups = len(self.group_points)
-        shown = others[0] if len(others) > groups else score
+        shown = other_scores[0] if len(other_scores) > groups else score
         for points, value in zip(
-            (self.preview_points, *self.group_points), (shown, *others[len(others) - groups :]), strict=True
+            (self.preview_points, *self.group_points),
+            (shown, *other_scores[len(other_scores) - groups :]),
+            strict=True,
         ):
             if value is not None:
                 points.append(Point(number, seconds, value))
@@ -126,17 +128,17 @@ class RunScorer:
         self, pieces: Iterator[bytes], snapshot: Snapshot
     ) -> tuple[float, list[float | None], CalibrationTally | None]:
         """Of the rows that rank, and of the other parts; None of one so small that no label has both classes in it."""
-        ranked, others = self._ranked.make(), [part.make() for part in self._others]
+        ranked, tallies = self._ranked.make(), [part.make() for part in self._other_parts]
         seen, calibration = self._start_calibration()
         start, lowest, highest = 0, self.lowest, self.highest
         for block in self.read(pieces, snapshot.size, snapshot.kind, *self.solution.shape):
             lowest, highest = min(lowest, float(block.min())), max(highest, float(block.max()))
-            for part, tally in zip((self._ranked, *self._others), (ranked, *others), strict=True):
+            for part, tally in zip((self._ranked, *self._other_parts), (ranked, *tallies), strict=True):
                 tally.add(part.take(block, start))
             if calibration is not None:
                 calibration.add(seen.take(block, start))
             start += len(block)
-        score, shown = ranked.score(), [_score_or_none(tally) for tally in others]
+        score, shown = ranked.score(), [_score_or_none(tally) for tally in tallies]
         if not all(part is None or abs(part) <= LARGEST_SCORE for part in (score, *shown)):
             raise PredictionError(
                 f"{self.rules.metric.name} has no finite value for it, or one beyond ±{LARGEST_SCORE:g}"
@@ -146,7 +148,7 @@ class RunScorer:
 
     def _start_calibration(self) -> tuple[_Part, CalibrationTally | None]:
         """The rows that people see scores of, and what counts them where the metric is of probabilities."""
-        seen = self._others[0] if len(self._others) > len(self.group_points) else self._ranked
+        seen = self._other_parts[0] if len(self._other_parts) > len(self.group_points) else self._ranked
         if self.rules.metric.name not in CALIBRATED_METRICS:
             return seen, None
         return seen, CalibrationTally(self.solution if seen.rows is None else self.solution[seen.rows])
@@ -156,7 +158,9 @@ class RunScorer:
 
     def outcome(self) -> RunOutcome:
         points = latest_per_time(self.points)
-        shown = latest_per_time(self.preview_points) if len(self._others) > len(self.group_points) else None
+        shown = (
+            latest_per_time(self.preview_points) if len(self._other_parts) > len(self.group_points) else None
+        )
         refused = tuple(sorted(self.refused, key=lambda r: r.number))
         if not points:
             return RunOutcome(None, None, (), refused, preview_points=shown)

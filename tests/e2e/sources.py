@@ -86,13 +86,13 @@ def texts(path: Path, random: Generator) -> None:
         "good": ["fine", "lovely", "superb", "charming", "clever", "warm", "bright", "funny"],
         "bad": ["dull", "dreadful", "weak", "tired", "cold", "clumsy", "grey", "slow"],
     }
-    others = [f"word{number}" for number in range(40)]
+    neutral = [f"word{number}" for number in range(40)]
     with path.open("w", encoding="utf-8") as file:
         for number in range(240):
             label = ("good", "bad")[number % 2]
             chosen = [
                 *random.choice(words[label], 4),
-                *random.choice(others, 8),
+                *random.choice(neutral, 8),
                 random.choice(words[("good", "bad")[random.integers(2)]]),
             ]
             random.shuffle(chosen)

@@ -207,13 +207,13 @@ def reached(hackathon: Hackathon) -> Iterator[dict[tuple[str, str], set[str]]]:
         addresses = probes.addresses()
         targets = _targets(hackathon, addresses)
         with_own_store = {**targets, "store": ["tcp", addresses["network-store"], 9000]}
-        tries = [
+        probe_pods = [
             *(probes.probe(role, own, targets, expected) for role, expected in REACHES.items()),
             probes.probe(names.RUN, OPEN, with_own_store, ALLOWED),
             probes.probe("", STRANGER, targets, UNGUARDED),
         ]
-        probes.apply(*tries)
-        wait_for("the probes ending", lambda: len(probes.reports()) == len(tries))
+        probes.apply(*probe_pods)
+        wait_for("the probes ending", lambda: len(probes.reports()) == len(probe_pods))
         yield probes.reports()
     finally:
         hackathon.kubectl("delete", "namespace", OPEN, "--ignore-not-found", "--wait=false")

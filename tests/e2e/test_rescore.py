@@ -108,13 +108,13 @@ def test_ranks_move_as_they_were_said_to_and_back(
     assert ranks(hackathon) == {red.namespace: 2, blue.namespace: 1}, "the command ends when it is shown"
     wait_for("the Submissions' own ranks", lambda: blue.status("shy").get("rank") == 1)
     for name, team in scored.items():
-        kept = team.results(name)
-        assert old[name].items() <= kept.items(), "the old scores stay"
-        assert len(kept) == 2
+        results = team.results(name)
+        assert old[name].items() <= results.items(), "the old scores stay"
+        assert len(results) == 2
         told = next(t for t in board["teams"] if t["team"] == team.namespace)
         digest = team.status(name)["scoringDigest"]
-        assert told["scores"][0]["new"] == kept[digest].runs[0].alc
-        shown = round(kept[digest].runs[0].alc or 0, PhaseFeedback().decimals)
+        assert told["scores"][0]["new"] == results[digest].runs[0].alc
+        shown = round(results[digest].runs[0].alc or 0, PhaseFeedback().decimals)
         assert team.run(name)["alc"] == shown
     assert runs_ever(hackathon) == runs, "nothing was run again"
 

@@ -90,8 +90,8 @@ def fetch_report(team: Team, name: str, scratch: Path) -> subprocess.CompletedPr
 def ranked(found: dict[str, str]) -> list[str]:
     """Where ranks or scores are, the boards of other phases left out: what they show is theirs to show."""
     number = re.compile(r'"(rank|averageRank|alc)":\s*-?[0-9]|"curve":\s*\[\{')
-    others = re.compile(r"/leaderboards(/(?!blind$).*)?$")
-    return [place for place, text in found.items() if number.search(text) and not others.search(place)]
+    other_boards = re.compile(r"/leaderboards(/(?!blind$).*)?$")
+    return [place for place, text in found.items() if number.search(text) and not other_boards.search(place)]
 
 
 @pytest.fixture
@@ -136,8 +136,8 @@ def test_nothing_of_a_blind_phase_is_readable_before_its_reveal(
     assert report not in found
     assert where(found, {*said, solution}) == []
     assert ranked(found) == []
-    others = [path for path in found if blue.namespace in path]
-    assert others == [], "nothing of another team's"
+    of_blue = [path for path in found if blue.namespace in path]
+    assert of_blue == [], "nothing of another team's"
     own = [path for path in found if f"/namespaces/{blind.name}/" in path and "leaderboards" not in path]
     assert own == [], "nothing of the competition's but Leaderboards: no pod, no log"
     early = fetch_report(red, "hidden", tmp_path)

@@ -196,8 +196,8 @@ def open_source(
         SourceError: the source is missing, or is nothing that this kind reads; an option has no meaning for it.
         AlcoveError: a library for it is not installed.
     """
-    others = (option for option, kinds in _OF_KINDS.items() if kind not in kinds)
-    refuse_options(options, others, f"has no meaning for --kind {kind}")
+    meaningless = (option for option, kinds in _OF_KINDS.items() if kind not in kinds)
+    refuse_options(options, meaningless, f"has no meaning for --kind {kind}")
     if not source.exists():
         raise SourceError(str(source), "there is no such file or folder", remedy="Check the path.")
     try:

@@ -54,13 +54,13 @@ class ColumnRoles:
         """Of columns that the source has."""
         several = f"{len(self.labels)} columns: {join_names(self.labels)}"
         labels = f"column {self.labels[0]!r}" if len(self.labels) == 1 else several
-        others = (
+        optional_roles = (
             ("groups", self.group),
             ("sources", self.source),
             ("parts", self.split),
             ("confidence", self.confidence),
         )
-        return (("labels", labels), *((what, f"column {name!r}") for what, name in others if name))
+        return (("labels", labels), *((what, f"column {name!r}") for what, name in optional_roles if name))
 
 
 def find_column(table: SourceTable, names: Sequence[str], drop: Sequence[str] = ()) -> str | None:
@@ -87,17 +87,17 @@ def choose_column(
     found = find_columns(table, names, drop)
     if len(found) < 2:
         return (found[0] if found else None), ()
-    first, others = found[0], found[1:]
+    first, more = found[0], found[1:]
     if first.lower() != names[0]:
         raise SourceError(
             str(table.path),
             f"there are columns {' and '.join(map(repr, found))}, and none is named {names[0]}",
-            remedy=f"Leave out the others: --drop {','.join(others)}."
+            remedy=f"Leave out the others: --drop {','.join(more)}."
             if option == "--drop"
             else f"Name the one that is meant: {option} {first}.",
         )
-    listed = " and ".join(map(repr, others))
-    verb, noun = ("are", "columns") if len(others) > 1 else ("is", "column")
+    listed = " and ".join(map(repr, more))
+    verb, noun = ("are", "columns") if len(more) > 1 else ("is", "column")
     return first, (f"Column {first!r} is the {names[0]}; {noun} {listed} {verb} not ({option} to choose).",)
 
 

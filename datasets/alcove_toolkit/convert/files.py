@@ -108,13 +108,13 @@ def list_files(
         )
     listing = list_items(source, suffixes, folders=folders)
     if not listing.names:
-        others = f"; others: {listing.others}" if listing.others else ""
+        also_there = f"; others: {listing.left_out_text}" if listing.left_out_text else ""
         raise SourceError(
             str(source),
-            f"there is no file that ends in {', '.join(suffixes)}{others}",
+            f"there is no file that ends in {', '.join(suffixes)}{also_there}",
             remedy="Check folder and kind, or convert the files into one of these formats first.",
         )
-    notes = (f"Files of other kinds, left out: {listing.others}.",) if listing.others else ()
+    notes = (f"Files of other kinds, left out: {listing.left_out_text}.",) if listing.left_out_text else ()
     if options.labels is None:
         refuse_options(
             options, (*OF_TABLES, *OF_CELLS), f"has no meaning for {source}, where folders are the labels"
@@ -260,15 +260,15 @@ def _from_table(root: Path, table: SourceTable, options: ConvertOptions) -> File
             "has no column named file",
             remedy=f"Give the one with names of files that name; there are: {join_names(table.names)}.",
         )
-    column, *others = columns
+    column, *unchosen = columns
     labels, notes = asked_labels(options), table.notes
     if not labels:
         labels, more = _label_columns(table, column, options)
         notes = (*notes, *more)
-    if others := [name for name in others if name not in labels]:
+    if unchosen := [name for name in unchosen if name not in labels]:
         notes = (
             *notes,
-            f"Column {column!r} names the files, not {', '.join(map(repr, others))} (--drop to choose).",
+            f"Column {column!r} names the files, not {', '.join(map(repr, unchosen))} (--drop to choose).",
         )
     roles = replace(find_roles(table, options, labels), notes=notes)
     scanner = RowScanner(roles, options)
@@ -298,7 +298,7 @@ def _label_columns(
     if found:
         return (found,), notes
     special = (find_column(table, (name,), options.drop) for name in ("split", "confidence"))
-    others = (file_column, options.group_column, options.source_column, *options.drop, *special)
-    left = tuple(name for name in table.names if name not in others)
+    taken = (file_column, options.group_column, options.source_column, *options.drop, *special)
+    left = tuple(name for name in table.names if name not in taken)
     notes = (f"Column {left[0]!r} is the label, as the only other one (--labels to choose).",)
     return left, notes if len(left) == 1 else ()

@@ -133,9 +133,11 @@ def _merge_numbers(names: Iterable[str]) -> dict[str, str]:
 
 def _merge_notes(merged: Mapping[str, str]) -> tuple[str, ...]:
     groups: dict[str, list[str]] = {}
-    for name, kept in merged.items():
-        groups.setdefault(kept, []).append(name)
-    pairs = [f"{', '.join(map(repr, sorted(group)))} are label {kept!r}" for kept, group in groups.items()]
+    for name, number in merged.items():
+        groups.setdefault(number, []).append(name)
+    pairs = [
+        f"{', '.join(map(repr, sorted(group)))} are label {number!r}" for number, group in groups.items()
+    ]
     return (f"Labels that are the same number are one label: {'; '.join(pairs[:_NAMED])}.",) if pairs else ()
 
 

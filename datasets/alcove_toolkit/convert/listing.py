@@ -30,7 +30,7 @@ class Listing:
     """All folders, with slashes, whether or not an item is in them."""
 
     @property
-    def others(self) -> str:
+    def left_out_text(self) -> str:
         """What was left out, for people: ``7 (.heic 6, .txt 1)``; empty where nothing was."""
         if not self.left_out:
             return ""

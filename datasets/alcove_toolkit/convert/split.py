@@ -281,7 +281,7 @@ def _shift_by_class(
     )
     held = np.zeros(len(items), bool)
     held[np.repeat(np.arange(len(items)), np.diff(labels.offsets))[np.isin(labels.indices, codes)]] = True
-    share, others = _shares(int(held.sum()), int((~held).sum()), target)
+    share, other_share = _shares(int(held.sum()), int((~held).sum()), target)
     mask = np.zeros(len(items), bool)
     members = _members(labels)
     # By the rarest label of each example, so that every class keeps one in each part.
@@ -290,7 +290,7 @@ def _shift_by_class(
         rarest[members[label]] = label
     for label in range(-1, len(members)):
         of_label = np.flatnonzero(rarest == label)
-        for part, fraction in ((of_label[held[of_label]], share), (of_label[~held[of_label]], others)):
+        for part, fraction in ((of_label[held[of_label]], share), (of_label[~held[of_label]], other_share)):
             number = round(fraction * len(part))
             if len(part) > 1:
                 number = max(1, min(number, len(part) - 1))
@@ -302,13 +302,13 @@ def _shift_by_class(
     )
 
 
-def _shares(held: int, others: int, target: int) -> tuple[float, float]:
+def _shares(held_out: int, remaining: int, target: int) -> tuple[float, float]:
     """Shares of the held-out and of the other examples that go to test, so that it gets ``target`` in all."""
     low, high = 0.0, 1.0
     for _ in range(60):
         share = (low + high) / 2
         odds = ODDS * share / (1 - share)
-        if held * odds / (1 + odds) + others * share < target:
+        if held_out * odds / (1 + odds) + remaining * share < target:
             low = share
         else:
             high = share

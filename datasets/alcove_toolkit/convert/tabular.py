@@ -193,17 +193,17 @@ ROWS = 256
 
 def _regular(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
     """The same rows in batches of ``rows``, so that sums do not depend on where the source's batches end."""
-    kept: list[pa.RecordBatch] = []
+    pending: list[pa.RecordBatch] = []
     count = 0
     for batch in batches:
-        kept.append(batch)
+        pending.append(batch)
         count += batch.num_rows
         while count >= rows:
-            whole = pa.concat_batches(kept)
+            whole = pa.concat_batches(pending)
             yield whole.slice(0, rows)
-            kept, count = [whole.slice(rows)], count - rows
+            pending, count = [whole.slice(rows)], count - rows
     if count:
-        yield pa.concat_batches(kept)
+        yield pa.concat_batches(pending)
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

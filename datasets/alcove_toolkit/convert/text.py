@@ -157,8 +157,8 @@ class _Column:
             )
         items = scan_rows(self._table, self._roles, self._options, self._progress)
         used = {self._column, *self._roles.all}
-        others = [name for name in self._table.names if name not in used]
-        unread = (("left out", join_names(others)),) if others else ()
+        left_out = [name for name in self._table.names if name not in used]
+        unread = (("left out", join_names(left_out)),) if left_out else ()
         return replace(items, facts=(*items.facts, ("texts", f"column {self._column!r}"), *unread))
 
     def read(self, items: Indices) -> Iterator[str]:

@@ -111,7 +111,7 @@ class Right:
         return f"{self.verb} {what}{f' {self.name}' if self.name else ''} in {self.namespace}"
 
 
-def rights(team: str, competition: str, others: tuple[str, ...]) -> Iterator[Right]:
+def rights(team: str, competition: str, other_teams: tuple[str, ...]) -> Iterator[Right]:
     """What a team may and may not do; namespaces all."""
     for verb in ("create", "get", "list", "watch", "delete"):
         yield Right(True, team, verb, GROUP, "submissions")
@@ -136,7 +136,7 @@ def rights(team: str, competition: str, others: tuple[str, ...]) -> Iterator[Rig
     yield Right(False, competition, "patch", GROUP, "leaderboards", subresource="status")
     # It holds the teams' display names, and who may change it may change Submissions that are there.
     yield Right(False, competition, "update", GROUP, "competitions")
-    for other in others:
+    for other in other_teams:
         for verb in ("create", "get", "list", "patch"):
             yield Right(False, other, verb, GROUP, "submissions")
         yield Right(False, other, "get", "", "configmaps")

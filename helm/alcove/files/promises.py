@@ -183,8 +183,10 @@ def verdicts(settings: Settings) -> Iterator[PromiseResult]:
     yield from judge_run(cluster.run_report(), settings)
     teams = tuple(settings["teams"])
     for team in teams:
-        others = tuple(other for other in teams if other != team)
-        asked = [(right, cluster.may(team, right)) for right in rights(team, settings["namespace"], others)]
+        other_teams = tuple(other for other in teams if other != team)
+        asked = [
+            (right, cluster.may(team, right)) for right in rights(team, settings["namespace"], other_teams)
+        ]
         yield judge_rights(team, asked)
         yield judge_policy(team, settings["submissionPolicy"], cluster.try_submission(team))
 

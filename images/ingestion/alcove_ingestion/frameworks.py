@@ -56,14 +56,14 @@ def _is_there(framework: Framework) -> bool:
 @contextmanager
 def _silenced(descriptor: int) -> Iterator[None]:
     """Drops what native code writes there: TensorFlow greets on stderr, whatever its log level is."""
-    kept, nowhere = os.dup(descriptor), os.open(os.devnull, os.O_WRONLY)
+    duplicate, null_device = os.dup(descriptor), os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, descriptor)
+        os.dup2(null_device, descriptor)
         yield
     finally:
-        os.dup2(kept, descriptor)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(duplicate, descriptor)
+        os.close(duplicate)
+        os.close(null_device)
 
 
 def framework_of(model_class: Any, loaded: Framework) -> Framework:

@@ -14,7 +14,7 @@ from alcove_operator.core.reconcile_input import PhaseRules, is_blind
 from alcove_operator.core.run_ends import OVER
 from alcove_operator.core.status import ENDED
 
-MOST = 50
+MAX_LISTED = 50
 """Runs that are listed of a phase, of those that go on and of those that wait."""
 CURVES, POINTS = 12, 16
 """Listed runs that have a curve, and points of each at most."""
@@ -55,10 +55,10 @@ def list_activity(
             )
     # Those that started first on top; those that have not started yet at the end.
     running.sort(key=lambda run: (run.started_at is None, run.started_at or now, run.team, run.dataset))
-    listed = [*running[:CURVES], *(run.replace(curve=()) for run in running[CURVES:MOST])]
+    listed = [*running[:CURVES], *(run.replace(curve=()) for run in running[CURVES:MAX_LISTED])]
     waiting.sort(key=lambda waits: (waits[0], waits[1].team, waits[1].submission, waits[1].dataset))
-    queue = tuple(waits for _, waits in waiting[:MOST])
-    more = max(0, len(running) - MOST)
+    queue = tuple(waits for _, waits in waiting[:MAX_LISTED])
+    more = max(0, len(running) - MAX_LISTED)
     return PhaseActivity(running=tuple(listed), more=more, waiting=len(waiting), queue=queue)
 
 

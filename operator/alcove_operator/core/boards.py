@@ -147,14 +147,14 @@ def is_scored_in(view: SubmissionView, phase: str) -> bool:
 
 
 def update_counted(
-    kept: Mapping[str, CountedSubmission], views: Iterable[SubmissionView], rules: PhaseRules
+    counted: Mapping[str, CountedSubmission], views: Iterable[SubmissionView], rules: PhaseRules
 ) -> dict[str, CountedSubmission]:
-    """``kept``, by team, with those of ``views`` that count in their place, or that have another score by now.
+    """``counted``, by team, with those of ``views`` that count in their place, or that have another score by now.
 
-    ``views``: scored, of one phase. What is kept gives way to what counts before it, and to nothing else, whatever is
-    deleted.
+    ``views``: scored, of one phase. What has counted gives way to what counts before it, and to nothing else,
+    whatever is deleted.
     """
-    found = dict(kept)
+    found = dict(counted)
     given: defaultdict[str, list[SubmissionView]] = defaultdict(list)
     for view in views:
         given[view.team].append(view)
@@ -282,12 +282,12 @@ def keep_unseen(
     """
     if last is None:
         return None
-    kept = tuple(entry for entry in last.entries if entry.team in unseen)
+    unseen_entries = tuple(entry for entry in last.entries if entry.team in unseen)
     changed = any(
         wanted.get(entry.submission_uid, entry.scoring_digest) != entry.scoring_digest
         for entry in last.entries
     )
-    return None if kept and changed else kept
+    return None if unseen_entries and changed else unseen_entries
 
 
 def list_targets(rules: PhaseRules, datasets: Mapping[str, DatasetView]) -> dict[str, float]:
@@ -303,12 +303,12 @@ def build_board_request(
     aliases: tuple[str, ...],
     views: Iterable[SubmissionView],
     wanted: Mapping[str, str],
-    kept: Iterable[BoardSubmission] = (),
+    unseen_entries: Iterable[BoardSubmission] = (),
     excluded: tuple[BoardExclusion, ...] = (),
     targets: Mapping[str, float] | None = None,
 ) -> AggregateRequest:
-    """``views``: those that count; ``wanted``: digests of their scores, by UID; ``kept``: see :func:`keep_unseen`;
-    ``excluded``: see :func:`list_excluded`; ``targets``: see :func:`list_targets`.
+    """``views``: those that count; ``wanted``: digests of their scores, by UID; ``unseen_entries``: see
+    :func:`keep_unseen`; ``excluded``: see :func:`list_excluded`; ``targets``: see :func:`list_targets`.
 
     The generation is still to be set.
     """
@@ -325,12 +325,12 @@ def build_board_request(
     ]
     order = attrgetter("created_at", "submission", "submission_uid")
     competition, phase = rules.competition, rules.phase
-    unseen = [
+    included = [
         entry
-        for entry in kept
+        for entry in unseen_entries
         if find_exclusion(rules.spec, phase.name, entry.team, entry.submission) is None
     ]
-    entries = tuple(sorted([*counted, *unseen], key=order))
+    entries = tuple(sorted([*counted, *included], key=order))
     teams = {entry.team for entry in entries} | {left.team for left in excluded}
     return AggregateRequest(
         competition_namespace=competition.namespace,

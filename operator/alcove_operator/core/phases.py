@@ -16,15 +16,15 @@ def describe_phases(phases: Sequence[Phase], now: datetime) -> str:
     where there is no room."""
     ordered = sorted(phases, key=lambda phase: _is_over(phase, now))
     shown = [_describe(phase, now) for phase in ordered]
-    kept = len(shown)
-    while kept > 1 and len(_join(shown, kept)) > LINE:
-        kept -= 1
-    return _join(shown, kept)
+    named = len(shown)
+    while named > 1 and len(_join(shown, named)) > LINE:
+        named -= 1
+    return _join(shown, named)
 
 
-def _join(shown: Sequence[str], kept: int) -> str:
-    left = len(shown) - kept
-    return ", ".join(shown[:kept]) + (f" and {left} more" if left else "")
+def _join(shown: Sequence[str], named: int) -> str:
+    left = len(shown) - named
+    return ", ".join(shown[:named]) + (f" and {left} more" if left else "")
 
 
 def _describe(phase: Phase, now: datetime) -> str:

@@ -58,7 +58,7 @@ class PrunableSubmission:
 @dataclass(frozen=True)
 class PrunePlan:
     prunable: tuple[PrunableSubmission, ...]
-    kept: Mapping[str, int]
+    retained: Mapping[str, int]
     """How many Submissions, or codes of them, are kept, by the reason as a sentence without its full stop."""
 
 
@@ -69,7 +69,7 @@ def plan_prune(given: RetentionInput, competition: CompetitionView) -> PrunePlan
         return PrunePlan((), {})
     judge = _Judge(given)
     needed_code = judge.find_needed_code()
-    kept: Counter[str] = Counter()
+    retained: Counter[str] = Counter()
     found = []
     for view in given.submissions:
         if _competition_of(view) != (competition.namespace, competition.name):
@@ -77,15 +77,15 @@ def plan_prune(given: RetentionInput, competition: CompetitionView) -> PrunePlan
         reason = judge.explain_need(view)
         due = () if reason else _list_due(retention, view, given.now)
         if not due:
-            kept[reason or RECENT] += 1
+            retained[reason or RECENT] += 1
             continue
         held = given.code_kept or (CODE_NEEDED if view.status.code_sha256 in needed_code else "")
         if held and "bundle" in due:
-            kept[held] += 1
+            retained[held] += 1
             due = tuple(part for part in due if part != "bundle")
         if due:
             found.append(PrunableSubmission(view, due))
-    return PrunePlan(tuple(found), dict(sorted(kept.items())))
+    return PrunePlan(tuple(found), dict(sorted(retained.items())))
 
 
 @dataclass

@@ -92,17 +92,17 @@ def _cancel(run: RunStatus, given: ReconcileInput) -> RunStatus:
     if run.phase in OVER or decided:
         return run
     if given.submission.deleting:
-        kept = " What it had saved counts." if run.attempt else ""
+        saved_counts = " What it had saved counts." if run.attempt else ""
         return _stop_run(
-            run, causes.Cause("Deleted", "Participant", f"Its Submission was deleted.{kept}"), given
+            run, causes.Cause("Deleted", "Participant", f"Its Submission was deleted.{saved_counts}"), given
         )
     name = (given.submission.team, given.submission.name)
     wanted = (c for c in given.rules.spec.cancelled if (c.team, c.submission) == name)
     reason = next((c.reason for c in wanted if c.dataset in (None, alias_of(run.dataset))), None)
     if reason is None:
         return run
-    kept = " What it had saved counts." if run.attempt else ""
-    said = f"The organizer stopped it: {reason}".rstrip(".") + f".{kept}"
+    saved_counts = " What it had saved counts." if run.attempt else ""
+    said = f"The organizer stopped it: {reason}".rstrip(".") + f".{saved_counts}"
     return _stop_run(run, causes.Cause("Cancelled", "Organizer", said), given)
 
 

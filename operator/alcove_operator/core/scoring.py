@@ -113,12 +113,12 @@ def advance_scoring(current: SubmissionStatus, given: ReconcileInput) -> Scoring
         return ScoringStep(_not_scored(current, "DatasetMissing", asked, given))
     digest = asked.scoring_digest()
     if ended and current.scoring_digest == digest and _is_shown(current, given):
-        return ScoringStep(current, _others(given, None))
+        return ScoringStep(current, _delete_stale_scorers(given, None))
     if ended and current.scoring_digest != digest and (pruned := explain_pruned(current, "snapshots")):
         message = f"Its predictions were {pruned}, so it cannot be scored by other settings."
-        return ScoringStep(_not_scored(current, "Pruned", message, given), _others(given, None))
+        return ScoringStep(_not_scored(current, "Pruned", message, given), _delete_stale_scorers(given, None))
     job = scoring_retries.newest_job(given.jobs.values(), given.submission.uid, digest)
-    stale = _others(given, job)
+    stale = _delete_stale_scorers(given, job)
     result = given.facts.score
     if isinstance(result, ScoreResult) and result.scoring_digest == digest and everything:
         return _finish(current, result, job, given, stale)
@@ -290,13 +290,13 @@ def _describe_result(without: bool, hidden: bool) -> ConditionValue:
 
 
 def _nothing_to_score(current: SubmissionStatus, given: ReconcileInput) -> ScoringStep:
-    others = _others(given, None)
+    stale = _delete_stale_scorers(given, None)
     if current.phase in statuses.ENDED or not _verdicts(given):
-        return ScoringStep(current, others)
+        return ScoringStep(current, stale)
     status = current.replace(phase="Failed")
     message = "No run started."
     status = statuses.set_condition(status, statuses.SCORED, ("False", "NothingToScore", message), given.now)
-    return ScoringStep(_ended(status, given), others)
+    return ScoringStep(_ended(status, given), stale)
 
 
 def _ended(status: SubmissionStatus, given: ReconcileInput) -> SubmissionStatus:
@@ -319,13 +319,13 @@ def _not_scored(
     status: SubmissionStatus, reason: str, message: str, given: ReconcileInput
 ) -> SubmissionStatus:
     """Why not yet. What was scored once stays true; that scoring it again fails is said beside it."""
-    kept = find_condition(status.conditions, statuses.SCORED)
-    if kept is None or (kept.status != "True" and kept.reason != HELD_BACK):
+    scored = find_condition(status.conditions, statuses.SCORED)
+    if scored is None or (scored.status != "True" and scored.reason != HELD_BACK):
         return statuses.set_condition(status, statuses.SCORED, ("False", reason, message), given.now)
     if given.blind or reason == "DatasetNotReady":
         return status
-    before = "The earlier score is shown." if kept.reason == SHOWN else "It cannot be shown yet."
-    value = (kept.status, kept.reason, f"{before} {message}")
+    before = "The earlier score is shown." if scored.reason == SHOWN else "It cannot be shown yet."
+    value = (scored.status, scored.reason, f"{before} {message}")
     return statuses.set_condition(status, statuses.SCORED, value, given.now)
 
 
@@ -345,10 +345,10 @@ def is_score_held_back(status: SubmissionStatus) -> bool:
     return condition is not None and (condition.status, condition.reason) == ("True", HELD_BACK)
 
 
-def _others(given: ReconcileInput, kept: JobView | None) -> tuple[Action, ...]:
-    """Scorers of other settings, and earlier tries: their results are no longer needed."""
+def _delete_stale_scorers(given: ReconcileInput, current: JobView | None) -> tuple[Action, ...]:
+    """Scorers of other settings, and earlier Jobs of these: their results are no longer needed."""
     return tuple(
         DeleteJob(job.name, "no longer needed")
         for job in given.jobs.values()
-        if job.role == names.SCORE and job != kept and not job.deleting
+        if job.role == names.SCORE and job != current and not job.deleting
     )

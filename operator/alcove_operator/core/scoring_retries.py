@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from alcove_operator.core import names
 from alcove_operator.core.model import JobView, PodView
 
-MOST = 5
+MAX_SCORER_JOBS = 5
 """Jobs, of up to four pods each: past that a fault is not one that passes."""
 FIRST_PAUSE = timedelta(minutes=1)
 """After the first Job that failed; twice as long after each further one."""
@@ -37,7 +37,7 @@ def try_number(job: JobView) -> int:
 def next_try_at(job: JobView) -> datetime | None:
     """When a Job that failed is followed by another; None where it is not."""
     tried = try_number(job)
-    if job.reason == INPUTS_AT_FAULT or tried >= MOST:
+    if job.reason == INPUTS_AT_FAULT or tried >= MAX_SCORER_JOBS:
         return None
     pause: timedelta = FIRST_PAUSE * 2 ** (tried - 1)
     return (job.finished_at or job.created_at) + pause
@@ -53,7 +53,7 @@ def describe_failure(job: JobView, pod: PodView | None) -> str:
     why = _DIGEST.sub(r"\1…", said.strip())[:600]
     due = next_try_at(job)
     if due is not None:
-        coming = f"The next try is at {due:%H:%M:%S} UTC ({try_number(job)} of {MOST} failed)."
+        coming = f"The next try is at {due:%H:%M:%S} UTC ({try_number(job)} of {MAX_SCORER_JOBS} failed)."
     elif job.reason == INPUTS_AT_FAULT:
         coming = f"The next try is made once the organizer has repaired that and deletes the Job {job.name}."
     else:

@@ -266,5 +266,5 @@ def day_of(moment: datetime) -> str:
 
 def _with_phase(usage: TeamUsageStatus, phase: PhaseUsage) -> TeamUsageStatus:
     """The newest of :data:`MAX_PHASES` stay: phases that were renamed away need no counts."""
-    others = tuple(p for p in usage.phases if p.name != phase.name)
-    return usage.replace(phases=(*others, phase)[-MAX_PHASES:])
+    other_phases = tuple(p for p in usage.phases if p.name != phase.name)
+    return usage.replace(phases=(*other_phases, phase)[-MAX_PHASES:])

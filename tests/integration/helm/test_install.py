@@ -277,13 +277,13 @@ def _sees_nodes(server: ApiServer, user: str) -> bool:
 def test_two_hackathons_do_not_meet(server: ApiServer, releases: Releases) -> None:
     one = releases("one", {**teams("one"), "operator": {"readNodes": True}})
     two = releases("two", {**teams("two"), "operator": {"readNodes": True}})
-    for mine, others in (("one", "two"), ("two", "one")):
-        operator = f"system:serviceaccount:{mine}:alcove-operator"
-        server.ok("get", "submissions", "-n", f"{mine}-red", as_user=operator)
+    for own, other in (("one", "two"), ("two", "one")):
+        operator = f"system:serviceaccount:{own}:alcove-operator"
+        server.ok("get", "submissions", "-n", f"{own}-red", as_user=operator)
         assert _sees_nodes(server, operator)
-        server.refused("get", "submissions", "-n", f"{others}-red", as_user=operator)
-        server.refused("get", "competitions", "-n", others, as_user=operator)
-        server.refused("get", "leaderboards", "-n", others, as_user=participant(f"{mine}-red"))
+        server.refused("get", "submissions", "-n", f"{other}-red", as_user=operator)
+        server.refused("get", "competitions", "-n", other, as_user=operator)
+        server.refused("get", "leaderboards", "-n", other, as_user=participant(f"{own}-red"))
     assert server.secret("alcove-store-root", "one") != server.secret("alcove-store-root", "two")
     assert one.uninstall().returncode == 0
     assert not _sees_nodes(server, "system:serviceaccount:one:alcove-operator")

@@ -223,9 +223,9 @@ def test_an_upgrade_loses_nothing_and_runs_nothing_twice(
         now = world.submission_status("scored")
         assert {key: now.get(key) for key in shown} == {key: before["scored"].get(key) for key in shown}
         assert run_jobs(world, going) == [job["metadata"]["uid"]]
-        kept = ("total", "today", "computeSeconds", "settling")
-        assert {t: [u.get(k) for k in kept] for t, u in usage(world).items()} == {
-            t: [u.get(k) for k in kept] for t, u in used.items()
+        lasting = ("total", "today", "computeSeconds", "settling")
+        assert {t: [u.get(k) for k in lasting] for t, u in usage(world).items()} == {
+            t: [u.get(k) for k in lasting] for t, u in used.items()
         }
 
         # It ends and is scored; then the next in the queue has its turn: each in its first attempt.

@@ -68,8 +68,12 @@ def test_a_receiver_that_is_away_gets_everything_once_it_is_back_and_no_run_wait
         assert json.loads(chat).keys() == {"text"}
         assert f"{BLUE}/told" in json.loads(chat)["text"]
         assert not [path for path, *_ in receiver.got if path == "/stray"]
-        wait_for("all is taken", lambda: {e.webhook for e in _kept(world).pending} == {"stray"} or None)
-        assert any(entry.attempts for entry in _kept(world).pending), "it was tried, and refused here"
+        wait_for(
+            "all is taken", lambda: {e.webhook for e in _require_ledger(world).pending} == {"stray"} or None
+        )
+        assert any(entry.attempts for entry in _require_ledger(world).pending), (
+            "it was tried, and refused here"
+        )
         # A repetition has the same ID, so that a receiver can tell it; a redirect is not followed.
         ids = [headers["webhook-id"] for path, headers, _ in receiver.got if path == "/signed"]
         assert len(set(ids)) == 2
@@ -78,12 +82,14 @@ def test_a_receiver_that_is_away_gets_everything_once_it_is_back_and_no_run_wait
         wait_for("it is refused", lambda: len(receiver.types("/signed")) > len(ids) or None)
         wait_for(
             "a redirect counts as no answer",
-            lambda: [e for e in _kept(world).pending if e.webhook == "signed" and e.attempts] or None,
+            lambda: (
+                [e for e in _require_ledger(world).pending if e.webhook == "signed" and e.attempts] or None
+            ),
         )
-    assert "secret" not in json.dumps(_kept(world).model_dump(mode="json"))
+    assert "secret" not in json.dumps(_require_ledger(world).model_dump(mode="json"))
 
 
-def _kept(world: World) -> NotificationLedger:
+def _require_ledger(world: World) -> NotificationLedger:
     found = ledger(world)
     assert found is not None
     return found

@@ -202,12 +202,12 @@ def report(
     settings: CurveRules,
     *,
     feedback: Feedback | None = None,
-    others: Board | None = None,
+    peers: Board | None = None,
 ) -> str:
     request = request_of("hackathon-team-00", len(runs), settings, feedback)
     curves = None
-    if others is not None:
-        curves = collect_board_curves(others, NOON)
+    if peers is not None:
+        curves = collect_board_curves(peers, NOON)
         digest = {"scoring_digest": request.scoring_digest()}
         curves = curves.model_copy(
             update={"curves": tuple(c.model_copy(update=digest) for c in curves.curves)}

@@ -90,7 +90,7 @@ def full_report() -> str:
         made.verdict(run.alias, i, cause, message, payer)
         for i, (run, cause, message, payer) in enumerate(ends)
     ]
-    return made.report(runs, verdicts, HACKATHON, others=made.competition(30, 5))
+    return made.report(runs, verdicts, HACKATHON, peers=made.competition(30, 5))
 
 
 def many_snapshots() -> str:
@@ -113,7 +113,7 @@ def negative() -> str:
         made.scored(alias, made.learner(skill, i, i, moments, AUTODL))
         for i, (alias, skill) in enumerate((("table", -0.9), ("speech", 0.9)))
     ]
-    return made.report(runs, [None, None], AUTODL, others=made.competition(12, 2, "autodl"))
+    return made.report(runs, [None, None], AUTODL, peers=made.competition(12, 2, "autodl"))
 
 
 PAGES = [

@@ -97,6 +97,6 @@ def test_the_token_is_random_and_nowhere_that_the_participant_sees(start: Start)
     for path in recorder.root.rglob("*"):
         if path.is_file() and path.parent.name in ("run", "out", "store"):
             assert token not in path.read_bytes()
-    kept = recorder.root / "spool" / "token"
-    assert kept.read_bytes() == token
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    stored = recorder.root / "spool" / "token"
+    assert stored.read_bytes() == token
+    assert stat.S_IMODE(stored.stat().st_mode) == 0o600

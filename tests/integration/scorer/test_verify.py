@@ -80,10 +80,12 @@ def test_what_the_real_job_scores_is_found_whole_and_what_was_changed_is_named(
         raw["status"]["pagesSha256"] = operator.digest_of_pages(asked.submission_uid)
     counted = operator.counted(*world.state.place)
     assert counted is not None
-    kept = boards.update_counted(
+    newest = boards.update_counted(
         {e.team: e for e in counted.entries}, world.state.submission_views, world.state.rules
     )
-    operator.write_counted(*world.state.place, counted.replace(entries=tuple(kept[t] for t in sorted(kept))))
+    operator.write_counted(
+        *world.state.place, counted.replace(entries=tuple(newest[t] for t in sorted(newest)))
+    )
 
     assert audit(store, world.state).findings == []
 

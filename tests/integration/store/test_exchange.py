@@ -86,13 +86,13 @@ def test_a_team_neither_finds_nor_gets_a_hidden_dataset(set_up_store: SetUpStore
     digest, _, _ = publish(
         data, data.with_suffix(".solution"), set_up_store.client("publisher"), name="withheld"
     )
-    tries: list[Callable[[], object]] = [
+    attempts: list[Callable[[], object]] = [
         lambda: list_versions(DatasetCatalog(team), "withheld"),
         lambda: pull_dataset(DatasetCatalog(team), "withheld", tmp_path / "out", say=quiet),
         lambda: pull_dataset(DatasetCatalog(team), "withheld", tmp_path / "out", sha256=digest, say=quiet),
         lambda: publish(data, data.with_suffix(".solution"), team, name="forged"),
     ]
-    for attempt in tries:
+    for attempt in attempts:
         with pytest.raises(StoreDeniedError):
             attempt()
     assert not (tmp_path / "out").exists()
@@ -135,8 +135,8 @@ def test_an_upload_that_broke_off_goes_on_and_is_not_seen_before(
     data, client = made(tmp_path, 9.0), set_up_store.client("publisher")
     manifest = publish(data, data.with_suffix(".solution"), client, name="slow")[2]
     root = set_up_store.root
-    kept = keys.dataset_file(manifest.digest(), "train/sample-00000")
-    before = root.stat_object(MAIN, kept)
+    file_key = keys.dataset_file(manifest.digest(), "train/sample-00000")
+    before = root.stat_object(MAIN, file_key)
     for key in (
         keys.dataset_file(manifest.digest(), "test/sample-00000"),
         keys.dataset_manifest(manifest.digest()),
@@ -146,7 +146,7 @@ def test_an_upload_that_broke_off_goes_on_and_is_not_seen_before(
     with pytest.raises(ExchangeError, match="no dataset 'slow'"):
         pull_dataset(DatasetCatalog(client), "slow", tmp_path / "out", say=quiet)
     publish(data, data.with_suffix(".solution"), client, name="slow")
-    assert root.stat_object(MAIN, kept).version_id == before.version_id
+    assert root.stat_object(MAIN, file_key).version_id == before.version_id
     found, _ = pull_dataset(DatasetCatalog(client), "slow", tmp_path / "out", say=quiet)
     assert content(found) == content(data)
 

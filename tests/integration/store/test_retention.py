@@ -65,16 +65,16 @@ def test_the_operator_deletes_what_retention_may_and_nobody_anything_else(set_up
         keys.snapshot(attempt("uv"), 0), keys.log(attempt("uv")), keys.team_log("team-a", "uv", "table"),
         keys.code("a" * 64), keys.probe("ns"),
     ]  # fmt: skip
-    kept = [
+    protected = [
         keys.record(attempt("uv"), 0), keys.manifest(attempt("uv")), keys.verdict("uv", "table"),
         keys.score_result("uv", "d"), keys.team_report("team-a", "uv"), keys.board("ns", "c", "p", "table.json"),
         keys.dataset_manifest("a" * 64), keys.change(NAMESPACE, CUP, 1), "ladders/ns.c/p/d/team-a/table/00000000.json",
     ]  # fmt: skip
-    for key in (*prunable, *kept):
+    for key in (*prunable, *protected):
         put(set_up_store, key)
     for who in (*ROLES, *TEAMS):
         client = set_up_store.client(who)
-        for key in kept if who == "operator" else (*prunable, *kept):
+        for key in protected if who == "operator" else (*prunable, *protected):
             with pytest.raises(StoreDeniedError):
                 delete_every_version(client, set_up_store, key)
             assert versions(set_up_store, key), f"{who} has deleted {key}"

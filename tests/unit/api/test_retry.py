@@ -27,12 +27,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 def test_patience_begins_with_the_first_failure(clock: SimpleNamespace) -> None:
     """A dataset of many gigabytes takes minutes, and a store that is away for a moment then must not end the run."""
-    tries: list[float] = []
+    called_at: list[float] = []
 
     def download() -> str:
-        tries.append(clock.now)
+        called_at.append(clock.now)
         clock.now += 300.0
-        if len(tries) == 1:
+        if len(called_at) == 1:
             raise StoreUnavailableError("away")
         return "done"
 

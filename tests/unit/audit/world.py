@@ -440,8 +440,10 @@ def _rank(world: World) -> None:
     """As the operator and the aggregate job do; then the third team deletes its Submission."""
     state = world.state
     place = state.place
-    kept = boards.update_counted({}, state.submission_views, state.rules)
-    counted = CountedSubmissions(competition_uid="c-1", entries=tuple(kept[team] for team in sorted(kept)))
+    newest = boards.update_counted({}, state.submission_views, state.rules)
+    counted = CountedSubmissions(
+        competition_uid="c-1", entries=tuple(newest[team] for team in sorted(newest))
+    )
     world.objects[keys.board(*place, "counted.json")] = counted.canonical()
     ranked = boards.select_ranked(state.rules, state.submission_views, (), state.datasets_by_name)
     wanted = boards.compute_digests(ranked, state.rules, state.datasets_by_name)
@@ -498,11 +500,11 @@ def blind(world: World, *, revealed: bool = False) -> World:
     world.leaderboard = {}
     prefix = keys.board(*world.state.place, "")
     counted = CountedSubmissions.model_validate_json(world.objects[f"{prefix}counted.json"])
-    kept = tuple(
+    scoreless = tuple(
         entry.replace(scores=(None,) * len(entry.datasets)) for entry in counted.entries if entry.team != GONE
     )
     raw_code = pack_files({"model.py": f"# {GONE}\n".encode()})
     gone = (prefix, "reports/", f"runs/{uid(2)}/", f"scores/{uid(2)}/", keys.code(sha256(raw_code)))
     world.objects = {key: data for key, data in world.objects.items() if not key.startswith(gone)}
-    world.objects[f"{prefix}counted.json"] = counted.replace(entries=kept).canonical()
+    world.objects[f"{prefix}counted.json"] = counted.replace(entries=scoreless).canonical()
     return world

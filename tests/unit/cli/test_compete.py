@@ -191,12 +191,12 @@ def test_a_changed_dataset_or_setting_asks_for_another_run(
     ):
         assert digests(Entrant("one", codes[0], settings)).isdisjoint(same)
     solution = data / "digits.solution"
-    kept = solution.read_bytes()
+    original = solution.read_bytes()
     try:
-        solution.write_bytes(kept.replace(b"1", b"0", 1))
+        solution.write_bytes(original.replace(b"1", b"0", 1))
         assert digests(one).isdisjoint(same)
     finally:
-        solution.write_bytes(kept)
+        solution.write_bytes(original)
 
 
 def test_repeats_count_by_their_mean_and_show_the_middle_one() -> None:

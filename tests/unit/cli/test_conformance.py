@@ -246,13 +246,13 @@ def test_a_bundle_was_refused_for_its_reason_and_nothing_of_it_ran() -> None:
     admitted = [{"type": "Admitted", "reason": "BundleTooLarge", "message": ""}]
     status = {"phase": "Rejected", "conditions": admitted, "runs": []}
     assert checks.rejected("BundleTooLarge")(Evidence("one", status)) is None
-    others: list[dict[str, object]] = [
+    faults: list[dict[str, object]] = [
         {"phase": "Done"},
         {"conditions": []},
         {"runs": [{"dataset": "d", "attempt": 1}]},
     ]
-    for other in others:
-        assert checks.rejected("BundleTooLarge")(Evidence("one", {**status, **other})) is not None
+    for fault in faults:
+        assert checks.rejected("BundleTooLarge")(Evidence("one", {**status, **fault})) is not None
 
 
 @pytest.mark.parametrize(("late_ns", "held"), [(0, True), (10**9, True), (3 * 10**9, False)])

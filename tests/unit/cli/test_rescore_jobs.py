@@ -16,7 +16,7 @@ from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.score_documents import Feedback, ScoreRequest, Scoring
 from alcove_cli import rescore_jobs
 from alcove_cli.errors import FailedError
-from alcove_cli.rescore_jobs import AT_ONCE, PreviewJobs
+from alcove_cli.rescore_jobs import JOBS_AT_ONCE, PreviewJobs
 from alcove_kube.client import Object
 from alcove_kube.resources import JOBS, Resource
 from alcove_operator.api import Api
@@ -94,7 +94,7 @@ def test_what_has_ended_may_be_removed_before_the_last_has() -> None:
     api = Jobs(between)
     run(preview(api).score(requests(20)))
     assert len(api.created) == 20
-    assert api.most == AT_ONCE
+    assert api.most == JOBS_AT_ONCE
 
 
 @pytest.mark.parametrize("which", ["score", "compare"])

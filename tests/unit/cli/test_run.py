@@ -170,11 +170,11 @@ def test_the_class_says_what_is_loaded_before_the_go(tmp_path: Path, digits: Pat
 
 
 def test_a_constructor_is_free_where_that_is_asked_for(tmp_path: Path, digits: Path) -> None:
-    kept = tmp_path / "kept"
-    done = run(tmp_path, digits, FROM_THE_DOCS, "--free-constructor", "--out", str(kept))
+    out = tmp_path / "kept"
+    done = run(tmp_path, digits, FROM_THE_DOCS, "--free-constructor", "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert "[alcove] Model() returned before the go" in done.stdout
-    (manifest,) = kept.rglob("manifest.json")
+    (manifest,) = out.rglob("manifest.json")
     free_ns = Manifest.model_validate_json(manifest.read_bytes()).free_ns
     assert free_ns is not None
     assert free_ns > 0
@@ -194,16 +194,16 @@ def test_several_datasets_run_side_by_side_and_are_told_to_programs(
     tmp_path: Path, digits: Path, waves: Path
 ) -> None:
     (tmp_path / "model.py").write_text("print('mine')\n" + FROM_THE_DOCS)
-    page, kept = tmp_path / "report.html", tmp_path / "kept"
+    page, out = tmp_path / "report.html", tmp_path / "kept"
     done = alcove_run(
-        tmp_path, digits, waves, "--budget", LONG, "--jobs", "2", "--json", "--report", page, "--out", kept
+        tmp_path, digits, waves, "--budget", LONG, "--jobs", "2", "--json", "--report", page, "--out", out
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "mine" in done.stderr
     runs = json.loads(done.stdout)["runs"]
     assert [run["dataset"] for run in runs] == ["digits", "waves"]
     for found in runs:
-        folder = next((kept / found["dataset"]).rglob("manifest.json")).parent
+        folder = next((out / found["dataset"]).rglob("manifest.json")).parent
         solution = (digits if found["dataset"] == "digits" else waves) / f"{found['dataset']}.solution"
         scored = subprocess.run(
             [sys.executable, "-I", "-m", "alcove_cli.main", "score", "--json", "--budget", LONG,

@@ -124,11 +124,11 @@ def test_a_fault_of_the_program_is_a_sentence_and_no_verdict(
     done = alcove("dataset", "check", waves)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
     assert "This is a fault of Alcove (ZeroDivisionError: nobody expected this)." in done.stderr
-    kept = Path(done.stderr.rpartition("send ")[2].strip().rstrip("."))
+    report = Path(done.stderr.rpartition("send ")[2].strip().rstrip("."))
     try:
-        assert "in fail\n" in kept.read_text()
+        assert "in fail\n" in report.read_text()
     finally:
-        kept.unlink()
+        report.unlink()
 
 
 def test_a_check_whose_report_cannot_be_written_is_no_verdict(waves: Path) -> None:

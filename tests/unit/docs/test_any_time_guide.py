@@ -55,7 +55,7 @@ def test_shares_of_the_axis_are_the_scorers() -> None:
 @pytest.mark.parametrize("name", any_time.PICTURES)
 def test_its_pictures_are_drawn_by_the_command(name: str) -> None:
     """The texts in them: paths may differ in a last digit from machine to machine."""
-    kept = (REPOSITORY / "docs" / "pictures" / name).read_bytes()
-    assert list(ElementTree.fromstring(kept).itertext()) == list(
+    committed = (REPOSITORY / "docs" / "pictures" / name).read_bytes()
+    assert list(ElementTree.fromstring(committed).itertext()) == list(
         ElementTree.fromstring(any_time.draw_guide()[name]).itertext()
     )

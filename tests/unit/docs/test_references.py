@@ -39,8 +39,8 @@ def test_docstrings_and_comments_name_what_is_there() -> None:
 
 
 def test_other_files_name_what_is_there() -> None:
-    others = [*files(*OTHER_KINDS), *files("Dockerfile", "Makefile", "NOTES.txt")]
-    wrong = {file: references.in_comments(PROJECT, (REPOSITORY / file).read_text()) for file in others}
+    commented = [*files(*OTHER_KINDS), *files("Dockerfile", "Makefile", "NOTES.txt")]
+    wrong = {file: references.in_comments(PROJECT, (REPOSITORY / file).read_text()) for file in commented}
     assert not {name: found for name, found in wrong.items() if found}
 
 

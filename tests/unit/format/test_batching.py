@@ -147,11 +147,11 @@ def test_what_one_takes_out_of_a_batch_or_changes_in_it_changes_nothing_else(
     tmp_path: Path, kind: str, size: int
 ) -> None:
     part = made(tmp_path, kind)
-    first, *others = part.batches(size)
-    before = [(features.copy(), labels.copy()) for features, labels in others]
+    first, *later = part.batches(size)
+    before = [(features.copy(), labels.copy()) for features, labels in later]
     for array in first:
         array[:] = -1
-    for found, expected in zip(others, before, strict=True):
+    for found, expected in zip(later, before, strict=True):
         assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
     for features, label in part:
         features += 1

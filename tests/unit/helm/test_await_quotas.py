@@ -24,8 +24,8 @@ def _load() -> Any:
 
 
 hook = _load()
-OTHERS = {"count/configmaps": "9"}
-WHOLE = {**OTHERS, hook.LIMIT: "2"}
+UNLIMITED = {"count/configmaps": "9"}
+WHOLE = {**UNLIMITED, hook.LIMIT: "2"}
 
 
 def quota(hard: dict[str, str]) -> Answer:
@@ -46,6 +46,6 @@ def test_a_limit_that_was_taken_out_and_not_put_back_is_put_back_by_the_next_try
         with pytest.raises(ApiError):
             hook.wait(KubeClient.from_kubeconfig(server.kubeconfig(tmp_path)), "2", ["red"])
         assert limits_set(server.asked)[:2] == [None, "2"]
-    with serving(quota(OTHERS), Answer(), Answer(), quota(WHOLE)) as server:
+    with serving(quota(UNLIMITED), Answer(), Answer(), quota(WHOLE)) as server:
         assert hook.wait(KubeClient.from_kubeconfig(server.kubeconfig(tmp_path)), "2", ["red"]) == []
         assert limits_set(server.asked) == [None, "2"]

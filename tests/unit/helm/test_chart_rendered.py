@@ -253,7 +253,7 @@ def test_a_namespace_that_is_there_is_not_made() -> None:
 
 
 def test_results_are_kept_when_the_release_goes(objects: list[Object]) -> None:
-    kept = {
+    lasting = {
         f"{item['kind']}/{item['metadata']['name']}"
         for item in objects
         if item["metadata"].get("annotations", {}).get("helm.sh/resource-policy") == "keep"
@@ -262,7 +262,7 @@ def test_results_are_kept_when_the_release_goes(objects: list[Object]) -> None:
         f"Secret/alcove-store-{user}"
         for user in ("operator", "scorer", "aggregate", "board", "publisher", "auditor", "root")
     }
-    assert kept == {
+    assert lasting == {
         *(f"Namespace/{team}" for team in TEAMS), *users, "Secret/alcove-store", "Competition/hackathon",
     }  # fmt: skip
 

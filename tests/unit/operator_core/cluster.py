@@ -168,7 +168,7 @@ class Cluster:
         self.curve: LiveCurve | None = None
         self.saved: dict[tuple[str, int], int] = {}
         """Predictions, by alias and attempt."""
-        self.tries: list[str] = []
+        self.scorer_jobs: list[str] = []
         """Every scorer's Job that was ever created."""
         self.lost: set[str] = set()
         self.history: list[dict[str, Any]] = []
@@ -412,7 +412,7 @@ class Cluster:
         if labels[names.ROLE] == names.RUN:
             self.created.append((labels[names.DATASET], int(labels[names.ATTEMPT])))
         else:
-            self.tries.append(name)
+            self.scorer_jobs.append(name)
         self.jobs[name] = {
             "metadata": {
                 "name": name,

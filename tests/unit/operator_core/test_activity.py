@@ -11,7 +11,7 @@ from alcove_api.board_documents import PhaseActivity, WaitingRun
 from alcove_api.competition import CompetitionSpec, CompetitionStatus
 from alcove_api.submission import SubmissionSpec, SubmissionStatus
 from alcove_operator.activity import ActivityPublisher
-from alcove_operator.core.activity import CURVES, MOST, POINTS, list_activity
+from alcove_operator.core.activity import CURVES, MAX_LISTED, POINTS, list_activity
 from alcove_operator.core.model import CompetitionView, SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules
 
@@ -67,10 +67,10 @@ def test_the_queue_is_listed_from_who_has_waited_longest_with_a_bound() -> None:
         at = (NOON - timedelta(seconds=seconds)).isoformat()
         return submission(team, run(attempt=0, phase="Queued", startedAt=None, queuedAt=at), state="Queued")
 
-    views = [waits("blue", 5), waits("red", 60), *(waits(f"t{i:03}", 4) for i in range(MOST))]
+    views = [waits("blue", 5), waits("red", 60), *(waits(f"t{i:03}", 4) for i in range(MAX_LISTED))]
     found = list_activity(rules(), views, NOON)
     assert found is not None
-    assert (found.waiting, len(found.queue)) == (MOST + 2, MOST)
+    assert (found.waiting, len(found.queue)) == (MAX_LISTED + 2, MAX_LISTED)
     assert [run.team for run in found.queue[:3]] == ["Red Pandas", "blue", "t000"]
     blind = rules(revealsAt=(NOON + timedelta(hours=1)).isoformat())
     assert list_activity(blind, views, NOON) is None
@@ -86,9 +86,9 @@ def test_of_a_blind_phase_nothing_is_told_before_its_reveal() -> None:
 
 
 def test_the_list_has_a_bound() -> None:
-    found = list_activity(rules(), [submission(f"t{i}", run()) for i in range(MOST + 7)], NOON)
+    found = list_activity(rules(), [submission(f"t{i}", run()) for i in range(MAX_LISTED + 7)], NOON)
     assert found is not None
-    assert (len(found.running), found.more) == (MOST, 7)
+    assert (len(found.running), found.more) == (MAX_LISTED, 7)
 
 
 def curve(points: int) -> list[dict[str, float]]:
@@ -110,7 +110,9 @@ def test_a_curve_is_shown_while_it_grows_where_feedback_is_live_alone() -> None:
 
 
 def test_curves_have_a_bound_and_keep_their_first_and_last_points() -> None:
-    found = list_activity(rules(), [submission(f"t{i}", run(curve=curve(32))) for i in range(MOST)], NOON)
+    found = list_activity(
+        rules(), [submission(f"t{i}", run(curve=curve(32))) for i in range(MAX_LISTED)], NOON
+    )
     assert found is not None
     shown = [run.curve for run in found.running if run.curve]
     assert len(shown) == CURVES

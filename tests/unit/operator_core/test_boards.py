@@ -63,7 +63,7 @@ def test_one_that_cannot_be_scored_is_left_out_and_keeps_nobody_waiting() -> Non
     blue = views[1]
     retried = failed(blue, wanted[blue.uid], "BackoffLimitExceeded")
     assert boards.list_awaited(views, wanted, [retried]) == [blue]
-    given_up = failed(blue, wanted[blue.uid], "BackoffLimitExceeded", scoring_retries.MOST)
+    given_up = failed(blue, wanted[blue.uid], "BackoffLimitExceeded", scoring_retries.MAX_SCORER_JOBS)
     assert boards.list_awaited(views, wanted, [retried, given_up]) == []
     assert (
         boards.list_awaited(views, wanted, [failed(blue, wanted[blue.uid], scoring_retries.INPUTS_AT_FAULT)])

@@ -93,12 +93,12 @@ def test_what_counted_stands_when_it_is_deleted(team: list[Any], counts: str, da
     if not scored:
         return
     wanted = boards.pick_counted(current, scored).uid
-    kept = boards.update_counted({}, scored, current)
+    counted = boards.update_counted({}, scored, current)
     left = data.draw(st.permutations(scored))
     while left:
         left = left[1:]
-        kept = boards.update_counted(kept, left, current)
-        assert kept["red"].submission_uid == wanted
+        counted = boards.update_counted(counted, left, current)
+        assert counted["red"].submission_uid == wanted
 
 
 def test_what_stands_keeps_its_code_for_a_final() -> None:

@@ -79,9 +79,9 @@ def test_the_board_says_why_but_only_of_those_who_could_be_on_it() -> None:
     wanted = {v.uid: OLD for v in VIEWS}
     # An entry of a namespace that cannot be listed is kept from the last board, unless it is left out by now.
     before = boards.build_board_request(rules(), ("digits",), VIEWS, wanted)
-    kept = boards.keep_unseen(before, {"red"}, {})
-    assert kept
-    request = boards.build_board_request(out, ("digits",), [VIEWS[2]], wanted, kept, said)
+    unseen_entries = boards.keep_unseen(before, {"red"}, {})
+    assert unseen_entries
+    request = boards.build_board_request(out, ("digits",), [VIEWS[2]], wanted, unseen_entries, said)
     assert [(e.team, e.submission) for e in request.entries] == [("blue", "first"), ("red", "first")]
     assert request.excluded == said
 

@@ -234,15 +234,15 @@ def test_what_waits_has_a_bound_and_the_newest_stay() -> None:
 def test_a_notice_is_tried_until_it_is_taken_or_given_up(outcomes: list[bool]) -> None:
     notice = Notice(id="msg_1", type="lead.changed", at=START, text="x", data={})
     entry: PendingNotice | None = PendingNotice(webhook="w", notice=notice, next_at=START)
-    tries, now = 0, START
+    attempts, now = 0, START
     for outcome in outcomes:
         if entry is None:
             break
         assert entry.next_at >= now
-        now, tries = entry.next_at, tries + 1
+        now, attempts = entry.next_at, attempts + 1
         entry = notices.after_attempt(entry, outcome, now)
     first = outcomes.index(True) if True in outcomes else len(outcomes)
-    assert tries == min(first + 1, len(outcomes), len(notices.RETRIES) + 1)
-    if tries == len(notices.RETRIES) + 1:
+    assert attempts == min(first + 1, len(outcomes), len(notices.RETRIES) + 1)
+    if attempts == len(notices.RETRIES) + 1:
         assert entry is None
         assert now - START > timedelta(hours=20)

@@ -86,7 +86,7 @@ ALL = ("snapshots", "logs", "bundle")
 def test_what_does_not_count_goes_and_what_counts_stays() -> None:
     found = plan([submission("a"), submission("b", 1), submission("c", team="blue")])
     assert goes(found) == {"a": ALL}
-    assert found.kept == {COUNTS: 2}
+    assert found.retained == {COUNTS: 2}
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_each_part_goes_after_its_own_days_from_the_end(days: float, parts: tupl
     views = [submission("a"), submission("b", 1)]
     found = plan(views, now=START + days * DAY)
     assert goes(found).get("a", ()) == parts
-    assert found.kept.get(RECENT, 0) == (not parts)
+    assert found.retained.get(RECENT, 0) == (not parts)
 
 
 def test_nothing_goes_without_a_retention_or_without_days() -> None:
@@ -114,7 +114,7 @@ CLOSED = {"closesAt": "2026-01-10T00:00:00Z"}
 
 
 @pytest.mark.parametrize(
-    ("phase", "later", "kept"),
+    ("phase", "later", "reason"),
     [
         ({"revealsAt": "2026-12-01T00:00:00Z"}, None, "not revealed"),
         ({"feedback": {"mode": "ladder"}}, None, "Ladder"),
@@ -127,13 +127,15 @@ CLOSED = {"closesAt": "2026-01-10T00:00:00Z"}
         ({}, REVEALED, ""),
     ],
 )
-def test_a_phase_whose_rules_may_still_need_a_submission_keeps_all(phase: Any, later: Any, kept: str) -> None:
+def test_a_phase_whose_rules_may_still_need_a_submission_keeps_all(
+    phase: Any, later: Any, reason: str
+) -> None:
     of = competition(RETENTION, later, **phase)
     found = plan([submission("a", of=of), submission("b", 1, of=of)], of)
     # Of equal scores the best is the earliest.
     other = "b" if phase.get("counts") == "best" else "a"
-    assert goes(found) == ({} if kept else {other: ALL})
-    assert any(kept in reason for reason in found.kept)
+    assert goes(found) == ({} if reason else {other: ALL})
+    assert any(reason in why for why in found.retained)
 
 
 def test_what_is_under_way_scored_again_excluded_or_the_organizers_stays() -> None:
@@ -161,7 +163,7 @@ def test_a_score_that_the_reveal_has_not_shown_yet_keeps_its_submission() -> Non
     ]
     found = plan(views, of)
     assert goes(found) == {}, "either may be the best"
-    assert found.kept == {COUNTS: 1, "its score is not shown yet": 1}
+    assert found.retained == {COUNTS: 1, "its score is not shown yet": 1}
 
 
 def test_what_counts_for_a_deleted_submission_keeps_its_code() -> None:
@@ -172,7 +174,7 @@ def test_what_counts_for_a_deleted_submission_keeps_its_code() -> None:
     counted = {("comp", "cup", "practice"): (boards.build_entry(admitted),)}
     found = plan([old], counted=counted)
     assert goes(found) == {"a": ("snapshots", "logs")}
-    assert found.kept == {CODE_NEEDED: 1}
+    assert found.retained == {CODE_NEEDED: 1}
     assert rules.phase.counts == "last"
 
 

@@ -34,8 +34,8 @@ def scored(cluster: Cluster) -> dict[str, Any]:
 
 def expected(fates: list[str]) -> tuple[bool, int]:
     """Whether it gets scored in the end, and how many tries that takes."""
-    seen = [fates[min(number, len(fates)) - 1] for number in range(1, scoring_retries.MOST + 1)]
-    last = next((n for n, fate in enumerate(seen, 1) if fate != "fault"), scoring_retries.MOST)
+    seen = [fates[min(number, len(fates)) - 1] for number in range(1, scoring_retries.MAX_SCORER_JOBS + 1)]
+    last = next((n for n, fate in enumerate(seen, 1) if fate != "fault"), scoring_retries.MAX_SCORER_JOBS)
     return seen[last - 1] == "ok", last
 
 
@@ -53,7 +53,7 @@ def test_what_may_pass_is_tried_again_a_bounded_number_of_times(
     check_history(cluster)
     good, number = expected(fates)
     # An old view may make the Job of a try once more; it never makes a later one.
-    assert {int(name.split("-")[3]) if name.count("-") == 3 else 1 for name in cluster.tries} == set(
+    assert {int(name.split("-")[3]) if name.count("-") == 3 else 1 for name in cluster.scorer_jobs} == set(
         range(1, number + 1)
     )
     assert status(cluster)["phase"] == ("Done" if good else "Scoring")
@@ -81,14 +81,14 @@ def test_tries_come_further_and_further_apart() -> None:
     for _ in range(4000):
         cluster.deliver(KINDS)
         cluster.plan()
-        known = len(cluster.tries)
+        known = len(cluster.scorer_jobs)
         cluster.reconcile()
-        at += [cluster.now] * (len(cluster.tries) - known)
+        at += [cluster.now] * (len(cluster.scorer_jobs) - known)
         cluster.controllers()
         cluster.kubelet(0)
         cluster.wait(1)
     pauses = [later - earlier for earlier, later in pairwise(at)]
-    assert len(at) == scoring_retries.MOST
+    assert len(at) == scoring_retries.MAX_SCORER_JOBS
     for number, pause in enumerate(pauses):
         assert pause >= scoring_retries.FIRST_PAUSE * 2**number
 
@@ -291,11 +291,11 @@ def running() -> Cluster:
     cluster = Cluster({"d0": ["finished"]})
     for _ in range(40):
         play(cluster, ("round", None))
-        if cluster.tries:
+        if cluster.scorer_jobs:
             break
         if not cluster.pods or cluster.pods[0].stage < 3:
             cluster.kubelet(0)
-    assert UID[:8] in cluster.tries[0]
+    assert UID[:8] in cluster.scorer_jobs[0]
     assert status(cluster)["runs"][0]["phase"] == "Running"
     return cluster
 

@@ -92,12 +92,12 @@ class MemoryServer(KubeClient):
             raise refusal(409, f"{plural} {name} has another UID")
         new = _merged(old, sent) if verb == "PATCH" else {**sent, "status": old.get("status", {})}
         if plural in WITH_STATUS:
-            kept = (
+            merged = (
                 {**old, "status": new.get("status", {})}
                 if subresource
                 else {**new, "status": old.get("status", {})}
             )
-            new = copy(kept)
+            new = copy(merged)
         return copy(self._store((plural, namespace, name), old, new))
 
     def _select(self, plural: str, namespace: str, selector: str) -> Iterator[Object]:

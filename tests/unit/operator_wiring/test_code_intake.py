@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from alcove_operator.code_intake import AT_ONCE, Admissions
+from alcove_operator.code_intake import ADMISSIONS_AT_ONCE, Admissions
 from alcove_operator.core.actions import AdmitCode
 from alcove_operator.core.model import CodeFact, SubmissionView
 from alcove_operator.core.parse_objects import submission_view
@@ -54,16 +54,16 @@ def test_a_team_with_many_bundles_keeps_no_other_waiting() -> None:
     async def test() -> None:
         taker = Taker()
         flood = [replace(ANY, uid=f"red-{n}") for n in range(20)]
-        others = [replace(ANY, uid=team, namespace=team) for team in ("blue", "green", "grey")]
-        for view in (*flood, *others):
+        of_other_teams = [replace(ANY, uid=team, namespace=team) for team in ("blue", "green", "grey")]
+        for view in (*flood, *of_other_teams):
             assert taker.admissions.ask(view, ACTION) is None
         await taker.settled()
         assert sorted(taker.at_it) == ["blue", "green", "red"]
         taker.go_on.set()
         await taker.settled()
-        assert sorted(taker.due) == sorted(view.uid for view in (*flood, *others))
-        assert (taker.most["red"], taker.most["all"]) == (1, AT_ONCE)
-        assert taker.admissions.ask(others[0], ACTION) == CodeFact(True, sha256="blue", bytes=7)
+        assert sorted(taker.due) == sorted(view.uid for view in (*flood, *of_other_teams))
+        assert (taker.most["red"], taker.most["all"]) == (1, ADMISSIONS_AT_ONCE)
+        assert taker.admissions.ask(of_other_teams[0], ACTION) == CodeFact(True, sha256="blue", bytes=7)
 
     run(test())
 

@@ -20,7 +20,7 @@ from alcove_operator.core.model import CompetitionView
 from alcove_operator.core.parse_objects import competition_view, submission_view
 from alcove_operator.events import PROGRESS_PAUSE, affected_keys, connect
 from alcove_operator.index import Index, WorkKey
-from alcove_operator.listing import LIST_TRIES, fill_teams
+from alcove_operator.listing import LIST_ATTEMPTS, fill_teams
 from alcove_operator.preparation import find_queue_problem, ready_condition
 from alcove_operator.submissions import whole_status
 from alcove_operator.workqueue import WorkQueue
@@ -309,7 +309,7 @@ def test_a_list_that_the_server_forgets_each_time_is_given_up_for_now(tmp_path: 
     index = Index()
     index.apply(SUBMISSIONS, raw("z", 1))
     asked = fill(index, tmp_path, *[page(raw("a", 2), after="old"), FORGOTTEN] * 5)
-    assert len(asked) == 2 * LIST_TRIES
+    assert len(asked) == 2 * LIST_ATTEMPTS
     assert ("red", "z") in index.submissions, "what was not listed to the end proves no absence"
     assert not index.is_filled(SUBMISSIONS, "red")
 

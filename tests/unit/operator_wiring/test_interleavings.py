@@ -78,8 +78,8 @@ def _double_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     count = usage.count_submission
 
     def again(used: Any, spec: Any, team: str, phase: str, uid: str, now: Any) -> Any:
-        others = tuple(u for u in used.settling if u != uid)
-        return count(used.replace(settling=others), spec, team, phase, uid, now)
+        still_settling = tuple(u for u in used.settling if u != uid)
+        return count(used.replace(settling=still_settling), spec, team, phase, uid, now)
 
     monkeypatch.setattr(usage, "count_submission", again)
 

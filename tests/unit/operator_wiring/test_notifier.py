@@ -34,20 +34,20 @@ SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-four b").decode()
 class Ledgers:
     """The store, as far as notifications need it."""
 
-    kept: NotificationLedger | None = None
+    stored: NotificationLedger | None = None
     error: StoreError | None = None
 
     def notification_ledger(self, _namespace: str, _competition: str) -> NotificationLedger | None:
         if self.error:
             raise self.error
-        return self.kept
+        return self.stored
 
     def write_notification_ledger(
         self, _namespace: str, _competition: str, ledger: NotificationLedger
     ) -> None:
         if self.error:
             raise self.error
-        self.kept = NotificationLedger.model_validate_json(ledger.canonical())
+        self.stored = NotificationLedger.model_validate_json(ledger.canonical())
 
 
 @dataclass
@@ -82,8 +82,8 @@ class Office:
         self.index.submissions[team, "first"] = view(team, OLD)
 
     def waiting(self) -> list[tuple[str, int]]:
-        assert self.store.kept is not None
-        return [(entry.webhook, entry.attempts) for entry in self.store.kept.pending]
+        assert self.store.stored is not None
+        return [(entry.webhook, entry.attempts) for entry in self.store.stored.pending]
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_a_receiver_that_is_away_at_first_gets_it_later_signed_and_once(office: 
     assert headers["webhook-signature"] == signed
     told = json.loads(body)
     assert (told["type"], told["data"]["team"]) == ("submission.ended", "red")
-    assert SECRET not in json.dumps(office.store.kept and office.store.kept.model_dump(mode="json"))
+    assert SECRET not in json.dumps(office.store.stored and office.store.stored.model_dump(mode="json"))
 
 
 def test_the_text_form_is_a_sentence_without_markup(office: Office) -> None:
@@ -238,8 +238,8 @@ def test_trouble_of_the_store_is_told_while_it_lasts_and_tried_again(
             asyncio.run(look(operator, cup))
         assert types(receiver) == ["store.trouble", "submission.ended"]
         assert json.loads(receiver.got[0][2])["data"]["state"] == state
-        assert office.store.kept is not None
-        assert office.store.kept.pending == (), "nothing could be written"
+        assert office.store.stored is not None
+        assert office.store.stored.pending == (), "nothing could be written"
         office.store_is("sound")
         asyncio.run(look(operator, cup))
         # The operator was killed: what it had told is in the store.

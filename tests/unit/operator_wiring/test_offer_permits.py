@@ -85,13 +85,13 @@ def test_permits_are_renewed_at_half_of_their_life_or_for_another_limit(
 
 def test_a_team_whose_secret_is_missing_keeps_nobody_waiting_and_is_tried_again(tmp_path: Path) -> None:
     with serving(refusal(404, "NotFound"), EMPTY, Answer(), EMPTY, Answer()) as server:
-        kept = offers(server, tmp_path, "blue", "red")
-        asyncio.run(kept.refresh())
+        permits = offers(server, tmp_path, "blue", "red")
+        asyncio.run(permits.refresh())
         assert [verb for verb, _ in asked(server)] == ["GET", "GET", "PATCH"]
-        asyncio.run(kept.refresh())
+        asyncio.run(permits.refresh())
         assert len(server.asked) == 3, "not at once"
-        kept.clock = lambda: NOW + timedelta(minutes=2)
-        asyncio.run(kept.refresh())
+        permits.clock = lambda: NOW + timedelta(minutes=2)
+        asyncio.run(permits.refresh())
         assert asked(server)[3:] == [(verb, f"blue/secrets/{OFFERS_SECRET}") for verb in ("GET", "PATCH")]
 
 
@@ -104,9 +104,9 @@ def test_a_competition_can_let_teams_offer_nothing(tmp_path: Path) -> None:
 def test_what_a_team_wrote_into_its_secret_is_not_believed(tmp_path: Path) -> None:
     """It has no right to, but may have been given one."""
     with serving(Answer(body={"data": {PERMITS_KEY: "bm8="}}), Answer()) as server:
-        kept = offers(server, tmp_path, "red")
-        asyncio.run(kept.refresh())
+        permits = offers(server, tmp_path, "red")
+        asyncio.run(permits.refresh())
         assert [verb for verb, _ in asked(server)] == ["GET", "PATCH"]
-        kept.clock = lambda: NOW + LOOK / 2
-        asyncio.run(kept.refresh())
+        permits.clock = lambda: NOW + LOOK / 2
+        asyncio.run(permits.refresh())
         assert len(server.asked) == 2, "it is looked at now and then"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from alcove_operator.core.census import count_submissions
-from alcove_operator.places import AT_ONCE
+from alcove_operator.places import VIEWS_A_TURN
 from tests.unit.operator_wiring.hackathon import CUP, HACK, WATCHED, Hackathon
 from tests.unit.operator_wiring.virtual_time import run
 
-SUBMISSIONS, CAPACITY = 3 * AT_ONCE, 10
+SUBMISSIONS, CAPACITY = 3 * VIEWS_A_TURN, 10
 
 
 def test_others_go_on_while_places_are_given() -> None:
@@ -26,19 +26,19 @@ def test_others_go_on_while_places_are_given() -> None:
         counted = count_submissions(views, frozenset("de"))
         steps = 0
 
-        async def others() -> None:
+        async def take_turns() -> None:
             nonlocal steps
             while True:
                 steps += 1
                 await asyncio.sleep(0)
 
-        beside = asyncio.create_task(others())
+        beside = asyncio.create_task(take_turns())
         competition = service.index.competitions[HACK, CUP]
         first = await service.competitions._places.give(competition, views, counted, hackathon.now)
         beside.cancel()
         given = [view.name for view in views for _ in service.submissions.granted(view.uid)]
         assert given == [f"s-{number:04}" for number in range(CAPACITY // 2) for _ in "de"]
         assert first[views[-1].uid] == 2 * SUBMISSIONS - CAPACITY - 1
-        assert steps > SUBMISSIONS / AT_ONCE
+        assert steps > SUBMISSIONS / VIEWS_A_TURN
 
     run(play())

@@ -90,11 +90,11 @@ def right(order: tuple[str, ...]) -> dict[str, int | None]:
 
 def test_who_is_new_is_told_at_once_and_who_has_moved_after_a_while() -> None:
     async def test(board: Board) -> None:
-        *others, newcomer = TEAMS
-        await look_until_told(board, tuple(others))
-        assert board.ranks() == {**right(tuple(others)), newcomer: None}
+        *present, newcomer = TEAMS
+        await look_until_told(board, tuple(present))
+        assert board.ranks() == {**right(tuple(present)), newcomer: None}
         await asyncio.sleep(MOVED_PAUSE * len(TEAMS))
-        order = (newcomer, *others)
+        order = (newcomer, *present)
         assert await board.look(order) == 0.0
         told = board.ranks()
         assert told[newcomer] == 1
@@ -102,7 +102,7 @@ def test_who_is_new_is_told_at_once_and_who_has_moved_after_a_while() -> None:
         await look_until_told(board, order)
         assert board.ranks() == right(order)
         # Those that move again wait.
-        again = (*others, newcomer)
+        again = (*present, newcomer)
         after = await board.look(again)
         assert after is not None
         assert 0 < after <= MOVED_PAUSE * len(TEAMS)

@@ -213,8 +213,8 @@ def test_two_equal_teams_are_told_of_the_rank_that_they_share() -> None:
         cast(Api, made), index, cast(Executor, made), SETTINGS, Metrics(), teams_of(made, SETTINGS)
     )
     one = view(scoring.SHOWN)
-    others = [replace(one, uid=f"{team}-uid", namespace=team, name=team) for team in ("blue", "green")]
-    asyncio.run(rankings.work(COMPETITION, [one, *others], REVEAL + timedelta(seconds=1)))
+    rivals = [replace(one, uid=f"{team}-uid", namespace=team, name=team) for team in ("blue", "green")]
+    asyncio.run(rankings.work(COMPETITION, [one, *rivals], REVEAL + timedelta(seconds=1)))
     assert {name: (status["rank"], status["place"]) for name, status in told.items()} == {
         "first": (1, "1=/3"), "blue": (1, "1=/3"), "green": (3, "3/3"),
     }  # fmt: skip

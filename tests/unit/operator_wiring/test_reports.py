@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 from minio import Minio
 
-from alcove_operator.executor import REPORT_TRIES
+from alcove_operator.executor import MAX_REPORT_REFUSALS
 from alcove_operator.service import Service
 from alcove_store.errors import StoreDeniedError, StoreError, StoreNotFoundError
 from tests.unit.operator_wiring.hackathon import Hackathon, MemoryStore
@@ -32,7 +32,7 @@ class RefusingStore(MemoryStore):
     ("error", "times", "tried", "published"),
     [
         (StoreDeniedError("No rights."), 2, 3, True),
-        (StoreDeniedError("No rights."), 99, REPORT_TRIES, False),
+        (StoreDeniedError("No rights."), 99, MAX_REPORT_REFUSALS, False),
         (StoreNotFoundError("There is none."), 99, 1, False),
     ],
 )

@@ -76,7 +76,7 @@ class Rush:
         await wait_until(
             "the board has everybody", lambda: len(self.hackathon.board()) == len(self.teams), 60
         )
-        self.kept = {
+        self.remembered = {
             "facts": len(service.submissions._facts),
             "grants": len(service.submissions._grants),
             "events": len(service.executor._emitted),
@@ -127,7 +127,7 @@ def test_the_writes_of_a_run_have_a_bound(rush: Rush) -> None:
 
 
 def test_what_has_ended_leaves_nothing_in_memory_but_its_row(rush: Rush) -> None:
-    assert rush.kept == {"facts": 0, "grants": 0, "events": 0}
+    assert rush.remembered == {"facts": 0, "grants": 0, "events": 0}
 
 
 def test_curves_of_what_ended_before_the_newest_leave_memory() -> None:

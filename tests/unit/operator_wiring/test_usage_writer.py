@@ -234,10 +234,10 @@ def test_a_turn_that_is_stopped_leaves_the_others_theirs() -> None:
     async def test(counting: Counting) -> None:
         first = counting.ask("blue", "one")
         await asyncio.sleep(0.5)
-        others = [counting.ask("blue", f"uid-{number}") for number in range(3)]
+        queued = [counting.ask("blue", f"uid-{number}") for number in range(3)]
         await asyncio.sleep(0)
         first.cancel()
-        await asyncio.gather(*others)
+        await asyncio.gather(*queued)
         assert {"uid-0", "uid-1", "uid-2"} <= set(counting.hackathon.usage("blue")["settling"])
 
     scenario(test)

@@ -88,8 +88,8 @@ def test_a_first_that_luck_chose_is_told_from_some_other_in_one_of_twenty_cases_
     rng, drawn, wrong = np.random.default_rng(2), 300, 0
     for _ in range(drawn):
         scores = rng.normal(0.8, 0.02, (participants, 20))
-        first, *others = rank_participants(scores).order
-        _, corrected = compute_p_values(scores[first] - scores[others])
+        first, *behind = rank_participants(scores).order
+        _, corrected = compute_p_values(scores[first] - scores[behind])
         wrong += corrected.min() < 0.05
     # What is right in 95 % is wrong more often in one of a thousand simulations.
     assert wrong <= stats.binom.ppf(0.999, drawn, 0.05)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from alcove_scorer.overfitting import FEWEST, MOST, ScorePair, compare_scores, describe_trend, thin_out
+from alcove_scorer.overfitting import FEWEST, MAX_PAIRS, ScorePair, compare_scores, describe_trend, thin_out
 from alcove_scorer.overfitting_page import LISTED, overfitting_html
 
 ROWS, TEAMS, SUBMISSIONS = 200, 12, 40
@@ -130,8 +130,8 @@ def test_of_few_no_trend_is_told() -> None:
 
 def test_the_page_lists_a_bounded_number_and_escapes_names() -> None:
     rng = np.random.default_rng(0)
-    many = [pair(i, float(rng.random()), float(rng.random()), f"<b>{i}</b>") for i in range(1, 2 * MOST)]
-    assert len(thin_out(many)) == MOST
+    many = [pair(i, float(rng.random()), float(rng.random()), f"<b>{i}</b>") for i in range(1, 2 * MAX_PAIRS)]
+    assert len(thin_out(many)) == MAX_PAIRS
     page = overfitting_html("hack/cup", "the phase practice", "the phase final", compare_scores(many))
     assert f"{len(many) - LISTED} more are not listed" in page
     assert "&lt;b&gt;" in page

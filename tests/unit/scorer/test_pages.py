@@ -392,17 +392,17 @@ def test_history_is_carried_on_where_the_ranks_have_changed() -> None:
     same = BoardHistory(boards=(past(1, "blue"), past(2, "red", "blue")))
     assert append_board(same, now, NOON).boards == same.boards
     other = BoardHistory(boards=(past(1, "blue"), past(2, "blue", "red")))
-    kept = append_board(other, now, NOON)
-    assert [(p.generation, p.teams) for p in kept.boards] == [
+    history = append_board(other, now, NOON)
+    assert [(p.generation, p.teams) for p in history.boards] == [
         (1, ("blue",)),
         (2, ("blue", "red")),
         (3, ("red", "blue")),
     ]
-    ranks = ranks_on_boards(kept, ("red", "blue"))
+    ranks = ranks_on_boards(history, ("red", "blue"))
     assert ranks[1].tolist() == [1, 1, 2]
     assert math.isnan(ranks[0, 0])
     # A board that comes late, or a second time, leaves nothing behind that was not before it.
-    assert append_board(BoardHistory(boards=(*other.boards, past(9, "red"))), now, NOON) == kept
+    assert append_board(BoardHistory(boards=(*other.boards, past(9, "red"))), now, NOON) == history
 
 
 def test_a_board_names_its_page_and_those_before_it_and_no_others() -> None:
@@ -442,14 +442,14 @@ def test_a_competition_made_anew_under_the_old_name_carries_nothing_on(generatio
 
 
 def test_history_is_bounded_and_keeps_its_beginning_and_its_end() -> None:
-    kept = BoardHistory()
+    history = BoardHistory()
     red, blue = (board((team, (scored("a", 0.9), scored("b", 0.5)))) for team in ("red", "blue"))
     for generation in range(1, 1000):
         made = (red, blue)[generation % 2]
         request = made.request.model_copy(update={"generation": generation})
-        kept = append_board(kept, replace(made, request=request), NOON)
-        assert len(kept.boards) <= MAX_BOARDS
-    generations = [p.generation for p in kept.boards]
+        history = append_board(history, replace(made, request=request), NOON)
+        assert len(history.boards) <= MAX_BOARDS
+    generations = [p.generation for p in history.boards]
     assert generations[0] == 1
     assert generations[-50:] == list(range(950, 1000))
 

@@ -50,9 +50,9 @@ def save(folder: Path) -> dict[str, tuple[bool, Pixels]]:
     """One picture of every sort; whether its bytes can stay in a dataset of colour, and its pixels in colour."""
     made: dict[str, tuple[bool, Pixels]] = {}
 
-    def add(name: str, image: Image.Image, seen: Image.Image, kept: bool, **how: Any) -> None:
+    def add(name: str, image: Image.Image, seen: Image.Image, as_is: bool, **how: Any) -> None:
         image.save(folder / name, **how)
-        made[name] = kept, np.asarray(seen.convert("RGB"))
+        made[name] = as_is, np.asarray(seen.convert("RGB"))
 
     rgb, grey = colour(), colour().convert("L")
     few = rgb.quantize(4)
@@ -135,15 +135,15 @@ def test_every_sort_of_picture_is_read_alike_by_both_readers(
     theirs = list(tf_dataset(train).as_numpy_iterator())
     files = {(source / "train" / "a" / name).read_bytes(): name for name in made}
     arrays = {pixels.astype(np.float32).tobytes(): name for name, (_, pixels) in made.items()}
-    kept = set()
+    unchanged = set()
     found: set[str] = set()
     for (features, _), (tf_features, _), data in zip(train, theirs, stored(converted.path), strict=True):
         assert np.array_equal(features, tf_features)
         if data in files:
-            kept.add(files[data])
+            unchanged.add(files[data])
         pixels = np.round(features * 255).astype(np.float32)
         found |= {name for array, name in arrays.items() if array == pixels.tobytes()}
-    assert kept == {name for name, (keeps, _) in made.items() if keeps}
+    assert unchanged == {name for name, (keeps, _) in made.items() if keeps}
     assert found == set(arrays.values())
     assert any("several frames" in note for note in converted.notes)
 

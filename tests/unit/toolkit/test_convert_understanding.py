@@ -402,8 +402,8 @@ def test_arrays_in_either_order_are_the_same(tmp_path: Path) -> None:
     np.save(tmp_path / "y.npy", np.arange(20) % 2)
     found = [converted(tmp_path / f"{name}.npz", "series") for name in "cf"]
     found += [converted(tmp_path / f"{name}.npy", "series", labels=str(tmp_path / "y.npy")) for name in "cf"]
-    first, *others = ([example.tolist() for example, _ in open_dataset(made.path).train] for made in found)
-    assert all(other == first for other in others)
+    first, *later = ([example.tolist() for example, _ in open_dataset(made.path).train] for made in found)
+    assert all(other == first for other in later)
     assert {tuple(np.ravel(example)) for example in first} <= {tuple(row) for row in many.tolist()}
 
 
