@@ -8,7 +8,8 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+
+from alcove_scorer.ranks import rank_values
 
 Floats = npt.NDArray[np.float64]
 ROPE = 0.01
@@ -17,8 +18,8 @@ PRIOR = 0.5
 """Weight of the prior's one observation, a difference of zero; each dataset has weight 1."""
 DRAWS = 20_000
 MOST_PERMUTED = 13
-"""Datasets up to which all choices of signs are counted where differences are tied; of more, as SciPy does, Wilcoxon's
-statistic is taken to be normal."""
+"""Datasets up to which all choices of signs are counted; of more, where differences are tied, Wilcoxon's statistic is
+taken to be normal, as SciPy does."""
 MOST_COMPARED = 30
 """Participants that are compared with the first; with more the picture could not be read."""
 
@@ -142,20 +143,23 @@ def _wilcoxon(differences: Floats) -> Floats:
     plain = (sizes[:, 0] > 0) & (np.diff(sizes, axis=1) > 0).all(axis=1)
     tied = ~plain & differences.any(axis=1)
     found = np.ones(len(differences))
+    if differences.shape[1] <= MOST_PERMUTED:
+        found[plain | tied] = _permute_signs(differences[plain | tied])
+        return found
+    from scipy import stats  # half a second to load, which most boards need not wait for
+
     if plain.any():
         found[plain] = stats.wilcoxon(differences[plain], axis=1).pvalue
-    if tied.any() and differences.shape[1] <= MOST_PERMUTED:
-        found[tied] = _permute_signs(differences[tied])
-    elif tied.any():
+    if tied.any():
         found[tied] = stats.wilcoxon(differences[tied], axis=1, method="asymptotic").pvalue
     return found
 
 
 def _permute_signs(differences: Floats) -> Floats:
-    """Exact p-values of rows that may have zeros and ties: of all choices of signs, the share as far out."""
+    """Exact p-values of rows, which may have zeros and ties: of all choices of signs, the share as far out."""
     n = differences.shape[1]
     zeros = differences == 0
-    ranks = stats.rankdata(np.abs(differences), axis=1) - zeros.sum(axis=1, keepdims=True)
+    ranks = rank_values(np.abs(differences)) - zeros.sum(axis=1, keepdims=True)
     ranks[zeros] = 0.0
     positive = (np.arange(1 << n) >> np.arange(n)[:, None] & 1).astype(np.float64)
     found = np.empty(len(differences))

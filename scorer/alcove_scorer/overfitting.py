@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 Floats = npt.NDArray[np.float64]
 FEWEST = 5
@@ -117,6 +116,8 @@ def _find_trend(pairs: Sequence[ScorePair]) -> Trend | None:
     # Of each team, (I − H)^(−½) of its own rows, times the part of the design that makes the slope.
     weights = np.einsum("tij,tj->ti", vectors, vectors[:, 1] / np.sqrt(1 - values)) / length
     error = math.sqrt(float((np.einsum("ti,ti->t", weights, sums) ** 2).sum()))
+    from scipy import special  # with its statistics, half a second to load: for the report alone
+
     reach = error * float(special.stdtrit(_count_freedom(shares, weights), 0.975))
     return Trend(slope, slope - reach, slope + reach, intercept)
 

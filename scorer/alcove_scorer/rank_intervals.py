@@ -13,7 +13,6 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 from alcove_scorer.ranks import Method, dataset_ranks, dataset_values
 
@@ -116,6 +115,8 @@ def find_value_intervals(values: Floats, errors: Floats, freedom: Floats | float
     ``freedom``: degrees of freedom of the errors, of all or one for each; infinite where they are as good as known,
     below 1 where nothing is known of them.
     """
+    from scipy import special  # two tenths of a second to load, which not every board needs
+
     level = (1 + CONFIDENCE) / 2
     critical = np.where(
         np.isinf(freedom), special.ndtri(level), special.stdtrit(np.maximum(freedom, 1), level)
@@ -263,6 +264,7 @@ def find_critical_value(comparisons: int, freedom: float, participants: int = 2)
     mean = (own_variances[None, :] + (participants - 2) * peer_variances[:, None]) / (participants - 1)
     scale = np.sqrt((own_variances[None, :] + mean) / 2)[:, :, None]
     low, high = 1.0, 2.0
+    from scipy import special
 
     def covers(critical: float) -> bool:
         reach = critical * scale * math.sqrt(2)
@@ -281,6 +283,8 @@ def _draw_variances(freedom: float, count: int) -> Floats:
     """Estimates of a variance of 1, at evenly spaced quantiles."""
     if freedom == 0 or math.isinf(freedom):
         return np.ones(1)
+    from scipy import special
+
     quantiles: Floats = special.chdtri(freedom, (np.arange(count) + 0.5) / count) / freedom
     return quantiles
 

@@ -9,7 +9,6 @@ from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 from alcove_scorer.errors import InputError
 from alcove_scorer.nested_bootstrap import (
@@ -148,6 +147,8 @@ def shrink_scores(scores: Floats, variances: Floats) -> Floats:
         scores: participants × datasets, NaN where a run is missing.
         variances: of each score.
     """
+    from scipy import special  # two tenths of a second to load, which not every board needs
+
     out = scores.copy()
     for column, values in enumerate(scores.T):
         there = ~np.isnan(values)

@@ -12,7 +12,6 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from alcove_api.schemes import BoardRanking
 from alcove_scorer.errors import InputError
@@ -67,16 +66,28 @@ def dataset_ranks(scores: Floats) -> Floats:
     """Ranks on each dataset: 1 is the highest score, ties share the average, the missing share the last
     ranks.
     """
-    columns = np.ascontiguousarray(np.where(np.isnan(scores), np.inf, -scores).T)
-    order = columns.argsort(axis=1)
-    sorted_ = np.take_along_axis(columns, order, axis=1)
-    if (sorted_[:, 1:] == sorted_[:, :-1]).any():
-        ranks: Floats = rankdata(columns, axis=1).T
-        return ranks
-    # Without ties this takes half as long, and bootstraps rank a thousand tables.
-    places = np.empty_like(columns)
-    np.put_along_axis(places, order, np.arange(1.0, columns.shape[1] + 1)[None], axis=1)
-    return places.T
+    return rank_values(np.where(np.isnan(scores), np.inf, -scores).T).T
+
+
+def rank_values(values: npt.NDArray[Any], ties: Literal["average", "min", "max"] = "average") -> Floats:
+    """Ranks along the last axis: 1 is the lowest value; equal ones share the average, least or largest of their places.
+
+    As ``scipy.stats.rankdata`` does, but that module takes half a second to load, for which every board would wait.
+    """
+    columns = np.ascontiguousarray(values)
+    order = columns.argsort(axis=-1)
+    ordered = np.take_along_axis(columns, order, axis=-1)
+    places = np.broadcast_to(np.arange(1.0, columns.shape[-1] + 1), columns.shape)
+    tied = ordered[..., 1:] == ordered[..., :-1]
+    if tied.any():
+        no = np.zeros((*columns.shape[:-1], 1), np.bool_)
+        least = np.maximum.accumulate(np.where(np.concatenate((no, tied), -1), 0, places), axis=-1)
+        ends = np.where(np.concatenate((tied, no), -1), np.inf, places)[..., ::-1]
+        largest = np.minimum.accumulate(ends, axis=-1)[..., ::-1]
+        places = {"average": (least + largest) / 2, "min": least, "max": largest}[ties]
+    ranks = np.empty(columns.shape)
+    np.put_along_axis(ranks, order, places, axis=-1)
+    return ranks
 
 
 def combine_repeats(scores: npt.NDArray[np.float64], penalty: float) -> Floats:
@@ -116,7 +127,7 @@ def rank_participants(scores: Floats, method: Method = "average", baseline: Floa
         raise InputError("expected at least one participant and one dataset")
     ranks = dataset_ranks(scores)
     key, value = _order(scores, ranks, method, baseline)
-    return Ranking(method, ranks, value, rankdata(key, "min").astype(np.int64))
+    return Ranking(method, ranks, value, rank_values(key, "min").astype(np.int64))
 
 
 def write_place(rank: int, tied: bool) -> str:
@@ -220,7 +231,7 @@ def _shares_beaten(scores: Floats) -> Floats:
     competitions and benchmarks: a candidate election approach, 2021)."""
     # With ties at the largest rank, whoever has a larger one is beaten.
     filled = np.where(np.isnan(scores), -np.inf, scores)
-    beaten: Floats = len(scores) - rankdata(-filled, "max", axis=0).astype(np.float64)
+    beaten: Floats = len(scores) - rank_values(-filled.T, "max").T
     return beaten / max(1, len(scores) - 1)
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import json
 import math
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -110,6 +113,34 @@ def board(*teams: tuple[str, tuple[ScoredRun, ...]], **changes: object) -> Board
         **{"datasets": ("a", "b"), **changes},
     )
     return make_board(request, results)
+
+
+RENDER = """
+import json, sys
+from datetime import UTC, datetime
+from alcove_api.board_documents import AggregateRequest, BoardHistory
+from alcove_api.score_documents import ScoreResult
+from alcove_scorer.board import make_board
+from alcove_scorer.job_aggregate import render_board
+asked, *found = map(json.dumps, json.load(sys.stdin))
+results = {result.submission_uid: result for result in map(ScoreResult.model_validate_json, found)}
+request = AggregateRequest.model_validate_json(asked)
+render_board(make_board(request, results), BoardHistory(), datetime.now(UTC))
+print(*{"scipy.stats", "scipy.optimize"} & set(sys.modules))
+"""
+
+
+def test_a_board_is_made_without_what_takes_as_long_to_load_as_all_the_rest() -> None:
+    # Each board is made by a process that begins with it, and the teams wait for that.
+    rng = np.random.default_rng(0)
+    aliases = [f"d{number}" for number in range(5)]
+    teams = [(f"t{i}", tuple(scored(a, *rng.uniform(0.5, 0.6, 2)) for a in aliases)) for i in range(8)]
+    made = board(*teams, datasets=tuple(aliases))
+    documents = [made.request, *results_of(made).values()]
+    given = json.dumps([json.loads(document.canonical()) for document in documents])
+    command = [sys.executable, "-c", RENDER]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("\n", "")
 
 
 def results_of(made: Board) -> dict[str, ScoreResult]:

@@ -6,9 +6,11 @@ import re
 from itertools import pairwise
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import isotonic_regression
 
 from alcove_scorer.board_pictures import (
     choose_rank_ticks,
@@ -25,6 +27,7 @@ from alcove_scorer.pictures import (
     draw_run,
     draw_teams,
     format_time,
+    pool_adjacent,
 )
 from alcove_scorer.svg import inline_svg
 
@@ -163,3 +166,8 @@ def test_the_axis_of_ranks_has_room_for_every_dot() -> None:
     ]
     assert len(dots) == 3
     assert all(seen[0] < float(dot.get("x", "nan")) < sum(seen) for dot in dots)
+
+
+@given(st.lists(st.floats(-1, 1) | st.sampled_from([0.0, 0.5]), min_size=1, max_size=30))
+def test_labels_are_pooled_as_scipy_does(values: list[float]) -> None:
+    assert pool_adjacent(np.array(values)) == pytest.approx(isotonic_regression(values).x, abs=1e-12)

@@ -4,7 +4,7 @@ import csv
 from itertools import combinations
 from pathlib import Path
 from random import Random
-from typing import get_args
+from typing import Literal, get_args
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from alcove_scorer.ranks import (
     combine_repeats,
     dataset_ranks,
     rank_participants,
+    rank_values,
 )
 from alcove_scorer.significance import critical_difference, friedman_test, kendall_w
 
@@ -66,6 +67,13 @@ def test_the_same_errors_on_other_datasets_are_a_tie(scores: list[float], random
 def test_dataset_ranks_are_scipys(scores: np.ndarray) -> None:
     oracle = np.column_stack([stats.rankdata(-column) for column in scores.T])
     assert np.array_equal(dataset_ranks(scores), oracle)
+
+
+@pytest.mark.parametrize("ties", ["average", "min", "max"])
+@given(tables | gappy.map(np.nan_to_num))
+def test_ranks_of_values_are_scipys(ties: Literal["average", "min", "max"], values: np.ndarray) -> None:
+    assert np.array_equal(rank_values(values, ties), stats.rankdata(values, ties, axis=-1))
+    assert np.array_equal(rank_values(values[0], ties), stats.rankdata(values[0], ties))
 
 
 @given(gappy)
@@ -170,6 +178,14 @@ def test_relative_is_the_mean_error_in_units_of_the_baselines() -> None:
 def test_relative_needs_a_baseline() -> None:
     with pytest.raises(InputError, match="baseline"):
         rank_participants(np.ones((2, 2)), "relative")
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.05, 0.001])
+@pytest.mark.parametrize("participants", [2, 3, 10, 300])
+def test_the_critical_difference_is_of_scipys_studentized_range(participants: int, alpha: float) -> None:
+    quantile = stats.studentized_range.ppf(1 - alpha, participants, np.inf)
+    expected = quantile / np.sqrt(2) * np.sqrt(participants * (participants + 1) / (6 * 5))
+    assert critical_difference(participants, 5, alpha) == pytest.approx(expected, rel=1e-10)
 
 
 @given(tables.filter(lambda table: len(table) >= 3))

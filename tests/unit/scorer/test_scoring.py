@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -143,12 +141,3 @@ def test_a_refused_snapshot_is_read_to_its_end_a_late_one_not_at_all() -> None:
     scorer.add(1, "bad.npy", 1, Snapshot("npy", 20_000, pieces()))
     assert read == [0, 1, 2, 3]
     assert len(scorer.refused) == 2
-
-
-def test_a_score_job_loads_no_scipy() -> None:
-    # It is as much time and memory as all that the job needs, and a job is started for every submission.
-    modules = (
-        "alcove_scorer.job_score, alcove_scorer.peer_curves, alcove_scorer.pictures, alcove_scorer.report"
-    )
-    code = f"import sys, {modules}; sys.exit('scipy' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
