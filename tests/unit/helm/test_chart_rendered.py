@@ -473,6 +473,39 @@ def test_no_image_is_taken_from_where_strangers_may_push() -> None:
 ZERO_DIGEST = "0" * 64
 
 
+def test_what_pre_pulls_runs_every_image_where_runs_go_and_has_no_right() -> None:
+    assert not of_kind(render({}), "DaemonSet")
+    taint = {"key": "gpu", "operator": "Exists"}
+    values = {
+        "prePull": {"enabled": True, "images": ["example.org/team:1", "example.org/torch:2"]},
+        "images": {
+            "repository": "example.org",
+            "ingestionTorch": "example.org/torch:2",
+            "pullSecrets": ["pull"],
+        },
+        "runs": {"nodeSelector": {"pool": "gpu"}, "tolerations": [taint]},
+        "competition": {"spec": {"images": {"ingestion": "example.org/own:3"}}},
+    }
+    rendered = render(values)
+    found = one(rendered, "DaemonSet", "alcove-pre-pull")["spec"]
+    pod = found["template"]["spec"]
+    first, *pulled = pod["initContainers"]
+    version = chart_version()
+    assert first["image"] == f"example.org/stager:{version}"
+    assert [container["image"] for container in pulled] == [
+        f"example.org/recorder:{version}", f"example.org/scorer:{version}", f"example.org/ingestion:{version}",
+        "example.org/torch:2", "example.org/own:3", "example.org/team:1",
+    ]  # fmt: skip
+    # Each of them has ended when the next is pulled, so each has been run.
+    installed = f"{first['command'][-1]}/alcove-supervisor"
+    assert {container["command"][0] for container in pulled} == {installed}
+    assert (pod["nodeSelector"], pod["tolerations"]) == ({"pool": "gpu"}, [taint])
+    assert pod["imagePullSecrets"] == [{"name": "pull"}]
+    assert (pod["serviceAccountName"], pod["automountServiceAccountToken"]) == ("alcove-run", False)
+    assert found["updateStrategy"]["rollingUpdate"] == {"maxUnavailable": "100%"}
+    test_every_pod_is_restricted(rendered)
+
+
 def test_a_new_version_of_the_chart_does_not_restart_the_store(objects: list[Object]) -> None:
     (labels,) = (labels for name, labels, _ in pods(objects) if name == "StatefulSet/alcove-store")
     assert not {"helm.sh/chart", "app.kubernetes.io/version"} & labels.keys()
