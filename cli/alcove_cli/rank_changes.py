@@ -9,8 +9,7 @@ from typing import Any
 from alcove_api.comparison import ComparedBoard, ComparedTeam, Comparison
 from alcove_api.phase import ScoringSpec
 from alcove_api.score_text import format_score
-from alcove_api.words import count_of
-from alcove_scorer.ranks import write_place
+from alcove_api.words import count_of, write_place
 from alcove_scorer.text_tables import fold_table
 from alcove_scorer.written_text import shorten_name
 

@@ -1,4 +1,4 @@
-"""Words for numbers of things and of bytes."""
+"""Words for numbers of things and of bytes, and for ranks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ def count_of(number: int, noun: str) -> str:
 def count_answers(number: int, are_numbers: bool) -> str:
     """What an example is asked for: ``10 labels``, or ``1 number to predict``."""
     return f"{count_of(number, 'number')} to predict" if are_numbers else count_of(number, "label")
+
+
+def write_place(rank: int, shared: bool) -> str:
+    """A rank as people read it: ``2``, or ``2=`` where it is shared."""
+    return f"{rank}{'=' * shared}"
 
 
 def format_bytes(count: int) -> str:

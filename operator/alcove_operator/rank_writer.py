@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from alcove_api.leaderboard import LeaderboardStatus
 from alcove_api.phase import Phase
+from alcove_api.words import write_place
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import SUBMISSIONS
@@ -193,7 +194,7 @@ def _ranked(place: BoardPlace | None, teams: int, sharing: Mapping[int, int], ex
     if excluded or place is None:
         shown = "excluded" if excluded else ""
         return {"rank": None, "place": shown, "averageRank": None, "counted": False, "excluded": excluded}
-    shown = f"{place.rank}{'=' if sharing[place.rank] > 1 else ''}/{teams}"
+    shown = f"{write_place(place.rank, sharing[place.rank] > 1)}/{teams}"
     return {
         "rank": place.rank,
         "place": shown,

@@ -15,6 +15,7 @@ from alcove_api import keys
 from alcove_api.board_documents import AggregateRequest, BoardSubmission
 from alcove_api.score_documents import ScoredRun, ScoreResult
 from alcove_api.score_text import format_score
+from alcove_api.words import write_place
 from alcove_scorer.baselines import (
     BaselineRow,
     collect_baselines,
@@ -27,7 +28,7 @@ from alcove_scorer.curves import CurveRules, resolve_rules
 from alcove_scorer.errors import DamagedError
 from alcove_scorer.performance_profile import profile_shares, time_ratios
 from alcove_scorer.rank_intervals import find_board_intervals
-from alcove_scorer.ranks import Ranking, rank_participants, write_place
+from alcove_scorer.ranks import Ranking, rank_participants
 from alcove_scorer.repeats import DatasetRuns
 from alcove_scorer.significance import Friedman, critical_difference, friedman_test, kendall_w
 from alcove_scorer.text_tables import fold_table

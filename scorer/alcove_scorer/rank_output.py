@@ -8,14 +8,13 @@ import textwrap
 from typing import Any
 
 from alcove_api.score_text import format_score
-from alcove_api.words import count_of
+from alcove_api.words import count_of, write_place
 from alcove_scorer.csv_files import make_printable
 from alcove_scorer.differences import describe_difference
 from alcove_scorer.kemeny import find_kemeny_order
 from alcove_scorer.rank_files import RankedTable, RankOptions, ScoreTable
 from alcove_scorer.rank_intervals import CONFIDENCE, describe_places
 from alcove_scorer.rank_uncertainty import CONDITIONS, Uncertainty
-from alcove_scorer.ranks import write_place
 from alcove_scorer.text_tables import WIDTH, fold_table
 from alcove_scorer.written_text import shorten_name
 

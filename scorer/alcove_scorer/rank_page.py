@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from alcove_api.words import write_place
 from alcove_scorer.board import describe_order
 from alcove_scorer.board_page import (
     RankedName,
@@ -21,7 +22,6 @@ from alcove_scorer.pages import format_number, render_page, shorten_text
 from alcove_scorer.rank_files import RankedTable, RankOptions, ScoreTable
 from alcove_scorer.rank_intervals import describe_places
 from alcove_scorer.rank_uncertainty import CONDITIONS
-from alcove_scorer.ranks import write_place
 from alcove_scorer.svg import inline_svg
 from alcove_scorer.team_colours import LEADERS
 

@@ -130,11 +130,6 @@ def rank_participants(scores: Floats, method: Method = "average", baseline: Floa
     return Ranking(method, ranks, value, rank_values(key, "min").astype(np.int64))
 
 
-def write_place(rank: int, tied: bool) -> str:
-    """A rank as people read it: ``2``, or ``2=`` where it is shared."""
-    return f"{rank}{'=' if tied else ''}"
-
-
 Ordering = tuple[npt.NDArray[Any], Floats]
 """Keys, lower is better, and values, one a participant each."""
 

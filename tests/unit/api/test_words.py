@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from alcove_api.words import count_answers, count_of, format_bytes
+from alcove_api.words import count_answers, count_of, format_bytes, write_place
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,7 @@ def test_what_an_example_is_asked_for_is_named() -> None:
 )
 def test_bytes_have_a_unit_that_fits(count: int, said: str) -> None:
     assert format_bytes(count) == said
+
+
+def test_a_shared_rank_has_a_sign_behind_it() -> None:
+    assert [write_place(2, shared) for shared in (False, True)] == ["2", "2="]
