@@ -124,15 +124,25 @@ def draw_noise(table: Table, scores: Floats, columns: Ints, rng: np.random.Gener
     noise = np.zeros((len(scores), len(columns)))
     repeats = table.repeats.shape[2]
     if repeats > 1:
-        runs = table.repeats[:, columns]
-        chosen = rng.integers(0, repeats, runs.shape)
-        drawn = combine_repeats(np.take_along_axis(runs, chosen, axis=2), table.penalty)
+        drawn = combine_repeats(draw_runs(table.repeats, columns, rng), table.penalty)
         # A bootstrap of n runs has (n − 1)/n of the variance.
         noise += (drawn - scores[:, columns]) * math.sqrt(repeats / (repeats - 1))
     if table.examples is not None:
         which = rng.integers(0, table.examples.shape[2], len(columns))
         noise += table.examples[:, columns, which] - table.examples[:, columns].mean(axis=2)
     return noise
+
+
+def draw_runs(repeats: Floats, columns: Ints, rng: np.random.Generator) -> Floats:
+    """As many runs again as there are, of each participant on each of the datasets.
+
+    ``repeats``: participants × datasets × repeats; ``columns``: numbers of datasets. Participants × columns × repeats.
+    """
+    participants, datasets, n = repeats.shape
+    first = (np.arange(participants)[:, None] * datasets + columns) * n
+    # Repeats come first in memory, so that sums over them are sums of long rows.
+    drawn = repeats.reshape(-1).take(first + rng.integers(0, n, (n, *first.shape)))
+    return np.moveaxis(drawn, 0, 2)
 
 
 def remove_noise(scores: Floats, noise: Floats) -> Floats:

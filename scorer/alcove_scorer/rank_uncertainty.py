@@ -17,6 +17,7 @@ from alcove_scorer.nested_bootstrap import (
     Table,
     check_resampled,
     chunk_resamples,
+    draw_runs,
     remove_run_by_example,
     resample_nested,
 )
@@ -179,9 +180,9 @@ def _draw(table: Table, source: Source, resamples: int, seed: int) -> tuple[Floa
     gone = np.isnan(table.repeats).any(axis=2)
     drawn = np.empty((resamples, *gone.shape))
     for some in chunk_resamples(resamples, table.repeats.size):
-        runs = np.broadcast_to(table.repeats, (len(some), *table.repeats.shape))
-        chosen = rng.integers(0, repeats, runs.shape)
-        drawn[some] = combine_repeats(np.take_along_axis(runs, chosen, axis=3), table.penalty)
+        columns = np.tile(np.arange(gone.shape[1]), len(some))
+        found = combine_repeats(draw_runs(table.repeats, columns, rng), table.penalty)
+        drawn[some] = np.moveaxis(found.reshape(gone.shape[0], len(some), gone.shape[1]), 1, 0)
     drawn[:, gone] = np.nan
     # A bootstrap of n runs has (n − 1)/n of the variance. Scores are put right, since ranks by them may not be: those
     # of equals vary as much as ranks can, however little scores do.
