@@ -23,7 +23,7 @@ from scipy.stats import rankdata
 
 from alcove_scorer.example_bootstrap import draw_examples
 from alcove_scorer.metrics import BalancedAccuracy
-from alcove_scorer.nested_bootstrap import Table
+from alcove_scorer.nested_bootstrap import Table, draw_runs
 from alcove_scorer.rank_intervals import (
     Spread,
     find_rank_intervals,
@@ -33,10 +33,12 @@ from alcove_scorer.rank_intervals import (
     widen_for_ranks,
 )
 from alcove_scorer.rank_uncertainty import Source, measure_uncertainty
-from alcove_scorer.ranks import Method, compute_values, rank_participants
+from alcove_scorer.ranks import Method, compute_values, dataset_ranks, rank_participants
 from alcove_scorer.resampled_scores import find_resampled_scorer
 
 Floats = npt.NDArray[np.float64]
+COMPETITIONS = 2000
+"""Of each kind."""
 OUTLIER = 6
 """How many times as large the noise on one dataset is, where there is an outlier."""
 
@@ -200,15 +202,15 @@ def over_all(
 
 def nest_literally(repeats: Floats, rng: np.random.Generator, resamples: int = 300) -> tuple[Floats, Floats]:
     """Datasets are drawn from the scores as they are, and runs within them."""
-    _, datasets, n = repeats.shape
-    runs = repeats[:, rng.integers(0, datasets, (resamples, datasets))]
-    drawn = np.take_along_axis(runs, rng.integers(0, n, runs.shape), axis=3).mean(axis=3)
+    datasets = repeats.shape[1]
+    flat = draw_runs(repeats, rng.integers(0, datasets, resamples * datasets), rng).mean(axis=2)
+    drawn, ranks = (found.reshape(-1, resamples, datasets) for found in (flat, dataset_ranks(flat)))
     scores = repeats.mean(axis=2)
     inflation = datasets / (datasets - 1)
     of_values, of_means = (
         spread_over_resamples(values, resampled.mean(axis=2), datasets - 1, inflation)
         for values, resampled in (
-            (compute_values(scores, "average"), rankdata(-drawn, axis=0)),
+            (compute_values(scores, "average"), ranks),
             (scores.mean(axis=1), drawn),
         )
     )
@@ -363,7 +365,7 @@ def source_rows(competitions: int) -> Iterator[str]:
             yield (
                 f"| runs, {repeats} repeats | {participants} × {datasets} | {world.name} | {found.columns()} |"
             )
-        for participants, datasets, examples in ((6, 8, 200), (6, 8, 1000), (20, 10, 200)):
+        for participants, datasets, examples in ((6, 8, 200), (20, 10, 200)):
             found = over_examples(world, participants, datasets, examples, competitions)
             yield (
                 f"| examples, {examples} of each | {participants} × {datasets} | {world.name} | {found.columns()} |"
@@ -376,7 +378,7 @@ TABLES = {"datasets": rows, "sources": source_rows, "all": nested_rows, "narrow"
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.calibration", description=__doc__)
     parser.add_argument("tables", nargs="*", choices=[[], *TABLES], metavar="TABLE", help=", ".join(TABLES))
-    parser.add_argument("--competitions", type=int, default=2000, help="simulated, of each kind")
+    parser.add_argument("--competitions", type=int, default=COMPETITIONS, help="simulated, of each kind")
     parser.add_argument("--quick", action="store_true", help="50 of each kind")
     arguments = parser.parse_args()
     started = time.monotonic()

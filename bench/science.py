@@ -33,8 +33,10 @@ from alcove_scorer.ranks import rank_participants
 from alcove_scorer.significance import critical_difference
 from alcove_scorer.svg import open_canvas, write_svg
 from bench.any_time import draw_guide
-from bench.calibration import WORLDS, over_datasets, percentile_bootstrap
+from bench.calibration import COMPETITIONS, WORLDS, over_datasets, percentile_bootstrap
+from bench.choices import draw_choices
 from bench.ladder_attack import EXAMPLES, LIVE, STEP, Team, boost
+from bench.meanings import draw_meanings
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "pictures"
@@ -113,9 +115,10 @@ def draw_attack() -> bytes:
 
 
 def draw_calibration() -> bytes:
+    """Shares of the calibration's table, of its own competitions."""
     sizes = ((5, 5), (20, 5), (5, 10), (20, 10), (5, 20), (20, 20))
-    ours = [over_datasets(WORLDS[0], *size, 200) for size in sizes]
-    old = [percentile_bootstrap(WORLDS[0], *size, 100) for size in sizes]
+    ours = [over_datasets(WORLDS[0], *size, COMPETITIONS) for size in sizes]
+    old = [percentile_bootstrap(WORLDS[0], *size, COMPETITIONS) for size in sizes]
     with open_canvas(WIDTH, HEIGHT) as (figure, axes):
         for colour, name, found in ((SERIES[0], "Alcove", ours), (SERIES[1], "percentile bootstrap", old)):
             covered = [100 * one.ranks / one.competitions for one in found]
@@ -159,6 +162,7 @@ def simulate_climbers(teams: int = 12, submissions: int = 40, rows: int = 200) -
 
 def main() -> int:
     PICTURES.mkdir(exist_ok=True)
+    _, scores = read_autodl()
     pictures = {
         "alc.svg": draw_curve(),
         **draw_ranks(),
@@ -168,6 +172,8 @@ def main() -> int:
         "calibration.svg": draw_calibration(),
         "overfitting.svg": draw_climbers(),
         "calibration-of-values.svg": draw_extreme_values(),
+        **draw_choices(scores),
+        **draw_meanings(scores),
         **draw_guide(),
     }
     for name, svg in pictures.items():

@@ -140,8 +140,9 @@ def draw_runs(repeats: Floats, columns: Ints, rng: np.random.Generator) -> Float
     """
     participants, datasets, n = repeats.shape
     first = (np.arange(participants)[:, None] * datasets + columns) * n
-    # Repeats come first in memory, so that sums over them are sums of long rows.
-    drawn = repeats.reshape(-1).take(first + rng.integers(0, n, (n, *first.shape)))
+    # Repeats come first in memory, so that sums over them are sums of long rows. Small numbers are drawn sooner.
+    chosen = rng.integers(0, n, (n, *first.shape), np.min_scalar_type(n - 1))
+    drawn = repeats.reshape(-1).take(first + chosen)
     return np.moveaxis(drawn, 0, 2)
 
 
