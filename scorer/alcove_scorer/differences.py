@@ -109,7 +109,8 @@ def describe_difference(better: float, equal: float, worse: float) -> str:
 
 
 def compute_p_values(differences: Floats) -> tuple[Floats, Floats]:
-    """Wilcoxon's p-values of each other participant against the first, bare and corrected by Holm for all pairs.
+    """Wilcoxon's p-values (Individual comparisons by ranking methods, 1945) of each other participant against the
+    first, bare and corrected by Holm for all pairs.
 
     A correction for the comparisons with the first alone would need a first that is named before its scores are seen.
 

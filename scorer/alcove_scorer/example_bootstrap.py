@@ -22,7 +22,8 @@ Floats = npt.NDArray[np.float64]
 
 
 def draw_examples(examples: int, resamples: int, seed: int) -> Draws:
-    """The same for all runs on a dataset, so that what they share is kept."""
+    """How often each example is in each resample (Efron, 1979): the same for all runs on a dataset, so that what they
+    share stays shared."""
     rng = np.random.default_rng(seed)
     drawn = np.empty((examples, resamples), np.uint8)
     for i in range(resamples):

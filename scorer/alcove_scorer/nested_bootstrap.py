@@ -150,9 +150,9 @@ def remove_noise(scores: Floats, noise: Floats) -> Floats:
     """Scores whose spread over datasets, with such noise added to them, is that of the scores.
 
     What a dataset adds to all participants and what is left of a participant's scores are made smaller, each by the
-    share of its variance that noise alone makes; of the second, participant by participant. So variances are as before
-    on the mean; of a few participants on a few datasets, where noise can seem to make more than all of the variance,
-    they are larger.
+    share of its variance that noise alone makes; of the second, participant by participant. Defined here, of the
+    variance that is counted twice (Davison and Hinkley, 1997, section 3.8). So variances are as before on the mean; of
+    a few participants on a few datasets, where noise can seem to make more than all of the variance, they are larger.
 
     Args:
         scores: participants × datasets; a participant with a missing run (NaN) keeps its scores.

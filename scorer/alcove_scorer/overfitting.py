@@ -58,7 +58,8 @@ class OverfittingReport:
     mean: float
     """Of the differences."""
     tau: float | None
-    """Kendall's rank correlation τ-b of the two scores: 1, both order the submissions alike. None of fewer than 2."""
+    """Kendall's rank correlation τ-b (The treatment of ties in ranking problems, 1945) of the two scores: 1, both order
+    the submissions alike. None of fewer than 2."""
     trend: Trend | None
     """None with fewer than ``FEWEST`` teams, or where all submissions, or all but one team's, have one number."""
 

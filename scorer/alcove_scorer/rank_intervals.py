@@ -97,7 +97,7 @@ def find_widening(scores: Floats, method: Method) -> float:
 def spread_over_resamples(
     values: Floats, resampled: Floats, freedom: float, inflation: float = 1.0
 ) -> Spread:
-    """Of values over the resamples of a bootstrap.
+    """Of values over the resamples of a bootstrap (Efron, Bootstrap methods: another look at the jackknife, 1979).
 
     Args:
         values: of the participants, lower is better.
@@ -110,7 +110,8 @@ def spread_over_resamples(
 
 
 def find_value_intervals(values: Floats, errors: Floats, freedom: Floats | float) -> Floats:
-    """Student's intervals, participants × (low, high); without bounds where nothing is known of the errors.
+    """Student's intervals (The probable error of a mean, 1908), participants × (low, high); without bounds where
+    nothing is known of the errors.
 
     ``freedom``: degrees of freedom of the errors, of all or one for each; infinite where they are as good as known,
     below 1 where nothing is known of them.
@@ -293,8 +294,8 @@ def _draw_variances(freedom: float, count: int) -> Floats:
 def widen_for_ranks(participants: int, datasets: int) -> float:
     """What critical values are multiplied by where values are ranks: few of these are far from normal.
 
-    Simulated: the 95th percentile of the largest statistic where all are equal, so that every order on every dataset
-    is as likely, over what it is of normal values.
+    Defined here and simulated: the 95th percentile of the largest statistic where all are equal, so that every order on
+    every dataset is as likely, over what it is of normal values.
     """
     p, datasets = min(participants, MOST_PARTICIPANTS), min(datasets, MOST_DATASETS)
     rng = np.random.default_rng(0)

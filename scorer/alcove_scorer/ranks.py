@@ -112,8 +112,9 @@ def relative_errors(scores: Floats, baseline: Floats, best: float = 1.0) -> Floa
 
 
 def rank_participants(scores: Floats, method: Method = "average", baseline: Floats | None = None) -> Ranking:
-    """Ranks participants. ``mean-minus-std`` ranks as ``average`` does, on scores that went through
-    :func:`combine_repeats`.
+    """Ranks participants: ``average`` by the mean of their ranks, which orders as Borda's count does (Mémoire sur les
+    élections au scrutin, 1781; means of ranks: Friedman, 1937). ``mean-minus-std`` ranks as ``average`` does, on scores
+    that went through :func:`combine_repeats`.
 
     Args:
         scores: for ``performance-profile`` negated seconds.

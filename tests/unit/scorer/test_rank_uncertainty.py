@@ -12,6 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import typer
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import stats
 from typer.testing import CliRunner, Result
 
 from alcove_scorer import run_files
@@ -243,6 +247,13 @@ def test_no_variance_is_in_the_shares_of_both_runs_and_examples(tmp_path: Path, 
     else:
         assert shares["examples"] < 0.1
         assert shares["runs"] > 0.4
+
+
+@given(hnp.arrays(np.float64, (1, 2, 4), elements=st.floats(-3, 3)))
+def test_on_two_datasets_the_degrees_of_freedom_are_scipys_of_welch(repeats: npt.NDArray[np.float64]) -> None:
+    assume((np.ptp(repeats, axis=2) > 1e-3).all())
+    found = stats.ttest_ind(repeats[0, 0], repeats[0, 1], equal_var=False).df
+    assert count_freedom_of_runs(repeats) == pytest.approx([found])
 
 
 def test_the_interval_of_a_mean_holds_where_runs_differ_more_on_one_dataset() -> None:
