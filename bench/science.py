@@ -128,7 +128,7 @@ def draw_calibration() -> bytes:
         axes.set_ylim(0, 105)
         axes.set_ylabel("ranks covered, %")
         axes.set_xlabel("participants × datasets, all equal")
-        axes.legend(frameon=False, loc="center right")
+        axes.legend(frameon=False, loc="center", bbox_to_anchor=(0.5, 0.78), ncols=3)
         return write_svg(figure)
 
 
