@@ -128,6 +128,22 @@ class WholeStore:
                 found += [(e.last_modified, name, e.object_name) for e in entries]
         return [(name, key) for _, name, key in sorted(found) if not key.startswith(PASSING)]
 
+    def find_competitions(self) -> set[str]:
+        """NAMESPACE.NAME of each that any release has made in this store, deleted ones too. Raises StoreError."""
+        with store_errors(f"listing {keys.CHANGES}"):
+            found = list(self.client.list_objects(self.buckets["main"], prefix=keys.CHANGES))
+        return {keys.audited_competition(entry.object_name or "") for entry in found}
+
+
+def refuse_others(others: set[str], what: str) -> None:
+    """Raises CommandError if there are any. ``what``: what would be done to them."""
+    if others:
+        raise CommandError(
+            f"The store has other competitions too, or had them: {', '.join(sorted(others))}. {what}",
+            consequence="Nothing was done.",
+            remedy="With --with-others it is done all the same. Give a competition that may move a store of its own.",
+        )
+
 
 def check_operator_is_stopped(
     kube: KubeClient, namespace: str, consequence: str = "Nothing was done."
@@ -199,13 +215,28 @@ def _is_owned(raw: Object, competition: Object) -> bool:
 
 
 def write_backup(
-    kube: KubeClient, namespace: str, name: str, store: WholeStore, folder: Path, say: Callable[[str], None]
+    kube: KubeClient,
+    namespace: str,
+    name: str,
+    store: WholeStore,
+    folder: Path,
+    say: Callable[[str], None],
+    *,
+    with_others: bool = False,
 ) -> BackupList:
-    """Raises CommandError where ``folder`` is there already, the store's errors, and OSError."""
+    """``with_others``: though the store is not this competition's alone.
+
+    Raises CommandError where ``folder`` is there already, or the store is others' too; the store's errors; OSError.
+    """
     if folder.exists():
         raise CommandError(f"{folder} is there already. Give a folder that is not.")
     lease = check_operator_is_stopped(kube, namespace)
     objects = collect_objects(kube, namespace, name)
+    if not with_others:
+        others = store.find_competitions() - {f"{namespace}.{name}"}
+        refuse_others(
+            others, "The backup would have what is theirs, solutions and code, and a restore put it back."
+        )
     # Results that nobody may see yet, and solutions: its owner's alone.
     folder.mkdir(mode=0o700, parents=True)
     (folder / "store").mkdir()

@@ -174,12 +174,20 @@ RootCredentials = Annotated[
     typer.Option(help="Of the store's root user, as JSON; by default the Secret alcove-store-root."),
 ]
 StoreAddress = Annotated[str, typer.Option(help="Endpoint of the store, http://HOST:PORT.")]
+WithOthers = Annotated[
+    bool, typer.Option("--with-others", help="Although the store has other competitions too: theirs as well.")
+]
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
 
 
 def backup(
     folder: Annotated[Path, typer.Argument(help="A folder that is not there yet.")],
     store: StoreAddress,
     competition: Competition = "hackathon/hackathon",
+    with_others: WithOthers = False,
     credentials: RootCredentials = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
@@ -193,7 +201,7 @@ def backup(
 
     kube, (namespace, name) = KubeClient.from_kubeconfig(kubeconfig), parse_competition(competition)
     access = WholeStore.connect(kube, namespace, store, credentials)
-    made = write_backup(kube, namespace, name, access, folder, lambda text: typer.echo(text, err=True))
+    made = write_backup(kube, namespace, name, access, folder, _say, with_others=with_others)
     size = sum(entry.bytes for entry in made.store)
     typer.echo(f"Wrote {folder}: {count_of(len(made.store), 'object')} of the store, {format_bytes(size)}.")
 
@@ -201,6 +209,7 @@ def backup(
 def restore(
     folder: Annotated[Path, typer.Argument(help="What `alcove backup` wrote.")],
     store: StoreAddress,
+    with_others: WithOthers = False,
     credentials: RootCredentials = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
@@ -217,7 +226,7 @@ def restore(
     kube, backup_read = KubeClient.from_kubeconfig(kubeconfig), Backup.read(folder)
     namespace = backup_read.listed.competition_namespace
     access = WholeStore.connect(kube, namespace, store, credentials)
-    restore_backup(kube, backup_read, access, lambda text: typer.echo(text, err=True))
+    restore_backup(kube, backup_read, access, _say, with_others=with_others)
     start = f"kubectl scale deployment alcove-operator --replicas=1 -n {namespace}"
     typer.echo(f"Restored {namespace}/{backup_read.listed.competition}. Start the operator: {start}")
 

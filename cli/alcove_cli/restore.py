@@ -25,6 +25,7 @@ from alcove_cli.backup import (
     StoredObject,
     WholeStore,
     check_operator_is_stopped,
+    refuse_others,
 )
 from alcove_cli.errors import CommandError
 from alcove_kube.client import KubeClient, Object
@@ -61,8 +62,17 @@ class Backup:
         return [raw for raw in self.objects if raw["kind"] == kind]
 
 
-def restore(kube: KubeClient, backup: Backup, store: WholeStore, say: Callable[[str], None]) -> None:
+def restore(
+    kube: KubeClient,
+    backup: Backup,
+    store: WholeStore,
+    say: Callable[[str], None],
+    *,
+    with_others: bool = False,
+) -> None:
     """Can be repeated until it has come to its end: what is there already from the same backup stays.
+
+    ``with_others``: though the store has others of which the backup is, too, and theirs are put back as they were.
 
     Raises CommandError where the cluster is not ready for it, the errors of store and API server, and OSError.
     """
@@ -70,6 +80,8 @@ def restore(kube: KubeClient, backup: Backup, store: WholeStore, say: Callable[[
     _check_namespaces(kube, backup)
     _check_competition(kube, backup)
     _check_submissions(kube, backup)
+    if not with_others:
+        _check_others(backup, store)
     say(f"{count_of(len(backup.listed.store), 'object')} of the store…")
     fill_store(backup, store, say)
     made = _Restored(kube)
@@ -114,6 +126,15 @@ def _check_submissions(kube: KubeClient, backup: Backup) -> None:
                 f"The Submission {where} in this cluster is not of this backup. Nothing was restored.",
                 remedy="Restore into a release to which nobody has submitted.",
             )
+
+
+def _check_others(backup: Backup, store: WholeStore) -> None:
+    """Theirs would be rolled back to what they were."""
+    own = f"{backup.listed.competition_namespace}.{backup.listed.competition}"
+    in_backup = {keys.audited_competition(entry.key) for entry in backup.listed.store} - {"", own}
+    if in_backup:
+        rolled_back = in_backup & store.find_competitions()
+        refuse_others(rolled_back, "The backup has them as they were then, and would put that back.")
 
 
 def fill_store(backup: Backup, store: WholeStore, say: Callable[[str], None]) -> None:

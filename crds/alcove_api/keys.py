@@ -14,6 +14,9 @@ BUNDLES, SHARED, PERMITS = "bundles/", "shared/", "permits/"
 """Prefixes in :data:`UPLOADS_BUCKET`: bundles that Submissions wait for, what teams offer each other, and, before the
 key that it is for, that a permit was given."""
 
+CHANGES = "audit/"
+"""Prefix of all audit lists: each Competition that an operator has seen has one."""
+
 
 def dataset_manifest(sha256: str) -> str:
     return f"data/{sha256}/manifest.json"
@@ -163,7 +166,12 @@ def board(competition_namespace: str, competition: str, phase: str, name: str) -
 
 def changes(competition_namespace: str, competition: str) -> str:
     """Prefix of the audit list: what was changed in a Competition."""
-    return f"audit/{competition_namespace}.{competition}/"
+    return f"{CHANGES}{competition_namespace}.{competition}/"
+
+
+def audited_competition(key: str) -> str:
+    """NAMESPACE.NAME of the Competition whose audit list a key, or a prefix of it, is of; "" of others."""
+    return key.removeprefix(CHANGES).partition("/")[0] if key.startswith(CHANGES) else ""
 
 
 def change(competition_namespace: str, competition: str, number: int) -> str:

@@ -36,9 +36,9 @@ class StoredObjects:
 
     def list_releases(self) -> set[str]:
         """Namespaces of all competitions that any release has made in this store. Raises StoreError."""
-        with store_errors("listing audit/"):
-            found = list(self.client.list_objects(self.bucket, prefix="audit/"))
-        return {(entry.object_name or "").removeprefix("audit/").partition(".")[0] for entry in found}
+        with store_errors(f"listing {keys.CHANGES}"):
+            found = list(self.client.list_objects(self.bucket, prefix=keys.CHANGES))
+        return {keys.audited_competition(entry.object_name or "").partition(".")[0] for entry in found}
 
     def delete_run_parts(self, submission_uid: str, namespace: str, parts: Collection[str]) -> Size:
         """Predictions and output of a Submission, as ``parts`` says, with all their versions.

@@ -51,6 +51,14 @@ def test_permits_and_probes_are_in_no_backup(set_up_store: SetUpStore) -> None:
     assert not [key for _, key in listed if key.startswith((keys.PERMITS, "probes/"))]
 
 
+def test_whose_a_store_is_too_is_found_however_much_each_has(set_up_store: SetUpStore) -> None:
+    for owner, number in (("backup-a", 1), ("backup-a", 2), ("backup-b", 1)):
+        put_bytes(set_up_store.root, MAIN, keys.change(owner, "cup.two", number), b"{}")
+    found = whole(set_up_store).find_competitions()
+    assert found >= {"backup-a.cup.two", "backup-b.cup.two"}
+    assert all(found)
+
+
 def test_a_repeated_restore_puts_only_what_is_not_there_or_is_another(
     set_up_store: SetUpStore, tmp_path: Path
 ) -> None:

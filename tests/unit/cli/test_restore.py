@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import pytest
 
+from alcove_api import keys
 from alcove_api.origin import count_generations, creation_time, identify
 from alcove_cli.backup import (
     KINDS,
@@ -269,6 +270,46 @@ class Interfering:
     def list_objects(self) -> list[tuple[str, str]]:
         self._happen()
         return []
+
+    def find_competitions(self) -> set[str]:
+        return {f"{NAMESPACE}.cup"}
+
+
+class SharedStore(Interfering):
+    """One in which others have competitions, too."""
+
+    def __init__(self, *others: str) -> None:
+        super().__init__(lambda: None)
+        self._others = others
+
+    def find_competitions(self) -> set[str]:
+        return {f"{NAMESPACE}.cup", *self._others}
+
+
+def test_a_backup_has_what_is_of_others_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    cluster, folder = Cluster(), tmp_path / "saved"
+    fill(cluster, moving())
+    store = cast(WholeStore, SharedStore("other.cup", f"{NAMESPACE}.earlier"))
+    with pytest.raises(CommandError, match=rf"{NAMESPACE}\.earlier, other\.cup") as error:
+        write_backup(cluster.client, NAMESPACE, "cup", store, folder, lambda _: None)
+    assert "--with-others" in str(error.value)
+    assert not folder.exists()
+    write_backup(cluster.client, NAMESPACE, "cup", store, folder, lambda _: None, with_others=True)
+    assert Backup.read(folder).listed.competition == "cup"
+
+
+def test_a_restore_rolls_others_back_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    entry = StoredObject(
+        bucket="main", key=keys.change("other", "cup", 1), bytes=1, sha256="0" * 64, file="store/0"
+    )
+    backup = Backup.read(saved(tmp_path / "saved", *moving(), store=(entry,)))
+    here, elsewhere = (cast(WholeStore, SharedStore(name)) for name in ("other.cup", "third.cup"))
+    with pytest.raises(CommandError, match=r"too, or had them: other\.cup\. The backup has them"):
+        restore(Cluster().client, backup, here, lambda _: None)
+    # Past the check, at the file that this backup lacks.
+    for store, asked in ((elsewhere, False), (here, True)):
+        with pytest.raises(FileNotFoundError):
+            restore(Cluster().client, backup, store, lambda _: None, with_others=asked)
 
 
 @pytest.mark.parametrize("gone_again", [False, True])
