@@ -9,7 +9,7 @@ STORE ?= minio
 # What the demo runs on: throwaway (Kubernetes is built here), or kind (prebuilt; needs kind, docker, kubectl and helm)
 CLUSTER ?= throwaway
 
-.PHONY: help install deps lock crds lint types check unit integration e2e e2e-shared e2e-own rehearsal test try picture demo images demo-down kubectl scale interleave bench
+.PHONY: help install deps lock crds lint types check unit integration e2e e2e-shared e2e-own e2e-swapped rehearsal test try picture demo images demo-down kubectl scale interleave bench
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,7 @@ integration: deps ## real API servers, real stores, and what else needs no node
 	@$(PY) -m tests.cluster binaries --only prometheus-operator
 	@$(PY) -m pytest -q -n 2 --dist loadfile tests/integration
 
+DEMO_TEST := test_make_demo_prints_a_ranked_leaderboard_and_demo_down_leaves_nothing
 rehearsal: deps ## a whole challenge: practice, a choice, a blind final, the winners
 	@$(PY) -m pytest -q -s tests/e2e/test_rehearsal.py
 
@@ -70,6 +71,9 @@ e2e-shared:
 
 e2e-own:
 	@$(PY) -m pytest -q -m own_cluster tests/e2e
+
+e2e-swapped: deps ## the demo on SeaweedFS, and the whole challenge on MinIO; make e2e has each on the other
+	@ALCOVE_SWAP_STORES=yes $(PY) -m pytest -q -s tests/e2e/test_rehearsal.py tests/e2e/test_demo.py::$(DEMO_TEST)
 
 test: check integration e2e ## everything; CI runs this
 

@@ -24,6 +24,9 @@ from tests.conftest import say
 from tests.demo import hackathon as steps
 from tests.demo.hackathon import Hackathon, wait_for
 
+SWAPPED = bool(os.environ.get("ALCOVE_SWAP_STORES"))
+DEMO_STORE, REHEARSAL_STORE = ("seaweedfs", "minio") if SWAPPED else ("minio", "seaweedfs")
+"""Between them the demo and the rehearsal are on both servers; ``make e2e-swapped`` has each on the other one."""
 BUDGET = 8
 NEVER = "2099-01-01T00:00:00Z"
 ENDED = ("Done", "Failed", "Rejected")

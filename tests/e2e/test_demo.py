@@ -13,6 +13,7 @@ from alcove_toolkit.practice import PRACTICE
 from tests.cluster import api
 from tests.demo import hackathon as steps
 from tests.demo.hackathon import REPOSITORY, Hackathon, condition, helm, kubectl, wait_for
+from tests.e2e.conftest import DEMO_STORE
 
 pytestmark = pytest.mark.e2e
 
@@ -25,8 +26,8 @@ def test_make_demo_prints_a_ranked_leaderboard_and_demo_down_leaves_nothing() ->
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
     try:
         shown = subprocess.run(
-            ["make", "demo", f"NAME={name}"], cwd=REPOSITORY, capture_output=True, text=True, check=False,
-            env=environment,
+            ["make", "demo", f"NAME={name}", f"STORE={DEMO_STORE}"],
+            cwd=REPOSITORY, capture_output=True, text=True, check=False, env=environment,
         )  # fmt: skip
         assert shown.returncode == 0, shown.stdout[-4000:] + shown.stderr[-2000:]
         assert re.search(r"Follow the board in a browser: http://[\d.]+/hackathon/practice\n", shown.stdout)

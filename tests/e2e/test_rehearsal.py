@@ -16,7 +16,7 @@ from tests.conftest import say
 from tests.demo import hackathon as steps
 from tests.demo.hackathon import DemoError, Hackathon, wait_for
 from tests.e2e import models
-from tests.e2e.conftest import NEVER, Object, Team, _phase, alcove, as_participant
+from tests.e2e.conftest import NEVER, REHEARSAL_STORE, Object, Team, _phase, alcove, as_participant
 from tests.e2e.judge import judge
 
 pytestmark = pytest.mark.e2e
@@ -53,8 +53,8 @@ def cup(cluster: api.Cluster) -> Iterator[Hackathon]:
             _phase("final", list(FINAL_DATASETS), BUDGET, **final),
         ],
     }
-    # On the chart's default store; the demo and the other tests have MinIO.
-    installed = steps.install(cluster, CUP, steps.chart_values(cluster, images, TEAMS, spec))
+    values = steps.chart_values(cluster, images, TEAMS, spec, REHEARSAL_STORE)
+    installed = steps.install(cluster, CUP, values)
     steps.publish_datasets(installed, folder, say, names)
     steps.wait_ready(installed, say, 400)
     yield installed
