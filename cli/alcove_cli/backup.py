@@ -132,7 +132,7 @@ class WholeStore:
         """NAMESPACE.NAME of each that any release has made in this store, deleted ones too. Raises StoreError."""
         with store_errors(f"listing {keys.CHANGES}"):
             found = list(self.client.list_objects(self.buckets["main"], prefix=keys.CHANGES))
-        return {keys.audited_competition(entry.object_name or "") for entry in found}
+        return {keys.audited_competition(entry.object_name or "") for entry in found} - {""}
 
 
 def refuse_others(others: set[str], what: str) -> None:
