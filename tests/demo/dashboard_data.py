@@ -52,6 +52,27 @@ def all_expressions() -> Iterator[tuple[str, str]]:
                 yield f"{name}: {panel['title']}: {target['refId']}", target["expr"]
 
 
+def list_rows(status: Object, submissions: Mapping[str, int]) -> dict[str, dict[str, float]]:
+    """The cells of the panel *Leaderboard* by team and column, from the status of the Leaderboard.
+
+    ``submissions``: of each team; 0 of those that are not in it.
+    """
+    rows: dict[str, dict[str, float]] = {}
+    for entry in status["entries"]:
+        cells = {
+            "Rank": entry["rank"], "Mean rank": entry["averageRank"], "Submissions": submissions.get(entry["team"], 0),
+            "Best rank (95 %)": entry["rankLow"], "Worst rank (95 %)": entry["rankHigh"],
+            **{f"ALC {score['dataset']}": score.get("alc") for score in entry["scores"]},
+            **{f"Rank on {score['dataset']}": score["rank"] for score in entry["scores"]},
+        }  # fmt: skip
+        rows[entry["team"]] = {column: value for column, value in cells.items() if value is not None}
+    for baseline in status["baselines"]:
+        reached = {f"ALC {score['dataset']}": score.get("alc") for score in baseline["scores"]}
+        shown = {column: value for column, value in reached.items() if value is not None}
+        rows[f"baseline {baseline['submission']}"] = shown
+    return rows
+
+
 def alert_expressions(namespace: str) -> Iterator[tuple[str, str]]:
     text = (CHART / "files" / "alerts.yaml").read_text().replace("RELEASE_NAMESPACE", namespace)
     for rule in yaml.safe_load(text)["groups"][0]["rules"]:
