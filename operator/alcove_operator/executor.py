@@ -140,8 +140,12 @@ class Executor:
                 found = self.store.live_curve(action.submission_uid)
                 return replace(facts, curve=found or facts.curve, curve_at=self.clock())
             case actions.ReadScore():
+                found_score = self._score(action)
+                if action.awaited and isinstance(found_score, model.ScoreFault):
+                    return facts
+                # The result is written last, so what lies beside it is there once it is.
                 pages = self.store.digest_of_pages(action.submission_uid)
-                return replace(facts, score=self._score(action), pages_sha256=pages)
+                return replace(facts, score=found_score, pages_sha256=pages)
             case actions.PublishReport():
                 self._publish_report(action)
                 return replace(facts, published=action.scoring_digest)

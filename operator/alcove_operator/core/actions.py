@@ -184,6 +184,8 @@ class ReadScore:
 
     submission_uid: str
     scoring_digest: str
+    awaited: bool = False
+    """Its scorer is at work: where there is no result yet, nothing is learnt, and not that there is none."""
 
     @property
     def key(self) -> str:

@@ -26,6 +26,11 @@ from alcove_operator.core.shown_scores import show_score
 
 CURVE_PAUSE = timedelta(seconds=2)
 """Between two looks at a live curve, and so between two writes of the status because of it."""
+RESULT_PAUSE = timedelta(seconds=0.5)
+"""Between two looks for a result that a team waits for; later a tenth of the time for which it has waited."""
+HEAD_START = timedelta(seconds=15)
+"""Before the last run's budget can end, so long the scorer is started: its pod is there, and has read what there is to
+read, when the run ends. More would keep a pod waiting beside each run."""
 SHOWN, HELD_BACK = "Shown", "HeldBack"
 """Reasons of the true condition Scored. What is held back until the reveal can be that there is no score: then it is
 false."""
@@ -103,11 +108,11 @@ def advance_scoring(current: SubmissionStatus, given: ReconcileInput) -> Scoring
     everything = all(run.phase in run_ends.OVER for run in current.runs)
     if everything and not any(run.pod_uid for run in current.runs):
         return _nothing_to_score(current, given)
-    live = given.rules.phase.feedback.mode == "live" and not given.blind
-    running = any(run.phase in ("Running", *run_ends.OVER) for run in current.runs)
     ended = current.phase in statuses.ENDED
-    if not ended and not (everything and _verdicts(given)) and not (live and running):
-        return ScoringStep(current)
+    if not ended and not (everything and _verdicts(given)):
+        start_at = _find_start(current, given)
+        if start_at is None or given.now < start_at:
+            return ScoringStep(current, requeue_at=start_at)
     asked = build_request(given.submission, given.rules, given.datasets)
     if isinstance(asked, str):
         return ScoringStep(_not_scored(current, "DatasetMissing", asked, given))
@@ -130,6 +135,25 @@ def advance_scoring(current: SubmissionStatus, given: ReconcileInput) -> Scoring
     if job.finished == "Failed":
         return _failed(current, asked, job, stale, given)
     return _follow(current, asked, job, stale, given)
+
+
+def _find_start(current: SubmissionStatus, given: ReconcileInput) -> datetime | None:
+    """When a scorer starts that follows the runs; None while that cannot be said.
+
+    Where curves are shown as they come, with the first run; else so that it is there when the last budget ends.
+    """
+    if given.rules.phase.feedback.mode == "live" and not given.blind:
+        running = any(run.phase in ("Running", *run_ends.OVER) for run in current.runs)
+        return given.now if running else None
+    last = given.now
+    for run in current.runs:
+        if run.phase in run_ends.OVER:
+            continue
+        if run.phase != "Running" or run.started_at is None:
+            return None
+        # Its container began then; the budget begins later.
+        last = max(last, run.started_at + timedelta(seconds=given.rules.phase.budget.seconds) - HEAD_START)
+    return last
 
 
 def _start(
@@ -200,14 +224,35 @@ def _follow(
         return ScoringStep(
             current, (*stale, ReadScore(uid, asked.scoring_digest())), given.now + 2 * run_ends.RECHECK
         )
+    looks, due = stale, None
+    if _is_awaited(current, given):
+        # The Job says that it is complete two or three seconds after its result is there.
+        since = max((given.now - run.ended_at for run in current.runs if run.ended_at), default=timedelta())
+        looks, due = (
+            (*stale, ReadScore(uid, asked.scoring_digest(), awaited=True)),
+            given.now + _pause_looks(since),
+        )
     if asked.feedback.mode != "live" or given.blind:
-        return ScoringStep(current, stale)
+        return ScoringStep(current, looks, due)
     looked, shown = given.facts.curve_at, _with_curve(current, given)
-    if shows_new_curve(current, shown):
-        return ScoringStep(shown, stale, given.now + CURVE_PAUSE)
-    if looked is not None and given.now < looked + CURVE_PAUSE:
-        return ScoringStep(shown, stale, looked + CURVE_PAUSE)
-    return ScoringStep(shown, (*stale, ReadCurve(uid)), given.now + CURVE_PAUSE)
+    again = given.now + CURVE_PAUSE
+    if not shows_new_curve(current, shown):
+        if looked is None or given.now >= looked + CURVE_PAUSE:
+            looks = (*looks, ReadCurve(uid))
+        else:
+            again = looked + CURVE_PAUSE
+    return ScoringStep(shown, looks, min(again, due or again))
+
+
+def _pause_looks(since: timedelta) -> timedelta:
+    """Between two looks for a result, ``since`` the last run's end."""
+    return max(RESULT_PAUSE, since / 10)
+
+
+def _is_awaited(current: SubmissionStatus, given: ReconcileInput) -> bool:
+    """Whether the scorer has all that it needs, and a team waits for what it makes of that."""
+    over = all(run.phase in run_ends.OVER for run in current.runs)
+    return over and _verdicts(given) and current.phase not in statuses.ENDED and not given.blind
 
 
 def shows_new_curve(old: SubmissionStatus, new: SubmissionStatus) -> bool:

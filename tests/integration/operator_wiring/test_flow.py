@@ -25,6 +25,7 @@ from alcove_api.offers import ENTRY_BYTES, OFFERS_SECRET, PERMITS_KEY, SLOTS, Of
 from alcove_api.run_documents import End, RunConfig, Verdict
 from alcove_api.score_documents import SCORER_VERSION, ScoredRun, ScoreRequest, ScoreResult, Scoring
 from alcove_api.uploads import UploadPermit
+from alcove_kube.errors import ApiError
 from alcove_kube.resources import (
     DATASETS,
     JOBS,
@@ -111,7 +112,12 @@ def score(world: World, job: dict[str, Any], alc: float) -> None:
     data = result.model_dump_json(exclude_unset=True).encode()
     key = keys.score_result(request.submission_uid, digest)
     root_store(world).put_object(keys.MAIN_BUCKET, key, io.BytesIO(data), len(data))
-    world.finish(job)
+    try:
+        world.finish(job)
+    except ApiError as error:
+        # The operator looks for the result while a team waits, and may have deleted the Job by now.
+        if not error.not_found:
+            raise
 
 
 def put_table(world: World, request: AggregateRequest) -> None:

@@ -376,6 +376,8 @@ class Cluster:
             case actions.ReadScore():
                 self._need_store()
                 found = self.scores.get(action.scoring_digest)
+                if action.awaited and found is None:
+                    return
                 self.facts = replace(
                     self.facts,
                     score=found or ScoreFault("There is no result."),

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from alcove_api.run_documents import commit_head
-from alcove_operator.core import names, scoring, scoring_retries
+from alcove_operator.core import names, parse_objects, scoring, scoring_retries
 from alcove_operator.core.scoring import CURVE_PAUSE
 from alcove_scorer.curves import Point, resolve_rules
 from alcove_scorer.disclosure import limit_curve
@@ -298,6 +298,84 @@ def running() -> Cluster:
     assert UID[:8] in cluster.scorer_jobs[0]
     assert status(cluster)["runs"][0]["phase"] == "Running"
     return cluster
+
+
+def run_until_running(cluster: Cluster) -> None:
+    """Up to the point where all runs that have a place go on."""
+    for _ in range(40):
+        play(cluster, ("round", None))
+        for number, pod in enumerate(cluster.pods):
+            if pod.stage < 3:
+                cluster.kubelet(number)
+    cluster.deliver(KINDS)
+    cluster.reconcile()
+
+
+def test_the_scorer_is_there_before_the_last_budget_can_end_and_not_much_earlier() -> None:
+    cluster = Cluster({"d0": ["finished"], "d1": ["finished"]}, feedback="final")
+    run_until_running(cluster)
+    assert [run["phase"] for run in status(cluster)["runs"]] == ["Running", "Running"]
+    assert cluster.scorer_jobs == []
+    ends = parse_objects.pod_view(cluster.pods[1].raw).main
+    assert ends is not None
+    assert ends.started_at is not None
+    asked = ends.started_at + timedelta(seconds=scorer.BUDGET) - scoring.HEAD_START
+    assert cluster.requeue_at == asked
+    cluster.now = asked
+    play(cluster, ("round", None))
+    assert len(cluster.scorer_jobs) == 1
+    cluster.settle()
+    assert len(cluster.scorer_jobs) == 1
+    assert status(cluster)["phase"] == "Done"
+
+
+def test_no_scorer_waits_beside_a_run_that_has_no_place_yet() -> None:
+    cluster = Cluster({"d0": ["finished"], "d1": ["finished"]}, feedback="final", capacity=1)
+    run_until_running(cluster)
+    cluster.now += timedelta(seconds=scorer.BUDGET)
+    play(cluster, ("round", None))
+    assert sorted(run["phase"] for run in status(cluster)["runs"]) == ["Queued", "Running"]
+    assert cluster.scorer_jobs == []
+
+
+@pytest.mark.parametrize("feedback", ["final", "live"])
+def test_a_score_is_shown_once_it_is_in_the_store_though_its_job_is_not_complete(feedback: str) -> None:
+    cluster = Cluster({"d0": ["finished"]}, feedback=feedback)
+    run_until_running(cluster)
+    for _ in range(10):
+        cluster.kubelet(0)
+        settle_but_for_jobs(cluster)
+    (name,) = cluster.scorer_jobs
+    assert status(cluster)["phase"] == "Scoring"
+    assert cluster.requeue_at is not None
+    assert timedelta() < cluster.requeue_at - cluster.now <= timedelta(seconds=2)
+    assert not scored(cluster), "nothing is wrong yet"
+    scorer.score(cluster, name, cluster.jobs[name])
+    del cluster.jobs[name]["status"]
+    settle_but_for_jobs(cluster)
+    assert status(cluster)["phase"] == "Done"
+    assert status(cluster)["pagesSha256"] == cluster.pages_sha256
+
+
+def test_a_result_that_does_not_come_is_looked_for_less_and_less_often() -> None:
+    cluster = Cluster({"d0": ["finished"]}, feedback="final")
+    run_until_running(cluster)
+    for _ in range(10):
+        cluster.kubelet(0)
+        settle_but_for_jobs(cluster)
+    for minutes in (1, 10):
+        cluster.now += timedelta(minutes=minutes)
+        settle_but_for_jobs(cluster)
+        assert cluster.requeue_at is not None
+        assert cluster.requeue_at - cluster.now >= timedelta(minutes=minutes) / 10
+
+
+def settle_but_for_jobs(cluster: Cluster) -> None:
+    """The operator goes on, and neither the Job controller nor the scorer."""
+    for _ in range(4):
+        cluster.deliver(KINDS)
+        cluster.plan()
+        cluster.reconcile()
 
 
 def check_pace(cluster: Cluster) -> None:
