@@ -85,7 +85,6 @@ def measure_uncertainty(
     """
     scores = combine_repeats(table.repeats, table.penalty)
     datasets = np.arange(scores.shape[1])
-    ranks = find_board_intervals(scores, ranking.method, find_baseline(scores, datasets), ranking.rank)
 
     def evaluate(drawn: Floats, columns: Ints) -> Floats:
         values = dataset_values(drawn, ranking.method, find_baseline(drawn, columns))
@@ -99,11 +98,14 @@ def measure_uncertainty(
     freedom: Floats | float = means.freedom
     if source == "all":
         check_resampled(table)
-        # Copeland's score is no mean, and few datasets tell nothing: these intervals are those of datasets alone.
-        if ranking.method != "copeland" and enough_datasets(*scores.shape):
-            values = resample_nested(table, evaluate, resamples, seed)
-            ranks = find_rank_intervals(values, ranking.rank, find_widening(scores, ranking.method))
-    elif source != "datasets":
+    # Copeland's score is no mean, and few datasets tell nothing: these intervals are those of datasets alone.
+    nested = source == "all" and ranking.method != "copeland" and enough_datasets(*scores.shape)
+    if nested:
+        values = resample_nested(table, evaluate, resamples, seed)
+        ranks = find_rank_intervals(values, ranking.rank, find_widening(scores, ranking.method))
+    elif source in ("datasets", "all"):
+        ranks = find_board_intervals(scores, ranking.method, find_baseline(scores, datasets), ranking.rank)
+    else:
         values, means = _over_draws(scores, *_draw(table, source, resamples, seed), evaluate)
         ranks = find_rank_intervals(values, ranking.rank)
         freedom = count_freedom_of_runs(table.repeats) if source == "runs" else means.freedom
