@@ -9,7 +9,7 @@ STORE ?= minio
 # What the demo runs on: throwaway (Kubernetes is built here), or kind (prebuilt; needs kind, docker, kubectl and helm)
 CLUSTER ?= throwaway
 
-.PHONY: help install deps lock crds lint types check unit integration e2e e2e-shared e2e-own e2e-swapped rehearsal test try picture demo images demo-down kubectl scale interleave bench
+.PHONY: help install deps lock crds lint types check unit integration e2e e2e-shared e2e-own e2e-swapped rehearsal test try picture demo images demo-down kubectl scale interleave chaos bench
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -110,6 +110,10 @@ COUNT ?= 100000
 SEED ?= 0
 interleave: install ## the operator under every order of requests, answers, events and crashes; COUNT=100000, SEED=0
 	@$(PY) -m tests.interleave --count $(COUNT) --seed $(SEED) $(ARGS)
+
+MINUTES ?= 5
+chaos: deps ## every part of a cluster killed at random while submissions run; MINUTES=60, SEED=0
+	@$(PY) -m bench.chaos --minutes $(MINUTES) --seed $(SEED) $(ARGS)
 
 bench: deps ## measure; results go to bench/
 	@$(PY) -m bench

@@ -258,11 +258,14 @@ def _raise(name: str, node: bool, progress: Progress, audit: bool = False) -> Pl
     return plan
 
 
-def up(name: str = DEFAULT_NAME, gpus: int = 0, progress: Progress = say) -> Cluster:
-    """Raises a whole node; a cluster of that name which runs already is verified and returned."""
+def up(name: str = DEFAULT_NAME, gpus: int = 0, progress: Progress = say, audit: bool = False) -> Cluster:
+    """Raises a whole node; a cluster of that name which runs already is verified and returned.
+
+    ``audit``: as of :func:`control_plane`.
+    """
     start = time.monotonic()
     with _locked(name, progress):
-        plan = _raise(name, True, progress)
+        plan = _raise(name, True, progress, audit)
     if gpus:
         set_extended_resource(name, _GPU, gpus)
     progress(f"The cluster '{name}' is up ({elapsed(start)}): {plan.server}, registry {plan.registry}")

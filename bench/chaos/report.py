@@ -1,0 +1,52 @@
+"""The table of ``make chaos``: what was killed, what became of the runs, and when the part worked again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from bench.chaos import faults
+from bench.chaos.judge import Evidence, Run
+
+INSIDE = ("recorder", "participant", "supervisor")
+"""What is in the pod of one run; all else is beside every run that is under way."""
+
+
+def table(evidence: Evidence, recoveries: Mapping[str, Sequence[float]]) -> str:
+    """Markdown; ``recoveries``: seconds by kind."""
+    lines = [
+        "| killed | times | runs inside or beside it | works again: p50 | p99 |",
+        "|---|---|---|---|---|",
+    ]
+    outcomes = count_outcomes(evidence, faults.KINDS)
+    for kind in faults.KINDS:
+        times = sum(killed == kind for _, killed, _ in evidence.kills)
+        told = ", ".join(f"{count} {what}" for what, count in outcomes[kind].most_common())
+        p50, p99 = (quantile(recoveries.get(kind, ()), part) for part in (0.5, 0.99))
+        lines.append(f"| {kind} | {times} | {told or '–'} | {p50} | {p99} |")
+    return "\n".join(lines)
+
+
+def quantile(seconds: Sequence[float], part: float) -> str:
+    return f"{np.quantile(seconds, part):.1f} s" if seconds else "–"
+
+
+def count_outcomes(evidence: Evidence, kinds: Iterable[str]) -> dict[str, Counter[str]]:
+    """By what was killed: what became of the runs in whose pods, or beside which, it was."""
+    found: dict[str, Counter[str]] = {kind: Counter() for kind in kinds}
+    for at, kind, pod in evidence.kills:
+        inside = [run for run in evidence.runs if pod in {attempt.pod_uid for attempt in run.attempts}]
+        beside = [run for run in evidence.runs if run.submitted_at <= at <= (run.ended_at or at)]
+        for run in inside if kind in INSIDE else beside:
+            found[kind][describe(run)] += 1
+    return found
+
+
+def describe(run: Run) -> str:
+    if run.run.get("chargedTo") == "Participant":
+        return "ended, what was saved counts"
+    if run.run.get("cause") != "Finished":
+        return "given up, at the platform's cost"
+    return "as without it" if run.run.get("attempt") == 1 else "repeated"

@@ -1,0 +1,204 @@
+"""Kills what a seed says while submissions run, and notes what is seen from outside meanwhile."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from alcove_api.dataset import RECHECK
+from bench.chaos import faults
+from bench.chaos.faults import Kill, Process
+from bench.chaos.judge import moment
+from bench.chaos.load import DATASET, Load, has_ended
+from tests.demo.hackathon import DemoError, Hackathon
+
+GLANCE, LOOK = 0.2, 1.0
+"""Seconds between two looks at the processes, and at the API server."""
+SETTLE = 600.0
+"""Seconds after the last fault within which everything must have ended."""
+LEASES = {"operator": "alcove-operator", "kubelet": "kube-node-lease"}
+"""What renews a Lease as soon as it works again: by the Lease's name, or its namespace."""
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """A kill whose part does not work again yet."""
+
+    kill: Kill
+    before: frozenset[int]
+    """What ran of its kind at that moment."""
+
+
+@dataclass
+class Shaking:
+    hackathon: Hackathon
+    load: Load
+    log: Path
+    say: Say
+    kills: list[Kill] = field(default_factory=list)
+    recoveries: dict[str, list[float]] = field(default_factory=dict)
+    """Seconds until the part worked again, by kind."""
+    ended: dict[str, float] = field(default_factory=dict)
+    """Unix time at which each Submission was seen to have ended, by UID."""
+    together: set[frozenset[str]] = field(default_factory=set)
+    """Names of the pods in which a participant's program was seen to run at one moment."""
+    there: list[dict[str, Any]] = field(default_factory=list)
+    """The submissions as they were last seen."""
+    _store: str = ""
+    """The store's address, which is asked for before anything breaks."""
+    _due: list[str] = field(default_factory=list)
+    """Kinds that are to be killed as soon as there is one."""
+    _awaited: list[Awaited] = field(default_factory=list)
+
+    def run(self, seed: int, seconds: float) -> None:
+        """Returns once all has ended, or :data:`SETTLE` after the last fault."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.write_text("")
+        self._store = self.hackathon.store_url()
+        started = time.monotonic()
+        for at, kind in faults.draw(seed, seconds):
+            self._look_until(_passed(started + at))
+            self._due.append(kind)
+            if kind == "check":
+                self._ask_for_check()
+        self._look_until(_passed(started + seconds))
+        self.say(
+            f"{len(self.kills)} kills, {len(self.load.acknowledged)} submissions; now everything has to end."
+        )
+        self._due.clear()
+        too_late = _passed(time.monotonic() + SETTLE)
+        self._look_until(lambda: too_late() or self._is_over(), handing_in=False)
+
+    def _look_until(self, over: Callable[[], bool], handing_in: bool = True) -> None:
+        looked = 0.0
+        while not over():
+            self._watch_processes()
+            if time.monotonic() - looked >= LOOK:
+                self._look_at_api(handing_in)
+                looked = time.monotonic()
+            time.sleep(GLANCE)
+
+    def _watch_processes(self) -> None:
+        there = faults.list_processes(self.hackathon.cluster.name)
+        programs = frozenset(process.pod for process in there if process.kind == "participant")
+        if len(programs) > 1:
+            self.together.add(programs)
+        for kind in list(self._due):
+            self._kill(kind, [process for process in there if process.kind == kind])
+        for waiting in list(self._awaited):
+            if waiting.kill.kind not in LEASES and self._works(waiting, there):
+                self._note_recovery(waiting)
+
+    def _kill(self, kind: str, there: Sequence[Process]) -> None:
+        # The newest: of a run under way rather than of one that ends.
+        done = faults.kill(max(there, key=lambda process: process.pid), time.time()) if there else None
+        if done is None:
+            return
+        self._due.remove(kind)
+        self.kills.append(done)
+        if kind in faults.REPLACED:
+            self._awaited.append(Awaited(done, frozenset(process.pid for process in there)))
+        with self.log.open("a") as file:
+            file.write(json.dumps(done.describe()) + "\n")
+        self.say(f"killed {kind}")
+
+    def _works(self, waiting: Awaited, there: Sequence[Process]) -> bool:
+        kill = waiting.kill
+        new = [p for p in there if p.kind == kill.kind and p.pid not in waiting.before]
+        if kill.kind == "recorder":
+            return any(process.pod_uid == kill.pod_uid for process in new)
+        if not new:
+            return False
+        if kill.kind == "store":
+            return self._store_answers()
+        return kill.kind not in ("etcd", "kube-apiserver") or self._api_answers()
+
+    def _store_answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self._store}/minio/health/ready", timeout=2):
+                return True
+        except OSError:
+            return False
+
+    def _api_answers(self) -> bool:
+        try:
+            self.hackathon.kubectl("get", "namespace", self.hackathon.name, timeout=5)
+        except DemoError:
+            return False
+        return True
+
+    def _look_at_api(self, handing_in: bool) -> None:
+        """What cannot be asked now is asked the next time."""
+        try:
+            self.there = self.load.list()
+            for one in self.there:
+                if has_ended(one):
+                    self.ended.setdefault(one["metadata"]["uid"], time.time())
+            if handing_in:
+                self.load.top_up(self.there)
+            self._look_at_leases()
+        except DemoError:
+            return
+
+    def _look_at_leases(self) -> None:
+        waiting = [one for one in self._awaited if one.kill.kind in LEASES]
+        if not waiting:
+            return
+        found = json.loads(self.hackathon.kubectl("get", "leases", "-A", "-o", "json", timeout=10))["items"]
+        renewed = {
+            key: moment(lease["spec"]["renewTime"])
+            for lease in found
+            for key in (lease["metadata"]["name"], lease["metadata"]["namespace"])
+        }
+        for one in waiting:
+            if renewed[LEASES[one.kill.kind]] > one.kill.at:
+                self._note_recovery(one)
+
+    def _note_recovery(self, one: Awaited) -> None:
+        self.recoveries.setdefault(one.kill.kind, []).append(time.time() - one.kill.at)
+        self._awaited.remove(one)
+
+    def _ask_for_check(self) -> None:
+        asked = f"{RECHECK}=chaos-{len(self.kills)}"
+        try:
+            self.hackathon.kubectl(
+                "annotate", "dataset", DATASET, "-n", self.hackathon.name, "--overwrite", asked
+            )
+        except DemoError:
+            self.say("The check could not be asked for.")
+
+    def _is_over(self) -> bool:
+        if len(self.there) < len(self.load.acknowledged) or not all(map(has_ended, self.there)):
+            return False
+        try:
+            return not list_left(self.hackathon) and not list_settling(self.hackathon)
+        except DemoError:
+            return False
+
+
+def _passed(moment: float) -> Callable[[], bool]:
+    """Whether the monotonic clock has reached it."""
+    return lambda: time.monotonic() >= moment
+
+
+def list_left(hackathon: Hackathon) -> list[str]:
+    """Jobs and pods of runs and scores. Raises DemoError."""
+    selector = ("-l", "alcove.dev/role in (run,score)", "-o", "name")
+    return hackathon.kubectl("get", "jobs,pods", "-n", hackathon.name, *selector).split()
+
+
+def list_usage(hackathon: Hackathon) -> dict[str, dict[str, Any]]:
+    """Status of each TeamUsage, by the team's namespace. Raises DemoError."""
+    found = json.loads(hackathon.kubectl("get", "teamusages", "-n", hackathon.name, "-o", "json"))["items"]
+    return {one["spec"]["team"]: one.get("status") or {} for one in found}
+
+
+def list_settling(hackathon: Hackathon) -> list[str]:
+    """UIDs of the Submissions whose tickets were not given back. Raises DemoError."""
+    return [uid for used in list_usage(hackathon).values() for uid in used.get("settling", [])]
