@@ -89,13 +89,9 @@ def plan_rescore(
 
     Raises CommandError where there is no such phase, FailedError where a dataset is gone or being checked.
     """
-    unchanged = find_scoring(competition, only) == new
     future = competition
-    if only is None:
-        future = replace(competition, spec=competition.spec.replace(scoring=new))
-    elif not unchanged:
-        phases = [p.replace(scoring=new) if p.name == only else p for p in competition.spec.phases]
-        future = replace(competition, spec=competition.spec.replace(phases=tuple(phases)))
+    if find_scoring(competition, only) != new:
+        future = _with_scoring(competition, new, only)
     views = sorted(submissions, key=boards.creation_order)
     wanted: dict[str, str] = {}
     again: list[SubmissionView] = []
@@ -132,6 +128,13 @@ def plan_rescore(
         CompareRequest(boards=tuple(compared), digests=wanted),
         tuple(left_behind),
     )
+
+
+def _with_scoring(competition: CompetitionView, new: ScoringSpec, only: str | None) -> CompetitionView:
+    if only is None:
+        return replace(competition, spec=competition.spec.replace(scoring=new))
+    phases = [p.replace(scoring=new) if p.name == only else p for p in competition.spec.phases]
+    return replace(competition, spec=competition.spec.replace(phases=tuple(phases)))
 
 
 def find_deleted(

@@ -320,19 +320,12 @@ def session_credentials(
 
     Raises :class:`OperatorError` if the policy is too long, :class:`alcove_store.errors.StoreError` if the store fails.
     """
-    text = json.dumps(policy, separators=(",", ":"))
-    if len(text) > POLICY_LIMIT:
-        raise OperatorError(
-            f"A store policy of {len(text)} characters is longer than the {POLICY_LIMIT} allowed.",
-            consequence="The Job that needs it gets no credentials.",
-            remedy="Shorten what is in it: the name of the competition, or the alias of the dataset.",
-        )
     provider = AssumeRoleProvider(
         sts_endpoint=endpoint,
         access_key=parent.access_key,
         secret_key=parent.secret_key,
         duration_seconds=min(max(seconds, SHORTEST_SECONDS), LONGEST_SECONDS),
-        policy=text,
+        policy=_write_policy(policy),
         role_arn=role,
         role_session_name="alcove",
         region=region,
@@ -361,3 +354,14 @@ def session_credentials(
         # The SDK keeps it in UTC and leaves that out.
         expires_at=found.expiration and found.expiration.replace(tzinfo=UTC),
     )
+
+
+def _write_policy(policy: Policy) -> str:
+    text = json.dumps(policy, separators=(",", ":"))
+    if len(text) > POLICY_LIMIT:
+        raise OperatorError(
+            f"A store policy of {len(text)} characters is longer than the {POLICY_LIMIT} allowed.",
+            consequence="The Job that needs it gets no credentials.",
+            remedy="Shorten what is in it: the name of the competition, or the alias of the dataset.",
+        )
+    return text

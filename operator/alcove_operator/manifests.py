@@ -137,23 +137,6 @@ def run_job(
         data_bytes: size of the dataset's input, to size its volume where it is staged.
     """
     metadata = {"labels": dict(action.labels), "annotations": dict(annotations)}
-    pod: Object = {
-        "restartPolicy": "Never",
-        # Else the pod's name, which tells dataset, attempt and repeat.
-        "hostname": "run",
-        "serviceAccountName": settings.run_service_account,
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "shareProcessNamespace": False,
-        # Of the pod, counted from when the node takes it: a Job's own would count the wait for a GPU as well.
-        "activeDeadlineSeconds": action.active_deadline_seconds,
-        "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "securityContext": pod_security(action.run_as),
-        "initContainers": [_recorder(action, settings), _stage(action, settings)],
-        "containers": [_main(action, settings, data_bytes)],
-        "volumes": _volumes(action, data_bytes),
-    }
-    pod = trust_store(pod | _placement(settings), settings)
     # Of the Job alone: with the label on a pod, Kueue would admit that one too.
     queued = (
         {"labels": {**action.labels, names.LOCAL_QUEUE: action.local_queue}} if action.local_queue else {}
@@ -176,9 +159,29 @@ def run_job(
                     }
                 ]
             },
-            "template": {"metadata": metadata, "spec": pod},
+            "template": {"metadata": metadata, "spec": _run_pod(action, settings, data_bytes)},
         },
     }
+
+
+def _run_pod(action: CreateRun, settings: OperatorSettings, data_bytes: int) -> Object:
+    pod: Object = {
+        "restartPolicy": "Never",
+        # Else the pod's name, which tells dataset, attempt and repeat.
+        "hostname": "run",
+        "serviceAccountName": settings.run_service_account,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "shareProcessNamespace": False,
+        # Of the pod, counted from when the node takes it: a Job's own would count the wait for a GPU as well.
+        "activeDeadlineSeconds": action.active_deadline_seconds,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "securityContext": pod_security(action.run_as),
+        "initContainers": [_recorder(action, settings), _stage(action, settings)],
+        "containers": [_main(action, settings, data_bytes)],
+        "volumes": _volumes(action, data_bytes),
+    }
+    return trust_store(pod | _placement(settings), settings)
 
 
 def _placement(settings: OperatorSettings) -> Object:

@@ -221,30 +221,7 @@ def as_document(board: Board, updated_at: datetime) -> dict[str, object]:
         "generation": request.generation,
         "updated_at": updated_at.isoformat(),
         "method": request.method,
-        "entries": [
-            {
-                "rank": row.rank,
-                "team": row.submission.team,
-                "display_name": request.display_names.get(row.submission.team, ""),
-                "submission": row.submission.submission,
-                "submission_uid": row.submission.submission_uid,
-                "value": row.value,
-                "average_rank": row.mean_rank,
-                "interval": list(row.interval),
-                "scores": [
-                    {
-                        "dataset": alias,
-                        "alc": rounded_alc(row, alias, request.decimals),
-                        "spread": rounded_spread(row, alias, request.decimals),
-                        "seconds": row.seconds.get(alias),
-                        "rank": row.ranks[alias],
-                        "cause": row.runs[alias].cause if alias in row.runs else "",
-                    }
-                    for alias in request.datasets
-                ],
-            }
-            for row in board.rows
-        ],
+        "entries": [_entry_document(row, request) for row in board.rows],
         "repeats": request.repeats,
         "baselines": [
             {
@@ -266,6 +243,30 @@ def as_document(board: Board, updated_at: datetime) -> dict[str, object]:
         "critical_difference": board.cd,
         "problems": list(board.problems),
         "excluded": [left.model_dump(mode="json") for left in request.excluded],
+    }
+
+
+def _entry_document(row: BoardRow, request: AggregateRequest) -> dict[str, object]:
+    return {
+        "rank": row.rank,
+        "team": row.submission.team,
+        "display_name": request.display_names.get(row.submission.team, ""),
+        "submission": row.submission.submission,
+        "submission_uid": row.submission.submission_uid,
+        "value": row.value,
+        "average_rank": row.mean_rank,
+        "interval": list(row.interval),
+        "scores": [
+            {
+                "dataset": alias,
+                "alc": rounded_alc(row, alias, request.decimals),
+                "spread": rounded_spread(row, alias, request.decimals),
+                "seconds": row.seconds.get(alias),
+                "rank": row.ranks[alias],
+                "cause": row.runs[alias].cause if alias in row.runs else "",
+            }
+            for alias in request.datasets
+        ],
     }
 
 

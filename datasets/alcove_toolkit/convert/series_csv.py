@@ -99,16 +99,22 @@ def read_series_csv(path: Path, delimiter: str | None = None, header: bool | Non
             names[1:], values[:, 1:], (*notes, "A first column without a name is left out as an index.")
         )
     if not names and between == "," and values.shape[1] == 2 and "." not in text:
-        if delimiter is None and re.search(r",[ \t]*0\d", text):
-            raise SourceError(
-                str(path),
-                "has commas that may be decimal commas: a part behind one begins with a zero",
-                remedy="If 1,05 is one number, pass --delimiter ';'; if it is two, pass --delimiter ','.",
-            )
+        if delimiter is None:
+            _refuse_leading_zeros(path, text)
         notes = (
             "Whole numbers between commas are two channels; if 1,5 is one and a half, pass --delimiter ';'.",
         )
     return SeriesTable(names, values, notes)
+
+
+def _refuse_leading_zeros(path: Path, text: str) -> None:
+    """Raises SourceError where a comma between whole numbers may be a decimal comma."""
+    if re.search(r",[ \t]*0\d", text):
+        raise SourceError(
+            str(path),
+            "has commas that may be decimal commas: a part behind one begins with a zero",
+            remedy="If 1,05 is one number, pass --delimiter ';'; if it is two, pass --delimiter ','.",
+        )
 
 
 def _check_names(names: tuple[str, ...], where: str) -> None:

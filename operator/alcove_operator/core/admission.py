@@ -196,6 +196,19 @@ def _obstacle(
     if phase is None:
         said = explain_missing_phase(asked, spec.phase, (p.name for p in competition.spec.phases))
         return Obstacle("PhaseMissing", f"{said} Apply a Submission for one of them, under another name.")
+    return (
+        _membership(submission, asked, facts)
+        or _closed(submission, phase)
+        or _image(spec, competition)
+        or _framework(spec, competition, settings)
+        or _datasets(phase, datasets)
+        or _quota(submission, competition, facts, now)
+        or _code(submission, facts, now)
+    )
+
+
+def _membership(submission: SubmissionView, asked: str, facts: Facts) -> Obstacle | None:
+    """``asked``: NAMESPACE/NAME of the competition."""
     if facts.team_member is None:
         message = (
             f"The operator cannot read the namespace {submission.namespace} at the moment, so it does not know "
@@ -208,17 +221,10 @@ def _obstacle(
             "NotATeam",
             f"The namespace {submission.namespace} is not a team of {asked}. The organizer adds it with "
             f"`kubectl label namespace {submission.namespace} "
-            f"alcove.dev/competition={spec.competition.namespace}.{spec.competition.name}`.",
+            f"alcove.dev/competition={asked.replace('/', '.')}`.",
             waits=True,
         )
-    return (
-        _closed(submission, phase)
-        or _image(spec, competition)
-        or _framework(spec, competition, settings)
-        or _datasets(phase, datasets)
-        or _quota(submission, competition, facts, now)
-        or _code(submission, facts, now)
-    )
+    return None
 
 
 def _closed(submission: SubmissionView, phase: Phase) -> Obstacle | None:

@@ -122,25 +122,18 @@ def plan_reruns(
     if source is None or opened is None or not is_open(phase, now):
         return RerunPlan()
     known = list(views)
-    there = {view.name for view in known if view.of_organizer}
+    made = {view.name for view in known if view.of_organizer}
     before = [
         _without_late_mark(view, opened)
         for view in known
-        if view.spec is not None
-        and view.spec.phase == source.name
-        and view.created_at < opened
-        and view.namespace not in unseen
+        if view.spec is not None and view.spec.phase == source.name and _came_before(view, opened, unseen)
     ]
     under_way = {
         view.team
         for view in before
         if not view.deleting and (view.status.phase not in ENDED or choice.awaits_its_time(view, source))
     }
-    stand = [
-        _without_late_mark(view, opened)
-        for view in deleted
-        if view.created_at < opened and view.namespace not in unseen
-    ]
+    stand = [_without_late_mark(view, opened) for view in deleted if _came_before(view, opened, unseen)]
     counted = boards.select_ranked(PhaseRules(competition, source), before, stand, datasets)
     reruns = [
         rerun
@@ -149,9 +142,13 @@ def plan_reruns(
     ]
     due = {name_rerun(phase.name, team): team for team in under_way}
     return RerunPlan(
-        tuple(rerun for rerun in reruns if rerun.name not in there),
-        tuple(sorted(team for name, team in due.items() if name not in there)),
+        tuple(rerun for rerun in reruns if rerun.name not in made),
+        tuple(sorted(team for name, team in due.items() if name not in made)),
     )
+
+
+def _came_before(view: SubmissionView, opened: datetime, unseen: Collection[str]) -> bool:
+    return view.created_at < opened and view.namespace not in unseen
 
 
 def _without_late_mark(view: SubmissionView, opened: datetime) -> SubmissionView:
