@@ -206,10 +206,8 @@ def _warn_of_images(spec: CompetitionSpec) -> Iterator[str]:
     for field, image in named.items():
         if finals and image and "@sha256:" not in image:
             final, source = finals[0]
-            yield (
-                f"WARNING: images.{field} names no digest, so {final} may run the code of {source} again "
-                "with another image, as after an upgrade. Name one by digest (NAME@sha256:...) before practice begins."
-            )
+            yield f"WARNING: images.{field} names no digest: {final} may run the code of {source} again by another"
+            yield "  image, as after an upgrade. Name one by digest (NAME@sha256:...) before practice begins."
 
 
 def _describe_ladder(phase: Phase, submissions: int, metric: str, labels: Mapping[str, int]) -> Iterator[str]:
