@@ -279,6 +279,14 @@ class Hackathon:
         """Names of all run Jobs that were ever created, in order."""
         return [name for plural, _, name in self.server.created if plural == "jobs" and name.startswith("r-")]
 
+    async def running(self, team: str, name: str) -> None:
+        """Waits until its run is."""
+        await wait_until(
+            f"the run of {team}/{name} goes on",
+            lambda: self.run_status(team, name).get("phase") == "Running",
+            60,
+        )
+
     async def ended(self, team: str, name: str, seconds: float = 1800.0) -> Object:
         await wait_until(
             f"{team}/{name} ends", lambda: self.phase(team, name) in ("Done", "Failed", "Rejected"), seconds

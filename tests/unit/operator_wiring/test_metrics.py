@@ -389,7 +389,7 @@ def test_runs_that_do_not_start_and_credentials_that_are_not_renewed_are_counted
         assert series(service.metrics, "alcove_runs_overdue_start") == {(): 0}
         service.jobs_health.measure(hackathon.now + timedelta(seconds=460))
         assert series(service.metrics, "alcove_runs_overdue_start") == {(): 1}
-        await wait_until("it runs", lambda: hackathon.run_status("red", "one").get("phase") == "Running", 60)
+        await hackathon.running("red", "one")
         service.jobs_health.measure(hackathon.now + timedelta(seconds=460))
         assert series(service.metrics, "alcove_runs_overdue_start") == {(): 0}
         assert series(service.metrics, "alcove_credentials_overdue_runs") == {(): 0}

@@ -86,9 +86,7 @@ def test_a_node_that_cannot_be_read_hides_no_other_nodes_loss(status: int) -> No
             nonlocal refused
             hackathon.api.fate = fate
             hackathon.submit("red", "one")
-            await wait_until(
-                "it runs", lambda: hackathon.run_status("red", "one").get("phase") == "Running", 60
-            )
+            await hackathon.running("red", "one")
             await asyncio.sleep(60)
             assert "does not answer" not in hackathon.run_status("red", "one").get("message", "")
             refused = False
@@ -152,9 +150,7 @@ def test_a_team_that_cannot_be_listed_at_the_start_keeps_its_ticket_its_job_and_
 
         async def before(_: Service) -> None:
             hackathon.submit("red", "one")
-            await wait_until(
-                "it runs", lambda: hackathon.run_status("red", "one").get("phase") == "Running", 60
-            )
+            await hackathon.running("red", "one")
 
         async def after(_: Service) -> None:
             hackathon.submit("blue", "two")
@@ -246,9 +242,7 @@ def test_a_competition_that_cannot_be_read_rejects_nobody_and_loses_nothing() ->
 
         async def test(service: Service) -> None:
             hackathon.submit("red", "one")
-            await wait_until(
-                "it runs", lambda: hackathon.run_status("red", "one").get("phase") == "Running", 60
-            )
+            await hackathon.running("red", "one")
             hackathon.change_spec("competitions", HACK, CUP, ranking="by-lot")
             hackathon.submit("blue", "two")
             for _ in range(2):
@@ -298,9 +292,7 @@ def test_a_submission_that_is_deleted_while_its_competition_cannot_be_read_is_se
 
         async def test(_: Service) -> None:
             hackathon.submit("red", "one")
-            await wait_until(
-                "it runs", lambda: hackathon.run_status("red", "one").get("phase") == "Running", 60
-            )
+            await hackathon.running("red", "one")
             await asyncio.sleep(10)
             hackathon.change_spec("competitions", HACK, CUP, ranking="by-lot")
             await asyncio.sleep(10)

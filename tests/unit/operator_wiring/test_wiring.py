@@ -154,9 +154,7 @@ def test_a_grant_that_comes_in_while_a_turn_awaits_is_not_overwritten() -> None:
 
         async def test(service: Service) -> None:
             hackathon.submit("red", "one")
-            await wait_until(
-                "it runs", lambda: hackathon.run_status("red", "one").get("phase") == "Running", 60
-            )
+            await hackathon.running("red", "one")
             uid = hackathon.server.objects["submissions", "red", "one"]["metadata"]["uid"]
             await asyncio.sleep(25)  # what is known of its Node is too old by then
             gate = hackathon.api.gates["GET", "nodes"] = asyncio.Event()
@@ -179,9 +177,7 @@ def test_a_name_that_is_used_again_during_a_turn_is_another_submission() -> None
 
         async def test(_: Service) -> None:
             hackathon.submit("red", "one")
-            await wait_until(
-                "it runs", lambda: hackathon.run_status("red", "one").get("phase") == "Running", 60
-            )
+            await hackathon.running("red", "one")
             await asyncio.sleep(25)
             gate = hackathon.api.gates["GET", "nodes"] = asyncio.Event()
             await wait_until("a turn awaits", lambda: hackathon.api.waiting, 60)
@@ -308,9 +304,7 @@ def test_a_job_whose_end_no_watch_told_of_keeps_no_submission_for_long() -> None
 
         async def test(_: Service) -> None:
             hackathon.submit("red", "one")
-            await wait_until(
-                "it runs", lambda: hackathon.run_status("red", "one").get("phase") == "Running", 60
-            )
+            await hackathon.running("red", "one")
             # As between the operator's list and the list that a watch begins with: no event follows.
             for plural, name in (("jobs", jobs(hackathon)[0]), ("pods", f"{jobs(hackathon)[0]}-pod")):
                 del hackathon.server.objects[plural, HACK, name]
@@ -336,9 +330,7 @@ def test_a_list_that_is_refused_costs_no_run_its_credentials(
 
         async def test(service: Service) -> None:
             hackathon.submit("red", "one")
-            await wait_until(
-                "it runs", lambda: hackathon.run_status("red", "one").get("phase") == "Running", 60
-            )
+            await hackathon.running("red", "one")
             await asyncio.sleep(15)
             hackathon.server.forbidden.add(("jobs", HACK))
             monkeypatch.setattr(type(service.credentials), "refresh", refresh)
@@ -552,9 +544,7 @@ def test_what_lives_is_listed_when_the_list_can_be_believed_and_not_again_and_ag
 
         async def test(_: Service) -> None:
             hackathon.submit("red", "one")
-            await wait_until(
-                "it runs", lambda: hackathon.run_status("red", "one").get("phase") == "Running", 60
-            )
+            await hackathon.running("red", "one")
             (name,) = hackathon.run_jobs()
             asked.clear()
             hackathon.server.remove(("pods", HACK, f"{name}-pod"))
