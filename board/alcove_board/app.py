@@ -202,7 +202,7 @@ class BoardServer:
         phases = await self.source.phases()
         if phases is not self._seen:
             self._seen = phases
-            self._last = {place: key for place, key in self._last.items() if place[1:3] in phases.phases}
+            self._last = {view: key for view, key in self._last.items() if view[1:3] in phases.phases}
             self.answered.forget_gone(phases)
         phase = phases.phases.get((request.path_params["competition"], request.path_params["phase"]))
         if phase is None:
@@ -219,14 +219,14 @@ class BoardServer:
         if not hidden and view in ("board", "all", "projector", "activity.json"):
             activity = await self.source.read_activity(phase)
         key = PageKey(view, phase.digest, hidden, activity, phase=phase)
-        place = (view, phase.competition, phase.phase, hidden)
+        last_of = (view, phase.competition, phase.phase, hidden)
         try:
             rendered = await self._answers.get(key)
         except (NotYetWrittenError, StoreError):
-            if place not in self._last:
+            if last_of not in self._last:
                 raise
-            return await self._answers.get(self._last[place])
-        self._last[place] = key
+            return await self._answers.get(self._last[last_of])
+        self._last[last_of] = key
         if scope is not None and not hidden:
             heads = write_heads(rendered, REVALIDATE, HEADERS)
             self.answered.record(

@@ -73,9 +73,9 @@ class PhaseExport:
         for prefix in self._prefixes():
             sizes |= self.source.list_sizes(prefix)
         sizes |= self._single_objects()
-        place, last = self.state.place, self.state.board_status.generation
+        phase_path, last = self.state.phase_path, self.state.board_status.generation
         # Of the requests, the board that is shown was made of one.
-        requests, request = keys.board(*place, "request-"), keys.board_request(*place, last)
+        requests, request = keys.board(*phase_path, "request-"), keys.board_request(*phase_path, last)
         wanted = sorted(key for key in sizes if key == request or not key.startswith(requests))
         if len(wanted) > MOST_FILES:
             raise AuditError(f"The phase has {len(wanted)} objects; an archive holds {MOST_FILES} at most.")
@@ -114,9 +114,9 @@ class PhaseExport:
         )
 
     def _prefixes(self) -> Iterator[str]:
-        place = "{}.{}/{}".format(*self.state.place)
-        yield from (f"boards/{place}/", f"ladders/{place}/")
-        for uid in sorted(self._uids(f"ladders/{place}/")):
+        prefix = "{}.{}/{}".format(*self.state.phase_path)
+        yield from (f"boards/{prefix}/", f"ladders/{prefix}/")
+        for uid in sorted(self._uids(f"ladders/{prefix}/")):
             yield from (f"runs/{uid}/", f"scores/{uid}/")
         if self.source.inputs:
             yield from (f"data/{view.data_sha256}/" for view in self.state.datasets_by_name.values())
@@ -124,7 +124,7 @@ class PhaseExport:
     def _uids(self, ladders: str) -> set[str]:
         """Of all Submissions, those that are deleted and stand or raised a Ladder among them."""
         found = {view.uid for view in self.state.submission_views}
-        counted = self._read(keys.board(*self.state.place, "counted.json"), CountedSubmissions)
+        counted = self._read(keys.board(*self.state.phase_path, "counted.json"), CountedSubmissions)
         found |= {entry.submission_uid for entry in counted.entries} if counted else set()
         for key in self.source.list_sizes(ladders):
             best = self._read(key, LadderBest)
@@ -147,7 +147,7 @@ class PhaseExport:
         wanted |= {keys.solution(view.solution_sha256) for view in datasets if self.source.solutions}
         shown = (*self.state.submission_views, *self.state.rerun_results.values())
         wanted |= {keys.team_report(view.namespace, view.uid) for view in shown}
-        counted = self._read(keys.board(*self.state.place, "counted.json"), CountedSubmissions)
+        counted = self._read(keys.board(*self.state.phase_path, "counted.json"), CountedSubmissions)
         wanted |= {keys.team_report(e.team, e.submission_uid) for e in (counted.entries if counted else ())}
         sizes: dict[str, int] = {}
         for key in sorted(wanted):
@@ -158,7 +158,7 @@ class PhaseExport:
         """By the status; of Submissions that are gone, by the manifests of their runs."""
         found = {view.status.code_sha256 for view in self.state.submission_views}
         present = {view.uid for view in self.state.submission_views}
-        for uid in self._uids("ladders/{}.{}/{}/".format(*self.state.place)) - present:
+        for uid in self._uids("ladders/{}.{}/{}/".format(*self.state.phase_path)) - present:
             for key in self.source.list_sizes(f"runs/{uid}/"):
                 if key.endswith("/manifest.json"):
                     manifest = self._read(key, Manifest)
@@ -210,8 +210,8 @@ def _read_index(path: Path, file: Path) -> ArchiveIndex:
             f"{path} has no {INDEX}: `alcove export` did not write it, or it is cut short."
         ) from None
     except ValidationError as error:
-        place, fault = first_fault(error)
-        raise AuditError(f"{path}: {INDEX}: field {place!r}: {fault}.") from None
+        field_name, fault = first_fault(error)
+        raise AuditError(f"{path}: {INDEX}: field {field_name!r}: {fault}.") from None
 
 
 def _check_file(files: FolderSource, entry: FileEntry, report: AuditReport) -> None:

@@ -140,13 +140,13 @@ class BoardAudit:
         self._check_extra(listed, status.generation)
 
     def _key(self, name: str) -> str:
-        return keys.board(*self.state.place, name)
+        return keys.board(*self.state.phase_path, name)
 
     def _digests(self) -> dict[str, str]:
         return {file.name: file.sha256 for file in self.state.board_status.files}
 
     def _read_request(self, generation: int) -> AggregateRequest | None:
-        key = keys.board_request(*self.state.place, generation)
+        key = keys.board_request(*self.state.phase_path, generation)
         recorded = self._digests().get(f"request-{generation}.json")
         if recorded is None:
             self.reader.report.leave_out(Check.BOARD_FILES, "their digests were not recorded")
@@ -156,7 +156,7 @@ class BoardAudit:
 
     def _check_entries(self, request: AggregateRequest, deleted: list[SubmissionView]) -> None:
         """That those are on the board who count, by the settings of the phase."""
-        state, key = self.state, keys.board_request(*self.state.place, request.generation)
+        state, key = self.state, keys.board_request(*self.state.phase_path, request.generation)
         ranked = boards.select_ranked(state.rules, state.submission_views, deleted, state.datasets_by_name)
         wanted = boards.compute_digests(ranked, state.rules, state.datasets_by_name)
         names = [name for name in state.phase.datasets if name in state.datasets_by_name]
@@ -269,7 +269,7 @@ class BoardAudit:
         known |= {
             key
             for key, number in requests.items()
-            if number and key == keys.board_request(*self.state.place, number)
+            if number and key == keys.board_request(*self.state.phase_path, number)
         }
         newer = sum(number > generation for number in requests.values())
         if newer:

@@ -33,13 +33,13 @@ class LadderRun:
 def ladder_run(
     key: str, shown: float, asked: ScoreRequest, scorer: RunScorer | None, alias: str
 ) -> tuple[tuple[str, str, str], LadderRun]:
-    """With the place of its ladder: scoring digest, team, alias."""
-    place = (key.rpartition("/")[2].removesuffix(".json"), asked.namespace, alias)
+    """With what names its ladder: scoring digest, team, alias."""
+    ladder_id = (key.rpartition("/")[2].removesuffix(".json"), asked.namespace, alias)
     if scorer is None:
-        return place, LadderRun(key, shown, None, (), 0, LadderStep(None, 1))
+        return ladder_id, LadderRun(key, shown, None, (), 0, LadderStep(None, 1))
     rows = len(scorer.solution if scorer.rows.shown is None else scorer.rows.shown)
     score, groups = scorer.ladder_scores()
-    return place, LadderRun(key, shown, score, groups, rows, ladder_step(asked, rows))
+    return ladder_id, LadderRun(key, shown, score, groups, rows, ladder_step(asked, rows))
 
 
 @dataclass
@@ -47,35 +47,35 @@ class LadderAudit:
     reader: EvidenceReader
     state: PhaseState
     runs: dict[tuple[str, str, str], dict[str, LadderRun]] = field(default_factory=dict)
-    """By place, then by the Submission's UID: those that were scored."""
+    """By what names the ladder, then by the Submission's UID: those that were scored."""
 
-    def add(self, submission_uid: str, place: tuple[str, str, str], run: LadderRun) -> None:
-        self.runs.setdefault(place, {})[submission_uid] = run
+    def add(self, submission_uid: str, ladder_id: tuple[str, str, str], run: LadderRun) -> None:
+        self.runs.setdefault(ladder_id, {})[submission_uid] = run
 
     def check(self, team: str | None = None) -> None:
         """``team``: the one whose ladders are looked at; None for all."""
         listed = set(self.reader.source.list_sizes(f"ladders/{self._of_phase}/"))
         accounted: set[str] = set()
-        for place in sorted(self.runs.keys() | set(self._places(listed))):
-            if team in (None, place[1]):
-                accounted |= self._check_chain(place, listed)
+        for ladder_id in sorted(self.runs.keys() | set(self._list_ids(listed))):
+            if team in (None, ladder_id[1]):
+                accounted |= self._check_chain(ladder_id, listed)
         if team is None:
             self.reader.nothing_else(listed, accounted)
 
     @property
     def _of_phase(self) -> str:
-        namespace, competition, phase = self.state.place
+        namespace, competition, phase = self.state.phase_path
         return f"{namespace}.{competition}/{phase}"
 
-    def _places(self, listed: set[str]) -> Iterator[tuple[str, str, str]]:
+    def _list_ids(self, listed: set[str]) -> Iterator[tuple[str, str, str]]:
         for key in listed:
             parts = key.removeprefix(f"ladders/{self._of_phase}/").split("/")
             if len(parts) == 4:
                 yield parts[0], parts[1], parts[2]
 
-    def _check_chain(self, place: tuple[str, str, str], listed: set[str]) -> set[str]:
+    def _check_chain(self, ladder_id: tuple[str, str, str], listed: set[str]) -> set[str]:
         """Returns the keys that belong to it."""
-        prefix, runs = keys.ladder(*self.state.place, *place), self.runs.get(place, {})
+        prefix, runs = keys.ladder(*self.state.phase_path, *ladder_id), self.runs.get(ladder_id, {})
         best: LadderState | None = None
         shown: dict[str, set[float]] = {}
         accounted: set[str] = set()
@@ -89,7 +89,7 @@ class LadderAudit:
                 continue
             document = found.document
             self.reader.report.compare(Check.LADDER, key, "number", number, document.number, _MEANING)
-            self._check_raise(key, document, best, place)
+            self._check_raise(key, document, best, ladder_id)
             best = LadderState(document.shown, document.group_scores)
             shown.setdefault(document.submission_uid, set()).add(document.shown)
         every = set().union(*shown.values())
@@ -106,11 +106,11 @@ class LadderAudit:
         return accounted
 
     def _check_raise(
-        self, key: str, document: LadderBest, best: LadderState | None, place: tuple[str, str, str]
+        self, key: str, document: LadderBest, best: LadderState | None, ladder_id: tuple[str, str, str]
     ) -> None:
         uid, report = document.submission_uid, self.reader.report
-        run = self.runs.get(place, {}).get(uid)
-        if run is None and not self._may_have_raised(uid, place[1]):
+        run = self.runs.get(ladder_id, {}).get(uid)
+        if run is None and not self._may_have_raised(uid, ladder_id[1]):
             report.differ(Check.LADDER, key, "submission_uid of one that was scored", uid, _MEANING)
             return
         if run is None or run.score is None:

@@ -67,7 +67,7 @@ class PhaseState:
         return self.rules.competition
 
     @property
-    def place(self) -> tuple[str, str, str]:
+    def phase_path(self) -> tuple[str, str, str]:
         """Namespace, competition, phase: where the board's files are."""
         return self.view.namespace, self.view.name, self.phase_name
 

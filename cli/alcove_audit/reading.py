@@ -80,8 +80,8 @@ class EvidenceReader:
         try:
             document = kind.model_validate_json(data)
         except ValidationError as error:
-            place, fault = first_fault(error)
-            said = f"field {place!r}: {fault}" if place else fault
+            field_name, fault = first_fault(error)
+            said = f"field {field_name!r}: {fault}" if field_name else fault
             self.report.differ(check, key, f"a {kind.__name__}", said, meaning)
             return None
         if sha256 is not None and found != sha256:

@@ -236,8 +236,8 @@ class RunAudit:
         if stored.ladder is not None:
             asked = self.asked.replace(feedback=find_feedback(self.asked, result.document))
             whole = scorer if checked is not None and checked.whole else None
-            place, run = ladder_run(key, stored.ladder, asked, whole, self.alias)
-            self.subject.ladders.add(self.uid, place, run)
+            ladder_id, run = ladder_run(key, stored.ladder, asked, whole, self.alias)
+            self.subject.ladders.add(self.uid, ladder_id, run)
         if checked is not None and checked.pruned:
             report.leave_out(Check.SCORE, checked.pruned)
             return

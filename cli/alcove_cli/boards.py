@@ -64,9 +64,9 @@ def read_boards(kube: KubeClient, competition: str, consequence: str = "") -> li
     found = [board for board in boards if board["spec"]["competition"] == name]
     if not found:
         known = sorted({f"{namespace}/{board['spec']['competition']}" for board in boards})
-        there = f" It has {', '.join(known)}." if known else ""
+        choices = f" It has {', '.join(known)}." if known else ""
         raise CommandError(
-            f"There is no competition {name} in the namespace {namespace}.{there}",
+            f"There is no competition {name} in the namespace {namespace}.{choices}",
             consequence=consequence,
             remedy="Give NAMESPACE/NAME of the one that you mean.",
         )

@@ -73,8 +73,8 @@ def find_scoring(competition: CompetitionView, phase: str | None) -> ScoringSpec
 
 def is_scored_by(competition: CompetitionView, planned: RescorePlan) -> bool:
     """Whether the settings are those that were planned."""
-    there = planned.phase is None or competition.phase(planned.phase) is not None
-    return there and find_scoring(competition, planned.phase) == planned.scoring
+    has_phase = planned.phase is None or competition.phase(planned.phase) is not None
+    return has_phase and find_scoring(competition, planned.phase) == planned.scoring
 
 
 def plan_rescore(

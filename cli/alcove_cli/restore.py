@@ -189,13 +189,13 @@ def _dataset_name(entry: StoredObject) -> str:
 
 
 def _count(done: Iterable[bool], of: int, say: Callable[[str], None]) -> None:
-    there = 0
+    already_stored = 0
     for number, was_put in enumerate(done, 1):
-        there += not was_put
+        already_stored += not was_put
         if number % 1000 == 0:
             say(f"  {number} of {of}")
-    if there:
-        say(f"{count_of(there, 'object')} of these the store had already.")
+    if already_stored:
+        say(f"{count_of(already_stored, 'object')} of these the store had already.")
 
 
 @dataclass

@@ -45,9 +45,9 @@ class ActivityPublisher:
             if only_curves and now - at < CURVE_PAUSE:
                 waits.append(CURVE_PAUSE - (now - at))
                 continue
-            place = (competition.namespace, competition.name, phase.name)
+            phase_path = (competition.namespace, competition.name, phase.name)
             try:
-                await asyncio.to_thread(self.store.write_activity, *place, activity)
+                await asyncio.to_thread(self.store.write_activity, *phase_path, activity)
             except StoreError as error:
                 log.warning("What runs now is not shown on the board of %s: %s", phase.name, error)
                 break

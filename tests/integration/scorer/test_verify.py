@@ -78,13 +78,13 @@ def test_what_the_real_job_scores_is_found_whole_and_what_was_changed_is_named(
         operator = OperatorStore(store.client, keys.MAIN_BUCKET)
         operator.publish_report(asked.namespace, asked.submission_uid)
         raw["status"]["pagesSha256"] = operator.digest_of_pages(asked.submission_uid)
-    counted = operator.counted(*world.state.place)
+    counted = operator.counted(*world.state.phase_path)
     assert counted is not None
     newest = boards.update_counted(
         {e.team: e for e in counted.entries}, world.state.submission_views, world.state.rules
     )
     operator.write_counted(
-        *world.state.place, counted.replace(entries=tuple(newest[t] for t in sorted(newest)))
+        *world.state.phase_path, counted.replace(entries=tuple(newest[t] for t in sorted(newest)))
     )
 
     assert audit(store, world.state).findings == []

@@ -383,8 +383,8 @@ def _score(world: World, raw: dict[str, Any], scheme: SchemeName) -> None:
 
 def _climb(world: World, asked: ScoreRequest, alias: str, scorer: RunScorer) -> float:
     """As ``raise_stored_best`` does."""
-    place = (*world.state.place, asked.scoring_digest(), asked.namespace, alias)
-    prefix = keys.ladder(*place)
+    ladder_path = (*world.state.phase_path, asked.scoring_digest(), asked.namespace, alias)
+    prefix = keys.ladder(*ladder_path)
     chain = [world.objects[key] for key in sorted(world.objects) if key.startswith(prefix)]
     best = LadderBest.model_validate_json(chain[-1]) if chain else None
     state = LadderState(best.shown, best.group_scores) if best else None
@@ -439,12 +439,12 @@ def _show(world: World, raw: dict[str, Any], result: ScoreResult) -> None:
 def _rank(world: World) -> None:
     """As the operator and the aggregate job do; then the third team deletes its Submission."""
     state = world.state
-    place = state.place
+    phase_path = state.phase_path
     newest = boards.update_counted({}, state.submission_views, state.rules)
     counted = CountedSubmissions(
         competition_uid="c-1", entries=tuple(newest[team] for team in sorted(newest))
     )
-    world.objects[keys.board(*place, "counted.json")] = counted.canonical()
+    world.objects[keys.board(*phase_path, "counted.json")] = counted.canonical()
     ranked = boards.select_ranked(state.rules, state.submission_views, (), state.datasets_by_name)
     wanted = boards.compute_digests(ranked, state.rules, state.datasets_by_name)
     aliases = tuple(view.alias for view in state.datasets_by_name.values())
@@ -453,7 +453,7 @@ def _rank(world: World) -> None:
     at = START + timedelta(hours=1, microseconds=5)
     files = {f"request-{request.generation}.json": request.canonical()}
     files |= render_board(board, BoardHistory(), at)
-    world.objects |= {keys.board(*place, name): data for name, data in files.items()}
+    world.objects |= {keys.board(*phase_path, name): data for name, data in files.items()}
     status = as_status(board, at).replace(
         files=tuple(BoardFile(name=name, sha256=sha256(data)) for name, data in files.items())
     )
@@ -498,7 +498,7 @@ def blind(world: World, *, revealed: bool = False) -> World:
         for run in status["runs"]:
             run |= {"head": "", "alc": None, "curve": [], "snapshots": 0}
     world.leaderboard = {}
-    prefix = keys.board(*world.state.place, "")
+    prefix = keys.board(*world.state.phase_path, "")
     counted = CountedSubmissions.model_validate_json(world.objects[f"{prefix}counted.json"])
     scoreless = tuple(
         entry.replace(scores=(None,) * len(entry.datasets)) for entry in counted.entries if entry.team != GONE
