@@ -11,9 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from bench.chaos.damage import DAMAGES, break_promises
 from bench.chaos.evidence import collect
-from bench.chaos.judge import Evidence, find_violations
+from bench.chaos.judge import find_violations
 from bench.chaos.load import BUDGET, DATASET, PHASE, Load
 from bench.chaos.report import quantile, table
 from bench.chaos.shaking import Say, Shaking
@@ -30,9 +29,6 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--at-once", type=int, default=3, help="submissions under way")
     parser.add_argument("--out", type=Path, default=Path("out/chaos"), help="folder of the logs")
-    parser.add_argument(
-        "--damage", action="store_true", help="afterwards break five promises by hand: the judge must see"
-    )
     given = parser.parse_args()
     began = time.monotonic()
 
@@ -46,8 +42,7 @@ def main() -> int:
         shaking = Shaking(hackathon, Load(hackathon, given.at_once), given.out / f"{given.seed}.jsonl", say)
         since = time.time()
         shaking.run(given.seed, given.minutes * 60)
-        found = _judge(shaking, since)
-        return _judge_damaged(shaking, since) if given.damage and not found else found
+        return _judge(shaking, since)
     except (ClusterError, DemoError) as error:
         say(f"It stopped: {error}")
         return 1
@@ -76,7 +71,9 @@ def _install(cluster: api.Cluster, say: Say) -> Hackathon:
 
 
 def _judge(shaking: Shaking, since: float) -> int:
-    evidence = _collect(shaking, since)
+    plan = load_plan(shaking.hackathon.cluster.name)
+    assert plan is not None
+    evidence = collect(shaking, plan.audit_log, since)
     violations = find_violations(evidence)
     took = [run.ended_at - run.submitted_at for run in evidence.runs if run.ended_at is not None]
     print(table(evidence, shaking.recoveries))
@@ -87,26 +84,6 @@ def _judge(shaking: Shaking, since: float) -> int:
     for said in violations:
         print(f"VIOLATION: {said}")
     return 1 if violations else 0
-
-
-def _collect(shaking: Shaking, since: float) -> Evidence:
-    plan = load_plan(shaking.hackathon.cluster.name)
-    assert plan is not None
-    return collect(shaking, plan.audit_log, since)
-
-
-def _judge_damaged(shaking: Shaking, since: float) -> int:
-    """0 where the judge finds each of the damages, and nothing in what was not damaged."""
-    damaged = break_promises(shaking.hackathon, _collect(shaking, since).runs)
-    violations = find_violations(_collect(shaking, since))
-    for name, damage in damaged.items():
-        found = [said for said in violations if said.startswith(f"{name}:") and damage.said in said]
-        print(f"Damaged: {damage.promise}. {found[0] if found else 'THE JUDGE DOES NOT SEE IT.'}")
-        if not found:
-            return 1
-    beside = [said for said in violations if said.partition(":")[0] not in damaged]
-    print("\n".join(f"FALSE ALARM: {said}" for said in beside) or "Nothing else was found.")
-    return 1 if beside or len(damaged) < len(DAMAGES) else 0
 
 
 if __name__ == "__main__":

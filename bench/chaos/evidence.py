@@ -84,11 +84,11 @@ def _read_run(store: Minio, raw: Mapping[str, Any], ended: Mapping[str, float], 
 
 
 def _read_score(store: Minio, uid: str) -> dict[str, Any] | None:
-    found = [score for key in list_scores(store, uid) if (score := _read(store, key)) is not None]
+    found = [score for key in _list_scores(store, uid) if (score := _read(store, key)) is not None]
     return next((run for score in found for run in score["runs"]), None)
 
 
-def list_scores(store: Minio, uid: str) -> list[str]:
+def _list_scores(store: Minio, uid: str) -> list[str]:
     """Keys of a Submission's scores; beside them there are pages, and the curve of a run that goes on."""
     listed = store.list_objects(keys.MAIN_BUCKET, prefix=f"scores/{uid}/")
     names = [str(entry.object_name) for entry in listed]
