@@ -52,6 +52,16 @@ def all_expressions() -> Iterator[tuple[str, str]]:
                 yield f"{name}: {panel['title']}: {target['refId']}", target["expr"]
 
 
+def variable_queries() -> Iterator[tuple[str, str, str]]:
+    """Of each variable that is asked for: where it is, and the label whose values it has in which series."""
+    for name, dashboard in read_dashboards().items():
+        for variable in dashboard["templating"]["list"]:
+            if variable["type"] == "query":
+                found = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"])
+                assert found, variable["query"]
+                yield f"{name}: ${variable['name']}", found[2], found[1]
+
+
 def list_rows(status: Object, submissions: Mapping[str, int]) -> dict[str, dict[str, float]]:
     """The cells of the panel *Leaderboard* by team and column, from the status of the Leaderboard.
 

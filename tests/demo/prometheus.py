@@ -48,6 +48,11 @@ class Prometheus:
         result: list[Object] = found["result"]
         return result
 
+    def label_values(self, label: str, series: str) -> list[str]:
+        """As Grafana asks for the values of a variable."""
+        found: list[str] = self._ask(f"label/{label}/values", **{"match[]": series})
+        return found
+
     def firing(self) -> set[tuple[str, str]]:
         """Name and phase ("" where it has none) of each alert that fires."""
         alerts = self._ask("alerts")["alerts"]
@@ -71,12 +76,11 @@ class Prometheus:
         """Until it does not fire."""
         wait_for(f"{alert} resolving", lambda: (alert, phase) not in self.firing(), seconds)
 
-    def _ask(self, what: str, **parameters: object) -> Object:
+    def _ask(self, what: str, **parameters: object) -> Any:
         address = f"{self.url}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
         try:
             with urllib.request.urlopen(address, timeout=30) as answer:
-                data: Object = json.load(answer)["data"]
-                return data
+                return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
             if error.code == 503:  # while it starts
                 raise

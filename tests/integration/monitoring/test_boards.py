@@ -1,6 +1,7 @@
-"""The panel of the board has, number by number, what `kubectl get leaderboard` has: by promtool.
+"""The panel of the board has, number by number, what `kubectl get leaderboard` has; and what variables offer.
 
-The scorer ranks, the operator makes the series. tests/e2e/test_monitoring.py compares both in a cluster.
+The scorer ranks, the operator makes the series, promtool and Prometheus answer. tests/e2e/test_monitoring.py compares
+in a cluster.
 """
 
 from __future__ import annotations
@@ -12,17 +13,18 @@ from pathlib import Path
 
 import pytest
 import yaml
+from prometheus_client import start_http_server
 
-from alcove_api.competition import CompetitionSpec, CompetitionStatus
-from alcove_api.leaderboard import LeaderboardStatus, PublishedRules
+from alcove_api.leaderboard import LeaderboardStatus
+from alcove_kube.resources import COMPETITIONS, LEADERBOARDS, SUBMISSIONS
 from alcove_operator.board_series import GAUGES, build_series
-from alcove_operator.core.model import CompetitionView
 from alcove_operator.index import Index
 from alcove_operator.metrics import Metrics
-from alcove_operator.records import BoardRecord
 from alcove_scorer.board import make_board
 from alcove_scorer.board_status import as_status
+from tests.cluster.stores import free_port
 from tests.demo import dashboard_data
+from tests.demo.prometheus import run_prometheus
 from tests.integration.pages import competition as made
 from tests.unit.scorer.test_pages import results_of
 
@@ -30,6 +32,7 @@ pytestmark = pytest.mark.integration
 TEAMS, DATASETS = 12, 10
 """Enough for intervals that tell some teams apart. The last team's Submission is the organizer's baseline."""
 HERE = {"namespace": "hackathon", "competition": "spring-hackathon", "phase": "practice"}
+RED = {"team": "hackathon-team-00", "dataset": "table"}
 
 
 def rank() -> LeaderboardStatus:
@@ -39,15 +42,42 @@ def rank() -> LeaderboardStatus:
     return as_status(make_board(request, results_of(ranked)), made.NOON)
 
 
-def expose(status: LeaderboardStatus) -> dict[str, str]:
-    """What the operator makes of it: values by series, as promtool takes them."""
-    phase = {"name": HERE["phase"], "datasets": ["d"], "budget": {"seconds": 9}}
-    spec = CompetitionSpec.model_validate({"phases": [phase]})
-    competition = CompetitionView(HERE["namespace"], HERE["competition"], "u", spec, CompetitionStatus())
-    record = BoardRecord(competition.name, status, PublishedRules())
-    index = Index(leaderboards={(competition.namespace, HERE["phase"]): record})
+def make_metrics(status: LeaderboardStatus) -> Metrics:
+    """Of a phase with this board, and with one Submission that has a curve: that of ``RED``."""
+    name, phase, namespace = HERE["competition"], HERE["phase"], HERE["namespace"]
+    made_at = {
+        "uid": "u",
+        "resourceVersion": "1",
+        "creationTimestamp": made.NOON.isoformat(),
+        "generation": 1,
+    }
+    described = {"name": phase, "datasets": ["d"], "budget": {"seconds": 9}}
+    index = Index()
+    index.apply(
+        COMPETITIONS,
+        {"metadata": {**made_at, "name": name, "namespace": namespace}, "spec": {"phases": [described]}},
+    )
+    shown = status.model_dump(mode="json", by_alias=True)
+    board = {"competition": name, "phase": phase}
+    index.apply(
+        LEADERBOARDS,
+        {"metadata": {**made_at, "name": phase, "namespace": namespace}, "spec": board, "status": shown},
+    )
+    run = {"dataset": RED["dataset"], "phase": "Running", "curve": [{"t": 1.0, "score": 0.5}]}
+    reference = {"namespace": namespace, "name": name}
+    spec = {"competition": reference, "phase": phase, "code": {"bundle": {"sha256": "a" * 64}}}
+    of_red = {**made_at, "name": "first", "namespace": RED["team"]}
+    index.apply(
+        SUBMISSIONS, {"metadata": of_red, "spec": spec, "status": {"phase": "Running", "runs": [run]}}
+    )
     metrics = Metrics()
-    metrics.show(competition.name, asyncio.run(build_series(competition, index, {}, made.NOON)))
+    competition = index.competitions[namespace, name]
+    metrics.show(name, asyncio.run(build_series(competition, index, {}, made.NOON)))
+    return metrics
+
+
+def list_series(metrics: Metrics) -> dict[str, str]:
+    """Values by series, as promtool takes them."""
     found = {}
     for family in metrics.registry.collect():
         for sample in family.samples if family.name in GAUGES else ():
@@ -64,7 +94,7 @@ def test_the_panel_of_the_board_has_what_the_leaderboard_has(tmp_path: Path) -> 
     status = rank()
     intervals = {(entry.rank_low, entry.rank_high) for entry in status.entries}
     assert len(intervals) > 2, "they tell some teams apart"
-    rows = dashboard_data.list_rows(status.model_dump(mode="json", by_alias=True), {})
+    rows = dashboard_data.list_rows(status.model_dump(mode="json", by_alias=True), {RED["team"]: 1})
     assert set(rows) == {*(entry.team for entry in status.entries), "baseline chance"}
     shown = [
         {"labels": write_labels({"team": team, "column": column}), "value": value}
@@ -73,9 +103,29 @@ def test_the_panel_of_the_board_has_what_the_leaderboard_has(tmp_path: Path) -> 
     ]
     (expression,) = dashboard_data.expressions_of("alcove-leaderboard.json", "Leaderboard")
     asked = {"expr": dashboard_data.fill(expression, HERE), "eval_time": "0m", "exp_samples": shown}
-    series = [{"series": name, "values": values} for name, values in expose(status).items()]
+    series = [
+        {"series": name, "values": values} for name, values in list_series(make_metrics(status)).items()
+    ]
     test = {"interval": "1m", "input_series": series, "promql_expr_test": [asked]}
     (tmp_path / "test.yaml").write_text(yaml.safe_dump({"rule_files": [], "tests": [test]}))
     command = ["promtool", "test", "rules", str(tmp_path / "test.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_variable_offers_what_there_is(tmp_path: Path) -> None:
+    """As Grafana asks for it: by the values of a label in the series that its query names."""
+    port, here = free_port(), {**HERE, **RED}
+    server, thread = start_http_server(port, "127.0.0.1", make_metrics(rank()).registry)
+    try:
+        with run_prometheus(
+            {"alcove-operator": f"127.0.0.1:{port}"}, HERE["namespace"], tmp_path
+        ) as prometheus:
+            asked = list(dashboard_data.variable_queries())
+            assert {label for _, label, _ in asked} == here.keys()
+            for where, label, series in asked:
+                offered = prometheus.label_values(label, dashboard_data.fill(series, here))
+                assert here[label] in offered, where
+    finally:
+        server.shutdown()
+        thread.join()
