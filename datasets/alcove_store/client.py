@@ -299,6 +299,7 @@ def put_if_absent(store: Minio, bucket: str, key: str, data: bytes) -> None:
 
 
 _CODE = re.compile(rb"<Code>([A-Za-z]{1,80})</Code>")
+_MESSAGE = re.compile(rb"<Message>([ -~]{1,400}?)</Message>")
 
 
 def refused_answer(what: str, status: int, body: bytes) -> StoreError:
@@ -310,6 +311,8 @@ def refused_answer(what: str, status: int, body: bytes) -> StoreError:
         return StoreFullError(told, remedy=_MAKE_ROOM)
     if status in (401, 403):
         return StoreDeniedError(told, remedy="Check the rights and the age of the credentials.")
+    if status == 429 and (said := _MESSAGE.search(body)):
+        return StoreUnavailableError(f"{told} {said[1].decode()}")
     if status >= 500 or status in (408, 409, 429):
         return StoreUnavailableError(told, remedy="Try again.")
     return StoreError(told)

@@ -1,4 +1,4 @@
-"""A SeaweedFS server for tests that need an object store and no cluster."""
+"""A SeaweedFS server for tests that need no cluster, behind the gate that the chart puts before it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from alcove_api import keys
+from alcove_api.documents import StoreCredentials
 from alcove_operator.credentials import seaweedfs_configuration
 
 from .binaries import binaries
@@ -18,66 +20,87 @@ from .console import Progress, say
 from .stores import StoreServer, free_port, root_secret, serve
 from .versions import binary_path
 
+CHART_ARGUMENTS = (
+    "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", "-s3.ip.bind=127.0.0.1", "-s3.iam.readOnly=false",
+    "-s3.autoCreateBucket=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false", "-volume.max=0",
+    "-master.vacuumIntervalSeconds=30", "-volume.preStopSeconds=0",
+)  # fmt: skip
+"""What the chart starts it with, but for files and sizes."""
+VOLUME_MIB = 256
+"""Of the chart, which leaves two of them free."""
+
 
 @contextmanager
 def seaweedfs_server(
-    operator: str,
+    operator: StoreCredentials,
     scorer: str,
     progress: Progress = say,
     bucket: str = keys.MAIN_BUCKET,
     data: Path | None = None,
     certificate: Path | None = None,
-    volume_mib: int = 64,
+    volume_mib: int = VOLUME_MIB,
 ) -> Iterator[StoreServer]:
     """A fresh, empty SeaweedFS on loopback, with random credentials; it and its data are gone afterwards.
 
     Args:
-        operator: name of the user that may hand on credentials of runs.
-        scorer: the same for those of the scorer's Jobs.
+        operator: the user that may hand on credentials of runs, and that signs permits.
+        scorer: name of the user that may hand on those of the scorer's Jobs.
         progress: where to say what is built.
         bucket: that these write to.
         data: where its data lies, and stays; by default a folder of its own.
         certificate: a folder with public.crt and private.key; without it the server speaks plain HTTP.
         volume_mib: size of the files that it keeps objects in. It makes seven for each bucket, where there is room.
     """
-    binaries(["seaweedfs"], progress)
-    ports = {
-        name: free_port()
-        for name in ("s3", "s3.grpc", "master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc")
-    }
+    binaries(["seaweedfs", "store-gate"], progress)
     server = StoreServer(
         "seaweedfs",
-        f"127.0.0.1:{ports['s3']}",
+        f"127.0.0.1:{free_port()}",
         "alcove-test",
         root_secret(data),
         "https" if certificate else "http",
     )
-    with tempfile.TemporaryDirectory(prefix="alcove-seaweedfs-") as folder:
-        place, configuration = data or Path(folder) / "data", Path(folder) / "iam.json"
+    with tempfile.TemporaryDirectory(prefix="alcove-seaweedfs-") as name, ExitStack() as stack:
+        folder = Path(name)
+        place, socket = data or folder / "data", folder / "s3.sock"
         place.mkdir(exist_ok=True)
         # As the chart keeps it: credentials that were handed on outlive a restart.
         key = hashlib.sha256(server.secret_key.encode()).digest()
-        configuration.write_text(json.dumps(seaweedfs_configuration(operator, scorer, key, bucket)))
+        configuration = seaweedfs_configuration(operator.access_key, scorer, key, bucket)
+        (folder / "iam.json").write_text(json.dumps(configuration))
+        (folder / "tmp").mkdir()
         env = {
-            "PATH": os.environ.get("PATH", ""), "HOME": folder,
+            "PATH": os.environ.get("PATH", ""), "HOME": name, "TMPDIR": f"{name}/tmp",
             "AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key,
         }  # fmt: skip
         argv = [
-            str(binary_path("seaweedfs")), "server", f"-dir={place}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-            "-filer", "-s3", f"-s3.iam.config={configuration}", "-s3.iam.readOnly=false",
-            "-s3.autoCreateBucket=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
-            f"-master.volumeSizeLimitMB={volume_mib}", "-volume.max=0",
-            f"-volume.minFreeSpace={2 * volume_mib}MiB", "-volume.preStopSeconds=0",
-            f"-filer.localSocket={folder}/filer.sock", f"-s3.localSocket={folder}/s3.sock",
+            str(binary_path("seaweedfs")), "server", f"-dir={place}", f"-s3.iam.config={folder}/iam.json",
+            *CHART_ARGUMENTS, f"-master.volumeSizeLimitMB={volume_mib}", f"-volume.minFreeSpace={2 * volume_mib}MiB",
+            f"-filer.localSocket={folder}/filer.sock", f"-s3.localSocket={socket}", *_port_arguments(),
         ]  # fmt: skip
-        argv += [
-            f"-{name.removesuffix('.grpc')}.port{'.grpc' if name.endswith('.grpc') else ''}={port}"
-            for name, port in ports.items()
-        ]
-        if certificate:
-            argv += [
-                f"-s3.cert.file={certificate}/public.crt",
-                f"-s3.key.file={certificate}/private.key",
-            ]
-        with serve(argv, env, Path(folder) / "seaweedfs.log", server.answers, "SeaweedFS"):
-            yield server
+        log = folder / "seaweedfs.log"
+        stack.enter_context(serve(argv, env, log, socket.exists, "SeaweedFS"))
+        (folder / "operator.json").write_text(operator.model_dump_json())
+        gate = gate_argv(server, folder, certificate)
+        stack.enter_context(
+            serve(gate, env, folder / "gate.log", server.answers, "The gate before SeaweedFS")
+        )
+        yield replace(server, folder=folder)
+
+
+def gate_argv(server: StoreServer, folder: Path, certificate: Path | None = None, *more: str) -> list[str]:
+    """Of a gate at the server's address. ``folder``: of the SeaweedFS behind it."""
+    argv = [str(binary_path("store-gate")), f"-listen={server.endpoint}", f"-store={folder}/s3.sock"]
+    argv += [
+        f"-credentials={folder}/operator.json",
+        *([f"-certificate={certificate}"] if certificate else []),
+        *more,
+    ]
+    return argv
+
+
+def _port_arguments() -> list[str]:
+    names = ("s3", "s3.grpc", "master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc")
+    return [
+        f"-{name.removesuffix('.grpc')}.port{'.grpc' if name.endswith('.grpc') else ''}={free_port()}"
+        for name in names
+    ]

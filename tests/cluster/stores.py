@@ -35,6 +35,8 @@ class StoreServer:
     scheme: Literal["http", "https"] = "http"
     pid: int = 0
     """Of its process, once it runs."""
+    folder: Path | None = None
+    """Of SeaweedFS, while it runs: its socket, its log, and what it keeps in ``tmp`` in passing."""
 
     @property
     def url(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from dataclasses import dataclass, field
@@ -59,12 +60,23 @@ def _kubernetes(name: str) -> Tool:
     return Tool(name, KUBERNETES, _GO / "kubernetes", f"k8s.io/kubernetes/cmd/{name}", _STAMP)
 
 
+def _digest_sources(folder: Path) -> str:
+    """Of a program of our own: the same for the same sources."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*")):
+        digest.update(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+_GATE = REPOSITORY / "images" / "seaweedfs" / "gate"
+
 # In the order in which others want them: integration tests need only the first two.
 TOOLS: tuple[Tool, ...] = (
     Tool("pause", PAUSE, _GO / "pause", "."),
     _kubernetes("kube-apiserver"),
     Tool("minio", MINIO, REPOSITORY / "images" / "minio", "github.com/minio/minio"),
     Tool("seaweedfs", SEAWEEDFS, REPOSITORY / "images" / "seaweedfs", "github.com/seaweedfs/seaweedfs/weed"),
+    Tool("store-gate", _digest_sources(_GATE), _GATE, ".", on_demand=True),
     Tool("toxiproxy", TOXIPROXY, _GO / "toxiproxy", "github.com/Shopify/toxiproxy/v2/cmd/server"),
     Tool("helm", HELM, _GO / "helm", "helm.sh/helm/v3/cmd/helm"),
     _kubernetes("kubectl"),

@@ -126,6 +126,26 @@ imagePullSecrets:
 {{ regexReplaceAll "[^a-z0-9]" $name "" | trunc 80 }}{{ sha256sum $name | trunc 16 }}
 {{- end }}
 
+{{/* How the kubelet asks the store's server whether it is there. */}}
+{{- define "alcove.storeProbe" -}}
+{{- $ready := index . 1 }}{{- $root := index . 0 -}}
+{{- $minio := printf "/minio/health/%s" (ternary "ready" "live" $ready) -}}
+{{- $path := ternary $minio (ternary "/readyz" "/healthz" $ready) (eq $root.Values.store.kind "minio") -}}
+httpGet: {path: {{ $path }}, port: 9000, scheme: {{ ternary "HTTPS" "HTTP" (eq (include "alcove.storeTls" $root) "true") }}}
+{{- end }}
+
+{{- define "alcove.storeReady" -}}
+{{ include "alcove.storeProbe" (list . true) }}
+periodSeconds: 2
+{{- end }}
+
+{{- define "alcove.storeLive" -}}
+{{ include "alcove.storeProbe" (list . false) }}
+periodSeconds: 10
+timeoutSeconds: 5
+failureThreshold: 6
+{{- end }}
+
 {{/* What SeaweedFS reads when it starts, but for the key that it signs with. */}}
 {{- define "alcove.iam" -}}
 {{- $file := .Files.Get "files/seaweedfs-iam.json" -}}

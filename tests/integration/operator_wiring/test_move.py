@@ -37,7 +37,8 @@ def worlds(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with ExitStack() as stack:
         stack.callback(down, name)
         found = []
-        stores = minio_server(lambda _: None), seaweedfs_server("operator", "scorer", lambda _: None)
+        operator = StoreCredentials(access_key="operator", secret_key="operator-secret")
+        stores = minio_server(lambda _: None), seaweedfs_server(operator, "scorer", lambda _: None)
         for place, server in zip((cluster, control_plane(name)), stores, strict=True):
             store = stack.enter_context(server)
             folder = tmp_path_factory.mktemp("world")

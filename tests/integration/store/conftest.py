@@ -44,6 +44,8 @@ class SetUpStore:
 
 
 OPERATOR, SCORER = "alcove0operator", "alcove0scorer"
+SIGNER = StoreCredentials(access_key=OPERATOR, secret_key="secret-of-operator")
+"""The operator, who signs permits."""
 SOLUTION_DIGESTS = tuple(f"{number:064x}" for number in (1 << 200, 2 << 200, 3 << 200))
 OFFER = keys.shared_archive("team-b", 0)
 BUNDLE, OTHER_BUNDLE = keys.team_bundle("team-a", "0" * 64), keys.team_bundle("team-b", "0" * 64)
@@ -99,7 +101,7 @@ def set_up_store(
 ) -> Iterator[SetUpStore]:
     servers = {
         "minio": lambda: minio_server(lambda _: None, certificate=certificate),
-        "seaweedfs": lambda: seaweedfs_server(OPERATOR, SCORER, lambda _: None, certificate=certificate),
+        "seaweedfs": lambda: seaweedfs_server(SIGNER, SCORER, lambda _: None, certificate=certificate),
     }
     with servers[request.param]() as server:
         found = set_up(server, tmp_path_factory.mktemp("users"))

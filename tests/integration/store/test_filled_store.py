@@ -48,7 +48,7 @@ from tests.integration.recorder.harness import (
     run_config,
     wait_for,
 )
-from tests.integration.store.conftest import OPERATOR, REGION, SCORER, SetUpStore, set_up
+from tests.integration.store.conftest import REGION, SCORER, SIGNER, SetUpStore, set_up
 from tests.integration.store.test_permits import submission
 from tests.integration.store.test_rights import issue
 
@@ -88,7 +88,7 @@ def small_store(kind: str, disk: Path, folder: Path) -> Iterator[SetUpStore]:
     servers = {
         "minio": lambda: minio_server(lambda _: None, disk / "data"),
         "seaweedfs": lambda: seaweedfs_server(
-            OPERATOR, SCORER, lambda _: None, data=disk / "data", volume_mib=2
+            SIGNER, SCORER, lambda _: None, data=disk / "data", volume_mib=2
         ),
     }
     with servers[kind]() as server:
@@ -124,14 +124,20 @@ def run_of(store: SetUpStore, root: Path, run: RunConfig) -> Iterator[Recorder]:
 def send_all(permit: UploadPermit, size: int) -> bool:
     """Whether the store took it."""
     try:
-        send_upload(permit, io.BytesIO(bytes(size)), size, permit.url)
+        send_upload(permit, io.BytesIO(os.urandom(size)), size, permit.url)
     except StoreError:
         return False
     return True
 
 
+def send_again(permit: UploadPermit, size: int) -> None:
+    """As often as would fill the store by one permit."""
+    for _ in range(100 * MIB // size):
+        send_all(permit, size)
+
+
 def fill_with_bundles(store: SetUpStore, operator: OperatorStore) -> None:
-    """Asks for a hundred permits, and sends by each that it gets as much as the store takes, twice."""
+    """Asks for a hundred permits, and sends by each that it gets as much as the store takes, again and again."""
     uploads = Uploads(operator, Index(), store.server.url)
     uploads.index.settle(SUBMISSIONS, "team-a", uploads.index.known(SUBMISSIONS, "team-a"), set())
     for number in range(100):
@@ -142,15 +148,15 @@ def fill_with_bundles(store: SetUpStore, operator: OperatorStore) -> None:
         if answer.permit is not None:
             assert not send_all(answer.permit, BUNDLE_BYTES + 1)
             assert send_all(answer.permit, BUNDLE_BYTES)
-            assert send_all(answer.permit, BUNDLE_BYTES)
+            send_again(answer.permit, BUNDLE_BYTES)
 
 
 def fill_with_offers(operator: OperatorStore, url: str) -> None:
     given = sign_permits(operator, url, "team-a", slot_bytes(SHARED_BYTES), datetime.now(UTC))
     for slot in given.slots:
-        for _ in range(2):
-            assert send_all(slot.archive, slot_bytes(SHARED_BYTES))
-            assert not send_all(slot.archive, slot_bytes(SHARED_BYTES) + 1)
+        assert send_all(slot.archive, slot_bytes(SHARED_BYTES))
+        assert not send_all(slot.archive, slot_bytes(SHARED_BYTES) + 1)
+        send_again(slot.archive, slot_bytes(SHARED_BYTES))
 
 
 def fill_with_a_run(store: SetUpStore, root: Path) -> None:

@@ -22,10 +22,9 @@ from alcove_store import client as store_client
 from alcove_store.errors import StoreNotFoundError, StoreUnavailableError
 from tests.cluster.api import StoreServer, minio_server, seaweedfs_server
 
-from .conftest import OPERATOR, REGION, SCORER
+from .conftest import REGION, SCORER, SIGNER
 
 MAIN = keys.MAIN_BUCKET
-USER = StoreCredentials(access_key=OPERATOR, secret_key="secret-of-operator")
 PART = bytes(5 << 20)
 
 
@@ -33,7 +32,7 @@ def start(kind: str, data: Path) -> AbstractContextManager[StoreServer]:
     """The end of the block kills it."""
     if kind == "minio":
         return minio_server(lambda _: None, data=data)
-    return seaweedfs_server(OPERATOR, SCORER, lambda _: None, data=data)
+    return seaweedfs_server(SIGNER, SCORER, lambda _: None, data=data)
 
 
 def connect(server: StoreServer, who: StoreCredentials) -> Minio:
@@ -43,7 +42,7 @@ def connect(server: StoreServer, who: StoreCredentials) -> Minio:
 
 def set_up(server: StoreServer, folder: Path) -> None:
     users = folder / "users.json"
-    user = {"role": "operator", "access_key": USER.access_key, "secret_key": USER.secret_key}
+    user = {"role": "operator", "access_key": SIGNER.access_key, "secret_key": SIGNER.secret_key}
     users.write_text(json.dumps({"users": [user]}))
     environment = {
         "ALCOVE_STORE_KIND": server.kind,
@@ -78,7 +77,7 @@ def test_a_server_that_is_killed_loses_nothing_that_it_took(kind: str, tmp_path:
         with start(kind, data) as server:
             set_up(server, tmp_path)
             policy = credentials.recorder_policy("u1", "table", 1)
-            session = credentials.session_credentials(USER, server.url, REGION, policy, 3600)
+            session = credentials.session_credentials(SIGNER, server.url, REGION, policy, 3600)
             run = connect(server, session)
             for number in range(20):
                 store_client.put_bytes(run, MAIN, keys.snapshot(own, number), bytes([number]) * 1000)
@@ -88,7 +87,7 @@ def test_a_server_that_is_killed_loses_nothing_that_it_took(kind: str, tmp_path:
         killed.set()
         assert isinstance(going.exception(60), StoreUnavailableError)
     with start(kind, data) as server:
-        operator = connect(server, USER)
+        operator = connect(server, SIGNER)
         for number in range(20):
             # SeaweedFS answers 500 until its volumes have told of themselves; whoever reads tries again.
             found = retry(partial(store_client.get_bytes, operator, MAIN, keys.snapshot(own, number)), 60)

@@ -220,7 +220,8 @@ def test_credentials_go_to_who_needs_them(objects: list[Object]) -> None:
         "Deployment/alcove-board": {"alcove-store-board"},
         # The scorer's to hand on, to a Job for what it is to score.
         "Deployment/alcove-operator": {"alcove-store-operator", "alcove-store-scorer"},
-        "StatefulSet/alcove-store": {"alcove-store-iam", "alcove-store-root"},
+        # The operator's, by which its gate checks permits.
+        "StatefulSet/alcove-store": {"alcove-store-iam", "alcove-store-root", "alcove-store-operator"},
         "Job/alcove-store-setup": {"alcove-store-root", "alcove-store-users"},
         # To find out that neither can read the solutions.
         "Pod/alcove-test": {"alcove-store-operator", "alcove-store-aggregate"},

@@ -11,6 +11,7 @@ import pytest
 from alcove_operator.credentials import seaweedfs_configuration
 from alcove_operator.store_setup import Users
 from tests.cluster.publish import version as chart_version
+from tests.cluster.seaweedfs import CHART_ARGUMENTS, VOLUME_MIB
 from tests.unit.helm.chart import Object, environment, of_kind, one, pods, render
 
 SERVERS = ("minio", "seaweedfs")
@@ -37,14 +38,18 @@ def users(objects: list[Object]) -> Users:
     return Users.model_validate_json(one(objects, "Secret", "alcove-store-users")["stringData"]["users.json"])
 
 
+def server_of(objects: list[Object]) -> Object:
+    """The container of the store itself."""
+    found: Object = store_pod(objects)["containers"][0]
+    return found
+
+
 @pytest.mark.parametrize("kind", SERVERS)
 def test_a_server_of_each_kind_is_this_repository_s_image(kind: str) -> None:
     objects = render({"store": {"kind": kind}})
-    (container,) = store_pod(objects)["containers"]
-    assert (container["name"], container["image"]) == (
-        kind,
-        f"registry.example.org/alcove/{kind}:{chart_version()}",
-    )
+    image = f"registry.example.org/alcove/{kind}:{chart_version()}"
+    found = [(container["name"], container["image"]) for container in store_pod(objects)["containers"]]
+    assert found == [(kind, image), *([("gate", image)] if kind == "seaweedfs" else [])]
     (job,) = (spec for name, _, spec in pods(objects) if name == "Job/alcove-store-setup")
     told = environment(job["containers"][0])
     assert told["ALCOVE_STORE_KIND"] == kind
@@ -53,30 +58,37 @@ def test_a_server_of_each_kind_is_this_repository_s_image(kind: str) -> None:
     assert len({user.access_key for user in users(objects).users}) == 8
 
 
-def test_seaweedfs_is_what_is_installed_by_default_and_says_nothing_home() -> None:
-    (container,) = store_pod(render())["containers"]
+def test_seaweedfs_is_what_is_installed_by_default_as_in_the_tests_of_stores() -> None:
+    container = server_of(render())
     assert container["name"] == "seaweedfs"
-    assert {"-master.telemetry=false", "-ip.bind=127.0.0.1", "-s3.ip.bind=0.0.0.0"} <= set(container["args"])
+    files = {
+        "-dir=/data", "-s3.localSocket=/alcove/socket/s3.sock", "-s3.iam.config=/alcove/iam/iam.json"
+    }  # fmt: skip
+    sizes = {f"-master.volumeSizeLimitMB={VOLUME_MIB}", f"-volume.minFreeSpace={2 * VOLUME_MIB}MiB"}
+    assert set(container["args"]) == {"server", *CHART_ARGUMENTS, *files, *sizes}
 
 
-def test_seaweedfs_keeps_room_for_its_index_and_gives_back_soon_what_was_written_over() -> None:
-    (container,) = store_pod(render())["containers"]
-    given = dict(re.findall(r"-([\w.]+)=(\S+)", " ".join(container["args"])))
-    # Two volumes, as on the servers of the tests.
-    assert given["volume.minFreeSpace"] == f"{2 * int(given['master.volumeSizeLimitMB'])}MiB"
-    assert int(given["master.vacuumIntervalSeconds"]) <= 60
+def test_the_gate_alone_can_be_reached_and_knows_the_operator_s_key() -> None:
+    objects = render()
+    pod = store_pod(objects)
+    server, gate = pod["containers"]
+    assert "ports" not in server
+    assert gate["ports"] == [{"name": "s3", "containerPort": 9000}]
+    mounts = {mount["name"]: mount["mountPath"] for mount in gate["volumeMounts"]}
+    assert set(mounts) == {"socket", "operator"}, "nothing of the data, and no other key"
+    assert gate["args"] == [
+        f"-store={mounts['socket']}/s3.sock", f"-credentials={mounts['operator']}/credentials.json"
+    ]  # fmt: skip
+    assert {m["name"]: m["mountPath"] for m in server["volumeMounts"]}["socket"] == mounts["socket"]
+    (volume,) = (volume for volume in pod["volumes"] if volume["name"] == "operator")
+    one(objects, "Secret", volume["secret"]["secretName"])
 
 
-def test_seaweedfs_has_room_for_forms_of_the_size_that_permits_allow() -> None:
-    """It writes a form to ``/tmp`` as a whole, and the kubelet evicts a pod whose folder is larger than its limit."""
-
-    def folder_limit(kind: str, size: str) -> str:
-        pod = store_pod(render({"store": {"kind": kind, "server": {"size": size}}}))
-        (limit,) = (v["emptyDir"]["sizeLimit"] for v in pod["volumes"] if v["name"] == "tmp")
-        return str(limit)
-
-    assert folder_limit("seaweedfs", "30Gi") == "30Gi"
-    assert folder_limit("minio", "30Gi") == "64Mi", "it passes forms on as they come"
+@pytest.mark.parametrize("kind", SERVERS)
+def test_no_upload_waits_in_a_folder_of_the_server(kind: str) -> None:
+    pod = store_pod(render({"store": {"kind": kind, "server": {"size": "30Gi"}}}))
+    (limit,) = (v["emptyDir"]["sizeLimit"] for v in pod["volumes"] if v["name"] == "tmp")
+    assert limit == "64Mi"
 
 
 def test_seaweedfs_lets_the_release_s_operator_and_scorer_alone_hand_on_credentials() -> None:
@@ -138,7 +150,7 @@ CLIENTS = {
 def test_a_server_with_a_certificate_speaks_nothing_else(kind: str, tls: Object, secret: str) -> None:
     objects = render({"store": {"kind": kind, "tls": tls}})
     pod = store_pod(objects)
-    (container,) = pod["containers"]
+    (container,) = (c for c in pod["containers"] if "ports" in c)
     (volume,) = (volume for volume in pod["volumes"] if volume["name"] == "certificate")
     assert volume["secret"]["secretName"] == secret
     (mount,) = (mount for mount in container["volumeMounts"] if mount["name"] == "certificate")

@@ -91,6 +91,16 @@ def test_a_quota_that_is_used_up_is_a_full_store() -> None:
     assert isinstance(refused_answer("the upload", 403, answer), StoreFullError)
 
 
+def test_an_upload_that_comes_too_often_is_told_when_it_may_come_again() -> None:
+    """In the words of SeaweedFS's gate; those of others are not passed on."""
+    answer = b"<Error><Code>TooManyUploads</Code><Message>Try again in 4m0s.</Message></Error>"
+    failed = refused_answer("the upload", 429, answer)
+    assert failed.retriable
+    assert str(failed) == "The object store refused the upload: TooManyUploads. Try again in 4m0s."
+    assert "4m0s" not in str(refused_answer("the upload", 403, answer))
+    assert "\x1b" not in str(refused_answer("the upload", 429, answer.replace(b"4m", b"\x1b[2J")))
+
+
 def test_an_upload_that_cannot_be_read_is_no_evidence_that_the_store_is_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

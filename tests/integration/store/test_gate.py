@@ -1,0 +1,383 @@
+"""The gate before SeaweedFS: forms that mean harm, sent byte by byte, and what a team can stop by them."""
+
+from __future__ import annotations
+
+import io
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from alcove_api import keys
+from alcove_api.uploads import UploadPermit
+from alcove_operator.store import OperatorStore
+from alcove_store import client as store_client
+from alcove_store.errors import StoreNotFoundError, StoreUnavailableError
+from alcove_store.post import send_upload
+from tests.cluster.api import seaweedfs_server
+from tests.cluster.seaweedfs import gate_argv
+from tests.cluster.stores import StoreServer, free_port, serve
+
+from .conftest import SCORER, SIGNER, SetUpStore, set_up
+
+pytestmark = pytest.mark.integration
+MIB, GIB = 1 << 20, 1 << 30
+BOUNDARY = "b0undary"
+TAIL = f"\r\n--{BOUNDARY}--\r\n".encode()
+PATIENCE = 60.0
+"""Seconds until a test gives up."""
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SetUpStore]:
+    with seaweedfs_server(SIGNER, SCORER, lambda _: None) as server:
+        yield set_up(server, tmp_path_factory.mktemp("users"))
+
+
+@contextmanager
+def another_gate(store: SetUpStore, *flags: str) -> Iterator[SetUpStore]:
+    """Before the same SeaweedFS."""
+    folder = store.server.folder
+    assert folder is not None
+    server = replace(store.server, endpoint=f"127.0.0.1:{free_port()}")
+    argv = gate_argv(server, folder, None, *flags)
+    with serve(argv, {}, folder / f"gate-{server.endpoint}.log", server.answers, "Another gate"):
+        yield replace(store, server=server)
+
+
+@pytest.fixture(scope="module")
+def hasty(store: SetUpStore) -> Iterator[SetUpStore]:
+    """Behind a gate that waits a second for a form's fields, and three for a piece of its file."""
+    with another_gate(store, "-patience=1s", "-period=8s") as found:
+        yield found
+
+
+def sign(store: SetUpStore, key: str, limit: int = MIB, seconds: int = 3600) -> UploadPermit:
+    operator = OperatorStore(store.client("operator"), keys.MAIN_BUCKET)
+    return operator.permit_upload(
+        key, limit, datetime.now(UTC) + timedelta(seconds=seconds), store.server.url
+    )
+
+
+def bundle(digit: str, team: str = "team-a") -> str:
+    return keys.team_bundle(team, digit * 64)
+
+
+def fields_of(permit: UploadPermit) -> dict[str, str]:
+    return {field.name: field.value for field in permit.fields}
+
+
+def write_fields(fields: Mapping[str, str]) -> bytes:
+    return b"".join(
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        for name, value in fields.items()
+    )
+
+
+FILE = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="upload"\r\n\r\n'.encode()
+
+
+class Sender:
+    """A connection on which one form is sent, piece by piece."""
+
+    def __init__(self, server: StoreServer, path: str = f"/{keys.UPLOADS_BUCKET}") -> None:
+        host, _, port = server.endpoint.partition(":")
+        self.socket = socket.create_connection((host, int(port)), timeout=PATIENCE)
+        self.path, self.host = path, server.endpoint
+
+    def __enter__(self) -> Sender:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def begin(self, length: int | None, **headers: str) -> None:
+        kind = headers.pop("kind", f"multipart/form-data; boundary={BOUNDARY}")
+        size = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
+        more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self.send(
+            f"POST {self.path} HTTP/1.1\r\nHost: {self.host}\r\nContent-Type: {kind}\r\n{size}\r\n{more}\r\n".encode()
+        )
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def begin_file(self, permit: UploadPermit, size: int) -> None:
+        """All that comes before the file, of a form for so many bytes."""
+        head = write_fields(fields_of(permit)) + FILE
+        self.begin(len(head) + size + len(TAIL))
+        self.send(head)
+
+    def hear(self) -> tuple[int, bytes]:
+        """The answer's status and all of it; (0, b"") where the connection was closed without one."""
+        found = b""
+        try:
+            while piece := self.socket.recv(1 << 16):
+                found += piece
+                head, there, body = found.partition(b"\r\n\r\n")
+                if there and (b" 204 " in head.split(b"\r\n")[0] or body.endswith(b"</Error>")):
+                    break
+        except ConnectionResetError:
+            pass
+        return (int(found.split()[1]), found) if found else (0, b"")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether no answer has come, and nobody has closed it."""
+        self.socket.setblocking(False)
+        try:
+            return bool(self.socket.recv(1, socket.MSG_PEEK)) and False
+        except BlockingIOError:
+            return True
+        except ConnectionResetError:
+            return False
+        finally:
+            self.socket.settimeout(PATIENCE)
+
+
+def is_there(store: SetUpStore, key: str) -> bool:
+    try:
+        store_client.get_bytes(store.root, keys.UPLOADS_BUCKET, key)
+    except StoreNotFoundError:
+        return False
+    return True
+
+
+def until(done: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + 2 * PATIENCE
+    while not done():
+        assert time.monotonic() < end, what
+        time.sleep(0.1)
+
+
+def test_a_form_that_does_not_say_how_long_it_is_is_not_read(store: SetUpStore) -> None:
+    with Sender(store.server) as sender:
+        sender.begin(None)
+        status, answer = sender.hear()
+    assert (status, b"<Code>MissingContentLength</Code>" in answer) == (411, True)
+
+
+def test_a_form_longer_than_any_permit_is_not_read(store: SetUpStore) -> None:
+    with Sender(store.server) as sender:
+        sender.begin(6 * GIB, Expect="100-continue")
+        status, answer = sender.hear()
+    assert (status, b"<Code>EntityTooLarge</Code>" in answer) == (413, True)
+    assert b"100 Continue" not in answer, "nobody is asked for its bytes"
+
+
+REFUSED: dict[str, tuple[Callable[[dict[str, str]], dict[str, str]], int, bytes]] = {
+    "a wrong signature": (lambda f: f | {"x-amz-signature": "0" * 64}, 403, b"SignatureDoesNotMatch"),
+    "a key of nobody": (
+        lambda f: f | {"x-amz-credential": f["x-amz-credential"].replace(SIGNER.access_key, "somebody")},
+        403,
+        b"InvalidAccessKeyId",
+    ),
+    "another team's key": (lambda f: f | {"key": bundle("b", "team-b")}, 403, b"AccessDenied"),
+    "another policy": (lambda f: f | {"policy": f["policy"][:-8]}, 403, b"SignatureDoesNotMatch"),
+    "no policy": (lambda f: {name: f[name] for name in f if name != "policy"}, 403, b"AccessDenied"),
+    "a field that nobody signed": (lambda f: f | {"x-amz-storage-class": "COLD"}, 403, b"AccessDenied"),
+    "no field before the file": (lambda _: {}, 403, b"AccessDenied"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_who_has_no_permit_is_refused_before_a_byte_of_the_file_is_read(store: SetUpStore, what: str) -> None:
+    """The form says that it has a gigabyte, of which none is ever sent."""
+    change, wanted, code = REFUSED[what]
+    head = write_fields(change(fields_of(sign(store, bundle("1"), GIB)))) + FILE
+    with Sender(store.server) as sender:
+        sender.begin(len(head) + GIB + len(TAIL))
+        sender.send(head)
+        status, answer = sender.hear()
+    assert (status, code in answer) == (wanted, True), answer
+    assert b"Nothing was stored" in answer
+
+
+def test_a_permit_that_ended_is_refused_before_the_file(store: SetUpStore) -> None:
+    with Sender(store.server) as sender:
+        sender.begin_file(sign(store, bundle("1"), GIB, seconds=-1), GIB)
+        assert sender.hear()[0] == 403
+
+
+@pytest.mark.parametrize(("size", "code"), [(MIB + 1, b"EntityTooLarge"), (GIB, b"EntityTooLarge")])
+def test_a_file_larger_than_its_permit_is_refused_before_it_is_read(
+    store: SetUpStore, size: int, code: bytes
+) -> None:
+    with Sender(store.server) as sender:
+        sender.begin_file(sign(store, bundle("2")), size)
+        status, answer = sender.hear()
+    assert (status, code in answer) == (400, True)
+
+
+@pytest.mark.parametrize("head", [bytes(40_000), write_fields({"key": "x" * 40_000}), b"--" * 20_000])
+def test_fields_are_bounded(store: SetUpStore, head: bytes) -> None:
+    with Sender(store.server) as sender:
+        sender.begin(GIB)
+        sender.send(head)
+        assert sender.hear()[0] == 400
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        f"multipart/mixed; like=multipart/form-data; boundary={BOUNDARY}",
+        f"text/multipart/form-data; boundary={BOUNDARY}",
+        "multipart/form-data",
+        f"MULTIPART/FORM-DATA; boundary={BOUNDARY}; boundary=other",
+    ],
+)
+def test_nothing_else_passes_for_a_form(store: SetUpStore, kind: str) -> None:
+    """SeaweedFS takes more for a form than is one."""
+    with Sender(store.server) as sender:
+        sender.begin(GIB, kind=kind)
+        assert sender.hear()[0] == 400
+
+
+def test_what_breaks_off_or_ends_otherwise_than_it_said_leaves_no_object(store: SetUpStore) -> None:
+    key, size = bundle("3"), MIB
+    permit = sign(store, key, 4 * MIB)
+    with Sender(store.server) as sender:
+        sender.begin_file(permit, size)
+        sender.send(bytes(size))  # but not the end of the form
+        sender.socket.shutdown(socket.SHUT_WR)
+        assert sender.hear()[0] == 400
+    for content in (bytes(size - 500) + b"\r\n" + write_fields({"more": "fields"}), bytes(size - 500) + TAIL):
+        with Sender(store.server) as sender:
+            sender.begin_file(permit, size)
+            sender.send((content + bytes(size))[:size] + TAIL)
+            assert sender.hear()[0] == 400
+    assert not is_there(store, key)
+    with Sender(store.server) as sender:
+        sender.begin_file(permit, size)
+        sender.send(bytes(size) + TAIL)
+        assert sender.hear()[0] == 204
+    assert is_there(store, key)
+
+
+def test_a_form_takes_no_room_but_in_the_store(store: SetUpStore) -> None:
+    """SeaweedFS alone has it in a temporary file first."""
+    folder, size = store.server.folder, 32 * MIB
+    assert folder is not None
+    with Sender(store.server) as sender:
+        sender.begin_file(sign(store, bundle("4"), size), size)
+        sender.send(bytes(size - 1))
+        assert [p.name for p in (folder / "tmp").rglob("*") if p.is_file() and p.stat().st_size > MIB] == []
+        sender.send(bytes(1) + TAIL)
+        assert sender.hear()[0] == 204
+
+
+def test_fields_that_drip_are_cut_off(hasty: SetUpStore) -> None:
+    with Sender(hasty.server) as sender:
+        sender.begin(GIB)
+        sender.send(write_fields({"key": "x"}))
+        status, answer = sender.hear()
+    assert (status, b"<Code>RequestTimeout</Code>" in answer) == (408, True)
+
+
+def test_a_file_that_drips_is_cut_off(hasty: SetUpStore) -> None:
+    key = bundle("5")
+    with Sender(hasty.server) as sender:
+        sender.begin_file(sign(hasty, key), MIB)
+        end = time.monotonic() + PATIENCE
+        while sender.is_open:
+            assert time.monotonic() < end
+            sender.send(b"x")
+            time.sleep(0.05)
+        assert sender.hear()[0] in (0, 408)
+    assert not is_there(hasty, key)
+
+
+def test_a_file_that_is_not_here_when_its_permit_ends_is_cut_off(store: SetUpStore) -> None:
+    key = bundle("6")
+    with Sender(store.server) as sender:
+        sender.begin_file(sign(store, key, seconds=2), MIB)
+        sender.send(bytes(1000))
+        assert sender.hear()[0] == 403
+    assert not is_there(store, key)
+
+
+def test_a_request_for_credentials_is_short_and_does_not_drip(hasty: SetUpStore) -> None:
+    form = "application/x-www-form-urlencoded"
+    for length, wanted in ((MIB, 413), (1000, 408)):
+        with Sender(hasty.server, "/") as sender:
+            sender.begin(length, kind=form)
+            sender.send(b"A" * min(length - 1, 70_000))
+            assert sender.hear()[0] == wanted
+
+
+def upload(permit: UploadPermit, size: int) -> None:
+    send_upload(permit, io.BytesIO(bytes(size)), size, permit.url)
+
+
+def try_upload(permit: UploadPermit, size: int) -> str:
+    """What the store says against it."""
+    try:
+        upload(permit, size)
+    except StoreUnavailableError as error:
+        return str(error)
+    return ""
+
+
+def test_a_permit_can_be_used_three_times_whole_and_again_later(hasty: SetUpStore) -> None:
+    permit = sign(hasty, bundle("7"))
+    said = [message for _ in range(10) if (message := try_upload(permit, MIB))]
+    assert len(said) >= 5
+    assert all("TooManyUploads" in message and "Try again in" in message for message in said)
+    with Sender(hasty.server) as sender:
+        sender.begin_file(permit, MIB)
+        status, answer = sender.hear()
+        assert (status in (204, 429), b"\r\nRetry-After: " in answer) == (True, status == 429)
+    upload(sign(hasty, bundle("8")), MIB)
+
+    until(lambda: not try_upload(permit, MIB), "it can be used again")
+
+
+def test_what_is_not_sent_does_not_count(store: SetUpStore) -> None:
+    """Whose connection breaks early can begin again."""
+    permit = sign(store, bundle("9"), 8 * MIB)
+    for _ in range(8):
+        with Sender(store.server) as sender:
+            sender.begin_file(permit, 8 * MIB)
+            sender.send(bytes(1000))
+    until(lambda: not try_upload(permit, 8 * MIB), "the whole file is taken")
+
+
+def test_a_team_that_replays_and_drips_stops_nobody_else(store: SetUpStore) -> None:
+    """It holds as many connections as it gets, of every kind, and its permit is used up."""
+    permit, size = sign(store, bundle("a"), MIB), MIB
+    with ExitStack() as stack:
+        open_: list[Sender] = []
+
+        def hold() -> Sender:
+            open_.append(stack.enter_context(Sender(store.server)))
+            return open_[-1]
+
+        for _ in range(400):
+            hold()
+        for _ in range(400):
+            hold().begin(GIB)
+        for _ in range(400):
+            sender = hold()
+            sender.begin(GIB)
+            sender.send(write_fields({"key": "x"}))
+        answers = []
+        for _ in range(8):
+            sender = hold()
+            sender.begin_file(sign(store, keys.shared_archive("team-a", 0), size), size)
+        for _ in range(6):
+            with Sender(store.server) as replay:
+                replay.begin_file(permit, size)
+                replay.send(bytes(size) + TAIL)
+                answers.append(replay.hear()[0])
+        assert set(answers) <= {204, 429}
+        assert answers.count(204) <= 3
+        for digit in "cd":
+            upload(sign(store, bundle(digit, "team-b"), size), size)
+            assert is_there(store, bundle(digit, "team-b"))
+        store_client.put_bytes(
+            store.client("operator"), keys.MAIN_BUCKET, "runs/u/d/1-p/log.txt", bytes(size)
+        )
