@@ -61,7 +61,7 @@ def seaweedfs_server(
     )
     with tempfile.TemporaryDirectory(prefix="alcove-seaweedfs-") as name, ExitStack() as stack:
         folder = Path(name)
-        place, socket = data or folder / "data", folder / "s3.sock"
+        place, socket, own = data or folder / "data", folder / "s3.sock", free_port()
         place.mkdir(exist_ok=True)
         # As the chart keeps it: credentials that were handed on outlive a restart.
         key = hashlib.sha256(server.secret_key.encode()).digest()
@@ -75,7 +75,8 @@ def seaweedfs_server(
         argv = [
             str(binary_path("seaweedfs")), "server", f"-dir={place}", f"-s3.iam.config={folder}/iam.json",
             *CHART_ARGUMENTS, f"-master.volumeSizeLimitMB={volume_mib}", f"-volume.minFreeSpace={2 * volume_mib}MiB",
-            f"-filer.localSocket={folder}/filer.sock", f"-s3.localSocket={socket}", *_port_arguments(),
+            f"-filer.localSocket={folder}/filer.sock", f"-s3.localSocket={socket}", f"-s3.port={own}",
+            *_port_arguments(),
         ]  # fmt: skip
         log = folder / "seaweedfs.log"
         stack.enter_context(serve(argv, env, log, socket.exists, "SeaweedFS"))
@@ -84,7 +85,7 @@ def seaweedfs_server(
         stack.enter_context(
             serve(gate, env, folder / "gate.log", server.answers, "The gate before SeaweedFS")
         )
-        yield replace(server, folder=folder)
+        yield replace(server, folder=folder, behind=f"127.0.0.1:{own}")
 
 
 def gate_argv(server: StoreServer, folder: Path, certificate: Path | None = None, *more: str) -> list[str]:
@@ -99,7 +100,7 @@ def gate_argv(server: StoreServer, folder: Path, certificate: Path | None = None
 
 
 def _port_arguments() -> list[str]:
-    names = ("s3", "s3.grpc", "master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc")
+    names = ("s3.grpc", "master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc")
     return [
         f"-{name.removesuffix('.grpc')}.port{'.grpc' if name.endswith('.grpc') else ''}={free_port()}"
         for name in names

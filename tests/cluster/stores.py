@@ -37,6 +37,8 @@ class StoreServer:
     """Of its process, once it runs."""
     folder: Path | None = None
     """Of SeaweedFS, while it runs: its socket, its log, and what it keeps in ``tmp`` in passing."""
+    behind: str = ""
+    """SeaweedFS's own host:port, behind its gate."""
 
     @property
     def url(self) -> str:

@@ -21,7 +21,7 @@ import (
 
 const (
 	// Bytes before the file: a permit's fields have about 1 KiB.
-	headBytes = 32 << 10
+	headBytes = 8 << 10
 	// Bytes of a form: S3 takes 5 GiB in one.
 	formBytes = 5<<30 + 2*headBytes
 	// Bytes of the file that come within stepPatience times the gate's patience.
@@ -30,7 +30,7 @@ const (
 	copyBytes    = 64 << 10
 )
 
-var errLongHead = &refusal{400, "MalformedPOSTRequest", "The fields before the file have more than 32 KiB. Nothing was stored. Send the fields of the permit, and `file` last.", 0}
+var errLongHead = &refusal{400, "MalformedPOSTRequest", "The fields before the file have more than 8 KiB. Nothing was stored. Send the fields of the permit, and `file` last.", 0}
 
 func malformed(cause string) error {
 	return &refusal{400, "MalformedPOSTRequest", cause + " Nothing was stored. Send the fields of the permit, and `file` last.", 0}
