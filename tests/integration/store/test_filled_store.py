@@ -62,6 +62,10 @@ MAIN, MIB = keys.MAIN_BUCKET, 1 << 20
 BUNDLE_BYTES, PER_DAY, SHARED_BYTES, RECORDED_BYTES, LOG_BYTES = 4 * MIB, 2, 8 * MIB, 4 * MIB, MIB
 """What the limits of the competition let red have: 8 MiB of bundles, 8 of offers, 4 of predictions, 1 of output."""
 BIG_ROWS = 60_000
+BUDGET_SECONDS = 3600
+SENT_AGAIN = {"minio": 1, "seaweedfs": 25}
+"""How often each permit is used after the first time. MinIO clears away later what was written over, and refuses forms
+meanwhile."""
 SOLUTION = np.arange(N_TEST * N_LABELS).reshape(N_TEST, N_LABELS) % 2
 
 
@@ -130,9 +134,9 @@ def send_all(permit: UploadPermit, size: int) -> bool:
     return True
 
 
-def send_again(permit: UploadPermit, size: int) -> None:
-    """As often as would fill the store by one permit."""
-    for _ in range(100 * MIB // size):
+def send_again(store: SetUpStore, permit: UploadPermit, size: int) -> None:
+    """On SeaweedFS as often as would fill the store by one permit, if it were taken each time."""
+    for _ in range(SENT_AGAIN[store.server.kind]):
         send_all(permit, size)
 
 
@@ -148,15 +152,15 @@ def fill_with_bundles(store: SetUpStore, operator: OperatorStore) -> None:
         if answer.permit is not None:
             assert not send_all(answer.permit, BUNDLE_BYTES + 1)
             assert send_all(answer.permit, BUNDLE_BYTES)
-            send_again(answer.permit, BUNDLE_BYTES)
+            send_again(store, answer.permit, BUNDLE_BYTES)
 
 
-def fill_with_offers(operator: OperatorStore, url: str) -> None:
-    given = sign_permits(operator, url, "team-a", slot_bytes(SHARED_BYTES), datetime.now(UTC))
+def fill_with_offers(store: SetUpStore, operator: OperatorStore) -> None:
+    given = sign_permits(operator, store.server.url, "team-a", slot_bytes(SHARED_BYTES), datetime.now(UTC))
     for slot in given.slots:
         assert send_all(slot.archive, slot_bytes(SHARED_BYTES))
         assert not send_all(slot.archive, slot_bytes(SHARED_BYTES) + 1)
-        send_again(slot.archive, slot_bytes(SHARED_BYTES))
+        send_again(store, slot.archive, slot_bytes(SHARED_BYTES))
 
 
 def fill_with_a_run(store: SetUpStore, root: Path) -> None:
@@ -197,7 +201,7 @@ def score(store: SetUpStore, folder: Path, blue: Recorder, head: str | None) -> 
     )
     asked = ScoreRequest(
         submission_uid="blue", namespace="team-b", submission="first", competition_namespace="cup", competition="cup",
-        phase="practice", budget_seconds=60.0, scoring=Scoring(), feedback=Feedback(mode="final"),
+        phase="practice", budget_seconds=float(BUDGET_SECONDS), scoring=Scoring(), feedback=Feedback(mode="final"),
         datasets=(ScoreDataset(alias="table", name="table", solution_sha256=sha256, n_test=N_TEST, n_labels=N_LABELS),),
         code_sha256=None, title="", team_name="", show_output=False,
     )  # fmt: skip
@@ -237,12 +241,14 @@ def test_a_team_that_fills_all_that_it_may_stops_no_other_teams_run(
     store = roomy
     operator = OperatorStore(store.client("operator"), MAIN)
     room = StoreRoom(operator, "cup", Metrics(), lambda: None)
-    with run_of(store, tmp_path / "blue", run_config(submission_uid="blue")) as blue:
+    # However long the machine takes over what red does.
+    config = run_config(submission_uid="blue", budget_ns=BUDGET_SECONDS * 1_000_000_000)
+    with run_of(store, tmp_path / "blue", config) as blue:
         supervisor = blue.supervisor()
         supervisor.go()
         blue.save("first.npy", npy(0.1))
         fill_with_bundles(store, operator)
-        fill_with_offers(operator, store.server.url)
+        fill_with_offers(store, operator)
         fill_with_a_run(store, tmp_path / "red")
         use = StoredObjects(store.client("operator"), MAIN).measure()
         assert use.of_teams["team-a"].bytes <= PER_DAY * BUNDLE_BYTES + SLOTS * slot_bytes(SHARED_BYTES)
