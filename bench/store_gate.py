@@ -52,7 +52,7 @@ def prepare(act: Callable[[SetUpStore, Minio], None], store: SetUpStore) -> Call
 
 
 def actions(rounds: int) -> dict[str, Callable[[SetUpStore, Minio], None]]:
-    big, small = os.urandom(64 * MIB), os.urandom(SMALL)
+    big, small = os.urandom(16 * MIB), os.urandom(SMALL)
     keys_of_forms = iter(range(4 * rounds))
 
     def put(_: SetUpStore, client: Minio) -> None:
@@ -73,10 +73,10 @@ def actions(rounds: int) -> dict[str, Callable[[SetUpStore, Minio], None]]:
         send_upload(permit, io.BytesIO(big), len(big), permit.url)
 
     return {
-        "a put of 64 MiB": put,
-        "a get of 64 MiB": get,
+        "a put of 16 MiB": put,
+        "a get of 16 MiB": get,
         f"{MANY} puts of 16 KiB, one after the other": put_small,
-        "a form of 64 MiB": send_form,
+        "a form of 16 MiB": send_form,
     }
 
 
