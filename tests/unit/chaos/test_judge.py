@@ -103,6 +103,14 @@ BROKEN: dict[str, tuple[Evidence, str]] = {
         "the participant pays",
     ),
     "it is repeated for nothing": (evidence(REPEATED, (GO - 37, "operator", "pod-of-operator")), "repeated"),
+    "it is given up for nothing": (
+        evidence(with_run(UNDISTURBED, cause="PodGone", chargedTo="Platform"), (GO + 2, "operator", "p")),
+        "nothing was killed that excuses it",
+    ),
+    "a program that was killed has finished": (
+        evidence(UNDISTURBED, (GO + 2, "participant", "pod-1")),
+        "were killed in its pod",
+    ),
     "it never ends": (evidence(replace(UNDISTURBED, ended_at=None)), "never ended"),
     "two pods of one run were seen at once": (
         replace(
