@@ -135,11 +135,11 @@ class WholeStore:
         return {keys.audited_competition(entry.object_name or "") for entry in found} - {""}
 
 
-def refuse_others(others: set[str], what: str) -> None:
+def refuse_other_competitions(other_competitions: set[str], what: str) -> None:
     """Raises CommandError if there are any. ``what``: what would be done to them."""
-    if others:
+    if other_competitions:
         raise CommandError(
-            f"The store has other competitions too, or had them: {', '.join(sorted(others))}. {what}",
+            f"The store has other competitions too, or had them: {', '.join(sorted(other_competitions))}. {what}",
             consequence="Nothing was done.",
             remedy="With --with-others it is done all the same. Give a competition that may move a store of its own.",
         )
@@ -233,9 +233,10 @@ def write_backup(
     lease = check_operator_is_stopped(kube, namespace)
     objects = collect_objects(kube, namespace, name)
     if not with_others:
-        others = store.find_competitions() - {f"{namespace}.{name}"}
-        refuse_others(
-            others, "The backup would have what is theirs, solutions and code, and a restore put it back."
+        other_competitions = store.find_competitions() - {f"{namespace}.{name}"}
+        refuse_other_competitions(
+            other_competitions,
+            "The backup would have what is theirs, solutions and code, and a restore put it back.",
         )
     # Results that nobody may see yet, and solutions: its owner's alone.
     folder.mkdir(mode=0o700, parents=True)

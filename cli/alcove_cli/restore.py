@@ -25,7 +25,7 @@ from alcove_cli.backup import (
     StoredObject,
     WholeStore,
     check_operator_is_stopped,
-    refuse_others,
+    refuse_other_competitions,
 )
 from alcove_cli.errors import CommandError
 from alcove_kube.client import KubeClient, Object
@@ -134,7 +134,9 @@ def _check_others(backup: Backup, store: WholeStore) -> None:
     in_backup = {keys.audited_competition(entry.key) for entry in backup.listed.store} - {"", own}
     if in_backup:
         rolled_back = in_backup & store.find_competitions()
-        refuse_others(rolled_back, "The backup has them as they were then, and would put that back.")
+        refuse_other_competitions(
+            rolled_back, "The backup has them as they were then, and would put that back."
+        )
 
 
 def fill_store(backup: Backup, store: WholeStore, say: Callable[[str], None]) -> None:

@@ -57,8 +57,8 @@ def test_what_is_as_it_must_be_is_no_violation(case: str) -> None:
 
 def early(one: Attempt) -> Attempt:
     """Stamped before it was made."""
-    first, *others = one.predictions
-    return replace(one, predictions=(replace(first, stamp=first.stamp - 0.2), *others))
+    first, *later = one.predictions
+    return replace(one, predictions=(replace(first, stamp=first.stamp - 0.2), *later))
 
 
 def with_run(one: Run, **update: Any) -> Run:

@@ -278,12 +278,12 @@ class Interfering:
 class SharedStore(Interfering):
     """One in which others have competitions, too."""
 
-    def __init__(self, *others: str) -> None:
+    def __init__(self, *other_competitions: str) -> None:
         super().__init__(lambda: None)
-        self._others = others
+        self._other_competitions = other_competitions
 
     def find_competitions(self) -> set[str]:
-        return {f"{NAMESPACE}.cup", *self._others}
+        return {f"{NAMESPACE}.cup", *self._other_competitions}
 
 
 def test_a_backup_has_what_is_of_others_only_where_that_is_asked_for(tmp_path: Path) -> None:
