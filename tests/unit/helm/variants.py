@@ -86,6 +86,7 @@ VARIANTS: dict[str, Object] = {
             "priorityClassName": "system-cluster-critical",
         },
         "runs": {"runtimeClass": "gvisor", **GPU},
+        "prePull": {"enabled": True, "images": [image("own")]},
         "board": {
             "service": {"type": "NodePort", "nodePort": 30080},
             "replicas": 3,
