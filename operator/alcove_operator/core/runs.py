@@ -213,7 +213,7 @@ def _attempt(run: RunStatus, given: ReconcileInput) -> RunStep:
     pod that has long finished still seems to be starting.
     """
     name = names.run_job(given.uid, run.dataset, run.attempt)
-    job, pod, live = given.jobs.get(name), given.pods.get(name), _find_live(run, given)
+    job, pod = given.jobs.get(name), given.pods.get(name)
     if pod is None:
         return _without_pod(run, name, job, given)
     context = build_context(given, run)
@@ -221,6 +221,8 @@ def _attempt(run: RunStatus, given: ReconcileInput) -> RunStep:
         # Kueue took the place away and gave it back before that was seen. A run that went on would have had two goes.
         return RunStep(record_end(run, causes.find_cause(None, context), None))
     run = run.replace(pod_uid=pod.uid)
+    # A list from before this pod was seen may be from before it was there, and says nothing of it.
+    live = _find_live(run, given)
     if pod.terminal:
         return RunStep(record_end(run, causes.find_cause(pod, context), pod))
     if job is None and live is not None and name not in live.pods:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from alcove_api.run_names import name_run
-from alcove_operator.core import actions, names, parse_objects
+from alcove_operator.core import actions, model, names, parse_objects
 from alcove_operator.core.run_ends import HIDDEN
 from alcove_operator.core.runs import count_retries
 from tests.unit.operator_core import scorer
@@ -332,3 +332,22 @@ def test_a_list_from_before_another_operator_saw_the_pod_ends_nothing() -> None:
     assert status_of_run()["cause"] == ""
     cluster.settle()
     assert (status_of_run()["cause"], status_of_run()["attempt"]) == ("Finished", 1)
+
+
+def test_a_list_from_before_a_pod_was_seen_does_not_say_that_it_is_gone() -> None:
+    cluster = Cluster({"d0": ["finished"]})
+    while not cluster.jobs:
+        play(cluster, ("round", None))
+    # The list is asked for before the Job's pod is made, and the watch of Jobs lags behind that of pods.
+    cluster.deliver(KINDS)
+    view = parse_objects.submission_view(cluster.cache["submission"])
+    cluster.facts = replace(
+        cluster.facts, live=model.LiveList(frozenset(), {}, cluster.now, view.status.runs)
+    )
+    cluster.controllers()
+    cluster.deliver(("pods",))
+    cluster.cache["jobs"] = []
+    cluster.reconcile()
+    assert cluster.submission is not None
+    (run,) = cluster.submission["status"]["runs"]
+    assert (run.get("cause", ""), run["attempt"]) == ("", 1)
