@@ -89,15 +89,21 @@ def alert_expressions(namespace: str) -> Iterator[tuple[str, str]]:
         yield rule["alert"], rule["expr"]
 
 
+STEP_SECONDS = 2.0
+
+
 def save(
     folder: Path,
     query: Callable[[str], list[Any]],
     query_range: Callable[[str, float, float, float], list[Object]],
     variables: Mapping[str, str],
+    began: float,
 ) -> None:
-    """Answers of the last ten minutes to all panels, one file a dashboard, for :mod:`tests.demo.dashboard_pictures`."""
+    """Answers since ``began`` (Unix time) to all panels, one file a dashboard, for
+    :mod:`tests.demo.dashboard_pictures`."""
     folder.mkdir(parents=True, exist_ok=True)
-    now = time.time()
+    # A range ends at its last whole step: what came after the step before would be missing.
+    until = time.time() + STEP_SECONDS
     for name, dashboard in read_dashboards().items():
         answers: Object = {}
         for panel in panels(dashboard):
@@ -106,7 +112,7 @@ def save(
                 if target.get("instant"):
                     found = [{"metric": dict(s.labels), "value": s.value} for s in query(text)]
                 else:
-                    found = query_range(text, now - 600, now, 2)
+                    found = query_range(text, began, until, STEP_SECONDS)
                 answers[f"{panel['title']}/{target['refId']}"] = found
         document = {"variables": dict(variables), "answers": answers}
         (folder / name).write_text(json.dumps(document))

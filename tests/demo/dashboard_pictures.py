@@ -12,6 +12,7 @@ import sys
 from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import fill as fill_text
 from typing import Any
 
 import matplotlib
@@ -28,6 +29,8 @@ PICTURES = REPOSITORY / "docs" / "pictures"
 COLUMNS, UNIT = 24, 0.62
 """Columns of Grafana's grid, and inches of one."""
 MARGIN_SECONDS = 2
+HEAD_CHARACTERS = 12
+"""Of a line of a table's head."""
 INK, PAPER, LINE = "#1f2933", "#ffffff", "#d5dbe1"
 Answers = dict[str, list[Object]]
 
@@ -40,12 +43,18 @@ def name_of(target: Object, sample: Object, variables: dict[str, str]) -> str:
     return text or ", ".join(sample["metric"].values())
 
 
+DURATIONS = {"years": 365.25 * 86400, "days": 86400.0, "hours": 3600.0, "min": 60.0}
+
+
 def shown(value: float, unit: str, decimals: float | None = None) -> str:
     """A number as people read it."""
     if value != value:
         return "–"
     if unit == "s":
-        return f"{value / 60:.1f} min" if value >= 120 else f"{value:.3g} s"
+        for name, seconds in DURATIONS.items():
+            if value >= 2 * seconds:
+                return f"{value / seconds:.3g} {name}"
+        return f"{value:.3g} s"
     if unit == "bytes":
         power = next((p for p in (3, 2, 1) if value >= 1024**p), 0)
         return f"{value / 1024**power:.4g} {('B', 'KiB', 'MiB', 'GiB')[power]}"
@@ -145,10 +154,19 @@ class Picture:
             heads = [*labels, steps["organize"]["renameByName"]["Value"]]
             rows = [[*(s["metric"].get(name, "") for name in labels), shown(s["value"], "")] for s in found]
         made = axes.table(
-            cellText=rows[:12], colLabels=heads, loc="upper center", cellLoc="left", edges="horizontal"
+            cellText=rows[:12],
+            colLabels=[
+                fill_text(head, HEAD_CHARACTERS, break_on_hyphens=False, break_long_words=False)
+                for head in heads
+            ],
+            loc="upper center",
+            cellLoc="left",
+            edges="horizontal",
         )
         made.auto_set_font_size(False)
         made.set_fontsize(8)
+        for column in range(len(heads)):
+            made[0, column].set_height(2 * made[0, column].get_height())
 
     def _lines(self, axes: Any, panel: Object) -> None:
         for target, sample in self.samples(panel):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from textwrap import dedent
 
+from tests.demo.hackathon import REPOSITORY
+
 _HEAD = """
 import os
 import sys
@@ -90,6 +92,15 @@ class Model(Base):
             self.done_training = True
         return self.predict()
 """)
+
+# The example that learns from any kind of dataset; and the same the other way round, so that it is worse than chance.
+LEARNS = (REPOSITORY / "examples" / "submissions" / "numpy" / "model.py").read_text()
+UNLEARNS = f"""{LEARNS}
+
+class Model(Model):
+    def test(self, dataset, remaining_time_budget=None):
+        return 1 - super().test(dataset, remaining_time_budget)
+"""
 
 NEVER_STOPS = _model("""
 import signal

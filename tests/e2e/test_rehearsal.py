@@ -16,7 +16,7 @@ from tests.conftest import say
 from tests.demo import hackathon as steps
 from tests.demo.hackathon import DemoError, Hackathon, wait_for
 from tests.e2e import models
-from tests.e2e.conftest import NEVER, REHEARSAL_STORE, Object, Team, _phase, alcove, as_participant
+from tests.e2e.conftest import NEVER, REHEARSAL_STORE, Object, Organizer, Team, _phase, alcove, as_participant
 from tests.e2e.judge import judge
 
 pytestmark = pytest.mark.e2e
@@ -184,7 +184,7 @@ def _practise(cup: Hackathon, teams: dict[str, Team]) -> None:
         for team in teams.values():
             team.submit(name, models.seeded(SHARES[team.name][place]), phase="practice")
         if name == "first":
-            _submit_baseline(cup)
+            Organizer(cup, CUP).submit("linear", models.seeded(0.65), phase="practice")
             teams["red"].until_run(name, ("Pending", "Staging", "Running"), 180)
             kill_operator(cup)
         for team in teams.values():
@@ -194,18 +194,6 @@ def _practise(cup: Hackathon, teams: dict[str, Team]) -> None:
     baselines = board(cup, "practice")["baselines"]
     assert [entry["submission"] for entry in baselines] == ["linear"]
     assert all(team.run(name)["attempt"] == 1 for team in teams.values() for name in names)
-
-
-def _submit_baseline(cup: Hackathon) -> None:
-    code = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "linear", "namespace": CUP}}
-    code["data"] = {"model.py": models.seeded(0.65)}
-    reference = {"namespace": CUP, "name": CUP}
-    spec = {"competition": reference, "phase": "practice"}
-    spec["code"] = {"configMap": {"name": "linear"}, "framework": "numpy"}
-    baseline = {"apiVersion": "alcove.dev/v1alpha1", "kind": "Submission", "spec": spec}
-    baseline["metadata"] = {"name": "linear", "namespace": CUP}
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": [code, baseline]})
-    cup.kubectl("apply", "-f", "-", stdin=text)
 
 
 def _choose(cup: Hackathon, red: Team, folder: Path) -> None:
