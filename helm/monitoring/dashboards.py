@@ -164,7 +164,7 @@ def team_view() -> dashboard.Dashboard:
             "alcove_team_runs_ended",
             ("cause", "charged_to"),
             "Runs",
-            TEAM,
+            where=TEAM,
         ),
     )
 

@@ -46,6 +46,7 @@ def _health() -> list[Panel]:
             "alcove_dataset_ready",
             ("competition", "phase", "dataset"),
             "Ready",
+            width=10,
         ),
         table_of(
             "What phases lack",
@@ -53,6 +54,7 @@ def _health() -> list[Panel]:
             "alcove_phase_problems",
             ("competition", "phase", "kind"),
             "Missing",
+            width=10,
         ),
     ]
 

@@ -159,12 +159,19 @@ def matrix(
 
 
 def table_of(
-    title: str, about: str, metric: str, labels: Sequence[str], value: str, where: str = RELEASE
+    title: str,
+    about: str,
+    metric: str,
+    labels: Sequence[str],
+    value: str,
+    *,
+    where: str = RELEASE,
+    width: int = 12,
 ) -> table.Panel:
     """A table with a column for each of ``labels`` and one for the value."""
     expr = f"max by ({', '.join(labels)}) ({metric}{{{where}}})"
     order = {name: place for place, name in enumerate([*labels, "Value"])}
-    made = _placed(table.Panel(), title, about, (12, 8), [rows(expr)])
+    made = _placed(table.Panel(), title, about, (width, 8), [rows(expr)])
     return made.with_transformation(
         transformed(
             "organize",

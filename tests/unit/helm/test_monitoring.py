@@ -20,6 +20,7 @@ DASHBOARDS = {
 ALERTS: list[Object] = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())["groups"][0]["rules"]
 SERVED = [f"--api-versions=monitoring.coreos.com/v1/{kind}" for kind in ("ServiceMonitor", "PrometheusRule")]
 BUILT_IN = {"stat", "table", "timeseries", "state-timeline", "xychart", "bargauge", "row"}
+GRID_COLUMNS = 24
 FOREIGN = {
     "up", "DCGM_FI_DEV_GPU_UTIL", "kubelet_volume_stats_available_bytes", "kubelet_volume_stats_capacity_bytes"
 }  # fmt: skip
@@ -30,6 +31,13 @@ def panels(dashboard: Object) -> Iterator[Object]:
     for panel in dashboard["panels"]:
         yield panel
         yield from panel.get("panels", [])
+
+
+def list_cells(place: Object) -> Iterator[tuple[int, int]]:
+    """Columns and rows of Grafana's grid that a panel covers."""
+    for row in range(place["y"], place["y"] + place["h"]):
+        for column in range(place["x"], place["x"] + place["w"]):
+            yield column, row
 
 
 def expressions() -> Iterator[tuple[str, str]]:
@@ -78,8 +86,11 @@ def test_dashboards_have_built_in_panels_and_a_source_of_the_readers_choice() ->
         sources: list[Any] = [p["datasource"] for p in panels(dashboard) if p["type"] != "row"]
         assert {source["uid"] for source in sources} == {"${datasource}"}, name
         assert dashboard["templating"]["list"][0]["type"] == "datasource", name
-        places = [(p["gridPos"]["x"], p["gridPos"]["y"]) for p in panels(dashboard)]
-        assert len(set(places)) == len(places), name
+        covered = [cell for panel in panels(dashboard) for cell in list_cells(panel["gridPos"])]
+        assert len(set(covered)) == len(covered), f"{name}: panels lie over each other"
+        assert max(column for column, _ in covered) < GRID_COLUMNS, (
+            f"{name}: a panel ends beyond the right edge"
+        )
 
 
 def test_grafana_takes_no_panel_for_one_of_an_old_release() -> None:
