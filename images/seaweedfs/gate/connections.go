@@ -3,6 +3,7 @@ package main
 import (
 	"container/list"
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -10,8 +11,8 @@ import (
 
 type connectionOf struct{}
 
-// waitingList is of connections on which nobody has shown yet what for: new ones, idle ones, and those whose form or request
-// for credentials is not read. One more than it holds closes the oldest, which an honest one never is for long.
+// waitingList is of connections on which nobody has shown yet what for: new ones, idle ones, and those whose form or other
+// body is not read. One more than it holds closes the oldest, which an honest one never is for long.
 type waitingList struct {
 	mu     sync.Mutex
 	most   int
@@ -64,6 +65,26 @@ func (l *waitingList) drop(conn net.Conn) {
 		l.oldest.Remove(place)
 		delete(l.places, conn)
 	}
+}
+
+// readUnchecked is more than SeaweedFS and the sockets to it take of a body before who sends it is known.
+const readUnchecked = 1 << 20
+
+// watchedBody says once that it was taken: all of it, or more than SeaweedFS takes from anybody.
+type watchedBody struct {
+	io.ReadCloser
+	left  int64
+	taken func()
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.left -= int64(n)
+	if b.taken != nil && (err == io.EOF || b.left <= 0) {
+		b.taken()
+		b.taken = nil
+	}
+	return n, err
 }
 
 // buffers are those that the proxy copies by.

@@ -162,7 +162,12 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	g.waiting.remove(r.Context().Value(connectionOf{}).(net.Conn))
+	conn := r.Context().Value(connectionOf{}).(net.Conn)
+	if r.ContentLength == 0 {
+		g.waiting.remove(conn)
+	} else {
+		r.Body = &watchedBody{ReadCloser: r.Body, left: readUnchecked, taken: func() { g.waiting.remove(conn) }}
+	}
 	g.proxy.ServeHTTP(w, r)
 }
 
@@ -174,9 +179,25 @@ func isForm(r *http.Request) bool {
 // isReadUnchecked says whether SeaweedFS reads its body before it has checked a signature: requests to STS and IAM, by their
 // path or by the service in the signature.
 func isReadUnchecked(r *http.Request) bool {
-	signed := r.Header.Get("Authorization") + " " + r.URL.Query().Get("X-Amz-Credential")
-	other := strings.Contains(signed, "/aws4_request") && !strings.Contains(signed, "/s3/aws4_request")
-	return r.ContentLength != 0 && (other || r.Method == http.MethodPost && r.URL.Path == "/")
+	return r.ContentLength != 0 && (isForAnotherService(r) || r.Method == http.MethodPost && strings.Trim(r.URL.Path, "/") == "")
+}
+
+// isForAnotherService reads credentials as SeaweedFS does: spaces go, and of five parts it believes the fourth, whatever the
+// fifth says. Where there are several, each counts.
+func isForAnotherService(r *http.Request) bool {
+	credentials := r.URL.Query()["X-Amz-Credential"]
+	signed := strings.ReplaceAll(strings.Join(r.Header.Values("Authorization"), ","), " ", "")
+	for _, field := range strings.Split(signed, ",") {
+		if _, credential, there := strings.Cut(field, "Credential="); there {
+			credentials = append(credentials, credential)
+		}
+	}
+	for _, credential := range credentials {
+		if parts := strings.Split(credential, "/"); len(parts) == 5 && parts[3] != "s3" {
+			return true
+		}
+	}
+	return false
 }
 
 func readWhole(w http.ResponseWriter, r *http.Request, patience time.Duration) error {

@@ -310,6 +310,46 @@ def test_a_request_for_credentials_is_short_and_does_not_drip(hasty: SetUpStore)
             assert sender.hear()[0] == wanted
 
 
+OTHER = "AK/20261201/us-east-1/iam/aws4_request"
+
+
+@pytest.mark.parametrize(
+    ("start", "credential", "signature"),
+    [
+        ("POST http://store", None, ""),
+        ("POST http://store?Action=AssumeRole", None, ""),
+        ("PUT /b/k", OTHER, "0"),
+        ("PUT /b/k", OTHER.replace("/aws4", "/ aws4"), "0"),
+        ("PUT /b/k", OTHER.replace("aws4_request", "x"), "0"),
+        ("PUT /b/k", OTHER, "/s3/aws4_request"),
+        ("PUT /b/k?X-Amz-Credential=AK/20261201/us-east-1/s3/aws4_request", OTHER, "0"),
+        (f"PUT /b/k?X-Amz-Credential={OTHER}", None, ""),
+    ],
+)
+def test_no_way_of_writing_hides_a_body_that_is_read_unchecked(
+    hasty: SetUpStore, start: str, credential: str | None, signature: str
+) -> None:
+    """SeaweedFS would read 10 MiB of each before it knows who sends it."""
+    signed = f"Authorization: AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature={signature}\r\n"
+    with Sender(hasty.server) as sender:
+        sender.send(
+            f"{start} HTTP/1.1\r\nHost: {sender.host}\r\n{signed if credential else ''}"
+            f"Content-Length: {MIB}\r\n\r\n".encode()
+        )
+        sender.send(b"A" * 70_000)
+        assert sender.hear()[0] == 413
+
+
+def test_a_body_that_does_not_come_keeps_no_connection(store: SetUpStore) -> None:
+    """SeaweedFS waits for it before it says no."""
+    with ExitStack() as stack:
+        silent = stack.enter_context(Sender(store.server))
+        silent.send(f"PUT /b/k HTTP/1.1\r\nHost: {silent.host}\r\nContent-Length: 10\r\n\r\n".encode())
+        for _ in range(1100):
+            stack.enter_context(Sender(store.server))
+        until(lambda: not silent.is_open, "the connection that waited longest is closed")
+
+
 def test_the_rest_goes_through_as_it_is(store: SetUpStore) -> None:
     """What the kubelet asks for, and names that a signature covers as they are written."""
     for path in ("/healthz", "/readyz"):
