@@ -29,6 +29,8 @@ func (l *waitingList) follow(conn net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew, http.StateIdle:
 		l.add(conn)
+	case http.StateActive:
+		l.renew(conn)
 	case http.StateClosed, http.StateHijacked:
 		l.remove(conn)
 	}
@@ -51,6 +53,15 @@ func (l *waitingList) add(conn net.Conn) {
 	}
 	if dropped != nil {
 		dropped.Close()
+	}
+}
+
+// renew is for a request that begins on a connection that was idle: it has not waited yet.
+func (l *waitingList) renew(conn net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if place, there := l.places[conn]; there {
+		l.oldest.MoveToBack(place)
 	}
 }
 

@@ -350,6 +350,19 @@ def test_a_body_that_does_not_come_keeps_no_connection(store: SetUpStore) -> Non
         until(lambda: not silent.is_open, "the connection that waited longest is closed")
 
 
+def test_a_request_on_a_connection_that_was_idle_waits_from_then_on(store: SetUpStore) -> None:
+    with ExitStack() as stack:
+        idle = stack.enter_context(Sender(store.server))
+        earlier = [stack.enter_context(Sender(store.server)) for _ in range(900)]
+        idle.send(f"PUT /b/k HTTP/1.1\r\nHost: {idle.host}\r\nContent-Length: 10\r\n\r\n".encode())
+        # Answered later, so the gate has seen the other by then.
+        assert urllib3.request("GET", f"{store.server.url}/readyz", retries=False).status == 200
+        for _ in range(600):
+            stack.enter_context(Sender(store.server))
+        until(lambda: not earlier[0].is_open, "the connection that waited longest is closed")
+        assert idle.is_open
+
+
 def test_the_rest_goes_through_as_it_is(store: SetUpStore) -> None:
     """What the kubelet asks for, and names that a signature covers as they are written."""
     for path in ("/healthz", "/readyz"):
