@@ -38,6 +38,10 @@ BOARD_COLUMNS = (
 )
 
 
+ORDER = "1 / Rank"
+"""Largest of who leads; baselines have none."""
+
+
 def _selected(metric: str) -> str:
     name, _, more = metric.partition("{")
     return f"{name}{{{PHASE}{',' + more if more else '}'}"
@@ -53,6 +57,8 @@ def board_expression() -> str:
         by_dataset = f"max by (team, dataset) ({_selected(metric)})"
         named = f'label_replace({by_dataset}, "column", "{title} $1", "dataset", "(.*)")'
         parts.append(f"max by (team, column) ({named})")
+    order = f"1 / max by (team) ({_selected('alcove_rank')})"
+    parts.append(f'label_replace({order}, "column", "{ORDER}", "", "")')
     baselines = f"max by (baseline, dataset) ({_selected('alcove_baseline_alc')})"
     named = f'label_replace({baselines}, "column", "ALC $1", "dataset", "(.*)")'
     named = f'label_replace({named}, "team", "baseline $1", "baseline", "(.*)")'
@@ -83,7 +89,7 @@ def leaderboard() -> dashboard.Dashboard:
             board_expression(),
             row="team",
             column="column",
-            sort="Rank",
+            order=ORDER,
         ),
         lines("Ranks over time", "1 is best.", largest_by("team", "alcove_rank", PHASE)).decimals(0).min(1),
         lines("Mean ranks over time", "1 is best.", largest_by("team", "alcove_mean_rank", PHASE)).min(1),
@@ -120,7 +126,6 @@ def learning_curves() -> dashboard.Dashboard:
                 f'max by (team, dataset) (alcove_alc{{{PHASE},team=~"$team"}})',
                 row="team",
                 column="dataset",
-                sort="Team",
                 width=12,
             )
         )

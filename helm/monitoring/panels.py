@@ -144,18 +144,29 @@ def transformed(kind: str, options: Mapping[str, object]) -> DataTransformerConf
 
 
 def matrix(
-    title: str, about: str, expr: str, *, row: str, column: str, sort: str, width: int = WIDTH
+    title: str, about: str, expr: str, *, row: str, column: str, order: str = "", width: int = WIDTH
 ) -> table.Panel:
-    """A table with a line for each value of the label ``row`` and a column for each of the label ``column``."""
+    """A table with a line for each value of the label ``row`` and a column for each of the label ``column``.
+
+    ``order``: the column that the lines are sorted by, which is not shown; by default they are sorted by ``row``. Its
+    largest value comes first: for Grafana an empty cell is less than any number above 0, and belongs at the end.
+    """
     heading = f"{row}\\{column}"
     made = _placed(table.Panel(), title, about, (width, 10), [rows(expr)])
-    made.with_transformation(
-        transformed(
+    steps = (
+        (
             "groupingToMatrix",
             {"rowField": row, "columnField": column, "valueField": "Value", "emptyValue": "null"},
-        )
-    ).with_transformation(transformed("organize", {"renameByName": {heading: row.capitalize()}}))
-    return made.decimals(3).sort_by([common.TableSortByFieldState().display_name(sort).desc(False)])
+        ),
+        ("sortBy", {"fields": {}, "sort": [{"field": order or heading, "desc": bool(order)}]}),
+        (
+            "organize",
+            {"excludeByName": {order: True} if order else {}, "renameByName": {heading: row.capitalize()}},
+        ),
+    )
+    for kind, options in steps:
+        made.with_transformation(transformed(kind, options))
+    return made.decimals(3)
 
 
 def table_of(

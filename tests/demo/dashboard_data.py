@@ -70,7 +70,8 @@ def list_rows(status: Object, submissions: Mapping[str, int]) -> dict[str, dict[
     rows: dict[str, dict[str, float]] = {}
     for entry in status["entries"]:
         cells = {
-            "Rank": entry["rank"], "Mean rank": entry["averageRank"], "Submissions": submissions.get(entry["team"], 0),
+            "Rank": entry["rank"], "1 / Rank": 1 / entry["rank"], "Mean rank": entry["averageRank"],
+            "Submissions": submissions.get(entry["team"], 0),
             "Best rank (95 %)": entry["rankLow"], "Worst rank (95 %)": entry["rankHigh"],
             **{f"ALC {score['dataset']}": score.get("alc") for score in entry["scores"]},
             **{f"Rank on {score['dataset']}": score["rank"] for score in entry["scores"]},

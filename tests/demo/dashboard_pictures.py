@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import fill as fill_text
@@ -63,6 +64,28 @@ def shown(value: float, unit: str, decimals: float | None = None) -> str:
 
 def unit_of(panel: Object) -> str:
     return str(panel.get("fieldConfig", {}).get("defaults", {}).get("unit") or "")
+
+
+def arrange_matrix(
+    found: list[Object], steps: Mapping[str, Object]
+) -> tuple[list[str], list[tuple[str, dict[str, float]]]]:
+    """Heads, and name and cells of each line, as Grafana's transformations arrange them.
+
+    ``steps``: options of each, by its ID.
+    """
+    grid, (order,), hidden = (
+        steps["groupingToMatrix"], steps["sortBy"]["sort"], steps["organize"]["excludeByName"],
+    )  # fmt: skip
+    cells: dict[str, dict[str, float]] = defaultdict(dict)
+    for sample in found:
+        row, column = (sample["metric"][grid[f"{what}Field"]] for what in ("row", "column"))
+        cells[row][column] = sample["value"]
+    columns = dict.fromkeys(sample["metric"][grid["columnField"]] for sample in found)
+    # Grafana takes an empty cell for 0.
+    lines = sorted(
+        sorted(cells.items()), key=lambda line: line[1].get(order["field"], 0.0), reverse=order["desc"]
+    )
+    return [grid["rowField"].capitalize(), *(column for column in columns if column not in hidden)], lines
 
 
 class Picture:
@@ -133,22 +156,13 @@ class Picture:
         axes.axis("off")
         steps = {step["id"]: step["options"] for step in panel["transformations"]}
         found = [sample for _, sample in self.samples(panel)]
-        grid = steps.get("groupingToMatrix")
-        if grid:
-            cells: dict[str, dict[str, float]] = defaultdict(dict)
-            for sample in found:
-                cells[sample["metric"][grid["rowField"]]][sample["metric"][grid["columnField"]]] = sample[
-                    "value"
-                ]
-            columns = list(dict.fromkeys(c for row in cells.values() for c in row))
-            heads = [grid["rowField"].capitalize(), *columns]
+        if "groupingToMatrix" in steps:
+            heads, lines = arrange_matrix(found, steps)
             decimals = panel["fieldConfig"]["defaults"].get("decimals")
             rows = [
-                [name, *(shown(row[c], "", decimals) if c in row else "" for c in columns)]
-                for name, row in cells.items()
+                [name, *(shown(cells[c], "", decimals) if c in cells else "" for c in heads[1:])]
+                for name, cells in lines
             ]
-            wanted = panel["options"]["sortBy"][0]["displayName"]
-            rows.sort(key=lambda row: row[heads.index(wanted)])
         else:
             labels = [name for name in steps["organize"]["indexByName"] if name != "Value"]
             heads = [*labels, steps["organize"]["renameByName"]["Value"]]

@@ -12,6 +12,8 @@ import yaml
 
 from alcove_board.metrics import ServerMetrics
 from alcove_operator.metrics import Metrics
+from tests.demo.dashboard_data import list_rows
+from tests.demo.dashboard_pictures import arrange_matrix
 from tests.unit.helm.chart import CHART, NAMESPACE, REPOSITORY, Object, of_kind, one, render
 
 DASHBOARDS = {
@@ -105,6 +107,28 @@ def test_grafana_takes_no_panel_for_one_of_an_old_release() -> None:
                 assert (panel["options"]["mapping"], panel["options"]["series"]) == ("auto", [{}])
                 assert panel["options"]["legend"]["showLegend"]
     assert charts == 2
+
+
+def test_baselines_stand_below_the_teams() -> None:
+    """Grafana takes an empty cell for less than any number above 0; baselines have no rank."""
+    (panel,) = (p for p in panels(DASHBOARDS["alcove-leaderboard.json"]) if p["title"] == "Leaderboard")
+    steps = {step["id"]: step["options"] for step in panel["transformations"]}
+    assert list(steps) == ["groupingToMatrix", "sortBy", "organize"], "sorted while the order is there"
+    assert "sortBy" not in panel.get("options", {}), "the table itself leaves its lines as they come"
+    entries: list[Object] = [
+        {"team": team, "rank": rank, "averageRank": rank, "rankLow": None, "rankHigh": None, "scores": []}
+        for team, rank in (("blue", 10), ("red", 1), ("green", 2))
+    ]
+    baselines = [{"submission": "chance", "scores": [{"dataset": "digits", "alc": 0.9}]}]
+    rows = list_rows({"entries": entries, "baselines": baselines}, {})
+    found = [
+        {"metric": {"team": team, "column": column}, "value": value}
+        for team, cells in rows.items()
+        for column, value in cells.items()
+    ]
+    heads, lines = arrange_matrix(found, steps)
+    assert heads == ["Team", "Rank", "Mean rank", "Submissions", "ALC digits"]
+    assert [team for team, _ in lines] == ["red", "green", "blue", "baseline chance"]
 
 
 def test_grafana_finds_the_dashboards_without_a_further_step() -> None:
