@@ -118,13 +118,14 @@ class Competitions:
         )
         counted = count_submissions(views, ready)
         queue = await self._places.give(competition, views, counted, now)
-        await self._write(key, competition.uid, counted, now)
-        await self._boards(competition)
+        # First: what is seen to have taken effect may be taken back at once, and would never be in the list.
         known = self.index.versions.get((COMPETITIONS, key.namespace, key.name))
         if known is not None:
             again = await self.audit.update(key.namespace, key.name, competition.uid, known.generation)
             if again is not None:
                 self.queue.add(key, again)
+        await self._write(key, competition.uid, counted, now)
+        await self._boards(competition)
         if (wait := pace.look_at - _seconds()) > 0:
             self.queue.add(key, wait)
             return
