@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import random
 import secrets
 import socket
 import subprocess
@@ -24,6 +26,8 @@ from .console import ClusterError, tail
 
 START_TIMEOUT = 60.0
 """Seconds that a server may take until it answers."""
+SERVER_PORTS = range(10240, 30000)
+"""Below those of outgoing connections (from 32768 on, by Linux' default) and of Kubernetes' node ports (30000 on)."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,16 @@ def root_secret(data: Path | None) -> str:
 
 
 def free_port() -> int:
+    """One that nobody listens at. The kernel's own choice is from those that it gives to outgoing connections, and one
+    of these could take it before the server does."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        for port in random.sample(SERVER_PORTS, 100):
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
+    raise ClusterError(
+        f"Of 100 ports between {SERVER_PORTS[0]} and {SERVER_PORTS[-1]} none is free: too many servers run here."
+    )
 
 
 @contextmanager
