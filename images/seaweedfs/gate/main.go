@@ -151,6 +151,9 @@ func serve(g *gate, address, certificate string) error {
 
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
+	case isHidden(r.URL.Path):
+		refuse(w, &refusal{400, "InvalidArgument", "No part of a key can be .uploads or end with .versions here. Nothing was done. Choose another key.", 0})
+		return
 	case r.Method == http.MethodPost && isForm(r):
 		if err := g.takeForm(w, r); err != nil {
 			refuse(w, err)
@@ -169,6 +172,17 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Body = &watchedBody{ReadCloser: r.Body, left: readUnchecked, taken: func() { g.waiting.remove(conn) }}
 	}
 	g.proxy.ServeHTTP(w, r)
+}
+
+// isHidden says whether a path leads into the folders in which SeaweedFS keeps parts and versions, beside the objects. What a
+// client puts there is in no list, so nobody sees what room it takes, and retention never deletes it. SeaweedFS takes \ for /.
+func isHidden(path string) bool {
+	for _, part := range strings.FieldsFunc(path, func(c rune) bool { return c == '/' || c == '\\' }) {
+		if part == ".uploads" || strings.HasSuffix(part, ".versions") {
+			return true
+		}
+	}
+	return false
 }
 
 // isForm says whether SeaweedFS might take it for one: it looks for the words anywhere in the type.
