@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +23,14 @@ from alcove_kube.client import KubeClient
 from alcove_kube.resources import COMPETITIONS, DATASETS, JOBS, SUBMISSIONS
 from alcove_operator.core import parse_objects
 from alcove_operator.core.model import CompetitionView, SubmissionView
-from alcove_operator.core.retention import SHARED, PrunePlan, RetentionInput, plan_prune
+from alcove_operator.core.retention import (
+    SHARED,
+    PrunedPart,
+    PrunePlan,
+    RetentionInput,
+    is_pruned,
+    plan_prune,
+)
 from alcove_operator.core.store_use import PARTS, Part, Size, StoreUse, UseRow, list_rows, sum_teams
 from alcove_operator.retention import is_asked
 from alcove_operator.stored_objects import StoredObjects
@@ -206,7 +214,7 @@ def describe_plan(stored: StoredCompetition, plan: PrunePlan, rows: Sequence[Pru
     count = len({(row.team, row.submission) for row in rows})
     retention = stored.competition.spec.retention
     assert retention is not None
-    days: Mapping[Part, int | None] = {
+    days: Mapping[PrunedPart, int | None] = {
         "snapshots": retention.snapshots_days,
         "logs": retention.logs_days,
         "bundle": retention.bundles_days,
@@ -219,6 +227,15 @@ def describe_plan(stored: StoredCompetition, plan: PrunePlan, rows: Sequence[Pru
     whose = count_of(count, "submission")
     lines.append(f"Goes: {format_bytes(total)} of {whose} that nothing needs ({when}).")
     lines += [f"Kept: {number}, since {reason}." for reason, number in plan.retained.items()]
+    gone = Counter(part for part in days for view in stored.views if is_pruned(view, part))
+    if gone:
+        whose = ", ".join(f"{_HEADINGS[p].lower()} of {count_of(n, 'submission')}" for p, n in gone.items())
+        lines.append(f"Gone before: {whose}.")
+    if gone["snapshots"] or any(row.part == "snapshots" for row in rows):
+        lines.append(
+            "Without its snapshots a submission cannot be scored by other settings or a corrected solution: it is "
+            "then left off the board."
+        )
     return lines
 
 

@@ -77,6 +77,26 @@ def test_what_goes_and_why_the_rest_is_kept() -> None:
     assert commands.plan_document(plan, rows)["bytes"] == 8 * MIB + 2 * 2048
 
 
+def test_what_has_gone_before_and_what_cannot_be_scored_again_is_said() -> None:
+    found = stored()
+    plan = found.plan()
+    said = "\n".join(commands.describe_plan(found, plan, commands.list_prunable(found, plan)))
+    assert "Gone before" not in said
+    assert "cannot be scored by other settings" in said, "its snapshots would go"
+    views = [
+        replace(v, status=v.status.replace(pruned=PrunedParts(snapshots=LATE, logs=LATE)))
+        if v.name == "old"
+        else v
+        for v in found.given.submissions
+    ]
+    after = replace(found, given=replace(found.given, submissions=views))
+    plan = after.plan()
+    rows = [row for row in commands.list_prunable(after, plan) if row.part == "bundle"]
+    said = "\n".join(commands.describe_plan(after, plan, rows))
+    assert "Gone before: snapshots of 1 submission, output of 1 submission." in said
+    assert "cannot be scored by other settings" in said
+
+
 def test_without_a_retention_it_says_how_to_set_one() -> None:
     with pytest.raises(CommandError, match=r"no retention.*spec\.retention"):
         replace(stored(), competition=competition(None)).plan()
