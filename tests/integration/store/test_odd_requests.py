@@ -360,3 +360,26 @@ def test_a_store_in_the_cluster_knows_a_bucket_by_its_path_alone(run: Asker) -> 
     for path in (f"/{OWN}/by-host", f"/{VICTIMS[0][1]}"):
         status, _ = run.ask("PUT", path, body=b"x", host=f"{MAIN}.{run.store.server.endpoint}")
         assert status in (400, 403, 404)
+
+
+def test_a_form_sent_to_a_bucket_s_host_is_not_taken_by_a_store_in_the_cluster(
+    set_up_store: SetUpStore,
+) -> None:
+    operator = OperatorStore(set_up_store.client("operator"), MAIN)
+    key, ends = keys.team_bundle("team-a", "8e" * 32), datetime.now(UTC) + timedelta(hours=1)
+    permit = operator.permit_upload(key, 100, ends, set_up_store.server.url)
+    form: list[tuple[str, str | tuple[str, bytes]]] = [(field.name, field.value) for field in permit.fields]
+    pool = urllib3.PoolManager(ca_certs=os.environ["ALCOVE_STORE_CA"])
+    for path, host, taken in (
+        ("/", f"{UPLOADS}.{set_up_store.server.endpoint}", False),
+        (f"/{UPLOADS}", set_up_store.server.endpoint, True),
+    ):
+        answer = pool.request(
+            "POST",
+            f"{set_up_store.server.url}{path}",
+            fields=[*form, ("file", ("upload", b"x"))],
+            headers={"Host": host},
+            retries=False,
+        )
+        assert (answer.status < 300) == taken, answer.data
+        assert (key in operator.list_uploads(keys.BUNDLES)) == taken
