@@ -28,7 +28,8 @@ def describe_images(everything: bool = False) -> Iterator[str]:
     """
     variants = json.loads(find_checkout_path("images", "ingestion", "variants.json").read_text())
     dockerfile = find_checkout_path("images", "ingestion", "Dockerfile").read_text()
-    python = re.findall(r"^ARG BASE=python:(\d+\.\d+)", dockerfile, re.MULTILINE)[0]
+    # With a registry before the name and a digest behind the tag.
+    python = re.findall(r"^ARG BASE=\S*\bpython:(\d+\.\d+)", dockerfile, re.MULTILINE)[0]
     for image, arguments in variants.items():
         if isinstance(arguments, dict):
             packages = _locked(find_checkout_path("locks", f"{arguments['LOCK']}.txt"), python)
