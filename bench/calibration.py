@@ -59,7 +59,7 @@ class World:
     """Whether scores are rounded to whole numbers, so that many are tied."""
 
     def seed(self, *sizes: int) -> list[int]:
-        """Another one for each world, so that no two rows are of the same numbers."""
+        """Another one for each world. Methods and widths of intervals are compared on the same competitions."""
         return [*sizes, *self.name.encode()]
 
 

@@ -50,7 +50,10 @@ class ExampleBootstrap:
         self._score = at_once or self._score_whole
 
     def add(self, number: int, seconds: float, kind: Kind, size: int, pieces: Iterator[bytes]) -> None:
-        """A snapshot of the run; one that is late or refused counts for nothing, as it does when it is scored."""
+        """A snapshot of the run. One that is late, or that cannot be read, counts for nothing, as when it is scored.
+
+        What is refused for its score on the whole test set, callers leave out: on some of its rows it may look sound.
+        """
         if seconds > self.rules.budget:
             return
         try:

@@ -69,15 +69,16 @@ def resample_folder(
                 run = folder / participant / name_run(dataset, place + 1)
                 again = f", repeat {place + 1}" if len(scores) > 1 else ""
                 named = f"{quote_cell(participant)} on {quote_cell(dataset)}{again}"
-                _check_score(path, run, rules, score, named)
-                areas[:, place] = _resample_run(run, solution, drawn, rules)
+                refused = _check_score(path, run, rules, score, named)
+                areas[:, place] = _resample_run(run, solution, drawn, rules, refused)
             examples[row, column] = combine_repeats(areas, penalty)
             if areas.shape[0] > 1 and areas.shape[1] > 1:
                 run_by_example[row, column] = estimate_run_by_example(areas, penalty)
     return Table(repeats, penalty, examples, run_by_example)
 
 
-def _check_score(solution: Path, run: Path, rules: CurveRules, score: float, named: str) -> None:
+def _check_score(solution: Path, run: Path, rules: CurveRules, score: float, named: str) -> set[int]:
+    """Numbers of the snapshots that are refused when the whole test set is scored."""
     _, outcome = score_files(solution, run, rules)
     if outcome.alc is None or abs(outcome.alc - score) > TOLERANCE:
         got = "none that is valid" if outcome.alc is None else f"ALC {format_score(outcome.alc, 6)}"
@@ -85,13 +86,16 @@ def _check_score(solution: Path, run: Path, rules: CurveRules, score: float, nam
             f"{run}: expected the predictions that have the table's score {score:.6f} of {named}; got {got}. "
             "Are budget, scheme, metric and t0 right?"
         )
+    return {refused.number for refused in outcome.refused}
 
 
-def _resample_run(run: Path, solution: Solution, drawn: Draws, rules: CurveRules) -> Floats:
+def _resample_run(
+    run: Path, solution: Solution, drawn: Draws, rules: CurveRules, refused: set[int]
+) -> Floats:
     """ALC of the run, by resample."""
     bootstrap = ExampleBootstrap(rules, solution, drawn)
     for item in list_snapshots(run, rules.budget):
-        if item.seconds is not None and item.path is not None:
+        if item.seconds is not None and item.path is not None and item.number not in refused:
             pieces = read_pieces(item.path, item.sha256)
             bootstrap.add(item.number, item.seconds, item.kind, find_size(item.path), pieces)
     return bootstrap.areas()

@@ -348,3 +348,25 @@ def test_runs_tell_participants_apart_on_a_single_dataset() -> None:
     ranking = rank_participants(repeats.mean(axis=2))
     found = measure_uncertainty(Table(repeats, 0.0), "runs", ranking, lambda *_: None, 100, 0)
     assert found.ranks.tolist() == [[1, 1], [2, 2], [3, 3]]
+
+
+def test_a_snapshot_that_is_refused_for_its_score_counts_for_nothing_on_some_rows_either(
+    tmp_path: Path,
+) -> None:
+    """One wild number spoils the score on all rows, and is not among the rows of a third of the resamples."""
+    truth = np.random.default_rng(0).normal(size=(30, 1))
+    np.savetxt(tmp_path / "a.solution", truth)
+    run, rules = tmp_path / "p" / "a", resolve_rules(60, metric_name="r2")
+    run.mkdir(parents=True)
+    np.save(run / "0.npy", truth + 0.1)
+    (run / "times.csv").write_text("file,seconds\n0.npy,1\n")
+    names, alc = (("p",), ("a",)), score_files(tmp_path / "a.solution", run, rules)[1].alc
+    assert alc is not None
+    cell = np.full((1, 1, 1), alc)
+    alone = resample_folder(tmp_path, *names, cell, 0.0, rules, 40, 0)
+    (run / "1.predict").write_text("1e120\n" + "0\n" * 29)
+    (run / "times.csv").write_text("file,seconds\n0.npy,1\n1.predict,20\n")
+    beside = resample_folder(tmp_path, *names, cell, 0.0, rules, 40, 0)
+    assert beside.examples is not None
+    assert alone.examples is not None
+    assert beside.examples == pytest.approx(alone.examples)
