@@ -61,7 +61,9 @@ def scored(red: Team, blue: Team, hackathon: Hackathon) -> dict[str, Team]:
     for team, name in ((red, "bold"), (blue, "shy")):
         assert team.until(name)["phase"] == "Done"
     wait_for("both ranks", lambda: ranks(hackathon) == {red.namespace: 1, blue.namespace: 2})
-    wait_for("the Submissions' own", lambda: blue.status("shy").get("rank") == 2)
+    # What a team had before stands until its new one is on the board: both are to be there.
+    for rank, (team, name) in enumerate(((red, "bold"), (blue, "shy")), 1):
+        wait_for("the Submissions' own", lambda t=team, n=name, r=rank: t.status(n).get("rank") == r)  # type: ignore[misc]
     wait_for("no Job being left but the board's", lambda: not _busy(hackathon))
     return {"bold": red, "shy": blue}
 
