@@ -208,7 +208,8 @@ class Picture:
             axes.plot(*zip(*points, strict=True), marker="o", ms=3, lw=1.3, label=line)
         axes.set_xscale("log")
         for set_formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
-            set_formatter(lambda value, _: f"{value:g}")
+            # 1, 2 and 5 of each decade: with more, labels would lie over each other.
+            set_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "125" else "")
         axes.set_xlabel("Seconds since the go", size=8)
         self._finish(axes)
 
