@@ -64,7 +64,7 @@ class Finals:
     store: OperatorStore
     settings: OperatorSettings
     counted: CountedKeeper
-    listed: dict[tuple[str, str, datetime | None], _Listed] = field(default_factory=dict)
+    _listed: dict[tuple[str, str, datetime | None], _Listed] = field(default_factory=dict)
     """By UID of the Competition, phase and its opening."""
 
     async def work(
@@ -103,8 +103,8 @@ class Finals:
 
     def forget(self, competitions: Collection[str]) -> None:
         """Drops what it knows of all but these, by their UIDs."""
-        self.listed = {
-            opening: listed for opening, listed in self.listed.items() if opening[0] in competitions
+        self._listed = {
+            opening: listed for opening, listed in self._listed.items() if opening[0] in competitions
         }
 
     def _find_unlisted(
@@ -130,7 +130,7 @@ class Finals:
         return namespaces - listed.namespaces
 
     def _get_listed(self, competition: CompetitionView, phase: Phase) -> _Listed:
-        return self.listed.setdefault((competition.uid, phase.name, phase.opens_at), _Listed())
+        return self._listed.setdefault((competition.uid, phase.name, phase.opens_at), _Listed())
 
     async def _plan(
         self,

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from minio import Minio
@@ -11,6 +12,7 @@ from minio.credentials import StaticProvider
 
 from alcove_api import keys
 from alcove_api.documents import StoreCredentials
+from alcove_api.score_documents import Feedback, ScoreDataset, ScoreRequest, Scoring
 from alcove_operator import store_setup
 from alcove_store import client as store_client
 from tests.cluster import certs
@@ -121,3 +123,22 @@ def set_up_store(
         for solution in ("s1", *SOLUTION_DIGESTS):
             store_client.put_bytes(found.root, keys.SOLUTIONS_BUCKET, keys.solution(solution), b"1 0\n")
         yield found
+
+
+def score_request(uid: str, *digests: str, mode: Literal["final", "ladder"] = "ladder") -> ScoreRequest:
+    """Of a submission of ``team-a``, on one dataset for each of ``digests``, of solutions."""
+    return ScoreRequest(
+        submission_uid=uid,
+        namespace="team-a",
+        submission="first",
+        competition_namespace="ns",
+        competition="c",
+        phase="practice",
+        budget_seconds=30,
+        scoring=Scoring(),
+        feedback=Feedback(mode=mode),
+        datasets=tuple(
+            ScoreDataset(alias=f"d{n}", name=f"d{n}", solution_sha256=digest, n_test=2, n_labels=2)
+            for n, digest in enumerate(digests)
+        ),
+    )

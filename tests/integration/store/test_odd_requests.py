@@ -22,7 +22,6 @@ from minio.signer import sign_v4_s3
 
 from alcove_api import keys
 from alcove_api.documents import StoreCredentials
-from alcove_api.score_documents import Feedback, ScoreDataset, ScoreRequest, Scoring
 from alcove_api.uploads import FormField
 from alcove_operator import credentials
 from alcove_operator.job_credentials import grants_of
@@ -32,7 +31,7 @@ from alcove_store.errors import StoreError
 from alcove_store.post import send_upload
 from tests.cluster.stores import list_keys
 
-from .conftest import REGION, SOLUTION_DIGESTS, SetUpStore
+from .conftest import REGION, SOLUTION_DIGESTS, SetUpStore, score_request
 
 MAIN, SOLUTIONS, UPLOADS = keys.MAIN_BUCKET, keys.SOLUTIONS_BUCKET, keys.UPLOADS_BUCKET
 SECRET = b"of somebody else"
@@ -111,18 +110,7 @@ def run(set_up_store: SetUpStore) -> Asker:
 
 @pytest.fixture
 def score_job(set_up_store: SetUpStore) -> Asker:
-    request = ScoreRequest(
-        submission_uid="odd",
-        namespace="team-a",
-        submission="first",
-        competition_namespace="ns",
-        competition="c",
-        phase="practice",
-        budget_seconds=30,
-        scoring=Scoring(),
-        feedback=Feedback(mode="final"),
-        datasets=(ScoreDataset(alias="d0", name="d0", solution_sha256=DIGEST, n_test=2, n_labels=2),),
-    )
+    request = score_request("odd", DIGEST, mode="final")
     return _session(
         set_up_store, "scorer", grants_of(request)["credentials.json"].policy, credentials.SCORE_ROLE
     )

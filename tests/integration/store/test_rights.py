@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from minio import Minio
@@ -15,7 +14,7 @@ from minio import Minio
 from alcove_api import keys
 from alcove_api.documents import CheckRequest, StoreCredentials
 from alcove_api.run_documents import Record, RepeatedAttempt, Verdict
-from alcove_api.score_documents import Feedback, ScoreDataset, ScoreRequest, Scoring
+from alcove_api.score_documents import ScoreRequest
 from alcove_operator import credentials, store_setup
 from alcove_operator.errors import OperatorError
 from alcove_operator.job_credentials import grants_of
@@ -39,6 +38,7 @@ from .conftest import (
     SOLUTION_DIGESTS,
     TEAMS,
     SetUpStore,
+    score_request,
 )
 
 MAIN, SOLUTIONS, UPLOADS = keys.MAIN_BUCKET, keys.SOLUTIONS_BUCKET, keys.UPLOADS_BUCKET
@@ -303,24 +303,6 @@ def test_staging_credentials_can_do_nothing_where_nothing_is_staged(set_up_store
         listing("runs/u1/"),
     ):
         assert is_denied(attempt, client)
-
-
-def score_request(uid: str, *digests: str, mode: Literal["final", "ladder"] = "ladder") -> ScoreRequest:
-    return ScoreRequest(
-        submission_uid=uid,
-        namespace="team-a",
-        submission="first",
-        competition_namespace="ns",
-        competition="c",
-        phase="practice",
-        budget_seconds=30,
-        scoring=Scoring(),
-        feedback=Feedback(mode=mode),
-        datasets=tuple(
-            ScoreDataset(alias=f"d{n}", name=f"d{n}", solution_sha256=digest, n_test=2, n_labels=2)
-            for n, digest in enumerate(digests)
-        ),
-    )
 
 
 def issue(store: SetUpStore, order: ScoreRequest | CheckRequest) -> dict[str, StoreCredentials]:
