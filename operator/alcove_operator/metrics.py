@@ -28,7 +28,7 @@ from alcove_operator.core.model import CompetitionView, PodView, SubmissionView
 from alcove_operator.core.reconcile_input import is_blind
 from alcove_operator.core.run_ends import OVER
 from alcove_operator.index import WorkKind
-from alcove_operator.store_disks import DiskSpace
+from alcove_operator.store_metrics import Measured, StoreMetrics
 
 _WAITS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400)
 _STAGES = (0.5, 1, 2, 5, 10, 20, 60, 120, 300, 900)
@@ -66,24 +66,6 @@ class _Shown(Collector):
             yield family
 
 
-class Measured(Collector):
-    """A gauge without labels, absent while its value is not known: one of the library begins with 0."""
-
-    def __init__(self, name: str, documentation: str) -> None:
-        self._name, self._documentation = name, documentation
-        self._value: float | None = None
-
-    def set(self, value: float | None) -> None:
-        """``value``: None where it is not known (any more)."""
-        self._value = value
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        family = GaugeMetricFamily(self._name, self._documentation)
-        if (value := self._value) is not None:
-            family.add_metric((), value)
-        yield family
-
-
 @dataclass
 class Metrics:
     registry: CollectorRegistry = field(default_factory=lambda: CollectorRegistry(auto_describe=True))
@@ -97,7 +79,7 @@ class Metrics:
         self._make_run_metrics()
         self._make_operator_metrics()
         self._make_fault_metrics()
-        self._make_store_metrics()
+        self.store = StoreMetrics(self.registry)
 
     def _histogram(self, name: str, documentation: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(name, documentation, _PHASE, buckets=buckets, registry=self.registry)
@@ -109,9 +91,7 @@ class Metrics:
         return Gauge(name, documentation, labels, registry=self.registry)
 
     def _measured(self, name: str, documentation: str) -> Measured:
-        made = Measured(name, documentation)
-        self.registry.register(made)
-        return made
+        return Measured(name, documentation, self.registry)
 
     def _make_run_metrics(self) -> None:
         self.queue_wait = self._histogram(
@@ -238,40 +218,6 @@ class Metrics:
             "Runs under way whose store credentials have less than a third of their life left; renewed at half.",
         )
 
-    def _make_store_metrics(self) -> None:
-        self.store_up = self._measured(
-            "alcove_store_up", "Whether the object store answered last (1) or not (0)."
-        )
-        self.store_has_room = self._measured(
-            "alcove_store_has_room",
-            "Whether the object store took the last probe that it answered (1) or is full (0). Absent where not known.",
-        )
-        self.store_errors = self._counter(
-            "alcove_store_errors_total",
-            "Probes of the object store that failed; reason: unavailable or refused.",
-            "reason",
-        )
-        for reason in ("unavailable", "refused"):
-            self.store_errors.labels(reason)
-        self.store_prefix_bytes = self._gauge(
-            "alcove_store_prefix_bytes",
-            "Bytes below each prefix, old versions too; counted once an hour. Nothing that may be of a blind phase.",
-            "prefix",
-        )
-        self.team_bytes = self._gauge(
-            "alcove_team_store_bytes",
-            "Bytes of a team's Submissions without a blind phase, and, while there is none, uploads; old versions too. "
-            "Of the 50 teams that have most; counted once an hour.",
-            "competition",
-            "team",
-        )
-        self.store_free_bytes = self._measured(
-            "alcove_store_free_bytes", "Bytes free on the store's disks. Absent while the store does not say."
-        )
-        self.store_size_bytes = self._measured(
-            "alcove_store_size_bytes", "Bytes of the store's disks. Absent while the store does not say."
-        )
-
     def show(self, competition: str, series: Series) -> None:
         """The gauges of one competition, in place of those before; what is counted of other phases of it goes.
 
@@ -289,23 +235,6 @@ class Metrics:
             for payer, causes in CAUSES_BY_PAYER.items():
                 for cause in causes:
                     self.runs.labels(*labels, cause, payer or "nobody")
-
-    def show_disks(self, space: DiskSpace | None) -> None:
-        """``space``: None where the store does not say."""
-        self.store_free_bytes.set(space.free_bytes if space else None)
-        self.store_size_bytes.set(space.size_bytes if space else None)
-
-    def show_prefix_bytes(self, sizes: Mapping[str, int]) -> None:
-        """``sizes``: by the first part of the keys, in place of those before."""
-        self.store_prefix_bytes.clear()
-        for prefix, size in sizes.items():
-            self.store_prefix_bytes.labels(prefix).set(size)
-
-    def show_team_bytes(self, competition: str, sizes: Mapping[str, int]) -> None:
-        """``sizes``: by team, in place of those before."""
-        self.team_bytes.remove_by_labels({"competition": competition})
-        for team, size in sizes.items():
-            self.team_bytes.labels(competition, team).set(size)
 
     def show_stale(self, competition: str, phase: str, since: datetime | None) -> None:
         """``since``: when the board began to lack something; None where it lacks nothing."""
@@ -326,7 +255,7 @@ class Metrics:
     def forget(self, competitions: Collection[str]) -> None:
         """Drops all series of competitions other than these."""
         for competition in self._shown.series.keys() - competitions:
-            self.team_bytes.remove_by_labels({"competition": competition})
+            self.store.forget(competition)
             del self._shown.series[competition]
         self._drop({(name, phase) for name, phase in self._counted if name not in competitions})
 

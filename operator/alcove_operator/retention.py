@@ -107,11 +107,11 @@ class RetentionKeeper:
         submissions = list(self.index.submissions.values())
         owners = await asyncio.to_thread(find_hidden, use, competitions, submissions, now)
         sums = await asyncio.to_thread(use.sum_prefixes, owners)
-        self.metrics.show_prefix_bytes({prefix: size.bytes for prefix, size in sums.items()})
+        self.metrics.store.show_prefix_bytes({prefix: size.bytes for prefix, size in sums.items()})
         for competition in competitions:
             views = self.index.submissions_of(competition.namespace, competition.name)
             sizes = await asyncio.to_thread(sum_shown_teams, use, competition, views, now, blind=bool(owners))
-            self.metrics.show_team_bytes(competition.name, sizes)
+            self.metrics.store.show_team_bytes(competition.name, sizes)
 
     async def _prune(self, competition: CompetitionView, use: StoreUse) -> None:
         given = await self._gather()

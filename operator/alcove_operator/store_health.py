@@ -36,11 +36,11 @@ class StoreHealth:
                 await asyncio.to_thread(store.exists, "code/probe")
                 up = True
             except StoreUnavailableError:
-                self.metrics.store_errors.labels("unavailable").inc()
+                self.metrics.store.errors.labels("unavailable").inc()
             except StoreError as error:
-                self.metrics.store_errors.labels("refused").inc()
+                self.metrics.store.errors.labels("refused").inc()
                 log.warning("The store answers, but not as it should: %s", error)
-            self.metrics.store_up.set(up)
+            self.metrics.store.up.set(up)
             await asyncio.sleep(PROBE_SECONDS)
 
     async def measure(self) -> None:
@@ -56,5 +56,5 @@ class StoreHealth:
                 if not said:
                     log.warning("%s", error)
                 said = True
-            self.metrics.show_disks(space)
+            self.metrics.store.show_disks(space)
             await asyncio.sleep(DISKS_SECONDS)

@@ -52,7 +52,7 @@ class StoreRoom:
             state = await self._find_state()
         except StoreError as error:
             log.warning("The store answers, but not as it should: %s", error)
-            self.metrics.store_has_room.set(None)
+            self.metrics.store.has_room.set(None)
             return
         if state == "sound":
             self.trouble = None
@@ -61,9 +61,9 @@ class StoreRoom:
         # One that is away is not known to have room again.
         full = self.full if state == "away" else state == "full"
         if self._denied:
-            self.metrics.store_has_room.set(None)
+            self.metrics.store.has_room.set(None)
         elif state != "away":
-            self.metrics.store_has_room.set(not full)
+            self.metrics.store.has_room.set(not full)
         if full != self.full:
             self.full = full
             log.warning("The store %s.", "can be read, and takes nothing" if full else "has room again")
@@ -95,7 +95,7 @@ class StoreRoom:
 
     async def _note_denial(self, error: StoreDeniedError, *, stays: bool) -> StoreState:
         """``stays``: whether it was written and may not be deleted: probes would fill the store by themselves."""
-        self.metrics.store_errors.labels("refused").inc()
+        self.metrics.store.errors.labels("refused").inc()
         self._denied = True
         if stays:
             self._probe_at = self.clock() + DENIED_TIME

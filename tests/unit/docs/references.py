@@ -146,7 +146,7 @@ def _wrong_plain(project: Project, text: str) -> Iterator[str]:
 
 def _has_name(project: Project, name: str) -> bool:
     """Whether a name that begins with ``alcove_`` is there: of Python, or a metric that Prometheus sees."""
-    modules = (project.module(f"alcove_operator.{of}") for of in ("metrics", "board_series"))
+    modules = (project.module(f"alcove_operator.{of}") for of in ("metrics", "store_metrics", "board_series"))
     made = "".join(module.path.read_text() for module in modules if module)
     # Of a histogram, Prometheus sees three series.
     is_metric = any(f'"{known}"' in made for known in (name, re.sub("_(bucket|count|sum)$", "", name)))

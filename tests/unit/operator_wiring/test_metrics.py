@@ -274,10 +274,10 @@ def test_what_is_not_known_yet_has_no_series() -> None:
     }
     # That time counts from 1970, so 0 is long ago.
     assert told == {"alcove_platform_fault_timestamp_seconds": [0]}
-    metrics.show_disks(DiskSpace(5, 10))
+    metrics.store.show_disks(DiskSpace(5, 10))
     sizes = ("alcove_store_free_bytes", "alcove_store_size_bytes")
     assert [series(metrics, name) for name in sizes] == [{(): 5}, {(): 10}]
-    metrics.show_disks(None)
+    metrics.store.show_disks(None)
     assert [series(metrics, name) for name in sizes] == [{}, {}]
 
 
@@ -294,8 +294,8 @@ def test_what_is_gone_has_no_series() -> None:
     metrics.forget({"cup"})
     assert about(metrics, '"bowl"') == []
     assert series(metrics, "alcove_runs_running") == {("cup", "practice"): 0}
-    metrics.show_prefix_bytes({"runs": 3, "data": 4})
-    metrics.show_prefix_bytes({"runs": 3})
+    metrics.store.show_prefix_bytes({"runs": 3, "data": 4})
+    metrics.store.show_prefix_bytes({"runs": 3})
     assert series(metrics, "alcove_store_prefix_bytes") == {("runs",): 3}
 
 
