@@ -1,4 +1,4 @@
-"""A release for the attacks, on the cluster that the end-to-end tests use as well."""
+"""A release for the attacks, on the cluster that other end-to-end tests use as well."""
 
 from __future__ import annotations
 
