@@ -63,8 +63,8 @@ class PageKey:
     digest: str
     hidden: bool = False
     activity: PhaseActivity | None = None
-    place: str = ""
-    """Of an earlier board: competition and phase."""
+    phase_path: str = ""
+    """Of an earlier board: "<competition>/<phase>"."""
     version: str = ""
     """Of an earlier board's page in the store. Its bytes are no part of this: a cache counts values, and not keys."""
     past: PastBoards | None = None
@@ -175,8 +175,8 @@ class BoardServer:
         except StoreError as error:
             # Of a version that there never was, and of one that is no version at all, stores say different things.
             raise HTTPException(404) from error
-        place = f"{phase.competition}/{phase.phase}"
-        key = PageKey("past", digest, place=place, version=version, phase=phase)
+        phase_path = f"{phase.competition}/{phase.phase}"
+        key = PageKey("past", digest, phase_path=phase_path, version=version, phase=phase)
         return answer(request, await self._answers.get(key))
 
     async def report(self, request: Request) -> Response:

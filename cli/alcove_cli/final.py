@@ -87,8 +87,8 @@ class Final:
                 f"There is no admitted baseline in the phase {self.source}. Apply one in the namespace "
                 f"{self.competition.namespace}: a Submission as a team's, for that phase."
             )
-        there = self.reruns(self.competition.namespace)
-        before = {view.name: [rerun for rerun in there if rerun.baseline == view.name] for view in ready}
+        reruns = self.reruns(self.competition.namespace)
+        before = {view.name: [rerun for rerun in reruns if rerun.baseline == view.name] for view in ready}
         due = [v for v in ready if again or not before[v.name] or _is_due(before[v.name][-1], v)]
         for view in due:
             _check_ended(before[view.name])

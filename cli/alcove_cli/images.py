@@ -55,7 +55,11 @@ def _locked(lock: Path, python: str) -> dict[str, str]:
     for line in lock.read_text().splitlines():
         if line[:1].isalnum():
             package = Requirement(line.rstrip("\\ "))
-            there = {"python_full_version": f"{python}.0", "python_version": python, "sys_platform": "linux"}
-            if package.marker is None or package.marker.evaluate(there):
+            environment = {
+                "python_full_version": f"{python}.0",
+                "python_version": python,
+                "sys_platform": "linux",
+            }
+            if package.marker is None or package.marker.evaluate(environment):
                 found[package.name] = str(package.specifier).removeprefix("==")
     return found

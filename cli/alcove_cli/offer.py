@@ -71,7 +71,7 @@ def _read_permits(kube: KubeClient, team: str) -> OfferPermits:
 
 
 def _choose_slot(permits: OfferPermits, taken: dict[int, str], name: str) -> int:
-    same = [slot for slot, there in sorted(taken.items()) if there == name]
+    same = [slot for slot, offered in sorted(taken.items()) if offered == name]
     free = [slot for slot in range(len(permits.slots)) if slot not in taken]
     if not same and not free:
         names = ", ".join(sorted(taken.values()))

@@ -102,7 +102,7 @@ class _Spans:
         self.start, self.end = start, end
 
     @property
-    def there(self) -> Bools:
+    def found(self) -> Bools:
         return self.start >= 0
 
     @property
@@ -266,7 +266,7 @@ def _decode_dense(walk: _BlockMatcher, metadata: Metadata) -> Arrays:
     step.feature.add().float_list.value.extend(np.zeros(size).tolist())
     frame = np.frombuffer(step.SerializeToString()[: -4 * size], np.uint8)
     stride = len(frame) + 4 * size
-    walk.good &= spans.there & (spans.sizes % stride == 0)
+    walk.good &= spans.found & (spans.sizes % stride == 0)
     steps = np.where(walk.good, spans.sizes // stride, 0)
     if (steps == 1).all():
         walk.good &= (walk.windows(spans.start, len(frame)) == frame).all(axis=1)
@@ -312,7 +312,7 @@ def _decode_tokens(walk: _BlockMatcher, metadata: Metadata) -> Arrays:
     ends, from the first byte of a record's list to its last.
     """
     spans = walk.values[_SPARSE_INDEX["channel"]]
-    walk.good &= spans.there & walk.values["0_sparse_value"].there
+    walk.good &= spans.found & walk.values["0_sparse_value"].found
     packed, begins = walk.gather(_Spans(spans.start, np.where(walk.good, spans.end, spans.start)))
     total = len(packed)
     ahead = np.concatenate([packed, np.zeros(_SPARE, np.uint8)])
@@ -352,7 +352,7 @@ def _decode_sparse(walk: _BlockMatcher, metadata: Metadata) -> Callable[[int, in
     The arrays are mostly zeros, and many times as large as the records: they are made as they are asked for.
     """
     given = walk.values["0_sparse_value"]
-    walk.good &= given.there
+    walk.good &= given.found
     values, counts = walk.floats(given)
     shape = (metadata.rows, metadata.cols, metadata.channels)
     size = shape[0] * shape[1] * shape[2]
@@ -361,7 +361,7 @@ def _decode_sparse(walk: _BlockMatcher, metadata: Metadata) -> Callable[[int, in
     for (_, key), length in zip(_SPARSE_INDEX.items(), shape, strict=True):
         spans = walk.values[key]
         index: npt.NDArray[np.unsignedinteger] | int = 0
-        if spans.there.any():  # Older files have no channel index; there the only channel is meant.
+        if spans.found.any():  # Older files have no channel index; there the only channel is meant.
             index, entries = walk.ints(spans)
             inside = inside and np.array_equal(entries, counts) and int(index.max(initial=0)) < length
         if length > 1 and inside:

@@ -266,9 +266,9 @@ def _explain(verb: Verb, path: str, status: int, message: str) -> tuple[str, str
         kind, _, rest = task.removeprefix("read ").partition("/")
         name, _, namespace = rest.partition(" in ")
         if name:
-            there = f" in the namespace {namespace}" if namespace else ""
+            where = f" in the namespace {namespace}" if namespace else ""
             listed = f"kubectl get {kind}{f' -n {namespace}' if namespace else ''}"
-            return f"There is no {kind}/{name}{there}.", f"To see what there is: {listed}"
+            return f"There is no {kind}/{name}{where}.", f"To see what there is: {listed}"
     return f"The API server refused to {task}: {message}.", ""
 
 

@@ -158,11 +158,11 @@ def remove_noise(scores: Floats, noise: Floats) -> Floats:
         scores: participants × datasets; a participant with a missing run (NaN) keeps its scores.
         noise: draws × participants × datasets.
     """
-    there = ~np.isnan(scores).any(axis=1)
-    participants, datasets = int(there.sum()), scores.shape[1]
+    complete = ~np.isnan(scores).any(axis=1)
+    participants, datasets = int(complete.sum()), scores.shape[1]
     if participants == 0 or datasets < 2:
         return scores
-    found, drawn = scores[there], noise[:, there]
+    found, drawn = scores[complete], noise[:, complete]
     means = found.mean(axis=1, keepdims=True)
     shared = found.mean(axis=0) - found.mean()
     own = found - means - shared
@@ -172,7 +172,7 @@ def remove_noise(scores: Floats, noise: Floats) -> Floats:
     noise_of_own = (drawn - drawn_shared).var(axis=0).mean(axis=1, keepdims=True)
     quiet_own = own * _share_left((own**2).mean(axis=1, keepdims=True), noise_of_own)
     out = scores.copy()
-    out[there] = means + quiet_shared + quiet_own
+    out[complete] = means + quiet_shared + quiet_own
     return out
 
 

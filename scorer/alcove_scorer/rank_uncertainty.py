@@ -154,16 +154,16 @@ def shrink_scores(scores: Floats, variances: Floats) -> Floats:
 
     out = scores.copy()
     for column, values in enumerate(scores.T):
-        there = ~np.isnan(values)
-        if there.sum() < 2:
+        finished = ~np.isnan(values)
+        if finished.sum() < 2:
             continue
-        centre, spread = values[there].mean(), values[there].var(ddof=1)
-        noise = float(variances[there, column].mean())
-        freedom = int(there.sum()) - 1
+        centre, spread = values[finished].mean(), values[finished].var(ddof=1)
+        noise = float(variances[finished, column].mean())
+        freedom = int(finished.sum()) - 1
         # Of equals, spread over noise has the distribution of χ² over its degrees of freedom.
         by_chance = float(special.chdtri(freedom, 1 - CONFIDENCE)) / freedom
         factor = 1.0 - noise / spread if spread > noise * by_chance else 0.0
-        out[there, column] = centre + factor * (values[there] - centre)
+        out[finished, column] = centre + factor * (values[finished] - centre)
     return out
 
 

@@ -174,9 +174,9 @@ def _find_delimiter(lines: Sequence[str]) -> str | None:
 
 def _is_header(cells: Sequence[str], where: str) -> bool:
     """Whether the cells of row 1 are names. A missing value is none: such a row is a step."""
-    there = [cell for cell in cells if cell.lower() not in MISSING_TEXTS]
-    numbers = [cell for cell in there if _is_float(cell)]
-    if numbers == there:
+    present = [cell for cell in cells if cell.lower() not in MISSING_TEXTS]
+    numbers = [cell for cell in present if _is_float(cell)]
+    if numbers == present:
         if counts_up(numbers) and len(numbers) == len(cells) and float(numbers[0]) in (0, 1):
             raise SourceError(
                 where,

@@ -69,8 +69,8 @@ def imitate_tensorflow_1() -> None:
 
 def _move_keras() -> None:
     moved = {f"{_OLD_KERAS}.{name}": name for name in _MOVED}
-    for name, there in (moved | _RENAMED).items():
-        module = sys.modules[name] = importlib.import_module(f"{_KERAS}.{there}")
+    for name, moved_to in (moved | _RENAMED).items():
+        module = sys.modules[name] = importlib.import_module(f"{_KERAS}.{moved_to}")
         parent, _, child = name.rpartition(".")
         setattr(importlib.import_module(parent), child, module)
 
@@ -89,9 +89,9 @@ class _Contrib(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        there = sorted(name for name in vars(self) if not name.startswith("_"))
+        names = sorted(name for name in vars(self) if not name.startswith("_"))
         raise AttributeError(
-            f"module '{self.__name__}' has no attribute '{name}': of it this image has {', '.join(there)}"
+            f"module '{self.__name__}' has no attribute '{name}': of it this image has {', '.join(names)}"
         )
 
 
