@@ -76,6 +76,7 @@ class Metrics:
     def __post_init__(self) -> None:
         self.registry.register(self._shown)
         ProcessCollector(registry=self.registry)
+        self._make_time_histograms()
         self._make_run_metrics()
         self._make_operator_metrics()
         self._make_fault_metrics()
@@ -93,7 +94,7 @@ class Metrics:
     def _measured(self, name: str, documentation: str) -> Measured:
         return Measured(name, documentation, self.registry)
 
-    def _make_run_metrics(self) -> None:
+    def _make_time_histograms(self) -> None:
         self.queue_wait = self._histogram(
             "alcove_queue_wait_seconds", "From a run's admission to the start of its first attempt.", _WAITS
         )
@@ -126,6 +127,12 @@ class Metrics:
         self.aggregate_time = self._histogram(
             "alcove_aggregate_seconds", "From the creation of an aggregate Job to its end.", _WAITS
         )
+        self._histograms = (
+            self.queue_wait, self.pull_time, self.stage_time, self.start_time, self.overshoot, self.stamp_lag,
+            self.score_time, self.aggregate_time,
+        )  # fmt: skip
+
+    def _make_run_metrics(self) -> None:
         self.runs = self._counter(
             "alcove_runs_total",
             "Runs that ended, by cause and by who bears it.",
@@ -149,10 +156,6 @@ class Metrics:
             "Since when there is something that the board does not show yet; Unix time. Absent where it shows all.",
             *_PHASE,
         )
-        self._histograms = (
-            self.queue_wait, self.pull_time, self.stage_time, self.start_time, self.overshoot, self.stamp_lag,
-            self.score_time, self.aggregate_time,
-        )  # fmt: skip
         self._per_phase = (
             *self._histograms, self.runs, self.lost_attempts, self.snapshots, self.stale_since,
         )  # fmt: skip
