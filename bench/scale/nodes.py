@@ -93,8 +93,11 @@ class Nodes:
         listed = self.world.ask("GET", JOBS.path(NAMESPACE))
         for job in listed["items"]:
             self._see("ADDED", job)
-        for event in _stream(self.world.api.client, listed["metadata"]["resourceVersion"]):
-            self._see(event["type"], event["object"])
+        after = listed["metadata"]["resourceVersion"]
+        while True:  # the server ends a watch after WATCH_SECONDS
+            for event in _stream(self.world.api.client, after):
+                self._see(event["type"], event["object"])
+                after = event["object"]["metadata"]["resourceVersion"]
 
     def _see(self, event: str, job: Object) -> None:
         uid = job["metadata"]["uid"]

@@ -193,7 +193,7 @@ def kubeconfig_of_operator(cluster: Cluster, folder: Path, namespace: str) -> Pa
     request = {
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "TokenRequest",
-        "spec": {"expirationSeconds": 7200},
+        "spec": {"expirationSeconds": 86400},
     }
     token = KubeClient.from_kubeconfig(str(cluster.kubeconfig)).request("POST", path, request)["status"][
         "token"
