@@ -9,7 +9,7 @@ STORE ?= minio
 # What the demo runs on: throwaway (Kubernetes is built here), or kind (prebuilt; needs kind, docker, kubectl and helm)
 CLUSTER ?= throwaway
 
-.PHONY: help install deps lock crds lint types check unit integration e2e e2e-first-half e2e-second-half e2e-swapped rehearsal test try picture demo images demo-down kubectl scale interleave chaos bench
+.PHONY: help install deps lock crds lint types check unit integration e2e e2e-first-half e2e-second-half e2e-swapped rehearsal test try picture demo images demo-down kubectl scale interleave chaos soak bench
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -116,6 +116,10 @@ interleave: install ## the operator under every order of requests, answers, even
 MINUTES ?= 5
 chaos: deps ## every part of a cluster killed at random while submissions run; MINUTES=60, SEED=0
 	@$(PY) -m bench.chaos --minutes $(MINUTES) --seed $(SEED) $(ARGS)
+
+RATE ?= 20
+soak: deps ## hours of steady submissions, and what grows meanwhile; MINUTES=120 RATE=20 submissions a minute
+	@$(PY) -m bench.soak --minutes $(if $(filter file,$(origin MINUTES)),120,$(MINUTES)) --rate $(RATE) $(ARGS)
 
 bench: deps ## measure; results go to bench/
 	@$(PY) -m bench

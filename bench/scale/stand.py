@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -191,7 +191,7 @@ class Stand:
     def rush(self) -> Figures:
         """All submit at once; returns when all have ended, or when the limit has passed."""
         figures, load = Figures(self.load), self.load
-        before, began, cpu = self._metrics(), time.time(), self.world.operator.cpu_seconds()
+        before, began, cpu = self.read_metrics(), time.time(), self.world.operator.cpu_seconds()
         beside = self._cpu_beside()
         teams = [load.team_names[number % load.teams] for number in range(load.submissions)]
         made = self._side_by_side(
@@ -199,21 +199,22 @@ class Stand:
         )
         self.say(f"{len(made)} are submitted after {time.time() - began:.1f} s")
         submitted = {one["metadata"]["uid"]: at for one, at in made}
-        self._await_end(began, set(submitted))
+        self.await_end(began + load.limit, set(submitted))
         figures.seconds = time.time() - began
         figures.cpu = self.world.operator.cpu_seconds() - cpu
         figures.beside = {what: now - beside[what] for what, now in self._cpu_beside().items()}
         figures.rss_peak = self.world.operator.peak_memory_mib()
-        after = self._metrics()
+        after = self.read_metrics()
         figures.standstill = _read_since(before, after, "alcove_loop_standstill_seconds")
         for kind in ("submission", "competition"):
             figures.turns[kind] = _read_since(before, after, "alcove_turn_cpu_seconds", f'kind="{kind}"')
         self._judge(figures, submitted, began)
         return figures
 
-    def _await_end(self, began: float, uids: set[str]) -> None:
+    def await_end(self, deadline: float, uids: set[str]) -> None:
+        """Until all of these have ended and are settled, or until that Unix time."""
         told = 0.0
-        while time.time() < began + self.load.limit:
+        while time.time() < deadline:
             notes = [note for note in read_notes(self.notes) if note.submission_uid in uids]
             scored = {note.submission_uid for note in notes if note.role == "score" and note.what == "ended"}
             if time.time() > told + 10:
@@ -237,21 +238,28 @@ class Stand:
         plan = load_plan(self.world.cluster.name)
         assert plan is not None
         notes = [note for note in read_notes(self.notes) if note.submission_uid in submitted]
-        everything = self.list_submissions()
-        ours = [one for one in everything if one["metadata"]["uid"] in submitted]
-        counted = [one for one in everything if not one["metadata"]["name"].startswith("old-")]
+        ours = [one for one in self.list_submissions() if one["metadata"]["uid"] in submitted]
         figures.finished = sum(map(_is_done, ours))
         figures.writes = judge.read_audit(plan.audit_log, began)
         figures.first_job = judge.median_wait(notes, submitted)
-        figures.faults = judge.find_faults(ours, notes, self.load.aliases, self.load.capacity)
-        figures.faults += judge.find_unbalanced(counted, self.usage(), PROCESSORS)
+        figures.faults = self.find_faults(submitted)
+
+    def find_faults(self, submitted: Collection[str]) -> list[str]:
+        """What the judge finds wrong about these Submissions, by UID, and about what the teams used."""
+        notes = [note for note in read_notes(self.notes) if note.submission_uid in submitted]
+        everything = self.list_submissions()
+        ours = [one for one in everything if one["metadata"]["uid"] in submitted]
+        counted = [one for one in everything if not one["metadata"]["name"].startswith("old-")]
+        found = judge.find_faults(ours, notes, self.load.aliases, self.load.capacity)
+        return found + judge.find_unbalanced(counted, self.usage(), PROCESSORS)
 
     def restart(self) -> float:
         """Seconds until the operator, killed, has started again and knows everything."""
         self.world.operator.kill()
         return self.world.operator.start()
 
-    def _metrics(self) -> str:
+    def read_metrics(self) -> str:
+        """The operator's page."""
         port = self.world.operator.environment["ALCOVE_METRICS_PORT"]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
             return str(answer.read().decode())

@@ -1,0 +1,1 @@
+"""``make soak``: hours of steady submissions, and what grows meanwhile."""
