@@ -69,7 +69,8 @@ def _board(name: str) -> str:
 _PUT = ["PutObject", "AbortMultipartUpload"]
 """Large objects are uploaded in parts; an upload that fails is taken back."""
 _PRUNED = ("runs/*/snap/*", "runs/*/log.txt", "reports/*.log", "code/*")
-"""What retention may delete. Of records, manifests, scores and boards nobody can delete a version."""
+"""What retention may delete. Of records, manifests, scores and boards nobody can delete a version; what runs now, which
+lies beside the boards, is no evidence."""
 
 
 def recorder_policy(submission_uid: str, alias: str, attempt: int, bucket: str = keys.MAIN_BUCKET) -> Policy:
@@ -219,7 +220,13 @@ def operator_policy(
             _board("counted.json"),
             _board("activity.json"),
         ),
-        _allow(["DeleteObject", "DeleteObjectVersion"], bucket, *_PRUNED, keys.probe("*")),
+        _allow(
+            ["DeleteObject", "DeleteObjectVersion"],
+            bucket,
+            *_PRUNED,
+            keys.probe("*"),
+            _board("activity.json"),
+        ),
         _list(bucket, *_EVIDENCE, "notifications/*", versions=True),
         _allow(["GetObject", "PutObject", "DeleteObject"], uploads, "*"),
         _list(uploads),

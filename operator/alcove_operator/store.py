@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, NamedTuple, TypeVar, cast
 
@@ -28,6 +30,7 @@ from alcove_operator.code_archives import UNPACKED_LIMIT, check_archive, config_
 from alcove_operator.core.model import CodeFact
 from alcove_operator.core.run_results import drop_cut_line
 from alcove_operator.errors import CodeError, OperatorError
+from alcove_operator.stored_objects import StoredObjects
 from alcove_store import client as store_client
 from alcove_store.errors import (
     StoreConflictError,
@@ -37,6 +40,8 @@ from alcove_store.errors import (
 
 D = TypeVar("D", bound=Document)
 _CHUNK = 1 << 20
+ACTIVITY_VERSIONS = 50
+"""Of what runs now, that a store keeps at most: it is written whenever a run begins or ends."""
 PROBE_BYTES = 1 << 20
 """As a prediction may have: a store with room for a byte may have none for that."""
 _DOCUMENT_LIMIT = 16 << 20
@@ -67,6 +72,8 @@ class OperatorStore:
     client: Minio
     bucket: str
     uploads: str = keys.UPLOADS_BUCKET
+    _activity_writes: Counter[str] = field(default_factory=Counter)
+    """By key."""
 
     @classmethod
     def connect(
@@ -295,8 +302,14 @@ class OperatorStore:
         return hashlib.sha256(data).hexdigest()
 
     def write_activity(self, namespace: str, competition: str, phase: str, activity: PhaseActivity) -> None:
+        """Of what it replaces, a store that keeps versions keeps a few alone."""
         key = keys.board(namespace, competition, phase, "activity.json")
         store_client.put_bytes(self.client, self.bucket, key, activity.canonical())
+        self._activity_writes[key] += 1
+        if self._activity_writes[key] % ACTIVITY_VERSIONS == 1:
+            # What could not be deleted now is tried again.
+            with contextlib.suppress(StoreError):
+                StoredObjects(self.client, self.bucket).delete_replaced(key)
 
     def write_counted(
         self, namespace: str, competition: str, phase: str, counted: CountedSubmissions

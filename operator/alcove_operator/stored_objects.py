@@ -60,6 +60,10 @@ class StoredObjects:
         key = keys.code(sha256)
         return self._delete(key, lambda found: found.object_name == key and _is_older(found, before))
 
+    def delete_replaced(self, key: str) -> Size:
+        """All versions of one object but the newest. Raises as :meth:`delete_run_parts`."""
+        return self._delete(key, lambda found: found.object_name == key and found.is_latest != "true")
+
     def _delete(self, prefix: str, wanted: Callable[[StoredObject], bool]) -> Size:
         found = [entry for entry in self._versions(prefix) if wanted(entry)]
         gone = [DeleteObject(entry.object_name or "", entry.version_id) for entry in found]

@@ -12,7 +12,7 @@ import pytest
 from minio import Minio
 
 from alcove_api import keys
-from alcove_api.board_documents import CountedSubmissions
+from alcove_api.board_documents import CountedSubmissions, PhaseActivity
 from alcove_api.competition import PRUNE
 from alcove_kube.client import Object
 from alcove_kube.resources import COMPETITIONS, DATASETS, SUBMISSIONS
@@ -22,7 +22,7 @@ from alcove_operator.core.store_use import Size, list_rows, sum_teams
 from alcove_operator.index import Index
 from alcove_operator.metrics import Metrics
 from alcove_operator.retention import CODE_AGE, RetentionKeeper
-from alcove_operator.store import OperatorStore
+from alcove_operator.store import ACTIVITY_VERSIONS, OperatorStore
 from alcove_operator.stored_objects import StoredObjects
 from alcove_operator.team_list import TeamList
 from alcove_store import client as store_client
@@ -63,11 +63,12 @@ def attempt(uid: str) -> str:
 def test_the_operator_deletes_what_retention_may_and_nobody_anything_else(set_up_store: SetUpStore) -> None:
     prunable = [
         keys.snapshot(attempt("uv"), 0), keys.log(attempt("uv")), keys.team_log("team-a", "uv", "table"),
-        keys.code("a" * 64), keys.probe("ns"),
+        keys.code("a" * 64), keys.probe("ns"), keys.board("ns", "c", "p", "activity.json"),
     ]  # fmt: skip
     protected = [
         keys.record(attempt("uv"), 0), keys.manifest(attempt("uv")), keys.verdict("uv", "table"),
         keys.score_result("uv", "d"), keys.team_report("team-a", "uv"), keys.board("ns", "c", "p", "table.json"),
+        keys.board("ns", "c", "p", "counted.json"), keys.board("ns", "c", "p", "request-1.json"),
         keys.dataset_manifest("a" * 64), keys.change(NAMESPACE, CUP, 1), "ladders/ns.c/p/d/team-a/table/00000000.json",
     ]  # fmt: skip
     for key in (*prunable, *protected):
@@ -104,6 +105,22 @@ def test_a_probe_leaves_nothing_behind(set_up_store: SetUpStore) -> None:
     for _ in range(2):
         store.delete_probe("somewhere", store.write_probe("somewhere"))
     assert versions(set_up_store, keys.probe("somewhere")) == []
+
+
+def test_what_runs_now_takes_no_more_room_the_longer_it_is_written(set_up_store: SetUpStore) -> None:
+    """A store that keeps versions would keep one for every few seconds that anything runs."""
+    where = ("activity", "cup", "practice")
+    key = keys.board(*where, "activity.json")
+    for _ in range(3):
+        put(set_up_store, key)  # of a release that kept them
+    store = OperatorStore(set_up_store.client("operator"), MAIN)
+    store.write_activity(*where, PhaseActivity(waiting=0))
+    assert len(versions(set_up_store, key)) == 1
+    for waiting in range(1, 2 * ACTIVITY_VERSIONS):
+        store.write_activity(*where, PhaseActivity(waiting=waiting))
+    assert len(versions(set_up_store, key)) <= ACTIVITY_VERSIONS
+    now = PhaseActivity.model_validate_json(store_client.get_bytes(set_up_store.root, MAIN, key))
+    assert now.waiting == 2 * ACTIVITY_VERSIONS - 1
 
 
 class Release:
