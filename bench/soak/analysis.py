@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -13,11 +13,10 @@ from scipy import stats
 from bench.soak.samples import (
     BEGAN,
     BOARD_REQUEST,
-    EVENTS_LEFT,
+    EVENT,
     FILES,
     KILLED,
     LEFT_IN_ETCD,
-    LEFT_IN_EVENTS,
     LEFT_IN_STORE,
     LEFT_OBJECTS,
     QUIET,
@@ -32,14 +31,21 @@ WARM_UP = 0.25
 """The part of each half that is left out at its begin: caches fill, and etcd keeps the last minutes' history."""
 PIECES = 12
 """The median of each is a point of the line: samples that follow each other closely tell the same."""
+COMPACTED, COMPACTIONS = "etcd in use", 8
+"""The API server drops etcd's history of changes every five minutes. So many pieces of 45 minutes are longer, and the
+least value of each, after a compaction, is a point of the line."""
 ROW_KIB = 11.0
 """What the operator keeps of a Submission that has ended: docs/scale.md."""
 BOARDS_EACH = 1.0
 """A new board for each Submission at most; its request stays in the store."""
+EVENTS_EACH = 2.0
+"""That each Submission leaves, for the hour after which the API server drops them."""
 TOLERANCE = 0.1
 """Of what is expected: names and numbers have more digits and fewer."""
 GROWS = "GROWS"
 """The verdict on what grows more than it is to."""
+RECORD_KIB = 1.7
+"""What the recorder keeps of a prediction until it seals: its record, and what it knows the file by."""
 Window = tuple[float, float]
 
 
@@ -59,7 +65,7 @@ class Growth:
 
     start: float
     end: float
-    """Medians of the first and the last piece."""
+    """Of the first and the last piece."""
     slope: Slope
     expected: float = 0.0
     """In an hour."""
@@ -71,23 +77,30 @@ class Growth:
 
 
 def measure_growth(
-    times: Sequence[float], values: Sequence[float], window: Window, expected: float = 0.0
+    times: Sequence[float],
+    values: Sequence[float],
+    window: Window,
+    expected: float = 0.0,
+    pieces: int = PIECES,
+    summarize: Callable[[list[float]], float] = statistics.median,
 ) -> Growth | None:
-    """Theil and Sen's slope, and Sen's interval of it, through the medians of :data:`PIECES` equal parts of the window.
+    """Theil and Sen's slope, and Sen's interval of it, through one point for each of so many equal pieces of a window.
 
     Args:
         times: Unix times, seconds.
         values: at these.
         expected: growth in an hour.
+        summarize: makes one of the values of a piece.
 
     Returns None where fewer than three pieces have samples.
     """
-    edges = np.linspace(*window, PIECES + 1)
+    edges = np.linspace(*window, pieces + 1)
     found: list[tuple[float, float]] = []
     for low, high in pairwise(edges):
         inside = [(at, value) for at, value in zip(times, values, strict=True) if low <= at < high]
         if inside:
-            found.append((statistics.median(a for a, _ in inside), statistics.median(v for _, v in inside)))
+            middle = statistics.median(at for at, _ in inside)
+            found.append((middle, summarize([value for _, value in inside])))
     if len(found) < 3:
         return None
     hours = [(at - window[0]) / HOUR for at, _ in found]
@@ -144,8 +157,11 @@ def _measure_halves(
     history: History, name: str, windows: tuple[Window, Window], expected: Sequence[float] = (0.0, 0.0)
 ) -> tuple[Growth | None, Growth | None]:
     series = history.series(name)
+    how: tuple[int, Callable[[list[float]], float]] = (PIECES, statistics.median)
+    if name == COMPACTED:
+        how = (COMPACTIONS, min)
     first, second = (
-        measure_growth(*series, window, each) for window, each in zip(windows, expected, strict=True)
+        measure_growth(*series, window, each, *how) for window, each in zip(windows, expected, strict=True)
     )
     return first, second
 
@@ -159,16 +175,16 @@ def _list_figures(history: History) -> list[tuple[str, str, str, float]]:
     found: list[tuple[str, str, str, float]] = [
         ("operator memory", ", MiB", "submitted", ROW_KIB / 1024),
         *((f"operator {what}", "", "", 0.0) for what in ("threads", FILES, SOCKETS, "series of metrics")),
-        ("recorder memory", ", MiB", "", 0.0),
+        ("recorder memory", ", MiB", "saved", RECORD_KIB / 1024),
         *((f"recorder {what}", "", "", 0.0) for what in ("threads", FILES, SOCKETS, WATCHES)),
         ("API server watches", "", "", 0.0),
-        ("etcd in use", ", KiB", "submitted", left(LEFT_IN_ETCD) + left(LEFT_IN_EVENTS)),
+        (COMPACTED, ", KiB after a compaction", "submitted", left(LEFT_IN_ETCD) + EVENTS_EACH * left(EVENT)),
         ("store, number", " of objects", "submitted", left(LEFT_OBJECTS) + BOARDS_EACH),
         ("store, KiB", "", "submitted", left(LEFT_IN_STORE) + BOARDS_EACH * left(BOARD_REQUEST)),
         ("recorder's objects, number", "", "saved", 2.0),
     ]
     names = {name for sample in history.samples for name in sample.values}
-    stay = {"submissions.alcove.dev": 1.0, "events": left(EVENTS_LEFT)}
+    stay = {"submissions.alcove.dev": 1.0, "events": EVENTS_EACH}
     for name in sorted(names):
         kind = name.removeprefix("objects of ")
         if kind != name:

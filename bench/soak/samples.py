@@ -22,8 +22,9 @@ LEFT_IN_ETCD, LEFT_IN_STORE, LEFT_OBJECTS = (
     "KiB left in the store",
     "objects left in the store",
 )
-EVENTS_LEFT, LEFT_IN_EVENTS = "events left in etcd", "KiB of events left in etcd"
 """Facts: what the first Submission left when it had ended."""
+EVENT = "KiB of an event"
+"""Fact: of one of the first Submission's."""
 BOARD_REQUEST = "KiB of a board's request"
 """Fact: of the last one, with every team on it."""
 
@@ -47,8 +48,8 @@ class History:
     """That the judge found; None where the run was cut short before it judged."""
 
     def series(self, name: str) -> tuple[list[float], list[float]]:
-        """Times and values."""
-        found = [(sample.at, sample.values[name]) for sample in self.samples if name in sample.values]
+        """Times and values. Negative is what the API server does not know."""
+        found = [(one.at, one.values[name]) for one in self.samples if one.values.get(name, -1.0) >= 0]
         return [at for at, _ in found], [value for _, value in found]
 
 

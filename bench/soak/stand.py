@@ -30,10 +30,9 @@ from bench.soak.samples import (
     BEGAN,
     BOARD_REQUEST,
     ENDED,
-    EVENTS_LEFT,
+    EVENT,
     KILLED,
     LEFT_IN_ETCD,
-    LEFT_IN_EVENTS,
     LEFT_IN_STORE,
     LEFT_OBJECTS,
     QUIET,
@@ -152,8 +151,7 @@ class Soak:
         """What one Submission leaves, from which the growth of etcd and the store is computed."""
         self.notebook.fact(LEFT_IN_ETCD, _kib(first))
         events = self.stand.world.ask("GET", EVENTS.path(first["metadata"]["namespace"]))["items"]
-        self.notebook.fact(EVENTS_LEFT, len(events))
-        self.notebook.fact(LEFT_IN_EVENTS, sum(map(_kib, events)))
+        self.notebook.fact(EVENT, sum(map(_kib, events)) / max(1, len(events)))
         uid = first["metadata"]["uid"]
         left = [one for _, one in self._list_store() if uid in str(one.object_name)]
         self.notebook.fact(LEFT_OBJECTS, len(left))
