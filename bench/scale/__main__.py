@@ -38,7 +38,10 @@ def main() -> int:
     found = []
     for count in arguments.submissions:
         limit = arguments.limit or LIMIT_SECONDS + RUN_LIMIT_SECONDS * count * arguments.datasets
-        load = Load(count, arguments.teams, arguments.datasets, arguments.capacity, arguments.seeded, limit)
+        load = Load(
+            *(count, arguments.teams, arguments.datasets, arguments.capacity, arguments.seeded),
+            *(arguments.over, limit + arguments.over),
+        )
         try:
             found.append(measure(load, arguments.run_seconds, arguments.cluster_wide, say, arguments.log))
         except ClusterError as error:
@@ -60,6 +63,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--datasets", type=int, default=5, help="runs of each submission")
     parser.add_argument("--capacity", type=int, default=10_000, help="places; by default few wait for one")
     parser.add_argument("--seeded", type=int, default=0, help="submissions that have ended before")
+    parser.add_argument(
+        "--over", type=float, default=0.0, help="seconds in which they come, ever more; 0: all at once"
+    )
     parser.add_argument("--run-seconds", type=float, default=2.0, help="how long each run goes on")
     parser.add_argument("--limit", type=float, help="seconds until a run of the stand is given up")
     parser.add_argument("--cluster-wide", action="store_true", help="one watch for all teams")
@@ -126,6 +132,7 @@ def table(found: list[Figures]) -> str:
         ("standstill of the event loop below, p99, most", lambda f: _bounds(f.standstill)),
         ("turn on a Submission below, p99, most, s of CPU", lambda f: _bounds(f.turns["submission"])),
         ("turn on the Competition below, p99, most, s of CPU", lambda f: _bounds(f.turns["competition"])),
+        ("look at everything below, p99, most, s of CPU", lambda f: _bounds(f.turns["board"])),
         ("restart, s", lambda f: f"{f.restart:.1f}"),
     ]
     lines = ["| figure |" + " |" * len(found), "|---|" + "---|" * len(found)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import urllib.request
 from collections.abc import Callable, Collection
@@ -34,6 +35,8 @@ BARE_SECONDS, IDLE_SECONDS = 6.0, 30.0
 """How long each is measured; an idle operator looks at everything twice a minute."""
 SERVER = "API server and etcd"
 HANDS = 8
+GROWTH = 3.0
+"""Logarithm of how much faster submissions come at the end of a last evening than at its beginning: 20 times."""
 Say = Callable[[str], None]
 
 
@@ -47,8 +50,14 @@ class Load:
     capacity: int
     seeded: int
     """Submissions that are in the cluster, ended, before anything is submitted."""
+    over: float
+    """Seconds until all are submitted, ever more of them towards the end; 0: all at once."""
     limit: float
     """Seconds until a run is given up."""
+
+    def arrival(self, number: int) -> float:
+        """Seconds from the beginning until the submission with this number, from 0, is made."""
+        return self.over * math.log1p(math.expm1(GROWTH) * number / self.submissions) / GROWTH
 
     @property
     def team_names(self) -> tuple[str, ...]:
@@ -189,14 +198,17 @@ class Stand:
         self._side_by_side(range(self.load.seeded), make)
 
     def rush(self) -> Figures:
-        """All submit at once; returns when all have ended, or when the limit has passed."""
+        """All submit; returns when all have ended, or when the limit has passed."""
         figures, load = Figures(self.load), self.load
         before, began, cpu = self.read_metrics(), time.time(), self.world.operator.cpu_seconds()
         beside = self._cpu_beside()
         teams = [load.team_names[number % load.teams] for number in range(load.submissions)]
-        made = self._side_by_side(
-            enumerate(teams), lambda pair: (self.submit(f"new-{pair[0]:05}", pair[1]), time.time())
-        )
+
+        def submit(number: int) -> tuple[Object, float]:
+            time.sleep(max(0.0, began + load.arrival(number) - time.time()))
+            return self.submit(f"new-{number:05}", teams[number]), time.time()
+
+        made = self._side_by_side(range(load.submissions), submit)
         self.say(f"{len(made)} are submitted after {time.time() - began:.1f} s")
         submitted = {one["metadata"]["uid"]: at for one, at in made}
         self.await_end(began + load.limit, set(submitted))
@@ -206,7 +218,7 @@ class Stand:
         figures.rss_peak = self.world.operator.peak_memory_mib()
         after = self.read_metrics()
         figures.standstill = _read_since(before, after, "alcove_loop_standstill_seconds")
-        for kind in ("submission", "competition"):
+        for kind in ("submission", "competition", "board"):
             figures.turns[kind] = _read_since(before, after, "alcove_turn_cpu_seconds", f'kind="{kind}"')
         self._judge(figures, submitted, began)
         return figures

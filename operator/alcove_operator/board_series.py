@@ -12,16 +12,22 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
+from typing import Literal
 
 from alcove_api.leaderboard import LeaderboardStatus
 from alcove_api.phase import Phase
-from alcove_api.submission import RunStatus
 from alcove_operator.core import boards, usage
-from alcove_operator.core.conditions import find_condition
 from alcove_operator.core.model import CompetitionView, SubmissionView
+from alcove_operator.core.picks import VIEWS_A_TURN
 from alcove_operator.core.reconcile_input import is_blind
-from alcove_operator.core.run_ends import OVER
-from alcove_operator.core.status import ENDED, SCORED
+from alcove_operator.core.team_totals import (
+    EndedTotals,
+    count_submission,
+    has_curve,
+    list_open_runs,
+    state_of,
+)
 from alcove_operator.index import Index
 from alcove_operator.preparation import PROBLEM_KINDS, Problem, find_problems
 
@@ -112,24 +118,32 @@ class _Builder:
 
 
 async def build_series(
-    competition: CompetitionView, index: Index, queue: Mapping[str, int], now: datetime
+    competition: CompetitionView,
+    index: Index,
+    queue: Mapping[str, int],
+    now: datetime,
+    ended: EndedTotals | None = None,
 ) -> Series:
     """All gauges of ``competition`` at the time ``now``.
 
     Others go on between two teams.
 
-    ``queue``: of each Submission that waits for a place, by UID, its first place in the queue of all phases.
+    Args:
+        competition: the one whose gauges these are.
+        index: what is known of the cluster.
+        queue: of each Submission that waits for a place, by UID, its first place in the queue of all phases.
+        now: the time of day.
+        ended: the sums of the look before; everything is counted anew without them.
     """
     out, competition = _Builder(), index.with_usage(competition)
-    views = index.submissions_of(competition.namespace, competition.name)
-    by_phase: defaultdict[str, list[SubmissionView]] = defaultdict(list)
-    for view in views:
-        if view.spec is not None and not view.shows_rerun:
-            by_phase[view.spec.phase].append(view)
+    ref = (competition.namespace, competition.name)
+    ended = ended or EndedTotals()
+    everything = [index.submissions_in_phase(*ref, phase.name) for phase in competition.spec.phases]
+    await _renew(ended, chain.from_iterable(everything), now)
+    opened = [view for view in index.open_submissions_of(*ref) if not view.shows_rerun]
     problems = list(find_problems(competition, index))
     name = competition.name
     out.set("alcove_capacity_runs", (name,), competition.spec.capacity)
-    counted: list[SubmissionView] = []
     blind = {phase.name for phase in competition.spec.phases if is_blind(phase, now)}
     shown: dict[str, None] = {}
     for phase in competition.spec.phases:
@@ -140,26 +154,52 @@ async def build_series(
         record = index.leaderboards.get((competition.namespace, phase.name))
         own = record is not None and record.competition == name
         board = record.status if record is not None and own else LeaderboardStatus()
-        of_teams = [view for view in by_phase[phase.name] if not view.baseline]
-        teams = leading_teams(board, of_teams)
+        under_way = _of_phase(opened, phase)
+        teams = leading_teams(
+            board,
+            {*ended.list_teams(phase.name), *(view.team for view in under_way if not view.baseline)},
+            index.submissions_in_phase(*ref, phase.name),
+        )
         _datasets(out, competition, phase, index)
         _board(out, (name, phase.name), board, teams)
-        _runs(out, (name, phase.name), by_phase[phase.name])
-        for team, own_views in _by_team(of_teams, teams).items():
+        _runs(out, (name, phase.name), under_way)
+        for team, own_views in _by_team(under_way, teams).items():
             await asyncio.sleep(0)
-            _team(out, (name, phase.name, team), own_views, now)
-        counted += of_teams
+            _team(out, (name, phase.name, team), own_views, ended, now)
         shown |= dict.fromkeys(teams)
-    _queue(out, name, counted, queue)
+    _queue(out, name, [view for view in opened if view.spec and view.spec.phase not in blind], queue)
     _quota(out, competition, blind, list(shown)[:TEAMS], now)
     return out.values
 
 
-def leading_teams(board: LeaderboardStatus, views: Iterable[SubmissionView]) -> list[str]:
-    """At most :data:`TEAMS`: those on the board by rank, then the others by their first Submission."""
-    ranked = [entry.team for entry in board.entries]
-    by_first_submission = [view.team for view in sorted(views, key=boards.creation_order)]
-    return list(dict.fromkeys([*ranked, *by_first_submission]))[:TEAMS]
+async def _renew(ended: EndedTotals, views: Iterable[SubmissionView], now: datetime) -> None:
+    """Others go on between a few hundred: at the first look it is all that was ever submitted."""
+    came, went = ended.take(views)
+    signed: tuple[tuple[Literal[1, -1], list[SubmissionView]], ...] = ((-1, went), (1, came))
+    for sign, changed in signed:
+        for begin in range(0, len(changed), VIEWS_A_TURN):
+            ended.add(changed[begin : begin + VIEWS_A_TURN], sign, now)
+            await asyncio.sleep(0)
+
+
+def _of_phase(views: Iterable[SubmissionView], phase: Phase) -> list[SubmissionView]:
+    return [view for view in views if view.spec is not None and view.spec.phase == phase.name]
+
+
+def leading_teams(board: LeaderboardStatus, teams: set[str], views: Iterable[SubmissionView]) -> list[str]:
+    """At most :data:`TEAMS`: those on the board by rank, then the others by their first Submission.
+
+    Args:
+        board: of the phase.
+        teams: those with Submissions in the phase.
+        views: the Submissions, baselines among them.
+    """
+    ranked = dict.fromkeys(entry.team for entry in board.entries)
+    others = teams - ranked.keys()
+    if others and len(ranked) < TEAMS:
+        rest = [view for view in views if view.team in others and not view.baseline]
+        ranked |= dict.fromkeys(view.team for view in sorted(rest, key=boards.creation_order))
+    return list(ranked)[:TEAMS]
 
 
 def is_open(phase: Phase, now: datetime) -> bool:
@@ -215,67 +255,44 @@ def _board(out: _Builder, labels: tuple[str, str], board: LeaderboardStatus, tea
 def _by_team(views: list[SubmissionView], teams: list[str]) -> dict[str, list[SubmissionView]]:
     found: dict[str, list[SubmissionView]] = {team: [] for team in teams}
     for view in views:
-        if view.team in found:
+        if view.team in found and not view.baseline:
             found[view.team].append(view)
     return found
 
 
-def _runs(out: _Builder, labels: tuple[str, str], views: list[SubmissionView]) -> None:
-    states = Counter(_state(run) for view in views for run in _open_runs(view))
+def _runs(out: _Builder, labels: tuple[str, str], opened: list[SubmissionView]) -> None:
+    states = Counter(state_of(run) for view in opened for run in list_open_runs(view))
     out.set("alcove_runs_running", labels, states["running"])
     out.set("alcove_runs_queued", labels, states["queued"])
 
 
-def _open_runs(view: SubmissionView) -> list[RunStatus]:
-    return [] if view.status.phase in ENDED else [run for run in view.status.runs if run.phase not in OVER]
-
-
-def _state(run: RunStatus) -> str:
-    return "queued" if run.phase == "Queued" else "running"
-
-
-def _team(out: _Builder, labels: tuple[str, str, str], views: list[SubmissionView], now: datetime) -> None:
-    out.set("alcove_submissions", labels, len(views))
-    in_state: Counter[str] = Counter(view.status.phase or "Waiting" for view in views)
-    for state, count in in_state.items():
-        out.set("alcove_team_submissions", (*labels, state), count)
-    states = Counter(_state(run) for view in views for run in _open_runs(view))
+def _team(
+    out: _Builder,
+    labels: tuple[str, str, str],
+    opened: list[SubmissionView],
+    ended: EndedTotals,
+    now: datetime,
+) -> None:
+    """``opened``: what the team has under way in the phase."""
+    _, phase, team = labels
+    totals = ended.of(phase, team)
+    for view in opened:
+        totals.update(count_submission(view, now))
+    out.set("alcove_submissions", labels, sum(n for (kind, *_), n in totals.items() if kind == "submissions"))
     for state in ("queued", "running"):
-        out.set("alcove_team_runs", (*labels, state), states[state])
-    ended = Counter(
-        (run.cause, run.charged_to or "nobody")
-        for view in views
-        for run in view.status.runs
-        if run.phase in OVER
-    )
-    for (cause, payer), count in ended.items():
-        out.set("alcove_team_runs_ended", (*labels, cause, payer), count)
-    for step, seconds in _time_spent(views, now).items():
-        out.set("alcove_team_time_seconds", (*labels, step), seconds)
-    _curves(out, labels, views)
+        out.set("alcove_team_runs", (*labels, state), totals["runs", state, ""])
+    for step in ("wait", "learn", "score"):
+        out.set("alcove_team_time_seconds", (*labels, step), totals["time", step, ""] / 1e6)
+    for (kind, first, second), number in totals.items():
+        if kind == "submissions":
+            out.set("alcove_team_submissions", (*labels, first), number)
+        elif kind == "ended":
+            out.set("alcove_team_runs_ended", (*labels, first, second), number)
+    _curves(out, labels, [*ended.curved(phase, team), *filter(has_curve, opened)])
 
 
-def _time_spent(views: list[SubmissionView], now: datetime) -> dict[str, float]:
-    """Seconds by step, over all runs of ``views``; what goes on is counted until ``now``."""
-    spent = {"wait": 0.0, "learn": 0.0, "score": 0.0}
-    for view in views:
-        for run in view.status.runs:
-            queued, go, end = run.queued_at, run.started_at, run.ended_at
-            waiting = run.phase not in OVER and view.status.phase not in ENDED
-            if queued is not None and (go is not None or waiting):
-                spent["wait"] += max(0.0, ((go or now) - queued).total_seconds())
-            if go is not None and (end is not None or waiting):
-                spent["learn"] += max(0.0, ((end or now) - go).total_seconds())
-        scored = find_condition(view.status.conditions, SCORED)
-        ends = [run.ended_at for run in view.status.runs if run.ended_at is not None]
-        if scored is not None and scored.status == "True" and ends and scored.last_transition_time:
-            spent["score"] += max(0.0, (scored.last_transition_time - max(ends)).total_seconds())
-    return spent
-
-
-def _curves(out: _Builder, labels: tuple[str, str, str], views: list[SubmissionView]) -> None:
-    newest = sorted(views, key=boards.creation_order, reverse=True)
-    view = next((v for v in newest if any(run.curve for run in v.status.runs)), None)
+def _curves(out: _Builder, labels: tuple[str, str, str], curved: list[SubmissionView]) -> None:
+    view = max(curved, key=boards.creation_order, default=None)
     for run in view.status.runs if view else ():
         for number, point in enumerate(run.curve[:POINTS]):
             where = (*labels, run.dataset, f"{number:02}")
@@ -285,7 +302,7 @@ def _curves(out: _Builder, labels: tuple[str, str, str], views: list[SubmissionV
 
 def _queue(out: _Builder, competition: str, views: list[SubmissionView], queue: Mapping[str, int]) -> None:
     """Counted among ``views``: the place in the whole queue would move with a blind phase."""
-    waiting = sorted((v for v in views if v.uid in queue), key=lambda v: queue[v.uid])
+    waiting = sorted((v for v in views if v.uid in queue and not v.baseline), key=lambda v: queue[v.uid])
     for place, view in enumerate(waiting, start=1):
         labels = (competition, view.spec.phase if view.spec else "", view.team)
         if labels in out.values["alcove_submissions"]:

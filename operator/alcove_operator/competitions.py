@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -15,30 +15,26 @@ from alcove_api.leaderboard import PublishedRules
 from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import COMPETITIONS, LEADERBOARDS, LOCAL_QUEUES, SUBMISSIONS
-from alcove_operator.activity import ActivityPublisher
 from alcove_operator.api import Api
 from alcove_operator.audit_list import AuditList
-from alcove_operator.board_series import build_series
 from alcove_operator.clock import utc_now
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import decisions, names, placement
 from alcove_operator.core.census import Census, count_submissions
 from alcove_operator.core.conditions import READY, ConditionValue, find_condition, set_condition
-from alcove_operator.core.model import CompetitionView, PodView, SubmissionView
+from alcove_operator.core.model import CompetitionView, PodView
 from alcove_operator.core.phases import describe_phases
 from alcove_operator.core.published_rules import publish_rules
 from alcove_operator.core.reconcile_input import PhaseRules, is_blind
 from alcove_operator.executor import to_json
-from alcove_operator.finals import Finals
 from alcove_operator.index import Index, WorkKey
+from alcove_operator.looks import Looks
 from alcove_operator.metrics import Metrics
 from alcove_operator.places import Places
 from alcove_operator.preparation import find_queue_problem, ready_condition
-from alcove_operator.rankings import Rankings
 from alcove_operator.store_room import ROOM, StoreRoom
 from alcove_operator.submissions import Submissions
 from alcove_operator.team_list import TeamList
-from alcove_operator.tickets import Tickets
 from alcove_operator.unwatched import Unknown, UnwatchedObjects
 from alcove_operator.workqueue import WorkQueue
 
@@ -47,11 +43,9 @@ QUEUE_SECONDS = 20.0
 """Between two looks at the LocalQueue of Kueue."""
 
 
-TURN_PAUSE, LOOK_PAUSE = 200e-6, 1e-3
-"""Seconds between two turns for each Submission under way, and between two looks at everything for each Submission that
-there is: a competition takes a part of the operator's time that does not grow with it."""
-SHOW_PAUSE = 5.0
-"""Seconds between two times that the gauges are made, half of a look's work; who reads them asks less often."""
+TURN_PAUSE = 200e-6
+"""Seconds between two turns for each Submission under way: a competition takes a part of the operator's time that does
+not grow with it."""
 COUNTS_PAUSE = 0.9
 """Seconds between two writes of the Competition's status where only its counts of runs are others."""
 
@@ -61,8 +55,6 @@ class _Pace:
     """When, on the event loop's clock, the next turn of a competition may do what."""
 
     turn_at: float = 0.0
-    look_at: float = 0.0
-    show_at: float = 0.0
     counts_at: float = 0.0
 
 
@@ -74,26 +66,20 @@ class Competitions:
     submissions: Submissions
     settings: OperatorSettings
     metrics: Metrics
-    rankings: Rankings
-    finals: Finals
+    looks: Looks
     audit: AuditList
     teams: TeamList
-    activity: ActivityPublisher
     room: StoreRoom | None = None
     """None where the store always has room."""
     clock: Callable[[], datetime] = utc_now
     _unwatched: UnwatchedObjects = field(init=False)
-    _tickets: Tickets = field(init=False)
     _places: Places = field(init=False)
-    _messages: dict[str, Mapping[str, str]] = field(default_factory=dict)
-    """By UID: what :class:`Finals` and :class:`Rankings` last said of its phases."""
     _paces: dict[str, _Pace] = field(default_factory=dict)
     """By UID."""
 
     def __post_init__(self) -> None:
         self._unwatched = UnwatchedObjects(self.api)
         self._places = Places(self.index, self.queue, self.submissions, self.room)
-        self._tickets = Tickets(self.api, self.index, self.teams, self.submissions.executor.usage)
 
     async def work(self, key: WorkKey) -> None:
         await self._look_at_queue(key)
@@ -120,42 +106,19 @@ class Competitions:
         queue = await self._places.give(competition, views, counted, now)
         # First: what is seen to have taken effect may be taken back at once, and would never be in the list.
         known = self.index.versions.get((COMPETITIONS, key.namespace, key.name))
-        if known is not None:
-            again = await self.audit.update(key.namespace, key.name, competition.uid, known.generation)
-            if again is not None:
-                self.queue.add(key, again)
+        if known is None:
+            return
+        again = await self.audit.update(key.namespace, key.name, competition.uid, known.generation)
+        if again is not None:
+            self.queue.add(key, again)
         await self._write(key, competition.uid, counted, now)
         await self._boards(competition)
-        if (wait := pace.look_at - _seconds()) > 0:
-            self.queue.add(key, wait)
-            return
-        await self._look(key, competition, queue, now, pace)
-        pace.look_at = _seconds() + LOOK_PAUSE * len(self.index.submissions)
+        self.looks.ask(competition, known.generation, queue)
 
     def forget(self, competitions: Collection[str]) -> None:
         """Drops what it knows of all but these, by their UIDs."""
         self._paces = {uid: pace for uid, pace in self._paces.items() if uid in competitions}
-        self._messages = {uid: said for uid, said in self._messages.items() if uid in competitions}
-        self.rankings.ranks.forget(competitions)
-        self.finals.forget(competitions)
-
-    async def _look(
-        self, key: WorkKey, competition: CompetitionView, queue: Mapping[str, int], now: datetime, pace: _Pace
-    ) -> None:
-        """At everything that was ever submitted, for boards, reruns and gauges; others go on in between."""
-        await self._tickets.drop_gone(competition)
-        everything = self.index.submissions_of(key.namespace, key.name)
-        await asyncio.sleep(0)
-        views = [view for view in everything if not view.shows_rerun]
-        wishes = [await self.rankings.work(competition, views, now)]
-        await asyncio.sleep(0)
-        wishes.append(await self._finals(key, competition, everything, now))
-        await asyncio.sleep(0)
-        wishes.append(await self._show(key, queue, pace))
-        wishes.append(await self.activity.publish(competition, views, now))
-        for after in wishes:
-            if after is not None:
-                self.queue.add(key, after)
+        self.looks.forget(competitions)
 
     async def _look_at_queue(self, key: WorkKey) -> None:
         """Notes whether Kueue's LocalQueues, where the competition names some, can admit anything. Nothing is watched,
@@ -170,30 +133,6 @@ class Competitions:
             self.index.queue_problems[namespace, name] = problem
         if named:
             self.queue.add(key, QUEUE_SECONDS)
-
-    async def _finals(
-        self, key: WorkKey, competition: CompetitionView, views: list[SubmissionView], now: datetime
-    ) -> float | None:
-        """Each rerun that it makes is an event, and so another turn."""
-        waits, after = await self.finals.work(competition, views, now)
-        failing = {
-            phase: said for (name, phase), said in self.rankings.failing.items() if name == competition.name
-        }
-        messages = {**failing, **{phase: said for phase, said in waits.items() if said}}
-        if messages != self._messages.get(competition.uid, {}):
-            self._messages[competition.uid] = messages
-            self.queue.add(key)
-        return after
-
-    async def _show(self, key: WorkKey, queue: Mapping[str, int], pace: _Pace) -> float | None:
-        if (wait := pace.show_at - _seconds()) > 0:
-            return wait
-        competition = self.index.competitions.get((key.namespace, key.name))
-        if competition is not None:
-            series = await build_series(competition, self.index, queue, self.clock())
-            self.metrics.show(key.name, series)
-            pace.show_at = _seconds() + SHOW_PAUSE
-        return None
 
     async def _write(self, key: WorkKey, uid: str, counted: Census, now: datetime) -> None:
         competition = self.index.competitions.get((key.namespace, key.name))
@@ -255,7 +194,7 @@ class Competitions:
                 submissions=self.index.count_submissions(competition.namespace, competition.name, phase.name),
                 running=0 if is_blind(phase, now) else counted.active.get(phase.name, 0),
                 queued=0 if is_blind(phase, now) else counted.queued.get(phase.name, 0),
-                message=self._messages.get(competition.uid, {}).get(phase.name, ""),
+                message=self.looks.messages(competition.uid).get(phase.name, ""),
             )
             for phase in competition.spec.phases
         )
@@ -275,7 +214,7 @@ class Competitions:
             found = self.index.submissions.get((namespace, submission))
             if not self.index.is_filled(SUBMISSIONS, namespace) or (found is not None and found.team == team):
                 return True
-        counted = self.rankings.counted.list_names(competition)
+        counted = self.looks.rankings.counted.list_names(competition)
         return counted is None or (team, submission) in counted
 
     async def _move_usage(self, key: WorkKey, competition: CompetitionView) -> None:

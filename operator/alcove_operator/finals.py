@@ -68,12 +68,9 @@ class Finals:
     """By UID of the Competition, phase and its opening."""
 
     async def work(
-        self, competition: CompetitionView, views: list[SubmissionView], now: datetime
+        self, competition: CompetitionView, now: datetime
     ) -> tuple[Mapping[str, str], float | None]:
-        """By phase, what people should know of it; and after how many seconds to look again, though nothing happens.
-
-        ``views``: all of the competition.
-        """
+        """By phase, what people should know of it; and after how many seconds to look again, though nothing happens."""
         messages, wishes = {}, []
         shown: set[str] = set()
         for phase in competition.spec.phases:
@@ -82,6 +79,7 @@ class Finals:
             if not reruns.is_open(phase, now):
                 wishes += [(phase.opens_at - now).total_seconds()] if phase.opens_at else []
                 continue
+            views = self.index.submissions_of(competition.namespace, competition.name)
             unlisted = self._find_unlisted(competition, phase, views)
             if unlisted:
                 unlisted = await self._list(competition, phase, unlisted)
@@ -98,7 +96,8 @@ class Finals:
                 tuple(dict.fromkeys(found.failed)),
                 tuple(dict.fromkeys(found.namesakes)),
             ).describe()
-        await self._refuse([view for view in views if view.shows_rerun and view.uid not in shown], now)
+        results = self.index.results_of(competition.namespace, competition.name)
+        await self._refuse([view for view in results if view.uid not in shown], now)
         return messages, min(wishes, default=None)
 
     def forget(self, competitions: Collection[str]) -> None:
@@ -142,7 +141,7 @@ class Finals:
     ) -> reruns.RerunPlan:
         assert phase.from_ is not None
         source = competition.phase(phase.from_.phase)
-        deleted = await self.counted.keep(competition, source, views) if source else []
+        deleted = await self.counted.keep(competition, source) if source else []
         unseen = unlisted | {
             team for team in self.counted.teams.namespaces if not self.index.is_filled(SUBMISSIONS, team)
         }

@@ -46,8 +46,8 @@ from alcove_operator.tables import ObjectName, Table
 log = logging.getLogger(__name__)
 
 
-WorkKind = Literal["submission", "competition", "dataset", "rescore"]
-"""rescore: a Job of `alcove rescore`."""
+WorkKind = Literal["submission", "competition", "board", "dataset", "rescore"]
+"""board: a look at all that was submitted to a Competition; rescore: a Job of `alcove rescore`."""
 
 
 class WorkKey(NamedTuple):
@@ -92,6 +92,8 @@ def _submissions() -> Table[SubmissionView]:
         competition=_competition_of,
         open=lambda view: None if view.status.phase in ENDED else _competition_of(view),
         phase=_phase_of,
+        ranked=lambda view: _phase_of(view) if boards.is_ranked(view.status) else None,
+        result=lambda view: _competition_of(view) if view.shows_rerun else None,
         namespace=lambda view: view.namespace,
     )
 
@@ -336,6 +338,18 @@ class Index:
     def open_submissions_of(self, namespace: str, competition: str) -> list[SubmissionView]:
         """Those of :meth:`submissions_of` that have not ended."""
         return sorted(self.submissions.having("open", (namespace, competition)), key=boards.creation_order)
+
+    def submissions_in_phase(self, namespace: str, competition: str, phase: str) -> list[SubmissionView]:
+        """Without those that only show what became of a rerun; in no promised order."""
+        return self.submissions.having("phase", (namespace, competition, phase))
+
+    def ranked_submissions(self, namespace: str, competition: str, phase: str) -> list[SubmissionView]:
+        """Those of :meth:`submissions_in_phase` whose status says that they are on a board, or left out of it."""
+        return self.submissions.having("ranked", (namespace, competition, phase))
+
+    def results_of(self, namespace: str, competition: str) -> list[SubmissionView]:
+        """Those that only show a team what became of a rerun."""
+        return self.submissions.having("result", (namespace, competition))
 
     def count_submissions(self, namespace: str, competition: str, phase: str) -> int:
         """Of one phase, without those that only show what became of a rerun."""

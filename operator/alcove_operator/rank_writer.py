@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, field
 
 from alcove_api.leaderboard import LeaderboardStatus
@@ -62,11 +62,7 @@ class RankWriter:
     """By UID of a Submission that could not be written: when, on the event loop's clock, it is tried again."""
 
     async def write(
-        self,
-        competition: CompetitionView,
-        phase: Phase,
-        views: Iterable[SubmissionView],
-        board: LeaderboardStatus,
+        self, competition: CompetitionView, phase: Phase, board: LeaderboardStatus
     ) -> float | None:
         """Writes rank, place, average rank, `counted`, `excluded` where they differ; returns in how many seconds it
         has more to write. A Submission that the server refuses costs no other its rank.
@@ -80,8 +76,8 @@ class RankWriter:
         newly: dict[str, _Write] = {}
         moved: dict[str, _Write] = {}
         now, waits = asyncio.get_running_loop().time(), list[float]()
-        for view in views:
-            if view.spec is None or view.spec.phase != phase.name or view.unreadable:
+        for view in self._list_concerned(competition, phase, places.keys()):
+            if view.unreadable:
                 continue
             left_out = boards.find_exclusion(competition.spec, phase.name, view.team, view.name)
             if not whole and view.uid not in places and left_out is None:
@@ -105,6 +101,20 @@ class RankWriter:
         if len(newly) + len(moved) > len(chosen):
             waits.append(max(0.0, moved_round.next_at - now))
         return min(waits, default=None)
+
+    def _list_concerned(
+        self, competition: CompetitionView, phase: Phase, places: Set[str]
+    ) -> list[SubmissionView]:
+        """Those on the board, by their UIDs in ``places``; those that say they are; and those that are left out of it;
+        earliest first."""
+        where = (competition.namespace, competition.name, phase.name)
+        found = {view.uid: view for view in self.index.ranked_submissions(*where)}
+        known = (self.index.submission_by_uid(uid) for uid in places - found.keys())
+        found |= {view.uid: view for view in known if view is not None}
+        if left_out := {entry.team for entry in competition.spec.excluded}:
+            views = self.index.submissions_in_phase(*where)
+            found |= {view.uid: view for view in views if view.team in left_out}
+        return sorted(found.values(), key=boards.creation_order)
 
     def forget(self, competitions: Collection[str]) -> None:
         """Drops what it knows of all but these, by their UIDs."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -22,6 +22,7 @@ from alcove_operator.api import Api
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core import boards, names, scoring
 from alcove_operator.core.model import CompetitionView, SubmissionView
+from alcove_operator.core.picks import PhasePicks
 from alcove_operator.core.reconcile_input import PhaseRules, is_blind
 from alcove_operator.core.status import cut_line
 from alcove_operator.counted import CountedKeeper
@@ -60,23 +61,27 @@ class Rankings:
     """Since when each other board has not."""
     _measured: dict[tuple[str, str], str] = field(default_factory=dict)
     """UID of the last aggregate Job whose time was taken."""
+    _picks: dict[tuple[str, str], PhasePicks] = field(default_factory=dict)
+    """By the Competition's UID and the phase."""
 
     def __post_init__(self) -> None:
         self.counted = CountedKeeper(self.index, self.executor.store, self.teams)
         self.ranks = RankWriter(self.api, self.index, self.executor.store)
 
-    async def work(
-        self, competition: CompetitionView, views: list[SubmissionView], now: datetime
-    ) -> float | None:
+    async def work(self, competition: CompetitionView, now: datetime) -> float | None:
         """Returns after how many seconds it wants to look again, though nothing happens."""
-        wishes = [await self._phase(competition, phase, views, now) for phase in competition.spec.phases]
+        wishes = [await self._phase(competition, phase, now) for phase in competition.spec.phases]
         return min((w for w in wishes if w is not None), default=None)
 
-    async def _phase(
-        self, competition: CompetitionView, phase: Phase, views: list[SubmissionView], now: datetime
-    ) -> float | None:
+    def forget(self, competitions: Collection[str]) -> None:
+        """Drops what it knows of all but these, by their UIDs."""
+        self._picks = {of: picks for of, picks in self._picks.items() if of[0] in competitions}
+        self.counted.forget(competitions)
+        self.ranks.forget(competitions)
+
+    async def _phase(self, competition: CompetitionView, phase: Phase, now: datetime) -> float | None:
         await asyncio.sleep(0)
-        deleted = await self.counted.keep(competition, phase, views)
+        deleted = await self.counted.keep(competition, phase)
         await asyncio.sleep(0)
         board = (
             None if is_blind(phase, now) else self.index.leaderboards.get((competition.namespace, phase.name))
@@ -89,20 +94,16 @@ class Rankings:
             self.metrics.show_stale(*where, None)
             wait = (phase.reveals_at - now).total_seconds() if phase.reveals_at else 0.0
             return wait if wait > 0 else None
-        ranked = await self.ranks.write(competition, phase, views, board.status)
-        rules = PhaseRules(competition, phase)
-        # Each step looks at all that was ever submitted; others go on in between.
+        ranked = await self.ranks.write(competition, phase, board.status)
+        # Each step passes over all that was ever submitted; others go on in between.
         await asyncio.sleep(0)
-        # A rerun of a team that takes part no more is still there: its namespace is the competition's.
-        taking_part = [
-            view
-            for view in views
-            if not view.of_organizer or view.baseline or view.team in self.teams.namespaces
-        ]
-        await asyncio.sleep(0)
-        counted = boards.select_ranked(rules, taking_part, deleted, self.index.datasets_by_name())
-        await asyncio.sleep(0)
-        excluded = boards.list_excluded(rules, taking_part, deleted)
+        rules, datasets = PhaseRules(competition, phase), self.index.datasets_by_name()
+        views = self.index.submissions_in_phase(competition.namespace, competition.name, phase.name)
+        picks = self._picks.setdefault((competition.uid, phase.name), PhasePicks())
+        for _ in picks.renew(rules, views, datasets, self.teams.namespaces):
+            await asyncio.sleep(0)
+        counted = boards.select_ranked(rules, picks.picked(), deleted, datasets)
+        excluded = boards.list_excluded(rules, views, deleted)
         again = await self._aggregate(competition, phase, counted, excluded, board.status, now)
         self._measure(competition, phase, now)
         return min((wish for wish in (ranked, again) if wish is not None), default=None)

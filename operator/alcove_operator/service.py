@@ -34,6 +34,7 @@ from alcove_operator.jobs_health import JobsHealth
 from alcove_operator.lease import Lease
 from alcove_operator.listing import fill_competition, fill_index, fill_teams
 from alcove_operator.liveness import Liveness, answer_probes
+from alcove_operator.looks import Looks
 from alcove_operator.loops import first_of, stop_signal
 from alcove_operator.metrics import Metrics
 from alcove_operator.notifier import Notifier
@@ -154,10 +155,15 @@ class Service:
         rankings = Rankings(self.api, self.index, self.executor, settings, self.metrics, self.teams)
         audit = AuditList(self.api, self.store, self.executor.announcer, self.clock)
         finals = Finals(self.api, self.index, self.store, settings, rankings.counted)
-        return Competitions(
-            *(self.api, self.index, self.queue, self.submissions, settings, self.metrics, rankings, finals),
-            audit=audit,
+        looks = Looks(
+            *(self.api, self.index, self.queue, self.metrics, rankings, finals, self.teams),
             activity=ActivityPublisher(self.store),
+            usage=self.executor.usage,
+            clock=self.clock,
+        )
+        return Competitions(
+            *(self.api, self.index, self.queue, self.submissions, settings, self.metrics, looks),
+            audit=audit,
             teams=self.teams,
             room=self.room,
             clock=self.clock,
@@ -252,13 +258,15 @@ class Service:
         turns = {
             "submission": self.submissions.work,
             "competition": self.competitions.work,
+            "board": self.competitions.looks.work,
             "dataset": self.datasets.work,
             "rescore": self.submissions.deliver_credentials,
         }
         if key.kind == "submission" and not self._is_watched(key.namespace):
             # Its namespace was a team's when the key became due.
             return
-        with logs.bind_object(*key):
+        about = "competition" if key.kind == "board" else key.kind
+        with logs.bind_object(about, key.namespace, key.name):
             try:
                 await measure_turn(turns[key.kind](key), self.metrics.turn_cpu.labels(key.kind).observe)
             except Exception as error:

@@ -55,6 +55,9 @@ WATCH_SECONDS, SILENT_SECONDS = 90, 100.0
 """How long the server keeps a watch, which then goes on from its last event; and when we give up one that is not ended:
 its connection is dead. Kopf's own bound on silence is off. Where it passes in the round of the event loop in which an
 event comes, kopf 1.45 cancels what reads that watch, for good and without a word."""
+IDLE_SECONDS = 0.1
+"""How long kopf holds the last event of each object. By its default of 5 s the list of 10,000 Submissions would be in
+memory as a whole, as it was sent."""
 Observer = Callable[[Resource, Object, bool], None]
 """Told of an object, and whether it is gone."""
 
@@ -95,6 +98,7 @@ def kopf_settings() -> Any:
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.watching.chunk_size = SUBMISSIONS_PAGE
+    settings.queueing.idle_timeout = IDLE_SECONDS
     settings.watching.inactivity_timeout = math.inf
     settings.watching.server_timeout = WATCH_SECONDS
     settings.watching.client_timeout = SILENT_SECONDS

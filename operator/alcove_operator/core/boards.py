@@ -230,6 +230,11 @@ def view_deleted(entry: CountedSubmission, rules: PhaseRules) -> SubmissionView:
     )
 
 
+def is_ranked(status: SubmissionStatus) -> bool:
+    """Whether it says that its Submission is on a board, or left out of it."""
+    return bool(status.counted or status.place or status.excluded or status.rank is not None)
+
+
 def _has_score(view: SubmissionView) -> bool:
     if not view.status.scoring_digest:
         return False

@@ -375,7 +375,7 @@ def test_requests_that_fail_are_counted_and_answers_are_not() -> None:
         # Prometheus sees no increase of what begins with 1.
         assert failures.keys() >= {(*request, "0") for request in requests}
         turns = series(service.metrics, "alcove_work_failures_total")
-        assert turns.keys() == {("submission",), ("competition",), ("dataset",), ("rescore",)}
+        assert turns.keys() == {("submission",), ("competition",), ("board",), ("dataset",), ("rescore",)}
 
     operate(scenario)
 

@@ -33,7 +33,7 @@ class Board:
 
     @property
     def writer(self) -> RankWriter:
-        return self.service.competitions.rankings.ranks
+        return self.service.competitions.looks.rankings.ranks
 
     @property
     def competition(self) -> CompetitionView:
@@ -57,9 +57,7 @@ class Board:
             generation=self.generation, teams=len(order), entries=entries
         )
         phase = self.competition.spec.phases[0]
-        return await self.writer.write(
-            self.competition, phase, self.service.index.submissions_of(HACK, CUP), status
-        )
+        return await self.writer.write(self.competition, phase, status)
 
     def ranks(self) -> dict[str, int | None]:
         return {team: self.view(team).status.rank for team in TEAMS}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -111,6 +111,15 @@ def view(reason: str) -> SubmissionView:
     return SubmissionView("red-uid", "red", "first", 1, "1", START, False, (), parsed, shown)
 
 
+async def look_at(
+    rankings: Rankings, competition: CompetitionView, views: list[SubmissionView], now: datetime
+) -> None:
+    """Where these Submissions are all that there are."""
+    rankings.index.submissions.clear()
+    rankings.index.submissions.update({(view.namespace, view.name): view for view in views})
+    await rankings.work(competition, now)
+
+
 def test_a_score_that_had_to_be_made_anew_at_the_reveal_comes_onto_the_board() -> None:
     """The board may have been made while it was gone from the store."""
     index = Index(leaderboards={("comp", "final"): BoardRecord("cup", LeaderboardStatus(), PublishedRules())})
@@ -121,7 +130,7 @@ def test_a_score_that_had_to_be_made_anew_at_the_reveal_comes_onto_the_board() -
 
     def look(reason: str, seconds: float) -> int:
         now = REVEAL + timedelta(seconds=seconds)
-        asyncio.run(rankings.work(COMPETITION, [view(reason)], now))
+        asyncio.run(look_at(rankings, COMPETITION, [view(reason)], now))
         return made.count
 
     assert look(scoring.HELD_BACK, -1) == 0
@@ -141,7 +150,7 @@ def test_of_two_phases_of_one_name_the_first_keeps_the_board() -> None:
     assert (status, reason) == ("False", "PhaseNameTaken")
     assert "Competition cup" in message
     assert "Give the phase another name" in message
-    asyncio.run(rankings.work(other, [view(scoring.SHOWN)], REVEAL + timedelta(seconds=1)))
+    asyncio.run(look_at(rankings, other, [view(scoring.SHOWN)], REVEAL + timedelta(seconds=1)))
     assert made.count == 0
     assert ready_condition(COMPETITION, index)[1] == "DatasetMissing"
 
@@ -182,10 +191,10 @@ def test_a_board_waits_where_nobody_knows_what_the_last_one_was_made_of() -> Non
         cast(Api, made), index, cast(Executor, made), settings, Metrics(), teams_of(made, settings)
     )
     now = REVEAL + timedelta(seconds=1)
-    asyncio.run(rankings.work(COMPETITION, [view(scoring.SHOWN)], now))
+    asyncio.run(look_at(rankings, COMPETITION, [view(scoring.SHOWN)], now))
     assert made.count == 0
     index.replace(SUBMISSIONS, "blue", index.known(SUBMISSIONS, "blue"), [])
-    asyncio.run(rankings.work(COMPETITION, [view(scoring.SHOWN)], now))
+    asyncio.run(look_at(rankings, COMPETITION, [view(scoring.SHOWN)], now))
     assert made.count == 1
 
 
@@ -214,7 +223,7 @@ def test_two_equal_teams_are_told_of_the_rank_that_they_share() -> None:
     )
     one = view(scoring.SHOWN)
     rivals = [replace(one, uid=f"{team}-uid", namespace=team, name=team) for team in ("blue", "green")]
-    asyncio.run(rankings.work(COMPETITION, [one, *rivals], REVEAL + timedelta(seconds=1)))
+    asyncio.run(look_at(rankings, COMPETITION, [one, *rivals], REVEAL + timedelta(seconds=1)))
     assert {name: (status["rank"], status["place"]) for name, status in told.items()} == {
         "first": (1, "1=/3"), "blue": (1, "1=/3"), "green": (3, "3/3"),
     }  # fmt: skip

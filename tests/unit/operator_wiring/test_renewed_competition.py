@@ -36,6 +36,7 @@ def test_a_turn_on_the_one_before_writes_nothing_to_the_one_of_its_name(
         # Nothing of the one that is gone stays in memory.
         service._forget()
         assert service.competitions._paces == {}
-        assert service.competitions.rankings.ranks._rounds == {}
+        assert service.competitions.looks._known == {}
+        assert service.competitions.looks.rankings.ranks._rounds == {}
 
     run(test())

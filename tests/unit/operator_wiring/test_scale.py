@@ -12,8 +12,8 @@ from prometheus_client import generate_latest
 
 from alcove_kube.client import Object, Verb
 from alcove_kube.resources import DATASETS
-from alcove_operator.competitions import SHOW_PAUSE
 from alcove_operator.core import names
+from alcove_operator.looks import SHOW_PAUSE
 from alcove_operator.service import Service
 from bench.scale.judge import find_faults, find_unbalanced
 from bench.scale.nodes import JobNote
