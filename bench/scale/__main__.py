@@ -40,7 +40,7 @@ def main() -> int:
         limit = arguments.limit or LIMIT_SECONDS + RUN_LIMIT_SECONDS * count * arguments.datasets
         load = Load(
             *(count, arguments.teams, arguments.datasets, arguments.capacity, arguments.seeded),
-            *(arguments.over, limit + arguments.over),
+            *(limit + arguments.over, arguments.over),
         )
         try:
             found.append(measure(load, arguments.run_seconds, arguments.cluster_wide, say, arguments.log))

@@ -50,10 +50,10 @@ class Load:
     capacity: int
     seeded: int
     """Submissions that are in the cluster, ended, before anything is submitted."""
-    over: float
-    """Seconds until all are submitted, ever more of them towards the end; 0: all at once."""
     limit: float
     """Seconds until a run is given up."""
+    over: float = 0.0
+    """Seconds until all are submitted, ever more of them towards the end; 0: all at once."""
 
     def arrival(self, number: int) -> float:
         """Seconds from the beginning until the submission with this number, from 0, is made."""
