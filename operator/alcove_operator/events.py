@@ -53,7 +53,11 @@ def _pause(resource: Resource, raw: Object) -> float:
     if resource not in (JOBS, PODS) or "deletionTimestamp" in raw["metadata"]:
         return 0.0
     ended = any(c.get("type") in ("Complete", "Failed") for c in status.get("conditions") or ())
-    return 0.0 if ended or status.get("phase") in ("Succeeded", "Failed") else PROGRESS_PAUSE
+    if ended or status.get("phase") in ("Succeeded", "Failed"):
+        return 0.0
+    # Of a run: its pod is called ended two looks of the kubelet later than its containers.
+    main = status.get("containerStatuses") or ()
+    return 0.0 if main and all("terminated" in c.get("state", {}) for c in main) else PROGRESS_PAUSE
 
 
 def affected_keys(index: Index, resource: Resource, raw: Object) -> list[WorkKey]:

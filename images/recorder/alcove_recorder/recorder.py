@@ -149,9 +149,12 @@ class Recorder:
     def _exit_status(self) -> int | None:
         if self._uploader.progress.crashed is not None:
             return RecorderExit.NOT_SEALED
+        sealed = self._uploader.progress.manifest_sha256 is not None
         if self._stop_at is None:
-            return None
-        if self._uploader.progress.manifest_sha256 is not None:
+            # The supervisor has had its answer, or is no more: the kubelet sees both containers ended in one look.
+            alone = self._connected_once and self._connection is None
+            return RecorderExit.SEALED if sealed and alone else None
+        if sealed:
             return RecorderExit.SEALED
         self._end(_UNKNOWN_END)
         return RecorderExit.NOT_SEALED if time.monotonic() >= self._stop_at else None

@@ -122,6 +122,20 @@ def find_cause(pod: PodView | None, context: Context) -> Cause:
     return charge_platform("NeverStarted", f"The pod ended before the go.{_quote(pod.message, context)}")
 
 
+def has_regular_end(pod: PodView) -> bool:
+    """Whether the program ended by itself or by its budget, and the recorder has sealed that: no rule before or after
+    says otherwise, whatever becomes of the pod.
+
+    Nothing of it runs any more, for main is never started again. The kubelet says two of its looks later, of a second
+    each, that the pod has ended.
+    """
+    main, recorder = pod.main, pod.recorder
+    sealed = recorder is not None and recorder.terminated and recorder.exit_code == RecorderExit.SEALED
+    if main is None or not main.terminated or not sealed or pod.report is None:
+        return False
+    return _store_away(pod, Context()) is None and _own_end(pod, Context()) is not None
+
+
 def _quote(message: str, context: Context) -> str:
     return f" {message}" if message and context.disclosed else ""
 

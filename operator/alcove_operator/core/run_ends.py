@@ -91,7 +91,7 @@ def dead_at(pod: PodView, settings: ReconcileSettings) -> datetime | None:
 
 def is_dead(pod: PodView, settings: ReconcileSettings, now: datetime) -> bool:
     at = dead_at(pod, settings)
-    return pod.terminal or (at is not None and now >= at)
+    return pod.terminal or causes.has_regular_end(pod) or (at is not None and now >= at)
 
 
 def started_at(pod: PodView | None) -> datetime | None:

@@ -223,7 +223,8 @@ def _attempt(run: RunStatus, given: ReconcileInput) -> RunStep:
     run = run.replace(pod_uid=pod.uid)
     # A list from before this pod was seen may be from before it was there, and says nothing of it.
     live = _find_live(run, given)
-    if pod.terminal:
+    # Kueue may let a Job begin anew until it has ended, so there the pod's own end is awaited.
+    if pod.terminal or (causes.has_regular_end(pod) and not find_local_queue(job, given)):
         return RunStep(record_end(run, causes.find_cause(pod, context), pod))
     if job is None and live is not None and name not in live.pods:
         return RunStep(record_end(run, causes.find_cause(None, context), pod))

@@ -165,6 +165,11 @@ class Recorder:
         self.process.kill()
         self.process.wait()
 
+    def wait_end(self) -> int:
+        """The exit status of one that ends by itself."""
+        assert self.process is not None
+        return self.process.wait(timeout=60)
+
     def stop(self, seconds: float = 20) -> int:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)

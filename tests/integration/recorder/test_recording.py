@@ -136,7 +136,18 @@ def test_end_of_file_is_the_end(start: Start) -> None:
     manifest = recorder.sealed()
     assert manifest.end.cause == "recorder-saw-eof"
     assert len(manifest.records) == 1
-    assert recorder.stop() == 0
+    assert recorder.wait_end() == 0
+
+
+def test_sealed_and_left_by_the_supervisor_it_ends_by_itself(start: Start) -> None:
+    """With main, so that one look of the kubelet sees both ended."""
+    recorder = start()
+    supervisor = recorder.supervisor()
+    supervisor.go()
+    digest = supervisor.end()
+    supervisor.close()
+    assert recorder.wait_end() == 0
+    assert recorder.report().manifest_sha256 == digest
 
 
 def test_sigterm_seals_what_there_is(start: Start) -> None:

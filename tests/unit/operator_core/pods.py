@@ -52,7 +52,7 @@ def advance(cluster: Surroundings, pod: Pod) -> bool:
         return False
     if node in cluster.lost:
         return _lost(cluster, pod)
-    steps = (_scheduled, _staged, _started, _ended)
+    steps = (_scheduled, _staged, _started, _ended, _closed)
     if pod.stage < len(steps) and steps[pod.stage](cluster, pod):
         pod.stage += 1
         return True
@@ -103,13 +103,13 @@ def _ended(cluster: Surroundings, pod: Pod) -> bool:
     if fate in ("node-lost", "node-silent"):
         cluster.lost.add(pod.raw["spec"]["nodeName"])
         return True
-    status["phase"] = "Failed"
     if fate in ENDS:
         code, end = ENDS[fate]
         _terminate(cluster, pod, "main", code, "OOMKilled" if fate == "oom" else "")
         _report(cluster, pod, end)
-        status["phase"] = "Succeeded" if code == 0 else "Failed"
-    elif fate == "disk":
+        return True
+    status["phase"] = "Failed"
+    if fate == "disk":
         status |= {"reason": "Evicted", "message": 'Usage of EmptyDir volume "out" exceeds the limit "1Gi"'}
         _terminate(cluster, pod, "main", 137)
     elif fate == "inodes":
@@ -130,6 +130,12 @@ def _ended(cluster: Surroundings, pod: Pod) -> bool:
             cluster.suspend(pod.raw["metadata"]["labels"]["job-name"])
         _terminate(cluster, pod, "main", 11)
         _report(cluster, pod, "signalled")
+    return True
+
+
+def _closed(_cluster: Surroundings, pod: Pod) -> bool:
+    """The kubelet says that a pod has ended a while after its containers have."""
+    pod.raw["status"]["phase"] = "Succeeded" if ENDS[pod.fate][0] == 0 else "Failed"
     return True
 
 

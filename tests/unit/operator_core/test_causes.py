@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from alcove_api.run_documents import End, RecorderReport
-from alcove_operator.core.causes import Context, find_cause
+from alcove_operator.core.causes import Context, find_cause, has_regular_end
 from alcove_operator.core.model import ContainerView, JobView, PodView
 from alcove_operator.core.stalled_starts import find_stop_cause
 from tests.unit.operator_core.cluster import START
@@ -256,3 +256,50 @@ def test_a_node_that_was_short_before_the_free_constructor_excuses_what_ran_in_i
     for free_ns, payer in ((None, "Platform"), (60 * 10**9, "Participant"), (20 * 10**9, "Platform")):
         seen = pod(**evicted, report=report(None).model_copy(update={"free_ns": free_ns}))
         assert find_cause(seen, shortly_before_the_go).charged_to == payer
+
+
+CLOSED: dict[str, dict[str, Any]] = {
+    "succeeded": {"phase": "Succeeded"},
+    "failed": {"phase": "Failed"},
+    "evicted": {
+        "phase": "Failed",
+        "reason": "Evicted",
+        "message": PRESSURE,
+        "disruption": "TerminationByKubelet",
+    },
+    "past its deadline": {"phase": "Failed", "reason": "DeadlineExceeded"},
+    "preempted": {"phase": "Failed", "disruption": "PreemptionByScheduler", "disruption_at": START},
+    "deleted": {"deleted_at": START},
+    "node lost": {"phase": "Failed", "reason": "NodeLost"},
+}
+
+
+@pytest.mark.parametrize("closed", CLOSED)
+@pytest.mark.parametrize(("end", "code"), [("finished", 0), ("budget", 12)])
+def test_a_regular_end_is_known_before_the_pod_is_called_ended_and_stays(
+    end: str, code: int, closed: str
+) -> None:
+    seen = pod(phase="Running", main=ended("main", code), recorder=RECORDER, report=report(end), **AFTER_GO)
+    assert has_regular_end(seen)
+    assert find_cause(replace(seen, **CLOSED[closed]), Context()) == find_cause(seen, Context())
+
+
+RUNNING = ContainerView("recorder", running=True, started_at=START)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        {"main": ended("main", 0), "recorder": RUNNING},
+        {"main": ContainerView("main", running=True, started_at=START), "recorder": RECORDER, "report": report("finished")},
+        {"main": ended("main", 0), "recorder": ended("recorder", 1), "report": report("finished")},
+        {"main": ended("main", 0), "recorder": RECORDER, "report": report("finished", away=True)},
+        {"main": ended("main", 10), "recorder": RECORDER, "report": report("failed", code=1)},
+        {"main": ended("main", 11), "recorder": RECORDER, "report": report("signalled", signal=15)},
+        {"main": MAIN_KILLED, "recorder": RECORDER, "report": report("recorder-saw-eof")},
+        {"main": ended("main", 0), "recorder": RECORDER},
+    ],
+)  # fmt: skip
+def test_any_other_end_is_told_once_the_pod_has_ended(seen: dict[str, Any]) -> None:
+    """What ended it, the pod says with its end: it may have been evicted."""
+    assert not has_regular_end(pod(phase="Running", **AFTER_GO, **seen))

@@ -351,7 +351,10 @@ def test_what_only_goes_on_waits_for_more_of_the_same() -> None:
     index.apply(PODS, {"metadata": metadata, "status": {"phase": "Running"}})
     assert take_all(queue) == set()
     assert queue.next_due() == PROGRESS_PAUSE
-    over = {"metadata": {**metadata, "resourceVersion": "3"}, "status": {"phase": "Succeeded"}}
+    ended = {"phase": "Running", "containerStatuses": [{"name": "main", "state": {"terminated": {}}}]}
+    index.apply(PODS, {"metadata": {**metadata, "resourceVersion": "3"}, "status": ended})
+    assert take_all(queue) == {("submission", "a")}, "the kubelet says later that the pod has ended"
+    over = {"metadata": {**metadata, "resourceVersion": "4"}, "status": {"phase": "Succeeded"}}
     index.apply(PODS, over)
     assert take_all(queue) == {("submission", "a")}
     index.apply(PODS, over, deleted=True)
