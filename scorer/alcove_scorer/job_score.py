@@ -40,7 +40,8 @@ from alcove_store.client import get_bytes, put_bytes
 from alcove_store.errors import StoreNotFoundError
 
 T = TypeVar("T")
-POLL_SECONDS = 1.0
+POLL_SECONDS, END_POLL_SECONDS = 1.0, 0.25
+"""Between two looks into the store: of one that follows runs from their start, and of one that awaits their end."""
 WRITE_SECONDS = 1.0
 """Between two writes of the live curve, at least: with a poll before, a snapshot is in it within two seconds."""
 PATIENCE_SECONDS = 600.0
@@ -100,6 +101,7 @@ def _follow_runs(
         for dataset, solution in zip(request.datasets, solutions, strict=True)
     ]
     live = LiveWriter(runs, request)
+    pause = POLL_SECONDS if request.feedback.mode == "live" else END_POLL_SECONDS
     while True:
         behind = False
         for follower in followers:
@@ -108,7 +110,7 @@ def _follow_runs(
         if all(follower.result is not None for follower in followers):
             break
         if not behind:
-            time.sleep(POLL_SECONDS)
+            time.sleep(pause)
     live.offer(followers, last=True)
     return ScoreResult(
         submission_uid=request.submission_uid,

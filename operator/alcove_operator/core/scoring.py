@@ -26,7 +26,7 @@ from alcove_operator.core.shown_scores import show_score
 
 CURVE_PAUSE = timedelta(seconds=2)
 """Between two looks at a live curve, and so between two writes of the status because of it."""
-RESULT_PAUSE = timedelta(seconds=0.5)
+RESULT_PAUSE = timedelta(seconds=0.25)
 """Between two looks for a result that a team waits for; later a tenth of the time for which it has waited."""
 HEAD_START = timedelta(seconds=15)
 """Before the last run's budget can end, so long the scorer is started: its pod is there, and has read what there is to
