@@ -25,11 +25,13 @@ from alcove_kube.errors import ApiError
 from alcove_kube.resources import JOBS, PODS, SECRETS
 from tests.cluster.layout import Cluster
 from tests.cluster.stores import StoreServer
-from tests.integration.operator_wiring.test_flow import FINISHED, publish, score
+from tests.integration.operator_wiring.test_flow import FINISHED, find_requested, publish, score
 from tests.integration.operator_wiring.world import NAMESPACE, Operator, World
 
 HANDS = 6
 """Requests at once."""
+LOOK_SECONDS = 1.0
+"""Between two looks whether an aggregate Job has been asked."""
 WATCH_SECONDS = 3600
 LABELS = "alcove.dev/"
 
@@ -154,13 +156,20 @@ class Nodes:
             score(self.world, job, 0.5)
             self._note("ended", job)
         elif role == "aggregate":
-            with self._boards:
-                publish(self.world, job)
-            self._note("ended", job)
+            self._rank(job)
         elif role == "check":
             result = CheckResult(ok=True, n_train=100, n_test=50, n_labels=10, bytes=1000, chance_score=0.5)
             self.world.said(self.world.pod_of(job), "check", result.model_dump_json())
             self.world.finish(job)
+
+    def _rank(self, job: Object) -> None:
+        """Once it has been asked: it may have been started ahead, and be deleted again."""
+        if find_requested(self.world, job):
+            with self._boards:
+                publish(self.world, job)
+            self._note("ended", job)
+        elif self.world.find(JOBS, job["metadata"]["name"]):
+            self._later(LOOK_SECONDS, lambda: self._rank(job))
 
     def _end(self, job: Object, pod: str) -> None:
         self._note("ended", job)

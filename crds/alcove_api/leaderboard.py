@@ -51,6 +51,18 @@ class PublishedRules(StatusModel):
     """Where people reach the web server of boards, http(s)://host[:port]; empty where it has no public address."""
 
 
+class RequestedBoard(StatusModel):
+    """The last board that the operator has asked for."""
+
+    generation: Annotated[int, Field(ge=1)]
+    """Of the Job that is to make it, which may have waited for this."""
+    sha256: Sha256
+    """Of the request as it lies in the store."""
+    inputs: Annotated[str, Field(max_length=64)]
+    """Names what the board is made of."""
+    requested_at: Time
+
+
 class LeaderboardSpec(ApiModel):
     """Which ranking this is. The operator makes one for each phase."""
 
@@ -60,6 +72,8 @@ class LeaderboardSpec(ApiModel):
     """Name of its phase."""
     rules: PublishedRules = PublishedRules()
     """What teams may know of the phase's rules."""
+    requested: RequestedBoard | None = None
+    """Absent until a board has been asked for."""
 
 
 class DatasetScore(StatusModel):

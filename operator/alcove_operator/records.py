@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from alcove_api.dataset import DatasetSpec, DatasetStatus
 from alcove_api.documents import CheckRequest
-from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus, PublishedRules
+from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus, PublishedRules, RequestedBoard
 from alcove_api.run_documents import RunConfig
 from alcove_api.score_documents import ScoreRequest
 from alcove_api.team_usage import TeamUsageSpec, TeamUsageStatus
@@ -57,6 +57,7 @@ class BoardRecord:
     """Name of the one whose phase it ranks."""
     status: LeaderboardStatus
     rules: PublishedRules
+    requested: RequestedBoard | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def _read_dataset(raw: Object) -> DatasetRecord:
 def _read_board(raw: Object) -> BoardRecord:
     spec = LeaderboardSpec.model_validate(raw["spec"])
     status = LeaderboardStatus.model_validate(raw.get("status") or {})
-    return BoardRecord(spec.competition, status, spec.rules)
+    return BoardRecord(spec.competition, status, spec.rules, spec.requested)
 
 
 def _read_usage(raw: Object) -> UsageRecord:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Literal
 
 from alcove_api import keys
-from alcove_api.board_documents import AggregateRequest
 from alcove_api.dataset import VolumeClaim
 from alcove_api.documents import CheckRequest
 from alcove_api.exit_statuses import ScorerExit
@@ -84,15 +83,29 @@ def _let_go(seconds: int) -> Object:
 
 
 def aggregate_job(
-    name: str, labels: Mapping[str, str], request: AggregateRequest, sha256: str, settings: OperatorSettings
+    name: str,
+    labels: Mapping[str, str],
+    place: tuple[str, str, str],
+    generation: int,
+    settings: OperatorSettings,
 ) -> Object:
     """Ranks one phase; its service account may write that phase's Leaderboard.
 
-    ``sha256``: of the request as it lies in the store, which the job is told in place of the request itself.
+    What it is to rank, the Leaderboard says (``spec.requested``): the Job may be there before that is known.
+
+    Args:
+        name: of the Job.
+        labels: of Job and pod.
+        place: the competition's namespace and name, and the phase.
+        generation: of the board.
+        settings: image, store, service account.
     """
-    where = (request.competition_namespace, request.competition, request.phase)
-    key = keys.board_request(*where, request.generation)
-    asked = {"ALCOVE_REQUEST_KEY": key, "ALCOVE_REQUEST_SHA256": sha256}
+    namespace, _, phase = place
+    asked = {
+        "ALCOVE_REQUEST_KEY": keys.board_request(*place, generation),
+        "ALCOVE_LEADERBOARD": f"{namespace}/{phase}",
+        "ALCOVE_GENERATION": str(generation),
+    }
     job = _job("aggregate", name, labels, asked, settings)
     job["spec"] |= {"backoffLimit": 2, "activeDeadlineSeconds": 900}
     return job

@@ -31,29 +31,17 @@ def read_request(kind: type[R], environment: Mapping[str, str] = os.environ) -> 
     return _parse_request(kind, "ALCOVE_REQUEST", environment.get("ALCOVE_REQUEST", ""))
 
 
-def read_stored_request(
-    kind: type[R], store: Minio, bucket: str, environment: Mapping[str, str] = os.environ
-) -> R:
-    """What lies under ``ALCOVE_REQUEST_KEY``, of the digest ``ALCOVE_REQUEST_SHA256``.
+def read_stored_request(kind: type[R], store: Minio, bucket: str, key: str, sha256: str) -> R:
+    """What lies under ``key``.
 
-    Raises DamagedError for other bytes, InputError that names the field, and the store's errors.
+    Raises DamagedError where its digest is not ``sha256``, InputError that names the field, and the store's errors.
     """
-    key, sha256 = environment.get("ALCOVE_REQUEST_KEY", ""), environment.get("ALCOVE_REQUEST_SHA256", "")
-    if not key or not sha256:
-        raise InputError(
-            "ALCOVE_REQUEST_KEY and ALCOVE_REQUEST_SHA256 must both be set, as the operator does"
-        )
     data = get_bytes(store, bucket, key, limit=REQUEST_BYTES)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise DamagedError(
             f"{key} is not what the operator asked for: it changed in the store; it asks again"
         )
     return _parse_request(kind, key, data)
-
-
-def stored_request_digest(environment: Mapping[str, str] = os.environ) -> str:
-    """SHA-256 of what :func:`read_stored_request` reads."""
-    return environment["ALCOVE_REQUEST_SHA256"]
 
 
 def read_mounted_request(kind: type[R], environment: Mapping[str, str] = os.environ) -> R:

@@ -15,7 +15,6 @@ from alcove_api.run_documents import Verdict
 from alcove_api.score_documents import ScoredRun
 from alcove_kube.client import Object
 from alcove_operator.core import names
-from alcove_operator.rankings import GENERATION
 from alcove_store.errors import StoreConflictError
 from tests.interleave.judge import Judge
 from tests.interleave.operators import Operator, ShakenLoop, draw_delay
@@ -213,8 +212,9 @@ class World(Hackathon):
             self.server.put("nodes", "", {**node, "status": {"conditions": conditions}})
 
     def _rank(self, job: Object) -> None:
-        labels = job["metadata"]["labels"]
-        request = self.store.board_requests[labels[names.PHASE], int(labels[GENERATION])]
+        request = self._find_request(job)
+        if request is None:
+            return
         status = self.server.objects["leaderboards", HACK, request.leaderboard].get("status") or {}
         if status.get("generation", 0) >= request.generation:
             # As the scorer does: a board's generation only grows.

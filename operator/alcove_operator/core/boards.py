@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from statistics import fmean, pstdev
 
@@ -27,10 +27,14 @@ from alcove_api.submission import (
     explain_pruned,
 )
 from alcove_operator.core import scoring, scoring_retries
+from alcove_operator.core import status as statuses
 from alcove_operator.core.model import DatasetView, JobView, SubmissionView
 from alcove_operator.core.reconcile_input import PhaseRules, datasets_by_alias
+from alcove_operator.core.run_ends import OVER
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
+SCORED_WITHIN = timedelta(seconds=60)
+"""After a Submission's last run has ended its score is there, or takes so long that nobody waits beside it."""
 
 
 def select_counted(
@@ -76,6 +80,23 @@ def compute_value(view: SubmissionView, rules: PhaseRules) -> tuple[int, float]:
     whole = [[alc for alc in found if alc is not None] for found in scores.values() if None not in found]
     values = [fmean(found) - rules.penalty * pstdev(found) for found in whole]
     return len(values), round(fmean(values), 9) if values else 0.0
+
+
+def foresee_score(view: SubmissionView, rules: PhaseRules) -> tuple[datetime, datetime] | None:
+    """From when until when the score of ``view`` may come at any moment: around the end of its last run, which may be
+    that of its budget. None where it has ended or is of another phase, and while that cannot be said."""
+    if view.status.phase in statuses.ENDED or view.spec is None or view.spec.phase != rules.phase.name:
+        return None
+    ends = []
+    for run in view.status.runs:
+        if run.phase in OVER:
+            ends.append(run.ended_at or _NEVER)
+        elif run.phase == "Running" and run.started_at is not None:
+            ends.append(run.started_at + timedelta(seconds=rules.phase.budget.seconds))
+        else:
+            return None
+    last = max(ends, default=_NEVER)
+    return None if last == _NEVER else (last - scoring.HEAD_START, last + SCORED_WITHIN)
 
 
 def select_ranked(

@@ -12,7 +12,14 @@ from alcove_api import keys
 from alcove_api.board_documents import AggregateRequest
 from alcove_api.change_documents import CompetitionChange
 from alcove_kube.resources import COMPETITIONS, EVENTS, JOBS
-from tests.integration.operator_wiring.test_flow import FINISHED, environment, root_store, run_status, score
+from tests.integration.operator_wiring.test_flow import (
+    FINISHED,
+    environment,
+    find_requested,
+    root_store,
+    run_status,
+    score,
+)
 from tests.integration.operator_wiring.world import NAMESPACE, RED, World, wait_for
 
 pytestmark = pytest.mark.integration
@@ -41,18 +48,17 @@ def condition(world: World, kind: str) -> dict[str, Any]:
 def board_request(world: World) -> AggregateRequest | None:
     """What the newest board of the phase is made of."""
     jobs = [j for j in world.list(JOBS) if j["metadata"]["name"].startswith(f"a-{CUP}-practice-")]
-    if not jobs:
+    newest = next((job for job in jobs if find_requested(world, job)), None)
+    if newest is None:
         return None
-    newest = max(jobs, key=lambda job: int(job["metadata"]["labels"]["alcove.dev/generation"]))
     key = environment(newest, "aggregate")["ALCOVE_REQUEST_KEY"]
     return AggregateRequest.model_validate_json(root_store(world).get_object(keys.MAIN_BUCKET, key).read())
 
 
 def finish_boards(world: World) -> None:
     for job in world.list(JOBS):
-        if job["metadata"]["name"].startswith(f"a-{CUP}-") and not (job.get("status") or {}).get(
-            "conditions"
-        ):
+        ranks = job["metadata"]["name"].startswith(f"a-{CUP}-") and find_requested(world, job)
+        if ranks and not (job.get("status") or {}).get("conditions"):
             world.finish(job)
 
 

@@ -131,11 +131,20 @@ def put_table(world: World, request: AggregateRequest) -> None:
     root_store(world).put_object(keys.MAIN_BUCKET, key, io.BytesIO(data), len(data))
 
 
+def find_requested(world: World, job: dict[str, Any]) -> dict[str, Any] | None:
+    """What the Leaderboard says that an aggregate Job is to rank; None while that is not known."""
+    told = environment(job, "aggregate")
+    board = world.find(LEADERBOARDS, told["ALCOVE_LEADERBOARD"].rpartition("/")[2]) or {"spec": {}}
+    requested: dict[str, Any] = board["spec"].get("requested") or {}
+    return requested if requested.get("generation") == int(told["ALCOVE_GENERATION"]) else None
+
+
 def publish(world: World, job: dict[str, Any]) -> AggregateRequest:
     """What the aggregate job would write, and its end."""
-    told = environment(job, "aggregate")
-    data = root_store(world).get_object(keys.MAIN_BUCKET, told["ALCOVE_REQUEST_KEY"]).read()
-    assert hashlib.sha256(data).hexdigest() == told["ALCOVE_REQUEST_SHA256"]
+    requested = wait_for("what is to be ranked", lambda: find_requested(world, job))
+    key = environment(job, "aggregate")["ALCOVE_REQUEST_KEY"]
+    data = root_store(world).get_object(keys.MAIN_BUCKET, key).read()
+    assert hashlib.sha256(data).hexdigest() == requested["sha256"]
     request = AggregateRequest.model_validate_json(data)
     entries = [
         {

@@ -16,7 +16,7 @@ from alcove_cli.rescore_wait import wait_until_shown
 from alcove_kube.resources import COMPETITIONS, DEPLOYMENTS, JOBS
 from alcove_operator import config
 from alcove_operator.core import parse_objects
-from tests.integration.operator_wiring.test_flow import FINISHED, environment, publish, score
+from tests.integration.operator_wiring.test_flow import FINISHED, environment, find_requested, publish, score
 from tests.integration.operator_wiring.world import BLUE, GREEN, World, wait_for
 
 pytestmark = pytest.mark.integration
@@ -135,7 +135,9 @@ def test_alcove_rescore_does_not_wait_for_settings_that_somebody_else_replaced(w
 def ranked(world: World) -> bool:
     """Plays the aggregate job for each board that is asked for, until the later of the two is on one."""
     for job in world.list(JOBS):
-        if job["metadata"]["name"] in board_jobs(world) and not job.get("status", {}).get("conditions"):
+        if job["metadata"]["name"] not in board_jobs(world) or job.get("status", {}).get("conditions"):
+            continue
+        if find_requested(world, job):
             publish(world, job)
     return world.submission_status("scored", GREEN).get("rank") is not None
 

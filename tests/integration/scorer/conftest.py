@@ -11,6 +11,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,9 @@ from alcove_api.board_documents import AggregateRequest
 from alcove_api.documents import CheckRequest, Document, StoreCredentials
 from alcove_api.run_documents import End, Manifest, Record, Verdict
 from alcove_api.score_documents import Feedback, ScoreDataset, ScoreRequest, Scoring
+from alcove_kube.client import KubeClient
+from alcove_kube.errors import ApiError
+from alcove_kube.resources import LEADERBOARDS
 from alcove_operator.credentials import session_credentials
 from alcove_operator.job_credentials import grants_of
 from tests.cluster.children import WITH_US
@@ -121,6 +125,7 @@ def start(store: Store, tmp_path: Path) -> Iterator[Callable[[str, Document], Jo
         request: Document,
         *,
         program: tuple[str, ...] = ("-m", "alcove_scorer"),
+        sha256: str | None = "",
         **environment: str,
     ) -> Job:
         log = tmp_path / f"termination-{len(started)}"
@@ -129,9 +134,12 @@ def start(store: Store, tmp_path: Path) -> Iterator[Callable[[str, Document], Jo
             where = (request.competition_namespace, request.competition, request.phase, request.generation)
             asked = {
                 "ALCOVE_REQUEST_KEY": keys.board_request(*where),
-                "ALCOVE_REQUEST_SHA256": request.digest(),
+                "ALCOVE_LEADERBOARD": f"{request.competition_namespace}/{request.leaderboard}",
+                "ALCOVE_GENERATION": str(request.generation),
             }
             store.put(asked["ALCOVE_REQUEST_KEY"], request.canonical())
+            if sha256 is not None:
+                ask_for_board(environment["KUBECONFIG"], request, sha256 or request.digest())
         if isinstance(request, (ScoreRequest, CheckRequest)):
             file = store.hand_out(request, tmp_path / f"credentials-{len(started)}")
             asked["ALCOVE_STORE_CREDENTIALS"] = str(file)
@@ -156,6 +164,16 @@ def start(store: Store, tmp_path: Path) -> Iterator[Callable[[str, Document], Jo
     for job in started:
         job.process.kill()
         job.process.wait()
+
+
+def ask_for_board(kubeconfig: str, request: AggregateRequest, sha256: str) -> None:
+    """As the operator does. ``sha256``: of the request, if all is well."""
+    requested = {
+        "generation": request.generation, "sha256": sha256, "inputs": "i", "requestedAt": "2026-01-01T12:00:00Z",
+    }  # fmt: skip
+    where = (request.competition_namespace, request.leaderboard)
+    with suppress(ApiError):  # a test has no such Leaderboard
+        KubeClient.from_kubeconfig(kubeconfig).patch(LEADERBOARDS, *where, {"spec": {"requested": requested}})
 
 
 def eventually(condition: Callable[[], Any], what: str, seconds: float = 20) -> Any:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +24,7 @@ from alcove_api.score_documents import (
 )
 from tests.cluster import api
 
-from .conftest import Job, Recording, Store, eventually, prediction
+from .conftest import Job, Recording, Store, ask_for_board, eventually, prediction
 
 pytestmark = pytest.mark.integration
 CRD = Path(__file__).parents[3] / "crds" / "leaderboards.yaml"
@@ -225,7 +226,7 @@ def test_boards_of_one_moment_end_with_the_newest(
 ) -> None:
     name, read = board
     one = entry(store, "one", 1, d1=0.8, d2=0.8)
-    jobs = [start("aggregate", aggregation(name, n, one), KUBECONFIG=str(kubeconfig)) for n in (2, 3, 1)]
+    jobs = [start("aggregate", aggregation(name, n, one), KUBECONFIG=str(kubeconfig)) for n in (1, 2, 3)]
     assert [job.wait()[0] for job in jobs] == [0, 0, 0]
     assert read()["status"]["generation"] == 3
 
@@ -242,7 +243,7 @@ def test_a_missing_leaderboard_is_said(store: Store, start: Start, kubeconfig: P
     one = entry(store, "one", 1, d1=0.8, d2=0.8)
     status, message = start("aggregate", aggregation("absent", 1, one), KUBECONFIG=str(kubeconfig)).wait()
     assert status == 3
-    assert "Leaderboard default/absent was not written." in message
+    assert "Leaderboard default/absent was not read." in message
     assert "There is no leaderboards/absent in the namespace default." in message
 
 
@@ -264,7 +265,7 @@ def test_a_request_that_is_not_what_was_asked_for_is_not_followed(
     name, read = board
     one = entry(store, "one", 1, d1=0.8, d2=0.8)
     asked, kubectl = aggregation(name, 1, one), {"KUBECONFIG": str(kubeconfig)}
-    status, message = start("aggregate", asked, **kubectl, ALCOVE_REQUEST_SHA256="0" * 64).wait()
+    status, message = start("aggregate", asked, **kubectl, sha256="0" * 64).wait()
     assert status == 3
     assert "is not what the operator asked for" in message
     status, message = start("aggregate", asked, **kubectl, ALCOVE_REQUEST_KEY="boards/absent.json").wait()
@@ -274,3 +275,29 @@ def test_a_request_that_is_not_what_was_asked_for_is_not_followed(
     assert status == 2
     assert "ALCOVE_REQUEST_KEY" in message
     assert "entries" not in read().get("status", {})
+
+
+def test_one_that_is_started_ahead_waits_for_what_it_is_to_rank(
+    store: Store, start: Start, kubeconfig: Path, board: tuple[str, Callable[[], Any]]
+) -> None:
+    name, read = board
+    one = entry(store, "one", 1, d1=0.8, d2=0.8)
+    kubectl = {"KUBECONFIG": str(kubeconfig)}
+    assert start("aggregate", aggregation(name, 1), **kubectl).wait() == (0, "")
+    ahead = start("aggregate", aggregation(name, 2, one), **kubectl, sha256=None)
+    with pytest.raises(subprocess.TimeoutExpired):
+        ahead.process.wait(timeout=3)
+    assert read()["status"]["generation"] == 1
+    ask_for_board(str(kubeconfig), aggregation(name, 2, one), aggregation(name, 2, one).digest())
+    assert ahead.wait() == (0, "")
+    assert read()["status"]["generation"] == 2
+
+
+def test_one_that_was_passed_over_makes_no_board(
+    store: Store, start: Start, kubeconfig: Path, board: tuple[str, Callable[[], Any]]
+) -> None:
+    name, read = board
+    one, kubectl = entry(store, "one", 1, d1=0.8, d2=0.8), {"KUBECONFIG": str(kubeconfig)}
+    assert start("aggregate", aggregation(name, 3, one), **kubectl).wait() == (0, "")
+    assert start("aggregate", aggregation(name, 2), **kubectl, sha256=None).wait() == (0, "")
+    assert read()["status"]["generation"] == 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from alcove_api.competition import CompetitionSpec, CompetitionStatus
@@ -140,3 +140,26 @@ def test_a_team_is_called_what_the_organizer_says() -> None:
         assert not isinstance(asked, str)
         assert asked.team_name == name
         assert asked.scoring_digest() == one.status.scoring_digest, "a name is no reason to score again"
+
+
+def unscored(*runs: RunStatus, phase: str = "Running") -> SubmissionView:
+    return replace(view("red", ""), status=SubmissionStatus.model_validate({"phase": phase, "runs": runs}))
+
+
+def test_a_score_is_foreseen_around_the_end_of_the_last_run() -> None:
+    def later(seconds: float) -> datetime:
+        return START + timedelta(seconds=seconds)
+
+    over = RunStatus(dataset="a", phase="Scoring", ended_at=later(3))
+    going = RunStatus(dataset="b", phase="Running", started_at=START)
+    # Of a budget of 20 s.
+    assert boards.foresee_score(unscored(over, going), rules()) == (later(5), later(80))
+    assert boards.foresee_score(unscored(over, over), rules()) == (later(-12), later(63))
+    never_began = RunStatus(dataset="c", phase="Failed")
+    assert boards.foresee_score(unscored(over, never_began), rules()) == (later(-12), later(63))
+    assert boards.foresee_score(unscored(never_began), rules()) is None
+    for waiting in (RunStatus(dataset="d", phase="Queued"), RunStatus(dataset="d", phase="Staging")):
+        assert boards.foresee_score(unscored(over, waiting), rules()) is None
+    assert boards.foresee_score(unscored(over, phase="Done"), rules()) is None
+    assert boards.foresee_score(unscored(), rules()) is None
+    assert boards.foresee_score(unscored(over, going), rules("final")) is None

@@ -476,13 +476,24 @@ class Hackathon:
         )  # fmt: skip
         self._end(job, "Complete")
 
+    def _find_request(self, job: Object) -> AggregateRequest | None:
+        """What an aggregate Job is to rank, once the Leaderboard says that it was asked."""
+        labels = job["metadata"]["labels"]
+        phase, generation = labels[names.PHASE], int(labels[GENERATION])
+        board = self.server.objects["leaderboards", HACK, phase]
+        requested = board["spec"].get("requested") or {}
+        if requested.get("generation", 0) < generation:
+            return None
+        return self.store.board_requests[phase, generation]
+
     def _rank(self, job: Object) -> None:
         """First come, first ranked."""
+        request = self._find_request(job)
+        if request is None:
+            return
         if self.ranking_fails:
             self._end(job, "Failed", self.ranking_fails)
             return
-        labels = job["metadata"]["labels"]
-        request = self.store.board_requests[labels[names.PHASE], int(labels[GENERATION])]
         entries = [
             {"rank": rank, "team": e.team, "submission": e.submission, "submissionUid": e.submission_uid,
              "averageRank": float(rank)}

@@ -102,19 +102,10 @@ def requests() -> dict[str, dict[str, Any]]:
         feedback={"mode": "live"},
         datasets=(),
     )
-    board = AggregateRequest(
-        competition_namespace="hack",
-        competition="one",
-        phase="practice",
-        leaderboard="practice",
-        datasets=("digits",),
-        budget_seconds=20,
-        entries=(),
-    )
     check = CheckRequest(dataset="digits", data_sha256="a" * 64, solution_sha256="b" * 64)
     return {
         "score": score_job("s-x", LABELS, score, SETTINGS),
-        "aggregate": aggregate_job("a-x", LABELS, board, board.digest(), SETTINGS),
+        "aggregate": aggregate_job("a-x", LABELS, ("comp", "cup", "practice"), 7, SETTINGS),
         "check": check_job("c-x", LABELS, check, SETTINGS),
         "check of a volume": check_job("c-x", LABELS, check, SETTINGS, CLAIM),
         "rescore": rescore_job("rescore-x-1", LABELS, score, SETTINGS),
@@ -395,7 +386,7 @@ def test_requests_fit_an_environment_variable() -> None:
     assert len(board.canonical()) < REQUEST_BYTES // 2
     for made in (
         score_job("s-x", LABELS, score, SETTINGS),
-        aggregate_job("a-x", LABELS, board, board.digest(), SETTINGS),
+        aggregate_job("a-x", LABELS, ("n" * 63, "c" * 253, "p" * 32), 7, SETTINGS),
     ):
         strings = [
             f"{e['name']}={e.get('value', '')}"

@@ -77,6 +77,14 @@ class Made:
     def board_request(self, *_where: object) -> None:
         return None
 
+    async def patch(
+        self, _resource: Resource, namespace: str, name: str, body: Object, *_subresource: str
+    ) -> Object:
+        return {
+            "metadata": {"name": name, "namespace": namespace, "resourceVersion": str(self.count + 1)},
+            "spec": {"competition": "cup", "phase": name, **body["spec"]},
+        }
+
     async def create_job(self, job: Object) -> None:
         self.count += 1
         meta = {**job["metadata"], "uid": f"u{self.count}", "creationTimestamp": START.isoformat()}
@@ -202,10 +210,12 @@ def test_two_equal_teams_are_told_of_the_rank_that_they_share() -> None:
     told: dict[str, Object] = {}
 
     class Telling(Made):
-        async def patch(self, *where: object) -> Object:
-            body, name = where[3], where[2]
-            assert isinstance(body, dict)
-            told[str(name)] = body["status"]
+        async def patch(
+            self, resource: Resource, namespace: str, name: str, body: Object, *_subresource: str
+        ) -> Object:
+            if resource == LEADERBOARDS:
+                return await super().patch(resource, namespace, name, body)
+            told[name] = body["status"]
             return {
                 "metadata": {"name": name, "namespace": "red", "resourceVersion": "2"},
                 "status": body["status"],
@@ -258,6 +268,72 @@ def test_a_board_that_is_not_made_says_why_in_the_competitions_status(ends: str)
                 hackathon.change_spec("competitions", HACK, CUP, phases=[blind])
             await wait_until("nothing said any more", lambda: message() == "" and stale() is None, 600)
 
+        await hackathon.operate(test)
+
+    run(play())
+
+
+def aggregate_jobs(hackathon: Hackathon) -> list[str]:
+    """Names of all Jobs that rank that were ever created, in order."""
+    return [name for plural, _, name in hackathon.server.created if plural == "jobs" and name[:2] == "a-"]
+
+
+def test_a_job_waits_for_what_it_is_to_rank_when_the_run_may_end_at_any_moment() -> None:
+    async def play() -> None:
+        hackathon = Hackathon()
+        hackathon.holding = True
+
+        async def test(_service: Service) -> None:
+            hackathon.submit("red", "first")
+            await hackathon.running("red", "first")
+            began = hackathon.loop.time()
+            await wait_until("the Job", lambda: aggregate_jobs(hackathon), 60)
+            # Of a budget of 30 s, so long before its end.
+            assert hackathon.loop.time() - began == pytest.approx(15, abs=3)
+            assert hackathon.store.board_requests == {}
+            hackathon.holding = False
+            await wait_until("the board", lambda: hackathon.board() == ["red/first"], 600)
+            assert aggregate_jobs(hackathon) == ["a-practice-1"]
+
+        await hackathon.operate(test)
+
+    run(play())
+
+
+def test_a_job_that_waits_goes_where_nothing_comes_to_be_ranked() -> None:
+    async def play() -> None:
+        hackathon = Hackathon()
+        hackathon.holding = True
+
+        async def test(_service: Service) -> None:
+            hackathon.submit("red", "first")
+            await wait_until("the Job", lambda: aggregate_jobs(hackathon), 120)
+            # Its pod does not end, long after its budget.
+            there = ("jobs", HACK, "a-practice-1")
+            await wait_until("its deletion", lambda: there not in hackathon.server.objects, 120)
+            hackathon.holding = False
+            await wait_until("the board", lambda: hackathon.board() == ["red/first"], 600)
+
+        await hackathon.operate(test)
+
+    run(play())
+
+
+def test_a_job_that_waits_is_asked_by_the_operator_that_finds_it() -> None:
+    async def play() -> None:
+        hackathon = Hackathon()
+        hackathon.holding = True
+
+        async def start(_service: Service) -> None:
+            hackathon.submit("red", "first")
+            await wait_until("the Job", lambda: aggregate_jobs(hackathon), 120)
+
+        async def test(_service: Service) -> None:
+            hackathon.holding = False
+            await wait_until("the board", lambda: hackathon.board() == ["red/first"], 600)
+            assert aggregate_jobs(hackathon) == ["a-practice-1"]
+
+        await hackathon.operate(start)
         await hackathon.operate(test)
 
     run(play())
