@@ -61,6 +61,7 @@ class RequestedBoard(StatusModel):
     inputs: Annotated[str, Field(max_length=64)]
     """Names what the board is made of."""
     requested_at: Time
+    """By the operator's clock."""
 
 
 class LeaderboardSpec(ApiModel):
