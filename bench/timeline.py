@@ -94,6 +94,7 @@ def _describe(found: Object) -> str:
 
 
 STARTED = re.compile(r'^time="([^"]+)".*msg="StartContainer for \\"(\w+)\\" returns successfully"')
+ENDED = re.compile(r'^time="([^"]+)".*msg="shim disconnected" id=(\w+)')
 CREATED = re.compile(r'ContainerMetadata\{Name:(\w[\w-]*),.* returns container id \\"(\w+)\\"')
 SANDBOX = re.compile(
     r'^time="([^"]+)".*RunPodSandbox for &PodSandboxMetadata\{Name:([\w.-]+),.* returns sandbox'
@@ -101,13 +102,13 @@ SANDBOX = re.compile(
 
 
 def read_containerd(log: Path, since: float) -> list[Moment]:
-    """Sandboxes made and containers started, by containerd's own clock."""
+    """Sandboxes made, containers started and ended, by containerd's own clock."""
     names: dict[str, str] = {}
     found: list[Moment] = []
     for line in log.read_text(errors="replace").splitlines():
         if created := CREATED.search(line):
             names[created[2]] = created[1]
-        for pattern, said in ((SANDBOX, "sandbox made"), (STARTED, "started")):
+        for pattern, said in ((SANDBOX, "sandbox made"), (STARTED, "started"), (ENDED, "ended")):
             if (match := pattern.search(line)) and (at := _parse_time(match[1])) >= since:
                 name = match[2] if pattern is SANDBOX else names.get(match[2])
                 if name:
