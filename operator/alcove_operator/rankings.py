@@ -148,7 +148,7 @@ class Rankings:
             made = next((job for job in jobs if _generation(job) == asked.generation), None)
             if made is not None and made.view.finished == "Complete":
                 self._current.add(where)
-                await self._delete([job for job in jobs if job not in (made, waiting)])
+                await self._delete([job for job in jobs if _generation(job) < asked.generation])
                 return await self._start_ahead(rules, jobs, board, now)
             if made is not None:
                 self.failing[where] = self._explain_failure(made)

@@ -214,9 +214,9 @@ def test_an_older_board_never_replaces_a_newer(
     name, read = board
     one, two = entry(store, "one", 1, d1=0.8, d2=0.8), entry(store, "two", 2, d1=0.9, d2=0.9)
     assert start("aggregate", aggregation(name, 7, one, two), KUBECONFIG=str(kubeconfig)).wait()[0] == 0
-    newer = read()
+    newer = read()["status"]
     assert start("aggregate", aggregation(name, 6, one), KUBECONFIG=str(kubeconfig)).wait()[0] == 0
-    assert read() == newer
+    assert read()["status"] == newer
     table = store.json(keys.board("default", "hackathon", name, "table.json"))
     assert table["generation"] == 7
 

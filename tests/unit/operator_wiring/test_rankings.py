@@ -337,3 +337,30 @@ def test_a_job_that_waits_is_asked_by_the_operator_that_finds_it() -> None:
         await hackathon.operate(test)
 
     run(play())
+
+
+def test_one_that_fails_before_it_is_asked_is_not_followed_by_another() -> None:
+    """Whatever it was, it would be the same again; the next board is asked of a Job of its own."""
+
+    async def play() -> None:
+        hackathon = Hackathon()
+
+        async def test(_service: Service) -> None:
+            hackathon.submit("red", "first")
+            await hackathon.ended("red", "first")
+            await wait_until("the board", lambda: hackathon.board() == ["red/first"], 600)
+            made = len(aggregate_jobs(hackathon))
+            hackathon.holding = True
+            hackathon.submit("blue", "second")
+            await wait_until("the next Job", lambda: len(aggregate_jobs(hackathon)) > made, 120)
+            ahead = hackathon.server.objects["jobs", HACK, aggregate_jobs(hackathon)[-1]]
+            hackathon._end(ahead, "Failed")
+            # As long as a score is foreseen.
+            await asyncio.sleep(40)
+            assert len(aggregate_jobs(hackathon)) == made + 1
+            hackathon.holding = False
+            await wait_until("both", lambda: len(hackathon.board()) == 2, 600)
+
+        await hackathon.operate(test)
+
+    run(play())
