@@ -54,8 +54,10 @@ class BoardOrder:
         """Raises InputError."""
         try:
             namespace, leaderboard = environment["ALCOVE_LEADERBOARD"].split("/")
-            generation = int(environment["ALCOVE_GENERATION"])
-            return cls(environment["ALCOVE_REQUEST_KEY"], namespace, leaderboard, generation)
+            generation, key = int(environment["ALCOVE_GENERATION"]), environment["ALCOVE_REQUEST_KEY"]
+            if not key:
+                raise ValueError("ALCOVE_REQUEST_KEY is empty")
+            return cls(key, namespace, leaderboard, generation)
         except (KeyError, ValueError) as error:
             raise InputError(
                 "ALCOVE_REQUEST_KEY, ALCOVE_LEADERBOARD (namespace/name) and ALCOVE_GENERATION (a number) must be set, "
