@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from alcove_api.frameworks import VARIANTS, Framework
+from alcove_api.frameworks import IMAGES, Framework
 from alcove_cli.checkout import find_checkout_path
 from alcove_cli.errors import FailedError, FaultError
 
 PYTHON = "3.11"
 """Of the images; the locks are made for it."""
-_OWN = "ingestion"
+_OWN = ("ingestion", "ingestion-numpy")
 _SOURCES = (("crds",), ("datasets",), ("images", "ingestion"))
 _MODULE = "alcove_ingestion"
 _START = """
@@ -37,7 +37,7 @@ _GIGABYTES = {"ingestion-torch": 6, "ingestion-tf1": 7}
 def runner_command(framework: Framework) -> list[str]:
     """What starts the runner, once :func:`prepare_environment` has returned."""
     # -B for our runner, which ignores the environment, and for what it starts.
-    if VARIANTS[framework] == _OWN:
+    if _image(framework) in _OWN:
         return [sys.executable, "-I", "-B", "-m", _MODULE]
     # Alcove is not installed there, so that one environment serves every checkout.
     sources = [str(find_checkout_path(*parts)) for parts in _SOURCES]
@@ -57,28 +57,32 @@ def prepare_environment(framework: Framework, tell: Callable[[str], None]) -> No
         FailedError: Alcove is not installed by `make install`.
         FaultError: the packages cannot be had.
     """
-    if VARIANTS[framework] == _OWN:
+    if _image(framework) in _OWN:
         return
     folder = _folder(framework)
     with _locked(folder.with_suffix(".lock")):
         if _finished(folder).exists():
             return
-        variant = VARIANTS[framework]
+        variant = _image(framework)
         tell(f"Installing what the image {variant} has, once: {_GIGABYTES[variant]} GB, into {folder}")
         _uv("venv", "--quiet", "--clear", "--python", PYTHON, str(folder))
         _uv("pip", "sync", "--python", str(_python(folder)), str(_lock(framework)))
         _finished(folder).touch()
 
 
+def _image(framework: Framework) -> str:
+    return IMAGES[framework][0]
+
+
 def _folder(framework: Framework) -> Path:
     digest = hashlib.sha256(_lock(framework).read_bytes()).hexdigest()
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "alcove" / "environments" / f"{VARIANTS[framework]}-{digest[:12]}"
+    return base / "alcove" / "environments" / f"{_image(framework)}-{digest[:12]}"
 
 
 def _lock(framework: Framework) -> Path:
     variants = json.loads(find_checkout_path("images", "ingestion", "variants.json").read_text())
-    return find_checkout_path("locks", f"{variants[VARIANTS[framework]]['LOCK']}.txt")
+    return find_checkout_path("locks", f"{variants[_image(framework)]['LOCK']}.txt")
 
 
 def _python(folder: Path) -> Path:

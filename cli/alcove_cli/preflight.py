@@ -200,6 +200,7 @@ def _warn_of_images(spec: CompetitionSpec) -> Iterator[str]:
     images = spec.images
     named = {
         "ingestion": images.ingestion or "the operator's",
+        "ingestionNumpy": images.ingestion_numpy or (None if images.ingestion else "the operator's"),
         "ingestionTorch": images.ingestion_torch,
         "ingestionTf1": images.ingestion_tf1,
     }

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from alcove_api.base import GROUP, Alias, ApiModel, Column, Conditions, Kind, Name, StatusModel, Time, cel
 from alcove_api.decisions import Cancellation, Exclusion, ExtraSubmissions
-from alcove_api.frameworks import VARIANTS, Framework
+from alcove_api.frameworks import Framework, find_image
 from alcove_api.notifications import Webhook
 from alcove_api.origin import Origin
 from alcove_api.phase import LogPolicy, Phase, ScoringSpec
@@ -51,8 +51,10 @@ class Retention(ApiModel):
 
 class Images(ApiModel):
     ingestion: Annotated[str, Field(max_length=512)] | None = None
-    """Image that runs model.py of the frameworks numpy and tensorflow; by default the one that the operator was
-    installed with."""
+    """Image that runs model.py of the framework tensorflow, and of numpy where ingestionNumpy names none; by default
+    those that the operator was installed with."""
+    ingestion_numpy: Annotated[str, Field(max_length=512)] | None = None
+    """The same for the framework numpy alone, without TensorFlow: a node has it sooner."""
     ingestion_torch: Annotated[str, Field(max_length=512)] | None = None
     """The same for the framework torch."""
     ingestion_tf1: Annotated[str, Field(max_length=512)] | None = None
@@ -62,8 +64,7 @@ class Images(ApiModel):
 
     def find_ingestion(self, framework: Framework) -> str | None:
         """The competition's own image for a ``model.py`` of this framework, if it has one."""
-        found: str | None = getattr(self, VARIANTS[framework].replace("-", "_"))
-        return found
+        return find_image(framework, lambda image: getattr(self, image))
 
 
 class TeamTitle(ApiModel):

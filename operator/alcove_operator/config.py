@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from alcove_api import keys
-from alcove_api.frameworks import FRAMEWORKS, VARIANTS, Framework
+from alcove_api.frameworks import FRAMEWORKS, Framework, find_image
 from alcove_operator.errors import SettingsError
 
 PREFIX = "ALCOVE_"
@@ -32,6 +32,8 @@ class OperatorSettings(BaseModel):
     competition_namespace: str = Field(min_length=1)
     """Where Competitions, Datasets, Leaderboards and all pods live."""
     image_ingestion: str = Field(min_length=1)
+    image_ingestion_numpy: str = ""
+    """Empty where Submissions with code.framework numpy run in image_ingestion."""
     image_ingestion_torch: str = ""
     """Empty where Submissions with code.framework torch are refused."""
     image_ingestion_tf1: str = ""
@@ -105,8 +107,7 @@ class OperatorSettings(BaseModel):
 
     def find_ingestion_image(self, framework: Framework) -> str:
         """The image that runs a ``model.py`` of this framework; empty where there is none."""
-        field = VARIANTS[framework].replace("-", "_")
-        return str(getattr(self, f"image_{field}"))
+        return find_image(framework, lambda image: getattr(self, f"image_{image}")) or ""
 
     @property
     def frameworks(self) -> tuple[Framework, ...]:

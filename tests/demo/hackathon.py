@@ -22,6 +22,7 @@ from alcove_store.client import client
 from alcove_toolkit.practice import PRACTICE, make_practice
 from alcove_toolkit.publish import dataset_yaml, publish
 from tests.cluster.layout import Cluster
+from tests.cluster.publish import value_name
 
 REPOSITORY = Path(__file__).parents[2]
 CHART = REPOSITORY / "helm" / "alcove"
@@ -136,10 +137,10 @@ def chart_values(
     store: str = "seaweedfs",
 ) -> Values:
     """Values for a hackathon on a small machine, with the images by digest from the cluster's own registry."""
-    ours = ("operator", "recorder", "stager", "scorer", "ingestion", "board", store)
+    ours = ("operator", "recorder", "stager", "scorer", "ingestion", "ingestion-numpy", "board", store)
     this_host = [{"ipBlock": {"cidr": f"{cluster.host_ip}/32"}}] if cluster.host_ip else []
     return {
-        "images": {name: images[name] for name in ours},
+        "images": {value_name(name): images[name] for name in ours},
         "competition": {"spec": dict(spec)},
         "teams": [{"name": team} for team in teams],
         "operator": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}, "readNodes": True},

@@ -17,7 +17,7 @@ from tests.cluster import buildah
 from tests.cluster.console import ClusterError, Progress, run, run_logged, step
 from tests.cluster.images import Image
 from tests.cluster.layout import Cluster, check_name, state_dir
-from tests.cluster.publish import choose_images, docker_build, value_name, version
+from tests.cluster.publish import choose_images, docker_build, version
 from tests.cluster.versions import cache_dir
 from tests.demo.hackathon import bounded
 
@@ -71,7 +71,7 @@ def up(name: str, progress: Progress) -> Cluster:
 
 
 def images(cluster: Cluster, progress: Progress) -> dict[str, str]:
-    """Builds what the chart installs, and loads it into the node; the references by the chart's keys.
+    """Builds what the chart installs, and loads it into the node; the references by the images' names.
 
     They are names with a tag: what is loaded into a node has no digest of a registry.
     """
@@ -83,7 +83,7 @@ def images(cluster: Cluster, progress: Progress) -> dict[str, str]:
     with step(progress, "loading the images into the node"):
         log = cache_dir() / "log" / f"kind-load-{cluster.name}.log"
         run_logged(load_command(cluster.name, list(references.values())), log, "Loading the images")
-    return {value_name(name): tagged for name, tagged in references.items()}
+    return references
 
 
 def reference(image: Image) -> str:

@@ -39,13 +39,20 @@ app.kubernetes.io/part-of: alcove
 alcove-submissions.{{ .Release.Namespace }}
 {{- end }}
 
-{{/* Reference of an image of the project. Takes a list: root, name. */}}
+{{/* Reference of an image of the project. Takes a list: root, its key of `images`. */}}
 {{- define "alcove.image" -}}
-{{- $root := index . 0 }}{{- $name := index . 1 -}}
-{{- if not (or (index $root.Values.images $name) $root.Values.images.repository) }}
+{{- $root := index . 0 }}{{- $key := index . 1 }}{{- $name := kebabcase $key -}}
+{{- if not (or (index $root.Values.images $key) $root.Values.images.repository) }}
 {{- fail (printf "images: nothing says where the image %s is. Push the images with make images REGISTRY=…, and give -f images.yaml, which it writes (docs/install.md), or set images.repository." $name) }}
 {{- end }}
-{{- index $root.Values.images $name | default (printf "%s/%s:%s" $root.Values.images.repository $name $root.Chart.AppVersion) }}
+{{- index $root.Values.images $key | default (printf "%s/%s:%s" $root.Values.images.repository $name $root.Chart.AppVersion) }}
+{{- end }}
+
+{{/* Reference of the image of code.framework numpy; empty where an image `ingestion` of one's own is to run it, too. */}}
+{{- define "alcove.numpyImage" -}}
+{{- if or .Values.images.ingestionNumpy (not .Values.images.ingestion) }}
+{{- include "alcove.image" (list . "ingestionNumpy") }}
+{{- end }}
 {{- end }}
 
 {{- define "alcove.pullSecrets" -}}

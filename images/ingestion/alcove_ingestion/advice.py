@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
+from alcove_api.frameworks import Framework
+
 _PACKAGES = (
     "numpy", "scipy", "scikit-learn", "pillow", "tensorflow", "tensorflow-cpu", "keras", "torch", "torchvision",
     "pandas", "lightgbm", "xgboost", "opencv-python-headless", "librosa",
@@ -22,6 +24,14 @@ _TENSORFLOW_1_NAMES = (
     "reset_default_graph", "set_random_seed", "to_float",
 )  # fmt: skip
 
+_FRAMEWORK_WITH: dict[str, Framework] = {
+    "tensorflow": "tensorflow",
+    "keras": "tensorflow",
+    "torch": "torch",
+    "torchvision": "torch",
+}
+"""By the module that is missing."""
+
 
 def advise(error: BaseException) -> Iterator[str]:
     """Sentences about a missing module or a name of TensorFlow 1, in ``error`` or what caused it; else none."""
@@ -34,6 +44,12 @@ def advise(error: BaseException) -> Iterator[str]:
             )
             return
         if isinstance(cause, ModuleNotFoundError):
+            if framework := _FRAMEWORK_WITH.get(cause.name or ""):
+                yield (
+                    "It is in the image of another framework. Ask for that with code.framework (--framework) "
+                    f"{framework}: the library is then loaded before the clock starts. Model.framework may stay."
+                )
+                return
             yield (
                 f"The module is neither beside model.py nor installed. {describe_installed()}. Put pure Python beside "
                 "model.py; `alcove images` lists what each image holds."

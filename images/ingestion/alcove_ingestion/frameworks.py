@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
-from alcove_api.frameworks import FRAMEWORKS, VARIANTS, Framework
+from alcove_api.frameworks import FRAMEWORKS, IMAGES, Framework
 from alcove_format.reader import Part
 from alcove_ingestion.autodl.tensorflow1 import imitate_tensorflow_1, is_installed
 from alcove_ingestion.errors import IngestionSettingsError, ModelError
@@ -37,8 +37,11 @@ def load_framework(environment: Mapping[str, str]) -> Framework:
         elif not _is_there(framework):
             raise IngestionSettingsError(
                 f"The framework {framework} is not installed here. Nothing was run. Use the image "
-                f"{VARIANTS[framework]}."
+                f"{IMAGES[framework][0]}."
             )
+        elif framework == "numpy":
+            # The image ingestion-numpy does not have it. What runs at home, or in a larger image, is to run there, too.
+            sys.modules["tensorflow"] = None  # type: ignore[assignment]
         elif framework in _LIBRARY:
             library = importlib.import_module(_LIBRARY[framework])
             if framework == "torch":
@@ -70,7 +73,7 @@ def framework_of(model_class: Any, loaded: Framework) -> Framework:
     """What its datasets are to be: its attribute ``framework`` or, where it has none, what was ``loaded``.
 
     Raises:
-        ModelError: it names something else, or what is not here.
+        ModelError: it names something else, or what was not loaded before the clock.
     """
     wanted = getattr(model_class, "framework", loaded)
     if wanted not in FRAMEWORKS:
@@ -78,18 +81,11 @@ def framework_of(model_class: Any, loaded: Framework) -> Framework:
             f"Model.framework is {wanted!r}. Nothing was run. Set it to one of {', '.join(FRAMEWORKS)}."
         )
     framework: Framework = wanted
-    if framework in (loaded, "numpy"):
-        return framework
-    if not _is_there(framework):
+    if framework not in (loaded, "numpy"):
         raise ModelError(
-            f"Model.framework is {framework!r}, which is not installed here. Nothing was run. Ask for it with "
-            f"code.framework or --framework, which choose the image {VARIANTS[framework]}, or set framework = 'numpy' "
-            "in the class."
-        )
-    if "tensorflow1" in (framework, loaded):
-        raise ModelError(
-            f"Model.framework is {framework!r}, but {loaded} was loaded before the go, and the two exclude each other. "
-            f"Nothing was run. Ask for {framework} with code.framework or --framework."
+            f"Model.framework is {framework!r}, but {loaded} was asked for, and loaded before the clock. "
+            f"Nothing was run. Ask for {framework} with code.framework or --framework, which choose the image "
+            f"{IMAGES[framework][0]}, or set framework = 'numpy' in the class."
         )
     return framework
 

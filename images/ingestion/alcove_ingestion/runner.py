@@ -35,7 +35,7 @@ def construct(data: Path, code: Path, loaded: Framework, clock: Clock | None) ->
     Args:
         data: the dataset's folder.
         code: folder with ``model.py``.
-        loaded: the framework that was loaded before the go; the model's unless its class names another.
+        loaded: the framework that was loaded before the go; the model's unless its class names NumPy.
         clock: None before the go.
 
     Raises:
@@ -47,11 +47,6 @@ def construct(data: Path, code: Path, loaded: Framework, clock: Clock | None) ->
     # `alcove explain` reads from these lines what never returned.
     print(f"[alcove] model.py imported {_when(clock)}")
     framework = framework_of(model_class, loaded)
-    if framework not in (loaded, "numpy"):
-        print(
-            f"[alcove] Model.framework is {framework!r}, but it was not asked for (code.framework, --framework): "
-            f"it is loaded now, {'before' if clock is None else 'within'} the budget"
-        )
     train, test = open_feed(folder.train, framework), open_feed(folder.test, framework)
     with participant_code(code):
         model: Any = model_class(ModelMetadata(folder.train, folder.test))

@@ -13,6 +13,7 @@ def test_each_image_is_told_with_its_python_and_packages(alcove: Typed) -> None:
     assert done.returncode == 0, done.stderr
     assert re.findall(r"^(\S+): Python (\S+)$", done.stdout, re.M) == [
         ("ingestion", "3.11"),
+        ("ingestion-numpy", "3.11"),
         ("ingestion-gpu", "3.11"),
         ("ingestion-torch", "3.11"),
         ("ingestion-torch-gpu", "3.11"),

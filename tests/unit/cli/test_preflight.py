@@ -123,7 +123,9 @@ PINNED = "registry.example.org/ingestion@sha256:" + "0" * 64
 @pytest.mark.parametrize(
     ("images", "takes_from", "warned"),
     [
-        ({}, True, ["images.ingestion"]),
+        ({}, True, ["images.ingestion", "images.ingestionNumpy"]),
+        ({"ingestion": PINNED, "ingestionNumpy": "mine:1"}, True, ["images.ingestionNumpy"]),
+        ({"ingestionNumpy": PINNED}, True, ["images.ingestion"]),
         ({}, False, []),
         ({"ingestion": "registry.example.org/ingestion:1"}, True, ["images.ingestion"]),
         ({"ingestion": PINNED}, True, []),

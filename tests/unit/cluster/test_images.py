@@ -1,6 +1,7 @@
 """An image is built again exactly when something that its build can see has changed."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests.cluster.console import ClusterError
 from tests.cluster.images import Image, content_key, copied_sources, ignored_by, project_images
+from tests.cluster.versions import REPOSITORY
 
 DOCKERFILE = """\
 ARG BASE=debian
@@ -112,6 +114,21 @@ def test_variants_choose_names_and_arguments(tmp_path: Path) -> None:
     root = _project(tmp_path, {**variants, "throwaway": ["ingestion"]})
     assert [(i.name, i.arguments) for i in project_images(root)] == [("ingestion", {"LOCK": "cpu"})]
     assert [i.name for i in project_images(root, every_variant=True)] == list(variants)
+
+
+def test_the_packages_that_variants_share_are_never_replaced_by_their_own() -> None:
+    """Else a layer would hold them twice."""
+
+    def packages(lock: str) -> set[str]:
+        lines = (REPOSITORY / "locks" / f"{lock}.txt").read_text().splitlines()
+        return {line.partition(" ")[0] for line in lines if line[:1].isalnum()}
+
+    dockerfile = (REPOSITORY / "images" / "ingestion" / "Dockerfile").read_text()
+    (shared,) = re.findall(r"^ARG SHARED=(\S+)", dockerfile, re.MULTILINE)
+    variants = [image for image in project_images(every_variant=True) if image.name.startswith("ingestion")]
+    assert packages("ingestion-numpy") < packages("ingestion")
+    for image in variants:
+        assert packages(image.arguments.get("SHARED", shared)) <= packages(image.arguments["LOCK"])
 
 
 def test_without_variants_the_folder_names_the_image(tmp_path: Path) -> None:

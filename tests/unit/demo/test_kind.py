@@ -12,7 +12,7 @@ import pytest
 from tests.cluster.console import ClusterError
 from tests.cluster.images import project_images
 from tests.cluster.layout import Cluster
-from tests.cluster.publish import NOT_IN_VALUES, value_name, version
+from tests.cluster.publish import NOT_IN_VALUES, version
 from tests.demo import hackathon, kind
 from tests.unit.helm.chart import template
 
@@ -60,7 +60,7 @@ def test_the_command_ends_with_a_sentence(tmp_path: Path) -> None:
 
 def test_the_chart_takes_the_names_under_which_images_are_loaded(tmp_path: Path) -> None:
     chosen = [image for image in project_images() if image.name not in NOT_IN_VALUES]
-    references = {value_name(image.name): kind.reference(image) for image in chosen}
+    references = {image.name: kind.reference(image) for image in chosen}
     spec = {"title": "x", "phases": [hackathon.practice_phase(20)]}
     values = hackathon.chart_values(cluster(tmp_path), references, ["red"], spec)
     done = template(values)

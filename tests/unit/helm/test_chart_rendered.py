@@ -462,6 +462,18 @@ def test_a_full_reference_wins_over_the_repository() -> None:
     )
 
 
+def test_numpy_has_an_image_of_its_own_unless_another_ingestion_alone_is_named() -> None:
+    named, repository = f"registry.example.org/x@sha256:{ZERO_DIGEST}", "registry.example.org/alcove"
+    for images, told in (
+        ({}, f"{repository}/ingestion-numpy:{chart_version()}"),
+        ({"ingestion": named}, ""),
+        ({"ingestion": "registry.example.org/y:1", "ingestionNumpy": named}, named),
+    ):
+        objects = render({"images": {"repository": repository, **images}})
+        (container,) = one(objects, "Deployment", "alcove-operator")["spec"]["template"]["spec"]["containers"]
+        assert from_environment(environment(container)).image_ingestion_numpy == told
+
+
 def test_no_image_is_taken_from_where_strangers_may_push() -> None:
     nowhere: Object = {"repository": ""}
     for images in (nowhere, {**nowhere, "operator": "registry.example.org/operator:1"}):
@@ -495,7 +507,7 @@ def test_what_pre_pulls_runs_every_image_where_runs_go_and_has_no_right() -> Non
     assert first["image"] == f"example.org/stager:{version}"
     assert [container["image"] for container in pulled] == [
         f"example.org/recorder:{version}", f"example.org/scorer:{version}", f"example.org/ingestion:{version}",
-        "example.org/torch:2", "example.org/own:3", "example.org/team:1",
+        f"example.org/ingestion-numpy:{version}", "example.org/torch:2", "example.org/own:3", "example.org/team:1",
     ]  # fmt: skip
     # Each of them has ended when the next is pulled, so each has been run.
     installed = f"{first['command'][-1]}/alcove-supervisor"

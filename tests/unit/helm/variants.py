@@ -35,8 +35,8 @@ def image(name: str) -> str:
 
 
 IMAGES = (
-    "operator", "recorder", "stager", "scorer", "ingestion", "ingestionTorch", "ingestionTf1", "board", "seaweedfs",
-    "minio",
+    "operator", "recorder", "stager", "scorer", "ingestion", "ingestionNumpy", "ingestionTorch", "ingestionTf1",
+    "board", "seaweedfs", "minio",
 )  # fmt: skip
 EXTERNAL: Object = {
     "endpoint": "https://s3.example.org",

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alcove_api.board_documents import AggregateRequest, BoardSubmission
+from alcove_api.competition import Images
 from alcove_api.dataset import VolumeClaim
 from alcove_api.documents import CheckRequest, StoreCredentials
 from alcove_api.phase import Resources
@@ -398,7 +399,7 @@ def test_requests_fit_an_environment_variable() -> None:
 @pytest.mark.parametrize(
     ("own", "competitions", "framework", "runs"),
     [
-        (None, None, "numpy", "img/ingestion"),
+        (None, None, "numpy", "img/numpy"),
         (None, None, "tensorflow", "img/ingestion"),
         (None, None, "torch", "img/torch"),
         (None, None, "tensorflow1", "img/tf1"),
@@ -413,6 +414,7 @@ def test_the_image_is_the_teams_else_the_competitions_else_the_operators(
     settings = SETTINGS.model_copy(
         update={
             "image_ingestion": "img/ingestion",
+            "image_ingestion_numpy": "img/numpy",
             "image_ingestion_torch": "img/torch",
             "image_ingestion_tf1": "img/tf1",
         }
@@ -420,6 +422,17 @@ def test_the_image_is_the_teams_else_the_competitions_else_the_operators(
     told = action(image=own, ingestion=competitions, command=command, framework=framework)
     made = run_job(told, settings, {"note": "x"}, 10_000_000)
     assert containers(made)["main"]["image"] == runs
+
+
+def test_numpy_runs_in_the_larger_image_where_that_alone_is_named() -> None:
+    settings = SETTINGS.model_copy(update={"image_ingestion": "img/ingestion"})
+    made = run_job(action(framework="numpy"), settings, {"note": "x"}, 10_000_000)
+    assert containers(made)["main"]["image"] == "img/ingestion"
+    both = Images(ingestion="own/tensorflow")
+    assert (both.find_ingestion("numpy"), both.find_ingestion("torch")) == ("own/tensorflow", None)
+    assert (
+        Images(ingestion="own/tensorflow", ingestion_numpy="own/numpy").find_ingestion("numpy") == "own/numpy"
+    )
 
 
 def test_kueue_admits_the_job_and_not_its_pod() -> None:
