@@ -242,24 +242,27 @@ def staging(folder: Path, megabytes: int, repeats: int) -> None:
             submission_uid="u", alias="a", attempt=1, data_sha256=digest, code_sha256=None, budget_ns=1, n_test=1,
             n_labels=4,
         )  # fmt: skip
+        on_volume = run.model_copy(update={"data_sha256": None})
         root = folder / "root"
         (root / "run").mkdir(parents=True)
         (folder / "supervisor").write_bytes(b"")
         environment = os.environ | {
-            "ALCOVE_ROOT": str(root), "ALCOVE_RUN": run.model_dump_json(), "ALCOVE_STORE_ENDPOINT": server.url,
+            "ALCOVE_ROOT": str(root), "ALCOVE_STORE_ENDPOINT": server.url,
             "ALCOVE_STORE_REGION": "us-east-1", "ALCOVE_STORE_BUCKET": keys.MAIN_BUCKET,
             "ALCOVE_STORE_CREDENTIALS": str(credentials), "ALCOVE_SUPERVISOR": str(folder / "supervisor"),
         }  # fmt: skip
 
-        def stage() -> None:
+        def stage(run: RunConfig) -> None:
             subprocess.run(["rm", "-rf", str(root / "data"), str(root / "bin")], check=True)
             command = [sys.executable, "-I", "-m", "alcove_stager"]
-            subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+            told = environment | {"ALCOVE_RUN": run.model_dump_json()}
+            subprocess.run(command, env=told, check=True, stdout=subprocess.DEVNULL)
 
         with socket.socket(socket.AF_UNIX) as recorder:
             recorder.bind(str(root / "run" / "go.sock"))
             actions = {
-                "stage": stage,
+                "stage": lambda: stage(run),
+                "volume": lambda: stage(on_volume),
                 "fetch": lambda: subprocess.run(bare, check=True),
                 "hash": lambda: [hashlib.sha256((path / e.path).read_bytes()) for e in manifest.files],
             }
@@ -281,12 +284,14 @@ def staging(folder: Path, megabytes: int, repeats: int) -> None:
         "near 1",
     )
     row("stage", found["stage"], found["hash"], "hashing the same bytes from the page cache, one thread", "–")
+    row("stage, the dataset on a volume", found["volume"], found["fetch"], "fetching all the same", "nothing")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the examples")
     parser.add_argument("--only", default=",".join([*KINDS, "stage"]), help="kinds, with commas between")
+    parser.add_argument("--megabytes", type=int, default=512, help="of the dataset that is staged")
     arguments = parser.parse_args()
     print(json.dumps({"at": datetime.now(UTC).isoformat(timespec="seconds"), "cores": os.cpu_count(),
                       "machine": platform.machine(), "python": platform.python_version(),
@@ -296,7 +301,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         for kind in arguments.only.split(","):
             if kind == "stage":
-                staging(Path(name), 64 if arguments.quick else 512, repeats)
+                staging(Path(name), arguments.megabytes // (8 if arguments.quick else 1), repeats)
                 continue
             metadata, count = KINDS[kind]
             count = count // 10 if arguments.quick else count

@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from bench.supervisor_overshoot import percentile
 from tests.integration.recorder.harness import SECOND, Recorder, npy, recorder, run_config
@@ -44,7 +45,7 @@ def running() -> Iterator[tuple[Recorder, int]]:
             yield it, it.supervisor().go()
 
 
-def taken(it: Recorder) -> list[dict[str, int]]:
+def taken(it: Recorder) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (it.root / "spool" / "taken.jsonl").read_text().splitlines()]
 
 
