@@ -1,8 +1,7 @@
-"""``make bench``: measures on a throwaway cluster of its own, then supervisor and recorder without one.
+"""``make bench``: measures on a throwaway cluster of its own, then what has a module of its own (:data:`MODULES`).
 
-Both go into bench/RESULTS.md, and what they take the place of into bench/HISTORY.md. What else needs no cluster has
-benchmarks of its own: ``python -m bench.scoring``, ``bench.datasets`` (reading, staging), ``bench.convert``,
-``bench.check`` and ``bench.board_load``.
+All goes into bench/RESULTS.md, and what it takes the place of into bench/HISTORY.md. Not among it are
+``python -m bench.scoring``, ``bench.datasets`` (reading), ``bench.convert``, ``bench.check`` and ``bench.board_load``.
 """
 
 from __future__ import annotations
@@ -26,8 +25,15 @@ from tests.demo.hackathon import DemoError
 RESULTS, HISTORY = (Path(__file__).with_name(name) for name in ("RESULTS.md", "HISTORY.md"))
 OURS = re.compile(r"## [0-9-]+, commit \w+\n")
 """The heading of a section that ``make bench`` has written."""
-WITHOUT_CLUSTER = ("supervisor_overshoot", "recorder_flood", "recorder_overhead")
-"""Modules that each print what they measured of a run's clock."""
+MODULES = (
+    "supervisor_overshoot",
+    "recorder_stamps",
+    "recorder_flood",
+    "recorder_overhead",
+    "datasets --only stage --megabytes 3072",
+    "cold_node",
+)
+"""With their arguments. Each prints what it measured; the last raises a cluster of its own."""
 
 
 def main() -> int:
@@ -51,7 +57,7 @@ def main() -> int:
     finally:
         if not arguments.cluster:
             api.down(name, progress=say)
-    text = heading() + on_cluster.table(rows) + "".join(measure_clock(name, say) for name in WITHOUT_CLUSTER)
+    text = heading() + on_cluster.table(rows) + "".join(run_module(line, say) for line in MODULES)
     print(text)
     if not arguments.print_only:
         results, history = replace_section(RESULTS.read_text(), text)
@@ -71,12 +77,13 @@ def replace_section(results: str, section: str) -> tuple[str, str]:
     )
 
 
-def measure_clock(name: str, say: Callable[[str], None]) -> str:
+def run_module(line: str, say: Callable[[str], None]) -> str:
     """What one module prints, as Markdown. Raises CalledProcessError where it fails."""
-    say(f"bench.{name}: some minutes, without the cluster")
-    command = [sys.executable, "-m", f"bench.{name}"]
+    say(f"bench.{line}: some minutes")
+    command = [sys.executable, "-m", *f"bench.{line}".split()]
     printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-    return f"\n`python -m bench.{name}`:\n\n```\n{printed}```\n"
+    shown = printed if "\n|---" in printed else f"```\n{printed}```\n"
+    return f"\n`python -m bench.{line}`:\n\n{shown}"
 
 
 def heading() -> str:

@@ -96,7 +96,7 @@ def install(cluster: Cluster, say: Say) -> Hackathon:
 
 def _first_line(team: Team, times: int, say: Say) -> Row:
     """Create → the participant's first line, against a bare Job of the same image that prints the time."""
-    image = find_image(team.hackathon, "INGESTION")
+    image = find_image(team.hackathon, "INGESTION_NUMPY")
     ours, bare = [], []
     for number in range(times + 1):
         began = time.time()
@@ -171,7 +171,7 @@ def _overshoot(team: Team, times: int, say: Say) -> Row:
         (manifest,) = team.manifests(name)
         found.append(manifest.overshoot_ns / 1e6)
     say("overshoot, ms: " + ", ".join(f"{value:.1f}" for value in found))
-    image = find_image(team.hackathon, "INGESTION")
+    image = find_image(team.hackathon, "INGESTION_NUMPY")
     late = [1000 * _kubelet_overshoot(team.hackathon, f"deadline-{number}", image) for number in range(2)]
     worst, theirs = max(found), statistics.median(late)
     return Row(

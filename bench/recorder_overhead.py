@@ -185,13 +185,13 @@ def main() -> int:
     print(
         f"{os.uname().release}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {arguments.pairs} pairs"
     )
-    print(f"recorder, idle:                    {100 * found.idle_share:.3f} % of a core")
+    print(f"recorder, idle:                    {100 * found.idle_share:.3f} % of a core (goal: < 1 %)")
     print(f"recorder, for each prediction:     {1000 * found.per_prediction_s:.2f} ms of processor time")
     median, low, high = (100 * value for value in found.slowdown)
     print(
         f"program, beside it:                {median:+.2f} % ({low:+.2f} to {high:+.2f}) in {found.turn_s:.3f} s"
     )
-    print(f"added, a prediction each second:   {describe_added(found, 1.0)}")
+    print(f"added, a prediction each second:   {describe_added(found, 1.0)} (goal: < 1 %)")
     print(f"added, a prediction each {found.turn_s:.3f} s:  {describe_added(found, found.turn_s)}")
     return 0
 
