@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from alcove_api.run_documents import Manifest
+from bench.reading import processor_time_of
 from tests.cluster.layout import Cluster
 from tests.demo import hackathon as steps
 from tests.demo.hackathon import Hackathon, wait_for
@@ -267,13 +268,15 @@ def _operator(team: Team, say: Say) -> list[Row]:
     idle, idle_manager = _shares((operator, manager), 30)
     say(f"operator idle: {100 * idle:.2f} % of a core")
     began = time.monotonic()
-    before = _ticks(operator), _ticks(manager)
+    before = processor_time_of(operator), processor_time_of(manager)
     for number in range(MANY):
         team.submit(f"many-{number}", models.STEADY, phase="many")
     for number in range(MANY):
         team.until(f"many-{number}", seconds=600)
     took = time.monotonic() - began
-    busy, busy_manager = ((_ticks(p) - b) / took for p, b in zip((operator, manager), before, strict=True))
+    busy, busy_manager = (
+        (processor_time_of(p) - b) / took for p, b in zip((operator, manager), before, strict=True)
+    )
     say(
         f"{MANY} submissions: {took:.0f} s, operator {100 * busy:.1f} % of a core, {_memory(operator):.0f} MiB"
     )
@@ -304,20 +307,14 @@ def _operator(team: Team, say: Say) -> list[Row]:
 
 
 def _shares(pids: tuple[int, int], seconds: float) -> tuple[float, float]:
-    before = [_ticks(pid) for pid in pids]
+    before = [processor_time_of(pid) for pid in pids]
     time.sleep(seconds)
-    first, second = (_ticks(pid) - was for pid, was in zip(pids, before, strict=True))
+    first, second = (processor_time_of(pid) - was for pid, was in zip(pids, before, strict=True))
     return first / seconds, second / seconds
 
 
 def _share(pid: int, seconds: float) -> tuple[float, float]:
     return _shares((pid, pid), seconds)
-
-
-def _ticks(pid: int) -> float:
-    """Processor time of a process, seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _memory(pid: int) -> float:
