@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
@@ -51,6 +51,8 @@ class KubeClient:
     patience: float = PATIENCE
     """Seconds; 0: every request is sent once."""
     timeout: tuple[float, float] = TIMEOUT
+    hear_date: Callable[[str | None], None] = lambda _date: None
+    """Told of the header Date of each answer, as it comes, in whatever thread."""
 
     @classmethod
     def from_kubeconfig(cls, path: str | None = None, context: str | None = None) -> KubeClient:
@@ -207,6 +209,7 @@ class KubeClient:
         )
         try:
             response = self.connection.call_api(*request, _request_timeout=self.timeout)
+            self.hear_date(response.headers.get("Date"))
             data = bytes(response.read() or b"")
         except (HTTPError, OSError, ApiException) as error:
             raise _unanswered(verb, path, error) from error

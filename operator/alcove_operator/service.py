@@ -21,7 +21,7 @@ from alcove_operator import events, garbage, logs
 from alcove_operator.activity import ActivityPublisher
 from alcove_operator.api import Api
 from alcove_operator.audit_list import AuditList
-from alcove_operator.clock import utc_now
+from alcove_operator.clock import ServerClock, utc_now
 from alcove_operator.competitions import Competitions
 from alcove_operator.config import OperatorSettings
 from alcove_operator.core.model import ReconcileSettings
@@ -97,9 +97,11 @@ class Service:
     @classmethod
     def connect(cls, settings: OperatorSettings) -> Service:
         """Raises :class:`AlcoveError`."""
-        api = Api(KubeClient.from_pod())
+        client, clock = KubeClient.from_pod(), ServerClock()
+        client.hear_date = clock.hear
+        api = Api(client)
         store = OperatorStore.connect(_store_config(settings), uploads=settings.store_uploads_bucket)
-        return cls(api, settings, store, JobCredentials(api, settings))
+        return cls(api, settings, store, JobCredentials(api, settings, clock.now), clock.now)
 
     def __post_init__(self) -> None:
         settings = self.settings

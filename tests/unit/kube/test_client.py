@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -45,6 +46,17 @@ def test_a_path_has_the_parts_that_there_are(resource: Resource, path: str) -> N
     assert resource.path("red", "one", "status") == path
     assert resource.path("red") == path.removesuffix("/one/status")
     assert NODES.path(None, "n") == "/api/v1/nodes/n"
+
+
+def test_each_answer_tells_the_servers_time(tmp_path: Path) -> None:
+    heard: list[str | None] = []
+    with serving(AWAY, Answer(body=ONE), refusal(404, "NotFound")) as server:
+        client = connect(server, tmp_path)
+        client.hear_date = heard.append
+        client.get(SUBMISSIONS, "red", "one")
+        assert client.find(SUBMISSIONS, "red", "one") is None
+    assert len(heard) == 3, "also those that are repeated, or refuse"
+    assert all(abs(parsedate_to_datetime(date or "").timestamp() - time.time()) < 120 for date in heard)
 
 
 def test_every_verb_sends_what_the_api_server_expects(tmp_path: Path) -> None:
