@@ -37,6 +37,7 @@ def collect(shaking: Shaking, audit: Path, since: float) -> Evidence:
     return Evidence(
         runs=[_read_run(store, one, shaking.ended, solution) for one in submissions],
         kills=[(kill.at, kill.kind, kill.pod_uid) for kill in shaking.kills],
+        lasted=[(one.at, one.until, one.kind) for one in shaking.lasted],
         jobs={name: len(times) for name, times in read_audit(audit, since).run_jobs.items()},
         together=shaking.together,
         lost=[name for name in shaking.load.acknowledged if name not in names],
@@ -124,8 +125,9 @@ def _read_prediction(store: Minio, folder: str, record: Mapping[str, Any]) -> Pr
         if error.code != "NoSuchKey":
             raise
         return None
-    first, second = np.load(io.BytesIO(data), allow_pickle=False)[0, :2].tolist()
-    return Prediction(record["t_ns"] / 1e9, round(first * 4096) * 4096 + round(second * 4096))
+    pairs = np.load(io.BytesIO(data), allow_pickle=False)[:2, :2].tolist()
+    made, since = (round(high * 4096) * 4096 + round(low * 4096) for high, low in pairs)
+    return Prediction(record["t_ns"] / 1e9, made, since / 1000)
 
 
 def _read(store: Minio, key: str) -> dict[str, Any] | None:

@@ -1,15 +1,16 @@
-"""Which processes there are to kill, and in which order a seed has it done."""
+"""Kills, and in which order a seed has all faults happen. Those that last have modules of their own."""
 
 from __future__ import annotations
 
+import heapq
 import os
 import random
 import re
 import signal
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tests.cluster import cgroups
 from tests.cluster.layout import cgroup_name
@@ -18,11 +19,27 @@ DAEMONS = ("etcd", "kube-apiserver", "kube-controller-manager", "kubelet", "cont
 MODULES = {"operator": "alcove_operator", "recorder": "alcove_recorder", "participant": "alcove_ingestion"}
 JOBS = ("score", "aggregate", "check")
 KINDS = (*DAEMONS, *MODULES, *JOBS, "supervisor", "store")
+"""What is killed."""
 REPLACED = (*DAEMONS, "operator", "store", "recorder")
 """What another process takes the place of."""
 PAUSE = (4.0, 12.0)
-"""Seconds between two faults."""
+"""Seconds between two moments at which something is killed."""
+AT_ONCE = (1, 1, 2)
+"""How many kinds are killed at one moment, each as likely as any other."""
+LASTING_PAUSE, LASTS = (15.0, 45.0), (5.0, 40.0)
+"""Seconds from the beginning of one fault that lasts to the next one's, and from its beginning to its end."""
 _POD = re.compile(r"pod([0-9a-f]{8}[-_][0-9a-f_-]{27})")
+
+
+class LastingFaults(Protocol):
+    """Faults that begin and end. Both methods raise DemoError."""
+
+    @property
+    def kinds(self) -> Sequence[str]: ...
+
+    def apply(self, kind: str, /) -> None: ...
+
+    def undo(self, kind: str, /) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -37,7 +54,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Kill:
-    """One fault, as it is logged."""
+    """One kill, as it is logged."""
 
     at: float
     """Unix time."""
@@ -49,15 +66,47 @@ class Kill:
         return asdict(self)
 
 
-def draw(seed: int, seconds: float) -> Iterator[tuple[float, str]]:
-    """Seconds after the beginning, and what is to be killed then; each kind as often as any other."""
-    chance, at = random.Random(seed), 0.0
-    while True:
-        for kind in chance.sample(KINDS, len(KINDS)):
-            at += chance.uniform(*PAUSE)
-            if at > seconds:
-                return
-            yield at, kind
+@dataclass(frozen=True, order=True)
+class Drawn:
+    at: float
+    """Seconds after the beginning."""
+    kind: str
+    lasts: float = 0.0
+    """Seconds; 0 of a kill."""
+
+
+def draw(seed: int, seconds: float, kills: Sequence[str], lasting: Sequence[str]) -> Iterator[Drawn]:
+    """In the order of time; each of ``kills`` as often as any other, and each of ``lasting``."""
+    both = (
+        _draw_kills(random.Random(f"{seed} kills"), kills),
+        _draw_lasting(random.Random(f"{seed} lasting"), lasting),
+    )
+    for drawn in heapq.merge(*both):
+        if drawn.at > seconds:
+            return
+        yield replace(drawn, lasts=min(drawn.lasts, seconds - drawn.at))
+
+
+def _draw_kills(chance: random.Random, kinds: Sequence[str]) -> Iterator[Drawn]:
+    at, together = 0.0, 0
+    for kind in _repeat(chance, kinds):
+        if not together:
+            at, together = at + chance.uniform(*PAUSE), chance.choice(AT_ONCE)
+        together -= 1
+        yield Drawn(at, kind)
+
+
+def _draw_lasting(chance: random.Random, kinds: Sequence[str]) -> Iterator[Drawn]:
+    at = 0.0
+    for kind in _repeat(chance, kinds):
+        at += chance.uniform(*LASTING_PAUSE)
+        yield Drawn(at, kind, chance.uniform(*LASTS))
+
+
+def _repeat(chance: random.Random, kinds: Sequence[str]) -> Iterator[str]:
+    """All of them again and again, each time in another order."""
+    while kinds:
+        yield from chance.sample(kinds, len(kinds))
 
 
 def find_kind(arguments: list[str]) -> str:

@@ -17,9 +17,15 @@ STAMP_SLACK = 0.05
 ALC_SLACK = 1e-6
 LONGEST = 600.0
 """Seconds from a submission to its end, whatever breaks meanwhile."""
+RECORDERS_CLOCK = ("recorder-clock-ahead", "recorder-clock-behind")
+"""Faults of the clock that says when a go was, but not how long after it something came: while there is one, nothing
+can be concluded from the moment of a go."""
 ENDS_A_RUN = ("participant", "supervisor")
-MAY_COST_AN_ATTEMPT = ("recorder", "kubelet", "containerd", "kube-apiserver", "etcd", "store")
-"""Kills after which a run may be repeated, at the platform's cost."""
+MAY_COST_AN_ATTEMPT = (
+    "recorder", "kubelet", "containerd", "kube-apiserver", "etcd", "etcd-compacted", "store", "store-slow",
+    "store-resets", "store-truncates", "store-errs", *RECORDERS_CLOCK,
+)  # fmt: skip
+"""Faults after which a run may be repeated, at the platform's cost."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,8 @@ class Prediction:
     """Seconds after the go, as it was recorded."""
     made: int
     """Milliseconds, modulo :data:`~bench.chaos.load.WRAPS`, as the program wrote them into it."""
+    since: float
+    """Seconds since the program's object was constructed, which was after the go, likewise."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,8 @@ class Evidence:
     """Unix time, kind, and UID of the pod where it was in one."""
     jobs: Mapping[str, int]
     """Run Jobs by name, and how often the API server was asked to make them and did."""
+    lasted: Sequence[tuple[float, float, str]] = ()
+    """Faults that lasted: Unix times of beginning and end, and kind."""
     together: Collection[frozenset[str]] = ()
     """Names of pods in which participants' programs were seen at one moment."""
     lost: Sequence[str] = ()
@@ -114,7 +124,7 @@ def _judge(run: Run, evidence: Evidence) -> list[str]:
         f"{run.name}: {said}"
         for said in (
             *_judge_length(run),
-            *_judge_attempts(run),
+            *_judge_attempts(run, evidence),
             *_judge_cause(run, evidence),
             *_judge_predictions(run, evidence),
             *_judge_score(run),
@@ -127,13 +137,13 @@ def _judge_length(run: Run) -> list[str]:
     return [f"it took {took:.0f} s, and {LONGEST:.0f} s are allowed."] if took > LONGEST else []
 
 
-def _judge_attempts(run: Run) -> list[str]:
+def _judge_attempts(run: Run, evidence: Evidence) -> list[str]:
     found = []
     went = sorted((a for a in run.attempts if a.go_at is not None), key=lambda a: a.go_at or 0.0)
     for number, count in Counter(attempt.number for attempt in went).items():
         if count > 1:
             found.append(f"attempt {number} had {count} pods that ran.")
-    for first, second in pairwise(went):
+    for first, second in pairwise(() if _has_wrong_go(run, evidence) else went):
         end = (first.go_at or 0.0) + max(0.0, first.seconds)
         if (second.go_at or 0.0) < end:
             found.append(
@@ -159,7 +169,13 @@ def _beside(run: Run, evidence: Evidence) -> set[str]:
     """What was killed while the run was under way, in no pod of its own."""
     ended = run.ended_at or float("inf")
     own = {attempt.pod_uid for attempt in run.attempts}
-    return {kind for at, kind, pod in evidence.kills if run.submitted_at <= at <= ended and pod not in own}
+    killed = {kind for at, kind, pod in evidence.kills if run.submitted_at <= at <= ended and pod not in own}
+    return killed | {kind for at, until, kind in evidence.lasted if at <= ended and until >= run.submitted_at}
+
+
+def _has_wrong_go(run: Run, evidence: Evidence) -> bool:
+    """Whether the moments of its goes may be those of a clock that was stepped."""
+    return not _beside(run, evidence).isdisjoint(RECORDERS_CLOCK)
 
 
 def _judge_cause(run: Run, evidence: Evidence) -> list[str]:
@@ -194,8 +210,9 @@ def _judge_predictions(run: Run, evidence: Evidence) -> list[str]:
         )
     if run.run.get("cause") == "Finished" and len(counted.predictions) != PREDICTIONS:
         found.append(f"it saved {PREDICTIONS} predictions, and {len(counted.predictions)} are there.")
+    wrong_go = _has_wrong_go(run, evidence)
     moments = [at for at, kind, pod in evidence.kills if pod == counted.pod_uid and kind in ENDS_A_RUN]
-    if moments:
+    if moments and not wrong_go:
         # One a second; the newest may have been on its way.
         due = min(PREDICTIONS, int(min(moments) - counted.go_at) - 2)
         if len(counted.predictions) < due:
@@ -203,6 +220,13 @@ def _judge_predictions(run: Run, evidence: Evidence) -> list[str]:
                 f"{due} predictions were saved when it was killed, and {len(counted.predictions)} are there."
             )
     for prediction in counted.predictions:
+        if prediction.stamp < prediction.since:
+            found.append(
+                f"a prediction is stamped {prediction.since - prediction.stamp:.3f} s before it was made."
+            )
+            continue
+        if wrong_go:
+            continue
         stamped = int((counted.go_at + prediction.stamp + STAMP_SLACK) * 1000)
         # How much later than the truth the stamp is, in the circle of the moments.
         if (stamped - prediction.made) % WRAPS > WRAPS // 2:

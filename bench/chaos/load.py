@@ -25,7 +25,7 @@ PROGRAM = dedent(f"""
 
 
     class Model:
-        \"\"\"Its predictions are noise, but for two numbers: the milliseconds at which they were made.\"\"\"
+        \"\"\"Its predictions are noise, but for two moments of each: by the wall clock, and since __init__.\"\"\"
 
         framework = "numpy"
 
@@ -45,8 +45,9 @@ PROGRAM = dedent(f"""
             self.done_training = self.saved == {PREDICTIONS}
             said = np.random.default_rng(self.saved).random((self.rows, self.metadata.get_output_size()))
             time.sleep(max(0.0, self.began + self.saved - time.monotonic()))
-            now = int(time.time() * 1000) % {WRAPS}
-            said[0, :2] = now // 4096 / 4096, now % 4096 / 4096
+            moments = time.time(), time.monotonic() - self.began
+            for row, milliseconds in enumerate(int(moment * 1000) % {WRAPS} for moment in moments):
+                said[row, :2] = milliseconds // 4096 / 4096, milliseconds % 4096 / 4096
             return said
     """)
 

@@ -1,4 +1,4 @@
-"""The table of ``make chaos``: what was killed, what became of the runs, and when the part worked again."""
+"""The table of ``make chaos``: which faults there were, what became of the runs, and when the part worked again."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ INSIDE = ("recorder", "participant", "supervisor")
 def table(evidence: Evidence, recoveries: Mapping[str, Sequence[float]]) -> str:
     """Markdown; ``recoveries``: seconds by kind."""
     lines = [
-        "| killed | times | runs inside or beside it | works again: p50 | p99 |",
+        "| fault | times | runs inside or beside it | works again: p50 | p99 |",
         "|---|---|---|---|---|",
     ]
-    outcomes = count_outcomes(evidence, faults.KINDS)
-    for kind in faults.KINDS:
-        times = sum(killed == kind for _, killed, _ in evidence.kills)
+    happened = Counter([kind for _, kind, _ in evidence.kills] + [kind for _, _, kind in evidence.lasted])
+    kinds = [*faults.KINDS, *sorted(set(happened) - set(faults.KINDS))]
+    outcomes = count_outcomes(evidence, kinds)
+    for kind in kinds:
         told = ", ".join(f"{count} {what}" for what, count in outcomes[kind].most_common())
         p50, p99 = (quantile(recoveries.get(kind, ()), part) for part in (0.5, 0.99))
-        lines.append(f"| {kind} | {times} | {told or '–'} | {p50} | {p99} |")
+        lines.append(f"| {kind} | {happened[kind]} | {told or '–'} | {p50} | {p99} |")
     return "\n".join(lines)
 
 
@@ -34,13 +35,17 @@ def quantile(seconds: Sequence[float], part: float) -> str:
 
 
 def count_outcomes(evidence: Evidence, kinds: Iterable[str]) -> dict[str, Counter[str]]:
-    """By what was killed: what became of the runs in whose pods, or beside which, it was."""
+    """By fault: what became of the runs in whose pods, or beside which, it was."""
     found: dict[str, Counter[str]] = {kind: Counter() for kind in kinds}
     for at, kind, pod in evidence.kills:
         inside = [run for run in evidence.runs if pod in {attempt.pod_uid for attempt in run.attempts}]
         beside = [run for run in evidence.runs if run.submitted_at <= at <= (run.ended_at or at)]
         for run in inside if kind in INSIDE else beside:
             found[kind][describe(run)] += 1
+    for at, until, kind in evidence.lasted:
+        for run in evidence.runs:
+            if run.submitted_at <= until and at <= (run.ended_at or until):
+                found[kind][describe(run)] += 1
     return found
 
 

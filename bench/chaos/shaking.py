@@ -1,38 +1,68 @@
-"""Kills what a seed says while submissions run, and notes what is seen from outside meanwhile."""
+"""Has happen what a seed says while submissions run, and notes what is seen from outside meanwhile."""
 
 from __future__ import annotations
 
 import json
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from alcove_api.dataset import RECHECK
-from bench.chaos import faults
-from bench.chaos.faults import Kill, Process
+from bench.chaos import api_faults, clock_faults, faults
+from bench.chaos.faults import Drawn, Kill, LastingFaults, Process
 from bench.chaos.judge import moment
 from bench.chaos.load import DATASET, Load, has_ended
+from bench.chaos.store_faults import StoreFaults
 from tests.demo.hackathon import DemoError, Hackathon
 
 GLANCE, LOOK = 0.2, 1.0
 """Seconds between two looks at the processes, and at the API server."""
 SETTLE = 600.0
 """Seconds after the last fault within which everything must have ended."""
-LEASES = {"operator": "alcove-operator", "kubelet": "kube-node-lease"}
-"""What renews a Lease as soon as it works again: by the Lease's name, or its namespace."""
+OPERATORS_LEASE = "alcove-operator"
+LEASES = {
+    "operator": OPERATORS_LEASE,
+    "kubelet": "kube-node-lease",
+    **dict.fromkeys((*api_faults.ApiFaults.kinds, *clock_faults.OPERATORS), OPERATORS_LEASE),
+}
+"""By kind, whose Lease is renewed as soon as what it hit works again: the Lease's name, or its namespace."""
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Awaited:
-    """A kill whose part does not work again yet."""
+    """A fault whose part does not work again yet."""
 
-    kill: Kill
-    before: frozenset[int]
-    """What ran of its kind at that moment."""
+    kind: str
+    since: float
+    """Unix time of the kill, or of the end of a fault that lasted."""
+    pod_uid: str = ""
+    before: frozenset[int] = frozenset()
+    """What ran of its kind when it was killed."""
+
+
+@dataclass(frozen=True)
+class Lasted:
+    """A fault that lasted, as it is logged."""
+
+    at: float
+    """Unix time."""
+    until: float
+    kind: str
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """A fault that is to end."""
+
+    began: float
+    """Unix time."""
+    ends: float
+    """By the monotonic clock."""
+    kind: str
 
 
 @dataclass
@@ -41,7 +71,9 @@ class Shaking:
     load: Load
     log: Path
     say: Say
+    sources: Sequence[LastingFaults] = ()
     kills: list[Kill] = field(default_factory=list)
+    lasted: list[Lasted] = field(default_factory=list)
     recoveries: dict[str, list[float]] = field(default_factory=dict)
     """Seconds until the part worked again, by kind."""
     ended: dict[str, float] = field(default_factory=dict)
@@ -55,21 +87,29 @@ class Shaking:
     _due: list[str] = field(default_factory=list)
     """Kinds that are to be killed as soon as there is one."""
     _awaited: list[Awaited] = field(default_factory=list)
+    _under_way: list[UnderWay] = field(default_factory=list)
 
-    def run(self, seed: int, seconds: float) -> None:
+    def run(self, drawn: Iterable[Drawn], seconds: float) -> None:
         """Returns once all has ended, or :data:`SETTLE` after the last fault."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.log.write_text("")
         self._store = self.hackathon.store_url()
         started = time.monotonic()
-        for at, kind in faults.draw(seed, seconds):
-            self._look_until(_passed(started + at))
-            self._due.append(kind)
-            if kind == "check":
+        for fault in drawn:
+            self._look_until(_passed(started + fault.at))
+            if fault.lasts:
+                self._apply(fault)
+                continue
+            # One that has waited for such a process until now is killed once.
+            if fault.kind not in self._due:
+                self._due.append(fault.kind)
+            if fault.kind == "check":
                 self._ask_for_check()
         self._look_until(_passed(started + seconds))
+        self._undo_due(float("inf"))
         self.say(
-            f"{len(self.kills)} kills, {len(self.load.acknowledged)} submissions; now everything has to end."
+            f"{len(self.kills)} kills, {len(self.lasted)} faults that lasted, "
+            f"{len(self.load.acknowledged)} submissions; now everything has to end."
         )
         self._due.clear()
         too_late = _passed(time.monotonic() + SETTLE)
@@ -78,6 +118,7 @@ class Shaking:
     def _look_until(self, over: Callable[[], bool], handing_in: bool = True) -> None:
         looked = 0.0
         while not over():
+            self._undo_due(time.monotonic())
             self._watch_processes()
             if time.monotonic() - looked >= LOOK:
                 self._look_at_api(handing_in)
@@ -92,8 +133,39 @@ class Shaking:
         for kind in list(self._due):
             self._kill(kind, [process for process in there if process.kind == kind])
         for waiting in list(self._awaited):
-            if waiting.kill.kind not in LEASES and self._works(waiting, there):
+            if waiting.kind not in LEASES and self._works(waiting, there):
                 self._note_recovery(waiting)
+
+    def _apply(self, fault: Drawn) -> None:
+        if any(fault.kind == one.kind for one in self._under_way):
+            return
+        began = time.time()
+        try:
+            self._source(fault.kind).apply(fault.kind)
+        except DemoError as error:
+            self.say(f"{fault.kind} could not begin: {error}")
+            return
+        self._under_way.append(UnderWay(began, time.monotonic() + fault.lasts, fault.kind))
+        self.say(f"{fault.kind} begins, for {fault.lasts:.0f} s")
+
+    def _undo_due(self, now: float) -> None:
+        """Those that are to end by ``now``, of the monotonic clock."""
+        for one in [one for one in self._under_way if one.ends <= now]:
+            self._under_way.remove(one)
+            # What cannot be undone goes on, and whatever comes of that is found at the end.
+            try:
+                self._source(one.kind).undo(one.kind)
+            except DemoError as error:
+                self.say(f"{one.kind} could not be ended: {error}")
+            done = Lasted(one.began, time.time(), one.kind)
+            self.lasted.append(done)
+            if one.kind in LEASES or one.kind in StoreFaults.kinds:
+                self._awaited.append(Awaited(one.kind, done.until))
+            self._write_log(asdict(done))
+            self.say(f"{one.kind} ends")
+
+    def _source(self, kind: str) -> LastingFaults:
+        return next(source for source in self.sources if kind in source.kinds)
 
     def _kill(self, kind: str, there: Sequence[Process]) -> None:
         # The newest: of a run under way rather than of one that ends.
@@ -103,21 +175,27 @@ class Shaking:
         self._due.remove(kind)
         self.kills.append(done)
         if kind in faults.REPLACED:
-            self._awaited.append(Awaited(done, frozenset(process.pid for process in there)))
-        with self.log.open("a") as file:
-            file.write(json.dumps(done.describe()) + "\n")
+            before = frozenset(process.pid for process in there)
+            self._awaited.append(Awaited(kind, done.at, done.pod_uid, before))
+        self._write_log(done.describe())
         self.say(f"killed {kind}")
 
+    def _write_log(self, fault: Mapping[str, Any]) -> None:
+        with self.log.open("a") as file:
+            file.write(json.dumps(fault) + "\n")
+
     def _works(self, waiting: Awaited, there: Sequence[Process]) -> bool:
-        kill = waiting.kill
-        new = [p for p in there if p.kind == kill.kind and p.pid not in waiting.before]
-        if kill.kind == "recorder":
-            return any(process.pod_uid == kill.pod_uid for process in new)
+        kind = waiting.kind
+        if kind in StoreFaults.kinds:
+            return self._store_answers()
+        new = [p for p in there if p.kind == kind and p.pid not in waiting.before]
+        if kind == "recorder":
+            return any(process.pod_uid == waiting.pod_uid for process in new)
         if not new:
             return False
-        if kill.kind == "store":
+        if kind == "store":
             return self._store_answers()
-        return kill.kind not in ("etcd", "kube-apiserver") or self._api_answers()
+        return kind not in ("etcd", "kube-apiserver") or self._api_answers()
 
     def _store_answers(self) -> bool:
         try:
@@ -147,7 +225,7 @@ class Shaking:
             return
 
     def _look_at_leases(self) -> None:
-        waiting = [one for one in self._awaited if one.kill.kind in LEASES]
+        waiting = [one for one in self._awaited if one.kind in LEASES]
         if not waiting:
             return
         found = json.loads(self.hackathon.kubectl("get", "leases", "-A", "-o", "json", timeout=10))["items"]
@@ -157,11 +235,12 @@ class Shaking:
             for key in (lease["metadata"]["name"], lease["metadata"]["namespace"])
         }
         for one in waiting:
-            if renewed[LEASES[one.kill.kind]] > one.kill.at:
+            # A clock that was ahead has written a moment that is still to come.
+            if one.since < renewed[LEASES[one.kind]] < one.since + clock_faults.HOUR / 2:
                 self._note_recovery(one)
 
     def _note_recovery(self, one: Awaited) -> None:
-        self.recoveries.setdefault(one.kill.kind, []).append(time.time() - one.kill.at)
+        self.recoveries.setdefault(one.kind, []).append(time.time() - one.since)
         self._awaited.remove(one)
 
     def _ask_for_check(self) -> None:

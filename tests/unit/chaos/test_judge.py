@@ -14,9 +14,17 @@ from bench.chaos.load import PREDICTIONS, WRAPS
 GO = 1_780_000_000.0
 
 
-def attempt(number: int = 1, pod: str = "pod-1", go_at: float = GO, count: int = PREDICTIONS) -> Attempt:
+def attempt(
+    number: int = 1,
+    pod: str = "pod-1",
+    go_at: float = GO,
+    count: int = PREDICTIONS,
+    made_from: float | None = None,
+) -> Attempt:
+    """``made_from``: when the program's clock began, where that is not the recorder's ``go_at``."""
     moments = [i + 0.01 for i in range(1, count + 1)]
-    predictions = tuple(Prediction(t, int((go_at + t - 0.004) * 1000) % WRAPS) for t in moments)
+    began = go_at if made_from is None else made_from
+    predictions = tuple(Prediction(t, int((began + t - 0.004) * 1000) % WRAPS, t - 0.3) for t in moments)
     return Attempt(number, pod, go_at, count + 0.5, count, predictions)
 
 
@@ -46,6 +54,13 @@ SOUND = {
     "the operator was killed beside it": evidence(UNDISTURBED, (GO + 2, "operator", "pod-of-operator")),
     "the recorder was killed, and went on": evidence(UNDISTURBED, (GO + 2, "recorder", "pod-1")),
     "the recorder was killed, and the run repeated": evidence(REPEATED, (GO - 37, "recorder", "pod-1")),
+    "the store was slow, and the run repeated": replace(
+        evidence(REPEATED), lasted=[(GO - 5, GO + 5, "store-slow")]
+    ),
+    "the recorder's clock was an hour ahead": replace(
+        evidence(replace(run(attempt(go_at=GO + 3600, made_from=GO)), ended_at=GO + 30)),
+        lasted=[(GO - 5, GO + 5, "recorder-clock-ahead")],
+    ),
     "the program was killed": evidence(CUT, (GO + 5.6, "participant", "pod-1")),
 }
 
@@ -55,10 +70,10 @@ def test_what_is_as_it_must_be_is_no_violation(case: str) -> None:
     assert find_violations(SOUND[case]) == []
 
 
-def early(one: Attempt) -> Attempt:
+def early(one: Attempt, by: float = 0.2) -> Attempt:
     """Stamped before it was made."""
     first, *later = one.predictions
-    return replace(one, predictions=(replace(first, stamp=first.stamp - 0.2), *later))
+    return replace(one, predictions=(replace(first, stamp=first.stamp - by), *later))
 
 
 def with_run(one: Run, **update: Any) -> Run:
@@ -79,6 +94,25 @@ BROKEN: dict[str, tuple[Evidence, str]] = {
         "9 predictions were acknowledged",
     ),
     "a stamp is too early": (evidence(run(early(attempt()))), "before it was made"),
+    "a stamp is too early, by the only clock that was right": (
+        replace(
+            evidence(run(early(attempt(go_at=GO + 3600, made_from=GO), 0.5))),
+            lasted=[(GO - 5, GO + 5, "recorder-clock-ahead")],
+        ),
+        "before it was made",
+    ),
+    "the recorder's clock is wrong, and nothing stepped it": (
+        evidence(run(attempt(go_at=GO - 3600, made_from=GO))),
+        "before it was made",
+    ),
+    "the operator's clock costs an attempt": (
+        replace(evidence(REPEATED), lasted=[(GO - 5, GO + 5, "operator-clock-ahead")]),
+        "nothing was killed that excuses it",
+    ),
+    "what lasted was over before": (
+        replace(evidence(REPEATED), lasted=[(GO - 900, GO - 800, "store-slow")]),
+        "nothing was killed that excuses it",
+    ),
     "two pods of one attempt ran": (evidence(run(attempt(1, "pod-0", GO - 60), attempt())), "had 2 pods"),
     "two pods ran at once": (
         evidence(run(attempt(1, "pod-1", GO - 2), attempt(2, "pod-2")), (GO - 1, "recorder", "pod-1")),
@@ -136,12 +170,21 @@ def test_what_is_broken_is_found_and_nothing_else(case: str) -> None:
 
 
 def test_a_seed_draws_the_same_faults_and_each_kind_as_often() -> None:
-    drawn = list(faults.draw(7, 3600))
-    assert drawn == list(faults.draw(7, 3600))
-    assert drawn != list(faults.draw(8, 3600))
-    counts = {kind: sum(one == kind for _, one in drawn) for kind in faults.KINDS}
-    assert max(counts.values()) - min(counts.values()) <= 1
-    assert all(0 < at <= 3600 for at, _ in drawn)
+    lasting = ("slow", "late")
+    drawn = list(faults.draw(7, 3600, faults.KINDS, lasting))
+    assert drawn == list(faults.draw(7, 3600, faults.KINDS, lasting))
+    assert [one.at for one in drawn] == sorted(one.at for one in drawn)
+    assert drawn != list(faults.draw(8, 3600, faults.KINDS, lasting))
+    for kinds in (faults.KINDS, lasting):
+        counts = [sum(one.kind == kind for one in drawn) for kind in kinds]
+        assert max(counts) - min(counts) <= 1
+    assert all(one.at > 0 and one.at + one.lasts <= 3600 for one in drawn)
+    assert {one.kind for one in drawn if one.lasts} == set(lasting)
+
+
+def test_kills_are_the_same_whatever_lasts_beside_them() -> None:
+    with_others = [one for one in faults.draw(7, 600, faults.KINDS, ("slow",)) if not one.lasts]
+    assert list(faults.draw(7, 600, faults.KINDS, ())) == with_others
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,82 @@
+"""Wall clocks of operator and recorder that are an hour ahead or behind, in images that preload another clock."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.chaos import faults
+from bench.chaos.damage import write_damage
+from tests.cluster import api, buildah
+from tests.cluster.console import ClusterError, run
+from tests.demo.hackathon import DemoError, Hackathon
+
+HOUR = 3600
+STEPS = {
+    "operator-clock-ahead": ("operator", HOUR),
+    "operator-clock-behind": ("operator", -HOUR),
+    "recorder-clock-ahead": ("recorder", HOUR),
+    "recorder-clock-behind": ("recorder", -HOUR),
+}
+"""By kind: whose clock, and by how many seconds."""
+OPERATORS = tuple(kind for kind, (whose, _) in STEPS.items() if whose == "operator")
+RECORDERS = tuple(kind for kind, (whose, _) in STEPS.items() if whose == "recorder")
+OFFSET = "/dev/shm/clock"
+"""Says to clock.c by how much it is wrong; in a folder that every container can write, and that dies with its pod."""
+DOCKERFILE = """\
+FROM {base}
+COPY clock.so /opt/clock.so
+ENV LD_PRELOAD=/opt/clock.so
+"""
+
+
+@dataclass(frozen=True)
+class ClockFaults:
+    """Of all processes of a kind that are there when it begins."""
+
+    hackathon: Hackathon
+    kinds = tuple(STEPS)
+
+    def apply(self, kind: str) -> None:
+        whose, seconds = STEPS[kind]
+        self._set(whose, seconds)
+
+    def undo(self, kind: str) -> None:
+        self._set(STEPS[kind][0], 0)
+
+    def _set(self, whose: str, seconds: int) -> None:
+        for process in faults.list_processes(self.hackathon.cluster.name):
+            if process.kind == whose:
+                try:
+                    Path(f"/proc/{process.pid}/root{OFFSET}").write_text(f"{seconds:+d}\n")
+                except OSError:
+                    continue  # it has ended, and its clock with it
+
+
+def with_faked_clock(cluster: api.Cluster, name: str, reference: str, damage: str = "") -> str:
+    """The reference of an image like ``reference``, with a clock that :class:`ClockFaults` can step. Raises DemoError.
+
+    Args:
+        name: of the image, as in ``images/``.
+        damage: one of :data:`~bench.chaos.damage.DAMAGES` that it is to have; "" for none.
+    """
+    folder = cluster.state / "chaos-images" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    extra = write_damage(damage, folder) if damage else ""
+    compile_clock(folder / "clock.so", Path(OFFSET))
+    (folder / "Dockerfile").write_text(DOCKERFILE.format(base=reference) + extra)
+    try:
+        # Where it was built for an earlier cluster, only the registry still has it, which speaks plain HTTP.
+        run(buildah.command("pull", "--quiet", "--tls-verify=false", reference))
+        return api.publish_image(cluster, api.Image(f"chaos-{name}", folder / "Dockerfile", folder))
+    except ClusterError as error:
+        raise DemoError(str(error)) from error
+
+
+def compile_clock(target: Path, offset: Path) -> None:
+    """Builds ``clock.c``, which is wrong by what the file ``offset`` says. Uses this machine's C library, which must
+    be no newer than that of the images."""
+    source = Path(__file__).with_name("clock.c")
+    flags = ["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", f'-DOFFSET="{offset}"']
+    subprocess.run(["cc", *flags, "-o", target, source], check=True)
