@@ -17,8 +17,8 @@ from typing import Any
 
 from bench.on_cluster import FIRST_LINE
 from tests.cluster import api
-from tests.cluster.config import CONTAINERD_SOCKET
 from tests.cluster.layout import init_pid
+from tests.cluster.node_config import CONTAINERD_SOCKET
 from tests.demo import hackathon as steps
 from tests.demo.hackathon import Hackathon
 from tests.e2e.conftest import Team

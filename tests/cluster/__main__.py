@@ -23,7 +23,7 @@ from .versions import TOOLS
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.cluster",
-        description="Raises a real single-node Kubernetes cluster in namespaces of its own, and takes it down again.",
+        description="Raises a real Kubernetes cluster in namespaces of its own, and takes it down again.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 
@@ -39,8 +39,9 @@ def _parser() -> argparse.ArgumentParser:
     programs = add("binaries", "build the pinned programs into the cache", named=False)
     programs.add_argument("--only", metavar="X,Y", help=f"out of: {', '.join(tool.name for tool in TOOLS)}")
     raising = add("up", "start a cluster, or check the running one")
+    raising.add_argument("--nodes", type=int, default=1, metavar="N", help="how many (default: 1)")
     raising.add_argument(
-        "--gpus", type=int, default=0, metavar="N", help="GPUs that the node pretends to have"
+        "--gpus", type=int, default=0, metavar="N", help="GPUs that the first node pretends to have"
     )
     add("control-plane", "start only etcd and the API server")
     add("down", "take a cluster down and verify that nothing is left")
@@ -133,7 +134,7 @@ def _dispatch(options: argparse.Namespace) -> None:
     actions: dict[str, Callable[[], object]] = {
         "deps": deps,
         "binaries": lambda: _binaries(options.only),
-        "up": lambda: lifecycle.up(options.name, options.gpus),
+        "up": lambda: lifecycle.up(options.name, options.gpus, nodes=options.nodes),
         "control-plane": lambda: lifecycle.control_plane(options.name),
         "down": lambda: lifecycle.down(options.name),
         "list": _list,

@@ -108,10 +108,13 @@ def create(plan: Plan) -> None:
     _write_private(plan.state / "kubeconfig", _kubeconfig(plan, "admin"))
     if not plan.node:
         return
-    make_certificate(
-        pki, "kubelet", f"/O=system:nodes/CN=system:node:{plan.hostname}",
-        sans=[f"DNS:{plan.hostname}", f"IP:{a.node}"],
-    )  # fmt: skip
+    for node in plan.nodes:
+        user = f"kubelet{node.suffix}"
+        make_certificate(
+            pki, user, f"/O=system:nodes/CN=system:node:{node.hostname}",
+            sans=[f"DNS:{node.hostname}", f"IP:{node.address}"],
+        )  # fmt: skip
+        _write_private(plan.conf / f"{user}.kubeconfig", _kubeconfig(plan, user))
     make_certificate(pki, "apiserver-kubelet", "/O=system:masters/CN=apiserver-kubelet")
     make_certificate(pki, "kube-controller-manager", "/CN=system:kube-controller-manager")
     make_certificate(pki, "kube-scheduler", "/CN=system:kube-scheduler")
@@ -119,7 +122,6 @@ def create(plan: Plan) -> None:
     make_certificate(pki, "coredns", "/CN=alcove:coredns")
     make_certificate(pki, "kube-router", "/CN=alcove:kube-router")
     for user in (
-        "kubelet",
         "kube-controller-manager",
         "kube-scheduler",
         "kube-proxy",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from .console import ClusterError
@@ -47,8 +48,11 @@ def _inherit_cpuset(group: Path) -> None:
             own.write_text(above.read_text())
 
 
-def create(name: str) -> list[Path]:
-    """Makes the subtree; returns the files that move a process into its part for the daemons."""
+def create(name: str, parts: Sequence[str] = ()) -> list[Path]:
+    """Makes the subtree; returns the files that move a process into its part for the daemons.
+
+    ``parts``: names of further parts that it is to have, for pods.
+    """
     doors: list[Path] = []
     for hierarchy in hierarchies():
         top, daemons = hierarchy / name, hierarchy / name / "daemons"
@@ -58,6 +62,11 @@ def create(name: str) -> list[Path]:
             _delegate(hierarchy)
             _delegate(top)
         _inherit_cpuset(top)
+        for part in parts:
+            (top / part).mkdir(exist_ok=True)
+            _inherit_cpuset(top / part)
+            if version2 and hierarchy == ROOT:
+                _delegate(top / part)
         daemons.mkdir(exist_ok=True)
         _inherit_cpuset(daemons)
         doors.append(daemons / "cgroup.procs")
@@ -85,10 +94,10 @@ def processes(name: str) -> set[int]:
     return pids
 
 
-def kill_all(name: str, patience: float = 20.0) -> bool:
-    """Kills what is inside until nothing is; False if something outlives the patience."""
+def kill_all(find: Callable[[], Iterable[int]], patience: float = 20.0) -> bool:
+    """Kills what is found until nothing is; False if something outlives the patience."""
     deadline = time.monotonic() + patience
-    while pids := processes(name):
+    while pids := list(find()):
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from . import buildah
 from .binaries import binaries, locked
-from .config import PAUSE_IMAGE, pause_archive, registry_storage
+from .config import registry_storage
 from .console import ClusterError, Progress, run_logged, say, step
 from .layout import Cluster, is_running, known_names
+from .node_config import PAUSE_IMAGE, pause_archive
 from .versions import BY_NAME, REPOSITORY, binary_path, cache_dir
 
 OWN_IMAGES = Path(__file__).parent / "images"

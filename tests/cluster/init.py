@@ -18,12 +18,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from pathlib import Path
 from typing import Any
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
 
+_LIBC = ctypes.CDLL(None, use_errno=True)
 RESTART_AFTER = 1.0
 STEP_TIMEOUT = 120.0
 
@@ -36,6 +38,8 @@ class Supervisor:
         self.running: dict[int, tuple[str, subprocess.Popen[bytes]]] = {}
         self.due: dict[str, float] = {}
         self.restarts: dict[str, int] = {}
+        self.nodes: dict[str, int] = {}
+        """Further nodes: the process that holds the namespaces of each, by its number."""
         self.step = ""
         self.failed = ""
 
@@ -43,15 +47,28 @@ class Supervisor:
         """Tells those outside, who can't see our memory, how far we are."""
         unfinished = self.state / ".status.json.part"
         unfinished.write_text(
-            json.dumps({"step": self.step, "failed": self.failed, "restarts": self.restarts})
+            json.dumps(
+                {"step": self.step, "failed": self.failed, "restarts": self.restarts, "nodes": self.nodes}
+            )
         )
         unfinished.rename(self.state / "status.json")
+
+    def place(self, step: dict[str, Any]) -> list[str]:
+        """The command of a step, in the namespaces of its node."""
+        return [*_enter(self.holder(step)), *step["argv"]]
+
+    def holder(self, step: dict[str, Any]) -> int | None:
+        return self.nodes[step["node"]] if "node" in step else None
+
+    def is_gone(self, step: dict[str, Any]) -> bool:
+        """Whether the namespaces that a step needs are not there any more."""
+        return step["do"] != "make-node" and step.get("node", "") not in {"", *self.nodes}
 
     def launch(self, name: str) -> None:
         command = self.commands[name]
         with open(self.state / "log" / f"{name}.log", "ab") as log:
             process = subprocess.Popen(
-                command["argv"], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd="/",
+                self.place(command), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd="/",
                 env=self.spec["env"], start_new_session=True, preexec_fn=_unblock_signals,
             )  # fmt: skip
         self.running[process.pid] = (name, process)
@@ -65,6 +82,9 @@ class Supervisor:
                 return
             if pid == 0:
                 return
+            if pid in self.nodes.values():
+                self.nodes = {number: holder for number, holder in self.nodes.items() if holder != pid}
+                self.report()
             if pid in self.running:
                 name, process = self.running.pop(pid)
                 process.returncode = os.waitstatus_to_exitcode(status)
@@ -79,12 +99,14 @@ class Supervisor:
         now = time.monotonic()
         for name in [name for name, at in self.due.items() if at <= now]:
             del self.due[name]
-            self.launch(name)
+            # A node that is gone starts from its first step when it comes back.
+            if not self.is_gone(self.commands[name]):
+                self.launch(name)
 
     def await_condition(self, step: dict[str, Any]) -> bool:
         deadline = time.monotonic() + STEP_TIMEOUT
-        while not _holds(step):
-            if time.monotonic() > deadline:
+        while self.is_gone(step) or not _holds(step, self.holder(step)):
+            if self.is_gone(step) or time.monotonic() > deadline:
                 return False
             self.tick(0.05)
         return True
@@ -93,14 +115,19 @@ class Supervisor:
         """Does one step; returns what went wrong, or nothing."""
         self.step = step["name"]
         self.report()
-        if step["do"] == "start":
+        if self.is_gone(step):
+            return f"{step['name']} could not be done: its node is gone"
+        if step["do"] == "make-node":
+            self.nodes[step["node"]] = _make_node(step)
+            self.report()
+        elif step["do"] == "start":
             self.commands[step["name"]] = step
             self.launch(step["name"])
         elif step["do"] == "run":
             with open(self.state / "log" / f"{step['name']}.log", "ab") as log:
                 # Nothing reaps meanwhile, so this wait can't lose its child to our own reaper.
                 result = subprocess.run(
-                    step["argv"], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                    self.place(step), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                     env=self.spec["env"], preexec_fn=_unblock_signals, check=False,
                 )  # fmt: skip
             if result.returncode != 0:
@@ -119,20 +146,39 @@ class Supervisor:
             self.step = "all started"
         self.report()
         while True:
-            self.tick(0.5 if self.due else 3600.0)
+            lost = {number for step in self.spec["steps"] if (number := step.get("node"))} - self.nodes.keys()
+            self.tick(0.5 if self.due or lost else 3600.0)
+            for number in lost:
+                self.bring_back(number)
+
+    def bring_back(self, number: str) -> None:
+        """Starts a node whose namespaces are gone, unless it is to stay away: then a file says so."""
+        if number in self.nodes or (self.state / f"away-{number}").exists():
+            return
+        for step in self.spec["steps"]:
+            if step.get("node") == number and not self.is_gone(step) and (failed := self.take(step)):
+                self.failed = "" if self.is_gone(step) else failed
+                break
+        self.report()
 
 
 def _unblock_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, set())
 
 
-def _holds(step: dict[str, Any]) -> bool:
+def _enter(holder: int | None) -> list[str]:
+    """What stands before a command that is to run in the namespaces of that process; nothing for our own."""
+    if holder is None:
+        return []
+    return ["nsenter", "--target", str(holder), "--mount", "--net", "--uts", "--ipc", "--"]
+
+
+def _holds(step: dict[str, Any], holder: int | None) -> bool:
     if "path" in step:
-        return os.path.exists(step["path"])
+        return os.path.exists(f"/proc/{holder}/root{step['path']}" if holder else step["path"])
     if "address" in step:
-        probe = subprocess.run(
-            ["ip", "-4", "-o", "address", "show"], capture_output=True, text=True, check=False
-        )
+        ask = [*_enter(holder), "ip", "-4", "-o", "address", "show"]
+        probe = subprocess.run(ask, capture_output=True, text=True, check=False)
         return f" {step['address']}/" in probe.stdout
     if "tcp" in step:
         host, port = step["tcp"]
@@ -181,6 +227,36 @@ def isolate(spec: dict[str, Any]) -> None:
     socket.sethostname(spec["hostname"])
 
 
+def _unshare(flags: int) -> None:
+    if _LIBC.unshare(flags) != 0:
+        sys.exit(f"unshare failed: {os.strerror(ctypes.get_errno())}")
+
+
+def _make_node(spec: dict[str, Any]) -> int:
+    """Namespaces of a further node, but for processes, which it shares with us; returns who holds them."""
+    ready, done = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET)
+        _mount("--make-rprivate", "/")
+        # What the first node has mounted below these would live on here after it is unmounted there.
+        for folder in ("/run", *(target for _, target in spec["binds"])):
+            subprocess.run(["umount", "--lazy", folder], check=True)
+        isolate(spec)
+        # By this a kubelet tells that its machine has started anew.
+        pretend_sysctls({"kernel/random/boot_id": str(uuid.uuid4())})
+        if "disk" in spec:
+            os.makedirs("/var/lib/kubelet", exist_ok=True)
+            _mount("-o", "loop", spec["disk"], "/var/lib/kubelet")
+        os.write(done, b"1")
+        while True:
+            signal.pause()
+    os.close(done)
+    with os.fdopen(ready, "rb") as pipe:
+        pipe.read(1)
+    return child
+
+
 def _start_time(pid: int) -> int:
     """When a process began, in clock ticks since boot: with its number this names it once and for all."""
     return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19])
@@ -190,9 +266,7 @@ def main() -> None:
     spec = json.loads(Path(sys.argv[1]).read_text())
     for door in spec["cgroups"]:
         Path(door).write_text(str(os.getpid()))
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET) != 0:
-        sys.exit(f"unshare failed: {os.strerror(ctypes.get_errno())}")
+    _unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET)
     child = os.fork()
     if child:
         identity = {

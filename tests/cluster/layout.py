@@ -29,6 +29,9 @@ SLOTS: int = 1 << (_BLOCK_PREFIX - _POOL.prefixlen)
 # A route this wide (a company network behind a VPN, say) says little about any one block inside it.
 _WIDE = 12
 
+MOST_NODES = 4
+"""Each has a quarter of the pods' addresses then."""
+
 
 def check_name(name: str) -> str:
     """Names end up in host names, cgroups and paths; eight characters of slack keep them short enough for all."""
@@ -72,7 +75,8 @@ class Addresses:
 
     @property
     def node(self) -> str:
-        return str(self._at(2))
+        """The first node's, where the control plane is."""
+        return self.node_at(1)
 
     @property
     def api_service(self) -> str:
@@ -86,9 +90,25 @@ class Addresses:
     def host_link(self) -> str:
         return f"alcove{self.slot}h"
 
-    @property
-    def node_link(self) -> str:
-        return f"alcove{self.slot}n"
+    def node_at(self, number: int) -> str:
+        """Address of a node; they count from 1."""
+        return str(self._at(1 + number))
+
+    def pods_of(self, number: int, nodes: int) -> Network:
+        """The part of :attr:`pods` that one of ``nodes`` nodes gives to its pods."""
+        return self.pods if nodes == 1 else list(self.pods.subnets(new_prefix=24))[number - 1]
+
+    def node_link(self, number: int) -> str:
+        """The end of a node's cable that goes into its network namespace."""
+        return f"alcove{self.slot}n{number}"
+
+    def port(self, number: int) -> str:
+        """The other end, where it is plugged into the bridge of several nodes."""
+        return f"alcove{self.slot}p{number}"
+
+    def hardware_address(self, number: int) -> str:
+        """Of a node among several: the same after it was lost, as of a real machine."""
+        return f"0a:00:00:{self.slot >> 8:02x}:{self.slot & 255:02x}:{number:02x}"
 
 
 def free_slot(name: str, taken: Iterable[Network]) -> int:
@@ -141,6 +161,14 @@ class Plan:
     node: bool
     # Whether the API server writes down every change that it is asked for.
     audit: bool = False
+    # How many nodes there are, where ``node`` is set.
+    size: int = 1
+    # MiB that further nodes have for their kubelets' files; 0: as much as this machine has.
+    disk_mib: int = 0
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        return tuple(Node(self, number) for number in range(1, self.size + 1)) if self.node else ()
 
     @property
     def addresses(self) -> Addresses:
@@ -199,6 +227,63 @@ class Plan:
         (self.state / "cluster.json").write_text(json.dumps(asdict(self)) + "\n")
 
 
+@dataclass(frozen=True)
+class Node:
+    """One kubelet, and what it has for itself. The first shares its namespaces with the control plane."""
+
+    plan: Plan
+    number: int
+
+    @property
+    def suffix(self) -> str:
+        """Of the names of what belongs to it; none of the first."""
+        return "" if self.number == 1 else f"-{self.number}"
+
+    @property
+    def hostname(self) -> str:
+        return f"{self.plan.hostname}{self.suffix}"
+
+    @property
+    def address(self) -> str:
+        return self.plan.addresses.node_at(self.number)
+
+    @property
+    def pods(self) -> Network:
+        return self.plan.addresses.pods_of(self.number, self.plan.size)
+
+    @property
+    def conf(self) -> Path:
+        return self.plan.conf if self.number == 1 else self.plan.conf / f"node{self.suffix}"
+
+    @property
+    def lib(self) -> Path:
+        return self.plan.state / f"lib{self.suffix}"
+
+    @property
+    def log(self) -> Path:
+        return self.plan.state / f"log{self.suffix}"
+
+    @property
+    def disk(self) -> Path:
+        """The file system of a further node's kubelet, where its size is bounded."""
+        return self.plan.state / f"disk{self.suffix}.img"
+
+    @property
+    def away(self) -> Path:
+        """While this file is there, a further node that is lost stays away."""
+        return self.plan.state / f"away{self.suffix}"
+
+    @property
+    def cgroup(self) -> str:
+        """Its own, since a kubelet removes what it finds below and does not know."""
+        return self.plan.cgroup if self.number == 1 else f"{self.plan.cgroup}/{self.cgroup_part}"
+
+    @property
+    def cgroup_part(self) -> str:
+        """Name of a further node's own, below the cluster's."""
+        return f"node{self.suffix}"
+
+
 def cgroup_name(name: str) -> str:
     return f"alcove-{name}"
 
@@ -216,7 +301,8 @@ def load_plan(name: str) -> Plan | None:
     try:
         fields = json.loads((state_dir(name) / "cluster.json").read_text())
         audit = bool(fields.get("audit", False))
-        return Plan(str(fields["name"]), int(fields["slot"]), bool(fields["node"]), audit)
+        size, disk = int(fields.get("size", 1)), int(fields.get("disk_mib", 0))
+        return Plan(str(fields["name"]), int(fields["slot"]), bool(fields["node"]), audit, size, disk)
     except (OSError, ValueError, KeyError):
         return None
 

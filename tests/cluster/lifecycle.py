@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import http.client
 import json
 import os
 import shutil
@@ -12,21 +11,24 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from . import certs, cgroups, config, network
+from . import certs, cgroups, config, network, node_lifecycle
 from .binaries import binaries
-from .console import ClusterError, Progress, elapsed, say, step, tail
+from .console import ClusterError, Progress, elapsed, say, step
 from .deps import missing_packages
 from .images import ensure_pause
-from .kube import Api, ApiError
+from .kube import Api
 from .layout import (
     CLUSTER_DOMAIN,
     DEFAULT_NAME,
+    MOST_NODES,
     Cluster,
+    Node,
     Plan,
     cgroup_name,
     clusters_dir,
@@ -35,8 +37,9 @@ from .layout import (
     load_plan,
     state_dir,
 )
+from .namespaces import find_holder
+from .waiting import UP_TIMEOUT, await_condition, explain
 
-UP_TIMEOUT = 180.0
 _GPU = "nvidia.com/gpu"
 
 
@@ -86,61 +89,9 @@ def _check_host() -> None:
             )
 
 
-def _status(state: Path) -> dict[str, Any]:
-    try:
-        status: dict[str, Any] = json.loads((state / "status.json").read_text())
-        return status
-    except (OSError, ValueError):
-        return {"step": "its first process", "failed": "", "restarts": {}}
-
-
-def _explain(plan: Plan, waiting_for: str) -> ClusterError:
-    """Says why the wait ended, with the end of the log that is most likely to tell."""
-    status = _status(plan.state)
-    restarts: dict[str, int] = status["restarts"]
-    suspects = {
-        "the node is ready": "kubelet",
-        "the cluster's DNS answers": "coredns",
-        "NetworkPolicies are enforced": "kube-router",
-    }
-    culprit = (
-        max(restarts, key=lambda name: restarts[name])
-        if restarts
-        else suspects.get(waiting_for, "kube-apiserver")
-    )
-    if status["failed"]:
-        cause = str(status["failed"])
-        culprit = cause.split(" ", 1)[0] if not restarts else culprit
-    elif init_pid(plan.state) is None:
-        cause, culprit = "its first process is gone", "init"
-    else:
-        cause = (
-            f"waiting until {waiting_for} took longer than {UP_TIMEOUT:.0f} s (last step: {status['step']})"
-        )
-    log = plan.log / f"{culprit}.log"
-    return ClusterError(
-        f"The cluster '{plan.name}' did not come up: {cause}. Restarts so far: {restarts or 'none'}. "
-        f"It is not removed, so that you can read its logs in {plan.log}. Remove it with: "
-        f"python -m tests.cluster down --name {plan.name}\nThe end of {log}:\n{tail(log)}"
-    )
-
-
-def _await(plan: Plan, what: str, condition: Callable[[], bool], deadline: float) -> None:
-    while True:
-        try:
-            if condition():
-                return
-        except (OSError, ApiError, http.client.HTTPException):
-            pass  # not there yet; the deadline bounds it
-        gone = init_pid(plan.state) is None
-        if gone or _status(plan.state)["failed"] or time.monotonic() > deadline:
-            raise _explain(plan, what)
-        time.sleep(0.1)
-
-
-def _node_ready(api: Api, plan: Plan) -> bool:
-    node = api.get(f"/api/v1/nodes/{plan.hostname}")
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
+def _node_ready(api: Api, node: Node) -> bool:
+    found = api.get(f"/api/v1/nodes/{node.hostname}")
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in found["status"].get("conditions", []))
 
 
 def dns_answers(server: str, name: str) -> bool:
@@ -182,8 +133,8 @@ def _allow_reading(api: Api, user: str, reads: dict[str, list[str]]) -> None:
     api.ensure(f"/apis/{group}/v1/clusterrolebindings", {**about, "kind": "ClusterRoleBinding", **binding})
 
 
-def _enforces_policies(plan: Plan) -> bool:
-    pid = init_pid(plan.state)
+def _enforces_policies(node: Node) -> bool:
+    pid = find_holder(node)
     return pid is not None and network.policies_are_enforced(pid)
 
 
@@ -191,33 +142,43 @@ def _await_all(plan: Plan, progress: Progress) -> None:
     deadline = time.monotonic() + UP_TIMEOUT
     api = Api(plan)
     with step(progress, f"waiting for the API server at {plan.server}"):
-        _await(plan, "the API server is ready", api.ready, deadline)
+        await_condition(plan, "the API server is ready", api.ready, deadline)
     if not plan.node:
         return
     for user, reads in _READS.items():
         _allow_reading(api, user, reads)
     dns, name = plan.addresses.dns, f"kubernetes.default.svc.{CLUSTER_DOMAIN}"
     with step(progress, "waiting for the node and the cluster's DNS"):
-        _await(plan, "the node is ready", lambda: _node_ready(api, plan), deadline)
-        _await(plan, "the cluster's DNS answers", lambda: dns_answers(dns, name), deadline)
+        await_condition(
+            plan, "the node is ready", lambda: all(_node_ready(api, n) for n in plan.nodes), deadline
+        )
+        await_condition(plan, "the cluster's DNS answers", lambda: dns_answers(dns, name), deadline)
         account = "/api/v1/namespaces/default/serviceaccounts/default"
-        _await(plan, "the default service account exists", lambda: bool(api.get(account)), deadline)
-        _await(plan, "NetworkPolicies are enforced", lambda: _enforces_policies(plan), deadline)
+        await_condition(plan, "the default service account exists", lambda: bool(api.get(account)), deadline)
+        await_condition(
+            plan, "NetworkPolicies are enforced", lambda: all(map(_enforces_policies, plan.nodes)), deadline
+        )
 
 
-def _launch(name: str, node: bool, audit: bool, progress: Progress) -> Plan:
-    state = state_dir(name)
-    for folder in ("conf", "log", "lib"):
-        (state / folder).mkdir(parents=True)
-    plan = Plan(name, network.plug_in(name, progress), node, audit)
+def _launch(wanted: Plan, progress: Progress) -> Plan:
+    """``wanted``: all but the slot."""
+    state = wanted.state
+    (state / "conf").mkdir(parents=True)
+    plan = replace(wanted, slot=network.plug_in(wanted.name, wanted.size, progress))
+    for one in plan.nodes or (Node(plan, 1),):
+        one.lib.mkdir()
+        one.log.mkdir()
     plan.save()
     certs.create(plan)
-    if node:
+    if plan.node:
         config.registry_storage().mkdir(parents=True, exist_ok=True)
         config.write_files(plan)
-    if audit:
+    for one in plan.nodes[1:] if plan.disk_mib else ():
+        node_lifecycle.make_disk(one)
+    if plan.audit:
         config.write_audit_policy(plan)
-    (state / "spec.json").write_text(json.dumps(config.spec(plan, cgroups.create(plan.cgroup)), indent=1))
+    doors = cgroups.create(plan.cgroup, [one.cgroup_part for one in plan.nodes[1:]])
+    (state / "spec.json").write_text(json.dumps(config.spec(plan, doors), indent=1))
     script = Path(__file__).with_name("init.py")
     log = plan.log / "init.log"
     with log.open("ab") as output:
@@ -228,44 +189,69 @@ def _launch(name: str, node: bool, audit: bool, progress: Progress) -> Plan:
         )  # fmt: skip
     pid = init_pid(state)
     if started.returncode != 0 or pid is None:
-        raise _explain(plan, "its first process runs")
-    network.connect(plan.addresses, pid)
+        raise explain(plan, "its first process runs")
+    network.hand_over(plan.addresses, pid)
+    network.connect(Node(plan, 1), pid)
+    for one in plan.nodes[1:]:
+        node_lifecycle.connect(one)
     return plan
 
 
-def _raise(name: str, node: bool, progress: Progress, audit: bool = False) -> Plan:
+def _raise(wanted: Plan, progress: Progress) -> Plan:
     """Verifies a running cluster, or clears what is left of a dead one and starts afresh."""
     _check_host()
+    name = wanted.name
     plan = load_plan(name)
     if plan is not None and is_running(name):
-        if node and not plan.node:
+        if wanted.node and not plan.node:
             raise ClusterError(
                 f"'{name}' is an API server without a node, so no pod can run there. Choose another name, or take it "
                 f"down first: python -m tests.cluster down --name {name}"
+            )
+        if wanted.size > plan.size:
+            raise ClusterError(
+                f"'{name}' has no more than {plan.size} of the {wanted.size} nodes that are asked for. Choose another "
+                f"name, or take it down first: python -m tests.cluster down --name {name}"
             )
         progress(f"The cluster '{name}' is running already; checking it.")
         _await_all(plan, progress)
         return plan
     _remove(name)
-    if node:
+    if wanted.node:
         binaries(progress=progress)
         ensure_pause(progress)
     else:
         binaries(["kube-apiserver", "kubectl", "helm"], progress)
     with step(progress, f"starting the processes of '{name}'"):
-        plan = _launch(name, node, audit, progress)
+        plan = _launch(wanted, progress)
     _await_all(plan, progress)
     return plan
 
 
-def up(name: str = DEFAULT_NAME, gpus: int = 0, progress: Progress = say, audit: bool = False) -> Cluster:
-    """Raises a whole node; a cluster of that name which runs already is verified and returned.
+def up(
+    name: str = DEFAULT_NAME,
+    gpus: int = 0,
+    progress: Progress = say,
+    audit: bool = False,
+    nodes: int = 1,
+    disk_mib: int = 0,
+) -> Cluster:
+    """Raises a cluster with nodes; one of that name which runs already is verified and returned.
 
-    ``audit``: as of :func:`control_plane`.
+    Args:
+        name: of the cluster.
+        gpus: what the first node pretends to have.
+        progress: is told what goes on.
+        audit: as of :func:`control_plane`.
+        nodes: how many.
+        disk_mib: what the second and further nodes have for their kubelets' files, each in a file system of its own;
+            0: what this machine has.
     """
+    if not 1 <= nodes <= MOST_NODES:
+        raise ClusterError(f"{nodes} nodes are asked for; there can be 1 to {MOST_NODES}.")
     start = time.monotonic()
     with _locked(name, progress):
-        plan = _raise(name, True, progress, audit)
+        plan = _raise(Plan(name, 0, True, audit, nodes, disk_mib), progress)
     if gpus:
         set_extended_resource(name, _GPU, gpus)
     progress(f"The cluster '{name}' is up ({elapsed(start)}): {plan.server}, registry {plan.registry}")
@@ -278,7 +264,7 @@ def control_plane(name: str, progress: Progress = say, audit: bool = False) -> C
     ``audit``: the API server writes each change that it is asked for into :attr:`.layout.Plan.audit_log`.
     """
     with _locked(name, progress):
-        return _raise(name, False, progress, audit).cluster()
+        return _raise(Plan(name, 0, False, audit), progress).cluster()
 
 
 def get(name: str = DEFAULT_NAME) -> Cluster:
@@ -304,7 +290,7 @@ def set_extended_resource(name: str, resource: str, count: int) -> None:
     def offered() -> bool:
         return str(api.get(path)["status"]["allocatable"].get(resource)) == str(count)
 
-    _await(plan, f"the node offers {resource}", offered, time.monotonic() + 60)
+    await_condition(plan, f"the node offers {resource}", offered, time.monotonic() + 60)
 
 
 def _remove(name: str) -> None:
@@ -313,8 +299,9 @@ def _remove(name: str) -> None:
     pid = init_pid(state)
     if pid is not None:
         os.kill(pid, signal.SIGKILL)  # and the kernel kills all else in its PID namespace
-    cgroups.kill_all(cgroup_name(name))
+    cgroups.kill_all(partial(cgroups.processes, cgroup_name(name)))
     cgroups.remove(cgroup_name(name))
+    node_lifecycle.await_unmounted(state)
     network.unplug(name)
     if state.exists():
         shutil.rmtree(state)
@@ -328,6 +315,7 @@ def leftovers(name: str) -> list[str]:
     found += [f"network interface {link}" for link in network.links_of(name)]
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     found += [f"mount {line.split()[4]}" for line in mounts if f"{state}/" in line]
+    found += [f"loop device {device}" for device in node_lifecycle.list_loop_devices(state)]
     if state.exists():
         found.append(f"folder {state}")
     return found

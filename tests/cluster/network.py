@@ -8,7 +8,7 @@ from typing import Any
 
 from .binaries import locked
 from .console import ClusterError, Progress, run
-from .layout import Addresses, Network, clusters_dir, free_slot
+from .layout import Addresses, Network, Node, clusters_dir, free_slot
 
 METADATA = "169.254.169.254"
 """Where clouds serve a node's credentials. The node has the address; nothing listens there until a test does."""
@@ -52,46 +52,80 @@ def _resolver_lines() -> list[str]:
         return []
 
 
-def plug_in(name: str, progress: Progress) -> int:
-    """Takes a free block of addresses by laying the cable on the host's side; returns its slot.
+def plug_in(name: str, nodes: int, progress: Progress) -> int:
+    """Takes a free block of addresses by laying the cables on the host's side; returns its slot.
 
+    One node has one cable. Several meet in a bridge, of which the host is a part as well.
     The kernel's routing table is the register of what is taken: looking and taking happen under one lock.
     """
     with locked(clusters_dir() / ".network.lock", progress, "choosing addresses"):
         slot = free_slot(name, taken_networks())
         a = Addresses(slot)
-        run(["ip", "link", "add", a.host_link, "type", "veth", "peer", "name", a.node_link])
+        if nodes == 1:
+            run(["ip", "link", "add", a.host_link, "type", "veth", "peer", "name", a.node_link(1)])
+        else:
+            run(["ip", "link", "add", a.host_link, "type", "bridge"])
         run(["ip", "link", "set", a.host_link, "alias", _alias(name)])
+        for number in range(1, nodes + 1) if nodes > 1 else ():
+            lay_cable(name, a, number)
         run(["ip", "address", "add", f"{a.host}/{a.link.prefixlen}", "dev", a.host_link])
         run(["ip", "link", "set", a.host_link, "up"])
-        for network in (a.pods, a.services):
+        ways = [(a.services, a.node)]
+        ways += [(a.pods_of(n, nodes), a.node_at(n)) for n in range(1, nodes + 1)]
+        for network, gateway in ways:
             # onlink: the far end is not up yet.
-            run(["ip", "route", "add", str(network), "via", a.node, "dev", a.host_link, "onlink"])
+            run(["ip", "route", "add", str(network), "via", gateway, "dev", a.host_link, "onlink"])
     return slot
 
 
-def _inside(pid: int, *argv: str) -> list[str]:
+def lay_cable(name: str, addresses: Addresses, number: int) -> None:
+    """From the bridge to one of several nodes."""
+    port, end, hardware = (
+        addresses.port(number), addresses.node_link(number), addresses.hardware_address(number),
+    )  # fmt: skip
+    run(["ip", "link", "add", port, "type", "veth", "peer", "name", end, "address", hardware])
+    run(["ip", "link", "set", port, "alias", _alias(name)])
+    run(["ip", "link", "set", port, "master", addresses.host_link, "up"])
+
+
+def remove_cable(addresses: Addresses, number: int) -> None:
+    """Of one of several nodes, with its far end; where the kernel has not done so with the far end's namespace."""
+    try:
+        run(["ip", "link", "delete", addresses.port(number)])
+    except ClusterError:
+        if any(link["ifname"] == addresses.port(number) for link in _json("link", "show")):
+            raise
+
+
+def inside(pid: int, *argv: str) -> list[str]:
+    """A command in the network namespace of a process."""
     return ["nsenter", "--target", str(pid), "--net", *argv]
 
 
 def policies_are_enforced(pid: int) -> bool:
-    """Whether what the node forwards goes through the rules of the NetworkPolicy engine."""
-    return "-j KUBE-ROUTER-FORWARD" in run(_inside(pid, "iptables", "--list-rules", "FORWARD"))
+    """Whether what a node forwards goes through the rules of the NetworkPolicy engine. ``pid``: of a process there."""
+    return "-j KUBE-ROUTER-FORWARD" in run(inside(pid, "iptables", "--list-rules", "FORWARD"))
 
 
-def connect(addresses: Addresses, pid: int) -> None:
-    """Hands the far end to the network namespace of a process, which waits for its address to appear."""
-    run(["ip", "link", "set", addresses.node_link, "netns", str(pid)])
-    inside = _inside(pid, "ip")
-    run([*inside, "link", "set", "lo", "up"])
-    run([*inside, "link", "set", addresses.node_link, "name", "eth0"])
-    run([*inside, "link", "set", "eth0", "up"])
-    run([*inside, "address", "add", f"{addresses.node}/{addresses.link.prefixlen}", "dev", "eth0"])
-    run([*inside, "route", "add", "default", "via", addresses.host])
-    # The cluster's DNS answers here itself, with no proxy between it and the pods.
-    run([*inside, "address", "add", f"{addresses.dns}/32", "dev", "lo"])
-    for address in (METADATA, OUTSIDE):
-        run([*inside, "address", "add", f"{address}/32", "dev", "lo"])
+def hand_over(addresses: Addresses, pid: int, number: int = 1) -> None:
+    """Gives the far end of a node's cable to the network namespace of a process there."""
+    run(["ip", "link", "set", addresses.node_link(number), "netns", str(pid)])
+
+
+def connect(node: Node, pid: int) -> None:
+    """Sets up the network of a node, some process of which waits for its address to appear."""
+    addresses, ip = node.plan.addresses, inside(pid, "ip")
+    run([*ip, "link", "set", "lo", "up"])
+    run([*ip, "link", "set", addresses.node_link(node.number), "name", "eth0"])
+    run([*ip, "link", "set", "eth0", "up"])
+    # The cluster's DNS answers on each node itself, with no proxy between it and the pods.
+    for address in (addresses.dns, METADATA, OUTSIDE):
+        run([*ip, "address", "add", f"{address}/32", "dev", "lo"])
+    run([*ip, "address", "add", f"{node.address}/{addresses.link.prefixlen}", "dev", "eth0"])
+    run([*ip, "route", "add", "default", "via", addresses.host])
+    for other in node.plan.nodes:
+        if other != node:
+            run([*ip, "route", "add", str(other.pods), "via", other.address])
 
 
 def links_of(name: str) -> list[str]:

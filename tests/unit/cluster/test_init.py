@@ -3,13 +3,16 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cluster import init
 from tests.cluster.init import Supervisor
 
 
@@ -44,3 +47,56 @@ def test_a_failing_command_is_named(supervisor: Supervisor) -> None:
 
 def test_waiting_ends_when_the_condition_holds(supervisor: Supervisor, tmp_path: Path) -> None:
     assert supervisor.take({"do": "wait", "name": "a file", "path": str(tmp_path)}) == ""
+
+
+@pytest.fixture
+def two_nodes(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> Iterator[Supervisor]:
+    """The second node is a process without namespaces of its own, which need privileges."""
+    monkeypatch.setattr(init, "_make_node", lambda _: subprocess.Popen(["sleep", "60"]).pid)
+    monkeypatch.setattr(init, "_enter", lambda _: [])
+    supervisor.spec["steps"] = [
+        {"do": "make-node", "name": "node-2", "node": "2"},
+        {**_daemon("import time; time.sleep(60)"), "node": "2"},
+    ]
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    for step in supervisor.spec["steps"]:
+        assert supervisor.take(step) == ""
+    yield supervisor
+    for pid in [*supervisor.nodes.values(), *supervisor.running]:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+
+
+def _tick_until(supervisor: Supervisor, condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        supervisor.tick(0.05)
+
+
+def _lose(supervisor: Supervisor) -> None:
+    for pid in [*supervisor.nodes.values(), *supervisor.running]:
+        os.kill(pid, signal.SIGKILL)
+    _tick_until(supervisor, lambda: not supervisor.nodes and not supervisor.running and not supervisor.due)
+
+
+def test_a_lost_node_stays_away_until_it_may_come_back(two_nodes: Supervisor, tmp_path: Path) -> None:
+    away = tmp_path / "away-2"
+    away.touch()
+    _lose(two_nodes)
+    two_nodes.bring_back("2")
+    assert not two_nodes.nodes
+    assert not two_nodes.running
+    assert json.loads((tmp_path / "status.json").read_text())["nodes"] == {}
+    away.unlink()
+    two_nodes.bring_back("2")
+    assert two_nodes.nodes.keys() == {"2"}
+    assert len(two_nodes.running) == 1
+    assert two_nodes.failed == ""
+
+
+def test_nothing_of_a_lost_node_runs_in_the_namespaces_of_the_first(two_nodes: Supervisor) -> None:
+    _lose(two_nodes)
+    assert "its node is gone" in two_nodes.take(two_nodes.spec["steps"][1])
+    assert not two_nodes.running
