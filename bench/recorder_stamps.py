@@ -62,9 +62,9 @@ class Saving:
 
 
 SAVINGS = (
-    Saving("1 MB, 1 a second", 2_500, 1, 100, 100),
-    Saving("1 MB, 10 a second", 2_500, 0.1, 500, 100),
-    Saving("1 MB, 100 a second", 2_500, 0.01, 1_000, 200),
+    Saving("1 MB, 1 a second", 2_500, 1, 100, 1_000),
+    Saving("1 MB, 10 a second", 2_500, 0.1, 500, 1_000),
+    Saving("1 MB, 100 a second", 2_500, 0.01, 1_000, 1_000),
     Saving("400 MB, one in 8 s", 1_000_000, 8, 8, 2),
 )
 MANY = 10_000

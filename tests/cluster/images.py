@@ -138,9 +138,11 @@ def content_key(image: Image, base_id: str) -> str:
     digest.update(json.dumps([base_id, image.arguments, text]).encode())
     ignore = _ignore_patterns(image.context)
     digest.update(json.dumps(ignore).encode())
+    known = dict(re.findall(r"^ARG (\w+)=(\S*)", text, re.MULTILINE)) | image.arguments
     for pattern in copied_sources(text):
-        # A build argument in a path could be anything, so everything counts.
-        relative = "." if "$" in pattern else pattern.strip("/") or "."
+        path = re.sub(r"\$\{(\w+)\}", lambda name: known.get(name[1], name[0]), pattern)
+        # Another build argument in a path could be anything, so everything counts.
+        relative = "." if "$" in path else path.strip("/") or "."
         matches = sorted(image.context.glob(relative)) if relative != "." else [image.context]
         for file in (file for match in matches for file in _files(match, image.context, ignore)):
             mode = file.lstat().st_mode

@@ -74,6 +74,18 @@ def test_base_and_arguments_are_part_of_the_key(image: Image) -> None:
     assert len(keys) == 3
 
 
+def test_a_build_argument_in_a_path_stands_for_its_value(image: Image) -> None:
+    image.dockerfile.write_text("ARG WHAT=a\nCOPY locks/${WHAT}.txt /\n")
+    (image.context / "locks" / "b.txt").write_text("b")
+    variant = Image("a", image.dockerfile, image.context, {"WHAT": "b"})
+    before, other = content_key(image, "base"), content_key(variant, "base")
+    _edit("other.py")(image.context)
+    assert (content_key(image, "base"), content_key(variant, "base")) == (before, other)
+    _edit("locks/a.txt")(image.context)
+    assert content_key(image, "base") != before
+    assert content_key(variant, "base") == other
+
+
 def test_a_variable_in_a_path_makes_everything_count(image: Image) -> None:
     image.dockerfile.write_text("COPY ${WHAT} /\n")
     before = content_key(image, "base")
