@@ -163,27 +163,35 @@ def push(
     Run it again to resume an upload that was interrupted.
     """
     from alcove_cli.dataset import find_solution, require_folder, require_solution
-    from alcove_cli.recheck import new_request
     from alcove_toolkit.exchange import check_name
-    from alcove_toolkit.publish import dataset_yaml, publish
 
     check_name(name)
     require_folder(folder)
-    if team is not None:
-        if volume_claim or alias or credentials:
-            raise CommandError(
-                "--volume-claim, --alias and --credentials are for hidden datasets: leave them out with --team. To "
-                "offer a dataset, the permits of the team are read from the cluster."
-            )
-        check_name(team)
-        _offer_dataset(team, name, folder, solution or find_solution(folder), store, kubeconfig)
+    if team is None:
+        hidden_rows = require_solution(folder, solution)
+        access = _open_access(None, namespace, store, credentials, region, kubeconfig)
+        _publish_hidden(access, name, folder, hidden_rows, alias, volume_claim)
         return
-    hidden_rows = require_solution(folder, solution)
-    access = _open_access(None, namespace, store, credentials, region, kubeconfig)
+    if volume_claim or alias or credentials:
+        raise CommandError(
+            "--volume-claim, --alias and --credentials are for hidden datasets: leave them out with --team. To "
+            "offer a dataset, the permits of the team are read from the cluster."
+        )
+    check_name(team)
+    _offer_dataset(team, name, folder, solution or find_solution(folder), store, kubeconfig)
+
+
+def _publish_hidden(
+    access: StoreAccess, name: str, folder: Path, solution: Path, alias: str | None, volume_claim: str | None
+) -> None:
+    """Puts the files into the store, and prints the Dataset."""
+    from alcove_cli.recheck import new_request
+    from alcove_toolkit.publish import dataset_yaml, publish
+
     with access.reach() as store_client:
         data, hidden, manifest = publish(
             folder,
-            hidden_rows,
+            solution,
             store_client,
             name=name,
             bucket=access.bucket,

@@ -263,7 +263,7 @@ def prune(
     competition: CompetitionArgument = "hackathon/hackathon",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, and stop.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before anything is deleted.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what goes as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the same as JSON.")] = False,
     store: Store = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
@@ -281,7 +281,7 @@ def prune(
     plan = found.plan()
     rows = commands.list_prunable(found, plan)
     if as_json:
-        typer.echo(json.dumps(commands.plan_document(plan, rows), indent=2))
+        typer.echo(json.dumps(commands.plan_document(found, plan, rows), indent=2))
     else:
         terminal.echo_prose("\n".join(commands.describe_plan(found, plan, rows)))
     if dry_run or not rows:

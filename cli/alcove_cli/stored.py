@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 from alcove_api import keys
 from alcove_api.board_documents import CountedSubmission, CountedSubmissions
@@ -200,6 +200,24 @@ def list_prunable(stored: StoredCompetition, plan: PrunePlan) -> list[PruneRow]:
     return rows
 
 
+def list_days(stored: StoredCompetition) -> dict[PrunedPart, int]:
+    """After how many days each part goes; without those that stay."""
+    retention = stored.competition.spec.retention
+    assert retention is not None
+    days: Mapping[PrunedPart, int | None] = {
+        "snapshots": retention.snapshots_days,
+        "logs": retention.logs_days,
+        "bundle": retention.bundles_days,
+    }
+    return {part: number for part, number in days.items() if number is not None}
+
+
+def count_pruned(stored: StoredCompetition) -> Counter[PrunedPart]:
+    """Of how many Submissions each part went before."""
+    parts = get_args(PrunedPart)
+    return Counter(part for part in parts for view in stored.views if is_pruned(view, part))
+
+
 def describe_plan(stored: StoredCompetition, plan: PrunePlan, rows: Sequence[PruneRow]) -> list[str]:
     """What goes, and why the rest does not; in at most 80 columns but for long names."""
     lines = []
@@ -212,26 +230,17 @@ def describe_plan(stored: StoredCompetition, plan: PrunePlan, rows: Sequence[Pru
         lines.append(f"{name:<{width}}  {part:<11}  {row.size.objects:>7}  {format_bytes(row.size.bytes):>9}")
     total = sum(row.size.bytes for row in rows)
     count = len({(row.team, row.submission) for row in rows})
-    retention = stored.competition.spec.retention
-    assert retention is not None
-    days: Mapping[PrunedPart, int | None] = {
-        "snapshots": retention.snapshots_days,
-        "logs": retention.logs_days,
-        "bundle": retention.bundles_days,
-    }
-    set_days = [
-        f"{_HEADINGS[p].lower()} after {count_of(n, 'day')}" for p, n in days.items() if n is not None
-    ]
+    set_days = [f"{_HEADINGS[p].lower()} after {count_of(n, 'day')}" for p, n in list_days(stored).items()]
     lines += [""] if rows else []
     when = ", ".join(set_days) or "no days are set"
     whose = count_of(count, "submission")
     lines.append(f"Goes: {format_bytes(total)} of {whose} that nothing needs ({when}).")
     lines += [f"Kept: {number}, since {reason}." for reason, number in plan.retained.items()]
-    gone = Counter(part for part in days for view in stored.views if is_pruned(view, part))
-    if gone:
-        whose = ", ".join(f"{_HEADINGS[p].lower()} of {count_of(n, 'submission')}" for p, n in gone.items())
+    pruned = count_pruned(stored)
+    if pruned:
+        whose = ", ".join(f"{_HEADINGS[p].lower()} of {count_of(n, 'submission')}" for p, n in pruned.items())
         lines.append(f"Gone before: {whose}.")
-    if gone["snapshots"] or any(row.part == "snapshots" for row in rows):
+    if pruned["snapshots"] or any(row.part == "snapshots" for row in rows):
         lines.append(
             "Without its snapshots a submission cannot be scored by other settings or a corrected solution: it is "
             "then left off the board."
@@ -239,10 +248,11 @@ def describe_plan(stored: StoredCompetition, plan: PrunePlan, rows: Sequence[Pru
     return lines
 
 
-def plan_document(plan: PrunePlan, rows: Sequence[PruneRow]) -> dict[str, Any]:
-    """For ``--json``."""
+def plan_document(stored: StoredCompetition, plan: PrunePlan, rows: Sequence[PruneRow]) -> dict[str, Any]:
+    """For ``--json``: what the table says."""
     return {
         "bytes": sum(row.size.bytes for row in rows),
+        "days": list_days(stored),
         "prunable": [
             {
                 "team": row.team,
@@ -254,6 +264,7 @@ def plan_document(plan: PrunePlan, rows: Sequence[PruneRow]) -> dict[str, Any]:
             for row in rows
         ],
         "kept": [{"reason": reason, "count": number} for reason, number in plan.retained.items()],
+        "pruned": [{"part": part, "count": number} for part, number in count_pruned(stored).items()],
     }
 
 

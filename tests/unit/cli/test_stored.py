@@ -74,7 +74,11 @@ def test_what_goes_and_why_the_rest_is_kept() -> None:
     assert "Goes: 8.0 MiB of 1 submission that nothing needs" in text
     assert "snapshots after 10 days, output after 5 days, code after 20 days" in text
     assert "Kept: 1, since it counts for its team." in text
-    assert commands.plan_document(plan, rows)["bytes"] == 8 * MIB + 2 * 2048
+    document = commands.plan_document(found, plan, rows)
+    assert document["bytes"] == 8 * MIB + 2 * 2048
+    assert document["days"] == {"snapshots": 10, "logs": 5, "bundle": 20}
+    assert document["kept"] == [{"reason": "it counts for its team", "count": 1}]
+    assert document["pruned"] == []
 
 
 def test_what_has_gone_before_and_what_cannot_be_scored_again_is_said() -> None:
@@ -94,6 +98,10 @@ def test_what_has_gone_before_and_what_cannot_be_scored_again_is_said() -> None:
     rows = [row for row in commands.list_prunable(after, plan) if row.part == "bundle"]
     said = "\n".join(commands.describe_plan(after, plan, rows))
     assert "Gone before: snapshots of 1 submission, output of 1 submission." in said
+    assert commands.plan_document(after, plan, rows)["pruned"] == [
+        {"part": "snapshots", "count": 1},
+        {"part": "logs", "count": 1},
+    ]
     assert "cannot be scored by other settings" in said
 
 
