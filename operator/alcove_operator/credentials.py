@@ -21,7 +21,7 @@ from alcove_api.documents import CheckRequest, StoreCredentials
 from alcove_api.score_documents import ScoreRequest
 from alcove_operator.errors import OperatorError
 from alcove_store.client import http_pool, store_errors
-from alcove_store.errors import StoreDeniedError, StoreUnavailableError
+from alcove_store.errors import StoreDeniedError, StoreError, StoreUnavailableError
 
 Policy = dict[str, Any]
 
@@ -341,25 +341,29 @@ def session_credentials(
     try:
         with store_errors("short-lived credentials"):
             found = provider.retrieve()
-    # How the SDK says that the answer was not 200. A store that is starting up answers 400, as to a bad request.
     except ValueError as error:
-        if str(error).endswith("403"):
-            raise StoreDeniedError(
-                "The object store made no short-lived credentials: those that ask for them are refused.",
-                consequence="No run starts, and nothing is scored.",
-                remedy="Check the credentials of operator and scorer, and run the store's setup again.",
-            ) from error
-        raise StoreUnavailableError(
-            "The object store made no short-lived credentials.",
-            consequence="What needs them waits.",
-            remedy="Try again.",
-        ) from error
+        raise _explain_sts(error) from error
     return StoreCredentials(
         access_key=found.access_key,
         secret_key=found.secret_key,
         session_token=found.session_token,
         # The SDK keeps it in UTC and leaves that out.
         expires_at=found.expiration and found.expiration.replace(tzinfo=UTC),
+    )
+
+
+def _explain_sts(error: ValueError) -> StoreError:
+    """How the SDK says that the answer was not 200. A store that is starting up answers 400, as to a bad request."""
+    if str(error).endswith("403"):
+        return StoreDeniedError(
+            "The object store made no short-lived credentials: those that ask for them are refused.",
+            consequence="No run starts, and nothing is scored.",
+            remedy="Check the credentials of operator and scorer, and run the store's setup again.",
+        )
+    return StoreUnavailableError(
+        "The object store made no short-lived credentials.",
+        consequence="What needs them waits.",
+        remedy="Try again.",
     )
 
 

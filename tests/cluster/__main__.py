@@ -52,32 +52,35 @@ def _parser() -> argparse.ArgumentParser:
     add("base", "make the base image that the others are built on", named=False)
     building = add("images", "build the images and push them to the cluster's registry")
     building.add_argument("--only", metavar="X,Y", help="build only these")
-    publishing = add("publish", "build the images and push them to a registry of yours", named=False)
-    publishing.add_argument("registry", help="with the path below it: registry.example.org/alcove")
-    publishing.add_argument("--tag", default="", help="by default the chart's version")
-    publishing.add_argument(
+    _add_publish_options(add("publish", "build the images and push them to a registry of yours", named=False))
+    add("kueue", "install Kueue from its own chart, with its webhooks")
+    add("clean", "remove all built images from the cache, to free disk space", named=False)
+    return parser
+
+
+def _add_publish_options(publish: argparse.ArgumentParser) -> None:
+    publish.add_argument("registry", help="with the path below it: registry.example.org/alcove")
+    publish.add_argument("--tag", default="", help="by default the chart's version")
+    publish.add_argument(
         "--arch", default="amd64", choices=("amd64", "arm64"), help="processor of the cluster"
     )
-    publishing.add_argument("--only", metavar="X,Y", help="build only these")
-    publishing.add_argument(
+    publish.add_argument("--only", metavar="X,Y", help="build only these")
+    publish.add_argument(
         "--builder", choices=get_args(BuilderName), help="by default Docker or Buildah, whichever is there"
     )
-    publishing.add_argument(
+    publish.add_argument(
         "--base", default="", metavar="IMAGE", help="build on this, not on the Python that is pinned"
     )
-    publishing.add_argument(
+    publish.add_argument(
         "--go", default="", metavar="IMAGE", help="build the stores in this, not in the Go that is pinned"
     )
-    publishing.add_argument("--sbom", type=Path, metavar="FOLDER", help="list there what is in each image")
-    publishing.add_argument(
+    publish.add_argument("--sbom", type=Path, metavar="FOLDER", help="list there what is in each image")
+    publish.add_argument(
         "--values",
         type=Path,
         metavar="FILE",
         help="put the values there as well, beside those of earlier calls; with --arch arm64 into FILE-arm64",
     )
-    add("kueue", "install Kueue from its own chart, with its webhooks")
-    add("clean", "remove all built images from the cache, to free disk space", named=False)
-    return parser
 
 
 def _kubectl(name: str, arguments: list[str]) -> None:

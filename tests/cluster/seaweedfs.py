@@ -72,20 +72,28 @@ def seaweedfs_server(
             "PATH": os.environ.get("PATH", ""), "HOME": name, "TMPDIR": f"{name}/tmp",
             "AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key,
         }  # fmt: skip
-        argv = [
-            str(binary_path("seaweedfs")), "server", f"-dir={place}", f"-s3.iam.config={folder}/iam.json",
-            *CHART_ARGUMENTS, f"-master.volumeSizeLimitMB={volume_mib}", f"-volume.minFreeSpace={2 * volume_mib}MiB",
-            f"-filer.localSocket={folder}/filer.sock", f"-s3.localSocket={socket}", f"-s3.port={own}",
-            *_port_arguments(),
-        ]  # fmt: skip
-        log = folder / "seaweedfs.log"
-        stack.enter_context(serve(argv, env, log, socket.exists, "SeaweedFS"))
+        argv = [*_seaweedfs_argv(folder, place, volume_mib), f"-s3.localSocket={socket}", f"-s3.port={own}"]
+        stack.enter_context(serve(argv, env, folder / "seaweedfs.log", socket.exists, "SeaweedFS"))
         (folder / "operator.json").write_text(operator.model_dump_json())
         gate = gate_argv(server, folder, certificate)
         stack.enter_context(
             serve(gate, env, folder / "gate.log", server.answers, "The gate before SeaweedFS")
         )
         yield replace(server, folder=folder, behind=f"127.0.0.1:{own}")
+
+
+def _seaweedfs_argv(folder: Path, data: Path, volume_mib: int) -> list[str]:
+    """But for where S3 listens."""
+    names = ("s3.grpc", "master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc")
+    ports = [
+        f"-{name.removesuffix('.grpc')}.port{'.grpc' if name.endswith('.grpc') else ''}={free_port()}"
+        for name in names
+    ]
+    return [
+        str(binary_path("seaweedfs")), "server", f"-dir={data}", f"-s3.iam.config={folder}/iam.json",
+        *CHART_ARGUMENTS, f"-master.volumeSizeLimitMB={volume_mib}", f"-volume.minFreeSpace={2 * volume_mib}MiB",
+        f"-filer.localSocket={folder}/filer.sock", *ports,
+    ]  # fmt: skip
 
 
 def gate_argv(server: StoreServer, folder: Path, certificate: Path | None = None, *more: str) -> list[str]:
@@ -97,11 +105,3 @@ def gate_argv(server: StoreServer, folder: Path, certificate: Path | None = None
         *more,
     ]
     return argv
-
-
-def _port_arguments() -> list[str]:
-    names = ("s3.grpc", "master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc")
-    return [
-        f"-{name.removesuffix('.grpc')}.port{'.grpc' if name.endswith('.grpc') else ''}={free_port()}"
-        for name in names
-    ]
