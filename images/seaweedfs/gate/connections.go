@@ -7,12 +7,14 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 )
 
 type connectionOf struct{}
 
-// waitingList is of connections on which nobody has shown yet what for: new ones, idle ones, and those whose form or other
-// body is not read. One more than it holds closes the oldest, which an honest one never is for long.
+// waitingList is of connections on which nobody has shown yet what for: new ones, idle ones, those whose form or other body
+// is not read, and those whose answer nobody takes. One more than it holds closes the oldest, which an honest one never is
+// for long.
 type waitingList struct {
 	mu     sync.Mutex
 	most   int
@@ -36,9 +38,12 @@ func (l *waitingList) follow(conn net.Conn, state http.ConnState) {
 	}
 }
 
-func (l *waitingList) add(conn net.Conn) {
+// add says whether the connection was not there already.
+func (l *waitingList) add(conn net.Conn) bool {
+	conn = withoutTLS(conn)
 	l.mu.Lock()
-	if _, there := l.places[conn]; !there {
+	_, there := l.places[conn]
+	if !there {
 		l.places[conn] = l.oldest.PushBack(conn)
 	}
 	var dropped net.Conn
@@ -47,20 +52,25 @@ func (l *waitingList) add(conn net.Conn) {
 		l.drop(dropped)
 	}
 	l.mu.Unlock()
-	// Not by TLS, which would say goodbye and wait for whoever does not read.
-	if secured, ok := dropped.(*tls.Conn); ok {
-		dropped = secured.NetConn()
-	}
 	if dropped != nil {
 		dropped.Close()
 	}
+	return !there
+}
+
+// withoutTLS is the connection by which it is known, and closed: TLS would say goodbye and wait for whoever does not read.
+func withoutTLS(conn net.Conn) net.Conn {
+	if secured, ok := conn.(*tls.Conn); ok {
+		return secured.NetConn()
+	}
+	return conn
 }
 
 // renew is for a request that begins on a connection that was idle: it has not waited yet.
 func (l *waitingList) renew(conn net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if place, there := l.places[conn]; there {
+	if place, there := l.places[withoutTLS(conn)]; there {
 		l.oldest.MoveToBack(place)
 	}
 }
@@ -68,7 +78,7 @@ func (l *waitingList) renew(conn net.Conn) {
 func (l *waitingList) remove(conn net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.drop(conn)
+	l.drop(withoutTLS(conn))
 }
 
 func (l *waitingList) drop(conn net.Conn) {
@@ -77,6 +87,45 @@ func (l *waitingList) drop(conn net.Conn) {
 		delete(l.places, conn)
 	}
 }
+
+// slowAfter is how long a piece of an answer may take before its connection waits.
+const slowAfter = time.Second
+
+// listener is for clients that may not read what they are answered.
+type listener struct {
+	net.Listener
+	waiting *waitingList
+	step    time.Duration
+}
+
+func (l listener) Accept() (net.Conn, error) {
+	found, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &connection{found, l.waiting, l.step}, nil
+}
+
+// connection ends when a piece of an answer, of copyBytes at most, is not taken within a step.
+type connection struct {
+	net.Conn
+	waiting *waitingList
+	step    time.Duration
+}
+
+func (c *connection) Write(piece []byte) (int, error) {
+	c.SetWriteDeadline(time.Now().Add(c.step))
+	added := make(chan bool, 1)
+	slow := time.AfterFunc(slowAfter, func() { added <- c.waiting.add(c) })
+	n, err := c.Conn.Write(piece)
+	if !slow.Stop() && <-added {
+		c.waiting.remove(c)
+	}
+	return n, err
+}
+
+// CloseWrite is what the server ends an answer with where it has not read the whole request.
+func (c *connection) CloseWrite() error { return c.Conn.(*net.TCPConn).CloseWrite() }
 
 // readUnchecked is more than SeaweedFS and the sockets to it take of a body before who sends it is known.
 const readUnchecked = 1 << 20

@@ -24,7 +24,7 @@ const (
 	headBytes = 8 << 10
 	// Bytes of a form: S3 takes 5 GiB in one.
 	formBytes = 5<<30 + 2*headBytes
-	// Bytes of the file that come within stepPatience times the gate's patience.
+	// Bytes of the file that come within stepPatience times the gate's patience. As long has a piece of an answer.
 	stepBytes    = 256 << 10
 	stepPatience = 3
 	copyBytes    = 64 << 10

@@ -15,6 +15,8 @@ const (
 	smallestUse = 1.0 / 16
 	// Forms at a time, in all and of one team. Each takes a few pieces of 8 MiB of SeaweedFS's memory.
 	openForms, openFormsOfTeam = 32, 4
+	// While so many are open, a team has one: a few teams hold up no other's.
+	openFormsShared = openForms / 2
 	// Keys that were used of late. Permits are fewer: the operator bounds how many it gives.
 	keysAtMost = 10_000
 )
@@ -63,6 +65,8 @@ func (l *ledger) begin(key string, size, most int64) (end func(read int64), err 
 	switch {
 	case l.open[team] >= openFormsOfTeam:
 		return nil, &refusal{429, "TooManyUploads", fmt.Sprintf("Your team is uploading %d files already. Nothing was stored. Try again when one of them has ended.", openFormsOfTeam), 10 * time.Second}
+	case l.open[team] > 0 && l.all >= openFormsShared:
+		return nil, &refusal{429, "TooManyUploads", "Your team is uploading already, and so are many others. Nothing was stored. Try again when your file is here.", 10 * time.Second}
 	case l.all >= openForms:
 		return nil, busy()
 	}

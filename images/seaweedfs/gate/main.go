@@ -32,9 +32,7 @@ const (
 	headerBytes = 32 << 10
 	// Bytes of a request for credentials or users: SeaweedFS reads it before it checks who asks.
 	requestBytes = 64 << 10
-	// Connections that no request is at work on. Who makes more closes the one that has waited longest.
-	waitingConnections = 1024
-	shutdownTime       = 20 * time.Second
+	shutdownTime = 20 * time.Second
 )
 
 type gate struct {
@@ -60,15 +58,16 @@ func main() {
 	store := flag.String("store", "", "socket of SeaweedFS's S3")
 	credentials := flag.String("credentials", "", "file with access_key and secret_key of the operator, who signs permits")
 	certificate := flag.String("certificate", "", "folder with public.crt and private.key; without it HTTP is plain")
-	patience := flag.Duration("patience", 10*time.Second, "how long a form's fields may take, and a third of what 256 KiB of its file may take")
+	patience := flag.Duration("patience", 10*time.Second, "how long a form's fields may take, and a third of what 256 KiB of its file, or 64 KiB of an answer, may take")
 	period := flag.Duration("period", time.Hour, "in which a permit may be used three times")
+	waiting := flag.Int("waiting", 1024, "connections that nobody has shown yet what for; one more closes the one that has waited longest")
 	flag.Parse()
-	if err := serve(newGate(*store, *credentials, *patience, *period), *listen, *certificate); err != nil {
+	if err := serve(newGate(*store, *credentials, *patience, *period, *waiting), *listen, *certificate); err != nil {
 		log.Fatalf("The gate ended, so nobody reaches the store: %v", err)
 	}
 }
 
-func newGate(store, credentials string, patience, period time.Duration) *gate {
+func newGate(store, credentials string, patience, period time.Duration, waiting int) *gate {
 	dialer := &net.Dialer{}
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -88,7 +87,7 @@ func newGate(store, credentials string, patience, period time.Duration) *gate {
 		credentials: credentials,
 		patience:    patience,
 		uses:        newLedger(period),
-		waiting:     newWaitingList(waitingConnections),
+		waiting:     newWaitingList(waiting),
 		proxy: &httputil.ReverseProxy{
 			Transport:    transport,
 			Rewrite:      passOn,
@@ -113,8 +112,12 @@ func passOn(r *httputil.ProxyRequest) {
 }
 
 func serve(g *gate, address, certificate string) error {
+	plain, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	clients := listener{plain, g.waiting, stepPatience * g.patience}
 	server := &http.Server{
-		Addr:              address,
 		Handler:           g,
 		MaxHeaderBytes:    headerBytes,
 		ReadHeaderTimeout: g.patience,
@@ -136,12 +139,11 @@ func serve(g *gate, address, certificate string) error {
 		defer done()
 		ended <- server.Shutdown(within)
 	}()
-	var err error
 	if certificate == "" {
-		err = server.ListenAndServe()
+		err = server.Serve(clients)
 	} else {
 		server.TLSConfig.GetCertificate = (&certificates{folder: certificate}).find
-		err = server.ListenAndServeTLS("", "")
+		err = server.ServeTLS(clients, "", "")
 	}
 	if errors.Is(err, http.ErrServerClosed) {
 		return <-ended
@@ -284,7 +286,10 @@ func (g *gate) readKey() (keyPair, error) {
 	return key, nil
 }
 
-// certificates are read again after a minute: whoever issues them replaces them.
+// rereadAfter is how long a certificate is shown until its files are looked at again. MinIO does so as often.
+const rereadAfter = 10 * time.Second
+
+// certificates are read again now and then: whoever issues them replaces them.
 type certificates struct {
 	folder string
 	mu     sync.Mutex
@@ -295,7 +300,7 @@ type certificates struct {
 func (c *certificates) find(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.known != nil && time.Since(c.read) < time.Minute {
+	if c.known != nil && time.Since(c.read) < rereadAfter {
 		return c.known, nil
 	}
 	found, err := tls.LoadX509KeyPair(c.folder+"/public.crt", c.folder+"/private.key")

@@ -1,36 +1,40 @@
-"""The gate before SeaweedFS: forms that mean harm, sent byte by byte, and what a team can stop by them."""
+"""The gate before SeaweedFS: forms that mean harm, sent byte by byte."""
 
 from __future__ import annotations
 
-import io
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
 
 import pytest
 import urllib3
 
 from alcove_api import keys
 from alcove_api.uploads import UploadPermit
-from alcove_operator.store import OperatorStore
 from alcove_store import client as store_client
-from alcove_store.errors import StoreNotFoundError, StoreUnavailableError
-from alcove_store.post import send_upload
+from alcove_store.errors import StoreUnavailableError
 from tests.cluster.api import seaweedfs_server
-from tests.cluster.seaweedfs import gate_argv
-from tests.cluster.stores import StoreServer, free_port, serve
 
 from .conftest import SCORER, SIGNER, SetUpStore, set_up
+from .forms import (
+    BOUNDARY,
+    FILE,
+    GIB,
+    MIB,
+    PATIENCE,
+    TAIL,
+    Sender,
+    another_gate,
+    bundle,
+    fields_of,
+    is_there,
+    sign,
+    until,
+    upload,
+    write_fields,
+)
 
 pytestmark = pytest.mark.integration
-MIB, GIB = 1 << 20, 1 << 30
-BOUNDARY = "b0undary"
-TAIL = f"\r\n--{BOUNDARY}--\r\n".encode()
-PATIENCE = 60.0
-"""Seconds until a test gives up."""
 
 
 @pytest.fixture(scope="module")
@@ -39,120 +43,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SetUpStore]:
         yield set_up(server, tmp_path_factory.mktemp("users"))
 
 
-@contextmanager
-def another_gate(store: SetUpStore, *flags: str) -> Iterator[SetUpStore]:
-    """Before the same SeaweedFS."""
-    folder = store.server.folder
-    assert folder is not None
-    server = replace(store.server, endpoint=f"127.0.0.1:{free_port()}")
-    argv = gate_argv(server, folder, None, *flags)
-    with serve(argv, {}, folder / f"gate-{server.endpoint}.log", server.answers, "Another gate"):
-        yield replace(store, server=server)
-
-
 @pytest.fixture(scope="module")
 def hasty(store: SetUpStore) -> Iterator[SetUpStore]:
     """Behind a gate that waits a second for a form's fields, and three for a piece of its file."""
     with another_gate(store, "-patience=1s", "-period=8s") as found:
         yield found
-
-
-def sign(store: SetUpStore, key: str, limit: int = MIB, seconds: int = 3600) -> UploadPermit:
-    operator = OperatorStore(store.client("operator"), keys.MAIN_BUCKET)
-    return operator.permit_upload(
-        key, limit, datetime.now(UTC) + timedelta(seconds=seconds), store.server.url
-    )
-
-
-def bundle(digit: str, team: str = "team-a") -> str:
-    return keys.team_bundle(team, digit * 64)
-
-
-def fields_of(permit: UploadPermit) -> dict[str, str]:
-    return {field.name: field.value for field in permit.fields}
-
-
-def write_fields(fields: Mapping[str, str]) -> bytes:
-    return b"".join(
-        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
-        for name, value in fields.items()
-    )
-
-
-FILE = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="upload"\r\n\r\n'.encode()
-
-
-class Sender:
-    """A connection on which one form is sent, piece by piece."""
-
-    def __init__(self, server: StoreServer, path: str = f"/{keys.UPLOADS_BUCKET}") -> None:
-        host, _, port = server.endpoint.partition(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=PATIENCE)
-        self.path, self.host = path, server.endpoint
-
-    def __enter__(self) -> Sender:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
-
-    def begin(self, length: int | None, **headers: str) -> None:
-        kind = headers.pop("kind", f"multipart/form-data; boundary={BOUNDARY}")
-        size = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
-        more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        self.send(
-            f"POST {self.path} HTTP/1.1\r\nHost: {self.host}\r\nContent-Type: {kind}\r\n{size}\r\n{more}\r\n".encode()
-        )
-
-    def send(self, data: bytes) -> None:
-        self.socket.sendall(data)
-
-    def begin_file(self, permit: UploadPermit, size: int) -> None:
-        """All that comes before the file, of a form for so many bytes."""
-        head = write_fields(fields_of(permit)) + FILE
-        self.begin(len(head) + size + len(TAIL))
-        self.send(head)
-
-    def hear(self) -> tuple[int, bytes]:
-        """The answer's status and all of it; (0, b"") where the connection was closed without one."""
-        found = b""
-        try:
-            while piece := self.socket.recv(1 << 16):
-                found += piece
-                head, there, body = found.partition(b"\r\n\r\n")
-                if there and (b" 204 " in head.split(b"\r\n")[0] or body.endswith(b"</Error>")):
-                    break
-        except ConnectionResetError:
-            pass
-        return (int(found.split()[1]), found) if found else (0, b"")
-
-    @property
-    def is_open(self) -> bool:
-        """Whether no answer has come, and nobody has closed it."""
-        self.socket.setblocking(False)
-        try:
-            return bool(self.socket.recv(1, socket.MSG_PEEK)) and False
-        except BlockingIOError:
-            return True
-        except ConnectionResetError:
-            return False
-        finally:
-            self.socket.settimeout(PATIENCE)
-
-
-def is_there(store: SetUpStore, key: str) -> bool:
-    try:
-        store_client.get_bytes(store.root, keys.UPLOADS_BUCKET, key)
-    except StoreNotFoundError:
-        return False
-    return True
-
-
-def until(done: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + 2 * PATIENCE
-    while not done():
-        assert time.monotonic() < end, what
-        time.sleep(0.1)
 
 
 def test_a_form_that_does_not_say_how_long_it_is_is_not_read(store: SetUpStore) -> None:
@@ -340,29 +235,6 @@ def test_no_way_of_writing_hides_a_body_that_is_read_unchecked(
         assert sender.hear()[0] == 413
 
 
-def test_a_body_that_does_not_come_keeps_no_connection(store: SetUpStore) -> None:
-    """SeaweedFS waits for it before it says no."""
-    with ExitStack() as stack:
-        silent = stack.enter_context(Sender(store.server))
-        silent.send(f"PUT /b/k HTTP/1.1\r\nHost: {silent.host}\r\nContent-Length: 10\r\n\r\n".encode())
-        for _ in range(1100):
-            stack.enter_context(Sender(store.server))
-        until(lambda: not silent.is_open, "the connection that waited longest is closed")
-
-
-def test_a_request_on_a_connection_that_was_idle_waits_from_then_on(store: SetUpStore) -> None:
-    with ExitStack() as stack:
-        idle = stack.enter_context(Sender(store.server))
-        earlier = [stack.enter_context(Sender(store.server)) for _ in range(900)]
-        idle.send(f"PUT /b/k HTTP/1.1\r\nHost: {idle.host}\r\nContent-Length: 10\r\n\r\n".encode())
-        # Answered later, so the gate has seen the other by then.
-        assert urllib3.request("GET", f"{store.server.url}/readyz", retries=False).status == 200
-        for _ in range(600):
-            stack.enter_context(Sender(store.server))
-        until(lambda: not earlier[0].is_open, "the connection that waited longest is closed")
-        assert idle.is_open
-
-
 def test_the_rest_goes_through_as_it_is(store: SetUpStore) -> None:
     """What the kubelet asks for, and names that a signature covers as they are written."""
     for path in ("/healthz", "/readyz"):
@@ -370,10 +242,6 @@ def test_the_rest_goes_through_as_it_is(store: SetUpStore) -> None:
     key = "runs/u/ä b+c=d/1-p/(e)~*'.npy"
     store_client.put_bytes(store.client("operator"), keys.MAIN_BUCKET, key, b"x")
     assert store_client.get_bytes(store.client("operator"), keys.MAIN_BUCKET, key) == b"x"
-
-
-def upload(permit: UploadPermit, size: int) -> None:
-    send_upload(permit, io.BytesIO(bytes(size)), size, permit.url)
 
 
 def try_upload(permit: UploadPermit, size: int) -> str:
@@ -407,40 +275,3 @@ def test_what_is_not_sent_does_not_count(store: SetUpStore) -> None:
             sender.begin_file(permit, 8 * MIB)
             sender.send(bytes(1000))
     until(lambda: not try_upload(permit, 8 * MIB), "the whole file is taken")
-
-
-def test_a_team_that_replays_and_drips_stops_nobody_else(store: SetUpStore) -> None:
-    """It holds as many connections as it gets, of every kind, and its permit is used up."""
-    permit, size = sign(store, bundle("a"), MIB), MIB
-    with ExitStack() as stack:
-        open_: list[Sender] = []
-
-        def hold() -> Sender:
-            open_.append(stack.enter_context(Sender(store.server)))
-            return open_[-1]
-
-        for _ in range(400):
-            hold()
-        for _ in range(400):
-            hold().begin(GIB)
-        for _ in range(400):
-            sender = hold()
-            sender.begin(GIB)
-            sender.send(write_fields({"key": "x"}))
-        answers = []
-        for _ in range(8):
-            sender = hold()
-            sender.begin_file(sign(store, keys.shared_archive("team-a", 0), size), size)
-        for _ in range(6):
-            with Sender(store.server) as replay:
-                replay.begin_file(permit, size)
-                replay.send(bytes(size) + TAIL)
-                answers.append(replay.hear()[0])
-        assert set(answers) <= {204, 429}
-        assert answers.count(204) <= 3
-        for digit in "cd":
-            upload(sign(store, bundle(digit, "team-b"), size), size)
-            assert is_there(store, bundle(digit, "team-b"))
-        store_client.put_bytes(
-            store.client("operator"), keys.MAIN_BUCKET, "runs/u/d/1-p/log.txt", bytes(size)
-        )
