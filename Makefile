@@ -9,7 +9,7 @@ STORE ?= minio
 # What the demo runs on: throwaway (Kubernetes is built here), or kind (prebuilt; needs kind, docker, kubectl and helm)
 CLUSTER ?= throwaway
 
-.PHONY: help install deps lock crds lint types check unit integration e2e e2e-first-half e2e-second-half e2e-swapped rehearsal test try picture demo images demo-down kubectl scale interleave chaos soak bench
+.PHONY: help install deps lock crds lint types check unit integration certificates e2e e2e-first-half e2e-second-half e2e-swapped rehearsal test try picture demo images demo-down kubectl scale interleave chaos soak bench
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,10 @@ deps: install ## what clusters are made of: Debian packages, and pinned programs
 integration: deps ## real API servers, real stores, and what else needs no node
 	@$(PY) -m tests.cluster binaries --only prometheus-operator
 	@$(PY) -m pytest -q -n 2 --dist loadfile tests/integration
+
+certificates: deps ## the store's certificate by the real cert-manager, which is built for minutes the first time
+	@$(PY) -m tests.cluster binaries --only cert-manager
+	@$(PY) -m pytest -q tests/integration/helm/test_certificates.py
 
 DEMO_TEST := test_make_demo_prints_a_ranked_leaderboard_and_demo_down_leaves_nothing
 rehearsal: deps ## a whole challenge: practice, a choice, a blind final, the winners

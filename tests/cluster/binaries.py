@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -81,6 +82,12 @@ def build(tool: Tool, progress: Progress) -> None:
         log = cache_dir() / "log" / f"build-{tool.filename}.log"
         run_logged(argv, log, f"Building {tool.name}", cwd=tool.module, env=env)
         unfinished.rename(target)
+
+
+def module_folder(tool: Tool, module: str) -> Path:
+    """Of the sources of a module that the tool's own names, in Go's cache: charts and definitions lie there as well."""
+    found = run(["go", "-C", tool.module, "mod", "download", "-json", module])
+    return Path(json.loads(found)["Dir"])
 
 
 def binaries(names: Iterable[str] | None = None, progress: Progress = say) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from .binaries import module_folder
 from .console import Progress, run, say, step
 from .images import own_image, publish_image
 from .layout import Cluster
@@ -46,6 +46,4 @@ def remove(cluster: Cluster, progress: Progress = say) -> None:
 
 
 def _chart() -> Path:
-    tool = BY_NAME["kueue"]
-    found = run(["go", "-C", tool.module, "mod", "download", "-json", f"sigs.k8s.io/kueue@{tool.version}"])
-    return Path(json.loads(found)["Dir"]) / "charts" / "kueue"
+    return module_folder(BY_NAME["kueue"], "sigs.k8s.io/kueue") / "charts" / "kueue"

@@ -21,6 +21,7 @@ def minio_server(
     data: Path | None = None,
     certificate: Path | None = None,
     domain: str | None = None,
+    host: str = "127.0.0.1",
 ) -> Iterator[StoreServer]:
     """A fresh, empty MinIO on loopback, with random credentials; it and its data are gone afterwards.
 
@@ -29,12 +30,13 @@ def minio_server(
         data: where its data lies, and stays; by default a folder of its own.
         certificate: a folder with public.crt and private.key; without it the server speaks plain HTTP.
         domain: under which it knows each bucket by a host name of its own.
+        host: by which clients call it, where its certificate names another.
     """
     binaries(["minio"], progress)
     server_port, console_port = free_port(), free_port()
     server = StoreServer(
         "minio",
-        f"127.0.0.1:{server_port}",
+        f"{host}:{server_port}",
         "alcove-test",
         root_secret(data),
         "https" if certificate else "http",
@@ -46,7 +48,7 @@ def minio_server(
         }  # fmt: skip
         env |= {"MINIO_DOMAIN": domain} if domain else {}
         argv = [str(binary_path("minio")), "server", str(data or f"{folder}/data"), "--quiet"]
-        argv += ["--address", server.endpoint, "--console-address", f"127.0.0.1:{console_port}"]
+        argv += ["--address", server.address, "--console-address", f"127.0.0.1:{console_port}"]
         argv += ["--certs-dir", str(certificate)] if certificate else []
         with serve(argv, env, Path(folder) / "minio.log", server.answers, "MinIO") as pid:
             yield replace(server, pid=pid)

@@ -39,6 +39,7 @@ def seaweedfs_server(
     data: Path | None = None,
     certificate: Path | None = None,
     volume_mib: int = VOLUME_MIB,
+    host: str = "127.0.0.1",
 ) -> Iterator[StoreServer]:
     """A fresh, empty SeaweedFS on loopback, with random credentials; it and its data are gone afterwards.
 
@@ -50,11 +51,12 @@ def seaweedfs_server(
         data: where its data lies, and stays; by default a folder of its own.
         certificate: a folder with public.crt and private.key; without it the server speaks plain HTTP.
         volume_mib: size of the files that it keeps objects in. It makes seven for each bucket, where there is room.
+        host: by which clients call it, where its certificate names another.
     """
     binaries(["seaweedfs", "store-gate"], progress)
     server = StoreServer(
         "seaweedfs",
-        f"127.0.0.1:{free_port()}",
+        f"{host}:{free_port()}",
         "alcove-test",
         root_secret(data),
         "https" if certificate else "http",
@@ -98,7 +100,7 @@ def _seaweedfs_argv(folder: Path, data: Path, volume_mib: int) -> list[str]:
 
 def gate_argv(server: StoreServer, folder: Path, certificate: Path | None = None, *more: str) -> list[str]:
     """Of a gate at the server's address. ``folder``: of the SeaweedFS behind it."""
-    argv = [str(binary_path("store-gate")), f"-listen={server.endpoint}", f"-store={folder}/s3.sock"]
+    argv = [str(binary_path("store-gate")), f"-listen={server.address}", f"-store={folder}/s3.sock"]
     argv += [
         f"-credentials={folder}/operator.json",
         *([f"-certificate={certificate}"] if certificate else []),

@@ -48,6 +48,11 @@ class StoreServer:
     def url(self) -> str:
         return f"{self.scheme}://{self.endpoint}"
 
+    @property
+    def address(self) -> str:
+        """Where it listens: on loopback, whatever host its certificate names."""
+        return f"127.0.0.1:{self.endpoint.rpartition(':')[2]}"
+
     def answers(self) -> bool:
         """Whether it does what it is asked: a server says that it is ready before it knows its users."""
         client = store_client.client(self.url, "us-east-1", StaticProvider(self.access_key, self.secret_key))

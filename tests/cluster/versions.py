@@ -99,6 +99,7 @@ TOOLS: tuple[Tool, ...] = (
         "github.com/prometheus-operator/prometheus-operator/cmd/operator",
         on_demand=True,
     ),
+    Tool("cert-manager", _digest_sources(_GO / "cert-manager"), _GO / "cert-manager", ".", on_demand=True),
     Tool("syft", SYFT, _GO / "syft", "github.com/anchore/syft/cmd/syft", on_demand=True),
 )
 

@@ -349,8 +349,8 @@ def create_for_real(server: ApiServer, objects: list[Object]) -> None:
 
 @pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
 def test_the_api_server_takes_every_variant(server: ApiServer, values: Object) -> None:
-    """Strictly: an unknown or misplaced field is refused. No cert-manager is here, so its Certificate is left out;
-    test_monitoring.py has the Prometheus operator's kinds.
+    """Strictly: an unknown or misplaced field is refused. test_certificates.py has cert-manager's Certificate,
+    test_monitoring.py the Prometheus operator's kinds.
     """
     objects = [item for item in render(values) if item["kind"] != "Certificate"]
     create_for_real(server, objects)
