@@ -177,7 +177,7 @@ def build(image: Image, tag: str, progress: Progress, arch: str = "") -> None:
     flags += ["--platform", f"linux/{arch}"] if arch else []
     volumes = buildah.build_volumes()
     if "GO" in taken:
-        binaries([image.name], progress)  # fills Go's caches
+        binaries([image.name, "store-gate"], progress)  # fills Go's caches
         volumes += buildah.go_volumes(BY_NAME[image.name].module)
     argv = buildah.command(
         "bud", "--layers", "--isolation=chroot", "--network=host", *volumes, *flags,

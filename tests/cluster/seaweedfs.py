@@ -17,6 +17,7 @@ from alcove_operator.credentials import seaweedfs_configuration
 
 from .binaries import binaries
 from .console import Progress, say
+from .gate import gate
 from .stores import StoreServer, free_port, root_secret, serve
 from .versions import binary_path
 
@@ -53,7 +54,7 @@ def seaweedfs_server(
         volume_mib: size of the files that it keeps objects in. It makes seven for each bucket, where there is room.
         host: by which clients call it, where its certificate names another.
     """
-    binaries(["seaweedfs", "store-gate"], progress)
+    binaries(["seaweedfs"], progress)
     server = StoreServer(
         "seaweedfs",
         f"{host}:{free_port()}",
@@ -76,11 +77,7 @@ def seaweedfs_server(
         }  # fmt: skip
         argv = [*_seaweedfs_argv(folder, place, volume_mib), f"-s3.localSocket={socket}", f"-s3.port={own}"]
         stack.enter_context(serve(argv, env, folder / "seaweedfs.log", socket.exists, "SeaweedFS"))
-        (folder / "operator.json").write_text(operator.model_dump_json())
-        gate = gate_argv(server, folder, certificate)
-        stack.enter_context(
-            serve(gate, env, folder / "gate.log", server.answers, "The gate before SeaweedFS")
-        )
+        stack.enter_context(gate(server, str(socket), operator, folder, certificate, progress=progress))
         yield replace(server, folder=folder, behind=f"127.0.0.1:{own}")
 
 
@@ -96,14 +93,3 @@ def _seaweedfs_argv(folder: Path, data: Path, volume_mib: int) -> list[str]:
         *CHART_ARGUMENTS, f"-master.volumeSizeLimitMB={volume_mib}", f"-volume.minFreeSpace={2 * volume_mib}MiB",
         f"-filer.localSocket={folder}/filer.sock", *ports,
     ]  # fmt: skip
-
-
-def gate_argv(server: StoreServer, folder: Path, certificate: Path | None = None, *more: str) -> list[str]:
-    """Of a gate at the server's address. ``folder``: of the SeaweedFS behind it."""
-    argv = [str(binary_path("store-gate")), f"-listen={server.address}", f"-store={folder}/s3.sock"]
-    argv += [
-        f"-credentials={folder}/operator.json",
-        *([f"-certificate={certificate}"] if certificate else []),
-        *more,
-    ]
-    return argv

@@ -40,7 +40,7 @@ class StoreServer:
     pid: int = 0
     """Of its process, once it runs."""
     folder: Path | None = None
-    """Of SeaweedFS, while it runs: its socket, its log, and what it keeps in ``tmp`` in passing."""
+    """While it runs: its log; of SeaweedFS its socket, too, and what it keeps in ``tmp`` in passing."""
     behind: str = ""
     """SeaweedFS's own host:port, behind its gate."""
 

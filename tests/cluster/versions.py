@@ -68,7 +68,7 @@ def _digest_sources(folder: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-_GATE = REPOSITORY / "images" / "seaweedfs" / "gate"
+_GATE = REPOSITORY / "images" / "gate"
 
 # In the order in which others want them: integration tests need only the first two.
 TOOLS: tuple[Tool, ...] = (

@@ -36,7 +36,7 @@ pytestmark = [
     pytest.mark.skipif(not binary_path(NAME).exists(), reason="`make certificates` builds cert-manager"),
 ]
 SERVERS: dict[str, Callable[..., AbstractContextManager[StoreServer]]] = {
-    "minio": functools.partial(minio_server, lambda _: None),
+    "minio": functools.partial(minio_server, lambda _: None, operator=SIGNER),
     "seaweedfs": functools.partial(seaweedfs_server, SIGNER, SCORER, lambda _: None),
 }
 READY_SECONDS = 120.0

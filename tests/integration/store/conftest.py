@@ -102,7 +102,7 @@ def set_up_store(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, certificate: Path
 ) -> Iterator[SetUpStore]:
     servers = {
-        "minio": lambda: minio_server(lambda _: None, certificate=certificate),
+        "minio": lambda: minio_server(lambda _: None, certificate=certificate, operator=SIGNER),
         "seaweedfs": lambda: seaweedfs_server(SIGNER, SCORER, lambda _: None, certificate=certificate),
     }
     with servers[request.param]() as server:

@@ -16,10 +16,10 @@ from alcove_operator.store import OperatorStore
 from alcove_store import client as store_client
 from alcove_store.errors import StoreNotFoundError
 from alcove_store.post import send_upload
-from tests.cluster.seaweedfs import gate_argv
-from tests.cluster.stores import StoreServer, free_port, serve
+from tests.cluster.gate import gate
+from tests.cluster.stores import StoreServer, free_port
 
-from .conftest import SetUpStore
+from .conftest import SIGNER, SetUpStore
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -35,8 +35,7 @@ def another_gate(store: SetUpStore, *flags: str) -> Iterator[SetUpStore]:
     folder = store.server.folder
     assert folder is not None
     server = replace(store.server, endpoint=f"127.0.0.1:{free_port()}")
-    argv = gate_argv(server, folder, None, *flags)
-    with serve(argv, {}, folder / f"gate-{server.endpoint}.log", server.answers, "Another gate"):
+    with gate(server, f"{folder}/s3.sock", SIGNER, folder, None, *flags):
         yield replace(store, server=server)
 
 

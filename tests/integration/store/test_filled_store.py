@@ -1,7 +1,4 @@
-"""A store with room for 100 MB, a team that fills it by every way that it has, and a run of another team beside it.
-
-MinIO takes a form only while it has 1 GiB besides, since it does not know a form's size beforehand.
-"""
+"""A store with room for 100 MB, a team that fills it by every way that it has, and a run of another team beside it."""
 
 from __future__ import annotations
 
@@ -13,8 +10,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +46,7 @@ from tests.integration.recorder.harness import (
     wait_for,
 )
 from tests.integration.store.conftest import REGION, SCORER, SIGNER, SetUpStore, set_up
+from tests.integration.store.forms import Sender
 from tests.integration.store.test_permits import submission
 from tests.integration.store.test_rights import issue
 
@@ -56,16 +54,15 @@ pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(os.geteuid() != 0, reason="a small file system needs root to be mounted"),
 ]
-MIB_OF_A_FORM = {"minio": 1024, "seaweedfs": 0}
-"""What a server wants to have free for a form of more than 128 KiB, whatever its size."""
 MAIN, MIB = keys.MAIN_BUCKET, 1 << 20
 BUNDLE_BYTES, PER_DAY, SHARED_BYTES, RECORDED_BYTES, LOG_BYTES = 4 * MIB, 2, 8 * MIB, 4 * MIB, MIB
 """What the limits of the competition let red have: 8 MiB of bundles, 8 of offers, 4 of predictions, 1 of output."""
 BIG_ROWS = 60_000
 BUDGET_SECONDS = 3600
-SENT_AGAIN = {"minio": 1, "seaweedfs": 25}
-"""How often each permit is used after the first time. MinIO clears away later what was written over, and refuses forms
-meanwhile."""
+SENT_AGAIN = 25
+"""How often each permit is used after the first time. Were it taken each time, that alone would fill the store."""
+AT_ONCE = 60
+"""By how many connections one permit is used at a time: what they send is more than the store has room for."""
 SOLUTION = np.arange(N_TEST * N_LABELS).reshape(N_TEST, N_LABELS) % 2
 
 
@@ -90,7 +87,7 @@ def mounted(folder: Path, mib: int) -> Iterator[Path]:
 def small_store(kind: str, disk: Path, folder: Path) -> Iterator[SetUpStore]:
     """With its data on ``disk`` and the file of its users in ``folder``."""
     servers = {
-        "minio": lambda: minio_server(lambda _: None, disk / "data"),
+        "minio": lambda: minio_server(lambda _: None, disk / "data", operator=SIGNER),
         "seaweedfs": lambda: seaweedfs_server(
             SIGNER, SCORER, lambda _: None, data=disk / "data", volume_mib=2
         ),
@@ -134,10 +131,22 @@ def send_all(permit: UploadPermit, size: int) -> bool:
     return True
 
 
-def send_again(store: SetUpStore, permit: UploadPermit, size: int) -> None:
-    """On SeaweedFS as often as would fill the store by one permit, if it were taken each time."""
-    for _ in range(SENT_AGAIN[store.server.kind]):
+def send_again(permit: UploadPermit, size: int) -> None:
+    for _ in range(SENT_AGAIN):
         send_all(permit, size)
+
+
+def send_at_once(store: SetUpStore, operator: OperatorStore, stack: ExitStack) -> None:
+    """All but the last byte of each form."""
+    ends = datetime.now(UTC) + timedelta(hours=1)
+    permit = operator.permit_upload(
+        keys.team_bundle("team-a", "f" * 64), BUNDLE_BYTES, ends, store.server.url
+    )
+    for _ in range(AT_ONCE):
+        sender = stack.enter_context(Sender(store.server))
+        with suppress(OSError):  # one that is refused is closed
+            sender.begin_file(permit, BUNDLE_BYTES)
+            sender.send(bytes(BUNDLE_BYTES - 1))
 
 
 def fill_with_bundles(store: SetUpStore, operator: OperatorStore) -> None:
@@ -152,7 +161,7 @@ def fill_with_bundles(store: SetUpStore, operator: OperatorStore) -> None:
         if answer.permit is not None:
             assert not send_all(answer.permit, BUNDLE_BYTES + 1)
             assert send_all(answer.permit, BUNDLE_BYTES)
-            send_again(store, answer.permit, BUNDLE_BYTES)
+            send_again(answer.permit, BUNDLE_BYTES)
 
 
 def fill_with_offers(store: SetUpStore, operator: OperatorStore) -> None:
@@ -160,7 +169,7 @@ def fill_with_offers(store: SetUpStore, operator: OperatorStore) -> None:
     for slot in given.slots:
         assert send_all(slot.archive, slot_bytes(SHARED_BYTES))
         assert not send_all(slot.archive, slot_bytes(SHARED_BYTES) + 1)
-        send_again(store, slot.archive, slot_bytes(SHARED_BYTES))
+        send_again(slot.archive, slot_bytes(SHARED_BYTES))
 
 
 def fill_with_a_run(store: SetUpStore, root: Path) -> None:
@@ -227,9 +236,8 @@ def score(store: SetUpStore, folder: Path, blue: Recorder, head: str | None) -> 
 
 @pytest.fixture(params=["minio", "seaweedfs"])
 def roomy(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SetUpStore]:
-    """Takes 100 MiB of whatever kind."""
     with (
-        mounted(tmp_path / "disk", MIB_OF_A_FORM[request.param] + 100) as disk,
+        mounted(tmp_path / "disk", 100) as disk,
         small_store(request.param, disk, tmp_path) as store,
     ):
         yield store
@@ -243,10 +251,14 @@ def test_a_team_that_fills_all_that_it_may_stops_no_other_teams_run(
     room = StoreRoom(operator, "cup", Metrics(), lambda: None)
     # However long the machine takes over what red does.
     config = run_config(submission_uid="blue", budget_ns=BUDGET_SECONDS * 1_000_000_000)
-    with run_of(store, tmp_path / "blue", config) as blue:
+    with run_of(store, tmp_path / "blue", config) as blue, ExitStack() as stack:
         supervisor = blue.supervisor()
         supervisor.go()
         blue.save("first.npy", npy(0.1))
+        send_at_once(store, operator, stack)
+        asyncio.run(room.look())
+        assert not room.full
+        stack.close()
         fill_with_bundles(store, operator)
         fill_with_offers(store, operator)
         fill_with_a_run(store, tmp_path / "red")

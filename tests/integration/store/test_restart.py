@@ -31,7 +31,7 @@ PART = bytes(5 << 20)
 def start(kind: str, data: Path) -> AbstractContextManager[StoreServer]:
     """The end of the block kills it."""
     if kind == "minio":
-        return minio_server(lambda _: None, data=data)
+        return minio_server(lambda _: None, data=data, operator=SIGNER)
     return seaweedfs_server(SIGNER, SCORER, lambda _: None, data=data)
 
 

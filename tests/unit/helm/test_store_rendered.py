@@ -49,7 +49,7 @@ def test_a_server_of_each_kind_is_this_repository_s_image(kind: str) -> None:
     objects = render({"store": {"kind": kind}})
     image = f"registry.example.org/alcove/{kind}:{chart_version()}"
     found = [(container["name"], container["image"]) for container in store_pod(objects)["containers"]]
-    assert found == [(kind, image), *([("gate", image)] if kind == "seaweedfs" else [])]
+    assert found == [(kind, image), ("gate", image)]
     (job,) = (spec for name, _, spec in pods(objects) if name == "Job/alcove-store-setup")
     told = environment(job["containers"][0])
     assert told["ALCOVE_STORE_KIND"] == kind
@@ -68,18 +68,21 @@ def test_seaweedfs_is_what_is_installed_by_default_as_in_the_tests_of_stores() -
     assert set(container["args"]) == {"server", *CHART_ARGUMENTS, *files, *sizes}
 
 
-def test_the_gate_alone_can_be_reached_and_knows_the_operator_s_key() -> None:
-    objects = render()
+@pytest.mark.parametrize("kind", SERVERS)
+def test_the_gate_alone_can_be_reached_and_knows_the_operator_s_key(kind: str) -> None:
+    objects = render({"store": {"kind": kind}})
     pod = store_pod(objects)
     server, gate = pod["containers"]
     assert "ports" not in server
     assert gate["ports"] == [{"name": "s3", "containerPort": 9000}]
     mounts = {mount["name"]: mount["mountPath"] for mount in gate["volumeMounts"]}
-    assert set(mounts) == {"socket", "operator"}, "nothing of the data, and no other key"
-    assert gate["args"] == [
-        f"-store={mounts['socket']}/s3.sock", f"-credentials={mounts['operator']}/credentials.json"
-    ]  # fmt: skip
-    assert {m["name"]: m["mountPath"] for m in server["volumeMounts"]}["socket"] == mounts["socket"]
+    assert set(mounts) == {"operator", *(["socket"] if kind == "seaweedfs" else [])}, "nothing of the data"
+    behind = "127.0.0.1:9001" if kind == "minio" else f"{mounts['socket']}/s3.sock"
+    assert gate["args"] == [f"-store={behind}", f"-credentials={mounts['operator']}/credentials.json"]
+    if kind == "minio":
+        assert f"--address={behind}" in server["args"]
+    else:
+        assert {m["name"]: m["mountPath"] for m in server["volumeMounts"]}["socket"] == mounts["socket"]
     (volume,) = (volume for volume in pod["volumes"] if volume["name"] == "operator")
     one(objects, "Secret", volume["secret"]["secretName"])
 

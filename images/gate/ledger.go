@@ -13,7 +13,7 @@ const (
 	usesInPeriod = 3
 	// Of one use: what a form counts at least.
 	smallestUse = 1.0 / 16
-	// Forms at a time, in all and of one team. Each takes a few pieces of 8 MiB of SeaweedFS's memory.
+	// Forms at a time, in all and of one team. Each takes a few pieces of 8 MiB of SeaweedFS's memory, and its room in the store.
 	openForms, openFormsOfTeam = 32, 4
 	// While so many are open, a team has one: a few teams hold up no other's.
 	openFormsShared = openForms / 2

@@ -1,7 +1,8 @@
-// Command gate stands before SeaweedFS's S3 and takes the forms by which teams upload.
+// Command gate stands before a store's S3 and takes the forms by which teams upload.
 //
-// SeaweedFS has a form as a whole on its disk before it looks at the permit. The gate looks first, while no byte of the
-// file is read, and hands the file on as a signed PUT, which SeaweedFS streams. Everything else goes through as it is.
+// SeaweedFS has a form as a whole on its disk before it looks at the permit, and MinIO has as many at a time as come, by one
+// permit. The gate looks first, while no byte of the file is read, counts, and hands the file on as a signed PUT, which both
+// stream. Everything else goes through as it is.
 package main
 
 import (
@@ -55,7 +56,7 @@ func (r *refusal) Error() string { return r.message }
 
 func main() {
 	listen := flag.String("listen", ":9000", "address to listen at")
-	store := flag.String("store", "", "socket of SeaweedFS's S3")
+	store := flag.String("store", "", "where the store's S3 listens: a socket, or host:port")
 	credentials := flag.String("credentials", "", "file with access_key and secret_key of the operator, who signs permits")
 	certificate := flag.String("certificate", "", "folder with public.crt and private.key; without it HTTP is plain")
 	patience := flag.Duration("patience", 10*time.Second, "how long a form's fields may take, and a third of what 256 KiB of its file, or 64 KiB of an answer, may take")
@@ -68,16 +69,19 @@ func main() {
 }
 
 func newGate(store, credentials string, patience, period time.Duration, waiting int) *gate {
-	dialer := &net.Dialer{}
+	dialer, network := &net.Dialer{}, "tcp"
+	if strings.HasPrefix(store, "/") {
+		network = "unix"
+	}
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, "unix", store)
+			return dialer.DialContext(ctx, network, store)
 		},
 		DisableCompression:  true,
 		MaxIdleConns:        256,
 		MaxIdleConnsPerHost: 256,
-		// Sooner than SeaweedFS closes them.
-		IdleConnTimeout:       30 * time.Second,
+		// Sooner than the store closes them.
+		IdleConnTimeout:       15 * time.Second,
 		ExpectContinueTimeout: time.Minute,
 		ReadBufferSize:        copyBytes,
 		WriteBufferSize:       copyBytes,

@@ -127,10 +127,10 @@ func (c *connection) Write(piece []byte) (int, error) {
 // CloseWrite is what the server ends an answer with where it has not read the whole request.
 func (c *connection) CloseWrite() error { return c.Conn.(*net.TCPConn).CloseWrite() }
 
-// readUnchecked is more than SeaweedFS and the sockets to it take of a body before who sends it is known.
+// readUnchecked is more than a store and the sockets to it take of a body before who sends it is known.
 const readUnchecked = 1 << 20
 
-// watchedBody says once that it was taken: all of it, or more than SeaweedFS takes from anybody.
+// watchedBody says once that it was taken: all of it, or more than a store takes from anybody.
 type watchedBody struct {
 	io.ReadCloser
 	left  int64

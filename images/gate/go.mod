@@ -1,4 +1,4 @@
-module alcove.dev/images/seaweedfs/gate
+module alcove.dev/images/gate
 
 go 1.26.6
 

@@ -207,7 +207,7 @@ func (f *formFile) read(p []byte) (int, error) {
 	return copy(p, last), nil
 }
 
-// putRequest is the permit's upload as SeaweedFS streams it, signed by the one who signed the permit.
+// putRequest is the permit's upload as the store streams it, signed by the one who signed the permit.
 func putRequest(ctx context.Context, p permit, key keyPair, file io.Reader, size int64) *http.Request {
 	path := "/" + p.bucket + "/" + p.key
 	target := &url.URL{Scheme: "http", Host: "store", Path: path, RawPath: s3utils.EncodePath(path)}
@@ -221,7 +221,7 @@ func putRequest(ctx context.Context, p permit, key keyPair, file io.Reader, size
 	return signer.SignV4(request, key.AccessKey, key.SecretKey, "", p.region).WithContext(ctx)
 }
 
-// put answers with what SeaweedFS says; where it took the file, as to a form.
+// put answers with what the store says; where it took the file, as to a form.
 func (g *gate) put(w http.ResponseWriter, request *http.Request, file *formFile) error {
 	answer, err := g.store.RoundTrip(request)
 	if err != nil {
