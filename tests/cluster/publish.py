@@ -54,8 +54,13 @@ class Docker:
         _logged(f"pushing {reference}", ["docker", "push", reference], self.progress)
         found = run(["docker", "inspect", "--format", "{{json .RepoDigests}}", reference])
         repository = reference.rpartition(":")[0]
-        (name,) = (name for name in json.loads(found) if name.startswith(f"{repository}@"))
-        return str(name).rpartition("@")[2]
+        digests = [name.rpartition("@")[2] for name in json.loads(found) if name.startswith(f"{repository}@")]
+        if not digests:
+            raise ClusterError(
+                f"Docker has pushed {reference} and does not say by which digest, so no value can name it. Update "
+                "Docker, or build with --builder buildah."
+            )
+        return str(digests[0])
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import tomllib
@@ -46,6 +47,74 @@ class Registry:
     def make(self, _image: Image, reference: str, _arch: str) -> str:
         self.pushed.append(reference)
         return f"sha256:{len(self.pushed):064}"
+
+
+def record(folder: Path, monkeypatch: pytest.MonkeyPatch, program: str, script: str) -> Path:
+    """Puts a program of that name first on the PATH, which writes down how it was called; the file that it writes.
+
+    What Docker and Buildah do with a registry is not tried: neither has one here.
+    """
+    calls, binary = folder / f"{program}.calls", folder / "bin" / program
+    binary.parent.mkdir(exist_ok=True)
+    binary.write_text(f'#!/bin/sh\necho "$*" >> {calls}\n{script}\n')
+    binary.chmod(0o755)
+    monkeypatch.setenv("PATH", str(binary.parent), prepend=os.pathsep)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    return calls
+
+
+DOCKER = f"""test "$1" = inspect || exit 0
+echo '["elsewhere.example.org/board@sha256:{"1" * 64}", "'${{4%:*}}'@{DIGEST}"]'"""
+
+
+def test_docker_builds_for_the_processor_pushes_and_says_the_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = record(tmp_path, monkeypatch, "docker", DOCKER)
+    monkeypatch.setattr("tests.cluster.buildah.platform", lambda: "linux/amd64")
+    where, bases = "registry.example.org/alcove", {"BASE": "py:1", "GO": "go:1"}
+    said = publish.publish(
+        where, only=["board", "seaweedfs"], arch="arm64", bases=bases, progress=lambda _: None
+    )
+    assert said == {name: f"{where}/{name}@{DIGEST}" for name in ("board", "seaweedfs")}
+    wanted = ["info"]
+    for name, argument in (("board", "BASE=py:1"), ("seaweedfs", "GO=go:1")):
+        reference = f"{where}/{name}:{publish.version()}-arm64"
+        file = REPOSITORY / "images" / name / "Dockerfile"
+        wanted += [
+            f"build --platform linux/arm64 --build-arg {argument} -f {file} -t {reference} {REPOSITORY}",
+            f"push {reference}",
+            f"inspect --format {{{{json .RepoDigests}}}} {reference}",
+        ]
+    assert calls.read_text().splitlines() == wanted
+
+
+def test_an_image_whose_digest_docker_does_not_say_is_named_in_no_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(tmp_path, monkeypatch, "docker", 'test "$1" != inspect || echo "[]"')
+    with pytest.raises(ClusterError, match="does not say by which digest"):
+        publish.publish(
+            "registry.example.org/alcove", only=["board"], builder="docker", progress=lambda _: None
+        )
+
+
+def test_buildah_is_taken_where_no_docker_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record(tmp_path, monkeypatch, "docker", "exit 1")
+    # Of `push TLS --digestfile FILE …` the fourth word is the file.
+    calls = record(tmp_path, monkeypatch, "buildah", f'test "$1" != push || printf %s {DIGEST} > "$4"')
+    monkeypatch.setattr("tests.cluster.buildah.platform", lambda: "linux/amd64")
+    where = "registry.example.org/alcove"
+    said = publish.publish(where, only=["board"], progress=lambda _: None)
+    assert said == {"board": f"{where}/board@{DIGEST}"}
+    built, pushed = calls.read_text().splitlines()
+    reference = f"{where}/board:{publish.version()}"
+    assert built.startswith(
+        "bud --layers --platform linux/amd64 --build-arg BUILDPLATFORM=linux/amd64 --file "
+    )
+    assert built.endswith(f"--tag {reference} {REPOSITORY}")
+    assert pushed.startswith("push --tls-verify=true --digestfile ")
+    assert pushed.endswith(f" {reference} docker://{reference}")
 
 
 def test_each_call_leaves_what_others_have_put_into_the_values(
