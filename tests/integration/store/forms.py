@@ -14,7 +14,7 @@ from alcove_api import keys
 from alcove_api.uploads import UploadPermit
 from alcove_operator.store import OperatorStore
 from alcove_store import client as store_client
-from alcove_store.errors import StoreNotFoundError
+from alcove_store.errors import StoreNotFoundError, StoreUnavailableError
 from alcove_store.post import send_upload
 from tests.cluster.gate import gate
 from tests.cluster.stores import StoreServer, free_port
@@ -139,3 +139,12 @@ def until(done: Callable[[], bool], what: str) -> None:
 
 def upload(permit: UploadPermit, size: int) -> None:
     send_upload(permit, io.BytesIO(bytes(size)), size, permit.url)
+
+
+def try_upload(permit: UploadPermit, size: int) -> str:
+    """What the store says against it."""
+    try:
+        upload(permit, size)
+    except StoreUnavailableError as error:
+        return str(error)
+    return ""

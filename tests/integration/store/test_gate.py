@@ -10,9 +10,7 @@ import pytest
 import urllib3
 
 from alcove_api import keys
-from alcove_api.uploads import UploadPermit
 from alcove_store import client as store_client
-from alcove_store.errors import StoreUnavailableError
 from tests.cluster.api import seaweedfs_server
 
 from .conftest import SCORER, SIGNER, SetUpStore, set_up
@@ -29,6 +27,7 @@ from .forms import (
     fields_of,
     is_there,
     sign,
+    try_upload,
     until,
     upload,
     write_fields,
@@ -242,15 +241,6 @@ def test_the_rest_goes_through_as_it_is(store: SetUpStore) -> None:
     key = "runs/u/ä b+c=d/1-p/(e)~*'.npy"
     store_client.put_bytes(store.client("operator"), keys.MAIN_BUCKET, key, b"x")
     assert store_client.get_bytes(store.client("operator"), keys.MAIN_BUCKET, key) == b"x"
-
-
-def try_upload(permit: UploadPermit, size: int) -> str:
-    """What the store says against it."""
-    try:
-        upload(permit, size)
-    except StoreUnavailableError as error:
-        return str(error)
-    return ""
 
 
 def test_a_permit_can_be_used_three_times_whole_and_again_later(hasty: SetUpStore) -> None:

@@ -27,6 +27,7 @@ from .forms import (
     bundle,
     is_there,
     sign,
+    try_upload,
     until,
     upload,
     write_fields,
@@ -60,9 +61,13 @@ def test_a_body_that_does_not_come_keeps_no_connection(narrow: SetUpStore) -> No
     with ExitStack() as stack:
         silent = stack.enter_context(Sender(narrow.server))
         silent.send(f"PUT /b/k HTTP/1.1\r\nHost: {silent.host}\r\nContent-Length: 10\r\n\r\n".encode())
-        for _ in range(25):
-            stack.enter_context(Sender(narrow.server))
-        until(lambda: not silent.is_open, "the connection that waited longest is closed")
+
+        def closed_by_five_more() -> bool:
+            for _ in range(5):
+                stack.enter_context(Sender(narrow.server))
+            return not silent.is_open
+
+        until(closed_by_five_more, "the connection that waited longest is closed")
 
 
 def test_a_request_on_a_connection_that_was_idle_waits_from_then_on(narrow: SetUpStore) -> None:
@@ -83,7 +88,7 @@ def ask_for(store: SetUpStore, key: str) -> Iterator[socket.socket]:
     """A connection on which an object was asked for, and whose end here takes few bytes before they are read."""
     url = urlsplit(store.root.get_presigned_url("GET", keys.MAIN_BUCKET, key))
     with socket.socket() as reader:
-        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
         reader.settimeout(PATIENCE)
         reader.connect((url.hostname, url.port))
         request = f"GET {url.path}?{url.query} HTTP/1.1\r\nHost: {url.netloc}\r\nConnection: close\r\n\r\n"
@@ -172,30 +177,38 @@ def test_a_team_that_replays_and_drips_stops_nobody_else(store: SetUpStore) -> N
 
 def test_a_few_teams_do_not_take_the_places_of_all(store: SetUpStore) -> None:
     """Half of the places are for one form of a team each."""
+    with another_gate(store, "-patience=10m") as gate, ExitStack() as stack:
 
-    def answer(team: str) -> tuple[int, bytes]:
-        """To a form that is here at once."""
-        with Sender(store.server) as sender:
-            sender.begin_file(sign(store, bundle("f", team)), 1)
-            sender.send(b"x" + TAIL)
-            return sender.hear()
+        def begin(team: str, count: int) -> list[Sender]:
+            """Forms of which the last byte does not come yet."""
+            found = []
+            for number in range(count):
+                sender = stack.enter_context(Sender(gate.server))
+                sender.begin_file(sign(gate, bundle(str(number), team)), 2)
+                sender.send(b"x")
+                found.append(sender)
+            return found
 
-    with ExitStack() as stack:
+        def begin_all_but_one(team: str, count: int) -> tuple[list[Sender], bytes]:
+            """Those that are taken, and what is said to the one that is not, whichever it is."""
+            senders = begin(team, count)
+            until(lambda: sum(sender.is_open for sender in senders) == count - 1, f"one of {team} is refused")
+            (refused,) = (sender for sender in senders if not sender.is_open)
+            return [sender for sender in senders if sender is not refused], refused.hear()[1]
 
-        def hold(team: str, digit: str) -> Sender:
-            """A form that is on its way."""
-            sender = stack.enter_context(Sender(store.server))
-            sender.begin_file(sign(store, bundle(digit, team)), 2)
-            sender.send(b"x")
-            return sender
-
-        held = [hold(f"few-{number}", digit) for number in range(4) for digit in "0123"]
-        held.append(hold("single-0", "0"))
-        until(lambda: b"so are many others" in answer("single-0")[1], "a second form of a team is refused")
-        assert answer("single-1")[0] == 204
-        held += [hold(f"single-{number}", "0") for number in range(1, 16)]
-        until(lambda: answer("late")[0] == 503, "no place is left")
+        held = []
+        for number in range(4):
+            taken, said = begin_all_but_one(f"several-{number}", 5)
+            held += taken
+            assert b"uploading 4 files already" in said
+        for number in range(16):
+            taken, said = begin_all_but_one(f"single-{number}", 2)
+            held += taken
+            assert b"so are many others" in said
+        (late,) = begin("late", 1)
+        status, said = late.hear()
+        assert (status, b"<Code>SlowDown</Code>" in said) == (503, True)
         for sender in held:
             sender.send(b"x" + TAIL)
             assert sender.hear()[0] == 204
-    assert answer("late")[0] == 204
+        until(lambda: not try_upload(sign(gate, bundle("0", "late")), 1), "there is room again")
