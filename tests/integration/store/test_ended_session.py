@@ -19,6 +19,7 @@ from .conftest import REGION, SIGNER, SetUpStore
 
 pytestmark = [
     pytest.mark.integration,
+    pytest.mark.timeout(1200),
     pytest.mark.skipif(not os.environ.get("ALCOVE_ENDED_SESSIONS"), reason="takes 15 minutes for each store"),
 ]
 SHORTEST = 900
