@@ -17,11 +17,12 @@ from typing import Any, Literal
 
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
+from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from alcove_api.errors import AlcoveError
 from alcove_api.retry import retry
-from alcove_kube.errors import ApiError, KubeconfigError
+from alcove_kube.errors import TOO_LONG, ApiError, KubeconfigError
 from alcove_kube.resources import PODS, SECRETS, Resource
 
 Object = dict[str, Any]
@@ -112,16 +113,18 @@ class KubeClient:
         selector: str = "",
         after: str = "",
         unread: Unread = NOTHING_UNREAD,
+        bytes_at_most: int | None = None,
     ) -> tuple[list[Object], str]:
         """At most ``limit`` objects, and what to give as ``after`` for the next ones; "" after the last.
 
         Pages of one list are of one moment. Where the server no longer knows that moment, it answers with status 410
         (:attr:`ApiError.gone`). Members named in ``unread``, at any depth, are dropped while the answer is parsed, but
-        for those of their own members that it keeps.
+        for those of their own members that it keeps. Of an answer longer than ``bytes_at_most`` the rest is not read,
+        and the error is :attr:`ApiError.too_long`.
         """
         query = [("limit", str(limit)), ("labelSelector", selector), ("continue", after)]
         asked = [pair for pair in query if pair[1]]
-        answer = self.request("GET", resource.path(namespace), None, JSON, asked, unread)
+        answer = self.request("GET", resource.path(namespace), None, JSON, asked, unread, bytes_at_most)
         return list(answer["items"]), str((answer.get("metadata") or {}).get("continue") or "")
 
     def read_secret(self, namespace: str, name: str) -> dict[str, bytes]:
@@ -188,21 +191,38 @@ class KubeClient:
         content: str = JSON,
         query: list[tuple[str, str]] | None = None,
         unread: Unread = NOTHING_UNREAD,
+        bytes_at_most: int | None = None,
     ) -> Object:
-        return _parse(self._repeat(verb, path, body, content, query or []), unread)
+        return _parse(self._repeat(verb, path, body, content, query or [], bytes_at_most), unread)
 
     def _repeat(
-        self, verb: Verb, path: str, body: object, content: str, query: list[tuple[str, str]]
+        self,
+        verb: Verb,
+        path: str,
+        body: object,
+        content: str,
+        query: list[tuple[str, str]],
+        bytes_at_most: int | None = None,
     ) -> bytes:
         def may_repeat(error: AlcoveError) -> bool:
             assert isinstance(error, ApiError)
             return error.retriable and (verb in _REPEATABLE or error.done is False)
 
         return retry(
-            lambda: self._send(verb, path, body, content, query), self.patience, may_repeat=may_repeat
+            lambda: self._send(verb, path, body, content, query, bytes_at_most),
+            self.patience,
+            may_repeat=may_repeat,
         )
 
-    def _send(self, verb: Verb, path: str, body: object, content: str, query: list[tuple[str, str]]) -> bytes:
+    def _send(
+        self,
+        verb: Verb,
+        path: str,
+        body: object,
+        content: str,
+        query: list[tuple[str, str]],
+        bytes_at_most: int | None,
+    ) -> bytes:
         headers = {"Accept": JSON, "Content-Type": content} if content else {"Accept": "*/*"}
         request = self.connection.param_serialize(
             verb, path, query_params=query, header_params=headers, body=body, auth_settings=["BearerToken"]
@@ -210,12 +230,28 @@ class KubeClient:
         try:
             response = self.connection.call_api(*request, _request_timeout=self.timeout)
             self.hear_date(response.headers.get("Date"))
-            data = bytes(response.read() or b"")
+            data = _read(response.response, verb, path, bytes_at_most)
         except (HTTPError, OSError, ApiException) as error:
             raise _unanswered(verb, path, error) from error
         if not 200 <= response.status < 300:
             raise _refused(verb, path, response.status, response.headers.get("Retry-After"), _parse(data))
         return data
+
+
+def _read(answer: BaseHTTPResponse, verb: Verb, path: str, bytes_at_most: int | None) -> bytes:
+    if bytes_at_most is None:
+        return bytes(answer.read(decode_content=True) or b"")
+    data = bytes(answer.read(bytes_at_most + 1, decode_content=True) or b"")
+    if len(data) <= bytes_at_most:
+        answer.release_conn()
+        return data
+    # What is left of it is on the connection, which nobody can use again.
+    answer.close()
+    raise ApiError(
+        f"The API server's answer has more than {bytes_at_most} bytes when asked to {_task(verb, path)}.",
+        status=answer.status,
+        reason=TOO_LONG,
+    )
 
 
 def _connection(settings: client.Configuration) -> client.ApiClient:

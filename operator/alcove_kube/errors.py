@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from alcove_api.errors import AlcoveError
 
+TOO_LONG = "AnswerTooLong"
+"""Reason of an answer that was not read to its end."""
+
 
 class ApiError(AlcoveError):
     """A request that failed.
@@ -41,6 +44,11 @@ class ApiError(AlcoveError):
     def gone(self) -> bool:
         """The server no longer knows the moment that a list is of: ask from its start again."""
         return self.status == 410
+
+    @property
+    def too_long(self) -> bool:
+        """The answer has more bytes than whoever asked can take: ask for less at a time."""
+        return self.reason == TOO_LONG
 
     @property
     def conflict(self) -> bool:

@@ -42,9 +42,11 @@ class Api:
         selector: str = "",
         after: str = "",
         unread: Unread = NOTHING_UNREAD,
+        bytes_at_most: int | None = None,
     ) -> tuple[list[Object], str]:
         call = self.client.find_page
-        return await self._run("GET", resource, call, resource, namespace, limit, selector, after, unread)
+        asked = (namespace, limit, selector, after, unread, bytes_at_most)
+        return await self._run("GET", resource, call, resource, *asked)
 
     async def read_log(self, namespace: str, pod: str) -> str:
         return await self._run("GET", PODS, self.client.read_log, namespace, pod)

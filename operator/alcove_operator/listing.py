@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from types import MappingProxyType
 
 from alcove_api.submission import CHOSEN
-from alcove_kube.client import NOTHING_UNREAD, Unread
+from alcove_kube.client import Object, Unread
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import (
     COMPETITIONS,
@@ -32,6 +32,9 @@ SELECTOR = names.ROLE
 """Jobs and pods of ours carry this label; the server leaves out all others."""
 SUBMISSIONS_PAGE, LISTS = 8, 2
 """Submissions of a page, and lists of Submissions at once: one may have 1.5 MB, and several times that in Python."""
+LARGE_PAGE, LARGE_PAGE_BYTES = 32, 2 * 2**20
+"""Submissions of a page while these have no more bytes, as nearly all have. A page costs a request, and this takes a
+quarter of them."""
 UNREAD: Unread = MappingProxyType(
     {
         "labels": frozenset({CHOSEN}),
@@ -125,12 +128,30 @@ async def _fill_one(index: Index, api: Api, resource: Resource, namespace: str, 
 async def _fill_by_pages(index: Index, api: Api, resource: Resource, namespace: str, selector: str) -> None:
     """No more than a page is in memory, however large teams make their objects, and of it only what is read."""
     before, present, after = index.known(resource, namespace), set[ObjectName](), ""
-    of_teams = resource is SUBMISSIONS
-    limit, unread = (SUBMISSIONS_PAGE, UNREAD) if of_teams else (PAGE, NOTHING_UNREAD)
+    find = _find_submissions if resource is SUBMISSIONS else _find_others
     while True:
-        page, after = await api.find_page(resource, namespace, limit, selector, after, unread)
+        page, after = await find(api, resource, namespace, selector, after)
         present.update(index.apply_listed(resource, raw) for raw in page)
         del page
         if not after:
             break
     index.settle(resource, namespace, before, present)
+
+
+async def _find_others(
+    api: Api, resource: Resource, namespace: str, selector: str, after: str
+) -> tuple[list[Object], str]:
+    return await api.find_page(resource, namespace, PAGE, selector, after)
+
+
+async def _find_submissions(
+    api: Api, resource: Resource, namespace: str, selector: str, after: str
+) -> tuple[list[Object], str]:
+    try:
+        return await api.find_page(
+            resource, namespace, LARGE_PAGE, selector, after, UNREAD, bytes_at_most=LARGE_PAGE_BYTES
+        )
+    except ApiError as error:
+        if not error.too_long:
+            raise
+    return await api.find_page(resource, namespace, SUBMISSIONS_PAGE, selector, after, UNREAD)

@@ -231,6 +231,21 @@ def test_a_list_is_read_page_by_page_without_what_nobody_reads(tmp_path: Path) -
     assert whole[0]["metadata"]["labels"] == {"labels": "x", "kept": "y"}
 
 
+def test_of_an_answer_that_is_too_long_the_rest_is_not_read(tmp_path: Path) -> None:
+    with serving(page_of("one", "two"), page_of("one"), page_of("three")) as server:
+        client = connect(server, tmp_path)
+        with pytest.raises(
+            ApiError, match="more than 200 bytes when asked to read submissions in red"
+        ) as caught:
+            client.find_page(SUBMISSIONS, "red", 2, bytes_at_most=200)
+        assert caught.value.too_long
+        assert not caught.value.retriable
+        for name, limit in (("one", 10_000), ("three", None)):
+            (found,), _ = client.find_page(SUBMISSIONS, "red", 1, bytes_at_most=limit)
+            assert found["metadata"]["name"] == name
+    assert len(server.asked) == 3
+
+
 FORGOTTEN = refusal(410, "Expired", "The provided continue parameter is too old")
 
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 from kubernetes.client import ApiClient
 
 from alcove_kube.client import NOTHING_UNREAD, KubeClient, Object, Unread, Verb
-from alcove_kube.errors import ApiError
+from alcove_kube.errors import TOO_LONG, ApiError
 from alcove_kube.resources import COMPETITIONS, DATASETS, LEADERBOARDS, SUBMISSIONS, TEAM_USAGES, Resource
 from alcove_operator.api import Api
 from tests.unit.operator_core.pods import stamp
@@ -64,6 +64,7 @@ class MemoryServer(KubeClient):
         _content: str = "",
         query: list[tuple[str, str]] | None = None,
         _unread: Unread = NOTHING_UNREAD,
+        _bytes_at_most: int | None = None,
     ) -> Object:
         plural, namespace, name, subresource = _parse(path)
         if {(plural, namespace or name), (f"{plural}/{subresource}", namespace)} & self.forbidden:
@@ -71,9 +72,10 @@ class MemoryServer(KubeClient):
         if verb == "GET" and not name and (plural, namespace) in self.unlisted:
             raise refusal(403, f"listing {plural} in {namespace} is forbidden")
         if verb == "GET" and not name:
-            return {
-                "items": list(self._select(plural, namespace, dict(query or []).get("labelSelector", "")))
-            }
+            found = list(self._select(plural, namespace, dict(query or []).get("labelSelector", "")))
+            if _bytes_at_most is not None and len(json.dumps(found)) > _bytes_at_most:
+                raise ApiError("The answer is too long.", status=200, reason=TOO_LONG)
+            return {"items": found}
         assert not isinstance(body, list)
         sent = copy(body or {})
         if verb == "POST":

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -20,7 +21,13 @@ from alcove_operator.core.model import CompetitionView
 from alcove_operator.core.parse_objects import competition_view, submission_view
 from alcove_operator.events import PROGRESS_PAUSE, affected_keys, connect
 from alcove_operator.index import Index, WorkKey
-from alcove_operator.listing import LIST_ATTEMPTS, fill_teams
+from alcove_operator.listing import (
+    LARGE_PAGE,
+    LARGE_PAGE_BYTES,
+    LIST_ATTEMPTS,
+    SUBMISSIONS_PAGE,
+    fill_teams,
+)
 from alcove_operator.preparation import find_queue_problem, ready_condition
 from alcove_operator.submissions import whole_status
 from alcove_operator.workqueue import WorkQueue
@@ -312,6 +319,17 @@ def test_a_list_that_the_server_forgets_each_time_is_given_up_for_now(tmp_path: 
     assert len(asked) == 2 * LIST_ATTEMPTS
     assert ("red", "z") in index.submissions, "what was not listed to the end proves no absence"
     assert not index.is_filled(SUBMISSIONS, "red")
+
+
+def test_submissions_that_a_team_has_made_large_are_listed_a_few_at_a_time(tmp_path: Path) -> None:
+    """Whatever a team hangs on its Submissions, no more than so many bytes are in memory at once."""
+    large = raw("a", 2)
+    large["metadata"]["annotations"] = {"x": "y" * LARGE_PAGE_BYTES}
+    index = Index()
+    asked = fill(index, tmp_path, page(large), page(large, after="a"), page(raw("b", 3)))
+    limits = [dict(parse_qsl(urlsplit(path).query))["limit"] for path in asked]
+    assert limits == [str(LARGE_PAGE), str(SUBMISSIONS_PAGE), str(LARGE_PAGE)]
+    assert sorted(name for _, name in index.submissions) == ["a", "b"]
 
 
 def connected() -> tuple[Index, WorkQueue[WorkKey]]:
