@@ -85,10 +85,10 @@ def run(load: Load, pace: Pace, run_seconds: float, out: Path, say: Say) -> None
     with (
         tempfile.TemporaryDirectory(prefix="alcove-soak-") as temporary,
         (out / SAMPLES).open("w", buffering=1) as file,
-        minio_server(say, Path(temporary) / "store") as store,
+        minio_server(say) as store,
     ):
         # Short, since a socket's path has at most 108 bytes; the credentials in it go with it.
-        folder, notes, disk = Path(temporary), out / "notes.jsonl", Path(temporary) / "store"
+        folder, notes = Path(temporary), out / "notes.jsonl"
         notes.write_text("")
         try:
             cluster = control_plane(name, say)
@@ -99,7 +99,7 @@ def run(load: Load, pace: Pace, run_seconds: float, out: Path, say: Say) -> None
             ):
                 try:
                     stand = Stand(world, load, notes, say, player)
-                    Soak(stand, recorder, pace, Notebook(file), disk).play()
+                    Soak(stand, recorder, pace, Notebook(file)).play()
                 finally:
                     (out / "operator.log").write_text(world.operator.text())
                     (out / "recorder.log").write_text(recorder.log_text())

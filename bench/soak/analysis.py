@@ -38,6 +38,8 @@ ROW_KIB = 11.0
 """What the operator keeps of a Submission that has ended: docs/scale.md."""
 BOARDS_EACH = 1.0
 """A new board for each Submission at most; its request stays in the store."""
+REWRITTEN_EACH = 2.0
+"""Versions that each Submission adds to objects which are there: its code, and who counts (``counted.json``)."""
 EVENTS_EACH = 2.0
 """That each Submission leaves, for the hour after which the API server drops them."""
 TOLERANCE = 0.1
@@ -180,6 +182,7 @@ def _list_figures(history: History) -> list[tuple[str, str, str, float]]:
         ("API server watches", "", "", 0.0),
         (COMPACTED, ", KiB after a compaction", "submitted", left(LEFT_IN_ETCD) + EVENTS_EACH * left(EVENT)),
         ("store, number", " of objects", "submitted", left(LEFT_OBJECTS) + BOARDS_EACH),
+        ("versions in the store", "", "submitted", left(LEFT_OBJECTS) + BOARDS_EACH + REWRITTEN_EACH),
         ("store, KiB", "", "submitted", left(LEFT_IN_STORE) + BOARDS_EACH * left(BOARD_REQUEST)),
         ("recorder's objects, number", "", "saved", 2.0),
     ]

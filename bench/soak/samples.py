@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import time
@@ -128,17 +127,6 @@ def _count_watches(opened: Path) -> int:
         return opened.read_text().count("inotify wd:")
     except FileNotFoundError:
         return 0
-
-
-def read_folder(name: str, folder: Path) -> dict[str, float]:
-    """Files in it, and the KiB that they take on its disk."""
-    found = {"files": 0.0, "KiB": 0.0}
-    for where, _, files in os.walk(folder):
-        for file in files:
-            with contextlib.suppress(FileNotFoundError):  # gone meanwhile
-                found["KiB"] += (Path(where) / file).lstat().st_blocks / 2
-                found["files"] += 1
-    return {f"{name}, {what}": value for what, value in found.items()}
 
 
 def read_series(text: str, name: str, label: str = "") -> dict[str, float]:

@@ -38,7 +38,6 @@ from bench.soak.samples import (
     QUIET,
     STARTED,
     Notebook,
-    read_folder,
     read_process,
     read_series,
 )
@@ -107,8 +106,6 @@ class Soak:
     recorder: Recorder
     pace: Pace
     notebook: Notebook
-    disk: Path
-    """Where the store has its data."""
     submitted: dict[str, float] = field(default_factory=dict)
     """Unix times by UID."""
     saved: list[str] = field(default_factory=list)
@@ -216,9 +213,9 @@ class Soak:
         )
 
     def _look_at_stores(self) -> None:
-        values = {"submitted": float(len(self.submitted)), **self._read_api_server(), **self._read_store()}
-        values |= read_folder("store on disk", self.disk)
-        self.notebook.sample(values)
+        self.notebook.sample(
+            {"submitted": float(len(self.submitted)), **self._read_api_server(), **self._read_store()}
+        )
 
     def _look_at_metrics(self) -> None:
         """As Prometheus does."""
@@ -248,10 +245,14 @@ class Soak:
         return subprocess.run(inside, check=True, capture_output=True, text=True, timeout=60).stdout
 
     def _read_store(self) -> dict[str, float]:
-        """Objects, and KiB in them, by the first part of their keys; what the recorder wrote on its own."""
+        """Objects, and KiB in them, by the first part of their keys; what the recorder wrote on its own. Versions."""
         counts: defaultdict[str, float] = defaultdict(float)
-        for bucket, one in self._list_store():
+        for bucket, one in self._list_store(versions=True):
             name = str(one.object_name)
+            if not name.startswith(self.recorder.prefix):
+                counts["versions in the store"] += 1
+            if one.is_latest != "true":
+                continue
             top = f"{bucket}/{name.partition('/')[0]}"
             where = "recorder's objects" if name.startswith(self.recorder.prefix) else f"store {top}"
             counts[f"{where}, number"] += 1
@@ -262,11 +263,12 @@ class Soak:
         }
         return {**whole, **counts}
 
-    def _list_store(self) -> Iterator[tuple[str, StoredObject]]:
-        """All objects, with their buckets."""
+    def _list_store(self, *, versions: bool = False) -> Iterator[tuple[str, StoredObject]]:
+        """All objects, with their buckets; on request with the versions that they have replaced."""
         store = root_store(self.stand.world)
         for bucket in (keys.MAIN_BUCKET, keys.SOLUTIONS_BUCKET, keys.UPLOADS_BUCKET):
-            yield from ((bucket, one) for one in store.list_objects(bucket, recursive=True))
+            found = store.list_objects(bucket, recursive=True, include_version=versions)
+            yield from ((bucket, one) for one in found)
 
     def _find_lost_snapshots(self) -> list[str]:
         """The recorder ends its run; what it sealed is compared with what was saved."""

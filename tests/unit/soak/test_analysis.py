@@ -131,6 +131,12 @@ def test_stores_grow_as_computed_from_what_one_submission_leaves() -> None:
     assert verdict("store, number", [4.0 * RATE * at / HOUR for at in TIMES]) == GROWS
 
 
+def test_an_object_that_is_written_over_again_and_again_is_found() -> None:
+    """Its bucket keeps versions."""
+    assert verdict("versions in the store", [5.0 * RATE * at / HOUR for at in TIMES]) == "as computed"
+    assert verdict("versions in the store", [8.0 * RATE * at / HOUR for at in TIMES]) == GROWS
+
+
 def test_objects_that_nobody_clears_away_are_found() -> None:
     left = [at // 3 for at in TIMES]
     assert verdict("objects of jobs.batch", left) == GROWS
