@@ -90,9 +90,11 @@ def real_recorder(world: World, folder: Path, pace: Pace) -> Iterator[Recorder]:
         "ALCOVE_DISK_BYTES": str(1 << 30),
     }
 
+    store = root_store(world)
+
     def read(key: str) -> bytes | None:
         try:
-            return store_client.get_bytes(root_store(world), keys.MAIN_BUCKET, key)
+            return store_client.get_bytes(store, keys.MAIN_BUCKET, key)
         except StoreNotFoundError:
             return None
 
