@@ -21,7 +21,7 @@ from bench.chaos.evidence import collect
 from bench.chaos.judge import find_violations
 from bench.chaos.load import BUDGET, DATASET, PHASE, Load
 from bench.chaos.report import quantile, table
-from bench.chaos.shaking import Say, Shaking
+from bench.chaos.shaking import SETTLE, Say, Shaking
 from bench.chaos.toxiproxy import run_toxiproxy
 from tests.cluster import api
 from tests.cluster.console import ClusterError
@@ -34,7 +34,8 @@ LASTING = (
 )  # fmt: skip
 ALL = (*faults.KINDS, *LASTING)
 RESTARTED_AFTER = 10
-"""Seconds."""
+SETTLE_DAMAGED = 150.0
+"""Seconds, both."""
 
 
 def main() -> int:
@@ -75,7 +76,9 @@ def main() -> int:
                 hackathon, addresses={"alcove-store": f"http://{cluster.host_ip}:{store_faults.PORT}"}
             )
             log = given.out / f"{given.seed}.jsonl"
-            shaking = Shaking(seen, Load(seen, given.at_once), log, say, sources)
+            # What is damaged may never end.
+            settle = SETTLE_DAMAGED if given.damage else SETTLE
+            shaking = Shaking(seen, Load(seen, given.at_once), log, say, sources, settle)
             since = time.time()
             seconds = given.minutes * 60
             only = DAMAGES[given.damage].faults if given.damage else given.only

@@ -21,7 +21,6 @@ from tests.demo.hackathon import DemoError, Hackathon
 GLANCE, LOOK = 0.2, 1.0
 """Seconds between two looks at the processes, and at the API server."""
 SETTLE = 600.0
-"""Seconds after the last fault within which everything must have ended."""
 OPERATORS_LEASE = "alcove-operator"
 LEASES = {
     "operator": OPERATORS_LEASE,
@@ -72,6 +71,8 @@ class Shaking:
     log: Path
     say: Say
     sources: Sequence[LastingFaults] = ()
+    settle: float = SETTLE
+    """Seconds after the last fault within which everything must have ended."""
     kills: list[Kill] = field(default_factory=list)
     lasted: list[Lasted] = field(default_factory=list)
     recoveries: dict[str, list[float]] = field(default_factory=dict)
@@ -90,7 +91,7 @@ class Shaking:
     _under_way: list[UnderWay] = field(default_factory=list)
 
     def run(self, drawn: Iterable[Drawn], seconds: float) -> None:
-        """Returns once all has ended, or :data:`SETTLE` after the last fault."""
+        """Returns once all has ended, or ``settle`` after the last fault."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.log.write_text("")
         self._store = self.hackathon.store_url()
@@ -112,7 +113,7 @@ class Shaking:
             f"{len(self.load.acknowledged)} submissions; now everything has to end."
         )
         self._due.clear()
-        too_late = _passed(time.monotonic() + SETTLE)
+        too_late = _passed(time.monotonic() + self.settle)
         self._look_until(lambda: too_late() or self._is_over(), handing_in=False)
 
     def _look_until(self, over: Callable[[], bool], handing_in: bool = True) -> None:
