@@ -26,6 +26,8 @@ TOKEN_SECONDS = 600
 """The operator's token lives this long, the shortest that there is; the kubelet brings another before that."""
 NAME = "kubernetes.default.svc"
 """Of the API server, in its certificate."""
+PORT = 443
+"""Where kopf looks for it under that name, whatever the environment says."""
 _POST = (
     "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], sys.argv[2].encode(), 10).read().decode())"
 )
@@ -77,7 +79,7 @@ def place_proxy(hackathon: Hackathon, proxy: Toxiproxy) -> ApiFaults:
     Raises DemoError.
     """
     cluster = hackathon.cluster
-    proxy.add("api", f"{cluster.host_ip}:{API_PORT}", f"{cluster.node_ip}:{API_PORT}")
+    proxy.add("api", f"{cluster.host_ip}:{PORT}", f"{cluster.node_ip}:{API_PORT}")
     pod = {
         "hostAliases": [{"ip": cluster.host_ip, "hostnames": [NAME]}],
         "volumes": [{"name": "token", "projected": {"sources": _token_sources()}}],
@@ -86,7 +88,7 @@ def place_proxy(hackathon: Hackathon, proxy: Toxiproxy) -> ApiFaults:
                 "name": "operator",
                 "env": [
                     {"name": "KUBERNETES_SERVICE_HOST", "value": NAME},
-                    {"name": "KUBERNETES_SERVICE_PORT", "value": str(API_PORT)},
+                    {"name": "KUBERNETES_SERVICE_PORT", "value": str(PORT)},
                 ],
                 "volumeMounts": [{"name": "token", "mountPath": TOKENS, "readOnly": True}],
             }
