@@ -111,16 +111,16 @@ def save(it: Recorder, template: bytes, every_s: float, count: int, stay: int) -
 
 
 def copy_plainly(it: Recorder, template: bytes, times: int) -> list[float]:
-    """Milliseconds that ``shutil.copyfile`` takes into a new file."""
+    """Milliseconds that ``shutil.copyfile`` takes, each time of a file that was just written, as a prediction is."""
     source, target = it.root / "source", it.root / "spool" / "plain"
-    source.write_bytes(template)
     found = []
     for _ in range(times):
+        source.write_bytes(template)
         began = time.monotonic_ns()
         shutil.copyfile(source, target)
         found.append((time.monotonic_ns() - began) / 1e6)
         target.unlink()
-    source.unlink()
+        source.unlink()
     return found
 
 
