@@ -301,6 +301,16 @@ def _node_lost(pod: PodView, context: Context) -> Cause | None:
     return None
 
 
+def _node_restarted(pod: PodView, _: Context) -> Cause | None:
+    """Evictions and deadlines, where a kubelet can forget a container too, have rules before this one."""
+    main = pod.main
+    if main is None or not main.terminated or main.terminated_reason != _FORGOTTEN or pod.report is not None:
+        return None
+    return charge_platform(
+        "NodeLost", f"The node {pod.node or '?'} was restarted, and nothing that ran on it is left."
+    )
+
+
 def _deadline_exceeded(pod: PodView, context: Context) -> Cause | None:
     if pod.reason != "DeadlineExceeded":
         return None
@@ -356,6 +366,7 @@ _RULES: tuple[Callable[[PodView, Context], Cause | None], ...] = (
     _program_ended,
     _node_lost,
     _deadline_exceeded,
+    _node_restarted,
     _recorder_lost,
     _unreported,
 )

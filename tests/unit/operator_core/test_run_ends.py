@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,7 +16,7 @@ from tests.unit.operator_core.cluster import START
 from tests.unit.operator_core.test_causes import pod
 
 FORGOTTEN = ContainerView("main", terminated=True, terminated_reason="ContainerStatusUnknown", exit_code=137)
-"""As the kubelet reports a container that it no longer finds when it evicts the pod."""
+"""As the kubelet reports a container that it no longer finds: in an evicted pod, or once its node has restarted."""
 
 
 SIGNS = {
@@ -46,6 +47,15 @@ def test_pressure_is_charged_to_who_brought_it_about_though_the_kubelet_forgot_t
     cause = find_cause(evicted, Context(started=may_have_started(SIGNS[sign])))
     wanted = ("Preempted", "Platform") if sign == "none" else ("NodePressure", "Participant")
     assert (cause.name, cause.charged_to) == wanted
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_a_node_that_restarted_and_knows_no_container_any_more_is_the_platforms(sign: str) -> None:
+    """No program can make a kubelet forget a container."""
+    restarted = pod(main=FORGOTTEN, recorder=replace(FORGOTTEN, name="recorder"), node="n1")
+    cause = find_cause(restarted, Context(started=may_have_started(SIGNS[sign])))
+    assert (cause.name, cause.charged_to) == ("NodeLost", "Platform")
+    assert cause.message == "The node n1 was restarted, and nothing that ran on it is left."
 
 
 def test_a_pod_that_never_got_to_main_saved_nothing_in_a_blind_phase_either() -> None:
