@@ -80,6 +80,8 @@ class Rankings:
 
     async def _phase(self, competition: CompetitionView, phase: Phase, now: datetime) -> float | None:
         await asyncio.sleep(0)
+        # Before what is gone is read: whatever goes after this is among these, and else would be in neither.
+        views = self.index.submissions_in_phase(competition.namespace, competition.name, phase.name)
         deleted = await self.counted.keep(competition, phase)
         await asyncio.sleep(0)
         board = (
@@ -98,7 +100,6 @@ class Rankings:
         # Each step passes over all that was ever submitted; others go on in between.
         await asyncio.sleep(0)
         rules, datasets = PhaseRules(competition, phase), self.index.datasets_by_name()
-        views = self.index.submissions_in_phase(competition.namespace, competition.name, phase.name)
         picks = self._picks.setdefault((competition.uid, phase.name), PhasePicks())
         for _ in picks.renew(rules, views, datasets, self.teams.namespaces):
             await asyncio.sleep(0)

@@ -61,6 +61,7 @@ class Made:
         self.index = index
         self.store = self
         self.count = 0
+        self.requests: list[AggregateRequest] = []
 
     def write_counted(self, *_: object) -> None:
         pass
@@ -71,7 +72,8 @@ class Made:
     def score_result(self, *_: object) -> None:
         return None
 
-    def write_board_request(self, _request: AggregateRequest) -> str:
+    def write_board_request(self, request: AggregateRequest) -> str:
+        self.requests.append(request)
         return "f" * 64
 
     def board_request(self, *_where: object) -> None:
@@ -144,6 +146,25 @@ def test_a_score_that_had_to_be_made_anew_at_the_reveal_comes_onto_the_board() -
     assert look(scoring.HELD_BACK, -1) == 0
     assert look(scoring.HELD_BACK, 1) == look(scoring.HELD_BACK, 2) == 1
     assert look(scoring.SHOWN, 3) == look(scoring.SHOWN, 4) == 2
+
+
+def test_what_is_deleted_during_a_look_still_counts_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands though it is gone was read before: the one before it would come onto the board."""
+    index = Index(leaderboards={("comp", "final"): BoardRecord("cup", LeaderboardStatus(), PublishedRules())})
+    made, shown = Made(index), view(scoring.SHOWN)
+    rankings = Rankings(
+        cast(Api, made), index, cast(Executor, made), SETTINGS, Metrics(), teams_of(made, SETTINGS)
+    )
+    last = replace(shown, uid="last", name="last", created_at=START + timedelta(minutes=1))
+
+    async def delete_last(*_: object) -> None:
+        index.submissions.pop(("red", "last"))
+
+    monkeypatch.setattr(rankings.ranks, "write", delete_last)
+    asyncio.run(look_at(rankings, COMPETITION, [shown, last], REVEAL + timedelta(seconds=1)))
+    assert ("red", "last") not in index.submissions
+    (request,) = made.requests
+    assert [entry.submission_uid for entry in request.entries] == ["last"]
 
 
 def test_of_two_phases_of_one_name_the_first_keeps_the_board() -> None:
