@@ -139,8 +139,9 @@ async def build_series(
     ref = (competition.namespace, competition.name)
     ended = ended or EndedTotals()
     everything = [index.submissions_in_phase(*ref, phase.name) for phase in competition.spec.phases]
-    await _renew(ended, chain.from_iterable(everything), now)
+    # Of the same moment: who ends in between would be in neither.
     opened = [view for view in index.open_submissions_of(*ref) if not view.shows_rerun]
+    await _renew(ended, chain.from_iterable(everything), now)
     problems = list(find_problems(competition, index))
     name = competition.name
     out.set("alcove_capacity_runs", (name,), competition.spec.capacity)

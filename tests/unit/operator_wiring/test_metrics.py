@@ -225,6 +225,24 @@ async def _count_rounds(work: Coroutine[Any, Any, Series]) -> tuple[Series, int]
     return doing.result(), rounds
 
 
+def test_one_that_ends_while_gauges_are_made_is_counted_once() -> None:
+    index = Index()
+    meta = {"name": CUP, "namespace": HACK, "uid": "c", "resourceVersion": "1"}
+    index.apply(COMPETITIONS, {"metadata": meta, "spec": {"phases": [PHASE]}})
+    ended, last = _view("red", 0), _view("blue", 1)
+    index.apply(SUBMISSIONS, ended)
+    index.apply(SUBMISSIONS, {**last, "status": {"phase": "Running"}})
+
+    async def end_meanwhile() -> Series:
+        making = asyncio.create_task(build_series(index.competitions[HACK, CUP], index, {}, START))
+        await asyncio.sleep(0)
+        index.apply(SUBMISSIONS, {**last, "metadata": {**last["metadata"], "resourceVersion": "1000"}})
+        return await making
+
+    made = asyncio.run(end_meanwhile())
+    assert made["alcove_submissions"] == {(CUP, "practice", team): 1 for team in ("red", "blue")}
+
+
 def test_extra_submissions_raise_the_limits_of_their_team() -> None:
     index = Index()
     meta = {"name": CUP, "namespace": HACK, "uid": "c", "resourceVersion": "1"}
