@@ -30,7 +30,7 @@ _FRAMEWORK_WITH: dict[str, Framework] = {
     "torch": "torch",
     "torchvision": "torch",
 }
-"""By the module that is missing."""
+"""By the library that is missing."""
 
 
 def advise(error: BaseException) -> Iterator[str]:
@@ -44,7 +44,7 @@ def advise(error: BaseException) -> Iterator[str]:
             )
             return
         if isinstance(cause, ModuleNotFoundError):
-            if framework := _FRAMEWORK_WITH.get(cause.name or ""):
+            if framework := _framework_with(cause.name or ""):
                 yield (
                     "It is in the image of another framework. Ask for that with code.framework (--framework) "
                     f"{framework}: the library is then loaded before the clock starts. Model.framework may stay."
@@ -56,6 +56,12 @@ def advise(error: BaseException) -> Iterator[str]:
             )
             return
         cause = cause.__cause__ or cause.__context__
+
+
+def _framework_with(module: str) -> Framework | None:
+    """That whose image has it; none where the library was imported, and a part of it is missing."""
+    library = module.partition(".")[0]
+    return _FRAMEWORK_WITH.get(library) if sys.modules.get(library) is None else None
 
 
 def _is_of_tensorflow_1(message: str) -> bool:

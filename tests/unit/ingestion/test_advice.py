@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 
 import pytest
@@ -40,4 +41,20 @@ def test_other_errors_are_not_called_so(code: str) -> None:
 
 
 def test_a_missing_module_is_answered_with_what_is_there() -> None:
-    assert "with numpy " in advice_about("import tensorflow.nothing_of_it")
+    for code in ("import tensorflow.nothing_of_it", "raise ModuleNotFoundError('made by hand')"):
+        assert "with numpy " in advice_about(code)
+
+
+@pytest.mark.parametrize(
+    "code", ["import tensorflow", "from tensorflow.keras import layers", "import tensorflow.compat.v1"]
+)
+def test_who_asked_for_numpy_hears_how_to_get_tensorflow(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is hidden here, as the runner does, though it is installed."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tensorflow"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(ModuleNotFoundError) as caught:
+        exec(code, {})
+    told = " ".join(advise(caught.value))
+    assert "code.framework (--framework) tensorflow" in told
+    assert "neither beside" not in told
