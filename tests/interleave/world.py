@@ -19,7 +19,8 @@ from alcove_store.errors import StoreConflictError
 from tests.interleave.judge import Judge
 from tests.interleave.operators import Operator, ShakenLoop, draw_delay
 from tests.unit.operator_core.cluster import FATES, Pod
-from tests.unit.operator_wiring.hackathon import HACK, LIVE, Hackathon, MemoryStore
+from tests.unit.operator_core.pods import may_run
+from tests.unit.operator_wiring.hackathon import HACK, Hackathon, MemoryStore
 from tests.unit.operator_wiring.memory_server import Fate
 
 SHAKEN = 240.0
@@ -244,7 +245,7 @@ class World(Hackathon):
 
     def _lives(self, raw: Object) -> bool:
         pod: Pod | None = self.pods.get(raw["metadata"]["labels"]["job-name"])
-        if raw["status"]["phase"] not in LIVE:
+        if not may_run(raw["status"]):
             return False
         if pod is None or raw["spec"].get("nodeName", "") not in self.lost:
             return True

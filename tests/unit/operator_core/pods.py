@@ -40,6 +40,14 @@ def stamp(moment: Any) -> str:
     return str(moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 
+def may_run(status: dict[str, Any]) -> bool:
+    """Whether anything of a pod may run: the kubelet calls it ended later than main, which is never started again, and
+    the recorder have ended."""
+    every = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+    ended = {container["name"] for container in every if "terminated" in container["state"]}
+    return status["phase"] in ("Pending", "Running") and not {"main", "recorder"} <= ended
+
+
 def advance(cluster: Surroundings, pod: Pod) -> bool:
     """One step; False where nothing can happen any more, or yet."""
     status = pod.raw["status"]

@@ -42,7 +42,7 @@ from alcove_operator.store import OperatorStore
 from alcove_operator.workqueue import WorkQueue
 from alcove_store.errors import StoreFullError
 from tests.unit.operator_core.cluster import Pod
-from tests.unit.operator_core.pods import advance, stamp
+from tests.unit.operator_core.pods import advance, may_run, stamp
 from tests.unit.operator_wiring.memory_server import MemoryApi, MemoryServer, copy
 from tests.unit.operator_wiring.virtual_time import wait_until
 
@@ -51,7 +51,6 @@ HACK, CUP = "hack", "cup"
 WATCHED: dict[str, Resource] = {
     r.plural: r for r in (COMPETITIONS, DATASETS, LEADERBOARDS, TEAM_USAGES, JOBS, PODS, SUBMISSIONS)
 }
-LIVE = ("Pending", "Running")
 
 
 @dataclass(frozen=True)
@@ -380,7 +379,7 @@ class Hackathon:
         live = [
             raw
             for (plural, *_), raw in self.server.objects.items()
-            if plural == "pods" and raw["status"]["phase"] in LIVE
+            if plural == "pods" and may_run(raw["status"])
         ]
         teams = Counter(raw["metadata"]["labels"][names.TEAM] for raw in live)
         self.most["all"] = max(self.most["all"], len(live))
