@@ -17,6 +17,7 @@ from alcove_operator.looks import SHOW_PAUSE
 from alcove_operator.service import Service
 from bench.scale.judge import find_faults, find_unbalanced
 from bench.scale.nodes import JobNote
+from tests.unit.operator_core.pods import may_run
 from tests.unit.operator_wiring.hackathon import HACK, Hackathon
 from tests.unit.operator_wiring.memory_server import _parse
 from tests.unit.operator_wiring.virtual_time import run, wait_until
@@ -57,15 +58,20 @@ class Rush:
         self.hackathon.server.request = counted  # type: ignore[method-assign]
 
     def _note(self, plural: str, raw: Object, gone: bool) -> None:
-        if plural != "jobs":
+        """A run's program ends with its containers, before its Job is called ended, or is deleted."""
+        metadata = raw["metadata"]
+        if plural == "jobs":
+            name, uid = metadata["name"], metadata["uid"]
+        elif plural == "pods" and not gone and not may_run(raw["status"]):
+            name, uid = metadata["ownerReferences"][0]["name"], metadata["ownerReferences"][0]["uid"]
+        else:
             return
-        labels, at = raw["metadata"]["labels"], self.hackathon.loop.time()
+        labels, at = metadata["labels"], self.hackathon.loop.time()
         told = (labels[names.ROLE], labels.get(names.SUBMISSION_UID, ""), labels.get(names.DATASET, ""))
-        known = {note.uid for note in self.notes}
-        what = "gone" if gone else "ended" if (raw.get("status") or {}).get("conditions") else "made"
-        if what == "made" and raw["metadata"]["uid"] in known:
+        what = "gone" if gone else "ended" if plural == "pods" else "made"
+        if (what, uid) in {(note.what, note.uid) for note in self.notes}:
             return
-        self.notes.append(JobNote(what, at, raw["metadata"]["name"], raw["metadata"]["uid"], *told))  # type: ignore[arg-type]
+        self.notes.append(JobNote(what, at, name, uid, *told))  # type: ignore[arg-type]
 
     async def _rush(self, service: Service) -> None:
         began = self.hackathon.loop.time()
