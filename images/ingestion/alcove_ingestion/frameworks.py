@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 from alcove_api.frameworks import FRAMEWORKS, IMAGES, Framework
@@ -40,14 +42,31 @@ def load_framework(environment: Mapping[str, str]) -> Framework:
                 f"{IMAGES[framework][0]}."
             )
         elif framework == "numpy":
-            # The image ingestion-numpy does not have it. What runs at home, or in a larger image, is to run there, too.
-            sys.modules["tensorflow"] = None  # type: ignore[assignment]
+            hide_tensorflow()
         elif framework in _LIBRARY:
             library = importlib.import_module(_LIBRARY[framework])
             if framework == "torch":
                 # The first optimizer imports much more of PyTorch, which takes seconds.
                 library.optim.SGD([library.zeros(1, requires_grad=True)], lr=0.0)
     return framework
+
+
+def hide_tensorflow() -> None:
+    """The image ingestion-numpy does not have it. What runs at home, or in a larger image, is to run there, too.
+
+    Not by a None in ``sys.modules``: to libraries that look there, as several do, that says that it is loaded.
+    """
+    sys.meta_path[sys.meta_path.index(PathFinder)] = _WithoutTensorFlow
+
+
+class _WithoutTensorFlow(PathFinder):
+    @classmethod
+    def find_spec(
+        cls, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname.partition(".")[0] == "tensorflow":
+            return None
+        return super().find_spec(fullname, path, target)
 
 
 def _is_there(framework: Framework) -> bool:

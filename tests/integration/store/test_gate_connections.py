@@ -10,7 +10,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import urllib3
 
 from alcove_api import keys
 from alcove_store import client as store_client
@@ -74,9 +73,10 @@ def test_a_request_on_a_connection_that_was_idle_waits_from_then_on(narrow: SetU
     with ExitStack() as stack:
         idle = stack.enter_context(Sender(narrow.server))
         earlier = [stack.enter_context(Sender(narrow.server)) for _ in range(15)]
-        idle.send(f"PUT /b/k HTTP/1.1\r\nHost: {idle.host}\r\nContent-Length: 10\r\n\r\n".encode())
-        # Answered later, so the gate has seen the other by then.
-        assert urllib3.request("GET", f"{narrow.server.url}/readyz", retries=False).status == 200
+        headers = f"Host: {idle.host}\r\nContent-Length: 10\r\nExpect: 100-continue"
+        idle.send(f"PUT /b/k HTTP/1.1\r\n{headers}\r\n\r\n".encode())
+        # Said once the body is asked for: the gate has taken the request by then.
+        assert idle.socket.recv(4096).startswith(b"HTTP/1.1 100 ")
         for _ in range(10):
             stack.enter_context(Sender(narrow.server))
         until(lambda: not earlier[0].is_open, "the connection that waited longest is closed")
