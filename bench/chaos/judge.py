@@ -178,6 +178,24 @@ def _has_wrong_go(run: Run, evidence: Evidence) -> bool:
     return not _beside(run, evidence).isdisjoint(RECORDERS_CLOCK)
 
 
+def _was_cut(run: Run, evidence: Evidence, number: int) -> bool:
+    """Whether the program of an attempt, or its supervisor, was killed before the program had saved all.
+
+    The moments are the program's own. What is killed after the last of them may have finished: a supervisor waits
+    for the recorder to have sealed what was saved.
+    """
+    for attempt in run.attempts:
+        kills = [at for at, kind, pod in evidence.kills if pod == attempt.pod_uid and kind in ENDS_A_RUN]
+        if attempt.number != number or not kills:
+            continue
+        if len(attempt.predictions) < PREDICTIONS:
+            return True
+        since_last = (int(min(kills) * 1000) - attempt.predictions[-1].made) % WRAPS
+        if since_last > WRAPS // 2:
+            return True
+    return False
+
+
 def _judge_cause(run: Run, evidence: Evidence) -> list[str]:
     cause, payer, attempt = (run.run.get(key) for key in ("cause", "chargedTo", "attempt"))
     hits = _hits(run, evidence, attempt or 0)
@@ -188,8 +206,8 @@ def _judge_cause(run: Run, evidence: Evidence) -> list[str]:
         excused = (hits | _beside(run, evidence)) & set(MAY_COST_AN_ATTEMPT)
         if not excused:
             return [f"it ended with {cause}, and nothing was killed that excuses it."]
-    elif hits & {"participant", "supervisor"}:
-        return [f"it has {cause}, though {sorted(hits)} were killed in its pod."]
+    elif _was_cut(run, evidence, attempt or 0):
+        return [f"it has {cause}, though {sorted(hits)} were killed in its pod before it had saved all."]
     if (attempt or 0) > 1:
         earlier = set().union(*(_hits(run, evidence, number) for number in range(1, attempt or 0)))
         if (earlier | _beside(run, evidence)).isdisjoint(MAY_COST_AN_ATTEMPT):

@@ -62,6 +62,9 @@ SOUND = {
         lasted=[(GO - 5, GO + 5, "recorder-clock-ahead")],
     ),
     "the program was killed": evidence(CUT, (GO + 5.6, "participant", "pod-1")),
+    "the supervisor was killed while it waited for the seal": evidence(
+        UNDISTURBED, (GO + PREDICTIONS + 0.3, "supervisor", "pod-1")
+    ),
 }
 
 
