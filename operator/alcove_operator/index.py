@@ -41,6 +41,7 @@ from alcove_operator.core import boards, names, parse_objects
 from alcove_operator.core.model import CompetitionView, DatasetView, JobView, PodView, SubmissionView
 from alcove_operator.core.status import ENDED
 from alcove_operator.records import READERS, BoardRecord, DatasetRecord, JobRecord, PodRecord, UsageRecord
+from alcove_operator.shared_values import share_values
 from alcove_operator.tables import ObjectName, Table
 
 log = logging.getLogger(__name__)
@@ -264,7 +265,7 @@ class Index:
         if max(filter(_has_curve, beside), key=boards.creation_order) is view:
             return
         runs = tuple(run.replace(curve=()) for run in view.status.runs)
-        self.submissions[name] = replace(view, status=view.status.replace(runs=runs))
+        self.submissions[name] = replace(view, status=share_values(view.status.replace(runs=runs)))
         self._shortened.add(name)
 
     def is_shortened(self, view: SubmissionView) -> bool:

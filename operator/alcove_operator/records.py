@@ -6,7 +6,8 @@ Rows of Submissions and Competitions are the core's own views.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,6 +17,7 @@ from alcove_api.documents import CheckRequest
 from alcove_api.leaderboard import LeaderboardSpec, LeaderboardStatus, PublishedRules, RequestedBoard
 from alcove_api.run_documents import RunConfig
 from alcove_api.score_documents import ScoreRequest
+from alcove_api.submission import SubmissionSpec
 from alcove_api.team_usage import TeamUsageSpec, TeamUsageStatus
 from alcove_kube.client import Object
 from alcove_kube.resources import (
@@ -96,10 +98,13 @@ class UsageRecord:
 def _read_submission(raw: Object) -> SubmissionView:
     view = parse_objects.submission_view(raw)
     # There may be ten thousand of them.
-    share_values(view.status)
-    if view.spec is not None:
-        share_values(view.spec)
-    return view
+    spec = _share_spec(share_values(view.spec)) if view.spec is not None else None
+    return replace(view, spec=spec, status=share_values(view.status))
+
+
+@lru_cache(maxsize=1024)
+def _share_spec(spec: SubmissionSpec) -> SubmissionSpec:
+    return spec
 
 
 def _read_dataset(raw: Object) -> DatasetRecord:
