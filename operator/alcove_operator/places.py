@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -13,6 +13,7 @@ from alcove_operator.core import capacity, names, usage
 from alcove_operator.core.census import Census, Pool, find_demand, find_pool, find_pools, queue_team
 from alcove_operator.core.model import CompetitionView, QueuePlace, SubmissionView
 from alcove_operator.core.reconcile_input import is_blind
+from alcove_operator.core.run_ends import is_dead
 from alcove_operator.index import Index, WorkKey
 from alcove_operator.store_room import WAITS, StoreRoom
 from alcove_operator.submissions import Submissions
@@ -20,6 +21,17 @@ from alcove_operator.workqueue import WorkQueue
 
 VIEWS_A_TURN = 500
 """Submissions that are looked at before others go on."""
+
+
+_ByUid = dict[str, frozenset[str]]
+"""Aliases by UID of their Submission."""
+
+
+def _group(keys: Iterable[capacity.Key]) -> _ByUid:
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for uid, alias in keys:
+        found[uid].add(alias)
+    return {uid: frozenset(aliases) for uid, aliases in found.items()}
 
 
 @dataclass
@@ -43,18 +55,22 @@ class Places:
 
         Returns: the first place in the queue of each Submission that waits, by UID.
         """
-        given, plans = self._decide(competition, views, counted, now)
+        given, kept, plans = self._decide(competition, views, counted, now)
         for view in views:
-            if self.submissions.give(view.uid, given.get(view.uid, frozenset())):
+            mine = given.get(view.uid, frozenset()), kept.get(view.uid, frozenset())
+            if self.submissions.grants.give(view.uid, *mine):
                 self.queue.add(WorkKey("submission", view.namespace, view.name))
         return await self._tell_places(views, plans)
 
     def _decide(
         self, competition: CompetitionView, views: Sequence[SubmissionView], counted: Census, now: datetime
-    ) -> tuple[dict[str, frozenset[str]], dict[Pool, capacity.CapacityPlan]]:
-        """All runs of each Submission that have a place now, by its UID; and what was decided on those that wait."""
+    ) -> tuple[_ByUid, _ByUid, dict[Pool, capacity.CapacityPlan]]:
+        """All runs of each Submission that were given a place and wait still; those that have one and may begin another
+        attempt; and what was decided on those that wait."""
         by_uid = {view.uid: view for view in views}
-        granted = {view.uid: aliases for view in views if (aliases := self.submissions.granted(view.uid))}
+        granted = {
+            view.uid: aliases for view in views if (aliases := self.submissions.grants.of(view.uid).aliases)
+        }
         still_waiting = {
             (run.submission_uid, run.alias): run.team
             for run in counted.waiting
@@ -63,9 +79,7 @@ class Places:
         running = self._unseen(competition) | counted.running | still_waiting
         used = self._compute(competition, now)
         pools = find_pools(competition, views)
-        given: defaultdict[str, list[str]] = defaultdict(list)
-        for uid, alias in still_waiting:
-            given[uid].append(alias)
+        given = set(still_waiting)
         plans: dict[Pool, capacity.CapacityPlan] = {}
         found = set(pools.values())
         for pool in sorted(found, reverse=True):
@@ -73,10 +87,55 @@ class Places:
             if len(found) > 1:
                 waiting = tuple(run for run in waiting if pools[run.submission_uid] == pool)
             plans[pool] = self._plan(competition, pool, waiting, running, pools, by_uid, used)
-            for uid, alias in plans[pool].grants:
-                given[uid].append(alias)
-                running[uid, alias] = queue_team(by_uid[uid])
-        return {uid: frozenset(aliases) for uid, aliases in given.items()}, plans
+            given |= plans[pool].grants
+            for key in plans[pool].grants:
+                running[key] = queue_team(by_uid[key[0]])
+        kept = self._keep(competition, running, pools, by_uid, now)
+        return _group(given), _group(kept), plans
+
+    def _keep(
+        self,
+        competition: CompetitionView,
+        running: Mapping[capacity.Key, str],
+        pools: Mapping[str, Pool],
+        views: Mapping[str, SubmissionView],
+        now: datetime,
+    ) -> set[capacity.Key]:
+        """The runs that may begin another attempt. ``pools`` and ``views``: by UID of the Submission."""
+        held: defaultdict[Pool, list[capacity.Key]] = defaultdict(list)
+        for key in running:
+            held[pools.get(key[0]) or find_pool(competition, None)].append(key)
+        kept: set[capacity.Key] = set()
+        for pool, keys in held.items():
+            # Kueue lets begin what there is room for.
+            most = len(keys) if pool.local_queue else competition.spec.capacity
+            repeated = [] if len(keys) <= most else self._list_repeated(keys, views, now)
+            kept |= capacity.keep_places(keys, repeated, most)
+        return kept
+
+    def _list_repeated(
+        self, keys: Sequence[capacity.Key], views: Mapping[str, SubmissionView], now: datetime
+    ) -> list[capacity.Key]:
+        """Those of ``keys`` of which nothing is under way: first those that were told before that they may go on, then
+        first come, first served."""
+        idle = [key for key in keys if key[0] in views and not self._is_under_way(key, views[key[0]], now)]
+
+        def rank(key: capacity.Key) -> tuple[bool, datetime, str]:
+            return key[1] not in self.submissions.grants.of(key[0]).kept, views[key[0]].created_at, key[0]
+
+        return sorted(idle, key=rank)
+
+    def _is_under_way(self, key: capacity.Key, view: SubmissionView, now: datetime) -> bool:
+        """Whether a run that has a place has a pod that may run, or may get one without another attempt's beginning."""
+        uid, alias = key
+        run = next((run for run in view.status.runs if run.dataset == alias), None)
+        if run is None or not run.attempt:
+            return True
+        jobs = {job.name for job in self.index.jobs_of(uid) if (job.role, job.alias) == (names.RUN, alias)}
+        pods = [pod for pod in self.index.pods_of(uid) if pod.job == names.run_job(uid, alias, run.attempt)]
+        if run.cause:
+            return any(not is_dead(pod, self.submissions.settings, now) for pod in pods)
+        return bool(jobs or pods)
 
     async def _tell_places(
         self, views: Sequence[SubmissionView], plans: Mapping[Pool, capacity.CapacityPlan]
@@ -92,7 +151,7 @@ class Places:
         for begin in range(0, len(views), VIEWS_A_TURN):
             await asyncio.sleep(0)
             for view in views[begin : begin + VIEWS_A_TURN]:
-                if self.submissions.tell_places(view.uid, places.get(view.uid, {})):
+                if self.submissions.grants.tell_places(view.uid, places.get(view.uid, {})):
                     self.queue.add(WorkKey("submission", view.namespace, view.name))
         return first
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -24,6 +24,7 @@ from alcove_operator.core.reconcile import reconcile
 from alcove_operator.core.scoring import shows_new_curve
 from alcove_operator.core.status import ENDED
 from alcove_operator.executor import Executor
+from alcove_operator.grants import Grants
 from alcove_operator.index import Index, WorkKey
 from alcove_operator.metrics import Metrics, RunEvidence
 from alcove_operator.unwatched import Unknown, UnwatchedObjects
@@ -35,30 +36,12 @@ NODE_SECONDS = 20.0
 UNSEEN_SECONDS = 3.0
 """How soon to look again at what a Submission waits for and no watch tells of."""
 
-PLACES_PAUSE = timedelta(seconds=60)
-"""Between two writes of a Submission's status because it has moved within the queue."""
-
 
 def whole_status(status: SubmissionStatus) -> Object:
     """For a merge patch: every field is there, so that one without a value is taken away."""
     fields = {f.alias or name for name, f in SubmissionStatus.model_fields.items()}
     dumped: Object = status.model_dump(mode="json", by_alias=True, exclude_none=True)
     return {name: dumped.get(name) for name in sorted(fields)}
-
-
-@dataclass(frozen=True)
-class Grant:
-    """What the capacity queue says of one Submission."""
-
-    aliases: frozenset[str] = frozenset()
-    """Of the runs that were given a place."""
-    places: Mapping[str, model.QueuePlace] = field(default_factory=dict)
-    """Of the other runs that wait, by alias."""
-    at: datetime | None = None
-    """When it was told."""
-
-
-_NO_GRANT = Grant()
 
 
 class _EndedState(NamedTuple):
@@ -75,7 +58,7 @@ class Submissions:
     """Who writes what, since other turns run whenever this one awaits:
 
     - ``_facts`` of a Submission: its own turn alone, and there is one at a time;
-    - ``_grants``: the turn of its Competition alone, through :meth:`give` and :meth:`tell_places`;
+    - ``grants``: the turn of its Competition alone;
     - ``store_seen_away``: whoever sees it; only ever a later time;
     - the index: everybody, see there.
 
@@ -92,15 +75,15 @@ class Submissions:
     store_seen_away: datetime | None = None
     _facts: dict[str, Facts] = field(default_factory=dict)
     """By UID."""
-    _grants: dict[str, Grant] = field(default_factory=dict)
-    """By UID."""
     _quiet: dict[str, _EndedState] = field(default_factory=dict)
     """By UID of those that have ended: in what state a turn found nothing to do."""
     _unwatched: UnwatchedObjects = field(init=False)
+    grants: Grants = field(init=False)
     settings: model.ReconcileSettings = field(default_factory=model.ReconcileSettings)
 
     def __post_init__(self) -> None:
         self._unwatched = UnwatchedObjects(self.api)
+        self.grants = Grants(self.clock)
 
     async def work(self, key: WorkKey) -> None:
         """Raises what the executor raises: the queue then tries again, a little later each time."""
@@ -121,7 +104,6 @@ class Submissions:
             return
         # From here to the write of the status nothing is awaited: the core judges what is known now, and the resource
         # version of the view keeps it from acting on what has changed since.
-        grant = self._grants.get(view.uid, _NO_GRANT)
         competition = self._competition(view)
         now = self.clock()
         outcome = reconcile(
@@ -130,7 +112,7 @@ class Submissions:
             datasets=self.index.datasets_by_name(),
             jobs=self.index.jobs_of(view.uid),
             pods=self.index.pods_of(view.uid),
-            facts=replace(before, granted=grant.aliases, queue=grant.places),
+            facts=self.grants.add_to(before, view),
             settings=self.settings,
             now=now,
         )
@@ -191,8 +173,8 @@ class Submissions:
         ):
             return
         self._quiet[view.uid] = state
-        for learnt in (self._facts, self._grants):
-            learnt.pop(view.uid, None)
+        self._facts.pop(view.uid, None)
+        self.grants.forget_one(view.uid)
         self.executor.forget_one(view.uid)
         self.index.shorten(view)
 
@@ -214,33 +196,11 @@ class Submissions:
             if other.chosen and other.uid != view.uid:
                 self.queue.add(WorkKey("submission", other.namespace, other.name))
 
-    def give(self, uid: str, aliases: frozenset[str]) -> bool:
-        """Takes in which runs of a Submission have a place now; whether that is news, so that it is due."""
-        old = self._grants.get(uid, _NO_GRANT)
-        if aliases == old.aliases:
-            return False
-        self._grants[uid] = replace(old, aliases=aliases)
-        return True
-
-    def tell_places(self, uid: str, places: Mapping[str, model.QueuePlace]) -> bool:
-        """Takes in the places in the queue of the other runs of a Submission; whether that is news, so that it is due.
-
-        That one who waits has moved within the queue is news once in :data:`PLACES_PAUSE`.
-        """
-        now, old = self.clock(), self._grants.get(uid, _NO_GRANT)
-        recent = old.at is not None and now < old.at + PLACES_PAUSE
-        if places == old.places or (places.keys() == old.places.keys() and recent):
-            return False
-        self._grants[uid] = replace(old, places=places, at=now)
-        return True
-
-    def granted(self, uid: str) -> frozenset[str]:
-        return self._grants.get(uid, _NO_GRANT).aliases
-
     def forget(self) -> None:
         """Drops all that is kept of Submissions that are gone."""
         present = {view.uid for view in self.index.submissions.values()}
-        for by_uid in (self._facts, self._grants, self._quiet):
+        self.grants.forget(present)
+        for by_uid in (self._facts, self._quiet):
             for uid in by_uid.keys() - present:
                 del by_uid[uid]
         self.executor.forget(present)

@@ -81,6 +81,22 @@ def grant_places(
     return CapacityPlan(frozenset(grants), queue)
 
 
+def keep_places(held: Collection[Key], repeated: Sequence[Key], capacity: int) -> frozenset[Key]:
+    """Runs that may begin another attempt.
+
+    More may hold places than there are: the organizer has taken some away, or a team was let go of, lost its places and
+    was taken back. What is under way goes on, and is not followed by another attempt before there is room.
+
+    Args:
+        held: runs that hold a place.
+        repeated: those of ``held`` of which nothing is under way, in the order in which they go.
+        capacity: places of the competition.
+    """
+    if len(held) <= capacity:
+        return frozenset(held)
+    return frozenset(repeated[: max(0, capacity - (len(held) - len(repeated)))])
+
+
 def grant_nothing(
     waiting: Iterable[Waiting], running: Mapping[Key, str], usage: Mapping[str, float], reason: str
 ) -> CapacityPlan:

@@ -286,6 +286,8 @@ class Facts:
     usage_refused: QuotaRefusal | None = None
     granted: frozenset[str] = frozenset()
     """Aliases that the queue gave a place to (see :mod:`alcove_operator.core.capacity`)."""
+    withheld: frozenset[str] = frozenset()
+    """Aliases that hold a place and may not begin another attempt yet, since more hold places than there are."""
     queue: Mapping[str, QueuePlace] = field(default_factory=lambda: MappingProxyType({}))
     """By alias."""
     verdicts: frozenset[str] = frozenset()

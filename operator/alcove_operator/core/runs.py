@@ -273,6 +273,8 @@ def _without_pod(run: RunStatus, name: str, job: JobView | None, given: Reconcil
     problem = _not_ready(run, given)
     if problem:
         return RunStep(run.replace(message=problem))
+    if run.dataset in given.facts.withheld:
+        return RunStep(run)
     # The operator stopped between raising ``attempt`` and creating the Job.
     return RunStep(run, (build_creation(run.dataset, run.attempt, given),), again, fenced=True)
 
@@ -352,6 +354,8 @@ def _ended(run: RunStatus, retries_left: int, given: ReconcileInput) -> RunStep:
         return finish_run(run.replace(phase=_final(run), message=message[-1024:]), given)
     if _not_ready(run, given):
         return RunStep(run.replace(message=_not_ready(run, given)))
+    if run.dataset in given.facts.withheld:
+        return RunStep(run)
     why = f"Attempt {run.attempt + 1} of {most}: {run.message}"[:1024]
     started = _start(run, run.attempt + 1, why, given)
     return RunStep(started.run, (*started.actions, *stop), fenced=True)

@@ -36,7 +36,7 @@ def test_others_go_on_while_places_are_given() -> None:
         competition = service.index.competitions[HACK, CUP]
         first = await service.competitions._places.give(competition, views, counted, hackathon.now)
         beside.cancel()
-        given = [view.name for view in views for _ in service.submissions.granted(view.uid)]
+        given = [view.name for view in views for _ in service.submissions.grants.of(view.uid).aliases]
         assert given == [f"s-{number:04}" for number in range(CAPACITY // 2) for _ in "de"]
         assert first[views[-1].uid] == 2 * SUBMISSIONS - CAPACITY - 1
         assert steps > SUBMISSIONS / VIEWS_A_TURN

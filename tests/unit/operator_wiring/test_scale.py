@@ -84,7 +84,7 @@ class Rush:
         )
         self.remembered = {
             "facts": len(service.submissions._facts),
-            "grants": len(service.submissions._grants),
+            "grants": len(service.submissions.grants),
             "events": len(service.executor._emitted),
         }
 

@@ -161,7 +161,9 @@ def test_a_grant_that_comes_in_while_a_turn_awaits_is_not_overwritten() -> None:
             service.queue.add(WorkKey("submission", "red", "one"))
             await wait_until("its turn awaits", lambda: hackathon.api.waiting, 60)
             hackathon.change_spec("competitions", HACK, CUP, capacity=2)
-            await wait_until("the grant is there", lambda: len(service.submissions.granted(uid)) > 0, 10)
+            await wait_until(
+                "the grant is there", lambda: len(service.submissions.grants.of(uid).aliases) > 0, 10
+            )
             gate.set()
             await wait_until("the second run starts", lambda: len(hackathon.run_jobs()) == 2, 2)
 
@@ -398,7 +400,7 @@ def test_an_event_in_a_slow_round_of_the_loop_ends_no_watch(monkeypatch: pytest.
 def list_learnt(service: Service) -> list[Sized]:
     """All that is kept in memory of Submissions beside the index."""
     submissions = service.submissions
-    return [submissions._facts, submissions._grants, service.executor._emitted]
+    return [submissions._facts, submissions.grants, service.executor._emitted]
 
 
 def test_of_what_has_ended_nothing_is_kept_that_was_learnt() -> None:
