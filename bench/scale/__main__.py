@@ -102,8 +102,8 @@ def _play(stand: Stand) -> Figures:
     operator, say = stand.world.operator, stand.say
     stand.prepare()
     first, job = stand.run_first()
-    bare, bare_cpu = stand.measure_bare(job)
-    say(f"a bare client makes {bare:.1f} Jobs a second")
+    bare = stand.measure_bare(job)
+    say(f"a bare client makes {bare.made:.1f} Jobs a second; {bare.played:.1f} where nodes play them")
     if stand.load.seeded:
         operator.stop()
         stand.seed(first)
@@ -111,7 +111,7 @@ def _play(stand: Stand) -> Figures:
         say(f"the operator started in {operator.start():.1f} s")
     idle = stand.measure_idle()
     figures = stand.rush()
-    figures.idle, figures.bare_rate, figures.bare_cpu = idle, bare, bare_cpu
+    figures.idle, figures.bare = idle, bare
     figures.restart = stand.restart()
     return figures
 
@@ -124,10 +124,11 @@ def table(found: list[Figures]) -> str:
         ("memory at most, MiB", lambda f: f"{f.rss_peak:.0f}"),
         ("processor seconds of the operator for each run", lambda f: f"{f.cpu / _runs(f):.3f}"),
         ("that of API server and etcd, store, nodes", _describe_beside),
-        ("that of API server and etcd for each Job of a bare client", lambda f: f"{f.bare_cpu:.3f}"),
+        ("that of API server and etcd for each Job of a bare client, and where nodes play it", _bare_cpu),
         ("share of a core while nothing happens", lambda f: f"{f.idle:.1%}"),
         ("API writes for each run", lambda f: f"{sum(f.writes.by_kind.values()) / _runs(f):.1f}"),
-        ("Jobs a second, beside a bare client's", _rates),
+        ("Jobs made a second, beside a bare client's that nobody plays", _rates),
+        ("Jobs a second from the first one's making to the last one's end, beside a bare client's", _played),
         ("submission to its first Job, median, s", lambda f: f"{f.first_job:.1f}"),
         ("standstill of the event loop below, p99, most", lambda f: _bounds(f.standstill)),
         ("turn on a Submission below, p99, most, s of CPU", lambda f: _bounds(f.turns["submission"])),
@@ -155,7 +156,15 @@ def _describe_beside(figures: Figures) -> str:
 
 def _rates(figures: Figures) -> str:
     ours = rate(at for times in figures.writes.run_jobs.values() for at in times)
-    return f"{ours:.1f} / {figures.bare_rate:.1f}"
+    return f"{ours:.1f} / {figures.bare.made:.1f}"
+
+
+def _played(figures: Figures) -> str:
+    return f"{_runs(figures) / figures.runs_seconds:.1f} / {figures.bare.played:.1f}"
+
+
+def _bare_cpu(figures: Figures) -> str:
+    return f"{figures.bare.cpu:.3f}, {figures.bare.played_cpu:.3f}"
 
 
 def _bounds(reading: HistogramReading) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from alcove_api.documents import CheckResult
-from alcove_kube.client import KubeClient, Object
+from alcove_kube.client import Object
 from alcove_kube.errors import ApiError
 from alcove_kube.resources import JOBS, PODS, SECRETS
 from tests.cluster.layout import Cluster
@@ -33,6 +33,8 @@ HANDS = 6
 LOOK_SECONDS = 1.0
 """Between two looks whether an aggregate Job has been asked."""
 WATCH_SECONDS = 3600
+BARE_PLAYED = "bare-played"
+"""Namespace of Jobs that nobody but the player looks at."""
 LABELS = "alcove.dev/"
 
 
@@ -72,9 +74,13 @@ def played_nodes(cluster: Cluster, store: StoreServer, notes: Path, run_seconds:
 
 
 def _play(cluster: Cluster, store: StoreServer, notes: Path, run_seconds: float) -> None:
-    world = World(cluster, store, Operator({}, notes.with_suffix(".unused")))
+    def nodes_of(namespace: str, file: TextIO) -> Nodes:
+        world = World(cluster, store, Operator({}, notes.with_suffix(".unused")), namespace)
+        return Nodes(world, file, run_seconds)
+
     with notes.open("w", buffering=1) as file:
-        Nodes(world, file, run_seconds).watch()
+        threading.Thread(target=nodes_of(BARE_PLAYED, file).watch, daemon=True).start()
+        nodes_of(NAMESPACE, file).watch()
 
 
 @dataclass
@@ -92,12 +98,12 @@ class Nodes:
 
     def watch(self) -> None:
         threading.Thread(target=self._run_timers, daemon=True).start()
-        listed = self.world.ask("GET", JOBS.path(NAMESPACE))
+        listed = self.world.ask("GET", JOBS.path(self.world.namespace))
         for job in listed["items"]:
             self._see("ADDED", job)
         after = listed["metadata"]["resourceVersion"]
         while True:  # the server ends a watch after WATCH_SECONDS
-            for event in _stream(self.world.api.client, after):
+            for event in _stream(self.world, after):
                 self._see(event["type"], event["object"])
                 after = event["object"]["metadata"]["resourceVersion"]
 
@@ -184,12 +190,13 @@ class Nodes:
                 self.world.delete(resource, of)
 
 
-def _stream(client: KubeClient, after: str) -> Iterator[dict[str, Any]]:
-    """Events of Jobs in the competition's namespace."""
+def _stream(world: World, after: str) -> Iterator[dict[str, Any]]:
+    """Events of Jobs in the namespace of ``world``."""
+    client = world.api.client
     query = [("watch", "true"), ("resourceVersion", after), ("timeoutSeconds", str(WATCH_SECONDS))]
     request = client.connection.param_serialize(
         "GET",
-        JOBS.path(NAMESPACE),
+        JOBS.path(world.namespace),
         query_params=query,
         header_params={"Accept": "application/json"},
         auth_settings=["BearerToken"],

@@ -24,7 +24,7 @@ from alcove_kube.resources import (
 )
 from bench.scale import judge
 from bench.scale.judge import HistogramReading, Writes
-from bench.scale.nodes import read_notes
+from bench.scale.nodes import BARE_PLAYED, read_notes
 from tests.cluster import cgroups
 from tests.cluster.layout import cgroup_name, load_plan
 from tests.integration.operator_wiring.world import NAMESPACE, World, cpu_seconds, ready, wait_for
@@ -33,6 +33,10 @@ CUP = "scale"
 PROCESSORS = 0.5
 BARE_SECONDS, IDLE_SECONDS = 6.0, 30.0
 """How long each is measured; an idle operator looks at everything twice a minute."""
+BARE = "bare-"
+"""How the names of a bare client's Jobs begin."""
+MOST_PLAYED, PLAYED_LIMIT = 500, 300.0
+"""Jobs of a bare client that nodes play at most, and in how many seconds."""
 SERVER = "API server and etcd"
 HANDS = 8
 GROWTH = 3.0
@@ -68,6 +72,19 @@ class Load:
         return tuple(f"d{number}" for number in range(1, self.datasets + 1))
 
 
+@dataclass(frozen=True)
+class Bare:
+    """Jobs like those of runs by a client that does nothing else, one after the other: what Kubernetes itself takes."""
+
+    made: float
+    """A second, where nobody plays them."""
+    cpu: float
+    """Processor time of API server and etcd for each, in seconds."""
+    played: float
+    """A second from the first one's making to the last one's end, where the same nodes play them."""
+    played_cpu: float
+
+
 @dataclass
 class Figures:
     """What one run of the stand has shown. Times in seconds, sizes in MiB."""
@@ -75,14 +92,14 @@ class Figures:
     load: Load
     finished: int = 0
     seconds: float = 0.0
+    runs_seconds: float = float("nan")
+    """From the making of the first run's Job to the end of the last one."""
     rss_peak: float = 0.0
     cpu: float = 0.0
     writes: Writes = field(default_factory=Writes)
     beside: dict[str, float] = field(default_factory=dict)
     """Processor time of what the operator works with, by what it is."""
-    bare_rate: float = 0.0
-    bare_cpu: float = 0.0
-    """Processor time of API server and etcd for each Job of a bare client."""
+    bare: Bare = field(default_factory=lambda: Bare(0.0, 0.0, 0.0, 0.0))
     first_job: float = float("nan")
     """From a Submission to its first Job, the median."""
     standstill: HistogramReading = field(default_factory=lambda: HistogramReading({}))
@@ -152,19 +169,43 @@ class Stand:
         found = self.world.find(SUBMISSIONS, name, team)
         return found if found and _is_done(found) else None
 
-    def measure_bare(self, job: Object) -> tuple[float, float]:
-        """Jobs a second that a client makes which does nothing else, one after the other; and seconds of processor time
-        of API server and etcd for each."""
-        labels = {"bare": "true"}
+    def measure_bare(self, job: Object) -> Bare:
+        """``job``: of a run, as it was made."""
+        began, made, cpu = time.monotonic(), 0, self._cpu_beside()[SERVER]
+        make = self._bare_client(job, "bare")
+        while time.monotonic() < began + BARE_SECONDS:
+            make(made)
+            made += 1
+        seconds, spent = time.monotonic() - began, self._cpu_beside()[SERVER] - cpu
+        count = min(self.load.submissions * self.load.datasets, MOST_PLAYED)
+        return Bare(made / seconds, spent / made, *self._measure_played(job, count))
+
+    def _measure_played(self, job: Object, count: int) -> tuple[float, float]:
+        """Jobs a second, and seconds of processor time for each."""
+        make = self._bare_client(job, BARE_PLAYED)
+        began, cpu = time.monotonic(), self._cpu_beside()[SERVER]
+        for number in range(count):
+            make(number)
+        ended = partial(self._have_ended, count)
+        wait_for(f"{count} Jobs of a bare client have ended", ended, PLAYED_LIMIT)
+        return count / (time.monotonic() - began), (self._cpu_beside()[SERVER] - cpu) / count
+
+    def _have_ended(self, count: int) -> bool:
+        notes = read_notes(self.notes)
+        return sum(note.what == "ended" and note.job.startswith(BARE) for note in notes) >= count
+
+    def _bare_client(self, job: Object, namespace: str) -> Callable[[int], Object]:
+        """Makes a Job with that number, in a namespace of its own."""
+        labels = {"alcove.dev/role": "run"}
         spec = {k: v for k, v in job["spec"].items() if k != "selector"}
         spec["template"] = {**spec["template"], "metadata": {"labels": labels}}
-        self.world.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "bare"}})
-        began, made, cpu = time.monotonic(), 0, self._cpu_beside()[SERVER]
-        while time.monotonic() < began + BARE_SECONDS:
-            body = {"kind": "Job", "metadata": {"name": f"bare-{made}", "labels": labels}, "spec": spec}
-            self.world.create(JOBS, body, "bare")
-            made += 1
-        return made / (time.monotonic() - began), (self._cpu_beside()[SERVER] - cpu) / made
+        self.world.ask("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
+
+        def make(number: int) -> Object:
+            body = {"kind": "Job", "metadata": {"name": f"{BARE}{number}", "labels": labels}, "spec": spec}
+            return self.world.create(JOBS, body, namespace)
+
+        return make
 
     def measure_idle(self) -> float:
         """Share of a core that the operator takes while nothing is submitted."""
@@ -253,6 +294,8 @@ class Stand:
         ours = [one for one in self.list_submissions() if one["metadata"]["uid"] in submitted]
         figures.finished = sum(map(_is_done, ours))
         figures.writes = judge.read_audit(plan.audit_log, began)
+        runs = [note.at for note in notes if note.role == "run" and note.what in ("made", "ended")]
+        figures.runs_seconds = max(runs) - min(runs) if runs else float("nan")
         figures.first_job = judge.median_wait(notes, submitted)
         figures.faults = self.find_faults(submitted)
 

@@ -84,6 +84,8 @@ def run_world(
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
+        # As in its image.
+        "MALLOC_ARENA_MAX": "1",
         "KUBECONFIG": str(kubeconfig_of_operator(cluster, folder, namespace)),
         "ALCOVE_NAMESPACES": ",".join((namespace, *teams)),
         "ALCOVE_COMPETITION_NAMESPACE": namespace,
