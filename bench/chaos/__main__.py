@@ -14,7 +14,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from bench.chaos import api_faults, credential_faults, faults, store_faults
+from bench.chaos import api_faults, credential_faults, faults, node_faults, store_faults
 from bench.chaos.clock_faults import ClockFaults, with_faked_clock
 from bench.chaos.damage import DAMAGES
 from bench.chaos.evidence import collect
@@ -31,6 +31,7 @@ from tests.demo.hackathon import DemoError, Hackathon, wait_for
 
 LASTING = (
     *store_faults.StoreFaults.kinds, *api_faults.ApiFaults.kinds, *ClockFaults.kinds, credential_faults.CHANGED,
+    *node_faults.KINDS,
 )  # fmt: skip
 ALL = (*faults.KINDS, *LASTING)
 RESTARTED_AFTER = 10
@@ -48,6 +49,9 @@ def main() -> int:
         "--only", type=lambda text: text.split(","), default=ALL, help="kinds of faults, with commas"
     )
     parser.add_argument(
+        "--nodes", type=int, default=1, help="of the cluster; with two or more the last one fails, too"
+    )
+    parser.add_argument(
         "--damage", choices=DAMAGES, help="a fault of operator or recorder that is to be found"
     )
     given = parser.parse_args()
@@ -61,16 +65,19 @@ def main() -> int:
 
     name = f"chaos-{os.getpid()}"
     try:
-        cluster = api.up(name, progress=say, audit=True)
+        disk = node_faults.DISK_MIB if given.nodes > 1 else 0
+        cluster = api.up(name, progress=say, audit=True, nodes=given.nodes, disk_mib=disk)
         shorten_restart_pauses(cluster)
         hackathon = _install(cluster, say, given.damage)
         with run_toxiproxy(cluster.host_ip, cluster.state / "log" / "toxiproxy.log") as proxy:
-            sources = (
+            sources: list[faults.LastingFaults] = [
                 store_faults.place_proxy(hackathon, proxy),
                 api_faults.place_proxy(hackathon, proxy),
                 ClockFaults(hackathon),
                 credential_faults.find_setup(hackathon),
-            )
+            ]
+            if (victim := node_faults.find_victim(hackathon)) is not None:
+                sources.append(victim)
             # As pods reach it: from here the Service, which leads back to this machine, leads nowhere.
             seen = replace(
                 hackathon, addresses={"alcove-store": f"http://{cluster.host_ip}:{store_faults.PORT}"}
@@ -83,7 +90,8 @@ def main() -> int:
             seconds = given.minutes * 60
             only = DAMAGES[given.damage].faults if given.damage else given.only
             kills = [kind for kind in faults.KINDS if kind in only]
-            lasting = [kind for kind in LASTING if kind in only]
+            there = {kind for source in sources for kind in source.kinds}
+            lasting = [kind for kind in LASTING if kind in only and kind in there]
             shaking.run(faults.draw(given.seed, seconds, kills, lasting), seconds)
             violations = _judge(shaking, since)
             if given.damage is None:
@@ -103,20 +111,21 @@ def shorten_restart_pauses(cluster: api.Cluster) -> None:
     else that pause is what is measured. Raises DemoError."""
     plan = load_plan(cluster.name)
     assert plan is not None
-    file = plan.conf / "kubelet.json"
-    settings = json.loads(file.read_text())
-    settings["featureGates"] = {"KubeletCrashLoopBackOffMax": True}
-    settings["crashLoopBackOff"] = {"maxContainerRestartPeriod": f"{RESTARTED_AFTER}s"}
-    file.write_text(json.dumps(settings, indent=1))
+    for node in plan.nodes:
+        file = node.conf / "kubelet.json"
+        settings = json.loads(file.read_text())
+        settings["featureGates"] = {"KubeletCrashLoopBackOffMax": True}
+        settings["crashLoopBackOff"] = {"maxContainerRestartPeriod": f"{RESTARTED_AFTER}s"}
+        file.write_text(json.dumps(settings, indent=1))
     before = {process.pid for process in faults.list_processes(cluster.name) if process.kind == "kubelet"}
     for pid in before:
         os.kill(pid, signal.SIGKILL)
 
     def restarted() -> bool:
         there = {process.pid for process in faults.list_processes(cluster.name) if process.kind == "kubelet"}
-        return bool(there - before)
+        return len(there - before) == len(before)
 
-    wait_for("another kubelet", restarted)
+    wait_for("other kubelets", restarted)
 
 
 def _install(cluster: api.Cluster, say: Say, damage: str | None) -> Hackathon:
@@ -136,6 +145,10 @@ def _install(cluster: api.Cluster, say: Say, damage: str | None) -> Hackathon:
     scoring = {"rankedRows": "all"}
     spec = {"capacity": 4, "maxAttempts": 4, "limits": limits, "scoring": scoring, "phases": [phase]}
     values = steps.chart_values(cluster, images, ("red", "blue"), spec, "minio")
+    plan = load_plan(cluster.name)
+    assert plan is not None
+    if plan.size > 1:
+        values = node_faults.place_platform(values, plan.nodes[0])
     hackathon = steps.install(cluster, "hack", values)
     steps.publish_datasets(hackathon, folder, say, (DATASET,))
     steps.wait_ready(hackathon, say)

@@ -7,9 +7,10 @@ import os
 import random
 import re
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from tests.cluster import cgroups
@@ -28,6 +29,14 @@ AT_ONCE = (1, 1, 2)
 """How many kinds are killed at one moment, each as likely as any other."""
 LASTING_PAUSE, LASTS = (15.0, 45.0), (5.0, 40.0)
 """Seconds from the beginning of one fault that lasts to the next one's, and from its beginning to its end."""
+LASTS_OF: Mapping[str, tuple[float, float]] = MappingProxyType({
+    "node-cut-off": (60.0, 60.0),
+    # Kubernetes takes a node for lost after 50 s.
+    "node-lost": (70.0, 120.0),
+    "node-rebooted": (1.0, 10.0),
+})  # fmt: skip
+"""Of kinds that last longer than others, or shorter."""
+_NODE = "--hostname-override="
 _POD = re.compile(r"pod([0-9a-f]{8}[-_][0-9a-f_-]{27})")
 
 
@@ -50,6 +59,8 @@ class Process:
     """"" of a daemon."""
     pod: str = ""
     """Name of the pod, which is also its host name."""
+    node: str = ""
+    """Of a kubelet, whose."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +111,7 @@ def _draw_lasting(chance: random.Random, kinds: Sequence[str]) -> Iterator[Drawn
     at = 0.0
     for kind in _repeat(chance, kinds):
         at += chance.uniform(*LASTING_PAUSE)
-        yield Drawn(at, kind, chance.uniform(*LASTS))
+        yield Drawn(at, kind, chance.uniform(*LASTS_OF.get(kind, LASTS)))
 
 
 def _repeat(chance: random.Random, kinds: Sequence[str]) -> Iterator[str]:
@@ -125,6 +136,12 @@ def find_kind(arguments: list[str]) -> str:
     return ""
 
 
+def find_node(arguments: list[str]) -> str:
+    """The node that a daemon was told it is; "" of one that was told none."""
+    told = (one.removeprefix(_NODE) for one in arguments if one.startswith(_NODE))
+    return next(told, "")
+
+
 def list_processes(cluster: str) -> list[Process]:
     """Those of a cluster that can be killed, as this host numbers them."""
     found = []
@@ -138,7 +155,8 @@ def list_processes(cluster: str) -> list[Process]:
             continue  # gone meanwhile
         # What a program in a pod calls itself is its own affair: daemons are in no pod.
         if kind and (kind in DAEMONS) == (pod is None):
-            found.append(Process(pid, kind, pod[1].replace("_", "-") if pod else "", name))
+            uid = pod[1].replace("_", "-") if pod else ""
+            found.append(Process(pid, kind, uid, name, find_node(arguments)))
     return found
 
 

@@ -16,14 +16,15 @@ STAMP_SLACK = 0.05
 """Seconds: the moment of the go, by the wall clock, is not taken at the very moment of it by the monotonic one."""
 ALC_SLACK = 1e-6
 LONGEST = 600.0
-"""Seconds from a submission to its end, whatever breaks meanwhile."""
+"""Seconds from a submission to its end that are allowed beside the faults that last meanwhile."""
 RECORDERS_CLOCK = ("recorder-clock-ahead", "recorder-clock-behind")
 """Faults of the clock that says when a go was, but not how long after it something came: while there is one, nothing
 can be concluded from the moment of a go."""
+NODES = ("node-lost", "node-rebooted", "node-cut-off", "node-drained", "node-full", "node-slow")
 ENDS_A_RUN = ("participant", "supervisor")
 MAY_COST_AN_ATTEMPT = (
     "recorder", "kubelet", "containerd", "kube-apiserver", "etcd", "etcd-compacted", "store", "store-slow",
-    "store-resets", "store-truncates", "store-errs", *RECORDERS_CLOCK,
+    "store-resets", "store-truncates", "store-errs", *RECORDERS_CLOCK, *NODES,
 )  # fmt: skip
 """Faults after which a run may be repeated, at the platform's cost."""
 
@@ -123,7 +124,7 @@ def _judge(run: Run, evidence: Evidence) -> list[str]:
     return [
         f"{run.name}: {said}"
         for said in (
-            *_judge_length(run),
+            *_judge_length(run, evidence),
             *_judge_attempts(run, evidence),
             *_judge_cause(run, evidence),
             *_judge_predictions(run, evidence),
@@ -132,9 +133,11 @@ def _judge(run: Run, evidence: Evidence) -> list[str]:
     ]
 
 
-def _judge_length(run: Run) -> list[str]:
-    took = (run.ended_at or 0.0) - run.submitted_at
-    return [f"it took {took:.0f} s, and {LONGEST:.0f} s are allowed."] if took > LONGEST else []
+def _judge_length(run: Run, evidence: Evidence) -> list[str]:
+    ended = run.ended_at or 0.0
+    lasted = sum(max(0.0, min(until, ended) - max(at, run.submitted_at)) for at, until, _ in evidence.lasted)
+    took, allowed = ended - run.submitted_at, LONGEST + lasted
+    return [f"it took {took:.0f} s, and {allowed:.0f} s are allowed."] if took > allowed else []
 
 
 def _judge_attempts(run: Run, evidence: Evidence) -> list[str]:

@@ -6,28 +6,27 @@ import json
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from alcove_api.dataset import RECHECK
-from bench.chaos import api_faults, clock_faults, faults
+from bench.chaos import api_faults, clock_faults, faults, node_faults
 from bench.chaos.faults import Drawn, Kill, LastingFaults, Process
 from bench.chaos.judge import moment
 from bench.chaos.load import DATASET, Load, has_ended
 from bench.chaos.store_faults import StoreFaults
 from tests.demo.hackathon import DemoError, Hackathon
 
-GLANCE, LOOK = 0.2, 1.0
-"""Seconds between two looks at the processes, and at the API server."""
+GLANCE, LOOK, UNDO_AGAIN = 0.2, 1.0, 5.0
+"""Seconds between two looks at the processes, at the API server, and between two tries to end a fault."""
 SETTLE = 600.0
 OPERATORS_LEASE = "alcove-operator"
-LEASES = {
-    "operator": OPERATORS_LEASE,
-    "kubelet": "kube-node-lease",
-    **dict.fromkeys((*api_faults.ApiFaults.kinds, *clock_faults.OPERATORS), OPERATORS_LEASE),
-}
-"""By kind, whose Lease is renewed as soon as what it hit works again: the Lease's name, or its namespace."""
+OPERATORS = ("operator", *api_faults.ApiFaults.kinds, *clock_faults.OPERATORS)
+"""Kinds that hit the operator: it works again as soon as its Lease is renewed."""
+NODES = ("kubelet", *node_faults.KINDS)
+"""Kinds that hit a node: it works again as soon as its own Lease is renewed, it is Ready, and takes pods."""
+SEEN_BY_API = (*OPERATORS, *NODES)
 Say = Callable[[str], None]
 
 
@@ -41,6 +40,8 @@ class Awaited:
     pod_uid: str = ""
     before: frozenset[int] = frozenset()
     """What ran of its kind when it was killed."""
+    node: str = ""
+    """Of :data:`NODES`: which."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ class Shaking:
     """Kinds that are to be killed as soon as there is one."""
     _awaited: list[Awaited] = field(default_factory=list)
     _under_way: list[UnderWay] = field(default_factory=list)
+    _postponed: list[Drawn] = field(default_factory=list)
+    """Faults of the one node, which can have one at a time."""
 
     def run(self, drawn: Iterable[Drawn], seconds: float) -> None:
         """Returns once all has ended, or ``settle`` after the last fault."""
@@ -120,6 +123,8 @@ class Shaking:
         looked = 0.0
         while not over():
             self._undo_due(time.monotonic())
+            if self._postponed and handing_in:
+                self._apply(self._postponed.pop(0))
             self._watch_processes()
             if time.monotonic() - looked >= LOOK:
                 self._look_at_api(handing_in)
@@ -134,18 +139,22 @@ class Shaking:
         for kind in list(self._due):
             self._kill(kind, [process for process in there if process.kind == kind])
         for waiting in list(self._awaited):
-            if waiting.kind not in LEASES and self._works(waiting, there):
+            if waiting.kind not in SEEN_BY_API and self._works(waiting, there):
                 self._note_recovery(waiting)
 
     def _apply(self, fault: Drawn) -> None:
-        if any(fault.kind == one.kind for one in self._under_way):
+        kinds = {one.kind for one in self._under_way}
+        if fault.kind in node_faults.KINDS and not kinds.isdisjoint(node_faults.KINDS):
+            self._postponed.append(fault)
+            return
+        if fault.kind in kinds:
             return
         began = time.time()
         try:
             self._source(fault.kind).apply(fault.kind)
         except DemoError as error:
-            self.say(f"{fault.kind} could not begin: {error}")
-            return
+            # It may have begun all the same: what did not answer in time may have done what it was asked.
+            self.say(f"{fault.kind}: {error}")
         self._under_way.append(UnderWay(began, time.monotonic() + fault.lasts, fault.kind))
         self.say(f"{fault.kind} begins, for {fault.lasts:.0f} s")
 
@@ -153,31 +162,37 @@ class Shaking:
         """Those that are to end by ``now``, of the monotonic clock."""
         for one in [one for one in self._under_way if one.ends <= now]:
             self._under_way.remove(one)
-            # What cannot be undone goes on, and whatever comes of that is found at the end.
             try:
                 self._source(one.kind).undo(one.kind)
             except DemoError as error:
-                self.say(f"{one.kind} could not be ended: {error}")
+                self.say(f"{one.kind} could not be ended, which is tried again: {error}")
+                self._under_way.append(replace(one, ends=time.monotonic() + UNDO_AGAIN))
+                continue
             done = Lasted(one.began, time.time(), one.kind)
             self.lasted.append(done)
-            if one.kind in LEASES or one.kind in StoreFaults.kinds:
-                self._awaited.append(Awaited(one.kind, done.until))
+            if one.kind in SEEN_BY_API or one.kind in StoreFaults.kinds:
+                self._awaited.append(Awaited(one.kind, done.until, node=self._find_victim(one.kind)))
             self._write_log(asdict(done))
             self.say(f"{one.kind} ends")
+
+    def _find_victim(self, kind: str) -> str:
+        source = self._source(kind)
+        return source.node.hostname if isinstance(source, node_faults.NodeFaults) else ""
 
     def _source(self, kind: str) -> LastingFaults:
         return next(source for source in self.sources if kind in source.kinds)
 
     def _kill(self, kind: str, there: Sequence[Process]) -> None:
         # The newest: of a run under way rather than of one that ends.
-        done = faults.kill(max(there, key=lambda process: process.pid), time.time()) if there else None
-        if done is None:
+        newest = max(there, key=lambda process: process.pid) if there else None
+        done = faults.kill(newest, time.time()) if newest else None
+        if newest is None or done is None:
             return
         self._due.remove(kind)
         self.kills.append(done)
         if kind in faults.REPLACED:
             before = frozenset(process.pid for process in there)
-            self._awaited.append(Awaited(kind, done.at, done.pod_uid, before))
+            self._awaited.append(Awaited(kind, done.at, done.pod_uid, before, newest.node))
         self._write_log(done.describe())
         self.say(f"killed {kind}")
 
@@ -226,18 +241,22 @@ class Shaking:
             return
 
     def _look_at_leases(self) -> None:
-        waiting = [one for one in self._awaited if one.kind in LEASES]
+        waiting = [one for one in self._awaited if one.kind in SEEN_BY_API]
         if not waiting:
             return
-        found = json.loads(self.hackathon.kubectl("get", "leases", "-A", "-o", "json", timeout=10))["items"]
+        found = json.loads(self.hackathon.kubectl("get", "leases,nodes", "-A", "-o", "json", timeout=10))
         renewed = {
-            key: moment(lease["spec"]["renewTime"])
-            for lease in found
-            for key in (lease["metadata"]["name"], lease["metadata"]["namespace"])
+            one["metadata"]["name"]: moment(one["spec"]["renewTime"])
+            for one in found["items"]
+            if one["kind"] == "Lease"
         }
         for one in waiting:
-            # A clock that was ahead has written a moment that is still to come.
-            if one.since < renewed[LEASES[one.kind]] < one.since + clock_faults.HOUR / 2:
+            if one.kind in NODES:
+                works = node_faults.works(found, one.node, one.since, moment)
+            else:
+                # A clock that was ahead has written a moment that is still to come.
+                works = one.since < renewed[OPERATORS_LEASE] < one.since + clock_faults.HOUR / 2
+            if works:
                 self._note_recovery(one)
 
     def _note_recovery(self, one: Awaited) -> None:

@@ -57,6 +57,12 @@ SOUND = {
     "the store was slow, and the run repeated": replace(
         evidence(REPEATED), lasted=[(GO - 5, GO + 5, "store-slow")]
     ),
+    "its node was lost, and the run repeated": replace(
+        evidence(REPEATED), lasted=[(GO - 39, GO + 5, "node-lost")]
+    ),
+    "it waited for its node": replace(
+        evidence(replace(UNDISTURBED, submitted_at=GO - 640)), lasted=[(GO - 600, GO - 500, "node-lost")]
+    ),
     "the recorder's clock was an hour ahead": replace(
         evidence(replace(run(attempt(go_at=GO + 3600, made_from=GO)), ended_at=GO + 30)),
         lasted=[(GO - 5, GO + 5, "recorder-clock-ahead")],
@@ -158,6 +164,19 @@ BROKEN: dict[str, tuple[Evidence, str]] = {
     ),
     "a submission is lost": (replace(evidence(UNDISTURBED), lost=["red/two"]), "red/two was taken"),
     "it takes too long": (evidence(replace(UNDISTURBED, submitted_at=GO - 900)), "600 s are allowed"),
+    "it takes too long, for what lasted meanwhile": (
+        replace(
+            evidence(replace(UNDISTURBED, submitted_at=GO - 900)), lasted=[(GO - 1000, GO - 850, "node-lost")]
+        ),
+        "650 s are allowed",
+    ),
+    "the participant pays for its node": (
+        replace(
+            evidence(with_run(UNDISTURBED, cause="ExitCode", chargedTo="Participant")),
+            lasted=[(GO - 1, GO + 5, "node-full")],
+        ),
+        "the participant pays",
+    ),
     "a Job is made twice": (replace(evidence(UNDISTURBED), jobs={"r-1": 2}), "made 2 times"),
     "a Job is left": (replace(evidence(UNDISTURBED), left=["job.batch/r-1"]), "left behind"),
     "a ticket is lost": (replace(evidence(UNDISTURBED), settling=["uid-1"]), "never given back"),
