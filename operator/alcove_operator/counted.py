@@ -24,6 +24,8 @@ from alcove_operator.store import OperatorStore
 from alcove_operator.team_list import TeamList
 
 log = logging.getLogger(__name__)
+ASKED_AT_ONCE = 8
+"""Scores that are read from the store at once. After a restart before a reveal there may be thousands."""
 
 
 @dataclass
@@ -67,9 +69,9 @@ class CountedKeeper:
         where = (competition.namespace, competition.name, phase.name)
         phase_key = (competition.uid, phase.name)
         if phase_key not in self._counted:
-            found = await asyncio.to_thread(self.store.counted, *where)
-            same = found is not None and found.competition_uid == competition.uid
-            self._counted[phase_key] = {e.team: e for e in found.entries} if found and same else {}
+            kept = await asyncio.to_thread(self.store.counted, *where)
+            same = kept is not None and kept.competition_uid == competition.uid
+            self._counted[phase_key] = {e.team: e for e in kept.entries} if kept and same else {}
         old = self._counted[phase_key]
         gone = [view for (of, name, _), view in self.index.deleted_scored.items() if (*of, name) == where]
         rules = PhaseRules(competition, phase)
@@ -95,7 +97,11 @@ class CountedKeeper:
                 and boards.may_count(view, stands.get(view.team), rules)
             ]
             await asyncio.sleep(0)
-        have_scores = {view.uid: await self._has_score(view, old) for view in due}
+        have_scores: dict[str, bool | None] = {}
+        for begin in range(0, len(due), ASKED_AT_ONCE):
+            asked = due[begin : begin + ASKED_AT_ONCE]
+            found = await asyncio.gather(*(self._has_score(view, old) for view in asked))
+            have_scores.update(zip([view.uid for view in asked], found, strict=True))
         new = boards.update_counted(old, [view for view in due if have_scores[view.uid]], rules)
         if new != old:
             entries = tuple(new[team] for team in sorted(new))

@@ -158,13 +158,13 @@ class WorkQueue(Generic[K]):
 
     @property
     def depth(self) -> int:
-        """Keys that are due now and wait for a worker."""
+        """Keys that are due now and wait for a worker: not those that run already, and will once more."""
         now = self._clock()
-        return sum(1 for at in self._due.values() if at <= now)
+        return sum(1 for key, at in self._due.items() if at <= now and key not in self._running)
 
     @property
     def age(self) -> float:
-        """Seconds that the longest waiting key has been due."""
+        """Seconds that the longest waiting key has been due, also one whose turn goes on."""
         now = self._clock()
         return max((now - at for at in self._due.values() if at <= now), default=0.0)
 

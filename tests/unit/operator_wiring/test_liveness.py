@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 
 from alcove_operator.liveness import STANDSTILL_SECONDS, STUCK_SECONDS, Liveness, answer_probes
+from alcove_operator.workqueue import WorkQueue
 
 
 def ask(port: int, path: str = "/healthz") -> tuple[int, str]:
@@ -32,6 +33,26 @@ def test_turns_that_end_are_progress_and_turns_that_wait_are_not() -> None:
         now[0] += STANDSTILL_SECONDS
         liveness.beat(9, waiting=1)
     assert "none has ended for 180 s" in liveness.find_problem()
+
+
+def test_a_long_turn_on_what_is_due_again_keeps_nobody_waiting() -> None:
+    """Such as a look at all that waits for a reveal, which asks the store about each."""
+    now = [0.0]
+    liveness = Liveness(lambda: now[0])
+    queue: WorkQueue[str] = WorkQueue(clock=lambda: now[0])
+
+    def beat(seconds: float) -> str:
+        for _ in range(int(seconds)):
+            now[0] += 1.0
+            liveness.beat(queue.turns, queue.depth)
+        return liveness.find_problem()
+
+    queue.add("board")
+    assert queue.take() == "board"
+    queue.add("board")
+    assert beat(STUCK_SECONDS + 60) == ""
+    queue.add("other")
+    assert "none has ended" in beat(STUCK_SECONDS + 60)
 
 
 def test_a_loop_that_stands_still_is_told() -> None:

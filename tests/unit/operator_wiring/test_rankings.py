@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -146,6 +147,26 @@ def test_a_score_that_had_to_be_made_anew_at_the_reveal_comes_onto_the_board() -
     assert look(scoring.HELD_BACK, -1) == 0
     assert look(scoring.HELD_BACK, 1) == look(scoring.HELD_BACK, 2) == 1
     assert look(scoring.SHOWN, 3) == look(scoring.SHOWN, 4) == 2
+
+
+def test_scores_that_are_held_back_are_read_several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a restart there may be thousands, and everything waits for the look at them."""
+    index = Index()
+    made, together = Made(index), threading.Barrier(4)
+    rankings = Rankings(
+        cast(Api, made), index, cast(Executor, made), SETTINGS, Metrics(), teams_of(made, SETTINGS)
+    )
+
+    def read(*_: object) -> None:
+        together.wait(timeout=30)
+
+    monkeypatch.setattr(made, "score_result", read)
+    held = view(scoring.HELD_BACK)
+    views = [
+        replace(held, uid=str(n), name=str(n), created_at=START + timedelta(minutes=n)) for n in range(4)
+    ]
+    asyncio.run(look_at(rankings, COMPETITION, views, REVEAL - timedelta(seconds=1)))
+    assert not together.broken
 
 
 def test_what_is_deleted_during_a_look_still_counts_in_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,7 +82,8 @@ class QueueMachine(RuleBasedStateMachine):
     @invariant()
     def figures_agree(self) -> None:
         waiting = [at for at in self.owed.values() if at <= self.now]
-        assert self.queue.depth == len(waiting)
+        idle = [key for key, at in self.owed.items() if at <= self.now and key not in self.running]
+        assert self.queue.depth == len(idle)
         assert self.queue.age == max((self.now - at for at in waiting), default=0.0)
         free = [at for k, at in self.owed.items() if k not in self.running]
         assert self.queue.next_due() == (max(0.0, min(free) - self.now) if free else None)
