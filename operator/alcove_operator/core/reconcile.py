@@ -66,9 +66,11 @@ def reconcile(
         return replace(dropped, actions=(*dropped.actions, *settle))
     seen = replace(submission, status=old.replace(observed_generation=submission.generation))
     if old.admitted_at is None:
-        return _finished(
-            submission, admission.advance_admission(seen, competition, datasets, facts, settings, now)
-        )
+        admitted = admission.advance_admission(seen, competition, datasets, facts, settings, now)
+        if admitted.status.admitted_at is None:
+            return _finished(submission, admitted)
+        # What its runs wait for is said in the same write.
+        seen = replace(seen, status=admitted.status)
     if rules is None:
         # Nothing is judged without rules; what runs goes on, and is judged when they are back.
         missing = "CompetitionUnreadable" if facts.competition_unreadable else "CompetitionMissing"

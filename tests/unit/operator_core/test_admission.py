@@ -240,7 +240,9 @@ def test_the_way_in() -> None:
     assert counts.fenced
     admitted = judge(submission(status=counts.status), competition(COUNTED), accepted, READY).status
     assert (admitted.phase, admitted.code_sha256, admitted.progress) == ("Queued", CODE, "0/1")
-    assert [run.dataset for run in admitted.runs] == ["digits"]
+    assert [(run.dataset, run.message) for run in admitted.runs] == [("digits", "Waiting for a place.")]
+    waits = judge(submission(status=admitted), competition(COUNTED), accepted, READY)
+    assert (waits.status, waits.fenced) == (admitted, False), "the first write says all that there is to say"
 
 
 @pytest.mark.parametrize("allowed", ["reg", "reg/team", "reg/team/", "reg/team/x", OWN["image"]["reference"]])
@@ -250,10 +252,11 @@ def test_an_image_of_ones_own_needs_no_copy_of_code(allowed: str) -> None:
 
 
 def test_a_dataset_that_is_not_ready_burns_nothing() -> None:
-    accepted = replace(TEAM, code=CodeFact(True, CODE, 10), granted=frozenset({"digits"}))
+    accepted = replace(TEAM, code=CodeFact(True, CODE, 10))
     admitted = judge(submission(), competition(COUNTED), accepted, READY).status
     broken = replace(READY, ready=False, reason="The solution has 3 rows, not 100.")
-    outcome = judge(submission(status=admitted), competition(COUNTED), accepted, broken)
+    granted = replace(accepted, granted=frozenset({"digits"}))
+    outcome = judge(submission(status=admitted), competition(COUNTED), granted, broken)
     (run,) = outcome.status.runs
     assert (run.phase, run.attempt) == ("Queued", 0)
     assert "digits is not ready" in run.message
