@@ -11,16 +11,17 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from bench.chaos import api_faults, credential_faults, faults, node_faults, store_faults
 from bench.chaos.clock_faults import ClockFaults, with_faked_clock
 from bench.chaos.damage import DAMAGES
-from bench.chaos.evidence import collect
-from bench.chaos.judge import find_violations
+from bench.chaos.evidence import collect, read_evidence, write_evidence
+from bench.chaos.judge import Evidence, find_violations
 from bench.chaos.load import BUDGET, DATASET, PHASE, Load
-from bench.chaos.report import quantile, table
+from bench.chaos.report import summary, table
 from bench.chaos.shaking import SETTLE, Say, Shaking
 from bench.chaos.toxiproxy import run_toxiproxy
 from tests.cluster import api
@@ -40,24 +41,9 @@ SETTLE_DAMAGED = 150.0
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=5.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--at-once", type=int, default=3, help="submissions under way")
-    parser.add_argument("--out", type=Path, default=Path("out/chaos"), help="folder of the logs")
-    parser.add_argument(
-        "--only", type=lambda text: text.split(","), default=ALL, help="kinds of faults, with commas"
-    )
-    parser.add_argument(
-        "--nodes", type=int, default=1, help="of the cluster; with two or more the last one fails, too"
-    )
-    parser.add_argument(
-        "--damage", choices=DAMAGES, help="a fault of operator or recorder that is to be found"
-    )
-    given = parser.parse_args()
-    unknown = sorted(set(given.only) - set(ALL))
-    if unknown:
-        parser.error(f"There is no fault {', '.join(unknown)}. There are: {', '.join(ALL)}.")
+    given = read_options()
+    if given.judge:
+        return 1 if _judge([read_evidence(file) for file in given.judge]) else 0
     began = time.monotonic()
 
     def say(message: str) -> None:
@@ -68,42 +54,73 @@ def main() -> int:
         disk = node_faults.DISK_MIB if given.nodes > 1 else 0
         cluster = api.up(name, progress=say, audit=True, nodes=given.nodes, disk_mib=disk)
         shorten_restart_pauses(cluster)
-        hackathon = _install(cluster, say, given.damage)
-        with run_toxiproxy(cluster.host_ip, cluster.state / "log" / "toxiproxy.log") as proxy:
-            sources: list[faults.LastingFaults] = [
-                store_faults.place_proxy(hackathon, proxy),
-                api_faults.place_proxy(hackathon, proxy),
-                ClockFaults(hackathon),
-                credential_faults.find_setup(hackathon),
-            ]
-            if (victim := node_faults.find_victim(hackathon)) is not None:
-                sources.append(victim)
-            # As pods reach it: from here the Service, which leads back to this machine, leads nowhere.
-            seen = replace(
-                hackathon, addresses={"alcove-store": f"http://{cluster.host_ip}:{store_faults.PORT}"}
-            )
-            log = given.out / f"{given.seed}.jsonl"
-            # What is damaged may never end.
-            settle = SETTLE_DAMAGED if given.damage else SETTLE
-            shaking = Shaking(seen, Load(seen, given.at_once), log, say, sources, settle)
-            since = time.time()
-            seconds = given.minutes * 60
-            only = DAMAGES[given.damage].faults if given.damage else given.only
-            kills = [kind for kind in faults.KINDS if kind in only]
-            there = {kind for source in sources for kind in source.kinds}
-            lasting = [kind for kind in LASTING if kind in only and kind in there]
-            shaking.run(faults.draw(given.seed, seconds, kills, lasting), seconds)
-            violations = _judge(shaking, since)
-            if given.damage is None:
-                return 1 if violations else 0
-            found = any(DAMAGES[given.damage].said in one for one in violations)
-            say(f"The damage {given.damage} was {'found' if found else 'not found'}.")
-            return 0 if found else 1
+        violations = _judge([_shake(_install(cluster, say, given.damage), given, say)])
     except (ClusterError, DemoError) as error:
         say(f"It stopped: {error}")
         return 1
     finally:
         api.down(name, say)
+    if given.damage is None:
+        return 1 if violations else 0
+    found = any(DAMAGES[given.damage].said in one for one in violations)
+    say(f"The damage {given.damage} was {'found' if found else 'not found'}.")
+    return 0 if found else 1
+
+
+def read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Exits, and says why, where they are none."""
+    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--at-once", type=int, default=3, help="submissions under way")
+    parser.add_argument("--out", type=Path, default=Path("out/chaos"), help="folder of the logs")
+    parser.add_argument("--only", type=_split, default=ALL, help="kinds of faults, with commas")
+    nodes = "of the cluster; with two or more the last one fails, too"
+    parser.add_argument("--nodes", type=int, default=1, help=nodes)
+    damage = "a fault of operator or recorder that is to be found"
+    parser.add_argument("--damage", choices=DAMAGES, help=damage)
+    judge = "judge *.evidence.json of earlier times again, with one table for all"
+    parser.add_argument("--judge", type=Path, nargs="+", metavar="FILE", help=judge)
+    given = parser.parse_args(arguments)
+    unknown = sorted(set(given.only) - set(ALL))
+    if unknown:
+        parser.error(f"There is no fault {', '.join(unknown)}. There are: {', '.join(ALL)}.")
+    return given
+
+
+def _split(text: str) -> list[str]:
+    return text.split(",")
+
+
+def _shake(hackathon: Hackathon, given: argparse.Namespace, say: Say) -> Evidence:
+    """What was found out; it is in the folder of the logs, too. Raises DemoError."""
+    cluster = hackathon.cluster
+    plan = load_plan(cluster.name)
+    assert plan is not None
+    with run_toxiproxy(cluster.host_ip, plan.log / "toxiproxy.log") as proxy:
+        sources: list[faults.LastingFaults] = [
+            store_faults.place_proxy(hackathon, proxy),
+            api_faults.place_proxy(hackathon, proxy),
+            ClockFaults(hackathon),
+            credential_faults.find_setup(hackathon),
+        ]
+        if (victim := node_faults.find_victim(hackathon)) is not None:
+            sources.append(victim)
+        # As pods reach it: from here the Service, which leads back to this machine, leads nowhere.
+        seen = replace(hackathon, addresses={"alcove-store": f"http://{cluster.host_ip}:{store_faults.PORT}"})
+        log, since = given.out / f"{given.seed}.jsonl", time.time()
+        # What is damaged may never end.
+        settle = SETTLE_DAMAGED if given.damage else SETTLE
+        shaking = Shaking(seen, Load(seen, given.at_once), log, say, sources, settle)
+        only = DAMAGES[given.damage].faults if given.damage else given.only
+        kills = [kind for kind in faults.KINDS if kind in only]
+        possible = {kind for source in sources for kind in source.kinds}
+        lasting = [kind for kind in LASTING if kind in only and kind in possible]
+        seconds = given.minutes * 60
+        shaking.run(faults.draw(given.seed, seconds, kills, lasting), seconds)
+        evidence = collect(shaking, plan.audit_log, since)
+    write_evidence(evidence, log.with_suffix(".evidence.json"))
+    return evidence
 
 
 def shorten_restart_pauses(cluster: api.Cluster) -> None:
@@ -155,19 +172,11 @@ def _install(cluster: api.Cluster, say: Say, damage: str | None) -> Hackathon:
     return hackathon
 
 
-def _judge(shaking: Shaking, since: float) -> list[str]:
-    """What is not as it must be; says it, and the table."""
-    plan = load_plan(shaking.hackathon.cluster.name)
-    assert plan is not None
-    evidence = collect(shaking, plan.audit_log, since)
-    violations = find_violations(evidence)
-    took = [run.ended_at - run.submitted_at for run in evidence.runs if run.ended_at is not None]
-    print(table(evidence, shaking.recoveries))
-    print(
-        f"\n{len(shaking.kills)} kills, {len(shaking.lasted)} faults that lasted, {len(evidence.runs)} submissions, "
-        f"{len(violations)} violations. "
-        f"From handing in to the end: {quantile(took, 0.5)} (p50), {quantile(took, 0.99)} (p99)."
-    )
+def _judge(found: Sequence[Evidence]) -> list[str]:
+    """What is not as it must be; says it, and the table of all."""
+    violations = [said for one in found for said in find_violations(one)]
+    print(table(found))
+    print(f"\n{summary(found, len(violations))}")
     for said in violations:
         print(f"VIOLATION: {said}")
     return violations

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.chaos import faults
 from bench.chaos.damage import write_damage
-from tests.cluster import api, buildah
+from tests.cluster import api, buildah, cgroups
 from tests.cluster.console import ClusterError, run
+from tests.cluster.layout import cgroup_name
 from tests.demo.hackathon import DemoError, Hackathon
 
 HOUR = 3600
@@ -33,25 +34,34 @@ ENV LD_PRELOAD=/opt/clock.so
 
 @dataclass(frozen=True)
 class ClockFaults:
-    """Of all processes of a kind that are there when it begins."""
+    """Of all processes of a kind that are there when it begins, and of what takes their places in the same pods."""
 
     hackathon: Hackathon
     kinds = tuple(STEPS)
+    _wrong: dict[str, set[str]] = field(default_factory=dict)
+    """By kind: UIDs of the pods whose clock is wrong."""
 
     def apply(self, kind: str) -> None:
         whose, seconds = STEPS[kind]
-        self._set(whose, seconds)
+        processes = [one for one in faults.list_processes(self.hackathon.cluster.name) if one.kind == whose]
+        for process in processes:
+            _set_clock(process.pid, seconds)
+        self._wrong[kind] = {process.pod_uid for process in processes}
 
     def undo(self, kind: str) -> None:
-        self._set(STEPS[kind][0], 0)
+        """By any process of such a pod: what its clock belongs to may just have been killed, and the containers of a
+        pod share the folder, also with those that are still to start."""
+        wrong = self._wrong.pop(kind, set())
+        for pid in cgroups.processes(cgroup_name(self.hackathon.cluster.name)):
+            if faults.find_pod(pid) in wrong:
+                _set_clock(pid, 0)
 
-    def _set(self, whose: str, seconds: int) -> None:
-        for process in faults.list_processes(self.hackathon.cluster.name):
-            if process.kind == whose:
-                try:
-                    Path(f"/proc/{process.pid}/root{OFFSET}").write_text(f"{seconds:+d}\n")
-                except OSError:
-                    continue  # it has ended, and its clock with it
+
+def _set_clock(pid: int, seconds: int) -> None:
+    try:
+        Path(f"/proc/{pid}/root{OFFSET}").write_text(f"{seconds:+d}\n")
+    except OSError:
+        return  # it has ended, and its clock with it
 
 
 def with_faked_clock(cluster: api.Cluster, name: str, reference: str, damage: str = "") -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from minio import Minio
 from minio.error import S3Error
+from pydantic import TypeAdapter
 
 from alcove_api import keys
 from bench.chaos.judge import Attempt, Evidence, Prediction, Run, moment
@@ -18,6 +19,8 @@ from bench.chaos.load import BUDGET, DATASET
 from bench.chaos.shaking import Shaking, list_left, list_settling, list_usage
 from bench.scale.judge import read_audit
 from tests.e2e.judge import judge as compute_again
+
+_EVIDENCE = TypeAdapter(Evidence)
 
 
 def collect(shaking: Shaking, audit: Path, since: float) -> Evidence:
@@ -39,7 +42,8 @@ def collect(shaking: Shaking, audit: Path, since: float) -> Evidence:
         kills=[(kill.at, kill.kind, kill.pod_uid) for kill in shaking.kills],
         lasted=[(one.at, one.until, one.kind) for one in shaking.lasted],
         jobs={name: len(times) for name, times in read_audit(audit, since).run_jobs.items()},
-        together=shaking.together,
+        together=list(shaking.together),
+        recoveries=shaking.recoveries,
         lost=[name for name in shaking.load.acknowledged if name not in names],
         left=list_left(hackathon),
         settling=list_settling(hackathon),
@@ -47,6 +51,16 @@ def collect(shaking: Shaking, audit: Path, since: float) -> Evidence:
             team: (usage.get(team, {}).get("total", 0), _count_owing(team, submissions)) for team in teams
         },
     )
+
+
+def write_evidence(evidence: Evidence, file: Path) -> None:
+    """As JSON, so that it can be judged again."""
+    file.write_bytes(_EVIDENCE.dump_json(evidence))
+
+
+def read_evidence(file: Path) -> Evidence:
+    """Raises OSError, and pydantic's ValidationError where it is none."""
+    return _EVIDENCE.validate_json(file.read_bytes())
 
 
 def _count_owing(team: str, submissions: Iterable[Mapping[str, Any]]) -> int:

@@ -142,6 +142,15 @@ def find_node(arguments: list[str]) -> str:
     return next(told, "")
 
 
+def find_pod(pid: int) -> str:
+    """UID of the pod that a process is in; "" of one that is in none, or has ended."""
+    try:
+        found = _POD.search(Path(f"/proc/{pid}/cgroup").read_text())
+    except OSError:
+        return ""
+    return found[1].replace("_", "-") if found else ""
+
+
 def list_processes(cluster: str) -> list[Process]:
     """Those of a cluster that can be killed, as this host numbers them."""
     found = []
@@ -149,14 +158,13 @@ def list_processes(cluster: str) -> list[Process]:
         try:
             arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
             kind = find_kind(arguments)
-            pod = _POD.search(Path(f"/proc/{pid}/cgroup").read_text()) if kind else None
+            pod = find_pod(pid) if kind else ""
             name = Path(f"/proc/{pid}/root/etc/hostname").read_text().strip() if pod else ""
         except OSError:
             continue  # gone meanwhile
         # What a program in a pod calls itself is its own affair: daemons are in no pod.
-        if kind and (kind in DAEMONS) == (pod is None):
-            uid = pod[1].replace("_", "-") if pod else ""
-            found.append(Process(pid, kind, uid, name, find_node(arguments)))
+        if kind and (kind in DAEMONS) == (not pod):
+            found.append(Process(pid, kind, pod, name, find_node(arguments)))
     return found
 
 

@@ -4,7 +4,7 @@ the programs' own schedules, and the log of the faults. It uses nothing of opera
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -87,7 +87,7 @@ class Evidence:
     """Run Jobs by name, and how often the API server was asked to make them and did."""
     lasted: Sequence[tuple[float, float, str]] = ()
     """Faults that lasted: Unix times of beginning and end, and kind."""
-    together: Collection[frozenset[str]] = ()
+    together: Sequence[frozenset[str]] = ()
     """Names of pods in which participants' programs were seen at one moment."""
     lost: Sequence[str] = ()
     """Submissions that the API server took, and that are not there."""
@@ -96,6 +96,8 @@ class Evidence:
     settling: Sequence[str] = ()
     totals: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """By team: Submissions that are counted, and that were handed in and not owed back."""
+    recoveries: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Seconds until a part worked again, by kind of fault. Not judged."""
 
 
 def find_violations(evidence: Evidence) -> list[str]:

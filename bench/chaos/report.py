@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -14,20 +14,38 @@ INSIDE = ("recorder", "participant", "supervisor")
 """What is in the pod of one run; all else is beside every run that is under way."""
 
 
-def table(evidence: Evidence, recoveries: Mapping[str, Sequence[float]]) -> str:
-    """Markdown; ``recoveries``: seconds by kind."""
+def table(found: Sequence[Evidence]) -> str:
+    """Markdown, of one or several times."""
     lines = [
         "| fault | times | runs inside or beside it | works again: p50 | p99 |",
         "|---|---|---|---|---|",
     ]
-    happened = Counter([kind for _, kind, _ in evidence.kills] + [kind for _, _, kind in evidence.lasted])
+    happened = Counter(
+        kind
+        for one in found
+        for kind in [kind for _, kind, _ in one.kills] + [kind for _, _, kind in one.lasted]
+    )
     kinds = [*faults.KINDS, *sorted(set(happened) - set(faults.KINDS))]
-    outcomes = count_outcomes(evidence, kinds)
+    outcomes = [count_outcomes(one, kinds) for one in found]
     for kind in kinds:
-        told = ", ".join(f"{count} {what}" for what, count in outcomes[kind].most_common())
-        p50, p99 = (quantile(recoveries.get(kind, ()), part) for part in (0.5, 0.99))
+        counts = sum((one[kind] for one in outcomes), Counter[str]())
+        told = ", ".join(f"{count} {what}" for what, count in counts.most_common())
+        seconds = [took for one in found for took in one.recoveries.get(kind, ())]
+        p50, p99 = (quantile(seconds, part) for part in (0.5, 0.99))
         lines.append(f"| {kind} | {happened[kind]} | {told or '–'} | {p50} | {p99} |")
     return "\n".join(lines)
+
+
+def summary(found: Sequence[Evidence], violations: int) -> str:
+    """What comes below the table, in a sentence or two."""
+    took = [run.ended_at - run.submitted_at for one in found for run in one.runs if run.ended_at is not None]
+    kills, lasted, runs = (
+        sum(map(len, each)) for each in zip(*((o.kills, o.lasted, o.runs) for o in found), strict=True)
+    )
+    return (
+        f"{kills} kills, {lasted} faults that lasted, {runs} submissions, {violations} violations. "
+        f"From handing in to the end: {quantile(took, 0.5)} (p50), {quantile(took, 0.99)} (p99)."
+    )
 
 
 def quantile(seconds: Sequence[float], part: float) -> str:

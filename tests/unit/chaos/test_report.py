@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
-from bench.chaos.judge import Evidence
-from bench.chaos.report import count_outcomes, quantile, table
+from bench.chaos.evidence import read_evidence, write_evidence
+from bench.chaos.judge import Evidence, find_violations
+from bench.chaos.report import count_outcomes, quantile, summary, table
 from tests.unit.chaos.test_judge import CUT, GO, REPEATED, UNDISTURBED
 
 KINDS = ("operator", "participant", "recorder", "store")
@@ -27,13 +29,34 @@ def test_a_kill_in_a_pod_concerns_its_run_and_one_beside_it_all_that_were_under_
 
 
 def test_the_table_counts_kills_and_shows_no_time_of_what_never_worked_again() -> None:
-    evidence = Evidence([UNDISTURBED], [(GO + 2, "operator", "p"), (GO + 3, "etcd", "")], {})
-    lines = {
-        line.split("|")[1].strip(): line for line in table(evidence, {"operator": [1.0, 3.0]}).splitlines()
-    }
+    kills = [(GO + 2, "operator", "p"), (GO + 3, "etcd", "")]
+    evidence = Evidence([UNDISTURBED], kills, {}, recoveries={"operator": [1.0, 3.0]})
+    lines = {line.split("|")[1].strip(): line for line in table([evidence]).splitlines()}
     assert lines["operator"] == "| operator | 1 | 1 as without it | 2.0 s | 3.0 s |"
     assert lines["etcd"].endswith("| – | – |")
     assert "| 0 |" in lines["store"]
+
+
+def test_times_are_counted_together_and_what_was_beside_a_run_is_of_its_own_time() -> None:
+    first = Evidence([UNDISTURBED], [(GO + 2, "store", "s")], {}, recoveries={"store": [1.0]})
+    second = Evidence([UNDISTURBED, REPEATED], [], {}, lasted=[(GO, GO + 5, "store-slow")])
+    lines = {line.split("|")[1].strip(): line for line in table([first, second]).splitlines()}
+    assert lines["store"] == "| store | 1 | 1 as without it | 1.0 s | 1.0 s |"
+    assert lines["store-slow"].startswith("| store-slow | 1 | 1 as without it, 1 repeated |")
+    assert summary([first, second], 0).startswith(
+        "1 kills, 1 faults that lasted, 3 submissions, 0 violations."
+    )
+
+
+def test_evidence_that_was_written_down_is_judged_the_same(tmp_path: Path) -> None:
+    pods = frozenset({"r-1-digits-1-abcde", "r-1-digits-2-fghij"})
+    kills, lasted = [(GO + 5.6, "participant", "pod-1")], [(GO, GO + 5.0, "store-slow")]
+    evidence = Evidence([CUT, REPEATED], kills, {"r-1": 2}, lasted, [pods], totals={"red": (2, 1)})
+    write_evidence(evidence, tmp_path / "1.evidence.json")
+    again = read_evidence(tmp_path / "1.evidence.json")
+    assert len(find_violations(evidence)) == 3
+    assert find_violations(again) == find_violations(evidence)
+    assert table([again]) == table([evidence])
 
 
 def test_a_quantile_of_nothing_is_none() -> None:
