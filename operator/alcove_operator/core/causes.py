@@ -33,6 +33,9 @@ DISK_PRESSURE = "DiskPressure"
 _OVER_REQUEST = re.compile(
     r"Container main was using (\S+), request is (\S+), has larger consumption of ([\w.-]+?)\."
 )
+_LOST_BY_RUNTIME = 255
+"""Exit status that containerd makes up for a container which it started and whose process it cannot find, as after the
+node has restarted. No process of ours ends with it, and the first process of a container is always ours."""
 _KILLED = (128 + 9, 128 + 15)
 """Exit statuses of a container that SIGKILL or SIGTERM ended."""
 
@@ -160,7 +163,7 @@ def _own_end(pod: PodView, _: Context) -> Cause | None:
     end = pod.report.end.cause if pod.report and pod.report.end else ""
     end = "" if end in ("recorder-saw-eof", "unknown") else end
     code = pod.main.exit_code if pod.main and pod.main.terminated else None
-    if _recorder_died(pod):
+    if _recorder_died(pod) or _was_lost_unsealed(pod):
         return None
     if end == "budget" or (not end and code == SupervisorExit.BUDGET):
         return charge_participant("DeadlineReached", "The time budget was used up. What it had saved counts.")
@@ -304,7 +307,10 @@ def _node_lost(pod: PodView, context: Context) -> Cause | None:
 def _node_restarted(pod: PodView, _: Context) -> Cause | None:
     """Evictions and deadlines, where a kubelet can forget a container too, have rules before this one."""
     main = pod.main
-    if main is None or not main.terminated or main.terminated_reason != _FORGOTTEN or pod.report is not None:
+    if main is None or not main.terminated:
+        return None
+    forgotten = main.terminated_reason == _FORGOTTEN and pod.report is None
+    if not (forgotten or main.exit_code == _LOST_BY_RUNTIME or _was_lost_unsealed(pod)):
         return None
     return charge_platform(
         "NodeLost", f"The node {pod.node or '?'} was restarted, and nothing that ran on it is left."
@@ -382,6 +388,13 @@ def _recorder_died(pod: PodView) -> bool:
         RecorderExit.SEALED,
         *_KILLED,
     )
+
+
+def _was_lost_unsealed(pod: PodView) -> bool:
+    """Whether the runtime lost the recorder before it had uploaded all that it had stamped."""
+    recorder = pod.recorder
+    lost = recorder is not None and recorder.terminated and recorder.exit_code == _LOST_BY_RUNTIME
+    return lost and (pod.report is None or pod.report.manifest_sha256 is None)
 
 
 def _ended_before(pod: PodView, moment: datetime | None) -> bool:

@@ -68,6 +68,7 @@ def pod(**more: Any) -> PodView:
     return replace(base, **more)
 
 
+SEALED = report("finished").model_copy(update={"manifest_sha256": "a" * 64})
 CONSTRUCTING = report(None, go=False).model_copy(update={"free_ns": 0})
 """A free constructor was let run, and the go has not come."""
 MAIN_KILLED = ended("main", 137)
@@ -143,6 +144,12 @@ ROWS: list[tuple[str, PodView | None, str, str]] = [
     ("a flood in a free constructor", pod(main=ended("main", 20), recorder=ended("recorder", 0, restarts=1), report=CONSTRUCTING.model_copy(update={"flooded": True})), "RecorderFlooded", "Participant"),
     ("evicted for inodes in a free constructor", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=INODES, report=CONSTRUCTING), "NodePressure", "Participant"),
     ("at the pod's deadline in a free constructor", pod(main=MAIN_KILLED, reason="DeadlineExceeded", report=CONSTRUCTING), "DeadlineReached", "Participant"),
+    ("node restarted, the runtime lost both", pod(main=ended("main", 255), recorder=ended("recorder", 255), report=report(None)), "NodeLost", "Platform"),
+    ("node restarted before the recorder wrote anything", pod(main=ended("main", 255), recorder=ended("recorder", 255)), "NodeLost", "Platform"),
+    ("the runtime lost main alone", pod(main=ended("main", 255), recorder=RECORDER, report=report("recorder-saw-eof")), "NodeLost", "Platform"),
+    ("node restarted after the end, before all was uploaded", pod(main=ended("main", 0), recorder=ended("recorder", 255), report=report("finished")), "NodeLost", "Platform"),
+    ("node restarted after the seal", pod(main=ended("main", 0), recorder=ended("recorder", 255), report=SEALED), "Finished", ""),
+    ("a failure, then the node restarted", pod(main=ended("main", 10), recorder=ended("recorder", 255), report=report("failed", code=3)), "ExitCode", "Participant"),
     ("node shut down", pod(reason="NodeShutdown", main=MAIN_KILLED), "NodeLost", "Platform"),
     ("never reported, past its deadline", pod(phase="Running", main=ContainerView("main", running=True, started_at=START)), "NodeLost", "Platform"),
 ]  # fmt: skip
