@@ -9,12 +9,23 @@ from typing import Any
 
 
 async def stop_signal(started: asyncio.Event) -> None:
-    """Ends on SIGTERM or SIGINT. Kopf's own handlers, which it replaces once it has started, take seconds to let go."""
-    await started.wait()
+    """Ends on SIGTERM or SIGINT. Kopf's own handlers, which take the place of these until it has ``started``, and then
+    are replaced, take seconds to let go."""
     stop = asyncio.Event()
+    _hear_signals(stop)
+    waits = [asyncio.create_task(event.wait()) for event in (started, stop)]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    _hear_signals(stop)
+    await stop.wait()
+
+
+def _hear_signals(stop: asyncio.Event) -> None:
     for which in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(which, stop.set)
-    await stop.wait()
 
 
 async def first_of(loops: list[Coroutine[Any, Any, None]]) -> None:
