@@ -35,7 +35,7 @@ COMPACTED, COMPACTIONS = "etcd in use", 8
 """The API server drops etcd's history of changes every five minutes. So many pieces of 45 minutes are longer, and the
 least value of each, after a compaction, is a point of the line."""
 ROW_KIB = 11.0
-"""What the operator keeps of a Submission that has ended: docs/scale.md."""
+"""What the operator may keep of a Submission that has ended: its row (docs/scale.md), and what the heap loses."""
 BOARDS_EACH = 1.0
 """A new board for each Submission at most; its request stays in the store."""
 REWRITTEN_EACH = 2.0
