@@ -20,6 +20,7 @@ from alcove_api.run_documents import Manifest
 from alcove_api.score_documents import ScoreResult
 from alcove_toolkit.practice import PRACTICE
 from tests.cluster import api
+from tests.cluster.node_config import SECOND_HANDLER
 from tests.conftest import say
 from tests.demo import hackathon as steps
 from tests.demo.hackathon import Hackathon, wait_for
@@ -31,6 +32,11 @@ BUDGET = 8
 NEVER = "2099-01-01T00:00:00Z"
 ENDED = ("Done", "Failed", "Rejected")
 Object = dict[str, Any]
+RUNTIME_CLASS: Object = {
+    "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "second"},
+    "handler": SECOND_HANDLER,
+    "overhead": {"podFixed": {"memory": "8Mi"}},
+}  # fmt: skip
 
 
 def _phase(name: str, datasets: list[str], budget: int, **more: Any) -> Object:
@@ -71,6 +77,9 @@ def hackathon(cluster: api.Cluster) -> Hackathon:
     values = steps.chart_values(cluster, images, ("red", "blue"), spec, "minio")
     # What the operator's metrics tell is looked at from this host.
     values["networkPolicy"]["metricsClients"] = values["networkPolicy"]["storeClients"]
+    # The other releases of the tests leave the choice to the node.
+    steps.kubectl(cluster, "apply", "-f", "-", stdin=json.dumps(RUNTIME_CLASS))
+    values["runs"] = {"runtimeClass": RUNTIME_CLASS["metadata"]["name"]}
     installed = steps.install(cluster, "hack", values)
     steps.publish_datasets(installed, folder, say)
     wait_for("the Datasets becoming Ready", lambda: _ready(installed), 180)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests.cluster.layout import load_plan
+from tests.cluster.namespaces import find_holder
+from tests.cluster.node_config import SECOND_ROOT
 from tests.demo.hackathon import wait_for
 from tests.e2e import models
-from tests.e2e.conftest import BUDGET, Team
+from tests.e2e.conftest import BUDGET, RUNTIME_CLASS, Team
 
 pytestmark = pytest.mark.e2e
 
@@ -70,6 +75,20 @@ def test_deleting_a_submission_stops_its_pods_within_five_seconds(red: Team) -> 
 
     # Five seconds are the promise itself, not a guess at this machine's speed.
     wait_for("the pod of a deleted submission being gone", gone, 5)
+
+
+def test_runs_are_started_by_the_runtime_that_the_values_name(red: Team) -> None:
+    """All runs of this release are; here one is looked at while it lives."""
+    red.submit("elsewhere", models.SLEEPS, phase="long")
+    red.until_run("elsewhere", ("Running",))
+    (pod,) = red.pods("elsewhere")
+    assert pod["spec"]["runtimeClassName"] == RUNTIME_CLASS["metadata"]["name"]
+    assert pod["spec"]["overhead"] == RUNTIME_CLASS["overhead"]["podFixed"]
+    (main,) = pod["status"]["containerStatuses"]
+    plan = load_plan(red.hackathon.cluster.name)
+    assert plan is not None
+    root = Path(f"/proc/{find_holder(plan.nodes[0])}/root{SECOND_ROOT}")
+    assert (root / "k8s.io" / main["containerID"].removeprefix("containerd://")).is_dir()
 
 
 def test_the_budget_is_the_participants_alone(red: Team) -> None:
