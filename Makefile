@@ -9,7 +9,7 @@ STORE ?= minio
 # What the demo runs on: throwaway (Kubernetes is built here), or kind (prebuilt; needs kind, docker, kubectl and helm)
 CLUSTER ?= throwaway
 
-.PHONY: help install deps lock crds lint types check unit integration certificates e2e e2e-first-half e2e-second-half e2e-swapped rehearsal test try picture demo images demo-down kubectl scale interleave chaos soak bench
+.PHONY: help install deps lock crds lint types check unit integration certificates e2e e2e-first-half e2e-second-half e2e-swapped e2e-nodes rehearsal test try picture demo images demo-down kubectl scale interleave chaos soak bench
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -80,6 +80,9 @@ e2e-second-half:
 
 e2e-swapped: deps ## the demo on SeaweedFS, and the whole challenge on MinIO; make e2e has each on the other
 	@ALCOVE_SWAP_STORES=yes $(PY) -m pytest -q -s tests/e2e/test_rehearsal.py tests/e2e/test_demo.py::$(DEMO_TEST)
+
+e2e-nodes: deps ## two nodes, one of which dies with a run on it: ten minutes, most of them spent on waiting
+	@$(PY) -m pytest -q -s tests/nodes
 
 test: check integration e2e ## everything; CI runs this
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from minio import Minio
 from minio.error import S3Error
 from pydantic import TypeAdapter
 
 from alcove_api import keys
 from bench.chaos.judge import Attempt, Evidence, Prediction, Run, moment
-from bench.chaos.load import BUDGET, DATASET
+from bench.chaos.load import BUDGET, DATASET, read_moments
 from bench.chaos.shaking import Shaking, list_left, list_settling, list_usage
 from bench.scale.judge import read_audit
 from tests.e2e.judge import judge as compute_again
@@ -139,9 +137,7 @@ def _read_prediction(store: Minio, folder: str, record: Mapping[str, Any]) -> Pr
         if error.code != "NoSuchKey":
             raise
         return None
-    pairs = np.load(io.BytesIO(data), allow_pickle=False)[:2, :2].tolist()
-    made, since = (round(high * 4096) * 4096 + round(low * 4096) for high, low in pairs)
-    return Prediction(record["t_ns"] / 1e9, made, since / 1000)
+    return Prediction(record["t_ns"] / 1e9, *read_moments(data))
 
 
 def _read(store: Minio, key: str) -> dict[str, Any] | None:

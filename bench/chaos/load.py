@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from textwrap import dedent
 from typing import Any
+
+import numpy as np
 
 from tests.demo.hackathon import Hackathon
 
@@ -18,7 +21,10 @@ ENDED = ("Done", "Failed", "Rejected")
 WRAPS = 4096 * 4096
 """Milliseconds after which the moments in predictions begin again."""
 
-PROGRAM = dedent(f"""
+
+def write_program(predictions: int) -> str:
+    """A model.py that saves one prediction each second, and says in each when it made it."""
+    return dedent(f"""\
     import time
 
     import numpy as np
@@ -42,7 +48,7 @@ PROGRAM = dedent(f"""
             if not self.saved:
                 self.rows = sum(1 for _ in dataset)
             self.saved += 1
-            self.done_training = self.saved == {PREDICTIONS}
+            self.done_training = self.saved == {predictions}
             said = np.random.default_rng(self.saved).random((self.rows, self.metadata.get_output_size()))
             time.sleep(max(0.0, self.began + self.saved - time.monotonic()))
             moments = time.time(), time.monotonic() - self.began
@@ -50,6 +56,14 @@ PROGRAM = dedent(f"""
                 said[row, :2] = milliseconds // 4096 / 4096, milliseconds % 4096 / 4096
             return said
     """)
+
+
+def read_moments(snapshot: bytes) -> tuple[int, float]:
+    """What such a program wrote into a prediction: milliseconds by the wall clock modulo :data:`WRAPS`, and seconds
+    since its object was made."""
+    pairs = np.load(io.BytesIO(snapshot), allow_pickle=False)[:2, :2].tolist()
+    made, since = (round(high * 4096) * 4096 + round(low * 4096) for high, low in pairs)
+    return made, since / 1000
 
 
 @dataclass
@@ -78,7 +92,12 @@ class Load:
         namespace, name = self.hackathon.team_namespace(teams[number % len(teams)]), f"chaos-{number:04}"
         reference = {"namespace": self.hackathon.name, "name": self.hackathon.name}
         about = {"metadata": {"name": name, "namespace": namespace}}
-        code = {"apiVersion": "v1", "kind": "ConfigMap", **about, "data": {"model.py": PROGRAM}}
+        code = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            **about,
+            "data": {"model.py": write_program(PREDICTIONS)},
+        }
         spec = {
             "competition": reference,
             "phase": PHASE,
