@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from signal import SIGTERM
 from types import MappingProxyType
 
 from alcove_api.exit_statuses import RecorderExit, StageExit, SupervisorExit
@@ -50,7 +51,7 @@ CAUSES_BY_PAYER: Mapping[Payer, tuple[str, ...]] = MappingProxyType(
         ),
         "Platform": (
             "CouldNotStart", "ImagePull", "NeverStarted", "NodeLost", "PodGone", "Preempted", "RecorderLost",
-            "StagingFault", "StoreAway", "StoreFull",
+            "StagingFault", "StoppedEarly", "StoreAway", "StoreFull",
         ),
     }
 )  # fmt: skip
@@ -76,6 +77,8 @@ class Context:
     """Of Kueue, which takes the place of a run for another by deleting its pod."""
     memory: str = ""
     """The limit of main, as the phase has it: "8Gi"."""
+    budget_seconds: int = 0
+    """What the phase gives to each run."""
     disclosed: bool = True
     """Whether teams may know what runs get: else no message has the words of scheduler and kubelet, which name it."""
     started: bool = False
@@ -264,6 +267,23 @@ def _stage_failed(pod: PodView, _: Context) -> Cause | None:
     return charge_platform("StagingFault", f"Staging ended unexpectedly ({reason}).")
 
 
+def _stopped_early(pod: PodView, context: Context) -> Cause | None:
+    """A pod's deadline leaves room for all that comes before the budget: who is stopped by it with budget left was
+    stopped by a kubelet whose clock is wrong, or started too late.
+
+    No program brings this about. One that ends itself by SIGTERM, and has the recorder upload for long, is not there
+    any more at the deadline: when main ends the kubelet gives the recorder its grace period, and no more.
+    """
+    end = pod.report.end if pod.report else None
+    if pod.reason != "DeadlineExceeded" or end is None or (end.cause, end.signal) != ("signalled", SIGTERM):
+        return None
+    if not 0 <= end.ended_ns < context.budget_seconds * 10**9:
+        return None
+    return charge_platform(
+        "StoppedEarly", f"The node {pod.node or '?'} stopped the pod before the time budget was used up."
+    )
+
+
 def _out_of_memory(pod: PodView, context: Context) -> Cause | None:
     main = pod.main
     if main is None or not main.terminated:
@@ -368,6 +388,7 @@ _RULES: tuple[Callable[[PodView, Context], Cause | None], ...] = (
     _evicted,
     _deleted,
     _stage_failed,
+    _stopped_early,
     _out_of_memory,
     _program_ended,
     _node_lost,

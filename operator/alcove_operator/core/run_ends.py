@@ -127,6 +127,7 @@ def build_context(given: ReconcileInput, run: RunStatus) -> causes.Context:
         store_away=facts.store_away,
         local_queue=find_local_queue(job, given),
         memory=describe_memory(given.rules.phase, run.dataset),
+        budget_seconds=given.rules.phase.budget.seconds,
         disclosed=given.rules.phase.resources.disclosed,
         started=may_have_started(run),
     )

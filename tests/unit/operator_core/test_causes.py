@@ -188,6 +188,28 @@ def test_who_brought_the_image_bears_that_it_does_not_start(own: bool, payer: st
         assert (found.name, found.charged_to) == ("CouldNotStart", payer)
 
 
+TERMINATED = report("signalled", signal=15)
+"""Ended at the first nanosecond after the go."""
+
+
+@pytest.mark.parametrize(
+    ("seen", "budget", "cause"),
+    [
+        (pod(reason="DeadlineExceeded", main=ended("main", 11), report=TERMINATED), 8, "StoppedEarly"),
+        (pod(reason="DeadlineExceeded", main=ended("main", 11), report=TERMINATED), 0, "Signalled"),
+        (pod(main=ended("main", 11), report=TERMINATED), 8, "Signalled"),
+        (pod(reason="DeadlineExceeded", main=ended("main", 11), report=report("signalled", signal=9)), 8, "Signalled"),
+        (pod(reason="DeadlineExceeded", main=ended("main", 10), report=report("failed", code=1)), 8, "ExitCode"),
+        (pod(reason="DeadlineExceeded", main=MAIN_KILLED, report=report("unknown")), 8, "DeadlineReached"),
+    ],
+    ids=["budget left", "none left", "no deadline", "killed by itself", "failed before", "nobody knows when"],
+)  # fmt: skip
+def test_a_pod_that_is_stopped_before_its_budget_is_the_platforms(
+    seen: PodView, budget: int, cause: str
+) -> None:
+    assert find_cause(seen, Context(budget_seconds=budget)).name == cause
+
+
 def test_a_lost_node_excuses_no_program_that_had_failed_before() -> None:
     lost = Context(lost_nodes=frozenset({"n1"}))
     assert find_cause(pod(main=ended("main", 10), report=report("failed")), lost).name == "ExitCode"
