@@ -31,6 +31,8 @@ class Judge:
         """UIDs of the Submissions that somebody deletes."""
         self.two_operators = False
         """Whether there were two at once: each gives the places away that it believes to be free."""
+        self.late: Counter[tuple[str, str, str]] = Counter()
+        """What was made by requests that nobody waited for any more: their operator was dead, or had given them up."""
         self.last: dict[str, Object] = {}
         """Each Submission as it was last seen, by UID."""
 
@@ -108,7 +110,9 @@ class Judge:
         for raw in self.last.values():
             self._look_at_runs(raw)
         self._balance()
-        created = Counter(name for plural, _, name in self.world.server.created if plural == "jobs")
+        # A request that arrives late cannot be taken back. The Job that it makes goes as soon as it is seen.
+        jobs = [spot for spot in self.world.server.created if spot[0] == "jobs"]
+        created = Counter(spot[2] for spot in (Counter(jobs) - self.late).elements())
         # A score is named after all that it depends on: a second Job finds it, and changes nothing.
         created = Counter({name: n for name, n in created.items() if name.startswith("r")})
         self.faults += [f"The Job {name} was made {n} times." for name, n in created.items() if n > 1]

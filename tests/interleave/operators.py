@@ -129,6 +129,7 @@ class Operator:
         return answer
 
     def _carry_out(self, call: Callable[[], T], fate: Fate, answer: asyncio.Future[T]) -> None:
+        before, late = len(self.world.server.created), self.dead or answer.done()
         if fate.repeated:
             with contextlib.suppress(Exception):
                 call()
@@ -137,6 +138,8 @@ class Operator:
         except Exception as error:
             self.loop.call_later(fate.after, _fail, answer, error)
             return
+        if late:
+            self.world.judge.late.update(self.world.server.created[before:])
         if not fate.lost:
             self.loop.call_later(fate.after, self._answer, answer, result)
 

@@ -476,12 +476,15 @@ class Hackathon:
         self._end(job, "Complete")
 
     def _find_request(self, job: Object) -> AggregateRequest | None:
-        """What an aggregate Job is to rank, once the Leaderboard says that it was asked."""
+        """What an aggregate Job is to rank, once the Leaderboard says that it was asked. One that is asked for a later
+        board makes none, and ends."""
         labels = job["metadata"]["labels"]
         phase, generation = labels[names.PHASE], int(labels[GENERATION])
         board = self.server.objects["leaderboards", HACK, phase]
         requested = board["spec"].get("requested") or {}
-        if requested.get("generation", 0) < generation:
+        if requested.get("generation", 0) > generation:
+            self._end(job, "Complete")
+        if requested.get("generation", 0) != generation:
             return None
         return self.store.board_requests[phase, generation]
 
