@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench.chaos import api_faults, credential_faults, faults, node_faults, store_faults
+from bench.chaos import api_faults, clock_faults, credential_faults, faults, node_faults, store_faults
 from bench.chaos.clock_faults import ClockFaults, with_faked_clock
 from bench.chaos.damage import DAMAGES
 from bench.chaos.evidence import collect, read_evidence, write_evidence
@@ -24,7 +24,8 @@ from bench.chaos.load import BUDGET, DATASET, PHASE, Load
 from bench.chaos.report import summary, table
 from bench.chaos.shaking import SETTLE, Say, Shaking
 from bench.chaos.toxiproxy import run_toxiproxy
-from tests.cluster import api
+from tests.cluster import api, fake_clock
+from tests.cluster.binaries import binaries
 from tests.cluster.console import ClusterError
 from tests.cluster.layout import load_plan
 from tests.demo import hackathon as steps
@@ -53,7 +54,9 @@ def main() -> int:
     try:
         disk = node_faults.DISK_MIB if given.nodes > 1 else 0
         cluster = api.up(name, progress=say, audit=True, nodes=given.nodes, disk_mib=disk)
-        shorten_restart_pauses(cluster)
+        if given.kubelet_clocks:
+            binaries(["kubelet-fake-clock"], say)
+        set_up_kubelets(cluster, given.kubelet_clocks)
         violations = _judge([_shake(_install(cluster, say, given.damage), given, say)])
     except (ClusterError, DemoError) as error:
         say(f"It stopped: {error}")
@@ -77,6 +80,8 @@ def read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", type=_split, default=ALL, help="kinds of faults, with commas")
     nodes = "of the cluster; with two or more the last one fails, too"
     parser.add_argument("--nodes", type=int, default=1, help=nodes)
+    clocks = "step those of kubelets, too, which are built for minutes the first time"
+    parser.add_argument("--kubelet-clocks", action="store_true", help=clocks)
     damage = "a fault of operator or recorder that is to be found"
     parser.add_argument("--damage", choices=DAMAGES, help=damage)
     judge = "judge *.evidence.json of earlier times again, with one table for all"
@@ -115,6 +120,8 @@ def _shake(hackathon: Hackathon, given: argparse.Namespace, say: Say) -> Evidenc
         only = DAMAGES[given.damage].faults if given.damage else given.only
         kills = [kind for kind in faults.KINDS if kind in only]
         possible = {kind for source in sources for kind in source.kinds}
+        if not given.kubelet_clocks:
+            possible -= set(clock_faults.NODES)
         lasting = [kind for kind in LASTING if kind in only and kind in possible]
         seconds = given.minutes * 60
         shaking.run(faults.draw(given.seed, seconds, kills, lasting), seconds)
@@ -123,9 +130,13 @@ def _shake(hackathon: Hackathon, given: argparse.Namespace, say: Say) -> Evidenc
     return evidence
 
 
-def shorten_restart_pauses(cluster: api.Cluster) -> None:
-    """Has the kubelet restart what ends again and again after :data:`RESTARTED_AFTER`, and not after up to 5 minutes:
-    else that pause is what is measured. Raises DemoError."""
+def set_up_kubelets(cluster: api.Cluster, fake_clocks: bool) -> None:
+    """Has them restart what ends again and again after :data:`RESTARTED_AFTER`, and not after up to 5 minutes: else
+    that pause is what is measured. Raises ClusterError and DemoError.
+
+    Args:
+        fake_clocks: whether their clocks can be stepped from then on.
+    """
     plan = load_plan(cluster.name)
     assert plan is not None
     for node in plan.nodes:
@@ -134,6 +145,8 @@ def shorten_restart_pauses(cluster: api.Cluster) -> None:
         settings["featureGates"] = {"KubeletCrashLoopBackOffMax": True}
         settings["crashLoopBackOff"] = {"maxContainerRestartPeriod": f"{RESTARTED_AFTER}s"}
         file.write_text(json.dumps(settings, indent=1))
+        if fake_clocks:
+            fake_clock.place_kubelet(node)
     before = {process.pid for process in faults.list_processes(cluster.name) if process.kind == "kubelet"}
     for pid in before:
         os.kill(pid, signal.SIGKILL)

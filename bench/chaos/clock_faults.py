@@ -8,9 +8,10 @@ from pathlib import Path
 
 from bench.chaos import faults
 from bench.chaos.damage import write_damage
-from tests.cluster import api, buildah, cgroups
+from tests.cluster import api, buildah, cgroups, fake_clock
 from tests.cluster.console import ClusterError, run
-from tests.cluster.layout import cgroup_name
+from tests.cluster.layout import cgroup_name, load_plan
+from tests.cluster.namespaces import find_holder
 from tests.demo.hackathon import DemoError, Hackathon
 
 HOUR = 3600
@@ -21,6 +22,8 @@ STEPS = {
     "recorder-clock-behind": ("recorder", -HOUR),
 }
 """By kind: whose clock, and by how many seconds."""
+NODES = {"node-clock-ahead": HOUR, "node-clock-behind": -HOUR}
+"""By kind: by how many seconds the clock of every kubelet is wrong."""
 OPERATORS = tuple(kind for kind, (whose, _) in STEPS.items() if whose == "operator")
 RECORDERS = tuple(kind for kind, (whose, _) in STEPS.items() if whose == "recorder")
 OFFSET = "/dev/shm/clock"
@@ -37,11 +40,15 @@ class ClockFaults:
     """Of all processes of a kind that are there when it begins, and of what takes their places in the same pods."""
 
     hackathon: Hackathon
-    kinds = tuple(STEPS)
+    kinds = (*STEPS, *NODES)
     _wrong: dict[str, set[str]] = field(default_factory=dict)
     """By kind: UIDs of the pods whose clock is wrong."""
 
     def apply(self, kind: str) -> None:
+        """Raises DemoError."""
+        if kind in NODES:
+            self._set_kubelets(NODES[kind])
+            return
         whose, seconds = STEPS[kind]
         processes = [one for one in faults.list_processes(self.hackathon.cluster.name) if one.kind == whose]
         for process in processes:
@@ -50,11 +57,26 @@ class ClockFaults:
 
     def undo(self, kind: str) -> None:
         """By any process of such a pod: what its clock belongs to may just have been killed, and the containers of a
-        pod share the folder, also with those that are still to start."""
+        pod share the folder, also with those that are still to start. Raises DemoError."""
+        if kind in NODES:
+            self._set_kubelets(0)
+            return
         wrong = self._wrong.pop(kind, set())
         for pid in cgroups.processes(cgroup_name(self.hackathon.cluster.name)):
             if faults.find_pod(pid) in wrong:
                 _set_clock(pid, 0)
+
+    def _set_kubelets(self, seconds: int) -> None:
+        plan = load_plan(self.hackathon.cluster.name)
+        assert plan is not None
+        for node in plan.nodes:
+            # One that is away comes back with a right clock.
+            if find_holder(node) is None:
+                continue
+            try:
+                fake_clock.set_clock(node, seconds)
+            except (ClusterError, OSError) as error:
+                raise DemoError(f"The clock of {node.hostname} was not set: {error}") from error
 
 
 def _set_clock(pid: int, seconds: int) -> None:

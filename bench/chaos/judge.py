@@ -20,7 +20,10 @@ LONGEST = 600.0
 RECORDERS_CLOCK = ("recorder-clock-ahead", "recorder-clock-behind")
 """Faults of the clock that says when a go was, but not how long after it something came: while there is one, nothing
 can be concluded from the moment of a go."""
-NODES = ("node-lost", "node-rebooted", "node-cut-off", "node-drained", "node-full", "node-slow")
+NODES = (
+    "node-lost", "node-rebooted", "node-cut-off", "node-drained", "node-full", "node-slow", "node-clock-ahead",
+    "node-clock-behind",
+)  # fmt: skip
 ENDS_A_RUN = ("participant", "supervisor")
 MAY_COST_AN_ATTEMPT = (
     "recorder", "kubelet", "containerd", "kube-apiserver", "etcd", "etcd-compacted", "store", "store-slow",

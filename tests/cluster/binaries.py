@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .console import ClusterError, Progress, run, run_logged, say, step
+from .fake_clock import write_overlay
 from .versions import BY_NAME, TOOLS, Tool, binary_path, cache_dir
 
 
@@ -78,6 +79,8 @@ def build(tool: Tool, progress: Progress) -> None:
         unfinished,
         tool.package,
     ]
+    if tool.fake_clock:
+        argv[5:5] = ["-overlay", write_overlay(tool.module)]
     with step(progress, f"building {tool.filename}"):
         log = cache_dir() / "log" / f"build-{tool.filename}.log"
         run_logged(argv, log, f"Building {tool.name}", cwd=tool.module, env=env)

@@ -50,10 +50,12 @@ class Tool:
     ldflags: str = field(default=_STRIP)
     on_demand: bool = False
     """Built for whoever asks for it: a cluster comes up without it."""
+    fake_clock: str = ""
+    """Digest of the wall clock that it is built with (:mod:`.fake_clock`); "" where that is Go's own."""
 
     @property
     def filename(self) -> str:
-        return f"{self.name}-{self.version}"
+        return f"{self.name}-{self.version}{'-' if self.fake_clock else ''}{self.fake_clock}"
 
 
 def _kubernetes(name: str) -> Tool:
@@ -81,6 +83,15 @@ TOOLS: tuple[Tool, ...] = (
     Tool("helm", HELM, _GO / "helm", "helm.sh/helm/v3/cmd/helm"),
     _kubernetes("kubectl"),
     _kubernetes("kubelet"),
+    Tool(
+        "kubelet-fake-clock",
+        KUBERNETES,
+        _GO / "kubernetes",
+        "k8s.io/kubernetes/cmd/kubelet",
+        _STAMP,
+        on_demand=True,
+        fake_clock=_digest_sources(_GO / "fake-clock"),
+    ),
     _kubernetes("kube-controller-manager"),
     _kubernetes("kube-scheduler"),
     _kubernetes("kube-proxy"),
