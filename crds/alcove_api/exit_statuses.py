@@ -23,7 +23,7 @@ class RecorderExit(IntEnum):
 
 
 class StageExit(IntEnum):
-    """Of the init container that staged data and code in pods of an earlier release."""
+    """Of the init container that stages data and code."""
 
     STAGED = 0
     BAD_BUNDLE = 3

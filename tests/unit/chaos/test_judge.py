@@ -219,7 +219,7 @@ def test_kills_are_the_same_whatever_lasts_beside_them() -> None:
         (["/opt/alcove/bin/python", "-I", "-m", "alcove_scorer", "aggregate"], "aggregate"),
         (["/opt/alcove/bin/python", "-I", "-m", "alcove_scorer", "score"], "score"),
         (["/opt/alcove/bin/python", "-I", "-m", "alcove_recorder"], "recorder"),
-        (["/opt/alcove/bin/alcove-supervisor", "run"], "supervisor"),
+        (["/alcove/bin/alcove-supervisor", "run"], "supervisor"),
         (["/pause"], ""),
         ([], ""),
     ],

@@ -1,0 +1,1 @@
+"""The init container that puts the files of a run in place."""
