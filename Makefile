@@ -66,9 +66,10 @@ DEMO_TEST := test_make_demo_prints_a_ranked_leaderboard_and_demo_down_leaves_not
 rehearsal: deps ## a whole challenge: practice, a choice, a blind final, the winners
 	@$(PY) -m pytest -q -s tests/e2e/test_rehearsal.py
 
-# Side by side, each half on a cluster that its tests share; the demo raises one for itself before the second half.
+# Side by side, each half on a cluster that its tests share. Demo, nodes and chaos raise clusters of their own before the second half.
 SECOND_HALF := tests/conformance tests/e2e/test_rehearsal.py
 e2e: deps ## the throwaway cluster
+	@$(PY) -m tests.cluster binaries --only kueue
 	@$(MAKE) --no-print-directory --jobs 2 e2e-first-half e2e-second-half
 
 e2e-first-half:
