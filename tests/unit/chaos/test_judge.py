@@ -177,6 +177,8 @@ BROKEN: dict[str, tuple[Evidence, str]] = {
         ),
         "the participant pays",
     ),
+    "nothing was submitted": (Evidence([], (), {}), "Nothing was submitted"),
+    "the audit log was not read": (replace(evidence(UNDISTURBED), jobs={}), "no Job of a run"),
     "a Job is made twice": (replace(evidence(UNDISTURBED), jobs={"r-1": 2}), "made 2 times"),
     "a Job is left": (replace(evidence(UNDISTURBED), left=["job.batch/r-1"]), "left behind"),
     "a ticket is lost": (replace(evidence(UNDISTURBED), settling=["uid-1"]), "never given back"),
