@@ -19,7 +19,8 @@ from bench.chaos import api_faults, clock_faults, credential_faults, faults, nod
 from bench.chaos.clock_faults import ClockFaults, with_faked_clock
 from bench.chaos.damage import DAMAGES
 from bench.chaos.evidence import collect, read_evidence, write_evidence
-from bench.chaos.judge import Evidence, find_violations
+from bench.chaos.history import Evidence
+from bench.chaos.judge import find_violations, list_unjudged
 from bench.chaos.load import BUDGET, DATASET, PHASE, Load
 from bench.chaos.report import summary, table
 from bench.chaos.shaking import SETTLE, Say, Shaking
@@ -190,6 +191,8 @@ def _judge(found: Sequence[Evidence]) -> list[str]:
     violations = [said for one in found for said in find_violations(one)]
     print(table(found))
     print(f"\n{summary(found, len(violations))}")
+    for said in sorted({gap for one in found for gap in list_unjudged(one)}):
+        print(f"not judged: {said}")
     for said in violations:
         print(f"VIOLATION: {said}")
     return violations

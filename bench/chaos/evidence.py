@@ -1,53 +1,90 @@
-"""Collects what is written down about a run of ``make chaos``, once all has ended."""
+"""Collects what is written down about a run of ``make chaos``, once all has ended.
+
+What cannot be read is told in a sentence, which the judge takes for a violation: it must not cost the verdict on all
+else.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 from minio import Minio
-from minio.error import S3Error
+from minio.error import MinioException, S3Error
 from pydantic import TypeAdapter
+from urllib3.exceptions import HTTPError
 
 from alcove_api import keys
-from bench.chaos.judge import Attempt, Evidence, Prediction, Run, moment
-from bench.chaos.load import BUDGET, DATASET, read_moments
-from bench.chaos.shaking import Shaking, list_left, list_settling, list_usage
-from bench.scale.judge import read_audit
+from bench.chaos.audit import Audit, read_audit
+from bench.chaos.history import Attempt, Evidence, Prediction, Run, Score, moment
+from bench.chaos.load import BUDGET, DATASET, PREDICTIONS, read_moments
+from bench.chaos.shaking import Shaking, list_left, list_usage
+from tests.demo.hackathon import DemoError
 from tests.e2e.judge import judge as compute_again
 
 _EVIDENCE = TypeAdapter(Evidence)
+_WRONG = (
+    AttributeError, IndexError, KeyError, LookupError, TypeError, ValueError, OSError, DemoError, HTTPError,
+    MinioException,
+)  # fmt: skip
+"""What reading something raises that is not as it must be, or is not there."""
+T = TypeVar("T")
 
 
-def collect(shaking: Shaking, audit: Path, since: float) -> Evidence:
-    """What the judge needs. Raises DemoError.
+class Reader:
+    """Reads, and notes what cannot be read."""
+
+    def __init__(self) -> None:
+        self.unreadable: list[str] = []
+
+    def read(self, what: str, how: Callable[[], T]) -> T | None:
+        """None where it cannot be read."""
+        try:
+            return how()
+        except _WRONG as error:
+            self.unreadable.append(f"{what} cannot be read: {type(error).__name__}: {error}.")
+            return None
+
+
+def collect(shaking: Shaking, audit_log: Path, since: float) -> Evidence:
+    """What the judge needs. Raises DemoError where the store's address or the dataset is not known.
 
     Args:
-        audit: the API server's audit log.
+        audit_log: the API server's.
         since: Unix time from which it counts.
     """
-    hackathon = shaking.hackathon
+    hackathon, reader = shaking.hackathon, Reader()
     store = hackathon.store("scorer")
     solution = hackathon.get("dataset", DATASET)["spec"]["solutionSha256"]
-    submissions = shaking.load.list()
-    usage = list_usage(hackathon)
-    teams = {one["metadata"]["namespace"] for one in submissions}
+    # As they were last seen, where they cannot be listed now.
+    submissions = reader.read("The list of Submissions", shaking.load.list) or shaking.there
+    usage = reader.read("What the teams have used", lambda: list_usage(hackathon)) or {}
+    audit = reader.read("The audit log", lambda: read_audit(audit_log, since)) or Audit()
     names = {f"{one['metadata']['namespace']}/{one['metadata']['name']}" for one in submissions}
+    runs = [read_run(store, one, shaking.ended, solution, audit, reader) for one in submissions]
+    happened = [(one.at, one.until, one.kind, one.applied) for one in shaking.lasted]
     return Evidence(
-        runs=[_read_run(store, one, shaking.ended, solution) for one in submissions],
+        runs=runs,
         kills=[(kill.at, kill.kind, kill.pod_uid) for kill in shaking.kills],
-        lasted=[(one.at, one.until, one.kind) for one in shaking.lasted],
-        jobs={name: len(times) for name, times in read_audit(audit, since).run_jobs.items()},
+        lasted=[(at, until, kind) for at, until, kind, applied in happened if applied],
+        failed=[(at, until, kind) for at, until, kind, applied in happened if not applied],
+        jobs={name: len(times) for name, times in audit.jobs.items()},
+        made={name: min(times) for name, times in audit.jobs.items()},
+        pods=shaking.pods,
         together=list(shaking.together),
         recoveries=shaking.recoveries,
+        restored=shaking.restored,
         lost=[name for name in shaking.load.acknowledged if name not in names],
-        left=list_left(hackathon),
-        settling=list_settling(hackathon),
-        totals={
-            team: (usage.get(team, {}).get("total", 0), _count_owing(team, submissions)) for team in teams
-        },
+        left=reader.read("What is left behind", lambda: list_left(hackathon)) or [],
+        settling=[uid for used in usage.values() for uid in used.get("settling") or ()],
+        usage=usage,
+        unreadable=(*reader.unreadable, *audit.unreadable),
     )
 
 
@@ -61,72 +98,95 @@ def read_evidence(file: Path) -> Evidence:
     return _EVIDENCE.validate_json(file.read_bytes())
 
 
-def _count_owing(team: str, submissions: Iterable[Mapping[str, Any]]) -> int:
-    """Submissions of a team that use up its quota: all but those that the platform failed, with no score."""
-    mine = [one["status"]["runs"] for one in submissions if one["metadata"]["namespace"] == team]
-    owed = [
-        runs
-        for runs in mine
-        if all(
-            run["phase"] == "Failed" and run["chargedTo"] == "Platform" and "alc" not in run for run in runs
-        )
-    ]
-    return len(mine) - len(owed)
+def read_run(
+    store: Minio,
+    raw: Mapping[str, Any],
+    ended: Mapping[str, float],
+    solution: str,
+    audit: Audit,
+    reader: Reader,
+) -> Run:
+    """One Submission.
 
-
-def _read_run(store: Minio, raw: Mapping[str, Any], ended: Mapping[str, float], solution: str) -> Run:
-    meta, uid = raw["metadata"], raw["metadata"]["uid"]
-    verdict = _read(store, f"runs/{uid}/{DATASET}/verdict.json")
-    attempts = list(_read_attempts(store, uid))
-    counted = next((a for a in attempts if verdict and a.pod_uid == verdict["pod_uid"]), None)
+    Args:
+        store: may read runs, scores and solutions.
+        raw: the Submission, as the API server has it.
+        ended: Unix time at which each was seen to have ended, by UID.
+        solution: digest of the dataset's.
+        audit: of the operator.
+        reader: takes note of what cannot be read.
+    """
+    meta, uid, status = raw["metadata"], raw["metadata"]["uid"], raw.get("status") or {}
+    name = f"{meta['namespace']}/{meta['name']}"
+    verdict_key = f"runs/{uid}/{DATASET}/verdict.json"
+    verdict, verdict_sha256 = reader.read(f"The verdict of {name}", lambda: _read(store, verdict_key)) or (
+        None,
+        "",
+    )
+    attempts = list(_read_attempts(store, uid, name, reader))
+    scores = reader.read(f"The scores of {name}", lambda: list(_read_scores(store, uid))) or []
+    shown = next((score.run for score in scores if score.digest == status.get("scoringDigest")), None)
+    counted = next((a for a in attempts if verdict and a.pod_uid == verdict.get("pod_uid")), None)
     again = None
     if counted is not None and counted.predictions and len(counted.predictions) == counted.records:
-        found = compute_again(store, {DATASET: solution}, {"team": uid}, 1, BUDGET)
-        again = found["team"].mean(DATASET)
+        again = reader.read(f"What {name} reaches", lambda: _compute_again(store, uid, solution))
     return Run(
-        name=f"{meta['namespace']}/{meta['name']}",
+        name=name,
         uid=uid,
         submitted_at=moment(meta["creationTimestamp"]),
         ended_at=ended.get(uid),
-        status=raw.get("status") or {},
+        status=status,
         attempts=attempts,
         verdict=verdict,
-        scored=_read_score(store, uid),
+        scored=shown,
         recomputed=again,
+        scores=scores,
+        told=audit.told.get(name, []),
+        verdict_sha256=verdict_sha256,
     )
 
 
-def _read_score(store: Minio, uid: str) -> dict[str, Any] | None:
-    found = [score for key in _list_scores(store, uid) if (score := _read(store, key)) is not None]
-    return next((run for score in found for run in score["runs"]), None)
+def _compute_again(store: Minio, uid: str, solution: str) -> float:
+    return compute_again(store, {DATASET: solution}, {"team": uid}, 1, BUDGET)["team"].mean(DATASET)
 
 
-def _list_scores(store: Minio, uid: str) -> list[str]:
-    """Keys of a Submission's scores; beside them there are pages, and the curve of a run that goes on."""
-    listed = store.list_objects(keys.MAIN_BUCKET, prefix=f"scores/{uid}/")
-    names = [str(entry.object_name) for entry in listed]
-    return [name for name in names if len(Path(name).stem) == 16 and name.endswith(".json")]
-
-
-def _read_attempts(store: Minio, uid: str) -> Iterable[Attempt]:
-    prefix = f"runs/{uid}/{DATASET}/"
-    for entry in store.list_objects(keys.MAIN_BUCKET, prefix=prefix):
-        if not entry.is_dir:
+def _read_scores(store: Minio, uid: str) -> Iterator[Score]:
+    """A Submission's; beside them there are pages, and the curve of a run that goes on."""
+    for entry in store.list_objects(keys.MAIN_BUCKET, prefix=f"scores/{uid}/"):
+        key = Path(str(entry.object_name))
+        if key.suffix != ".json" or len(key.stem) != 16:
             continue
-        folder = str(entry.object_name)
-        number, _, pod = folder.removeprefix(prefix).rstrip("/").partition("-")
-        manifest = _read(store, f"{folder}manifest.json") or {}
-        records = [record for record in manifest.get("records", []) if record["refused"] is None]
-        yield Attempt(
-            number=int(number),
-            pod_uid=pod,
-            go_at=moment(manifest["go_at"]) if manifest.get("go_at") else None,
-            seconds=max(-1.0, (manifest.get("end") or {}).get("ended_ns", -1) / 1e9),
-            records=len(records),
-            predictions=tuple(
-                said for record in records if (said := _read_prediction(store, folder, record)) is not None
-            ),
-        )
+        found, sha256 = _read(store, str(key))
+        at = entry.last_modified.timestamp() if entry.last_modified else 0.0
+        yield Score(key.stem, at, sha256, next(iter((found or {}).get("runs") or ()), None))
+
+
+def _read_attempts(store: Minio, uid: str, name: str, reader: Reader) -> Iterator[Attempt]:
+    prefix = f"runs/{uid}/{DATASET}/"
+    listed = reader.read(
+        f"The list of {name}'s attempts",
+        lambda: list(store.list_objects(keys.MAIN_BUCKET, prefix=prefix)),
+    )
+    for folder in (str(entry.object_name) for entry in listed or () if entry.is_dir):
+        found = reader.read(folder, partial(_read_attempt, store, prefix, folder))
+        if found is not None:
+            yield found
+
+
+def _read_attempt(store: Minio, prefix: str, folder: str) -> Attempt:
+    number, _, pod = folder.removeprefix(prefix).rstrip("/").partition("-")
+    manifest = _read(store, f"{folder}manifest.json")[0] or {}
+    records = [record for record in manifest.get("records", []) if record["refused"] is None]
+    there = (_read_prediction(store, folder, record) for record in records)
+    ended = (manifest.get("end") or {}).get("ended_ns", -1)
+    return Attempt(
+        number=int(number),
+        pod_uid=pod,
+        go_at=moment(manifest["go_at"]) if manifest.get("go_at") else None,
+        seconds=ended / 1e9 if ended >= 0 else -1.0,
+        records=len(records),
+        predictions=tuple(said for said in there if said is not None),
+    )
 
 
 def _read_prediction(store: Minio, folder: str, record: Mapping[str, Any]) -> Prediction | None:
@@ -137,12 +197,28 @@ def _read_prediction(store: Minio, folder: str, record: Mapping[str, Any]) -> Pr
         if error.code != "NoSuchKey":
             raise
         return None
-    return Prediction(record["t_ns"] / 1e9, *read_moments(data))
+    return Prediction(record["t_ns"] / 1e9, *read_moments(data), find_number(data))
 
 
-def _read(store: Minio, key: str) -> dict[str, Any] | None:
+def find_number(snapshot: bytes) -> int:
+    """Which of its predictions a program of :func:`~bench.chaos.load.write_program` saved this as, by the noise in it.
+
+    Raises ValueError where it is none of them.
+    """
+    found = np.load(io.BytesIO(snapshot), allow_pickle=False)
+    for number in range(1, PREDICTIONS + 1):
+        noise = np.random.default_rng(number).random(found.shape)
+        # The first two rows begin with moments.
+        if np.allclose(noise[2:], found[2:], atol=1e-6):
+            return number
+    raise ValueError("it is no prediction of the program's")
+
+
+def _read(store: Minio, key: str) -> tuple[dict[str, Any] | None, str]:
+    """The document, and the digest of its content in the order of its names; None and "" where there is none."""
     listed = [str(entry.object_name) for entry in store.list_objects(keys.MAIN_BUCKET, prefix=key)]
     if key not in listed:
-        return None
+        return None, ""
     found: dict[str, Any] = json.loads(store.get_object(keys.MAIN_BUCKET, key).read())
-    return found
+    ordered = json.dumps(found, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return found, hashlib.sha256(ordered.encode()).hexdigest()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from bench.chaos import faults
-from bench.chaos.judge import Evidence, Run
+from bench.chaos.history import Evidence, Run
 
 INSIDE = ("recorder", "participant", "supervisor")
 """What is in the pod of one run; all else is beside every run that is under way."""
@@ -42,9 +42,11 @@ def summary(found: Sequence[Evidence], violations: int) -> str:
     kills, lasted, runs = (
         sum(map(len, each)) for each in zip(*((o.kills, o.lasted, o.runs) for o in found), strict=True)
     )
+    failed = sum(len(one.failed) for one in found)
+    unapplied = f"{failed} faults could not be brought about. " if failed else ""
     return (
         f"{kills} kills, {lasted} faults that lasted, {runs} submissions, {violations} violations. "
-        f"From handing in to the end: {quantile(took, 0.5)} (p50), {quantile(took, 0.99)} (p99)."
+        f"{unapplied}From handing in to the end: {quantile(took, 0.5)} (p50), {quantile(took, 0.99)} (p99)."
     )
 
 
@@ -62,7 +64,8 @@ def count_outcomes(evidence: Evidence, kinds: Iterable[str]) -> dict[str, Counte
             found[kind][describe(run)] += 1
     for at, until, kind in evidence.lasted:
         for run in evidence.runs:
-            if run.submitted_at <= until and at <= (run.ended_at or until):
+            ended = float("inf") if run.ended_at is None else run.ended_at
+            if at <= ended and (until is None or run.submitted_at <= until):
                 found[kind][describe(run)] += 1
     return found
 

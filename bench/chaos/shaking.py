@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 from alcove_api.dataset import RECHECK
 from bench.chaos import api_faults, clock_faults, faults, node_faults
 from bench.chaos.faults import Drawn, Kill, LastingFaults, Process
-from bench.chaos.judge import moment
+from bench.chaos.history import moment
 from bench.chaos.load import DATASET, Load, has_ended
 from bench.chaos.store_faults import StoreFaults
 from tests.demo.hackathon import DemoError, Hackathon
@@ -28,6 +29,8 @@ NODES = ("kubelet", *node_faults.KINDS)
 """Kinds that hit a node: it works again as soon as its own Lease is renewed, it is Ready, and takes pods."""
 SEEN_BY_API = (*OPERATORS, *NODES)
 Say = Callable[[str], None]
+_OF_RUN = re.compile(r"(r[0-9]*|s)-[0-9a-f]{8}-")
+"""How the names of Jobs of runs and scores begin, and of what they own."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,11 @@ class Lasted:
 
     at: float
     """Unix time."""
-    until: float
+    until: float | None
+    """None where it was never ended."""
     kind: str
+    applied: bool = True
+    """False where it could not be brought about: it excuses nothing."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ class UnderWay:
     ends: float
     """By the monotonic clock."""
     kind: str
+    applied: bool = True
 
 
 @dataclass
@@ -78,10 +85,14 @@ class Shaking:
     lasted: list[Lasted] = field(default_factory=list)
     recoveries: dict[str, list[float]] = field(default_factory=dict)
     """Seconds until the part worked again, by kind."""
+    restored: list[tuple[float, float, str]] = field(default_factory=list)
+    """Unix times of a kill or of the end of a fault, and of when the part worked again, and the kind."""
     ended: dict[str, float] = field(default_factory=dict)
     """Unix time at which each Submission was seen to have ended, by UID."""
     together: set[frozenset[str]] = field(default_factory=set)
     """Names of the pods in which a participant's program was seen to run at one moment."""
+    pods: dict[str, str] = field(default_factory=dict)
+    """Names of the pods in which a process was seen, by UID."""
     there: list[dict[str, Any]] = field(default_factory=list)
     """The submissions as they were last seen."""
     _store: str = ""
@@ -118,6 +129,7 @@ class Shaking:
         self._due.clear()
         too_late = _passed(time.monotonic() + self.settle)
         self._look_until(lambda: too_late() or self._is_over(), handing_in=False)
+        self._note_unended()
 
     def _look_until(self, over: Callable[[], bool], handing_in: bool = True) -> None:
         looked = 0.0
@@ -133,6 +145,7 @@ class Shaking:
 
     def _watch_processes(self) -> None:
         there = faults.list_processes(self.hackathon.cluster.name)
+        self.pods |= {process.pod_uid: process.pod for process in there if process.pod_uid}
         programs = frozenset(process.pod for process in there if process.kind == "participant")
         if len(programs) > 1:
             self.together.add(programs)
@@ -149,13 +162,14 @@ class Shaking:
             return
         if fault.kind in kinds:
             return
-        began = time.time()
+        began, applied = time.time(), True
         try:
             self._source(fault.kind).apply(fault.kind)
         except DemoError as error:
-            # It may have begun all the same: what did not answer in time may have done what it was asked.
+            # It may have begun all the same, so it is ended: what did not answer in time may have done as it was asked.
             self.say(f"{fault.kind}: {error}")
-        self._under_way.append(UnderWay(began, time.monotonic() + fault.lasts, fault.kind))
+            applied = False
+        self._under_way.append(UnderWay(began, time.monotonic() + fault.lasts, fault.kind, applied))
         self.say(f"{fault.kind} begins, for {fault.lasts:.0f} s")
 
     def _undo_due(self, now: float) -> None:
@@ -168,12 +182,20 @@ class Shaking:
                 self.say(f"{one.kind} could not be ended, which is tried again: {error}")
                 self._under_way.append(replace(one, ends=time.monotonic() + UNDO_AGAIN))
                 continue
-            done = Lasted(one.began, time.time(), one.kind)
-            self.lasted.append(done)
+            now_over = time.time()
+            self._note_lasted(one, now_over)
             if one.kind in SEEN_BY_API or one.kind in StoreFaults.kinds:
-                self._awaited.append(Awaited(one.kind, done.until, node=self._find_victim(one.kind)))
-            self._write_log(asdict(done))
+                self._awaited.append(Awaited(one.kind, now_over, node=self._find_victim(one.kind)))
             self.say(f"{one.kind} ends")
+
+    def _note_unended(self) -> None:
+        for one in self._under_way:
+            self._note_lasted(one, None)
+
+    def _note_lasted(self, one: UnderWay, until: float | None) -> None:
+        done = Lasted(one.began, until, one.kind, one.applied)
+        self.lasted.append(done)
+        self._write_log(asdict(done))
 
     def _find_victim(self, kind: str) -> str:
         source = self._source(kind)
@@ -260,7 +282,9 @@ class Shaking:
                 self._note_recovery(one)
 
     def _note_recovery(self, one: Awaited) -> None:
-        self.recoveries.setdefault(one.kind, []).append(time.time() - one.since)
+        back = time.time()
+        self.recoveries.setdefault(one.kind, []).append(back - one.since)
+        self.restored.append((one.since, back, one.kind))
         self._awaited.remove(one)
 
     def _ask_for_check(self) -> None:
@@ -287,9 +311,18 @@ def _passed(moment: float) -> Callable[[], bool]:
 
 
 def list_left(hackathon: Hackathon) -> list[str]:
-    """Jobs and pods of runs and scores. Raises DemoError."""
-    selector = ("-l", "alcove.dev/role in (run,score)", "-o", "name")
-    return hackathon.kubectl("get", "jobs,pods", "-n", hackathon.name, *selector).split()
+    """What a run or a score had made, in any namespace: kind, namespace and name. Raises DemoError."""
+    kinds = "jobs,pods,secrets,configmaps,persistentvolumeclaims,leases.coordination.k8s.io"
+    columns = "K:.kind,NS:.metadata.namespace,N:.metadata.name,U:.metadata.labels.alcove\\.dev/submission-uid"
+    out = hackathon.kubectl("get", kinds, "-A", "--no-headers", "-o", f"custom-columns={columns}", timeout=20)
+    return [found for line in out.splitlines() if (found := find_left(line))]
+
+
+def find_left(line: str) -> str:
+    """Kind, namespace and name of what a line tells of; "" where neither a label nor its name says that a run or a
+    score had it made. ``line``: these three and the UID of a Submission, or "<none>"."""
+    kind, namespace, name, uid = line.split()
+    return f"{kind} {namespace}/{name}" if uid != "<none>" or _OF_RUN.match(name) else ""
 
 
 def list_usage(hackathon: Hackathon) -> dict[str, dict[str, Any]]:

@@ -117,12 +117,18 @@ def registry_config(plan: Plan) -> dict[str, Any]:
 
 
 def write_audit_policy(plan: Plan) -> None:
-    """Changes alone, without their content: who asked for which verb on which object, and the answer's status."""
+    """Changes alone, without their content: who asked for which verb on which object, and the answer's status. Where
+    there are nodes, and so real runs, also what the operator writes of a Submission."""
+    told = {"level": "Request", "resources": [{"group": "alcove.dev", "resources": ["submissions/status"]}]}
     policy = {
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",
         "omitStages": ["RequestReceived"],
-        "rules": [{"level": "None", "verbs": ["get", "list", "watch"]}, {"level": "Metadata"}],
+        "rules": [
+            {"level": "None", "verbs": ["get", "list", "watch"]},
+            *([told] if plan.node else []),
+            {"level": "Metadata"},
+        ],
     }
     (plan.conf / AUDIT_POLICY).write_text(json.dumps(policy))
 

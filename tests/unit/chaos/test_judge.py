@@ -3,62 +3,94 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from bench.chaos import faults
-from bench.chaos.judge import Attempt, Evidence, Prediction, Run, find_violations
-from bench.chaos.load import PREDICTIONS, WRAPS
-
-GO = 1_780_000_000.0
-
-
-def attempt(
-    number: int = 1,
-    pod: str = "pod-1",
-    go_at: float = GO,
-    count: int = PREDICTIONS,
-    made_from: float | None = None,
-) -> Attempt:
-    """``made_from``: when the program's clock began, where that is not the recorder's ``go_at``."""
-    moments = [i + 0.01 for i in range(1, count + 1)]
-    began = go_at if made_from is None else made_from
-    predictions = tuple(Prediction(t, int((began + t - 0.004) * 1000) % WRAPS, t - 0.3) for t in moments)
-    return Attempt(number, pod, go_at, count + 0.5, count, predictions)
+from bench.chaos.history import Evidence, Run, Told
+from bench.chaos.judge import find_violations, list_unjudged, measure_union
+from bench.chaos.load import PREDICTIONS
+from tests.unit.chaos.histories import (
+    AGAIN_FOR_STORE,
+    CUT,
+    GO,
+    REPEATED,
+    UNDISTURBED,
+    as_of_earlier_times,
+    attempt,
+    evidence,
+    run,
+    told,
+    with_run,
+)
 
 
-def run(*attempts: Attempt, cause: str = "Finished", payer: str = "") -> Run:
-    last = attempts[-1]
-    ended = {
-        "dataset": "digits", "attempt": last.number, "podUid": last.pod_uid, "cause": cause, "chargedTo": payer,
-        "phase": "Done",
-    }  # fmt: skip
-    verdict = {"attempt": last.number, "pod_uid": last.pod_uid}
-    scored = {"attempt": last.number, "alc": 0.51}
-    status = {"phase": "Done", "runs": [ended]}
-    return Run("red/one", "uid-1", GO - 9, (last.go_at or 0) + 30, status, attempts, verdict, scored, 0.51)
+def with_told(one: Run, *said: Told) -> Run:
+    return replace(one, told=[*said, *(one.told or ())])
 
 
-def evidence(one: Run, *kills: tuple[float, str, str]) -> Evidence:
-    return Evidence(
-        [one], kills, {"r-1": 1}, totals={"red": (1, 1)}, together=[frozenset({"r-1-digits-1-abcde"})]
-    )
-
-
-UNDISTURBED = run(attempt())
-REPEATED = run(attempt(1, "pod-1", GO - 40, 3), attempt(2, "pod-2"))
-CUT = run(attempt(count=5), cause="Signalled", payer="Participant")
+GIVEN_UP = with_run(
+    replace(
+        run(
+            *(attempt(n, f"pod-{n}", GO - 200 + 50 * n, 3) for n in range(1, 5)), cause="RecorderLost", payer="Platform"
+        ),
+        scored=None, scores=[], recomputed=None,
+    ),
+    phase="Failed", alc=None,
+)  # fmt: skip
+OVERLAP = [
+    (GO - 1000, GO - 850, "node-lost"),
+    (GO - 890, GO - 850, "store-slow"),
+    (GO - 10, None, "api-silent"),
+]
 SOUND = {
     "nothing was killed": evidence(UNDISTURBED),
     "the operator was killed beside it": evidence(UNDISTURBED, (GO + 2, "operator", "pod-of-operator")),
     "the recorder was killed, and went on": evidence(UNDISTURBED, (GO + 2, "recorder", "pod-1")),
     "the recorder was killed, and the run repeated": evidence(REPEATED, (GO - 37, "recorder", "pod-1")),
     "the store was slow, and the run repeated": replace(
-        evidence(REPEATED), lasted=[(GO - 5, GO + 5, "store-slow")]
+        evidence(AGAIN_FOR_STORE), lasted=[(GO - 39, GO - 20, "store-slow")]
     ),
     "its node was lost, and the run repeated": replace(
         evidence(REPEATED), lasted=[(GO - 39, GO + 5, "node-lost")]
+    ),
+    "the store was killed before the attempt, and came back only while it ran": replace(
+        evidence(AGAIN_FOR_STORE, (GO - 90, "store", "s")), restored=[(GO - 90, GO - 30, "store")]
+    ),
+    "the supervisor was killed before the go, in a pod that left nothing": evidence(
+        with_told(
+            run(attempt(2, "pod-2")),
+            told(1, GO - 30, "pod-1"),
+            told(2, GO - 9, message="Attempt 2 of 4: The pod ended before the go."),
+        ),
+        (GO - 20, "supervisor", "pod-1"),
+    ),
+    "the runner was killed while it loaded its libraries": evidence(
+        run(
+            replace(attempt(1, "pod-1", GO - 40, 0), go_at=None),
+            attempt(2, "pod-2"),
+            why="The platform's runner could not be started.",
+        ),
+        (GO - 37, "participant", "pod-1"),
+    ),
+    "the supervisor was killed in a pod that the operator never saw": replace(
+        evidence(
+            with_told(
+                run(attempt(2, "pod-2")),
+                told(2, GO - 9, message="Attempt 2 of 4: The pod ended before the go."),
+            ),
+            (GO - 20, "supervisor", "pod-1"),
+        ),
+        pods={"pod-1": "r-uid1-digits-1-abcde"},
+    ),
+    "it was given up": evidence(
+        GIVEN_UP, *((GO - 200 + 50 * n, "recorder", f"pod-{n}") for n in range(1, 5))
+    ),
+    "a fault that never ended, long ago": replace(
+        evidence(AGAIN_FOR_STORE), lasted=[(GO - 4000, None, "store-slow")]
+    ),
+    "of earlier times, one that left nothing was killed": as_of_earlier_times(
+        evidence(run(attempt(2, "pod-2")), (GO - 8, "supervisor", "pod-1"))
     ),
     "it waited for its node": replace(
         evidence(replace(UNDISTURBED, submitted_at=GO - 640)), lasted=[(GO - 600, GO - 500, "node-lost")]
@@ -79,48 +111,118 @@ def test_what_is_as_it_must_be_is_no_violation(case: str) -> None:
     assert find_violations(SOUND[case]) == []
 
 
-def early(one: Attempt, by: float = 0.2) -> Attempt:
-    """Stamped before it was made."""
-    first, *later = one.predictions
-    return replace(one, predictions=(replace(first, stamp=first.stamp - by), *later))
-
-
-def with_run(one: Run, **update: Any) -> Run:
-    (ended,) = one.status["runs"]
-    return replace(one, status={**one.status, "runs": [{**ended, **update}]})
-
-
 BROKEN: dict[str, tuple[Evidence, str]] = {
-    "a snapshot is lost": (evidence(run(attempt(count=PREDICTIONS - 1))), "7 are there"),
-    "a snapshot is lost before a kill": (
-        evidence(
-            run(attempt(count=2), cause="Signalled", payer="Participant"), (GO + 6, "participant", "pod-1")
-        ),
-        "2 are there",
-    ),
-    "a snapshot that the manifest names is lost": (
-        evidence(run(replace(attempt(), records=PREDICTIONS + 1))),
-        "9 predictions were acknowledged",
-    ),
-    "a stamp is too early": (evidence(run(early(attempt()))), "before it was made"),
-    "a stamp is too early, by the only clock that was right": (
-        replace(
-            evidence(run(early(attempt(go_at=GO + 3600, made_from=GO), 0.5))),
-            lasted=[(GO - 5, GO + 5, "recorder-clock-ahead")],
-        ),
-        "before it was made",
-    ),
-    "the recorder's clock is wrong, and nothing stepped it": (
-        evidence(run(attempt(go_at=GO - 3600, made_from=GO))),
-        "before it was made",
-    ),
     "the operator's clock costs an attempt": (
         replace(evidence(REPEATED), lasted=[(GO - 5, GO + 5, "operator-clock-ahead")]),
         "nothing was killed that excuses it",
     ),
     "what lasted was over before": (
-        replace(evidence(REPEATED), lasted=[(GO - 900, GO - 800, "store-slow")]),
+        replace(evidence(AGAIN_FOR_STORE), lasted=[(GO - 900, GO - 800, "store-slow")]),
+        "attempt 1 ended with StoreAway, with [] killed in its pod and [] beside it",
+    ),
+    "what lasted began later": (
+        replace(evidence(AGAIN_FOR_STORE), lasted=[(GO - 2, GO + 5, "store-slow")]),
         "nothing was killed that excuses it",
+    ),
+    "the store was back long before": (
+        replace(evidence(AGAIN_FOR_STORE, (GO - 90, "store", "s")), restored=[(GO - 90, GO - 70, "store")]),
+        "nothing was killed that excuses it",
+    ),
+    "the fault does not fit the cause": (
+        evidence(AGAIN_FOR_STORE, (GO - 37, "recorder", "pod-1")),
+        "attempt 1 ended with StoreAway, with ['recorder'] killed in its pod",
+    ),
+    "another's recorder was killed": (
+        evidence(REPEATED, (GO - 37, "recorder", "pod-of-another")),
+        "nothing was killed that excuses it",
+    ),
+    "the recorder of the next attempt was killed": (
+        evidence(REPEATED, (GO + 2, "recorder", "pod-2")),
+        "nothing was killed that excuses it",
+    ),
+    "one of two repeats has no excuse": (
+        evidence(
+            run(attempt(1, "pod-1", GO - 80, 3), attempt(2, "pod-2", GO - 40, 3), attempt(3, "pod-3")),
+            (GO - 77, "recorder", "pod-1"),
+        ),
+        "attempt 2 ended with RecorderLost",
+    ),
+    "a fault that could not be brought about": (
+        replace(evidence(AGAIN_FOR_STORE), failed=[(GO - 41, GO - 5, "store-slow")]),
+        "nothing was killed that excuses it",
+    ),
+    "it is repeated though the participant pays": (
+        evidence(
+            with_told(REPEATED, told(1, GO - 30, "pod-1", "Signalled", "Participant")),
+            (GO - 37, "participant", "pod-1"),
+        ),
+        "though Participant pays for Signalled",
+    ),
+    "it is repeated for no reason that is known": (
+        evidence(run(attempt(1, "pod-1", GO - 40, 3), attempt(2, "pod-2"), why="Somebody wanted it.")),
+        "a reason that is none: Somebody wanted it.",
+    ),
+    "the store is full": (
+        evidence(
+            run(attempt(1, "pod-1", GO - 40, 3), attempt(2, "pod-2"), why="The object store was full, so"),
+            (GO - 38, "store", "s"),
+        ),
+        "attempt 1 ended with StoreFull",
+    ),
+    "it is given up too early": (
+        evidence(
+            with_run(REPEATED, cause="RecorderLost", chargedTo="Platform"),
+            (GO - 37, "recorder", "pod-1"),
+            (GO + 1, "recorder", "pod-2"),
+        ),
+        "given up after attempt 2 of 4",
+    ),
+    "it is given up, and one of four has no excuse": (
+        evidence(GIVEN_UP, *((GO - 200 + 50 * n, "recorder", f"pod-{n}") for n in range(1, 4))),
+        "it was given up, and nothing was killed that excuses it: attempt 4",
+    ),
+    "of earlier times, its supervisor was killed in another attempt's time": (
+        as_of_earlier_times(evidence(REPEATED, (GO - 300, "supervisor", "pod-0"))),
+        "nothing was killed that excuses it",
+    ),
+    "the participant pays for what its kill cannot bring about": (
+        evidence(with_run(CUT, cause="OutOfMemory"), (GO + 5.6, "participant", "pod-1")),
+        "the participant pays for OutOfMemory",
+    ),
+    "the organizer pays": (
+        evidence(with_run(UNDISTURBED, cause="Cancelled", chargedTo="Organizer")),
+        "it ended with Cancelled",
+    ),
+    "the verdict has another cause": (
+        evidence(replace(UNDISTURBED, verdict={**(UNDISTURBED.verdict or {}), "cause": "StoreAway"})),
+        "the verdict says",
+    ),
+    "it has Finished, and the store has no attempt": (
+        evidence(replace(UNDISTURBED, attempts=[])),
+        "of which the store has nothing",
+    ),
+    "it has Finished, and the verdict names no pod": (
+        evidence(replace(UNDISTURBED, verdict={"attempt": 1, "pod_uid": None})),
+        "the verdict names no pod",
+    ),
+    "it has no run": (
+        evidence(replace(UNDISTURBED, status={"phase": "Rejected", "message": "No."})),
+        "has no run: 'Rejected', 'No.'",
+    ),
+    "the verdict is damaged": (
+        evidence(
+            replace(
+                UNDISTURBED,
+                verdict={"created_at": "yesterday", "attempt": 1},
+                status={**REPEATED.status},
+                told=None,
+            )
+        ),
+        "cannot be judged",
+    ),
+    "something could not be read": (
+        replace(evidence(UNDISTURBED), unreadable=["The verdict of red/one cannot be read."]),
+        "cannot be read",
     ),
     "two pods of one attempt ran": (evidence(run(attempt(1, "pod-0", GO - 60), attempt())), "had 2 pods"),
     "two pods ran at once": (
@@ -133,12 +235,6 @@ BROKEN: dict[str, tuple[Evidence, str]] = {
         ),
         "the verdict names 1",
     ),
-    "the score is of another attempt": (
-        evidence(replace(REPEATED, scored={"attempt": 1, "alc": 0.51}), (GO - 37, "recorder", "pod-1")),
-        "attempt 1 is scored",
-    ),
-    "a score differs": (evidence(replace(UNDISTURBED, recomputed=0.52)), "computed again"),
-    "a score is missing": (evidence(replace(UNDISTURBED, scored=None)), "no score"),
     "the participant pays for the operator": (
         evidence(
             with_run(UNDISTURBED, cause="Signalled", chargedTo="Participant"), (GO + 2, "operator", "p")
@@ -170,6 +266,10 @@ BROKEN: dict[str, tuple[Evidence, str]] = {
         ),
         "650 s are allowed",
     ),
+    "it takes too long, and what lasted meanwhile overlapped": (
+        replace(evidence(replace(UNDISTURBED, submitted_at=GO - 900)), lasted=OVERLAP),
+        "690 s are allowed",
+    ),
     "the participant pays for its node": (
         replace(
             evidence(with_run(UNDISTURBED, cause="ExitCode", chargedTo="Participant")),
@@ -180,9 +280,6 @@ BROKEN: dict[str, tuple[Evidence, str]] = {
     "nothing was submitted": (Evidence([], (), {}), "Nothing was submitted"),
     "the audit log was not read": (replace(evidence(UNDISTURBED), jobs={}), "no Job of a run"),
     "a Job is made twice": (replace(evidence(UNDISTURBED), jobs={"r-1": 2}), "made 2 times"),
-    "a Job is left": (replace(evidence(UNDISTURBED), left=["job.batch/r-1"]), "left behind"),
-    "a ticket is lost": (replace(evidence(UNDISTURBED), settling=["uid-1"]), "never given back"),
-    "a quota does not balance": (replace(evidence(UNDISTURBED), totals={"red": (2, 1)}), "2 are counted"),
 }
 
 
@@ -191,6 +288,20 @@ def test_what_is_broken_is_found_and_nothing_else(case: str) -> None:
     broken, said = BROKEN[case]
     found = find_violations(broken)
     assert any(said in one for one in found), found
+
+
+def test_spans_that_overlap_count_once() -> None:
+    assert measure_union([(0, 10), (2, 4), (8, 12), (20, 21), (30, 25)]) == 13
+    assert measure_union([]) == 0
+
+
+def test_it_is_said_what_could_not_be_judged() -> None:
+    sound = evidence(REPEATED, (GO - 37, "recorder", "pod-1"))
+    assert list_unjudged(sound) == []
+    assert len(list_unjudged(as_of_earlier_times(sound))) == 5
+    silent = evidence(replace(REPEATED, told=[one for one in REPEATED.told or () if not one.message]))
+    assert list_unjudged(silent) == ["red/one: nobody noted why attempt 1 ended."]
+    assert find_violations(silent), "a cause that was not noted still needs an excuse"
 
 
 def test_a_seed_draws_the_same_faults_and_each_kind_as_often() -> None:

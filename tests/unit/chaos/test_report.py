@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.chaos.evidence import read_evidence, write_evidence
-from bench.chaos.judge import Evidence, find_violations
+from bench.chaos.history import Evidence
+from bench.chaos.judge import find_violations
 from bench.chaos.report import count_outcomes, quantile, summary, table
-from tests.unit.chaos.test_judge import CUT, GO, REPEATED, UNDISTURBED
+from tests.unit.chaos.histories import CUT, GO, REPEATED, UNDISTURBED
 
 KINDS = ("operator", "participant", "recorder", "store")
 
@@ -54,7 +55,7 @@ def test_evidence_that_was_written_down_is_judged_the_same(tmp_path: Path) -> No
     evidence = Evidence([CUT, REPEATED], kills, {"r-1": 2}, lasted, [pods], totals={"red": (2, 1)})
     write_evidence(evidence, tmp_path / "1.evidence.json")
     again = read_evidence(tmp_path / "1.evidence.json")
-    assert len(find_violations(evidence)) == 3
+    assert len(find_violations(evidence)) == 4
     assert find_violations(again) == find_violations(evidence)
     assert table([again]) == table([evidence])
 
