@@ -22,7 +22,7 @@ from bench.chaos.evidence import collect, read_evidence, write_evidence
 from bench.chaos.history import Evidence
 from bench.chaos.judge import find_violations, list_unjudged
 from bench.chaos.load import BUDGET, DATASET, PHASE, Load
-from bench.chaos.report import summary, table
+from bench.chaos.report import describe_strictness, summary, table
 from bench.chaos.shaking import SETTLE, Say, Shaking
 from bench.chaos.toxiproxy import run_toxiproxy
 from tests.cluster import api, fake_clock
@@ -190,7 +190,7 @@ def _judge(found: Sequence[Evidence]) -> list[str]:
     """What is not as it must be; says it, and the table of all."""
     violations = [said for one in found for said in find_violations(one)]
     print(table(found))
-    print(f"\n{summary(found, len(violations))}")
+    print(f"\n{summary(found, len(violations))}\n{describe_strictness(found)}")
     for said in sorted({gap for one in found for gap in list_unjudged(one)}):
         print(f"not judged: {said}")
     for said in violations:

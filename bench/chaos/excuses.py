@@ -65,8 +65,8 @@ UNKNOWN = Excuses(
 
 AFTERMATH = 10.0
 _AFTERMATHS: Mapping[str, float] = MappingProxyType(
-    # Containers are made again after a pause, nodes take pods again, and what was late is told.
-    dict.fromkeys((*_RUNTIME, *_API, *_AWAY, *_NODES_CLOCK, "node-drained", "node-full", "node-slow"), 30.0)
+    # Its containers are made again after a pause, it takes pods again, and what was late is told.
+    dict.fromkeys((*_AWAY, *_NODES_CLOCK, "node-drained", "node-full", "node-slow"), 30.0)
 )
 """Seconds, both: how long after it is over, and the part works again, a fault can still bring an end about."""
 SLOWEST = 30.0
@@ -209,6 +209,19 @@ def _find_unknown_hits(run: Run, number: int, evidence: Evidence) -> set[str]:
     return {kind for at, kind, pod in evidence.kills if pod not in known and begun <= at <= decided} & set(
         PARTS
     )
+
+
+def measure_strictness(found: Sequence[Evidence]) -> Mapping[str, float]:
+    """By cause: the share of all attempts that would have been excused if they had ended with it. The less, the more is
+    shown by that none has ended so without an excuse."""
+    attempts = [
+        (run, number, one) for one in found for run in one.runs for number in range(1, max(1, run.last) + 1)
+    ]
+    return {
+        cause: sum(is_excused(run, number, cause, one) for run, number, one in attempts)
+        / max(1, len(attempts))
+        for cause in EXCUSES
+    }
 
 
 def has_wrong_go(run: Run, number: int, evidence: Evidence) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from bench.chaos import faults
+from bench.chaos.excuses import measure_strictness
 from bench.chaos.history import Evidence, Run
 
 INSIDE = ("recorder", "participant", "supervisor")
@@ -48,6 +49,13 @@ def summary(found: Sequence[Evidence], violations: int) -> str:
         f"{kills} kills, {lasted} faults that lasted, {runs} submissions, {violations} violations. "
         f"{unapplied}From handing in to the end: {quantile(took, 0.5)} (p50), {quantile(took, 0.99)} (p99)."
     )
+
+
+def describe_strictness(found: Sequence[Evidence]) -> str:
+    """How much it shows that no attempt ended without an excuse, in a sentence."""
+    shares = sorted(measure_strictness(found).items(), key=lambda share: (share[1], share[0]))
+    told = ", ".join(f"{cause} {share:.0%}" for cause, share in shares)
+    return f"If it had ended so, a fault would have excused this share of all attempts: {told}."
 
 
 def quantile(seconds: Sequence[float], part: float) -> str:
