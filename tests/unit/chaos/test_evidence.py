@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,11 +13,13 @@ import urllib3
 from minio import Minio
 
 from bench.chaos.audit import Audit, read_audit
-from bench.chaos.evidence import Reader, find_number, read_run
+from bench.chaos.evidence import Reader, collect, find_number, read_run
+from bench.chaos.faults import Kill
 from bench.chaos.history import Evidence, Told
 from bench.chaos.judge import find_violations
-from bench.chaos.load import write_program
-from bench.chaos.shaking import find_left
+from bench.chaos.load import Load, write_program
+from bench.chaos.shaking import Shaking, find_left
+from tests.demo.hackathon import DemoError, Hackathon
 
 AT = "2026-12-01T10:00:00.500000Z"
 NOON = 1_796_119_200.5
@@ -89,6 +91,28 @@ def test_a_submission_without_status_of_a_store_that_is_away_is_told_in_sentence
     said = find_violations(Evidence([found], (), {"r-1": 1}, unreadable=reader.unreadable))
     assert set(reader.unreadable) < set(said)
     assert "hack-red/one has no run: None, None." in said
+
+
+class Away:
+    """An API server that does not answer."""
+
+    name = "hack"
+
+    def kubectl(self, *_: str, **__: object) -> str:
+        raise DemoError("The API server does not answer.")
+
+    get = store = kubectl
+
+
+def test_an_api_server_that_is_away_at_the_end_costs_no_verdict_on_what_is_known(tmp_path: Path) -> None:
+    away = cast("Hackathon", Away())
+    shaking = Shaking(away, Load(away, 3, ["hack-red/one"]), tmp_path / "log", print)
+    shaking.kills.append(Kill(NOON, "store", 1, "s"))
+    found = collect(shaking, tmp_path / "audit.log", 0.0)
+    assert found.kills == [(NOON, "store", "s")]
+    said = find_violations(found)
+    assert "hack-red/one was taken, and is not there." in said
+    assert len([one for one in said if "cannot be read: " in one]) == 6
 
 
 @pytest.mark.parametrize("error", [KeyError("runs"), TypeError("None"), ValueError("x"), OSError("gone")])
