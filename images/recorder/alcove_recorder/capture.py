@@ -103,9 +103,19 @@ class Capture:
             self._waiting.setdefault(name, seen)
         return True
 
-    def rescan(self) -> None:
-        """Sees every file of the directory that is not known as it is now; those that it finds together by number."""
-        if self.t0_ns is None or self._closed or (seen := self._now()) > self._run.budget_ns:
+    def rescan(self, ended_ns: int | None = None) -> None:
+        """Sees every file of the directory that is not known as it is now; those that it finds together by number.
+
+        Args:
+            ended_ns: when the program's last process ended, since the go; None or negative where that is not known.
+                What is there was there by then: a recorder that was away until after the budget still sees it in time.
+        """
+        if self.t0_ns is None or self._closed:
+            return
+        seen = self._now()
+        if ended_ns is not None and ended_ns >= 0:
+            seen = min(seen, ended_ns)
+        if seen > self._run.budget_ns:
             return
         found: list[str] = []
         with os.scandir(self._out) as listing:

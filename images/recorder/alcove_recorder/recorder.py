@@ -301,7 +301,7 @@ class Recorder:
         if self._ended is not None:
             return
         self._capture.see()
-        self._capture.rescan()
+        self._capture.rescan(end.ended_ns)
         self._capture.take_all()
         self._capture.close()
         self._ended = end

@@ -268,6 +268,22 @@ def test_killed_at_any_moment_the_chain_holds(start: Start) -> None:
     assert [r.t_ns for r in records] == sorted(r.t_ns for r in records)
 
 
+def test_killed_until_after_the_budget_it_takes_what_was_saved_in_time(start: Start) -> None:
+    recorder = start(budget_ns=SECOND)
+    t0 = recorder.supervisor().go()
+    recorder.kill()
+    recorder.save("last.npy", npy(1))
+    ended = time.monotonic_ns()
+    assert ended - t0 < SECOND, "this machine is too slow for this test"
+    wait_for(lambda: time.monotonic_ns() - t0 > SECOND, what="the end of the budget")
+    recorder.start()
+    again, _ = recorder.resume()
+    again.end(ended_ns=ended)
+    (record,) = recorder.sealed().records
+    assert record.seen_ns == ended - t0
+    assert record.t_ns > SECOND
+
+
 def test_killed_after_the_end_it_seals_the_same_manifest(start: Start) -> None:
     recorder = start()
     supervisor = recorder.supervisor()

@@ -149,6 +149,22 @@ def test_files_that_are_found_together_are_taken_in_the_order_of_their_numbers(c
     assert [file.name for file in captured.files] == names
 
 
+def test_what_a_program_left_was_there_when_it_ended_however_late_it_is_found(captured: Captured) -> None:
+    """As by a recorder that comes back after the budget: nothing writes any more once the program has ended."""
+    capture = captured.capture
+    capture.start(time.monotonic_ns() - RUN.budget_ns - 5 * 10**9)
+    (captured.out / "left.npy").write_bytes(b"x")
+    for ended_ns in (None, -1, RUN.budget_ns + 1):
+        capture.rescan(ended_ns)
+        capture.take_all()
+        assert captured.files == [], "it may be of later than the budget"
+    capture.rescan(RUN.budget_ns - 1)
+    capture.take_all()
+    (file,) = captured.files
+    assert file.seen_ns == RUN.budget_ns - 1
+    assert file.t_ns > RUN.budget_ns, "the stamp is of the copy"
+
+
 def test_after_the_end_nothing_is_taken(captured: Captured) -> None:
     capture = captured.capture
     capture.start(time.monotonic_ns())
