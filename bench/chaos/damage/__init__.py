@@ -27,7 +27,7 @@ class Damage:
 
 
 DAMAGES: Mapping[str, Damage] = MappingProxyType({
-    "charge_participant": Damage("operator", "the participant pays for", ("recorder",)),
+    "charge_participant": Damage("operator", "the participant pays for", ("recorder", "participant", "supervisor")),
     "keep_tickets": Damage("operator", "was never given back"),
     "repeat_beside_live_pod": Damage("operator", "it was repeated, and nothing was killed that excuses it"),
     "drop_snapshots": Damage("recorder", "it saved 8 predictions, and 6 are there"),
