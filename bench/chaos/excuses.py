@@ -31,36 +31,68 @@ class Excuses:
     beside: tuple[str, ...] = ()
 
 
-EXCUSES: Mapping[str, Excuses] = MappingProxyType({
-    # The runtime makes no container, it finds no files, or our runner is killed before it asks for the go.
-    "CouldNotStart": Excuses(("participant",), (*_RUNTIME, *_DOWN, "node-full")),
-    "ImagePull": Excuses((), (*_RUNTIME, *_AWAY, "node-slow", "node-full")),
-    # No pod, no node, no container or no data in time; or main's first process is killed before the go.
-    "NeverStarted": Excuses(
-        PARTS,
-        (
-            *_RUNTIME, *_API, "kube-controller-manager", *_STORE, *_AWAY, "node-drained", "node-full", "node-slow",
-            *_NODES_CLOCK,
-        ),
-    ),
-    # The node does not say what became of the pod, or its runtime finds no process again.
-    "NodeLost": Excuses((), (*_AWAY, *_RUNTIME, *_API, "node-slow", *_NODES_CLOCK)),
-    "PodGone": Excuses((), (*_AWAY, "node-drained")),
-    "Preempted": Excuses((), ("node-drained", "node-full")),
-    # Where it writes is on the node's disk.
-    "RecorderLost": Excuses(("recorder",), (*_DOWN, "node-full")),
-    "StagingFault": Excuses((), (*_STORE, *_RUNTIME, *_AWAY, "node-slow", "node-full")),
-    "StoppedEarly": Excuses((), _NODES_CLOCK),
-    # The store refuses what is signed at a wrong time.
-    "StoreAway": Excuses((), (*_STORE, *RECORDERS_CLOCK, "node-cut-off", "node-slow")),
-    # Nothing that happens here fills it.
-    "StoreFull": Excuses(),
-})  # fmt: skip
-"""By cause: all that the platform pays for."""
-UNKNOWN = Excuses(
-    tuple(sorted({kind for one in EXCUSES.values() for kind in one.own})),
-    tuple(sorted({kind for one in EXCUSES.values() for kind in one.beside})),
+@dataclass(frozen=True)
+class Reason:
+    words: str
+    """With which the operator's message begins, as a regular expression."""
+    cause: str
+    excuses: Excuses
+
+
+_SLOW_START = Excuses(
+    ("recorder",), (*_RUNTIME, *_API, *_STORE, *_AWAY, "node-full", "node-slow", *_NODES_CLOCK)
 )
+REASONS: Sequence[Reason] = (
+    # The runtime makes no container, it finds no files, or our runner is killed before it asks for the go.
+    Reason(
+        "The platform's runner could not be started", "CouldNotStart",
+        Excuses(("participant",), (*_RUNTIME, *_DOWN, "node-full")),
+    ),
+    Reason("The platform's image for", "ImagePull", Excuses((), (*_RUNTIME, *_AWAY, "node-slow", "node-full"))),
+    Reason("The Job got no pod", "NeverStarted", Excuses((), ("kube-controller-manager", *_API))),
+    # A node takes pods once the controller manager has seen that it is Ready.
+    Reason(
+        "No node had room", "NeverStarted",
+        Excuses((), ("kube-controller-manager", "kubelet", *_API, *_AWAY, "node-drained", "node-full", *_NODES_CLOCK)),
+    ),
+    Reason("Pull and staging took longer", "NeverStarted", _SLOW_START),
+    Reason("The pod's deadline passed before the go", "NeverStarted", _SLOW_START),
+    Reason("The pod ended before the go", "NeverStarted", Excuses(PARTS, (*_RUNTIME, *_DOWN, "node-full"))),
+    # A node that says nothing is lost; one whose runtime finds no process again was restarted.
+    Reason(
+        r"The node \S+ (was lost|did not report)", "NodeLost",
+        Excuses((), (*_AWAY, "kubelet", *_API, "node-slow", *_NODES_CLOCK)),
+    ),
+    Reason(r"The node \S+ was restarted", "NodeLost", Excuses((), (*_DOWN, *_RUNTIME))),
+    Reason(r"The pod was \S+ from outside", "PodGone", Excuses((), (*_AWAY, "node-drained"))),
+    Reason("The pod was taken off its node", "Preempted", Excuses((), ("node-drained", "node-full"))),
+    # Where it writes is on the node's disk.
+    Reason("The recorder, which keeps", "RecorderLost", Excuses(("recorder",), (*_DOWN, "node-full"))),
+    Reason(
+        "(The dataset or the code could not be staged|Staging ended unexpectedly)", "StagingFault",
+        Excuses((), (*_STORE, *_RUNTIME, *_AWAY, "node-slow", "node-full")),
+    ),
+    Reason(r"The node \S+ stopped the pod before", "StoppedEarly", Excuses((), _NODES_CLOCK)),
+    # The store refuses what is signed at a wrong time.
+    Reason(
+        "The object store did not answer", "StoreAway",
+        Excuses((), (*_STORE, *RECORDERS_CLOCK, "node-cut-off", "node-slow")),
+    ),
+    # Nothing that happens here fills it.
+    Reason("The object store was full", "StoreFull", Excuses()),
+)  # fmt: skip
+"""All for which the platform pays."""
+
+
+def _unite(reasons: Sequence[Reason]) -> Excuses:
+    own = {kind for one in reasons for kind in one.excuses.own}
+    return Excuses(
+        tuple(sorted(own)), tuple(sorted({kind for one in reasons for kind in one.excuses.beside}))
+    )
+
+
+CAUSES = frozenset(one.cause for one in REASONS)
+UNKNOWN = _unite(REASONS)
 """Of a cause that was not noted."""
 
 AFTERMATH = 10.0
@@ -71,22 +103,6 @@ _AFTERMATHS: Mapping[str, float] = MappingProxyType(
 """Seconds, both: how long after it is over, and the part works again, a fault can still bring an end about."""
 SLOWEST = 30.0
 """Seconds until a part works again where nobody has noted how long that took."""
-
-_SAID: Sequence[tuple[str, str]] = (
-    (r"The object store did not answer", "StoreAway"),
-    (r"The object store was full", "StoreFull"),
-    (r"The node \S+ stopped the pod before", "StoppedEarly"),
-    (r"The node \S+ (was lost|was restarted|did not report)", "NodeLost"),
-    (r"The pod was taken off its node", "Preempted"),
-    (r"The pod was \S+ from outside", "PodGone"),
-    (r"(The Job got no pod|No node had room|Pull and staging took longer)", "NeverStarted"),
-    (r"(The pod ended before the go|The pod's deadline passed before the go)", "NeverStarted"),
-    (r"(The dataset or the code could not be staged|Staging ended unexpectedly)", "StagingFault"),
-    (r"The platform's image for", "ImagePull"),
-    (r"The platform's runner could not be started", "CouldNotStart"),
-    (r"The recorder, which keeps", "RecorderLost"),
-)
-"""How messages of the operator begin, and what cause they are of."""
 
 
 @dataclass(frozen=True)
@@ -149,20 +165,38 @@ def find_cause(run: Run, number: int) -> tuple[str, str]:
     """
     if number == run.last:
         return run.run.get("cause") or "", run.run.get("chargedTo") or ""
-    told = run.told or ()
-    for one in told:
+    for one in run.told or ():
         if one.attempt == number and one.cause:
             return one.cause, one.payer
-    # One that is repeated at once is never told by its cause, but by the message of the next.
-    begins = f"Attempt {number + 1} of "
-    message = next((one.message for one in told if one.message.startswith(begins)), "")
-    if not message:
+    words = _find_words(run, number)
+    if not words:
         return "", ""
-    reason = message.partition(": ")[2]
-    cause = next((cause for said, cause in _SAID if re.match(said, reason)), None)
-    if cause is None:
-        raise ValueError(reason)
-    return cause, "Platform"
+    reason = _find_reason(words)
+    if reason is None:
+        raise ValueError(words)
+    return reason.cause, "Platform"
+
+
+def _find_words(run: Run, number: int) -> str:
+    """How the operator explained the end of an attempt; "" where that was not noted. One that is repeated at once is
+    never told by its cause, but by the message of the next."""
+    told = run.told or ()
+    said = next((one.message for one in told if one.attempt == number and one.cause), "")
+    begins = f"Attempt {number + 1} of "
+    after = next((one.message for one in told if one.message.startswith(begins)), "")
+    return said or after.partition(": ")[2]
+
+
+def _find_reason(words: str) -> Reason | None:
+    return next((one for one in REASONS if re.match(one.words, words)), None)
+
+
+def find_excuses(run: Run, number: int, cause: str) -> Excuses:
+    """Of an attempt that ended with ``cause``, or with any where that is ""; the operator's words narrow it down."""
+    reason = _find_reason(_find_words(run, number))
+    if reason is not None and reason.cause == cause:
+        return reason.excuses
+    return _unite([one for one in REASONS if one.cause == cause]) if cause else UNKNOWN
 
 
 def find_pods(run: Run, number: int, evidence: Evidence) -> set[str]:
@@ -194,7 +228,7 @@ def find_beside(run: Run, number: int, evidence: Evidence) -> set[str]:
 
 def is_excused(run: Run, number: int, cause: str, evidence: Evidence) -> bool:
     """``cause``: "" where that was not noted."""
-    excuses = EXCUSES.get(cause, Excuses()) if cause else UNKNOWN
+    excuses = find_excuses(run, number, cause)
     hits, beside = find_hits(run, number, evidence), find_beside(run, number, evidence)
     if run.told is None:
         hits |= _find_unknown_hits(run, number, evidence)
@@ -220,7 +254,7 @@ def measure_strictness(found: Sequence[Evidence]) -> Mapping[str, float]:
     return {
         cause: sum(is_excused(run, number, cause, one) for run, number, one in attempts)
         / max(1, len(attempts))
-        for cause in EXCUSES
+        for cause in sorted(CAUSES)
     }
 
 

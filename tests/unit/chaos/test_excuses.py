@@ -15,13 +15,21 @@ from tests.unit.chaos.histories import GO, REPEATED, attempt, evidence, run
 
 
 def test_each_cause_that_the_platform_pays_for_has_its_faults() -> None:
-    assert set(excuses.EXCUSES) == set(causes.CAUSES_BY_PAYER["Platform"])
+    assert set(causes.CAUSES_BY_PAYER["Platform"]) == excuses.CAUSES
 
 
 def test_only_what_happens_excuses_and_nothing_that_happens_to_the_operator() -> None:
     named = {*excuses.UNKNOWN.own, *excuses.UNKNOWN.beside}
     assert named <= set(ALL)
     assert not {kind for kind in named if kind.startswith(("operator", "watches", "events", "api-", "score"))}
+
+
+def test_the_operators_words_narrow_down_what_excuses_a_cause() -> None:
+    ended = run(attempt(1, go_at=GO - 40), attempt(2, "pod-2"), why="The pod ended before the go.")
+    found = excuses.find_excuses(ended, 1, "NeverStarted")
+    assert "supervisor" in found.own
+    assert "store" not in found.beside
+    assert "store" in excuses.find_excuses(ended, 2, "NeverStarted").beside, "nothing is said of the second"
 
 
 def messages(module: ModuleType) -> Iterator[tuple[str, str]]:
