@@ -97,7 +97,29 @@ def _count_saved(run: Run, counted: Attempt, evidence: Evidence) -> int:
     kills, began = _find_ends(counted, evidence), _find_beginning(run, counted, evidence)
     if not kills or began is None:
         return 0
-    return max(0, min(PREDICTIONS, int(min(kills) - began - ON_ITS_WAY)))
+    until = _find_last_recording(counted, min(kills), evidence)
+    return max(0, min(PREDICTIONS, int(until - began - ON_ITS_WAY)))
+
+
+def _find_last_recording(counted: Attempt, ended: float, evidence: Evidence) -> float:
+    """Until when the recorder of a program that was killed at ``ended`` took what it saved: where it was away then, it
+    never came back, for the kubelet starts none beside a container that has ended."""
+    away = [
+        at
+        for at, kind, pod in evidence.kills
+        if kind == "recorder"
+        and pod == counted.pod_uid
+        and at < ended <= _find_return(at, evidence) + ON_ITS_WAY
+    ]
+    return min([ended, *away])
+
+
+def _find_return(killed: float, evidence: Evidence) -> float:
+    """Of a recorder, in Unix time; never where nobody saw it."""
+    if evidence.restored is None:
+        return killed + RECORDER_AWAY
+    seen = (back for at, back, kind in evidence.restored if kind == "recorder" and at == killed)
+    return next(seen, float("inf"))
 
 
 def _find_beginning(run: Run, counted: Attempt, evidence: Evidence) -> float | None:

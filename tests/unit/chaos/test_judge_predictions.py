@@ -46,6 +46,14 @@ SOUND = {
     "a recorder that was killed stamped late": evidence(
         run(shift(attempt(), 9.0, 3)), (GO + 2.5, "recorder", "pod-1")
     ),
+    "its recorder had not come back when its supervisor was killed": replace(
+        evidence(
+            run(attempt(count=6), cause="Signalled", payer="Participant"),
+            (GO + 6.8, "recorder", "pod-1"),
+            (GO + 17.6, "supervisor", "pod-1"),
+        ),
+        restored=[],
+    ),
     "its node was full": replace(evidence(run(shift(attempt(), 9.0))), lasted=[(GO, GO + 9, "node-full")]),
     "the machine was slow": evidence(run(shift(attempt(), 1.5))),
     "the clock of the recorder was wrong": with_wrong_clock(WRONG_CLOCK),
@@ -73,6 +81,14 @@ BROKEN: dict[str, tuple[Evidence, str]] = {
     "those before a kill are lost": (
         cut(attempt(count=2), 6.4),
         "4 predictions were saved when it was killed, and 2 are there: 3, 4 are lost.",
+    ),
+    "those after a kill of the recorder are lost, though it came back": (
+        evidence(
+            run(attempt(count=6), cause="Signalled", payer="Participant"),
+            (GO + 6.8, "recorder", "pod-1"),
+            (GO + 17.6, "supervisor", "pod-1"),
+        ),
+        "8 predictions were saved when it was killed, and 6 are there: 7, 8 are lost.",
     ),
     "one in the middle is lost, and the newest is there": (
         cut(without(attempt(count=6), {3}), 6.4),
