@@ -323,6 +323,7 @@ class Executor:
         self, action: actions.AdmitCode | actions.DropCode, view: SubmissionView, facts: Facts
     ) -> Facts:
         if isinstance(action, actions.AdmitCode):
+            facts = replace(facts, code_asked_at=facts.code_asked_at or self.clock())
             return replace(facts, code=self.admissions.ask(view, action) or facts.code)
         found = await self.api.find(CONFIG_MAPS, view.namespace, action.config_map)
         metadata = found["metadata"] if found is not None else {}

@@ -12,8 +12,8 @@ from alcove_api.frameworks import FRAMEWORKS
 from alcove_api.phase import Phase, explain_missing_phase
 from alcove_api.run_names import list_run_names
 from alcove_api.submission import RunStatus, SubmissionSpec, SubmissionStatus
-from alcove_operator.core import usage
-from alcove_operator.core.actions import Action, AdmitCode, CountUsage, Decision, DropCode
+from alcove_operator.core import names, usage
+from alcove_operator.core.actions import AddFinalizer, AdmitCode, CountUsage, Decision, DropCode
 from alcove_operator.core.conditions import find_condition
 from alcove_operator.core.model import (
     CodeFact,
@@ -26,6 +26,8 @@ from alcove_operator.core.model import (
 from alcove_operator.core.run_ends import RECHECK
 from alcove_operator.core.status import ADMITTED, MESSAGE, cut_line, set_condition
 
+COPY_SHOWN_AFTER = timedelta(seconds=1)
+"""Code that is copied within this time is not said to be on its way: nobody could read that, and it is a write."""
 UPLOAD_LOOK = timedelta(seconds=2)
 """Between two looks for a bundle that is not uploaded yet: whoever submits waits for the next one."""
 
@@ -54,7 +56,10 @@ def advance_admission(
     settings: ReconcileSettings,
     now: datetime,
 ) -> Decision:
-    """One step of the admission; ``datasets`` by name. Terminal in phase Rejected, or with ``admitted_at`` set."""
+    """One step of the admission; ``datasets`` by name. Terminal in phase Rejected, or with ``admitted_at`` set.
+
+    The finalizer comes just before anything is counted: until then a deleted Submission leaves nothing to undo.
+    """
     status, spec = submission.status, submission.spec
     found = _obstacle(submission, competition, datasets, facts, settings, now)
     if found is not None:
@@ -75,22 +80,29 @@ def advance_admission(
     assert competition is not None
     phase = competition.phase(spec.phase)
     assert phase is not None
-    actions: tuple[Action, ...] = ()
     if spec.code.image is None and facts.code is None:
-        actions = (_admit_code(competition.spec),)
-        return Decision(_waiting(status, "CheckingCode", "The code is being copied.", now), actions)
-    if submission.of_organizer:
-        # Who runs the competition has no quota.
-        return Decision(_admitted(status, phase, datasets, _code_digest(facts), now))
-    if not usage.is_counted(competition.usage_of(submission.namespace), submission.uid):
-        actions = (CountUsage(submission.namespace, spec.phase, submission.uid),)
-        return Decision(
-            _waiting(status, "Counting", "The quota is being checked.", now), actions, fenced=True
-        )
+        return _copy(status, competition.spec, facts, now)
     team = submission.namespace
-    used = usage.describe_use(competition.usage_of(team), competition.spec, team, spec.phase, now)
+    # Who runs the competition has no quota.
+    counted = submission.of_organizer or usage.is_counted(competition.usage_of(team), submission.uid)
+    count = () if counted else (CountUsage(team, spec.phase, submission.uid),)
+    if names.FINALIZER not in submission.finalizers:
+        # This write proves, too, that nothing has changed since. What holds up the next one is shown in a later turn.
+        return Decision(status, (AddFinalizer(), *count))
+    if count:
+        return Decision(_waiting(status, "Counting", "The quota is being checked.", now), count, fenced=True)
     shown = _admitted(status, phase, datasets, _code_digest(facts), now)
+    if submission.of_organizer:
+        return Decision(shown)
+    used = usage.describe_use(competition.usage_of(team), competition.spec, team, spec.phase, now)
     return Decision(shown.replace(quota=used))
+
+
+def _copy(status: SubmissionStatus, spec: CompetitionSpec, facts: Facts, now: datetime) -> Decision:
+    ask, since = (_admit_code(spec),), facts.code_asked_at
+    if since is None or now < since + COPY_SHOWN_AFTER:
+        return Decision(status, ask, requeue_at=(since or now) + COPY_SHOWN_AFTER)
+    return Decision(_waiting(status, "CheckingCode", "The code is being copied.", now), ask)
 
 
 def drop_code(

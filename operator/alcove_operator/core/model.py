@@ -281,6 +281,8 @@ class Facts:
     team_member: bool | None = None
     """Whether the Submission's namespace carries the label of its competition; None where it cannot be looked at."""
     code: CodeFact | None = None
+    code_asked_at: datetime | None = None
+    """When :class:`~.actions.AdmitCode` was asked for first."""
     code_dropped_at: datetime | None = None
     """When no ConfigMap of the rejected Submission's own was left."""
     usage_refused: QuotaRefusal | None = None

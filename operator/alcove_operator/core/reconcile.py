@@ -57,7 +57,7 @@ def reconcile(
     old = submission.status
     if submission.deleting and not deletion.must_be_scored(submission, find_rules(submission, competition)):
         return deletion.advance_deletion(submission, competition, mine, theirs, facts, settings, now)
-    if names.FINALIZER not in submission.finalizers:
+    if old.admitted_at is not None and names.FINALIZER not in submission.finalizers:
         return Decision(old, (AddFinalizer(),))
     rules = find_rules(submission, competition)
     settle = _settle(submission, competition, rules, facts, now)
@@ -67,6 +67,9 @@ def reconcile(
     seen = replace(submission, status=old.replace(observed_generation=submission.generation))
     if old.admitted_at is None:
         admitted = admission.advance_admission(seen, competition, datasets, facts, settings, now)
+        if admitted.status == seen.status:
+            # Nothing is said by it, so that it is no write.
+            admitted = replace(admitted, status=old)
         if admitted.status.admitted_at is None:
             return _finished(submission, admitted)
         # What its runs wait for is said in the same write.

@@ -67,6 +67,10 @@ class AwayError(Exception):
     """The store does not answer."""
 
 
+class OldViewError(Exception):
+    """A write was refused, since the object is another by now, or gone."""
+
+
 def _copy(raw: Any) -> Any:
     return json.loads(json.dumps(raw))
 
@@ -259,11 +263,11 @@ class Cluster:
                     left -= 1
                     if left == 0:
                         raise CrashError
-                self._perform(action, outcome.status)
+                self._perform(action, outcome.status, view.resource_version)
         except CrashError:
             self._restart()
             return True
-        except AwayError:
+        except (AwayError, OldViewError):
             return False
         return changed or any(
             not isinstance(a, actions.ListLive | actions.ReadCurve) for a in outcome.actions
@@ -304,11 +308,14 @@ class Cluster:
         self.version += 1
         self.submission["metadata"]["resourceVersion"] = str(self.version)
 
-    def _perform(self, action: actions.Action, status: SubmissionStatus) -> None:
-        """``status``: as the operator knows it then."""
+    def _perform(self, action: actions.Action, status: SubmissionStatus, version: str) -> None:
+        """``status``: as the operator knows it then; ``version``: of the Submission that it judged."""
         match action:
             case actions.AddFinalizer() | actions.RemoveFinalizer():
-                self._finalize(add=isinstance(action, actions.AddFinalizer))
+                add, current = isinstance(action, actions.AddFinalizer), self.submission
+                if add and (current is None or current["metadata"]["resourceVersion"] != version):
+                    raise OldViewError
+                self._finalize(add)
             case actions.CountUsage() | actions.SettleUsage():
                 self._use(action)
             case actions.CreateRun():

@@ -97,7 +97,7 @@ def test_a_framework_is_offered_by_the_operators_images_or_by_the_competitions()
     own = competition(own={"ingestionTorch": "reg/torch@sha256:1"})
     for where, settings in ((competition(), offered), (own, SETTINGS)):
         outcome = reconcile(torch, where, {"ds": READY}, (), (), TEAM, settings, START)
-        assert outcome.status.cause == "CheckingCode"
+        assert isinstance(outcome.actions[0], AdmitCode)
     other = submission({**BUNDLE, "framework": "tensorflow1"})
     refused = reconcile(other, own, {"ds": READY}, (), (), TEAM, SETTINGS, START)
     assert refused.status.cause == "FrameworkMissing"
@@ -231,18 +231,45 @@ def test_what_only_the_organizer_can_mend_is_waited_for_without_end() -> None:
 
 
 def test_the_way_in() -> None:
-    assert judge(submission(finalizers=()), competition(), TEAM, READY).actions == (AddFinalizer(),)
-    asks = judge(submission(), competition(), TEAM, READY)
+    asks = judge(submission(finalizers=()), competition(), TEAM, READY)
     assert isinstance(asks.actions[0], AdmitCode)
     accepted = replace(TEAM, code=CodeFact(True, CODE, 10))
-    counts = judge(submission(status=asks.status), competition(), accepted, READY)
-    assert isinstance(counts.actions[0], CountUsage)
-    assert counts.fenced
-    admitted = judge(submission(status=counts.status), competition(COUNTED), accepted, READY).status
+    counts = judge(submission(finalizers=()), competition(), accepted, READY)
+    assert counts.actions == (AddFinalizer(), CountUsage("team-a", "practice", UID)), (
+        "nothing is counted before it"
+    )
+    assert asks.status == counts.status == submission().status, "what passes in a moment is no write"
+    admitted = judge(submission(), competition(COUNTED), accepted, READY).status
     assert (admitted.phase, admitted.code_sha256, admitted.progress) == ("Queued", CODE, "0/1")
     assert [(run.dataset, run.message) for run in admitted.runs] == [("digits", "Waiting for a place.")]
     waits = judge(submission(status=admitted), competition(COUNTED), accepted, READY)
     assert (waits.status, waits.fenced) == (admitted, False), "the first write says all that there is to say"
+
+
+def test_what_holds_the_way_in_up_is_shown() -> None:
+    asked = replace(TEAM, code_asked_at=START)
+    early = judge(submission(finalizers=()), competition(), asked, READY)
+    assert early.status == submission().status
+    assert early.requeue_at is not None
+    late = judge(submission(finalizers=()), competition(), asked, READY, after=1)
+    assert (late.status.cause, late.requeue_at) == ("CheckingCode", None), "and the next turn is its answer's"
+    assert START < early.requeue_at <= START + timedelta(seconds=1)
+    accepted = replace(TEAM, code=CodeFact(True, CODE, 10))
+    counts = judge(submission(), competition(), accepted, READY)
+    assert (counts.status.cause, counts.fenced) == ("Counting", True)
+    assert isinstance(counts.actions[0], CountUsage)
+
+
+def test_nothing_is_admitted_without_the_finalizer() -> None:
+    accepted = replace(TEAM, code=CodeFact(True, CODE, 10))
+    counted = judge(submission(finalizers=()), competition(COUNTED), accepted, READY)
+    assert (counted.actions, counted.status.phase) == ((AddFinalizer(),), "")
+    admitted = judge(submission(), competition(COUNTED), accepted, READY).status
+    again = judge(submission(status=admitted, finalizers=()), competition(COUNTED), accepted, READY)
+    assert again.actions == (AddFinalizer(),), "whoever has taken it off"
+    rejected = judge(submission(phase="final", finalizers=()), competition(), TEAM, READY)
+    assert rejected.status.phase == "Rejected"
+    assert not [action for action in rejected.actions if isinstance(action, AddFinalizer)]
 
 
 @pytest.mark.parametrize("allowed", ["reg", "reg/team", "reg/team/", "reg/team/x", OWN["image"]["reference"]])

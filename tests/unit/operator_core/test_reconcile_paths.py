@@ -316,7 +316,8 @@ def test_a_list_from_before_another_operator_saw_the_pod_ends_nothing() -> None:
         cluster.plan()
         cluster.reconcile()
     cluster.deliver(("submission",))
-    cluster._perform(actions.ListLive(UID), parse_objects.submission_view(cluster.cache["submission"]).status)
+    view = parse_objects.submission_view(cluster.cache["submission"])
+    cluster._perform(actions.ListLive(UID), view.status, view.resource_version)
     listed = cluster.facts.live
     assert listed is not None
     own_facts = replace(cluster.facts, live=replace(listed, jobs=frozenset()))
