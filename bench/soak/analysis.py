@@ -40,7 +40,7 @@ BOARDS_EACH = 1.0
 """A new board for each Submission at most; its request stays in the store."""
 REWRITTEN_EACH = 2.0
 """Versions that each Submission adds to objects which are there: its code, and who counts (``counted.json``)."""
-EVENTS_EACH = 2.0
+EVENTS_EACH = 1.0
 """That each Submission leaves, for the hour after which the API server drops them."""
 TOLERANCE = 0.1
 """Of what is expected: names and numbers have more digits and fewer."""

@@ -266,6 +266,8 @@ class Submissions:
             # Let go of meanwhile, so its places may be others' by now: the answer must not bring it back.
             return False
         self.index.apply(SUBMISSIONS, made)
+        if view.status.admitted_at is None and outcome.status.admitted_at is not None:
+            log.info("The Submission was admitted.", extra={"cause": "Admitted"})
         evidence = self._evidence(view.uid)
         self.metrics.observe(view, outcome.status, self._competition(view), evidence, self.clock())
         return True

@@ -191,16 +191,18 @@ _IN_PASSING = ("CheckingCode", "Counting", "UploadAwaited")
 
 
 def list_events(old: SubmissionStatus, new: SubmissionStatus) -> tuple[Emit, ...]:
-    """One Event for each thing that a user would want to be told of, at the change that shows it."""
+    """One Event for each thing that a user would want to be told of, at the change that shows it.
+
+    That it was admitted is none: the condition says it, with its time, and each Event is a write.
+    """
     found = []
     was, now = find_condition(old.conditions, ADMITTED), find_condition(new.conditions, ADMITTED)
     rejected = new.phase == "Rejected" and old.phase != "Rejected"
     news = rejected or was is None or (now is not None and was.reason != now.reason)
-    if now is not None and now.reason not in _IN_PASSING and news:
-        kind: Literal["Normal", "Warning"] = "Normal" if now.status == "True" else "Warning"
+    if now is not None and now.status != "True" and now.reason not in _IN_PASSING and news:
         # One that waited in vain is rejected for the reason that it was told before.
         key, said = ("/rejected", f"Rejected. {now.message}"[:1024]) if rejected else ("", now.message)
-        found.append(Emit(f"event/admitted/{now.reason}{key}", kind, now.reason, said))
+        found.append(Emit(f"event/admitted/{now.reason}{key}", "Warning", now.reason, said))
     before = {run.dataset: run for run in old.runs}
     for run in new.runs:
         past = before.get(run.dataset)
@@ -209,7 +211,7 @@ def list_events(old: SubmissionStatus, new: SubmissionStatus) -> tuple[Emit, ...
         if run.attempt > past.attempt > 0:
             found.append(Emit(f"event/{run.dataset}/{run.attempt}", "Warning", "RunAgain", _about(run)))
         elif run.phase in OVER and past.phase not in OVER and run.cause not in ("", "Finished"):
-            kind = "Normal" if run.cause in _MILD else "Warning"
+            kind: Literal["Normal", "Warning"] = "Normal" if run.cause in _MILD else "Warning"
             found.append(Emit(f"event/{run.dataset}/over", kind, run.cause, _about(run)))
     scored, before_that = find_condition(new.conditions, SCORED), find_condition(old.conditions, SCORED)
     failed = scored is not None and scored.reason == "ScoringFailed"

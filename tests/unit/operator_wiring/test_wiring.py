@@ -403,12 +403,23 @@ def list_learnt(service: Service) -> list[Sized]:
     return [submissions._facts, submissions.grants, service.executor._emitted]
 
 
+async def submit_before_its_code(hackathon: Hackathon, team: str) -> None:
+    """So that there is something to tell, by an Event."""
+    hackathon.submit(team, "one", "code")
+    await wait_until(
+        "the code is missed", lambda: hackathon.status(team, "one").get("cause") == "CodeMissing", 60
+    )
+    hackathon.server.put(
+        "configmaps", team, {"metadata": {"name": "code"}, "data": {"model.py": "class Model: ..."}}
+    )
+
+
 def test_of_what_has_ended_nothing_is_kept_that_was_learnt() -> None:
     async def scenario() -> None:
         hackathon = Hackathon()
 
         async def test(service: Service) -> None:
-            hackathon.submit("red", "one")
+            await submit_before_its_code(hackathon, "red")
             await wait_until("it runs", lambda: hackathon.phase("red", "one") == "Running", 60)
             assert [len(found) for found in list_learnt(service)] == [1, 1, 1]
             await hackathon.ended("red", "one", 120)
@@ -426,7 +437,7 @@ def test_nothing_is_kept_of_what_is_gone() -> None:
 
         async def test(service: Service) -> None:
             for team in ("red", "blue"):
-                hackathon.submit(team, "one")
+                await submit_before_its_code(hackathon, team)
             await wait_until("both run", lambda: all_run(hackathon), 60)
             assert [len(found) for found in list_learnt(service)] == [2, 2, 2]
             for team in ("red", "blue"):
