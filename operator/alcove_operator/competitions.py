@@ -95,7 +95,8 @@ class Competitions:
             await self._move_usage(key, competition)
             return
         # What has ended holds no place: a turn costs as much as there is under way, however much was before.
-        views = [v for v in self.index.open_submissions_of(key.namespace, key.name) if not v.shows_rerun]
+        found = self.index.open_submissions_of(key.namespace, key.name)
+        views = [self.submissions.newcomers.see(view) for view in found if not view.shows_rerun]
         pace.turn_at = _seconds() + TURN_PAUSE * len(views)
         ready = frozenset(
             record.spec.alias

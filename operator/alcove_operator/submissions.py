@@ -27,6 +27,7 @@ from alcove_operator.executor import Executor
 from alcove_operator.grants import Grants
 from alcove_operator.index import Index, WorkKey
 from alcove_operator.metrics import Metrics, RunEvidence
+from alcove_operator.newcomers import Newcomers
 from alcove_operator.unwatched import Unknown, UnwatchedObjects
 from alcove_operator.workqueue import WorkQueue
 from alcove_store.errors import StoreUnavailableError
@@ -58,6 +59,7 @@ class Submissions:
     """Who writes what, since other turns run whenever this one awaits:
 
     - ``_facts`` of a Submission: its own turn alone, and there is one at a time;
+    - ``newcomers``: likewise; the turn of its Competition reads them;
     - ``grants``: the turn of its Competition alone;
     - ``store_seen_away``: whoever sees it; only ever a later time;
     - the index: everybody, see there.
@@ -75,6 +77,7 @@ class Submissions:
     store_seen_away: datetime | None = None
     _facts: dict[str, Facts] = field(default_factory=dict)
     """By UID."""
+    newcomers: Newcomers = field(default_factory=Newcomers)
     _quiet: dict[str, _EndedState] = field(default_factory=dict)
     """By UID of those that have ended: in what state a turn found nothing to do."""
     _unwatched: UnwatchedObjects = field(init=False)
@@ -116,6 +119,7 @@ class Submissions:
             settings=self.settings,
             now=now,
         )
+        before = self._tell_queue(view, outcome, before, now)
         self._facts[view.uid] = before
         if not await self._write(key, view, outcome):
             return
@@ -125,6 +129,19 @@ class Submissions:
             if not await self._perform(key, view.uid, action):
                 return
         self._follow_up(key, view, outcome, before, now)
+
+    def _tell_queue(
+        self, view: SubmissionView, outcome: actions.Decision, facts: Facts, now: datetime
+    ) -> Facts:
+        """Of a Submission that is about to be admitted. While that is being written, its runs hold their places."""
+        admits = view.status.admitted_at is None and outcome.status.admitted_at is not None
+        if not admits:
+            self.newcomers.put(view.uid, outcome.coming)
+        if outcome.coming is None or facts.queue_asked_at is not None or view.spec is None:
+            return facts
+        wanted = view.spec.competition
+        self.queue.add(WorkKey("competition", wanted.namespace, wanted.name))
+        return replace(facts, queue_asked_at=now)
 
     def _follow_up(
         self, key: WorkKey, view: SubmissionView, outcome: actions.Decision, before: Facts, now: datetime
@@ -200,6 +217,7 @@ class Submissions:
         """Drops all that is kept of Submissions that are gone."""
         present = {view.uid for view in self.index.submissions.values()}
         self.grants.forget(present)
+        self.newcomers.forget(present)
         for by_uid in (self._facts, self._quiet):
             for uid in by_uid.keys() - present:
                 del by_uid[uid]

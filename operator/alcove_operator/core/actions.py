@@ -260,3 +260,6 @@ class Decision:
     actions: tuple[Action, ...] = ()
     requeue_at: datetime | None = None
     fenced: bool = False
+    coming: SubmissionStatus | None = None
+    """Of a Submission that is about to be admitted, as it will be: the queue gives its runs places before the write, or
+    says where they stand."""

@@ -290,6 +290,8 @@ class Facts:
     """Aliases that the queue gave a place to (see :mod:`alcove_operator.core.capacity`)."""
     withheld: frozenset[str] = frozenset()
     """Aliases that hold a place and may not begin another attempt yet, since more hold places than there are."""
+    queue_asked_at: datetime | None = None
+    """When the queue was told first that the Submission is about to be admitted."""
     queue: Mapping[str, QueuePlace] = field(default_factory=lambda: MappingProxyType({}))
     """By alias."""
     verdicts: frozenset[str] = frozenset()

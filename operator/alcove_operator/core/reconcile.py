@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from alcove_api.submission import SubmissionStatus
 from alcove_operator.core import admission, choice, deletion, names, runs, scoring, usage
 from alcove_operator.core import status as statuses
 from alcove_operator.core.actions import Action, AddFinalizer, Decision, Emit, ReadScore
@@ -26,6 +27,9 @@ from alcove_operator.core.reconcile_input import (
     is_blind,
     pods_by_job,
 )
+
+PLACES_AWAITED = timedelta(seconds=1)
+"""At most, of a Submission that could be admitted."""
 
 
 def reconcile(
@@ -81,7 +85,16 @@ def reconcile(
     by_alias = datasets_by_alias(rules, datasets)
     decision = _run(ReconcileInput(seen, rules, by_alias, mine, theirs, facts, settings, now))
     marked = choice.note_mark(submission, rules.phase, decision.status, facts, now)
+    if old.admitted_at is None and (until := _await_places(marked, facts, now)) is not None:
+        return Decision(old, requeue_at=until, coming=marked)
     return _finished(submission, replace(decision, status=marked, actions=(*decision.actions, *settle)))
+
+
+def _await_places(status: SubmissionStatus, facts: Facts, now: datetime) -> datetime | None:
+    """Until when a Submission waits to be admitted, so that one write says what the queue says of its runs, too."""
+    until = (facts.queue_asked_at or now) + PLACES_AWAITED
+    unplaced = any(run.message == runs.UNPLACED for run in status.runs)
+    return until if unplaced and now < until else None
 
 
 def _left_alone(submission: SubmissionView) -> Emit:

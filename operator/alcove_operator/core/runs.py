@@ -38,6 +38,9 @@ from alcove_operator.core.run_ends import (
 )
 from alcove_operator.core.run_results import finish_run
 
+UNPLACED = "Waiting for a place."
+"""Message of a run of which the queue has said nothing yet."""
+
 
 def advance_runs(given: ReconcileInput) -> tuple[RunStep, ...]:
     """A step of each run, one after the other: together they have no more attempts than the Submission has left."""
@@ -123,7 +126,7 @@ def _queued(run: RunStatus, given: ReconcileInput) -> RunStep:
         return _start(run, 1, "", given)
     place = given.facts.queue.get(run.dataset)
     if place is None:
-        return RunStep(run.replace(message="Waiting for a place."))
+        return RunStep(run.replace(message=UNPLACED))
     bound = "≤" if place.position > 2 else ""
     message = f"Place {bound}{place.position} in the queue: {place.reason}."
     return RunStep(run.replace(message=message))

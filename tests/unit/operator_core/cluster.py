@@ -181,6 +181,8 @@ class Cluster:
         self.created: list[tuple[str, int]] = []
         """(alias, attempt) of every run Job that was ever created."""
         self.requeue_at: datetime | None = None
+        self.coming: SubmissionStatus | None = None
+        """Of the Submission, while it is about to be admitted."""
         self.crashes = 0
         self.competition_missed = False
         """Whether the operator ever saw it gone."""
@@ -208,7 +210,9 @@ class Cluster:
         raw = self.cache["submission"]
         if raw is None:
             return
-        runs = parse_objects.submission_view(raw).status.runs
+        view = parse_objects.submission_view(raw)
+        shown = view.status if view.status.admitted_at or self.coming is None else self.coming
+        runs = shown.runs
         over = ("Scoring", "Done", "Failed")
         running = {(UID, r.dataset): "team-a" for r in runs if r.attempt and r.phase not in over}
         waiting = [
@@ -249,6 +253,9 @@ class Cluster:
             self.now,
         )
         self.requeue_at = outcome.requeue_at
+        if outcome.coming is not None:
+            self.coming = outcome.coming
+            self.facts = replace(self.facts, queue_asked_at=self.facts.queue_asked_at or self.now)
         left = crash_after
         try:
             if left == 0:
@@ -275,6 +282,7 @@ class Cluster:
 
     def _restart(self) -> None:
         self.crashes += 1
+        self.coming = None
         self.facts = Facts(team_member=True)
         self.deliver(("submission", "competition", "jobs", "pods"))
 

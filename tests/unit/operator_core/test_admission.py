@@ -16,13 +16,14 @@ from alcove_api.submission import SubmissionSpec, SubmissionStatus
 from alcove_api.team_usage import TeamUsageStatus
 from alcove_api.uploads import FormField, UploadPermit
 from alcove_operator.core import names
-from alcove_operator.core.actions import AddFinalizer, AdmitCode, CountUsage, Decision
+from alcove_operator.core.actions import AddFinalizer, AdmitCode, CountUsage, CreateRun, Decision
 from alcove_operator.core.conditions import find_condition
 from alcove_operator.core.model import (
     CodeFact,
     CompetitionView,
     DatasetView,
     Facts,
+    QueuePlace,
     QuotaRefusal,
     SubmissionView,
 )
@@ -200,7 +201,8 @@ def test_a_bundle_is_not_given_up_while_nobody_could_look() -> None:
 def test_an_admitted_submission_shows_no_permit() -> None:
     waiting = submission(status=judge(submission(), competition(), missing(0), READY).status)
     counted = competition(COUNTED)
-    admitted = judge(waiting, counted, replace(TEAM, code=CodeFact(True, sha256=CODE)), READY)
+    asked = replace(TEAM, code=CodeFact(True, sha256=CODE), queue_asked_at=START)
+    admitted = judge(waiting, counted, asked, READY, after=1)
     assert (admitted.status.phase, admitted.status.upload) == ("Queued", None)
 
 
@@ -239,11 +241,35 @@ def test_the_way_in() -> None:
         "nothing is counted before it"
     )
     assert asks.status == counts.status == submission().status, "what passes in a moment is no write"
-    admitted = judge(submission(), competition(COUNTED), accepted, READY).status
+    told = replace(accepted, queue={"digits": QueuePlace(2, "all places are taken")})
+    admitted = judge(submission(), competition(COUNTED), told, READY).status
     assert (admitted.phase, admitted.code_sha256, admitted.progress) == ("Queued", CODE, "0/1")
-    assert [(run.dataset, run.message) for run in admitted.runs] == [("digits", "Waiting for a place.")]
-    waits = judge(submission(status=admitted), competition(COUNTED), accepted, READY)
+    said = "Place 2 in the queue: all places are taken."
+    assert [(run.dataset, run.message) for run in admitted.runs] == [("digits", said)]
+    waits = judge(submission(status=admitted), competition(COUNTED), told, READY)
     assert (waits.status, waits.fenced) == (admitted, False), "the first write says all that there is to say"
+
+
+def test_one_write_admits_and_says_what_the_queue_says() -> None:
+    accepted = replace(TEAM, code=CodeFact(True, CODE, 10))
+    asks = judge(submission(), competition(COUNTED), accepted, READY)
+    assert (asks.status, asks.actions) == (submission().status, ())
+    assert asks.coming is not None
+    assert [(run.dataset, run.attempt) for run in asks.coming.runs] == [("digits", 0)], (
+        "what the queue counts"
+    )
+    granted = judge(
+        submission(), competition(COUNTED), replace(accepted, granted=frozenset({"digits"})), READY
+    )
+    assert (granted.status.phase, granted.status.runs[0].attempt, granted.fenced) == ("Running", 1, True)
+    assert isinstance(granted.actions[0], CreateRun)
+    asked = replace(accepted, queue_asked_at=START)
+    assert asks.requeue_at is not None
+    assert START < asks.requeue_at <= START + timedelta(seconds=1)
+    late = judge(submission(), competition(COUNTED), asked, READY, after=1).status
+    assert (late.phase, late.runs[0].message) == ("Queued", "Waiting for a place.")
+    unready = judge(submission(), competition(COUNTED), accepted, replace(READY, ready=None)).status
+    assert unready.phase == "Queued", "the queue says nothing of it"
 
 
 def test_what_holds_the_way_in_up_is_shown() -> None:
@@ -261,7 +287,7 @@ def test_what_holds_the_way_in_up_is_shown() -> None:
 
 
 def test_nothing_is_admitted_without_the_finalizer() -> None:
-    accepted = replace(TEAM, code=CodeFact(True, CODE, 10))
+    accepted = replace(TEAM, code=CodeFact(True, CODE, 10), granted=frozenset({"digits"}))
     counted = judge(submission(finalizers=()), competition(COUNTED), accepted, READY)
     assert (counted.actions, counted.status.phase) == ((AddFinalizer(),), "")
     admitted = judge(submission(), competition(COUNTED), accepted, READY).status

@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
+from alcove_kube.resources import SUBMISSIONS
+from alcove_operator.api import Api
 from alcove_operator.core import capacity, run_ends, runs, usage
 from alcove_operator.core.model import LiveList, SubmissionView
 from alcove_operator.executor import Executor
 from alcove_operator.service import Service
-from alcove_operator.submissions import Submissions
 from alcove_operator.workqueue import WorkQueue
-from tests.interleave.world import play_many
+from tests.interleave.operators import Operator
+from tests.interleave.world import World, play_many
 
 COUNT = 100
 SEEDS = range(200)
@@ -32,23 +34,25 @@ def test_no_order_of_what_happens_breaks_a_promise() -> None:
 
 
 def _unfenced_writes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A status that is written whatever became of the one that was read."""
-    write = Submissions._write
+    """A Submission that is written whatever became of the one that was read; and always two operators that write it,
+    or it takes hundreds of interleavings until one of them has read an old one."""
+    patch = Api.patch
 
-    async def unfenced(self: Submissions, key: Any, view: Any, outcome: Any) -> bool:
-        patch = self.api.patch
-
-        async def without_version(resource: Any, namespace: str, name: str, body: Any, sub: Any = "") -> Any:
+    async def unfenced(self: Api, resource: Any, namespace: str, name: str, body: Any, sub: Any = "") -> Any:
+        if resource is SUBMISSIONS:
             body["metadata"].pop("resourceVersion", None)
-            return await patch(resource, namespace, name, body, sub)
+        return await patch(self, resource, namespace, name, body, sub)
 
-        self.api.patch = without_version  # type: ignore[method-assign,assignment]
-        try:
-            return await write(self, key, view, outcome)
-        finally:
-            self.api.patch = patch  # type: ignore[method-assign]
+    async def confuse(self: World) -> None:
+        self.judge.two_operators = True
+        while self.shakes:
+            second = Operator(self)
+            self.operators.append(second)
+            await asyncio.wait([second.task], timeout=20.0)
+            second.kill()
 
-    monkeypatch.setattr(Submissions, "_write", unfenced)
+    monkeypatch.setattr(Api, "patch", unfenced)
+    monkeypatch.setattr(World, "_confuse_leases", confuse)
 
 
 def _cached_lists(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from alcove_kube.client import Object
 from alcove_operator.core.census import count_submissions
 from alcove_operator.places import VIEWS_A_TURN
+from alcove_operator.service import Service
 from tests.unit.operator_wiring.hackathon import CUP, HACK, WATCHED, Hackathon
 from tests.unit.operator_wiring.virtual_time import run
 
@@ -40,5 +42,28 @@ def test_others_go_on_while_places_are_given() -> None:
         assert given == [f"s-{number:04}" for number in range(CAPACITY // 2) for _ in "de"]
         assert first[views[-1].uid] == 2 * SUBMISSIONS - CAPACITY - 1
         assert steps > SUBMISSIONS / VIEWS_A_TURN
+
+    run(play())
+
+
+def test_the_first_thing_that_is_written_says_where_a_submission_stands() -> None:
+    async def play() -> None:
+        hackathon = Hackathon(capacity=1)
+        first: dict[str, Object] = {}
+
+        def note(plural: str, raw: Object, _gone: bool) -> None:
+            if plural == "submissions" and raw.get("status"):
+                first.setdefault(raw["metadata"]["name"], raw["status"])
+
+        hackathon.server.listeners.append(note)
+
+        async def test(_: Service) -> None:
+            for name in ("one", "two"):
+                hackathon.submit("red", name)
+            await hackathon.ended("red", "two")
+
+        await hackathon.operate(test)
+        assert (first["one"]["phase"], first["one"]["runs"][0]["attempt"]) == ("Running", 1)
+        assert (first["two"]["phase"], first["two"]["cause"]) == ("Queued", "Place 1")
 
     run(play())
