@@ -45,6 +45,12 @@ def whole_status(status: SubmissionStatus) -> Object:
     return {name: dumped.get(name) for name in sorted(fields)}
 
 
+def _is_under_way(view: SubmissionView, attempt: actions.CreateRun) -> bool:
+    """Whether it is the newest of its run, and its end is not decided."""
+    run = next((run for run in view.status.runs if run.dataset == attempt.alias), None)
+    return run is not None and run.attempt == attempt.attempt and not run.cause
+
+
 class _EndedState(NamedTuple):
     resource_version: str
     competition_uid: str
@@ -240,11 +246,15 @@ class Submissions:
         return view if view is not None and view.uid == uid else None
 
     async def _perform(self, key: WorkKey, uid: str, action: actions.Action) -> bool:
-        """Does one action; False where the Submission is gone, and with it what the turn was about."""
+        """Does one action; False where what the turn was about has passed: the Submission is gone, or another operator
+        has gone on while an answer was on its way."""
         # An earlier action, or the status, may have made a newer version of the object.
         view = self._current(key, uid)
         if view is None:
             self._facts.pop(uid, None)
+            self.queue.add(key)
+            return False
+        if isinstance(action, actions.CreateRun) and not _is_under_way(view, action):
             self.queue.add(key)
             return False
         facts = self._facts.get(uid, Facts())
