@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +52,8 @@ def main() -> int:
     def say(message: str) -> None:
         print(f"{time.monotonic() - began:6.0f} s  {message}", file=sys.stderr, flush=True)
 
+    # As Ctrl-C: faults are ended, and what was seen until then is judged.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     name = f"chaos-{os.getpid()}"
     try:
         disk = node_faults.DISK_MIB if given.nodes > 1 else 0
@@ -125,8 +128,16 @@ def _shake(hackathon: Hackathon, given: argparse.Namespace, say: Say) -> Evidenc
             possible -= set(clock_faults.NODES)
         lasting = [kind for kind in LASTING if kind in only and kind in possible]
         seconds = given.minutes * 60
-        shaking.run(faults.draw(given.seed, seconds, kills, lasting), seconds)
+        broken = ""
+        try:
+            shaking.run(faults.draw(given.seed, seconds, kills, lasting), seconds)
+        except (Exception, KeyboardInterrupt) as error:  # whatever it is, it must not cost the verdict
+            broken = f"The run was cut short by {type(error).__name__}: {error}."
+            say(f"{broken}\n{traceback.format_exc()}")
+            shaking.cut_short()
         evidence = collect(shaking, plan.audit_log, since)
+        if broken:
+            evidence = replace(evidence, unreadable=(broken, *evidence.unreadable))
     write_evidence(evidence, log.with_suffix(".evidence.json"))
     return evidence
 

@@ -30,6 +30,8 @@ def read_audit(path: Path, since: float) -> Audit:
     found = Audit()
     with path.open() as file:
         for number, line in enumerate(file, 1):
+            if not line.endswith("\n"):
+                break  # still being written, or cut off by a kill of the API server
             try:
                 _take(json.loads(line), since, found)
             except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -45,12 +45,14 @@ class ClockFaults:
     """By kind: UIDs of the pods whose clock is wrong."""
 
     def apply(self, kind: str) -> None:
-        """Raises DemoError."""
+        """Raises DemoError, also where there is no process of the kind: then nothing has happened."""
         if kind in NODES:
             self._set_kubelets(NODES[kind])
             return
         whose, seconds = STEPS[kind]
         processes = [one for one in faults.list_processes(self.hackathon.cluster.name) if one.kind == whose]
+        if not processes:
+            raise DemoError(f"There is no {whose} whose clock could be stepped.")
         for process in processes:
             _set_clock(process.pid, seconds)
         self._wrong[kind] = {process.pod_uid for process in processes}

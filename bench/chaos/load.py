@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.demo.hackathon import Hackathon
+from tests.demo.hackathon import DemoError, Hackathon
 
 PREDICTIONS = 8
 """Of a run: one each second after its go."""
@@ -74,12 +74,18 @@ class Load:
     at_once: int
     acknowledged: list[str] = field(default_factory=list)
     """Namespace and name of each that the API server took."""
+    refused: int = 0
+    """How often none could be handed in."""
+    last_refusal: str = ""
 
     def top_up(self, there: Sequence[Mapping[str, Any]]) -> None:
-        """``there``: all submissions as they are now. Raises DemoError."""
+        """``there``: all submissions as they are now. What is refused is noted, and handed in the next time."""
         open_now = sum(not has_ended(one) for one in there)
-        for _ in range(self.at_once - open_now):
-            self._submit(len(self.acknowledged) + 1)
+        try:
+            for _ in range(self.at_once - open_now):
+                self._submit(len(self.acknowledged) + 1)
+        except DemoError as error:
+            self.refused, self.last_refusal = self.refused + 1, str(error)
 
     def list(self) -> list[dict[str, Any]]:
         """All that was handed in. Raises DemoError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from collections.abc import Callable, Mapping
@@ -61,12 +62,15 @@ class NodeFaults:
     def drain(self) -> None:
         cluster = self.hackathon.cluster
         command = [str(cluster.kubectl), "--kubeconfig", str(cluster.kubeconfig), "drain", self.node.hostname]
-        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self._drains.append(
-            subprocess.Popen(
-                [*command, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=150s"], **quiet
-            )  # type: ignore[call-overload]
-        )
+        with (cluster.state / "log" / "drain.log").open("a") as log:
+            self._drains.append(
+                subprocess.Popen(
+                    [*command, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=150s"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                )
+            )
 
     def uncordon(self) -> None:
         while self._drains:
@@ -77,10 +81,10 @@ class NodeFaults:
 
     def fill(self) -> None:
         folder = node_lifecycle.find_kubelet_folder(self.node)
-        room = os.statvfs(folder)
         with (folder / FILLER).open("wb") as file:
-            # Room that is taken and never written: nothing of it reaches this machine's disk.
-            os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize)
+            # Others write meanwhile, so how much room there is now is not how much can be taken.
+            taken = take_room(file.fileno(), 0, 256 << 20)
+            take_room(file.fileno(), taken, 1 << 20)
 
     def free(self) -> None:
         (node_lifecycle.find_kubelet_folder(self.node) / FILLER).unlink(missing_ok=True)
@@ -90,6 +94,21 @@ class NodeFaults:
 
     def speed_up(self) -> None:
         node_lifecycle.limit_rate(self.node, None)
+
+
+def take_room(file: int, begin: int, piece: int) -> int:
+    """Up to which byte a file has room, once there is none for another ``piece`` of so many bytes behind ``begin``.
+
+    Room that is taken and never written: nothing of it reaches this machine's disk. Raises OSError.
+    """
+    try:
+        while True:
+            os.posix_fallocate(file, begin, piece)
+            begin += piece
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+    return begin
 
 
 _APPLY: Mapping[str, Callable[[NodeFaults], None]] = MappingProxyType({
@@ -129,7 +148,8 @@ def works(objects: Mapping[str, Any], hostname: str, since: float, moment: Calla
     named = [one for one in objects["items"] if one["metadata"]["name"] == hostname]
     node = next((one for one in named if one["kind"] == "Node"), None)
     lease = next((one for one in named if one["kind"] == "Lease"), None)
-    if node is None or lease is None or moment(lease["spec"]["renewTime"]) <= since:
+    renewed = (lease or {}).get("spec", {}).get("renewTime")
+    if node is None or not renewed or moment(renewed) <= since:
         return False
     ready = any(one["type"] == "Ready" and one["status"] == "True" for one in node["status"]["conditions"])
     return ready and not node["spec"].get("taints")

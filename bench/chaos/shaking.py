@@ -126,9 +126,18 @@ class Shaking:
             f"{len(self.kills)} kills, {len(self.lasted)} faults that lasted, "
             f"{len(self.load.acknowledged)} submissions; now everything has to end."
         )
+        if self.load.refused:
+            self.say(
+                f"{self.load.refused} times none could be handed in, the last time: {self.load.last_refusal}"
+            )
         self._due.clear()
         too_late = _passed(time.monotonic() + self.settle)
         self._look_until(lambda: too_late() or self._is_over(), handing_in=False)
+        self._note_unended()
+
+    def cut_short(self) -> None:
+        """Ends what is under way, so that what is known of it can still be judged."""
+        self._undo_due(float("inf"))
         self._note_unended()
 
     def _look_until(self, over: Callable[[], bool], handing_in: bool = True) -> None:
@@ -170,7 +179,8 @@ class Shaking:
             self.say(f"{fault.kind}: {error}")
             applied = False
         self._under_way.append(UnderWay(began, time.monotonic() + fault.lasts, fault.kind, applied))
-        self.say(f"{fault.kind} begins, for {fault.lasts:.0f} s")
+        if applied:
+            self.say(f"{fault.kind} begins, for {fault.lasts:.0f} s")
 
     def _undo_due(self, now: float) -> None:
         """Those that are to end by ``now``, of the monotonic clock."""
@@ -184,7 +194,7 @@ class Shaking:
                 continue
             now_over = time.time()
             self._note_lasted(one, now_over)
-            if one.kind in SEEN_BY_API or one.kind in StoreFaults.kinds:
+            if one.applied and (one.kind in SEEN_BY_API or one.kind in StoreFaults.kinds):
                 self._awaited.append(Awaited(one.kind, now_over, node=self._find_victim(one.kind)))
             self.say(f"{one.kind} ends")
 
@@ -267,17 +277,19 @@ class Shaking:
         if not waiting:
             return
         found = json.loads(self.hackathon.kubectl("get", "leases,nodes", "-A", "-o", "json", timeout=10))
+        # One that nobody holds has no time.
         renewed = {
             one["metadata"]["name"]: moment(one["spec"]["renewTime"])
             for one in found["items"]
-            if one["kind"] == "Lease"
+            if one["kind"] == "Lease" and one.get("spec", {}).get("renewTime")
         }
         for one in waiting:
             if one.kind in NODES:
                 works = node_faults.works(found, one.node, one.since, moment)
             else:
                 # A clock that was ahead has written a moment that is still to come.
-                works = one.since < renewed[OPERATORS_LEASE] < one.since + clock_faults.HOUR / 2
+                last = renewed.get(OPERATORS_LEASE, 0.0)
+                works = one.since < last < one.since + clock_faults.HOUR / 2
             if works:
                 self._note_recovery(one)
 

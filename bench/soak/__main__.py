@@ -54,6 +54,9 @@ def tell(samples: Path) -> int:
     history = read_history(samples)
     rows = analyse(history)
     print(table(rows))
+    if not rows:
+        print("\nThere are not enough samples to tell whether anything grows.")
+        return 1
     if history.faults is None:
         print("\nIt was cut short, so nothing was judged.")
         return 1

@@ -58,11 +58,13 @@ def lose(node: Node) -> None:
 
 
 def bring_back(node: Node) -> None:
-    """As a machine that starts anew; returns once it has its network. Raises ClusterError."""
+    """As a machine that starts anew; returns once it has its network. Raises ClusterError, and can be tried again."""
     plan = node.plan
+    # Of a try that failed halfway.
+    network.remove_cable(plan.addresses, node.number)
     cgroups.create(plan.cgroup, [node.cgroup_part])
     network.lay_cable(plan.name, plan.addresses, node.number)
-    node.away.unlink()
+    node.away.unlink(missing_ok=True)
     connect(node)
 
 
@@ -91,7 +93,8 @@ def limit_rate(node: Node, kbit: int | None) -> None:
         raise ClusterError(f"{node.hostname} is away, so its cable has no end to slow down.")
     for where, end in (([], port), (network.inside(holder), "eth0")):
         if kbit is None:
-            run([*where, "tc", "qdisc", "delete", "dev", end, "root"])
+            if "tbf" in run([*where, "tc", "qdisc", "show", "dev", end]):
+                run([*where, "tc", "qdisc", "delete", "dev", end, "root"])
         else:
             bucket = ["tbf", "rate", f"{kbit}kbit", "burst", "32kbit", "latency", "2s"]
             run([*where, "tc", "qdisc", "replace", "dev", end, "root", *bucket])

@@ -78,6 +78,12 @@ def test_what_was_before_does_not_count_and_a_damaged_line_is_told(tmp_path: Pat
     assert [one.partition(" of")[0] for one in found.unreadable] == ["Line 1", "Line 2"]
 
 
+def test_a_last_line_that_is_still_being_written_is_left_out(tmp_path: Path) -> None:
+    log = tmp_path / "audit.log"
+    log.write_text('{"verb": "cre')
+    assert read_audit(log, 0.0).unreadable == []
+
+
 def test_a_submission_without_status_of_a_store_that_is_away_is_told_in_sentences() -> None:
     # Nobody listens on port 1.
     away = urllib3.PoolManager(retries=False, timeout=2)
