@@ -1,7 +1,7 @@
 """What the first run of a node waits for its image: ``python -m bench.cold_node``, on a throwaway cluster of its own.
 
 The same model is submitted for NumPy and for TensorFlow, to a node that has neither image, that has the other one, and
-that has it already; the recorder's and the stager's images are there each time. Sizes and pulls are the kubelet's, from
+that has it already; the recorder's image is there each time. Sizes and pulls are the kubelet's, from
 its events. Registry and node share a machine: between machines a pull takes at least the size over the network's speed.
 """
 
@@ -91,7 +91,7 @@ def main() -> int:
         steps.publish_datasets(hackathon, folder, print, ("digits",))
         steps.wait_ready(hackathon, print)
         team = Team(hackathon, "red")
-        # The images of recorder and stager, and what else only a first run brings, are not what is measured.
+        # The recorder's image, and what else only a first run brings, are not what is measured.
         submit(team, "first", "numpy")
         print(
             "| the node has | framework | create → first line | pull | image, compressed |\n|---|---|---|---|---|"

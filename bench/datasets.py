@@ -14,7 +14,6 @@ import io
 import json
 import os
 import platform
-import socket
 import subprocess
 import sys
 import tempfile
@@ -212,10 +211,17 @@ def fetch(key):
 with ThreadPoolExecutor(4) as pool:
     list(pool.map(fetch, keys))
 """
+STAGE = """
+import os
+from alcove_recorder.settings import from_environment
+from alcove_recorder.staging import stage_run
+settings = from_environment(os.environ)
+stage_run(settings, settings.staging)
+"""
 
 
 def staging(folder: Path, megabytes: int, repeats: int) -> None:
-    """``stage`` as the pod starts it, beside a program that fetches the same objects and drops them."""
+    """What the recorder does before the go, in a process of its own, beside one that fetches the same objects."""
     random = np.random.default_rng(1)
     metadata = replace(TABLE, rows=512, cols=512)
     pictures = (
@@ -246,31 +252,28 @@ def staging(folder: Path, megabytes: int, repeats: int) -> None:
         on_volume = run.model_copy(update={"data_sha256": None})
         root = folder / "root"
         (root / "run").mkdir(parents=True)
-        (folder / "supervisor").write_bytes(b"")
         environment = os.environ | {
             "ALCOVE_ROOT": str(root), "ALCOVE_STORE_ENDPOINT": server.url,
             "ALCOVE_STORE_REGION": "us-east-1", "ALCOVE_STORE_BUCKET": keys.MAIN_BUCKET,
-            "ALCOVE_STORE_CREDENTIALS": str(credentials), "ALCOVE_SUPERVISOR": str(folder / "supervisor"),
+            "ALCOVE_STAGE_CREDENTIALS": str(credentials), "ALCOVE_POD_UID": "p",
         }  # fmt: skip
 
         def stage(run: RunConfig) -> None:
-            subprocess.run(["rm", "-rf", str(root / "data"), str(root / "bin")], check=True)
-            command = [sys.executable, "-I", "-m", "alcove_stager"]
+            subprocess.run(["rm", "-rf", str(root / "data")], check=True)
+            command = [sys.executable, "-I", "-c", STAGE]
             told = environment | {"ALCOVE_RUN": run.model_dump_json()}
             subprocess.run(command, env=told, check=True, stdout=subprocess.DEVNULL)
 
-        with socket.socket(socket.AF_UNIX) as recorder:
-            recorder.bind(str(root / "run" / "go.sock"))
-            actions = {
-                "stage": lambda: stage(run),
-                "volume": lambda: stage(on_volume),
-                "fetch": lambda: subprocess.run(bare, check=True),
-                "hash": lambda: [hashlib.sha256((path / e.path).read_bytes()) for e in manifest.files],
-            }
-            found, spent = least(actions, repeats), least(actions, repeats, processor_time)
-            store = server.pid
-            both = {"stage": actions["stage"]}
-            of_all = least(both, repeats, lambda: processor_time() + processor_time_of(store))["stage"]
+        actions = {
+            "stage": lambda: stage(run),
+            "volume": lambda: stage(on_volume),
+            "fetch": lambda: subprocess.run(bare, check=True),
+            "hash": lambda: [hashlib.sha256((path / e.path).read_bytes()) for e in manifest.files],
+        }
+        found, spent = least(actions, repeats), least(actions, repeats, processor_time)
+        store = server.pid
+        both = {"stage": actions["stage"]}
+        of_all = least(both, repeats, lambda: processor_time() + processor_time_of(store))["stage"]
     size = sum(entry.bytes for entry in manifest.files) / 1e6
     what = f"stage, {len(manifest.files)} files, {size:.0f} MB"
     row(

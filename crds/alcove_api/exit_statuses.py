@@ -23,7 +23,7 @@ class RecorderExit(IntEnum):
 
 
 class StageExit(IntEnum):
-    """Of the init container that stages data and code."""
+    """Of the init container that staged data and code in pods of an earlier release."""
 
     STAGED = 0
     BAD_BUNDLE = 3

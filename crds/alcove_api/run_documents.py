@@ -13,7 +13,7 @@ from alcove_api.documents import Document, Sha256
 
 
 class RunConfig(Document):
-    """What ``stage`` and the recorder are told of their run (``ALCOVE_RUN``)."""
+    """What the recorder is told of its run (``ALCOVE_RUN``)."""
 
     submission_uid: str
     alias: str
@@ -91,6 +91,19 @@ class Manifest(Document):
     sealed_by: Literal["recorder", "scorer"] = "recorder"
 
 
+StagingFailure = Literal["", "BadBundle", "StagingFault"]
+
+
+class StagingReport(Document):
+    """How the recorder put data and code in place before the go."""
+
+    began_at: datetime
+    ended_at: datetime | None = None
+    """None while it goes on."""
+    failed: StagingFailure = ""
+    """``BadBundle``: the participant's bundle is at fault; ``StagingFault``: the platform is. Nothing ran then."""
+
+
 class RecorderReport(Document):
     """The recorder's termination message, ≤ 4096 bytes: trusted, since the participant cannot write it."""
 
@@ -119,10 +132,14 @@ class RecorderReport(Document):
     not away: how much there is to upload is in the participant's hands."""
     store_full: bool = False
     """Whether the last try ended because the store has no room."""
+    staging: StagingReport | None = None
+    """None where the recorder stages nothing, as on a laptop, or beside an init container ``stage`` of an earlier
+    release."""
 
 
 class ContainerImage(Document):
     container: Literal["stage", "recorder", "main"]
+    """``stage``: of pods of an earlier release."""
     image_id: str
     """As the kubelet reports it: with the digest of what was run, whatever the pod's spec named."""
 
@@ -162,11 +179,12 @@ class Verdict(Document):
     created_at: datetime | None = None
     """When the Job of this attempt was made: the queue, and earlier attempts, end here."""
     pulled_at: datetime | None = None
-    """When ``stage`` began: a node was found, the platform's images are there. Like the two next, in whole seconds."""
+    """When staging began: a node was found, the platform's images are there."""
     staged_at: datetime | None = None
-    """When ``stage`` had ended."""
+    """When data and code were in place."""
     launched_at: datetime | None = None
-    """When the participant's container began: its image is there."""
+    """When the participant's container had begun as well: its image is there, too. The kubelet says that in whole
+    seconds."""
     started_at: datetime | None = None
     """The go."""
     ended_at: datetime | None = None

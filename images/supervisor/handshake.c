@@ -79,10 +79,20 @@ static void on_ready(struct run *run, const struct message *message, int64_t now
     }
 }
 
+static void on_unstaged(struct run *run)
+{
+    say("data and code could not be put in place, so nothing was started. The recorder's report says why.");
+    end_command(run, "unknown", 0, 0, EXIT_RECORDER_LOST);
+}
+
 static void on_message(struct run *run, const struct message *message, int64_t now)
 {
     if (message->type == MESSAGE_READY && !run->link.ready)
         on_ready(run, message, now);
+    else if (message->type == MESSAGE_STAGING && !run->link.greeted_once)
+        run->link.down_since = now;
+    else if (message->type == MESSAGE_UNSTAGED && !run->link.greeted_once)
+        on_unstaged(run);
     else if (message->type == MESSAGE_CONSTRUCTING && run->link.sent_construct) {
         if (run->phase == ANNOUNCING)
             on_constructing(run, now);

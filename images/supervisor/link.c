@@ -130,6 +130,10 @@ static struct message parse(char *line)
         message.type = MESSAGE_READY;
         message.disclosed = disclosed;
         strcpy(message.token, token);
+    } else if (!strcmp(verb, "staging") && !line) {
+        message.type = MESSAGE_STAGING;
+    } else if (!strcmp(verb, "unstaged") && !line) {
+        message.type = MESSAGE_UNSTAGED;
     } else if (!strcmp(verb, "constructing") && !line) {
         message.type = MESSAGE_CONSTRUCTING;
     } else if (!strcmp(verb, "started") && number(&line, &message.t0_ns) && !line) {

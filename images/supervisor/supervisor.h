@@ -101,7 +101,16 @@ void output_write_stdout(struct output *output);
 bool output_stdout_pending(const struct output *output);
 
 /* link.c: the connection to the recorder, made again when it is lost. */
-enum message_type { MESSAGE_NONE, MESSAGE_READY, MESSAGE_CONSTRUCTING, MESSAGE_STARTED, MESSAGE_SEALED, MESSAGE_MALFORMED };
+enum message_type {
+    MESSAGE_NONE,
+    MESSAGE_STAGING,
+    MESSAGE_UNSTAGED,
+    MESSAGE_READY,
+    MESSAGE_CONSTRUCTING,
+    MESSAGE_STARTED,
+    MESSAGE_SEALED,
+    MESSAGE_MALFORMED,
+};
 struct message {
     enum message_type type;
     int64_t budget_ns, t0_ns; /* t0_ns of ready: -1 before the go */
@@ -114,7 +123,7 @@ struct link {
     int fd;                   /* -1: no connection */
     bool greeted_once, ready; /* ready: this connection's hello was answered */
     bool sent_construct, sent_go, sent_end; /* on this connection */
-    int64_t retry_at, down_since;
+    int64_t retry_at, down_since; /* down_since: the last sign of life of a recorder that is not ready */
     char in[512], out[16384 + 64];
     size_t in_length, out_length, out_sent, log_bytes; /* log_bytes: of the output, in the message being sent */
 };

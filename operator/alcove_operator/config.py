@@ -39,7 +39,6 @@ class OperatorSettings(BaseModel):
     image_ingestion_tf1: str = ""
     """Empty where Submissions with code.framework tensorflow1 are refused."""
     image_recorder: str = Field(min_length=1)
-    image_stager: str = Field(min_length=1)
     image_scorer: str = Field(min_length=1)
     image_pull_policy: str = "IfNotPresent"
     image_pull_secrets: tuple[str, ...] = ()

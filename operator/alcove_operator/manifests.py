@@ -6,7 +6,7 @@ docs/contracts.md describes the run pod; docs/design.md, "Clock" and "Participan
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alcove_api.dataset import VolumeClaim
@@ -19,6 +19,10 @@ Object = dict[str, Any]
 
 PYTHON = "/opt/alcove/bin/python"
 """The interpreter in every image of ours."""
+SUPERVISOR = "/opt/alcove/bin/alcove-supervisor"
+"""In the images of recorder and ingestion."""
+INSTALLED_SUPERVISOR = "/alcove/bin/alcove-supervisor"
+"""Where an image that need not hold it finds it."""
 WRITABLE = ("/alcove/out", "/tmp", "/dev/shm")
 """Where the participant may write, and nowhere else."""
 DATA = "/alcove/data"
@@ -177,7 +181,10 @@ def _run_pod(action: CreateRun, settings: OperatorSettings, data_bytes: int) -> 
         "activeDeadlineSeconds": action.active_deadline_seconds,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": pod_security(action.run_as),
-        "initContainers": [_recorder(action, settings), _stage(action, settings)],
+        "initContainers": [
+            _recorder(action, settings),
+            *([] if _holds_supervisor(action) else [_install(settings)]),
+        ],
         "containers": [_main(action, settings, data_bytes)],
         "volumes": _volumes(action, data_bytes),
     }
@@ -202,6 +209,8 @@ def _recorder(action: CreateRun, settings: OperatorSettings) -> Object:
         # Less than the grace period, so that its report is written before it is killed.
         "ALCOVE_STOP_SECONDS": str(GRACE_SECONDS - 5),
         "ALCOVE_DISK_BYTES": str(quantity_bytes(action.resources.disk)),
+        "ALCOVE_STAGE_CREDENTIALS": "/alcove/store/stage.json",
+        "ALCOVE_START_SECONDS": str(action.start_timeout_seconds),
     }
     pod_uid = {"name": "ALCOVE_POD_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}
     return {
@@ -218,37 +227,34 @@ def _recorder(action: CreateRun, settings: OperatorSettings) -> Object:
         },
         "volumeMounts": [
             _mount("run", "/alcove/run"),
+            *([] if action.volume_claim else [_mount("data", DATA)]),
+            _mount("code", "/alcove/code"),
             _mount("out", "/alcove/out", read_only=True),
             # To see how much the program keeps there.
             _mount("tmp", "/alcove/tmp", read_only=True),
             _mount("spool", "/alcove/spool"),
-            _mount("recorder-store", "/alcove/store", read_only=True),
+            _mount("store", "/alcove/store", read_only=True),
             _mount("recorder-tmp", "/tmp"),
         ],
     }
 
 
-def _stage(action: CreateRun, settings: OperatorSettings) -> Object:
-    environment = store_environment(settings, "/alcove/store/stage.json")
-    environment |= {"ALCOVE_RUN": action.config.model_dump_json()}
+def _holds_supervisor(action: CreateRun) -> bool:
+    """Whether main's image is one of this release. A competition can name one that is older, or not ours."""
+    return action.image is None and action.ingestion is None
+
+
+def _install(settings: OperatorSettings) -> Object:
+    """Puts the supervisor where an image that need not hold it can start it."""
     return {
-        "name": "stage",
-        "image": settings.image_stager,
+        "name": "install",
+        "image": settings.image_recorder,
         "imagePullPolicy": settings.image_pull_policy,
-        "env": env(environment),
+        "command": [SUPERVISOR, "install", "/alcove/bin"],
+        "env": [],
         "securityContext": build_security_context(),
-        "resources": {
-            "requests": {"cpu": "50m", "memory": "128Mi"},
-            "limits": {"cpu": "1", "memory": "512Mi"},
-        },
-        "volumeMounts": [
-            _mount("bin", "/alcove/bin"),
-            _mount("run", "/alcove/run", read_only=True),
-            *([] if action.volume_claim else [_mount("data", DATA)]),
-            _mount("code", "/alcove/code"),
-            _mount("stage-store", "/alcove/store", read_only=True),
-            _mount("stage-tmp", "/tmp"),
-        ],
+        "resources": {"requests": {"cpu": "1m", "memory": "8Mi"}, "limits": {"cpu": "1", "memory": "32Mi"}},
+        "volumeMounts": [_mount("bin", "/alcove/bin")],
     }
 
 
@@ -276,7 +282,8 @@ def _main(action: CreateRun, settings: OperatorSettings, data_bytes: int) -> Obj
             "limits": {**amounts, "ephemeral-storage": str(disk + staged)},
         },
         "volumeMounts": [
-            *(_mount(name, f"/alcove/{name}", read_only=True) for name in ("bin", "run", "code")),
+            *([] if _holds_supervisor(action) else [_mount("bin", "/alcove/bin", read_only=True)]),
+            *(_mount(name, f"/alcove/{name}", read_only=True) for name in ("run", "code")),
             claim_mount(action.volume_claim) if action.volume_claim else _mount("data", DATA, read_only=True),
             *(_mount(name, folder) for name, folder in zip(("out", "tmp", "shm"), WRITABLE, strict=True)),
         ],
@@ -288,7 +295,7 @@ def _command(action: CreateRun) -> list[str]:
     own_image, free_ns = action.image is not None, action.config.free_constructor_ns
     started = list(action.command) if own_image else [PYTHON, "-I", "-m", "alcove_ingestion"]
     return [
-        "/alcove/bin/alcove-supervisor",
+        SUPERVISOR if _holds_supervisor(action) else INSTALLED_SUPERVISOR,
         "run",
         *("--socket", "/alcove/run/go.sock"),
         *("--go", "start" if own_image else "runner"),
@@ -329,7 +336,7 @@ def _volumes(action: CreateRun, data_bytes: int) -> list[Object]:
     asked = action.resources
     shared_memory = {"medium": "Memory", "sizeLimit": asked.shared_memory}
     return [
-        _empty("bin", 64 * _MI),
+        *([] if _holds_supervisor(action) else [_empty("bin", 16 * _MI)]),
         _empty("run", 16 * _MI),
         claim_volume(action.volume_claim) if action.volume_claim else _empty("data", _data_bytes(data_bytes)),
         _empty("code", action.config.code_bytes_limit + 16 * _MI),
@@ -338,9 +345,7 @@ def _volumes(action: CreateRun, data_bytes: int) -> list[Object]:
         {"name": "shm", "emptyDir": shared_memory},
         _empty("spool", _spool_bytes(action)),
         _empty("recorder-tmp", 64 * _MI),
-        _empty("stage-tmp", 64 * _MI),
-        _secret_file("recorder-store", action.job, "recorder.json"),
-        _secret_file("stage-store", action.job, "stage.json"),
+        _secret_files("store", action.job, ("recorder.json", "stage.json")),
     ]
 
 
@@ -367,8 +372,8 @@ def _empty(name: str, size: int) -> Object:
     return {"name": name, "emptyDir": {"sizeLimit": str(size)}}
 
 
-def _secret_file(name: str, secret: str, key: str) -> Object:
-    items = [{"key": key, "path": key}]
+def _secret_files(name: str, secret: str, keys: Sequence[str]) -> Object:
+    items = [{"key": key, "path": key} for key in keys]
     return {"name": name, "secret": {"secretName": secret, "items": items, "defaultMode": 0o440}}
 
 

@@ -26,7 +26,7 @@ from alcove_operator.board_series import GAUGES, Series
 from alcove_operator.core.causes import CAUSES_BY_PAYER
 from alcove_operator.core.model import CompetitionView, PodView, SubmissionView
 from alcove_operator.core.reconcile_input import is_blind
-from alcove_operator.core.run_ends import OVER
+from alcove_operator.core.run_ends import OVER, find_start_times
 from alcove_operator.index import WorkKind
 from alcove_operator.store_metrics import Measured, StoreMetrics
 
@@ -100,11 +100,11 @@ class Metrics:
         )
         self.pull_time = self._histogram(
             "alcove_pull_seconds",
-            "Image pulls of a run: from its node to `stage`, and from the end of that to its own container.",
+            "Image pulls of a run: from its node to staging, and from the end of that to its own container.",
             _STAGES,
         )
         self.stage_time = self._histogram(
-            "alcove_stage_seconds", "How long `stage` took to bring data and code to a run.", _STAGES
+            "alcove_stage_seconds", "How long it took to bring data and code to a run.", _STAGES
         )
         self.start_time = self._histogram(
             "alcove_start_seconds",
@@ -307,25 +307,22 @@ class Metrics:
             self.lost_attempts.labels(*labels).inc()
         if old.attempt == 0 and new.attempt == 1 and new.queued_at is not None:
             self.queue_wait.labels(*labels).observe((now - new.queued_at).total_seconds())
-        if new.started_at and not old.started_at:
-            if evidence.created_at is not None:
-                waited = (new.started_at - evidence.created_at).total_seconds()
-                self.start_time.labels(*labels).observe(waited)
-            self._start(evidence.pod, labels)
         if new.phase in OVER and old.phase not in OVER:
+            self._start(new, labels, evidence)
             self._end(new, labels, evidence.pod)
 
-    def _start(self, pod: PodView | None, labels: tuple[str, str]) -> None:
-        """The kubelet's times are in whole seconds."""
-        if pod is None or pod.stage is None or pod.main is None:
+    def _start(self, run: RunStatus, labels: tuple[str, str], evidence: RunEvidence) -> None:
+        """Told at the end: only then does anybody say when staging ended, and when the go was."""
+        if run.started_at is not None and evidence.created_at is not None:
+            waited = (run.started_at - evidence.created_at).total_seconds()
+            self.start_time.labels(*labels).observe(max(0.0, waited))
+        times = find_start_times(evidence.pod)
+        if times.pulled_at is None or times.staged_at is None:
             return
-        scheduled, staging, staged = pod.scheduled_at, pod.stage.started_at, pod.stage.finished_at
-        launched = pod.main.started_at
-        if staging is None or staged is None:
-            return
-        self.stage_time.labels(*labels).observe((staged - staging).total_seconds())
-        if scheduled is not None and launched is not None:
-            pulled = (staging - scheduled) + (launched - staged)
+        self.stage_time.labels(*labels).observe((times.staged_at - times.pulled_at).total_seconds())
+        scheduled = evidence.pod.scheduled_at if evidence.pod else None
+        if scheduled is not None and times.launched_at is not None:
+            pulled = (times.pulled_at - scheduled) + (times.launched_at - times.staged_at)
             self.pull_time.labels(*labels).observe(max(0.0, pulled.total_seconds()))
 
     def _end(self, run: RunStatus, labels: tuple[str, str], pod: PodView | None) -> None:

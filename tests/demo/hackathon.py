@@ -137,7 +137,7 @@ def chart_values(
     store: str = "seaweedfs",
 ) -> Values:
     """Values for a hackathon on a small machine, with the images by digest from the cluster's own registry."""
-    ours = ("operator", "recorder", "stager", "scorer", "ingestion", "ingestion-numpy", "board", store)
+    ours = ("operator", "recorder", "scorer", "ingestion", "ingestion-numpy", "board", store)
     this_host = [{"ipBlock": {"cidr": f"{cluster.host_ip}/32"}}] if cluster.host_ip else []
     return {
         "images": {value_name(name): images[name] for name in ours},

@@ -1,4 +1,4 @@
-"""The recorder's one loop: the supervisor's messages, the files, the seal.
+"""The recorder's one loop: staging, the supervisor's messages, the files, the seal.
 
 It sleeps in poll() until one of them has news. What it does regularly is to look, in a thread of its own, at how much
 room the program takes up (disk_use.py).
@@ -26,6 +26,7 @@ from alcove_recorder.report import ReportFile
 from alcove_recorder.settings import RecorderSettings
 from alcove_recorder.sinks import ObjectSink
 from alcove_recorder.spool import RunSpool, RunState, boot_id, load_state, save_state
+from alcove_recorder.staging import SIGN_SECONDS, Staging
 from alcove_recorder.uploader import SealRequest, Uploader, overshoot_ns
 
 _STRANGERS = 4
@@ -50,6 +51,8 @@ class Recorder:
         self._connection: Connection | None = None
         """The supervisor's, once its hello was the right one."""
         self._watched: int | None = None
+        self._sign_at: float | None = None
+        """When the supervisor hears next that staging goes on; None where it does not wait for that."""
         self._connected_once = False
         self._strangers: dict[int, Connection] = {}
         """Those that have not said hello yet, oldest first, by descriptor."""
@@ -64,11 +67,14 @@ class Recorder:
         self._ended: End | None = None if self._state is None else self._state.end
         self._seal_awaited = False
         """Whether the supervisor on the line has said ``end`` and waits for ``sealed``."""
+        self._staging = None if settings.staging is None else Staging(settings, settings.staging, self._wake)
         self._report_file = ReportFile(settings.termination_log)
         self._listener = listen(settings.socket)
 
     def serve(self) -> int:
         """The exit status: 0 sealed, 1 not."""
+        if self._staging is not None:
+            self._staging.start()
         self._uploader.start()
         self._resume()
         self.report()
@@ -82,6 +88,7 @@ class Recorder:
             self._capture.take_all()
             self._note_flood()
             self._note_disk_use()
+            self._tell_staging()
             if self._connection is not None and self._connection.fileno() in ready:
                 self._receive(self._connection)
             for descriptor in ready & self._strangers.keys():
@@ -131,6 +138,33 @@ class Recorder:
         self._keep_state(replace(self._state, disk_exceeded=True))
         self.report()
 
+    def _tell_staging(self) -> None:
+        """Whoever waits hears of its end at once, and before that every few seconds that it goes on."""
+        if self._staging is not None and self._staging.note_end():
+            self.report()
+        if self._sign_at is not None and (self._is_staged() or time.monotonic() >= self._sign_at):
+            self._greet()
+
+    def _is_staged(self) -> bool:
+        """Whether there is nothing to wait for; staged or failed."""
+        return self._staging is None or self._staging.ended
+
+    def _greet(self) -> None:
+        """Answers ``hello``. Nothing of the participant's runs before ``ready``."""
+        if self._connection is None:
+            return
+        if not self._is_staged():
+            self._sign_at = time.monotonic() + SIGN_SECONDS
+            self._connection.send("staging")
+            return
+        self._sign_at = None
+        if self._staging is not None and self._staging.failed:
+            self._connection.send("unstaged")
+            return
+        run, t0 = self._settings.run, None if self._state is None else self._state.t0_ns
+        told = -1 if t0 is None else t0
+        self._connection.send(f"ready {run.budget_ns} {int(run.disclosed)} {self._spool.token} {told}")
+
     def _watch_disk(self) -> None:
         most = self._settings.disk_bytes
         if most is not None and self._disk is None:
@@ -143,16 +177,20 @@ class Recorder:
         return state
 
     def _timeout_ms(self) -> float | None:
-        wake_at = [moment for moment in (self._stop_at, self._capture.watch.look_at) if moment is not None]
+        give_up_at = None if self._staging is None or self._staging.ended else self._staging.give_up_at
+        moments = (self._stop_at, self._capture.watch.look_at, self._sign_at, give_up_at)
+        wake_at = [moment for moment in moments if moment is not None]
         return max(0.0, min(wake_at) - time.monotonic()) * 1000 if wake_at else None
 
     def _exit_status(self) -> int | None:
         if self._uploader.progress.crashed is not None:
             return RecorderExit.NOT_SEALED
         sealed = self._uploader.progress.manifest_sha256 is not None
+        # The supervisor has had its answer, or is no more: the kubelet sees both containers ended in one look.
+        alone = self._connected_once and self._connection is None
+        if self._staging is not None and self._staging.failed and (alone or self._stop_at is not None):
+            return RecorderExit.NOT_SEALED
         if self._stop_at is None:
-            # The supervisor has had its answer, or is no more: the kubelet sees both containers ended in one look.
-            alone = self._connected_once and self._connection is None
             return RecorderExit.SEALED if sealed and alone else None
         if sealed:
             return RecorderExit.SEALED
@@ -246,9 +284,7 @@ class Recorder:
     def _handle(self, connection: Connection, message: Message) -> None:
         match message.verb:
             case "hello" | "resume":
-                run, t0 = self._settings.run, None if self._state is None else self._state.t0_ns
-                told = -1 if t0 is None else t0
-                connection.send(f"ready {run.budget_ns} {int(run.disclosed)} {self._spool.token} {told}")
+                self._greet()
             case "construct" if self._settings.run.free_constructor_ns:
                 self._let_construct()
                 connection.send("constructing")
@@ -330,6 +366,8 @@ class Recorder:
         """Brings the termination message up to date; ``error``: what is about to end the recorder."""
         progress, state = self._uploader.progress, self._state
         end = self._ended
+        staging = self._staging
+        error = error or (staging.error if staging else None)
         error = error or progress.crashed or progress.trouble or self._capture.trouble
         report = RecorderReport(
             go_at=None if state is None else state.go_at,
@@ -347,5 +385,6 @@ class Recorder:
             error=None if error is None else error[:500],
             store_away=progress.trouble is not None and progress.manifest_sha256 is None,
             store_full=progress.store_full and progress.manifest_sha256 is None,
+            staging=None if staging is None else staging.report,
         )
         self._report_file.write(report)

@@ -14,6 +14,16 @@ from alcove_recorder.errors import RecorderSettingsError
 
 
 @dataclass(frozen=True)
+class StagingSettings:
+    credentials: Path
+    """A file that holds those to read this run's data and code."""
+    patience: float = 60.0
+    """Seconds that a store which is away is waited for."""
+    start_seconds: float = 900.0
+    """From when the node took the pod until data and code have to be in place."""
+
+
+@dataclass(frozen=True)
 class RecorderSettings:
     run: RunConfig
     pod_uid: str
@@ -28,6 +38,8 @@ class RecorderSettings:
     """Bytes of the participant's output that are kept."""
     disk_bytes: int | None = None
     """What the program asked for of its node's disk; None where that is not looked at, as on a laptop."""
+    staging: StagingSettings | None = None
+    """None where data and code are in place already, as on a laptop."""
 
     @property
     def prefix(self) -> str:
@@ -61,15 +73,17 @@ def from_environment(environment: Mapping[str, str]) -> RecorderSettings:
 
     Beside the contract's variables: ``ALCOVE_ROOT`` and ``ALCOVE_TERMINATION_LOG`` move the folders for a run
     outside a pod, ``ALCOVE_STOP_SECONDS`` follows the pod's grace period, ``ALCOVE_DISK_BYTES`` is the phase's
-    ``resources.disk``.
+    ``resources.disk``. ``ALCOVE_STAGE_CREDENTIALS`` has it stage, ``ALCOVE_START_SECONDS`` and
+    ``ALCOVE_STAGE_PATIENCE`` say how long that may take.
     """
     try:
         run = RunConfig.model_validate_json(environment.get("ALCOVE_RUN", ""))
         stop_seconds = float(environment.get("ALCOVE_STOP_SECONDS", "20"))
         disk_bytes = int(environment["ALCOVE_DISK_BYTES"]) if "ALCOVE_DISK_BYTES" in environment else None
+        staging = _read_staging(environment)
     except (ValidationError, ValueError) as error:
         raise RecorderSettingsError(
-            f"ALCOVE_RUN, ALCOVE_STOP_SECONDS or ALCOVE_DISK_BYTES cannot be read: {error}",
+            f"ALCOVE_RUN, or one of the numbers beside it, cannot be read: {error}",
             consequence="Nothing is recorded.",
             remedy="All are set by the operator; look at the Job.",
         ) from error
@@ -88,4 +102,16 @@ def from_environment(environment: Mapping[str, str]) -> RecorderSettings:
         termination_log=Path(environment.get("ALCOVE_TERMINATION_LOG", "/dev/termination-log")),
         stop_seconds=stop_seconds,
         disk_bytes=disk_bytes,
+        staging=staging,
+    )
+
+
+def _read_staging(environment: Mapping[str, str]) -> StagingSettings | None:
+    credentials = environment.get("ALCOVE_STAGE_CREDENTIALS", "")
+    if not credentials:
+        return None
+    return StagingSettings(
+        Path(credentials),
+        patience=float(environment.get("ALCOVE_STAGE_PATIENCE", "60")),
+        start_seconds=float(environment.get("ALCOVE_START_SECONDS", "900")),
     )

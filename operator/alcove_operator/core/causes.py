@@ -249,22 +249,28 @@ def explain_dropped_queue(queue: str) -> Cause:
 
 
 def _stage_failed(pod: PodView, _: Context) -> Cause | None:
-    stage = pod.stage
-    if (
-        stage is None
-        or not stage.terminated
-        or stage.exit_code == StageExit.STAGED
-        or pod.reason == "DeadlineExceeded"
-    ):
+    """By the recorder's word, or of a pod of an earlier release by that of its init container `stage`. Nothing of the
+    participant's had run."""
+    if pod.reason == "DeadlineExceeded":
         return None
-    if stage.exit_code == StageExit.BAD_BUNDLE:
+    staging = pod.report.staging if pod.report else None
+    if staging is not None and staging.failed:
+        return _explain_staging(bad_bundle=staging.failed == "BadBundle")
+    stage = pod.stage
+    if stage is None or not stage.terminated or stage.exit_code == StageExit.STAGED:
+        return None
+    if stage.exit_code in (StageExit.BAD_BUNDLE, StageExit.FAULT):
+        return _explain_staging(bad_bundle=stage.exit_code == StageExit.BAD_BUNDLE)
+    reason = stage.terminated_reason or f"exit {stage.exit_code}"
+    return charge_platform("StagingFault", f"Staging ended unexpectedly ({reason}).")
+
+
+def _explain_staging(*, bad_bundle: bool) -> Cause:
+    if bad_bundle:
         return charge_participant(
             "BadBundle", "The code could not be unpacked: it is damaged, or too large unpacked."
         )
-    if stage.exit_code == StageExit.FAULT:
-        return charge_platform("StagingFault", "The dataset or the code could not be staged.")
-    reason = stage.terminated_reason or f"exit {stage.exit_code}"
-    return charge_platform("StagingFault", f"Staging ended unexpectedly ({reason}).")
+    return charge_platform("StagingFault", "The dataset or the code could not be staged.")
 
 
 def _stopped_early(pod: PodView, context: Context) -> Cause | None:
@@ -303,6 +309,9 @@ def _program_ended(pod: PodView, context: Context) -> Cause | None:
         return None
     end = pod.report.end if pod.report else None
     code = pod.main.exit_code
+    if code == SupervisorExit.SIGNALLED and not may_have_run(pod, context.started):
+        # Somebody outside ended the supervisor, which still waited.
+        return None
     if code == SupervisorExit.PROGRAM_FAILED:
         status = f"status {end.code}" if end else "an error"
         return charge_participant("ExitCode", f"The program ended with {status}. What it had saved counts.")

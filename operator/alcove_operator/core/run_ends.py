@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from alcove_api.phase import Phase
@@ -57,9 +57,7 @@ def record_end(run: RunStatus, cause: causes.Cause, pod: PodView | None) -> RunS
         "charged_to": cause.charged_to,
         "message": cause.message,
         "ended_at": ended_at(pod),
-        "pulled_at": pod.stage.started_at if pod and pod.stage else None,
-        "staged_at": pod.stage.finished_at if pod and pod.stage else None,
-        "launched_at": pod.main.started_at if pod and pod.main else None,
+        **asdict(find_start_times(pod)),
         "started_at": started_at(pod) or seen_start,
     }
     if report is not None:
@@ -72,6 +70,31 @@ def record_end(run: RunStatus, cause: causes.Cause, pod: PodView | None) -> RunS
         # Nothing was recorded, so there is nothing of this pod's to score.
         update["pod_uid"] = ""
     return run.replace(**update)
+
+
+@dataclass(frozen=True)
+class StartTimes:
+    """What happened before the go; None where nobody said it."""
+
+    pulled_at: datetime | None = None
+    """A node was found, and staging began."""
+    staged_at: datetime | None = None
+    launched_at: datetime | None = None
+    """Main had begun, and all was staged."""
+
+
+def find_start_times(pod: PodView | None) -> StartTimes:
+    """By the recorder's word on staging, or of a pod of an earlier release the kubelet's on its container `stage`."""
+    if pod is None:
+        return StartTimes()
+    staging = pod.report.staging if pod.report else None
+    began = pod.main.started_at if pod.main else None
+    if staging is None:
+        stage = pod.stage
+        return StartTimes(stage.started_at if stage else None, stage.finished_at if stage else None, began)
+    # Main does not wait for staging, and the kubelet says when it began in whole seconds.
+    launched = max(began, staging.ended_at) if began and staging.ended_at else began
+    return StartTimes(staging.began_at, staging.ended_at, launched)
 
 
 def may_have_started(run: RunStatus) -> bool:

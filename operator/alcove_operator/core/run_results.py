@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from alcove_api import keys
 from alcove_api.phase import LogPolicy
 from alcove_api.run_documents import ContainerImage, Verdict
@@ -16,6 +18,7 @@ from alcove_operator.core.run_ends import (
     RunStep,
     build_context,
     ended_at,
+    find_start_times,
     is_run_of,
     record_end,
     started_at,
@@ -48,9 +51,7 @@ def build_verdict(run: RunStatus, given: ReconcileInput) -> Verdict:
         charged_to="" if run.charged_to == "Organizer" else run.charged_to,
         queued_at=run.queued_at,
         created_at=job.created_at if job else None,
-        pulled_at=pod.stage.started_at if pod and pod.stage else None,
-        staged_at=pod.stage.finished_at if pod and pod.stage else None,
-        launched_at=pod.main.started_at if pod and pod.main else None,
+        **asdict(find_start_times(pod)),
         started_at=run.started_at or started_at(pod),
         ended_at=run.ended_at or ended_at(pod),
         message=_message_of(run, pod, given),

@@ -19,7 +19,7 @@ from alcove_operator.watches import TeamWatch, watch_competition
 
 async def list_and_watch(own: str, teams: tuple[str, ...]) -> None:
     settings = OperatorSettings(
-        namespaces=(own, *teams), competition_namespace=own, image_ingestion="i", image_recorder="r", image_stager="t",
+        namespaces=(own, *teams), competition_namespace=own, image_ingestion="i", image_recorder="r",
         image_scorer="s", store_endpoint="http://store:9000", store_credentials=Path("unused"), health_port=0,
     )  # fmt: skip
     index = Index()

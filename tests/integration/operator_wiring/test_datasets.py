@@ -72,7 +72,7 @@ def test_a_dataset_on_a_volume_is_checked_and_read_where_it_is(world: World) -> 
     # Pod Security admission of the API server lets it in.
     world.pod_of(job)
     assert VOLUME in job["spec"]["template"]["spec"]["volumes"]
-    assert (data_of(job, "main"), data_of(job, "stage")) == ([MOUNT], [])
+    assert (data_of(job, "main"), data_of(job, "recorder")) == ([MOUNT], [])
     run = RunConfig.model_validate_json(told(job, "recorder", "ALCOVE_RUN"))
     assert (run.data_sha256, run.max_bytes) == (None, 5_000_000)
     assert secret_file(

@@ -212,7 +212,7 @@ class World:
         return str(self.create(PODS, body)["metadata"]["name"])
 
     def running(self, pod: str) -> None:
-        """Staging is over, and the participant's container runs."""
+        """The participant's container runs."""
         at = now()
         self.status(
             PODS,
@@ -220,10 +220,7 @@ class World:
             {
                 "phase": "Running",
                 "startTime": at,
-                "initContainerStatuses": [
-                    container("recorder", {"running": {"startedAt": at}}),
-                    container("stage", {"terminated": {"exitCode": 0, "startedAt": at, "finishedAt": at}}),
-                ],
+                "initContainerStatuses": [container("recorder", {"running": {"startedAt": at}})],
                 "containerStatuses": [container("main", {"running": {"startedAt": at}})],
             },
         )
@@ -256,10 +253,7 @@ class World:
             pod,
             {
                 "phase": "Failed" if code else "Succeeded",
-                "initContainerStatuses": [
-                    container("recorder", {"terminated": told}),
-                    container("stage", {"terminated": {"exitCode": 0, "startedAt": at, "finishedAt": at}}),
-                ],
+                "initContainerStatuses": [container("recorder", {"terminated": told})],
                 "containerStatuses": [container("main", {"terminated": main})],
             },
         )

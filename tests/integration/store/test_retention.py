@@ -145,7 +145,7 @@ class Release:
         self.put("datasets", NAMESPACE, {"metadata": {"name": "ds"}, "spec": dataset, "status": status})
         settings = OperatorSettings.model_validate(
             {"namespaces": TEAMS, "competition_namespace": NAMESPACE, "image_ingestion": "i", "image_recorder": "r",
-             "image_stager": "t", "image_scorer": "s", "store_endpoint": "http://s", "store_credentials": "unused"}
+             "image_scorer": "s", "store_endpoint": "http://s", "store_credentials": "unused"}
         )  # fmt: skip
         client = store.client("operator")
         self.keeper = RetentionKeeper(

@@ -140,6 +140,11 @@ class Recorder:
         except OSError:
             return
 
+    def tell(self, message: Message) -> None:
+        """Says something unasked."""
+        assert self._connection is not None
+        self._connection.sendall(write_message(message))
+
     def wait_for(self, kind: str, count: int = 1) -> Message:
         """The ``count``-th message of that type, once it is there."""
         with self._news:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
+
 from .harness import Message, Workshop, ready
 
 
@@ -124,3 +128,57 @@ def test_a_recorder_that_does_not_answer_the_go_ends_it_with_20(shop: Workshop) 
     assert run.wait() == 20
     assert b"did not answer the go" in run.stderr
     assert not (shop.folder / "ran").exists()
+
+
+def test_a_long_staging_is_waited_for_as_long_as_the_recorder_speaks(any_shop: Workshop) -> None:
+    recorder = any_shop.recorder()
+    recorder.raw_ready = b"staging"
+    run = any_shop.start("echo", "hello", options=("--recorder-timeout", "1"))
+    recorder.wait_for("hello")
+    began = time.monotonic()
+    while (waited := time.monotonic() - began) < 3:
+        recorder.tell({"type": "staging"})
+        assert run.process.poll() is None, f"it gave up after {waited:.1f} s"
+        any_shop.commands(run)
+    recorder.tell(ready(recorder.budget_ns, recorder.token))
+    assert run.wait() == 0
+    assert recorder.log == b"hello\n"
+
+
+def test_a_recorder_that_falls_silent_while_it_stages_is_lost(any_shop: Workshop) -> None:
+    recorder = any_shop.recorder()
+    recorder.raw_ready = b"staging"
+    run = any_shop.start("echo", "hello", options=("--recorder-timeout", "0.5"))
+    assert run.wait() == 20
+    assert not recorder.of("go")
+
+
+def test_a_recorder_that_restarts_while_it_stages_is_greeted_anew(shop: Workshop) -> None:
+    recorder = shop.recorder()
+    recorder.raw_ready = b"staging"
+    run = shop.start("echo", "hello")
+    recorder.wait_for("hello")
+    recorder.vanish()
+    recorder.raw_ready = None
+    recorder.listen()
+    assert run.wait() == 0
+    assert len(recorder.of("hello")) == 2
+
+
+@pytest.mark.parametrize("asker", ["start", "runner"])
+def test_where_nothing_could_be_staged_nothing_is_started(any_shop: Workshop, asker: str) -> None:
+    recorder = any_shop.recorder()
+    recorder.raw_ready = b"staging\nunstaged"
+    run = any_shop.start("/bin/sh", "-c", "touch ran", options=("--go", asker))
+    assert run.wait() == 20
+    assert not recorder.of("go")
+    assert not (any_shop.folder / "ran").exists()
+
+
+@pytest.mark.parametrize("late", [b"staging", b"unstaged"])
+def test_nothing_is_staged_once_the_recorder_was_ready(shop: Workshop, late: bytes) -> None:
+    recorder = shop.recorder()
+    recorder.raw_ready = (
+        b" ".join([b"ready", b"30000000000 1", recorder.token.encode(), b"-1"]) + b"\n" + late
+    )
+    assert shop.start("sleep", "1000").wait() == 20

@@ -74,7 +74,7 @@ def test_the_committed_yaml_is_what_the_models_say(kind: Kind) -> None:
     assert written == definition(kind)
 
 
-@pytest.mark.parametrize("image", ["operator", "recorder", "stager", "scorer"])
+@pytest.mark.parametrize("image", ["operator", "recorder", "scorer"])
 def test_only_the_ingestion_image_holds_tensorflow(image: str) -> None:
     lock = (REPOSITORY / "locks" / f"{image}.txt").read_text()
     assert "\ntensorflow" not in f"\n{lock}"

@@ -332,7 +332,7 @@ def test_kills_are_the_same_whatever_lasts_beside_them() -> None:
         (["/opt/alcove/bin/python", "-I", "-m", "alcove_scorer", "aggregate"], "aggregate"),
         (["/opt/alcove/bin/python", "-I", "-m", "alcove_scorer", "score"], "score"),
         (["/opt/alcove/bin/python", "-I", "-m", "alcove_recorder"], "recorder"),
-        (["/alcove/bin/alcove-supervisor", "run"], "supervisor"),
+        (["/opt/alcove/bin/alcove-supervisor", "run"], "supervisor"),
         (["/pause"], ""),
         ([], ""),
     ],

@@ -24,7 +24,7 @@ from alcove_operator.config import OperatorSettings
 from alcove_operator.core.model import CompetitionView
 
 SETTINGS = OperatorSettings(
-    namespaces=("comp",), competition_namespace="comp", image_ingestion="i", image_recorder="r", image_stager="t",
+    namespaces=("comp",), competition_namespace="comp", image_ingestion="i", image_recorder="r",
     image_scorer="s", store_endpoint="http://store:9000", store_credentials=Path("credentials.json"),
 )  # fmt: skip
 COMPETITION = CompetitionView(

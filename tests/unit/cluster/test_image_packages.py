@@ -104,7 +104,7 @@ def late():
 
 
 def test_the_images_that_run_python_are_found() -> None:
-    assert IMAGES == ["board", "ingestion", "operator", "recorder", "scorer", "stager"]
+    assert IMAGES == ["board", "ingestion", "operator", "recorder", "scorer"]
 
 
 @pytest.mark.parametrize("image", IMAGES)

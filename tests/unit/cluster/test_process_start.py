@@ -19,7 +19,7 @@ STORE = {"minio", "pydantic", "urllib3"}
 
 PROCESSES = {
     "recorder": ("import alcove_recorder.__main__", {"pydantic"}),
-    "stager": ("import alcove_stager.__main__", STORE),
+    "recorder, what stages": ("import alcove_recorder.stager", STORE),
     "runner": (
         "from alcove_ingestion.__main__ import _load; _load({'ALCOVE_FRAMEWORK': 'numpy'})",
         {"PIL", "numpy"},

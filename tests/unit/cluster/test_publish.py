@@ -155,7 +155,7 @@ def test_for_another_processor_only_what_needs_none_of_it_is_built(monkeypatch: 
     monkeypatch.setattr("tests.cluster.buildah.platform", lambda: "linux/amd64")
     assert {image.name for image in publish.choose_images(None, "arm64")} == set(publish.CROSS_BUILT)
     usual = {image.name for image in publish.choose_images(None, "amd64")}
-    assert usual >= {"operator", "recorder", "stager", "scorer", "ingestion", "board", *publish.CROSS_BUILT}
+    assert usual >= {"operator", "recorder", "scorer", "ingestion", "board", *publish.CROSS_BUILT}
     assert not usual & set(publish.NOT_IN_VALUES)
     assert [image.name for image in publish.choose_images(["board"], "arm64")] == ["board"]
 

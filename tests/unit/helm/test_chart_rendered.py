@@ -504,7 +504,7 @@ def test_what_pre_pulls_runs_every_image_where_runs_go_and_has_no_right() -> Non
     pod = found["template"]["spec"]
     first, *pulled = pod["initContainers"]
     version = chart_version()
-    assert first["image"] == f"example.org/stager:{version}"
+    assert first["image"] == f"example.org/recorder:{version}"
     assert [container["image"] for container in pulled] == [
         f"example.org/recorder:{version}", f"example.org/scorer:{version}", f"example.org/ingestion:{version}",
         f"example.org/ingestion-numpy:{version}", "example.org/torch:2", "example.org/own:3", "example.org/team:1",

@@ -35,7 +35,7 @@ def image(name: str) -> str:
 
 
 IMAGES = (
-    "operator", "recorder", "stager", "scorer", "ingestion", "ingestionNumpy", "ingestionTorch", "ingestionTf1",
+    "operator", "recorder", "scorer", "ingestion", "ingestionNumpy", "ingestionTorch", "ingestionTf1",
     "board", "seaweedfs", "minio",
 )  # fmt: skip
 EXTERNAL: Object = {

@@ -84,6 +84,8 @@ class Pod:
     stage: int = 0
     """How many steps it has gone."""
     gone: bool = False
+    old: bool = False
+    """Whether an earlier release made it, with an init container `stage`."""
     evicted: bool = False
     """By Kueue: its Job makes another one when it is admitted again."""
 
@@ -111,6 +113,8 @@ class Cluster:
     scorer_says: str = ""
     """When it fails."""
     damage: dict[str, str] = field(default_factory=dict)
+    old_attempts: int = 0
+    """Attempts of each run whose pods an earlier release made."""
     refused: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Why the files of a run were refused, all of them, by alias."""
     """What the scorer finds wrong with the records of a run, by alias."""
@@ -506,7 +510,7 @@ class Cluster:
                 "spec": {"activeDeadlineSeconds": job["deadline"]},
                 "status": {"phase": "Pending"},
             }
-            self.pods.append(Pod(raw, alias, attempt, fate))
+            self.pods.append(Pod(raw, alias, attempt, fate, old=attempt <= self.old_attempts))
             return True
         ended = mine[-1].gone or mine[-1].raw["status"]["phase"] in ("Succeeded", "Failed")
         if ended:

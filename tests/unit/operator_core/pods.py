@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from alcove_api.run_documents import End, RecorderReport
+from alcove_api.run_documents import End, RecorderReport, StagingFailure, StagingReport
 
 if TYPE_CHECKING:
     from tests.unit.operator_core.cluster import Pod
@@ -20,6 +20,11 @@ ENDS = {
     "oom": (137, None),
     "oom-child": (11, "signalled"),
 }
+UNSTAGED: dict[str, tuple[StagingFailure, int]] = {
+    "bad-bundle": ("BadBundle", 3),
+    "stage-fault": ("StagingFault", 4),
+}
+"""By fate: the recorder's word, and the status of an earlier release's `stage`."""
 
 
 class Surroundings(Protocol):
@@ -88,21 +93,27 @@ def _staged(cluster: Surroundings, pod: Pod) -> bool:
     running = {"state": {"running": {"startedAt": stamp(cluster.now)}}}
     pod.raw["status"]["initContainerStatuses"] = [
         {"name": "recorder", "imageID": "r.example/recorder@sha256:1", **running},
-        {"name": "stage", **running},
+        *([{"name": "stage", **running}] if pod.old else []),
     ]
     return True
 
 
 def _started(cluster: Surroundings, pod: Pod) -> bool:
-    code = {"bad-bundle": 3, "stage-fault": 4}.get(pod.fate, 0)
-    _terminate(cluster, pod, "stage", code)
-    if code:
-        pod.raw["status"]["phase"] = "Failed"
-        return True
+    failed, code = UNSTAGED.get(pod.fate, ("", 0))
+    if pod.old:
+        _terminate(cluster, pod, "stage", code)
+        if code:
+            pod.raw["status"]["phase"] = "Failed"
+            return True
     pod.raw["status"]["phase"] = "Running"
     pod.raw["status"]["containerStatuses"] = [
         {"name": "main", "state": {"running": {"startedAt": stamp(cluster.now)}}}
     ]
+    if failed:
+        # The recorder tells the supervisor, and both end.
+        _terminate(cluster, pod, "main", 20)
+        _report(cluster, pod, None, failed)
+        pod.raw["status"]["phase"] = "Failed"
     return True
 
 
@@ -180,17 +191,22 @@ def _terminate(cluster: Surroundings, pod: Pod, name: str, code: int, reason: st
     }
 
 
-def _report(cluster: Surroundings, pod: Pod, end: str | None) -> None:
+def _report(cluster: Surroundings, pod: Pod, end: str | None, unstaged: StagingFailure = "") -> None:
     """The recorder ends in good order and leaves its word."""
-    _terminate(cluster, pod, "recorder", 0)
+    _terminate(cluster, pod, "recorder", 1 if unstaged else 0)
     recorder = pod.raw["status"]["initContainerStatuses"][0]
+    go_at = cluster.now - timedelta(seconds=10)
+    began_at = datetime.fromisoformat(recorder["state"]["terminated"]["startedAt"])
+    staging = StagingReport(began_at=began_at, ended_at=began_at, failed=unstaged)
+    nothing = unstaged != "" or pod.fate == "nothing"
     report = RecorderReport(
-        go_at=cluster.now - timedelta(seconds=10),
+        go_at=None if unstaged else go_at,
+        staging=None if pod.old else staging,
         end=End(cause=end, ended_ns=10 * 10**9) if end else None,
-        snapshots=0 if pod.fate == "nothing" else 3,
+        snapshots=0 if nothing else 3,
         refused=0,
         overshoot_ns=0,
-        head=None if pod.fate == "nothing" else "a" * 64,
+        head=None if nothing else "a" * 64,
         manifest_sha256=None,
         oom_kills=1 if pod.fate == "oom-child" else 0,
         store_away=pod.fate == "store-full",

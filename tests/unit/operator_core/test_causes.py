@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from alcove_api.run_documents import End, RecorderReport
+from alcove_api.run_documents import End, RecorderReport, StagingFailure, StagingReport
 from alcove_operator.core.causes import Context, find_cause, has_regular_end
 from alcove_operator.core.model import ContainerView, JobView, PodView
 from alcove_operator.core.stalled_starts import find_stop_cause
@@ -63,6 +63,13 @@ def report(
     )
 
 
+def staging(failed: StagingFailure | None) -> RecorderReport:
+    """Before the go. ``failed``: None while it goes on."""
+    ended_at = None if failed is None else START
+    stages = StagingReport(began_at=START, ended_at=ended_at, failed=failed or "")
+    return report(None, go=False).replace(snapshots=0, staging=stages)
+
+
 def pod(**more: Any) -> PodView:
     base = PodView("p", "u", "j", START, "Failed", node="n1", scheduled_at=START, active_deadline_seconds=300)
     return replace(base, **more)
@@ -72,6 +79,8 @@ SEALED = report("finished").model_copy(update={"manifest_sha256": "a" * 64})
 CONSTRUCTING = report(None, go=False).model_copy(update={"free_ns": 0})
 """A free constructor was let run, and the go has not come."""
 MAIN_KILLED = ended("main", 137)
+UNSTAGED = ended("main", 20)
+"""The recorder had told the supervisor that there is nothing to run."""
 AFTER_GO: dict[str, Any] = {"stage": ended("stage", 0)}
 RECORDER = ended("recorder", 0)
 
@@ -116,16 +125,28 @@ ROWS: list[tuple[str, PodView | None, str, str]] = [
     ("evicted for inodes, whether or not a flood was seen", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=INODES, report=report(None)), "NodePressure", "Participant"),
     ("evicted for inodes, and the recorder had no time for its report", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=INODES), "NodePressure", "Participant"),
     ("evicted for inodes before the go", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, message=INODES, report=report(None, go=False)), "Preempted", "Platform"),
-    ("evicted for inodes while staging", pod(reason="Evicted", disruption="TerminationByKubelet", stage=ended("stage", 137), message=INODES), "Preempted", "Platform"),
+    ("earlier release, evicted for inodes while staging", pod(reason="Evicted", disruption="TerminationByKubelet", stage=ended("stage", 137), message=INODES), "Preempted", "Platform"),
     ("preempted, whatever its message says", pod(disruption="PreemptionByScheduler", main=MAIN_KILLED, message=PRESSURE + MAIN_OVER), "Preempted", "Platform"),
     ("finished before it was evicted for its use", pod(reason="Evicted", disruption="TerminationByKubelet", main=ended("main", 0), report=report("finished"), message=PRESSURE + MAIN_OVER), "Finished", ""),
     ("evicted for its own disk use", pod(reason="Evicted", message="out exceeds", main=MAIN_KILLED), "DiskOverrun", "Participant"),
     ("deleted from outside", pod(main=ended("main", 11), report=report("signalled"), deleted_at=START), "PodGone", "Platform"),
     ("failed before it was deleted", pod(main=ended("main", 10), report=report("failed"), deleted_at=LATER), "ExitCode", "Participant"),
-    ("bad bundle", pod(stage=ended("stage", 3)), "BadBundle", "Participant"),
-    ("staging fault", pod(stage=ended("stage", 4)), "StagingFault", "Platform"),
-    ("stage out of memory", pod(stage=ended("stage", 137, "OOMKilled")), "StagingFault", "Platform"),
-    ("deadline while staging", pod(stage=ended("stage", 137), reason="DeadlineExceeded"), "NeverStarted", "Platform"),
+    ("bad bundle", pod(main=UNSTAGED, recorder=ended("recorder", 1), report=staging("BadBundle")), "BadBundle", "Participant"),
+    ("staging fault", pod(main=UNSTAGED, recorder=ended("recorder", 1), report=staging("StagingFault")), "StagingFault", "Platform"),
+    ("bad bundle, and then deleted", pod(main=UNSTAGED, recorder=ended("recorder", 1), report=staging("BadBundle"), deleted_at=LATER), "BadBundle", "Participant"),
+    ("deleted while staging", pod(main=ended("main", 11), report=staging(None), deleted_at=START), "PodGone", "Platform"),
+    ("preempted while staging", pod(main=ended("main", 11), report=staging(None), disruption="PreemptionByScheduler"), "Preempted", "Platform"),
+    ("recorder out of memory while staging", pod(main=UNSTAGED, recorder=replace(ended("recorder", 137, "OOMKilled"), restarts=2), report=staging(None)), "RecorderLost", "Platform"),
+    ("main killed while staging", pod(main=MAIN_KILLED, report=staging(None)), "NeverStarted", "Platform"),
+    ("the node shuts down while it stages", pod(main=ended("main", 11), reason="Terminated", report=staging(None)), "NodeLost", "Platform"),
+    ("ended while staging, nothing explains it", pod(main=ended("main", 11), report=staging(None)), "NeverStarted", "Platform"),
+    ("a free constructor is signalled", pod(main=ended("main", 11), report=CONSTRUCTING), "Signalled", "Participant"),
+    ("deadline while staging", pod(main=ended("main", 11), reason="DeadlineExceeded", report=staging(None)), "NeverStarted", "Platform"),
+    ("evicted for inodes while staging", pod(reason="Evicted", disruption="TerminationByKubelet", main=MAIN_KILLED, report=staging(None), message=INODES), "Preempted", "Platform"),
+    ("earlier release, bad bundle", pod(stage=ended("stage", 3)), "BadBundle", "Participant"),
+    ("earlier release, staging fault", pod(stage=ended("stage", 4)), "StagingFault", "Platform"),
+    ("earlier release, stage out of memory", pod(stage=ended("stage", 137, "OOMKilled")), "StagingFault", "Platform"),
+    ("earlier release, deadline while staging", pod(stage=ended("stage", 137), reason="DeadlineExceeded"), "NeverStarted", "Platform"),
     ("backstop after the go", pod(main=MAIN_KILLED, reason="DeadlineExceeded", **AFTER_GO), "DeadlineReached", "Participant"),
     ("recorder gone before the go", pod(main=ended("main", 20), report=report(None, go=False)), "RecorderLost", "Platform"),
     ("recorder crashed, the kubelet says so", pod(main=ended("main", 20), recorder=ended("recorder", 1)), "RecorderLost", "Platform"),

@@ -176,17 +176,24 @@ def check_feedback(cluster: Cluster) -> None:
     steps=st.lists(STEPS, max_size=80),
     feedback=st.sampled_from(("live", "final")),
     repeated=st.booleans(),
+    old_attempts=st.sampled_from((0, 1, 3)),
 )
-@example([["nothing", "no-room", "exit"]], OLD_PODS, "final", False)
-@example([["nothing", "no-room", "exit"]], OLD_LIST, "final", False)
-@example([["finished", "exit", "exit"]], LIST_BEFORE_THE_POD, "final", False)
+@example([["nothing", "no-room", "exit"]], OLD_PODS, "final", False, 0)
+@example([["nothing", "no-room", "exit"]], OLD_LIST, "final", False, 0)
+@example([["finished", "exit", "exit"]], LIST_BEFORE_THE_POD, "final", False, 0)
 def test_every_path_ends_the_same(
-    scenario: list[list[str]], steps: list[tuple[str, object]], feedback: str, repeated: bool
+    scenario: list[list[str]],
+    steps: list[tuple[str, object]],
+    feedback: str,
+    repeated: bool,
+    old_attempts: int,
 ) -> None:
-    """``repeated``: the runs are repeats on one dataset; otherwise each is on a dataset of its own."""
+    """``repeated``: the runs are repeats on one dataset; otherwise each is on a dataset of its own.
+    ``old_attempts``: of each run, those that an operator of an earlier release began.
+    """
     runs = [name_run("d0", i + 1) if repeated else f"d{i}" for i in range(len(scenario))]
     fates = {run: list(fate) for run, fate in zip(runs, scenario, strict=True)}
-    cluster = Cluster(fates, feedback=feedback)
+    cluster = Cluster(fates, feedback=feedback, old_attempts=old_attempts)
     for step in steps:
         play(cluster, step)
     check_ends(cluster, fates, FATES)

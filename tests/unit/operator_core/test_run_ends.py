@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from alcove_api.run_documents import End, RecorderReport, StagingReport
 from alcove_api.submission import RunStatus
 from alcove_operator.core.causes import Context, find_cause
 from alcove_operator.core.model import ContainerView, PodView
@@ -77,6 +78,23 @@ def test_what_a_run_waited_for_is_known_once_it_has_ended() -> None:
     assert (ended.pulled_at, ended.staged_at, ended.launched_at) == (
         stage.started_at, stage.finished_at, main.started_at,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("image_after", [-2, 5])
+def test_what_a_run_waited_for_is_the_recorders_word_where_it_stages(image_after: int) -> None:
+    """Main is started while the recorder stages, so the image can be there before or after the data."""
+    staged_at = START + timedelta(seconds=3)
+    began = staged_at + timedelta(seconds=image_after)
+    report = RecorderReport(
+        go_at=began + timedelta(seconds=3), end=End(cause="finished", ended_ns=10**9), snapshots=1, refused=0,
+        overshoot_ns=0, head=None, manifest_sha256=None,
+        staging=StagingReport(began_at=START, ended_at=staged_at),
+    )  # fmt: skip
+    main = ContainerView("main", terminated=True, exit_code=0, started_at=began)
+    seen = PodView("p", "u", "j", START, "Succeeded", main=main, report=report)
+    ended = record_end(RunStatus(dataset="d", attempt=1), find_cause(seen, Context()), seen)
+    assert (ended.pulled_at, ended.staged_at) == (START, staged_at)
+    assert ended.launched_at == max(began, staged_at)
 
 
 @pytest.mark.parametrize(

@@ -228,7 +228,7 @@ class Hackathon:
         """On their way from the server to the operator, by plural."""
         self.teams = teams
         self.settings = OperatorSettings(
-            namespaces=teams, competition_namespace=HACK, image_ingestion="i", image_recorder="r", image_stager="t",
+            namespaces=teams, competition_namespace=HACK, image_ingestion="i", image_recorder="r",
             image_scorer="s", store_endpoint="http://store:9000", store_credentials=Path("unused"),
         )  # fmt: skip
         for team in teams:

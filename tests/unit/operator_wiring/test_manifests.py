@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,12 +25,13 @@ from alcove_operator.manifests import job_secret, quantity_bytes, run_job
 from alcove_operator.scorer_jobs import aggregate_job, check_job, compare_job, rescore_job, score_job
 from alcove_scorer.jobs import REQUEST_BYTES
 
+REPOSITORY = Path(__file__).parents[3]
+
 ENVIRONMENT = {
     "ALCOVE_NAMESPACES": "hack, hack-red",
     "ALCOVE_COMPETITION_NAMESPACE": "hack",
     "ALCOVE_IMAGE_INGESTION": "alcove/ingestion:1",
     "ALCOVE_IMAGE_RECORDER": "alcove/recorder:1",
-    "ALCOVE_IMAGE_STAGER": "alcove/stager:1",
     "ALCOVE_IMAGE_SCORER": "alcove/scorer:1",
     "ALCOVE_STORE_ENDPOINT": "http://minio:9000",
     "ALCOVE_STORE_CREDENTIALS": "/alcove/store/credentials.json",
@@ -167,11 +169,9 @@ def test_pods_carry_the_labels_of_their_job(made: dict[str, Any]) -> None:
 def test_the_run_has_the_contracts_containers_and_mounts() -> None:
     made = job()
     spec = made["spec"]["template"]["spec"]
-    assert [c["name"] for c in spec["initContainers"]] == ["recorder", "stage"]
-    assert [c.get("restartPolicy") for c in spec["initContainers"]] == ["Always", None]
+    assert [(c["name"], c["restartPolicy"]) for c in spec["initContainers"]] == [("recorder", "Always")]
     found = {name: mounts(c) for name, c in containers(made).items()}
     assert found["main"] == {
-        "/alcove/bin": ("bin", True),
         "/alcove/run": ("run", True),
         "/alcove/data": ("data", True),
         "/alcove/code": ("code", True),
@@ -182,16 +182,37 @@ def test_the_run_has_the_contracts_containers_and_mounts() -> None:
     assert found["recorder"]["/alcove/out"] == ("out", True)
     assert found["recorder"]["/alcove/tmp"] == ("tmp", True)
     assert found["recorder"]["/alcove/run"] == ("run", False)
-    assert found["stage"]["/alcove/run"] == ("run", True)
-    assert found["stage"]["/alcove/bin"] == ("bin", False)
+    assert found["recorder"]["/alcove/data"] == ("data", False)
+    assert found["recorder"]["/alcove/code"] == ("code", False)
+    assert found["recorder"]["/alcove/store"] == ("store", True)
     volumes = {v["name"]: v for v in spec["volumes"]}
     assert volumes["shm"]["emptyDir"]["medium"] == "Memory"
-    for name in ("recorder", "stage"):
-        items = volumes[f"{name}-store"]["secret"]["items"]
-        assert items == [{"key": f"{name}.json", "path": f"{name}.json"}]
-        assert environment(containers(made)[name])["ALCOVE_STORE_CREDENTIALS"].endswith(f"{name}.json")
-        told = RunConfig.model_validate_json(environment(containers(made)[name])["ALCOVE_RUN"])
-        assert told == action().config
+    files = ("recorder.json", "stage.json")
+    assert volumes["store"]["secret"]["items"] == [{"key": name, "path": name} for name in files]
+    told = environment(containers(made)["recorder"])
+    assert told["ALCOVE_STORE_CREDENTIALS"] == "/alcove/store/recorder.json"
+    assert told["ALCOVE_STAGE_CREDENTIALS"] == "/alcove/store/stage.json"
+    assert told["ALCOVE_START_SECONDS"] == "900"
+    assert RunConfig.model_validate_json(told["ALCOVE_RUN"]) == action().config
+
+
+@pytest.mark.parametrize(
+    "foreign", [{"image": f"x/y@sha256:{'0' * 64}", "command": ("run",)}, {"ingestion": "x/own:3"}]
+)
+def test_an_image_that_need_not_hold_the_supervisor_is_given_it(foreign: dict[str, Any]) -> None:
+    made = job(**foreign)
+    recorder, install = made["spec"]["template"]["spec"]["initContainers"]
+    assert (recorder["name"], "restartPolicy" in install) == ("recorder", False)
+    assert install["image"] == recorder["image"]
+    assert mounts(install) == {install["command"][-1]: ("bin", False)}
+    main = containers(made)["main"]
+    assert main["command"][0] == f"{install['command'][-1]}/alcove-supervisor"
+    assert mounts(main)["/alcove/bin"] == ("bin", True)
+    # In ours it is where the Dockerfile has put it.
+    ours = containers(job())["main"]["command"][0]
+    for image in ("recorder", "ingestion"):
+        assert f" {ours}\n" in (REPOSITORY / "images" / image / "Dockerfile").read_text()
+    assert install["command"][0] == ours
 
 
 def test_what_a_program_asks_for_is_all_that_it_gets_and_what_the_recorder_holds_it_to() -> None:
@@ -211,7 +232,7 @@ def test_a_datasets_volume_is_mounted_read_only_and_nothing_is_staged(path: str)
     assert data == [
         {"name": "data", "mountPath": "/alcove/data", "readOnly": True} | ({"subPath": path} if path else {})
     ]
-    assert "/alcove/data" not in mounts(found["stage"])
+    assert "/alcove/data" not in mounts(found["recorder"])
     # What is on a volume fills no node's disk.
     limits = (c["main"]["resources"]["limits"]["ephemeral-storage"] for c in (found, containers(job())))
     assert int(next(limits)) < int(next(limits))
@@ -315,9 +336,9 @@ def test_one_pod_a_job_and_a_deadline_that_does_not_count_the_queue() -> None:
 def test_the_participant_never_pays_for_the_size_of_what_is_staged(data: int, disk: str) -> None:
     made = run_job(action(resources=Resources(gpus=0, disk=disk)), SETTINGS, {}, data)
     limits = containers(made)["main"]["resources"]["limits"]
-    volumes = {v["name"]: v["emptyDir"]["sizeLimit"] for v in made["spec"]["template"]["spec"]["volumes"][:6]}
+    volumes = {v["name"]: v["emptyDir"]["sizeLimit"] for v in made["spec"]["template"]["spec"]["volumes"][:5]}
     assert int(volumes["data"]) >= data
-    staged = int(volumes["data"]) + int(volumes["code"]) + int(volumes["bin"]) + int(volumes["run"])
+    staged = int(volumes["data"]) + int(volumes["code"]) + int(volumes["run"])
     assert int(limits["ephemeral-storage"]) >= quantity_bytes(disk) + staged
 
 

@@ -39,7 +39,7 @@ from tests.unit.operator_wiring.virtual_time import run, wait_until
 
 REVEAL = START + timedelta(days=1)
 SETTINGS = OperatorSettings(
-    namespaces=("comp",), competition_namespace="comp", image_ingestion="i", image_recorder="r", image_stager="t",
+    namespaces=("comp",), competition_namespace="comp", image_ingestion="i", image_recorder="r",
     image_scorer="s", store_endpoint="http://store:9000", store_credentials=Path("credentials.json"),
 )  # fmt: skip
 PHASE = {

@@ -21,7 +21,7 @@ from alcove_operator.stored_objects import StoredObjects
 from alcove_operator.team_list import TeamList
 
 SETTINGS = OperatorSettings(
-    namespaces=(), competition_namespace="comp", image_ingestion="i", image_recorder="r", image_stager="t",
+    namespaces=(), competition_namespace="comp", image_ingestion="i", image_recorder="r",
     image_scorer="s", store_endpoint="http://store:9000", store_credentials=Path("credentials.json"),
 )  # fmt: skip
 

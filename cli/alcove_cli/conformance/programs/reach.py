@@ -7,6 +7,8 @@ import struct
 from kit import Attacker, attempt, call, report
 
 STORE, API, POD = "STORE_HOST", "API_HOST", "POD_HOST"
+# In an image of the release, or put into another.
+SUPERVISORS = ("/opt/alcove/bin/alcove-supervisor", "/alcove/bin/alcove-supervisor")
 
 
 class Model(Attacker):
@@ -55,7 +57,7 @@ class Model(Attacker):
         for case, path in (
             ("write-data", os.path.join(os.environ["ALCOVE_DATA"], "mine")),
             ("write-code", "/alcove/code/mine"),
-            ("write-supervisor", "/alcove/bin/alcove-supervisor"),
+            ("write-supervisor", next(filter(os.path.exists, SUPERVISORS))),
             ("write-run", "/alcove/run/mine"),
             ("write-root", "/etc/passwd"),
         ):

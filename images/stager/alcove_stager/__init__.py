@@ -1,1 +1,0 @@
-"""The init container that puts the files of a run in place."""
