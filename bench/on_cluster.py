@@ -129,7 +129,7 @@ def find_image(hackathon: Hackathon, part: str) -> str:
     return str(next(v["value"] for v in variables if v["name"] == f"ALCOVE_IMAGE_{part}"))
 
 
-def _container(image: str, program: str) -> dict[str, Any]:
+def build_container(image: str, program: str) -> dict[str, Any]:
     """One that a namespace with restricted pod security takes."""
     return {
         "name": "main", "image": image, "command": ["/opt/alcove/bin/python", "-I", "-c", program],
@@ -141,14 +141,19 @@ def _container(image: str, program: str) -> dict[str, Any]:
 
 
 def run_bare_job(hackathon: Hackathon, name: str, image: str, program: str) -> tuple[float, str]:
-    """Runs a Job; returns when it was created (Unix time, s) and its last line of output."""
-    container = _container(image, program)
+    """Runs a Job of one container; as :func:`run_job`."""
+    return run_job(hackathon, name, build_bare_pod(image, program))
+
+
+def build_bare_pod(image: str, program: str) -> dict[str, Any]:
+    """The spec of a pod whose one container, ``main``, runs a Python program."""
+    container = build_container(image, program)
     container["resources"] = {"limits": {"cpu": "1", "memory": "400Mi"}, "requests": {"cpu": "1"}}
-    pod: dict[str, Any] = {
-        "restartPolicy": "Never",
-        "containers": [container],
-        "terminationGracePeriodSeconds": 1,
-    }
+    return {"restartPolicy": "Never", "containers": [container], "terminationGracePeriodSeconds": 1}
+
+
+def run_job(hackathon: Hackathon, name: str, pod: dict[str, Any]) -> tuple[float, str]:
+    """Runs a Job of this pod; returns when it was created (Unix time, s) and the last line of its ``main``."""
     job = {
         "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "namespace": hackathon.name},
         "spec": {"backoffLimit": 0, "template": {"spec": pod}},
@@ -156,7 +161,9 @@ def run_bare_job(hackathon: Hackathon, name: str, image: str, program: str) -> t
     began = time.time()
     hackathon.kubectl("create", "-f", "-", stdin=json.dumps(job))
     wait_for(f"the Job {name}", lambda: bool(hackathon.get("job", name)["status"].get("conditions")), 120)
-    output = hackathon.kubectl("logs", "-n", hackathon.name, f"job/{name}", "--tail=1").strip()
+    output = hackathon.kubectl(
+        "logs", "-n", hackathon.name, f"job/{name}", "--container=main", "--tail=1"
+    ).strip()
     hackathon.kubectl("delete", "job", name, "-n", hackathon.name, "--wait=false")
     return began, output
 
@@ -187,7 +194,7 @@ def _overshoot(team: Team, times: int, say: Say) -> Row:
 def _kubelet_overshoot(hackathon: Hackathon, name: str, image: str) -> float:
     """Seconds between a pod's deadline and the last line of a program that ignores SIGTERM."""
     deadline = 5
-    container = _container(image, SLEEPS_DEAF)
+    container = build_container(image, SLEEPS_DEAF)
     pod = {
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": hackathon.name},
         "spec": {

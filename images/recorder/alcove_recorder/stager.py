@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class RunStager:
-    """Puts one run's files below ``root``. All methods raise :class:`AlcoveError` and OSError.
+    """Puts one run's files below ``root``. All methods raise :class:`alcove_api.errors.AlcoveError` and OSError.
 
     ``patience``: seconds that a store which is away is waited for.
     """

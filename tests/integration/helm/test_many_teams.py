@@ -70,7 +70,7 @@ def operator(server: ApiServer, releases: Releases, tmp_path: Path) -> Iterator[
             "ALCOVE_RESYNC_SECONDS": "2",
         } | {
             f"ALCOVE_IMAGE_{n}": f"alcove/{n.lower()}:1"
-            for n in ("INGESTION", "RECORDER", "STAGER", "SCORER")
+            for n in ("INGESTION", "RECORDER", "SCORER")
         }
         running = Operator(environment, tmp_path / "operator.log")
         try:

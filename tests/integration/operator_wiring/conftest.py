@@ -98,7 +98,7 @@ def run_world(
         "ALCOVE_RESYNC_SECONDS": "30",
         "ALCOVE_NOTIFICATION_HOSTS": "127.0.0.1",
         "ALCOVE_NOTIFICATION_SECRETS": str(folder),
-    } | {f"ALCOVE_IMAGE_{n}": f"alcove/{n.lower()}:1" for n in ("INGESTION", "RECORDER", "STAGER", "SCORER")}
+    } | {f"ALCOVE_IMAGE_{n}": f"alcove/{n.lower()}:1" for n in ("INGESTION", "RECORDER", "SCORER")}
     operator = Operator(environment | settings, folder / "operator.log")
     if program is not None:
         operator.program = program
