@@ -19,7 +19,10 @@ class SupervisorExit(IntEnum):
 class RecorderExit(IntEnum):
     SEALED = 0
     NOT_SEALED = 1
+    """It failed, or was stopped before all was uploaded."""
     NOT_STARTED = 2
+    NOT_STAGED = 3
+    """Nothing was started: its report says why."""
 
 
 class StageExit(IntEnum):

@@ -132,6 +132,8 @@ class RecorderReport(Document):
     not away: how much there is to upload is in the participant's hands."""
     store_full: bool = False
     """Whether the last try ended because the store has no room."""
+    restarts: int = 0
+    """How often the recorder failed, or was killed, and was started again."""
     staging: StagingReport | None = None
     """None where the recorder stages nothing, as on a laptop, or beside an init container ``stage`` of an earlier
     release."""

@@ -79,6 +79,13 @@ static void on_ready(struct run *run, const struct message *message, int64_t now
     }
 }
 
+/* Data and code are not in place yet: the recorder says so every few seconds, and answers when they are. */
+static void on_staging(struct run *run, int64_t now)
+{
+    if (run->phase == ANNOUNCING || run->phase == ASKING)
+        run->phase_ends = now + run->options->recorder_timeout;
+}
+
 static void on_unstaged(struct run *run)
 {
     say("data and code could not be put in place, so nothing was started. The recorder's report says why.");
@@ -87,11 +94,13 @@ static void on_unstaged(struct run *run)
 
 static void on_message(struct run *run, const struct message *message, int64_t now)
 {
+    bool asked = run->link.sent_construct || run->link.sent_go;
+
     if (message->type == MESSAGE_READY && !run->link.ready)
         on_ready(run, message, now);
-    else if (message->type == MESSAGE_STAGING && !run->link.greeted_once)
-        run->link.down_since = now;
-    else if (message->type == MESSAGE_UNSTAGED && !run->link.greeted_once)
+    else if (message->type == MESSAGE_STAGING && asked && run->t0_ns < 0)
+        on_staging(run, now);
+    else if (message->type == MESSAGE_UNSTAGED && asked && run->t0_ns < 0)
         on_unstaged(run);
     else if (message->type == MESSAGE_CONSTRUCTING && run->link.sent_construct) {
         if (run->phase == ANNOUNCING)

@@ -8,7 +8,7 @@
 
 #include "supervisor.h"
 
-#define RETRY_EVERY (50 * MILLISECOND)
+#define RETRY_EVERY (10 * MILLISECOND)
 #define LOG_CHUNK 16384 /* bytes of output in one message: with its line, they fit link->out */
 #define TOKEN_CHARACTERS "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
 

@@ -29,7 +29,8 @@ static const char usage[] =
     "  --free-constructor S                 with --go runner: how long the command may construct before the go; then\n"
     "                                       the go is asked for in any case (0: it may not)\n"
     "  --seal-timeout S                     for the recorder to have saved everything at the end (60)\n"
-    "  --recorder-timeout S                 for the recorder to appear, to answer, to come back (30)\n"
+    "  --start-timeout S                    for the recorder to appear (30)\n"
+    "  --recorder-timeout S                 for the recorder to answer, or say why not, and to come back (30)\n"
     "  --log-limit BYTES                    of output passed on, at most 67108864 (1048576)\n"
     "  --max-processes N                    processes and threads of the command's uid (4096)\n"
     "  --max-file-size BYTES                of each file that the command writes (68719476736)\n"
@@ -111,6 +112,7 @@ static struct options parse_run(int argc, char **argv)
         {"socket", required_argument, NULL, 's'},      {"go", required_argument, NULL, 'g'},
         {"go-timeout", required_argument, NULL, 't'},  {"seal-timeout", required_argument, NULL, 'e'},
         {"free-constructor", required_argument, NULL, 'c'},
+        {"start-timeout", required_argument, NULL, 'a'},
         {"recorder-timeout", required_argument, NULL, 'r'},
         {"log-limit", required_argument, NULL, 'l'},   {"max-processes", required_argument, NULL, 'p'},
         {"max-file-size", required_argument, NULL, 'f'}, {"writable", required_argument, NULL, 'w'},
@@ -123,6 +125,7 @@ static struct options parse_run(int argc, char **argv)
         .socket_path = "/alcove/run/go.sock",
         .go_timeout = 300 * SECOND,
         .seal_timeout = 60 * SECOND,
+        .start_timeout = 30 * SECOND,
         .recorder_timeout = 30 * SECOND,
         .log_limit = 1u << 20,
         .max_processes = 4096,
@@ -139,6 +142,7 @@ static struct options parse_run(int argc, char **argv)
         case 't': options.go_timeout = seconds("--go-timeout", optarg); break;
         case 'c': options.free_constructor = seconds("--free-constructor", optarg); break;
         case 'e': options.seal_timeout = seconds("--seal-timeout", optarg); break;
+        case 'a': options.start_timeout = seconds("--start-timeout", optarg); break;
         case 'r': options.recorder_timeout = seconds("--recorder-timeout", optarg); break;
         case 'l': options.log_limit = number("--log-limit", optarg, 0, LOG_LIMIT_AT_MOST); break;
         case 'p': options.max_processes = number("--max-processes", optarg, 1, 1u << 22); break;

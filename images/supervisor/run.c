@@ -225,7 +225,8 @@ static int64_t recorder_given_up_at(const struct run *run)
 {
     if (run->link.ready || run->sealed)
         return NEVER;
-    return run->link.down_since + run->options->recorder_timeout;
+    return run->link.down_since +
+           (run->link.greeted_once ? run->options->recorder_timeout : run->options->start_timeout);
 }
 
 /* Everything that time alone brings about. */

@@ -36,6 +36,7 @@ struct options {
     int64_t go_timeout;
     int64_t free_constructor; /* 0: nothing of the participant's runs before the go */
     int64_t seal_timeout;
+    int64_t start_timeout;
     int64_t recorder_timeout;
     size_t log_limit;
     uint64_t max_processes, max_file_size;
@@ -103,9 +104,9 @@ bool output_stdout_pending(const struct output *output);
 /* link.c: the connection to the recorder, made again when it is lost. */
 enum message_type {
     MESSAGE_NONE,
+    MESSAGE_READY,
     MESSAGE_STAGING,
     MESSAGE_UNSTAGED,
-    MESSAGE_READY,
     MESSAGE_CONSTRUCTING,
     MESSAGE_STARTED,
     MESSAGE_SEALED,
@@ -123,7 +124,7 @@ struct link {
     int fd;                   /* -1: no connection */
     bool greeted_once, ready; /* ready: this connection's hello was answered */
     bool sent_construct, sent_go, sent_end; /* on this connection */
-    int64_t retry_at, down_since; /* down_since: the last sign of life of a recorder that is not ready */
+    int64_t retry_at, down_since;
     char in[512], out[16384 + 64];
     size_t in_length, out_length, out_sent, log_bytes; /* log_bytes: of the output, in the message being sent */
 };

@@ -181,11 +181,9 @@ def _run_pod(action: CreateRun, settings: OperatorSettings, data_bytes: int) -> 
         "activeDeadlineSeconds": action.active_deadline_seconds,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": pod_security(action.run_as),
-        "initContainers": [
-            _recorder(action, settings),
-            *([] if _holds_supervisor(action) else [_install(settings)]),
-        ],
-        "containers": [_main(action, settings, data_bytes)],
+        **({} if _holds_supervisor(action) else {"initContainers": [_install(settings)]}),
+        # The recorder first, and not as a native sidecar: main would wait for the kubelet's next look at it.
+        "containers": [_recorder(action, settings), _main(action, settings, data_bytes)],
         "volumes": _volumes(action, data_bytes),
     }
     return trust_store(pod | _placement(settings), settings)
@@ -301,6 +299,8 @@ def _command(action: CreateRun) -> list[str]:
         *("--go", "start" if own_image else "runner"),
         *("--go-timeout", str(GO_TIMEOUT_SECONDS)),
         *(["--free-constructor", f"{free_ns / 1e9:g}"] if free_ns else []),
+        # A recorder whose image is not pulled yet is waited for as long as a run may take to start.
+        *("--start-timeout", str(action.start_timeout_seconds)),
         *("--seal-timeout", str(SEAL_TIMEOUT_SECONDS)),
         *("--max-processes", str(action.resources.processes)),
         *("--max-file-size", str(quantity_bytes(action.resources.disk))),

@@ -1,4 +1,4 @@
-"""The recorder's one loop: staging, the supervisor's messages, the files, the seal.
+"""The recorder's one loop: the supervisor's messages, the files, the seal, and news of staging.
 
 It sleeps in poll() until one of them has news. What it does regularly is to look, in a thread of its own, at how much
 room the program takes up (disk_use.py).
@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Literal
 
 from alcove_api.exit_statuses import RecorderExit
 from alcove_api.run_documents import End, RecorderReport
@@ -31,13 +32,15 @@ from alcove_recorder.uploader import SealRequest, Uploader, overshoot_ns
 
 _STRANGERS = 4
 """Connections at most that have not said hello yet."""
+SUPERVISOR_PATIENCE_SECONDS = 35.0
+"""A supervisor tries to come back for 30 s, and then ends everything."""
 _UNKNOWN_END = End(cause="unknown", ended_ns=-1)
 
 
 class Recorder:
     """One run from the first ``hello`` to ``sealed``. :meth:`serve` blocks until SIGTERM."""
 
-    def __init__(self, settings: RecorderSettings, sink: Callable[[], ObjectSink]) -> None:
+    def __init__(self, settings: RecorderSettings, sink: Callable[[], ObjectSink], restarts: int = 0) -> None:
         self._settings = settings
         self._spool = RunSpool(settings.spool)
         self._log = os.open(self._spool.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -51,14 +54,21 @@ class Recorder:
         self._connection: Connection | None = None
         """The supervisor's, once its hello was the right one."""
         self._watched: int | None = None
+        self._asked: Literal["", "construct", "go"] = ""
+        """What the supervisor waits for, and gets once all is staged."""
         self._sign_at: float | None = None
-        """When the supervisor hears next that staging goes on; None where it does not wait for that."""
+        """When it hears next that staging goes on; None where it does not wait for that."""
         self._connected_once = False
         self._strangers: dict[int, Connection] = {}
         """Those that have not said hello yet, oldest first, by descriptor."""
         self._refusal_said = False
         self._oom_kills = 0
+        self._restarts = restarts
         self._stop_at: float | None = None
+        self._end_at: float | None = None
+        """Until when a supervisor that is stopped as well may still say how the run ended."""
+        self._lost_at = time.monotonic() + SUPERVISOR_PATIENCE_SECONDS if restarts else None
+        """When a supervisor that has not come back is not there any more; None where there was none yet, or it has."""
         signal.signal(signal.SIGTERM, lambda *_: self._stop())
         signal.set_wakeup_fd(self._wake_w, warn_on_full_buffer=False)
         self._boot_id = boot_id()
@@ -72,7 +82,7 @@ class Recorder:
         self._listener = listen(settings.socket)
 
     def serve(self) -> int:
-        """The exit status: 0 sealed, 1 not."""
+        """The exit status: one of :class:`alcove_api.exit_statuses.RecorderExit`."""
         if self._staging is not None:
             self._staging.start()
         self._uploader.start()
@@ -88,7 +98,8 @@ class Recorder:
             self._capture.take_all()
             self._note_flood()
             self._note_disk_use()
-            self._tell_staging()
+            self._note_staging()
+            self._note_lost_supervisor()
             if self._connection is not None and self._connection.fileno() in ready:
                 self._receive(self._connection)
             for descriptor in ready & self._strangers.keys():
@@ -109,7 +120,8 @@ class Recorder:
     def _stop(self) -> None:
         """Runs as the signal handler: only notes that it came."""
         if self._stop_at is None:
-            self._stop_at = time.monotonic() + self._settings.stop_seconds
+            now, stop_seconds = time.monotonic(), self._settings.stop_seconds
+            self._stop_at, self._end_at = now + stop_seconds, now + stop_seconds / 5
 
     def _register_watch(self) -> None:
         """Once there is one: the participant can have kept the recorder from getting it."""
@@ -138,32 +150,39 @@ class Recorder:
         self._keep_state(replace(self._state, disk_exceeded=True))
         self.report()
 
-    def _tell_staging(self) -> None:
+    def _note_staging(self) -> None:
         """Whoever waits hears of its end at once, and before that every few seconds that it goes on."""
         if self._staging is not None and self._staging.note_end():
             self.report()
         if self._sign_at is not None and (self._is_staged() or time.monotonic() >= self._sign_at):
-            self._greet()
+            self._answer_asked()
+
+    def _note_lost_supervisor(self) -> None:
+        """The kubelet does not end a recorder whose supervisor is gone, nor does a parent that starts it again."""
+        if self._lost_at is not None and time.monotonic() >= self._lost_at:
+            self._lost_at = None
+            self._stop()
 
     def _is_staged(self) -> bool:
         """Whether there is nothing to wait for; staged or failed."""
         return self._staging is None or self._staging.ended
 
-    def _greet(self) -> None:
-        """Answers ``hello``. Nothing of the participant's runs before ``ready``."""
-        if self._connection is None:
+    def _answer_asked(self) -> None:
+        """Nothing of the participant's runs before this: its code is not there, or not whole, until all is staged."""
+        if self._connection is None or not self._asked:
             return
         if not self._is_staged():
             self._sign_at = time.monotonic() + SIGN_SECONDS
             self._connection.send("staging")
             return
-        self._sign_at = None
+        asked, self._asked, self._sign_at = self._asked, "", None
         if self._staging is not None and self._staging.failed:
             self._connection.send("unstaged")
-            return
-        run, t0 = self._settings.run, None if self._state is None else self._state.t0_ns
-        told = -1 if t0 is None else t0
-        self._connection.send(f"ready {run.budget_ns} {int(run.disclosed)} {self._spool.token} {told}")
+        elif asked == "construct":
+            self._let_construct()
+            self._connection.send("constructing")
+        else:
+            self._connection.send(f"started {self._go()}")
 
     def _watch_disk(self) -> None:
         most = self._settings.disk_bytes
@@ -178,7 +197,8 @@ class Recorder:
 
     def _timeout_ms(self) -> float | None:
         give_up_at = None if self._staging is None or self._staging.ended else self._staging.give_up_at
-        moments = (self._stop_at, self._capture.watch.look_at, self._sign_at, give_up_at)
+        looked_at = self._capture.watch.look_at
+        moments = (self._stop_at, self._end_at, self._lost_at, looked_at, self._sign_at, give_up_at)
         wake_at = [moment for moment in moments if moment is not None]
         return max(0.0, min(wake_at) - time.monotonic()) * 1000 if wake_at else None
 
@@ -189,13 +209,17 @@ class Recorder:
         # The supervisor has had its answer, or is no more: the kubelet sees both containers ended in one look.
         alone = self._connected_once and self._connection is None
         if self._staging is not None and self._staging.failed and (alone or self._stop_at is not None):
-            return RecorderExit.NOT_SEALED
+            return RecorderExit.NOT_STAGED
         if self._stop_at is None:
             return RecorderExit.SEALED if sealed and alone else None
         if sealed:
             return RecorderExit.SEALED
-        self._end(_UNKNOWN_END)
-        return RecorderExit.NOT_SEALED if time.monotonic() >= self._stop_at else None
+        now = time.monotonic()
+        # Whoever stops a pod tells both containers at once, and the supervisor says within milliseconds what it did.
+        if self._connection is None or self._end_at is None or now >= self._end_at:
+            self._end_at = None
+            self._end(_UNKNOWN_END)
+        return RecorderExit.NOT_SEALED if now >= self._stop_at else None
 
     def _resume(self) -> None:
         """After a restart: keeps the go, and sees now what was not seen before. Stamps can only be later."""
@@ -244,6 +268,7 @@ class Recorder:
             return
         self._connected_once = True
         self._connection = stranger
+        self._lost_at = None
         for other in self._strangers.values():
             self._close(other)
         self._strangers.clear()
@@ -272,10 +297,12 @@ class Recorder:
         if messages is None:
             log("connection-closed")
             self._connection = None
-            self._seal_awaited = False
+            self._seal_awaited, self._asked, self._sign_at = False, "", None
             self._close(connection)
             if self._state is not None:
                 self._end(End(cause="recorder-saw-eof", ended_ns=-1))
+            # It does not come back, and nothing else ends this container before the pod's deadline.
+            self._stop()
 
     def _close(self, connection: Connection) -> None:
         self._poll.unregister(connection)
@@ -284,12 +311,15 @@ class Recorder:
     def _handle(self, connection: Connection, message: Message) -> None:
         match message.verb:
             case "hello" | "resume":
-                self._greet()
+                run, t0 = self._settings.run, None if self._state is None else self._state.t0_ns
+                told = -1 if t0 is None else t0
+                connection.send(f"ready {run.budget_ns} {int(run.disclosed)} {self._spool.token} {told}")
             case "construct" if self._settings.run.free_constructor_ns:
-                self._let_construct()
-                connection.send("constructing")
+                self._asked = "construct"
+                self._answer_asked()
             case "go":
-                connection.send(f"started {self._go()}")
+                self._asked = "go"
+                self._answer_asked()
             case "log":
                 self._keep_log(message.data)
             case "end":
@@ -386,5 +416,6 @@ class Recorder:
             store_away=progress.trouble is not None and progress.manifest_sha256 is None,
             store_full=progress.store_full and progress.manifest_sha256 is None,
             staging=None if staging is None else staging.report,
+            restarts=self._restarts,
         )
         self._report_file.write(report)

@@ -359,7 +359,11 @@ def _deadline_exceeded(pod: PodView, context: Context) -> Cause | None:
 def _recorder_lost(pod: PodView, _: Context) -> Cause | None:
     said = pod.main is not None and pod.main.terminated and pod.main.exit_code == SupervisorExit.RECORDER_LOST
     recorder = pod.recorder
-    confirmed = _recorder_died(pod) or (recorder is not None and recorder.restarts > 0)
+    confirmed = (
+        _recorder_died(pod)
+        or (recorder is not None and recorder.restarts > 0)
+        or (pod.report is not None and pod.report.restarts > 0)
+    )
     if said and pod.report is not None and pod.report.flooded:
         return charge_participant(
             "RecorderFlooded",

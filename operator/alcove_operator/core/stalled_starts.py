@@ -15,6 +15,8 @@ from alcove_operator.core.causes import (
 from alcove_operator.core.model import ContainerView, JobView, PodView
 
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+_ALONE = timedelta(seconds=60)
+"""Recorder and supervisor that have met give each other up before: after 25 and 30 s."""
 _HOPELESS = ("not found", "manifest unknown", "unauthorized", "denied", "forbidden", "no match for platform")
 
 
@@ -27,7 +29,7 @@ def find_stop_cause(
         job: of the attempt.
         pod: its pod; None where the Job has none yet.
         context: whose image it is, and what is known from outside.
-        start_timeout: from the node's acceptance to the start of main.
+        start_timeout: from the node's acceptance to the start of recorder and main.
         patience: how long it may wait for a node with room.
     """
     if pod is None:
@@ -37,8 +39,10 @@ def find_stop_cause(
         return charge_platform(
             "NeverStarted", "The Job got no pod: see `kubectl describe job`."
         ), began + start_timeout
-    if pod.terminal or _began(pod.main):
+    if pod.terminal:
         return None
+    if _began(pod.main) and _began(pod.recorder):
+        return _explain_left_alone(pod, context)
     if pod.scheduled_at is None:
         why = f": {pod.unschedulable or 'the scheduler said nothing'}" if context.disclosed else "."
         return charge_platform(
@@ -54,6 +58,23 @@ def find_stop_cause(
     detail = f" {waiting.waiting_reason}: {waiting.waiting_message}" if waiting else ""
     cause = charge_platform("NeverStarted", f"Pull and staging took longer than the start timeout.{detail}")
     return cause, pod.scheduled_at + start_timeout
+
+
+def _explain_left_alone(pod: PodView, context: Context) -> tuple[Cause, datetime] | None:
+    """Where recorder or main has ended before they met, and the other still waits for it: nothing has been run."""
+    main, recorder = pod.main, pod.recorder
+    if main is None or recorder is None:
+        return None
+    if main.terminated and main.finished_at is not None and not recorder.terminated:
+        if main.terminated_reason in NO_START:
+            cause = explain_failed_start(context, "The container's first process could not be started.")
+        else:
+            cause = charge_platform("NeverStarted", "The container's first process ended before the go.")
+        return cause, main.finished_at + _ALONE
+    if recorder.terminated and recorder.finished_at is not None and not main.terminated:
+        lost = "The recorder, which keeps the clock and the predictions, failed."
+        return charge_platform("RecorderLost", lost), recorder.finished_at + _ALONE
+    return None
 
 
 def _began(container: ContainerView | None) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import runpy
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from alcove_recorder import capture, disk_use, formats, recorder, watch
+from alcove_recorder.__main__ import main
 from alcove_recorder.jsonlog import log
 
 
@@ -95,4 +95,4 @@ SWITCHES: dict[str, Callable[[], None]] = {
 
 if __name__ == "__main__":
     SWITCHES[sys.argv[1]]()
-    runpy.run_module("alcove_recorder", run_name="__main__")
+    main(0)

@@ -68,10 +68,7 @@ def operator(server: ApiServer, releases: Releases, tmp_path: Path) -> Iterator[
             "ALCOVE_METRICS_PORT": "0",
             "ALCOVE_HEALTH_PORT": "0",
             "ALCOVE_RESYNC_SECONDS": "2",
-        } | {
-            f"ALCOVE_IMAGE_{n}": f"alcove/{n.lower()}:1"
-            for n in ("INGESTION", "RECORDER", "SCORER")
-        }
+        } | {f"ALCOVE_IMAGE_{n}": f"alcove/{n.lower()}:1" for n in ("INGESTION", "RECORDER", "SCORER")}
         running = Operator(environment, tmp_path / "operator.log")
         try:
             print(f"the operator started in {running.start():.1f} s")

@@ -220,8 +220,9 @@ class World:
             {
                 "phase": "Running",
                 "startTime": at,
-                "initContainerStatuses": [container("recorder", {"running": {"startedAt": at}})],
-                "containerStatuses": [container("main", {"running": {"startedAt": at}})],
+                "containerStatuses": [
+                    container(name, {"running": {"startedAt": at}}) for name in ("recorder", "main")
+                ],
             },
         )
 
@@ -253,8 +254,10 @@ class World:
             pod,
             {
                 "phase": "Failed" if code else "Succeeded",
-                "initContainerStatuses": [container("recorder", {"terminated": told})],
-                "containerStatuses": [container("main", {"terminated": main})],
+                "containerStatuses": [
+                    container("recorder", {"terminated": told}),
+                    container("main", {"terminated": main}),
+                ],
             },
         )
 

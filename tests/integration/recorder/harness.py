@@ -138,8 +138,9 @@ class Recorder:
     store: Callable[[str], bytes | None]
     within: list[str] = field(default_factory=list)
     """What comes before its command."""
-    program: list[str] = field(default_factory=lambda: ["-m", "alcove_recorder"])
-    """What Python runs."""
+    program: list[str] | None = None
+    """What Python runs; None: the recorder without its parent, so that a test says when it starts again."""
+    starts: int = 0
     process: subprocess.Popen[bytes] | None = None
     supervisors: list[Supervisor] = field(default_factory=list)
 
@@ -152,9 +153,11 @@ class Recorder:
         return self.root / "out"
 
     def start(self) -> None:
+        alone = ["-c", f"from alcove_recorder.__main__ import main; main({self.starts})"]
+        self.starts += 1
         with (self.root / "recorder.log").open("ab") as output:
             self.process = subprocess.Popen(
-                [*WITH_US, *self.within, sys.executable, "-I", *self.program],
+                [*WITH_US, *self.within, sys.executable, "-I", *(self.program or alone)],
                 env={"PATH": os.environ["PATH"], **self.environment},
                 stdout=output,
                 stderr=output,
@@ -279,7 +282,7 @@ def recorder(
         **environment,
     }
     it = Recorder(root, run, full, store, within or [])
-    it.program = program or it.program
+    it.program = program
     it.start()
     try:
         yield it

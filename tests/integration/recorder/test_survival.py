@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -381,3 +382,73 @@ def test_the_report_fits_a_termination_message_whatever_went_wrong(start: Start,
     recorder.save("a.npy", npy())
     wait_for(lambda: recorder.report().error, what="a report of the trouble")
     assert (recorder.root / "termination-log").stat().st_size <= 4096
+
+
+def find_child(recorder: Recorder) -> int:
+    """The process that records, of a recorder that is started as in a pod."""
+    assert recorder.process is not None
+    parent = recorder.process.pid
+    listed = Path(f"/proc/{parent}/task/{parent}/children")
+    return int(wait_for(lambda: listed.read_text().split(), what="a child")[0])
+
+
+def test_one_that_is_killed_is_back_at_once_and_says_so(minio: Minio, tmp_path: Path) -> None:
+    with store_recorder(minio, tmp_path / "run") as recorder:
+        recorder.kill()
+        recorder.program = ["-m", "alcove_recorder"]
+        recorder.start()
+        first = recorder.supervisor()
+        t0_ns = first.go()
+        recorder.save("a.npy", npy())
+        wait_taken(recorder, 1)
+        killed = find_child(recorder)
+        os.kill(killed, signal.SIGKILL)
+        assert first.hear() is None
+        wait_for(lambda: find_child(recorder) != killed, what="another child")
+        again, ready = recorder.resume()
+        assert ready.t0_ns == t0_ns
+        recorder.save("b.npy", npy())
+        again.end()
+        again.close()
+        assert recorder.wait_end() == 0
+        assert len(recorder.sealed().records) == 2
+        assert recorder.report().restarts == 1
+
+
+def test_one_whose_supervisor_is_gone_ends_by_itself(minio: Minio, tmp_path: Path) -> None:
+    """No kubelet ends it: what was recorded is sealed."""
+    with store_recorder(minio, tmp_path / "run") as recorder:
+        supervisor = recorder.supervisor()
+        supervisor.go()
+        recorder.save("a.npy", npy())
+        wait_taken(recorder, 1)
+        supervisor.close()
+        assert recorder.wait_end() == 0
+        manifest = recorder.sealed()
+        assert (len(manifest.records), manifest.end.cause) == (1, "recorder-saw-eof")
+
+
+def test_one_whose_supervisor_ended_before_the_go_ends_by_itself(minio: Minio, tmp_path: Path) -> None:
+    with store_recorder(minio, tmp_path / "run") as recorder:
+        supervisor = recorder.supervisor()
+        supervisor.say_hello()
+        supervisor.close()
+        recorder.wait_end()
+        assert recorder.report().go_at is None
+
+
+def test_one_that_is_stopped_with_its_supervisor_hears_how_the_run_ended(
+    minio: Minio, tmp_path: Path
+) -> None:
+    """The kubelet tells all containers of a pod at once."""
+    with store_recorder(minio, tmp_path / "run") as recorder:
+        supervisor = recorder.supervisor()
+        supervisor.go()
+        assert recorder.process is not None
+        recorder.process.terminate()
+        recorder.save("a.npy", npy())
+        wait_taken(recorder, 1)
+        supervisor.end("signalled")
+        supervisor.close()
+        assert recorder.wait_end() == 0
+        assert recorder.sealed().end.cause == "signalled"

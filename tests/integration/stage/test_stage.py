@@ -88,7 +88,7 @@ def silent() -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the recorder answered a supervisor that waits: ``ready`` or ``unstaged``; and what it reports."""
+    """What the recorder answered to the go: ``started`` or ``unstaged``; and what it reports."""
 
     answer: str
     report: StagingReport
@@ -135,14 +135,15 @@ def answer_of(supervisor: Supervisor) -> str:
 
 def outcome_of(it: Recorder) -> Outcome:
     supervisor = it.supervisor()
-    supervisor.say("hello")
+    supervisor.say_hello()
+    supervisor.say("go")
     answer = answer_of(supervisor)
     supervisor.close()
     it.supervisors.clear()
     status = it.wait_end() if answer == "unstaged" else None
     report = it.report()
     assert report.staging is not None
-    assert report.go_at is None
+    assert (report.go_at is None) == (answer == "unstaged")
     assert "Traceback" not in it.log_text()
     return Outcome(answer, report.staging, report.error, status)
 
@@ -152,7 +153,7 @@ def test_everything_is_in_place_before_the_supervisor_may_begin(objects: Store, 
     code = objects.put_code({"model.py": b"class Model: ...", "lib/util.py": b""})
     it = start(code, objects.put_data(files))
     outcome = outcome_of(it)
-    assert (outcome.answer, outcome.report.failed, outcome.error) == ("ready", "", None)
+    assert (outcome.answer, outcome.report.failed, outcome.error) == ("started", "", None)
     assert outcome.report.ended_at is not None
     assert outcome.report.ended_at >= outcome.report.began_at
     for path, content in files.items():
@@ -163,12 +164,12 @@ def test_everything_is_in_place_before_the_supervisor_may_begin(objects: Store, 
 
 
 def test_for_a_volume_claim_and_an_image_nothing_is_staged(start: Start) -> None:
-    assert outcome_of(start(ALCOVE_STORE_ENDPOINT=AWAY)).answer == "ready"
+    assert outcome_of(start(ALCOVE_STORE_ENDPOINT=AWAY)).answer == "started"
 
 
 def test_a_bad_bundle_is_the_participant_s(objects: Store, start: Start) -> None:
     outcome = outcome_of(start(objects.put_code({"x": b""}, tarfile.SYMTYPE)))
-    assert (outcome.answer, outcome.report.failed, outcome.status) == ("unstaged", "BadBundle", 1)
+    assert (outcome.answer, outcome.report.failed, outcome.status) == ("unstaged", "BadBundle", 3)
     assert outcome.error is not None
     assert "neither a plain file nor a folder" in outcome.error
 
@@ -181,7 +182,7 @@ def test_a_bundle_that_is_too_large_unpacked_is_the_participant_s(objects: Store
 def test_a_damaged_file_of_data_is_the_platform_s(objects: Store, start: Start) -> None:
     data = objects.put_data({"test/sample-0": b"0123456789"}, damage="test/sample-0")
     outcome = outcome_of(start(data=data))
-    assert (outcome.answer, outcome.report.failed, outcome.status) == ("unstaged", "StagingFault", 1)
+    assert (outcome.answer, outcome.report.failed, outcome.status) == ("unstaged", "StagingFault", 3)
     assert outcome.error is not None
     assert "test/sample-0" in outcome.error
 
@@ -210,7 +211,8 @@ def test_a_store_that_is_away_is_waited_for_and_then_said(start: Start) -> None:
 
 def test_whoever_waits_hears_that_it_goes_on(start: Start, silent: str) -> None:
     supervisor = start("0" * 64, ALCOVE_STORE_ENDPOINT=silent).supervisor()
-    supervisor.say("hello")
+    supervisor.say_hello()
+    supervisor.say("go")
     assert [supervisor.hear() for _ in range(2)] == [["staging"]] * 2
 
 
@@ -243,7 +245,7 @@ def test_a_restart_while_it_stages_begins_anew(objects: Store, start: Start, sil
         path.chmod(0o444)
     it.environment["ALCOVE_STORE_ENDPOINT"] = objects.server.url
     it.start()
-    assert outcome_of(it).answer == "ready"
+    assert outcome_of(it).answer == "started"
     assert (it.root / "data" / "test" / "sample-0").read_bytes() == b"whole"
     assert [path.name for path in (it.root / "code").iterdir()] == ["model.py"]
     assert (it.root / "code" / "model.py").read_bytes() == b"whole"
@@ -251,11 +253,11 @@ def test_a_restart_while_it_stages_begins_anew(objects: Store, start: Start, sil
 
 def test_what_is_staged_is_not_staged_again(objects: Store, start: Start) -> None:
     it = start(objects.put_code({"model.py": b"whole"}))
-    assert outcome_of(it).answer == "ready"
+    wait_for(lambda: '"staged"' in it.log_text(), what="its end")
     it.kill()
     it.environment["ALCOVE_STORE_ENDPOINT"] = AWAY
     it.start()
-    assert outcome_of(it).answer == "ready"
+    assert outcome_of(it).answer == "started"
 
 
 def test_a_restart_does_not_forget_that_it_failed(objects: Store, start: Start) -> None:
@@ -269,7 +271,8 @@ def test_a_restart_does_not_forget_that_it_failed(objects: Store, start: Start) 
 def test_a_pod_that_is_deleted_while_it_stages_ends_at_once(start: Start, silent: str) -> None:
     it = start("0" * 64, ALCOVE_STORE_ENDPOINT=silent, ALCOVE_STOP_SECONDS="0.2")
     supervisor = it.supervisor()
-    supervisor.say("hello")
+    supervisor.say_hello()
+    supervisor.say("go")
     assert supervisor.hear() == ["staging"]
     assert it.stop() == 1
     report = it.report()

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from .harness import Message, Workshop, ready
+from .harness import PYTHON, Message, Workshop, ready
 
 
 def test_a_recorder_that_comes_later_is_waited_for(shop: Workshop) -> None:
@@ -105,7 +105,7 @@ def test_a_recorder_that_forgot_the_run_is_a_lost_one(any_shop: Workshop) -> Non
 
 
 def test_a_recorder_that_never_comes_ends_it_with_20(shop: Workshop) -> None:
-    run = shop.start("touch", "ran", options=("--recorder-timeout", "0.3"))
+    run = shop.start("touch", "ran", options=("--start-timeout", "0.3"))
     assert run.wait() == 20
     assert b"cannot be reached" in run.stderr
     assert not (shop.folder / "ran").exists()
@@ -130,55 +130,85 @@ def test_a_recorder_that_does_not_answer_the_go_ends_it_with_20(shop: Workshop) 
     assert not (shop.folder / "ran").exists()
 
 
+def staging(_: Message) -> Message:
+    return {"type": "staging"}
+
+
 def test_a_long_staging_is_waited_for_as_long_as_the_recorder_speaks(any_shop: Workshop) -> None:
     recorder = any_shop.recorder()
-    recorder.raw_ready = b"staging"
+    started = recorder.replies["go"]
+    recorder.replies["go"] = staging
     run = any_shop.start("echo", "hello", options=("--recorder-timeout", "1"))
-    recorder.wait_for("hello")
+    recorder.wait_for("go")
     began = time.monotonic()
     while (waited := time.monotonic() - began) < 3:
         recorder.tell({"type": "staging"})
         assert run.process.poll() is None, f"it gave up after {waited:.1f} s"
         any_shop.commands(run)
-    recorder.tell(ready(recorder.budget_ns, recorder.token))
+    answer = started({})
+    assert answer is not None
+    recorder.tell(answer)
     assert run.wait() == 0
     assert recorder.log == b"hello\n"
 
 
 def test_a_recorder_that_falls_silent_while_it_stages_is_lost(any_shop: Workshop) -> None:
     recorder = any_shop.recorder()
-    recorder.raw_ready = b"staging"
-    run = any_shop.start("echo", "hello", options=("--recorder-timeout", "0.5"))
+    recorder.replies["go"] = staging
+    run = any_shop.start("touch", "ran", options=("--recorder-timeout", "0.5"))
     assert run.wait() == 20
-    assert not recorder.of("go")
+    assert not (any_shop.folder / "ran").exists()
 
 
-def test_a_recorder_that_restarts_while_it_stages_is_greeted_anew(shop: Workshop) -> None:
+def test_a_recorder_that_restarts_while_it_stages_is_asked_anew(shop: Workshop) -> None:
     recorder = shop.recorder()
-    recorder.raw_ready = b"staging"
+    started = recorder.replies["go"]
+
+    def die(_: Message) -> None:
+        recorder.replies["go"] = started
+        recorder.vanish()
+        recorder.listen()
+
+    recorder.replies["go"] = staging
     run = shop.start("echo", "hello")
-    recorder.wait_for("hello")
-    recorder.vanish()
-    recorder.raw_ready = None
-    recorder.listen()
+    recorder.wait_for("go")
+    die({})
     assert run.wait() == 0
-    assert len(recorder.of("hello")) == 2
+    assert (len(recorder.of("resume")), len(recorder.of("go"))) == (1, 2)
+
+
+WAITS_FOR_GO = (
+    "import os, socket; go = socket.socket(fileno=int(os.environ['ALCOVE_GO_FD'])); go.sendall(b'go\\n');"
+    "open('ran', 'w') if go.recv(100) else None"
+)
 
 
 @pytest.mark.parametrize("asker", ["start", "runner"])
 def test_where_nothing_could_be_staged_nothing_is_started(any_shop: Workshop, asker: str) -> None:
     recorder = any_shop.recorder()
-    recorder.raw_ready = b"staging\nunstaged"
-    run = any_shop.start("/bin/sh", "-c", "touch ran", options=("--go", asker))
+    recorder.replies["go"] = lambda _: {"type": "unstaged"}
+    command = ("touch", "ran") if asker == "start" else (PYTHON, "-c", WAITS_FOR_GO)
+    run = any_shop.start(*command, options=("--go", asker))
     assert run.wait() == 20
-    assert not recorder.of("go")
+    assert run.marked() == []
     assert not (any_shop.folder / "ran").exists()
 
 
-@pytest.mark.parametrize("late", [b"staging", b"unstaged"])
-def test_nothing_is_staged_once_the_recorder_was_ready(shop: Workshop, late: bytes) -> None:
+@pytest.mark.parametrize("late", ["staging", "unstaged"])
+def test_nothing_is_staged_once_the_go_was_given(shop: Workshop, late: str) -> None:
     recorder = shop.recorder()
-    recorder.raw_ready = (
-        b" ".join([b"ready", b"30000000000 1", recorder.token.encode(), b"-1"]) + b"\n" + late
-    )
-    assert shop.start("sleep", "1000").wait() == 20
+    run = shop.start("/bin/sh", "-c", "echo up; exec sleep 1000")
+    recorder.wait_for("log")
+    recorder.tell({"type": late})
+    assert run.wait() == 20
+
+
+def test_the_first_sign_of_a_recorder_may_come_late(shop: Workshop) -> None:
+    """Its image may have to be pulled; one that was there has to come back soon."""
+    run = shop.start("true", options=("--start-timeout", "60", "--recorder-timeout", "0.1"))
+    began = time.monotonic()
+    while time.monotonic() - began < 1:
+        assert run.process.poll() is None
+        shop.commands(run)
+    shop.recorder()
+    assert run.wait() == 0

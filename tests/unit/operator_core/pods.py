@@ -91,10 +91,12 @@ def _staged(cluster: Surroundings, pod: Pod) -> bool:
     if pod.fate == "stuck-pulling":
         return False
     running = {"state": {"running": {"startedAt": stamp(cluster.now)}}}
-    pod.raw["status"]["initContainerStatuses"] = [
-        {"name": "recorder", "imageID": "r.example/recorder@sha256:1", **running},
-        *([{"name": "stage", **running}] if pod.old else []),
-    ]
+    recorder = {"name": "recorder", "imageID": "r.example/recorder@sha256:1", **running}
+    if pod.old:
+        pod.raw["status"]["initContainerStatuses"] = [recorder, {"name": "stage", **running}]
+    else:
+        creating = {"name": "main", "state": {"waiting": {"reason": "ContainerCreating"}}}
+        pod.raw["status"]["containerStatuses"] = [recorder, creating]
     return True
 
 
@@ -107,7 +109,8 @@ def _started(cluster: Surroundings, pod: Pod) -> bool:
             return True
     pod.raw["status"]["phase"] = "Running"
     pod.raw["status"]["containerStatuses"] = [
-        {"name": "main", "state": {"running": {"startedAt": stamp(cluster.now)}}}
+        *(() if pod.old else [_find_container(pod, "recorder")]),
+        {"name": "main", "state": {"running": {"startedAt": stamp(cluster.now)}}},
     ]
     if failed:
         # The recorder tells the supervisor, and both end.
@@ -177,9 +180,7 @@ def _disruption(cluster: Surroundings, reason: str) -> dict[str, Any]:
 
 
 def _terminate(cluster: Surroundings, pod: Pod, name: str, code: int, reason: str = "") -> None:
-    status = pod.raw["status"]
-    every = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
-    container = next(c for c in every if c["name"] == name)
+    container = _find_container(pod, name)
     started = container["state"].get("running", {}).get("startedAt")
     container["state"] = {
         "terminated": {
@@ -191,10 +192,17 @@ def _terminate(cluster: Surroundings, pod: Pod, name: str, code: int, reason: st
     }
 
 
+def _find_container(pod: Pod, name: str) -> dict[str, Any]:
+    status = pod.raw["status"]
+    every = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+    found: dict[str, Any] = next(container for container in every if container["name"] == name)
+    return found
+
+
 def _report(cluster: Surroundings, pod: Pod, end: str | None, unstaged: StagingFailure = "") -> None:
     """The recorder ends in good order and leaves its word."""
-    _terminate(cluster, pod, "recorder", 1 if unstaged else 0)
-    recorder = pod.raw["status"]["initContainerStatuses"][0]
+    _terminate(cluster, pod, "recorder", 3 if unstaged else 0)
+    recorder = _find_container(pod, "recorder")
     go_at = cluster.now - timedelta(seconds=10)
     began_at = datetime.fromisoformat(recorder["state"]["terminated"]["startedAt"])
     staging = StagingReport(began_at=began_at, ended_at=began_at, failed=unstaged)

@@ -155,6 +155,7 @@ ROWS: list[tuple[str, PodView | None, str, str]] = [
     ("recorder restarted and lost after a flood", pod(main=ended("main", 20), recorder=ended("recorder", 0, restarts=1), report=report(None, flooded=True)), "RecorderFlooded", "Participant"),
     ("recorder out of memory after a flood", pod(main=ended("main", 20), recorder=ended("recorder", 137, "OOMKilled"), report=report(None, flooded=True)), "RecorderFlooded", "Participant"),
     ("recorder restarted and lost on a disk that the program filled", pod(main=ended("main", 20), recorder=ended("recorder", 0, restarts=1), report=OVER_SHARE), "RecorderFlooded", "Participant"),
+    ("recorder restarted by its parent", pod(main=ended("main", 20), recorder=RECORDER, report=report(None).replace(restarts=1)), "RecorderLost", "Platform"),
     ("recorder out of memory, the program kept its rate", pod(main=ended("main", 20), recorder=ended("recorder", 137, "OOMKilled", restarts=2), report=report(None)), "RecorderLost", "Platform"),
     ("a flood, and an end in good order", pod(main=ended("main", 12), report=report("budget", flooded=True)), "DeadlineReached", "Participant"),
     ("a flood, and a lost node", pod(disruption="DeletionByTaintManager", report=report(None, flooded=True)), "NodeLost", "Platform"),
@@ -264,6 +265,14 @@ JOB = JobView("j", "ju", "s", "run", "d", 1, START)
 TIMEOUT, PATIENCE = timedelta(seconds=120), timedelta(days=1)
 NOT_FOUND = waiting("main", "ErrImagePull", "rpc error: code = NotFound desc = failed to pull: not found")
 REGISTRY_AWAY = waiting("main", "ImagePullBackOff", "dial tcp: lookup registry: no such host")
+ALONE = timedelta(seconds=30 + 60)
+"""After the end of one of them."""
+
+
+def runs(name: str) -> ContainerView:
+    return ContainerView(name, running=True, started_at=START)
+
+
 STUCK: dict[str, Any] = {"phase": "Pending"}
 
 STOPS: list[tuple[str, PodView | None, bool, tuple[str, str, timedelta] | None]] = [
@@ -275,7 +284,13 @@ STOPS: list[tuple[str, PodView | None, bool, tuple[str, str, timedelta] | None]]
     ("our image is not there", pod(**STUCK, main=NOT_FOUND), False, ("ImagePull", "Platform", TIMEOUT)),
     ("our recorder's image, beside an own image", pod(**STUCK, recorder=waiting("recorder", "ErrImagePull", "not found")), True, ("ImagePull", "Platform", TIMEOUT)),
     ("own image cannot be created", pod(**STUCK, main=waiting("main", "CreateContainerError", "no such user")), True, ("CouldNotStart", "Participant", TIMEOUT)),
-    ("runs", pod(phase="Running", main=ContainerView("main", running=True, started_at=START)), False, None),
+    ("runs", pod(phase="Running", recorder=runs("recorder"), main=runs("main")), False, None),
+    ("the recorder's image is not there, and main waits", pod(phase="Running", recorder=waiting("recorder", "ErrImagePull", "not found"), main=runs("main")), False, ("ImagePull", "Platform", TIMEOUT)),
+    ("the recorder is still pulled", pod(phase="Pending", recorder=waiting("recorder", "ContainerCreating", ""), main=runs("main")), False, ("NeverStarted", "Platform", TIMEOUT)),
+    ("the recorder ended before it was greeted", pod(phase="Running", recorder=ended("recorder", 2), main=runs("main")), False, ("RecorderLost", "Platform", ALONE)),
+    ("main ended before it greeted", pod(phase="Running", recorder=runs("recorder"), main=ended("main", 137)), False, ("NeverStarted", "Platform", ALONE)),
+    ("own image of another processor", pod(phase="Running", recorder=runs("recorder"), main=ended("main", 128, "StartError")), True, ("CouldNotStart", "Participant", ALONE)),
+    ("both ended", pod(phase="Running", recorder=ended("recorder", 0), main=ended("main", 0)), False, None),
 ]  # fmt: skip
 
 

@@ -169,7 +169,11 @@ def test_pods_carry_the_labels_of_their_job(made: dict[str, Any]) -> None:
 def test_the_run_has_the_contracts_containers_and_mounts() -> None:
     made = job()
     spec = made["spec"]["template"]["spec"]
-    assert [(c["name"], c["restartPolicy"]) for c in spec["initContainers"]] == [("recorder", "Always")]
+    # No init container: main would wait for the kubelet's next look at it.
+    assert ("initContainers" in spec, [c["name"] for c in spec["containers"]]) == (
+        False,
+        ["recorder", "main"],
+    )
     found = {name: mounts(c) for name, c in containers(made).items()}
     assert found["main"] == {
         "/alcove/run": ("run", True),
@@ -193,6 +197,8 @@ def test_the_run_has_the_contracts_containers_and_mounts() -> None:
     assert told["ALCOVE_STORE_CREDENTIALS"] == "/alcove/store/recorder.json"
     assert told["ALCOVE_STAGE_CREDENTIALS"] == "/alcove/store/stage.json"
     assert told["ALCOVE_START_SECONDS"] == "900"
+    command = containers(made)["main"]["command"]
+    assert command[command.index("--start-timeout") + 1] == "900"
     assert RunConfig.model_validate_json(told["ALCOVE_RUN"]) == action().config
 
 
@@ -201,9 +207,8 @@ def test_the_run_has_the_contracts_containers_and_mounts() -> None:
 )
 def test_an_image_that_need_not_hold_the_supervisor_is_given_it(foreign: dict[str, Any]) -> None:
     made = job(**foreign)
-    recorder, install = made["spec"]["template"]["spec"]["initContainers"]
-    assert (recorder["name"], "restartPolicy" in install) == ("recorder", False)
-    assert install["image"] == recorder["image"]
+    (install,) = made["spec"]["template"]["spec"]["initContainers"]
+    assert install["image"] == containers(made)["recorder"]["image"]
     assert mounts(install) == {install["command"][-1]: ("bin", False)}
     main = containers(made)["main"]
     assert main["command"][0] == f"{install['command'][-1]}/alcove-supervisor"
