@@ -20,7 +20,7 @@ _RUNTIME = ("kubelet", "containerd")
 _DOWN = ("node-lost", "node-rebooted")
 _AWAY = (*_DOWN, "node-cut-off")
 _NODES_CLOCK = ("node-clock-ahead", "node-clock-behind")
-PARTS = ("recorder", "participant", "supervisor")
+PARTS = ("recorder", "recorder-parent", "participant", "supervisor")
 """What is in a run's pod: killed there, it concerns that run alone."""
 
 
@@ -57,7 +57,10 @@ REASONS: Sequence[Reason] = (
     ),
     Reason("Pull and staging took longer", "NeverStarted", _SLOW_START),
     Reason("The pod's deadline passed before the go", "NeverStarted", _SLOW_START),
-    Reason("The pod ended before the go", "NeverStarted", Excuses(PARTS, (*_RUNTIME, *_DOWN, "node-full"))),
+    Reason(
+        "(The pod|The container's first process) ended before the go", "NeverStarted",
+        Excuses(PARTS, (*_RUNTIME, *_DOWN, "node-full")),
+    ),
     # A node that says nothing is lost; one whose runtime finds no process again was restarted.
     Reason(
         r"The node \S+ (was lost|did not report)", "NodeLost",
@@ -67,7 +70,9 @@ REASONS: Sequence[Reason] = (
     Reason(r"The pod was \S+ from outside", "PodGone", Excuses((), (*_AWAY, "node-drained"))),
     Reason("The pod was taken off its node", "Preempted", Excuses((), ("node-drained", "node-full"))),
     # Where it writes is on the node's disk.
-    Reason("The recorder, which keeps", "RecorderLost", Excuses(("recorder",), (*_DOWN, "node-full"))),
+    Reason(
+        "The recorder, which keeps", "RecorderLost", Excuses(("recorder", "recorder-parent"), (*_DOWN, "node-full"))
+    ),
     Reason(
         "(The dataset or the code could not be staged|Staging ended unexpectedly)", "StagingFault",
         Excuses((), (*_STORE, *_RUNTIME, *_AWAY, "node-slow", "node-full")),

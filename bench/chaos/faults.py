@@ -19,7 +19,9 @@ from tests.cluster.layout import cgroup_name
 DAEMONS = ("etcd", "kube-apiserver", "kube-controller-manager", "kubelet", "containerd")
 MODULES = {"operator": "alcove_operator", "recorder": "alcove_recorder", "participant": "alcove_ingestion"}
 JOBS = ("score", "aggregate", "check")
-KINDS = (*DAEMONS, *MODULES, *JOBS, "supervisor", "store")
+PARENT = "recorder-parent"
+"""The first process of a recorder's container, with which the container ends."""
+KINDS = (*DAEMONS, *MODULES, *JOBS, PARENT, "supervisor", "store")
 """What is killed."""
 REPLACED = (*DAEMONS, "operator", "store", "recorder")
 """What another process takes the place of."""
@@ -151,6 +153,12 @@ def find_pod(pid: int) -> str:
     return found[1].replace("_", "-") if found else ""
 
 
+def _is_first(pid: int) -> bool:
+    """Whether it is process 1 of its container."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return status.partition("NSpid:")[2].partition("\n")[0].split()[-1:] == ["1"]
+
+
 def list_processes(cluster: str) -> list[Process]:
     """Those of a cluster that can be killed, as this host numbers them."""
     found = []
@@ -158,6 +166,8 @@ def list_processes(cluster: str) -> list[Process]:
         try:
             arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
             kind = find_kind(arguments)
+            if kind == "recorder" and _is_first(pid):
+                kind = PARENT
             pod = find_pod(pid) if kind else ""
             name = Path(f"/proc/{pid}/root/etc/hostname").read_text().strip() if pod else ""
         except OSError:

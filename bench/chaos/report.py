@@ -11,7 +11,7 @@ from bench.chaos import faults
 from bench.chaos.excuses import measure_strictness
 from bench.chaos.history import Evidence, Run
 
-INSIDE = ("recorder", "participant", "supervisor")
+INSIDE = ("recorder", "recorder-parent", "participant", "supervisor")
 """What is in the pod of one run; all else is beside every run that is under way."""
 
 

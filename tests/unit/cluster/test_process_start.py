@@ -18,7 +18,8 @@ HEAVY = {
 STORE = {"minio", "pydantic", "urllib3"}
 
 PROCESSES = {
-    "recorder": ("import alcove_recorder.__main__", {"pydantic"}),
+    "recorder, its parent": ("import alcove_recorder.__main__", set()),
+    "recorder": ("import alcove_recorder.recorder, alcove_recorder.sinks", {"pydantic"}),
     "recorder, what stages": ("import alcove_recorder.stager", STORE),
     "runner": (
         "from alcove_ingestion.__main__ import _load; _load({'ALCOVE_FRAMEWORK': 'numpy'})",
