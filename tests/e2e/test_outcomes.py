@@ -84,7 +84,7 @@ def test_runs_are_started_by_the_runtime_that_the_values_name(red: Team) -> None
     (pod,) = red.pods("elsewhere")
     assert pod["spec"]["runtimeClassName"] == RUNTIME_CLASS["metadata"]["name"]
     assert pod["spec"]["overhead"] == RUNTIME_CLASS["overhead"]["podFixed"]
-    (main,) = pod["status"]["containerStatuses"]
+    main = next(one for one in pod["status"]["containerStatuses"] if one["name"] == "main")
     plan = load_plan(red.hackathon.cluster.name)
     assert plan is not None
     root = Path(f"/proc/{find_holder(plan.nodes[0])}/root{SECOND_ROOT}")

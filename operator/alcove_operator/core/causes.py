@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from signal import SIGTERM
+from signal import SIGKILL, SIGTERM
 from types import MappingProxyType
 
 from alcove_api.exit_statuses import RecorderExit, StageExit, SupervisorExit
@@ -278,7 +278,7 @@ def _stopped_early(pod: PodView, context: Context) -> Cause | None:
     stopped by a kubelet whose clock is wrong, or started too late.
 
     No program brings this about. One that ends itself by SIGTERM, and has the recorder upload for long, is not there
-    any more at the deadline: when main ends the kubelet gives the recorder its grace period, and no more.
+    any more at the deadline: when main has ended the recorder gives itself less than the grace period, and no more.
     """
     end = pod.report.end if pod.report else None
     if pod.reason != "DeadlineExceeded" or end is None or (end.cause, end.signal) != ("signalled", SIGTERM):
@@ -364,18 +364,19 @@ def _recorder_lost(pod: PodView, _: Context) -> Cause | None:
         or (recorder is not None and recorder.restarts > 0)
         or (pod.report is not None and pod.report.restarts > 0)
     )
-    if said and pod.report is not None and pod.report.flooded:
+    ended = said or _was_killed_first(pod)
+    if ended and pod.report is not None and pod.report.flooded:
         return charge_participant(
             "RecorderFlooded",
             "It did more in its output folder than the recorder has to keep up with, and the recorder failed; what it "
             "had saved counts.",
         )
-    if said and pod.report is not None and pod.report.disk_exceeded:
+    if ended and pod.report is not None and pod.report.disk_exceeded:
         return charge_participant(
             "RecorderFlooded",
             "It held more on its node's disk than its share, and the recorder failed; what it had saved counts.",
         )
-    if (said and (confirmed or not may_have_run(pod))) or _recorder_died(pod):
+    if (said and (confirmed or not may_have_run(pod))) or _recorder_died(pod) or _was_killed_first(pod):
         return charge_platform(
             "RecorderLost", "The recorder, which keeps the clock and the predictions, failed."
         )
@@ -422,6 +423,17 @@ def _recorder_died(pod: PodView) -> bool:
         RecorderExit.SEALED,
         *_KILLED,
     )
+
+
+def _was_killed_first(pod: PodView) -> bool:
+    """Whether SIGKILL ended the recorder's container while main went on. The grace period's comes later: main ends
+    within seconds of the SIGTERM that both get."""
+    main, recorder = pod.main, pod.recorder
+    if main is None or recorder is None or not (main.terminated and recorder.terminated):
+        return False
+    if recorder.exit_code != 128 + SIGKILL or recorder.finished_at is None or main.finished_at is None:
+        return False
+    return recorder.finished_at < main.finished_at
 
 
 def _was_lost_unsealed(pod: PodView) -> bool:

@@ -52,7 +52,8 @@ def build_verdict(run: RunStatus, given: ReconcileInput) -> Verdict:
         queued_at=run.queued_at,
         created_at=job.created_at if job else None,
         **asdict(find_start_times(pod)),
-        started_at=run.started_at or started_at(pod),
+        # The status has whole seconds; where the recorder seals nothing, this is the go of the record.
+        started_at=started_at(pod) or run.started_at,
         ended_at=run.ended_at or ended_at(pod),
         message=_message_of(run, pod, given),
         images=_images_of(pod),

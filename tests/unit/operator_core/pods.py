@@ -203,7 +203,7 @@ def _report(cluster: Surroundings, pod: Pod, end: str | None, unstaged: StagingF
     """The recorder ends in good order and leaves its word."""
     _terminate(cluster, pod, "recorder", 3 if unstaged else 0)
     recorder = _find_container(pod, "recorder")
-    go_at = cluster.now - timedelta(seconds=10)
+    go_at = cluster.now - timedelta(seconds=9.75)
     began_at = datetime.fromisoformat(recorder["state"]["terminated"]["startedAt"])
     staging = StagingReport(began_at=began_at, ended_at=began_at, failed=unstaged)
     nothing = unstaged != "" or pod.fate == "nothing"

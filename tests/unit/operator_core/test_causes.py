@@ -81,6 +81,8 @@ CONSTRUCTING = report(None, go=False).model_copy(update={"free_ns": 0})
 MAIN_KILLED = ended("main", 137)
 UNSTAGED = ended("main", 20)
 """The recorder had told the supervisor that there is nothing to run."""
+ENDED_LATER = replace(ended("main", 20), finished_at=START + timedelta(seconds=60))
+"""Than other containers end."""
 AFTER_GO: dict[str, Any] = {"stage": ended("stage", 0)}
 RECORDER = ended("recorder", 0)
 
@@ -155,6 +157,10 @@ ROWS: list[tuple[str, PodView | None, str, str]] = [
     ("recorder restarted and lost after a flood", pod(main=ended("main", 20), recorder=ended("recorder", 0, restarts=1), report=report(None, flooded=True)), "RecorderFlooded", "Participant"),
     ("recorder out of memory after a flood", pod(main=ended("main", 20), recorder=ended("recorder", 137, "OOMKilled"), report=report(None, flooded=True)), "RecorderFlooded", "Participant"),
     ("recorder restarted and lost on a disk that the program filled", pod(main=ended("main", 20), recorder=ended("recorder", 0, restarts=1), report=OVER_SHARE), "RecorderFlooded", "Participant"),
+    ("recorder's container killed, main was told nothing", pod(main=ENDED_LATER, recorder=ended("recorder", 137), report=report(None)), "RecorderLost", "Platform"),
+    ("recorder's container killed before it said anything", pod(main=replace(ENDED_LATER, exit_code=137), recorder=ended("recorder", 137)), "RecorderLost", "Platform"),
+    ("recorder's container killed, after a flood", pod(main=ENDED_LATER, recorder=ended("recorder", 137), report=report(None, flooded=True)), "RecorderFlooded", "Participant"),
+    ("recorder's container killed with main", pod(main=ended("main", 137), recorder=ended("recorder", 137)), "Signalled", "Participant"),
     ("recorder restarted by its parent", pod(main=ended("main", 20), recorder=RECORDER, report=report(None).replace(restarts=1)), "RecorderLost", "Platform"),
     ("recorder out of memory, the program kept its rate", pod(main=ended("main", 20), recorder=ended("recorder", 137, "OOMKilled", restarts=2), report=report(None)), "RecorderLost", "Platform"),
     ("a flood, and an end in good order", pod(main=ended("main", 12), report=report("budget", flooded=True)), "DeadlineReached", "Participant"),

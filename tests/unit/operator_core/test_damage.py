@@ -53,7 +53,9 @@ def test_the_verdict_says_where_the_time_went_and_why_it_ended(feedback: str) ->
     known = [at for at in waits if at is not None]
     assert len(known) == len(waits)
     assert known == sorted(known)
+    # As the recorder said it: a status has whole seconds.
     assert said.started_at is not None
+    assert said.started_at.microsecond == 250_000
     assert said.ended_at is not None
     assert said.message.startswith("The program ended with ")
 
